@@ -1,0 +1,2 @@
+//! The Entente operator.
+fn main() {}
