@@ -1,1 +1,43 @@
-//! Placeholder while the house is built.
+//! The API of Entente: every kind of the group `entente.dev`, its conditions and reasons.
+//!
+//! This crate says what an object looks like and which values the API server accepts. It must
+//! never decide anything, read a clock or speak to a server: everything downstream depends on it,
+//! and the domain must stay free of clients. Used by every other crate of the workspace, and by
+//! the program `crdgen`, which writes the manifests, the examples and the reference page.
+
+#![allow(unreachable_pub, reason = "the derive of KubeSchema repeats each struct inside a function")]
+
+pub mod condition;
+pub mod example;
+pub mod manifest;
+pub mod schema;
+pub mod v1alpha1;
+pub mod yaml;
+
+/// The API group of all kinds.
+pub const GROUP: &str = "entente.dev";
+
+/// The finalizer of Contract and ServiceSubscription: it goes when services are withdrawn.
+pub const FINALIZER_WITHDRAW: &str = "entente.dev/withdraw";
+
+/// The finalizer of catalogue kinds while something uses them.
+pub const FINALIZER_IN_USE: &str = "entente.dev/in-use";
+
+/// Annotation that ends a withdrawal at once, whatever the device or the server answers.
+pub const ANNOTATION_ABANDON: &str = "entente.dev/abandon";
+
+/// Annotation by which a person asks for a reconcile now; echoed in `status.lastHandledReconcileAt`.
+pub const ANNOTATION_RECONCILE_AT: &str = "entente.dev/reconcile-at";
+
+/// Label on generated objects: the contract they come from.
+pub const LABEL_CONTRACT: &str = "entente.dev/contract";
+/// Label on generated objects: the entry of `services` they come from.
+pub const LABEL_SERVICE: &str = "entente.dev/service";
+/// Label on generated objects: the device they are about.
+pub const LABEL_DEVICE: &str = "entente.dev/device";
+/// Label on generated objects: the customer's id.
+pub const LABEL_CUSTOMER: &str = "entente.dev/customer";
+/// The standard label that names who manages an object.
+pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// The value of [`LABEL_MANAGED_BY`] on objects that the operator makes.
+pub const MANAGED_BY: &str = "entente";

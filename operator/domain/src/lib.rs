@@ -1,1 +1,10 @@
-//! Placeholder while the house is built.
+//! The decisions of Entente, pure: values and `now` in, a plan or a status out.
+//!
+//! Invariants: no I/O, no clock, no environment, no randomness, no Kubernetes client and no async
+//! runtime (walls: `Cargo.toml`, `clippy.toml` of this crate, `make check`). Same input, same
+//! output, byte for byte. Called by `drivers` (the values of `exchange`) and by `controllers`.
+
+pub mod compensation;
+pub mod exchange;
+pub mod money;
+pub mod time;

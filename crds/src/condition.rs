@@ -1,0 +1,363 @@
+//! The closed lists of conditions and reasons: the only place where they are spelled.
+//!
+//! Every status that the operator writes is built from these. The reference page
+//! `docs/reference/conditions.md` is generated from them, and tests fail on a reason that is not
+//! in the list of its condition (K2).
+
+/// A type of condition.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum ConditionType {
+    /// Nothing is outstanding for this generation.
+    Ready,
+    /// Work is under way; present only while true.
+    Reconciling,
+    /// A person must change something; present only while true.
+    Stalled,
+    /// The object is valid, consistent and claimed.
+    Accepted,
+    /// Every object that it refers to was found and may be used.
+    ResolvedRefs,
+    /// Now lies inside the term: dates alone.
+    InForce,
+    /// Every required item in force was read back as Effective: proof.
+    Delivered,
+    /// A promise of this term was missed; stays for the term, present only while true.
+    PromiseMissed,
+    /// Names the devices that do not progress; present only while true.
+    DevicesFailing,
+    /// What is owed is not final or not delivered yet; present only while true.
+    CompensationPending,
+    /// Every item on the device is Effective.
+    DeviceConfigured,
+    /// Every item on the service server is Effective.
+    ServerConfigured,
+    /// Made again during its contract's life; past promises are closed. Present only while true.
+    EvidenceLost,
+    /// The device answered when it was last asked.
+    Online,
+    /// Every setting that is wanted on the device was read back.
+    SettingsApplied,
+    /// The remote system answered.
+    Reachable,
+    /// The remote system took the credentials.
+    Authenticated,
+    /// The amount is final.
+    Calculated,
+}
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident => $todo:literal,)+) => {
+        /// A reason of a condition.
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        pub enum Reason {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Reason {
+            /// All of them, in the order of the reference page.
+            pub const ALL: &[Reason] = &[$(Reason::$name,)+];
+
+            /// As it is written into a condition.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Reason::$name => stringify!($name),)+ }
+            }
+
+            /// What it means.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Reason::$name => concat!($($doc),+).trim_ascii(),)+ }
+            }
+
+            /// What a person does about it.
+            pub fn next_step(self) -> &'static str {
+                match self { $(Reason::$name => $todo,)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The operator has not seen the object yet.
+    Pending => "Wait; if it stays, look whether the operator runs.",
+    /// Work is under way and nothing failed.
+    Progressing => "Wait.",
+    /// Something failed that may heal by itself; it is tried again.
+    ProgressingWithRetry => "Read the message; the operator tries again by itself.",
+    /// Everything that is asked for is done.
+    Succeeded => "Nothing.",
+    /// The contract is accepted and resolved, and its start is ahead.
+    Scheduled => "Nothing: work begins at the start.",
+    /// Every required item was read back as Effective.
+    Delivered => "Nothing.",
+    /// Delivered but for no more subscriptions than maxUnavailable allows.
+    DeliveredWithExceptions => "See the condition DevicesFailing for those that are missing.",
+    /// The term is over.
+    Ended => "Nothing, or make a new contract.",
+    /// Suspended by spec.suspend.
+    Suspended => "Set spec.suspend to false to go on.",
+    /// The object is being deleted and waits for what the message names.
+    Withdrawing => "Wait, or set the annotation entente.dev/abandon to end the withdrawal at once.",
+    /// The object is valid.
+    Valid => "Nothing.",
+    /// Every reference was found.
+    Resolved => "Nothing.",
+    /// The term is in force.
+    InTerm => "Nothing.",
+    /// The start lies ahead.
+    NotStarted => "Wait for the start.",
+    /// The term's dates cannot be used.
+    InvalidTerm => "Correct spec.term as the message says.",
+    /// The time zone is not in the time zone database.
+    UnknownZone => "Use a name of the time zone database, such as Europe/Berlin.",
+    /// A date that has already passed was changed.
+    PastDateChanged => "Set the date back; what was promised cannot be moved.",
+    /// Two entries of one service name one device.
+    DuplicateService => "Name the device in one of the entries only.",
+    /// Another Device has this address or this identity.
+    AlreadyClaimed => "Correct the address, or remove the other Device.",
+    /// A value is of the wrong type or outside what is allowed.
+    UnsupportedValue => "Correct the value that the message names.",
+    /// The Device does not exist.
+    DeviceNotFound => "Create the Device; the subscription goes on by itself.",
+    /// The DeviceModel does not exist.
+    ModelNotFound => "Create the DeviceModel, or correct spec.modelRef.",
+    /// The SmartService does not exist.
+    ServiceNotFound => "Create the SmartService, or correct serviceRef.",
+    /// The Connection does not exist.
+    ConnectionNotFound => "Create the Connection, or correct its name.",
+    /// A Secret or ConfigMap does not exist.
+    SecretNotFound => "Create it in the operator's namespace.",
+    /// A Secret or ConfigMap lacks a key.
+    SecretKeyMissing => "Add the key that the message names.",
+    /// The operator may not read a Secret.
+    SecretForbidden => "Grant the operator's ServiceAccount to get it.",
+    /// The Connection does not allow this namespace or this address.
+    NotAllowed => "Ask the platform team for an entry under allow in the Connection.",
+    /// The broker's catalogue does not have the offering or the plan.
+    OfferingNotFound => "Correct server.offering and server.plan in the SmartService.",
+    /// No subscription is in force although the term is.
+    NoDevices => "Check the selector and the labels of the Devices.",
+    /// The number of devices is not the expected one; withdrawals by label are held.
+    DeviceCountMismatch => "Correct the labels or expect.",
+    /// Some subscriptions are not delivered yet.
+    DevicesPending => "Wait; notReady names up to ten of them.",
+    /// Some subscriptions do not progress.
+    DevicesNotProgressing => "See the ServiceSubscriptions that the message names.",
+    /// A promise of this term was not kept in time.
+    PromiseNotKept => "See the Compensations of this contract.",
+    /// A compensation still accrues or is not delivered.
+    NotFinal => "Wait until the service is delivered.",
+    /// A step waits for the one before it.
+    Waiting => "Wait for the step that the message names.",
+    /// Another contract has this service on this device, and its term began earlier.
+    ConflictingContract => "End the service in one of the two contracts.",
+    /// Two services want different values for one setting.
+    SettingsConflict => "Choose parameters that agree, or end one of the services.",
+    /// The local clock and that of the API server differ by more than 5 seconds.
+    ClockSkew => "Set the clock of the operator's node.",
+    /// The device says it is another one than before, or of another model.
+    IdentityMismatch => "Check who stands at the address; for a new machine change spec.serialNumber.",
+    /// The device shows another certificate than before.
+    CertificateChanged => "Check the device, then set spec.certificateSha256.",
+    /// The model of the device cannot do this service.
+    UnsupportedByModel => "Use another model, or end the service on this device.",
+    /// It was accepted with success and read back as something else.
+    AcceptedNotEffective => "Correct the DeviceModel: this attribute or operation does not take effect.",
+    /// The remote side says that it cannot be set.
+    RejectedNotSettable => "Correct the DeviceModel: this attribute cannot be set.",
+    /// The remote side refuses the value.
+    RejectedValue => "Correct the parameter or the setting that the message names.",
+    /// The remote side does not know the item or the operation.
+    Unsupported => "Correct the DeviceModel, or end the service on this device.",
+    /// It cannot be read back, so it is not proven.
+    NotVerifiable => "Use a broker that lets instances be fetched.",
+    /// No connection could be made.
+    Unreachable => "Check that it is switched on, and the address.",
+    /// The credentials were refused.
+    Unauthorized => "Correct the Secret of the Connection.",
+    /// The remote side is busy and asks to come again.
+    Busy => "Wait.",
+    /// No answer came in time.
+    TimedOut => "Check the remote side; raise the timeouts of the Connection if it is slow.",
+    /// The answer made no sense, or the remote side failed.
+    ProtocolError => "See the message; check the remote side's own log.",
+    /// An operation of the service server is under way.
+    OperationRunning => "Wait.",
+    /// The value takes effect after a restart of the device.
+    AwaitingRestart => "Restart the device.",
+    /// The operator was not running, or had not looked yet.
+    NotObserved => "Nothing.",
+    /// The certificate or the TLS handshake is not good.
+    TlsFailed => "Check the certificate and the tls of the Connection.",
+    /// It answered.
+    Answered => "Nothing.",
+    /// It was never asked.
+    NeverSeen => "Wait.",
+    /// Devices are reached one by one; see each Device.
+    PerDevice => "Nothing.",
+    /// It is used by no device and no service.
+    NotUsed => "Nothing.",
+    /// The list of orphans is full, so withdrawals that gave up cannot finish.
+    OrphansFull => "Remove the orphans on the broker and then from the list.",
+    /// The subscription was deleted by hand or restored, and was made again.
+    Recreated => "Nothing: promises from before are closed.",
+    /// The amount is final.
+    AmountFinal => "Nothing.",
+    /// The amount still grows.
+    Accruing => "Wait until the service is delivered.",
+    /// Nothing is owed, because what counts stays within the allowance.
+    NothingOwed => "Nothing.",
+    /// It is only recorded; no booking system is named.
+    RecordOnly => "Nothing.",
+    /// A person declared the record wrong.
+    Voided => "Nothing.",
+    /// The service asks for nothing on this side.
+    NothingWanted => "Nothing.",
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl ConditionType {
+    /// All of them, in the order of the reference page.
+    pub const ALL: &[ConditionType] = &[
+        Self::Ready,
+        Self::Reconciling,
+        Self::Stalled,
+        Self::Accepted,
+        Self::ResolvedRefs,
+        Self::InForce,
+        Self::Delivered,
+        Self::PromiseMissed,
+        Self::DevicesFailing,
+        Self::CompensationPending,
+        Self::DeviceConfigured,
+        Self::ServerConfigured,
+        Self::EvidenceLost,
+        Self::Online,
+        Self::SettingsApplied,
+        Self::Reachable,
+        Self::Authenticated,
+        Self::Calculated,
+    ];
+
+    /// As it is written into a condition.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Reconciling => "Reconciling",
+            Self::Stalled => "Stalled",
+            Self::Accepted => "Accepted",
+            Self::ResolvedRefs => "ResolvedRefs",
+            Self::InForce => "InForce",
+            Self::Delivered => "Delivered",
+            Self::PromiseMissed => "PromiseMissed",
+            Self::DevicesFailing => "DevicesFailing",
+            Self::CompensationPending => "CompensationPending",
+            Self::DeviceConfigured => "DeviceConfigured",
+            Self::ServerConfigured => "ServerConfigured",
+            Self::EvidenceLost => "EvidenceLost",
+            Self::Online => "Online",
+            Self::SettingsApplied => "SettingsApplied",
+            Self::Reachable => "Reachable",
+            Self::Authenticated => "Authenticated",
+            Self::Calculated => "Calculated",
+        }
+    }
+
+    /// Whether the condition is there only while it is True.
+    pub fn is_negative(self) -> bool {
+        matches!(
+            self,
+            Self::Reconciling
+                | Self::Stalled
+                | Self::PromiseMissed
+                | Self::DevicesFailing
+                | Self::CompensationPending
+                | Self::EvidenceLost
+        )
+    }
+}
+
+/// What blocks a side or an item: shared by several conditions below.
+macro_rules! blocking {
+    ($($more:ident),* $(,)?) => {
+        &[
+            Reason::DeviceNotFound, Reason::ModelNotFound, Reason::ServiceNotFound,
+            Reason::ConnectionNotFound, Reason::SecretNotFound, Reason::SecretKeyMissing,
+            Reason::SecretForbidden, Reason::NotAllowed, Reason::OfferingNotFound,
+            Reason::ConflictingContract, Reason::SettingsConflict, Reason::ClockSkew,
+            Reason::IdentityMismatch, Reason::CertificateChanged, Reason::UnsupportedByModel,
+            Reason::AcceptedNotEffective, Reason::RejectedNotSettable, Reason::RejectedValue,
+            Reason::Unsupported, Reason::NotVerifiable, Reason::Unreachable, Reason::Unauthorized,
+            Reason::Busy, Reason::TimedOut, Reason::ProtocolError, Reason::OperationRunning,
+            Reason::AwaitingRestart, Reason::TlsFailed, Reason::UnsupportedValue,
+            Reason::UnknownZone, Reason::InvalidTerm, Reason::AlreadyClaimed,
+            Reason::Suspended, Reason::Waiting,
+            $(Reason::$more),*
+        ]
+    };
+}
+
+impl ConditionType {
+    /// The reasons that this condition may have.
+    pub fn reasons(self) -> &'static [Reason] {
+        match self {
+            Self::Ready => blocking!(
+                Pending, Progressing, ProgressingWithRetry, Succeeded, Scheduled, Delivered,
+                DeliveredWithExceptions, Ended, Withdrawing, NotStarted, PastDateChanged,
+                DuplicateService, NoDevices, DeviceCountMismatch, DevicesPending,
+                DevicesNotProgressing, PerDevice, OrphansFull, AmountFinal, Accruing, NothingOwed,
+                RecordOnly, Voided, NotObserved, NothingWanted,
+            ),
+            Self::Reconciling => &[Reason::Progressing, Reason::ProgressingWithRetry],
+            Self::Stalled => blocking!(PastDateChanged, DuplicateService, OrphansFull),
+            Self::Accepted => &[
+                Reason::Pending, Reason::Valid, Reason::InvalidTerm, Reason::UnknownZone,
+                Reason::PastDateChanged, Reason::DuplicateService, Reason::AlreadyClaimed,
+                Reason::UnsupportedValue,
+            ],
+            Self::ResolvedRefs => &[
+                Reason::Pending, Reason::Resolved, Reason::DeviceNotFound, Reason::ModelNotFound,
+                Reason::ServiceNotFound, Reason::ConnectionNotFound, Reason::SecretNotFound,
+                Reason::SecretKeyMissing, Reason::SecretForbidden, Reason::NotAllowed,
+                Reason::OfferingNotFound,
+            ],
+            Self::InForce => &[Reason::Pending, Reason::InTerm, Reason::NotStarted, Reason::Ended],
+            Self::Delivered => blocking!(
+                Pending, Progressing, ProgressingWithRetry, Delivered, NotStarted, Ended,
+                DevicesPending, NoDevices, DeviceCountMismatch, NotObserved, Withdrawing,
+                RecordOnly, NothingOwed, Accruing, Voided,
+            ),
+            Self::PromiseMissed => &[Reason::PromiseNotKept],
+            Self::DevicesFailing => &[Reason::DevicesNotProgressing],
+            Self::CompensationPending => &[Reason::NotFinal],
+            Self::DeviceConfigured | Self::ServerConfigured => blocking!(
+                Pending, Succeeded, Progressing, NotStarted, Ended, NothingWanted, NotObserved,
+                Withdrawing,
+            ),
+            Self::EvidenceLost => &[Reason::Recreated],
+            Self::Online => &[
+                Reason::Answered, Reason::NeverSeen, Reason::Unreachable, Reason::TimedOut,
+                Reason::TlsFailed, Reason::CertificateChanged, Reason::Busy, Reason::ProtocolError,
+                Reason::Unauthorized,
+            ],
+            Self::SettingsApplied => blocking!(
+                Pending, Succeeded, Progressing, NothingWanted, NotStarted, NotObserved,
+            ),
+            Self::Reachable => &[
+                Reason::Pending, Reason::Answered, Reason::NeverSeen, Reason::Unreachable,
+                Reason::TimedOut, Reason::TlsFailed, Reason::Busy, Reason::ProtocolError,
+                Reason::NotAllowed,
+            ],
+            Self::Authenticated => {
+                &[Reason::Pending, Reason::Answered, Reason::Unauthorized, Reason::NeverSeen]
+            }
+            Self::Calculated => {
+                &[Reason::Pending, Reason::Accruing, Reason::AmountFinal, Reason::NothingOwed, Reason::Voided]
+            }
+        }
+    }
+}

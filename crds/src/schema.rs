@@ -1,0 +1,163 @@
+//! Schemas of scalars that occur in several kinds, each with the CEL rule that guards it.
+//!
+//! A rule is written once here so that its message, which tells what is allowed, reads the same
+//! wherever the scalar is used. Used through `#[schemars(schema_with = "…")]` by `v1alpha1`.
+
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+/// A DNS label (RFC 1123): names of entries and of the objects that are referred to.
+pub fn dns_label(_: &mut SchemaGenerator) -> Schema {
+    ruled(
+        63,
+        "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+        "must be a DNS label: lower case letters, digits and '-', at most 63 characters",
+    )
+}
+
+/// The name of a parameter or setting, such as `weekdays` or `backup.endpoint`.
+pub fn setting_name(_: &mut SchemaGenerator) -> Schema {
+    ruled(
+        63,
+        "self.matches('^[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?$')",
+        "must be letters, digits, '.', '_' and '-', such as \"backup.endpoint\"",
+    )
+}
+
+/// A value of a parameter or setting. Always a string; it is quoted in YAML.
+pub fn value(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "maxLength": 1023})
+}
+
+/// A text for people: at most 253 characters.
+pub fn text(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "maxLength": 253})
+}
+
+/// A text for people that must say something.
+pub fn required_text(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "minLength": 1, "maxLength": 253})
+}
+
+/// A sentence of a status: at most 1,024 characters.
+pub fn message(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "maxLength": 1024})
+}
+
+/// The name of any Kubernetes object (RFC 1123 subdomain).
+pub fn object_name(_: &mut SchemaGenerator) -> Schema {
+    ruled(
+        253,
+        "self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",
+        "must be the name of an object: lower case letters, digits, '-' and '.'",
+    )
+}
+
+/// An amount of money as a decimal string, without a sign.
+pub fn amount(_: &mut SchemaGenerator) -> Schema {
+    ruled(
+        20,
+        "self.matches('^[0-9]{1,12}([.][0-9]{1,6})?$')",
+        "must be a decimal such as \"3000\" or \"12.50\"",
+    )
+}
+
+/// A percentage as a decimal string without the sign `%`.
+pub fn percent(_: &mut SchemaGenerator) -> Schema {
+    ruled(
+        10,
+        "self.matches('^[0-9]{1,3}([.][0-9]{1,4})?$')",
+        "must be a percentage such as \"5\" or \"2.5\", without the sign",
+    )
+}
+
+/// A currency (ISO 4217).
+pub fn currency(_: &mut SchemaGenerator) -> Schema {
+    ruled(3, "self.matches('^[A-Z]{3}$')", "must be a currency of ISO 4217 such as \"EUR\"")
+}
+
+/// A length of time such as `15m` or `336h`.
+pub fn duration(_: &mut SchemaGenerator) -> Schema {
+    ruled(
+        20,
+        "self.matches('^([0-9]{1,6}(ms|s|m|h))+$')",
+        "must be a duration such as \"90s\", \"15m\" or \"336h\"",
+    )
+}
+
+/// A name of the time zone database. Whether it exists is checked by the operator.
+pub fn time_zone(_: &mut SchemaGenerator) -> Schema {
+    ruled(
+        64,
+        "self.matches('^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$')",
+        "must be a name of the time zone database such as \"America/Sao_Paulo\" or \"UTC\"",
+    )
+}
+
+/// A customer's id: a valid label value, since generated objects carry it as a label.
+pub fn label_value(_: &mut SchemaGenerator) -> Schema {
+    ruled(
+        63,
+        "self.matches('^[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?$')",
+        "must be a label value: letters, digits, '-', '_' and '.', at most 63 characters",
+    )
+}
+
+/// Networks in CIDR notation: at least one.
+pub fn networks(_: &mut SchemaGenerator) -> Schema {
+    let network =
+        ruled(43, "isCIDR(self)", "must be a network such as \"10.20.0.0/16\" or \"fd00::/8\"");
+    json_schema!({"type": "array", "minItems": 1, "maxItems": 64, "items": network})
+}
+
+/// A SHA-256 digest in hexadecimal.
+pub fn sha256(_: &mut SchemaGenerator) -> Schema {
+    ruled(64, "self.matches('^[0-9a-f]{64}$')", "must be 64 lower case hexadecimal digits")
+}
+
+/// The address of a device: a host name or an IP address.
+pub fn address(_: &mut SchemaGenerator) -> Schema {
+    ruled(
+        253,
+        "self.matches('^([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)$')",
+        "must be a host name or an IP address without scheme, port and path",
+    )
+}
+
+/// A print queue on a device.
+pub fn queue(_: &mut SchemaGenerator) -> Schema {
+    ruled(
+        127,
+        "self.matches('^[A-Za-z0-9._-]+$')",
+        "must be letters, digits, '.', '_' and '-'",
+    )
+}
+
+/// A local date (RFC 3339 full-date).
+pub fn date(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "format": "date"})
+}
+
+/// An instant (RFC 3339 date-time).
+pub fn date_time(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "format": "date-time"})
+}
+
+/// A number or a percentage of a whole.
+pub fn int_or_percent(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "x-kubernetes-int-or-string": true,
+        "x-kubernetes-validations": [{
+            "rule": "type(self) == int ? self >= 0 : self.matches('^([0-9]{1,2}|100)%$')",
+            "message": "must be a number of subscriptions such as 3, or a percentage such as \"2%\""
+        }]
+    })
+}
+
+fn ruled(max_length: u32, rule: &str, message: &str) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": max_length,
+        "x-kubernetes-validations": [{"rule": rule, "message": message}]
+    })
+}

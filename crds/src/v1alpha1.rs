@@ -1,0 +1,19 @@
+//! Version `v1alpha1` of every kind, one file each.
+
+mod common;
+mod compensation;
+mod connection;
+mod contract;
+mod device;
+mod device_model;
+mod service_subscription;
+mod smart_service;
+
+pub use common::*;
+pub use compensation::*;
+pub use connection::*;
+pub use contract::*;
+pub use device::*;
+pub use device_model::*;
+pub use service_subscription::*;
+pub use smart_service::*;

@@ -1,0 +1,297 @@
+//! Types that several kinds share: references, selectors, money, causes, service levels.
+
+use std::collections::BTreeMap;
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::schema;
+
+/// A condition as every Kubernetes tool knows it.
+pub type Condition = k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+/// A reference by name: to an object of the catalogue, or of the same namespace.
+#[derive(
+    Clone, Debug, Default, Deserialize, Eq, KubeSchema, Ord, PartialEq, PartialOrd, Serialize,
+)]
+#[serde(rename_all = "camelCase")]
+pub struct NameReference {
+    /// The name of the object.
+    #[schemars(schema_with = "schema::dns_label")]
+    pub name: String,
+}
+
+/// A reference to a Secret or ConfigMap in the operator's own namespace.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LocalReference {
+    /// The name of the object.
+    #[schemars(schema_with = "schema::object_name")]
+    pub name: String,
+}
+
+/// Which objects, by their labels. All requirements must hold.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Selector {
+    /// Labels that the object must have with these values.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 16))]
+    pub match_labels: BTreeMap<String, String>,
+    /// Requirements on labels that are more than equality.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub match_expressions: Vec<SelectorRequirement>,
+}
+
+/// One requirement of a [`Selector`].
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.operator in ['In', 'NotIn'] ? (has(self.values) && size(self.values) > 0) : (!has(self.values) || size(self.values) == 0)")
+        .message("In and NotIn need values; Exists and DoesNotExist take none")
+)]
+pub struct SelectorRequirement {
+    /// The key of the label.
+    #[schemars(length(min = 1, max = 316))]
+    pub key: String,
+    /// How the label is compared.
+    pub operator: SelectorOperator,
+    /// The values it is compared with, for In and NotIn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 63)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub values: Vec<String>,
+}
+
+/// How a label is compared.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum SelectorOperator {
+    /// The value is one of those listed.
+    #[default]
+    In,
+    /// The value is none of those listed, or the label is missing.
+    NotIn,
+    /// The label is there.
+    Exists,
+    /// The label is missing.
+    DoesNotExist,
+}
+
+impl Selector {
+    /// Whether nothing is required, which would match everything.
+    pub fn is_empty(&self) -> bool {
+        self.match_labels.is_empty() && self.match_expressions.is_empty()
+    }
+
+    /// Whether an object with these labels is meant.
+    pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
+            && self.match_expressions.iter().all(|requirement| requirement.matches(labels))
+    }
+}
+
+impl SelectorRequirement {
+    fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
+        let found = labels.get(&self.key);
+        match self.operator {
+            SelectorOperator::In => found.is_some_and(|value| self.values.contains(value)),
+            SelectorOperator::NotIn => !found.is_some_and(|value| self.values.contains(value)),
+            SelectorOperator::Exists => found.is_some(),
+            SelectorOperator::DoesNotExist => found.is_none(),
+        }
+    }
+}
+
+/// The type of a parameter or of a device setting.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum ValueType {
+    /// Any text.
+    #[default]
+    String,
+    /// A whole number, written in decimal.
+    Integer,
+    /// "true" or "false".
+    Boolean,
+    /// One of the allowed words.
+    Keyword,
+    /// Some of the allowed words, separated by commas; their order means nothing.
+    KeywordSet,
+}
+
+/// Who caused a delay (D9).
+#[derive(
+    Clone, Copy, Debug, Deserialize, Eq, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
+)]
+pub enum Cause {
+    /// The device: unreachable, busy, refusing, not taking a value.
+    Device,
+    /// The service server: unreachable, erring, refusing, not verifiable.
+    Server,
+    /// The provider: catalogue, connections, secrets, rights, conflicts, our own time.
+    Provider,
+    /// The customer: suspended, excluded, switched off locally.
+    Customer,
+}
+
+/// What happens to the services when their contract is deleted.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum DeletionPolicy {
+    /// Services are withdrawn on both sides, in reverse order.
+    #[default]
+    Withdraw,
+    /// Everything is left as it is; the operator only forgets.
+    Keep,
+}
+
+/// How late a service may be before something is owed.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceLevel {
+    /// The allowance after the promised instant, such as "15m" or "4h".
+    #[serde(default = "ServiceLevel::default_allowed")]
+    #[schemars(schema_with = "schema::duration")]
+    pub allowed: String,
+    /// From where the owed time is counted once the allowance is exceeded.
+    #[serde(default)]
+    pub count: CountFrom,
+}
+
+impl ServiceLevel {
+    fn default_allowed() -> String {
+        "15m".to_owned()
+    }
+}
+
+impl Default for ServiceLevel {
+    fn default() -> Self {
+        Self { allowed: Self::default_allowed(), count: CountFrom::default() }
+    }
+}
+
+/// From where the owed time is counted once the allowance is exceeded.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum CountFrom {
+    /// All the time since the promised instant.
+    #[default]
+    FromPromise,
+    /// Only the time after the allowance.
+    AfterAllowance,
+}
+
+/// The fee of a service.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fee {
+    /// The amount for one period, as a quoted decimal such as "12.50".
+    #[schemars(schema_with = "schema::amount")]
+    pub amount: String,
+    /// The period, which is that of the calendar in the contract's zone.
+    pub per: Period,
+    /// Whether the amount is for each device or for all devices together.
+    pub of: FeeOf,
+}
+
+/// A period of the calendar.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum Period {
+    /// A month of the calendar.
+    #[default]
+    Month,
+    /// Three months, beginning in January, April, July or October.
+    Quarter,
+    /// A year of the calendar.
+    Year,
+}
+
+/// What a fee is for.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum FeeOf {
+    /// The amount is for each device.
+    #[default]
+    EachDevice,
+    /// The amount is for all devices of the entry; a device's share is an equal part.
+    AllDevices,
+}
+
+/// What is owed when a promise was missed.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.type != 'FeeCredit' || has(self.credit)")
+        .message("a remedy of type FeeCredit needs the member credit")
+)]
+pub struct Remedy {
+    /// The name of the remedy; part of the name of its compensations.
+    #[schemars(schema_with = "remedy_name")]
+    pub name: String,
+    /// What kind of remedy it is. Exactly the member that goes with it is set.
+    pub r#type: RemedyType,
+    /// How a fee credit is calculated (D5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credit: Option<FeeCredit>,
+}
+
+fn remedy_name(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let mut schema = schema::dns_label(generator);
+    schema.insert("maxLength".into(), 32.into());
+    schema
+}
+
+/// The kind of a remedy.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum RemedyType {
+    /// A part of the fee is given back.
+    #[default]
+    FeeCredit,
+}
+
+/// How a fee credit is calculated.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FeeCredit {
+    /// What part of a period counts as lost.
+    pub basis: CreditBasis,
+    /// Percent of the period's fee for each day; absent: in proportion to the period.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::percent")]
+    pub percent: Option<String>,
+    /// The most that is given; absent: the fee of the period.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cap: Option<CreditCap>,
+}
+
+/// What part of a period counts as lost.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum CreditBasis {
+    /// The time itself.
+    #[default]
+    ElapsedTime,
+    /// Every local date that owed time touches.
+    StartedDays,
+    /// Every local date that lies wholly inside owed time.
+    FullDays,
+}
+
+/// The most that a fee credit gives.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreditCap {
+    /// Percent of a period's fee, as a quoted decimal such as "50".
+    #[schemars(schema_with = "schema::percent")]
+    pub percent: String,
+    /// Whether the cap holds for each period or for the promise as a whole.
+    pub of: CapOf,
+}
+
+/// What a cap holds for.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum CapOf {
+    /// Each period of the fee.
+    #[default]
+    Period,
+    /// The whole promise, measured by the fee of the period in which it was promised.
+    Promise,
+}

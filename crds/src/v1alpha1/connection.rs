@@ -1,0 +1,329 @@
+//! Connection: how to reach one class of devices or one outside system.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Condition, LocalReference, Selector};
+use crate::schema;
+
+/// How to reach one class of devices or one outside system, and who may use it.
+#[derive(Clone, CustomResource, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[kube(
+    group = "entente.dev",
+    version = "v1alpha1",
+    kind = "Connection",
+    plural = "connections",
+    shortname = "enconn",
+    category = "entente",
+    status = "ConnectionStatus",
+    derive = "PartialEq",
+    doc = "How to reach one class of devices or one outside system: protocol, address, who may use it, trust, credentials and limits. Written by the platform team.",
+    validation = Rule::new("self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message("metadata.name must be a DNS label: lower case letters, digits and '-', at most 63 characters"),
+    printcolumn(name = "READY", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "REASON", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(name = "PROTOCOL", type_ = "string", json_path = ".spec.protocol"),
+    printcolumn(name = "USED BY", type_ = "integer", json_path = ".status.usedBy"),
+    printcolumn(name = "MESSAGE", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1),
+    printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[cfg_attr(test, kube(cel))]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("(self.protocol == 'IPP') == has(self.ipp) && (self.protocol == 'OSB') == has(self.osb)")
+        .message("exactly the member that the protocol names must be set: ipp for IPP, osb for OSB")
+)]
+pub struct ConnectionSpec {
+    /// What is spoken. Exactly the member of that name is set.
+    pub protocol: Protocol,
+    /// Where IPP devices are reached (RFC 8011).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipp: Option<IppEndpoint>,
+    /// Where an Open Service Broker is reached (OSB 2.17).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub osb: Option<OsbEndpoint>,
+    /// Who may use this connection, and for which addresses. Nobody may where no entry matches.
+    #[schemars(length(min = 1, max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub allow: Vec<AllowEntry>,
+    /// Whom to trust when TLS is spoken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+    /// What to log in with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<Credentials>,
+    /// How long to wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeouts: Option<Timeouts>,
+    /// How much at once. A slot is not held while backing off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
+    /// How to try again: exponential with full jitter; the remote side's Retry-After wins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+    /// How often everything is read back although nothing changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sync: Option<Sync>,
+}
+
+/// What is spoken.
+#[derive(
+    Clone, Copy, Debug, Default, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
+)]
+pub enum Protocol {
+    /// Internet Printing Protocol (RFC 8011).
+    #[default]
+    IPP,
+    /// Open Service Broker API 2.17.
+    OSB,
+}
+
+/// Where IPP devices are reached.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.url.contains('{port}') == (has(self.ports) && size(self.ports) > 0)")
+        .message("ports is required with {port} in url, and only then")
+)]
+pub struct IppEndpoint {
+    /// The URL, with {address}, {port} and {queue} where they come from the Device.
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new("self.matches('^ipps?://[^/?#@]+(/[^?#]*)?$')").message("must be a URL such as \"ipp://{address}:631/ipp/print\", with scheme ipp or ipps and without user"))]
+    pub url: String,
+    /// The ports that {port} may be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(range(min = 1, max = 65535)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub ports: Vec<i32>,
+}
+
+/// Where an Open Service Broker is reached.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OsbEndpoint {
+    /// The URL of the broker, without /v2.
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new("self.matches('^https?://[^/?#@{}]+(/[^?#{}]*)?$')").message("must be a URL such as \"https://broker.example\", without user and without a template"))]
+    pub url: String,
+}
+
+/// Who may use a connection, and for which addresses.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AllowEntry {
+    /// The name of the entry.
+    #[schemars(schema_with = "schema::dns_label")]
+    pub name: String,
+    /// The namespaces whose objects may use the connection, by labels of the Namespace.
+    /// The empty selector allows every namespace.
+    pub namespaces: Selector,
+    /// The networks that a resolved address must lie in; checked on every dial.
+    #[schemars(schema_with = "schema::networks")]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub networks: Vec<String>,
+}
+
+/// Whom to trust when TLS is spoken. Nothing turns verification off.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.caConfigMapRef) || self.trust == 'Verify'")
+        .message("caConfigMapRef goes with trust Verify only")
+)]
+pub struct Tls {
+    /// How a certificate is judged.
+    #[serde(default)]
+    pub trust: Trust,
+    /// A ConfigMap in the operator's namespace whose key `ca.crt` holds the authorities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_config_map_ref: Option<LocalReference>,
+    /// The name that the certificate must carry, where it is not that of the URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::address")]
+    pub server_name: Option<String>,
+}
+
+/// How a certificate is judged.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
+pub enum Trust {
+    /// By the authorities of the ConfigMap, else those of the system.
+    #[default]
+    Verify,
+    /// By the fingerprint in the Device's `spec.certificateSha256`.
+    Pin,
+    /// The fingerprint seen first is kept in the Device's status and must stay.
+    FirstUse,
+}
+
+/// What to log in with.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Credentials {
+    /// What the Secret holds: Basic = keys `username` and `password`; Bearer = key `token`.
+    pub r#type: CredentialsType,
+    /// A Secret in the operator's namespace. It is read before use, so a change takes effect at once.
+    pub secret_ref: LocalReference,
+}
+
+/// What a credentials Secret holds.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum CredentialsType {
+    /// `username` and `password` (RFC 7617).
+    #[default]
+    Basic,
+    /// `token` (RFC 6750).
+    Bearer,
+}
+
+/// How long to wait.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Timeouts {
+    /// For a connection to be made.
+    #[serde(default = "Timeouts::default_connect")]
+    #[schemars(schema_with = "schema::duration")]
+    pub connect: String,
+    /// For a request to be answered in full.
+    #[serde(default = "Timeouts::default_request")]
+    #[schemars(schema_with = "schema::duration")]
+    pub request: String,
+}
+
+impl Timeouts {
+    fn default_connect() -> String {
+        "3s".to_owned()
+    }
+
+    fn default_request() -> String {
+        "10s".to_owned()
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { connect: Self::default_connect(), request: Self::default_request() }
+    }
+}
+
+/// How much at once.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Limits {
+    /// Of one remote host and port. Without it: 1 in flight and 10 per second for IPP,
+    /// 32 and 50 for OSB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_host: Option<Limit>,
+    /// Of the whole connection. Without it: 512 in flight and 1,000 per second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<Limit>,
+}
+
+/// One limit.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Limit {
+    /// Requests that are under way at once.
+    #[schemars(range(min = 1, max = 4096))]
+    pub in_flight: i32,
+    /// Requests that begin in a second.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub per_second: i32,
+}
+
+/// How to try again.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Retry {
+    /// The wait after the first failure is at most this long.
+    #[serde(default = "Retry::default_initial")]
+    #[schemars(schema_with = "schema::duration")]
+    pub initial: String,
+    /// No wait is longer than this, unless the remote side asks for it.
+    #[serde(default = "Retry::default_max")]
+    #[schemars(schema_with = "schema::duration")]
+    pub max: String,
+}
+
+impl Retry {
+    fn default_initial() -> String {
+        "1s".to_owned()
+    }
+
+    fn default_max() -> String {
+        "15m".to_owned()
+    }
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { initial: Self::default_initial(), max: Self::default_max() }
+    }
+}
+
+/// How often everything is read back.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sync {
+    /// The time between two full read-backs; jittered by namespace and name.
+    #[serde(default = "Sync::default_period")]
+    #[schemars(schema_with = "schema::duration")]
+    pub period: String,
+}
+
+impl Sync {
+    fn default_period() -> String {
+        "24h".to_owned()
+    }
+}
+
+impl Default for Sync {
+    fn default() -> Self {
+        Self { period: Self::default_period() }
+    }
+}
+
+/// What the operator says of a Connection.
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectionStatus {
+    /// The generation that the conditions speak of, once Ready or Stalled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Ready, ResolvedRefs, Reachable, Authenticated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// How many Devices and subscriptions use it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used_by: Option<i64>,
+    /// Instances on the broker that could not be removed before their deadline.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["instanceId".into()]))]
+    pub orphans: Vec<Orphan>,
+}
+
+/// An instance on a broker that could not be removed before its deadline.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Orphan {
+    /// The id of the instance (OSB `instance_id`).
+    #[schemars(length(max = 64))]
+    pub instance_id: String,
+    /// The offering (OSB `service_id`).
+    #[schemars(length(max = 128))]
+    pub service_id: String,
+    /// The plan (OSB `plan_id`).
+    #[schemars(length(max = 128))]
+    pub plan_id: String,
+    /// The operation that was under way, as the broker named it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub operation: Option<String>,
+    /// Since when it is an orphan.
+    pub since: jiff::Timestamp,
+    /// Why it could not be removed.
+    #[schemars(schema_with = "schema::text")]
+    pub reason: String,
+}

@@ -1,0 +1,340 @@
+//! Contract: which services on which devices from when, for whom and for what fee.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Cause, Condition, DeletionPolicy, Fee, NameReference, Remedy, Selector, ServiceLevel,
+    SubscriptionCounts,
+};
+use crate::schema;
+
+/// What a provider promises a customer: services on devices, from a date.
+#[derive(Clone, CustomResource, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[kube(
+    group = "entente.dev",
+    version = "v1alpha1",
+    kind = "Contract",
+    plural = "contracts",
+    namespaced,
+    shortname = "enct",
+    category = "entente",
+    status = "ContractStatus",
+    derive = "PartialEq",
+    doc = "What a provider promises a customer: named services work on named devices from a date.",
+    validation = Rule::new("self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message("metadata.name must be a DNS label: lower case letters, digits and '-', at most 63 characters"),
+    selectable = ".spec.customer.id",
+    printcolumn(name = "CUSTOMER", type_ = "string", json_path = ".spec.customer.id"),
+    printcolumn(name = "READY", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "REASON", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(name = "DELIVERED", type_ = "string", json_path = ".status.subscriptions.summary"),
+    printcolumn(name = "START", type_ = "string", json_path = ".spec.term['startDate','startTime']"),
+    printcolumn(name = "NEXT", type_ = "string", json_path = ".status.nextTransition"),
+    printcolumn(name = "OWED", type_ = "string", json_path = ".status.owed.summary"),
+    printcolumn(name = "END", type_ = "string", json_path = ".spec.term['endDate','endTime']", priority = 1),
+    printcolumn(name = "INFORCE", type_ = "string", json_path = ".status.conditions[?(@.type==\"InForce\")].status", priority = 1),
+    printcolumn(name = "MESSAGE", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1),
+    printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[cfg_attr(test, kube(cel))]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(oldSelf.currency) || (has(self.currency) && self.currency == oldSelf.currency)").message("currency cannot be changed once it is set").field_path(".currency"),
+    validation = Rule::new("has(self.currency) || !self.services.exists(s, has(s.fee))").message("currency is required where a service has a fee").field_path(".currency"),
+    validation = Rule::new("self.services.map(s, has(s.devices.names) ? size(s.devices.names) : 0).sum() <= 4000").message("all services together may name at most 4,000 devices; use a selector").field_path(".services")
+)]
+pub struct ContractSpec {
+    /// Who the customer is.
+    pub customer: Customer,
+    /// The currency (ISO 4217) of every fee in the contract; required where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::currency")]
+    pub currency: Option<String>,
+    /// From when to when.
+    pub term: Term,
+    /// What may be done before the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preparation: Option<Preparation>,
+    /// How many subscriptions may be missing for the contract to be Ready all the same, such as 3
+    /// or "2%"; absent: none. Touches neither promises nor money.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::int_or_percent")]
+    pub max_unavailable: Option<IntOrString>,
+    /// The services on their devices.
+    #[schemars(length(min = 1, max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub services: Vec<ContractService>,
+    /// Whose delays count; absent: Device, Server and Provider (D9).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub counted_causes: Option<Vec<Cause>>,
+    /// From when the term's start counts as promised, as a local date;
+    /// absent: from when this object was created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::date")]
+    pub promises_from: Option<String>,
+    /// What happens to the services when the contract is deleted.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+    /// Whether the operator leaves everything of this contract alone for now. It still counts as
+    /// delay, caused by the customer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspend: bool,
+}
+
+/// Who the customer is.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Customer {
+    /// The customer's id. It cannot be changed.
+    #[schemars(schema_with = "schema::label_value")]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("customer.id cannot be changed; make another contract"))]
+    pub id: String,
+    /// The customer's name, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::text")]
+    pub name: Option<String>,
+}
+
+/// From when to when.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.startDate) != has(self.startTime)").message("exactly one of startDate and startTime must be set"),
+    validation = Rule::new("!(has(self.endDate) && has(self.endTime))").message("at most one of endDate and endTime may be set"),
+    validation = Rule::new("!has(self.startDate) || !has(self.endDate) || self.endDate >= self.startDate").message("endDate must not be before startDate"),
+    validation = Rule::new("!has(self.startTime) || !has(self.endTime) || self.endTime > self.startTime").message("endTime must be after startTime")
+)]
+pub struct Term {
+    /// The first day, which begins in the term's time zone, such as "2027-04-01".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::date")]
+    pub start_date: Option<String>,
+    /// The first instant, such as "2027-04-01T09:00:00-03:00".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::date_time")]
+    pub start_time: Option<String>,
+    /// The last day, inclusive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::date")]
+    pub end_date: Option<String>,
+    /// The first instant that is no longer covered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::date_time")]
+    pub end_time: Option<String>,
+    /// The zone in which dates and periods of the contract are meant.
+    #[schemars(schema_with = "schema::time_zone")]
+    pub time_zone: String,
+}
+
+/// What may be done before the start.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Preparation {
+    /// How long before a promised instant early steps may run.
+    #[serde(default = "Preparation::default_lead_time")]
+    #[schemars(schema_with = "schema::duration")]
+    pub lead_time: String,
+}
+
+impl Preparation {
+    fn default_lead_time() -> String {
+        "336h".to_owned()
+    }
+}
+
+impl Default for Preparation {
+    fn default() -> Self {
+        Self { lead_time: Self::default_lead_time() }
+    }
+}
+
+/// One service on some devices.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.elect) || (has(self.remedies) && self.remedies.exists(r, r.name == self.elect))").message("elect must name one of the remedies").field_path(".elect")
+)]
+pub struct ContractService {
+    /// The key of the entry. Renaming it withdraws the service and sets it up anew.
+    #[schemars(schema_with = "schema::dns_label")]
+    pub name: String,
+    /// The SmartService.
+    pub service_ref: NameReference,
+    /// The devices.
+    pub devices: Devices,
+    /// What the contract chooses; all values are quoted strings.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "parameters")]
+    pub parameters: BTreeMap<String, String>,
+    /// What the service costs; absent: nothing can be credited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fee: Option<Fee>,
+    /// How late the service may be; absent: as the SmartService says, else 15m.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_level: Option<ServiceLevel>,
+    /// What is owed for a missed promise: all of them, unless elect names one.
+    /// Absent: as the SmartService says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub remedies: Vec<Remedy>,
+    /// The one remedy that is owed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::dns_label")]
+    pub elect: Option<String>,
+}
+
+/// Parameter values by name: at most 64, quoted.
+pub(crate) fn parameters(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "object",
+        "maxProperties": 64,
+        "additionalProperties": {"type": "string", "maxLength": 1023}
+    })
+}
+
+/// Which devices: the union of those selected and those named.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.selector) || (has(self.names) && size(self.names) > 0)").message("selector or names must be set")
+)]
+pub struct Devices {
+    /// Devices of this namespace by their labels. The empty selector is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("(has(self.matchLabels) && size(self.matchLabels) > 0) || (has(self.matchExpressions) && size(self.matchExpressions) > 0)").message("must require at least one label: the empty selector would match every device"))]
+    pub selector: Option<Selector>,
+    /// Devices of this namespace by name; they need not exist yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1000), inner(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub names: Vec<String>,
+    /// How many devices there should be; another number is reason DeviceCountMismatch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub expect: Option<i32>,
+}
+
+/// What the operator says of a Contract.
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContractStatus {
+    /// The generation that the conditions speak of, once Ready or Stalled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Ready, Reconciling, Stalled, Accepted, ResolvedRefs, InForce, Delivered, PromiseMissed,
+    /// DevicesFailing, CompensationPending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// The term as instants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub term: Option<ResolvedTerm>,
+    /// The subscriptions in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscriptions: Option<SubscriptionCounts>,
+    /// Subscriptions that are not delivered although in force: at most 10, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub not_ready: Vec<NotReady>,
+    /// What the customer is owed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owed: Option<Owed>,
+    /// The next instant at which something begins or ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_transition: Option<jiff::Timestamp>,
+    /// The instant at which the set of subscriptions was first complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub established: Option<jiff::Timestamp>,
+    /// The last 5 changes of InForce, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 5))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub history: Vec<Transition>,
+}
+
+/// A term as instants.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResolvedTerm {
+    /// The first instant.
+    pub start: jiff::Timestamp,
+    /// The first instant that is no longer covered; absent: until ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<jiff::Timestamp>,
+}
+
+/// A subscription that is not delivered.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NotReady {
+    /// The Device.
+    #[schemars(length(max = 63))]
+    pub device: String,
+    /// The entry of services.
+    #[schemars(length(max = 63))]
+    pub service: String,
+    /// The reason of its condition Ready.
+    #[schemars(length(max = 64))]
+    pub reason: String,
+}
+
+/// What the customer is owed.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Owed {
+    /// The sum so far, such as "BRL 1250.00", for tables.
+    #[schemars(length(max = 64))]
+    pub summary: String,
+    /// Compensations that still accrue.
+    pub open: i32,
+    /// Compensations whose amount is final.
+    pub calculated: i32,
+    /// Compensations that were delivered (here: recorded).
+    pub delivered: i32,
+    /// The sums, one per currency.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["currency".into()]))]
+    pub amounts: Vec<Amount>,
+}
+
+/// An amount of money.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Amount {
+    /// The currency (ISO 4217).
+    #[schemars(length(max = 3))]
+    pub currency: String,
+    /// The amount as a decimal string with the currency's digits.
+    #[schemars(length(max = 32))]
+    pub value: String,
+}
+
+/// A change of InForce.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Transition {
+    /// When.
+    pub at: jiff::Timestamp,
+    /// What it became.
+    pub to: TransitionTo,
+}
+
+/// What a contract became.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum TransitionTo {
+    /// Now lies inside the term.
+    #[default]
+    InForce,
+    /// The term is over.
+    Ended,
+}

@@ -1,0 +1,188 @@
+//! DeviceModel: what a model can do, and the driver's own names for it.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Condition, ValueType};
+use crate::schema;
+
+/// What a model of device can do, and the drivers' own names for it.
+#[derive(Clone, CustomResource, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[kube(
+    group = "entente.dev",
+    version = "v1alpha1",
+    kind = "DeviceModel",
+    plural = "devicemodels",
+    shortname = "endm",
+    category = "entente",
+    status = "DeviceModelStatus",
+    derive = "PartialEq",
+    doc = "What a model of device can do, and the drivers' own names for it. Written by the platform team.",
+    validation = Rule::new("self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message("metadata.name must be a DNS label: lower case letters, digits and '-', at most 63 characters"),
+    printcolumn(name = "READY", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "REASON", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(name = "MANUFACTURER", type_ = "string", json_path = ".spec.manufacturer"),
+    printcolumn(name = "USED BY", type_ = "integer", json_path = ".status.usedBy"),
+    printcolumn(name = "MESSAGE", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1),
+    printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[cfg_attr(test, kube(cel))]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceModelSpec {
+    /// Who makes it.
+    #[schemars(schema_with = "schema::required_text")]
+    pub manufacturer: String,
+    /// The names by which such a device introduces itself (IPP printer-make-and-model).
+    #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 127)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub product_names: Vec<String>,
+    /// Where a device says who it is. Nothing is written before that matches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<IdentitySource>,
+    /// What can be set on the device.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub settings: Vec<DeviceSetting>,
+}
+
+/// Where a device says who it is, for each protocol.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IdentitySource {
+    /// By IPP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipp: Option<IppIdentity>,
+}
+
+/// Where a device says who it is by IPP.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IppIdentity {
+    /// The attribute; printer-uuid where nothing is said (PWG 5100.13).
+    #[schemars(schema_with = "schema::setting_name")]
+    pub attribute: String,
+}
+
+/// One setting of a device.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.type == 'Integer' || (!has(self.minimum) && !has(self.maximum) && !has(self.unit))").message("minimum, maximum and unit go with type Integer only"),
+    validation = Rule::new("self.type in ['Keyword', 'KeywordSet'] || !has(self.allowed)").message("allowed goes with type Keyword or KeywordSet only"),
+    validation = Rule::new("!has(self.minimum) || !has(self.maximum) || self.minimum <= self.maximum").message("minimum must not be above maximum")
+)]
+pub struct DeviceSetting {
+    /// The name that services use.
+    #[schemars(schema_with = "schema::setting_name")]
+    pub name: String,
+    /// The type of its values.
+    pub r#type: ValueType,
+    /// The longest text, in characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1023))]
+    pub max_length: Option<i32>,
+    /// The smallest number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minimum: Option<i64>,
+    /// The largest number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maximum: Option<i64>,
+    /// The unit of the number, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub unit: Option<String>,
+    /// The words that are allowed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 63)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub allowed: Vec<String>,
+    /// How it is carried, one member for each protocol that can.
+    pub via: Via,
+    /// When a value that was sent takes effect.
+    #[serde(default)]
+    pub takes_effect: TakesEffect,
+}
+
+/// How a setting is carried.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Via {
+    /// By IPP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipp: Option<IppSetting>,
+}
+
+/// How a setting is carried by IPP.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IppSetting {
+    /// The attribute, such as printer-location.
+    #[schemars(schema_with = "schema::setting_name")]
+    pub attribute: String,
+    /// The syntax of its value (RFC 8011 section 5.1).
+    pub syntax: IppSyntax,
+    /// The operation that sets it on this model.
+    #[serde(default)]
+    pub operation: IppOperation,
+}
+
+/// The syntax of an IPP value (RFC 8011 section 5.1).
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum IppSyntax {
+    /// textWithoutLanguage.
+    #[default]
+    Text,
+    /// nameWithoutLanguage.
+    Name,
+    /// keyword; 1setOf keyword for a KeywordSet.
+    Keyword,
+    /// uri.
+    Uri,
+    /// integer.
+    Integer,
+    /// boolean.
+    Boolean,
+    /// enum.
+    Enum,
+}
+
+/// The operation that sets an attribute.
+#[derive(
+    Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
+)]
+pub enum IppOperation {
+    /// Set-Printer-Attributes (RFC 3380).
+    #[default]
+    SetPrinterAttributes,
+    /// CUPS-Add-Modify-Printer (0x4003), for CUPS and systems that follow it.
+    CupsAddModifyPrinter,
+}
+
+/// When a value that was sent takes effect.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum TakesEffect {
+    /// At once.
+    #[default]
+    Immediately,
+    /// After the device was restarted; until then the item is AwaitingRestart.
+    AfterRestart,
+}
+
+/// What the operator says of a DeviceModel.
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceModelStatus {
+    /// The generation that the conditions speak of, once Ready or Stalled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Ready.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// How many Devices use it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used_by: Option<i64>,
+}

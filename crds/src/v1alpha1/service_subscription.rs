@@ -1,0 +1,448 @@
+//! ServiceSubscription: one service on one device, with its dated revisions and its proof.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Cause, Condition, DeletionPolicy, Fee, NameReference, Remedy, ServiceLevel, StepType,
+    contract::parameters,
+};
+use crate::schema;
+
+/// One service on one device: its dated revisions, the proof of delivery and the promises.
+///
+/// Made and changed by the contract controller only. It carries all that delivery and
+/// compensation need, so that neither reads the Contract.
+#[derive(Clone, CustomResource, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[kube(
+    group = "entente.dev",
+    version = "v1alpha1",
+    kind = "ServiceSubscription",
+    plural = "servicesubscriptions",
+    namespaced,
+    shortname = "ensub",
+    category = "entente-all",
+    status = "ServiceSubscriptionStatus",
+    derive = "PartialEq",
+    doc = "One service on one device: its dated revisions, the proof of delivery and the promises. Made by the operator.",
+    selectable = ".spec.contract.name",
+    selectable = ".spec.deviceRef.name",
+    selectable = ".spec.serviceName",
+    selectable = ".spec.customer.id",
+    printcolumn(name = "READY", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "REASON", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(name = "SERVICE", type_ = "string", json_path = ".spec.serviceName"),
+    printcolumn(name = "DEVICE", type_ = "string", json_path = ".spec.deviceRef.name"),
+    printcolumn(name = "DELIVERED", type_ = "string", json_path = ".status.conditions[?(@.type==\"Delivered\")].status"),
+    printcolumn(name = "STEP", type_ = "string", json_path = ".status.step"),
+    printcolumn(name = "MESSAGE", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1),
+    printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceSubscriptionSpec {
+    /// The contract it belongs to.
+    pub contract: SubscriptionContract,
+    /// The customer.
+    pub customer: SubscriptionCustomer,
+    /// The entry of the contract's services.
+    #[schemars(schema_with = "schema::dns_label")]
+    pub service_name: String,
+    /// The device, which need not exist yet.
+    pub device_ref: NameReference,
+    /// The contract's zone.
+    #[schemars(schema_with = "schema::time_zone")]
+    pub time_zone: String,
+    /// How long before a promised instant early steps may run.
+    #[schemars(schema_with = "schema::duration")]
+    pub lead_time: String,
+    /// What is wanted from when: in force, next, and those with an open promise.
+    /// Entries that have begun are append-only.
+    #[schemars(length(min = 1, max = 4))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["effective".into()]))]
+    pub revisions: Vec<Revision>,
+}
+
+/// What a subscription has to know of its contract.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SubscriptionContract {
+    /// The name of the contract.
+    #[schemars(schema_with = "schema::dns_label")]
+    pub name: String,
+    /// The uid of the contract.
+    #[schemars(length(min = 1, max = 64))]
+    pub uid: String,
+    /// The term's start: of two contracts the earlier one wins.
+    pub start: Timestamp,
+    /// When the contract was created: decides where starts are equal.
+    pub created: Timestamp,
+    /// Whether the contract is suspended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspend: bool,
+    /// What happens when it is deleted.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+}
+
+impl Default for SubscriptionContract {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            uid: String::new(),
+            start: Timestamp::UNIX_EPOCH,
+            created: Timestamp::UNIX_EPOCH,
+            suspend: false,
+            deletion_policy: DeletionPolicy::default(),
+        }
+    }
+}
+
+/// The customer of a subscription.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SubscriptionCustomer {
+    /// The customer's id.
+    #[schemars(schema_with = "schema::label_value")]
+    pub id: String,
+}
+
+/// What is wanted from an instant on.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Revision {
+    /// From when.
+    pub effective: Timestamp,
+    /// Until when; absent: until the next revision, or until ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// Whether the instant was known before it came, and so is promised.
+    pub promised: bool,
+    /// The SmartService.
+    pub service_ref: NameReference,
+    /// Every parameter with its value, defaults included.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "parameters")]
+    pub parameters: BTreeMap<String, String>,
+    /// How late the service may be.
+    #[serde(default)]
+    pub service_level: ServiceLevel,
+    /// What it costs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fee: Option<Fee>,
+    /// The currency of the fee.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::currency")]
+    pub currency: Option<String>,
+    /// What is owed when the promise is missed; all of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub remedies: Vec<Remedy>,
+    /// Whose delays count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub counted_causes: Vec<Cause>,
+    /// Of how many devices a fee for all is shared, counted when this entry was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<Share>,
+}
+
+impl Default for Revision {
+    fn default() -> Self {
+        Self {
+            effective: Timestamp::UNIX_EPOCH,
+            until: None,
+            promised: false,
+            service_ref: NameReference::default(),
+            parameters: BTreeMap::new(),
+            service_level: ServiceLevel::default(),
+            fee: None,
+            currency: None,
+            remedies: Vec::new(),
+            counted_causes: Vec::new(),
+            share: None,
+        }
+    }
+}
+
+/// Of how many devices a fee for all is shared.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Share {
+    /// The number of devices.
+    #[schemars(range(min = 1))]
+    pub devices: i32,
+}
+
+/// What the delivery controller says of a subscription.
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceSubscriptionStatus {
+    /// The generation that the conditions speak of, once Ready or Stalled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Ready, Reconciling, Stalled, ResolvedRefs, DeviceConfigured, ServerConfigured, Delivered,
+    /// EvidenceLost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// The revision that is delivered or under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<CurrentRevision>,
+    /// Where it stands; absent when done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<StepType>,
+    /// What the proof is about: another device or address means that it has to be read anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
+    /// What was last proved of each item.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["key".into()]))]
+    pub items: Vec<Item>,
+    /// The instance on the service server; written before the first provision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerInstance>,
+    /// What was promised, and whether it was kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["effective".into()]))]
+    pub promises: Vec<Promise>,
+}
+
+/// The revision that is delivered or under way.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CurrentRevision {
+    /// From when it is wanted.
+    pub effective: Timestamp,
+    /// A digest of the values that it wants.
+    #[schemars(length(max = 64))]
+    pub digest: String,
+}
+
+/// What the proof is about.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Evidence {
+    /// The uid of the Device object.
+    #[schemars(length(max = 64))]
+    pub device_uid: String,
+    /// A digest of the connection, the URL and the serial number.
+    #[schemars(length(max = 64))]
+    pub target_digest: String,
+}
+
+/// One thing that has to be in effect.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Item {
+    /// What it is, such as "DeviceSetting/backup.weekdays".
+    #[schemars(length(min = 1, max = 128))]
+    pub key: String,
+    /// What was last proved.
+    pub state: ItemState,
+    /// A digest of the value that is wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub desired_digest: Option<String>,
+    /// A digest of the value that was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub observed_digest: Option<String>,
+    /// How often it was sent for this wanted value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub attempts: Option<i32>,
+    /// When it was last sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_sent: Option<Timestamp>,
+    /// When its state was last proved by reading.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_verified: Option<Timestamp>,
+    /// What the last attempt met; absent when nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
+/// What was last proved of an item. Only Effective counts.
+#[derive(
+    Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
+)]
+pub enum ItemState {
+    /// It was never read, or the proof is about something else.
+    #[default]
+    Unknown,
+    /// It waits for its step.
+    Pending,
+    /// It was read back as wanted.
+    Effective,
+    /// It was read back as something else.
+    NotEffective,
+    /// An operation of the remote side is under way.
+    InProgress,
+    /// It was taken and takes effect after a restart.
+    AwaitingRestart,
+    /// It was withdrawn and read back as gone.
+    Released,
+}
+
+/// What the last attempt met.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Problem {
+    /// What it was.
+    pub outcome: Outcome,
+    /// Since when.
+    pub since: Timestamp,
+    /// One sentence with the remote side's own words, at most 256 bytes of them.
+    #[schemars(schema_with = "schema::message")]
+    pub message: String,
+}
+
+/// What an attempt met.
+#[derive(
+    Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
+)]
+pub enum Outcome {
+    /// It was accepted with success and read back as something else.
+    AcceptedNotEffective,
+    /// The remote side says that it cannot be set (RFC 3380 not-settable).
+    RejectedNotSettable,
+    /// The remote side refuses the value.
+    RejectedValue,
+    /// The remote side does not know the item or the operation.
+    Unsupported,
+    /// It cannot be read back.
+    NotVerifiable,
+    /// No connection could be made.
+    Unreachable,
+    /// The credentials were refused.
+    Unauthorized,
+    /// The remote side is busy and asks to come again.
+    Busy,
+    /// No answer came in time.
+    TimedOut,
+    /// The answer made no sense, or the remote side failed.
+    ProtocolError,
+}
+
+/// The instance on the service server.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerInstance {
+    /// The Connection of the service server.
+    pub connection_ref: NameReference,
+    /// The id of the instance (OSB `instance_id`).
+    #[schemars(length(max = 64))]
+    pub instance_id: String,
+    /// The offering (OSB `service_id`).
+    #[schemars(length(max = 128))]
+    pub service_id: String,
+    /// The plan (OSB `plan_id`).
+    #[schemars(length(max = 128))]
+    pub plan_id: String,
+    /// The operation that is under way or whose outcome is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<ServerOperation>,
+    /// A digest of the parameters that were last sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub sent_digest: Option<String>,
+    /// Set when the deadline of withdrawal passed: the instance is left on the broker, and the
+    /// Connection takes it over into its list of orphans.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orphaned: Option<Timestamp>,
+}
+
+/// An operation on the service server.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerOperation {
+    /// What was asked.
+    pub r#type: ServerOperationType,
+    /// The broker's own id of the operation (OSB `operation`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub id: Option<String>,
+    /// Since when.
+    pub since: Timestamp,
+    /// Whether its outcome is unknown, because the answer was lost or was an error (OSB section
+    /// "Orphan Mitigation"), and not that the broker said it is under way.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub doubtful: bool,
+}
+
+/// What was asked of the service server.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum ServerOperationType {
+    /// The instance is being made.
+    #[default]
+    Provision,
+    /// The instance is being changed.
+    Update,
+    /// The instance is being removed.
+    Deprovision,
+}
+
+/// One promise: that the service is usable at an instant.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Promise {
+    /// The promised instant.
+    pub effective: Timestamp,
+    /// What became of it.
+    pub state: PromiseState,
+    /// When the last required item was read back as Effective (D3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed: Option<Timestamp>,
+    /// When no more time could be owed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<Timestamp>,
+    /// Who caused which part of the delay (D9).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub delays: Vec<Delay>,
+    /// The compensations that were made for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(max = 253)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub emitted: Vec<String>,
+}
+
+/// What became of a promise.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum PromiseState {
+    /// It is not decided yet.
+    #[default]
+    Open,
+    /// Every required item was Effective within the allowance.
+    Kept,
+    /// It was not.
+    Missed,
+    /// It ended before it could be decided: nothing is owed.
+    Closed,
+}
+
+/// A part of a delay.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Delay {
+    /// From when.
+    pub from: Timestamp,
+    /// Until when; absent: it lasts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// Who caused it.
+    pub cause: Cause,
+    /// The reason of the item that blocked.
+    #[schemars(length(max = 64))]
+    pub reason: String,
+}

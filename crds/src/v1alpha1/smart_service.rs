@@ -1,0 +1,348 @@
+//! SmartService: one service of one provider, and what it needs on both sides.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Condition, NameReference, Remedy, ServiceLevel, ValueType};
+use crate::schema;
+
+/// One service of one provider, and what it needs on the device and on the service server.
+#[derive(Clone, CustomResource, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[kube(
+    group = "entente.dev",
+    version = "v1alpha1",
+    kind = "SmartService",
+    plural = "smartservices",
+    shortname = "ensvc",
+    category = "entente",
+    status = "SmartServiceStatus",
+    derive = "PartialEq",
+    doc = "One service of one provider: its parameters, what it needs on the device and on the service server, and in which order. Written by the platform team.",
+    validation = Rule::new("self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message("metadata.name must be a DNS label: lower case letters, digits and '-', at most 63 characters"),
+    printcolumn(name = "READY", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "REASON", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(name = "PROVIDER", type_ = "string", json_path = ".spec.provider"),
+    printcolumn(name = "USED BY", type_ = "integer", json_path = ".status.usedBy"),
+    printcolumn(name = "MESSAGE", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1),
+    printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[cfg_attr(test, kube(cel))]
+#[serde(rename_all = "camelCase")]
+pub struct SmartServiceSpec {
+    /// Who provides the service.
+    #[schemars(schema_with = "schema::required_text")]
+    pub provider: String,
+    /// What the service does, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::text")]
+    pub description: Option<String>,
+    /// What a contract can choose.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub parameters: Vec<Parameter>,
+    /// What the service needs on the device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceSide>,
+    /// What the service needs on the service server; absent: no service instruction is ever sent (B4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerSide>,
+    /// The controlled order (B6); absent: DeviceSettings, ServerSettings, Activation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    #[x_kube(validation = Rule::new("self.all(i, self.exists_one(j, j.type == i.type))").message("each type of step may be named once"))]
+    #[x_kube(validation = Rule::new("!self.exists(i, i.type == 'Activation') || self[size(self) - 1].type == 'Activation'").message("Activation must be the last step"))]
+    pub steps: Vec<Step>,
+    /// Two services of one group never act on one device at once (C11).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::dns_label")]
+    pub exclusive_group: Option<String>,
+    /// How late the service may be, where the contract says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_level: Option<ServiceLevel>,
+    /// What is owed for a missed promise, where the contract says nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub remedies: Vec<Remedy>,
+}
+
+/// Something that a contract can choose.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.type in ['Keyword', 'KeywordSet'] || !has(self.allowed)").message("allowed goes with type Keyword or KeywordSet only"),
+    validation = Rule::new("self.type == 'Integer' || (!has(self.minimum) && !has(self.maximum))").message("minimum and maximum go with type Integer only"),
+    validation = Rule::new("self.type != 'Keyword' || !has(self.default) || !has(self.allowed) || self.default in self.allowed").message("default must be one of allowed")
+)]
+pub struct Parameter {
+    /// The name of the parameter.
+    #[schemars(schema_with = "schema::setting_name")]
+    pub name: String,
+    /// The type of its values.
+    pub r#type: ValueType,
+    /// The words that are allowed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 63)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub allowed: Vec<String>,
+    /// The smallest number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minimum: Option<i64>,
+    /// The largest number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maximum: Option<i64>,
+    /// The value where a contract chooses none, quoted; absent: the contract must choose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::value")]
+    pub default: Option<String>,
+}
+
+/// What a service needs on the device.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceSide {
+    /// The models that can do it (C14); absent: every model that has the settings named below.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub models: Vec<NameReference>,
+    /// What is set on the device.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub settings: Vec<WantedSetting>,
+}
+
+/// A setting that a service wants on the device.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.value) != has(self.valueFrom)").message("exactly one of value and valueFrom must be set"),
+    validation = Rule::new("!has(self.otherwise) || has(self.when)").message("otherwise goes with when only")
+)]
+pub struct WantedSetting {
+    /// The name of the setting in the DeviceModel.
+    #[schemars(schema_with = "schema::setting_name")]
+    pub name: String,
+    /// The value itself, quoted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::value")]
+    pub value: Option<String>,
+    /// Where the value comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value_from: Option<ValueSource>,
+    /// Only where this condition holds (B4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<When>,
+    /// The value where the condition fails, quoted; absent: the setting is not controlled then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::value")]
+    pub otherwise: Option<String>,
+}
+
+/// Where a value comes from. Exactly one of parameter, device and contract is set.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("(has(self.parameter) ? 1 : 0) + (has(self.device) ? 1 : 0) + (has(self.contract) ? 1 : 0) == 1").message("exactly one of parameter, device and contract must be set"),
+    validation = Rule::new("!has(self.map) || has(self.parameter)").message("map goes with parameter only")
+)]
+pub struct ValueSource {
+    /// A parameter of the service (B5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::setting_name")]
+    pub parameter: Option<String>,
+    /// Something of the Device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceFact>,
+    /// Something of the Contract.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<ContractFact>,
+    /// What the parameter's values become; a value that is not listed stays as it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["from".into()]))]
+    pub map: Vec<Mapping>,
+}
+
+/// What one value becomes.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Mapping {
+    /// The parameter's value, quoted.
+    #[schemars(schema_with = "schema::value")]
+    pub from: String,
+    /// What is sent for it, quoted.
+    #[schemars(schema_with = "schema::value")]
+    pub to: String,
+}
+
+/// Something of the Device.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum DeviceFact {
+    /// Its metadata.name.
+    #[default]
+    Name,
+    /// Its spec.serialNumber.
+    SerialNumber,
+    /// The name of its model.
+    Model,
+    /// Its spec.timeZone, else the contract's.
+    TimeZone,
+}
+
+/// Something of the Contract.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum ContractFact {
+    /// Its metadata.name.
+    #[default]
+    Name,
+    /// Its spec.customer.id.
+    CustomerID,
+}
+
+/// A condition on a parameter.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct When {
+    /// The parameter that is looked at.
+    #[schemars(schema_with = "schema::setting_name")]
+    pub parameter: String,
+    /// The values for which the condition holds, quoted.
+    #[schemars(length(min = 1, max = 64), inner(length(max = 1023)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub r#in: Vec<String>,
+}
+
+/// What a service needs on the service server.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerSide {
+    /// The Connection of the service server.
+    pub connection_ref: NameReference,
+    /// The offering, by its name in the broker's catalogue.
+    #[schemars(length(min = 1, max = 127))]
+    pub offering: String,
+    /// The plan, by its name in the broker's catalogue.
+    #[schemars(length(min = 1, max = 127))]
+    pub plan: String,
+    /// What an update carries.
+    #[serde(default)]
+    pub updates: Updates,
+    /// What is set on the server.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub settings: Vec<ServerSetting>,
+    /// What the Activation step turns; sent inactive with the provision.
+    /// Absent: the service is active as soon as all before it is Effective.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activation: Option<Activation>,
+}
+
+/// What an update carries.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum Updates {
+    /// The full set, when anything differs.
+    #[default]
+    Replace,
+    /// Only what differs.
+    Merge,
+}
+
+/// A setting on the service server.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.value) != has(self.valueFrom)").message("exactly one of value and valueFrom must be set"),
+    validation = Rule::new("!has(self.otherwise) || has(self.when)").message("otherwise goes with when only")
+)]
+pub struct ServerSetting {
+    /// The name of the setting; the key in the parameters where there is no pointer.
+    #[schemars(schema_with = "schema::setting_name")]
+    pub name: String,
+    /// Where it stands in the parameters (RFC 6901), such as "/schedule/weekday".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new("self.matches('^(/[^/]+)+$')").message("must be a JSON pointer such as \"/schedule/weekday\""))]
+    pub pointer: Option<String>,
+    /// The type of the value in JSON; absent: that of the parameter, else String.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub r#type: Option<ValueType>,
+    /// The value itself, quoted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::value")]
+    pub value: Option<String>,
+    /// Where the value comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value_from: Option<ValueSource>,
+    /// Only where this condition holds (B4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<When>,
+    /// The value where the condition fails, quoted; absent: the setting is not controlled then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::value")]
+    pub otherwise: Option<String>,
+}
+
+/// What the Activation step turns on the service server.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.active != self.inactive").message("active and inactive must differ"))]
+pub struct Activation {
+    /// The key in the parameters.
+    #[schemars(schema_with = "schema::setting_name")]
+    pub name: String,
+    /// Its value while the service is on, quoted: "true" and "false" are sent as JSON booleans.
+    #[schemars(schema_with = "schema::value")]
+    pub active: String,
+    /// Its value before and after, quoted.
+    #[schemars(schema_with = "schema::value")]
+    pub inactive: String,
+}
+
+/// A step of the controlled order.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.type != 'Activation' || !has(self.early) || !self.early").message("Activation is never early"))]
+pub struct Step {
+    /// What the step sets up.
+    pub r#type: StepType,
+    /// Whether it may run before the promised instant, at most preparation.leadTime before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub early: bool,
+}
+
+/// What a step sets up.
+#[derive(
+    Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
+)]
+pub enum StepType {
+    /// Settings of the device.
+    #[default]
+    DeviceSettings,
+    /// Settings on the service server.
+    ServerSettings,
+    /// Turning the service on.
+    Activation,
+}
+
+/// What the operator says of a SmartService.
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SmartServiceStatus {
+    /// The generation that the conditions speak of, once Ready or Stalled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Ready, Accepted, ResolvedRefs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// How many subscriptions use it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used_by: Option<i64>,
+}

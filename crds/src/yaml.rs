@@ -1,0 +1,45 @@
+//! The one place that knows which YAML library is used (see docs/adr/0004-yaml.md).
+//!
+//! YAML goes through JSON values in both directions, so that enums and maps look as the API
+//! server sees them.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+/// What was wrong with a YAML text or a value.
+#[derive(Debug)]
+pub struct YamlError(String);
+
+impl std::fmt::Display for YamlError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for YamlError {}
+
+/// Reads one document.
+pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, YamlError> {
+    let value: serde_json::Value =
+        serde_yaml::from_str(text).map_err(|error| YamlError(error.to_string()))?;
+    serde_json::from_value(value).map_err(|error| YamlError(error.to_string()))
+}
+
+/// Reads every document of a stream that is not empty.
+pub fn read_all<T: DeserializeOwned>(text: &str) -> Result<Vec<T>, YamlError> {
+    use serde::Deserialize as _;
+    serde_yaml::Deserializer::from_str(text)
+        .map(|document| {
+            serde_json::Value::deserialize(document).map_err(|error| YamlError(error.to_string()))
+        })
+        .filter(|value| !matches!(value, Ok(serde_json::Value::Null)))
+        .map(|value| {
+            serde_json::from_value(value?).map_err(|error| YamlError(error.to_string()))
+        })
+        .collect()
+}
+
+/// Writes one document.
+pub fn write<T: Serialize>(value: &T) -> Result<String, YamlError> {
+    let value = serde_json::to_value(value).map_err(|error| YamlError(error.to_string()))?;
+    serde_yaml::to_string(&value).map_err(|error| YamlError(error.to_string()))
+}

@@ -1,0 +1,226 @@
+//! What is said to remote sides and what is heard from them, as values.
+//!
+//! Drivers turn these into requests and answers into these; the domain decides on them. Nothing
+//! here knows HTTP. A secret is never part of these values.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use entente_crds::v1alpha1::{IppOperation, IppSyntax};
+use jiff::SignedDuration;
+use serde::Serialize;
+
+/// A typed value that is wanted.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub enum Value {
+    /// A text or a single word.
+    Text(String),
+    /// A whole number.
+    Integer(i64),
+    /// A truth value.
+    Boolean(bool),
+    /// A set of words, whose order means nothing.
+    Words(BTreeSet<String>),
+}
+
+/// One value as a device gave it.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub enum Scalar {
+    /// Any text, name, keyword or URI.
+    Text(String),
+    /// An integer or an enum.
+    Integer(i64),
+    /// A truth value.
+    Boolean(bool),
+    /// Something that cannot be compared, such as a collection or an out-of-band value; as text.
+    Other(String),
+}
+
+/// What is asked of a device in one reading.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct DeviceReadRequest {
+    /// The attribute in which the device says who it is, such as printer-uuid.
+    pub identity_attribute: String,
+    /// The attributes whose values are needed; empty for a probe of the identity alone.
+    pub attributes: BTreeSet<String>,
+}
+
+/// What a device answered to one reading.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct DeviceReading {
+    /// The name of its model (IPP printer-make-and-model).
+    pub product_name: Option<String>,
+    /// Who it says it is: the value of the identity attribute.
+    pub identity: Option<String>,
+    /// The SHA-256 of its TLS certificate in lower case hexadecimal, where TLS was spoken.
+    pub certificate_sha256: Option<String>,
+    /// The attributes that it has, of those that were asked for. A missing one is not supported.
+    pub attributes: BTreeMap<String, Vec<Scalar>>,
+}
+
+/// One attribute to be set on a device.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SettingWrite {
+    /// The attribute.
+    pub attribute: String,
+    /// The syntax of its value.
+    pub syntax: IppSyntax,
+    /// The value.
+    pub value: Value,
+}
+
+/// Attributes that are set by one request. The domain makes the groups as small as they can be,
+/// since some devices drop a whole group because of one attribute.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DeviceWrite {
+    /// The operation that sets them.
+    pub operation: IppOperation,
+    /// What is set; never empty.
+    pub settings: Vec<SettingWrite>,
+}
+
+/// Which instance on a service server, and of what.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct InstanceKey {
+    /// The id of the instance (OSB `instance_id`), chosen by us and the same for ever.
+    pub instance_id: String,
+    /// The offering (OSB `service_id`).
+    pub service_id: String,
+    /// The plan (OSB `plan_id`).
+    pub plan_id: String,
+}
+
+/// For whom an instance is made: stable names, never a uid (OSB `context`, `organization_guid`,
+/// `space_guid`).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct InstanceContext {
+    /// The customer's id.
+    pub customer: String,
+    /// The namespace.
+    pub namespace: String,
+    /// The name of the subscription: who asks, for the originating identity.
+    pub subscription: String,
+}
+
+/// What a service server says of an instance.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum InstanceReading {
+    /// It is there.
+    Present {
+        /// The offering, where the server says it.
+        service_id: Option<String>,
+        /// The plan, where the server says it.
+        plan_id: Option<String>,
+        /// The parameters in effect; `None` where the server does not tell them.
+        parameters: Option<serde_json::Map<String, serde_json::Value>>,
+    },
+    /// It is not there, or is still being made (OSB: 404).
+    Absent,
+    /// The server does not let instances be fetched (OSB `instances_retrievable`).
+    NotRetrievable,
+}
+
+/// What a service server answered to provision, update or deprovision.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ServerAnswer {
+    /// It is done (OSB: 200, 201; 410 for deprovision).
+    Done,
+    /// It is under way (OSB: 202), with the server's id of the operation.
+    UnderWay {
+        /// The server's id of the operation, to be sent back when asking.
+        operation: Option<String>,
+    },
+}
+
+/// How an operation that is under way stands (OSB `last_operation`).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum OperationState {
+    /// Ask again, after this time where the server says so.
+    InProgress {
+        /// The server's Retry-After.
+        retry_after: Option<SignedDuration>,
+    },
+    /// It is done.
+    Succeeded,
+    /// It ended without success, in the server's own words.
+    Failed {
+        /// The server's description, cut and without secrets.
+        message: String,
+    },
+    /// The server does not know the instance any more (OSB: 410 while deprovisioning).
+    Gone,
+}
+
+/// What a broker offers, as far as it is needed.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Catalogue {
+    /// The offerings.
+    pub offerings: Vec<Offering>,
+}
+
+/// One offering of a broker's catalogue.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Offering {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Whether instances can be fetched (OSB `instances_retrievable`).
+    pub instances_retrievable: bool,
+    /// Its plans.
+    pub plans: Vec<Plan>,
+}
+
+/// One plan of an offering.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Plan {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// How long an operation may be polled (OSB `maximum_polling_duration`).
+    pub maximum_polling_duration: Option<SignedDuration>,
+}
+
+/// Why a request did not do what it was to do.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Failure {
+    /// What kind of failure.
+    pub kind: FailureKind,
+    /// One sentence with the remote side's own words: at most 256 bytes of them, no bodies that
+    /// were not expected, no secrets, no addresses of the Connection.
+    pub message: String,
+    /// When the remote side wants to be asked again.
+    pub retry_after: Option<SignedDuration>,
+    /// Whether the remote side may have acted all the same: the answer was lost, made no sense or
+    /// was a server error (OSB section "Orphan Mitigation").
+    pub doubtful: bool,
+}
+
+/// What kind of failure a request met.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+pub enum FailureKind {
+    /// No connection could be made: refused, no route, name not found.
+    Unreachable,
+    /// No answer came in time.
+    TimedOut,
+    /// The TLS handshake failed.
+    TlsFailed,
+    /// The certificate is another one than that pinned.
+    CertificateChanged,
+    /// The resolved address lies outside the allowed networks: nothing was sent.
+    AddressNotAllowed,
+    /// HTTP 401 or 403, or an IPP status that says so.
+    Unauthorized,
+    /// Busy: IPP server-error-busy, HTTP 429, OSB ConcurrencyError.
+    Busy,
+    /// The value is refused.
+    RejectedValue,
+    /// The remote side says that it cannot be set (RFC 3380 not-settable).
+    RejectedNotSettable,
+    /// The remote side does not know the item or the operation.
+    Unsupported,
+    /// An instance with this id and other values exists (OSB: 409).
+    Conflict,
+    /// The answer made no sense, or the remote side failed.
+    ProtocolError,
+}
