@@ -4,45 +4,73 @@
 //! `docs/reference/conditions.md` is generated from them, and tests fail on a reason that is not
 //! in the list of its condition (K2).
 
-/// A type of condition.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum ConditionType {
+macro_rules! condition_types {
+    ($($(#[doc = $doc:literal])+ $name:ident of [$($kind:ident),+],)+) => {
+        /// A type of condition.
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        pub enum ConditionType {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl ConditionType {
+            /// All of them, in the order of the reference page.
+            pub const ALL: &[ConditionType] = &[$(ConditionType::$name,)+];
+
+            /// As it is written into a condition.
+            pub fn as_str(self) -> &'static str {
+                match self { $(ConditionType::$name => stringify!($name),)+ }
+            }
+
+            /// What it means while it is True.
+            pub fn meaning(self) -> &'static str {
+                match self { $(ConditionType::$name => concat!($($doc),+).trim_ascii(),)+ }
+            }
+
+            /// The kinds that have it.
+            pub fn kinds(self) -> &'static [&'static str] {
+                match self { $(ConditionType::$name => &[$(stringify!($kind)),+],)+ }
+            }
+        }
+    };
+}
+
+condition_types! {
     /// Nothing is outstanding for this generation.
-    Ready,
+    Ready of [Connection, DeviceModel, SmartService, Device, Contract, ServiceSubscription, Compensation],
     /// Work is under way; present only while true.
-    Reconciling,
+    Reconciling of [Device, Contract, ServiceSubscription],
     /// A person must change something; present only while true.
-    Stalled,
+    Stalled of [Device, Contract, ServiceSubscription],
     /// The object is valid, consistent and claimed.
-    Accepted,
+    Accepted of [SmartService, Device, Contract],
     /// Every object that it refers to was found and may be used.
-    ResolvedRefs,
+    ResolvedRefs of [Connection, SmartService, Device, Contract, ServiceSubscription],
     /// Now lies inside the term: dates alone.
-    InForce,
+    InForce of [Contract],
     /// Every required item in force was read back as Effective: proof.
-    Delivered,
+    Delivered of [Contract, ServiceSubscription, Compensation],
     /// A promise of this term was missed; stays for the term, present only while true.
-    PromiseMissed,
+    PromiseMissed of [Contract],
     /// Names the devices that do not progress; present only while true.
-    DevicesFailing,
+    DevicesFailing of [Contract],
     /// What is owed is not final or not delivered yet; present only while true.
-    CompensationPending,
+    CompensationPending of [Contract],
     /// Every item on the device is Effective.
-    DeviceConfigured,
+    DeviceConfigured of [ServiceSubscription],
     /// Every item on the service server is Effective.
-    ServerConfigured,
+    ServerConfigured of [ServiceSubscription],
     /// Made again during its contract's life; past promises are closed. Present only while true.
-    EvidenceLost,
+    EvidenceLost of [ServiceSubscription],
     /// The device answered when it was last asked.
-    Online,
+    Online of [Device],
     /// Every setting that is wanted on the device was read back.
-    SettingsApplied,
+    SettingsApplied of [Device],
     /// The remote system answered.
-    Reachable,
+    Reachable of [Connection],
     /// The remote system took the credentials.
-    Authenticated,
+    Authenticated of [Connection],
     /// The amount is final.
-    Calculated,
+    Calculated of [Compensation],
 }
 
 macro_rules! reasons {
@@ -221,52 +249,6 @@ impl std::fmt::Display for Reason {
 }
 
 impl ConditionType {
-    /// All of them, in the order of the reference page.
-    pub const ALL: &[ConditionType] = &[
-        Self::Ready,
-        Self::Reconciling,
-        Self::Stalled,
-        Self::Accepted,
-        Self::ResolvedRefs,
-        Self::InForce,
-        Self::Delivered,
-        Self::PromiseMissed,
-        Self::DevicesFailing,
-        Self::CompensationPending,
-        Self::DeviceConfigured,
-        Self::ServerConfigured,
-        Self::EvidenceLost,
-        Self::Online,
-        Self::SettingsApplied,
-        Self::Reachable,
-        Self::Authenticated,
-        Self::Calculated,
-    ];
-
-    /// As it is written into a condition.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ready => "Ready",
-            Self::Reconciling => "Reconciling",
-            Self::Stalled => "Stalled",
-            Self::Accepted => "Accepted",
-            Self::ResolvedRefs => "ResolvedRefs",
-            Self::InForce => "InForce",
-            Self::Delivered => "Delivered",
-            Self::PromiseMissed => "PromiseMissed",
-            Self::DevicesFailing => "DevicesFailing",
-            Self::CompensationPending => "CompensationPending",
-            Self::DeviceConfigured => "DeviceConfigured",
-            Self::ServerConfigured => "ServerConfigured",
-            Self::EvidenceLost => "EvidenceLost",
-            Self::Online => "Online",
-            Self::SettingsApplied => "SettingsApplied",
-            Self::Reachable => "Reachable",
-            Self::Authenticated => "Authenticated",
-            Self::Calculated => "Calculated",
-        }
-    }
-
     /// Whether the condition is there only while it is True.
     pub fn is_negative(self) -> bool {
         matches!(
@@ -303,61 +285,146 @@ macro_rules! blocking {
 
 impl ConditionType {
     /// The reasons that this condition may have.
+    #[allow(clippy::too_many_lines, reason = "a table")]
     pub fn reasons(self) -> &'static [Reason] {
         match self {
             Self::Ready => blocking!(
-                Pending, Progressing, ProgressingWithRetry, Succeeded, Scheduled, Delivered,
-                DeliveredWithExceptions, Ended, Withdrawing, NotStarted, PastDateChanged,
-                DuplicateService, NoDevices, DeviceCountMismatch, DevicesPending,
-                DevicesNotProgressing, PerDevice, OrphansFull, AmountFinal, Accruing, NothingOwed,
-                RecordOnly, Voided, NotObserved, NothingWanted,
+                Pending,
+                Progressing,
+                ProgressingWithRetry,
+                Succeeded,
+                Scheduled,
+                Delivered,
+                DeliveredWithExceptions,
+                Ended,
+                Withdrawing,
+                NotStarted,
+                PastDateChanged,
+                DuplicateService,
+                NoDevices,
+                DeviceCountMismatch,
+                DevicesPending,
+                DevicesNotProgressing,
+                PerDevice,
+                OrphansFull,
+                AmountFinal,
+                Accruing,
+                NothingOwed,
+                RecordOnly,
+                Voided,
+                NotObserved,
+                NothingWanted,
+                NotUsed,
             ),
             Self::Reconciling => &[Reason::Progressing, Reason::ProgressingWithRetry],
             Self::Stalled => blocking!(PastDateChanged, DuplicateService, OrphansFull),
             Self::Accepted => &[
-                Reason::Pending, Reason::Valid, Reason::InvalidTerm, Reason::UnknownZone,
-                Reason::PastDateChanged, Reason::DuplicateService, Reason::AlreadyClaimed,
+                Reason::Pending,
+                Reason::Valid,
+                Reason::InvalidTerm,
+                Reason::UnknownZone,
+                Reason::PastDateChanged,
+                Reason::DuplicateService,
+                Reason::AlreadyClaimed,
                 Reason::UnsupportedValue,
             ],
             Self::ResolvedRefs => &[
-                Reason::Pending, Reason::Resolved, Reason::DeviceNotFound, Reason::ModelNotFound,
-                Reason::ServiceNotFound, Reason::ConnectionNotFound, Reason::SecretNotFound,
-                Reason::SecretKeyMissing, Reason::SecretForbidden, Reason::NotAllowed,
+                Reason::Pending,
+                Reason::Resolved,
+                Reason::DeviceNotFound,
+                Reason::ModelNotFound,
+                Reason::ServiceNotFound,
+                Reason::ConnectionNotFound,
+                Reason::SecretNotFound,
+                Reason::SecretKeyMissing,
+                Reason::SecretForbidden,
+                Reason::NotAllowed,
                 Reason::OfferingNotFound,
             ],
-            Self::InForce => &[Reason::Pending, Reason::InTerm, Reason::NotStarted, Reason::Ended],
+            Self::InForce => &[
+                Reason::Pending,
+                Reason::InTerm,
+                Reason::NotStarted,
+                Reason::Ended,
+            ],
             Self::Delivered => blocking!(
-                Pending, Progressing, ProgressingWithRetry, Delivered, NotStarted, Ended,
-                DevicesPending, NoDevices, DeviceCountMismatch, NotObserved, Withdrawing,
-                RecordOnly, NothingOwed, Accruing, Voided,
+                Pending,
+                Progressing,
+                ProgressingWithRetry,
+                Delivered,
+                NotStarted,
+                Ended,
+                DevicesPending,
+                NoDevices,
+                DeviceCountMismatch,
+                NotObserved,
+                Withdrawing,
+                RecordOnly,
+                NothingOwed,
+                Accruing,
+                Voided,
             ),
             Self::PromiseMissed => &[Reason::PromiseNotKept],
             Self::DevicesFailing => &[Reason::DevicesNotProgressing],
             Self::CompensationPending => &[Reason::NotFinal],
             Self::DeviceConfigured | Self::ServerConfigured => blocking!(
-                Pending, Succeeded, Progressing, NotStarted, Ended, NothingWanted, NotObserved,
+                Pending,
+                Succeeded,
+                Progressing,
+                NotStarted,
+                Ended,
+                NothingWanted,
+                NotObserved,
                 Withdrawing,
             ),
             Self::EvidenceLost => &[Reason::Recreated],
             Self::Online => &[
-                Reason::Answered, Reason::NeverSeen, Reason::Unreachable, Reason::TimedOut,
-                Reason::TlsFailed, Reason::CertificateChanged, Reason::Busy, Reason::ProtocolError,
+                Reason::Answered,
+                Reason::NeverSeen,
+                Reason::Unreachable,
+                Reason::TimedOut,
+                Reason::TlsFailed,
+                Reason::CertificateChanged,
+                Reason::Busy,
+                Reason::ProtocolError,
                 Reason::Unauthorized,
             ],
             Self::SettingsApplied => blocking!(
-                Pending, Succeeded, Progressing, NothingWanted, NotStarted, NotObserved,
+                Pending,
+                Succeeded,
+                Progressing,
+                NothingWanted,
+                NotStarted,
+                NotObserved,
             ),
             Self::Reachable => &[
-                Reason::Pending, Reason::Answered, Reason::NeverSeen, Reason::Unreachable,
-                Reason::TimedOut, Reason::TlsFailed, Reason::Busy, Reason::ProtocolError,
+                Reason::Pending,
+                Reason::Answered,
+                Reason::NeverSeen,
+                Reason::Unreachable,
+                Reason::TimedOut,
+                Reason::TlsFailed,
+                Reason::Busy,
+                Reason::ProtocolError,
                 Reason::NotAllowed,
+                Reason::NotUsed,
             ],
-            Self::Authenticated => {
-                &[Reason::Pending, Reason::Answered, Reason::Unauthorized, Reason::NeverSeen]
-            }
-            Self::Calculated => {
-                &[Reason::Pending, Reason::Accruing, Reason::AmountFinal, Reason::NothingOwed, Reason::Voided]
-            }
+            Self::Authenticated => &[
+                Reason::Pending,
+                Reason::Answered,
+                Reason::Unauthorized,
+                Reason::NeverSeen,
+                Reason::NotUsed,
+            ],
+            Self::Calculated => &[
+                Reason::Pending,
+                Reason::Accruing,
+                Reason::AmountFinal,
+                Reason::NothingOwed,
+                Reason::Voided,
+                Reason::UnknownZone,
+                Reason::UnsupportedValue,
+            ],
         }
     }
 }

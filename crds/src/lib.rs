@@ -5,14 +5,26 @@
 //! and the domain must stay free of clients. Used by every other crate of the workspace, and by
 //! the program `crdgen`, which writes the manifests, the examples and the reference page.
 
-#![allow(unreachable_pub, reason = "the derive of KubeSchema repeats each struct inside a function")]
+#![allow(
+    unreachable_pub,
+    reason = "the derive of KubeSchema repeats each struct inside a function"
+)]
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "`selectable` and `printcolumn` are meant to be repeated"
+)]
 
+pub mod claims;
 pub mod condition;
 pub mod example;
+pub mod generate;
 pub mod manifest;
 pub mod schema;
 pub mod v1alpha1;
 pub mod yaml;
+
+#[cfg(test)]
+mod tests;
 
 /// The API group of all kinds.
 pub const GROUP: &str = "entente.dev";

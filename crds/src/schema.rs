@@ -14,6 +14,15 @@ pub fn dns_label(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
+/// The name of a remedy: a part of the name of its compensations, which must stay short enough.
+pub fn remedy_name(_: &mut SchemaGenerator) -> Schema {
+    ruled(
+        32,
+        "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+        "must be a DNS label of at most 32 characters: lower case letters, digits and '-'",
+    )
+}
+
 /// The name of a parameter or setting, such as `weekdays` or `backup.endpoint`.
 pub fn setting_name(_: &mut SchemaGenerator) -> Schema {
     ruled(
@@ -72,7 +81,11 @@ pub fn percent(_: &mut SchemaGenerator) -> Schema {
 
 /// A currency (ISO 4217).
 pub fn currency(_: &mut SchemaGenerator) -> Schema {
-    ruled(3, "self.matches('^[A-Z]{3}$')", "must be a currency of ISO 4217 such as \"EUR\"")
+    ruled(
+        3,
+        "self.matches('^[A-Z]{3}$')",
+        "must be a currency of ISO 4217 such as \"EUR\"",
+    )
 }
 
 /// A length of time such as `15m` or `336h`.
@@ -104,14 +117,21 @@ pub fn label_value(_: &mut SchemaGenerator) -> Schema {
 
 /// Networks in CIDR notation: at least one.
 pub fn networks(_: &mut SchemaGenerator) -> Schema {
-    let network =
-        ruled(43, "isCIDR(self)", "must be a network such as \"10.20.0.0/16\" or \"fd00::/8\"");
+    let network = ruled(
+        43,
+        "isCIDR(self)",
+        "must be a network such as \"10.20.0.0/16\" or \"fd00::/8\"",
+    );
     json_schema!({"type": "array", "minItems": 1, "maxItems": 64, "items": network})
 }
 
 /// A SHA-256 digest in hexadecimal.
 pub fn sha256(_: &mut SchemaGenerator) -> Schema {
-    ruled(64, "self.matches('^[0-9a-f]{64}$')", "must be 64 lower case hexadecimal digits")
+    ruled(
+        64,
+        "self.matches('^[0-9a-f]{64}$')",
+        "must be 64 lower case hexadecimal digits",
+    )
 }
 
 /// The address of a device: a host name or an IP address.

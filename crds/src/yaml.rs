@@ -32,9 +32,7 @@ pub fn read_all<T: DeserializeOwned>(text: &str) -> Result<Vec<T>, YamlError> {
             serde_json::Value::deserialize(document).map_err(|error| YamlError(error.to_string()))
         })
         .filter(|value| !matches!(value, Ok(serde_json::Value::Null)))
-        .map(|value| {
-            serde_json::from_value(value?).map_err(|error| YamlError(error.to_string()))
-        })
+        .map(|value| serde_json::from_value(value?).map_err(|error| YamlError(error.to_string())))
         .collect()
 }
 

@@ -1,2 +1,33 @@
-//! The Entente operator.
-fn main() {}
+//! The Entente operator: parse, build, run, exit code.
+//!
+//! Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage.
+
+mod admin;
+mod args;
+mod operator;
+mod telemetry;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
+
+use crate::args::Args;
+
+fn main() -> ExitCode {
+    // The one TLS provider of the process, before anything can ask for another. It fails only
+    // when there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let args = Args::parse();
+    if let Err(error) = telemetry::start(&args.log_level, args.log_format) {
+        let message = format!("--log-level: {error}");
+        Args::command().error(ErrorKind::ValueValidation, message).exit();
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    match runtime {
+        Ok(runtime) => operator::exit_code(runtime.block_on(operator::run(args))),
+        Err(problem) => {
+            tracing::error!(%problem, "no runtime");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -37,13 +37,21 @@ pub struct LocalReference {
 pub struct Selector {
     /// Labels that the object must have with these values.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 16))]
+    #[schemars(schema_with = "match_labels")]
     pub match_labels: BTreeMap<String, String>,
     /// Requirements on labels that are more than equality.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub match_expressions: Vec<SelectorRequirement>,
+}
+
+fn match_labels(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "object",
+        "maxProperties": 16,
+        "additionalProperties": {"type": "string", "maxLength": 63}
+    })
 }
 
 /// One requirement of a [`Selector`].
@@ -88,8 +96,13 @@ impl Selector {
 
     /// Whether an object with these labels is meant.
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
-        self.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
-            && self.match_expressions.iter().all(|requirement| requirement.matches(labels))
+        self.match_labels
+            .iter()
+            .all(|(key, value)| labels.get(key) == Some(value))
+            && self
+                .match_expressions
+                .iter()
+                .all(|requirement| requirement.matches(labels))
     }
 }
 
@@ -167,7 +180,10 @@ impl ServiceLevel {
 
 impl Default for ServiceLevel {
     fn default() -> Self {
-        Self { allowed: Self::default_allowed(), count: CountFrom::default() }
+        Self {
+            allowed: Self::default_allowed(),
+            count: CountFrom::default(),
+        }
     }
 }
 
@@ -225,19 +241,13 @@ pub enum FeeOf {
 )]
 pub struct Remedy {
     /// The name of the remedy; part of the name of its compensations.
-    #[schemars(schema_with = "remedy_name")]
+    #[schemars(schema_with = "schema::remedy_name")]
     pub name: String,
     /// What kind of remedy it is. Exactly the member that goes with it is set.
     pub r#type: RemedyType,
     /// How a fee credit is calculated (D5).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credit: Option<FeeCredit>,
-}
-
-fn remedy_name(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    let mut schema = schema::dns_label(generator);
-    schema.insert("maxLength".into(), 32.into());
-    schema
 }
 
 /// The kind of a remedy.

@@ -24,15 +24,48 @@ use crate::schema;
     selectable = ".spec.record.device.name",
     selectable = ".spec.record.serviceName",
     selectable = ".spec.record.customer.id",
-    printcolumn(name = "CUSTOMER", type_ = "string", json_path = ".spec.record.customer.id"),
-    printcolumn(name = "CONTRACT", type_ = "string", json_path = ".spec.record.contract.name"),
-    printcolumn(name = "REMEDY", type_ = "string", json_path = ".spec.record.remedy.name"),
-    printcolumn(name = "LATE", type_ = "string", json_path = ".status.lateness.counted"),
+    printcolumn(
+        name = "CUSTOMER",
+        type_ = "string",
+        json_path = ".spec.record.customer.id"
+    ),
+    printcolumn(
+        name = "CONTRACT",
+        type_ = "string",
+        json_path = ".spec.record.contract.name"
+    ),
+    printcolumn(
+        name = "REMEDY",
+        type_ = "string",
+        json_path = ".spec.record.remedy.name"
+    ),
+    printcolumn(
+        name = "LATE",
+        type_ = "string",
+        json_path = ".status.lateness.counted"
+    ),
     printcolumn(name = "AMOUNT", type_ = "string", json_path = ".status.summary"),
-    printcolumn(name = "DELIVERED", type_ = "string", json_path = ".status.conditions[?(@.type==\"Delivered\")].status"),
-    printcolumn(name = "REASON", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
-    printcolumn(name = "MESSAGE", type_ = "string", json_path = ".status.explanation.message", priority = 1),
-    printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn(
+        name = "DELIVERED",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Delivered\")].status"
+    ),
+    printcolumn(
+        name = "REASON",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
+    ),
+    printcolumn(
+        name = "MESSAGE",
+        type_ = "string",
+        json_path = ".status.explanation.message",
+        priority = 1
+    ),
+    printcolumn(
+        name = "AGE",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    )
 )]
 #[cfg_attr(test, kube(cel))]
 #[serde(rename_all = "camelCase")]
@@ -153,7 +186,9 @@ pub struct RecordCustomer {
 
 impl From<&Customer> for RecordCustomer {
     fn from(customer: &Customer) -> Self {
-        Self { id: customer.id.clone() }
+        Self {
+            id: customer.id.clone(),
+        }
     }
 }
 

@@ -68,7 +68,18 @@ pub struct ConnectionSpec {
 
 /// What is spoken.
 #[derive(
-    Clone, Copy, Debug, Default, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    Deserialize,
+    Eq,
+    Hash,
+    JsonSchema,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
 )]
 pub enum Protocol {
     /// Internet Printing Protocol (RFC 8011).
@@ -201,7 +212,10 @@ impl Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { connect: Self::default_connect(), request: Self::default_request() }
+        Self {
+            connect: Self::default_connect(),
+            request: Self::default_request(),
+        }
     }
 }
 
@@ -256,7 +270,10 @@ impl Retry {
 
 impl Default for Retry {
     fn default() -> Self {
-        Self { initial: Self::default_initial(), max: Self::default_max() }
+        Self {
+            initial: Self::default_initial(),
+            max: Self::default_max(),
+        }
     }
 }
 
@@ -278,7 +295,9 @@ impl Sync {
 
 impl Default for Sync {
     fn default() -> Self {
-        Self { period: Self::default_period() }
+        Self {
+            period: Self::default_period(),
+        }
     }
 }
 

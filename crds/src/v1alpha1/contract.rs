@@ -150,7 +150,9 @@ impl Preparation {
 
 impl Default for Preparation {
     fn default() -> Self {
-        Self { lead_time: Self::default_lead_time() }
+        Self {
+            lead_time: Self::default_lead_time(),
+        }
     }
 }
 
@@ -212,7 +214,13 @@ pub struct Devices {
     pub selector: Option<Selector>,
     /// Devices of this namespace by name; they need not exist yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 1000), inner(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")))]
+    #[schemars(
+        length(max = 1000),
+        inner(
+            length(min = 1, max = 63),
+            regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+        )
+    )]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub names: Vec<String>,
     /// How many devices there should be; another number is reason DeviceCountMismatch.

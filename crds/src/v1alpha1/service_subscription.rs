@@ -33,14 +33,35 @@ use crate::schema;
     selectable = ".spec.deviceRef.name",
     selectable = ".spec.serviceName",
     selectable = ".spec.customer.id",
-    printcolumn(name = "READY", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
-    printcolumn(name = "REASON", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(
+        name = "READY",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    ),
+    printcolumn(
+        name = "REASON",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
+    ),
     printcolumn(name = "SERVICE", type_ = "string", json_path = ".spec.serviceName"),
     printcolumn(name = "DEVICE", type_ = "string", json_path = ".spec.deviceRef.name"),
-    printcolumn(name = "DELIVERED", type_ = "string", json_path = ".status.conditions[?(@.type==\"Delivered\")].status"),
+    printcolumn(
+        name = "DELIVERED",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Delivered\")].status"
+    ),
     printcolumn(name = "STEP", type_ = "string", json_path = ".status.step"),
-    printcolumn(name = "MESSAGE", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1),
-    printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn(
+        name = "MESSAGE",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
+        priority = 1
+    ),
+    printcolumn(
+        name = "AGE",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    )
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceSubscriptionSpec {
@@ -127,8 +148,13 @@ pub struct Revision {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "parameters")]
     pub parameters: BTreeMap<String, String>,
+    /// The parameters whose value is the default that the catalogue had when this entry was
+    /// written: a later default changes nothing. Sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 63)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub defaulted: Vec<String>,
     /// How late the service may be.
-    #[serde(default)]
     pub service_level: ServiceLevel,
     /// What it costs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -160,6 +186,7 @@ impl Default for Revision {
             promised: false,
             service_ref: NameReference::default(),
             parameters: BTreeMap::new(),
+            defaulted: Vec::new(),
             service_level: ServiceLevel::default(),
             fee: None,
             currency: None,

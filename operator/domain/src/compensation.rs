@@ -1,1 +1,20 @@
-//! Being written.
+//! Compensations: what a customer is owed for a promise that was missed (D4, D5, D8, D9).
+//!
+//! Decides how long of a delay counts, what that is worth, which records are to be made and what
+//! their status says. It must never judge whether a promise was missed (the delivery controller
+//! does, in `Promise::state`), read a clock, or round more than once. Called by the compensation
+//! controller.
+
+mod earlier;
+mod fee_credit;
+mod fraction;
+mod lateness;
+mod record;
+mod report;
+
+pub use earlier::{EarlierCredit, earlier_credits};
+pub use fee_credit::{Credit, CreditTerms, PeriodCredit, fee_credit};
+pub use fraction::Fraction;
+pub use lateness::{CauseTotal, Interval, OwedTime, counted_causes, owed_time};
+pub use record::{compensation_name, records_for, successor};
+pub use report::{CalculationError, accrued_until, next_accrual, report};

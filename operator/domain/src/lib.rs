@@ -4,7 +4,12 @@
 //! runtime (walls: `Cargo.toml`, `clippy.toml` of this crate, `make check`). Same input, same
 //! output, byte for byte. Called by `drivers` (the values of `exchange`) and by `controllers`.
 
+pub mod assessment;
 pub mod compensation;
+pub mod condition;
+pub mod delivery;
 pub mod exchange;
 pub mod money;
+pub mod parameter;
+pub mod retry;
 pub mod time;

@@ -1,1 +1,128 @@
-//! Being written.
+//! Amounts of money: decimals, the digits of each currency (ISO 4217), rounding and writing.
+//!
+//! Decides how many digits an amount has and how it is rounded: once, half away from zero. It must
+//! never use floating point. Called by `compensation` and by whatever sums what is owed.
+
+use rust_decimal::{Decimal, RoundingStrategy};
+
+/// Currencies whose amounts do not have two digits (ISO 4217, list one, "minor unit").
+const OTHER_THAN_TWO: &[(u32, &[&str])] = &[
+    (
+        0,
+        &[
+            "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI",
+            "VND", "VUV", "XAF", "XOF", "XPF",
+        ],
+    ),
+    (3, &["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"]),
+    (4, &["CLF", "UYW"]),
+];
+
+/// How many digits an amount of a currency has behind the point: 2 unless ISO 4217 says otherwise.
+pub fn currency_digits(currency: &str) -> u32 {
+    OTHER_THAN_TWO
+        .iter()
+        .find(|(_, currencies)| currencies.contains(&currency))
+        .map_or(2, |(digits, _)| *digits)
+}
+
+/// A text that is no amount or percentage.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("\"{found}\" must be a decimal without a sign such as \"3000\" or \"12.50\"")]
+pub struct AmountError {
+    /// What was found.
+    pub found: String,
+}
+
+/// Reads an amount: at most 12 digits before and 6 behind the point, no sign, as the schema of
+/// `entente_crds::schema::amount` has it.
+pub fn parse_amount(text: &str) -> Result<Decimal, AmountError> {
+    unsigned(text, 12, 6).ok_or_else(|| AmountError { found: text.to_owned() })
+}
+
+/// Reads a percentage: at most 3 digits before and 4 behind the point, without the sign `%`, as
+/// the schema of `entente_crds::schema::percent` has it.
+pub fn parse_percent(text: &str) -> Result<Decimal, AmountError> {
+    unsigned(text, 3, 4).ok_or_else(|| AmountError { found: text.to_owned() })
+}
+
+/// A decimal without a sign with so many digits; stricter than the parser of the decimal, which
+/// also takes signs, underscores and missing parts.
+fn unsigned(text: &str, before: usize, behind: usize) -> Option<Decimal> {
+    let digits = |part: &str, most: usize| {
+        !part.is_empty() && part.len() <= most && part.bytes().all(|digit| digit.is_ascii_digit())
+    };
+    let fits = match text.split_once('.') {
+        None => digits(text, before),
+        Some((whole, part)) => digits(whole, before) && digits(part, behind),
+    };
+    if fits { text.parse().ok() } else { None }
+}
+
+/// An amount rounded to the digits of its currency, half away from zero.
+pub fn round(amount: Decimal, currency: &str) -> Decimal {
+    amount.round_dp_with_strategy(
+        currency_digits(currency),
+        RoundingStrategy::MidpointAwayFromZero,
+    )
+}
+
+/// An amount with exactly the digits of its currency, such as `0.63`; what has more is rounded.
+pub fn format_amount(amount: Decimal, currency: &str) -> String {
+    let digits = currency_digits(currency);
+    let mut rounded = round(amount, currency);
+    rounded.rescale(digits);
+    rounded.to_string()
+}
+
+/// An amount with its currency, such as `BRL 0.63`.
+pub fn summary(amount: Decimal, currency: &str) -> String {
+    format!("{currency} {}", format_amount(amount, currency))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decimal(text: &str) -> Decimal {
+        text.parse().expect("the test's own amount")
+    }
+
+    // shows D5
+    #[test]
+    fn an_amount_has_the_digits_of_its_currency() {
+        for (currency, amount, text) in [
+            ("BRL", "12.5", "12.50"),
+            ("JPY", "1234.5", "1235"),
+            ("KRW", "0.49", "0"),
+            ("KWD", "1.2345", "1.235"),
+            ("CLF", "1", "1.0000"),
+            ("XYZ", "1", "1.00"),
+        ] {
+            assert_eq!(format_amount(decimal(amount), currency), text, "{currency}");
+        }
+        assert_eq!(summary(decimal("0.625"), "BRL"), "BRL 0.63");
+    }
+
+    // shows D5
+    #[test]
+    fn half_a_unit_is_rounded_away_from_zero_and_not_to_the_even_one() {
+        assert_eq!(round(decimal("0.125"), "EUR"), decimal("0.13"));
+        assert_eq!(round(decimal("0.135"), "EUR"), decimal("0.14"));
+        assert_eq!(round(decimal("0.1249999"), "EUR"), decimal("0.12"));
+        assert_eq!(round(decimal("-0.125"), "EUR"), decimal("-0.13"));
+    }
+
+    #[test]
+    fn amounts_are_read_as_the_schema_accepts_them() {
+        for text in ["3000", "12.50", "0", "999999999999.999999"] {
+            assert_eq!(parse_amount(text), Ok(decimal(text)));
+        }
+        for text in ["", "-1", "+1", "1.", ".5", "1,5", "1e3", "1_000", "1234567890123", "1.2345678"]
+        {
+            assert_eq!(parse_amount(text), Err(AmountError { found: text.into() }));
+        }
+        assert_eq!(parse_percent("2.5"), Ok(decimal("2.5")));
+        assert_eq!(parse_percent("1000"), Err(AmountError { found: "1000".into() }));
+    }
+}

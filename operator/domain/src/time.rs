@@ -1,1 +1,219 @@
-//! Being written.
+//! Durations, zones, and local dates as instants (design: section "Time").
+//!
+//! Decides which instant a local date, a term and a period of the calendar begin and end at. It
+//! must never read a clock or the machine's own zone or zone files: zones come from the database
+//! that is compiled in, so that every installation decides alike. Called by `compensation` and by
+//! everything that reads a term or a duration from a spec.
+
+use entente_crds::condition::Reason;
+use entente_crds::v1alpha1::{ResolvedTerm, Term};
+use jiff::civil::{Date, Time};
+use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
+use jiff::{SignedDuration, Timestamp};
+
+mod calendar;
+
+pub use calendar::{CalendarPeriod, LocalDate, dates_over, period_of, periods_over};
+
+/// A text that is no duration.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("\"{found}\" must be a duration such as \"90s\", \"15m\" or \"336h\"")]
+pub struct DurationError {
+    /// What was found.
+    pub found: String,
+}
+
+/// Reads a duration such as `90s`, `15m`, `336h`, `1h30m` or `500ms`: the texts that the schema of
+/// `entente_crds::schema::duration` accepts.
+pub fn parse_duration(text: &str) -> Result<SignedDuration, DurationError> {
+    duration(text).ok_or_else(|| DurationError { found: text.to_owned() })
+}
+
+fn duration(text: &str) -> Option<SignedDuration> {
+    let mut total = SignedDuration::ZERO;
+    let mut rest = text;
+    loop {
+        let digits = rest.find(|found: char| !found.is_ascii_digit())?;
+        if digits == 0 || digits > 6 {
+            return None;
+        }
+        let number: i64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let unit = rest.find(|found: char| found.is_ascii_digit()).unwrap_or(rest.len());
+        let milliseconds = match &rest[..unit] {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            _ => return None,
+        };
+        total = total.checked_add(SignedDuration::from_millis(number * milliseconds))?;
+        rest = &rest[unit..];
+        if rest.is_empty() {
+            return Some(total);
+        }
+    }
+}
+
+/// Writes a duration such as `7h12m`, `1m5s`, `3s` or `450ms`, cut toward zero to whole seconds,
+/// and below one second to whole milliseconds. Never more than was there, and always the same text
+/// for the same duration. [`parse_duration`] reads it back where it is not negative.
+pub fn format_duration(duration: SignedDuration) -> String {
+    let sign = if duration.is_negative() { "-" } else { "" };
+    let milliseconds = duration.as_millis().unsigned_abs();
+    let seconds = milliseconds / 1_000;
+    if seconds == 0 {
+        return match milliseconds {
+            0 => "0s".to_owned(),
+            few => format!("{sign}{few}ms"),
+        };
+    }
+    let mut text = sign.to_owned();
+    for (number, unit) in [(seconds / 3_600, 'h'), (seconds / 60 % 60, 'm'), (seconds % 60, 's')] {
+        if number > 0 {
+            text.push_str(&number.to_string());
+            text.push(unit);
+        }
+    }
+    text
+}
+
+/// A name that is not in the time zone database.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "time zone \"{found}\" is unknown: must be a name of the time zone database such as \
+     \"America/Sao_Paulo\" or \"UTC\""
+)]
+pub struct UnknownZone {
+    /// What was found.
+    pub found: String,
+}
+
+/// The zone of a name, from the database that is compiled in.
+pub fn zone(name: &str) -> Result<TimeZone, UnknownZone> {
+    match TimeZoneDatabase::bundled().get(name) {
+        Ok(zone) if !zone.is_unknown() => Ok(zone),
+        _ => Err(UnknownZone { found: name.to_owned() }),
+    }
+}
+
+/// The first instant of a local date.
+///
+/// Where the clock skips midnight it is the instant after the skip; where midnight comes twice it
+/// is the earlier one. A date that the zone skips as a whole begins, and ends, where the next one
+/// begins. Dates outside what an instant can say are cut to the first or last instant.
+pub fn start_of_date(date: Date, zone: &TimeZone) -> Timestamp {
+    let midnight = date.to_datetime(Time::midnight());
+    let beyond = if date.year() < 0 { Timestamp::MIN } else { Timestamp::MAX };
+    let instant = match zone.to_ambiguous_timestamp(midnight).offset() {
+        AmbiguousOffset::Unambiguous { offset } => offset.to_timestamp(midnight),
+        // The clock goes back: with the offset of before it is the earlier of the two.
+        AmbiguousOffset::Fold { before, .. } => before.to_timestamp(midnight),
+        // The clock goes forward: the date begins at the transition, which lies after the reading
+        // with the offset of after and not after the one with the offset of before.
+        AmbiguousOffset::Gap { before, after } => match after.to_timestamp(midnight) {
+            Ok(early) => zone
+                .following(early)
+                .find(|transition| transition.offset() == after)
+                .map_or_else(|| before.to_timestamp(midnight), |found| Ok(found.timestamp())),
+            Err(error) => Err(error),
+        },
+    };
+    instant.unwrap_or(beyond)
+}
+
+/// Why a term cannot be used.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum TermError {
+    /// A field does not hold what it must.
+    #[error("spec.term.{field} is \"{found}\": must be {allowed}")]
+    Invalid {
+        /// The field of spec.term.
+        field: &'static str,
+        /// What was found.
+        found: String,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+    /// Neither or both of two fields are set.
+    #[error("spec.term: {allowed}")]
+    Fields {
+        /// What is allowed.
+        allowed: &'static str,
+    },
+    /// The zone is not in the time zone database.
+    #[error("spec.term.timeZone: {source}")]
+    Zone {
+        /// Which name.
+        source: UnknownZone,
+    },
+}
+
+impl TermError {
+    /// The reason of the condition Accepted=False.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Invalid { .. } | Self::Fields { .. } => Reason::InvalidTerm,
+            Self::Zone { .. } => Reason::UnknownZone,
+        }
+    }
+}
+
+/// The term as instants: `endDate` is inclusive, so the end is the first instant of the date after
+/// it; `endTime` is exclusive.
+pub fn resolve_term(term: &Term) -> Result<ResolvedTerm, TermError> {
+    let zone = zone(&term.time_zone).map_err(|source| TermError::Zone { source })?;
+    let start = match (&term.start_date, &term.start_time) {
+        (Some(date), None) => start_of_date(local_date("startDate", date)?, &zone),
+        (None, Some(time)) => instant("startTime", time)?,
+        _ => {
+            let allowed = "exactly one of startDate and startTime must be set";
+            return Err(TermError::Fields { allowed });
+        }
+    };
+    let end = match (&term.end_date, &term.end_time) {
+        (None, None) => return Ok(ResolvedTerm { start, end: None }),
+        (Some(date), None) => {
+            let last = local_date("endDate", date)?;
+            let next = last.tomorrow().map_err(|_| TermError::Invalid {
+                field: "endDate",
+                found: date.clone(),
+                allowed: "before 9999-12-31; leave it out for a term without end",
+            })?;
+            ("endDate", date, start_of_date(next, &zone))
+        }
+        (None, Some(time)) => ("endTime", time, instant("endTime", time)?),
+        (Some(_), Some(_)) => {
+            let allowed = "at most one of endDate and endTime may be set";
+            return Err(TermError::Fields { allowed });
+        }
+    };
+    let (field, found, end) = end;
+    if end <= start {
+        let allowed = "after the start of the term";
+        return Err(TermError::Invalid { field, found: found.clone(), allowed });
+    }
+    Ok(ResolvedTerm { start, end: Some(end) })
+}
+
+/// A field of a spec as a local date (RFC 3339 full-date).
+fn local_date(field: &'static str, found: &str) -> Result<Date, TermError> {
+    let allowed = "a date such as \"2027-04-01\"";
+    let invalid = || TermError::Invalid { field, found: found.to_owned(), allowed };
+    parse_date(found).ok_or_else(invalid)
+}
+
+/// Reads a local date such as `2027-04-01` and nothing else (RFC 3339 full-date).
+pub fn parse_date(text: &str) -> Option<Date> {
+    // jiff also reads 20270401 and dates with a time behind them.
+    let date: Date = text.parse().ok()?;
+    (date.to_string() == text).then_some(date)
+}
+
+fn instant(field: &'static str, found: &str) -> Result<Timestamp, TermError> {
+    let allowed = "an instant such as \"2027-04-01T09:00:00-03:00\"";
+    found.parse().map_err(|_| TermError::Invalid { field, found: found.to_owned(), allowed })
+}
+
+#[cfg(test)]
+mod tests;

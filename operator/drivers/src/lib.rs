@@ -1,1 +1,66 @@
-//! Placeholder while the house is built.
+//! How Entente speaks to devices and to service servers.
+//!
+//! Turns the values of `entente_domain::exchange` into requests of a real protocol and answers
+//! back into such values; every way to fail becomes a `Failure`. Never decides what is wanted,
+//! never retries (the domain says when), never follows a redirect, never dials an address outside
+//! the networks of its Connection, never puts a secret or an unexpected body into a message.
+//! Called by `controllers` in the stages observe and execute; the fake behind the same traits is
+//! for tests.
+
+pub mod certificate;
+#[cfg(feature = "fake")]
+pub mod contract_suite;
+pub mod device;
+#[cfg(feature = "fake")]
+pub mod fake;
+pub mod ipp;
+pub mod osb;
+pub mod profile;
+pub mod service;
+mod text;
+pub mod transport;
+
+use std::sync::Arc;
+
+use entente_crds::v1alpha1::Protocol;
+
+pub use device::{DeviceDriver, DeviceTarget};
+pub use profile::{ConnectionProfile, CredentialsValue, LimitValues, ProfileError, TrustProfile};
+pub use service::{ServerTarget, ServiceDriver};
+
+/// The drivers of one process. Cheap to clone; all clones share connections and limits.
+#[derive(Clone)]
+pub struct Drivers {
+    ipp: Arc<dyn DeviceDriver>,
+    osb: Arc<dyn ServiceDriver>,
+}
+
+impl Drivers {
+    /// The real ones, over one shared transport. Sends nothing by itself.
+    pub fn real() -> Self {
+        let transport = Arc::new(transport::Transport::new());
+        Self {
+            ipp: Arc::new(ipp::IppDriver::new(Arc::clone(&transport))),
+            osb: Arc::new(osb::OsbDriver::new(transport)),
+        }
+    }
+
+    /// Drivers that reach nothing but this world in memory.
+    #[cfg(feature = "fake")]
+    pub fn fake(world: Arc<fake::World>) -> Self {
+        Self { ipp: Arc::clone(&world) as Arc<dyn DeviceDriver>, osb: world }
+    }
+
+    /// The driver of devices that speak this protocol; `None` where the protocol has no devices.
+    pub fn device(&self, protocol: Protocol) -> Option<&dyn DeviceDriver> {
+        match protocol {
+            Protocol::IPP => Some(self.ipp.as_ref()),
+            Protocol::OSB => None,
+        }
+    }
+
+    /// The driver of service servers.
+    pub fn service(&self) -> &dyn ServiceDriver {
+        self.osb.as_ref()
+    }
+}

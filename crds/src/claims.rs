@@ -1,0 +1,247 @@
+//! What the API server accepts and refuses, as one table of claims.
+//!
+//! Every CEL rule has at least one claim that meets it and one that breaks it. The table decides
+//! nothing: the tests of this crate run it through the CEL engine of kube, the end-to-end tests
+//! through a real API server, and both must come to the same verdicts. A claim must name one thing
+//! only, so that a failure tells which rule is meant.
+
+#![allow(
+    clippy::items_after_statements,
+    clippy::too_many_lines,
+    reason = "these are tables: the message of a rule stands right above the claims about it"
+)]
+
+mod catalogue;
+mod contract;
+mod records;
+mod scalar;
+
+use serde_json::Value;
+
+use crate::example;
+
+/// What the rule of `maxUnavailable` says: the only one that kube's engine cannot evaluate.
+pub(crate) const UNAVAILABLE: &str =
+    "must be a number of subscriptions such as 3, or a percentage such as \"2%\"";
+
+/// One object, or one change of an object, and what the API server says to it.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// What is claimed, in words.
+    pub name: String,
+    /// The kind of the object.
+    pub kind: ClaimKind,
+    /// The object as it was before, for a change; none for a new object.
+    pub old: Option<Value>,
+    /// The object.
+    pub new: Value,
+    /// What the API server says.
+    pub verdict: Verdict,
+}
+
+/// What the API server says to a claim.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// It takes the object.
+    Accepted,
+    /// A CEL rule refuses it.
+    Rejected {
+        /// A part of what it answers.
+        message: &'static str,
+    },
+    /// The schema itself refuses it, before any rule is looked at; only a server can tell.
+    RejectedBySchema {
+        /// A part of what it answers.
+        message: &'static str,
+    },
+}
+
+/// The kinds of which something is claimed.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum ClaimKind {
+    /// [`crate::v1alpha1::Connection`]
+    Connection,
+    /// [`crate::v1alpha1::DeviceModel`]
+    DeviceModel,
+    /// [`crate::v1alpha1::SmartService`]
+    SmartService,
+    /// [`crate::v1alpha1::Device`]
+    Device,
+    /// [`crate::v1alpha1::Contract`]
+    Contract,
+    /// [`crate::v1alpha1::ServiceSubscription`]
+    ServiceSubscription,
+    /// [`crate::v1alpha1::Compensation`]
+    Compensation,
+}
+
+impl ClaimKind {
+    /// All kinds.
+    pub const ALL: [ClaimKind; 7] = [
+        Self::Connection,
+        Self::DeviceModel,
+        Self::SmartService,
+        Self::Device,
+        Self::Contract,
+        Self::ServiceSubscription,
+        Self::Compensation,
+    ];
+
+    /// The name in URLs and manifests.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::Connection => "connections",
+            Self::DeviceModel => "devicemodels",
+            Self::SmartService => "smartservices",
+            Self::Device => "devices",
+            Self::Contract => "contracts",
+            Self::ServiceSubscription => "servicesubscriptions",
+            Self::Compensation => "compensations",
+        }
+    }
+
+    /// Whether its objects live in a namespace.
+    pub fn is_namespaced(self) -> bool {
+        !matches!(
+            self,
+            Self::Connection | Self::DeviceModel | Self::SmartService
+        )
+    }
+
+    /// A valid object with every field set that a rule looks at.
+    pub fn complete(self) -> Value {
+        match self {
+            Self::Connection => catalogue::connection(),
+            Self::DeviceModel => catalogue::device_model(),
+            Self::SmartService => catalogue::smart_service(),
+            Self::Device => catalogue::device(),
+            Self::Contract => contract::complete(),
+            Self::ServiceSubscription => plain(&example::service_subscription()),
+            Self::Compensation => plain(&example::compensation()),
+        }
+    }
+}
+
+/// All claims.
+pub fn all() -> Vec<Claim> {
+    let mut table = Table(Vec::new());
+    for kind in ClaimKind::ALL {
+        table.accepts(kind, "with every field set", &[]);
+    }
+    scalar::claim(&mut table);
+    catalogue::claim(&mut table);
+    contract::claim(&mut table);
+    records::claim(&mut table);
+    table.0
+}
+
+/// A change of an object: the place as a JSON pointer (RFC 6901) and the value that is put there.
+/// Null removes what is there, `-` as the last part appends to a list.
+type Change<'a> = (&'a str, Value);
+
+struct Table(Vec<Claim>);
+
+impl Table {
+    fn accepts(&mut self, kind: ClaimKind, name: &str, changes: &[Change<'_>]) {
+        self.push(kind, name, None, changes, Verdict::Accepted);
+    }
+
+    fn rejects(
+        &mut self,
+        kind: ClaimKind,
+        name: &str,
+        changes: &[Change<'_>],
+        message: &'static str,
+    ) {
+        self.push(kind, name, None, changes, Verdict::Rejected { message });
+    }
+
+    fn rejects_by_schema(
+        &mut self,
+        kind: ClaimKind,
+        name: &str,
+        changes: &[Change<'_>],
+        message: &'static str,
+    ) {
+        self.push(
+            kind,
+            name,
+            None,
+            changes,
+            Verdict::RejectedBySchema { message },
+        );
+    }
+
+    fn accepts_update(
+        &mut self,
+        kind: ClaimKind,
+        name: &str,
+        old: &[Change<'_>],
+        new: &[Change<'_>],
+    ) {
+        self.push(kind, name, Some(old), new, Verdict::Accepted);
+    }
+
+    fn rejects_update(
+        &mut self,
+        kind: ClaimKind,
+        name: &str,
+        old: &[Change<'_>],
+        new: &[Change<'_>],
+        message: &'static str,
+    ) {
+        self.push(kind, name, Some(old), new, Verdict::Rejected { message });
+    }
+
+    fn push(
+        &mut self,
+        kind: ClaimKind,
+        name: &str,
+        old: Option<&[Change<'_>]>,
+        new: &[Change<'_>],
+        verdict: Verdict,
+    ) {
+        let name = format!("{kind:?}: {name}");
+        let old = old.map(|changes| changed(kind, changes));
+        self.0.push(Claim {
+            name,
+            kind,
+            old,
+            new: changed(kind, new),
+            verdict,
+        });
+    }
+}
+
+fn changed(kind: ClaimKind, changes: &[Change<'_>]) -> Value {
+    let mut object = kind.complete();
+    for (pointer, value) in changes {
+        put(&mut object, pointer, value.clone());
+    }
+    object
+}
+
+fn put(object: &mut Value, pointer: &str, value: Value) {
+    let (parent, key) = pointer
+        .rsplit_once('/')
+        .expect("a pointer begins with a slash");
+    let parent = object.pointer_mut(parent);
+    match parent.expect("a claim changes a place that the complete object has") {
+        Value::Object(fields) if value.is_null() => {
+            fields.remove(key);
+        }
+        Value::Object(fields) => {
+            fields.insert(key.to_owned(), value);
+        }
+        Value::Array(items) if key == "-" => items.push(value),
+        Value::Array(items) => {
+            let index: usize = key.parse().expect("an index of a list is a number");
+            items[index] = value;
+        }
+        other => unreachable!("nothing can be put into {other}"),
+    }
+}
+
+fn plain<K: serde::Serialize>(object: &K) -> Value {
+    serde_json::to_value(object).expect("an example is plain data")
+}

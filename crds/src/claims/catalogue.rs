@@ -1,0 +1,472 @@
+//! Claims about what the platform team writes, and about devices.
+
+use serde_json::{Value, json};
+
+use super::ClaimKind::{Connection, Device, DeviceModel, SmartService};
+use super::{Table, plain, put};
+use crate::example;
+
+/// A Connection for IPP with every optional member.
+pub(super) fn connection() -> Value {
+    let mut object = plain(&example::hq_ipp());
+    put(
+        &mut object,
+        "/spec/ipp",
+        json!({"url": "ipp://{address}:{port}/ipp/print", "ports": [631]}),
+    );
+    put(
+        &mut object,
+        "/spec/allow/0/namespaces/matchExpressions",
+        json!([{"key": "tier", "operator": "In", "values": ["gold"]}]),
+    );
+    put(
+        &mut object,
+        "/spec/tls",
+        json!({"trust": "Verify", "caConfigMapRef": {"name": "hq-ca"}, "serverName": "mfp.example"}),
+    );
+    put(
+        &mut object,
+        "/spec/credentials",
+        json!({"type": "Basic", "secretRef": {"name": "hq-mfp"}}),
+    );
+    put(
+        &mut object,
+        "/spec/timeouts",
+        json!({"connect": "3s", "request": "10s"}),
+    );
+    put(
+        &mut object,
+        "/spec/retry",
+        json!({"initial": "1s", "max": "15m"}),
+    );
+    put(&mut object, "/spec/sync", json!({"period": "24h"}));
+    object
+}
+
+pub(super) fn device_model() -> Value {
+    plain(&example::mfp_500())
+}
+
+/// A SmartService with every optional member.
+pub(super) fn smart_service() -> Value {
+    let mut object = plain(&example::data_backup());
+    let when = json!({"parameter": "mode", "in": ["Full"]});
+    put(&mut object, "/spec/device/settings/0/when", when.clone());
+    put(
+        &mut object,
+        "/spec/device/settings/0/otherwise",
+        json!("none"),
+    );
+    put(&mut object, "/spec/server/settings/0/when", when);
+    put(
+        &mut object,
+        "/spec/server/settings/0/otherwise",
+        json!("sun"),
+    );
+    put(
+        &mut object,
+        "/spec/server/settings/0/valueFrom/map",
+        json!([{"from": "a", "to": "b"}]),
+    );
+    put(
+        &mut object,
+        "/spec/steps",
+        json!([{"type": "DeviceSettings", "early": true}, {"type": "ServerSettings"}, {"type": "Activation"}]),
+    );
+    put(&mut object, "/spec/exclusiveGroup", json!("consumables"));
+    put(
+        &mut object,
+        "/spec/remedies",
+        json!([super::contract::credit()]),
+    );
+    object
+}
+
+/// A Device with every optional member.
+pub(super) fn device() -> Value {
+    let mut object = plain(&example::devices().remove(0));
+    put(&mut object, "/spec/connections/0/port", json!(631));
+    put(&mut object, "/spec/connections/0/queue", json!("lab1"));
+    put(
+        &mut object,
+        "/spec/certificateSha256",
+        json!("ab".repeat(32)),
+    );
+    object
+}
+
+pub(super) fn claim(table: &mut Table) {
+    connections(table);
+    brokers(table);
+    models(table);
+    parameters(table);
+    settings(table);
+    steps(table);
+    devices(table);
+}
+
+fn connections(table: &mut Table) {
+    const MEMBER: &str = "exactly the member that the protocol names must be set";
+    table.rejects(
+        Connection,
+        "no member",
+        &[("/spec/ipp", Value::Null)],
+        MEMBER,
+    );
+    let osb = json!({"url": "https://broker.example"});
+    table.rejects(Connection, "two members", &[("/spec/osb", osb)], MEMBER);
+    table.rejects(
+        Connection,
+        "another member",
+        &[("/spec/protocol", json!("OSB"))],
+        MEMBER,
+    );
+
+    const PORTS: &str = "ports is required with {port} in url, and only then";
+    table.rejects(
+        Connection,
+        "{port} without ports",
+        &[("/spec/ipp/ports", Value::Null)],
+        PORTS,
+    );
+    table.rejects(
+        Connection,
+        "{port} and no port",
+        &[("/spec/ipp/ports", json!([]))],
+        PORTS,
+    );
+    let fixed = json!("ipp://{address}:631/ipp/print");
+    table.rejects(
+        Connection,
+        "ports without {port}",
+        &[("/spec/ipp/url", fixed.clone())],
+        PORTS,
+    );
+    let changes = [("/spec/ipp/url", fixed), ("/spec/ipp/ports", Value::Null)];
+    table.accepts(Connection, "neither {port} nor ports", &changes);
+
+    const AUTHORITIES: &str = "caConfigMapRef goes with trust Verify only";
+    for trust in ["Pin", "FirstUse"] {
+        let change = ("/spec/tls/trust", json!(trust));
+        table.rejects(
+            Connection,
+            &format!("authorities with {trust}"),
+            std::slice::from_ref(&change),
+            AUTHORITIES,
+        );
+        let changes = [change, ("/spec/tls/caConfigMapRef", Value::Null)];
+        table.accepts(
+            Connection,
+            &format!("{trust} without authorities"),
+            &changes,
+        );
+    }
+    let trust = ("/spec/tls/trust", json!("Insecure"));
+    table.rejects_by_schema(
+        Connection,
+        "verification is never off",
+        &[trust],
+        "Unsupported value",
+    );
+
+    const OPERATOR: &str = "In and NotIn need values; Exists and DoesNotExist take none";
+    let place = "/spec/allow/0/namespaces/matchExpressions/0";
+    let exists = json!({"key": "tier", "operator": "Exists"});
+    table.accepts(Connection, "Exists without values", &[(place, exists)]);
+    let exists = json!({"key": "tier", "operator": "Exists", "values": ["gold"]});
+    table.rejects(
+        Connection,
+        "Exists with values",
+        &[(place, exists)],
+        OPERATOR,
+    );
+    let not_in = json!({"key": "tier", "operator": "NotIn"});
+    table.rejects(
+        Connection,
+        "NotIn without values",
+        &[(place, not_in)],
+        OPERATOR,
+    );
+
+    let everyone = ("/spec/allow/0/namespaces", json!({}));
+    table.accepts(
+        Connection,
+        "the empty selector allows every namespace",
+        &[everyone],
+    );
+    table.rejects_by_schema(
+        Connection,
+        "nobody is allowed",
+        &[("/spec/allow", json!([]))],
+        "should have at least 1 items",
+    );
+    let none = ("/spec/allow/0/networks", json!([]));
+    table.rejects_by_schema(
+        Connection,
+        "no network",
+        &[none],
+        "should have at least 1 items",
+    );
+    let limit = ("/spec/limits/perHost/inFlight", json!(0));
+    table.rejects_by_schema(
+        Connection,
+        "a limit of nothing",
+        &[limit],
+        "greater than or equal to 1",
+    );
+}
+
+fn brokers(table: &mut Table) {
+    const URL: &str =
+        "must be a URL such as \"https://broker.example\", without user and without a template";
+    let broker = |url: &str| {
+        [
+            ("/spec/protocol", json!("OSB")),
+            ("/spec/ipp", Value::Null),
+            ("/spec/osb", json!({"url": url})),
+        ]
+    };
+    for url in ["https://broker.example", "http://broker.example:8080/osb"] {
+        table.accepts(Connection, &format!("a broker at {url}"), &broker(url));
+    }
+    for url in [
+        "ftp://broker.example",
+        "https://user:password@broker.example",
+        "https://{address}/",
+        "broker.example",
+        "https://broker.example/?x=1",
+    ] {
+        table.rejects(Connection, &format!("a broker at {url}"), &broker(url), URL);
+    }
+}
+
+fn models(table: &mut Table) {
+    let place = "/spec/settings/-";
+    let setting = |kind: &str, more: Value| {
+        let mut setting = json!({"name": "another", "type": kind, "via": {}});
+        for (key, value) in more.as_object().into_iter().flatten() {
+            setting[key] = value.clone();
+        }
+        [(place, setting)]
+    };
+    const NUMBERS: &str = "minimum, maximum and unit go with type Integer only";
+    for field in [
+        json!({"minimum": 1}),
+        json!({"maximum": 1}),
+        json!({"unit": "percent"}),
+    ] {
+        let name = field.to_string();
+        table.accepts(
+            DeviceModel,
+            &format!("{name} of an Integer"),
+            &setting("Integer", field.clone()),
+        );
+        table.rejects(
+            DeviceModel,
+            &format!("{name} of a String"),
+            &setting("String", field),
+            NUMBERS,
+        );
+    }
+    const WORDS: &str = "allowed goes with type Keyword or KeywordSet only";
+    let words = json!({"allowed": ["a"]});
+    table.accepts(
+        DeviceModel,
+        "allowed of a Keyword",
+        &setting("Keyword", words.clone()),
+    );
+    table.rejects(
+        DeviceModel,
+        "allowed of a Boolean",
+        &setting("Boolean", words),
+        WORDS,
+    );
+    const ORDER: &str = "minimum must not be above maximum";
+    let range = |minimum: i32, maximum: i32| {
+        setting("Integer", json!({"minimum": minimum, "maximum": maximum}))
+    };
+    table.accepts(DeviceModel, "a range of one number", &range(2, 2));
+    table.rejects(DeviceModel, "a range upside down", &range(2, 1), ORDER);
+    let twice = [(
+        place,
+        json!({"name": "backup.endpoint", "type": "String", "via": {}}),
+    )];
+    table.rejects_by_schema(
+        DeviceModel,
+        "two settings of one name",
+        &twice,
+        "Duplicate value",
+    );
+}
+
+fn parameters(table: &mut Table) {
+    let parameter = |value: Value| [("/spec/parameters/-", value)];
+    const WORDS: &str = "allowed goes with type Keyword or KeywordSet only";
+    let words = json!({"name": "another", "type": "String", "allowed": ["a"]});
+    table.rejects(
+        SmartService,
+        "allowed of a String",
+        &parameter(words),
+        WORDS,
+    );
+    const NUMBERS: &str = "minimum and maximum go with type Integer only";
+    let range = |kind: &str| {
+        parameter(json!({"name": "another", "type": kind, "minimum": 1, "maximum": 2}))
+    };
+    table.accepts(SmartService, "a range of an Integer", &range("Integer"));
+    table.rejects(
+        SmartService,
+        "a range of a Keyword",
+        &range("Keyword"),
+        NUMBERS,
+    );
+    const DEFAULT: &str = "default must be one of allowed";
+    let default = |kind: &str, default: &str| {
+        parameter(
+            json!({"name": "another", "type": kind, "allowed": ["a", "b"], "default": default}),
+        )
+    };
+    table.accepts(
+        SmartService,
+        "a default that is allowed",
+        &default("Keyword", "b"),
+    );
+    table.accepts(
+        SmartService,
+        "a default of several words",
+        &default("KeywordSet", "a,b"),
+    );
+    table.rejects(
+        SmartService,
+        "a default that is not allowed",
+        &default("Keyword", "c"),
+        DEFAULT,
+    );
+}
+
+fn settings(table: &mut Table) {
+    const ONE_VALUE: &str = "exactly one of value and valueFrom must be set";
+    const OTHERWISE: &str = "otherwise goes with when only";
+    const ONE_SOURCE: &str = "exactly one of parameter, device and contract must be set";
+    const MAP: &str = "map goes with parameter only";
+    for side in ["device", "server"] {
+        let place = format!("/spec/{side}/settings/-");
+        let claim = |table: &mut Table,
+                     name: &str,
+                     setting: Value,
+                     message: Option<&'static str>| {
+            let mut named = json!({"name": "another"});
+            for (key, value) in setting.as_object().into_iter().flatten() {
+                named[key] = value.clone();
+            }
+            let name = format!("{name}, {side}");
+            match message {
+                None => table.accepts(SmartService, &name, &[(&place, named)]),
+                Some(message) => table.rejects(SmartService, &name, &[(&place, named)], message),
+            }
+        };
+        let source = json!({"parameter": "mode"});
+        claim(table, "a value", json!({"value": "1"}), None);
+        claim(table, "an empty value", json!({"value": ""}), None);
+        claim(table, "no value", json!({}), Some(ONE_VALUE));
+        claim(
+            table,
+            "two values",
+            json!({"value": "1", "valueFrom": source}),
+            Some(ONE_VALUE),
+        );
+        claim(
+            table,
+            "otherwise without when",
+            json!({"value": "1", "otherwise": "0"}),
+            Some(OTHERWISE),
+        );
+        for source in [json!({"device": "Model"}), json!({"contract": "Name"})] {
+            claim(
+                table,
+                &source.to_string(),
+                json!({ "valueFrom": source }),
+                None,
+            );
+        }
+        claim(
+            table,
+            "no source",
+            json!({"valueFrom": {}}),
+            Some(ONE_SOURCE),
+        );
+        let two = json!({"valueFrom": {"parameter": "mode", "device": "Model"}});
+        claim(table, "two sources", two, Some(ONE_SOURCE));
+        let mapped = json!({"valueFrom": {"device": "Model", "map": [{"from": "a", "to": "b"}]}});
+        claim(table, "a map of a fact", mapped, Some(MAP));
+    }
+    const DIFFER: &str = "active and inactive must differ";
+    let same = ("/spec/server/activation/inactive", json!("true"));
+    table.rejects(
+        SmartService,
+        "an activation that changes nothing",
+        &[same],
+        DIFFER,
+    );
+}
+
+fn steps(table: &mut Table) {
+    let steps = |value: Value| [("/spec/steps", value)];
+    const ONCE: &str = "each type of step may be named once";
+    let twice = json!([{"type": "DeviceSettings"}, {"type": "DeviceSettings", "early": true}]);
+    table.rejects(SmartService, "a step twice", &steps(twice), ONCE);
+    const LAST: &str = "Activation must be the last step";
+    let first = json!([{"type": "Activation"}, {"type": "ServerSettings"}]);
+    table.rejects(
+        SmartService,
+        "Activation before another step",
+        &steps(first),
+        LAST,
+    );
+    const EARLY: &str = "Activation is never early";
+    let early = json!([{"type": "Activation", "early": true}]);
+    table.rejects(SmartService, "an early Activation", &steps(early), EARLY);
+    let explicit = json!([{"type": "Activation", "early": false}]);
+    table.accepts(SmartService, "Activation alone", &steps(explicit));
+    table.accepts(SmartService, "no steps at all", &steps(json!([])));
+    table.accepts(
+        SmartService,
+        "without a device",
+        &[("/spec/device", Value::Null)],
+    );
+    table.accepts(
+        SmartService,
+        "without a server",
+        &[("/spec/server", Value::Null)],
+    );
+}
+
+fn devices(table: &mut Table) {
+    let port = |port: i32| [("/spec/connections/0/port", json!(port))];
+    table.accepts(Device, "the last port", &port(65535));
+    table.rejects_by_schema(Device, "port zero", &port(0), "greater than or equal to 1");
+    table.rejects_by_schema(
+        Device,
+        "a port too far",
+        &port(65536),
+        "less than or equal to 65535",
+    );
+    let none = ("/spec/connections", json!([]));
+    table.rejects_by_schema(
+        Device,
+        "no connection",
+        &[none],
+        "should have at least 1 items",
+    );
+    let serial = ("/spec/serialNumber", Value::Null);
+    table.rejects_by_schema(Device, "no serial number", &[serial], "Required value");
+    let unknown = ("/spec/serialNo", json!("x"));
+    table.rejects_by_schema(
+        Device,
+        "an unknown field",
+        &[unknown],
+        "unknown field \"spec.serialNo\"",
+    );
+    let other = ("/spec/serialNumber", json!("NW500-9999"));
+    table.accepts_update(Device, "another machine takes the place", &[], &[other]);
+}

@@ -1,0 +1,297 @@
+//! Claims about scalars that occur in several places, at every place where they occur.
+
+use serde_json::json;
+
+use super::ClaimKind::{
+    self, Compensation, Connection, Contract, Device, DeviceModel, ServiceSubscription,
+    SmartService,
+};
+use super::Table;
+
+/// A scalar: what its rule says, values on both sides of it, and where it occurs.
+struct Scalar {
+    message: &'static str,
+    good: &'static [&'static str],
+    bad: &'static [&'static str],
+    places: &'static [(ClaimKind, &'static str)],
+}
+
+/// All good and bad values are tried at the first place, one of each at the others.
+pub(super) fn claim(table: &mut Table) {
+    for scalar in SCALARS {
+        for (index, (kind, pointer)) in scalar.places.iter().enumerate() {
+            let (good, bad) = if index == 0 {
+                (scalar.good, scalar.bad)
+            } else {
+                (&scalar.good[..1], &scalar.bad[..1])
+            };
+            for value in good {
+                table.accepts(
+                    *kind,
+                    &format!("{pointer} may be {value:?}"),
+                    &[(pointer, json!(value))],
+                );
+            }
+            for value in bad {
+                let name = format!("{pointer} must not be {value:?}");
+                table.rejects(*kind, &name, &[(pointer, json!(value))], scalar.message);
+            }
+        }
+    }
+}
+
+const SCALARS: &[Scalar] = &[
+    DURATION,
+    AMOUNT,
+    PERCENT,
+    DNS_LABEL,
+    REMEDY_NAME,
+    SETTING_NAME,
+    OBJECT_NAME,
+    CURRENCY,
+    TIME_ZONE,
+    CUSTOMER,
+    NETWORK,
+    DIGEST,
+    ADDRESS,
+    QUEUE,
+    POINTER,
+    IPP_URL,
+    OBJECT,
+];
+
+const DURATION: Scalar = Scalar {
+    message: "must be a duration such as \"90s\", \"15m\" or \"336h\"",
+    good: &["1h30m", "90s", "250ms", "336h", "0s"],
+    bad: &["15 minutes", "1h30", "-1h", "P1D", "1.5h", "h"],
+    places: &[
+        (Contract, "/spec/services/0/serviceLevel/allowed"),
+        (Contract, "/spec/preparation/leadTime"),
+        (Connection, "/spec/retry/initial"),
+        (Connection, "/spec/retry/max"),
+        (Connection, "/spec/sync/period"),
+        (Connection, "/spec/timeouts/connect"),
+        (Connection, "/spec/timeouts/request"),
+        (SmartService, "/spec/serviceLevel/allowed"),
+        (ServiceSubscription, "/spec/leadTime"),
+        (
+            ServiceSubscription,
+            "/spec/revisions/0/serviceLevel/allowed",
+        ),
+        (Compensation, "/spec/record/serviceLevel/allowed"),
+    ],
+};
+
+const AMOUNT: Scalar = Scalar {
+    message: "must be a decimal such as \"3000\" or \"12.50\"",
+    good: &["12.50", "3000", "0", "0.000001", "999999999999"],
+    bad: &["12,50", "-1", "1e3", "12.", ".5", "BRL 3", "1234567890123"],
+    places: &[
+        (Contract, "/spec/services/0/fee/amount"),
+        (ServiceSubscription, "/spec/revisions/0/fee/amount"),
+        (Compensation, "/spec/record/fee/amount"),
+    ],
+};
+
+const PERCENT: Scalar = Scalar {
+    message: "must be a percentage such as \"5\" or \"2.5\", without the sign",
+    good: &["2.5", "0", "100", "0.0001"],
+    bad: &["5%", "-5", "1000", "five", "2,5"],
+    places: &[
+        (Contract, "/spec/services/0/remedies/0/credit/percent"),
+        (Contract, "/spec/services/0/remedies/0/credit/cap/percent"),
+        (SmartService, "/spec/remedies/0/credit/percent"),
+        (SmartService, "/spec/remedies/0/credit/cap/percent"),
+        (
+            ServiceSubscription,
+            "/spec/revisions/0/remedies/0/credit/percent",
+        ),
+        (
+            ServiceSubscription,
+            "/spec/revisions/0/remedies/0/credit/cap/percent",
+        ),
+        (Compensation, "/spec/record/remedy/credit/percent"),
+        (Compensation, "/spec/record/remedy/credit/cap/percent"),
+    ],
+};
+
+const DNS_LABEL: Scalar = Scalar {
+    message: "must be a DNS label: lower case letters, digits and '-', at most 63 characters",
+    good: &["backup-2", "7", "a"],
+    bad: &[
+        "Backup", "-backup", "backup-", "back_up", "back.up", "back up", "bäckup",
+    ],
+    places: &[
+        (Contract, "/spec/services/0/name"),
+        (Contract, "/spec/services/0/serviceRef/name"),
+        (Connection, "/spec/allow/0/name"),
+        (Device, "/spec/modelRef/name"),
+        (Device, "/spec/connections/0/name"),
+        (SmartService, "/spec/device/models/0/name"),
+        (SmartService, "/spec/server/connectionRef/name"),
+        (SmartService, "/spec/exclusiveGroup"),
+        (ServiceSubscription, "/spec/contract/name"),
+        (ServiceSubscription, "/spec/deviceRef/name"),
+        (ServiceSubscription, "/spec/serviceName"),
+        (ServiceSubscription, "/spec/revisions/0/serviceRef/name"),
+    ],
+};
+
+/// The name of a contract's own remedy is claimed in `contract`, since `elect` refers to it.
+const REMEDY_NAME: Scalar = Scalar {
+    message: "must be a DNS label of at most 32 characters: lower case letters, digits and '-'",
+    good: DNS_LABEL.good,
+    bad: DNS_LABEL.bad,
+    places: &[
+        (SmartService, "/spec/remedies/0/name"),
+        (ServiceSubscription, "/spec/revisions/0/remedies/0/name"),
+        (Compensation, "/spec/record/remedy/name"),
+    ],
+};
+
+const SETTING_NAME: Scalar = Scalar {
+    message: "must be letters, digits, '.', '_' and '-', such as \"backup.endpoint\"",
+    good: &["backup.endpoint", "weekDays", "a_b-c.d", "7"],
+    bad: &["backup endpoint", ".endpoint", "endpoint.", "a/b"],
+    places: &[
+        (DeviceModel, "/spec/settings/0/name"),
+        (DeviceModel, "/spec/settings/0/via/ipp/attribute"),
+        (DeviceModel, "/spec/identity/ipp/attribute"),
+        (SmartService, "/spec/parameters/0/name"),
+        (SmartService, "/spec/device/settings/0/name"),
+        (SmartService, "/spec/device/settings/1/valueFrom/parameter"),
+        (SmartService, "/spec/device/settings/0/when/parameter"),
+        (SmartService, "/spec/server/activation/name"),
+        (SmartService, "/spec/server/settings/0/name"),
+        (SmartService, "/spec/server/settings/0/valueFrom/parameter"),
+        (SmartService, "/spec/server/settings/0/when/parameter"),
+    ],
+};
+
+const OBJECT_NAME: Scalar = Scalar {
+    message: "must be the name of an object: lower case letters, digits, '-' and '.'",
+    good: &["northwind.services-2", "a"],
+    bad: &["Northwind", "a/b", "-a", "a.", "a_b"],
+    places: &[
+        (Connection, "/spec/credentials/secretRef/name"),
+        (Connection, "/spec/tls/caConfigMapRef/name"),
+    ],
+};
+
+const CURRENCY: Scalar = Scalar {
+    message: "must be a currency of ISO 4217 such as \"EUR\"",
+    good: &["EUR", "BRL"],
+    bad: &["eur", "EU", "R$"],
+    places: &[
+        (Contract, "/spec/currency"),
+        (ServiceSubscription, "/spec/revisions/0/currency"),
+    ],
+};
+
+const TIME_ZONE: Scalar = Scalar {
+    message: "must be a name of the time zone database such as \"America/Sao_Paulo\" or \"UTC\"",
+    good: &["UTC", "America/Argentina/Buenos_Aires", "Etc/GMT+3"],
+    bad: &["+03:00", "UTC+03:00", "America/São_Paulo", "Europe/"],
+    places: &[
+        (Contract, "/spec/term/timeZone"),
+        (Device, "/spec/timeZone"),
+        (ServiceSubscription, "/spec/timeZone"),
+    ],
+};
+
+const CUSTOMER: Scalar = Scalar {
+    message: "must be a label value: letters, digits, '-', '_' and '.', at most 63 characters",
+    good: &["C-4711", "c.4_7", "4711"],
+    bad: &["C 4711", "-4711", "C#4711", "Ärzte"],
+    places: &[
+        (Contract, "/spec/customer/id"),
+        (ServiceSubscription, "/spec/customer/id"),
+    ],
+};
+
+const NETWORK: Scalar = Scalar {
+    message: "must be a network such as \"10.20.0.0/16\" or \"fd00::/8\"",
+    good: &["10.20.0.0/16", "fd00::/8", "192.0.2.7/32", "0.0.0.0/0"],
+    bad: &[
+        "10.20.0.0",
+        "10.20.0.0/33",
+        "10.20/16",
+        "everywhere",
+        "host.example/24",
+    ],
+    places: &[(Connection, "/spec/allow/0/networks/0")],
+};
+
+const DIGEST: Scalar = Scalar {
+    message: "must be 64 lower case hexadecimal digits",
+    good: &["0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"],
+    bad: &[
+        "0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF",
+        "0123456789abcdef",
+        "01:23:45:67:89:ab:cd:ef",
+    ],
+    places: &[(Device, "/spec/certificateSha256")],
+};
+
+const ADDRESS: Scalar = Scalar {
+    message: "must be a host name or an IP address without scheme, port and path",
+    good: &["mfp.example", "10.20.3.4", "fd00::1", "MFP-7"],
+    bad: &[
+        "ipp://mfp.example",
+        "mfp.example:631",
+        "10.20.3.4:631",
+        "10.20.3.4/ipp",
+        "[fd00::1]",
+        "user@mfp",
+        "mfp.example.",
+        "-mfp",
+    ],
+    places: &[
+        (Device, "/spec/address"),
+        (Connection, "/spec/tls/serverName"),
+    ],
+};
+
+const QUEUE: Scalar = Scalar {
+    message: "must be letters, digits, '.', '_' and '-'",
+    good: &["lab1", "Lab_1.a-b"],
+    bad: &["lab 1", "lab/1", "../lab", "lab?x"],
+    places: &[(Device, "/spec/connections/0/queue")],
+};
+
+const POINTER: Scalar = Scalar {
+    message: "must be a JSON pointer such as \"/schedule/weekday\"",
+    good: &["/schedule/weekday", "/a"],
+    bad: &["schedule/weekday", "/", "/a//b", "/a/"],
+    places: &[(SmartService, "/spec/server/settings/0/pointer")],
+};
+
+const IPP_URL: Scalar = Scalar {
+    message: "must be a URL such as \"ipp://{address}:631/ipp/print\", with scheme ipp or ipps and \
+              without user",
+    good: &[
+        "ipps://{address}:{port}/printers/{queue}",
+        "ipp://[fd00::1]:{port}/ipp/print",
+    ],
+    bad: &[
+        "http://{address}:{port}/ipp/print",
+        "ipp://user@{address}:{port}/ipp",
+        "ipp:///x/{port}",
+        "ipp://{address}:{port}/ipp?x=1",
+        "{address}:{port}",
+    ],
+    places: &[(Connection, "/spec/ipp/url")],
+};
+
+const OBJECT: Scalar = Scalar {
+    message: "metadata.name must be a DNS label",
+    good: &["a-1"],
+    bad: &["a.b"],
+    places: &[
+        (Connection, "/metadata/name"),
+        (DeviceModel, "/metadata/name"),
+        (SmartService, "/metadata/name"),
+        (Device, "/metadata/name"),
+        (Contract, "/metadata/name"),
+    ],
+};

@@ -1,0 +1,156 @@
+//! Every generated file of the repository, as text: manifests, the chart's CRDs, examples and the
+//! reference page of conditions.
+//!
+//! It decides what is in which file and nothing about what it says: that comes from the types, the
+//! examples and the list of conditions. It must give the same bytes on every machine, and never
+//! touches a file: the program `crdgen` writes and compares, tests compare too.
+
+mod commented;
+mod conditions_page;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+use serde::Serialize;
+
+use crate::{example, manifest, yaml};
+
+/// The first line of every generated YAML file.
+const NOTICE: &str =
+    "# Written by crdgen from the types in crds/src; change those, not this file.\n";
+
+/// Directories, relative to the root of the repository, that hold nothing but generated files.
+pub const DIRECTORIES: [&str; 3] = [
+    "crds/manifests",
+    "charts/entente/templates/crds",
+    "examples",
+];
+
+/// One generated file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct GeneratedFile {
+    /// Where it belongs, relative to the root of the repository.
+    pub path: String,
+    /// What is in it.
+    pub content: String,
+}
+
+/// All generated files, in a stable order.
+pub fn files() -> Vec<GeneratedFile> {
+    let crds = manifest::all();
+    let mut files: Vec<GeneratedFile> = crds.iter().map(manifest_file).collect();
+    files.push(kustomization(&crds));
+    files.extend(crds.iter().map(chart_file));
+    files.extend(examples());
+    files.push(file(
+        "docs/reference/conditions.md",
+        conditions_page::text(),
+    ));
+    files
+}
+
+fn file(path: &str, content: String) -> GeneratedFile {
+    GeneratedFile {
+        path: path.to_owned(),
+        content,
+    }
+}
+
+fn definition(crd: &CustomResourceDefinition) -> String {
+    yaml::write(crd).expect("a CRD is plain data, and YAML can say all that JSON can")
+}
+
+fn manifest_file(crd: &CustomResourceDefinition) -> GeneratedFile {
+    let path = format!("crds/manifests/{}.yaml", crd.spec.names.plural);
+    file(&path, format!("{NOTICE}{}", definition(crd)))
+}
+
+fn kustomization(crds: &[CustomResourceDefinition]) -> GeneratedFile {
+    let resources: Vec<String> = crds
+        .iter()
+        .map(|crd| format!("  - {}.yaml", crd.spec.names.plural))
+        .collect();
+    let resources = resources.join("\n");
+    let head = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n";
+    file(
+        "crds/manifests/kustomization.yaml",
+        format!("{NOTICE}{head}{resources}\n"),
+    )
+}
+
+/// The manifest as a template of the chart: present while `crds.enabled`, and left in the cluster
+/// by an uninstall while `crds.keep`.
+fn chart_file(crd: &CustomResourceDefinition) -> GeneratedFile {
+    let text = definition(crd).replace("{{", "{{ \"{{\" }}");
+    let (head, rest) = text.split_once("metadata:\n").expect("a CRD has metadata");
+    let metadata = "metadata:\n  labels:\n    {{- include \"entente.labels\" . | nindent 4 }}\n  \
+                    {{- if .Values.crds.keep }}\n  annotations:\n    \
+                    helm.sh/resource-policy: keep\n  {{- end }}\n";
+    let path = format!(
+        "charts/entente/templates/crds/{}.yaml",
+        crd.spec.names.plural
+    );
+    let content = format!(
+        "{NOTICE}{{{{- if .Values.crds.enabled }}}}\n{head}{metadata}{rest}{{{{- end }}}}\n"
+    );
+    file(&path, content)
+}
+
+/// What `kubectl apply -f examples/` applies, in the order of the file names.
+fn examples() -> Vec<GeneratedFile> {
+    let mut catalogue = ExampleFile::new(
+        "The catalogue, written by the platform team: how devices and the service server are \
+         reached, what a model can do and what a service needs. The Secret that the second \
+         Connection names is made with: kubectl create secret generic northwind-services \
+         --namespace entente-system --from-literal=username=... --from-literal=password=...",
+    );
+    catalogue.add(&example::hq_ipp());
+    catalogue.add(&example::northwind_services());
+    catalogue.add(&example::mfp_500());
+    catalogue.add(&example::data_backup());
+    catalogue.add(&example::parts_life());
+
+    let mut devices = ExampleFile::new(
+        "The customer's devices. All but the first carry the label that the contract selects by.",
+    );
+    devices
+        .text
+        .push_str("---\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: ");
+    devices.text.push_str(example::NAMESPACE);
+    devices.text.push('\n');
+    for device in example::devices() {
+        devices.add(&device);
+    }
+
+    let mut contract = ExampleFile::new(
+        "The contract: from its start on, these services must work on these devices.",
+    );
+    contract.add(&example::banco_sul_2027());
+    vec![
+        file("examples/1-catalogue.yaml", catalogue.text),
+        file("examples/2-devices.yaml", devices.text),
+        file("examples/3-contract.yaml", contract.text),
+    ]
+}
+
+/// A file of examples under construction. Each field is explained where it first appears.
+struct ExampleFile {
+    text: String,
+    explained: commented::Explained,
+}
+
+impl ExampleFile {
+    fn new(introduction: &str) -> Self {
+        let mut text = NOTICE.to_owned();
+        commented::push_comment(&mut text, 0, introduction);
+        Self {
+            text,
+            explained: commented::Explained::default(),
+        }
+    }
+
+    fn add<K: Serialize + CustomResourceExt>(&mut self, object: &K) {
+        self.text.push_str("---\n");
+        self.text
+            .push_str(&commented::document(object, &mut self.explained));
+    }
+}

@@ -1,0 +1,215 @@
+//! The table of claims against the CEL engine of kube, and against itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use kube::core::cel::{
+    CompiledSchema, ErrorKind, ValidationError, ValidationErrors, Validator, apply_defaults,
+    compile_schema,
+};
+use serde_json::Value;
+
+use crate::claims::{self, Claim, ClaimKind, Verdict};
+
+/// A rule: kind, the place it complains about with `[]` for an index, and its message.
+type Site = (ClaimKind, String, String);
+
+/// The schema of each kind, as it is and compiled.
+static SCHEMAS: LazyLock<BTreeMap<ClaimKind, (Value, CompiledSchema)>> = LazyLock::new(|| {
+    let crds: BTreeMap<String, Value> = super::crds().into_iter().collect();
+    let schema = |kind: ClaimKind| super::root_schema(&crds[kind.plural()]).clone();
+    ClaimKind::ALL
+        .into_iter()
+        .map(|kind| (kind, (schema(kind), compile_schema(&schema(kind)))))
+        .collect()
+});
+
+/// The engine has no `type()`, so the one rule that needs it is proved on a real server only.
+const ONLY_ON_A_SERVER: &str = "type(self) == int";
+
+/// What the rules say to a claim.
+fn complaints(claim: &Claim) -> Vec<ValidationError> {
+    let (schema, compiled) = &SCHEMAS[&claim.kind];
+    let new = apply_defaults(schema, &claim.new);
+    let old = claim.old.as_ref().map(|old| apply_defaults(schema, old));
+    let answer = Validator::new().validate_compiled(compiled, &new, old.as_ref());
+    let mut errors = answer
+        .err()
+        .map(ValidationErrors::into_vec)
+        .unwrap_or_default();
+    errors.retain(|error| !error.rule.starts_with(ONLY_ON_A_SERVER));
+    errors
+}
+
+#[test]
+fn every_claim_about_a_rule_holds_in_process() {
+    let mut checked = 0;
+    for claim in claims::all() {
+        let refused = match claim.verdict {
+            Verdict::Accepted => None,
+            Verdict::Rejected { message } if message == claims::UNAVAILABLE => continue,
+            Verdict::Rejected { message } => Some(message),
+            Verdict::RejectedBySchema { .. } => continue, // CEL does not see it; a server does
+        };
+        let found = complaints(&claim);
+        let name = &claim.name;
+        for error in &found {
+            assert!(
+                error.kind == ErrorKind::ValidationFailure,
+                "{name}: not evaluated: {error:?}"
+            );
+        }
+        match refused {
+            None => assert!(found.is_empty(), "{name}: {found:?}"),
+            Some(message) => {
+                let said = found.iter().any(|error| error.message.contains(message));
+                assert!(said, "{name}: {found:?}");
+            }
+        }
+        checked += 1;
+    }
+    assert!(checked > 250, "only {checked} claims");
+}
+
+/// Every rule of spec and metadata. Those in status guard against nobody but the operator.
+fn sites(kind: ClaimKind) -> Vec<(Site, String)> {
+    let mut sites = Vec::new();
+    super::walk("", &SCHEMAS[&kind].0, &mut |path, schema| {
+        if path.starts_with(".status") {
+            return;
+        }
+        let rules = schema["x-kubernetes-validations"]
+            .as_array()
+            .into_iter()
+            .flatten();
+        for rule in rules {
+            let field = rule["fieldPath"].as_str().unwrap_or_default();
+            let place = format!("{path}{field}").trim_start_matches('.').to_owned();
+            let message = rule["message"]
+                .as_str()
+                .expect("every rule has a message")
+                .to_owned();
+            sites.push((
+                (kind, place, message),
+                rule["rule"].as_str().unwrap().to_owned(),
+            ));
+        }
+    });
+    sites
+}
+
+/// `spec.services[3].name` as `spec.services[].name`.
+fn without_indices(path: &str) -> String {
+    let mut inside = false;
+    path.trim_start_matches('.')
+        .chars()
+        .filter(|character| {
+            inside = (inside && *character != ']') || *character == '[';
+            !inside || *character == '['
+        })
+        .collect()
+}
+
+#[test]
+fn every_rule_refuses_something_in_the_table() {
+    let fired: BTreeSet<Site> = claims::all()
+        .iter()
+        .filter(|claim| matches!(claim.verdict, Verdict::Rejected { .. }))
+        .flat_map(|claim| {
+            complaints(claim).into_iter().map(|error| {
+                (
+                    claim.kind,
+                    without_indices(&error.field_path),
+                    error.message,
+                )
+            })
+        })
+        .collect();
+    let rules: Vec<Site> = ClaimKind::ALL
+        .into_iter()
+        .flat_map(sites)
+        .filter(|(_, rule)| !rule.starts_with(ONLY_ON_A_SERVER))
+        .map(|(site, _)| site)
+        .collect();
+    assert!(rules.len() > 100, "only {} rules were found", rules.len());
+    let silent: Vec<_> = rules.iter().filter(|site| !fired.contains(site)).collect();
+    assert!(silent.is_empty(), "no claim breaks {silent:#?}");
+}
+
+/// The rule that the engine cannot evaluate is at least in the table that a real server gets.
+#[test]
+fn the_rule_for_a_real_server_alone_is_in_the_table() {
+    let rules: Vec<_> = ClaimKind::ALL
+        .into_iter()
+        .flat_map(sites)
+        .filter(|(_, rule)| rule.starts_with(ONLY_ON_A_SERVER))
+        .map(|((kind, _, message), _)| (kind, message))
+        .collect();
+    assert_eq!(
+        rules,
+        [(ClaimKind::Contract, claims::UNAVAILABLE.to_owned())]
+    );
+    let claims = claims::all();
+    let refusing = Verdict::Rejected {
+        message: claims::UNAVAILABLE,
+    };
+    assert!(
+        claims
+            .iter()
+            .filter(|claim| claim.verdict == refusing)
+            .count()
+            > 2
+    );
+}
+
+/// A rule on a field that no accepted object has would refuse everything and nobody would notice.
+#[test]
+fn every_rule_lets_something_in_the_table_pass() {
+    let accepted: Vec<Claim> = claims::all()
+        .into_iter()
+        .filter(|claim| claim.verdict == Verdict::Accepted)
+        .collect();
+    for (site, rule) in ClaimKind::ALL.into_iter().flat_map(sites) {
+        let (kind, place, message) = &site;
+        let change = rule.contains("oldSelf");
+        let passes = accepted.iter().any(|claim| {
+            claim.kind == *kind
+                && has(&claim.new, place)
+                && (!change || claim.old.as_ref().is_some_and(|old| has(old, place)))
+        });
+        assert!(
+            passes,
+            "no accepted claim has {place} of {kind:?}: {message}"
+        );
+    }
+}
+
+/// Whether an object has a place, with `[]` for any item.
+fn has(object: &Value, place: &str) -> bool {
+    let (head, rest) = place.split_once('.').unwrap_or((place, ""));
+    let (key, list) = head
+        .strip_suffix("[]")
+        .map_or((head, false), |key| (key, true));
+    let Some(value) = (if key.is_empty() {
+        Some(object)
+    } else {
+        object.get(key)
+    }) else {
+        return false;
+    };
+    let below = |value: &Value| rest.is_empty() || has(value, rest);
+    if list {
+        value
+            .as_array()
+            .is_some_and(|items| items.iter().any(below))
+    } else {
+        below(value)
+    }
+}
+
+#[test]
+fn the_names_of_claims_differ() {
+    let claims = claims::all();
+    let names: BTreeSet<&str> = claims.iter().map(|claim| claim.name.as_str()).collect();
+    assert_eq!(names.len(), claims.len());
+}

@@ -1,0 +1,101 @@
+//! Starts software we did not write, so that tests prove things against it: three IPP servers of
+//! separate code bases and one Open Service Broker.
+//!
+//! Decides how each program is started on loopback, in directories of its own, and when it is
+//! ready. It must never install anything (`e2e/peers/install` does), never leave a process behind,
+//! and never hide that a program is missing. Called by the end-to-end tests, the demo and the
+//! benches.
+//!
+//! A peer dies with the thread that started it, so that a killed test run leaves nothing behind.
+//! Start peers from a task, never inside `spawn_blocking`, whose threads retire when idle.
+
+mod broker;
+mod cups;
+mod ippeveprinter;
+mod launch;
+mod lprint;
+
+pub mod ipp_client;
+
+pub use broker::{
+    BrokerInstance, Fault, FaultKind, LedgerEntry, Mode, OpenBroker, OpenBrokerOptions, Outcome,
+};
+pub use cups::CupsServer;
+pub use ippeveprinter::{ExtraAttribute, IppEvePrinter, IppEvePrinterOptions, PrivateBus};
+pub use launch::Footprint;
+pub use lprint::LprintServer;
+
+use std::io;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+/// Why a peer could not be started or told something.
+#[derive(Debug, thiserror::Error)]
+pub enum PeerError {
+    /// The program is not on this machine.
+    #[error("{program} is not installed: run `make peers`")]
+    Missing {
+        /// The executable that was looked for.
+        program: String,
+    },
+    /// A directory or file of the peer could not be prepared.
+    #[error("cannot prepare {what} for {peer}")]
+    Preparation {
+        /// The peer.
+        peer: String,
+        /// What was being prepared.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system refused to start the process or to pass it a signal.
+    #[error("cannot {action} {peer}")]
+    Process {
+        /// The peer.
+        peer: String,
+        /// What was tried.
+        action: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The process ended before it answered.
+    #[error("{peer} ended before it was ready ({status}); its log ends with:\n{log}")]
+    Ended {
+        /// The peer.
+        peer: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// The last lines it wrote.
+        log: String,
+    },
+    /// The process runs but did not answer in time.
+    #[error("{peer} was not ready within {within:?}; its log ends with:\n{log}")]
+    NotReady {
+        /// The peer.
+        peer: String,
+        /// The deadline that passed.
+        within: Duration,
+        /// The last lines it wrote.
+        log: String,
+    },
+    /// A program that sets the peer up answered with a failure.
+    #[error("{command} did not succeed ({status}): {output}")]
+    Setup {
+        /// The command.
+        command: String,
+        /// Its exit status.
+        status: ExitStatus,
+        /// What it wrote.
+        output: String,
+    },
+    /// The control endpoint of the peer did not answer as it should.
+    #[error("{peer} did not take {what}")]
+    Control {
+        /// The peer.
+        peer: String,
+        /// The request that was made.
+        what: &'static str,
+        /// What went wrong on the way.
+        source: reqwest::Error,
+    },
+}

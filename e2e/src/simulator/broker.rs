@@ -1,0 +1,267 @@
+//! The simulated service broker: Open Service Broker 2.17 on loopback.
+//!
+//! Holds catalogue, mode, instances and faults, and lets tests look and interfere. Requests are
+//! answered by `broker_http`, instances change in `instance`.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    Credentials, Fault, FaultKind, Ledger, ServiceOffering, SimulatorError,
+    catalog::default_catalog,
+    fault::Faults,
+    instance::{InstanceView, Instances},
+    ledger::{AttributeValue, Cause, PeerKind, Record},
+    listener::{OwnedTask, Switch, listen, serve},
+};
+
+/// How the broker carries out writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Mode {
+    /// At once: 201 and 200.
+    Sync,
+    /// As operations: 202, and 422 AsyncRequired without `accepts_incomplete=true`.
+    Async {
+        /// How many polls of last_operation are answered `in progress`.
+        polls: u32,
+        /// How long an operation takes at least.
+        milliseconds: u64,
+    },
+}
+
+/// What the parameters of an update mean to the broker; the specification leaves it open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ParameterUpdate {
+    /// They are the whole set.
+    Replace,
+    /// They are merged into what is there (RFC 7396).
+    Merge,
+}
+
+/// What a broker is made of.
+#[derive(Debug, Clone)]
+pub struct BrokerOptions {
+    /// Port on 127.0.0.1; 0 takes a free one.
+    pub port: u16,
+    /// The catalogue.
+    pub services: Vec<ServiceOffering>,
+    /// How writes are carried out.
+    pub mode: Mode,
+    /// What the parameters of an update mean.
+    pub parameter_update: ParameterUpdate,
+    /// Delay of every answer.
+    pub latency: Duration,
+    /// HTTP Basic credentials that every request must bring; absent: none.
+    pub credentials: Option<Credentials>,
+}
+
+impl Default for BrokerOptions {
+    fn default() -> Self {
+        Self {
+            port: 0,
+            services: default_catalog(),
+            mode: Mode::Sync,
+            parameter_update: ParameterUpdate::Replace,
+            latency: Duration::ZERO,
+            credentials: None,
+        }
+    }
+}
+
+/// What changes in a broker.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) services: Vec<ServiceOffering>,
+    pub(super) mode: Mode,
+    pub(super) instances: Instances,
+}
+
+/// The part of the broker that answers requests.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) parameter_update: ParameterUpdate,
+    pub(super) latency: Duration,
+    pub(super) authorization: Option<String>,
+    pub(super) ledger: Ledger,
+    pub(super) faults: Faults,
+    switch: Arc<Switch>,
+    state: Mutex<State>,
+}
+
+impl Server {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        // No operation leaves the state half changed: each applies after it was checked.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A simulated broker that listens until the last clone of this value is dropped.
+#[derive(Debug, Clone)]
+pub struct Broker {
+    address: SocketAddr,
+    server: Arc<Server>,
+    _listener: Arc<OwnedTask>,
+}
+
+impl Broker {
+    /// Starts the broker; it listens when this returns.
+    ///
+    /// # Errors
+    /// [`SimulatorError::Listen`].
+    #[expect(
+        clippy::unused_async,
+        reason = "must be called inside a runtime, as IppFleet::start"
+    )]
+    pub async fn start(options: BrokerOptions, ledger: Ledger) -> Result<Self, SimulatorError> {
+        let wanted: SocketAddr = (Ipv4Addr::LOCALHOST, options.port).into();
+        let failed = |source| SimulatorError::Listen {
+            address: wanted,
+            source,
+        };
+        let socket = listen(wanted).map_err(failed)?;
+        let address = socket.local_addr().map_err(failed)?;
+        let switch = Arc::new(Switch::new(address));
+        let server = Arc::new(Server {
+            parameter_update: options.parameter_update,
+            latency: options.latency,
+            authorization: options.credentials.as_ref().map(Credentials::header),
+            ledger,
+            faults: Faults::default(),
+            switch: Arc::clone(&switch),
+            state: Mutex::new(State {
+                services: options.services,
+                mode: options.mode,
+                instances: Instances::default(),
+            }),
+        });
+        let listener = OwnedTask::spawn(serve(socket, Arc::clone(&server), switch));
+        Ok(Self {
+            address,
+            server,
+            _listener: Arc::new(listener),
+        })
+    }
+
+    /// The port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// `http://127.0.0.1:PORT`, to which a platform adds `/v2/…`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Whether the listener is open.
+    pub fn is_listening(&self) -> bool {
+        self.server.switch.is_open()
+    }
+
+    /// Changes how writes are carried out from now on.
+    pub fn set_mode(&self, mode: Mode) {
+        self.server.state().mode = mode;
+    }
+
+    /// Puts another catalogue in place.
+    pub fn set_services(&self, services: Vec<ServiceOffering>) {
+        self.server.state().services = services;
+    }
+
+    /// Faults in force.
+    pub fn faults(&self) -> Vec<Fault> {
+        self.server.faults.active()
+    }
+
+    /// Brings a fault in; one of the same kind and operation is replaced. [`FaultKind::Reboot`]
+    /// closes the connection, as [`FaultKind::ResetAfterCommit`] without the commit.
+    ///
+    /// # Errors
+    /// [`SimulatorError::Switch`] if the listener does not close in time.
+    pub async fn set_fault(&self, fault: impl Into<Fault>) -> Result<(), SimulatorError> {
+        let fault = fault.into();
+        let offline = fault.kind == FaultKind::Offline;
+        self.server.faults.set(fault);
+        if offline {
+            self.server.switch.set(false).await
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Cures all faults; operations that were never to end do end.
+    ///
+    /// # Errors
+    /// [`SimulatorError::Switch`] if the listener does not open in time.
+    pub async fn clear_faults(&self) -> Result<(), SimulatorError> {
+        self.server.faults.clear();
+        self.server.state().instances.release();
+        self.server.switch.set(true).await
+    }
+
+    /// All service instances, by id.
+    pub fn instances(&self) -> Vec<InstanceView> {
+        self.server.state().instances.view()
+    }
+
+    /// One service instance.
+    pub fn instance(&self, id: &str) -> Option<InstanceView> {
+        self.instances()
+            .into_iter()
+            .find(|instance| instance.id == id)
+    }
+
+    /// Somebody changes the parameters in effect at the broker itself (drift). `false`: no such
+    /// instance.
+    pub fn set_parameters(&self, id: &str, parameters: Map<String, Value>) -> bool {
+        let mut state = self.server.state();
+        let text = Value::Object(parameters.clone()).to_string();
+        let Some(changed) = state.instances.drift(id, parameters) else {
+            return false;
+        };
+        self.note(
+            id,
+            "panel-change",
+            changed,
+            vec![AttributeValue::new("/parameters", text)],
+        );
+        true
+    }
+
+    /// The broker loses an instance. `false`: no such instance.
+    pub fn remove_instance(&self, id: &str) -> bool {
+        let mut state = self.server.state();
+        let removed = state.instances.lose(id);
+        if removed {
+            self.note(id, "lose-instance", true, Vec::new());
+        }
+        removed
+    }
+
+    fn note(&self, id: &str, operation: &'static str, changed: bool, what: Vec<AttributeValue>) {
+        let content = format!("{operation} {what:?}");
+        self.server.ledger.append(Record {
+            peer: PeerKind::Broker,
+            cause: Cause::Panel,
+            name: id.into(),
+            operation: operation.into(),
+            write: true,
+            probe: false,
+            key: id.into(),
+            digest: Sha256::digest(content).into(),
+            originating_identity: None,
+            http_status: None,
+            ipp_status: None,
+            committed: true,
+            changed,
+            needed: changed,
+            attributes: what.into(),
+        });
+    }
+}

@@ -1,0 +1,418 @@
+//! The IPP operations of a simulated printer over HTTP.
+//!
+//! Decides the answer to one request: HTTP rules, message rules, faults, then the operation
+//! (RFC 8011, RFC 3380, PWG 5100.13). Every request that could be parsed is in the ledger before its
+//! answer leaves. Called by the listener.
+
+use std::sync::Arc;
+
+use http::{Method, StatusCode};
+use ipp::{attribute::IppAttribute, model::DelimiterTag, value::IppValue};
+
+use super::{
+    attribute::{TAG_DELETE, TAG_NOT_SETTABLE, TAG_UNSUPPORTED, one_or_more, out_of_band, to_text},
+    fault::{Effects, Rejection, Subject},
+    ipp_message::{Message, Reply, is_write, operation, operation_name, status},
+    ledger::{AttributeValue, Cause, PeerKind, Record},
+    listener::{Answer, Received, Service, fault_response, response},
+    model::Group,
+    printer::{Device, OWN_ATTRIBUTES, State},
+};
+
+/// Reading only these asks who and how the device is, not what is set on it.
+const PROBE_ATTRIBUTES: [&str; 16] = [
+    "printer-uuid",
+    "printer-name",
+    "printer-device-id",
+    "printer-make-and-model",
+    "printer-state",
+    "printer-state-reasons",
+    "printer-state-message",
+    "printer-is-accepting-jobs",
+    "printer-up-time",
+    "printer-current-time",
+    "printer-config-change-time",
+    "operations-supported",
+    "ipp-versions-supported",
+    "printer-settable-attributes-supported",
+    "printer-firmware-name",
+    "printer-firmware-string-version",
+];
+
+/// What an operation came to.
+struct Outcome {
+    reply: Reply,
+    committed: bool,
+    changed: bool,
+    needed: bool,
+}
+
+impl Outcome {
+    fn without_effect(reply: Reply) -> Self {
+        Self {
+            reply,
+            committed: false,
+            changed: false,
+            needed: false,
+        }
+    }
+}
+
+/// Why one attribute of a write is refused.
+enum Refusal {
+    NotSettable,
+    Unsupported,
+    Value(IppValue),
+}
+
+impl Service for Device {
+    fn answer(self: &Arc<Self>, request: Received) -> Answer {
+        if !self.paths.iter().any(|path| path == request.uri.path()) {
+            return Answer::now(response(StatusCode::NOT_FOUND, "text/plain", "not found\n"));
+        }
+        if request.method != Method::POST {
+            let refused = response(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "POST only\n");
+            return Answer::now(refused);
+        }
+        if request.header("content-type") != Some("application/ipp") {
+            let refused = response(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "text/plain",
+                "not IPP\n",
+            );
+            return Answer::now(refused);
+        }
+        let authorized = self.authorization.is_none()
+            || request.header("authorization") == self.authorization.as_deref();
+        let Some(message) = Message::parse(request.body) else {
+            return Answer::now(response(StatusCode::BAD_REQUEST, "text/plain", "not IPP\n"));
+        };
+        let names: Vec<&str> = message
+            .printer_attributes()
+            .iter()
+            .map(|a| a.name().as_str())
+            .collect();
+        let operation = operation_name(message.code());
+        let write = is_write(message.code());
+        let mut effects = self.faults.meet(&Subject {
+            operation: &operation,
+            write,
+            names: &names,
+        });
+        if !authorized {
+            effects.http_status = Some((401, None));
+        }
+        let delay = self.latency + effects.slow.unwrap_or_default();
+        self.decide(&message, &effects).after(delay)
+    }
+}
+
+impl Device {
+    fn decide(self: &Arc<Self>, message: &Message, effects: &Effects) -> Answer {
+        let mut line = self.line(message);
+        if effects.hang {
+            self.ledger.append(line);
+            return Answer::hang();
+        }
+        if let Some((http, retry_after)) = effects.http_status {
+            line.http_status = Some(http);
+            self.ledger.append(line);
+            return Answer::now(fault_response(http, retry_after));
+        }
+        if let Some(offline) = effects.reboot {
+            self.ledger.append(line);
+            self.reboot_now(offline);
+            return Answer::dropped();
+        }
+        let mut state = self.state();
+        line.key = Arc::clone(&state.uuid);
+        let outcome = if effects.busy {
+            let busy = Reply::new(message.header, status::BUSY, "busy");
+            Outcome::without_effect(busy)
+        } else if let Some((code, text)) = message.flaw().or_else(|| self.wrong_target(message)) {
+            Outcome::without_effect(Reply::new(message.header, code, text))
+        } else {
+            self.operate(&mut state, message, effects)
+        };
+        line.committed = outcome.committed;
+        line.changed = outcome.changed;
+        line.needed = outcome.needed;
+        if effects.reset_after_commit {
+            self.ledger.append(line);
+            return Answer::dropped();
+        }
+        line.http_status = Some(200);
+        line.ipp_status = Some(outcome.reply.status);
+        self.ledger.append(line);
+        Answer::now(response(
+            StatusCode::OK,
+            "application/ipp",
+            outcome.reply.finish(),
+        ))
+    }
+
+    /// The ledger line of a request before its outcome is known.
+    fn line(&self, message: &Message) -> Record {
+        let code = message.code();
+        let write = is_write(code);
+        let requested = requested(message);
+        let attributes: Vec<AttributeValue> = match code {
+            operation::GET_PRINTER_ATTRIBUTES => requested
+                .iter()
+                .map(|name| AttributeValue::name_only(*name))
+                .collect(),
+            operation::IDENTIFY_PRINTER => ["identify-actions", "message"]
+                .iter()
+                .filter_map(|n| Some((n, message.operation_attribute(n)?)))
+                .map(|(name, value)| AttributeValue::new(*name, to_text(value)))
+                .collect(),
+            _ => message
+                .printer_attributes()
+                .iter()
+                .map(|a| AttributeValue::new(a.name().as_str(), to_text(a.value())))
+                .collect(),
+        };
+        let probe = code == operation::GET_PRINTER_ATTRIBUTES
+            && !requested.is_empty()
+            && requested.iter().all(|name| PROBE_ATTRIBUTES.contains(name));
+        Record {
+            peer: PeerKind::Device,
+            cause: Cause::Request,
+            name: Arc::clone(&self.name),
+            operation: operation_name(code),
+            write,
+            probe,
+            key: Arc::clone(&self.state().uuid),
+            digest: message.digest(),
+            originating_identity: None,
+            http_status: None,
+            ipp_status: None,
+            committed: false,
+            changed: false,
+            needed: false,
+            attributes: attributes.into(),
+        }
+    }
+
+    /// RFC 8011 section 4.1.5: the target is the third operation attribute and is ours.
+    fn wrong_target(&self, message: &Message) -> Option<(u16, &'static str)> {
+        match message.operation_attribute("printer-uri") {
+            Some(IppValue::Uri(uri)) => {
+                let uri: Option<http::Uri> = uri.as_str().parse().ok();
+                let ours = |uri: &http::Uri| self.paths.iter().any(|path| path == uri.path());
+                let found = uri.as_ref().is_some_and(ours);
+                (!found).then_some((status::NOT_FOUND, "no printer of that printer-uri"))
+            }
+            _ => Some((status::BAD_REQUEST, "printer-uri is missing")),
+        }
+    }
+
+    fn operate(&self, state: &mut State, message: &Message, effects: &Effects) -> Outcome {
+        let writes = self.model.writes;
+        match message.code() {
+            operation::GET_PRINTER_ATTRIBUTES => Outcome::without_effect(self.get(state, message)),
+            operation::IDENTIFY_PRINTER => {
+                let text = message.operation_attribute("message").map(to_text);
+                state.display(text.unwrap_or_default());
+                Outcome::without_effect(Reply::new(message.header, status::OK, ""))
+            }
+            operation::SET_PRINTER_ATTRIBUTES if writes.set_printer_attributes => {
+                self.set(state, message, effects)
+            }
+            operation::CUPS_ADD_MODIFY_PRINTER if writes.cups_add_modify_printer => {
+                self.set(state, message, effects)
+            }
+            _ => {
+                let reply = Reply::new(message.header, status::OPERATION, "not supported");
+                Outcome::without_effect(reply)
+            }
+        }
+    }
+
+    fn get(&self, state: &State, message: &Message) -> Reply {
+        let requested = requested(message);
+        let mut reply = Reply::new(message.header, status::OK, "");
+        reply.group(DelimiterTag::PrinterAttributes);
+        let asks = |name: &str| requested.contains(&name);
+        let all = requested.is_empty() || asks("all");
+        let (description, template) = (
+            all || asks("printer-description"),
+            all || asks("job-template"),
+        );
+        let whole = |group| match group {
+            Group::Description => description,
+            Group::JobTemplate => template,
+            Group::OnlyByName => false,
+        };
+        for fixed in &self.model.fixed {
+            if (whole(fixed.group) || asks(fixed.name)) && !state.changed.contains_key(fixed.name) {
+                reply.encoded(&fixed.wire);
+            }
+        }
+        let others = OWN_ATTRIBUTES
+            .into_iter()
+            .chain(self.model.settable.iter().map(|s| s.name.as_str()))
+            .filter(|name| !state.changed.contains_key(*name));
+        for name in others.chain(state.changed.keys().map(String::as_str)) {
+            let group = self
+                .model
+                .fixed(name)
+                .map_or(Group::Description, |f| f.group);
+            if (whole(group) || asks(name))
+                && let Some(value) = self.value(state, name)
+            {
+                reply.attribute(name, &value);
+            }
+        }
+        reply
+    }
+
+    fn set(&self, state: &mut State, message: &Message, effects: &Effects) -> Outcome {
+        let attributes = message.printer_attributes();
+        if attributes.is_empty() {
+            let reply = Reply::new(message.header, status::BAD_REQUEST, "no attributes to set");
+            return Outcome::without_effect(reply);
+        }
+        let cups = message.code() == operation::CUPS_ADD_MODIFY_PRINTER;
+        let needed = attributes.iter().any(|a| !self.is_in_effect(state, a));
+        if let Some(refused) = self.refusal(message, attributes, cups, effects) {
+            return Outcome {
+                needed,
+                ..Outcome::without_effect(refused)
+            };
+        }
+        let mut changed = false;
+        for attribute in attributes {
+            if effects.leaves_out(attribute.name()) || self.is_in_effect(state, attribute) {
+                continue;
+            }
+            changed = true;
+            if let Some(index) = self.model.settable(attribute.name()) {
+                let delete = is_delete(attribute.value());
+                state.settings[index] = (!delete).then(|| attribute.value().clone());
+            } else {
+                state.message = to_text(attribute.value());
+            }
+        }
+        if changed {
+            state.configured();
+        }
+        let reply = Reply::new(message.header, status::OK, "");
+        let all_left_out = attributes.iter().all(|a| effects.leaves_out(a.name()));
+        Outcome {
+            reply,
+            committed: !all_left_out,
+            changed,
+            needed,
+        }
+    }
+
+    /// The answer that refuses a write as a whole; `None` where it is to be carried out.
+    fn refusal(
+        &self,
+        message: &Message,
+        attributes: &[IppAttribute],
+        cups: bool,
+        effects: &Effects,
+    ) -> Option<Reply> {
+        let mut refused: Vec<(&str, Refusal)> = Vec::new();
+        let mut silent = false;
+        if let Some((names, rejection)) = &effects.reject {
+            silent = *rejection == Rejection::Silent;
+            let listed = |a: &&IppAttribute| {
+                names.is_empty() || names.iter().any(|n| n == a.name().as_str())
+            };
+            refused.extend(attributes.iter().filter(listed).map(|a| {
+                let refusal = match rejection {
+                    Rejection::NotSupported => Refusal::Value(a.value().clone()),
+                    Rejection::NotSettable | Rejection::Silent => Refusal::NotSettable,
+                };
+                (a.name().as_str(), refusal)
+            }));
+        } else {
+            let each = attributes.iter();
+            refused.extend(each.filter_map(|a| Some((a.name().as_str(), self.check(a, cups)?))));
+        }
+        if refused.is_empty() {
+            return None;
+        }
+        let only_settable = refused
+            .iter()
+            .all(|(_, r)| matches!(r, Refusal::NotSettable));
+        let (code, text) = match (silent, only_settable) {
+            (true, _) => (status::OK, ""),
+            (false, true) => (status::NOT_SETTABLE, "attributes are not settable"),
+            (false, false) => (
+                status::NOT_SUPPORTED,
+                "attributes or values are not supported",
+            ),
+        };
+        let mut reply = Reply::new(message.header, code, text);
+        reply.group(DelimiterTag::UnsupportedAttributes);
+        for (name, refusal) in refused {
+            match refusal {
+                Refusal::NotSettable => reply.attribute(name, &out_of_band(TAG_NOT_SETTABLE)),
+                Refusal::Unsupported => reply.attribute(name, &out_of_band(TAG_UNSUPPORTED)),
+                Refusal::Value(value) => reply.attribute(name, &value),
+            }
+        }
+        Some(reply)
+    }
+
+    fn check(&self, attribute: &IppAttribute, cups: bool) -> Option<Refusal> {
+        let name = attribute.name().as_str();
+        let value = attribute.value();
+        if let Some(index) = self.model.settable(name) {
+            let fits = is_delete(value) || self.model.settable[index].syntax.takes(value);
+            return (!fits).then(|| Refusal::Value(value.clone()));
+        }
+        if cups && name == "printer-state-message" {
+            let fits = matches!(value, IppValue::TextWithoutLanguage(_));
+            return (!fits).then(|| Refusal::Value(value.clone()));
+        }
+        let known = self.model.fixed(name).is_some() || OWN_ATTRIBUTES.contains(&name);
+        Some(if known {
+            Refusal::NotSettable
+        } else {
+            Refusal::Unsupported
+        })
+    }
+
+    fn is_in_effect(&self, state: &State, attribute: &IppAttribute) -> bool {
+        let Some(index) = self.model.settable(attribute.name()) else {
+            return attribute.name().as_str() == "printer-state-message"
+                && state.message == to_text(attribute.value());
+        };
+        match &state.settings[index] {
+            None => is_delete(attribute.value()),
+            Some(value) => self.model.settable[index]
+                .syntax
+                .same(value, attribute.value()),
+        }
+    }
+}
+
+fn is_delete(value: &IppValue) -> bool {
+    matches!(
+        value,
+        IppValue::Other {
+            tag: TAG_DELETE,
+            ..
+        }
+    )
+}
+
+/// The names in requested-attributes; empty where it is absent.
+fn requested(message: &Message) -> Vec<&str> {
+    let values = message
+        .operation_attribute("requested-attributes")
+        .map(one_or_more);
+    let names = values
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|value| match value {
+            IppValue::Keyword(name) => Some(name.as_str()),
+            _ => None,
+        });
+    names.collect()
+}

@@ -1,0 +1,285 @@
+//! One HTTP/1.1 listener that can be closed and opened again while it runs.
+//!
+//! Decides nothing about requests: it hands them to a [`Service`]. While closed, connecting is
+//! refused by the system and existing connections are cut. Called by the fleet and the broker.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream},
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
+
+use super::SimulatorError;
+
+/// Largest request body that is read, in bytes.
+const BODY_LIMIT: usize = 4 * 1024 * 1024;
+/// How long a switch of the listener may take.
+const SWITCH_LIMIT: Duration = Duration::from_secs(10);
+/// How long a request that is never answered is held.
+const HANG_LIMIT: Duration = Duration::from_mins(1);
+/// A connection without a request is closed after this.
+const IDLE_LIMIT: Duration = Duration::from_mins(5);
+
+/// A whole request.
+pub(super) struct Received {
+    pub(super) method: Method,
+    pub(super) uri: Uri,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Received {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+}
+
+/// The connection is to be closed without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("closed without an answer")]
+pub(super) struct Dropped;
+
+/// An answer, late where a fault says so.
+pub(super) struct Answer {
+    /// `None`: the connection is closed without an answer.
+    pub(super) response: Option<Response<Full<Bytes>>>,
+    /// How late it is given.
+    pub(super) after: Duration,
+}
+
+impl Answer {
+    pub(super) fn now(response: Response<Full<Bytes>>) -> Self {
+        Self {
+            response: Some(response),
+            after: Duration::ZERO,
+        }
+    }
+
+    pub(super) fn after(mut self, delay: Duration) -> Self {
+        self.after += delay;
+        self
+    }
+
+    /// The connection is closed at once.
+    pub(super) fn dropped() -> Self {
+        Self {
+            response: None,
+            after: Duration::ZERO,
+        }
+    }
+
+    /// The connection stays open without an answer, then it is closed.
+    pub(super) fn hang() -> Self {
+        Self {
+            response: None,
+            after: HANG_LIMIT,
+        }
+    }
+}
+
+/// What a listener hands requests to. Deciding takes no time; lateness is in the [`Answer`].
+pub(super) trait Service: Send + Sync + 'static {
+    fn answer(self: &Arc<Self>, request: Received) -> Answer;
+}
+
+/// Makes a response with a body.
+pub(super) fn response(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    let value = header::HeaderValue::from_static(content_type);
+    response.headers_mut().insert(header::CONTENT_TYPE, value);
+    response
+}
+
+/// Makes a response that a fault puts in place of the answer.
+pub(super) fn fault_response(status: u16, retry_after: Option<u32>) -> Response<Full<Bytes>> {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = response(status, "text/plain", "a simulated fault\n");
+    if let Some(seconds) = retry_after {
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, seconds.into());
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        let challenge = header::HeaderValue::from_static("Basic realm=\"simulator\"");
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+/// Opens and closes a listener.
+#[derive(Debug)]
+pub(super) struct Switch {
+    address: SocketAddr,
+    wanted: watch::Sender<bool>,
+    actual: watch::Sender<bool>,
+}
+
+impl Switch {
+    pub(super) fn new(address: SocketAddr) -> Self {
+        Self {
+            address,
+            wanted: watch::Sender::new(true),
+            actual: watch::Sender::new(true),
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        *self.actual.borrow()
+    }
+
+    /// Asks for a state without waiting for it.
+    pub(super) fn want(&self, open: bool) {
+        self.wanted.send_replace(open);
+    }
+
+    /// Asks for a state and waits until it is there.
+    pub(super) async fn set(&self, open: bool) -> Result<(), SimulatorError> {
+        self.want(open);
+        let mut actual = self.actual.subscribe();
+        let reached = tokio::time::timeout(SWITCH_LIMIT, actual.wait_for(|a| *a == open)).await;
+        match reached {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(SimulatorError::Switch {
+                address: self.address,
+                wanted: if open { "online" } else { "offline" },
+            }),
+        }
+    }
+}
+
+/// Listens on `address`; port 0 lets the system choose.
+pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(1024)
+}
+
+/// A task that ends when this value goes.
+#[derive(Debug)]
+pub(super) struct OwnedTask(JoinHandle<()>);
+
+impl OwnedTask {
+    pub(super) fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(tokio::spawn(future))
+    }
+}
+
+impl Drop for OwnedTask {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Serves until the task is dropped; follows the switch.
+pub(super) async fn serve<S: Service>(
+    mut listener: TcpListener,
+    service: Arc<S>,
+    switch: Arc<Switch>,
+) {
+    let mut wanted = switch.wanted.subscribe();
+    loop {
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                steered = becomes(&mut wanted, false) => {
+                    if !steered {
+                        return;
+                    }
+                    break;
+                }
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => {
+                        connections.spawn(connection(stream, Arc::clone(&service)));
+                    }
+                    // Out of file descriptors, mostly: let connections end before the next try.
+                    Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+                },
+                Some(_) = connections.join_next() => {}
+            }
+        }
+        drop(listener);
+        connections.shutdown().await;
+        switch.actual.send_replace(false);
+        if !becomes(&mut wanted, true).await {
+            return;
+        }
+        match listen_again(switch.address).await {
+            Some(again) => listener = again,
+            None => return,
+        }
+        switch.actual.send_replace(true);
+    }
+}
+
+/// Waits for a state; `false` where nobody can ask for one any more.
+async fn becomes(wanted: &mut watch::Receiver<bool>, open: bool) -> bool {
+    wanted.wait_for(|wanted| *wanted == open).await.is_ok()
+}
+
+async fn listen_again(address: SocketAddr) -> Option<TcpListener> {
+    let started = Instant::now();
+    while started.elapsed() < SWITCH_LIMIT {
+        if let Ok(listener) = listen(address) {
+            return Some(listener);
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    None
+}
+
+async fn connection<S: Service>(stream: TcpStream, service: Arc<S>) {
+    // Answers are single small packets; waiting to merge them only adds latency.
+    let _ = stream.set_nodelay(true);
+    let requests = service_fn(move |request| receive(Arc::clone(&service), request));
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(IDLE_LIMIT)
+        .max_buf_size(16 * 1024)
+        .serve_connection(TokioIo::new(stream), requests);
+    // An error here is a client that left or a fault that cuts: both are in the ledger.
+    let _ = served.await;
+}
+
+async fn receive<S: Service>(
+    service: Arc<S>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Dropped> {
+    let (head, body) = request.into_parts();
+    let Ok(body) = Limited::new(body, BODY_LIMIT).collect().await else {
+        return Ok(response(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "text/plain",
+            "too large\n",
+        ));
+    };
+    let answer = service.answer(Received {
+        method: head.method,
+        uri: head.uri,
+        headers: head.headers,
+        body: body.to_bytes(),
+    });
+    if !answer.after.is_zero() {
+        tokio::time::sleep(answer.after).await;
+    }
+    answer.response.ok_or(Dropped)
+}

@@ -1,0 +1,5 @@
+//! End-to-end tests, one module per subject; one binary, so that it links once.
+
+mod control_plane;
+mod peers;
+mod simulator;

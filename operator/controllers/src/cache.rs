@@ -1,0 +1,208 @@
+//! One cache per kind: every object of the cluster, kept current by a watch.
+//!
+//! It exists instead of `kube::runtime::reflector` for two reasons. The reflector shows the objects
+//! of a relist only when the whole list is there, but announces each at once, so a pass may decide
+//! on an old object and is not run again. And it lags behind the operator's own writes. Here an
+//! object is stored *before* it is announced, always, and the answer of a write is stored as soon
+//! as it is there ([`Cache::put_written`]).
+//!
+//! It never decides what a change means and never writes to the API server. Fed by
+//! [`Cache::run`], one task per kind; read by every controller.
+
+mod feed;
+mod lenient;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+use kube::Resource;
+use tokio::sync::{mpsc, watch};
+
+use crate::metrics::Metrics;
+use state::State;
+
+/// Where an object is: its namespace (empty for kinds of the cluster) and its name.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Key {
+    /// The namespace; empty for kinds of the cluster.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+}
+
+impl Key {
+    /// The key of these two.
+    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+
+    /// The key of an object.
+    pub fn of(object: &impl Resource) -> Self {
+        let meta = object.meta();
+        Self {
+            namespace: meta.namespace.clone().unwrap_or_default(),
+            name: meta.name.clone().unwrap_or_default(),
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.namespace.is_empty() {
+            f.write_str(&self.name)
+        } else {
+            write!(f, "{}/{}", self.namespace, self.name)
+        }
+    }
+}
+
+/// What happened to one object. Already visible in the cache when it is received.
+#[derive(Debug)]
+pub struct Change<K> {
+    /// Which object.
+    pub key: Key,
+    /// As it was; none: it is new. Of another UID than `new` when it was deleted and made again
+    /// within one change.
+    pub old: Option<Arc<K>>,
+    /// As it is; none: it is gone.
+    pub new: Option<Arc<K>>,
+}
+
+impl<K> Clone for Change<K> {
+    fn clone(&self) -> Self {
+        Self { key: self.key.clone(), old: self.old.clone(), new: self.new.clone() }
+    }
+}
+
+/// What a cache needs of a kind: that it is typed and can be read from JSON.
+pub trait Cached:
+    Resource<DynamicType = ()> + Clone + fmt::Debug + serde::de::DeserializeOwned + Send + Sync + 'static
+{
+}
+
+impl<K> Cached for K where
+    K: Resource<DynamicType = ()>
+        + Clone
+        + fmt::Debug
+        + serde::de::DeserializeOwned
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// Every object of one kind. Share it in an [`Arc`].
+pub struct Cache<K> {
+    kind: String,
+    metrics: Arc<Metrics>,
+    state: RwLock<State<K>>,
+    ready: watch::Sender<bool>,
+}
+
+impl<K: Cached> Cache<K> {
+    /// An empty cache, which has to be [run](Self::run).
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        Self {
+            kind: K::kind(&()).into_owned(),
+            metrics,
+            state: RwLock::new(State::default()),
+            ready: watch::Sender::new(false),
+        }
+    }
+
+    /// Adds an index: `values` are those under which [`Self::by_index`] finds an object. Call it
+    /// before the cache runs.
+    #[must_use]
+    pub fn with_index(self, name: &'static str, values: fn(&K) -> Vec<String>) -> Self {
+        self.write().add_index(name, values);
+        self
+    }
+
+    /// The object, if it exists.
+    pub fn get(&self, key: &Key) -> Option<Arc<K>> {
+        self.read().get(key)
+    }
+
+    /// Every object, in no order.
+    pub fn all(&self) -> Vec<Arc<K>> {
+        self.read().all()
+    }
+
+    /// The objects of a namespace, sorted by name.
+    pub fn in_namespace(&self, namespace: &str) -> Vec<Arc<K>> {
+        self.read().in_namespace(namespace)
+    }
+
+    /// The objects that have this value in the index of this name, sorted by key. Empty, and a
+    /// defect that fails in debug builds, when there is no such index.
+    pub fn by_index(&self, name: &str, value: &str) -> Vec<Arc<K>> {
+        self.read().by_index(name, value)
+    }
+
+    /// How many objects there are.
+    pub fn len(&self) -> usize {
+        self.read().len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The objects whose newest version can not be read, with what is wrong, sorted by key. The
+    /// version before stays in the cache, if there was one: an object must not look deleted.
+    pub fn undecodable(&self) -> Vec<(Key, String)> {
+        self.read().undecodable()
+    }
+
+    /// Every change from now on, after one change (old: none) for each object that is already
+    /// there: who subscribes late misses nothing. Changes of one object arrive in order.
+    pub fn subscribe(&self) -> mpsc::UnboundedReceiver<Change<K>> {
+        self.write().subscribe()
+    }
+
+    /// Stores the answer of a write of our own, so that the next pass sees it before the watch
+    /// brings it. Ignored when the cache has something newer, or saw the object of this UID go.
+    ///
+    /// An answer without finalizers on a terminating object means that it is gone.
+    pub fn put_written(&self, mut object: K) {
+        object.meta_mut().managed_fields = None;
+        self.write().put_written(object);
+    }
+
+    /// Takes note that the API server confirmed that the object of this UID is gone.
+    pub fn put_deleted(&self, key: &Key, uid: &str) {
+        self.write().put_deleted(key, uid);
+    }
+
+    /// Waits until every object was listed once.
+    pub async fn ready(&self) {
+        // The sender lives in self, so waiting can not fail.
+        let _ = self.ready.subscribe().wait_for(|ready| *ready).await;
+    }
+
+    /// Whether every object was listed once.
+    pub fn is_ready(&self) -> bool {
+        *self.ready.borrow()
+    }
+
+    /// The kind, as in `kind:` of a manifest.
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State<K>> {
+        // A panic while the lock is held can only come from an index function of ours; what it
+        // leaves behind is still whole objects.
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State<K>> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}

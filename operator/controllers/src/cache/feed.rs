@@ -1,0 +1,147 @@
+//! The watch that feeds a cache.
+//!
+//! It turns events of `kube::runtime::watcher` into calls of the state. It never gives up: a watch
+//! that fails is tried again with backoff, and each failure is counted; it is logged when it is
+//! another one than before.
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use futures::{Stream, StreamExt as _};
+use kube::{
+    Api, Client, Resource as _,
+    runtime::watcher::{self, Event, watcher},
+};
+use tokio::time::{Instant, sleep};
+use tracing::{info, warn};
+
+use super::{Cache, Cached, Key, lenient::Lenient, state};
+use crate::shutdown::Shutdown;
+
+/// How long one watch request lasts. A connection that is dead without saying so is noticed five
+/// seconds later, so this bounds how old the cache can be.
+const WATCH_SECONDS: u32 = 60;
+/// Objects of one page of a list.
+const PAGE: u32 = 500;
+
+/// How long until the next try. kube's own backoff starts anew with every item of the stream, also
+/// with the announcement of a list that then fails, so a server in trouble would get no rest.
+struct Backoff {
+    next: Duration,
+    last: Option<Instant>,
+}
+
+impl Backoff {
+    const SHORTEST: Duration = Duration::from_millis(500);
+    /// The operator is blind in between.
+    const LONGEST: Duration = Duration::from_secs(10);
+    /// After this long without a failure it starts anew.
+    const CALM: Duration = Duration::from_secs(60);
+
+    fn new() -> Self {
+        Self { next: Self::SHORTEST, last: None }
+    }
+
+    fn failed(&mut self) -> Duration {
+        if self.last.is_some_and(|last| last.elapsed() > Self::CALM) {
+            self.next = Self::SHORTEST;
+        }
+        self.last = Some(Instant::now());
+        let now = self.next;
+        self.next = (now * 2).min(Self::LONGEST);
+        now
+    }
+}
+
+impl<K: Cached> Cache<K> {
+    /// Keeps the cache current until the shutdown is requested. Call it once.
+    pub async fn run(self: Arc<Self>, client: Client, shutdown: Shutdown) {
+        let follow_for_ever = async {
+            loop {
+                let api: Api<Lenient<K>> = Api::all(client.clone());
+                let config = watcher::Config::default().timeout(WATCH_SECONDS).page_size(PAGE);
+                self.follow(watcher(api, config)).await;
+                warn!(kind = self.kind, "the API server went back in time; all is listed again");
+                sleep(Duration::from_secs(1)).await;
+            }
+        };
+        tokio::select! {
+            () = follow_for_ever => {}
+            () = shutdown.requested() => {}
+        }
+    }
+
+    /// Takes in events until the stream ends, or until they show that the API server was put back
+    /// to an earlier state, in which a watch alone would stay blind: it would wait for versions
+    /// that were seen already to be exceeded.
+    async fn follow(&self, events: impl Stream<Item = watcher::Result<Event<Lenient<K>>>>) {
+        let mut events = pin!(events);
+        let mut failing: Option<String> = None;
+        let mut backoff = Backoff::new();
+        let mut newest = 0;
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(event) => {
+                    if let Event::Apply(object) | Event::Delete(object) = &event {
+                        let version = state::version(object.meta());
+                        if version < newest {
+                            return;
+                        }
+                        newest = version;
+                    }
+                    // Init, and the pages of a list that may still fail, prove nothing.
+                    if !matches!(event, Event::Init | Event::InitApply(_)) {
+                        backoff = Backoff::new();
+                        if failing.take().is_some() {
+                            info!(kind = self.kind, "the watch works again");
+                        }
+                    }
+                    self.take(event);
+                }
+                Err(error) => {
+                    let problem = error.to_string();
+                    self.metrics.watch_failed(&self.kind);
+                    if failing.as_ref() != Some(&problem) {
+                        warn!(kind = self.kind, problem, "the watch failed; it is tried again");
+                    }
+                    // As client-go tells it: a version from the future of this server.
+                    if problem.contains("Too large resource version") {
+                        return;
+                    }
+                    failing = Some(problem);
+                    sleep(backoff.failed()).await;
+                }
+            }
+        }
+    }
+
+    fn take(&self, event: Event<Lenient<K>>) {
+        match event {
+            Event::Init => self.write().relist_begins(),
+            Event::InitApply(object) => self.take_object(object, true),
+            Event::Apply(object) => self.take_object(object, false),
+            Event::Delete(object) => {
+                let uid = object.meta().uid.clone().unwrap_or_default();
+                self.write().deleted(&Key::of(&object), &uid, object.meta());
+            }
+            Event::InitDone => {
+                self.write().relist_ends();
+                self.ready.send_replace(true);
+            }
+        }
+    }
+
+    fn take_object(&self, object: Lenient<K>, listed: bool) {
+        match object {
+            Lenient::Object(object) => self.write().applied(*object, listed),
+            Lenient::Undecodable { metadata, problem } => {
+                let key = Key {
+                    namespace: metadata.namespace.clone().unwrap_or_default(),
+                    name: metadata.name.clone().unwrap_or_default(),
+                };
+                self.metrics.object_undecodable(&self.kind);
+                warn!(kind = self.kind, object = %key, problem, "an object can not be read");
+                self.write().undecodable_seen(key, &metadata, problem);
+            }
+        }
+    }
+}

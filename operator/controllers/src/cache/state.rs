@@ -1,0 +1,317 @@
+//! The objects of a cache and the rules by which they change. Pure: no I/O.
+//!
+//! Sources of an object are the watch, a relist and the answers of our own writes; they overtake
+//! each other. The rules:
+//! - A newer resourceVersion wins; an equal one changes nothing (one event per change).
+//! - A relist reads what was committed when it began or later. So whatever was stored before it
+//!   began is replaced by what it brings, also by something older (the API server was restored from
+//!   a backup), and is gone when it does not bring it. What was stored since then (by our own
+//!   writes) is judged by resourceVersion, and stays when it is not listed: it may be younger than
+//!   the list.
+//! - The watch is in order. So an own write from during a relist that was not listed is gone when
+//!   the watch brings something newer without having brought it.
+//! - What was seen to go (by UID) does not come back by a late answer of an own write.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
+use tokio::{sync::mpsc, time::Instant};
+use tracing::error;
+
+use super::{Change, Key};
+
+/// How long the UID of an object that went is remembered: longer than any request may take.
+const TOMBSTONE: Duration = Duration::from_secs(120);
+
+struct Entry<K> {
+    object: Arc<K>,
+    /// The relist during or after which it was stored.
+    relist: u64,
+    /// Whether watch or list has brought this or a newer version.
+    confirmed: bool,
+}
+
+struct Index<K> {
+    name: &'static str,
+    values: fn(&K) -> Vec<String>,
+    keys: HashMap<String, BTreeSet<Key>>,
+}
+
+pub(super) struct State<K> {
+    objects: HashMap<Key, Entry<K>>,
+    namespaces: BTreeMap<String, BTreeSet<String>>,
+    indexes: Vec<Index<K>>,
+    subscribers: Vec<mpsc::UnboundedSender<Change<K>>>,
+    undecodable: BTreeMap<Key, (String, u64)>,
+    tombstones: HashMap<String, Instant>,
+    oldest_tombstones: VecDeque<(Instant, String)>,
+    relist: u64,
+    /// Own writes that the relist just finished did not bring, by resourceVersion.
+    unlisted: BTreeMap<u64, Key>,
+}
+
+impl<K> Default for State<K> {
+    fn default() -> Self {
+        Self {
+            objects: HashMap::new(),
+            namespaces: BTreeMap::new(),
+            indexes: Vec::new(),
+            subscribers: Vec::new(),
+            undecodable: BTreeMap::new(),
+            tombstones: HashMap::new(),
+            oldest_tombstones: VecDeque::new(),
+            relist: 0,
+            unlisted: BTreeMap::new(),
+        }
+    }
+}
+
+/// The resourceVersion as a number; Kubernetes guarantees that they compare this way (KEP-5504).
+/// Zero, older than all, if a server breaks that.
+pub(super) fn version(meta: &ObjectMeta) -> u64 {
+    meta.resource_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+// Reading.
+impl<K: Resource<DynamicType = ()>> State<K> {
+    pub(super) fn get(&self, key: &Key) -> Option<Arc<K>> {
+        self.objects.get(key).map(|entry| Arc::clone(&entry.object))
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<K>> {
+        self.objects.values().map(|entry| Arc::clone(&entry.object)).collect()
+    }
+
+    pub(super) fn in_namespace(&self, namespace: &str) -> Vec<Arc<K>> {
+        let names = self.namespaces.get(namespace).into_iter().flatten();
+        names.filter_map(|name| self.get(&Key::new(namespace, name.clone()))).collect()
+    }
+
+    pub(super) fn by_index(&self, name: &str, value: &str) -> Vec<Arc<K>> {
+        let index = self.indexes.iter().find(|index| index.name == name);
+        debug_assert!(index.is_some(), "there is no index {name}");
+        let keys = index.and_then(|index| index.keys.get(value)).into_iter().flatten();
+        keys.filter_map(|key| self.get(key)).collect()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    pub(super) fn undecodable(&self) -> Vec<(Key, String)> {
+        let pair = |(key, (problem, _)): (&Key, &(String, u64))| (key.clone(), problem.clone());
+        self.undecodable.iter().map(pair).collect()
+    }
+
+    pub(super) fn subscribe(&mut self) -> mpsc::UnboundedReceiver<Change<K>> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        for (key, entry) in &self.objects {
+            let new = Some(Arc::clone(&entry.object));
+            // The receiver is in our hands, so it can not be closed.
+            let _ = sender.send(Change { key: key.clone(), old: None, new });
+        }
+        self.subscribers.push(sender);
+        receiver
+    }
+
+    pub(super) fn add_index(&mut self, name: &'static str, values: fn(&K) -> Vec<String>) {
+        let mut keys: HashMap<String, BTreeSet<Key>> = HashMap::new();
+        for (key, entry) in &self.objects {
+            for value in values(&entry.object) {
+                keys.entry(value).or_default().insert(key.clone());
+            }
+        }
+        self.indexes.push(Index { name, values, keys });
+    }
+}
+
+// What the sources say.
+impl<K: Resource<DynamicType = ()>> State<K> {
+    /// The watch, or a relist, brings an object.
+    pub(super) fn applied(&mut self, object: K, listed: bool) {
+        let key = Key::of(&object);
+        let new = version(object.meta());
+        if !listed {
+            self.drop_unlisted_before(new);
+        }
+        self.undecodable.remove(&key);
+        if let Some(entry) = self.objects.get_mut(&key) {
+            let before_relist = listed && entry.relist < self.relist;
+            let stored = version(entry.object.meta());
+            if new < stored && !before_relist {
+                return;
+            }
+            entry.relist = self.relist;
+            entry.confirmed = true;
+            if new == stored && entry.object.meta().uid == object.meta().uid {
+                return;
+            }
+        }
+        self.store(key, object, true);
+    }
+
+    /// The watch, or a relist, brings an object that can not be read. The version before stays.
+    pub(super) fn undecodable_seen(&mut self, key: Key, meta: &ObjectMeta, problem: String) {
+        if let Some(entry) = self.objects.get_mut(&key) {
+            if entry.object.meta().uid == meta.uid {
+                entry.relist = self.relist;
+                entry.confirmed = true;
+            } else {
+                self.remove(&key);
+            }
+        }
+        self.undecodable.insert(key, (problem, self.relist));
+    }
+
+    /// The watch says that an object is gone.
+    pub(super) fn deleted(&mut self, key: &Key, uid: &str, meta: &ObjectMeta) {
+        self.drop_unlisted_before(version(meta));
+        self.undecodable.remove(key);
+        self.put_deleted(key, uid);
+    }
+
+    /// A relist is about to begin.
+    pub(super) fn relist_begins(&mut self) {
+        self.relist += 1;
+        self.unlisted.clear();
+    }
+
+    /// A relist brought everything that exists.
+    pub(super) fn relist_ends(&mut self) {
+        let relist = self.relist;
+        self.undecodable.retain(|_, (_, seen)| *seen == relist);
+        let stale = self.objects.iter().filter(|(_, entry)| entry.relist < relist);
+        let stale: Vec<Key> = stale.map(|(key, _)| key.clone()).collect();
+        for key in stale {
+            self.remove(&key);
+        }
+        let unlisted = self.objects.iter().filter(|(_, entry)| !entry.confirmed);
+        self.unlisted = unlisted
+            .map(|(key, entry)| (version(entry.object.meta()), key.clone()))
+            .collect();
+    }
+
+    /// A write of our own was answered with this object.
+    pub(super) fn put_written(&mut self, object: K) {
+        let key = Key::of(&object);
+        let meta = object.meta();
+        let uid = meta.uid.clone().unwrap_or_default();
+        if self.tombstones.contains_key(&uid) {
+            return;
+        }
+        if let Some(entry) = self.objects.get(&key)
+            && version(meta) <= version(entry.object.meta())
+        {
+            return;
+        }
+        if meta.deletion_timestamp.is_some() && meta.finalizers.as_ref().is_none_or(Vec::is_empty) {
+            self.put_deleted(&key, &uid);
+        } else {
+            self.store(key, object, false);
+        }
+    }
+
+    /// The object of this UID is known to be gone.
+    pub(super) fn put_deleted(&mut self, key: &Key, uid: &str) {
+        let stored = self.objects.get(key);
+        if stored.is_some_and(|entry| entry.object.meta().uid.as_deref() == Some(uid)) {
+            self.remove(key);
+        } else {
+            self.bury(uid);
+        }
+    }
+
+    /// The watch is at `newer`: an own write below that it did not bring is gone.
+    fn drop_unlisted_before(&mut self, newer: u64) {
+        while let Some((&written, _)) = self.unlisted.first_key_value()
+            && written < newer
+        {
+            let key = self.unlisted.remove(&written).unwrap_or_else(|| Key::new("", ""));
+            let stored = self.objects.get(&key);
+            let gone = stored
+                .is_some_and(|entry| !entry.confirmed && version(entry.object.meta()) == written);
+            if gone {
+                self.remove(&key);
+            }
+        }
+    }
+}
+
+// How it is kept. Each change is visible, in the objects and in every index, before it is told.
+impl<K: Resource<DynamicType = ()>> State<K> {
+    fn store(&mut self, key: Key, object: K, confirmed: bool) {
+        let object = Arc::new(object);
+        for index in &mut self.indexes {
+            for value in (index.values)(&object) {
+                index.keys.entry(value).or_default().insert(key.clone());
+            }
+        }
+        let entry = Entry { object: Arc::clone(&object), relist: self.relist, confirmed };
+        let old = self.objects.insert(key.clone(), entry).map(|entry| entry.object);
+        if let Some(old) = &old {
+            self.unindex(&key, old, Some(&object));
+            if old.meta().uid != object.meta().uid {
+                self.bury(old.meta().uid.as_deref().unwrap_or_default());
+            }
+        } else {
+            self.namespaces
+                .entry(key.namespace.clone())
+                .or_default()
+                .insert(key.name.clone());
+        }
+        self.tell(Change { key, old, new: Some(object) });
+    }
+
+    fn remove(&mut self, key: &Key) {
+        let Some(entry) = self.objects.remove(key) else { return };
+        self.unindex(key, &entry.object, None);
+        if let Some(names) = self.namespaces.get_mut(&key.namespace) {
+            names.remove(&key.name);
+            if names.is_empty() {
+                self.namespaces.remove(&key.namespace);
+            }
+        }
+        self.bury(entry.object.meta().uid.as_deref().unwrap_or_default());
+        self.tell(Change { key: key.clone(), old: Some(entry.object), new: None });
+    }
+
+    fn unindex(&mut self, key: &Key, old: &K, new: Option<&K>) {
+        for index in &mut self.indexes {
+            let kept = new.map(index.values).unwrap_or_default();
+            for value in (index.values)(old).into_iter().filter(|value| !kept.contains(value)) {
+                if let Some(keys) = index.keys.get_mut(&value) {
+                    keys.remove(key);
+                    if keys.is_empty() {
+                        index.keys.remove(&value);
+                    }
+                }
+            }
+        }
+    }
+
+    fn bury(&mut self, uid: &str) {
+        if uid.is_empty() {
+            error!("an object without a uid was removed; is this a Kubernetes API server?");
+            return;
+        }
+        let now = Instant::now();
+        while let Some((died, _)) = self.oldest_tombstones.front()
+            && now.duration_since(*died) > TOMBSTONE
+        {
+            let (_, forgotten) = self.oldest_tombstones.pop_front().unwrap_or((now, String::new()));
+            self.tombstones.remove(&forgotten);
+        }
+        if self.tombstones.insert(uid.to_owned(), now).is_none() {
+            self.oldest_tombstones.push_back((now, uid.to_owned()));
+        }
+    }
+
+    fn tell(&mut self, change: Change<K>) {
+        self.subscribers.retain(|subscriber| subscriber.send(change.clone()).is_ok());
+    }
+}

@@ -1,0 +1,235 @@
+//! The client of the Kubernetes API.
+//!
+//! kube's client retries writes by itself and waits for ever; ours does neither. Every request but
+//! a watch has a deadline that covers its whole answer, at most so many are under way at once, and
+//! each answer's `Date` feeds the [`ClockSkew`]. Watches are bounded by the watcher (see `cache`).
+//! Made once by the binary.
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures::{FutureExt as _, future::BoxFuture};
+use http::{Request, Response, header};
+use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
+use jiff::{Timestamp, fmt::rfc2822};
+use kube::{
+    Client, Config,
+    client::{Body, ClientBuilder},
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use tokio::{sync::Semaphore, time::timeout};
+use tower::{BoxError, Layer, Service};
+
+use crate::{
+    clock::{Clock, ClockSkew},
+    metrics::Metrics,
+};
+
+/// How long connecting may take.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// How the API server is reached.
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    /// A kubeconfig file; none: that of the environment, else the service account of the pod.
+    pub kubeconfig: Option<PathBuf>,
+    /// How long a request may take, answer included; watches excepted.
+    pub timeout: Duration,
+    /// How many requests may be under way at once; watches excepted.
+    pub in_flight: usize,
+    /// The version of the operator, for the user agent.
+    pub version: String,
+}
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The kubeconfig can not be used.
+    #[error("the kubeconfig can not be used: {source}")]
+    Kubeconfig {
+        /// What is wrong with it.
+        source: kube::config::KubeconfigError,
+    },
+    /// Neither a kubeconfig nor a service account was found.
+    #[error("no cluster is known: no kubeconfig ({kubeconfig}), not in a pod ({in_cluster})")]
+    NoCluster {
+        /// Why the kubeconfig of the environment can not be used.
+        kubeconfig: kube::config::KubeconfigError,
+        /// Why the service account of the pod can not be used.
+        in_cluster: kube::config::InClusterError,
+    },
+    /// The client could not be put together from the configuration.
+    #[error("the client can not be made: {source}")]
+    Build {
+        /// What failed: credentials or certificates, mostly.
+        source: kube::Error,
+    },
+}
+
+/// Makes the client. Sends nothing.
+pub async fn connect(
+    options: &ClientOptions,
+    clock: Arc<dyn Clock>,
+    skew: Arc<ClockSkew>,
+    metrics: Arc<Metrics>,
+) -> Result<Client, ClientError> {
+    let mut config = configuration(options).await?;
+    config.connect_timeout = Some(CONNECT);
+    // Watches may be silent for a minute; everything else has its own deadline below.
+    config.read_timeout = None;
+    // A POST that was answered with 504 may have been done; who sent it decides.
+    config.default_retry = false;
+    if let Ok(agent) = http::HeaderValue::from_str(&format!("entente/{}", options.version)) {
+        config.headers.push((header::USER_AGENT, agent));
+    }
+    let bounded = Bounded {
+        limit: options.timeout,
+        slots: Arc::new(Semaphore::new(options.in_flight.max(1))),
+        clock,
+        skew,
+        metrics,
+    };
+    let builder =
+        ClientBuilder::try_from(config).map_err(|source| ClientError::Build { source })?;
+    Ok(builder.with_layer(&bounded).build())
+}
+
+async fn configuration(options: &ClientOptions) -> Result<Config, ClientError> {
+    let from_kubeconfig = async |kubeconfig| {
+        Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await
+    };
+    if let Some(path) = &options.kubeconfig {
+        let kubeconfig =
+            Kubeconfig::read_from(path).map_err(|source| ClientError::Kubeconfig { source })?;
+        return from_kubeconfig(kubeconfig)
+            .await
+            .map_err(|source| ClientError::Kubeconfig { source });
+    }
+    match Config::from_kubeconfig(&KubeConfigOptions::default()).await {
+        Ok(config) => Ok(config),
+        Err(kubeconfig) => Config::incluster()
+            .map_err(|in_cluster| ClientError::NoCluster { kubeconfig, in_cluster }),
+    }
+}
+
+/// A request had no whole answer in time.
+#[derive(Debug, thiserror::Error)]
+#[error("the API server did not answer within {limit:?}")]
+pub struct TimedOut {
+    limit: Duration,
+}
+
+/// The layer that bounds requests and looks at their answers.
+#[derive(Clone)]
+pub struct Bounded {
+    limit: Duration,
+    slots: Arc<Semaphore>,
+    clock: Arc<dyn Clock>,
+    skew: Arc<ClockSkew>,
+    metrics: Arc<Metrics>,
+}
+
+impl<S> Layer<S> for Bounded {
+    type Service = BoundedService<S>;
+
+    fn layer(&self, inner: S) -> BoundedService<S> {
+        BoundedService { inner, bounded: self.clone() }
+    }
+}
+
+/// A service under [`Bounded`].
+#[derive(Clone)]
+pub struct BoundedService<S> {
+    inner: S,
+    bounded: Bounded,
+}
+
+/// The body of an answer: whole, or the stream of a watch.
+pub type AnswerBody = UnsyncBoxBody<Bytes, BoxError>;
+
+impl<S, B> Service<Request<Body>> for BoundedService<S>
+where
+    S: Service<Request<Body>, Response = Response<B>>,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+    B: http_body_util::BodyExt<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<AnswerBody>;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<Self::Response, BoxError>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let watch = is_watch(&request);
+        let method = request.method().clone();
+        let bounded = self.bounded.clone();
+        let answer = self.inner.call(request);
+        async move {
+            let result = bounded.exchange(answer, watch).await;
+            let code = match &result {
+                Ok(response) => response.status().as_u16().to_string(),
+                Err(error) if error.is::<TimedOut>() => "timeout".to_owned(),
+                Err(_) => "error".to_owned(),
+            };
+            bounded.metrics.api_request(if watch { "WATCH" } else { method.as_str() }, &code);
+            result
+        }
+        .boxed()
+    }
+}
+
+impl Bounded {
+    async fn exchange<F, B, E>(
+        &self,
+        answer: F,
+        watch: bool,
+    ) -> Result<Response<AnswerBody>, BoxError>
+    where
+        F: Future<Output = Result<Response<B>, E>>,
+        E: Into<BoxError>,
+        B: http_body_util::BodyExt<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        // Waiting for a slot is not the server's fault; it does not count. The client's own
+        // future does nothing before it is polled, so nothing is sent meanwhile.
+        let _slot = if watch { None } else { Some(self.slots.acquire().await?) };
+        let whole = async {
+            let sent = self.clock.now();
+            let response = answer.await.map_err(Into::into)?;
+            if let Some(date) = date(&response) {
+                self.skew.observe(date, sent, self.clock.now());
+            }
+            let (parts, body) = response.into_parts();
+            let body = if watch {
+                body.map_err(Into::into).boxed_unsync()
+            } else {
+                let bytes = body.collect().await.map_err(Into::into)?.to_bytes();
+                Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
+            };
+            Ok(Response::from_parts(parts, body))
+        };
+        timeout(self.limit, whole).await.map_err(|_| TimedOut { limit: self.limit })?
+    }
+}
+
+fn is_watch(request: &Request<Body>) -> bool {
+    let query = request.uri().query().unwrap_or_default();
+    query.split('&').any(|pair| pair == "watch=true" || pair == "watch=1")
+}
+
+fn date<B>(response: &Response<B>) -> Option<Timestamp> {
+    let text = response.headers().get(header::DATE)?.to_str().ok()?;
+    rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
+}
+
+#[cfg(test)]
+mod tests;

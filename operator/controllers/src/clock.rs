@@ -1,0 +1,164 @@
+//! The wall clock behind a trait, and how far it is off.
+//!
+//! Everything that compares with a date of a contract reads the time here, so that tests can own
+//! it. Instants are truncated to milliseconds, the precision that objects carry. Lengths of time
+//! (timeouts, backoff) never come from here: they use the monotonic clock of tokio. Used by every
+//! controller and by `queue`.
+
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicI64, Ordering},
+};
+
+use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
+use tokio::time::Instant;
+
+/// The wall clock.
+pub trait Clock: Send + Sync {
+    /// Now, truncated to milliseconds: never later than the real instant.
+    fn now(&self) -> Timestamp;
+}
+
+/// The clock of this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        truncated(Timestamp::now())
+    }
+}
+
+/// A clock for tests: it starts where it is told to, runs with tokio's clock (which tests may
+/// pause and advance) and can jump.
+#[derive(Debug)]
+pub struct FakeClock {
+    base: Instant,
+    at_base: Mutex<Timestamp>,
+}
+
+impl FakeClock {
+    /// A clock that shows `start` now. Needs a tokio runtime.
+    pub fn starting_at(start: Timestamp) -> Self {
+        Self { base: Instant::now(), at_base: Mutex::new(start) }
+    }
+
+    /// Moves the clock by `step`, forward or back, without time passing.
+    pub fn jump(&self, step: SignedDuration) {
+        let mut at_base = self.at_base.lock().unwrap_or_else(PoisonError::into_inner);
+        *at_base = at_base.saturating_add(step).unwrap_or(*at_base);
+    }
+}
+
+impl Clock for FakeClock {
+    fn now(&self) -> Timestamp {
+        let at_base = *self.at_base.lock().unwrap_or_else(PoisonError::into_inner);
+        let passed = SignedDuration::try_from(self.base.elapsed()).unwrap_or(SignedDuration::MAX);
+        truncated(at_base.saturating_add(passed).unwrap_or(Timestamp::MAX))
+    }
+}
+
+fn truncated(instant: Timestamp) -> Timestamp {
+    let to_milliseconds =
+        TimestampRound::new().smallest(Unit::Millisecond).mode(RoundMode::Floor);
+    instant.round(to_milliseconds).unwrap_or(instant)
+}
+
+/// How far this machine's clock is from that of the API server, measured from the `Date` header
+/// (RFC 9110, section 6.6.1) of its answers.
+///
+/// Starting and withdrawing services needs the two within [`ClockSkew::TOLERANCE`]; who decides
+/// that asks [`ClockSkew::is_skewed`] before each. Fed by the layer of `client`.
+#[derive(Debug, Default)]
+pub struct ClockSkew {
+    milliseconds: AtomicI64,
+}
+
+impl ClockSkew {
+    /// Up to here the clocks count as equal.
+    pub const TOLERANCE: SignedDuration = SignedDuration::from_secs(5);
+
+    /// Takes one answer into account: the server dated it `date`, and it belongs to a request that
+    /// was sent at `sent` and answered at `received`, both by the local clock.
+    ///
+    /// The server wrote the date somewhere between the two, so a slow answer, or a process that was
+    /// stopped in between, widens the interval and is not mistaken for a skew. `date` has whole
+    /// seconds only, cut off.
+    pub fn observe(&self, date: Timestamp, sent: Timestamp, received: Timestamp) {
+        let earliest = date.as_millisecond();
+        let latest = earliest.saturating_add(999);
+        let ahead = sent.as_millisecond().saturating_sub(latest);
+        let behind = earliest.saturating_sub(received.as_millisecond());
+        let skew = if ahead > 0 {
+            ahead
+        } else if behind > 0 {
+            -behind
+        } else {
+            0
+        };
+        self.milliseconds.store(skew, Ordering::Relaxed);
+    }
+
+    /// By how much the local clock is ahead (behind, when negative), if that is more than is
+    /// tolerated. None also before the first answer.
+    pub fn is_skewed(&self) -> Option<SignedDuration> {
+        let skew = SignedDuration::from_millis(self.milliseconds.load(Ordering::Relaxed));
+        (skew.abs() > Self::TOLERANCE).then_some(skew)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::{SignedDuration, Timestamp};
+
+    use super::{Clock, ClockSkew, FakeClock, SystemClock};
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_system_clock_shows_whole_milliseconds_that_have_passed() {
+        let now = SystemClock.now();
+        assert_eq!(now.subsec_nanosecond() % 1_000_000, 0);
+        assert!(now <= Timestamp::now());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fake_clock_runs_with_tokio_and_jumps_when_told() {
+        let clock = FakeClock::starting_at(at("2027-03-01T00:00:00Z"));
+        tokio::time::advance(Duration::from_millis(1500)).await;
+        assert_eq!(clock.now(), at("2027-03-01T00:00:01.5Z"));
+        clock.jump(SignedDuration::from_hours(-1));
+        assert_eq!(clock.now(), at("2027-02-28T23:00:01.5Z"));
+    }
+
+    #[test]
+    fn more_than_five_seconds_ahead_or_behind_is_a_skew() {
+        let skew = ClockSkew::default();
+        assert_eq!(skew.is_skewed(), None);
+        let date = at("2027-03-01T00:00:10Z");
+        let ahead = at("2027-03-01T00:00:17Z");
+        skew.observe(date, ahead, ahead);
+        assert_eq!(skew.is_skewed(), Some(SignedDuration::from_millis(6001)));
+        let behind = at("2027-03-01T00:00:04Z");
+        skew.observe(date, behind, behind);
+        assert_eq!(skew.is_skewed(), Some(SignedDuration::from_secs(-6)));
+        let close = at("2027-03-01T00:00:05Z");
+        skew.observe(date, close, close);
+        assert_eq!(skew.is_skewed(), None);
+    }
+
+    #[test]
+    fn a_slow_answer_is_no_skew() {
+        let skew = ClockSkew::default();
+        skew.observe(
+            at("2027-03-01T00:00:01Z"),
+            at("2027-03-01T00:00:00Z"),
+            at("2027-03-01T00:00:40Z"),
+        );
+        assert_eq!(skew.is_skewed(), None);
+    }
+}

@@ -1,0 +1,269 @@
+//! Kubernetes events: the one recorder of the process.
+//!
+//! An event tells people what happened; nothing may depend on it. So publishing never waits and
+//! never fails a pass: events go through a bounded queue to one task, and what can not be written
+//! is logged and counted. Reasons are a closed list, each with its type and its action.
+
+use std::{sync::Arc, time::Duration};
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::{
+    Client,
+    runtime::events::{Event, EventType, Recorder, Reporter},
+};
+use tokio::{sync::mpsc, time::timeout};
+use tracing::warn;
+
+use crate::metrics::Metrics;
+
+/// How many events may wait; more are dropped and counted.
+const QUEUE: usize = 1024;
+/// How long the API server may take for one.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The limit of `note` (events.k8s.io/v1).
+const NOTE_BYTES: usize = 1024;
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident => $type:ident, $action:ident;)+) => {
+        /// Why an event was published.
+        #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+        pub enum EventReason {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl EventReason {
+            /// All of them, in the order of the reference page.
+            pub const ALL: &[EventReason] = &[$(EventReason::$name,)+];
+
+            /// As it is written into an event.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)+ }
+            }
+
+            /// What the operator was doing.
+            pub fn action(self) -> &'static str {
+                match self { $(Self::$name => stringify!($action),)+ }
+            }
+
+            /// Whether a person should look at it.
+            pub fn severity(self) -> EventType {
+                match self { $(Self::$name => EventType::$type,)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// A Contract was found valid; its subscriptions are being made.
+    ContractAccepted => Normal, Validate;
+    /// The term of a Contract began.
+    ContractStarted => Normal, Start;
+    /// The term of a Contract is over.
+    ContractEnded => Normal, End;
+    /// Everything that is wanted on a Device was read back.
+    DeviceConfigured => Normal, Verify;
+    /// A service server confirmed the activation.
+    ServiceActivated => Normal, Activate;
+    /// Every subscription of a Contract is proven.
+    SetupVerified => Normal, Verify;
+    /// A promise was missed and what is owed is recorded.
+    CompensationCreated => Normal, Compensate;
+    /// What was owed has been given.
+    CompensationDelivered => Normal, Deliver;
+    /// What is owed could not be recorded, because its namespace is being deleted.
+    CompensationNotRecorded => Warning, Compensate;
+    /// A Device does not answer.
+    DeviceUnreachable => Warning, Push;
+    /// A Device is not the one that it should be.
+    IdentityMismatch => Warning, Verify;
+    /// A Device refuses a setting.
+    SettingsRejected => Warning, Push;
+    /// A setting was accepted and read back as something else.
+    VerificationMismatch => Warning, Verify;
+    /// A service server refuses what is asked of it.
+    ServiceServerRejected => Warning, Activate;
+    /// A Contract can not be set up by its start.
+    StartDateAtRisk => Warning, Schedule;
+    /// A promised instant passed without proof.
+    StartDateMissed => Warning, Schedule;
+    /// A remote system refused the credentials of a Connection.
+    CredentialsRejected => Warning, Connect;
+    /// A withdrawal ran out of time and is given up.
+    FinalizerTimedOut => Warning, CleanUp;
+}
+
+struct Queued {
+    regarding: ObjectReference,
+    related: Option<ObjectReference>,
+    reason: EventReason,
+    note: String,
+}
+
+/// Publishes events. One per process, because it joins repetitions into series.
+#[derive(Clone)]
+pub struct Events {
+    queue: mpsc::Sender<Queued>,
+    metrics: Arc<Metrics>,
+}
+
+impl Events {
+    /// Starts the task that writes. It ends when the last clone is gone and the queue is empty.
+    /// `instance` is the name of the pod, if known.
+    pub fn start(client: Client, instance: Option<String>, metrics: Arc<Metrics>) -> Self {
+        let (queue, queued) = mpsc::channel(QUEUE);
+        let reporter = Reporter { controller: "entente.dev/operator".to_owned(), instance };
+        let recorder = Recorder::new(client, reporter);
+        tokio::spawn(write(recorder, queued, Arc::clone(&metrics)));
+        Self { queue, metrics }
+    }
+
+    /// Publishes an event about `regarding` (`object.object_ref(&())`). Returns at once.
+    ///
+    /// Events of one reason about one object within six minutes become a series under the *first*
+    /// note, unless `related` differs: what is told apart (the device, the service) belongs there.
+    pub fn publish(
+        &self,
+        regarding: &ObjectReference,
+        reason: EventReason,
+        note: impl Into<String>,
+        related: Option<ObjectReference>,
+    ) {
+        let note = note.into();
+        let queued = Queued { regarding: regarding.clone(), related, reason, note };
+        if self.queue.try_send(queued).is_err() {
+            self.metrics.event_failed();
+            warn!(reason = reason.as_str(), "event dropped: too many wait to be written");
+        }
+    }
+}
+
+async fn write(recorder: Recorder, mut queued: mpsc::Receiver<Queued>, metrics: Arc<Metrics>) {
+    while let Some(next) = queued.recv().await {
+        let event = Event {
+            type_: next.reason.severity(),
+            reason: next.reason.as_str().to_owned(),
+            note: Some(cut(&next.note).to_owned()),
+            action: next.reason.action().to_owned(),
+            secondary: next.related,
+        };
+        let problem = match timeout(PATIENCE, recorder.publish(&event, &next.regarding)).await {
+            Ok(Ok(())) => continue,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the API server did not answer in time".to_owned(),
+        };
+        metrics.event_failed();
+        warn!(
+            reason = next.reason.as_str(),
+            kind = next.regarding.kind,
+            namespace = next.regarding.namespace,
+            name = next.regarding.name,
+            problem,
+            "event not written"
+        );
+    }
+}
+
+fn cut(note: &str) -> &str {
+    &note[..note.floor_char_boundary(NOTE_BYTES)]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{Arc, Mutex},
+        time::Duration,
+    };
+
+    use k8s_openapi::api::core::v1::ObjectReference;
+    use kube::{Client, client::Body};
+    use serde_json::Value;
+    use tower::service_fn;
+
+    use super::{EventReason, Events, NOTE_BYTES, cut};
+    use crate::metrics::Metrics;
+
+    fn device() -> ObjectReference {
+        ObjectReference {
+            kind: Some("Device".into()),
+            namespace: Some("acme".into()),
+            name: Some("lobby".into()),
+            ..ObjectReference::default()
+        }
+    }
+
+    /// A server that keeps what was posted and answers with `status`.
+    fn server(status: u16) -> (Client, Arc<Mutex<Vec<Value>>>) {
+        let posted = Arc::new(Mutex::new(Vec::new()));
+        let ledger = Arc::clone(&posted);
+        let service = service_fn(move |request: http::Request<Body>| {
+            let ledger = Arc::clone(&ledger);
+            async move {
+                let bytes = request.into_body().collect_bytes().await?;
+                let body: Value = serde_json::from_slice(&bytes).unwrap();
+                ledger.lock().unwrap().push(body.clone());
+                let answer = if status < 300 {
+                    body
+                } else {
+                    serde_json::json!({"kind": "Status", "status": "Failure", "code": status,
+                        "message": "no", "reason": "Forbidden"})
+                };
+                let response = http::Response::builder().status(status);
+                Ok::<_, kube::Error>(response.body(Body::from(answer.to_string().into_bytes())).unwrap())
+            }
+        });
+        (Client::new(service, "default"), posted)
+    }
+
+    async fn until(what: &str, met: impl Fn() -> bool) {
+        let waiting = async {
+            while !met() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), waiting).await.expect(what);
+    }
+
+    #[tokio::test]
+    async fn an_event_carries_type_reason_action_and_the_related_object() {
+        let (client, posted) = server(201);
+        let events = Events::start(client, Some("pod-1".into()), Arc::new(Metrics::new("0")));
+        let contract = ObjectReference { name: Some("c1".into()), ..ObjectReference::default() };
+        events.publish(&device(), EventReason::DeviceUnreachable, "no answer", Some(contract));
+        until("the event is posted", || !posted.lock().unwrap().is_empty()).await;
+        let event = posted.lock().unwrap()[0].clone();
+        assert_eq!(event["type"], "Warning");
+        assert_eq!(event["reason"], "DeviceUnreachable");
+        assert_eq!(event["action"], "Push");
+        assert_eq!(event["note"], "no answer");
+        assert_eq!(event["regarding"]["name"], "lobby");
+        assert_eq!(event["related"]["name"], "c1");
+        assert_eq!(event["metadata"]["namespace"], "acme");
+    }
+
+    #[tokio::test]
+    async fn an_event_that_is_refused_is_counted_and_the_next_one_still_goes_out() {
+        let (client, posted) = server(403);
+        let metrics = Arc::new(Metrics::new("0"));
+        let events = Events::start(client, None, Arc::clone(&metrics));
+        events.publish(&device(), EventReason::ContractStarted, "a", None);
+        events.publish(&device(), EventReason::ContractEnded, "b", None);
+        until("both are tried", || metrics.encode().contains("entente_events_failed_total 2")).await;
+        assert_eq!(posted.lock().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_note_is_cut_at_a_character() {
+        let note = "ä".repeat(NOTE_BYTES);
+        assert_eq!(cut(&note).len(), NOTE_BYTES);
+        let odd = format!("x{note}");
+        assert_eq!(cut(&odd).len(), NOTE_BYTES - 1);
+        assert_eq!(cut("short"), "short");
+    }
+
+    #[test]
+    fn every_reason_is_within_the_limits_of_the_events_api() {
+        for reason in EventReason::ALL {
+            assert!(reason.as_str().len() <= 128 && !reason.action().is_empty());
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! What the operator counts, in the OpenMetrics text format.
+//!
+//! One [`Metrics`] per process. Labels come from closed lists (controllers, kinds, roles, results),
+//! never from names of objects, so that the number of series does not grow with the fleet. Written
+//! to by everything; read by `/metrics`.
+
+use std::time::Duration;
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+        info::Info,
+    },
+    registry::{Registry, Unit},
+};
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ReconcileLabels {
+    controller: String,
+    result: String,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ControllerLabels {
+    controller: String,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct RemoteLabels {
+    role: String,
+    code: String,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct RoleLabels {
+    role: String,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct KindLabels {
+    kind: String,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct CompensationLabels {
+    r#type: String,
+    result: String,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ApiLabels {
+    method: String,
+    code: String,
+}
+
+/// Every metric of the operator.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    reconciles: Family<ReconcileLabels, Counter>,
+    reconcile_seconds: Family<ControllerLabels, Histogram>,
+    workqueue_depth: Family<ControllerLabels, Gauge>,
+    remote_requests: Family<RemoteLabels, Counter>,
+    remote_request_seconds: Family<RoleLabels, Histogram>,
+    api_requests: Family<ApiLabels, Counter>,
+    watch_errors: Family<KindLabels, Counter>,
+    objects_undecodable: Family<KindLabels, Counter>,
+    events_failed: Counter,
+    setup_lateness_seconds: Histogram,
+    compensations: Family<CompensationLabels, Counter>,
+}
+
+/// From 1 ms to 131 s.
+fn request_seconds() -> Histogram {
+    Histogram::new(exponential_buckets(0.001, 2.0, 18))
+}
+
+impl Metrics {
+    /// Metrics of the operator of this version, all at zero.
+    pub fn new(version: &str) -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("entente"),
+            reconciles: Family::default(),
+            reconcile_seconds: Family::new_with_constructor(request_seconds),
+            workqueue_depth: Family::default(),
+            remote_requests: Family::default(),
+            remote_request_seconds: Family::new_with_constructor(request_seconds),
+            api_requests: Family::default(),
+            watch_errors: Family::default(),
+            objects_undecodable: Family::default(),
+            events_failed: Counter::default(),
+            // From 1 s to 12 days: how late a set-up may be found to be.
+            setup_lateness_seconds: Histogram::new(exponential_buckets(1.0, 4.0, 11)),
+            compensations: Family::default(),
+        };
+        metrics.register(version);
+        metrics
+    }
+
+    fn register(&mut self, version: &str) {
+        let registry = &mut self.registry;
+        let info = Info::new(vec![("version".to_owned(), version.to_owned())]);
+        registry.register("build", "The operator that runs", info);
+        registry.register(
+            "reconcile",
+            "Passes of a controller over one key, by result",
+            self.reconciles.clone(),
+        );
+        registry.register_with_unit(
+            "reconcile_duration",
+            "How long a pass took",
+            Unit::Seconds,
+            self.reconcile_seconds.clone(),
+        );
+        registry.register(
+            "workqueue_depth",
+            "Keys that are ready and wait for a slot",
+            self.workqueue_depth.clone(),
+        );
+        registry.register(
+            "remote_requests",
+            "Requests to devices and service servers, by role and result",
+            self.remote_requests.clone(),
+        );
+        registry.register_with_unit(
+            "remote_request_duration",
+            "How long a request to a device or a service server took",
+            Unit::Seconds,
+            self.remote_request_seconds.clone(),
+        );
+        registry.register(
+            "api_requests",
+            "Requests to the Kubernetes API, by method and status code",
+            self.api_requests.clone(),
+        );
+        registry.register(
+            "watch_errors",
+            "Errors of a watch on the Kubernetes API",
+            self.watch_errors.clone(),
+        );
+        registry.register(
+            "objects_undecodable",
+            "Objects that were seen and could not be read",
+            self.objects_undecodable.clone(),
+        );
+        registry.register(
+            "events_failed",
+            "Kubernetes events that could not be written",
+            self.events_failed.clone(),
+        );
+        registry.register_with_unit(
+            "setup_lateness",
+            "How long after its promised instant a service was proven",
+            Unit::Seconds,
+            self.setup_lateness_seconds.clone(),
+        );
+        registry.register(
+            "compensations",
+            "Compensations, by type of remedy and result",
+            self.compensations.clone(),
+        );
+    }
+
+    /// A pass of a controller ended.
+    pub fn reconciled(&self, controller: &str, result: &str, took: Duration) {
+        let controller = controller.to_owned();
+        self.reconcile_seconds
+            .get_or_create(&ControllerLabels { controller: controller.clone() })
+            .observe(took.as_secs_f64());
+        let labels = ReconcileLabels { controller, result: result.to_owned() };
+        self.reconciles.get_or_create(&labels).inc();
+    }
+
+    /// How many keys of a controller wait for a slot.
+    pub fn set_workqueue_depth(&self, controller: &str, depth: usize) {
+        let labels = ControllerLabels { controller: controller.to_owned() };
+        let depth = i64::try_from(depth).unwrap_or(i64::MAX);
+        self.workqueue_depth.get_or_create(&labels).set(depth);
+    }
+
+    /// A request to a device or a server ended: `role` is what is reached (`device`, `service`,
+    /// `order`, `booking`), `code` a status of its protocol or the kind of the failure.
+    pub fn remote_request(&self, role: &str, code: &str, took: Duration) {
+        let labels = RemoteLabels { role: role.to_owned(), code: code.to_owned() };
+        self.remote_requests.get_or_create(&labels).inc();
+        self.remote_request_seconds
+            .get_or_create(&RoleLabels { role: role.to_owned() })
+            .observe(took.as_secs_f64());
+    }
+
+    /// A request to the Kubernetes API was answered, or failed with the given word.
+    pub fn api_request(&self, method: &str, code: &str) {
+        let labels = ApiLabels { method: method.to_owned(), code: code.to_owned() };
+        self.api_requests.get_or_create(&labels).inc();
+    }
+
+    /// The watch of a kind failed and is tried again.
+    pub fn watch_failed(&self, kind: &str) {
+        self.watch_errors.get_or_create(&KindLabels { kind: kind.to_owned() }).inc();
+    }
+
+    /// An object of a kind could not be read.
+    pub fn object_undecodable(&self, kind: &str) {
+        self.objects_undecodable.get_or_create(&KindLabels { kind: kind.to_owned() }).inc();
+    }
+
+    /// A Kubernetes event was not written.
+    pub fn event_failed(&self) {
+        self.events_failed.inc();
+    }
+
+    /// A service was proven this long after its promised instant.
+    pub fn setup_late_by(&self, lateness: Duration) {
+        self.setup_lateness_seconds.observe(lateness.as_secs_f64());
+    }
+
+    /// A compensation reached a result (`created`, `calculated`, `delivered`, …).
+    pub fn compensation(&self, r#type: &str, result: &str) {
+        let labels =
+            CompensationLabels { r#type: r#type.to_owned(), result: result.to_owned() };
+        self.compensations.get_or_create(&labels).inc();
+    }
+
+    /// All of it as OpenMetrics text.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        encode(&mut text, &self.registry).expect("writing into a String cannot fail");
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Metrics;
+
+    #[test]
+    fn what_is_counted_appears_under_the_documented_names() {
+        let metrics = Metrics::new("1.2.3");
+        metrics.reconciled("delivery", "succeeded", Duration::from_millis(3));
+        metrics.set_workqueue_depth("delivery", 7);
+        metrics.remote_request("device", "200", Duration::from_millis(20));
+        metrics.api_request("PUT", "409");
+        metrics.watch_failed("Device");
+        metrics.object_undecodable("Device");
+        metrics.event_failed();
+        metrics.setup_late_by(Duration::from_secs(90));
+        metrics.compensation("FeeCredit", "created");
+        let text = metrics.encode();
+        for line in [
+            "entente_build_info{version=\"1.2.3\"} 1",
+            "entente_reconcile_total{controller=\"delivery\",result=\"succeeded\"} 1",
+            "entente_reconcile_duration_seconds_count{controller=\"delivery\"} 1",
+            "entente_workqueue_depth{controller=\"delivery\"} 7",
+            "entente_remote_requests_total{role=\"device\",code=\"200\"} 1",
+            "entente_remote_request_duration_seconds_count{role=\"device\"} 1",
+            "entente_api_requests_total{method=\"PUT\",code=\"409\"} 1",
+            "entente_watch_errors_total{kind=\"Device\"} 1",
+            "entente_objects_undecodable_total{kind=\"Device\"} 1",
+            "entente_events_failed_total 1",
+            "entente_setup_lateness_seconds_count 1",
+            "entente_compensations_total{type=\"FeeCredit\",result=\"created\"} 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "no line {line} in:\n{text}");
+        }
+    }
+}

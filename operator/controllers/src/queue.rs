@@ -1,0 +1,249 @@
+//! The work queue of a controller: which key runs next, and when a key runs again.
+//!
+//! It exists instead of `kube::runtime::Controller` because keys here need not be names of objects
+//! (a Device that does not exist yet has work, too), and because no namespace may be served at the
+//! cost of another. It knows nothing of what a pass does.
+//!
+//! - The same key never runs twice at once. A key that is added while it runs, runs again.
+//! - Ready keys are taken in turn by namespace, and a namespace gets another slot only while it
+//!   holds less than [`SHARE`] times the slots that are free: so there is always room for the
+//!   first key of a namespace whose turn has not come, however long the passes of others hang.
+//! - A time is either an instant of the wall clock, which is read again at least every 10 s, so
+//!   that a clock that is set is noticed; or a length of time of the monotonic clock.
+//! - A pass that panics, takes too long or says so is tried again with exponential backoff.
+//!
+//! One queue per controller; fed by changes of caches, run by the controller's task.
+
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures::FutureExt as _;
+use jiff::Timestamp;
+use tokio::{
+    sync::Notify,
+    task::JoinSet,
+    time::{Instant, sleep_until, timeout},
+};
+use tracing::{error, warn};
+
+use crate::{cache::Key, clock::Clock, metrics::Metrics, shutdown::Shutdown};
+use state::State;
+
+pub use state::SHARE;
+
+/// The wall clock is read again at least this often while an instant is waited for.
+const WALL_CLOCK_READ: Duration = Duration::from_secs(10);
+/// Backoff after the first failure of a key; it doubles with each further one.
+const BACKOFF_FIRST: Duration = Duration::from_secs(1);
+/// The longest backoff of a key.
+const BACKOFF_LONGEST: Duration = Duration::from_secs(300);
+
+/// What a queue can hold.
+pub trait QueueKey: Clone + fmt::Debug + Eq + Hash + Ord + Send + Sync + 'static {
+    /// Among whom slots are shared out fairly.
+    fn namespace(&self) -> &str;
+}
+
+impl QueueKey for Key {
+    fn namespace(&self) -> &str {
+        &self.namespace
+    }
+}
+
+/// When a key runs again, as its pass says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Requeue {
+    /// At this instant of the wall clock, or as soon as it has passed.
+    At(Timestamp),
+    /// After this length of time, whatever the wall clock does.
+    After(Duration),
+    /// The pass failed: after the queue's own backoff for this key.
+    Failed,
+}
+
+/// A keyed work queue. Share it in an [`Arc`].
+pub struct Queue<K> {
+    controller: &'static str,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+    state: Mutex<State<K>>,
+    changed: Notify,
+}
+
+/// How a pass ended.
+enum Ended {
+    Finished(Option<Requeue>),
+    Panicked(String),
+    TimedOut,
+}
+
+impl<K: QueueKey> Queue<K> {
+    /// An empty queue of this controller (the label of its metrics).
+    pub fn new(controller: &'static str, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
+        metrics.set_workqueue_depth(controller, 0);
+        let state = Mutex::new(State::default());
+        Self { controller, clock, metrics, state, changed: Notify::new() }
+    }
+
+    /// The key runs as soon as there is a slot; once, however often it is added before that.
+    pub fn add(&self, key: K) {
+        self.lock().add(key);
+        self.changed.notify_one();
+    }
+
+    /// The key runs when the wall clock reaches `instant`, never before, unless an earlier instant
+    /// is set already. A pass that begins clears it: what a pass returns is what counts then.
+    pub fn add_at(&self, key: K, instant: Timestamp) {
+        if self.lock().add_at(key, instant) {
+            self.changed.notify_one();
+        }
+    }
+
+    /// The key runs after this length of time, unless an earlier time is set already.
+    pub fn add_after(&self, key: K, delay: Duration) {
+        if self.lock().add_after(key, Instant::now() + delay) {
+            self.changed.notify_one();
+        }
+    }
+
+    /// How many keys are ready and wait for a slot.
+    pub fn depth(&self) -> usize {
+        self.lock().depth()
+    }
+
+    /// Whether nothing is ready and nothing runs; times may be set.
+    pub fn is_idle(&self) -> bool {
+        let state = self.lock();
+        state.depth() == 0 && state.running() == 0
+    }
+
+    /// Runs keys, at most `concurrency` at once, until the shutdown is requested; then waits for
+    /// the passes that run. Dropping the future aborts them. Call it once.
+    ///
+    /// A pass gets at most `limit`; what it awaits is dropped then.
+    pub async fn run<W, F>(&self, concurrency: usize, limit: Duration, worker: W, shutdown: Shutdown)
+    where
+        W: Fn(K) -> F,
+        F: Future<Output = Option<Requeue>> + Send + 'static,
+    {
+        let mut running: JoinSet<(K, Ended, Duration)> = JoinSet::new();
+        loop {
+            let (keys, wake) = self.next(concurrency);
+            for key in keys {
+                running.spawn(pass(key.clone(), worker(key), limit));
+            }
+            tokio::select! {
+                biased;
+                () = shutdown.requested() => break,
+                Some(ended) = running.join_next() => self.ended(ended),
+                () = self.changed.notified() => {}
+                () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
+            }
+            while let Some(ended) = running.try_join_next() {
+                self.ended(ended);
+            }
+        }
+        while let Some(ended) = running.join_next().await {
+            self.ended(ended);
+        }
+    }
+
+    /// The keys that begin now, and when to look again if nothing else happens.
+    fn next(&self, concurrency: usize) -> (Vec<K>, Option<Instant>) {
+        let now = Instant::now();
+        let wall = self.clock.now();
+        let mut state = self.lock();
+        state.fire(wall, now);
+        let keys = std::iter::from_fn(|| state.begin(concurrency)).collect();
+        let by_wall = state.next_instant().map(|instant| {
+            let left = Duration::try_from(instant.duration_since(wall)).unwrap_or_default();
+            now + left.min(WALL_CLOCK_READ)
+        });
+        let wake = [by_wall, state.next_after()].into_iter().flatten().min();
+        let depth = state.depth();
+        drop(state);
+        self.metrics.set_workqueue_depth(self.controller, depth);
+        (keys, wake)
+    }
+
+    fn ended(&self, ended: Result<(K, Ended, Duration), tokio::task::JoinError>) {
+        let (key, ended, took) = match ended {
+            Ok(ended) => ended,
+            // Panics are caught within, and nobody cancels.
+            Err(error) => {
+                error!(controller = self.controller, %error, "a pass was lost");
+                return;
+            }
+        };
+        let (requeue, result) = match ended {
+            Ended::Finished(Some(Requeue::Failed)) => (Some(Requeue::Failed), "failed"),
+            Ended::Finished(requeue) => (requeue, "succeeded"),
+            Ended::Panicked(message) => {
+                let controller = self.controller;
+                error!(controller, ?key, message, "a pass panicked; this is a defect of Entente");
+                (Some(Requeue::Failed), "panicked")
+            }
+            Ended::TimedOut => {
+                warn!(controller = self.controller, ?key, "a pass took too long and was ended");
+                (Some(Requeue::Failed), "timed_out")
+            }
+        };
+        self.metrics.reconciled(self.controller, result, took);
+        let mut state = self.lock();
+        let failures = state.ended(&key, requeue == Some(Requeue::Failed));
+        match requeue {
+            None => {}
+            Some(Requeue::At(instant)) => _ = state.add_at(key, instant),
+            Some(Requeue::After(delay)) => _ = state.add_after(key, Instant::now() + delay),
+            Some(Requeue::Failed) => {
+                let due = Instant::now() + backoff(&key, failures);
+                state.add_after(key, due);
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<K>> {
+        // Nothing that runs under the lock can panic half way but an allocation.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn pass<K: QueueKey>(
+    key: K,
+    work: impl Future<Output = Option<Requeue>>,
+    limit: Duration,
+) -> (K, Ended, Duration) {
+    let began = Instant::now();
+    let ended = match AssertUnwindSafe(timeout(limit, work)).catch_unwind().await {
+        Ok(Ok(requeue)) => Ended::Finished(requeue),
+        Ok(Err(_)) => Ended::TimedOut,
+        Err(panic) => Ended::Panicked(
+            panic
+                .downcast_ref::<&str>()
+                .map(|text| (*text).to_owned())
+                .or_else(|| panic.downcast_ref::<String>().cloned())
+                .unwrap_or_default(),
+        ),
+    };
+    (key, ended, began.elapsed())
+}
+
+/// Doubles with every failure; spread between half and all of it by the key, so that keys that
+/// failed together do not come back together.
+fn backoff<K: Hash>(key: &K, failures: u32) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    let whole = BACKOFF_FIRST.saturating_mul(1 << doublings).min(BACKOFF_LONGEST);
+    let mut hasher = DefaultHasher::new();
+    (key, failures).hash(&mut hasher);
+    let spread = u32::try_from(hasher.finish() % 1000).unwrap_or(0);
+    whole / 2 + whole / 2 * spread / 1000
+}

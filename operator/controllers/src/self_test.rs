@@ -1,0 +1,239 @@
+//! What the operator needs of its cluster, checked before it works: rights and installed kinds.
+//!
+//! It asks the API server (SelfSubjectAccessReview, discovery, OpenAPI) and says what is missing in
+//! [`Readiness`]; it waits until nothing is, and never ends the process: an operator that is
+//! installed before its CRDs or its RBAC goes on by itself when they come. Run by the binary.
+
+use std::time::Duration;
+
+use http::Request;
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+};
+use kube::{Api, Client, api::PostParams};
+use serde_json::Value;
+use tracing::{info, warn};
+
+use crate::{readiness::Readiness, shutdown::Shutdown};
+
+/// The name of the self test in [`Readiness`].
+pub const COMPONENT: &str = "self-test";
+
+/// How long to wait before what is missing is looked for again.
+const AGAIN: Duration = Duration::from_secs(3);
+
+/// Where a right is needed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Within {
+    /// In every namespace, or on a kind of the cluster.
+    Cluster,
+    /// In the namespace of the operator.
+    OwnNamespace,
+}
+
+/// Verbs that are needed on a resource.
+#[derive(Clone, Copy, Debug)]
+pub struct Right {
+    /// The API group; empty for core.
+    pub group: &'static str,
+    /// The plural, with the subresource behind a slash.
+    pub resource: &'static str,
+    /// The verbs.
+    pub verbs: &'static [&'static str],
+    /// Where.
+    pub within: Within,
+}
+
+const ENTENTE: &str = entente_crds::GROUP;
+const READ: &[&str] = &["get", "list", "watch"];
+const READ_AND_PATCH: &[&str] = &["get", "list", "watch", "patch"];
+
+const fn right(
+    group: &'static str,
+    resource: &'static str,
+    verbs: &'static [&'static str],
+    within: Within,
+) -> Right {
+    Right { group, resource, verbs, within }
+}
+
+/// Every right that the operator needs; the chart grants these and no others.
+pub const RIGHTS: &[Right] = &[
+    // Users' objects: read, finalizers (patch), status.
+    right(ENTENTE, "connections", READ_AND_PATCH, Within::Cluster),
+    right(ENTENTE, "connections/status", &["update"], Within::Cluster),
+    right(ENTENTE, "devicemodels", READ_AND_PATCH, Within::Cluster),
+    right(ENTENTE, "devicemodels/status", &["update"], Within::Cluster),
+    right(ENTENTE, "smartservices", READ_AND_PATCH, Within::Cluster),
+    right(ENTENTE, "smartservices/status", &["update"], Within::Cluster),
+    right(ENTENTE, "devices", READ_AND_PATCH, Within::Cluster),
+    right(ENTENTE, "devices/status", &["update"], Within::Cluster),
+    right(ENTENTE, "contracts", READ_AND_PATCH, Within::Cluster),
+    right(ENTENTE, "contracts/status", &["update"], Within::Cluster),
+    // The operator's own objects.
+    right(
+        ENTENTE,
+        "servicesubscriptions",
+        &["get", "list", "watch", "create", "update", "patch", "delete"],
+        Within::Cluster,
+    ),
+    right(ENTENTE, "servicesubscriptions/status", &["update"], Within::Cluster),
+    right(ENTENTE, "compensations", &["get", "list", "watch", "create"], Within::Cluster),
+    right(ENTENTE, "compensations/status", &["update"], Within::Cluster),
+    // Whom a Connection allows is said by labels of namespaces.
+    right("", "namespaces", READ, Within::Cluster),
+    right("events.k8s.io", "events", &["create", "patch"], Within::Cluster),
+    // Credentials and certificates are read by name at use, never listed.
+    right("", "secrets", &["get"], Within::OwnNamespace),
+    right("", "configmaps", &["get"], Within::OwnNamespace),
+];
+
+/// Waits until nothing is missing, or until the shutdown is requested.
+pub async fn pass(
+    client: &Client,
+    namespace: &str,
+    rights: &[Right],
+    readiness: &Readiness,
+    shutdown: &Shutdown,
+) {
+    let mut before = Vec::new();
+    while !shutdown.is_requested() {
+        let missing = match missing(client, namespace, rights).await {
+            Ok(missing) => missing,
+            Err(error) => vec![format!("the API server does not answer: {error}")],
+        };
+        readiness.set_missing(COMPONENT, missing.clone());
+        if missing.is_empty() {
+            info!("rights and kinds are as needed");
+            return;
+        }
+        if missing != before {
+            warn!(?missing, "waiting for what is missing");
+            before = missing;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(AGAIN) => {}
+            () = shutdown.requested() => {}
+        }
+    }
+}
+
+/// Everything that is missing, a sentence each; kinds first.
+pub async fn missing(
+    client: &Client,
+    namespace: &str,
+    rights: &[Right],
+) -> Result<Vec<String>, kube::Error> {
+    let mut missing = missing_kinds(client).await?;
+    let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
+    for right in rights {
+        for verb in right.verbs {
+            if !is_allowed(&reviews, namespace, *right, verb).await? {
+                missing.push(sentence(namespace, *right, verb));
+            }
+        }
+    }
+    Ok(missing)
+}
+
+fn sentence(namespace: &str, right: Right, verb: &str) -> String {
+    let group = if right.group.is_empty() { "core" } else { right.group };
+    let place = match right.within {
+        Within::Cluster => "the cluster".to_owned(),
+        Within::OwnNamespace => format!("namespace {namespace}"),
+    };
+    format!("may not {verb} {} of group {group} in {place}", right.resource)
+}
+
+async fn is_allowed(
+    reviews: &Api<SelfSubjectAccessReview>,
+    namespace: &str,
+    right: Right,
+    verb: &str,
+) -> Result<bool, kube::Error> {
+    let (resource, subresource) = match right.resource.split_once('/') {
+        Some((resource, subresource)) => (resource, Some(subresource.to_owned())),
+        None => (right.resource, None),
+    };
+    let review = SelfSubjectAccessReview {
+        spec: SelfSubjectAccessReviewSpec {
+            resource_attributes: Some(ResourceAttributes {
+                group: Some(right.group.to_owned()),
+                resource: Some(resource.to_owned()),
+                subresource,
+                verb: Some(verb.to_owned()),
+                namespace: (right.within == Within::OwnNamespace).then(|| namespace.to_owned()),
+                ..ResourceAttributes::default()
+            }),
+            non_resource_attributes: None,
+        },
+        ..SelfSubjectAccessReview::default()
+    };
+    let answer = reviews.create(&PostParams::default(), &review).await?;
+    Ok(answer.status.is_some_and(|status| status.allowed))
+}
+
+/// Kinds that are not served, or that lack fields which this operator knows. Needs no rights but
+/// those of `system:discovery`.
+async fn missing_kinds(client: &Client) -> Result<Vec<String>, kube::Error> {
+    let served = match client.list_api_group_resources("entente.dev/v1alpha1").await {
+        Ok(list) => list.resources.into_iter().map(|resource| resource.name).collect(),
+        Err(kube::Error::Api(status)) if status.is_not_found() => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    let mut missing = Vec::new();
+    let mut openapi = None;
+    for crd in entente_crds::manifest::all() {
+        let names = &crd.spec.names;
+        if !served.contains(&names.plural) {
+            missing.push(format!("the kind {} is not installed (v1alpha1)", names.kind));
+            continue;
+        }
+        if openapi.is_none() {
+            openapi = Some(schemas(client).await?);
+        }
+        let installed = openapi
+            .as_ref()
+            .and_then(|schemas| schemas.get(format!("dev.entente.v1alpha1.{}", names.kind)));
+        for (part, field) in fields(&crd) {
+            let pointer = format!("/properties/{part}/properties/{field}");
+            if installed.is_none_or(|schema| schema.pointer(&pointer).is_none()) {
+                missing.push(format!("the installed kind {} lacks {part}.{field}", names.kind));
+            }
+        }
+    }
+    Ok(missing)
+}
+
+async fn schemas(client: &Client) -> Result<Value, kube::Error> {
+    let request = Request::get("/openapi/v3/apis/entente.dev/v1alpha1")
+        .body(Vec::new())
+        .map_err(kube::Error::HttpError)?;
+    let mut document: Value = client.request(request).await?;
+    Ok(document.pointer_mut("/components/schemas").map(Value::take).unwrap_or_default())
+}
+
+/// The fields below `spec` and `status` that this operator's version of a kind has.
+fn fields(
+    crd: &k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+) -> Vec<(&'static str, String)> {
+    let schemas = crd
+        .spec
+        .versions
+        .iter()
+        .filter_map(|version| version.schema.as_ref()?.open_api_v3_schema.as_ref());
+    let mut fields = Vec::new();
+    for schema in schemas {
+        for part in ["spec", "status"] {
+            let properties = schema
+                .properties
+                .as_ref()
+                .and_then(|properties| properties.get(part)?.properties.as_ref());
+            fields.extend(properties.into_iter().flatten().map(|(name, _)| (part, name.clone())));
+        }
+    }
+    fields
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,295 @@
+//! Writes to the Kubernetes API, each guarded by what it was decided on.
+//!
+//! A status is replaced with the resourceVersion that was read; objects are created by POST under
+//! a name that is known before; finalizers, specs and deletions carry UID and resourceVersion. So a
+//! decision on something old is refused by the server and never does harm. Nothing here retries a
+//! write whose outcome is not known: the next pass finds out. Called by the controllers.
+
+use std::sync::Arc;
+
+use kube::{
+    Api, Resource, ResourceExt as _,
+    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
+    core::object::HasStatus,
+};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::cache::{Cache, Cached, Key};
+
+/// Who writes, as it appears in `managedFields`.
+pub const FIELD_MANAGER: &str = "entente";
+
+/// How often a status is decided anew because somebody else wrote in between.
+const TRIES: usize = 10;
+
+/// Why a write did not happen, or may not have happened.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// Somebody else wrote in between, or an object of that name is being deleted: read again and
+    /// decide again.
+    #[error("{kind} {key} was changed in between")]
+    Conflict {
+        /// The kind.
+        kind: String,
+        /// Which object.
+        key: Key,
+    },
+    /// It does not exist, or exists again with another UID.
+    #[error("{kind} {key} does not exist any more")]
+    Gone {
+        /// The kind.
+        kind: String,
+        /// Which object.
+        key: Key,
+    },
+    /// The API server refuses it and would again: not valid, not allowed, or its namespace is
+    /// being deleted ([`WriteError::is_namespace_terminating`]).
+    #[error("the API server refuses to write {kind} {key}: {message}")]
+    Refused {
+        /// The kind.
+        kind: String,
+        /// Which object.
+        key: Key,
+        /// The HTTP status.
+        code: u16,
+        /// The reason in the server's answer, such as `Invalid`.
+        reason: String,
+        /// The message in the server's answer.
+        message: String,
+    },
+    /// Not known whether it happened: no answer, or one that says so.
+    #[error("writing {kind} {key} failed: {source}")]
+    Unknown {
+        /// The kind.
+        kind: String,
+        /// Which object.
+        key: Key,
+        /// What failed.
+        source: Box<kube::Error>,
+    },
+}
+
+impl WriteError {
+    fn new<K: Resource<DynamicType = ()>>(key: &Key, error: kube::Error) -> Self {
+        let kind = K::kind(&()).into_owned();
+        let key = key.clone();
+        match &error {
+            kube::Error::Api(status) => match status.code {
+                404 => Self::Gone { kind, key },
+                409 => Self::Conflict { kind, key },
+                code @ (400 | 401 | 403 | 405 | 413 | 415 | 422) => Self::Refused {
+                    kind,
+                    key,
+                    code,
+                    reason: status.reason.clone(),
+                    message: status.message.clone(),
+                },
+                _ => Self::Unknown { kind, key, source: Box::new(error) },
+            },
+            _ => Self::Unknown { kind, key, source: Box::new(error) },
+        }
+    }
+
+    /// Whether an object could not be created because its namespace is being deleted.
+    pub fn is_namespace_terminating(&self) -> bool {
+        // The API server gives this as a cause, and in its message since Kubernetes 1.0.
+        matches!(self, Self::Refused { code: 403, message, .. } if message.contains("is being terminated"))
+    }
+}
+
+/// What became of a status.
+#[derive(Debug)]
+pub enum Reported<K> {
+    /// It was written; this is the object as it is now, also in the cache.
+    Written(Arc<K>),
+    /// There was nothing to write: the same, or nothing decided.
+    Unchanged,
+    /// The object is gone, or another one has its name: there is nobody to report to.
+    Gone,
+}
+
+/// What became of a creation.
+#[derive(Debug)]
+pub enum Created<K> {
+    /// It was made now.
+    New(K),
+    /// It was there already: somebody's, or ours from a pass whose answer was lost. Compare it.
+    Existing(K),
+}
+
+/// What became of a deletion.
+#[derive(Debug)]
+pub enum Deleted<K> {
+    /// It is gone.
+    Gone,
+    /// It waits for its finalizers.
+    Terminating(Box<K>),
+}
+
+/// What a write needs of a kind.
+pub trait Written: Cached + Serialize {}
+
+impl<K: Cached + Serialize> Written for K {}
+
+/// Replaces the status of the object by that which `object` carries, if it still has the
+/// resourceVersion of `object`. Nothing but the status is changed.
+pub async fn write_status<K: Written>(api: &Api<K>, object: &K) -> Result<K, WriteError> {
+    let written = api.replace_status(&object.name_any(), &post(), object).await;
+    written.map_err(|error| WriteError::new::<K>(&Key::of(object), error))
+}
+
+/// Reports the outcomes of a pass, whoever else writes meanwhile.
+///
+/// `decide` turns the object as it is now and the outcomes (facts, which it captures) into the
+/// status; none means that nothing is to be written. It is called again with the object freshly
+/// read when somebody wrote in between: what was done on the outside is never repeated because a
+/// write lost a race. An equal status is not written. The outcomes belong to the UID that is first
+/// seen here; for an object made anew under the name the answer is [`Reported::Gone`].
+pub async fn report_until_written<K>(
+    api: &Api<K>,
+    cache: &Cache<K>,
+    key: &Key,
+    decide: impl Fn(&K) -> Option<K::Status>,
+) -> Result<Reported<K>, WriteError>
+where
+    K: Written + HasStatus,
+    K::Status: PartialEq,
+{
+    let mut object = match cache.get(key) {
+        Some(object) => object,
+        None => match read(api, key).await? {
+            Some(object) => Arc::new(object),
+            None => return Ok(Reported::Gone),
+        },
+    };
+    let uid = object.uid();
+    let mut tries = 0;
+    loop {
+        let Some(status) = decide(&object) else { return Ok(Reported::Unchanged) };
+        if object.status() == Some(&status) {
+            return Ok(Reported::Unchanged);
+        }
+        let mut wanted = K::clone(&object);
+        *wanted.status_mut() = Some(status);
+        match write_status(api, &wanted).await {
+            Ok(written) => {
+                cache.put_written(written.clone());
+                return Ok(Reported::Written(Arc::new(written)));
+            }
+            Err(WriteError::Gone { .. }) => return Ok(Reported::Gone),
+            Err(WriteError::Conflict { .. }) if tries < TRIES => tries += 1,
+            Err(error) => return Err(error),
+        }
+        let Some(fresh) = read(api, key).await? else { return Ok(Reported::Gone) };
+        if fresh.uid() != uid {
+            return Ok(Reported::Gone);
+        }
+        cache.put_written(fresh.clone());
+        object = Arc::new(fresh);
+    }
+}
+
+/// Reads an object from the API server itself; none if there is no such object.
+pub async fn read<K: Written>(api: &Api<K>, key: &Key) -> Result<Option<K>, WriteError> {
+    let mut found =
+        api.get_opt(&key.name).await.map_err(|error| WriteError::new::<K>(key, error))?;
+    if let Some(object) = &mut found {
+        object.meta_mut().managed_fields = None;
+    }
+    Ok(found)
+}
+
+/// Adds a finalizer, if it is not there. The others stay as they are.
+pub async fn add_finalizer<K: Written>(
+    api: &Api<K>,
+    object: &K,
+    finalizer: &str,
+) -> Result<K, WriteError> {
+    if object.finalizers().iter().any(|existing| existing == finalizer) {
+        return Ok(object.clone());
+    }
+    let mut finalizers = object.finalizers().to_vec();
+    finalizers.push(finalizer.to_owned());
+    patch_finalizers(api, object, &finalizers).await
+}
+
+/// Removes a finalizer, if it is there. The others stay as they are. The answer to the last one of
+/// a terminating object is the object as it was when it went; [`Cache::put_written`] knows that.
+pub async fn remove_finalizer<K: Written>(
+    api: &Api<K>,
+    object: &K,
+    finalizer: &str,
+) -> Result<K, WriteError> {
+    if object.finalizers().iter().all(|existing| existing != finalizer) {
+        return Ok(object.clone());
+    }
+    let rest: Vec<_> =
+        object.finalizers().iter().filter(|existing| *existing != finalizer).cloned().collect();
+    patch_finalizers(api, object, &rest).await
+}
+
+async fn patch_finalizers<K: Written>(
+    api: &Api<K>,
+    object: &K,
+    finalizers: &[String],
+) -> Result<K, WriteError> {
+    // A merge patch replaces the whole list, so it may only be applied to the version that the
+    // list was read from; else a finalizer of somebody else could be lost.
+    let patch = json!({"metadata": {
+        "uid": object.uid(),
+        "resourceVersion": object.resource_version(),
+        "finalizers": finalizers,
+    }});
+    let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..Default::default() };
+    let patched = api.patch(&object.name_any(), &parameters, &Patch::Merge(&patch)).await;
+    patched.map_err(|error| WriteError::new::<K>(&Key::of(object), error))
+}
+
+/// Creates an object under its own name, or finds that there is one.
+pub async fn create<K: Written>(api: &Api<K>, object: &K) -> Result<Created<K>, WriteError> {
+    let key = Key::of(object);
+    match api.create(&post(), object).await {
+        Ok(created) => Ok(Created::New(created)),
+        Err(kube::Error::Api(status)) if status.is_already_exists() => {
+            match read(api, &key).await? {
+                Some(existing) => Ok(Created::Existing(existing)),
+                // It went in between; the next pass creates it.
+                None => Err(WriteError::Conflict { kind: K::kind(&()).into_owned(), key }),
+            }
+        }
+        Err(error) => Err(WriteError::new::<K>(&key, error)),
+    }
+}
+
+/// Replaces everything but the status, if the object still has the UID and the resourceVersion of
+/// `object`. Only for objects that the operator owns.
+pub async fn replace_spec<K: Written>(api: &Api<K>, object: &K) -> Result<K, WriteError> {
+    let replaced = api.replace(&object.name_any(), &post(), object).await;
+    replaced.map_err(|error| WriteError::new::<K>(&Key::of(object), error))
+}
+
+/// Deletes the object, if it still has the UID and the resourceVersion of `object`.
+pub async fn delete<K: Written>(api: &Api<K>, object: &K) -> Result<Deleted<K>, WriteError> {
+    let parameters = DeleteParams::background().preconditions(Preconditions {
+        uid: object.uid(),
+        resource_version: object.resource_version(),
+    });
+    match api.delete(&object.name_any(), &parameters).await {
+        Ok(answer) => Ok(answer
+            .left()
+            .filter(|left| !left.finalizers().is_empty())
+            .map_or(Deleted::Gone, |left| Deleted::Terminating(Box::new(left)))),
+        Err(error) => match WriteError::new::<K>(&Key::of(object), error) {
+            WriteError::Gone { .. } => Ok(Deleted::Gone),
+            error => Err(error),
+        },
+    }
+}
+
+fn post() -> PostParams {
+    PostParams { dry_run: false, field_manager: Some(FIELD_MANAGER.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests;

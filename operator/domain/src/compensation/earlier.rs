@@ -1,0 +1,108 @@
+//! Earlier credits: what other compensations already give in a period of the fee.
+//!
+//! Decides which of the other compensations come before one, and what each gives in which period,
+//! read back from what their status explains. Called by the report.
+
+use entente_crds::condition::ConditionType;
+use entente_crds::v1alpha1::{Compensation, FeeOf, PeriodShare};
+use jiff::civil::Date;
+use kube::ResourceExt;
+use rust_decimal::Decimal;
+
+use super::fraction::Fraction;
+use crate::condition::is_true;
+use crate::money::parse_amount;
+use crate::time::parse_date;
+
+/// What another compensation gives in a period.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct EarlierCredit {
+    /// The first local date of the period.
+    pub first: Date,
+    /// The last local date of the period, inclusive.
+    pub last: Date,
+    /// Whether it is for the same device.
+    pub of_device: bool,
+    /// Whether it is a part of the fee for all devices of the service.
+    pub of_all_devices: bool,
+    /// What it gives.
+    pub credit: Fraction,
+}
+
+/// What the `others` give already, in the eyes of one compensation.
+///
+/// Counted are those of the same contract, service and currency that are not voided, and whose
+/// amount is final, or whose promise is earlier (of one instant: whose name comes first). So
+/// nothing that is final is ever counted twice or overlooked, in whatever order they become so.
+/// The order of `others` does not matter.
+pub fn earlier_credits(compensation: &Compensation, others: &[Compensation]) -> Vec<EarlierCredit> {
+    let rank = |of: &Compensation| (of.spec.record.promised, of.name_any());
+    let ours = rank(compensation);
+    others
+        .iter()
+        .filter(|other| concerns(compensation, other))
+        .filter(|other| other.name_any() != ours.1)
+        .filter(|other| is_final(other) || rank(other) < ours)
+        .flat_map(|other| {
+            let of_device =
+                other.spec.record.subscription.name == compensation.spec.record.subscription.name;
+            let fee = other.spec.record.fee.as_ref();
+            let of_all_devices = fee.is_some_and(|fee| fee.of == FeeOf::AllDevices);
+            credits_of(other).into_iter().map(move |(first, last, credit)| EarlierCredit {
+                first,
+                last,
+                of_device,
+                of_all_devices,
+                credit,
+            })
+        })
+        .collect()
+}
+
+fn concerns(compensation: &Compensation, other: &Compensation) -> bool {
+    let (ours, theirs) = (&compensation.spec.record, &other.spec.record);
+    other.spec.voided.is_none()
+        && compensation.namespace() == other.namespace()
+        && ours.contract.name == theirs.contract.name
+        && ours.service_name == theirs.service_name
+        && ours.currency == theirs.currency
+}
+
+fn is_final(compensation: &Compensation) -> bool {
+    let conditions = compensation.status.as_ref().map(|status| status.conditions.as_slice());
+    is_true(conditions.unwrap_or_default(), ConditionType::Calculated)
+}
+
+/// What a compensation gives in each period. Its amount is the rounded sum; what the rounding
+/// added or took is put on its last period, so that the sum over the periods is the amount.
+fn credits_of(compensation: &Compensation) -> Vec<(Date, Date, Fraction)> {
+    let Some(status) = &compensation.status else {
+        return Vec::new();
+    };
+    let periods = status.explanation.as_ref().map(|explanation| explanation.periods.as_slice());
+    let mut credits: Vec<_> = periods.unwrap_or_default().iter().filter_map(credit_of).collect();
+    let Some(amount) = status.amount.as_ref().and_then(|amount| parse_amount(&amount.value).ok())
+    else {
+        return credits;
+    };
+    let amount = Fraction::from_decimal(amount);
+    let sum = credits.iter().fold(Fraction::ZERO, |sum, (_, _, credit)| sum.plus(*credit));
+    if let Some((_, _, last)) = credits.last_mut() {
+        *last = last.plus(amount).less(sum);
+    }
+    credits
+}
+
+/// The period of a line and what it gives: its share of the fee, at most the cap.
+fn credit_of(line: &PeriodShare) -> Option<(Date, Date, Fraction)> {
+    let (first, last) = (parse_date(&line.from)?, parse_date(&line.until)?);
+    let lost = quotient(&line.share)?.times(quotient(&line.fee)?);
+    Some((first, last, lost.min(quotient(&line.cap)?)))
+}
+
+/// Reads "6/31" or "12.50".
+fn quotient(text: &str) -> Option<Fraction> {
+    let (numerator, denominator) = text.split_once('/').unwrap_or((text, "1"));
+    let decimal = |part: &str| part.parse::<Decimal>().ok();
+    Some(Fraction::ratio(decimal(numerator)?, decimal(denominator)?))
+}

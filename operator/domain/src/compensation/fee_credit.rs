@@ -1,0 +1,200 @@
+//! Fee credit: what owed time is worth (D5).
+//!
+//! Decides which share of a fee is lost in each period of the calendar, what caps it, and the
+//! amount, which is rounded once. Everything before that rounding is an exact fraction.
+
+use std::collections::BTreeSet;
+
+use entente_crds::v1alpha1::{CapOf, CreditBasis, Fee, FeeCredit, FeeOf, Share};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use rust_decimal::Decimal;
+
+use super::earlier::EarlierCredit;
+use super::fraction::Fraction;
+use super::lateness::Interval;
+use crate::money::{self, AmountError};
+use crate::time::{CalendarPeriod, dates_over, periods_over};
+
+/// What a credit is calculated from.
+#[derive(Clone, Debug)]
+pub struct CreditTerms<'a> {
+    /// The fee that was in force at the promised instant.
+    pub fee: &'a Fee,
+    /// How it is credited.
+    pub credit: &'a FeeCredit,
+    /// The currency (ISO 4217).
+    pub currency: &'a str,
+    /// Of how many devices a fee for all is shared; absent: this device alone.
+    pub share: Option<&'a Share>,
+    /// The zone in which dates and periods are meant.
+    pub zone: &'a TimeZone,
+}
+
+/// What one period of the fee contributes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PeriodCredit {
+    /// The first local date of the period.
+    pub first: Date,
+    /// The last local date of the period, inclusive.
+    pub last: Date,
+    /// The part of the fee that is lost, over the whole period also where the contract covers
+    /// only a part of it: numerator and denominator as a person would write them.
+    pub share: (Decimal, Decimal),
+    /// The fee of the period for this device.
+    pub fee: Fraction,
+    /// The most that the period can give.
+    pub cap: Fraction,
+    /// What it gives.
+    pub credit: Fraction,
+}
+
+/// What is owed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Credit {
+    /// The sum over the periods, rounded once to the digits of the currency.
+    pub amount: Decimal,
+    /// The periods that lose something, in order.
+    pub periods: Vec<PeriodCredit>,
+    /// Whether a cap took something away.
+    pub capped: bool,
+}
+
+/// What the owed time is worth.
+///
+/// - ElapsedTime: real seconds owed over the real length of the period, so that a month with a
+///   change of the clock has 743 or 745 hours. With `percent`, a day is 24 hours, and a part of a
+///   day is that part of the percentage.
+/// - StartedDays: local dates that owed time touches, each once; FullDays: local dates that lie
+///   wholly inside one stretch of it. Over the dates of the period, or `percent` for each.
+///
+/// The cap of a period is the fee of the period, or a percentage of it, less what `earlier`
+/// credits of the device give in it. Of a fee for all devices, all devices together get at most
+/// the fee, too. A cap of the promise is a percentage of one period's fee for all its periods.
+pub fn fee_credit(
+    terms: &CreditTerms<'_>,
+    owed: &[Interval],
+    earlier: &[EarlierCredit],
+) -> Result<Credit, AmountError> {
+    let whole_fee = Fraction::from_decimal(money::parse_amount(&terms.fee.amount)?);
+    let fee = whole_fee.times(Fraction::new(1, sharing(terms.fee, terms.share)));
+    let percent = terms.credit.percent.as_deref().map(money::parse_percent).transpose()?;
+    let cap = terms.credit.cap.as_ref();
+    let limit = cap.map(|cap| money::parse_percent(&cap.percent)).transpose()?.map(|percent| {
+        fee.times(Fraction::ratio(percent, Decimal::ONE_HUNDRED))
+    });
+    let for_promise = cap.is_some_and(|cap| cap.of == CapOf::Promise);
+    let period_limit = limit.filter(|_| !for_promise).map_or(fee, |limit| limit.min(fee));
+    let mut promise_left = limit.filter(|_| for_promise);
+    let mut periods = Vec::new();
+    let mut capped = false;
+    for (period, share) in lost_shares(terms, percent, owed) {
+        let given = |own: bool| given(earlier, &period, own);
+        let mut cap = period_limit.less(given(true));
+        if terms.fee.of == FeeOf::AllDevices {
+            cap = cap.min(whole_fee.less(given(false)));
+        }
+        cap = promise_left.map_or(cap, |left| left.min(cap));
+        let lost = fee.times(Fraction::ratio(share.0, share.1));
+        let credit = lost.min(cap);
+        capped |= credit < lost;
+        promise_left = promise_left.map(|left| left.less(credit));
+        let (first, last) = (period.first, period.last);
+        periods.push(PeriodCredit { first, last, share, fee, cap, credit });
+    }
+    let sum = periods.iter().fold(Fraction::ZERO, |sum, period| sum.plus(period.credit));
+    let amount = sum.rounded(money::currency_digits(terms.currency));
+    Ok(Credit { amount, periods, capped })
+}
+
+/// How many devices share a fee.
+pub(super) fn sharing(fee: &Fee, share: Option<&Share>) -> u128 {
+    match (fee.of, share) {
+        (FeeOf::AllDevices, Some(share)) => u128::try_from(share.devices.max(1)).unwrap_or(1),
+        _ => 1,
+    }
+}
+
+/// What earlier credits give in a period: those of the device, or those of the whole service. A
+/// credit of another period counts where that lies inside this one.
+fn given(earlier: &[EarlierCredit], period: &CalendarPeriod, own: bool) -> Fraction {
+    earlier
+        .iter()
+        .filter(|credit| if own { credit.of_device } else { credit.of_all_devices })
+        .filter(|credit| period.first <= credit.first && credit.last <= period.last)
+        .fold(Fraction::ZERO, |sum, credit| sum.plus(credit.credit))
+}
+
+/// The share of the fee that is lost in each period, as numerator and denominator, in order and
+/// without the periods that lose nothing.
+fn lost_shares(
+    terms: &CreditTerms<'_>,
+    percent: Option<Decimal>,
+    owed: &[Interval],
+) -> Vec<(CalendarPeriod, (Decimal, Decimal))> {
+    let (Some(first), Some(last)) = (owed.first(), owed.last()) else {
+        return Vec::new();
+    };
+    let dates = lost_dates(terms.credit.basis, owed, terms.zone);
+    periods_over(first.from, last.until, terms.fee.per, terms.zone)
+        .filter_map(|period| {
+            let (lost, whole) = match terms.credit.basis {
+                CreditBasis::ElapsedTime => (
+                    seconds_in(owed, period.start, period.end),
+                    percent.map_or_else(
+                        || seconds(period.end.duration_since(period.start)),
+                        |_| Decimal::from(86_400),
+                    ),
+                ),
+                CreditBasis::StartedDays | CreditBasis::FullDays => (
+                    Decimal::from(dates.range(period.first..=period.last).count()),
+                    percent.map_or_else(|| dates_of(&period, terms.zone), |_| Decimal::ONE),
+                ),
+            };
+            // So many days at so many percent each: 6 days at 5 percent are 30/100.
+            let share = match percent {
+                Some(percent) => (lost * percent, whole * Decimal::ONE_HUNDRED),
+                None => (lost, whole),
+            };
+            (!lost.is_zero()).then_some((period, share))
+        })
+        .collect()
+}
+
+/// The local dates that are lost.
+fn lost_dates(basis: CreditBasis, owed: &[Interval], zone: &TimeZone) -> BTreeSet<Date> {
+    let touched = |interval: Interval| {
+        dates_over(interval.from, interval.until, zone).filter(move |date| match basis {
+            CreditBasis::ElapsedTime => false,
+            CreditBasis::StartedDays => true,
+            CreditBasis::FullDays => interval.from <= date.start && date.end <= interval.until,
+        })
+    };
+    owed.iter().flat_map(|interval| touched(*interval)).map(|date| date.date).collect()
+}
+
+/// How many local dates a period has: a zone that skips a date has one less.
+fn dates_of(period: &CalendarPeriod, zone: &TimeZone) -> Decimal {
+    Decimal::from(dates_over(period.start, period.end, zone).count())
+}
+
+/// The owed seconds between two instants.
+fn seconds_in(owed: &[Interval], start: Timestamp, end: Timestamp) -> Decimal {
+    owed.iter()
+        .map(|interval| Interval {
+            from: interval.from.max(start),
+            until: interval.until.min(end),
+        })
+        .filter(|inside| inside.from < inside.until)
+        .map(|inside| seconds(inside.length()))
+        .sum()
+}
+
+/// A duration in seconds, to the nanosecond.
+fn seconds(duration: SignedDuration) -> Decimal {
+    Decimal::from_i128_with_scale(duration.as_nanos(), 9).normalize()
+}
+
+#[cfg(test)]
+mod tests;

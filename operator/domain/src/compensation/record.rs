@@ -1,0 +1,199 @@
+//! Records: which compensations are to be made, and under which name (D8).
+//!
+//! Decides them from a subscription alone: the same subscription always gives the same records,
+//! byte for byte, so that a crash between making one and noting it makes no second one. It must
+//! never set an owner reference: a record outlives its contract. Called by the controller, which
+//! makes each by POST and lists it in the promise's `emitted`.
+
+use std::collections::BTreeMap;
+
+use entente_crds::v1alpha1::{
+    Compensation, CompensationSpec, ObjectIdentity, Promise, PromiseState, Record,
+    RecordCustomer, RecordDevice, ReissueReference, Remedy, RemedyType, Revision,
+    ServiceSubscription,
+};
+use entente_crds::{
+    LABEL_CONTRACT, LABEL_CUSTOMER, LABEL_DEVICE, LABEL_MANAGED_BY, LABEL_SERVICE, MANAGED_BY,
+};
+use jiff::Timestamp;
+use kube::ResourceExt;
+use sha2::{Digest, Sha256};
+
+use super::lateness::counted_causes;
+
+/// The name of the compensation of a promise by a remedy, such as
+/// `banco-sul.backup.lobby.20270401t030000z.credit`: at most 241 characters, since the name of a
+/// subscription is three DNS labels.
+pub fn compensation_name(subscription: &str, promised: Timestamp, remedy: &str) -> String {
+    format!("{subscription}.{}.{remedy}", promised.strftime("%Y%m%dt%H%M%Sz"))
+}
+
+/// The compensations that are to be made for a subscription: one for each promise that was missed
+/// and each remedy of the promise's own revision, unless `emitted` lists it already, however it
+/// ended. In the order of promise and remedy.
+///
+/// A fee credit without a fee owes nothing and makes no record; nor does a promise whose revision
+/// is gone. `serial` is the serial number of the Device, where it exists and has one.
+pub fn records_for(
+    subscription: &ServiceSubscription,
+    serial: Option<&str>,
+    namespace: &str,
+) -> Vec<Compensation> {
+    let promises = subscription.status.as_ref().map(|status| status.promises.as_slice());
+    let mut missed: Vec<&Promise> = promises
+        .unwrap_or_default()
+        .iter()
+        .filter(|promise| promise.state == PromiseState::Missed)
+        .collect();
+    missed.sort_by_key(|promise| promise.effective);
+    missed
+        .into_iter()
+        .filter_map(|promise| Some((promise, revision_of(subscription, promise)?)))
+        .flat_map(|(promise, revision)| {
+            revision
+                .remedies
+                .iter()
+                .filter(|remedy| owes(remedy, revision))
+                .map(|remedy| record(subscription, revision, remedy, serial, namespace))
+                .filter(|made| !promise.emitted.contains(&made.name_any()))
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+fn revision_of<'a>(
+    subscription: &'a ServiceSubscription,
+    promise: &Promise,
+) -> Option<&'a Revision> {
+    subscription.spec.revisions.iter().find(|revision| revision.effective == promise.effective)
+}
+
+/// Whether a remedy can owe anything under a revision.
+fn owes(remedy: &Remedy, revision: &Revision) -> bool {
+    match remedy.r#type {
+        RemedyType::FeeCredit => {
+            remedy.credit.is_some() && revision.fee.is_some() && revision.currency.is_some()
+        }
+    }
+}
+
+fn record(
+    subscription: &ServiceSubscription,
+    revision: &Revision,
+    remedy: &Remedy,
+    serial: Option<&str>,
+    namespace: &str,
+) -> Compensation {
+    let (spec, name) = (&subscription.spec, subscription.name_any());
+    let mut record = Record {
+        contract: ObjectIdentity {
+            name: spec.contract.name.clone(),
+            uid: spec.contract.uid.clone(),
+        },
+        subscription: ObjectIdentity {
+            name: name.clone(),
+            uid: subscription.uid().unwrap_or_default(),
+        },
+        device: RecordDevice {
+            name: spec.device_ref.name.clone(),
+            serial_number: serial.map(ToOwned::to_owned),
+        },
+        service_name: spec.service_name.clone(),
+        customer: RecordCustomer { id: spec.customer.id.clone() },
+        promised: revision.effective,
+        time_zone: spec.time_zone.clone(),
+        currency: revision.currency.clone(),
+        remedy: remedy.clone(),
+        fee: revision.fee.clone(),
+        service_level: revision.service_level.clone(),
+        counted_causes: counted_causes(&revision.counted_causes).to_vec(),
+        share: revision.share.clone(),
+        booking_key: String::new(),
+        reissues: None,
+    };
+    record.booking_key = booking_key(namespace, &record, 1);
+    object(&compensation_name(&name, revision.effective, &remedy.name), namespace, record)
+}
+
+/// An object to be made, without an owner.
+fn object(name: &str, namespace: &str, record: Record) -> Compensation {
+    let labels = BTreeMap::from([
+        (LABEL_MANAGED_BY, MANAGED_BY),
+        (LABEL_CONTRACT, &record.contract.name),
+        (LABEL_SERVICE, &record.service_name),
+        (LABEL_DEVICE, &record.device.name),
+        (LABEL_CUSTOMER, &record.customer.id),
+    ]);
+    // All of them are label values by their own schemas; a label too long would refuse the record.
+    let labels = labels
+        .into_iter()
+        .filter(|(_, value)| value.len() <= 63)
+        .map(|(label, value)| (label.to_owned(), value.to_owned()))
+        .collect();
+    let mut made = Compensation::new(name, CompensationSpec { record, voided: None });
+    made.metadata.namespace = Some(namespace.to_owned());
+    made.metadata.labels = Some(labels);
+    made
+}
+
+/// The key under which a record is booked: the SHA-256, in hexadecimal, of namespace, contract,
+/// customer id, service, device, promised instant, remedy name and the number of the issue (1 for
+/// the first), each followed by a line feed. None of them can contain one. Neither uid nor wall
+/// time is in it, so that a restored record is booked under its old key.
+fn booking_key(namespace: &str, record: &Record, issue: u32) -> String {
+    let mut digest = Sha256::new();
+    for part in [
+        namespace,
+        &record.contract.name,
+        &record.customer.id,
+        &record.service_name,
+        &record.device.name,
+        &record.promised.to_string(),
+        &record.remedy.name,
+        &issue.to_string(),
+    ] {
+        digest.update(part.as_bytes());
+        digest.update(b"\n");
+    }
+    hex::encode(digest.finalize())
+}
+
+/// The compensation that issues a voided one again, or nothing: because it is not voided, because
+/// it was issued again already (by one of `others`, or by one that `emitted` lists although a
+/// person deleted it), or because its promise is gone and nothing could be calculated.
+///
+/// Its name is that of the first issue with `.2`, `.3` and so on.
+pub fn successor(
+    voided: &Compensation,
+    promise: Option<&Promise>,
+    others: &[Compensation],
+) -> Option<Compensation> {
+    let promise = promise.filter(|_| voided.spec.voided.is_some())?;
+    let (record, name) = (&voided.spec.record, voided.name_any());
+    let first =
+        compensation_name(&record.subscription.name, record.promised, &record.remedy.name);
+    let suffix = name.strip_prefix(&first)?;
+    let issue: u32 = match suffix.strip_prefix('.') {
+        Some(number) => number.parse().ok()?,
+        None => 1,
+    };
+    let issue = issue.checked_add(1)?;
+    let next = format!("{first}.{issue}");
+    let reissues = |other: &Compensation| {
+        other.spec.record.reissues.as_ref().is_some_and(|reissued| reissued.name == name)
+    };
+    let made = others.iter().any(|other| other.name_any() == next || reissues(other));
+    if made || promise.emitted.contains(&next) {
+        return None;
+    }
+    let namespace = voided.namespace().unwrap_or_default();
+    let record = Record {
+        booking_key: booking_key(&namespace, record, issue),
+        reissues: Some(ReissueReference { name }),
+        ..record.clone()
+    };
+    Some(object(&next, &namespace, record))
+}
+
+#[cfg(test)]
+mod tests;

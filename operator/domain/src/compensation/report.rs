@@ -1,0 +1,300 @@
+//! The status of a compensation: what it says while it accrues, when it is final, when it is
+//! voided (D4, D8, D9).
+//!
+//! Decides conditions, amount and explanation. Once the amount is final the status never changes
+//! again but for voiding. Called by the controller, which writes it when it differs.
+
+use entente_crds::condition::{ConditionType, Reason};
+use entente_crds::v1alpha1::{
+    Amount, Compensation, CompensationStatus, CountFrom, Explanation, Lateness, LatenessCause,
+    Promise, Record,
+};
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+
+use super::earlier::earlier_credits;
+use super::fee_credit::{Credit, CreditTerms, fee_credit};
+use super::lateness::{OwedTime, counted_causes, owed_time};
+use crate::condition::{ConditionSet, Status, is_true};
+use crate::money::{self, AmountError};
+use crate::time::{DurationError, UnknownZone, format_duration, zone};
+
+mod explanation;
+
+/// Why an amount cannot be calculated: the record holds what the operator cannot use.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum CalculationError {
+    /// The zone is not in the time zone database.
+    #[error("spec.record.timeZone: {source}")]
+    Zone {
+        /// Which name.
+        source: UnknownZone,
+    },
+    /// An amount or a percentage is none.
+    #[error("spec.record: {source}")]
+    Amount {
+        /// Which text.
+        source: AmountError,
+    },
+    /// The allowance is no duration.
+    #[error("spec.record.serviceLevel.allowed: {source}")]
+    Allowance {
+        /// Which text.
+        source: DurationError,
+    },
+    /// The remedy is a fee credit without one of the fields that it needs.
+    #[error("spec.record.{field} must be set for a fee credit")]
+    Missing {
+        /// The field of spec.record.
+        field: &'static str,
+    },
+}
+
+impl CalculationError {
+    /// The reason of the conditions.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Zone { .. } => Reason::UnknownZone,
+            Self::Amount { .. } | Self::Allowance { .. } | Self::Missing { .. } => {
+                Reason::UnsupportedValue
+            }
+        }
+    }
+}
+
+/// The instant up to which an open promise is reported: the compensation's creation plus as many
+/// whole intervals as have passed. So a status that accrues changes once per interval, however
+/// often it is calculated and whoever restarts. Without a creation, or with an interval that is
+/// not positive, it is `now`.
+pub fn accrued_until(
+    created: Option<Timestamp>,
+    interval: SignedDuration,
+    now: Timestamp,
+) -> Timestamp {
+    match created {
+        Some(created) if created <= now && interval > SignedDuration::ZERO => {
+            let over = now.duration_since(created).as_nanos() % interval.as_nanos();
+            now - SignedDuration::from_nanos_i128(over)
+        }
+        _ => now,
+    }
+}
+
+/// When a compensation that accrues is to be looked at again: the next instant that
+/// [`accrued_until`] will give. Always after `now`.
+pub fn next_accrual(
+    created: Option<Timestamp>,
+    interval: SignedDuration,
+    now: Timestamp,
+) -> Timestamp {
+    let interval = interval.max(SignedDuration::from_secs(1));
+    accrued_until(created, interval, now).saturating_add(interval).unwrap_or(Timestamp::MAX)
+}
+
+/// The status of a compensation.
+///
+/// `promise` is that of the subscription, and `None` only where the API server said that the
+/// subscription or the promise is gone: what was last reported is then made final, and where
+/// nothing was reported, nothing can be calculated. `others` are the other compensations of the
+/// same contract and service, from a fresh list, in any order; those that do not matter are left
+/// out here. `interval` is how often an amount that accrues is reported.
+pub fn report(
+    compensation: &Compensation,
+    promise: Option<&Promise>,
+    others: &[Compensation],
+    interval: SignedDuration,
+    now: Timestamp,
+) -> CompensationStatus {
+    let previous = compensation.status.clone().unwrap_or_default();
+    if let Some(voided) = &compensation.spec.voided {
+        return with_conditions(compensation, previous, &Outcome::Voided(&voided.reason), now);
+    }
+    if is_true(&previous.conditions, ConditionType::Calculated) {
+        return previous;
+    }
+    let Some(promise) = promise else {
+        let outcome = match previous.amount.as_ref().map(|amount| amount.value.as_str()) {
+            None => Outcome::Lost,
+            Some(value) => Outcome::of_amount(value.bytes().any(|digit| digit > b'0')),
+        };
+        return with_conditions(compensation, previous, &outcome, now);
+    };
+    let until = accrued_until(compensation.creation_timestamp().map(|at| at.0), interval, now);
+    match calculated(compensation, promise, others, until) {
+        Err(error) => with_conditions(compensation, previous, &Outcome::Unusable(&error), now),
+        Ok((status, owes)) => {
+            let open = status.lateness.as_ref().is_some_and(|late| late.until.is_none());
+            let outcome = if open { Outcome::Accruing } else { Outcome::of_amount(owes) };
+            let status = CompensationStatus { conditions: previous.conditions, ..status };
+            let observed_generation = previous.observed_generation;
+            let status = CompensationStatus { observed_generation, ..status };
+            with_conditions(compensation, status, &outcome, now)
+        }
+    }
+}
+
+/// What is known of a compensation.
+enum Outcome<'a> {
+    Accruing,
+    Final,
+    NothingOwed,
+    Voided(&'a str),
+    /// The promise is gone and nothing was reported of it.
+    Lost,
+    Unusable(&'a CalculationError),
+}
+
+impl Outcome<'_> {
+    fn of_amount(owes: bool) -> Self {
+        if owes { Self::Final } else { Self::NothingOwed }
+    }
+}
+
+/// A status without conditions, and whether anything is owed.
+fn calculated(
+    compensation: &Compensation,
+    promise: &Promise,
+    others: &[Compensation],
+    until: Timestamp,
+) -> Result<(CompensationStatus, bool), CalculationError> {
+    let record = &compensation.spec.record;
+    let owed = owed_time(promise, &record.counted_causes, &record.service_level, until)
+        .map_err(|source| CalculationError::Allowance { source })?;
+    let zone = zone(&record.time_zone).map_err(|source| CalculationError::Zone { source })?;
+    let missing = |field| CalculationError::Missing { field };
+    let terms = CreditTerms {
+        fee: record.fee.as_ref().ok_or_else(|| missing("fee"))?,
+        credit: record.remedy.credit.as_ref().ok_or_else(|| missing("remedy.credit"))?,
+        currency: record.currency.as_deref().ok_or_else(|| missing("currency"))?,
+        share: record.share.as_ref(),
+        zone: &zone,
+    };
+    let credit = fee_credit(&terms, &owed.owed, &earlier_credits(compensation, others))
+        .map_err(|source| CalculationError::Amount { source })?;
+    let status = CompensationStatus {
+        lateness: Some(lateness(&owed)),
+        amount: Some(Amount {
+            currency: terms.currency.to_owned(),
+            value: money::format_amount(credit.amount, terms.currency),
+        }),
+        summary: Some(money::summary(credit.amount, terms.currency)),
+        explanation: Some(explain(record, &terms, &owed, &credit)),
+        ..CompensationStatus::default()
+    };
+    Ok((status, !credit.amount.is_zero()))
+}
+
+fn lateness(owed: &OwedTime) -> Lateness {
+    let causes = owed.causes.iter().take(32).map(|total| LatenessCause {
+        cause: total.cause,
+        reason: total.reason.clone(),
+        counted: format_duration(total.counted),
+    });
+    Lateness {
+        from: owed.from,
+        until: owed.until,
+        counted: format_duration(owed.counted),
+        causes: causes.collect(),
+    }
+}
+
+fn explain(
+    record: &Record,
+    terms: &CreditTerms<'_>,
+    owed: &OwedTime,
+    credit: &Credit,
+) -> Explanation {
+    let causes = counted_causes(&record.counted_causes);
+    let after_allowance = record.service_level.count == CountFrom::AfterAllowance;
+    let allowed = &record.service_level.allowed;
+    Explanation {
+        periods: explanation::lines(terms, credit),
+        message: explanation::sentence(terms, owed, credit, causes, allowed, after_allowance),
+    }
+}
+
+/// What an outcome says in a status: the status and the reasons of Ready, Calculated and
+/// Delivered, a message for all of them, and the negative condition that goes with it.
+struct Saying {
+    status: Status,
+    reasons: [Reason; 3],
+    message: String,
+    negative: Option<(ConditionType, Reason)>,
+}
+
+fn saying(outcome: &Outcome<'_>) -> Saying {
+    let alike = |status, reason, message: &str| Saying {
+        status,
+        reasons: [reason; 3],
+        message: message.to_owned(),
+        negative: None,
+    };
+    match outcome {
+        Outcome::Accruing => Saying {
+            negative: Some((ConditionType::Reconciling, Reason::Progressing)),
+            ..alike(
+                Status::False,
+                Reason::Accruing,
+                "the service is not delivered yet, so the amount still grows",
+            )
+        },
+        Outcome::Final => Saying {
+            reasons: [Reason::RecordOnly, Reason::AmountFinal, Reason::RecordOnly],
+            ..alike(
+                Status::True,
+                Reason::RecordOnly,
+                "the amount is final; it is only recorded, since no booking system is named",
+            )
+        },
+        Outcome::NothingOwed => {
+            alike(Status::True, Reason::NothingOwed, "nothing is owed, and that is final")
+        }
+        Outcome::Voided(reason) => {
+            alike(Status::True, Reason::Voided, &format!("declared wrong: {reason}"))
+        }
+        Outcome::Lost => alike(
+            Status::False,
+            Reason::Pending,
+            "the promise is gone before anything was calculated: void this compensation and \
+             book what is owed by hand",
+        ),
+        Outcome::Unusable(error) => Saying {
+            negative: Some((ConditionType::Stalled, error.reason())),
+            ..alike(
+                Status::False,
+                error.reason(),
+                &format!("{error}: void this compensation and book what is owed by hand"),
+            )
+        },
+    }
+}
+
+/// The status with the conditions of an outcome. `observedGeneration` is set once Ready or
+/// Stalled, and otherwise stays.
+fn with_conditions(
+    compensation: &Compensation,
+    mut status: CompensationStatus,
+    outcome: &Outcome<'_>,
+    now: Timestamp,
+) -> CompensationStatus {
+    use ConditionType::{Calculated, Delivered, Ready};
+    let generation = compensation.metadata.generation;
+    let saying = saying(outcome);
+    let set = ConditionSet::new(&status.conditions, generation, now);
+    let set = [Ready, Calculated, Delivered].into_iter().zip(saying.reasons).fold(
+        set,
+        |set, (condition, reason)| set.with(condition, saying.status, reason, &saying.message),
+    );
+    let set = match saying.negative {
+        Some((condition, reason)) => set.with(condition, Status::True, reason, &saying.message),
+        None => set,
+    };
+    status.conditions = set.finish();
+    if !matches!(outcome, Outcome::Accruing | Outcome::Lost) {
+        status.observed_generation = generation;
+    }
+    status
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! How an amount came about, for people: a line for each period and one sentence.
+//!
+//! Decides no amount; says what was decided. The lines are also read back by `earlier`, so a
+//! share and a fee are written exactly, as a fraction where there is no short decimal.
+
+use entente_crds::v1alpha1::{Cause, CreditBasis, FeeOf, Period, PeriodShare};
+use jiff::SignedDuration;
+use rust_decimal::Decimal;
+
+use crate::compensation::fee_credit::{Credit, CreditTerms, sharing};
+use crate::compensation::lateness::OwedTime;
+use crate::money;
+use crate::time::format_duration;
+
+/// The most lines that an explanation has.
+const MAX_LINES: usize = 64;
+
+/// How many digits behind the point a cap has that is no short decimal.
+const CAP_DIGITS: u32 = 12;
+
+/// One line for each period that loses something.
+pub(super) fn lines(terms: &CreditTerms<'_>, credit: &Credit) -> Vec<PeriodShare> {
+    let fee = fee(terms);
+    credit
+        .periods
+        .iter()
+        .take(MAX_LINES)
+        .map(|period| PeriodShare {
+            from: period.first.to_string(),
+            until: period.last.to_string(),
+            share: share(period.share),
+            fee: fee.clone(),
+            cap: decimal(period.cap.truncated(CAP_DIGITS), terms.currency),
+        })
+        .collect()
+}
+
+/// The fee of a period for this device: `12.50`, or `1000.00/3000` where devices share it.
+fn fee(terms: &CreditTerms<'_>) -> String {
+    let whole = money::parse_amount(&terms.fee.amount)
+        .map_or_else(|_| terms.fee.amount.clone(), |amount| decimal(amount, terms.currency));
+    match sharing(terms.fee, terms.share) {
+        1 => whole,
+        devices => format!("{whole}/{devices}"),
+    }
+}
+
+/// `6/31`.
+fn share((numerator, denominator): (Decimal, Decimal)) -> String {
+    format!("{}/{}", numerator.normalize(), denominator.normalize())
+}
+
+/// A decimal with all its digits, and at least those of the currency.
+fn decimal(amount: Decimal, currency: &str) -> String {
+    let mut amount = amount.normalize();
+    amount.rescale(amount.scale().max(money::currency_digits(currency)));
+    amount.to_string()
+}
+
+/// The whole in one sentence.
+pub(super) fn sentence(
+    terms: &CreditTerms<'_>,
+    owed: &OwedTime,
+    credit: &Credit,
+    causes: &[Cause],
+    allowed: &str,
+    after_allowance: bool,
+) -> String {
+    let apart = uncounted(owed, causes);
+    let amount = money::summary(credit.amount, terms.currency);
+    if owed.owed.is_empty() {
+        let counting = format_duration(owed.counting);
+        return format!("{counting} of delay{apart} is within the allowance of {allowed}");
+    }
+    let counted = format_duration(owed.counted);
+    let after = if after_allowance { format!(" after the first {allowed}") } else { String::new() };
+    if credit.periods.is_empty() {
+        return format!("{counted} of delay{after}{apart} holds no full day");
+    }
+    let capped = if credit.capped { ", limited by the cap" } else { "" };
+    format!(
+        "{counted} of delay{after}{apart} is {} of the fee of {}, which gives {amount}{capped}",
+        lost(terms, credit),
+        fee_in_words(terms),
+    )
+}
+
+/// Time that does not count, as a part of the sentence.
+fn uncounted(owed: &OwedTime, causes: &[Cause]) -> String {
+    let mut parts: Vec<(Cause, SignedDuration)> = Vec::new();
+    for total in owed.causes.iter().filter(|total| !causes.contains(&total.cause)) {
+        match parts.last_mut() {
+            Some((cause, sum)) if *cause == total.cause => *sum = sum.saturating_add(total.total),
+            _ => parts.push((total.cause, total.total)),
+        }
+    }
+    let parts: Vec<String> = parts
+        .iter()
+        .map(|(cause, sum)| format!("{} by the {}", format_duration(*sum), who(*cause)))
+        .collect();
+    match parts.as_slice() {
+        [] => String::new(),
+        parts => format!(" (not counting {})", parts.join(" and ")),
+    }
+}
+
+fn who(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Device => "device",
+        Cause::Server => "service server",
+        Cause::Provider => "provider",
+        Cause::Customer => "customer",
+    }
+}
+
+/// What is lost, such as "6/31 (started days)".
+fn lost(terms: &CreditTerms<'_>, credit: &Credit) -> String {
+    let basis = match terms.credit.basis {
+        CreditBasis::ElapsedTime => "elapsed time",
+        CreditBasis::StartedDays => "started days",
+        CreditBasis::FullDays => "full days",
+    };
+    let shares: Vec<String> = credit.periods.iter().map(|period| share(period.share)).collect();
+    match shares.as_slice() {
+        [first] => format!("{first} ({basis})"),
+        [first, second] => format!("{first} and {second} ({basis})"),
+        many => format!("a part in each of {} periods ({basis})", many.len()),
+    }
+}
+
+fn fee_in_words(terms: &CreditTerms<'_>) -> String {
+    let per = match terms.fee.per {
+        Period::Month => "month",
+        Period::Quarter => "quarter",
+        Period::Year => "year",
+    };
+    let of = match terms.fee.of {
+        FeeOf::EachDevice => String::new(),
+        FeeOf::AllDevices => match sharing(terms.fee, terms.share) {
+            1 => " for one device".to_owned(),
+            devices => format!(" shared by {devices} devices"),
+        },
+    };
+    let amount = money::parse_amount(&terms.fee.amount)
+        .map_or_else(|_| terms.fee.amount.clone(), |amount| decimal(amount, terms.currency));
+    format!("{} {amount} a {per}{of}", terms.currency)
+}

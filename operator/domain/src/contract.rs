@@ -1,0 +1,260 @@
+//! Contract: which subscriptions a contract wants, and what is said of it (B1, B2).
+//!
+//! Decides the set of ServiceSubscriptions of one contract with their dated revisions, the writes
+//! that lead there, and the contract's status. It must never look at a device or a server, and
+//! never change what has begun: entries that have begun are append-only. Called by the contract
+//! controller: [`resolve`], then the writes of [`Changes`], then [`report`]; [`next_wake`] says
+//! when to come back without an event.
+
+mod acceptance;
+mod conditions;
+mod device_sets;
+mod owed;
+mod report;
+mod resolve;
+mod revisions;
+mod terms;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use entente_crds::condition::Reason;
+use entente_crds::v1alpha1::{
+    Contract, ResolvedTerm, ServiceSubscription, ServiceSubscriptionSpec, SmartService,
+};
+use entente_crds::{
+    FINALIZER_WITHDRAW, LABEL_CONTRACT, LABEL_CUSTOMER, LABEL_DEVICE, LABEL_MANAGED_BY,
+    LABEL_SERVICE, MANAGED_BY,
+};
+use jiff::Timestamp;
+use kube::Resource;
+
+pub use report::{WriteOutcome, report};
+pub use resolve::{next_wake, resolve};
+
+/// The most names that a message lists before it says "and N more".
+const NAMES_SHOWN: usize = 5;
+
+/// The objects that a contract's subscriptions depend on.
+#[derive(Clone, Debug)]
+pub struct ContractWorld {
+    /// The contract.
+    pub contract: Contract,
+    /// The SmartServices that its entries name, those that exist.
+    pub services: BTreeMap<String, SmartService>,
+    /// The Devices of its namespace, in any order.
+    pub devices: Vec<DeviceFacts>,
+    /// The ServiceSubscriptions of its namespace that carry its name, live and terminating, in any
+    /// order; those of another contract of the same name as well.
+    pub subscriptions: Vec<ServiceSubscription>,
+    /// The names of subscriptions whose deletion was seen and had not been asked for.
+    pub recreated: BTreeSet<String>,
+}
+
+/// What has to be known of a Device.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DeviceFacts {
+    /// Its name.
+    pub name: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// When it was created.
+    pub created: Timestamp,
+}
+
+/// One thing that is wrong, as reason and sentence.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Fault {
+    /// The reason of the condition.
+    pub reason: Reason,
+    /// What is wrong and what is allowed.
+    pub message: String,
+}
+
+/// A device that an entry wants and does not get, because an earlier entry of the same service
+/// has it (DuplicateService caused by labels).
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Exception {
+    /// The device.
+    pub device: String,
+    /// The entry that does not get it.
+    pub service: String,
+    /// The entry that has it.
+    pub taken_by: String,
+}
+
+/// How many devices an entry has.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EntryDevices {
+    /// The entry.
+    pub service: String,
+    /// The number of its devices.
+    pub devices: usize,
+    /// How many there should be, where the entry says so.
+    pub expected: Option<usize>,
+}
+
+impl EntryDevices {
+    /// Whether the entry says how many there should be, and there is another number.
+    pub fn is_mismatch(&self) -> bool {
+        self.expected.is_some_and(|expected| expected != self.devices)
+    }
+
+    /// Whether there is none although the entry does not say so.
+    pub fn is_empty(&self) -> bool {
+        self.devices == 0 && self.expected.is_none()
+    }
+}
+
+/// A subscription as it should be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DesiredSubscription {
+    /// Its name: `<contract>.<service>.<device>`.
+    pub name: String,
+    /// Its spec.
+    pub spec: ServiceSubscriptionSpec,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl DesiredSubscription {
+    fn new(contract: &Contract, name: String, spec: ServiceSubscriptionSpec) -> Self {
+        let labels = [
+            (LABEL_MANAGED_BY, MANAGED_BY),
+            (LABEL_CONTRACT, name_of(contract)),
+            (LABEL_SERVICE, &spec.service_name),
+            (LABEL_DEVICE, &spec.device_ref.name),
+            (LABEL_CUSTOMER, &spec.customer.id),
+        ];
+        let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        Self { name, spec, labels }
+    }
+
+    /// The whole object to be POSTed: namespace, labels, controller reference and finalizer
+    /// included.
+    pub fn object(&self, contract: &Contract) -> ServiceSubscription {
+        let mut object = ServiceSubscription::new(&self.name, self.spec.clone());
+        object.metadata.namespace.clone_from(&contract.metadata.namespace);
+        object.metadata.labels = Some(self.labels.clone());
+        object.metadata.owner_references =
+            contract.controller_owner_ref(&()).map(|owner| vec![owner]);
+        object.metadata.finalizers = Some(vec![FINALIZER_WITHDRAW.to_owned()]);
+        object
+    }
+}
+
+/// An existing subscription, as a precondition of a write.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct SubscriptionHandle {
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+    /// Its resourceVersion.
+    pub resource_version: String,
+}
+
+impl SubscriptionHandle {
+    fn of(subscription: &ServiceSubscription) -> Self {
+        let metadata = &subscription.metadata;
+        Self {
+            name: metadata.name.clone().unwrap_or_default(),
+            uid: metadata.uid.clone().unwrap_or_default(),
+            resource_version: metadata.resource_version.clone().unwrap_or_default(),
+        }
+    }
+}
+
+/// A subscription whose spec is replaced.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SubscriptionUpdate {
+    /// Which one.
+    pub handle: SubscriptionHandle,
+    /// The new spec.
+    pub spec: ServiceSubscriptionSpec,
+}
+
+/// The writes that lead from the existing subscriptions to those that should be, each sorted by
+/// name. A subscription whose spec is as it should be is in none of them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Changes {
+    /// To be POSTed.
+    pub create: Vec<DesiredSubscription>,
+    /// To be PUT.
+    pub update: Vec<SubscriptionUpdate>,
+    /// To be deleted.
+    pub delete: Vec<SubscriptionHandle>,
+    /// Left as they are on purpose: their withdrawal comes from labels while the number of devices
+    /// is not the expected one, or all their revisions are still needed.
+    pub held: Vec<String>,
+    /// Wanted, but something of that name has to go first: it is being deleted, or is another
+    /// contract's.
+    pub waiting: Vec<String>,
+}
+
+impl Changes {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.create.is_empty() && self.update.is_empty() && self.delete.is_empty()
+    }
+}
+
+/// What a contract wants.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResolvedContract {
+    /// The term as instants: that of the spec, or while it is not accepted that which was accepted
+    /// before. `None` where neither can be had.
+    pub term: Option<ResolvedTerm>,
+    /// Whether the spec can be taken; else every fault at once, sorted.
+    pub accepted: Result<(), Vec<Fault>>,
+    /// Whether every SmartService was found; else one fault for each that is missing, sorted.
+    pub refs: Result<(), Vec<Fault>>,
+    /// How many devices each entry has, in the order of the entries.
+    pub entries: Vec<EntryDevices>,
+    /// Devices that an entry does not get, sorted.
+    pub exceptions: Vec<Exception>,
+    /// Every subscription that should be, sorted by name. Empty while the contract is not accepted
+    /// or is being deleted.
+    pub desired: Vec<DesiredSubscription>,
+    /// What to write. Nothing while the contract is not accepted.
+    pub changes: Changes,
+    /// The contract is being deleted and none of its subscriptions exists any more.
+    pub done: bool,
+}
+
+fn name_of(contract: &Contract) -> &str {
+    contract.metadata.name.as_deref().unwrap_or_default()
+}
+
+fn is_deleting(contract: &Contract) -> bool {
+    contract.metadata.deletion_timestamp.is_some()
+}
+
+fn is_terminating(subscription: &ServiceSubscription) -> bool {
+    subscription.metadata.deletion_timestamp.is_some()
+}
+
+/// Whether the subscription's controller is this very contract, and not an earlier one of its name.
+fn is_own(contract: &Contract, subscription: &ServiceSubscription) -> bool {
+    let owners = subscription.metadata.owner_references.as_deref().unwrap_or_default();
+    owners.iter().any(|owner| {
+        owner.controller == Some(true) && Some(&owner.uid) == contract.metadata.uid.as_ref()
+    })
+}
+
+/// Names as "a, b and 3 more", in the order given.
+fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.into_iter().collect();
+    let shown = names.iter().take(NAMES_SHOWN).copied().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(NAMES_SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// Several faults as one message.
+fn joined(faults: &[Fault]) -> String {
+    faults.iter().map(|fault| fault.message.as_str()).collect::<Vec<_>>().join("; ")
+}

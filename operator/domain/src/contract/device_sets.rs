@@ -1,0 +1,78 @@
+//! Which devices each entry of a contract has.
+//!
+//! Decides between entries of one service that want one device: where both name it the contract is
+//! at fault; where a label causes it, the entry that stands first has it.
+
+use std::collections::BTreeMap;
+
+use entente_crds::condition::Reason;
+use entente_crds::v1alpha1::{Contract, ContractService};
+
+use super::{DeviceFacts, Exception, Fault, listed};
+
+/// The devices of each entry, in the order of the entries.
+#[derive(Clone, Debug, Default)]
+pub(super) struct DeviceSets {
+    /// By the device's name, whether the entry names it.
+    pub(super) sets: Vec<BTreeMap<String, bool>>,
+    /// Devices that an entry does not get, sorted.
+    pub(super) exceptions: Vec<Exception>,
+    /// Devices that two entries of one service name.
+    pub(super) faults: Vec<Fault>,
+}
+
+/// The union of those selected and those named; names need not exist.
+fn wanted(entry: &ContractService, devices: &[DeviceFacts]) -> BTreeMap<String, bool> {
+    let selected = devices.iter().filter(|device| {
+        let selector = entry.devices.selector.as_ref();
+        selector.is_some_and(|selector| !selector.is_empty() && selector.matches(&device.labels))
+    });
+    let mut set: BTreeMap<String, bool> =
+        selected.map(|device| (device.name.clone(), false)).collect();
+    set.extend(entry.devices.names.iter().map(|name| (name.clone(), true)));
+    set
+}
+
+/// The devices of every entry.
+pub(super) fn device_sets(contract: &Contract, devices: &[DeviceFacts]) -> DeviceSets {
+    let mut result = DeviceSets::default();
+    // Who has a device: the service and the device give the entry, and whether it names the device.
+    let mut taken: BTreeMap<(&str, String), (&str, bool)> = BTreeMap::new();
+    let mut named_twice: BTreeMap<(&str, &str, &str), Vec<String>> = BTreeMap::new();
+    for entry in &contract.spec.services {
+        let service = entry.service_ref.name.as_str();
+        let mut set = wanted(entry, devices);
+        set.retain(|device, named| {
+            let key = (service, device.clone());
+            let Some((first, first_named)) = taken.get(&key).copied() else {
+                taken.insert(key, (&entry.name, *named));
+                return true;
+            };
+            if *named && first_named {
+                let pair = (service, first, entry.name.as_str());
+                named_twice.entry(pair).or_default().push(device.clone());
+            } else {
+                result.exceptions.push(Exception {
+                    device: device.clone(),
+                    service: entry.name.clone(),
+                    taken_by: first.to_owned(),
+                });
+            }
+            false
+        });
+        result.sets.push(set);
+    }
+    result.exceptions.sort_unstable();
+    result.faults = named_twice
+        .into_iter()
+        .map(|((service, first, second), devices)| Fault {
+            reason: Reason::DuplicateService,
+            message: format!(
+                "entries {first} and {second} both name {} for SmartService {service}: name each \
+                 device in one of them only",
+                listed(devices.iter().map(String::as_str))
+            ),
+        })
+        .collect();
+    result
+}

@@ -1,0 +1,254 @@
+//! From a contract and what exists to the set of subscriptions and the writes that lead there.
+//!
+//! Decides which subscriptions are made, changed, deleted, held back or waited for. Nothing is
+//! written while the contract is not accepted; nothing but deletions while it is being deleted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use entente_crds::condition::Reason;
+use entente_crds::v1alpha1::{
+    ContractService, NameReference, Preparation, ResolvedTerm, Revision,
+    ServiceSubscription, ServiceSubscriptionSpec, SubscriptionContract, SubscriptionCustomer,
+};
+use jiff::Timestamp;
+
+use super::acceptance::{faults, known};
+use super::device_sets::device_sets;
+use super::revisions::{Dates, advance, from_now, from_start};
+use super::terms::EntryTerms;
+use super::{
+    Changes, ContractWorld, DesiredSubscription, EntryDevices, Fault, ResolvedContract,
+    SubscriptionHandle, SubscriptionUpdate, is_deleting, is_own, is_terminating, listed, name_of,
+};
+use crate::time::resolve_term;
+
+/// What a contract wants, and the writes that lead there.
+///
+/// The order of devices and subscriptions in the world makes no difference. When the changes are
+/// made and the world is read again, there are none left at the same `now`.
+pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
+    let contract = &world.contract;
+    let devices = device_sets(contract, &world.devices);
+    let own = || world.subscriptions.iter().filter(|found| is_own(contract, found));
+    let entries = contract.spec.services.iter().zip(&devices.sets);
+    let entries = entries.map(|(entry, set)| EntryDevices {
+        service: entry.name.clone(),
+        devices: set.len(),
+        expected: entry.devices.expect.and_then(|expected| usize::try_from(expected).ok()),
+    });
+    let term = resolve_term(&contract.spec.term);
+    let faults = faults(world, &term, &devices, now);
+    let before = contract.status.as_ref().and_then(|status| status.term.clone());
+    let mut resolved = ResolvedContract {
+        term: if faults.is_empty() { term.ok() } else { before.or(term.ok()) },
+        accepted: if faults.is_empty() { Ok(()) } else { Err(faults) },
+        refs: references(world),
+        entries: entries.collect(),
+        exceptions: devices.exceptions,
+        desired: Vec::new(),
+        changes: Changes::default(),
+        done: is_deleting(contract) && own().next().is_none(),
+    };
+    if is_deleting(contract) {
+        let live = own().filter(|found| !is_terminating(found));
+        resolved.changes.delete = live.map(SubscriptionHandle::of).collect();
+        resolved.changes.delete.sort_unstable();
+    } else if resolved.accepted.is_ok()
+        && let Some(term) = resolved.term.clone()
+    {
+        Subscriptions::new(world, &term, now).fill(&devices.sets, &mut resolved);
+    }
+    resolved
+}
+
+/// The SmartServices that are missing, each with the entries that name it.
+fn references(world: &ContractWorld) -> Result<(), Vec<Fault>> {
+    let mut missing: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for entry in &world.contract.spec.services {
+        if !world.services.contains_key(&entry.service_ref.name) {
+            missing.entry(&entry.service_ref.name).or_default().push(&entry.name);
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let fault = |(service, entries): (&str, Vec<&str>)| Fault {
+        reason: Reason::ServiceNotFound,
+        message: format!(
+            "SmartService {service} was not found, which is named by the services {}: create it or \
+             correct serviceRef",
+            listed(entries)
+        ),
+    };
+    Err(missing.into_iter().map(fault).collect())
+}
+
+/// The set of subscriptions of one accepted contract.
+struct Subscriptions<'a> {
+    world: &'a ContractWorld,
+    existing: BTreeMap<&'a str, &'a ServiceSubscription>,
+    created: BTreeMap<&'a str, Timestamp>,
+    dates: Dates,
+    now: Timestamp,
+    common: ServiceSubscriptionSpec,
+}
+
+impl<'a> Subscriptions<'a> {
+    fn new(world: &'a ContractWorld, term: &ResolvedTerm, now: Timestamp) -> Self {
+        let contract = &world.contract;
+        let spec = &contract.spec;
+        let created = contract.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
+        let existing = world.subscriptions.iter().map(|found| {
+            let name = found.metadata.name.as_deref().unwrap_or_default();
+            (name, found)
+        });
+        let devices = world.devices.iter().map(|device| (device.name.as_str(), device.created));
+        let declared = spec.promises_from.is_some();
+        Self {
+            world,
+            existing: existing.collect(),
+            created: devices.collect(),
+            dates: Dates::new(term, known(contract, created), declared),
+            now,
+            common: ServiceSubscriptionSpec {
+                contract: SubscriptionContract {
+                    name: name_of(contract).to_owned(),
+                    uid: contract.metadata.uid.clone().unwrap_or_default(),
+                    start: term.start,
+                    created,
+                    suspend: spec.suspend,
+                    deletion_policy: spec.deletion_policy,
+                },
+                customer: SubscriptionCustomer { id: spec.customer.id.clone() },
+                time_zone: spec.term.time_zone.clone(),
+                lead_time: spec
+                    .preparation
+                    .clone()
+                    .map_or_else(|| Preparation::default().lead_time, |found| found.lead_time),
+                ..ServiceSubscriptionSpec::default()
+            },
+        }
+    }
+
+    fn fill(&self, sets: &[BTreeMap<String, bool>], resolved: &mut ResolvedContract) {
+        for (entry, devices) in self.world.contract.spec.services.iter().zip(sets) {
+            let Some(service) = self.world.services.get(&entry.service_ref.name) else { continue };
+            let terms = EntryTerms::new(&self.world.contract, entry, service);
+            for (device, named) in devices {
+                self.one(&terms, entry, (device, *named), devices.len(), resolved);
+            }
+        }
+        self.surplus(resolved);
+        let changes = &mut resolved.changes;
+        resolved.desired.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        changes.create.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        changes.update.sort_unstable_by(|a, b| a.handle.cmp(&b.handle));
+        changes.delete.sort_unstable();
+        changes.held.sort_unstable();
+        changes.waiting.sort_unstable();
+    }
+
+    /// The subscription of one entry on one device.
+    fn one(
+        &self,
+        terms: &EntryTerms,
+        entry: &ContractService,
+        (device, named): (&str, bool),
+        devices: usize,
+        resolved: &mut ResolvedContract,
+    ) {
+        let contract = &self.world.contract;
+        let name = format!("{}.{}.{device}", name_of(contract), entry.name);
+        let desired = |name: String, revisions: Vec<Revision>| {
+            let spec = ServiceSubscriptionSpec {
+                service_name: entry.name.clone(),
+                device_ref: NameReference { name: device.to_owned() },
+                revisions,
+                ..self.common.clone()
+            };
+            DesiredSubscription::new(contract, name, spec)
+        };
+        let found = self.existing.get(name.as_str()).copied();
+        if let Some(live) =
+            found.filter(|found| is_own(contract, found) && !is_terminating(found))
+        {
+            let revisions = advance(live, terms, &self.dates, devices, self.now);
+            if revisions.is_none() {
+                resolved.changes.held.push(name.clone());
+            }
+            let kept = || live.spec.revisions.clone();
+            let desired = desired(name, revisions.unwrap_or_else(kept));
+            if desired.spec != live.spec {
+                let handle = SubscriptionHandle::of(live);
+                let spec = desired.spec.clone();
+                resolved.changes.update.push(SubscriptionUpdate { handle, spec });
+            }
+            resolved.desired.push(desired);
+        } else if !self.dates.is_over(self.now) {
+            let wanted = terms.wanted(None);
+            let revisions = if self.counts_from_start(&name, device, named) {
+                from_start(wanted, &self.dates, devices)
+            } else {
+                from_now(wanted, &self.dates, devices, self.now)
+            };
+            let desired = desired(name, revisions);
+            match found {
+                Some(_) => resolved.changes.waiting.push(desired.name.clone()),
+                None => resolved.changes.create.push(desired.clone()),
+            }
+            resolved.desired.push(desired);
+        }
+    }
+
+    /// Whether a subscription that does not exist takes part from the start of the term. After the
+    /// start, and once the set was complete, only one that existed before does: it was deleted by
+    /// hand or restored. All others came by a plain edit or a label, which promises nothing.
+    fn counts_from_start(&self, name: &str, device: &str, named: bool) -> bool {
+        let contract = &self.world.contract;
+        let status = contract.status.as_ref();
+        let Some(established) = status.and_then(|status| status.established) else { return true };
+        let unchanged = status.and_then(|status| status.observed_generation)
+            == contract.metadata.generation;
+        let created = self.created.get(device);
+        self.now < self.dates.start
+            || self.world.recreated.contains(name)
+            || (unchanged && (named || created.is_some_and(|created| *created < established)))
+    }
+
+    /// Subscriptions that exist and are not wanted.
+    fn surplus(&self, resolved: &mut ResolvedContract) {
+        let contract = &self.world.contract;
+        let wanted: BTreeSet<&str> =
+            resolved.desired.iter().map(|desired| desired.name.as_str()).collect();
+        for (name, found) in &self.existing {
+            if wanted.contains(name) || !is_own(contract, found) || is_terminating(found) {
+                continue;
+            }
+            let entry = |entry: &&ContractService| entry.name == found.spec.service_name;
+            match contract.spec.services.iter().find(entry) {
+                Some(entry) if !self.world.services.contains_key(&entry.service_ref.name) => {}
+                Some(entry) if is_held(entry, &resolved.entries) => {
+                    resolved.changes.held.push((*name).to_owned());
+                }
+                _ => resolved.changes.delete.push(SubscriptionHandle::of(found)),
+            }
+        }
+    }
+}
+
+/// Whether withdrawals of an entry are held, because labels may have caused them while the number
+/// of devices is not the expected one.
+fn is_held(entry: &ContractService, counts: &[EntryDevices]) -> bool {
+    let count = counts.iter().find(|count| count.service == entry.name);
+    entry.devices.selector.is_some() && count.is_some_and(EntryDevices::is_mismatch)
+}
+
+/// The next instant at which the changes or the report differ by time alone; `None` where only an
+/// event can make a difference.
+pub fn next_wake(resolved: &ResolvedContract, now: Timestamp) -> Option<Timestamp> {
+    let term = resolved.term.iter().flat_map(|term| [Some(term.start), term.end]);
+    let revisions = resolved.desired.iter().flat_map(|desired| &desired.spec.revisions);
+    let revisions = revisions.flat_map(|revision| [Some(revision.effective), revision.until]);
+    term.chain(revisions).flatten().filter(|instant| *instant > now).min()
+}
+

@@ -1,0 +1,167 @@
+//! The dated entries of one subscription (api: "What is promised").
+//!
+//! Decides from when an entry is in force, whether its instant is promised, and what becomes of
+//! the entries that exist. What has begun is append-only: only its end may move, and only while
+//! that lies ahead.
+
+use std::collections::BTreeSet;
+
+use entente_crds::v1alpha1::{
+    Promise, PromiseState, ResolvedTerm, Revision, ServiceSubscription,
+};
+use jiff::{SignedDuration, Timestamp};
+
+use super::terms::{EntryTerms, Wanted};
+
+/// The most entries that a subscription holds (its schema).
+pub(super) const MOST_REVISIONS: usize = 4;
+
+/// The dates of a contract as its entries need them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Dates {
+    /// The term's first instant.
+    pub(super) start: Timestamp,
+    /// The first instant after the term.
+    pub(super) end: Option<Timestamp>,
+    /// Whether the start was known before it came.
+    pub(super) promised: bool,
+    /// Whether `promisesFrom` says so, which decides existing entries anew.
+    pub(super) declared: bool,
+}
+
+impl Dates {
+    pub(super) fn new(term: &ResolvedTerm, known: Timestamp, declared: bool) -> Self {
+        Self { start: term.start, end: term.end, promised: term.start >= known, declared }
+    }
+
+    pub(super) fn is_over(&self, now: Timestamp) -> bool {
+        self.end.is_some_and(|end| end <= now)
+    }
+}
+
+/// The entry of a subscription that takes part from the start of the term, whether that lies ahead
+/// or was missed.
+pub(super) fn from_start(wanted: Wanted, dates: &Dates, devices: usize) -> Vec<Revision> {
+    vec![wanted.revision(dates.start, dates.end, dates.promised, devices)]
+}
+
+/// The entry of a subscription that came by a plain edit or a label: in force when first seen.
+pub(super) fn from_now(
+    wanted: Wanted,
+    dates: &Dates,
+    devices: usize,
+    now: Timestamp,
+) -> Vec<Revision> {
+    vec![wanted.revision(instant(now), dates.end, false, devices)]
+}
+
+/// The entries that an existing subscription should have; `None` where one more is needed and none
+/// can go yet.
+pub(super) fn advance(
+    subscription: &ServiceSubscription,
+    terms: &EntryTerms,
+    dates: &Dates,
+    devices: usize,
+    now: Timestamp,
+) -> Option<Vec<Revision>> {
+    let mut entries = subscription.spec.revisions.clone();
+    entries.sort_by_key(|entry| entry.effective);
+    let begun = entries.partition_point(|entry| entry.effective <= now);
+    if begun == 0 {
+        return Some(replaced(entries.last(), terms, dates, devices));
+    }
+    // An entry that has not begun behind one that has is one of ours from this very moment.
+    entries.truncate(begun);
+    for entry in &mut entries {
+        entry.promised |= dates.declared && dates.promised && entry.effective == dates.start;
+    }
+    let Some(last) = entries.last_mut() else { return Some(entries) };
+    let ended = last.until.is_some_and(|until| until <= now);
+    if dates.is_over(now) {
+        if !ended {
+            // The end was moved behind us: what was delivered until now stays so.
+            last.until = Some(instant(now).max(last.effective));
+        }
+        return Some(entries);
+    }
+    let wanted = terms.wanted(Some(last));
+    let differs = wanted.differs_from(last);
+    if !ended && !differs {
+        last.until = dates.end;
+        return Some(entries);
+    }
+    // Entries are keyed by their instant, so two edits of one millisecond are one apart.
+    let next = last.effective.saturating_add(SignedDuration::from_millis(1)).unwrap_or(now);
+    let effective = instant(now).max(next);
+    if !ended {
+        last.until = Some(effective);
+    }
+    entries.push(wanted.revision(effective, dates.end, false, devices));
+    pruned(entries, subscription, now)
+}
+
+/// The entry that takes the place of one that has not begun. Its promise was decided when it was
+/// first written; another start is decided anew.
+fn replaced(
+    before: Option<&Revision>,
+    terms: &EntryTerms,
+    dates: &Dates,
+    devices: usize,
+) -> Vec<Revision> {
+    let kept = before.filter(|before| before.effective == dates.start && !dates.declared);
+    let promised = kept.map_or(dates.promised, |before| before.promised);
+    let dates = Dates { promised, ..*dates };
+    from_start(terms.wanted(before), &dates, devices)
+}
+
+/// At most [`MOST_REVISIONS`]: the oldest go that have ended and whose promise is settled.
+fn pruned(
+    mut entries: Vec<Revision>,
+    subscription: &ServiceSubscription,
+    now: Timestamp,
+) -> Option<Vec<Revision>> {
+    while entries.len() > MOST_REVISIONS {
+        let older = entries.len() - 1;
+        let oldest = entries[..older].iter().position(|entry| {
+            entry.until.is_some_and(|until| until <= now) && is_settled(entry, subscription)
+        });
+        entries.remove(oldest?);
+    }
+    Some(entries)
+}
+
+/// Whether nothing can be owed any more for an entry: it promised nothing, or its promise is
+/// closed and all that is owed for it was recorded.
+fn is_settled(entry: &Revision, subscription: &ServiceSubscription) -> bool {
+    if !entry.promised {
+        return true;
+    }
+    let promises = subscription.status.as_ref().map_or(&[][..], |status| &status.promises);
+    let Some(promise) = promises.iter().find(|promise| promise.effective == entry.effective) else {
+        return false;
+    };
+    match promise.state {
+        PromiseState::Open => false,
+        PromiseState::Kept | PromiseState::Closed => true,
+        PromiseState::Missed => promise.closed.is_some() && is_recorded(entry, promise, subscription),
+    }
+}
+
+/// Whether a compensation was made for every remedy. Its name is that of the subscription, the
+/// instant, that of the remedy and the number of a reissue.
+fn is_recorded(entry: &Revision, promise: &Promise, subscription: &ServiceSubscription) -> bool {
+    let name = subscription.metadata.name.as_deref().unwrap_or_default();
+    let remedy_of = |emitted: &'_ str| -> Option<String> {
+        let rest = emitted.strip_prefix(name)?.strip_prefix('.')?;
+        rest.split('.').nth(1).map(str::to_owned)
+    };
+    let recorded: BTreeSet<String> =
+        promise.emitted.iter().filter_map(|emitted| remedy_of(emitted)).collect();
+    entry.remedies.iter().all(|remedy| recorded.contains(&remedy.name))
+}
+
+/// Now, as it is written: in whole milliseconds, and never ahead of now.
+pub(super) fn instant(now: Timestamp) -> Timestamp {
+    let whole = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
+    whole.min(now)
+}

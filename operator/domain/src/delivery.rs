@@ -1,0 +1,42 @@
+//! Delivery: what happens on one device for all its subscriptions.
+//!
+//! The unit is the device: several services share it, so one plan merges what all of them want,
+//! orders it and finds conflicts. The stages are pure and are called in this order by the delivery
+//! controller: `resolve` (what is wanted now), `verify` (what is proved), `plan` (what to do
+//! next), then the controller executes and records what came back in [`Facts`], round by round
+//! until the plan has nothing to do, and at last `report` says it all. A step starts when every
+//! item of the step before is Effective (B6); only what differs is sent (B7).
+
+mod conflict;
+mod digest;
+mod endpoint;
+mod facts;
+pub mod lint;
+mod plan;
+mod promise;
+mod report;
+mod report_device;
+mod resolve;
+mod resolve_server;
+mod settings;
+mod verify;
+mod withdraw;
+mod world;
+
+#[cfg(test)]
+mod tests;
+
+pub use digest::digest;
+pub use endpoint::{DeviceEndpoint, allows, device_endpoint, endpoint_key};
+pub use facts::{Facts, Reading, Sent};
+pub use plan::{Action, Plan, plan};
+pub use promise::judge;
+pub use report::{SubscriptionReport, report_subscription};
+pub use report_device::report_device;
+pub use resolve::{
+    Blocked, Intent, ResolvedDevice, ResolvedItem, ResolvedStep, ResolvedSubscription, Wanted,
+    resolve,
+};
+pub use resolve_server::{ResolvedServer, instance_id};
+pub use verify::{Verified, VerifiedItem, verify};
+pub use world::{CompensationRecord, World};

@@ -1,0 +1,12 @@
+//! Digests of values: the same value gives the same digest on every machine and for ever.
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+/// The first 32 hexadecimal digits of the SHA-256 of the value's JSON.
+pub fn digest<T: Serialize + ?Sized>(value: &T) -> String {
+    let bytes = serde_json::to_vec(value).expect("values of the domain have string keys only");
+    let mut text = hex::encode(Sha256::digest(bytes));
+    text.truncate(32);
+    text
+}

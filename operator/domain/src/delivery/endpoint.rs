@@ -1,0 +1,162 @@
+//! Where a device is reached, and whether its namespace may use the connection (K4).
+//!
+//! Pure text: which addresses a name resolves to is checked by the driver on every dial.
+
+use std::collections::BTreeMap;
+
+use entente_crds::{
+    condition::Reason,
+    v1alpha1::{AllowEntry, Connection, Device, Trust},
+};
+
+use super::{World, digest::digest, resolve::Blocked};
+
+/// Where a device is reached.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DeviceEndpoint {
+    /// The Connection.
+    pub connection: String,
+    /// The URL with everything filled in.
+    pub url: String,
+    /// The fingerprint that the certificate must have: that of the spec, or with trust FirstUse
+    /// the one seen first.
+    pub pinned_certificate: Option<String>,
+    /// A digest of what proof is bound to: connection, URL and serial number.
+    pub target_digest: String,
+}
+
+/// The entry of `allow` that admits a namespace, if any.
+pub fn allows<'a>(
+    connection: &'a Connection,
+    namespace_labels: &BTreeMap<String, String>,
+) -> Option<&'a AllowEntry> {
+    connection.spec.allow.iter().find(|entry| entry.namespaces.matches(namespace_labels))
+}
+
+/// What makes two Devices share one endpoint: the connection and everything its URL is made of.
+pub fn endpoint_key(device: &Device) -> Option<String> {
+    let connection = device.spec.connections.first()?;
+    let address = device.spec.address.as_deref()?.to_ascii_lowercase();
+    Some(format!(
+        "{}|{address}|{}|{}",
+        connection.name,
+        connection.port.unwrap_or_default(),
+        connection.queue.as_deref().unwrap_or_default()
+    ))
+}
+
+/// Where the world's device is reached, or what keeps it from being reached.
+pub fn device_endpoint(world: &World) -> Result<DeviceEndpoint, Blocked> {
+    let device = world.device.as_ref().ok_or_else(|| {
+        Blocked::new(
+            Reason::DeviceNotFound,
+            format!("the Device {} does not exist; create it", world.device_name),
+        )
+    })?;
+    let chosen = device.spec.connections.first().ok_or_else(|| {
+        Blocked::new(
+            Reason::ConnectionNotFound,
+            "spec.connections is empty; name a Connection".to_owned(),
+        )
+    })?;
+    let connection = world.connections.get(&chosen.name).ok_or_else(|| {
+        Blocked::new(
+            Reason::ConnectionNotFound,
+            format!("the Connection {} does not exist; create it", chosen.name),
+        )
+    })?;
+    check_usable(world, &chosen.name, connection)?;
+    let ipp = connection.spec.ipp.as_ref().ok_or_else(|| {
+        Blocked::new(
+            Reason::UnsupportedValue,
+            format!(
+                "the Connection {} does not speak to devices; name one of protocol IPP",
+                chosen.name
+            ),
+        )
+    })?;
+    let url = fill(&ipp.url, &ipp.ports, device, &chosen.name)?;
+    let trust = connection.spec.tls.as_ref().map(|tls| tls.trust).unwrap_or_default();
+    Ok(DeviceEndpoint {
+        connection: chosen.name.clone(),
+        target_digest: digest(&(&chosen.name, &url, &device.spec.serial_number)),
+        url,
+        pinned_certificate: pinned(device, trust),
+    })
+}
+
+/// Whether a connection may be used by the world's namespace.
+pub(super) fn check_usable(
+    world: &World,
+    name: &str,
+    connection: &Connection,
+) -> Result<(), Blocked> {
+    if allows(connection, &world.namespace_labels).is_none() {
+        return Err(Blocked::new(
+            Reason::NotAllowed,
+            format!(
+                "the Connection {name} does not allow the namespace {}; ask the platform team for \
+                 an entry under allow",
+                world.namespace
+            ),
+        ));
+    }
+    match world.connection_faults.get(name) {
+        Some((reason, message)) => Err(Blocked::new(*reason, message.clone())),
+        None => Ok(()),
+    }
+}
+
+fn pinned(device: &Device, trust: Trust) -> Option<String> {
+    if device.spec.certificate_sha256.is_some() {
+        return device.spec.certificate_sha256.clone();
+    }
+    let identity = device.status.as_ref()?.identity.as_ref()?;
+    (trust == Trust::FirstUse && identity.serial_number == device.spec.serial_number)
+        .then(|| identity.certificate_sha256.clone())
+        .flatten()
+}
+
+fn fill(
+    template: &str,
+    ports: &[i32],
+    device: &Device,
+    connection_name: &str,
+) -> Result<String, Blocked> {
+    let mut url = template.to_owned();
+    let unsupported = |message: String| Blocked::new(Reason::UnsupportedValue, message);
+    if url.contains("{address}") {
+        let address = device.spec.address.as_deref().ok_or_else(|| {
+            unsupported(format!(
+                "spec.address is missing; the Connection {connection_name} needs it"
+            ))
+        })?;
+        let host =
+            if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
+        url = url.replace("{address}", &host);
+    }
+    let chosen = device.spec.connections.first();
+    if url.contains("{port}") {
+        let port = chosen
+            .and_then(|connection| connection.port)
+            .or_else(|| ports.first().copied())
+            .filter(|port| ports.contains(port));
+        let port = port.ok_or_else(|| {
+            unsupported(format!(
+                "spec.connections[0].port is not one of those that the Connection \
+                 {connection_name} allows: {}",
+                ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+            ))
+        })?;
+        url = url.replace("{port}", &port.to_string());
+    }
+    if url.contains("{queue}") {
+        let queue = chosen.and_then(|connection| connection.queue.as_deref()).ok_or_else(|| {
+            unsupported(format!(
+                "spec.connections[0].queue is missing; the Connection {connection_name} needs it"
+            ))
+        })?;
+        url = url.replace("{queue}", queue);
+    }
+    Ok(url)
+}

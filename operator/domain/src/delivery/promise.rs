@@ -1,0 +1,225 @@
+//! The only judge of promises: Kept, Missed or Closed, with the instants and whose delay it was
+//! (D3, D4, D9; api section 10).
+//!
+//! Called by report in every pass. What is decided once is never decided again.
+
+use entente_crds::v1alpha1::{
+    Cause, Delay, Promise, PromiseState, Revision, ServiceSubscription,
+};
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt as _;
+
+use super::World;
+use crate::time::parse_duration;
+
+/// A first look this soon after the promised instant counts as being there at the instant.
+const PUNCTUAL: SignedDuration = SignedDuration::from_secs(1);
+
+/// The most delays that are kept (api section 11).
+const MOST_DELAYS: usize = 32;
+
+/// What the judge has to know of the moment.
+pub(super) struct Moment<'a> {
+    /// When everything that is in force was read back as wanted; `None` while it is not.
+    pub(super) completed_at: Option<Timestamp>,
+    /// What blocks, and whose delay that is.
+    pub(super) blocking: (Cause, &'a str),
+    /// Now.
+    pub(super) now: Timestamp,
+}
+
+/// The promises of a subscription as they stand now.
+pub fn judge(
+    world: &World,
+    subscription: &ServiceSubscription,
+    completed_at: Option<Timestamp>,
+    blocking: (Cause, &str),
+    now: Timestamp,
+) -> Vec<Promise> {
+    let moment = Moment { completed_at, blocking, now };
+    let previous: &[Promise] =
+        subscription.status.as_ref().map(|status| status.promises.as_slice()).unwrap_or_default();
+    let promised: Vec<&Revision> =
+        subscription.spec.revisions.iter().filter(|revision| revision.promised).collect();
+    // Promises whose entry was dropped from the spec are history and stay as they were.
+    let mut promises: Vec<Promise> = previous
+        .iter()
+        .filter(|promise| !promised.iter().any(|entry| entry.effective == promise.effective))
+        .cloned()
+        .collect();
+    for revision in promised {
+        let known = previous.iter().find(|promise| promise.effective == revision.effective);
+        let promise = known
+            .cloned()
+            .unwrap_or_else(|| first_sight(world, subscription, revision.effective));
+        let closing = closing(subscription, revision);
+        promises.push(judge_one(promise, revision, closing, &moment));
+    }
+    for promise in &mut promises {
+        add_emitted(world, subscription, promise);
+    }
+    promises.sort_by_key(|promise| promise.effective);
+    promises
+}
+
+/// Whether promises were closed unjudged because the subscription was made again (api section 10).
+pub(super) fn evidence_is_lost(world: &World, subscription: &ServiceSubscription) -> bool {
+    subscription
+        .spec
+        .revisions
+        .iter()
+        .any(|revision| revision.promised && was_lost(world, subscription, revision.effective))
+}
+
+fn was_lost(world: &World, subscription: &ServiceSubscription, effective: Timestamp) -> bool {
+    let created = subscription.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    let established = world.established.get(&subscription.spec.contract.uid);
+    created.zip(established).is_some_and(|(created, established)| {
+        created > *established && effective < created
+    })
+}
+
+fn first_sight(
+    world: &World,
+    subscription: &ServiceSubscription,
+    effective: Timestamp,
+) -> Promise {
+    let lost = was_lost(world, subscription, effective);
+    Promise {
+        effective,
+        state: if lost { PromiseState::Closed } else { PromiseState::Open },
+        completed: None,
+        closed: lost.then_some(effective),
+        delays: Vec::new(),
+        emitted: Vec::new(),
+    }
+}
+
+/// When a promise ends although nothing was completed: the next promise, or the service's end.
+fn closing(subscription: &ServiceSubscription, revision: &Revision) -> Option<Timestamp> {
+    let revisions = &subscription.spec.revisions;
+    let next_promise = revisions
+        .iter()
+        .filter(|other| other.promised && other.effective > revision.effective)
+        .map(|other| other.effective)
+        .min();
+    let last_end = revisions.iter().map(|entry| entry.until).max_by_key(|until| {
+        // An entry without an end goes on for ever.
+        until.unwrap_or(Timestamp::MAX)
+    });
+    let deleted = subscription.metadata.deletion_timestamp.as_ref().map(|time| time.0);
+    [next_promise, last_end.flatten(), deleted].into_iter().flatten().min()
+}
+
+fn judge_one(
+    mut promise: Promise,
+    revision: &Revision,
+    closing: Option<Timestamp>,
+    moment: &Moment<'_>,
+) -> Promise {
+    let decided = match promise.state {
+        PromiseState::Kept | PromiseState::Closed => true,
+        PromiseState::Missed => promise.closed.is_some(),
+        PromiseState::Open => promise.effective > moment.now,
+    };
+    if decided {
+        return promise;
+    }
+    let allowed = parse_duration(&revision.service_level.allowed).unwrap_or_default();
+    let deadline = promise.effective.checked_add(allowed).unwrap_or(Timestamp::MAX);
+    let completed = moment.completed_at.map(|completed| completed.max(promise.effective));
+    let closing = closing.filter(|closing| *closing <= moment.now).map(|c| c.max(promise.effective));
+    if let Some(completed) = completed.filter(|at| closing.is_none_or(|closing| *at <= closing)) {
+        promise.completed = Some(completed);
+        close(&mut promise, completed, deadline, PromiseState::Kept);
+    } else if let Some(closing) = closing {
+        observe(&mut promise, moment);
+        close(&mut promise, closing, deadline, PromiseState::Closed);
+    } else {
+        observe(&mut promise, moment);
+        if moment.now > deadline {
+            promise.state = PromiseState::Missed;
+        }
+    }
+    promise
+}
+
+/// Closes a promise at an instant: Missed where that is past the deadline, else as given.
+fn close(promise: &mut Promise, at: Timestamp, deadline: Timestamp, in_time: PromiseState) {
+    promise.closed = Some(at);
+    if promise.state == PromiseState::Open && at <= deadline {
+        promise.state = in_time;
+        promise.delays = Vec::new();
+        return;
+    }
+    promise.state = PromiseState::Missed;
+    promise.delays.retain(|delay| delay.from < at);
+    if promise.delays.is_empty() {
+        // Nobody looked before it was over: that time is ours.
+        promise.delays.push(not_observed(promise.effective, at));
+    }
+    if let Some(last) = promise.delays.last_mut() {
+        last.until = Some(last.until.map_or(at, |until| until.min(at)));
+    }
+}
+
+fn not_observed(from: Timestamp, until: Timestamp) -> Delay {
+    Delay {
+        from,
+        until: Some(until),
+        cause: Cause::Provider,
+        reason: entente_crds::condition::Reason::NotObserved.as_str().to_owned(),
+    }
+}
+
+/// Notes what blocks now. Time between two observations belongs to the earlier one; before the
+/// first one it is the provider's.
+fn observe(promise: &mut Promise, moment: &Moment<'_>) {
+    let (cause, reason) = moment.blocking;
+    let now = moment.now;
+    let from = match promise.delays.last_mut() {
+        Some(last) if last.cause == cause && last.reason == reason && last.until.is_none() => return,
+        Some(last) => {
+            last.until = Some(now);
+            now
+        }
+        None if now.duration_since(promise.effective) <= PUNCTUAL => promise.effective,
+        None => {
+            promise.delays.push(not_observed(promise.effective, now));
+            now
+        }
+    };
+    promise.delays.push(Delay { from, until: None, cause, reason: reason.to_owned() });
+    promise.delays.retain(|delay| delay.until != Some(delay.from));
+    while promise.delays.len() > MOST_DELAYS {
+        merge_one(&mut promise.delays);
+    }
+}
+
+/// Merges the two oldest neighbours into the one that counts: anybody's but the customer's.
+fn merge_one(delays: &mut Vec<Delay>) {
+    let same = delays.windows(2).position(|pair| pair[0].cause == pair[1].cause);
+    let at = same.unwrap_or(0);
+    let second = delays.remove(at + 1);
+    let first = &mut delays[at];
+    if first.cause == Cause::Customer {
+        first.cause = second.cause;
+        first.reason = second.reason;
+    }
+    first.until = second.until;
+}
+
+/// Adds the compensations that are seen; one that a person deleted stays listed for ever.
+fn add_emitted(world: &World, subscription: &ServiceSubscription, promise: &mut Promise) {
+    let name = subscription.name_any();
+    let seen = world
+        .compensations
+        .iter()
+        .filter(|record| record.subscription == name && record.promised == promise.effective);
+    for record in seen {
+        if !promise.emitted.contains(&record.name) {
+            promise.emitted.push(record.name.clone());
+        }
+    }
+    promise.emitted.sort();
+}

@@ -1,0 +1,359 @@
+//! Report: the status of a device, from what was heard of it and from its subscriptions.
+//!
+//! Ready does not depend on Online when nothing is pending (api section 4).
+
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+};
+
+use entente_crds::{
+    ANNOTATION_RECONCILE_AT,
+    condition::{ConditionType, Reason},
+    v1alpha1::{
+        Device, DeviceIdentity, DeviceStatus, ItemState, LastSync, StepType, SubscriptionCounts,
+        SyncResult,
+    },
+};
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt as _;
+
+use super::{
+    Facts, ResolvedDevice, SubscriptionReport, Verified, World,
+    report::sentence,
+    resolve::{Blocked, Intent, ResolvedSubscription},
+    verify::{identity_fault, pinned_identity},
+};
+use crate::{
+    assessment::{Class, class, reason_of_failure},
+    condition::{ConditionSet, Status, find, is_true},
+    time::parse_duration,
+};
+
+/// A sync instant younger than this part of the period is not written again on its own.
+const FRESH: i32 = 2;
+
+/// When the device is to be read although nothing is pending: the period of its connection after
+/// the last reading, jittered by namespace and name. `None`: it was never read.
+pub(super) fn next_sync(world: &World, device: &Device) -> Option<Timestamp> {
+    let last = device.status.as_ref()?.last_sync.as_ref()?;
+    last.at.checked_add(sync_period(world, device)).ok()
+}
+
+fn sync_period(world: &World, device: &Device) -> SignedDuration {
+    let period = device
+        .spec
+        .connections
+        .first()
+        .and_then(|connection| world.connections.get(&connection.name))
+        .and_then(|connection| connection.spec.sync.as_ref())
+        .and_then(|sync| parse_duration(&sync.period).ok())
+        .unwrap_or_else(|| SignedDuration::from_hours(24));
+    let mut hasher = DefaultHasher::new();
+    (&world.namespace, &world.device_name).hash(&mut hasher);
+    // Between nine and ten tenths of the period, so that a fleet does not come back together.
+    let jitter = i32::try_from(hasher.finish() % 1000).unwrap_or(0);
+    period - period / 10_000 * jitter
+}
+
+/// What is said of the device, and when it is next due for a reading.
+pub fn report_device(
+    world: &World,
+    resolved: &ResolvedDevice,
+    verified: &BTreeMap<String, Verified>,
+    reports: &BTreeMap<String, SubscriptionReport>,
+    facts: &Facts,
+    now: Timestamp,
+) -> Option<(DeviceStatus, Option<Timestamp>)> {
+    let device = world.device.as_ref()?;
+    let report = Report { world, resolved, verified, reports, facts, device, now };
+    let status = report.report();
+    let next = next_sync(
+        world,
+        &Device { status: Some(status.clone()), ..device.clone() },
+    );
+    Some((status, next))
+}
+
+struct Report<'a> {
+    world: &'a World,
+    resolved: &'a ResolvedDevice,
+    verified: &'a BTreeMap<String, Verified>,
+    reports: &'a BTreeMap<String, SubscriptionReport>,
+    facts: &'a Facts,
+    device: &'a Device,
+    now: Timestamp,
+}
+
+impl Report<'_> {
+    fn report(&self) -> DeviceStatus {
+        let previous = self.device.status.clone().unwrap_or_default();
+        let summary = self.summary();
+        let settled = summary.0 == Status::True || summary.3;
+        let handled = self.device.annotations().get(ANNOTATION_RECONCILE_AT).cloned();
+        DeviceStatus {
+            observed_generation: if settled {
+                self.device.metadata.generation
+            } else {
+                previous.observed_generation
+            },
+            conditions: self.conditions(&previous, &summary),
+            identity: self.identity(&previous),
+            subscriptions: Some(self.counts()),
+            last_sync: self.last_sync(&previous),
+            last_handled_reconcile_at: if self.facts.device.is_some() {
+                handled
+            } else {
+                previous.last_handled_reconcile_at
+            },
+        }
+    }
+
+    fn identity_fault(&self) -> Option<Blocked> {
+        identity_fault(self.world, self.facts)
+    }
+
+    fn unusable(&self) -> Option<Blocked> {
+        if self.world.claimed_by_another {
+            return Some(Blocked::new(
+                Reason::AlreadyClaimed,
+                "another Device has this address or this identity; correct spec.address".to_owned(),
+            ));
+        }
+        self.resolved
+            .endpoint
+            .as_ref()
+            .err()
+            .cloned()
+            .or_else(|| self.model_missing())
+            .or_else(|| self.identity_fault())
+    }
+
+    fn model_missing(&self) -> Option<Blocked> {
+        self.world.model.is_none().then(|| {
+            Blocked::new(
+                Reason::ModelNotFound,
+                format!(
+                    "the DeviceModel {} does not exist; create it",
+                    self.device.spec.model_ref.name
+                ),
+            )
+        })
+    }
+
+    /// Ready: status, reason, message, and whether a person must change something.
+    fn summary(&self) -> (Status, Reason, String, bool) {
+        if self.device.spec.suspend {
+            let message = "Suspended; nothing is sent until suspend is false.".to_owned();
+            return (Status::True, Reason::Suspended, message, false);
+        }
+        if let Some(fault) = self.unusable() {
+            let stalled = class(fault.reason) == Class::Stalled;
+            return (Status::False, fault.reason, sentence(&fault.message), stalled);
+        }
+        let pending: Vec<&str> = self
+            .in_force()
+            .filter(|subscription| !self.is_delivered(&subscription.name))
+            .map(|subscription| subscription.name.as_str())
+            .collect();
+        if pending.is_empty() {
+            let message = "Everything that is wanted on the device is in effect.".to_owned();
+            return (Status::True, Reason::Succeeded, message, false);
+        }
+        let failed = self.facts.device.as_ref().is_some_and(|reading| reading.result.is_err());
+        let reason = if failed { Reason::ProgressingWithRetry } else { Reason::Progressing };
+        let message = format!("Not delivered yet: {}.", pending.join(", "));
+        (Status::False, reason, message, false)
+    }
+
+    fn in_force(&self) -> impl Iterator<Item = &ResolvedSubscription> {
+        self.resolved
+            .subscriptions
+            .iter()
+            .filter(|subscription| matches!(subscription.intent, Intent::SetUp))
+    }
+
+    fn is_delivered(&self, name: &str) -> bool {
+        self.reports
+            .get(name)
+            .is_some_and(|report| is_true(&report.status.conditions, ConditionType::Delivered))
+    }
+
+    fn conditions(
+        &self,
+        previous: &DeviceStatus,
+        summary: &(Status, Reason, String, bool),
+    ) -> Vec<entente_crds::v1alpha1::Condition> {
+        let (status, reason, message, stalled) = summary;
+        let mut set =
+            ConditionSet::new(&previous.conditions, self.device.metadata.generation, self.now)
+                .with(ConditionType::Ready, *status, *reason, message.clone());
+        if *stalled {
+            set = set.with(ConditionType::Stalled, Status::True, *reason, message.clone());
+        } else if *status != Status::True {
+            let reason = match reason {
+                Reason::Progressing => Reason::Progressing,
+                _ => Reason::ProgressingWithRetry,
+            };
+            set = set.with(ConditionType::Reconciling, Status::True, reason, message.clone());
+        }
+        set = self.accepted_and_resolved(set);
+        set = self.online(set, previous);
+        self.settings_applied(set).finish()
+    }
+
+    fn accepted_and_resolved(&self, set: ConditionSet) -> ConditionSet {
+        let fault = self.unusable();
+        let of = |condition: ConditionType| {
+            fault.as_ref().filter(|fault| condition.reasons().contains(&fault.reason))
+        };
+        let set = match of(ConditionType::Accepted) {
+            Some(fault) => set.with(
+                ConditionType::Accepted,
+                Status::False,
+                fault.reason,
+                sentence(&fault.message),
+            ),
+            None => set.with(
+                ConditionType::Accepted,
+                Status::True,
+                Reason::Valid,
+                "The device is valid and claimed.",
+            ),
+        };
+        match of(ConditionType::ResolvedRefs) {
+            Some(fault) => set.with(
+                ConditionType::ResolvedRefs,
+                Status::False,
+                fault.reason,
+                sentence(&fault.message),
+            ),
+            None => set.with(
+                ConditionType::ResolvedRefs,
+                Status::True,
+                Reason::Resolved,
+                "Everything that is referred to was found.",
+            ),
+        }
+    }
+
+    fn online(&self, set: ConditionSet, previous: &DeviceStatus) -> ConditionSet {
+        match &self.facts.device {
+            Some(reading) => match &reading.result {
+                Ok(_) => set.with(
+                    ConditionType::Online,
+                    Status::True,
+                    Reason::Answered,
+                    "The device answered when it was last asked.",
+                ),
+                Err(failure) => {
+                    let reason = reason_of_failure(failure.kind);
+                    let known = ConditionType::Online.reasons().contains(&reason);
+                    set.with(
+                        ConditionType::Online,
+                        Status::False,
+                        if known { reason } else { Reason::Unreachable },
+                        sentence(&failure.message),
+                    )
+                }
+            },
+            None if find(&previous.conditions, ConditionType::Online).is_some() => {
+                set.keep(ConditionType::Online)
+            }
+            None => set.with(
+                ConditionType::Online,
+                Status::Unknown,
+                Reason::NeverSeen,
+                "The device was not asked yet.",
+            ),
+        }
+    }
+
+    fn settings_applied(&self, set: ConditionSet) -> ConditionSet {
+        let condition = ConditionType::SettingsApplied;
+        if let Some(fault) = self.unusable() {
+            return set.with(condition, Status::False, fault.reason, sentence(&fault.message));
+        }
+        let items: Vec<_> = self
+            .in_force()
+            .filter_map(|subscription| self.verified.get(&subscription.name))
+            .flat_map(|verified| verified.of_step(StepType::DeviceSettings))
+            .collect();
+        if items.is_empty() {
+            return set.with(
+                condition,
+                Status::True,
+                Reason::NothingWanted,
+                "No service in force asks for a setting.",
+            );
+        }
+        let open = items.iter().filter(|item| item.state != ItemState::Effective);
+        let worst = open.clone().find(|item| item.problem.is_some()).or(open.clone().next());
+        match worst {
+            None => set.with(
+                condition,
+                Status::True,
+                Reason::Succeeded,
+                "Every setting was read back as wanted.",
+            ),
+            Some(item) => match &item.problem {
+                Some(problem) => set.with(
+                    condition,
+                    Status::False,
+                    crate::assessment::reason_of_outcome(problem.outcome),
+                    sentence(&problem.message),
+                ),
+                None => set.with(
+                    condition,
+                    Status::False,
+                    Reason::Progressing,
+                    "Settings are being sent and read back.",
+                ),
+            },
+        }
+    }
+
+    /// What is pinned when first seen stays, as long as the serial number is the same.
+    fn identity(&self, previous: &DeviceStatus) -> Option<DeviceIdentity> {
+        let reading = self.facts.device.as_ref().and_then(|reading| reading.result.as_ref().ok());
+        let Some(reading) = reading.filter(|_| self.identity_fault().is_none()) else {
+            return previous.identity.clone();
+        };
+        let same_machine = previous
+            .identity
+            .as_ref()
+            .filter(|identity| identity.serial_number == self.device.spec.serial_number);
+        Some(DeviceIdentity {
+            product_name: reading.product_name.clone(),
+            serial_number: self.device.spec.serial_number.clone(),
+            id: pinned_identity(self.device).map(str::to_owned).or_else(|| reading.identity.clone()),
+            certificate_sha256: same_machine
+                .and_then(|identity| identity.certificate_sha256.clone())
+                .or_else(|| reading.certificate_sha256.clone()),
+        })
+    }
+
+    fn counts(&self) -> SubscriptionCounts {
+        let in_force: Vec<_> = self.in_force().collect();
+        let delivered =
+            in_force.iter().filter(|subscription| self.is_delivered(&subscription.name)).count();
+        let count = |number: usize| i32::try_from(number).unwrap_or(i32::MAX);
+        SubscriptionCounts {
+            total: count(in_force.len()),
+            delivered: count(delivered),
+            failing: None,
+            summary: format!("{delivered}/{}", in_force.len()),
+        }
+    }
+
+    fn last_sync(&self, previous: &DeviceStatus) -> Option<LastSync> {
+        let Some(reading) = &self.facts.device else { return previous.last_sync.clone() };
+        let result =
+            if reading.result.is_ok() { SyncResult::Answered } else { SyncResult::NoAnswer };
+        let period = sync_period(self.world, self.device);
+        let fresh = previous.last_sync.as_ref().filter(|last| {
+            last.result == result && reading.at.duration_since(last.at) < period / FRESH
+        });
+        Some(fresh.cloned().unwrap_or(LastSync { at: reading.at, result }))
+    }
+}

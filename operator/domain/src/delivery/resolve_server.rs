@@ -1,0 +1,354 @@
+//! Resolve, server side: which instance with which parameters a subscription wants.
+//!
+//! The id of the instance is a function of stable names only, so that a restore or a move to
+//! another cluster finds its instances again. Called by resolve.
+
+use entente_crds::{
+    condition::Reason,
+    v1alpha1::{
+        ServerInstance, ServerSetting, ServiceSubscription, SmartService, Updates, ValueType,
+    },
+};
+use jiff::SignedDuration;
+use kube::ResourceExt as _;
+use serde_json::{Map, Value as Json};
+use uuid::Uuid;
+
+use super::{
+    World,
+    digest::digest,
+    endpoint::check_usable,
+    resolve::{Blocked, ResolvedItem, Wanted},
+    settings::Values,
+};
+use crate::{
+    exchange::{Catalogue, InstanceContext, InstanceKey, Value},
+    parameter::{Constraints, parse_value},
+};
+
+/// The namespace of our instance ids (RFC 9562 version 5).
+const INSTANCE_NAMESPACE: Uuid = Uuid::from_u128(0x6f1c_52f4_0c1e_5b7e_9a57_1d0e_3c7b_aa01);
+
+/// How long an operation is polled where the broker's plan does not say.
+const DEFAULT_MAXIMUM_POLLING: SignedDuration = SignedDuration::from_hours(1);
+
+/// What one subscription wants of its service server.
+#[derive(Clone, Debug)]
+pub struct ResolvedServer {
+    /// The Connection.
+    pub connection: String,
+    /// The URL of the broker; `None` where the connection cannot be used.
+    pub url: Result<String, Blocked>,
+    /// The id of the instance.
+    pub instance_id: String,
+    /// For whom it is made.
+    pub context: InstanceContext,
+    /// What of the catalogue it is; `None` while the catalogue was not read.
+    pub offering: Option<ResolvedOffering>,
+    /// What an update carries.
+    pub updates: Updates,
+    /// The settings: item key, pointer and value.
+    pub settings: Vec<(String, String, Json)>,
+    /// What the Activation step turns.
+    pub activation: Option<ResolvedActivation>,
+}
+
+/// What of a broker's catalogue an instance is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ResolvedOffering {
+    /// The offering's id.
+    pub service_id: String,
+    /// The plan's id.
+    pub plan_id: String,
+    /// Whether the instance can be fetched.
+    pub retrievable: bool,
+    /// How long an operation is polled.
+    pub maximum_polling: SignedDuration,
+}
+
+/// What the Activation step turns.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ResolvedActivation {
+    /// The key of the item.
+    pub key: String,
+    /// Where it stands in the parameters (RFC 6901).
+    pub pointer: String,
+    /// The value while it is on.
+    pub active: Json,
+    /// The value before and after.
+    pub inactive: Json,
+}
+
+/// The id of a subscription's instance: version 5 UUID of namespace, contract, service, device and
+/// customer id.
+pub fn instance_id(namespace: &str, subscription: &ServiceSubscription) -> String {
+    let spec = &subscription.spec;
+    let name = [
+        namespace,
+        &spec.contract.name,
+        &spec.service_name,
+        &spec.device_ref.name,
+        &spec.customer.id,
+    ]
+    .join("\n");
+    Uuid::new_v5(&INSTANCE_NAMESPACE, name.as_bytes()).to_string()
+}
+
+impl ResolvedServer {
+    /// What is left of the server side when the service is gone: the handle in status.
+    pub(super) fn from_handle(world: &World, subscription: &ServiceSubscription) -> Option<Self> {
+        let handle = subscription.status.as_ref()?.server.as_ref()?;
+        Some(Self {
+            connection: handle.connection_ref.name.clone(),
+            url: url(world, &handle.connection_ref.name),
+            instance_id: handle.instance_id.clone(),
+            context: context(world, subscription),
+            offering: offering_of_handle(world, handle),
+            updates: Updates::Replace,
+            settings: Vec::new(),
+            activation: None,
+        })
+    }
+
+    /// The handle that is written into status before the first provision.
+    pub fn handle(&self) -> Option<ServerInstance> {
+        let offering = self.offering.as_ref()?;
+        Some(ServerInstance {
+            connection_ref: entente_crds::v1alpha1::NameReference {
+                name: self.connection.clone(),
+            },
+            instance_id: self.instance_id.clone(),
+            service_id: offering.service_id.clone(),
+            plan_id: offering.plan_id.clone(),
+            ..ServerInstance::default()
+        })
+    }
+
+    /// The instance as the driver names it.
+    pub fn key(&self) -> Option<InstanceKey> {
+        let offering = self.offering.as_ref()?;
+        Some(InstanceKey {
+            instance_id: self.instance_id.clone(),
+            service_id: offering.service_id.clone(),
+            plan_id: offering.plan_id.clone(),
+        })
+    }
+
+    /// Every parameter, with the service on or off.
+    pub fn parameters(&self, active: bool) -> Map<String, Json> {
+        let mut parameters = Map::new();
+        for (_, pointer, value) in &self.settings {
+            insert(&mut parameters, pointer, value.clone());
+        }
+        if let Some(activation) = &self.activation {
+            let value = if active { &activation.active } else { &activation.inactive };
+            insert(&mut parameters, &activation.pointer, value.clone());
+        }
+        parameters
+    }
+
+    /// The items of the step ServerSettings: the instance itself, then each setting.
+    pub fn setting_items(&self) -> Vec<ResolvedItem> {
+        let instance = ResolvedItem {
+            key: "ServerInstance".to_owned(),
+            digest: digest(&(
+                &self.connection,
+                &self.instance_id,
+                self.offering.as_ref().map(|offering| (&offering.service_id, &offering.plan_id)),
+            )),
+            wanted: Wanted::ServerInstance,
+            conflict: None,
+        };
+        let settings = self.settings.iter().map(|(key, pointer, value)| ResolvedItem {
+            key: key.clone(),
+            digest: digest(&(pointer, value)),
+            wanted: Wanted::ServerSetting { pointer: pointer.clone(), value: value.clone() },
+            conflict: None,
+        });
+        std::iter::once(instance).chain(settings).collect()
+    }
+
+    /// The item of the step Activation, where the service has one.
+    pub fn activation_items(&self) -> Vec<ResolvedItem> {
+        let item = self.activation.as_ref().map(|activation| ResolvedItem {
+            key: activation.key.clone(),
+            digest: digest(&(&activation.pointer, &activation.active)),
+            wanted: Wanted::Activation {
+                pointer: activation.pointer.clone(),
+                active: activation.active.clone(),
+            },
+            conflict: None,
+        });
+        item.into_iter().collect()
+    }
+}
+
+/// What a subscription wants of its service server; nothing where the service has none (B4).
+pub(super) fn resolve_server(
+    world: &World,
+    subscription: &ServiceSubscription,
+    service: &SmartService,
+    values: &Values<'_>,
+) -> Result<Option<ResolvedServer>, Blocked> {
+    let Some(side) = &service.spec.server else { return Ok(None) };
+    let connection = side.connection_ref.name.clone();
+    let url = url(world, &connection);
+    let mut settings = Vec::new();
+    for setting in &side.settings {
+        if let Some(entry) = server_setting(service, setting, values)? {
+            settings.push(entry);
+        }
+    }
+    let offering = match world.catalogues.get(&connection) {
+        Some(catalogue) => Some(find_offering(catalogue, &connection, &side.offering, &side.plan)?),
+        None => None,
+    };
+    if let Err(blocked) = &url {
+        return Err(blocked.clone());
+    }
+    Ok(Some(ResolvedServer {
+        url,
+        instance_id: instance_id(&world.namespace, subscription),
+        context: context(world, subscription),
+        offering,
+        updates: side.updates,
+        settings,
+        activation: side.activation.as_ref().map(|activation| ResolvedActivation {
+            key: format!("Activation/{}", activation.name),
+            pointer: pointer_of(None, &activation.name),
+            active: literal(&activation.active),
+            inactive: literal(&activation.inactive),
+        }),
+        connection,
+    }))
+}
+
+fn url(world: &World, name: &str) -> Result<String, Blocked> {
+    let connection = world.connections.get(name).ok_or_else(|| {
+        Blocked::new(
+            Reason::ConnectionNotFound,
+            format!("the Connection {name} does not exist; create it"),
+        )
+    })?;
+    check_usable(world, name, connection)?;
+    connection.spec.osb.as_ref().map(|osb| osb.url.clone()).ok_or_else(|| {
+        Blocked::new(
+            Reason::UnsupportedValue,
+            format!("the Connection {name} is no service broker; name one of protocol OSB"),
+        )
+    })
+}
+
+fn context(world: &World, subscription: &ServiceSubscription) -> InstanceContext {
+    InstanceContext {
+        customer: subscription.spec.customer.id.clone(),
+        namespace: world.namespace.clone(),
+        subscription: subscription.name_any(),
+    }
+}
+
+fn find_offering(
+    catalogue: &Catalogue,
+    connection: &str,
+    offering: &str,
+    plan: &str,
+) -> Result<ResolvedOffering, Blocked> {
+    let missing = |what: String| Blocked::new(Reason::OfferingNotFound, what);
+    let found = catalogue.offerings.iter().find(|entry| entry.name == offering).ok_or_else(|| {
+        missing(format!("the catalogue behind {connection} has no offering {offering}"))
+    })?;
+    let plan = found.plans.iter().find(|entry| entry.name == plan).ok_or_else(|| {
+        missing(format!("the offering {offering} behind {connection} has no plan {plan}"))
+    })?;
+    Ok(ResolvedOffering {
+        service_id: found.id.clone(),
+        plan_id: plan.id.clone(),
+        retrievable: found.instances_retrievable,
+        maximum_polling: plan.maximum_polling_duration.unwrap_or(DEFAULT_MAXIMUM_POLLING),
+    })
+}
+
+fn offering_of_handle(world: &World, handle: &ServerInstance) -> Option<ResolvedOffering> {
+    let catalogue = world.catalogues.get(&handle.connection_ref.name);
+    let offering = catalogue
+        .and_then(|catalogue| catalogue.offerings.iter().find(|o| o.id == handle.service_id));
+    let plan = offering
+        .and_then(|offering| offering.plans.iter().find(|plan| plan.id == handle.plan_id));
+    Some(ResolvedOffering {
+        service_id: handle.service_id.clone(),
+        plan_id: handle.plan_id.clone(),
+        retrievable: offering.is_none_or(|offering| offering.instances_retrievable),
+        maximum_polling: plan
+            .and_then(|plan| plan.maximum_polling_duration)
+            .unwrap_or(DEFAULT_MAXIMUM_POLLING),
+    })
+}
+
+fn server_setting(
+    service: &SmartService,
+    setting: &ServerSetting,
+    values: &Values<'_>,
+) -> Result<Option<(String, String, Json)>, Blocked> {
+    let key = format!("ServerSetting/{}", setting.name);
+    let text = values.of(
+        &key,
+        setting.value.as_ref(),
+        setting.value_from.as_ref(),
+        setting.when.as_ref(),
+        setting.otherwise.as_ref(),
+    )?;
+    let Some(text) = text else { return Ok(None) };
+    let from_parameter = setting
+        .value_from
+        .as_ref()
+        .and_then(|source| source.parameter.as_ref())
+        .and_then(|name| service.spec.parameters.iter().find(|entry| entry.name == *name))
+        .map(|parameter| parameter.r#type);
+    let r#type = setting.r#type.or(from_parameter).unwrap_or(ValueType::String);
+    let value = parse_value(&setting.name, &text, r#type, &Constraints::none())
+        .map_err(|error| Blocked::new(Reason::UnsupportedValue, error.to_string()))?;
+    Ok(Some((key, pointer_of(setting.pointer.as_deref(), &setting.name), json(value))))
+}
+
+fn pointer_of(pointer: Option<&str>, name: &str) -> String {
+    pointer.map_or_else(
+        || format!("/{}", name.replace('~', "~0").replace('/', "~1")),
+        str::to_owned,
+    )
+}
+
+fn json(value: Value) -> Json {
+    match value {
+        Value::Text(text) => Json::String(text),
+        Value::Integer(number) => Json::from(number),
+        Value::Boolean(truth) => Json::Bool(truth),
+        Value::Words(words) => Json::from(words.into_iter().collect::<Vec<_>>()),
+    }
+}
+
+fn literal(text: &str) -> Json {
+    match text {
+        "true" => Json::Bool(true),
+        "false" => Json::Bool(false),
+        other => Json::String(other.to_owned()),
+    }
+}
+
+fn insert(parameters: &mut Map<String, Json>, pointer: &str, value: Json) {
+    let mut path: Vec<String> = pointer
+        .split('/')
+        .skip(1)
+        .map(|token| token.replace("~1", "/").replace("~0", "~"))
+        .collect();
+    let Some(last) = path.pop() else { return };
+    let mut object = parameters;
+    for token in path {
+        let entry = object.entry(token).or_insert_with(|| Json::Object(Map::new()));
+        if !entry.is_object() {
+            *entry = Json::Object(Map::new());
+        }
+        let Some(next) = entry.as_object_mut() else { return };
+        object = next;
+    }
+    object.insert(last, value);
+}

@@ -1,0 +1,71 @@
+//! What the delivery controller knows before it asks any remote side: the objects.
+//!
+//! Filled by the controller's observe stage from its caches; read by every pure stage.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use entente_crds::{
+    condition::Reason,
+    v1alpha1::{Connection, Device, DeviceModel, ServiceSubscription, SmartService},
+};
+use jiff::Timestamp;
+
+use crate::exchange::Catalogue;
+
+/// The objects that delivery on one device depends on.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    /// The namespace of the device and its subscriptions.
+    pub namespace: String,
+    /// The labels of the Namespace object, for `allow`.
+    pub namespace_labels: BTreeMap<String, String>,
+    /// Whether the namespace is being deleted.
+    pub namespace_terminating: bool,
+    /// The name of the device, which need not exist.
+    pub device_name: String,
+    /// The device.
+    pub device: Option<Device>,
+    /// The model that the device names.
+    pub model: Option<DeviceModel>,
+    /// The Connections that are named by the device and by the services, those that exist.
+    pub connections: BTreeMap<String, Connection>,
+    /// What keeps a Connection from being used: its Secret or CA cannot be had.
+    pub connection_faults: BTreeMap<String, (Reason, String)>,
+    /// The SmartServices that the revisions name, those that exist.
+    pub services: BTreeMap<String, SmartService>,
+    /// The subscriptions on this device.
+    pub subscriptions: Vec<ServiceSubscription>,
+    /// The uids of contracts that exist and are not being deleted.
+    pub live_contracts: BTreeSet<String>,
+    /// `status.established` of the contracts, by uid.
+    pub established: BTreeMap<String, Timestamp>,
+    /// Whether an older Device has the same endpoint or the same proven identity.
+    pub claimed_by_another: bool,
+    /// The catalogues of brokers, as far as they were read.
+    pub catalogues: BTreeMap<String, Catalogue>,
+    /// Compensations of these subscriptions.
+    pub compensations: Vec<CompensationRecord>,
+    /// Whether the local clock differs too much from that of the API server.
+    pub clock_skewed: bool,
+    /// Whether a person asked for a full read-back now.
+    pub reconcile_requested: bool,
+    /// How long a withdrawal may take before it is given up.
+    pub withdraw_deadline: jiff::SignedDuration,
+    /// Handles of subscriptions that stand in a Connection's list of orphans, by instance id.
+    pub orphans_taken_over: BTreeSet<String>,
+}
+
+/// What delivery has to know of a Compensation.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CompensationRecord {
+    /// Its name.
+    pub name: String,
+    /// The subscription it is about.
+    pub subscription: String,
+    /// The promised instant.
+    pub promised: Timestamp,
+    /// The remedy.
+    pub remedy: String,
+    /// Whether its amount is final.
+    pub calculated: bool,
+}

@@ -1,0 +1,245 @@
+//! Values of parameters and settings: from the quoted text of a spec to a typed value, and back.
+//!
+//! Decides whether a text is of a type and inside what is allowed. It must never guess: what is not
+//! written as the type asks is refused, with a message that says what is allowed. Called by
+//! `contract` for what a contract chooses, and by `delivery` for settings of devices and servers.
+
+use std::collections::BTreeSet;
+
+use entente_crds::v1alpha1::{DeviceSetting, Parameter, ValueType};
+
+use crate::exchange::Value;
+
+/// The most characters of a found text that a message repeats.
+const SHOWN: usize = 64;
+
+/// What a value must keep to, beside its type. A member that does not go with the type means
+/// nothing.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Constraints<'a> {
+    /// Keyword and KeywordSet: the words that are allowed; empty: any word.
+    pub allowed: &'a [String],
+    /// Integer: the smallest number.
+    pub minimum: Option<i64>,
+    /// Integer: the largest number.
+    pub maximum: Option<i64>,
+    /// String: the most characters.
+    pub max_length: Option<usize>,
+}
+
+impl<'a> Constraints<'a> {
+    /// Nothing but the type.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Those of a parameter of a SmartService.
+    pub fn of_parameter(parameter: &'a Parameter) -> Self {
+        Self {
+            allowed: &parameter.allowed,
+            minimum: parameter.minimum,
+            maximum: parameter.maximum,
+            max_length: None,
+        }
+    }
+
+    /// Those of a setting of a DeviceModel.
+    pub fn of_setting(setting: &'a DeviceSetting) -> Self {
+        Self {
+            allowed: &setting.allowed,
+            minimum: setting.minimum,
+            maximum: setting.maximum,
+            max_length: setting.max_length.and_then(|length| usize::try_from(length).ok()),
+        }
+    }
+}
+
+/// A value that is not of its type or not allowed.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{name} is \"{found}\": must be {allowed}")]
+pub struct ValueError {
+    /// The parameter or setting.
+    pub name: String,
+    /// What was found, at most 64 characters of it.
+    pub found: String,
+    /// What is allowed.
+    pub allowed: String,
+}
+
+/// Reads the text of a parameter or setting as a value of its type.
+///
+/// Integers are decimal, booleans "true" or "false"; the words of a KeywordSet are separated by
+/// commas, spaces around them mean nothing, and there is at least one.
+pub fn parse_value(
+    name: &str,
+    raw: &str,
+    r#type: ValueType,
+    constraints: &Constraints,
+) -> Result<Value, ValueError> {
+    typed(raw, r#type, constraints).ok_or_else(|| ValueError {
+        name: name.to_owned(),
+        found: shown(raw),
+        allowed: allowed_text(r#type, constraints),
+    })
+}
+
+/// The one text of a value, which [`parse_value`] reads back: `7` and not `007`, the words of a set
+/// sorted and separated by a comma.
+pub fn canonical(value: &Value) -> String {
+    match value {
+        Value::Text(text) => text.clone(),
+        Value::Integer(number) => number.to_string(),
+        Value::Boolean(holds) => holds.to_string(),
+        Value::Words(words) => words.iter().map(String::as_str).collect::<Vec<_>>().join(","),
+    }
+}
+
+fn typed(raw: &str, r#type: ValueType, constraints: &Constraints) -> Option<Value> {
+    match r#type {
+        ValueType::String => {
+            let most = constraints.max_length.unwrap_or(usize::MAX);
+            (raw.chars().count() <= most).then(|| Value::Text(raw.to_owned()))
+        }
+        ValueType::Integer => integer(raw).filter(|number| inside(*number, constraints)),
+        ValueType::Boolean => match raw {
+            "true" => Some(Value::Boolean(true)),
+            "false" => Some(Value::Boolean(false)),
+            _ => None,
+        },
+        ValueType::Keyword => {
+            is_word(raw, constraints.allowed).then(|| Value::Text(raw.to_owned()))
+        }
+        ValueType::KeywordSet => {
+            let words: BTreeSet<String> =
+                raw.split(',').map(|word| word.trim().to_owned()).collect();
+            words
+                .iter()
+                .all(|word| is_word(word, constraints.allowed))
+                .then_some(Value::Words(words))
+        }
+    }
+}
+
+fn integer(raw: &str) -> Option<Value> {
+    // The standard library would also read "+5".
+    let digits = raw.strip_prefix('-').unwrap_or(raw);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    raw.parse().ok().map(Value::Integer)
+}
+
+fn inside(value: &Value, constraints: &Constraints) -> bool {
+    let Value::Integer(number) = value else { return false };
+    constraints.minimum.is_none_or(|minimum| *number >= minimum)
+        && constraints.maximum.is_none_or(|maximum| *number <= maximum)
+}
+
+fn is_word(word: &str, allowed: &[String]) -> bool {
+    if allowed.is_empty() {
+        return !word.is_empty() && !word.contains(|found: char| found == ',' || found.is_whitespace());
+    }
+    allowed.iter().any(|one| one == word)
+}
+
+fn allowed_text(r#type: ValueType, constraints: &Constraints) -> String {
+    let words = || constraints.allowed.join(", ");
+    match r#type {
+        ValueType::String => match constraints.max_length {
+            Some(most) => format!("a text of at most {most} characters"),
+            None => "a text".to_owned(),
+        },
+        ValueType::Integer => match (constraints.minimum, constraints.maximum) {
+            (Some(minimum), Some(maximum)) => format!("a whole number from {minimum} to {maximum}"),
+            (Some(minimum), None) => format!("a whole number of at least {minimum}"),
+            (None, Some(maximum)) => format!("a whole number of at most {maximum}"),
+            (None, None) => "a whole number such as \"15\"".to_owned(),
+        },
+        ValueType::Boolean => "\"true\" or \"false\"".to_owned(),
+        ValueType::Keyword if constraints.allowed.is_empty() => "one word".to_owned(),
+        ValueType::Keyword => format!("one of {}", words()),
+        ValueType::KeywordSet if constraints.allowed.is_empty() => {
+            "words separated by commas".to_owned()
+        }
+        ValueType::KeywordSet => format!("one or more of {}, separated by commas", words()),
+    }
+}
+
+fn shown(raw: &str) -> String {
+    if raw.chars().nth(SHOWN).is_none() {
+        return raw.to_owned();
+    }
+    raw.chars().take(SHOWN - 1).chain(std::iter::once('…')).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn words(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    #[test]
+    fn each_type_reads_what_it_asks_for_and_says_what_is_allowed() {
+        let days = words(&["Mon", "Sun", "Wed"]);
+        let set = Constraints { allowed: &days, ..Constraints::none() };
+        let percent =
+            Constraints { minimum: Some(1), maximum: Some(100), ..Constraints::none() };
+        let short = Constraints { max_length: Some(3), ..Constraints::none() };
+        let free = Constraints::none();
+        let table: &[(ValueType, Constraints, &str, Result<&str, &str>)] = &[
+            (ValueType::KeywordSet, set, " Wed ,Sun", Ok("Sun,Wed")),
+            (ValueType::KeywordSet, set, "Sun,Sun", Ok("Sun")),
+            (ValueType::KeywordSet, set, "", Err("one or more of Mon, Sun, Wed, separated by commas")),
+            (ValueType::KeywordSet, set, "Sun,", Err("one or more of Mon, Sun, Wed, separated by commas")),
+            (ValueType::KeywordSet, free, "a,b c", Err("words separated by commas")),
+            (ValueType::Keyword, set, "Mon", Ok("Mon")),
+            (ValueType::Keyword, set, "mon", Err("one of Mon, Sun, Wed")),
+            (ValueType::Keyword, free, "", Err("one word")),
+            (ValueType::Integer, percent, "007", Ok("7")),
+            (ValueType::Integer, percent, "0", Err("a whole number from 1 to 100")),
+            (ValueType::Integer, percent, "+5", Err("a whole number from 1 to 100")),
+            (ValueType::Integer, free, "-", Err("a whole number such as \"15\"")),
+            (ValueType::Integer, free, "99999999999999999999", Err("a whole number such as \"15\"")),
+            (ValueType::Boolean, free, "true", Ok("true")),
+            (ValueType::Boolean, free, "yes", Err("\"true\" or \"false\"")),
+            (ValueType::String, short, "één", Ok("één")),
+            (ValueType::String, short, "four", Err("a text of at most 3 characters")),
+        ];
+        for (r#type, constraints, raw, expected) in table {
+            let found = parse_value("x", raw, *r#type, constraints);
+            let found = found.as_ref().map(canonical).map_err(|error| error.allowed.as_str());
+            assert_eq!(found.as_deref(), expected.as_ref().copied().map_err(|e| *e).as_deref());
+        }
+    }
+
+    // shows K2
+    #[test]
+    fn a_refused_value_is_named_with_what_was_found_and_what_is_allowed() {
+        let error = parse_value("mode", "fast", ValueType::Boolean, &Constraints::none());
+        let text = error.map_err(|error| error.to_string());
+        assert_eq!(text, Err("mode is \"fast\": must be \"true\" or \"false\"".to_owned()));
+        let long = parse_value("mode", &"é".repeat(80), ValueType::Boolean, &Constraints::none());
+        assert!(long.is_err_and(|error| error.found.chars().count() == SHOWN));
+    }
+
+    proptest! {
+        #[test]
+        fn the_canonical_text_reads_back_as_the_same_value(
+            raw in "[ab ,0-9-]{0,8}|true|false|-?[0-9]{1,20}",
+            r#type in prop::sample::select(vec![
+                ValueType::String, ValueType::Integer, ValueType::Boolean, ValueType::Keyword,
+                ValueType::KeywordSet,
+            ]),
+        ) {
+            let free = Constraints::none();
+            if let Ok(value) = parse_value("x", &raw, r#type, &free) {
+                let again = parse_value("x", &canonical(&value), r#type, &free);
+                prop_assert_eq!(again, Ok(value));
+            }
+        }
+    }
+}

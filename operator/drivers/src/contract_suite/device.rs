@@ -1,0 +1,296 @@
+//! What every driver of devices promises.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use entente_crds::v1alpha1::IppOperation;
+use entente_domain::exchange::{
+    DeviceReadRequest, DeviceReading, DeviceWrite, FailureKind, Scalar, SettingWrite, Value,
+};
+use tokio::time::Instant;
+
+use super::{Report, Verdict, ensure, fit_to_show, ill, well};
+use crate::device::{DeviceDriver, DeviceTarget};
+
+type Checked = Result<Verdict, String>;
+
+/// No device has it.
+const NO_SUCH_ATTRIBUTE: &str = "entente-no-such-attribute";
+/// How much later than its timeout an answer may be given up, on a busy machine.
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// A device that is judged, and what can be done to it.
+#[async_trait]
+pub trait DeviceSubject: Send + Sync {
+    /// What it is called in the report.
+    fn name(&self) -> &str;
+
+    /// The driver under judgement.
+    fn driver(&self) -> &dyn DeviceDriver;
+
+    /// How it is reached.
+    fn target(&self) -> DeviceTarget;
+
+    /// The attribute in which it says who it is; the empty one where it does not.
+    fn identity_attribute(&self) -> &str {
+        "printer-uuid"
+    }
+
+    /// The operation by which it is configured.
+    fn operation(&self) -> IppOperation {
+        IppOperation::SetPrinterAttributes
+    }
+
+    /// A setting that takes effect, with two different values.
+    fn settable(&self) -> Option<(SettingWrite, SettingWrite)> {
+        None
+    }
+
+    /// A setting for which it says success and does nothing.
+    fn accepted_without_effect(&self) -> Option<SettingWrite> {
+        None
+    }
+
+    /// A setting that it refuses, and the kinds that tell the truth about it.
+    fn refused(&self) -> Option<(SettingWrite, Vec<FailureKind>)> {
+        None
+    }
+
+    /// The same remote side where there is no such device.
+    fn elsewhere(&self) -> Option<DeviceTarget> {
+        None
+    }
+
+    /// Whether the driver opens sockets, so that networks matter.
+    fn dials(&self) -> bool {
+        true
+    }
+
+    /// Lets it hang: it keeps its socket and answers nothing. `false` where that cannot be done.
+    async fn freeze(&self) -> bool {
+        false
+    }
+
+    /// Ends the hanging.
+    async fn thaw(&self) {}
+
+    /// Takes it away for good: nobody listens any more. `false` where that cannot be done.
+    async fn stop(&self) -> bool {
+        false
+    }
+}
+
+/// Judges a device by every check. The device is stopped at the end, where it can be.
+pub async fn judge_device(subject: &dyn DeviceSubject) -> Report {
+    let mut report = Report::new(subject.name());
+    report.record("a probe tells who the device is and nothing else", probe(subject).await);
+    report.record("a reading holds only what was asked for", only_asked(subject).await);
+    report.record("a setting that was sent is read back", takes_effect(subject).await);
+    report.record("the same value again is accepted", again(subject).await);
+    report.record("success without effect is seen by reading back", no_effect(subject).await);
+    report.record("a refused setting has a reason and changes nothing", refused(subject).await);
+    report.record("a device that is not there is not made by asking", absent(subject).await);
+    report.record("an address outside the networks is not dialled", networks(subject).await);
+    report.record("a device that hangs is given up in time", hangs(subject).await);
+    report.record("a device that is gone is unreachable, without a doubt", gone(subject).await);
+    report
+}
+
+async fn read(subject: &dyn DeviceSubject, names: &[&str]) -> Result<DeviceReading, String> {
+    let request = request(subject, names);
+    well("a reading", subject.driver().observe(&subject.target(), &request).await)
+}
+
+fn request(subject: &dyn DeviceSubject, names: &[&str]) -> DeviceReadRequest {
+    DeviceReadRequest {
+        identity_attribute: subject.identity_attribute().to_owned(),
+        attributes: names.iter().map(|name| (*name).to_owned()).collect(),
+    }
+}
+
+async fn write(subject: &dyn DeviceSubject, setting: &SettingWrite) -> Result<(), String> {
+    let write = write_of(subject, setting);
+    well("a write", subject.driver().apply(&subject.target(), &write).await)
+}
+
+fn write_of(subject: &dyn DeviceSubject, setting: &SettingWrite) -> DeviceWrite {
+    DeviceWrite { operation: subject.operation(), settings: vec![setting.clone()] }
+}
+
+/// Whether these are the values of that wish. The order of words means nothing.
+fn shows(found: Option<&Vec<Scalar>>, wanted: &Value) -> bool {
+    let Some(found) = found else { return false };
+    match wanted {
+        Value::Text(text) => *found == [Scalar::Text(text.clone())],
+        Value::Integer(number) => *found == [Scalar::Integer(*number)],
+        Value::Boolean(truth) => *found == [Scalar::Boolean(*truth)],
+        Value::Words(words) => {
+            let found: BTreeSet<&Scalar> = found.iter().collect();
+            let words: BTreeSet<Scalar> = words.iter().cloned().map(Scalar::Text).collect();
+            found == words.iter().collect()
+        }
+    }
+}
+
+async fn probe(subject: &dyn DeviceSubject) -> Checked {
+    let first = read(subject, &[]).await?;
+    ensure(first.attributes.is_empty(), || format!("attributes without asking: {first:?}"))?;
+    ensure(first.product_name.is_some(), || "no model".to_owned())?;
+    if !subject.identity_attribute().is_empty() {
+        ensure(first.identity.is_some(), || "no identity".to_owned())?;
+    }
+    let second = read(subject, &[]).await?;
+    ensure(first == second, || format!("two probes differ: {first:?}, {second:?}"))?;
+    Ok(Verdict::Passed)
+}
+
+async fn only_asked(subject: &dyn DeviceSubject) -> Checked {
+    let Some((setting, _)) = subject.settable() else {
+        let reading = read(subject, &[NO_SUCH_ATTRIBUTE]).await?;
+        ensure(reading.attributes.is_empty(), || format!("{:?}", reading.attributes))?;
+        return Ok(Verdict::Passed);
+    };
+    write(subject, &setting).await?;
+    let reading = read(subject, &[&setting.attribute, NO_SUCH_ATTRIBUTE]).await?;
+    let names: Vec<&String> = reading.attributes.keys().collect();
+    ensure(names == [&setting.attribute], || format!("these came back: {names:?}"))?;
+    Ok(Verdict::Passed)
+}
+
+async fn takes_effect(subject: &dyn DeviceSubject) -> Checked {
+    let Some((first, second)) = subject.settable() else {
+        return Ok(Verdict::Skipped("it has no setting that takes effect"));
+    };
+    for setting in [&first, &second] {
+        write(subject, setting).await?;
+        let reading = read(subject, &[&setting.attribute]).await?;
+        let found = reading.attributes.get(&setting.attribute);
+        ensure(shows(found, &setting.value), || {
+            format!("{:?} was sent and {found:?} read back", setting.value)
+        })?;
+    }
+    Ok(Verdict::Passed)
+}
+
+async fn again(subject: &dyn DeviceSubject) -> Checked {
+    let Some((setting, _)) = subject.settable() else {
+        return Ok(Verdict::Skipped("it has no setting that takes effect"));
+    };
+    write(subject, &setting).await?;
+    write(subject, &setting).await?;
+    let reading = read(subject, &[&setting.attribute]).await?;
+    let found = reading.attributes.get(&setting.attribute);
+    ensure(shows(found, &setting.value), || format!("{found:?}"))?;
+    Ok(Verdict::Passed)
+}
+
+async fn no_effect(subject: &dyn DeviceSubject) -> Checked {
+    let Some(setting) = subject.accepted_without_effect() else {
+        return Ok(Verdict::Skipped("it has no setting that it ignores"));
+    };
+    let before = read(subject, &[&setting.attribute]).await?;
+    write(subject, &setting).await?;
+    let after = read(subject, &[&setting.attribute]).await?;
+    ensure(before == after, || format!("{before:?} became {after:?}"))?;
+    let found = after.attributes.get(&setting.attribute);
+    ensure(!shows(found, &setting.value), || "it took effect after all".to_owned())?;
+    Ok(Verdict::Passed)
+}
+
+async fn refused(subject: &dyn DeviceSubject) -> Checked {
+    let Some((setting, kinds)) = subject.refused() else {
+        return Ok(Verdict::Skipped("it has no setting that it refuses"));
+    };
+    let before = read(subject, &[&setting.attribute]).await?;
+    let target = subject.target();
+    let result = subject.driver().apply(&target, &write_of(subject, &setting)).await;
+    let failure = ill("the write", result)?;
+    ensure(kinds.contains(&failure.kind), || format!("{failure:?}"))?;
+    ensure(!failure.doubtful, || format!("a refusal leaves no doubt: {failure:?}"))?;
+    fit_to_show(&failure, &target.url)?;
+    let after = read(subject, &[&setting.attribute]).await?;
+    ensure(before == after, || format!("{before:?} became {after:?}"))?;
+    Ok(Verdict::Passed)
+}
+
+async fn absent(subject: &dyn DeviceSubject) -> Checked {
+    let Some(target) = subject.elsewhere() else {
+        return Ok(Verdict::Skipped("it answers at every path"));
+    };
+    for _ in 0..2 {
+        let result = subject.driver().observe(&target, &request(subject, &[])).await;
+        let failure = ill("the reading", result)?;
+        let known = [FailureKind::ProtocolError, FailureKind::Unreachable];
+        ensure(known.contains(&failure.kind) && !failure.doubtful, || format!("{failure:?}"))?;
+        fit_to_show(&failure, &target.url)?;
+    }
+    Ok(Verdict::Passed)
+}
+
+async fn networks(subject: &dyn DeviceSubject) -> Checked {
+    if !subject.dials() {
+        return Ok(Verdict::Skipped("it opens no sockets"));
+    }
+    let mut target = subject.target();
+    let mut profile = (*target.profile).clone();
+    let elsewhere = "192.0.2.0/24".parse().map_err(|_| "a network that cannot be read")?;
+    profile.networks = vec![elsewhere];
+    target.profile = profile.into();
+    let result = subject.driver().observe(&target, &request(subject, &[])).await;
+    let failure = ill("the reading", result)?;
+    ensure(failure.kind == FailureKind::AddressNotAllowed, || format!("{failure:?}"))?;
+    ensure(!failure.doubtful, || format!("{failure:?}"))?;
+    Ok(Verdict::Passed)
+}
+
+async fn hangs(subject: &dyn DeviceSubject) -> Checked {
+    if !subject.freeze().await {
+        return Ok(Verdict::Skipped("it cannot be made to hang"));
+    }
+    let target = subject.target();
+    let begun = Instant::now();
+    let result = subject.driver().observe(&target, &request(subject, &[])).await;
+    let took = begun.elapsed();
+    subject.thaw().await;
+    let failure = ill("the reading", result)?;
+    let known = [FailureKind::TimedOut, FailureKind::Unreachable];
+    ensure(known.contains(&failure.kind) && !failure.doubtful, || format!("{failure:?}"))?;
+    let bound = target.profile.request_timeout + MARGIN;
+    ensure(took <= bound, || format!("it took {took:?} of {bound:?}"))?;
+    comes_back(subject, bound).await
+}
+
+/// Waits until a device that hung answers again.
+async fn comes_back(subject: &dyn DeviceSubject, patience: Duration) -> Checked {
+    let deadline = Instant::now() + patience;
+    loop {
+        match read(subject, &[]).await {
+            Ok(_) => return Ok(Verdict::Passed),
+            Err(seen) if Instant::now() >= deadline => {
+                return Err(format!("it did not come back: {seen}"));
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+async fn gone(subject: &dyn DeviceSubject) -> Checked {
+    if !subject.stop().await {
+        return Ok(Verdict::Skipped("it cannot be stopped"));
+    }
+    let target = subject.target();
+    let failure =
+        ill("the reading", subject.driver().observe(&target, &request(subject, &[])).await)?;
+    ensure(failure.kind == FailureKind::Unreachable && !failure.doubtful, || {
+        format!("{failure:?}")
+    })?;
+    fit_to_show(&failure, &target.url)?;
+    let Some((setting, _)) = subject.settable() else { return Ok(Verdict::Passed) };
+    let result = subject.driver().apply(&target, &write_of(subject, &setting)).await;
+    let failure = ill("the write", result)?;
+    ensure(failure.kind == FailureKind::Unreachable && !failure.doubtful, || {
+        format!("{failure:?}")
+    })?;
+    Ok(Verdict::Passed)
+}

@@ -1,0 +1,373 @@
+//! A world of devices and service servers in memory, for tests.
+//!
+//! Answers both driver traits, keeps a ledger of every call, and takes faults by script. Never
+//! opens a socket, and sleeps on tokio's clock alone, so a paused clock makes it instant. Used by
+//! the tests of every crate above; never part of a shipped binary (feature `fake`).
+
+mod device;
+mod server;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use entente_domain::exchange::{Catalogue, Failure, FailureKind, Scalar};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value};
+
+/// What a call asked for: one for each method of the two traits.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Operation {
+    /// `DeviceDriver::observe`.
+    DeviceObserve,
+    /// `DeviceDriver::apply`.
+    DeviceApply,
+    /// `ServiceDriver::catalogue`.
+    Catalogue,
+    /// `ServiceDriver::observe`.
+    InstanceObserve,
+    /// `ServiceDriver::provision`.
+    Provision,
+    /// `ServiceDriver::update`.
+    Update,
+    /// `ServiceDriver::last_operation`.
+    LastOperation,
+    /// `ServiceDriver::deprovision`.
+    Deprovision,
+}
+
+impl Operation {
+    /// Whether the call means to change the remote side.
+    pub fn writes(self) -> bool {
+        matches!(self, Self::DeviceApply | Self::Provision | Self::Update | Self::Deprovision)
+    }
+}
+
+/// What goes wrong with one call.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Fault {
+    /// It fails in this way and nothing is done.
+    Fail {
+        /// The kind of the failure.
+        kind: FailureKind,
+        /// What the remote side asks for.
+        retry_after: Option<SignedDuration>,
+        /// Whether the failure leaves a doubt (with nothing done all the same).
+        doubtful: bool,
+    },
+    /// Nothing is done and no answer comes: `TimedOut` after the request timeout, doubtful for
+    /// a call that writes.
+    Hang,
+    /// It is done, but the answer is lost: `TimedOut`, doubtful for a call that writes.
+    LoseAnswer,
+    /// Success is said and nothing is done.
+    AcceptWithoutEffect,
+    /// The server answers `UnderWay` and is done when it was asked this many times.
+    Async {
+        /// How often `last_operation` says `InProgress`.
+        polls: u32,
+    },
+    /// As `Async`, but it ends as `Failed` and nothing is done.
+    AsyncFails {
+        /// How often `last_operation` says `InProgress`.
+        polls: u32,
+        /// The server's words.
+        message: String,
+    },
+    /// The instance cannot be fetched (for `InstanceObserve`).
+    NotRetrievable,
+    /// The parameters are not told (`InstanceObserve`) or not kept (`Provision`, `Update`).
+    DropParameters,
+}
+
+impl Fault {
+    /// It fails in this way, without a doubt and without a wish for a later try.
+    pub fn fail(kind: FailureKind) -> Self {
+        Self::Fail { kind, retry_after: None, doubtful: false }
+    }
+}
+
+/// A device in memory.
+#[derive(Clone, Debug, Default)]
+pub struct FakeDevice {
+    /// The name of its model.
+    pub product_name: Option<String>,
+    /// Who it says it is.
+    pub identity: Option<String>,
+    /// The SHA-256 of its certificate, for `ipps`.
+    pub certificate_sha256: Option<String>,
+    /// Its attributes; one that is not here is not supported.
+    pub attributes: BTreeMap<String, Vec<Scalar>>,
+    /// Attributes for which it says success and does nothing, for ever.
+    pub ignored: BTreeSet<String>,
+    /// Attributes that it refuses, for ever, and how. The whole group is refused with them.
+    pub refused: BTreeMap<String, FailureKind>,
+}
+
+/// A service server in memory.
+#[derive(Clone, Debug, Default)]
+pub struct FakeServer {
+    /// What it offers.
+    pub catalogue: Catalogue,
+    /// Its instances, by instance id.
+    pub instances: BTreeMap<String, FakeInstance>,
+}
+
+/// An instance on a service server in memory.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FakeInstance {
+    /// The offering.
+    pub service_id: String,
+    /// The plan.
+    pub plan_id: String,
+    /// The parameters in effect.
+    pub parameters: Map<String, Value>,
+    /// Whether it is there; `false` while it is still being made.
+    pub present: bool,
+    /// What is under way.
+    pub pending: Option<Pending>,
+}
+
+/// An operation that is under way on a service server in memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pending {
+    /// The server's id of it.
+    pub operation: String,
+    /// How often `last_operation` will still say `InProgress`.
+    pub polls: u32,
+    /// How it ends.
+    pub end: PendingEnd,
+}
+
+/// How an operation ends.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PendingEnd {
+    /// The instance is there with these parameters.
+    Present(Map<String, Value>),
+    /// The instance is gone.
+    Removed,
+    /// Nothing is done.
+    Failed(String),
+}
+
+/// One call, as it arrived.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// When, on the clock of the world.
+    pub at: Timestamp,
+    /// When, on tokio's clock.
+    pub instant: tokio::time::Instant,
+    /// The name of the Connection.
+    pub connection: String,
+    /// The URL that was called.
+    pub url: String,
+    /// What it asked for.
+    pub operation: Operation,
+    /// The device's URL or the instance's id.
+    pub key: String,
+    /// Attributes asked for (`null`) or set; parameters; the context under `context`.
+    pub values: Map<String, Value>,
+}
+
+type ClockFunction = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The world. Shared by an `Arc` between the test and the drivers.
+pub struct World {
+    clock: ClockFunction,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    devices: BTreeMap<String, FakeDevice>,
+    servers: BTreeMap<String, FakeServer>,
+    faults: Vec<Script>,
+    latency: BTreeMap<Option<String>, Duration>,
+    ledger: Vec<Call>,
+    operations: u64,
+}
+
+struct Script {
+    url: Option<String>,
+    operation: Operation,
+    fault: Fault,
+    left: u32,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::with_clock(Timestamp::now)
+    }
+}
+
+impl World {
+    /// An empty world on the wall clock.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self::default())
+    }
+
+    /// An empty world whose ledger reads this clock.
+    pub fn with_clock(clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self { clock: Arc::new(clock), state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a device at this URL, in place of what was there.
+    pub fn put_device(&self, url: &str, device: FakeDevice) {
+        self.state().devices.insert(url.to_owned(), device);
+    }
+
+    /// Takes the device at this URL away: it is `Unreachable` from now on.
+    pub fn remove_device(&self, url: &str) -> Option<FakeDevice> {
+        self.state().devices.remove(url)
+    }
+
+    /// The device at this URL as it is now.
+    pub fn device(&self, url: &str) -> Option<FakeDevice> {
+        self.state().devices.get(url).cloned()
+    }
+
+    /// Changes the device at this URL behind everybody's back; `false` where there is none.
+    pub fn change_device(&self, url: &str, change: impl FnOnce(&mut FakeDevice)) -> bool {
+        self.state().devices.get_mut(url).map(change).is_some()
+    }
+
+    /// Puts a service server at this URL, in place of what was there.
+    pub fn put_server(&self, url: &str, server: FakeServer) {
+        self.state().servers.insert(url.to_owned(), server);
+    }
+
+    /// Takes the server at this URL away: it is `Unreachable` from now on.
+    pub fn remove_server(&self, url: &str) -> Option<FakeServer> {
+        self.state().servers.remove(url)
+    }
+
+    /// The server at this URL as it is now.
+    pub fn server(&self, url: &str) -> Option<FakeServer> {
+        self.state().servers.get(url).cloned()
+    }
+
+    /// Changes the server at this URL behind everybody's back; `false` where there is none.
+    pub fn change_server(&self, url: &str, change: impl FnOnce(&mut FakeServer)) -> bool {
+        self.state().servers.get_mut(url).map(change).is_some()
+    }
+
+    /// An instance as it is now.
+    pub fn instance(&self, url: &str, instance_id: &str) -> Option<FakeInstance> {
+        self.state().servers.get(url)?.instances.get(instance_id).cloned()
+    }
+
+    /// Lets the next `times` calls of this operation meet a fault; at this URL, or anywhere.
+    /// Faults are met in the order in which they were scripted.
+    pub fn script(&self, url: Option<&str>, operation: Operation, fault: Fault, times: u32) {
+        let url = url.map(str::to_owned);
+        self.state().faults.push(Script { url, operation, fault, left: times });
+    }
+
+    /// Forgets all faults that were not met yet.
+    pub fn clear_faults(&self) {
+        self.state().faults.clear();
+    }
+
+    /// Lets every answer take this long; of this URL, or of all that have none of their own.
+    pub fn set_latency(&self, url: Option<&str>, latency: Duration) {
+        self.state().latency.insert(url.map(str::to_owned), latency);
+    }
+
+    /// Every call so far, in the order of arrival.
+    pub fn ledger(&self) -> Vec<Call> {
+        self.state().ledger.clone()
+    }
+
+    /// How many calls of this operation arrived.
+    pub fn count(&self, operation: Operation) -> usize {
+        self.state().ledger.iter().filter(|call| call.operation == operation).count()
+    }
+
+    /// Forgets the calls so far.
+    pub fn clear_ledger(&self) {
+        self.state().ledger.clear();
+    }
+
+    /// Writes a call down, waits as long as the answer takes, and says which fault it meets.
+    async fn arrive(
+        &self,
+        connection: &str,
+        url: &str,
+        operation: Operation,
+        key: &str,
+        values: Map<String, Value>,
+    ) -> Option<Fault> {
+        let at = (self.clock)();
+        let (fault, latency) = {
+            let mut state = self.state();
+            state.ledger.push(Call {
+                at,
+                instant: tokio::time::Instant::now(),
+                connection: connection.to_owned(),
+                url: url.to_owned(),
+                operation,
+                key: key.to_owned(),
+                values,
+            });
+            (state.next_fault(url, operation), state.latency_of(url))
+        };
+        if let Some(latency) = latency {
+            tokio::time::sleep(latency).await;
+        }
+        fault
+    }
+}
+
+impl State {
+    fn next_fault(&mut self, url: &str, operation: Operation) -> Option<Fault> {
+        let position = self.faults.iter().position(|script| {
+            script.operation == operation && script.url.as_deref().is_none_or(|u| u == url)
+        })?;
+        let script = &mut self.faults[position];
+        script.left = script.left.saturating_sub(1);
+        if script.left == 0 {
+            return Some(self.faults.remove(position).fault);
+        }
+        Some(script.fault.clone())
+    }
+
+    fn latency_of(&self, url: &str) -> Option<Duration> {
+        self.latency.get(&Some(url.to_owned())).or_else(|| self.latency.get(&None)).copied()
+    }
+}
+
+fn failure(kind: FailureKind, message: &str) -> Failure {
+    Failure { kind, message: message.to_owned(), retry_after: None, doubtful: false }
+}
+
+/// Faults that end a call before anything is done; the others are left to the call.
+async fn early_end(
+    fault: Option<&Fault>,
+    operation: Operation,
+    request_timeout: Duration,
+) -> Option<Failure> {
+    match fault? {
+        Fault::Fail { kind, retry_after, doubtful } => Some(Failure {
+            kind: *kind,
+            message: "scripted".to_owned(),
+            retry_after: *retry_after,
+            doubtful: *doubtful,
+        }),
+        Fault::Hang => {
+            tokio::time::sleep(request_timeout).await;
+            Some(lost_answer(operation))
+        }
+        _ => None,
+    }
+}
+
+fn lost_answer(operation: Operation) -> Failure {
+    Failure {
+        doubtful: operation.writes(),
+        ..failure(FailureKind::TimedOut, "no answer came in time")
+    }
+}

@@ -1,0 +1,125 @@
+//! The devices of the world.
+
+use async_trait::async_trait;
+use entente_domain::exchange::{
+    DeviceReadRequest, DeviceReading, DeviceWrite, Failure, FailureKind, Scalar, Value,
+};
+
+use super::{Fault, Operation, World, early_end, failure, lost_answer};
+use crate::device::{DeviceDriver, DeviceTarget};
+use crate::profile::TrustProfile;
+
+fn unreachable() -> Failure {
+    failure(FailureKind::Unreachable, "the connection was refused")
+}
+
+/// The values as a device would give them back.
+fn scalars(value: &Value) -> Vec<Scalar> {
+    match value {
+        Value::Text(text) => vec![Scalar::Text(text.clone())],
+        Value::Integer(number) => vec![Scalar::Integer(*number)],
+        Value::Boolean(truth) => vec![Scalar::Boolean(*truth)],
+        Value::Words(words) => words.iter().cloned().map(Scalar::Text).collect(),
+    }
+}
+
+fn as_json(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Text(text) => text.as_str().into(),
+        Value::Integer(number) => (*number).into(),
+        Value::Boolean(truth) => (*truth).into(),
+        Value::Words(words) => words.iter().map(String::as_str).collect(),
+    }
+}
+
+/// What TLS would say, where the device has a certificate and the URL asks for TLS.
+fn check_certificate(target: &DeviceTarget, shown: Option<&str>) -> Result<(), Failure> {
+    if !target.url.starts_with("ipps:") {
+        return Ok(());
+    }
+    let pinned = target.pinned_certificate.as_deref();
+    let changed = pinned.is_some_and(|pin| Some(pin) != shown);
+    match target.profile.trust {
+        TrustProfile::Verify { .. } => Ok(()),
+        TrustProfile::Pin if pinned.is_none() => {
+            Err(failure(FailureKind::TlsFailed, "no certificate is pinned"))
+        }
+        TrustProfile::Pin | TrustProfile::FirstUse if changed => {
+            Err(failure(FailureKind::CertificateChanged, "the certificate is another one"))
+        }
+        TrustProfile::Pin | TrustProfile::FirstUse => Ok(()),
+    }
+}
+
+#[async_trait]
+impl DeviceDriver for World {
+    async fn observe(
+        &self,
+        target: &DeviceTarget,
+        request: &DeviceReadRequest,
+    ) -> Result<DeviceReading, Failure> {
+        let operation = Operation::DeviceObserve;
+        let url = target.url.as_str();
+        let values =
+            request.attributes.iter().map(|name| (name.clone(), serde_json::Value::Null)).collect();
+        let fault = self.arrive(&target.profile.name, url, operation, url, values).await;
+        let timeout = target.profile.request_timeout;
+        if let Some(end) = early_end(fault.as_ref(), operation, timeout).await {
+            return Err(end);
+        }
+        if fault == Some(Fault::LoseAnswer) {
+            return Err(lost_answer(operation));
+        }
+        let device = self.device(url).ok_or_else(unreachable)?;
+        check_certificate(target, device.certificate_sha256.as_deref())?;
+        let attributes = device
+            .attributes
+            .into_iter()
+            .filter(|(name, _)| request.attributes.contains(name))
+            .collect();
+        Ok(DeviceReading {
+            product_name: device.product_name,
+            identity: device.identity,
+            certificate_sha256: device
+                .certificate_sha256
+                .filter(|_| url.starts_with("ipps:")),
+            attributes,
+        })
+    }
+
+    async fn apply(&self, target: &DeviceTarget, write: &DeviceWrite) -> Result<(), Failure> {
+        let operation = Operation::DeviceApply;
+        let url = target.url.as_str();
+        let values = write
+            .settings
+            .iter()
+            .map(|setting| (setting.attribute.clone(), as_json(&setting.value)))
+            .collect();
+        let fault = self.arrive(&target.profile.name, url, operation, url, values).await;
+        let timeout = target.profile.request_timeout;
+        if let Some(end) = early_end(fault.as_ref(), operation, timeout).await {
+            return Err(end);
+        }
+        let mut state = self.state();
+        let device = state.devices.get_mut(url).ok_or_else(unreachable)?;
+        check_certificate(target, device.certificate_sha256.as_deref())?;
+        for setting in &write.settings {
+            if let Some(kind) = device.refused.get(&setting.attribute) {
+                return Err(failure(*kind, &format!("{} is refused", setting.attribute)));
+            }
+            if !device.attributes.contains_key(&setting.attribute) {
+                let message = format!("{} is not supported", setting.attribute);
+                return Err(failure(FailureKind::Unsupported, &message));
+            }
+        }
+        if fault == Some(Fault::AcceptWithoutEffect) {
+            return Ok(());
+        }
+        for setting in &write.settings {
+            if !device.ignored.contains(&setting.attribute) {
+                device.attributes.insert(setting.attribute.clone(), scalars(&setting.value));
+            }
+        }
+        if fault == Some(Fault::LoseAnswer) { Err(lost_answer(operation)) } else { Ok(()) }
+    }
+}

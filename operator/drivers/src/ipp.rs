@@ -1,0 +1,239 @@
+//! Devices that speak the Internet Printing Protocol (RFC 8011, RFC 3380).
+//!
+//! One operation, one HTTP POST over the shared transport. Asks only for what is needed, sets only
+//! what it is given, and never takes a success for an effect: that is for the next reading.
+
+mod codec;
+mod status;
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use entente_crds::v1alpha1::IppOperation;
+use entente_domain::exchange::{
+    DeviceReadRequest, DeviceReading, DeviceWrite, Failure, FailureKind,
+};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::{Method, StatusCode};
+use ipp::attribute::IppAttribute;
+use ipp::model::IppVersion;
+use url::Url;
+
+use crate::device::{DeviceDriver, DeviceTarget};
+use crate::profile::CredentialsValue;
+use crate::transport::{Answer, Exchange, Transport, failure};
+use codec::{Response, Request};
+
+/// Get-Printer-Attributes (RFC 8011 section 4.2.5).
+const GET_PRINTER_ATTRIBUTES: u16 = 0x000B;
+/// Set-Printer-Attributes (RFC 3380 section 4.1).
+const SET_PRINTER_ATTRIBUTES: u16 = 0x0013;
+/// CUPS-Add-Modify-Printer (CUPS Implementation of IPP).
+const CUPS_ADD_MODIFY_PRINTER: u16 = 0x4003;
+/// The port of both schemes (RFC 3510, RFC 7472).
+const PORT: u16 = 631;
+/// The longest answer that is read: all attributes of a large device are about 100 KiB.
+const MOST_BYTES: usize = 1024 * 1024;
+/// How many hosts that speak only 1.1 are remembered; then they are learnt anew.
+const MOST_OLD_HOSTS: usize = 100_000;
+
+/// The driver. One for a process.
+pub struct IppDriver {
+    transport: Arc<Transport>,
+    request_id: AtomicI32,
+    /// URLs whose device refused version 2.0.
+    old: Mutex<HashSet<String>>,
+}
+
+impl IppDriver {
+    /// Sends nothing by itself.
+    pub fn new(transport: Arc<Transport>) -> Self {
+        Self { transport, request_id: AtomicI32::new(1), old: Mutex::default() }
+    }
+
+    /// Sends one operation; once more by version 1.1 where 2.0 is refused, which a device says
+    /// before it does anything.
+    async fn send(
+        &self,
+        target: &DeviceTarget,
+        operation: u16,
+        groups: codec::Groups,
+        writes: bool,
+    ) -> Result<(Response, Answer), Failure> {
+        let old = self.is_old(&target.url);
+        let version = if old { IppVersion::v1_1() } else { IppVersion::v2_0() };
+        let answered = self.send_once(target, version, operation, &groups, writes).await?;
+        if old || answered.0.status != status::VERSION_NOT_SUPPORTED {
+            return Ok(answered);
+        }
+        let answered =
+            self.send_once(target, IppVersion::v1_1(), operation, &groups, writes).await?;
+        if answered.0.status != status::VERSION_NOT_SUPPORTED {
+            self.remember_old(&target.url);
+        }
+        Ok(answered)
+    }
+
+    async fn send_once(
+        &self,
+        target: &DeviceTarget,
+        version: IppVersion,
+        operation: u16,
+        groups: &codec::Groups,
+        writes: bool,
+    ) -> Result<(Response, Answer), Failure> {
+        // Positive and never zero (RFC 8010 section 3.1.1).
+        let id = self.request_id.fetch_add(1, Ordering::Relaxed).rem_euclid(i32::MAX).max(1);
+        let request = Request { version, operation, id, uri: &target.url, groups };
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/ipp"));
+        let answer = self
+            .transport
+            .send(Exchange {
+                profile: &target.profile,
+                method: Method::POST,
+                url: http_url(&target.url)?,
+                headers,
+                body: codec::encode(&request)?,
+                pinned: target.pinned_certificate.as_deref(),
+                most_bytes: MOST_BYTES,
+                writes,
+            })
+            .await?;
+        check_http(&answer, writes)?;
+        let response = codec::decode(&answer.body, id).ok_or_else(|| Failure {
+            doubtful: writes,
+            ..failure(FailureKind::ProtocolError, "the answer is not an IPP response")
+        })?;
+        Ok((response, answer))
+    }
+
+    fn is_old(&self, url: &str) -> bool {
+        self.old.lock().unwrap_or_else(PoisonError::into_inner).contains(url)
+    }
+
+    fn remember_old(&self, url: &str) {
+        let mut old = self.old.lock().unwrap_or_else(PoisonError::into_inner);
+        if old.len() >= MOST_OLD_HOSTS {
+            old.clear();
+        }
+        old.insert(url.to_owned());
+    }
+}
+
+#[async_trait]
+impl DeviceDriver for IppDriver {
+    async fn observe(
+        &self,
+        target: &DeviceTarget,
+        request: &DeviceReadRequest,
+    ) -> Result<DeviceReading, Failure> {
+        let groups = codec::reading_groups(request)?;
+        let (response, answer) = self.send(target, GET_PRINTER_ATTRIBUTES, groups, false).await?;
+        status::of_reading(&response, credentials(target))?;
+        let mut reading = codec::reading(&response, request);
+        reading.certificate_sha256 = answer.certificate_sha256;
+        Ok(reading)
+    }
+
+    async fn apply(&self, target: &DeviceTarget, write: &DeviceWrite) -> Result<(), Failure> {
+        let operation = match write.operation {
+            IppOperation::SetPrinterAttributes => SET_PRINTER_ATTRIBUTES,
+            IppOperation::CupsAddModifyPrinter => CUPS_ADD_MODIFY_PRINTER,
+        };
+        let groups = codec::write_groups(write)?;
+        let (response, _) = self.send(target, operation, groups, true).await?;
+        let names: Vec<&str> =
+            write.settings.iter().map(|setting| setting.attribute.as_str()).collect();
+        status::of_write(&response, &names, credentials(target))
+    }
+}
+
+fn credentials(target: &DeviceTarget) -> Option<&CredentialsValue> {
+    target.profile.credentials.as_ref()
+}
+
+/// The URL under HTTP: `ipp` is `http`, `ipps` is `https`, both at port 631 (RFC 8010 section 4).
+fn http_url(text: &str) -> Result<Url, Failure> {
+    let refused = |_| failure(FailureKind::Unreachable, "the URL is not an ipp or ipps URL");
+    let port = Url::parse(text).map_err(refused)?.port().unwrap_or(PORT);
+    let http = match text.split_once("://") {
+        Some(("ipp", rest)) => format!("http://{rest}"),
+        Some(("ipps", rest)) => format!("https://{rest}"),
+        _ => return Err(failure(FailureKind::Unreachable, "the URL is not an ipp or ipps URL")),
+    };
+    let mut url = Url::parse(&http).map_err(refused)?;
+    if url.set_port(Some(port)).is_err() {
+        return Err(failure(FailureKind::Unreachable, "the URL has no host"));
+    }
+    Ok(url)
+}
+
+/// What HTTP says before IPP says anything.
+fn check_http(answer: &Answer, writes: bool) -> Result<(), Failure> {
+    let status = answer.status;
+    let kind = match status {
+        StatusCode::OK => return Ok(()),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => FailureKind::Unauthorized,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => FailureKind::Busy,
+        _ => FailureKind::ProtocolError,
+    };
+    Err(Failure {
+        retry_after: answer.retry_after,
+        doubtful: writes
+            && (status.is_success() || (status.is_server_error() && kind != FailureKind::Busy)),
+        ..failure(kind, &format!("the device answered HTTP {status}"))
+    })
+}
+
+/// An attribute, or why it cannot be written.
+fn attribute(name: &str, value: ipp::value::IppValue) -> Result<IppAttribute, Failure> {
+    IppAttribute::with_name(name, value).map_err(|_| {
+        failure(FailureKind::Unsupported, "the attribute's name is longer than IPP allows")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_url_keeps_its_port_and_gets_that_of_ipp_otherwise() {
+        let http = |text: &str| http_url(text).unwrap().to_string();
+        assert_eq!(http("ipp://printer/ipp/print"), "http://printer:631/ipp/print");
+        assert_eq!(http("ipps://10.1.2.3/"), "https://10.1.2.3:631/");
+        assert_eq!(http("ipp://printer:8631/q/a"), "http://printer:8631/q/a");
+        // The ports of HTTP are not those of IPP and must not get lost.
+        assert_eq!(http_url("ipp://printer:80/").unwrap().port_or_known_default(), Some(80));
+        assert_eq!(http_url("ipps://printer:443/").unwrap().port_or_known_default(), Some(443));
+        assert_eq!(http("ipp://[::1]/ipp"), "http://[::1]:631/ipp");
+        assert!(http_url("http://printer/").is_err());
+        assert!(http_url("ipp:printer").is_err());
+    }
+
+    fn http(status: u16, writes: bool) -> Option<(FailureKind, bool)> {
+        let answer = Answer {
+            status: StatusCode::from_u16(status).unwrap(),
+            retry_after: None,
+            body: bytes::Bytes::new(),
+            certificate_sha256: None,
+        };
+        check_http(&answer, writes).err().map(|failure| (failure.kind, failure.doubtful))
+    }
+
+    #[test]
+    fn each_http_status_has_its_kind() {
+        assert_eq!(http(200, true), None);
+        assert_eq!(http(204, true), Some((FailureKind::ProtocolError, true)));
+        assert_eq!(http(301, true), Some((FailureKind::ProtocolError, false)));
+        assert_eq!(http(401, true), Some((FailureKind::Unauthorized, false)));
+        assert_eq!(http(403, true), Some((FailureKind::Unauthorized, false)));
+        assert_eq!(http(404, true), Some((FailureKind::ProtocolError, false)));
+        assert_eq!(http(429, true), Some((FailureKind::Busy, false)));
+        assert_eq!(http(503, true), Some((FailureKind::Busy, false)));
+        assert_eq!(http(500, true), Some((FailureKind::ProtocolError, true)));
+        assert_eq!(http(500, false), Some((FailureKind::ProtocolError, false)));
+    }
+}

@@ -1,0 +1,265 @@
+//! Requests and responses of IPP as values of ours, over the `ipp` crate's codec.
+//!
+//! Pure. Never trusts a response: its length is capped by the transport, its nesting here, and a
+//! value that cannot be compared becomes text that says what it was.
+
+use std::collections::BTreeSet;
+use std::io::Cursor;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use entente_crds::v1alpha1::IppSyntax;
+use entente_domain::exchange::{
+    DeviceReadRequest, DeviceReading, DeviceWrite, Failure, FailureKind, Scalar, SettingWrite,
+    Value,
+};
+use ipp::IppHeader;
+use ipp::attribute::{IppAttribute, IppAttributes};
+use ipp::model::{DelimiterTag, IppVersion};
+use ipp::parser::{IppParseError, IppParser};
+use ipp::reader::IppReader;
+use ipp::value::{IppCharset, IppKeyword, IppLanguage, IppName, IppString, IppValue};
+
+use super::attribute;
+use crate::transport::failure;
+
+const MODEL: &str = "printer-make-and-model";
+const UUID: &str = "printer-uuid";
+/// Who asks: "requesting-user-name" (RFC 8011 section 9.3).
+const USER: &str = "entente";
+/// Collections deeper than this are refused: real ones reach four, and dropping a deep one would
+/// take as deep a stack.
+const DEEPEST: usize = 16;
+/// "unsupported" as a value: the attribute is not there (RFC 8010 section 3.5.2).
+pub(super) const TAG_UNSUPPORTED: u8 = 0x10;
+const TAG_UNKNOWN: u8 = 0x12;
+
+/// The attributes of a request beside those that every request has.
+#[derive(Default)]
+pub(super) struct Groups {
+    operation: Vec<IppAttribute>,
+    printer: Vec<IppAttribute>,
+}
+
+/// A request before it is bytes.
+pub(super) struct Request<'a> {
+    pub version: IppVersion,
+    pub operation: u16,
+    pub id: i32,
+    pub uri: &'a str,
+    pub groups: &'a Groups,
+}
+
+/// A response.
+#[derive(Debug)]
+pub(super) struct Response {
+    /// The status code (RFC 8011 appendix B).
+    pub status: u16,
+    /// Its groups.
+    pub attributes: IppAttributes,
+}
+
+/// What a reading asks for: exactly that, and who the device is.
+pub(super) fn reading_groups(request: &DeviceReadRequest) -> Result<Groups, Failure> {
+    let mut names: BTreeSet<&str> = request.attributes.iter().map(String::as_str).collect();
+    names.extend([MODEL, UUID, request.identity_attribute.as_str()]);
+    let names = names.into_iter().filter(|name| !name.is_empty()).map(keyword);
+    let asked = IppValue::Array(names.collect::<Result<_, _>>()?);
+    Ok(Groups {
+        operation: vec![attribute(IppAttribute::REQUESTED_ATTRIBUTES, asked)?],
+        printer: Vec::new(),
+    })
+}
+
+fn keyword(word: &str) -> Result<IppValue, Failure> {
+    IppKeyword::new(word).map(IppValue::Keyword).map_err(|_| too_long("keyword"))
+}
+
+/// What a write sets.
+pub(super) fn write_groups(write: &DeviceWrite) -> Result<Groups, Failure> {
+    let printer = write
+        .settings
+        .iter()
+        .map(|setting| attribute(&setting.attribute, value(setting)?))
+        .collect::<Result<_, _>>()?;
+    Ok(Groups { operation: Vec::new(), printer })
+}
+
+fn too_long(syntax: &str) -> Failure {
+    failure(FailureKind::RejectedValue, &format!("the value is longer than a {syntax} of IPP can be"))
+}
+
+/// A value in its syntax. What does not fit is refused here, before anything is sent.
+fn value(setting: &SettingWrite) -> Result<IppValue, Failure> {
+    let too_long = |_: IppParseError| too_long(&format!("{:?}", setting.syntax).to_lowercase());
+    let number = |number: i64| {
+        i32::try_from(number).map_err(|_| {
+            failure(FailureKind::RejectedValue, "the number does not fit in 32 bits")
+        })
+    };
+    match (setting.syntax, &setting.value) {
+        (IppSyntax::Text, Value::Text(text)) => {
+            IppValue::new_text_without_language(text.as_str()).map_err(too_long)
+        }
+        (IppSyntax::Name, Value::Text(text)) => {
+            IppValue::new_name_without_language(text.as_str()).map_err(too_long)
+        }
+        (IppSyntax::Keyword, Value::Text(text)) => keyword(text),
+        (IppSyntax::Uri, Value::Text(text)) => {
+            IppString::new(text.as_str()).map(IppValue::Uri).map_err(too_long)
+        }
+        (IppSyntax::Integer, Value::Integer(n)) => Ok(IppValue::Integer(number(*n)?)),
+        (IppSyntax::Enum, Value::Integer(n)) => Ok(IppValue::Enum(number(*n)?)),
+        (IppSyntax::Boolean, Value::Boolean(truth)) => Ok(IppValue::Boolean(*truth)),
+        (IppSyntax::Keyword, Value::Words(words)) if !words.is_empty() => {
+            let mut values = words.iter().map(|word| keyword(word)).collect::<Result<Vec<_>, _>>()?;
+            Ok(if values.len() == 1 { values.remove(0) } else { IppValue::Array(values) })
+        }
+        (IppSyntax::Keyword, Value::Words(_)) => {
+            Err(failure(FailureKind::RejectedValue, "an empty set cannot be written in IPP"))
+        }
+        (syntax, _) => {
+            let syntax = format!("{syntax:?}").to_lowercase();
+            let message = format!("the value cannot be written as {syntax}");
+            Err(failure(FailureKind::RejectedValue, &message))
+        }
+    }
+}
+
+/// Writes a request (RFC 8010 section 3).
+pub(super) fn encode(request: &Request<'_>) -> Result<Bytes, Failure> {
+    let literal = |_: IppParseError| {
+        failure(FailureKind::ProtocolError, "the request cannot be written in IPP")
+    };
+    let mut attributes = IppAttributes::new();
+    let mut operation = |name: &str, value: IppValue| {
+        let attribute = IppAttribute::with_name(name, value).map_err(literal)?;
+        attributes.add(DelimiterTag::OperationAttributes, attribute);
+        Ok::<(), Failure>(())
+    };
+    let charset = IppCharset::new("utf-8").map_err(literal)?;
+    let language = IppLanguage::new("en").map_err(literal)?;
+    let uri = IppString::new(request.uri).map_err(literal)?;
+    let user = IppName::new(USER).map_err(literal)?;
+    // The order is that of RFC 8011 sections 4.1.4 and 4.1.5.
+    operation(IppAttribute::ATTRIBUTES_CHARSET, IppValue::Charset(charset))?;
+    operation(IppAttribute::ATTRIBUTES_NATURAL_LANGUAGE, IppValue::NaturalLanguage(language))?;
+    operation(IppAttribute::PRINTER_URI, IppValue::Uri(uri))?;
+    operation(IppAttribute::REQUESTING_USER_NAME, IppValue::NameWithoutLanguage(user))?;
+    for attribute in &request.groups.operation {
+        attributes.add(DelimiterTag::OperationAttributes, attribute.clone());
+    }
+    for attribute in &request.groups.printer {
+        attributes.add(DelimiterTag::PrinterAttributes, attribute.clone());
+    }
+    let header = IppHeader::new(request.version, request.operation.cast_signed(), request.id);
+    let mut body = BytesMut::new();
+    body.put(header.to_bytes());
+    body.put(attributes.to_bytes());
+    Ok(body.freeze())
+}
+
+/// Reads a response to the request of this id; `None` where it is not one.
+pub(super) fn decode(body: &Bytes, id: i32) -> Option<Response> {
+    if !is_shallow(body) {
+        return None;
+    }
+    let parser = IppParser::new(IppReader::new(Cursor::new(body.clone())));
+    let (header, attributes, _) = parser.parse_parts().ok()?;
+    let major = header.version.0 >> 8;
+    if !(1..=2).contains(&major) || header.request_id != id {
+        return None;
+    }
+    Some(Response { status: header.operation_or_status.cast_unsigned(), attributes })
+}
+
+/// Whether no collection lies deeper than `DEEPEST`. Says nothing about the rest.
+fn is_shallow(body: &[u8]) -> bool {
+    const HEADER: usize = 8;
+    let mut rest = body.get(HEADER..).unwrap_or_default();
+    let mut depth = 0_usize;
+    while let [tag, after @ ..] = rest {
+        rest = after;
+        match tag {
+            0x03 => break,
+            0x00..=0x0f => continue,
+            0x34 => depth += 1,
+            0x37 => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEEPEST {
+            return false;
+        }
+        // The name, then the value: each a length of two bytes and that many bytes.
+        for _ in 0..2 {
+            let [high, low, after @ ..] = rest else { return true };
+            let length = usize::from(u16::from_be_bytes([*high, *low]));
+            rest = after.get(length..).unwrap_or_default();
+        }
+    }
+    true
+}
+
+/// What the device said of what was asked.
+pub(super) fn reading(response: &Response, request: &DeviceReadRequest) -> DeviceReading {
+    let mut reading = DeviceReading::default();
+    for group in response.attributes.groups_of(DelimiterTag::PrinterAttributes) {
+        for attribute in group.attributes() {
+            if attribute.value().to_tag() == TAG_UNSUPPORTED {
+                continue;
+            }
+            let name = attribute.name().as_str();
+            let values = scalars(attribute.value());
+            if name == MODEL {
+                reading.product_name = first_text(&values);
+            }
+            if name == request.identity_attribute {
+                reading.identity = first_text(&values);
+            }
+            if request.attributes.contains(name) {
+                reading.attributes.insert(name.to_owned(), values);
+            }
+        }
+    }
+    reading
+}
+
+fn first_text(values: &[Scalar]) -> Option<String> {
+    match values.first()? {
+        Scalar::Text(text) => Some(text.clone()),
+        Scalar::Integer(number) => Some(number.to_string()),
+        Scalar::Boolean(_) | Scalar::Other(_) => None,
+    }
+}
+
+fn scalars(value: &IppValue) -> Vec<Scalar> {
+    match value {
+        IppValue::Array(values) => values.iter().map(scalar).collect(),
+        single => vec![scalar(single)],
+    }
+}
+
+fn scalar(value: &IppValue) -> Scalar {
+    match value {
+        IppValue::Integer(number) | IppValue::Enum(number) => Scalar::Integer((*number).into()),
+        IppValue::Boolean(truth) => Scalar::Boolean(*truth),
+        IppValue::TextWithoutLanguage(text) | IppValue::TextWithLanguage { text, .. } => {
+            Scalar::Text(text.as_ref().to_owned())
+        }
+        IppValue::NameWithoutLanguage(name) | IppValue::NameWithLanguage { name, .. } => {
+            Scalar::Text(name.as_str().to_owned())
+        }
+        IppValue::Keyword(word) | IppValue::MemberAttrName(word) => {
+            Scalar::Text(word.as_str().to_owned())
+        }
+        IppValue::MimeMediaType(media) => Scalar::Text(media.as_str().to_owned()),
+        IppValue::Uri(uri) | IppValue::UriScheme(uri) => Scalar::Text(uri.as_str().to_owned()),
+        IppValue::Charset(charset) => Scalar::Text(charset.as_str().to_owned()),
+        IppValue::NaturalLanguage(language) => Scalar::Text(language.as_str().to_owned()),
+        IppValue::NoValue => Scalar::Other("no-value".to_owned()),
+        IppValue::Other { tag: TAG_UNKNOWN, .. } => Scalar::Other("unknown".to_owned()),
+        other => Scalar::Other(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! What a response means: the status code, the unsupported group, and the tags in it, together.
+//!
+//! Pure. A device may say success and name our attribute as unsupported; it may refuse and say by
+//! a tag alone why. No one sign is enough (RFC 3380 section 4.1, and servers that differ).
+
+use entente_domain::exchange::{Failure, FailureKind};
+use ipp::model::DelimiterTag;
+use ipp::value::IppValue;
+
+use super::codec::{Response, TAG_UNSUPPORTED};
+use crate::profile::CredentialsValue;
+use crate::text::quote;
+use crate::transport::failure;
+
+/// server-error-version-not-supported.
+pub(super) const VERSION_NOT_SUPPORTED: u16 = 0x0503;
+const ATTRIBUTES_OR_VALUES_NOT_SUPPORTED: u16 = 0x040B;
+/// "not-settable" as a value (RFC 3380 section 8.1).
+const TAG_NOT_SETTABLE: u8 = 0x15;
+
+/// Status codes below this one are successes (RFC 8011 appendix B.1).
+const FIRST_FAILURE: u16 = 0x0100;
+
+/// Whether a reading can be used.
+pub(super) fn of_reading(
+    response: &Response,
+    credentials: Option<&CredentialsValue>,
+) -> Result<(), Failure> {
+    if response.status < FIRST_FAILURE {
+        return Ok(());
+    }
+    let kind = kind_of(response.status);
+    Err(failure(kind, &message(response, &[], credentials)))
+}
+
+/// Whether a write of these attributes was accepted.
+pub(super) fn of_write(
+    response: &Response,
+    names: &[&str],
+    credentials: Option<&CredentialsValue>,
+) -> Result<(), Failure> {
+    let named = unsupported(response, names);
+    let status = response.status;
+    let worst = named.iter().map(|(_, kind)| *kind).max_by_key(|kind| gravity(*kind));
+    let kind = match worst {
+        Some(worst) if status < FIRST_FAILURE || status == ATTRIBUTES_OR_VALUES_NOT_SUPPORTED => {
+            worst
+        }
+        _ if status < FIRST_FAILURE => return Ok(()),
+        _ => kind_of(status),
+    };
+    let named: Vec<&str> = named.into_iter().map(|(name, _)| name).collect();
+    Err(Failure {
+        // What a device says it could not do in the middle of it may be half done.
+        doubtful: matches!(status, 0x0500 | 0x0504 | 0x0505),
+        ..failure(kind, &message(response, &named, credentials))
+    })
+}
+
+/// Those of our attributes that the unsupported group names, and what its tag says of each.
+fn unsupported<'a>(response: &Response, names: &[&'a str]) -> Vec<(&'a str, FailureKind)> {
+    response
+        .attributes
+        .groups_of(DelimiterTag::UnsupportedAttributes)
+        .flat_map(|group| group.attributes())
+        .filter_map(|attribute| {
+            let name = names.iter().find(|name| **name == attribute.name().as_str())?;
+            Some((*name, kind_of_tag(attribute.value().to_tag())))
+        })
+        .collect()
+}
+
+fn kind_of_tag(tag: u8) -> FailureKind {
+    match tag {
+        TAG_NOT_SETTABLE => FailureKind::RejectedNotSettable,
+        TAG_UNSUPPORTED => FailureKind::Unsupported,
+        _ => FailureKind::RejectedValue,
+    }
+}
+
+/// Which of two reasons is told where a group met both: the one that another value cannot cure.
+fn gravity(kind: FailureKind) -> u8 {
+    match kind {
+        FailureKind::Unsupported => 2,
+        FailureKind::RejectedNotSettable => 1,
+        _ => 0,
+    }
+}
+
+fn kind_of(status: u16) -> FailureKind {
+    match status {
+        0x0401..=0x0403 => FailureKind::Unauthorized,
+        ATTRIBUTES_OR_VALUES_NOT_SUPPORTED | 0x0409 | 0x040E => FailureKind::RejectedValue,
+        0x0413 => FailureKind::RejectedNotSettable,
+        0x0501 => FailureKind::Unsupported,
+        0x0506 | 0x0507 => FailureKind::Busy,
+        _ => FailureKind::ProtocolError,
+    }
+}
+
+/// "name-of-status (attribute): the device's words".
+fn message(
+    response: &Response,
+    named: &[&str],
+    credentials: Option<&CredentialsValue>,
+) -> String {
+    let mut message = status_name(response.status)
+        .map_or_else(|| format!("status 0x{:04x}", response.status), str::to_owned);
+    if !named.is_empty() {
+        message = format!("{message} ({})", named.join(", "));
+    }
+    match status_message(response) {
+        Some(words) => format!("{message}: {}", quote(&words, credentials)),
+        None => message,
+    }
+}
+
+fn status_message(response: &Response) -> Option<String> {
+    let group = response.attributes.first_of(DelimiterTag::OperationAttributes)?;
+    let attribute =
+        group.attributes().iter().find(|attribute| attribute.name().as_str() == "status-message")?;
+    match attribute.value() {
+        IppValue::TextWithoutLanguage(text) | IppValue::TextWithLanguage { text, .. } => {
+            Some(text.as_ref().to_owned()).filter(|text| !text.is_empty())
+        }
+        _ => None,
+    }
+}
+
+/// The keyword of a status code (RFC 8011 appendix B, RFC 3380 section 8.2).
+fn status_name(status: u16) -> Option<&'static str> {
+    Some(match status {
+        0x0000 => "successful-ok",
+        0x0001 => "successful-ok-ignored-or-substituted-attributes",
+        0x0002 => "successful-ok-conflicting-attributes",
+        0x0400 => "client-error-bad-request",
+        0x0401 => "client-error-forbidden",
+        0x0402 => "client-error-not-authenticated",
+        0x0403 => "client-error-not-authorized",
+        0x0404 => "client-error-not-possible",
+        0x0405 => "client-error-timeout",
+        0x0406 => "client-error-not-found",
+        0x0407 => "client-error-gone",
+        0x0408 => "client-error-request-entity-too-large",
+        0x0409 => "client-error-request-value-too-long",
+        0x040B => "client-error-attributes-or-values-not-supported",
+        0x040D => "client-error-charset-not-supported",
+        0x040E => "client-error-conflicting-attributes",
+        0x0413 => "client-error-attributes-not-settable",
+        0x0500 => "server-error-internal-error",
+        0x0501 => "server-error-operation-not-supported",
+        0x0502 => "server-error-service-unavailable",
+        0x0503 => "server-error-version-not-supported",
+        0x0504 => "server-error-device-error",
+        0x0505 => "server-error-temporary-error",
+        0x0506 => "server-error-not-accepting-jobs",
+        0x0507 => "server-error-busy",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,236 @@
+//! What an answer of a broker means: the tables of OSB 2.17 "Orphan Mitigation" and of each
+//! operation, as one pure function.
+//!
+//! Only `error` and `description` of a broker's own error body are ever quoted.
+
+use entente_domain::exchange::{
+    Catalogue, Failure, FailureKind, InstanceReading, Offering, OperationState, Plan, ServerAnswer,
+};
+use http::StatusCode;
+use jiff::SignedDuration;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::profile::CredentialsValue;
+use crate::text::quote;
+use crate::transport::failure;
+
+/// What was asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Asked {
+    /// GET /v2/catalog
+    Catalogue,
+    /// GET /v2/service_instances/:id
+    Fetch,
+    /// PUT /v2/service_instances/:id
+    Provision,
+    /// PATCH /v2/service_instances/:id
+    Update,
+    /// GET /v2/service_instances/:id/last_operation
+    LastOperation,
+    /// DELETE /v2/service_instances/:id
+    Deprovision,
+}
+
+impl Asked {
+    /// Whether the broker is to change something.
+    pub(super) fn writes(self) -> bool {
+        matches!(self, Self::Provision | Self::Update | Self::Deprovision)
+    }
+}
+
+/// An answer that is no failure.
+#[derive(Debug, PartialEq)]
+pub(super) enum Outcome {
+    /// 200 or 201: done, or what was asked for.
+    Done {
+        /// The body.
+        body: Map<String, Value>,
+        /// The broker's Retry-After.
+        retry_after: Option<SignedDuration>,
+    },
+    /// 202.
+    UnderWay {
+        /// The broker's id of the operation.
+        operation: Option<String>,
+    },
+    /// 404 to a fetch, 410 to a deprovision or a poll: there is no such instance.
+    Missing,
+}
+
+/// The body of an error (OSB "Service Broker Errors").
+#[derive(Debug, Default, Deserialize)]
+struct ErrorBody {
+    #[serde(default)]
+    error: Option<String>,
+    #[serde(default)]
+    description: Option<String>,
+}
+
+/// Reads the table.
+pub(super) fn judge(
+    asked: Asked,
+    status: StatusCode,
+    body: &[u8],
+    retry_after: Option<SignedDuration>,
+    credentials: Option<&CredentialsValue>,
+) -> Result<Outcome, Failure> {
+    let writes = asked.writes();
+    let object = || serde_json::from_slice::<Map<String, Value>>(body).ok();
+    let senseless = |doubtful: bool| Failure {
+        doubtful,
+        ..failure(FailureKind::ProtocolError, &format!("HTTP {status}: the answer makes no sense"))
+    };
+    match (status.as_u16(), asked) {
+        (200, _) => object()
+            .map(|body| Outcome::Done { body, retry_after })
+            .ok_or_else(|| senseless(false)),
+        (201, Asked::Provision) => object()
+            .map(|body| Outcome::Done { body, retry_after })
+            .ok_or_else(|| senseless(true)),
+        (202, Asked::Provision | Asked::Update | Asked::Deprovision) => object()
+            .and_then(|body| operation(&body))
+            .map(|operation| Outcome::UnderWay { operation })
+            .ok_or_else(|| senseless(true)),
+        (200..=299, _) => Err(senseless(writes)),
+        (404, Asked::Fetch) | (410, Asked::Deprovision | Asked::LastOperation) => {
+            Ok(Outcome::Missing)
+        }
+        (code, _) => {
+            let said: ErrorBody = serde_json::from_slice(body).unwrap_or_default();
+            Err(Failure {
+                retry_after,
+                doubtful: writes && (500..=599).contains(&code),
+                ..failure(kind(code, &said), &message(status, &said, credentials))
+            })
+        }
+    }
+}
+
+fn kind(code: u16, said: &ErrorBody) -> FailureKind {
+    match code {
+        400 => FailureKind::RejectedValue,
+        401 | 403 => FailureKind::Unauthorized,
+        408 => FailureKind::TimedOut,
+        409 => FailureKind::Conflict,
+        422 if said.error.as_deref() == Some("ConcurrencyError") => FailureKind::Busy,
+        422 => FailureKind::RejectedValue,
+        429 => FailureKind::Busy,
+        _ => FailureKind::ProtocolError,
+    }
+}
+
+fn message(
+    status: StatusCode,
+    said: &ErrorBody,
+    credentials: Option<&CredentialsValue>,
+) -> String {
+    let said = match (&said.error, &said.description) {
+        (Some(error), Some(description)) => format!("{error}: {description}"),
+        (Some(one), None) | (None, Some(one)) => one.clone(),
+        (None, None) => return format!("the server answered HTTP {status}"),
+    };
+    format!("HTTP {status}: {}", quote(&said, credentials))
+}
+
+/// The id of the operation: `Some(None)` where there is none, `None` where it is no text.
+fn operation(body: &Map<String, Value>) -> Option<Option<String>> {
+    match body.get("operation") {
+        None | Some(Value::Null) => Some(None),
+        Some(Value::String(operation)) => Some(Some(operation.clone())),
+        Some(_) => None,
+    }
+}
+
+/// What a write came to.
+pub(super) fn of_write(outcome: Outcome) -> ServerAnswer {
+    match outcome {
+        Outcome::Done { .. } | Outcome::Missing => ServerAnswer::Done,
+        Outcome::UnderWay { operation } => ServerAnswer::UnderWay { operation },
+    }
+}
+
+fn senseless(what: &str) -> Failure {
+    failure(FailureKind::ProtocolError, &format!("the {what} that the server sent makes no sense"))
+}
+
+/// What a fetch came to (OSB "Fetching a Service Instance").
+pub(super) fn instance(outcome: Outcome) -> Result<InstanceReading, Failure> {
+    let Outcome::Done { mut body, .. } = outcome else { return Ok(InstanceReading::Absent) };
+    let mut text = |key: &str| match body.remove(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(senseless("instance")),
+    };
+    let (service_id, plan_id) = (text("service_id")?, text("plan_id")?);
+    let parameters = match body.remove("parameters") {
+        None | Some(Value::Null) => None,
+        Some(Value::Object(parameters)) => Some(parameters),
+        Some(_) => return Err(senseless("instance")),
+    };
+    Ok(InstanceReading::Present { service_id, plan_id, parameters })
+}
+
+/// How an operation stands (OSB "Polling Last Operation for Service Instances").
+pub(super) fn operation_state(
+    outcome: &Outcome,
+    credentials: Option<&CredentialsValue>,
+) -> Result<OperationState, Failure> {
+    let Outcome::Done { body, retry_after } = outcome else { return Ok(OperationState::Gone) };
+    match body.get("state").and_then(Value::as_str) {
+        Some("in progress") => Ok(OperationState::InProgress { retry_after: *retry_after }),
+        Some("succeeded") => Ok(OperationState::Succeeded),
+        Some("failed") => {
+            let said = body.get("description").and_then(Value::as_str).unwrap_or_default();
+            Ok(OperationState::Failed { message: quote(said, credentials) })
+        }
+        _ => Err(senseless("state")),
+    }
+}
+
+#[derive(Deserialize)]
+struct CatalogueBody {
+    services: Vec<OfferingBody>,
+}
+
+#[derive(Deserialize)]
+struct OfferingBody {
+    id: String,
+    name: String,
+    #[serde(default)]
+    instances_retrievable: bool,
+    #[serde(default)]
+    plans: Vec<PlanBody>,
+}
+
+#[derive(Deserialize)]
+struct PlanBody {
+    id: String,
+    name: String,
+    /// Seconds.
+    #[serde(default)]
+    maximum_polling_duration: Option<u32>,
+}
+
+/// What is offered (OSB "Catalog Management").
+pub(super) fn catalogue(outcome: &Outcome) -> Result<Catalogue, Failure> {
+    let Outcome::Done { body, .. } = outcome else { return Err(senseless("catalogue")) };
+    let body = CatalogueBody::deserialize(body).map_err(|_| senseless("catalogue"))?;
+    let plan = |plan: PlanBody| Plan {
+        id: plan.id,
+        name: plan.name,
+        maximum_polling_duration: plan
+            .maximum_polling_duration
+            .map(|seconds| SignedDuration::from_secs(seconds.into())),
+    };
+    let offerings = body.services.into_iter().map(|offering| Offering {
+        id: offering.id,
+        name: offering.name,
+        instances_retrievable: offering.instances_retrievable,
+        plans: offering.plans.into_iter().map(plan).collect(),
+    });
+    Ok(Catalogue { offerings: offerings.collect() })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,226 @@
+//! A Connection as drivers need it: checked, with its secrets in it, and nothing to look up.
+//!
+//! Pure. Made by `controllers` from a ConnectionSpec, the networks that the namespace may reach,
+//! and what the Secret and the ConfigMap held. Secrets are wiped from memory when dropped and are
+//! never shown by Debug.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use entente_crds::v1alpha1::{ConnectionSpec, CredentialsType, Limit, Protocol, Timeouts, Trust};
+use ipnet::IpNet;
+use zeroize::Zeroizing;
+
+/// Why no profile could be made of a Connection.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum ProfileError {
+    /// A duration that cannot be read, is negative or zero.
+    #[error("{field} must be a duration longer than zero such as \"10s\"")]
+    Duration {
+        /// The field.
+        field: &'static str,
+    },
+    /// A limit that is not a positive number.
+    #[error("{field} must be a number of at least 1")]
+    Limit {
+        /// The field.
+        field: &'static str,
+    },
+    /// The Secret lacks a key.
+    #[error("the Secret has no key {key}")]
+    MissingKey {
+        /// The key.
+        key: &'static str,
+    },
+    /// The value under a key cannot be sent in a header.
+    #[error("the Secret's {key} is not printable text")]
+    Unprintable {
+        /// The key.
+        key: &'static str,
+    },
+    /// A network that cannot be read.
+    #[error("a network must be written such as \"10.20.0.0/16\"")]
+    Network,
+}
+
+/// How one class of devices or one server is reached.
+#[derive(Clone, Debug)]
+pub struct ConnectionProfile {
+    /// The name of the Connection: limits are counted under it.
+    pub name: String,
+    /// The networks that a resolved address must lie in. Empty: nothing can be dialled.
+    pub networks: Vec<IpNet>,
+    /// How a certificate is judged.
+    pub trust: TrustProfile,
+    /// The name that the certificate must carry, where it is not that of the URL.
+    pub server_name: Option<String>,
+    /// What to log in with.
+    pub credentials: Option<CredentialsValue>,
+    /// For a connection to be made, TLS included.
+    pub connect_timeout: Duration,
+    /// For a request to be answered in full, the connection included; waiting for a slot is not.
+    pub request_timeout: Duration,
+    /// Of one remote host and port.
+    pub per_host: LimitValues,
+    /// Of the whole Connection.
+    pub total: LimitValues,
+}
+
+/// How a certificate is judged.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum TrustProfile {
+    /// By authorities, at its name and dates.
+    Verify {
+        /// The authorities as PEM; `None` for those of the system.
+        ca_pem: Option<String>,
+    },
+    /// By the fingerprint that the target carries; without one nothing is sent.
+    Pin,
+    /// Any, while the target carries no fingerprint; that one, as soon as it does.
+    FirstUse,
+}
+
+/// What to log in with.
+#[derive(Clone)]
+pub enum CredentialsValue {
+    /// RFC 7617.
+    Basic {
+        /// The user.
+        username: Zeroizing<String>,
+        /// The password.
+        password: Zeroizing<String>,
+    },
+    /// RFC 6750.
+    Bearer {
+        /// The token.
+        token: Zeroizing<String>,
+    },
+}
+
+impl fmt::Debug for CredentialsValue {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Basic { .. } => "Basic(redacted)",
+            Self::Bearer { .. } => "Bearer(redacted)",
+        })
+    }
+}
+
+impl CredentialsValue {
+    /// Takes what a Secret holds: `username` and `password`, or `token`. White space at the end
+    /// is dropped, since files and `base64` leave a line feed there.
+    ///
+    /// # Errors
+    /// `MissingKey`, or `Unprintable` where a value has control characters.
+    pub fn from_secret(
+        kind: CredentialsType,
+        data: &BTreeMap<String, Vec<u8>>,
+    ) -> Result<Self, ProfileError> {
+        let text = |key: &'static str| {
+            let bytes = data.get(key).ok_or(ProfileError::MissingKey { key })?;
+            let text = std::str::from_utf8(bytes).map_err(|_| ProfileError::Unprintable { key })?;
+            let text = text.trim_end();
+            if text.is_empty() {
+                return Err(ProfileError::MissingKey { key });
+            }
+            if text.chars().any(char::is_control) {
+                return Err(ProfileError::Unprintable { key });
+            }
+            Ok(Zeroizing::new(text.to_owned()))
+        };
+        match kind {
+            CredentialsType::Basic => {
+                Ok(Self::Basic { username: text("username")?, password: text("password")? })
+            }
+            CredentialsType::Bearer => Ok(Self::Bearer { token: text("token")? }),
+        }
+    }
+}
+
+/// One limit.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct LimitValues {
+    /// Requests that are under way at once.
+    pub in_flight: u32,
+    /// Requests that begin in any one second.
+    pub per_second: u32,
+}
+
+impl LimitValues {
+    fn resolve(
+        limit: Option<&Limit>,
+        default: Self,
+        field: &'static str,
+    ) -> Result<Self, ProfileError> {
+        let Some(limit) = limit else { return Ok(default) };
+        let positive = |number: i32| {
+            u32::try_from(number).ok().filter(|n| *n > 0).ok_or(ProfileError::Limit { field })
+        };
+        Ok(Self { in_flight: positive(limit.in_flight)?, per_second: positive(limit.per_second)? })
+    }
+}
+
+impl ConnectionProfile {
+    /// Makes the profile of a Connection.
+    ///
+    /// `networks` are those of the allow entries that match the namespace; `ca_pem` is `ca.crt`
+    /// of `tls.caConfigMapRef`; `credentials` are those of the Device, else of the Connection.
+    ///
+    /// # Errors
+    /// `Duration` or `Limit` with the field's name.
+    pub fn from_spec(
+        name: &str,
+        spec: &ConnectionSpec,
+        networks: Vec<IpNet>,
+        ca_pem: Option<String>,
+        credentials: Option<CredentialsValue>,
+    ) -> Result<Self, ProfileError> {
+        let tls = spec.tls.clone().unwrap_or_default();
+        let timeouts = spec.timeouts.clone().unwrap_or_else(Timeouts::default);
+        let limits = spec.limits.clone().unwrap_or_default();
+        let (per_host, total) = Self::default_limits(spec.protocol);
+        Ok(Self {
+            name: name.to_owned(),
+            networks,
+            trust: match tls.trust {
+                Trust::Verify => TrustProfile::Verify { ca_pem },
+                Trust::Pin => TrustProfile::Pin,
+                Trust::FirstUse => TrustProfile::FirstUse,
+            },
+            server_name: tls.server_name,
+            credentials,
+            connect_timeout: positive_duration(&timeouts.connect, "timeouts.connect")?,
+            request_timeout: positive_duration(&timeouts.request, "timeouts.request")?,
+            per_host: LimitValues::resolve(limits.per_host.as_ref(), per_host, "limits.perHost")?,
+            total: LimitValues::resolve(limits.total.as_ref(), total, "limits.total")?,
+        })
+    }
+
+    /// The limits without any in the spec: per host and in total (api.md section 1).
+    pub fn default_limits(protocol: Protocol) -> (LimitValues, LimitValues) {
+        let per_host = match protocol {
+            Protocol::IPP => LimitValues { in_flight: 1, per_second: 10 },
+            Protocol::OSB => LimitValues { in_flight: 32, per_second: 50 },
+        };
+        (per_host, LimitValues { in_flight: 512, per_second: 1000 })
+    }
+}
+
+/// Reads networks as an allow entry writes them.
+///
+/// # Errors
+/// `Network` where one cannot be read.
+pub fn parse_networks<'a>(
+    networks: impl IntoIterator<Item = &'a String>,
+) -> Result<Vec<IpNet>, ProfileError> {
+    networks.into_iter().map(|text| text.parse().map_err(|_| ProfileError::Network)).collect()
+}
+
+fn positive_duration(text: &str, field: &'static str) -> Result<Duration, ProfileError> {
+    text.parse::<jiff::SignedDuration>()
+        .ok()
+        .and_then(|duration| Duration::try_from(duration).ok())
+        .filter(|duration| !duration.is_zero())
+        .ok_or(ProfileError::Duration { field })
+}

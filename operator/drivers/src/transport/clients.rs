@@ -1,0 +1,124 @@
+//! One HTTP client for each trust, networks, timeout and pinned fingerprint.
+//!
+//! A client holds connections, so it is shared as far as no rule of one Connection could reach
+//! into another: a pooled connection was judged by exactly the rules of who uses it. Clients that
+//! nobody used for a while are dropped, since a fleet with pins has one for each device.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use entente_domain::exchange::{Failure, FailureKind};
+use reqwest::Client;
+use reqwest::redirect::Policy;
+use sha2::{Digest, Sha256};
+use tokio::time::Instant;
+
+use super::failure::failure;
+use super::networks::CheckedResolver;
+use crate::certificate::{client_config, normalise_fingerprint};
+use crate::profile::{ConnectionProfile, TrustProfile};
+
+/// How long an unused connection is kept: long enough for read, write and read back.
+const IDLE_CONNECTION: Duration = Duration::from_secs(5);
+/// How long an unused client is kept.
+const IDLE_CLIENT: Duration = Duration::from_secs(60);
+
+type Key = [u8; 32];
+
+#[derive(Default)]
+pub(super) struct Clients {
+    held: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    clients: HashMap<Key, (Client, Instant)>,
+    swept: Option<Instant>,
+}
+
+impl Clients {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.held().clients.len()
+    }
+
+    /// The client for this profile and pin, made when it is first needed.
+    pub(super) fn get(
+        &self,
+        profile: &ConnectionProfile,
+        pinned: Option<&str>,
+    ) -> Result<Client, Failure> {
+        let pinned = match profile.trust {
+            TrustProfile::Verify { .. } => None,
+            TrustProfile::Pin | TrustProfile::FirstUse => pinned.map(normalise_fingerprint),
+        };
+        let key = key(profile, pinned.as_deref());
+        let now = Instant::now();
+        let mut held = self.held();
+        held.sweep(now);
+        if let Some((client, used)) = held.clients.get_mut(&key) {
+            *used = now;
+            return Ok(client.clone());
+        }
+        let client = make(profile, pinned.as_deref())?;
+        held.clients.insert(key, (client.clone(), now));
+        Ok(client)
+    }
+}
+
+impl Held {
+    fn sweep(&mut self, now: Instant) {
+        if self.swept.is_some_and(|swept| now.duration_since(swept) < IDLE_CLIENT) {
+            return;
+        }
+        self.swept = Some(now);
+        self.clients.retain(|_, (_, used)| now.duration_since(*used) < IDLE_CLIENT);
+    }
+}
+
+/// Everything that the client itself depends on; the credentials go with each request instead.
+fn key(profile: &ConnectionProfile, pinned: Option<&str>) -> Key {
+    let mut digest = Sha256::new();
+    let mut part = |bytes: &[u8]| {
+        digest.update(bytes.len().to_be_bytes());
+        digest.update(bytes);
+    };
+    match &profile.trust {
+        TrustProfile::Verify { ca_pem } => {
+            part(b"verify");
+            part(ca_pem.as_deref().unwrap_or_default().as_bytes());
+        }
+        TrustProfile::Pin => part(b"pin"),
+        TrustProfile::FirstUse => part(b"first-use"),
+    }
+    part(profile.server_name.as_deref().unwrap_or_default().as_bytes());
+    part(pinned.unwrap_or_default().as_bytes());
+    part(&profile.connect_timeout.as_nanos().to_be_bytes());
+    part(&profile.request_timeout.as_nanos().to_be_bytes());
+    for network in &profile.networks {
+        part(network.to_string().as_bytes());
+    }
+    digest.finalize().into()
+}
+
+fn make(profile: &ConnectionProfile, pinned: Option<&str>) -> Result<Client, Failure> {
+    let trust = client_config(&profile.trust, profile.server_name.as_deref(), pinned)
+        .map_err(|error| failure(FailureKind::TlsFailed, &error.to_string()))?;
+    Client::builder()
+        .tls_backend_preconfigured(trust)
+        .tls_info(true)
+        .dns_resolver(CheckedResolver::new(&profile.networks))
+        .redirect(Policy::none())
+        .no_proxy()
+        .http1_only()
+        .referer(false)
+        .user_agent("entente")
+        .connect_timeout(profile.connect_timeout.min(profile.request_timeout))
+        .pool_idle_timeout(IDLE_CONNECTION)
+        .build()
+        .map_err(|_| failure(FailureKind::TlsFailed, "no client could be made"))
+}

@@ -1,0 +1,129 @@
+//! What went wrong below HTTP, told apart by walking the causes of an error.
+//!
+//! Messages are sentences of ours: an error's own text names URLs, hosts and certificates' names.
+
+use std::error::Error;
+use std::io;
+
+use entente_domain::exchange::{Failure, FailureKind};
+use rustls::CertificateError;
+
+use super::networks::{AddressNotAllowedError, NameNotFoundError};
+use crate::certificate::CertificateChangedError;
+
+/// A failure that leaves no doubt and asks for nothing.
+pub(crate) fn failure(kind: FailureKind, message: &str) -> Failure {
+    Failure { kind, message: message.to_owned(), retry_after: None, doubtful: false }
+}
+
+/// Tells what an error of the client means. `writes`: whether the request was to change anything.
+pub(super) fn classify(error: &reqwest::Error, writes: bool) -> Failure {
+    if let Some(known) = find(error, known_cause) {
+        return known;
+    }
+    if error.is_connect() {
+        return if error.is_timeout() {
+            failure(FailureKind::Unreachable, "no connection was made in time")
+        } else {
+            find(error, connection_cause)
+                .unwrap_or_else(|| failure(FailureKind::Unreachable, "no connection was made"))
+        };
+    }
+    let (kind, message) = if error.is_timeout() {
+        (FailureKind::TimedOut, "no answer came in time")
+    } else if error.is_builder() {
+        return failure(FailureKind::ProtocolError, "the request cannot be written");
+    } else {
+        (FailureKind::ProtocolError, "the connection ended before the answer did")
+    };
+    Failure { doubtful: writes, ..failure(kind, message) }
+}
+
+/// Walks the causes; the one inside an I/O error is not among its `source()`s, so it is looked at
+/// as well.
+fn find<T>(
+    error: &(dyn Error + 'static),
+    of: impl Fn(&(dyn Error + 'static)) -> Option<T>,
+) -> Option<T> {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        let inside = cause
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+            .and_then(|inside| of(inside));
+        if let Some(found) = of(cause).or(inside) {
+            return Some(found);
+        }
+        next = cause.source();
+    }
+    None
+}
+
+/// Causes that mean one thing wherever they stand. All of them come before the request is sent.
+fn known_cause(cause: &(dyn Error + 'static)) -> Option<Failure> {
+    if cause.is::<AddressNotAllowedError>() {
+        let message = AddressNotAllowedError.to_string();
+        return Some(failure(FailureKind::AddressNotAllowed, &message));
+    }
+    if cause.is::<NameNotFoundError>() {
+        return Some(failure(FailureKind::Unreachable, &NameNotFoundError.to_string()));
+    }
+    cause.downcast_ref::<rustls::Error>().map(of_tls)
+}
+
+fn of_tls(error: &rustls::Error) -> Failure {
+    use rustls::Error as Tls;
+
+    let message = match error {
+        Tls::InvalidCertificate(CertificateError::Other(other))
+            if other.0.is::<CertificateChangedError>() =>
+        {
+            let message = CertificateChangedError.to_string();
+            return failure(FailureKind::CertificateChanged, &message);
+        }
+        Tls::InvalidCertificate(problem) => of_certificate(problem),
+        Tls::InvalidMessage(_) => "the remote side does not speak TLS",
+        Tls::AlertReceived(_) => "the remote side refused the TLS handshake",
+        Tls::PeerIncompatible(_) => "the remote side speaks no TLS version or cipher of ours",
+        _ => "the TLS handshake failed",
+    };
+    failure(FailureKind::TlsFailed, message)
+}
+
+fn of_certificate(problem: &CertificateError) -> &'static str {
+    match problem {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "the certificate has expired"
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "the certificate is not valid yet"
+        }
+        CertificateError::UnknownIssuer => "the certificate is of an unknown issuer",
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "the certificate carries another name"
+        }
+        CertificateError::Revoked => "the certificate is revoked",
+        _ => "the certificate is not acceptable",
+    }
+}
+
+/// Causes that mean something only while a connection is being made.
+fn connection_cause(cause: &(dyn Error + 'static)) -> Option<Failure> {
+    let cause = cause.downcast_ref::<io::Error>()?;
+    let (kind, message) = match cause.kind() {
+        io::ErrorKind::ConnectionRefused => {
+            (FailureKind::Unreachable, "the connection was refused")
+        }
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            (FailureKind::Unreachable, "there is no route")
+        }
+        io::ErrorKind::TimedOut => (FailureKind::Unreachable, "no connection was made in time"),
+        // TCP itself refuses or times out; an end in the middle is the handshake's.
+        io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::InvalidData => (FailureKind::TlsFailed, "the TLS handshake was cut off"),
+        _ => return None,
+    };
+    Some(failure(kind, message))
+}

@@ -1,0 +1,183 @@
+//! How much at once: requests in flight and requests begun in a second, of one remote host and
+//! port and of one Connection.
+//!
+//! A turn is held for one request and given back when it is answered or dropped, so nothing is
+//! held while backing off. The host's turn comes first: who waits for a slow host holds nothing
+//! that others need. Whoever came first goes first.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep_until};
+
+use crate::profile::{ConnectionProfile, LimitValues};
+
+/// What `per_second` counts over.
+const SECOND: Duration = Duration::from_secs(1);
+/// How often counts that nobody needs any more are looked for.
+const SWEEP: Duration = Duration::from_secs(10);
+
+/// The right to send one request.
+pub(super) struct Turn {
+    _host: OwnedSemaphorePermit,
+    _total: OwnedSemaphorePermit,
+}
+
+/// What is counted: a whole Connection (`remote` is empty) or one host and port of it. Limits
+/// that change are counted anew.
+#[derive(Clone, Eq, Hash, PartialEq)]
+struct Key {
+    connection: String,
+    remote: String,
+    values: LimitValues,
+}
+
+#[derive(Default)]
+pub(super) struct Limits {
+    held: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    counts: HashMap<Key, Arc<Count>>,
+    swept: Option<Instant>,
+}
+
+impl Limits {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.held().counts.len()
+    }
+
+    /// Waits until one request may begin.
+    pub(super) async fn turn(&self, profile: &ConnectionProfile, remote: &str) -> Turn {
+        let host = self.count(&profile.name, remote, profile.per_host);
+        let total = self.count(&profile.name, "", profile.total);
+
+        let host_slot = host.slot().await;
+        sleep_until(host.reserve()).await;
+        let total_slot = total.slot().await;
+        sleep_until(total.reserve()).await;
+        host.began_late(Instant::now());
+        Turn { _host: host_slot, _total: total_slot }
+    }
+
+    fn count(&self, connection: &str, remote: &str, values: LimitValues) -> Arc<Count> {
+        let mut held = self.held();
+        held.sweep(Instant::now());
+        let key = Key { connection: connection.to_owned(), remote: remote.to_owned(), values };
+        Arc::clone(held.counts.entry(key).or_insert_with(|| Arc::new(Count::new(values))))
+    }
+}
+
+impl Held {
+    /// Forgets counts that hold nothing: not in use, and their last second is over.
+    fn sweep(&mut self, now: Instant) {
+        if self.swept.is_some_and(|swept| now.duration_since(swept) < SWEEP) {
+            return;
+        }
+        self.swept = Some(now);
+        self.counts.retain(|_, count| Arc::strong_count(count) > 1 || count.is_warm(now));
+    }
+}
+
+struct Count {
+    slots: Arc<Semaphore>,
+    per_second: usize,
+    /// When the latest requests began or will begin: at most `per_second` of them.
+    begun: Mutex<VecDeque<Instant>>,
+}
+
+impl Count {
+    fn new(values: LimitValues) -> Self {
+        Self {
+            slots: Arc::new(Semaphore::new(values.in_flight.max(1) as usize)),
+            per_second: values.per_second.max(1) as usize,
+            begun: Mutex::default(),
+        }
+    }
+
+    fn begun(&self) -> MutexGuard<'_, VecDeque<Instant>> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn slot(self: &Arc<Self>) -> OwnedSemaphorePermit {
+        Arc::clone(&self.slots).acquire_owned().await.expect("the semaphore is never closed")
+    }
+
+    /// The first instant at which one more request may begin, taken for the caller.
+    fn reserve(&self) -> Instant {
+        let now = Instant::now();
+        let mut begun = self.begun();
+        while begun.front().is_some_and(|first| *first + SECOND <= now) {
+            begun.pop_front();
+        }
+        let free = match begun.len().checked_sub(self.per_second) {
+            // The request that is `per_second` places ahead must be a second old.
+            Some(ahead) => (begun[ahead] + SECOND).max(now),
+            None => now,
+        };
+        begun.push_back(free);
+        free
+    }
+
+    /// The request reserved last began later than it might have.
+    fn began_late(&self, at: Instant) {
+        if let Some(last) = self.begun().back_mut().filter(|last| **last < at) {
+            *last = at;
+        }
+    }
+
+    fn is_warm(&self, now: Instant) -> bool {
+        self.begun().back().is_some_and(|last| *last + SECOND > now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(in_flight: u32, per_second: u32) -> LimitValues {
+        LimitValues { in_flight, per_second }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_second_holds_more_beginnings_than_allowed() {
+        let count = Arc::new(Count::new(values(100, 10)));
+        let mut begun = Vec::new();
+        for _ in 0..35 {
+            let _slot = count.slot().await;
+            sleep_until(count.reserve()).await;
+            begun.push(Instant::now());
+        }
+        for window in begun.windows(11) {
+            assert!(window[10] - window[0] >= SECOND, "{window:?}");
+        }
+        assert!(begun[34] - begun[0] <= Duration::from_millis(3100), "no slower than allowed");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn counts_of_hosts_that_nobody_asks_are_forgotten() {
+        let limits = Limits::default();
+        let profile = crate::profile::ConnectionProfile::from_spec(
+            "hq",
+            &entente_crds::v1alpha1::ConnectionSpec::default(),
+            Vec::new(),
+            None,
+            None,
+        )
+        .unwrap();
+        for host in 0..1000 {
+            drop(limits.turn(&profile, &format!("10.0.0.1/{host}")).await);
+        }
+        assert_eq!(limits.len(), 1001);
+        tokio::time::advance(SWEEP + SECOND).await;
+        drop(limits.turn(&profile, "10.0.0.1/1").await);
+        assert_eq!(limits.len(), 2, "the Connection and the one host");
+    }
+}

@@ -1,0 +1,154 @@
+//! Which addresses may be dialled: the only way to a socket leads through `is_allowed`.
+//!
+//! A name is resolved by `CheckedResolver`, which hands on no address that is not allowed; an
+//! address written in the URL never meets a resolver and is checked before anything is sent.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use entente_domain::exchange::{Failure, FailureKind};
+use ipnet::IpNet;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::{Host, Url};
+
+use super::failure::failure;
+
+/// Every address of the name lies outside the allowed networks.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the address lies outside the networks that the Connection allows")]
+pub(super) struct AddressNotAllowedError;
+
+/// The name has no address.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the name has no address")]
+pub(super) struct NameNotFoundError;
+
+/// Whether an address may be dialled.
+///
+/// It must lie in a listed network. Loopback, link-local (where clouds keep their metadata),
+/// unspecified and multicast addresses must be listed as such: a network that merely spans them,
+/// such as `0.0.0.0/0`, does not open them.
+pub(crate) fn is_allowed(address: IpAddr, networks: &[IpNet]) -> bool {
+    let address = address.to_canonical();
+    let special = is_special(address);
+    networks.iter().any(|network| {
+        network.contains(&address)
+            && (!special || (is_special(network.network()) && is_special(network.broadcast())))
+    })
+}
+
+fn is_special(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => {
+            address.is_loopback()
+                || address.is_link_local()
+                || address.is_multicast()
+                || address == Ipv4Addr::BROADCAST
+                || address.octets()[0] == 0
+        }
+        IpAddr::V6(address) => {
+            address.is_loopback()
+                || address.is_unspecified()
+                || address.is_multicast()
+                || address.is_unicast_link_local()
+        }
+    }
+}
+
+/// Checks a URL whose host is an address; names are left to the resolver.
+pub(super) fn check_literal(url: &Url, networks: &[IpNet]) -> Result<(), Failure> {
+    let address = match url.host() {
+        Some(Host::Ipv4(address)) => IpAddr::V4(address),
+        Some(Host::Ipv6(address)) => IpAddr::V6(address),
+        Some(Host::Domain(_)) => return Ok(()),
+        None => return Err(failure(FailureKind::Unreachable, "the URL has no host")),
+    };
+    if is_allowed(address, networks) {
+        Ok(())
+    } else {
+        Err(failure(FailureKind::AddressNotAllowed, &AddressNotAllowedError.to_string()))
+    }
+}
+
+/// Resolves by the system, and hands on the allowed addresses alone.
+pub(super) struct CheckedResolver {
+    networks: Arc<[IpNet]>,
+}
+
+impl CheckedResolver {
+    pub(super) fn new(networks: &[IpNet]) -> Self {
+        Self { networks: networks.into() }
+    }
+}
+
+impl Resolve for CheckedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let networks = Arc::clone(&self.networks);
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0))
+                .await
+                .map_err(|_| NameNotFoundError)?
+                .collect();
+            if found.is_empty() {
+                return Err(NameNotFoundError.into());
+            }
+            let allowed: Vec<SocketAddr> =
+                found.into_iter().filter(|found| is_allowed(found.ip(), &networks)).collect();
+            if allowed.is_empty() {
+                return Err(AddressNotAllowedError.into());
+            }
+            Ok(Box::new(allowed.into_iter()) as Addrs)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowed(address: &str, networks: &[&str]) -> bool {
+        let networks: Vec<IpNet> = networks.iter().map(|text| text.parse().unwrap()).collect();
+        is_allowed(address.parse().unwrap(), &networks)
+    }
+
+    // shows B8
+    #[test]
+    fn an_address_must_lie_in_a_listed_network() {
+        assert!(allowed("10.20.3.4", &["10.20.0.0/16"]));
+        assert!(allowed("10.20.3.4", &["192.168.0.0/16", "10.20.3.4/32"]));
+        assert!(allowed("2001:db8::7", &["2001:db8::/32"]));
+        assert!(!allowed("10.21.3.4", &["10.20.0.0/16"]));
+        assert!(!allowed("10.20.3.4", &[]));
+        assert!(!allowed("2001:db8::7", &["0.0.0.0/0"]));
+    }
+
+    #[test]
+    fn special_addresses_are_opened_only_by_a_network_of_their_own_kind() {
+        for special in ["127.0.0.1", "169.254.169.254", "0.0.0.0", "224.0.0.251", "255.255.255.255"]
+        {
+            assert!(!allowed(special, &["0.0.0.0/0"]), "{special}");
+            assert!(allowed(special, &[&format!("{special}/32")]), "{special}");
+        }
+        for special in ["::1", "::", "fe80::1", "ff02::1"] {
+            assert!(!allowed(special, &["::/0"]), "{special}");
+            assert!(allowed(special, &[&format!("{special}/128")]), "{special}");
+        }
+        assert!(allowed("127.0.0.1", &["127.0.0.0/8"]));
+    }
+
+    #[test]
+    fn an_ipv4_address_written_as_ipv6_is_judged_as_ipv4() {
+        assert!(!allowed("::ffff:127.0.0.1", &["::/0"]));
+        assert!(allowed("::ffff:10.20.3.4", &["10.20.0.0/16"]));
+    }
+
+    #[test]
+    fn odd_spellings_of_an_address_are_seen_through() {
+        let networks = ["10.20.0.0/16".parse().unwrap()];
+        for spelling in ["2130706433", "0x7f.1", "127.1", "[::1]", "[::ffff:7f00:1]"] {
+            let url = Url::parse(&format!("http://{spelling}/")).unwrap();
+            let refused = check_literal(&url, &networks).unwrap_err();
+            assert_eq!(refused.kind, FailureKind::AddressNotAllowed, "{spelling}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! `/livez`, `/readyz` and `/metrics`, over plain HTTP.
+//!
+//! It reads and shows; nothing can be changed here. `/livez` answers as long as the process can;
+//! `/readyz` says in words what is missing, with status 503 until nothing is.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use entente_controllers::{metrics::Metrics, readiness::Readiness, shutdown::Shutdown};
+use tokio::net::TcpListener;
+
+#[derive(Clone)]
+struct Shown {
+    metrics: Arc<Metrics>,
+    readiness: Arc<Readiness>,
+}
+
+/// Serves until the shutdown is requested.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    metrics: Arc<Metrics>,
+    readiness: Arc<Readiness>,
+    shutdown: Shutdown,
+) -> std::io::Result<()> {
+    let router = router(metrics, readiness);
+    // Answers are immediate, so there is nothing to wait for at the end.
+    tokio::select! {
+        result = axum::serve(listener, router) => result,
+        () = shutdown.requested() => Ok(()),
+    }
+}
+
+fn router(metrics: Arc<Metrics>, readiness: Arc<Readiness>) -> Router {
+    Router::new()
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(scrape))
+        .with_state(Shown { metrics, readiness })
+}
+
+async fn ready(State(shown): State<Shown>) -> Response {
+    let missing = shown.readiness.missing();
+    if missing.is_empty() {
+        return "ok\n".into_response();
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, missing.join("\n") + "\n").into_response()
+}
+
+async fn scrape(State(shown): State<Shown>) -> Response {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], shown.metrics.encode()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::SocketAddr, sync::Arc};
+
+    use entente_controllers::{metrics::Metrics, readiness::Readiness, shutdown::Shutdown};
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::{TcpListener, TcpStream},
+    };
+
+    async fn get(address: SocketAddr, path: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn readyz_says_what_is_missing_until_nothing_is() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let readiness = Arc::new(Readiness::waiting_for(&["self-test"]));
+        let metrics = Arc::new(Metrics::new("1.2.3"));
+        let (trigger, shutdown) = Shutdown::channel();
+        let served =
+            tokio::spawn(super::serve(listener, metrics, Arc::clone(&readiness), shutdown));
+
+        let answer = get(address, "/readyz").await;
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+        assert!(answer.contains("self-test: has not begun"), "{answer}");
+        assert!(get(address, "/livez").await.starts_with("HTTP/1.1 200"));
+        readiness.set_ready("self-test");
+        assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 200"));
+        let answer = get(address, "/metrics").await;
+        assert!(answer.contains("entente_build_info{version=\"1.2.3\"} 1"), "{answer}");
+        assert!(answer.contains("application/openmetrics-text"), "{answer}");
+
+        trigger.trigger();
+        served.await.unwrap().unwrap();
+    }
+}

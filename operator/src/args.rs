@@ -1,0 +1,127 @@
+//! Flags and environment of the operator: what was said, checked for form only.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Parser, ValueEnum};
+
+/// The Entente operator: makes the services of contracts work on devices, and proves it.
+///
+/// Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "entente-operator", version, about)]
+pub(crate) struct Args {
+    /// Kubeconfig file; without it that of the environment, else the pod's service account
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// The operator's own namespace, where Secrets and ConfigMaps of Connections are
+    #[arg(long, env = "POD_NAMESPACE", default_value = "entente-system")]
+    pub(crate) namespace: String,
+
+    /// Name of this pod, shown in events
+    #[arg(long, env = "POD_NAME", value_name = "NAME")]
+    pub(crate) pod_name: Option<String>,
+
+    /// Where /livez, /readyz and /metrics are served
+    #[arg(long, env = "ENTENTE_ADMIN_ADDRESS", default_value = "0.0.0.0:8080")]
+    pub(crate) admin_address: SocketAddr,
+
+    /// Format of the log
+    #[arg(long, env = "ENTENTE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
+    pub(crate) log_format: LogFormat,
+
+    /// What is logged: a level, or directives such as "info,entente_controllers=debug"
+    #[arg(long, env = "ENTENTE_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
+    pub(crate) log_level: String,
+
+    /// Passes of one controller that run at once
+    #[arg(long, env = "ENTENTE_CONCURRENCY", default_value_t = 256,
+          value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) concurrency: u16,
+
+    /// Requests to the Kubernetes API that are under way at once, watches excepted
+    #[arg(long, env = "ENTENTE_API_IN_FLIGHT", default_value_t = 64,
+          value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) api_in_flight: u16,
+
+    /// How long a request to the Kubernetes API may take
+    #[arg(long, env = "ENTENTE_API_TIMEOUT", default_value = "30s", value_parser = duration)]
+    pub(crate) api_timeout: Duration,
+
+    /// How long a withdrawal is tried before its handle is given up as an orphan
+    #[arg(long, env = "ENTENTE_WITHDRAW_DEADLINE", default_value = "24h", value_parser = duration)]
+    pub(crate) withdraw_deadline: Duration,
+
+    /// How often the status of a growing compensation is written at most
+    #[arg(long, env = "ENTENTE_ACCRUAL_INTERVAL", default_value = "1h", value_parser = duration)]
+    pub(crate) accrual_interval: Duration,
+}
+
+/// Format of the log.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// A length of time as in the kinds of Entente: `90s`, `15m`, `1h30m`, `500ms`; more than zero.
+fn duration(text: &str) -> Result<Duration, String> {
+    const ALLOWED: &str = "must be a duration such as \"90s\", \"15m\" or \"24h\"";
+    let mut total = Duration::ZERO;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let number: u64 = rest[..digits].parse().map_err(|_| ALLOWED)?;
+        rest = &rest[digits..];
+        let letters = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let unit = match &rest[..letters] {
+            "ms" => Duration::from_millis(1),
+            "s" => Duration::from_secs(1),
+            "m" => Duration::from_mins(1),
+            "h" => Duration::from_hours(1),
+            _ => return Err(ALLOWED.to_owned()),
+        };
+        let number = u32::try_from(number).map_err(|_| ALLOWED)?;
+        let part = unit.checked_mul(number).ok_or(ALLOWED)?;
+        total = total.checked_add(part).ok_or(ALLOWED)?;
+        rest = &rest[letters..];
+    }
+    if total.is_zero() { Err(ALLOWED.to_owned()) } else { Ok(total) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::{Args, duration};
+
+    #[test]
+    fn the_flags_are_consistent_and_have_defaults() {
+        Args::command().debug_assert();
+        let args = Args::try_parse_from(["entente-operator"]).unwrap();
+        assert_eq!(args.withdraw_deadline, Duration::from_hours(24));
+        assert_eq!(args.admin_address.port(), 8080);
+        assert_eq!(args.concurrency, 256);
+    }
+
+    #[test]
+    fn wrong_usage_is_told() {
+        for wrong in ["--concurrency=0", "--api-timeout=30", "--admin-address=x", "--nonsense"] {
+            let error = Args::try_parse_from(["entente-operator", wrong]).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn durations_read_as_in_manifests() {
+        assert_eq!(duration("1h30m"), Ok(Duration::from_mins(90)));
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        for wrong in ["", "0s", "5", "h", "1d", "-1s", "1.5h", "99999999999999999999h"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

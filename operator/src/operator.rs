@@ -1,0 +1,180 @@
+//! The life of the process: build what is shared, pass the self test, run the controllers, stop.
+//!
+//! It wires and decides nothing else. A signal to stop lets the passes under way finish, for a
+//! while; a second one ends the process at once.
+
+use std::{io, process::ExitCode, sync::Arc, time::Duration};
+
+use entente_controllers::{
+    client::{self, ClientError, ClientOptions},
+    clock::{Clock, ClockSkew, SystemClock},
+    context::{Context, Options},
+    events::Events,
+    metrics::Metrics,
+    readiness::Readiness,
+    self_test,
+    shutdown::{Shutdown, ShutdownTrigger},
+};
+use entente_drivers::Drivers;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tracing::{error, info};
+
+use crate::{admin, args::Args};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// How long passes under way may go on after the signal to stop. Less than the 30 s after which
+/// Kubernetes kills a pod.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// Why the operator failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OperatorError {
+    /// The client of the Kubernetes API could not be made.
+    #[error(transparent)]
+    Client {
+        /// What is wrong.
+        source: ClientError,
+    },
+    /// The admin address can not be listened on.
+    #[error("can not listen on the admin address: {source}")]
+    Listen {
+        /// What is wrong.
+        source: io::Error,
+    },
+    /// Signals can not be received.
+    #[error("can not receive signals: {source}")]
+    Signals {
+        /// What is wrong.
+        source: io::Error,
+    },
+    /// The admin endpoints stopped.
+    #[error("the admin endpoints stopped: {problem}")]
+    Admin {
+        /// What happened.
+        problem: String,
+    },
+    /// The controllers ended, and nobody had asked them to.
+    #[error("the controllers ended by themselves")]
+    Ended,
+    /// Passes under way did not finish in time.
+    #[error("passes under way did not finish within {GRACE:?} after the signal to stop")]
+    Late,
+}
+
+/// Runs until a signal to stop, SIGTERM or SIGINT.
+pub(crate) async fn run(args: Args) -> Result<(), OperatorError> {
+    let metrics = Arc::new(Metrics::new(VERSION));
+    let readiness = Arc::new(Readiness::waiting_for(&[self_test::COMPONENT]));
+    let (trigger, shutdown) = Shutdown::channel();
+    stop_on_signals(trigger)?;
+    let listener = TcpListener::bind(args.admin_address)
+        .await
+        .map_err(|source| OperatorError::Listen { source })?;
+    let context = context(&args, Arc::clone(&metrics), Arc::clone(&readiness)).await?;
+    let address = listener.local_addr().map_err(|source| OperatorError::Listen { source })?;
+    info!(version = VERSION, admin = %address, "started");
+
+    let admin = tokio::spawn(admin::serve(listener, metrics, readiness, shutdown.clone()));
+    let controllers = tokio::spawn(work(context, shutdown.clone()));
+    tokio::pin!(admin, controllers);
+    tokio::select! {
+        () = shutdown.requested() => {}
+        ended = &mut admin => {
+            return Err(OperatorError::Admin { problem: format!("{ended:?}") });
+        }
+        _ = &mut controllers => {
+            if !shutdown.is_requested() {
+                return Err(OperatorError::Ended);
+            }
+        }
+    }
+    if !controllers.is_finished() && tokio::time::timeout(GRACE, controllers).await.is_err() {
+        return Err(OperatorError::Late);
+    }
+    info!("stopped");
+    Ok(())
+}
+
+async fn context(
+    args: &Args,
+    metrics: Arc<Metrics>,
+    readiness: Arc<Readiness>,
+) -> Result<Context, OperatorError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let skew = Arc::new(ClockSkew::default());
+    let options = ClientOptions {
+        kubeconfig: args.kubeconfig.clone(),
+        timeout: args.api_timeout,
+        in_flight: args.api_in_flight.into(),
+        version: VERSION.to_owned(),
+    };
+    let client =
+        client::connect(&options, Arc::clone(&clock), Arc::clone(&skew), Arc::clone(&metrics))
+            .await
+            .map_err(|source| OperatorError::Client { source })?;
+    Ok(Context {
+        events: Events::start(client.clone(), args.pod_name.clone(), Arc::clone(&metrics)),
+        client,
+        clock,
+        skew,
+        metrics,
+        readiness,
+        drivers: Drivers::real(),
+        options: Options {
+            namespace: args.namespace.clone(),
+            withdraw_deadline: args.withdraw_deadline,
+            accrual_interval: args.accrual_interval,
+            concurrency: args.concurrency.into(),
+        },
+    })
+}
+
+async fn work(context: Context, shutdown: Shutdown) {
+    let namespace = context.options.namespace.clone();
+    self_test::pass(
+        &context.client,
+        &namespace,
+        self_test::RIGHTS,
+        &context.readiness,
+        &shutdown,
+    )
+    .await;
+    if !shutdown.is_requested() {
+        entente_controllers::run(context, shutdown).await;
+    }
+}
+
+fn stop_on_signals(trigger: ShutdownTrigger) -> Result<(), OperatorError> {
+    let listen = |kind| signal(kind).map_err(|source| OperatorError::Signals { source });
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        for first in [true, false] {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if first {
+                info!("asked to stop: passes under way may finish");
+                trigger.trigger();
+            }
+        }
+        error!("asked to stop a second time");
+        std::process::exit(1);
+    });
+    Ok(())
+}
+
+/// 0 stopped as asked, 1 failed.
+pub(crate) fn exit_code(result: Result<(), OperatorError>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            error!(%problem, "failed");
+            ExitCode::FAILURE
+        }
+    }
+}
