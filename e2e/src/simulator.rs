@@ -48,7 +48,10 @@ impl Credentials {
     pub fn header(&self) -> String {
         use base64::Engine as _;
         let pair = format!("{}:{}", self.user, self.password);
-        format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
+        format!(
+            "Basic {}",
+            base64::engine::general_purpose::STANDARD.encode(pair)
+        )
     }
 }
 

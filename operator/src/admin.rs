@@ -83,8 +83,12 @@ mod tests {
         let readiness = Arc::new(Readiness::waiting_for(&["self-test"]));
         let metrics = Arc::new(Metrics::new("1.2.3"));
         let (trigger, shutdown) = Shutdown::channel();
-        let served =
-            tokio::spawn(super::serve(listener, metrics, Arc::clone(&readiness), shutdown));
+        let served = tokio::spawn(super::serve(
+            listener,
+            metrics,
+            Arc::clone(&readiness),
+            shutdown,
+        ));
 
         let answer = get(address, "/readyz").await;
         assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
@@ -93,7 +97,10 @@ mod tests {
         readiness.set_ready("self-test");
         assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 200"));
         let answer = get(address, "/metrics").await;
-        assert!(answer.contains("entente_build_info{version=\"1.2.3\"} 1"), "{answer}");
+        assert!(
+            answer.contains("entente_build_info{version=\"1.2.3\"} 1"),
+            "{answer}"
+        );
         assert!(answer.contains("application/openmetrics-text"), "{answer}");
 
         trigger.trigger();

@@ -31,7 +31,12 @@ pub(crate) struct Args {
     pub(crate) log_format: LogFormat,
 
     /// What is logged: a level, or directives such as "info,entente_controllers=debug"
-    #[arg(long, env = "ENTENTE_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
+    #[arg(
+        long,
+        env = "ENTENTE_LOG_LEVEL",
+        default_value = "info",
+        value_name = "LEVEL"
+    )]
     pub(crate) log_level: String,
 
     /// Passes of one controller that run at once
@@ -88,7 +93,11 @@ fn duration(text: &str) -> Result<Duration, String> {
         total = total.checked_add(part).ok_or(ALLOWED)?;
         rest = &rest[letters..];
     }
-    if total.is_zero() { Err(ALLOWED.to_owned()) } else { Ok(total) }
+    if total.is_zero() {
+        Err(ALLOWED.to_owned())
+    } else {
+        Ok(total)
+    }
 }
 
 #[cfg(test)]
@@ -110,7 +119,12 @@ mod tests {
 
     #[test]
     fn wrong_usage_is_told() {
-        for wrong in ["--concurrency=0", "--api-timeout=30", "--admin-address=x", "--nonsense"] {
+        for wrong in [
+            "--concurrency=0",
+            "--api-timeout=30",
+            "--admin-address=x",
+            "--nonsense",
+        ] {
             let error = Args::try_parse_from(["entente-operator", wrong]).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{wrong}");
         }
@@ -120,7 +134,16 @@ mod tests {
     fn durations_read_as_in_manifests() {
         assert_eq!(duration("1h30m"), Ok(Duration::from_mins(90)));
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        for wrong in ["", "0s", "5", "h", "1d", "-1s", "1.5h", "99999999999999999999h"] {
+        for wrong in [
+            "",
+            "0s",
+            "5",
+            "h",
+            "1d",
+            "-1s",
+            "1.5h",
+            "99999999999999999999h",
+        ] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
     }

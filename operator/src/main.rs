@@ -20,9 +20,13 @@ fn main() -> ExitCode {
     let args = Args::parse();
     if let Err(error) = telemetry::start(&args.log_level, args.log_format) {
         let message = format!("--log-level: {error}");
-        Args::command().error(ErrorKind::ValueValidation, message).exit();
+        Args::command()
+            .error(ErrorKind::ValueValidation, message)
+            .exit();
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
     match runtime {
         Ok(runtime) => operator::exit_code(runtime.block_on(operator::run(args))),
         Err(problem) => {

@@ -74,7 +74,9 @@ pub(crate) async fn run(args: Args) -> Result<(), OperatorError> {
         .await
         .map_err(|source| OperatorError::Listen { source })?;
     let context = context(&args, Arc::clone(&metrics), Arc::clone(&readiness)).await?;
-    let address = listener.local_addr().map_err(|source| OperatorError::Listen { source })?;
+    let address = listener
+        .local_addr()
+        .map_err(|source| OperatorError::Listen { source })?;
     info!(version = VERSION, admin = %address, "started");
 
     let admin = tokio::spawn(admin::serve(listener, metrics, readiness, shutdown.clone()));
@@ -111,10 +113,14 @@ async fn context(
         in_flight: args.api_in_flight.into(),
         version: VERSION.to_owned(),
     };
-    let client =
-        client::connect(&options, Arc::clone(&clock), Arc::clone(&skew), Arc::clone(&metrics))
-            .await
-            .map_err(|source| OperatorError::Client { source })?;
+    let client = client::connect(
+        &options,
+        Arc::clone(&clock),
+        Arc::clone(&skew),
+        Arc::clone(&metrics),
+    )
+    .await
+    .map_err(|source| OperatorError::Client { source })?;
     Ok(Context {
         events: Events::start(client.clone(), args.pod_name.clone(), Arc::clone(&metrics)),
         client,

@@ -1,5 +1,7 @@
 //! The log: where it goes and how it looks.
 
+use std::io::{IsTerminal as _, stderr};
+
 use tracing_subscriber::{EnvFilter, filter::ParseError};
 
 use crate::args::LogFormat;
@@ -7,7 +9,9 @@ use crate::args::LogFormat;
 /// Sends the log of this process to standard error. Call it once.
 pub(crate) fn start(level: &str, format: LogFormat) -> Result<(), ParseError> {
     let filter = EnvFilter::try_new(level)?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     match format {
         LogFormat::Json => log.json().flatten_event(true).init(),
         LogFormat::Text => log.init(),

@@ -20,6 +20,7 @@ use crate::schema;
     derive = "PartialEq",
     doc = "One service of one provider: its parameters, what it needs on the device and on the service server, and in which order. Written by the platform team.",
     validation = Rule::new("self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message("metadata.name must be a DNS label: lower case letters, digits and '-', at most 63 characters"),
+    selectable = ".spec.server.connectionRef.name",
     printcolumn(name = "READY", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "REASON", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "PROVIDER", type_ = "string", json_path = ".spec.provider"),

@@ -223,6 +223,13 @@ fn refusal(state: &State, call: &Call<'_>, met: &Effects) -> Option<Verdict> {
     if plan_id.is_some_and(|id| service.plans.iter().all(|plan| plan.id != id)) {
         return bad("plan_id is not in the catalogue");
     }
+    let current = state
+        .instances
+        .plan(call.id)
+        .filter(|_| call.operation == "update");
+    if !service.plan_updateable && plan_id.is_some_and(|id| current.is_some_and(|c| c != id)) {
+        return bad("the plan of this offering cannot be changed");
+    }
     if call.operation != "deprovision" && serde_json::from_value::<Ask>(call.body.clone()).is_err()
     {
         return bad("the body is not of the form that the specification asks for");

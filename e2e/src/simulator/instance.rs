@@ -4,13 +4,19 @@
 //! `broker_http`'s. Asynchronous operations end when they were polled often enough and are old
 //! enough; that is looked at on every request, so no timer runs.
 
+mod one;
+mod verdict;
+
 use std::{
     collections::{HashMap, HashSet},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+
+use one::{Ended, Ending, Instance, Operation, Work, accepted_as, effective, merged};
+pub(super) use verdict::{Ask, Pace, Verdict};
 
 use super::{broker::ParameterUpdate, fault::Effects};
 
@@ -32,118 +38,6 @@ pub struct InstanceView {
     pub parameters: Value,
     /// `ready`, `failed`, `provisioning`, `updating` or `deprovisioning`.
     pub state: String,
-}
-
-/// How a write is carried out.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Pace {
-    AtOnce,
-    /// As an operation that ends after so many polls and so much time.
-    Later {
-        polls: u32,
-        delay: Duration,
-    },
-}
-
-/// The body of a provision or an update.
-#[derive(Debug, Clone, Default, Deserialize)]
-pub(super) struct Ask {
-    pub(super) service_id: Option<String>,
-    pub(super) plan_id: Option<String>,
-    pub(super) organization_guid: Option<String>,
-    pub(super) space_guid: Option<String>,
-    pub(super) context: Option<Value>,
-    pub(super) parameters: Option<Map<String, Value>>,
-}
-
-/// What a request came to.
-#[derive(Debug)]
-pub(super) struct Verdict {
-    pub(super) status: u16,
-    pub(super) body: Value,
-    pub(super) committed: bool,
-    pub(super) changed: bool,
-    pub(super) needed: bool,
-}
-
-impl Verdict {
-    pub(super) fn of(status: u16, body: Value) -> Self {
-        Self {
-            status,
-            body,
-            committed: false,
-            changed: false,
-            needed: false,
-        }
-    }
-
-    pub(super) fn refused(status: u16, description: &str) -> Self {
-        Self {
-            needed: true,
-            ..Self::of(status, json!({ "description": description }))
-        }
-    }
-
-    pub(super) fn concurrency() -> Self {
-        let description = "an operation is in progress";
-        let body = json!({ "error": "ConcurrencyError", "description": description });
-        Self {
-            needed: true,
-            ..Self::of(422, body)
-        }
-    }
-}
-
-#[derive(Debug, Clone)]
-enum Ending {
-    Success,
-    Failure(String),
-    Never,
-}
-
-#[derive(Debug, Clone)]
-enum Work {
-    Provision,
-    Update {
-        plan_id: String,
-        accepted: Map<String, Value>,
-        effective: Map<String, Value>,
-    },
-    Deprovision,
-}
-
-#[derive(Debug, Clone)]
-struct Operation {
-    id: String,
-    work: Work,
-    started: Instant,
-    polls: u32,
-    delay: Duration,
-    ending: Ending,
-}
-
-/// The end of the last operation.
-#[derive(Debug, Clone)]
-struct Ended {
-    id: String,
-    failure: Option<String>,
-    update: bool,
-}
-
-#[derive(Debug, Clone)]
-struct Instance {
-    service_id: String,
-    plan_id: String,
-    organization: String,
-    space: String,
-    context: Option<Value>,
-    /// What the platform asked for.
-    accepted: Map<String, Value>,
-    /// What is in effect.
-    effective: Map<String, Value>,
-    usable: bool,
-    operation: Option<Operation>,
-    ended: Option<Ended>,
 }
 
 /// All service instances of a broker.
@@ -329,6 +223,11 @@ impl Instances {
         Verdict::of(200, body)
     }
 
+    /// The plan in effect of an instance.
+    pub(super) fn plan(&self, id: &str) -> Option<&str> {
+        self.by_id.get(id).map(|instance| instance.plan_id.as_str())
+    }
+
     pub(super) fn view(&mut self) -> Vec<InstanceView> {
         let mut ids: Vec<String> = self.by_id.keys().cloned().collect();
         ids.sort_unstable();
@@ -423,112 +322,4 @@ impl Instances {
         self.by_id.remove(id);
         self.gone.insert(id.to_owned());
     }
-}
-
-impl Instance {
-    fn carry_out(&mut self, work: Work) {
-        match work {
-            Work::Provision => self.usable = true,
-            Work::Update {
-                plan_id,
-                accepted,
-                effective,
-            } => {
-                self.plan_id = plan_id;
-                self.accepted = accepted;
-                self.effective = effective;
-            }
-            // Removal is the collection's.
-            Work::Deprovision => {}
-        }
-    }
-
-    fn provisioned_again(&self, ask: &Ask) -> Verdict {
-        let identical = ask.service_id.as_deref() == Some(&self.service_id)
-            && ask.plan_id.as_deref() == Some(&self.plan_id)
-            && ask.organization_guid.as_deref() == Some(&self.organization)
-            && ask.space_guid.as_deref() == Some(&self.space)
-            && ask.context == self.context
-            && ask.parameters.clone().unwrap_or_default() == self.accepted;
-        match &self.operation {
-            Some(running) if matches!(running.work, Work::Provision) && identical => Verdict {
-                committed: false,
-                needed: false,
-                ..accepted_as(201, Some(running), false)
-            },
-            Some(running) if !matches!(running.work, Work::Provision) => Verdict::concurrency(),
-            None if identical && self.usable => Verdict::of(200, json!({})),
-            _ => Verdict::refused(
-                409,
-                "a service instance of that id and other attributes exists",
-            ),
-        }
-    }
-
-    fn view(&self, id: &str) -> InstanceView {
-        let state = match self.operation.as_ref().map(|o| &o.work) {
-            Some(Work::Provision) => "provisioning",
-            Some(Work::Update { .. }) => "updating",
-            Some(Work::Deprovision) => "deprovisioning",
-            None if self.usable => "ready",
-            None => "failed",
-        };
-        InstanceView {
-            id: id.to_owned(),
-            service_id: self.service_id.clone(),
-            plan_id: self.plan_id.clone(),
-            organization: self.organization.clone(),
-            space: self.space.clone(),
-            parameters: Value::Object(self.effective.clone()),
-            state: state.to_owned(),
-        }
-    }
-}
-
-/// 202 with the operation, or `done` where there is none.
-fn accepted_as(done: u16, operation: Option<&Operation>, changed: bool) -> Verdict {
-    let (status, body) = match operation {
-        Some(operation) => (202, json!({ "operation": operation.id })),
-        None => (done, json!({})),
-    };
-    let fails = operation.is_some_and(|o| matches!(o.ending, Ending::Failure(_)));
-    Verdict {
-        status,
-        body,
-        committed: true,
-        changed: changed && !fails,
-        needed: true,
-    }
-}
-
-/// What comes into effect of what is wanted: attributes without effect keep their old value.
-fn effective(
-    old: &Map<String, Value>,
-    mut wanted: Map<String, Value>,
-    met: &Effects,
-) -> Map<String, Value> {
-    let names: HashSet<String> = old.keys().chain(wanted.keys()).cloned().collect();
-    for name in names.into_iter().filter(|name| met.leaves_out(name)) {
-        match old.get(&name) {
-            Some(value) => drop(wanted.insert(name, value.clone())),
-            None => drop(wanted.remove(&name)),
-        }
-    }
-    wanted
-}
-
-/// JSON Merge Patch of two objects (RFC 7396).
-fn merged(old: &Map<String, Value>, patch: &Map<String, Value>) -> Map<String, Value> {
-    let mut new = old.clone();
-    for (name, value) in patch {
-        match (value, new.get(name)) {
-            (Value::Null, _) => drop(new.remove(name)),
-            (Value::Object(patch), Some(Value::Object(old))) => {
-                let value = Value::Object(merged(old, patch));
-                new.insert(name.clone(), value);
-            }
-            _ => drop(new.insert(name.clone(), value.clone())),
-        }
-    }
-    new
 }

@@ -4,14 +4,18 @@
 //! (RFC 8011, RFC 3380, PWG 5100.13). Every request that could be parsed is in the ledger before its
 //! answer leaves. Called by the listener.
 
+mod write;
+
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
-use ipp::{attribute::IppAttribute, model::DelimiterTag, value::IppValue};
+use ipp::{model::DelimiterTag, value::IppValue};
+
+use write::Outcome;
 
 use super::{
-    attribute::{TAG_DELETE, TAG_NOT_SETTABLE, TAG_UNSUPPORTED, one_or_more, out_of_band, to_text},
-    fault::{Effects, Rejection, Subject},
+    attribute::{one_or_more, to_text},
+    fault::{Effects, Subject},
     ipp_message::{Message, Reply, is_write, operation, operation_name, status},
     ledger::{AttributeValue, Cause, PeerKind, Record},
     listener::{Answer, Received, Service, fault_response, response},
@@ -39,32 +43,6 @@ const PROBE_ATTRIBUTES: [&str; 16] = [
     "printer-firmware-string-version",
 ];
 
-/// What an operation came to.
-struct Outcome {
-    reply: Reply,
-    committed: bool,
-    changed: bool,
-    needed: bool,
-}
-
-impl Outcome {
-    fn without_effect(reply: Reply) -> Self {
-        Self {
-            reply,
-            committed: false,
-            changed: false,
-            needed: false,
-        }
-    }
-}
-
-/// Why one attribute of a write is refused.
-enum Refusal {
-    NotSettable,
-    Unsupported,
-    Value(IppValue),
-}
-
 impl Service for Device {
     fn answer(self: &Arc<Self>, request: Received) -> Answer {
         if !self.paths.iter().any(|path| path == request.uri.path()) {
@@ -74,7 +52,10 @@ impl Service for Device {
             let refused = response(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "POST only\n");
             return Answer::now(refused);
         }
-        if request.header("content-type") != Some("application/ipp") {
+        let media_type = request
+            .header("content-type")
+            .and_then(|t| t.split(';').next());
+        if media_type != Some("application/ipp") {
             let refused = response(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "text/plain",
@@ -266,140 +247,6 @@ impl Device {
         }
         reply
     }
-
-    fn set(&self, state: &mut State, message: &Message, effects: &Effects) -> Outcome {
-        let attributes = message.printer_attributes();
-        if attributes.is_empty() {
-            let reply = Reply::new(message.header, status::BAD_REQUEST, "no attributes to set");
-            return Outcome::without_effect(reply);
-        }
-        let cups = message.code() == operation::CUPS_ADD_MODIFY_PRINTER;
-        let needed = attributes.iter().any(|a| !self.is_in_effect(state, a));
-        if let Some(refused) = self.refusal(message, attributes, cups, effects) {
-            return Outcome {
-                needed,
-                ..Outcome::without_effect(refused)
-            };
-        }
-        let mut changed = false;
-        for attribute in attributes {
-            if effects.leaves_out(attribute.name()) || self.is_in_effect(state, attribute) {
-                continue;
-            }
-            changed = true;
-            if let Some(index) = self.model.settable(attribute.name()) {
-                let delete = is_delete(attribute.value());
-                state.settings[index] = (!delete).then(|| attribute.value().clone());
-            } else {
-                state.message = to_text(attribute.value());
-            }
-        }
-        if changed {
-            state.configured();
-        }
-        let reply = Reply::new(message.header, status::OK, "");
-        let all_left_out = attributes.iter().all(|a| effects.leaves_out(a.name()));
-        Outcome {
-            reply,
-            committed: !all_left_out,
-            changed,
-            needed,
-        }
-    }
-
-    /// The answer that refuses a write as a whole; `None` where it is to be carried out.
-    fn refusal(
-        &self,
-        message: &Message,
-        attributes: &[IppAttribute],
-        cups: bool,
-        effects: &Effects,
-    ) -> Option<Reply> {
-        let mut refused: Vec<(&str, Refusal)> = Vec::new();
-        let mut silent = false;
-        if let Some((names, rejection)) = &effects.reject {
-            silent = *rejection == Rejection::Silent;
-            let listed = |a: &&IppAttribute| {
-                names.is_empty() || names.iter().any(|n| n == a.name().as_str())
-            };
-            refused.extend(attributes.iter().filter(listed).map(|a| {
-                let refusal = match rejection {
-                    Rejection::NotSupported => Refusal::Value(a.value().clone()),
-                    Rejection::NotSettable | Rejection::Silent => Refusal::NotSettable,
-                };
-                (a.name().as_str(), refusal)
-            }));
-        } else {
-            let each = attributes.iter();
-            refused.extend(each.filter_map(|a| Some((a.name().as_str(), self.check(a, cups)?))));
-        }
-        if refused.is_empty() {
-            return None;
-        }
-        let only_settable = refused
-            .iter()
-            .all(|(_, r)| matches!(r, Refusal::NotSettable));
-        let (code, text) = match (silent, only_settable) {
-            (true, _) => (status::OK, ""),
-            (false, true) => (status::NOT_SETTABLE, "attributes are not settable"),
-            (false, false) => (
-                status::NOT_SUPPORTED,
-                "attributes or values are not supported",
-            ),
-        };
-        let mut reply = Reply::new(message.header, code, text);
-        reply.group(DelimiterTag::UnsupportedAttributes);
-        for (name, refusal) in refused {
-            match refusal {
-                Refusal::NotSettable => reply.attribute(name, &out_of_band(TAG_NOT_SETTABLE)),
-                Refusal::Unsupported => reply.attribute(name, &out_of_band(TAG_UNSUPPORTED)),
-                Refusal::Value(value) => reply.attribute(name, &value),
-            }
-        }
-        Some(reply)
-    }
-
-    fn check(&self, attribute: &IppAttribute, cups: bool) -> Option<Refusal> {
-        let name = attribute.name().as_str();
-        let value = attribute.value();
-        if let Some(index) = self.model.settable(name) {
-            let fits = is_delete(value) || self.model.settable[index].syntax.takes(value);
-            return (!fits).then(|| Refusal::Value(value.clone()));
-        }
-        if cups && name == "printer-state-message" {
-            let fits = matches!(value, IppValue::TextWithoutLanguage(_));
-            return (!fits).then(|| Refusal::Value(value.clone()));
-        }
-        let known = self.model.fixed(name).is_some() || OWN_ATTRIBUTES.contains(&name);
-        Some(if known {
-            Refusal::NotSettable
-        } else {
-            Refusal::Unsupported
-        })
-    }
-
-    fn is_in_effect(&self, state: &State, attribute: &IppAttribute) -> bool {
-        let Some(index) = self.model.settable(attribute.name()) else {
-            return attribute.name().as_str() == "printer-state-message"
-                && state.message == to_text(attribute.value());
-        };
-        match &state.settings[index] {
-            None => is_delete(attribute.value()),
-            Some(value) => self.model.settable[index]
-                .syntax
-                .same(value, attribute.value()),
-        }
-    }
-}
-
-fn is_delete(value: &IppValue) -> bool {
-    matches!(
-        value,
-        IppValue::Other {
-            tag: TAG_DELETE,
-            ..
-        }
-    )
 }
 
 /// The names in requested-attributes; empty where it is absent.

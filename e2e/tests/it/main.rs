@@ -1,5 +1,7 @@
 //! End-to-end tests, one module per subject; one binary, so that it links once.
 
+mod admission;
+mod chart;
 mod control_plane;
 mod peers;
 mod simulator;

@@ -112,8 +112,10 @@ async fn configuration(options: &ClientOptions) -> Result<Config, ClientError> {
     }
     match Config::from_kubeconfig(&KubeConfigOptions::default()).await {
         Ok(config) => Ok(config),
-        Err(kubeconfig) => Config::incluster()
-            .map_err(|in_cluster| ClientError::NoCluster { kubeconfig, in_cluster }),
+        Err(kubeconfig) => Config::incluster().map_err(|in_cluster| ClientError::NoCluster {
+            kubeconfig,
+            in_cluster,
+        }),
     }
 }
 
@@ -138,7 +140,10 @@ impl<S> Layer<S> for Bounded {
     type Service = BoundedService<S>;
 
     fn layer(&self, inner: S) -> BoundedService<S> {
-        BoundedService { inner, bounded: self.clone() }
+        BoundedService {
+            inner,
+            bounded: self.clone(),
+        }
     }
 }
 
@@ -180,7 +185,9 @@ where
                 Err(error) if error.is::<TimedOut>() => "timeout".to_owned(),
                 Err(_) => "error".to_owned(),
             };
-            bounded.metrics.api_request(if watch { "WATCH" } else { method.as_str() }, &code);
+            bounded
+                .metrics
+                .api_request(if watch { "WATCH" } else { method.as_str() }, &code);
             result
         }
         .boxed()
@@ -201,7 +208,11 @@ impl Bounded {
     {
         // Waiting for a slot is not the server's fault; it does not count. The client's own
         // future does nothing before it is polled, so nothing is sent meanwhile.
-        let _slot = if watch { None } else { Some(self.slots.acquire().await?) };
+        let _slot = if watch {
+            None
+        } else {
+            Some(self.slots.acquire().await?)
+        };
         let whole = async {
             let sent = self.clock.now();
             let response = answer.await.map_err(Into::into)?;
@@ -213,17 +224,23 @@ impl Bounded {
                 body.map_err(Into::into).boxed_unsync()
             } else {
                 let bytes = body.collect().await.map_err(Into::into)?.to_bytes();
-                Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
+                Full::new(bytes)
+                    .map_err(|never| match never {})
+                    .boxed_unsync()
             };
             Ok(Response::from_parts(parts, body))
         };
-        timeout(self.limit, whole).await.map_err(|_| TimedOut { limit: self.limit })?
+        timeout(self.limit, whole)
+            .await
+            .map_err(|_| TimedOut { limit: self.limit })?
     }
 }
 
 fn is_watch(request: &Request<Body>) -> bool {
     let query = request.uri().query().unwrap_or_default();
-    query.split('&').any(|pair| pair == "watch=true" || pair == "watch=1")
+    query
+        .split('&')
+        .any(|pair| pair == "watch=true" || pair == "watch=1")
 }
 
 fn date<B>(response: &Response<B>) -> Option<Timestamp> {

@@ -40,7 +40,10 @@ pub struct FakeClock {
 impl FakeClock {
     /// A clock that shows `start` now. Needs a tokio runtime.
     pub fn starting_at(start: Timestamp) -> Self {
-        Self { base: Instant::now(), at_base: Mutex::new(start) }
+        Self {
+            base: Instant::now(),
+            at_base: Mutex::new(start),
+        }
     }
 
     /// Moves the clock by `step`, forward or back, without time passing.
@@ -59,8 +62,9 @@ impl Clock for FakeClock {
 }
 
 fn truncated(instant: Timestamp) -> Timestamp {
-    let to_milliseconds =
-        TimestampRound::new().smallest(Unit::Millisecond).mode(RoundMode::Floor);
+    let to_milliseconds = TimestampRound::new()
+        .smallest(Unit::Millisecond)
+        .mode(RoundMode::Floor);
     instant.round(to_milliseconds).unwrap_or(instant)
 }
 

@@ -32,8 +32,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             namespace: "entente-system".to_owned(),
-            withdraw_deadline: Duration::from_secs(24 * 60 * 60),
-            accrual_interval: Duration::from_secs(60 * 60),
+            withdraw_deadline: Duration::from_hours(24),
+            accrual_interval: Duration::from_hours(1),
             concurrency: 256,
         }
     }

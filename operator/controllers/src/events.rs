@@ -111,7 +111,10 @@ impl Events {
     /// `instance` is the name of the pod, if known.
     pub fn start(client: Client, instance: Option<String>, metrics: Arc<Metrics>) -> Self {
         let (queue, queued) = mpsc::channel(QUEUE);
-        let reporter = Reporter { controller: "entente.dev/operator".to_owned(), instance };
+        let reporter = Reporter {
+            controller: "entente.dev/operator".to_owned(),
+            instance,
+        };
         let recorder = Recorder::new(client, reporter);
         tokio::spawn(write(recorder, queued, Arc::clone(&metrics)));
         Self { queue, metrics }
@@ -129,10 +132,18 @@ impl Events {
         related: Option<ObjectReference>,
     ) {
         let note = note.into();
-        let queued = Queued { regarding: regarding.clone(), related, reason, note };
+        let queued = Queued {
+            regarding: regarding.clone(),
+            related,
+            reason,
+            note,
+        };
         if self.queue.try_send(queued).is_err() {
             self.metrics.event_failed();
-            warn!(reason = reason.as_str(), "event dropped: too many wait to be written");
+            warn!(
+                reason = reason.as_str(),
+                "event dropped: too many wait to be written"
+            );
         }
     }
 }
@@ -208,7 +219,11 @@ mod tests {
                         "message": "no", "reason": "Forbidden"})
                 };
                 let response = http::Response::builder().status(status);
-                Ok::<_, kube::Error>(response.body(Body::from(answer.to_string().into_bytes())).unwrap())
+                Ok::<_, kube::Error>(
+                    response
+                        .body(Body::from(answer.to_string().into_bytes()))
+                        .unwrap(),
+                )
             }
         });
         (Client::new(service, "default"), posted)
@@ -220,15 +235,25 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(5), waiting).await.expect(what);
+        tokio::time::timeout(Duration::from_secs(5), waiting)
+            .await
+            .expect(what);
     }
 
     #[tokio::test]
     async fn an_event_carries_type_reason_action_and_the_related_object() {
         let (client, posted) = server(201);
         let events = Events::start(client, Some("pod-1".into()), Arc::new(Metrics::new("0")));
-        let contract = ObjectReference { name: Some("c1".into()), ..ObjectReference::default() };
-        events.publish(&device(), EventReason::DeviceUnreachable, "no answer", Some(contract));
+        let contract = ObjectReference {
+            name: Some("c1".into()),
+            ..ObjectReference::default()
+        };
+        events.publish(
+            &device(),
+            EventReason::DeviceUnreachable,
+            "no answer",
+            Some(contract),
+        );
         until("the event is posted", || !posted.lock().unwrap().is_empty()).await;
         let event = posted.lock().unwrap()[0].clone();
         assert_eq!(event["type"], "Warning");
@@ -247,7 +272,10 @@ mod tests {
         let events = Events::start(client, None, Arc::clone(&metrics));
         events.publish(&device(), EventReason::ContractStarted, "a", None);
         events.publish(&device(), EventReason::ContractEnded, "b", None);
-        until("both are tried", || metrics.encode().contains("entente_events_failed_total 2")).await;
+        until("both are tried", || {
+            metrics.encode().contains("entente_events_failed_total 2")
+        })
+        .await;
         assert_eq!(posted.lock().unwrap().len(), 2);
     }
 

@@ -5,21 +5,65 @@
 //! binary `entente-operator`.
 
 pub mod cache;
+mod catalogue;
+mod catalogues;
 pub mod client;
 pub mod clock;
+mod compensation;
 pub mod context;
+mod contract;
+mod delivery;
 pub mod events;
+#[cfg(test)]
+mod fake_api;
 pub mod metrics;
+mod objects;
+mod profiles;
 pub mod queue;
 pub mod readiness;
 pub mod self_test;
 pub mod shutdown;
 pub mod status;
+mod triggers;
 
-use crate::{context::Context, shutdown::Shutdown};
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    catalogue::Catalogue, catalogues::Catalogues, compensation::Compensations, context::Context,
+    contract::Contracts, delivery::Delivery, objects::Objects, profiles::Profiles,
+    shutdown::Shutdown,
+};
+
+/// The longest that one pass over a device may take. Longer than every request of a plan in turn.
+const PASS_LIMIT: Duration = Duration::from_secs(600);
+/// The longest that one pass of the other controllers may take.
+const CONTRACT_PASS_LIMIT: Duration = Duration::from_secs(300);
+/// How many passes of the other controllers run at once.
+const CONTRACT_CONCURRENCY: usize = 16;
 
 /// Runs every controller until the shutdown is requested and all passes have finished.
 pub async fn run(context: Context, shutdown: Shutdown) {
-    drop(context);
-    shutdown.requested().await;
+    let objects = Arc::new(Objects::new(&context));
+    objects.start(&context, &shutdown).await;
+    if shutdown.is_requested() {
+        return;
+    }
+    let profiles =
+        Arc::new(Profiles::new(context.client.clone(), context.options.namespace.clone()));
+    let catalogues = Arc::new(Catalogues::default());
+    let delivery = Delivery::new(
+        context.clone(),
+        Arc::clone(&objects),
+        Arc::clone(&profiles),
+        Arc::clone(&catalogues),
+    );
+    let contracts = Contracts::new(context.clone(), Arc::clone(&objects));
+    let compensations = Compensations::new(context.clone(), Arc::clone(&objects));
+    let catalogue = Catalogue::new(context, objects, profiles, catalogues);
+    tokio::join!(
+        delivery.run(shutdown.clone()),
+        contracts.run(shutdown.clone()),
+        compensations.run(shutdown.clone()),
+        catalogue.run(shutdown),
+    );
 }

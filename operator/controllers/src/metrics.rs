@@ -105,79 +105,61 @@ impl Metrics {
         let registry = &mut self.registry;
         let info = Info::new(vec![("version".to_owned(), version.to_owned())]);
         registry.register("build", "The operator that runs", info);
-        registry.register(
-            "reconcile",
-            "Passes of a controller over one key, by result",
-            self.reconciles.clone(),
-        );
-        registry.register_with_unit(
-            "reconcile_duration",
-            "How long a pass took",
-            Unit::Seconds,
-            self.reconcile_seconds.clone(),
-        );
-        registry.register(
-            "workqueue_depth",
-            "Keys that are ready and wait for a slot",
-            self.workqueue_depth.clone(),
-        );
-        registry.register(
-            "remote_requests",
-            "Requests to devices and service servers, by role and result",
-            self.remote_requests.clone(),
-        );
-        registry.register_with_unit(
-            "remote_request_duration",
-            "How long a request to a device or a service server took",
-            Unit::Seconds,
-            self.remote_request_seconds.clone(),
-        );
-        registry.register(
-            "api_requests",
-            "Requests to the Kubernetes API, by method and status code",
-            self.api_requests.clone(),
-        );
-        registry.register(
-            "watch_errors",
-            "Errors of a watch on the Kubernetes API",
-            self.watch_errors.clone(),
-        );
+        let text = "Passes of a controller over one key, by result";
+        registry.register("reconcile", text, self.reconciles.clone());
+        let text = "Keys that are ready and wait for a slot";
+        registry.register("workqueue_depth", text, self.workqueue_depth.clone());
+        let text = "Requests to devices and service servers, by role and result";
+        registry.register("remote_requests", text, self.remote_requests.clone());
+        let text = "Requests to the Kubernetes API, by method and status code";
+        registry.register("api_requests", text, self.api_requests.clone());
+        let text = "Errors of a watch on the Kubernetes API";
+        registry.register("watch_errors", text, self.watch_errors.clone());
+        let text = "Objects that were seen and could not be read";
         registry.register(
             "objects_undecodable",
-            "Objects that were seen and could not be read",
+            text,
             self.objects_undecodable.clone(),
         );
-        registry.register(
-            "events_failed",
-            "Kubernetes events that could not be written",
-            self.events_failed.clone(),
-        );
-        registry.register_with_unit(
-            "setup_lateness",
-            "How long after its promised instant a service was proven",
-            Unit::Seconds,
-            self.setup_lateness_seconds.clone(),
-        );
-        registry.register(
-            "compensations",
-            "Compensations, by type of remedy and result",
-            self.compensations.clone(),
-        );
+        let text = "Kubernetes events that could not be written";
+        registry.register("events_failed", text, self.events_failed.clone());
+        let text = "Compensations, by type of remedy and result";
+        registry.register("compensations", text, self.compensations.clone());
+        self.register_durations();
+    }
+
+    fn register_durations(&mut self) {
+        let registry = &mut self.registry;
+        let (unit, seconds) = (Unit::Seconds, self.reconcile_seconds.clone());
+        registry.register_with_unit("reconcile_duration", "How long a pass took", unit, seconds);
+        let text = "How long a request to a device or a service server took";
+        let (unit, seconds) = (Unit::Seconds, self.remote_request_seconds.clone());
+        registry.register_with_unit("remote_request_duration", text, unit, seconds);
+        let text = "How long after its promised instant a service was proven";
+        let (unit, seconds) = (Unit::Seconds, self.setup_lateness_seconds.clone());
+        registry.register_with_unit("setup_lateness", text, unit, seconds);
     }
 
     /// A pass of a controller ended.
     pub fn reconciled(&self, controller: &str, result: &str, took: Duration) {
         let controller = controller.to_owned();
         self.reconcile_seconds
-            .get_or_create(&ControllerLabels { controller: controller.clone() })
+            .get_or_create(&ControllerLabels {
+                controller: controller.clone(),
+            })
             .observe(took.as_secs_f64());
-        let labels = ReconcileLabels { controller, result: result.to_owned() };
+        let labels = ReconcileLabels {
+            controller,
+            result: result.to_owned(),
+        };
         self.reconciles.get_or_create(&labels).inc();
     }
 
     /// How many keys of a controller wait for a slot.
     pub fn set_workqueue_depth(&self, controller: &str, depth: usize) {
-        let labels = ControllerLabels { controller: controller.to_owned() };
+        let labels = ControllerLabels {
+            controller: controller.to_owned(),
+        };
         let depth = i64::try_from(depth).unwrap_or(i64::MAX);
         self.workqueue_depth.get_or_create(&labels).set(depth);
     }
@@ -185,27 +167,43 @@ impl Metrics {
     /// A request to a device or a server ended: `role` is what is reached (`device`, `service`,
     /// `order`, `booking`), `code` a status of its protocol or the kind of the failure.
     pub fn remote_request(&self, role: &str, code: &str, took: Duration) {
-        let labels = RemoteLabels { role: role.to_owned(), code: code.to_owned() };
+        let labels = RemoteLabels {
+            role: role.to_owned(),
+            code: code.to_owned(),
+        };
         self.remote_requests.get_or_create(&labels).inc();
         self.remote_request_seconds
-            .get_or_create(&RoleLabels { role: role.to_owned() })
+            .get_or_create(&RoleLabels {
+                role: role.to_owned(),
+            })
             .observe(took.as_secs_f64());
     }
 
     /// A request to the Kubernetes API was answered, or failed with the given word.
     pub fn api_request(&self, method: &str, code: &str) {
-        let labels = ApiLabels { method: method.to_owned(), code: code.to_owned() };
+        let labels = ApiLabels {
+            method: method.to_owned(),
+            code: code.to_owned(),
+        };
         self.api_requests.get_or_create(&labels).inc();
     }
 
     /// The watch of a kind failed and is tried again.
     pub fn watch_failed(&self, kind: &str) {
-        self.watch_errors.get_or_create(&KindLabels { kind: kind.to_owned() }).inc();
+        self.watch_errors
+            .get_or_create(&KindLabels {
+                kind: kind.to_owned(),
+            })
+            .inc();
     }
 
     /// An object of a kind could not be read.
     pub fn object_undecodable(&self, kind: &str) {
-        self.objects_undecodable.get_or_create(&KindLabels { kind: kind.to_owned() }).inc();
+        self.objects_undecodable
+            .get_or_create(&KindLabels {
+                kind: kind.to_owned(),
+            })
+            .inc();
     }
 
     /// A Kubernetes event was not written.
@@ -220,15 +218,18 @@ impl Metrics {
 
     /// A compensation reached a result (`created`, `calculated`, `delivered`, …).
     pub fn compensation(&self, r#type: &str, result: &str) {
-        let labels =
-            CompensationLabels { r#type: r#type.to_owned(), result: result.to_owned() };
+        let labels = CompensationLabels {
+            r#type: r#type.to_owned(),
+            result: result.to_owned(),
+        };
         self.compensations.get_or_create(&labels).inc();
     }
 
     /// All of it as OpenMetrics text.
     pub fn encode(&self) -> String {
         let mut text = String::new();
-        encode(&mut text, &self.registry).expect("writing into a String cannot fail");
+        // Writing into a String does not fail.
+        let _ = encode(&mut text, &self.registry);
         text
     }
 }
@@ -266,7 +267,10 @@ mod tests {
             "entente_setup_lateness_seconds_count 1",
             "entente_compensations_total{type=\"FeeCredit\",result=\"created\"} 1",
         ] {
-            assert!(text.lines().any(|found| found == line), "no line {line} in:\n{text}");
+            assert!(
+                text.lines().any(|found| found == line),
+                "no line {line} in:\n{text}"
+            );
         }
     }
 }

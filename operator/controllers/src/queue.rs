@@ -45,7 +45,7 @@ const WALL_CLOCK_READ: Duration = Duration::from_secs(10);
 /// Backoff after the first failure of a key; it doubles with each further one.
 const BACKOFF_FIRST: Duration = Duration::from_secs(1);
 /// The longest backoff of a key.
-const BACKOFF_LONGEST: Duration = Duration::from_secs(300);
+const BACKOFF_LONGEST: Duration = Duration::from_mins(5);
 
 /// What a queue can hold.
 pub trait QueueKey: Clone + fmt::Debug + Eq + Hash + Ord + Send + Sync + 'static {
@@ -91,7 +91,13 @@ impl<K: QueueKey> Queue<K> {
     pub fn new(controller: &'static str, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
         metrics.set_workqueue_depth(controller, 0);
         let state = Mutex::new(State::default());
-        Self { controller, clock, metrics, state, changed: Notify::new() }
+        Self {
+            controller,
+            clock,
+            metrics,
+            state,
+            changed: Notify::new(),
+        }
     }
 
     /// The key runs as soon as there is a slot; once, however often it is added before that.
@@ -130,8 +136,13 @@ impl<K: QueueKey> Queue<K> {
     /// the passes that run. Dropping the future aborts them. Call it once.
     ///
     /// A pass gets at most `limit`; what it awaits is dropped then.
-    pub async fn run<W, F>(&self, concurrency: usize, limit: Duration, worker: W, shutdown: Shutdown)
-    where
+    pub async fn run<W, F>(
+        &self,
+        concurrency: usize,
+        limit: Duration,
+        worker: W,
+        shutdown: Shutdown,
+    ) where
         W: Fn(K) -> F,
         F: Future<Output = Option<Requeue>> + Send + 'static,
     {
@@ -189,11 +200,20 @@ impl<K: QueueKey> Queue<K> {
             Ended::Finished(requeue) => (requeue, "succeeded"),
             Ended::Panicked(message) => {
                 let controller = self.controller;
-                error!(controller, ?key, message, "a pass panicked; this is a defect of Entente");
+                error!(
+                    controller,
+                    ?key,
+                    message,
+                    "a pass panicked; this is a defect of Entente"
+                );
                 (Some(Requeue::Failed), "panicked")
             }
             Ended::TimedOut => {
-                warn!(controller = self.controller, ?key, "a pass took too long and was ended");
+                warn!(
+                    controller = self.controller,
+                    ?key,
+                    "a pass took too long and was ended"
+                );
                 (Some(Requeue::Failed), "timed_out")
             }
         };
@@ -241,7 +261,9 @@ async fn pass<K: QueueKey>(
 /// failed together do not come back together.
 fn backoff<K: Hash>(key: &K, failures: u32) -> Duration {
     let doublings = failures.saturating_sub(1).min(16);
-    let whole = BACKOFF_FIRST.saturating_mul(1 << doublings).min(BACKOFF_LONGEST);
+    let whole = BACKOFF_FIRST
+        .saturating_mul(1 << doublings)
+        .min(BACKOFF_LONGEST);
     let mut hasher = DefaultHasher::new();
     (key, failures).hash(&mut hasher);
     let spread = u32::try_from(hasher.finish() % 1000).unwrap_or(0);

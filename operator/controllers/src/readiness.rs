@@ -21,7 +21,9 @@ impl Readiness {
             .iter()
             .map(|component| ((*component).to_owned(), vec!["has not begun".to_owned()]))
             .collect();
-        Self { missing: Mutex::new(missing) }
+        Self {
+            missing: Mutex::new(missing),
+        }
     }
 
     /// Replaces what a component misses: one sentence each; none means that it is ready.
@@ -43,14 +45,20 @@ impl Readiness {
     pub fn missing(&self) -> Vec<String> {
         let missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
         let lines = |(component, lines): (&String, &Vec<String>)| {
-            lines.iter().map(|line| format!("{component}: {line}")).collect::<Vec<_>>()
+            lines
+                .iter()
+                .map(|line| format!("{component}: {line}"))
+                .collect::<Vec<_>>()
         };
         missing.iter().flat_map(lines).collect()
     }
 
     /// Whether nothing is missing.
     pub fn is_ready(&self) -> bool {
-        self.missing.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.missing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_empty()
     }
 }
 

@@ -54,7 +54,12 @@ const fn right(
     verbs: &'static [&'static str],
     within: Within,
 ) -> Right {
-    Right { group, resource, verbs, within }
+    Right {
+        group,
+        resource,
+        verbs,
+        within,
+    }
 }
 
 /// Every right that the operator needs; the chart grants these and no others.
@@ -65,7 +70,12 @@ pub const RIGHTS: &[Right] = &[
     right(ENTENTE, "devicemodels", READ_AND_PATCH, Within::Cluster),
     right(ENTENTE, "devicemodels/status", &["update"], Within::Cluster),
     right(ENTENTE, "smartservices", READ_AND_PATCH, Within::Cluster),
-    right(ENTENTE, "smartservices/status", &["update"], Within::Cluster),
+    right(
+        ENTENTE,
+        "smartservices/status",
+        &["update"],
+        Within::Cluster,
+    ),
     right(ENTENTE, "devices", READ_AND_PATCH, Within::Cluster),
     right(ENTENTE, "devices/status", &["update"], Within::Cluster),
     right(ENTENTE, "contracts", READ_AND_PATCH, Within::Cluster),
@@ -74,15 +84,37 @@ pub const RIGHTS: &[Right] = &[
     right(
         ENTENTE,
         "servicesubscriptions",
-        &["get", "list", "watch", "create", "update", "patch", "delete"],
+        &[
+            "get", "list", "watch", "create", "update", "patch", "delete",
+        ],
         Within::Cluster,
     ),
-    right(ENTENTE, "servicesubscriptions/status", &["update"], Within::Cluster),
-    right(ENTENTE, "compensations", &["get", "list", "watch", "create"], Within::Cluster),
-    right(ENTENTE, "compensations/status", &["update"], Within::Cluster),
+    right(
+        ENTENTE,
+        "servicesubscriptions/status",
+        &["update"],
+        Within::Cluster,
+    ),
+    right(
+        ENTENTE,
+        "compensations",
+        &["get", "list", "watch", "create"],
+        Within::Cluster,
+    ),
+    right(
+        ENTENTE,
+        "compensations/status",
+        &["update"],
+        Within::Cluster,
+    ),
     // Whom a Connection allows is said by labels of namespaces.
     right("", "namespaces", READ, Within::Cluster),
-    right("events.k8s.io", "events", &["create", "patch"], Within::Cluster),
+    right(
+        "events.k8s.io",
+        "events",
+        &["create", "patch"],
+        Within::Cluster,
+    ),
     // Credentials and certificates are read by name at use, never listed.
     right("", "secrets", &["get"], Within::OwnNamespace),
     right("", "configmaps", &["get"], Within::OwnNamespace),
@@ -98,7 +130,11 @@ pub async fn pass(
 ) {
     let mut before = Vec::new();
     while !shutdown.is_requested() {
-        let missing = match missing(client, namespace, rights).await {
+        let looked = tokio::select! {
+            looked = missing(client, namespace, rights) => looked,
+            () = shutdown.requested() => return,
+        };
+        let missing = match looked {
             Ok(missing) => missing,
             Err(error) => vec![format!("the API server does not answer: {error}")],
         };
@@ -137,12 +173,19 @@ pub async fn missing(
 }
 
 fn sentence(namespace: &str, right: Right, verb: &str) -> String {
-    let group = if right.group.is_empty() { "core" } else { right.group };
+    let group = if right.group.is_empty() {
+        "core"
+    } else {
+        right.group
+    };
     let place = match right.within {
         Within::Cluster => "the cluster".to_owned(),
         Within::OwnNamespace => format!("namespace {namespace}"),
     };
-    format!("may not {verb} {} of group {group} in {place}", right.resource)
+    format!(
+        "may not {verb} {} of group {group} in {place}",
+        right.resource
+    )
 }
 
 async fn is_allowed(
@@ -176,9 +219,17 @@ async fn is_allowed(
 /// Kinds that are not served, or that lack fields which this operator knows. Needs no rights but
 /// those of `system:discovery`.
 async fn missing_kinds(client: &Client) -> Result<Vec<String>, kube::Error> {
-    let served = match client.list_api_group_resources("entente.dev/v1alpha1").await {
-        Ok(list) => list.resources.into_iter().map(|resource| resource.name).collect(),
-        Err(kube::Error::Api(status)) if status.is_not_found() => Vec::new(),
+    let served = match client
+        .list_api_group_resources("entente.dev/v1alpha1")
+        .await
+    {
+        Ok(list) => list
+            .resources
+            .into_iter()
+            .map(|resource| resource.name)
+            .collect(),
+        // The group itself is unknown; the server says so in plain text, without a reason.
+        Err(kube::Error::Api(status)) if status.code == 404 => Vec::new(),
         Err(error) => return Err(error),
     };
     let mut missing = Vec::new();
@@ -186,7 +237,10 @@ async fn missing_kinds(client: &Client) -> Result<Vec<String>, kube::Error> {
     for crd in entente_crds::manifest::all() {
         let names = &crd.spec.names;
         if !served.contains(&names.plural) {
-            missing.push(format!("the kind {} is not installed (v1alpha1)", names.kind));
+            missing.push(format!(
+                "the kind {} is not installed (v1alpha1)",
+                names.kind
+            ));
             continue;
         }
         if openapi.is_none() {
@@ -195,11 +249,27 @@ async fn missing_kinds(client: &Client) -> Result<Vec<String>, kube::Error> {
         let installed = openapi
             .as_ref()
             .and_then(|schemas| schemas.get(format!("dev.entente.v1alpha1.{}", names.kind)));
-        for (part, field) in fields(&crd) {
-            let pointer = format!("/properties/{part}/properties/{field}");
-            if installed.is_none_or(|schema| schema.pointer(&pointer).is_none()) {
-                missing.push(format!("the installed kind {} lacks {part}.{field}", names.kind));
-            }
+        let Some(installed) = installed else {
+            missing.push(format!(
+                "the schema of kind {} is not published yet",
+                names.kind
+            ));
+            continue;
+        };
+        let lacks: Vec<String> = fields(&crd)
+            .into_iter()
+            .filter(|(part, field)| {
+                let pointer = format!("/properties/{part}/properties/{field}");
+                installed.pointer(&pointer).is_none()
+            })
+            .map(|(part, field)| format!("{part}.{field}"))
+            .collect();
+        if !lacks.is_empty() {
+            let lacks = lacks.join(", ");
+            missing.push(format!(
+                "the installed kind {} is too old: it lacks {lacks}",
+                names.kind
+            ));
         }
     }
     Ok(missing)
@@ -209,8 +279,14 @@ async fn schemas(client: &Client) -> Result<Value, kube::Error> {
     let request = Request::get("/openapi/v3/apis/entente.dev/v1alpha1")
         .body(Vec::new())
         .map_err(kube::Error::HttpError)?;
-    let mut document: Value = client.request(request).await?;
-    Ok(document.pointer_mut("/components/schemas").map(Value::take).unwrap_or_default())
+    let mut document: Value = match client.request(request).await {
+        Err(kube::Error::Api(status)) if status.code == 404 => Value::Null,
+        answer => answer?,
+    };
+    Ok(document
+        .pointer_mut("/components/schemas")
+        .map(Value::take)
+        .unwrap_or_default())
 }
 
 /// The fields below `spec` and `status` that this operator's version of a kind has.
@@ -229,7 +305,12 @@ fn fields(
                 .properties
                 .as_ref()
                 .and_then(|properties| properties.get(part)?.properties.as_ref());
-            fields.extend(properties.into_iter().flatten().map(|(name, _)| (part, name.clone())));
+            fields.extend(
+                properties
+                    .into_iter()
+                    .flatten()
+                    .map(|(name, _)| (part, name.clone())),
+            );
         }
     }
     fields

@@ -85,9 +85,17 @@ impl WriteError {
                     reason: status.reason.clone(),
                     message: status.message.clone(),
                 },
-                _ => Self::Unknown { kind, key, source: Box::new(error) },
+                _ => Self::Unknown {
+                    kind,
+                    key,
+                    source: Box::new(error),
+                },
             },
-            _ => Self::Unknown { kind, key, source: Box::new(error) },
+            _ => Self::Unknown {
+                kind,
+                key,
+                source: Box::new(error),
+            },
         }
     }
 
@@ -135,7 +143,9 @@ impl<K: Cached + Serialize> Written for K {}
 /// Replaces the status of the object by that which `object` carries, if it still has the
 /// resourceVersion of `object`. Nothing but the status is changed.
 pub async fn write_status<K: Written>(api: &Api<K>, object: &K) -> Result<K, WriteError> {
-    let written = api.replace_status(&object.name_any(), &post(), object).await;
+    let written = api
+        .replace_status(&object.name_any(), &post(), object)
+        .await;
     written.map_err(|error| WriteError::new::<K>(&Key::of(object), error))
 }
 
@@ -166,7 +176,9 @@ where
     let uid = object.uid();
     let mut tries = 0;
     loop {
-        let Some(status) = decide(&object) else { return Ok(Reported::Unchanged) };
+        let Some(status) = decide(&object) else {
+            return Ok(Reported::Unchanged);
+        };
         if object.status() == Some(&status) {
             return Ok(Reported::Unchanged);
         }
@@ -181,7 +193,9 @@ where
             Err(WriteError::Conflict { .. }) if tries < TRIES => tries += 1,
             Err(error) => return Err(error),
         }
-        let Some(fresh) = read(api, key).await? else { return Ok(Reported::Gone) };
+        let Some(fresh) = read(api, key).await? else {
+            return Ok(Reported::Gone);
+        };
         if fresh.uid() != uid {
             return Ok(Reported::Gone);
         }
@@ -192,8 +206,10 @@ where
 
 /// Reads an object from the API server itself; none if there is no such object.
 pub async fn read<K: Written>(api: &Api<K>, key: &Key) -> Result<Option<K>, WriteError> {
-    let mut found =
-        api.get_opt(&key.name).await.map_err(|error| WriteError::new::<K>(key, error))?;
+    let mut found = api
+        .get_opt(&key.name)
+        .await
+        .map_err(|error| WriteError::new::<K>(key, error))?;
     if let Some(object) = &mut found {
         object.meta_mut().managed_fields = None;
     }
@@ -206,7 +222,11 @@ pub async fn add_finalizer<K: Written>(
     object: &K,
     finalizer: &str,
 ) -> Result<K, WriteError> {
-    if object.finalizers().iter().any(|existing| existing == finalizer) {
+    if object
+        .finalizers()
+        .iter()
+        .any(|existing| existing == finalizer)
+    {
         return Ok(object.clone());
     }
     let mut finalizers = object.finalizers().to_vec();
@@ -221,11 +241,19 @@ pub async fn remove_finalizer<K: Written>(
     object: &K,
     finalizer: &str,
 ) -> Result<K, WriteError> {
-    if object.finalizers().iter().all(|existing| existing != finalizer) {
+    if object
+        .finalizers()
+        .iter()
+        .all(|existing| existing != finalizer)
+    {
         return Ok(object.clone());
     }
-    let rest: Vec<_> =
-        object.finalizers().iter().filter(|existing| *existing != finalizer).cloned().collect();
+    let rest: Vec<_> = object
+        .finalizers()
+        .iter()
+        .filter(|existing| *existing != finalizer)
+        .cloned()
+        .collect();
     patch_finalizers(api, object, &rest).await
 }
 
@@ -241,8 +269,13 @@ async fn patch_finalizers<K: Written>(
         "resourceVersion": object.resource_version(),
         "finalizers": finalizers,
     }});
-    let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..Default::default() };
-    let patched = api.patch(&object.name_any(), &parameters, &Patch::Merge(&patch)).await;
+    let parameters = PatchParams {
+        field_manager: Some(FIELD_MANAGER.into()),
+        ..Default::default()
+    };
+    let patched = api
+        .patch(&object.name_any(), &parameters, &Patch::Merge(&patch))
+        .await;
     patched.map_err(|error| WriteError::new::<K>(&Key::of(object), error))
 }
 
@@ -255,7 +288,10 @@ pub async fn create<K: Written>(api: &Api<K>, object: &K) -> Result<Created<K>, 
             match read(api, &key).await? {
                 Some(existing) => Ok(Created::Existing(existing)),
                 // It went in between; the next pass creates it.
-                None => Err(WriteError::Conflict { kind: K::kind(&()).into_owned(), key }),
+                None => Err(WriteError::Conflict {
+                    kind: K::kind(&()).into_owned(),
+                    key,
+                }),
             }
         }
         Err(error) => Err(WriteError::new::<K>(&key, error)),
@@ -288,7 +324,10 @@ pub async fn delete<K: Written>(api: &Api<K>, object: &K) -> Result<Deleted<K>, 
 }
 
 fn post() -> PostParams {
-    PostParams { dry_run: false, field_manager: Some(FIELD_MANAGER.to_owned()) }
+    PostParams {
+        dry_run: false,
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,11 @@
 //! does, in `Promise::state`), read a clock, or round more than once. Called by the compensation
 //! controller.
 
+#![deny(
+    clippy::float_arithmetic,
+    reason = "money is exact until it is rounded once"
+)]
+
 mod earlier;
 mod fee_credit;
 mod fraction;

@@ -47,7 +47,9 @@ pub fn is_allowed(condition: ConditionType, reason: Reason) -> bool {
 
 /// The condition of a type among those of a status.
 pub fn find(conditions: &[Condition], condition: ConditionType) -> Option<&Condition> {
-    conditions.iter().find(|found| found.type_ == condition.as_str())
+    conditions
+        .iter()
+        .find(|found| found.type_ == condition.as_str())
 }
 
 /// Whether the condition of a type is there and True.
@@ -102,7 +104,10 @@ impl ConditionSet {
         let before = find(&self.previous, condition);
         let last_transition_time = before
             .filter(|before| before.status == status.as_str())
-            .map_or_else(|| whole_second(self.now), |before| before.last_transition_time.clone());
+            .map_or_else(
+                || whole_second(self.now),
+                |before| before.last_transition_time.clone(),
+            );
         let stated = Condition {
             type_: condition.as_str().to_owned(),
             status: status.as_str().to_owned(),
@@ -141,8 +146,10 @@ impl ConditionSet {
 
     /// The conditions in the order of [`ConditionType::ALL`], Ready first.
     pub fn finish(self) -> Vec<Condition> {
-        let conditions: Vec<Condition> =
-            ConditionType::ALL.iter().filter_map(|condition| self.finished(*condition)).collect();
+        let conditions: Vec<Condition> = ConditionType::ALL
+            .iter()
+            .filter_map(|condition| self.finished(*condition))
+            .collect();
         debug_assert!(
             !(is_true(&conditions, ConditionType::Reconciling)
                 && is_true(&conditions, ConditionType::Stalled)),
@@ -174,7 +181,11 @@ fn cut(message: String, most: usize) -> String {
     if message.chars().nth(most).is_none() {
         return message;
     }
-    message.chars().take(most.saturating_sub(1)).chain(std::iter::once('…')).collect()
+    message
+        .chars()
+        .take(most.saturating_sub(1))
+        .chain(std::iter::once('…'))
+        .collect()
 }
 
 #[cfg(test)]
@@ -203,23 +214,41 @@ mod tests {
             .finish();
         assert_eq!(first[0].last_transition_time.0, at("2027-04-01T03:00:00Z"));
         assert_eq!(same[0].last_transition_time.0, at("2027-04-01T03:00:00Z"));
-        assert_eq!((same[0].reason.as_str(), same[0].observed_generation), ("Busy", Some(2)));
-        assert_eq!(changed[0].last_transition_time.0, at("2027-04-01T05:00:00Z"));
+        assert_eq!(
+            (same[0].reason.as_str(), same[0].observed_generation),
+            ("Busy", Some(2))
+        );
+        assert_eq!(
+            changed[0].last_transition_time.0,
+            at("2027-04-01T05:00:00Z")
+        );
     }
 
     #[test]
     fn a_negative_condition_is_there_only_while_it_is_true() {
         let now = at("2027-04-01T03:00:00Z");
         let stalled = ConditionSet::new(&[], None, now)
-            .with(ConditionType::Stalled, Status::True, Reason::InvalidTerm, "m")
+            .with(
+                ConditionType::Stalled,
+                Status::True,
+                Reason::InvalidTerm,
+                "m",
+            )
             .finish();
         assert!(is_true(&stalled, ConditionType::Stalled));
         let stated_false = ConditionSet::new(&stalled, None, now)
-            .with(ConditionType::Stalled, Status::False, Reason::InvalidTerm, "m")
+            .with(
+                ConditionType::Stalled,
+                Status::False,
+                Reason::InvalidTerm,
+                "m",
+            )
             .finish();
         assert_eq!(stated_false, vec![]);
         assert_eq!(ConditionSet::new(&stalled, None, now).finish(), vec![]);
-        let kept = ConditionSet::new(&stalled, Some(9), now).keep(ConditionType::Stalled).finish();
+        let kept = ConditionSet::new(&stalled, Some(9), now)
+            .keep(ConditionType::Stalled)
+            .finish();
         assert_eq!(kept, stalled);
     }
 
@@ -236,19 +265,37 @@ mod tests {
     fn the_order_is_fixed_whatever_the_order_in_which_they_are_stated() {
         let now = at("2027-04-01T03:00:00Z");
         let conditions = ConditionSet::new(&[], None, now)
-            .with(ConditionType::Delivered, Status::False, Reason::Progressing, "")
-            .with(ConditionType::Reconciling, Status::True, Reason::Progressing, "")
+            .with(
+                ConditionType::Delivered,
+                Status::False,
+                Reason::Progressing,
+                "",
+            )
+            .with(
+                ConditionType::Reconciling,
+                Status::True,
+                Reason::Progressing,
+                "",
+            )
             .with(ConditionType::Accepted, Status::True, Reason::Valid, "")
             .with(ConditionType::Ready, Status::False, Reason::Progressing, "")
             .finish();
-        let types: Vec<&str> = conditions.iter().map(|found| found.type_.as_str()).collect();
+        let types: Vec<&str> = conditions
+            .iter()
+            .map(|found| found.type_.as_str())
+            .collect();
         assert_eq!(types, ["Ready", "Reconciling", "Accepted", "Delivered"]);
     }
 
     #[test]
     fn a_long_message_is_cut_by_characters_and_not_by_bytes() {
         let conditions = ConditionSet::new(&[], None, at("2027-04-01T03:00:00Z"))
-            .with(ConditionType::Ready, Status::True, Reason::Succeeded, "é".repeat(2000))
+            .with(
+                ConditionType::Ready,
+                Status::True,
+                Reason::Succeeded,
+                "é".repeat(2000),
+            )
             .finish();
         assert_eq!(conditions[0].message.chars().count(), MAX_MESSAGE);
         assert!(conditions[0].message.ends_with('…'));

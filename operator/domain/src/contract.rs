@@ -10,6 +10,7 @@ mod acceptance;
 mod conditions;
 mod device_sets;
 mod owed;
+mod ready;
 mod report;
 mod resolve;
 mod revisions;
@@ -99,7 +100,8 @@ pub struct EntryDevices {
 impl EntryDevices {
     /// Whether the entry says how many there should be, and there is another number.
     pub fn is_mismatch(&self) -> bool {
-        self.expected.is_some_and(|expected| expected != self.devices)
+        self.expected
+            .is_some_and(|expected| expected != self.devices)
     }
 
     /// Whether there is none although the entry does not say so.
@@ -128,7 +130,9 @@ impl DesiredSubscription {
             (LABEL_DEVICE, &spec.device_ref.name),
             (LABEL_CUSTOMER, &spec.customer.id),
         ];
-        let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let labels = labels
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into();
         Self { name, spec, labels }
     }
 
@@ -136,7 +140,10 @@ impl DesiredSubscription {
     /// included.
     pub fn object(&self, contract: &Contract) -> ServiceSubscription {
         let mut object = ServiceSubscription::new(&self.name, self.spec.clone());
-        object.metadata.namespace.clone_from(&contract.metadata.namespace);
+        object
+            .metadata
+            .namespace
+            .clone_from(&contract.metadata.namespace);
         object.metadata.labels = Some(self.labels.clone());
         object.metadata.owner_references =
             contract.controller_owner_ref(&()).map(|owner| vec![owner]);
@@ -238,7 +245,11 @@ fn is_terminating(subscription: &ServiceSubscription) -> bool {
 
 /// Whether the subscription's controller is this very contract, and not an earlier one of its name.
 fn is_own(contract: &Contract, subscription: &ServiceSubscription) -> bool {
-    let owners = subscription.metadata.owner_references.as_deref().unwrap_or_default();
+    let owners = subscription
+        .metadata
+        .owner_references
+        .as_deref()
+        .unwrap_or_default();
     owners.iter().any(|owner| {
         owner.controller == Some(true) && Some(&owner.uid) == contract.metadata.uid.as_ref()
     })
@@ -247,7 +258,12 @@ fn is_own(contract: &Contract, subscription: &ServiceSubscription) -> bool {
 /// Names as "a, b and 3 more", in the order given.
 fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.into_iter().collect();
-    let shown = names.iter().take(NAMES_SHOWN).copied().collect::<Vec<_>>().join(", ");
+    let shown = names
+        .iter()
+        .take(NAMES_SHOWN)
+        .copied()
+        .collect::<Vec<_>>()
+        .join(", ");
     match names.len().saturating_sub(NAMES_SHOWN) {
         0 => shown,
         more => format!("{shown} and {more} more"),
@@ -256,5 +272,9 @@ fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 
 /// Several faults as one message.
 fn joined(faults: &[Fault]) -> String {
-    faults.iter().map(|fault| fault.message.as_str()).collect::<Vec<_>>().join("; ")
+    faults
+        .iter()
+        .map(|fault| fault.message.as_str())
+        .collect::<Vec<_>>()
+        .join("; ")
 }

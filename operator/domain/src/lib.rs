@@ -5,8 +5,10 @@
 //! output, byte for byte. Called by `drivers` (the values of `exchange`) and by `controllers`.
 
 pub mod assessment;
+pub mod catalogue;
 pub mod compensation;
 pub mod condition;
+pub mod contract;
 pub mod delivery;
 pub mod exchange;
 pub mod money;

@@ -3,6 +3,11 @@
 //! Decides how many digits an amount has and how it is rounded: once, half away from zero. It must
 //! never use floating point. Called by `compensation` and by whatever sums what is owed.
 
+#![deny(
+    clippy::float_arithmetic,
+    reason = "money is exact until it is rounded once"
+)]
+
 use rust_decimal::{Decimal, RoundingStrategy};
 
 /// Currencies whose amounts do not have two digits (ISO 4217, list one, "minor unit").
@@ -37,13 +42,17 @@ pub struct AmountError {
 /// Reads an amount: at most 12 digits before and 6 behind the point, no sign, as the schema of
 /// `entente_crds::schema::amount` has it.
 pub fn parse_amount(text: &str) -> Result<Decimal, AmountError> {
-    unsigned(text, 12, 6).ok_or_else(|| AmountError { found: text.to_owned() })
+    unsigned(text, 12, 6).ok_or_else(|| AmountError {
+        found: text.to_owned(),
+    })
 }
 
 /// Reads a percentage: at most 3 digits before and 4 behind the point, without the sign `%`, as
 /// the schema of `entente_crds::schema::percent` has it.
 pub fn parse_percent(text: &str) -> Result<Decimal, AmountError> {
-    unsigned(text, 3, 4).ok_or_else(|| AmountError { found: text.to_owned() })
+    unsigned(text, 3, 4).ok_or_else(|| AmountError {
+        found: text.to_owned(),
+    })
 }
 
 /// A decimal without a sign with so many digits; stricter than the parser of the decimal, which
@@ -118,11 +127,26 @@ mod tests {
         for text in ["3000", "12.50", "0", "999999999999.999999"] {
             assert_eq!(parse_amount(text), Ok(decimal(text)));
         }
-        for text in ["", "-1", "+1", "1.", ".5", "1,5", "1e3", "1_000", "1234567890123", "1.2345678"]
-        {
+        for text in [
+            "",
+            "-1",
+            "+1",
+            "1.",
+            ".5",
+            "1,5",
+            "1e3",
+            "1_000",
+            "1234567890123",
+            "1.2345678",
+        ] {
             assert_eq!(parse_amount(text), Err(AmountError { found: text.into() }));
         }
         assert_eq!(parse_percent("2.5"), Ok(decimal("2.5")));
-        assert_eq!(parse_percent("1000"), Err(AmountError { found: "1000".into() }));
+        assert_eq!(
+            parse_percent("1000"),
+            Err(AmountError {
+                found: "1000".into()
+            })
+        );
     }
 }

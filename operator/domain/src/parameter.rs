@@ -49,7 +49,9 @@ impl<'a> Constraints<'a> {
             allowed: &setting.allowed,
             minimum: setting.minimum,
             maximum: setting.maximum,
-            max_length: setting.max_length.and_then(|length| usize::try_from(length).ok()),
+            max_length: setting
+                .max_length
+                .and_then(|length| usize::try_from(length).ok()),
         }
     }
 }
@@ -90,7 +92,11 @@ pub fn canonical(value: &Value) -> String {
         Value::Text(text) => text.clone(),
         Value::Integer(number) => number.to_string(),
         Value::Boolean(holds) => holds.to_string(),
-        Value::Words(words) => words.iter().map(String::as_str).collect::<Vec<_>>().join(","),
+        Value::Words(words) => words
+            .iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(","),
     }
 }
 
@@ -100,7 +106,7 @@ fn typed(raw: &str, r#type: ValueType, constraints: &Constraints) -> Option<Valu
             let most = constraints.max_length.unwrap_or(usize::MAX);
             (raw.chars().count() <= most).then(|| Value::Text(raw.to_owned()))
         }
-        ValueType::Integer => integer(raw).filter(|number| inside(*number, constraints)),
+        ValueType::Integer => integer(raw).filter(|number| inside(number, constraints)),
         ValueType::Boolean => match raw {
             "true" => Some(Value::Boolean(true)),
             "false" => Some(Value::Boolean(false)),
@@ -130,14 +136,17 @@ fn integer(raw: &str) -> Option<Value> {
 }
 
 fn inside(value: &Value, constraints: &Constraints) -> bool {
-    let Value::Integer(number) = value else { return false };
+    let Value::Integer(number) = value else {
+        return false;
+    };
     constraints.minimum.is_none_or(|minimum| *number >= minimum)
         && constraints.maximum.is_none_or(|maximum| *number <= maximum)
 }
 
 fn is_word(word: &str, allowed: &[String]) -> bool {
     if allowed.is_empty() {
-        return !word.is_empty() && !word.contains(|found: char| found == ',' || found.is_whitespace());
+        return !word.is_empty()
+            && !word.contains(|found: char| found == ',' || found.is_whitespace());
     }
     allowed.iter().any(|one| one == word)
 }
@@ -169,7 +178,10 @@ fn shown(raw: &str) -> String {
     if raw.chars().nth(SHOWN).is_none() {
         return raw.to_owned();
     }
-    raw.chars().take(SHOWN - 1).chain(std::iter::once('…')).collect()
+    raw.chars()
+        .take(SHOWN - 1)
+        .chain(std::iter::once('…'))
+        .collect()
 }
 
 #[cfg(test)]
@@ -182,38 +194,71 @@ mod tests {
         words.iter().map(|word| (*word).to_owned()).collect()
     }
 
+    fn check(r#type: ValueType, constraints: Constraints, raw: &str, expected: Result<&str, &str>) {
+        let found = parse_value("x", raw, r#type, &constraints);
+        let found = found
+            .as_ref()
+            .map(canonical)
+            .map_err(|error| error.allowed.clone());
+        assert_eq!(
+            found,
+            expected.map(str::to_owned).map_err(str::to_owned),
+            "{raw}"
+        );
+    }
+
     #[test]
-    fn each_type_reads_what_it_asks_for_and_says_what_is_allowed() {
+    fn words_are_those_allowed_and_a_set_of_them_has_no_order() {
+        use ValueType::{Keyword, KeywordSet};
         let days = words(&["Mon", "Sun", "Wed"]);
-        let set = Constraints { allowed: &days, ..Constraints::none() };
-        let percent =
-            Constraints { minimum: Some(1), maximum: Some(100), ..Constraints::none() };
-        let short = Constraints { max_length: Some(3), ..Constraints::none() };
+        let days = Constraints {
+            allowed: &days,
+            ..Constraints::none()
+        };
+        let some = "one or more of Mon, Sun, Wed, separated by commas";
+        check(KeywordSet, days, " Wed ,Sun", Ok("Sun,Wed"));
+        check(KeywordSet, days, "Sun,Sun", Ok("Sun"));
+        check(KeywordSet, days, "", Err(some));
+        check(KeywordSet, days, "Sun,", Err(some));
+        check(
+            KeywordSet,
+            Constraints::none(),
+            "a,b c",
+            Err("words separated by commas"),
+        );
+        check(Keyword, days, "Mon", Ok("Mon"));
+        check(Keyword, days, "mon", Err("one of Mon, Sun, Wed"));
+        check(Keyword, Constraints::none(), "", Err("one word"));
+    }
+
+    #[test]
+    fn numbers_truth_values_and_texts_are_read_as_written() {
+        use ValueType::{Boolean, Integer, String};
         let free = Constraints::none();
-        let table: &[(ValueType, Constraints, &str, Result<&str, &str>)] = &[
-            (ValueType::KeywordSet, set, " Wed ,Sun", Ok("Sun,Wed")),
-            (ValueType::KeywordSet, set, "Sun,Sun", Ok("Sun")),
-            (ValueType::KeywordSet, set, "", Err("one or more of Mon, Sun, Wed, separated by commas")),
-            (ValueType::KeywordSet, set, "Sun,", Err("one or more of Mon, Sun, Wed, separated by commas")),
-            (ValueType::KeywordSet, free, "a,b c", Err("words separated by commas")),
-            (ValueType::Keyword, set, "Mon", Ok("Mon")),
-            (ValueType::Keyword, set, "mon", Err("one of Mon, Sun, Wed")),
-            (ValueType::Keyword, free, "", Err("one word")),
-            (ValueType::Integer, percent, "007", Ok("7")),
-            (ValueType::Integer, percent, "0", Err("a whole number from 1 to 100")),
-            (ValueType::Integer, percent, "+5", Err("a whole number from 1 to 100")),
-            (ValueType::Integer, free, "-", Err("a whole number such as \"15\"")),
-            (ValueType::Integer, free, "99999999999999999999", Err("a whole number such as \"15\"")),
-            (ValueType::Boolean, free, "true", Ok("true")),
-            (ValueType::Boolean, free, "yes", Err("\"true\" or \"false\"")),
-            (ValueType::String, short, "één", Ok("één")),
-            (ValueType::String, short, "four", Err("a text of at most 3 characters")),
-        ];
-        for (r#type, constraints, raw, expected) in table {
-            let found = parse_value("x", raw, *r#type, constraints);
-            let found = found.as_ref().map(canonical).map_err(|error| error.allowed.as_str());
-            assert_eq!(found.as_deref(), expected.as_ref().copied().map_err(|e| *e).as_deref());
-        }
+        let percent = Constraints {
+            minimum: Some(1),
+            maximum: Some(100),
+            ..free
+        };
+        let short = Constraints {
+            max_length: Some(3),
+            ..free
+        };
+        let (within, number) = (
+            "a whole number from 1 to 100",
+            "a whole number such as \"15\"",
+        );
+        check(Integer, percent, "007", Ok("7"));
+        check(Integer, percent, "100", Ok("100"));
+        check(Integer, percent, "0", Err(within));
+        check(Integer, percent, "101", Err(within));
+        check(Integer, percent, "+5", Err(within));
+        check(Integer, free, "-", Err(number));
+        check(Integer, free, "99999999999999999999", Err(number));
+        check(Boolean, free, "true", Ok("true"));
+        check(Boolean, free, "yes", Err("\"true\" or \"false\""));
+        check(String, short, "één", Ok("één"));
+        check(String, short, "four", Err("a text of at most 3 characters"));
     }
 
     // shows K2
@@ -221,8 +266,16 @@ mod tests {
     fn a_refused_value_is_named_with_what_was_found_and_what_is_allowed() {
         let error = parse_value("mode", "fast", ValueType::Boolean, &Constraints::none());
         let text = error.map_err(|error| error.to_string());
-        assert_eq!(text, Err("mode is \"fast\": must be \"true\" or \"false\"".to_owned()));
-        let long = parse_value("mode", &"é".repeat(80), ValueType::Boolean, &Constraints::none());
+        assert_eq!(
+            text,
+            Err("mode is \"fast\": must be \"true\" or \"false\"".to_owned())
+        );
+        let long = parse_value(
+            "mode",
+            &"é".repeat(80),
+            ValueType::Boolean,
+            &Constraints::none(),
+        );
         assert!(long.is_err_and(|error| error.found.chars().count() == SHOWN));
     }
 

@@ -26,7 +26,9 @@ pub struct DurationError {
 /// Reads a duration such as `90s`, `15m`, `336h`, `1h30m` or `500ms`: the texts that the schema of
 /// `entente_crds::schema::duration` accepts.
 pub fn parse_duration(text: &str) -> Result<SignedDuration, DurationError> {
-    duration(text).ok_or_else(|| DurationError { found: text.to_owned() })
+    duration(text).ok_or_else(|| DurationError {
+        found: text.to_owned(),
+    })
 }
 
 fn duration(text: &str) -> Option<SignedDuration> {
@@ -39,7 +41,9 @@ fn duration(text: &str) -> Option<SignedDuration> {
         }
         let number: i64 = rest[..digits].parse().ok()?;
         rest = &rest[digits..];
-        let unit = rest.find(|found: char| found.is_ascii_digit()).unwrap_or(rest.len());
+        let unit = rest
+            .find(|found: char| found.is_ascii_digit())
+            .unwrap_or(rest.len());
         let milliseconds = match &rest[..unit] {
             "ms" => 1,
             "s" => 1_000,
@@ -69,7 +73,11 @@ pub fn format_duration(duration: SignedDuration) -> String {
         };
     }
     let mut text = sign.to_owned();
-    for (number, unit) in [(seconds / 3_600, 'h'), (seconds / 60 % 60, 'm'), (seconds % 60, 's')] {
+    for (number, unit) in [
+        (seconds / 3_600, 'h'),
+        (seconds / 60 % 60, 'm'),
+        (seconds % 60, 's'),
+    ] {
         if number > 0 {
             text.push_str(&number.to_string());
             text.push(unit);
@@ -93,7 +101,9 @@ pub struct UnknownZone {
 pub fn zone(name: &str) -> Result<TimeZone, UnknownZone> {
     match TimeZoneDatabase::bundled().get(name) {
         Ok(zone) if !zone.is_unknown() => Ok(zone),
-        _ => Err(UnknownZone { found: name.to_owned() }),
+        _ => Err(UnknownZone {
+            found: name.to_owned(),
+        }),
     }
 }
 
@@ -104,7 +114,11 @@ pub fn zone(name: &str) -> Result<TimeZone, UnknownZone> {
 /// begins. Dates outside what an instant can say are cut to the first or last instant.
 pub fn start_of_date(date: Date, zone: &TimeZone) -> Timestamp {
     let midnight = date.to_datetime(Time::midnight());
-    let beyond = if date.year() < 0 { Timestamp::MIN } else { Timestamp::MAX };
+    let beyond = if date.year() < 0 {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    };
     let instant = match zone.to_ambiguous_timestamp(midnight).offset() {
         AmbiguousOffset::Unambiguous { offset } => offset.to_timestamp(midnight),
         // The clock goes back: with the offset of before it is the earlier of the two.
@@ -115,7 +129,10 @@ pub fn start_of_date(date: Date, zone: &TimeZone) -> Timestamp {
             Ok(early) => zone
                 .following(early)
                 .find(|transition| transition.offset() == after)
-                .map_or_else(|| before.to_timestamp(midnight), |found| Ok(found.timestamp())),
+                .map_or_else(
+                    || before.to_timestamp(midnight),
+                    |found| Ok(found.timestamp()),
+                ),
             Err(error) => Err(error),
         },
     };
@@ -191,15 +208,26 @@ pub fn resolve_term(term: &Term) -> Result<ResolvedTerm, TermError> {
     let (field, found, end) = end;
     if end <= start {
         let allowed = "after the start of the term";
-        return Err(TermError::Invalid { field, found: found.clone(), allowed });
+        return Err(TermError::Invalid {
+            field,
+            found: found.clone(),
+            allowed,
+        });
     }
-    Ok(ResolvedTerm { start, end: Some(end) })
+    Ok(ResolvedTerm {
+        start,
+        end: Some(end),
+    })
 }
 
 /// A field of a spec as a local date (RFC 3339 full-date).
 fn local_date(field: &'static str, found: &str) -> Result<Date, TermError> {
     let allowed = "a date such as \"2027-04-01\"";
-    let invalid = || TermError::Invalid { field, found: found.to_owned(), allowed };
+    let invalid = || TermError::Invalid {
+        field,
+        found: found.to_owned(),
+        allowed,
+    };
     parse_date(found).ok_or_else(invalid)
 }
 
@@ -212,7 +240,11 @@ pub fn parse_date(text: &str) -> Option<Date> {
 
 fn instant(field: &'static str, found: &str) -> Result<Timestamp, TermError> {
     let allowed = "an instant such as \"2027-04-01T09:00:00-03:00\"";
-    found.parse().map_err(|_| TermError::Invalid { field, found: found.to_owned(), allowed })
+    found.parse().map_err(|_| TermError::Invalid {
+        field,
+        found: found.to_owned(),
+        allowed,
+    })
 }
 
 #[cfg(test)]

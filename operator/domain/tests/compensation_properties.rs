@@ -32,7 +32,12 @@ fn cause() -> impl Strategy<Value = Cause> {
 
 /// Delays that begin around the promise, with holes and overlaps.
 fn delays() -> impl Strategy<Value = Vec<Delay>> {
-    let delay = (-DAY..90 * DAY, proptest::option::of(1..40 * DAY), cause(), "Busy|Suspended");
+    let delay = (
+        -DAY..90 * DAY,
+        proptest::option::of(1..40 * DAY),
+        cause(),
+        "Busy|Suspended",
+    );
     let delay = delay.prop_map(|(from, length, cause, reason)| Delay {
         from: at(PROMISED + from),
         until: length.map(|length| at(PROMISED + from + length)),
@@ -60,14 +65,29 @@ fn credit() -> impl Strategy<Value = FeeCredit> {
         Just(CreditBasis::FullDays)
     ];
     let of = prop_oneof![Just(CapOf::Period), Just(CapOf::Promise)];
-    let cap = (0..200u32, of).prop_map(|(percent, of)| CreditCap { percent: percent.to_string(), of });
-    (basis, proptest::option::of("[0-9]{1,2}(\\.[0-9]{1,2})?"), proptest::option::of(cap))
-        .prop_map(|(basis, percent, cap)| FeeCredit { basis, percent, cap })
+    let cap = (0..200u32, of).prop_map(|(percent, of)| CreditCap {
+        percent: percent.to_string(),
+        of,
+    });
+    (
+        basis,
+        proptest::option::of("[0-9]{1,2}(\\.[0-9]{1,2})?"),
+        proptest::option::of(cap),
+    )
+        .prop_map(|(basis, percent, cap)| FeeCredit {
+            basis,
+            percent,
+            cap,
+        })
 }
 
 /// A fee with the digits of its currency, and the currency.
 fn fee() -> impl Strategy<Value = (Fee, String)> {
-    let per = prop_oneof![Just(Period::Month), Just(Period::Quarter), Just(Period::Year)];
+    let per = prop_oneof![
+        Just(Period::Month),
+        Just(Period::Quarter),
+        Just(Period::Year)
+    ];
     let of = prop_oneof![Just(FeeOf::EachDevice), Just(FeeOf::AllDevices)];
     let currency = prop_oneof![Just("BRL"), Just("JPY"), Just("KWD")];
     (0..10_000_000i64, per, of, currency).prop_map(|(units, per, of, currency)| {
@@ -83,12 +103,21 @@ fn record() -> impl Strategy<Value = Record> {
         Just("Pacific/Kiritimati"),
         Just("Pacific/Pago_Pago"),
     ];
-    let count = prop_oneof![Just(CountFrom::FromPromise), Just(CountFrom::AfterAllowance)];
+    let count = prop_oneof![
+        Just(CountFrom::FromPromise),
+        Just(CountFrom::AfterAllowance)
+    ];
     let causes = proptest::collection::vec(cause(), 0..3);
     (zone, fee(), credit(), count, causes, 1..5i32, 0..50u32).prop_map(
         |(zone, (fee, currency), credit, count, counted_causes, devices, hours)| Record {
-            contract: ObjectIdentity { name: "c".into(), uid: "u".into() },
-            subscription: ObjectIdentity { name: "c.s.d".into(), uid: "v".into() },
+            contract: ObjectIdentity {
+                name: "c".into(),
+                uid: "u".into(),
+            },
+            subscription: ObjectIdentity {
+                name: "c.s.d".into(),
+                uid: "v".into(),
+            },
             service_name: "s".into(),
             promised: at(PROMISED),
             time_zone: zone.into(),
@@ -99,7 +128,10 @@ fn record() -> impl Strategy<Value = Record> {
                 credit: Some(credit),
             },
             fee: Some(fee),
-            service_level: ServiceLevel { allowed: format!("{hours}h"), count },
+            service_level: ServiceLevel {
+                allowed: format!("{hours}h"),
+                count,
+            },
             counted_causes,
             share: Some(Share { devices }),
             ..Record::default()
@@ -108,7 +140,13 @@ fn record() -> impl Strategy<Value = Record> {
 }
 
 fn compensation(name: &str, record: Record) -> Compensation {
-    Compensation::new(name, CompensationSpec { record, voided: None })
+    Compensation::new(
+        name,
+        CompensationSpec {
+            record,
+            voided: None,
+        },
+    )
 }
 
 /// The compensation with the status that it gets at an instant.
@@ -124,11 +162,21 @@ fn reported(
 
 fn amount(of: &Compensation) -> Decimal {
     let amount = of.status.as_ref().and_then(|status| status.amount.as_ref());
-    amount.expect("it was calculated").value.parse().expect("a decimal")
+    amount
+        .expect("it was calculated")
+        .value
+        .parse()
+        .expect("a decimal")
 }
 
 fn fee_of(record: &Record) -> Decimal {
-    record.fee.as_ref().expect("it has a fee").amount.parse().expect("a decimal")
+    record
+        .fee
+        .as_ref()
+        .expect("it has a fee")
+        .amount
+        .parse()
+        .expect("a decimal")
 }
 
 /// Long after every promise here is closed.
@@ -145,16 +193,19 @@ proptest! {
         let periods = &of.status.as_ref().unwrap().explanation.as_ref().unwrap().periods;
         prop_assert!(found >= Decimal::ZERO);
         let currency = record.currency.as_deref().unwrap();
-        let device_fee = match record.fee.as_ref().unwrap().of {
-            FeeOf::EachDevice => fee_of(&record),
-            FeeOf::AllDevices => fee_of(&record) / Decimal::from(record.share.as_ref().unwrap().devices),
+        let devices = match record.fee.as_ref().unwrap().of {
+            FeeOf::EachDevice => Decimal::ONE,
+            FeeOf::AllDevices => Decimal::from(record.share.as_ref().unwrap().devices),
         };
-        let mut most = device_fee * Decimal::from(periods.len());
+        // Divided last, since a third of a fee is no decimal and may matter at half a unit.
+        let of_fee = |percent: Decimal| fee_of(&record) * percent / (devices * Decimal::ONE_HUNDRED);
+        let all_periods = Decimal::ONE_HUNDRED * Decimal::from(periods.len());
+        let mut most = of_fee(all_periods);
         if let Some(cap) = &record.remedy.credit.as_ref().unwrap().cap {
-            let limit = device_fee * cap.percent.parse::<Decimal>().unwrap() / Decimal::ONE_HUNDRED;
+            let percent: Decimal = cap.percent.parse().unwrap();
             most = most.min(match cap.of {
-                CapOf::Period => limit * Decimal::from(periods.len()),
-                CapOf::Promise => limit,
+                CapOf::Period => of_fee(percent * Decimal::from(periods.len())),
+                CapOf::Promise => of_fee(percent),
             });
         }
         prop_assert!(found <= round(most, currency), "{found} is above {most}");
@@ -234,11 +285,17 @@ proptest! {
     fn a_delay_that_is_written_in_two_parts_is_worth_the_same(
         record in record(), promise in promise(), which in any::<prop::sample::Index>(), part in 1..99i64,
     ) {
-        prop_assume!(!promise.delays.is_empty());
+        let mut promise = promise;
+        promise.delays.push(Delay {
+            from: at(PROMISED),
+            until: None,
+            cause: Cause::Device,
+            reason: "Unreachable".into(),
+        });
         let mut split = promise.clone();
         let index = which.index(split.delays.len());
         let whole = split.delays[index].clone();
-        let until = whole.until.unwrap_or(end());
+        let until = whole.until.unwrap_or_else(end);
         let cut = whole.from + SignedDuration::from_secs(until.duration_since(whole.from).as_secs() * part / 100);
         split.delays[index].until = Some(cut);
         split.delays.push(Delay { from: cut, ..whole });

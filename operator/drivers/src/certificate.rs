@@ -64,9 +64,11 @@ pub(crate) fn client_config(
 ) -> Result<ClientConfig, TrustError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match trust {
-        TrustProfile::Verify { ca_pem } => {
-            Arc::new(AuthorityVerifier::new(ca_pem.as_deref(), server_name, &provider)?)
-        }
+        TrustProfile::Verify { ca_pem } => Arc::new(AuthorityVerifier::new(
+            ca_pem.as_deref(),
+            server_name,
+            &provider,
+        )?),
         TrustProfile::Pin if pinned.is_none() => return Err(TrustError::NothingPinned),
         TrustProfile::Pin | TrustProfile::FirstUse => Arc::new(FingerprintVerifier {
             expected: pinned.map(normalise_fingerprint),
@@ -94,7 +96,10 @@ fn system_roots() -> Arc<RootCertStore> {
         let found = rustls_native_certs::load_native_certs();
         let (added, ignored) = roots.add_parsable_certificates(found.certs);
         if added == 0 {
-            tracing::warn!(ignored, "the system has no certificate authorities; trust Verify needs caConfigMapRef");
+            tracing::warn!(
+                ignored,
+                "the system has no certificate authorities; trust Verify needs caConfigMapRef"
+            );
         }
         Arc::new(roots)
     }))
@@ -104,9 +109,15 @@ fn given_roots(pem: &str) -> Result<Arc<RootCertStore>, TrustError> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
         let certificate = certificate.map_err(|_| TrustError::Authorities)?;
-        roots.add(certificate).map_err(|_| TrustError::Authorities)?;
+        roots
+            .add(certificate)
+            .map_err(|_| TrustError::Authorities)?;
     }
-    if roots.is_empty() { Err(TrustError::Authorities) } else { Ok(Arc::new(roots)) }
+    if roots.is_empty() {
+        Err(TrustError::Authorities)
+    } else {
+        Ok(Arc::new(roots))
+    }
 }
 
 /// Judges by authorities, at the name of the URL or at another one.
@@ -134,7 +145,11 @@ impl AuthorityVerifier {
         let name = server_name
             .map(|name| ServerName::try_from(name.to_owned()).map_err(|_| TrustError::ServerName))
             .transpose()?;
-        Ok(Self { inner, name, provider: Arc::clone(provider) })
+        Ok(Self {
+            inner,
+            name,
+            provider: Arc::clone(provider),
+        })
     }
 }
 
@@ -175,7 +190,9 @@ impl ServerCertVerifier for AuthorityVerifier {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }
 
@@ -188,7 +205,9 @@ struct FingerprintVerifier {
 
 impl fmt::Debug for FingerprintVerifier {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("FingerprintVerifier").finish_non_exhaustive()
+        formatter
+            .debug_struct("FingerprintVerifier")
+            .finish_non_exhaustive()
     }
 }
 
@@ -231,6 +250,8 @@ impl ServerCertVerifier for FingerprintVerifier {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

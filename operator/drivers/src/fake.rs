@@ -39,7 +39,10 @@ pub enum Operation {
 impl Operation {
     /// Whether the call means to change the remote side.
     pub fn writes(self) -> bool {
-        matches!(self, Self::DeviceApply | Self::Provision | Self::Update | Self::Deprovision)
+        matches!(
+            self,
+            Self::DeviceApply | Self::Provision | Self::Update | Self::Deprovision
+        )
     }
 }
 
@@ -83,7 +86,11 @@ pub enum Fault {
 impl Fault {
     /// It fails in this way, without a doubt and without a wish for a later try.
     pub fn fail(kind: FailureKind) -> Self {
-        Self::Fail { kind, retry_after: None, doubtful: false }
+        Self::Fail {
+            kind,
+            retry_after: None,
+            doubtful: false,
+        }
     }
 }
 
@@ -208,7 +215,10 @@ impl World {
 
     /// An empty world whose ledger reads this clock.
     pub fn with_clock(clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        Self { clock: Arc::new(clock), state: Mutex::default() }
+        Self {
+            clock: Arc::new(clock),
+            state: Mutex::default(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -257,14 +267,24 @@ impl World {
 
     /// An instance as it is now.
     pub fn instance(&self, url: &str, instance_id: &str) -> Option<FakeInstance> {
-        self.state().servers.get(url)?.instances.get(instance_id).cloned()
+        self.state()
+            .servers
+            .get(url)?
+            .instances
+            .get(instance_id)
+            .cloned()
     }
 
     /// Lets the next `times` calls of this operation meet a fault; at this URL, or anywhere.
     /// Faults are met in the order in which they were scripted.
     pub fn script(&self, url: Option<&str>, operation: Operation, fault: Fault, times: u32) {
         let url = url.map(str::to_owned);
-        self.state().faults.push(Script { url, operation, fault, left: times });
+        self.state().faults.push(Script {
+            url,
+            operation,
+            fault,
+            left: times,
+        });
     }
 
     /// Forgets all faults that were not met yet.
@@ -284,7 +304,11 @@ impl World {
 
     /// How many calls of this operation arrived.
     pub fn count(&self, operation: Operation) -> usize {
-        self.state().ledger.iter().filter(|call| call.operation == operation).count()
+        self.state()
+            .ledger
+            .iter()
+            .filter(|call| call.operation == operation)
+            .count()
     }
 
     /// Forgets the calls so far.
@@ -336,12 +360,20 @@ impl State {
     }
 
     fn latency_of(&self, url: &str) -> Option<Duration> {
-        self.latency.get(&Some(url.to_owned())).or_else(|| self.latency.get(&None)).copied()
+        self.latency
+            .get(&Some(url.to_owned()))
+            .or_else(|| self.latency.get(&None))
+            .copied()
     }
 }
 
 fn failure(kind: FailureKind, message: &str) -> Failure {
-    Failure { kind, message: message.to_owned(), retry_after: None, doubtful: false }
+    Failure {
+        kind,
+        message: message.to_owned(),
+        retry_after: None,
+        doubtful: false,
+    }
 }
 
 /// Faults that end a call before anything is done; the others are left to the call.
@@ -351,7 +383,11 @@ async fn early_end(
     request_timeout: Duration,
 ) -> Option<Failure> {
     match fault? {
-        Fault::Fail { kind, retry_after, doubtful } => Some(Failure {
+        Fault::Fail {
+            kind,
+            retry_after,
+            doubtful,
+        } => Some(Failure {
             kind: *kind,
             message: "scripted".to_owned(),
             retry_after: *retry_after,

@@ -22,9 +22,9 @@ use ipp::model::IppVersion;
 use url::Url;
 
 use crate::device::{DeviceDriver, DeviceTarget};
-use crate::profile::CredentialsValue;
+use crate::text::Private;
 use crate::transport::{Answer, Exchange, Transport, failure};
-use codec::{Response, Request};
+use codec::{Request, Response};
 
 /// Get-Printer-Attributes (RFC 8011 section 4.2.5).
 const GET_PRINTER_ATTRIBUTES: u16 = 0x000B;
@@ -50,7 +50,11 @@ pub struct IppDriver {
 impl IppDriver {
     /// Sends nothing by itself.
     pub fn new(transport: Arc<Transport>) -> Self {
-        Self { transport, request_id: AtomicI32::new(1), old: Mutex::default() }
+        Self {
+            transport,
+            request_id: AtomicI32::new(1),
+            old: Mutex::default(),
+        }
     }
 
     /// Sends one operation; once more by version 1.1 where 2.0 is refused, which a device says
@@ -63,13 +67,20 @@ impl IppDriver {
         writes: bool,
     ) -> Result<(Response, Answer), Failure> {
         let old = self.is_old(&target.url);
-        let version = if old { IppVersion::v1_1() } else { IppVersion::v2_0() };
-        let answered = self.send_once(target, version, operation, &groups, writes).await?;
+        let version = if old {
+            IppVersion::v1_1()
+        } else {
+            IppVersion::v2_0()
+        };
+        let answered = self
+            .send_once(target, version, operation, &groups, writes)
+            .await?;
         if old || answered.0.status != status::VERSION_NOT_SUPPORTED {
             return Ok(answered);
         }
-        let answered =
-            self.send_once(target, IppVersion::v1_1(), operation, &groups, writes).await?;
+        let answered = self
+            .send_once(target, IppVersion::v1_1(), operation, &groups, writes)
+            .await?;
         if answered.0.status != status::VERSION_NOT_SUPPORTED {
             self.remember_old(&target.url);
         }
@@ -85,8 +96,18 @@ impl IppDriver {
         writes: bool,
     ) -> Result<(Response, Answer), Failure> {
         // Positive and never zero (RFC 8010 section 3.1.1).
-        let id = self.request_id.fetch_add(1, Ordering::Relaxed).rem_euclid(i32::MAX).max(1);
-        let request = Request { version, operation, id, uri: &target.url, groups };
+        let id = self
+            .request_id
+            .fetch_add(1, Ordering::Relaxed)
+            .rem_euclid(i32::MAX)
+            .max(1);
+        let request = Request {
+            version,
+            operation,
+            id,
+            uri: &target.url,
+            groups,
+        };
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/ipp"));
         let answer = self
@@ -105,13 +126,19 @@ impl IppDriver {
         check_http(&answer, writes)?;
         let response = codec::decode(&answer.body, id).ok_or_else(|| Failure {
             doubtful: writes,
-            ..failure(FailureKind::ProtocolError, "the answer is not an IPP response")
+            ..failure(
+                FailureKind::ProtocolError,
+                "the answer is not an IPP response",
+            )
         })?;
         Ok((response, answer))
     }
 
     fn is_old(&self, url: &str) -> bool {
-        self.old.lock().unwrap_or_else(PoisonError::into_inner).contains(url)
+        self.old
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(url)
     }
 
     fn remember_old(&self, url: &str) {
@@ -131,8 +158,10 @@ impl DeviceDriver for IppDriver {
         request: &DeviceReadRequest,
     ) -> Result<DeviceReading, Failure> {
         let groups = codec::reading_groups(request)?;
-        let (response, answer) = self.send(target, GET_PRINTER_ATTRIBUTES, groups, false).await?;
-        status::of_reading(&response, credentials(target))?;
+        let (response, answer) = self
+            .send(target, GET_PRINTER_ATTRIBUTES, groups, false)
+            .await?;
+        status::of_reading(&response, private(target))?;
         let mut reading = codec::reading(&response, request);
         reading.certificate_sha256 = answer.certificate_sha256;
         Ok(reading)
@@ -145,24 +174,40 @@ impl DeviceDriver for IppDriver {
         };
         let groups = codec::write_groups(write)?;
         let (response, _) = self.send(target, operation, groups, true).await?;
-        let names: Vec<&str> =
-            write.settings.iter().map(|setting| setting.attribute.as_str()).collect();
-        status::of_write(&response, &names, credentials(target))
+        let names: Vec<&str> = write
+            .settings
+            .iter()
+            .map(|setting| setting.attribute.as_str())
+            .collect();
+        status::of_write(&response, &names, private(target))
     }
 }
 
-fn credentials(target: &DeviceTarget) -> Option<&CredentialsValue> {
-    target.profile.credentials.as_ref()
+fn private(target: &DeviceTarget) -> Private<'_> {
+    Private {
+        credentials: target.profile.credentials.as_ref(),
+        url: &target.url,
+    }
 }
 
 /// The URL under HTTP: `ipp` is `http`, `ipps` is `https`, both at port 631 (RFC 8010 section 4).
 fn http_url(text: &str) -> Result<Url, Failure> {
-    let refused = |_| failure(FailureKind::Unreachable, "the URL is not an ipp or ipps URL");
+    let refused = |_| {
+        failure(
+            FailureKind::Unreachable,
+            "the URL is not an ipp or ipps URL",
+        )
+    };
     let port = Url::parse(text).map_err(refused)?.port().unwrap_or(PORT);
     let http = match text.split_once("://") {
         Some(("ipp", rest)) => format!("http://{rest}"),
         Some(("ipps", rest)) => format!("https://{rest}"),
-        _ => return Err(failure(FailureKind::Unreachable, "the URL is not an ipp or ipps URL")),
+        _ => {
+            return Err(failure(
+                FailureKind::Unreachable,
+                "the URL is not an ipp or ipps URL",
+            ));
+        }
     };
     let mut url = Url::parse(&http).map_err(refused)?;
     if url.set_port(Some(port)).is_err() {
@@ -191,7 +236,10 @@ fn check_http(answer: &Answer, writes: bool) -> Result<(), Failure> {
 /// An attribute, or why it cannot be written.
 fn attribute(name: &str, value: ipp::value::IppValue) -> Result<IppAttribute, Failure> {
     IppAttribute::with_name(name, value).map_err(|_| {
-        failure(FailureKind::Unsupported, "the attribute's name is longer than IPP allows")
+        failure(
+            FailureKind::Unsupported,
+            "the attribute's name is longer than IPP allows",
+        )
     })
 }
 
@@ -202,12 +250,25 @@ mod tests {
     #[test]
     fn the_url_keeps_its_port_and_gets_that_of_ipp_otherwise() {
         let http = |text: &str| http_url(text).unwrap().to_string();
-        assert_eq!(http("ipp://printer/ipp/print"), "http://printer:631/ipp/print");
+        assert_eq!(
+            http("ipp://printer/ipp/print"),
+            "http://printer:631/ipp/print"
+        );
         assert_eq!(http("ipps://10.1.2.3/"), "https://10.1.2.3:631/");
         assert_eq!(http("ipp://printer:8631/q/a"), "http://printer:8631/q/a");
         // The ports of HTTP are not those of IPP and must not get lost.
-        assert_eq!(http_url("ipp://printer:80/").unwrap().port_or_known_default(), Some(80));
-        assert_eq!(http_url("ipps://printer:443/").unwrap().port_or_known_default(), Some(443));
+        assert_eq!(
+            http_url("ipp://printer:80/")
+                .unwrap()
+                .port_or_known_default(),
+            Some(80)
+        );
+        assert_eq!(
+            http_url("ipps://printer:443/")
+                .unwrap()
+                .port_or_known_default(),
+            Some(443)
+        );
         assert_eq!(http("ipp://[::1]/ipp"), "http://[::1]:631/ipp");
         assert!(http_url("http://printer/").is_err());
         assert!(http_url("ipp:printer").is_err());
@@ -220,7 +281,9 @@ mod tests {
             body: bytes::Bytes::new(),
             certificate_sha256: None,
         };
-        check_http(&answer, writes).err().map(|failure| (failure.kind, failure.doubtful))
+        check_http(&answer, writes)
+            .err()
+            .map(|failure| (failure.kind, failure.doubtful))
     }
 
     #[test]

@@ -48,7 +48,10 @@ impl Drivers {
     /// Drivers that reach nothing but this world in memory.
     #[cfg(feature = "fake")]
     pub fn fake(world: Arc<fake::World>) -> Self {
-        Self { ipp: Arc::clone(&world) as Arc<dyn DeviceDriver>, osb: world }
+        Self {
+            ipp: Arc::clone(&world) as Arc<dyn DeviceDriver>,
+            osb: world,
+        }
     }
 
     /// The driver of devices that speak this protocol; `None` where the protocol has no devices.

@@ -21,6 +21,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::service::{ServerTarget, ServiceDriver};
+use crate::text::Private;
 use crate::transport::{Exchange, Transport, failure};
 use answer::{Asked, Outcome};
 
@@ -57,7 +58,10 @@ impl OsbDriver {
     async fn call(&self, target: &ServerTarget, call: Call<'_>) -> Result<Outcome, Failure> {
         let mut headers = HeaderMap::new();
         headers.insert(VERSION, HeaderValue::from_static("2.17"));
-        headers.insert(ORIGINATING_IDENTITY, originating_identity(call.subscription)?);
+        headers.insert(
+            ORIGINATING_IDENTITY,
+            originating_identity(call.subscription)?,
+        );
         headers.insert(REQUEST_IDENTITY, header(&uuid::Uuid::new_v4().to_string())?);
         let body = call.body.map(|body| body.to_string());
         if body.is_some() {
@@ -76,8 +80,13 @@ impl OsbDriver {
                 writes: call.asked.writes(),
             })
             .await?;
-        let credentials = target.profile.credentials.as_ref();
-        answer::judge(call.asked, answer.status, &answer.body, answer.retry_after, credentials)
+        answer::judge(
+            call.asked,
+            answer.status,
+            &answer.body,
+            answer.retry_after,
+            private(target),
+        )
     }
 }
 
@@ -179,7 +188,7 @@ impl ServiceDriver for OsbDriver {
             subscription: None,
         };
         let outcome = self.call(target, call).await?;
-        answer::operation_state(&outcome, target.profile.credentials.as_ref())
+        answer::operation_state(&outcome, private(target))
     }
 
     async fn deprovision(
@@ -201,8 +210,18 @@ impl ServiceDriver for OsbDriver {
     }
 }
 
+fn private(target: &ServerTarget) -> Private<'_> {
+    Private {
+        credentials: target.profile.credentials.as_ref(),
+        url: &target.url,
+    }
+}
+
 fn offering(instance: &InstanceKey) -> [(&'static str, &str); 2] {
-    [("service_id", &instance.service_id), ("plan_id", &instance.plan_id)]
+    [
+        ("service_id", &instance.service_id),
+        ("plan_id", &instance.plan_id),
+    ]
 }
 
 /// The context of the platform `kubernetes` (OSB profile). It has no `clusterid`: the same
@@ -218,8 +237,10 @@ fn platform_context(context: &InstanceContext) -> Value {
 
 /// Who asks (OSB "Originating Identity"): always us, and for which subscription.
 fn originating_identity(subscription: Option<&str>) -> Result<HeaderValue, Failure> {
-    let extra: Map<String, Value> =
-        subscription.map(|name| ("subscription".to_owned(), json!([name]))).into_iter().collect();
+    let extra: Map<String, Value> = subscription
+        .map(|name| ("subscription".to_owned(), json!([name])))
+        .into_iter()
+        .collect();
     let user = json!({"username": "entente", "uid": "", "groups": [], "extra": extra});
     let encoded = base64::engine::general_purpose::STANDARD.encode(user.to_string());
     header(&format!("kubernetes {encoded}"))
@@ -232,12 +253,21 @@ fn header(text: &str) -> Result<HeaderValue, Failure> {
 
 /// The broker's URL with `/v2`, these segments and this query, each encoded.
 fn url(base: &str, path: &[&str], query: &[(&str, &str)]) -> Result<Url, Failure> {
-    let refused = || failure(FailureKind::Unreachable, "the URL is not an http or https URL");
+    let refused = || {
+        failure(
+            FailureKind::Unreachable,
+            "the URL is not an http or https URL",
+        )
+    };
     let mut url = Url::parse(base).map_err(|_| refused())?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(refused());
     }
-    url.path_segments_mut().map_err(|()| refused())?.pop_if_empty().push("v2").extend(path);
+    url.path_segments_mut()
+        .map_err(|()| refused())?
+        .pop_if_empty()
+        .push("v2")
+        .extend(path);
     if !query.is_empty() {
         url.query_pairs_mut().extend_pairs(query);
     }
@@ -251,7 +281,12 @@ mod tests {
     #[test]
     fn every_part_of_the_url_is_encoded() {
         let base = "https://broker.example/a/";
-        let built = url(base, &["service_instances", "a/../b?c"], &[("plan_id", "x&y=z")]).unwrap();
+        let built = url(
+            base,
+            &["service_instances", "a/../b?c"],
+            &[("plan_id", "x&y=z")],
+        )
+        .unwrap();
         assert_eq!(
             built.as_str(),
             "https://broker.example/a/v2/service_instances/a%2F..%2Fb%3Fc?plan_id=x%26y%3Dz"

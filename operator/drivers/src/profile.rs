@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use entente_crds::v1alpha1::{ConnectionSpec, CredentialsType, Limit, Protocol, Timeouts, Trust};
+use entente_crds::v1alpha1::{ConnectionSpec, CredentialsType, Limit, Protocol, Trust};
 use ipnet::IpNet;
 use zeroize::Zeroizing;
 
@@ -130,10 +130,13 @@ impl CredentialsValue {
             Ok(Zeroizing::new(text.to_owned()))
         };
         match kind {
-            CredentialsType::Basic => {
-                Ok(Self::Basic { username: text("username")?, password: text("password")? })
-            }
-            CredentialsType::Bearer => Ok(Self::Bearer { token: text("token")? }),
+            CredentialsType::Basic => Ok(Self::Basic {
+                username: text("username")?,
+                password: text("password")?,
+            }),
+            CredentialsType::Bearer => Ok(Self::Bearer {
+                token: text("token")?,
+            }),
         }
     }
 }
@@ -153,11 +156,19 @@ impl LimitValues {
         default: Self,
         field: &'static str,
     ) -> Result<Self, ProfileError> {
-        let Some(limit) = limit else { return Ok(default) };
-        let positive = |number: i32| {
-            u32::try_from(number).ok().filter(|n| *n > 0).ok_or(ProfileError::Limit { field })
+        let Some(limit) = limit else {
+            return Ok(default);
         };
-        Ok(Self { in_flight: positive(limit.in_flight)?, per_second: positive(limit.per_second)? })
+        let positive = |number: i32| {
+            u32::try_from(number)
+                .ok()
+                .filter(|n| *n > 0)
+                .ok_or(ProfileError::Limit { field })
+        };
+        Ok(Self {
+            in_flight: positive(limit.in_flight)?,
+            per_second: positive(limit.per_second)?,
+        })
     }
 }
 
@@ -177,7 +188,7 @@ impl ConnectionProfile {
         credentials: Option<CredentialsValue>,
     ) -> Result<Self, ProfileError> {
         let tls = spec.tls.clone().unwrap_or_default();
-        let timeouts = spec.timeouts.clone().unwrap_or_else(Timeouts::default);
+        let timeouts = spec.timeouts.clone().unwrap_or_default();
         let limits = spec.limits.clone().unwrap_or_default();
         let (per_host, total) = Self::default_limits(spec.protocol);
         Ok(Self {
@@ -200,10 +211,22 @@ impl ConnectionProfile {
     /// The limits without any in the spec: per host and in total (api.md section 1).
     pub fn default_limits(protocol: Protocol) -> (LimitValues, LimitValues) {
         let per_host = match protocol {
-            Protocol::IPP => LimitValues { in_flight: 1, per_second: 10 },
-            Protocol::OSB => LimitValues { in_flight: 32, per_second: 50 },
+            Protocol::IPP => LimitValues {
+                in_flight: 1,
+                per_second: 10,
+            },
+            Protocol::OSB => LimitValues {
+                in_flight: 32,
+                per_second: 50,
+            },
         };
-        (per_host, LimitValues { in_flight: 512, per_second: 1000 })
+        (
+            per_host,
+            LimitValues {
+                in_flight: 512,
+                per_second: 1000,
+            },
+        )
     }
 }
 
@@ -214,11 +237,14 @@ impl ConnectionProfile {
 pub fn parse_networks<'a>(
     networks: impl IntoIterator<Item = &'a String>,
 ) -> Result<Vec<IpNet>, ProfileError> {
-    networks.into_iter().map(|text| text.parse().map_err(|_| ProfileError::Network)).collect()
+    networks
+        .into_iter()
+        .map(|text| text.parse().map_err(|_| ProfileError::Network))
+        .collect()
 }
 
 fn positive_duration(text: &str, field: &'static str) -> Result<Duration, ProfileError> {
-    text.parse::<jiff::SignedDuration>()
+    entente_domain::time::parse_duration(text)
         .ok()
         .and_then(|duration| Duration::try_from(duration).ok())
         .filter(|duration| !duration.is_zero())

@@ -2,32 +2,55 @@
 //!
 //! Cuts, and takes out what is not printable. Called wherever text from outside enters a Failure.
 
+use std::borrow::Cow;
+
+use url::Url;
+
 use crate::profile::CredentialsValue;
 
 /// How many bytes of the remote side's words a message may carry (design.md section 4).
 const MOST_BYTES: usize = 256;
 
-/// At most 256 bytes, on a character boundary, without control characters and without the
-/// credentials that were sent: some servers give back what they refused.
-pub(crate) fn quote(text: &str, credentials: Option<&CredentialsValue>) -> String {
-    let redacted = credentials.map(|credentials| redact(text, credentials));
-    cut(redacted.as_deref().unwrap_or(text))
+/// What is known here and must not come back in the remote side's words.
+#[derive(Clone, Copy)]
+pub(crate) struct Private<'a> {
+    /// What was logged in with: some servers give back what they refused.
+    pub credentials: Option<&'a CredentialsValue>,
+    /// Where the request went: some give back where they were asked (PAPPL does).
+    pub url: &'a str,
 }
 
-fn redact(text: &str, credentials: &CredentialsValue) -> String {
-    let secret = match credentials {
-        CredentialsValue::Basic { password, .. } => password,
-        CredentialsValue::Bearer { token } => token,
-    };
-    // A shorter one would tear words apart, and is told by its own length.
-    if secret.len() < 4 { text.to_owned() } else { text.replace(secret.as_str(), "[redacted]") }
+/// At most 256 bytes, on a character boundary, without control characters and without what is
+/// private.
+pub(crate) fn quote(text: &str, private: Private<'_>) -> String {
+    let secret = private.credentials.map(|credentials| match credentials {
+        CredentialsValue::Basic { password, .. } => password.as_str(),
+        CredentialsValue::Bearer { token } => token.as_str(),
+    });
+    let text = replace(text, secret.unwrap_or_default(), "[redacted]");
+    let text = replace(&text, private.url, "[url]");
+    let parsed = Url::parse(private.url).ok();
+    let host = parsed.as_ref().and_then(Url::host_str).unwrap_or_default();
+    cut(&replace(&text, host, "[host]"))
+}
+
+/// A shorter text than four bytes would tear words apart, and be told by its own length.
+fn replace<'a>(text: &'a str, hidden: &str, by: &str) -> Cow<'a, str> {
+    if hidden.len() < 4 || !text.contains(hidden) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.replace(hidden, by))
 }
 
 fn cut(text: &str) -> String {
     let mut quoted = String::new();
     for character in text.chars() {
         // Line breaks and tabs separate words; what else cannot be seen is left out.
-        let character = if character.is_whitespace() { ' ' } else { character };
+        let character = if character.is_whitespace() {
+            ' '
+        } else {
+            character
+        };
         if is_hidden(character) || (character == ' ' && quoted.ends_with(' ')) {
             continue;
         }
@@ -49,25 +72,48 @@ fn is_hidden(character: char) -> bool {
 mod tests {
     use super::*;
 
+    const NOTHING: Private<'static> = Private {
+        credentials: None,
+        url: "",
+    };
+
     #[test]
     fn at_most_256_bytes_are_quoted_and_no_character_is_torn() {
-        let quoted = quote(&"é".repeat(500), None);
+        let quoted = quote(&"é".repeat(500), NOTHING);
         assert_eq!(quoted.len(), 256);
-        assert_eq!(quote(&format!("a{}", "é".repeat(500)), None).len(), 255);
+        assert_eq!(quote(&format!("a{}", "é".repeat(500)), NOTHING).len(), 255);
     }
 
     #[test]
     fn what_cannot_be_seen_is_taken_out() {
-        assert_eq!(quote("\u{1b}[31mred\u{7}\r\n\tand\u{202e}\u{200b} more\0", None), "[31mred and more");
+        let odd = "\u{1b}[31mred\u{7}\r\n\tand\u{202e}\u{200b} more\0";
+        assert_eq!(quote(odd, NOTHING), "[31mred and more");
     }
 
     #[test]
     fn credentials_are_not_given_back() {
         let token = "s3cr3t-token".to_owned().into();
         let credentials = CredentialsValue::Bearer { token };
+        let private = Private {
+            credentials: Some(&credentials),
+            url: "",
+        };
+        let said = "token s3cr3t-token is unknown";
+        assert_eq!(quote(said, private), "token [redacted] is unknown");
+    }
+
+    #[test]
+    fn the_url_and_its_host_are_not_given_back() {
+        let private = Private {
+            credentials: None,
+            url: "ipp://10.1.2.3:631/ipp/print",
+        };
         assert_eq!(
-            quote("token s3cr3t-token is unknown", Some(&credentials)),
-            "token [redacted] is unknown"
+            quote(
+                "printer-uri ipp://10.1.2.3:631/ipp/print not found at 10.1.2.3.",
+                private
+            ),
+            "printer-uri [url] not found at [host]."
         );
     }
 }

@@ -76,8 +76,16 @@ impl Transport {
     ///
     /// Waits for its turn first, without a bound: who waits can be dropped.
     pub(crate) async fn send(&self, exchange: Exchange<'_>) -> Result<Answer, Failure> {
-        let Exchange { profile, method, url, mut headers, body, pinned, most_bytes, writes } =
-            exchange;
+        let Exchange {
+            profile,
+            method,
+            url,
+            mut headers,
+            body,
+            pinned,
+            most_bytes,
+            writes,
+        } = exchange;
         networks::check_literal(&url, &profile.networks)?;
         let client = self.clients.get(profile, pinned)?;
         if let Some(credentials) = &profile.credentials {
@@ -92,7 +100,10 @@ impl Transport {
             .headers(headers)
             .body(body)
             .timeout(profile.request_timeout);
-        let response = request.send().await.map_err(|error| failure::classify(&error, writes))?;
+        let response = request
+            .send()
+            .await
+            .map_err(|error| failure::classify(&error, writes))?;
         read(response, most_bytes, writes).await
     }
 
@@ -121,22 +132,32 @@ async fn read(
         .map(fingerprint);
     let too_long = || Failure {
         doubtful: writes,
-        ..failure(FailureKind::ProtocolError, &format!("the answer is longer than {most_bytes} bytes"))
+        ..failure(
+            FailureKind::ProtocolError,
+            &format!("the answer is longer than {most_bytes} bytes"),
+        )
     };
     let announced = response.content_length().unwrap_or_default();
     if usize::try_from(announced).map_or(true, |announced| announced > most_bytes) {
         return Err(too_long());
     }
     let mut body = Vec::new();
-    while let Some(chunk) =
-        response.chunk().await.map_err(|error| failure::classify(&error, writes))?
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| failure::classify(&error, writes))?
     {
         if body.len() + chunk.len() > most_bytes {
             return Err(too_long());
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer { status, retry_after, body: body.into(), certificate_sha256 })
+    Ok(Answer {
+        status,
+        retry_after,
+        body: body.into(),
+        certificate_sha256,
+    })
 }
 
 fn authorization(credentials: &CredentialsValue) -> Result<HeaderValue, Failure> {
@@ -149,13 +170,17 @@ fn authorization(credentials: &CredentialsValue) -> Result<HeaderValue, Failure>
             let encoded = base64::engine::general_purpose::STANDARD.encode(pair.as_bytes());
             Zeroizing::new(format!("Basic {}", Zeroizing::new(encoded).as_str()))
         }
-        CredentialsValue::Bearer { token } => {
-            Zeroizing::new(format!("Bearer {}", token.as_str()))
-        }
+        CredentialsValue::Bearer { token } => Zeroizing::new(format!("Bearer {}", token.as_str())),
     };
     let mut value = HeaderValue::from_str(&text).map_err(|_| {
-        failure(FailureKind::Unauthorized, "the credentials cannot be sent in a header")
+        failure(
+            FailureKind::Unauthorized,
+            "the credentials cannot be sent in a header",
+        )
     })?;
     value.set_sensitive(true);
     Ok(value)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! The fake, judged by the checks that judge the real ones.
 
+#![allow(clippy::unwrap_used, reason = "tests end at what they did not expect")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,9 +22,14 @@ const DEVICE: &str = "ipp://10.20.3.4:631/ipp/print";
 const SERVER: &str = "https://broker.example";
 
 fn profile(protocol: Protocol) -> Arc<ConnectionProfile> {
-    let spec = ConnectionSpec { protocol, ..ConnectionSpec::default() };
+    let spec = ConnectionSpec {
+        protocol,
+        ..ConnectionSpec::default()
+    };
     let networks = vec!["10.0.0.0/8".parse().unwrap()];
-    ConnectionProfile::from_spec("hq", &spec, networks, None, None).unwrap().into()
+    ConnectionProfile::from_spec("hq", &spec, networks, None, None)
+        .unwrap()
+        .into()
 }
 
 fn text(attribute: &str, value: &str) -> SettingWrite {
@@ -60,16 +67,31 @@ impl Subject {
                 ..FakeDevice::default()
             },
         );
-        let plan = Plan { id: "p".to_owned(), name: "standard".to_owned(), ..Plan::default() };
+        let plan = Plan {
+            id: "p".to_owned(),
+            name: "standard".to_owned(),
+            ..Plan::default()
+        };
         let offering = Offering {
             id: "s".to_owned(),
             name: "data-backup".to_owned(),
             instances_retrievable: true,
             plans: vec![plan],
         };
-        let catalogue = Catalogue { offerings: vec![offering] };
-        world.put_server(SERVER, FakeServer { catalogue, ..FakeServer::default() });
-        Self { drivers: Drivers::fake(Arc::clone(&world)), world }
+        let catalogue = Catalogue {
+            offerings: vec![offering],
+        };
+        world.put_server(
+            SERVER,
+            FakeServer {
+                catalogue,
+                ..FakeServer::default()
+            },
+        );
+        Self {
+            drivers: Drivers::fake(Arc::clone(&world)),
+            world,
+        }
     }
 }
 
@@ -100,12 +122,18 @@ impl DeviceSubject for Subject {
     }
 
     fn refused(&self) -> Option<(SettingWrite, Vec<FailureKind>)> {
-        Some((text("printer-uptime", "0"), vec![FailureKind::RejectedNotSettable]))
+        Some((
+            text("printer-uptime", "0"),
+            vec![FailureKind::RejectedNotSettable],
+        ))
     }
 
     fn elsewhere(&self) -> Option<DeviceTarget> {
         let url = "ipp://10.20.3.4:631/other".to_owned();
-        Some(DeviceTarget { url, ..DeviceSubject::target(self) })
+        Some(DeviceTarget {
+            url,
+            ..DeviceSubject::target(self)
+        })
     }
 
     fn dials(&self) -> bool {
@@ -113,7 +141,8 @@ impl DeviceSubject for Subject {
     }
 
     async fn freeze(&self) -> bool {
-        self.world.script(Some(DEVICE), Operation::DeviceObserve, Fault::Hang, 1);
+        self.world
+            .script(Some(DEVICE), Operation::DeviceObserve, Fault::Hang, 1);
         true
     }
 
@@ -133,14 +162,22 @@ impl ServerSubject for Subject {
     }
 
     fn target(&self) -> ServerTarget {
-        ServerTarget { profile: profile(Protocol::OSB), url: SERVER.to_owned() }
+        ServerTarget {
+            profile: profile(Protocol::OSB),
+            url: SERVER.to_owned(),
+        }
     }
 
     fn offering(&self) -> (String, String) {
         ("s".to_owned(), "p".to_owned())
     }
 
-    fn parameters(&self) -> (Map<String, serde_json::Value>, Map<String, serde_json::Value>) {
+    fn parameters(
+        &self,
+    ) -> (
+        Map<String, serde_json::Value>,
+        Map<String, serde_json::Value>,
+    ) {
         let of = |weekday: &str| json!({"weekday": weekday}).as_object().unwrap().clone();
         (of("Wed"), of("Sun"))
     }
@@ -150,7 +187,8 @@ impl ServerSubject for Subject {
     }
 
     async fn freeze(&self) -> bool {
-        self.world.script(Some(SERVER), Operation::Provision, Fault::Hang, 1);
+        self.world
+            .script(Some(SERVER), Operation::Provision, Fault::Hang, 1);
         true
     }
 
@@ -176,8 +214,14 @@ async fn the_fake_service_server_keeps_every_promise_of_a_service_server() {
 #[tokio::test(start_paused = true)]
 async fn the_fake_service_server_keeps_them_also_when_everything_takes_its_time() {
     let subject = Subject::new();
-    for operation in [Operation::Provision, Operation::Update, Operation::Deprovision] {
-        subject.world.script(Some(SERVER), operation, Fault::Async { polls: 3 }, 100);
+    for operation in [
+        Operation::Provision,
+        Operation::Update,
+        Operation::Deprovision,
+    ] {
+        subject
+            .world
+            .script(Some(SERVER), operation, Fault::Async { polls: 3 }, 100);
     }
     subject.world.set_latency(None, Duration::from_millis(200));
     // The suite's own fault would stand behind the hundred.
@@ -205,7 +249,12 @@ impl ServerSubject for NeverHangs {
         self.0.offering()
     }
 
-    fn parameters(&self) -> (Map<String, serde_json::Value>, Map<String, serde_json::Value>) {
+    fn parameters(
+        &self,
+    ) -> (
+        Map<String, serde_json::Value>,
+        Map<String, serde_json::Value>,
+    ) {
         self.0.parameters()
     }
 
@@ -232,8 +281,10 @@ async fn a_lost_answer_leaves_a_doubt_and_the_deed() {
     };
     let (parameters, _) = subject.parameters();
     let service = subject.drivers.service();
-    let failure =
-        service.provision(&target, &instance, &context, &parameters).await.unwrap_err();
+    let failure = service
+        .provision(&target, &instance, &context, &parameters)
+        .await
+        .unwrap_err();
     assert!(failure.doubtful);
     assert_eq!(world.instance(SERVER, "i").unwrap().parameters, parameters);
     assert_eq!(world.count(Operation::Provision), 1);

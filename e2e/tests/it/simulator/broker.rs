@@ -209,6 +209,28 @@ async fn parameters_of_an_update_are_the_whole_set_or_merged() {
 }
 
 #[tokio::test]
+async fn a_plan_can_be_changed_where_the_catalogue_says_so() {
+    for updateable in [true, false] {
+        let mut services = entente_e2e::simulator::default_catalog();
+        services[0].plan_updateable = updateable;
+        let platform = Platform::with(BrokerOptions {
+            services,
+            ..BrokerOptions::default()
+        })
+        .await;
+        platform.provision("i-1", json!({})).await.unwrap();
+        let body = json!({ "service_id": "data-backup-id", "plan_id": "data-backup-premium-id" });
+        let request = platform
+            .request(Method::PATCH, "service_instances/i-1")
+            .json(&body);
+        let status = platform.send(request).await.unwrap().status;
+        assert_eq!(status, if updateable { 200 } else { 400 });
+        let plan = platform.broker.instance("i-1").unwrap().plan_id;
+        assert_eq!(plan == "data-backup-premium-id", updateable);
+    }
+}
+
+#[tokio::test]
 async fn malformed_requests_are_refused() {
     let platform = Platform::start(Mode::Sync).await;
     let full = provision_body(json!({}));

@@ -251,6 +251,32 @@ async fn a_write_with_one_bad_attribute_is_refused_as_a_whole() {
 }
 
 #[tokio::test]
+async fn bytes_that_are_no_ipp_message_are_refused_in_http() {
+    let (_fleet, device, ledger) = device().await;
+    let url = format!("http://{}/ipp/print", device.address());
+    // The second says that its text is longer than it is.
+    let bodies: [&[u8]; 2] = [
+        b"\x02\x00",
+        b"\x02\x00\x00\x0b\x00\x00\x00\x01\x01\x35\x00\x01x\x00\x04\x00\x50ab\x03",
+    ];
+    for body in bodies {
+        let post = super::driven::http()
+            .post(&url)
+            .header("content-type", "application/ipp");
+        assert_eq!(
+            post.body(body).send().await.unwrap().status(),
+            400,
+            "{body:?}"
+        );
+    }
+    let post = super::driven::http()
+        .post(&url)
+        .header("content-type", "text/plain");
+    assert_eq!(post.body("x").send().await.unwrap().status(), 415);
+    assert!(ledger.is_empty());
+}
+
+#[tokio::test]
 async fn delete_attribute_removes_a_value() {
     let (_fleet, device, _ledger) = device().await;
     let ipp = Ipp::new();

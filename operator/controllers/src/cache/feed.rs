@@ -35,10 +35,13 @@ impl Backoff {
     /// The operator is blind in between.
     const LONGEST: Duration = Duration::from_secs(10);
     /// After this long without a failure it starts anew.
-    const CALM: Duration = Duration::from_secs(60);
+    const CALM: Duration = Duration::from_mins(1);
 
     fn new() -> Self {
-        Self { next: Self::SHORTEST, last: None }
+        Self {
+            next: Self::SHORTEST,
+            last: None,
+        }
     }
 
     fn failed(&mut self) -> Duration {
@@ -58,9 +61,14 @@ impl<K: Cached> Cache<K> {
         let follow_for_ever = async {
             loop {
                 let api: Api<Lenient<K>> = Api::all(client.clone());
-                let config = watcher::Config::default().timeout(WATCH_SECONDS).page_size(PAGE);
+                let config = watcher::Config::default()
+                    .timeout(WATCH_SECONDS)
+                    .page_size(PAGE);
                 self.follow(watcher(api, config)).await;
-                warn!(kind = self.kind, "the API server went back in time; all is listed again");
+                warn!(
+                    kind = self.kind,
+                    "the API server went back in time; all is listed again"
+                );
                 sleep(Duration::from_secs(1)).await;
             }
         };
@@ -101,7 +109,10 @@ impl<K: Cached> Cache<K> {
                     let problem = error.to_string();
                     self.metrics.watch_failed(&self.kind);
                     if failing.as_ref() != Some(&problem) {
-                        warn!(kind = self.kind, problem, "the watch failed; it is tried again");
+                        warn!(
+                            kind = self.kind,
+                            problem, "the watch failed; it is tried again"
+                        );
                     }
                     // As client-go tells it: a version from the future of this server.
                     if problem.contains("Too large resource version") {

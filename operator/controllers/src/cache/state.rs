@@ -26,7 +26,7 @@ use tracing::error;
 use super::{Change, Key};
 
 /// How long the UID of an object that went is remembered: longer than any request may take.
-const TOMBSTONE: Duration = Duration::from_secs(120);
+const TOMBSTONE: Duration = Duration::from_mins(2);
 
 struct Entry<K> {
     object: Arc<K>,
@@ -74,7 +74,10 @@ impl<K> Default for State<K> {
 /// The resourceVersion as a number; Kubernetes guarantees that they compare this way (KEP-5504).
 /// Zero, older than all, if a server breaks that.
 pub(super) fn version(meta: &ObjectMeta) -> u64 {
-    meta.resource_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or(0)
+    meta.resource_version
+        .as_deref()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0)
 }
 
 // Reading.
@@ -84,18 +87,26 @@ impl<K: Resource<DynamicType = ()>> State<K> {
     }
 
     pub(super) fn all(&self) -> Vec<Arc<K>> {
-        self.objects.values().map(|entry| Arc::clone(&entry.object)).collect()
+        self.objects
+            .values()
+            .map(|entry| Arc::clone(&entry.object))
+            .collect()
     }
 
     pub(super) fn in_namespace(&self, namespace: &str) -> Vec<Arc<K>> {
         let names = self.namespaces.get(namespace).into_iter().flatten();
-        names.filter_map(|name| self.get(&Key::new(namespace, name.clone()))).collect()
+        names
+            .filter_map(|name| self.get(&Key::new(namespace, name.clone())))
+            .collect()
     }
 
     pub(super) fn by_index(&self, name: &str, value: &str) -> Vec<Arc<K>> {
         let index = self.indexes.iter().find(|index| index.name == name);
         debug_assert!(index.is_some(), "there is no index {name}");
-        let keys = index.and_then(|index| index.keys.get(value)).into_iter().flatten();
+        let keys = index
+            .and_then(|index| index.keys.get(value))
+            .into_iter()
+            .flatten();
         keys.filter_map(|key| self.get(key)).collect()
     }
 
@@ -113,7 +124,11 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         for (key, entry) in &self.objects {
             let new = Some(Arc::clone(&entry.object));
             // The receiver is in our hands, so it can not be closed.
-            let _ = sender.send(Change { key: key.clone(), old: None, new });
+            let _ = sender.send(Change {
+                key: key.clone(),
+                old: None,
+                new,
+            });
         }
         self.subscribers.push(sender);
         receiver
@@ -185,7 +200,10 @@ impl<K: Resource<DynamicType = ()>> State<K> {
     pub(super) fn relist_ends(&mut self) {
         let relist = self.relist;
         self.undecodable.retain(|_, (_, seen)| *seen == relist);
-        let stale = self.objects.iter().filter(|(_, entry)| entry.relist < relist);
+        let stale = self
+            .objects
+            .iter()
+            .filter(|(_, entry)| entry.relist < relist);
         let stale: Vec<Key> = stale.map(|(key, _)| key.clone()).collect();
         for key in stale {
             self.remove(&key);
@@ -231,7 +249,10 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         while let Some((&written, _)) = self.unlisted.first_key_value()
             && written < newer
         {
-            let key = self.unlisted.remove(&written).unwrap_or_else(|| Key::new("", ""));
+            let key = self
+                .unlisted
+                .remove(&written)
+                .unwrap_or_else(|| Key::new("", ""));
             let stored = self.objects.get(&key);
             let gone = stored
                 .is_some_and(|entry| !entry.confirmed && version(entry.object.meta()) == written);
@@ -251,8 +272,15 @@ impl<K: Resource<DynamicType = ()>> State<K> {
                 index.keys.entry(value).or_default().insert(key.clone());
             }
         }
-        let entry = Entry { object: Arc::clone(&object), relist: self.relist, confirmed };
-        let old = self.objects.insert(key.clone(), entry).map(|entry| entry.object);
+        let entry = Entry {
+            object: Arc::clone(&object),
+            relist: self.relist,
+            confirmed,
+        };
+        let old = self
+            .objects
+            .insert(key.clone(), entry)
+            .map(|entry| entry.object);
         if let Some(old) = &old {
             self.unindex(&key, old, Some(&object));
             if old.meta().uid != object.meta().uid {
@@ -264,11 +292,17 @@ impl<K: Resource<DynamicType = ()>> State<K> {
                 .or_default()
                 .insert(key.name.clone());
         }
-        self.tell(Change { key, old, new: Some(object) });
+        self.tell(&Change {
+            key,
+            old,
+            new: Some(object),
+        });
     }
 
     fn remove(&mut self, key: &Key) {
-        let Some(entry) = self.objects.remove(key) else { return };
+        let Some(entry) = self.objects.remove(key) else {
+            return;
+        };
         self.unindex(key, &entry.object, None);
         if let Some(names) = self.namespaces.get_mut(&key.namespace) {
             names.remove(&key.name);
@@ -277,13 +311,20 @@ impl<K: Resource<DynamicType = ()>> State<K> {
             }
         }
         self.bury(entry.object.meta().uid.as_deref().unwrap_or_default());
-        self.tell(Change { key: key.clone(), old: Some(entry.object), new: None });
+        self.tell(&Change {
+            key: key.clone(),
+            old: Some(entry.object),
+            new: None,
+        });
     }
 
     fn unindex(&mut self, key: &Key, old: &K, new: Option<&K>) {
         for index in &mut self.indexes {
             let kept = new.map(index.values).unwrap_or_default();
-            for value in (index.values)(old).into_iter().filter(|value| !kept.contains(value)) {
+            for value in (index.values)(old)
+                .into_iter()
+                .filter(|value| !kept.contains(value))
+            {
                 if let Some(keys) = index.keys.get_mut(&value) {
                     keys.remove(key);
                     if keys.is_empty() {
@@ -303,7 +344,10 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         while let Some((died, _)) = self.oldest_tombstones.front()
             && now.duration_since(*died) > TOMBSTONE
         {
-            let (_, forgotten) = self.oldest_tombstones.pop_front().unwrap_or((now, String::new()));
+            let (_, forgotten) = self
+                .oldest_tombstones
+                .pop_front()
+                .unwrap_or((now, String::new()));
             self.tombstones.remove(&forgotten);
         }
         if self.tombstones.insert(uid.to_owned(), now).is_none() {
@@ -311,7 +355,8 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         }
     }
 
-    fn tell(&mut self, change: Change<K>) {
-        self.subscribers.retain(|subscriber| subscriber.send(change.clone()).is_ok());
+    fn tell(&mut self, change: &Change<K>) {
+        self.subscribers
+            .retain(|subscriber| subscriber.send(change.clone()).is_ok());
     }
 }

@@ -1,0 +1,443 @@
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{
+    Client, ResourceExt as _,
+    runtime::{reflector, watcher::Event},
+};
+use serde_json::{Value, json};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::{Cache, Change, Key};
+use crate::{
+    fake_api::{FakeApi, config_map, failure},
+    metrics::Metrics,
+    shutdown::{Shutdown, ShutdownTrigger},
+};
+
+type Changes = UnboundedReceiver<Change<ConfigMap>>;
+
+fn object(name: &str, uid: &str, version: u64, value: &str) -> ConfigMap {
+    serde_json::from_value(config_map(name, uid, version, value)).unwrap()
+}
+
+fn key(name: &str) -> Key {
+    Key::new("acme", name)
+}
+
+fn value(object: &ConfigMap) -> &str {
+    object.data.as_ref().unwrap()["value"].as_str()
+}
+
+fn by_value(object: &ConfigMap) -> Vec<String> {
+    object
+        .data
+        .iter()
+        .flat_map(BTreeMap::values)
+        .cloned()
+        .collect()
+}
+
+fn cache() -> Cache<ConfigMap> {
+    Cache::new(Arc::new(Metrics::new("0"))).with_index("value", by_value)
+}
+
+/// What the cache shows of an object now.
+fn shown(cache: &Cache<ConfigMap>, name: &str) -> Option<String> {
+    cache
+        .get(&key(name))
+        .map(|object| value(&object).to_owned())
+}
+
+/// `name old -> new` of every change so far.
+fn told(changes: &mut Changes) -> Vec<String> {
+    std::iter::from_fn(|| changes.try_recv().ok())
+        .map(|change| line(&change))
+        .collect()
+}
+
+fn line(change: &Change<ConfigMap>) -> String {
+    let side = |object: &Option<Arc<ConfigMap>>| {
+        object
+            .as_ref()
+            .map_or_else(|| "-".to_owned(), |object| value(object).to_owned())
+    };
+    format!(
+        "{} {} -> {}",
+        change.key.name,
+        side(&change.old),
+        side(&change.new)
+    )
+}
+
+async fn next(changes: &mut Changes) -> Change<ConfigMap> {
+    tokio::time::timeout(Duration::from_mins(1), changes.recv())
+        .await
+        .expect("a change within a minute")
+        .expect("a cache that lives")
+}
+
+/// A cache that runs, its changes, and the server that it asks.
+fn running() -> (Arc<Cache<ConfigMap>>, Changes, FakeApi, ShutdownTrigger) {
+    let (client, api) = FakeApi::new();
+    let cache = Arc::new(cache());
+    let changes = cache.subscribe();
+    let (trigger, shutdown) = Shutdown::channel();
+    tokio::spawn(Arc::clone(&cache).run(client, shutdown));
+    (cache, changes, api, trigger)
+}
+
+fn gone() -> Value {
+    failure(410, "Expired", "too old resource version")
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_that_arrives_with_a_relist_is_visible_when_it_is_announced() {
+    let (cache, mut changes, mut api, _trigger) = running();
+    api.next()
+        .await
+        .list(10, "", &[config_map("a", "u1", 5, "old")]);
+    let watch = api.next().await.watch();
+    cache.ready().await;
+    assert_eq!(line(&next(&mut changes).await), "a - -> old");
+
+    // The watch falls out of the history; the relist has two pages, and the second does not come.
+    watch.send("ERROR", &gone());
+    api.next()
+        .await
+        .list(30, "more", &[config_map("a", "u1", 20, "new")]);
+    let change = next(&mut changes).await;
+    assert_eq!(line(&change), "a old -> new");
+    assert_eq!(shown(&cache, "a").as_deref(), Some("new"));
+    assert!(api.next().await.target.contains("continue=more"));
+}
+
+/// Why the cache is not kube's reflector: this is what it does at the same point. Should this test
+/// fail one day, kube has changed that.
+#[test]
+fn the_reflector_of_kube_still_shows_the_old_object_there() {
+    let (reader, mut writer) = reflector::store::<ConfigMap>();
+    let mut apply = |event| writer.apply_watcher_event(&event);
+    apply(Event::Init);
+    apply(Event::InitApply(object("a", "u1", 5, "old")));
+    apply(Event::InitDone);
+    apply(Event::Init);
+    apply(Event::InitApply(object("a", "u1", 20, "new")));
+    let shown = reader
+        .get(&reflector::ObjectRef::new("a").within("acme"))
+        .unwrap();
+    assert_eq!(value(&shown), "old");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_created_and_deleted_during_an_outage_is_seen() {
+    let (cache, mut changes, mut api, _trigger) = running();
+    let before = [config_map("a", "u1", 5, "a"), config_map("b", "u2", 6, "b")];
+    api.next().await.list(10, "", &before);
+    let watch = api.next().await.watch();
+    cache.ready().await;
+    told(&mut changes);
+
+    watch.send("ERROR", &gone());
+    let after = [
+        config_map("b", "u2", 6, "b"),
+        config_map("c", "u3", 15, "c"),
+    ];
+    api.next().await.list(20, "", &after);
+    let _watch = api.next().await.watch();
+    let mut lines = vec![
+        line(&next(&mut changes).await),
+        line(&next(&mut changes).await),
+    ];
+    lines.sort();
+    assert_eq!(lines, ["a a -> -", "c - -> c"]);
+    assert_eq!((cache.len(), shown(&cache, "a")), (2, None));
+    assert_eq!(told(&mut changes), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_object_that_can_not_be_read_does_not_stop_the_others() {
+    let (cache, mut changes, mut api, _trigger) = running();
+    let mut broken = config_map("broken", "u9", 7, "");
+    broken["data"] = json!("not a map");
+    api.next()
+        .await
+        .list(10, "", &[broken, config_map("a", "u1", 5, "a")]);
+    let watch = api.next().await.watch();
+    cache.ready().await;
+    assert_eq!(told(&mut changes), ["a - -> a"]);
+    assert_eq!(cache.undecodable().len(), 1);
+    assert_eq!(cache.undecodable()[0].0, key("broken"));
+    assert!(
+        cache
+            .metrics
+            .encode()
+            .contains("entente_objects_undecodable_total{kind=\"ConfigMap\"} 1")
+    );
+
+    // An object that can not be read any more is not taken for deleted.
+    let mut spoiled = config_map("a", "u1", 11, "");
+    spoiled["data"] = json!(7);
+    watch.send("MODIFIED", &spoiled);
+    watch.send("MODIFIED", &config_map("broken", "u9", 12, "mended"));
+    assert_eq!(line(&next(&mut changes).await), "broken - -> mended");
+    assert_eq!(shown(&cache, "a").as_deref(), Some("a"));
+    assert_eq!(cache.undecodable()[0].0, key("a"));
+
+    // Also not by a relist that brings it unreadable again.
+    watch.send("ERROR", &gone());
+    api.next()
+        .await
+        .list(20, "", &[spoiled, config_map("broken", "u9", 12, "mended")]);
+    let watch = api.next().await.watch();
+    watch.send("DELETED", &config_map("a", "u1", 21, ""));
+    assert_eq!(line(&next(&mut changes).await), "a a -> -");
+    assert!(cache.undecodable().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_fails_is_counted_and_asked_again_with_rests() {
+    let (cache, _changes, mut api, _trigger) = running();
+    let began = tokio::time::Instant::now();
+    for _ in 0..8 {
+        assert!(!cache.is_ready());
+        api.next()
+            .await
+            .refuse(500, "InternalError", "etcd is away");
+    }
+    let asked = api.next().await;
+    // 0.5 + 1 + 2 + 4 + 8 + 10 + 10 + 10 s.
+    assert_eq!(began.elapsed().as_secs(), 45);
+    asked.list(10, "", &[]);
+    cache.ready().await;
+    assert!(
+        cache
+            .metrics
+            .encode()
+            .contains("entente_watch_errors_total{kind=\"ConfigMap\"} 8"),
+        "{}",
+        cache.metrics.encode()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_falls_silent_is_opened_again_within_65_seconds() {
+    let (cache, mut changes, mut api, _trigger) = running();
+    api.next().await.list(10, "", &[]);
+    let _frozen = api.next().await.watch();
+    cache.ready().await;
+    let began = tokio::time::Instant::now();
+    let asked = api.asked_within(Duration::from_mins(2)).await;
+    assert!(began.elapsed() <= Duration::from_secs(66));
+    assert!(
+        asked.target.contains("resourceVersion=10"),
+        "{}",
+        asked.target
+    );
+    asked.watch().send("ADDED", &config_map("a", "u1", 11, "a"));
+    assert_eq!(line(&next(&mut changes).await), "a - -> a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_was_restored_from_a_backup_is_listed_again() {
+    for error in [false, true] {
+        let (cache, mut changes, mut api, _trigger) = running();
+        api.next()
+            .await
+            .list(100, "", &[config_map("a", "u1", 90, "newer")]);
+        let watch = api.next().await.watch();
+        watch.send("MODIFIED", &config_map("a", "u1", 105, "newest"));
+        assert_eq!(line(&next(&mut changes).await), "a - -> newer");
+        assert_eq!(line(&next(&mut changes).await), "a newer -> newest");
+        if error {
+            drop(watch);
+            let message = "Timeout: Too large resource version: 105, current: 80";
+            api.next().await.refuse(504, "Timeout", message);
+        } else {
+            watch.send("MODIFIED", &config_map("b", "u2", 81, "b"));
+        }
+        api.next()
+            .await
+            .list(82, "", &[config_map("a", "u1", 70, "restored")]);
+        assert_eq!(line(&next(&mut changes).await), "a newest -> restored");
+        assert_eq!(shown(&cache, "a").as_deref(), Some("restored"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_stops_when_asked_to() {
+    let (client, _api): (Client, FakeApi) = FakeApi::new();
+    let (trigger, shutdown) = Shutdown::channel();
+    let task = tokio::spawn(Arc::new(cache()).run(client, shutdown));
+    trigger.trigger();
+    tokio::time::timeout(Duration::from_secs(5), task)
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test]
+async fn an_older_version_is_ignored() {
+    let cache = cache();
+    let mut changes = cache.subscribe();
+    cache.write().applied(object("a", "u1", 5, "five"), false);
+    cache.write().applied(object("a", "u1", 4, "four"), false);
+    cache.put_written(object("a", "u1", 3, "three"));
+    assert_eq!(told(&mut changes), ["a - -> five"]);
+    // As numbers, not as texts.
+    cache.write().applied(object("a", "u1", 10, "ten"), false);
+    assert_eq!(shown(&cache, "a").as_deref(), Some("ten"));
+}
+
+#[tokio::test]
+async fn an_own_write_is_seen_at_once_and_announced_once() {
+    let cache = cache();
+    let mut changes = cache.subscribe();
+    cache.put_written(object("a", "u1", 5, "written"));
+    assert_eq!(shown(&cache, "a").as_deref(), Some("written"));
+    cache
+        .write()
+        .applied(object("a", "u1", 5, "written"), false);
+    assert_eq!(told(&mut changes), ["a - -> written"]);
+    assert!(cache.get(&key("a")).unwrap().managed_fields().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_deleted_does_not_come_back_by_a_late_answer() {
+    let cache = cache();
+    let mut changes = cache.subscribe();
+    cache.write().applied(object("a", "u1", 5, "a"), false);
+    let last = object("a", "u1", 7, "a");
+    cache.write().deleted(&key("a"), "u1", &last.metadata);
+    cache.put_written(object("a", "u1", 6, "late"));
+    assert_eq!(told(&mut changes), ["a - -> a", "a a -> -"]);
+    // The next object of that name is another one.
+    cache.put_written(object("a", "u2", 8, "next"));
+    cache.put_written(object("a", "u1", 6, "late"));
+    assert_eq!(told(&mut changes), ["a - -> next"]);
+    // A late deletion of the first does not touch it.
+    cache.write().deleted(&key("a"), "u1", &last.metadata);
+    assert_eq!(shown(&cache, "a").as_deref(), Some("next"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_seen_only_by_a_relist_also_stops_late_answers() {
+    let cache = cache();
+    cache.write().applied(object("a", "u1", 5, "a"), false);
+    cache.write().relist_begins();
+    cache.write().relist_ends();
+    cache.put_written(object("a", "u1", 6, "late"));
+    assert_eq!(shown(&cache, "a"), None);
+}
+
+#[tokio::test]
+async fn an_object_made_anew_under_its_name_is_one_change_from_the_old_to_the_new() {
+    let cache = cache();
+    let mut changes = cache.subscribe();
+    cache.write().applied(object("a", "u1", 5, "first"), false);
+    cache.write().applied(object("a", "u2", 9, "second"), false);
+    assert_eq!(told(&mut changes), ["a - -> first", "a first -> second"]);
+    cache.put_written(object("a", "u1", 99, "late"));
+    assert_eq!(shown(&cache, "a").as_deref(), Some("second"));
+}
+
+#[tokio::test]
+async fn own_writes_during_a_relist_are_not_lost_to_the_older_list() {
+    let cache = cache();
+    cache.write().applied(object("a", "u1", 5, "a"), false);
+    let mut changes = cache.subscribe();
+    told(&mut changes);
+    cache.write().relist_begins();
+    cache.put_written(object("a", "u1", 25, "written"));
+    cache.put_written(object("b", "u2", 26, "created"));
+    cache.write().applied(object("a", "u1", 5, "a"), true);
+    cache.write().relist_ends();
+    assert_eq!(told(&mut changes), ["a a -> written", "b - -> created"]);
+    // The watch goes on from the list and confirms both.
+    cache
+        .write()
+        .applied(object("a", "u1", 25, "written"), false);
+    cache
+        .write()
+        .applied(object("b", "u2", 26, "created"), false);
+    cache.write().applied(object("c", "u3", 27, "c"), false);
+    assert_eq!(told(&mut changes), ["c - -> c"]);
+}
+
+#[tokio::test]
+async fn an_own_write_that_was_deleted_again_before_the_list_goes_when_the_watch_has_passed_it() {
+    let cache = cache();
+    let mut changes = cache.subscribe();
+    cache.write().relist_begins();
+    cache.put_written(object("a", "u1", 25, "created"));
+    cache.write().relist_ends();
+    assert_eq!(shown(&cache, "a").as_deref(), Some("created"));
+    cache.write().applied(object("c", "u3", 27, "c"), false);
+    assert_eq!(
+        told(&mut changes),
+        ["a - -> created", "a created -> -", "c - -> c"]
+    );
+}
+
+#[tokio::test]
+async fn the_answer_to_the_removal_of_the_last_finalizer_means_gone() {
+    let cache = cache();
+    let mut changes = cache.subscribe();
+    cache.write().applied(object("a", "u1", 5, "a"), false);
+    let mut terminating = object("a", "u1", 6, "a");
+    terminating.metadata.deletion_timestamp =
+        serde_json::from_value(json!("2027-03-01T00:00:00Z")).unwrap();
+    terminating.metadata.finalizers = Some(vec!["entente.dev/withdraw".into()]);
+    cache.put_written(terminating.clone());
+    assert_eq!(told(&mut changes), ["a - -> a", "a a -> a"]);
+    terminating.metadata.finalizers = None;
+    terminating.metadata.resource_version = Some("7".into());
+    cache.put_written(terminating.clone());
+    cache
+        .write()
+        .deleted(&key("a"), "u1", &terminating.metadata);
+    assert_eq!(told(&mut changes), ["a a -> -"]);
+}
+
+#[tokio::test]
+async fn indexes_follow_every_change() {
+    let cache = cache();
+    let names = |value: &str| -> Vec<String> {
+        cache
+            .by_index("value", value)
+            .iter()
+            .map(|object| object.name_any())
+            .collect()
+    };
+    cache.write().applied(object("b", "u2", 5, "x"), false);
+    cache.write().applied(object("a", "u1", 6, "x"), false);
+    assert_eq!(names("x"), ["a", "b"]);
+    cache.write().applied(object("a", "u1", 7, "y"), false);
+    assert_eq!(
+        (names("x"), names("y")),
+        (vec!["b".to_owned()], vec!["a".to_owned()])
+    );
+    cache.put_deleted(&key("b"), "u2");
+    assert!(names("x").is_empty());
+    cache.write().relist_begins();
+    cache.write().relist_ends();
+    assert!(names("y").is_empty() && cache.is_empty());
+}
+
+#[tokio::test]
+async fn who_subscribes_late_is_told_of_what_is_there() {
+    let cache = cache();
+    cache.write().applied(object("b", "u2", 5, "b"), false);
+    cache.write().applied(object("a", "u1", 6, "a"), false);
+    let mut changes = cache.subscribe();
+    let mut lines = told(&mut changes);
+    lines.sort();
+    assert_eq!(lines, ["a - -> a", "b - -> b"]);
+    let names: Vec<_> = cache
+        .in_namespace("acme")
+        .iter()
+        .map(|object| object.name_any())
+        .collect();
+    assert_eq!(names, ["a", "b"]);
+    assert!(cache.in_namespace("other").is_empty());
+}

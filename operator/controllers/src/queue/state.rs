@@ -73,10 +73,13 @@ impl<K: QueueKey> State<K> {
                 entry.phase = Phase::Ready;
                 self.ready += 1;
                 let name: Arc<str> = key.namespace().into();
-                let namespace = self
-                    .namespaces
-                    .entry(Arc::clone(&name))
-                    .or_insert_with(|| Namespace { ready: VecDeque::new(), running: 0 });
+                let namespace =
+                    self.namespaces
+                        .entry(Arc::clone(&name))
+                        .or_insert_with(|| Namespace {
+                            ready: VecDeque::new(),
+                            running: 0,
+                        });
                 if namespace.ready.is_empty() {
                     self.turns.push_back(name);
                 }
@@ -116,14 +119,18 @@ impl<K: QueueKey> State<K> {
     /// Makes every key ready whose time has come.
     pub(super) fn fire(&mut self, wall: Timestamp, now: Instant) {
         while self.at.first().is_some_and(|(due, _)| *due <= wall) {
-            let Some((_, key)) = self.at.pop_first() else { break };
+            let Some((_, key)) = self.at.pop_first() else {
+                break;
+            };
             if let Some(entry) = self.entries.get_mut(&key) {
                 entry.at = None;
             }
             self.add(key);
         }
         while self.after.first().is_some_and(|(due, _)| *due <= now) {
-            let Some((_, key)) = self.after.pop_first() else { break };
+            let Some((_, key)) = self.after.pop_first() else {
+                break;
+            };
             if let Some(entry) = self.entries.get_mut(&key) {
                 entry.after = None;
             }
@@ -173,8 +180,14 @@ impl<K: QueueKey> State<K> {
                 self.namespaces.remove(key.namespace());
             }
         }
-        let Some(entry) = self.entries.get_mut(key) else { return 0 };
-        entry.failures = if failed { entry.failures.saturating_add(1) } else { 0 };
+        let Some(entry) = self.entries.get_mut(key) else {
+            return 0;
+        };
+        entry.failures = if failed {
+            entry.failures.saturating_add(1)
+        } else {
+            0
+        };
         let failures = entry.failures;
         let again = entry.phase == Phase::Running { again: true };
         entry.phase = Phase::Idle;

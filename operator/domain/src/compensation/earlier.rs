@@ -48,13 +48,15 @@ pub fn earlier_credits(compensation: &Compensation, others: &[Compensation]) -> 
                 other.spec.record.subscription.name == compensation.spec.record.subscription.name;
             let fee = other.spec.record.fee.as_ref();
             let of_all_devices = fee.is_some_and(|fee| fee.of == FeeOf::AllDevices);
-            credits_of(other).into_iter().map(move |(first, last, credit)| EarlierCredit {
-                first,
-                last,
-                of_device,
-                of_all_devices,
-                credit,
-            })
+            credits_of(other)
+                .into_iter()
+                .map(move |(first, last, credit)| EarlierCredit {
+                    first,
+                    last,
+                    of_device,
+                    of_all_devices,
+                    credit,
+                })
         })
         .collect()
 }
@@ -69,7 +71,10 @@ fn concerns(compensation: &Compensation, other: &Compensation) -> bool {
 }
 
 fn is_final(compensation: &Compensation) -> bool {
-    let conditions = compensation.status.as_ref().map(|status| status.conditions.as_slice());
+    let conditions = compensation
+        .status
+        .as_ref()
+        .map(|status| status.conditions.as_slice());
     is_true(conditions.unwrap_or_default(), ConditionType::Calculated)
 }
 
@@ -79,25 +84,37 @@ fn credits_of(compensation: &Compensation) -> Vec<(Date, Date, Fraction)> {
     let Some(status) = &compensation.status else {
         return Vec::new();
     };
-    let periods = status.explanation.as_ref().map(|explanation| explanation.periods.as_slice());
-    let mut credits: Vec<_> = periods.unwrap_or_default().iter().filter_map(credit_of).collect();
-    let Some(amount) = status.amount.as_ref().and_then(|amount| parse_amount(&amount.value).ok())
+    let periods = status
+        .explanation
+        .as_ref()
+        .map(|explanation| explanation.periods.as_slice());
+    let mut lines: Vec<_> = periods
+        .unwrap_or_default()
+        .iter()
+        .filter_map(line)
+        .collect();
+    let Some(amount) = status
+        .amount
+        .as_ref()
+        .and_then(|amount| parse_amount(&amount.value).ok())
     else {
-        return credits;
+        return lines;
     };
     let amount = Fraction::from_decimal(amount);
-    let sum = credits.iter().fold(Fraction::ZERO, |sum, (_, _, credit)| sum.plus(*credit));
-    if let Some((_, _, last)) = credits.last_mut() {
+    let sum = lines
+        .iter()
+        .fold(Fraction::ZERO, |sum, (_, _, credit)| sum.plus(*credit));
+    if let Some((_, _, last)) = lines.last_mut() {
         *last = last.plus(amount).less(sum);
     }
-    credits
+    lines
 }
 
 /// The period of a line and what it gives: its share of the fee, at most the cap.
-fn credit_of(line: &PeriodShare) -> Option<(Date, Date, Fraction)> {
+fn line(line: &PeriodShare) -> Option<(Date, Date, Fraction)> {
     let (first, last) = (parse_date(&line.from)?, parse_date(&line.until)?);
-    let lost = quotient(&line.share)?.times(quotient(&line.fee)?);
-    Some((first, last, lost.min(quotient(&line.cap)?)))
+    let worth = quotient(&line.share)?.times(quotient(&line.fee)?);
+    Some((first, last, worth.min(quotient(&line.cap)?)))
 }
 
 /// Reads "6/31" or "12.50".

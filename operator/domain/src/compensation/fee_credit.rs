@@ -79,33 +79,54 @@ pub fn fee_credit(
 ) -> Result<Credit, AmountError> {
     let whole_fee = Fraction::from_decimal(money::parse_amount(&terms.fee.amount)?);
     let fee = whole_fee.times(Fraction::new(1, sharing(terms.fee, terms.share)));
-    let percent = terms.credit.percent.as_deref().map(money::parse_percent).transpose()?;
+    let percent = terms
+        .credit
+        .percent
+        .as_deref()
+        .map(money::parse_percent)
+        .transpose()?;
     let cap = terms.credit.cap.as_ref();
-    let limit = cap.map(|cap| money::parse_percent(&cap.percent)).transpose()?.map(|percent| {
-        fee.times(Fraction::ratio(percent, Decimal::ONE_HUNDRED))
-    });
+    let limit = cap
+        .map(|cap| money::parse_percent(&cap.percent))
+        .transpose()?
+        .map(|percent| fee.times(Fraction::ratio(percent, Decimal::ONE_HUNDRED)));
     let for_promise = cap.is_some_and(|cap| cap.of == CapOf::Promise);
-    let period_limit = limit.filter(|_| !for_promise).map_or(fee, |limit| limit.min(fee));
+    let period_limit = limit
+        .filter(|_| !for_promise)
+        .map_or(fee, |limit| limit.min(fee));
     let mut promise_left = limit.filter(|_| for_promise);
     let mut periods = Vec::new();
     let mut capped = false;
     for (period, share) in lost_shares(terms, percent, owed) {
-        let given = |own: bool| given(earlier, &period, own);
-        let mut cap = period_limit.less(given(true));
+        let mut cap = period_limit.less(given(earlier, &period, |credit| credit.of_device));
         if terms.fee.of == FeeOf::AllDevices {
-            cap = cap.min(whole_fee.less(given(false)));
+            let of_all = given(earlier, &period, |credit| credit.of_all_devices);
+            cap = cap.min(whole_fee.less(of_all));
         }
         cap = promise_left.map_or(cap, |left| left.min(cap));
-        let lost = fee.times(Fraction::ratio(share.0, share.1));
-        let credit = lost.min(cap);
-        capped |= credit < lost;
+        let worth = fee.times(Fraction::ratio(share.0, share.1));
+        let credit = worth.min(cap);
+        capped |= credit < worth;
         promise_left = promise_left.map(|left| left.less(credit));
         let (first, last) = (period.first, period.last);
-        periods.push(PeriodCredit { first, last, share, fee, cap, credit });
+        periods.push(PeriodCredit {
+            first,
+            last,
+            share,
+            fee,
+            cap,
+            credit,
+        });
     }
-    let sum = periods.iter().fold(Fraction::ZERO, |sum, period| sum.plus(period.credit));
+    let sum = periods
+        .iter()
+        .fold(Fraction::ZERO, |sum, period| sum.plus(period.credit));
     let amount = sum.rounded(money::currency_digits(terms.currency));
-    Ok(Credit { amount, periods, capped })
+    Ok(Credit {
+        amount,
+        periods,
+        capped,
+    })
 }
 
 /// How many devices share a fee.
@@ -116,12 +137,16 @@ pub(super) fn sharing(fee: &Fee, share: Option<&Share>) -> u128 {
     }
 }
 
-/// What earlier credits give in a period: those of the device, or those of the whole service. A
-/// credit of another period counts where that lies inside this one.
-fn given(earlier: &[EarlierCredit], period: &CalendarPeriod, own: bool) -> Fraction {
+/// What those of the earlier credits that are meant give in a period. A credit of another period
+/// counts where that lies inside this one.
+fn given(
+    earlier: &[EarlierCredit],
+    period: &CalendarPeriod,
+    meant: fn(&EarlierCredit) -> bool,
+) -> Fraction {
     earlier
         .iter()
-        .filter(|credit| if own { credit.of_device } else { credit.of_all_devices })
+        .filter(|credit| meant(credit))
         .filter(|credit| period.first <= credit.first && credit.last <= period.last)
         .fold(Fraction::ZERO, |sum, credit| sum.plus(credit.credit))
 }
@@ -139,7 +164,7 @@ fn lost_shares(
     let dates = lost_dates(terms.credit.basis, owed, terms.zone);
     periods_over(first.from, last.until, terms.fee.per, terms.zone)
         .filter_map(|period| {
-            let (lost, whole) = match terms.credit.basis {
+            let (part, whole) = match terms.credit.basis {
                 CreditBasis::ElapsedTime => (
                     seconds_in(owed, period.start, period.end),
                     percent.map_or_else(
@@ -154,10 +179,10 @@ fn lost_shares(
             };
             // So many days at so many percent each: 6 days at 5 percent are 30/100.
             let share = match percent {
-                Some(percent) => (lost * percent, whole * Decimal::ONE_HUNDRED),
-                None => (lost, whole),
+                Some(percent) => (part * percent, whole * Decimal::ONE_HUNDRED),
+                None => (part, whole),
             };
-            (!lost.is_zero()).then_some((period, share))
+            (!part.is_zero()).then_some((period, share))
         })
         .collect()
 }
@@ -171,7 +196,10 @@ fn lost_dates(basis: CreditBasis, owed: &[Interval], zone: &TimeZone) -> BTreeSe
             CreditBasis::FullDays => interval.from <= date.start && date.end <= interval.until,
         })
     };
-    owed.iter().flat_map(|interval| touched(*interval)).map(|date| date.date).collect()
+    owed.iter()
+        .flat_map(|interval| touched(*interval))
+        .map(|date| date.date)
+        .collect()
 }
 
 /// How many local dates a period has: a zone that skips a date has one less.

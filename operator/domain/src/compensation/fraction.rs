@@ -19,7 +19,10 @@ pub struct Fraction {
 
 impl Fraction {
     /// Nothing.
-    pub const ZERO: Self = Self { numerator: 0, denominator: 1 };
+    pub const ZERO: Self = Self {
+        numerator: 0,
+        denominator: 1,
+    };
 
     /// `numerator / denominator`; zero where the denominator is zero.
     pub fn new(numerator: u128, denominator: u128) -> Self {
@@ -27,7 +30,10 @@ impl Fraction {
             return Self::ZERO;
         }
         let common = greatest_common_divisor(numerator, denominator);
-        Self { numerator: numerator / common, denominator: denominator / common }
+        Self {
+            numerator: numerator / common,
+            denominator: denominator / common,
+        }
     }
 
     /// A decimal; a negative one is zero.
@@ -102,7 +108,10 @@ impl Fraction {
             return self;
         }
         match self.denominator {
-            1 => Self { numerator: ENOUGH - 1, denominator: 1 },
+            1 => Self {
+                numerator: ENOUGH - 1,
+                denominator: 1,
+            },
             _ => Self::new(self.numerator >> 1, self.denominator >> 1),
         }
     }
@@ -149,14 +158,22 @@ impl Ord for Fraction {
         loop {
             let whole = |value: Self| value.numerator / value.denominator;
             let order = whole(left).cmp(&whole(right));
-            let (left_rest, right_rest) =
-                (left.numerator % left.denominator, right.numerator % right.denominator);
+            let (left_rest, right_rest) = (
+                left.numerator % left.denominator,
+                right.numerator % right.denominator,
+            );
             if order != Ordering::Equal || left_rest == 0 || right_rest == 0 {
                 return order.then(left_rest.min(1).cmp(&right_rest.min(1)));
             }
             let (next_left, next_right) = (
-                Self { numerator: right.denominator, denominator: right_rest },
-                Self { numerator: left.denominator, denominator: left_rest },
+                Self {
+                    numerator: right.denominator,
+                    denominator: right_rest,
+                },
+                Self {
+                    numerator: left.denominator,
+                    denominator: left_rest,
+                },
             );
             (left, right) = (next_left, next_right);
         }
@@ -208,7 +225,10 @@ mod tests {
         assert!(huge.times(huge).plus(huge).rounded(2) > decimal("1000000000000000000"));
         assert_eq!(huge.rounded(2), Decimal::MAX);
         assert_eq!(tiny.times(tiny).plus(tiny).rounded(4), decimal("0.0000"));
-        assert!(huge > tiny && tiny < huge);
+        assert_eq!(
+            (huge.cmp(&tiny), tiny.cmp(&huge)),
+            (Ordering::Greater, Ordering::Less)
+        );
         assert_eq!(huge.times(tiny), Fraction::new(1, 1));
         let odd = Fraction::new(u128::MAX - 1, u128::MAX);
         assert_eq!(odd.plus(odd).rounded(3), decimal("2.000"));

@@ -3,6 +3,7 @@
 //! Decides that from the delays that the delivery controller wrote, the causes that count by the
 //! contract, and the allowance. Knows nothing of money.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use entente_crds::condition::Reason;
@@ -60,7 +61,11 @@ pub struct OwedTime {
 /// The causes that count: an empty list means Device, Server and Provider, which is what a
 /// contract without `countedCauses` means.
 pub fn counted_causes(causes: &[Cause]) -> &[Cause] {
-    if causes.is_empty() { &[Cause::Device, Cause::Server, Cause::Provider] } else { causes }
+    if causes.is_empty() {
+        &[Cause::Device, Cause::Server, Cause::Provider]
+    } else {
+        causes
+    }
 }
 
 /// The owed time of a promise: the part of `[effective, closed)` whose cause counts, if that is
@@ -77,12 +82,17 @@ pub fn owed_time(
 ) -> Result<OwedTime, DurationError> {
     let allowed = parse_duration(&level.allowed)?;
     let causes = counted_causes(causes);
-    let until = [promise.closed, promise.completed].into_iter().flatten().min();
+    let until = [promise.closed, promise.completed]
+        .into_iter()
+        .flatten()
+        .min();
     let slices = slices(promise, until.unwrap_or(now), causes);
     let counting = slices
         .iter()
         .filter(|slice| causes.contains(&slice.cause))
-        .fold(SignedDuration::ZERO, |sum, slice| sum.saturating_add(slice.interval.length()));
+        .fold(SignedDuration::ZERO, |sum, slice| {
+            sum.saturating_add(slice.interval.length())
+        });
     let mut to_skip = match level.count {
         _ if counting <= allowed => SignedDuration::MAX,
         CountFrom::FromPromise => SignedDuration::ZERO,
@@ -98,12 +108,16 @@ pub fn owed_time(
         }
         let skipped = to_skip.min(slice.interval.length());
         to_skip -= skipped;
-        let rest = Interval { from: slice.interval.from + skipped, ..slice.interval };
+        let rest = Interval {
+            from: slice.interval.from + skipped,
+            ..slice.interval
+        };
         *counted = counted.saturating_add(rest.length());
         append(&mut owed, rest);
     }
-    let counted =
-        owed.iter().fold(SignedDuration::ZERO, |sum, part| sum.saturating_add(part.length()));
+    let counted = owed.iter().fold(SignedDuration::ZERO, |sum, part| {
+        sum.saturating_add(part.length())
+    });
     let causes = totals
         .into_iter()
         .map(|((cause, reason), (total, counted))| CauseTotal {
@@ -113,7 +127,14 @@ pub fn owed_time(
             counted,
         })
         .collect();
-    Ok(OwedTime { from: promise.effective, until, owed, counted, counting, causes })
+    Ok(OwedTime {
+        from: promise.effective,
+        until,
+        owed,
+        counted,
+        counting,
+        causes,
+    })
 }
 
 /// Adds an interval to ordered ones, as a part of the last where they adjoin.
@@ -149,30 +170,33 @@ fn slices<'a>(promise: &'a Promise, end: Timestamp, causes: &[Cause]) -> Vec<Sli
     cuts.dedup();
     cuts.windows(2)
         .map(|cut| {
-            let interval = Interval { from: cut[0], until: cut[1] };
+            let interval = Interval {
+                from: cut[0],
+                until: cut[1],
+            };
             let (cause, reason) = blocked_by(&promise.delays, cut[0], causes);
-            Slice { interval, cause, reason }
+            Slice {
+                interval,
+                cause,
+                reason,
+            }
         })
         .collect()
 }
 
-/// What an instant is put down to.
+/// What an instant is put down to. Of several delays that count it is the first by cause and
+/// reason, so that neither their order nor how they are cut into parts matters.
 fn blocked_by<'a>(delays: &'a [Delay], at: Timestamp, causes: &[Cause]) -> (Cause, &'a str) {
     let begun = || delays.iter().filter(move |delay| delay.from <= at);
     let lasts = |delay: &&Delay| delay.until.is_none_or(|until| at < until);
-    let counts = |delay: &Delay| causes.contains(&delay.cause);
-    // Whatever order they are written in, one and the same is chosen.
-    let covering = begun().filter(lasts).max_by_key(|delay| {
-        (counts(delay), delay.from, std::cmp::Reverse((delay.cause, delay.reason.as_str())))
-    });
-    let last = || {
-        begun().max_by_key(|delay| {
-            let rest = std::cmp::Reverse((delay.cause, delay.reason.as_str()));
-            (delay.until, counts(delay), delay.from, rest)
-        })
+    let rank = |delay: &&'a Delay| {
+        let first = Reverse((delay.cause, delay.reason.as_str()));
+        (causes.contains(&delay.cause), first)
     };
-    covering
-        .or_else(last)
+    begun()
+        .filter(lasts)
+        .max_by_key(rank)
+        .or_else(|| begun().max_by_key(|delay| (delay.until, rank(delay))))
         .map_or((Cause::Provider, Reason::NotObserved.as_str()), |delay| {
             (delay.cause, delay.reason.as_str())
         })

@@ -8,9 +8,8 @@
 use std::collections::BTreeMap;
 
 use entente_crds::v1alpha1::{
-    Compensation, CompensationSpec, ObjectIdentity, Promise, PromiseState, Record,
-    RecordCustomer, RecordDevice, ReissueReference, Remedy, RemedyType, Revision,
-    ServiceSubscription,
+    Compensation, CompensationSpec, ObjectIdentity, Promise, PromiseState, Record, RecordCustomer,
+    RecordDevice, ReissueReference, Remedy, RemedyType, Revision, ServiceSubscription,
 };
 use entente_crds::{
     LABEL_CONTRACT, LABEL_CUSTOMER, LABEL_DEVICE, LABEL_MANAGED_BY, LABEL_SERVICE, MANAGED_BY,
@@ -25,7 +24,10 @@ use super::lateness::counted_causes;
 /// `banco-sul.backup.lobby.20270401t030000z.credit`: at most 241 characters, since the name of a
 /// subscription is three DNS labels.
 pub fn compensation_name(subscription: &str, promised: Timestamp, remedy: &str) -> String {
-    format!("{subscription}.{}.{remedy}", promised.strftime("%Y%m%dt%H%M%Sz"))
+    format!(
+        "{subscription}.{}.{remedy}",
+        promised.strftime("%Y%m%dt%H%M%Sz")
+    )
 }
 
 /// The compensations that are to be made for a subscription: one for each promise that was missed
@@ -39,7 +41,10 @@ pub fn records_for(
     serial: Option<&str>,
     namespace: &str,
 ) -> Vec<Compensation> {
-    let promises = subscription.status.as_ref().map(|status| status.promises.as_slice());
+    let promises = subscription
+        .status
+        .as_ref()
+        .map(|status| status.promises.as_slice());
     let mut missed: Vec<&Promise> = promises
         .unwrap_or_default()
         .iter()
@@ -65,7 +70,11 @@ fn revision_of<'a>(
     subscription: &'a ServiceSubscription,
     promise: &Promise,
 ) -> Option<&'a Revision> {
-    subscription.spec.revisions.iter().find(|revision| revision.effective == promise.effective)
+    subscription
+        .spec
+        .revisions
+        .iter()
+        .find(|revision| revision.effective == promise.effective)
 }
 
 /// Whether a remedy can owe anything under a revision.
@@ -99,7 +108,9 @@ fn record(
             serial_number: serial.map(ToOwned::to_owned),
         },
         service_name: spec.service_name.clone(),
-        customer: RecordCustomer { id: spec.customer.id.clone() },
+        customer: RecordCustomer {
+            id: spec.customer.id.clone(),
+        },
         promised: revision.effective,
         time_zone: spec.time_zone.clone(),
         currency: revision.currency.clone(),
@@ -112,7 +123,11 @@ fn record(
         reissues: None,
     };
     record.booking_key = booking_key(namespace, &record, 1);
-    object(&compensation_name(&name, revision.effective, &remedy.name), namespace, record)
+    object(
+        &compensation_name(&name, revision.effective, &remedy.name),
+        namespace,
+        record,
+    )
 }
 
 /// An object to be made, without an owner.
@@ -130,7 +145,13 @@ fn object(name: &str, namespace: &str, record: Record) -> Compensation {
         .filter(|(_, value)| value.len() <= 63)
         .map(|(label, value)| (label.to_owned(), value.to_owned()))
         .collect();
-    let mut made = Compensation::new(name, CompensationSpec { record, voided: None });
+    let mut made = Compensation::new(
+        name,
+        CompensationSpec {
+            record,
+            voided: None,
+        },
+    );
     made.metadata.namespace = Some(namespace.to_owned());
     made.metadata.labels = Some(labels);
     made
@@ -170,8 +191,11 @@ pub fn successor(
 ) -> Option<Compensation> {
     let promise = promise.filter(|_| voided.spec.voided.is_some())?;
     let (record, name) = (&voided.spec.record, voided.name_any());
-    let first =
-        compensation_name(&record.subscription.name, record.promised, &record.remedy.name);
+    let first = compensation_name(
+        &record.subscription.name,
+        record.promised,
+        &record.remedy.name,
+    );
     let suffix = name.strip_prefix(&first)?;
     let issue: u32 = match suffix.strip_prefix('.') {
         Some(number) => number.parse().ok()?,
@@ -180,9 +204,16 @@ pub fn successor(
     let issue = issue.checked_add(1)?;
     let next = format!("{first}.{issue}");
     let reissues = |other: &Compensation| {
-        other.spec.record.reissues.as_ref().is_some_and(|reissued| reissued.name == name)
+        other
+            .spec
+            .record
+            .reissues
+            .as_ref()
+            .is_some_and(|reissued| reissued.name == name)
     };
-    let made = others.iter().any(|other| other.name_any() == next || reissues(other));
+    let made = others
+        .iter()
+        .any(|other| other.name_any() == next || reissues(other));
     if made || promise.emitted.contains(&next) {
         return None;
     }

@@ -88,7 +88,9 @@ pub fn next_accrual(
     now: Timestamp,
 ) -> Timestamp {
     let interval = interval.max(SignedDuration::from_secs(1));
-    accrued_until(created, interval, now).saturating_add(interval).unwrap_or(Timestamp::MAX)
+    accrued_until(created, interval, now)
+        .saturating_add(interval)
+        .unwrap_or(Timestamp::MAX)
 }
 
 /// The status of a compensation.
@@ -107,7 +109,12 @@ pub fn report(
 ) -> CompensationStatus {
     let previous = compensation.status.clone().unwrap_or_default();
     if let Some(voided) = &compensation.spec.voided {
-        return with_conditions(compensation, previous, &Outcome::Voided(&voided.reason), now);
+        return with_conditions(
+            compensation,
+            previous,
+            &Outcome::Voided(&voided.reason),
+            now,
+        );
     }
     if is_true(&previous.conditions, ConditionType::Calculated) {
         return previous;
@@ -119,15 +126,32 @@ pub fn report(
         };
         return with_conditions(compensation, previous, &outcome, now);
     };
-    let until = accrued_until(compensation.creation_timestamp().map(|at| at.0), interval, now);
+    let until = accrued_until(
+        compensation.creation_timestamp().map(|at| at.0),
+        interval,
+        now,
+    );
     match calculated(compensation, promise, others, until) {
         Err(error) => with_conditions(compensation, previous, &Outcome::Unusable(&error), now),
         Ok((status, owes)) => {
-            let open = status.lateness.as_ref().is_some_and(|late| late.until.is_none());
-            let outcome = if open { Outcome::Accruing } else { Outcome::of_amount(owes) };
-            let status = CompensationStatus { conditions: previous.conditions, ..status };
+            let open = status
+                .lateness
+                .as_ref()
+                .is_some_and(|late| late.until.is_none());
+            let outcome = if open {
+                Outcome::Accruing
+            } else {
+                Outcome::of_amount(owes)
+            };
+            let status = CompensationStatus {
+                conditions: previous.conditions,
+                ..status
+            };
             let observed_generation = previous.observed_generation;
-            let status = CompensationStatus { observed_generation, ..status };
+            let status = CompensationStatus {
+                observed_generation,
+                ..status
+            };
             with_conditions(compensation, status, &outcome, now)
         }
     }
@@ -158,14 +182,26 @@ fn calculated(
     until: Timestamp,
 ) -> Result<(CompensationStatus, bool), CalculationError> {
     let record = &compensation.spec.record;
-    let owed = owed_time(promise, &record.counted_causes, &record.service_level, until)
-        .map_err(|source| CalculationError::Allowance { source })?;
+    let owed = owed_time(
+        promise,
+        &record.counted_causes,
+        &record.service_level,
+        until,
+    )
+    .map_err(|source| CalculationError::Allowance { source })?;
     let zone = zone(&record.time_zone).map_err(|source| CalculationError::Zone { source })?;
     let missing = |field| CalculationError::Missing { field };
     let terms = CreditTerms {
         fee: record.fee.as_ref().ok_or_else(|| missing("fee"))?,
-        credit: record.remedy.credit.as_ref().ok_or_else(|| missing("remedy.credit"))?,
-        currency: record.currency.as_deref().ok_or_else(|| missing("currency"))?,
+        credit: record
+            .remedy
+            .credit
+            .as_ref()
+            .ok_or_else(|| missing("remedy.credit"))?,
+        currency: record
+            .currency
+            .as_deref()
+            .ok_or_else(|| missing("currency"))?,
         share: record.share.as_ref(),
         zone: &zone,
     };
@@ -246,12 +282,16 @@ fn saying(outcome: &Outcome<'_>) -> Saying {
                 "the amount is final; it is only recorded, since no booking system is named",
             )
         },
-        Outcome::NothingOwed => {
-            alike(Status::True, Reason::NothingOwed, "nothing is owed, and that is final")
-        }
-        Outcome::Voided(reason) => {
-            alike(Status::True, Reason::Voided, &format!("declared wrong: {reason}"))
-        }
+        Outcome::NothingOwed => alike(
+            Status::True,
+            Reason::NothingOwed,
+            "nothing is owed, and that is final",
+        ),
+        Outcome::Voided(reason) => alike(
+            Status::True,
+            Reason::Voided,
+            &format!("declared wrong: {reason}"),
+        ),
         Outcome::Lost => alike(
             Status::False,
             Reason::Pending,
@@ -281,10 +321,12 @@ fn with_conditions(
     let generation = compensation.metadata.generation;
     let saying = saying(outcome);
     let set = ConditionSet::new(&status.conditions, generation, now);
-    let set = [Ready, Calculated, Delivered].into_iter().zip(saying.reasons).fold(
-        set,
-        |set, (condition, reason)| set.with(condition, saying.status, reason, &saying.message),
-    );
+    let set = [Ready, Calculated, Delivered]
+        .into_iter()
+        .zip(saying.reasons)
+        .fold(set, |set, (condition, reason)| {
+            set.with(condition, saying.status, reason, &saying.message)
+        });
     let set = match saying.negative {
         Some((condition, reason)) => set.with(condition, Status::True, reason, &saying.message),
         None => set,

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use super::device_sets::DeviceSets;
 use super::terms::{definition, is_signed_text};
 use super::{ContractWorld, Fault, is_own};
+use crate::money::parse_amount;
 use crate::parameter::{Constraints, parse_value};
 use crate::time::{TermError, parse_date, parse_duration, start_of_date, zone};
 
@@ -31,7 +32,10 @@ pub(super) fn faults(
     match term {
         Ok(term) => faults.extend(past_dates(contract, term, now)),
         Err(error) => {
-            faults.insert(Fault { reason: error.reason(), message: error.to_string() });
+            faults.insert(Fault {
+                reason: error.reason(),
+                message: error.to_string(),
+            });
         }
     }
     if let Some(found) = &contract.spec.promises_from
@@ -39,7 +43,10 @@ pub(super) fn faults(
     {
         let message =
             format!("spec.promisesFrom is \"{found}\": must be a date such as \"2027-04-01\"");
-        faults.insert(Fault { reason: Reason::InvalidTerm, message });
+        faults.insert(Fault {
+            reason: Reason::InvalidTerm,
+            message,
+        });
     }
     if let Some(preparation) = &contract.spec.preparation
         && let Err(error) = parse_duration(&preparation.lead_time)
@@ -57,12 +64,17 @@ pub(super) fn faults(
 pub(super) fn known(contract: &Contract, created: Timestamp) -> Timestamp {
     let date = contract.spec.promises_from.as_deref().and_then(parse_date);
     let zone = zone(&contract.spec.term.time_zone).ok();
-    date.zip(zone).map_or(created, |(date, zone)| start_of_date(date, &zone))
+    date.zip(zone)
+        .map_or(created, |(date, zone)| start_of_date(date, &zone))
 }
 
 /// A date that has passed cannot be changed, whether itself or by the zone.
 fn past_dates(contract: &Contract, term: &ResolvedTerm, now: Timestamp) -> Vec<Fault> {
-    let Some(before) = contract.status.as_ref().and_then(|status| status.term.as_ref()) else {
+    let Some(before) = contract
+        .status
+        .as_ref()
+        .and_then(|status| status.term.as_ref())
+    else {
         return Vec::new();
     };
     let moved_start = before.start <= now && before.start != term.start;
@@ -81,7 +93,10 @@ fn past_dates(contract: &Contract, term: &ResolvedTerm, now: Timestamp) -> Vec<F
 }
 
 fn unsupported(message: String) -> Fault {
-    Fault { reason: Reason::UnsupportedValue, message }
+    Fault {
+        reason: Reason::UnsupportedValue,
+        message,
+    }
 }
 
 fn entry_faults(world: &ContractWorld, entry: &ContractService) -> Vec<Fault> {
@@ -124,8 +139,15 @@ fn remedy_faults(contract: &Contract, entry: &ContractService) -> Vec<Fault> {
             "{path}.elect is \"{elect}\": must be the name of one of its remedies"
         )));
     }
+    if let Some(fee) = &entry.fee
+        && let Err(error) = parse_amount(&fee.amount)
+    {
+        faults.push(unsupported(format!("{path}.fee.amount: {error}")));
+    }
     if entry.fee.is_some() && contract.spec.currency.is_none() {
-        faults.push(unsupported(format!("{path}.fee: spec.currency must be set")));
+        faults.push(unsupported(format!(
+            "{path}.fee: spec.currency must be set"
+        )));
     }
     faults
 }
@@ -163,19 +185,29 @@ fn chosen_faults(
         let error = parse_value(&path, raw, parameter.r#type, &constraints).err()?;
         Some(unsupported(error.to_string()))
     };
-    let chosen = entry.parameters.iter().filter(|(name, raw)| !is_signed(name, raw));
+    let chosen = entry
+        .parameters
+        .iter()
+        .filter(|(name, raw)| !is_signed(name, raw));
     chosen.filter_map(fault).collect()
 }
 
 fn unknown_parameter(path: &str, entry: &ContractService, service: &SmartService) -> String {
-    let mut names: Vec<&str> =
-        service.spec.parameters.iter().map(|parameter| parameter.name.as_str()).collect();
+    let mut names: Vec<&str> = service
+        .spec
+        .parameters
+        .iter()
+        .map(|parameter| parameter.name.as_str())
+        .collect();
     names.sort_unstable();
     let name = &entry.service_ref.name;
     if names.is_empty() {
         return format!("{path}: SmartService {name} has no parameters");
     }
-    format!("{path}: the parameters of SmartService {name} are {}", names.join(", "))
+    format!(
+        "{path}: the parameters of SmartService {name} are {}",
+        names.join(", ")
+    )
 }
 
 /// Parameters that the contract does not choose and for which there is no usable default.
@@ -192,7 +224,10 @@ fn missing_faults(
     let missing = service.spec.parameters.iter();
     let missing = missing.filter(|parameter| !entry.parameters.contains_key(&parameter.name));
     let fault = |parameter: &entente_crds::v1alpha1::Parameter| {
-        let path = format!("spec.services[{}].parameters.{}", entry.name, parameter.name);
+        let path = format!(
+            "spec.services[{}].parameters.{}",
+            entry.name, parameter.name
+        );
         let Some(default) = &parameter.default else {
             return Some(unsupported(format!(
                 "{path} must be set: SmartService {name} has no default for it"

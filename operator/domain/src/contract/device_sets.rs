@@ -27,8 +27,9 @@ fn wanted(entry: &ContractService, devices: &[DeviceFacts]) -> BTreeMap<String, 
         let selector = entry.devices.selector.as_ref();
         selector.is_some_and(|selector| !selector.is_empty() && selector.matches(&device.labels))
     });
-    let mut set: BTreeMap<String, bool> =
-        selected.map(|device| (device.name.clone(), false)).collect();
+    let mut set: BTreeMap<String, bool> = selected
+        .map(|device| (device.name.clone(), false))
+        .collect();
     set.extend(entry.devices.names.iter().map(|name| (name.clone(), true)));
     set
 }

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{
-    ContractService, NameReference, Preparation, ResolvedTerm, Revision,
-    ServiceSubscription, ServiceSubscriptionSpec, SubscriptionContract, SubscriptionCustomer,
+    ContractService, NameReference, Preparation, ResolvedTerm, Revision, ServiceSubscription,
+    ServiceSubscriptionSpec, SubscriptionContract, SubscriptionCustomer,
 };
 use jiff::Timestamp;
 
@@ -29,19 +29,38 @@ use crate::time::resolve_term;
 pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
     let contract = &world.contract;
     let devices = device_sets(contract, &world.devices);
-    let own = || world.subscriptions.iter().filter(|found| is_own(contract, found));
+    let own = || {
+        world
+            .subscriptions
+            .iter()
+            .filter(|found| is_own(contract, found))
+    };
     let entries = contract.spec.services.iter().zip(&devices.sets);
     let entries = entries.map(|(entry, set)| EntryDevices {
         service: entry.name.clone(),
         devices: set.len(),
-        expected: entry.devices.expect.and_then(|expected| usize::try_from(expected).ok()),
+        expected: entry
+            .devices
+            .expect
+            .and_then(|expected| usize::try_from(expected).ok()),
     });
     let term = resolve_term(&contract.spec.term);
     let faults = faults(world, &term, &devices, now);
-    let before = contract.status.as_ref().and_then(|status| status.term.clone());
+    let before = contract
+        .status
+        .as_ref()
+        .and_then(|status| status.term.clone());
     let mut resolved = ResolvedContract {
-        term: if faults.is_empty() { term.ok() } else { before.or(term.ok()) },
-        accepted: if faults.is_empty() { Ok(()) } else { Err(faults) },
+        term: if faults.is_empty() {
+            term.ok()
+        } else {
+            before.or_else(|| term.ok())
+        },
+        accepted: if faults.is_empty() {
+            Ok(())
+        } else {
+            Err(faults)
+        },
         refs: references(world),
         entries: entries.collect(),
         exceptions: devices.exceptions,
@@ -66,7 +85,10 @@ fn references(world: &ContractWorld) -> Result<(), Vec<Fault>> {
     let mut missing: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for entry in &world.contract.spec.services {
         if !world.services.contains_key(&entry.service_ref.name) {
-            missing.entry(&entry.service_ref.name).or_default().push(&entry.name);
+            missing
+                .entry(&entry.service_ref.name)
+                .or_default()
+                .push(&entry.name);
         }
     }
     if missing.is_empty() {
@@ -97,12 +119,19 @@ impl<'a> Subscriptions<'a> {
     fn new(world: &'a ContractWorld, term: &ResolvedTerm, now: Timestamp) -> Self {
         let contract = &world.contract;
         let spec = &contract.spec;
-        let created = contract.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
+        let created = contract
+            .metadata
+            .creation_timestamp
+            .as_ref()
+            .map_or(now, |time| time.0);
         let existing = world.subscriptions.iter().map(|found| {
             let name = found.metadata.name.as_deref().unwrap_or_default();
             (name, found)
         });
-        let devices = world.devices.iter().map(|device| (device.name.as_str(), device.created));
+        let devices = world
+            .devices
+            .iter()
+            .map(|device| (device.name.as_str(), device.created));
         let declared = spec.promises_from.is_some();
         Self {
             world,
@@ -119,7 +148,9 @@ impl<'a> Subscriptions<'a> {
                     suspend: spec.suspend,
                     deletion_policy: spec.deletion_policy,
                 },
-                customer: SubscriptionCustomer { id: spec.customer.id.clone() },
+                customer: SubscriptionCustomer {
+                    id: spec.customer.id.clone(),
+                },
                 time_zone: spec.term.time_zone.clone(),
                 lead_time: spec
                     .preparation
@@ -132,7 +163,9 @@ impl<'a> Subscriptions<'a> {
 
     fn fill(&self, sets: &[BTreeMap<String, bool>], resolved: &mut ResolvedContract) {
         for (entry, devices) in self.world.contract.spec.services.iter().zip(sets) {
-            let Some(service) = self.world.services.get(&entry.service_ref.name) else { continue };
+            let Some(service) = self.world.services.get(&entry.service_ref.name) else {
+                continue;
+            };
             let terms = EntryTerms::new(&self.world.contract, entry, service);
             for (device, named) in devices {
                 self.one(&terms, entry, (device, *named), devices.len(), resolved);
@@ -140,9 +173,13 @@ impl<'a> Subscriptions<'a> {
         }
         self.surplus(resolved);
         let changes = &mut resolved.changes;
-        resolved.desired.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        resolved
+            .desired
+            .sort_unstable_by(|a, b| a.name.cmp(&b.name));
         changes.create.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        changes.update.sort_unstable_by(|a, b| a.handle.cmp(&b.handle));
+        changes
+            .update
+            .sort_unstable_by(|a, b| a.handle.cmp(&b.handle));
         changes.delete.sort_unstable();
         changes.held.sort_unstable();
         changes.waiting.sort_unstable();
@@ -162,15 +199,16 @@ impl<'a> Subscriptions<'a> {
         let desired = |name: String, revisions: Vec<Revision>| {
             let spec = ServiceSubscriptionSpec {
                 service_name: entry.name.clone(),
-                device_ref: NameReference { name: device.to_owned() },
+                device_ref: NameReference {
+                    name: device.to_owned(),
+                },
                 revisions,
                 ..self.common.clone()
             };
             DesiredSubscription::new(contract, name, spec)
         };
         let found = self.existing.get(name.as_str()).copied();
-        if let Some(live) =
-            found.filter(|found| is_own(contract, found) && !is_terminating(found))
+        if let Some(live) = found.filter(|found| is_own(contract, found) && !is_terminating(found))
         {
             let revisions = advance(live, terms, &self.dates, devices, self.now);
             if revisions.is_none() {
@@ -181,7 +219,10 @@ impl<'a> Subscriptions<'a> {
             if desired.spec != live.spec {
                 let handle = SubscriptionHandle::of(live);
                 let spec = desired.spec.clone();
-                resolved.changes.update.push(SubscriptionUpdate { handle, spec });
+                resolved
+                    .changes
+                    .update
+                    .push(SubscriptionUpdate { handle, spec });
             }
             resolved.desired.push(desired);
         } else if !self.dates.is_over(self.now) {
@@ -206,9 +247,11 @@ impl<'a> Subscriptions<'a> {
     fn counts_from_start(&self, name: &str, device: &str, named: bool) -> bool {
         let contract = &self.world.contract;
         let status = contract.status.as_ref();
-        let Some(established) = status.and_then(|status| status.established) else { return true };
-        let unchanged = status.and_then(|status| status.observed_generation)
-            == contract.metadata.generation;
+        let Some(established) = status.and_then(|status| status.established) else {
+            return true;
+        };
+        let unchanged =
+            status.and_then(|status| status.observed_generation) == contract.metadata.generation;
         let created = self.created.get(device);
         self.now < self.dates.start
             || self.world.recreated.contains(name)
@@ -218,8 +261,11 @@ impl<'a> Subscriptions<'a> {
     /// Subscriptions that exist and are not wanted.
     fn surplus(&self, resolved: &mut ResolvedContract) {
         let contract = &self.world.contract;
-        let wanted: BTreeSet<&str> =
-            resolved.desired.iter().map(|desired| desired.name.as_str()).collect();
+        let wanted: BTreeSet<&str> = resolved
+            .desired
+            .iter()
+            .map(|desired| desired.name.as_str())
+            .collect();
         for (name, found) in &self.existing {
             if wanted.contains(name) || !is_own(contract, found) || is_terminating(found) {
                 continue;
@@ -246,9 +292,17 @@ fn is_held(entry: &ContractService, counts: &[EntryDevices]) -> bool {
 /// The next instant at which the changes or the report differ by time alone; `None` where only an
 /// event can make a difference.
 pub fn next_wake(resolved: &ResolvedContract, now: Timestamp) -> Option<Timestamp> {
-    let term = resolved.term.iter().flat_map(|term| [Some(term.start), term.end]);
-    let revisions = resolved.desired.iter().flat_map(|desired| &desired.spec.revisions);
+    let term = resolved
+        .term
+        .iter()
+        .flat_map(|term| [Some(term.start), term.end]);
+    let revisions = resolved
+        .desired
+        .iter()
+        .flat_map(|desired| &desired.spec.revisions);
     let revisions = revisions.flat_map(|revision| [Some(revision.effective), revision.until]);
-    term.chain(revisions).flatten().filter(|instant| *instant > now).min()
+    term.chain(revisions)
+        .flatten()
+        .filter(|instant| *instant > now)
+        .min()
 }
-

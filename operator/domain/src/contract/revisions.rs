@@ -4,14 +4,13 @@
 //! the entries that exist. What has begun is append-only: only its end may move, and only while
 //! that lies ahead.
 
-use std::collections::BTreeSet;
-
 use entente_crds::v1alpha1::{
-    Promise, PromiseState, ResolvedTerm, Revision, ServiceSubscription,
+    Promise, PromiseState, RemedyType, ResolvedTerm, Revision, ServiceSubscription,
 };
 use jiff::{SignedDuration, Timestamp};
 
 use super::terms::{EntryTerms, Wanted};
+use crate::compensation::compensation_name;
 
 /// The most entries that a subscription holds (its schema).
 pub(super) const MOST_REVISIONS: usize = 4;
@@ -31,7 +30,12 @@ pub(super) struct Dates {
 
 impl Dates {
     pub(super) fn new(term: &ResolvedTerm, known: Timestamp, declared: bool) -> Self {
-        Self { start: term.start, end: term.end, promised: term.start >= known, declared }
+        Self {
+            start: term.start,
+            end: term.end,
+            promised: term.start >= known,
+            declared,
+        }
     }
 
     pub(super) fn is_over(&self, now: Timestamp) -> bool {
@@ -75,7 +79,9 @@ pub(super) fn advance(
     for entry in &mut entries {
         entry.promised |= dates.declared && dates.promised && entry.effective == dates.start;
     }
-    let Some(last) = entries.last_mut() else { return Some(entries) };
+    let Some(last) = entries.last_mut() else {
+        return Some(entries);
+    };
     let ended = last.until.is_some_and(|until| until <= now);
     if dates.is_over(now) {
         if !ended {
@@ -91,7 +97,10 @@ pub(super) fn advance(
         return Some(entries);
     }
     // Entries are keyed by their instant, so two edits of one millisecond are one apart.
-    let next = last.effective.saturating_add(SignedDuration::from_millis(1)).unwrap_or(now);
+    let next = last
+        .effective
+        .saturating_add(SignedDuration::from_millis(1))
+        .unwrap_or(now);
     let effective = instant(now).max(next);
     if !ended {
         last.until = Some(effective);
@@ -136,28 +145,36 @@ fn is_settled(entry: &Revision, subscription: &ServiceSubscription) -> bool {
     if !entry.promised {
         return true;
     }
-    let promises = subscription.status.as_ref().map_or(&[][..], |status| &status.promises);
-    let Some(promise) = promises.iter().find(|promise| promise.effective == entry.effective) else {
+    let promises = subscription
+        .status
+        .as_ref()
+        .map_or(&[][..], |status| &status.promises);
+    let Some(promise) = promises
+        .iter()
+        .find(|promise| promise.effective == entry.effective)
+    else {
         return false;
     };
     match promise.state {
         PromiseState::Open => false,
         PromiseState::Kept | PromiseState::Closed => true,
-        PromiseState::Missed => promise.closed.is_some() && is_recorded(entry, promise, subscription),
+        PromiseState::Missed => {
+            promise.closed.is_some() && is_recorded(entry, promise, subscription)
+        }
     }
 }
 
-/// Whether a compensation was made for every remedy. Its name is that of the subscription, the
-/// instant, that of the remedy and the number of a reissue.
+/// Whether a compensation was made for every remedy that owes something.
 fn is_recorded(entry: &Revision, promise: &Promise, subscription: &ServiceSubscription) -> bool {
     let name = subscription.metadata.name.as_deref().unwrap_or_default();
-    let remedy_of = |emitted: &'_ str| -> Option<String> {
-        let rest = emitted.strip_prefix(name)?.strip_prefix('.')?;
-        rest.split('.').nth(1).map(str::to_owned)
-    };
-    let recorded: BTreeSet<String> =
-        promise.emitted.iter().filter_map(|emitted| remedy_of(emitted)).collect();
-    entry.remedies.iter().all(|remedy| recorded.contains(&remedy.name))
+    let mut owed = entry.remedies.iter().filter(|remedy| match remedy.r#type {
+        RemedyType::FeeCredit => entry.fee.is_some(),
+    });
+    owed.all(|remedy| {
+        promise
+            .emitted
+            .contains(&compensation_name(name, entry.effective, &remedy.name))
+    })
 }
 
 /// Now, as it is written: in whole milliseconds, and never ahead of now.

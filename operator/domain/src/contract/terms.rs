@@ -7,15 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::v1alpha1::{
-    Cause, Contract, ContractService, Fee, FeeOf, NameReference, Parameter, Remedy, RemedyType, Revision,
-    ServiceLevel, Share, SmartService,
+    Cause, Contract, ContractService, Fee, FeeOf, NameReference, Parameter, Remedy, RemedyType,
+    Revision, ServiceLevel, Share, SmartService,
 };
 use jiff::Timestamp;
 
+use crate::compensation::counted_causes;
 use crate::parameter::{Constraints, canonical, parse_value};
-
-/// The causes that count where the contract says nothing (D9).
-const COUNTED_CAUSES: [Cause; 3] = [Cause::Device, Cause::Server, Cause::Provider];
 
 /// What is wanted, apart from dates and the number of devices.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -50,7 +48,10 @@ impl Wanted {
         promised: bool,
         devices: usize,
     ) -> Revision {
-        let shared = self.fee.as_ref().is_some_and(|fee| fee.of == FeeOf::AllDevices);
+        let shared = self
+            .fee
+            .as_ref()
+            .is_some_and(|fee| fee.of == FeeOf::AllDevices);
         let devices = i32::try_from(devices.max(1)).unwrap_or(i32::MAX);
         Revision {
             effective,
@@ -90,10 +91,13 @@ impl<'a> EntryTerms<'a> {
         let chosen = chosen.map(|(name, raw)| (name.as_str(), canonical_text(service, name, raw)));
         let defaults = service.spec.parameters.iter().filter_map(|parameter| {
             let raw = parameter.default.as_ref()?;
-            Some((parameter.name.as_str(), canonical_text(service, &parameter.name, raw)))
+            Some((
+                parameter.name.as_str(),
+                canonical_text(service, &parameter.name, raw),
+            ))
         });
         let given = contract.spec.counted_causes.as_deref();
-        let mut counted_causes = given.unwrap_or(&COUNTED_CAUSES).to_vec();
+        let mut counted_causes = counted_causes(given.unwrap_or_default()).to_vec();
         counted_causes.sort_unstable();
         counted_causes.dedup();
         Self {
@@ -101,7 +105,10 @@ impl<'a> EntryTerms<'a> {
             service,
             chosen: chosen.collect(),
             defaults: defaults.collect(),
-            currency: entry.fee.as_ref().and(contract.spec.currency.clone()),
+            currency: entry
+                .fee
+                .as_ref()
+                .and_then(|_| contract.spec.currency.clone()),
             counted_causes,
         }
     }
@@ -162,7 +169,14 @@ impl<'a> EntryTerms<'a> {
         if self.entry.fee.is_none() {
             // Without a fee nothing can be credited.
             let other = |remedy: &&Remedy| remedy.r#type != RemedyType::FeeCredit;
-            return self.service.spec.remedies.iter().filter(other).cloned().collect();
+            return self
+                .service
+                .spec
+                .remedies
+                .iter()
+                .filter(other)
+                .cloned()
+                .collect();
         }
         // An entry without a fee took no credit from the catalogue, so it cannot have signed one.
         match signed.filter(|signed| signed.fee.is_some()) {
@@ -184,7 +198,11 @@ fn canonical_text(service: &SmartService, name: &str, raw: &str) -> String {
 
 /// What the catalogue of today says of a parameter.
 pub(super) fn definition<'a>(service: &'a SmartService, name: &str) -> Option<&'a Parameter> {
-    service.spec.parameters.iter().find(|parameter| parameter.name == name)
+    service
+        .spec
+        .parameters
+        .iter()
+        .find(|parameter| parameter.name == name)
 }
 
 /// Whether a chosen text says what was signed. Where the catalogue does not know the parameter any

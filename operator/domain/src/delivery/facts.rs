@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use entente_crds::v1alpha1::{ServerInstance, ServerOperation, ServerOperationType};
 use jiff::Timestamp;
 
-use super::plan::Action;
+use kube::ResourceExt as _;
+
+use super::{ResolvedDevice, World, plan::Action};
 use crate::exchange::{
     DeviceReading, Failure, FailureKind, InstanceReading, OperationState, ServerAnswer,
 };
@@ -53,6 +55,28 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Takes over the instances that the status names, and for set-up those that are about to be
+    /// named. Called after resolve in every round; what is known already stays.
+    pub fn adopt_handles(&mut self, world: &World, resolved: &ResolvedDevice) {
+        for subscription in &resolved.subscriptions {
+            if self.handles.contains_key(&subscription.name) {
+                continue;
+            }
+            let recorded = world
+                .subscriptions
+                .iter()
+                .find(|object| object.name_any() == subscription.name)
+                .and_then(|object| object.status.as_ref()?.server.clone());
+            let fresh = || {
+                let wanted = subscription.wants_set_up() && subscription.refused.is_none();
+                subscription.server.as_ref().filter(|_| wanted).and_then(|server| server.handle())
+            };
+            if let Some(handle) = recorded.or_else(fresh) {
+                self.handles.insert(subscription.name.clone(), handle);
+            }
+        }
+    }
+
     /// The device answered, or did not.
     pub fn record_device(&mut self, result: Result<DeviceReading, Failure>, at: Timestamp) {
         self.device = Some(Reading { at, result });

@@ -227,7 +227,7 @@ impl Round<'_> {
     }
 
     /// Reads the catalogue where it is missing; whether set-up may go on without it.
-    fn read_missing_catalogue(
+    pub(super) fn read_missing_catalogue(
         &self,
         subscription: &ResolvedSubscription,
         server: &ResolvedServer,
@@ -345,6 +345,10 @@ impl Round<'_> {
             }
             return;
         }
+        if let Some(until) = self.holds.until(&HoldKey::Device, self.now) {
+            plan.wait(&subscription.name, self.device_held(verified, until));
+            return;
+        }
         for item in &step.items {
             self.write_item(subscription, item, verified, plan);
         }
@@ -443,6 +447,14 @@ impl Round<'_> {
         plan: &mut Plan,
     ) {
         let Some(server) = &subscription.server else { return };
+        if !self.world.catalogues.contains_key(&server.connection) {
+            // Only the catalogue says whether instances can be fetched.
+            let at_rest = step.items.iter().all(|item| self.rests(subscription, item, verified));
+            if !at_rest {
+                self.read_missing_catalogue(subscription, server, plan);
+            }
+            return;
+        }
         let Some(instance) = server.key() else {
             if let Some(fault) = &verified.server_fault {
                 plan.wait(&subscription.name, fault.clone());

@@ -103,7 +103,7 @@ impl ResolvedServer {
             url: url(world, &handle.connection_ref.name),
             instance_id: handle.instance_id.clone(),
             context: context(world, subscription),
-            offering: offering_of_handle(world, handle),
+            offering: Some(offering_of_handle(world, handle)),
             updates: Updates::Replace,
             settings: Vec::new(),
             activation: None,
@@ -201,7 +201,13 @@ pub(super) fn resolve_server(
     }
     let offering = match world.catalogues.get(&connection) {
         Some(catalogue) => Some(find_offering(catalogue, &connection, &side.offering, &side.plan)?),
-        None => None,
+        // After a restart the handle in status says what the instance is of.
+        None => subscription
+            .status
+            .as_ref()
+            .and_then(|status| status.server.as_ref())
+            .filter(|handle| handle.connection_ref.name == connection)
+            .map(|handle| offering_of_handle(world, handle)),
     };
     if let Err(blocked) = &url {
         return Err(blocked.clone());
@@ -268,20 +274,20 @@ fn find_offering(
     })
 }
 
-fn offering_of_handle(world: &World, handle: &ServerInstance) -> Option<ResolvedOffering> {
+fn offering_of_handle(world: &World, handle: &ServerInstance) -> ResolvedOffering {
     let catalogue = world.catalogues.get(&handle.connection_ref.name);
     let offering = catalogue
         .and_then(|catalogue| catalogue.offerings.iter().find(|o| o.id == handle.service_id));
     let plan = offering
         .and_then(|offering| offering.plans.iter().find(|plan| plan.id == handle.plan_id));
-    Some(ResolvedOffering {
+    ResolvedOffering {
         service_id: handle.service_id.clone(),
         plan_id: handle.plan_id.clone(),
         retrievable: offering.is_none_or(|offering| offering.instances_retrievable),
         maximum_polling: plan
             .and_then(|plan| plan.maximum_polling_duration)
             .unwrap_or(DEFAULT_MAXIMUM_POLLING),
-    })
+    }
 }
 
 fn server_setting(

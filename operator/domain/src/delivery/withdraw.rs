@@ -79,6 +79,15 @@ pub(super) fn withdraw(round: &Round<'_>, subscription: &ResolvedSubscription, p
         plan.wait(&subscription.name, blocked.clone());
         return;
     }
+    // One that lost to another contract and has nothing on the server is at rest.
+    let untouched = handle.sent_digest.is_none() && handle.operation.is_none();
+    if untouched && matches!(subscription.intent, Intent::SetUp) {
+        return;
+    }
+    if !round.world.catalogues.contains_key(&server.connection) {
+        round.read_missing_catalogue(subscription, server, plan);
+        return;
+    }
     if let Some(until) = round.server_held(subscription) {
         let verified = round.verified.get(&subscription.name).cloned().unwrap_or_default();
         plan.wait(

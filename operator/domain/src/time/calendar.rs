@@ -42,8 +42,15 @@ pub struct CalendarPeriod {
 impl CalendarPeriod {
     fn containing(date: Date, period: Period, zone: &TimeZone) -> Self {
         let (first, last) = period_of(date, period);
-        let end = last.tomorrow().map_or(Timestamp::MAX, |next| start_of_date(next, zone));
-        Self { first, last, start: start_of_date(first, zone), end }
+        let end = last
+            .tomorrow()
+            .map_or(Timestamp::MAX, |next| start_of_date(next, zone));
+        Self {
+            first,
+            last,
+            start: start_of_date(first, zone),
+            end,
+        }
     }
 
     /// The period that an instant lies in.
@@ -99,10 +106,14 @@ pub fn dates_over(
     let at = |date: Date| LocalDate {
         date,
         start: start_of_date(date, zone),
-        end: date.tomorrow().map_or(Timestamp::MAX, |next| start_of_date(next, zone)),
+        end: date
+            .tomorrow()
+            .map_or(Timestamp::MAX, |next| start_of_date(next, zone)),
     };
     let first = (from < until).then(|| at(date_at(from, zone)));
-    std::iter::successors(first, move |current| Some(at(current.date.tomorrow().ok()?)))
-        .take_while(move |current| current.start < until)
-        .filter(|current| current.start < current.end)
+    std::iter::successors(first, move |current| {
+        Some(at(current.date.tomorrow().ok()?))
+    })
+    .take_while(move |current| current.start < until)
+    .filter(|current| current.start < current.end)
 }

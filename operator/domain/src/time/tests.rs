@@ -26,17 +26,30 @@ fn durations_are_read_as_the_schema_accepts_them() {
         ("0s", 0),
         ("999999h", 3_599_996_400_000),
     ] {
-        assert_eq!(parse_duration(text), Ok(SignedDuration::from_millis(milliseconds)), "{text}");
+        assert_eq!(
+            parse_duration(text),
+            Ok(SignedDuration::from_millis(milliseconds)),
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn what_is_no_duration_is_refused_and_the_error_says_what_is_allowed() {
-    for text in ["", "15", "m", "-15m", "15 m", "1.5h", "15d", "1234567s", "1h30", "1hm", "１s"] {
-        assert_eq!(parse_duration(text), Err(DurationError { found: text.into() }), "{text}");
+    for text in [
+        "", "15", "m", "-15m", "15 m", "1.5h", "15d", "1234567s", "1h30", "1hm", "１s",
+    ] {
+        assert_eq!(
+            parse_duration(text),
+            Err(DurationError { found: text.into() }),
+            "{text}"
+        );
     }
     let said = parse_duration("15d").unwrap_err().to_string();
-    assert_eq!(said, "\"15d\" must be a duration such as \"90s\", \"15m\" or \"336h\"");
+    assert_eq!(
+        said,
+        "\"15d\" must be a duration such as \"90s\", \"15m\" or \"336h\""
+    );
 }
 
 #[test]
@@ -51,16 +64,32 @@ fn durations_are_written_shortly_and_never_longer_than_they_are() {
         (3_605_000, "1h5s"),
         (-90_000, "-1m30s"),
     ] {
-        assert_eq!(format_duration(SignedDuration::from_millis(milliseconds)), text);
+        assert_eq!(
+            format_duration(SignedDuration::from_millis(milliseconds)),
+            text
+        );
     }
     assert_eq!(format_duration(SignedDuration::from_nanos(999)), "0s");
-    assert_eq!(format_duration(SignedDuration::MIN).len(), "-2562047788015215h30m8s".len());
+    assert_eq!(
+        format_duration(SignedDuration::MIN).len(),
+        "-2562047788015215h30m8s".len()
+    );
 }
 
 #[test]
 fn a_zone_that_is_not_in_the_database_is_refused() {
-    for name in ["Europe/Atlantis", "", "Etc/Unknown", "../../etc/passwd", "+03:00"] {
-        assert_eq!(zone(name), Err(UnknownZone { found: name.into() }), "{name}");
+    for name in [
+        "Europe/Atlantis",
+        "",
+        "Etc/Unknown",
+        "../../etc/passwd",
+        "+03:00",
+    ] {
+        assert_eq!(
+            zone(name),
+            Err(UnknownZone { found: name.into() }),
+            "{name}"
+        );
     }
     assert!(zone("America/Sao_Paulo").is_ok() && zone("UTC").is_ok());
 }
@@ -83,14 +112,24 @@ fn a_date_begins_at_its_midnight_or_at_its_first_instant_where_there_is_none() {
         ("2011-12-30", "Pacific/Apia", "2011-12-30T10:00:00Z"),
         ("2011-12-31", "Pacific/Apia", "2011-12-30T10:00:00Z"),
     ] {
-        assert_eq!(start_of_date(on(date), &in_zone(name)), at(instant), "{date} {name}");
+        assert_eq!(
+            start_of_date(on(date), &in_zone(name)),
+            at(instant),
+            "{date} {name}"
+        );
     }
 }
 
 #[test]
 fn a_date_at_the_edge_of_time_is_cut_and_does_not_panic() {
-    assert_eq!(start_of_date(Date::MAX, &in_zone("Pacific/Pago_Pago")), Timestamp::MAX);
-    assert_eq!(start_of_date(Date::MIN, &in_zone("Pacific/Kiritimati")), Timestamp::MIN);
+    assert_eq!(
+        start_of_date(Date::MAX, &in_zone("Pacific/Pago_Pago")),
+        Timestamp::MAX
+    );
+    assert_eq!(
+        start_of_date(Date::MIN, &in_zone("Pacific/Kiritimati")),
+        Timestamp::MIN
+    );
     let last = CalendarPeriod::at(Timestamp::MAX, Period::Year, &TimeZone::UTC);
     assert_eq!(last.end, Timestamp::MAX);
 }
@@ -118,8 +157,10 @@ fn a_term_runs_from_the_first_instant_of_its_first_day_through_its_last_day() {
 
 #[test]
 fn the_end_time_of_a_term_is_exclusive_and_a_term_may_have_no_end() {
-    let resolved =
-        resolve_term(&term("2027-04-01T09:00:00-03:00", Some("2027-04-01T10:00:00-03:00")));
+    let resolved = resolve_term(&term(
+        "2027-04-01T09:00:00-03:00",
+        Some("2027-04-01T10:00:00-03:00"),
+    ));
     let resolved = resolved.unwrap();
     assert_eq!(resolved.start, at("2027-04-01T12:00:00Z"));
     assert_eq!(resolved.end, Some(at("2027-04-01T13:00:00Z")));
@@ -145,13 +186,30 @@ fn a_term_that_cannot_be_used_names_the_field_what_was_found_and_what_is_allowed
         said(&no_date).1,
         "spec.term.startDate is \"2027-02-30\": must be a date such as \"2027-04-01\""
     );
-    let neither = Term { start_date: None, ..term("2027-04-01", None) };
-    assert_eq!(said(&neither).1, "spec.term: exactly one of startDate and startTime must be set");
-    let nowhere = Term { time_zone: "Europe/Atlantis".into(), ..term("2027-04-01", None) };
+    let neither = Term {
+        start_date: None,
+        ..term("2027-04-01", None)
+    };
+    assert_eq!(
+        said(&neither).1,
+        "spec.term: exactly one of startDate and startTime must be set"
+    );
+    let nowhere = Term {
+        time_zone: "Europe/Atlantis".into(),
+        ..term("2027-04-01", None)
+    };
     assert_eq!(said(&nowhere).0, Reason::UnknownZone);
-    assert!(said(&nowhere).1.starts_with("spec.term.timeZone: time zone \"Europe/Atlantis\""));
+    assert!(
+        said(&nowhere)
+            .1
+            .starts_with("spec.term.timeZone: time zone \"Europe/Atlantis\"")
+    );
     let for_ever = term("2027-04-01", Some("9999-12-31"));
-    assert!(said(&for_ever).1.contains("leave it out for a term without end"));
+    assert!(
+        said(&for_ever)
+            .1
+            .contains("leave it out for a term without end")
+    );
 }
 
 #[test]
@@ -176,7 +234,10 @@ fn a_month_with_a_change_of_the_clock_has_an_hour_more_or_less() {
         ("2027-05-10T00:00:00Z", 744),
     ] {
         let month = CalendarPeriod::at(at(instant), Period::Month, &berlin);
-        assert_eq!(month.end.duration_since(month.start), SignedDuration::from_hours(hours));
+        assert_eq!(
+            month.end.duration_since(month.start),
+            SignedDuration::from_hours(hours)
+        );
     }
 }
 
@@ -185,8 +246,14 @@ fn the_periods_over_an_interval_follow_each_other_without_a_hole() {
     let zone = in_zone("Pacific/Pago_Pago");
     let (from, until) = (at("2027-11-30T12:00:00Z"), at("2028-03-01T11:00:00Z"));
     let found: Vec<_> = periods_over(from, until, Period::Month, &zone).collect();
-    let firsts: Vec<String> = found.iter().map(|period| period.first.to_string()).collect();
-    assert_eq!(firsts, ["2027-11-01", "2027-12-01", "2028-01-01", "2028-02-01"]);
+    let firsts: Vec<String> = found
+        .iter()
+        .map(|period| period.first.to_string())
+        .collect();
+    assert_eq!(
+        firsts,
+        ["2027-11-01", "2027-12-01", "2028-01-01", "2028-02-01"]
+    );
     assert!(found.windows(2).all(|pair| pair[0].end == pair[1].start));
     assert_eq!(periods_over(from, from, Period::Month, &zone).count(), 0);
 }
@@ -195,9 +262,14 @@ fn the_periods_over_an_interval_follow_each_other_without_a_hole() {
 fn an_interval_touches_a_date_only_with_a_part_of_it() {
     let zone = in_zone("America/Sao_Paulo");
     let touched = |from: &str, until: &str| {
-        dates_over(at(from), at(until), &zone).map(|date| date.date.to_string()).collect::<Vec<_>>()
+        dates_over(at(from), at(until), &zone)
+            .map(|date| date.date.to_string())
+            .collect::<Vec<_>>()
     };
-    assert_eq!(touched("2027-04-01T02:59:00Z", "2027-04-01T03:00:00Z"), ["2027-03-31"]);
+    assert_eq!(
+        touched("2027-04-01T02:59:00Z", "2027-04-01T03:00:00Z"),
+        ["2027-03-31"]
+    );
     assert_eq!(
         touched("2027-04-01T02:59:00Z", "2027-04-01T03:00:01Z"),
         ["2027-03-31", "2027-04-01"]
@@ -217,9 +289,12 @@ fn an_instant_lies_in_one_date_also_where_the_clock_goes_back_over_midnight() {
 #[test]
 fn a_date_that_the_zone_skipped_is_no_date() {
     let zone = in_zone("Pacific/Apia");
-    let dates: Vec<String> =
-        dates_over(at("2011-12-30T09:00:00Z"), at("2011-12-30T11:00:00Z"), &zone)
-            .map(|date| date.date.to_string())
-            .collect();
+    let dates: Vec<String> = dates_over(
+        at("2011-12-30T09:00:00Z"),
+        at("2011-12-30T11:00:00Z"),
+        &zone,
+    )
+    .map(|date| date.date.to_string())
+    .collect();
     assert_eq!(dates, ["2011-12-29", "2011-12-31"]);
 }

@@ -33,8 +33,8 @@ pub trait DeviceSubject: Send + Sync {
     fn target(&self) -> DeviceTarget;
 
     /// The attribute in which it says who it is; the empty one where it does not.
-    fn identity_attribute(&self) -> &str {
-        "printer-uuid"
+    fn identity_attribute(&self) -> String {
+        "printer-uuid".to_owned()
     }
 
     /// The operation by which it is configured.
@@ -84,38 +84,74 @@ pub trait DeviceSubject: Send + Sync {
 /// Judges a device by every check. The device is stopped at the end, where it can be.
 pub async fn judge_device(subject: &dyn DeviceSubject) -> Report {
     let mut report = Report::new(subject.name());
-    report.record("a probe tells who the device is and nothing else", probe(subject).await);
-    report.record("a reading holds only what was asked for", only_asked(subject).await);
-    report.record("a setting that was sent is read back", takes_effect(subject).await);
+    report.record(
+        "a probe tells who the device is and nothing else",
+        probe(subject).await,
+    );
+    report.record(
+        "a reading holds only what was asked for",
+        only_asked(subject).await,
+    );
+    report.record(
+        "a setting that was sent is read back",
+        takes_effect(subject).await,
+    );
     report.record("the same value again is accepted", again(subject).await);
-    report.record("success without effect is seen by reading back", no_effect(subject).await);
-    report.record("a refused setting has a reason and changes nothing", refused(subject).await);
-    report.record("a device that is not there is not made by asking", absent(subject).await);
-    report.record("an address outside the networks is not dialled", networks(subject).await);
-    report.record("a device that hangs is given up in time", hangs(subject).await);
-    report.record("a device that is gone is unreachable, without a doubt", gone(subject).await);
+    report.record(
+        "success without effect is seen by reading back",
+        no_effect(subject).await,
+    );
+    report.record(
+        "a refused setting has a reason and changes nothing",
+        refused(subject).await,
+    );
+    report.record(
+        "a device that is not there is not made by asking",
+        absent(subject).await,
+    );
+    report.record(
+        "an address outside the networks is not dialled",
+        networks(subject).await,
+    );
+    report.record(
+        "a device that hangs is given up in time",
+        hangs(subject).await,
+    );
+    report.record(
+        "a device that is gone is unreachable, without a doubt",
+        gone(subject).await,
+    );
     report
 }
 
 async fn read(subject: &dyn DeviceSubject, names: &[&str]) -> Result<DeviceReading, String> {
     let request = request(subject, names);
-    well("a reading", subject.driver().observe(&subject.target(), &request).await)
+    well(
+        "a reading",
+        subject.driver().observe(&subject.target(), &request).await,
+    )
 }
 
 fn request(subject: &dyn DeviceSubject, names: &[&str]) -> DeviceReadRequest {
     DeviceReadRequest {
-        identity_attribute: subject.identity_attribute().to_owned(),
+        identity_attribute: subject.identity_attribute(),
         attributes: names.iter().map(|name| (*name).to_owned()).collect(),
     }
 }
 
 async fn write(subject: &dyn DeviceSubject, setting: &SettingWrite) -> Result<(), String> {
     let write = write_of(subject, setting);
-    well("a write", subject.driver().apply(&subject.target(), &write).await)
+    well(
+        "a write",
+        subject.driver().apply(&subject.target(), &write).await,
+    )
 }
 
 fn write_of(subject: &dyn DeviceSubject, setting: &SettingWrite) -> DeviceWrite {
-    DeviceWrite { operation: subject.operation(), settings: vec![setting.clone()] }
+    DeviceWrite {
+        operation: subject.operation(),
+        settings: vec![setting.clone()],
+    }
 }
 
 /// Whether these are the values of that wish. The order of words means nothing.
@@ -135,26 +171,34 @@ fn shows(found: Option<&Vec<Scalar>>, wanted: &Value) -> bool {
 
 async fn probe(subject: &dyn DeviceSubject) -> Checked {
     let first = read(subject, &[]).await?;
-    ensure(first.attributes.is_empty(), || format!("attributes without asking: {first:?}"))?;
+    ensure(first.attributes.is_empty(), || {
+        format!("attributes without asking: {first:?}")
+    })?;
     ensure(first.product_name.is_some(), || "no model".to_owned())?;
     if !subject.identity_attribute().is_empty() {
         ensure(first.identity.is_some(), || "no identity".to_owned())?;
     }
     let second = read(subject, &[]).await?;
-    ensure(first == second, || format!("two probes differ: {first:?}, {second:?}"))?;
+    ensure(first == second, || {
+        format!("two probes differ: {first:?}, {second:?}")
+    })?;
     Ok(Verdict::Passed)
 }
 
 async fn only_asked(subject: &dyn DeviceSubject) -> Checked {
     let Some((setting, _)) = subject.settable() else {
         let reading = read(subject, &[NO_SUCH_ATTRIBUTE]).await?;
-        ensure(reading.attributes.is_empty(), || format!("{:?}", reading.attributes))?;
+        ensure(reading.attributes.is_empty(), || {
+            format!("{:?}", reading.attributes)
+        })?;
         return Ok(Verdict::Passed);
     };
     write(subject, &setting).await?;
     let reading = read(subject, &[&setting.attribute, NO_SUCH_ATTRIBUTE]).await?;
     let names: Vec<&String> = reading.attributes.keys().collect();
-    ensure(names == [&setting.attribute], || format!("these came back: {names:?}"))?;
+    ensure(names == [&setting.attribute], || {
+        format!("these came back: {names:?}")
+    })?;
     Ok(Verdict::Passed)
 }
 
@@ -194,7 +238,9 @@ async fn no_effect(subject: &dyn DeviceSubject) -> Checked {
     let after = read(subject, &[&setting.attribute]).await?;
     ensure(before == after, || format!("{before:?} became {after:?}"))?;
     let found = after.attributes.get(&setting.attribute);
-    ensure(!shows(found, &setting.value), || "it took effect after all".to_owned())?;
+    ensure(!shows(found, &setting.value), || {
+        "it took effect after all".to_owned()
+    })?;
     Ok(Verdict::Passed)
 }
 
@@ -204,10 +250,15 @@ async fn refused(subject: &dyn DeviceSubject) -> Checked {
     };
     let before = read(subject, &[&setting.attribute]).await?;
     let target = subject.target();
-    let result = subject.driver().apply(&target, &write_of(subject, &setting)).await;
+    let result = subject
+        .driver()
+        .apply(&target, &write_of(subject, &setting))
+        .await;
     let failure = ill("the write", result)?;
     ensure(kinds.contains(&failure.kind), || format!("{failure:?}"))?;
-    ensure(!failure.doubtful, || format!("a refusal leaves no doubt: {failure:?}"))?;
+    ensure(!failure.doubtful, || {
+        format!("a refusal leaves no doubt: {failure:?}")
+    })?;
     fit_to_show(&failure, &target.url)?;
     let after = read(subject, &[&setting.attribute]).await?;
     ensure(before == after, || format!("{before:?} became {after:?}"))?;
@@ -219,10 +270,15 @@ async fn absent(subject: &dyn DeviceSubject) -> Checked {
         return Ok(Verdict::Skipped("it answers at every path"));
     };
     for _ in 0..2 {
-        let result = subject.driver().observe(&target, &request(subject, &[])).await;
+        let result = subject
+            .driver()
+            .observe(&target, &request(subject, &[]))
+            .await;
         let failure = ill("the reading", result)?;
         let known = [FailureKind::ProtocolError, FailureKind::Unreachable];
-        ensure(known.contains(&failure.kind) && !failure.doubtful, || format!("{failure:?}"))?;
+        ensure(known.contains(&failure.kind) && !failure.doubtful, || {
+            format!("{failure:?}")
+        })?;
         fit_to_show(&failure, &target.url)?;
     }
     Ok(Verdict::Passed)
@@ -234,12 +290,19 @@ async fn networks(subject: &dyn DeviceSubject) -> Checked {
     }
     let mut target = subject.target();
     let mut profile = (*target.profile).clone();
-    let elsewhere = "192.0.2.0/24".parse().map_err(|_| "a network that cannot be read")?;
+    let elsewhere = "192.0.2.0/24"
+        .parse()
+        .map_err(|_| "a network that cannot be read")?;
     profile.networks = vec![elsewhere];
     target.profile = profile.into();
-    let result = subject.driver().observe(&target, &request(subject, &[])).await;
+    let result = subject
+        .driver()
+        .observe(&target, &request(subject, &[]))
+        .await;
     let failure = ill("the reading", result)?;
-    ensure(failure.kind == FailureKind::AddressNotAllowed, || format!("{failure:?}"))?;
+    ensure(failure.kind == FailureKind::AddressNotAllowed, || {
+        format!("{failure:?}")
+    })?;
     ensure(!failure.doubtful, || format!("{failure:?}"))?;
     Ok(Verdict::Passed)
 }
@@ -250,12 +313,17 @@ async fn hangs(subject: &dyn DeviceSubject) -> Checked {
     }
     let target = subject.target();
     let begun = Instant::now();
-    let result = subject.driver().observe(&target, &request(subject, &[])).await;
+    let result = subject
+        .driver()
+        .observe(&target, &request(subject, &[]))
+        .await;
     let took = begun.elapsed();
     subject.thaw().await;
     let failure = ill("the reading", result)?;
     let known = [FailureKind::TimedOut, FailureKind::Unreachable];
-    ensure(known.contains(&failure.kind) && !failure.doubtful, || format!("{failure:?}"))?;
+    ensure(known.contains(&failure.kind) && !failure.doubtful, || {
+        format!("{failure:?}")
+    })?;
     let bound = target.profile.request_timeout + MARGIN;
     ensure(took <= bound, || format!("it took {took:?} of {bound:?}"))?;
     comes_back(subject, bound).await
@@ -280,17 +348,29 @@ async fn gone(subject: &dyn DeviceSubject) -> Checked {
         return Ok(Verdict::Skipped("it cannot be stopped"));
     }
     let target = subject.target();
-    let failure =
-        ill("the reading", subject.driver().observe(&target, &request(subject, &[])).await)?;
-    ensure(failure.kind == FailureKind::Unreachable && !failure.doubtful, || {
-        format!("{failure:?}")
-    })?;
+    let failure = ill(
+        "the reading",
+        subject
+            .driver()
+            .observe(&target, &request(subject, &[]))
+            .await,
+    )?;
+    ensure(
+        failure.kind == FailureKind::Unreachable && !failure.doubtful,
+        || format!("{failure:?}"),
+    )?;
     fit_to_show(&failure, &target.url)?;
-    let Some((setting, _)) = subject.settable() else { return Ok(Verdict::Passed) };
-    let result = subject.driver().apply(&target, &write_of(subject, &setting)).await;
+    let Some((setting, _)) = subject.settable() else {
+        return Ok(Verdict::Passed);
+    };
+    let result = subject
+        .driver()
+        .apply(&target, &write_of(subject, &setting))
+        .await;
     let failure = ill("the write", result)?;
-    ensure(failure.kind == FailureKind::Unreachable && !failure.doubtful, || {
-        format!("{failure:?}")
-    })?;
+    ensure(
+        failure.kind == FailureKind::Unreachable && !failure.doubtful,
+        || format!("{failure:?}"),
+    )?;
     Ok(Verdict::Passed)
 }

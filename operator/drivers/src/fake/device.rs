@@ -40,14 +40,14 @@ fn check_certificate(target: &DeviceTarget, shown: Option<&str>) -> Result<(), F
     let pinned = target.pinned_certificate.as_deref();
     let changed = pinned.is_some_and(|pin| Some(pin) != shown);
     match target.profile.trust {
-        TrustProfile::Verify { .. } => Ok(()),
         TrustProfile::Pin if pinned.is_none() => {
             Err(failure(FailureKind::TlsFailed, "no certificate is pinned"))
         }
-        TrustProfile::Pin | TrustProfile::FirstUse if changed => {
-            Err(failure(FailureKind::CertificateChanged, "the certificate is another one"))
-        }
-        TrustProfile::Pin | TrustProfile::FirstUse => Ok(()),
+        TrustProfile::Pin | TrustProfile::FirstUse if changed => Err(failure(
+            FailureKind::CertificateChanged,
+            "the certificate is another one",
+        )),
+        TrustProfile::Verify { .. } | TrustProfile::Pin | TrustProfile::FirstUse => Ok(()),
     }
 }
 
@@ -60,9 +60,14 @@ impl DeviceDriver for World {
     ) -> Result<DeviceReading, Failure> {
         let operation = Operation::DeviceObserve;
         let url = target.url.as_str();
-        let values =
-            request.attributes.iter().map(|name| (name.clone(), serde_json::Value::Null)).collect();
-        let fault = self.arrive(&target.profile.name, url, operation, url, values).await;
+        let values = request
+            .attributes
+            .iter()
+            .map(|name| (name.clone(), serde_json::Value::Null))
+            .collect();
+        let fault = self
+            .arrive(&target.profile.name, url, operation, url, values)
+            .await;
         let timeout = target.profile.request_timeout;
         if let Some(end) = early_end(fault.as_ref(), operation, timeout).await {
             return Err(end);
@@ -95,7 +100,9 @@ impl DeviceDriver for World {
             .iter()
             .map(|setting| (setting.attribute.clone(), as_json(&setting.value)))
             .collect();
-        let fault = self.arrive(&target.profile.name, url, operation, url, values).await;
+        let fault = self
+            .arrive(&target.profile.name, url, operation, url, values)
+            .await;
         let timeout = target.profile.request_timeout;
         if let Some(end) = early_end(fault.as_ref(), operation, timeout).await {
             return Err(end);
@@ -117,9 +124,15 @@ impl DeviceDriver for World {
         }
         for setting in &write.settings {
             if !device.ignored.contains(&setting.attribute) {
-                device.attributes.insert(setting.attribute.clone(), scalars(&setting.value));
+                device
+                    .attributes
+                    .insert(setting.attribute.clone(), scalars(&setting.value));
             }
         }
-        if fault == Some(Fault::LoseAnswer) { Err(lost_answer(operation)) } else { Ok(()) }
+        if fault == Some(Fault::LoseAnswer) {
+            Err(lost_answer(operation))
+        } else {
+            Ok(())
+        }
     }
 }

@@ -22,7 +22,10 @@ fn with_context(parameters: &Map<String, Value>, context: &InstanceContext) -> M
     let mut told = Map::new();
     told.insert("customer".to_owned(), context.customer.as_str().into());
     told.insert("namespace".to_owned(), context.namespace.as_str().into());
-    told.insert("subscription".to_owned(), context.subscription.as_str().into());
+    told.insert(
+        "subscription".to_owned(),
+        context.subscription.as_str().into(),
+    );
     values.insert("context".to_owned(), told.into());
     values
 }
@@ -36,7 +39,9 @@ impl World {
         values: Map<String, Value>,
     ) -> Result<Option<Fault>, Failure> {
         let profile = &target.profile;
-        let fault = self.arrive(&profile.name, &target.url, operation, key, values).await;
+        let fault = self
+            .arrive(&profile.name, &target.url, operation, key, values)
+            .await;
         match early_end(fault.as_ref(), operation, profile.request_timeout).await {
             Some(end) => Err(end),
             None => Ok(fault),
@@ -49,7 +54,11 @@ impl World {
         act: impl FnOnce(&mut FakeServer, &mut u64) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let mut state = self.state();
-        let State { servers, operations, .. } = &mut *state;
+        let State {
+            servers,
+            operations,
+            ..
+        } = &mut *state;
         act(servers.get_mut(url).ok_or_else(unreachable)?, operations)
     }
 
@@ -70,18 +79,25 @@ impl World {
                 }
                 _ => (None, end),
             };
-            let held = server.instances.entry(instance.instance_id.clone()).or_insert_with(|| {
-                FakeInstance {
+            let held = server
+                .instances
+                .entry(instance.instance_id.clone())
+                .or_insert_with(|| FakeInstance {
                     service_id: instance.service_id.clone(),
                     plan_id: instance.plan_id.clone(),
                     ..FakeInstance::default()
-                }
-            });
+                });
             if let Some(polls) = polls {
                 *operations += 1;
                 let id = format!("operation-{operations}");
-                held.pending = Some(Pending { operation: id.clone(), polls, end });
-                return Ok(ServerAnswer::UnderWay { operation: Some(id) });
+                held.pending = Some(Pending {
+                    operation: id.clone(),
+                    polls,
+                    end,
+                });
+                return Ok(ServerAnswer::UnderWay {
+                    operation: Some(id),
+                });
             }
             settle(server, &instance.instance_id, end);
             Ok(ServerAnswer::Done)
@@ -90,7 +106,9 @@ impl World {
 }
 
 fn settle(server: &mut FakeServer, instance_id: &str, end: PendingEnd) {
-    let Some(held) = server.instances.get_mut(instance_id) else { return };
+    let Some(held) = server.instances.get_mut(instance_id) else {
+        return;
+    };
     held.pending = None;
     match end {
         PendingEnd::Present(parameters) => {
@@ -108,15 +126,24 @@ fn settle(server: &mut FakeServer, instance_id: &str, end: PendingEnd) {
 }
 
 fn under_way(pending: &Pending) -> ServerAnswer {
-    ServerAnswer::UnderWay { operation: Some(pending.operation.clone()) }
+    ServerAnswer::UnderWay {
+        operation: Some(pending.operation.clone()),
+    }
 }
 
 fn busy() -> Failure {
-    failure(FailureKind::Busy, "ConcurrencyError: another operation is under way")
+    failure(
+        FailureKind::Busy,
+        "ConcurrencyError: another operation is under way",
+    )
 }
 
 fn kept(parameters: &Map<String, Value>, fault: Option<&Fault>) -> Map<String, Value> {
-    if fault == Some(&Fault::DropParameters) { Map::new() } else { parameters.clone() }
+    if fault == Some(&Fault::DropParameters) {
+        Map::new()
+    } else {
+        parameters.clone()
+    }
 }
 
 fn or_lost(
@@ -125,7 +152,11 @@ fn or_lost(
     operation: Operation,
 ) -> Result<ServerAnswer, Failure> {
     let answer = answer?;
-    if lose { Err(lost_answer(operation)) } else { Ok(answer) }
+    if lose {
+        Err(lost_answer(operation))
+    } else {
+        Ok(answer)
+    }
 }
 
 #[async_trait]
@@ -148,20 +179,27 @@ impl ServiceDriver for World {
             return Ok(InstanceReading::NotRetrievable);
         }
         let operation = Operation::InstanceObserve;
-        let fault = self.call(target, operation, &instance.instance_id, Map::new()).await?;
+        let fault = self
+            .call(target, operation, &instance.instance_id, Map::new())
+            .await?;
         match fault {
             Some(Fault::LoseAnswer) => return Err(lost_answer(operation)),
             Some(Fault::NotRetrievable) => return Ok(InstanceReading::NotRetrievable),
             _ => {}
         }
         self.with_server(&target.url, |server, _| {
-            let held = server.instances.get(&instance.instance_id).filter(|held| held.present);
-            Ok(held.map_or(InstanceReading::Absent, |held| InstanceReading::Present {
-                service_id: Some(held.service_id.clone()),
-                plan_id: Some(held.plan_id.clone()),
-                parameters: (fault != Some(Fault::DropParameters))
-                    .then(|| held.parameters.clone()),
-            }))
+            let held = server
+                .instances
+                .get(&instance.instance_id)
+                .filter(|held| held.present);
+            Ok(
+                held.map_or(InstanceReading::Absent, |held| InstanceReading::Present {
+                    service_id: Some(held.service_id.clone()),
+                    plan_id: Some(held.plan_id.clone()),
+                    parameters: (fault != Some(Fault::DropParameters))
+                        .then(|| held.parameters.clone()),
+                }),
+            )
         })
     }
 
@@ -174,25 +212,37 @@ impl ServiceDriver for World {
     ) -> Result<ServerAnswer, Failure> {
         let operation = Operation::Provision;
         let values = with_context(parameters, context);
-        let fault = self.call(target, operation, &instance.instance_id, values).await?;
+        let fault = self
+            .call(target, operation, &instance.instance_id, values)
+            .await?;
         let existing = self.with_server(&target.url, |server, _| {
             Ok(server.instances.get(&instance.instance_id).cloned())
         })?;
         let wanted = kept(parameters, fault.as_ref());
         if let Some(held) = existing {
-            let same_plan = held.service_id == instance.service_id && held.plan_id == instance.plan_id;
+            let same_plan =
+                held.service_id == instance.service_id && held.plan_id == instance.plan_id;
             return match &held.pending {
-                Some(pending) if pending.end == PendingEnd::Present(wanted.clone()) && same_plan => {
+                Some(pending)
+                    if pending.end == PendingEnd::Present(wanted.clone()) && same_plan =>
+                {
                     Ok(under_way(pending))
                 }
                 Some(_) => Err(busy()),
                 None if same_plan && held.parameters == wanted => Ok(ServerAnswer::Done),
-                None => Err(failure(FailureKind::Conflict, "an instance with other values exists")),
+                None => Err(failure(
+                    FailureKind::Conflict,
+                    "an instance with other values exists",
+                )),
             };
         }
         let lose = fault == Some(Fault::LoseAnswer);
         let end = PendingEnd::Present(wanted);
-        or_lost(self.commit(&target.url, instance, end, fault), lose, operation)
+        or_lost(
+            self.commit(&target.url, instance, end, fault),
+            lose,
+            operation,
+        )
     }
 
     async fn update(
@@ -204,12 +254,17 @@ impl ServiceDriver for World {
     ) -> Result<ServerAnswer, Failure> {
         let operation = Operation::Update;
         let values = with_context(parameters, context);
-        let fault = self.call(target, operation, &instance.instance_id, values).await?;
+        let fault = self
+            .call(target, operation, &instance.instance_id, values)
+            .await?;
         let held = self.with_server(&target.url, |server, _| {
             Ok(server.instances.get(&instance.instance_id).cloned())
         })?;
         let Some(held) = held.filter(|held| held.present) else {
-            return Err(failure(FailureKind::ProtocolError, "HTTP 404: no such instance"));
+            return Err(failure(
+                FailureKind::ProtocolError,
+                "HTTP 404: no such instance",
+            ));
         };
         if held.pending.is_some() {
             return Err(busy());
@@ -218,7 +273,11 @@ impl ServiceDriver for World {
         merged.extend(kept(parameters, fault.as_ref()));
         let lose = fault == Some(Fault::LoseAnswer);
         let end = PendingEnd::Present(merged);
-        or_lost(self.commit(&target.url, instance, end, fault), lose, operation)
+        or_lost(
+            self.commit(&target.url, instance, end, fault),
+            lose,
+            operation,
+        )
     }
 
     async fn last_operation(
@@ -230,7 +289,9 @@ impl ServiceDriver for World {
         let mut values = Map::new();
         values.insert("operation".to_owned(), operation.into());
         let asked = Operation::LastOperation;
-        let fault = self.call(target, asked, &instance.instance_id, values).await?;
+        let fault = self
+            .call(target, asked, &instance.instance_id, values)
+            .await?;
         if fault == Some(Fault::LoseAnswer) {
             return Err(lost_answer(asked));
         }
@@ -238,14 +299,18 @@ impl ServiceDriver for World {
             let Some(held) = server.instances.get_mut(&instance.instance_id) else {
                 return Ok(OperationState::Gone);
             };
-            let Some(pending) = held.pending.as_mut() else { return Ok(OperationState::Succeeded) };
+            let Some(pending) = held.pending.as_mut() else {
+                return Ok(OperationState::Succeeded);
+            };
             if pending.polls > 0 {
                 pending.polls -= 1;
                 return Ok(OperationState::InProgress { retry_after: None });
             }
             let end = pending.end.clone();
             let state = match &end {
-                PendingEnd::Failed(message) => OperationState::Failed { message: message.clone() },
+                PendingEnd::Failed(message) => OperationState::Failed {
+                    message: message.clone(),
+                },
                 PendingEnd::Present(_) | PendingEnd::Removed => OperationState::Succeeded,
             };
             settle(server, &instance.instance_id, end);
@@ -261,7 +326,9 @@ impl ServiceDriver for World {
     ) -> Result<ServerAnswer, Failure> {
         let operation = Operation::Deprovision;
         let values = with_context(&Map::new(), context);
-        let fault = self.call(target, operation, &instance.instance_id, values).await?;
+        let fault = self
+            .call(target, operation, &instance.instance_id, values)
+            .await?;
         let held = self.with_server(&target.url, |server, _| {
             Ok(server.instances.get(&instance.instance_id).cloned())
         })?;

@@ -62,7 +62,10 @@ pub(super) struct Response {
 pub(super) fn reading_groups(request: &DeviceReadRequest) -> Result<Groups, Failure> {
     let mut names: BTreeSet<&str> = request.attributes.iter().map(String::as_str).collect();
     names.extend([MODEL, UUID, request.identity_attribute.as_str()]);
-    let names = names.into_iter().filter(|name| !name.is_empty()).map(keyword);
+    let names = names
+        .into_iter()
+        .filter(|name| !name.is_empty())
+        .map(keyword);
     let asked = IppValue::Array(names.collect::<Result<_, _>>()?);
     Ok(Groups {
         operation: vec![attribute(IppAttribute::REQUESTED_ATTRIBUTES, asked)?],
@@ -71,7 +74,9 @@ pub(super) fn reading_groups(request: &DeviceReadRequest) -> Result<Groups, Fail
 }
 
 fn keyword(word: &str) -> Result<IppValue, Failure> {
-    IppKeyword::new(word).map(IppValue::Keyword).map_err(|_| too_long("keyword"))
+    IppKeyword::new(word)
+        .map(IppValue::Keyword)
+        .map_err(|_| too_long("keyword"))
 }
 
 /// What a write sets.
@@ -81,11 +86,17 @@ pub(super) fn write_groups(write: &DeviceWrite) -> Result<Groups, Failure> {
         .iter()
         .map(|setting| attribute(&setting.attribute, value(setting)?))
         .collect::<Result<_, _>>()?;
-    Ok(Groups { operation: Vec::new(), printer })
+    Ok(Groups {
+        operation: Vec::new(),
+        printer,
+    })
 }
 
 fn too_long(syntax: &str) -> Failure {
-    failure(FailureKind::RejectedValue, &format!("the value is longer than a {syntax} of IPP can be"))
+    failure(
+        FailureKind::RejectedValue,
+        &format!("the value is longer than a {syntax} of IPP can be"),
+    )
 }
 
 /// A value in its syntax. What does not fit is refused here, before anything is sent.
@@ -93,7 +104,10 @@ fn value(setting: &SettingWrite) -> Result<IppValue, Failure> {
     let too_long = |_: IppParseError| too_long(&format!("{:?}", setting.syntax).to_lowercase());
     let number = |number: i64| {
         i32::try_from(number).map_err(|_| {
-            failure(FailureKind::RejectedValue, "the number does not fit in 32 bits")
+            failure(
+                FailureKind::RejectedValue,
+                "the number does not fit in 32 bits",
+            )
         })
     };
     match (setting.syntax, &setting.value) {
@@ -104,19 +118,27 @@ fn value(setting: &SettingWrite) -> Result<IppValue, Failure> {
             IppValue::new_name_without_language(text.as_str()).map_err(too_long)
         }
         (IppSyntax::Keyword, Value::Text(text)) => keyword(text),
-        (IppSyntax::Uri, Value::Text(text)) => {
-            IppString::new(text.as_str()).map(IppValue::Uri).map_err(too_long)
-        }
+        (IppSyntax::Uri, Value::Text(text)) => IppString::new(text.as_str())
+            .map(IppValue::Uri)
+            .map_err(too_long),
         (IppSyntax::Integer, Value::Integer(n)) => Ok(IppValue::Integer(number(*n)?)),
         (IppSyntax::Enum, Value::Integer(n)) => Ok(IppValue::Enum(number(*n)?)),
         (IppSyntax::Boolean, Value::Boolean(truth)) => Ok(IppValue::Boolean(*truth)),
         (IppSyntax::Keyword, Value::Words(words)) if !words.is_empty() => {
-            let mut values = words.iter().map(|word| keyword(word)).collect::<Result<Vec<_>, _>>()?;
-            Ok(if values.len() == 1 { values.remove(0) } else { IppValue::Array(values) })
+            let mut values = words
+                .iter()
+                .map(|word| keyword(word))
+                .collect::<Result<Vec<_>, _>>()?;
+            Ok(if values.len() == 1 {
+                values.remove(0)
+            } else {
+                IppValue::Array(values)
+            })
         }
-        (IppSyntax::Keyword, Value::Words(_)) => {
-            Err(failure(FailureKind::RejectedValue, "an empty set cannot be written in IPP"))
-        }
+        (IppSyntax::Keyword, Value::Words(_)) => Err(failure(
+            FailureKind::RejectedValue,
+            "an empty set cannot be written in IPP",
+        )),
         (syntax, _) => {
             let syntax = format!("{syntax:?}").to_lowercase();
             let message = format!("the value cannot be written as {syntax}");
@@ -128,7 +150,10 @@ fn value(setting: &SettingWrite) -> Result<IppValue, Failure> {
 /// Writes a request (RFC 8010 section 3).
 pub(super) fn encode(request: &Request<'_>) -> Result<Bytes, Failure> {
     let literal = |_: IppParseError| {
-        failure(FailureKind::ProtocolError, "the request cannot be written in IPP")
+        failure(
+            FailureKind::ProtocolError,
+            "the request cannot be written in IPP",
+        )
     };
     let mut attributes = IppAttributes::new();
     let mut operation = |name: &str, value: IppValue| {
@@ -142,9 +167,15 @@ pub(super) fn encode(request: &Request<'_>) -> Result<Bytes, Failure> {
     let user = IppName::new(USER).map_err(literal)?;
     // The order is that of RFC 8011 sections 4.1.4 and 4.1.5.
     operation(IppAttribute::ATTRIBUTES_CHARSET, IppValue::Charset(charset))?;
-    operation(IppAttribute::ATTRIBUTES_NATURAL_LANGUAGE, IppValue::NaturalLanguage(language))?;
+    operation(
+        IppAttribute::ATTRIBUTES_NATURAL_LANGUAGE,
+        IppValue::NaturalLanguage(language),
+    )?;
     operation(IppAttribute::PRINTER_URI, IppValue::Uri(uri))?;
-    operation(IppAttribute::REQUESTING_USER_NAME, IppValue::NameWithoutLanguage(user))?;
+    operation(
+        IppAttribute::REQUESTING_USER_NAME,
+        IppValue::NameWithoutLanguage(user),
+    )?;
     for attribute in &request.groups.operation {
         attributes.add(DelimiterTag::OperationAttributes, attribute.clone());
     }
@@ -169,7 +200,10 @@ pub(super) fn decode(body: &Bytes, id: i32) -> Option<Response> {
     if !(1..=2).contains(&major) || header.request_id != id {
         return None;
     }
-    Some(Response { status: header.operation_or_status.cast_unsigned(), attributes })
+    Some(Response {
+        status: header.operation_or_status.cast_unsigned(),
+        attributes,
+    })
 }
 
 /// Whether no collection lies deeper than `DEEPEST`. Says nothing about the rest.
@@ -191,7 +225,9 @@ fn is_shallow(body: &[u8]) -> bool {
         }
         // The name, then the value: each a length of two bytes and that many bytes.
         for _ in 0..2 {
-            let [high, low, after @ ..] = rest else { return true };
+            let [high, low, after @ ..] = rest else {
+                return true;
+            };
             let length = usize::from(u16::from_be_bytes([*high, *low]));
             rest = after.get(length..).unwrap_or_default();
         }
@@ -202,7 +238,10 @@ fn is_shallow(body: &[u8]) -> bool {
 /// What the device said of what was asked.
 pub(super) fn reading(response: &Response, request: &DeviceReadRequest) -> DeviceReading {
     let mut reading = DeviceReading::default();
-    for group in response.attributes.groups_of(DelimiterTag::PrinterAttributes) {
+    for group in response
+        .attributes
+        .groups_of(DelimiterTag::PrinterAttributes)
+    {
         for attribute in group.attributes() {
             if attribute.value().to_tag() == TAG_UNSUPPORTED {
                 continue;
@@ -256,7 +295,9 @@ fn scalar(value: &IppValue) -> Scalar {
         IppValue::Charset(charset) => Scalar::Text(charset.as_str().to_owned()),
         IppValue::NaturalLanguage(language) => Scalar::Text(language.as_str().to_owned()),
         IppValue::NoValue => Scalar::Other("no-value".to_owned()),
-        IppValue::Other { tag: TAG_UNKNOWN, .. } => Scalar::Other("unknown".to_owned()),
+        IppValue::Other {
+            tag: TAG_UNKNOWN, ..
+        } => Scalar::Other("unknown".to_owned()),
         other => Scalar::Other(other.to_string()),
     }
 }

@@ -4,12 +4,12 @@
 //! a tag alone why. No one sign is enough (RFC 3380 section 4.1, and servers that differ).
 
 use entente_domain::exchange::{Failure, FailureKind};
+use ipp::attribute::IppAttributeGroup;
 use ipp::model::DelimiterTag;
 use ipp::value::IppValue;
 
 use super::codec::{Response, TAG_UNSUPPORTED};
-use crate::profile::CredentialsValue;
-use crate::text::quote;
+use crate::text::{Private, quote};
 use crate::transport::failure;
 
 /// server-error-version-not-supported.
@@ -22,26 +22,26 @@ const TAG_NOT_SETTABLE: u8 = 0x15;
 const FIRST_FAILURE: u16 = 0x0100;
 
 /// Whether a reading can be used.
-pub(super) fn of_reading(
-    response: &Response,
-    credentials: Option<&CredentialsValue>,
-) -> Result<(), Failure> {
+pub(super) fn of_reading(response: &Response, private: Private<'_>) -> Result<(), Failure> {
     if response.status < FIRST_FAILURE {
         return Ok(());
     }
     let kind = kind_of(response.status);
-    Err(failure(kind, &message(response, &[], credentials)))
+    Err(failure(kind, &message(response, &[], private)))
 }
 
 /// Whether a write of these attributes was accepted.
 pub(super) fn of_write(
     response: &Response,
     names: &[&str],
-    credentials: Option<&CredentialsValue>,
+    private: Private<'_>,
 ) -> Result<(), Failure> {
-    let named = unsupported(response, names);
+    let found = unsupported(response, names);
     let status = response.status;
-    let worst = named.iter().map(|(_, kind)| *kind).max_by_key(|kind| gravity(*kind));
+    let worst = found
+        .iter()
+        .map(|(_, kind)| *kind)
+        .max_by_key(|kind| gravity(*kind));
     let kind = match worst {
         Some(worst) if status < FIRST_FAILURE || status == ATTRIBUTES_OR_VALUES_NOT_SUPPORTED => {
             worst
@@ -49,11 +49,11 @@ pub(super) fn of_write(
         _ if status < FIRST_FAILURE => return Ok(()),
         _ => kind_of(status),
     };
-    let named: Vec<&str> = named.into_iter().map(|(name, _)| name).collect();
+    let found: Vec<&str> = found.into_iter().map(|(name, _)| name).collect();
     Err(Failure {
         // What a device says it could not do in the middle of it may be half done.
         doubtful: matches!(status, 0x0500 | 0x0504 | 0x0505),
-        ..failure(kind, &message(response, &named, credentials))
+        ..failure(kind, &message(response, &found, private))
     })
 }
 
@@ -62,9 +62,11 @@ fn unsupported<'a>(response: &Response, names: &[&'a str]) -> Vec<(&'a str, Fail
     response
         .attributes
         .groups_of(DelimiterTag::UnsupportedAttributes)
-        .flat_map(|group| group.attributes())
+        .flat_map(IppAttributeGroup::attributes)
         .filter_map(|attribute| {
-            let name = names.iter().find(|name| **name == attribute.name().as_str())?;
+            let name = names
+                .iter()
+                .find(|name| **name == attribute.name().as_str())?;
             Some((*name, kind_of_tag(attribute.value().to_tag())))
         })
         .collect()
@@ -99,26 +101,28 @@ fn kind_of(status: u16) -> FailureKind {
 }
 
 /// "name-of-status (attribute): the device's words".
-fn message(
-    response: &Response,
-    named: &[&str],
-    credentials: Option<&CredentialsValue>,
-) -> String {
-    let mut message = status_name(response.status)
-        .map_or_else(|| format!("status 0x{:04x}", response.status), str::to_owned);
+fn message(response: &Response, named: &[&str], private: Private<'_>) -> String {
+    let mut message = status_name(response.status).map_or_else(
+        || format!("status 0x{:04x}", response.status),
+        str::to_owned,
+    );
     if !named.is_empty() {
         message = format!("{message} ({})", named.join(", "));
     }
     match status_message(response) {
-        Some(words) => format!("{message}: {}", quote(&words, credentials)),
+        Some(words) => format!("{message}: {}", quote(&words, private)),
         None => message,
     }
 }
 
 fn status_message(response: &Response) -> Option<String> {
-    let group = response.attributes.first_of(DelimiterTag::OperationAttributes)?;
-    let attribute =
-        group.attributes().iter().find(|attribute| attribute.name().as_str() == "status-message")?;
+    let group = response
+        .attributes
+        .first_of(DelimiterTag::OperationAttributes)?;
+    let attribute = group
+        .attributes()
+        .iter()
+        .find(|attribute| attribute.name().as_str() == "status-message")?;
     match attribute.value() {
         IppValue::TextWithoutLanguage(text) | IppValue::TextWithLanguage { text, .. } => {
             Some(text.as_ref().to_owned()).filter(|text| !text.is_empty())

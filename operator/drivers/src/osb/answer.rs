@@ -11,8 +11,7 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::profile::CredentialsValue;
-use crate::text::quote;
+use crate::text::{Private, quote};
 use crate::transport::failure;
 
 /// What was asked.
@@ -73,13 +72,16 @@ pub(super) fn judge(
     status: StatusCode,
     body: &[u8],
     retry_after: Option<SignedDuration>,
-    credentials: Option<&CredentialsValue>,
+    private: Private<'_>,
 ) -> Result<Outcome, Failure> {
     let writes = asked.writes();
     let object = || serde_json::from_slice::<Map<String, Value>>(body).ok();
     let senseless = |doubtful: bool| Failure {
         doubtful,
-        ..failure(FailureKind::ProtocolError, &format!("HTTP {status}: the answer makes no sense"))
+        ..failure(
+            FailureKind::ProtocolError,
+            &format!("HTTP {status}: the answer makes no sense"),
+        )
     };
     match (status.as_u16(), asked) {
         (200, _) => object()
@@ -89,8 +91,7 @@ pub(super) fn judge(
             .map(|body| Outcome::Done { body, retry_after })
             .ok_or_else(|| senseless(true)),
         (202, Asked::Provision | Asked::Update | Asked::Deprovision) => object()
-            .and_then(|body| operation(&body))
-            .map(|operation| Outcome::UnderWay { operation })
+            .and_then(|body| under_way(&body))
             .ok_or_else(|| senseless(true)),
         (200..=299, _) => Err(senseless(writes)),
         (404, Asked::Fetch) | (410, Asked::Deprovision | Asked::LastOperation) => {
@@ -101,43 +102,42 @@ pub(super) fn judge(
             Err(Failure {
                 retry_after,
                 doubtful: writes && (500..=599).contains(&code),
-                ..failure(kind(code, &said), &message(status, &said, credentials))
+                ..failure(kind(code, &said), &message(status, &said, private))
             })
         }
     }
 }
 
 fn kind(code: u16, said: &ErrorBody) -> FailureKind {
+    let concurrent = said.error.as_deref() == Some("ConcurrencyError");
     match code {
-        400 => FailureKind::RejectedValue,
+        422 if concurrent => FailureKind::Busy,
+        400 | 422 => FailureKind::RejectedValue,
         401 | 403 => FailureKind::Unauthorized,
         408 => FailureKind::TimedOut,
         409 => FailureKind::Conflict,
-        422 if said.error.as_deref() == Some("ConcurrencyError") => FailureKind::Busy,
-        422 => FailureKind::RejectedValue,
         429 => FailureKind::Busy,
         _ => FailureKind::ProtocolError,
     }
 }
 
-fn message(
-    status: StatusCode,
-    said: &ErrorBody,
-    credentials: Option<&CredentialsValue>,
-) -> String {
+fn message(status: StatusCode, said: &ErrorBody, private: Private<'_>) -> String {
     let said = match (&said.error, &said.description) {
         (Some(error), Some(description)) => format!("{error}: {description}"),
         (Some(one), None) | (None, Some(one)) => one.clone(),
         (None, None) => return format!("the server answered HTTP {status}"),
     };
-    format!("HTTP {status}: {}", quote(&said, credentials))
+    format!("HTTP {status}: {}", quote(&said, private))
 }
 
-/// The id of the operation: `Some(None)` where there is none, `None` where it is no text.
-fn operation(body: &Map<String, Value>) -> Option<Option<String>> {
+/// 202: under way, with the id of the operation where there is one. An id that is no text makes
+/// no sense.
+fn under_way(body: &Map<String, Value>) -> Option<Outcome> {
     match body.get("operation") {
-        None | Some(Value::Null) => Some(None),
-        Some(Value::String(operation)) => Some(Some(operation.clone())),
+        None | Some(Value::Null) => Some(Outcome::UnderWay { operation: None }),
+        Some(Value::String(id)) => Some(Outcome::UnderWay {
+            operation: Some(id.clone()),
+        }),
         Some(_) => None,
     }
 }
@@ -151,12 +151,17 @@ pub(super) fn of_write(outcome: Outcome) -> ServerAnswer {
 }
 
 fn senseless(what: &str) -> Failure {
-    failure(FailureKind::ProtocolError, &format!("the {what} that the server sent makes no sense"))
+    failure(
+        FailureKind::ProtocolError,
+        &format!("the {what} that the server sent makes no sense"),
+    )
 }
 
 /// What a fetch came to (OSB "Fetching a Service Instance").
 pub(super) fn instance(outcome: Outcome) -> Result<InstanceReading, Failure> {
-    let Outcome::Done { mut body, .. } = outcome else { return Ok(InstanceReading::Absent) };
+    let Outcome::Done { mut body, .. } = outcome else {
+        return Ok(InstanceReading::Absent);
+    };
     let mut text = |key: &str| match body.remove(key) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
@@ -168,21 +173,34 @@ pub(super) fn instance(outcome: Outcome) -> Result<InstanceReading, Failure> {
         Some(Value::Object(parameters)) => Some(parameters),
         Some(_) => return Err(senseless("instance")),
     };
-    Ok(InstanceReading::Present { service_id, plan_id, parameters })
+    Ok(InstanceReading::Present {
+        service_id,
+        plan_id,
+        parameters,
+    })
 }
 
 /// How an operation stands (OSB "Polling Last Operation for Service Instances").
 pub(super) fn operation_state(
     outcome: &Outcome,
-    credentials: Option<&CredentialsValue>,
+    private: Private<'_>,
 ) -> Result<OperationState, Failure> {
-    let Outcome::Done { body, retry_after } = outcome else { return Ok(OperationState::Gone) };
+    let Outcome::Done { body, retry_after } = outcome else {
+        return Ok(OperationState::Gone);
+    };
     match body.get("state").and_then(Value::as_str) {
-        Some("in progress") => Ok(OperationState::InProgress { retry_after: *retry_after }),
+        Some("in progress") => Ok(OperationState::InProgress {
+            retry_after: *retry_after,
+        }),
         Some("succeeded") => Ok(OperationState::Succeeded),
         Some("failed") => {
-            let said = body.get("description").and_then(Value::as_str).unwrap_or_default();
-            Ok(OperationState::Failed { message: quote(said, credentials) })
+            let said = body
+                .get("description")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            Ok(OperationState::Failed {
+                message: quote(said, private),
+            })
         }
         _ => Err(senseless("state")),
     }
@@ -214,7 +232,9 @@ struct PlanBody {
 
 /// What is offered (OSB "Catalog Management").
 pub(super) fn catalogue(outcome: &Outcome) -> Result<Catalogue, Failure> {
-    let Outcome::Done { body, .. } = outcome else { return Err(senseless("catalogue")) };
+    let Outcome::Done { body, .. } = outcome else {
+        return Err(senseless("catalogue"));
+    };
     let body = CatalogueBody::deserialize(body).map_err(|_| senseless("catalogue"))?;
     let plan = |plan: PlanBody| Plan {
         id: plan.id,
@@ -229,7 +249,9 @@ pub(super) fn catalogue(outcome: &Outcome) -> Result<Catalogue, Failure> {
         instances_retrievable: offering.instances_retrievable,
         plans: offering.plans.into_iter().map(plan).collect(),
     });
-    Ok(Catalogue { offerings: offerings.collect() })
+    Ok(Catalogue {
+        offerings: offerings.collect(),
+    })
 }
 
 #[cfg(test)]

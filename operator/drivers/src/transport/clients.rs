@@ -22,7 +22,7 @@ use crate::profile::{ConnectionProfile, TrustProfile};
 /// How long an unused connection is kept: long enough for read, write and read back.
 const IDLE_CONNECTION: Duration = Duration::from_secs(5);
 /// How long an unused client is kept.
-const IDLE_CLIENT: Duration = Duration::from_secs(60);
+const IDLE_CLIENT: Duration = Duration::from_mins(1);
 
 type Key = [u8; 32];
 
@@ -72,11 +72,15 @@ impl Clients {
 
 impl Held {
     fn sweep(&mut self, now: Instant) {
-        if self.swept.is_some_and(|swept| now.duration_since(swept) < IDLE_CLIENT) {
+        if self
+            .swept
+            .is_some_and(|swept| now.duration_since(swept) < IDLE_CLIENT)
+        {
             return;
         }
         self.swept = Some(now);
-        self.clients.retain(|_, (_, used)| now.duration_since(*used) < IDLE_CLIENT);
+        self.clients
+            .retain(|_, (_, used)| now.duration_since(*used) < IDLE_CLIENT);
     }
 }
 
@@ -95,7 +99,13 @@ fn key(profile: &ConnectionProfile, pinned: Option<&str>) -> Key {
         TrustProfile::Pin => part(b"pin"),
         TrustProfile::FirstUse => part(b"first-use"),
     }
-    part(profile.server_name.as_deref().unwrap_or_default().as_bytes());
+    part(
+        profile
+            .server_name
+            .as_deref()
+            .unwrap_or_default()
+            .as_bytes(),
+    );
     part(pinned.unwrap_or_default().as_bytes());
     part(&profile.connect_timeout.as_nanos().to_be_bytes());
     part(&profile.request_timeout.as_nanos().to_be_bytes());
@@ -103,6 +113,14 @@ fn key(profile: &ConnectionProfile, pinned: Option<&str>) -> Key {
         part(network.to_string().as_bytes());
     }
     digest.finalize().into()
+}
+
+/// Shorter than the request may take, so that a hang while connecting, which leaves no doubt, is
+/// told from one after it.
+fn connect_timeout(profile: &ConnectionProfile) -> Duration {
+    profile
+        .connect_timeout
+        .min(profile.request_timeout.mul_f32(0.9))
 }
 
 fn make(profile: &ConnectionProfile, pinned: Option<&str>) -> Result<Client, Failure> {
@@ -117,7 +135,7 @@ fn make(profile: &ConnectionProfile, pinned: Option<&str>) -> Result<Client, Fai
         .http1_only()
         .referer(false)
         .user_agent("entente")
-        .connect_timeout(profile.connect_timeout.min(profile.request_timeout))
+        .connect_timeout(connect_timeout(profile))
         .pool_idle_timeout(IDLE_CONNECTION)
         .build()
         .map_err(|_| failure(FailureKind::TlsFailed, "no client could be made"))

@@ -13,7 +13,12 @@ use crate::certificate::CertificateChangedError;
 
 /// A failure that leaves no doubt and asks for nothing.
 pub(crate) fn failure(kind: FailureKind, message: &str) -> Failure {
-    Failure { kind, message: message.to_owned(), retry_after: None, doubtful: false }
+    Failure {
+        kind,
+        message: message.to_owned(),
+        retry_after: None,
+        doubtful: false,
+    }
 }
 
 /// Tells what an error of the client means. `writes`: whether the request was to change anything.
@@ -34,27 +39,35 @@ pub(super) fn classify(error: &reqwest::Error, writes: bool) -> Failure {
     } else if error.is_builder() {
         return failure(FailureKind::ProtocolError, "the request cannot be written");
     } else {
-        (FailureKind::ProtocolError, "the connection ended before the answer did")
+        (
+            FailureKind::ProtocolError,
+            "the connection ended before the answer did",
+        )
     };
-    Failure { doubtful: writes, ..failure(kind, message) }
+    Failure {
+        doubtful: writes,
+        ..failure(kind, message)
+    }
 }
 
-/// Walks the causes; the one inside an I/O error is not among its `source()`s, so it is looked at
-/// as well.
+/// Walks the causes. An I/O error hands on the source of what it holds and not the thing itself,
+/// so there the walk goes through what it holds.
 fn find<T>(
     error: &(dyn Error + 'static),
     of: impl Fn(&(dyn Error + 'static)) -> Option<T>,
 ) -> Option<T> {
     let mut next = Some(error);
     while let Some(cause) = next {
-        let inside = cause
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref)
-            .and_then(|inside| of(inside));
-        if let Some(found) = of(cause).or(inside) {
+        if let Some(found) = of(cause) {
             return Some(found);
         }
-        next = cause.source();
+        let held = cause
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        next = match held {
+            Some(held) => Some(held),
+            None => cause.source(),
+        };
     }
     None
 }
@@ -66,7 +79,10 @@ fn known_cause(cause: &(dyn Error + 'static)) -> Option<Failure> {
         return Some(failure(FailureKind::AddressNotAllowed, &message));
     }
     if cause.is::<NameNotFoundError>() {
-        return Some(failure(FailureKind::Unreachable, &NameNotFoundError.to_string()));
+        return Some(failure(
+            FailureKind::Unreachable,
+            &NameNotFoundError.to_string(),
+        ));
     }
     cause.downcast_ref::<rustls::Error>().map(of_tls)
 }
@@ -98,7 +114,10 @@ fn of_certificate(problem: &CertificateError) -> &'static str {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "the certificate is not valid yet"
         }
-        CertificateError::UnknownIssuer => "the certificate is of an unknown issuer",
+        // An authority of the same name with another key shows as a bad signature.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "the certificate is of an unknown issuer"
+        }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "the certificate carries another name"
         }

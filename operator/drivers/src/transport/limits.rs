@@ -64,25 +64,40 @@ impl Limits {
         let total_slot = total.slot().await;
         sleep_until(total.reserve()).await;
         host.began_late(Instant::now());
-        Turn { _host: host_slot, _total: total_slot }
+        Turn {
+            _host: host_slot,
+            _total: total_slot,
+        }
     }
 
     fn count(&self, connection: &str, remote: &str, values: LimitValues) -> Arc<Count> {
         let mut held = self.held();
         held.sweep(Instant::now());
-        let key = Key { connection: connection.to_owned(), remote: remote.to_owned(), values };
-        Arc::clone(held.counts.entry(key).or_insert_with(|| Arc::new(Count::new(values))))
+        let key = Key {
+            connection: connection.to_owned(),
+            remote: remote.to_owned(),
+            values,
+        };
+        Arc::clone(
+            held.counts
+                .entry(key)
+                .or_insert_with(|| Arc::new(Count::new(values))),
+        )
     }
 }
 
 impl Held {
     /// Forgets counts that hold nothing: not in use, and their last second is over.
     fn sweep(&mut self, now: Instant) {
-        if self.swept.is_some_and(|swept| now.duration_since(swept) < SWEEP) {
+        if self
+            .swept
+            .is_some_and(|swept| now.duration_since(swept) < SWEEP)
+        {
             return;
         }
         self.swept = Some(now);
-        self.counts.retain(|_, count| Arc::strong_count(count) > 1 || count.is_warm(now));
+        self.counts
+            .retain(|_, count| Arc::strong_count(count) > 1 || count.is_warm(now));
     }
 }
 
@@ -107,7 +122,10 @@ impl Count {
     }
 
     async fn slot(self: &Arc<Self>) -> OwnedSemaphorePermit {
-        Arc::clone(&self.slots).acquire_owned().await.expect("the semaphore is never closed")
+        Arc::clone(&self.slots)
+            .acquire_owned()
+            .await
+            .expect("the semaphore is never closed")
     }
 
     /// The first instant at which one more request may begin, taken for the caller.
@@ -143,7 +161,10 @@ mod tests {
     use super::*;
 
     fn values(in_flight: u32, per_second: u32) -> LimitValues {
-        LimitValues { in_flight, per_second }
+        LimitValues {
+            in_flight,
+            per_second,
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -158,7 +179,10 @@ mod tests {
         for window in begun.windows(11) {
             assert!(window[10] - window[0] >= SECOND, "{window:?}");
         }
-        assert!(begun[34] - begun[0] <= Duration::from_millis(3100), "no slower than allowed");
+        assert!(
+            begun[34] - begun[0] <= Duration::from_millis(3100),
+            "no slower than allowed"
+        );
     }
 
     #[tokio::test(start_paused = true)]

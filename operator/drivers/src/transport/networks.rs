@@ -3,8 +3,8 @@
 //! A name is resolved by `CheckedResolver`, which hands on no address that is not allowed; an
 //! address written in the URL never meets a resolver and is checked before anything is sent.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, LazyLock};
 
 use entente_domain::exchange::{Failure, FailureKind};
 use ipnet::IpNet;
@@ -23,36 +23,42 @@ pub(super) struct AddressNotAllowedError;
 #[error("the name has no address")]
 pub(super) struct NameNotFoundError;
 
-/// Whether an address may be dialled.
-///
-/// It must lie in a listed network. Loopback, link-local (where clouds keep their metadata),
-/// unspecified and multicast addresses must be listed as such: a network that merely spans them,
-/// such as `0.0.0.0/0`, does not open them.
-pub(crate) fn is_allowed(address: IpAddr, networks: &[IpNet]) -> bool {
-    let address = address.to_canonical();
-    let special = is_special(address);
-    networks.iter().any(|network| {
-        network.contains(&address)
-            && (!special || (is_special(network.network()) && is_special(network.broadcast())))
-    })
+/// Addresses that a wide network does not open: loopback, "this network", link-local (where clouds
+/// keep their metadata), multicast and broadcast (RFC 6890).
+const SPECIAL: [&str; 9] = [
+    "127.0.0.0/8",
+    "0.0.0.0/8",
+    "169.254.0.0/16",
+    "224.0.0.0/4",
+    "255.255.255.255/32",
+    "::1/128",
+    "::/128",
+    "fe80::/10",
+    "ff00::/8",
+];
+
+fn special_networks() -> &'static [IpNet] {
+    static NETWORKS: LazyLock<Vec<IpNet>> = LazyLock::new(|| {
+        SPECIAL
+            .iter()
+            .filter_map(|text| text.parse().ok())
+            .collect()
+    });
+    &NETWORKS
 }
 
-fn is_special(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => {
-            address.is_loopback()
-                || address.is_link_local()
-                || address.is_multicast()
-                || address == Ipv4Addr::BROADCAST
-                || address.octets()[0] == 0
-        }
-        IpAddr::V6(address) => {
-            address.is_loopback()
-                || address.is_unspecified()
-                || address.is_multicast()
-                || address.is_unicast_link_local()
-        }
-    }
+/// Whether an address may be dialled.
+///
+/// It must lie in a listed network. A special address must be listed as such, by a network that
+/// lies inside the special one: `0.0.0.0/0` spans loopback and does not open it.
+pub(crate) fn is_allowed(address: IpAddr, networks: &[IpNet]) -> bool {
+    let address = address.to_canonical();
+    let special = special_networks()
+        .iter()
+        .find(|special| special.contains(&address));
+    networks.iter().any(|network| {
+        network.contains(&address) && special.is_none_or(|special| special.contains(network))
+    })
 }
 
 /// Checks a URL whose host is an address; names are left to the resolver.
@@ -66,7 +72,10 @@ pub(super) fn check_literal(url: &Url, networks: &[IpNet]) -> Result<(), Failure
     if is_allowed(address, networks) {
         Ok(())
     } else {
-        Err(failure(FailureKind::AddressNotAllowed, &AddressNotAllowedError.to_string()))
+        Err(failure(
+            FailureKind::AddressNotAllowed,
+            &AddressNotAllowedError.to_string(),
+        ))
     }
 }
 
@@ -77,7 +86,9 @@ pub(super) struct CheckedResolver {
 
 impl CheckedResolver {
     pub(super) fn new(networks: &[IpNet]) -> Self {
-        Self { networks: networks.into() }
+        Self {
+            networks: networks.into(),
+        }
     }
 }
 
@@ -92,8 +103,10 @@ impl Resolve for CheckedResolver {
             if found.is_empty() {
                 return Err(NameNotFoundError.into());
             }
-            let allowed: Vec<SocketAddr> =
-                found.into_iter().filter(|found| is_allowed(found.ip(), &networks)).collect();
+            let allowed: Vec<SocketAddr> = found
+                .into_iter()
+                .filter(|found| is_allowed(found.ip(), &networks))
+                .collect();
             if allowed.is_empty() {
                 return Err(AddressNotAllowedError.into());
             }
@@ -123,9 +136,19 @@ mod tests {
     }
 
     #[test]
+    fn every_special_network_can_be_read() {
+        assert_eq!(special_networks().len(), SPECIAL.len());
+    }
+
+    #[test]
     fn special_addresses_are_opened_only_by_a_network_of_their_own_kind() {
-        for special in ["127.0.0.1", "169.254.169.254", "0.0.0.0", "224.0.0.251", "255.255.255.255"]
-        {
+        for special in [
+            "127.0.0.1",
+            "169.254.169.254",
+            "0.0.0.0",
+            "224.0.0.251",
+            "255.255.255.255",
+        ] {
             assert!(!allowed(special, &["0.0.0.0/0"]), "{special}");
             assert!(allowed(special, &[&format!("{special}/32")]), "{special}");
         }

@@ -11,22 +11,46 @@ fn local(zone: &str, from: &str, until: &str) -> (TimeZone, Vec<Interval>) {
     let zone = crate::time::zone(zone).expect("the test's own zone");
     let instant = |text: &str| {
         let wall: jiff::civil::DateTime = text.parse().expect("the test's own local time");
-        zone.to_ambiguous_timestamp(wall).compatible().expect("inside the range")
+        zone.to_ambiguous_timestamp(wall)
+            .compatible()
+            .expect("inside the range")
     };
-    let owed = vec![Interval { from: instant(from), until: instant(until) }];
+    let owed = vec![Interval {
+        from: instant(from),
+        until: instant(until),
+    }];
     (zone, owed)
 }
 
 fn fee(amount: &str, per: Period) -> Fee {
-    Fee { amount: amount.into(), per, of: FeeOf::EachDevice }
+    Fee {
+        amount: amount.into(),
+        per,
+        of: FeeOf::EachDevice,
+    }
 }
 
 fn pro_rata(basis: CreditBasis) -> FeeCredit {
-    FeeCredit { basis, percent: None, cap: None }
+    FeeCredit {
+        basis,
+        percent: None,
+        cap: None,
+    }
 }
 
-fn credit_in(currency: &str, fee: &Fee, credit: &FeeCredit, of: &(TimeZone, Vec<Interval>)) -> Credit {
-    let terms = CreditTerms { fee, credit, currency, share: None, zone: &of.0 };
+fn credit_in(
+    currency: &str,
+    fee: &Fee,
+    credit: &FeeCredit,
+    of: &(TimeZone, Vec<Interval>),
+) -> Credit {
+    let terms = CreditTerms {
+        fee,
+        credit,
+        currency,
+        share: None,
+        zone: &of.0,
+    };
     fee_credit(&terms, &of.1, &[]).expect("the test's own terms")
 }
 
@@ -34,27 +58,42 @@ fn amount(fee: &Fee, credit: &FeeCredit, of: &(TimeZone, Vec<Interval>)) -> Stri
     credit_in("BRL", fee, credit, of).amount.to_string()
 }
 
-const BASES: [CreditBasis; 3] =
-    [CreditBasis::FullDays, CreditBasis::StartedDays, CreditBasis::ElapsedTime];
+const BASES: [CreditBasis; 3] = [
+    CreditBasis::FullDays,
+    CreditBasis::StartedDays,
+    CreditBasis::ElapsedTime,
+];
 
 fn by_basis(fee: &Fee, of: &(TimeZone, Vec<Interval>)) -> Vec<String> {
-    BASES.iter().map(|basis| amount(fee, &pro_rata(*basis), of)).collect()
+    BASES
+        .iter()
+        .map(|basis| amount(fee, &pro_rata(*basis), of))
+        .collect()
 }
 
 // shows D5
 #[test]
 fn the_three_bases_give_the_published_amounts() {
     let of = local("America/Sao_Paulo", "2027-03-01T00:00", "2027-03-06T10:00");
-    assert_eq!(by_basis(&fee("3000.00", Period::Month), &of), ["483.87", "580.65", "524.19"]);
+    assert_eq!(
+        by_basis(&fee("3000.00", Period::Month), &of),
+        ["483.87", "580.65", "524.19"]
+    );
 }
 
 // shows D5
 #[test]
 fn a_leap_day_is_a_day_of_its_month() {
     let of = local("UTC", "2028-02-29T00:00", "2028-03-01T00:00");
-    assert_eq!(by_basis(&fee("29.00", Period::Month), &of), ["1.00", "1.00", "1.00"]);
+    assert_eq!(
+        by_basis(&fee("29.00", Period::Month), &of),
+        ["1.00", "1.00", "1.00"]
+    );
     let whole = local("UTC", "2028-02-01T00:00", "2028-03-01T00:00");
-    assert_eq!(by_basis(&fee("29.00", Period::Month), &whole), ["29.00", "29.00", "29.00"]);
+    assert_eq!(
+        by_basis(&fee("29.00", Period::Month), &whole),
+        ["29.00", "29.00", "29.00"]
+    );
 }
 
 // shows D5
@@ -75,8 +114,11 @@ fn days_are_those_of_the_contracts_zone_at_both_ends_of_the_world() {
     for zone in ["Pacific/Kiritimati", "Pacific/Pago_Pago"] {
         let of = local(zone, "2027-03-31T23:00", "2027-04-01T01:00");
         let credit = credit_in("BRL", &fee, &pro_rata(CreditBasis::StartedDays), &of);
-        let firsts: Vec<String> =
-            credit.periods.iter().map(|period| period.first.to_string()).collect();
+        let firsts: Vec<String> = credit
+            .periods
+            .iter()
+            .map(|period| period.first.to_string())
+            .collect();
         assert_eq!(firsts, ["2027-03-01", "2027-04-01"], "{zone}");
         // 1.00 in March and 1.0333… in April.
         assert_eq!(credit.amount.to_string(), "2.03", "{zone}");
@@ -98,30 +140,57 @@ fn a_start_one_minute_before_midnight_touches_a_day_and_fills_none() {
 fn the_denominator_is_the_whole_period_also_where_the_contract_begins_inside_it() {
     // The contract begins on 21 April; nothing but the owed time is known of it here.
     let of = local("America/Sao_Paulo", "2027-04-21T00:00", "2027-05-01T00:00");
-    assert_eq!(by_basis(&fee("30.00", Period::Month), &of), ["10.00", "10.00", "10.00"]);
+    assert_eq!(
+        by_basis(&fee("30.00", Period::Month), &of),
+        ["10.00", "10.00", "10.00"]
+    );
 }
 
 // shows D5
 #[test]
 fn a_delay_over_the_end_of_a_period_is_split_and_rounded_once() {
     let of = local("UTC", "2027-02-28T00:00", "2027-03-02T00:00");
-    let credit = credit_in("BRL", &fee("10.00", Period::Month), &pro_rata(CreditBasis::FullDays), &of);
+    let credit = credit_in(
+        "BRL",
+        &fee("10.00", Period::Month),
+        &pro_rata(CreditBasis::FullDays),
+        &of,
+    );
     let shares: Vec<_> = credit.periods.iter().map(|period| period.share).collect();
     assert_eq!(shares, [(1.into(), 28.into()), (1.into(), 31.into())]);
     assert_eq!(credit.amount.to_string(), "0.68");
     let of = local("UTC", "2027-02-27T00:00", "2027-03-03T00:00");
     // 0.0142857… + 0.0129032… = 0.0271889…: 0.03, where the rounded parts would give 0.02.
-    assert_eq!(amount(&fee("0.20", Period::Month), &pro_rata(CreditBasis::FullDays), &of), "0.03");
+    assert_eq!(
+        amount(
+            &fee("0.20", Period::Month),
+            &pro_rata(CreditBasis::FullDays),
+            &of
+        ),
+        "0.03"
+    );
 }
 
 // shows D5
 #[test]
 fn quarters_and_years_are_those_of_the_calendar() {
     let of = local("UTC", "2027-06-30T00:00", "2027-07-02T00:00");
-    let credit = credit_in("BRL", &fee("91.00", Period::Quarter), &pro_rata(CreditBasis::FullDays), &of);
+    let credit = credit_in(
+        "BRL",
+        &fee("91.00", Period::Quarter),
+        &pro_rata(CreditBasis::FullDays),
+        &of,
+    );
     let shares: Vec<_> = credit.periods.iter().map(|period| period.share).collect();
     assert_eq!(shares, [(1.into(), 91.into()), (1.into(), 92.into())]);
-    assert_eq!(amount(&fee("365.00", Period::Year), &pro_rata(CreditBasis::FullDays), &of), "2.00");
+    assert_eq!(
+        amount(
+            &fee("365.00", Period::Year),
+            &pro_rata(CreditBasis::FullDays),
+            &of
+        ),
+        "2.00"
+    );
 }
 
 // shows D5
@@ -138,7 +207,11 @@ fn an_amount_is_rounded_to_the_digits_of_its_currency() {
         ("EUR", "0.15", "0.01"),
     ] {
         let found = credit_in(currency, &fee(fee_amount, Period::Month), &credit, &of);
-        assert_eq!(found.amount.to_string(), expected, "{fee_amount} {currency}");
+        assert_eq!(
+            found.amount.to_string(),
+            expected,
+            "{fee_amount} {currency}"
+        );
     }
 }
 
@@ -147,7 +220,11 @@ fn an_amount_is_rounded_to_the_digits_of_its_currency() {
 fn a_percentage_is_of_the_fee_for_each_day() {
     let of = local("UTC", "2027-04-01T00:00", "2027-04-02T12:00");
     let fee = fee("100.00", Period::Month);
-    let by = |basis| FeeCredit { basis, percent: Some("2.5".into()), cap: None };
+    let by = |basis| FeeCredit {
+        basis,
+        percent: Some("2.5".into()),
+        cap: None,
+    };
     assert_eq!(amount(&fee, &by(CreditBasis::StartedDays), &of), "5.00");
     assert_eq!(amount(&fee, &by(CreditBasis::FullDays), &of), "2.50");
     // A day and a half of elapsed time.
@@ -158,7 +235,10 @@ fn capped(percent: &str, of: CapOf) -> FeeCredit {
     FeeCredit {
         basis: CreditBasis::StartedDays,
         percent: Some("5".into()),
-        cap: Some(CreditCap { percent: percent.into(), of }),
+        cap: Some(CreditCap {
+            percent: percent.into(),
+            of,
+        }),
     }
 }
 
@@ -166,11 +246,17 @@ fn capped(percent: &str, of: CapOf) -> FeeCredit {
 #[test]
 fn without_a_cap_a_period_gives_at_most_its_fee() {
     let of = local("UTC", "2027-04-01T00:00", "2027-05-03T00:00");
-    let credit =
-        FeeCredit { basis: CreditBasis::StartedDays, percent: Some("5".into()), cap: None };
+    let credit = FeeCredit {
+        basis: CreditBasis::StartedDays,
+        percent: Some("5".into()),
+        cap: None,
+    };
     let found = credit_in("BRL", &fee("100.00", Period::Month), &credit, &of);
     // 30 days at 5 percent in April are capped at 100.00; 2 days in May are 10.00.
-    assert_eq!((found.amount.to_string().as_str(), found.capped), ("110.00", true));
+    assert_eq!(
+        (found.amount.to_string().as_str(), found.capped),
+        ("110.00", true)
+    );
 }
 
 // shows D5
@@ -201,10 +287,18 @@ fn earlier(first: &str, last: &str, amount: u128, of_device: bool) -> EarlierCre
 fn a_second_delay_in_a_period_gets_what_the_first_left() {
     let of = local("UTC", "2027-04-20T00:00", "2027-05-03T00:00");
     let (fee, credit) = (fee("100.00", Period::Month), capped("50", CapOf::Period));
-    let terms =
-        CreditTerms { fee: &fee, credit: &credit, currency: "BRL", share: None, zone: &of.0 };
+    let terms = CreditTerms {
+        fee: &fee,
+        credit: &credit,
+        currency: "BRL",
+        share: None,
+        zone: &of.0,
+    };
     let amount = |earlier: &[EarlierCredit]| {
-        fee_credit(&terms, &of.1, earlier).unwrap().amount.to_string()
+        fee_credit(&terms, &of.1, earlier)
+            .unwrap()
+            .amount
+            .to_string()
     };
     // 11 days in April are 55, capped at 50; 2 days in May are 10.
     assert_eq!(amount(&[]), "60.00");
@@ -213,14 +307,20 @@ fn a_second_delay_in_a_period_gets_what_the_first_left() {
     assert_eq!(amount(&[april(30, true), april(30, true)]), "10.00");
     // Another device has its own fee, and another period is another.
     assert_eq!(amount(&[april(30, false)]), "60.00");
-    assert_eq!(amount(&[earlier("2027-03-01", "2027-03-31", 30, true)]), "60.00");
+    assert_eq!(
+        amount(&[earlier("2027-03-01", "2027-03-31", 30, true)]),
+        "60.00"
+    );
 }
 
 // shows D5
 #[test]
 fn a_fee_for_all_devices_is_shared_and_all_together_get_at_most_the_fee() {
     let of = local("UTC", "2027-04-01T00:00", "2027-05-01T00:00");
-    let fee = Fee { of: FeeOf::AllDevices, ..fee("1000.00", Period::Month) };
+    let fee = Fee {
+        of: FeeOf::AllDevices,
+        ..fee("1000.00", Period::Month)
+    };
     let credit = pro_rata(CreditBasis::FullDays);
     let share = Share { devices: 3 };
     let terms = CreditTerms {
@@ -231,11 +331,44 @@ fn a_fee_for_all_devices_is_shared_and_all_together_get_at_most_the_fee() {
         zone: &of.0,
     };
     let amount = |earlier: &[EarlierCredit]| {
-        fee_credit(&terms, &of.1, earlier).unwrap().amount.to_string()
+        fee_credit(&terms, &of.1, earlier)
+            .unwrap()
+            .amount
+            .to_string()
     };
     assert_eq!(amount(&[]), "333.33");
-    assert_eq!(amount(&[earlier("2027-04-01", "2027-04-30", 900, false)]), "100.00");
-    assert_eq!(amount(&[earlier("2027-04-01", "2027-04-30", 1000, false)]), "0.00");
+    assert_eq!(
+        amount(&[earlier("2027-04-01", "2027-04-30", 900, false)]),
+        "100.00"
+    );
+    assert_eq!(
+        amount(&[earlier("2027-04-01", "2027-04-30", 1000, false)]),
+        "0.00"
+    );
+}
+
+// shows D5
+#[test]
+fn half_a_unit_that_comes_of_a_third_is_still_half_a_unit() {
+    // 30 percent of a third of 25088.05 is exactly 2508.805; with decimals it would be less.
+    let of = local("UTC", "2027-04-01T00:00", "2027-05-01T00:00");
+    let fee = Fee {
+        of: FeeOf::AllDevices,
+        ..fee("25088.05", Period::Month)
+    };
+    let (credit, share) = (capped("30", CapOf::Promise), Share { devices: 3 });
+    let share = Some(&share);
+    let terms = CreditTerms {
+        fee: &fee,
+        credit: &credit,
+        currency: "BRL",
+        share,
+        zone: &of.0,
+    };
+    assert_eq!(
+        fee_credit(&terms, &of.1, &[]).unwrap().amount.to_string(),
+        "2508.81"
+    );
 }
 
 #[test]
@@ -243,18 +376,34 @@ fn what_is_no_amount_is_an_error_and_not_a_panic() {
     let of = local("UTC", "2027-04-01T00:00", "2027-05-01T00:00");
     let fee = fee("much", Period::Month);
     let credit = pro_rata(CreditBasis::FullDays);
-    let terms =
-        CreditTerms { fee: &fee, credit: &credit, currency: "BRL", share: None, zone: &of.0 };
-    assert_eq!(fee_credit(&terms, &of.1, &[]), Err(AmountError { found: "much".into() }));
+    let terms = CreditTerms {
+        fee: &fee,
+        credit: &credit,
+        currency: "BRL",
+        share: None,
+        zone: &of.0,
+    };
+    assert_eq!(
+        fee_credit(&terms, &of.1, &[]),
+        Err(AmountError {
+            found: "much".into()
+        })
+    );
 }
 
 #[test]
 fn no_owed_time_owes_nothing() {
     let of = (TimeZone::UTC, vec![]);
-    assert_eq!(by_basis(&fee("3000.00", Period::Month), &of), ["0.00", "0.00", "0.00"]);
+    assert_eq!(
+        by_basis(&fee("3000.00", Period::Month), &of),
+        ["0.00", "0.00", "0.00"]
+    );
     let all_time = (
         TimeZone::UTC,
-        vec![Interval { from: at("9999-12-30T00:00:00Z"), until: Timestamp::MAX }],
+        vec![Interval {
+            from: at("9999-12-30T00:00:00Z"),
+            until: Timestamp::MAX,
+        }],
     );
     assert_eq!(by_basis(&fee("31.00", Period::Month), &all_time).len(), 3);
 }

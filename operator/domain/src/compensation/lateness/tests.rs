@@ -12,7 +12,12 @@ fn clock(time: &str) -> Timestamp {
 }
 
 fn delay(from: &str, until: Option<&str>, cause: Cause, reason: &str) -> Delay {
-    Delay { from: clock(from), until: until.map(clock), cause, reason: reason.into() }
+    Delay {
+        from: clock(from),
+        until: until.map(clock),
+        cause,
+        reason: reason.into(),
+    }
 }
 
 fn promise(closed: Option<&str>, delays: Vec<Delay>) -> Promise {
@@ -27,15 +32,25 @@ fn promise(closed: Option<&str>, delays: Vec<Delay>) -> Promise {
 }
 
 fn level(allowed: &str, count: CountFrom) -> ServiceLevel {
-    ServiceLevel { allowed: allowed.into(), count }
+    ServiceLevel {
+        allowed: allowed.into(),
+        count,
+    }
 }
 
 fn counted(promise: &Promise, causes: &[Cause], level: &ServiceLevel) -> (Vec<String>, String) {
     let owed = owed_time(promise, causes, level, clock("23:00")).unwrap();
     let shown = |interval: &Interval| {
-        format!("{}-{}", interval.from.strftime("%H:%M"), interval.until.strftime("%H:%M"))
+        format!(
+            "{}-{}",
+            interval.from.strftime("%H:%M"),
+            interval.until.strftime("%H:%M")
+        )
     };
-    (owed.owed.iter().map(shown).collect(), crate::time::format_duration(owed.counted))
+    (
+        owed.owed.iter().map(shown).collect(),
+        crate::time::format_duration(owed.counted),
+    )
 }
 
 // shows D4
@@ -64,7 +79,13 @@ fn time_whose_cause_does_not_count_is_left_out_and_is_still_told() {
         ],
     );
     let found = counted(&promise, &[], &ServiceLevel::default());
-    assert_eq!(found, (vec!["00:00-01:00".into(), "05:00-06:00".into()], "2h".to_owned()));
+    assert_eq!(
+        found,
+        (
+            vec!["00:00-01:00".into(), "05:00-06:00".into()],
+            "2h".to_owned()
+        )
+    );
     let owed = owed_time(&promise, &[], &ServiceLevel::default(), clock("23:00")).unwrap();
     let hours = SignedDuration::from_hours;
     assert_eq!(
@@ -143,10 +164,21 @@ fn an_instant_counts_if_any_cause_that_blocks_at_it_counts() {
 // shows D4
 #[test]
 fn nothing_is_owed_until_what_counts_is_longer_than_the_allowance() {
-    let late = |closed| promise(Some(closed), vec![delay("00:00", None, Cause::Device, "Busy")]);
+    let late = |closed| {
+        promise(
+            Some(closed),
+            vec![delay("00:00", None, Cause::Device, "Busy")],
+        )
+    };
     let level = level("4h", CountFrom::FromPromise);
-    assert_eq!(counted(&late("04:00"), &[], &level), (vec![], "0s".to_owned()));
-    assert_eq!(counted(&late("04:01"), &[], &level), (vec!["00:00-04:01".into()], "4h1m".into()));
+    assert_eq!(
+        counted(&late("04:00"), &[], &level),
+        (vec![], "0s".to_owned())
+    );
+    assert_eq!(
+        counted(&late("04:01"), &[], &level),
+        (vec!["00:00-04:01".into()], "4h1m".into())
+    );
     let suspended = promise(
         Some("09:00"),
         vec![
@@ -177,11 +209,17 @@ fn after_the_allowance_means_that_it_is_taken_off_the_front_of_what_counts() {
 fn an_open_promise_is_late_until_now_and_a_closed_one_until_it_closed() {
     let mut promise = promise(None, vec![]);
     let open = owed_time(&promise, &[], &ServiceLevel::default(), clock("10:00")).unwrap();
-    assert_eq!((open.until, open.counted), (None, SignedDuration::from_hours(10)));
+    assert_eq!(
+        (open.until, open.counted),
+        (None, SignedDuration::from_hours(10))
+    );
     promise.closed = Some(clock("03:00"));
     promise.completed = Some(clock("05:00"));
     let closed = owed_time(&promise, &[], &ServiceLevel::default(), clock("10:00")).unwrap();
-    assert_eq!((closed.until, closed.counted.as_hours()), (Some(clock("03:00")), 3));
+    assert_eq!(
+        (closed.until, closed.counted.as_hours()),
+        (Some(clock("03:00")), 3)
+    );
 }
 
 #[test]
@@ -194,7 +232,10 @@ fn a_promise_that_lies_ahead_is_not_late() {
 
 #[test]
 fn delays_that_begin_before_the_promise_are_cut_at_it() {
-    let mut promise = promise(Some("01:00"), vec![delay("00:00", None, Cause::Device, "Busy")]);
+    let mut promise = promise(
+        Some("01:00"),
+        vec![delay("00:00", None, Cause::Device, "Busy")],
+    );
     promise.delays[0].from = at("2027-03-31T12:00:00Z");
     let found = counted(&promise, &[], &ServiceLevel::default());
     assert_eq!(found, (vec!["00:00-01:00".into()], "1h".to_owned()));

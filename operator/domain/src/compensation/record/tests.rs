@@ -14,7 +14,11 @@ fn remedy(name: &str) -> Remedy {
     Remedy {
         name: name.into(),
         r#type: RemedyType::FeeCredit,
-        credit: Some(FeeCredit { basis: CreditBasis::StartedDays, percent: None, cap: None }),
+        credit: Some(FeeCredit {
+            basis: CreditBasis::StartedDays,
+            percent: None,
+            cap: None,
+        }),
     }
 }
 
@@ -22,7 +26,10 @@ fn revision(effective: &str, remedies: &[&str]) -> Revision {
     Revision {
         effective: at(effective),
         promised: true,
-        fee: Some(Fee { amount: "12.50".into(), ..Fee::default() }),
+        fee: Some(Fee {
+            amount: "12.50".into(),
+            ..Fee::default()
+        }),
         currency: Some("BRL".into()),
         remedies: remedies.iter().map(|name| remedy(name)).collect(),
         ..Revision::default()
@@ -71,8 +78,14 @@ const CHANGE: &str = "2027-07-01T03:00:00Z";
 #[test]
 fn one_record_is_made_for_each_missed_promise_and_remedy() {
     let late = subscription(
-        vec![revision(START, &["credit", "extra"]), revision(CHANGE, &["credit"])],
-        vec![promise(CHANGE, PromiseState::Missed), promise(START, PromiseState::Missed)],
+        vec![
+            revision(START, &["credit", "extra"]),
+            revision(CHANGE, &["credit"]),
+        ],
+        vec![
+            promise(CHANGE, PromiseState::Missed),
+            promise(START, PromiseState::Missed),
+        ],
     );
     assert_eq!(
         names(&records_for(&late, None, NAMESPACE)),
@@ -109,14 +122,20 @@ fn the_same_subscription_gives_the_same_records() {
 #[test]
 fn only_a_missed_promise_makes_a_record() {
     for state in [PromiseState::Open, PromiseState::Kept, PromiseState::Closed] {
-        let kept = subscription(vec![revision(START, &["credit"])], vec![promise(START, state)]);
+        let kept = subscription(
+            vec![revision(START, &["credit"])],
+            vec![promise(START, state)],
+        );
         assert_eq!(records_for(&kept, None, NAMESPACE), vec![], "{state:?}");
     }
 }
 
 #[test]
 fn a_fee_credit_without_a_fee_makes_no_record() {
-    let free = Revision { fee: None, ..revision(START, &["credit"]) };
+    let free = Revision {
+        fee: None,
+        ..revision(START, &["credit"])
+    };
     let late = subscription(vec![free], vec![promise(START, PromiseState::Missed)]);
     assert_eq!(records_for(&late, None, NAMESPACE), vec![]);
 }
@@ -125,7 +144,10 @@ fn a_fee_credit_without_a_fee_makes_no_record() {
 #[test]
 fn the_record_holds_the_fee_that_was_in_force_at_the_promise_and_not_the_present_one() {
     let mut dearer = revision("2027-04-02T12:00:00Z", &["credit"]);
-    dearer.fee = Some(Fee { amount: "99.00".into(), ..Fee::default() });
+    dearer.fee = Some(Fee {
+        amount: "99.00".into(),
+        ..Fee::default()
+    });
     dearer.promised = false;
     let late = subscription(
         vec![revision(START, &["credit"]), dearer],
@@ -149,8 +171,11 @@ fn a_record_has_its_labels_and_no_owner() {
     let made = records_for(&late, None, NAMESPACE).remove(0);
     assert_eq!(made.metadata.owner_references, None);
     assert_eq!(made.namespace().as_deref(), Some(NAMESPACE));
-    let labels: Vec<String> =
-        made.labels().iter().map(|(label, value)| format!("{label}={value}")).collect();
+    let labels: Vec<String> = made
+        .labels()
+        .iter()
+        .map(|(label, value)| format!("{label}={value}"))
+        .collect();
     assert_eq!(
         labels,
         [
@@ -173,7 +198,10 @@ fn the_booking_key_is_that_of_the_names_the_instant_and_the_issue() {
     let made = records_for(&late, None, NAMESPACE).remove(0);
     let text = "banco-sul\nbanco-sul-2027\nC-4711\nbackup\nlobby-mfp\n2027-04-01T03:00:00Z\n\
                 credit\n1\n";
-    assert_eq!(made.spec.record.booking_key, hex::encode(Sha256::digest(text)));
+    assert_eq!(
+        made.spec.record.booking_key,
+        hex::encode(Sha256::digest(text))
+    );
     let mut restored = late;
     restored.metadata.uid = Some("another-uid".into());
     let again = records_for(&restored, None, NAMESPACE).remove(0);
@@ -190,7 +218,9 @@ fn the_longest_name_is_within_what_kubernetes_allows() {
 }
 
 fn voided(mut made: Compensation) -> Compensation {
-    made.spec.voided = Some(Voided { reason: "wrong fee".into() });
+    made.spec.voided = Some(Voided {
+        reason: "wrong fee".into(),
+    });
     made
 }
 
@@ -200,19 +230,36 @@ fn a_voided_record_is_issued_again_once_under_the_next_number() {
     let missed = promise(START, PromiseState::Missed);
     let late = subscription(vec![revision(START, &["credit"])], vec![missed.clone()]);
     let first = records_for(&late, None, NAMESPACE).remove(0);
-    assert_eq!(successor(&first, Some(&missed), &[]), None, "it is not voided");
+    assert_eq!(
+        successor(&first, Some(&missed), &[]),
+        None,
+        "it is not voided"
+    );
     let first = voided(first);
     let second = successor(&first, Some(&missed), &[]).unwrap();
     assert_eq!(second.name_any(), format!("{}.2", first.name_any()));
     assert_eq!(
         second.spec.record.reissues,
-        Some(ReissueReference { name: first.name_any() })
+        Some(ReissueReference {
+            name: first.name_any()
+        })
     );
-    assert_ne!(second.spec.record.booking_key, first.spec.record.booking_key);
+    assert_ne!(
+        second.spec.record.booking_key,
+        first.spec.record.booking_key
+    );
     assert_eq!(second.spec.voided, None);
     assert_eq!(second.metadata.labels, first.metadata.labels);
-    assert_eq!(successor(&first, Some(&missed), std::slice::from_ref(&second)), None);
-    let third = successor(&voided(second.clone()), Some(&missed), &[first.clone()]).unwrap();
+    assert_eq!(
+        successor(&first, Some(&missed), std::slice::from_ref(&second)),
+        None
+    );
+    let third = successor(
+        &voided(second.clone()),
+        Some(&missed),
+        std::slice::from_ref(&first),
+    )
+    .unwrap();
     assert_eq!(third.name_any(), format!("{}.3", first.name_any()));
 }
 

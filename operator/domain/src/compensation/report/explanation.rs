@@ -37,8 +37,10 @@ pub(super) fn lines(terms: &CreditTerms<'_>, credit: &Credit) -> Vec<PeriodShare
 
 /// The fee of a period for this device: `12.50`, or `1000.00/3000` where devices share it.
 fn fee(terms: &CreditTerms<'_>) -> String {
-    let whole = money::parse_amount(&terms.fee.amount)
-        .map_or_else(|_| terms.fee.amount.clone(), |amount| decimal(amount, terms.currency));
+    let whole = money::parse_amount(&terms.fee.amount).map_or_else(
+        |_| terms.fee.amount.clone(),
+        |amount| decimal(amount, terms.currency),
+    );
     match sharing(terms.fee, terms.share) {
         1 => whole,
         devices => format!("{whole}/{devices}"),
@@ -73,11 +75,19 @@ pub(super) fn sentence(
         return format!("{counting} of delay{apart} is within the allowance of {allowed}");
     }
     let counted = format_duration(owed.counted);
-    let after = if after_allowance { format!(" after the first {allowed}") } else { String::new() };
+    let after = if after_allowance {
+        format!(" after the first {allowed}")
+    } else {
+        String::new()
+    };
     if credit.periods.is_empty() {
         return format!("{counted} of delay{after}{apart} holds no full day");
     }
-    let capped = if credit.capped { ", limited by the cap" } else { "" };
+    let capped = if credit.capped {
+        ", limited by the cap"
+    } else {
+        ""
+    };
     format!(
         "{counted} of delay{after}{apart} is {} of the fee of {}, which gives {amount}{capped}",
         lost(terms, credit),
@@ -88,7 +98,11 @@ pub(super) fn sentence(
 /// Time that does not count, as a part of the sentence.
 fn uncounted(owed: &OwedTime, causes: &[Cause]) -> String {
     let mut parts: Vec<(Cause, SignedDuration)> = Vec::new();
-    for total in owed.causes.iter().filter(|total| !causes.contains(&total.cause)) {
+    for total in owed
+        .causes
+        .iter()
+        .filter(|total| !causes.contains(&total.cause))
+    {
         match parts.last_mut() {
             Some((cause, sum)) if *cause == total.cause => *sum = sum.saturating_add(total.total),
             _ => parts.push((total.cause, total.total)),
@@ -120,7 +134,11 @@ fn lost(terms: &CreditTerms<'_>, credit: &Credit) -> String {
         CreditBasis::StartedDays => "started days",
         CreditBasis::FullDays => "full days",
     };
-    let shares: Vec<String> = credit.periods.iter().map(|period| share(period.share)).collect();
+    let shares: Vec<String> = credit
+        .periods
+        .iter()
+        .map(|period| share(period.share))
+        .collect();
     match shares.as_slice() {
         [first] => format!("{first} ({basis})"),
         [first, second] => format!("{first} and {second} ({basis})"),
@@ -141,7 +159,9 @@ fn fee_in_words(terms: &CreditTerms<'_>) -> String {
             devices => format!(" shared by {devices} devices"),
         },
     };
-    let amount = money::parse_amount(&terms.fee.amount)
-        .map_or_else(|_| terms.fee.amount.clone(), |amount| decimal(amount, terms.currency));
+    let amount = money::parse_amount(&terms.fee.amount).map_or_else(
+        |_| terms.fee.amount.clone(),
+        |amount| decimal(amount, terms.currency),
+    );
     format!("{} {amount} a {per}{of}", terms.currency)
 }

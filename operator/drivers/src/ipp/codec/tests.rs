@@ -1,0 +1,256 @@
+//! What is sent, and what is made of what comes back.
+
+use std::collections::BTreeMap;
+
+use entente_crds::v1alpha1::IppOperation;
+
+use super::*;
+
+fn setting(syntax: IppSyntax, value: Value) -> SettingWrite {
+    SettingWrite {
+        attribute: "a".to_owned(),
+        syntax,
+        value,
+    }
+}
+
+fn words(words: &[&str]) -> Value {
+    Value::Words(words.iter().map(|word| (*word).to_owned()).collect())
+}
+
+fn bytes_of(groups: &Groups) -> Bytes {
+    let request = Request {
+        version: IppVersion::v2_0(),
+        operation: 0x4003,
+        id: 7,
+        uri: "ipp://printer/q",
+        groups,
+    };
+    encode(&request).unwrap()
+}
+
+/// Reads a request back as if it were a response, which has the same shape.
+fn back(groups: &Groups) -> Response {
+    decode(&bytes_of(groups), 7).unwrap()
+}
+
+#[test]
+fn a_request_begins_as_rfc_8011_wants_it() {
+    let request = DeviceReadRequest {
+        identity_attribute: "printer-uuid".to_owned(),
+        ..Default::default()
+    };
+    let sent = back(&reading_groups(&request).unwrap());
+    assert_eq!(sent.status, 0x4003);
+    let group = sent
+        .attributes
+        .first_of(DelimiterTag::OperationAttributes)
+        .unwrap();
+    let names: Vec<&str> = group
+        .attributes()
+        .iter()
+        .map(|a| a.name().as_str())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "attributes-charset",
+            "attributes-natural-language",
+            "printer-uri",
+            "requesting-user-name",
+            "requested-attributes"
+        ]
+    );
+    assert_eq!(bytes_of(&Groups::default())[..4], [2, 0, 0x40, 3]);
+}
+
+#[test]
+fn exactly_what_is_needed_is_asked_for() {
+    let asked = |identity: &str, names: &[&str]| {
+        let request = DeviceReadRequest {
+            identity_attribute: identity.to_owned(),
+            attributes: names.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        let sent = back(&reading_groups(&request).unwrap());
+        let group = sent
+            .attributes
+            .first_of(DelimiterTag::OperationAttributes)
+            .unwrap();
+        scalars(group.attributes().last().unwrap().value())
+    };
+    let texts = |texts: &[&str]| -> Vec<Scalar> {
+        texts
+            .iter()
+            .map(|text| Scalar::Text((*text).to_owned()))
+            .collect()
+    };
+    assert_eq!(
+        asked("printer-uuid", &[]),
+        texts(&["printer-make-and-model", "printer-uuid"])
+    );
+    assert_eq!(
+        asked("printer-device-id", &["printer-info"]),
+        texts(&[
+            "printer-device-id",
+            "printer-info",
+            "printer-make-and-model",
+            "printer-uuid"
+        ])
+    );
+}
+
+#[test]
+fn each_syntax_is_written_with_its_own_tag() {
+    for (syntax, given, tag) in [
+        (IppSyntax::Text, Value::Text("x".to_owned()), 0x41),
+        (IppSyntax::Name, Value::Text("x".to_owned()), 0x42),
+        (IppSyntax::Keyword, Value::Text("x".to_owned()), 0x44),
+        (IppSyntax::Uri, Value::Text("ftp://x".to_owned()), 0x45),
+        (IppSyntax::Integer, Value::Integer(-5), 0x21),
+        (IppSyntax::Enum, Value::Integer(4), 0x23),
+        (IppSyntax::Boolean, Value::Boolean(true), 0x22),
+        (IppSyntax::Keyword, words(&["x"]), 0x44),
+    ] {
+        let written = value(&setting(syntax, given)).unwrap();
+        assert_eq!(written.to_tag(), tag, "{syntax:?}");
+    }
+}
+
+#[test]
+fn a_set_of_words_comes_back_as_it_was_sent() {
+    let write = DeviceWrite {
+        operation: IppOperation::SetPrinterAttributes,
+        settings: vec![setting(
+            IppSyntax::Keyword,
+            words(&["one-sided", "two-sided"]),
+        )],
+    };
+    let response = back(&write_groups(&write).unwrap());
+    let request = DeviceReadRequest {
+        identity_attribute: String::new(),
+        attributes: BTreeSet::from(["a".to_owned()]),
+    };
+    let expected = ["one-sided", "two-sided"].map(|word| Scalar::Text(word.to_owned()));
+    assert_eq!(
+        reading(&response, &request).attributes,
+        BTreeMap::from([("a".to_owned(), expected.to_vec())])
+    );
+}
+
+#[test]
+fn what_cannot_be_written_is_refused_before_it_is_sent() {
+    for (syntax, given) in [
+        (IppSyntax::Integer, Value::Integer(i64::from(i32::MAX) + 1)),
+        (IppSyntax::Integer, Value::Text("5".to_owned())),
+        (IppSyntax::Keyword, words(&[])),
+        (IppSyntax::Text, words(&["a"])),
+        (IppSyntax::Text, Value::Text("x".repeat(1024))),
+        (IppSyntax::Keyword, Value::Text("x".repeat(256))),
+        (IppSyntax::Name, Value::Text("x".repeat(256))),
+    ] {
+        let refused = value(&setting(syntax, given)).unwrap_err();
+        assert_eq!(refused.kind, FailureKind::RejectedValue, "{syntax:?}");
+        assert!(!refused.doubtful);
+    }
+}
+
+/// A response with these bytes behind its header.
+fn raw(attributes: &[u8]) -> Bytes {
+    let mut body = vec![2, 0, 0, 0, 0, 0, 0, 7];
+    body.extend_from_slice(attributes);
+    body.into()
+}
+
+fn raw_value(tag: u8, name: &str, value: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![tag];
+    for part in [name.as_bytes(), value] {
+        bytes.extend_from_slice(&u16::try_from(part.len()).unwrap().to_be_bytes());
+        bytes.extend_from_slice(part);
+    }
+    bytes
+}
+
+fn read(values: &[(u8, &str, &[u8])], asked: &[&str]) -> DeviceReading {
+    let mut group = vec![4];
+    for (tag, name, value) in values {
+        group.extend(raw_value(*tag, name, value));
+    }
+    group.push(3);
+    let request = DeviceReadRequest {
+        identity_attribute: "printer-uuid".to_owned(),
+        attributes: asked.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    reading(&decode(&raw(&group), 7).unwrap(), &request)
+}
+
+#[test]
+fn a_reading_holds_identity_model_and_what_was_asked_for() {
+    let reading = read(
+        &[
+            (0x41, "printer-make-and-model", b"NW MFP 500"),
+            (0x45, "printer-uuid", b"urn:uuid:1"),
+            (0x44, "sides", b"one-sided"),
+            (0x44, "", b"two-sided"),
+            (0x41, "unasked", b"x"),
+        ],
+        &["sides"],
+    );
+    assert_eq!(reading.product_name.as_deref(), Some("NW MFP 500"));
+    assert_eq!(reading.identity.as_deref(), Some("urn:uuid:1"));
+    assert_eq!(reading.attributes.len(), 1);
+    assert_eq!(reading.attributes["sides"].len(), 2);
+}
+
+#[test]
+fn unsupported_is_missing_and_no_value_is_something() {
+    let reading = read(
+        &[
+            (0x10, "a", b""),
+            (0x13, "b", b""),
+            (0x12, "c", b""),
+            (0x30, "d", b"\x01"),
+        ],
+        &["a", "b", "c", "d"],
+    );
+    let names: Vec<&str> = reading.attributes.keys().map(String::as_str).collect();
+    assert_eq!(names, ["b", "c", "d"]);
+    assert_eq!(
+        reading.attributes["b"],
+        [Scalar::Other("no-value".to_owned())]
+    );
+    assert_eq!(
+        reading.attributes["c"],
+        [Scalar::Other("unknown".to_owned())]
+    );
+}
+
+#[test]
+fn what_is_no_response_to_the_request_is_refused() {
+    let good = raw(&[3]);
+    assert!(decode(&good, 7).is_some());
+    assert!(decode(&good, 8).is_none(), "the answer to another request");
+    assert!(decode(&Bytes::from_static(b"<!DOCTYPE html><html></html>"), 7).is_none());
+    assert!(decode(&Bytes::new(), 7).is_none());
+    assert!(decode(&raw(&[4, 0x21, 0, 1]), 7).is_none(), "cut off");
+}
+
+#[test]
+fn nesting_without_end_is_refused_before_it_is_built() {
+    let mut deep = vec![4];
+    deep.extend(raw_value(0x34, "media-col", b""));
+    for _ in 0..100_000 {
+        deep.extend(raw_value(0x4a, "", b"m"));
+        deep.extend(raw_value(0x34, "", b""));
+    }
+    assert!(decode(&raw(&deep), 7).is_none());
+
+    let mut shallow = vec![4];
+    for _ in 0..3 {
+        shallow.extend(raw_value(0x34, "media-col", b""));
+        shallow.extend(raw_value(0x4a, "", b"m"));
+        shallow.extend(raw_value(0x21, "", &[0, 0, 0, 1]));
+        shallow.extend(raw_value(0x37, "", b""));
+    }
+    shallow.push(3);
+    assert!(decode(&raw(&shallow), 7).is_some());
+}

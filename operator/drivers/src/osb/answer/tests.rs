@@ -1,0 +1,190 @@
+//! The table, row by row.
+
+use serde_json::json;
+
+use super::*;
+
+const NOTHING: Private<'static> = Private {
+    credentials: None,
+    url: "",
+};
+
+fn answer(asked: Asked, status: u16, body: &str) -> Result<Outcome, Failure> {
+    let status = StatusCode::from_u16(status).expect("the tests name statuses that exist");
+    judge(asked, status, body.as_bytes(), None, NOTHING)
+}
+
+fn done(body: Value) -> Outcome {
+    let Value::Object(body) = body else {
+        panic!("an object is needed")
+    };
+    Outcome::Done {
+        body,
+        retry_after: None,
+    }
+}
+
+fn under_way(operation: Option<&str>) -> Outcome {
+    Outcome::UnderWay {
+        operation: operation.map(str::to_owned),
+    }
+}
+
+/// A row that ends well.
+macro_rules! well {
+    ($name:ident, $asked:ident, $status:literal, $body:literal => $outcome:expr) => {
+        #[test]
+        fn $name() {
+            assert_eq!(answer(Asked::$asked, $status, $body), Ok($outcome));
+        }
+    };
+}
+
+/// A row that ends as a failure of this kind, doubtful or not.
+macro_rules! ill {
+    ($name:ident, $asked:ident, $status:literal, $body:literal => $kind:ident, doubtful $doubtful:literal) => {
+        #[test]
+        fn $name() {
+            let failure = answer(Asked::$asked, $status, $body).unwrap_err();
+            assert_eq!(
+                (failure.kind, failure.doubtful),
+                (FailureKind::$kind, $doubtful)
+            );
+        }
+    };
+}
+
+// shows B7: the rows of "Orphan Mitigation".
+well!(row_01_200_well_formed_is_done, Provision, 200, "{}" => done(json!({})));
+ill!(row_02_200_malformed_made_nothing_to_clean_up, Provision, 200, "" => ProtocolError, doubtful false);
+well!(row_03_201_well_formed_is_done, Provision, 201, r#"{"dashboard_url":"x"}"# => done(json!({"dashboard_url": "x"})));
+ill!(row_04_201_malformed_leaves_a_doubt, Provision, 201, "<html>" => ProtocolError, doubtful true);
+well!(row_05_202_well_formed_is_under_way, Provision, 202, r#"{"operation":"o1"}"# => under_way(Some("o1")));
+ill!(row_06_202_malformed_leaves_a_doubt, Provision, 202, r#"{"operation":7}"# => ProtocolError, doubtful true);
+ill!(row_07_any_other_2xx_leaves_a_doubt, Provision, 204, "{}" => ProtocolError, doubtful true);
+ill!(row_08_408_was_never_taken_up, Provision, 408, "{}" => TimedOut, doubtful false);
+ill!(row_09_409_is_a_conflict, Provision, 409, "{}" => Conflict, doubtful false);
+ill!(row_10_422_concurrency_error_is_busy, Update, 422, r#"{"error":"ConcurrencyError"}"# => Busy, doubtful false);
+ill!(row_11_422_async_required_is_a_rejection, Provision, 422, r#"{"error":"AsyncRequired"}"# => RejectedValue, doubtful false);
+ill!(row_12_422_for_any_other_reason_is_a_rejection, Provision, 422, "" => RejectedValue, doubtful false);
+ill!(row_13_400_is_a_rejection, Provision, 400, r#"{"description":"no"}"# => RejectedValue, doubtful false);
+ill!(row_14_401_is_unauthorized, Provision, 401, "" => Unauthorized, doubtful false);
+ill!(row_15_403_is_unauthorized, Provision, 403, "" => Unauthorized, doubtful false);
+well!(row_16_404_to_a_fetch_is_no_instance, Fetch, 404, "{}" => Outcome::Missing);
+well!(row_17_410_to_a_deprovision_is_done, Deprovision, 410, "{}" => Outcome::Missing);
+well!(row_18_410_to_a_poll_is_gone, LastOperation, 410, "{}" => Outcome::Missing);
+ill!(row_19_412_is_a_protocol_error, Provision, 412, "{}" => ProtocolError, doubtful false);
+ill!(row_20_429_is_busy, Provision, 429, "" => Busy, doubtful false);
+ill!(row_21_5xx_leaves_a_doubt, Provision, 500, "{}" => ProtocolError, doubtful true);
+
+// What the rows leave open.
+well!(a_202_without_an_operation_is_under_way, Deprovision, 202, "{}" => under_way(None));
+ill!(a_202_to_a_read_makes_no_sense, Fetch, 202, "{}" => ProtocolError, doubtful false);
+ill!(a_201_to_an_update_leaves_a_doubt, Update, 201, "{}" => ProtocolError, doubtful true);
+ill!(a_5xx_to_a_read_leaves_no_doubt, Catalogue, 503, "{}" => ProtocolError, doubtful false);
+ill!(a_5xx_to_a_deprovision_leaves_a_doubt, Deprovision, 502, "" => ProtocolError, doubtful true);
+ill!(a_404_to_an_update_is_no_success, Update, 404, "{}" => ProtocolError, doubtful false);
+ill!(a_redirect_is_not_followed, Provision, 307, "" => ProtocolError, doubtful false);
+ill!(a_list_is_not_an_answer, Provision, 200, "[]" => ProtocolError, doubtful false);
+
+#[test]
+fn only_the_brokers_own_words_are_quoted() {
+    let said = |body: &str| answer(Asked::Provision, 400, body).unwrap_err().message;
+    assert_eq!(
+        said(r#"{"error":"Bad","description":"weekday\nmust be a day","secret":"x"}"#),
+        "HTTP 400 Bad Request: Bad: weekday must be a day"
+    );
+    assert_eq!(
+        said("<h1>password=x</h1>"),
+        "the server answered HTTP 400 Bad Request"
+    );
+    assert_eq!(
+        said(r#"{"description":7}"#),
+        "the server answered HTTP 400 Bad Request"
+    );
+    let long = said(&json!({"description": "x".repeat(5000)}).to_string());
+    assert_eq!(long.len(), "HTTP 400 Bad Request: ".len() + 256);
+}
+
+#[test]
+fn a_wish_to_be_asked_later_is_handed_on() {
+    let later = Some(SignedDuration::from_secs(7));
+    let busy = judge(
+        Asked::Provision,
+        StatusCode::TOO_MANY_REQUESTS,
+        b"",
+        later,
+        NOTHING,
+    );
+    assert_eq!(busy.unwrap_err().retry_after, later);
+    let body = br#"{"state":"in progress"}"#;
+    let polled = judge(Asked::LastOperation, StatusCode::OK, body, later, NOTHING).unwrap();
+    assert_eq!(
+        operation_state(&polled, NOTHING),
+        Ok(OperationState::InProgress { retry_after: later })
+    );
+}
+
+#[test]
+fn each_state_of_an_operation_is_read() {
+    let state = |body: Value| operation_state(&done(body), NOTHING);
+    assert_eq!(
+        state(json!({"state": "succeeded"})),
+        Ok(OperationState::Succeeded)
+    );
+    let failed = OperationState::Failed {
+        message: "no disk".to_owned(),
+    };
+    assert_eq!(
+        state(json!({"state": "failed", "description": "no\tdisk"})),
+        Ok(failed)
+    );
+    assert_eq!(
+        operation_state(&Outcome::Missing, NOTHING),
+        Ok(OperationState::Gone)
+    );
+    for nonsense in [json!({}), json!({"state": "done"}), json!({"state": 1})] {
+        assert_eq!(
+            state(nonsense).unwrap_err().kind,
+            FailureKind::ProtocolError
+        );
+    }
+}
+
+#[test]
+fn parameters_that_are_not_told_are_told_from_empty_ones() {
+    let present = |body: Value| instance(done(body));
+    let told = |parameters| InstanceReading::Present {
+        service_id: Some("s".to_owned()),
+        plan_id: None,
+        parameters,
+    };
+    assert_eq!(present(json!({"service_id": "s"})), Ok(told(None)));
+    assert_eq!(
+        present(json!({"service_id": "s", "parameters": {}})),
+        Ok(told(Some(Map::new())))
+    );
+    assert!(present(json!({"parameters": []})).is_err());
+    assert!(present(json!({"service_id": 5})).is_err());
+    assert_eq!(instance(Outcome::Missing), Ok(InstanceReading::Absent));
+}
+
+#[test]
+fn a_catalogue_is_read_with_what_may_be_missing() {
+    let body = json!({"services": [{
+        "id": "s", "name": "data-backup", "description": "…", "bindable": false,
+        "instances_retrievable": true,
+        "plans": [
+            {"id": "p", "name": "standard", "maximum_polling_duration": 600},
+            {"id": "q", "name": "large"},
+        ],
+    }, {"id": "t", "name": "bare"}]});
+    let read = catalogue(&done(body)).unwrap();
+    assert_eq!(read.offerings.len(), 2);
+    assert!(read.offerings[0].instances_retrievable && !read.offerings[1].instances_retrievable);
+    let polling = |plan: usize| read.offerings[0].plans[plan].maximum_polling_duration;
+    assert_eq!(polling(0), Some(SignedDuration::from_mins(10)));
+    assert_eq!(polling(1), None);
+    assert!(catalogue(&done(json!({}))).is_err());
+    assert!(catalogue(&done(json!({"services": [{"id": "s"}]}))).is_err());
+}

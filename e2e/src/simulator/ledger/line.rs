@@ -1,3 +1,15 @@
+//! The lines of a ledger: what is kept of a request, and the form in which it is shown.
+//!
+//! Decides nothing. Called by the ledger; the simulators fill in a [`Record`].
+
+use std::{borrow::Cow, sync::Arc};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Longest value kept of a write, in bytes.
+const VALUE_LIMIT: usize = 256;
+
 /// Which kind of simulator wrote the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum PeerKind {
@@ -29,14 +41,14 @@ pub struct AttributeValue {
 }
 
 impl AttributeValue {
-    pub(super) fn new(name: impl Into<String>, value: impl Into<String>) -> Self {
+    pub(in crate::simulator) fn new(name: impl Into<String>, value: impl Into<String>) -> Self {
         Self {
             name: name.into(),
             value: Some(cut(value.into())),
         }
     }
 
-    pub(super) fn name_only(name: impl Into<String>) -> Self {
+    pub(in crate::simulator) fn name_only(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
             value: None,
@@ -48,7 +60,7 @@ impl AttributeValue {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Entry {
-    /// Counts from 1 and is never used twice, not even after [`Ledger::clear`].
+    /// Counts from 1 and is never used twice, not even after [`super::Ledger::clear`].
     pub sequence: u64,
     /// When the request was decided, in milliseconds since the Unix epoch.
     pub time_ms: i64,
@@ -120,21 +132,72 @@ impl Entry {
 /// The compact form of a line: names and attribute lists are shared.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
-pub(super) struct Record {
-    pub(super) peer: PeerKind,
-    pub(super) cause: Cause,
-    pub(super) name: Arc<str>,
-    pub(super) operation: Cow<'static, str>,
-    pub(super) write: bool,
-    pub(super) probe: bool,
-    pub(super) key: Arc<str>,
-    pub(super) digest: [u8; 32],
-    pub(super) originating_identity: Option<Arc<str>>,
-    pub(super) http_status: Option<u16>,
-    pub(super) ipp_status: Option<u16>,
-    pub(super) committed: bool,
-    pub(super) changed: bool,
-    pub(super) needed: bool,
-    pub(super) attributes: Arc<[AttributeValue]>,
+pub(in crate::simulator) struct Record {
+    pub(in crate::simulator) peer: PeerKind,
+    pub(in crate::simulator) cause: Cause,
+    pub(in crate::simulator) name: Arc<str>,
+    pub(in crate::simulator) operation: Cow<'static, str>,
+    pub(in crate::simulator) write: bool,
+    pub(in crate::simulator) probe: bool,
+    pub(in crate::simulator) key: Arc<str>,
+    pub(in crate::simulator) digest: [u8; 32],
+    pub(in crate::simulator) originating_identity: Option<Arc<str>>,
+    pub(in crate::simulator) http_status: Option<u16>,
+    pub(in crate::simulator) ipp_status: Option<u16>,
+    pub(in crate::simulator) committed: bool,
+    pub(in crate::simulator) changed: bool,
+    pub(in crate::simulator) needed: bool,
+    pub(in crate::simulator) attributes: Arc<[AttributeValue]>,
 }
 
+/// A line as it is kept.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) sequence: u64,
+    pub(super) time_ms: i64,
+    pub(super) record: Record,
+}
+
+impl Line {
+    /// The line as tests and the control interface see it.
+    pub(super) fn entry(&self) -> Entry {
+        let record = &self.record;
+        Entry {
+            sequence: self.sequence,
+            time_ms: self.time_ms,
+            peer: record.peer,
+            cause: record.cause,
+            name: record.name.to_string(),
+            operation: record.operation.to_string(),
+            write: record.write,
+            probe: record.probe,
+            key: record.key.to_string(),
+            digest: hexadecimal(&record.digest),
+            originating_identity: record
+                .originating_identity
+                .as_ref()
+                .map(ToString::to_string),
+            http_status: record.http_status,
+            ipp_status: record.ipp_status,
+            committed: record.committed,
+            changed: record.changed,
+            needed: record.needed,
+            attributes: record.attributes.to_vec(),
+        }
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            write!(text, "{byte:02x}").expect("a String takes all");
+            text
+        })
+}
+
+fn cut(mut value: String) -> String {
+    value.truncate(value.floor_char_boundary(VALUE_LIMIT));
+    value
+}

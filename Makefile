@@ -1,0 +1,103 @@
+# Everything that is done with this repository. `make help` lists it.
+#
+# A machine needs Rust (rustup), Go 1.26 or later, a C compiler, Python 3.11 or later and make.
+# Everything else is built or installed by `make tools` and `make peers`, into target/.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+CARGO ?= cargo
+PHASE := scripts/phase
+HELM := target/tools/helm
+# The build cache of `make tools` serves vet too, if both use the same settings.
+GO_VET := env CGO_ENABLED=0 go vet -trimpath
+
+# Tests and the demo make namespaces, rights and CRDs: never in a cluster that only happens to be
+# named in the environment.
+ifeq ($(USE_CLUSTER),1)
+ifeq ($(KUBECONFIG),)
+$(error USE_CLUSTER=1 needs KUBECONFIG)
+endif
+else
+unexport KUBECONFIG
+endif
+
+# The demo's devices and broker: simulators of ours (embedded), or cupsd, lprint and openbrokerapi.
+PEERS ?= embedded
+ifeq ($(filter $(PEERS),embedded real),)
+$(error PEERS is "$(PEERS)": it must be embedded or real)
+endif
+# KEEP=1 leaves the demo running and says how to look around.
+KEEP ?= 0
+
+##@ Look
+.PHONY: help
+help: ## Show this table
+	@awk 'BEGIN {FS = ":.*## "} \
+	  /^##@ / {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@printf '\nVariables\n'
+	@printf '  %-16s %s\n' 'PEERS=real' 'demo: cupsd, lprint and openbrokerapi instead of simulators' \
+	  'KEEP=1' 'demo: leave everything running' \
+	  'USE_CLUSTER=1' 'test, demo, bench: use the cluster of KUBECONFIG'
+
+.PHONY: demo
+demo: tools $(if $(filter real,$(PEERS)),peers) ## Show a contract start, one device that lies and one that is off
+	@$(PHASE) 'build' $(CARGO) build --locked --workspace --bins
+	@$(CARGO) run --locked --quiet -p entente-e2e --bin demo -- \
+	  --peers $(PEERS) $(if $(filter 1,$(KEEP)),--keep)
+
+.PHONY: bench
+bench: tools ## Compare with a dumb client on this machine; writes docs/benchmarks.md
+	@$(PHASE) 'build' $(CARGO) build --locked --release --workspace --bins
+	@$(CARGO) run --locked --release --quiet -p entente-e2e --bin bench
+
+##@ Build
+.PHONY: build
+build: ## Build the operator for use (release)
+	@$(PHASE) 'build' $(CARGO) build --locked --release -p entente-operator
+
+.PHONY: generate
+generate: ## Write manifests, the chart's CRDs, examples and the reference page
+	@$(CARGO) run --locked --quiet -p entente-crds --bin crdgen
+	@$(CARGO) fmt
+
+.PHONY: tools
+tools: ## Build control plane, kubectl, helm and kstatus into target/tools
+	@$(PHASE) 'tools' e2e/install-tools
+
+.PHONY: peers
+peers: ## Install what tests talk to: IPP servers (apt-get), a service broker (pip)
+	@$(PHASE) 'peers' e2e/peers/install
+
+##@ Prove
+.PHONY: check
+check: tools ## Format, lints, walls, generated files, licences, chart; no tests
+	@$(PHASE) 'format' $(CARGO) fmt --check
+	@$(PHASE) 'walls' scripts/walls
+	@$(PHASE) 'dependencies' scripts/deny
+	@$(PHASE) 'clippy' $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	@$(PHASE) 'generated files' $(CARGO) run --locked --quiet -p entente-crds --bin crdgen -- --check
+	@$(PHASE) 'documents' scripts/documents
+	@$(PHASE) 'go vet, control plane' $(GO_VET) -C e2e/controlplane ./...
+	@$(PHASE) 'go vet, tools' $(GO_VET) -C e2e/tools ./...
+	@$(PHASE) 'chart' $(HELM) lint --strict charts/entente
+
+.PHONY: test
+test: tools peers ## Every test of the workspace, on a real control plane and real peers
+	@$(PHASE) 'build' $(CARGO) build --locked --workspace --bins
+	@scripts/test
+
+.PHONY: deny
+deny: ## The same rules as in check, by cargo-deny itself, which must be installed
+	@cargo-deny --version >/dev/null 2>&1 || { \
+	  echo 'cargo-deny is missing; install it with: cargo install --locked cargo-deny' >&2; exit 1; }
+	@$(CARGO) deny check bans licenses sources
+
+##@ Tidy
+.PHONY: clean-run
+clean-run: ## Remove what the demo and benches left in .run
+	@rm -rf .run

@@ -1,0 +1,57 @@
+//! The state of a test's world as text, for a person who reads why a test failed.
+//!
+//! It must never fail: what cannot be had is said in its place. Called when a wait was in vain.
+
+use crate::control_plane::ControlPlane;
+use crate::operator::OperatorView;
+use crate::simulator::Ledger;
+
+const LOG_LINES: usize = 40;
+const LEDGER_LINES: usize = 40;
+
+/// All objects of Entente in a namespace, those of the catalogue with the label `scene`, events,
+/// the last lines of the operator's log and of the ledger.
+pub async fn dump(
+    plane: &ControlPlane,
+    namespace: &str,
+    operator: &OperatorView,
+    ledger: &Ledger,
+) -> String {
+    let own = "contracts,devices,servicesubscriptions,compensations";
+    let catalogue = "connections,devicemodels,smartservices";
+    let label = format!("scene={namespace}");
+    let parts = [
+        (
+            "objects",
+            kubectl(plane, &["get", own, "-n", namespace, "-o", "yaml"]).await,
+        ),
+        (
+            "catalogue",
+            kubectl(plane, &["get", catalogue, "-l", &label, "-o", "yaml"]).await,
+        ),
+        (
+            "events",
+            kubectl(plane, &["get", "events", "-n", namespace]).await,
+        ),
+        (
+            "overview",
+            kubectl(plane, &["get", own, "-n", namespace]).await,
+        ),
+        ("operator's log", operator.log_tail(LOG_LINES)),
+        ("ledger", ledger.dump(LEDGER_LINES)),
+    ];
+    parts
+        .iter()
+        .map(|(title, text)| format!("--- {title} of {namespace}\n{}\n", text.trim_end()))
+        .collect()
+}
+
+async fn kubectl(plane: &ControlPlane, arguments: &[&str]) -> String {
+    match plane.kubectl(arguments).await {
+        Ok(output) => {
+            let said = [output.stdout, output.stderr].concat();
+            String::from_utf8_lossy(&said).into_owned()
+        }
+        Err(error) => format!("({error})"),
+    }
+}

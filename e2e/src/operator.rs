@@ -1,0 +1,256 @@
+//! The operator under test: the real binary as a process, with the rights that the chart gives it.
+//!
+//! Installs the CRDs and what the chart renders (by real Helm, without the Deployment: there is no
+//! kubelet), takes a token of the chart's ServiceAccount and starts the binary with it, so that a
+//! right missing in the chart fails every test. It must never use the administrator's rights for
+//! the operator, and never leave the process behind. Called by end-to-end tests, the demo and the
+//! benches.
+
+mod chart;
+mod ground;
+mod process;
+
+pub use ground::Ground;
+pub use process::OperatorView;
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use crate::control_plane::{AccessError, ControlPlane, KubectlError};
+use process::Process;
+
+/// Names another binary than the one that cargo builds.
+const BINARY_VARIABLE: &str = "ENTENTE_OPERATOR_BINARY";
+/// Says what the operator logs (`--log-level`) during tests.
+const LOG_VARIABLE: &str = "ENTENTE_OPERATOR_LOG";
+/// From the start of the process to /readyz. It needs tenths of a second.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+/// From SIGTERM to the end of the process: its own grace is 20 s.
+const STOP_WITHIN: Duration = Duration::from_secs(30);
+
+/// How an operator is started.
+#[derive(Clone, Debug)]
+pub struct OperatorOptions {
+    /// Flags besides those that the harness sets itself.
+    pub flags: Vec<String>,
+    /// The operator's own namespace, into which the chart is rendered.
+    pub namespace: String,
+}
+
+impl Default for OperatorOptions {
+    fn default() -> Self {
+        Self {
+            flags: vec!["--accrual-interval=1s".to_owned()],
+            namespace: "entente-system".to_owned(),
+        }
+    }
+}
+
+/// Why there is no operator.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    /// The binary has not been built.
+    #[error("{} is missing: build it with `cargo build -p entente-operator`", path.display())]
+    BinaryMissing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// There is no control plane.
+    #[error(transparent)]
+    ControlPlane {
+        /// Why.
+        source: crate::control_plane::StartError,
+    },
+    /// No client or token.
+    #[error(transparent)]
+    Access {
+        /// Why.
+        source: AccessError,
+    },
+    /// kubectl could not be run.
+    #[error(transparent)]
+    Kubectl {
+        /// Why.
+        source: KubectlError,
+    },
+    /// Helm or kubectl did not do what was asked.
+    #[error("{command} failed: {said}")]
+    Refused {
+        /// The command.
+        command: String,
+        /// What it printed.
+        said: String,
+    },
+    /// What the chart renders cannot be used.
+    #[error("the chart renders something unexpected: {problem}")]
+    Chart {
+        /// What is wrong.
+        problem: String,
+    },
+    /// The process cannot be started, signalled or waited for.
+    #[error("cannot {action} the operator")]
+    Process {
+        /// What was tried.
+        action: &'static str,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The process ended before it was ready.
+    #[error("the operator ended ({status}); its log ends with:\n{log}")]
+    Ended {
+        /// How.
+        status: ExitStatus,
+        /// The last lines of its log.
+        log: String,
+    },
+    /// The process did not become ready, or did not end.
+    #[error("the operator is not {state} after {within:?}: {said}; its log ends with:\n{log}")]
+    Late {
+        /// `ready` or `gone`.
+        state: &'static str,
+        /// The time it had.
+        within: Duration,
+        /// What /readyz said last.
+        said: String,
+        /// The last lines of its log.
+        log: String,
+    },
+    /// An admin endpoint did not answer.
+    #[error("the operator does not answer {path}")]
+    Admin {
+        /// The endpoint.
+        path: &'static str,
+        /// Why.
+        source: reqwest::Error,
+    },
+}
+
+/// A running operator. Dropping it kills the process.
+#[derive(Debug)]
+pub struct Operator {
+    process: Process,
+    namespace: String,
+    kubeconfig: PathBuf,
+}
+
+impl Operator {
+    /// Installs CRDs and chart and starts the operator; it is ready when this returns.
+    pub async fn start(
+        plane: &ControlPlane,
+        options: OperatorOptions,
+    ) -> Result<Self, OperatorError> {
+        let account = chart::install(plane, &options.namespace).await?;
+        let kubeconfig = plane
+            .kubeconfig_for_service_account(&options.namespace, &account)
+            .await
+            .map_err(|source| OperatorError::Access { source })?;
+        let admin = free_address()?;
+        let log = plane
+            .directory()
+            .join(format!("operator-{}.log", admin.port()));
+        let level = std::env::var(LOG_VARIABLE).unwrap_or_else(|_| "info".to_owned());
+        let mut arguments = vec![
+            format!("--kubeconfig={}", kubeconfig.display()),
+            format!("--namespace={}", options.namespace),
+            format!("--admin-address={admin}"),
+            "--log-format=json".to_owned(),
+            format!("--log-level={level}"),
+        ];
+        arguments.extend(options.flags);
+        let process = Process::start(binary()?, arguments, admin, log).await?;
+        let mut operator = Self {
+            process,
+            namespace: options.namespace,
+            kubeconfig,
+        };
+        operator.process.until_ready(READY_WITHIN).await?;
+        Ok(operator)
+    }
+
+    /// The operator's own namespace, where Secrets of Connections are.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The kubeconfig file that the operator uses, with a token of the chart's ServiceAccount.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// What can be looked at without holding the operator: its log and its admin endpoints.
+    pub fn view(&self) -> OperatorView {
+        self.process.view()
+    }
+
+    /// Everything it logged so far, one JSON object a line, over all its lives.
+    pub fn log(&self) -> String {
+        self.view().log()
+    }
+
+    /// The process id while it runs.
+    pub fn process_id(&self) -> Option<u32> {
+        self.process.id()
+    }
+
+    /// What /metrics says, in the OpenMetrics text format.
+    pub async fn metrics(&self) -> Result<String, OperatorError> {
+        self.view().get("/metrics").await
+    }
+
+    /// Ends it at once (SIGKILL), as a node that loses power does.
+    pub async fn kill_hard(&mut self) -> Result<(), OperatorError> {
+        self.process.kill().await
+    }
+
+    /// Asks it to end (SIGTERM) and waits until it did.
+    pub async fn stop(&mut self) -> Result<ExitStatus, OperatorError> {
+        self.process.stop(STOP_WITHIN).await
+    }
+
+    /// Starts it again after [`Operator::kill_hard`] or [`Operator::stop`], with the same flags;
+    /// ends it first if it runs. It is ready when this returns.
+    pub async fn restart(&mut self) -> Result<(), OperatorError> {
+        self.start_again().await?;
+        self.process.until_ready(READY_WITHIN).await
+    }
+
+    /// As [`Operator::restart`], without waiting until it is ready.
+    pub async fn start_again(&mut self) -> Result<(), OperatorError> {
+        if self.process.id().is_some() {
+            self.stop().await?;
+        }
+        self.process.start_again().await
+    }
+}
+
+/// The operator's binary, built by cargo into the same target directory as this crate.
+fn binary() -> Result<PathBuf, OperatorError> {
+    let path = match std::env::var_os(BINARY_VARIABLE).filter(|path| !path.is_empty()) {
+        Some(path) => PathBuf::from(path),
+        None => workspace().join("target/debug/entente-operator"),
+    };
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err(OperatorError::BinaryMissing { path })
+    }
+}
+
+/// The root of the repository.
+pub(crate) fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("this crate is in a directory of the workspace")
+}
+
+/// An address on loopback that is free now.
+fn free_address() -> Result<SocketAddr, OperatorError> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .map_err(|source| OperatorError::Process {
+            action: "find a free port for",
+            source,
+        })
+}

@@ -1,0 +1,119 @@
+//! Installs what the operator needs in its cluster: the CRDs from `crds/manifests`, and all that
+//! `charts/entente` renders but the Deployment, whose pods would never run.
+//!
+//! Helm renders; it decides nothing about the chart itself. Called by [`super::Operator`].
+
+use std::process::Output;
+use std::time::Duration;
+
+use entente_crds::yaml;
+use serde_json::Value;
+use tokio::process::Command;
+
+use super::{OperatorError, workspace};
+use crate::control_plane::ControlPlane;
+
+/// Longest run of Helm.
+const HELM_WITHIN: Duration = Duration::from_mins(2);
+
+/// Installs CRDs and chart; the name of the chart's ServiceAccount.
+pub(super) async fn install(
+    plane: &ControlPlane,
+    namespace: &str,
+) -> Result<String, OperatorError> {
+    install_definitions(plane).await?;
+    let rendered = render(namespace).await?;
+    let objects: Vec<Value> = yaml::read_all(&rendered).map_err(|error| OperatorError::Chart {
+        problem: error.to_string(),
+    })?;
+    let account = objects
+        .iter()
+        .find(|object| object["kind"] == "ServiceAccount")
+        .and_then(|object| object["metadata"]["name"].as_str())
+        .ok_or_else(|| OperatorError::Chart {
+            problem: "there is no ServiceAccount".to_owned(),
+        })?
+        .to_owned();
+    // The definitions are there already, and the Deployment is what we are.
+    let wanted = objects.iter().filter(|object| {
+        object["kind"] != "Deployment" && object["kind"] != "CustomResourceDefinition"
+    });
+    let namespace = serde_json::json!({
+        "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace },
+    });
+    let stream: Vec<String> = std::iter::once(&namespace)
+        .chain(wanted)
+        .map(Value::to_string)
+        .collect();
+    apply(plane, &stream.join("\n---\n")).await?;
+    Ok(account)
+}
+
+/// Applies the CRDs and waits until they are served.
+async fn install_definitions(plane: &ControlPlane) -> Result<(), OperatorError> {
+    let directory = workspace().join("crds/manifests");
+    let directory = directory.to_string_lossy();
+    let apply = [
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "-k",
+        &directory,
+    ];
+    kubectl(plane, &apply, "").await?;
+    let wait = [
+        "wait",
+        "--for=condition=Established",
+        "--timeout=60s",
+        "-k",
+        &directory,
+    ];
+    kubectl(plane, &wait, "").await
+}
+
+async fn apply(plane: &ControlPlane, objects: &str) -> Result<(), OperatorError> {
+    let apply = ["apply", "--server-side", "--force-conflicts", "-f", "-"];
+    kubectl(plane, &apply, objects).await
+}
+
+async fn kubectl(
+    plane: &ControlPlane,
+    arguments: &[&str],
+    input: &str,
+) -> Result<(), OperatorError> {
+    let output = plane
+        .kubectl_as(plane.kubeconfig(), arguments, input)
+        .await
+        .map_err(|source| OperatorError::Kubectl { source })?;
+    checked("kubectl", arguments, &output).map(drop)
+}
+
+/// What `helm template` makes of the chart.
+async fn render(namespace: &str) -> Result<String, OperatorError> {
+    let chart = workspace().join("charts/entente");
+    let chart = chart.to_string_lossy();
+    let arguments = ["template", "entente", &chart, "--namespace", namespace];
+    let mut command = Command::new(workspace().join("target/tools/helm"));
+    command.args(arguments).kill_on_drop(true);
+    let failed = |source| OperatorError::Process {
+        action: "run Helm (build it with `make tools`) for",
+        source,
+    };
+    let output = tokio::time::timeout(HELM_WITHIN, command.output())
+        .await
+        .map_err(|_| failed(std::io::ErrorKind::TimedOut.into()))?
+        .map_err(failed)?;
+    checked("helm", &arguments, &output)
+}
+
+/// What a command printed, if it succeeded.
+fn checked(program: &str, arguments: &[&str], output: &Output) -> Result<String, OperatorError> {
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = [output.stdout.as_slice(), &output.stderr].concat();
+    Err(OperatorError::Refused {
+        command: format!("{program} {}", arguments.join(" ")),
+        said: String::from_utf8_lossy(&said).into_owned(),
+    })
+}

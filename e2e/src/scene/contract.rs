@@ -1,0 +1,95 @@
+//! Contracts of a world: their terms, entries and fees.
+
+use std::time::Duration;
+
+use entente_crds::v1alpha1::{
+    Contract, ContractService, ContractSpec, CountFrom, CreditBasis, Customer, Devices, Fee,
+    FeeCredit, FeeOf, Period, Remedy, RemedyType, ServiceLevel, Term,
+};
+use jiff::Timestamp;
+
+use super::Scene;
+
+/// Now, in whole seconds: what a person writes into a term.
+pub fn now() -> Timestamp {
+    Timestamp::from_second(Timestamp::now().as_second()).expect("a present second is in range")
+}
+
+/// The first whole second that lies at least so long ahead.
+pub fn starting_in(ahead: Duration) -> Timestamp {
+    let seconds = Timestamp::now() + ahead + Duration::from_millis(999);
+    Timestamp::from_second(seconds.as_second()).expect("a near second is in range")
+}
+
+/// A fee for each device and month: 120,000 is some 0.045 a second.
+pub fn fee() -> Fee {
+    Fee {
+        amount: "120000.00".to_owned(),
+        per: Period::Month,
+        of: FeeOf::EachDevice,
+    }
+}
+
+impl Scene<'_> {
+    /// A contract in reais, of an unlimited term in the zone of São Paulo.
+    pub fn contract(
+        &self,
+        name: &str,
+        start: Timestamp,
+        services: Vec<ContractService>,
+    ) -> Contract {
+        let mut contract = Contract::new(
+            name,
+            ContractSpec {
+                customer: Customer {
+                    id: "C-4711".to_owned(),
+                    name: Some("Banco Sul".to_owned()),
+                },
+                currency: Some("BRL".to_owned()),
+                term: Term {
+                    start_time: Some(start.to_string()),
+                    time_zone: "America/Sao_Paulo".to_owned(),
+                    ..Term::default()
+                },
+                services,
+                ..ContractSpec::default()
+            },
+        );
+        contract.metadata.namespace = Some(self.namespace.clone());
+        contract
+    }
+
+    /// An entry of a contract: a service of this world on devices by name, with the fee of
+    /// [`fee`], an allowance and a credit in proportion to the time lost.
+    pub fn entry(
+        &self,
+        name: &str,
+        service: &str,
+        devices: &[&str],
+        allowed: &str,
+    ) -> ContractService {
+        ContractService {
+            name: name.to_owned(),
+            service_ref: self.reference(service),
+            devices: Devices {
+                names: devices.iter().map(|name| (*name).to_owned()).collect(),
+                ..Devices::default()
+            },
+            fee: Some(fee()),
+            service_level: Some(ServiceLevel {
+                allowed: allowed.to_owned(),
+                count: CountFrom::FromPromise,
+            }),
+            remedies: vec![Remedy {
+                name: "credit".to_owned(),
+                r#type: RemedyType::FeeCredit,
+                credit: Some(FeeCredit {
+                    basis: CreditBasis::ElapsedTime,
+                    percent: None,
+                    cap: None,
+                }),
+            }],
+            ..ContractService::default()
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The catalogue and the devices of a world, made from the examples that users are given.
+//!
+//! Decides names, loopback networks and impatient retries, nothing else. Tests change what they
+//! need before they apply it.
+
+use std::collections::BTreeMap;
+
+use entente_crds::example;
+use entente_crds::v1alpha1::{
+    AllowEntry, Connection, ConnectionSpec, Device, DeviceConnection, DeviceModel, DeviceSpec,
+    IppEndpoint, NameReference, OsbEndpoint, Protocol, Retry, Selector, SmartService,
+};
+use kube::{Resource, ResourceExt as _};
+
+use super::Scene;
+use crate::simulator;
+
+/// Label of catalogue objects: the namespace of the world they belong to.
+const LABEL: &str = "scene";
+
+impl Scene<'_> {
+    /// How simulated devices on that port are reached: `devices`.
+    pub fn device_connection(&self, port: u16) -> Connection {
+        self.ipp_connection("devices", &format!("ipp://{{address}}:{port}/ipp/print"))
+    }
+
+    /// A Connection to IPP devices; every address on loopback is allowed to this namespace.
+    pub fn ipp_connection(&self, name: &str, url: &str) -> Connection {
+        let ipp = IppEndpoint {
+            url: url.to_owned(),
+            ports: Vec::new(),
+        };
+        self.connection(
+            name,
+            ConnectionSpec {
+                protocol: Protocol::IPP,
+                ipp: Some(ipp),
+                ..ConnectionSpec::default()
+            },
+        )
+    }
+
+    /// A Connection to a service broker: `broker`.
+    pub fn broker_connection(&self, url: &str) -> Connection {
+        let osb = OsbEndpoint {
+            url: url.to_owned(),
+        };
+        self.connection(
+            "broker",
+            ConnectionSpec {
+                protocol: Protocol::OSB,
+                osb: Some(osb),
+                ..ConnectionSpec::default()
+            },
+        )
+    }
+
+    fn connection(&self, name: &str, mut spec: ConnectionSpec) -> Connection {
+        spec.allow = vec![AllowEntry {
+            name: "loopback".to_owned(),
+            namespaces: Selector {
+                match_labels: labels("kubernetes.io/metadata.name", &self.namespace),
+                match_expressions: Vec::new(),
+            },
+            networks: vec!["127.0.0.0/8".to_owned()],
+        }];
+        spec.retry = Some(Retry {
+            initial: "200ms".to_owned(),
+            max: "1s".to_owned(),
+        });
+        self.labelled(Connection::new(&self.named(name), spec))
+    }
+
+    /// The example model, as every simulated device introduces itself: `mfp-500`.
+    pub fn model(&self) -> DeviceModel {
+        self.labelled(DeviceModel::new(
+            &self.named("mfp-500"),
+            example::mfp_500().spec,
+        ))
+    }
+
+    /// The example service with settings on both sides and an activation: `data-backup`.
+    pub fn backup(&self) -> SmartService {
+        let mut spec = example::data_backup().spec;
+        if let Some(device) = &mut spec.device {
+            device.models = vec![self.reference("mfp-500")];
+        }
+        if let Some(server) = &mut spec.server {
+            server.connection_ref = self.reference("broker");
+        }
+        self.labelled(SmartService::new(&self.named("data-backup"), spec))
+    }
+
+    /// The example service that needs the device only: `parts-life`.
+    pub fn parts(&self) -> SmartService {
+        let mut spec = example::parts_life().spec;
+        if let Some(device) = &mut spec.device {
+            device.models = vec![self.reference("mfp-500")];
+        }
+        self.labelled(SmartService::new(&self.named("parts-life"), spec))
+    }
+
+    /// The Device of a simulated device, under its name.
+    pub fn device(&self, simulated: &simulator::Device) -> Device {
+        self.device_at(
+            simulated.name(),
+            &simulated.address().ip().to_string(),
+            &simulated.serial_number(),
+        )
+    }
+
+    /// A Device of the example model, reached by the Connection `devices`.
+    pub fn device_at(&self, name: &str, address: &str, serial_number: &str) -> Device {
+        let mut device = Device::new(
+            name,
+            DeviceSpec {
+                model_ref: self.reference("mfp-500"),
+                serial_number: serial_number.to_owned(),
+                address: Some(address.to_owned()),
+                connections: vec![DeviceConnection {
+                    name: self.named("devices"),
+                    ..DeviceConnection::default()
+                }],
+                ..DeviceSpec::default()
+            },
+        );
+        device.metadata.namespace = Some(self.namespace.clone());
+        device
+    }
+
+    /// A reference to a catalogue object of this world.
+    pub fn reference(&self, name: &str) -> NameReference {
+        NameReference {
+            name: self.named(name),
+        }
+    }
+
+    /// Marks a catalogue object as one of this world, for the dump of a failing test.
+    pub fn labelled<K: Resource>(&self, mut object: K) -> K {
+        object
+            .labels_mut()
+            .insert(LABEL.to_owned(), self.namespace.clone());
+        object
+    }
+}
+
+fn labels(name: &str, value: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([(name.to_owned(), value.to_owned())])
+}

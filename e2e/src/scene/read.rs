@@ -1,0 +1,157 @@
+//! What a test reads: objects by name, conditions, items and promises.
+//!
+//! It reads from the API server every time, and decides nothing.
+
+use entente_crds::v1alpha1::{
+    Compensation, Condition, Contract, Device, Item, Promise, ServiceSubscription,
+};
+use k8s_openapi::api::events::v1::Event;
+use kube::Api;
+use kube::api::ListParams;
+use kube::core::{ClusterResourceScope, NamespaceResourceScope};
+use kube::Resource;
+use serde::de::DeserializeOwned;
+
+use super::Scene;
+
+impl Scene<'_> {
+    /// Objects of a namespaced kind in this world.
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Objects of a cluster-scoped kind.
+    pub fn catalogue<K>(&self) -> Api<K>
+    where
+        K: Resource<Scope = ClusterResourceScope, DynamicType = ()>,
+    {
+        Api::all(self.client.clone())
+    }
+
+    /// An object of this namespace; none where it is not there or cannot be read.
+    pub async fn get<K>(&self, name: &str) -> Option<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+            + Clone
+            + DeserializeOwned
+            + std::fmt::Debug,
+    {
+        self.api::<K>().get_opt(name).await.ok().flatten()
+    }
+
+    /// All objects of a kind in this namespace, by name.
+    pub async fn list<K>(&self) -> Vec<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+            + Clone
+            + DeserializeOwned
+            + std::fmt::Debug,
+    {
+        let listed = self.api::<K>().list(&ListParams::default()).await;
+        listed.map(|list| list.items).unwrap_or_default()
+    }
+
+    /// The contract.
+    pub async fn read_contract(&self, name: &str) -> Option<Contract> {
+        self.get(name).await
+    }
+
+    /// The Device.
+    pub async fn read_device(&self, name: &str) -> Option<Device> {
+        self.get(name).await
+    }
+
+    /// The subscription of a contract's service on a device.
+    pub async fn subscription(
+        &self,
+        contract: &str,
+        service: &str,
+        device: &str,
+    ) -> Option<ServiceSubscription> {
+        self.get(&format!("{contract}.{service}.{device}")).await
+    }
+
+    /// All compensations.
+    pub async fn compensations(&self) -> Vec<Compensation> {
+        self.list().await
+    }
+
+    /// All events in this namespace.
+    pub async fn events(&self) -> Vec<Event> {
+        self.list().await
+    }
+}
+
+/// What has conditions.
+pub trait Conditioned {
+    /// The conditions of its status.
+    fn conditions(&self) -> &[Condition];
+
+    /// The condition of that type.
+    fn condition(&self, kind: &str) -> Option<&Condition> {
+        self.conditions()
+            .iter()
+            .find(|condition| condition.type_ == kind)
+    }
+
+    /// Whether the condition is there and True.
+    fn is(&self, kind: &str) -> bool {
+        self.condition(kind)
+            .is_some_and(|condition| condition.status == "True")
+    }
+
+    /// The reason of a condition; empty where it is not there.
+    fn reason(&self, kind: &str) -> &str {
+        self.condition(kind)
+            .map_or("", |condition| condition.reason.as_str())
+    }
+}
+
+macro_rules! conditioned {
+    ($($kind:ty),+) => {
+        $(impl Conditioned for $kind {
+            fn conditions(&self) -> &[Condition] {
+                self.status.as_ref().map_or(&[], |status| status.conditions.as_slice())
+            }
+        })+
+    };
+}
+
+conditioned!(
+    Contract,
+    Device,
+    ServiceSubscription,
+    Compensation,
+    entente_crds::v1alpha1::Connection,
+    entente_crds::v1alpha1::DeviceModel,
+    entente_crds::v1alpha1::SmartService
+);
+
+/// What a test asks of a subscription.
+pub trait SubscriptionFacts {
+    /// The item of that key.
+    fn item(&self, key: &str) -> Option<&Item>;
+    /// All items.
+    fn items(&self) -> &[Item];
+    /// All promises.
+    fn promises(&self) -> &[Promise];
+}
+
+impl SubscriptionFacts for ServiceSubscription {
+    fn item(&self, key: &str) -> Option<&Item> {
+        self.items().iter().find(|item| item.key == key)
+    }
+
+    fn items(&self) -> &[Item] {
+        self.status.as_ref().map_or(&[], |status| status.items.as_slice())
+    }
+
+    fn promises(&self) -> &[Promise] {
+        self.status
+            .as_ref()
+            .map_or(&[], |status| status.promises.as_slice())
+    }
+}

@@ -1,0 +1,281 @@
+//! The Helm chart: what it renders, what it refuses, and who may write what once it is installed
+//! on a real API server.
+
+mod installed;
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use entente_crds::{manifest, yaml};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+/// Longest run of one helm; nothing here waits for Pods, since none runs.
+const DEADLINE: Duration = Duration::from_mins(2);
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("this crate is in a directory of the workspace")
+}
+
+fn chart() -> PathBuf {
+    repository().join("charts/entente")
+}
+
+/// Runs helm, which keeps nothing of its own: caches and repositories go with the directory.
+async fn helm<S: AsRef<OsStr>>(kubeconfig: Option<&Path>, arguments: &[S]) -> Output {
+    let path = repository().join("target/tools/helm");
+    assert!(path.exists(), "helm is missing: build it with `make tools`");
+    let home = tempfile::tempdir().expect("a directory for helm");
+    let mut command = Command::new(path);
+    command
+        .args(arguments)
+        .env("HELM_CACHE_HOME", home.path())
+        .env("HELM_CONFIG_HOME", home.path())
+        .env("HELM_DATA_HOME", home.path())
+        .env(
+            "KUBECONFIG",
+            kubeconfig.unwrap_or(Path::new("/nonexistent")),
+        )
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    tokio::time::timeout(DEADLINE, command.output())
+        .await
+        .expect("helm ends in time")
+        .expect("helm runs")
+}
+
+/// What helm printed; the test ends if it failed.
+fn printed(output: &Output) -> String {
+    let said = |stream: &[u8]| String::from_utf8_lossy(stream).into_owned();
+    assert!(
+        output.status.success(),
+        "{}{}",
+        said(&output.stdout),
+        said(&output.stderr)
+    );
+    said(&output.stdout)
+}
+
+/// The objects that the chart renders with these settings.
+async fn rendered(settings: &[&str]) -> Vec<Value> {
+    let chart = chart();
+    let mut arguments = vec![
+        OsStr::new("template"),
+        OsStr::new("entente"),
+        chart.as_os_str(),
+    ];
+    arguments.extend(["--namespace", "entente-system"].map(OsStr::new));
+    for setting in settings {
+        arguments.extend(["--set", setting].map(OsStr::new));
+    }
+    yaml::read_all(&printed(&helm(None, &arguments).await)).expect("helm renders YAML")
+}
+
+fn of_kind<'o>(objects: &'o [Value], kind: &str) -> Vec<&'o Value> {
+    objects
+        .iter()
+        .filter(|object| object["kind"] == kind)
+        .collect()
+}
+
+fn container(objects: &[Value]) -> &Value {
+    &of_kind(objects, "Deployment")[0]["spec"]["template"]["spec"]["containers"][0]
+}
+
+#[tokio::test]
+async fn the_chart_has_nothing_that_lint_complains_about() {
+    let chart = chart();
+    let arguments = [
+        OsStr::new("lint"),
+        OsStr::new("--strict"),
+        chart.as_os_str(),
+    ];
+    let said = printed(&helm(None, &arguments).await);
+    assert!(
+        !said.contains("[WARNING]") && !said.contains("[ERROR]"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_value_that_is_unknown_or_of_another_type_is_refused() {
+    let refused = [
+        ("imag.tag=1", "imag"),
+        ("image.tga=1", "tga"),
+        ("crds.install=true", "install"),
+        ("metrics.service.ports=1", "ports"),
+        ("crds.keep=maybe", "/crds/keep"),
+        ("image.digest=latest", "/image/digest"),
+        (
+            "operator.withdrawDeadline=1 day",
+            "/operator/withdrawDeadline",
+        ),
+        ("operator.concurrency=-1", "/operator/concurrency"),
+    ];
+    for (setting, named) in refused {
+        let chart = chart();
+        let arguments = [
+            OsStr::new("template"),
+            chart.as_os_str(),
+            OsStr::new("--set"),
+            OsStr::new(setting),
+        ];
+        let output = helm(None, &arguments).await;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{setting} was taken");
+        assert!(said.contains(named), "{setting}: {said}");
+    }
+}
+
+/// The path of every value in `values.yaml` that is not a mapping with fields of its own.
+fn leaves(path: &str, value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields)
+            if !fields.is_empty() && path != "resources.requests" && path != "resources.limits" =>
+        {
+            for (key, below) in fields {
+                let path = if path.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{path}.{key}")
+                };
+                leaves(&path, below, found);
+            }
+        }
+        _ => found.push(path.to_owned()),
+    }
+}
+
+#[test]
+fn the_readme_explains_every_value_and_no_other() {
+    let read = |name: &str| std::fs::read_to_string(chart().join(name)).expect("the file is there");
+    let values: Value = yaml::read(&read("values.yaml")).expect("values.yaml is YAML");
+    let mut expected = Vec::new();
+    leaves("", &values, &mut expected);
+    expected.sort_unstable();
+    let readme = read("README.md");
+    let (_, table) = readme.split_once("| value |").expect("a table of values");
+    let mut explained: Vec<String> = table
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned()))
+        .collect();
+    explained.sort_unstable();
+    assert_eq!(explained, expected);
+}
+
+#[tokio::test]
+async fn the_chart_installs_the_generated_definitions_and_keeps_them() {
+    let expected: Vec<Value> = manifest::all().iter().map(|crd| json!(crd)).collect();
+    for (setting, policy) in [
+        ("crds.keep=true", json!("keep")),
+        ("crds.keep=false", json!(null)),
+    ] {
+        let objects = rendered(&[setting]).await;
+        let found = of_kind(&objects, "CustomResourceDefinition");
+        assert_eq!(found.len(), expected.len());
+        for crd in &expected {
+            let name = &crd["metadata"]["name"];
+            let same = found
+                .iter()
+                .find(|found| found["metadata"]["name"] == *name);
+            let same = same.unwrap_or_else(|| unreachable!("{name} is missing"));
+            assert_eq!(same["spec"], crd["spec"], "{name}");
+            let annotations = &same["metadata"]["annotations"];
+            assert_eq!(annotations["helm.sh/resource-policy"], policy, "{name}");
+        }
+    }
+    let objects = rendered(&["crds.enabled=false"]).await;
+    assert_eq!(of_kind(&objects, "CustomResourceDefinition").len(), 0);
+    assert_eq!(of_kind(&objects, "Deployment").len(), 1);
+}
+
+#[tokio::test]
+async fn the_flags_of_the_operator_come_from_values() {
+    let objects = rendered(&[]).await;
+    let expected = [
+        "--log-format=json",
+        "--log-level=info",
+        "--admin-address=0.0.0.0:8080",
+        "--withdraw-deadline=24h",
+    ];
+    assert_eq!(container(&objects)["args"], json!(expected));
+    assert_eq!(container(&objects)["env"][0]["name"], "POD_NAMESPACE");
+    assert_eq!(
+        container(&objects)["image"],
+        "ghcr.io/entente-dev/entente:0.1.0"
+    );
+
+    let digest = format!("image.digest=sha256:{}", "0".repeat(64));
+    let settings = [
+        "log.format=text",
+        "log.level=debug",
+        "operator.withdrawDeadline=1h30m",
+        "operator.accrualInterval=5m",
+        "operator.concurrency=64",
+        &digest,
+    ];
+    let objects = rendered(&settings).await;
+    let expected = [
+        "--log-format=text",
+        "--log-level=debug",
+        "--admin-address=0.0.0.0:8080",
+        "--withdraw-deadline=1h30m",
+        "--accrual-interval=5m",
+        "--concurrency=64",
+    ];
+    assert_eq!(container(&objects)["args"], json!(expected));
+    let image = container(&objects)["image"].as_str().expect("an image");
+    assert!(
+        image.starts_with("ghcr.io/entente-dev/entente@sha256:0000"),
+        "{image}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_optional_is_there_when_it_is_wanted_and_only_then() {
+    let cases = [
+        ("metrics.service.enabled", "Service", 1),
+        ("networkPolicy.enabled", "NetworkPolicy", 1),
+        ("admissionPolicy.enabled", "ValidatingAdmissionPolicy", 2),
+        (
+            "admissionPolicy.enabled",
+            "ValidatingAdmissionPolicyBinding",
+            2,
+        ),
+    ];
+    for (value, kind, number) in cases {
+        let with = rendered(&[&format!("{value}=true")]).await;
+        assert_eq!(of_kind(&with, kind).len(), number, "{kind}");
+        let without = rendered(&[&format!("{value}=false")]).await;
+        assert_eq!(of_kind(&without, kind).len(), 0, "{kind}");
+    }
+    let roles = |objects: &[Value]| of_kind(objects, "ClusterRole").len();
+    assert_eq!(roles(&rendered(&[]).await), 3);
+    assert_eq!(roles(&rendered(&["aggregateRoles=false"]).await), 1);
+}
+
+/// A right that is not needed is a right that can be abused: none of these may ever come back.
+#[tokio::test]
+async fn the_operator_has_no_right_that_design_forbids() {
+    let objects = rendered(&[]).await;
+    let roles = [of_kind(&objects, "ClusterRole"), of_kind(&objects, "Role")].concat();
+    let operator: Vec<&Value> = roles
+        .into_iter()
+        .filter(|role| role["metadata"]["name"] == "entente-operator")
+        .collect();
+    assert_eq!(operator.len(), 2);
+    for role in operator {
+        for rule in role["rules"].as_array().into_iter().flatten() {
+            let text = rule.to_string();
+            assert!(!text.contains('*'), "{text}");
+            if text.contains("secrets") {
+                assert_eq!(role["kind"], "Role", "{text}");
+                assert_eq!(rule["verbs"], json!(["get"]), "{text}");
+            }
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! The catalogue controller: Connection, DeviceModel and SmartService.
+//!
+//! Probes brokers (a catalogue, on behalf of nobody), says who uses what, keeps what is used from
+//! being deleted, and takes over orphans. It is the only writer of these kinds' status.
+
+mod triggers;
+mod usage;
+
+use std::sync::Arc;
+
+use entente_crds::{
+    FINALIZER_IN_USE,
+    v1alpha1::{Connection, DeviceModel, Protocol, SmartService},
+};
+use entente_domain::{
+    catalogue::{ObservedConnection, report_connection, report_model, report_service},
+    exchange::Failure,
+    retry::{RetryPolicy, wait},
+};
+use entente_drivers::service::ServerTarget;
+use jiff::{SignedDuration, Timestamp};
+use kube::{Api, ResourceExt as _, core::object::HasStatus};
+
+use crate::{
+    cache::{Cache, Key},
+    catalogues::Catalogues,
+    context::Context,
+    objects::Objects,
+    profiles::Profiles,
+    queue::{Queue, QueueKey, Requeue},
+    shutdown::Shutdown,
+    status::{WriteError, Written, add_finalizer, remove_finalizer, report_until_written},
+};
+
+/// The time between two probes of a broker that answers.
+const PROBE: SignedDuration = SignedDuration::from_mins(10);
+
+/// Which object of the catalogue.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Subject {
+    Connection(String),
+    Model(String),
+    Service(String),
+}
+
+impl QueueKey for Subject {
+    fn namespace(&self) -> &'static str {
+        ""
+    }
+}
+
+/// The catalogue controller.
+pub(crate) struct Catalogue {
+    context: Context,
+    objects: Arc<Objects>,
+    profiles: Arc<Profiles>,
+    catalogues: Arc<Catalogues>,
+    queue: Arc<Queue<Subject>>,
+}
+
+impl Catalogue {
+    pub(crate) fn new(
+        context: Context,
+        objects: Arc<Objects>,
+        profiles: Arc<Profiles>,
+        catalogues: Arc<Catalogues>,
+    ) -> Arc<Self> {
+        let queue = Arc::new(Queue::new(
+            "catalogue",
+            Arc::clone(&context.clock),
+            Arc::clone(&context.metrics),
+        ));
+        Arc::new(Self { context, objects, profiles, catalogues, queue })
+    }
+
+    /// Runs until the shutdown is requested and the passes under way have finished.
+    pub(crate) async fn run(self: Arc<Self>, shutdown: Shutdown) {
+        triggers::start(&self, &shutdown);
+        let queue = Arc::clone(&self.queue);
+        let worker = move |subject: Subject| {
+            let catalogue = Arc::clone(&self);
+            async move { catalogue.pass(&subject).await }
+        };
+        queue.run(crate::CONTRACT_CONCURRENCY, crate::CONTRACT_PASS_LIMIT, worker, shutdown).await;
+    }
+
+    async fn pass(&self, subject: &Subject) -> Option<Requeue> {
+        let result = match subject {
+            Subject::Connection(name) => self.connection(name).await,
+            Subject::Model(name) => self.model(name).await.map(|()| None),
+            Subject::Service(name) => self.service(name).await.map(|()| None),
+        };
+        match result {
+            Ok(wake) => wake.map(Requeue::At),
+            Err(error) => {
+                tracing::warn!(%error, ?subject, "not reported");
+                Some(Requeue::Failed)
+            }
+        }
+    }
+
+    async fn connection(&self, name: &str) -> Result<Option<Timestamp>, WriteError> {
+        let cache = &self.objects.connections;
+        let Some(connection) = cache.get(&Key::new("", name)) else { return Ok(None) };
+        let now = self.context.clock.now();
+        let mut observed = ObservedConnection {
+            used_by: usage::of_connection(&self.objects, name),
+            abandoned: usage::abandoned(&self.objects, name),
+            ..ObservedConnection::default()
+        };
+        match self.profiles.probe_profile(&connection, now).await {
+            Err(fault) => observed.fault = Some(fault),
+            Ok(profile) if connection.spec.protocol == Protocol::OSB => {
+                let url = connection.spec.osb.as_ref().map(|osb| osb.url.clone());
+                let target = ServerTarget { profile, url: url.unwrap_or_default() };
+                observed.probe = Some(self.probe(name, &target).await);
+            }
+            Ok(_) => {}
+        }
+        let now = self.context.clock.now();
+        self.write(cache, name, |object| report_connection(object, &observed, now)).await?;
+        let used = observed.used_by > 0 || !observed.abandoned.is_empty();
+        self.hold(cache, name, used).await?;
+        Ok(self.next_probe(&connection, &observed, now))
+    }
+
+    async fn probe(&self, name: &str, target: &ServerTarget) -> Result<(), Failure> {
+        let begun = std::time::Instant::now();
+        let result = self.context.drivers.service().catalogue(target).await;
+        let code = result.as_ref().err().map_or("Ok".to_owned(), |f| format!("{:?}", f.kind));
+        self.context.metrics.remote_request("server", &code, begun.elapsed());
+        let catalogue = result?;
+        self.catalogues.keep(name, catalogue, self.context.clock.now());
+        Ok(())
+    }
+
+    fn next_probe(
+        &self,
+        connection: &Connection,
+        observed: &ObservedConnection,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let failed = observed.fault.is_some() || matches!(observed.probe, Some(Err(_)));
+        if !failed {
+            return observed.probe.as_ref().and_then(|_| now.checked_add(PROBE).ok());
+        }
+        // How long it has been failing decides how soon it is tried again.
+        let since = connection.status.as_ref().and_then(|status| {
+            let ready = entente_domain::condition::find(
+                &status.conditions,
+                entente_crds::condition::ConditionType::Ready,
+            )?;
+            (ready.status == "False").then_some(ready.last_transition_time.0)
+        });
+        let failing = since.map_or(0, |since| now.duration_since(since).as_secs().max(0));
+        let failures = u32::try_from(failing).unwrap_or(u32::MAX).checked_ilog2().unwrap_or(0);
+        let pause = wait(RetryPolicy::default(), failures.max(1), 1.0);
+        now.checked_add(pause).ok()
+    }
+
+    async fn model(&self, name: &str) -> Result<(), WriteError> {
+        let used_by = usage::of_model(&self.objects, name);
+        let now = self.context.clock.now();
+        let cache: &Arc<Cache<DeviceModel>> = &self.objects.models;
+        self.write(cache, name, |object| report_model(object, used_by, now)).await?;
+        self.hold(cache, name, used_by > 0).await
+    }
+
+    async fn service(&self, name: &str) -> Result<(), WriteError> {
+        let used_by = usage::of_service(&self.objects, name);
+        let now = self.context.clock.now();
+        let cache: &Arc<Cache<SmartService>> = &self.objects.services;
+        self.write(cache, name, |object| {
+            let server = object.spec.server.as_ref();
+            let exists = server.is_none_or(|server| {
+                let key = Key::new("", server.connection_ref.name.clone());
+                self.objects.connections.get(&key).is_some()
+            });
+            report_service(object, exists, used_by, now)
+        })
+        .await?;
+        self.hold(cache, name, used_by > 0).await
+    }
+
+    async fn write<K>(
+        &self,
+        cache: &Cache<K>,
+        name: &str,
+        decide: impl Fn(&K) -> K::Status,
+    ) -> Result<(), WriteError>
+    where
+        K: Written + HasStatus + kube::Resource<DynamicType = (), Scope = kube::core::ClusterResourceScope>,
+        K::Status: PartialEq,
+    {
+        let key = Key::new("", name);
+        if cache.get(&key).is_none() {
+            return Ok(());
+        }
+        let api: Api<K> = Api::all(self.context.client.clone());
+        report_until_written(&api, cache, &key, |object| Some(decide(object))).await.map(|_| ())
+    }
+
+    /// Keeps the finalizer on what is used, and takes it from what is not.
+    async fn hold<K>(&self, cache: &Cache<K>, name: &str, used: bool) -> Result<(), WriteError>
+    where
+        K: Written + kube::Resource<DynamicType = (), Scope = kube::core::ClusterResourceScope>,
+    {
+        let Some(object) = cache.get(&Key::new("", name)) else { return Ok(()) };
+        let api: Api<K> = Api::all(self.context.client.clone());
+        let deleting = object.meta().deletion_timestamp.is_some();
+        let held = object.finalizers().iter().any(|finalizer| finalizer == FINALIZER_IN_USE);
+        let written = match (used, held) {
+            (true, false) if !deleting => add_finalizer(&api, &*object, FINALIZER_IN_USE).await,
+            (false, true) => remove_finalizer(&api, &*object, FINALIZER_IN_USE).await,
+            _ => return Ok(()),
+        };
+        match written {
+            Ok(written) => {
+                cache.put_written(written);
+                Ok(())
+            }
+            Err(WriteError::Gone { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What makes an object of the catalogue run again.
+//!
+//! Numbers of users may lag: they are gathered for a while, so that a fleet that is applied does
+//! not write one status per device.
+
+use std::{sync::Arc, time::Duration};
+
+use entente_crds::v1alpha1::{Connection, Device, DeviceModel, ServiceSubscription, SmartService};
+use kube::ResourceExt as _;
+
+use super::{Catalogue, Subject};
+use crate::{
+    cache::Change,
+    shutdown::Shutdown,
+    triggers::{differs, forward},
+};
+
+/// How long changes of users are gathered.
+const GATHER: Duration = Duration::from_secs(5);
+
+/// Starts to listen to every cache that matters.
+pub(super) fn start(catalogue: &Arc<Catalogue>, shutdown: &Shutdown) {
+    macro_rules! listen {
+        ($($cache:ident => $function:expr),+ $(,)?) => {
+            $({
+                let catalogue = Arc::clone(catalogue);
+                let changes = catalogue.objects.$cache.subscribe();
+                forward(changes, shutdown.clone(), move |change| $function(&catalogue, change));
+            })+
+        };
+    }
+    listen!(
+        connections => connection,
+        models => model,
+        services => service,
+        devices => device,
+        subscriptions => subscription,
+    );
+}
+
+fn connection(catalogue: &Catalogue, change: &Change<Connection>) {
+    if differs(change, |c| (c.uid(), c.metadata.generation, c.metadata.deletion_timestamp.clone())) {
+        catalogue.queue.add(Subject::Connection(change.key.name.clone()));
+        for service in catalogue
+            .objects
+            .services
+            .by_index(crate::objects::BY_CONNECTION, &change.key.name)
+        {
+            catalogue.queue.add(Subject::Service(service.name_any()));
+        }
+    }
+}
+
+fn model(catalogue: &Catalogue, change: &Change<DeviceModel>) {
+    if differs(change, |m| (m.uid(), m.metadata.generation, m.metadata.deletion_timestamp.clone())) {
+        catalogue.queue.add(Subject::Model(change.key.name.clone()));
+    }
+}
+
+fn service(catalogue: &Catalogue, change: &Change<SmartService>) {
+    if differs(change, |s| (s.uid(), s.metadata.generation, s.metadata.deletion_timestamp.clone())) {
+        catalogue.queue.add(Subject::Service(change.key.name.clone()));
+        let versions = [&change.old, &change.new].into_iter().flatten();
+        for server in versions.filter_map(|version| version.spec.server.as_ref()) {
+            let name = server.connection_ref.name.clone();
+            catalogue.queue.add_after(Subject::Connection(name), GATHER);
+        }
+    }
+}
+
+fn device(catalogue: &Catalogue, change: &Change<Device>) {
+    if !differs(change, |device| {
+        (device.uid(), device.spec.model_ref.clone(), device.spec.connections.clone())
+    }) {
+        return;
+    }
+    for device in [&change.old, &change.new].into_iter().flatten() {
+        let model = Subject::Model(device.spec.model_ref.name.clone());
+        catalogue.queue.add_after(model, GATHER);
+        for connection in &device.spec.connections {
+            let subject = Subject::Connection(connection.name.clone());
+            catalogue.queue.add_after(subject, GATHER);
+        }
+    }
+}
+
+fn subscription(catalogue: &Catalogue, change: &Change<ServiceSubscription>) {
+    let orphaned = |subscription: &ServiceSubscription| {
+        subscription
+            .status
+            .as_ref()
+            .and_then(|status| status.server.as_ref())
+            .and_then(|handle| Some((handle.connection_ref.name.clone(), handle.orphaned?)))
+    };
+    if differs(change, orphaned) {
+        for (name, _) in change.new.iter().filter_map(|new| orphaned(new)) {
+            catalogue.queue.add(Subject::Connection(name));
+        }
+    }
+    if change.old.is_none() || change.new.is_none() {
+        for subscription in [&change.old, &change.new].into_iter().flatten() {
+            for revision in &subscription.spec.revisions {
+                let subject = Subject::Service(revision.service_ref.name.clone());
+                catalogue.queue.add_after(subject, GATHER);
+            }
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! The compensation controller: one key per entry of a contract's services.
+//!
+//! One record per missed promise and owed remedy, by POST under its name, after a GET; it accrues,
+//! and is calculated when the promise is closed, from a fresh LIST in order of promise, so that
+//! caps count what was given before. It is the only writer of Compensations. One key per entry
+//! keeps two calculations that share a fee from running at once.
+
+mod triggers;
+
+use std::{sync::Arc, time::Duration};
+
+use entente_crds::{
+    LABEL_CONTRACT, LABEL_SERVICE,
+    condition::ConditionType,
+    v1alpha1::{Compensation, Promise, PromiseState, ServiceSubscription},
+};
+use entente_domain::{
+    compensation::{next_accrual, records_for, report, successor},
+    condition::is_true,
+};
+use jiff::{SignedDuration, Timestamp};
+use kube::{Api, Resource as _, ResourceExt as _, api::ListParams};
+
+use crate::{
+    cache::Key,
+    context::Context,
+    events::EventReason,
+    objects::{BY_ENTRY, Objects, path},
+    queue::{Queue, Requeue},
+    shutdown::Shutdown,
+    status::{Created, Reported, WriteError, create, read, report_until_written},
+};
+
+/// The compensation controller.
+pub(crate) struct Compensations {
+    context: Context,
+    objects: Arc<Objects>,
+    queue: Arc<Queue<Key>>,
+}
+
+impl Compensations {
+    pub(crate) fn new(context: Context, objects: Arc<Objects>) -> Arc<Self> {
+        let queue = Arc::new(Queue::new(
+            "compensation",
+            Arc::clone(&context.clock),
+            Arc::clone(&context.metrics),
+        ));
+        Arc::new(Self { context, objects, queue })
+    }
+
+    /// Runs until the shutdown is requested and the passes under way have finished.
+    pub(crate) async fn run(self: Arc<Self>, shutdown: Shutdown) {
+        triggers::start(&self, &shutdown);
+        let queue = Arc::clone(&self.queue);
+        let worker = move |key: Key| {
+            let compensations = Arc::clone(&self);
+            async move { compensations.pass(&key).await }
+        };
+        queue.run(crate::CONTRACT_CONCURRENCY, crate::CONTRACT_PASS_LIMIT, worker, shutdown).await;
+    }
+
+    async fn pass(&self, key: &Key) -> Option<Requeue> {
+        match self.reconcile(key).await {
+            Ok(wake) => wake.map(Requeue::At),
+            Err(error) => {
+                tracing::warn!(%error, namespace = key.namespace, entry = key.name, "not done");
+                Some(Requeue::Failed)
+            }
+        }
+    }
+
+    async fn reconcile(&self, key: &Key) -> Result<Option<Timestamp>, WriteError> {
+        let of = path(&key.namespace, &key.name);
+        let mut missed = self.objects.subscriptions.by_index(BY_ENTRY, &of);
+        missed.retain(|subscription| has_missed(subscription));
+        let known = self.objects.compensations.by_index(BY_ENTRY, &of);
+        if missed.is_empty() && known.is_empty() {
+            return Ok(None);
+        }
+        let api: Api<Compensation> = Api::namespaced(self.context.client.clone(), &key.namespace);
+        for subscription in &missed {
+            self.issue(&api, key, subscription).await?;
+        }
+        self.calculate(&api, key).await
+    }
+
+    /// Makes the records that are missing.
+    async fn issue(
+        &self,
+        api: &Api<Compensation>,
+        key: &Key,
+        subscription: &ServiceSubscription,
+    ) -> Result<(), WriteError> {
+        let device = subscription.spec.device_ref.name.clone();
+        let device = self.objects.devices.get(&Key::new(key.namespace.clone(), device));
+        let serial = device.as_ref().map(|device| device.spec.serial_number.as_str());
+        for record in records_for(subscription, serial, &key.namespace) {
+            let record_key = Key::of(&record);
+            if self.objects.compensations.get(&record_key).is_some()
+                || read(api, &record_key).await?.is_some()
+            {
+                continue;
+            }
+            self.make(api, &record, subscription).await?;
+        }
+        Ok(())
+    }
+
+    async fn make(
+        &self,
+        api: &Api<Compensation>,
+        record: &Compensation,
+        subscription: &ServiceSubscription,
+    ) -> Result<(), WriteError> {
+        match create(api, record).await {
+            Ok(Created::New(made)) => {
+                self.context.metrics.compensation("FeeCredit", "created");
+                self.context.events.publish(
+                    &subscription.object_ref(&()),
+                    EventReason::CompensationCreated,
+                    format!("What is owed is recorded as {}.", made.name_any()),
+                    Some(made.object_ref(&())),
+                );
+                self.objects.compensations.put_written(made);
+                Ok(())
+            }
+            Ok(Created::Existing(existing)) => {
+                self.objects.compensations.put_written(existing);
+                Ok(())
+            }
+            Err(error) if error.is_namespace_terminating() => {
+                // Events of a namespace that goes are refused, so it is said at the Namespace.
+                let namespace = subscription.namespace().unwrap_or_default();
+                if let Some(namespace) = self.objects.namespaces.get(&Key::new("", namespace)) {
+                    self.context.events.publish(
+                        &namespace.object_ref(&()),
+                        EventReason::CompensationNotRecorded,
+                        "What is owed could not be recorded: the namespace is being deleted.",
+                        None,
+                    );
+                }
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Calculates what is open, in order of promise.
+    async fn calculate(
+        &self,
+        api: &Api<Compensation>,
+        key: &Key,
+    ) -> Result<Option<Timestamp>, WriteError> {
+        let of = path(&key.namespace, &key.name);
+        let mut open = self.objects.compensations.by_index(BY_ENTRY, &of);
+        open.retain(|compensation| !is_final(compensation));
+        if open.is_empty() {
+            return Ok(None);
+        }
+        open.sort_by_key(|compensation| {
+            (compensation.spec.record.promised, compensation.name_any())
+        });
+        let mut wakes = Vec::new();
+        let interval = SignedDuration::try_from(self.context.options.accrual_interval)
+            .unwrap_or(SignedDuration::from_hours(1));
+        for compensation in open {
+            let others = self.fresh(api, &compensation).await?;
+            let promise = self.promise(&compensation).await?;
+            if let Some(next) = successor(&compensation, promise.as_ref(), &others) {
+                match create(api, &next).await {
+                    Ok(Created::New(made) | Created::Existing(made)) => {
+                        self.objects.compensations.put_written(made);
+                    }
+                    Err(error) if error.is_namespace_terminating() => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            let now = self.context.clock.now();
+            let record_key = Key::of(&*compensation);
+            let reported =
+                report_until_written(api, &self.objects.compensations, &record_key, |object| {
+                    Some(report(object, promise.as_ref(), &others, interval, now))
+                })
+                .await?;
+            if let Reported::Written(written) = &reported
+                && is_final(written)
+            {
+                self.context.metrics.compensation("FeeCredit", "calculated");
+                self.context.events.publish(
+                    &written.object_ref(&()),
+                    EventReason::CompensationDelivered,
+                    "The amount is final and recorded.",
+                    None,
+                );
+            }
+            let accrues = promise.as_ref().is_some_and(|promise| promise.closed.is_none());
+            if accrues {
+                let created = compensation.metadata.creation_timestamp.as_ref().map(|time| time.0);
+                wakes.push(next_accrual(created, interval, now));
+            }
+        }
+        Ok(wakes.into_iter().min())
+    }
+
+    /// The compensations of the same contract and service, from the API server itself where an
+    /// amount may become final; the cache could lack the one that was given a moment ago.
+    async fn fresh(
+        &self,
+        api: &Api<Compensation>,
+        compensation: &Compensation,
+    ) -> Result<Vec<Compensation>, WriteError> {
+        let labels = compensation.labels();
+        let selector = [LABEL_CONTRACT, LABEL_SERVICE]
+            .iter()
+            .filter_map(|label| Some(format!("{label}={}", labels.get(*label)?)))
+            .collect::<Vec<_>>()
+            .join(",");
+        let list = tokio::time::timeout(
+            Duration::from_secs(30),
+            api.list(&ListParams::default().labels(&selector)),
+        )
+        .await;
+        match list {
+            Ok(Ok(list)) => Ok(list.items),
+            _ => Err(WriteError::Conflict {
+                kind: "Compensation".to_owned(),
+                key: Key::of(compensation),
+            }),
+        }
+    }
+
+    /// The promise that a record is about; `None` only where the API server says it is gone.
+    async fn promise(&self, compensation: &Compensation) -> Result<Option<Promise>, WriteError> {
+        let record = &compensation.spec.record;
+        let namespace = compensation.namespace().unwrap_or_default();
+        let key = Key::new(namespace.clone(), record.subscription.name.clone());
+        let of = |subscription: &ServiceSubscription| {
+            if subscription.uid().as_deref() != Some(&record.subscription.uid) {
+                return None;
+            }
+            let status = subscription.status.as_ref()?;
+            status.promises.iter().find(|promise| promise.effective == record.promised).cloned()
+        };
+        if let Some(promise) = self.objects.subscriptions.get(&key).and_then(|found| of(&found)) {
+            return Ok(Some(promise));
+        }
+        let api: Api<ServiceSubscription> =
+            Api::namespaced(self.context.client.clone(), &namespace);
+        Ok(read(&api, &key).await?.as_ref().and_then(of))
+    }
+}
+
+fn has_missed(subscription: &ServiceSubscription) -> bool {
+    subscription.status.as_ref().is_some_and(|status| {
+        status.promises.iter().any(|promise| promise.state == PromiseState::Missed)
+    })
+}
+
+/// Whether nothing is left to calculate: the amount is final, and a voided one was said to be so.
+fn is_final(compensation: &Compensation) -> bool {
+    let Some(status) = &compensation.status else { return false };
+    let calculated = is_true(&status.conditions, ConditionType::Calculated);
+    let voided = status.conditions.iter().any(|found| found.reason == "Voided");
+    calculated && (compensation.spec.voided.is_none() || voided)
+}

@@ -1,0 +1,255 @@
+//! The contract controller: one key per contract.
+//!
+//! observe → resolve → execute (its subscriptions) → report. It is the only writer of a Contract's
+//! status, and of the specs of ServiceSubscriptions; of a Contract it writes nothing else but the
+//! finalizer.
+
+mod execute;
+mod observe;
+mod triggers;
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use entente_crds::{
+    FINALIZER_WITHDRAW,
+    condition::ConditionType,
+    v1alpha1::{Compensation, Contract, ContractStatus, ServiceSubscription},
+};
+use entente_domain::{
+    condition::{find, is_true},
+    contract::{ContractWorld, ResolvedContract, WriteOutcome, next_wake, report, resolve},
+};
+use jiff::{SignedDuration, Timestamp};
+use kube::{Api, Resource as _, ResourceExt as _};
+
+use crate::{
+    cache::Key,
+    context::Context,
+    events::EventReason,
+    objects::{BY_CONTRACT, Objects, path},
+    queue::{Queue, Requeue},
+    shutdown::Shutdown,
+    status::{Reported, WriteError, add_finalizer, remove_finalizer, report_until_written},
+};
+
+/// Counters alone are written at most this often.
+const COUNTERS: SignedDuration = SignedDuration::from_secs(1);
+
+/// The contract controller.
+pub(crate) struct Contracts {
+    context: Context,
+    objects: Arc<Objects>,
+    queue: Arc<Queue<Key>>,
+    /// Names of subscriptions whose deletion nobody here had asked for.
+    recreated: Mutex<BTreeSet<Key>>,
+    /// Subscriptions whose deletion was asked for here.
+    asked: Mutex<BTreeSet<Key>>,
+    written: Mutex<HashMap<Key, Timestamp>>,
+}
+
+impl Contracts {
+    pub(crate) fn new(context: Context, objects: Arc<Objects>) -> Arc<Self> {
+        let queue = Arc::new(Queue::new(
+            "contract",
+            Arc::clone(&context.clock),
+            Arc::clone(&context.metrics),
+        ));
+        Arc::new(Self {
+            context,
+            objects,
+            queue,
+            recreated: Mutex::default(),
+            asked: Mutex::default(),
+            written: Mutex::default(),
+        })
+    }
+
+    /// Runs until the shutdown is requested and the passes under way have finished.
+    pub(crate) async fn run(self: Arc<Self>, shutdown: Shutdown) {
+        triggers::start(&self, &shutdown);
+        let queue = Arc::clone(&self.queue);
+        let worker = move |key: Key| {
+            let contracts = Arc::clone(&self);
+            async move { contracts.pass(&key).await }
+        };
+        queue.run(crate::CONTRACT_CONCURRENCY, crate::CONTRACT_PASS_LIMIT, worker, shutdown).await;
+    }
+
+    async fn pass(&self, key: &Key) -> Option<Requeue> {
+        let Some(contract) = self.objects.contracts.get(key) else {
+            self.forget(key);
+            return None;
+        };
+        match self.reconcile(key, Contract::clone(&contract)).await {
+            Ok(wake) => wake.map(Requeue::At),
+            Err(error) => {
+                tracing::warn!(%error, namespace = key.namespace, contract = key.name, "not done");
+                Some(Requeue::Failed)
+            }
+        }
+    }
+
+    async fn reconcile(
+        &self,
+        key: &Key,
+        contract: Contract,
+    ) -> Result<Option<Timestamp>, WriteError> {
+        let api: Api<Contract> = Api::namespaced(self.context.client.clone(), &key.namespace);
+        let contract = self.with_finalizer(&api, contract).await?;
+        let world = observe::world(self, contract);
+        let now = self.context.clock.now();
+        let resolved = resolve(&world, now);
+        let failure = execute::changes(self, &world, &resolved).await;
+        let outcome = WriteOutcome { failure };
+        let failed = outcome.failure.is_some();
+        let pause = self.report(key, &api, &world, &resolved, &outcome).await?;
+        if resolved.done && !failed {
+            self.let_go(&api, key).await?;
+            return Ok(None);
+        }
+        let retry = failed.then(|| now.saturating_add(COUNTERS).unwrap_or(now));
+        Ok([next_wake(&resolved, now), pause, retry].into_iter().flatten().min())
+    }
+
+    async fn with_finalizer(
+        &self,
+        api: &Api<Contract>,
+        contract: Contract,
+    ) -> Result<Contract, WriteError> {
+        let holds = contract.finalizers().iter().any(|name| name == FINALIZER_WITHDRAW);
+        if holds || contract.metadata.deletion_timestamp.is_some() {
+            return Ok(contract);
+        }
+        let mut held = add_finalizer(api, &contract, FINALIZER_WITHDRAW).await?;
+        held.metadata.managed_fields = None;
+        self.objects.contracts.put_written(held.clone());
+        Ok(held)
+    }
+
+    async fn let_go(&self, api: &Api<Contract>, key: &Key) -> Result<(), WriteError> {
+        let Some(contract) = self.objects.contracts.get(key) else { return Ok(()) };
+        match remove_finalizer(api, &*contract, FINALIZER_WITHDRAW).await {
+            Ok(freed) => self.objects.contracts.put_written(freed),
+            Err(WriteError::Gone { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Writes the status; the answer is when to come again, where only counters changed too soon
+    /// after the last write.
+    async fn report(
+        &self,
+        key: &Key,
+        api: &Api<Contract>,
+        world: &ContractWorld,
+        resolved: &ResolvedContract,
+        outcome: &WriteOutcome,
+    ) -> Result<Option<Timestamp>, WriteError> {
+        let now = self.context.clock.now();
+        let of = path(&key.namespace, &key.name);
+        let subscriptions: Vec<ServiceSubscription> =
+            owned(self.objects.subscriptions.by_index(BY_CONTRACT, &of));
+        let compensations: Vec<Compensation> =
+            owned(self.objects.compensations.by_index(BY_CONTRACT, &of));
+        let decide = |object: &Contract| {
+            let world = ContractWorld { contract: object.clone(), ..world.clone() };
+            report(&world, resolved, &subscriptions, &compensations, outcome, now)
+        };
+        let uid = world.contract.uid();
+        let before = self.objects.contracts.get(key);
+        if let Some(before) = &before
+            && let Some(pause) = self.pause(key, before, &decide(before), now)
+        {
+            return Ok(Some(pause));
+        }
+        let reported = report_until_written(api, &self.objects.contracts, key, |object| {
+            (object.uid() == uid).then(|| decide(object))
+        })
+        .await?;
+        if let Reported::Written(after) = reported {
+            self.written
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(key.clone(), now);
+            self.announce(before.as_deref(), &after);
+        }
+        Ok(None)
+    }
+
+    fn pause(
+        &self,
+        key: &Key,
+        before: &Contract,
+        status: &ContractStatus,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let old = before.status.as_ref()?;
+        if old == status || states(old) != states(status) || old.established != status.established {
+            return None;
+        }
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner).get(key).copied();
+        let next = written?.checked_add(COUNTERS).ok()?;
+        (next > now).then_some(next)
+    }
+
+    fn announce(&self, before: Option<&Contract>, after: &Contract) {
+        let conditions = |contract: Option<&Contract>| {
+            contract
+                .and_then(|contract| contract.status.as_ref())
+                .map(|status| status.conditions.clone())
+                .unwrap_or_default()
+        };
+        let (old, new) = (conditions(before), conditions(Some(after)));
+        let began = |condition: ConditionType| is_true(&new, condition) && !is_true(&old, condition);
+        let ended = find(&new, ConditionType::InForce).is_some_and(|found| found.reason == "Ended")
+            && find(&old, ConditionType::InForce).is_some_and(|found| found.reason != "Ended");
+        let facts = [
+            (began(ConditionType::Accepted), EventReason::ContractAccepted, "The contract is valid."),
+            (began(ConditionType::InForce), EventReason::ContractStarted, "The term has begun."),
+            (ended, EventReason::ContractEnded, "The term is over."),
+            (
+                began(ConditionType::Delivered),
+                EventReason::SetupVerified,
+                "Every subscription in force is proven.",
+            ),
+            (
+                began(ConditionType::PromiseMissed),
+                EventReason::StartDateMissed,
+                "A promise of this term was missed.",
+            ),
+        ];
+        for (_, reason, note) in facts.into_iter().filter(|(happened, ..)| *happened) {
+            self.context.events.publish(&after.object_ref(&()), reason, note, None);
+        }
+    }
+
+    fn forget(&self, key: &Key) {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        let prefix = format!("{}.", key.name);
+        for names in [&self.recreated, &self.asked] {
+            names
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .retain(|name| name.namespace != key.namespace || !name.name.starts_with(&prefix));
+        }
+    }
+}
+
+/// What of the conditions a person would notice: types, statuses and reasons.
+fn states(status: &ContractStatus) -> Vec<(String, String, String)> {
+    status
+        .conditions
+        .iter()
+        .map(|condition| {
+            (condition.type_.clone(), condition.status.clone(), condition.reason.clone())
+        })
+        .collect()
+}
+
+fn owned<K: Clone>(objects: Vec<Arc<K>>) -> Vec<K> {
+    objects.into_iter().map(Arc::unwrap_or_clone).collect()
+}

@@ -1,0 +1,127 @@
+//! The delivery controller: one key per device, also for a device that does not exist.
+//!
+//! observe → resolve → verify → plan → execute, round by round, then report. It is the only writer
+//! of the status of Device and ServiceSubscription. Outcomes are facts: when a write loses a race
+//! only report runs again. It is armed in memory: the next instant of every device waits in the
+//! queue, so nothing has to be written for work to begin.
+
+mod announce;
+mod execute;
+mod memory;
+mod observe;
+mod report;
+mod triggers;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use entente_domain::{
+    delivery::{Facts, Plan, ResolvedDevice, Verified, World, plan, resolve, verify},
+    retry::Holds,
+};
+use jiff::Timestamp;
+
+use crate::{
+    cache::Key,
+    catalogues::Catalogues,
+    context::Context,
+    objects::Objects,
+    profiles::Profiles,
+    queue::{Queue, Requeue},
+    shutdown::Shutdown,
+};
+use memory::Memory;
+
+/// No pass has more rounds than this: steps are few, so more would be a defect of ours.
+const MOST_ROUNDS: usize = 24;
+
+/// The delivery controller.
+pub(crate) struct Delivery {
+    pub(crate) context: Context,
+    pub(crate) objects: Arc<Objects>,
+    pub(crate) profiles: Arc<Profiles>,
+    pub(crate) catalogues: Arc<Catalogues>,
+    pub(crate) queue: Arc<Queue<Key>>,
+    memory: Memory,
+}
+
+/// How a pass stands after its last round.
+pub(crate) struct Outcome {
+    pub(crate) world: World,
+    pub(crate) resolved: ResolvedDevice,
+    pub(crate) verified: BTreeMap<String, Verified>,
+    pub(crate) plan: Plan,
+    pub(crate) facts: Facts,
+    pub(crate) now: Timestamp,
+}
+
+impl Delivery {
+    pub(crate) fn new(
+        context: Context,
+        objects: Arc<Objects>,
+        profiles: Arc<Profiles>,
+        catalogues: Arc<Catalogues>,
+    ) -> Arc<Self> {
+        let queue = Arc::new(Queue::new(
+            "delivery",
+            Arc::clone(&context.clock),
+            Arc::clone(&context.metrics),
+        ));
+        let memory = Memory::default();
+        Arc::new(Self { context, objects, profiles, catalogues, queue, memory })
+    }
+
+    /// Runs until the shutdown is requested and the passes under way have finished.
+    pub(crate) async fn run(self: Arc<Self>, shutdown: Shutdown) {
+        triggers::start(&self, &shutdown);
+        let queue = Arc::clone(&self.queue);
+        let concurrency = self.context.options.concurrency;
+        let worker = move |key: Key| {
+            let delivery = Arc::clone(&self);
+            async move { delivery.pass(&key).await }
+        };
+        queue.run(concurrency, crate::PASS_LIMIT, worker, shutdown).await;
+    }
+
+    async fn pass(&self, key: &Key) -> Option<Requeue> {
+        let world = observe::world(self, key).await;
+        if world.device.is_none() && world.subscriptions.is_empty() {
+            self.memory.forget(key);
+            return None;
+        }
+        let mut holds = self.memory.holds(key, world.reconcile_requested);
+        let outcome = self.rounds(world, &mut holds).await;
+        execute::hold_what_did_not_take(self, &outcome, &mut holds);
+        let reported = report::write(self, &outcome).await;
+        let next = holds.next(outcome.now);
+        self.memory.keep(key, holds);
+        match reported {
+            Ok(wake) => [wake, next].into_iter().flatten().min().map(Requeue::At),
+            Err(error) => {
+                tracing::warn!(%error, namespace = key.namespace, device = key.name, "not reported");
+                Some(Requeue::Failed)
+            }
+        }
+    }
+
+    /// Resolve, verify, plan and execute until there is nothing left to do now.
+    async fn rounds(&self, mut world: World, holds: &mut Holds) -> Outcome {
+        let mut facts = Facts::default();
+        let mut round = 0;
+        loop {
+            let now = self.context.clock.now();
+            let resolved = resolve(&world, now);
+            facts.adopt_handles(&world, &resolved);
+            let verified = verify(&world, &resolved, &facts, now);
+            let plan = plan(&world, &resolved, &verified, &facts, holds, now);
+            round += 1;
+            if plan.actions.is_empty() || round > MOST_ROUNDS {
+                if round > MOST_ROUNDS {
+                    tracing::error!(device = world.device_name, "a pass did not come to an end");
+                }
+                return Outcome { world, resolved, verified, plan, facts, now };
+            }
+            let outcome = Outcome { world, resolved, verified, plan, facts, now };
+            (world, facts) = execute::actions(self, outcome, holds).await;
+        }
+    }
+}

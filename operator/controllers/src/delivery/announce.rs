@@ -1,0 +1,104 @@
+//! Events and metrics of delivery: on transitions only, never once per failed attempt.
+
+use entente_crds::{
+    condition::{ConditionType, Reason},
+    v1alpha1::{Condition, Device, PromiseState, ServiceSubscription},
+};
+use entente_domain::condition::{find, is_true};
+use kube::{Resource as _, ResourceExt as _};
+
+use super::Delivery;
+use crate::{cache::Key, events::EventReason};
+
+/// What became different in a subscription.
+pub(super) fn subscription(
+    delivery: &Delivery,
+    before: Option<&ServiceSubscription>,
+    after: &ServiceSubscription,
+) {
+    let status = after.status.clone().unwrap_or_default();
+    let old = before.and_then(|before| before.status.clone()).unwrap_or_default();
+    for promise in &status.promises {
+        let known = old.promises.iter().find(|known| known.effective == promise.effective);
+        if promise.completed.is_some() && known.is_none_or(|known| known.completed.is_none()) {
+            let late = promise.completed.map(|at| at.duration_since(promise.effective));
+            let late = late.map_or(0.0, |late| late.as_secs_f64().max(0.0));
+            delivery.context.metrics.setup_late_by(std::time::Duration::from_secs_f64(late));
+        }
+        let was_missed = known.is_some_and(|known| known.state == PromiseState::Missed);
+        if promise.state == PromiseState::Missed && !was_missed {
+            delivery.context.events.publish(
+                &after.object_ref(&()),
+                EventReason::StartDateMissed,
+                "The promised instant passed without proof.",
+                None,
+            );
+        }
+    }
+    let Some(ready) = find(&status.conditions, ConditionType::Ready) else { return };
+    if find(&old.conditions, ConditionType::Ready).is_some_and(|old| old.reason == ready.reason) {
+        return;
+    }
+    let Some(reason) = event_of(ready) else { return };
+    let device = Key::new(after.namespace().unwrap_or_default(), &after.spec.device_ref.name);
+    match delivery.objects.devices.get(&device) {
+        // What concerns the device is said at the device, related to the subscription.
+        Some(device) => delivery.context.events.publish(
+            &device.object_ref(&()),
+            reason,
+            ready.message.clone(),
+            Some(after.object_ref(&())),
+        ),
+        None => delivery.context.events.publish(
+            &after.object_ref(&()),
+            reason,
+            ready.message.clone(),
+            None,
+        ),
+    }
+}
+
+fn event_of(ready: &Condition) -> Option<EventReason> {
+    let is = |reason: Reason| ready.reason == reason.as_str();
+    if is(Reason::AcceptedNotEffective) {
+        Some(EventReason::VerificationMismatch)
+    } else if is(Reason::RejectedValue) || is(Reason::RejectedNotSettable) || is(Reason::Unsupported)
+    {
+        Some(EventReason::SettingsRejected)
+    } else if is(Reason::IdentityMismatch) {
+        Some(EventReason::IdentityMismatch)
+    } else if is(Reason::Unauthorized) {
+        Some(EventReason::CredentialsRejected)
+    } else {
+        None
+    }
+}
+
+/// What became different in a device.
+pub(super) fn device(delivery: &Delivery, before: &Device, after: &Device) {
+    let conditions = |device: &Device| {
+        device.status.as_ref().map(|status| status.conditions.clone()).unwrap_or_default()
+    };
+    let (old, new) = (conditions(before), conditions(after));
+    let publish = |reason: EventReason, note: String| {
+        delivery.context.events.publish(&after.object_ref(&()), reason, note, None);
+    };
+    let online = find(&new, ConditionType::Online).filter(|online| online.status == "False");
+    let was_offline =
+        find(&old, ConditionType::Online).is_some_and(|online| online.status == "False");
+    if let Some(online) = online
+        && !was_offline
+    {
+        publish(EventReason::DeviceUnreachable, online.message.clone());
+    }
+    let applied = |conditions: &[Condition]| {
+        find(conditions, ConditionType::SettingsApplied)
+            .is_some_and(|found| found.status == "True" && found.reason == "Succeeded")
+    };
+    if applied(&new) && !applied(&old) && is_true(&new, ConditionType::Ready) {
+        publish(
+            EventReason::DeviceConfigured,
+            "Everything that is wanted on the device was read back.".to_owned(),
+        );
+    }
+}

@@ -1,0 +1,208 @@
+//! Observe: the objects that delivery on one device depends on, from the caches.
+//!
+//! Reads Secrets and authorities by name; asks no device and no service server.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use entente_crds::{
+    ANNOTATION_RECONCILE_AT,
+    v1alpha1::{Compensation, Connection, Device, PromiseState, ServiceSubscription, SmartService},
+};
+use entente_domain::{
+    condition::is_true,
+    delivery::{CompensationRecord, World, endpoint_key},
+};
+use jiff::SignedDuration;
+use kube::ResourceExt as _;
+
+use super::Delivery;
+use crate::{
+    cache::Key,
+    objects::{BY_DEVICE, BY_ENDPOINT, BY_IDENTITY, BY_SUBSCRIPTION, Objects, path},
+};
+
+/// The world of one device.
+pub(super) async fn world(delivery: &Delivery, key: &Key) -> World {
+    let objects = &delivery.objects;
+    let now = delivery.context.clock.now();
+    let device = objects.devices.get(key).map(Arc::unwrap_or_clone);
+    let subscriptions: Vec<ServiceSubscription> = objects
+        .subscriptions
+        .by_index(BY_DEVICE, &path(&key.namespace, &key.name))
+        .into_iter()
+        .map(Arc::unwrap_or_clone)
+        .collect();
+    let services = services(objects, &subscriptions);
+    let connections = connections(objects, device.as_ref(), &services, &subscriptions);
+    let namespace = objects.namespaces.get(&Key::new("", key.namespace.clone()));
+    let mut world = World {
+        namespace: key.namespace.clone(),
+        namespace_labels: namespace.as_ref().map(|found| found.labels().clone()).unwrap_or_default(),
+        namespace_terminating: namespace
+            .is_none_or(|found| found.metadata.deletion_timestamp.is_some()),
+        device_name: key.name.clone(),
+        model: device.as_ref().and_then(|device| {
+            let name = device.spec.model_ref.name.clone();
+            objects.models.get(&Key::new("", name)).map(Arc::unwrap_or_clone)
+        }),
+        claimed_by_another: device
+            .as_ref()
+            .is_some_and(|device| is_claimed_by_another(objects, device)),
+        catalogues: delivery.catalogues.known(connections.keys(), now),
+        compensations: compensations(objects, &key.namespace, &subscriptions),
+        clock_skewed: delivery.context.skew.is_skewed().is_some(),
+        reconcile_requested: device.as_ref().is_some_and(is_requested),
+        withdraw_deadline: SignedDuration::try_from(delivery.context.options.withdraw_deadline)
+            .unwrap_or(SignedDuration::MAX),
+        orphans_taken_over: orphans(&connections),
+        device,
+        services,
+        connections,
+        subscriptions,
+        ..World::default()
+    };
+    contracts(objects, &mut world);
+    for (name, connection) in &world.connections {
+        let profile =
+            delivery.profiles.profile(connection, &world.namespace_labels, now).await;
+        if let Err(fault) = profile {
+            world.connection_faults.insert(name.clone(), fault);
+        }
+    }
+    world
+}
+
+fn is_requested(device: &Device) -> bool {
+    let wanted = device.annotations().get(ANNOTATION_RECONCILE_AT);
+    let handled = device
+        .status
+        .as_ref()
+        .and_then(|status| status.last_handled_reconcile_at.as_ref());
+    wanted.is_some() && wanted != handled
+}
+
+fn services(
+    objects: &Objects,
+    subscriptions: &[ServiceSubscription],
+) -> BTreeMap<String, SmartService> {
+    let names: BTreeSet<&String> = subscriptions
+        .iter()
+        .flat_map(|subscription| &subscription.spec.revisions)
+        .map(|revision| &revision.service_ref.name)
+        .collect();
+    names
+        .into_iter()
+        .filter_map(|name| {
+            let found = objects.services.get(&Key::new("", name.clone()))?;
+            Some((name.clone(), Arc::unwrap_or_clone(found)))
+        })
+        .collect()
+}
+
+fn connections(
+    objects: &Objects,
+    device: Option<&Device>,
+    services: &BTreeMap<String, SmartService>,
+    subscriptions: &[ServiceSubscription],
+) -> BTreeMap<String, Connection> {
+    let of_device = device.into_iter().flat_map(|device| &device.spec.connections).map(|c| &c.name);
+    let of_services = services
+        .values()
+        .filter_map(|service| service.spec.server.as_ref())
+        .map(|server| &server.connection_ref.name);
+    let of_handles = subscriptions
+        .iter()
+        .filter_map(|subscription| subscription.status.as_ref()?.server.as_ref())
+        .map(|handle| &handle.connection_ref.name);
+    let names: BTreeSet<&String> = of_device.chain(of_services).chain(of_handles).collect();
+    names
+        .into_iter()
+        .filter_map(|name| {
+            let found = objects.connections.get(&Key::new("", name.clone()))?;
+            Some((name.clone(), Arc::unwrap_or_clone(found)))
+        })
+        .collect()
+}
+
+/// Of the Devices with one endpoint or one proven identity the oldest holds it.
+fn is_claimed_by_another(objects: &Objects, device: &Device) -> bool {
+    let same_endpoint = endpoint_key(device)
+        .map(|endpoint| objects.devices.by_index(BY_ENDPOINT, &endpoint))
+        .unwrap_or_default();
+    let identity = device.status.as_ref().and_then(|status| status.identity.as_ref()?.id.clone());
+    let same_identity = identity
+        .map(|identity| objects.devices.by_index(BY_IDENTITY, &identity))
+        .unwrap_or_default();
+    let own = seniority(device);
+    same_endpoint.iter().chain(&same_identity).any(|other| seniority(other) < own)
+}
+
+fn seniority(device: &Device) -> (Option<jiff::Timestamp>, String, String) {
+    (
+        device.metadata.creation_timestamp.as_ref().map(|time| time.0),
+        device.namespace().unwrap_or_default(),
+        device.name_any(),
+    )
+}
+
+fn compensations(
+    objects: &Objects,
+    namespace: &str,
+    subscriptions: &[ServiceSubscription],
+) -> Vec<CompensationRecord> {
+    let missed = subscriptions.iter().filter(|subscription| {
+        let promises = subscription.status.as_ref().map(|status| status.promises.as_slice());
+        promises.unwrap_or_default().iter().any(|promise| promise.state == PromiseState::Missed)
+    });
+    missed
+        .flat_map(|subscription| {
+            let subject = path(namespace, &subscription.name_any());
+            objects.compensations.by_index(BY_SUBSCRIPTION, &subject)
+        })
+        .map(|compensation| record(&compensation))
+        .collect()
+}
+
+fn record(compensation: &Compensation) -> CompensationRecord {
+    let record = &compensation.spec.record;
+    CompensationRecord {
+        name: compensation.name_any(),
+        subscription: record.subscription.name.clone(),
+        promised: record.promised,
+        remedy: record.remedy.name.clone(),
+        calculated: compensation.status.as_ref().is_some_and(|status| {
+            is_true(&status.conditions, entente_crds::condition::ConditionType::Calculated)
+        }),
+    }
+}
+
+fn contracts(objects: &Objects, world: &mut World) {
+    let names: BTreeSet<&String> =
+        world.subscriptions.iter().map(|entry| &entry.spec.contract.name).collect();
+    for name in names {
+        let Some(contract) =
+            objects.contracts.get(&Key::new(world.namespace.clone(), name.clone()))
+        else {
+            continue;
+        };
+        let Some(uid) = contract.uid() else { continue };
+        if let Some(established) = contract.status.as_ref().and_then(|s| s.established) {
+            world.established.insert(uid.clone(), established);
+        }
+        if contract.metadata.deletion_timestamp.is_none() {
+            world.live_contracts.insert(uid);
+        }
+    }
+}
+
+fn orphans(connections: &BTreeMap<String, Connection>) -> BTreeSet<String> {
+    connections
+        .values()
+        .filter_map(|connection| connection.status.as_ref())
+        .flat_map(|status| &status.orphans)
+        .map(|orphan| orphan.instance_id.clone())
+        .collect()
+}

@@ -1,0 +1,198 @@
+//! What makes a device run again: changes of everything that it depends on.
+//!
+//! Changes of status that delivery writes itself are no reason; a change of a spec also lets go
+//! what was held back after failures, so that what a person mended is tried at once.
+
+use std::sync::Arc;
+
+use entente_crds::v1alpha1::{
+    Compensation, Connection, Contract, Device, DeviceModel, ServiceSubscription, SmartService,
+};
+use entente_domain::delivery::endpoint_key;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Resource, ResourceExt as _};
+
+use super::Delivery;
+use crate::{
+    cache::{Change, Key},
+    objects::{
+        BY_CONNECTION, BY_CONTRACT, BY_ENDPOINT, BY_IDENTITY, BY_MODEL, BY_SERVICE, path,
+    },
+    shutdown::Shutdown,
+    triggers::{differs, forward},
+};
+
+/// Starts to listen to every cache.
+pub(super) fn start(delivery: &Arc<Delivery>, shutdown: &Shutdown) {
+    macro_rules! listen {
+        ($($cache:ident => $function:expr),+ $(,)?) => {
+            $({
+                let delivery = Arc::clone(delivery);
+                let changes = delivery.objects.$cache.subscribe();
+                forward(changes, shutdown.clone(), move |change| $function(&delivery, change));
+            })+
+        };
+    }
+    listen!(
+        devices => device,
+        subscriptions => subscription,
+        models => model,
+        services => service,
+        connections => connection,
+        contracts => contract,
+        compensations => compensation,
+        namespaces => namespace,
+    );
+}
+
+impl Delivery {
+    fn again(&self, key: Key) {
+        self.memory.let_go(&key);
+        self.queue.add(key);
+    }
+
+    fn again_all(&self, devices: &[Arc<Device>]) {
+        for device in devices {
+            self.again(Key::of(&**device));
+        }
+    }
+}
+
+fn device(delivery: &Delivery, change: &Change<Device>) {
+    if !spec_changed(change) {
+        // Another proven identity decides who else may have it.
+        let identities = [&change.old, &change.new].map(|version| {
+            let version = version.as_ref()?;
+            version.status.as_ref()?.identity.as_ref()?.id.clone()
+        });
+        if identities[0] != identities[1] {
+            for identity in identities.iter().flatten() {
+                for other in delivery.objects.devices.by_index(BY_IDENTITY, identity) {
+                    if Key::of(&*other) != change.key {
+                        delivery.queue.add(Key::of(&*other));
+                    }
+                }
+            }
+        }
+        return;
+    }
+    delivery.again(change.key.clone());
+    // The others at the same endpoint may win or lose it.
+    let endpoints = [&change.old, &change.new].map(|v| v.as_ref().and_then(|v| endpoint_key(v)));
+    if change.old.is_none() || change.new.is_none() || endpoints[0] != endpoints[1] {
+        for endpoint in endpoints.iter().flatten() {
+            for other in delivery.objects.devices.by_index(BY_ENDPOINT, endpoint) {
+                if Key::of(&*other) != change.key {
+                    delivery.queue.add(Key::of(&*other));
+                }
+            }
+        }
+    }
+}
+
+fn subscription(delivery: &Delivery, change: &Change<ServiceSubscription>) {
+    if !spec_changed(change) {
+        return;
+    }
+    for version in [&change.old, &change.new].into_iter().flatten() {
+        let device = version.spec.device_ref.name.clone();
+        delivery.again(Key::new(change.key.namespace.clone(), device));
+    }
+}
+
+fn model(delivery: &Delivery, change: &Change<DeviceModel>) {
+    if spec_changed(change) {
+        delivery.again_all(&delivery.objects.devices.by_index(BY_MODEL, &change.key.name));
+    }
+}
+
+fn service(delivery: &Delivery, change: &Change<SmartService>) {
+    if spec_changed(change) {
+        of_service(delivery, &change.key.name);
+    }
+}
+
+fn of_service(delivery: &Delivery, name: &str) {
+    for subscription in delivery.objects.subscriptions.by_index(BY_SERVICE, name) {
+        let namespace = subscription.namespace().unwrap_or_default();
+        delivery.again(Key::new(namespace, subscription.spec.device_ref.name.clone()));
+    }
+}
+
+fn connection(delivery: &Delivery, change: &Change<Connection>) {
+    let orphans = differs(change, |connection| {
+        connection.status.as_ref().map(|status| status.orphans.clone()).unwrap_or_default()
+    });
+    if !spec_changed(change) && !orphans {
+        return;
+    }
+    if !orphans {
+        delivery.catalogues.forget(&change.key.name);
+    }
+    delivery.again_all(&delivery.objects.devices.by_index(BY_CONNECTION, &change.key.name));
+    for service in delivery.objects.services.by_index(BY_CONNECTION, &change.key.name) {
+        of_service(delivery, &service.name_any());
+    }
+}
+
+fn contract(delivery: &Delivery, change: &Change<Contract>) {
+    let matters = differs(change, |contract| {
+        (
+            contract.uid(),
+            contract.metadata.deletion_timestamp.clone(),
+            contract.status.as_ref().and_then(|status| status.established),
+        )
+    });
+    if !matters {
+        return;
+    }
+    let of = path(&change.key.namespace, &change.key.name);
+    for subscription in delivery.objects.subscriptions.by_index(BY_CONTRACT, &of) {
+        let device = subscription.spec.device_ref.name.clone();
+        delivery.queue.add(Key::new(change.key.namespace.clone(), device));
+    }
+}
+
+fn compensation(delivery: &Delivery, change: &Change<Compensation>) {
+    let matters = differs(change, |compensation| {
+        compensation.status.as_ref().map(|status| {
+            entente_domain::condition::is_true(
+                &status.conditions,
+                entente_crds::condition::ConditionType::Calculated,
+            )
+        })
+    });
+    let Some(found) = change.new.as_ref().or(change.old.as_ref()) else { return };
+    if matters {
+        let device = found.spec.record.device.name.clone();
+        delivery.queue.add(Key::new(change.key.namespace.clone(), device));
+    }
+}
+
+fn namespace(delivery: &Delivery, change: &Change<Namespace>) {
+    let matters = differs(change, |namespace| {
+        (namespace.labels().clone(), namespace.metadata.deletion_timestamp.clone())
+    });
+    if !matters {
+        return;
+    }
+    delivery.again_all(&delivery.objects.devices.in_namespace(&change.key.name));
+    for subscription in delivery.objects.subscriptions.in_namespace(&change.key.name) {
+        let device = subscription.spec.device_ref.name.clone();
+        delivery.queue.add(Key::new(change.key.name.clone(), device));
+    }
+}
+
+/// Whether anything but the status changed.
+fn spec_changed<K: Resource>(change: &Change<K>) -> bool {
+    differs(change, |object| {
+        let meta = object.meta();
+        (
+            meta.uid.clone(),
+            meta.generation,
+            meta.deletion_timestamp.clone(),
+            meta.annotations.clone(),
+            meta.labels.clone(),
+        )
+    })
+}

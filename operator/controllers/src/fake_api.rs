@@ -1,0 +1,150 @@
+//! An API server for tests, in this process: every request is handed to the test, which answers.
+//!
+//! It knows nothing of Kubernetes; what a test does not answer stays open, as with a server that
+//! hangs. Only compiled for tests.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::channel::mpsc as stream;
+use http::{Method, Response};
+use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
+use kube::{Client, client::Body};
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
+use tower::{BoxError, service_fn};
+
+pub(crate) type AnswerBody = UnsyncBoxBody<Bytes, BoxError>;
+
+/// A request that waits for its answer.
+pub(crate) struct Asked {
+    pub(crate) method: Method,
+    /// Path and query.
+    pub(crate) target: String,
+    pub(crate) body: Value,
+    reply: oneshot::Sender<Response<AnswerBody>>,
+}
+
+/// The requests of one client, in order.
+pub(crate) struct FakeApi {
+    asked: mpsc::UnboundedReceiver<Asked>,
+}
+
+/// A watch that the test feeds. Dropping it ends the watch as a server does.
+pub(crate) struct FakeWatch(stream::UnboundedSender<Result<http_body::Frame<Bytes>, BoxError>>);
+
+impl FakeApi {
+    pub(crate) fn new() -> (Client, Self) {
+        let (sender, asked) = mpsc::unbounded_channel();
+        let service = service_fn(move |request: http::Request<Body>| {
+            let sender = sender.clone();
+            async move {
+                let (parts, body) = request.into_parts();
+                let bytes = body.collect_bytes().await?;
+                let (reply, answer) = oneshot::channel();
+                let asked = Asked {
+                    method: parts.method,
+                    target: parts.uri.to_string(),
+                    body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+                    reply,
+                };
+                sender.send(asked).map_err(|_| "the test is over")?;
+                Ok::<_, BoxError>(answer.await?)
+            }
+        });
+        (Client::new(service, "default"), Self { asked })
+    }
+
+    /// The next request; fails the test when none comes.
+    pub(crate) async fn next(&mut self) -> Asked {
+        self.asked_within(Duration::from_mins(1)).await
+    }
+
+    /// The next request; fails the test when none comes in this time.
+    pub(crate) async fn asked_within(&mut self, patience: Duration) -> Asked {
+        tokio::time::timeout(patience, self.asked.recv())
+            .await
+            .expect("a request in time")
+            .expect("a client that lives")
+    }
+
+    /// Whether no request waits for an answer.
+    pub(crate) fn is_silent(&mut self) -> bool {
+        self.asked.is_empty()
+    }
+}
+
+impl Asked {
+    pub(crate) fn is_watch(&self) -> bool {
+        self.target.contains("watch=true")
+    }
+
+    /// Answers with JSON.
+    pub(crate) fn answer(self, status: u16, body: &Value) {
+        self.text(status, &body.to_string());
+    }
+
+    /// Answers with a text.
+    pub(crate) fn text(self, status: u16, body: &str) {
+        let body = Full::new(Bytes::from(body.to_owned())).map_err(|never| match never {});
+        let response = Response::builder().status(status).body(body.boxed_unsync());
+        // A client that has given up does not listen any more.
+        let _ = self.reply.send(response.expect("a valid response"));
+    }
+
+    /// Answers with the Status of a failure.
+    pub(crate) fn refuse(self, code: u16, reason: &str, message: &str) {
+        let status = failure(code, reason, message);
+        self.answer(code, &status);
+    }
+
+    /// Answers with a page of a list of ConfigMaps.
+    pub(crate) fn list(self, version: u64, token: &str, items: &[Value]) {
+        assert!(!self.is_watch(), "a list is asked for, not {}", self.target);
+        let body = json!({
+            "kind": "ConfigMapList", "apiVersion": "v1",
+            "metadata": {"resourceVersion": version.to_string(), "continue": token},
+            "items": items,
+        });
+        self.answer(200, &body);
+    }
+
+    /// Answers with a watch.
+    pub(crate) fn watch(self) -> FakeWatch {
+        assert!(self.is_watch(), "a watch is asked for, not {}", self.target);
+        let (sender, frames) = stream::unbounded();
+        let body = StreamBody::new(frames).boxed_unsync();
+        let _ = self.reply.send(Response::new(body));
+        FakeWatch(sender)
+    }
+}
+
+impl FakeWatch {
+    /// Sends an event: `ADDED`, `MODIFIED`, `DELETED`, `BOOKMARK`, `ERROR`.
+    pub(crate) fn send(&self, event: &str, object: &Value) {
+        let line = format!("{}\n", json!({"type": event, "object": object}));
+        let frame = http_body::Frame::data(Bytes::from(line));
+        self.0
+            .unbounded_send(Ok(frame))
+            .expect("a client that watches");
+    }
+}
+
+/// The Status of a failure.
+pub(crate) fn failure(code: u16, reason: &str, message: &str) -> Value {
+    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+           "code": code, "reason": reason, "message": message})
+}
+
+/// A ConfigMap in namespace `acme`, with one value.
+pub(crate) fn config_map(name: &str, uid: &str, version: u64, value: &str) -> Value {
+    json!({
+        "kind": "ConfigMap", "apiVersion": "v1",
+        "metadata": {
+            "namespace": "acme", "name": name, "uid": uid,
+            "resourceVersion": version.to_string(),
+            "managedFields": [{"manager": "kubectl"}],
+        },
+        "data": {"value": value},
+    })
+}

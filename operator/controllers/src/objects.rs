@@ -1,0 +1,179 @@
+//! The caches of every kind that the controllers read, with the indexes they ask for.
+//!
+//! Built once by [`crate::run`]; every pass reads from here and never lists.
+
+use std::sync::Arc;
+
+use entente_crds::v1alpha1::{
+    Compensation, Connection, Contract, Device, DeviceModel, ServiceSubscription, SmartService,
+};
+use entente_domain::delivery::endpoint_key;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::ResourceExt as _;
+
+use crate::{cache::Cache, context::Context, shutdown::Shutdown};
+
+/// Index of subscriptions: "namespace/device".
+pub(crate) const BY_DEVICE: &str = "device";
+/// Index of subscriptions and compensations: "namespace/contract".
+pub(crate) const BY_CONTRACT: &str = "contract";
+/// Index of subscriptions and compensations: "namespace/contract.service".
+pub(crate) const BY_ENTRY: &str = "entry";
+/// Index of subscriptions and contracts: the SmartServices that they name.
+pub(crate) const BY_SERVICE: &str = "service";
+/// Index of devices: the DeviceModel.
+pub(crate) const BY_MODEL: &str = "model";
+/// Index of devices and services: the Connections that they name.
+pub(crate) const BY_CONNECTION: &str = "connection";
+/// Index of devices: what their endpoint is made of.
+pub(crate) const BY_ENDPOINT: &str = "endpoint";
+/// Index of devices: the identity that was proved.
+pub(crate) const BY_IDENTITY: &str = "identity";
+/// Index of compensations: "namespace/subscription".
+pub(crate) const BY_SUBSCRIPTION: &str = "subscription";
+
+/// The caches.
+pub(crate) struct Objects {
+    pub(crate) namespaces: Arc<Cache<Namespace>>,
+    pub(crate) connections: Arc<Cache<Connection>>,
+    pub(crate) models: Arc<Cache<DeviceModel>>,
+    pub(crate) services: Arc<Cache<SmartService>>,
+    pub(crate) devices: Arc<Cache<Device>>,
+    pub(crate) contracts: Arc<Cache<Contract>>,
+    pub(crate) subscriptions: Arc<Cache<ServiceSubscription>>,
+    pub(crate) compensations: Arc<Cache<Compensation>>,
+}
+
+impl Objects {
+    pub(crate) fn new(context: &Context) -> Self {
+        let metrics = || Arc::clone(&context.metrics);
+        Self {
+            namespaces: Arc::new(Cache::new(metrics())),
+            connections: Arc::new(Cache::new(metrics())),
+            models: Arc::new(Cache::new(metrics())),
+            services: Arc::new(Cache::new(metrics()).with_index(BY_CONNECTION, |service| {
+                let server: &Option<_> = &SmartService::spec_of(service).server;
+                server.iter().map(|server| server.connection_ref.name.clone()).collect()
+            })),
+            devices: Arc::new(devices(context)),
+            contracts: Arc::new(Cache::new(metrics()).with_index(
+                BY_SERVICE,
+                |contract: &Contract| {
+                    let entries = contract.spec.services.iter();
+                    entries.map(|entry| entry.service_ref.name.clone()).collect()
+                },
+            )),
+            subscriptions: Arc::new(subscriptions(context)),
+            compensations: Arc::new(compensations(context)),
+        }
+    }
+
+    /// Starts the watches; every object was listed once when this returns.
+    pub(crate) async fn start(&self, context: &Context, shutdown: &Shutdown) {
+        macro_rules! watch {
+            ($($cache:ident),+) => {
+                $(tokio::spawn(
+                    Arc::clone(&self.$cache).run(context.client.clone(), shutdown.clone()),
+                );)+
+                $(tokio::select! {
+                    () = self.$cache.ready() => {}
+                    () = shutdown.requested() => return,
+                })+
+            };
+        }
+        watch!(
+            namespaces,
+            connections,
+            models,
+            services,
+            devices,
+            contracts,
+            subscriptions,
+            compensations
+        );
+    }
+}
+
+/// Lets a closure of an index name the type of what it gets.
+trait SpecOf {
+    type Spec;
+    fn spec_of(&self) -> &Self::Spec;
+}
+
+impl SpecOf for SmartService {
+    type Spec = entente_crds::v1alpha1::SmartServiceSpec;
+    fn spec_of(&self) -> &Self::Spec {
+        &self.spec
+    }
+}
+
+/// "namespace/name", as indexes of namespaced things are asked.
+pub(crate) fn path(namespace: &str, name: &str) -> String {
+    format!("{namespace}/{name}")
+}
+
+fn devices(context: &Context) -> Cache<Device> {
+    Cache::new(Arc::clone(&context.metrics))
+        .with_index(BY_MODEL, |device: &Device| vec![device.spec.model_ref.name.clone()])
+        .with_index(BY_CONNECTION, |device| {
+            device.spec.connections.iter().map(|connection| connection.name.clone()).collect()
+        })
+        .with_index(BY_ENDPOINT, |device| endpoint_key(device).into_iter().collect())
+        .with_index(BY_IDENTITY, |device| {
+            let identity = device.status.as_ref().and_then(|status| status.identity.as_ref());
+            identity
+                .filter(|identity| identity.serial_number == device.spec.serial_number)
+                .and_then(|identity| identity.id.clone())
+                .into_iter()
+                .collect()
+        })
+}
+
+fn subscriptions(context: &Context) -> Cache<ServiceSubscription> {
+    Cache::new(Arc::clone(&context.metrics))
+        .with_index(BY_DEVICE, |subscription: &ServiceSubscription| {
+            vec![path(
+                &subscription.namespace().unwrap_or_default(),
+                &subscription.spec.device_ref.name,
+            )]
+        })
+        .with_index(BY_CONTRACT, |subscription| {
+            vec![path(
+                &subscription.namespace().unwrap_or_default(),
+                &subscription.spec.contract.name,
+            )]
+        })
+        .with_index(BY_ENTRY, |subscription| {
+            vec![path(&subscription.namespace().unwrap_or_default(), &entry_of(subscription))]
+        })
+        .with_index(BY_SERVICE, |subscription| {
+            let revisions = subscription.spec.revisions.iter();
+            revisions.map(|revision| revision.service_ref.name.clone()).collect()
+        })
+}
+
+fn compensations(context: &Context) -> Cache<Compensation> {
+    Cache::new(Arc::clone(&context.metrics))
+        .with_index(BY_CONTRACT, |compensation: &Compensation| {
+            vec![path(
+                &compensation.namespace().unwrap_or_default(),
+                &compensation.spec.record.contract.name,
+            )]
+        })
+        .with_index(BY_SUBSCRIPTION, |compensation| {
+            vec![path(
+                &compensation.namespace().unwrap_or_default(),
+                &compensation.spec.record.subscription.name,
+            )]
+        })
+        .with_index(BY_ENTRY, |compensation| {
+            let record = &compensation.spec.record;
+            let entry = format!("{}.{}", record.contract.name, record.service_name);
+            vec![path(&compensation.namespace().unwrap_or_default(), &entry)]
+        })
+}
+
+/// "contract.service": under this key compensations of one entry are calculated one by one.
+pub(crate) fn entry_of(subscription: &ServiceSubscription) -> String {
+    format!("{}.{}", subscription.spec.contract.name, subscription.spec.service_name)
+}

@@ -1,0 +1,303 @@
+//! Reports of the catalogue kinds: Connection, DeviceModel and SmartService.
+//!
+//! Decides conditions, who uses what and which orphans a Connection takes over. Called by the
+//! catalogue controller, which probes brokers and reads Secrets.
+
+use entente_crds::{
+    condition::{ConditionType, Reason},
+    v1alpha1::{
+        Connection, ConnectionStatus, DeviceModel, DeviceModelStatus, Orphan, Protocol,
+        ServiceSubscription, SmartService, SmartServiceStatus,
+    },
+};
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+
+use crate::{
+    assessment::reason_of_failure,
+    condition::{ConditionSet, Status, find},
+    exchange::{Failure, FailureKind},
+    parameter::{Constraints, parse_value},
+};
+
+/// The most orphans that a Connection lists; when full, withdrawals that gave up wait.
+pub const MOST_ORPHANS: usize = 256;
+
+/// What was found of a Connection.
+#[derive(Clone, Debug, Default)]
+pub struct ObservedConnection {
+    /// What keeps it from being used: its Secret or its authorities.
+    pub fault: Option<(Reason, String)>,
+    /// What the last probe met; `None` where none was made.
+    pub probe: Option<Result<(), Failure>>,
+    /// How many Devices and subscriptions use it.
+    pub used_by: i64,
+    /// Subscriptions whose withdrawal was given up with an instance behind this connection.
+    pub abandoned: Vec<ServiceSubscription>,
+}
+
+/// The status of a Connection.
+pub fn report_connection(
+    connection: &Connection,
+    observed: &ObservedConnection,
+    now: Timestamp,
+) -> ConnectionStatus {
+    let previous = connection.status.clone().unwrap_or_default();
+    let (orphans, full) = take_over(connection, &observed.abandoned);
+    let generation = connection.metadata.generation;
+    let mut set = ConditionSet::new(&previous.conditions, generation, now);
+    set = match &observed.fault {
+        Some((reason, message)) => {
+            set.with(ConditionType::ResolvedRefs, Status::False, *reason, message.clone())
+        }
+        None => set.with(
+            ConditionType::ResolvedRefs,
+            Status::True,
+            Reason::Resolved,
+            "Everything that is referred to was found.",
+        ),
+    };
+    let failure = observed.probe.as_ref().and_then(|probe| probe.as_ref().err());
+    set = probed(set, observed, failure);
+    let (status, reason, message) = if let Some((reason, message)) = &observed.fault {
+        (Status::False, *reason, message.clone())
+    } else if full {
+        let message = format!(
+            "The list of orphans is full ({MOST_ORPHANS}); remove them on the broker, then here."
+        );
+        (Status::False, Reason::OrphansFull, message)
+    } else if let Some(failure) = failure {
+        let reason = known(ConditionType::Ready, reason_of_failure(failure.kind));
+        (Status::False, reason, format!("The probe failed: {}.", failure.message))
+    } else if connection.spec.protocol == Protocol::IPP {
+        let message = "Devices are reached one by one; see each Device.".to_owned();
+        (Status::True, Reason::PerDevice, message)
+    } else if observed.probe.is_some() {
+        (Status::True, Reason::Succeeded, "The last probe was answered.".to_owned())
+    } else {
+        (Status::Unknown, Reason::Pending, "It was not probed yet.".to_owned())
+    };
+    let settled = status == Status::True;
+    set = set.with(ConditionType::Ready, status, reason, message.clone());
+    if status == Status::False {
+        set = set.with(
+            ConditionType::Reconciling,
+            Status::True,
+            Reason::ProgressingWithRetry,
+            message,
+        );
+    }
+    ConnectionStatus {
+        observed_generation: if settled { generation } else { previous.observed_generation },
+        conditions: set.finish(),
+        used_by: Some(observed.used_by),
+        orphans,
+    }
+}
+
+fn probed(
+    set: ConditionSet,
+    observed: &ObservedConnection,
+    failure: Option<&Failure>,
+) -> ConditionSet {
+    let Some(probe) = &observed.probe else {
+        return set.without(ConditionType::Reachable).without(ConditionType::Authenticated);
+    };
+    let refused = failure.is_some_and(|failure| failure.kind == FailureKind::Unauthorized);
+    let set = match failure {
+        Some(failure) if !refused => {
+            let reason = known(ConditionType::Reachable, reason_of_failure(failure.kind));
+            set.with(ConditionType::Reachable, Status::False, reason, failure.message.clone())
+        }
+        _ => set.with(
+            ConditionType::Reachable,
+            Status::True,
+            Reason::Answered,
+            "The last probe was answered.",
+        ),
+    };
+    if refused {
+        let message = "The credentials were refused; correct the Secret.";
+        return set.with(
+            ConditionType::Authenticated,
+            Status::False,
+            Reason::Unauthorized,
+            message,
+        );
+    }
+    if probe.is_ok() {
+        return set.with(
+            ConditionType::Authenticated,
+            Status::True,
+            Reason::Answered,
+            "The last probe was answered.",
+        );
+    }
+    if find_is_missing(&set) {
+        return set.with(
+            ConditionType::Authenticated,
+            Status::Unknown,
+            Reason::NeverSeen,
+            "No probe was answered yet.",
+        );
+    }
+    set.keep(ConditionType::Authenticated)
+}
+
+fn find_is_missing(set: &ConditionSet) -> bool {
+    find(&set.clone().finish(), ConditionType::Authenticated).is_none()
+}
+
+fn known(condition: ConditionType, reason: Reason) -> Reason {
+    if condition.reasons().contains(&reason) { reason } else { Reason::ProtocolError }
+}
+
+/// The orphans with those that were given up added, and whether there was no room for all.
+fn take_over(connection: &Connection, abandoned: &[ServiceSubscription]) -> (Vec<Orphan>, bool) {
+    let mut orphans =
+        connection.status.as_ref().map(|status| status.orphans.clone()).unwrap_or_default();
+    let mut full = false;
+    for subscription in abandoned {
+        let handle = subscription.status.as_ref().and_then(|status| status.server.as_ref());
+        let Some((handle, since)) = handle.and_then(|handle| Some((handle, handle.orphaned?)))
+        else {
+            continue;
+        };
+        if orphans.iter().any(|orphan| orphan.instance_id == handle.instance_id) {
+            continue;
+        }
+        if orphans.len() >= MOST_ORPHANS {
+            full = true;
+            continue;
+        }
+        orphans.push(Orphan {
+            instance_id: handle.instance_id.clone(),
+            service_id: handle.service_id.clone(),
+            plan_id: handle.plan_id.clone(),
+            operation: handle.operation.as_ref().and_then(|operation| operation.id.clone()),
+            since,
+            reason: format!(
+                "the withdrawal of {}/{} was given up",
+                subscription.namespace().unwrap_or_default(),
+                subscription.name_any()
+            )
+            .chars()
+            .take(253)
+            .collect(),
+        });
+    }
+    orphans.sort_by(|a, b| a.instance_id.cmp(&b.instance_id));
+    (orphans, full)
+}
+
+/// The status of a DeviceModel.
+pub fn report_model(model: &DeviceModel, used_by: i64, now: Timestamp) -> DeviceModelStatus {
+    let previous = model.status.clone().unwrap_or_default();
+    let conditions = ConditionSet::new(&previous.conditions, model.metadata.generation, now)
+        .with(ConditionType::Ready, Status::True, Reason::Succeeded, "The model is valid.")
+        .finish();
+    DeviceModelStatus {
+        observed_generation: model.metadata.generation,
+        conditions,
+        used_by: Some(used_by),
+    }
+}
+
+/// The status of a SmartService. `connection_exists` is about its server's Connection.
+pub fn report_service(
+    service: &SmartService,
+    connection_exists: bool,
+    used_by: i64,
+    now: Timestamp,
+) -> SmartServiceStatus {
+    let previous = service.status.clone().unwrap_or_default();
+    let generation = service.metadata.generation;
+    let fault = parameter_fault(service);
+    let missing = service.spec.server.as_ref().filter(|_| !connection_exists).map(|server| {
+        format!("The Connection {} does not exist; create it.", server.connection_ref.name)
+    });
+    let mut set = ConditionSet::new(&previous.conditions, generation, now);
+    set = match &fault {
+        Some(message) => set.with(
+            ConditionType::Accepted,
+            Status::False,
+            Reason::UnsupportedValue,
+            message.clone(),
+        ),
+        None => set.with(
+            ConditionType::Accepted,
+            Status::True,
+            Reason::Valid,
+            "The service is valid.",
+        ),
+    };
+    set = match &missing {
+        Some(message) => set.with(
+            ConditionType::ResolvedRefs,
+            Status::False,
+            Reason::ConnectionNotFound,
+            message.clone(),
+        ),
+        None => set.with(
+            ConditionType::ResolvedRefs,
+            Status::True,
+            Reason::Resolved,
+            "Everything that is referred to was found.",
+        ),
+    };
+    let stalled = fault.is_some();
+    let settled = stalled || missing.is_none();
+    set = match (fault, missing) {
+        (Some(message), _) => set
+            .with(ConditionType::Ready, Status::False, Reason::UnsupportedValue, message.clone())
+            .with(ConditionType::Stalled, Status::True, Reason::UnsupportedValue, message),
+        (None, Some(message)) => set
+            .with(ConditionType::Ready, Status::False, Reason::ConnectionNotFound, message.clone())
+            .with(
+                ConditionType::Reconciling,
+                Status::True,
+                Reason::ProgressingWithRetry,
+                message,
+            ),
+        (None, None) => set.with(
+            ConditionType::Ready,
+            Status::True,
+            Reason::Succeeded,
+            "The service can be used by contracts.",
+        ),
+    };
+    SmartServiceStatus {
+        observed_generation: if settled { generation } else { previous.observed_generation },
+        conditions: set.finish(),
+        used_by: Some(used_by),
+    }
+}
+
+/// A default that its own parameter does not allow, or a value from a parameter that is not there.
+fn parameter_fault(service: &SmartService) -> Option<String> {
+    let parameters = &service.spec.parameters;
+    for parameter in parameters {
+        let Some(default) = &parameter.default else { continue };
+        let constraints = Constraints::of_parameter(parameter);
+        if let Err(error) = parse_value(&parameter.name, default, parameter.r#type, &constraints) {
+            return Some(format!("The default of a parameter cannot be used: {error}."));
+        }
+    }
+    let device = service.spec.device.iter().flat_map(|side| &side.settings);
+    let server = service.spec.server.iter().flat_map(|side| &side.settings);
+    let named = device
+        .map(|setting| (&setting.name, &setting.value_from, &setting.when))
+        .chain(server.map(|setting| (&setting.name, &setting.value_from, &setting.when)));
+    for (setting, source, when) in named {
+        let from = source.as_ref().and_then(|source| source.parameter.as_ref());
+        for name in from.into_iter().chain(when.as_ref().map(|when| &when.parameter)) {
+            if !parameters.iter().any(|parameter| parameter.name == *name) {
+                return Some(format!(
+                    "The setting {setting} names the parameter {name}, which the service does not \
+                     have."
+                ));
+            }
+        }
+    }
+    None
+}

@@ -1,0 +1,83 @@
+//! What the compensations of a contract add up to (D8).
+//!
+//! Decides which of them still accrue and the sums by currency. A voided one counts for nothing.
+
+use std::collections::BTreeMap;
+
+use entente_crds::condition::{ConditionType, Reason};
+use entente_crds::v1alpha1::{Amount, Compensation, Condition, Owed};
+use rust_decimal::Decimal;
+
+use crate::condition::{find, is_true};
+use crate::money::{format_amount, summary};
+
+/// The most characters of a summary (its schema).
+const MAX_SUMMARY: usize = 64;
+/// The most currencies (its schema).
+const MAX_AMOUNTS: usize = 8;
+
+/// The compensations that are not voided, as a sum; `None` where there are none. Also how many of
+/// them are not final or not delivered. `currency` is shown while nothing was calculated yet.
+pub(super) fn owed(compensations: &[Compensation], currency: Option<&str>) -> (Option<Owed>, i32) {
+    let mut owed = Owed::default();
+    let mut pending = 0;
+    let mut sums: BTreeMap<&str, Decimal> = BTreeMap::new();
+    let mut any = false;
+    for compensation in compensations
+        .iter()
+        .filter(|found| found.spec.voided.is_none())
+    {
+        any = true;
+        let status = compensation.status.as_ref();
+        let conditions = status.map_or(&[][..], |status| &status.conditions);
+        let calculated = is_true(conditions, ConditionType::Calculated);
+        let delivered = is_true(conditions, ConditionType::Delivered);
+        owed.open += i32::from(!calculated);
+        owed.calculated += i32::from(calculated);
+        owed.delivered += i32::from(delivered);
+        pending += i32::from(!delivered && !owes_nothing(conditions));
+        if let Some(amount) = status.and_then(|status| status.amount.as_ref())
+            && let Ok(value) = amount.value.parse::<Decimal>()
+        {
+            *sums.entry(&amount.currency).or_default() += value;
+        }
+    }
+    if !any {
+        return (None, 0);
+    }
+    if let Some(currency) = currency.filter(|_| sums.is_empty()) {
+        sums.insert(currency, Decimal::ZERO);
+    }
+    owed.summary = sums_in_short(&sums);
+    owed.amounts = sums
+        .iter()
+        .take(MAX_AMOUNTS)
+        .map(|(currency, value)| Amount {
+            currency: (*currency).to_owned(),
+            value: format_amount(*value, currency),
+        })
+        .collect();
+    (Some(owed), pending)
+}
+
+fn owes_nothing(conditions: &[Condition]) -> bool {
+    let calculated = find(conditions, ConditionType::Calculated);
+    calculated.is_some_and(|found| found.reason == Reason::NothingOwed.as_str())
+}
+
+fn sums_in_short(sums: &BTreeMap<&str, Decimal>) -> String {
+    let texts: Vec<String> = sums
+        .iter()
+        .map(|(currency, value)| summary(*value, currency))
+        .collect();
+    let all = texts.join(", ");
+    if all.chars().count() <= MAX_SUMMARY {
+        return all;
+    }
+    let more = texts.len().saturating_sub(1);
+    let first = texts.first().map_or("", String::as_str);
+    format!("{first} and {more} more")
+        .chars()
+        .take(MAX_SUMMARY)
+        .collect()
+}

@@ -1,0 +1,236 @@
+//! What Ready says of a contract, and why.
+//!
+//! Decides which of all that is outstanding comes first: what a person must change, what could not
+//! be written, what is missing, how many devices there are, and what is not delivered.
+
+use entente_crds::condition::Reason;
+
+use super::conditions::{Findings, named};
+use super::report::{Progress, Unit};
+use super::{is_deleting, joined, listed};
+use crate::condition::Status;
+
+/// What Ready says, and what goes with it.
+pub(super) struct Verdict {
+    pub(super) status: Status,
+    pub(super) reason: Reason,
+    pub(super) message: String,
+    pub(super) work: Work,
+}
+
+/// Whether anything is left to do, and for whom.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) enum Work {
+    Done,
+    Going,
+    Retrying,
+    ForAPerson,
+}
+
+impl Verdict {
+    fn done(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            status: Status::True,
+            reason,
+            message: message.into(),
+            work: Work::Done,
+        }
+    }
+
+    fn left(reason: Reason, message: impl Into<String>, work: Work) -> Self {
+        Self {
+            status: Status::False,
+            reason,
+            message: message.into(),
+            work,
+        }
+    }
+}
+
+impl Findings<'_> {
+    fn work(&self) -> Work {
+        if self.failing_devices().is_empty() {
+            Work::Going
+        } else {
+            Work::Retrying
+        }
+    }
+
+    pub(super) fn ready(&self) -> Verdict {
+        if is_deleting(self.contract) {
+            return self.deleting();
+        }
+        if let Err(faults) = &self.resolved.accepted {
+            let reason = faults
+                .first()
+                .map_or(Reason::InvalidTerm, |fault| fault.reason);
+            return Verdict::left(reason, joined(faults), Work::ForAPerson);
+        }
+        if let Some(failure) = self.failure {
+            return Verdict::left(Reason::ProgressingWithRetry, failure, Work::Retrying);
+        }
+        if self.contract.spec.suspend && self.suspended {
+            return Verdict::done(
+                Reason::Suspended,
+                "Suspended: nothing is sent until spec.suspend is false.",
+            );
+        }
+        if let Err(faults) = &self.resolved.refs {
+            return Verdict::left(Reason::ServiceNotFound, joined(faults), Work::Retrying);
+        }
+        if self.is_over() {
+            return self.over();
+        }
+        if let Some(fault) = self.device_fault() {
+            return Verdict::left(fault.reason, fault.message, self.work());
+        }
+        let unwritten: Vec<&Unit> = self
+            .units
+            .iter()
+            .filter(|unit| unit.progress == Progress::Unwritten)
+            .collect();
+        if !unwritten.is_empty() {
+            let message = format!(
+                "{} of {} subscriptions are not written yet: {}.",
+                unwritten.len(),
+                self.units.len(),
+                named(&unwritten)
+            );
+            return Verdict::left(Reason::Progressing, message, self.work());
+        }
+        if self.has_begun() {
+            self.in_term()
+        } else {
+            self.ahead()
+        }
+    }
+
+    fn deleting(&self) -> Verdict {
+        let message = match self.withdrawing.len() {
+            0 => "Everything is withdrawn.".to_owned(),
+            _ => self.waits_for_withdrawal(),
+        };
+        Verdict::left(Reason::Withdrawing, message, self.work())
+    }
+
+    fn waits_for_withdrawal(&self) -> String {
+        let names = listed(self.withdrawing.iter().map(String::as_str));
+        match self.withdrawing.len() {
+            1 => format!("Waits for the withdrawal of the subscription {names}."),
+            count => format!("Waits for the withdrawal of {count} subscriptions: {names}."),
+        }
+    }
+
+    fn over(&self) -> Verdict {
+        let unsettled: Vec<&Unit> = self.units.iter().filter(|unit| !unit.settled).collect();
+        if unsettled.len() + self.withdrawing.len() <= self.allowed {
+            return Verdict::done(Reason::Ended, "The term is over.");
+        }
+        if unsettled.is_empty() {
+            return Verdict::left(
+                Reason::Withdrawing,
+                self.waits_for_withdrawal(),
+                self.work(),
+            );
+        }
+        let message = format!(
+            "The term is over; {} of {} subscriptions are not withdrawn yet: {}.",
+            unsettled.len(),
+            self.units.len(),
+            named(&unsettled)
+        );
+        Verdict::left(Reason::Withdrawing, message, self.work())
+    }
+
+    /// Before the start: nothing has to be delivered, but what is wanted must be clear.
+    fn ahead(&self) -> Verdict {
+        let duplicates: Vec<&Unit> = self
+            .units
+            .iter()
+            .filter(|unit| unit.progress == Progress::Duplicate)
+            .collect();
+        if duplicates.len() > self.allowed {
+            return Verdict::left(Reason::DuplicateService, self.duplicates(), Work::Going);
+        }
+        if self.withdrawing.len() > self.allowed {
+            return Verdict::left(
+                Reason::Withdrawing,
+                self.waits_for_withdrawal(),
+                self.work(),
+            );
+        }
+        Verdict::done(
+            Reason::Scheduled,
+            format!(
+                "Accepted with {} subscriptions; services begin at the start.",
+                self.units.len()
+            ),
+        )
+    }
+
+    fn in_term(&self) -> Verdict {
+        let pending = self.pending();
+        let total = self.units.len();
+        let missing = pending.len() + self.withdrawing.len();
+        if missing == 0 {
+            return Verdict::done(
+                Reason::Delivered,
+                format!("All {total} subscriptions are delivered."),
+            );
+        }
+        if missing <= self.allowed {
+            let message = format!(
+                "{} of {total} subscriptions are delivered, which maxUnavailable allows.",
+                total - pending.len()
+            );
+            return Verdict::done(Reason::DeliveredWithExceptions, message);
+        }
+        if pending.is_empty() {
+            return Verdict::left(
+                Reason::Withdrawing,
+                self.waits_for_withdrawal(),
+                self.work(),
+            );
+        }
+        if pending
+            .iter()
+            .all(|unit| unit.progress == Progress::Duplicate)
+        {
+            return Verdict::left(Reason::DuplicateService, self.duplicates(), Work::Going);
+        }
+        let failing: Vec<&Unit> = pending
+            .iter()
+            .copied()
+            .filter(|unit| unit.is_failing())
+            .collect();
+        let delivered = total - pending.len();
+        if failing.is_empty() {
+            let message = format!(
+                "{delivered} of {total} subscriptions are delivered; waits for {}.",
+                named(&pending)
+            );
+            return Verdict::left(Reason::DevicesPending, message, Work::Going);
+        }
+        let message = format!(
+            "{delivered} of {total} subscriptions are delivered; {} without progress: {}.",
+            failing.len(),
+            named(&failing)
+        );
+        Verdict::left(Reason::DevicesNotProgressing, message, Work::Retrying)
+    }
+
+    fn duplicates(&self) -> String {
+        let exceptions = self.resolved.exceptions.iter().map(|exception| {
+            format!(
+                "{} in services {} and {}",
+                exception.device, exception.taken_by, exception.service
+            )
+        });
+        let exceptions: Vec<String> = exceptions.collect();
+        format!(
+            "Two entries of one SmartService have the same device, and the first one takes it: {}; \
+             change the labels or the selectors.",
+            listed(exceptions.iter().map(String::as_str))
+        )
+    }
+}

@@ -1,0 +1,404 @@
+//! From what a contract wants and what its subscriptions say to its status (K2).
+//!
+//! Decides counters, names, dates and, through `conditions`, every condition. It runs on every
+//! path, also when a write failed, and repeats itself: a report on its own output is the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use entente_crds::condition::{ConditionType, Reason};
+use entente_crds::v1alpha1::{
+    Compensation, Contract, ContractStatus, ItemState, NotReady, PromiseState, ResolvedTerm,
+    ServiceSubscription, SubscriptionCounts, Transition, TransitionTo,
+};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::conditions::{Findings, conditions};
+use super::owed::owed;
+use super::revisions::instant;
+use super::{
+    ContractWorld, DesiredSubscription, EntryDevices, ResolvedContract, is_deleting, is_own,
+    is_terminating,
+};
+use crate::condition::{Status, find, is_true};
+
+/// The most subscriptions that notReady names (its schema).
+const MAX_NOT_READY: usize = 10;
+/// The most entries of history (its schema).
+const MAX_HISTORY: usize = 5;
+
+/// What came of the writes.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct WriteOutcome {
+    /// What could not be written, in one sentence; it is tried again.
+    pub failure: Option<String>,
+}
+
+/// One service on one device, as far as the contract is concerned.
+pub(super) struct Unit {
+    pub(super) device: String,
+    pub(super) service: String,
+    /// The reason of the subscription's Ready.
+    pub(super) reason: String,
+    pub(super) progress: Progress,
+    /// Nothing is outstanding: the subscription is Ready.
+    pub(super) settled: bool,
+}
+
+/// How far a service on a device is.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) enum Progress {
+    /// The subscription is not there, or not as it should be.
+    Unwritten,
+    /// It is not proven, and nothing is known to hinder it.
+    Pending,
+    /// It does not progress.
+    Failing,
+    /// An entry wants the device and another entry of the service has it.
+    Duplicate,
+    /// It is proven.
+    Delivered,
+}
+
+impl Unit {
+    pub(super) fn is_delivered(&self) -> bool {
+        self.progress == Progress::Delivered
+    }
+
+    pub(super) fn is_failing(&self) -> bool {
+        matches!(self.progress, Progress::Failing | Progress::Duplicate)
+    }
+}
+
+/// The status of a contract.
+///
+/// `subscriptions` are those of the contract's name as they are after the writes, and
+/// `compensations` those that were made for it. Equal input gives equal output; a status that is
+/// equal to the one before need not be written.
+pub fn report(
+    world: &ContractWorld,
+    resolved: &ResolvedContract,
+    subscriptions: &[ServiceSubscription],
+    compensations: &[Compensation],
+    outcome: &WriteOutcome,
+    now: Timestamp,
+) -> ContractStatus {
+    let contract = &world.contract;
+    let previous = contract.status.clone().unwrap_or_default();
+    let own: BTreeMap<&str, &ServiceSubscription> = subscriptions
+        .iter()
+        .filter(|found| is_own(contract, found))
+        .map(|found| (found.metadata.name.as_deref().unwrap_or_default(), found))
+        .collect();
+    let units = units(contract, resolved, &own);
+    let (owed, pending) = owed(compensations, contract.spec.currency.as_deref());
+    let term = if resolved.accepted.is_ok() {
+        resolved.term.clone()
+    } else {
+        previous.term
+    };
+    let missed = own.values().any(|found| has_missed(found))
+        || compensations
+            .iter()
+            .any(|found| found.spec.voided.is_none())
+        || is_true(&previous.conditions, ConditionType::PromiseMissed);
+    let findings = Findings {
+        contract,
+        resolved,
+        allowed: allowed(contract.spec.max_unavailable.as_ref(), units.len()),
+        withdrawing: withdrawing(contract, resolved, &own),
+        withdrawing_failing: failing_withdrawals(resolved, &own),
+        suspended: own.values().all(|found| found.spec.contract.suspend),
+        failure: outcome.failure.as_deref(),
+        missed,
+        pending,
+        units: &units,
+        now,
+    };
+    let (conditions, settled) = conditions(&findings, &previous.conditions);
+    ContractStatus {
+        observed_generation: if settled {
+            contract.metadata.generation
+        } else {
+            previous.observed_generation
+        },
+        conditions,
+        subscriptions: Some(counts(&units)),
+        not_ready: not_ready(&findings),
+        owed,
+        next_transition: resolved
+            .term
+            .as_ref()
+            .and_then(|term| next_transition(term, now)),
+        established: previous
+            .established
+            .or_else(|| established(&findings, &own)),
+        history: history(previous.history, resolved.term.as_ref(), now),
+        term,
+    }
+}
+
+/// Every service on a device that should be, sorted by device and service. While the contract is
+/// not accepted, and where a service is missing or a withdrawal is held, what exists counts.
+fn units(
+    contract: &Contract,
+    resolved: &ResolvedContract,
+    own: &BTreeMap<&str, &ServiceSubscription>,
+) -> Vec<Unit> {
+    let desired: BTreeMap<&str, &DesiredSubscription> = resolved
+        .desired
+        .iter()
+        .map(|desired| (desired.name.as_str(), desired))
+        .collect();
+    let deleted: BTreeSet<&str> = resolved
+        .changes
+        .delete
+        .iter()
+        .map(|deleted| deleted.name.as_str())
+        .collect();
+    let wanted = desired
+        .iter()
+        .map(|(name, desired)| unit(own.get(name).copied(), desired));
+    let kept = own.iter().filter(|(name, found)| {
+        !desired.contains_key(*name) && !deleted.contains(*name) && !is_terminating(found)
+    });
+    let kept = kept.map(|(_, found)| existing_unit(found, true));
+    let duplicates = resolved.exceptions.iter().map(|exception| Unit {
+        device: exception.device.clone(),
+        service: exception.service.clone(),
+        reason: Reason::DuplicateService.as_str().to_owned(),
+        progress: Progress::Duplicate,
+        settled: true,
+    });
+    let mut units: Vec<Unit> = if is_deleting(contract) || resolved.accepted.is_err() {
+        kept.collect()
+    } else {
+        wanted.chain(kept).chain(duplicates).collect()
+    };
+    units.sort_by(|a, b| (&a.device, &a.service).cmp(&(&b.device, &b.service)));
+    units
+}
+
+fn unit(found: Option<&ServiceSubscription>, desired: &DesiredSubscription) -> Unit {
+    let live = found.filter(|found| !is_terminating(found));
+    live.map_or_else(
+        || Unit {
+            device: desired.spec.device_ref.name.clone(),
+            service: desired.spec.service_name.clone(),
+            reason: Reason::Pending.as_str().to_owned(),
+            progress: Progress::Unwritten,
+            settled: false,
+        },
+        |live| existing_unit(live, live.spec == desired.spec),
+    )
+}
+
+fn existing_unit(found: &ServiceSubscription, written: bool) -> Unit {
+    let conditions = found
+        .status
+        .as_ref()
+        .map_or(&[][..], |status| &status.conditions);
+    // A condition of an earlier generation proves nothing of this one.
+    let current = |condition| {
+        let said = find(conditions, condition);
+        said.filter(|said| said.observed_generation == found.metadata.generation)
+    };
+    let holds =
+        |condition| current(condition).is_some_and(|said| said.status == Status::True.as_str());
+    let progress = match (written, holds(ConditionType::Delivered), is_failing(found)) {
+        (false, ..) => Progress::Unwritten,
+        (true, true, _) => Progress::Delivered,
+        (true, false, true) => Progress::Failing,
+        (true, false, false) => Progress::Pending,
+    };
+    let reason = current(ConditionType::Ready).map(|ready| ready.reason.clone());
+    Unit {
+        device: found.spec.device_ref.name.clone(),
+        service: found.spec.service_name.clone(),
+        reason: reason.unwrap_or_else(|| Reason::Pending.as_str().to_owned()),
+        progress,
+        settled: written && holds(ConditionType::Ready),
+    }
+}
+
+/// Whether a subscription does not progress: it is Stalled, or an item met a problem.
+fn is_failing(found: &ServiceSubscription) -> bool {
+    found.status.as_ref().is_some_and(|status| {
+        let met = |state| !matches!(state, ItemState::Effective | ItemState::Released);
+        is_true(&status.conditions, ConditionType::Stalled)
+            || status
+                .items
+                .iter()
+                .any(|item| item.problem.is_some() && met(item.state))
+    })
+}
+
+fn has_missed(found: &ServiceSubscription) -> bool {
+    let promises = found
+        .status
+        .as_ref()
+        .map_or(&[][..], |status| &status.promises);
+    promises
+        .iter()
+        .any(|promise| promise.state == PromiseState::Missed)
+}
+
+/// The devices of subscriptions that are on their way out, sorted.
+fn withdrawing(
+    contract: &Contract,
+    resolved: &ResolvedContract,
+    own: &BTreeMap<&str, &ServiceSubscription>,
+) -> Vec<String> {
+    leaving(resolved, own, is_deleting(contract))
+        .map(|(name, _)| name.to_owned())
+        .collect()
+}
+
+fn failing_withdrawals(
+    resolved: &ResolvedContract,
+    own: &BTreeMap<&str, &ServiceSubscription>,
+) -> Vec<String> {
+    let failing = leaving(resolved, own, true).filter(|(_, found)| is_failing(found));
+    failing
+        .map(|(_, found)| found.spec.device_ref.name.clone())
+        .collect()
+}
+
+/// Subscriptions that are being deleted or are to be; with `all` also those that are wanted again.
+fn leaving<'a>(
+    resolved: &'a ResolvedContract,
+    own: &'a BTreeMap<&str, &ServiceSubscription>,
+    all: bool,
+) -> impl Iterator<Item = (&'a str, &'a ServiceSubscription)> {
+    let deleted: BTreeSet<&str> = resolved
+        .changes
+        .delete
+        .iter()
+        .map(|deleted| deleted.name.as_str())
+        .collect();
+    let wanted: BTreeSet<&str> = resolved
+        .desired
+        .iter()
+        .map(|desired| desired.name.as_str())
+        .collect();
+    own.iter()
+        .map(|(name, found)| (*name, *found))
+        .filter(move |(name, found)| {
+            (is_terminating(found) || deleted.contains(name)) && (all || !wanted.contains(name))
+        })
+}
+
+/// How many may be missing: a number, or a part of all, rounded down.
+fn allowed(most: Option<&IntOrString>, total: usize) -> usize {
+    match most {
+        None => 0,
+        Some(IntOrString::Int(number)) => usize::try_from(*number).unwrap_or(0),
+        Some(IntOrString::String(text)) => match text.strip_suffix('%') {
+            Some(percent) => total * percent.parse::<usize>().unwrap_or(0).min(100) / 100,
+            None => text.parse().unwrap_or(0),
+        },
+    }
+}
+
+fn counts(units: &[Unit]) -> SubscriptionCounts {
+    let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
+    let delivered = units.iter().filter(|unit| unit.is_delivered()).count();
+    let failing = units.iter().filter(|unit| unit.is_failing()).count();
+    SubscriptionCounts {
+        total: number(units.len()),
+        delivered: number(delivered),
+        failing: (failing > 0).then(|| number(failing)),
+        summary: format!("{delivered}/{}", units.len()),
+    }
+}
+
+fn not_ready(findings: &Findings) -> Vec<NotReady> {
+    if !findings.is_in_term() {
+        return Vec::new();
+    }
+    let pending = findings.units.iter().filter(|unit| !unit.is_delivered());
+    let pending = pending.take(MAX_NOT_READY).map(|unit| NotReady {
+        device: unit.device.clone(),
+        service: unit.service.clone(),
+        reason: unit.reason.clone(),
+    });
+    pending.collect()
+}
+
+fn next_transition(term: &ResolvedTerm, now: Timestamp) -> Option<Timestamp> {
+    if now < term.start {
+        Some(term.start)
+    } else {
+        term.end.filter(|end| now < *end)
+    }
+}
+
+/// The instant at which the set of subscriptions is complete, where it is. It never lies before
+/// the creation of one of them, whoever's clock is ahead.
+fn established(
+    findings: &Findings,
+    own: &BTreeMap<&str, &ServiceSubscription>,
+) -> Option<Timestamp> {
+    let Findings {
+        contract,
+        resolved,
+        units,
+        now,
+        ..
+    } = findings;
+    let term = resolved.term.as_ref()?;
+    // Devices that are not there when the start comes are those that a label brings later. A
+    // contract that is made after its start waits for them, in whatever order it is applied.
+    let created = contract
+        .metadata
+        .creation_timestamp
+        .as_ref()
+        .map_or(*now, |created| created.0);
+    let came_to_start = created < term.start && term.start <= *now;
+    let short = |entry: &EntryDevices| {
+        entry.is_empty()
+            || entry
+                .expected
+                .is_some_and(|expected| entry.devices < expected)
+    };
+    let complete = resolved.accepted.is_ok()
+        && resolved.refs.is_ok()
+        && !is_deleting(contract)
+        && units
+            .iter()
+            .all(|unit| unit.progress != Progress::Unwritten)
+        && (came_to_start || !resolved.entries.iter().any(short));
+    let last = own
+        .values()
+        .filter_map(|found| found.metadata.creation_timestamp.as_ref());
+    let last = last.map(|created| created.0).max();
+    complete.then(|| last.map_or_else(|| instant(*now), |last| last.max(instant(*now))))
+}
+
+/// The last changes of InForce, newest first.
+fn history(
+    mut history: Vec<Transition>,
+    term: Option<&ResolvedTerm>,
+    now: Timestamp,
+) -> Vec<Transition> {
+    let Some(term) = term else { return history };
+    let began = Transition {
+        at: term.start,
+        to: TransitionTo::InForce,
+    };
+    let ended = term.end.map(|end| Transition {
+        at: end,
+        to: TransitionTo::Ended,
+    });
+    let passed = [Some(began), ended]
+        .into_iter()
+        .flatten()
+        .filter(|passed| passed.at <= now);
+    for passed in passed {
+        if history.first().is_none_or(|newest| newest.at < passed.at) {
+            history.insert(0, passed);
+        }
+    }
+    history.truncate(MAX_HISTORY);
+    history
+}

@@ -1,0 +1,257 @@
+//! What is refused, and what a running contract survives.
+
+use entente_crds::v1alpha1::{FeeCredit, Remedy};
+
+use super::*;
+
+fn faults(world: &ContractWorld, now: &str) -> Vec<String> {
+    let faults = resolve(world, at(now)).accepted.err().unwrap_or_default();
+    faults
+        .iter()
+        .map(|fault| format!("{}: {}", fault.reason, fault.message))
+        .collect()
+}
+
+// shows K2
+#[test]
+fn every_fault_is_named_at_once_and_sorted() {
+    let mut world = named(&["a"]);
+    world.contract.spec.term.time_zone = "Mars/Olympus".to_owned();
+    world.contract.spec.promises_from = Some("soon".to_owned());
+    let entry = &mut world.contract.spec.services[0];
+    entry.parameters = texts(&[("threshold", "0"), ("colour", "red")]);
+    entry.remedies = vec![Remedy {
+        name: "credit".to_owned(),
+        credit: Some(FeeCredit::default()),
+        ..Remedy::default()
+    }];
+    assert_eq!(
+        faults(&world, BEFORE),
+        [
+            "InvalidTerm: spec.promisesFrom is \"soon\": must be a date such as \"2027-04-01\"",
+            "UnknownZone: spec.term.timeZone: time zone \"Mars/Olympus\" is unknown: must be a \
+             name of the time zone database such as \"America/Sao_Paulo\" or \"UTC\"",
+            "UnsupportedValue: spec.services[backup].parameters.colour: the parameters of \
+             SmartService backup-service are threshold, weekdays",
+            "UnsupportedValue: spec.services[backup].parameters.threshold is \"0\": must be a \
+             whole number from 1 to 100",
+            "UnsupportedValue: spec.services[backup].remedies[credit] is a FeeCredit: the entry \
+             must have a fee",
+        ]
+    );
+}
+
+// shows K2
+#[test]
+fn each_fault_of_the_spec_has_its_reason() {
+    type Edit = fn(&mut ContractWorld);
+    let table: &[(&str, Edit)] = &[
+        ("InvalidTerm", |world| {
+            world.contract.spec.term.start_date = None;
+        }),
+        ("InvalidTerm", |world| {
+            world.contract.spec.term.end_date = Some("2027-03-01".to_owned());
+        }),
+        ("UnsupportedValue", |world| {
+            world.contract.spec.services[0].fee = Some(fee("a lot", FeeOf::EachDevice));
+        }),
+        ("UnsupportedValue", |world| {
+            world.contract.spec.currency = None;
+            world.contract.spec.services[0].fee = Some(fee("1", FeeOf::EachDevice));
+        }),
+        ("UnsupportedValue", |world| {
+            world.contract.spec.services[0].elect = Some("none".to_owned());
+        }),
+        ("UnsupportedValue", |world| {
+            let service = world
+                .services
+                .get_mut("backup-service")
+                .expect("it is there");
+            service.spec.parameters[0].default = None;
+        }),
+        ("DuplicateService", |world| {
+            world
+                .contract
+                .spec
+                .services
+                .push(entry("again", "backup-service", &["b", "a"]));
+        }),
+    ];
+    for (reason, edit) in table {
+        let mut world = named(&["a"]);
+        assert_eq!(faults(&world, BEFORE), Vec::<String>::new());
+        edit(&mut world);
+        let faults = faults(&world, BEFORE);
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert!(faults[0].starts_with(&format!("{reason}: ")), "{faults:?}");
+        let resolved = world.pass(BEFORE);
+        assert!(resolved.changes.is_empty() && resolved.desired.is_empty());
+        assert_eq!(
+            said(&world, ConditionType::Accepted),
+            format!("False {reason}")
+        );
+        assert_eq!(
+            said(&world, ConditionType::Stalled),
+            format!("True {reason}")
+        );
+        assert_eq!(said(&world, ConditionType::Reconciling), "absent");
+    }
+}
+
+// shows K1
+#[test]
+fn while_it_is_not_accepted_the_subscriptions_stay_as_they_are() {
+    let mut world = named(&["a", "b"]);
+    world.pass(BEFORE);
+    world.edit(|spec| {
+        spec.services[0].devices.names = vec!["c".to_owned()];
+        spec.services[0].parameters = texts(&[("threshold", "many")]);
+    });
+    let before = world.subscriptions.clone();
+    assert!(world.pass(DURING).changes.is_empty());
+    assert_eq!(world.subscriptions, before);
+    let status = world.contract.status.as_ref().expect("a status");
+    assert_eq!(
+        status.observed_generation,
+        Some(2),
+        "Stalled is an observation"
+    );
+    assert_eq!(
+        status.subscriptions.as_ref().map(|counts| counts.total),
+        Some(2)
+    );
+    assert_eq!(said(&world, ConditionType::InForce), "True InTerm");
+}
+
+// shows B2
+#[test]
+fn a_date_that_has_passed_cannot_be_moved_by_itself_or_by_the_zone() {
+    type Edit = fn(&mut Term);
+    let table: &[(&str, &[&str], Edit)] = &[
+        (BEFORE, &[], |term| {
+            term.start_date = Some("2027-02-15".to_owned());
+        }),
+        (BEFORE, &[], |term| term.time_zone = "Asia/Tokyo".to_owned()),
+        (DURING, &["start"], |term| {
+            term.start_date = Some("2027-06-01".to_owned());
+        }),
+        (DURING, &["start"], |term| {
+            term.time_zone = "Asia/Tokyo".to_owned();
+        }),
+        (DURING, &[], |term| {
+            term.end_date = Some("2028-01-31".to_owned());
+        }),
+        (DURING, &[], |term| term.end_date = None),
+        (END, &["end"], |term| term.end_date = None),
+        (END, &["end", "start"], |term| {
+            term.time_zone = "Asia/Tokyo".to_owned();
+        }),
+    ];
+    for (now, expected, edit) in table {
+        let mut world = named(&["a"]);
+        world.pass(BEFORE);
+        world.edit(|spec| edit(&mut spec.term));
+        let faults = faults(&world, now);
+        let found: Vec<&str> = ["end", "start"]
+            .into_iter()
+            .filter(|what| {
+                faults.iter().any(|fault| {
+                    fault.starts_with(&format!("PastDateChanged: spec.term: the {what}"))
+                })
+            })
+            .collect();
+        assert_eq!(
+            (&found[..], faults.len()),
+            (*expected, expected.len()),
+            "{now} {faults:?}"
+        );
+    }
+}
+
+// shows B2
+#[test]
+fn a_refused_date_stays_refused_and_is_cured_by_setting_it_back() {
+    let mut world = named(&["a"]);
+    world.pass(BEFORE);
+    world.edit(|spec| spec.term.start_date = Some("2027-06-01".to_owned()));
+    for _ in 0..2 {
+        world.pass(DURING);
+        assert_eq!(
+            said(&world, ConditionType::Accepted),
+            "False PastDateChanged"
+        );
+        assert_eq!(said(&world, ConditionType::InForce), "True InTerm");
+        let term = world
+            .contract
+            .status
+            .as_ref()
+            .and_then(|status| status.term.clone());
+        assert_eq!(term.map(|term| term.start), Some(at(START)));
+    }
+    world.edit(|spec| spec.term.start_date = Some("2027-04-01".to_owned()));
+    world.pass(DURING);
+    assert_eq!(said(&world, ConditionType::Accepted), "True Valid");
+}
+
+// shows B1
+#[test]
+fn an_edit_of_the_catalogue_neither_stops_nor_changes_a_running_contract() {
+    type Edit = fn(&mut SmartServiceSpec);
+    let mut world = named(&["a"]);
+    world.contract.spec.services[0].parameters = texts(&[("weekdays", "wed, mon")]);
+    world.pass(BEFORE);
+    let before = world.subscriptions.clone();
+    assert_eq!(
+        before[0].spec.revisions[0].parameters["weekdays"],
+        "mon,wed"
+    );
+    let table: &[Edit] = &[
+        |service| service.parameters[1].default = Some("30".to_owned()),
+        |service| service.parameters[1].default = None,
+        |service| service.parameters[1].maximum = Some(10),
+        |service| service.parameters[0].allowed = vec!["sun".to_owned()],
+        |service| service.parameters.clear(),
+        |service| {
+            service.parameters.push(Parameter {
+                name: "new".to_owned(),
+                ..Parameter::default()
+            });
+        },
+        |service| {
+            service.service_level = Some(entente_crds::v1alpha1::ServiceLevel {
+                allowed: "1h".to_owned(),
+                ..Default::default()
+            });
+        },
+        |service| {
+            service.remedies = vec![Remedy {
+                name: "new".to_owned(),
+                ..Remedy::default()
+            }];
+        },
+    ];
+    for now in [BEFORE, DURING] {
+        for (number, edit) in table.iter().enumerate() {
+            let mut world = world.clone();
+            edit(
+                &mut world
+                    .services
+                    .get_mut("backup-service")
+                    .expect("it is there")
+                    .spec,
+            );
+            let resolved = resolve(&world, at(now));
+            assert_eq!(resolved.accepted, Ok(()), "edit {number} at {now}");
+            assert!(resolved.changes.is_empty(), "edit {number} at {now}");
+            world.subscriptions.clear();
+            world.contract.status = None;
+            if matches!(number, 0 | 6) {
+                let new = resolve(&world, at(now)).changes.create;
+                assert_ne!(
+                    new[0].spec.revisions, before[0].spec.revisions,
+                    "edit {number}"
+                );
+            }
+        }
+    }
+}

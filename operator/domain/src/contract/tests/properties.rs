@@ -1,0 +1,226 @@
+//! What holds for every contract, whatever happens to it.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Something that happens to a contract.
+#[derive(Clone, Debug)]
+enum Event {
+    Name(Vec<usize>),
+    Label(usize, bool),
+    Threshold(Option<u8>),
+    Default(u8),
+    Fee(Option<u8>),
+    Expect(Option<u8>),
+    End(Option<u8>),
+    Second(bool),
+    ServiceGone(bool),
+    Deliver(usize),
+    Lose(usize),
+    Collect,
+    Suspend(bool),
+    Bad(bool),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        prop::collection::vec(0..4_usize, 0..4).prop_map(Event::Name),
+        (0..4_usize, any::<bool>()).prop_map(|(device, on)| Event::Label(device, on)),
+        prop::option::of(1..9_u8).prop_map(Event::Threshold),
+        (1..9_u8).prop_map(Event::Default),
+        prop::option::of(1..9_u8).prop_map(Event::Fee),
+        prop::option::of(0..4_u8).prop_map(Event::Expect),
+        prop::option::of(1..9_u8).prop_map(Event::End),
+        any::<bool>().prop_map(Event::Second),
+        any::<bool>().prop_map(Event::ServiceGone),
+        (0..8_usize).prop_map(Event::Deliver),
+        (0..8_usize).prop_map(Event::Lose),
+        Just(Event::Collect),
+        any::<bool>().prop_map(Event::Suspend),
+        prop::bool::weighted(0.2).prop_map(Event::Bad),
+    ]
+}
+
+impl Event {
+    fn happen(&self, world: &mut ContractWorld) {
+        match self {
+            Self::Label(device, on) => {
+                world.devices[*device].labels = texts(if *on { &[("in", "bank")] } else { &[] });
+            }
+            Self::Default(value) => {
+                for service in world.services.values_mut() {
+                    service.spec.parameters[1].default = Some(value.to_string());
+                }
+            }
+            Self::ServiceGone(gone) => {
+                world.services.clear();
+                if !gone {
+                    world
+                        .services
+                        .insert("backup-service".to_owned(), service("backup-service"));
+                }
+            }
+            Self::Deliver(number) => {
+                let found = world.subscriptions.get(*number);
+                if let Some(name) = found.and_then(|found| found.metadata.name.clone()) {
+                    world.deliver(&name);
+                }
+            }
+            Self::Lose(number) => {
+                if *number < world.subscriptions.len() {
+                    let lost = world.subscriptions.remove(*number);
+                    world.recreated.extend(lost.metadata.name);
+                }
+            }
+            Self::Collect => world.collect(),
+            _ => world.edit(|spec| self.edit(spec)),
+        }
+    }
+
+    fn edit(&self, spec: &mut ContractSpec) {
+        let entry_of = &mut spec.services[0];
+        match self {
+            Self::Name(devices) => {
+                let names = devices.iter().map(|device| format!("d-{device}"));
+                entry_of.devices.names = names.collect();
+            }
+            Self::Threshold(value) => {
+                let chosen = value
+                    .iter()
+                    .map(|value| ("threshold".to_owned(), value.to_string()));
+                entry_of.parameters = chosen.collect();
+            }
+            Self::Fee(value) => {
+                entry_of.fee = value.map(|value| fee(&value.to_string(), FeeOf::AllDevices));
+            }
+            Self::Expect(value) => entry_of.devices.expect = value.map(i32::from),
+            Self::End(month) => {
+                spec.term.end_date = month.map(|month| format!("2028-0{month}-01"));
+            }
+            Self::Second(on) => {
+                spec.services.truncate(1);
+                let second = entry("second", "backup-service", &["d-3", "d-9"]);
+                spec.services.extend(on.then_some(second));
+            }
+            Self::Suspend(on) => spec.suspend = *on,
+            Self::Bad(on) => {
+                entry_of.parameters.remove("colour");
+                let bad = on.then(|| ("colour".to_owned(), "red".to_owned()));
+                entry_of.parameters.extend(bad);
+            }
+            other => unreachable!("{other:?} is no edit of the contract"),
+        }
+    }
+}
+
+fn start() -> ContractWorld {
+    let backup = selecting(
+        entry("backup", "backup-service", &["d-0"]),
+        &[("in", "bank")],
+    );
+    let mut world = world(vec![backup]);
+    world.devices = (0..4)
+        .map(|number| device(&format!("d-{number}"), &[]))
+        .collect();
+    world
+}
+
+/// Events with the seconds between them, from half a year before the start.
+fn life() -> impl Strategy<Value = Vec<(u32, Event)>> {
+    prop::collection::vec((0..5_000_000_u32, event()), 1..16)
+}
+
+fn later(now: Timestamp, seconds: u32) -> Timestamp {
+    let passed = jiff::SignedDuration::from_secs(i64::from(seconds));
+    now.checked_add(passed).expect("within a few years")
+}
+
+proptest! {
+    // shows K1
+    #[test]
+    fn a_second_pass_writes_nothing_and_says_the_same(life in life()) {
+        let (mut world, mut now) = (start(), at(CREATED));
+        for (seconds, event) in life {
+            now = later(now, seconds);
+            event.happen(&mut world);
+            world.pass(&now.to_string());
+            let again = resolve(&world, now);
+            prop_assert!(again.changes.is_empty(), "{:?}", again.changes);
+            let status = world.contract.status.clone().expect("a status");
+            prop_assert_eq!(world.status(&again, now), status);
+        }
+    }
+
+    // shows B1
+    #[test]
+    fn what_has_begun_keeps_everything_but_an_end_that_lies_ahead(life in life()) {
+        let (mut world, mut now) = (start(), at(CREATED));
+        for (seconds, event) in life {
+            now = later(now, seconds);
+            event.happen(&mut world);
+            let resolved = resolve(&world, now);
+            for update in &resolved.changes.update {
+                let before = world.existing(&update.handle.name).spec.clone();
+                let entries = &update.spec.revisions;
+                prop_assert!((1..=4).contains(&entries.len()));
+                prop_assert!(entries.windows(2).all(|pair| pair[0].effective < pair[1].effective));
+                for begun in before.revisions.iter().filter(|entry| entry.effective <= now) {
+                    let after = entries.iter().find(|entry| entry.effective == begun.effective);
+                    let ended = begun.until.is_some_and(|until| until <= now);
+                    match after {
+                        None => prop_assert!(ended && !begun.promised),
+                        Some(after) => {
+                            prop_assert!(!ended || after == begun);
+                            let mut same = after.clone();
+                            same.until = begun.until;
+                            prop_assert_eq!(&same, begun);
+                        }
+                    }
+                }
+                let wanted = entries.iter().filter(|entry| {
+                    entry.effective <= now && entry.until.is_none_or(|until| now < until)
+                });
+                prop_assert!(wanted.count() <= 1);
+            }
+            world.pass(&now.to_string());
+        }
+    }
+
+    // shows K1
+    #[test]
+    fn the_order_of_what_exists_makes_no_difference(life in life(), turn in 0..8_usize) {
+        let (mut world, mut now) = (start(), at(CREATED));
+        for (seconds, event) in life {
+            now = later(now, seconds);
+            event.happen(&mut world);
+            let mut turned = world.clone();
+            turned.devices.reverse();
+            turned.subscriptions.reverse();
+            let middle = turn.min(turned.subscriptions.len());
+            turned.subscriptions.rotate_left(middle);
+            let resolved = resolve(&world, now);
+            prop_assert_eq!(&resolve(&turned, now), &resolved);
+            prop_assert_eq!(turned.status(&resolved, now), world.status(&resolved, now));
+            world.pass(&now.to_string());
+        }
+    }
+
+    // shows B2
+    #[test]
+    fn between_two_wakes_time_alone_changes_nothing(life in life(), seconds in 0..90_000_000_u32) {
+        let (mut world, mut now) = (start(), at(CREATED));
+        for (seconds, event) in life {
+            now = later(now, seconds);
+            event.happen(&mut world);
+            world.pass(&now.to_string());
+        }
+        let settled = resolve(&world, now);
+        let then = later(now, seconds);
+        let wake = next_wake(&settled, now);
+        prop_assume!(wake.is_none_or(|wake| then < wake));
+        prop_assert!(resolve(&world, then).changes.is_empty());
+        let status = world.contract.status.clone().expect("a status");
+        prop_assert_eq!(world.status(&resolve(&world, then), then), status);
+    }
+}

@@ -1,0 +1,227 @@
+//! Which subscriptions are made, changed, deleted, held back and waited for.
+
+use super::*;
+
+// shows B1
+#[test]
+fn a_contract_makes_one_subscription_for_each_service_on_each_device() {
+    let mut world = world(vec![
+        selecting(
+            entry("backup", "backup-service", &["extra"]),
+            &[("in", "bank")],
+        ),
+        entry("alerts", "other-service", &["lobby"]),
+    ]);
+    world
+        .services
+        .insert("other-service".to_owned(), service("other-service"));
+    world.devices = vec![device("lobby", &[("in", "bank")]), device("cellar", &[])];
+    let resolved = world.pass(BEFORE);
+    assert_eq!(
+        names(&resolved.changes.create),
+        [
+            "bank.alerts.lobby",
+            "bank.backup.extra",
+            "bank.backup.lobby"
+        ]
+    );
+    let lobby = resolved.changes.create[2].object(&world.contract);
+    let spec = &lobby.spec;
+    assert_eq!(lobby.metadata.namespace.as_deref(), Some("banks"));
+    assert_eq!(
+        lobby.metadata.finalizers,
+        Some(vec!["entente.dev/withdraw".to_owned()])
+    );
+    let owner = &lobby.metadata.owner_references.as_ref().expect("an owner")[0];
+    assert_eq!(
+        (owner.uid.as_str(), owner.controller),
+        ("contract-uid", Some(true))
+    );
+    assert_eq!(owner.kind, "Contract");
+    let labels = lobby.metadata.labels.as_ref().expect("labels");
+    assert_eq!(labels["entente.dev/contract"], "bank");
+    assert_eq!(labels["entente.dev/customer"], "C-4711");
+    assert_eq!(spec.contract.start, at(START));
+    assert_eq!(
+        (spec.contract.created, spec.lead_time.as_str()),
+        (at(CREATED), "336h")
+    );
+    assert_eq!(
+        (spec.service_name.as_str(), spec.device_ref.name.as_str()),
+        ("backup", "lobby")
+    );
+    let revision = &spec.revisions[0];
+    assert_eq!(
+        (revision.effective, revision.until),
+        (at(START), Some(at(END)))
+    );
+    assert!(revision.promised);
+    assert_eq!(
+        revision.parameters,
+        texts(&[("threshold", "20"), ("weekdays", "sun")])
+    );
+    assert_eq!(revision.defaulted, ["threshold", "weekdays"]);
+    assert_eq!(revision.service_level.allowed, "15m");
+}
+
+// shows K1
+#[test]
+fn a_device_that_loses_the_label_is_withdrawn_and_one_that_stays_is_left_alone() {
+    let mut world = labelled(&["a", "b"]);
+    world.pass(BEFORE);
+    world.devices[0].labels.clear();
+    let resolved = world.pass(BEFORE);
+    assert_eq!(deleted(&resolved), ["bank.backup.a"]);
+    assert!(resolved.changes.create.is_empty() && resolved.changes.update.is_empty());
+    let again = resolve(&world, at(BEFORE));
+    assert!(
+        again.changes.is_empty(),
+        "one that is being deleted is not deleted twice"
+    );
+}
+
+// shows K1
+#[test]
+fn a_device_may_be_named_before_it_exists_and_counts_once_when_it_is_also_selected() {
+    let mut world = world(vec![selecting(
+        entry("backup", "backup-service", &["a"]),
+        &[("in", "bank")],
+    )]);
+    assert_eq!(
+        names(&resolve(&world, at(BEFORE)).desired),
+        ["bank.backup.a"]
+    );
+    world.devices = vec![device("a", &[("in", "bank")])];
+    assert_eq!(resolve(&world, at(BEFORE)).entries[0].devices, 1);
+}
+
+// shows B1
+#[test]
+fn withdrawals_by_label_are_held_while_the_number_of_devices_is_not_the_expected_one() {
+    let mut world = labelled(&["a", "b", "c"]);
+    world.contract.spec.services[0].devices.expect = Some(3);
+    world.pass(BEFORE);
+    world.devices.remove(1);
+    let resolved = world.pass(BEFORE);
+    assert!(resolved.changes.is_empty());
+    assert_eq!(resolved.changes.held, ["bank.backup.b"]);
+    assert_eq!(
+        said(&world, ConditionType::Ready),
+        "False DeviceCountMismatch"
+    );
+    assert_eq!(
+        message(&world, ConditionType::Ready),
+        "The service backup has 2 devices and expects 3: correct the labels or expect; \
+         withdrawals by label are held."
+    );
+    world.edit(|spec| spec.services[0].devices.expect = Some(2));
+    assert_eq!(deleted(&world.pass(BEFORE)), ["bank.backup.b"]);
+}
+
+// shows K1
+#[test]
+fn a_missing_service_freezes_its_own_entries_and_no_others() {
+    let mut world = world(vec![
+        entry("alerts", "other-service", &["a"]),
+        entry("backup", "backup-service", &["a"]),
+    ]);
+    let resolved = world.pass(BEFORE);
+    assert_eq!(names(&resolved.changes.create), ["bank.backup.a"]);
+    assert_eq!(
+        resolved.refs.expect_err("a fault")[0].message,
+        "SmartService other-service was not found, which is named by the services alerts: create \
+         it or correct serviceRef"
+    );
+    world
+        .services
+        .insert("other-service".to_owned(), service("other-service"));
+    world.pass(BEFORE);
+    world.services.clear();
+    world.edit(|spec| {
+        spec.services
+            .iter_mut()
+            .for_each(|entry| entry.devices.names.clear());
+    });
+    assert!(world.pass(BEFORE).changes.is_empty());
+}
+
+// shows K5
+#[test]
+fn what_is_being_deleted_or_belongs_to_an_earlier_contract_of_the_name_is_waited_for() {
+    let mut world = named(&["a", "b"]);
+    world.pass(BEFORE);
+    world.existing("bank.backup.a").metadata.deletion_timestamp = Some(Time(at(BEFORE)));
+    let owners = &mut world.existing("bank.backup.b").metadata.owner_references;
+    owners.as_mut().expect("an owner")[0].uid = "an earlier one".to_owned();
+    let resolved = resolve(&world, at(BEFORE));
+    assert!(resolved.changes.is_empty());
+    assert_eq!(resolved.changes.waiting, ["bank.backup.a", "bank.backup.b"]);
+    assert_eq!(resolved.desired.len(), 2);
+    world.subscriptions.clear();
+    assert_eq!(resolve(&world, at(BEFORE)).changes.create.len(), 2);
+}
+
+// shows K1
+#[test]
+fn a_contract_that_is_deleted_deletes_its_own_and_is_done_when_they_are_gone() {
+    let mut world = named(&["a", "b"]);
+    world.pass(BEFORE);
+    world.contract.spec.deletion_policy = entente_crds::v1alpha1::DeletionPolicy::Keep;
+    world.contract.metadata.deletion_timestamp = Some(Time(at(BEFORE)));
+    let resolved = world.pass(BEFORE);
+    assert_eq!(deleted(&resolved), ["bank.backup.a", "bank.backup.b"]);
+    assert!(!resolved.done && resolved.desired.is_empty());
+    assert_eq!(said(&world, ConditionType::Ready), "False Withdrawing");
+    assert_eq!(
+        message(&world, ConditionType::Ready),
+        "Waits for the withdrawal of 2 subscriptions: bank.backup.a, bank.backup.b."
+    );
+    assert!(!resolve(&world, at(BEFORE)).done, "they still exist");
+    world.collect();
+    let resolved = resolve(&world, at(BEFORE));
+    assert!(resolved.done && resolved.changes.is_empty());
+}
+
+// shows B1
+#[test]
+fn of_two_entries_of_one_service_the_first_takes_a_device_that_a_label_brings_to_both() {
+    let mut world = world(vec![
+        selecting(entry("first", "backup-service", &[]), &[("in", "bank")]),
+        entry("second", "backup-service", &["a", "b"]),
+    ]);
+    world.devices = vec![device("a", &[("in", "bank")])];
+    let resolved = world.pass(BEFORE);
+    assert_eq!(names(&resolved.desired), ["bank.first.a", "bank.second.b"]);
+    let exception = Exception {
+        device: "a".to_owned(),
+        service: "second".to_owned(),
+        taken_by: "first".to_owned(),
+    };
+    assert_eq!(resolved.exceptions, [exception]);
+    assert_eq!(said(&world, ConditionType::Ready), "False DuplicateService");
+    assert_eq!(said(&world, ConditionType::Stalled), "absent");
+    assert!(message(&world, ConditionType::Ready).contains("a in services first and second"));
+}
+
+// shows B2
+#[test]
+fn nothing_is_made_after_the_term_is_over_and_what_is_not_wanted_still_goes() {
+    let mut world = named(&["a", "b"]);
+    world.pass(DURING);
+    world.subscriptions.remove(0);
+    assert!(resolve(&world, at(END)).changes.is_empty());
+    world.edit(|spec| spec.services[0].devices.names = vec!["c".to_owned()]);
+    let resolved = resolve(&world, at(END));
+    assert_eq!(deleted(&resolved), ["bank.backup.b"]);
+    assert!(resolved.changes.create.is_empty());
+}
+
+// shows B2
+#[test]
+fn the_next_wake_is_the_start_and_then_the_end_and_then_none() {
+    let world = named(&["a"]);
+    let wake = |now: &str| next_wake(&resolve(&world, at(now)), at(now));
+    assert_eq!(wake(BEFORE), Some(at(START)));
+    assert_eq!(wake(START), Some(at(END)));
+    assert_eq!(wake(END), None);
+}

@@ -1,0 +1,9 @@
+//! Delivery against simulated remote sides: golden scenarios and properties.
+//!
+//! The pass of `simulation` is what the delivery controller does, with a virtual clock and without
+//! Kubernetes. Every plan that is made in here is linted.
+
+#![allow(missing_docs, reason = "a test")]
+
+mod scenarios;
+mod simulation;

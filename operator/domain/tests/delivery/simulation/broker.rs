@@ -1,0 +1,307 @@
+//! A service broker that answers, lies and fails as it is told (OSB 2.17).
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use entente_domain::exchange::{
+    Catalogue, Failure, FailureKind, InstanceKey, InstanceReading, Offering, OperationState, Plan,
+    ServerAnswer,
+};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value as Json};
+
+use super::printer::failure;
+
+/// What goes wrong with one request that changes something.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Fault {
+    /// 500, nothing was done.
+    ErrorBefore,
+    /// 500, it was done all the same.
+    ErrorAfter,
+    /// It was done, and the answer got lost.
+    Lost,
+    /// 409.
+    Conflict,
+    /// 422 ConcurrencyError.
+    Busy,
+    /// 400.
+    Refused,
+}
+
+/// How an operation will end.
+#[derive(Clone, Debug)]
+struct Operation {
+    ends: Option<Timestamp>,
+    succeeds: bool,
+    removes: bool,
+    then: Map<String, Json>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Instance {
+    pub(crate) service_id: String,
+    pub(crate) plan_id: String,
+    pub(crate) parameters: Map<String, Json>,
+    operation: Option<Operation>,
+    failed: bool,
+    /// Whether a provision of it ever succeeded.
+    pub(crate) ready: bool,
+}
+
+/// A simulated service broker.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Broker {
+    pub(crate) instances: BTreeMap<String, Instance>,
+    /// How often an instance came into being.
+    pub(crate) created: u32,
+    /// Every request fails like this.
+    pub(crate) down: Option<FailureKind>,
+    /// Operations take so long; none: they are done at once.
+    pub(crate) takes: Option<SignedDuration>,
+    /// Operations that begin now never end.
+    pub(crate) never_ends: bool,
+    /// So many operations that begin now will fail.
+    pub(crate) fails: u32,
+    /// Faults of the next changing requests, in order.
+    pub(crate) faults: VecDeque<Fault>,
+    /// Instances cannot be fetched.
+    pub(crate) not_retrievable: bool,
+    /// Parameters that are taken and never told.
+    pub(crate) drops: BTreeSet<String>,
+    /// Parameters that are taken and never changed.
+    pub(crate) ignores: BTreeSet<String>,
+}
+
+impl Broker {
+    /// No fault is left; how fast it works and what it tells stay.
+    pub(crate) fn cure(&mut self) {
+        self.down = None;
+        self.faults.clear();
+        self.never_ends = false;
+        self.fails = 0;
+        self.drops.clear();
+        self.ignores.clear();
+    }
+
+    fn reach(&self, writing: bool) -> Result<(), Failure> {
+        match self.down {
+            Some(kind) => {
+                Err(failure(kind, "no answer", writing && kind == FailureKind::TimedOut))
+            }
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn catalogue(&self) -> Result<Catalogue, Failure> {
+        self.reach(false)?;
+        let plan = |name: &str| Plan {
+            id: format!("{name}-id"),
+            name: name.to_owned(),
+            maximum_polling_duration: Some(SignedDuration::from_mins(10)),
+        };
+        let offering = |name: &str| Offering {
+            id: format!("{name}-id"),
+            name: name.to_owned(),
+            instances_retrievable: !self.not_retrievable,
+            plans: vec![plan("standard"), plan("premium")],
+        };
+        Ok(Catalogue { offerings: vec![offering("data-backup"), offering("cloud")] })
+    }
+
+    pub(crate) fn fetch(
+        &mut self,
+        key: &InstanceKey,
+        retrievable: bool,
+        now: Timestamp,
+    ) -> Result<InstanceReading, Failure> {
+        if !retrievable {
+            return Ok(InstanceReading::NotRetrievable);
+        }
+        self.reach(false)?;
+        self.settle(now);
+        let Some(instance) = self.instances.get(&key.instance_id) else {
+            return Ok(InstanceReading::Absent);
+        };
+        if !instance.ready {
+            return Ok(InstanceReading::Absent);
+        }
+        let mut parameters = instance.parameters.clone();
+        parameters.retain(|name, _| !self.drops.contains(name));
+        Ok(InstanceReading::Present {
+            service_id: Some(instance.service_id.clone()),
+            plan_id: Some(instance.plan_id.clone()),
+            parameters: Some(parameters),
+        })
+    }
+
+    pub(crate) fn provision(
+        &mut self,
+        key: &InstanceKey,
+        parameters: &Map<String, Json>,
+        now: Timestamp,
+    ) -> Result<ServerAnswer, Failure> {
+        let after = self.before()?;
+        self.settle(now);
+        if let Some(instance) = self.instances.get(&key.instance_id) {
+            let same = instance.parameters == *parameters && instance.plan_id == key.plan_id;
+            return match &instance.operation {
+                _ if instance.failed && !instance.ready => {
+                    Err(failure(FailureKind::Conflict, "exists and failed", false))
+                }
+                Some(_) if same => after.answer(Ok(self.under_way())),
+                None if same => after.answer(Ok(ServerAnswer::Done)),
+                _ => Err(failure(FailureKind::Conflict, "exists with other values", false)),
+            };
+        }
+        let operation = self.begin(parameters.clone(), false, now);
+        self.created += 1;
+        self.instances.insert(
+            key.instance_id.clone(),
+            Instance {
+                service_id: key.service_id.clone(),
+                plan_id: key.plan_id.clone(),
+                parameters: parameters.clone(),
+                ready: operation.is_none(),
+                failed: false,
+                operation,
+            },
+        );
+        after.answer(Ok(self.state_of(&key.instance_id)))
+    }
+
+    pub(crate) fn update(
+        &mut self,
+        key: &InstanceKey,
+        parameters: &Map<String, Json>,
+        now: Timestamp,
+    ) -> Result<ServerAnswer, Failure> {
+        let after = self.before()?;
+        self.settle(now);
+        let mut then = match self.instances.get(&key.instance_id) {
+            None => return Err(failure(FailureKind::Unsupported, "no such instance", false)),
+            Some(instance) if instance.operation.is_some() => {
+                return Err(failure(FailureKind::Busy, "ConcurrencyError", false));
+            }
+            Some(instance) => instance.parameters.clone(),
+        };
+        for (name, value) in parameters {
+            if !self.ignores.contains(name) {
+                then.insert(name.clone(), value.clone());
+            }
+        }
+        let operation = self.begin(then.clone(), false, now);
+        if let Some(instance) = self.instances.get_mut(&key.instance_id) {
+            instance.plan_id.clone_from(&key.plan_id);
+            instance.failed = false;
+            match operation {
+                None => instance.parameters = then,
+                Some(_) => instance.operation = operation,
+            }
+        }
+        after.answer(Ok(self.state_of(&key.instance_id)))
+    }
+
+    pub(crate) fn deprovision(
+        &mut self,
+        key: &InstanceKey,
+        now: Timestamp,
+    ) -> Result<ServerAnswer, Failure> {
+        let after = self.before()?;
+        self.settle(now);
+        let operation = self.begin(Map::new(), true, now);
+        let Some(instance) = self.instances.get_mut(&key.instance_id) else {
+            return after.answer(Ok(ServerAnswer::Done));
+        };
+        instance.operation = operation;
+        if instance.operation.is_none() {
+            self.instances.remove(&key.instance_id);
+            return after.answer(Ok(ServerAnswer::Done));
+        }
+        after.answer(Ok(self.under_way()))
+    }
+
+    pub(crate) fn poll(
+        &mut self,
+        key: &InstanceKey,
+        now: Timestamp,
+    ) -> Result<OperationState, Failure> {
+        self.reach(false)?;
+        self.settle(now);
+        match self.instances.get(&key.instance_id) {
+            None => Ok(OperationState::Gone),
+            Some(instance) if instance.operation.is_some() => {
+                Ok(OperationState::InProgress { retry_after: None })
+            }
+            Some(instance) if instance.failed => {
+                Ok(OperationState::Failed { message: "out of storage".to_owned() })
+            }
+            Some(_) => Ok(OperationState::Succeeded),
+        }
+    }
+
+    fn before(&mut self) -> Result<After, Failure> {
+        self.reach(true)?;
+        let error = |doubtful| failure(FailureKind::ProtocolError, "500", doubtful);
+        match self.faults.pop_front() {
+            Some(Fault::ErrorBefore) => Err(error(true)),
+            Some(Fault::Conflict) => Err(failure(FailureKind::Conflict, "409", false)),
+            Some(Fault::Busy) => Err(failure(FailureKind::Busy, "ConcurrencyError", false)),
+            Some(Fault::Refused) => Err(failure(FailureKind::RejectedValue, "400", false)),
+            Some(Fault::ErrorAfter) => Ok(After(Some(error(true)))),
+            Some(Fault::Lost) => {
+                Ok(After(Some(failure(FailureKind::TimedOut, "the answer was lost", true))))
+            }
+            None => Ok(After(None)),
+        }
+    }
+
+    fn begin(&mut self, then: Map<String, Json>, removes: bool, now: Timestamp) -> Option<Operation> {
+        let takes = self.takes?;
+        let succeeds = self.fails == 0;
+        self.fails = self.fails.saturating_sub(1);
+        let ends = (!self.never_ends).then(|| now + takes);
+        Some(Operation { ends, succeeds, removes, then })
+    }
+
+    fn under_way(&self) -> ServerAnswer {
+        ServerAnswer::UnderWay { operation: Some("op".to_owned()) }
+    }
+
+    fn state_of(&self, id: &str) -> ServerAnswer {
+        let running = self.instances.get(id).is_some_and(|instance| instance.operation.is_some());
+        if running { self.under_way() } else { ServerAnswer::Done }
+    }
+
+    /// Ends the operations whose time has come.
+    fn settle(&mut self, now: Timestamp) {
+        let mut gone = Vec::new();
+        for (id, instance) in &mut self.instances {
+            let over = instance
+                .operation
+                .as_ref()
+                .is_some_and(|operation| operation.ends.is_some_and(|ends| ends <= now));
+            let Some(operation) = instance.operation.take_if(|_| over) else { continue };
+            match (operation.succeeds, operation.removes) {
+                (true, true) => gone.push(id.clone()),
+                (true, false) => {
+                    instance.ready = true;
+                    instance.parameters = operation.then;
+                }
+                // A failed provision leaves something that can not be fetched.
+                (false, _) => instance.failed = true,
+            }
+        }
+        for id in gone {
+            self.instances.remove(&id);
+        }
+    }
+}
+
+/// What becomes of an answer.
+struct After(Option<Failure>);
+
+impl After {
+    fn answer(self, answer: Result<ServerAnswer, Failure>) -> Result<ServerAnswer, Failure> {
+        self.0.map_or(answer, Err)
+    }
+}

@@ -1,0 +1,190 @@
+//! What a run says of itself, for the golden files and for failing tests.
+
+use std::fmt::Write as _;
+
+use entente_crds::v1alpha1::{Condition, Delay, ServiceSubscription};
+use entente_domain::delivery::Action;
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+
+use super::Simulation;
+
+impl Simulation {
+    /// Everything that was said so far.
+    pub(crate) fn story(&self) -> String {
+        self.transcript.join("\n")
+    }
+
+    pub(super) fn say_action(&mut self, action: &Action) {
+        let line = match action {
+            Action::ReadDevice { request } => {
+                let names: Vec<&str> = request.attributes.iter().map(String::as_str).collect();
+                let what = if names.is_empty() { "identity".to_owned() } else { names.join(" ") };
+                format!("read device: {what}")
+            }
+            Action::WriteDevice { write, items } => {
+                let set: Vec<String> = write
+                    .settings
+                    .iter()
+                    .map(|setting| format!("{}={:?}", setting.attribute, setting.value))
+                    .collect();
+                let owners: Vec<&str> = items.iter().map(|(name, ..)| name.as_str()).collect();
+                format!("write device: {} for {}", set.join(" "), owners.join(", "))
+            }
+            Action::ReadCatalogue { connection } => format!("read catalogue: {connection}"),
+            Action::RecordInstance { subscription } => format!("record instance: {subscription}"),
+            Action::ReadInstance { subscription, .. } => format!("fetch: {subscription}"),
+            Action::Provision { subscription, parameters, .. } => {
+                format!("provision: {subscription} {}", serde_json::json!(parameters))
+            }
+            Action::Update { subscription, instance, parameters, .. } => {
+                let plan = instance.plan_id.trim_end_matches("-id");
+                let plan = if plan == "standard" { String::new() } else { format!(" plan {plan}") };
+                format!("update: {subscription}{plan} {}", serde_json::json!(parameters))
+            }
+            Action::PollOperation { subscription, .. } => format!("poll: {subscription}"),
+            Action::Deprovision { subscription, .. } => format!("deprovision: {subscription}"),
+        };
+        self.pass.push(format!("  {line}"));
+    }
+
+    /// Says a pass, unless it says only what the one before said.
+    pub(super) fn say_pass(&mut self, began: Timestamp) {
+        let mut said = self.pass.join("\n");
+        for object in &self.world.subscriptions {
+            let _ = write!(said, "\n  {}", brief(object));
+        }
+        if let Some(device) = &self.world.device {
+            let conditions = device.status.as_ref().map(|s| s.conditions.as_slice());
+            let _ = write!(said, "\n  device {}", all_conditions(conditions.unwrap_or_default()));
+        }
+        self.say(began, said.trim_start_matches('\n').to_owned());
+    }
+
+    pub(super) fn say_requests(&mut self, began: Timestamp) {
+        let said = self.pass.join("\n");
+        self.say(began, said);
+    }
+
+    fn say(&mut self, began: Timestamp, said: String) {
+        let last = self.transcript.last_mut();
+        if let Some(last) = last
+            && last.split_once('\n').is_some_and(|(_, before)| {
+                before.split("\n  … until").next() == Some(said.as_str())
+            })
+        {
+            let kept = last.split("\n  … until").next().unwrap_or_default().to_owned();
+            *last = format!("{kept}\n  … until {began} the same");
+            return;
+        }
+        self.transcript.push(format!("{began}\n{said}"));
+    }
+
+    /// Says everything that is known of every subscription.
+    pub(crate) fn show(&mut self) {
+        let mut said = format!("show at {}: {} writes, {} requests", self.now, self.writes, self.requests);
+        for object in &self.world.subscriptions {
+            said.push('\n');
+            said.push_str(&in_full(object));
+        }
+        if let Some(device) = &self.world.device {
+            let status = device.status.clone().unwrap_or_default();
+            let summary = status.subscriptions.map(|counts| counts.summary).unwrap_or_default();
+            let _ = write!(said, "\n  device {summary}");
+            for condition in &status.conditions {
+                let _ = write!(said, "\n    {}: {}", one_condition(condition), condition.message);
+            }
+        }
+        for (name, broker) in &self.brokers {
+            let _ = write!(said, "\n  broker {name}: {} made", broker.created);
+            for instance in broker.instances.values() {
+                let parameters = serde_json::json!(instance.parameters);
+                let _ = write!(said, "\n    {} {parameters}", instance.plan_id);
+            }
+        }
+        self.transcript.push(said);
+    }
+}
+
+fn one_condition(condition: &Condition) -> String {
+    match condition.status.as_str() {
+        "True" => format!("{}({})", condition.type_, condition.reason),
+        status => format!("{}={}({})", condition.type_, status, condition.reason),
+    }
+}
+
+fn all_conditions(conditions: &[Condition]) -> String {
+    conditions.iter().map(one_condition).collect::<Vec<_>>().join(" ")
+}
+
+fn brief(object: &ServiceSubscription) -> String {
+    let status = object.status.clone().unwrap_or_default();
+    let shown: Vec<String> = status
+        .conditions
+        .iter()
+        .filter(|condition| {
+            ["Ready", "Stalled", "Reconciling", "EvidenceLost"].contains(&condition.type_.as_str())
+        })
+        .map(one_condition)
+        .collect();
+    let mut said = format!("{} {}", object.name_any(), shown.join(" "));
+    if let Some(step) = status.step {
+        let _ = write!(said, " step {step:?}");
+    }
+    for promise in &status.promises {
+        let _ = write!(said, " {:?}", promise.state);
+    }
+    said
+}
+
+fn in_full(object: &ServiceSubscription) -> String {
+    let status = object.status.clone().unwrap_or_default();
+    let mut said = format!("  {}", object.name_any());
+    for condition in &status.conditions {
+        let _ = write!(said, "\n    {}: {}", one_condition(condition), condition.message);
+    }
+    for item in &status.items {
+        let _ = write!(said, "\n    {} {:?}", item.key, item.state);
+        if let Some(attempts) = item.attempts {
+            let _ = write!(said, " sent {attempts} times");
+        }
+        if let Some(at) = item.last_verified {
+            let _ = write!(said, " verified {at}");
+        }
+        if let Some(problem) = &item.problem {
+            let _ = write!(
+                said,
+                "\n      {:?} since {}: {}",
+                problem.outcome, problem.since, problem.message
+            );
+        }
+    }
+    if let Some(server) = &status.server {
+        let _ = write!(said, "\n    instance of {}", server.plan_id);
+        if let Some(operation) = &server.operation {
+            let doubt = if operation.doubtful { " in doubt" } else { "" };
+            let _ = write!(said, ", {:?}{doubt}", operation.r#type);
+        }
+        if let Some(orphaned) = server.orphaned {
+            let _ = write!(said, ", orphaned {orphaned}");
+        }
+    }
+    for promise in &status.promises {
+        let _ = write!(said, "\n    promise {} {:?}", promise.effective, promise.state);
+        if let Some(completed) = promise.completed {
+            let _ = write!(said, " completed {completed}");
+        }
+        if let Some(closed) = promise.closed {
+            let _ = write!(said, " closed {closed}");
+        }
+        for delay in &promise.delays {
+            let _ = write!(said, "\n      {}", one_delay(delay));
+        }
+    }
+    said
+}
+
+fn one_delay(delay: &Delay) -> String {
+    let until = delay.until.map_or_else(|| "now".to_owned(), |until| until.to_string());
+    format!("{} to {until} {:?} {}", delay.from, delay.cause, delay.reason)
+}

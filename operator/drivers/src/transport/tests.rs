@@ -1,0 +1,402 @@
+//! The transport against small servers on loopback that behave badly.
+
+mod server;
+mod tls;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+
+use super::*;
+use crate::profile::{LimitValues, TrustProfile};
+use server::{Behaviour, Server};
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+fn profile() -> ConnectionProfile {
+    ConnectionProfile {
+        name: "hq".to_owned(),
+        networks: vec!["127.0.0.0/8".parse().unwrap()],
+        trust: TrustProfile::Verify { ca_pem: None },
+        server_name: None,
+        credentials: None,
+        connect_timeout: Duration::from_secs(5),
+        request_timeout: Duration::from_secs(5),
+        per_host: LimitValues {
+            in_flight: 8,
+            per_second: 1000,
+        },
+        total: LimitValues {
+            in_flight: 512,
+            per_second: 1000,
+        },
+    }
+}
+
+fn exchange<'a>(profile: &'a ConnectionProfile, url: &str) -> Exchange<'a> {
+    Exchange {
+        profile,
+        method: Method::GET,
+        url: url.parse().unwrap(),
+        headers: HeaderMap::new(),
+        body: Bytes::new(),
+        pinned: None,
+        most_bytes: 1000,
+        writes: false,
+    }
+}
+
+fn url(address: SocketAddr) -> String {
+    format!("http://{address}/path")
+}
+
+async fn get(profile: &ConnectionProfile, url: &str) -> Result<Answer, Failure> {
+    Transport::new().send(exchange(profile, url)).await
+}
+
+async fn put(profile: &ConnectionProfile, url: &str) -> Result<Answer, Failure> {
+    let exchange = Exchange {
+        method: Method::PUT,
+        writes: true,
+        ..exchange(profile, url)
+    };
+    Transport::new().send(exchange).await
+}
+
+fn kind(result: Result<Answer, Failure>) -> (FailureKind, bool) {
+    let failure = result.expect_err("a failure is expected");
+    assert!(
+        !failure.message.contains("127.0.0.1"),
+        "the address is told: {failure:?}"
+    );
+    (failure.kind, failure.doubtful)
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_is_given_up_in_time_and_leaves_a_doubt_about_a_write() {
+    let server = Server::start(Behaviour::Hang).await;
+    let profile = ConnectionProfile {
+        request_timeout: Duration::from_millis(200),
+        ..profile()
+    };
+    let begun = Instant::now();
+    assert_eq!(
+        kind(get(&profile, &url(server.address)).await),
+        (FailureKind::TimedOut, false)
+    );
+    assert!(
+        begun.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert_eq!(
+        kind(put(&profile, &url(server.address)).await),
+        (FailureKind::TimedOut, true)
+    );
+}
+
+#[tokio::test]
+async fn a_body_that_drips_without_end_is_given_up_in_time() {
+    let server = Server::start(Behaviour::Drip).await;
+    let profile = ConnectionProfile {
+        request_timeout: Duration::from_millis(300),
+        ..profile()
+    };
+    assert_eq!(
+        kind(put(&profile, &url(server.address)).await),
+        (FailureKind::TimedOut, true)
+    );
+}
+
+#[tokio::test]
+async fn a_reset_after_the_request_leaves_a_doubt_about_a_write() {
+    let server = Server::start(Behaviour::Reset).await;
+    let profile = profile();
+    let address = url(server.address);
+    assert_eq!(
+        kind(get(&profile, &address).await),
+        (FailureKind::ProtocolError, false)
+    );
+    assert_eq!(
+        kind(put(&profile, &address).await),
+        (FailureKind::ProtocolError, true)
+    );
+}
+
+#[tokio::test]
+async fn a_refused_connection_leaves_no_doubt() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let failed = put(&profile(), &url(address)).await;
+    assert_eq!(
+        failed.as_ref().unwrap_err().message,
+        "the connection was refused"
+    );
+    assert_eq!(kind(failed), (FailureKind::Unreachable, false));
+}
+
+#[tokio::test]
+async fn a_name_without_an_address_is_unreachable() {
+    let failed = put(&profile(), "http://no-such-host.invalid/").await;
+    assert_eq!(
+        failed.as_ref().unwrap_err().message,
+        "the name has no address"
+    );
+    assert_eq!(kind(failed), (FailureKind::Unreachable, false));
+}
+
+#[tokio::test]
+async fn an_answer_longer_than_the_cap_is_not_read() {
+    let profile = profile();
+    let announced = format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n{}",
+        "x".repeat(1001)
+    );
+    let chunk = format!("1f4\r\n{}\r\n", "x".repeat(500));
+    let chunked = format!(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n",
+        chunk.repeat(3)
+    );
+    for answer in [announced, chunked] {
+        let server = Server::start(Behaviour::Answer(answer)).await;
+        let failed = kind(put(&profile, &url(server.address)).await);
+        assert_eq!(failed, (FailureKind::ProtocolError, true));
+    }
+    let just = format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{}",
+        "x".repeat(1000)
+    );
+    let server = Server::start(Behaviour::Answer(just)).await;
+    assert_eq!(
+        get(&profile, &url(server.address))
+            .await
+            .unwrap()
+            .body
+            .len(),
+        1000
+    );
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let elsewhere = Server::start(Behaviour::Answer(OK.to_owned())).await;
+    let answer = format!(
+        "HTTP/1.1 302 Found\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n",
+        url(elsewhere.address)
+    );
+    let server = Server::start(Behaviour::Answer(answer)).await;
+    let answer = get(&profile(), &url(server.address)).await.unwrap();
+    assert_eq!(answer.status, StatusCode::FOUND);
+    assert_eq!(elsewhere.connections(), 0);
+}
+
+#[tokio::test]
+async fn an_address_outside_the_networks_is_never_dialled() {
+    let server = Server::start(Behaviour::Answer(OK.to_owned())).await;
+    let port = server.address.port();
+    let outside = ConnectionProfile {
+        networks: vec!["10.0.0.0/8".parse().unwrap()],
+        ..profile()
+    };
+    // An address, odd spellings of it, and a name: only the last one meets a resolver.
+    for host in ["127.0.0.1", "127.1", "2130706433", "localhost"] {
+        let failed = kind(put(&outside, &format!("http://{host}:{port}/")).await);
+        assert_eq!(failed, (FailureKind::AddressNotAllowed, false), "{host}");
+    }
+    assert_eq!(server.connections(), 0);
+    let inside = get(&profile(), &format!("http://localhost:{port}/")).await;
+    assert_eq!(inside.unwrap().body, "ok");
+    assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
+async fn no_networks_means_nothing_is_dialled() {
+    let server = Server::start(Behaviour::Answer(OK.to_owned())).await;
+    let nowhere = ConnectionProfile {
+        networks: Vec::new(),
+        ..profile()
+    };
+    let failed = kind(get(&nowhere, &url(server.address)).await);
+    assert_eq!(failed, (FailureKind::AddressNotAllowed, false));
+    assert_eq!(server.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_wish_to_be_asked_later_is_read_as_seconds_and_as_a_date() {
+    for wish in ["120", "Wed, 21 Oct 2026 07:30:00 GMT"] {
+        let answer = format!(
+            "HTTP/1.1 503 Busy\r\nDate: Wed, 21 Oct 2026 07:28:00 GMT\r\nRetry-After: {wish}\r\n\
+             Content-Length: 0\r\n\r\n"
+        );
+        let server = Server::start(Behaviour::Answer(answer)).await;
+        let answer = get(&profile(), &url(server.address)).await.unwrap();
+        assert_eq!(
+            answer.retry_after,
+            Some(SignedDuration::from_secs(120)),
+            "{wish}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn credentials_are_sent_and_never_shown() {
+    let server = Server::start(Behaviour::Answer(OK.to_owned())).await;
+    let credentials = CredentialsValue::Basic {
+        username: "Aladdin".to_owned().into(),
+        password: "open sesame".to_owned().into(),
+    };
+    let profile = ConnectionProfile {
+        credentials: Some(credentials),
+        ..profile()
+    };
+    get(&profile, &url(server.address)).await.unwrap();
+    let request = server.requests().remove(0).to_lowercase();
+    assert!(
+        request.contains("authorization: basic qwxhzgrpbjpvcgvuihnlc2ftzq=="),
+        "{request}"
+    );
+    let shown = format!("{profile:?}");
+    assert!(
+        !shown.contains("sesame") && !shown.contains("Aladdin"),
+        "{shown}"
+    );
+}
+
+#[tokio::test]
+async fn no_more_requests_are_in_flight_than_the_host_may_have() {
+    let server = Server::start(Behaviour::Slow(Duration::from_millis(30))).await;
+    let profile = ConnectionProfile {
+        per_host: LimitValues {
+            in_flight: 2,
+            per_second: 1000,
+        },
+        ..profile()
+    };
+    let transport = Transport::new();
+    let address = url(server.address);
+    let answers = join_all((0..10).map(|_| transport.send(exchange(&profile, &address)))).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    assert_eq!(server.most_at_once(), 2);
+}
+
+#[tokio::test]
+async fn no_more_requests_are_in_flight_than_the_connection_may_have() {
+    let behaviour = || Behaviour::Slow(Duration::from_millis(30));
+    let (first, second) = (
+        Server::start(behaviour()).await,
+        Server::start(behaviour()).await,
+    );
+    let profile = ConnectionProfile {
+        total: LimitValues {
+            in_flight: 1,
+            per_second: 1000,
+        },
+        ..profile()
+    };
+    let transport = Transport::new();
+    let begun = Instant::now();
+    let addresses = [url(first.address), url(second.address)];
+    join_all(
+        addresses
+            .iter()
+            .map(|address| transport.send(exchange(&profile, address))),
+    )
+    .await;
+    assert!(
+        begun.elapsed() >= Duration::from_millis(60),
+        "one after the other"
+    );
+}
+
+// shows B9
+#[tokio::test]
+async fn a_host_that_hangs_holds_nobody_else() {
+    let hung = Server::start(Behaviour::Hang).await;
+    let well = Server::start(Behaviour::Answer(OK.to_owned())).await;
+    let profile = ConnectionProfile {
+        per_host: LimitValues {
+            in_flight: 1,
+            per_second: 1000,
+        },
+        // Fewer than there are requests for the host that hangs.
+        total: LimitValues {
+            in_flight: 4,
+            per_second: 1000,
+        },
+        ..profile()
+    };
+    let transport = Arc::new(Transport::new());
+    let waiting: Vec<_> = (0..20)
+        .map(|_| {
+            let (transport, profile) = (Arc::clone(&transport), profile.clone());
+            let address = url(hung.address);
+            tokio::spawn(async move { transport.send(exchange(&profile, &address)).await })
+        })
+        .collect();
+    hung.wait_for_connections(1).await;
+    let begun = Instant::now();
+    for _ in 0..20 {
+        transport
+            .send(exchange(&profile, &url(well.address)))
+            .await
+            .unwrap();
+    }
+    assert!(
+        begun.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert_eq!(hung.connections(), 1, "the others wait for their turn");
+    for task in waiting {
+        task.abort();
+    }
+}
+
+#[tokio::test]
+async fn a_turn_is_given_back_when_the_caller_goes_away() {
+    let server = Server::start(Behaviour::Hang).await;
+    let profile = ConnectionProfile {
+        per_host: LimitValues {
+            in_flight: 1,
+            per_second: 1000,
+        },
+        ..profile()
+    };
+    let transport = Transport::new();
+    let address = url(server.address);
+    for turn in 1..=3 {
+        let sending = transport.send(exchange(&profile, &address));
+        tokio::select! {
+            answer = sending => panic!("nothing answers: {answer:?}"),
+            () = server.wait_for_connections(turn) => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_client_serves_all_who_share_its_rules_and_no_others() {
+    let server = Server::start(Behaviour::Answer(OK.to_owned())).await;
+    let transport = Transport::new();
+    let address = url(server.address);
+    let one = profile();
+    let same = ConnectionProfile {
+        name: "other".to_owned(),
+        ..profile()
+    };
+    let wider = ConnectionProfile {
+        networks: vec![
+            "127.0.0.0/8".parse().unwrap(),
+            "10.0.0.0/8".parse().unwrap(),
+        ],
+        ..profile()
+    };
+    for profile in [&one, &same, &one] {
+        transport.send(exchange(profile, &address)).await.unwrap();
+    }
+    assert_eq!((transport.held_clients(), server.connections()), (1, 1));
+    transport.send(exchange(&wider, &address)).await.unwrap();
+    assert_eq!((transport.held_clients(), server.connections()), (2, 2));
+}

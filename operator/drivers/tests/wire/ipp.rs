@@ -1,0 +1,211 @@
+//! The Internet Printing Protocol on the wire.
+
+use std::collections::BTreeSet;
+
+use entente_crds::v1alpha1::{IppOperation, IppSyntax, Protocol};
+use entente_domain::exchange::{
+    DeviceReadRequest, DeviceWrite, FailureKind, Scalar, SettingWrite, Value,
+};
+use entente_drivers::{DeviceTarget, Drivers};
+
+use super::server::{Arrived, Reply, Server, profile};
+
+/// A response to this request: status, then groups as they stand in RFC 8010.
+fn reply(arrived: &Arrived, status: u16, groups: &[u8]) -> Reply {
+    let version = &arrived.body[..2];
+    let id = &arrived.body[4..8];
+    let body = [version, &status.to_be_bytes(), id, groups, &[3]].concat();
+    ("200 OK\r\nContent-Type: application/ipp".to_owned(), body)
+}
+
+fn value(tag: u8, name: &str, value: &str) -> Vec<u8> {
+    let mut bytes = vec![tag];
+    for part in [name, value] {
+        bytes.extend_from_slice(&u16::try_from(part.len()).unwrap().to_be_bytes());
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    bytes
+}
+
+fn group(tag: u8, values: &[Vec<u8>]) -> Vec<u8> {
+    [vec![tag], values.concat()].concat()
+}
+
+fn target(server: &Server) -> DeviceTarget {
+    DeviceTarget {
+        profile: profile(Protocol::IPP, None),
+        url: format!("ipp://{}/ipp/print", server.address),
+        pinned_certificate: None,
+    }
+}
+
+fn probe() -> DeviceReadRequest {
+    DeviceReadRequest {
+        identity_attribute: "printer-uuid".to_owned(),
+        attributes: BTreeSet::from(["printer-location".to_owned()]),
+    }
+}
+
+fn location(operation: IppOperation) -> DeviceWrite {
+    DeviceWrite {
+        operation,
+        settings: vec![SettingWrite {
+            attribute: "printer-location".to_owned(),
+            syntax: IppSyntax::Text,
+            value: Value::Text("Lobby".to_owned()),
+        }],
+    }
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack
+        .windows(needle.len())
+        .any(|window| window == needle)
+}
+
+#[tokio::test]
+async fn a_reading_asks_for_what_is_needed_and_tells_it() {
+    let server = Server::start(|arrived| {
+        let values = [
+            value(0x41, "printer-make-and-model", "NW MFP 500"),
+            value(0x45, "printer-uuid", "urn:uuid:1"),
+            value(0x41, "printer-location", "Lobby"),
+        ];
+        reply(arrived, 0, &group(4, &values))
+    })
+    .await;
+    let drivers = Drivers::real();
+    let device = drivers.device(Protocol::IPP).unwrap();
+    let reading = device.observe(&target(&server), &probe()).await.unwrap();
+    assert_eq!(reading.product_name.as_deref(), Some("NW MFP 500"));
+    assert_eq!(reading.identity.as_deref(), Some("urn:uuid:1"));
+    assert_eq!(
+        reading.attributes["printer-location"],
+        [Scalar::Text("Lobby".to_owned())]
+    );
+
+    let arrived = &server.arrived()[0];
+    assert_eq!(arrived.line, "POST /ipp/print");
+    assert_eq!(arrived.header("content-type"), Some("application/ipp"));
+    assert_eq!(arrived.body[..4], [2, 0, 0, 0x0B]);
+    let uri = value(0x45, "printer-uri", &target(&server).url);
+    assert!(contains(&arrived.body, &uri));
+    assert!(contains(
+        &arrived.body,
+        &value(0x42, "requesting-user-name", "entente")
+    ));
+    assert!(!contains(&arrived.body, b"all"));
+}
+
+#[tokio::test]
+async fn each_operation_has_its_code_and_sets_what_it_is_given() {
+    let server = Server::start(|arrived| reply(arrived, 0, &[])).await;
+    let drivers = Drivers::real();
+    let device = drivers.device(Protocol::IPP).unwrap();
+    for operation in [
+        IppOperation::SetPrinterAttributes,
+        IppOperation::CupsAddModifyPrinter,
+    ] {
+        device
+            .apply(&target(&server), &location(operation))
+            .await
+            .unwrap();
+    }
+    let arrived = server.arrived();
+    assert_eq!(arrived[0].body[2..4], [0x00, 0x13]);
+    assert_eq!(arrived[1].body[2..4], [0x40, 0x03]);
+    let set = group(4, &[value(0x41, "printer-location", "Lobby")]);
+    assert!(contains(&arrived[0].body, &set) && contains(&arrived[1].body, &set));
+}
+
+// shows B7
+#[tokio::test]
+async fn success_with_our_attribute_in_the_unsupported_group_is_a_refusal() {
+    let server = Server::start(|arrived| {
+        reply(
+            arrived,
+            0,
+            &group(5, &[value(0x15, "printer-location", "")]),
+        )
+    })
+    .await;
+    let drivers = Drivers::real();
+    let device = drivers.device(Protocol::IPP).unwrap();
+    let write = location(IppOperation::SetPrinterAttributes);
+    let failure = device.apply(&target(&server), &write).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::RejectedNotSettable);
+    assert_eq!(failure.message, "successful-ok (printer-location)");
+}
+
+#[tokio::test]
+async fn a_device_of_version_1_1_is_asked_again_once_and_then_remembered() {
+    let server = Server::start(|arrived| {
+        let status = if arrived.body[0] == 2 { 0x0503 } else { 0 };
+        reply(arrived, status, &[])
+    })
+    .await;
+    let drivers = Drivers::real();
+    let device = drivers.device(Protocol::IPP).unwrap();
+    for _ in 0..2 {
+        device.observe(&target(&server), &probe()).await.unwrap();
+    }
+    let versions: Vec<u8> = server
+        .arrived()
+        .iter()
+        .map(|arrived| arrived.body[0])
+        .collect();
+    assert_eq!(versions, [2, 1, 1]);
+}
+
+#[tokio::test]
+async fn a_device_of_neither_version_is_asked_twice_and_no_more() {
+    let server = Server::start(|arrived| reply(arrived, 0x0503, &[])).await;
+    let drivers = Drivers::real();
+    let device = drivers.device(Protocol::IPP).unwrap();
+    let failure = device
+        .observe(&target(&server), &probe())
+        .await
+        .unwrap_err();
+    assert_eq!(failure.kind, FailureKind::ProtocolError);
+    assert_eq!(failure.message, "server-error-version-not-supported");
+    assert_eq!(server.arrived().len(), 2);
+}
+
+#[tokio::test]
+async fn http_speaks_before_ipp_does() {
+    for (head, kind, doubtful) in [
+        ("401 Unauthorized", FailureKind::Unauthorized, false),
+        ("403 Forbidden", FailureKind::Unauthorized, false),
+        ("503 Busy\r\nRetry-After: 9", FailureKind::Busy, false),
+        ("404 Not Found", FailureKind::ProtocolError, false),
+        ("500 Oops", FailureKind::ProtocolError, true),
+        ("200 OK", FailureKind::ProtocolError, true),
+    ] {
+        let server = Server::start(move |_| (head.to_owned(), b"<html>".to_vec())).await;
+        let drivers = Drivers::real();
+        let device = drivers.device(Protocol::IPP).unwrap();
+        let write = location(IppOperation::SetPrinterAttributes);
+        let failure = device.apply(&target(&server), &write).await.unwrap_err();
+        assert_eq!((failure.kind, failure.doubtful), (kind, doubtful), "{head}");
+        assert!(!failure.message.contains("html"), "{failure:?}");
+        let wish = head
+            .contains("Retry-After")
+            .then(|| jiff::SignedDuration::from_secs(9));
+        assert_eq!(failure.retry_after, wish, "{head}");
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_fit_its_syntax_is_refused_and_not_sent() {
+    let server = Server::start(|arrived| reply(arrived, 0, &[])).await;
+    let drivers = Drivers::real();
+    let device = drivers.device(Protocol::IPP).unwrap();
+    let mut write = location(IppOperation::SetPrinterAttributes);
+    write.settings[0].syntax = IppSyntax::Integer;
+    let failure = device.apply(&target(&server), &write).await.unwrap_err();
+    assert_eq!(
+        (failure.kind, failure.doubtful),
+        (FailureKind::RejectedValue, false)
+    );
+    assert!(server.arrived().is_empty());
+}

@@ -1,0 +1,255 @@
+//! Open Service Broker 2.17 on the wire.
+
+use base64::Engine as _;
+use entente_crds::v1alpha1::Protocol;
+use entente_domain::exchange::{
+    FailureKind, InstanceContext, InstanceKey, InstanceReading, OperationState, ServerAnswer,
+};
+use entente_drivers::{CredentialsValue, Drivers, ServerTarget};
+use serde_json::{Map, Value, json};
+
+use super::server::{Arrived, Reply, Server, profile};
+
+fn reply(status: &str, body: &Value) -> Reply {
+    (
+        format!("{status}\r\nContent-Type: application/json"),
+        body.to_string().into_bytes(),
+    )
+}
+
+fn target(server: &Server) -> ServerTarget {
+    let token = "t0ken-of-the-broker".to_owned().into();
+    let credentials = Some(CredentialsValue::Bearer { token });
+    ServerTarget {
+        profile: profile(Protocol::OSB, credentials),
+        url: format!("http://{}/broker/", server.address),
+    }
+}
+
+fn instance() -> InstanceKey {
+    InstanceKey {
+        instance_id: "i-1".to_owned(),
+        service_id: "s 1".to_owned(),
+        plan_id: "p/1".to_owned(),
+    }
+}
+
+fn context() -> InstanceContext {
+    InstanceContext {
+        customer: "C-4711".to_owned(),
+        namespace: "banco-sul".to_owned(),
+        subscription: "banco-sul-2027.backup.lobby".to_owned(),
+    }
+}
+
+fn parameters() -> Map<String, Value> {
+    json!({"weekday": "Wed"}).as_object().unwrap().clone()
+}
+
+fn json_of(arrived: &Arrived) -> Value {
+    serde_json::from_slice(&arrived.body).unwrap()
+}
+
+/// It is us who ask, and for which subscription.
+fn assert_originating_identity(arrived: &Arrived) {
+    let identity = arrived.header("x-broker-api-originating-identity").unwrap();
+    let (platform, encoded) = identity.split_once(' ').unwrap();
+    let decoded = base64::engine::general_purpose::STANDARD
+        .decode(encoded)
+        .unwrap();
+    assert_eq!(platform, "kubernetes");
+    assert_eq!(
+        serde_json::from_slice::<Value>(&decoded).unwrap(),
+        json!({
+            "username": "entente", "uid": "", "groups": [],
+            "extra": {"subscription": ["banco-sul-2027.backup.lobby"]},
+        })
+    );
+}
+
+// shows B2
+#[tokio::test]
+async fn a_provision_says_what_for_whom_and_by_whom() {
+    let server = Server::start(|_| reply("202 Accepted", &json!({"operation": "o-1"}))).await;
+    let drivers = Drivers::real();
+    let service = drivers.service();
+    let target = target(&server);
+    let answer = service
+        .provision(&target, &instance(), &context(), &parameters())
+        .await;
+    assert_eq!(
+        answer,
+        Ok(ServerAnswer::UnderWay {
+            operation: Some("o-1".to_owned())
+        })
+    );
+    let again = service
+        .provision(&target, &instance(), &context(), &parameters())
+        .await;
+    assert_eq!(again, answer);
+
+    let arrived = server.arrived();
+    assert_eq!(
+        arrived[0].line,
+        "PUT /broker/v2/service_instances/i-1?accepts_incomplete=true"
+    );
+    assert_eq!(
+        json_of(&arrived[0]),
+        json!({
+            "service_id": "s 1",
+            "plan_id": "p/1",
+            "organization_guid": "C-4711",
+            "space_guid": "banco-sul",
+            "parameters": {"weekday": "Wed"},
+            "context": {
+                "platform": "kubernetes",
+                "namespace": "banco-sul",
+                "instance_name": "banco-sul-2027.backup.lobby",
+                "customer": "C-4711",
+            },
+        })
+    );
+    assert_eq!(arrived[0].body, arrived[1].body, "the identical PUT again");
+    assert_eq!(arrived[0].header("x-broker-api-version"), Some("2.17"));
+    assert_eq!(arrived[0].header("content-type"), Some("application/json"));
+    assert_eq!(
+        arrived[0].header("authorization"),
+        Some("Bearer t0ken-of-the-broker")
+    );
+
+    assert_originating_identity(&arrived[0]);
+    let request = |n: usize| {
+        arrived[n]
+            .header("x-broker-api-request-identity")
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(request(0).len(), 36);
+    assert_ne!(request(0), request(1));
+}
+
+#[tokio::test]
+async fn an_update_sends_the_parameters_and_not_the_plan() {
+    let server = Server::start(|_| reply("200 OK", &json!({}))).await;
+    let drivers = Drivers::real();
+    let target = target(&server);
+    let answer = drivers
+        .service()
+        .update(&target, &instance(), &context(), &parameters())
+        .await;
+    assert_eq!(answer, Ok(ServerAnswer::Done));
+    let arrived = server.arrived();
+    assert_eq!(
+        arrived[0].line,
+        "PATCH /broker/v2/service_instances/i-1?accepts_incomplete=true"
+    );
+    let body = json_of(&arrived[0]);
+    assert_eq!(body["service_id"], "s 1");
+    assert_eq!(body["parameters"], json!({"weekday": "Wed"}));
+    assert_eq!(body.get("plan_id"), None);
+}
+
+#[tokio::test]
+async fn reads_and_removals_name_offering_and_plan() {
+    let server = Server::start(|arrived| match arrived.line.split(' ').next() {
+        Some("DELETE") => reply("410 Gone", &json!({})),
+        _ if arrived.line.contains("last_operation") => {
+            let (head, body) = reply("200 OK", &json!({"state": "in progress"}));
+            (format!("{head}\r\nRetry-After: 3"), body)
+        }
+        _ => reply(
+            "200 OK",
+            &json!({"service_id": "s 1", "parameters": {"weekday": "Wed"}}),
+        ),
+    })
+    .await;
+    let drivers = Drivers::real();
+    let (service, target) = (drivers.service(), target(&server));
+    let reading = service.observe(&target, &instance(), true).await.unwrap();
+    assert_eq!(
+        reading,
+        InstanceReading::Present {
+            service_id: Some("s 1".to_owned()),
+            plan_id: None,
+            parameters: Some(parameters()),
+        }
+    );
+    let state = service
+        .last_operation(&target, &instance(), Some("o&1"))
+        .await
+        .unwrap();
+    let retry_after = Some(jiff::SignedDuration::from_secs(3));
+    assert_eq!(state, OperationState::InProgress { retry_after });
+    let removed = service
+        .deprovision(&target, &instance(), &context())
+        .await
+        .unwrap();
+    assert_eq!(removed, ServerAnswer::Done);
+
+    let lines: Vec<String> = server
+        .arrived()
+        .into_iter()
+        .map(|arrived| arrived.line)
+        .collect();
+    let path = "/broker/v2/service_instances/i-1";
+    let offering = "service_id=s+1&plan_id=p%2F1";
+    assert_eq!(
+        lines,
+        [
+            format!("GET {path}?{offering}"),
+            format!("GET {path}/last_operation?{offering}&operation=o%261"),
+            format!("DELETE {path}?{offering}&accepts_incomplete=true"),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_fetched_is_not_asked_for() {
+    let server = Server::start(|_| reply("500 Oops", &json!({}))).await;
+    let drivers = Drivers::real();
+    let reading = drivers
+        .service()
+        .observe(&target(&server), &instance(), false)
+        .await;
+    assert_eq!(reading, Ok(InstanceReading::NotRetrievable));
+    assert!(server.arrived().is_empty());
+}
+
+#[tokio::test]
+async fn a_broker_that_gives_the_token_back_does_not_get_it_into_a_message() {
+    let server = Server::start(|arrived| {
+        let token = arrived.header("authorization").unwrap().to_owned();
+        reply(
+            "401 Unauthorized",
+            &json!({"description": format!("bad {token}")}),
+        )
+    })
+    .await;
+    let drivers = Drivers::real();
+    let failure = drivers
+        .service()
+        .catalogue(&target(&server))
+        .await
+        .unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Unauthorized);
+    assert_eq!(
+        failure.message,
+        "HTTP 401 Unauthorized: bad Bearer [redacted]"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_of_more_than_64_kib_is_not_read() {
+    let server = Server::start(|_| reply("201 Created", &json!({"x": "x".repeat(70_000)}))).await;
+    let drivers = Drivers::real();
+    let target = target(&server);
+    let failure = drivers
+        .service()
+        .provision(&target, &instance(), &context(), &parameters())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (failure.kind, failure.doubtful),
+        (FailureKind::ProtocolError, true)
+    );
+}
