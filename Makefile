@@ -44,16 +44,19 @@ help: ## Show this table
 	  'KEEP=1' 'demo: leave everything running' \
 	  'USE_CLUSTER=1' 'test, demo, bench: use the cluster of KUBECONFIG'
 
+.PHONY: shows
+shows: ## List the tests that show each requirement (B7, D3, ...)
+	@scripts/documents --shows
+
 .PHONY: demo
 demo: tools $(if $(filter real,$(PEERS)),peers) ## Show a contract start, one device that lies and one that is off
 	@$(PHASE) 'build' $(CARGO) build --locked --workspace --bins
-	@$(CARGO) run --locked --quiet -p entente-e2e --bin demo -- \
-	  --peers $(PEERS) $(if $(filter 1,$(KEEP)),--keep)
+	@target/debug/demo --peers $(PEERS) $(if $(filter 1,$(KEEP)),--keep)
 
 .PHONY: bench
 bench: tools ## Compare with a dumb client on this machine; writes docs/benchmarks.md
 	@$(PHASE) 'build' $(CARGO) build --locked --release --workspace --bins
-	@$(CARGO) run --locked --release --quiet -p entente-e2e --bin bench
+	@target/release/bench
 
 ##@ Build
 .PHONY: build

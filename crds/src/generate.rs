@@ -19,11 +19,7 @@ const NOTICE: &str =
     "# Written by crdgen from the types in crds/src; change those, not this file.\n";
 
 /// Directories, relative to the root of the repository, that hold nothing but generated files.
-pub const DIRECTORIES: [&str; 3] = [
-    "crds/manifests",
-    "charts/entente/templates/crds",
-    "examples",
-];
+pub const DIRECTORIES: [&str; 2] = ["crds/manifests", "charts/entente/templates/crds"];
 
 /// One generated file.
 #[derive(Clone, Debug, Eq, PartialEq)]

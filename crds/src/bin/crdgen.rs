@@ -63,6 +63,7 @@ fn compare(root: &Path) -> Result<bool, Failed> {
         }
     }
     for path in surplus(root)? {
+        let path = path.strip_prefix(root).unwrap_or(&path);
         eprintln!("{} is no longer generated: run crdgen", path.display());
         same = false;
     }

@@ -13,7 +13,7 @@ const INTRODUCTION: &str = "\
 Every object of Entente says in `status.conditions` where it stands.
 Each condition has a `type`, a `status` (True, False or Unknown), a `reason` from the closed list below, a `message` for people, and `observedGeneration`.
 
-A condition that is marked *only while true* is absent otherwise.
+A condition of which the table says so is present only while it is True and absent otherwise.
 
 ```console
 kubectl wait contract/banco-sul-2027 --for=condition=Ready
@@ -26,14 +26,9 @@ pub(super) fn text() -> String {
     let mut page = INTRODUCTION.to_owned();
     page.push_str("\n## Conditions\n\n| condition | of | meaning |\n|---|---|---|\n");
     for condition in ConditionType::ALL {
-        let rarely = if condition.is_negative() {
-            " *Only while true.*"
-        } else {
-            ""
-        };
         let _ = writeln!(
             page,
-            "| [{0}](#{1}) | {2} | {3}{rarely} |",
+            "| [{0}](#{1}) | {2} | {3} |",
             condition.as_str(),
             condition.as_str().to_lowercase(),
             condition.kinds().join(", "),

@@ -7,6 +7,7 @@ use std::process::Output;
 use std::time::Duration;
 
 use entente_crds::yaml;
+use kube::ResourceExt as _;
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -61,13 +62,12 @@ async fn install_definitions(plane: &ControlPlane) -> Result<(), OperatorError> 
         &directory,
     ];
     kubectl(plane, &apply, "").await?;
-    let wait = [
-        "wait",
-        "--for=condition=Established",
-        "--timeout=60s",
-        "-k",
-        &directory,
-    ];
+    let names: Vec<String> = entente_crds::manifest::all()
+        .iter()
+        .map(|definition| format!("crd/{}", definition.name_any()))
+        .collect();
+    let mut wait = vec!["wait", "--for=condition=Established", "--timeout=60s"];
+    wait.extend(names.iter().map(String::as_str));
     kubectl(plane, &wait, "").await
 }
 

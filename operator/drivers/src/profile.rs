@@ -250,3 +250,109 @@ fn positive_duration(text: &str, field: &'static str) -> Result<Duration, Profil
         .filter(|duration| !duration.is_zero())
         .ok_or(ProfileError::Duration { field })
 }
+
+#[cfg(test)]
+mod tests {
+    use entente_crds::v1alpha1::{Limits, Timeouts};
+
+    use super::*;
+
+    fn made(spec: &ConnectionSpec) -> Result<ConnectionProfile, ProfileError> {
+        ConnectionProfile::from_spec("hq", spec, Vec::new(), None, None)
+    }
+
+    fn limit(in_flight: u32, per_second: u32) -> LimitValues {
+        LimitValues {
+            in_flight,
+            per_second,
+        }
+    }
+
+    #[test]
+    fn what_a_connection_does_not_say_is_as_documented() {
+        let ipp = made(&ConnectionSpec::default()).unwrap();
+        assert_eq!((ipp.per_host, ipp.total), (limit(1, 10), limit(512, 1000)));
+        assert_eq!(ipp.connect_timeout, Duration::from_secs(3));
+        assert_eq!(ipp.request_timeout, Duration::from_secs(10));
+        assert_eq!(ipp.trust, TrustProfile::Verify { ca_pem: None });
+        let osb = ConnectionSpec {
+            protocol: Protocol::OSB,
+            ..ConnectionSpec::default()
+        };
+        assert_eq!(made(&osb).unwrap().per_host, limit(32, 50));
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_by_its_field() {
+        let of = |connect: &str| ConnectionSpec {
+            timeouts: Some(Timeouts {
+                connect: connect.to_owned(),
+                request: "10s".to_owned(),
+            }),
+            ..ConnectionSpec::default()
+        };
+        assert_eq!(
+            made(&of("1m30s")).unwrap().connect_timeout,
+            Duration::from_secs(90)
+        );
+        for odd in ["", "0s", "-1s", "soon"] {
+            let field = "timeouts.connect";
+            assert_eq!(
+                made(&of(odd)).unwrap_err(),
+                ProfileError::Duration { field },
+                "{odd}"
+            );
+        }
+        let total = Some(Limit {
+            in_flight: 0,
+            per_second: 5,
+        });
+        let limits = Some(Limits {
+            total,
+            ..Limits::default()
+        });
+        let none = ConnectionSpec {
+            limits,
+            ..ConnectionSpec::default()
+        };
+        assert_eq!(
+            made(&none).unwrap_err(),
+            ProfileError::Limit {
+                field: "limits.total"
+            }
+        );
+    }
+
+    #[test]
+    fn a_secret_is_taken_without_the_line_feed_at_its_end() {
+        let secret = |entries: &[(&str, &str)]| {
+            let entries = entries.iter();
+            entries
+                .map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec()))
+                .collect()
+        };
+        let bearer = |value: &str| {
+            CredentialsValue::from_secret(CredentialsType::Bearer, &secret(&[("token", value)]))
+        };
+        let Ok(CredentialsValue::Bearer { token }) = bearer("abcd\n") else {
+            panic!("no token")
+        };
+        assert_eq!(token.as_str(), "abcd");
+        assert_eq!(
+            bearer(" \n").unwrap_err(),
+            ProfileError::MissingKey { key: "token" }
+        );
+        assert_eq!(
+            bearer("a\nb").unwrap_err(),
+            ProfileError::Unprintable { key: "token" }
+        );
+        let basic = CredentialsValue::from_secret(
+            CredentialsType::Basic,
+            &secret(&[("username", "op"), ("token", "x")]),
+        );
+        assert_eq!(
+            basic.unwrap_err(),
+            ProfileError::MissingKey { key: "password" }
+        );
+    }
+}

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use kube::ResourceExt as _;
 
-use super::{ResolvedDevice, World, plan::Action};
+use super::{ResolvedDevice, ResolvedServer, World, digest::digest, plan::Action};
 use crate::exchange::{
     DeviceReading, Failure, FailureKind, InstanceReading, OperationState, ServerAnswer,
 };
@@ -59,20 +59,37 @@ impl Facts {
     /// named. Called after resolve in every round; what is known already stays.
     pub fn adopt_handles(&mut self, world: &World, resolved: &ResolvedDevice) {
         for subscription in &resolved.subscriptions {
-            if self.handles.contains_key(&subscription.name) {
-                continue;
-            }
+            let name = &subscription.name;
             let recorded = world
                 .subscriptions
                 .iter()
-                .find(|object| object.name_any() == subscription.name)
+                .find(|object| object.name_any() == *name)
                 .and_then(|object| object.status.as_ref()?.server.clone());
-            let fresh = || {
-                let wanted = subscription.wants_set_up() && subscription.refused.is_none();
-                subscription.server.as_ref().filter(|_| wanted).and_then(|server| server.handle())
+            let wanted = subscription.wants_set_up() && subscription.refused.is_none();
+            let fresh = subscription
+                .server
+                .as_ref()
+                .filter(|server| wanted && !server.is_left_over)
+                .and_then(ResolvedServer::handle);
+            // One that is gone, and that the status does not name any more, makes room.
+            if recorded.is_none() && self.deprovisioned.contains_key(name) {
+                self.deprovisioned.remove(name);
+                self.servers.remove(name);
+                self.handles.remove(name);
+            }
+            if self.handles.contains_key(name) {
+                continue;
+            }
+            let handle = match (recorded, fresh) {
+                // Nothing was sent for it yet, so that it may still become what is wanted now.
+                (Some(recorded), Some(fresh)) if !may_stand(&recorded) => Some(fresh),
+                (recorded, fresh) => recorded.or(fresh),
             };
-            if let Some(handle) = recorded.or_else(fresh) {
-                self.handles.insert(subscription.name.clone(), handle);
+            if let Some(mut handle) = handle {
+                if wanted {
+                    handle.orphaned = None;
+                }
+                self.handles.insert(name.clone(), handle);
             }
         }
     }
@@ -109,11 +126,12 @@ impl Facts {
         result: Result<InstanceReading, Failure>,
         at: Timestamp,
     ) {
-        if let Ok(InstanceReading::Present { .. }) = &result
+        if let Ok(InstanceReading::Present { parameters, .. }) = &result
             && let Some(handle) = self.handles.get_mut(subscription)
-            && handle.operation.as_ref().is_some_and(|operation| operation.doubtful)
         {
-            handle.operation = None;
+            // It is there, so there is no doubt any more; one that failed stays what it is.
+            handle.operation.take_if(|operation| operation.doubtful && !has_failed(operation));
+            handle.sent_digest.get_or_insert_with(|| digest(parameters));
         }
         self.servers.insert(subscription.to_owned(), Reading { at, result });
     }
@@ -125,15 +143,18 @@ impl Facts {
         result: Result<ServerAnswer, Failure>,
         at: Timestamp,
     ) {
-        let (subscription, kind, digest, items) = match action {
-            Action::Provision { subscription, digest, items, .. } => {
-                (subscription, ServerOperationType::Provision, Some(digest), items.as_slice())
+        let (subscription, instance, kind, digest, items) = match action {
+            Action::Provision { subscription, instance, digest, items, .. } => {
+                let kind = ServerOperationType::Provision;
+                (subscription, instance, kind, Some(digest), items.as_slice())
             }
-            Action::Update { subscription, digest, items, .. } => {
-                (subscription, ServerOperationType::Update, Some(digest), items.as_slice())
+            Action::Update { subscription, instance, digest, items, .. } => {
+                let kind = ServerOperationType::Update;
+                (subscription, instance, kind, Some(digest), items.as_slice())
             }
-            Action::Deprovision { subscription, .. } => {
-                (subscription, ServerOperationType::Deprovision, None, [].as_slice())
+            Action::Deprovision { subscription, instance, .. } => {
+                let kind = ServerOperationType::Deprovision;
+                (subscription, instance, kind, None, [].as_slice())
             }
             _ => return,
         };
@@ -151,6 +172,10 @@ impl Facts {
             self.server_problems.remove(subscription);
         }
         let Some(handle) = self.handles.get_mut(subscription) else { return };
+        if result.is_ok() {
+            handle.service_id.clone_from(&instance.service_id);
+            handle.plan_id.clone_from(&instance.plan_id);
+        }
         settle(handle, kind, digest, &result, at);
         if kind == ServerOperationType::Deprovision && result == Ok(ServerAnswer::Done) {
             self.deprovisioned.insert(subscription.clone(), at);
@@ -184,11 +209,10 @@ impl Facts {
                     ServerOperation {
                         r#type: ServerOperationType::Provision,
                         id: None,
-                        since: Timestamp::UNIX_EPOCH,
+                        since: FAILED,
                         doubtful: true,
                     }
                 });
-                handle.sent_digest = None;
                 let failure = Failure {
                     kind: FailureKind::ProtocolError,
                     message,
@@ -203,6 +227,20 @@ impl Facts {
             }
         }
     }
+}
+
+/// The instant that stands for "for ever" in an operation whose provision failed: what it left is
+/// removed before anything else (OSB section "Orphan Mitigation").
+const FAILED: Timestamp = Timestamp::UNIX_EPOCH;
+
+/// Whether an operation is that of a provision that ended without success.
+pub(super) fn has_failed(operation: &ServerOperation) -> bool {
+    operation.doubtful && operation.since == FAILED
+}
+
+/// Whether something may stand on the service server for a handle: something was sent.
+pub(super) fn may_stand(handle: &ServerInstance) -> bool {
+    handle.sent_digest.is_some() || handle.operation.is_some()
 }
 
 fn settle(
@@ -233,6 +271,7 @@ fn settle(
             };
             handle.operation =
                 Some(ServerOperation { r#type: kind, id: None, since, doubtful: true });
+            handle.sent_digest = digest.cloned();
         }
         Err(_) => {}
     }

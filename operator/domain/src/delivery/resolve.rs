@@ -19,6 +19,8 @@ use super::{
     DeviceEndpoint, World, conflict,
     digest::digest,
     endpoint::device_endpoint,
+    facts,
+    in_force,
     resolve_server::{ResolvedServer, resolve_server},
     settings,
 };
@@ -172,6 +174,20 @@ impl ResolvedSubscription {
     pub fn wants_set_up(&self) -> bool {
         matches!(self.intent, Intent::SetUp | Intent::Scheduled { .. })
     }
+
+    /// From when requests may leave on behalf of a step; `None`: none at all.
+    pub(super) fn begins(&self, step: &ResolvedStep) -> Option<Timestamp> {
+        if self.refused.is_some() {
+            return None;
+        }
+        match self.intent {
+            Intent::SetUp => Some(Timestamp::MIN),
+            Intent::Scheduled { effective, early_from } => {
+                Some(early_from.filter(|_| step.early).unwrap_or(effective))
+            }
+            Intent::Suspended | Intent::Withdraw { .. } | Intent::Forget => None,
+        }
+    }
 }
 
 /// What every subscription on the device wants.
@@ -205,16 +221,10 @@ fn resolve_subscription(
     unreachable: Option<&Blocked>,
     now: Timestamp,
 ) -> ResolvedSubscription {
-    // What has begun never un-begins when the clock steps back.
-    let begun_at = subscription
-        .status
-        .as_ref()
-        .and_then(|status| status.revision.as_ref())
-        .map(|revision| revision.effective);
-    let revision_now = begun_at.map_or(now, |begun| begun.max(now));
-    let begun = begun_at.is_some() || has_begun(subscription, now);
-    let intent = intent(world, subscription, begun, revision_now);
-    let revision = wanted_revision(subscription, revision_now);
+    let now = in_force::deciding_instant(world, subscription, now);
+    let begun = in_force::begun_at(subscription).is_some() || has_begun(subscription, now);
+    let intent = intent(world, subscription, begun, now);
+    let revision = in_force::wanted_revision(subscription, now);
     let mut resolved = ResolvedSubscription {
         name: subscription.name_any(),
         intent,
@@ -232,10 +242,27 @@ fn resolve_subscription(
         .or_else(|| unreachable.cloned())
         .or_else(|| claimed(world))
         .or_else(|| outcome.err());
-    if resolved.server.is_none() {
-        resolved.server = ResolvedServer::from_handle(world, subscription);
-    }
+    resolved.server = instance_to_serve(world, subscription, &resolved.intent, resolved.server);
     resolved
+}
+
+/// The server side to speak to: that which is wanted, or that of the instance in status where it
+/// is on another broker or of another offering, and has to go first.
+fn instance_to_serve(
+    world: &World,
+    subscription: &ServiceSubscription,
+    intent: &Intent,
+    wanted: Option<ResolvedServer>,
+) -> Option<ResolvedServer> {
+    let handle = subscription.status.as_ref().and_then(|status| status.server.as_ref());
+    let Some(handle) = handle else { return wanted };
+    let withdraws = matches!(intent, Intent::Withdraw { .. } | Intent::Forget);
+    let standing = ResolvedServer::from_handle(world, subscription, handle);
+    match wanted {
+        Some(wanted) if !standing.is_another_than(&wanted) => Some(wanted),
+        Some(wanted) if !withdraws && !facts::may_stand(handle) => Some(wanted),
+        _ => Some(standing),
+    }
 }
 
 fn has_begun(subscription: &ServiceSubscription, now: Timestamp) -> bool {
@@ -260,15 +287,24 @@ fn intent(
             Intent::Withdraw { since: deleted.0, deleting: true }
         };
     }
-    let in_force = spec.revisions.iter().any(|revision| covers(revision, now));
+    let in_force = in_force::is_in_force(subscription, now);
     let next = spec.revisions.iter().filter(|revision| revision.effective > now).min_by_key(|r| {
         r.effective
     });
     let suspended = spec.contract.suspend
         || world.device.as_ref().is_some_and(|device| device.spec.suspend);
+    let ended = || {
+        let ends = spec.revisions.iter().map(|revision| in_force::end_of(subscription, revision));
+        ends.flatten().filter(|end| *end <= now).max().unwrap_or(now)
+    };
+    // Between an entry that ended and the next one nothing may stand on the server.
+    let stands = subscription.status.as_ref().is_some_and(|status| status.server.is_some());
     match (in_force, next) {
         (true, _) if suspended => Intent::Suspended,
         (true, _) => Intent::SetUp,
+        (false, Some(_)) if in_force::begun_at(subscription).is_some() && stands => {
+            Intent::Withdraw { since: ended(), deleting: false }
+        }
         (false, Some(_)) if suspended => Intent::Suspended,
         (false, Some(revision)) => Intent::Scheduled {
             effective: revision.effective,
@@ -277,31 +313,8 @@ fn intent(
                 revision.effective.checked_sub(lead).unwrap_or(revision.effective)
             }),
         },
-        (false, None) => {
-            let ended = spec.revisions.iter().filter_map(|revision| revision.until).max();
-            Intent::Withdraw { since: ended.unwrap_or(now), deleting: false }
-        }
+        (false, None) => Intent::Withdraw { since: ended(), deleting: false },
     }
-}
-
-fn covers(revision: &Revision, now: Timestamp) -> bool {
-    revision.effective <= now && revision.until.is_none_or(|until| until > now)
-}
-
-/// The revision in force, else the next one, else the last one.
-fn wanted_revision(subscription: &ServiceSubscription, now: Timestamp) -> Option<&Revision> {
-    let revisions = &subscription.spec.revisions;
-    revisions
-        .iter()
-        .filter(|revision| covers(revision, now))
-        .max_by_key(|revision| revision.effective)
-        .or_else(|| {
-            revisions
-                .iter()
-                .filter(|revision| revision.effective > now)
-                .min_by_key(|revision| revision.effective)
-        })
-        .or_else(|| revisions.iter().max_by_key(|revision| revision.effective))
 }
 
 fn owner_gone(world: &World, subscription: &ServiceSubscription) -> Option<Blocked> {

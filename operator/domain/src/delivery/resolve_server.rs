@@ -51,6 +51,8 @@ pub struct ResolvedServer {
     pub settings: Vec<(String, String, Json)>,
     /// What the Activation step turns.
     pub activation: Option<ResolvedActivation>,
+    /// Whether it is only what is left in status, and not what the service wants.
+    pub is_left_over: bool,
 }
 
 /// What of a broker's catalogue an instance is.
@@ -96,9 +98,12 @@ pub fn instance_id(namespace: &str, subscription: &ServiceSubscription) -> Strin
 
 impl ResolvedServer {
     /// What is left of the server side when the service is gone: the handle in status.
-    pub(super) fn from_handle(world: &World, subscription: &ServiceSubscription) -> Option<Self> {
-        let handle = subscription.status.as_ref()?.server.as_ref()?;
-        Some(Self {
+    pub(super) fn from_handle(
+        world: &World,
+        subscription: &ServiceSubscription,
+        handle: &ServerInstance,
+    ) -> Self {
+        Self {
             connection: handle.connection_ref.name.clone(),
             url: url(world, &handle.connection_ref.name),
             instance_id: handle.instance_id.clone(),
@@ -107,7 +112,16 @@ impl ResolvedServer {
             updates: Updates::Replace,
             settings: Vec::new(),
             activation: None,
-        })
+            is_left_over: true,
+        }
+    }
+
+    /// Whether what stands is on another broker or of another offering than what is wanted. Only
+    /// a new instance can become that.
+    pub(super) fn is_another_than(&self, wanted: &Self) -> bool {
+        let service = |server: &Self| server.offering.as_ref().map(|o| o.service_id.clone());
+        self.connection != wanted.connection
+            || wanted.offering.is_some() && service(self) != service(wanted)
     }
 
     /// The handle that is written into status before the first provision.
@@ -225,6 +239,7 @@ pub(super) fn resolve_server(
             active: literal(&activation.active),
             inactive: literal(&activation.inactive),
         }),
+        is_left_over: false,
         connection,
     }))
 }

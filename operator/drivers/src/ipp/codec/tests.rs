@@ -236,13 +236,19 @@ fn what_is_no_response_to_the_request_is_refused() {
 
 #[test]
 fn nesting_without_end_is_refused_before_it_is_built() {
-    let mut deep = vec![4];
-    deep.extend(raw_value(0x34, "media-col", b""));
-    for _ in 0..100_000 {
-        deep.extend(raw_value(0x4a, "", b"m"));
-        deep.extend(raw_value(0x34, "", b""));
-    }
-    assert!(decode(&raw(&deep), 7).is_none());
+    let nested = |depth: usize| {
+        let mut group = vec![4];
+        group.extend(raw_value(0x34, "media-col", b""));
+        for _ in 1..depth {
+            group.extend(raw_value(0x4a, "", b"m"));
+            group.extend(raw_value(0x34, "", b""));
+        }
+        group.extend(raw_value(0x37, "", b"").repeat(depth));
+        group.push(3);
+        raw(&group)
+    };
+    assert!(decode(&nested(DEEPEST), 7).is_some());
+    assert!(decode(&nested(DEEPEST + 1), 7).is_none());
 
     let mut shallow = vec![4];
     for _ in 0..3 {

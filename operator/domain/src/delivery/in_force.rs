@@ -1,0 +1,97 @@
+//! Which entry of a subscription is in force, by dates alone.
+//!
+//! What has begun or ended never un-begins when the clock steps back, and nothing begins or ends
+//! by a clock that cannot be trusted. Called by resolve and by the judge of promises.
+
+use entente_crds::{
+    condition::{ConditionType, Reason},
+    v1alpha1::{Revision, ServiceSubscription},
+};
+use jiff::{SignedDuration, Timestamp};
+
+use super::World;
+use crate::condition::find;
+
+/// The instant of the entry that was seen in force last.
+pub(super) fn begun_at(subscription: &ServiceSubscription) -> Option<Timestamp> {
+    Some(subscription.status.as_ref()?.revision.as_ref()?.effective)
+}
+
+/// When the service was seen to have ended, if that was the last thing seen.
+fn ended_at(subscription: &ServiceSubscription) -> Option<Timestamp> {
+    let delivered =
+        find(&subscription.status.as_ref()?.conditions, ConditionType::Delivered)?;
+    (delivered.reason == Reason::Ended.as_str()).then_some(delivered.last_transition_time.0)
+}
+
+/// The instant at which the dates are looked up.
+pub(super) fn deciding_instant(
+    world: &World,
+    subscription: &ServiceSubscription,
+    now: Timestamp,
+) -> Timestamp {
+    let known = begun_at(subscription).max(ended_at(subscription));
+    if !world.clock_skewed {
+        return known.map_or(now, |known| known.max(now));
+    }
+    let first = subscription.spec.revisions.iter().map(|revision| revision.effective).min();
+    known.unwrap_or_else(|| {
+        let before = first.and_then(|first| {
+            first.checked_sub(SignedDuration::from_millis(1)).ok()
+        });
+        before.unwrap_or(now)
+    })
+}
+
+/// When an entry ends: at its own end, or where the next one begins.
+pub(super) fn end_of(subscription: &ServiceSubscription, revision: &Revision) -> Option<Timestamp> {
+    let next = subscription
+        .spec
+        .revisions
+        .iter()
+        .map(|other| other.effective)
+        .filter(|effective| *effective > revision.effective)
+        .min();
+    [revision.until, next].into_iter().flatten().min()
+}
+
+/// When the service ends that an entry is a part of: entries that follow each other without a gap
+/// are one service. `None`: it goes on.
+pub(super) fn end_of_service(
+    subscription: &ServiceSubscription,
+    revision: &Revision,
+) -> Option<Timestamp> {
+    let revisions = &subscription.spec.revisions;
+    let mut end = end_of(subscription, revision)?;
+    while let Some(next) = revisions.iter().find(|other| other.effective == end) {
+        end = end_of(subscription, next)?;
+    }
+    Some(end)
+}
+
+fn covers(subscription: &ServiceSubscription, revision: &Revision, now: Timestamp) -> bool {
+    revision.effective <= now && end_of(subscription, revision).is_none_or(|end| end > now)
+}
+
+/// Whether any entry is in force.
+pub(super) fn is_in_force(subscription: &ServiceSubscription, now: Timestamp) -> bool {
+    subscription.spec.revisions.iter().any(|revision| covers(subscription, revision, now))
+}
+
+/// The entry in force, else the next one, else the last one.
+pub(super) fn wanted_revision(
+    subscription: &ServiceSubscription,
+    now: Timestamp,
+) -> Option<&Revision> {
+    let revisions = &subscription.spec.revisions;
+    revisions
+        .iter()
+        .find(|revision| covers(subscription, revision, now))
+        .or_else(|| {
+            revisions
+                .iter()
+                .filter(|revision| revision.effective > now)
+                .min_by_key(|revision| revision.effective)
+        })
+        .or_else(|| revisions.iter().max_by_key(|revision| revision.effective))
+}

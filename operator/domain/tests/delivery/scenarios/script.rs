@@ -1,0 +1,302 @@
+//! The language of the scripts: one command a line, `#` begins a comment.
+//!
+//! ```text
+//! at T                     the clock is set, without a pass
+//! run until T              passes now and whenever something is due
+//! pass                     one pass now
+//! device [SERIAL]          the Device is made
+//! subscribe C.S SERVICE from T [until T] [plain] [allowed D] [lead D] [parameter=value …]
+//! revise C.S SERVICE from T [plain] [allowed D] [parameter=value …]
+//! end C.S at T · delete C.S · abandon C.S · keep C.S · recreate C.S · orphan-contract C.S
+//! suspend C.S|device · resume C.S|device
+//! printer off|timeout|ignores A|not-settable A|refuses A|lacks OP|busy [D]|loses N|is ID|product P|has A TEXT|cure
+//! broker NAME down|timeout|takes D|never-ends|fails N|next FAULT|not-retrievable|drops P|ignores P|forgets|cure
+//! set model|service NAME POINTER JSON · remove service NAME · replace-device SERIAL
+//! skew on|off · reconcile-now · restart · kill after N · take-over-orphans
+//! show · count             everything, or the number of writes and requests so far
+//! ```
+
+use std::collections::VecDeque;
+
+use entente_crds::{
+    ANNOTATION_ABANDON, ANNOTATION_RECONCILE_AT,
+    v1alpha1::{DeletionPolicy, DeviceModel, IppOperation, SmartService},
+};
+use entente_domain::{
+    exchange::{FailureKind, Scalar},
+    retry::Holds,
+    time::parse_duration,
+};
+use jiff::Timestamp;
+use kube::{Resource, ResourceExt as _};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::simulation::{Fault, Simulation, Wish};
+
+/// Runs a script and gives everything that it said.
+pub(super) fn run(script: &str, catalogue: &str) -> String {
+    let begin = "2027-03-01T00:00:00Z".parse().expect("an instant");
+    let mut simulation = Simulation::new(begin);
+    simulation.load_catalogue(catalogue);
+    for line in script.lines() {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        if line.is_empty() {
+            continue;
+        }
+        simulation.transcript.push(format!("> {line}"));
+        let mut words: VecDeque<&str> = line.split_whitespace().collect();
+        let verb = words.pop_front().unwrap_or_default();
+        command(&mut simulation, verb, words);
+    }
+    let mut story = simulation.story();
+    story.push('\n');
+    story
+}
+
+fn command(world: &mut Simulation, verb: &str, mut words: VecDeque<&str>) {
+    let first = words.front().copied().unwrap_or_default();
+    match verb {
+        "at" => world.now = instant(first),
+        "run" => world.run_until(instant(words.get(1).expect("run until T"))),
+        "pass" => {
+            world.pass();
+        }
+        "device" => world.create_device(if first.is_empty() { "A1" } else { first }),
+        "replace-device" => {
+            let device = world.world.device.as_mut().expect("there is a device");
+            first.clone_into(&mut device.spec.serial_number);
+            device.metadata.generation = device.metadata.generation.map(|one| one + 1);
+        }
+        "subscribe" => {
+            let wish = wish(world, &mut words);
+            world.create_subscription(&wish);
+        }
+        "revise" => {
+            let name = full_name(first);
+            let wish = wish(world, &mut words);
+            world.revise(&name, &wish);
+        }
+        "printer" => {
+            words.pop_front();
+            printer(world, first, &words);
+        }
+        "broker" => {
+            words.pop_front();
+            broker(world, first, &words);
+        }
+        "set" => set(world, words),
+        "remove" => {
+            world.world.services.remove(words[1]);
+        }
+        "skew" => world.world.clock_skewed = first == "on",
+        "restart" => {
+            world.holds = Holds::default();
+            world.world.catalogues.clear();
+        }
+        "kill" => world.dies_after = Some(words[1].parse().expect("a number")),
+        "show" => world.show(),
+        "count" => {
+            let said = format!("{} writes, {} requests", world.writes, world.requests);
+            world.transcript.push(said);
+        }
+        "reconcile-now" => {
+            let device = world.world.device.as_mut().expect("there is a device");
+            let now = world.now.to_string();
+            device.annotations_mut().insert(ANNOTATION_RECONCILE_AT.to_owned(), now);
+            world.world.reconcile_requested = true;
+        }
+        _ => of_subscription(world, verb, &words),
+    }
+}
+
+fn of_subscription(world: &mut Simulation, verb: &str, words: &VecDeque<&str>) {
+    let first = words.front().copied().unwrap_or_default();
+    let name = full_name(first);
+    match verb {
+        "suspend" | "resume" if first == "device" => {
+            let device = world.world.device.as_mut().expect("there is a device");
+            device.spec.suspend = verb == "suspend";
+        }
+        "suspend" | "resume" => {
+            world.subscription_mut(&name).spec.contract.suspend = verb == "suspend";
+        }
+        "end" => world.end(&name, instant(words[2])),
+        "delete" => world.delete(&name),
+        "keep" => {
+            world.subscription_mut(&name).spec.contract.deletion_policy = DeletionPolicy::Keep;
+        }
+        "abandon" => {
+            let annotations = world.subscription_mut(&name).annotations_mut();
+            annotations.insert(ANNOTATION_ABANDON.to_owned(), "true".to_owned());
+        }
+        "recreate" => {
+            let now = world.now;
+            let object = world.subscription_mut(&name);
+            object.status = None;
+            object.meta_mut().creation_timestamp =
+                Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now));
+        }
+        "orphan-contract" => {
+            let uid = world.subscription(&name).spec.contract.uid.clone();
+            world.world.live_contracts.remove(&uid);
+        }
+        "take-over-orphans" => {
+            let orphaned: Vec<String> = world
+                .world
+                .subscriptions
+                .iter()
+                .filter_map(|object| object.status.as_ref()?.server.as_ref())
+                .filter(|server| server.orphaned.is_some())
+                .map(|server| server.instance_id.clone())
+                .collect();
+            world.world.orphans_taken_over.extend(orphaned);
+        }
+        _ => panic!("no command: {verb}"),
+    }
+}
+
+fn printer(world: &mut Simulation, what: &str, words: &VecDeque<&str>) {
+    let printer = &mut world.printer;
+    let first = words.front().copied().unwrap_or_default();
+    let rest = words.iter().copied().collect::<Vec<_>>().join(" ");
+    match what {
+        "off" => printer.down = Some(FailureKind::Unreachable),
+        "timeout" => printer.down = Some(FailureKind::TimedOut),
+        "ignores" => {
+            printer.ignores.insert(rest);
+        }
+        "not-settable" => {
+            printer.not_settable.insert(rest);
+        }
+        "refuses" => {
+            printer.refuses.insert(rest);
+        }
+        "lacks" => {
+            printer.lacks = Some(match first {
+                "SetPrinterAttributes" => IppOperation::SetPrinterAttributes,
+                _ => IppOperation::CupsAddModifyPrinter,
+            });
+        }
+        "busy" => printer.busy = Some(parse_duration(first).ok()),
+        "loses" => printer.lose = first.parse().expect("a number"),
+        "is" => printer.uuid = Some(rest),
+        "product" => printer.product = Some(rest),
+        "has" => {
+            let text = rest.split_once(' ').map(|(_, text)| text).expect("a value");
+            let scalar = match text {
+                "true" => Scalar::Boolean(true),
+                text => Scalar::Text(text.to_owned()),
+            };
+            printer.attributes.insert(first.to_owned(), vec![scalar]);
+        }
+        "cure" => printer.cure(),
+        _ => panic!("the printer cannot: {what}"),
+    }
+}
+
+fn broker(world: &mut Simulation, name: &str, words: &VecDeque<&str>) {
+    let broker = world.brokers.get_mut(name).expect("a broker of the catalogue");
+    let argument = words.get(1).copied().unwrap_or_default();
+    match words[0] {
+        "down" => broker.down = Some(FailureKind::Unreachable),
+        "timeout" => broker.down = Some(FailureKind::TimedOut),
+        "takes" => broker.takes = parse_duration(argument).ok(),
+        "never-ends" => broker.never_ends = true,
+        "fails" => broker.fails = argument.parse().expect("a number"),
+        "next" => broker.faults.push_back(match argument {
+            "error-before" => Fault::ErrorBefore,
+            "error-after" => Fault::ErrorAfter,
+            "lost" => Fault::Lost,
+            "conflict" => Fault::Conflict,
+            "busy" => Fault::Busy,
+            "refused" => Fault::Refused,
+            _ => panic!("no fault: {argument}"),
+        }),
+        "not-retrievable" => broker.not_retrievable = true,
+        "drops" => {
+            broker.drops.insert(argument.to_owned());
+        }
+        "ignores" => {
+            broker.ignores.insert(argument.to_owned());
+        }
+        "forgets" => broker.instances.clear(),
+        "cure" => broker.cure(),
+        what => panic!("the broker cannot: {what}"),
+    }
+}
+
+fn set(world: &mut Simulation, mut words: VecDeque<&str>) {
+    let kind = words.pop_front().expect("a kind");
+    let name = words.pop_front().expect("a name");
+    let pointer = words.pop_front().expect("a pointer");
+    let value = words.into_iter().collect::<Vec<_>>().join(" ");
+    match kind {
+        "model" => {
+            let model = world.world.model.as_ref().expect("there is a model");
+            world.world.model = Some(changed::<DeviceModel>(model, pointer, &value));
+        }
+        "service" => {
+            let service = changed::<SmartService>(&world.world.services[name], pointer, &value);
+            world.world.services.insert(name.to_owned(), service);
+        }
+        _ => panic!("no kind: {kind}"),
+    }
+}
+
+fn changed<T: Serialize + DeserializeOwned>(object: &T, pointer: &str, value: &str) -> T {
+    let mut json = serde_json::to_value(object).expect("an object is JSON");
+    let place = json.pointer_mut(pointer).unwrap_or_else(|| panic!("no {pointer}"));
+    *place = serde_json::from_str(value).expect("the new value is JSON");
+    serde_json::from_value(json).expect("it is still such an object")
+}
+
+fn wish(world: &Simulation, words: &mut VecDeque<&str>) -> Wish {
+    let (contract, service_name) =
+        words.pop_front().and_then(|name| name.split_once('.')).expect("contract.service");
+    let service = words.pop_front().expect("a SmartService").to_owned();
+    let defaults = world.world.services.get(&service).into_iter().flat_map(|service| {
+        let parameters = service.spec.parameters.iter();
+        parameters.filter_map(|one| Some((one.name.clone(), one.default.clone()?)))
+    });
+    let mut wish = Wish {
+        parameters: defaults.collect(),
+        contract: contract.to_owned(),
+        service_name: service_name.to_owned(),
+        service,
+        from: Timestamp::UNIX_EPOCH,
+        until: None,
+        promised: true,
+        allowed: "15m".to_owned(),
+        lead: "336h".to_owned(),
+    };
+    while let Some(word) = words.pop_front() {
+        let mut next = || words.pop_front().expect("a value");
+        match word {
+            "from" => wish.from = instant(next()),
+            "until" => wish.until = Some(instant(next())),
+            "plain" => wish.promised = false,
+            "allowed" => next().clone_into(&mut wish.allowed),
+            "lead" => next().clone_into(&mut wish.lead),
+            _ => {
+                let (name, value) = word.split_once('=').expect("parameter=value");
+                wish.parameters.insert(name.to_owned(), value.to_owned());
+            }
+        }
+    }
+    wish
+}
+
+fn full_name(short: &str) -> String {
+    format!("{short}.lobby")
+}
+
+fn instant(text: &str) -> Timestamp {
+    // 04-01T03:00 is short for 2027-04-01T03:00:00Z.
+    let full = if text.ends_with('Z') {
+        text.to_owned()
+    } else {
+        let seconds = if text.matches(':').count() == 1 { ":00" } else { "" };
+        format!("2027-{text}{seconds}Z")
+    };
+    full.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+}
