@@ -76,7 +76,7 @@ pub const RIGHTS: &[Right] = &[
         &["update"],
         Within::Cluster,
     ),
-    right(ENTENTE, "devices", READ_AND_PATCH, Within::Cluster),
+    right(ENTENTE, "devices", READ, Within::Cluster),
     right(ENTENTE, "devices/status", &["update"], Within::Cluster),
     right(ENTENTE, "contracts", READ_AND_PATCH, Within::Cluster),
     right(ENTENTE, "contracts/status", &["update"], Within::Cluster),

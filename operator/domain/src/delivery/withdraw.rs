@@ -127,9 +127,9 @@ fn next(
         context: server.context.clone(),
     };
     match &handle.operation {
-        Some(operation)
-            if operation.r#type == ServerOperationType::Deprovision && !operation.doubtful =>
-        {
+        // What is under way is asked for first: brokers refuse to remove an instance meanwhile,
+        // and one that never ends is removed when it has been polled for long enough.
+        Some(operation) if !operation.doubtful => {
             round.poll(subscription, instance, operation.since, operation.id.clone(), plan);
             return;
         }
