@@ -14,7 +14,7 @@ mod summary;
 
 use std::time::Duration;
 
-use entente_crds::v1alpha1::{Compensation, Contract, ServiceSubscription};
+use entente_crds::v1alpha1::{Compensation, Contract, ServiceSubscription, SmartService};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Namespace;
 
@@ -23,6 +23,7 @@ use crate::operator::{Operator, OperatorError, OperatorOptions};
 use crate::peers::PeerError;
 use crate::scene::read::Conditioned as _;
 use crate::scene::{Scene, SceneError, starting_in};
+use crate::wait::Late;
 use board::Board;
 use screen::Screen;
 use stage::{DEVICES, Role, Stage};
@@ -83,6 +84,12 @@ pub enum DemoError {
     Scene {
         /// Why.
         source: SceneError,
+    },
+    /// The operator did not take the catalogue.
+    #[error("the catalogue is not taken")]
+    Catalogue {
+        /// What it said, with everything that is there.
+        source: Late,
     },
     /// A peer could not be started.
     #[error("a peer could not be started")]
@@ -183,7 +190,16 @@ async fn prepare(scene: &Scene<'_>, stage: &Stage) -> Result<(), DemoError> {
     for device in &catalogue.devices {
         scene.apply(device).await.map_err(scene_failed)?;
     }
-    Ok(())
+    // A contract may come first as well; here the audience is spared that.
+    let service = scene.named(stage.service());
+    let services = scene.catalogue::<SmartService>();
+    let known = scene
+        .soon("the service is known to the operator", async || {
+            let found = services.get(&service).await.ok()?;
+            found.is("Ready").then_some(())
+        })
+        .await;
+    known.map_err(|source| DemoError::Catalogue { source })
 }
 
 /// What the API server says now.
@@ -211,11 +227,10 @@ impl Sight {
 
     /// Ready, and nothing that is owed grows any more.
     fn is_final(&self) -> bool {
-        let ready = self
-            .contract
-            .as_ref()
-            .is_some_and(|contract| contract.is("Ready") && contract.is("Delivered"));
-        ready && self.compensations.iter().all(|c| c.is("Calculated"))
+        let settled = self.contract.as_ref().is_some_and(|contract| {
+            contract.is("Ready") && contract.is("Delivered") && !contract.is("CompensationPending")
+        });
+        settled && self.compensations.iter().all(|c| c.is("Calculated"))
     }
 }
 
@@ -236,12 +251,11 @@ async fn perform(
     scene.apply(&contract).await.map_err(scene_failed)?;
 
     let mut board = Board::new(start);
+    screen.blank();
+    screen.note(&format!("The contract {CONTRACT} is applied. It begins at {start}."));
+    screen.note("It has data backup on six devices, for 120,000.00 BRL a month each;");
     screen.note(&format!(
-        "The contract {CONTRACT} is applied: data backup on six devices from {start}, \
-         120,000.00 BRL a month for each,"
-    ));
-    screen.note(&format!(
-        "{} s of delay allowed, beyond that the fee is given back second by second.",
+        "{} s of delay are allowed, more is given back second by second.",
         ALLOWED.as_secs()
     ));
     for (name, role) in DEVICES {

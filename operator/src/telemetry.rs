@@ -11,7 +11,8 @@ pub(crate) fn start(level: &str, format: LogFormat) -> Result<(), ParseError> {
     let filter = EnvFilter::try_new(level)?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(stderr)
+        .with_ansi(stderr().is_terminal());
     match format {
         LogFormat::Json => log.json().flatten_event(true).init(),
         LogFormat::Text => log.init(),

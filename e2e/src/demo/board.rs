@@ -69,6 +69,9 @@ impl Board {
 
     /// Takes in what the API server says.
     pub(super) fn look(&mut self, sight: &Sight) {
+        if sight.now >= self.start {
+            self.once(self.start, "the term begins");
+        }
         let rows: Vec<Row> = DEVICES.iter().map(|(name, _)| row(name, sight)).collect();
         let before = std::mem::replace(&mut self.rows, rows.clone());
         for row in &rows {
@@ -78,9 +81,6 @@ impl Board {
             }
         }
         self.contract(sight);
-        if sight.now >= self.start {
-            self.once(sight.now, "the term begins");
-        }
         for subscription in &sight.subscriptions {
             self.promise(sight.now, subscription);
         }
@@ -110,8 +110,10 @@ impl Board {
             "contract {CONTRACT}: Ready={} {}, delivered {delivered}, owed {owed}",
             ready.status, ready.reason
         );
-        let text = format!("contract: Ready={} {}", ready.status, ready.reason);
-        self.once(sight.now, &text);
+        if ready.status != "Unknown" {
+            let text = format!("contract: Ready={} {}", ready.status, ready.reason);
+            self.once(sight.now, &text);
+        }
     }
 
     fn promise(&mut self, now: Timestamp, subscription: &ServiceSubscription) {

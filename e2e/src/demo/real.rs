@@ -7,9 +7,9 @@
 use std::collections::HashMap;
 
 use entente_crds::v1alpha1::{
-    DeviceConnection, DeviceModel, DeviceModelSpec, DeviceSetting, IdentitySource, IppIdentity,
-    IppOperation, IppSetting, IppSyntax, NameReference, SmartService, ValueType, Via,
-    WantedSetting,
+    Connection, DeviceConnection, DeviceModel, DeviceModelSpec, DeviceSetting, IdentitySource,
+    IppIdentity, IppOperation, IppSetting, IppSyntax, Limit, Limits, NameReference, SmartService,
+    ValueType, Via, WantedSetting,
 };
 use jiff::Timestamp;
 
@@ -63,7 +63,7 @@ impl Real {
         };
         let lprint = format!("ipp://{{address}}:{}/ipp/print/{{queue}}", self.liar.port());
         let connections = vec![
-            scene.ipp_connection("cups", &cups(&self.good)),
+            several_queues(scene.ipp_connection("cups", &cups(&self.good))),
             scene.ipp_connection("cups-off", &cups(&self.off)),
             scene.ipp_connection("lprint", &lprint),
             scene.broker_connection(&self.broker.url()),
@@ -153,6 +153,19 @@ impl Real {
         }
         Ok(facts)
     }
+}
+
+/// Four of the devices are queues of one host, which the default of one request at a time is not
+/// meant for.
+fn several_queues(mut connection: Connection) -> Connection {
+    connection.spec.limits = Some(Limits {
+        per_host: Some(Limit {
+            in_flight: 4,
+            per_second: 100,
+        }),
+        total: None,
+    });
+    connection
 }
 
 fn first(role: Role) -> &'static str {

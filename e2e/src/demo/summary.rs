@@ -54,6 +54,15 @@ pub(super) fn tell(
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
+    let sum: f64 = sight.compensations.iter().map(amount).sum();
+    let owed = sight
+        .contract
+        .as_ref()
+        .and_then(|contract| contract.status.as_ref()?.owed.as_ref())
+        .and_then(|owed| owed.amounts.first()?.value.parse::<f64>().ok());
+    if owed.is_none_or(|owed| (owed - sum).abs() > CENT) {
+        findings.push(format!("the contract says {owed:?} is owed, not {sum:.2}"));
+    }
     if !sight.is_final() {
         findings.push("the contract is not Ready, or an amount is not final".to_owned());
     }

@@ -3,5 +3,6 @@
 mod admission;
 mod chart;
 mod control_plane;
+mod kstatus;
 mod peers;
 mod simulator;

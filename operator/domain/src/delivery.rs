@@ -11,6 +11,7 @@ mod conflict;
 mod digest;
 mod endpoint;
 mod facts;
+mod identity;
 mod in_force;
 pub mod lint;
 mod plan;

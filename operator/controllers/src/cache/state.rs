@@ -163,7 +163,7 @@ impl<K: Resource<DynamicType = ()>> State<K> {
             }
             entry.relist = self.relist;
             entry.confirmed = true;
-            if new == stored && entry.object.meta().uid == object.meta().uid {
+            if entry.object.meta().resource_version == object.meta().resource_version {
                 return;
             }
         }

@@ -193,6 +193,19 @@ async fn one_object_that_can_not_be_read_does_not_stop_the_others() {
     watch.send("DELETED", &config_map("a", "u1", 21, ""));
     assert_eq!(line(&next(&mut changes).await), "a a -> -");
     assert!(cache.undecodable().is_empty());
+
+    // One that went during an outage is not spoken of any more.
+    watch.send("ADDED", &{
+        let mut broken = config_map("c", "u3", 22, "");
+        broken["data"] = json!(7);
+        broken
+    });
+    watch.send("ERROR", &gone());
+    let asked = api.next().await;
+    assert_eq!(cache.undecodable()[0].0, key("c"));
+    asked.list(30, "", &[config_map("broken", "u9", 12, "mended")]);
+    let _watch = api.next().await.watch();
+    assert!(cache.undecodable().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -290,6 +303,17 @@ async fn an_older_version_is_ignored() {
 }
 
 #[tokio::test]
+async fn a_server_whose_versions_are_no_numbers_is_followed_in_the_order_of_its_watch() {
+    let cache = cache();
+    for version in ["x", "b", "c"] {
+        let mut object = object("a", "u1", 0, version);
+        object.metadata.resource_version = Some(version.to_owned());
+        cache.write().applied(object, false);
+        assert_eq!(shown(&cache, "a").as_deref(), Some(version));
+    }
+}
+
+#[tokio::test]
 async fn an_own_write_is_seen_at_once_and_announced_once() {
     let cache = cache();
     let mut changes = cache.subscribe();
@@ -298,7 +322,12 @@ async fn an_own_write_is_seen_at_once_and_announced_once() {
     cache
         .write()
         .applied(object("a", "u1", 5, "written"), false);
-    assert_eq!(told(&mut changes), ["a - -> written"]);
+    // Also when the watch is faster than the answer.
+    cache
+        .write()
+        .applied(object("b", "u2", 6, "watched"), false);
+    cache.put_written(object("b", "u2", 6, "watched"));
+    assert_eq!(told(&mut changes), ["a - -> written", "b - -> watched"]);
     assert!(cache.get(&key("a")).unwrap().managed_fields().is_empty());
 }
 

@@ -26,7 +26,7 @@ use tokio::{
 };
 use tower::{BoxError, service_fn};
 
-use super::{Bounded, ClientOptions, TimedOut, connect};
+use super::{Bounded, ClientOptions, TimedOut, connect, is_watch};
 use crate::{
     clock::{ClockSkew, FakeClock, SystemClock},
     fake_api::config_map,
@@ -132,6 +132,26 @@ async fn a_watch_may_stay_open_longer_than_a_request() {
             .encode()
             .contains("method=\"WATCH\",code=\"200\"} 1")
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_does_not_wait_behind_requests_that_hang() {
+    let bench = bench(1);
+    let client = client(&bench, |request| async move {
+        if !is_watch(&request) {
+            std::future::pending::<()>().await;
+        }
+        Response::new(Body::empty())
+    });
+    let api: Api<ConfigMap> = Api::all(client);
+    let began = Instant::now();
+    let (parameters, watched) = (ListParams::default(), WatchParams::default());
+    let (listed, watched) = tokio::join!(api.list(&parameters), async {
+        let watch = api.watch(&watched, "1").await;
+        (watch.is_ok(), began.elapsed())
+    });
+    assert!(listed.is_err());
+    assert_eq!(watched, (true, Duration::ZERO));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 use std::{
     cell::{Cell, RefCell},
     sync::Arc,
+    time::Duration,
 };
 
 use entente_crds::v1alpha1::{Connection, ConnectionStatus};
@@ -49,6 +50,14 @@ fn hq() -> Key {
     Key::new("", "hq")
 }
 
+/// Both, unless one waits for what does not come.
+async fn both<A, B>(write: impl Future<Output = A>, serve: impl Future<Output = B>) -> (A, B) {
+    let both = async { tokio::join!(write, serve) };
+    tokio::time::timeout(Duration::from_mins(1), both)
+        .await
+        .expect("an end within a minute")
+}
+
 fn bench() -> (Api<Connection>, FakeApi, Arc<Cache<Connection>>) {
     let (client, api): (Client, FakeApi) = FakeApi::new();
     (
@@ -77,7 +86,7 @@ async fn a_status_is_replaced_with_the_version_it_was_decided_on_and_is_in_the_c
         assert_eq!(asked.body["status"], json!({"usedBy": 2}));
         asked.answer(200, &json_of(&connection("u1", 6, 2)));
     };
-    let (reported, ()) = tokio::join!(report, serve);
+    let (reported, ()) = both(report, serve).await;
     assert!(
         matches!(reported.unwrap(), Reported::Written(object) if object.status == Some(status(2)))
     );
@@ -121,7 +130,7 @@ async fn a_lost_race_is_decided_again_on_the_fresh_object() {
         assert_eq!(asked.body["metadata"]["resourceVersion"], "8");
         asked.answer(200, &json_of(&connection("u1", 9, 13)));
     };
-    let (reported, ()) = tokio::join!(report, serve);
+    let (reported, ()) = both(report, serve).await;
     assert!(matches!(reported.unwrap(), Reported::Written(_)));
     assert_eq!(*seen.borrow(), [1, 3]);
     assert_eq!(cache.get(&hq).unwrap().status, Some(status(13)));
@@ -168,7 +177,7 @@ async fn outcomes_are_not_reported_to_another_object_of_that_name() {
             .await
             .answer(200, &json_of(&connection("u2", 8, 0)));
     };
-    let (reported, ()) = tokio::join!(report, serve);
+    let (reported, ()) = both(report, serve).await;
     assert!(matches!(reported.unwrap(), Reported::Gone));
     assert!(server.is_silent());
 }
@@ -183,7 +192,7 @@ async fn nobody_to_report_to_is_the_end_of_it() {
         let hq = hq();
         let report = report_until_written(&api, &cache, &hq, |_| Some(status(2)));
         let serve = async { server.next().await.refuse(404, "NotFound", "not found") };
-        let (reported, ()) = tokio::join!(report, serve);
+        let (reported, ()) = both(report, serve).await;
         assert!(matches!(reported.unwrap(), Reported::Gone));
     }
 }
@@ -200,7 +209,7 @@ async fn a_write_of_unknown_outcome_is_an_error_and_not_repeated() {
             .await
             .refuse(504, "Timeout", "request timed out");
     };
-    let (reported, ()) = tokio::join!(report, serve);
+    let (reported, ()) = both(report, serve).await;
     assert!(matches!(reported, Err(WriteError::Unknown { .. })));
     assert!(server.is_silent());
 }
@@ -224,7 +233,7 @@ async fn finalizers_of_others_are_kept_and_the_version_is_checked() {
         );
         asked.refuse(409, "Conflict", "the object has been modified");
     };
-    let (removed, ()) = tokio::join!(remove_finalizer(&api, &object, FINALIZER), serve);
+    let (removed, ()) = both(remove_finalizer(&api, &object, FINALIZER), serve).await;
     assert!(matches!(removed, Err(WriteError::Conflict { .. })));
 
     object.metadata.finalizers = Some(vec!["other/one".into()]);
@@ -236,7 +245,7 @@ async fn finalizers_of_others_are_kept_and_the_version_is_checked() {
         );
         asked.answer(200, &json_of(&connection("u1", 6, 1)));
     };
-    let (added, ()) = tokio::join!(add_finalizer(&api, &object, FINALIZER), serve);
+    let (added, ()) = both(add_finalizer(&api, &object, FINALIZER), serve).await;
     assert_eq!(added.unwrap().resource_version().as_deref(), Some("6"));
 
     // What is so already is not written.
@@ -258,7 +267,7 @@ async fn what_exists_already_is_found_by_its_name() {
         assert_eq!(asked.method, Method::GET);
         asked.answer(200, &json_of(&connection("u7", 3, 1)));
     };
-    let (created, ()) = tokio::join!(create(&api, &object), serve);
+    let (created, ()) = both(create(&api, &object), serve).await;
     assert!(
         matches!(created.unwrap(), Created::Existing(found) if found.uid().as_deref() == Some("u7"))
     );
@@ -279,7 +288,7 @@ async fn a_terminating_namespace_is_told_from_other_refusals() {
         ),
     ] {
         let serve = async { server.next().await.refuse(403, "Forbidden", message) };
-        let (created, ()) = tokio::join!(create(&api, &object), serve);
+        let (created, ()) = both(create(&api, &object), serve).await;
         let error = created.unwrap_err();
         assert_eq!(error.is_namespace_terminating(), terminating, "{error}");
         assert!(error.to_string().contains(message), "{error}");
@@ -298,7 +307,7 @@ async fn a_spec_is_replaced_with_uid_and_version() {
         asked.answer(200, &json_of(&connection("u1", 6, 1)));
     };
     let object = connection("u1", 5, 1);
-    let (replaced, ()) = tokio::join!(replace_spec(&api, &object), serve);
+    let (replaced, ()) = both(replace_spec(&api, &object), serve).await;
     assert_eq!(replaced.unwrap().resource_version().as_deref(), Some("6"));
 }
 
@@ -334,5 +343,5 @@ async fn a_deletion_names_uid_and_version_and_says_whether_finalizers_remain() {
             Err(WriteError::Conflict { .. })
         ));
     };
-    tokio::join!(deletions, serve);
+    both(deletions, serve).await;
 }

@@ -62,18 +62,22 @@ impl CalculationError {
     }
 }
 
-/// The instant up to which an open promise is reported: the compensation's creation plus as many
-/// whole intervals as have passed. So a status that accrues changes once per interval, however
-/// often it is calculated and whoever restarts. Without a creation, or with an interval that is
-/// not positive, it is `now`.
+/// The instant up to which an open promise is reported: the second after the compensation's
+/// creation, plus as many whole intervals as have passed. So a status that accrues changes once
+/// per interval, however often it is calculated and whoever restarts. Without a creation, or with
+/// an interval that is not positive, it is `now`.
+///
+/// The second after: a creation is told in whole seconds, so it may lie before the end of the
+/// allowance that it is there for.
 pub fn accrued_until(
     created: Option<Timestamp>,
     interval: SignedDuration,
     now: Timestamp,
 ) -> Timestamp {
-    match created {
-        Some(created) if created <= now && interval > SignedDuration::ZERO => {
-            let over = now.duration_since(created).as_nanos() % interval.as_nanos();
+    let first = created.and_then(|created| created.checked_add(SignedDuration::from_secs(1)).ok());
+    match first {
+        Some(first) if first <= now && interval > SignedDuration::ZERO => {
+            let over = now.duration_since(first).as_nanos() % interval.as_nanos();
             now - SignedDuration::from_nanos_i128(over)
         }
         _ => now,

@@ -35,6 +35,7 @@ pub fn lint(
             let proved = verified.get(&subscription);
             if sends
                 && entry.wants_set_up()
+                && entry.refused.is_none()
                 && let Some(state) =
                     item.as_ref().and_then(|item| proved?.item(item)).map(|item| item.state)
                 && state == ItemState::Effective

@@ -8,24 +8,25 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::{
     condition::Reason,
-    v1alpha1::{ItemState, ServerOperationType, StepType, Updates},
+    v1alpha1::{Device, ItemState, StepType, SyncResult},
 };
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
 
 use super::{
-    Facts, ResolvedDevice, ResolvedSubscription, Verified, World,
+    Facts, ResolvedDevice, ResolvedSubscription, Verified, World, identity,
     resolve::{Blocked, Intent, ResolvedItem, ResolvedStep, Wanted},
     resolve_server::ResolvedServer,
     withdraw,
 };
 use crate::{
-    assessment::{Class, class_of_outcome},
-    exchange::{
-        DeviceReadRequest, DeviceWrite, InstanceContext, InstanceKey, InstanceReading, SettingWrite,
-    },
+    assessment::{Class, class_of_outcome, reason_of_outcome},
+    exchange::{DeviceReadRequest, DeviceWrite, InstanceContext, InstanceKey},
     retry::{HoldKey, Holds},
 };
+
+mod device_step;
+pub(super) mod server_step;
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -178,16 +179,22 @@ pub(super) struct Round<'a> {
 }
 
 impl Round<'_> {
-    /// A device that was never read, and each sync period, is read although nothing is pending.
+    /// A device that was never read, one that did not answer or was another one than it should be,
+    /// and each sync period every one: read although nothing is pending.
     fn device_read_is_due(&self) -> bool {
         let Some(device) = &self.world.device else { return false };
         if device.spec.suspend || self.resolved.endpoint.is_err() || self.facts.device.is_some() {
             return false;
         }
-        self.sync_is_due(device)
+        let silent = device
+            .status
+            .as_ref()
+            .and_then(|status| status.last_sync.as_ref())
+            .is_some_and(|last| last.result == SyncResult::NoAnswer);
+        silent || identity::reported_fault(device).is_some() || self.sync_is_due(device)
     }
 
-    fn sync_is_due(&self, device: &entente_crds::v1alpha1::Device) -> bool {
+    fn sync_is_due(&self, device: &Device) -> bool {
         self.world.reconcile_requested
             || super::report_device::next_sync(self.world, device).is_none_or(|at| at <= self.now)
     }
@@ -196,6 +203,11 @@ impl Round<'_> {
         if let Some(refused) = &subscription.refused {
             plan.wait(&subscription.name, refused.clone());
             return;
+        }
+        if subscription.server.as_ref().is_some_and(|server| server.is_left_over)
+            && subscription.intent == Intent::SetUp
+        {
+            withdraw::remove(self, subscription, plan);
         }
         if let Some(server) = &subscription.server
             && server.offering.is_none()
@@ -235,17 +247,7 @@ impl Round<'_> {
     ) -> bool {
         let key = HoldKey::Catalogue { connection: server.connection.clone() };
         if let Some(until) = self.holds.until(&key, self.now) {
-            let blocked = self
-                .verified
-                .get(&subscription.name)
-                .and_then(|verified| verified.server_fault.clone())
-                .unwrap_or_else(|| {
-                    Blocked::new(
-                        Reason::ProtocolError,
-                        format!("the catalogue behind {} could not be read", server.connection),
-                    )
-                });
-            plan.wait(&subscription.name, Blocked { until: Some(until), ..blocked });
+            plan.wait(&subscription.name, self.catalogue_held(subscription, server, until));
             // The device side may go on: the steps before the server do not need the catalogue.
             return true;
         }
@@ -254,6 +256,27 @@ impl Round<'_> {
         }
         plan.read_catalogue(&server.connection);
         false
+    }
+
+    fn catalogue_held(
+        &self,
+        subscription: &ResolvedSubscription,
+        server: &ResolvedServer,
+        until: Timestamp,
+    ) -> Blocked {
+        let verified = self.verified.get(&subscription.name);
+        let problem = verified.into_iter().flat_map(|verified| &verified.items).find_map(|item| {
+            item.problem.as_ref().filter(|_| item.step != StepType::DeviceSettings)
+        });
+        let (reason, message) = problem.map_or_else(
+            || {
+                let message =
+                    format!("the catalogue behind {} could not be read", server.connection);
+                (Reason::ProtocolError, message)
+            },
+            |problem| (reason_of_outcome(problem.outcome), problem.message.clone()),
+        );
+        Blocked::until(reason, message, until)
     }
 
     /// No request on behalf of a subscription leaves before its instant, but for early steps.
@@ -274,6 +297,7 @@ impl Round<'_> {
     fn server_sync_is_due(&self, subscription: &ResolvedSubscription, step: &ResolvedStep) -> bool {
         let Some(device) = &self.world.device else { return false };
         step.r#type == StepType::ServerSettings
+            && !subscription.server.as_ref().is_none_or(|server| server.is_left_over)
             && matches!(subscription.intent, Intent::SetUp)
             && !step.items.is_empty()
             && !self.facts.servers.contains_key(&subscription.name)
@@ -292,17 +316,9 @@ impl Round<'_> {
             .resolved
             .subscriptions
             .iter()
-            .filter(|subscription| {
-                subscription.refused.is_none()
-                    && match subscription.intent {
-                        Intent::SetUp => true,
-                        Intent::Scheduled { early_from, .. } => {
-                            early_from.is_some_and(|from| from <= self.now)
-                        }
-                        _ => false,
-                    }
+            .flat_map(|subscription| {
+                subscription.items().filter(|(step, _)| subscription.may_ask(step, self.now))
             })
-            .flat_map(ResolvedSubscription::items)
             .filter_map(|(_, item)| match &item.wanted {
                 Wanted::DeviceSetting { attribute, .. } => Some(attribute.clone()),
                 _ => None,
@@ -319,61 +335,6 @@ impl Round<'_> {
         );
     }
 
-    fn device_step(
-        &self,
-        subscription: &ResolvedSubscription,
-        step: &ResolvedStep,
-        verified: &Verified,
-        plan: &mut Plan,
-    ) {
-        if self.world.clock_skewed {
-            plan.wait(&subscription.name, clock_skew());
-            return;
-        }
-        if let Some(fault) = &verified.device_fault {
-            let until = self.holds.until(&HoldKey::Device, self.now);
-            plan.wait(&subscription.name, Blocked { until, ..fault.clone() });
-            return;
-        }
-        if self.facts.device.is_none() {
-            let waits = step.items.iter().all(|item| self.rests(subscription, item, verified));
-            if !waits {
-                self.read_device(plan);
-            }
-            if let Some(until) = self.holds.until(&HoldKey::Device, self.now) {
-                plan.wait(&subscription.name, self.device_held(verified, until));
-            }
-            return;
-        }
-        if let Some(until) = self.holds.until(&HoldKey::Device, self.now) {
-            plan.wait(&subscription.name, self.device_held(verified, until));
-            return;
-        }
-        for item in &step.items {
-            self.write_item(subscription, item, verified, plan);
-        }
-    }
-
-    fn device_held(&self, verified: &Verified, until: Timestamp) -> Blocked {
-        let problem = verified.items.iter().find_map(|item| item.problem.as_ref());
-        problem.map_or_else(
-            || {
-                Blocked::until(
-                    Reason::Unreachable,
-                    format!("the device {} did not answer", self.world.device_name),
-                    until,
-                )
-            },
-            |problem| {
-                Blocked::until(
-                    crate::assessment::reason_of_outcome(problem.outcome),
-                    problem.message.clone(),
-                    until,
-                )
-            },
-        )
-    }
-
     /// Whether nothing is to be done for an item now: it is done, held back, or needs a person.
     pub(super) fn rests(
         &self,
@@ -388,8 +349,11 @@ impl Round<'_> {
         if item.conflict.is_some() {
             return true;
         }
-        // What a person must change is not sent again for the same value and the same model.
-        if proved.problem.as_ref().is_some_and(|p| class_of_outcome(p.outcome) == Class::Stalled) {
+        // What a person must change is not sent again for the same value and the same model, unless
+        // a person asks for it.
+        let stalled =
+            proved.problem.as_ref().is_some_and(|p| class_of_outcome(p.outcome) == Class::Stalled);
+        if stalled && !self.world.reconcile_requested {
             return true;
         }
         let key = HoldKey::Item {
@@ -399,302 +363,6 @@ impl Round<'_> {
         };
         self.holds.until(&key, self.now).is_some()
     }
-
-    fn write_item(
-        &self,
-        subscription: &ResolvedSubscription,
-        item: &ResolvedItem,
-        verified: &Verified,
-        plan: &mut Plan,
-    ) {
-        let Wanted::DeviceSetting { attribute, syntax, operation, value, .. } = &item.wanted else {
-            return;
-        };
-        if let Some(conflict) = &item.conflict {
-            plan.wait(&subscription.name, conflict.clone());
-            return;
-        }
-        let sent = self.facts.sent.get(&(subscription.name.clone(), item.key.clone()));
-        let sent = sent.is_some_and(|sent| sent.digest == item.digest);
-        if sent || self.rests(subscription, item, verified) {
-            return;
-        }
-        let write = DeviceWrite {
-            operation: *operation,
-            settings: vec![SettingWrite {
-                attribute: attribute.clone(),
-                syntax: *syntax,
-                value: value.clone(),
-            }],
-        };
-        let entry = (subscription.name.clone(), item.key.clone(), item.digest.clone());
-        // Two services that want the same value share one write.
-        let shared = plan.actions.iter_mut().find_map(|action| match action {
-            Action::WriteDevice { write: planned, items } if *planned == write => Some(items),
-            _ => None,
-        });
-        match shared {
-            Some(items) => items.push(entry),
-            None => plan.actions.push(Action::WriteDevice { write, items: vec![entry] }),
-        }
-    }
-
-    fn server_step(
-        &self,
-        subscription: &ResolvedSubscription,
-        step: &ResolvedStep,
-        verified: &Verified,
-        plan: &mut Plan,
-    ) {
-        let Some(server) = &subscription.server else { return };
-        if !self.world.catalogues.contains_key(&server.connection) {
-            // Only the catalogue says whether instances can be fetched.
-            let at_rest = step.items.iter().all(|item| self.rests(subscription, item, verified));
-            if !at_rest {
-                self.read_missing_catalogue(subscription, server, plan);
-            }
-            return;
-        }
-        let Some(instance) = server.key() else {
-            if let Some(fault) = &verified.server_fault {
-                plan.wait(&subscription.name, fault.clone());
-            }
-            return;
-        };
-        if self.world.clock_skewed {
-            plan.wait(&subscription.name, clock_skew());
-            return;
-        }
-        if let Some(until) = self.server_held(subscription) {
-            plan.wait(&subscription.name, self.server_blocked(server, verified, subscription, until));
-            return;
-        }
-        // What went wrong in this pass is tried again in a later one.
-        if self.facts.server_problems.contains_key(&subscription.name)
-            || self.facts.servers.get(&subscription.name).is_some_and(|reading| reading.result.is_err())
-        {
-            if let Some(fault) = &verified.server_fault {
-                plan.wait(&subscription.name, fault.clone());
-            }
-            return;
-        }
-        let handle = self.facts.handles.get(&subscription.name);
-        let operation = handle.and_then(|handle| handle.operation.as_ref());
-        if let Some(operation) = operation.filter(|operation| !operation.doubtful) {
-            self.poll(subscription, instance, operation.since, operation.id.clone(), plan);
-            return;
-        }
-        let Some(reading) = self.facts.servers.get(&subscription.name) else {
-            // A verified step that is only due for a sync, or one that is not effective: read.
-            let at_rest = step.items.iter().all(|item| self.rests(subscription, item, verified))
-                && !self.server_sync_is_due(subscription, step);
-            if !at_rest {
-                plan.actions.push(Action::ReadInstance {
-                    subscription: subscription.name.clone(),
-                    instance,
-                    retrievable: server.offering.as_ref().is_none_or(|o| o.retrievable),
-                });
-            }
-            return;
-        };
-        let Ok(reading) = &reading.result else { return };
-        let missing = match reading {
-            InstanceReading::Absent => true,
-            InstanceReading::NotRetrievable => {
-                handle.is_none_or(|handle| handle.sent_digest.is_none())
-            }
-            InstanceReading::Present { .. } => false,
-        };
-        if missing {
-            self.provision(subscription, server, instance, plan);
-        } else {
-            self.update(subscription, server, (instance, step), verified, plan);
-        }
-    }
-
-    pub(super) fn server_held(&self, subscription: &ResolvedSubscription) -> Option<Timestamp> {
-        let key = HoldKey::Server { subscription: subscription.name.clone() };
-        self.holds.until(&key, self.now)
-    }
-
-    pub(super) fn server_blocked(
-        &self,
-        server: &ResolvedServer,
-        verified: &Verified,
-        subscription: &ResolvedSubscription,
-        until: Timestamp,
-    ) -> Blocked {
-        let handle = self.facts.handles.get(&subscription.name);
-        let running = handle.and_then(|handle| handle.operation.as_ref()).is_some_and(|o| !o.doubtful);
-        if running {
-            return Blocked::until(
-                Reason::OperationRunning,
-                format!("an operation of the service server behind {} is under way", server.connection),
-                until,
-            );
-        }
-        let problem = verified.items.iter().filter(|item| item.step != StepType::DeviceSettings);
-        problem.filter_map(|item| item.problem.as_ref()).next().map_or_else(
-            || {
-                Blocked::until(
-                    Reason::ProtocolError,
-                    format!("the service server behind {} failed", server.connection),
-                    until,
-                )
-            },
-            |problem| {
-                Blocked::until(
-                    crate::assessment::reason_of_outcome(problem.outcome),
-                    problem.message.clone(),
-                    until,
-                )
-            },
-        )
-    }
-
-    pub(super) fn poll(
-        &self,
-        subscription: &ResolvedSubscription,
-        instance: InstanceKey,
-        since: Timestamp,
-        operation: Option<String>,
-        plan: &mut Plan,
-    ) {
-        let Some(server) = &subscription.server else { return };
-        let maximum = server.offering.as_ref().map(|offering| offering.maximum_polling);
-        let given_up = maximum.is_some_and(|maximum| self.now.duration_since(since) > maximum);
-        let provision = self
-            .facts
-            .handles
-            .get(&subscription.name)
-            .and_then(|handle| handle.operation.as_ref())
-            .is_some_and(|operation| operation.r#type == ServerOperationType::Provision);
-        if given_up && provision {
-            // OSB "Orphan Mitigation": a provision that never ends is removed, then made again.
-            plan.actions.push(Action::Deprovision {
-                subscription: subscription.name.clone(),
-                instance,
-                context: server.context.clone(),
-            });
-            return;
-        }
-        plan.actions.push(Action::PollOperation {
-            subscription: subscription.name.clone(),
-            instance,
-            operation,
-        });
-    }
-
-    fn provision(
-        &self,
-        subscription: &ResolvedSubscription,
-        server: &ResolvedServer,
-        instance: InstanceKey,
-        plan: &mut Plan,
-    ) {
-        let recorded = self
-            .world
-            .subscriptions
-            .iter()
-            .find(|object| object.metadata.name.as_deref() == Some(&subscription.name))
-            .and_then(|object| object.status.as_ref()?.server.as_ref())
-            .is_some_and(|handle| handle.instance_id == instance.instance_id);
-        if !recorded {
-            plan.actions
-                .push(Action::RecordInstance { subscription: subscription.name.clone() });
-            return;
-        }
-        let handle = self.facts.handles.get(&subscription.name);
-        let doubtful = handle.and_then(|handle| handle.operation.as_ref());
-        let maximum = server.offering.as_ref().map(|offering| offering.maximum_polling);
-        if let (Some(operation), Some(maximum)) = (doubtful, maximum)
-            && operation.doubtful
-            && self.now.duration_since(operation.since) > maximum
-        {
-            plan.actions.push(Action::Deprovision {
-                subscription: subscription.name.clone(),
-                instance,
-                context: server.context.clone(),
-            });
-            return;
-        }
-        let parameters = server.parameters(false);
-        let items = subscription
-            .items()
-            .filter(|(step, _)| step.r#type == StepType::ServerSettings)
-            .map(|(_, item)| (item.key.clone(), item.digest.clone()))
-            .collect();
-        plan.actions.push(Action::Provision {
-            subscription: subscription.name.clone(),
-            instance,
-            context: server.context.clone(),
-            digest: super::digest(&parameters),
-            parameters,
-            items,
-        });
-    }
-
-    fn update(
-        &self,
-        subscription: &ResolvedSubscription,
-        server: &ResolvedServer,
-        (instance, step): (InstanceKey, &ResolvedStep),
-        verified: &Verified,
-        plan: &mut Plan,
-    ) {
-        let differing: Vec<&ResolvedItem> = step
-            .items
-            .iter()
-            .filter(|item| item.wanted != Wanted::ServerInstance)
-            .filter(|item| !self.rests(subscription, item, verified))
-            .filter(|item| {
-                let key = (subscription.name.clone(), item.key.clone());
-                self.facts.sent.get(&key).is_none_or(|sent| sent.digest != item.digest)
-            })
-            .collect();
-        if differing.is_empty() {
-            return;
-        }
-        let activation_is_on = verified
-            .of_step(StepType::Activation)
-            .all(|item| item.state == ItemState::Effective);
-        let active = step.r#type == StepType::Activation || activation_is_on;
-        let full = server.parameters(active);
-        let parameters = match server.updates {
-            Updates::Replace => full.clone(),
-            Updates::Merge => only(server, &differing, active),
-        };
-        plan.actions.push(Action::Update {
-            subscription: subscription.name.clone(),
-            instance,
-            context: server.context.clone(),
-            digest: super::digest(&full),
-            parameters,
-            items: differing
-                .into_iter()
-                .map(|item| (item.key.clone(), item.digest.clone()))
-                .collect(),
-        });
-    }
-}
-
-/// The parameters of these items alone.
-fn only(server: &ResolvedServer, items: &[&ResolvedItem], active: bool) -> Map<String, Json> {
-    let keys: BTreeSet<&str> = items.iter().map(|item| item.key.as_str()).collect();
-    let part = ResolvedServer {
-        settings: server
-            .settings
-            .iter()
-            .filter(|(key, ..)| keys.contains(key.as_str()))
-            .cloned()
-            .collect(),
-        activation: server
-            .activation
-            .clone()
-            .filter(|activation| keys.contains(activation.key.as_str())),
-        ..server.clone()
-    };
-    part.parameters(active)
 }
 
 fn clock_skew() -> Blocked {

@@ -9,7 +9,7 @@ use entente_crds::v1alpha1::{
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
-use super::World;
+use super::{World, in_force::end_of_service};
 use crate::time::parse_duration;
 
 /// A first look this soon after the promised instant counts as being there at the instant.
@@ -53,7 +53,12 @@ pub fn judge(
             .cloned()
             .unwrap_or_else(|| first_sight(world, subscription, revision.effective));
         let closing = closing(subscription, revision);
-        promises.push(judge_one(promise, revision, closing, &moment));
+        // A clock that cannot be trusted judges nothing: a verdict is for ever.
+        promises.push(if world.clock_skewed {
+            promise
+        } else {
+            judge_one(promise, revision, closing, &moment)
+        });
     }
     for promise in &mut promises {
         add_emitted(world, subscription, promise);
@@ -97,18 +102,16 @@ fn first_sight(
 
 /// When a promise ends although nothing was completed: the next promise, or the service's end.
 fn closing(subscription: &ServiceSubscription, revision: &Revision) -> Option<Timestamp> {
-    let revisions = &subscription.spec.revisions;
-    let next_promise = revisions
+    let next_promise = subscription
+        .spec
+        .revisions
         .iter()
         .filter(|other| other.promised && other.effective > revision.effective)
         .map(|other| other.effective)
         .min();
-    let last_end = revisions.iter().map(|entry| entry.until).max_by_key(|until| {
-        // An entry without an end goes on for ever.
-        until.unwrap_or(Timestamp::MAX)
-    });
+    let ended = end_of_service(subscription, revision);
     let deleted = subscription.metadata.deletion_timestamp.as_ref().map(|time| time.0);
-    [next_promise, last_end.flatten(), deleted].into_iter().flatten().min()
+    [next_promise, ended, deleted].into_iter().flatten().min()
 }
 
 fn judge_one(
@@ -127,16 +130,18 @@ fn judge_one(
     }
     let allowed = parse_duration(&revision.service_level.allowed).unwrap_or_default();
     let deadline = promise.effective.checked_add(allowed).unwrap_or(Timestamp::MAX);
-    let completed = moment.completed_at.map(|completed| completed.max(promise.effective));
+    // It was not complete when somebody looked last.
+    let looked = promise.delays.last().map_or(promise.effective, |last| last.from);
+    let completed = moment.completed_at.map(|completed| completed.max(looked));
     let closing = closing.filter(|closing| *closing <= moment.now).map(|c| c.max(promise.effective));
     if let Some(completed) = completed.filter(|at| closing.is_none_or(|closing| *at <= closing)) {
         promise.completed = Some(completed);
         close(&mut promise, completed, deadline, PromiseState::Kept);
     } else if let Some(closing) = closing {
-        observe(&mut promise, moment);
+        observe(&mut promise, revision, moment);
         close(&mut promise, closing, deadline, PromiseState::Closed);
     } else {
-        observe(&mut promise, moment);
+        observe(&mut promise, revision, moment);
         if moment.now > deadline {
             promise.state = PromiseState::Missed;
         }
@@ -154,7 +159,7 @@ fn close(promise: &mut Promise, at: Timestamp, deadline: Timestamp, in_time: Pro
     }
     promise.state = PromiseState::Missed;
     promise.delays.retain(|delay| delay.from < at);
-    if promise.delays.is_empty() {
+    if promise.delays.is_empty() && at > promise.effective {
         // Nobody looked before it was over: that time is ours.
         promise.delays.push(not_observed(promise.effective, at));
     }
@@ -174,9 +179,11 @@ fn not_observed(from: Timestamp, until: Timestamp) -> Delay {
 
 /// Notes what blocks now. Time between two observations belongs to the earlier one; before the
 /// first one it is the provider's.
-fn observe(promise: &mut Promise, moment: &Moment<'_>) {
+fn observe(promise: &mut Promise, revision: &Revision, moment: &Moment<'_>) {
     let (cause, reason) = moment.blocking;
-    let now = moment.now;
+    // The clock may have been set back since the last look.
+    let last = promise.delays.last().map_or(promise.effective, |last| last.until.unwrap_or(last.from));
+    let now = moment.now.max(last);
     let from = match promise.delays.last_mut() {
         Some(last) if last.cause == cause && last.reason == reason && last.until.is_none() => return,
         Some(last) => {
@@ -192,21 +199,29 @@ fn observe(promise: &mut Promise, moment: &Moment<'_>) {
     promise.delays.push(Delay { from, until: None, cause, reason: reason.to_owned() });
     promise.delays.retain(|delay| delay.until != Some(delay.from));
     while promise.delays.len() > MOST_DELAYS {
-        merge_one(&mut promise.delays);
+        merge_one(&mut promise.delays, revision);
     }
 }
 
-/// Merges the two oldest neighbours into the one that counts: anybody's but the customer's.
-fn merge_one(delays: &mut Vec<Delay>) {
+/// Merges the two oldest neighbours of one cause, else the two oldest, into the one that counts.
+fn merge_one(delays: &mut Vec<Delay>, revision: &Revision) {
     let same = delays.windows(2).position(|pair| pair[0].cause == pair[1].cause);
     let at = same.unwrap_or(0);
     let second = delays.remove(at + 1);
     let first = &mut delays[at];
-    if first.cause == Cause::Customer {
+    if !counts(first.cause, revision) && counts(second.cause, revision) {
         first.cause = second.cause;
         first.reason = second.reason;
     }
     first.until = second.until;
+}
+
+/// Whether a cause counts: those that the contract names, without any all but the customer's.
+fn counts(cause: Cause, revision: &Revision) -> bool {
+    match revision.counted_causes.as_slice() {
+        [] => cause != Cause::Customer,
+        counted => counted.contains(&cause),
+    }
 }
 
 /// Adds the compensations that are seen; one that a person deleted stays listed for ever.

@@ -6,7 +6,7 @@
 use entente_crds::{
     condition::{ConditionType, Reason},
     v1alpha1::{
-        Cause, Evidence, Item, ItemState, Promise, PromiseState, RemedyType, ServerInstance,
+        Cause, CurrentRevision, Evidence, Item, ItemState, Promise, PromiseState, RemedyType, ServerInstance,
         ServiceSubscription, ServiceSubscriptionStatus, StepType,
     },
 };
@@ -15,14 +15,15 @@ use kube::ResourceExt as _;
 
 use super::{
     Facts, Plan, ResolvedDevice, ResolvedSubscription, Verified, World,
+    plan::loses,
     promise::{self, evidence_is_lost},
     resolve::{Blocked, Intent},
     verify::VerifiedItem,
-    withdraw::{Withdrawal, withdrawal},
+    withdraw::{Withdrawal, is_gone, withdrawal},
 };
 use crate::{
     assessment::{Class, Side, cause, class, reason_of_outcome},
-    condition::{ConditionSet, Status},
+    condition::{ConditionSet, Status, find},
     time::parse_duration,
 };
 
@@ -92,10 +93,7 @@ impl Report<'_> {
                 previous.observed_generation
             },
             conditions: self.conditions(&previous.conditions, &summary, blocked.as_ref()),
-            revision: match self.subscription.intent {
-                Intent::SetUp | Intent::Suspended => self.subscription.revision.clone(),
-                _ => previous.revision.clone(),
-            },
+            revision: self.revision(&previous),
             step: self.step(),
             evidence: self.evidence(&previous),
             items: self.items(&previous, &withdrawal),
@@ -110,12 +108,25 @@ impl Report<'_> {
         }
     }
 
+    /// The revision that has begun; one that lies ahead has not, whatever it prepares.
+    fn revision(&self, previous: &ServiceSubscriptionStatus) -> Option<CurrentRevision> {
+        let begun = self.subscription.revision.as_ref().filter(|revision| {
+            match self.subscription.intent {
+                Intent::SetUp => true,
+                Intent::Suspended => revision.effective <= self.now && !self.world.clock_skewed,
+                _ => false,
+            }
+        });
+        begun.or(previous.revision.as_ref()).cloned()
+    }
+
     fn in_force(&self) -> bool {
         matches!(self.subscription.intent, Intent::SetUp)
     }
 
     fn completed_at(&self) -> Option<Timestamp> {
-        if !self.in_force() || self.subscription.refused.is_some() {
+        let proves = matches!(self.subscription.intent, Intent::SetUp | Intent::Suspended);
+        if !proves || self.subscription.refused.is_some() {
             return None;
         }
         match self.verified.completed_at() {
@@ -216,6 +227,12 @@ impl Report<'_> {
             {
                 done(Reason::Ended, "The service has ended and is withdrawn.")
             }
+            (Intent::Withdraw { deleting: false, .. }, _)
+                if *withdrawal == Withdrawal::Abandoned && self.is_taken_over() =>
+            {
+                let message = "The service has ended; its instance is an orphan of the Connection.";
+                done(Reason::Ended, message)
+            }
             (Intent::Withdraw { .. } | Intent::Forget, _) => self.withdrawing(withdrawal),
             (Intent::Suspended, _) => {
                 done(Reason::Suspended, "Suspended; nothing is sent until suspend is false.")
@@ -223,7 +240,8 @@ impl Report<'_> {
             (Intent::Scheduled { .. }, None) => {
                 done(Reason::Scheduled, "Accepted; work begins at the start.")
             }
-            (Intent::Scheduled { .. }, Some(blocked)) if blocked.reason == Reason::NotStarted => {
+            // What the start does not depend on yet: tried again until then.
+            (Intent::Scheduled { .. }, Some(blocked)) if is_of_the_moment(blocked.reason) => {
                 done(Reason::Scheduled, "Accepted; work begins at the start.")
             }
             (Intent::SetUp, None) if self.completed_at().is_some() => {
@@ -249,6 +267,9 @@ impl Report<'_> {
 
     fn withdrawing(&self, withdrawal: &Withdrawal) -> Summary {
         let wait = self.plan.waits.get(&self.subscription.name);
+        if let Some(same) = self.still_waits(wait) {
+            return same;
+        }
         let message = match (withdrawal, wait) {
             (Withdrawal::Abandoned, _) => "The withdrawal was given up; the Connection takes the \
                                            instance into its list of orphans."
@@ -270,6 +291,23 @@ impl Report<'_> {
                 Reason::Progressing
             }),
         }
+    }
+
+    /// While it is only waited for the next attempt, what was said of the last one holds.
+    fn still_waits(&self, wait: Option<&Blocked>) -> Option<Summary> {
+        let until = wait?.until?;
+        let name = &self.subscription.name;
+        let heard =
+            self.facts.servers.contains_key(name) || self.facts.server_problems.contains_key(name);
+        let ready = find(&self.object.status.as_ref()?.conditions, ConditionType::Ready)?;
+        let said = ready.reason == Reason::Withdrawing.as_str() && !heard && until > self.now;
+        said.then(|| Summary {
+            ready: Status::False,
+            reason: Reason::Withdrawing,
+            message: ready.message.clone(),
+            stalled: false,
+            reconciling: Some(Reason::ProgressingWithRetry),
+        })
     }
 
     fn conditions(
@@ -364,9 +402,12 @@ impl Report<'_> {
             _ if items.iter().all(|item| item.state == ItemState::Effective) => {
                 (Status::True, Reason::Succeeded, "Every item was read back as wanted.".to_owned())
             }
-            Intent::Scheduled { .. } => {
-                (Status::False, Reason::NotStarted, "The start lies ahead.".to_owned())
-            }
+            Intent::Scheduled { .. } => match blocked {
+                Some(blocked) if self.step_of_work().is_some_and(|step| steps.contains(&step)) => {
+                    (Status::False, blocked.reason, sentence(&blocked.message))
+                }
+                _ => (Status::False, Reason::NotStarted, "The start lies ahead.".to_owned()),
+            },
             Intent::Suspended => {
                 (Status::False, Reason::Suspended, "Suspended; nothing is sent.".to_owned())
             }
@@ -390,7 +431,6 @@ impl Report<'_> {
             Intent::SetUp | Intent::Suspended if self.completed_at().is_some() => {
                 (Status::True, Reason::Delivered)
             }
-            Intent::Suspended if self.verified.is_effective() => (Status::True, Reason::Delivered),
             Intent::SetUp | Intent::Suspended => (Status::False, summary.reason),
         };
         let message = match status {
@@ -400,11 +440,14 @@ impl Report<'_> {
         set.with(ConditionType::Delivered, status, reason, message)
     }
 
+    /// Bound to what the items of the same status were verified against.
     fn evidence(&self, previous: &ServiceSubscriptionStatus) -> Option<Evidence> {
         let (Some(device), Ok(endpoint)) = (&self.world.device, &self.resolved.endpoint) else {
             return previous.evidence.clone();
         };
-        if self.verified.items.is_empty() {
+        let withdraws =
+            matches!(self.subscription.intent, Intent::Withdraw { .. } | Intent::Forget);
+        if self.verified.items.is_empty() || withdraws {
             return previous.evidence.clone();
         }
         Some(Evidence {
@@ -453,8 +496,11 @@ impl Report<'_> {
             .sent
             .get(&(self.subscription.name.clone(), item.key.clone()))
             .filter(|sent| sent.digest == item.desired_digest);
-        let attempts = before.and_then(|before| before.attempts).unwrap_or(0)
-            + i32::from(sent.is_some());
+        // A report that says the same facts again counts nothing twice.
+        let counted = before.and_then(|before| before.last_sent);
+        let news = sent.filter(|sent| Some(sent.at) != counted);
+        let attempts =
+            before.and_then(|before| before.attempts).unwrap_or(0) + i32::from(news.is_some());
         let waits = item.state == ItemState::Unknown
             && item.problem.is_none()
             && work.is_some_and(|step| step != item.step);
@@ -474,12 +520,28 @@ impl Report<'_> {
         let handle = self.facts.handles.get(&self.subscription.name)?;
         match (&self.subscription.intent, withdrawal) {
             (Intent::Withdraw { .. } | Intent::Forget, Withdrawal::Released) => None,
+            _ if self.has_made_room(handle) => None,
             (Intent::Withdraw { .. }, Withdrawal::Abandoned) => Some(ServerInstance {
                 orphaned: handle.orphaned.or(Some(self.now)),
                 ..handle.clone()
             }),
             _ => Some(handle.clone()),
         }
+    }
+
+    /// Whether an instance that has to go, because another contract comes first or because it is
+    /// not what is wanted any more, is gone.
+    fn has_made_room(&self, handle: &ServerInstance) -> bool {
+        let left_over = self.subscription.server.as_ref().is_some_and(|it| it.is_left_over);
+        let loses = self.subscription.refused.as_ref().is_some_and(loses);
+        (left_over || loses) && is_gone(self.subscription, self.facts, handle)
+    }
+
+    fn is_taken_over(&self) -> bool {
+        self.facts
+            .handles
+            .get(&self.subscription.name)
+            .is_none_or(|handle| self.world.orphans_taken_over.contains(&handle.instance_id))
     }
 
     fn finalizer_may_go(
@@ -492,9 +554,7 @@ impl Report<'_> {
         }
         let withdrawn = match (&self.subscription.intent, withdrawal) {
             (Intent::Forget, _) | (_, Withdrawal::Released) => true,
-            (_, Withdrawal::Abandoned) => status.server.as_ref().is_none_or(|handle| {
-                self.world.orphans_taken_over.contains(&handle.instance_id)
-            }),
+            (_, Withdrawal::Abandoned) => status.server.is_none() || self.is_taken_over(),
             (_, Withdrawal::UnderWay) => false,
         };
         withdrawn && (self.world.namespace_terminating || self.is_recorded(&status.promises))
@@ -558,6 +618,13 @@ impl Report<'_> {
         instants.extend(self.plan.waits.get(&self.subscription.name).and_then(|wait| wait.until));
         instants.into_iter().filter(|instant| *instant > self.now).min()
     }
+}
+
+/// Whether a reason is something that remote sides and dates bring and take, and that does not
+/// speak against a start that lies ahead.
+fn is_of_the_moment(reason: Reason) -> bool {
+    let missing = ConditionType::ResolvedRefs.reasons().contains(&reason);
+    class(reason) == Class::Reconciling && !missing && reason != Reason::ClockSkew
 }
 
 fn done(reason: Reason, message: &str) -> Summary {

@@ -2,10 +2,7 @@
 //!
 //! Ready does not depend on Online when nothing is pending (api section 4).
 
-use std::{
-    collections::BTreeMap,
-    hash::{DefaultHasher, Hash as _, Hasher as _},
-};
+use std::collections::BTreeMap;
 
 use entente_crds::{
     ANNOTATION_RECONCILE_AT,
@@ -20,9 +17,10 @@ use kube::ResourceExt as _;
 
 use super::{
     Facts, ResolvedDevice, SubscriptionReport, Verified, World,
+    digest::digest,
     report::sentence,
     resolve::{Blocked, Intent, ResolvedSubscription},
-    verify::{identity_fault, pinned_identity},
+    identity::{identity_fault, pinned_identity, reported_fault},
 };
 use crate::{
     assessment::{Class, class, reason_of_failure},
@@ -49,10 +47,9 @@ fn sync_period(world: &World, device: &Device) -> SignedDuration {
         .and_then(|connection| connection.spec.sync.as_ref())
         .and_then(|sync| parse_duration(&sync.period).ok())
         .unwrap_or_else(|| SignedDuration::from_hours(24));
-    let mut hasher = DefaultHasher::new();
-    (&world.namespace, &world.device_name).hash(&mut hasher);
     // Between nine and ten tenths of the period, so that a fleet does not come back together.
-    let jitter = i32::try_from(hasher.finish() % 1000).unwrap_or(0);
+    let spread = digest(&(&world.namespace, &world.device_name));
+    let jitter = i32::from_str_radix(&spread[..4], 16).unwrap_or(0) % 1000;
     period - period / 10_000 * jitter
 }
 
@@ -110,7 +107,11 @@ impl Report<'_> {
     }
 
     fn identity_fault(&self) -> Option<Blocked> {
-        identity_fault(self.world, self.facts)
+        match &self.facts.device {
+            Some(reading) if reading.result.is_ok() => identity_fault(self.world, self.facts),
+            // Nobody looked again.
+            _ => reported_fault(self.device),
+        }
     }
 
     fn unusable(&self) -> Option<Blocked> {

@@ -175,18 +175,24 @@ impl ResolvedSubscription {
         matches!(self.intent, Intent::SetUp | Intent::Scheduled { .. })
     }
 
-    /// From when requests may leave on behalf of a step; `None`: none at all.
-    pub(super) fn begins(&self, step: &ResolvedStep) -> Option<Timestamp> {
-        if self.refused.is_some() {
-            return None;
-        }
-        match self.intent {
-            Intent::SetUp => Some(Timestamp::MIN),
-            Intent::Scheduled { effective, early_from } => {
-                Some(early_from.filter(|_| step.early).unwrap_or(effective))
+    /// Whether requests may leave now on behalf of a step.
+    pub(super) fn may_ask(&self, step: &ResolvedStep, now: Timestamp) -> bool {
+        self.refused.is_none()
+            && match self.intent {
+                Intent::SetUp => true,
+                Intent::Scheduled { effective, early_from } => {
+                    early_from.filter(|_| step.early).unwrap_or(effective) <= now
+                }
+                Intent::Suspended | Intent::Withdraw { .. } | Intent::Forget => false,
             }
-            Intent::Suspended | Intent::Withdraw { .. } | Intent::Forget => None,
-        }
+    }
+
+    /// Whether a reading of the device that was taken earlier in this pass asked for the items of
+    /// a step: one from before the instant did not.
+    pub(super) fn was_asked(&self, step: &ResolvedStep, at: Timestamp, now: Timestamp) -> bool {
+        let effective = self.revision.as_ref().map_or(Timestamp::MIN, |it| it.effective);
+        let began_between = at < effective && effective <= now;
+        self.may_ask(step, at) && !(began_between && self.intent == Intent::SetUp && !step.early)
     }
 }
 

@@ -5,26 +5,27 @@
 
 use std::collections::BTreeMap;
 
-use entente_crds::{
-    condition::Reason,
-    v1alpha1::{
-        Device, Item, ItemState, Outcome, Problem, ServiceSubscription, StepType, TakesEffect,
-    },
+use entente_crds::v1alpha1::{
+    Item, ItemState, Outcome, Problem, ServerOperationType, ServiceSubscription, StepType,
+    TakesEffect,
 };
 use jiff::Timestamp;
 use kube::ResourceExt as _;
-use serde_json::Value as Json;
 
+use self::compare::{at_pointer, is_equal, is_same_json};
 use super::{
     Facts, ResolvedDevice, ResolvedSubscription, World,
     digest::digest,
     facts::Reading,
-    resolve::{Blocked, ResolvedItem, Wanted},
+    identity::identity_fault,
+    resolve::{Blocked, ResolvedItem, ResolvedStep, Wanted},
 };
 use crate::{
     assessment::{outcome, reason_of_failure},
-    exchange::{DeviceReading, Failure, InstanceReading, Scalar, Value},
+    exchange::{Failure, InstanceReading},
 };
+
+pub(super) mod compare;
 
 /// What is proved of one subscription.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -100,38 +101,6 @@ pub fn verify(
         .collect()
 }
 
-/// Whether the device that answered is another one than it should be. Nothing is written then.
-pub(super) fn identity_fault(world: &World, facts: &Facts) -> Option<Blocked> {
-    let (device, model) = (world.device.as_ref()?, world.model.as_ref()?);
-    let reading = facts.device.as_ref()?.result.as_ref().ok()?;
-    let mismatch = |message: String| Some(Blocked::new(Reason::IdentityMismatch, message));
-    let Some(product) = &reading.product_name else {
-        return mismatch("the device does not say which product it is".to_owned());
-    };
-    if !model.spec.product_names.contains(product) {
-        return mismatch(format!(
-            "the device says it is a {product}, which is none of the product names of the \
-             DeviceModel {}",
-            device.spec.model_ref.name
-        ));
-    }
-    let pinned = pinned_identity(device)?;
-    if reading.identity.as_deref() == Some(pinned) {
-        return None;
-    }
-    mismatch(
-        "another device answers at this address than before; for a new machine change \
-         spec.serialNumber"
-            .to_owned(),
-    )
-}
-
-/// The identity seen first, as long as the serial number is the same.
-pub(super) fn pinned_identity(device: &Device) -> Option<&str> {
-    let identity = device.status.as_ref()?.identity.as_ref()?;
-    (identity.serial_number == device.spec.serial_number).then_some(identity.id.as_deref()?)
-}
-
 struct Round<'a> {
     world: &'a World,
     resolved: &'a ResolvedDevice,
@@ -147,7 +116,10 @@ impl Round<'_> {
         let items = self
             .subscription
             .items()
-            .map(|(step, item)| self.item(step.r#type, item, device_trusted))
+            .map(|(step, item)| match item.wanted {
+                Wanted::DeviceSetting { .. } => self.device_item(step, item, device_trusted),
+                _ => self.server_item(step.r#type, item),
+            })
             .collect();
         Verified {
             items,
@@ -179,52 +151,54 @@ impl Round<'_> {
         ))
     }
 
-    fn item(&self, step: StepType, item: &ResolvedItem, device_trusted: bool) -> VerifiedItem {
-        let mut verified = match &item.wanted {
-            Wanted::DeviceSetting { attribute, value, takes_effect, .. } => {
-                match (&self.facts.device, device_trusted) {
-                    (Some(Reading { at, result: Ok(reading) }), true) => self.device_setting(
-                        step,
-                        item,
-                        (attribute, value, *takes_effect),
-                        (*at, reading),
-                    ),
-                    (Some(Reading { result: Err(failure), .. }), _) => {
-                        self.unread(step, item, Some(failure))
-                    }
-                    _ => self.unread(step, item, None),
-                }
-            }
-            Wanted::ServerInstance | Wanted::ServerSetting { .. } | Wanted::Activation { .. } => {
-                match self.facts.servers.get(&self.subscription.name) {
-                    Some(Reading { at, result: Ok(reading) }) => {
-                        self.server_item(step, item, *at, reading)
-                    }
-                    Some(Reading { result: Err(failure), .. }) => {
-                        self.unread(step, item, Some(failure))
-                    }
-                    None => self.unread(step, item, None),
-                }
-            }
-        };
-        self.keep_proof_time(&mut verified);
-        verified
-    }
-
-    fn device_setting(
+    fn device_item(
         &self,
-        step: StepType,
+        step: &ResolvedStep,
         item: &ResolvedItem,
-        (attribute, value, takes_effect): (&str, &Value, TakesEffect),
-        (at, reading): (Timestamp, &DeviceReading),
+        trusted: bool,
     ) -> VerifiedItem {
-        let observed = reading.attributes.get(attribute);
-        let equal = observed.is_some_and(|observed| is_equal(value, observed));
-        let restart = takes_effect == TakesEffect::AfterRestart;
-        self.read(step, item, at, observed.map(digest), equal, restart)
+        let Wanted::DeviceSetting { attribute, value, takes_effect, .. } = &item.wanted else {
+            return self.unread(step.r#type, item, None);
+        };
+        match &self.facts.device {
+            Some(Reading { at, result: Ok(reading) })
+                if trusted && self.subscription.was_asked(step, *at, self.now) =>
+            {
+                let observed = reading.attributes.get(attribute);
+                let equal = observed.is_some_and(|observed| is_equal(value, observed));
+                let restart = *takes_effect == TakesEffect::AfterRestart;
+                self.read(step.r#type, item, *at, observed.map(digest), equal, restart)
+            }
+            Some(Reading { result: Err(failure), .. }) => {
+                self.unread(step.r#type, item, Some(failure))
+            }
+            _ => self.unread(step.r#type, item, None),
+        }
     }
 
-    fn server_item(
+    fn server_item(&self, step: StepType, item: &ResolvedItem) -> VerifiedItem {
+        let server = self.subscription.server.as_ref();
+        // What is read of an instance that has to go first says nothing of the one that is wanted.
+        let reading = server
+            .filter(|server| !server.is_left_over)
+            .and_then(|_| self.facts.servers.get(&self.subscription.name));
+        match reading {
+            Some(Reading { at, result: Ok(reading) }) => {
+                self.server_reading(step, item, *at, reading)
+            }
+            Some(Reading { result: Err(failure), .. }) => self.unread(step, item, Some(failure)),
+            None => {
+                let catalogue = server
+                    .and_then(|server| self.facts.catalogue_problems.get(&server.connection));
+                match catalogue {
+                    Some((_, failure)) => self.unread(step, item, Some(failure)),
+                    None => self.unread_instance(step, item),
+                }
+            }
+        }
+    }
+
+    fn server_reading(
         &self,
         step: StepType,
         item: &ResolvedItem,
@@ -233,47 +207,54 @@ impl Round<'_> {
     ) -> VerifiedItem {
         match reading {
             InstanceReading::Present { service_id, plan_id, parameters } => match &item.wanted {
-                Wanted::ServerInstance => {
+                Wanted::ServerSetting { pointer, value }
+                | Wanted::Activation { pointer, active: value } => {
+                    let found =
+                        parameters.as_ref().and_then(|parameters| at_pointer(parameters, pointer));
+                    match found {
+                        None if self.was_taken(item) => self.not_verifiable(step, item, at),
+                        found => {
+                            let equal = found.is_some_and(|found| is_same_json(value, found));
+                            self.read(step, item, at, found.map(digest), equal, false)
+                        }
+                    }
+                }
+                Wanted::ServerInstance | Wanted::DeviceSetting { .. } => {
                     let equal = self.is_our_offering(service_id.as_ref(), plan_id.as_ref());
                     self.read(step, item, at, Some(digest(&(service_id, plan_id))), equal, false)
                 }
-                Wanted::ServerSetting { pointer, value }
-                | Wanted::Activation { pointer, active: value } => {
-                    let found = parameters.as_ref().and_then(|parameters| at_pointer(parameters, pointer));
-                    match found {
-                        Some(found) => self.read(
-                            step,
-                            item,
-                            at,
-                            Some(digest(found)),
-                            is_same_json(value, found),
-                            false,
-                        ),
-                        None if self.was_sent(item) => self.not_verifiable(step, item, at),
-                        None => self.read(step, item, at, None, false, false),
-                    }
-                }
-                Wanted::DeviceSetting { .. } => self.unread(step, item, None),
             },
-            InstanceReading::Absent => {
-                let mut verified = self.read(step, item, at, None, false, false);
-                let under_way = self
-                    .facts
-                    .handles
-                    .get(&self.subscription.name)
-                    .and_then(|handle| handle.operation.as_ref())
-                    .is_some_and(|operation| !operation.doubtful);
-                if under_way {
-                    verified.state = ItemState::InProgress;
-                    verified.problem = None;
-                }
-                verified
-            }
-            InstanceReading::NotRetrievable if self.was_sent(item) => {
+            InstanceReading::NotRetrievable if self.was_taken(item) => {
                 self.not_verifiable(step, item, at)
             }
-            InstanceReading::NotRetrievable => self.read(step, item, at, None, false, false),
+            InstanceReading::Absent | InstanceReading::NotRetrievable => {
+                self.read(step, item, at, None, false, false)
+            }
         }
+    }
+
+    /// The instance was not read in this pass, because an operation on it is under way, or because
+    /// nothing is to be asked.
+    fn unread_instance(&self, step: StepType, item: &ResolvedItem) -> VerifiedItem {
+        let mut verified = self.unread(step, item, None);
+        let previous = self.previous(item);
+        let carried = self.sent_now(item).is_some_and(|sent| sent.is_ok())
+            || previous.is_some_and(|previous| previous.state == ItemState::InProgress);
+        if !carried || verified.state == ItemState::Effective {
+            return verified;
+        }
+        let problem = self.facts.server_problems.get(&self.subscription.name);
+        verified.problem = problem.map(|(at, failure)| self.failed(item, failure, *at));
+        let operation = self
+            .facts
+            .handles
+            .get(&self.subscription.name)
+            .and_then(|handle| handle.operation.as_ref());
+        let under_way = operation.is_some_and(|operation| {
+            !operation.doubtful && operation.r#type != ServerOperationType::Deprovision
+        });
+        verified.state = if under_way { ItemState::InProgress } else { ItemState::Unknown };
+        verified
     }
 
     fn is_our_offering(&self, service_id: Option<&String>, plan_id: Option<&String>) -> bool {
@@ -285,11 +266,17 @@ impl Round<'_> {
     }
 
     /// Whether the value that is wanted was sent and taken, in this pass or before.
-    fn was_sent(&self, item: &ResolvedItem) -> bool {
-        if self.sent_now(item).is_some_and(|sent| sent.is_ok()) {
-            return true;
+    fn was_taken(&self, item: &ResolvedItem) -> bool {
+        if let Some(sent) = self.sent_now(item) {
+            return sent.is_ok();
         }
-        self.previous(item).is_some_and(|previous| previous.last_sent.is_some())
+        self.previous(item).is_some_and(|previous| {
+            let refused = previous
+                .problem
+                .as_ref()
+                .is_some_and(|problem| problem.outcome != Outcome::NotVerifiable);
+            previous.last_sent.is_some() && !refused
+        })
     }
 
     /// What was answered when this very value was sent in this pass.
@@ -313,13 +300,18 @@ impl Round<'_> {
         } else {
             self.not_effective(item, at, restart)
         };
+        // A proof that says the same again keeps its instant, so that an equal status is not
+        // written.
+        let before = self.previous(item).filter(|previous| {
+            previous.state == state && previous.observed_digest == observed_digest
+        });
         VerifiedItem {
             key: item.key.clone(),
             step,
             state,
             desired_digest: item.digest.clone(),
             observed_digest,
-            verified_at: Some(at),
+            verified_at: before.and_then(|previous| previous.last_verified).or(Some(at)),
             problem,
         }
     }
@@ -360,7 +352,11 @@ impl Round<'_> {
             state: ItemState::Unknown,
             desired_digest: item.digest.clone(),
             observed_digest: None,
-            verified_at: Some(at),
+            verified_at: self
+                .previous(item)
+                .filter(|previous| previous.state == ItemState::Unknown)
+                .and_then(|previous| previous.last_verified)
+                .or(Some(at)),
             problem: Some(self.problem(
                 item,
                 Outcome::NotVerifiable,
@@ -428,63 +424,5 @@ impl Round<'_> {
             .filter(|problem| problem.outcome == met)
             .map_or(at, |problem| problem.since);
         Problem { outcome: met, since, message: message.chars().take(1024).collect() }
-    }
-
-    /// A proof that says the same again keeps its instant, so that an equal status is not written.
-    fn keep_proof_time(&self, verified: &mut VerifiedItem) {
-        let previous = self
-            .object
-            .and_then(|object| object.status.as_ref())
-            .and_then(|status| status.items.iter().find(|item| item.key == verified.key));
-        let Some(previous) = previous else { return };
-        if previous.state == verified.state
-            && previous.desired_digest.as_deref() == Some(&verified.desired_digest)
-            && previous.observed_digest == verified.observed_digest
-            && previous.last_verified.is_some()
-        {
-            verified.verified_at = previous.last_verified;
-        }
-    }
-}
-
-fn is_equal(wanted: &Value, observed: &[Scalar]) -> bool {
-    match wanted {
-        Value::Text(text) => matches!(observed, [Scalar::Text(found)] if found == text),
-        Value::Integer(number) => matches!(observed, [Scalar::Integer(found)] if found == number),
-        Value::Boolean(truth) => matches!(observed, [Scalar::Boolean(found)] if found == truth),
-        Value::Words(words) => {
-            let found: Option<std::collections::BTreeSet<&String>> = observed
-                .iter()
-                .map(|scalar| match scalar {
-                    Scalar::Text(word) => Some(word),
-                    _ => None,
-                })
-                .collect();
-            found.is_some_and(|found| found.into_iter().eq(words.iter()))
-        }
-    }
-}
-
-fn at_pointer<'a>(parameters: &'a serde_json::Map<String, Json>, pointer: &str) -> Option<&'a Json> {
-    let mut tokens = pointer
-        .split('/')
-        .skip(1)
-        .map(|token| token.replace("~1", "/").replace("~0", "~"));
-    let first = parameters.get(&tokens.next()?)?;
-    tokens.try_fold(first, |value, token| value.get(token))
-}
-
-/// JSON equality, with arrays as sets: lists of words have no order.
-fn is_same_json(wanted: &Json, found: &Json) -> bool {
-    match (wanted, found) {
-        (Json::Array(wanted), Json::Array(found)) => {
-            let sorted = |values: &[Json]| {
-                let mut texts: Vec<String> = values.iter().map(Json::to_string).collect();
-                texts.sort();
-                texts
-            };
-            sorted(wanted) == sorted(found)
-        }
-        (wanted, found) => wanted == found,
     }
 }

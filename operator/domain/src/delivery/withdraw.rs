@@ -4,18 +4,23 @@
 //! each has an instance of its own. Called by plan after every set-up.
 
 use entente_crds::{
-    condition::Reason,
+    condition::{ConditionType, Reason},
     v1alpha1::{ServerInstance, ServerOperationType},
 };
 use jiff::Timestamp;
 
 use super::{
-    Facts, ResolvedSubscription, World,
-    plan::{Action, Plan, Round},
+    Facts, ResolvedSubscription, Sent, World,
+    plan::{Action, Plan, Round, server_step::deprovision},
     resolve::{Blocked, Intent},
     resolve_server::ResolvedServer,
+    verify::compare::at_pointer,
 };
-use crate::exchange::InstanceReading;
+use crate::{
+    assessment::{Class, class, reason_of_failure},
+    condition::find,
+    exchange::InstanceReading,
+};
 
 /// How a withdrawal stands.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -49,7 +54,12 @@ pub(super) fn withdrawal(
         })
     });
     let Intent::Withdraw { since, .. } = subscription.intent else { return Withdrawal::UnderWay };
-    let too_late = now.duration_since(since) > world.withdraw_deadline;
+    // Whoever was not there until the deadline still tries once.
+    let tried = object.and_then(|object| object.status.as_ref()).is_some_and(|status| {
+        find(&status.conditions, ConditionType::Ready)
+            .is_some_and(|ready| ready.reason == Reason::Withdrawing.as_str())
+    });
+    let too_late = tried && now.duration_since(since) > world.withdraw_deadline;
     if abandoned || too_late || handle.orphaned.is_some() {
         Withdrawal::Abandoned
     } else {
@@ -57,7 +67,8 @@ pub(super) fn withdrawal(
     }
 }
 
-fn is_gone(subscription: &ResolvedSubscription, facts: &Facts, handle: &ServerInstance) -> bool {
+/// Whether the instance was removed and proved gone.
+pub(super) fn is_gone(subscription: &ResolvedSubscription, facts: &Facts, handle: &ServerInstance) -> bool {
     if handle.operation.is_some() {
         return false;
     }
@@ -70,43 +81,51 @@ fn is_gone(subscription: &ResolvedSubscription, facts: &Facts, handle: &ServerIn
 
 /// Plans the next thing of a withdrawal.
 pub(super) fn withdraw(round: &Round<'_>, subscription: &ResolvedSubscription, plan: &mut Plan) {
-    if withdrawal(round.world, subscription, round.facts, round.now) != Withdrawal::UnderWay {
-        return;
+    if withdrawal(round.world, subscription, round.facts, round.now) == Withdrawal::UnderWay {
+        remove(round, subscription, plan);
     }
+}
+
+/// Plans the next thing on the way to removing the instance that the handle names.
+pub(super) fn remove(round: &Round<'_>, subscription: &ResolvedSubscription, plan: &mut Plan) {
+    let name = &subscription.name;
     let Some(server) = &subscription.server else { return };
-    let Some(handle) = round.facts.handles.get(&subscription.name) else { return };
-    if let Err(blocked) = &server.url {
-        plan.wait(&subscription.name, blocked.clone());
+    let Some(handle) = round.facts.handles.get(name) else { return };
+    if is_gone(subscription, round.facts, handle) {
+        // The status forgets it, so that another one can be made in its place.
+        plan.actions.push(Action::RecordInstance { subscription: name.clone() });
         return;
     }
-    // One that lost to another contract and has nothing on the server is at rest.
-    let untouched = handle.sent_digest.is_none() && handle.operation.is_none();
-    if untouched && matches!(subscription.intent, Intent::SetUp) {
+    if let Err(blocked) = &server.url {
+        plan.wait(name, blocked.clone());
         return;
     }
     if !round.world.catalogues.contains_key(&server.connection) {
         round.read_missing_catalogue(subscription, server, plan);
         return;
     }
-    if let Some(until) = round.server_held(subscription) {
-        let verified = round.verified.get(&subscription.name).cloned().unwrap_or_default();
-        plan.wait(
-            &subscription.name,
-            round.server_blocked(server, &verified, subscription, until),
-        );
-        return;
-    }
-    if let Some((_, failure)) = round.facts.server_problems.get(&subscription.name) {
-        plan.wait(
-            &subscription.name,
-            Blocked::new(
-                crate::assessment::reason_of_failure(failure.kind),
-                format!("the service server behind {}: {}", server.connection, failure.message),
-            ),
-        );
+    let verified = round.verified.get(name).cloned().unwrap_or_default();
+    if !is_refused_off(round, subscription, server)
+        && let Some(blocked) = round.server_blocked(server, subscription, &verified)
+    {
+        plan.wait(name, blocked);
         return;
     }
     next(round, subscription, server, handle, plan);
+}
+
+/// Whether the server refuses to turn the service off in a way that does not heal by itself. It is
+/// asked to remove the instance all the same.
+fn is_refused_off(
+    round: &Round<'_>,
+    subscription: &ResolvedSubscription,
+    server: &ResolvedServer,
+) -> bool {
+    let problem = round.facts.server_problems.get(&subscription.name);
+    let off = off_attempt(round, subscription, server);
+    off.zip(problem).is_some_and(|(off, (at, failure))| {
+        off.at == *at && class(reason_of_failure(failure.kind)) == Class::Stalled
+    })
 }
 
 fn next(
@@ -121,21 +140,16 @@ fn next(
         service_id: handle.service_id.clone(),
         plan_id: handle.plan_id.clone(),
     };
-    let deprovision = Action::Deprovision {
-        subscription: subscription.name.clone(),
-        instance: instance.clone(),
-        context: server.context.clone(),
-    };
+    let deprovision = deprovision(subscription, server, instance.clone());
     match &handle.operation {
-        // What is under way is asked for first: brokers refuse to remove an instance meanwhile,
-        // and one that never ends is removed when it has been polled for long enough.
-        Some(operation) if !operation.doubtful => {
-            round.poll(subscription, instance, operation.since, operation.id.clone(), plan);
-            return;
-        }
         // Whatever a provision came to, it is not wanted any more.
         Some(operation) if operation.r#type == ServerOperationType::Provision => {
             plan.actions.push(deprovision);
+            return;
+        }
+        Some(operation)
+            if round.operation(subscription, server, &instance, operation, plan) =>
+        {
             return;
         }
         _ => {}
@@ -149,12 +163,13 @@ fn next(
         Some(Err(failure)) => plan.wait(
             &subscription.name,
             Blocked::new(
-                crate::assessment::reason_of_failure(failure.kind),
+                reason_of_failure(failure.kind),
                 format!("the service server behind {}: {}", server.connection, failure.message),
             ),
         ),
         Some(Ok(InstanceReading::Present { parameters, .. })) => {
-            if is_on(server, parameters.as_ref()) && !off_was_tried(round, subscription, server) {
+            if is_on(server, parameters.as_ref()) && off_attempt(round, subscription, server).is_none()
+            {
                 plan.actions.push(turn_off(subscription, server, instance));
             } else if round.facts.deprovisioned.contains_key(&subscription.name) {
                 plan.wait(
@@ -184,22 +199,18 @@ fn is_on(
     let (Some(activation), Some(parameters)) = (&server.activation, parameters) else {
         return false;
     };
-    let name = activation.pointer.trim_start_matches('/');
-    parameters.get(name) == Some(&activation.active)
+    at_pointer(parameters, &activation.pointer) == Some(&activation.active)
 }
 
-fn off_was_tried(
-    round: &Round<'_>,
+/// What came of turning the service off in this pass.
+fn off_attempt<'a>(
+    round: &Round<'a>,
     subscription: &ResolvedSubscription,
     server: &ResolvedServer,
-) -> bool {
-    server.activation.as_ref().is_some_and(|activation| {
-        round
-            .facts
-            .sent
-            .get(&(subscription.name.clone(), activation.key.clone()))
-            .is_some_and(|sent| sent.digest == off_digest(activation))
-    })
+) -> Option<&'a Sent> {
+    let activation = server.activation.as_ref()?;
+    let key = (subscription.name.clone(), activation.key.clone());
+    round.facts.sent.get(&key).filter(|sent| sent.digest == off_digest(activation))
 }
 
 fn off_digest(activation: &super::resolve_server::ResolvedActivation) -> String {

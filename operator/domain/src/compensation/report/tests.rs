@@ -137,7 +137,7 @@ fn while_the_promise_is_open_the_amount_accrues_and_nothing_is_final() {
     let lateness = status.lateness.unwrap();
     assert_eq!(
         (lateness.until, lateness.counted.as_str()),
-        (None, "30h10s")
+        (None, "30h11s")
     );
 }
 
@@ -155,7 +155,7 @@ fn a_status_that_accrues_changes_once_in_an_interval() {
             of.status = Some(status);
         }
     }
-    assert_eq!(seen, ["4h10s", "5h10s", "6h10s"]);
+    assert_eq!(seen, ["4h11s", "5h11s", "6h11s"]);
 }
 
 #[test]
@@ -164,12 +164,12 @@ fn a_compensation_that_accrues_is_looked_at_again_when_its_status_changes() {
     let now = at("2027-04-01T08:30:00Z");
     assert_eq!(
         accrued_until(created, HOUR, now),
-        at("2027-04-01T08:00:10Z")
+        at("2027-04-01T08:00:11Z")
     );
-    assert_eq!(next_accrual(created, HOUR, now), at("2027-04-01T09:00:10Z"));
+    assert_eq!(next_accrual(created, HOUR, now), at("2027-04-01T09:00:11Z"));
     assert_eq!(
-        next_accrual(created, HOUR, at("2027-04-01T09:00:10Z")),
-        at("2027-04-01T10:00:10Z")
+        next_accrual(created, HOUR, at("2027-04-01T09:00:11Z")),
+        at("2027-04-01T10:00:11Z")
     );
     assert_eq!(accrued_until(None, HOUR, now), now);
     assert_eq!(accrued_until(created, SignedDuration::ZERO, now), now);

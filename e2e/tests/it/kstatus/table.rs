@@ -1,0 +1,174 @@
+//! The table: an object by its short name, the conditions that it must come to have, and what the
+//! outside judge then says at once.
+//!
+//! `Type=Status/Reason` must be there and `!Type` must not. Reconciling and Stalled must not be
+//! there unless a row names them, so that a row always says the whole truth about both.
+
+use std::collections::BTreeMap;
+use std::process::Stdio;
+
+use http::Request;
+use serde_json::Value;
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
+
+use super::{SOON, World};
+
+/// Object, conditions, verdict of kstatus.
+pub(super) type Row<'a> = (&'a str, &'a str, &'a str);
+
+impl World<'_> {
+    /// Waits until every row holds, all at one look, and asks the judge about those very objects.
+    pub(super) async fn shows(&self, rows: &[Row<'_>]) {
+        let what = format!("{rows:#?}");
+        let objects = self.scene().within(SOON, &what, async || {
+            let mut objects = Vec::new();
+            for (object, wanted, _) in rows {
+                let found = self.object(object).await?;
+                let missing = missing(&found, wanted);
+                if !missing.is_empty() {
+                    return None;
+                }
+                objects.push(found);
+            }
+            Some(objects)
+        });
+        let objects = match objects.await {
+            Ok(objects) => objects,
+            Err(late) => {
+                // The differences last, where a reader looks first.
+                panic!("{late}\n--- what is missing\n{}", self.differences(rows).await)
+            }
+        };
+        let verdicts = judge(&objects).await;
+        for ((row, verdict), object) in rows.iter().zip(&verdicts).zip(&objects) {
+            println!("{:<34} {:<12} {}", row.0, verdict, conditions(object));
+            assert_eq!(verdict, row.2, "{}\n{object:#}", row.0);
+        }
+    }
+
+    /// Waits until these conditions hold.
+    pub(super) async fn until(&self, object: &str, wanted: &str) {
+        let what = format!("{object} {wanted}");
+        let look = async || {
+            let found = self.object(object).await?;
+            let there = conditions(&found);
+            wanted.split_whitespace().all(|part| there.split(' ').any(|c| c == part)).then_some(())
+        };
+        self.scene().within(SOON, &what, look).await.unwrap();
+    }
+
+    async fn differences(&self, rows: &[Row<'_>]) -> String {
+        let mut text = String::new();
+        for (object, wanted, _) in rows {
+            let line = match self.object(object).await {
+                None => "is not there".to_owned(),
+                Some(found) => {
+                    let missing = missing(&found, wanted);
+                    format!("misses [{}], has {}", missing.join(" "), conditions(&found))
+                }
+            };
+            text.push_str(&format!("{object} {line}\n"));
+        }
+        text
+    }
+
+    /// The object of a short name as the API server gives it: `contract/ahead`, or `compensation/*`
+    /// for the only one there is.
+    pub(super) async fn object(&self, short: &str) -> Option<Value> {
+        let (kind, name) = short.split_once('/').expect("a short name has a kind");
+        let namespaced = |plural: &str| {
+            format!("namespaces/{}/{plural}", self.scene().namespace())
+        };
+        let (collection, name) = match kind {
+            "contract" => (namespaced("contracts"), name.to_owned()),
+            "device" => (namespaced("devices"), name.to_owned()),
+            "subscription" => (namespaced("servicesubscriptions"), name.to_owned()),
+            "compensation" => (namespaced("compensations"), name.to_owned()),
+            "connection" => ("connections".to_owned(), self.scene().named(name)),
+            "model" => ("devicemodels".to_owned(), self.scene().named(name)),
+            "service" => ("smartservices".to_owned(), self.scene().named(name)),
+            other => panic!("no kind {other}"),
+        };
+        let path = format!("/apis/entente.dev/v1alpha1/{collection}");
+        let read = async |path: String| {
+            let request = Request::get(path).body(Vec::new()).expect("a path is a URI");
+            self.scene().client().request::<Value>(request).await.ok()
+        };
+        if name != "*" {
+            return read(format!("{path}/{name}")).await;
+        }
+        let list = read(path).await?;
+        let items = list["items"].as_array()?;
+        assert!(items.len() <= 1, "more than one: {list:#}");
+        let mut only = items.first()?.clone();
+        // A list leaves out what all its items have in common.
+        only["kind"] = Value::String("Compensation".to_owned());
+        only["apiVersion"] = Value::String("entente.dev/v1alpha1".to_owned());
+        Some(only)
+    }
+}
+
+/// All conditions in one line: `Ready=True/Delivered InForce=True/InTerm`.
+pub(super) fn conditions(object: &Value) -> String {
+    let all = object["status"]["conditions"].as_array();
+    let text = |condition: &Value, field: &str| condition[field].as_str().unwrap_or("").to_owned();
+    let lines: Vec<String> = all
+        .into_iter()
+        .flatten()
+        .map(|c| format!("{}={}/{}", text(c, "type"), text(c, "status"), text(c, "reason")))
+        .collect();
+    lines.join(" ")
+}
+
+/// Which parts of a row do not hold.
+fn missing(object: &Value, wanted: &str) -> Vec<String> {
+    let line = conditions(object);
+    let there: BTreeMap<&str, &str> =
+        line.split(' ').filter_map(|condition| condition.split_once('=')).collect();
+    let mut missing = Vec::new();
+    for part in wanted.split_whitespace() {
+        let holds = match (part.strip_prefix('!'), part.split_once('=')) {
+            (Some(absent), _) => !there.contains_key(absent),
+            (None, Some((kind, state))) => there.get(kind) == Some(&state),
+            (None, None) => panic!("{part} is no condition"),
+        };
+        if !holds {
+            missing.push(part.to_owned());
+        }
+    }
+    for negative in ["Reconciling", "Stalled"] {
+        if there.contains_key(negative) && !wanted.contains(negative) {
+            missing.push(format!("!{negative}"));
+        }
+    }
+    missing
+}
+
+/// What kstatus says of each object.
+pub(super) async fn judge(objects: &[Value]) -> Vec<String> {
+    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools/kstatus");
+    let mut process = Command::new(program)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap_or_else(|error| panic!("{program}: {error}; run `make tools`"));
+    let mut input = process.stdin.take().expect("its standard input is a pipe");
+    let text = serde_json::to_vec(objects).expect("objects are JSON");
+    input.write_all(&text).await.expect("it reads");
+    drop(input);
+    let output = tokio::time::timeout(SOON, process.wait_with_output());
+    let output = output.await.expect("it ends").expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let verdicts: Vec<String> = String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .map(|line| {
+            let conclusion: Value = serde_json::from_str(line).expect("each line is JSON");
+            conclusion["status"].as_str().expect("a status").to_owned()
+        })
+        .collect();
+    assert_eq!(verdicts.len(), objects.len(), "one verdict each");
+    verdicts
+}

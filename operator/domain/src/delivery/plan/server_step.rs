@@ -1,0 +1,281 @@
+//! Plan, server side: the instance is fetched, made, changed and waited for.
+
+use std::collections::BTreeSet;
+
+use entente_crds::{
+    condition::Reason,
+    v1alpha1::{ItemState, ServerOperation, ServerOperationType, StepType, Updates},
+};
+use serde_json::{Map, Value as Json};
+
+use super::{Action, Plan, Round};
+use crate::{
+    assessment::reason_of_outcome,
+    delivery::{
+        ResolvedSubscription, Verified, digest,
+        facts::{has_failed, may_stand},
+        resolve::{Blocked, ResolvedItem, ResolvedStep},
+        resolve_server::ResolvedServer,
+    },
+    exchange::{InstanceKey, InstanceReading},
+    retry::HoldKey,
+};
+
+impl Round<'_> {
+    pub(super) fn server_step(
+        &self,
+        subscription: &ResolvedSubscription,
+        step: &ResolvedStep,
+        verified: &Verified,
+        plan: &mut Plan,
+    ) {
+        let Some(server) = subscription.server.as_ref().filter(|server| !server.is_left_over)
+        else {
+            return;
+        };
+        let at_rest = step.items.iter().all(|item| self.rests(subscription, item, verified))
+            && !self.server_sync_is_due(subscription, step);
+        if !self.world.catalogues.contains_key(&server.connection) {
+            // Only the catalogue says whether instances can be fetched.
+            if !at_rest {
+                self.read_missing_catalogue(subscription, server, plan);
+            }
+            return;
+        }
+        let Some(instance) = server.key() else { return };
+        if let Some(blocked) = self.server_blocked(server, subscription, verified) {
+            plan.wait(&subscription.name, blocked);
+            return;
+        }
+        let handle = self.facts.handles.get(&subscription.name);
+        let operation = handle.and_then(|handle| handle.operation.as_ref());
+        if let Some(operation) = operation
+            && self.operation(subscription, server, &instance, operation, plan)
+        {
+            return;
+        }
+        match self.facts.servers.get(&subscription.name).map(|reading| &reading.result) {
+            None if at_rest => {}
+            None => plan.actions.push(Action::ReadInstance {
+                subscription: subscription.name.clone(),
+                instance,
+                retrievable: server.offering.as_ref().is_none_or(|offering| offering.retrievable),
+            }),
+            Some(Err(_)) => {}
+            Some(Ok(InstanceReading::Absent)) => {
+                self.provision(subscription, server, instance, plan);
+            }
+            Some(Ok(InstanceReading::NotRetrievable))
+                if handle.is_none_or(|handle| handle.sent_digest.is_none())
+                    || operation.is_some_and(|operation| operation.doubtful) =>
+            {
+                self.provision(subscription, server, instance, plan);
+            }
+            Some(Ok(InstanceReading::Present { .. } | InstanceReading::NotRetrievable)) => {
+                self.update(subscription, server, (instance, step), verified, plan);
+            }
+        }
+    }
+
+    /// Goes on with an operation that was begun before; whether that is all there is to do now.
+    pub(in crate::delivery) fn operation(
+        &self,
+        subscription: &ResolvedSubscription,
+        server: &ResolvedServer,
+        instance: &InstanceKey,
+        operation: &ServerOperation,
+        plan: &mut Plan,
+    ) -> bool {
+        let maximum = server.offering.as_ref().map(|offering| offering.maximum_polling);
+        let given_up =
+            maximum.is_some_and(|maximum| self.now.duration_since(operation.since) > maximum);
+        if operation.doubtful && !has_failed(operation) {
+            return false;
+        }
+        if given_up && operation.r#type == ServerOperationType::Update {
+            // It is read what came of it, and what still differs is sent again.
+            return false;
+        }
+        if given_up {
+            // OSB "Orphan Mitigation": what failed or never ends is removed, then made again.
+            plan.actions.push(deprovision(subscription, server, instance.clone()));
+            return true;
+        }
+        plan.actions.push(Action::PollOperation {
+            subscription: subscription.name.clone(),
+            instance: instance.clone(),
+            operation: operation.id.clone(),
+        });
+        true
+    }
+
+    /// What keeps requests from the service server: a failure in this pass, or the wait after one
+    /// in an earlier pass, or between two polls.
+    pub(in crate::delivery) fn server_blocked(
+        &self,
+        server: &ResolvedServer,
+        subscription: &ResolvedSubscription,
+        verified: &Verified,
+    ) -> Option<Blocked> {
+        let key = HoldKey::Server { subscription: subscription.name.clone() };
+        let until = self.holds.until(&key, self.now);
+        let failed = self.facts.server_problems.contains_key(&subscription.name)
+            || self.facts.servers.get(&subscription.name).is_some_and(|r| r.result.is_err());
+        if let Some(fault) = verified.server_fault.as_ref().filter(|_| failed) {
+            return Some(Blocked { until, ..fault.clone() });
+        }
+        let until = until?;
+        let handle = self.facts.handles.get(&subscription.name);
+        let running = handle
+            .and_then(|handle| handle.operation.as_ref())
+            .is_some_and(|operation| !operation.doubtful);
+        let connection = &server.connection;
+        let blocked = |reason, message| Some(Blocked::until(reason, message, until));
+        if running {
+            let message =
+                format!("an operation of the service server behind {connection} is under way");
+            return blocked(Reason::OperationRunning, message);
+        }
+        let mut items = verified.items.iter().filter(|item| item.step != StepType::DeviceSettings);
+        match items.find_map(|item| item.problem.as_ref()) {
+            Some(problem) => {
+                blocked(reason_of_outcome(problem.outcome), problem.message.clone())
+            }
+            None => blocked(
+                Reason::ProtocolError,
+                format!("the service server behind {connection} failed"),
+            ),
+        }
+    }
+
+    fn provision(
+        &self,
+        subscription: &ResolvedSubscription,
+        server: &ResolvedServer,
+        instance: InstanceKey,
+        plan: &mut Plan,
+    ) {
+        let handle = self.facts.handles.get(&subscription.name);
+        if !self.is_recorded(subscription, &instance, server) {
+            let name = subscription.name.clone();
+            plan.actions.push(Action::RecordInstance { subscription: name });
+            return;
+        }
+        let doubtful = handle.and_then(|handle| handle.operation.as_ref());
+        let maximum = server.offering.as_ref().map(|offering| offering.maximum_polling);
+        if let (Some(operation), Some(maximum)) = (doubtful, maximum)
+            && operation.doubtful
+            && self.now.duration_since(operation.since) > maximum
+        {
+            plan.actions.push(deprovision(subscription, server, instance));
+            return;
+        }
+        let parameters = server.parameters(false);
+        let items = subscription
+            .items()
+            .filter(|(step, _)| step.r#type == StepType::ServerSettings)
+            .map(|(_, item)| (item.key.clone(), item.digest.clone()))
+            .collect();
+        plan.actions.push(Action::Provision {
+            subscription: subscription.name.clone(),
+            instance,
+            context: server.context.clone(),
+            digest: digest(&parameters),
+            parameters,
+            items,
+        });
+    }
+
+    /// Whether the status names the instance that is about to be made.
+    fn is_recorded(
+        &self,
+        subscription: &ResolvedSubscription,
+        instance: &InstanceKey,
+        server: &ResolvedServer,
+    ) -> bool {
+        self.world
+            .subscriptions
+            .iter()
+            .find(|object| object.metadata.name.as_deref() == Some(&subscription.name))
+            .and_then(|object| object.status.as_ref()?.server.as_ref())
+            .is_some_and(|handle| {
+                handle.connection_ref.name == server.connection
+                    && handle.instance_id == instance.instance_id
+                    && handle.service_id == instance.service_id
+                    && (handle.plan_id == instance.plan_id || may_stand(handle))
+            })
+    }
+
+    fn update(
+        &self,
+        subscription: &ResolvedSubscription,
+        server: &ResolvedServer,
+        (instance, step): (InstanceKey, &ResolvedStep),
+        verified: &Verified,
+        plan: &mut Plan,
+    ) {
+        let differing: Vec<&ResolvedItem> = step
+            .items
+            .iter()
+            .filter(|item| !self.rests(subscription, item, verified))
+            .filter(|item| {
+                let key = (subscription.name.clone(), item.key.clone());
+                self.facts.sent.get(&key).is_none_or(|sent| sent.digest != item.digest)
+            })
+            .collect();
+        if differing.is_empty() {
+            return;
+        }
+        let activation_is_on = verified
+            .of_step(StepType::Activation)
+            .all(|item| item.state == ItemState::Effective);
+        let active = step.r#type == StepType::Activation || activation_is_on;
+        let full = server.parameters(active);
+        let parameters = match server.updates {
+            Updates::Replace => full.clone(),
+            Updates::Merge => only(server, &differing, active),
+        };
+        plan.actions.push(Action::Update {
+            subscription: subscription.name.clone(),
+            instance,
+            context: server.context.clone(),
+            digest: digest(&full),
+            parameters,
+            items: differing
+                .into_iter()
+                .map(|item| (item.key.clone(), item.digest.clone()))
+                .collect(),
+        });
+    }
+}
+
+/// The parameters of these items alone.
+fn only(server: &ResolvedServer, items: &[&ResolvedItem], active: bool) -> Map<String, Json> {
+    let keys: BTreeSet<&str> = items.iter().map(|item| item.key.as_str()).collect();
+    let part = ResolvedServer {
+        settings: server
+            .settings
+            .iter()
+            .filter(|(key, ..)| keys.contains(key.as_str()))
+            .cloned()
+            .collect(),
+        activation: server
+            .activation
+            .clone()
+            .filter(|activation| keys.contains(activation.key.as_str())),
+        ..server.clone()
+    };
+    part.parameters(active)
+}
+
+pub(in crate::delivery) fn deprovision(
+    subscription: &ResolvedSubscription,
+    server: &ResolvedServer,
+    instance: InstanceKey,
+) -> Action {
+    Action::Deprovision {
+        subscription: subscription.name.clone(),
+        instance,
+        context: server.context.clone(),
+    }
+}
