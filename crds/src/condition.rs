@@ -38,9 +38,9 @@ condition_types! {
     /// Nothing is outstanding for this generation.
     Ready of [Connection, DeviceModel, SmartService, Device, Contract, ServiceSubscription, Compensation],
     /// Work is under way; present only while true.
-    Reconciling of [Device, Contract, ServiceSubscription],
+    Reconciling of [Connection, SmartService, Device, Contract, ServiceSubscription, Compensation],
     /// A person must change something; present only while true.
-    Stalled of [Device, Contract, ServiceSubscription],
+    Stalled of [SmartService, Device, Contract, ServiceSubscription, Compensation],
     /// The object is valid, consistent and claimed.
     Accepted of [SmartService, Device, Contract],
     /// Every object that it refers to was found and may be used.

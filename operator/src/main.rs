@@ -28,7 +28,12 @@ fn main() -> ExitCode {
         .enable_all()
         .build();
     match runtime {
-        Ok(runtime) => operator::exit_code(runtime.block_on(operator::run(args))),
+        Ok(runtime) => {
+            let code = operator::exit_code(runtime.block_on(operator::run(args)));
+            // What has not ended by now, such as a name that is being looked up, is not waited for.
+            runtime.shutdown_background();
+            code
+        }
         Err(problem) => {
             tracing::error!(%problem, "no runtime");
             ExitCode::FAILURE

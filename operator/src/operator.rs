@@ -29,6 +29,9 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Kubernetes kills a pod.
 const GRACE: Duration = Duration::from_secs(20);
 
+/// How long events that are not written yet may take after that.
+const FLUSH: Duration = Duration::from_secs(3);
+
 /// Why the operator failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OperatorError {
@@ -80,6 +83,7 @@ pub(crate) async fn run(args: Args) -> Result<(), OperatorError> {
     info!(version = VERSION, admin = %address, "started");
 
     let admin = tokio::spawn(admin::serve(listener, metrics, readiness, shutdown.clone()));
+    let events = context.events.clone();
     let controllers = tokio::spawn(work(context, shutdown.clone()));
     tokio::pin!(admin, controllers);
     tokio::select! {
@@ -96,6 +100,7 @@ pub(crate) async fn run(args: Args) -> Result<(), OperatorError> {
     if !controllers.is_finished() && tokio::time::timeout(GRACE, controllers).await.is_err() {
         return Err(OperatorError::Late);
     }
+    events.flush(FLUSH).await;
     info!("stopped");
     Ok(())
 }

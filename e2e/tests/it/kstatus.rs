@@ -140,7 +140,8 @@ async fn a_device_that_is_asleep_leaves_its_contract_in_progress_and_nothing_sta
         .shows(&[
             (
                 "contract/asleep",
-                "Ready=False/DevicesPending Reconciling=True/ProgressingWithRetry",
+                "Ready=False/DevicesNotProgressing Reconciling=True/ProgressingWithRetry \
+                 DevicesFailing=True/DevicesNotProgressing",
                 "InProgress",
             ),
             (
@@ -225,7 +226,7 @@ async fn a_missed_start_is_in_progress_until_it_is_delivered_and_then_current() 
         .shows(&[
             (
                 "contract/late",
-                "Ready=False/DevicesPending Reconciling=True/ProgressingWithRetry \
+                "Ready=False/DevicesNotProgressing Reconciling=True/ProgressingWithRetry \
                  InForce=True/InTerm PromiseMissed=True/PromiseNotKept \
                  CompensationPending=True/NotFinal",
                 "InProgress",
@@ -237,7 +238,8 @@ async fn a_missed_start_is_in_progress_until_it_is_delivered_and_then_current() 
             ),
             (
                 "compensation/*",
-                "Ready=False/Accruing Calculated=False/Accruing Delivered=False/Accruing",
+                "Ready=False/Accruing Reconciling=True/Progressing Calculated=False/Accruing \
+                 Delivered=False/Accruing",
                 "InProgress",
             ),
         ])
@@ -282,7 +284,7 @@ async fn what_is_being_deleted_and_held_is_terminating() {
         .shows(&[
             (
                 "contract/leaving",
-                "Ready=False/Withdrawing Reconciling=True/ProgressingWithRetry",
+                "Ready=False/Withdrawing Reconciling=True/Progressing",
                 "Terminating",
             ),
             (
@@ -393,7 +395,7 @@ async fn no_status_of_any_situation_ever_leaves_the_closed_list() {
     for (world, object, conditions) in [
         (&worlds[0], "contract/ahead", "Ready=True/Scheduled"),
         (&worlds[1], "subscription/running.backup.mfp", "Ready=False/OperationRunning"),
-        (&worlds[2], "contract/asleep", "Ready=False/DevicesPending"),
+        (&worlds[2], "contract/asleep", "Ready=False/DevicesNotProgressing"),
         (&worlds[3], "contract/faulty", "Stalled=True/UnknownZone"),
         (&worlds[4], "contract/mixed", "Ready=True/DeliveredWithExceptions"),
         (&worlds[5], "contract/paused", "Ready=True/Suspended"),
@@ -417,15 +419,19 @@ async fn no_status_of_any_situation_ever_leaves_the_closed_list() {
 
 #[test]
 fn the_closed_list_complains_about_what_it_is_there_to_find() {
+    let of = |type_: &str| {
+        json!({"type": type_, "status": "True", "reason": "Delivered", "message": "All.",
+               "observedGeneration": 2})
+    };
     let with = |condition: Value| {
+        let ready = of("Ready");
         complaints(
             &json!({"kind": "Contract", "metadata": {"name": "x", "generation": 2},
-                    "status": {"observedGeneration": 1, "conditions": [condition]}}),
+                    "status": {"observedGeneration": 1, "conditions": [ready, condition]}}),
             &["127.0.0.1:4711".to_owned()],
         )
     };
-    let good = json!({"type": "Ready", "status": "True", "reason": "Delivered",
-                      "message": "All.", "observedGeneration": 2});
+    let good = of("Delivered");
     assert_eq!(with(good.clone()), Vec::<String>::new());
     let changed = |field: &str, value: Value| {
         let mut condition = good.clone();

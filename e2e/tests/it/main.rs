@@ -3,6 +3,8 @@
 mod admission;
 mod chart;
 mod control_plane;
+mod delivery;
 mod kstatus;
 mod peers;
 mod simulator;
+mod standard;

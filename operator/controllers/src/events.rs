@@ -11,7 +11,10 @@ use kube::{
     Client,
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 use tracing::warn;
 
 use crate::metrics::Metrics;
@@ -92,11 +95,17 @@ reasons! {
     FinalizerTimedOut => Warning, CleanUp;
 }
 
-struct Queued {
+struct Notice {
     regarding: ObjectReference,
     related: Option<ObjectReference>,
     reason: EventReason,
     note: String,
+}
+
+enum Queued {
+    Notice(Box<Notice>),
+    /// Everything before this is written, or given up.
+    Flush(oneshot::Sender<()>),
 }
 
 /// Publishes events. One per process, because it joins repetitions into series.
@@ -132,13 +141,17 @@ impl Events {
         related: Option<ObjectReference>,
     ) {
         let note = note.into();
-        let queued = Queued {
+        let notice = Notice {
             regarding: regarding.clone(),
             related,
             reason,
             note,
         };
-        if self.queue.try_send(queued).is_err() {
+        if self
+            .queue
+            .try_send(Queued::Notice(Box::new(notice)))
+            .is_err()
+        {
             self.metrics.event_failed();
             warn!(
                 reason = reason.as_str(),
@@ -148,8 +161,32 @@ impl Events {
     }
 }
 
+impl Events {
+    /// Waits until everything that was published is written, at most `patience`; before an end.
+    pub async fn flush(&self, patience: Duration) {
+        let (done, written) = oneshot::channel();
+        let flushed = async {
+            if self.queue.send(Queued::Flush(done)).await.is_ok() {
+                // An error means that the task is gone; there is nothing more to wait for.
+                let _ = written.await;
+            }
+        };
+        if timeout(patience, flushed).await.is_err() {
+            warn!("events that were not written in time are lost");
+        }
+    }
+}
+
 async fn write(recorder: Recorder, mut queued: mpsc::Receiver<Queued>, metrics: Arc<Metrics>) {
     while let Some(next) = queued.recv().await {
+        let next = match next {
+            Queued::Notice(next) => next,
+            Queued::Flush(done) => {
+                // Who asked may have given up.
+                let _ = done.send(());
+                continue;
+            }
+        };
         let event = Event {
             type_: next.reason.severity(),
             reason: next.reason.as_str().to_owned(),
@@ -277,6 +314,25 @@ mod tests {
         })
         .await;
         assert_eq!(posted.lock().unwrap().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_flush_ends_when_all_is_written_or_patience_is_lost() {
+        let (client, posted) = server(201);
+        let events = Events::start(client, None, Arc::new(Metrics::new("0")));
+        for reason in [EventReason::ContractStarted, EventReason::ContractEnded] {
+            events.publish(&device(), reason, "", None);
+        }
+        events.flush(Duration::from_secs(5)).await;
+        assert_eq!(posted.lock().unwrap().len(), 2);
+
+        let hanging = service_fn(|_: http::Request<Body>| {
+            std::future::pending::<Result<http::Response<Body>, kube::Error>>()
+        });
+        let client = Client::new(hanging, "default");
+        let events = Events::start(client, None, Arc::new(Metrics::new("0")));
+        events.publish(&device(), EventReason::ContractStarted, "", None);
+        events.flush(Duration::from_millis(20)).await;
     }
 
     #[test]

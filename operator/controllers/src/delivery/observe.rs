@@ -16,12 +16,14 @@ use entente_domain::{
     delivery::{CompensationRecord, World, endpoint_key},
 };
 use jiff::SignedDuration;
-use kube::ResourceExt as _;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, ResourceExt as _};
 
 use super::Delivery;
 use crate::{
     cache::Key,
     objects::{BY_DEVICE, BY_ENDPOINT, BY_IDENTITY, BY_SUBSCRIPTION, Objects, path},
+    status::read,
 };
 
 /// The world of one device.
@@ -37,7 +39,7 @@ pub(super) async fn world(delivery: &Delivery, key: &Key) -> World {
         .collect();
     let services = services(objects, &subscriptions);
     let connections = connections(objects, device.as_ref(), &services, &subscriptions);
-    let namespace = objects.namespaces.get(&Key::new("", key.namespace.clone()));
+    let namespace = namespace(delivery, &key.namespace).await;
     let mut world = World {
         namespace: key.namespace.clone(),
         namespace_labels: namespace.as_ref().map(|found| found.labels().clone()).unwrap_or_default(),
@@ -73,6 +75,21 @@ pub(super) async fn world(delivery: &Delivery, key: &Key) -> World {
         }
     }
     world
+}
+
+/// The namespace; from the API server where the cache lags behind the objects in it, since its
+/// labels decide what is allowed.
+async fn namespace(delivery: &Delivery, name: &str) -> Option<Arc<Namespace>> {
+    let cache = &delivery.objects.namespaces;
+    let key = Key::new("", name);
+    if let Some(found) = cache.get(&key) {
+        return Some(found);
+    }
+    let api: Api<Namespace> = Api::all(delivery.context.client.clone());
+    if let Ok(Some(found)) = read(&api, &key).await {
+        cache.put_written(found);
+    }
+    cache.get(&key)
 }
 
 fn is_requested(device: &Device) -> bool {

@@ -32,7 +32,7 @@ pub(super) fn refuse_losers(subscriptions: &mut [ResolvedSubscription]) {
     }
 }
 
-/// Marks every device setting for which an earlier subscription wants another value.
+/// Marks every device setting for which another item of higher precedence wants another value.
 pub(super) fn mark_settings(subscriptions: &mut [ResolvedSubscription]) {
     let mut wanted: BTreeMap<String, (String, String)> = BTreeMap::new();
     for subscription in subscriptions.iter_mut() {
@@ -40,28 +40,56 @@ pub(super) fn mark_settings(subscriptions: &mut [ResolvedSubscription]) {
             continue;
         }
         let name = subscription.name.clone();
-        let mut own = BTreeSet::new();
         for item in subscription.steps.iter_mut().flat_map(|step| step.items.iter_mut()) {
             let Wanted::DeviceSetting { attribute, .. } = &item.wanted else { continue };
-            match wanted.get(attribute) {
-                Some((winner, digest)) if *digest != item.digest => {
-                    item.conflict = Some(Blocked::new(
-                        Reason::SettingsConflict,
-                        format!(
-                            "{winner} and {name} want different values for {}; {winner} comes \
-                             first",
-                            item.key
-                        ),
-                    ));
-                }
-                Some(_) => {}
-                None => {
-                    own.insert((attribute.clone(), item.digest.clone()));
-                }
+            let own = (name.clone(), item.digest.clone());
+            let (winner, digest) = wanted.entry(attribute.clone()).or_insert(own);
+            if *digest != item.digest {
+                item.conflict = Some(Blocked::new(
+                    Reason::SettingsConflict,
+                    format!(
+                        "{winner} and {name} want different values for {}; {winner} comes first",
+                        item.key
+                    ),
+                ));
             }
         }
-        for (attribute, digest) in own {
-            wanted.insert(attribute, (name.clone(), digest));
+    }
+    hold_back_early(subscriptions, &wanted);
+}
+
+/// Early steps wait for the instant where they would take something from what is in force, or from
+/// another one that prepares and comes first: a contract that follows another one is no conflict.
+fn hold_back_early(
+    subscriptions: &mut [ResolvedSubscription],
+    in_force: &BTreeMap<String, (String, String)>,
+) {
+    let taken: BTreeSet<String> = subscriptions
+        .iter()
+        .filter(|entry| entry.intent == Intent::SetUp && entry.refused.is_none())
+        .flat_map(|entry| entry.claims.clone())
+        .collect();
+    let mut wanted = in_force.clone();
+    for subscription in subscriptions.iter_mut() {
+        let early: Vec<(String, String)> = subscription
+            .items()
+            .filter(|(step, _)| step.early)
+            .filter_map(|(_, item)| match &item.wanted {
+                Wanted::DeviceSetting { attribute, .. } => {
+                    Some((attribute.clone(), item.digest.clone()))
+                }
+                _ => None,
+            })
+            .collect();
+        let Intent::Scheduled { early_from, .. } = &mut subscription.intent else { continue };
+        let differs = early.iter().any(|(attribute, digest)| {
+            wanted.get(attribute).is_some_and(|(_, other)| other != digest)
+        });
+        if differs || subscription.claims.iter().any(|claim| taken.contains(claim)) {
+            *early_from = None;
+        } else if early_from.is_some() {
+            let name = subscription.name.clone();
+            wanted.extend(early.into_iter().map(|(attr, digest)| (attr, (name.clone(), digest))));
         }
     }
 }

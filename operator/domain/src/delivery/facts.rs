@@ -42,6 +42,10 @@ pub struct Facts {
     pub device: Option<Reading<DeviceReading>>,
     /// The last reading of each subscription's instance; none after a write.
     pub servers: BTreeMap<String, Reading<InstanceReading>>,
+    /// The reading of the device before the last write: it proves what was not written since.
+    pub device_before: Option<Reading<DeviceReading>>,
+    /// The reading of each instance before the last write.
+    pub servers_before: BTreeMap<String, Reading<InstanceReading>>,
     /// What was sent in this pass, by subscription and item key.
     pub sent: BTreeMap<(String, String), Sent>,
     /// The instance of each subscription as it stands after what was sent in this pass.
@@ -115,7 +119,8 @@ impl Facts {
         // What the device has now must be read anew, also after a failure: the answer may have
         // been lost after the device took the value.
         if result.is_ok() || result.as_ref().is_err_and(|failure| failure.doubtful) {
-            self.device = None;
+            let before = self.device.take().filter(|reading| reading.result.is_ok());
+            self.device_before = before.or_else(|| self.device_before.take());
         }
     }
 
@@ -165,7 +170,9 @@ impl Facts {
                 Sent { at, digest: item_digest.clone(), result: outcome.clone() },
             );
         }
-        self.servers.remove(subscription);
+        if let Some(before) = self.servers.remove(subscription).filter(|it| it.result.is_ok()) {
+            self.servers_before.insert(subscription.clone(), before);
+        }
         if let Err(failure) = &result {
             self.server_problems.insert(subscription.clone(), (at, failure.clone()));
         } else {

@@ -1,11 +1,11 @@
 //! The invariants of a plan, written once and run on every plan that any test makes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::v1alpha1::{ItemState, StepType};
 use jiff::Timestamp;
 
-use super::{Action, Intent, Plan, ResolvedDevice, Verified, World};
+use super::{Action, Intent, Plan, ResolvedDevice, Verified, Wanted, World};
 
 /// What is wrong with a plan; empty when nothing is.
 pub fn lint(
@@ -24,6 +24,11 @@ pub fn lint(
                 faults.push(format!("{subscription} is not one of this device"));
                 continue;
             };
+            // What is being withdrawn may only be turned off, and that in one attribute of ours.
+            let sets_up = matches!(action, Action::WriteDevice { .. } | Action::Provision { .. });
+            if sets_up && (entry.refused.is_some() || !entry.wants_set_up()) {
+                faults.push(format!("{subscription} is not to be set up: {:?}", entry.intent));
+            }
             if let Intent::Scheduled { effective, early_from } = entry.intent {
                 let early = entry.steps.iter().any(|s| Some(s.r#type) == step && s.early);
                 let from = if early { early_from.unwrap_or(effective) } else { effective };
@@ -60,8 +65,32 @@ pub fn lint(
         if matches!(action, Action::WriteDevice { .. }) && world.claimed_by_another {
             faults.push("a device that belongs to another is written".to_owned());
         }
+        if let Action::ReadDevice { request } = action {
+            faults.extend(asked_for_nobody(resolved, &request.attributes, now));
+        }
     }
     faults
+}
+
+/// Attributes that nobody may ask for yet: a probe asks for the identity alone.
+fn asked_for_nobody(
+    resolved: &ResolvedDevice,
+    attributes: &BTreeSet<String>,
+    now: Timestamp,
+) -> Vec<String> {
+    let wanted = |name: &String| {
+        resolved.subscriptions.iter().any(|entry| {
+            entry.items().any(|(step, item)| {
+                matches!(&item.wanted, Wanted::DeviceSetting { attribute, .. } if attribute == name)
+                    && entry.may_ask(step, now)
+            })
+        })
+    };
+    attributes
+        .iter()
+        .filter(|name| !wanted(name))
+        .map(|name| format!("{name} is asked for although nobody wants it yet"))
+        .collect()
 }
 
 /// Whom an action serves: subscription, step and item. Probes serve nobody.

@@ -10,7 +10,7 @@ use entente_crds::{
         ServiceSubscription, ServiceSubscriptionStatus, StepType,
     },
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
 use super::{
@@ -26,6 +26,9 @@ use crate::{
     condition::{ConditionSet, Status, find},
     time::parse_duration,
 };
+
+/// How often a device is looked at that is to be restarted: nobody tells when it was.
+const RESTART_LOOK: SignedDuration = SignedDuration::from_mins(5);
 
 /// What is said of one subscription.
 #[derive(Clone, Debug, PartialEq)]
@@ -503,7 +506,8 @@ impl Report<'_> {
             before.and_then(|before| before.attempts).unwrap_or(0) + i32::from(news.is_some());
         let waits = item.state == ItemState::Unknown
             && item.problem.is_none()
-            && work.is_some_and(|step| step != item.step);
+            && (work.is_some_and(|step| step != item.step)
+                || matches!(self.subscription.intent, Intent::Scheduled { .. }));
         Item {
             key: item.key.clone(),
             state: if waits { ItemState::Pending } else { item.state },
@@ -611,9 +615,13 @@ impl Report<'_> {
             });
             if open {
                 let allowed = parse_duration(&revision.service_level.allowed).unwrap_or_default();
-                let past = allowed + jiff::SignedDuration::from_millis(1);
+                let past = allowed + SignedDuration::from_millis(1);
                 instants.extend(revision.effective.checked_add(past).ok());
             }
+        }
+        let restarting = |item: &Item| item.state == ItemState::AwaitingRestart;
+        if self.in_force() && status.items.iter().any(restarting) {
+            instants.extend(self.now.checked_add(RESTART_LOOK).ok());
         }
         instants.extend(self.plan.waits.get(&self.subscription.name).and_then(|wait| wait.until));
         instants.into_iter().filter(|instant| *instant > self.now).min()

@@ -161,7 +161,13 @@ impl Report<'_> {
             let message = "Everything that is wanted on the device is in effect.".to_owned();
             return (Status::True, Reason::Succeeded, message, false);
         }
-        let failed = self.facts.device.as_ref().is_some_and(|reading| reading.result.is_err());
+        let failed = match &self.facts.device {
+            Some(reading) => reading.result.is_err(),
+            None => self.device.status.as_ref().is_some_and(|status| {
+                find(&status.conditions, ConditionType::Online)
+                    .is_some_and(|online| online.status == Status::False.as_str())
+            }),
+        };
         let reason = if failed { Reason::ProgressingWithRetry } else { Reason::Progressing };
         let message = format!("Not delivered yet: {}.", pending.join(", "));
         (Status::False, reason, message, false)

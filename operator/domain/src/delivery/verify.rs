@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     assessment::{outcome, reason_of_failure},
-    exchange::{Failure, InstanceReading},
+    exchange::{DeviceReading, Failure, InstanceReading},
 };
 
 pub(super) mod compare;
@@ -157,23 +157,33 @@ impl Round<'_> {
         item: &ResolvedItem,
         trusted: bool,
     ) -> VerifiedItem {
-        let Wanted::DeviceSetting { attribute, value, takes_effect, .. } = &item.wanted else {
-            return self.unread(step.r#type, item, None);
-        };
         match &self.facts.device {
             Some(Reading { at, result: Ok(reading) })
                 if trusted && self.subscription.was_asked(step, *at, self.now) =>
             {
-                let observed = reading.attributes.get(attribute);
-                let equal = observed.is_some_and(|observed| is_equal(value, observed));
-                let restart = *takes_effect == TakesEffect::AfterRestart;
-                self.read(step.r#type, item, *at, observed.map(digest), equal, restart)
+                self.device_reading(step.r#type, item, *at, reading)
             }
             Some(Reading { result: Err(failure), .. }) => {
                 self.unread(step.r#type, item, Some(failure))
             }
             _ => self.unread(step.r#type, item, None),
         }
+    }
+
+    fn device_reading(
+        &self,
+        step: StepType,
+        item: &ResolvedItem,
+        at: Timestamp,
+        reading: &DeviceReading,
+    ) -> VerifiedItem {
+        let Wanted::DeviceSetting { attribute, value, takes_effect, .. } = &item.wanted else {
+            return self.from_status(step, item);
+        };
+        let observed = reading.attributes.get(attribute);
+        let equal = observed.is_some_and(|observed| is_equal(value, observed));
+        let restart = *takes_effect == TakesEffect::AfterRestart;
+        self.read(step, item, at, observed.map(digest), equal, restart)
     }
 
     fn server_item(&self, step: StepType, item: &ResolvedItem) -> VerifiedItem {
@@ -366,27 +376,45 @@ impl Round<'_> {
         }
     }
 
-    /// The item was not read in this pass: what the status proved holds, where it is about this.
+    /// The item was not read since the last write: what was proved before holds, where it is about
+    /// this.
     fn unread(&self, step: StepType, item: &ResolvedItem, failure: Option<&Failure>) -> VerifiedItem {
-        let previous = self.previous(item);
-        let state = previous.map_or(ItemState::Unknown, |previous| previous.state);
-        let mut problem = previous.and_then(|previous| previous.problem.clone());
+        let mut verified =
+            self.read_before(step, item).unwrap_or_else(|| self.from_status(step, item));
         if let Some(Err(failure)) = self.sent_now(item) {
-            problem = Some(self.failed(item, failure, self.now));
+            verified.problem = Some(self.failed(item, failure, self.now));
         }
         if let Some(failure) = failure {
             // Losing contact with what is Effective changes the device's Online, nothing else.
-            problem = (state != ItemState::Effective)
+            verified.problem = (verified.state != ItemState::Effective)
                 .then(|| self.failed(item, failure, self.now));
         }
+        verified
+    }
+
+    /// What was read in this pass before something else was written.
+    fn read_before(&self, step: StepType, item: &ResolvedItem) -> Option<VerifiedItem> {
+        if self.sent_now(item).is_some() {
+            return None;
+        }
+        if let Wanted::DeviceSetting { .. } = item.wanted {
+            let Reading { at, result } = self.facts.device_before.as_ref()?;
+            return Some(self.device_reading(step, item, *at, result.as_ref().ok()?));
+        }
+        let Reading { at, result } = self.facts.servers_before.get(&self.subscription.name)?;
+        Some(self.server_reading(step, item, *at, result.as_ref().ok()?))
+    }
+
+    fn from_status(&self, step: StepType, item: &ResolvedItem) -> VerifiedItem {
+        let previous = self.previous(item);
         VerifiedItem {
             key: item.key.clone(),
             step,
-            state,
+            state: previous.map_or(ItemState::Unknown, |previous| previous.state),
             desired_digest: item.digest.clone(),
             observed_digest: previous.and_then(|previous| previous.observed_digest.clone()),
             verified_at: previous.and_then(|previous| previous.last_verified),
-            problem,
+            problem: previous.and_then(|previous| previous.problem.clone()),
         }
     }
 

@@ -13,7 +13,7 @@ use entente_domain::{
         Action, Facts, Plan, ResolvedDevice, SubscriptionReport, Verified, World, lint, plan,
         report_device, report_subscription, resolve, verify,
     },
-    exchange::{Failure, OperationState},
+    exchange::{Failure, FailureKind, OperationState},
     retry::{HoldKey, Holds, RetryPolicy},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -228,11 +228,19 @@ impl Simulation {
             Action::PollOperation { instance, .. } => {
                 let result = broker.poll(instance, now);
                 let failed = self.answered(result.as_ref().err(), false);
-                if let Ok(OperationState::InProgress { retry_after }) = &result {
-                    wait = Some(retry_after.unwrap_or(SignedDuration::from_secs(2)));
+                let mut ended = None;
+                match &result {
+                    Ok(OperationState::InProgress { retry_after }) => {
+                        wait = Some(retry_after.unwrap_or(SignedDuration::from_secs(2)));
+                    }
+                    // An operation that failed is tried again like a request that failed.
+                    Ok(OperationState::Failed { message }) => {
+                        ended = Some(printer::failure(FailureKind::ProtocolError, message, false));
+                    }
+                    _ => {}
                 }
                 facts.record_operation(name, result, self.now);
-                failed
+                failed.or(ended)
             }
             _ => {
                 let result = match action {
@@ -262,7 +270,7 @@ impl Simulation {
         self.requests += 1;
         self.sent += usize::from(sent);
         let silent = failure.is_some_and(|failure| {
-            failure.kind == entente_domain::exchange::FailureKind::TimedOut
+            failure.kind == FailureKind::TimedOut
         });
         self.now += if silent { TIMEOUT } else { REQUEST };
         if let Some(failure) = failure

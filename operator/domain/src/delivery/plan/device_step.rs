@@ -1,6 +1,6 @@
 //! Plan, device side: read first, then set what differs, each attribute by itself.
 
-use entente_crds::condition::Reason;
+use entente_crds::{condition::Reason, v1alpha1::ItemState};
 use jiff::Timestamp;
 
 use super::{Action, Plan, Round};
@@ -27,8 +27,10 @@ impl Round<'_> {
             return;
         }
         if self.facts.device.is_none() {
+            let restarting =
+                verified.of_step(step.r#type).any(|item| item.state == ItemState::AwaitingRestart);
             let waits = step.items.iter().all(|item| self.rests(subscription, item, verified));
-            if !waits {
+            if restarting || !waits {
                 self.read_device(plan);
             }
             if let Some(until) = self.holds.until(&HoldKey::Device, self.now) {

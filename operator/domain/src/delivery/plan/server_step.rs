@@ -33,8 +33,8 @@ impl Round<'_> {
         else {
             return;
         };
-        let at_rest = step.items.iter().all(|item| self.rests(subscription, item, verified))
-            && !self.server_sync_is_due(subscription, step);
+        let rests = step.items.iter().all(|item| self.rests(subscription, item, verified));
+        let at_rest = rests && !self.server_sync_is_due(subscription, step);
         if !self.world.catalogues.contains_key(&server.connection) {
             // Only the catalogue says whether instances can be fetched.
             if !at_rest {
@@ -56,6 +56,7 @@ impl Round<'_> {
         }
         match self.facts.servers.get(&subscription.name).map(|reading| &reading.result) {
             None if at_rest => {}
+            Some(Ok(_)) if rests => {}
             None => plan.actions.push(Action::ReadInstance {
                 subscription: subscription.name.clone(),
                 instance,
@@ -155,6 +156,15 @@ impl Round<'_> {
         instance: InstanceKey,
         plan: &mut Plan,
     ) {
+        let items: Vec<(String, String)> =
+            server.setting_items().into_iter().map(|item| (item.key, item.digest)).collect();
+        let was_sent = |(item, digest): &(String, String)| {
+            let sent = self.facts.sent.get(&(subscription.name.clone(), item.clone()));
+            sent.is_some_and(|sent| sent.digest == *digest)
+        };
+        if items.iter().any(was_sent) {
+            return;
+        }
         let handle = self.facts.handles.get(&subscription.name);
         if !self.is_recorded(subscription, &instance, server) {
             let name = subscription.name.clone();
@@ -171,11 +181,6 @@ impl Round<'_> {
             return;
         }
         let parameters = server.parameters(false);
-        let items = subscription
-            .items()
-            .filter(|(step, _)| step.r#type == StepType::ServerSettings)
-            .map(|(_, item)| (item.key.clone(), item.digest.clone()))
-            .collect();
         plan.actions.push(Action::Provision {
             subscription: subscription.name.clone(),
             instance,

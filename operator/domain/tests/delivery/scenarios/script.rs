@@ -35,7 +35,7 @@ use crate::simulation::{Fault, Simulation, Wish};
 
 /// Runs a script and gives everything that it said.
 pub(super) fn run(script: &str, catalogue: &str) -> String {
-    let begin = "2027-03-01T00:00:00Z".parse().expect("an instant");
+    let begin = "2027-03-31T12:00:00Z".parse().expect("an instant");
     let mut simulation = Simulation::new(begin);
     simulation.load_catalogue(catalogue);
     for line in script.lines() {

@@ -1,0 +1,118 @@
+//! Devices that say yes and do no: proof is by reading back, and what is late is owed.
+
+use entente_crds::v1alpha1::{ItemState, Outcome, PromiseState};
+use entente_e2e::scene::read::{Conditioned as _, SubscriptionFacts as _};
+use entente_e2e::scene::starting_in;
+use entente_e2e::simulator::{FaultKind, Rejection};
+use serde_json::json;
+
+use crate::standard::{
+    AHEAD, Standard, assert_credit, calculated, contract_is, contract_says, late, promise_state,
+    subscription_is, subscription_says,
+};
+
+const KEY: &str = "DeviceSetting/alert.threshold";
+
+// shows D2 D3 D4 D5 D8
+#[tokio::test]
+async fn a_device_that_accepts_and_does_not_take_misses_its_promise_and_is_compensated_once() {
+    let world = Standard::new("liar", 1).await;
+    let scene = &world.scene;
+    let lie = FaultKind::NotEffective {
+        attributes: vec!["nw-alert-threshold".to_owned()],
+    };
+    world.device(0).set_fault(lie).await.unwrap();
+    let start = starting_in(AHEAD / 2);
+    let mut contract = world.parts_contract("liar", start, "1s");
+    contract.spec.services[0]
+        .parameters
+        .insert("threshold".to_owned(), "15".to_owned());
+    scene.apply(&contract).await.unwrap();
+
+    let parts = ["liar", "parts", world.name(0)];
+    let subscription =
+        subscription_says(scene, parts, "Delivered", "AcceptedNotEffective").await;
+    let item = subscription.item(KEY).expect("the setting is an item");
+    assert_eq!(item.state, ItemState::NotEffective);
+    let problem = item.problem.as_ref().expect("it has a problem");
+    assert_eq!(problem.outcome, Outcome::AcceptedNotEffective);
+
+    let contract = contract_is(scene, "liar", "PromiseMissed").await;
+    assert!(!contract.is("Stalled"), "one bad device is not the contract's fault");
+    contract_is(scene, "liar", "CompensationPending").await;
+    let open = scene.compensations().await;
+    assert_eq!(open.len(), 1);
+    assert!(!open[0].is("Calculated"), "it is calculated while the service is still late");
+
+    world.device(0).clear_faults().await.unwrap();
+    let subscription = subscription_is(scene, parts, "Delivered").await;
+    assert_eq!(world.device(0).attribute("nw-alert-threshold"), Some(json!(15)));
+    assert_eq!(promise_state(&subscription), PromiseState::Missed);
+    let compensation = calculated(scene).await;
+    assert_credit(&compensation, start, late(&subscription));
+    let contract = contract_says(scene, "liar", "Ready", "Delivered").await;
+    assert!(contract.is("PromiseMissed"), "it stays for the term");
+    world.finish().await;
+}
+
+// shows D2 K2
+#[tokio::test]
+async fn each_way_to_refuse_a_setting_is_told_apart() {
+    let ways = [
+        (Rejection::NotSupported, Outcome::RejectedValue),
+        (Rejection::NotSettable, Outcome::RejectedNotSettable),
+        (Rejection::Silent, Outcome::RejectedNotSettable),
+    ];
+    let world = Standard::new("refusal", ways.len()).await;
+    let scene = &world.scene;
+    for (place, (status, _)) in ways.iter().enumerate() {
+        let refusal = FaultKind::Reject {
+            attributes: vec!["nw-alert-threshold".to_owned()],
+            status: *status,
+        };
+        world.device(place).set_fault(refusal).await.unwrap();
+    }
+    let names: Vec<&str> = (0..ways.len()).map(|place| world.name(place)).collect();
+    let mut entry = scene.entry("parts", "parts-life", &names, "15m");
+    entry.parameters.insert("threshold".to_owned(), "15".to_owned());
+    let contract = scene.contract("refusal", starting_in(AHEAD / 4), vec![entry]);
+    scene.apply(&contract).await.unwrap();
+    for (place, (status, outcome)) in ways.iter().enumerate() {
+        let found = scene.soon("the refusal is an item's problem", async || {
+            let subscription = scene.subscription("refusal", "parts", names[place]).await?;
+            Some(subscription.item(KEY)?.problem.as_ref()?.outcome)
+        });
+        assert_eq!(found.await.unwrap(), *outcome, "{status:?}");
+    }
+    assert!(!scene.read_contract("refusal").await.unwrap().is("Stalled"));
+    crate::standard::every_reason_is_listed(scene).await;
+}
+
+// shows D3 D4
+#[tokio::test]
+async fn a_device_that_is_off_at_the_start_is_late_until_it_is_back() {
+    let world = Standard::new("off", 2).await;
+    let scene = &world.scene;
+    world.device(0).set_fault(FaultKind::Offline).await.unwrap();
+    let start = starting_in(AHEAD / 2);
+    let names = [world.name(0), world.name(1)];
+    let entry = scene.entry("backup", "data-backup", &names, "1s");
+    scene
+        .apply(&scene.contract("off", start, vec![entry]))
+        .await
+        .unwrap();
+    let good = subscription_is(scene, ["off", "backup", names[1]], "Delivered").await;
+    assert_eq!(promise_state(&good), PromiseState::Kept);
+    contract_is(scene, "off", "PromiseMissed").await;
+    let off = scene.read_device(names[0]).await.unwrap();
+    assert_eq!(off.reason("Online"), "Unreachable");
+
+    world.device(0).clear_faults().await.unwrap();
+    let off = subscription_is(scene, ["off", "backup", names[0]], "Delivered").await;
+    assert_eq!(promise_state(&off), PromiseState::Missed);
+    let compensation = calculated(scene).await;
+    assert_eq!(compensation.spec.record.device.name, names[0]);
+    assert_credit(&compensation, start, late(&off));
+    contract_says(scene, "off", "Ready", "Delivered").await;
+    world.finish().await;
+}
