@@ -2,6 +2,7 @@
 //! simulators with a ledger, and the words in which end-to-end tests, the demo and benches speak
 //! of them.
 
+pub mod bench;
 pub mod control_plane;
 pub mod demo;
 pub mod dump;

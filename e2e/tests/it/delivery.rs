@@ -1,5 +1,11 @@
 //! Contracts on devices and brokers, through the real operator, API server and peers: what is sent
 //! and when, what counts as proof, what is owed when proof comes late.
 
+mod broker;
+mod evidence;
 mod liar;
+mod order;
+mod owed;
+mod real_peers;
+mod sharing;
 mod start;

@@ -427,9 +427,13 @@ fn the_closed_list_complains_about_what_it_is_there_to_find() {
         let ready = of("Ready");
         complaints(
             &json!({"kind": "Contract", "metadata": {"name": "x", "generation": 2},
-                    "status": {"observedGeneration": 1, "conditions": [ready, condition]}}),
+                    "status": {"observedGeneration": 2, "conditions": [ready, condition]}}),
             &["127.0.0.1:4711".to_owned()],
         )
+    };
+    let reconciling_or_stalled = |type_: &str, reason: &str| {
+        json!({"type": type_, "status": "True", "reason": reason, "message": "Work.",
+               "observedGeneration": 2})
     };
     let good = of("Delivered");
     assert_eq!(with(good.clone()), Vec::<String>::new());
@@ -438,25 +442,32 @@ fn the_closed_list_complains_about_what_it_is_there_to_find() {
         condition[field] = value;
         with(condition)
     };
-    for (field, value) in [
-        ("type", json!("Happy")),
-        ("type", json!("Online")),
-        ("reason", json!("")),
-        ("reason", json!("BecauseISaySo")),
-        ("reason", json!("Valid")),
-        ("status", json!("Maybe")),
-        ("observedGeneration", Value::Null),
-        ("message", json!("m".repeat(1025))),
-        ("message", json!("at ipp://10.0.0.1/ipp/print")),
-        ("message", json!("no answer of 127.0.0.1:4711")),
-        ("message", json!("since 2027-04-01T03:00:00Z")),
-        ("message", json!("instance 0b62b1ac-9a15-4a4e-9c43-0123456789ab")),
+    for (field, value, complaint) in [
+        ("type", json!("Happy"), "a type that is not in the closed list"),
+        ("type", json!("Online"), "a type that this kind does not have"),
+        ("type", json!("Ready"), "a type twice"),
+        ("reason", json!(""), "a reason that is not in the list of its type"),
+        ("reason", json!("Valid"), "a reason that is not in the list of its type"),
+        ("status", json!("Maybe"), "no status"),
+        ("observedGeneration", Value::Null, "no observedGeneration"),
+        ("message", json!("m".repeat(1025)), "a long message"),
+        ("message", json!("at ipp://10.0.0.1/ipp/print"), "an address in the message"),
+        ("message", json!("no answer of 127.0.0.1:4711"), "an address in the message"),
+        ("message", json!("since 2027-04-01T03:00:00Z"), "an instant in the message"),
+        ("message", json!("0b62b1ac-9a15-4a4e-9c43-0123456789ab"), "an id in the message"),
     ] {
-        assert_eq!(changed(field, value.clone()).len(), 1, "{field} {value}");
+        let found = changed(field, value.clone());
+        assert!(found.iter().any(|found| found.contains(complaint)), "{field} {value} {found:?}");
     }
     let negative = json!({"type": "Stalled", "status": "False", "reason": "InvalidTerm",
                           "message": "", "observedGeneration": 2});
     assert_eq!(with(negative).len(), 1);
+    let both = json!({"kind": "Contract", "metadata": {"name": "x", "generation": 2}, "status": {
+        "observedGeneration": 1,
+        "conditions": [of("Ready"), reconciling_or_stalled("Reconciling", "Progressing"),
+                       reconciling_or_stalled("Stalled", "InvalidTerm")]}});
+    let found = complaints(&both, &[]);
+    assert_eq!(found.len(), 2, "both at once, and settled without observedGeneration: {found:?}");
 }
 
 /// Longest wait for a row of the table.

@@ -4,6 +4,7 @@ mod admission;
 mod chart;
 mod control_plane;
 mod delivery;
+mod driver_contract;
 mod kstatus;
 mod peers;
 mod simulator;

@@ -41,6 +41,8 @@ pub(crate) struct Delivery {
     pub(crate) profiles: Arc<Profiles>,
     pub(crate) catalogues: Arc<Catalogues>,
     pub(crate) queue: Arc<Queue<Key>>,
+    /// Once requested, a pass does nothing more outside and reports what it knows.
+    shutdown: Shutdown,
     memory: Memory,
 }
 
@@ -60,6 +62,7 @@ impl Delivery {
         objects: Arc<Objects>,
         profiles: Arc<Profiles>,
         catalogues: Arc<Catalogues>,
+        shutdown: Shutdown,
     ) -> Arc<Self> {
         let queue = Arc::new(Queue::new(
             "delivery",
@@ -67,11 +70,12 @@ impl Delivery {
             Arc::clone(&context.metrics),
         ));
         let memory = Memory::default();
-        Arc::new(Self { context, objects, profiles, catalogues, queue, memory })
+        Arc::new(Self { context, objects, profiles, catalogues, queue, shutdown, memory })
     }
 
     /// Runs until the shutdown is requested and the passes under way have finished.
-    pub(crate) async fn run(self: Arc<Self>, shutdown: Shutdown) {
+    pub(crate) async fn run(self: Arc<Self>) {
+        let shutdown = self.shutdown.clone();
         triggers::start(&self, &shutdown);
         let queue = Arc::clone(&self.queue);
         let concurrency = self.context.options.concurrency;
@@ -114,7 +118,8 @@ impl Delivery {
             let verified = verify(&world, &resolved, &facts, now);
             let plan = plan(&world, &resolved, &verified, &facts, holds, now);
             round += 1;
-            if plan.actions.is_empty() || round > MOST_ROUNDS {
+            let stopping = self.shutdown.is_requested();
+            if plan.actions.is_empty() || round > MOST_ROUNDS || stopping {
                 if round > MOST_ROUNDS {
                     tracing::error!(device = world.device_name, "a pass did not come to an end");
                 }

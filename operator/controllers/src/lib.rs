@@ -56,12 +56,13 @@ pub async fn run(context: Context, shutdown: Shutdown) {
         Arc::clone(&objects),
         Arc::clone(&profiles),
         Arc::clone(&catalogues),
+        shutdown.clone(),
     );
     let contracts = Contracts::new(context.clone(), Arc::clone(&objects));
     let compensations = Compensations::new(context.clone(), Arc::clone(&objects));
     let catalogue = Catalogue::new(context, objects, profiles, catalogues);
     tokio::join!(
-        delivery.run(shutdown.clone()),
+        delivery.run(),
         contracts.run(shutdown.clone()),
         compensations.run(shutdown.clone()),
         catalogue.run(shutdown),

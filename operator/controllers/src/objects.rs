@@ -32,6 +32,9 @@ pub(crate) const BY_IDENTITY: &str = "identity";
 /// Index of compensations: "namespace/subscription".
 pub(crate) const BY_SUBSCRIPTION: &str = "subscription";
 
+/// Under this name /readyz says what is missing.
+const COMPONENT: &str = "caches";
+
 /// The caches.
 pub(crate) struct Objects {
     pub(crate) namespaces: Arc<Cache<Namespace>>,
@@ -70,6 +73,7 @@ impl Objects {
 
     /// Starts the watches; every object was listed once when this returns.
     pub(crate) async fn start(&self, context: &Context, shutdown: &Shutdown) {
+        context.readiness.set_missing(COMPONENT, vec!["objects are being listed".to_owned()]);
         macro_rules! watch {
             ($($cache:ident),+) => {
                 $(tokio::spawn(
@@ -91,6 +95,7 @@ impl Objects {
             subscriptions,
             compensations
         );
+        context.readiness.set_ready(COMPONENT);
     }
 }
 

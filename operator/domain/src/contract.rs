@@ -9,12 +9,14 @@
 mod acceptance;
 mod conditions;
 mod device_sets;
+mod findings;
 mod owed;
 mod ready;
 mod report;
 mod resolve;
 mod revisions;
 mod terms;
+mod unit;
 
 #[cfg(test)]
 mod tests;

@@ -22,7 +22,9 @@ pub(super) fn complaints(object: &Value, addresses: &[String]) -> Vec<String> {
     let conditions: Vec<&Value> =
         object["status"]["conditions"].as_array().into_iter().flatten().collect();
     // What the schema itself puts there before anybody looked.
-    if object["status"]["observedGeneration"] == -1 {
+    if super::conditions(object) == super::NEVER_SEEN
+        && object["status"]["observedGeneration"] == -1
+    {
         return Vec::new();
     }
     let mut found: Vec<String> = Vec::new();
@@ -45,12 +47,20 @@ pub(super) fn complaints(object: &Value, addresses: &[String]) -> Vec<String> {
     if is_true("Reconciling") && is_true("Stalled") {
         found.push(format!("{kind}/{name}: both Reconciling and Stalled: {conditions:?}"));
     }
+    let ready = conditions.iter().find(|condition| condition["type"] == "Ready");
+    // A tool that reads observedGeneration alone must not take settled for unseen (Flux).
+    if let Some(ready) = ready
+        && (is_true("Ready") || is_true("Stalled"))
+        && object["status"]["observedGeneration"] != ready["observedGeneration"]
+    {
+        found.push(format!("{kind}/{name}: settled, and observedGeneration is behind: {ready}"));
+    }
     let types: std::collections::BTreeSet<_> =
         conditions.iter().map(|condition| condition["type"].to_string()).collect();
     if types.len() != conditions.len() {
         found.push(format!("{kind}/{name}: a type twice: {conditions:?}"));
     }
-    if !conditions.is_empty() && !types.contains("\"Ready\"") {
+    if !conditions.is_empty() && ready.is_none() {
         found.push(format!("{kind}/{name}: no Ready: {conditions:?}"));
     }
     found

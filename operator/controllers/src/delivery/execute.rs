@@ -32,6 +32,9 @@ pub(super) async fn actions(
 ) -> (World, Facts) {
     let actions = std::mem::take(&mut outcome.plan.actions);
     for action in &actions {
+        if delivery.shutdown.is_requested() {
+            break;
+        }
         let execution = Execution { delivery, outcome: &mut outcome, holds };
         execution.act(action).await;
     }

@@ -5,8 +5,8 @@
 
 use entente_crds::condition::Reason;
 
-use super::conditions::{Findings, named};
-use super::report::{Progress, Unit};
+use super::findings::Findings;
+use super::unit::{Progress, Unit, named};
 use super::{is_deleting, joined, listed};
 use crate::condition::Status;
 

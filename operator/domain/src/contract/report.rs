@@ -5,22 +5,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use entente_crds::condition::{ConditionType, Reason};
+use entente_crds::condition::ConditionType;
 use entente_crds::v1alpha1::{
-    Compensation, Contract, ContractStatus, ItemState, NotReady, PromiseState, ResolvedTerm,
+    Compensation, Contract, ContractStatus, NotReady, PromiseState, ResolvedTerm,
     ServiceSubscription, SubscriptionCounts, Transition, TransitionTo,
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::conditions::{Findings, conditions};
+use super::conditions::conditions;
+use super::findings::Findings;
 use super::owed::owed;
 use super::revisions::instant;
+use super::unit::{Progress, Unit, is_failing, units};
 use super::{
-    ContractWorld, DesiredSubscription, EntryDevices, ResolvedContract, is_deleting, is_own,
+    ContractWorld, EntryDevices, ResolvedContract, is_deleting, is_own,
     is_terminating,
 };
-use crate::condition::{Status, find, is_true};
+use crate::condition::is_true;
 
 /// The most subscriptions that notReady names (its schema).
 const MAX_NOT_READY: usize = 10;
@@ -32,42 +34,6 @@ const MAX_HISTORY: usize = 5;
 pub struct WriteOutcome {
     /// What could not be written, in one sentence; it is tried again.
     pub failure: Option<String>,
-}
-
-/// One service on one device, as far as the contract is concerned.
-pub(super) struct Unit {
-    pub(super) device: String,
-    pub(super) service: String,
-    /// The reason of the subscription's Ready.
-    pub(super) reason: String,
-    pub(super) progress: Progress,
-    /// Nothing is outstanding: the subscription is Ready.
-    pub(super) settled: bool,
-}
-
-/// How far a service on a device is.
-#[derive(Clone, Copy, Eq, PartialEq)]
-pub(super) enum Progress {
-    /// The subscription is not there, or not as it should be.
-    Unwritten,
-    /// It is not proven, and nothing is known to hinder it.
-    Pending,
-    /// It does not progress.
-    Failing,
-    /// An entry wants the device and another entry of the service has it.
-    Duplicate,
-    /// It is proven.
-    Delivered,
-}
-
-impl Unit {
-    pub(super) fn is_delivered(&self) -> bool {
-        self.progress == Progress::Delivered
-    }
-
-    pub(super) fn is_failing(&self) -> bool {
-        matches!(self.progress, Progress::Failing | Progress::Duplicate)
-    }
 }
 
 /// The status of a contract.
@@ -136,101 +102,6 @@ pub fn report(
         history: history(previous.history, resolved.term.as_ref(), now),
         term,
     }
-}
-
-/// Every service on a device that should be, sorted by device and service. While the contract is
-/// not accepted, and where a service is missing or a withdrawal is held, what exists counts.
-fn units(
-    contract: &Contract,
-    resolved: &ResolvedContract,
-    own: &BTreeMap<&str, &ServiceSubscription>,
-) -> Vec<Unit> {
-    let desired: BTreeMap<&str, &DesiredSubscription> = resolved
-        .desired
-        .iter()
-        .map(|desired| (desired.name.as_str(), desired))
-        .collect();
-    let deleted: BTreeSet<&str> = resolved
-        .changes
-        .delete
-        .iter()
-        .map(|deleted| deleted.name.as_str())
-        .collect();
-    let wanted = desired
-        .iter()
-        .map(|(name, desired)| unit(own.get(name).copied(), desired));
-    let kept = own.iter().filter(|(name, found)| {
-        !desired.contains_key(*name) && !deleted.contains(*name) && !is_terminating(found)
-    });
-    let kept = kept.map(|(_, found)| existing_unit(found, true));
-    let duplicates = resolved.exceptions.iter().map(|exception| Unit {
-        device: exception.device.clone(),
-        service: exception.service.clone(),
-        reason: Reason::DuplicateService.as_str().to_owned(),
-        progress: Progress::Duplicate,
-        settled: true,
-    });
-    let mut units: Vec<Unit> = if is_deleting(contract) || resolved.accepted.is_err() {
-        kept.collect()
-    } else {
-        wanted.chain(kept).chain(duplicates).collect()
-    };
-    units.sort_by(|a, b| (&a.device, &a.service).cmp(&(&b.device, &b.service)));
-    units
-}
-
-fn unit(found: Option<&ServiceSubscription>, desired: &DesiredSubscription) -> Unit {
-    let live = found.filter(|found| !is_terminating(found));
-    live.map_or_else(
-        || Unit {
-            device: desired.spec.device_ref.name.clone(),
-            service: desired.spec.service_name.clone(),
-            reason: Reason::Pending.as_str().to_owned(),
-            progress: Progress::Unwritten,
-            settled: false,
-        },
-        |live| existing_unit(live, live.spec == desired.spec),
-    )
-}
-
-fn existing_unit(found: &ServiceSubscription, written: bool) -> Unit {
-    let conditions = found
-        .status
-        .as_ref()
-        .map_or(&[][..], |status| &status.conditions);
-    // A condition of an earlier generation proves nothing of this one.
-    let current = |condition| {
-        let said = find(conditions, condition);
-        said.filter(|said| said.observed_generation == found.metadata.generation)
-    };
-    let holds =
-        |condition| current(condition).is_some_and(|said| said.status == Status::True.as_str());
-    let progress = match (written, holds(ConditionType::Delivered), is_failing(found)) {
-        (false, ..) => Progress::Unwritten,
-        (true, true, _) => Progress::Delivered,
-        (true, false, true) => Progress::Failing,
-        (true, false, false) => Progress::Pending,
-    };
-    let reason = current(ConditionType::Ready).map(|ready| ready.reason.clone());
-    Unit {
-        device: found.spec.device_ref.name.clone(),
-        service: found.spec.service_name.clone(),
-        reason: reason.unwrap_or_else(|| Reason::Pending.as_str().to_owned()),
-        progress,
-        settled: written && holds(ConditionType::Ready),
-    }
-}
-
-/// Whether a subscription does not progress: it is Stalled, or an item met a problem.
-fn is_failing(found: &ServiceSubscription) -> bool {
-    found.status.as_ref().is_some_and(|status| {
-        let met = |state| !matches!(state, ItemState::Effective | ItemState::Released);
-        is_true(&status.conditions, ConditionType::Stalled)
-            || status
-                .items
-                .iter()
-                .any(|item| item.problem.is_some() && met(item.state))
-    })
 }
 
 fn has_missed(found: &ServiceSubscription) -> bool {

@@ -20,8 +20,8 @@ pub(super) fn refuse_losers(subscriptions: &mut [ResolvedSubscription]) {
             subscription.refused = Some(Blocked::new(
                 Reason::ConflictingContract,
                 format!(
-                    "{winner} has this service on this device and comes first; end it in one of \
-                     the two contracts"
+                    "the subscription {winner} has this service on this device and comes first; \
+                     end it in one of the two contracts"
                 ),
             ));
             continue;
@@ -48,7 +48,8 @@ pub(super) fn mark_settings(subscriptions: &mut [ResolvedSubscription]) {
                 item.conflict = Some(Blocked::new(
                     Reason::SettingsConflict,
                     format!(
-                        "{winner} and {name} want different values for {}; {winner} comes first",
+                        "the subscriptions {winner} and {name} want different values for {}; \
+                         {winner} comes first",
                         item.key
                     ),
                 ));

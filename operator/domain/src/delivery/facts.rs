@@ -79,6 +79,7 @@ impl Facts {
             if recorded.is_none() && self.deprovisioned.contains_key(name) {
                 self.deprovisioned.remove(name);
                 self.servers.remove(name);
+                self.servers_before.remove(name);
                 self.handles.remove(name);
             }
             if self.handles.contains_key(name) {
@@ -170,8 +171,16 @@ impl Facts {
                 Sent { at, digest: item_digest.clone(), result: outcome.clone() },
             );
         }
-        if let Some(before) = self.servers.remove(subscription).filter(|it| it.result.is_ok()) {
-            self.servers_before.insert(subscription.clone(), before);
+        let before = self.servers.remove(subscription).filter(|reading| reading.result.is_ok());
+        match before {
+            // What is removed proves nothing any more.
+            _ if kind == ServerOperationType::Deprovision => {
+                self.servers_before.remove(subscription);
+            }
+            Some(before) => {
+                self.servers_before.insert(subscription.clone(), before);
+            }
+            None => {}
         }
         if let Err(failure) = &result {
             self.server_problems.insert(subscription.clone(), (at, failure.clone()));

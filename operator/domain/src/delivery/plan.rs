@@ -14,7 +14,9 @@ use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
 
 use super::{
-    Facts, ResolvedDevice, ResolvedSubscription, Verified, World, identity,
+    Facts, ResolvedDevice, ResolvedSubscription, Verified, World,
+    facts::may_stand,
+    identity,
     resolve::{Blocked, Intent, ResolvedItem, ResolvedStep, Wanted},
     resolve_server::ResolvedServer,
     withdraw,
@@ -155,8 +157,11 @@ pub fn plan(
     for subscription in &resolved.subscriptions {
         match &subscription.intent {
             Intent::Withdraw { .. } => withdraw::withdraw(&round, subscription, &mut plan),
+            // Who comes second keeps nothing active, and sends nothing where nothing stands.
             Intent::SetUp if subscription.refused.as_ref().is_some_and(loses) => {
-                withdraw::withdraw(&round, subscription, &mut plan);
+                if facts.handles.get(&subscription.name).is_some_and(may_stand) {
+                    withdraw::withdraw(&round, subscription, &mut plan);
+                }
             }
             _ => {}
         }

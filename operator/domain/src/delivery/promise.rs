@@ -3,8 +3,9 @@
 //!
 //! Called by report in every pass. What is decided once is never decided again.
 
-use entente_crds::v1alpha1::{
-    Cause, Delay, Promise, PromiseState, Revision, ServiceSubscription,
+use entente_crds::{
+    condition::Reason,
+    v1alpha1::{Cause, Delay, Promise, PromiseState, Revision, ServiceSubscription},
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
@@ -174,7 +175,7 @@ fn not_observed(from: Timestamp, until: Timestamp) -> Delay {
         from,
         until: Some(until),
         cause: Cause::Provider,
-        reason: entente_crds::condition::Reason::NotObserved.as_str().to_owned(),
+        reason: Reason::NotObserved.as_str().to_owned(),
     }
 }
 
@@ -186,7 +187,14 @@ fn observe(promise: &mut Promise, revision: &Revision, moment: &Moment<'_>) {
     let last = promise.delays.last().map_or(promise.effective, |last| last.until.unwrap_or(last.from));
     let now = moment.now.max(last);
     let from = match promise.delays.last_mut() {
-        Some(last) if last.cause == cause && last.reason == reason && last.until.is_none() => return,
+        // Work that goes on is nobody's new delay.
+        Some(last)
+            if last.until.is_none()
+                && (last.cause == cause && last.reason == reason
+                    || reason == Reason::Progressing.as_str()) =>
+        {
+            return;
+        }
         Some(last) => {
             last.until = Some(now);
             now

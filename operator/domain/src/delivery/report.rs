@@ -462,7 +462,11 @@ impl Report<'_> {
     fn items(&self, previous: &ServiceSubscriptionStatus, withdrawal: &Withdrawal) -> Vec<Item> {
         match (&self.subscription.intent, withdrawal) {
             (Intent::Scheduled { .. }, _)
-                if self.verified.items.iter().all(|item| item.verified_at.is_none()) =>
+                if self
+                    .verified
+                    .items
+                    .iter()
+                    .all(|item| item.verified_at.is_none() && item.problem.is_none()) =>
             {
                 return Vec::new();
             }
@@ -470,7 +474,13 @@ impl Report<'_> {
                 return previous
                     .items
                     .iter()
-                    .map(|item| Item { state: ItemState::Released, problem: None, ..item.clone() })
+                    .map(|item| match item.key.starts_with("DeviceSetting/") {
+                        // What was set on the device stays as it is.
+                        true => item.clone(),
+                        false => {
+                            Item { state: ItemState::Released, problem: None, ..item.clone() }
+                        }
+                    })
                     .collect();
             }
             (Intent::Withdraw { .. } | Intent::Forget, _) => return previous.items.clone(),

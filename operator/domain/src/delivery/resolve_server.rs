@@ -175,7 +175,7 @@ impl ResolvedServer {
         };
         let settings = self.settings.iter().map(|(key, pointer, value)| ResolvedItem {
             key: key.clone(),
-            digest: digest(&(pointer, value)),
+            digest: digest(&(&self.connection, &self.instance_id, pointer, value)),
             wanted: Wanted::ServerSetting { pointer: pointer.clone(), value: value.clone() },
             conflict: None,
         });
@@ -186,7 +186,12 @@ impl ResolvedServer {
     pub fn activation_items(&self) -> Vec<ResolvedItem> {
         let item = self.activation.as_ref().map(|activation| ResolvedItem {
             key: activation.key.clone(),
-            digest: digest(&(&activation.pointer, &activation.active)),
+            digest: digest(&(
+                &self.connection,
+                &self.instance_id,
+                &activation.pointer,
+                &activation.active,
+            )),
             wanted: Wanted::Activation {
                 pointer: activation.pointer.clone(),
                 active: activation.active.clone(),

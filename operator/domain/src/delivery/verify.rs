@@ -313,7 +313,9 @@ impl Round<'_> {
         // A proof that says the same again keeps its instant, so that an equal status is not
         // written.
         let before = self.previous(item).filter(|previous| {
-            previous.state == state && previous.observed_digest == observed_digest
+            previous.state == state
+                && previous.observed_digest == observed_digest
+                && (state != ItemState::Effective || self.sent_now(item).is_none())
         });
         VerifiedItem {
             key: item.key.clone(),
@@ -399,7 +401,14 @@ impl Round<'_> {
         }
         if let Wanted::DeviceSetting { .. } = item.wanted {
             let Reading { at, result } = self.facts.device_before.as_ref()?;
-            return Some(self.device_reading(step, item, *at, result.as_ref().ok()?));
+            let asked = self.subscription.steps.iter().any(|it| {
+                it.r#type == step && self.subscription.was_asked(it, *at, self.now)
+            });
+            let reading = result.as_ref().ok().filter(|_| asked)?;
+            return Some(self.device_reading(step, item, *at, reading));
+        }
+        if self.subscription.server.as_ref().is_none_or(|server| server.is_left_over) {
+            return None;
         }
         let Reading { at, result } = self.facts.servers_before.get(&self.subscription.name)?;
         Some(self.server_reading(step, item, *at, result.as_ref().ok()?))

@@ -59,7 +59,7 @@ pub(super) fn withdrawal(
         find(&status.conditions, ConditionType::Ready)
             .is_some_and(|ready| ready.reason == Reason::Withdrawing.as_str())
     });
-    let too_late = tried && now.duration_since(since) > world.withdraw_deadline;
+    let too_late = tried && now.duration_since(since) >= world.withdraw_deadline;
     if abandoned || too_late || handle.orphaned.is_some() {
         Withdrawal::Abandoned
     } else {

@@ -21,6 +21,9 @@ impl Round<'_> {
         verified: &Verified,
         plan: &mut Plan,
     ) {
+        for conflict in step.items.iter().filter_map(|item| item.conflict.as_ref()) {
+            plan.wait(&subscription.name, conflict.clone());
+        }
         if let Some(fault) = &verified.device_fault {
             let until = self.holds.until(&HoldKey::Device, self.now);
             plan.wait(&subscription.name, Blocked { until, ..fault.clone() });
@@ -77,10 +80,6 @@ impl Round<'_> {
         let Wanted::DeviceSetting { attribute, syntax, operation, value, .. } = &item.wanted else {
             return;
         };
-        if let Some(conflict) = &item.conflict {
-            plan.wait(&subscription.name, conflict.clone());
-            return;
-        }
         let sent = self.facts.sent.get(&(subscription.name.clone(), item.key.clone()));
         let sent = sent.is_some_and(|sent| sent.digest == item.digest);
         if sent || self.rests(subscription, item, verified) {

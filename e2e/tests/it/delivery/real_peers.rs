@@ -1,0 +1,230 @@
+//! The same with software we did not write: lprint, cupsd, ippeveprinter; and real Helm.
+
+use std::path::Path;
+
+use entente_crds::v1alpha1::{
+    Connection, Contract, Device, DeviceConnection, DeviceModel, DeviceModelSpec, DeviceSetting,
+    IdentitySource, IppIdentity, IppOperation, IppSetting, IppSyntax, Outcome, PromiseState,
+    SmartService, ValueType, Via, WantedSetting,
+};
+use entente_e2e::peers::ipp_client::IppClient;
+use entente_e2e::peers::{CupsServer, IppEvePrinter, IppEvePrinterOptions, LprintServer};
+use entente_e2e::scene::read::{Conditioned as _, SubscriptionFacts as _};
+use entente_e2e::scene::{Scene, now, starting_in};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use tokio::process::Command;
+
+use crate::standard::{
+    AHEAD, assert_credit, calculated, contract_is, contract_says, every_reason_is_listed, late,
+    promise_state, scene, subscription_is, subscription_says,
+};
+
+const SETTING: &str = "place";
+const KEY: &str = "DeviceSetting/place";
+
+/// What the printer says it is.
+async fn product(uri: &str) -> String {
+    let answer = IppClient::new().get(uri, &["printer-make-and-model"]).await.unwrap();
+    answer.text("printer-make-and-model").expect("it says what it is")
+}
+
+/// A model of one setting.
+fn model(scene: &Scene<'_>, name: &str, product: &str, via: IppSetting, kind: ValueType) -> DeviceModel {
+    let setting = DeviceSetting {
+        name: SETTING.to_owned(),
+        r#type: kind,
+        via: Via { ipp: Some(via) },
+        ..DeviceSetting::default()
+    };
+    let spec = DeviceModelSpec {
+        manufacturer: "Somebody else".to_owned(),
+        product_names: vec![product.to_owned()],
+        identity: Some(IdentitySource {
+            ipp: Some(IppIdentity {
+                attribute: "printer-uuid".to_owned(),
+            }),
+        }),
+        settings: vec![setting],
+    };
+    scene.labelled(DeviceModel::new(&scene.named(name), spec))
+}
+
+fn ipp(attribute: &str, syntax: IppSyntax, operation: IppOperation) -> IppSetting {
+    IppSetting {
+        attribute: attribute.to_owned(),
+        syntax,
+        operation,
+    }
+}
+
+/// A service of that one setting, on every model that has it.
+fn service(scene: &Scene<'_>, value: &str) -> SmartService {
+    let mut service = scene.parts();
+    service.metadata.name = Some(scene.named("placing"));
+    service.spec.parameters.clear();
+    let device = service.spec.device.as_mut().expect("it has a device side");
+    device.models.clear();
+    device.settings = vec![WantedSetting {
+        name: SETTING.to_owned(),
+        value: Some(value.to_owned()),
+        ..WantedSetting::default()
+    }];
+    service
+}
+
+/// A Device of that model, reached by the Connection `devices`.
+fn device(scene: &Scene<'_>, name: &str, model: &str, queue: Option<&str>) -> Device {
+    let mut device = scene.device_at(name, "127.0.0.1", &format!("SN-{name}"));
+    device.spec.model_ref = scene.reference(model);
+    device.spec.connections = vec![DeviceConnection {
+        name: scene.named("devices"),
+        queue: queue.map(str::to_owned),
+        port: None,
+    }];
+    device
+}
+
+// shows D2 D3 D4 D5
+#[tokio::test]
+async fn lprint_lies_about_its_location_until_the_model_names_what_it_can_set() {
+    let scene = scene("lprint").await;
+    let scene = &scene;
+    let lprint = LprintServer::start(&["lab1"]).await.unwrap();
+    let url = format!("ipp://{{address}}:{}/ipp/print/{{queue}}", lprint.port());
+    scene.apply::<Connection>(&scene.ipp_connection("devices", &url)).await.unwrap();
+    let product = product(&lprint.uri("lab1")).await;
+    let set = IppOperation::SetPrinterAttributes;
+    let wrong = ipp("printer-location", IppSyntax::Text, set);
+    let wrong = model(scene, "label", &product, wrong, ValueType::String);
+    scene.apply::<DeviceModel>(&wrong).await.unwrap();
+    let place = "geo:-23.5613,-46.6560";
+    scene.apply::<SmartService>(&service(scene, place)).await.unwrap();
+    let label_printer = device(scene, "label-printer", "label", Some("lab1"));
+    scene.apply::<Device>(&label_printer).await.unwrap();
+    let start = starting_in(AHEAD / 2);
+    let entry = scene.entry("placing", "placing", &["label-printer"], "1s");
+    scene.apply(&scene.contract("lprint", start, vec![entry])).await.unwrap();
+
+    let parts = ["lprint", "placing", "label-printer"];
+    let subscription = subscription_says(scene, parts, "Delivered", "AcceptedNotEffective").await;
+    let problem = subscription.item(KEY).unwrap().problem.as_ref().unwrap();
+    assert_eq!(problem.outcome, Outcome::AcceptedNotEffective);
+    contract_is(scene, "lprint", "PromiseMissed").await;
+
+    let right = ipp("printer-geo-location", IppSyntax::Uri, set);
+    let right = model(scene, "label", &product, right, ValueType::String);
+    scene.apply::<DeviceModel>(&right).await.unwrap();
+    let subscription = subscription_is(scene, parts, "Delivered").await;
+    assert_eq!(promise_state(&subscription), PromiseState::Missed);
+    let read = IppClient::new()
+        .get(&lprint.uri("lab1"), &["printer-geo-location"])
+        .await
+        .unwrap();
+    assert_eq!(read.text("printer-geo-location").as_deref(), Some(place));
+    let compensation = calculated(scene).await;
+    assert_credit(&compensation, start, late(&subscription));
+    contract_says(scene, "lprint", "Ready", "Delivered").await;
+    every_reason_is_listed(scene).await;
+}
+
+// shows B5 D2
+#[tokio::test]
+async fn cupsd_takes_through_its_own_operation_what_it_ignores_through_the_standard_one() {
+    let scene = scene("cups").await;
+    let scene = &scene;
+    let cups = CupsServer::start(&["lab1"]).await.unwrap();
+    let url = format!("ipp://{{address}}:{}/printers/{{queue}}", cups.port());
+    scene.apply::<Connection>(&scene.ipp_connection("devices", &url)).await.unwrap();
+    let product = product(&cups.uri("lab1")).await;
+    let by = |operation| {
+        let via = ipp("print-quality-default", IppSyntax::Enum, operation);
+        model(scene, "queue", &product, via, ValueType::Integer)
+    };
+    scene
+        .apply::<DeviceModel>(&by(IppOperation::SetPrinterAttributes))
+        .await
+        .unwrap();
+    scene.apply::<SmartService>(&service(scene, "5")).await.unwrap();
+    scene
+        .apply::<Device>(&device(scene, "queue-1", "queue", Some("lab1")))
+        .await
+        .unwrap();
+    let entry = scene.entry("placing", "placing", &["queue-1"], "15m");
+    scene.apply(&scene.contract("cups", now(), vec![entry])).await.unwrap();
+    let parts = ["cups", "placing", "queue-1"];
+    subscription_says(scene, parts, "Delivered", "AcceptedNotEffective").await;
+
+    scene
+        .apply::<DeviceModel>(&by(IppOperation::CupsAddModifyPrinter))
+        .await
+        .unwrap();
+    subscription_is(scene, parts, "Delivered").await;
+    let read = IppClient::new()
+        .get(&cups.uri("lab1"), &["print-quality-default"])
+        .await
+        .unwrap();
+    assert_eq!(read.text("print-quality-default").as_deref(), Some("5"));
+    every_reason_is_listed(scene).await;
+}
+
+// shows K2 K5
+#[tokio::test]
+async fn a_printer_that_cannot_be_set_at_all_does_not_make_helm_roll_back_its_contract() {
+    let scene = scene("helm").await;
+    let scene = &scene;
+    let printer = IppEvePrinter::start(IppEvePrinterOptions::default()).await.unwrap();
+    let cups = CupsServer::start(&["lab1"]).await.unwrap();
+    let set = IppOperation::SetPrinterAttributes;
+    for (name, uri) in [("laser", printer.uri()), ("queue", cups.uri("lab1"))] {
+        let via = ipp("printer-location", IppSyntax::Text, set);
+        let model = model(scene, name, &product(&uri).await, via, ValueType::String);
+        scene.apply::<DeviceModel>(&model).await.unwrap();
+        // Each printer of this test is reached by a Connection of its own, under its own URL.
+        let port = uri.rsplit(':').next().and_then(|rest| rest.split('/').next()).unwrap();
+        let path = uri.rsplit_once(port).unwrap().1;
+        let url = format!("ipp://{{address}}:{port}{path}");
+        scene.apply::<Connection>(&scene.ipp_connection(name, &url)).await.unwrap();
+        let mut device = device(scene, name, name, None);
+        device.spec.connections[0].name = scene.named(name);
+        scene.apply::<Device>(&device).await.unwrap();
+    }
+    scene.apply::<SmartService>(&service(scene, "Lobby")).await.unwrap();
+    let entry = scene.entry("placing", "placing", &["laser", "queue"], "15m");
+    let mut contract = scene.contract("helm", now(), vec![entry]);
+    contract.spec.max_unavailable = Some(IntOrString::Int(1));
+
+    let said = helm_install(scene, &contract).await;
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    let contract = contract_says(scene, "helm", "Ready", "DeliveredWithExceptions").await;
+    assert!(contract.is("Ready") && !contract.is("Stalled") && contract.is("DevicesFailing"));
+    let failing = subscription_is(scene, ["helm", "placing", "laser"], "Stalled").await;
+    assert_eq!(failing.reason("Stalled"), "Unsupported");
+    let problem = failing.item(KEY).unwrap().problem.as_ref().unwrap();
+    assert_eq!(problem.outcome, Outcome::Unsupported);
+    every_reason_is_listed(scene).await;
+}
+
+/// `helm install --wait --rollback-on-failure` of a chart that holds nothing but the contract.
+async fn helm_install(scene: &Scene<'_>, contract: &Contract) -> std::process::Output {
+    let chart = tempfile::tempdir().unwrap();
+    let templates = chart.path().join("templates");
+    std::fs::create_dir(&templates).unwrap();
+    let about = "apiVersion: v2\nname: contracts\nversion: 0.1.0\n";
+    std::fs::write(chart.path().join("Chart.yaml"), about).unwrap();
+    let text = entente_crds::yaml::write(contract).unwrap();
+    std::fs::write(templates.join("contract.yaml"), text).unwrap();
+    let helm = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/helm");
+    Command::new(helm)
+        .args(["install", "contracts"])
+        .arg(chart.path())
+        .args(["--namespace", scene.namespace(), "--wait", "--rollback-on-failure"])
+        .args(["--timeout", "60s", "--kubeconfig"])
+        .arg(scene.plane().kubeconfig())
+        .env("HELM_CACHE_HOME", chart.path().join("cache"))
+        .env("HELM_CONFIG_HOME", chart.path().join("config"))
+        .env("HELM_DATA_HOME", chart.path().join("data"))
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap()
+}

@@ -1,0 +1,148 @@
+//! What the drivers make of each thing that a peer can do wrong: the kind of failure, whether the
+//! peer may have acted all the same, and when it wants to be asked again.
+
+use entente_crds::v1alpha1::{IppOperation, Protocol};
+use entente_domain::exchange::{
+    DeviceReadRequest, DeviceWrite, Failure, FailureKind, InstanceContext, InstanceKey,
+    InstanceReading, OperationState, ServerAnswer,
+};
+use entente_drivers::{DeviceTarget, Drivers, ServerTarget};
+use entente_e2e::simulator::{
+    Broker, BrokerOptions, Credentials, FaultKind, FleetOptions, IppFleet, Ledger, Mode,
+};
+
+use super::server::{offering, parameters};
+use super::{profile, text};
+
+/// Fault, kind of failure, whether a write is in doubt, seconds of Retry-After.
+fn faults() -> Vec<(FaultKind, FailureKind, bool, Option<i64>)> {
+    let later = FaultKind::too_many_requests(7);
+    vec![
+        (FaultKind::Hang, FailureKind::TimedOut, true, None),
+        (FaultKind::Unauthorized, FailureKind::Unauthorized, false, None),
+        (FaultKind::http_500(), FailureKind::ProtocolError, true, None),
+        (later, FailureKind::Busy, false, Some(7)),
+        (FaultKind::Busy, FailureKind::Busy, false, None),
+        (FaultKind::Offline, FailureKind::Unreachable, false, None),
+    ]
+}
+
+fn check(what: &FaultKind, failure: &Failure, expected: (FailureKind, bool, Option<i64>)) {
+    let seen = (
+        failure.kind,
+        failure.doubtful,
+        failure.retry_after.map(|duration| duration.as_secs()),
+    );
+    assert_eq!(seen, expected, "{what:?} {failure:?}");
+    assert!(!failure.message.contains("127."), "{what:?} {failure:?}");
+}
+
+#[tokio::test]
+async fn every_fault_of_a_device_has_its_own_name() {
+    let fleet = IppFleet::start(FleetOptions::of(1), Ledger::new()).await.unwrap();
+    let device = &fleet.devices()[0];
+    let drivers = Drivers::real();
+    let driver = drivers.device(Protocol::IPP).unwrap();
+    let target = DeviceTarget {
+        profile: profile(Protocol::IPP, None),
+        url: device.uri(),
+        pinned_certificate: None,
+    };
+    let request = DeviceReadRequest {
+        identity_attribute: "printer-uuid".to_owned(),
+        ..DeviceReadRequest::default()
+    };
+    let write = DeviceWrite {
+        operation: IppOperation::SetPrinterAttributes,
+        settings: vec![text("printer-location", "Lobby")],
+    };
+    for (fault, kind, doubtful, again) in faults() {
+        device.set_fault(fault.clone()).await.unwrap();
+        let read = driver.observe(&target, &request).await.unwrap_err();
+        // Nobody can act on a reading.
+        assert_eq!(read.kind, kind, "{fault:?} {read:?}");
+        let written = driver.apply(&target, &write).await.unwrap_err();
+        check(&fault, &written, (kind, doubtful, again));
+        device.clear_faults().await.unwrap();
+    }
+    device.set_fault(FaultKind::ResetAfterCommit).await.unwrap();
+    let lost = driver.apply(&target, &write).await.unwrap_err();
+    assert!(lost.doubtful, "{lost:?}");
+    assert_eq!(device.attribute("printer-location"), Some("Lobby".into()), "it was done");
+}
+
+#[tokio::test]
+async fn every_fault_of_a_broker_has_its_own_name() {
+    let broker = Broker::start(BrokerOptions::default(), Ledger::new()).await.unwrap();
+    let (drivers, target) = (Drivers::real(), target(&broker));
+    let driver = drivers.service();
+    let (service_id, plan_id) = offering(&drivers, &target).await;
+    let instance = |name: &str| InstanceKey {
+        instance_id: name.to_owned(),
+        service_id: service_id.clone(),
+        plan_id: plan_id.clone(),
+    };
+    let (wanted, _) = parameters();
+    for (number, (fault, kind, doubtful, again)) in faults().into_iter().enumerate() {
+        broker.set_fault(fault.clone()).await.unwrap();
+        let id = instance(&number.to_string());
+        let failure = driver.provision(&target, &id, &context(), &wanted).await.unwrap_err();
+        check(&fault, &failure, (kind, doubtful, again));
+        broker.clear_faults().await.unwrap();
+    }
+    broker.set_fault(FaultKind::ResetAfterCommit).await.unwrap();
+    let lost = driver.provision(&target, &instance("lost"), &context(), &wanted).await;
+    assert!(lost.as_ref().is_err_and(|failure| failure.doubtful), "{lost:?}");
+    assert!(broker.instance("lost").is_some(), "it was done");
+    broker.clear_faults().await.unwrap();
+    broker.set_fault(FaultKind::FetchWithoutParameters { parameters: Vec::new() }).await.unwrap();
+    let silent = driver.observe(&target, &instance("lost"), true).await.unwrap();
+    assert!(matches!(silent, InstanceReading::Present { parameters: None, .. }), "{silent:?}");
+}
+
+#[tokio::test]
+async fn an_operation_that_fails_in_the_end_says_so_in_the_brokers_words() {
+    let broker = Broker::start(BrokerOptions::default(), Ledger::new()).await.unwrap();
+    broker.set_mode(Mode::Async { polls: 0, milliseconds: 0 });
+    let description = "no tape in the library".to_owned();
+    broker.set_fault(FaultKind::AsyncFails { description }).await.unwrap();
+    let (drivers, target) = (Drivers::real(), target(&broker));
+    let driver = drivers.service();
+    let (service_id, plan_id) = offering(&drivers, &target).await;
+    let instance = InstanceKey { instance_id: "tape".to_owned(), service_id, plan_id };
+    let (wanted, _) = parameters();
+    let answer = driver.provision(&target, &instance, &context(), &wanted).await.unwrap();
+    let ServerAnswer::UnderWay { operation } = answer else { panic!("{answer:?}") };
+    let state = driver.last_operation(&target, &instance, operation.as_deref()).await.unwrap();
+    let OperationState::Failed { message } = state else { panic!("{state:?}") };
+    assert!(message.contains("no tape in the library"), "{message}");
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_unauthorized_and_never_part_of_the_message() {
+    let credentials =
+        Some(Credentials { user: "entente".to_owned(), password: "right".to_owned() });
+    let options = BrokerOptions { credentials, ..BrokerOptions::default() };
+    let broker = Broker::start(options, Ledger::new()).await.unwrap();
+    let wrong = entente_drivers::CredentialsValue::Basic {
+        username: "entente".to_owned().into(),
+        password: "wrong-canary".to_owned().into(),
+    };
+    let target =
+        ServerTarget { profile: profile(Protocol::OSB, Some(wrong)), url: broker.url() };
+    let failure = Drivers::real().service().catalogue(&target).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Unauthorized, "{failure:?}");
+    assert!(!format!("{failure:?} {target:?}").contains("wrong-canary"));
+}
+
+fn target(broker: &Broker) -> ServerTarget {
+    ServerTarget { profile: profile(Protocol::OSB, None), url: broker.url() }
+}
+
+fn context() -> InstanceContext {
+    InstanceContext {
+        customer: "C-4711".to_owned(),
+        namespace: "banco-sul".to_owned(),
+        subscription: "banco-sul-2027.backup.lobby-mfp".to_owned(),
+    }
+}
