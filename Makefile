@@ -13,7 +13,7 @@ CARGO ?= cargo
 PHASE := scripts/phase
 HELM := target/tools/helm
 # The build cache of `make tools` serves vet too, if both use the same settings.
-GO_VET := env CGO_ENABLED=0 go vet -trimpath
+GO_VET := env CGO_ENABLED=0 GOFLAGS=-trimpath go vet -C
 
 # Tests and the demo make namespaces, rights and CRDs: never in a cluster that only happens to be
 # named in the environment.
@@ -85,8 +85,8 @@ check: tools ## Format, lints, walls, generated files, licences, chart; no tests
 	@$(PHASE) 'clippy' $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	@$(PHASE) 'generated files' $(CARGO) run --locked --quiet -p entente-crds --bin crdgen -- --check
 	@$(PHASE) 'documents' scripts/documents
-	@$(PHASE) 'go vet, control plane' $(GO_VET) -C e2e/controlplane ./...
-	@$(PHASE) 'go vet, tools' $(GO_VET) -C e2e/tools ./...
+	@$(PHASE) 'go vet, control plane' $(GO_VET) e2e/controlplane ./...
+	@$(PHASE) 'go vet, tools' $(GO_VET) e2e/tools ./...
 	@$(PHASE) 'chart' $(HELM) lint --strict charts/entente
 
 .PHONY: test

@@ -191,7 +191,7 @@ async fn prepare(scene: &Scene<'_>, stage: &Stage) -> Result<(), DemoError> {
         scene.apply(device).await.map_err(scene_failed)?;
     }
     // A contract may come first as well; here the audience is spared that.
-    let service = scene.named(stage.service());
+    let service = scene.named(stage::SERVICE);
     let services = scene.catalogue::<SmartService>();
     let known = scene
         .soon("the service is known to the operator", async || {
@@ -243,7 +243,7 @@ async fn perform(
     let start = starting_in(AHEAD);
     let names: Vec<&str> = DEVICES.iter().map(|(name, _)| *name).collect();
     let allowed = format!("{}s", ALLOWED.as_secs());
-    let mut entry = scene.entry(SERVICE, stage.service(), &names, &allowed);
+    let mut entry = scene.entry(SERVICE, stage::SERVICE, &names, &allowed);
     entry
         .parameters
         .insert("weekdays".to_owned(), "wed,sun".to_owned());
@@ -251,19 +251,21 @@ async fn perform(
     scene.apply(&contract).await.map_err(scene_failed)?;
 
     let mut board = Board::new(start);
-    screen.blank();
-    screen.note(&format!("The contract {CONTRACT} is applied. It begins at {start}."));
-    screen.note("It has data backup on six devices, for 120,000.00 BRL a month each;");
-    screen.note(&format!(
+    screen.lines("");
+    screen.lines(&format!(
+        "The contract {CONTRACT} is applied. It begins at {start}."
+    ));
+    screen.lines("It has data backup on six devices, for 120,000.00 BRL a month each;");
+    screen.lines(&format!(
         "{} s of delay are allowed, more is given back second by second.",
         ALLOWED.as_secs()
     ));
     for (name, role) in DEVICES {
         if let Some(text) = stage.trouble(role) {
-            screen.note(&format!("{name} {text}"));
+            screen.lines(&format!("{name} {text}"));
         }
     }
-    screen.blank();
+    screen.lines("");
 
     let mut cured = false;
     loop {
@@ -305,9 +307,9 @@ async fn keep(screen: &mut Screen, plane: &ControlPlane, operator: &Operator) {
         "kubectl explain contract.spec.services.remedies".to_owned(),
         format!("less {}", operator.view().log_file().display()),
     ] {
-        screen.note(&format!("  {line}"));
+        screen.lines(&format!("  {line}"));
     }
-    screen.note("Ctrl-C ends it all.");
+    screen.lines("Ctrl-C ends it all.");
     // Without the signal there is nothing to wait for; either way everything is ended in order.
     let _ = tokio::signal::ctrl_c().await;
 }

@@ -43,7 +43,8 @@ pub async fn dump(
     parts
         .iter()
         .map(|(title, text)| format!("--- {title} of {namespace}\n{}\n", text.trim_end()))
-        .collect()
+        .collect::<Vec<_>>()
+        .concat()
 }
 
 async fn kubectl(plane: &ControlPlane, arguments: &[&str]) -> String {

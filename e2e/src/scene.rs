@@ -14,8 +14,8 @@ pub use contract::{fee, now, starting_in};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use kube::core::Request;
 use kube::api::{Patch, PatchParams, ValidationDirective};
+use kube::core::Request;
 use kube::{Client, Resource, ResourceExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -23,9 +23,7 @@ use serde::de::DeserializeOwned;
 use crate::control_plane::{AccessError, ControlPlane};
 use crate::dump;
 use crate::operator::{Ground, OperatorView};
-use crate::simulator::{
-    Broker, BrokerOptions, FleetOptions, IppFleet, Ledger, SimulatorError,
-};
+use crate::simulator::{Broker, BrokerOptions, FleetOptions, IppFleet, Ledger, SimulatorError};
 use crate::wait::{Late, wait_for};
 
 /// What a test waits for at most, unless it says otherwise.

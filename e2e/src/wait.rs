@@ -72,8 +72,13 @@ mod tests {
 
     #[tokio::test]
     async fn what_does_not_come_is_named() {
-        let late = wait_for("the impossible", Duration::from_millis(20), async || None::<()>);
+        let late = wait_for("the impossible", Duration::from_millis(20), async || {
+            None::<()>
+        });
         let message = format!("{:?}", late.await.unwrap_err());
-        assert!(message.starts_with("not seen within 20ms: the impossible"), "{message}");
+        assert!(
+            message.starts_with("not seen within 20ms: the impossible"),
+            "{message}"
+        );
     }
 }

@@ -88,8 +88,11 @@ pub(crate) async fn run(args: Args) -> Result<(), OperatorError> {
     tokio::pin!(admin, controllers);
     tokio::select! {
         () = shutdown.requested() => {}
+        // They end at once when asked to stop, and may be seen first.
         ended = &mut admin => {
-            return Err(OperatorError::Admin { problem: format!("{ended:?}") });
+            if !shutdown.is_requested() {
+                return Err(OperatorError::Admin { problem: format!("{ended:?}") });
+            }
         }
         _ = &mut controllers => {
             if !shutdown.is_requested() {

@@ -3,7 +3,7 @@
 //!
 //! It is a process of its own, as the operator is, with the same runtime, HTTP and Kubernetes
 //! clients, credentials and concurrency. For each device: create the subscription, Get, status,
-//! Set, Get, fetch, provision, fetch, update, fetch, status, status of the Device. It must never
+//! each Set, Get, fetch, provision, fetch, update, fetch, status, status of the Device. It must never
 //! decide, cache, retry or watch anything: it is the limit that the operator is measured against.
 
 use std::path::{Path, PathBuf};
@@ -50,7 +50,8 @@ pub(super) struct Script {
     pub(super) name: String,
     pub(super) serial_number: String,
     pub(super) get: Vec<String>,
-    pub(super) set: Vec<Setting>,
+    /// One Set for each group.
+    pub(super) set: Vec<Vec<Setting>>,
     pub(super) provision: Value,
     pub(super) update: Value,
     pub(super) subscription: Value,
@@ -232,7 +233,9 @@ impl Dumb {
         scheduled["items"] = json!([]);
         self.status::<ServiceSubscription>(&mut object, scheduled)
             .await?;
-        self.set(target, &script).await?;
+        for settings in &script.set {
+            self.set(target, settings).await?;
+        }
         self.get(target, &script).await?;
         self.instance(target, &script).await?;
         self.status::<ServiceSubscription>(&mut object, script.settled_status)
@@ -270,8 +273,8 @@ impl Dumb {
         self.ipp(target, operation, vec![asked], Vec::new()).await
     }
 
-    async fn set(&self, target: &Target, script: &Script) -> Result<(), BenchError> {
-        let printer = script.set.iter().map(|setting| {
+    async fn set(&self, target: &Target, settings: &[Setting]) -> Result<(), BenchError> {
+        let printer = settings.iter().map(|setting| {
             let value = if setting.text {
                 IppValue::new_text_without_language(setting.value.as_str()).map_err(problem)?
             } else {

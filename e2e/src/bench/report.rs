@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use comfy_table::{Table, TableStyle};
+use comfy_table::{CellAlignment, ContentArrangement, Table, TableStyle};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,8 @@ use crate::operator::workspace;
 
 const BEGIN: &str = "<!-- begin: written by make bench -->";
 const END: &str = "<!-- end -->";
+/// Of the table, in characters.
+const WIDTH: u16 = 132;
 const HEADER: [&str; 5] = ["Bench", "Figure", "Value", "Budget", ""];
 
 /// Where it was measured.
@@ -40,7 +42,9 @@ struct Record {
 /// Prints the table.
 pub(super) fn print(all: &[(Bench, Vec<Figure>)]) {
     let mut table = Table::new();
-    table.load_style(TableStyle::nothing());
+    table.load_style(TableStyle::new());
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(WIDTH);
     table.set_header(HEADER);
     for (bench, figures) in all {
         for figure in figures {
@@ -54,6 +58,11 @@ pub(super) fn print(all: &[(Bench, Vec<Figure>)]) {
             if !figure.detail.is_empty() {
                 table.add_row(["", &format!("  {}", figure.detail), "", "", ""]);
             }
+        }
+    }
+    for column in [2, 3] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
         }
     }
     println!("{table}");

@@ -62,6 +62,8 @@ pub(super) async fn run(quick: bool) -> Result<Vec<Figure>, BenchError> {
     let plane = &ground.plane;
     let world = World::new(plane, ground.operator.view(), "bench", devices, 0).await?;
     let ledger = world.scene.ledger();
+    let process = ground.operator.process_id().unwrap_or_default();
+    let empty = usage::of(process)?;
     world.apply().await?;
     let names = world.names();
     let contracts = [world.contract(CONTRACT, scene::now(), &names)];
@@ -112,7 +114,10 @@ pub(super) async fn run(quick: bool) -> Result<Vec<Figure>, BenchError> {
             memory.resident_mebibytes,
             "MiB",
         )
-        .detail(format!("VmRSS; VmHWM {:.1} MiB", memory.peak_mebibytes)),
+        .detail(format!(
+            "VmRSS after the new start; VmHWM {:.1} MiB; {:.1} MiB without any device",
+            memory.peak_mebibytes, empty.resident_mebibytes
+        )),
     );
     drop(world);
     ground.operator.stop().await.map_err(operator_failed)?;

@@ -1,8 +1,8 @@
 //! What the dumb client sends: the operator's own requests and objects for one device, taken from
 //! the ledger and the API server, with names to be put in for the others.
 //!
-//! It adds nothing and leaves nothing out but repetitions: a device is read twice and written once,
-//! an instance fetched twice, provisioned and updated once.
+//! It adds nothing and leaves nothing out but repetitions: a device is read twice and each group of
+//! settings written once, an instance fetched three times, provisioned and updated once.
 
 use entente_crds::v1alpha1::ServiceSubscription;
 use kube::Resource as _;
@@ -37,14 +37,16 @@ pub(super) async fn of(world: &World<'_>, contract: &str) -> Result<Script, Benc
         entries.iter().filter(of).find(|e| e.operation == operation)
     };
     let get = of_device("Get-Printer-Attributes").ok_or_else(|| lacking("a reading"))?;
-    let set = of_device("Set-Printer-Attributes").ok_or_else(|| lacking("a setting"))?;
+    let sets = entries.iter().filter(|entry| {
+        entry.name == name && entry.operation == "Set-Printer-Attributes"
+    });
     let provision = of_server("provision").ok_or_else(|| lacking("a provision"))?;
     let update = of_server("update").ok_or_else(|| lacking("an update"))?;
     Ok(Script {
         name: name.to_owned(),
         serial_number: simulated.serial_number(),
         get: get.attributes.iter().map(|a| a.name.clone()).collect(),
-        set: settings(&set.attributes),
+        set: sets.map(|set| settings(&set.attributes)).collect(),
         provision: body(&provision.attributes),
         update: body(&update.attributes),
         device_status: json(&device.status)?,

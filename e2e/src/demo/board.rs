@@ -197,7 +197,7 @@ impl Board {
             "DEVICE",
             "DEVICE SETTINGS",
             "SERVER SETTINGS",
-            "ACTIVATION",
+            "ACTIVE",
             "PROMISE",
             "LATE",
             "OWED",
@@ -328,7 +328,7 @@ pub(super) fn summary(compensation: &Compensation) -> &str {
 
 /// A table with one line below its header.
 pub(super) fn plain_table() -> Table {
-    let rule = LineStyle::none().fill('─').junction('─');
+    let rule = LineStyle::none().fill('─');
     let mut table = Table::new();
     table.load_style(TableStyle::new().header_separator(rule));
     table

@@ -38,9 +38,15 @@ impl Real {
     pub(super) async fn start() -> Result<Self, DemoError> {
         let failed = |source| DemoError::Peer { source };
         let queues = |role| playing(role).collect::<Vec<_>>();
-        let good = CupsServer::start(&queues(Role::Good)).await.map_err(failed)?;
-        let mut off = CupsServer::start(&queues(Role::Off)).await.map_err(failed)?;
-        let liar = LprintServer::start(&queues(Role::Liar)).await.map_err(failed)?;
+        let good = CupsServer::start(&queues(Role::Good))
+            .await
+            .map_err(failed)?;
+        let mut off = CupsServer::start(&queues(Role::Off))
+            .await
+            .map_err(failed)?;
+        let liar = LprintServer::start(&queues(Role::Liar))
+            .await
+            .map_err(failed)?;
         let options = OpenBrokerOptions::default();
         let broker = OpenBroker::start(options).await.map_err(failed)?;
         let models = [
@@ -58,9 +64,8 @@ impl Real {
     }
 
     pub(super) fn catalogue(&self, scene: &Scene<'_>) -> Catalogue {
-        let cups = |server: &CupsServer| {
-            format!("ipp://{{address}}:{}/printers/{{queue}}", server.port())
-        };
+        let cups =
+            |server: &CupsServer| format!("ipp://{{address}}:{}/printers/{{queue}}", server.port());
         let lprint = format!("ipp://{{address}}:{}/ipp/print/{{queue}}", self.liar.port());
         let connections = vec![
             several_queues(scene.ipp_connection("cups", &cups(&self.good))),
@@ -87,7 +92,13 @@ impl Real {
         Catalogue {
             connections,
             models: vec![
-                model(scene, "queue", &self.models[0], "printer-location", IppSyntax::Text),
+                model(
+                    scene,
+                    "queue",
+                    &self.models[0],
+                    "printer-location",
+                    IppSyntax::Text,
+                ),
                 self.label_printer(scene, "printer-location", IppSyntax::Text),
             ],
             service: service(scene),
@@ -95,12 +106,7 @@ impl Real {
         }
     }
 
-    fn label_printer(
-        &self,
-        scene: &Scene<'_>,
-        attribute: &str,
-        syntax: IppSyntax,
-    ) -> DeviceModel {
+    fn label_printer(&self, scene: &Scene<'_>, attribute: &str, syntax: IppSyntax) -> DeviceModel {
         model(scene, "label-printer", &self.models[1], attribute, syntax)
     }
 
@@ -112,8 +118,7 @@ impl Real {
         match role {
             Role::Good => Ok("was good all the time."),
             Role::Liar => {
-                let corrected =
-                    self.label_printer(scene, "printer-geo-location", IppSyntax::Uri);
+                let corrected = self.label_printer(scene, "printer-geo-location", IppSyntax::Uri);
                 let applied = scene.apply(&corrected).await;
                 applied.map_err(|source| DemoError::Scene { source })?;
                 Ok("has its DeviceModel corrected to printer-geo-location, which lprint takes.")

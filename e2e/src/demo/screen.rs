@@ -50,24 +50,18 @@ impl Screen {
     }
 
     pub(super) fn title(&self, text: &str) {
-        self.print(&format!("\n{}\n\n", self.styled("1", text)));
+        print(&format!("\n{}\n\n", self.styled("1", text)));
     }
 
     pub(super) fn heading(&self, text: &str) {
-        self.print(&format!("\n{}\n", self.styled("1", text)));
-    }
-
-    pub(super) fn note(&self, text: &str) {
-        self.print(&format!("{text}\n"));
-    }
-
-    pub(super) fn blank(&self) {
-        self.print("\n");
+        print(&format!("\n{}\n", self.styled("1", text)));
     }
 
     /// Lines in which accents are painted.
     pub(super) fn lines(&self, text: &str) {
-        self.print(&format!("{}\n", self.painted(text)));
+        for line in text.split('\n') {
+            print(&format!("{}\n", self.painted(line.trim_end())));
+        }
     }
 
     /// Shows that something is being done, and how long it took.
@@ -77,11 +71,11 @@ impl Screen {
         work: impl Future<Output = Result<T, DemoError>>,
     ) -> Result<T, DemoError> {
         let begin = Instant::now();
-        self.print(&format!("  {text} ... "));
+        print(&format!("  {text} ... "));
         let result = work.await;
         match &result {
-            Ok(_) => self.print(&format!("{:.1} s\n", begin.elapsed().as_secs_f32())),
-            Err(_) => self.print("failed\n"),
+            Ok(_) => print(&format!("{:.1} s\n", begin.elapsed().as_secs_f32())),
+            Err(_) => print("failed\n"),
         }
         result
     }
@@ -91,7 +85,7 @@ impl Screen {
         let mut text = String::new();
         if self.drawn > 0 {
             // Up to the first line of the table, then clear to the end of the screen.
-            text.push_str(&format!("\x1b[{}F\x1b[J", self.drawn));
+            text = format!("\x1b[{}F\x1b[J", self.drawn);
             self.drawn = 0;
         }
         let events = board.take_events(!self.terminal);
@@ -103,21 +97,21 @@ impl Screen {
             let table = board.table(now);
             self.drawn = table.lines().count();
             // Without line wrap a narrow terminal cuts lines, and the count stays right.
-            text.push_str(&format!("\x1b[?7l{}\n\x1b[?7h", self.painted(&table)));
+            text = [&text, "\x1b[?7l", &self.painted(&table), "\n\x1b[?7h"].concat();
         }
         if !text.is_empty() {
-            self.print(&text);
+            print(&text);
         }
     }
 
     /// Lets the table stand as it is.
     pub(super) fn settle(&mut self) {
         self.drawn = 0;
-        self.blank();
+        self.lines("");
     }
 
     pub(super) fn finish(&self) {
-        self.print(&format!(
+        print(&format!(
             "\nThe demo took {:.0} s.\n",
             self.begin.elapsed().as_secs_f32()
         ));
@@ -136,29 +130,31 @@ impl Screen {
         if !self.colours {
             return text.to_owned();
         }
-        ACCENTS.iter().fold(text.to_owned(), |text, (word, parameters)| {
-            let mut painted = String::with_capacity(text.len());
-            let mut rest = text.as_str();
-            while let Some(at) = rest.find(word) {
-                let (before, found) = rest.split_at(at);
-                let after = &found[word.len()..];
-                let inside = before.ends_with(char::is_alphabetic)
-                    || after.starts_with(char::is_alphabetic);
-                painted.push_str(before);
-                if inside {
-                    painted.push_str(word);
-                } else {
-                    painted.push_str(&self.styled(parameters, word));
+        ACCENTS
+            .iter()
+            .fold(text.to_owned(), |text, (word, parameters)| {
+                let mut painted = String::with_capacity(text.len());
+                let mut rest = text.as_str();
+                while let Some(at) = rest.find(word) {
+                    let (before, found) = rest.split_at(at);
+                    let after = &found[word.len()..];
+                    let inside = before.ends_with(char::is_alphabetic)
+                        || after.starts_with(char::is_alphabetic);
+                    painted.push_str(before);
+                    if inside {
+                        painted.push_str(word);
+                    } else {
+                        painted.push_str(&self.styled(parameters, word));
+                    }
+                    rest = after;
                 }
-                rest = after;
-            }
-            painted + rest
-        })
+                painted + rest
+            })
     }
+}
 
-    fn print(&self, text: &str) {
-        let mut out = std::io::stdout().lock();
-        // Nobody reads any more: the demo goes on, its exit code still counts.
-        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    }
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    // Nobody reads any more: the demo goes on, its exit code still counts.
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

@@ -71,6 +71,9 @@ impl LedgerFacts {
     }
 }
 
+/// The name of the service in the scene.
+pub(super) const SERVICE: &str = "data-backup";
+
 /// The peers.
 pub(super) enum Stage {
     Embedded(Embedded),
@@ -92,11 +95,6 @@ impl Stage {
             Peers::Embedded => Self::Embedded(Embedded::start(scene).await?),
             Peers::Real => Self::Real(Box::new(Real::start().await?)),
         })
-    }
-
-    /// The name of the service in the scene.
-    pub(super) fn service(&self) -> &'static str {
-        "data-backup"
     }
 
     pub(super) fn catalogue(&self, scene: &Scene<'_>) -> Catalogue {

@@ -17,12 +17,7 @@ const FEE: f64 = 120_000.0;
 const CENT: f64 = 0.011;
 
 /// Prints the summary; whether everything is as it has to be.
-pub(super) fn tell(
-    screen: &Screen,
-    sight: &Sight,
-    start: Timestamp,
-    ledger: &LedgerFacts,
-) -> bool {
+pub(super) fn tell(screen: &Screen, sight: &Sight, start: Timestamp, ledger: &LedgerFacts) -> bool {
     let mut table = plain_table();
     table.set_header([
         "DEVICE",
@@ -95,14 +90,14 @@ fn tell_ledger(screen: &Screen, ledger: &LedgerFacts) {
     );
     match ledger.unneeded {
         Some(count) => zero(count, "writes of what was set already"),
-        None => screen.note("     -  writes of what was set already: nobody counts them"),
+        None => screen.lines("     -  writes of what was set already: nobody counts them"),
     }
     zero(ledger.duplicates, "writes carried out twice");
-    screen.note(&format!(
+    screen.lines(&format!(
         "  {:>4}  probes before the start (who are you, how are you, what do you offer)",
         ledger.probes_before
     ));
-    screen.note(&format!("  {:>4}  writes in all", ledger.writes));
+    screen.lines(&format!("  {:>4}  writes in all", ledger.writes));
 }
 
 fn cells(

@@ -124,7 +124,9 @@ impl Process {
             }
             match self.view.ready().await {
                 Ok(()) => return Ok(()),
-                Err(said) if Instant::now() > deadline => return Err(self.late("ready", within, said)),
+                Err(said) if Instant::now() > deadline => {
+                    return Err(self.late("ready", within, said));
+                }
                 Err(_) => tokio::time::sleep(BETWEEN_LOOKS).await,
             }
         }
@@ -145,7 +147,9 @@ impl Process {
             action: "stop",
             source,
         };
-        let id = self.id().ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+        let id = self
+            .id()
+            .ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
         // The shell's own `kill`: the standard library sends no signal but KILL.
         let status = Command::new("sh")
             .args(["-c", r#"kill -s TERM "$0""#, &id.to_string()])

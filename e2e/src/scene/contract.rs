@@ -11,11 +11,17 @@ use jiff::Timestamp;
 use super::Scene;
 
 /// Now, in whole seconds: what a person writes into a term.
+///
+/// # Panics
+/// Never: the present is in the range of a timestamp.
 pub fn now() -> Timestamp {
     Timestamp::from_second(Timestamp::now().as_second()).expect("a present second is in range")
 }
 
 /// The first whole second that lies at least so long ahead.
+///
+/// # Panics
+/// If `ahead` leaves the range of a timestamp.
 pub fn starting_in(ahead: Duration) -> Timestamp {
     let seconds = Timestamp::now() + ahead + Duration::from_millis(999);
     Timestamp::from_second(seconds.as_second()).expect("a near second is in range")

@@ -7,9 +7,9 @@ use entente_crds::v1alpha1::{
 };
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
+use kube::Resource;
 use kube::api::ListParams;
 use kube::core::{ClusterResourceScope, NamespaceResourceScope};
-use kube::Resource;
 use serde::de::DeserializeOwned;
 
 use super::Scene;
@@ -146,7 +146,9 @@ impl SubscriptionFacts for ServiceSubscription {
     }
 
     fn items(&self) -> &[Item] {
-        self.status.as_ref().map_or(&[], |status| status.items.as_slice())
+        self.status
+            .as_ref()
+            .map_or(&[], |status| status.items.as_slice())
     }
 
     fn promises(&self) -> &[Promise] {

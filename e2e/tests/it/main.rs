@@ -1,11 +1,21 @@
 //! End-to-end tests, one module per subject; one binary, so that it links once.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "all of it is test code, also what several tests share"
+)]
+
 mod admission;
+mod catalogue;
 mod chart;
 mod control_plane;
 mod delivery;
+mod demo;
 mod driver_contract;
 mod kstatus;
+mod lifecycle;
 mod peers;
+mod security;
 mod simulator;
 mod standard;

@@ -175,7 +175,10 @@ pub(crate) async fn subscription_says(
     condition: &str,
     reason: &str,
 ) -> ServiceSubscription {
-    let what = format!("the subscription {} says {condition} {reason}", parts.join("."));
+    let what = format!(
+        "the subscription {} says {condition} {reason}",
+        parts.join(".")
+    );
     let [contract, service, device] = parts;
     let found = scene.soon(&what, async || {
         let subscription = scene.subscription(contract, service, device).await?;
@@ -189,7 +192,8 @@ pub(crate) async fn calculated(scene: &Scene<'_>) -> Compensation {
     let found = scene.soon("one compensation is calculated", async || {
         let mut all = scene.compensations().await;
         assert!(all.len() <= 1, "more than one compensation: {}", all.len());
-        all.pop().filter(|compensation| compensation.is("Calculated"))
+        all.pop()
+            .filter(|compensation| compensation.is("Calculated"))
     });
     found.await.unwrap()
 }
@@ -253,7 +257,10 @@ pub(crate) async fn every_reason_is_listed(scene: &Scene<'_>) {
         }
     };
     for contract in scene.list::<Contract>().await {
-        check(format!("{:?}", contract.metadata.name), contract.conditions());
+        check(
+            format!("{:?}", contract.metadata.name),
+            contract.conditions(),
+        );
     }
     for subscription in scene.list::<ServiceSubscription>().await {
         check(

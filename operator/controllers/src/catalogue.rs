@@ -121,41 +121,17 @@ impl Catalogue {
         self.write(cache, name, |object| report_connection(object, &observed, now)).await?;
         let used = observed.used_by > 0 || !observed.abandoned.is_empty();
         self.hold(cache, name, used).await?;
-        Ok(self.next_probe(&connection, &observed, now))
+        Ok(next_probe(&connection, &observed, now))
     }
 
     async fn probe(&self, name: &str, target: &ServerTarget) -> Result<(), Failure> {
         let begun = std::time::Instant::now();
         let result = self.context.drivers.service().catalogue(target).await;
-        let code = result.as_ref().err().map_or("Ok".to_owned(), |f| format!("{:?}", f.kind));
+        let code = result.as_ref().err().map_or_else(|| "Ok".to_owned(), |f| format!("{:?}", f.kind));
         self.context.metrics.remote_request("server", &code, begun.elapsed());
         let catalogue = result?;
         self.catalogues.keep(name, catalogue, self.context.clock.now());
         Ok(())
-    }
-
-    fn next_probe(
-        &self,
-        connection: &Connection,
-        observed: &ObservedConnection,
-        now: Timestamp,
-    ) -> Option<Timestamp> {
-        let failed = observed.fault.is_some() || matches!(observed.probe, Some(Err(_)));
-        if !failed {
-            return observed.probe.as_ref().and_then(|_| now.checked_add(PROBE).ok());
-        }
-        // How long it has been failing decides how soon it is tried again.
-        let since = connection.status.as_ref().and_then(|status| {
-            let ready = entente_domain::condition::find(
-                &status.conditions,
-                entente_crds::condition::ConditionType::Ready,
-            )?;
-            (ready.status == "False").then_some(ready.last_transition_time.0)
-        });
-        let failing = since.map_or(0, |since| now.duration_since(since).as_secs().max(0));
-        let failures = u32::try_from(failing).unwrap_or(u32::MAX).checked_ilog2().unwrap_or(0);
-        let pause = wait(RetryPolicy::default(), failures.max(1), 1.0);
-        now.checked_add(pause).ok()
     }
 
     async fn model(&self, name: &str) -> Result<(), WriteError> {
@@ -223,4 +199,28 @@ impl Catalogue {
             Err(error) => Err(error),
         }
     }
+}
+
+/// When a Connection is probed again.
+fn next_probe(
+    connection: &Connection,
+    observed: &ObservedConnection,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let failed = observed.fault.is_some() || matches!(observed.probe, Some(Err(_)));
+    if !failed {
+        return observed.probe.as_ref().and_then(|_| now.checked_add(PROBE).ok());
+    }
+    // How long it has been failing decides how soon it is tried again.
+    let since = connection.status.as_ref().and_then(|status| {
+        let ready = entente_domain::condition::find(
+            &status.conditions,
+            entente_crds::condition::ConditionType::Ready,
+        )?;
+        (ready.status == "False").then_some(ready.last_transition_time.0)
+    });
+    let failing = since.map_or(0, |since| now.duration_since(since).as_secs().max(0));
+    let failures = u32::try_from(failing).unwrap_or(u32::MAX).checked_ilog2().unwrap_or(0);
+    let pause = wait(RetryPolicy::default(), failures.max(1), 1.0);
+    now.checked_add(pause).ok()
 }

@@ -14,11 +14,12 @@ mod triggers;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use entente_crds::condition::Reason;
 use entente_domain::{
     delivery::{Facts, Plan, ResolvedDevice, Verified, World, plan, resolve, verify},
     retry::Holds,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     cache::Key,
@@ -33,6 +34,10 @@ use memory::Memory;
 
 /// No pass has more rounds than this: steps are few, so more would be a defect of ours.
 const MOST_ROUNDS: usize = 24;
+
+/// How long a Secret that cannot be used is left alone where the Connection's own probe, which is
+/// sooner, did not see that it was mended.
+const SECRETS_AGAIN: SignedDuration = SignedDuration::from_mins(1);
 
 /// The delivery controller.
 pub(crate) struct Delivery {
@@ -81,7 +86,8 @@ impl Delivery {
         let concurrency = self.context.options.concurrency;
         let worker = move |key: Key| {
             let delivery = Arc::clone(&self);
-            async move { delivery.pass(&key).await }
+            // On the heap: the state of a pass is large, and most of them wait.
+            Box::pin(async move { delivery.pass(&key).await })
         };
         queue.run(concurrency, crate::PASS_LIMIT, worker, shutdown).await;
     }
@@ -96,7 +102,7 @@ impl Delivery {
         let outcome = self.rounds(world, &mut holds).await;
         execute::hold_what_did_not_take(self, &outcome, &mut holds);
         let reported = report::write(self, &outcome).await;
-        let next = holds.next(outcome.now);
+        let next = [holds.next(outcome.now), secrets_again(&outcome)].into_iter().flatten().min();
         self.memory.keep(key, holds);
         match reported {
             Ok(wake) => [wake, next].into_iter().flatten().min().map(Requeue::At),
@@ -129,4 +135,18 @@ impl Delivery {
             (world, facts) = execute::actions(self, outcome, holds).await;
         }
     }
+}
+
+/// When to look again for a Secret or an authority that could not be read: nothing tells that it
+/// is there.
+fn secrets_again(outcome: &Outcome) -> Option<Timestamp> {
+    let of_a_secret = |reason: &Reason| {
+        matches!(
+            reason,
+            Reason::SecretNotFound | Reason::SecretKeyMissing | Reason::SecretForbidden
+        )
+    };
+    let faults = outcome.world.connection_faults.values();
+    let waits = faults.map(|(reason, _)| reason).any(of_a_secret);
+    waits.then(|| outcome.now.checked_add(SECRETS_AGAIN).ok()).flatten()
 }

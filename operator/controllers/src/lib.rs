@@ -35,9 +35,9 @@ use crate::{
 };
 
 /// The longest that one pass over a device may take. Longer than every request of a plan in turn.
-const PASS_LIMIT: Duration = Duration::from_secs(600);
+const PASS_LIMIT: Duration = Duration::from_mins(10);
 /// The longest that one pass of the other controllers may take.
-const CONTRACT_PASS_LIMIT: Duration = Duration::from_secs(300);
+const CONTRACT_PASS_LIMIT: Duration = Duration::from_mins(5);
 /// How many passes of the other controllers run at once.
 const CONTRACT_CONCURRENCY: usize = 16;
 

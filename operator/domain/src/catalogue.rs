@@ -23,6 +23,10 @@ use crate::{
 /// The most orphans that a Connection lists; when full, withdrawals that gave up wait.
 pub const MOST_ORPHANS: usize = 256;
 
+/// What ResolvedRefs says where nothing is missing.
+pub(crate) const RESOLVED: (Reason, &str) =
+    (Reason::Resolved, "Everything that is referred to was found.");
+
 /// What was found of a Connection.
 #[derive(Clone, Debug, Default)]
 pub struct ObservedConnection {
@@ -46,17 +50,7 @@ pub fn report_connection(
     let (orphans, full) = take_over(connection, &observed.abandoned);
     let generation = connection.metadata.generation;
     let mut set = ConditionSet::new(&previous.conditions, generation, now);
-    set = match &observed.fault {
-        Some((reason, message)) => {
-            set.with(ConditionType::ResolvedRefs, Status::False, *reason, message.clone())
-        }
-        None => set.with(
-            ConditionType::ResolvedRefs,
-            Status::True,
-            Reason::Resolved,
-            "Everything that is referred to was found.",
-        ),
-    };
+    set = set.with_fault(ConditionType::ResolvedRefs, observed.fault.clone(), RESOLVED);
     let failure = observed.probe.as_ref().and_then(|probe| probe.as_ref().err());
     set = probed(set, observed, failure);
     let (status, reason, message) = if let Some((reason, message)) = &observed.fault {
@@ -216,35 +210,11 @@ pub fn report_service(
     let missing = service.spec.server.as_ref().filter(|_| !connection_exists).map(|server| {
         format!("The Connection {} does not exist; create it.", server.connection_ref.name)
     });
-    let mut set = ConditionSet::new(&previous.conditions, generation, now);
-    set = match &fault {
-        Some(message) => set.with(
-            ConditionType::Accepted,
-            Status::False,
-            Reason::UnsupportedValue,
-            message.clone(),
-        ),
-        None => set.with(
-            ConditionType::Accepted,
-            Status::True,
-            Reason::Valid,
-            "The service is valid.",
-        ),
-    };
-    set = match &missing {
-        Some(message) => set.with(
-            ConditionType::ResolvedRefs,
-            Status::False,
-            Reason::ConnectionNotFound,
-            message.clone(),
-        ),
-        None => set.with(
-            ConditionType::ResolvedRefs,
-            Status::True,
-            Reason::Resolved,
-            "Everything that is referred to was found.",
-        ),
-    };
+    let refused = fault.clone().map(|message| (Reason::UnsupportedValue, message));
+    let unresolved = missing.clone().map(|message| (Reason::ConnectionNotFound, message));
+    let mut set = ConditionSet::new(&previous.conditions, generation, now)
+        .with_fault(ConditionType::Accepted, refused, (Reason::Valid, "The service is valid."))
+        .with_fault(ConditionType::ResolvedRefs, unresolved, RESOLVED);
     let stalled = fault.is_some();
     let settled = stalled || missing.is_none();
     set = match (fault, missing) {

@@ -121,6 +121,20 @@ impl ConditionSet {
         self
     }
 
+    /// States a condition as False with its fault, or as True where there is none.
+    #[must_use]
+    pub fn with_fault(
+        self,
+        condition: ConditionType,
+        fault: Option<(Reason, String)>,
+        holds: (Reason, &str),
+    ) -> Self {
+        match fault {
+            Some((reason, message)) => self.with(condition, Status::False, reason, message),
+            None => self.with(condition, Status::True, holds.0, holds.1),
+        }
+    }
+
     /// Keeps a condition exactly as the previous status had it, if it had it.
     #[must_use]
     pub fn keep(mut self, condition: ConditionType) -> Self {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use entente_crds::condition::Reason;
 use jiff::{SignedDuration, Timestamp};
 
 /// What is held back after a failure.
@@ -54,10 +55,11 @@ pub struct Holds {
     entries: BTreeMap<HoldKey, Hold>,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 struct Hold {
     failures: u32,
     until: Timestamp,
+    why: Option<(Reason, String)>,
 }
 
 impl Holds {
@@ -78,16 +80,30 @@ impl Holds {
         let failures = self.entries.get(&key).map_or(0, |hold| hold.failures).saturating_add(1);
         let wait = retry_after.unwrap_or_else(|| wait(policy, failures, fraction));
         let until = now.checked_add(wait).unwrap_or(Timestamp::MAX);
-        self.entries.insert(key, Hold { failures, until });
+        self.entries.insert(key, Hold { failures, until, why: None });
+    }
+
+    /// Says why a key is held back, where that is more than an item's problem can say.
+    pub fn because(&mut self, key: &HoldKey, reason: Reason, message: &str) {
+        if let Some(hold) = self.entries.get_mut(key) {
+            hold.why = Some((reason, message.to_owned()));
+        }
+    }
+
+    /// Why a key is held back, where it was said.
+    pub fn why(&self, key: &HoldKey) -> Option<&(Reason, String)> {
+        self.entries.get(key)?.why.as_ref()
     }
 
     /// Holds a key back for a known time that is no failure, such as between two polls.
     pub fn wait_until(&mut self, key: HoldKey, until: Timestamp) {
         let failures = self.entries.get(&key).map_or(0, |hold| hold.failures);
-        self.entries.insert(key, Hold { failures, until });
+        self.entries.insert(key, Hold { failures, until, why: None });
     }
 
-    /// Lets a key go after a success.
+    /// Lets a key go after a pass in which it succeeded and never failed. Not after each answer:
+    /// a read that is answered says nothing of the write that will fail again, and the waits would
+    /// never grow.
     pub fn clear(&mut self, key: &HoldKey) {
         self.entries.remove(key);
     }
@@ -113,8 +129,8 @@ impl Holds {
     }
 }
 
-/// The wait after this many failures in a row: between half the step and the step, so that the
-/// first retry is never at once and hosts do not come back together.
+/// The wait after this many failures in a row: anything up to the step, so that hosts do not come
+/// back together, and never less than half the initial step, so that none is hammered.
 pub fn wait(policy: RetryPolicy, failures: u32, fraction: f64) -> SignedDuration {
     let doublings = failures.saturating_sub(1).min(20);
     let step = policy

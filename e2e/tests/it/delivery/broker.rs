@@ -33,8 +33,17 @@ async fn a_broker_that_works_asynchronously_is_polled_until_its_operations_are_d
     let parts = ["async", "backup", world.name(0)];
     let subscription = subscription_is(scene, parts, "Delivered").await;
     assert_one_active_instance(&world);
-    assert!(late(&subscription) >= 0.2, "proof before the operation ended");
-    let server = subscription.status.as_ref().unwrap().server.as_ref().unwrap();
+    assert!(
+        late(&subscription) >= 0.2,
+        "proof before the operation ended"
+    );
+    let server = subscription
+        .status
+        .as_ref()
+        .unwrap()
+        .server
+        .as_ref()
+        .unwrap();
     assert!(server.operation.is_none(), "{server:?}");
     world.finish().await;
 }
@@ -44,7 +53,9 @@ async fn a_broker_that_works_asynchronously_is_polled_until_its_operations_are_d
 async fn a_broker_that_fails_with_500_is_asked_again_and_ends_with_one_instance() {
     let world = Standard::new("failing", 1).await;
     let scene = &world.scene;
-    let fault = Fault::new(FaultKind::http_500()).on("provision").for_requests(2);
+    let fault = Fault::new(FaultKind::http_500())
+        .on("provision")
+        .for_requests(2);
     world.broker.set_fault(fault).await.unwrap();
     let contract = world.backup_contract("failing", starting_in(AHEAD / 4), "15m");
     scene.apply(&contract).await.unwrap();
@@ -59,7 +70,9 @@ async fn an_answer_of_the_broker_that_is_lost_never_leads_to_a_second_instance()
     let world = Standard::new("lost", 1).await;
     let scene = &world.scene;
     for operation in ["provision", "update"] {
-        let fault = Fault::new(FaultKind::ResetAfterCommit).on(operation).for_requests(1);
+        let fault = Fault::new(FaultKind::ResetAfterCommit)
+            .on(operation)
+            .for_requests(1);
         world.broker.set_fault(fault).await.unwrap();
     }
     let contract = world.backup_contract("lost", starting_in(AHEAD / 4), "15m");
@@ -73,7 +86,11 @@ async fn an_answer_of_the_broker_that_is_lost_never_leads_to_a_second_instance()
         .filter(|entry| entry.operation == "provision")
         .map(|entry| entry.key)
         .collect();
-    assert_eq!(ids.len(), 1, "every provision names the same instance: {ids:?}");
+    assert_eq!(
+        ids.len(),
+        1,
+        "every provision names the same instance: {ids:?}"
+    );
     every_reason_is_listed(scene).await;
 }
 
@@ -82,10 +99,15 @@ async fn an_answer_of_the_broker_that_is_lost_never_leads_to_a_second_instance()
 async fn openbrokerapi_that_loses_its_answers_ends_with_one_instance_too() {
     let world = Standard::new("open-broker", 1).await;
     let scene = &world.scene;
-    let broker = OpenBroker::start(OpenBrokerOptions::default()).await.unwrap();
+    let broker = OpenBroker::start(OpenBrokerOptions::default())
+        .await
+        .unwrap();
     let connection = scene.broker_connection(&broker.url());
     scene.apply::<Connection>(&connection).await.unwrap();
-    broker.set_mode(&peers::Mode::asynchronous(2)).await.unwrap();
+    broker
+        .set_mode(&peers::Mode::asynchronous(2))
+        .await
+        .unwrap();
     for method in ["PUT", "PATCH"] {
         let fault = peers::Fault::lose_response(method);
         broker.inject(&fault).await.unwrap();
@@ -98,7 +120,10 @@ async fn openbrokerapi_that_loses_its_answers_ends_with_one_instance_too() {
     let instance = instances.values().next().unwrap();
     assert_eq!(instance.state, "active");
     assert_eq!(instance.parameters["enabled"], json!(true));
-    assert!(world.broker.instances().is_empty(), "the other broker is not named any more");
+    assert!(
+        world.broker.instances().is_empty(),
+        "the other broker is not named any more"
+    );
 
     scene
         .delete::<entente_crds::v1alpha1::Contract>(Some(scene.namespace()), "open")
@@ -118,13 +143,23 @@ async fn openbrokerapi_that_loses_its_answers_ends_with_one_instance_too() {
 async fn a_broker_that_does_not_let_instances_be_fetched_is_never_taken_for_success() {
     let world = Standard::new("unproven", 1).await;
     let scene = &world.scene;
-    world.broker.set_fault(FaultKind::NotRetrievable).await.unwrap();
+    world
+        .broker
+        .set_fault(FaultKind::NotRetrievable)
+        .await
+        .unwrap();
     let contract = world.backup_contract("unproven", now(), "15m");
     scene.apply(&contract).await.unwrap();
     let parts = ["unproven", "backup", world.name(0)];
     let subscription = subscription_says(scene, parts, "Delivered", "NotVerifiable").await;
     assert!(!subscription.is("Ready"));
-    assert!(!scene.read_contract("unproven").await.unwrap().is("Delivered"));
+    assert!(
+        !scene
+            .read_contract("unproven")
+            .await
+            .unwrap()
+            .is("Delivered")
+    );
 
     world.broker.clear_faults().await.unwrap();
     every_reason_is_listed(scene).await;
@@ -135,21 +170,33 @@ async fn a_broker_that_does_not_let_instances_be_fetched_is_never_taken_for_succ
 async fn a_broker_that_accepts_a_parameter_and_does_not_take_it_is_found_out() {
     let world = Standard::new("broker-liar", 1).await;
     let scene = &world.scene;
+    let mut contract = world.backup_contract("broker-liar", now(), "15m");
+    scene.apply(&contract).await.unwrap();
+    let parts = ["broker-liar", "backup", world.name(0)];
+    subscription_is(scene, parts, "Delivered").await;
+
     let lie = FaultKind::NotEffective {
         attributes: vec!["mode".to_owned()],
     };
     world.broker.set_fault(lie).await.unwrap();
-    let contract = world.backup_contract("broker-liar", now(), "15m");
+    contract.spec.services[0]
+        .parameters
+        .insert("mode".to_owned(), "Differential".to_owned());
     scene.apply(&contract).await.unwrap();
-    let parts = ["broker-liar", "backup", world.name(0)];
     subscription_says(scene, parts, "Delivered", "AcceptedNotEffective").await;
-    let instances = world.broker.instances();
-    assert!(
-        instances.iter().all(|instance| instance.parameters["enabled"] != json!(true)),
-        "it was turned on unproven: {instances:?}"
-    );
+    contract_is(scene, "broker-liar", "DevicesFailing").await;
+
     world.broker.clear_faults().await.unwrap();
     let subscription = subscription_is(scene, parts, "Delivered").await;
-    assert!(subscription.items().iter().all(|item| item.problem.is_none()));
+    assert!(
+        subscription
+            .items()
+            .iter()
+            .all(|item| item.problem.is_none())
+    );
     assert_one_active_instance(&world);
+    assert_eq!(
+        world.broker.instances()[0].parameters["mode"],
+        json!("Differential")
+    );
 }

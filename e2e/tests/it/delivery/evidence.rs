@@ -36,7 +36,12 @@ async fn a_setting_that_was_changed_at_the_device_is_set_back_and_nothing_else_i
     sent.retain(|entry| entry.write && entry.cause == entente_e2e::simulator::Cause::Request);
     let names: Vec<_> = sent
         .iter()
-        .flat_map(|entry| entry.attributes.iter().map(|attribute| attribute.name.as_str()))
+        .flat_map(|entry| {
+            entry
+                .attributes
+                .iter()
+                .map(|attribute| attribute.name.as_str())
+        })
         .collect();
     assert_eq!(names, ["nw-alert-enabled"]);
     subscription_is(scene, ["drift", "parts", world.name(0)], "Delivered").await;
@@ -60,7 +65,10 @@ async fn losing_contact_with_a_delivered_device_changes_only_that_it_is_not_onli
         })
         .await
         .unwrap();
-    let subscription = scene.subscription("contact", "parts", world.name(0)).await.unwrap();
+    let subscription = scene
+        .subscription("contact", "parts", world.name(0))
+        .await
+        .unwrap();
     assert!(subscription.is("Delivered") && subscription.is("Ready"));
     assert!(scene.read_contract("contact").await.unwrap().is("Ready"));
     every_reason_is_listed(scene).await;
@@ -83,7 +91,10 @@ async fn a_contract_that_is_suspended_sends_nothing_and_the_delay_is_the_custome
         })
         .await
         .unwrap();
-    assert_eq!((delay.cause, delay.reason.as_str()), (Cause::Customer, "Suspended"));
+    assert_eq!(
+        (delay.cause, delay.reason.as_str()),
+        (Cause::Customer, "Suspended")
+    );
     assert!(writes_to(scene, world.name(0)).is_empty());
 
     contract.spec.suspend = false;
@@ -102,12 +113,23 @@ async fn a_contract_with_an_impossible_zone_is_stalled_and_says_why() {
     scene.apply(&contract).await.unwrap();
     let stalled = contract_is(scene, "zone", "Stalled").await;
     assert_eq!(stalled.reason("Accepted"), "UnknownZone");
-    assert!(scene.subscription("zone", "parts", world.name(0)).await.is_none());
+    assert!(
+        scene
+            .subscription("zone", "parts", world.name(0))
+            .await
+            .is_none()
+    );
 
     contract.spec.term.time_zone = "Asia/Tokyo".to_owned();
     scene.apply(&contract).await.unwrap();
     let healed: Contract = contract_is(scene, "zone", "Delivered").await;
     assert!(!healed.is("Stalled"));
-    subscription_says(scene, ["zone", "parts", world.name(0)], "Delivered", "Delivered").await;
+    subscription_says(
+        scene,
+        ["zone", "parts", world.name(0)],
+        "Delivered",
+        "Delivered",
+    )
+    .await;
     world.finish().await;
 }

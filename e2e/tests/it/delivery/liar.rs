@@ -30,23 +30,31 @@ async fn a_device_that_accepts_and_does_not_take_misses_its_promise_and_is_compe
     scene.apply(&contract).await.unwrap();
 
     let parts = ["liar", "parts", world.name(0)];
-    let subscription =
-        subscription_says(scene, parts, "Delivered", "AcceptedNotEffective").await;
+    let subscription = subscription_says(scene, parts, "Delivered", "AcceptedNotEffective").await;
     let item = subscription.item(KEY).expect("the setting is an item");
     assert_eq!(item.state, ItemState::NotEffective);
     let problem = item.problem.as_ref().expect("it has a problem");
     assert_eq!(problem.outcome, Outcome::AcceptedNotEffective);
 
     let contract = contract_is(scene, "liar", "PromiseMissed").await;
-    assert!(!contract.is("Stalled"), "one bad device is not the contract's fault");
+    assert!(
+        !contract.is("Stalled"),
+        "one bad device is not the contract's fault"
+    );
     contract_is(scene, "liar", "CompensationPending").await;
     let open = scene.compensations().await;
     assert_eq!(open.len(), 1);
-    assert!(!open[0].is("Calculated"), "it is calculated while the service is still late");
+    assert!(
+        !open[0].is("Calculated"),
+        "it is calculated while the service is still late"
+    );
 
     world.device(0).clear_faults().await.unwrap();
     let subscription = subscription_is(scene, parts, "Delivered").await;
-    assert_eq!(world.device(0).attribute("nw-alert-threshold"), Some(json!(15)));
+    assert_eq!(
+        world.device(0).attribute("nw-alert-threshold"),
+        Some(json!(15))
+    );
     assert_eq!(promise_state(&subscription), PromiseState::Missed);
     let compensation = calculated(scene).await;
     assert_credit(&compensation, start, late(&subscription));
@@ -74,7 +82,9 @@ async fn each_way_to_refuse_a_setting_is_told_apart() {
     }
     let names: Vec<&str> = (0..ways.len()).map(|place| world.name(place)).collect();
     let mut entry = scene.entry("parts", "parts-life", &names, "15m");
-    entry.parameters.insert("threshold".to_owned(), "15".to_owned());
+    entry
+        .parameters
+        .insert("threshold".to_owned(), "15".to_owned());
     let contract = scene.contract("refusal", starting_in(AHEAD / 4), vec![entry]);
     scene.apply(&contract).await.unwrap();
     for (place, (status, outcome)) in ways.iter().enumerate() {

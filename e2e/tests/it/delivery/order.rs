@@ -29,16 +29,21 @@ async fn what_is_applied_back_to_front_comes_to_the_same_end_and_says_what_is_mi
     subscription_says(scene, parts, "ResolvedRefs", "DeviceNotFound").await;
     contract_is(scene, "order", "ResolvedRefs").await;
 
-    scene.apply::<Device>(&scene.device(&fleet.devices()[0])).await.unwrap();
-    subscription_says(scene, parts, "ResolvedRefs", "ModelNotFound").await;
+    scene
+        .apply::<Device>(&scene.device(&fleet.devices()[0]))
+        .await
+        .unwrap();
+    subscription_says(scene, parts, "ResolvedRefs", "ConnectionNotFound").await;
     every_reason_is_listed(scene).await;
+
+    let connection = scene.device_connection(fleet.port());
+    scene.apply::<Connection>(&connection).await.unwrap();
+    subscription_says(scene, parts, "ResolvedRefs", "ModelNotFound").await;
 
     scene.apply::<DeviceModel>(&scene.model()).await.unwrap();
     subscription_says(scene, parts, "ResolvedRefs", "ConnectionNotFound").await;
 
-    let broker_connection = scene.broker_connection(&broker.url());
-    scene.apply::<Connection>(&broker_connection).await.unwrap();
-    let connection = scene.device_connection(fleet.port());
+    let connection = scene.broker_connection(&broker.url());
     scene.apply::<Connection>(&connection).await.unwrap();
     subscription_is(scene, parts, "Delivered").await;
     contract_is(scene, "order", "Ready").await;
@@ -58,13 +63,16 @@ async fn a_connection_that_does_not_allow_the_namespace_or_the_address_is_not_us
     let parts = ["allow", "parts", world.name(0)];
     let subscription = subscription_says(scene, parts, "Delivered", "NotAllowed").await;
     let message = &subscription.condition("Delivered").unwrap().message;
-    assert!(!message.contains("ipp://"), "tenants see the URL: {message}");
+    assert!(
+        !message.contains("ipp://"),
+        "tenants see the URL: {message}"
+    );
 
     let mut others = scene.device_connection(world.fleet.port());
-    others.spec.allow[0]
-        .namespaces
-        .match_labels
-        .insert("kubernetes.io/metadata.name".to_owned(), "others".to_owned());
+    others.spec.allow[0].namespaces.match_labels.insert(
+        "kubernetes.io/metadata.name".to_owned(),
+        "others".to_owned(),
+    );
     scene.apply::<Connection>(&others).await.unwrap();
     subscription_says(scene, parts, "ResolvedRefs", "NotAllowed").await;
 
@@ -117,7 +125,12 @@ async fn devices_are_found_by_their_labels_and_leave_with_them() {
     labelled.metadata.labels = Some([("floor".to_owned(), "1".to_owned())].into());
     scene.apply::<Device>(&labelled).await.unwrap();
     subscription_is(scene, ["labels", "parts", world.name(0)], "Delivered").await;
-    assert!(scene.subscription("labels", "parts", world.name(1)).await.is_none());
+    assert!(
+        scene
+            .subscription("labels", "parts", world.name(1))
+            .await
+            .is_none()
+    );
 
     scene
         .apply::<Device>(&scene.device(world.device(0)))

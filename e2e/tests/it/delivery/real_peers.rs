@@ -24,12 +24,23 @@ const KEY: &str = "DeviceSetting/place";
 
 /// What the printer says it is.
 async fn product(uri: &str) -> String {
-    let answer = IppClient::new().get(uri, &["printer-make-and-model"]).await.unwrap();
-    answer.text("printer-make-and-model").expect("it says what it is")
+    let answer = IppClient::new()
+        .get(uri, &["printer-make-and-model"])
+        .await
+        .unwrap();
+    answer
+        .text("printer-make-and-model")
+        .expect("it says what it is")
 }
 
 /// A model of one setting.
-fn model(scene: &Scene<'_>, name: &str, product: &str, via: IppSetting, kind: ValueType) -> DeviceModel {
+fn model(
+    scene: &Scene<'_>,
+    name: &str,
+    product: &str,
+    via: IppSetting,
+    kind: ValueType,
+) -> DeviceModel {
     let setting = DeviceSetting {
         name: SETTING.to_owned(),
         r#type: kind,
@@ -91,19 +102,28 @@ async fn lprint_lies_about_its_location_until_the_model_names_what_it_can_set() 
     let scene = &scene;
     let lprint = LprintServer::start(&["lab1"]).await.unwrap();
     let url = format!("ipp://{{address}}:{}/ipp/print/{{queue}}", lprint.port());
-    scene.apply::<Connection>(&scene.ipp_connection("devices", &url)).await.unwrap();
+    scene
+        .apply::<Connection>(&scene.ipp_connection("devices", &url))
+        .await
+        .unwrap();
     let product = product(&lprint.uri("lab1")).await;
     let set = IppOperation::SetPrinterAttributes;
     let wrong = ipp("printer-location", IppSyntax::Text, set);
     let wrong = model(scene, "label", &product, wrong, ValueType::String);
     scene.apply::<DeviceModel>(&wrong).await.unwrap();
     let place = "geo:-23.5613,-46.6560";
-    scene.apply::<SmartService>(&service(scene, place)).await.unwrap();
+    scene
+        .apply::<SmartService>(&service(scene, place))
+        .await
+        .unwrap();
     let label_printer = device(scene, "label-printer", "label", Some("lab1"));
     scene.apply::<Device>(&label_printer).await.unwrap();
     let start = starting_in(AHEAD / 2);
     let entry = scene.entry("placing", "placing", &["label-printer"], "1s");
-    scene.apply(&scene.contract("lprint", start, vec![entry])).await.unwrap();
+    scene
+        .apply(&scene.contract("lprint", start, vec![entry]))
+        .await
+        .unwrap();
 
     let parts = ["lprint", "placing", "label-printer"];
     let subscription = subscription_says(scene, parts, "Delivered", "AcceptedNotEffective").await;
@@ -134,7 +154,10 @@ async fn cupsd_takes_through_its_own_operation_what_it_ignores_through_the_stand
     let scene = &scene;
     let cups = CupsServer::start(&["lab1"]).await.unwrap();
     let url = format!("ipp://{{address}}:{}/printers/{{queue}}", cups.port());
-    scene.apply::<Connection>(&scene.ipp_connection("devices", &url)).await.unwrap();
+    scene
+        .apply::<Connection>(&scene.ipp_connection("devices", &url))
+        .await
+        .unwrap();
     let product = product(&cups.uri("lab1")).await;
     let by = |operation| {
         let via = ipp("print-quality-default", IppSyntax::Enum, operation);
@@ -144,13 +167,19 @@ async fn cupsd_takes_through_its_own_operation_what_it_ignores_through_the_stand
         .apply::<DeviceModel>(&by(IppOperation::SetPrinterAttributes))
         .await
         .unwrap();
-    scene.apply::<SmartService>(&service(scene, "5")).await.unwrap();
+    scene
+        .apply::<SmartService>(&service(scene, "5"))
+        .await
+        .unwrap();
     scene
         .apply::<Device>(&device(scene, "queue-1", "queue", Some("lab1")))
         .await
         .unwrap();
     let entry = scene.entry("placing", "placing", &["queue-1"], "15m");
-    scene.apply(&scene.contract("cups", now(), vec![entry])).await.unwrap();
+    scene
+        .apply(&scene.contract("cups", now(), vec![entry]))
+        .await
+        .unwrap();
     let parts = ["cups", "placing", "queue-1"];
     subscription_says(scene, parts, "Delivered", "AcceptedNotEffective").await;
 
@@ -172,7 +201,9 @@ async fn cupsd_takes_through_its_own_operation_what_it_ignores_through_the_stand
 async fn a_printer_that_cannot_be_set_at_all_does_not_make_helm_roll_back_its_contract() {
     let scene = scene("helm").await;
     let scene = &scene;
-    let printer = IppEvePrinter::start(IppEvePrinterOptions::default()).await.unwrap();
+    let printer = IppEvePrinter::start(IppEvePrinterOptions::default())
+        .await
+        .unwrap();
     let cups = CupsServer::start(&["lab1"]).await.unwrap();
     let set = IppOperation::SetPrinterAttributes;
     for (name, uri) in [("laser", printer.uri()), ("queue", cups.uri("lab1"))] {
@@ -180,21 +211,35 @@ async fn a_printer_that_cannot_be_set_at_all_does_not_make_helm_roll_back_its_co
         let model = model(scene, name, &product(&uri).await, via, ValueType::String);
         scene.apply::<DeviceModel>(&model).await.unwrap();
         // Each printer of this test is reached by a Connection of its own, under its own URL.
-        let port = uri.rsplit(':').next().and_then(|rest| rest.split('/').next()).unwrap();
+        let port = uri
+            .rsplit(':')
+            .next()
+            .and_then(|rest| rest.split('/').next())
+            .unwrap();
         let path = uri.rsplit_once(port).unwrap().1;
         let url = format!("ipp://{{address}}:{port}{path}");
-        scene.apply::<Connection>(&scene.ipp_connection(name, &url)).await.unwrap();
+        scene
+            .apply::<Connection>(&scene.ipp_connection(name, &url))
+            .await
+            .unwrap();
         let mut device = device(scene, name, name, None);
         device.spec.connections[0].name = scene.named(name);
         scene.apply::<Device>(&device).await.unwrap();
     }
-    scene.apply::<SmartService>(&service(scene, "Lobby")).await.unwrap();
+    scene
+        .apply::<SmartService>(&service(scene, "Lobby"))
+        .await
+        .unwrap();
     let entry = scene.entry("placing", "placing", &["laser", "queue"], "15m");
     let mut contract = scene.contract("helm", now(), vec![entry]);
     contract.spec.max_unavailable = Some(IntOrString::Int(1));
 
     let said = helm_install(scene, &contract).await;
-    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    assert!(
+        said.status.success(),
+        "{}",
+        String::from_utf8_lossy(&said.stderr)
+    );
     let contract = contract_says(scene, "helm", "Ready", "DeliveredWithExceptions").await;
     assert!(contract.is("Ready") && !contract.is("Stalled") && contract.is("DevicesFailing"));
     let failing = subscription_is(scene, ["helm", "placing", "laser"], "Stalled").await;
@@ -217,7 +262,12 @@ async fn helm_install(scene: &Scene<'_>, contract: &Contract) -> std::process::O
     Command::new(helm)
         .args(["install", "contracts"])
         .arg(chart.path())
-        .args(["--namespace", scene.namespace(), "--wait", "--rollback-on-failure"])
+        .args([
+            "--namespace",
+            scene.namespace(),
+            "--wait",
+            "--rollback-on-failure",
+        ])
         .args(["--timeout", "60s", "--kubeconfig"])
         .arg(scene.plane().kubeconfig())
         .env("HELM_CACHE_HOME", chart.path().join("cache"))

@@ -24,9 +24,18 @@ async fn two_services_on_one_device_are_both_set_up_and_neither_disturbs_the_oth
     let contract = scene.contract("two", starting_in(AHEAD / 4), entries);
     scene.apply(&contract).await.unwrap();
     contract_is(scene, "two", "Delivered").await;
-    let counts = scene.read_device(device).await.unwrap().status.unwrap().subscriptions;
+    let counts = scene
+        .read_device(device)
+        .await
+        .unwrap()
+        .status
+        .unwrap()
+        .subscriptions;
     assert_eq!(counts.map(|counts| counts.summary).as_deref(), Some("2/2"));
-    assert_eq!(world.device(0).attribute("nw-alert-enabled"), Some(json!(true)));
+    assert_eq!(
+        world.device(0).attribute("nw-alert-enabled"),
+        Some(json!(true))
+    );
     assert_eq!(
         world.device(0).attribute("nw-backup-endpoint"),
         Some(json!("https://backup.northwind.example/v1"))
@@ -65,12 +74,21 @@ async fn of_two_contracts_for_one_service_the_earlier_has_the_device_until_it_re
         contract
     };
     let hour = SignedDuration::from_hours(1);
-    scene.apply(&contract("older", now() - hour * 2, "30")).await.unwrap();
+    scene
+        .apply(&contract("older", now() - hour * 2, "30"))
+        .await
+        .unwrap();
     contract_is(scene, "older", "Delivered").await;
-    scene.apply(&contract("younger", now() - hour, "40")).await.unwrap();
+    scene
+        .apply(&contract("younger", now() - hour, "40"))
+        .await
+        .unwrap();
     let loser = ["younger", "parts", device];
     subscription_says(scene, loser, "Ready", "ConflictingContract").await;
-    assert_eq!(world.device(0).attribute("nw-alert-threshold"), Some(json!(30)));
+    assert_eq!(
+        world.device(0).attribute("nw-alert-threshold"),
+        Some(json!(30))
+    );
     assert!(scene.read_contract("older").await.unwrap().is("Delivered"));
 
     scene
@@ -78,7 +96,10 @@ async fn of_two_contracts_for_one_service_the_earlier_has_the_device_until_it_re
         .await
         .unwrap();
     subscription_is(scene, loser, "Delivered").await;
-    assert_eq!(world.device(0).attribute("nw-alert-threshold"), Some(json!(40)));
+    assert_eq!(
+        world.device(0).attribute("nw-alert-threshold"),
+        Some(json!(40))
+    );
     contract_is(scene, "younger", "Ready").await;
     world.finish().await;
 }
@@ -106,14 +127,20 @@ async fn two_devices_with_one_address_are_not_both_served() {
         .await
         .unwrap();
     let message = &refused.condition("Accepted").unwrap().message;
-    assert!(!message.contains(world.name(0)), "it names the other: {message}");
+    assert!(
+        !message.contains(world.name(0)),
+        "it names the other: {message}"
+    );
 
     let entry = scene.entry("parts", "parts-life", &["second-mfp"], "15m");
     let contract = scene.contract("second", now(), vec![entry]);
     scene.apply(&contract).await.unwrap();
     let parts = ["second", "parts", "second-mfp"];
     subscription_says(scene, parts, "Ready", "AlreadyClaimed").await;
-    assert_eq!(brief(&writes_to(scene, world.name(0))), Vec::<String>::new());
+    assert_eq!(
+        brief(&writes_to(scene, world.name(0))),
+        Vec::<String>::new()
+    );
 
     // The first one goes, and the second has the place.
     scene

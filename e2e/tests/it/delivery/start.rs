@@ -3,7 +3,7 @@
 use entente_crds::v1alpha1::PromiseState;
 use entente_e2e::scene::read::{Conditioned as _, SubscriptionFacts as _};
 use entente_e2e::scene::{now, starting_in};
-use entente_e2e::simulator::Cause;
+use entente_e2e::simulator::{Cause, Entry};
 use serde_json::json;
 
 use crate::standard::{
@@ -27,7 +27,7 @@ async fn a_contract_that_is_applied_early_sends_nothing_before_its_start_and_is_
     scene.apply(&contract).await.unwrap();
     let scheduled = contract_says(scene, "start", "Ready", "Scheduled").await;
     assert!(scheduled.is("Ready") && !scheduled.is("InForce"));
-    assert!(jiff::Timestamp::now() < start, "too slow to see the time before the start");
+    assert!(jiff::Timestamp::now() < start, "too slow");
 
     contract_is(scene, "start", "Delivered").await;
     let early: Vec<_> = scene
@@ -38,7 +38,7 @@ async fn a_contract_that_is_applied_early_sends_nothing_before_its_start_and_is_
         .collect();
     assert_eq!(brief(&early), Vec::<String>::new(), "sent before {start}");
 
-    let first = scene.ledger().writes().first().map(|entry| entry.time());
+    let first = scene.ledger().writes().first().map(Entry::time);
     let mut latest: f64 = 0.0;
     for (service, device) in [("backup", 0), ("backup", 1), ("parts", 0)] {
         let parts = ["start", service, names[device]];
@@ -53,11 +53,21 @@ async fn a_contract_that_is_applied_early_sends_nothing_before_its_start_and_is_
     );
 
     let device = world.device(0);
-    assert_eq!(device.attribute("nw-backup-weekdays"), Some(json!(["sun", "wed"])));
-    assert_eq!(device.attribute("nw-backup-mode"), Some(json!("differential")));
+    assert_eq!(
+        device.attribute("nw-backup-weekdays"),
+        Some(json!(["sun", "wed"]))
+    );
+    assert_eq!(
+        device.attribute("nw-backup-mode"),
+        Some(json!("differential"))
+    );
     assert_eq!(device.attribute("nw-alert-threshold"), Some(json!(20)));
     let instances = world.broker.instances();
-    assert_eq!(instances.len(), 2, "one instance for each device with a server side");
+    assert_eq!(
+        instances.len(),
+        2,
+        "one instance for each device with a server side"
+    );
     for instance in &instances {
         assert_eq!(instance.parameters["enabled"], json!(true), "{instance:?}");
         assert_eq!(instance.parameters["customer"], json!("C-4711"));
@@ -94,14 +104,22 @@ async fn a_service_is_turned_on_only_after_everything_before_it_is_proven() {
         .ledger()
         .writes()
         .into_iter()
-        .filter_map(|entry| Some((entry.operation.clone(), entry.value("/parameters/enabled")?.to_owned())))
+        .filter_map(|entry| {
+            Some((
+                entry.operation.clone(),
+                entry.value("/parameters/enabled")?.to_owned(),
+            ))
+        })
         .collect();
     assert_eq!(
         turned,
         [("provision", "false"), ("update", "true")]
             .map(|(operation, value)| (operation.to_owned(), value.to_owned()))
     );
-    assert_eq!(world.device(0).attribute("nw-backup-mode"), Some(json!("differential")));
+    assert_eq!(
+        world.device(0).attribute("nw-backup-mode"),
+        Some(json!("differential"))
+    );
 }
 
 // shows B7 K1
@@ -130,13 +148,24 @@ async fn what_is_applied_twice_is_written_once() {
     let events = scene.plane().audit_events_since(position).await.unwrap();
     let writes: Vec<_> = events
         .iter()
-        .filter(|event| event.user.starts_with("system:serviceaccount:entente-system:"))
+        .filter(|event| {
+            event
+                .user
+                .starts_with("system:serviceaccount:entente-system:")
+        })
         .filter(|event| event.is_write() && event.namespace == scene.namespace())
         .filter(|event| event.resource != "events")
-        .map(|event| format!("{} {}/{} {}", event.verb, event.resource, event.subresource, event.name))
+        .map(|event| {
+            format!(
+                "{} {}/{} {}",
+                event.verb, event.resource, event.subresource, event.name
+            )
+        })
         .collect();
     // The answer to the wish for a reconcile, once for each device, is all there is.
-    let mut wanted = names.map(|name| format!("update devices/status {name}")).to_vec();
+    let mut wanted = names
+        .map(|name| format!("update devices/status {name}"))
+        .to_vec();
     wanted.sort();
     let mut writes = writes;
     writes.sort();
@@ -160,9 +189,22 @@ async fn a_term_that_has_begun_before_it_was_known_is_set_up_at_once_and_promise
     let contract = world.backup_contract("begun", yesterday, "1s");
     scene.apply(&contract).await.unwrap();
     contract_is(scene, "begun", "Delivered").await;
-    let subscription = scene.subscription("begun", "backup", world.name(0)).await.unwrap();
-    assert!(subscription.promises().is_empty(), "{:?}", subscription.promises());
-    assert!(subscription.spec.revisions.iter().all(|revision| !revision.promised));
+    let subscription = scene
+        .subscription("begun", "backup", world.name(0))
+        .await
+        .unwrap();
+    assert!(
+        subscription.promises().is_empty(),
+        "{:?}",
+        subscription.promises()
+    );
+    assert!(
+        subscription
+            .spec
+            .revisions
+            .iter()
+            .all(|revision| !revision.promised)
+    );
     assert!(scene.compensations().await.is_empty());
     world.finish().await;
 }

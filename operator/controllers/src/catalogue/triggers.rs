@@ -3,14 +3,14 @@
 //! Numbers of users may lag: they are gathered for a while, so that a fleet that is applied does
 //! not write one status per device.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use entente_crds::v1alpha1::{Connection, Device, DeviceModel, ServiceSubscription, SmartService};
 use kube::ResourceExt as _;
 
 use super::{Catalogue, Subject};
 use crate::{
-    cache::Change,
+    cache::{Change, Key},
     shutdown::Shutdown,
     triggers::{differs, forward},
 };
@@ -97,12 +97,23 @@ fn subscription(catalogue: &Catalogue, change: &Change<ServiceSubscription>) {
             catalogue.queue.add(Subject::Connection(name));
         }
     }
-    if change.old.is_none() || change.new.is_none() {
-        for subscription in [&change.old, &change.new].into_iter().flatten() {
-            for revision in &subscription.spec.revisions {
-                let subject = Subject::Service(revision.service_ref.name.clone());
-                catalogue.queue.add_after(subject, GATHER);
-            }
+    let services = |subscription: &ServiceSubscription| {
+        let revisions = subscription.spec.revisions.iter();
+        revisions.map(|revision| revision.service_ref.name.clone()).collect::<BTreeSet<_>>()
+    };
+    if differs(change, services) {
+        for name in [&change.old, &change.new].into_iter().flatten().flat_map(|s| services(s)) {
+            used_service(catalogue, name);
         }
     }
+}
+
+/// A service got or lost a user, and so did the Connection of its server.
+fn used_service(catalogue: &Catalogue, name: String) {
+    let service = catalogue.objects.services.get(&Key::new("", name.clone()));
+    if let Some(server) = service.as_ref().and_then(|service| service.spec.server.as_ref()) {
+        let connection = server.connection_ref.name.clone();
+        catalogue.queue.add_after(Subject::Connection(connection), GATHER);
+    }
+    catalogue.queue.add_after(Subject::Service(name), GATHER);
 }

@@ -80,16 +80,20 @@ pub(super) fn device(delivery: &Delivery, before: &Device, after: &Device) {
         device.status.as_ref().map(|status| status.conditions.clone()).unwrap_or_default()
     };
     let (old, new) = (conditions(before), conditions(after));
-    let publish = |reason: EventReason, note: String| {
+    let publish = |reason: EventReason, note: &str| {
         delivery.context.events.publish(&after.object_ref(&()), reason, note, None);
     };
-    let online = find(&new, ConditionType::Online).filter(|online| online.status == "False");
-    let was_offline =
-        find(&old, ConditionType::Online).is_some_and(|online| online.status == "False");
+    // One that answers and refuses is no device that cannot be reached.
+    let is_silent = |online: &&Condition| {
+        let reasons = [Reason::Unreachable, Reason::TimedOut, Reason::TlsFailed];
+        online.status == "False" && reasons.iter().any(|reason| reason.as_str() == online.reason)
+    };
+    let online = find(&new, ConditionType::Online).filter(is_silent);
+    let was_offline = find(&old, ConditionType::Online).filter(is_silent).is_some();
     if let Some(online) = online
         && !was_offline
     {
-        publish(EventReason::DeviceUnreachable, online.message.clone());
+        publish(EventReason::DeviceUnreachable, &online.message);
     }
     let applied = |conditions: &[Condition]| {
         find(conditions, ConditionType::SettingsApplied)
@@ -98,7 +102,7 @@ pub(super) fn device(delivery: &Delivery, before: &Device, after: &Device) {
     if applied(&new) && !applied(&old) && is_true(&new, ConditionType::Ready) {
         publish(
             EventReason::DeviceConfigured,
-            "Everything that is wanted on the device was read back.".to_owned(),
+            "Everything that is wanted on the device was read back.",
         );
     }
 }

@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Instant};
 
 use entente_crds::v1alpha1::{Connection, ItemState, Outcome as Met, Protocol};
 use entente_domain::{
+    assessment::reason_of_failure,
     delivery::{Action, Facts, Intent, World},
     exchange::{Failure, FailureKind, OperationState, ServerAnswer},
     retry::{HoldKey, Holds, RetryPolicy},
@@ -225,7 +226,8 @@ impl Execution<'_> {
                         };
                         self.fail(key, &connection, &failure);
                     }
-                    Err(failure) => self.fail(key, &connection, failure),
+                    // That the server does not know the operation any more is an answer.
+                    Err(failure) => self.fail_server(key, &connection, failure),
                 }
                 self.outcome.facts.record_operation(subscription, result, now);
             }
@@ -272,7 +274,8 @@ impl Execution<'_> {
     fn fail(&mut self, key: HoldKey, connection: &str, failure: &Failure) {
         let policy = self.outcome.world.connections.get(connection).map(policy).unwrap_or_default();
         let now = self.now();
-        self.holds.fail(key, policy, failure.retry_after, fraction(), now);
+        self.holds.fail(key.clone(), policy, failure.retry_after, fraction(), now);
+        self.holds.because(&key, reason_of_failure(failure.kind), &failure.message);
     }
 
     fn connection_of(&self, subscription: &str) -> Option<String> {

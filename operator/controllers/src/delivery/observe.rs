@@ -8,7 +8,7 @@ use std::{
 };
 
 use entente_crds::{
-    ANNOTATION_RECONCILE_AT,
+    ANNOTATION_ABANDON, ANNOTATION_RECONCILE_AT,
     v1alpha1::{Compensation, Connection, Device, PromiseState, ServiceSubscription, SmartService},
 };
 use entente_domain::{
@@ -208,6 +208,9 @@ fn contracts(objects: &Objects, world: &mut World) {
         let Some(uid) = contract.uid() else { continue };
         if let Some(established) = contract.status.as_ref().and_then(|s| s.established) {
             world.established.insert(uid.clone(), established);
+        }
+        if contract.annotations().contains_key(ANNOTATION_ABANDON) {
+            world.abandoned_contracts.insert(uid.clone());
         }
         if contract.metadata.deletion_timestamp.is_none() {
             world.live_contracts.insert(uid);

@@ -5,9 +5,12 @@
 
 use std::sync::Arc;
 
+use entente_crds::ANNOTATION_ABANDON;
+use entente_crds::condition::ConditionType;
 use entente_crds::v1alpha1::{
     Compensation, Connection, Contract, Device, DeviceModel, ServiceSubscription, SmartService,
 };
+use entente_domain::condition::{find, is_true};
 use entente_domain::delivery::endpoint_key;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Resource, ResourceExt as _};
@@ -123,10 +126,11 @@ fn connection(delivery: &Delivery, change: &Change<Connection>) {
     let orphans = differs(change, |connection| {
         connection.status.as_ref().map(|status| status.orphans.clone()).unwrap_or_default()
     });
-    if !spec_changed(change) && !orphans {
+    let spec = spec_changed(change);
+    if !spec && !orphans && !is_mended(change) {
         return;
     }
-    if !orphans {
+    if spec {
         delivery.catalogues.forget(&change.key.name);
     }
     delivery.again_all(&delivery.objects.devices.by_index(BY_CONNECTION, &change.key.name));
@@ -135,11 +139,26 @@ fn connection(delivery: &Delivery, change: &Change<Connection>) {
     }
 }
 
+/// Whether a Secret was made or corrected. Nobody watches Secrets: the probe of the Connection sees
+/// it, and wakes all who wait for it.
+fn is_mended(change: &Change<Connection>) -> bool {
+    let conditions = |connection: &Option<Arc<Connection>>| {
+        let status = connection.as_ref().and_then(|connection| connection.status.as_ref());
+        status.map(|status| status.conditions.clone()).unwrap_or_default()
+    };
+    let (old, new) = (conditions(&change.old), conditions(&change.new));
+    [ConditionType::ResolvedRefs, ConditionType::Authenticated].into_iter().any(|condition| {
+        let failed = find(&old, condition).is_some_and(|found| found.status == "False");
+        failed && is_true(&new, condition)
+    })
+}
+
 fn contract(delivery: &Delivery, change: &Change<Contract>) {
     let matters = differs(change, |contract| {
         (
             contract.uid(),
             contract.metadata.deletion_timestamp.clone(),
+            contract.annotations().contains_key(ANNOTATION_ABANDON),
             contract.status.as_ref().and_then(|status| status.established),
         )
     });

@@ -4,6 +4,9 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 /// The first 32 hexadecimal digits of the SHA-256 of the value's JSON.
+///
+/// # Panics
+/// Never for values of the domain, whose maps have string keys only.
 pub fn digest<T: Serialize + ?Sized>(value: &T) -> String {
     let bytes = serde_json::to_vec(value).expect("values of the domain have string keys only");
     let mut text = hex::encode(Sha256::digest(bytes));

@@ -82,13 +82,11 @@ impl Facts {
                 self.servers_before.remove(name);
                 self.handles.remove(name);
             }
-            if self.handles.contains_key(name) {
-                continue;
-            }
-            let handle = match (recorded, fresh) {
+            let known = self.handles.get(name).cloned().or(recorded);
+            let handle = match (known, fresh) {
                 // Nothing was sent for it yet, so that it may still become what is wanted now.
-                (Some(recorded), Some(fresh)) if !may_stand(&recorded) => Some(fresh),
-                (recorded, fresh) => recorded.or(fresh),
+                (Some(known), Some(fresh)) if !may_stand(&known) => Some(fresh),
+                (known, fresh) => known.or(fresh),
             };
             if let Some(mut handle) = handle {
                 if wanted {
@@ -138,6 +136,9 @@ impl Facts {
             // It is there, so there is no doubt any more; one that failed stays what it is.
             handle.operation.take_if(|operation| operation.doubtful && !has_failed(operation));
             handle.sent_digest.get_or_insert_with(|| digest(parameters));
+        }
+        if let (Err(failure), Some(handle)) = (&result, self.handles.get_mut(subscription)) {
+            note_concurrency(handle, ServerOperationType::Update, failure, at);
         }
         self.servers.insert(subscription.to_owned(), Reading { at, result });
     }
@@ -221,13 +222,11 @@ impl Facts {
             Ok(OperationState::Failed { message }) => {
                 // A failed provision leaves an orphan that has to be removed; a failed update
                 // must never start a clean-up (OSB "Orphan Mitigation").
-                handle.operation = (kind == Some(ServerOperationType::Provision)).then(|| {
-                    ServerOperation {
-                        r#type: ServerOperationType::Provision,
-                        id: None,
-                        since: FAILED,
-                        doubtful: true,
-                    }
+                handle.operation = (kind == Some(ServerOperationType::Provision)).then_some(ServerOperation {
+                    r#type: ServerOperationType::Provision,
+                    id: None,
+                    since: FAILED,
+                    doubtful: true,
                 });
                 let failure = Failure {
                     kind: FailureKind::ProtocolError,
@@ -238,11 +237,45 @@ impl Facts {
                 self.server_problems.insert(subscription.to_owned(), (at, failure));
                 self.servers.remove(subscription);
             }
+            Err(failure) if is_unknown_operation(&failure) => {
+                // The server does not know that operation any more, because it has ended or a
+                // later one began whose answer was lost: what came of it is read.
+                handle.operation = None;
+                self.servers.remove(subscription);
+            }
             Err(failure) => {
                 self.server_problems.insert(subscription.to_owned(), (at, failure));
             }
         }
     }
+}
+
+/// Whether an answer about an operation says that there is no such operation: a definite 4xx.
+fn is_unknown_operation(failure: &Failure) -> bool {
+    !failure.doubtful
+        && matches!(failure.kind, FailureKind::RejectedValue | FailureKind::Unsupported)
+}
+
+/// A server that is busy with the instance itself (OSB ConcurrencyError) has an operation under
+/// way of which no answer reached us: it is asked for without an id, as some go on only then.
+fn note_concurrency(
+    handle: &mut ServerInstance,
+    kind: ServerOperationType,
+    failure: &Failure,
+    at: Timestamp,
+) {
+    let known = handle.operation.as_ref();
+    if failure.kind != FailureKind::Busy
+        || known.is_some_and(|operation| !operation.doubtful || has_failed(operation))
+    {
+        return;
+    }
+    handle.operation = Some(ServerOperation {
+        r#type: known.map_or(kind, |operation| operation.r#type),
+        id: None,
+        since: known.map_or(at, |operation| operation.since),
+        doubtful: false,
+    });
 }
 
 /// The instant that stands for "for ever" in an operation whose provision failed: what it left is
@@ -289,6 +322,6 @@ fn settle(
                 Some(ServerOperation { r#type: kind, id: None, since, doubtful: true });
             handle.sent_digest = digest.cloned();
         }
-        Err(_) => {}
+        Err(failure) => note_concurrency(handle, kind, failure, at),
     }
 }

@@ -158,10 +158,11 @@ pub fn plan(
         match &subscription.intent {
             Intent::Withdraw { .. } => withdraw::withdraw(&round, subscription, &mut plan),
             // Who comes second keeps nothing active, and sends nothing where nothing stands.
-            Intent::SetUp if subscription.refused.as_ref().is_some_and(loses) => {
-                if facts.handles.get(&subscription.name).is_some_and(may_stand) {
-                    withdraw::withdraw(&round, subscription, &mut plan);
-                }
+            Intent::SetUp
+                if subscription.refused.as_ref().is_some_and(loses)
+                    && facts.handles.get(&subscription.name).is_some_and(may_stand) =>
+            {
+                withdraw::withdraw(&round, subscription, &mut plan);
             }
             _ => {}
         }
@@ -348,17 +349,15 @@ impl Round<'_> {
         verified: &Verified,
     ) -> bool {
         let Some(proved) = verified.item(&item.key) else { return true };
-        if matches!(proved.state, ItemState::Effective | ItemState::AwaitingRestart) {
-            return true;
-        }
-        if item.conflict.is_some() {
+        if proved.state == ItemState::Effective || item.conflict.is_some() {
             return true;
         }
         // What a person must change is not sent again for the same value and the same model, unless
         // a person asks for it.
         let stalled =
             proved.problem.as_ref().is_some_and(|p| class_of_outcome(p.outcome) == Class::Stalled);
-        if stalled && !self.world.reconcile_requested {
+        let taken = proved.state == ItemState::AwaitingRestart;
+        if (stalled || taken) && !self.world.reconcile_requested {
             return true;
         }
         let key = HoldKey::Item {

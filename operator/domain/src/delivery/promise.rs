@@ -41,15 +41,15 @@ pub fn judge(
     let moment = Moment { completed_at, blocking, now };
     let previous: &[Promise] =
         subscription.status.as_ref().map(|status| status.promises.as_slice()).unwrap_or_default();
-    let promised: Vec<&Revision> =
+    let entries: Vec<&Revision> =
         subscription.spec.revisions.iter().filter(|revision| revision.promised).collect();
     // Promises whose entry was dropped from the spec are history and stay as they were.
     let mut promises: Vec<Promise> = previous
         .iter()
-        .filter(|promise| !promised.iter().any(|entry| entry.effective == promise.effective))
+        .filter(|promise| !entries.iter().any(|entry| entry.effective == promise.effective))
         .cloned()
         .collect();
-    for revision in promised {
+    for revision in entries {
         let known = previous.iter().find(|promise| promise.effective == revision.effective);
         let promise = known
             .cloned()

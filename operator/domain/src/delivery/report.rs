@@ -22,6 +22,7 @@ use super::{
     withdraw::{Withdrawal, is_gone, withdrawal},
 };
 use crate::{
+    catalogue::RESOLVED,
     assessment::{Class, Side, cause, class, reason_of_outcome},
     condition::{ConditionSet, Status, find},
     time::parse_duration,
@@ -151,7 +152,7 @@ impl Report<'_> {
         let wait = self.plan.waits.get(&self.subscription.name);
         match (wait, problem) {
             (Some(wait), None) => Some(wait.clone()),
-            (Some(wait), Some(_)) if wait.reason == Reason::SettingsConflict => Some(wait.clone()),
+            (Some(wait), Some(_)) if says_more_than_an_outcome(wait.reason) => Some(wait.clone()),
             (wait, Some(problem)) => Some(Blocked {
                 reason: reason_of_outcome(problem.outcome),
                 message: problem.message.clone(),
@@ -340,7 +341,7 @@ impl Report<'_> {
                 summary.message.clone(),
             );
         }
-        set = self.refs(set, blocked);
+        set = refs(set, blocked);
         set = self.side(set, ConditionType::DeviceConfigured, &[StepType::DeviceSettings], blocked);
         set = self.side(
             set,
@@ -360,23 +361,14 @@ impl Report<'_> {
         set.finish()
     }
 
-    fn refs(&self, set: ConditionSet, blocked: Option<&Blocked>) -> ConditionSet {
-        let missing = blocked
-            .filter(|blocked| ConditionType::ResolvedRefs.reasons().contains(&blocked.reason));
-        match missing {
-            Some(blocked) => set.with(
-                ConditionType::ResolvedRefs,
-                Status::False,
-                blocked.reason,
-                sentence(&blocked.message),
-            ),
-            None => set.with(
-                ConditionType::ResolvedRefs,
-                Status::True,
-                Reason::Resolved,
-                "Everything that is referred to was found.",
-            ),
+    /// Whether what blocks before the start is met on the side of these steps: a service server
+    /// whose catalogue cannot be read is no matter of the device, whose step comes first.
+    fn concerns(&self, steps: &[StepType]) -> bool {
+        let of_server = self.verified.server_fault.is_some() && self.verified.device_fault.is_none();
+        if of_server {
+            return steps.contains(&StepType::ServerSettings);
         }
+        self.step_of_work().is_some_and(|step| steps.contains(&step))
     }
 
     fn side(
@@ -406,7 +398,7 @@ impl Report<'_> {
                 (Status::True, Reason::Succeeded, "Every item was read back as wanted.".to_owned())
             }
             Intent::Scheduled { .. } => match blocked {
-                Some(blocked) if self.step_of_work().is_some_and(|step| steps.contains(&step)) => {
+                Some(blocked) if self.concerns(steps) => {
                     (Status::False, blocked.reason, sentence(&blocked.message))
                 }
                 _ => (Status::False, Reason::NotStarted, "The start lies ahead.".to_owned()),
@@ -474,12 +466,12 @@ impl Report<'_> {
                 return previous
                     .items
                     .iter()
-                    .map(|item| match item.key.starts_with("DeviceSetting/") {
+                    .map(|item| {
                         // What was set on the device stays as it is.
-                        true => item.clone(),
-                        false => {
-                            Item { state: ItemState::Released, problem: None, ..item.clone() }
+                        if item.key.starts_with("DeviceSetting/") {
+                            return item.clone();
                         }
+                        Item { state: ItemState::Released, problem: None, ..item.clone() }
                     })
                     .collect();
             }
@@ -664,6 +656,27 @@ fn failing(blocked: &Blocked) -> Summary {
         stalled,
         reconciling: (!stalled).then_some(Reason::ProgressingWithRetry),
     }
+}
+
+/// Whether everything that is referred to was found.
+fn refs(set: ConditionSet, blocked: Option<&Blocked>) -> ConditionSet {
+    let missing = blocked
+        .filter(|blocked| ConditionType::ResolvedRefs.reasons().contains(&blocked.reason))
+        .map(|blocked| (blocked.reason, sentence(&blocked.message)));
+    set.with_fault(ConditionType::ResolvedRefs, missing, RESOLVED)
+}
+
+/// Whether a wait tells what the closed list of outcomes has no word for.
+fn says_more_than_an_outcome(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::SettingsConflict
+            | Reason::NotAllowed
+            | Reason::TlsFailed
+            | Reason::CertificateChanged
+            | Reason::IdentityMismatch
+            | Reason::ClockSkew
+    )
 }
 
 /// With a capital letter and a full stop.

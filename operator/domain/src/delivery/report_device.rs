@@ -295,7 +295,7 @@ impl Report<'_> {
             );
         }
         let open = items.iter().filter(|item| item.state != ItemState::Effective);
-        let worst = open.clone().find(|item| item.problem.is_some()).or(open.clone().next());
+        let worst = open.clone().find(|item| item.problem.is_some()).or_else(|| open.clone().next());
         match worst {
             None => set.with(
                 condition,

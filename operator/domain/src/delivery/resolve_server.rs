@@ -43,6 +43,10 @@ pub struct ResolvedServer {
     pub instance_id: String,
     /// For whom it is made.
     pub context: InstanceContext,
+    /// The offering's name, which is known before the catalogue is.
+    pub offering_name: String,
+    /// The plan's name.
+    pub plan_name: String,
     /// What of the catalogue it is; `None` while the catalogue was not read.
     pub offering: Option<ResolvedOffering>,
     /// What an update carries.
@@ -108,6 +112,8 @@ impl ResolvedServer {
             url: url(world, &handle.connection_ref.name),
             instance_id: handle.instance_id.clone(),
             context: context(world, subscription),
+            offering_name: String::new(),
+            plan_name: String::new(),
             offering: Some(offering_of_handle(world, handle)),
             updates: Updates::Replace,
             settings: Vec::new(),
@@ -168,7 +174,8 @@ impl ResolvedServer {
             digest: digest(&(
                 &self.connection,
                 &self.instance_id,
-                self.offering.as_ref().map(|offering| (&offering.service_id, &offering.plan_id)),
+                &self.offering_name,
+                &self.plan_name,
             )),
             wanted: Wanted::ServerInstance,
             conflict: None,
@@ -235,6 +242,8 @@ pub(super) fn resolve_server(
         url,
         instance_id: instance_id(&world.namespace, subscription),
         context: context(world, subscription),
+        offering_name: side.offering.clone(),
+        plan_name: side.plan.clone(),
         offering,
         updates: side.updates,
         settings,

@@ -49,7 +49,7 @@ impl<'a> Values<'a> {
         }
         match (value, source) {
             (Some(value), _) => Ok(Some(value.clone())),
-            (None, Some(source)) => self.from_source(name, source).map(Some),
+            (None, Some(source)) => self.of_source(name, source).map(Some),
             (None, None) => Ok(None),
         }
     }
@@ -61,7 +61,7 @@ impl<'a> Values<'a> {
             .is_some_and(|value| when.r#in.contains(value))
     }
 
-    fn from_source(&self, name: &str, source: &ValueSource) -> Result<String, Blocked> {
+    fn of_source(&self, name: &str, source: &ValueSource) -> Result<String, Blocked> {
         if let Some(parameter) = &source.parameter {
             let value = self.revision.parameters.get(parameter).ok_or_else(|| {
                 Blocked::new(

@@ -5,9 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use entente_crds::v1alpha1::{
-    Item, ItemState, Outcome, Problem, ServerOperationType, ServiceSubscription, StepType,
-    TakesEffect,
+use entente_crds::{
+    condition::{ConditionType, Reason},
+    v1alpha1::{
+        Condition, Item, ItemState, Outcome, Problem, ServerOperationType, ServiceSubscription,
+        StepType, TakesEffect,
+    },
 };
 use jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -22,6 +25,7 @@ use super::{
 };
 use crate::{
     assessment::{outcome, reason_of_failure},
+    condition::find,
     exchange::{DeviceReading, Failure, InstanceReading},
 };
 
@@ -110,6 +114,21 @@ struct Round<'a> {
     now: Timestamp,
 }
 
+/// Whether what stands on the service server was being withdrawn when the status was written.
+fn was_withdrawing(conditions: &[Condition]) -> bool {
+    let withdrawing = [Reason::Withdrawing, Reason::Ended, Reason::ConflictingContract];
+    find(conditions, ConditionType::Ready)
+        .is_some_and(|ready| withdrawing.iter().any(|reason| ready.reason == reason.as_str()))
+}
+
+/// What another one will set to another value is not in effect, even while it still is.
+fn yielding(mut verified: VerifiedItem, item: &ResolvedItem) -> VerifiedItem {
+    if item.conflict.is_some() && verified.state == ItemState::Effective {
+        verified.state = ItemState::Pending;
+    }
+    verified
+}
+
 impl Round<'_> {
     fn verify(&self, identity: Option<Blocked>) -> Verified {
         let device_trusted = identity.is_none();
@@ -120,6 +139,8 @@ impl Round<'_> {
                 Wanted::DeviceSetting { .. } => self.device_item(step, item, device_trusted),
                 _ => self.server_item(step.r#type, item),
             })
+            .zip(self.subscription.items())
+            .map(|(verified, (_, item))| yielding(verified, item))
             .collect();
         Verified {
             items,
@@ -178,7 +199,7 @@ impl Round<'_> {
         reading: &DeviceReading,
     ) -> VerifiedItem {
         let Wanted::DeviceSetting { attribute, value, takes_effect, .. } = &item.wanted else {
-            return self.from_status(step, item);
+            return self.of_status(step, item);
         };
         let observed = reading.attributes.get(attribute);
         let equal = observed.is_some_and(|observed| is_equal(value, observed));
@@ -234,7 +255,10 @@ impl Round<'_> {
                     self.read(step, item, at, Some(digest(&(service_id, plan_id))), equal, false)
                 }
             },
-            InstanceReading::NotRetrievable if self.was_taken(item) => {
+            InstanceReading::NotRetrievable
+                if !self.facts.deprovisioned.contains_key(&self.subscription.name)
+                    && self.was_taken(item) =>
+            {
                 self.not_verifiable(step, item, at)
             }
             InstanceReading::Absent | InstanceReading::NotRetrievable => {
@@ -292,7 +316,7 @@ impl Round<'_> {
     /// What was answered when this very value was sent in this pass.
     fn sent_now(&self, item: &ResolvedItem) -> Option<Result<(), &Failure>> {
         let sent = self.facts.sent.get(&(self.subscription.name.clone(), item.key.clone()))?;
-        (sent.digest == item.digest).then(|| sent.result.as_ref().map(|()| ()))
+        (sent.digest == item.digest).then(|| sent.result.as_ref().copied())
     }
 
     /// The item was read: it is what is wanted, or not.
@@ -382,7 +406,7 @@ impl Round<'_> {
     /// this.
     fn unread(&self, step: StepType, item: &ResolvedItem, failure: Option<&Failure>) -> VerifiedItem {
         let mut verified =
-            self.read_before(step, item).unwrap_or_else(|| self.from_status(step, item));
+            self.read_before(step, item).unwrap_or_else(|| self.of_status(step, item));
         if let Some(Err(failure)) = self.sent_now(item) {
             verified.problem = Some(self.failed(item, failure, self.now));
         }
@@ -414,7 +438,7 @@ impl Round<'_> {
         Some(self.server_reading(step, item, *at, result.as_ref().ok()?))
     }
 
-    fn from_status(&self, step: StepType, item: &ResolvedItem) -> VerifiedItem {
+    fn of_status(&self, step: StepType, item: &ResolvedItem) -> VerifiedItem {
         let previous = self.previous(item);
         VerifiedItem {
             key: item.key.clone(),
@@ -434,7 +458,8 @@ impl Round<'_> {
         let same_value = previous.desired_digest.as_deref() == Some(&item.digest);
         let same_target = match item.wanted {
             Wanted::DeviceSetting { .. } => self.same_device(status.evidence.as_ref()),
-            _ => true,
+            // Whoever began to withdraw may have turned off what was proved before.
+            _ => previous.state != ItemState::Effective || !was_withdrawing(&status.conditions),
         };
         (same_value && same_target).then_some(previous)
     }

@@ -51,7 +51,7 @@ pub(super) fn withdrawal(
     let abandoned = object.is_some_and(|object| {
         object.metadata.annotations.as_ref().is_some_and(|annotations| {
             annotations.contains_key(entente_crds::ANNOTATION_ABANDON)
-        })
+        }) || world.abandoned_contracts.contains(&object.spec.contract.uid)
     });
     let Intent::Withdraw { since, .. } = subscription.intent else { return Withdrawal::UnderWay };
     // Whoever was not there until the deadline still tries once.

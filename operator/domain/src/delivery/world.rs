@@ -37,6 +37,8 @@ pub struct World {
     pub subscriptions: Vec<ServiceSubscription>,
     /// The uids of contracts that exist and are not being deleted.
     pub live_contracts: BTreeSet<String>,
+    /// The uids of contracts whose withdrawal a person gave up (annotation entente.dev/abandon).
+    pub abandoned_contracts: BTreeSet<String>,
     /// `status.established` of the contracts, by uid.
     pub established: BTreeMap<String, Timestamp>,
     /// Whether an older Device has the same endpoint or the same proven identity.

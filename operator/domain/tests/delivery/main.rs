@@ -5,5 +5,6 @@
 
 #![allow(missing_docs, reason = "a test")]
 
+mod properties;
 mod scenarios;
 mod simulation;

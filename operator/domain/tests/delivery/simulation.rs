@@ -8,7 +8,7 @@ use entente_crds::{
     v1alpha1::{Outcome, ServiceSubscription, ServiceSubscriptionStatus},
 };
 use entente_domain::{
-    assessment::{Class, class, class_of_outcome, reason_of_failure},
+    assessment::{Class, class, reason_of_failure},
     delivery::{
         Action, Facts, Plan, ResolvedDevice, SubscriptionReport, Verified, World, lint, plan,
         report_device, report_subscription, resolve, verify,
@@ -23,6 +23,7 @@ mod broker;
 mod objects;
 mod printer;
 mod show;
+mod truth;
 
 pub(crate) use broker::{Broker, Fault};
 pub(crate) use objects::Wish;
@@ -59,10 +60,16 @@ pub(crate) struct Simulation {
     pub(crate) transcript: Vec<String>,
     /// The process dies after this many actions more.
     pub(crate) dies_after: Option<usize>,
+    /// The time between two polls of an operation.
+    pub(crate) poll: SignedDuration,
+    /// Whether nobody but the operator changes the remote sides.
+    pub(crate) alone: bool,
     /// When the last pass wants to be followed by another.
     pub(crate) wake: Option<Timestamp>,
     /// The requests of the pass under way.
     pass: Vec<String>,
+    /// Which keys had only answers in the pass under way.
+    answered: BTreeMap<HoldKey, bool>,
 }
 
 /// Why a pass did not come to its end.
@@ -85,14 +92,18 @@ impl Simulation {
             sent: 0,
             transcript: Vec::new(),
             dies_after: None,
+            poll: SignedDuration::from_secs(2),
+            alone: true,
             wake: None,
             pass: Vec::new(),
+            answered: BTreeMap::new(),
         }
     }
 
     /// One pass now.
     pub(crate) fn pass(&mut self) -> Ended {
         self.pass.clear();
+        self.answered.clear();
         let began = self.now;
         let mut facts = Facts::default();
         for _ in 0..MOST_ROUNDS {
@@ -231,7 +242,7 @@ impl Simulation {
                 let mut ended = None;
                 match &result {
                     Ok(OperationState::InProgress { retry_after }) => {
-                        wait = Some(retry_after.unwrap_or(SignedDuration::from_secs(2)));
+                        wait = Some(retry_after.unwrap_or(self.poll));
                     }
                     // An operation that failed is tried again like a request that failed.
                     Ok(OperationState::Failed { message }) => {
@@ -259,9 +270,11 @@ impl Simulation {
             }
         };
         let key = HoldKey::Server { subscription: name.to_owned() };
-        self.hold(key.clone(), failed);
         if let Some(wait) = wait {
+            // Between two polls is no failure, and no success either.
             self.holds.wait_until(key, self.now + wait);
+        } else {
+            self.hold(key, failed);
         }
     }
 
@@ -281,13 +294,20 @@ impl Simulation {
         failure.cloned()
     }
 
+    /// A failure holds a key back. A success lets it go only at the end of the pass: a read that is
+    /// answered says nothing of the write that failed before and will fail again.
     fn hold(&mut self, key: HoldKey, failed: Option<Failure>) {
         match failed {
-            Some(failure) if class(reason_of_failure(failure.kind)) == Class::Reconciling => {
-                self.holds.fail(key, RetryPolicy::default(), failure.retry_after, 1.0, self.now);
+            Some(failure) => {
+                if class(reason_of_failure(failure.kind)) == Class::Reconciling {
+                    let policy = RetryPolicy::default();
+                    self.holds.fail(key.clone(), policy, failure.retry_after, 1.0, self.now);
+                }
+                self.answered.insert(key, false);
             }
-            Some(_) => {}
-            None => self.holds.clear(&key),
+            None => {
+                self.answered.entry(key).or_insert(true);
+            }
         }
     }
 
@@ -319,6 +339,11 @@ impl Simulation {
         plan: &Plan,
         facts: &Facts,
     ) {
+        for (key, succeeded) in std::mem::take(&mut self.answered) {
+            if succeeded && self.holds.until(&key, self.now).is_none() {
+                self.holds.clear(&key);
+            }
+        }
         self.hold_items(verified);
         let names: Vec<String> =
             resolved.subscriptions.iter().map(|entry| entry.name.clone()).collect();
@@ -331,6 +356,7 @@ impl Simulation {
         for (name, report) in reports {
             wakes.extend(report.wake_at);
             self.store_subscription(&name, report.status);
+            truth::check(self, resolved, &name);
             // Outcomes are facts: said again on top of what was just written, nothing is new.
             let again = self.report_of(&name, resolved, verified, plan, facts);
             let stored = self.subscription(&name).status.clone();
@@ -378,6 +404,7 @@ impl Simulation {
     fn store_subscription(&mut self, name: &str, status: ServiceSubscriptionStatus) {
         objects::check(&status);
         let object = self.subscription_mut(name);
+        truth::check_completion(object.status.as_ref(), &status);
         if object.status.as_ref() != Some(&status) {
             // Through JSON, as the API server does it.
             let json = serde_json::to_value(&status).expect("a status is JSON");
@@ -394,15 +421,5 @@ impl Simulation {
     pub(crate) fn subscription_mut(&mut self, name: &str) -> &mut ServiceSubscription {
         let mut all = self.world.subscriptions.iter_mut();
         all.find(|object| object.name_any() == name).unwrap_or_else(|| panic!("no {name}"))
-    }
-
-    /// Whether nothing is left to do but what a person must change.
-    pub(crate) fn is_settled(&self) -> bool {
-        self.world.subscriptions.iter().all(|object| {
-            let items = object.status.as_ref().map(|status| status.items.as_slice());
-            items.unwrap_or_default().iter().all(|item| {
-                item.problem.as_ref().is_none_or(|p| class_of_outcome(p.outcome) == Class::Stalled)
-            })
-        })
     }
 }

@@ -102,16 +102,18 @@ pub(super) fn judge(
             Err(Failure {
                 retry_after,
                 doubtful: writes && (500..=599).contains(&code),
-                ..failure(kind(code, &said), &message(status, &said, private))
+                ..failure(kind(code, asked, &said), &message(status, &said, private))
             })
         }
     }
 }
 
-fn kind(code: u16, said: &ErrorBody) -> FailureKind {
+fn kind(code: u16, asked: Asked, said: &ErrorBody) -> FailureKind {
     let concurrent = said.error.as_deref() == Some("ConcurrencyError");
     match code {
         422 if concurrent => FailureKind::Busy,
+        // There is no such operation, or not any more.
+        404 if asked == Asked::LastOperation => FailureKind::Unsupported,
         400 | 422 => FailureKind::RejectedValue,
         401 | 403 => FailureKind::Unauthorized,
         408 => FailureKind::TimedOut,

@@ -51,6 +51,10 @@ impl Round<'_> {
     }
 
     fn device_held(&self, verified: &Verified, until: Timestamp) -> Blocked {
+        if let Some((reason, message)) = self.holds.why(&HoldKey::Device) {
+            let message = format!("the device {}: {message}", self.world.device_name);
+            return Blocked::until(*reason, message, until);
+        }
         let problem = verified.items.iter().find_map(|item| item.problem.as_ref());
         problem.map_or_else(
             || {

@@ -179,7 +179,10 @@ fn printer(world: &mut Simulation, what: &str, words: &VecDeque<&str>) {
         }
         "busy" => printer.busy = Some(parse_duration(first).ok()),
         "loses" => printer.lose = first.parse().expect("a number"),
-        "is" => printer.uuid = Some(rest),
+        "is" => {
+            printer.uuid = Some(rest);
+            world.alone = false;
+        }
         "product" => printer.product = Some(rest),
         "has" => {
             let text = rest.split_once(' ').map(|(_, text)| text).expect("a value");
@@ -188,6 +191,7 @@ fn printer(world: &mut Simulation, what: &str, words: &VecDeque<&str>) {
                 text => Scalar::Text(text.to_owned()),
             };
             printer.attributes.insert(first.to_owned(), vec![scalar]);
+            world.alone = false;
         }
         "cure" => printer.cure(),
         _ => panic!("the printer cannot: {what}"),
@@ -219,7 +223,10 @@ fn broker(world: &mut Simulation, name: &str, words: &VecDeque<&str>) {
         "ignores" => {
             broker.ignores.insert(argument.to_owned());
         }
-        "forgets" => broker.instances.clear(),
+        "forgets" => {
+            broker.instances.clear();
+            world.alone = false;
+        }
         "cure" => broker.cure(),
         what => panic!("the broker cannot: {what}"),
     }

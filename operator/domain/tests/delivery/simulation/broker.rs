@@ -81,6 +81,11 @@ impl Broker {
         self.fails = 0;
         self.drops.clear();
         self.ignores.clear();
+        for instance in self.instances.values_mut() {
+            if let Some(operation) = &mut instance.operation {
+                operation.ends.get_or_insert(Timestamp::MIN);
+            }
+        }
     }
 
     fn reach(&self, writing: bool) -> Result<(), Failure> {

@@ -1,0 +1,6 @@
+//! Beginnings and ends: the operator killed, restarted and stopped; contracts, devices and
+//! namespaces deleted; rights missing.
+
+mod crash;
+mod process;
+mod withdrawal;

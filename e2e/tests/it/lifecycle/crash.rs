@@ -1,0 +1,241 @@
+//! The operator is killed in the middle of a delivery, and goes on where it was.
+
+use std::time::Duration;
+
+use entente_crds::FINALIZER_IN_USE;
+use entente_crds::v1alpha1::{Cause, Connection, DeviceModel, PromiseState, SmartService};
+use entente_e2e::operator::{Ground, OperatorOptions};
+use entente_e2e::scene::read::{Conditioned as _, SubscriptionFacts as _};
+use entente_e2e::scene::{Scene, now, starting_in};
+use entente_e2e::simulator::{Entry, Fault, FaultKind, Mode};
+use kube::{Resource, ResourceExt as _};
+use serde_json::json;
+
+use crate::standard::{
+    AHEAD, Standard, contract_is, contract_says, promise_state, subscription_is,
+};
+
+/// Where in a delivery the operator is killed.
+#[derive(Clone, Copy, Debug)]
+enum Point {
+    /// When the device has taken its first setting.
+    FirstSetting,
+    /// When the broker has committed the provision, and before it answers.
+    Provision,
+    /// While the broker carries out the activation.
+    Activation,
+}
+
+impl Point {
+    /// Whether the ledger shows that this point is reached.
+    fn is_reached(self, entries: &[Entry]) -> bool {
+        let wanted = match self {
+            Self::FirstSetting => "Set-Printer-Attributes",
+            Self::Provision => "provision",
+            Self::Activation => "update",
+        };
+        entries
+            .iter()
+            .any(|entry| entry.write && entry.operation == wanted)
+    }
+}
+
+/// Delivers a contract on a ground of its own, with the operator killed at that point.
+async fn delivered_although_killed_at(point: Point) {
+    let mut ground = Ground::start(OperatorOptions::default()).await.unwrap();
+    let view = ground.operator.view();
+    let world = Standard::on_plane(&ground.plane, view, "crash", 2).await;
+    let scene = &world.scene;
+    // Every answer comes late enough for the operator to be killed before it has it.
+    let slow = FaultKind::Slow { milliseconds: 700 };
+    match point {
+        Point::FirstSetting => {
+            let slow = Fault::new(slow).on("Set-Printer-Attributes");
+            world.fleet.set_fault(slow).await.unwrap();
+        }
+        Point::Provision => {
+            let slow = Fault::new(slow).on("provision");
+            world.broker.set_fault(slow).await.unwrap();
+        }
+        Point::Activation => world.broker.set_mode(Mode::Async {
+            polls: 1,
+            milliseconds: 700,
+        }),
+    }
+    let names = [world.name(0), world.name(1)];
+    let mut entry = scene.entry("backup", "data-backup", &names, "15m");
+    entry.parameters = [("weekdays", "mon,wed"), ("mode", "Differential")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+    let contract = scene.contract("crash", starting_in(AHEAD / 2), vec![entry]);
+    scene.apply(&contract).await.unwrap();
+    let reached = scene
+        .ledger()
+        .wait_for(Duration::from_secs(20), |entries| point.is_reached(entries));
+    reached.await.unwrap();
+    ground.operator.kill_hard().await.unwrap();
+    world.fleet.clear_faults().await.unwrap();
+    world.broker.clear_faults().await.unwrap();
+    ground.operator.restart().await.unwrap();
+
+    contract_is(scene, "crash", "Ready").await;
+    for (place, name) in names.iter().enumerate() {
+        let subscription = subscription_is(scene, ["crash", "backup", name], "Ready").await;
+        assert_eq!(promise_state(&subscription), PromiseState::Kept);
+        let device = world.device(place);
+        assert_eq!(
+            device.attribute("nw-backup-mode"),
+            Some(json!("differential"))
+        );
+        assert_eq!(
+            device.attribute("nw-backup-weekdays"),
+            Some(json!(["mon", "wed"]))
+        );
+    }
+    let instances = world.broker.instances();
+    assert_eq!(
+        instances.len(),
+        2,
+        "one instance for each device: {instances:?}"
+    );
+    for instance in &instances {
+        assert_eq!(instance.parameters["enabled"], json!(true), "{instance:?}");
+    }
+    world.finish().await;
+}
+
+// shows K1
+#[tokio::test]
+async fn killed_when_the_first_setting_is_taken_it_comes_to_the_same_end_and_sends_nothing_twice() {
+    delivered_although_killed_at(Point::FirstSetting).await;
+}
+
+// shows K1
+#[tokio::test]
+async fn killed_when_the_provision_is_committed_it_comes_to_the_same_end_and_sends_nothing_twice() {
+    delivered_although_killed_at(Point::Provision).await;
+}
+
+// shows K1
+#[tokio::test]
+async fn killed_while_the_service_is_turned_on_it_comes_to_the_same_end_and_sends_nothing_twice() {
+    delivered_although_killed_at(Point::Activation).await;
+}
+
+// shows D1 D3 K1
+#[tokio::test]
+async fn an_operator_that_is_down_over_the_start_delivers_when_it_is_back_and_owes_the_delay() {
+    let mut ground = Ground::start(OperatorOptions::default()).await.unwrap();
+    let view = ground.operator.view();
+    let world = Standard::on_plane(&ground.plane, view, "down", 1).await;
+    let scene = &world.scene;
+    let start = starting_in(AHEAD / 2);
+    let contract = world.backup_contract("down", start, "1s");
+    scene.apply(&contract).await.unwrap();
+    contract_says(scene, "down", "Ready", "Scheduled").await;
+    ground.operator.kill_hard().await.unwrap();
+    scene
+        .soon("the allowance has passed", async || {
+            let passed = now() >= start + jiff::SignedDuration::from_secs(2);
+            passed.then_some(())
+        })
+        .await
+        .unwrap();
+    ground.operator.restart().await.unwrap();
+    let parts = ["down", "backup", world.name(0)];
+    let subscription = subscription_is(scene, parts, "Delivered").await;
+    assert_eq!(promise_state(&subscription), PromiseState::Missed);
+    let delays = &subscription.promises()[0].delays;
+    assert!(
+        delays.iter().all(|delay| delay.cause == Cause::Provider),
+        "{delays:?}"
+    );
+    let compensation = crate::standard::calculated(scene).await;
+    let seconds = crate::standard::late(&subscription);
+    crate::standard::assert_credit(&compensation, start, seconds);
+    world.finish().await;
+}
+
+/// Waits until the operator has said of everything in the catalogue who uses it, which it gathers
+/// for some seconds.
+async fn catalogue_is_settled(scene: &Scene<'_>) {
+    fn is_counted<K: Resource>(object: &K, used_by: Option<i64>) -> bool {
+        used_by > Some(0)
+            && object
+                .finalizers()
+                .iter()
+                .any(|name| name == FINALIZER_IN_USE)
+    }
+    let connections = [scene.named("devices"), scene.named("broker")];
+    let model = scene.named("mfp-500");
+    let service = scene.named("data-backup");
+    let settled = scene.soon("everything in the catalogue is counted", async || {
+        for name in &connections {
+            let found = scene.catalogue::<Connection>().get(name).await.ok()?;
+            let used_by = found.status.as_ref()?.used_by;
+            is_counted(&found, used_by).then_some(())?;
+        }
+        let found = scene.catalogue::<DeviceModel>().get(&model).await.ok()?;
+        let used_by = found.status.as_ref()?.used_by;
+        is_counted(&found, used_by).then_some(())?;
+        let found = scene.catalogue::<SmartService>().get(&service).await.ok()?;
+        let used_by = found.status.as_ref()?.used_by;
+        is_counted(&found, used_by).then_some(())
+    });
+    settled.await.unwrap();
+}
+
+// shows K1
+#[tokio::test]
+async fn a_restart_writes_nothing_and_sends_nothing_when_all_is_delivered() {
+    let mut ground = Ground::start(OperatorOptions::default()).await.unwrap();
+    let view = ground.operator.view();
+    let world = Standard::on_plane(&ground.plane, view, "restart", 3).await;
+    let scene = &world.scene;
+    let names: Vec<&str> = (0..3).map(|place| world.name(place)).collect();
+    let entry = scene.entry("backup", "data-backup", &names, "15m");
+    scene
+        .apply(&scene.contract("restart", now(), vec![entry]))
+        .await
+        .unwrap();
+    contract_is(scene, "restart", "Ready").await;
+    for name in &names {
+        crate::standard::reconciled(scene, name).await;
+    }
+    catalogue_is_settled(scene).await;
+    assert!(
+        ground.operator.stop().await.unwrap().success(),
+        "{}",
+        ground.operator.log()
+    );
+    let position = ground.plane.audit_position().await.unwrap();
+    let sequence = scene.ledger().last_sequence();
+    ground.operator.restart().await.unwrap();
+    // A wish that is answered proves that the pass over each device was made.
+    for name in &names {
+        crate::standard::reconciled(scene, name).await;
+    }
+    let events = ground.plane.audit_events_since(position).await.unwrap();
+    let mut writes: Vec<_> = events
+        .iter()
+        .filter(|event| event.is_write() && event.user.ends_with(":entente-system:entente"))
+        .filter(|event| event.group == "entente.dev")
+        .map(|event| {
+            format!(
+                "{} {}/{} {}",
+                event.verb, event.resource, event.subresource, event.name
+            )
+        })
+        .collect();
+    writes.sort();
+    let mut wanted: Vec<_> = names
+        .iter()
+        .map(|name| format!("update devices/status {name}"))
+        .collect();
+    wanted.sort();
+    assert_eq!(writes, wanted);
+    let mut sent = scene.ledger().entries_since(sequence);
+    sent.retain(|entry| entry.write);
+    assert_eq!(crate::standard::brief(&sent), Vec::<String>::new());
+    assert!(scene.read_contract("restart").await.unwrap().is("Ready"));
+}

@@ -1,0 +1,106 @@
+//! A secret with a name that is found wherever it goes: everything that people and machines can
+//! read of the operator is searched for it.
+
+use base64::Engine as _;
+use entente_crds::v1alpha1::{Connection, Contract};
+use entente_e2e::operator::Ground;
+use entente_e2e::scene::{Scene, now};
+use entente_e2e::simulator::{Broker, BrokerOptions, Credentials, FaultKind};
+
+use super::secret::{apply_secret, with_secret};
+use super::{ALLOWED, connection_says};
+use crate::standard::{Standard, contract_is};
+
+/// The places in which one of these words stands: the operator's log, its metrics, every object of
+/// ours and every event in the cluster.
+pub(super) async fn places_with(scene: &Scene<'_>, words: &[String]) -> Vec<String> {
+    let ground = Ground::shared().await.unwrap();
+    let mut places = vec![
+        ("log".to_owned(), ground.operator.log()),
+        ("metrics".to_owned(), ground.operator.metrics().await.unwrap()),
+    ];
+    let kinds: Vec<String> = entente_crds::manifest::all()
+        .into_iter()
+        .map(|definition| format!("{}.{}", definition.spec.names.plural, definition.spec.group))
+        .chain(["events".to_owned(), "events.events.k8s.io".to_owned()])
+        .collect();
+    for kind in kinds {
+        let arguments = ["get", &kind, "--all-namespaces", "-o", "json"];
+        let output = scene.plane().kubectl(arguments).await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        places.push((kind, String::from_utf8_lossy(&output.stdout).into_owned()));
+    }
+    let mut found = Vec::new();
+    for (place, text) in &places {
+        assert!(!text.is_empty(), "{place} is empty");
+        for word in words {
+            if let Some(at) = text.find(word.as_str()) {
+                let around: String =
+                    text[text.floor_char_boundary(at.saturating_sub(200))..].chars().take(500).collect();
+                found.push(format!("{word} in {place}: {around}"));
+            }
+        }
+    }
+    found
+}
+
+/// The word itself and every form in which a program might have written it.
+fn forms(user: &str, password: &str) -> Vec<String> {
+    let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+    vec![
+        password.to_owned(),
+        encode(password),
+        encode(&format!("{user}:{password}")),
+        format!("{:?}", password.as_bytes()),
+    ]
+}
+
+// shows K1
+#[tokio::test]
+async fn a_password_is_nowhere_to_be_read_when_it_works_and_when_it_is_refused() {
+    let (user, password) = ("canary-user", "canary-7f3a-never-to-be-seen");
+    let world = Standard::new("canary", 1).await;
+    let scene = &world.scene;
+    let credentials = Credentials { user: user.to_owned(), password: password.to_owned() };
+    let options = BrokerOptions { credentials: Some(credentials), ..BrokerOptions::default() };
+    let broker = Broker::start(options, scene.ledger().clone()).await.unwrap();
+    let name = scene.named("canary");
+    apply_secret(scene, &name, user, password).await;
+    let connection = with_secret(scene.broker_connection(&broker.url()), &name);
+    scene.apply::<Connection>(&connection).await.unwrap();
+    scene.apply::<Contract>(&world.backup_contract("quiet", now(), ALLOWED)).await.unwrap();
+    contract_is(scene, "quiet", "Delivered").await;
+    connection_says(scene, "Ready", "Succeeded").await;
+    assert_eq!(places_with(scene, &forms(user, password)).await, Vec::<String>::new());
+
+    // Failing in every way in which a program might tell what it sent.
+    for (fault, reason) in [
+        (FaultKind::Unauthorized, "Unauthorized"),
+        (FaultKind::http_500(), "ProtocolError"),
+        (FaultKind::Offline, "Unreachable"),
+    ] {
+        broker.set_fault(fault).await.unwrap();
+        let mut again = connection.clone();
+        // Any change of the spec makes the operator look again at once.
+        let retry = again.spec.retry.as_mut().expect("scenes set it");
+        retry.max = format!("{}s", 10 + reason.len());
+        scene.apply::<Connection>(&again).await.unwrap();
+        connection_says(scene, "Ready", reason).await;
+        broker.clear_faults().await.unwrap();
+    }
+    assert_eq!(places_with(scene, &forms(user, password)).await, Vec::<String>::new());
+}
+
+// shows K1
+#[tokio::test]
+async fn the_search_for_a_canary_finds_what_is_there() {
+    let world = Standard::new("not-a-canary", 1).await;
+    let scene = &world.scene;
+    scene.apply::<Contract>(&world.parts_contract("loud", now(), ALLOWED)).await.unwrap();
+    contract_is(scene, "loud", "Delivered").await;
+    let words = [scene.namespace().to_owned()];
+    let found = places_with(scene, &words).await;
+    for place in ["contracts.entente.dev", "connections.entente.dev", "events"] {
+        assert!(found.iter().any(|line| line.contains(place)), "{place} {found:#?}");
+    }
+}

@@ -1,0 +1,94 @@
+//! Secrets of Connections: missing, made, wrong and changed, all under one run of the operator.
+
+use std::collections::BTreeMap;
+
+use entente_crds::v1alpha1::{Connection, Contract, Credentials, CredentialsType, LocalReference};
+use entente_e2e::operator::Ground;
+use entente_e2e::scene::read::Conditioned as _;
+use entente_e2e::scene::{Scene, now};
+use entente_e2e::simulator::{self, Broker, BrokerOptions};
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Patch, PatchParams};
+
+use super::{ALLOWED, connection_says};
+use crate::standard::{Standard, subscription_says};
+
+/// Writes a Secret into the operator's namespace.
+pub(super) async fn apply_secret(scene: &Scene<'_>, name: &str, user: &str, password: &str) {
+    let ground = Ground::shared().await.unwrap();
+    let api: kube::Api<Secret> =
+        kube::Api::namespaced(scene.client().clone(), ground.operator.namespace());
+    let mut secret = Secret {
+        string_data: Some(BTreeMap::from([
+            ("username".to_owned(), user.to_owned()),
+            ("password".to_owned(), password.to_owned()),
+        ])),
+        ..Secret::default()
+    };
+    secret.metadata.name = Some(name.to_owned());
+    let parameters = PatchParams::apply("kubectl").force();
+    api.patch(name, &parameters, &Patch::Apply(&secret)).await.unwrap();
+}
+
+/// The Connection with the Secret of that name.
+pub(super) fn with_secret(mut connection: Connection, name: &str) -> Connection {
+    connection.spec.credentials = Some(Credentials {
+        r#type: CredentialsType::Basic,
+        secret_ref: LocalReference { name: name.to_owned() },
+    });
+    connection
+}
+
+// shows K1
+#[tokio::test]
+async fn a_secret_that_is_missing_wrong_or_changed_heals_without_a_restart() {
+    let ground = Ground::shared().await.unwrap();
+    let process = ground.operator.process_id();
+    let world = Standard::new("secrets", 1).await;
+    let scene = &world.scene;
+    let credentials =
+        simulator::Credentials { user: "entente".to_owned(), password: "right".to_owned() };
+    let options = BrokerOptions { credentials: Some(credentials), ..BrokerOptions::default() };
+    // With a ledger of its own: the broker without credentials, which is replaced here, was asked.
+    let ledger = simulator::Ledger::new();
+    let broker = Broker::start(options, ledger.clone()).await.unwrap();
+    let name = scene.named("login");
+    let connection = with_secret(scene.broker_connection(&broker.url()), &name);
+    scene.apply::<Connection>(&connection).await.unwrap();
+    scene.apply::<Contract>(&world.backup_contract("keyless", now(), ALLOWED)).await.unwrap();
+    let parts = ["keyless", "backup", world.name(0)];
+
+    let missing = connection_says(scene, "ResolvedRefs", "SecretNotFound").await;
+    let message = &missing.condition("ResolvedRefs").expect("it is there").message;
+    assert!(message.contains(&name), "the message names the Secret: {message}");
+    subscription_says(scene, parts, "ServerConfigured", "SecretNotFound").await;
+    assert!(ledger.is_empty(), "it was asked without credentials: {:?}", ledger.entries());
+
+    apply_secret(scene, &name, "entente", "wrong").await;
+    connection_says(scene, "Authenticated", "Unauthorized").await;
+    subscription_says(scene, parts, "ServerConfigured", "Unauthorized").await;
+    assert!(broker.instances().is_empty());
+
+    apply_secret(scene, &name, "entente", "right").await;
+    connection_says(scene, "Ready", "Succeeded").await;
+    let delivered = scene.within(super::PATIENCE, "the contract is delivered", async || {
+        scene.read_contract("keyless").await.filter(|contract| contract.is("Delivered"))
+    });
+    delivered.await.unwrap();
+    assert_eq!(ground.operator.process_id(), process, "it was not restarted");
+    assert_eq!(broker.instances().len(), 1);
+}
+
+// shows K1
+#[tokio::test]
+async fn a_secret_without_the_key_that_is_needed_is_named_with_the_key() {
+    let world = Standard::new("secret-keys", 1).await;
+    let scene = &world.scene;
+    let name = scene.named("login");
+    apply_secret(scene, &name, "entente", "").await;
+    let connection = with_secret(scene.broker_connection(&world.broker.url()), &name);
+    scene.apply::<Connection>(&connection).await.unwrap();
+    let found = connection_says(scene, "ResolvedRefs", "SecretKeyMissing").await;
+    let message = &found.condition("ResolvedRefs").expect("it is there").message;
+    assert!(message.contains(&name) && message.contains("password"), "{message}");
+}
