@@ -9,6 +9,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use ipp::prelude::{
@@ -33,6 +34,9 @@ use super::usage::{self, Usage};
 const CONCURRENCY: usize = 256;
 /// The operator's default for requests to the API server at once.
 const API_IN_FLIGHT: usize = 64;
+/// As the operator keeps connections.
+const IDLE_CONNECTION: Duration = Duration::from_secs(5);
+/// The originating identity that every request of the operator has, in short.
 const IDENTITY: &str = "kubernetes eyJ1c2VybmFtZSI6ImVudGVudGUiLCJ1aWQiOiIiLCJncm91cHMiOltdLCJleHRyYSI6e319fQ==";
 
 /// One setting of a device.
@@ -184,6 +188,7 @@ impl Dumb {
                 .no_proxy()
                 .http1_only()
                 .redirect(reqwest::redirect::Policy::none())
+                .pool_idle_timeout(IDLE_CONNECTION)
                 .build()
                 .map_err(problem)?,
             script: serde_json::to_string(&order.script).map_err(problem)?,

@@ -31,7 +31,10 @@ const REFUSED_PARAMETERS: &str = "refused parameters have a reason";
 
 /// A Connection that allows loopback.
 fn profile(protocol: Protocol, credentials: Option<CredentialsValue>) -> Arc<ConnectionProfile> {
-    let spec = ConnectionSpec { protocol, ..ConnectionSpec::default() };
+    let spec = ConnectionSpec {
+        protocol,
+        ..ConnectionSpec::default()
+    };
     let networks = vec!["127.0.0.0/8".parse().expect("a network")];
     let mut profile = ConnectionProfile::from_spec("hq", &spec, networks, None, credentials)
         .expect("a usable Connection");
@@ -51,6 +54,10 @@ fn text(attribute: &str, value: &str) -> SettingWrite {
 fn assert_kept_but(report: &Report, skipped: &[&str]) {
     println!("{report}");
     report.assert_kept();
-    let names: Vec<&str> = report.skipped().into_iter().map(|(check, _)| check).collect();
+    let names: Vec<&str> = report
+        .skipped()
+        .into_iter()
+        .map(|(check, _)| check)
+        .collect();
     assert_eq!(names, skipped, "{report}");
 }

@@ -9,75 +9,23 @@
 mod closed_list;
 mod situation;
 mod table;
+mod unseen;
 mod wait_for_ready;
 
 use std::time::Duration;
 
-use entente_crds::example;
-use entente_e2e::control_plane::ControlPlane;
 use entente_e2e::operator::Ground;
-use entente_e2e::scene::Scene;
-use serde_json::{Value, json};
-
-use closed_list::complaints;
-use situation::World;
-use table::{conditions, judge};
 
 /// What a person is told while nobody looked at the object yet: the default in the schema.
 const NEVER_SEEN: &str = "Ready=Unknown/Pending";
 
+/// Longest wait for a row of the table.
+const SOON: Duration = Duration::from_secs(40);
+
 async fn ground() -> &'static Ground {
-    Ground::shared().await.expect("a control plane with an operator")
-}
-
-// shows K2
-#[tokio::test]
-async fn an_object_that_no_operator_has_seen_is_in_progress() {
-    let plane = ControlPlane::shared().await.expect("a control plane without an operator");
-    let manifests = concat!(env!("CARGO_MANIFEST_DIR"), "/../crds/manifests");
-    let install = ["apply", "--server-side", "--force-conflicts", "-k", manifests];
-    assert!(plane.kubectl(install).await.unwrap().status.success());
-    let established = ["wait", "--for=condition=Established", "crd", "--all"];
-    assert!(plane.kubectl(established).await.unwrap().status.success());
-    let namespace = plane.create_namespace("unseen").await.unwrap();
-    let mut judged = 0;
-    for mut object in every_kind() {
-        let name = format!("{namespace}-unseen");
-        object["metadata"]["name"] = json!(name);
-        object["metadata"]["namespace"] = json!(namespace);
-        let input = object.to_string();
-        let arguments = ["create", "-n", &namespace, "-f", "-", "-o", "json"];
-        let made = plane.kubectl_as(plane.kubeconfig(), arguments, &input).await.unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let object: Value = serde_json::from_slice(&made.stdout).unwrap();
-        assert_eq!(object["status"]["observedGeneration"], -1, "{object:#}");
-        assert_eq!(conditions(&object), NEVER_SEEN, "{object:#}");
-        assert_eq!(judge(&[object.clone()]).await, ["InProgress"], "{object:#}");
-        let resource = format!("{}.entente.dev/{name}", object["kind"].as_str().unwrap());
-        let delete = ["delete", "-n", &namespace, &resource, "--wait=false"];
-        assert!(plane.kubectl(delete).await.unwrap().status.success());
-        judged += 1;
-    }
-    assert_eq!(judged, 7, "every kind was judged");
-}
-
-/// One object of every kind, from the examples that users are given.
-fn every_kind() -> Vec<Value> {
-    fn of<K: serde::Serialize>(object: K) -> Value {
-        let mut value = serde_json::to_value(object).expect("an example is JSON");
-        value["metadata"] = json!({});
-        value.as_object_mut().expect("an object").remove("status");
-        value
-    }
-    vec![
-        of(example::hq_ipp()),
-        of(example::mfp_500()),
-        of(example::data_backup()),
-        of(example::devices().remove(0)),
-        of(example::banco_sul_2027()),
-        of(example::service_subscription()),
-        of(example::compensation()),
-    ]
+    Ground::shared()
+        .await
+        .expect("a control plane with an operator")
 }
 
 // shows K2
@@ -104,7 +52,11 @@ async fn a_valid_contract_whose_term_starts_in_three_weeks_is_current() {
                 "Current",
             ),
             ("model/mfp-500", "Ready=True/Succeeded", "Current"),
-            ("service/data-backup", "Ready=True/Succeeded Accepted=True/Valid", "Current"),
+            (
+                "service/data-backup",
+                "Ready=True/Succeeded Accepted=True/Valid",
+                "Current",
+            ),
         ])
         .await;
 }
@@ -127,7 +79,11 @@ async fn a_set_up_that_is_under_way_is_in_progress() {
                  DeviceConfigured=True/Succeeded ServerConfigured=False/OperationRunning",
                 "InProgress",
             ),
-            ("device/mfp", "Ready=False/Progressing Reconciling=True/Progressing", "InProgress"),
+            (
+                "device/mfp",
+                "Ready=False/Progressing Reconciling=True/Progressing",
+                "InProgress",
+            ),
         ])
         .await;
 }
@@ -190,8 +146,16 @@ async fn an_unsupported_setting_fails_its_subscription_and_not_its_contract() {
                  DeviceConfigured=False/Unsupported",
                 "Failed",
             ),
-            ("subscription/mixed.parts.mfp", "Ready=True/Delivered", "Current"),
-            ("device/bare", "Ready=False/Progressing Reconciling=True/Progressing", "InProgress"),
+            (
+                "subscription/mixed.parts.mfp",
+                "Ready=True/Delivered",
+                "Current",
+            ),
+            (
+                "device/bare",
+                "Ready=False/Progressing Reconciling=True/Progressing",
+                "InProgress",
+            ),
             ("device/mfp", "Ready=True/Succeeded", "Current"),
         ])
         .await;
@@ -252,13 +216,21 @@ async fn a_missed_start_is_in_progress_until_it_is_delivered_and_then_current() 
                 "Ready=True/Delivered PromiseMissed=True/PromiseNotKept !CompensationPending",
                 "Current",
             ),
-            ("subscription/late.parts.mfp", "Ready=True/Delivered", "Current"),
+            (
+                "subscription/late.parts.mfp",
+                "Ready=True/Delivered",
+                "Current",
+            ),
             (
                 "compensation/*",
                 "Ready=True/RecordOnly Calculated=True/AmountFinal Delivered=True/RecordOnly",
                 "Current",
             ),
-            ("device/mfp", "Ready=True/Succeeded Online=True/Answered", "Current"),
+            (
+                "device/mfp",
+                "Ready=True/Succeeded Online=True/Answered",
+                "Current",
+            ),
         ])
         .await;
 }
@@ -269,8 +241,16 @@ async fn what_is_suspended_is_current() {
     let world = situation::suspended(ground().await).await;
     world
         .shows(&[
-            ("contract/paused", "Ready=True/Suspended InForce=True/InTerm", "Current"),
-            ("subscription/paused.parts.mfp", "Ready=True/Suspended", "Current"),
+            (
+                "contract/paused",
+                "Ready=True/Suspended InForce=True/InTerm",
+                "Current",
+            ),
+            (
+                "subscription/paused.parts.mfp",
+                "Ready=True/Suspended",
+                "Current",
+            ),
             ("device/mfp", "Ready=True/Suspended", "Current"),
         ])
         .await;
@@ -361,121 +341,4 @@ async fn a_stranger_at_the_address_has_failed_until_a_person_says_it_is_meant() 
             ),
         ])
         .await;
-}
-
-// shows K2
-#[tokio::test]
-async fn no_status_of_any_situation_ever_leaves_the_closed_list() {
-    let ground = ground().await;
-    let client = ground.plane.client().await.expect("a client");
-    let seen = closed_list::Recorder::start(client);
-    let unsupported = || situation::unsupported(ground, Some(1));
-    let (late, worlds) = tokio::join!(
-        async {
-            let world = situation::late(ground).await;
-            world.until("compensation/*", "Ready=False/Accruing").await;
-            world.recover().await;
-            world.until("compensation/*", "Ready=True/RecordOnly").await;
-            world
-        },
-        async {
-            // In the order of the table; each ends where its test begins to look.
-            let mut worlds: Vec<World<'_>> = vec![situation::scheduled(ground).await];
-            worlds.push(situation::under_way(ground).await);
-            worlds.push(situation::asleep(ground).await);
-            worlds.push(situation::faulty_contract(ground).await);
-            worlds.push(unsupported().await);
-            worlds.push(situation::suspended(ground).await);
-            worlds.push(situation::deleting(ground).await);
-            worlds.push(situation::faulty_catalogue(ground).await);
-            worlds.push(situation::stranger(ground).await);
-            worlds
-        }
-    );
-    for (world, object, conditions) in [
-        (&worlds[0], "contract/ahead", "Ready=True/Scheduled"),
-        (&worlds[1], "subscription/running.backup.mfp", "Ready=False/OperationRunning"),
-        (&worlds[2], "contract/asleep", "Ready=False/DevicesNotProgressing"),
-        (&worlds[3], "contract/faulty", "Stalled=True/UnknownZone"),
-        (&worlds[4], "contract/mixed", "Ready=True/DeliveredWithExceptions"),
-        (&worlds[5], "contract/paused", "Ready=True/Suspended"),
-        (&worlds[6], "contract/leaving", "Ready=False/Withdrawing"),
-        (&worlds[7], "service/wrong", "Stalled=True/UnsupportedValue"),
-        (&worlds[8], "device/mfp", "Stalled=True/IdentityMismatch"),
-    ] {
-        world.until(object, conditions).await;
-    }
-    let secrets: Vec<String> = worlds.iter().chain([&late]).flat_map(World::addresses).collect();
-    let versions = seen.stop();
-    let found: Vec<String> =
-        versions.iter().flat_map(|object| complaints(object, &secrets)).collect();
-    let kinds: std::collections::BTreeSet<&str> =
-        versions.iter().filter_map(|object| object["kind"].as_str()).collect();
-    println!("{} versions of {} kinds were looked at", versions.len(), kinds.len());
-    assert_eq!(kinds.len(), 7, "{kinds:?}");
-    assert!(versions.len() > 100, "only {} versions", versions.len());
-    assert!(found.is_empty(), "{} complaints:\n{}", found.len(), found.join("\n"));
-}
-
-#[test]
-fn the_closed_list_complains_about_what_it_is_there_to_find() {
-    let of = |type_: &str| {
-        json!({"type": type_, "status": "True", "reason": "Delivered", "message": "All.",
-               "observedGeneration": 2})
-    };
-    let with = |condition: Value| {
-        let ready = of("Ready");
-        complaints(
-            &json!({"kind": "Contract", "metadata": {"name": "x", "generation": 2},
-                    "status": {"observedGeneration": 2, "conditions": [ready, condition]}}),
-            &["127.0.0.1:4711".to_owned()],
-        )
-    };
-    let reconciling_or_stalled = |type_: &str, reason: &str| {
-        json!({"type": type_, "status": "True", "reason": reason, "message": "Work.",
-               "observedGeneration": 2})
-    };
-    let good = of("Delivered");
-    assert_eq!(with(good.clone()), Vec::<String>::new());
-    let changed = |field: &str, value: Value| {
-        let mut condition = good.clone();
-        condition[field] = value;
-        with(condition)
-    };
-    for (field, value, complaint) in [
-        ("type", json!("Happy"), "a type that is not in the closed list"),
-        ("type", json!("Online"), "a type that this kind does not have"),
-        ("type", json!("Ready"), "a type twice"),
-        ("reason", json!(""), "a reason that is not in the list of its type"),
-        ("reason", json!("Valid"), "a reason that is not in the list of its type"),
-        ("status", json!("Maybe"), "no status"),
-        ("observedGeneration", Value::Null, "no observedGeneration"),
-        ("message", json!("m".repeat(1025)), "a long message"),
-        ("message", json!("at ipp://10.0.0.1/ipp/print"), "an address in the message"),
-        ("message", json!("no answer of 127.0.0.1:4711"), "an address in the message"),
-        ("message", json!("since 2027-04-01T03:00:00Z"), "an instant in the message"),
-        ("message", json!("0b62b1ac-9a15-4a4e-9c43-0123456789ab"), "an id in the message"),
-    ] {
-        let found = changed(field, value.clone());
-        assert!(found.iter().any(|found| found.contains(complaint)), "{field} {value} {found:?}");
-    }
-    let negative = json!({"type": "Stalled", "status": "False", "reason": "InvalidTerm",
-                          "message": "", "observedGeneration": 2});
-    assert_eq!(with(negative).len(), 1);
-    let both = json!({"kind": "Contract", "metadata": {"name": "x", "generation": 2}, "status": {
-        "observedGeneration": 1,
-        "conditions": [of("Ready"), reconciling_or_stalled("Reconciling", "Progressing"),
-                       reconciling_or_stalled("Stalled", "InvalidTerm")]}});
-    let found = complaints(&both, &[]);
-    assert_eq!(found.len(), 2, "both at once, and settled without observedGeneration: {found:?}");
-}
-
-/// Longest wait for a row of the table.
-const SOON: Duration = Duration::from_secs(40);
-
-/// A world's objects by the short names that the table uses.
-impl World<'_> {
-    fn scene(&self) -> &Scene<'_> {
-        &self.scene
-    }
 }

@@ -105,7 +105,7 @@ impl Contracts {
         let failure = execute::changes(self, &world, &resolved).await;
         let outcome = WriteOutcome { failure };
         let failed = outcome.failure.is_some();
-        let pause = self.report(key, &api, &world, &resolved, &outcome).await?;
+        let pause = self.report(key, &api, world, &resolved, &outcome).await?;
         if resolved.done && !failed {
             self.let_go(&api, key).await?;
             return Ok(None);
@@ -145,7 +145,7 @@ impl Contracts {
         &self,
         key: &Key,
         api: &Api<Contract>,
-        world: &ContractWorld,
+        world: ContractWorld,
         resolved: &ResolvedContract,
         outcome: &WriteOutcome,
     ) -> Result<Option<Timestamp>, WriteError> {
@@ -155,11 +155,14 @@ impl Contracts {
             owned(self.objects.subscriptions.by_index(BY_CONTRACT, &of));
         let compensations: Vec<Compensation> =
             owned(self.objects.compensations.by_index(BY_CONTRACT, &of));
+        let uid = world.contract.uid();
+        // Taken and changed instead of copied for each look: it holds a whole fleet.
+        let world = Mutex::new(world);
         let decide = |object: &Contract| {
-            let world = ContractWorld { contract: object.clone(), ..world.clone() };
+            let mut world = world.lock().unwrap_or_else(PoisonError::into_inner);
+            world.contract = object.clone();
             report(&world, resolved, &subscriptions, &compensations, outcome, now)
         };
-        let uid = world.contract.uid();
         let before = self.objects.contracts.get(key);
         if let Some(before) = &before
             && let Some(pause) = self.pause(key, before, &decide(before), now)

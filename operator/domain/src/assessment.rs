@@ -124,3 +124,167 @@ fn of_side(side: Side) -> Cause {
         Side::Server => Cause::Server,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::condition::is_allowed;
+    use entente_crds::condition::ConditionType;
+
+    /// Every outcome: its reason, whether it heals, whose delay on the device and on the server.
+    const TABLE: &[(Outcome, Reason, Class, Cause, Cause)] = &[
+        (
+            Outcome::AcceptedNotEffective,
+            Reason::AcceptedNotEffective,
+            Class::Reconciling,
+            Cause::Device,
+            Cause::Server,
+        ),
+        (
+            Outcome::RejectedNotSettable,
+            Reason::RejectedNotSettable,
+            Class::Stalled,
+            Cause::Device,
+            Cause::Server,
+        ),
+        (
+            Outcome::RejectedValue,
+            Reason::RejectedValue,
+            Class::Stalled,
+            Cause::Device,
+            Cause::Server,
+        ),
+        (
+            Outcome::Unsupported,
+            Reason::Unsupported,
+            Class::Stalled,
+            Cause::Provider,
+            Cause::Provider,
+        ),
+        (
+            Outcome::NotVerifiable,
+            Reason::NotVerifiable,
+            Class::Stalled,
+            Cause::Server,
+            Cause::Server,
+        ),
+        (
+            Outcome::Unreachable,
+            Reason::Unreachable,
+            Class::Reconciling,
+            Cause::Device,
+            Cause::Server,
+        ),
+        (
+            Outcome::Unauthorized,
+            Reason::Unauthorized,
+            Class::Reconciling,
+            Cause::Device,
+            Cause::Server,
+        ),
+        (
+            Outcome::Busy,
+            Reason::Busy,
+            Class::Reconciling,
+            Cause::Device,
+            Cause::Server,
+        ),
+        (
+            Outcome::TimedOut,
+            Reason::TimedOut,
+            Class::Reconciling,
+            Cause::Device,
+            Cause::Server,
+        ),
+        (
+            Outcome::ProtocolError,
+            Reason::ProtocolError,
+            Class::Reconciling,
+            Cause::Device,
+            Cause::Server,
+        ),
+    ];
+
+    const KINDS: &[FailureKind] = &[
+        FailureKind::Unreachable,
+        FailureKind::TimedOut,
+        FailureKind::TlsFailed,
+        FailureKind::CertificateChanged,
+        FailureKind::AddressNotAllowed,
+        FailureKind::Unauthorized,
+        FailureKind::Busy,
+        FailureKind::RejectedValue,
+        FailureKind::RejectedNotSettable,
+        FailureKind::Unsupported,
+        FailureKind::Conflict,
+        FailureKind::ProtocolError,
+    ];
+
+    // shows D9 K2
+    #[test]
+    fn every_outcome_has_one_reason_one_class_and_one_cause_on_each_side() {
+        for (outcome, reason, class, device, server) in TABLE {
+            assert_eq!(reason_of_outcome(*outcome), *reason);
+            assert_eq!(class_of_outcome(*outcome), *class, "{outcome:?}");
+            assert_eq!(cause(*reason, Side::Device), *device, "{outcome:?}");
+            assert_eq!(cause(*reason, Side::Server), *server, "{outcome:?}");
+        }
+        let found: std::collections::BTreeSet<_> =
+            KINDS.iter().map(|kind| outcome(*kind)).collect();
+        let never_a_failure = [Outcome::AcceptedNotEffective, Outcome::NotVerifiable];
+        assert!(
+            TABLE.iter().all(|(outcome, ..)| {
+                found.contains(outcome) || never_a_failure.contains(outcome)
+            })
+        );
+    }
+
+    // shows K2
+    #[test]
+    fn what_blocks_can_be_said_in_every_condition_that_says_it() {
+        use ConditionType::{
+            Delivered, DeviceConfigured, Ready, ServerConfigured, SettingsApplied,
+        };
+        let of_failures = KINDS.iter().map(|kind| reason_of_failure(*kind));
+        let of_outcomes = TABLE.iter().map(|(_, reason, ..)| *reason);
+        for reason in of_failures.chain(of_outcomes) {
+            for condition in [
+                Ready,
+                Delivered,
+                DeviceConfigured,
+                ServerConfigured,
+                SettingsApplied,
+            ] {
+                assert!(is_allowed(condition, reason), "{reason} in {condition:?}");
+            }
+            if class(reason) == Class::Stalled {
+                assert!(
+                    is_allowed(ConditionType::Stalled, reason),
+                    "{reason} stalls"
+                );
+            }
+        }
+    }
+
+    // shows K2
+    #[test]
+    fn only_a_reason_that_stalls_may_be_one_of_stalled() {
+        for reason in Reason::ALL {
+            if class(*reason) == Class::Stalled {
+                assert!(is_allowed(ConditionType::Stalled, *reason), "{reason}");
+            }
+        }
+    }
+
+    // shows D9
+    #[test]
+    fn what_the_customer_suspended_is_the_customers_and_what_nobody_saw_is_the_providers() {
+        for side in [Side::Device, Side::Server] {
+            assert_eq!(cause(Reason::Suspended, side), Cause::Customer);
+            assert_eq!(cause(Reason::NotObserved, side), Cause::Provider);
+            assert_eq!(cause(Reason::IdentityMismatch, side), Cause::Device);
+            assert_eq!(cause(Reason::OperationRunning, side), Cause::Server);
+            assert_eq!(cause(Reason::ConflictingContract, side), Cause::Provider);
+        }
+    }
+}

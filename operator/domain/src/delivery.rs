@@ -13,6 +13,7 @@ mod endpoint;
 mod facts;
 mod identity;
 mod in_force;
+mod intent;
 pub mod lint;
 mod plan;
 mod promise;

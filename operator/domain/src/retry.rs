@@ -45,7 +45,10 @@ pub struct RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { initial: SignedDuration::from_secs(1), max: SignedDuration::from_mins(15) }
+        Self {
+            initial: SignedDuration::from_secs(1),
+            max: SignedDuration::from_mins(15),
+        }
     }
 }
 
@@ -65,7 +68,10 @@ struct Hold {
 impl Holds {
     /// Until when a key is held back; `None` when it may go.
     pub fn until(&self, key: &HoldKey, now: Timestamp) -> Option<Timestamp> {
-        self.entries.get(key).map(|hold| hold.until).filter(|until| *until > now)
+        self.entries
+            .get(key)
+            .map(|hold| hold.until)
+            .filter(|until| *until > now)
     }
 
     /// Holds a key back after a failure. `fraction` lies in 0..=1.
@@ -77,10 +83,21 @@ impl Holds {
         fraction: f64,
         now: Timestamp,
     ) {
-        let failures = self.entries.get(&key).map_or(0, |hold| hold.failures).saturating_add(1);
+        let failures = self
+            .entries
+            .get(&key)
+            .map_or(0, |hold| hold.failures)
+            .saturating_add(1);
         let wait = retry_after.unwrap_or_else(|| wait(policy, failures, fraction));
         let until = now.checked_add(wait).unwrap_or(Timestamp::MAX);
-        self.entries.insert(key, Hold { failures, until, why: None });
+        self.entries.insert(
+            key,
+            Hold {
+                failures,
+                until,
+                why: None,
+            },
+        );
     }
 
     /// Says why a key is held back, where that is more than an item's problem can say.
@@ -98,7 +115,14 @@ impl Holds {
     /// Holds a key back for a known time that is no failure, such as between two polls.
     pub fn wait_until(&mut self, key: HoldKey, until: Timestamp) {
         let failures = self.entries.get(&key).map_or(0, |hold| hold.failures);
-        self.entries.insert(key, Hold { failures, until, why: None });
+        self.entries.insert(
+            key,
+            Hold {
+                failures,
+                until,
+                why: None,
+            },
+        );
     }
 
     /// Lets a key go after a pass in which it succeeded and never failed. Not after each answer:
@@ -120,7 +144,11 @@ impl Holds {
 
     /// The next instant at which something may go again.
     pub fn next(&self, now: Timestamp) -> Option<Timestamp> {
-        self.entries.values().map(|hold| hold.until).filter(|until| *until > now).min()
+        self.entries
+            .values()
+            .map(|hold| hold.until)
+            .filter(|until| *until > now)
+            .min()
     }
 
     /// Forgets item holds whose key is not wanted any more, so that memory stays bounded.
@@ -138,7 +166,9 @@ pub fn wait(policy: RetryPolicy, failures: u32, fraction: f64) -> SignedDuration
         .checked_mul(1 << doublings)
         .unwrap_or(policy.max)
         .min(policy.max);
-    step.mul_f64_saturating(fraction.clamp(0.0, 1.0)).max(policy.initial / 2).min(policy.max)
+    step.mul_f64_saturating(fraction.clamp(0.0, 1.0))
+        .max(policy.initial / 2)
+        .min(policy.max)
 }
 
 trait Scale {
@@ -168,7 +198,10 @@ mod tests {
 
     #[test]
     fn a_wait_is_never_nothing_so_a_failing_host_is_not_hammered() {
-        assert_eq!(wait(RetryPolicy::default(), 1, 0.0), SignedDuration::from_millis(500));
+        assert_eq!(
+            wait(RetryPolicy::default(), 1, 0.0),
+            SignedDuration::from_millis(500)
+        );
     }
 
     #[test]
@@ -188,7 +221,13 @@ mod tests {
     #[test]
     fn a_success_lets_the_key_go_and_forgets_its_failures() {
         let mut holds = Holds::default();
-        holds.fail(HoldKey::Device, RetryPolicy::default(), None, 1.0, instant(0));
+        holds.fail(
+            HoldKey::Device,
+            RetryPolicy::default(),
+            None,
+            1.0,
+            instant(0),
+        );
         holds.clear(&HoldKey::Device);
         assert_eq!(holds.until(&HoldKey::Device, instant(0)), None);
         assert_eq!(holds.failures(&HoldKey::Device), 0);

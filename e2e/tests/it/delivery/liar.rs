@@ -126,3 +126,29 @@ async fn a_device_that_is_off_at_the_start_is_late_until_it_is_back() {
     contract_says(scene, "off", "Ready", "Delivered").await;
     world.finish().await;
 }
+
+// shows K1
+#[tokio::test]
+async fn a_device_that_takes_requests_and_never_answers_holds_nobody_up() {
+    let world = Standard::new("hung", 5).await;
+    let scene = &world.scene;
+    world.device(0).set_fault(FaultKind::Hang).await.unwrap();
+    let names: Vec<&str> = (0..5).map(|place| world.name(place)).collect();
+    let entry = scene.entry("parts", "parts-life", &names, "15m");
+    let contract = scene.contract("hung", starting_in(AHEAD / 2), vec![entry]);
+    scene.apply(&contract).await.unwrap();
+    for name in &names[1..] {
+        let subscription = subscription_is(scene, ["hung", "parts", name], "Delivered").await;
+        // A request may take 10 s; whoever waits behind one that hangs is later than that.
+        assert!(
+            late(&subscription) < 8.0,
+            "{name} waited for the one that hangs: {} s",
+            late(&subscription)
+        );
+    }
+    let hung = ["hung", "parts", names[0]];
+    subscription_says(scene, hung, "Delivered", "TimedOut").await;
+    world.device(0).clear_faults().await.unwrap();
+    subscription_is(scene, hung, "Delivered").await;
+    world.finish().await;
+}

@@ -188,3 +188,53 @@ async fn a_stranger_at_the_address_gets_nothing_written() {
         .unwrap();
     contract_says(scene, "stranger", "Ready", "Delivered").await;
 }
+
+// shows K1 K2
+#[tokio::test]
+async fn two_services_that_want_one_setting_differently_are_told_so_and_the_earlier_has_it() {
+    let world = Standard::new("settings", 1).await;
+    let scene = &world.scene;
+    let device = world.name(0);
+    let mut other = scene.parts();
+    other.metadata.name = Some(scene.named("parts-other"));
+    scene.apply(&other).await.unwrap();
+    let contract = |name: &str, service: &str, start, threshold: &str| {
+        let mut entry = scene.entry("parts", service, &[device], "15m");
+        entry
+            .parameters
+            .insert("threshold".to_owned(), threshold.to_owned());
+        scene.contract(name, start, vec![entry])
+    };
+    let hour = SignedDuration::from_hours(1);
+    let older = contract("older", "parts-life", now() - hour * 2, "30");
+    scene.apply(&older).await.unwrap();
+    contract_is(scene, "older", "Delivered").await;
+    let younger = contract("younger", "parts-other", now() - hour, "40");
+    scene.apply(&younger).await.unwrap();
+    let loser = ["younger", "parts", device];
+    let told = subscription_says(scene, loser, "Ready", "SettingsConflict").await;
+    let message = &told.condition("Ready").unwrap().message;
+    assert!(
+        message.contains("older") && message.contains("younger"),
+        "it does not name both: {message}"
+    );
+    assert_eq!(
+        world.device(0).attribute("nw-alert-threshold"),
+        Some(json!(30))
+    );
+    assert!(scene.read_contract("older").await.unwrap().is("Delivered"));
+
+    let agreed = contract("younger", "parts-other", now() - hour, "30");
+    scene
+        .apply(&Contract {
+            spec: entente_crds::v1alpha1::ContractSpec {
+                term: younger.spec.term.clone(),
+                ..agreed.spec
+            },
+            ..agreed
+        })
+        .await
+        .unwrap();
+    subscription_is(scene, loser, "Delivered").await;
+    world.finish().await;
+}

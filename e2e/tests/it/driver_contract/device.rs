@@ -90,7 +90,10 @@ impl DeviceSubject for Device {
 
     fn elsewhere(&self) -> Option<DeviceTarget> {
         let url = self.elsewhere.clone()?;
-        Some(DeviceTarget { url, ..self.target() })
+        Some(DeviceTarget {
+            url,
+            ..self.target()
+        })
     }
 
     async fn freeze(&self) -> bool {
@@ -108,9 +111,14 @@ impl DeviceSubject for Device {
 
 #[tokio::test]
 async fn the_ipp_driver_keeps_its_promises_with_ippeveprinter_which_takes_no_settings() {
-    let peer = IppEvePrinter::start(IppEvePrinterOptions::default()).await.unwrap();
+    let peer = IppEvePrinter::start(IppEvePrinterOptions::default())
+        .await
+        .unwrap();
     let device = Device {
-        refused: Some((text("printer-location", "x"), vec![FailureKind::Unsupported])),
+        refused: Some((
+            text("printer-location", "x"),
+            vec![FailureKind::Unsupported],
+        )),
         ..Device::of("ippeveprinter", peer.uri(), Peer::IppEvePrinter(peer))
     };
     // It answers at every path, and has no operation that sets anything.
@@ -151,21 +159,30 @@ async fn the_ipp_driver_keeps_its_promises_with_cupsd_by_set_printer_attributes(
         syntax: IppSyntax::Enum,
         value: Value::Integer(5),
     };
-    let device = Device { ignored: Some(quality), ..device };
+    let device = Device {
+        ignored: Some(quality),
+        ..device
+    };
     assert_kept_but(&judge_device(&device).await, &[REFUSED]);
 }
 
 #[tokio::test]
 async fn the_ipp_driver_keeps_its_promises_with_cupsd_by_cups_add_modify_printer() {
     let device = cups("cupsd, CUPS-Add-Modify-Printer").await;
-    let device = Device { operation: IppOperation::CupsAddModifyPrinter, ..device };
+    let device = Device {
+        operation: IppOperation::CupsAddModifyPrinter,
+        ..device
+    };
     assert_kept_but(&judge_device(&device).await, &[NO_EFFECT, REFUSED]);
 }
 
 async fn cups(name: &'static str) -> Device {
     let peer = CupsServer::start(&["lab1"]).await.unwrap();
     Device {
-        settable: Some((text("printer-location", "one"), text("printer-location", "two"))),
+        settable: Some((
+            text("printer-location", "one"),
+            text("printer-location", "two"),
+        )),
         elsewhere: Some(peer.uri("no-such-queue")),
         ..Device::of(name, peer.uri("lab1"), Peer::Cups(peer))
     }

@@ -19,8 +19,18 @@ fn faults() -> Vec<(FaultKind, FailureKind, bool, Option<i64>)> {
     let later = FaultKind::too_many_requests(7);
     vec![
         (FaultKind::Hang, FailureKind::TimedOut, true, None),
-        (FaultKind::Unauthorized, FailureKind::Unauthorized, false, None),
-        (FaultKind::http_500(), FailureKind::ProtocolError, true, None),
+        (
+            FaultKind::Unauthorized,
+            FailureKind::Unauthorized,
+            false,
+            None,
+        ),
+        (
+            FaultKind::http_500(),
+            FailureKind::ProtocolError,
+            true,
+            None,
+        ),
         (later, FailureKind::Busy, false, Some(7)),
         (FaultKind::Busy, FailureKind::Busy, false, None),
         (FaultKind::Offline, FailureKind::Unreachable, false, None),
@@ -39,7 +49,9 @@ fn check(what: &FaultKind, failure: &Failure, expected: (FailureKind, bool, Opti
 
 #[tokio::test]
 async fn every_fault_of_a_device_has_its_own_name() {
-    let fleet = IppFleet::start(FleetOptions::of(1), Ledger::new()).await.unwrap();
+    let fleet = IppFleet::start(FleetOptions::of(1), Ledger::new())
+        .await
+        .unwrap();
     let device = &fleet.devices()[0];
     let drivers = Drivers::real();
     let driver = drivers.device(Protocol::IPP).unwrap();
@@ -68,12 +80,18 @@ async fn every_fault_of_a_device_has_its_own_name() {
     device.set_fault(FaultKind::ResetAfterCommit).await.unwrap();
     let lost = driver.apply(&target, &write).await.unwrap_err();
     assert!(lost.doubtful, "{lost:?}");
-    assert_eq!(device.attribute("printer-location"), Some("Lobby".into()), "it was done");
+    assert_eq!(
+        device.attribute("printer-location"),
+        Some("Lobby".into()),
+        "it was done"
+    );
 }
 
 #[tokio::test]
 async fn every_fault_of_a_broker_has_its_own_name() {
-    let broker = Broker::start(BrokerOptions::default(), Ledger::new()).await.unwrap();
+    let broker = Broker::start(BrokerOptions::default(), Ledger::new())
+        .await
+        .unwrap();
     let (drivers, target) = (Drivers::real(), target(&broker));
     let driver = drivers.service();
     let (service_id, plan_id) = offering(&drivers, &target).await;
@@ -86,57 +104,118 @@ async fn every_fault_of_a_broker_has_its_own_name() {
     for (number, (fault, kind, doubtful, again)) in faults().into_iter().enumerate() {
         broker.set_fault(fault.clone()).await.unwrap();
         let id = instance(&number.to_string());
-        let failure = driver.provision(&target, &id, &context(), &wanted).await.unwrap_err();
+        let failure = driver
+            .provision(&target, &id, &context(), &wanted)
+            .await
+            .unwrap_err();
         check(&fault, &failure, (kind, doubtful, again));
         broker.clear_faults().await.unwrap();
     }
     broker.set_fault(FaultKind::ResetAfterCommit).await.unwrap();
-    let lost = driver.provision(&target, &instance("lost"), &context(), &wanted).await;
-    assert!(lost.as_ref().is_err_and(|failure| failure.doubtful), "{lost:?}");
+    let lost = driver
+        .provision(&target, &instance("lost"), &context(), &wanted)
+        .await;
+    assert!(
+        lost.as_ref().is_err_and(|failure| failure.doubtful),
+        "{lost:?}"
+    );
     assert!(broker.instance("lost").is_some(), "it was done");
     broker.clear_faults().await.unwrap();
-    broker.set_fault(FaultKind::FetchWithoutParameters { parameters: Vec::new() }).await.unwrap();
-    let silent = driver.observe(&target, &instance("lost"), true).await.unwrap();
-    assert!(matches!(silent, InstanceReading::Present { parameters: None, .. }), "{silent:?}");
+    broker
+        .set_fault(FaultKind::FetchWithoutParameters {
+            parameters: Vec::new(),
+        })
+        .await
+        .unwrap();
+    let silent = driver
+        .observe(&target, &instance("lost"), true)
+        .await
+        .unwrap();
+    assert!(
+        matches!(
+            silent,
+            InstanceReading::Present {
+                parameters: None,
+                ..
+            }
+        ),
+        "{silent:?}"
+    );
 }
 
 #[tokio::test]
 async fn an_operation_that_fails_in_the_end_says_so_in_the_brokers_words() {
-    let broker = Broker::start(BrokerOptions::default(), Ledger::new()).await.unwrap();
-    broker.set_mode(Mode::Async { polls: 0, milliseconds: 0 });
+    let broker = Broker::start(BrokerOptions::default(), Ledger::new())
+        .await
+        .unwrap();
+    broker.set_mode(Mode::Async {
+        polls: 0,
+        milliseconds: 0,
+    });
     let description = "no tape in the library".to_owned();
-    broker.set_fault(FaultKind::AsyncFails { description }).await.unwrap();
+    broker
+        .set_fault(FaultKind::AsyncFails { description })
+        .await
+        .unwrap();
     let (drivers, target) = (Drivers::real(), target(&broker));
     let driver = drivers.service();
     let (service_id, plan_id) = offering(&drivers, &target).await;
-    let instance = InstanceKey { instance_id: "tape".to_owned(), service_id, plan_id };
+    let instance = InstanceKey {
+        instance_id: "tape".to_owned(),
+        service_id,
+        plan_id,
+    };
     let (wanted, _) = parameters();
-    let answer = driver.provision(&target, &instance, &context(), &wanted).await.unwrap();
-    let ServerAnswer::UnderWay { operation } = answer else { panic!("{answer:?}") };
-    let state = driver.last_operation(&target, &instance, operation.as_deref()).await.unwrap();
-    let OperationState::Failed { message } = state else { panic!("{state:?}") };
+    let answer = driver
+        .provision(&target, &instance, &context(), &wanted)
+        .await
+        .unwrap();
+    let ServerAnswer::UnderWay { operation } = answer else {
+        panic!("{answer:?}")
+    };
+    let state = driver
+        .last_operation(&target, &instance, operation.as_deref())
+        .await
+        .unwrap();
+    let OperationState::Failed { message } = state else {
+        panic!("{state:?}")
+    };
     assert!(message.contains("no tape in the library"), "{message}");
 }
 
 #[tokio::test]
 async fn wrong_credentials_are_unauthorized_and_never_part_of_the_message() {
-    let credentials =
-        Some(Credentials { user: "entente".to_owned(), password: "right".to_owned() });
-    let options = BrokerOptions { credentials, ..BrokerOptions::default() };
+    let credentials = Some(Credentials {
+        user: "entente".to_owned(),
+        password: "right".to_owned(),
+    });
+    let options = BrokerOptions {
+        credentials,
+        ..BrokerOptions::default()
+    };
     let broker = Broker::start(options, Ledger::new()).await.unwrap();
     let wrong = entente_drivers::CredentialsValue::Basic {
         username: "entente".to_owned().into(),
         password: "wrong-canary".to_owned().into(),
     };
-    let target =
-        ServerTarget { profile: profile(Protocol::OSB, Some(wrong)), url: broker.url() };
-    let failure = Drivers::real().service().catalogue(&target).await.unwrap_err();
+    let target = ServerTarget {
+        profile: profile(Protocol::OSB, Some(wrong)),
+        url: broker.url(),
+    };
+    let failure = Drivers::real()
+        .service()
+        .catalogue(&target)
+        .await
+        .unwrap_err();
     assert_eq!(failure.kind, FailureKind::Unauthorized, "{failure:?}");
     assert!(!format!("{failure:?} {target:?}").contains("wrong-canary"));
 }
 
 fn target(broker: &Broker) -> ServerTarget {
-    ServerTarget { profile: profile(Protocol::OSB, None), url: broker.url() }
+    ServerTarget {
+        profile: profile(Protocol::OSB, None),
+        url: broker.url(),
+    }
 }
 
 fn context() -> InstanceContext {

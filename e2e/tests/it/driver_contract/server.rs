@@ -23,24 +23,38 @@ struct Server {
 impl Server {
     async fn start(mode: Mode) -> Self {
         let credentials = Some((USER.to_owned(), PASSWORD.to_owned()));
-        let broker = OpenBroker::start(OpenBrokerOptions { credentials }).await.unwrap();
+        let broker = OpenBroker::start(OpenBrokerOptions { credentials })
+            .await
+            .unwrap();
         broker.set_mode(&mode).await.unwrap();
         let login = CredentialsValue::Basic {
             username: USER.to_owned().into(),
             password: PASSWORD.to_owned().into(),
         };
-        let target =
-            ServerTarget { profile: profile(Protocol::OSB, Some(login)), url: broker.url() };
+        let target = ServerTarget {
+            profile: profile(Protocol::OSB, Some(login)),
+            url: broker.url(),
+        };
         let drivers = Drivers::real();
         let offering = offering(&drivers, &target).await;
-        Self { broker: Mutex::new(broker), target, drivers, offering }
+        Self {
+            broker: Mutex::new(broker),
+            target,
+            drivers,
+            offering,
+        }
     }
 }
 
 /// The ids behind the names, which only the broker knows.
 pub(super) async fn offering(drivers: &Drivers, target: &ServerTarget) -> (String, String) {
     let catalogue = drivers.service().catalogue(target).await.unwrap();
-    let named = |name: &str| catalogue.offerings.iter().find(|offering| offering.name == name);
+    let named = |name: &str| {
+        catalogue
+            .offerings
+            .iter()
+            .find(|offering| offering.name == name)
+    };
     let offering = named("data-backup").expect("the broker offers it");
     (offering.id.clone(), offering.plans[0].id.clone())
 }

@@ -33,8 +33,14 @@ struct Printer {
 impl Printer {
     async fn start(operation: IppOperation, rejection: Rejection, kinds: &[FailureKind]) -> Self {
         let cups = operation == IppOperation::CupsAddModifyPrinter;
-        let writes = WriteOperations { set_printer_attributes: !cups, cups_add_modify_printer: cups };
-        let options = FleetOptions { writes, ..FleetOptions::of(1) };
+        let writes = WriteOperations {
+            set_printer_attributes: !cups,
+            cups_add_modify_printer: cups,
+        };
+        let options = FleetOptions {
+            writes,
+            ..FleetOptions::of(1)
+        };
         let fleet = IppFleet::start(options, Ledger::new()).await.unwrap();
         let printer = Self {
             device: Arc::clone(&fleet.devices()[0]),
@@ -50,10 +56,16 @@ impl Printer {
 
     async fn lie(&self) {
         let attributes = vec![IGNORED.to_owned()];
-        self.device.set_fault(FaultKind::NotEffective { attributes }).await.unwrap();
+        self.device
+            .set_fault(FaultKind::NotEffective { attributes })
+            .await
+            .unwrap();
         let attributes = vec![REFUSED.to_owned()];
         let status = self.rejection;
-        self.device.set_fault(FaultKind::Reject { attributes, status }).await.unwrap();
+        self.device
+            .set_fault(FaultKind::Reject { attributes, status })
+            .await
+            .unwrap();
     }
 }
 
@@ -92,8 +104,14 @@ impl DeviceSubject for Printer {
     }
 
     fn elsewhere(&self) -> Option<DeviceTarget> {
-        let url = self.device.uri().replace("/ipp/print", "/ipp/print/no-such-queue");
-        Some(DeviceTarget { url, ..self.target() })
+        let url = self
+            .device
+            .uri()
+            .replace("/ipp/print", "/ipp/print/no-such-queue");
+        Some(DeviceTarget {
+            url,
+            ..self.target()
+        })
     }
 
     async fn freeze(&self) -> bool {
@@ -114,14 +132,16 @@ impl DeviceSubject for Printer {
 async fn the_ipp_driver_keeps_its_promises_with_a_simulated_printer_however_it_refuses() {
     for (rejection, kinds) in [
         (Rejection::NotSupported, vec![FailureKind::RejectedValue]),
-        (Rejection::NotSettable, vec![FailureKind::RejectedNotSettable]),
+        (
+            Rejection::NotSettable,
+            vec![FailureKind::RejectedNotSettable],
+        ),
         (
             Rejection::Silent,
             vec![FailureKind::RejectedValue, FailureKind::RejectedNotSettable],
         ),
     ] {
-        let printer =
-            Printer::start(IppOperation::SetPrinterAttributes, rejection, &kinds).await;
+        let printer = Printer::start(IppOperation::SetPrinterAttributes, rejection, &kinds).await;
         println!("{rejection:?}");
         assert_kept_but(&judge_device(&printer).await, &[]);
     }
@@ -144,11 +164,18 @@ struct Server {
 
 impl Server {
     async fn start(mode: Mode) -> Self {
-        let options = BrokerOptions { mode, ..BrokerOptions::default() };
+        let options = BrokerOptions {
+            mode,
+            ..BrokerOptions::default()
+        };
         let broker = Broker::start(options, Ledger::new()).await.unwrap();
         let drivers = Drivers::real();
-        let mut server =
-            Self { broker, drivers, offering: Default::default(), retrievable: true };
+        let mut server = Self {
+            broker,
+            drivers,
+            offering: Default::default(),
+            retrievable: true,
+        };
         server.offering = offering(&server.drivers, &server.target()).await;
         server
     }
@@ -165,7 +192,10 @@ impl ServerSubject for Server {
     }
 
     fn target(&self) -> ServerTarget {
-        ServerTarget { profile: profile(Protocol::OSB, None), url: self.broker.url() }
+        ServerTarget {
+            profile: profile(Protocol::OSB, None),
+            url: self.broker.url(),
+        }
     }
 
     fn offering(&self) -> (String, String) {
@@ -185,7 +215,10 @@ impl ServerSubject for Server {
     }
 
     async fn freeze(&self) -> bool {
-        self.broker.set_fault(Fault::new(FaultKind::Hang).on("provision")).await.is_ok()
+        self.broker
+            .set_fault(Fault::new(FaultKind::Hang).on("provision"))
+            .await
+            .is_ok()
     }
 
     async fn thaw(&self) {
@@ -199,8 +232,15 @@ impl ServerSubject for Server {
 
 #[tokio::test]
 async fn the_osb_driver_keeps_its_promises_with_a_simulated_broker_in_every_mode() {
-    let asynchronous = Mode::Async { polls: 2, milliseconds: 10 };
-    for (mode, retrievable) in [(Mode::Sync, true), (asynchronous, true), (Mode::Sync, false)] {
+    let asynchronous = Mode::Async {
+        polls: 2,
+        milliseconds: 10,
+    };
+    for (mode, retrievable) in [
+        (Mode::Sync, true),
+        (asynchronous, true),
+        (Mode::Sync, false),
+    ] {
         let mut server = Server::start(mode).await;
         let attributes = vec!["refuse-this".to_owned()];
         let status = Rejection::NotSupported;
@@ -208,7 +248,11 @@ async fn the_osb_driver_keeps_its_promises_with_a_simulated_broker_in_every_mode
         server.broker.set_fault(refuse).await.unwrap();
         if !retrievable {
             server.retrievable = false;
-            server.broker.set_fault(FaultKind::NotRetrievable).await.unwrap();
+            server
+                .broker
+                .set_fault(FaultKind::NotRetrievable)
+                .await
+                .unwrap();
         }
         println!("{mode:?}, retrievable: {retrievable}");
         assert_kept_but(&judge_server(&server).await, &[]);
@@ -222,7 +266,11 @@ async fn the_suite_tells_a_driver_that_believes_what_it_is_told_from_one_that_re
     let printer = Printer::start(operation, Rejection::NotSupported, &kinds).await;
     // What the suite was told takes effect does not any more, and the ignored one still does not.
     let attributes = Vec::new();
-    printer.device.set_fault(FaultKind::NotEffective { attributes }).await.unwrap();
+    printer
+        .device
+        .set_fault(FaultKind::NotEffective { attributes })
+        .await
+        .unwrap();
     let report = judge_device(&printer).await;
     assert!(report.broken().contains(&super::READ_BACK), "{report}");
     assert!(!report.broken().contains(&NO_EFFECT), "{report}");

@@ -24,12 +24,18 @@ async fn read(
         ..DeviceReadRequest::default()
     };
     let drivers = Drivers::real();
-    drivers.device(Protocol::IPP).unwrap().observe(&target, &request).await
+    drivers
+        .device(Protocol::IPP)
+        .unwrap()
+        .observe(&target, &request)
+        .await
 }
 
 #[tokio::test]
 async fn a_certificate_of_a_devices_own_making_is_trusted_by_its_fingerprint_alone() {
-    let printer = IppEvePrinter::start(IppEvePrinterOptions::default()).await.unwrap();
+    let printer = IppEvePrinter::start(IppEvePrinterOptions::default())
+        .await
+        .unwrap();
     let url = printer.uri().replace("ipp://", "ipps://");
     let verify = TrustProfile::Verify { ca_pem: None };
     let refused = read(&url, verify, None).await.unwrap_err();

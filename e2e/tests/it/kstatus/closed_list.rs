@@ -1,6 +1,7 @@
 //! What every status has to keep at every moment: reasons from the closed list, one of Reconciling
 //! and Stalled at most, and messages without what does not belong there.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use entente_crds::condition::ConditionType;
@@ -8,7 +9,11 @@ use futures::StreamExt as _;
 use kube::api::{ApiResource, DynamicObject};
 use kube::runtime::watcher;
 use kube::{Api, Client};
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use super::situation::{self, World};
+use super::table::conditions;
+use super::{NEVER_SEEN, ground};
 
 const MOST_CHARACTERS: usize = 1024;
 /// `x` is a hexadecimal digit, `9` a decimal one.
@@ -16,58 +21,73 @@ const INSTANCE_ID: &str = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
 const INSTANT: &str = "9999-99-99T99:99";
 
 /// What is wrong with an object's status; `addresses` must not be told.
-pub(super) fn complaints(object: &Value, addresses: &[String]) -> Vec<String> {
-    let kind = object["kind"].as_str().unwrap_or_default();
-    let name = object["metadata"]["name"].as_str().unwrap_or_default();
-    let conditions: Vec<&Value> =
-        object["status"]["conditions"].as_array().into_iter().flatten().collect();
+fn complaints(object: &Value, addresses: &[String]) -> Vec<String> {
+    let status = &object["status"];
     // What the schema itself puts there before anybody looked.
-    if super::conditions(object) == super::NEVER_SEEN
-        && object["status"]["observedGeneration"] == -1
-    {
+    if conditions(object) == NEVER_SEEN && status["observedGeneration"] == -1 {
         return Vec::new();
     }
-    let mut found: Vec<String> = Vec::new();
-    for condition in &conditions {
-        let mut complain = |what: &str| found.push(format!("{kind}/{name}: {what}: {condition}"));
-        let text = |field: &str| condition[field].as_str().unwrap_or_default();
-        for what in wrong_words(kind, text("type"), text("status"), text("reason")) {
-            complain(what);
-        }
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let kind = text(&object["kind"]);
+    let all: Vec<&Value> = status["conditions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .collect();
+    let mut found: Vec<String> = wrong_together(&all, &status["observedGeneration"])
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    for condition in all {
+        let [type_, state, reason] =
+            ["type", "status", "reason"].map(|field| text(&condition[field]));
+        let mut wrong = wrong_words(&kind, &type_, &state, &reason);
         if !condition["observedGeneration"].is_i64() {
-            complain("no observedGeneration");
+            wrong.push("no observedGeneration");
         }
-        for what in wrong_message(text("message"), addresses) {
-            complain(what);
-        }
+        wrong.extend(wrong_message(&text(&condition["message"]), addresses));
+        found.extend(wrong.into_iter().map(|what| format!("{what}: {condition}")));
     }
-    let is_true = |wanted: &str| {
-        conditions.iter().any(|c| c["type"] == wanted && c["status"] == "True")
-    };
-    if is_true("Reconciling") && is_true("Stalled") {
-        found.push(format!("{kind}/{name}: both Reconciling and Stalled: {conditions:?}"));
-    }
-    let ready = conditions.iter().find(|condition| condition["type"] == "Ready");
-    // A tool that reads observedGeneration alone must not take settled for unseen (Flux).
-    if let Some(ready) = ready
-        && (is_true("Ready") || is_true("Stalled"))
-        && object["status"]["observedGeneration"] != ready["observedGeneration"]
-    {
-        found.push(format!("{kind}/{name}: settled, and observedGeneration is behind: {ready}"));
-    }
-    let types: std::collections::BTreeSet<_> =
-        conditions.iter().map(|condition| condition["type"].to_string()).collect();
-    if types.len() != conditions.len() {
-        found.push(format!("{kind}/{name}: a type twice: {conditions:?}"));
-    }
-    if !conditions.is_empty() && ready.is_none() {
-        found.push(format!("{kind}/{name}: no Ready: {conditions:?}"));
-    }
+    let name = text(&object["metadata"]["name"]);
     found
+        .into_iter()
+        .map(|what| format!("{kind}/{name}: {what}; {status}"))
+        .collect()
+}
+
+/// What is wrong with conditions that are there at one time.
+fn wrong_together(all: &[&Value], observed: &Value) -> Vec<&'static str> {
+    let of = |wanted: &str| all.iter().find(|condition| condition["type"] == wanted);
+    let is_true = |wanted: &str| of(wanted).is_some_and(|condition| condition["status"] == "True");
+    let types: BTreeSet<String> = all
+        .iter()
+        .map(|condition| condition["type"].to_string())
+        .collect();
+    let mut wrong = Vec::new();
+    if types.len() != all.len() {
+        wrong.push("a type twice");
+    }
+    if is_true("Reconciling") && is_true("Stalled") {
+        wrong.push("both Reconciling and Stalled");
+    }
+    match of("Ready") {
+        None => wrong.push("no Ready"),
+        // A tool that reads observedGeneration alone must not take settled for unseen (Flux).
+        Some(ready) => {
+            let settled = is_true("Ready") || is_true("Stalled");
+            if settled && *observed != ready["observedGeneration"] {
+                wrong.push("settled, and observedGeneration is behind");
+            }
+        }
+    }
+    wrong
 }
 
 fn wrong_words(kind: &str, type_: &str, status: &str, reason: &str) -> Vec<&'static str> {
-    let Some(known) = ConditionType::ALL.iter().find(|known| known.as_str() == type_) else {
+    let Some(known) = ConditionType::ALL
+        .iter()
+        .find(|known| known.as_str() == type_)
+    else {
         return vec!["a type that is not in the closed list"];
     };
     let mut wrong = Vec::new();
@@ -105,31 +125,36 @@ fn wrong_message(message: &str, addresses: &[String]) -> Vec<&'static str> {
 
 fn has(text: &str, pattern: &str) -> bool {
     let fits = |window: &[u8]| {
-        window.iter().zip(pattern.bytes()).all(|(byte, wanted)| match wanted {
-            b'x' => byte.is_ascii_hexdigit(),
-            b'9' => byte.is_ascii_digit(),
-            other => *byte == other,
-        })
+        window
+            .iter()
+            .zip(pattern.bytes())
+            .all(|(byte, wanted)| match wanted {
+                b'x' => byte.is_ascii_hexdigit(),
+                b'9' => byte.is_ascii_digit(),
+                other => *byte == other,
+            })
     };
     text.as_bytes().windows(pattern.len()).any(fits)
 }
 
 /// Every version of every object that the API server tells of, from now on.
-pub(super) struct Recorder {
+struct Recorder {
     versions: Arc<Mutex<Vec<Value>>>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
 impl Recorder {
-    pub(super) fn start(client: Client) -> Self {
+    fn start(client: &Client) -> Self {
         let versions: Arc<Mutex<Vec<Value>>> = Arc::default();
-        let kinds = entente_crds::manifest::all().into_iter().map(|definition| ApiResource {
-            group: definition.spec.group.clone(),
-            version: "v1alpha1".to_owned(),
-            api_version: format!("{}/v1alpha1", definition.spec.group),
-            kind: definition.spec.names.kind.clone(),
-            plural: definition.spec.names.plural,
-        });
+        let kinds = entente_crds::manifest::all()
+            .into_iter()
+            .map(|definition| ApiResource {
+                group: definition.spec.group.clone(),
+                version: "v1alpha1".to_owned(),
+                api_version: format!("{}/v1alpha1", definition.spec.group),
+                kind: definition.spec.names.kind.clone(),
+                plural: definition.spec.names.plural,
+            });
         let tasks = kinds
             .map(|kind| {
                 let api: Api<DynamicObject> = Api::all_with(client.clone(), &kind);
@@ -153,8 +178,190 @@ impl Recorder {
     }
 
     /// What was seen.
-    pub(super) fn stop(self) -> Vec<Value> {
+    fn stop(self) -> Vec<Value> {
         self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
         std::mem::take(&mut *self.versions.lock().expect("nobody panics with it"))
     }
+}
+
+// shows K2
+#[tokio::test]
+async fn no_status_of_any_situation_ever_leaves_the_closed_list() {
+    let ground = ground().await;
+    let client = ground.plane.client().await.expect("a client");
+    let seen = Recorder::start(&client);
+    let unsupported = || situation::unsupported(ground, Some(1));
+    let (late, worlds) = tokio::join!(
+        async {
+            let world = situation::late(ground).await;
+            world.until("compensation/*", "Ready=False/Accruing").await;
+            world.recover().await;
+            world.until("compensation/*", "Ready=True/RecordOnly").await;
+            world
+        },
+        async {
+            // In the order of the table; each ends where its test begins to look.
+            let mut worlds: Vec<World<'_>> = vec![situation::scheduled(ground).await];
+            worlds.push(situation::under_way(ground).await);
+            worlds.push(situation::asleep(ground).await);
+            worlds.push(situation::faulty_contract(ground).await);
+            worlds.push(unsupported().await);
+            worlds.push(situation::suspended(ground).await);
+            worlds.push(situation::deleting(ground).await);
+            worlds.push(situation::faulty_catalogue(ground).await);
+            worlds.push(situation::stranger(ground).await);
+            worlds
+        }
+    );
+    for (world, object, conditions) in [
+        (&worlds[0], "contract/ahead", "Ready=True/Scheduled"),
+        (
+            &worlds[1],
+            "subscription/running.backup.mfp",
+            "Ready=False/OperationRunning",
+        ),
+        (
+            &worlds[2],
+            "contract/asleep",
+            "Ready=False/DevicesNotProgressing",
+        ),
+        (&worlds[3], "contract/faulty", "Stalled=True/UnknownZone"),
+        (
+            &worlds[4],
+            "contract/mixed",
+            "Ready=True/DeliveredWithExceptions",
+        ),
+        (&worlds[5], "contract/paused", "Ready=True/Suspended"),
+        (&worlds[6], "contract/leaving", "Ready=False/Withdrawing"),
+        (&worlds[7], "service/wrong", "Stalled=True/UnsupportedValue"),
+        (&worlds[8], "device/mfp", "Stalled=True/IdentityMismatch"),
+    ] {
+        world.until(object, conditions).await;
+    }
+    let secrets: Vec<String> = worlds
+        .iter()
+        .chain([&late])
+        .flat_map(World::addresses)
+        .collect();
+    let versions = seen.stop();
+    let found: Vec<String> = versions
+        .iter()
+        .flat_map(|object| complaints(object, &secrets))
+        .collect();
+    let kinds: BTreeSet<&str> = versions
+        .iter()
+        .filter_map(|object| object["kind"].as_str())
+        .collect();
+    println!(
+        "{} versions of {} kinds were looked at",
+        versions.len(),
+        kinds.len()
+    );
+    assert_eq!(kinds.len(), 7, "{kinds:?}");
+    assert!(versions.len() > 100, "only {} versions", versions.len());
+    assert!(
+        found.is_empty(),
+        "{} complaints:\n{}",
+        found.len(),
+        found.join("\n")
+    );
+}
+
+/// A condition in order, as a base for what is not.
+fn condition(type_: &str, reason: &str) -> Value {
+    json!({"type": type_, "status": "True", "reason": reason, "message": "All.",
+           "observedGeneration": 2})
+}
+
+fn contract(observed: i64, conditions: &[Value]) -> Value {
+    json!({"kind": "Contract", "metadata": {"name": "x", "generation": 2},
+           "status": {"observedGeneration": observed, "conditions": conditions}})
+}
+
+#[test]
+fn the_closed_list_complains_about_what_a_condition_may_not_say() {
+    let with = |changed: Value| {
+        let address = ["127.0.0.1:4711".to_owned()];
+        complaints(
+            &contract(2, &[condition("Ready", "Delivered"), changed]),
+            &address,
+        )
+    };
+    let good = condition("Delivered", "Delivered");
+    assert_eq!(with(good.clone()), Vec::<String>::new());
+    let unlisted = "a reason that is not in the list of its type";
+    for (field, value, complaint) in [
+        (
+            "type",
+            json!("Happy"),
+            "a type that is not in the closed list",
+        ),
+        (
+            "type",
+            json!("Online"),
+            "a type that this kind does not have",
+        ),
+        ("type", json!("Ready"), "a type twice"),
+        ("reason", json!(""), unlisted),
+        ("reason", json!("Valid"), unlisted),
+        ("status", json!("Maybe"), "no status"),
+        ("observedGeneration", Value::Null, "no observedGeneration"),
+        ("message", json!("m".repeat(1025)), "a long message"),
+        (
+            "message",
+            json!("at ipp://10.0.0.1/ipp/print"),
+            "an address in the message",
+        ),
+        (
+            "message",
+            json!("no answer of 127.0.0.1:4711"),
+            "an address in the message",
+        ),
+        (
+            "message",
+            json!("since 2027-04-01T03:00:00Z"),
+            "an instant in the message",
+        ),
+        (
+            "message",
+            json!("0b62b1ac-9a15-4a4e-9c43-0123456789ab"),
+            "an id in the message",
+        ),
+    ] {
+        let mut changed = good.clone();
+        changed[field] = value;
+        let found = with(changed.clone());
+        assert!(
+            found.iter().any(|found| found.contains(complaint)),
+            "{changed} {found:?}"
+        );
+    }
+    let mut negative = condition("Stalled", "InvalidTerm");
+    negative["status"] = json!("False");
+    assert_eq!(with(negative).len(), 1);
+}
+
+#[test]
+fn the_closed_list_complains_about_what_conditions_may_not_say_together() {
+    let both = [
+        condition("Ready", "Delivered"),
+        condition("Reconciling", "Progressing"),
+        condition("Stalled", "InvalidTerm"),
+    ];
+    assert_eq!(complaints(&contract(2, &both), &[]).len(), 1);
+    assert_eq!(
+        complaints(&contract(1, &both[..1]), &[]).len(),
+        1,
+        "settled and not observed"
+    );
+    assert_eq!(
+        complaints(&contract(2, &both[1..2]), &[]).len(),
+        1,
+        "no Ready"
+    );
+    assert_eq!(
+        complaints(&contract(2, &[]), &[]).len(),
+        1,
+        "no condition at all"
+    );
 }

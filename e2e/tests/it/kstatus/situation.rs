@@ -30,9 +30,15 @@ impl World<'_> {
     /// What no message may hold: where devices and the broker are reached.
     pub(super) fn addresses(&self) -> Vec<String> {
         let devices = self.fleets.iter().flat_map(|fleet| {
-            fleet.devices().iter().map(|device| device.address().to_string())
+            fleet
+                .devices()
+                .iter()
+                .map(|device| device.address().to_string())
         });
-        let broker = self.broker.iter().map(|broker| broker.url().replace("http://", ""));
+        let broker = self
+            .broker
+            .iter()
+            .map(|broker| broker.url().replace("http://", ""));
         devices.chain(broker).collect()
     }
 }
@@ -41,8 +47,12 @@ impl World<'_> {
 pub(super) async fn scheduled(ground: &Ground) -> World<'_> {
     let world = with_broker(ground, "scheduled").await;
     let three_weeks = Duration::from_hours(3 * 7 * 24);
-    let entry = world.scene.entry("backup", "data-backup", &["mfp"], ALLOWED);
-    let contract = world.scene.contract("ahead", starting_in(three_weeks), vec![entry]);
+    let entry = world
+        .scene
+        .entry("backup", "data-backup", &["mfp"], ALLOWED);
+    let contract = world
+        .scene
+        .contract("ahead", starting_in(three_weeks), vec![entry]);
     world.scene.apply(&contract).await.unwrap();
     world
 }
@@ -51,10 +61,19 @@ pub(super) async fn scheduled(ground: &Ground) -> World<'_> {
 pub(super) async fn under_way(ground: &Ground) -> World<'_> {
     let world = with_broker(ground, "under-way").await;
     let broker = world.broker.as_ref().expect("this world has one");
-    broker.set_mode(entente_e2e::simulator::Mode::Async { polls: 1, milliseconds: 1 });
+    broker.set_mode(entente_e2e::simulator::Mode::Async {
+        polls: 1,
+        milliseconds: 1,
+    });
     broker.set_fault(FaultKind::AsyncNeverEnds).await.unwrap();
-    let entry = world.scene.entry("backup", "data-backup", &["mfp"], ALLOWED);
-    world.scene.apply(&world.scene.contract("running", now(), vec![entry])).await.unwrap();
+    let entry = world
+        .scene
+        .entry("backup", "data-backup", &["mfp"], ALLOWED);
+    world
+        .scene
+        .apply(&world.scene.contract("running", now(), vec![entry]))
+        .await
+        .unwrap();
     world
 }
 
@@ -63,7 +82,11 @@ pub(super) async fn asleep(ground: &Ground) -> World<'_> {
     let world = with_devices(ground, "asleep").await;
     world.fleets[0].set_fault(FaultKind::Offline).await.unwrap();
     let entry = world.parts(&["mfp"], ALLOWED);
-    world.scene.apply(&world.scene.contract("asleep", now(), vec![entry])).await.unwrap();
+    world
+        .scene
+        .apply(&world.scene.contract("asleep", now(), vec![entry]))
+        .await
+        .unwrap();
     world
 }
 
@@ -72,16 +95,13 @@ pub(super) async fn faulty_contract(ground: &Ground) -> World<'_> {
     let world = with_devices(ground, "faulty").await;
     let entry = world.parts(&["mfp"], ALLOWED);
     let mut contract = world.scene.contract("faulty", now(), vec![entry]);
-    contract.spec.term.time_zone = "Mars/Olympus_Mons".to_owned();
+    "Mars/Olympus_Mons".clone_into(&mut contract.spec.term.time_zone);
     world.scene.apply(&contract).await.unwrap();
     world
 }
 
 /// Two devices, of which one lacks what the service sets.
-pub(super) async fn unsupported<'a>(
-    ground: &'a Ground,
-    max_unavailable: Option<i32>,
-) -> World<'a> {
+pub(super) async fn unsupported(ground: &Ground, max_unavailable: Option<i32>) -> World<'_> {
     let mut world = with_devices(ground, "unsupported").await;
     let lacking = FleetOptions {
         names: vec!["bare".to_owned()],
@@ -90,7 +110,11 @@ pub(super) async fn unsupported<'a>(
     };
     let fleet = world.scene.fleet_of(lacking).await.unwrap();
     let url = format!("ipp://{{address}}:{}/ipp/print", fleet.port());
-    world.scene.apply(&world.scene.ipp_connection("bare", &url)).await.unwrap();
+    world
+        .scene
+        .apply(&world.scene.ipp_connection("bare", &url))
+        .await
+        .unwrap();
     let mut device: Device = world.scene.device(&fleet.devices()[0]);
     device.spec.connections[0].name = world.scene.named("bare");
     world.scene.apply(&device).await.unwrap();
@@ -108,7 +132,11 @@ pub(super) async fn late(ground: &Ground) -> World<'_> {
     world.fleets[0].set_fault(FaultKind::Offline).await.unwrap();
     let entry = world.parts(&["mfp"], "1s");
     let start = starting_in(Duration::from_secs(2));
-    world.scene.apply(&world.scene.contract("late", start, vec![entry])).await.unwrap();
+    world
+        .scene
+        .apply(&world.scene.contract("late", start, vec![entry]))
+        .await
+        .unwrap();
     world
 }
 
@@ -128,31 +156,63 @@ pub(super) async fn suspended(ground: &Ground) -> World<'_> {
 /// Everything is deleted while the service server, which holds an instance, is off.
 pub(super) async fn deleting(ground: &Ground) -> World<'_> {
     let world = with_broker(ground, "deleting").await;
-    let entry = world.scene.entry("backup", "data-backup", &["mfp"], ALLOWED);
-    world.scene.apply(&world.scene.contract("leaving", now(), vec![entry])).await.unwrap();
-    world.until("contract/leaving", "Ready=True/Delivered").await;
+    let entry = world
+        .scene
+        .entry("backup", "data-backup", &["mfp"], ALLOWED);
+    world
+        .scene
+        .apply(&world.scene.contract("leaving", now(), vec![entry]))
+        .await
+        .unwrap();
+    world
+        .until("contract/leaving", "Ready=True/Delivered")
+        .await;
     // Users of the catalogue are counted with a delay, and held from then on.
-    let held = ["connection/broker", "connection/devices", "model/mfp-500", "service/data-backup"];
+    let held = [
+        "connection/broker",
+        "connection/devices",
+        "model/mfp-500",
+        "service/data-backup",
+    ];
     for object in held {
         let look = async || {
             let found = world.object(object).await?;
             let finalizers = found["metadata"]["finalizers"].as_array()?;
-            finalizers.iter().any(|name| name == entente_crds::FINALIZER_IN_USE).then_some(())
+            finalizers
+                .iter()
+                .any(|name| name == entente_crds::FINALIZER_IN_USE)
+                .then_some(())
         };
         world.scene.within(super::SOON, object, look).await.unwrap();
     }
     let broker = world.broker.as_ref().expect("this world has one");
     broker.set_fault(FaultKind::Offline).await.unwrap();
     let namespace = Some(world.scene.namespace());
-    world.scene.delete::<Contract>(namespace, "leaving").await.unwrap();
+    world
+        .scene
+        .delete::<Contract>(namespace, "leaving")
+        .await
+        .unwrap();
     let named = |name: &str| world.scene.named(name);
     for name in ["broker", "devices"] {
         let name = named(name);
-        world.scene.delete::<entente_crds::v1alpha1::Connection>(None, &name).await.unwrap();
+        world
+            .scene
+            .delete::<entente_crds::v1alpha1::Connection>(None, &name)
+            .await
+            .unwrap();
     }
     let model = named("mfp-500");
-    world.scene.delete::<entente_crds::v1alpha1::DeviceModel>(None, &model).await.unwrap();
-    world.scene.delete::<SmartService>(None, &named("data-backup")).await.unwrap();
+    world
+        .scene
+        .delete::<entente_crds::v1alpha1::DeviceModel>(None, &model)
+        .await
+        .unwrap();
+    world
+        .scene
+        .delete::<SmartService>(None, &named("data-backup"))
+        .await
+        .unwrap();
     world
 }
 
@@ -168,13 +228,19 @@ pub(super) async fn faulty_catalogue(ground: &Ground) -> World<'_> {
     connection.metadata.name = Some(scene.named("keyless"));
     connection.spec.credentials = Some(Credentials {
         r#type: CredentialsType::Basic,
-        secret_ref: LocalReference { name: scene.named("no-such-secret") },
+        secret_ref: LocalReference {
+            name: scene.named("no-such-secret"),
+        },
     });
     scene.apply(&connection).await.unwrap();
     let mut service = scene.backup();
     service.metadata.name = Some(scene.named("homeless"));
-    service.spec.server.as_mut().expect("it has one").connection_ref =
-        scene.reference("no-such-connection");
+    service
+        .spec
+        .server
+        .as_mut()
+        .expect("it has one")
+        .connection_ref = scene.reference("no-such-connection");
     scene.apply(&service).await.unwrap();
     let mut service = scene.parts();
     service.metadata.name = Some(scene.named("wrong"));
@@ -182,7 +248,11 @@ pub(super) async fn faulty_catalogue(ground: &Ground) -> World<'_> {
     setting.value_from.as_mut().expect("it has one").parameter =
         Some("no-such-parameter".to_owned());
     scene.apply(&service).await.unwrap();
-    World { scene, fleets: Vec::new(), broker: Some(dead) }
+    World {
+        scene,
+        fleets: Vec::new(),
+        broker: Some(dead),
+    }
 }
 
 /// After a contract was delivered another machine stands at the address, and the contract changes.
@@ -208,20 +278,37 @@ impl World<'_> {
 /// One device `mfp`, and the service that needs the device alone.
 async fn with_devices<'a>(ground: &'a Ground, title: &str) -> World<'a> {
     let scene = Scene::new(ground, title).await.unwrap();
-    let named = FleetOptions { names: vec!["mfp".to_owned()], ..FleetOptions::of(1) };
+    let named = FleetOptions {
+        names: vec!["mfp".to_owned()],
+        ..FleetOptions::of(1)
+    };
     let fleet = scene.fleet_of(named).await.unwrap();
-    scene.apply(&scene.device_connection(fleet.port())).await.unwrap();
+    scene
+        .apply(&scene.device_connection(fleet.port()))
+        .await
+        .unwrap();
     scene.apply(&scene.model()).await.unwrap();
     scene.apply(&scene.parts()).await.unwrap();
-    scene.apply(&scene.device(&fleet.devices()[0])).await.unwrap();
-    World { scene, fleets: vec![fleet], broker: None }
+    scene
+        .apply(&scene.device(&fleet.devices()[0]))
+        .await
+        .unwrap();
+    World {
+        scene,
+        fleets: vec![fleet],
+        broker: None,
+    }
 }
 
 /// The same with a service server, and the service that needs both.
 async fn with_broker<'a>(ground: &'a Ground, title: &str) -> World<'a> {
     let mut world = with_devices(ground, title).await;
     let broker = world.scene.broker().await.unwrap();
-    world.scene.apply(&world.scene.broker_connection(&broker.url())).await.unwrap();
+    world
+        .scene
+        .apply(&world.scene.broker_connection(&broker.url()))
+        .await
+        .unwrap();
     world.scene.apply(&world.scene.backup()).await.unwrap();
     world.broker = Some(broker);
     world

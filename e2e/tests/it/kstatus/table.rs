@@ -12,7 +12,8 @@ use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-use super::{SOON, World};
+use super::SOON;
+use super::situation::World;
 
 /// Object, conditions, verdict of kstatus.
 pub(super) type Row<'a> = (&'a str, &'a str, &'a str);
@@ -21,7 +22,7 @@ impl World<'_> {
     /// Waits until every row holds, all at one look, and asks the judge about those very objects.
     pub(super) async fn shows(&self, rows: &[Row<'_>]) {
         let what = format!("{rows:#?}");
-        let objects = self.scene().within(SOON, &what, async || {
+        let objects = self.scene.within(SOON, &what, async || {
             let mut objects = Vec::new();
             for (object, wanted, _) in rows {
                 let found = self.object(object).await?;
@@ -37,7 +38,10 @@ impl World<'_> {
             Ok(objects) => objects,
             Err(late) => {
                 // The differences last, where a reader looks first.
-                panic!("{late}\n--- what is missing\n{}", self.differences(rows).await)
+                panic!(
+                    "{late}\n--- what is missing\n{}",
+                    self.differences(rows).await
+                )
             }
         };
         let verdicts = judge(&objects).await;
@@ -53,9 +57,12 @@ impl World<'_> {
         let look = async || {
             let found = self.object(object).await?;
             let there = conditions(&found);
-            wanted.split_whitespace().all(|part| there.split(' ').any(|c| c == part)).then_some(())
+            wanted
+                .split_whitespace()
+                .all(|part| there.split(' ').any(|c| c == part))
+                .then_some(())
         };
-        self.scene().within(SOON, &what, look).await.unwrap();
+        self.scene.within(SOON, &what, look).await.unwrap();
     }
 
     async fn differences(&self, rows: &[Row<'_>]) -> String {
@@ -68,7 +75,7 @@ impl World<'_> {
                     format!("misses [{}], has {}", missing.join(" "), conditions(&found))
                 }
             };
-            text.push_str(&format!("{object} {line}\n"));
+            text.extend([object, " ", &line, "\n"]);
         }
         text
     }
@@ -77,23 +84,23 @@ impl World<'_> {
     /// for the only one there is.
     pub(super) async fn object(&self, short: &str) -> Option<Value> {
         let (kind, name) = short.split_once('/').expect("a short name has a kind");
-        let namespaced = |plural: &str| {
-            format!("namespaces/{}/{plural}", self.scene().namespace())
-        };
+        let namespaced = |plural: &str| format!("namespaces/{}/{plural}", self.scene.namespace());
         let (collection, name) = match kind {
             "contract" => (namespaced("contracts"), name.to_owned()),
             "device" => (namespaced("devices"), name.to_owned()),
             "subscription" => (namespaced("servicesubscriptions"), name.to_owned()),
             "compensation" => (namespaced("compensations"), name.to_owned()),
-            "connection" => ("connections".to_owned(), self.scene().named(name)),
-            "model" => ("devicemodels".to_owned(), self.scene().named(name)),
-            "service" => ("smartservices".to_owned(), self.scene().named(name)),
+            "connection" => ("connections".to_owned(), self.scene.named(name)),
+            "model" => ("devicemodels".to_owned(), self.scene.named(name)),
+            "service" => ("smartservices".to_owned(), self.scene.named(name)),
             other => panic!("no kind {other}"),
         };
         let path = format!("/apis/entente.dev/v1alpha1/{collection}");
         let read = async |path: String| {
-            let request = Request::get(path).body(Vec::new()).expect("a path is a URI");
-            self.scene().client().request::<Value>(request).await.ok()
+            let request = Request::get(path)
+                .body(Vec::new())
+                .expect("a path is a URI");
+            self.scene.client().request::<Value>(request).await.ok()
         };
         if name != "*" {
             return read(format!("{path}/{name}")).await;
@@ -116,7 +123,14 @@ pub(super) fn conditions(object: &Value) -> String {
     let lines: Vec<String> = all
         .into_iter()
         .flatten()
-        .map(|c| format!("{}={}/{}", text(c, "type"), text(c, "status"), text(c, "reason")))
+        .map(|c| {
+            format!(
+                "{}={}/{}",
+                text(c, "type"),
+                text(c, "status"),
+                text(c, "reason")
+            )
+        })
         .collect();
     lines.join(" ")
 }
@@ -124,8 +138,10 @@ pub(super) fn conditions(object: &Value) -> String {
 /// Which parts of a row do not hold.
 fn missing(object: &Value, wanted: &str) -> Vec<String> {
     let line = conditions(object);
-    let there: BTreeMap<&str, &str> =
-        line.split(' ').filter_map(|condition| condition.split_once('=')).collect();
+    let there: BTreeMap<&str, &str> = line
+        .split(' ')
+        .filter_map(|condition| condition.split_once('='))
+        .collect();
     let mut missing = Vec::new();
     for part in wanted.split_whitespace() {
         let holds = match (part.strip_prefix('!'), part.split_once('=')) {
@@ -161,7 +177,11 @@ pub(super) async fn judge(objects: &[Value]) -> Vec<String> {
     drop(input);
     let output = tokio::time::timeout(SOON, process.wait_with_output());
     let output = output.await.expect("it ends").expect("it runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let verdicts: Vec<String> = String::from_utf8_lossy(&output.stdout)
         .lines()
         .map(|line| {

@@ -1,16 +1,27 @@
 //! `kubectl wait --for=condition=Ready`, as people and pipelines call it.
 
-use super::{World, ground, situation};
+use super::ground;
+use super::situation::{self, World};
 
 impl World<'_> {
     /// Whether kubectl saw the condition in time.
     async fn kubectl_waits(&self, object: &str, timeout: &str) -> bool {
         let timeout = format!("--timeout={timeout}");
         let namespace = self.scene.namespace();
-        let arguments = ["wait", "--for=condition=Ready", object, "-n", namespace, &timeout];
+        let arguments = [
+            "wait",
+            "--for=condition=Ready",
+            object,
+            "-n",
+            namespace,
+            &timeout,
+        ];
         let output = self.scene.plane().kubectl(arguments).await.unwrap();
         let said = String::from_utf8_lossy(&output.stdout);
-        assert!(!output.status.success() || said.contains("condition met"), "{said}");
+        assert!(
+            !output.status.success() || said.contains("condition met"),
+            "{said}"
+        );
         output.status.success()
     }
 }
@@ -19,7 +30,9 @@ impl World<'_> {
 #[tokio::test]
 async fn kubectl_wait_ends_when_a_late_contract_is_delivered_and_not_before() {
     let world = situation::late(ground().await).await;
-    world.until("contract/late", "PromiseMissed=True/PromiseNotKept").await;
+    world
+        .until("contract/late", "PromiseMissed=True/PromiseNotKept")
+        .await;
     assert!(!world.kubectl_waits("contract/late", "1s").await);
     let wait = world.kubectl_waits("contract/late", "30s");
     let ((), ended) = tokio::join!(world.recover(), wait);
@@ -39,7 +52,10 @@ async fn kubectl_wait_does_not_take_what_was_said_of_the_spec_before() {
     contract.metadata.managed_fields = None;
     contract.metadata.resource_version = None;
     contract.status = None;
-    contract.spec.services[0].devices.names.push("no-such-device".to_owned());
+    contract.spec.services[0]
+        .devices
+        .names
+        .push("no-such-device".to_owned());
     world.scene.apply(&contract).await.unwrap();
     // Ready is still True here, of the generation before.
     assert!(!world.kubectl_waits("contract/asleep", "2s").await);

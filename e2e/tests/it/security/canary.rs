@@ -17,7 +17,10 @@ pub(super) async fn places_with(scene: &Scene<'_>, words: &[String]) -> Vec<Stri
     let ground = Ground::shared().await.unwrap();
     let mut places = vec![
         ("log".to_owned(), ground.operator.log()),
-        ("metrics".to_owned(), ground.operator.metrics().await.unwrap()),
+        (
+            "metrics".to_owned(),
+            ground.operator.metrics().await.unwrap(),
+        ),
     ];
     let kinds: Vec<String> = entente_crds::manifest::all()
         .into_iter()
@@ -27,7 +30,11 @@ pub(super) async fn places_with(scene: &Scene<'_>, words: &[String]) -> Vec<Stri
     for kind in kinds {
         let arguments = ["get", &kind, "--all-namespaces", "-o", "json"];
         let output = scene.plane().kubectl(arguments).await.unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         places.push((kind, String::from_utf8_lossy(&output.stdout).into_owned()));
     }
     let mut found = Vec::new();
@@ -35,8 +42,10 @@ pub(super) async fn places_with(scene: &Scene<'_>, words: &[String]) -> Vec<Stri
         assert!(!text.is_empty(), "{place} is empty");
         for word in words {
             if let Some(at) = text.find(word.as_str()) {
-                let around: String =
-                    text[text.floor_char_boundary(at.saturating_sub(200))..].chars().take(500).collect();
+                let around: String = text[text.floor_char_boundary(at.saturating_sub(200))..]
+                    .chars()
+                    .take(500)
+                    .collect();
                 found.push(format!("{word} in {place}: {around}"));
             }
         }
@@ -61,17 +70,31 @@ async fn a_password_is_nowhere_to_be_read_when_it_works_and_when_it_is_refused()
     let (user, password) = ("canary-user", "canary-7f3a-never-to-be-seen");
     let world = Standard::new("canary", 1).await;
     let scene = &world.scene;
-    let credentials = Credentials { user: user.to_owned(), password: password.to_owned() };
-    let options = BrokerOptions { credentials: Some(credentials), ..BrokerOptions::default() };
-    let broker = Broker::start(options, scene.ledger().clone()).await.unwrap();
+    let credentials = Credentials {
+        user: user.to_owned(),
+        password: password.to_owned(),
+    };
+    let options = BrokerOptions {
+        credentials: Some(credentials),
+        ..BrokerOptions::default()
+    };
+    let broker = Broker::start(options, scene.ledger().clone())
+        .await
+        .unwrap();
     let name = scene.named("canary");
     apply_secret(scene, &name, user, password).await;
     let connection = with_secret(scene.broker_connection(&broker.url()), &name);
     scene.apply::<Connection>(&connection).await.unwrap();
-    scene.apply::<Contract>(&world.backup_contract("quiet", now(), ALLOWED)).await.unwrap();
+    scene
+        .apply::<Contract>(&world.backup_contract("quiet", now(), ALLOWED))
+        .await
+        .unwrap();
     contract_is(scene, "quiet", "Delivered").await;
     connection_says(scene, "Ready", "Succeeded").await;
-    assert_eq!(places_with(scene, &forms(user, password)).await, Vec::<String>::new());
+    assert_eq!(
+        places_with(scene, &forms(user, password)).await,
+        Vec::<String>::new()
+    );
 
     // Failing in every way in which a program might tell what it sent.
     for (fault, reason) in [
@@ -88,7 +111,10 @@ async fn a_password_is_nowhere_to_be_read_when_it_works_and_when_it_is_refused()
         connection_says(scene, "Ready", reason).await;
         broker.clear_faults().await.unwrap();
     }
-    assert_eq!(places_with(scene, &forms(user, password)).await, Vec::<String>::new());
+    assert_eq!(
+        places_with(scene, &forms(user, password)).await,
+        Vec::<String>::new()
+    );
 }
 
 // shows K1
@@ -96,11 +122,17 @@ async fn a_password_is_nowhere_to_be_read_when_it_works_and_when_it_is_refused()
 async fn the_search_for_a_canary_finds_what_is_there() {
     let world = Standard::new("not-a-canary", 1).await;
     let scene = &world.scene;
-    scene.apply::<Contract>(&world.parts_contract("loud", now(), ALLOWED)).await.unwrap();
+    scene
+        .apply::<Contract>(&world.parts_contract("loud", now(), ALLOWED))
+        .await
+        .unwrap();
     contract_is(scene, "loud", "Delivered").await;
     let words = [scene.namespace().to_owned()];
     let found = places_with(scene, &words).await;
     for place in ["contracts.entente.dev", "connections.entente.dev", "events"] {
-        assert!(found.iter().any(|line| line.contains(place)), "{place} {found:#?}");
+        assert!(
+            found.iter().any(|line| line.contains(place)),
+            "{place} {found:#?}"
+        );
     }
 }

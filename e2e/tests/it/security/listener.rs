@@ -57,7 +57,9 @@ impl Drop for Listener {
 
 impl Listener {
     pub(super) async fn start(answers: Answers) -> Self {
-        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .expect("a free port");
         let port = socket.local_addr().expect("it listens").port();
         let seen = Arc::new(Seen::default());
         let kept = Arc::clone(&seen);
@@ -85,7 +87,11 @@ impl Listener {
 
     /// The first line of each request.
     pub(super) fn requests(&self) -> Vec<String> {
-        self.seen.requests.lock().expect("nobody panics with it").clone()
+        self.seen
+            .requests
+            .lock()
+            .expect("nobody panics with it")
+            .clone()
     }
 }
 
@@ -102,8 +108,13 @@ async fn serve(mut stream: TcpStream, answers: Answers, seen: Arc<Seen>) {
     let head = String::from_utf8_lossy(&head).into_owned();
     let line = head.lines().next().unwrap_or_default().to_owned();
     let path = line.split(' ').nth(1).unwrap_or("/").to_owned();
-    seen.requests.lock().expect("nobody panics with it").push(line);
-    let Some(answer) = answer(&answers, &path) else { return };
+    seen.requests
+        .lock()
+        .expect("nobody panics with it")
+        .push(line);
+    let Some(answer) = answer(&answers, &path) else {
+        return;
+    };
     // Whoever asked may be gone.
     let _ = stream.write_all(answer.as_bytes()).await;
     let _ = stream.shutdown().await;
@@ -120,16 +131,28 @@ fn answer(answers: &Answers, path: &str) -> Option<String> {
         )
     };
     let json = "Content-Type: application/json\r\n";
-    let catalogue = || of("200 OK", json, &json!({"services": default_catalog()}).to_string());
+    let catalogue = || {
+        of(
+            "200 OK",
+            json,
+            &json!({"services": default_catalog()}).to_string(),
+        )
+    };
     Some(match answers {
         Answers::Nothing => return None,
         Answers::Catalogue => catalogue(),
-        Answers::Redirect { catalogue: false, .. } if path.ends_with("/v2/catalog") => catalogue(),
-        Answers::Redirect { to, .. } => {
-            of("307 Temporary Redirect", &format!("Location: {to}{path}\r\n"), "")
-        }
-        Answers::Failure { body } => {
-            of("500 Internal Server Error", "Content-Type: text/html\r\n", body)
-        }
+        Answers::Redirect {
+            catalogue: false, ..
+        } if path.ends_with("/v2/catalog") => catalogue(),
+        Answers::Redirect { to, .. } => of(
+            "307 Temporary Redirect",
+            &format!("Location: {to}{path}\r\n"),
+            "",
+        ),
+        Answers::Failure { body } => of(
+            "500 Internal Server Error",
+            "Content-Type: text/html\r\n",
+            body,
+        ),
     })
 }

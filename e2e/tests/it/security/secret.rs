@@ -27,14 +27,18 @@ pub(super) async fn apply_secret(scene: &Scene<'_>, name: &str, user: &str, pass
     };
     secret.metadata.name = Some(name.to_owned());
     let parameters = PatchParams::apply("kubectl").force();
-    api.patch(name, &parameters, &Patch::Apply(&secret)).await.unwrap();
+    api.patch(name, &parameters, &Patch::Apply(&secret))
+        .await
+        .unwrap();
 }
 
 /// The Connection with the Secret of that name.
 pub(super) fn with_secret(mut connection: Connection, name: &str) -> Connection {
     connection.spec.credentials = Some(Credentials {
         r#type: CredentialsType::Basic,
-        secret_ref: LocalReference { name: name.to_owned() },
+        secret_ref: LocalReference {
+            name: name.to_owned(),
+        },
     });
     connection
 }
@@ -46,23 +50,41 @@ async fn a_secret_that_is_missing_wrong_or_changed_heals_without_a_restart() {
     let process = ground.operator.process_id();
     let world = Standard::new("secrets", 1).await;
     let scene = &world.scene;
-    let credentials =
-        simulator::Credentials { user: "entente".to_owned(), password: "right".to_owned() };
-    let options = BrokerOptions { credentials: Some(credentials), ..BrokerOptions::default() };
+    let credentials = simulator::Credentials {
+        user: "entente".to_owned(),
+        password: "right".to_owned(),
+    };
+    let options = BrokerOptions {
+        credentials: Some(credentials),
+        ..BrokerOptions::default()
+    };
     // With a ledger of its own: the broker without credentials, which is replaced here, was asked.
     let ledger = simulator::Ledger::new();
     let broker = Broker::start(options, ledger.clone()).await.unwrap();
     let name = scene.named("login");
     let connection = with_secret(scene.broker_connection(&broker.url()), &name);
     scene.apply::<Connection>(&connection).await.unwrap();
-    scene.apply::<Contract>(&world.backup_contract("keyless", now(), ALLOWED)).await.unwrap();
+    scene
+        .apply::<Contract>(&world.backup_contract("keyless", now(), ALLOWED))
+        .await
+        .unwrap();
     let parts = ["keyless", "backup", world.name(0)];
 
     let missing = connection_says(scene, "ResolvedRefs", "SecretNotFound").await;
-    let message = &missing.condition("ResolvedRefs").expect("it is there").message;
-    assert!(message.contains(&name), "the message names the Secret: {message}");
+    let message = &missing
+        .condition("ResolvedRefs")
+        .expect("it is there")
+        .message;
+    assert!(
+        message.contains(&name),
+        "the message names the Secret: {message}"
+    );
     subscription_says(scene, parts, "ServerConfigured", "SecretNotFound").await;
-    assert!(ledger.is_empty(), "it was asked without credentials: {:?}", ledger.entries());
+    assert!(
+        ledger.is_empty(),
+        "it was asked without credentials: {:?}",
+        ledger.entries()
+    );
 
     apply_secret(scene, &name, "entente", "wrong").await;
     connection_says(scene, "Authenticated", "Unauthorized").await;
@@ -72,10 +94,17 @@ async fn a_secret_that_is_missing_wrong_or_changed_heals_without_a_restart() {
     apply_secret(scene, &name, "entente", "right").await;
     connection_says(scene, "Ready", "Succeeded").await;
     let delivered = scene.within(super::PATIENCE, "the contract is delivered", async || {
-        scene.read_contract("keyless").await.filter(|contract| contract.is("Delivered"))
+        scene
+            .read_contract("keyless")
+            .await
+            .filter(|contract| contract.is("Delivered"))
     });
     delivered.await.unwrap();
-    assert_eq!(ground.operator.process_id(), process, "it was not restarted");
+    assert_eq!(
+        ground.operator.process_id(),
+        process,
+        "it was not restarted"
+    );
     assert_eq!(broker.instances().len(), 1);
 }
 
@@ -89,6 +118,12 @@ async fn a_secret_without_the_key_that_is_needed_is_named_with_the_key() {
     let connection = with_secret(scene.broker_connection(&world.broker.url()), &name);
     scene.apply::<Connection>(&connection).await.unwrap();
     let found = connection_says(scene, "ResolvedRefs", "SecretKeyMissing").await;
-    let message = &found.condition("ResolvedRefs").expect("it is there").message;
-    assert!(message.contains(&name) && message.contains("password"), "{message}");
+    let message = &found
+        .condition("ResolvedRefs")
+        .expect("it is there")
+        .message;
+    assert!(
+        message.contains(&name) && message.contains("password"),
+        "{message}"
+    );
 }

@@ -15,7 +15,11 @@ pub(super) fn refuse_losers(subscriptions: &mut [ResolvedSubscription]) {
         if subscription.intent != Intent::SetUp {
             continue;
         }
-        let winner = subscription.claims.iter().find_map(|claim| taken.get(claim)).cloned();
+        let winner = subscription
+            .claims
+            .iter()
+            .find_map(|claim| taken.get(claim))
+            .cloned();
         if let Some(winner) = winner {
             subscription.refused = Some(Blocked::new(
                 Reason::ConflictingContract,
@@ -40,8 +44,14 @@ pub(super) fn mark_settings(subscriptions: &mut [ResolvedSubscription]) {
             continue;
         }
         let name = subscription.name.clone();
-        for item in subscription.steps.iter_mut().flat_map(|step| step.items.iter_mut()) {
-            let Wanted::DeviceSetting { attribute, .. } = &item.wanted else { continue };
+        for item in subscription
+            .steps
+            .iter_mut()
+            .flat_map(|step| step.items.iter_mut())
+        {
+            let Wanted::DeviceSetting { attribute, .. } = &item.wanted else {
+                continue;
+            };
             let own = (name.clone(), item.digest.clone());
             let (winner, digest) = wanted.entry(attribute.clone()).or_insert(own);
             if *digest != item.digest {
@@ -82,15 +92,28 @@ fn hold_back_early(
                 _ => None,
             })
             .collect();
-        let Intent::Scheduled { early_from, .. } = &mut subscription.intent else { continue };
+        let Intent::Scheduled { early_from, .. } = &mut subscription.intent else {
+            continue;
+        };
         let differs = early.iter().any(|(attribute, digest)| {
-            wanted.get(attribute).is_some_and(|(_, other)| other != digest)
+            wanted
+                .get(attribute)
+                .is_some_and(|(_, other)| other != digest)
         });
-        if differs || subscription.claims.iter().any(|claim| taken.contains(claim)) {
+        if differs
+            || subscription
+                .claims
+                .iter()
+                .any(|claim| taken.contains(claim))
+        {
             *early_from = None;
         } else if early_from.is_some() {
             let name = subscription.name.clone();
-            wanted.extend(early.into_iter().map(|(attr, digest)| (attr, (name.clone(), digest))));
+            wanted.extend(
+                early
+                    .into_iter()
+                    .map(|(attr, digest)| (attr, (name.clone(), digest))),
+            );
         }
     }
 }

@@ -30,7 +30,11 @@ pub fn allows<'a>(
     connection: &'a Connection,
     namespace_labels: &BTreeMap<String, String>,
 ) -> Option<&'a AllowEntry> {
-    connection.spec.allow.iter().find(|entry| entry.namespaces.matches(namespace_labels))
+    connection
+        .spec
+        .allow
+        .iter()
+        .find(|entry| entry.namespaces.matches(namespace_labels))
 }
 
 /// What makes two Devices share one endpoint: the connection and everything its URL is made of.
@@ -76,7 +80,12 @@ pub fn device_endpoint(world: &World) -> Result<DeviceEndpoint, Blocked> {
         )
     })?;
     let url = fill(&ipp.url, &ipp.ports, device, &chosen.name)?;
-    let trust = connection.spec.tls.as_ref().map(|tls| tls.trust).unwrap_or_default();
+    let trust = connection
+        .spec
+        .tls
+        .as_ref()
+        .map(|tls| tls.trust)
+        .unwrap_or_default();
     Ok(DeviceEndpoint {
         connection: chosen.name.clone(),
         target_digest: digest(&(&chosen.name, &url, &device.spec.serial_number)),
@@ -131,8 +140,11 @@ fn fill(
                 "spec.address is missing; the Connection {connection_name} needs it"
             ))
         })?;
-        let host =
-            if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
+        let host = if address.contains(':') {
+            format!("[{address}]")
+        } else {
+            address.to_owned()
+        };
         url = url.replace("{address}", &host);
     }
     let chosen = device.spec.connections.first();
@@ -145,7 +157,11 @@ fn fill(
             unsupported(format!(
                 "spec.connections[0].port is not one of those that the Connection \
                  {connection_name} allows: {}",
-                ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+                ports
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(", ")
             ))
         })?;
         url = url.replace("{port}", &port.to_string());

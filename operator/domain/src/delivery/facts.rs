@@ -112,7 +112,11 @@ impl Facts {
         for (subscription, item, digest) in items {
             self.sent.insert(
                 (subscription.clone(), item.clone()),
-                Sent { at, digest: digest.clone(), result: result.clone() },
+                Sent {
+                    at,
+                    digest: digest.clone(),
+                    result: result.clone(),
+                },
             );
         }
         // What the device has now must be read anew, also after a failure: the answer may have
@@ -134,13 +138,16 @@ impl Facts {
             && let Some(handle) = self.handles.get_mut(subscription)
         {
             // It is there, so there is no doubt any more; one that failed stays what it is.
-            handle.operation.take_if(|operation| operation.doubtful && !has_failed(operation));
+            handle
+                .operation
+                .take_if(|operation| operation.doubtful && !has_failed(operation));
             handle.sent_digest.get_or_insert_with(|| digest(parameters));
         }
         if let (Err(failure), Some(handle)) = (&result, self.handles.get_mut(subscription)) {
             note_concurrency(handle, ServerOperationType::Update, failure, at);
         }
-        self.servers.insert(subscription.to_owned(), Reading { at, result });
+        self.servers
+            .insert(subscription.to_owned(), Reading { at, result });
     }
 
     /// Provision, update or deprovision was answered.
@@ -151,15 +158,31 @@ impl Facts {
         at: Timestamp,
     ) {
         let (subscription, instance, kind, digest, items) = match action {
-            Action::Provision { subscription, instance, digest, items, .. } => {
+            Action::Provision {
+                subscription,
+                instance,
+                digest,
+                items,
+                ..
+            } => {
                 let kind = ServerOperationType::Provision;
                 (subscription, instance, kind, Some(digest), items.as_slice())
             }
-            Action::Update { subscription, instance, digest, items, .. } => {
+            Action::Update {
+                subscription,
+                instance,
+                digest,
+                items,
+                ..
+            } => {
                 let kind = ServerOperationType::Update;
                 (subscription, instance, kind, Some(digest), items.as_slice())
             }
-            Action::Deprovision { subscription, instance, .. } => {
+            Action::Deprovision {
+                subscription,
+                instance,
+                ..
+            } => {
                 let kind = ServerOperationType::Deprovision;
                 (subscription, instance, kind, None, [].as_slice())
             }
@@ -169,10 +192,17 @@ impl Facts {
         for (item, item_digest) in items {
             self.sent.insert(
                 (subscription.clone(), item.clone()),
-                Sent { at, digest: item_digest.clone(), result: outcome.clone() },
+                Sent {
+                    at,
+                    digest: item_digest.clone(),
+                    result: outcome.clone(),
+                },
             );
         }
-        let before = self.servers.remove(subscription).filter(|reading| reading.result.is_ok());
+        let before = self
+            .servers
+            .remove(subscription)
+            .filter(|reading| reading.result.is_ok());
         match before {
             // What is removed proves nothing any more.
             _ if kind == ServerOperationType::Deprovision => {
@@ -184,11 +214,14 @@ impl Facts {
             None => {}
         }
         if let Err(failure) = &result {
-            self.server_problems.insert(subscription.clone(), (at, failure.clone()));
+            self.server_problems
+                .insert(subscription.clone(), (at, failure.clone()));
         } else {
             self.server_problems.remove(subscription);
         }
-        let Some(handle) = self.handles.get_mut(subscription) else { return };
+        let Some(handle) = self.handles.get_mut(subscription) else {
+            return;
+        };
         if result.is_ok() {
             handle.service_id.clone_from(&instance.service_id);
             handle.plan_id.clone_from(&instance.plan_id);
@@ -206,7 +239,9 @@ impl Facts {
         result: Result<OperationState, Failure>,
         at: Timestamp,
     ) {
-        let Some(handle) = self.handles.get_mut(subscription) else { return };
+        let Some(handle) = self.handles.get_mut(subscription) else {
+            return;
+        };
         let kind = handle.operation.as_ref().map(|operation| operation.r#type);
         match result {
             Ok(OperationState::InProgress { .. }) => {}
@@ -222,19 +257,21 @@ impl Facts {
             Ok(OperationState::Failed { message }) => {
                 // A failed provision leaves an orphan that has to be removed; a failed update
                 // must never start a clean-up (OSB "Orphan Mitigation").
-                handle.operation = (kind == Some(ServerOperationType::Provision)).then_some(ServerOperation {
-                    r#type: ServerOperationType::Provision,
-                    id: None,
-                    since: FAILED,
-                    doubtful: true,
-                });
+                handle.operation =
+                    (kind == Some(ServerOperationType::Provision)).then_some(ServerOperation {
+                        r#type: ServerOperationType::Provision,
+                        id: None,
+                        since: FAILED,
+                        doubtful: true,
+                    });
                 let failure = Failure {
                     kind: FailureKind::ProtocolError,
                     message,
                     retry_after: None,
                     doubtful: false,
                 };
-                self.server_problems.insert(subscription.to_owned(), (at, failure));
+                self.server_problems
+                    .insert(subscription.to_owned(), (at, failure));
                 self.servers.remove(subscription);
             }
             Err(failure) if is_unknown_operation(&failure) => {
@@ -244,7 +281,8 @@ impl Facts {
                 self.servers.remove(subscription);
             }
             Err(failure) => {
-                self.server_problems.insert(subscription.to_owned(), (at, failure));
+                self.server_problems
+                    .insert(subscription.to_owned(), (at, failure));
             }
         }
     }
@@ -253,7 +291,10 @@ impl Facts {
 /// Whether an answer about an operation says that there is no such operation: a definite 4xx.
 fn is_unknown_operation(failure: &Failure) -> bool {
     !failure.doubtful
-        && matches!(failure.kind, FailureKind::RejectedValue | FailureKind::Unsupported)
+        && matches!(
+            failure.kind,
+            FailureKind::RejectedValue | FailureKind::Unsupported
+        )
 }
 
 /// A server that is busy with the instance itself (OSB ConcurrencyError) has an operation under
@@ -264,6 +305,11 @@ fn note_concurrency(
     failure: &Failure,
     at: Timestamp,
 ) {
+    // Whatever it is, it is not the removal that was just refused.
+    let kind = match kind {
+        ServerOperationType::Deprovision => ServerOperationType::Update,
+        other => other,
+    };
     let known = handle.operation.as_ref();
     if failure.kind != FailureKind::Busy
         || known.is_some_and(|operation| !operation.doubtful || has_failed(operation))
@@ -318,8 +364,12 @@ fn settle(
                 Some(operation) if operation.doubtful => operation.since,
                 _ => at,
             };
-            handle.operation =
-                Some(ServerOperation { r#type: kind, id: None, since, doubtful: true });
+            handle.operation = Some(ServerOperation {
+                r#type: kind,
+                id: None,
+                since,
+                doubtful: true,
+            });
             handle.sent_digest = digest.cloned();
         }
         Err(failure) => note_concurrency(handle, kind, failure, at),

@@ -4,7 +4,7 @@
 
 use entente_crds::{
     condition::{ConditionType, Reason},
-    v1alpha1::Device,
+    v1alpha1::{Device, SyncResult},
 };
 
 use super::{Facts, World, resolve::Blocked};
@@ -47,4 +47,14 @@ pub(super) fn reported_fault(device: &Device) -> Option<Blocked> {
     let ready = find(&device.status.as_ref()?.conditions, ConditionType::Ready)?;
     (ready.reason == Reason::IdentityMismatch.as_str())
         .then(|| Blocked::new(Reason::IdentityMismatch, ready.message.clone()))
+}
+
+/// That the last attempt to reach the device was refused by the Connection's networks, as its
+/// status says: it holds until the device is tried again.
+pub(super) fn reported_not_allowed(device: &Device) -> Option<Blocked> {
+    let status = device.status.as_ref()?;
+    let ready = find(&status.conditions, ConditionType::Ready)?;
+    let tried = status.last_sync.as_ref()?.result == SyncResult::NoAnswer;
+    (tried && ready.reason == Reason::NotAllowed.as_str())
+        .then(|| Blocked::new(Reason::NotAllowed, ready.message.clone()))
 }

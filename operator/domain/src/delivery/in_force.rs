@@ -19,8 +19,10 @@ pub(super) fn begun_at(subscription: &ServiceSubscription) -> Option<Timestamp> 
 
 /// When the service was seen to have ended, if that was the last thing seen.
 fn ended_at(subscription: &ServiceSubscription) -> Option<Timestamp> {
-    let delivered =
-        find(&subscription.status.as_ref()?.conditions, ConditionType::Delivered)?;
+    let delivered = find(
+        &subscription.status.as_ref()?.conditions,
+        ConditionType::Delivered,
+    )?;
     (delivered.reason == Reason::Ended.as_str()).then_some(delivered.last_transition_time.0)
 }
 
@@ -34,11 +36,14 @@ pub(super) fn deciding_instant(
     if !world.clock_skewed {
         return known.map_or(now, |known| known.max(now));
     }
-    let first = subscription.spec.revisions.iter().map(|revision| revision.effective).min();
+    let first = subscription
+        .spec
+        .revisions
+        .iter()
+        .map(|revision| revision.effective)
+        .min();
     known.unwrap_or_else(|| {
-        let before = first.and_then(|first| {
-            first.checked_sub(SignedDuration::from_millis(1)).ok()
-        });
+        let before = first.and_then(|first| first.checked_sub(SignedDuration::from_millis(1)).ok());
         before.unwrap_or(now)
     })
 }
@@ -75,7 +80,11 @@ fn covers(subscription: &ServiceSubscription, revision: &Revision, now: Timestam
 
 /// Whether any entry is in force.
 pub(super) fn is_in_force(subscription: &ServiceSubscription, now: Timestamp) -> bool {
-    subscription.spec.revisions.iter().any(|revision| covers(subscription, revision, now))
+    subscription
+        .spec
+        .revisions
+        .iter()
+        .any(|revision| covers(subscription, revision, now))
 }
 
 /// The entry in force, else the next one, else the last one.

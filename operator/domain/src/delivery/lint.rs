@@ -18,42 +18,74 @@ pub fn lint(
     let mut faults = Vec::new();
     for action in &plan.actions {
         for (subscription, step, item) in on_behalf_of(resolved, action) {
-            let Some(entry) =
-                resolved.subscriptions.iter().find(|entry| entry.name == subscription)
+            let Some(entry) = resolved
+                .subscriptions
+                .iter()
+                .find(|entry| entry.name == subscription)
             else {
                 faults.push(format!("{subscription} is not one of this device"));
                 continue;
             };
             // What is being withdrawn may only be turned off, and that in one attribute of ours.
-            let sets_up = matches!(action, Action::WriteDevice { .. } | Action::Provision { .. });
+            let sets_up = matches!(
+                action,
+                Action::WriteDevice { .. } | Action::Provision { .. }
+            );
             if sets_up && (entry.refused.is_some() || !entry.wants_set_up()) {
-                faults.push(format!("{subscription} is not to be set up: {:?}", entry.intent));
+                faults.push(format!(
+                    "{subscription} is not to be set up: {:?}",
+                    entry.intent
+                ));
             }
-            if let Intent::Scheduled { effective, early_from } = entry.intent {
-                let early = entry.steps.iter().any(|s| Some(s.r#type) == step && s.early);
-                let from = if early { early_from.unwrap_or(effective) } else { effective };
+            if let Intent::Scheduled {
+                effective,
+                early_from,
+            } = entry.intent
+            {
+                let early = entry
+                    .steps
+                    .iter()
+                    .any(|s| Some(s.r#type) == step && s.early);
+                let from = if early {
+                    early_from.unwrap_or(effective)
+                } else {
+                    effective
+                };
                 if now < from {
-                    faults.push(format!("{subscription}: a request leaves before its instant"));
+                    faults.push(format!(
+                        "{subscription}: a request leaves before its instant"
+                    ));
                 }
             }
-            let sends = !matches!(action, Action::ReadDevice { .. } | Action::ReadInstance { .. });
+            let sends = !matches!(
+                action,
+                Action::ReadDevice { .. } | Action::ReadInstance { .. }
+            );
             let proved = verified.get(&subscription);
             if sends
                 && entry.wants_set_up()
                 && entry.refused.is_none()
-                && let Some(state) =
-                    item.as_ref().and_then(|item| proved?.item(item)).map(|item| item.state)
+                && let Some(state) = item
+                    .as_ref()
+                    .and_then(|item| proved?.item(item))
+                    .map(|item| item.state)
                 && state == ItemState::Effective
                 && !matches!(action, Action::Provision { .. })
             {
-                faults.push(format!("{subscription}: {item:?} is sent although it is set"));
+                faults.push(format!(
+                    "{subscription}: {item:?} is sent although it is set"
+                ));
             }
             if let (Some(step), Some(proved)) = (step, proved)
                 && entry.wants_set_up()
+                && entry.refused.is_none()
             {
                 let earlier = entry.steps.iter().take_while(|s| s.r#type != step);
                 for before in earlier {
-                    if proved.of_step(before.r#type).any(|i| i.state != ItemState::Effective) {
+                    if proved
+                        .of_step(before.r#type)
+                        .any(|i| i.state != ItemState::Effective)
+                    {
                         faults.push(format!(
                             "{subscription}: {step:?} starts before {:?} is done",
                             before.r#type
@@ -116,13 +148,31 @@ fn on_behalf_of(
         Action::WriteDevice { items, .. } => items
             .iter()
             .map(|(subscription, item, _)| {
-                (subscription.clone(), step_of(subscription, item), Some(item.clone()))
+                (
+                    subscription.clone(),
+                    step_of(subscription, item),
+                    Some(item.clone()),
+                )
             })
             .collect(),
-        Action::Provision { subscription, items, .. }
-        | Action::Update { subscription, items, .. } => items
+        Action::Provision {
+            subscription,
+            items,
+            ..
+        }
+        | Action::Update {
+            subscription,
+            items,
+            ..
+        } => items
             .iter()
-            .map(|(item, _)| (subscription.clone(), step_of(subscription, item), Some(item.clone())))
+            .map(|(item, _)| {
+                (
+                    subscription.clone(),
+                    step_of(subscription, item),
+                    Some(item.clone()),
+                )
+            })
             .collect(),
     }
 }

@@ -129,7 +129,9 @@ impl Plan {
     }
 
     pub(super) fn read_catalogue(&mut self, connection: &str) {
-        let action = Action::ReadCatalogue { connection: connection.to_owned() };
+        let action = Action::ReadCatalogue {
+            connection: connection.to_owned(),
+        };
         if !self.actions.contains(&action) {
             self.actions.push(action);
         }
@@ -145,13 +147,24 @@ pub fn plan(
     holds: &Holds,
     now: Timestamp,
 ) -> Plan {
-    let round = Round { world, resolved, verified, facts, holds, now };
+    let round = Round {
+        world,
+        resolved,
+        verified,
+        facts,
+        holds,
+        now,
+    };
     let mut plan = Plan::default();
     if round.device_read_is_due() {
         round.read_device(&mut plan);
     }
     // Set-up runs before withdrawal (api section 12).
-    for subscription in resolved.subscriptions.iter().filter(|entry| entry.wants_set_up()) {
+    for subscription in resolved
+        .subscriptions
+        .iter()
+        .filter(|entry| entry.wants_set_up())
+    {
         round.set_up(subscription, &mut plan);
     }
     for subscription in &resolved.subscriptions {
@@ -160,7 +173,8 @@ pub fn plan(
             // Who comes second keeps nothing active, and sends nothing where nothing stands.
             Intent::SetUp
                 if subscription.refused.as_ref().is_some_and(loses)
-                    && facts.handles.get(&subscription.name).is_some_and(may_stand) =>
+                    && (facts.deprovisioned.contains_key(&subscription.name)
+                        || facts.handles.get(&subscription.name).is_some_and(may_stand)) =>
             {
                 withdraw::withdraw(&round, subscription, &mut plan);
             }
@@ -188,7 +202,9 @@ impl Round<'_> {
     /// A device that was never read, one that did not answer or was another one than it should be,
     /// and each sync period every one: read although nothing is pending.
     fn device_read_is_due(&self) -> bool {
-        let Some(device) = &self.world.device else { return false };
+        let Some(device) = &self.world.device else {
+            return false;
+        };
         if device.spec.suspend || self.resolved.endpoint.is_err() || self.facts.device.is_some() {
             return false;
         }
@@ -210,7 +226,10 @@ impl Round<'_> {
             plan.wait(&subscription.name, refused.clone());
             return;
         }
-        if subscription.server.as_ref().is_some_and(|server| server.is_left_over)
+        if subscription
+            .server
+            .as_ref()
+            .is_some_and(|server| server.is_left_over)
             && subscription.intent == Intent::SetUp
         {
             withdraw::remove(self, subscription, plan);
@@ -221,10 +240,13 @@ impl Round<'_> {
         {
             return;
         }
-        let Some(verified) = self.verified.get(&subscription.name) else { return };
+        let Some(verified) = self.verified.get(&subscription.name) else {
+            return;
+        };
         for step in &subscription.steps {
-            let effective =
-                verified.of_step(step.r#type).all(|item| item.state == ItemState::Effective);
+            let effective = verified
+                .of_step(step.r#type)
+                .all(|item| item.state == ItemState::Effective);
             if effective && !self.server_sync_is_due(subscription, step) {
                 continue;
             }
@@ -251,13 +273,22 @@ impl Round<'_> {
         server: &ResolvedServer,
         plan: &mut Plan,
     ) -> bool {
-        let key = HoldKey::Catalogue { connection: server.connection.clone() };
+        let key = HoldKey::Catalogue {
+            connection: server.connection.clone(),
+        };
         if let Some(until) = self.holds.until(&key, self.now) {
-            plan.wait(&subscription.name, self.catalogue_held(subscription, server, until));
+            plan.wait(
+                &subscription.name,
+                self.catalogue_held(subscription, server, until),
+            );
             // The device side may go on: the steps before the server do not need the catalogue.
             return true;
         }
-        if self.facts.catalogue_problems.contains_key(&server.connection) {
+        if self
+            .facts
+            .catalogue_problems
+            .contains_key(&server.connection)
+        {
             return true;
         }
         plan.read_catalogue(&server.connection);
@@ -271,13 +302,20 @@ impl Round<'_> {
         until: Timestamp,
     ) -> Blocked {
         let verified = self.verified.get(&subscription.name);
-        let problem = verified.into_iter().flat_map(|verified| &verified.items).find_map(|item| {
-            item.problem.as_ref().filter(|_| item.step != StepType::DeviceSettings)
-        });
+        let problem = verified
+            .into_iter()
+            .flat_map(|verified| &verified.items)
+            .find_map(|item| {
+                item.problem
+                    .as_ref()
+                    .filter(|_| item.step != StepType::DeviceSettings)
+            });
         let (reason, message) = problem.map_or_else(
             || {
-                let message =
-                    format!("the catalogue behind {} could not be read", server.connection);
+                let message = format!(
+                    "the catalogue behind {} could not be read",
+                    server.connection
+                );
                 (Reason::ProtocolError, message)
             },
             |problem| (reason_of_outcome(problem.outcome), problem.message.clone()),
@@ -286,8 +324,18 @@ impl Round<'_> {
     }
 
     /// No request on behalf of a subscription leaves before its instant, but for early steps.
-    fn too_early(&self, subscription: &ResolvedSubscription, step: &ResolvedStep) -> Option<Blocked> {
-        let Intent::Scheduled { effective, early_from } = subscription.intent else { return None };
+    fn too_early(
+        &self,
+        subscription: &ResolvedSubscription,
+        step: &ResolvedStep,
+    ) -> Option<Blocked> {
+        let Intent::Scheduled {
+            effective,
+            early_from,
+        } = subscription.intent
+        else {
+            return None;
+        };
         let begins = match early_from {
             Some(from) if step.early => from,
             _ => effective,
@@ -296,14 +344,23 @@ impl Round<'_> {
             return Some(clock_skew());
         }
         (begins > self.now).then(|| {
-            Blocked::until(Reason::NotStarted, "the start lies ahead".to_owned(), begins)
+            Blocked::until(
+                Reason::NotStarted,
+                "the start lies ahead".to_owned(),
+                begins,
+            )
         })
     }
 
     fn server_sync_is_due(&self, subscription: &ResolvedSubscription, step: &ResolvedStep) -> bool {
-        let Some(device) = &self.world.device else { return false };
+        let Some(device) = &self.world.device else {
+            return false;
+        };
         step.r#type == StepType::ServerSettings
-            && !subscription.server.as_ref().is_none_or(|server| server.is_left_over)
+            && !subscription
+                .server
+                .as_ref()
+                .is_none_or(|server| server.is_left_over)
             && matches!(subscription.intent, Intent::SetUp)
             && !step.items.is_empty()
             && !self.facts.servers.contains_key(&subscription.name)
@@ -314,7 +371,10 @@ impl Round<'_> {
 
     pub(super) fn read_device(&self, plan: &mut Plan) {
         if self.holds.until(&HoldKey::Device, self.now).is_some()
-            || plan.actions.iter().any(|action| matches!(action, Action::ReadDevice { .. }))
+            || plan
+                .actions
+                .iter()
+                .any(|action| matches!(action, Action::ReadDevice { .. }))
         {
             return;
         }
@@ -323,7 +383,9 @@ impl Round<'_> {
             .subscriptions
             .iter()
             .flat_map(|subscription| {
-                subscription.items().filter(|(step, _)| subscription.may_ask(step, self.now))
+                subscription
+                    .items()
+                    .filter(|(step, _)| subscription.may_ask(step, self.now))
             })
             .filter_map(|(_, item)| match &item.wanted {
                 Wanted::DeviceSetting { attribute, .. } => Some(attribute.clone()),
@@ -348,14 +410,18 @@ impl Round<'_> {
         item: &ResolvedItem,
         verified: &Verified,
     ) -> bool {
-        let Some(proved) = verified.item(&item.key) else { return true };
+        let Some(proved) = verified.item(&item.key) else {
+            return true;
+        };
         if proved.state == ItemState::Effective || item.conflict.is_some() {
             return true;
         }
         // What a person must change is not sent again for the same value and the same model, unless
         // a person asks for it.
-        let stalled =
-            proved.problem.as_ref().is_some_and(|p| class_of_outcome(p.outcome) == Class::Stalled);
+        let stalled = proved
+            .problem
+            .as_ref()
+            .is_some_and(|p| class_of_outcome(p.outcome) == Class::Stalled);
         let taken = proved.state == ItemState::AwaitingRestart;
         if (stalled || taken) && !self.world.reconcile_requested {
             return true;

@@ -38,19 +38,36 @@ pub fn judge(
     blocking: (Cause, &str),
     now: Timestamp,
 ) -> Vec<Promise> {
-    let moment = Moment { completed_at, blocking, now };
-    let previous: &[Promise] =
-        subscription.status.as_ref().map(|status| status.promises.as_slice()).unwrap_or_default();
-    let entries: Vec<&Revision> =
-        subscription.spec.revisions.iter().filter(|revision| revision.promised).collect();
+    let moment = Moment {
+        completed_at,
+        blocking,
+        now,
+    };
+    let previous: &[Promise] = subscription
+        .status
+        .as_ref()
+        .map(|status| status.promises.as_slice())
+        .unwrap_or_default();
+    let entries: Vec<&Revision> = subscription
+        .spec
+        .revisions
+        .iter()
+        .filter(|revision| revision.promised)
+        .collect();
     // Promises whose entry was dropped from the spec are history and stay as they were.
     let mut promises: Vec<Promise> = previous
         .iter()
-        .filter(|promise| !entries.iter().any(|entry| entry.effective == promise.effective))
+        .filter(|promise| {
+            !entries
+                .iter()
+                .any(|entry| entry.effective == promise.effective)
+        })
         .cloned()
         .collect();
     for revision in entries {
-        let known = previous.iter().find(|promise| promise.effective == revision.effective);
+        let known = previous
+            .iter()
+            .find(|promise| promise.effective == revision.effective);
         let promise = known
             .cloned()
             .unwrap_or_else(|| first_sight(world, subscription, revision.effective));
@@ -79,22 +96,26 @@ pub(super) fn evidence_is_lost(world: &World, subscription: &ServiceSubscription
 }
 
 fn was_lost(world: &World, subscription: &ServiceSubscription, effective: Timestamp) -> bool {
-    let created = subscription.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    let created = subscription
+        .metadata
+        .creation_timestamp
+        .as_ref()
+        .map(|time| time.0);
     let established = world.established.get(&subscription.spec.contract.uid);
-    created.zip(established).is_some_and(|(created, established)| {
-        created > *established && effective < created
-    })
+    created
+        .zip(established)
+        .is_some_and(|(created, established)| created > *established && effective < created)
 }
 
-fn first_sight(
-    world: &World,
-    subscription: &ServiceSubscription,
-    effective: Timestamp,
-) -> Promise {
+fn first_sight(world: &World, subscription: &ServiceSubscription, effective: Timestamp) -> Promise {
     let lost = was_lost(world, subscription, effective);
     Promise {
         effective,
-        state: if lost { PromiseState::Closed } else { PromiseState::Open },
+        state: if lost {
+            PromiseState::Closed
+        } else {
+            PromiseState::Open
+        },
         completed: None,
         closed: lost.then_some(effective),
         delays: Vec::new(),
@@ -112,7 +133,11 @@ fn closing(subscription: &ServiceSubscription, revision: &Revision) -> Option<Ti
         .map(|other| other.effective)
         .min();
     let ended = end_of_service(subscription, revision);
-    let deleted = subscription.metadata.deletion_timestamp.as_ref().map(|time| time.0);
+    let deleted = subscription
+        .metadata
+        .deletion_timestamp
+        .as_ref()
+        .map(|time| time.0);
     [next_promise, ended, deleted].into_iter().flatten().min()
 }
 
@@ -131,11 +156,19 @@ fn judge_one(
         return promise;
     }
     let allowed = parse_duration(&revision.service_level.allowed).unwrap_or_default();
-    let deadline = promise.effective.checked_add(allowed).unwrap_or(Timestamp::MAX);
+    let deadline = promise
+        .effective
+        .checked_add(allowed)
+        .unwrap_or(Timestamp::MAX);
     // It was not complete when somebody looked last.
-    let looked = promise.delays.last().map_or(promise.effective, |last| last.from);
+    let looked = promise
+        .delays
+        .last()
+        .map_or(promise.effective, |last| last.from);
     let completed = moment.completed_at.map(|completed| completed.max(looked));
-    let closing = closing.filter(|closing| *closing <= moment.now).map(|c| c.max(promise.effective));
+    let closing = closing
+        .filter(|closing| *closing <= moment.now)
+        .map(|c| c.max(promise.effective));
     if let Some(completed) = completed.filter(|at| closing.is_none_or(|closing| *at <= closing)) {
         promise.completed = Some(completed);
         close(&mut promise, completed, deadline, PromiseState::Kept);
@@ -184,7 +217,10 @@ fn not_observed(from: Timestamp, until: Timestamp) -> Delay {
 fn observe(promise: &mut Promise, revision: &Revision, moment: &Moment<'_>) {
     let (cause, reason) = moment.blocking;
     // The clock may have been set back since the last look.
-    let last = promise.delays.last().map_or(promise.effective, |last| last.until.unwrap_or(last.from));
+    let last = promise
+        .delays
+        .last()
+        .map_or(promise.effective, |last| last.until.unwrap_or(last.from));
     let now = moment.now.max(last);
     let from = match promise.delays.last_mut() {
         // Work that goes on is nobody's new delay.
@@ -205,8 +241,15 @@ fn observe(promise: &mut Promise, revision: &Revision, moment: &Moment<'_>) {
             now
         }
     };
-    promise.delays.push(Delay { from, until: None, cause, reason: reason.to_owned() });
-    promise.delays.retain(|delay| delay.until != Some(delay.from));
+    promise.delays.push(Delay {
+        from,
+        until: None,
+        cause,
+        reason: reason.to_owned(),
+    });
+    promise
+        .delays
+        .retain(|delay| delay.until != Some(delay.from));
     while promise.delays.len() > MOST_DELAYS {
         merge_one(&mut promise.delays, revision);
     }
@@ -214,7 +257,9 @@ fn observe(promise: &mut Promise, revision: &Revision, moment: &Moment<'_>) {
 
 /// Merges the two oldest neighbours of one cause, else the two oldest, into the one that counts.
 fn merge_one(delays: &mut Vec<Delay>, revision: &Revision) {
-    let same = delays.windows(2).position(|pair| pair[0].cause == pair[1].cause);
+    let same = delays
+        .windows(2)
+        .position(|pair| pair[0].cause == pair[1].cause);
     let at = same.unwrap_or(0);
     let second = delays.remove(at + 1);
     let first = &mut delays[at];

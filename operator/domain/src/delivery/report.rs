@@ -6,30 +6,25 @@
 use entente_crds::{
     condition::{ConditionType, Reason},
     v1alpha1::{
-        Cause, CurrentRevision, Evidence, Item, ItemState, Promise, PromiseState, RemedyType, ServerInstance,
-        ServiceSubscription, ServiceSubscriptionStatus, StepType,
+        Cause, CurrentRevision, ItemState, ServiceSubscription, ServiceSubscriptionStatus, StepType,
     },
 };
-use jiff::{SignedDuration, Timestamp};
-use kube::ResourceExt as _;
+use jiff::Timestamp;
 
 use super::{
-    Facts, Plan, ResolvedDevice, ResolvedSubscription, Verified, World,
-    plan::loses,
-    promise::{self, evidence_is_lost},
+    Facts, Plan, ResolvedDevice, ResolvedSubscription, Verified, World, promise,
     resolve::{Blocked, Intent},
     verify::VerifiedItem,
-    withdraw::{Withdrawal, is_gone, withdrawal},
+    withdraw::{Withdrawal, withdrawal},
 };
 use crate::{
-    catalogue::RESOLVED,
     assessment::{Class, Side, cause, class, reason_of_outcome},
-    condition::{ConditionSet, Status, find},
-    time::parse_duration,
+    condition::{Status, find},
 };
 
-/// How often a device is looked at that is to be restarted: nobody tells when it was.
-const RESTART_LOOK: SignedDuration = SignedDuration::from_mins(5);
+mod conditions;
+mod items;
+mod release;
 
 /// What is said of one subscription.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,7 +46,16 @@ pub fn report_subscription(
     object: &ServiceSubscription,
     now: Timestamp,
 ) -> SubscriptionReport {
-    let report = Report { world, resolved, subscription, verified, plan, facts, object, now };
+    let report = Report {
+        world,
+        resolved,
+        subscription,
+        verified,
+        plan,
+        facts,
+        object,
+        now,
+    };
     report.report()
 }
 
@@ -114,13 +118,15 @@ impl Report<'_> {
 
     /// The revision that has begun; one that lies ahead has not, whatever it prepares.
     fn revision(&self, previous: &ServiceSubscriptionStatus) -> Option<CurrentRevision> {
-        let begun = self.subscription.revision.as_ref().filter(|revision| {
-            match self.subscription.intent {
-                Intent::SetUp => true,
-                Intent::Suspended => revision.effective <= self.now && !self.world.clock_skewed,
-                _ => false,
-            }
-        });
+        let begun =
+            self.subscription
+                .revision
+                .as_ref()
+                .filter(|revision| match self.subscription.intent {
+                    Intent::SetUp => true,
+                    Intent::Suspended => revision.effective <= self.now && !self.world.clock_skewed,
+                    _ => false,
+                });
         begun.or(previous.revision.as_ref()).cloned()
     }
 
@@ -136,9 +142,11 @@ impl Report<'_> {
         match self.verified.completed_at() {
             Some(at) => Some(at),
             // A service that wants nothing is complete from its instant.
-            None if self.verified.items.is_empty() => {
-                self.subscription.revision.as_ref().map(|revision| revision.effective)
-            }
+            None if self.verified.items.is_empty() => self
+                .subscription
+                .revision
+                .as_ref()
+                .map(|revision| revision.effective),
             None => None,
         }
     }
@@ -205,7 +213,11 @@ impl Report<'_> {
             .steps
             .iter()
             .map(|step| step.r#type)
-            .find(|step| self.verified.of_step(*step).any(|item| item.state != ItemState::Effective))
+            .find(|step| {
+                self.verified
+                    .of_step(*step)
+                    .any(|item| item.state != ItemState::Effective)
+            })
     }
 
     fn step(&self) -> Option<StepType> {
@@ -226,21 +238,28 @@ impl Report<'_> {
 
     fn summary(&self, blocked: Option<&Blocked>, withdrawal: &Withdrawal) -> Summary {
         match (&self.subscription.intent, blocked) {
-            (Intent::Withdraw { deleting: false, .. }, _)
-                if *withdrawal == Withdrawal::Released =>
-            {
+            (
+                Intent::Withdraw {
+                    deleting: false, ..
+                },
+                _,
+            ) if *withdrawal == Withdrawal::Released => {
                 done(Reason::Ended, "The service has ended and is withdrawn.")
             }
-            (Intent::Withdraw { deleting: false, .. }, _)
-                if *withdrawal == Withdrawal::Abandoned && self.is_taken_over() =>
-            {
+            (
+                Intent::Withdraw {
+                    deleting: false, ..
+                },
+                _,
+            ) if *withdrawal == Withdrawal::Abandoned && self.is_taken_over() => {
                 let message = "The service has ended; its instance is an orphan of the Connection.";
                 done(Reason::Ended, message)
             }
             (Intent::Withdraw { .. } | Intent::Forget, _) => self.withdrawing(withdrawal),
-            (Intent::Suspended, _) => {
-                done(Reason::Suspended, "Suspended; nothing is sent until suspend is false.")
-            }
+            (Intent::Suspended, _) => done(
+                Reason::Suspended,
+                "Suspended; nothing is sent until suspend is false.",
+            ),
             (Intent::Scheduled { .. }, None) => {
                 done(Reason::Scheduled, "Accepted; work begins at the start.")
             }
@@ -248,9 +267,10 @@ impl Report<'_> {
             (Intent::Scheduled { .. }, Some(blocked)) if is_of_the_moment(blocked.reason) => {
                 done(Reason::Scheduled, "Accepted; work begins at the start.")
             }
-            (Intent::SetUp, None) if self.completed_at().is_some() => {
-                done(Reason::Delivered, "Every required item was read back as wanted.")
-            }
+            (Intent::SetUp, None) if self.completed_at().is_some() => done(
+                Reason::Delivered,
+                "Every required item was read back as wanted.",
+            ),
             (_, None) => Summary {
                 ready: Status::False,
                 reason: Reason::Progressing,
@@ -303,7 +323,10 @@ impl Report<'_> {
         let name = &self.subscription.name;
         let heard =
             self.facts.servers.contains_key(name) || self.facts.server_problems.contains_key(name);
-        let ready = find(&self.object.status.as_ref()?.conditions, ConditionType::Ready)?;
+        let ready = find(
+            &self.object.status.as_ref()?.conditions,
+            ConditionType::Ready,
+        )?;
         let said = ready.reason == Reason::Withdrawing.as_str() && !heard && until > self.now;
         said.then(|| Summary {
             ready: Status::False,
@@ -312,321 +335,6 @@ impl Report<'_> {
             stalled: false,
             reconciling: Some(Reason::ProgressingWithRetry),
         })
-    }
-
-    fn conditions(
-        &self,
-        previous: &[entente_crds::v1alpha1::Condition],
-        summary: &Summary,
-        blocked: Option<&Blocked>,
-    ) -> Vec<entente_crds::v1alpha1::Condition> {
-        let mut set = ConditionSet::new(previous, self.object.metadata.generation, self.now).with(
-            ConditionType::Ready,
-            summary.ready,
-            summary.reason,
-            summary.message.clone(),
-        );
-        if summary.stalled {
-            set = set.with(
-                ConditionType::Stalled,
-                Status::True,
-                summary.reason,
-                summary.message.clone(),
-            );
-        } else if let Some(reason) = summary.reconciling {
-            set = set.with(
-                ConditionType::Reconciling,
-                Status::True,
-                reason,
-                summary.message.clone(),
-            );
-        }
-        set = refs(set, blocked);
-        set = self.side(set, ConditionType::DeviceConfigured, &[StepType::DeviceSettings], blocked);
-        set = self.side(
-            set,
-            ConditionType::ServerConfigured,
-            &[StepType::ServerSettings, StepType::Activation],
-            blocked,
-        );
-        set = self.delivered(set, summary);
-        if evidence_is_lost(self.world, self.object) {
-            set = set.with(
-                ConditionType::EvidenceLost,
-                Status::True,
-                Reason::Recreated,
-                "Made again during its contract's life; promises from before are closed.",
-            );
-        }
-        set.finish()
-    }
-
-    /// Whether what blocks before the start is met on the side of these steps: a service server
-    /// whose catalogue cannot be read is no matter of the device, whose step comes first.
-    fn concerns(&self, steps: &[StepType]) -> bool {
-        let of_server = self.verified.server_fault.is_some() && self.verified.device_fault.is_none();
-        if of_server {
-            return steps.contains(&StepType::ServerSettings);
-        }
-        self.step_of_work().is_some_and(|step| steps.contains(&step))
-    }
-
-    fn side(
-        &self,
-        set: ConditionSet,
-        condition: ConditionType,
-        steps: &[StepType],
-        blocked: Option<&Blocked>,
-    ) -> ConditionSet {
-        let items: Vec<&VerifiedItem> =
-            self.verified.items.iter().filter(|item| steps.contains(&item.step)).collect();
-        let unresolved = self.subscription.refused.is_some();
-        let (status, reason, message) = match &self.subscription.intent {
-            Intent::Withdraw { .. } | Intent::Forget => {
-                (Status::False, Reason::Ended, "The service has ended.".to_owned())
-            }
-            _ if unresolved => blocked.map_or_else(
-                || (Status::False, Reason::Waiting, String::new()),
-                |blocked| (Status::False, blocked.reason, sentence(&blocked.message)),
-            ),
-            _ if items.is_empty() => (
-                Status::True,
-                Reason::NothingWanted,
-                "The service asks for nothing on this side.".to_owned(),
-            ),
-            _ if items.iter().all(|item| item.state == ItemState::Effective) => {
-                (Status::True, Reason::Succeeded, "Every item was read back as wanted.".to_owned())
-            }
-            Intent::Scheduled { .. } => match blocked {
-                Some(blocked) if self.concerns(steps) => {
-                    (Status::False, blocked.reason, sentence(&blocked.message))
-                }
-                _ => (Status::False, Reason::NotStarted, "The start lies ahead.".to_owned()),
-            },
-            Intent::Suspended => {
-                (Status::False, Reason::Suspended, "Suspended; nothing is sent.".to_owned())
-            }
-            Intent::SetUp => match self.step_of_work() {
-                Some(step) if !steps.contains(&step) => {
-                    (Status::False, Reason::Waiting, format!("Waits for the step {step:?}."))
-                }
-                _ => blocked.map_or_else(
-                    || (Status::False, Reason::Progressing, self.progress()),
-                    |blocked| (Status::False, blocked.reason, sentence(&blocked.message)),
-                ),
-            },
-        };
-        set.with(condition, status, reason, message)
-    }
-
-    fn delivered(&self, set: ConditionSet, summary: &Summary) -> ConditionSet {
-        let (status, reason) = match &self.subscription.intent {
-            Intent::Withdraw { .. } | Intent::Forget => (Status::False, Reason::Ended),
-            Intent::Scheduled { .. } => (Status::False, Reason::NotStarted),
-            Intent::SetUp | Intent::Suspended if self.completed_at().is_some() => {
-                (Status::True, Reason::Delivered)
-            }
-            Intent::SetUp | Intent::Suspended => (Status::False, summary.reason),
-        };
-        let message = match status {
-            Status::True => "Every required item was read back as wanted.".to_owned(),
-            _ => summary.message.clone(),
-        };
-        set.with(ConditionType::Delivered, status, reason, message)
-    }
-
-    /// Bound to what the items of the same status were verified against.
-    fn evidence(&self, previous: &ServiceSubscriptionStatus) -> Option<Evidence> {
-        let (Some(device), Ok(endpoint)) = (&self.world.device, &self.resolved.endpoint) else {
-            return previous.evidence.clone();
-        };
-        let withdraws =
-            matches!(self.subscription.intent, Intent::Withdraw { .. } | Intent::Forget);
-        if self.verified.items.is_empty() || withdraws {
-            return previous.evidence.clone();
-        }
-        Some(Evidence {
-            device_uid: device.metadata.uid.clone().unwrap_or_default(),
-            target_digest: endpoint.target_digest.clone(),
-        })
-    }
-
-    fn items(&self, previous: &ServiceSubscriptionStatus, withdrawal: &Withdrawal) -> Vec<Item> {
-        match (&self.subscription.intent, withdrawal) {
-            (Intent::Scheduled { .. }, _)
-                if self
-                    .verified
-                    .items
-                    .iter()
-                    .all(|item| item.verified_at.is_none() && item.problem.is_none()) =>
-            {
-                return Vec::new();
-            }
-            (Intent::Withdraw { .. }, Withdrawal::Released) => {
-                return previous
-                    .items
-                    .iter()
-                    .map(|item| {
-                        // What was set on the device stays as it is.
-                        if item.key.starts_with("DeviceSetting/") {
-                            return item.clone();
-                        }
-                        Item { state: ItemState::Released, problem: None, ..item.clone() }
-                    })
-                    .collect();
-            }
-            (Intent::Withdraw { .. } | Intent::Forget, _) => return previous.items.clone(),
-            _ if self.verified.items.is_empty() => return previous.items.clone(),
-            _ => {}
-        }
-        let work = self.step_of_work();
-        let mut items: Vec<Item> =
-            self.verified.items.iter().map(|item| self.item(item, previous, work)).collect();
-        items.sort_by(|a, b| a.key.cmp(&b.key));
-        items
-    }
-
-    fn item(
-        &self,
-        item: &VerifiedItem,
-        previous: &ServiceSubscriptionStatus,
-        work: Option<StepType>,
-    ) -> Item {
-        let before = previous.items.iter().find(|before| {
-            before.key == item.key
-                && before.desired_digest.as_deref() == Some(item.desired_digest.as_str())
-        });
-        let sent = self
-            .facts
-            .sent
-            .get(&(self.subscription.name.clone(), item.key.clone()))
-            .filter(|sent| sent.digest == item.desired_digest);
-        // A report that says the same facts again counts nothing twice.
-        let counted = before.and_then(|before| before.last_sent);
-        let news = sent.filter(|sent| Some(sent.at) != counted);
-        let attempts =
-            before.and_then(|before| before.attempts).unwrap_or(0) + i32::from(news.is_some());
-        let waits = item.state == ItemState::Unknown
-            && item.problem.is_none()
-            && (work.is_some_and(|step| step != item.step)
-                || matches!(self.subscription.intent, Intent::Scheduled { .. }));
-        Item {
-            key: item.key.clone(),
-            state: if waits { ItemState::Pending } else { item.state },
-            desired_digest: Some(item.desired_digest.clone()),
-            observed_digest: item.observed_digest.clone(),
-            attempts: (attempts > 0).then_some(attempts),
-            last_sent: sent.map(|sent| sent.at).or_else(|| before.and_then(|b| b.last_sent)),
-            last_verified: item.verified_at,
-            problem: item.problem.clone(),
-        }
-    }
-
-    fn server(&self, withdrawal: &Withdrawal) -> Option<ServerInstance> {
-        let handle = self.facts.handles.get(&self.subscription.name)?;
-        match (&self.subscription.intent, withdrawal) {
-            (Intent::Withdraw { .. } | Intent::Forget, Withdrawal::Released) => None,
-            _ if self.has_made_room(handle) => None,
-            (Intent::Withdraw { .. }, Withdrawal::Abandoned) => Some(ServerInstance {
-                orphaned: handle.orphaned.or(Some(self.now)),
-                ..handle.clone()
-            }),
-            _ => Some(handle.clone()),
-        }
-    }
-
-    /// Whether an instance that has to go, because another contract comes first or because it is
-    /// not what is wanted any more, is gone.
-    fn has_made_room(&self, handle: &ServerInstance) -> bool {
-        let left_over = self.subscription.server.as_ref().is_some_and(|it| it.is_left_over);
-        let loses = self.subscription.refused.as_ref().is_some_and(loses);
-        (left_over || loses) && is_gone(self.subscription, self.facts, handle)
-    }
-
-    fn is_taken_over(&self) -> bool {
-        self.facts
-            .handles
-            .get(&self.subscription.name)
-            .is_none_or(|handle| self.world.orphans_taken_over.contains(&handle.instance_id))
-    }
-
-    fn finalizer_may_go(
-        &self,
-        status: &ServiceSubscriptionStatus,
-        withdrawal: &Withdrawal,
-    ) -> bool {
-        if self.object.metadata.deletion_timestamp.is_none() {
-            return false;
-        }
-        let withdrawn = match (&self.subscription.intent, withdrawal) {
-            (Intent::Forget, _) | (_, Withdrawal::Released) => true,
-            (_, Withdrawal::Abandoned) => status.server.is_none() || self.is_taken_over(),
-            (_, Withdrawal::UnderWay) => false,
-        };
-        withdrawn && (self.world.namespace_terminating || self.is_recorded(&status.promises))
-    }
-
-    /// Whether everything that is owed is recorded and final (api section 10).
-    fn is_recorded(&self, promises: &[Promise]) -> bool {
-        let name = self.object.name_any();
-        promises.iter().filter(|promise| promise.state == PromiseState::Missed).all(|promise| {
-            let revision = self
-                .object
-                .spec
-                .revisions
-                .iter()
-                .find(|revision| revision.effective == promise.effective);
-            revision.is_none_or(|revision| {
-                let owed = revision.remedies.iter().filter(|remedy| match remedy.r#type {
-                    RemedyType::FeeCredit => revision.fee.is_some(),
-                });
-                owed.into_iter().all(|remedy| {
-                    let mut records = self.world.compensations.iter().filter(|record| {
-                        record.subscription == name
-                            && record.promised == promise.effective
-                            && record.remedy == remedy.name
-                    });
-                    match records.next() {
-                        Some(record) => record.calculated,
-                        // One that was made and that a person deleted is not waited for.
-                        None => promise.emitted.iter().any(|emitted| {
-                            emitted.ends_with(&format!(".{}", remedy.name))
-                        }),
-                    }
-                })
-            })
-        })
-    }
-
-    fn wake_at(&self, status: &ServiceSubscriptionStatus) -> Option<Timestamp> {
-        let mut instants: Vec<Timestamp> = Vec::new();
-        if let Intent::Scheduled { effective, early_from } = self.subscription.intent {
-            instants.push(effective);
-            instants.extend(early_from);
-        }
-        if let Intent::Withdraw { since, .. } = self.subscription.intent
-            && status.server.is_some()
-        {
-            instants.extend(since.checked_add(self.world.withdraw_deadline).ok());
-        }
-        for revision in &self.object.spec.revisions {
-            instants.push(revision.effective);
-            instants.extend(revision.until);
-            let open = status.promises.iter().any(|promise| {
-                promise.effective == revision.effective && promise.state == PromiseState::Open
-            });
-            if open {
-                let allowed = parse_duration(&revision.service_level.allowed).unwrap_or_default();
-                let past = allowed + SignedDuration::from_millis(1);
-                instants.extend(revision.effective.checked_add(past).ok());
-            }
-        }
-        let restarting = |item: &Item| item.state == ItemState::AwaitingRestart;
-        if self.in_force() && status.items.iter().any(restarting) {
-            instants.extend(self.now.checked_add(RESTART_LOOK).ok());
-        }
-        instants.extend(self.plan.waits.get(&self.subscription.name).and_then(|wait| wait.until));
-        instants.into_iter().filter(|instant| *instant > self.now).min()
     }
 }
 
@@ -658,14 +366,6 @@ fn failing(blocked: &Blocked) -> Summary {
     }
 }
 
-/// Whether everything that is referred to was found.
-fn refs(set: ConditionSet, blocked: Option<&Blocked>) -> ConditionSet {
-    let missing = blocked
-        .filter(|blocked| ConditionType::ResolvedRefs.reasons().contains(&blocked.reason))
-        .map(|blocked| (blocked.reason, sentence(&blocked.message)));
-    set.with_fault(ConditionType::ResolvedRefs, missing, RESOLVED)
-}
-
 /// Whether a wait tells what the closed list of outcomes has no word for.
 fn says_more_than_an_outcome(reason: Reason) -> bool {
     matches!(
@@ -682,7 +382,9 @@ fn says_more_than_an_outcome(reason: Reason) -> bool {
 /// With a capital letter and a full stop.
 pub(super) fn sentence(text: &str) -> String {
     let mut characters = text.chars();
-    let Some(first) = characters.next() else { return String::new() };
+    let Some(first) = characters.next() else {
+        return String::new();
+    };
     let mut sentence: String = first.to_uppercase().chain(characters).collect();
     if !sentence.ends_with(['.', '!', '?', '…']) {
         sentence.push('.');

@@ -18,13 +18,14 @@ use kube::ResourceExt as _;
 use super::{
     Facts, ResolvedDevice, SubscriptionReport, Verified, World,
     digest::digest,
+    identity::{identity_fault, pinned_identity, reported_fault, reported_not_allowed},
     report::sentence,
     resolve::{Blocked, Intent, ResolvedSubscription},
-    identity::{identity_fault, pinned_identity, reported_fault},
 };
 use crate::{
     assessment::{Class, class, reason_of_failure},
     condition::{ConditionSet, Status, find, is_true},
+    exchange::FailureKind,
     time::parse_duration,
 };
 
@@ -63,11 +64,22 @@ pub fn report_device(
     now: Timestamp,
 ) -> Option<(DeviceStatus, Option<Timestamp>)> {
     let device = world.device.as_ref()?;
-    let report = Report { world, resolved, verified, reports, facts, device, now };
+    let report = Report {
+        world,
+        resolved,
+        verified,
+        reports,
+        facts,
+        device,
+        now,
+    };
     let status = report.report();
     let next = next_sync(
         world,
-        &Device { status: Some(status.clone()), ..device.clone() },
+        &Device {
+            status: Some(status.clone()),
+            ..device.clone()
+        },
     );
     Some((status, next))
 }
@@ -87,7 +99,11 @@ impl Report<'_> {
         let previous = self.device.status.clone().unwrap_or_default();
         let summary = self.summary();
         let settled = summary.0 == Status::True || summary.3;
-        let handled = self.device.annotations().get(ANNOTATION_RECONCILE_AT).cloned();
+        let handled = self
+            .device
+            .annotations()
+            .get(ANNOTATION_RECONCILE_AT)
+            .cloned();
         DeviceStatus {
             observed_generation: if settled {
                 self.device.metadata.generation
@@ -128,6 +144,17 @@ impl Report<'_> {
             .cloned()
             .or_else(|| self.model_missing())
             .or_else(|| self.identity_fault())
+            .or_else(|| self.address_not_allowed())
+    }
+
+    /// The address lies outside the networks of the Connection: that holds until it is tried anew.
+    fn address_not_allowed(&self) -> Option<Blocked> {
+        let Some(reading) = &self.facts.device else {
+            return reported_not_allowed(self.device);
+        };
+        let failure = reading.result.as_ref().err()?;
+        (failure.kind == FailureKind::AddressNotAllowed)
+            .then(|| Blocked::new(Reason::NotAllowed, failure.message.clone()))
     }
 
     fn model_missing(&self) -> Option<Blocked> {
@@ -150,7 +177,12 @@ impl Report<'_> {
         }
         if let Some(fault) = self.unusable() {
             let stalled = class(fault.reason) == Class::Stalled;
-            return (Status::False, fault.reason, sentence(&fault.message), stalled);
+            return (
+                Status::False,
+                fault.reason,
+                sentence(&fault.message),
+                stalled,
+            );
         }
         let pending: Vec<&str> = self
             .in_force()
@@ -168,7 +200,11 @@ impl Report<'_> {
                     .is_some_and(|online| online.status == Status::False.as_str())
             }),
         };
-        let reason = if failed { Reason::ProgressingWithRetry } else { Reason::Progressing };
+        let reason = if failed {
+            Reason::ProgressingWithRetry
+        } else {
+            Reason::Progressing
+        };
         let message = format!("Not delivered yet: {}.", pending.join(", "));
         (Status::False, reason, message, false)
     }
@@ -192,17 +228,30 @@ impl Report<'_> {
         summary: &(Status, Reason, String, bool),
     ) -> Vec<entente_crds::v1alpha1::Condition> {
         let (status, reason, message, stalled) = summary;
-        let mut set =
-            ConditionSet::new(&previous.conditions, self.device.metadata.generation, self.now)
-                .with(ConditionType::Ready, *status, *reason, message.clone());
+        let mut set = ConditionSet::new(
+            &previous.conditions,
+            self.device.metadata.generation,
+            self.now,
+        )
+        .with(ConditionType::Ready, *status, *reason, message.clone());
         if *stalled {
-            set = set.with(ConditionType::Stalled, Status::True, *reason, message.clone());
+            set = set.with(
+                ConditionType::Stalled,
+                Status::True,
+                *reason,
+                message.clone(),
+            );
         } else if *status != Status::True {
             let reason = match reason {
                 Reason::Progressing => Reason::Progressing,
                 _ => Reason::ProgressingWithRetry,
             };
-            set = set.with(ConditionType::Reconciling, Status::True, reason, message.clone());
+            set = set.with(
+                ConditionType::Reconciling,
+                Status::True,
+                reason,
+                message.clone(),
+            );
         }
         set = self.accepted_and_resolved(set);
         set = self.online(set, previous);
@@ -212,7 +261,9 @@ impl Report<'_> {
     fn accepted_and_resolved(&self, set: ConditionSet) -> ConditionSet {
         let fault = self.unusable();
         let of = |condition: ConditionType| {
-            fault.as_ref().filter(|fault| condition.reasons().contains(&fault.reason))
+            fault
+                .as_ref()
+                .filter(|fault| condition.reasons().contains(&fault.reason))
         };
         let set = match of(ConditionType::Accepted) {
             Some(fault) => set.with(
@@ -279,7 +330,12 @@ impl Report<'_> {
     fn settings_applied(&self, set: ConditionSet) -> ConditionSet {
         let condition = ConditionType::SettingsApplied;
         if let Some(fault) = self.unusable() {
-            return set.with(condition, Status::False, fault.reason, sentence(&fault.message));
+            return set.with(
+                condition,
+                Status::False,
+                fault.reason,
+                sentence(&fault.message),
+            );
         }
         let items: Vec<_> = self
             .in_force()
@@ -294,8 +350,13 @@ impl Report<'_> {
                 "No service in force asks for a setting.",
             );
         }
-        let open = items.iter().filter(|item| item.state != ItemState::Effective);
-        let worst = open.clone().find(|item| item.problem.is_some()).or_else(|| open.clone().next());
+        let open = items
+            .iter()
+            .filter(|item| item.state != ItemState::Effective);
+        let worst = open
+            .clone()
+            .find(|item| item.problem.is_some())
+            .or_else(|| open.clone().next());
         match worst {
             None => set.with(
                 condition,
@@ -322,7 +383,11 @@ impl Report<'_> {
 
     /// What is pinned when first seen stays, as long as the serial number is the same.
     fn identity(&self, previous: &DeviceStatus) -> Option<DeviceIdentity> {
-        let reading = self.facts.device.as_ref().and_then(|reading| reading.result.as_ref().ok());
+        let reading = self
+            .facts
+            .device
+            .as_ref()
+            .and_then(|reading| reading.result.as_ref().ok());
         let Some(reading) = reading.filter(|_| self.identity_fault().is_none()) else {
             return previous.identity.clone();
         };
@@ -333,7 +398,9 @@ impl Report<'_> {
         Some(DeviceIdentity {
             product_name: reading.product_name.clone(),
             serial_number: self.device.spec.serial_number.clone(),
-            id: pinned_identity(self.device).map(str::to_owned).or_else(|| reading.identity.clone()),
+            id: pinned_identity(self.device)
+                .map(str::to_owned)
+                .or_else(|| reading.identity.clone()),
             certificate_sha256: same_machine
                 .and_then(|identity| identity.certificate_sha256.clone())
                 .or_else(|| reading.certificate_sha256.clone()),
@@ -342,8 +409,10 @@ impl Report<'_> {
 
     fn counts(&self) -> SubscriptionCounts {
         let in_force: Vec<_> = self.in_force().collect();
-        let delivered =
-            in_force.iter().filter(|subscription| self.is_delivered(&subscription.name)).count();
+        let delivered = in_force
+            .iter()
+            .filter(|subscription| self.is_delivered(&subscription.name))
+            .count();
         let count = |number: usize| i32::try_from(number).unwrap_or(i32::MAX);
         SubscriptionCounts {
             total: count(in_force.len()),
@@ -354,13 +423,21 @@ impl Report<'_> {
     }
 
     fn last_sync(&self, previous: &DeviceStatus) -> Option<LastSync> {
-        let Some(reading) = &self.facts.device else { return previous.last_sync.clone() };
-        let result =
-            if reading.result.is_ok() { SyncResult::Answered } else { SyncResult::NoAnswer };
+        let Some(reading) = &self.facts.device else {
+            return previous.last_sync.clone();
+        };
+        let result = if reading.result.is_ok() {
+            SyncResult::Answered
+        } else {
+            SyncResult::NoAnswer
+        };
         let period = sync_period(self.world, self.device);
         let fresh = previous.last_sync.as_ref().filter(|last| {
             last.result == result && reading.at.duration_since(last.at) < period / FRESH
         });
-        Some(fresh.cloned().unwrap_or(LastSync { at: reading.at, result }))
+        Some(fresh.cloned().unwrap_or(LastSync {
+            at: reading.at,
+            result,
+        }))
     }
 }

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use entente_crds::{
     condition::Reason,
     v1alpha1::{
-        CurrentRevision, DeletionPolicy, IppOperation, IppSyntax, Revision, ServiceSubscription,
-        SmartService, Step, StepType, TakesEffect,
+        CurrentRevision, IppOperation, IppSyntax, Revision, ServiceSubscription, SmartService,
+        Step, StepType, TakesEffect,
     },
 };
 use jiff::Timestamp;
@@ -19,12 +19,12 @@ use super::{
     DeviceEndpoint, World, conflict,
     digest::digest,
     endpoint::device_endpoint,
-    facts,
-    in_force,
+    facts, in_force,
+    intent::{has_begun, intent},
     resolve_server::{ResolvedServer, resolve_server},
     settings,
 };
-use crate::{exchange::Value, time::parse_duration};
+use crate::exchange::Value;
 
 /// What keeps something from going on.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -40,12 +40,20 @@ pub struct Blocked {
 impl Blocked {
     /// Something that is not known to end by itself.
     pub fn new(reason: Reason, message: String) -> Self {
-        Self { reason, message, until: None }
+        Self {
+            reason,
+            message,
+            until: None,
+        }
     }
 
     /// Something that ends at an instant.
     pub fn until(reason: Reason, message: String, until: Timestamp) -> Self {
-        Self { reason, message, until: Some(until) }
+        Self {
+            reason,
+            message,
+            until: Some(until),
+        }
     }
 }
 
@@ -167,7 +175,9 @@ pub enum Wanted {
 impl ResolvedSubscription {
     /// Every item in the order of the steps.
     pub fn items(&self) -> impl Iterator<Item = (&ResolvedStep, &ResolvedItem)> {
-        self.steps.iter().flat_map(|step| step.items.iter().map(move |item| (step, item)))
+        self.steps
+            .iter()
+            .flat_map(|step| step.items.iter().map(move |item| (step, item)))
     }
 
     /// Whether it is being set up or may prepare.
@@ -180,9 +190,10 @@ impl ResolvedSubscription {
         self.refused.is_none()
             && match self.intent {
                 Intent::SetUp => true,
-                Intent::Scheduled { effective, early_from } => {
-                    early_from.filter(|_| step.early).unwrap_or(effective) <= now
-                }
+                Intent::Scheduled {
+                    effective,
+                    early_from,
+                } => early_from.filter(|_| step.early).unwrap_or(effective) <= now,
                 Intent::Suspended | Intent::Withdraw { .. } | Intent::Forget => false,
             }
     }
@@ -190,7 +201,10 @@ impl ResolvedSubscription {
     /// Whether a reading of the device that was taken earlier in this pass asked for the items of
     /// a step: one from before the instant did not.
     pub(super) fn was_asked(&self, step: &ResolvedStep, at: Timestamp, now: Timestamp) -> bool {
-        let effective = self.revision.as_ref().map_or(Timestamp::MIN, |it| it.effective);
+        let effective = self
+            .revision
+            .as_ref()
+            .map_or(Timestamp::MIN, |it| it.effective);
         let began_between = at < effective && effective <= now;
         self.may_ask(step, at) && !(began_between && self.intent == Intent::SetUp && !step.early)
     }
@@ -203,7 +217,10 @@ pub fn resolve(world: &World, now: Timestamp) -> ResolvedDevice {
         .model
         .as_ref()
         .and_then(|model| model.spec.identity.as_ref()?.ipp.as_ref())
-        .map_or_else(|| "printer-uuid".to_owned(), |identity| identity.attribute.clone());
+        .map_or_else(
+            || "printer-uuid".to_owned(),
+            |identity| identity.attribute.clone(),
+        );
     let mut ordered: Vec<&ServiceSubscription> = world.subscriptions.iter().collect();
     ordered.sort_by_key(|subscription| precedence(subscription));
     let mut subscriptions: Vec<ResolvedSubscription> = ordered
@@ -212,13 +229,22 @@ pub fn resolve(world: &World, now: Timestamp) -> ResolvedDevice {
         .collect();
     conflict::refuse_losers(&mut subscriptions);
     conflict::mark_settings(&mut subscriptions);
-    ResolvedDevice { endpoint, identity_attribute, subscriptions }
+    ResolvedDevice {
+        endpoint,
+        identity_attribute,
+        subscriptions,
+    }
 }
 
 /// Who wins: the earlier term start, then the older contract, then the name (api section 12).
 fn precedence(subscription: &ServiceSubscription) -> (Timestamp, Timestamp, String, String) {
     let contract = &subscription.spec.contract;
-    (contract.start, contract.created, contract.name.clone(), subscription.name_any())
+    (
+        contract.start,
+        contract.created,
+        contract.name.clone(),
+        subscription.name_any(),
+    )
 }
 
 fn resolve_subscription(
@@ -260,7 +286,10 @@ fn instance_to_serve(
     intent: &Intent,
     wanted: Option<ResolvedServer>,
 ) -> Option<ResolvedServer> {
-    let handle = subscription.status.as_ref().and_then(|status| status.server.as_ref());
+    let handle = subscription
+        .status
+        .as_ref()
+        .and_then(|status| status.server.as_ref());
     let Some(handle) = handle else { return wanted };
     let withdraws = matches!(intent, Intent::Withdraw { .. } | Intent::Forget);
     let standing = ResolvedServer::from_handle(world, subscription, handle);
@@ -271,60 +300,11 @@ fn instance_to_serve(
     }
 }
 
-fn has_begun(subscription: &ServiceSubscription, now: Timestamp) -> bool {
-    let lead = parse_duration(&subscription.spec.lead_time).unwrap_or_default();
-    subscription.spec.revisions.iter().any(|revision| {
-        revision.effective.checked_sub(lead).unwrap_or(revision.effective) <= now
-    })
-}
-
-fn intent(
-    world: &World,
-    subscription: &ServiceSubscription,
-    begun: bool,
-    now: Timestamp,
-) -> Intent {
-    let spec = &subscription.spec;
-    if let Some(deleted) = &subscription.metadata.deletion_timestamp {
-        let keep = spec.contract.deletion_policy == DeletionPolicy::Keep;
-        return if keep || !begun {
-            Intent::Forget
-        } else {
-            Intent::Withdraw { since: deleted.0, deleting: true }
-        };
-    }
-    let in_force = in_force::is_in_force(subscription, now);
-    let next = spec.revisions.iter().filter(|revision| revision.effective > now).min_by_key(|r| {
-        r.effective
-    });
-    let suspended = spec.contract.suspend
-        || world.device.as_ref().is_some_and(|device| device.spec.suspend);
-    let ended = || {
-        let ends = spec.revisions.iter().map(|revision| in_force::end_of(subscription, revision));
-        ends.flatten().filter(|end| *end <= now).max().unwrap_or(now)
-    };
-    // Between an entry that ended and the next one nothing may stand on the server.
-    let stands = subscription.status.as_ref().is_some_and(|status| status.server.is_some());
-    match (in_force, next) {
-        (true, _) if suspended => Intent::Suspended,
-        (true, _) => Intent::SetUp,
-        (false, Some(_)) if in_force::begun_at(subscription).is_some() && stands => {
-            Intent::Withdraw { since: ended(), deleting: false }
-        }
-        (false, Some(_)) if suspended => Intent::Suspended,
-        (false, Some(revision)) => Intent::Scheduled {
-            effective: revision.effective,
-            early_from: revision.promised.then(|| {
-                let lead = parse_duration(&spec.lead_time).unwrap_or_default();
-                revision.effective.checked_sub(lead).unwrap_or(revision.effective)
-            }),
-        },
-        (false, None) => Intent::Withdraw { since: ended(), deleting: false },
-    }
-}
-
 fn owner_gone(world: &World, subscription: &ServiceSubscription) -> Option<Blocked> {
-    (!world.live_contracts.contains(&subscription.spec.contract.uid)).then(|| {
+    (!world
+        .live_contracts
+        .contains(&subscription.spec.contract.uid))
+    .then(|| {
         Blocked::new(
             Reason::Waiting,
             format!(
@@ -382,12 +362,14 @@ fn resolve_revision(
             early: step.early,
             items: match step.r#type {
                 StepType::DeviceSettings => device_items.clone(),
-                StepType::ServerSettings => {
-                    server.as_ref().map(ResolvedServer::setting_items).unwrap_or_default()
-                }
-                StepType::Activation => {
-                    server.as_ref().map(ResolvedServer::activation_items).unwrap_or_default()
-                }
+                StepType::ServerSettings => server
+                    .as_ref()
+                    .map(ResolvedServer::setting_items)
+                    .unwrap_or_default(),
+                StepType::Activation => server
+                    .as_ref()
+                    .map(ResolvedServer::activation_items)
+                    .unwrap_or_default(),
             },
             r#type: step.r#type,
         })
@@ -396,7 +378,10 @@ fn resolve_revision(
     resolved.revision = Some(CurrentRevision {
         effective: revision.effective,
         digest: digest(
-            &resolved.items().map(|(_, item)| (&item.key, &item.digest)).collect::<Vec<_>>(),
+            &resolved
+                .items()
+                .map(|(_, item)| (&item.key, &item.digest))
+                .collect::<Vec<_>>(),
         ),
     });
     device_fault.or(server_fault).map_or(Ok(()), Err)
@@ -407,7 +392,14 @@ fn steps(service: &SmartService) -> Vec<Step> {
     if !service.spec.steps.is_empty() {
         return service.spec.steps.clone();
     }
-    [StepType::DeviceSettings, StepType::ServerSettings, StepType::Activation]
-        .map(|r#type| Step { r#type, early: false })
-        .to_vec()
+    [
+        StepType::DeviceSettings,
+        StepType::ServerSettings,
+        StepType::Activation,
+    ]
+    .map(|r#type| Step {
+        r#type,
+        early: false,
+    })
+    .to_vec()
 }

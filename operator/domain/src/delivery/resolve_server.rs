@@ -161,7 +161,11 @@ impl ResolvedServer {
             insert(&mut parameters, pointer, value.clone());
         }
         if let Some(activation) = &self.activation {
-            let value = if active { &activation.active } else { &activation.inactive };
+            let value = if active {
+                &activation.active
+            } else {
+                &activation.inactive
+            };
             insert(&mut parameters, &activation.pointer, value.clone());
         }
         parameters
@@ -180,12 +184,18 @@ impl ResolvedServer {
             wanted: Wanted::ServerInstance,
             conflict: None,
         };
-        let settings = self.settings.iter().map(|(key, pointer, value)| ResolvedItem {
-            key: key.clone(),
-            digest: digest(&(&self.connection, &self.instance_id, pointer, value)),
-            wanted: Wanted::ServerSetting { pointer: pointer.clone(), value: value.clone() },
-            conflict: None,
-        });
+        let settings = self
+            .settings
+            .iter()
+            .map(|(key, pointer, value)| ResolvedItem {
+                key: key.clone(),
+                digest: digest(&(&self.connection, &self.instance_id, pointer, value)),
+                wanted: Wanted::ServerSetting {
+                    pointer: pointer.clone(),
+                    value: value.clone(),
+                },
+                conflict: None,
+            });
         std::iter::once(instance).chain(settings).collect()
     }
 
@@ -216,7 +226,9 @@ pub(super) fn resolve_server(
     service: &SmartService,
     values: &Values<'_>,
 ) -> Result<Option<ResolvedServer>, Blocked> {
-    let Some(side) = &service.spec.server else { return Ok(None) };
+    let Some(side) = &service.spec.server else {
+        return Ok(None);
+    };
     let connection = side.connection_ref.name.clone();
     let url = url(world, &connection);
     let mut settings = Vec::new();
@@ -226,7 +238,12 @@ pub(super) fn resolve_server(
         }
     }
     let offering = match world.catalogues.get(&connection) {
-        Some(catalogue) => Some(find_offering(catalogue, &connection, &side.offering, &side.plan)?),
+        Some(catalogue) => Some(find_offering(
+            catalogue,
+            &connection,
+            &side.offering,
+            &side.plan,
+        )?),
         // After a restart the handle in status says what the instance is of.
         None => subscription
             .status
@@ -247,12 +264,15 @@ pub(super) fn resolve_server(
         offering,
         updates: side.updates,
         settings,
-        activation: side.activation.as_ref().map(|activation| ResolvedActivation {
-            key: format!("Activation/{}", activation.name),
-            pointer: pointer_of(None, &activation.name),
-            active: literal(&activation.active),
-            inactive: literal(&activation.inactive),
-        }),
+        activation: side
+            .activation
+            .as_ref()
+            .map(|activation| ResolvedActivation {
+                key: format!("Activation/{}", activation.name),
+                pointer: pointer_of(None, &activation.name),
+                active: literal(&activation.active),
+                inactive: literal(&activation.inactive),
+            }),
         is_left_over: false,
         connection,
     }))
@@ -266,12 +286,17 @@ fn url(world: &World, name: &str) -> Result<String, Blocked> {
         )
     })?;
     check_usable(world, name, connection)?;
-    connection.spec.osb.as_ref().map(|osb| osb.url.clone()).ok_or_else(|| {
-        Blocked::new(
-            Reason::UnsupportedValue,
-            format!("the Connection {name} is no service broker; name one of protocol OSB"),
-        )
-    })
+    connection
+        .spec
+        .osb
+        .as_ref()
+        .map(|osb| osb.url.clone())
+        .ok_or_else(|| {
+            Blocked::new(
+                Reason::UnsupportedValue,
+                format!("the Connection {name} is no service broker; name one of protocol OSB"),
+            )
+        })
 }
 
 fn context(world: &World, subscription: &ServiceSubscription) -> InstanceContext {
@@ -289,26 +314,44 @@ fn find_offering(
     plan: &str,
 ) -> Result<ResolvedOffering, Blocked> {
     let missing = |what: String| Blocked::new(Reason::OfferingNotFound, what);
-    let found = catalogue.offerings.iter().find(|entry| entry.name == offering).ok_or_else(|| {
-        missing(format!("the catalogue behind {connection} has no offering {offering}"))
-    })?;
-    let plan = found.plans.iter().find(|entry| entry.name == plan).ok_or_else(|| {
-        missing(format!("the offering {offering} behind {connection} has no plan {plan}"))
-    })?;
+    let found = catalogue
+        .offerings
+        .iter()
+        .find(|entry| entry.name == offering)
+        .ok_or_else(|| {
+            missing(format!(
+                "the catalogue behind {connection} has no offering {offering}"
+            ))
+        })?;
+    let plan = found
+        .plans
+        .iter()
+        .find(|entry| entry.name == plan)
+        .ok_or_else(|| {
+            missing(format!(
+                "the offering {offering} behind {connection} has no plan {plan}"
+            ))
+        })?;
     Ok(ResolvedOffering {
         service_id: found.id.clone(),
         plan_id: plan.id.clone(),
         retrievable: found.instances_retrievable,
-        maximum_polling: plan.maximum_polling_duration.unwrap_or(DEFAULT_MAXIMUM_POLLING),
+        maximum_polling: plan
+            .maximum_polling_duration
+            .unwrap_or(DEFAULT_MAXIMUM_POLLING),
     })
 }
 
 fn offering_of_handle(world: &World, handle: &ServerInstance) -> ResolvedOffering {
     let catalogue = world.catalogues.get(&handle.connection_ref.name);
-    let offering = catalogue
-        .and_then(|catalogue| catalogue.offerings.iter().find(|o| o.id == handle.service_id));
-    let plan = offering
-        .and_then(|offering| offering.plans.iter().find(|plan| plan.id == handle.plan_id));
+    let offering = catalogue.and_then(|catalogue| {
+        catalogue
+            .offerings
+            .iter()
+            .find(|o| o.id == handle.service_id)
+    });
+    let plan =
+        offering.and_then(|offering| offering.plans.iter().find(|plan| plan.id == handle.plan_id));
     ResolvedOffering {
         service_id: handle.service_id.clone(),
         plan_id: handle.plan_id.clone(),
@@ -337,12 +380,25 @@ fn server_setting(
         .value_from
         .as_ref()
         .and_then(|source| source.parameter.as_ref())
-        .and_then(|name| service.spec.parameters.iter().find(|entry| entry.name == *name))
+        .and_then(|name| {
+            service
+                .spec
+                .parameters
+                .iter()
+                .find(|entry| entry.name == *name)
+        })
         .map(|parameter| parameter.r#type);
-    let r#type = setting.r#type.or(from_parameter).unwrap_or(ValueType::String);
+    let r#type = setting
+        .r#type
+        .or(from_parameter)
+        .unwrap_or(ValueType::String);
     let value = parse_value(&setting.name, &text, r#type, &Constraints::none())
         .map_err(|error| Blocked::new(Reason::UnsupportedValue, error.to_string()))?;
-    Ok(Some((key, pointer_of(setting.pointer.as_deref(), &setting.name), json(value))))
+    Ok(Some((
+        key,
+        pointer_of(setting.pointer.as_deref(), &setting.name),
+        json(value),
+    )))
 }
 
 fn pointer_of(pointer: Option<&str>, name: &str) -> String {
@@ -378,11 +434,15 @@ fn insert(parameters: &mut Map<String, Json>, pointer: &str, value: Json) {
     let Some(last) = path.pop() else { return };
     let mut object = parameters;
     for token in path {
-        let entry = object.entry(token).or_insert_with(|| Json::Object(Map::new()));
+        let entry = object
+            .entry(token)
+            .or_insert_with(|| Json::Object(Map::new()));
         if !entry.is_object() {
             *entry = Json::Object(Map::new());
         }
-        let Some(next) = entry.as_object_mut() else { return };
+        let Some(next) = entry.as_object_mut() else {
+            return;
+        };
         object = next;
     }
     object.insert(last, value);

@@ -30,7 +30,11 @@ impl<'a> Values<'a> {
         subscription: &'a ServiceSubscription,
         revision: &'a Revision,
     ) -> Self {
-        Self { world, subscription, revision }
+        Self {
+            world,
+            subscription,
+            revision,
+        }
     }
 
     /// The text of a value; `None` where the setting is not controlled.
@@ -98,7 +102,10 @@ impl<'a> Values<'a> {
         fact.ok_or_else(|| {
             Blocked::new(
                 Reason::DeviceNotFound,
-                format!("the Device {} does not exist; create it", self.world.device_name),
+                format!(
+                    "the Device {} does not exist; create it",
+                    self.world.device_name
+                ),
             )
         })
     }
@@ -110,7 +117,9 @@ pub(super) fn device_items(
     service: &SmartService,
     values: &Values<'_>,
 ) -> Result<Vec<ResolvedItem>, Blocked> {
-    let Some(side) = &service.spec.device else { return Ok(Vec::new()) };
+    let Some(side) = &service.spec.device else {
+        return Ok(Vec::new());
+    };
     let device = world.device.as_ref().ok_or_else(|| {
         Blocked::new(
             Reason::DeviceNotFound,
@@ -130,7 +139,11 @@ pub(super) fn device_items(
     side.settings
         .iter()
         .filter_map(|wanted| {
-            let setting = model.spec.settings.iter().find(|setting| setting.name == wanted.name);
+            let setting = model
+                .spec
+                .settings
+                .iter()
+                .find(|setting| setting.name == wanted.name);
             let Some(setting) = setting else {
                 return Some(Err(unsupported_by_model(service, model_name)));
             };
@@ -159,8 +172,13 @@ fn device_item(
             format!("the DeviceModel says no way to set {} by IPP", wanted.name),
         )
     })?;
-    let value = parse_value(&wanted.name, &text, setting.r#type, &Constraints::of_setting(setting))
-        .map_err(|error| Blocked::new(Reason::UnsupportedValue, error.to_string()))?;
+    let value = parse_value(
+        &wanted.name,
+        &text,
+        setting.r#type,
+        &Constraints::of_setting(setting),
+    )
+    .map_err(|error| Blocked::new(Reason::UnsupportedValue, error.to_string()))?;
     Ok(Some(ResolvedItem {
         digest: digest(&(&via.attribute, via.syntax, via.operation, &value)),
         key,

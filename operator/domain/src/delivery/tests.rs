@@ -1,1 +1,6 @@
-//! Tests of the stages of delivery.
+//! Tests of single decisions of delivery. Whole passes are in `tests/delivery`.
+
+mod comparison;
+mod endpoint;
+mod in_force;
+mod promise;

@@ -8,14 +8,13 @@ use std::collections::BTreeMap;
 use entente_crds::{
     condition::{ConditionType, Reason},
     v1alpha1::{
-        Condition, Item, ItemState, Outcome, Problem, ServerOperationType, ServiceSubscription,
-        StepType, TakesEffect,
+        Condition, Item, ItemState, Outcome, Problem, ServiceSubscription, StepType, TakesEffect,
     },
 };
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use self::compare::{at_pointer, is_equal, is_same_json};
+use self::compare::is_equal;
 use super::{
     Facts, ResolvedDevice, ResolvedSubscription, World,
     digest::digest,
@@ -26,10 +25,11 @@ use super::{
 use crate::{
     assessment::{outcome, reason_of_failure},
     condition::find,
-    exchange::{DeviceReading, Failure, InstanceReading},
+    exchange::{DeviceReading, Failure},
 };
 
 pub(super) mod compare;
+mod server_side;
 
 /// What is proved of one subscription.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -64,7 +64,9 @@ pub struct VerifiedItem {
 impl Verified {
     /// Whether every item was read back as wanted.
     pub fn is_effective(&self) -> bool {
-        self.items.iter().all(|item| item.state == ItemState::Effective)
+        self.items
+            .iter()
+            .all(|item| item.state == ItemState::Effective)
     }
 
     /// When the last item was read back as wanted; `None` while one is not (D3).
@@ -97,9 +99,18 @@ pub fn verify(
         .subscriptions
         .iter()
         .map(|subscription| {
-            let object =
-                world.subscriptions.iter().find(|object| object.name_any() == subscription.name);
-            let round = Round { world, resolved, facts, subscription, object, now };
+            let object = world
+                .subscriptions
+                .iter()
+                .find(|object| object.name_any() == subscription.name);
+            let round = Round {
+                world,
+                resolved,
+                facts,
+                subscription,
+                object,
+                now,
+            };
             (subscription.name.clone(), round.verify(identity.clone()))
         })
         .collect()
@@ -116,9 +127,16 @@ struct Round<'a> {
 
 /// Whether what stands on the service server was being withdrawn when the status was written.
 fn was_withdrawing(conditions: &[Condition]) -> bool {
-    let withdrawing = [Reason::Withdrawing, Reason::Ended, Reason::ConflictingContract];
-    find(conditions, ConditionType::Ready)
-        .is_some_and(|ready| withdrawing.iter().any(|reason| ready.reason == reason.as_str()))
+    let withdrawing = [
+        Reason::Withdrawing,
+        Reason::Ended,
+        Reason::ConflictingContract,
+    ];
+    find(conditions, ConditionType::Ready).is_some_and(|ready| {
+        withdrawing
+            .iter()
+            .any(|reason| ready.reason == reason.as_str())
+    })
 }
 
 /// What another one will set to another value is not in effect, even while it still is.
@@ -160,33 +178,45 @@ impl Round<'_> {
     fn server_failure(&self) -> Option<Blocked> {
         let server = self.subscription.server.as_ref()?;
         let name = &self.subscription.name;
-        let reading = self.facts.servers.get(name).and_then(|reading| reading.result.as_ref().err());
+        let reading = self
+            .facts
+            .servers
+            .get(name)
+            .and_then(|reading| reading.result.as_ref().err());
         let failure = reading
-            .or_else(|| self.facts.server_problems.get(name).map(|(_, failure)| failure))
             .or_else(|| {
-                self.facts.catalogue_problems.get(&server.connection).map(|(_, failure)| failure)
+                self.facts
+                    .server_problems
+                    .get(name)
+                    .map(|(_, failure)| failure)
+            })
+            .or_else(|| {
+                self.facts
+                    .catalogue_problems
+                    .get(&server.connection)
+                    .map(|(_, failure)| failure)
             })?;
         Some(Blocked::new(
             reason_of_failure(failure.kind),
-            format!("the service server behind {}: {}", server.connection, failure.message),
+            format!(
+                "the service server behind {}: {}",
+                server.connection, failure.message
+            ),
         ))
     }
 
-    fn device_item(
-        &self,
-        step: &ResolvedStep,
-        item: &ResolvedItem,
-        trusted: bool,
-    ) -> VerifiedItem {
+    fn device_item(&self, step: &ResolvedStep, item: &ResolvedItem, trusted: bool) -> VerifiedItem {
         match &self.facts.device {
-            Some(Reading { at, result: Ok(reading) })
-                if trusted && self.subscription.was_asked(step, *at, self.now) =>
-            {
+            Some(Reading {
+                at,
+                result: Ok(reading),
+            }) if trusted && self.subscription.was_asked(step, *at, self.now) => {
                 self.device_reading(step.r#type, item, *at, reading)
             }
-            Some(Reading { result: Err(failure), .. }) => {
-                self.unread(step.r#type, item, Some(failure))
-            }
+            Some(Reading {
+                result: Err(failure),
+                ..
+            }) => self.unread(step.r#type, item, Some(failure)),
             _ => self.unread(step.r#type, item, None),
         }
     }
@@ -198,7 +228,13 @@ impl Round<'_> {
         at: Timestamp,
         reading: &DeviceReading,
     ) -> VerifiedItem {
-        let Wanted::DeviceSetting { attribute, value, takes_effect, .. } = &item.wanted else {
+        let Wanted::DeviceSetting {
+            attribute,
+            value,
+            takes_effect,
+            ..
+        } = &item.wanted
+        else {
             return self.of_status(step, item);
         };
         let observed = reading.attributes.get(attribute);
@@ -207,115 +243,12 @@ impl Round<'_> {
         self.read(step, item, at, observed.map(digest), equal, restart)
     }
 
-    fn server_item(&self, step: StepType, item: &ResolvedItem) -> VerifiedItem {
-        let server = self.subscription.server.as_ref();
-        // What is read of an instance that has to go first says nothing of the one that is wanted.
-        let reading = server
-            .filter(|server| !server.is_left_over)
-            .and_then(|_| self.facts.servers.get(&self.subscription.name));
-        match reading {
-            Some(Reading { at, result: Ok(reading) }) => {
-                self.server_reading(step, item, *at, reading)
-            }
-            Some(Reading { result: Err(failure), .. }) => self.unread(step, item, Some(failure)),
-            None => {
-                let catalogue = server
-                    .and_then(|server| self.facts.catalogue_problems.get(&server.connection));
-                match catalogue {
-                    Some((_, failure)) => self.unread(step, item, Some(failure)),
-                    None => self.unread_instance(step, item),
-                }
-            }
-        }
-    }
-
-    fn server_reading(
-        &self,
-        step: StepType,
-        item: &ResolvedItem,
-        at: Timestamp,
-        reading: &InstanceReading,
-    ) -> VerifiedItem {
-        match reading {
-            InstanceReading::Present { service_id, plan_id, parameters } => match &item.wanted {
-                Wanted::ServerSetting { pointer, value }
-                | Wanted::Activation { pointer, active: value } => {
-                    let found =
-                        parameters.as_ref().and_then(|parameters| at_pointer(parameters, pointer));
-                    match found {
-                        None if self.was_taken(item) => self.not_verifiable(step, item, at),
-                        found => {
-                            let equal = found.is_some_and(|found| is_same_json(value, found));
-                            self.read(step, item, at, found.map(digest), equal, false)
-                        }
-                    }
-                }
-                Wanted::ServerInstance | Wanted::DeviceSetting { .. } => {
-                    let equal = self.is_our_offering(service_id.as_ref(), plan_id.as_ref());
-                    self.read(step, item, at, Some(digest(&(service_id, plan_id))), equal, false)
-                }
-            },
-            InstanceReading::NotRetrievable
-                if !self.facts.deprovisioned.contains_key(&self.subscription.name)
-                    && self.was_taken(item) =>
-            {
-                self.not_verifiable(step, item, at)
-            }
-            InstanceReading::Absent | InstanceReading::NotRetrievable => {
-                self.read(step, item, at, None, false, false)
-            }
-        }
-    }
-
-    /// The instance was not read in this pass, because an operation on it is under way, or because
-    /// nothing is to be asked.
-    fn unread_instance(&self, step: StepType, item: &ResolvedItem) -> VerifiedItem {
-        let mut verified = self.unread(step, item, None);
-        let previous = self.previous(item);
-        let carried = self.sent_now(item).is_some_and(|sent| sent.is_ok())
-            || previous.is_some_and(|previous| previous.state == ItemState::InProgress);
-        if !carried || verified.state == ItemState::Effective {
-            return verified;
-        }
-        let problem = self.facts.server_problems.get(&self.subscription.name);
-        verified.problem = problem.map(|(at, failure)| self.failed(item, failure, *at));
-        let operation = self
-            .facts
-            .handles
-            .get(&self.subscription.name)
-            .and_then(|handle| handle.operation.as_ref());
-        let under_way = operation.is_some_and(|operation| {
-            !operation.doubtful && operation.r#type != ServerOperationType::Deprovision
-        });
-        verified.state = if under_way { ItemState::InProgress } else { ItemState::Unknown };
-        verified
-    }
-
-    fn is_our_offering(&self, service_id: Option<&String>, plan_id: Option<&String>) -> bool {
-        let offering = self.subscription.server.as_ref().and_then(|server| server.offering.as_ref());
-        offering.is_some_and(|offering| {
-            service_id.is_none_or(|id| *id == offering.service_id)
-                && plan_id.is_none_or(|id| *id == offering.plan_id)
-        })
-    }
-
-    /// Whether the value that is wanted was sent and taken, in this pass or before.
-    fn was_taken(&self, item: &ResolvedItem) -> bool {
-        if let Some(sent) = self.sent_now(item) {
-            return sent.is_ok();
-        }
-        self.previous(item).is_some_and(|previous| {
-            let refused = previous
-                .problem
-                .as_ref()
-                .is_some_and(|problem| problem.outcome != Outcome::NotVerifiable);
-            previous.last_sent.is_some() && !refused
-        })
-    }
-
     /// What was answered when this very value was sent in this pass.
     fn sent_now(&self, item: &ResolvedItem) -> Option<Result<(), &Failure>> {
-        let sent = self.facts.sent.get(&(self.subscription.name.clone(), item.key.clone()))?;
+        let sent = self
+            .facts
+            .sent
+            .get(&(self.subscription.name.clone(), item.key.clone()))?;
         (sent.digest == item.digest).then(|| sent.result.as_ref().copied())
     }
 
@@ -347,7 +280,9 @@ impl Round<'_> {
             state,
             desired_digest: item.digest.clone(),
             observed_digest,
-            verified_at: before.and_then(|previous| previous.last_verified).or(Some(at)),
+            verified_at: before
+                .and_then(|previous| previous.last_verified)
+                .or(Some(at)),
             problem,
         }
     }
@@ -370,7 +305,10 @@ impl Round<'_> {
                     at,
                 )),
             ),
-            Some(Err(failure)) => (ItemState::NotEffective, Some(self.failed(item, failure, at))),
+            Some(Err(failure)) => (
+                ItemState::NotEffective,
+                Some(self.failed(item, failure, at)),
+            ),
             None if restart && previous.is_some_and(|p| p.state == ItemState::AwaitingRestart) => {
                 (ItemState::AwaitingRestart, None)
             }
@@ -381,32 +319,17 @@ impl Round<'_> {
         }
     }
 
-    fn not_verifiable(&self, step: StepType, item: &ResolvedItem, at: Timestamp) -> VerifiedItem {
-        VerifiedItem {
-            key: item.key.clone(),
-            step,
-            state: ItemState::Unknown,
-            desired_digest: item.digest.clone(),
-            observed_digest: None,
-            verified_at: self
-                .previous(item)
-                .filter(|previous| previous.state == ItemState::Unknown)
-                .and_then(|previous| previous.last_verified)
-                .or(Some(at)),
-            problem: Some(self.problem(
-                item,
-                Outcome::NotVerifiable,
-                format!("{} was accepted and the service server does not tell it", item.key),
-                at,
-            )),
-        }
-    }
-
     /// The item was not read since the last write: what was proved before holds, where it is about
     /// this.
-    fn unread(&self, step: StepType, item: &ResolvedItem, failure: Option<&Failure>) -> VerifiedItem {
-        let mut verified =
-            self.read_before(step, item).unwrap_or_else(|| self.of_status(step, item));
+    fn unread(
+        &self,
+        step: StepType,
+        item: &ResolvedItem,
+        failure: Option<&Failure>,
+    ) -> VerifiedItem {
+        let mut verified = self
+            .read_before(step, item)
+            .unwrap_or_else(|| self.of_status(step, item));
         if let Some(Err(failure)) = self.sent_now(item) {
             verified.problem = Some(self.failed(item, failure, self.now));
         }
@@ -425,13 +348,20 @@ impl Round<'_> {
         }
         if let Wanted::DeviceSetting { .. } = item.wanted {
             let Reading { at, result } = self.facts.device_before.as_ref()?;
-            let asked = self.subscription.steps.iter().any(|it| {
-                it.r#type == step && self.subscription.was_asked(it, *at, self.now)
-            });
+            let asked = self
+                .subscription
+                .steps
+                .iter()
+                .any(|it| it.r#type == step && self.subscription.was_asked(it, *at, self.now));
             let reading = result.as_ref().ok().filter(|_| asked)?;
             return Some(self.device_reading(step, item, *at, reading));
         }
-        if self.subscription.server.as_ref().is_none_or(|server| server.is_left_over) {
+        if self
+            .subscription
+            .server
+            .as_ref()
+            .is_none_or(|server| server.is_left_over)
+        {
             return None;
         }
         let Reading { at, result } = self.facts.servers_before.get(&self.subscription.name)?;
@@ -454,7 +384,10 @@ impl Round<'_> {
     /// What the status says of this item, where it wants the same value of the same target.
     fn previous(&self, item: &ResolvedItem) -> Option<&Item> {
         let status = self.object?.status.as_ref()?;
-        let previous = status.items.iter().find(|previous| previous.key == item.key)?;
+        let previous = status
+            .items
+            .iter()
+            .find(|previous| previous.key == item.key)?;
         let same_value = previous.desired_digest.as_deref() == Some(&item.digest);
         let same_target = match item.wanted {
             Wanted::DeviceSetting { .. } => self.same_device(status.evidence.as_ref()),
@@ -479,12 +412,22 @@ impl Round<'_> {
         self.problem(item, outcome(failure.kind), message, at)
     }
 
-    fn problem(&self, item: &ResolvedItem, met: Outcome, message: String, at: Timestamp) -> Problem {
+    fn problem(
+        &self,
+        item: &ResolvedItem,
+        met: Outcome,
+        message: String,
+        at: Timestamp,
+    ) -> Problem {
         let since = self
             .previous(item)
             .and_then(|previous| previous.problem.as_ref())
             .filter(|problem| problem.outcome == met)
             .map_or(at, |problem| problem.since);
-        Problem { outcome: met, since, message: message.chars().take(1024).collect() }
+        Problem {
+            outcome: met,
+            since,
+            message: message.chars().take(1024).collect(),
+        }
     }
 }

@@ -7,7 +7,7 @@ use entente_crds::{
     condition::{ConditionType, Reason},
     v1alpha1::{ServerInstance, ServerOperationType},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Facts, ResolvedSubscription, Sent, World,
@@ -21,6 +21,9 @@ use crate::{
     condition::find,
     exchange::InstanceReading,
 };
+
+/// When a server is asked again that said it removed an instance and still has it.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(5);
 
 /// How a withdrawal stands.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -40,7 +43,9 @@ pub(super) fn withdrawal(
     facts: &Facts,
     now: Timestamp,
 ) -> Withdrawal {
-    let Some(handle) = facts.handles.get(&subscription.name) else { return Withdrawal::Released };
+    let Some(handle) = facts.handles.get(&subscription.name) else {
+        return Withdrawal::Released;
+    };
     if !subscription.begun || is_gone(subscription, facts, handle) {
         return Withdrawal::Released;
     }
@@ -49,16 +54,25 @@ pub(super) fn withdrawal(
         .iter()
         .find(|object| object.metadata.name.as_deref() == Some(&subscription.name));
     let abandoned = object.is_some_and(|object| {
-        object.metadata.annotations.as_ref().is_some_and(|annotations| {
-            annotations.contains_key(entente_crds::ANNOTATION_ABANDON)
-        }) || world.abandoned_contracts.contains(&object.spec.contract.uid)
+        object
+            .metadata
+            .annotations
+            .as_ref()
+            .is_some_and(|annotations| annotations.contains_key(entente_crds::ANNOTATION_ABANDON))
+            || world
+                .abandoned_contracts
+                .contains(&object.spec.contract.uid)
     });
-    let Intent::Withdraw { since, .. } = subscription.intent else { return Withdrawal::UnderWay };
+    let Intent::Withdraw { since, .. } = subscription.intent else {
+        return Withdrawal::UnderWay;
+    };
     // Whoever was not there until the deadline still tries once.
-    let tried = object.and_then(|object| object.status.as_ref()).is_some_and(|status| {
-        find(&status.conditions, ConditionType::Ready)
-            .is_some_and(|ready| ready.reason == Reason::Withdrawing.as_str())
-    });
+    let tried = object
+        .and_then(|object| object.status.as_ref())
+        .is_some_and(|status| {
+            find(&status.conditions, ConditionType::Ready)
+                .is_some_and(|ready| ready.reason == Reason::Withdrawing.as_str())
+        });
     let too_late = tried && now.duration_since(since) >= world.withdraw_deadline;
     if abandoned || too_late || handle.orphaned.is_some() {
         Withdrawal::Abandoned
@@ -68,12 +82,20 @@ pub(super) fn withdrawal(
 }
 
 /// Whether the instance was removed and proved gone.
-pub(super) fn is_gone(subscription: &ResolvedSubscription, facts: &Facts, handle: &ServerInstance) -> bool {
+pub(super) fn is_gone(
+    subscription: &ResolvedSubscription,
+    facts: &Facts,
+    handle: &ServerInstance,
+) -> bool {
     if handle.operation.is_some() {
         return false;
     }
     let removed = facts.deprovisioned.contains_key(&subscription.name);
-    match facts.servers.get(&subscription.name).map(|reading| &reading.result) {
+    match facts
+        .servers
+        .get(&subscription.name)
+        .map(|reading| &reading.result)
+    {
         Some(Ok(InstanceReading::Absent | InstanceReading::NotRetrievable)) => removed,
         _ => false,
     }
@@ -89,11 +111,17 @@ pub(super) fn withdraw(round: &Round<'_>, subscription: &ResolvedSubscription, p
 /// Plans the next thing on the way to removing the instance that the handle names.
 pub(super) fn remove(round: &Round<'_>, subscription: &ResolvedSubscription, plan: &mut Plan) {
     let name = &subscription.name;
-    let Some(server) = &subscription.server else { return };
-    let Some(handle) = round.facts.handles.get(name) else { return };
+    let Some(server) = &subscription.server else {
+        return;
+    };
+    let Some(handle) = round.facts.handles.get(name) else {
+        return;
+    };
     if is_gone(subscription, round.facts, handle) {
         // The status forgets it, so that another one can be made in its place.
-        plan.actions.push(Action::RecordInstance { subscription: name.clone() });
+        plan.actions.push(Action::RecordInstance {
+            subscription: name.clone(),
+        });
         return;
     }
     if let Err(blocked) = &server.url {
@@ -142,43 +170,58 @@ fn next(
     };
     let deprovision = deprovision(subscription, server, instance.clone());
     match &handle.operation {
+        // What is under way is asked for first: brokers refuse to remove an instance meanwhile,
+        // and one that never ends is removed when it has been polled for long enough.
+        Some(operation) if round.operation(subscription, server, &instance, operation, plan) => {
+            return;
+        }
         // Whatever a provision came to, it is not wanted any more.
         Some(operation) if operation.r#type == ServerOperationType::Provision => {
             plan.actions.push(deprovision);
             return;
         }
-        Some(operation)
-            if round.operation(subscription, server, &instance, operation, plan) =>
-        {
-            return;
-        }
         _ => {}
     }
-    match round.facts.servers.get(&subscription.name).map(|reading| &reading.result) {
+    match round
+        .facts
+        .servers
+        .get(&subscription.name)
+        .map(|reading| &reading.result)
+    {
         None => plan.actions.push(Action::ReadInstance {
             subscription: subscription.name.clone(),
             instance,
-            retrievable: server.offering.as_ref().is_none_or(|offering| offering.retrievable),
+            retrievable: server
+                .offering
+                .as_ref()
+                .is_none_or(|offering| offering.retrievable),
         }),
         Some(Err(failure)) => plan.wait(
             &subscription.name,
             Blocked::new(
                 reason_of_failure(failure.kind),
-                format!("the service server behind {}: {}", server.connection, failure.message),
+                format!(
+                    "the service server behind {}: {}",
+                    server.connection, failure.message
+                ),
             ),
         ),
         Some(Ok(InstanceReading::Present { parameters, .. })) => {
-            if is_on(server, parameters.as_ref()) && off_attempt(round, subscription, server).is_none()
+            if is_on(server, parameters.as_ref())
+                && off_attempt(round, subscription, server).is_none()
             {
                 plan.actions.push(turn_off(subscription, server, instance));
             } else if round.facts.deprovisioned.contains_key(&subscription.name) {
                 plan.wait(
                     &subscription.name,
-                    Blocked::new(
-                        Reason::AcceptedNotEffective,
-                        "the service server said the instance is removed and still has it"
-                            .to_owned(),
-                    ),
+                    Blocked {
+                        until: round.now.checked_add(LOOK_AGAIN).ok(),
+                        ..Blocked::new(
+                            Reason::AcceptedNotEffective,
+                            "the service server said the instance is removed and still has it"
+                                .to_owned(),
+                        )
+                    },
                 );
             } else {
                 plan.actions.push(deprovision);
@@ -210,7 +253,11 @@ fn off_attempt<'a>(
 ) -> Option<&'a Sent> {
     let activation = server.activation.as_ref()?;
     let key = (subscription.name.clone(), activation.key.clone());
-    round.facts.sent.get(&key).filter(|sent| sent.digest == off_digest(activation))
+    round
+        .facts
+        .sent
+        .get(&key)
+        .filter(|sent| sent.digest == off_digest(activation))
 }
 
 fn off_digest(activation: &super::resolve_server::ResolvedActivation) -> String {

@@ -2,7 +2,10 @@
 //! run says must be the `.out` beside it. With `UPDATE=1` in the environment the `.out` files are
 //! written instead, to be read in the diff.
 
-#![allow(clippy::disallowed_methods, reason = "a test reads its scripts and its one option")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test reads its scripts and its one option"
+)]
 
 use std::{
     fs,
@@ -59,11 +62,19 @@ fn every_script_tells_the_story_that_is_written_beside_it() {
 fn difference(expected: &str, found: &str) -> String {
     let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
     let (expected, found) = (lines(expected), lines(found));
-    let at = expected.iter().zip(&found).take_while(|(a, b)| a == b).count();
+    let at = expected
+        .iter()
+        .zip(&found)
+        .take_while(|(a, b)| a == b)
+        .count();
     let around = |lines: &[String]| {
         let from = at.saturating_sub(4).min(lines.len());
         let until = (at + 6).min(lines.len());
         lines[from..until].join("\n")
     };
-    format!("--- expected\n{}\n--- found\n{}", around(&expected), around(&found))
+    format!(
+        "--- expected\n{}\n--- found\n{}",
+        around(&expected),
+        around(&found)
+    )
 }

@@ -8,12 +8,10 @@ use entente_crds::{
     v1alpha1::{Outcome, ServiceSubscription, ServiceSubscriptionStatus},
 };
 use entente_domain::{
-    assessment::{Class, class, reason_of_failure},
     delivery::{
         Action, Facts, Plan, ResolvedDevice, SubscriptionReport, Verified, World, lint, plan,
         report_device, report_subscription, resolve, verify,
     },
-    exchange::{Failure, FailureKind, OperationState},
     retry::{HoldKey, Holds, RetryPolicy},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -22,6 +20,7 @@ use kube::ResourceExt as _;
 mod broker;
 mod objects;
 mod printer;
+mod remote;
 mod show;
 mod truth;
 
@@ -29,10 +28,6 @@ pub(crate) use broker::{Broker, Fault};
 pub(crate) use objects::Wish;
 pub(crate) use printer::Printer;
 
-/// How long any request takes.
-const REQUEST: SignedDuration = SignedDuration::from_millis(50);
-/// How long a request takes that nobody answers.
-const TIMEOUT: SignedDuration = SignedDuration::from_secs(10);
 /// A pass that has not ended after so many rounds is in a loop.
 const MOST_ROUNDS: usize = 24;
 /// A run that wakes up so often without a new event is in a loop.
@@ -124,7 +119,11 @@ impl Simulation {
                 }
             }
         }
-        panic!("a pass has no end\n{}\nlast: {:#?}", self.story(), self.pass);
+        panic!(
+            "a pass has no end\n{}\nlast: {:#?}",
+            self.story(),
+            self.pass
+        );
     }
 
     fn die(&mut self, began: Timestamp) {
@@ -140,9 +139,20 @@ impl Simulation {
         let resolved = resolve(&self.world, self.now);
         facts.adopt_handles(&self.world, &resolved);
         let verified = verify(&self.world, &resolved, facts, self.now);
-        let plan = plan(&self.world, &resolved, &verified, facts, &self.holds, self.now);
+        let plan = plan(
+            &self.world,
+            &resolved,
+            &verified,
+            facts,
+            &self.holds,
+            self.now,
+        );
         let faults = lint::lint(&self.world, &resolved, &verified, &plan, self.now);
-        assert!(faults.is_empty(), "{faults:#?}\n{plan:#?}\n{}", self.story());
+        assert!(
+            faults.is_empty(),
+            "{faults:#?}\n{plan:#?}\n{}",
+            self.story()
+        );
         (resolved, verified, plan)
     }
 
@@ -189,128 +199,6 @@ impl Simulation {
         }
     }
 
-    fn ask_device(&mut self, action: &Action, facts: &mut Facts) {
-        let failed = match action {
-            Action::ReadDevice { request } => {
-                let result = self.printer.read(request);
-                let failed = self.answered(result.as_ref().err(), false);
-                facts.record_device(result, self.now);
-                failed
-            }
-            Action::WriteDevice { write, items } => {
-                let result = self.printer.write(write);
-                let failed = self.answered(result.as_ref().err(), true);
-                facts.record_write(items, &result, self.now);
-                failed
-            }
-            _ => unreachable!("only what goes to the device"),
-        };
-        self.hold(HoldKey::Device, failed);
-    }
-
-    fn read_catalogue(&mut self, connection: &str, facts: &mut Facts) {
-        let result = self.brokers[connection].catalogue();
-        let failed = self.answered(result.as_ref().err(), false);
-        match result {
-            Ok(catalogue) => {
-                self.world.catalogues.insert(connection.to_owned(), catalogue);
-            }
-            Err(failure) => {
-                facts.catalogue_problems.insert(connection.to_owned(), (self.now, failure));
-            }
-        }
-        self.hold(HoldKey::Catalogue { connection: connection.to_owned() }, failed);
-    }
-
-    fn ask_broker(&mut self, action: &Action, resolved: &ResolvedDevice, facts: &mut Facts) {
-        let name = objects::subscription_of(action);
-        let server = resolved.subscriptions.iter().find(|entry| entry.name == name);
-        let connection = server.and_then(|entry| entry.server.as_ref()).expect("it has a server");
-        let broker = self.brokers.get_mut(&connection.connection).expect("its broker is simulated");
-        let now = self.now;
-        let mut wait = None;
-        let failed = match action {
-            Action::ReadInstance { instance, retrievable, .. } => {
-                let result = broker.fetch(instance, *retrievable, now);
-                let failed = self.answered(result.as_ref().err(), false);
-                facts.record_instance(name, result, self.now);
-                failed
-            }
-            Action::PollOperation { instance, .. } => {
-                let result = broker.poll(instance, now);
-                let failed = self.answered(result.as_ref().err(), false);
-                let mut ended = None;
-                match &result {
-                    Ok(OperationState::InProgress { retry_after }) => {
-                        wait = Some(retry_after.unwrap_or(self.poll));
-                    }
-                    // An operation that failed is tried again like a request that failed.
-                    Ok(OperationState::Failed { message }) => {
-                        ended = Some(printer::failure(FailureKind::ProtocolError, message, false));
-                    }
-                    _ => {}
-                }
-                facts.record_operation(name, result, self.now);
-                failed.or(ended)
-            }
-            _ => {
-                let result = match action {
-                    Action::Provision { instance, parameters, .. } => {
-                        broker.provision(instance, parameters, now)
-                    }
-                    Action::Update { instance, parameters, .. } => {
-                        broker.update(instance, parameters, now)
-                    }
-                    Action::Deprovision { instance, .. } => broker.deprovision(instance, now),
-                    _ => unreachable!("only what changes an instance"),
-                };
-                let failed = self.answered(result.as_ref().err(), true);
-                facts.record_server(action, result, self.now);
-                failed
-            }
-        };
-        let key = HoldKey::Server { subscription: name.to_owned() };
-        if let Some(wait) = wait {
-            // Between two polls is no failure, and no success either.
-            self.holds.wait_until(key, self.now + wait);
-        } else {
-            self.hold(key, failed);
-        }
-    }
-
-    /// Counts a request, lets its time pass, and gives its failure.
-    fn answered(&mut self, failure: Option<&Failure>, sent: bool) -> Option<Failure> {
-        self.requests += 1;
-        self.sent += usize::from(sent);
-        let silent = failure.is_some_and(|failure| {
-            failure.kind == FailureKind::TimedOut
-        });
-        self.now += if silent { TIMEOUT } else { REQUEST };
-        if let Some(failure) = failure
-            && let Some(line) = self.pass.last_mut()
-        {
-            line.push_str(&format!(" -> {:?}", failure.kind));
-        }
-        failure.cloned()
-    }
-
-    /// A failure holds a key back. A success lets it go only at the end of the pass: a read that is
-    /// answered says nothing of the write that failed before and will fail again.
-    fn hold(&mut self, key: HoldKey, failed: Option<Failure>) {
-        match failed {
-            Some(failure) => {
-                if class(reason_of_failure(failure.kind)) == Class::Reconciling {
-                    let policy = RetryPolicy::default();
-                    self.holds.fail(key.clone(), policy, failure.retry_after, 1.0, self.now);
-                }
-                self.answered.insert(key, false);
-            }
-            None => {
-                self.answered.entry(key).or_insert(true);
-            }
-        }
-    }
-
     fn report_of(
         &self,
         name: &str,
@@ -320,7 +208,10 @@ impl Simulation {
         facts: &Facts,
     ) -> SubscriptionReport {
         let object = self.subscription(name);
-        let entry = resolved.subscriptions.iter().find(|entry| entry.name == name);
+        let entry = resolved
+            .subscriptions
+            .iter()
+            .find(|entry| entry.name == name);
         let entry = entry.expect("every subscription is resolved");
         report_subscription(
             &self.world,
@@ -345,11 +236,19 @@ impl Simulation {
             }
         }
         self.hold_items(verified);
-        let names: Vec<String> =
-            resolved.subscriptions.iter().map(|entry| entry.name.clone()).collect();
+        let names: Vec<String> = resolved
+            .subscriptions
+            .iter()
+            .map(|entry| entry.name.clone())
+            .collect();
         let reports: BTreeMap<String, SubscriptionReport> = names
             .iter()
-            .map(|name| (name.clone(), self.report_of(name, resolved, verified, plan, facts)))
+            .map(|name| {
+                (
+                    name.clone(),
+                    self.report_of(name, resolved, verified, plan, facts),
+                )
+            })
             .collect();
         let device = report_device(&self.world, resolved, verified, &reports, facts, self.now);
         let mut wakes: Vec<Timestamp> = self.holds.next(self.now).into_iter().collect();
@@ -362,7 +261,9 @@ impl Simulation {
             let stored = self.subscription(&name).status.clone();
             assert_eq!(Some(again.status), stored, "a report is a fixpoint");
             if again.finalizer_may_go {
-                self.world.subscriptions.retain(|object| object.name_any() != name);
+                self.world
+                    .subscriptions
+                    .retain(|object| object.name_any() != name);
                 self.pass.push(format!("  {name} is gone"));
             }
         }
@@ -374,8 +275,10 @@ impl Simulation {
                 self.writes += 1;
             }
             let annotation = stored.annotations().get(ANNOTATION_RECONCILE_AT);
-            let handled =
-                stored.status.as_ref().and_then(|s| s.last_handled_reconcile_at.as_ref());
+            let handled = stored
+                .status
+                .as_ref()
+                .and_then(|s| s.last_handled_reconcile_at.as_ref());
             self.world.reconcile_requested = annotation != handled;
         }
         self.wake = wakes.into_iter().filter(|wake| *wake > self.now).min();
@@ -415,11 +318,13 @@ impl Simulation {
 
     pub(crate) fn subscription(&self, name: &str) -> &ServiceSubscription {
         let mut all = self.world.subscriptions.iter();
-        all.find(|object| object.name_any() == name).unwrap_or_else(|| panic!("no {name}"))
+        all.find(|object| object.name_any() == name)
+            .unwrap_or_else(|| panic!("no {name}"))
     }
 
     pub(crate) fn subscription_mut(&mut self, name: &str) -> &mut ServiceSubscription {
         let mut all = self.world.subscriptions.iter_mut();
-        all.find(|object| object.name_any() == name).unwrap_or_else(|| panic!("no {name}"))
+        all.find(|object| object.name_any() == name)
+            .unwrap_or_else(|| panic!("no {name}"))
     }
 }

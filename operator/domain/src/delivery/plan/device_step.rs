@@ -26,13 +26,23 @@ impl Round<'_> {
         }
         if let Some(fault) = &verified.device_fault {
             let until = self.holds.until(&HoldKey::Device, self.now);
-            plan.wait(&subscription.name, Blocked { until, ..fault.clone() });
+            plan.wait(
+                &subscription.name,
+                Blocked {
+                    until,
+                    ..fault.clone()
+                },
+            );
             return;
         }
         if self.facts.device.is_none() {
-            let restarting =
-                verified.of_step(step.r#type).any(|item| item.state == ItemState::AwaitingRestart);
-            let waits = step.items.iter().all(|item| self.rests(subscription, item, verified));
+            let restarting = verified
+                .of_step(step.r#type)
+                .any(|item| item.state == ItemState::AwaitingRestart);
+            let waits = step
+                .items
+                .iter()
+                .all(|item| self.rests(subscription, item, verified));
             if restarting || !waits {
                 self.read_device(plan);
             }
@@ -81,10 +91,20 @@ impl Round<'_> {
         verified: &Verified,
         plan: &mut Plan,
     ) {
-        let Wanted::DeviceSetting { attribute, syntax, operation, value, .. } = &item.wanted else {
+        let Wanted::DeviceSetting {
+            attribute,
+            syntax,
+            operation,
+            value,
+            ..
+        } = &item.wanted
+        else {
             return;
         };
-        let sent = self.facts.sent.get(&(subscription.name.clone(), item.key.clone()));
+        let sent = self
+            .facts
+            .sent
+            .get(&(subscription.name.clone(), item.key.clone()));
         let sent = sent.is_some_and(|sent| sent.digest == item.digest);
         if sent || self.rests(subscription, item, verified) {
             return;
@@ -97,15 +117,25 @@ impl Round<'_> {
                 value: value.clone(),
             }],
         };
-        let entry = (subscription.name.clone(), item.key.clone(), item.digest.clone());
+        let entry = (
+            subscription.name.clone(),
+            item.key.clone(),
+            item.digest.clone(),
+        );
         // Two services that want the same value share one write.
         let shared = plan.actions.iter_mut().find_map(|action| match action {
-            Action::WriteDevice { write: planned, items } if *planned == write => Some(items),
+            Action::WriteDevice {
+                write: planned,
+                items,
+            } if *planned == write => Some(items),
             _ => None,
         });
         match shared {
             Some(items) => items.push(entry),
-            None => plan.actions.push(Action::WriteDevice { write, items: vec![entry] }),
+            None => plan.actions.push(Action::WriteDevice {
+                write,
+                items: vec![entry],
+            }),
         }
     }
 }

@@ -29,11 +29,17 @@ impl Round<'_> {
         verified: &Verified,
         plan: &mut Plan,
     ) {
-        let Some(server) = subscription.server.as_ref().filter(|server| !server.is_left_over)
+        let Some(server) = subscription
+            .server
+            .as_ref()
+            .filter(|server| !server.is_left_over)
         else {
             return;
         };
-        let rests = step.items.iter().all(|item| self.rests(subscription, item, verified));
+        let rests = step
+            .items
+            .iter()
+            .all(|item| self.rests(subscription, item, verified));
         let at_rest = rests && !self.server_sync_is_due(subscription, step);
         if !self.world.catalogues.contains_key(&server.connection) {
             // Only the catalogue says whether instances can be fetched.
@@ -54,13 +60,21 @@ impl Round<'_> {
         {
             return;
         }
-        match self.facts.servers.get(&subscription.name).map(|reading| &reading.result) {
+        match self
+            .facts
+            .servers
+            .get(&subscription.name)
+            .map(|reading| &reading.result)
+        {
             None if at_rest => {}
             Some(Ok(_)) if rests => {}
             None => plan.actions.push(Action::ReadInstance {
                 subscription: subscription.name.clone(),
                 instance,
-                retrievable: server.offering.as_ref().is_none_or(|offering| offering.retrievable),
+                retrievable: server
+                    .offering
+                    .as_ref()
+                    .is_none_or(|offering| offering.retrievable),
             }),
             Some(Err(_)) => {}
             Some(Ok(InstanceReading::Absent)) => {
@@ -87,7 +101,10 @@ impl Round<'_> {
         operation: &ServerOperation,
         plan: &mut Plan,
     ) -> bool {
-        let maximum = server.offering.as_ref().map(|offering| offering.maximum_polling);
+        let maximum = server
+            .offering
+            .as_ref()
+            .map(|offering| offering.maximum_polling);
         let given_up =
             maximum.is_some_and(|maximum| self.now.duration_since(operation.since) > maximum);
         if operation.doubtful && !has_failed(operation) {
@@ -99,7 +116,8 @@ impl Round<'_> {
         }
         if given_up {
             // OSB "Orphan Mitigation": what failed or never ends is removed, then made again.
-            plan.actions.push(deprovision(subscription, server, instance.clone()));
+            plan.actions
+                .push(deprovision(subscription, server, instance.clone()));
             return true;
         }
         plan.actions.push(Action::PollOperation {
@@ -118,12 +136,21 @@ impl Round<'_> {
         subscription: &ResolvedSubscription,
         verified: &Verified,
     ) -> Option<Blocked> {
-        let key = HoldKey::Server { subscription: subscription.name.clone() };
+        let key = HoldKey::Server {
+            subscription: subscription.name.clone(),
+        };
         let until = self.holds.until(&key, self.now);
         let failed = self.facts.server_problems.contains_key(&subscription.name)
-            || self.facts.servers.get(&subscription.name).is_some_and(|r| r.result.is_err());
+            || self
+                .facts
+                .servers
+                .get(&subscription.name)
+                .is_some_and(|r| r.result.is_err());
         if let Some(fault) = verified.server_fault.as_ref().filter(|_| failed) {
-            return Some(Blocked { until, ..fault.clone() });
+            return Some(Blocked {
+                until,
+                ..fault.clone()
+            });
         }
         let until = until?;
         let handle = self.facts.handles.get(&subscription.name);
@@ -137,11 +164,12 @@ impl Round<'_> {
                 format!("an operation of the service server behind {connection} is under way");
             return blocked(Reason::OperationRunning, message);
         }
-        let mut items = verified.items.iter().filter(|item| item.step != StepType::DeviceSettings);
+        let mut items = verified
+            .items
+            .iter()
+            .filter(|item| item.step != StepType::DeviceSettings);
         match items.find_map(|item| item.problem.as_ref()) {
-            Some(problem) => {
-                blocked(reason_of_outcome(problem.outcome), problem.message.clone())
-            }
+            Some(problem) => blocked(reason_of_outcome(problem.outcome), problem.message.clone()),
             None => blocked(
                 Reason::ProtocolError,
                 format!("the service server behind {connection} failed"),
@@ -156,10 +184,16 @@ impl Round<'_> {
         instance: InstanceKey,
         plan: &mut Plan,
     ) {
-        let items: Vec<(String, String)> =
-            server.setting_items().into_iter().map(|item| (item.key, item.digest)).collect();
+        let items: Vec<(String, String)> = server
+            .setting_items()
+            .into_iter()
+            .map(|item| (item.key, item.digest))
+            .collect();
         let was_sent = |(item, digest): &(String, String)| {
-            let sent = self.facts.sent.get(&(subscription.name.clone(), item.clone()));
+            let sent = self
+                .facts
+                .sent
+                .get(&(subscription.name.clone(), item.clone()));
             sent.is_some_and(|sent| sent.digest == *digest)
         };
         if items.iter().any(was_sent) {
@@ -168,16 +202,21 @@ impl Round<'_> {
         let handle = self.facts.handles.get(&subscription.name);
         if !self.is_recorded(subscription, &instance, server) {
             let name = subscription.name.clone();
-            plan.actions.push(Action::RecordInstance { subscription: name });
+            plan.actions
+                .push(Action::RecordInstance { subscription: name });
             return;
         }
         let doubtful = handle.and_then(|handle| handle.operation.as_ref());
-        let maximum = server.offering.as_ref().map(|offering| offering.maximum_polling);
+        let maximum = server
+            .offering
+            .as_ref()
+            .map(|offering| offering.maximum_polling);
         if let (Some(operation), Some(maximum)) = (doubtful, maximum)
             && operation.doubtful
             && self.now.duration_since(operation.since) > maximum
         {
-            plan.actions.push(deprovision(subscription, server, instance));
+            plan.actions
+                .push(deprovision(subscription, server, instance));
             return;
         }
         let parameters = server.parameters(false);
@@ -225,7 +264,10 @@ impl Round<'_> {
             .filter(|item| !self.rests(subscription, item, verified))
             .filter(|item| {
                 let key = (subscription.name.clone(), item.key.clone());
-                self.facts.sent.get(&key).is_none_or(|sent| sent.digest != item.digest)
+                self.facts
+                    .sent
+                    .get(&key)
+                    .is_none_or(|sent| sent.digest != item.digest)
             })
             .collect();
         if differing.is_empty() {

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use crate::exchange::{Scalar, Value};
 
 /// Whether a device's attribute has the wanted value.
-pub(super) fn is_equal(wanted: &Value, observed: &[Scalar]) -> bool {
+pub(in crate::delivery) fn is_equal(wanted: &Value, observed: &[Scalar]) -> bool {
     match wanted {
         Value::Text(text) => matches!(observed, [Scalar::Text(found)] if found == text),
         Value::Integer(number) => matches!(observed, [Scalar::Integer(found)] if found == number),
@@ -26,7 +26,10 @@ pub(super) fn is_equal(wanted: &Value, observed: &[Scalar]) -> bool {
 }
 
 /// What stands at a JSON pointer (RFC 6901).
-pub(in crate::delivery) fn at_pointer<'a>(parameters: &'a serde_json::Map<String, Json>, pointer: &str) -> Option<&'a Json> {
+pub(in crate::delivery) fn at_pointer<'a>(
+    parameters: &'a serde_json::Map<String, Json>,
+    pointer: &str,
+) -> Option<&'a Json> {
     let mut tokens = pointer
         .split('/')
         .skip(1)

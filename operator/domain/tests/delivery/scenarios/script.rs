@@ -102,7 +102,9 @@ fn command(world: &mut Simulation, verb: &str, mut words: VecDeque<&str>) {
         "reconcile-now" => {
             let device = world.world.device.as_mut().expect("there is a device");
             let now = world.now.to_string();
-            device.annotations_mut().insert(ANNOTATION_RECONCILE_AT.to_owned(), now);
+            device
+                .annotations_mut()
+                .insert(ANNOTATION_RECONCILE_AT.to_owned(), now);
             world.world.reconcile_requested = true;
         }
         _ => of_subscription(world, verb, &words),
@@ -199,7 +201,10 @@ fn printer(world: &mut Simulation, what: &str, words: &VecDeque<&str>) {
 }
 
 fn broker(world: &mut Simulation, name: &str, words: &VecDeque<&str>) {
-    let broker = world.brokers.get_mut(name).expect("a broker of the catalogue");
+    let broker = world
+        .brokers
+        .get_mut(name)
+        .expect("a broker of the catalogue");
     let argument = words.get(1).copied().unwrap_or_default();
     match words[0] {
         "down" => broker.down = Some(FailureKind::Unreachable),
@@ -252,19 +257,28 @@ fn set(world: &mut Simulation, mut words: VecDeque<&str>) {
 
 fn changed<T: Serialize + DeserializeOwned>(object: &T, pointer: &str, value: &str) -> T {
     let mut json = serde_json::to_value(object).expect("an object is JSON");
-    let place = json.pointer_mut(pointer).unwrap_or_else(|| panic!("no {pointer}"));
+    let place = json
+        .pointer_mut(pointer)
+        .unwrap_or_else(|| panic!("no {pointer}"));
     *place = serde_json::from_str(value).expect("the new value is JSON");
     serde_json::from_value(json).expect("it is still such an object")
 }
 
 fn wish(world: &Simulation, words: &mut VecDeque<&str>) -> Wish {
-    let (contract, service_name) =
-        words.pop_front().and_then(|name| name.split_once('.')).expect("contract.service");
+    let (contract, service_name) = words
+        .pop_front()
+        .and_then(|name| name.split_once('.'))
+        .expect("contract.service");
     let service = words.pop_front().expect("a SmartService").to_owned();
-    let defaults = world.world.services.get(&service).into_iter().flat_map(|service| {
-        let parameters = service.spec.parameters.iter();
-        parameters.filter_map(|one| Some((one.name.clone(), one.default.clone()?)))
-    });
+    let defaults = world
+        .world
+        .services
+        .get(&service)
+        .into_iter()
+        .flat_map(|service| {
+            let parameters = service.spec.parameters.iter();
+            parameters.filter_map(|one| Some((one.name.clone(), one.default.clone()?)))
+        });
     let mut wish = Wish {
         parameters: defaults.collect(),
         contract: contract.to_owned(),
@@ -302,8 +316,13 @@ fn instant(text: &str) -> Timestamp {
     let full = if text.ends_with('Z') {
         text.to_owned()
     } else {
-        let seconds = if text.matches(':').count() == 1 { ":00" } else { "" };
+        let seconds = if text.matches(':').count() == 1 {
+            ":00"
+        } else {
+            ""
+        };
         format!("2027-{text}{seconds}Z")
     };
-    full.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    full.parse()
+        .unwrap_or_else(|error| panic!("{text}: {error}"))
 }

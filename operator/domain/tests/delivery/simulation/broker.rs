@@ -90,9 +90,11 @@ impl Broker {
 
     fn reach(&self, writing: bool) -> Result<(), Failure> {
         match self.down {
-            Some(kind) => {
-                Err(failure(kind, "no answer", writing && kind == FailureKind::TimedOut))
-            }
+            Some(kind) => Err(failure(
+                kind,
+                "no answer",
+                writing && kind == FailureKind::TimedOut,
+            )),
             None => Ok(()),
         }
     }
@@ -110,7 +112,9 @@ impl Broker {
             instances_retrievable: !self.not_retrievable,
             plans: vec![plan("standard"), plan("premium")],
         };
-        Ok(Catalogue { offerings: vec![offering("data-backup"), offering("cloud")] })
+        Ok(Catalogue {
+            offerings: vec![offering("data-backup"), offering("cloud")],
+        })
     }
 
     pub(crate) fn fetch(
@@ -155,7 +159,11 @@ impl Broker {
                 }
                 Some(_) if same => after.answer(Ok(self.under_way())),
                 None if same => after.answer(Ok(ServerAnswer::Done)),
-                _ => Err(failure(FailureKind::Conflict, "exists with other values", false)),
+                _ => Err(failure(
+                    FailureKind::Conflict,
+                    "exists with other values",
+                    false,
+                )),
             };
         }
         let operation = self.begin(parameters.clone(), false, now);
@@ -213,6 +221,13 @@ impl Broker {
     ) -> Result<ServerAnswer, Failure> {
         let after = self.before()?;
         self.settle(now);
+        let running = self
+            .instances
+            .get(&key.instance_id)
+            .and_then(|it| it.operation.as_ref());
+        if running.is_some_and(|operation| operation.ends.is_some()) {
+            return Err(failure(FailureKind::Busy, "ConcurrencyError", false));
+        }
         let operation = self.begin(Map::new(), true, now);
         let Some(instance) = self.instances.get_mut(&key.instance_id) else {
             return after.answer(Ok(ServerAnswer::Done));
@@ -237,9 +252,9 @@ impl Broker {
             Some(instance) if instance.operation.is_some() => {
                 Ok(OperationState::InProgress { retry_after: None })
             }
-            Some(instance) if instance.failed => {
-                Ok(OperationState::Failed { message: "out of storage".to_owned() })
-            }
+            Some(instance) if instance.failed => Ok(OperationState::Failed {
+                message: "out of storage".to_owned(),
+            }),
             Some(_) => Ok(OperationState::Succeeded),
         }
     }
@@ -253,28 +268,49 @@ impl Broker {
             Some(Fault::Busy) => Err(failure(FailureKind::Busy, "ConcurrencyError", false)),
             Some(Fault::Refused) => Err(failure(FailureKind::RejectedValue, "400", false)),
             Some(Fault::ErrorAfter) => Ok(After(Some(error(true)))),
-            Some(Fault::Lost) => {
-                Ok(After(Some(failure(FailureKind::TimedOut, "the answer was lost", true))))
-            }
+            Some(Fault::Lost) => Ok(After(Some(failure(
+                FailureKind::TimedOut,
+                "the answer was lost",
+                true,
+            )))),
             None => Ok(After(None)),
         }
     }
 
-    fn begin(&mut self, then: Map<String, Json>, removes: bool, now: Timestamp) -> Option<Operation> {
+    fn begin(
+        &mut self,
+        then: Map<String, Json>,
+        removes: bool,
+        now: Timestamp,
+    ) -> Option<Operation> {
         let takes = self.takes?;
         let succeeds = self.fails == 0;
         self.fails = self.fails.saturating_sub(1);
         let ends = (!self.never_ends).then(|| now + takes);
-        Some(Operation { ends, succeeds, removes, then })
+        Some(Operation {
+            ends,
+            succeeds,
+            removes,
+            then,
+        })
     }
 
     fn under_way(&self) -> ServerAnswer {
-        ServerAnswer::UnderWay { operation: Some("op".to_owned()) }
+        ServerAnswer::UnderWay {
+            operation: Some("op".to_owned()),
+        }
     }
 
     fn state_of(&self, id: &str) -> ServerAnswer {
-        let running = self.instances.get(id).is_some_and(|instance| instance.operation.is_some());
-        if running { self.under_way() } else { ServerAnswer::Done }
+        let running = self
+            .instances
+            .get(id)
+            .is_some_and(|instance| instance.operation.is_some());
+        if running {
+            self.under_way()
+        } else {
+            ServerAnswer::Done
+        }
     }
 
     /// Ends the operations whose time has come.
@@ -285,7 +321,9 @@ impl Broker {
                 .operation
                 .as_ref()
                 .is_some_and(|operation| operation.ends.is_some_and(|ends| ends <= now));
-            let Some(operation) = instance.operation.take_if(|_| over) else { continue };
+            let Some(operation) = instance.operation.take_if(|_| over) else {
+                continue;
+            };
             match (operation.succeeds, operation.removes) {
                 (true, true) => gone.push(id.clone()),
                 (true, false) => {

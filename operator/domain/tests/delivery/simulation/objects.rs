@@ -23,7 +23,10 @@ pub(crate) const DEVICE: &str = "lobby";
 const NAMESPACE: &str = "acme";
 
 pub(super) fn empty_world() -> World {
-    let labels = [("kubernetes.io/metadata.name".to_owned(), NAMESPACE.to_owned())];
+    let labels = [(
+        "kubernetes.io/metadata.name".to_owned(),
+        NAMESPACE.to_owned(),
+    )];
     World {
         namespace: NAMESPACE.to_owned(),
         namespace_labels: labels.into(),
@@ -78,7 +81,9 @@ impl Simulation {
         let mut device = Device::new(
             DEVICE,
             DeviceSpec {
-                model_ref: NameReference { name: "mfp-500".to_owned() },
+                model_ref: NameReference {
+                    name: "mfp-500".to_owned(),
+                },
                 serial_number: serial_number.to_owned(),
                 address: Some("10.20.3.4".to_owned()),
                 connections: vec![DeviceConnection {
@@ -108,9 +113,13 @@ impl Simulation {
                     created: self.now,
                     ..SubscriptionContract::default()
                 },
-                customer: SubscriptionCustomer { id: "C-4711".to_owned() },
+                customer: SubscriptionCustomer {
+                    id: "C-4711".to_owned(),
+                },
                 service_name: wish.service_name.clone(),
-                device_ref: NameReference { name: DEVICE.to_owned() },
+                device_ref: NameReference {
+                    name: DEVICE.to_owned(),
+                },
                 time_zone: "America/Sao_Paulo".to_owned(),
                 lead_time: wish.lead.clone(),
                 revisions: vec![revision(wish)],
@@ -130,7 +139,11 @@ impl Simulation {
     pub(crate) fn revise(&mut self, name: &str, wish: &Wish) {
         let object = self.subscription_mut(name);
         object.metadata.generation = object.metadata.generation.map(|one| one + 1);
-        let last = object.spec.revisions.last_mut().expect("a subscription has an entry");
+        let last = object
+            .spec
+            .revisions
+            .last_mut()
+            .expect("a subscription has an entry");
         let mut next = revision(wish);
         next.until = last.until;
         last.until = Some(wish.from);
@@ -141,7 +154,12 @@ impl Simulation {
     pub(crate) fn end(&mut self, name: &str, until: Timestamp) {
         let object = self.subscription_mut(name);
         object.metadata.generation = object.metadata.generation.map(|one| one + 1);
-        object.spec.revisions.last_mut().expect("a subscription has an entry").until = Some(until);
+        object
+            .spec
+            .revisions
+            .last_mut()
+            .expect("a subscription has an entry")
+            .until = Some(until);
     }
 
     /// What `kubectl delete` does.
@@ -156,9 +174,14 @@ fn revision(wish: &Wish) -> Revision {
         effective: wish.from,
         until: wish.until,
         promised: wish.promised,
-        service_ref: NameReference { name: wish.service.clone() },
+        service_ref: NameReference {
+            name: wish.service.clone(),
+        },
         parameters: wish.parameters.clone(),
-        service_level: ServiceLevel { allowed: wish.allowed.clone(), ..ServiceLevel::default() },
+        service_level: ServiceLevel {
+            allowed: wish.allowed.clone(),
+            ..ServiceLevel::default()
+        },
         ..Revision::default()
     }
 }
@@ -179,29 +202,53 @@ pub(super) fn subscription_of(action: &Action) -> &str {
 
 /// What must hold for every status that is written.
 pub(super) fn check(status: &ServiceSubscriptionStatus) {
-    use entente_crds::condition::ConditionType::{Reconciling, Ready, Stalled};
+    use entente_crds::condition::ConditionType::{Ready, Reconciling, Stalled};
     let conditions = &status.conditions;
     let [ready, busy, stalled] =
         [Ready, Reconciling, Stalled].map(|condition| is_true(conditions, condition));
-    assert!(!(busy && stalled), "both Reconciling and Stalled: {conditions:#?}");
-    assert!(ready != (busy || stalled), "neither ready nor why not: {conditions:#?}");
+    assert!(
+        !(busy && stalled),
+        "both Reconciling and Stalled: {conditions:#?}"
+    );
+    assert!(
+        ready != (busy || stalled),
+        "neither ready nor why not: {conditions:#?}"
+    );
     for promise in &status.promises {
         assert!(promise.delays.len() <= 32, "{promise:#?}");
-        assert!(promise.completed.is_none_or(|at| at >= promise.effective), "{promise:#?}");
-        assert!(promise.closed.is_none_or(|at| at >= promise.effective), "{promise:#?}");
+        assert!(
+            promise.completed.is_none_or(|at| at >= promise.effective),
+            "{promise:#?}"
+        );
+        assert!(
+            promise.closed.is_none_or(|at| at >= promise.effective),
+            "{promise:#?}"
+        );
         if promise.state == PromiseState::Kept {
-            assert!(promise.completed.is_some() && promise.delays.is_empty(), "{promise:#?}");
+            assert!(
+                promise.completed.is_some() && promise.delays.is_empty(),
+                "{promise:#?}"
+            );
         }
         let mut from = promise.effective;
         for (index, delay) in promise.delays.iter().enumerate() {
             assert_eq!(delay.from, from, "delays follow each other: {promise:#?}");
             let last = index + 1 == promise.delays.len();
-            assert!(delay.until.is_some() || last, "only the last lasts: {promise:#?}");
-            assert!(delay.until.is_none_or(|until| until > delay.from), "{promise:#?}");
+            assert!(
+                delay.until.is_some() || last,
+                "only the last lasts: {promise:#?}"
+            );
+            assert!(
+                delay.until.is_none_or(|until| until > delay.from),
+                "{promise:#?}"
+            );
             from = delay.until.unwrap_or(from);
         }
         if let (Some(closed), false) = (promise.closed, promise.delays.is_empty()) {
-            assert_eq!(from, closed, "the last delay ends with the promise: {promise:#?}");
+            assert_eq!(
+                from, closed,
+                "the last delay ends with the promise: {promise:#?}"
+            );
         }
     }
 }

@@ -33,7 +33,12 @@ pub(crate) struct Printer {
 }
 
 pub(crate) fn failure(kind: FailureKind, message: &str, doubtful: bool) -> Failure {
-    Failure { kind, message: message.to_owned(), retry_after: None, doubtful }
+    Failure {
+        kind,
+        message: message.to_owned(),
+        retry_after: None,
+        doubtful,
+    }
 }
 
 impl Printer {
@@ -67,10 +72,17 @@ impl Printer {
 
     fn reach(&self, writing: bool) -> Result<(), Failure> {
         if let Some(kind) = self.down {
-            return Err(failure(kind, "no answer", writing && kind == FailureKind::TimedOut));
+            return Err(failure(
+                kind,
+                "no answer",
+                writing && kind == FailureKind::TimedOut,
+            ));
         }
         if let Some(retry_after) = self.busy {
-            return Err(Failure { retry_after, ..failure(FailureKind::Busy, "busy", false) });
+            return Err(Failure {
+                retry_after,
+                ..failure(FailureKind::Busy, "busy", false)
+            });
         }
         Ok(())
     }
@@ -93,11 +105,19 @@ impl Printer {
     pub(crate) fn write(&mut self, write: &DeviceWrite) -> Result<(), Failure> {
         self.reach(true)?;
         if self.lacks == Some(write.operation) {
-            return Err(failure(FailureKind::Unsupported, "operation not supported", false));
+            return Err(failure(
+                FailureKind::Unsupported,
+                "operation not supported",
+                false,
+            ));
         }
         for setting in &write.settings {
             if self.not_settable.contains(&setting.attribute) {
-                return Err(failure(FailureKind::RejectedNotSettable, "not settable", false));
+                return Err(failure(
+                    FailureKind::RejectedNotSettable,
+                    "not settable",
+                    false,
+                ));
             }
             if self.refuses.contains(&setting.attribute) {
                 return Err(failure(FailureKind::RejectedValue, "value refused", false));
@@ -105,8 +125,10 @@ impl Printer {
         }
         for setting in &write.settings {
             if !self.ignores.contains(&setting.attribute) {
-                self.attributes.insert(setting.attribute.clone(), scalars(&setting.value));
-                self.written.push((setting.attribute.clone(), setting.value.clone()));
+                self.attributes
+                    .insert(setting.attribute.clone(), scalars(&setting.value));
+                self.written
+                    .push((setting.attribute.clone(), setting.value.clone()));
             }
         }
         if self.lose > 0 {

@@ -19,7 +19,11 @@ impl Simulation {
         let line = match action {
             Action::ReadDevice { request } => {
                 let names: Vec<&str> = request.attributes.iter().map(String::as_str).collect();
-                let what = if names.is_empty() { "identity".to_owned() } else { names.join(" ") };
+                let what = if names.is_empty() {
+                    "identity".to_owned()
+                } else {
+                    names.join(" ")
+                };
                 format!("read device: {what}")
             }
             Action::WriteDevice { write, items } => {
@@ -34,13 +38,32 @@ impl Simulation {
             Action::ReadCatalogue { connection } => format!("read catalogue: {connection}"),
             Action::RecordInstance { subscription } => format!("record instance: {subscription}"),
             Action::ReadInstance { subscription, .. } => format!("fetch: {subscription}"),
-            Action::Provision { subscription, parameters, .. } => {
-                format!("provision: {subscription} {}", serde_json::json!(parameters))
+            Action::Provision {
+                subscription,
+                parameters,
+                ..
+            } => {
+                format!(
+                    "provision: {subscription} {}",
+                    serde_json::json!(parameters)
+                )
             }
-            Action::Update { subscription, instance, parameters, .. } => {
+            Action::Update {
+                subscription,
+                instance,
+                parameters,
+                ..
+            } => {
                 let plan = instance.plan_id.trim_end_matches("-id");
-                let plan = if plan == "standard" { String::new() } else { format!(" plan {plan}") };
-                format!("update: {subscription}{plan} {}", serde_json::json!(parameters))
+                let plan = if plan == "standard" {
+                    String::new()
+                } else {
+                    format!(" plan {plan}")
+                };
+                format!(
+                    "update: {subscription}{plan} {}",
+                    serde_json::json!(parameters)
+                )
             }
             Action::PollOperation { subscription, .. } => format!("poll: {subscription}"),
             Action::Deprovision { subscription, .. } => format!("deprovision: {subscription}"),
@@ -56,7 +79,11 @@ impl Simulation {
         }
         if let Some(device) = &self.world.device {
             let conditions = device.status.as_ref().map(|s| s.conditions.as_slice());
-            let _ = write!(said, "\n  device {}", all_conditions(conditions.unwrap_or_default()));
+            let _ = write!(
+                said,
+                "\n  device {}",
+                all_conditions(conditions.unwrap_or_default())
+            );
         }
         self.say(began, said.trim_start_matches('\n').to_owned());
     }
@@ -73,7 +100,11 @@ impl Simulation {
                 before.split("\n  … until").next() == Some(said.as_str())
             })
         {
-            let kept = last.split("\n  … until").next().unwrap_or_default().to_owned();
+            let kept = last
+                .split("\n  … until")
+                .next()
+                .unwrap_or_default()
+                .to_owned();
             *last = format!("{kept}\n  … until {began} the same");
             return;
         }
@@ -82,17 +113,28 @@ impl Simulation {
 
     /// Says everything that is known of every subscription.
     pub(crate) fn show(&mut self) {
-        let mut said = format!("show at {}: {} writes, {} requests", self.now, self.writes, self.requests);
+        let mut said = format!(
+            "show at {}: {} writes, {} requests",
+            self.now, self.writes, self.requests
+        );
         for object in &self.world.subscriptions {
             said.push('\n');
             said.push_str(&in_full(object));
         }
         if let Some(device) = &self.world.device {
             let status = device.status.clone().unwrap_or_default();
-            let summary = status.subscriptions.map(|counts| counts.summary).unwrap_or_default();
+            let summary = status
+                .subscriptions
+                .map(|counts| counts.summary)
+                .unwrap_or_default();
             let _ = write!(said, "\n  device {summary}");
             for condition in &status.conditions {
-                let _ = write!(said, "\n    {}: {}", one_condition(condition), condition.message);
+                let _ = write!(
+                    said,
+                    "\n    {}: {}",
+                    one_condition(condition),
+                    condition.message
+                );
             }
         }
         for (name, broker) in &self.brokers {
@@ -114,7 +156,11 @@ fn one_condition(condition: &Condition) -> String {
 }
 
 fn all_conditions(conditions: &[Condition]) -> String {
-    conditions.iter().map(one_condition).collect::<Vec<_>>().join(" ")
+    conditions
+        .iter()
+        .map(one_condition)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn brief(object: &ServiceSubscription) -> String {
@@ -141,7 +187,12 @@ fn in_full(object: &ServiceSubscription) -> String {
     let status = object.status.clone().unwrap_or_default();
     let mut said = format!("  {}", object.name_any());
     for condition in &status.conditions {
-        let _ = write!(said, "\n    {}: {}", one_condition(condition), condition.message);
+        let _ = write!(
+            said,
+            "\n    {}: {}",
+            one_condition(condition),
+            condition.message
+        );
     }
     for item in &status.items {
         let _ = write!(said, "\n    {} {:?}", item.key, item.state);
@@ -170,7 +221,11 @@ fn in_full(object: &ServiceSubscription) -> String {
         }
     }
     for promise in &status.promises {
-        let _ = write!(said, "\n    promise {} {:?}", promise.effective, promise.state);
+        let _ = write!(
+            said,
+            "\n    promise {} {:?}",
+            promise.effective, promise.state
+        );
         if let Some(completed) = promise.completed {
             let _ = write!(said, " completed {completed}");
         }
@@ -185,6 +240,11 @@ fn in_full(object: &ServiceSubscription) -> String {
 }
 
 fn one_delay(delay: &Delay) -> String {
-    let until = delay.until.map_or_else(|| "now".to_owned(), |until| until.to_string());
-    format!("{} to {until} {:?} {}", delay.from, delay.cause, delay.reason)
+    let until = delay
+        .until
+        .map_or_else(|| "now".to_owned(), |until| until.to_string());
+    format!(
+        "{} to {until} {:?} {}",
+        delay.from, delay.cause, delay.reason
+    )
 }

@@ -13,15 +13,28 @@ use super::{Simulation, printer::scalars};
 
 /// Compares the status of a subscription with the remote sides.
 pub(super) fn check(simulation: &Simulation, resolved: &ResolvedDevice, name: &str) {
-    let status = simulation.subscription(name).status.clone().unwrap_or_default();
-    let entry = resolved.subscriptions.iter().find(|entry| entry.name == name);
+    let status = simulation
+        .subscription(name)
+        .status
+        .clone()
+        .unwrap_or_default();
+    let entry = resolved
+        .subscriptions
+        .iter()
+        .find(|entry| entry.name == name);
     let entry = entry.expect("it is resolved");
     let delivered = is_true(&status.conditions, ConditionType::Delivered);
     if delivered && entry.intent == Intent::SetUp {
         let all = entry.items().count() == status.items.len();
         assert!(all, "an item is missing\n{}", simulation.story());
         for item in &status.items {
-            assert_eq!(item.state, ItemState::Effective, "{}\n{}", item.key, simulation.story());
+            assert_eq!(
+                item.state,
+                ItemState::Effective,
+                "{}\n{}",
+                item.key,
+                simulation.story()
+            );
         }
     }
     let entitled = matches!(entry.intent, Intent::SetUp) && simulation.alone;
@@ -40,14 +53,20 @@ pub(super) fn check(simulation: &Simulation, resolved: &ResolvedDevice, name: &s
 fn is_there(simulation: &Simulation, entry: &ResolvedSubscription, item: &ResolvedItem) -> bool {
     let server = entry.server.as_ref();
     let instance = server.and_then(|server| {
-        simulation.brokers[&server.connection].instances.get(&server.instance_id)
+        simulation.brokers[&server.connection]
+            .instances
+            .get(&server.instance_id)
     });
     match &item.wanted {
-        Wanted::DeviceSetting { attribute, value, .. } => {
-            simulation.printer.attributes.get(attribute) == Some(&scalars(value))
-        }
+        Wanted::DeviceSetting {
+            attribute, value, ..
+        } => simulation.printer.attributes.get(attribute) == Some(&scalars(value)),
         Wanted::ServerInstance => instance.is_some_and(|instance| instance.ready),
-        Wanted::ServerSetting { pointer, value } | Wanted::Activation { pointer, active: value } => {
+        Wanted::ServerSetting { pointer, value }
+        | Wanted::Activation {
+            pointer,
+            active: value,
+        } => {
             let parameters = instance.map(|instance| serde_json::json!(instance.parameters));
             parameters.is_some_and(|parameters| parameters.pointer(pointer) == Some(value))
         }
@@ -59,11 +78,24 @@ pub(super) fn check_completion(
     before: Option<&ServiceSubscriptionStatus>,
     after: &ServiceSubscriptionStatus,
 ) {
-    let latest = after.items.iter().filter_map(|item| item.last_verified).max();
-    for promise in after.promises.iter().filter(|promise| promise.completed.is_some()) {
-        let known = before.into_iter().flat_map(|before| &before.promises).any(|known| {
-            known.effective == promise.effective && known.completed.is_some()
-        });
-        assert!(known || promise.completed >= latest, "{promise:#?} {:#?}", after.items);
+    let latest = after
+        .items
+        .iter()
+        .filter_map(|item| item.last_verified)
+        .max();
+    for promise in after
+        .promises
+        .iter()
+        .filter(|promise| promise.completed.is_some())
+    {
+        let known = before
+            .into_iter()
+            .flat_map(|before| &before.promises)
+            .any(|known| known.effective == promise.effective && known.completed.is_some());
+        assert!(
+            known || promise.completed >= latest,
+            "{promise:#?} {:#?}",
+            after.items
+        );
     }
 }

@@ -1,0 +1,175 @@
+//! Report: the conditions of a subscription.
+
+use entente_crds::{
+    condition::{ConditionType, Reason},
+    v1alpha1::{ItemState, StepType},
+};
+
+use super::{Report, Summary, sentence};
+use crate::{
+    catalogue::RESOLVED,
+    condition::{ConditionSet, Status},
+    delivery::{
+        promise::evidence_is_lost,
+        resolve::{Blocked, Intent},
+        verify::VerifiedItem,
+    },
+};
+
+impl Report<'_> {
+    pub(super) fn conditions(
+        &self,
+        previous: &[entente_crds::v1alpha1::Condition],
+        summary: &Summary,
+        blocked: Option<&Blocked>,
+    ) -> Vec<entente_crds::v1alpha1::Condition> {
+        let mut set = ConditionSet::new(previous, self.object.metadata.generation, self.now).with(
+            ConditionType::Ready,
+            summary.ready,
+            summary.reason,
+            summary.message.clone(),
+        );
+        if summary.stalled {
+            set = set.with(
+                ConditionType::Stalled,
+                Status::True,
+                summary.reason,
+                summary.message.clone(),
+            );
+        } else if let Some(reason) = summary.reconciling {
+            set = set.with(
+                ConditionType::Reconciling,
+                Status::True,
+                reason,
+                summary.message.clone(),
+            );
+        }
+        set = refs(set, blocked);
+        set = self.side(
+            set,
+            ConditionType::DeviceConfigured,
+            &[StepType::DeviceSettings],
+            blocked,
+        );
+        set = self.side(
+            set,
+            ConditionType::ServerConfigured,
+            &[StepType::ServerSettings, StepType::Activation],
+            blocked,
+        );
+        set = self.delivered(set, summary);
+        if evidence_is_lost(self.world, self.object) {
+            set = set.with(
+                ConditionType::EvidenceLost,
+                Status::True,
+                Reason::Recreated,
+                "Made again during its contract's life; promises from before are closed.",
+            );
+        }
+        set.finish()
+    }
+
+    /// Whether what blocks before the start is met on the side of these steps: a service server
+    /// whose catalogue cannot be read is no matter of the device, whose step comes first.
+    fn concerns(&self, steps: &[StepType]) -> bool {
+        let of_server =
+            self.verified.server_fault.is_some() && self.verified.device_fault.is_none();
+        if of_server {
+            return steps.contains(&StepType::ServerSettings);
+        }
+        self.step_of_work()
+            .is_some_and(|step| steps.contains(&step))
+    }
+
+    fn side(
+        &self,
+        set: ConditionSet,
+        condition: ConditionType,
+        steps: &[StepType],
+        blocked: Option<&Blocked>,
+    ) -> ConditionSet {
+        let items: Vec<&VerifiedItem> = self
+            .verified
+            .items
+            .iter()
+            .filter(|item| steps.contains(&item.step))
+            .collect();
+        let unresolved = self.subscription.refused.is_some();
+        let (status, reason, message) = match &self.subscription.intent {
+            Intent::Withdraw { .. } | Intent::Forget => (
+                Status::False,
+                Reason::Ended,
+                "The service has ended.".to_owned(),
+            ),
+            _ if unresolved => blocked.map_or_else(
+                || (Status::False, Reason::Waiting, String::new()),
+                |blocked| (Status::False, blocked.reason, sentence(&blocked.message)),
+            ),
+            _ if items.is_empty() => (
+                Status::True,
+                Reason::NothingWanted,
+                "The service asks for nothing on this side.".to_owned(),
+            ),
+            _ if items.iter().all(|item| item.state == ItemState::Effective) => (
+                Status::True,
+                Reason::Succeeded,
+                "Every item was read back as wanted.".to_owned(),
+            ),
+            Intent::Scheduled { .. } => match blocked {
+                Some(blocked) if self.concerns(steps) => {
+                    (Status::False, blocked.reason, sentence(&blocked.message))
+                }
+                _ => (
+                    Status::False,
+                    Reason::NotStarted,
+                    "The start lies ahead.".to_owned(),
+                ),
+            },
+            Intent::Suspended => (
+                Status::False,
+                Reason::Suspended,
+                "Suspended; nothing is sent.".to_owned(),
+            ),
+            Intent::SetUp => match self.step_of_work() {
+                Some(step) if !steps.contains(&step) => (
+                    Status::False,
+                    Reason::Waiting,
+                    format!("Waits for the step {step:?}."),
+                ),
+                _ => blocked.map_or_else(
+                    || (Status::False, Reason::Progressing, self.progress()),
+                    |blocked| (Status::False, blocked.reason, sentence(&blocked.message)),
+                ),
+            },
+        };
+        set.with(condition, status, reason, message)
+    }
+
+    fn delivered(&self, set: ConditionSet, summary: &Summary) -> ConditionSet {
+        let (status, reason) = match &self.subscription.intent {
+            Intent::Withdraw { .. } | Intent::Forget => (Status::False, Reason::Ended),
+            Intent::Scheduled { .. } => (Status::False, Reason::NotStarted),
+            Intent::SetUp | Intent::Suspended if self.completed_at().is_some() => {
+                (Status::True, Reason::Delivered)
+            }
+            Intent::SetUp | Intent::Suspended => (Status::False, summary.reason),
+        };
+        let message = match status {
+            Status::True => "Every required item was read back as wanted.".to_owned(),
+            _ => summary.message.clone(),
+        };
+        set.with(ConditionType::Delivered, status, reason, message)
+    }
+}
+
+/// Whether everything that is referred to was found.
+fn refs(set: ConditionSet, blocked: Option<&Blocked>) -> ConditionSet {
+    let missing = blocked
+        .filter(|blocked| {
+            ConditionType::ResolvedRefs
+                .reasons()
+                .contains(&blocked.reason)
+        })
+        .map(|blocked| (blocked.reason, sentence(&blocked.message)));
+    set.with_fault(ConditionType::ResolvedRefs, missing, RESOLVED)
+}

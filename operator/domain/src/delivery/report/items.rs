@@ -1,0 +1,147 @@
+//! Report: the items with their proof, what that is bound to, and the instance.
+
+use entente_crds::v1alpha1::{
+    Evidence, Item, ItemState, ServerInstance, ServiceSubscriptionStatus, StepType,
+};
+
+use super::Report;
+use crate::delivery::{
+    plan::loses,
+    resolve::Intent,
+    verify::VerifiedItem,
+    withdraw::{Withdrawal, is_gone},
+};
+
+impl Report<'_> {
+    /// Bound to what the items of the same status were verified against.
+    pub(super) fn evidence(&self, previous: &ServiceSubscriptionStatus) -> Option<Evidence> {
+        let (Some(device), Ok(endpoint)) = (&self.world.device, &self.resolved.endpoint) else {
+            return previous.evidence.clone();
+        };
+        let withdraws = matches!(
+            self.subscription.intent,
+            Intent::Withdraw { .. } | Intent::Forget
+        );
+        if self.verified.items.is_empty() || withdraws {
+            return previous.evidence.clone();
+        }
+        Some(Evidence {
+            device_uid: device.metadata.uid.clone().unwrap_or_default(),
+            target_digest: endpoint.target_digest.clone(),
+        })
+    }
+
+    pub(super) fn items(
+        &self,
+        previous: &ServiceSubscriptionStatus,
+        withdrawal: &Withdrawal,
+    ) -> Vec<Item> {
+        match (&self.subscription.intent, withdrawal) {
+            (Intent::Scheduled { .. }, _)
+                if self
+                    .verified
+                    .items
+                    .iter()
+                    .all(|item| item.verified_at.is_none() && item.problem.is_none()) =>
+            {
+                return Vec::new();
+            }
+            (Intent::Withdraw { .. }, Withdrawal::Released) => {
+                return previous
+                    .items
+                    .iter()
+                    .map(|item| {
+                        // What was set on the device stays as it is.
+                        if item.key.starts_with("DeviceSetting/") {
+                            return item.clone();
+                        }
+                        Item {
+                            state: ItemState::Released,
+                            problem: None,
+                            ..item.clone()
+                        }
+                    })
+                    .collect();
+            }
+            (Intent::Withdraw { .. } | Intent::Forget, _) => return previous.items.clone(),
+            _ if self.verified.items.is_empty() => return previous.items.clone(),
+            _ => {}
+        }
+        let work = self.step_of_work();
+        let mut items: Vec<Item> = self
+            .verified
+            .items
+            .iter()
+            .map(|item| self.item(item, previous, work))
+            .collect();
+        items.sort_by(|a, b| a.key.cmp(&b.key));
+        items
+    }
+
+    fn item(
+        &self,
+        item: &VerifiedItem,
+        previous: &ServiceSubscriptionStatus,
+        work: Option<StepType>,
+    ) -> Item {
+        let before = previous.items.iter().find(|before| {
+            before.key == item.key
+                && before.desired_digest.as_deref() == Some(item.desired_digest.as_str())
+        });
+        let sent = self
+            .facts
+            .sent
+            .get(&(self.subscription.name.clone(), item.key.clone()))
+            .filter(|sent| sent.digest == item.desired_digest);
+        // A report that says the same facts again counts nothing twice.
+        let counted = before.and_then(|before| before.last_sent);
+        let news = sent.filter(|sent| Some(sent.at) != counted);
+        let attempts =
+            before.and_then(|before| before.attempts).unwrap_or(0) + i32::from(news.is_some());
+        let waits = item.state == ItemState::Unknown
+            && item.problem.is_none()
+            && (work.is_some_and(|step| step != item.step)
+                || matches!(self.subscription.intent, Intent::Scheduled { .. }));
+        Item {
+            key: item.key.clone(),
+            state: if waits {
+                ItemState::Pending
+            } else {
+                item.state
+            },
+            desired_digest: Some(item.desired_digest.clone()),
+            observed_digest: item.observed_digest.clone(),
+            attempts: (attempts > 0).then_some(attempts),
+            last_sent: sent
+                .map(|sent| sent.at)
+                .or_else(|| before.and_then(|b| b.last_sent)),
+            last_verified: item.verified_at,
+            problem: item.problem.clone(),
+        }
+    }
+
+    pub(super) fn server(&self, withdrawal: &Withdrawal) -> Option<ServerInstance> {
+        let handle = self.facts.handles.get(&self.subscription.name)?;
+        match (&self.subscription.intent, withdrawal) {
+            (Intent::Withdraw { .. } | Intent::Forget, Withdrawal::Released) => None,
+            _ if self.has_made_room(handle) => None,
+            (Intent::Withdraw { .. }, Withdrawal::Abandoned) => Some(ServerInstance {
+                orphaned: handle.orphaned.or(Some(self.now)),
+                ..handle.clone()
+            }),
+            _ => Some(handle.clone()),
+        }
+    }
+
+    /// Whether an instance that has to go, because another contract comes first or because it is
+    /// not what is wanted any more, is gone.
+    fn has_made_room(&self, handle: &ServerInstance) -> bool {
+        let left_over = self
+            .subscription
+            .server
+            .as_ref()
+            .is_some_and(|it| it.is_left_over);
+        let loses = self.subscription.refused.as_ref().is_some_and(loses);
+        (left_over || loses) && is_gone(self.subscription, self.facts, handle)
+    }
+}

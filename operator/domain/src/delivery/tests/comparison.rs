@@ -1,0 +1,60 @@
+//! When what was read is what is wanted.
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::{
+    delivery::verify::compare::{at_pointer, is_equal, is_same_json},
+    exchange::{Scalar, Value},
+};
+
+fn words(words: &[&str]) -> Value {
+    Value::Words(words.iter().map(|word| (*word).to_owned()).collect())
+}
+
+fn texts(texts: &[&str]) -> Vec<Scalar> {
+    texts
+        .iter()
+        .map(|text| Scalar::Text((*text).to_owned()))
+        .collect()
+}
+
+// shows D1
+#[test]
+fn an_attribute_is_compared_by_type_and_sets_have_no_order() {
+    let text = |text: &str| Value::Text(text.to_owned());
+    let table = [
+        (text("a"), texts(&["a"]), true),
+        (text("a"), texts(&["A"]), false),
+        (text("a"), texts(&["a", "b"]), false),
+        (text("a"), vec![], false),
+        (text("1"), vec![Scalar::Integer(1)], false),
+        (Value::Integer(1), vec![Scalar::Integer(1)], true),
+        (Value::Integer(1), texts(&["1"]), false),
+        (Value::Boolean(false), vec![Scalar::Boolean(false)], true),
+        (Value::Boolean(false), vec![Scalar::Integer(0)], false),
+        (words(&["a", "b"]), texts(&["b", "a"]), true),
+        (words(&["a", "b"]), texts(&["a"]), false),
+        (words(&["a"]), texts(&["a", "b"]), false),
+        (
+            words(&["a"]),
+            vec![Scalar::Other("no-value".to_owned())],
+            false,
+        ),
+    ];
+    for (wanted, found, equal) in table {
+        assert_eq!(is_equal(&wanted, &found), equal, "{wanted:?} {found:?}");
+    }
+}
+
+// shows D2
+#[test]
+fn a_parameter_is_found_by_its_pointer_and_lists_have_no_order() {
+    let parameters: Map<String, Json> =
+        serde_json::from_value(json!({"a": {"b/c": {"~": 1}}, "x": null})).unwrap();
+    assert_eq!(at_pointer(&parameters, "/a/b~1c/~0"), Some(&json!(1)));
+    assert_eq!(at_pointer(&parameters, "/a/b"), None);
+    assert_eq!(at_pointer(&parameters, "/x"), Some(&Json::Null));
+    assert!(is_same_json(&json!(["a", "b"]), &json!(["b", "a"])));
+    assert!(!is_same_json(&json!(["a"]), &json!(["a", "a"])));
+    assert!(!is_same_json(&json!(5), &json!("5")));
+}

@@ -1,0 +1,221 @@
+//! Templates of URLs, and who may use a connection.
+
+use entente_crds::{
+    condition::Reason,
+    v1alpha1::{
+        AllowEntry, Connection, ConnectionSpec, Device, DeviceConnection, DeviceIdentity,
+        DeviceSpec, DeviceStatus, IppEndpoint, Selector, Tls, Trust,
+    },
+};
+
+use crate::delivery::{World, device_endpoint, endpoint_key};
+
+fn world(url: &str, ports: &[i32], address: Option<&str>, how: DeviceConnection) -> World {
+    let labels = [("team".to_owned(), "a".to_owned())];
+    let connection = Connection::new(
+        "hq",
+        ConnectionSpec {
+            ipp: Some(IppEndpoint {
+                url: url.to_owned(),
+                ports: ports.to_vec(),
+            }),
+            allow: vec![AllowEntry {
+                name: "a".to_owned(),
+                namespaces: Selector {
+                    match_labels: labels.clone().into(),
+                    ..Selector::default()
+                },
+                networks: vec!["10.0.0.0/8".to_owned()],
+            }],
+            ..ConnectionSpec::default()
+        },
+    );
+    let device = Device::new(
+        "lobby",
+        DeviceSpec {
+            serial_number: "A1".to_owned(),
+            address: address.map(str::to_owned),
+            connections: vec![DeviceConnection {
+                name: "hq".to_owned(),
+                ..how
+            }],
+            ..DeviceSpec::default()
+        },
+    );
+    World {
+        namespace: "acme".to_owned(),
+        namespace_labels: labels.into(),
+        device_name: "lobby".to_owned(),
+        device: Some(device),
+        connections: [("hq".to_owned(), connection)].into(),
+        ..World::default()
+    }
+}
+
+fn how(port: Option<i32>, queue: Option<&str>) -> DeviceConnection {
+    DeviceConnection {
+        port,
+        queue: queue.map(str::to_owned),
+        ..DeviceConnection::default()
+    }
+}
+
+fn url(world: &World) -> Result<String, Reason> {
+    device_endpoint(world)
+        .map(|endpoint| endpoint.url)
+        .map_err(|blocked| blocked.reason)
+}
+
+#[test]
+fn a_template_is_filled_from_the_device_and_what_it_needs_must_be_there() {
+    let all = "ipp://{address}:{port}/ipp/{queue}";
+    let fixed = "ipp://{address}:631/ipp/print";
+    let unsupported = Err(Reason::UnsupportedValue);
+    let ok = |url: &str| Ok(url.to_owned());
+    let table: &[(
+        &str,
+        &[i32],
+        Option<&str>,
+        DeviceConnection,
+        Result<String, Reason>,
+    )] = &[
+        (
+            fixed,
+            &[],
+            Some("10.1.2.3"),
+            how(None, None),
+            ok("ipp://10.1.2.3:631/ipp/print"),
+        ),
+        (
+            fixed,
+            &[],
+            Some("fd00::1"),
+            how(None, None),
+            ok("ipp://[fd00::1]:631/ipp/print"),
+        ),
+        (fixed, &[], None, how(None, None), unsupported.clone()),
+        (
+            fixed,
+            &[],
+            Some("h"),
+            how(Some(9), Some("q")),
+            ok("ipp://h:631/ipp/print"),
+        ),
+        (
+            all,
+            &[631, 8631],
+            Some("h"),
+            how(Some(8631), Some("q")),
+            ok("ipp://h:8631/ipp/q"),
+        ),
+        (
+            all,
+            &[631, 8631],
+            Some("h"),
+            how(None, Some("q")),
+            ok("ipp://h:631/ipp/q"),
+        ),
+        (
+            all,
+            &[631],
+            Some("h"),
+            how(Some(22), Some("q")),
+            unsupported.clone(),
+        ),
+        (all, &[631], Some("h"), how(None, None), unsupported.clone()),
+        (
+            "ipp://one.example/x",
+            &[],
+            None,
+            how(None, None),
+            ok("ipp://one.example/x"),
+        ),
+    ];
+    for (template, ports, address, how, expected) in table {
+        let world = world(template, ports, *address, how.clone());
+        assert_eq!(url(&world), *expected, "{template}");
+    }
+}
+
+// shows K4
+#[test]
+fn a_namespace_that_no_entry_allows_reaches_nothing() {
+    let mut world = world("ipp://{address}/", &[], Some("h"), how(None, None));
+    assert_eq!(url(&world), Ok("ipp://h/".to_owned()));
+    world.namespace_labels.clear();
+    assert_eq!(url(&world), Err(Reason::NotAllowed));
+}
+
+#[test]
+fn what_is_missing_is_named_by_its_own_reason() {
+    let good = world("ipp://{address}/", &[], Some("h"), how(None, None));
+    let mut no_device = good.clone();
+    no_device.device = None;
+    let mut no_connection = good.clone();
+    no_connection.connections.clear();
+    let mut no_secret = good.clone();
+    let fault = (
+        Reason::SecretNotFound,
+        "the Secret x does not exist".to_owned(),
+    );
+    no_secret.connection_faults = [("hq".to_owned(), fault)].into();
+    assert_eq!(url(&no_device), Err(Reason::DeviceNotFound));
+    assert_eq!(url(&no_connection), Err(Reason::ConnectionNotFound));
+    assert_eq!(url(&no_secret), Err(Reason::SecretNotFound));
+}
+
+#[test]
+fn proof_is_bound_to_connection_url_and_serial_number() {
+    let target = |world: &World| device_endpoint(world).map(|endpoint| endpoint.target_digest);
+    let one = world("ipp://{address}/", &[], Some("h"), how(None, None));
+    let mut other_serial = one.clone();
+    other_serial.device.as_mut().unwrap().spec.serial_number = "B2".to_owned();
+    let other_address = world("ipp://{address}/", &[], Some("i"), how(None, None));
+    assert_eq!(target(&one), target(&one.clone()));
+    assert_ne!(target(&one), target(&other_serial));
+    assert_ne!(target(&one), target(&other_address));
+}
+
+// shows K4
+#[test]
+fn the_first_certificate_is_pinned_only_with_trust_first_use_and_for_the_same_machine() {
+    let mut world = world("ipps://{address}/", &[], Some("h"), how(None, None));
+    let seen = DeviceIdentity {
+        serial_number: "A1".to_owned(),
+        certificate_sha256: Some("seen".to_owned()),
+        ..DeviceIdentity::default()
+    };
+    let device = world.device.as_mut().unwrap();
+    device.status = Some(DeviceStatus {
+        identity: Some(seen),
+        ..DeviceStatus::default()
+    });
+    let pinned = |world: &World| device_endpoint(world).unwrap().pinned_certificate;
+    assert_eq!(pinned(&world), None);
+    let tls = Tls {
+        trust: Trust::FirstUse,
+        ..Tls::default()
+    };
+    world.connections.get_mut("hq").unwrap().spec.tls = Some(tls);
+    assert_eq!(pinned(&world).as_deref(), Some("seen"));
+    world.device.as_mut().unwrap().spec.serial_number = "B2".to_owned();
+    assert_eq!(pinned(&world), None);
+    world.device.as_mut().unwrap().spec.certificate_sha256 = Some("said".to_owned());
+    assert_eq!(pinned(&world).as_deref(), Some("said"));
+}
+
+#[test]
+fn two_devices_share_an_endpoint_whatever_the_case_of_the_address() {
+    let device = |address: &str, port| {
+        world(
+            "ipp://{address}:{port}/",
+            &[1, 2],
+            Some(address),
+            how(Some(port), None),
+        )
+        .device
+    };
+    let key = |device: Option<Device>| device.as_ref().and_then(endpoint_key);
+    assert_eq!(key(device("MFP.example", 1)), key(device("mfp.example", 1)));
+    assert_ne!(key(device("mfp.example", 1)), key(device("mfp.example", 2)));
+}

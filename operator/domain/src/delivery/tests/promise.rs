@@ -1,0 +1,182 @@
+//! The judge of promises.
+
+use entente_crds::v1alpha1::{
+    Cause, Delay, Promise, PromiseState, Revision, ServiceLevel, ServiceSubscription,
+    ServiceSubscriptionSpec, ServiceSubscriptionStatus,
+};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use proptest::prelude::*;
+
+use crate::delivery::{World, judge};
+
+fn second(second: i64) -> Timestamp {
+    Timestamp::from_second(1_000_000 + second).unwrap()
+}
+
+/// Promised at second 0, with an allowance of 15 minutes.
+fn promised() -> ServiceSubscription {
+    let revision = Revision {
+        effective: second(0),
+        promised: true,
+        service_level: ServiceLevel {
+            allowed: "15m".to_owned(),
+            ..ServiceLevel::default()
+        },
+        ..Revision::default()
+    };
+    let spec = ServiceSubscriptionSpec {
+        revisions: vec![revision],
+        ..ServiceSubscriptionSpec::default()
+    };
+    ServiceSubscription::new("a.b.c", spec)
+}
+
+/// Looks at an instant and keeps what was judged.
+fn look(
+    subscription: &mut ServiceSubscription,
+    now: i64,
+    completed: Option<i64>,
+    blocking: (Cause, &str),
+) -> Promise {
+    let completed = completed.map(second);
+    let promises = judge(
+        &World::default(),
+        subscription,
+        completed,
+        blocking,
+        second(now),
+    );
+    let promise = promises[0].clone();
+    subscription.status = Some(ServiceSubscriptionStatus {
+        promises,
+        ..ServiceSubscriptionStatus::default()
+    });
+    promise
+}
+
+fn shown(delays: &[Delay]) -> Vec<(i64, Option<i64>, Cause)> {
+    let from = |at: Timestamp| at.as_second() - 1_000_000;
+    delays
+        .iter()
+        .map(|delay| (from(delay.from), delay.until.map(from), delay.cause))
+        .collect()
+}
+
+const OFF: (Cause, &str) = (Cause::Device, "Unreachable");
+const ERRS: (Cause, &str) = (Cause::Server, "ProtocolError");
+
+// shows D3 D4
+#[test]
+fn exactly_at_the_end_of_the_allowance_is_kept_and_one_later_is_missed() {
+    for (completed, state) in [(900, PromiseState::Kept), (901, PromiseState::Missed)] {
+        let mut one = promised();
+        look(&mut one, 0, None, OFF);
+        let promise = look(&mut one, completed, Some(completed), OFF);
+        assert_eq!(
+            (promise.state, promise.completed),
+            (state, Some(second(completed)))
+        );
+    }
+}
+
+// shows D4
+#[test]
+fn what_is_proved_before_the_instant_is_complete_at_the_instant() {
+    let mut one = promised();
+    assert_eq!(
+        look(&mut one, -10, Some(-10), OFF).state,
+        PromiseState::Open
+    );
+    let promise = look(&mut one, 1, Some(-10), OFF);
+    assert_eq!(
+        (promise.state, promise.completed),
+        (PromiseState::Kept, Some(second(0)))
+    );
+}
+
+// shows D9
+#[test]
+fn time_between_two_looks_belongs_to_the_earlier_and_before_the_first_to_the_provider() {
+    let mut one = promised();
+    look(&mut one, 100, None, OFF);
+    look(&mut one, 200, None, OFF);
+    look(&mut one, 300, None, ERRS);
+    let promise = look(&mut one, 1000, Some(1000), OFF);
+    let expected = [
+        (0, Some(100), Cause::Provider),
+        (100, Some(300), Cause::Device),
+        (300, Some(1000), Cause::Server),
+    ];
+    assert_eq!(shown(&promise.delays), expected);
+}
+
+#[test]
+fn a_verdict_is_never_given_twice() {
+    let mut one = promised();
+    let kept = look(&mut one, 10, Some(10), OFF);
+    assert_eq!(look(&mut one, 5000, None, OFF), kept);
+}
+
+#[test]
+fn a_promise_of_what_is_deleted_closes_then_and_is_missed_only_past_the_allowance() {
+    for (deleted, state) in [(300, PromiseState::Closed), (2000, PromiseState::Missed)] {
+        let mut one = promised();
+        look(&mut one, 0, None, OFF);
+        look(&mut one, deleted - 1, None, OFF);
+        one.metadata.deletion_timestamp = Some(Time(second(deleted)));
+        let promise = look(&mut one, deleted + 50, Some(deleted + 40), OFF);
+        let found = (promise.state, promise.closed, promise.completed);
+        assert_eq!(found, (state, Some(second(deleted)), None));
+    }
+}
+
+#[test]
+fn neighbours_are_merged_into_the_one_that_counts() {
+    let mut one = promised();
+    for step in 0..80 {
+        let blocking = if step % 2 == 0 {
+            OFF
+        } else {
+            (Cause::Customer, "Suspended")
+        };
+        look(&mut one, step * 60, None, blocking);
+    }
+    let promise = look(&mut one, 5000, Some(5000), OFF);
+    assert_eq!(promise.delays.len(), 32);
+    assert_eq!(promise.delays[0].cause, Cause::Device);
+    assert_eq!(shown(&promise.delays)[0].0, 0);
+}
+
+proptest! {
+    // shows D9
+    #[test]
+    fn delays_cover_the_time_from_the_promise_to_its_end_without_gap_or_overlap(
+        looks in prop::collection::vec((0..4_000_i64, 0..5_usize), 1..60),
+        back in 0..200_i64,
+        completed in 4_000..5_000_i64,
+    ) {
+        let causes = [
+            OFF, ERRS, (Cause::Customer, "Suspended"), (Cause::Provider, "ClockSkew"),
+            (Cause::Provider, "Progressing"),
+        ];
+        let mut one = promised();
+        let mut looks = looks;
+        looks.sort_unstable();
+        for (index, (at, cause)) in looks.iter().enumerate() {
+            // The clock is set back now and then.
+            let at = if index % 7 == 6 { at - back } else { *at };
+            look(&mut one, at, None, causes[*cause]);
+        }
+        let promise = look(&mut one, completed, Some(completed), OFF);
+        prop_assert!(promise.delays.len() <= 32);
+        let mut from = promise.effective;
+        for delay in &promise.delays {
+            prop_assert_eq!(delay.from, from);
+            prop_assert!(delay.until.is_some_and(|until| until > delay.from));
+            from = delay.until.unwrap();
+        }
+        prop_assert_eq!(Some(from), promise.closed);
+        prop_assert_eq!(promise.closed, promise.completed);
+    }
+}

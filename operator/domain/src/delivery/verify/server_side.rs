@@ -1,0 +1,179 @@
+//! Verify, server side: what a reading of the instance proves.
+
+use entente_crds::v1alpha1::{ItemState, Outcome, ServerOperationType, StepType};
+use jiff::Timestamp;
+
+use super::{
+    Round, VerifiedItem,
+    compare::{at_pointer, is_same_json},
+};
+use crate::{
+    delivery::{
+        digest::digest,
+        facts::Reading,
+        resolve::{ResolvedItem, Wanted},
+    },
+    exchange::InstanceReading,
+};
+
+impl Round<'_> {
+    pub(super) fn server_item(&self, step: StepType, item: &ResolvedItem) -> VerifiedItem {
+        let server = self.subscription.server.as_ref();
+        // What is read of an instance that has to go first says nothing of the one that is wanted.
+        let reading = server
+            .filter(|server| !server.is_left_over)
+            .and_then(|_| self.facts.servers.get(&self.subscription.name));
+        match reading {
+            Some(Reading {
+                at,
+                result: Ok(reading),
+            }) => self.server_reading(step, item, *at, reading),
+            Some(Reading {
+                result: Err(failure),
+                ..
+            }) => self.unread(step, item, Some(failure)),
+            None => {
+                let catalogue =
+                    server.and_then(|server| self.facts.catalogue_problems.get(&server.connection));
+                match catalogue {
+                    Some((_, failure)) => self.unread(step, item, Some(failure)),
+                    None => self.unread_instance(step, item),
+                }
+            }
+        }
+    }
+
+    pub(super) fn server_reading(
+        &self,
+        step: StepType,
+        item: &ResolvedItem,
+        at: Timestamp,
+        reading: &InstanceReading,
+    ) -> VerifiedItem {
+        match reading {
+            InstanceReading::Present {
+                service_id,
+                plan_id,
+                parameters,
+            } => match &item.wanted {
+                Wanted::ServerSetting { pointer, value }
+                | Wanted::Activation {
+                    pointer,
+                    active: value,
+                } => {
+                    let found = parameters
+                        .as_ref()
+                        .and_then(|parameters| at_pointer(parameters, pointer));
+                    match found {
+                        None if self.was_taken(item) => self.not_verifiable(step, item, at),
+                        found => {
+                            let equal = found.is_some_and(|found| is_same_json(value, found));
+                            self.read(step, item, at, found.map(digest), equal, false)
+                        }
+                    }
+                }
+                Wanted::ServerInstance | Wanted::DeviceSetting { .. } => {
+                    let equal = self.is_our_offering(service_id.as_ref(), plan_id.as_ref());
+                    self.read(
+                        step,
+                        item,
+                        at,
+                        Some(digest(&(service_id, plan_id))),
+                        equal,
+                        false,
+                    )
+                }
+            },
+            InstanceReading::NotRetrievable
+                if !self
+                    .facts
+                    .deprovisioned
+                    .contains_key(&self.subscription.name)
+                    && self.was_taken(item) =>
+            {
+                self.not_verifiable(step, item, at)
+            }
+            InstanceReading::Absent | InstanceReading::NotRetrievable => {
+                self.read(step, item, at, None, false, false)
+            }
+        }
+    }
+
+    /// The instance was not read in this pass, because an operation on it is under way, or because
+    /// nothing is to be asked.
+    fn unread_instance(&self, step: StepType, item: &ResolvedItem) -> VerifiedItem {
+        let mut verified = self.unread(step, item, None);
+        let previous = self.previous(item);
+        let carried = self.sent_now(item).is_some_and(|sent| sent.is_ok())
+            || previous.is_some_and(|previous| previous.state == ItemState::InProgress);
+        if !carried || verified.state == ItemState::Effective {
+            return verified;
+        }
+        let problem = self.facts.server_problems.get(&self.subscription.name);
+        verified.problem = problem.map(|(at, failure)| self.failed(item, failure, *at));
+        let operation = self
+            .facts
+            .handles
+            .get(&self.subscription.name)
+            .and_then(|handle| handle.operation.as_ref());
+        let under_way = operation.is_some_and(|operation| {
+            !operation.doubtful && operation.r#type != ServerOperationType::Deprovision
+        });
+        verified.state = if under_way {
+            ItemState::InProgress
+        } else {
+            ItemState::Unknown
+        };
+        verified
+    }
+
+    fn is_our_offering(&self, service_id: Option<&String>, plan_id: Option<&String>) -> bool {
+        let offering = self
+            .subscription
+            .server
+            .as_ref()
+            .and_then(|server| server.offering.as_ref());
+        offering.is_some_and(|offering| {
+            service_id.is_none_or(|id| *id == offering.service_id)
+                && plan_id.is_none_or(|id| *id == offering.plan_id)
+        })
+    }
+
+    /// Whether the value that is wanted was sent and taken, in this pass or before.
+    fn was_taken(&self, item: &ResolvedItem) -> bool {
+        if let Some(sent) = self.sent_now(item) {
+            return sent.is_ok();
+        }
+        self.previous(item).is_some_and(|previous| {
+            let refused = previous
+                .problem
+                .as_ref()
+                .is_some_and(|problem| problem.outcome != Outcome::NotVerifiable);
+            previous.last_sent.is_some() && !refused
+        })
+    }
+
+    fn not_verifiable(&self, step: StepType, item: &ResolvedItem, at: Timestamp) -> VerifiedItem {
+        VerifiedItem {
+            key: item.key.clone(),
+            step,
+            state: ItemState::Unknown,
+            desired_digest: item.digest.clone(),
+            observed_digest: None,
+            verified_at: self
+                .previous(item)
+                .filter(|previous| previous.state == ItemState::Unknown)
+                .and_then(|previous| previous.last_verified)
+                .or(Some(at)),
+            problem: Some(self.problem(
+                item,
+                Outcome::NotVerifiable,
+                format!(
+                    "{} was accepted and the service server does not tell it",
+                    item.key
+                ),
+                at,
+            )),
+        }
+    }
+}

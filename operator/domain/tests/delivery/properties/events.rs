@@ -1,0 +1,226 @@
+//! What may happen to a world, at random.
+
+use entente_crds::v1alpha1::{IppOperation, ServiceSubscription};
+use entente_domain::exchange::FailureKind;
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt as _;
+use proptest::prelude::*;
+
+use super::{MENU, minutes, wish};
+use crate::simulation::{Fault, Simulation};
+
+const ATTRIBUTES: &[&str] = &["nw-endpoint", "nw-weekdays", "nw-threshold", "nw-cloud"];
+const BROKERS: &[&str] = &["northwind", "southwind"];
+
+/// Something that happens.
+#[derive(Clone, Debug)]
+pub(super) enum Event {
+    PrinterDown(FailureKind),
+    PrinterBusy,
+    Ignores(usize),
+    NotSettable(usize),
+    Refuses(usize),
+    Lacks,
+    Loses(u32),
+    PrinterCured,
+    BrokerDown(usize, FailureKind),
+    BrokerNext(usize, Fault),
+    BrokerTakes(usize, i64),
+    BrokerAtOnce(usize),
+    BrokerNeverEnds(usize),
+    BrokerFails(usize),
+    BrokerIgnores(usize),
+    BrokerCured(usize),
+    Revised(usize, bool),
+    Changed(usize, usize),
+    ClockBack(i64),
+    DeviceReplaced,
+    CatalogueForgotten,
+    Suspended(usize),
+    Resumed(usize),
+    Extended(usize),
+    Ended(usize),
+    Deleted(usize),
+    Dies(usize),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let down = || prop::sample::select(vec![FailureKind::Unreachable, FailureKind::TimedOut]);
+    let fault = prop::sample::select(vec![
+        Fault::ErrorBefore,
+        Fault::ErrorAfter,
+        Fault::Lost,
+        Fault::Conflict,
+        Fault::Busy,
+        Fault::Refused,
+    ]);
+    prop_oneof![
+        down().prop_map(Event::PrinterDown),
+        Just(Event::PrinterBusy),
+        (0..4_usize).prop_map(Event::Ignores),
+        (0..4_usize).prop_map(Event::NotSettable),
+        (0..4_usize).prop_map(Event::Refuses),
+        Just(Event::Lacks),
+        (1..3_u32).prop_map(Event::Loses),
+        Just(Event::PrinterCured),
+        (0..2_usize, down()).prop_map(|(broker, kind)| Event::BrokerDown(broker, kind)),
+        (0..2_usize, fault).prop_map(|(broker, fault)| Event::BrokerNext(broker, fault)),
+        (0..2_usize, 1..90_i64).prop_map(|(broker, takes)| Event::BrokerTakes(broker, takes)),
+        (0..2_usize).prop_map(Event::BrokerAtOnce),
+        (0..2_usize).prop_map(Event::BrokerNeverEnds),
+        (0..2_usize).prop_map(Event::BrokerFails),
+        (0..2_usize).prop_map(Event::BrokerIgnores),
+        (0..2_usize).prop_map(Event::BrokerCured),
+        (0..3_usize, any::<bool>()).prop_map(|(index, promised)| Event::Revised(index, promised)),
+        (0..3_usize, 0..4_usize).prop_map(|(index, service)| Event::Changed(index, service)),
+        (1..30_i64).prop_map(Event::ClockBack),
+        Just(Event::DeviceReplaced),
+        Just(Event::CatalogueForgotten),
+        (0..3_usize).prop_map(Event::Suspended),
+        (0..3_usize).prop_map(Event::Resumed),
+        (0..3_usize).prop_map(Event::Ended),
+        (0..3_usize).prop_map(Event::Extended),
+        (0..3_usize).prop_map(Event::Deleted),
+        (0..12_usize).prop_map(Event::Dies),
+    ]
+}
+
+pub(super) fn events() -> impl Strategy<Value = Vec<(i64, Event)>> {
+    prop::collection::vec((-10..120_i64, event()), 0..8).prop_map(|mut events| {
+        events.sort_by_key(|(minute, _)| *minute);
+        events
+    })
+}
+
+pub(super) fn happen(world: &mut Simulation, event: &Event, indexes: &[usize]) {
+    let attribute = |index: &usize| ATTRIBUTES[*index].to_owned();
+    match event {
+        Event::PrinterDown(kind) => world.printer.down = Some(*kind),
+        Event::PrinterBusy => world.printer.busy = Some(Some(SignedDuration::from_secs(40))),
+        Event::Ignores(index) => {
+            world.printer.ignores.insert(attribute(index));
+        }
+        Event::NotSettable(index) => {
+            world.printer.not_settable.insert(attribute(index));
+        }
+        Event::Refuses(index) => {
+            world.printer.refuses.insert(attribute(index));
+        }
+        Event::Lacks => world.printer.lacks = Some(IppOperation::SetPrinterAttributes),
+        Event::Loses(count) => world.printer.lose = *count,
+        Event::PrinterCured => world.printer.cure(),
+        Event::Dies(after) => world.dies_after = Some(*after),
+        Event::BrokerDown(index, _)
+        | Event::BrokerNext(index, _)
+        | Event::BrokerTakes(index, _)
+        | Event::BrokerAtOnce(index)
+        | Event::BrokerNeverEnds(index)
+        | Event::BrokerFails(index)
+        | Event::BrokerIgnores(index)
+        | Event::BrokerCured(index) => happen_to_broker(world, event, BROKERS[*index]),
+        Event::ClockBack(count) => world.now -= minutes(*count),
+        Event::CatalogueForgotten => world.world.catalogues.clear(),
+        Event::DeviceReplaced => {
+            let device = world.world.device.as_mut().expect("there is a device");
+            device.spec.serial_number.push('B');
+            world.printer.uuid = Some(format!("urn:uuid:{}", device.spec.serial_number));
+            world.printer.attributes.clear();
+        }
+        Event::Revised(index, _)
+        | Event::Changed(index, _)
+        | Event::Suspended(index)
+        | Event::Resumed(index)
+        | Event::Extended(index)
+        | Event::Ended(index)
+        | Event::Deleted(index) => happen_to_subscription(world, event, *index, indexes),
+    }
+}
+
+fn happen_to_broker(world: &mut Simulation, event: &Event, name: &str) {
+    let broker = world.brokers.get_mut(name).expect("it is in the catalogue");
+    match event {
+        Event::BrokerDown(_, kind) => broker.down = Some(*kind),
+        Event::BrokerNext(_, fault) => broker.faults.push_back(*fault),
+        Event::BrokerTakes(_, takes) => broker.takes = Some(SignedDuration::from_secs(*takes)),
+        Event::BrokerAtOnce(_) => broker.takes = None,
+        Event::BrokerNeverEnds(_) => {
+            broker.takes = Some(SignedDuration::from_secs(10));
+            broker.never_ends = true;
+        }
+        Event::BrokerFails(_) => broker.fails = 1,
+        Event::BrokerIgnores(_) => {
+            broker.ignores.insert("weekdays".to_owned());
+        }
+        _ => broker.cure(),
+    }
+}
+
+fn happen_to_subscription(world: &mut Simulation, event: &Event, index: usize, indexes: &[usize]) {
+    let names = names(world);
+    let Some(name) = names.get(index).cloned() else {
+        return;
+    };
+    let object = world.subscription(&name).clone();
+    let last = object
+        .spec
+        .revisions
+        .last()
+        .cloned()
+        .expect("it has an entry");
+    let whole = Timestamp::from_second(world.now.as_second()).expect("a whole second");
+    let known = MENU.iter().position(|(contract, entry, ..)| {
+        object.spec.contract.name == *contract && object.spec.service_name == *entry
+    });
+    let ended = last.until.is_some_and(|until| until <= world.now);
+    let room = object.spec.revisions.len() < 4 && last.effective < whole && !ended;
+    let known = known.filter(|known| room && indexes.contains(known));
+    match event {
+        Event::Revised(_, promised) => {
+            let from = if *promised { whole + minutes(5) } else { whole };
+            let value = if object.spec.revisions.len() % 2 == 1 {
+                "Mon"
+            } else {
+                "Sun"
+            };
+            if let Some(known) = known {
+                world.revise(&name, &wish(known, from, *promised, value));
+            }
+        }
+        Event::Changed(_, service) => {
+            if let Some(known) = known {
+                let mut wish = wish(known, whole, false, "Sun");
+                wish.service =
+                    ["data-backup", "other-backup", "early-backup", "cloud"][*service].to_owned();
+                wish.parameters = [("weekdays", "Sun"), ("size", "5")]
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .into();
+                world.revise(&name, &wish);
+            }
+        }
+        Event::Suspended(_) => world.subscription_mut(&name).spec.contract.suspend = true,
+        Event::Resumed(_) => world.subscription_mut(&name).spec.contract.suspend = false,
+        Event::Ended(_) if last.effective < whole && last.until.is_none() => {
+            world.end(&name, whole);
+        }
+        Event::Extended(_) => {
+            let object = world.subscription_mut(&name);
+            object
+                .spec
+                .revisions
+                .last_mut()
+                .expect("it has an entry")
+                .until = None;
+        }
+        Event::Deleted(_) => world.delete(&name),
+        _ => {}
+    }
+}
+
+fn names(world: &Simulation) -> Vec<String> {
+    world
+        .world
+        .subscriptions
+        .iter()
+        .map(ServiceSubscription::name_any)
+        .collect()
+}
