@@ -86,8 +86,7 @@ impl Delivery {
         let concurrency = self.context.options.concurrency;
         let worker = move |key: Key| {
             let delivery = Arc::clone(&self);
-            // On the heap: the state of a pass is large, and most of them wait.
-            Box::pin(async move { delivery.pass(&key).await })
+            async move { delivery.pass(&key).await }
         };
         queue.run(concurrency, crate::PASS_LIMIT, worker, shutdown).await;
     }
@@ -99,7 +98,8 @@ impl Delivery {
             return None;
         }
         let mut holds = self.memory.holds(key, world.reconcile_requested);
-        let outcome = self.rounds(world, &mut holds).await;
+        // On the heap: the state of the rounds is large, and most passes wait in them.
+        let outcome = Box::pin(self.rounds(world, &mut holds)).await;
         execute::hold_what_did_not_take(self, &outcome, &mut holds);
         let reported = report::write(self, &outcome).await;
         let next = [holds.next(outcome.now), secrets_again(&outcome)].into_iter().flatten().min();

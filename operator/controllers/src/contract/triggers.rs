@@ -74,7 +74,7 @@ fn subscription(contracts: &Contracts, change: &Change<ServiceSubscription>) {
     }
     let matters = differs(change, |subscription| {
         let status = subscription.status.clone().unwrap_or_default();
-        let states = [ConditionType::Ready, ConditionType::Delivered, ConditionType::Stalled].map(
+        let conditions = [ConditionType::Ready, ConditionType::Delivered, ConditionType::Stalled].map(
             |condition| {
                 find(&status.conditions, condition)
                     .map(|found| (found.status.clone(), found.reason.clone()))
@@ -82,7 +82,7 @@ fn subscription(contracts: &Contracts, change: &Change<ServiceSubscription>) {
         );
         let promises: Vec<_> =
             status.promises.iter().map(|promise| (promise.effective, promise.state)).collect();
-        (subscription.uid(), subscription.metadata.deletion_timestamp.clone(), states, promises)
+        (subscription.uid(), subscription.metadata.deletion_timestamp.clone(), conditions, promises)
     });
     if matters {
         contracts.queue.add_after(key, GATHER);

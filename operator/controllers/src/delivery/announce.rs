@@ -89,7 +89,8 @@ pub(super) fn device(delivery: &Delivery, before: &Device, after: &Device) {
         online.status == "False" && reasons.iter().any(|reason| reason.as_str() == online.reason)
     };
     let online = find(&new, ConditionType::Online).filter(is_silent);
-    let was_offline = find(&old, ConditionType::Online).filter(is_silent).is_some();
+    let was_offline =
+        find(&old, ConditionType::Online).is_some_and(|online| is_silent(&online));
     if let Some(online) = online
         && !was_offline
     {

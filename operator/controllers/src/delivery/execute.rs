@@ -91,7 +91,7 @@ impl Execution<'_> {
                 let at = self.now();
                 match &result {
                     Ok(_) => self.holds.clear(&HoldKey::Device),
-                    Err(failure) => self.fail(HoldKey::Device, &endpoint.connection, failure),
+                    Err(failure) => self.fail(&HoldKey::Device, &endpoint.connection, failure),
                 }
                 self.outcome.facts.record_device(result, at);
             }
@@ -126,10 +126,10 @@ impl Execution<'_> {
                         item: item.clone(),
                         digest: digest.clone(),
                     };
-                    self.fail(key, connection, failure);
+                    self.fail(&key, connection, failure);
                 }
             }
-            _ => self.fail(HoldKey::Device, connection, failure),
+            _ => self.fail(&HoldKey::Device, connection, failure),
         }
     }
 
@@ -152,7 +152,7 @@ impl Execution<'_> {
                 self.outcome.world.catalogues.insert(connection.to_owned(), catalogue);
             }
             Err(failure) => {
-                self.fail(key, connection, &failure);
+                self.fail(&key, connection, &failure);
                 self.outcome.facts.catalogue_problems.insert(connection.to_owned(), (now, failure));
             }
         }
@@ -170,7 +170,7 @@ impl Execution<'_> {
             let now = self.now();
             let connection = self.connection_of(subscription).unwrap_or_default();
             let key = HoldKey::Server { subscription: subscription.to_owned() };
-            self.fail(key, &connection, &failure);
+            self.fail(&key, &connection, &failure);
             let problems = &mut self.outcome.facts.server_problems;
             problems.insert(subscription.to_owned(), (now, failure));
         }
@@ -183,7 +183,7 @@ impl Execution<'_> {
             Ok(target) => target,
             Err(failure) => {
                 let now = self.now();
-                self.fail(key, &connection, &failure);
+                self.fail(&key, &connection, &failure);
                 self.outcome.facts.server_problems.insert(subscription.to_owned(), (now, failure));
                 return;
             }
@@ -194,7 +194,7 @@ impl Execution<'_> {
                 self.count("server", result.as_ref().err(), begun);
                 match &result {
                     Ok(_) => {}
-                    Err(failure) => self.fail(key, &connection, failure),
+                    Err(failure) => self.fail(&key, &connection, failure),
                 }
                 let now = self.now();
                 self.outcome.facts.record_instance(subscription, result, now);
@@ -205,7 +205,7 @@ impl Execution<'_> {
                 match &result {
                     Ok(ServerAnswer::Done) => self.holds.clear(&key),
                     Ok(ServerAnswer::UnderWay { .. }) => self.poll_after(key, POLL, now),
-                    Err(failure) => self.fail_server(key, &connection, failure),
+                    Err(failure) => self.fail_server(&key, &connection, failure),
                 }
                 self.outcome.facts.record_server(action, result, now);
             }
@@ -224,10 +224,10 @@ impl Execution<'_> {
                             retry_after: None,
                             doubtful: false,
                         };
-                        self.fail(key, &connection, &failure);
+                        self.fail(&key, &connection, &failure);
                     }
                     // That the server does not know the operation any more is an answer.
-                    Err(failure) => self.fail_server(key, &connection, failure),
+                    Err(failure) => self.fail_server(&key, &connection, failure),
                 }
                 self.outcome.facts.record_operation(subscription, result, now);
             }
@@ -257,7 +257,7 @@ impl Execution<'_> {
         }
     }
 
-    fn fail_server(&mut self, key: HoldKey, connection: &str, failure: &Failure) {
+    fn fail_server(&mut self, key: &HoldKey, connection: &str, failure: &Failure) {
         let of_the_value = matches!(
             failure.kind,
             FailureKind::RejectedValue | FailureKind::RejectedNotSettable | FailureKind::Unsupported
@@ -271,11 +271,11 @@ impl Execution<'_> {
         self.holds.wait_until(key, now.checked_add(wait).unwrap_or(Timestamp::MAX));
     }
 
-    fn fail(&mut self, key: HoldKey, connection: &str, failure: &Failure) {
+    fn fail(&mut self, key: &HoldKey, connection: &str, failure: &Failure) {
         let policy = self.outcome.world.connections.get(connection).map(policy).unwrap_or_default();
         let now = self.now();
         self.holds.fail(key.clone(), policy, failure.retry_after, fraction(), now);
-        self.holds.because(&key, reason_of_failure(failure.kind), &failure.message);
+        self.holds.because(key, reason_of_failure(failure.kind), &failure.message);
     }
 
     fn connection_of(&self, subscription: &str) -> Option<String> {

@@ -14,6 +14,10 @@ use crate::exchange::Catalogue;
 
 /// The objects that delivery on one device depends on.
 #[derive(Clone, Debug, Default)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own that was observed, and none excludes another"
+)]
 pub struct World {
     /// The namespace of the device and its subscriptions.
     pub namespace: String,
