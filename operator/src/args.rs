@@ -39,8 +39,8 @@ pub(crate) struct Args {
     )]
     pub(crate) log_level: String,
 
-    /// Passes of one controller that run at once
-    #[arg(long, env = "ENTENTE_CONCURRENCY", default_value_t = 256,
+    /// Devices that are worked on at once: most of them wait for an answer, so this is many
+    #[arg(long, env = "ENTENTE_CONCURRENCY", default_value_t = 4096,
           value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) concurrency: u16,
 
@@ -114,7 +114,7 @@ mod tests {
         let args = Args::try_parse_from(["entente-operator"]).unwrap();
         assert_eq!(args.withdraw_deadline, Duration::from_hours(24));
         assert_eq!(args.admin_address.port(), 8080);
-        assert_eq!(args.concurrency, 256);
+        assert_eq!(args.concurrency, 4096);
     }
 
     #[test]

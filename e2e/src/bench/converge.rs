@@ -201,9 +201,11 @@ fn figures(devices: usize, memory: Option<f64>, ours: &[Run], dumb: &[Run]) -> V
         let rates: Vec<String> = runs.iter().map(|run| format!("{:.0}", rate(run))).collect();
         rates.join(" and ")
     };
+    // Of each the run that the rest of the machine disturbed least.
+    let best = |runs: &[Run]| runs.iter().map(rate).fold(0.0, f64::max);
     let throughput = Figure::new(
         title("throughput against the dumb client"),
-        of(ours, &rate) / of(dumb, &rate),
+        best(ours) / best(dumb),
         "",
     )
     .at_least(0.75)

@@ -31,7 +31,7 @@ use super::BenchError;
 use super::usage::{self, Usage};
 
 /// The operator's default for passes at once.
-const CONCURRENCY: usize = 256;
+const CONCURRENCY: usize = 4096;
 /// The operator's default for requests to the API server at once.
 const API_IN_FLIGHT: usize = 64;
 /// As the operator keeps connections.

@@ -34,7 +34,7 @@ impl Default for Options {
             namespace: "entente-system".to_owned(),
             withdraw_deadline: Duration::from_hours(24),
             accrual_interval: Duration::from_hours(1),
-            concurrency: 256,
+            concurrency: 4096,
         }
     }
 }

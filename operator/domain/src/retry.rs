@@ -63,6 +63,8 @@ struct Hold {
     failures: u32,
     until: Timestamp,
     why: Option<(Reason, String)>,
+    /// Whether it was let go since it failed last.
+    answered: bool,
 }
 
 impl Holds {
@@ -96,6 +98,7 @@ impl Holds {
                 failures,
                 until,
                 why: None,
+                answered: false,
             },
         );
     }
@@ -121,15 +124,25 @@ impl Holds {
                 failures,
                 until,
                 why: None,
+                answered: false,
             },
         );
     }
 
-    /// Lets a key go after a pass in which it succeeded and never failed. Not after each answer:
-    /// a read that is answered says nothing of the write that will fail again, and the waits would
-    /// never grow.
+    /// Lets a key go after a success. Its failures are forgotten after the second success in a
+    /// row: a device that answers every read and fails every write succeeds once between two
+    /// failures, and its waits have to grow all the same.
     pub fn clear(&mut self, key: &HoldKey) {
-        self.entries.remove(key);
+        let Some(hold) = self.entries.get_mut(key) else {
+            return;
+        };
+        if hold.answered || hold.failures == 0 {
+            self.entries.remove(key);
+            return;
+        }
+        hold.answered = true;
+        hold.until = Timestamp::MIN;
+        hold.why = None;
     }
 
     /// Lets everything go, for a person who asked for a reconcile now or changed something.
@@ -219,7 +232,26 @@ mod tests {
     }
 
     #[test]
-    fn a_success_lets_the_key_go_and_forgets_its_failures() {
+    fn waits_grow_although_every_failed_write_comes_after_an_answered_read() {
+        let mut holds = Holds::default();
+        let waits: Vec<_> = (0..4)
+            .map(|_| {
+                holds.clear(&HoldKey::Device);
+                holds.fail(
+                    HoldKey::Device,
+                    RetryPolicy::default(),
+                    None,
+                    1.0,
+                    instant(0),
+                );
+                holds.until(&HoldKey::Device, instant(0))
+            })
+            .collect();
+        assert_eq!(waits, [1, 2, 4, 8].map(|second| Some(instant(second))));
+    }
+
+    #[test]
+    fn a_success_lets_the_key_go_and_the_second_forgets_its_failures() {
         let mut holds = Holds::default();
         holds.fail(
             HoldKey::Device,
@@ -230,6 +262,7 @@ mod tests {
         );
         holds.clear(&HoldKey::Device);
         assert_eq!(holds.until(&HoldKey::Device, instant(0)), None);
-        assert_eq!(holds.failures(&HoldKey::Device), 0);
+        holds.clear(&HoldKey::Device);
+        assert_eq!(holds, Holds::default());
     }
 }

@@ -100,10 +100,16 @@ pub(super) fn device(delivery: &Delivery, before: &Device, after: &Device) {
         find(conditions, ConditionType::SettingsApplied)
             .is_some_and(|found| found.status == "True" && found.reason == "Succeeded")
     };
-    if applied(&new) && !applied(&old) && is_true(&new, ConditionType::Ready) {
+    // A device that does as it is told is no news: a fleet that starts would make one event each.
+    let failed = find(&old, ConditionType::SettingsApplied).is_some_and(|found| {
+        found.status == "False" && ![Reason::Progressing, Reason::NotStarted, Reason::Pending]
+            .iter()
+            .any(|reason| reason.as_str() == found.reason)
+    });
+    if failed && applied(&new) && is_true(&new, ConditionType::Ready) {
         publish(
             EventReason::DeviceConfigured,
-            "Everything that is wanted on the device was read back.",
+            "The device has recovered: everything that is wanted on it was read back.",
         );
     }
 }

@@ -12,7 +12,7 @@ use kube::ResourceExt as _;
 
 use super::{ResolvedDevice, ResolvedServer, World, digest::digest, plan::Action};
 use crate::exchange::{
-    DeviceReading, Failure, FailureKind, InstanceReading, OperationState, ServerAnswer,
+    DeviceReading, Failure, FailureKind, InstanceKey, InstanceReading, OperationState, ServerAnswer,
 };
 
 /// One answer to a question.
@@ -151,42 +151,18 @@ impl Facts {
     }
 
     /// Provision, update or deprovision was answered.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "an answer is given to the facts, like all others"
+    )]
     pub fn record_server(
         &mut self,
         action: &Action,
         result: Result<ServerAnswer, Failure>,
         at: Timestamp,
     ) {
-        let (subscription, instance, kind, digest, items) = match action {
-            Action::Provision {
-                subscription,
-                instance,
-                digest,
-                items,
-                ..
-            } => {
-                let kind = ServerOperationType::Provision;
-                (subscription, instance, kind, Some(digest), items.as_slice())
-            }
-            Action::Update {
-                subscription,
-                instance,
-                digest,
-                items,
-                ..
-            } => {
-                let kind = ServerOperationType::Update;
-                (subscription, instance, kind, Some(digest), items.as_slice())
-            }
-            Action::Deprovision {
-                subscription,
-                instance,
-                ..
-            } => {
-                let kind = ServerOperationType::Deprovision;
-                (subscription, instance, kind, None, [].as_slice())
-            }
-            _ => return,
+        let Some((subscription, instance, kind, digest, items)) = parts(action) else {
+            return;
         };
         let outcome = result.as_ref().map(|_| ()).map_err(Clone::clone);
         for (item, item_digest) in items {
@@ -285,6 +261,53 @@ impl Facts {
                     .insert(subscription.to_owned(), (at, failure));
             }
         }
+    }
+}
+
+/// What a request that changes an instance is about: subscription, instance, kind, digest of the
+/// parameters, and the items that it carries.
+type Parts<'a> = (
+    &'a String,
+    &'a InstanceKey,
+    ServerOperationType,
+    Option<&'a String>,
+    &'a [(String, String)],
+);
+
+fn parts(action: &Action) -> Option<Parts<'_>> {
+    match action {
+        Action::Provision {
+            subscription: name,
+            instance,
+            digest,
+            items,
+            ..
+        } => Some((
+            name,
+            instance,
+            ServerOperationType::Provision,
+            Some(digest),
+            items,
+        )),
+        Action::Update {
+            subscription: name,
+            instance,
+            digest,
+            items,
+            ..
+        } => Some((
+            name,
+            instance,
+            ServerOperationType::Update,
+            Some(digest),
+            items,
+        )),
+        Action::Deprovision {
+            subscription: name,
+            instance,
+            ..
+        } => Some((name, instance, ServerOperationType::Deprovision, None, &[])),
+        _ => None,
     }
 }
 

@@ -50,16 +50,6 @@ pub(super) fn intent(
             .device
             .as_ref()
             .is_some_and(|device| device.spec.suspend);
-    let ended = || {
-        let ends = spec
-            .revisions
-            .iter()
-            .map(|revision| in_force::end_of(subscription, revision));
-        ends.flatten()
-            .filter(|end| *end <= now)
-            .max()
-            .unwrap_or(now)
-    };
     // Between an entry that ended and the next one nothing may stand on the server.
     let stands = subscription
         .status
@@ -70,7 +60,7 @@ pub(super) fn intent(
         (true, _) => Intent::SetUp,
         (false, Some(_)) if in_force::begun_at(subscription).is_some() && stands => {
             Intent::Withdraw {
-                since: ended(),
+                since: ended(subscription, now),
                 deleting: false,
             }
         }
@@ -86,8 +76,18 @@ pub(super) fn intent(
             }),
         },
         (false, None) => Intent::Withdraw {
-            since: ended(),
+            since: ended(subscription, now),
             deleting: false,
         },
     }
+}
+
+/// When the last entry ended that has.
+fn ended(subscription: &ServiceSubscription, now: Timestamp) -> Timestamp {
+    let revisions = subscription.spec.revisions.iter();
+    revisions
+        .filter_map(|revision| in_force::end_of(subscription, revision))
+        .filter(|end| *end <= now)
+        .max()
+        .unwrap_or(now)
 }

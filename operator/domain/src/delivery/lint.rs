@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use entente_crds::v1alpha1::{ItemState, StepType};
 use jiff::Timestamp;
 
-use super::{Action, Intent, Plan, ResolvedDevice, Verified, Wanted, World};
+use super::{Action, Intent, Plan, ResolvedDevice, ResolvedSubscription, Verified, Wanted, World};
 
 /// What is wrong with a plan; empty when nothing is.
 pub fn lint(
@@ -17,81 +17,11 @@ pub fn lint(
 ) -> Vec<String> {
     let mut faults = Vec::new();
     for action in &plan.actions {
-        for (subscription, step, item) in on_behalf_of(resolved, action) {
-            let Some(entry) = resolved
-                .subscriptions
-                .iter()
-                .find(|entry| entry.name == subscription)
-            else {
-                faults.push(format!("{subscription} is not one of this device"));
-                continue;
-            };
-            // What is being withdrawn may only be turned off, and that in one attribute of ours.
-            let sets_up = matches!(
-                action,
-                Action::WriteDevice { .. } | Action::Provision { .. }
-            );
-            if sets_up && (entry.refused.is_some() || !entry.wants_set_up()) {
-                faults.push(format!(
-                    "{subscription} is not to be set up: {:?}",
-                    entry.intent
-                ));
-            }
-            if let Intent::Scheduled {
-                effective,
-                early_from,
-            } = entry.intent
-            {
-                let early = entry
-                    .steps
-                    .iter()
-                    .any(|s| Some(s.r#type) == step && s.early);
-                let from = if early {
-                    early_from.unwrap_or(effective)
-                } else {
-                    effective
-                };
-                if now < from {
-                    faults.push(format!(
-                        "{subscription}: a request leaves before its instant"
-                    ));
-                }
-            }
-            let sends = !matches!(
-                action,
-                Action::ReadDevice { .. } | Action::ReadInstance { .. }
-            );
-            let proved = verified.get(&subscription);
-            if sends
-                && entry.wants_set_up()
-                && entry.refused.is_none()
-                && let Some(state) = item
-                    .as_ref()
-                    .and_then(|item| proved?.item(item))
-                    .map(|item| item.state)
-                && state == ItemState::Effective
-                && !matches!(action, Action::Provision { .. })
-            {
-                faults.push(format!(
-                    "{subscription}: {item:?} is sent although it is set"
-                ));
-            }
-            if let (Some(step), Some(proved)) = (step, proved)
-                && entry.wants_set_up()
-                && entry.refused.is_none()
-            {
-                let earlier = entry.steps.iter().take_while(|s| s.r#type != step);
-                for before in earlier {
-                    if proved
-                        .of_step(before.r#type)
-                        .any(|i| i.state != ItemState::Effective)
-                    {
-                        faults.push(format!(
-                            "{subscription}: {step:?} starts before {:?} is done",
-                            before.r#type
-                        ));
-                    }
-                }
+        for served in on_behalf_of(resolved, action) {
+            let entry = resolved.subscriptions.iter().find(|it| it.name == served.0);
+            match entry {
+                Some(entry) => faults.extend(faults_of(action, entry, &served, verified, now)),
+                None => faults.push(format!("{} is not one of this device", served.0)),
             }
         }
         if matches!(action, Action::WriteDevice { .. }) && world.claimed_by_another {
@@ -99,6 +29,62 @@ pub fn lint(
         }
         if let Action::ReadDevice { request } = action {
             faults.extend(asked_for_nobody(resolved, &request.attributes, now));
+        }
+    }
+    faults
+}
+
+/// What is wrong with what an action does for one subscription.
+fn faults_of(
+    action: &Action,
+    entry: &ResolvedSubscription,
+    (subscription, step, item): &Served,
+    verified: &BTreeMap<String, Verified>,
+    now: Timestamp,
+) -> Vec<String> {
+    let mut faults = Vec::new();
+    // What is being withdrawn may only be turned off, and that in one attribute of ours.
+    let makes = matches!(
+        action,
+        Action::WriteDevice { .. } | Action::Provision { .. }
+    );
+    if makes && (entry.refused.is_some() || !entry.wants_set_up()) {
+        let intent = &entry.intent;
+        faults.push(format!("{subscription} is not to be set up: {intent:?}"));
+    }
+    let begun = entry.steps.iter().find(|it| Some(it.r#type) == *step);
+    let scheduled = matches!(entry.intent, Intent::Scheduled { .. });
+    if scheduled && !begun.is_some_and(|step| entry.may_ask(step, now)) {
+        faults.push(format!(
+            "{subscription}: a request leaves before its instant"
+        ));
+    }
+    let Some(proved) = verified.get(subscription) else {
+        return faults;
+    };
+    if !entry.wants_set_up() || entry.refused.is_some() {
+        return faults;
+    }
+    let state = item
+        .as_ref()
+        .and_then(|item| proved.item(item))
+        .map(|item| item.state);
+    if state == Some(ItemState::Effective) && !matches!(action, Action::Provision { .. }) {
+        faults.push(format!(
+            "{subscription}: {item:?} is sent although it is set"
+        ));
+    }
+    if let Some(step) = step {
+        let earlier = entry.steps.iter().take_while(|it| it.r#type != *step);
+        for before in earlier.map(|it| it.r#type) {
+            if proved
+                .of_step(before)
+                .any(|it| it.state != ItemState::Effective)
+            {
+                faults.push(format!(
+                    "{subscription}: {step:?} starts before {before:?} is done"
+                ));
+            }
         }
     }
     faults
@@ -125,11 +111,11 @@ fn asked_for_nobody(
         .collect()
 }
 
-/// Whom an action serves: subscription, step and item. Probes serve nobody.
-fn on_behalf_of(
-    resolved: &ResolvedDevice,
-    action: &Action,
-) -> Vec<(String, Option<StepType>, Option<String>)> {
+/// Whom an action serves: subscription, step and item.
+type Served = (String, Option<StepType>, Option<String>);
+
+/// Whom an action serves. Probes serve nobody.
+fn on_behalf_of(resolved: &ResolvedDevice, action: &Action) -> Vec<Served> {
     let step_of = |subscription: &str, item: &str| {
         resolved
             .subscriptions

@@ -301,7 +301,7 @@ impl Round<'_> {
                 Some(self.problem(
                     item,
                     Outcome::AcceptedNotEffective,
-                    format!("{} was accepted and is not in effect", item.key),
+                    &format!("{} was accepted and is not in effect", item.key),
                     at,
                 )),
             ),
@@ -409,16 +409,10 @@ impl Round<'_> {
 
     fn failed(&self, item: &ResolvedItem, failure: &Failure, at: Timestamp) -> Problem {
         let message = format!("{}: {}", item.key, failure.message);
-        self.problem(item, outcome(failure.kind), message, at)
+        self.problem(item, outcome(failure.kind), &message, at)
     }
 
-    fn problem(
-        &self,
-        item: &ResolvedItem,
-        met: Outcome,
-        message: String,
-        at: Timestamp,
-    ) -> Problem {
+    fn problem(&self, item: &ResolvedItem, met: Outcome, message: &str, at: Timestamp) -> Problem {
         let since = self
             .previous(item)
             .and_then(|previous| previous.problem.as_ref())

@@ -212,17 +212,7 @@ fn next(
             {
                 plan.actions.push(turn_off(subscription, server, instance));
             } else if round.facts.deprovisioned.contains_key(&subscription.name) {
-                plan.wait(
-                    &subscription.name,
-                    Blocked {
-                        until: round.now.checked_add(LOOK_AGAIN).ok(),
-                        ..Blocked::new(
-                            Reason::AcceptedNotEffective,
-                            "the service server said the instance is removed and still has it"
-                                .to_owned(),
-                        )
-                    },
-                );
+                plan.wait(&subscription.name, still_there(round));
             } else {
                 plan.actions.push(deprovision);
             }
@@ -232,6 +222,14 @@ fn next(
         Some(Ok(InstanceReading::Absent | InstanceReading::NotRetrievable)) => {
             plan.actions.push(deprovision);
         }
+    }
+}
+
+fn still_there(round: &Round<'_>) -> Blocked {
+    let message = "the service server said the instance is removed and still has it";
+    Blocked {
+        until: round.now.checked_add(LOOK_AGAIN).ok(),
+        ..Blocked::new(Reason::AcceptedNotEffective, message.to_owned())
     }
 }
 

@@ -3,7 +3,7 @@
 //! The pass of `simulation` is what the delivery controller does, with a virtual clock and without
 //! Kubernetes. Every plan that is made in here is linted.
 
-#![allow(missing_docs, reason = "a test")]
+#![allow(missing_docs, clippy::panic, reason = "a test")]
 
 mod properties;
 mod scenarios;

@@ -63,8 +63,6 @@ pub(crate) struct Simulation {
     pub(crate) wake: Option<Timestamp>,
     /// The requests of the pass under way.
     pass: Vec<String>,
-    /// Which keys had only answers in the pass under way.
-    answered: BTreeMap<HoldKey, bool>,
 }
 
 /// Why a pass did not come to its end.
@@ -91,14 +89,12 @@ impl Simulation {
             alone: true,
             wake: None,
             pass: Vec::new(),
-            answered: BTreeMap::new(),
         }
     }
 
     /// One pass now.
     pub(crate) fn pass(&mut self) -> Ended {
         self.pass.clear();
-        self.answered.clear();
         let began = self.now;
         let mut facts = Facts::default();
         for _ in 0..MOST_ROUNDS {
@@ -185,7 +181,7 @@ impl Simulation {
         match action {
             Action::RecordInstance { subscription } => {
                 let report = self.report_of(subscription, resolved, verified, plan, facts);
-                self.store_subscription(subscription, report.status);
+                self.store_subscription(subscription, &report.status);
             }
             Action::ReadDevice { .. } | Action::WriteDevice { .. } => {
                 self.ask_device(action, facts);
@@ -230,11 +226,6 @@ impl Simulation {
         plan: &Plan,
         facts: &Facts,
     ) {
-        for (key, succeeded) in std::mem::take(&mut self.answered) {
-            if succeeded && self.holds.until(&key, self.now).is_none() {
-                self.holds.clear(&key);
-            }
-        }
         self.hold_items(verified);
         let names: Vec<String> = resolved
             .subscriptions
@@ -254,7 +245,7 @@ impl Simulation {
         let mut wakes: Vec<Timestamp> = self.holds.next(self.now).into_iter().collect();
         for (name, report) in reports {
             wakes.extend(report.wake_at);
-            self.store_subscription(&name, report.status);
+            self.store_subscription(&name, &report.status);
             truth::check(self, resolved, &name);
             // Outcomes are facts: said again on top of what was just written, nothing is new.
             let again = self.report_of(&name, resolved, verified, plan, facts);
@@ -304,13 +295,13 @@ impl Simulation {
         }
     }
 
-    fn store_subscription(&mut self, name: &str, status: ServiceSubscriptionStatus) {
-        objects::check(&status);
+    fn store_subscription(&mut self, name: &str, status: &ServiceSubscriptionStatus) {
+        objects::check(status);
         let object = self.subscription_mut(name);
-        truth::check_completion(object.status.as_ref(), &status);
-        if object.status.as_ref() != Some(&status) {
+        truth::check_completion(object.status.as_ref(), status);
+        if object.status.as_ref() != Some(status) {
             // Through JSON, as the API server does it.
-            let json = serde_json::to_value(&status).expect("a status is JSON");
+            let json = serde_json::to_value(status).expect("a status is JSON");
             object.status = Some(serde_json::from_value(json).expect("and is read back"));
             self.writes += 1;
         }

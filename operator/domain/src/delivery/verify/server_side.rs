@@ -168,7 +168,7 @@ impl Round<'_> {
             problem: Some(self.problem(
                 item,
                 Outcome::NotVerifiable,
-                format!(
+                &format!(
                     "{} was accepted and the service server does not tell it",
                     item.key
                 ),

@@ -96,7 +96,7 @@ pub(super) fn happen(world: &mut Simulation, event: &Event, indexes: &[usize]) {
     let attribute = |index: &usize| ATTRIBUTES[*index].to_owned();
     match event {
         Event::PrinterDown(kind) => world.printer.down = Some(*kind),
-        Event::PrinterBusy => world.printer.busy = Some(Some(SignedDuration::from_secs(40))),
+        Event::PrinterBusy => world.printer.busy = Some(SignedDuration::from_secs(40)),
         Event::Ignores(index) => {
             world.printer.ignores.insert(attribute(index));
         }
@@ -189,8 +189,8 @@ fn happen_to_subscription(world: &mut Simulation, event: &Event, index: usize, i
         Event::Changed(_, service) => {
             if let Some(known) = known {
                 let mut wish = wish(known, whole, false, "Sun");
-                wish.service =
-                    ["data-backup", "other-backup", "early-backup", "cloud"][*service].to_owned();
+                let services = ["data-backup", "other-backup", "early-backup", "cloud"];
+                services[*service].clone_into(&mut wish.service);
                 wish.parameters = [("weekdays", "Sun"), ("size", "5")]
                     .map(|(name, value)| (name.to_owned(), value.to_owned()))
                     .into();

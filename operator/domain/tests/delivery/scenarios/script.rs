@@ -9,7 +9,7 @@
 //! revise C.S SERVICE from T [plain] [allowed D] [parameter=value …]
 //! end C.S at T · delete C.S · abandon C.S · keep C.S · recreate C.S · orphan-contract C.S
 //! suspend C.S|device · resume C.S|device
-//! printer off|timeout|ignores A|not-settable A|refuses A|lacks OP|busy [D]|loses N|is ID|product P|has A TEXT|cure
+//! printer off|timeout|ignores A|not-settable A|refuses A|lacks OP|busy D|loses N|is ID|product P|has A TEXT|cure
 //! broker NAME down|timeout|takes D|never-ends|fails N|next FAULT|not-retrievable|drops P|ignores P|forgets|cure
 //! set model|service NAME POINTER JSON · remove service NAME · replace-device SERIAL
 //! skew on|off · reconcile-now · restart · kill after N · take-over-orphans
@@ -179,7 +179,7 @@ fn printer(world: &mut Simulation, what: &str, words: &VecDeque<&str>) {
                 _ => IppOperation::CupsAddModifyPrinter,
             });
         }
-        "busy" => printer.busy = Some(parse_duration(first).ok()),
+        "busy" => printer.busy = parse_duration(first).ok(),
         "loses" => printer.lose = first.parse().expect("a number"),
         "is" => {
             printer.uuid = Some(rest);

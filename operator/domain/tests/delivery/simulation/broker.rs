@@ -157,7 +157,7 @@ impl Broker {
                 _ if instance.failed && !instance.ready => {
                     Err(failure(FailureKind::Conflict, "exists and failed", false))
                 }
-                Some(_) if same => after.answer(Ok(self.under_way())),
+                Some(_) if same => after.answer(Ok(Self::under_way())),
                 None if same => after.answer(Ok(ServerAnswer::Done)),
                 _ => Err(failure(
                     FailureKind::Conflict,
@@ -237,7 +237,7 @@ impl Broker {
             self.instances.remove(&key.instance_id);
             return after.answer(Ok(ServerAnswer::Done));
         }
-        after.answer(Ok(self.under_way()))
+        after.answer(Ok(Self::under_way()))
     }
 
     pub(crate) fn poll(
@@ -295,7 +295,7 @@ impl Broker {
         })
     }
 
-    fn under_way(&self) -> ServerAnswer {
+    fn under_way() -> ServerAnswer {
         ServerAnswer::UnderWay {
             operation: Some("op".to_owned()),
         }
@@ -307,7 +307,7 @@ impl Broker {
             .get(id)
             .is_some_and(|instance| instance.operation.is_some());
         if running {
-            self.under_way()
+            Self::under_way()
         } else {
             ServerAnswer::Done
         }

@@ -25,7 +25,7 @@ pub(crate) struct Printer {
     /// Does not know this operation.
     pub(crate) lacks: Option<IppOperation>,
     /// Busy, and asks to come again after this time.
-    pub(crate) busy: Option<Option<SignedDuration>>,
+    pub(crate) busy: Option<SignedDuration>,
     /// So many answers to writes get lost after the value was taken.
     pub(crate) lose: u32,
     /// What was written, in order.
@@ -80,7 +80,7 @@ impl Printer {
         }
         if let Some(retry_after) = self.busy {
             return Err(Failure {
-                retry_after,
+                retry_after: Some(retry_after),
                 ..failure(FailureKind::Busy, "busy", false)
             });
         }

@@ -1,14 +1,16 @@
 //! Actions against the simulated remote sides, and what the controller records of the answers.
 
+use std::fmt::Write as _;
+
 use entente_domain::{
     assessment::{Class, class, reason_of_failure},
     delivery::{Action, Facts, ResolvedDevice},
-    exchange::{Failure, FailureKind, OperationState},
+    exchange::{Failure, FailureKind, OperationState, ServerAnswer},
     retry::{HoldKey, RetryPolicy},
 };
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
-use super::{Simulation, objects, printer};
+use super::{Broker, Simulation, objects, printer};
 
 /// How long any request takes.
 const REQUEST: SignedDuration = SignedDuration::from_millis(50);
@@ -17,27 +19,30 @@ const TIMEOUT: SignedDuration = SignedDuration::from_secs(10);
 
 impl Simulation {
     pub(super) fn ask_device(&mut self, action: &Action, facts: &mut Facts) {
-        let failed = match action {
+        match action {
             Action::ReadDevice { request } => {
                 let result = self.printer.read(request);
-                let failed = self.answered(result.as_ref().err(), false);
+                self.answered(result.as_ref().err(), false);
+                self.hold(HoldKey::Device, result.as_ref().map(|_| true));
                 facts.record_device(result, self.now);
-                failed
             }
             Action::WriteDevice { write, items } => {
                 let result = self.printer.write(write);
-                let failed = self.answered(result.as_ref().err(), true);
+                self.answered(result.as_ref().err(), true);
+                self.hold(HoldKey::Device, result.as_ref().map(|()| false));
                 facts.record_write(items, &result, self.now);
-                failed
             }
             _ => unreachable!("only what goes to the device"),
-        };
-        self.hold(HoldKey::Device, failed);
+        }
     }
 
     pub(super) fn read_catalogue(&mut self, connection: &str, facts: &mut Facts) {
         let result = self.brokers[connection].catalogue();
-        let failed = self.answered(result.as_ref().err(), false);
+        self.answered(result.as_ref().err(), false);
+        let key = HoldKey::Catalogue {
+            connection: connection.to_owned(),
+        };
+        self.hold(key, result.as_ref().map(|_| true));
         match result {
             Ok(catalogue) => {
                 self.world
@@ -50,12 +55,6 @@ impl Simulation {
                     .insert(connection.to_owned(), (self.now, failure));
             }
         }
-        self.hold(
-            HoldKey::Catalogue {
-                connection: connection.to_owned(),
-            },
-            failed,
-        );
     }
 
     pub(super) fn ask_broker(
@@ -77,68 +76,58 @@ impl Simulation {
             .get_mut(&connection.connection)
             .expect("its broker is simulated");
         let now = self.now;
-        let mut wait = None;
-        let failed = match action {
+        let key = HoldKey::Server {
+            subscription: name.to_owned(),
+        };
+        match action {
             Action::ReadInstance {
                 instance,
                 retrievable,
                 ..
             } => {
                 let result = broker.fetch(instance, *retrievable, now);
-                let failed = self.answered(result.as_ref().err(), false);
+                self.answered(result.as_ref().err(), false);
+                self.hold(key, result.as_ref().map(|_| false));
                 facts.record_instance(name, result, self.now);
-                failed
             }
             Action::PollOperation { instance, .. } => {
                 let result = broker.poll(instance, now);
-                let failed = self.answered(result.as_ref().err(), false);
-                let mut ended = None;
-                match &result {
-                    Ok(OperationState::InProgress { retry_after }) => {
-                        wait = Some(retry_after.unwrap_or(self.poll));
-                    }
-                    // An operation that failed is tried again like a request that failed.
-                    Ok(OperationState::Failed { message }) => {
-                        ended = Some(printer::failure(FailureKind::ProtocolError, message, false));
-                    }
-                    _ => {}
-                }
+                self.answered(result.as_ref().err(), false);
+                self.hold_operation(key, &result);
                 facts.record_operation(name, result, self.now);
-                failed.or(ended)
             }
             _ => {
-                let result = match action {
-                    Action::Provision {
-                        instance,
-                        parameters,
-                        ..
-                    } => broker.provision(instance, parameters, now),
-                    Action::Update {
-                        instance,
-                        parameters,
-                        ..
-                    } => broker.update(instance, parameters, now),
-                    Action::Deprovision { instance, .. } => broker.deprovision(instance, now),
-                    _ => unreachable!("only what changes an instance"),
-                };
-                let failed = self.answered(result.as_ref().err(), true);
+                let result = change(broker, action, now);
+                self.answered(result.as_ref().err(), true);
+                match &result {
+                    Ok(ServerAnswer::UnderWay { .. }) => {
+                        self.holds.wait_until(key, self.now + self.poll);
+                    }
+                    other => self.hold(key, other.as_ref().map(|_| true)),
+                }
                 facts.record_server(action, result, self.now);
-                failed
             }
-        };
-        let key = HoldKey::Server {
-            subscription: name.to_owned(),
-        };
-        if let Some(wait) = wait {
-            // Between two polls is no failure, and no success either.
-            self.holds.wait_until(key, self.now + wait);
-        } else {
-            self.hold(key, failed);
         }
     }
 
-    /// Counts a request, lets its time pass, and gives its failure.
-    fn answered(&mut self, failure: Option<&Failure>, sent: bool) -> Option<Failure> {
+    fn hold_operation(&mut self, key: HoldKey, result: &Result<OperationState, Failure>) {
+        match result {
+            Ok(OperationState::InProgress { retry_after }) => {
+                let wait = retry_after.unwrap_or(self.poll);
+                self.holds.wait_until(key, self.now + wait);
+            }
+            // An operation that failed is tried again like a request that failed.
+            Ok(OperationState::Failed { message }) => {
+                let failure = printer::failure(FailureKind::ProtocolError, message, false);
+                self.hold(key, Err(&failure));
+            }
+            Ok(OperationState::Succeeded | OperationState::Gone) => self.hold(key, Ok(true)),
+            Err(failure) => self.hold(key, Err(failure)),
+        }
+    }
+
+    /// Counts a request and lets its time pass.
+    fn answered(&mut self, failure: Option<&Failure>, sent: bool) {
         self.requests += 1;
         self.sent += usize::from(sent);
         let silent = failure.is_some_and(|failure| failure.kind == FailureKind::TimedOut);
@@ -146,26 +135,38 @@ impl Simulation {
         if let Some(failure) = failure
             && let Some(line) = self.pass.last_mut()
         {
-            line.push_str(&format!(" -> {:?}", failure.kind));
+            let _ = write!(line, " -> {:?}", failure.kind);
         }
-        failure.cloned()
     }
 
-    /// A failure holds a key back. A success lets it go only at the end of the pass: a read that is
-    /// answered says nothing of the write that failed before and will fail again.
-    fn hold(&mut self, key: HoldKey, failed: Option<Failure>) {
-        match failed {
-            Some(failure) => {
-                if class(reason_of_failure(failure.kind)) == Class::Reconciling {
-                    let policy = RetryPolicy::default();
-                    self.holds
-                        .fail(key.clone(), policy, failure.retry_after, 1.0, self.now);
-                }
-                self.answered.insert(key, false);
+    /// A failure that may heal holds a key back; a success lets it go where it says so.
+    fn hold(&mut self, key: HoldKey, result: Result<bool, &Failure>) {
+        match result {
+            Ok(true) => self.holds.clear(&key),
+            Err(failure) if class(reason_of_failure(failure.kind)) == Class::Reconciling => {
+                let policy = RetryPolicy::default();
+                self.holds
+                    .fail(key, policy, failure.retry_after, 1.0, self.now);
             }
-            None => {
-                self.answered.entry(key).or_insert(true);
-            }
+            Ok(false) | Err(_) => {}
         }
+    }
+}
+
+/// A request that changes an instance.
+fn change(broker: &mut Broker, action: &Action, now: Timestamp) -> Result<ServerAnswer, Failure> {
+    match action {
+        Action::Provision {
+            instance,
+            parameters,
+            ..
+        } => broker.provision(instance, parameters, now),
+        Action::Update {
+            instance,
+            parameters,
+            ..
+        } => broker.update(instance, parameters, now),
+        Action::Deprovision { instance, .. } => broker.deprovision(instance, now),
+        _ => unreachable!("only what changes an instance"),
     }
 }

@@ -85,20 +85,20 @@ impl Simulation {
                 all_conditions(conditions.unwrap_or_default())
             );
         }
-        self.say(began, said.trim_start_matches('\n').to_owned());
+        self.say(began, said.trim_start_matches('\n'));
     }
 
     pub(super) fn say_requests(&mut self, began: Timestamp) {
         let said = self.pass.join("\n");
-        self.say(began, said);
+        self.say(began, &said);
     }
 
-    fn say(&mut self, began: Timestamp, said: String) {
+    fn say(&mut self, began: Timestamp, said: &str) {
         let last = self.transcript.last_mut();
         if let Some(last) = last
-            && last.split_once('\n').is_some_and(|(_, before)| {
-                before.split("\n  … until").next() == Some(said.as_str())
-            })
+            && last
+                .split_once('\n')
+                .is_some_and(|(_, before)| before.split("\n  … until").next() == Some(said))
         {
             let kept = last
                 .split("\n  … until")
