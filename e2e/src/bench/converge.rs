@@ -76,13 +76,19 @@ async fn by_operator(devices: usize) -> Result<(Run, Script), BenchError> {
     let calls_before = world.scene.ledger().last_sequence();
     let position = ground.plane.audit_position().await.map_err(audit_failed)?;
     let before = Meter::read(&ground)?;
-    world.apply_contracts(std::slice::from_ref(&contract)).await?;
+    world
+        .apply_contracts(std::slice::from_ref(&contract))
+        .await?;
     world.until_delivered(CONTRACT, devices).await?;
     // Before the wait for late writes, whose looks cost the API server something, too.
     let after = Meter::read(&ground)?;
     until_quiet(&ground.plane, &[world.scene.ledger()], QUIET).await?;
 
-    let events = ground.plane.audit_events_since(position).await.map_err(audit_failed)?;
+    let events = ground
+        .plane
+        .audit_events_since(position)
+        .await
+        .map_err(audit_failed)?;
     let name = contract.name_any();
     let applied = events
         .iter()
@@ -90,7 +96,9 @@ async fn by_operator(devices: usize) -> Result<(Run, Script), BenchError> {
         .map(|event| event.received)
         .min();
     let requests = Requests::of(&events, |_| true);
-    let seconds = applied.zip(requests.last()).map(|(a, b)| b.duration_since(a).as_secs_f64());
+    let seconds = applied
+        .zip(requests.last())
+        .map(|(a, b)| b.duration_since(a).as_secs_f64());
     let run = Run {
         seconds: seconds.unwrap_or(f64::INFINITY),
         processor_seconds: after.operator.processor_seconds - before.operator.processor_seconds,
@@ -130,7 +138,11 @@ async fn by_dumb_client(devices: usize, script: &Script) -> Result<Run, BenchErr
     let said = dumb::run(&order).await?;
     let plane_seconds = plane_seconds(&ground)? - before;
 
-    let events = ground.plane.audit_events_since(position).await.map_err(audit_failed)?;
+    let events = ground
+        .plane
+        .audit_events_since(position)
+        .await
+        .map_err(audit_failed)?;
     let requests = Requests::of(&events, |_| true);
     let span = requests.first().zip(requests.last());
     let run = Run {
@@ -171,7 +183,9 @@ impl Meter {
 /// Processor time of API server and etcd.
 fn plane_seconds(ground: &Ground) -> Result<f64, BenchError> {
     let processes = ground.plane.processes();
-    let servers = ["kube-apiserver", "etcd"].iter().filter_map(|name| processes.get(*name));
+    let servers = ["kube-apiserver", "etcd"]
+        .iter()
+        .filter_map(|name| processes.get(*name));
     let used = servers.map(|process| Ok(usage::of(*process)?.processor_seconds));
     used.sum()
 }
@@ -229,13 +243,21 @@ fn figures(devices: usize, memory: Option<f64>, ours: &[Run], dumb: &[Run]) -> V
         Figure::new(title("API writes for each"), of(ours, &writes), "")
             .at_most(WRITES)
             .detail(requests::each(&ours[0].requests.writes, devices)),
-        Figure::new(title("API reads for each, watches excepted"), of(ours, &reads), "")
-            .at_most(0.01)
-            .detail(requests::all(&ours[0].requests.reads)),
+        Figure::new(
+            title("API reads for each, watches excepted"),
+            of(ours, &reads),
+            "",
+        )
+        .at_most(0.01)
+        .detail(requests::all(&ours[0].requests.reads)),
         // The dumb client's are the least there can be.
-        Figure::new(title("device and broker requests for each"), of(ours, &calls), "")
-            .at_most(of(dumb, &calls))
-            .detail(operations(&ours[0].calls, devices)),
+        Figure::new(
+            title("device and broker requests for each"),
+            of(ours, &calls),
+            "",
+        )
+        .at_most(of(dumb, &calls))
+        .detail(operations(&ours[0].calls, devices)),
         Figure::new(
             title("requests equal to those of the dumb client, content included"),
             equal(&ours[0].calls, &dumb[0].calls) * 100.0,

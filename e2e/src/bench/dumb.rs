@@ -37,7 +37,8 @@ const API_IN_FLIGHT: usize = 64;
 /// As the operator keeps connections.
 const IDLE_CONNECTION: Duration = Duration::from_secs(5);
 /// The originating identity that every request of the operator has, in short.
-const IDENTITY: &str = "kubernetes eyJ1c2VybmFtZSI6ImVudGVudGUiLCJ1aWQiOiIiLCJncm91cHMiOltdLCJleHRyYSI6e319fQ==";
+const IDENTITY: &str =
+    "kubernetes eyJ1c2VybmFtZSI6ImVudGVudGUiLCJ1aWQiOiIiLCJncm91cHMiOltdLCJleHRyYSI6e319fQ==";
 
 /// One setting of a device.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -231,7 +232,8 @@ impl Dumb {
         let script: Script = serde_json::from_str(&own).map_err(problem)?;
 
         let path = ServiceSubscription::url_path(&(), Some(&self.order.namespace));
-        let create = Request::new(path).create(&PostParams::default(), bytes(&script.subscription)?);
+        let create =
+            Request::new(path).create(&PostParams::default(), bytes(&script.subscription)?);
         let mut object = self.api(create.map_err(problem)?).await?;
         self.get(target, &script).await?;
         let mut scheduled = script.settled_status.clone();
@@ -310,8 +312,8 @@ impl Dumb {
     ) -> Result<(), BenchError> {
         let uri = format!("ipp://{}/ipp/print", target.address);
         let uri: Uri = uri.parse().map_err(problem)?;
-        let mut request = IppRequestResponse::new(IppVersion::v2_0(), operation, Some(uri))
-            .map_err(problem)?;
+        let mut request =
+            IppRequestResponse::new(IppVersion::v2_0(), operation, Some(uri)).map_err(problem)?;
         for attribute in of_operation {
             let group = DelimiterTag::OperationAttributes;
             request.attributes_mut().add(group, attribute);

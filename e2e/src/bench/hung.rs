@@ -70,17 +70,27 @@ async fn fleet(
     let names = world.names();
     let contract = world.contract(CONTRACT, scene::now(), &names);
     world.apply_contracts(&[contract]).await?;
-    world.until_delivered(CONTRACT, devices - usize::from(hung)).await?;
-    let events = plane.audit_events_since(position).await.map_err(audit_failed)?;
+    world
+        .until_delivered(CONTRACT, devices - usize::from(hung))
+        .await?;
+    let events = plane
+        .audit_events_since(position)
+        .await
+        .map_err(audit_failed)?;
     if hung {
         first.clear_faults().await.map_err(steered)?;
         world.until_delivered(CONTRACT, devices).await?;
     }
     until_quiet(plane, &[world.scene.ledger()], QUIET).await?;
 
-    let own: Vec<_> = events.into_iter().filter(|event| event.namespace == namespace).collect();
+    let own: Vec<_> = events
+        .into_iter()
+        .filter(|event| event.namespace == namespace)
+        .collect();
     let begun = own.iter().map(|event| event.received).min();
     let healthy = Requests::of(&own, |event| !event.name.ends_with(first.name()));
-    let seconds = begun.zip(healthy.last()).map(|(a, b)| b.duration_since(a).as_secs_f64());
+    let seconds = begun
+        .zip(healthy.last())
+        .map(|(a, b)| b.duration_since(a).as_secs_f64());
     Ok(seconds.unwrap_or(f64::INFINITY))
 }

@@ -32,7 +32,9 @@ impl Requests {
         for event in events.iter().filter(|event| is_operators(event)) {
             requests.add(event);
             if event.is_write() && on_devices(event) && measured(event) {
-                let (first, last) = requests.span.get_or_insert((event.received, event.received));
+                let (first, last) = requests
+                    .span
+                    .get_or_insert((event.received, event.received));
                 *first = event.received.min(*first);
                 *last = event.received.max(*last);
             }
@@ -44,7 +46,11 @@ impl Requests {
         if event.stage != "ResponseComplete" {
             return;
         }
-        let slash = if event.subresource.is_empty() { "" } else { "/" };
+        let slash = if event.subresource.is_empty() {
+            ""
+        } else {
+            "/"
+        };
         let kind = format!(
             "{} {}{slash}{}",
             event.verb, event.resource, event.subresource

@@ -71,7 +71,9 @@ pub(super) async fn run(quick: bool) -> Result<Vec<Figure>, BenchError> {
     world.until_delivered(CONTRACT, devices).await?;
     until_quiet(plane, &[ledger], QUIET).await?;
 
-    say(&format!("  {devices} devices are settled; all is applied again"));
+    say(&format!(
+        "  {devices} devices are settled; all is applied again"
+    ));
     let since = Since::now(plane, ledger).await?;
     world.apply().await?;
     world.apply_contracts(&contracts).await?;

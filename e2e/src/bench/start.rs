@@ -22,9 +22,28 @@ const QUIET: Duration = Duration::from_secs(2);
 pub(super) async fn run(quick: bool) -> Result<Vec<Figure>, BenchError> {
     let (many, ahead) = if quick { (100, 15) } else { (1000, 60) };
     let mut ground = ground().await?;
-    let singles = World::new(&ground.plane, ground.operator.view(), "bench-one", SINGLE, 0).await?;
-    let alone = lateness(&singles, Duration::from_secs(10), SignedDuration::from_secs(1)).await?;
-    let fleet = World::new(&ground.plane, ground.operator.view(), "bench-many", many, SINGLE).await?;
+    let singles = World::new(
+        &ground.plane,
+        ground.operator.view(),
+        "bench-one",
+        SINGLE,
+        0,
+    )
+    .await?;
+    let alone = lateness(
+        &singles,
+        Duration::from_secs(10),
+        SignedDuration::from_secs(1),
+    )
+    .await?;
+    let fleet = World::new(
+        &ground.plane,
+        ground.operator.view(),
+        "bench-many",
+        many,
+        SINGLE,
+    )
+    .await?;
     let together = lateness(&fleet, Duration::from_secs(ahead), SignedDuration::ZERO).await?;
     drop((singles, fleet));
     ground.operator.stop().await.map_err(operator_failed)?;
@@ -34,7 +53,11 @@ pub(super) async fn run(quick: bool) -> Result<Vec<Figure>, BenchError> {
     let probes = alone.probes + together.probes;
     Ok(vec![
         first("1 contract at an instant", &alone, 50.0),
-        first(&format!("{many} contracts at one instant"), &together, 1000.0),
+        first(
+            &format!("{many} contracts at one instant"),
+            &together,
+            1000.0,
+        ),
         Figure::new("requests before the instant", count(early), "")
             .at_most(0.0)
             .detail(format!("probes apart: {probes}")),
@@ -50,18 +73,14 @@ struct Lateness {
 
 fn first(what: &str, seen: &Lateness, most: f64) -> Figure {
     let at = |share: f64| quantile(&seen.milliseconds, share);
-    Figure::new(
-        format!("{what}: first device request, p99"),
-        at(0.99),
-        "ms",
-    )
-    .at_most(most)
-    .detail(format!(
-        "p50 {:.0} ms, last {:.0} ms, of {}",
-        at(0.5),
-        at(1.0),
-        seen.milliseconds.len()
-    ))
+    Figure::new(format!("{what}: first device request, p99"), at(0.99), "ms")
+        .at_most(most)
+        .detail(format!(
+            "p50 {:.0} ms, last {:.0} ms, of {}",
+            at(0.5),
+            at(1.0),
+            seen.milliseconds.len()
+        ))
 }
 
 /// Applies contracts that begin so far ahead, one after the other with these gaps, and waits until

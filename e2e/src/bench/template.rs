@@ -37,9 +37,9 @@ pub(super) async fn of(world: &World<'_>, contract: &str) -> Result<Script, Benc
         entries.iter().filter(of).find(|e| e.operation == operation)
     };
     let get = of_device("Get-Printer-Attributes").ok_or_else(|| lacking("a reading"))?;
-    let sets = entries.iter().filter(|entry| {
-        entry.name == name && entry.operation == "Set-Printer-Attributes"
-    });
+    let sets = entries
+        .iter()
+        .filter(|entry| entry.name == name && entry.operation == "Set-Printer-Attributes");
     let provision = of_server("provision").ok_or_else(|| lacking("a provision"))?;
     let update = of_server("update").ok_or_else(|| lacking("an update"))?;
     Ok(Script {

@@ -86,7 +86,12 @@ impl<'p> World<'p> {
         }
         scene.apply(&scene.model()).await.map_err(scene_failed)?;
         scene.apply(&scene.backup()).await.map_err(scene_failed)?;
-        let devices: Vec<_> = self.fleet.devices().iter().map(|d| scene.device(d)).collect();
+        let devices: Vec<_> = self
+            .fleet
+            .devices()
+            .iter()
+            .map(|d| scene.device(d))
+            .collect();
         stream::iter(devices.iter().map(|device| scene.apply(device)))
             .buffer_unordered(AT_ONCE)
             .try_for_each(|_| async { Ok(()) })
@@ -110,7 +115,11 @@ impl<'p> World<'p> {
     }
 
     /// Waits until the contract says that so many subscriptions are delivered.
-    pub(super) async fn until_delivered(&self, name: &str, wanted: usize) -> Result<(), BenchError> {
+    pub(super) async fn until_delivered(
+        &self,
+        name: &str,
+        wanted: usize,
+    ) -> Result<(), BenchError> {
         let deadline = Instant::now() + WITHIN;
         let mut summary = String::new();
         while Instant::now() < deadline {

@@ -70,7 +70,13 @@ impl Catalogue {
             Arc::clone(&context.clock),
             Arc::clone(&context.metrics),
         ));
-        Arc::new(Self { context, objects, profiles, catalogues, queue })
+        Arc::new(Self {
+            context,
+            objects,
+            profiles,
+            catalogues,
+            queue,
+        })
     }
 
     /// Runs until the shutdown is requested and the passes under way have finished.
@@ -81,7 +87,14 @@ impl Catalogue {
             let catalogue = Arc::clone(&self);
             async move { catalogue.pass(&subject).await }
         };
-        queue.run(crate::CONTRACT_CONCURRENCY, crate::CONTRACT_PASS_LIMIT, worker, shutdown).await;
+        queue
+            .run(
+                crate::CONTRACT_CONCURRENCY,
+                crate::CONTRACT_PASS_LIMIT,
+                worker,
+                shutdown,
+            )
+            .await;
     }
 
     async fn pass(&self, subject: &Subject) -> Option<Requeue> {
@@ -101,7 +114,9 @@ impl Catalogue {
 
     async fn connection(&self, name: &str) -> Result<Option<Timestamp>, WriteError> {
         let cache = &self.objects.connections;
-        let Some(connection) = cache.get(&Key::new("", name)) else { return Ok(None) };
+        let Some(connection) = cache.get(&Key::new("", name)) else {
+            return Ok(None);
+        };
         let now = self.context.clock.now();
         let mut observed = ObservedConnection {
             used_by: usage::of_connection(&self.objects, name),
@@ -112,13 +127,19 @@ impl Catalogue {
             Err(fault) => observed.fault = Some(fault),
             Ok(profile) if connection.spec.protocol == Protocol::OSB => {
                 let url = connection.spec.osb.as_ref().map(|osb| osb.url.clone());
-                let target = ServerTarget { profile, url: url.unwrap_or_default() };
+                let target = ServerTarget {
+                    profile,
+                    url: url.unwrap_or_default(),
+                };
                 observed.probe = Some(self.probe(name, &target).await);
             }
             Ok(_) => {}
         }
         let now = self.context.clock.now();
-        self.write(cache, name, |object| report_connection(object, &observed, now)).await?;
+        self.write(cache, name, |object| {
+            report_connection(object, &observed, now)
+        })
+        .await?;
         let used = observed.used_by > 0 || !observed.abandoned.is_empty();
         self.hold(cache, name, used).await?;
         Ok(next_probe(&connection, &observed, now))
@@ -127,10 +148,16 @@ impl Catalogue {
     async fn probe(&self, name: &str, target: &ServerTarget) -> Result<(), Failure> {
         let begun = std::time::Instant::now();
         let result = self.context.drivers.service().catalogue(target).await;
-        let code = result.as_ref().err().map_or_else(|| "Ok".to_owned(), |f| format!("{:?}", f.kind));
-        self.context.metrics.remote_request("server", &code, begun.elapsed());
+        let code = result
+            .as_ref()
+            .err()
+            .map_or_else(|| "Ok".to_owned(), |f| format!("{:?}", f.kind));
+        self.context
+            .metrics
+            .remote_request("server", &code, begun.elapsed());
         let catalogue = result?;
-        self.catalogues.keep(name, catalogue, self.context.clock.now());
+        self.catalogues
+            .keep(name, catalogue, self.context.clock.now());
         Ok(())
     }
 
@@ -138,7 +165,8 @@ impl Catalogue {
         let used_by = usage::of_model(&self.objects, name);
         let now = self.context.clock.now();
         let cache: &Arc<Cache<DeviceModel>> = &self.objects.models;
-        self.write(cache, name, |object| report_model(object, used_by, now)).await?;
+        self.write(cache, name, |object| report_model(object, used_by, now))
+            .await?;
         self.hold(cache, name, used_by > 0).await
     }
 
@@ -165,7 +193,9 @@ impl Catalogue {
         decide: impl Fn(&K) -> K::Status,
     ) -> Result<(), WriteError>
     where
-        K: Written + HasStatus + kube::Resource<DynamicType = (), Scope = kube::core::ClusterResourceScope>,
+        K: Written
+            + HasStatus
+            + kube::Resource<DynamicType = (), Scope = kube::core::ClusterResourceScope>,
         K::Status: PartialEq,
     {
         let key = Key::new("", name);
@@ -173,7 +203,9 @@ impl Catalogue {
             return Ok(());
         }
         let api: Api<K> = Api::all(self.context.client.clone());
-        report_until_written(&api, cache, &key, |object| Some(decide(object))).await.map(|_| ())
+        report_until_written(&api, cache, &key, |object| Some(decide(object)))
+            .await
+            .map(|_| ())
     }
 
     /// Keeps the finalizer on what is used, and takes it from what is not.
@@ -181,10 +213,15 @@ impl Catalogue {
     where
         K: Written + kube::Resource<DynamicType = (), Scope = kube::core::ClusterResourceScope>,
     {
-        let Some(object) = cache.get(&Key::new("", name)) else { return Ok(()) };
+        let Some(object) = cache.get(&Key::new("", name)) else {
+            return Ok(());
+        };
         let api: Api<K> = Api::all(self.context.client.clone());
         let deleting = object.meta().deletion_timestamp.is_some();
-        let held = object.finalizers().iter().any(|finalizer| finalizer == FINALIZER_IN_USE);
+        let held = object
+            .finalizers()
+            .iter()
+            .any(|finalizer| finalizer == FINALIZER_IN_USE);
         let written = match (used, held) {
             (true, false) if !deleting => add_finalizer(&api, &*object, FINALIZER_IN_USE).await,
             (false, true) => remove_finalizer(&api, &*object, FINALIZER_IN_USE).await,
@@ -209,7 +246,10 @@ fn next_probe(
 ) -> Option<Timestamp> {
     let failed = observed.fault.is_some() || matches!(observed.probe, Some(Err(_)));
     if !failed {
-        return observed.probe.as_ref().and_then(|_| now.checked_add(PROBE).ok());
+        return observed
+            .probe
+            .as_ref()
+            .and_then(|_| now.checked_add(PROBE).ok());
     }
     // How long it has been failing decides how soon it is tried again.
     let since = connection.status.as_ref().and_then(|status| {
@@ -220,7 +260,10 @@ fn next_probe(
         (ready.status == "False").then_some(ready.last_transition_time.0)
     });
     let failing = since.map_or(0, |since| now.duration_since(since).as_secs().max(0));
-    let failures = u32::try_from(failing).unwrap_or(u32::MAX).checked_ilog2().unwrap_or(0);
+    let failures = u32::try_from(failing)
+        .unwrap_or(u32::MAX)
+        .checked_ilog2()
+        .unwrap_or(0);
     let pause = wait(RetryPolicy::default(), failures.max(1), 1.0);
     now.checked_add(pause).ok()
 }

@@ -41,6 +41,9 @@ impl Catalogues {
 
     /// Forgets a catalogue, because its Connection or a service changed.
     pub(crate) fn forget(&self, name: &str) {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(name);
     }
 }

@@ -45,7 +45,11 @@ impl Compensations {
             Arc::clone(&context.clock),
             Arc::clone(&context.metrics),
         ));
-        Arc::new(Self { context, objects, queue })
+        Arc::new(Self {
+            context,
+            objects,
+            queue,
+        })
     }
 
     /// Runs until the shutdown is requested and the passes under way have finished.
@@ -56,7 +60,14 @@ impl Compensations {
             let compensations = Arc::clone(&self);
             async move { compensations.pass(&key).await }
         };
-        queue.run(crate::CONTRACT_CONCURRENCY, crate::CONTRACT_PASS_LIMIT, worker, shutdown).await;
+        queue
+            .run(
+                crate::CONTRACT_CONCURRENCY,
+                crate::CONTRACT_PASS_LIMIT,
+                worker,
+                shutdown,
+            )
+            .await;
     }
 
     async fn pass(&self, key: &Key) -> Option<Requeue> {
@@ -92,8 +103,13 @@ impl Compensations {
         subscription: &ServiceSubscription,
     ) -> Result<(), WriteError> {
         let device = subscription.spec.device_ref.name.clone();
-        let device = self.objects.devices.get(&Key::new(key.namespace.clone(), device));
-        let serial = device.as_ref().map(|device| device.spec.serial_number.as_str());
+        let device = self
+            .objects
+            .devices
+            .get(&Key::new(key.namespace.clone(), device));
+        let serial = device
+            .as_ref()
+            .map(|device| device.spec.serial_number.as_str());
         for record in records_for(subscription, serial, &key.namespace) {
             let record_key = Key::of(&record);
             if self.objects.compensations.get(&record_key).is_some()
@@ -193,9 +209,15 @@ impl Compensations {
                     None,
                 );
             }
-            let accrues = promise.as_ref().is_some_and(|promise| promise.closed.is_none());
+            let accrues = promise
+                .as_ref()
+                .is_some_and(|promise| promise.closed.is_none());
             if accrues {
-                let created = compensation.metadata.creation_timestamp.as_ref().map(|time| time.0);
+                let created = compensation
+                    .metadata
+                    .creation_timestamp
+                    .as_ref()
+                    .map(|time| time.0);
                 wakes.push(next_accrual(created, interval, now));
             }
         }
@@ -239,9 +261,18 @@ impl Compensations {
                 return None;
             }
             let status = subscription.status.as_ref()?;
-            status.promises.iter().find(|promise| promise.effective == record.promised).cloned()
+            status
+                .promises
+                .iter()
+                .find(|promise| promise.effective == record.promised)
+                .cloned()
         };
-        if let Some(promise) = self.objects.subscriptions.get(&key).and_then(|found| of(&found)) {
+        if let Some(promise) = self
+            .objects
+            .subscriptions
+            .get(&key)
+            .and_then(|found| of(&found))
+        {
             return Ok(Some(promise));
         }
         let api: Api<ServiceSubscription> =
@@ -252,14 +283,22 @@ impl Compensations {
 
 fn has_missed(subscription: &ServiceSubscription) -> bool {
     subscription.status.as_ref().is_some_and(|status| {
-        status.promises.iter().any(|promise| promise.state == PromiseState::Missed)
+        status
+            .promises
+            .iter()
+            .any(|promise| promise.state == PromiseState::Missed)
     })
 }
 
 /// Whether nothing is left to calculate: the amount is final, and a voided one was said to be so.
 fn is_final(compensation: &Compensation) -> bool {
-    let Some(status) = &compensation.status else { return false };
+    let Some(status) = &compensation.status else {
+        return false;
+    };
     let calculated = is_true(&status.conditions, ConditionType::Calculated);
-    let voided = status.conditions.iter().any(|found| found.reason == "Voided");
+    let voided = status
+        .conditions
+        .iter()
+        .any(|found| found.reason == "Voided");
     calculated && (compensation.spec.voided.is_none() || voided)
 }

@@ -75,7 +75,14 @@ impl Contracts {
             let contracts = Arc::clone(&self);
             async move { contracts.pass(&key).await }
         };
-        queue.run(crate::CONTRACT_CONCURRENCY, crate::CONTRACT_PASS_LIMIT, worker, shutdown).await;
+        queue
+            .run(
+                crate::CONTRACT_CONCURRENCY,
+                crate::CONTRACT_PASS_LIMIT,
+                worker,
+                shutdown,
+            )
+            .await;
     }
 
     async fn pass(&self, key: &Key) -> Option<Requeue> {
@@ -111,7 +118,10 @@ impl Contracts {
             return Ok(None);
         }
         let retry = failed.then(|| now.saturating_add(COUNTERS).unwrap_or(now));
-        Ok([next_wake(&resolved, now), pause, retry].into_iter().flatten().min())
+        Ok([next_wake(&resolved, now), pause, retry]
+            .into_iter()
+            .flatten()
+            .min())
     }
 
     async fn with_finalizer(
@@ -119,7 +129,10 @@ impl Contracts {
         api: &Api<Contract>,
         contract: Contract,
     ) -> Result<Contract, WriteError> {
-        let holds = contract.finalizers().iter().any(|name| name == FINALIZER_WITHDRAW);
+        let holds = contract
+            .finalizers()
+            .iter()
+            .any(|name| name == FINALIZER_WITHDRAW);
         if holds || contract.metadata.deletion_timestamp.is_some() {
             return Ok(contract);
         }
@@ -130,7 +143,9 @@ impl Contracts {
     }
 
     async fn let_go(&self, api: &Api<Contract>, key: &Key) -> Result<(), WriteError> {
-        let Some(contract) = self.objects.contracts.get(key) else { return Ok(()) };
+        let Some(contract) = self.objects.contracts.get(key) else {
+            return Ok(());
+        };
         match remove_finalizer(api, &*contract, FINALIZER_WITHDRAW).await {
             Ok(freed) => self.objects.contracts.put_written(freed),
             Err(WriteError::Gone { .. }) => {}
@@ -161,7 +176,14 @@ impl Contracts {
         let decide = |object: &Contract| {
             let mut world = world.lock().unwrap_or_else(PoisonError::into_inner);
             world.contract = object.clone();
-            report(&world, resolved, &subscriptions, &compensations, outcome, now)
+            report(
+                &world,
+                resolved,
+                &subscriptions,
+                &compensations,
+                outcome,
+                now,
+            )
         };
         let before = self.objects.contracts.get(key);
         if let Some(before) = &before
@@ -194,7 +216,12 @@ impl Contracts {
         if old == status || states(old) != states(status) || old.established != status.established {
             return None;
         }
-        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner).get(key).copied();
+        let written = self
+            .written
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(key)
+            .copied();
         let next = written?.checked_add(COUNTERS).ok()?;
         (next > now).then_some(next)
     }
@@ -207,12 +234,21 @@ impl Contracts {
                 .unwrap_or_default()
         };
         let (old, new) = (conditions(before), conditions(Some(after)));
-        let began = |condition: ConditionType| is_true(&new, condition) && !is_true(&old, condition);
+        let began =
+            |condition: ConditionType| is_true(&new, condition) && !is_true(&old, condition);
         let ended = find(&new, ConditionType::InForce).is_some_and(|found| found.reason == "Ended")
             && find(&old, ConditionType::InForce).is_some_and(|found| found.reason != "Ended");
         let facts = [
-            (began(ConditionType::Accepted), EventReason::ContractAccepted, "The contract is valid."),
-            (began(ConditionType::InForce), EventReason::ContractStarted, "The term has begun."),
+            (
+                began(ConditionType::Accepted),
+                EventReason::ContractAccepted,
+                "The contract is valid.",
+            ),
+            (
+                began(ConditionType::InForce),
+                EventReason::ContractStarted,
+                "The term has begun.",
+            ),
             (ended, EventReason::ContractEnded, "The term is over."),
             (
                 began(ConditionType::Delivered),
@@ -226,12 +262,17 @@ impl Contracts {
             ),
         ];
         for (_, reason, note) in facts.into_iter().filter(|(happened, ..)| *happened) {
-            self.context.events.publish(&after.object_ref(&()), reason, note, None);
+            self.context
+                .events
+                .publish(&after.object_ref(&()), reason, note, None);
         }
     }
 
     fn forget(&self, key: &Key) {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.written
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(key);
         let prefix = format!("{}.", key.name);
         for names in [&self.recreated, &self.asked] {
             names
@@ -248,7 +289,11 @@ fn states(status: &ContractStatus) -> Vec<(String, String, String)> {
         .conditions
         .iter()
         .map(|condition| {
-            (condition.type_.clone(), condition.status.clone(), condition.reason.clone())
+            (
+                condition.type_.clone(),
+                condition.status.clone(),
+                condition.reason.clone(),
+            )
         })
         .collect()
 }

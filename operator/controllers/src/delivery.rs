@@ -75,7 +75,15 @@ impl Delivery {
             Arc::clone(&context.metrics),
         ));
         let memory = Memory::default();
-        Arc::new(Self { context, objects, profiles, catalogues, queue, shutdown, memory })
+        Arc::new(Self {
+            context,
+            objects,
+            profiles,
+            catalogues,
+            queue,
+            shutdown,
+            memory,
+        })
     }
 
     /// Runs until the shutdown is requested and the passes under way have finished.
@@ -88,7 +96,9 @@ impl Delivery {
             let delivery = Arc::clone(&self);
             async move { delivery.pass(&key).await }
         };
-        queue.run(concurrency, crate::PASS_LIMIT, worker, shutdown).await;
+        queue
+            .run(concurrency, crate::PASS_LIMIT, worker, shutdown)
+            .await;
     }
 
     async fn pass(&self, key: &Key) -> Option<Requeue> {
@@ -102,7 +112,10 @@ impl Delivery {
         let outcome = Box::pin(self.rounds(world, &mut holds)).await;
         execute::hold_what_did_not_take(self, &outcome, &mut holds);
         let reported = report::write(self, &outcome).await;
-        let next = [holds.next(outcome.now), secrets_again(&outcome)].into_iter().flatten().min();
+        let next = [holds.next(outcome.now), secrets_again(&outcome)]
+            .into_iter()
+            .flatten()
+            .min();
         self.memory.keep(key, holds);
         match reported {
             Ok(wake) => [wake, next].into_iter().flatten().min().map(Requeue::At),
@@ -129,9 +142,23 @@ impl Delivery {
                 if round > MOST_ROUNDS {
                     tracing::error!(device = world.device_name, "a pass did not come to an end");
                 }
-                return Outcome { world, resolved, verified, plan, facts, now };
+                return Outcome {
+                    world,
+                    resolved,
+                    verified,
+                    plan,
+                    facts,
+                    now,
+                };
             }
-            let outcome = Outcome { world, resolved, verified, plan, facts, now };
+            let outcome = Outcome {
+                world,
+                resolved,
+                verified,
+                plan,
+                facts,
+                now,
+            };
             (world, facts) = execute::actions(self, outcome, holds).await;
         }
     }
@@ -148,5 +175,7 @@ fn secrets_again(outcome: &Outcome) -> Option<Timestamp> {
     };
     let faults = outcome.world.connection_faults.values();
     let waits = faults.map(|(reason, _)| reason).any(of_a_secret);
-    waits.then(|| outcome.now.checked_add(SECRETS_AGAIN).ok()).flatten()
+    waits
+        .then(|| outcome.now.checked_add(SECRETS_AGAIN).ok())
+        .flatten()
 }

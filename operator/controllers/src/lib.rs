@@ -48,8 +48,10 @@ pub async fn run(context: Context, shutdown: Shutdown) {
     if shutdown.is_requested() {
         return;
     }
-    let profiles =
-        Arc::new(Profiles::new(context.client.clone(), context.options.namespace.clone()));
+    let profiles = Arc::new(Profiles::new(
+        context.client.clone(),
+        context.options.namespace.clone(),
+    ));
     let catalogues = Arc::new(Catalogues::default());
     let delivery = Delivery::new(
         context.clone(),

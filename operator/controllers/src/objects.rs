@@ -56,14 +56,19 @@ impl Objects {
             models: Arc::new(Cache::new(metrics())),
             services: Arc::new(Cache::new(metrics()).with_index(BY_CONNECTION, |service| {
                 let server: &Option<_> = &SmartService::spec_of(service).server;
-                server.iter().map(|server| server.connection_ref.name.clone()).collect()
+                server
+                    .iter()
+                    .map(|server| server.connection_ref.name.clone())
+                    .collect()
             })),
             devices: Arc::new(devices(context)),
             contracts: Arc::new(Cache::new(metrics()).with_index(
                 BY_SERVICE,
                 |contract: &Contract| {
                     let entries = contract.spec.services.iter();
-                    entries.map(|entry| entry.service_ref.name.clone()).collect()
+                    entries
+                        .map(|entry| entry.service_ref.name.clone())
+                        .collect()
                 },
             )),
             subscriptions: Arc::new(subscriptions(context)),
@@ -73,7 +78,9 @@ impl Objects {
 
     /// Starts the watches; every object was listed once when this returns.
     pub(crate) async fn start(&self, context: &Context, shutdown: &Shutdown) {
-        context.readiness.set_missing(COMPONENT, vec!["objects are being listed".to_owned()]);
+        context
+            .readiness
+            .set_missing(COMPONENT, vec!["objects are being listed".to_owned()]);
         macro_rules! watch {
             ($($cache:ident),+) => {
                 $(tokio::spawn(
@@ -119,13 +126,25 @@ pub(crate) fn path(namespace: &str, name: &str) -> String {
 
 fn devices(context: &Context) -> Cache<Device> {
     Cache::new(Arc::clone(&context.metrics))
-        .with_index(BY_MODEL, |device: &Device| vec![device.spec.model_ref.name.clone()])
-        .with_index(BY_CONNECTION, |device| {
-            device.spec.connections.iter().map(|connection| connection.name.clone()).collect()
+        .with_index(BY_MODEL, |device: &Device| {
+            vec![device.spec.model_ref.name.clone()]
         })
-        .with_index(BY_ENDPOINT, |device| endpoint_key(device).into_iter().collect())
+        .with_index(BY_CONNECTION, |device| {
+            device
+                .spec
+                .connections
+                .iter()
+                .map(|connection| connection.name.clone())
+                .collect()
+        })
+        .with_index(BY_ENDPOINT, |device| {
+            endpoint_key(device).into_iter().collect()
+        })
         .with_index(BY_IDENTITY, |device| {
-            let identity = device.status.as_ref().and_then(|status| status.identity.as_ref());
+            let identity = device
+                .status
+                .as_ref()
+                .and_then(|status| status.identity.as_ref());
             identity
                 .filter(|identity| identity.serial_number == device.spec.serial_number)
                 .and_then(|identity| identity.id.clone())
@@ -149,11 +168,16 @@ fn subscriptions(context: &Context) -> Cache<ServiceSubscription> {
             )]
         })
         .with_index(BY_ENTRY, |subscription| {
-            vec![path(&subscription.namespace().unwrap_or_default(), &entry_of(subscription))]
+            vec![path(
+                &subscription.namespace().unwrap_or_default(),
+                &entry_of(subscription),
+            )]
         })
         .with_index(BY_SERVICE, |subscription| {
             let revisions = subscription.spec.revisions.iter();
-            revisions.map(|revision| revision.service_ref.name.clone()).collect()
+            revisions
+                .map(|revision| revision.service_ref.name.clone())
+                .collect()
         })
 }
 
@@ -180,5 +204,8 @@ fn compensations(context: &Context) -> Cache<Compensation> {
 
 /// "contract.service": under this key compensations of one entry are calculated one by one.
 pub(crate) fn entry_of(subscription: &ServiceSubscription) -> String {
-    format!("{}.{}", subscription.spec.contract.name, subscription.spec.service_name)
+    format!(
+        "{}.{}",
+        subscription.spec.contract.name, subscription.spec.service_name
+    )
 }

@@ -47,7 +47,11 @@ struct Material {
 
 impl Profiles {
     pub(crate) fn new(client: Client, namespace: String) -> Self {
-        Self { client, namespace, kept: Mutex::new(HashMap::new()) }
+        Self {
+            client,
+            namespace,
+            kept: Mutex::new(HashMap::new()),
+        }
     }
 
     /// The profile of a connection for objects of a namespace with these labels.
@@ -92,7 +96,10 @@ impl Profiles {
         let name = connection.name_any();
         let material = self.material(connection, now).await?;
         let unusable = |error: entente_drivers::profile::ProfileError| {
-            (Reason::UnsupportedValue, format!("the Connection {name} cannot be used: {error}"))
+            (
+                Reason::UnsupportedValue,
+                format!("the Connection {name} cannot be used: {error}"),
+            )
         };
         let networks = parse_networks(networks).map_err(unusable)?;
         ConnectionProfile::from_spec(
@@ -126,8 +133,15 @@ impl Profiles {
         }
         let material = self.read(connection).await;
         let until = now.checked_add(KEPT).unwrap_or(Timestamp::MAX);
-        let kept = Kept { until, version, material: material.clone() };
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(name, kept);
+        let kept = Kept {
+            until,
+            version,
+            material: material.clone(),
+        };
+        self.kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name, kept);
         material
     }
 
@@ -151,10 +165,17 @@ impl Profiles {
             let name = &credentials.secret_ref.name;
             let secret = self.found("Secret", name, api.get_opt(name).await)?;
             let data = secret.data.unwrap_or_default();
-            let data = data.into_iter().map(|(key, value)| (key, value.0)).collect();
-            let value = CredentialsValue::from_secret(credentials.r#type, &data).map_err(
-                |error| (Reason::SecretKeyMissing, format!("the Secret {name}: {error}")),
-            )?;
+            let data = data
+                .into_iter()
+                .map(|(key, value)| (key, value.0))
+                .collect();
+            let value =
+                CredentialsValue::from_secret(credentials.r#type, &data).map_err(|error| {
+                    (
+                        Reason::SecretKeyMissing,
+                        format!("the Secret {name}: {error}"),
+                    )
+                })?;
             material.credentials = Some(value);
         }
         Ok(material)
@@ -170,11 +191,17 @@ impl Profiles {
             Ok(Some(object)) => Ok(object),
             Ok(None) => Err((
                 Reason::SecretNotFound,
-                format!("the {kind} {name} does not exist in the namespace {}", self.namespace),
+                format!(
+                    "the {kind} {name} does not exist in the namespace {}",
+                    self.namespace
+                ),
             )),
             Err(kube::Error::Api(status)) if status.is_forbidden() => Err((
                 Reason::SecretForbidden,
-                format!("the operator may not read the {kind} {name} in {}", self.namespace),
+                format!(
+                    "the operator may not read the {kind} {name} in {}",
+                    self.namespace
+                ),
             )),
             Err(_) => Err((
                 Reason::SecretNotFound,

@@ -39,8 +39,16 @@ pub(super) fn start(catalogue: &Arc<Catalogue>, shutdown: &Shutdown) {
 }
 
 fn connection(catalogue: &Catalogue, change: &Change<Connection>) {
-    if differs(change, |c| (c.uid(), c.metadata.generation, c.metadata.deletion_timestamp.clone())) {
-        catalogue.queue.add(Subject::Connection(change.key.name.clone()));
+    if differs(change, |c| {
+        (
+            c.uid(),
+            c.metadata.generation,
+            c.metadata.deletion_timestamp.clone(),
+        )
+    }) {
+        catalogue
+            .queue
+            .add(Subject::Connection(change.key.name.clone()));
         for service in catalogue
             .objects
             .services
@@ -52,14 +60,28 @@ fn connection(catalogue: &Catalogue, change: &Change<Connection>) {
 }
 
 fn model(catalogue: &Catalogue, change: &Change<DeviceModel>) {
-    if differs(change, |m| (m.uid(), m.metadata.generation, m.metadata.deletion_timestamp.clone())) {
+    if differs(change, |m| {
+        (
+            m.uid(),
+            m.metadata.generation,
+            m.metadata.deletion_timestamp.clone(),
+        )
+    }) {
         catalogue.queue.add(Subject::Model(change.key.name.clone()));
     }
 }
 
 fn service(catalogue: &Catalogue, change: &Change<SmartService>) {
-    if differs(change, |s| (s.uid(), s.metadata.generation, s.metadata.deletion_timestamp.clone())) {
-        catalogue.queue.add(Subject::Service(change.key.name.clone()));
+    if differs(change, |s| {
+        (
+            s.uid(),
+            s.metadata.generation,
+            s.metadata.deletion_timestamp.clone(),
+        )
+    }) {
+        catalogue
+            .queue
+            .add(Subject::Service(change.key.name.clone()));
         let versions = [&change.old, &change.new].into_iter().flatten();
         for server in versions.filter_map(|version| version.spec.server.as_ref()) {
             let name = server.connection_ref.name.clone();
@@ -70,7 +92,11 @@ fn service(catalogue: &Catalogue, change: &Change<SmartService>) {
 
 fn device(catalogue: &Catalogue, change: &Change<Device>) {
     if !differs(change, |device| {
-        (device.uid(), device.spec.model_ref.clone(), device.spec.connections.clone())
+        (
+            device.uid(),
+            device.spec.model_ref.clone(),
+            device.spec.connections.clone(),
+        )
     }) {
         return;
     }
@@ -99,10 +125,16 @@ fn subscription(catalogue: &Catalogue, change: &Change<ServiceSubscription>) {
     }
     let services = |subscription: &ServiceSubscription| {
         let revisions = subscription.spec.revisions.iter();
-        revisions.map(|revision| revision.service_ref.name.clone()).collect::<BTreeSet<_>>()
+        revisions
+            .map(|revision| revision.service_ref.name.clone())
+            .collect::<BTreeSet<_>>()
     };
     if differs(change, services) {
-        for name in [&change.old, &change.new].into_iter().flatten().flat_map(|s| services(s)) {
+        for name in [&change.old, &change.new]
+            .into_iter()
+            .flatten()
+            .flat_map(|s| services(s))
+        {
             used_service(catalogue, name);
         }
     }
@@ -111,9 +143,14 @@ fn subscription(catalogue: &Catalogue, change: &Change<ServiceSubscription>) {
 /// A service got or lost a user, and so did the Connection of its server.
 fn used_service(catalogue: &Catalogue, name: String) {
     let service = catalogue.objects.services.get(&Key::new("", name.clone()));
-    if let Some(server) = service.as_ref().and_then(|service| service.spec.server.as_ref()) {
+    if let Some(server) = service
+        .as_ref()
+        .and_then(|service| service.spec.server.as_ref())
+    {
         let connection = server.connection_ref.name.clone();
-        catalogue.queue.add_after(Subject::Connection(connection), GATHER);
+        catalogue
+            .queue
+            .add_after(Subject::Connection(connection), GATHER);
     }
     catalogue.queue.add_after(Subject::Service(name), GATHER);
 }

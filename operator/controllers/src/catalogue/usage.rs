@@ -32,9 +32,13 @@ pub(super) fn of_service(objects: &Objects, name: &str) -> i64 {
 pub(super) fn abandoned(objects: &Objects, connection: &str) -> Vec<ServiceSubscription> {
     let all = objects.subscriptions.all().into_iter();
     all.filter(|subscription| {
-        subscription.status.as_ref().and_then(|status| status.server.as_ref()).is_some_and(
-            |handle| handle.orphaned.is_some() && handle.connection_ref.name == connection,
-        )
+        subscription
+            .status
+            .as_ref()
+            .and_then(|status| status.server.as_ref())
+            .is_some_and(|handle| {
+                handle.orphaned.is_some() && handle.connection_ref.name == connection
+            })
     })
     .map(Arc::unwrap_or_clone)
     .collect()

@@ -56,7 +56,10 @@ pub(super) async fn changes(
             writes.push(Write::Delete(Box::new(object)));
         }
     }
-    let created = changes.create.iter().map(|desired| desired.object(&world.contract));
+    let created = changes
+        .create
+        .iter()
+        .map(|desired| desired.object(&world.contract));
     writes.extend(created.map(|object| Write::Create(Box::new(object))));
     let mut failures: Vec<String> = stream::iter(writes)
         .map(|write| one(contracts, &api, write))
@@ -78,8 +81,10 @@ async fn one(
         Write::Create(object) => {
             let key = Key::of(&*object);
             create(api, &*object).await.map(|created| {
-                let mut recreated =
-                    contracts.recreated.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut recreated = contracts
+                    .recreated
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
                 recreated.remove(&key);
                 drop(recreated);
                 match created {
@@ -87,9 +92,9 @@ async fn one(
                 }
             })
         }
-        Write::Update(object) => {
-            replace_spec(api, &*object).await.map(|object| cache.put_written(object))
-        }
+        Write::Update(object) => replace_spec(api, &*object)
+            .await
+            .map(|object| cache.put_written(object)),
         Write::Delete(object) => {
             let key = Key::of(&*object);
             contracts

@@ -18,14 +18,23 @@ pub(super) fn world(contracts: &Contracts, contract: Contract) -> ContractWorld 
     let objects = &contracts.objects;
     let namespace = contract.namespace().unwrap_or_default();
     let of = path(&namespace, &contract.name_any());
-    let selects =
-        contract.spec.services.iter().any(|entry| entry.devices.selector.is_some());
-    let named = contract.spec.services.iter().flat_map(|entry| &entry.devices.names);
+    let selects = contract
+        .spec
+        .services
+        .iter()
+        .any(|entry| entry.devices.selector.is_some());
+    let named = contract
+        .spec
+        .services
+        .iter()
+        .flat_map(|entry| &entry.devices.names);
     // Only what is looked at: a contract that names its devices does not read all of them.
     let devices = if selects {
         objects.devices.in_namespace(&namespace)
     } else {
-        named.filter_map(|name| objects.devices.get(&Key::new(namespace.clone(), name))).collect()
+        named
+            .filter_map(|name| objects.devices.get(&Key::new(namespace.clone(), name)))
+            .collect()
     };
     let mut devices: Vec<DeviceFacts> = devices
         .iter()
@@ -52,7 +61,10 @@ pub(super) fn world(contracts: &Contracts, contract: Contract) -> ContractWorld 
             Some((name.clone(), SmartService::clone(&service)))
         })
         .collect();
-    let recreated = contracts.recreated.lock().unwrap_or_else(PoisonError::into_inner);
+    let recreated = contracts
+        .recreated
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     ContractWorld {
         services,
         devices,

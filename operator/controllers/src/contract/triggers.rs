@@ -45,7 +45,11 @@ pub(super) fn start(contracts: &Arc<Contracts>, shutdown: &Shutdown) {
 
 fn contract(contracts: &Contracts, change: &Change<Contract>) {
     let matters = differs(change, |contract| {
-        (contract.uid(), contract.metadata.generation, contract.metadata.deletion_timestamp.clone())
+        (
+            contract.uid(),
+            contract.metadata.generation,
+            contract.metadata.deletion_timestamp.clone(),
+        )
     });
     if matters {
         contracts.queue.add(change.key.clone());
@@ -53,12 +57,26 @@ fn contract(contracts: &Contracts, change: &Change<Contract>) {
 }
 
 fn subscription(contracts: &Contracts, change: &Change<ServiceSubscription>) {
-    let Some(found) = change.new.as_ref().or(change.old.as_ref()) else { return };
-    let key = Key::new(change.key.namespace.clone(), found.spec.contract.name.clone());
-    let began_to_go = change.old.as_ref().is_none_or(|old| old.metadata.deletion_timestamp.is_none());
-    let goes = change.new.as_ref().is_none_or(|new| new.metadata.deletion_timestamp.is_some());
+    let Some(found) = change.new.as_ref().or(change.old.as_ref()) else {
+        return;
+    };
+    let key = Key::new(
+        change.key.namespace.clone(),
+        found.spec.contract.name.clone(),
+    );
+    let began_to_go = change
+        .old
+        .as_ref()
+        .is_none_or(|old| old.metadata.deletion_timestamp.is_none());
+    let goes = change
+        .new
+        .as_ref()
+        .is_none_or(|new| new.metadata.deletion_timestamp.is_some());
     let lock = |names: &std::sync::Mutex<std::collections::BTreeSet<Key>>, key: &Key| {
-        names.lock().unwrap_or_else(PoisonError::into_inner).contains(key)
+        names
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(key)
     };
     if goes && began_to_go && change.old.is_some() && !lock(&contracts.asked, &change.key) {
         contracts
@@ -68,21 +86,36 @@ fn subscription(contracts: &Contracts, change: &Change<ServiceSubscription>) {
             .insert(change.key.clone());
     }
     if change.new.is_none() {
-        contracts.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(&change.key);
+        contracts
+            .asked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&change.key);
         contracts.queue.add(key);
         return;
     }
     let matters = differs(change, |subscription| {
         let status = subscription.status.clone().unwrap_or_default();
-        let conditions = [ConditionType::Ready, ConditionType::Delivered, ConditionType::Stalled].map(
-            |condition| {
-                find(&status.conditions, condition)
-                    .map(|found| (found.status.clone(), found.reason.clone()))
-            },
-        );
-        let promises: Vec<_> =
-            status.promises.iter().map(|promise| (promise.effective, promise.state)).collect();
-        (subscription.uid(), subscription.metadata.deletion_timestamp.clone(), conditions, promises)
+        let conditions = [
+            ConditionType::Ready,
+            ConditionType::Delivered,
+            ConditionType::Stalled,
+        ]
+        .map(|condition| {
+            find(&status.conditions, condition)
+                .map(|found| (found.status.clone(), found.reason.clone()))
+        });
+        let promises: Vec<_> = status
+            .promises
+            .iter()
+            .map(|promise| (promise.effective, promise.state))
+            .collect();
+        (
+            subscription.uid(),
+            subscription.metadata.deletion_timestamp.clone(),
+            conditions,
+            promises,
+        )
     });
     if matters {
         contracts.queue.add_after(key, GATHER);
@@ -90,27 +123,43 @@ fn subscription(contracts: &Contracts, change: &Change<ServiceSubscription>) {
 }
 
 fn service(contracts: &Contracts, change: &Change<SmartService>) {
-    if !differs(change, |service| (service.uid(), service.metadata.generation)) {
+    if !differs(change, |service| {
+        (service.uid(), service.metadata.generation)
+    }) {
         return;
     }
-    for contract in contracts.objects.contracts.by_index(BY_SERVICE, &change.key.name) {
+    for contract in contracts
+        .objects
+        .contracts
+        .by_index(BY_SERVICE, &change.key.name)
+    {
         contracts.queue.add(Key::of(&*contract));
     }
 }
 
 fn device(contracts: &Contracts, change: &Change<Device>) {
     let matters = differs(change, |device| {
-        (device.uid(), device.labels().clone(), device.metadata.deletion_timestamp.clone())
+        (
+            device.uid(),
+            device.labels().clone(),
+            device.metadata.deletion_timestamp.clone(),
+        )
     });
     if !matters {
         return;
     }
     let versions = [&change.old, &change.new];
-    for contract in contracts.objects.contracts.in_namespace(&change.key.namespace) {
+    for contract in contracts
+        .objects
+        .contracts
+        .in_namespace(&change.key.namespace)
+    {
         let selected = contract.spec.services.iter().any(|entry| {
             entry.devices.selector.as_ref().is_some_and(|selector| {
                 let of = |device: &Arc<Device>| selector.matches(device.labels());
-                versions.iter().any(|version| version.as_ref().is_some_and(of))
+                versions
+                    .iter()
+                    .any(|version| version.as_ref().is_some_and(of))
             })
         });
         if selected {
@@ -120,7 +169,11 @@ fn device(contracts: &Contracts, change: &Change<Device>) {
 }
 
 fn compensation(contracts: &Contracts, change: &Change<Compensation>) {
-    let Some(found) = change.new.as_ref().or(change.old.as_ref()) else { return };
+    let Some(found) = change.new.as_ref().or(change.old.as_ref()) else {
+        return;
+    };
     let name = found.spec.record.contract.name.clone();
-    contracts.queue.add_after(Key::new(change.key.namespace.clone(), name), GATHER);
+    contracts
+        .queue
+        .add_after(Key::new(change.key.namespace.clone(), name), GATHER);
 }

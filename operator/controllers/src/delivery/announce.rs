@@ -17,13 +17,23 @@ pub(super) fn subscription(
     after: &ServiceSubscription,
 ) {
     let status = after.status.clone().unwrap_or_default();
-    let old = before.and_then(|before| before.status.clone()).unwrap_or_default();
+    let old = before
+        .and_then(|before| before.status.clone())
+        .unwrap_or_default();
     for promise in &status.promises {
-        let known = old.promises.iter().find(|known| known.effective == promise.effective);
+        let known = old
+            .promises
+            .iter()
+            .find(|known| known.effective == promise.effective);
         if promise.completed.is_some() && known.is_none_or(|known| known.completed.is_none()) {
-            let late = promise.completed.map(|at| at.duration_since(promise.effective));
+            let late = promise
+                .completed
+                .map(|at| at.duration_since(promise.effective));
             let late = late.map_or(0.0, |late| late.as_secs_f64().max(0.0));
-            delivery.context.metrics.setup_late_by(std::time::Duration::from_secs_f64(late));
+            delivery
+                .context
+                .metrics
+                .setup_late_by(std::time::Duration::from_secs_f64(late));
         }
         let was_missed = known.is_some_and(|known| known.state == PromiseState::Missed);
         if promise.state == PromiseState::Missed && !was_missed {
@@ -35,12 +45,19 @@ pub(super) fn subscription(
             );
         }
     }
-    let Some(ready) = find(&status.conditions, ConditionType::Ready) else { return };
+    let Some(ready) = find(&status.conditions, ConditionType::Ready) else {
+        return;
+    };
     if find(&old.conditions, ConditionType::Ready).is_some_and(|old| old.reason == ready.reason) {
         return;
     }
-    let Some(reason) = event_of(ready) else { return };
-    let device = Key::new(after.namespace().unwrap_or_default(), &after.spec.device_ref.name);
+    let Some(reason) = event_of(ready) else {
+        return;
+    };
+    let device = Key::new(
+        after.namespace().unwrap_or_default(),
+        &after.spec.device_ref.name,
+    );
     match delivery.objects.devices.get(&device) {
         // What concerns the device is said at the device, related to the subscription.
         Some(device) => delivery.context.events.publish(
@@ -62,7 +79,9 @@ fn event_of(ready: &Condition) -> Option<EventReason> {
     let is = |reason: Reason| ready.reason == reason.as_str();
     if is(Reason::AcceptedNotEffective) {
         Some(EventReason::VerificationMismatch)
-    } else if is(Reason::RejectedValue) || is(Reason::RejectedNotSettable) || is(Reason::Unsupported)
+    } else if is(Reason::RejectedValue)
+        || is(Reason::RejectedNotSettable)
+        || is(Reason::Unsupported)
     {
         Some(EventReason::SettingsRejected)
     } else if is(Reason::IdentityMismatch) {
@@ -77,20 +96,29 @@ fn event_of(ready: &Condition) -> Option<EventReason> {
 /// What became different in a device.
 pub(super) fn device(delivery: &Delivery, before: &Device, after: &Device) {
     let conditions = |device: &Device| {
-        device.status.as_ref().map(|status| status.conditions.clone()).unwrap_or_default()
+        device
+            .status
+            .as_ref()
+            .map(|status| status.conditions.clone())
+            .unwrap_or_default()
     };
     let (old, new) = (conditions(before), conditions(after));
     let publish = |reason: EventReason, note: &str| {
-        delivery.context.events.publish(&after.object_ref(&()), reason, note, None);
+        delivery
+            .context
+            .events
+            .publish(&after.object_ref(&()), reason, note, None);
     };
     // One that answers and refuses is no device that cannot be reached.
     let is_silent = |online: &&Condition| {
         let reasons = [Reason::Unreachable, Reason::TimedOut, Reason::TlsFailed];
-        online.status == "False" && reasons.iter().any(|reason| reason.as_str() == online.reason)
+        online.status == "False"
+            && reasons
+                .iter()
+                .any(|reason| reason.as_str() == online.reason)
     };
     let online = find(&new, ConditionType::Online).filter(is_silent);
-    let was_offline =
-        find(&old, ConditionType::Online).is_some_and(|online| is_silent(&online));
+    let was_offline = find(&old, ConditionType::Online).is_some_and(|online| is_silent(&online));
     if let Some(online) = online
         && !was_offline
     {
@@ -102,9 +130,10 @@ pub(super) fn device(delivery: &Delivery, before: &Device, after: &Device) {
     };
     // A device that does as it is told is no news: a fleet that starts would make one event each.
     let failed = find(&old, ConditionType::SettingsApplied).is_some_and(|found| {
-        found.status == "False" && ![Reason::Progressing, Reason::NotStarted, Reason::Pending]
-            .iter()
-            .any(|reason| reason.as_str() == found.reason)
+        found.status == "False"
+            && ![Reason::Progressing, Reason::NotStarted, Reason::Pending]
+                .iter()
+                .any(|reason| reason.as_str() == found.reason)
     });
     if failed && applied(&new) && is_true(&new, ConditionType::Ready) {
         publish(

@@ -13,11 +13,7 @@ use entente_domain::{
     retry::{HoldKey, Holds, RetryPolicy},
     time::parse_duration,
 };
-use entente_drivers::{
-    device::DeviceTarget,
-    profile::ConnectionProfile,
-    service::ServerTarget,
-};
+use entente_drivers::{device::DeviceTarget, profile::ConnectionProfile, service::ServerTarget};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Delivery, Outcome, report};
@@ -36,7 +32,11 @@ pub(super) async fn actions(
         if delivery.shutdown.is_requested() {
             break;
         }
-        let execution = Execution { delivery, outcome: &mut outcome, holds };
+        let execution = Execution {
+            delivery,
+            outcome: &mut outcome,
+            holds,
+        };
         execution.act(action).await;
     }
     (outcome.world, outcome.facts)
@@ -67,7 +67,9 @@ impl Execution<'_> {
     }
 
     async fn device(&mut self, action: &Action) {
-        let Ok(endpoint) = self.outcome.resolved.endpoint.clone() else { return };
+        let Ok(endpoint) = self.outcome.resolved.endpoint.clone() else {
+            return;
+        };
         let now = self.now();
         // A device that failed a moment ago is not asked for the rest of the plan.
         if self.holds.until(&HoldKey::Device, now).is_some() {
@@ -82,7 +84,9 @@ impl Execution<'_> {
             url: endpoint.url,
             pinned_certificate: endpoint.pinned_certificate,
         };
-        let Some(driver) = self.delivery.context.drivers.device(Protocol::IPP) else { return };
+        let Some(driver) = self.delivery.context.drivers.device(Protocol::IPP) else {
+            return;
+        };
         let begun = Instant::now();
         match action {
             Action::ReadDevice { request } => {
@@ -134,11 +138,19 @@ impl Execution<'_> {
     }
 
     async fn catalogue(&mut self, connection: &str) {
-        let key = HoldKey::Catalogue { connection: connection.to_owned() };
+        let key = HoldKey::Catalogue {
+            connection: connection.to_owned(),
+        };
         let result = match self.target(connection).await {
             Ok(target) => {
                 let begun = Instant::now();
-                let result = self.delivery.context.drivers.service().catalogue(&target).await;
+                let result = self
+                    .delivery
+                    .context
+                    .drivers
+                    .service()
+                    .catalogue(&target)
+                    .await;
                 self.count("server", result.as_ref().err(), begun);
                 result
             }
@@ -148,12 +160,20 @@ impl Execution<'_> {
         match result {
             Ok(catalogue) => {
                 self.holds.clear(&key);
-                self.delivery.catalogues.keep(connection, catalogue.clone(), now);
-                self.outcome.world.catalogues.insert(connection.to_owned(), catalogue);
+                self.delivery
+                    .catalogues
+                    .keep(connection, catalogue.clone(), now);
+                self.outcome
+                    .world
+                    .catalogues
+                    .insert(connection.to_owned(), catalogue);
             }
             Err(failure) => {
                 self.fail(&key, connection, &failure);
-                self.outcome.facts.catalogue_problems.insert(connection.to_owned(), (now, failure));
+                self.outcome
+                    .facts
+                    .catalogue_problems
+                    .insert(connection.to_owned(), (now, failure));
             }
         }
     }
@@ -169,7 +189,9 @@ impl Execution<'_> {
             };
             let now = self.now();
             let connection = self.connection_of(subscription).unwrap_or_default();
-            let key = HoldKey::Server { subscription: subscription.to_owned() };
+            let key = HoldKey::Server {
+                subscription: subscription.to_owned(),
+            };
             self.fail(&key, &connection, &failure);
             let problems = &mut self.outcome.facts.server_problems;
             problems.insert(subscription.to_owned(), (now, failure));
@@ -177,14 +199,21 @@ impl Execution<'_> {
     }
 
     async fn server(&mut self, subscription: &str, action: &Action) {
-        let Some(connection) = self.connection_of(subscription) else { return };
-        let key = HoldKey::Server { subscription: subscription.to_owned() };
+        let Some(connection) = self.connection_of(subscription) else {
+            return;
+        };
+        let key = HoldKey::Server {
+            subscription: subscription.to_owned(),
+        };
         let target = match self.target(&connection).await {
             Ok(target) => target,
             Err(failure) => {
                 let now = self.now();
                 self.fail(&key, &connection, &failure);
-                self.outcome.facts.server_problems.insert(subscription.to_owned(), (now, failure));
+                self.outcome
+                    .facts
+                    .server_problems
+                    .insert(subscription.to_owned(), (now, failure));
                 return;
             }
         };
@@ -197,7 +226,9 @@ impl Execution<'_> {
                     Err(failure) => self.fail(&key, &connection, failure),
                 }
                 let now = self.now();
-                self.outcome.facts.record_instance(subscription, result, now);
+                self.outcome
+                    .facts
+                    .record_instance(subscription, result, now);
             }
             Answer::Server(result) => {
                 self.count("server", result.as_ref().err(), begun);
@@ -229,7 +260,9 @@ impl Execution<'_> {
                     // That the server does not know the operation any more is an answer.
                     Err(failure) => self.fail_server(&key, &connection, failure),
                 }
-                self.outcome.facts.record_operation(subscription, result, now);
+                self.outcome
+                    .facts
+                    .record_operation(subscription, result, now);
             }
             Answer::None => {}
         }
@@ -238,20 +271,38 @@ impl Execution<'_> {
     async fn ask(&self, target: &ServerTarget, action: &Action) -> Answer {
         let driver = self.delivery.context.drivers.service();
         match action {
-            Action::ReadInstance { instance, retrievable, .. } => {
-                Answer::Instance(driver.observe(target, instance, *retrievable).await)
-            }
-            Action::Provision { instance, context, parameters, .. } => {
-                Answer::Server(driver.provision(target, instance, context, parameters).await)
-            }
-            Action::Update { instance, context, parameters, .. } => {
-                Answer::Server(driver.update(target, instance, context, parameters).await)
-            }
-            Action::Deprovision { instance, context, .. } => {
-                Answer::Server(driver.deprovision(target, instance, context).await)
-            }
-            Action::PollOperation { instance, operation, .. } => Answer::Operation(
-                driver.last_operation(target, instance, operation.as_deref()).await,
+            Action::ReadInstance {
+                instance,
+                retrievable,
+                ..
+            } => Answer::Instance(driver.observe(target, instance, *retrievable).await),
+            Action::Provision {
+                instance,
+                context,
+                parameters,
+                ..
+            } => Answer::Server(
+                driver
+                    .provision(target, instance, context, parameters)
+                    .await,
+            ),
+            Action::Update {
+                instance,
+                context,
+                parameters,
+                ..
+            } => Answer::Server(driver.update(target, instance, context, parameters).await),
+            Action::Deprovision {
+                instance, context, ..
+            } => Answer::Server(driver.deprovision(target, instance, context).await),
+            Action::PollOperation {
+                instance,
+                operation,
+                ..
+            } => Answer::Operation(
+                driver
+                    .last_operation(target, instance, operation.as_deref())
+                    .await,
             ),
             _ => Answer::None,
         }
@@ -260,7 +311,9 @@ impl Execution<'_> {
     fn fail_server(&mut self, key: &HoldKey, connection: &str, failure: &Failure) {
         let of_the_value = matches!(
             failure.kind,
-            FailureKind::RejectedValue | FailureKind::RejectedNotSettable | FailureKind::Unsupported
+            FailureKind::RejectedValue
+                | FailureKind::RejectedNotSettable
+                | FailureKind::Unsupported
         );
         if !of_the_value {
             self.fail(key, connection, failure);
@@ -268,14 +321,23 @@ impl Execution<'_> {
     }
 
     fn poll_after(&mut self, key: HoldKey, wait: SignedDuration, now: Timestamp) {
-        self.holds.wait_until(key, now.checked_add(wait).unwrap_or(Timestamp::MAX));
+        self.holds
+            .wait_until(key, now.checked_add(wait).unwrap_or(Timestamp::MAX));
     }
 
     fn fail(&mut self, key: &HoldKey, connection: &str, failure: &Failure) {
-        let policy = self.outcome.world.connections.get(connection).map(policy).unwrap_or_default();
+        let policy = self
+            .outcome
+            .world
+            .connections
+            .get(connection)
+            .map(policy)
+            .unwrap_or_default();
         let now = self.now();
-        self.holds.fail(key.clone(), policy, failure.retry_after, fraction(), now);
-        self.holds.because(key, reason_of_failure(failure.kind), &failure.message);
+        self.holds
+            .fail(key.clone(), policy, failure.retry_after, fraction(), now);
+        self.holds
+            .because(key, reason_of_failure(failure.kind), &failure.message);
     }
 
     fn connection_of(&self, subscription: &str) -> Option<String> {
@@ -293,7 +355,10 @@ impl Execution<'_> {
             .and_then(|found| found.spec.osb.as_ref())
             .map(|osb| osb.url.clone())
             .unwrap_or_default();
-        Ok(ServerTarget { profile: self.profile(connection).await?, url })
+        Ok(ServerTarget {
+            profile: self.profile(connection).await?,
+            url,
+        })
     }
 
     async fn profile(&self, name: &str) -> Result<Arc<ConnectionProfile>, Failure> {
@@ -319,7 +384,10 @@ impl Execution<'_> {
 
     fn count(&self, role: &'static str, failure: Option<&Failure>, begun: Instant) {
         let code = failure.map_or_else(|| "Ok".to_owned(), |failure| format!("{:?}", failure.kind));
-        self.delivery.context.metrics.remote_request(role, &code, begun.elapsed());
+        self.delivery
+            .context
+            .metrics
+            .remote_request(role, &code, begun.elapsed());
     }
 }
 
@@ -332,25 +400,36 @@ enum Answer {
 
 /// What was accepted and is not in effect is tried again later, and so is a stranger at the
 /// address and an instance that does not go.
-pub(super) fn hold_what_did_not_take(
-    delivery: &Delivery,
-    outcome: &Outcome,
-    holds: &mut Holds,
-) {
+pub(super) fn hold_what_did_not_take(delivery: &Delivery, outcome: &Outcome, holds: &mut Holds) {
     let now = delivery.context.clock.now();
     let policy_of = |name: Option<&str>| {
-        name.and_then(|name| outcome.world.connections.get(name)).map(policy).unwrap_or_default()
+        name.and_then(|name| outcome.world.connections.get(name))
+            .map(policy)
+            .unwrap_or_default()
     };
-    let device_connection =
-        outcome.resolved.endpoint.as_ref().ok().map(|endpoint| endpoint.connection.as_str());
+    let device_connection = outcome
+        .resolved
+        .endpoint
+        .as_ref()
+        .ok()
+        .map(|endpoint| endpoint.connection.as_str());
     let mut stranger = false;
     for subscription in &outcome.resolved.subscriptions {
         let name = &subscription.name;
-        let Some(verified) = outcome.verified.get(name) else { continue };
+        let Some(verified) = outcome.verified.get(name) else {
+            continue;
+        };
         stranger |= verified.device_fault.is_some()
-            && outcome.facts.device.as_ref().is_some_and(|reading| reading.result.is_ok());
+            && outcome
+                .facts
+                .device
+                .as_ref()
+                .is_some_and(|reading| reading.result.is_ok());
         for item in &verified.items {
-            let sent = outcome.facts.sent.contains_key(&(name.clone(), item.key.clone()));
+            let sent = outcome
+                .facts
+                .sent
+                .contains_key(&(name.clone(), item.key.clone()));
             let lies = item.problem.as_ref().is_some_and(|problem| {
                 problem.outcome == Met::AcceptedNotEffective && item.state != ItemState::Effective
             });
@@ -368,19 +447,32 @@ pub(super) fn hold_what_did_not_take(
             && matches!(subscription.intent, Intent::Withdraw { .. })
             && outcome.plan.waits.contains_key(name)
         {
-            let connection = subscription.server.as_ref().map(|server| server.connection.as_str());
-            let key = HoldKey::Server { subscription: name.clone() };
+            let connection = subscription
+                .server
+                .as_ref()
+                .map(|server| server.connection.as_str());
+            let key = HoldKey::Server {
+                subscription: name.clone(),
+            };
             holds.fail(key, policy_of(connection), None, fraction(), now);
         }
     }
     if stranger {
-        holds.fail(HoldKey::Device, policy_of(device_connection), None, fraction(), now);
+        holds.fail(
+            HoldKey::Device,
+            policy_of(device_connection),
+            None,
+            fraction(),
+            now,
+        );
     }
 }
 
 fn policy(connection: &Connection) -> RetryPolicy {
     let default = RetryPolicy::default();
-    let Some(retry) = &connection.spec.retry else { return default };
+    let Some(retry) = &connection.spec.retry else {
+        return default;
+    };
     RetryPolicy {
         initial: parse_duration(&retry.initial).unwrap_or(default.initial),
         max: parse_duration(&retry.max).unwrap_or(default.max),

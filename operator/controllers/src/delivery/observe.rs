@@ -42,13 +42,19 @@ pub(super) async fn world(delivery: &Delivery, key: &Key) -> World {
     let namespace = namespace(delivery, &key.namespace).await;
     let mut world = World {
         namespace: key.namespace.clone(),
-        namespace_labels: namespace.as_ref().map(|found| found.labels().clone()).unwrap_or_default(),
+        namespace_labels: namespace
+            .as_ref()
+            .map(|found| found.labels().clone())
+            .unwrap_or_default(),
         namespace_terminating: namespace
             .is_none_or(|found| found.metadata.deletion_timestamp.is_some()),
         device_name: key.name.clone(),
         model: device.as_ref().and_then(|device| {
             let name = device.spec.model_ref.name.clone();
-            objects.models.get(&Key::new("", name)).map(Arc::unwrap_or_clone)
+            objects
+                .models
+                .get(&Key::new("", name))
+                .map(Arc::unwrap_or_clone)
         }),
         claimed_by_another: device
             .as_ref()
@@ -68,8 +74,10 @@ pub(super) async fn world(delivery: &Delivery, key: &Key) -> World {
     };
     contracts(objects, &mut world);
     for (name, connection) in &world.connections {
-        let profile =
-            delivery.profiles.profile(connection, &world.namespace_labels, now).await;
+        let profile = delivery
+            .profiles
+            .profile(connection, &world.namespace_labels, now)
+            .await;
         if let Err(fault) = profile {
             world.connection_faults.insert(name.clone(), fault);
         }
@@ -125,7 +133,10 @@ fn connections(
     services: &BTreeMap<String, SmartService>,
     subscriptions: &[ServiceSubscription],
 ) -> BTreeMap<String, Connection> {
-    let of_device = device.into_iter().flat_map(|device| &device.spec.connections).map(|c| &c.name);
+    let of_device = device
+        .into_iter()
+        .flat_map(|device| &device.spec.connections)
+        .map(|c| &c.name);
     let of_services = services
         .values()
         .filter_map(|service| service.spec.server.as_ref())
@@ -149,17 +160,27 @@ fn is_claimed_by_another(objects: &Objects, device: &Device) -> bool {
     let same_endpoint = endpoint_key(device)
         .map(|endpoint| objects.devices.by_index(BY_ENDPOINT, &endpoint))
         .unwrap_or_default();
-    let identity = device.status.as_ref().and_then(|status| status.identity.as_ref()?.id.clone());
+    let identity = device
+        .status
+        .as_ref()
+        .and_then(|status| status.identity.as_ref()?.id.clone());
     let same_identity = identity
         .map(|identity| objects.devices.by_index(BY_IDENTITY, &identity))
         .unwrap_or_default();
     let own = seniority(device);
-    same_endpoint.iter().chain(&same_identity).any(|other| seniority(other) < own)
+    same_endpoint
+        .iter()
+        .chain(&same_identity)
+        .any(|other| seniority(other) < own)
 }
 
 fn seniority(device: &Device) -> (Option<jiff::Timestamp>, String, String) {
     (
-        device.metadata.creation_timestamp.as_ref().map(|time| time.0),
+        device
+            .metadata
+            .creation_timestamp
+            .as_ref()
+            .map(|time| time.0),
         device.namespace().unwrap_or_default(),
         device.name_any(),
     )
@@ -171,8 +192,14 @@ fn compensations(
     subscriptions: &[ServiceSubscription],
 ) -> Vec<CompensationRecord> {
     let missed = subscriptions.iter().filter(|subscription| {
-        let promises = subscription.status.as_ref().map(|status| status.promises.as_slice());
-        promises.unwrap_or_default().iter().any(|promise| promise.state == PromiseState::Missed)
+        let promises = subscription
+            .status
+            .as_ref()
+            .map(|status| status.promises.as_slice());
+        promises
+            .unwrap_or_default()
+            .iter()
+            .any(|promise| promise.state == PromiseState::Missed)
     });
     missed
         .flat_map(|subscription| {
@@ -191,17 +218,24 @@ fn record(compensation: &Compensation) -> CompensationRecord {
         promised: record.promised,
         remedy: record.remedy.name.clone(),
         calculated: compensation.status.as_ref().is_some_and(|status| {
-            is_true(&status.conditions, entente_crds::condition::ConditionType::Calculated)
+            is_true(
+                &status.conditions,
+                entente_crds::condition::ConditionType::Calculated,
+            )
         }),
     }
 }
 
 fn contracts(objects: &Objects, world: &mut World) {
-    let names: BTreeSet<&String> =
-        world.subscriptions.iter().map(|entry| &entry.spec.contract.name).collect();
+    let names: BTreeSet<&String> = world
+        .subscriptions
+        .iter()
+        .map(|entry| &entry.spec.contract.name)
+        .collect();
     for name in names {
-        let Some(contract) =
-            objects.contracts.get(&Key::new(world.namespace.clone(), name.clone()))
+        let Some(contract) = objects
+            .contracts
+            .get(&Key::new(world.namespace.clone(), name.clone()))
         else {
             continue;
         };

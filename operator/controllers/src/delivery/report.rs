@@ -46,12 +46,22 @@ pub(super) async fn record(
     outcome: &mut Outcome,
     name: &str,
 ) -> Result<(), WriteError> {
-    let found = outcome.resolved.subscriptions.iter().find(|entry| entry.name == name);
-    let Some(subscription) = found.cloned() else { return Ok(()) };
+    let found = outcome
+        .resolved
+        .subscriptions
+        .iter()
+        .find(|entry| entry.name == name);
+    let Some(subscription) = found.cloned() else {
+        return Ok(());
+    };
     write_subscription(delivery, outcome, &subscription).await?;
     let key = Key::new(outcome.world.namespace.clone(), name);
     if let Some(written) = delivery.objects.subscriptions.get(&key) {
-        let known = outcome.world.subscriptions.iter_mut().find(|object| object.name_any() == name);
+        let known = outcome
+            .world
+            .subscriptions
+            .iter_mut()
+            .find(|object| object.name_any() == name);
         if let Some(known) = known {
             *known = ServiceSubscription::clone(&written);
         }
@@ -117,17 +127,31 @@ async fn write_device(
     reports: &BTreeMap<String, SubscriptionReport>,
 ) -> Result<Option<Timestamp>, WriteError> {
     let world = &outcome.world;
-    let Some(device) = &world.device else { return Ok(None) };
+    let Some(device) = &world.device else {
+        return Ok(None);
+    };
     let key = Key::of(device);
     let api: Api<Device> = Api::namespaced(delivery.context.client.clone(), &world.namespace);
     let now = delivery.context.clock.now();
     let decide = |object: &Device| {
-        let world = World { device: Some(object.clone()), ..world.clone() };
-        report_device(&world, &outcome.resolved, &outcome.verified, reports, &outcome.facts, now)
+        let world = World {
+            device: Some(object.clone()),
+            ..world.clone()
+        };
+        report_device(
+            &world,
+            &outcome.resolved,
+            &outcome.verified,
+            reports,
+            &outcome.facts,
+            now,
+        )
     };
     let uid = device.uid();
     let reported = report_until_written(&api, &delivery.objects.devices, &key, |object| {
-        (object.uid() == uid).then(|| decide(object).map(|(status, _)| status)).flatten()
+        (object.uid() == uid)
+            .then(|| decide(object).map(|(status, _)| status))
+            .flatten()
     })
     .await?;
     match &reported {
@@ -135,10 +159,18 @@ async fn write_device(
         Reported::Written(written) => announce::device(delivery, device, written),
         Reported::Unchanged => {}
     }
-    let next = delivery.objects.devices.get(&key).and_then(|object| decide(&object)?.1);
+    let next = delivery
+        .objects
+        .devices
+        .get(&key)
+        .and_then(|object| decide(&object)?.1);
     Ok(next.filter(|next| *next > now))
 }
 
 fn uid_in(world: &World, name: &str) -> Option<String> {
-    world.subscriptions.iter().find(|object| object.name_any() == name)?.uid()
+    world
+        .subscriptions
+        .iter()
+        .find(|object| object.name_any() == name)?
+        .uid()
 }

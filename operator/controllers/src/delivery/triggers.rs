@@ -18,9 +18,7 @@ use kube::{Resource, ResourceExt as _};
 use super::Delivery;
 use crate::{
     cache::{Change, Key},
-    objects::{
-        BY_CONNECTION, BY_CONTRACT, BY_ENDPOINT, BY_IDENTITY, BY_MODEL, BY_SERVICE, path,
-    },
+    objects::{BY_CONNECTION, BY_CONTRACT, BY_ENDPOINT, BY_IDENTITY, BY_MODEL, BY_SERVICE, path},
     shutdown::Shutdown,
     triggers::{differs, forward},
 };
@@ -105,7 +103,12 @@ fn subscription(delivery: &Delivery, change: &Change<ServiceSubscription>) {
 
 fn model(delivery: &Delivery, change: &Change<DeviceModel>) {
     if spec_changed(change) {
-        delivery.again_all(&delivery.objects.devices.by_index(BY_MODEL, &change.key.name));
+        delivery.again_all(
+            &delivery
+                .objects
+                .devices
+                .by_index(BY_MODEL, &change.key.name),
+        );
     }
 }
 
@@ -118,13 +121,20 @@ fn service(delivery: &Delivery, change: &Change<SmartService>) {
 fn of_service(delivery: &Delivery, name: &str) {
     for subscription in delivery.objects.subscriptions.by_index(BY_SERVICE, name) {
         let namespace = subscription.namespace().unwrap_or_default();
-        delivery.again(Key::new(namespace, subscription.spec.device_ref.name.clone()));
+        delivery.again(Key::new(
+            namespace,
+            subscription.spec.device_ref.name.clone(),
+        ));
     }
 }
 
 fn connection(delivery: &Delivery, change: &Change<Connection>) {
     let orphans = differs(change, |connection| {
-        connection.status.as_ref().map(|status| status.orphans.clone()).unwrap_or_default()
+        connection
+            .status
+            .as_ref()
+            .map(|status| status.orphans.clone())
+            .unwrap_or_default()
     });
     let spec = spec_changed(change);
     if !spec && !orphans && !is_mended(change) {
@@ -133,8 +143,17 @@ fn connection(delivery: &Delivery, change: &Change<Connection>) {
     if spec {
         delivery.catalogues.forget(&change.key.name);
     }
-    delivery.again_all(&delivery.objects.devices.by_index(BY_CONNECTION, &change.key.name));
-    for service in delivery.objects.services.by_index(BY_CONNECTION, &change.key.name) {
+    delivery.again_all(
+        &delivery
+            .objects
+            .devices
+            .by_index(BY_CONNECTION, &change.key.name),
+    );
+    for service in delivery
+        .objects
+        .services
+        .by_index(BY_CONNECTION, &change.key.name)
+    {
         of_service(delivery, &service.name_any());
     }
 }
@@ -143,14 +162,20 @@ fn connection(delivery: &Delivery, change: &Change<Connection>) {
 /// it, and wakes all who wait for it.
 fn is_mended(change: &Change<Connection>) -> bool {
     let conditions = |connection: &Option<Arc<Connection>>| {
-        let status = connection.as_ref().and_then(|connection| connection.status.as_ref());
-        status.map(|status| status.conditions.clone()).unwrap_or_default()
+        let status = connection
+            .as_ref()
+            .and_then(|connection| connection.status.as_ref());
+        status
+            .map(|status| status.conditions.clone())
+            .unwrap_or_default()
     };
     let (old, new) = (conditions(&change.old), conditions(&change.new));
-    [ConditionType::ResolvedRefs, ConditionType::Authenticated].into_iter().any(|condition| {
-        let failed = find(&old, condition).is_some_and(|found| found.status == "False");
-        failed && is_true(&new, condition)
-    })
+    [ConditionType::ResolvedRefs, ConditionType::Authenticated]
+        .into_iter()
+        .any(|condition| {
+            let failed = find(&old, condition).is_some_and(|found| found.status == "False");
+            failed && is_true(&new, condition)
+        })
 }
 
 fn contract(delivery: &Delivery, change: &Change<Contract>) {
@@ -159,7 +184,10 @@ fn contract(delivery: &Delivery, change: &Change<Contract>) {
             contract.uid(),
             contract.metadata.deletion_timestamp.clone(),
             contract.annotations().contains_key(ANNOTATION_ABANDON),
-            contract.status.as_ref().and_then(|status| status.established),
+            contract
+                .status
+                .as_ref()
+                .and_then(|status| status.established),
         )
     });
     if !matters {
@@ -168,7 +196,9 @@ fn contract(delivery: &Delivery, change: &Change<Contract>) {
     let of = path(&change.key.namespace, &change.key.name);
     for subscription in delivery.objects.subscriptions.by_index(BY_CONTRACT, &of) {
         let device = subscription.spec.device_ref.name.clone();
-        delivery.queue.add(Key::new(change.key.namespace.clone(), device));
+        delivery
+            .queue
+            .add(Key::new(change.key.namespace.clone(), device));
     }
 }
 
@@ -181,24 +211,37 @@ fn compensation(delivery: &Delivery, change: &Change<Compensation>) {
             )
         })
     });
-    let Some(found) = change.new.as_ref().or(change.old.as_ref()) else { return };
+    let Some(found) = change.new.as_ref().or(change.old.as_ref()) else {
+        return;
+    };
     if matters {
         let device = found.spec.record.device.name.clone();
-        delivery.queue.add(Key::new(change.key.namespace.clone(), device));
+        delivery
+            .queue
+            .add(Key::new(change.key.namespace.clone(), device));
     }
 }
 
 fn namespace(delivery: &Delivery, change: &Change<Namespace>) {
     let matters = differs(change, |namespace| {
-        (namespace.labels().clone(), namespace.metadata.deletion_timestamp.clone())
+        (
+            namespace.labels().clone(),
+            namespace.metadata.deletion_timestamp.clone(),
+        )
     });
     if !matters {
         return;
     }
     delivery.again_all(&delivery.objects.devices.in_namespace(&change.key.name));
-    for subscription in delivery.objects.subscriptions.in_namespace(&change.key.name) {
+    for subscription in delivery
+        .objects
+        .subscriptions
+        .in_namespace(&change.key.name)
+    {
         let device = subscription.spec.device_ref.name.clone();
-        delivery.queue.add(Key::new(change.key.name.clone(), device));
+        delivery
+            .queue
+            .add(Key::new(change.key.name.clone(), device));
     }
 }
 

@@ -118,7 +118,10 @@ async fn a_kind_that_was_installed_just_now_is_waited_for() {
     let mut cluster = Cluster::complete();
     let schemas = cluster.schemas.as_object_mut().unwrap();
     schemas.remove("dev.entente.v1alpha1.Device").unwrap();
-    assert_eq!(found(&cluster).await, ["the schema of kind Device is not published yet"]);
+    assert_eq!(
+        found(&cluster).await,
+        ["the schema of kind Device is not published yet"]
+    );
 }
 
 #[tokio::test]
