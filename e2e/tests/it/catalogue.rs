@@ -62,7 +62,7 @@ async fn probe(scene: &Scene<'_>, connection: &mut Connection) {
     scene.apply::<Connection>(connection).await.unwrap();
 }
 
-// shows K1
+// shows K2 K5
 #[tokio::test]
 async fn a_connection_says_whether_its_broker_answers_and_takes_the_credentials() {
     let world = Standard::new("probed", 1).await;
@@ -138,7 +138,7 @@ async fn are_used_by(scene: &Scene<'_>, expected: [i64; 4]) {
     }
 }
 
-// shows K1
+// shows K2 K5
 #[tokio::test]
 async fn everything_in_the_catalogue_says_how_many_use_it_as_users_come_and_go() {
     let world = Standard::new("counted", 3).await;
@@ -205,7 +205,7 @@ async fn are(scene: &Scene<'_>, what: &str, expected: &[(&'static str, bool, boo
     }
 }
 
-// shows K1
+// shows K2 K5
 #[tokio::test]
 async fn what_is_used_is_not_deleted_until_nobody_uses_it() {
     let world = Standard::new("held", 1).await;
@@ -329,7 +329,7 @@ async fn is_an_orphan(world: &Standard<'_>, contract: &str, instance: &str) {
     gone.await.unwrap();
 }
 
-// shows K1
+// shows K2 K5
 #[tokio::test]
 async fn a_withdrawal_that_is_too_late_leaves_an_orphan_and_lets_the_contract_go() {
     let ground = Ground::start(OperatorOptions {
@@ -381,13 +381,13 @@ async fn abandon(title: &str, kind: &str) {
     is_an_orphan(&world, "stuck", &instance).await;
 }
 
-// shows K1
+// shows K2 K5
 #[tokio::test]
 async fn a_withdrawal_waits_for_its_broker_until_a_person_abandons_the_subscription() {
     abandon("abandoned", "servicesubscription").await;
 }
 
-// shows K1
+// shows K2 K5
 #[tokio::test]
 async fn a_withdrawal_waits_for_its_broker_until_a_person_abandons_the_contract() {
     abandon("abandoned-contract", "contract").await;

@@ -59,7 +59,7 @@ fn at(scene: &Scene<'_>, address: &str) -> Device {
     scene.device_at("outside", address, scene.namespace())
 }
 
-// shows K1
+// shows K4
 #[tokio::test]
 async fn an_address_outside_the_networks_is_never_dialled() {
     let listener = Listener::start(Answers::Nothing).await;
@@ -86,7 +86,7 @@ async fn an_address_outside_the_networks_is_never_dialled() {
     dialled.await.unwrap();
 }
 
-// shows K1
+// shows K4
 #[tokio::test]
 async fn a_device_outside_the_networks_says_so_itself() {
     let listener = Listener::start(Answers::Nothing).await;
@@ -105,7 +105,7 @@ async fn judged(scene: &Scene<'_>, name: &str) {
     found.await.unwrap();
 }
 
-// shows K1
+// shows K4
 #[tokio::test]
 async fn a_namespace_that_no_entry_allows_reaches_neither_devices_nor_broker() {
     let world = Standard::new("foreign", 1).await;
@@ -145,7 +145,7 @@ async fn a_namespace_that_no_entry_allows_reaches_neither_devices_nor_broker() {
     contract_is(scene, "foreign", "Delivered").await;
 }
 
-// shows K1
+// shows K4
 #[tokio::test]
 async fn a_broker_on_an_address_that_is_not_allowed_is_never_dialled() {
     let scene = scene("broker-networks").await;
@@ -172,7 +172,7 @@ async fn connection_says(scene: &Scene<'_>, condition: &str, reason: &str) -> Co
     found.await.unwrap()
 }
 
-// shows K1
+// shows K4
 #[tokio::test]
 async fn a_redirect_is_not_followed_whatever_it_answers() {
     let elsewhere = Listener::start(Answers::Catalogue).await;
@@ -220,7 +220,7 @@ async fn a_redirect_is_not_followed_whatever_it_answers() {
     assert_eq!(elsewhere.connections(), 0, "the redirect was followed");
 }
 
-// shows K1
+// shows K4
 #[tokio::test]
 async fn a_device_that_redirects_is_not_followed() {
     let elsewhere = Listener::start(Answers::Nothing).await;
@@ -250,7 +250,7 @@ async fn a_device_that_redirects_is_not_followed() {
     assert_eq!(elsewhere.connections(), 0, "the redirect was followed");
 }
 
-// shows K1
+// shows K4
 #[tokio::test]
 async fn an_error_body_that_was_not_expected_is_never_quoted() {
     let marker = "stack-trace-with-a-canary";

@@ -19,7 +19,7 @@ fn assert_one_active_instance(world: &Standard<'_>) {
     assert_eq!(instances[0].parameters["enabled"], json!(true));
 }
 
-// shows B4 B9
+// shows B9
 #[tokio::test]
 async fn a_broker_that_works_asynchronously_is_polled_until_its_operations_are_done() {
     let world = Standard::new("async", 1).await;
@@ -48,7 +48,7 @@ async fn a_broker_that_works_asynchronously_is_polled_until_its_operations_are_d
     world.finish().await;
 }
 
-// shows B9 K1
+// shows B9 K5
 #[tokio::test]
 async fn a_broker_that_fails_with_500_is_asked_again_and_ends_with_one_instance() {
     let world = Standard::new("failing", 1).await;
@@ -64,7 +64,7 @@ async fn a_broker_that_fails_with_500_is_asked_again_and_ends_with_one_instance(
     world.finish().await;
 }
 
-// shows B9 K1
+// shows B9 K5
 #[tokio::test]
 async fn an_answer_of_the_broker_that_is_lost_never_leads_to_a_second_instance() {
     let world = Standard::new("lost", 1).await;
@@ -94,7 +94,7 @@ async fn an_answer_of_the_broker_that_is_lost_never_leads_to_a_second_instance()
     every_reason_is_listed(scene).await;
 }
 
-// shows B9 K1
+// shows B9 K5
 #[tokio::test]
 async fn openbrokerapi_that_loses_its_answers_ends_with_one_instance_too() {
     let world = Standard::new("open-broker", 1).await;

@@ -48,7 +48,7 @@ async fn a_setting_that_was_changed_at_the_device_is_set_back_and_nothing_else_i
     world.finish().await;
 }
 
-// shows D2
+// shows D1
 #[tokio::test]
 async fn losing_contact_with_a_delivered_device_changes_only_that_it_is_not_online() {
     let world = Standard::new("contact", 1).await;

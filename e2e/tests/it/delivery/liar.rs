@@ -13,7 +13,7 @@ use crate::standard::{
 
 const KEY: &str = "DeviceSetting/alert.threshold";
 
-// shows D2 D3 D4 D5 D8
+// shows D1 D3 D4 D5 D8
 #[tokio::test]
 async fn a_device_that_accepts_and_does_not_take_misses_its_promise_and_is_compensated_once() {
     let world = Standard::new("liar", 1).await;
@@ -63,7 +63,7 @@ async fn a_device_that_accepts_and_does_not_take_misses_its_promise_and_is_compe
     world.finish().await;
 }
 
-// shows D2 K2
+// shows D1 K2
 #[tokio::test]
 async fn each_way_to_refuse_a_setting_is_told_apart() {
     let ways = [

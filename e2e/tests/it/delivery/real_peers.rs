@@ -95,7 +95,7 @@ fn device(scene: &Scene<'_>, name: &str, model: &str, queue: Option<&str>) -> De
     device
 }
 
-// shows D2 D3 D4 D5
+// shows D1 D3 D4 D5
 #[tokio::test]
 async fn lprint_lies_about_its_location_until_the_model_names_what_it_can_set() {
     let scene = scene("lprint").await;
@@ -147,7 +147,7 @@ async fn lprint_lies_about_its_location_until_the_model_names_what_it_can_set() 
     every_reason_is_listed(scene).await;
 }
 
-// shows B5 D2
+// shows B5 D1
 #[tokio::test]
 async fn cupsd_takes_through_its_own_operation_what_it_ignores_through_the_standard_one() {
     let scene = scene("cups").await;

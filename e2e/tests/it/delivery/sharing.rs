@@ -151,7 +151,7 @@ async fn two_devices_with_one_address_are_not_both_served() {
     world.finish().await;
 }
 
-// shows D2 K4
+// shows D1 K4
 #[tokio::test]
 async fn a_stranger_at_the_address_gets_nothing_written() {
     let world = Standard::new("stranger", 1).await;

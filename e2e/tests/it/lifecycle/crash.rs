@@ -104,25 +104,25 @@ async fn delivered_although_killed_at(point: Point) {
     world.finish().await;
 }
 
-// shows K1
+// shows K5
 #[tokio::test]
 async fn killed_when_the_first_setting_is_taken_it_comes_to_the_same_end_and_sends_nothing_twice() {
     delivered_although_killed_at(Point::FirstSetting).await;
 }
 
-// shows K1
+// shows K5
 #[tokio::test]
 async fn killed_when_the_provision_is_committed_it_comes_to_the_same_end_and_sends_nothing_twice() {
     delivered_although_killed_at(Point::Provision).await;
 }
 
-// shows K1
+// shows K5
 #[tokio::test]
 async fn killed_while_the_service_is_turned_on_it_comes_to_the_same_end_and_sends_nothing_twice() {
     delivered_although_killed_at(Point::Activation).await;
 }
 
-// shows D1 D3 K1
+// shows D1 D3 K5
 #[tokio::test]
 async fn an_operator_that_is_down_over_the_start_delivers_when_it_is_back_and_owes_the_delay() {
     let mut ground = Ground::start(OperatorOptions::default()).await.unwrap();
@@ -185,7 +185,7 @@ async fn catalogue_is_settled(scene: &Scene<'_>) {
     settled.await.unwrap();
 }
 
-// shows K1
+// shows K5
 #[tokio::test]
 async fn a_restart_writes_nothing_and_sends_nothing_when_all_is_delivered() {
     let mut ground = Ground::start(OperatorOptions::default()).await.unwrap();

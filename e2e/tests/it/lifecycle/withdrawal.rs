@@ -72,7 +72,7 @@ async fn a_contract_that_is_deleted_turns_services_off_removes_them_and_leaves_d
     assert_eq!(brief(&ledger.duplicates()), Vec::<String>::new());
 }
 
-// shows K1
+// shows K5
 #[tokio::test]
 async fn a_contract_is_deleted_although_its_device_is_dead() {
     let world = Standard::new("dead", 1).await;
@@ -137,7 +137,7 @@ async fn a_withdrawal_that_the_broker_does_not_answer_says_so_and_can_be_abandon
         .unwrap();
 }
 
-// shows K1
+// shows K5
 #[tokio::test]
 async fn a_namespace_that_is_deleted_takes_its_services_with_it() {
     let world = Standard::new("namespace", 2).await;

@@ -64,7 +64,7 @@ fn forms(user: &str, password: &str) -> Vec<String> {
     ]
 }
 
-// shows K1
+// shows K4
 #[tokio::test]
 async fn a_password_is_nowhere_to_be_read_when_it_works_and_when_it_is_refused() {
     let (user, password) = ("canary-user", "canary-7f3a-never-to-be-seen");
@@ -117,7 +117,7 @@ async fn a_password_is_nowhere_to_be_read_when_it_works_and_when_it_is_refused()
     );
 }
 
-// shows K1
+// shows K4
 #[tokio::test]
 async fn the_search_for_a_canary_finds_what_is_there() {
     let world = Standard::new("not-a-canary", 1).await;

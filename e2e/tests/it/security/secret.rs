@@ -43,7 +43,7 @@ pub(super) fn with_secret(mut connection: Connection, name: &str) -> Connection 
     connection
 }
 
-// shows K1
+// shows K4
 #[tokio::test]
 async fn a_secret_that_is_missing_wrong_or_changed_heals_without_a_restart() {
     let ground = Ground::shared().await.unwrap();
@@ -108,7 +108,7 @@ async fn a_secret_that_is_missing_wrong_or_changed_heals_without_a_restart() {
     assert_eq!(broker.instances().len(), 1);
 }
 
-// shows K1
+// shows K4
 #[tokio::test]
 async fn a_secret_without_the_key_that_is_needed_is_named_with_the_key() {
     let world = Standard::new("secret-keys", 1).await;

@@ -4,3 +4,4 @@ mod comparison;
 mod endpoint;
 mod in_force;
 mod promise;
+mod settings;

@@ -124,7 +124,7 @@ mod tests {
         is_allowed(address.parse().unwrap(), &networks)
     }
 
-    // shows B8
+    // shows K4
     #[test]
     fn an_address_must_lie_in_a_listed_network() {
         assert!(allowed("10.20.3.4", &["10.20.0.0/16"]));

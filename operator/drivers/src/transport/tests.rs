@@ -311,7 +311,7 @@ async fn no_more_requests_are_in_flight_than_the_connection_may_have() {
     );
 }
 
-// shows B9
+// shows K5
 #[tokio::test]
 async fn a_host_that_hangs_holds_nobody_else() {
     let hung = Server::start(Behaviour::Hang).await;

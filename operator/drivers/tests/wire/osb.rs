@@ -67,7 +67,7 @@ fn assert_originating_identity(arrived: &Arrived) {
     );
 }
 
-// shows B2
+// shows B3
 #[tokio::test]
 async fn a_provision_says_what_for_whom_and_by_whom() {
     let server = Server::start(|_| reply("202 Accepted", &json!({"operation": "o-1"}))).await;
