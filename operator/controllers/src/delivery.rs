@@ -7,6 +7,7 @@
 
 mod announce;
 mod execute;
+mod hold;
 mod memory;
 mod observe;
 mod report;
@@ -110,7 +111,7 @@ impl Delivery {
         let mut holds = self.memory.holds(key, world.reconcile_requested);
         // On the heap: the state of the rounds is large, and most passes wait in them.
         let outcome = Box::pin(self.rounds(world, &mut holds)).await;
-        execute::hold_what_did_not_take(self, &outcome, &mut holds);
+        hold::hold_what_did_not_take(self, &outcome, &mut holds);
         let reported = report::write(self, &outcome).await;
         let next = [holds.next(outcome.now), secrets_again(&outcome)]
             .into_iter()

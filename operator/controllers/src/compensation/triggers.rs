@@ -18,12 +18,12 @@ pub(super) fn start(compensations: &Arc<Compensations>, shutdown: &Shutdown) {
     let listener = Arc::clone(compensations);
     let changes = compensations.objects.subscriptions.subscribe();
     forward(changes, shutdown.clone(), move |change| {
-        subscription(&listener, change)
+        subscription(&listener, change);
     });
     let listener = Arc::clone(compensations);
     let changes = compensations.objects.compensations.subscribe();
     forward(changes, shutdown.clone(), move |change| {
-        compensation(&listener, change)
+        compensation(&listener, change);
     });
 }
 

@@ -94,14 +94,21 @@ fn subscription(contracts: &Contracts, change: &Change<ServiceSubscription>) {
         contracts.queue.add(key);
         return;
     }
-    let matters = differs(change, |subscription| {
+    if matters(change) {
+        contracts.queue.add_after(key, GATHER);
+    }
+}
+
+/// Whether anything changed that a contract's status tells.
+fn matters(change: &Change<ServiceSubscription>) -> bool {
+    differs(change, |subscription| {
         let status = subscription.status.clone().unwrap_or_default();
-        let conditions = [
+        let told = [
             ConditionType::Ready,
             ConditionType::Delivered,
             ConditionType::Stalled,
-        ]
-        .map(|condition| {
+        ];
+        let conditions = told.map(|condition| {
             find(&status.conditions, condition)
                 .map(|found| (found.status.clone(), found.reason.clone()))
         });
@@ -110,16 +117,9 @@ fn subscription(contracts: &Contracts, change: &Change<ServiceSubscription>) {
             .iter()
             .map(|promise| (promise.effective, promise.state))
             .collect();
-        (
-            subscription.uid(),
-            subscription.metadata.deletion_timestamp.clone(),
-            conditions,
-            promises,
-        )
-    });
-    if matters {
-        contracts.queue.add_after(key, GATHER);
-    }
+        let deleted = subscription.metadata.deletion_timestamp.clone();
+        (subscription.uid(), deleted, conditions, promises)
+    })
 }
 
 fn service(contracts: &Contracts, change: &Change<SmartService>) {

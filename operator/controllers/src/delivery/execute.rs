@@ -5,18 +5,21 @@
 
 use std::{sync::Arc, time::Instant};
 
-use entente_crds::v1alpha1::{Connection, ItemState, Outcome as Met, Protocol};
+use entente_crds::v1alpha1::Protocol;
 use entente_domain::{
     assessment::reason_of_failure,
-    delivery::{Action, Facts, Intent, World},
+    delivery::{Action, Facts, World},
     exchange::{Failure, FailureKind, OperationState, ServerAnswer},
-    retry::{HoldKey, Holds, RetryPolicy},
-    time::parse_duration,
+    retry::{HoldKey, Holds},
 };
 use entente_drivers::{device::DeviceTarget, profile::ConnectionProfile, service::ServerTarget};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Delivery, Outcome, report};
+use super::{
+    Delivery, Outcome,
+    hold::{fraction, policy},
+    report,
+};
 
 /// The time between two questions about an operation, where the server does not say.
 const POLL: SignedDuration = SignedDuration::from_secs(1);
@@ -243,28 +246,38 @@ impl Execution<'_> {
             Answer::Operation(result) => {
                 self.count("server", result.as_ref().err(), begun);
                 let now = self.now();
-                match &result {
-                    Ok(OperationState::InProgress { retry_after }) => {
-                        self.poll_after(key, retry_after.unwrap_or(POLL), now);
-                    }
-                    Ok(OperationState::Succeeded | OperationState::Gone) => self.holds.clear(&key),
-                    Ok(OperationState::Failed { message }) => {
-                        let failure = Failure {
-                            kind: FailureKind::ProtocolError,
-                            message: message.clone(),
-                            retry_after: None,
-                            doubtful: false,
-                        };
-                        self.fail(&key, &connection, &failure);
-                    }
-                    // That the server does not know the operation any more is an answer.
-                    Err(failure) => self.fail_server(&key, &connection, failure),
-                }
+                self.hold_operation(key, &connection, &result, now);
                 self.outcome
                     .facts
                     .record_operation(subscription, result, now);
             }
             Answer::None => {}
+        }
+    }
+
+    fn hold_operation(
+        &mut self,
+        key: HoldKey,
+        connection: &str,
+        result: &Result<OperationState, Failure>,
+        now: Timestamp,
+    ) {
+        match result {
+            Ok(OperationState::InProgress { retry_after }) => {
+                self.poll_after(key, retry_after.unwrap_or(POLL), now);
+            }
+            Ok(OperationState::Succeeded | OperationState::Gone) => self.holds.clear(&key),
+            Ok(OperationState::Failed { message }) => {
+                let failure = Failure {
+                    kind: FailureKind::ProtocolError,
+                    message: message.clone(),
+                    retry_after: None,
+                    doubtful: false,
+                };
+                self.fail(&key, connection, &failure);
+            }
+            // That the server does not know the operation any more is an answer.
+            Err(failure) => self.fail_server(&key, connection, failure),
         }
     }
 
@@ -396,92 +409,4 @@ enum Answer {
     Server(Result<ServerAnswer, Failure>),
     Operation(Result<OperationState, Failure>),
     None,
-}
-
-/// What was accepted and is not in effect is tried again later, and so is a stranger at the
-/// address and an instance that does not go.
-pub(super) fn hold_what_did_not_take(delivery: &Delivery, outcome: &Outcome, holds: &mut Holds) {
-    let now = delivery.context.clock.now();
-    let policy_of = |name: Option<&str>| {
-        name.and_then(|name| outcome.world.connections.get(name))
-            .map(policy)
-            .unwrap_or_default()
-    };
-    let device_connection = outcome
-        .resolved
-        .endpoint
-        .as_ref()
-        .ok()
-        .map(|endpoint| endpoint.connection.as_str());
-    let mut stranger = false;
-    for subscription in &outcome.resolved.subscriptions {
-        let name = &subscription.name;
-        let Some(verified) = outcome.verified.get(name) else {
-            continue;
-        };
-        stranger |= verified.device_fault.is_some()
-            && outcome
-                .facts
-                .device
-                .as_ref()
-                .is_some_and(|reading| reading.result.is_ok());
-        for item in &verified.items {
-            let sent = outcome
-                .facts
-                .sent
-                .contains_key(&(name.clone(), item.key.clone()));
-            let lies = item.problem.as_ref().is_some_and(|problem| {
-                problem.outcome == Met::AcceptedNotEffective && item.state != ItemState::Effective
-            });
-            if sent && lies {
-                let key = HoldKey::Item {
-                    subscription: name.clone(),
-                    item: item.key.clone(),
-                    digest: item.desired_digest.clone(),
-                };
-                holds.fail(key, policy_of(device_connection), None, fraction(), now);
-            }
-        }
-        let removed = outcome.facts.deprovisioned.contains_key(name);
-        if removed
-            && matches!(subscription.intent, Intent::Withdraw { .. })
-            && outcome.plan.waits.contains_key(name)
-        {
-            let connection = subscription
-                .server
-                .as_ref()
-                .map(|server| server.connection.as_str());
-            let key = HoldKey::Server {
-                subscription: name.clone(),
-            };
-            holds.fail(key, policy_of(connection), None, fraction(), now);
-        }
-    }
-    if stranger {
-        holds.fail(
-            HoldKey::Device,
-            policy_of(device_connection),
-            None,
-            fraction(),
-            now,
-        );
-    }
-}
-
-fn policy(connection: &Connection) -> RetryPolicy {
-    let default = RetryPolicy::default();
-    let Some(retry) = &connection.spec.retry else {
-        return default;
-    };
-    RetryPolicy {
-        initial: parse_duration(&retry.initial).unwrap_or(default.initial),
-        max: parse_duration(&retry.max).unwrap_or(default.max),
-    }
-}
-
-/// A number in 0..1 for jitter; its quality does not matter.
-fn fraction() -> f64 {
-    use std::hash::{BuildHasher as _, RandomState};
-    let number = RandomState::new().hash_one(0u8);
-    f64::from(u32::try_from(number >> 32).unwrap_or(u32::MAX)) / f64::from(u32::MAX)
 }

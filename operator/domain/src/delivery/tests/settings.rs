@@ -22,33 +22,60 @@ fn text(
     };
     let subscription = ServiceSubscription::new(
         "acme.backup.lobby",
-        ServiceSubscriptionSpec { revisions: vec![revision.clone()], ..Default::default() },
+        ServiceSubscriptionSpec {
+            revisions: vec![revision.clone()],
+            ..Default::default()
+        },
     );
-    let world = World { device_name: "lobby".to_owned(), ..World::default() };
+    let world = World {
+        device_name: "lobby".to_owned(),
+        ..World::default()
+    };
     let values = Values::new(&world, &subscription, &revision);
     let owned = |text: Option<&str>| text.map(str::to_owned);
     values
-        .of("report", owned(value).as_ref(), source, when, owned(otherwise).as_ref())
+        .of(
+            "report",
+            owned(value).as_ref(),
+            source,
+            when,
+            owned(otherwise).as_ref(),
+        )
         .expect("everything that is named is there")
 }
 
 fn only_for_full() -> When {
-    When { parameter: "mode".to_owned(), r#in: vec!["full".to_owned()] }
+    When {
+        parameter: "mode".to_owned(),
+        r#in: vec!["full".to_owned()],
+    }
 }
 
 // shows B4
 #[test]
 fn a_setting_is_wanted_only_where_its_condition_holds() {
     let when = only_for_full();
-    assert_eq!(text("full", Some("daily"), None, Some(&when), None).as_deref(), Some("daily"));
-    assert_eq!(text("differential", Some("daily"), None, Some(&when), None), None);
+    assert_eq!(
+        text("full", Some("daily"), None, Some(&when), None).as_deref(),
+        Some("daily")
+    );
+    assert_eq!(
+        text("differential", Some("daily"), None, Some(&when), None),
+        None
+    );
 }
 
 // shows B4
 #[test]
 fn where_the_condition_fails_the_other_value_is_wanted_if_there_is_one() {
     let when = only_for_full();
-    let other = text("differential", Some("daily"), None, Some(&when), Some("none"));
+    let other = text(
+        "differential",
+        Some("daily"),
+        None,
+        Some(&when),
+        Some("none"),
+    );
     assert_eq!(other.as_deref(), Some("none"));
 }
 
@@ -57,9 +84,18 @@ fn where_the_condition_fails_the_other_value_is_wanted_if_there_is_one() {
 fn a_value_that_the_contract_chose_is_mapped_where_a_map_names_it() {
     let source = ValueSource {
         parameter: Some("mode".to_owned()),
-        map: vec![Mapping { from: "full".to_owned(), to: "false".to_owned() }],
+        map: vec![Mapping {
+            from: "full".to_owned(),
+            to: "false".to_owned(),
+        }],
         ..ValueSource::default()
     };
-    assert_eq!(text("full", None, Some(&source), None, None).as_deref(), Some("false"));
-    assert_eq!(text("weekly", None, Some(&source), None, None).as_deref(), Some("weekly"));
+    assert_eq!(
+        text("full", None, Some(&source), None, None).as_deref(),
+        Some("false")
+    );
+    assert_eq!(
+        text("weekly", None, Some(&source), None, None).as_deref(),
+        Some("weekly")
+    );
 }
