@@ -204,6 +204,10 @@ fn tell(who: &str, devices: usize, run: &Run) {
     ));
 }
 
+#[allow(
+    clippy::too_many_lines,
+    reason = "a list of figures in the order in which they are printed"
+)]
 fn figures(devices: usize, memory: Option<f64>, ours: &[Run], dumb: &[Run]) -> Vec<Figure> {
     let of = |runs: &[Run], value: &dyn Fn(&Run) -> f64| {
         mean(&runs.iter().map(value).collect::<Vec<_>>())

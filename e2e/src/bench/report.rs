@@ -155,9 +155,10 @@ fn machine() -> Machine {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let line = |text: &str, name: &str| {
         let found = text.lines().find_map(|line| line.strip_prefix(name));
-        found.map_or("unknown".to_owned(), |rest| {
-            rest.trim_start_matches([' ', '\t', ':']).trim().to_owned()
-        })
+        found.map_or_else(
+            || "unknown".to_owned(),
+            |rest| rest.trim_start_matches([' ', '\t', ':']).trim().to_owned(),
+        )
     };
     let total = line(&read("/proc/meminfo"), "MemTotal");
     let kibibytes: u64 = total

@@ -56,6 +56,10 @@ impl<'w> Since<'w> {
     }
 }
 
+#[allow(
+    clippy::too_many_lines,
+    reason = "a list of figures in the order in which they are printed"
+)]
 pub(super) async fn run(quick: bool) -> Result<Vec<Figure>, BenchError> {
     let devices = if quick { 100 } else { 1000 };
     let mut ground = ground().await?;

@@ -24,8 +24,10 @@ use crate::{
 pub const MOST_ORPHANS: usize = 256;
 
 /// What ResolvedRefs says where nothing is missing.
-pub(crate) const RESOLVED: (Reason, &str) =
-    (Reason::Resolved, "Everything that is referred to was found.");
+pub(crate) const RESOLVED: (Reason, &str) = (
+    Reason::Resolved,
+    "Everything that is referred to was found.",
+);
 
 /// What was found of a Connection.
 #[derive(Clone, Debug, Default)]
@@ -50,8 +52,15 @@ pub fn report_connection(
     let (orphans, full) = take_over(connection, &observed.abandoned);
     let generation = connection.metadata.generation;
     let mut set = ConditionSet::new(&previous.conditions, generation, now);
-    set = set.with_fault(ConditionType::ResolvedRefs, observed.fault.clone(), RESOLVED);
-    let failure = observed.probe.as_ref().and_then(|probe| probe.as_ref().err());
+    set = set.with_fault(
+        ConditionType::ResolvedRefs,
+        observed.fault.clone(),
+        RESOLVED,
+    );
+    let failure = observed
+        .probe
+        .as_ref()
+        .and_then(|probe| probe.as_ref().err());
     set = probed(set, observed, failure);
     let (status, reason, message) = if let Some((reason, message)) = &observed.fault {
         (Status::False, *reason, message.clone())
@@ -62,14 +71,26 @@ pub fn report_connection(
         (Status::False, Reason::OrphansFull, message)
     } else if let Some(failure) = failure {
         let reason = known(ConditionType::Ready, reason_of_failure(failure.kind));
-        (Status::False, reason, format!("The probe failed: {}.", failure.message))
+        (
+            Status::False,
+            reason,
+            format!("The probe failed: {}.", failure.message),
+        )
     } else if connection.spec.protocol == Protocol::IPP {
         let message = "Devices are reached one by one; see each Device.".to_owned();
         (Status::True, Reason::PerDevice, message)
     } else if observed.probe.is_some() {
-        (Status::True, Reason::Succeeded, "The last probe was answered.".to_owned())
+        (
+            Status::True,
+            Reason::Succeeded,
+            "The last probe was answered.".to_owned(),
+        )
     } else {
-        (Status::Unknown, Reason::Pending, "It was not probed yet.".to_owned())
+        (
+            Status::Unknown,
+            Reason::Pending,
+            "It was not probed yet.".to_owned(),
+        )
     };
     let settled = status == Status::True;
     set = set.with(ConditionType::Ready, status, reason, message.clone());
@@ -82,7 +103,11 @@ pub fn report_connection(
         );
     }
     ConnectionStatus {
-        observed_generation: if settled { generation } else { previous.observed_generation },
+        observed_generation: if settled {
+            generation
+        } else {
+            previous.observed_generation
+        },
         conditions: set.finish(),
         used_by: Some(observed.used_by),
         orphans,
@@ -95,13 +120,20 @@ fn probed(
     failure: Option<&Failure>,
 ) -> ConditionSet {
     let Some(probe) = &observed.probe else {
-        return set.without(ConditionType::Reachable).without(ConditionType::Authenticated);
+        return set
+            .without(ConditionType::Reachable)
+            .without(ConditionType::Authenticated);
     };
     let refused = failure.is_some_and(|failure| failure.kind == FailureKind::Unauthorized);
     let set = match failure {
         Some(failure) if !refused => {
             let reason = known(ConditionType::Reachable, reason_of_failure(failure.kind));
-            set.with(ConditionType::Reachable, Status::False, reason, failure.message.clone())
+            set.with(
+                ConditionType::Reachable,
+                Status::False,
+                reason,
+                failure.message.clone(),
+            )
         }
         _ => set.with(
             ConditionType::Reachable,
@@ -143,21 +175,34 @@ fn find_is_missing(set: &ConditionSet) -> bool {
 }
 
 fn known(condition: ConditionType, reason: Reason) -> Reason {
-    if condition.reasons().contains(&reason) { reason } else { Reason::ProtocolError }
+    if condition.reasons().contains(&reason) {
+        reason
+    } else {
+        Reason::ProtocolError
+    }
 }
 
 /// The orphans with those that were given up added, and whether there was no room for all.
 fn take_over(connection: &Connection, abandoned: &[ServiceSubscription]) -> (Vec<Orphan>, bool) {
-    let mut orphans =
-        connection.status.as_ref().map(|status| status.orphans.clone()).unwrap_or_default();
+    let mut orphans = connection
+        .status
+        .as_ref()
+        .map(|status| status.orphans.clone())
+        .unwrap_or_default();
     let mut full = false;
     for subscription in abandoned {
-        let handle = subscription.status.as_ref().and_then(|status| status.server.as_ref());
+        let handle = subscription
+            .status
+            .as_ref()
+            .and_then(|status| status.server.as_ref());
         let Some((handle, since)) = handle.and_then(|handle| Some((handle, handle.orphaned?)))
         else {
             continue;
         };
-        if orphans.iter().any(|orphan| orphan.instance_id == handle.instance_id) {
+        if orphans
+            .iter()
+            .any(|orphan| orphan.instance_id == handle.instance_id)
+        {
             continue;
         }
         if orphans.len() >= MOST_ORPHANS {
@@ -168,7 +213,10 @@ fn take_over(connection: &Connection, abandoned: &[ServiceSubscription]) -> (Vec
             instance_id: handle.instance_id.clone(),
             service_id: handle.service_id.clone(),
             plan_id: handle.plan_id.clone(),
-            operation: handle.operation.as_ref().and_then(|operation| operation.id.clone()),
+            operation: handle
+                .operation
+                .as_ref()
+                .and_then(|operation| operation.id.clone()),
             since,
             reason: format!(
                 "the withdrawal of {}/{} was given up",
@@ -188,7 +236,12 @@ fn take_over(connection: &Connection, abandoned: &[ServiceSubscription]) -> (Vec
 pub fn report_model(model: &DeviceModel, used_by: i64, now: Timestamp) -> DeviceModelStatus {
     let previous = model.status.clone().unwrap_or_default();
     let conditions = ConditionSet::new(&previous.conditions, model.metadata.generation, now)
-        .with(ConditionType::Ready, Status::True, Reason::Succeeded, "The model is valid.")
+        .with(
+            ConditionType::Ready,
+            Status::True,
+            Reason::Succeeded,
+            "The model is valid.",
+        )
         .finish();
     DeviceModelStatus {
         observed_generation: model.metadata.generation,
@@ -207,22 +260,53 @@ pub fn report_service(
     let previous = service.status.clone().unwrap_or_default();
     let generation = service.metadata.generation;
     let fault = parameter_fault(service);
-    let missing = service.spec.server.as_ref().filter(|_| !connection_exists).map(|server| {
-        format!("The Connection {} does not exist; create it.", server.connection_ref.name)
-    });
-    let refused = fault.clone().map(|message| (Reason::UnsupportedValue, message));
-    let unresolved = missing.clone().map(|message| (Reason::ConnectionNotFound, message));
+    let missing = service
+        .spec
+        .server
+        .as_ref()
+        .filter(|_| !connection_exists)
+        .map(|server| {
+            format!(
+                "The Connection {} does not exist; create it.",
+                server.connection_ref.name
+            )
+        });
+    let refused = fault
+        .clone()
+        .map(|message| (Reason::UnsupportedValue, message));
+    let unresolved = missing
+        .clone()
+        .map(|message| (Reason::ConnectionNotFound, message));
     let mut set = ConditionSet::new(&previous.conditions, generation, now)
-        .with_fault(ConditionType::Accepted, refused, (Reason::Valid, "The service is valid."))
+        .with_fault(
+            ConditionType::Accepted,
+            refused,
+            (Reason::Valid, "The service is valid."),
+        )
         .with_fault(ConditionType::ResolvedRefs, unresolved, RESOLVED);
     let stalled = fault.is_some();
     let settled = stalled || missing.is_none();
     set = match (fault, missing) {
         (Some(message), _) => set
-            .with(ConditionType::Ready, Status::False, Reason::UnsupportedValue, message.clone())
-            .with(ConditionType::Stalled, Status::True, Reason::UnsupportedValue, message),
+            .with(
+                ConditionType::Ready,
+                Status::False,
+                Reason::UnsupportedValue,
+                message.clone(),
+            )
+            .with(
+                ConditionType::Stalled,
+                Status::True,
+                Reason::UnsupportedValue,
+                message,
+            ),
         (None, Some(message)) => set
-            .with(ConditionType::Ready, Status::False, Reason::ConnectionNotFound, message.clone())
+            .with(
+                ConditionType::Ready,
+                Status::False,
+                Reason::ConnectionNotFound,
+                message.clone(),
+            )
             .with(
                 ConditionType::Reconciling,
                 Status::True,
@@ -237,7 +321,11 @@ pub fn report_service(
         ),
     };
     SmartServiceStatus {
-        observed_generation: if settled { generation } else { previous.observed_generation },
+        observed_generation: if settled {
+            generation
+        } else {
+            previous.observed_generation
+        },
         conditions: set.finish(),
         used_by: Some(used_by),
     }
@@ -247,10 +335,14 @@ pub fn report_service(
 fn parameter_fault(service: &SmartService) -> Option<String> {
     let parameters = &service.spec.parameters;
     for parameter in parameters {
-        let Some(default) = &parameter.default else { continue };
+        let Some(default) = &parameter.default else {
+            continue;
+        };
         let constraints = Constraints::of_parameter(parameter);
         if let Err(error) = parse_value(&parameter.name, default, parameter.r#type, &constraints) {
-            return Some(format!("The default of a parameter cannot be used: {error}."));
+            return Some(format!(
+                "The default of a parameter cannot be used: {error}."
+            ));
         }
     }
     let device = service.spec.device.iter().flat_map(|side| &side.settings);
@@ -260,7 +352,10 @@ fn parameter_fault(service: &SmartService) -> Option<String> {
         .chain(server.map(|setting| (&setting.name, &setting.value_from, &setting.when)));
     for (setting, source, when) in named {
         let from = source.as_ref().and_then(|source| source.parameter.as_ref());
-        for name in from.into_iter().chain(when.as_ref().map(|when| &when.parameter)) {
+        for name in from
+            .into_iter()
+            .chain(when.as_ref().map(|when| &when.parameter))
+        {
             if !parameters.iter().any(|parameter| parameter.name == *name) {
                 return Some(format!(
                     "The setting {setting} names the parameter {name}, which the service does not \

@@ -18,10 +18,7 @@ use super::findings::Findings;
 use super::owed::owed;
 use super::revisions::instant;
 use super::unit::{Progress, Unit, is_failing, units};
-use super::{
-    ContractWorld, EntryDevices, ResolvedContract, is_deleting, is_own,
-    is_terminating,
-};
+use super::{ContractWorld, EntryDevices, ResolvedContract, is_deleting, is_own, is_terminating};
 use crate::condition::is_true;
 
 /// The most subscriptions that notReady names (its schema).
