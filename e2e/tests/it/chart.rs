@@ -38,7 +38,7 @@ async fn helm<S: AsRef<OsStr>>(kubeconfig: Option<&Path>, arguments: &[S]) -> Ou
         .env("HELM_DATA_HOME", home.path())
         .env(
             "KUBECONFIG",
-            kubeconfig.unwrap_or(Path::new("/nonexistent")),
+            kubeconfig.unwrap_or_else(|| Path::new("/nonexistent")),
         )
         .stdin(Stdio::null())
         .kill_on_drop(true);

@@ -62,7 +62,40 @@ pub fn report_connection(
         .as_ref()
         .and_then(|probe| probe.as_ref().err());
     set = probed(set, observed, failure);
-    let (status, reason, message) = if let Some((reason, message)) = &observed.fault {
+    let (status, reason, message) = connection_ready(connection, observed, full);
+    let settled = status == Status::True;
+    set = set.with(ConditionType::Ready, status, reason, message.clone());
+    if status == Status::False {
+        set = set.with(
+            ConditionType::Reconciling,
+            Status::True,
+            Reason::ProgressingWithRetry,
+            message,
+        );
+    }
+    ConnectionStatus {
+        observed_generation: if settled {
+            generation
+        } else {
+            previous.observed_generation
+        },
+        conditions: set.finish(),
+        used_by: Some(observed.used_by),
+        orphans,
+    }
+}
+
+/// What Ready says of a Connection, the worst first.
+fn connection_ready(
+    connection: &Connection,
+    observed: &ObservedConnection,
+    full: bool,
+) -> (Status, Reason, String) {
+    let failure = observed
+        .probe
+        .as_ref()
+        .and_then(|probe| probe.as_ref().err());
+    if let Some((reason, message)) = &observed.fault {
         (Status::False, *reason, message.clone())
     } else if full {
         let message = format!(
@@ -91,26 +124,6 @@ pub fn report_connection(
             Reason::Pending,
             "It was not probed yet.".to_owned(),
         )
-    };
-    let settled = status == Status::True;
-    set = set.with(ConditionType::Ready, status, reason, message.clone());
-    if status == Status::False {
-        set = set.with(
-            ConditionType::Reconciling,
-            Status::True,
-            Reason::ProgressingWithRetry,
-            message,
-        );
-    }
-    ConnectionStatus {
-        observed_generation: if settled {
-            generation
-        } else {
-            previous.observed_generation
-        },
-        conditions: set.finish(),
-        used_by: Some(observed.used_by),
-        orphans,
     }
 }
 
@@ -286,7 +299,25 @@ pub fn report_service(
         .with_fault(ConditionType::ResolvedRefs, unresolved, RESOLVED);
     let stalled = fault.is_some();
     let settled = stalled || missing.is_none();
-    set = match (fault, missing) {
+    set = service_ready(set, fault, missing);
+    SmartServiceStatus {
+        observed_generation: if settled {
+            generation
+        } else {
+            previous.observed_generation
+        },
+        conditions: set.finish(),
+        used_by: Some(used_by),
+    }
+}
+
+/// What Ready says of a SmartService: its own fault before what it refers to.
+fn service_ready(
+    set: ConditionSet,
+    fault: Option<String>,
+    missing: Option<String>,
+) -> ConditionSet {
+    match (fault, missing) {
         (Some(message), _) => set
             .with(
                 ConditionType::Ready,
@@ -319,15 +350,6 @@ pub fn report_service(
             Reason::Succeeded,
             "The service can be used by contracts.",
         ),
-    };
-    SmartServiceStatus {
-        observed_generation: if settled {
-            generation
-        } else {
-            previous.observed_generation
-        },
-        conditions: set.finish(),
-        used_by: Some(used_by),
     }
 }
 

@@ -335,6 +335,7 @@ async fn an_editor_writes_contracts_and_devices_and_not_the_catalogue() {
 
 /// The whole list, in both directions: what the operator does, and what it must not be able to do.
 #[tokio::test]
+#[allow(clippy::too_many_lines, reason = "one list, which reads as one")]
 async fn the_operator_has_exactly_the_rights_it_uses() {
     let plane = installed().await;
     let other = plane.create_namespace("tenant").await.expect("a namespace");
