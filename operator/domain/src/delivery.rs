@@ -7,6 +7,7 @@
 //! until the plan has nothing to do, and at last `report` says it all. A step starts when every
 //! item of the step before is Effective (B6); only what differs is sent (B7).
 
+mod action;
 mod conflict;
 mod digest;
 mod endpoint;
@@ -21,6 +22,7 @@ mod report;
 mod report_device;
 mod resolve;
 mod resolve_server;
+mod resolved;
 mod settings;
 mod verify;
 mod withdraw;
@@ -29,17 +31,18 @@ mod world;
 #[cfg(test)]
 mod tests;
 
+pub use action::{Action, Plan};
 pub use digest::digest;
 pub use endpoint::{DeviceEndpoint, allows, device_endpoint, endpoint_key};
 pub use facts::{Facts, Reading, Sent};
-pub use plan::{Action, Plan, plan};
+pub use plan::plan;
 pub use promise::judge;
 pub use report::{SubscriptionReport, report_subscription};
 pub use report_device::report_device;
-pub use resolve::{
-    Blocked, Intent, ResolvedDevice, ResolvedItem, ResolvedStep, ResolvedSubscription, Wanted,
-    resolve,
-};
+pub use resolve::resolve;
 pub use resolve_server::{ResolvedServer, instance_id};
+pub use resolved::{
+    Blocked, Intent, ResolvedDevice, ResolvedItem, ResolvedStep, ResolvedSubscription, Wanted,
+};
 pub use verify::{Verified, VerifiedItem, verify};
 pub use world::{CompensationRecord, World};

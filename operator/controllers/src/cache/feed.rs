@@ -20,9 +20,8 @@ use crate::shutdown::Shutdown;
 /// How long one watch request lasts. A connection that is dead without saying so is noticed five
 /// seconds later, so this bounds how old the cache can be.
 const WATCH_SECONDS: u32 = 60;
-/// Objects of one page of a list: a page is in memory several times while it is read, and an
-/// allocator does not give that back.
-const PAGE: u32 = 100;
+/// Objects of one page of a list.
+const PAGE: u32 = 500;
 
 /// How long until the next try. kube's own backoff starts anew with every item of the stream, also
 /// with the announcement of a list that then fails, so a server in trouble would get no rest.

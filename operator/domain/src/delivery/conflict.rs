@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::condition::Reason;
 
-use super::resolve::{Blocked, Intent, ResolvedSubscription, Wanted};
+use super::resolved::{Blocked, Intent, ResolvedSubscription, Wanted};
 
 /// Refuses every subscription in force whose service or exclusive group another one has.
 pub(super) fn refuse_losers(subscriptions: &mut [ResolvedSubscription]) {

@@ -9,7 +9,7 @@ use entente_crds::{
     v1alpha1::{AllowEntry, Connection, Device, Trust},
 };
 
-use super::{World, digest::digest, resolve::Blocked};
+use super::{World, digest::digest, resolved::Blocked};
 
 /// Where a device is reached.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use kube::ResourceExt as _;
 
-use super::{ResolvedDevice, ResolvedServer, World, digest::digest, plan::Action};
+use super::{ResolvedDevice, ResolvedServer, World, action::Action, digest::digest};
 use crate::exchange::{
     DeviceReading, Failure, FailureKind, InstanceKey, InstanceReading, OperationState, ServerAnswer,
 };

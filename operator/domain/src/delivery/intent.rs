@@ -5,7 +5,7 @@
 use entente_crds::v1alpha1::{DeletionPolicy, ServiceSubscription};
 use jiff::Timestamp;
 
-use super::{World, in_force, resolve::Intent};
+use super::{World, in_force, resolved::Intent};
 use crate::time::parse_duration;
 
 /// Whether anything may have been done for it yet.

@@ -11,132 +11,24 @@ use entente_crds::{
     v1alpha1::{Device, ItemState, StepType, SyncResult},
 };
 use jiff::Timestamp;
-use serde_json::{Map, Value as Json};
 
 use super::{
     Facts, ResolvedDevice, ResolvedSubscription, Verified, World,
+    action::{Action, Plan},
     facts::may_stand,
     identity,
-    resolve::{Blocked, Intent, ResolvedItem, ResolvedStep, Wanted},
+    resolved::{Blocked, Intent, ResolvedItem, ResolvedStep, Wanted},
     withdraw,
 };
 use crate::{
     assessment::{Class, class_of_outcome},
-    exchange::{DeviceReadRequest, DeviceWrite, InstanceContext, InstanceKey},
+    exchange::DeviceReadRequest,
     retry::{HoldKey, Holds},
 };
 
 mod catalogue;
 mod device_step;
 pub(super) mod server_step;
-
-/// One thing to do.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Action {
-    /// Read the device: its identity and the attributes that are needed.
-    ReadDevice {
-        /// What is asked.
-        request: DeviceReadRequest,
-    },
-    /// Set one smallest group of attributes.
-    WriteDevice {
-        /// What is set.
-        write: DeviceWrite,
-        /// For which subscriptions and items, with the digest of the value.
-        items: Vec<(String, String, String)>,
-    },
-    /// Read a broker's catalogue. A probe: it is on behalf of nobody.
-    ReadCatalogue {
-        /// The Connection.
-        connection: String,
-    },
-    /// Write the handle of the instance into status, before the first provision.
-    RecordInstance {
-        /// The subscription.
-        subscription: String,
-    },
-    /// Fetch an instance.
-    ReadInstance {
-        /// The subscription.
-        subscription: String,
-        /// The instance.
-        instance: InstanceKey,
-        /// Whether the broker lets it be fetched.
-        retrievable: bool,
-    },
-    /// Make an instance.
-    Provision {
-        /// The subscription.
-        subscription: String,
-        /// The instance.
-        instance: InstanceKey,
-        /// For whom.
-        context: InstanceContext,
-        /// Every parameter, inactive.
-        parameters: Map<String, Json>,
-        /// The digest of the parameters.
-        digest: String,
-        /// The items that it carries, with the digest of their values.
-        items: Vec<(String, String)>,
-    },
-    /// Change an instance.
-    Update {
-        /// The subscription.
-        subscription: String,
-        /// The instance.
-        instance: InstanceKey,
-        /// For whom.
-        context: InstanceContext,
-        /// The parameters: all, or only what differs.
-        parameters: Map<String, Json>,
-        /// The digest of the parameters.
-        digest: String,
-        /// The items that it carries, with the digest of their values.
-        items: Vec<(String, String)>,
-    },
-    /// Ask how an operation stands.
-    PollOperation {
-        /// The subscription.
-        subscription: String,
-        /// The instance.
-        instance: InstanceKey,
-        /// The broker's id of the operation.
-        operation: Option<String>,
-    },
-    /// Remove an instance.
-    Deprovision {
-        /// The subscription.
-        subscription: String,
-        /// The instance.
-        instance: InstanceKey,
-        /// For whom.
-        context: InstanceContext,
-    },
-}
-
-/// What to do next, and what waits for what.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Plan {
-    /// In this order. Empty: the pass is over.
-    pub actions: Vec<Action>,
-    /// What each subscription waits for, where it does.
-    pub waits: BTreeMap<String, Blocked>,
-}
-
-impl Plan {
-    pub(super) fn wait(&mut self, subscription: &str, blocked: Blocked) {
-        self.waits.entry(subscription.to_owned()).or_insert(blocked);
-    }
-
-    pub(super) fn read_catalogue(&mut self, connection: &str) {
-        let action = Action::ReadCatalogue {
-            connection: connection.to_owned(),
-        };
-        if !self.actions.contains(&action) {
-            self.actions.push(action);
-        }
-    }
-}
 
 /// What to do next.
 pub fn plan(

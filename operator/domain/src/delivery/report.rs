@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::{
     Facts, Plan, ResolvedDevice, ResolvedSubscription, Verified, World, promise,
-    resolve::{Blocked, Intent},
+    resolved::{Blocked, Intent},
     verify::VerifiedItem,
     withdraw::{Withdrawal, withdrawal},
 };

@@ -20,7 +20,7 @@ use super::{
     digest::digest,
     identity::{identity_fault, pinned_identity, reported_fault, reported_not_allowed},
     report::sentence,
-    resolve::{Blocked, Intent, ResolvedSubscription},
+    resolved::{Blocked, Intent, ResolvedSubscription},
 };
 use crate::{
     assessment::{Class, class, reason_of_failure},

@@ -16,7 +16,7 @@ use super::{
     World,
     digest::digest,
     endpoint::check_usable,
-    resolve::{Blocked, ResolvedItem, Wanted},
+    resolved::{Blocked, ResolvedItem, Wanted},
     settings::Values,
 };
 use crate::exchange::{Catalogue, InstanceContext, InstanceKey};

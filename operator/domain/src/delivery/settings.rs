@@ -13,7 +13,7 @@ use entente_crds::{
 use super::{
     World,
     digest::digest,
-    resolve::{Blocked, ResolvedItem, Wanted},
+    resolved::{Blocked, ResolvedItem, Wanted},
 };
 use crate::parameter::{Constraints, parse_value};
 

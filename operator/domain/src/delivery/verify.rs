@@ -20,7 +20,7 @@ use super::{
     digest::digest,
     facts::Reading,
     identity::identity_fault,
-    resolve::{Blocked, ResolvedItem, ResolvedStep, Wanted},
+    resolved::{Blocked, ResolvedItem, ResolvedStep, Wanted},
 };
 use crate::{
     assessment::{outcome, reason_of_failure},

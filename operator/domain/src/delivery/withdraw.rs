@@ -11,9 +11,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Facts, ResolvedSubscription, Sent, World,
-    plan::{Action, Plan, Round, server_step::deprovision},
-    resolve::{Blocked, Intent},
+    action::{Action, Plan},
+    plan::{Round, server_step::deprovision},
     resolve_server::ResolvedServer,
+    resolved::{Blocked, Intent},
     verify::compare::at_pointer,
 };
 use crate::{

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::{Plan, Round};
 use crate::{
     assessment::reason_of_outcome,
-    delivery::{ResolvedSubscription, resolve::Blocked, resolve_server::ResolvedServer},
+    delivery::{ResolvedSubscription, resolve_server::ResolvedServer, resolved::Blocked},
     retry::HoldKey,
 };
 

@@ -7,7 +7,7 @@ use super::{Action, Plan, Round};
 use crate::{
     delivery::{
         ResolvedSubscription, Verified,
-        resolve::{Blocked, ResolvedItem, ResolvedStep, Wanted},
+        resolved::{Blocked, ResolvedItem, ResolvedStep, Wanted},
     },
     exchange::{DeviceWrite, SettingWrite},
     retry::HoldKey,

@@ -14,8 +14,8 @@ use crate::{
     delivery::{
         ResolvedSubscription, Verified, digest,
         facts::{has_failed, may_stand},
-        resolve::{Blocked, ResolvedItem, ResolvedStep},
         resolve_server::ResolvedServer,
+        resolved::{Blocked, ResolvedItem, ResolvedStep},
     },
     exchange::{InstanceKey, InstanceReading},
     retry::HoldKey,

@@ -11,7 +11,7 @@ use crate::{
     condition::{ConditionSet, Status},
     delivery::{
         promise::evidence_is_lost,
-        resolve::{Blocked, Intent},
+        resolved::{Blocked, Intent},
         verify::VerifiedItem,
     },
 };

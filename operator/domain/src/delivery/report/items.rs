@@ -7,7 +7,7 @@ use entente_crds::v1alpha1::{
 use super::Report;
 use crate::delivery::{
     plan::loses,
-    resolve::Intent,
+    resolved::Intent,
     verify::VerifiedItem,
     withdraw::{Withdrawal, is_gone},
 };

@@ -8,7 +8,7 @@ use kube::ResourceExt as _;
 
 use super::Report;
 use crate::{
-    delivery::{resolve::Intent, withdraw::Withdrawal},
+    delivery::{resolved::Intent, withdraw::Withdrawal},
     time::parse_duration,
 };
 

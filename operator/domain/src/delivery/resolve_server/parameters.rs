@@ -7,7 +7,7 @@ use entente_crds::{
 use serde_json::{Map, Value as Json};
 
 use crate::{
-    delivery::{resolve::Blocked, settings::Values},
+    delivery::{resolved::Blocked, settings::Values},
     exchange::Value,
     parameter::{Constraints, parse_value},
 };

@@ -11,7 +11,7 @@ use crate::{
     delivery::{
         digest::digest,
         facts::Reading,
-        resolve::{ResolvedItem, Wanted},
+        resolved::{ResolvedItem, Wanted},
     },
     exchange::InstanceReading,
 };

@@ -1,0 +1,198 @@
+//! What subscriptions want, as values: the result of resolve and the words of every later stage.
+//!
+//! Decides nothing. Made by resolve; read by verify, plan and report.
+
+use std::collections::BTreeSet;
+
+use entente_crds::{
+    condition::Reason,
+    v1alpha1::{CurrentRevision, IppOperation, IppSyntax, StepType, TakesEffect},
+};
+use jiff::Timestamp;
+
+use super::{endpoint::DeviceEndpoint, resolve_server::ResolvedServer};
+use crate::exchange::Value;
+
+/// What keeps something from going on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Blocked {
+    /// Why.
+    pub reason: Reason,
+    /// In one sentence: what failed, on what, what to do next.
+    pub message: String,
+    /// Until when, where that is known.
+    pub until: Option<Timestamp>,
+}
+
+impl Blocked {
+    /// Something that is not known to end by itself.
+    pub fn new(reason: Reason, message: String) -> Self {
+        Self {
+            reason,
+            message,
+            until: None,
+        }
+    }
+
+    /// Something that ends at an instant.
+    pub fn until(reason: Reason, message: String, until: Timestamp) -> Self {
+        Self {
+            reason,
+            message,
+            until: Some(until),
+        }
+    }
+}
+
+/// What is to happen to a subscription at `now`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Intent {
+    /// Its first instant lies ahead.
+    Scheduled {
+        /// The instant.
+        effective: Timestamp,
+        /// From when early steps may run; `None` where nothing was promised.
+        early_from: Option<Timestamp>,
+    },
+    /// It is in force.
+    SetUp,
+    /// It is left alone: the contract or the device is suspended.
+    Suspended,
+    /// It has ended, or is being deleted: both sides are withdrawn in reverse order.
+    Withdraw {
+        /// Since when; the deadline counts from here.
+        since: Timestamp,
+        /// Whether the object is being deleted, and not only past its end.
+        deleting: bool,
+    },
+    /// It is being deleted and there is nothing to withdraw.
+    Forget,
+}
+
+/// What one device and its subscriptions want.
+#[derive(Clone, Debug)]
+pub struct ResolvedDevice {
+    /// Where the device is reached.
+    pub endpoint: Result<DeviceEndpoint, Blocked>,
+    /// The attribute in which the device says who it is.
+    pub identity_attribute: String,
+    /// The subscriptions, in order of precedence.
+    pub subscriptions: Vec<ResolvedSubscription>,
+}
+
+/// What one subscription wants.
+#[derive(Clone, Debug)]
+pub struct ResolvedSubscription {
+    /// Its name.
+    pub name: String,
+    /// What is to happen to it.
+    pub intent: Intent,
+    /// What keeps it from being set up at all: a missing reference, another contract.
+    pub refused: Option<Blocked>,
+    /// The steps in their order.
+    pub steps: Vec<ResolvedStep>,
+    /// The service server, where the service or the handle in status names one.
+    pub server: Option<ResolvedServer>,
+    /// The revision in force or the next one, with a digest of what it wants.
+    pub revision: Option<CurrentRevision>,
+    /// The SmartService of that revision and its exclusive group, for conflicts.
+    pub claims: BTreeSet<String>,
+    /// Whether any revision has begun, so that something may stand on the server.
+    pub begun: bool,
+}
+
+/// One step.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ResolvedStep {
+    /// What it sets up.
+    pub r#type: StepType,
+    /// Whether it may run early.
+    pub early: bool,
+    /// What has to be in effect.
+    pub items: Vec<ResolvedItem>,
+}
+
+/// One thing that has to be in effect.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ResolvedItem {
+    /// What it is, such as "DeviceSetting/backup.weekdays".
+    pub key: String,
+    /// What is wanted.
+    pub wanted: Wanted,
+    /// A digest of what is wanted and of how it is carried: a corrected model is another digest.
+    pub digest: String,
+    /// Another service that wins with another value.
+    pub conflict: Option<Blocked>,
+}
+
+/// What is wanted of an item.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Wanted {
+    /// A setting of the device.
+    DeviceSetting {
+        /// The attribute.
+        attribute: String,
+        /// The syntax of its value.
+        syntax: IppSyntax,
+        /// The operation that sets it.
+        operation: IppOperation,
+        /// When it takes effect.
+        takes_effect: TakesEffect,
+        /// The value.
+        value: Value,
+    },
+    /// That the instance is there.
+    ServerInstance,
+    /// A setting on the service server.
+    ServerSetting {
+        /// Where it stands in the parameters (RFC 6901).
+        pointer: String,
+        /// The value.
+        value: serde_json::Value,
+    },
+    /// That the service is on.
+    Activation {
+        /// Where it stands in the parameters (RFC 6901).
+        pointer: String,
+        /// The value while it is on.
+        active: serde_json::Value,
+    },
+}
+
+impl ResolvedSubscription {
+    /// Every item in the order of the steps.
+    pub fn items(&self) -> impl Iterator<Item = (&ResolvedStep, &ResolvedItem)> {
+        self.steps
+            .iter()
+            .flat_map(|step| step.items.iter().map(move |item| (step, item)))
+    }
+
+    /// Whether it is being set up or may prepare.
+    pub fn wants_set_up(&self) -> bool {
+        matches!(self.intent, Intent::SetUp | Intent::Scheduled { .. })
+    }
+
+    /// Whether requests may leave now on behalf of a step.
+    pub(super) fn may_ask(&self, step: &ResolvedStep, now: Timestamp) -> bool {
+        self.refused.is_none()
+            && match self.intent {
+                Intent::SetUp => true,
+                Intent::Scheduled {
+                    effective,
+                    early_from,
+                } => early_from.filter(|_| step.early).unwrap_or(effective) <= now,
+                Intent::Suspended | Intent::Withdraw { .. } | Intent::Forget => false,
+            }
+    }
+
+    /// Whether a reading of the device that was taken earlier in this pass asked for the items of
+    /// a step: one from before the instant did not.
+    pub(super) fn was_asked(&self, step: &ResolvedStep, at: Timestamp, now: Timestamp) -> bool {
+        let effective = self
+            .revision
+            .as_ref()
+            .map_or(Timestamp::MIN, |it| it.effective);
+        let began_between = at < effective && effective <= now;
+        self.may_ask(step, at) && !(began_between && self.intent == Intent::SetUp && !step.early)
+    }
+}
