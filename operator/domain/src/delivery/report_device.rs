@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     assessment::{Class, class, reason_of_failure},
+    catalogue::RESOLVED,
     condition::{ConditionSet, Status, find, is_true},
     exchange::FailureKind,
     time::parse_duration,
@@ -264,35 +265,19 @@ impl Report<'_> {
             fault
                 .as_ref()
                 .filter(|fault| condition.reasons().contains(&fault.reason))
+                .map(|fault| (fault.reason, sentence(&fault.message)))
         };
-        let set = match of(ConditionType::Accepted) {
-            Some(fault) => set.with(
-                ConditionType::Accepted,
-                Status::False,
-                fault.reason,
-                sentence(&fault.message),
-            ),
-            None => set.with(
-                ConditionType::Accepted,
-                Status::True,
-                Reason::Valid,
-                "The device is valid and claimed.",
-            ),
-        };
-        match of(ConditionType::ResolvedRefs) {
-            Some(fault) => set.with(
-                ConditionType::ResolvedRefs,
-                Status::False,
-                fault.reason,
-                sentence(&fault.message),
-            ),
-            None => set.with(
-                ConditionType::ResolvedRefs,
-                Status::True,
-                Reason::Resolved,
-                "Everything that is referred to was found.",
-            ),
-        }
+        let accepted = (Reason::Valid, "The device is valid and claimed.");
+        set.with_fault(
+            ConditionType::Accepted,
+            of(ConditionType::Accepted),
+            accepted,
+        )
+        .with_fault(
+            ConditionType::ResolvedRefs,
+            of(ConditionType::ResolvedRefs),
+            RESOLVED,
+        )
     }
 
     fn online(&self, set: ConditionSet, previous: &DeviceStatus) -> ConditionSet {
