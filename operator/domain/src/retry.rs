@@ -163,11 +163,6 @@ impl Holds {
             .filter(|until| *until > now)
             .min()
     }
-
-    /// Forgets item holds whose key is not wanted any more, so that memory stays bounded.
-    pub fn retain(&mut self, keep: impl Fn(&HoldKey) -> bool) {
-        self.entries.retain(|key, _| keep(key));
-    }
 }
 
 /// The wait after this many failures in a row: anything up to the step, so that hosts do not come
