@@ -116,7 +116,7 @@ impl ClaimKind {
             Self::SmartService => catalogue::smart_service(),
             Self::Device => catalogue::device(),
             Self::Contract => contract::complete(),
-            Self::ServiceSubscription => plain(&example::service_subscription()),
+            Self::ServiceSubscription => records::subscription(),
             Self::Compensation => plain(&example::compensation()),
         }
     }

@@ -372,7 +372,7 @@ fn backup_entry() -> ContractService {
             count: CountFrom::FromPromise,
         }),
         remedies: vec![credit()],
-        elect: None,
+        ..ContractService::default()
     }
 }
 

@@ -61,6 +61,15 @@ pub fn object_name(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
+/// A key in the data of a Secret.
+pub fn secret_key(_: &mut SchemaGenerator) -> Schema {
+    ruled(
+        253,
+        "self.matches('^[-._a-zA-Z0-9]+$')",
+        "must be a key of a Secret: letters, digits, '-', '_' and '.'",
+    )
+}
+
 /// An amount of money as a decimal string, without a sign.
 pub fn amount(_: &mut SchemaGenerator) -> Schema {
     ruled(

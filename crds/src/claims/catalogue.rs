@@ -85,6 +85,11 @@ pub(super) fn smart_service() -> Value {
 /// A Device with every optional member.
 pub(super) fn device() -> Value {
     let mut object = plain(&example::devices().remove(0));
+    put(
+        &mut object,
+        "/spec/connections/0/credentialsRef",
+        json!({"name": "lobby-mfp-login"}),
+    );
     put(&mut object, "/spec/connections/0/port", json!(631));
     put(&mut object, "/spec/connections/0/queue", json!("lab1"));
     put(
@@ -281,6 +286,20 @@ fn models(table: &mut Table) {
         &setting("Boolean", words),
         WORDS,
     );
+    const UNSEEN: &str = "writeOnly goes with takesEffect Immediately only";
+    let unseen = json!({"writeOnly": true});
+    table.accepts(
+        DeviceModel,
+        "a secret that cannot be read",
+        &setting("Secret", unseen),
+    );
+    let late = json!({"writeOnly": true, "takesEffect": "AfterRestart"});
+    table.rejects(
+        DeviceModel,
+        "a restart that nothing could tell",
+        &setting("String", late),
+        UNSEEN,
+    );
     const ORDER: &str = "minimum must not be above maximum";
     let range = |minimum: i32, maximum: i32| {
         setting("Integer", json!({"minimum": minimum, "maximum": maximum}))
@@ -319,6 +338,17 @@ fn parameters(table: &mut Table) {
         "a range of a Keyword",
         &range("Keyword"),
         NUMBERS,
+    );
+    const OPEN: &str =
+        "a parameter of type Secret has no default: contracts give it in secretParameters";
+    let secret = json!({"name": "another", "type": "Secret"});
+    table.accepts(SmartService, "a secret", &parameter(secret));
+    let told = json!({"name": "another", "type": "Secret", "default": "a"});
+    table.rejects(
+        SmartService,
+        "a default of a secret",
+        &parameter(told),
+        OPEN,
     );
     const DEFAULT: &str = "default must be one of allowed";
     let default = |kind: &str, default: &str| {

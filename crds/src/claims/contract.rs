@@ -18,10 +18,20 @@ pub(super) fn complete() -> Value {
     put(&mut object, "/spec/services/0/elect", json!("credit"));
     put(
         &mut object,
+        "/spec/services/0/secretParameters",
+        secrets_of_a_service(),
+    );
+    put(
+        &mut object,
         "/spec/services/0/devices/selector/matchExpressions",
         json!([{"key": "site", "operator": "NotIn", "values": ["osasco"]}]),
     );
     object
+}
+
+/// Where the values of parameters of type Secret are.
+pub(super) fn secrets_of_a_service() -> Value {
+    json!([{"name": "account-key", "secretKeyRef": {"name": "backup", "key": "token"}}])
 }
 
 /// A remedy with every optional member.
@@ -38,6 +48,7 @@ pub(super) fn claim(table: &mut Table) {
     money(table);
     devices(table);
     remedies(table);
+    secrets(table);
     scale(table);
     changes(table);
 }
@@ -151,6 +162,29 @@ fn money(table: &mut Table) {
         "an amount that is not quoted",
         &[number],
         "must be of type string",
+    );
+}
+
+fn secrets(table: &mut Table) {
+    const ONE_PLACE: &str = "a parameter must not be both in parameters and in secretParameters";
+    let parameters = |value: Value| [("/spec/services/0/parameters", value)];
+    table.accepts(
+        Contract,
+        "a secret beside no parameters",
+        &parameters(Value::Null),
+    );
+    table.rejects(
+        Contract,
+        "a parameter that is also a secret",
+        &parameters(json!({"account-key": "1"})),
+        ONE_PLACE,
+    );
+    let twice = json!({"name": "account-key", "secretKeyRef": {"name": "a", "key": "b"}});
+    table.rejects_by_schema(
+        Contract,
+        "two secrets of one name",
+        &[("/spec/services/0/secretParameters/-", twice)],
+        "Duplicate value",
     );
 }
 

@@ -3,7 +3,19 @@
 use serde_json::{Value, json};
 
 use super::ClaimKind::{Compensation, ServiceSubscription};
-use super::Table;
+use super::{Table, plain, put};
+use crate::example;
+
+/// A subscription with every member that a rule looks at.
+pub(super) fn subscription() -> Value {
+    let mut object = plain(&example::service_subscription());
+    put(
+        &mut object,
+        "/spec/revisions/0/secretParameters",
+        super::contract::secrets_of_a_service(),
+    );
+    object
+}
 
 pub(super) fn claim(table: &mut Table) {
     // shows D8: a record is never edited afterwards

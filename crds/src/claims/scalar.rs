@@ -48,6 +48,7 @@ const SCALARS: &[Scalar] = &[
     REMEDY_NAME,
     SETTING_NAME,
     OBJECT_NAME,
+    SECRET_KEY,
     CURRENCY,
     TIME_ZONE,
     CUSTOMER,
@@ -165,6 +166,11 @@ const SETTING_NAME: Scalar = Scalar {
         (SmartService, "/spec/server/settings/0/name"),
         (SmartService, "/spec/server/settings/0/valueFrom/parameter"),
         (SmartService, "/spec/server/settings/0/when/parameter"),
+        (Contract, "/spec/services/0/secretParameters/0/name"),
+        (
+            ServiceSubscription,
+            "/spec/revisions/0/secretParameters/0/name",
+        ),
     ],
 };
 
@@ -175,6 +181,31 @@ const OBJECT_NAME: Scalar = Scalar {
     places: &[
         (Connection, "/spec/credentials/secretRef/name"),
         (Connection, "/spec/tls/caConfigMapRef/name"),
+        (Device, "/spec/connections/0/credentialsRef/name"),
+        (
+            Contract,
+            "/spec/services/0/secretParameters/0/secretKeyRef/name",
+        ),
+        (
+            ServiceSubscription,
+            "/spec/revisions/0/secretParameters/0/secretKeyRef/name",
+        ),
+    ],
+};
+
+const SECRET_KEY: Scalar = Scalar {
+    message: "must be a key of a Secret: letters, digits, '-', '_' and '.'",
+    good: &["token", "tls.key", "A_b-1"],
+    bad: &["a/b", "a b", "é"],
+    places: &[
+        (
+            Contract,
+            "/spec/services/0/secretParameters/0/secretKeyRef/key",
+        ),
+        (
+            ServiceSubscription,
+            "/spec/revisions/0/secretParameters/0/secretKeyRef/key",
+        ),
     ],
 };
 

@@ -31,6 +31,32 @@ pub struct LocalReference {
     pub name: String,
 }
 
+/// One key of a Secret in the namespace of the object that names it.
+#[derive(
+    Clone, Debug, Default, Deserialize, Eq, KubeSchema, Ord, PartialEq, PartialOrd, Serialize,
+)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretKeyReference {
+    /// The name of the Secret.
+    #[schemars(schema_with = "schema::object_name")]
+    pub name: String,
+    /// The key in its data.
+    #[schemars(schema_with = "schema::secret_key")]
+    pub key: String,
+}
+
+/// A parameter of type Secret, and where its value is.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretParameter {
+    /// The name of the parameter.
+    #[schemars(schema_with = "schema::setting_name")]
+    pub name: String,
+    /// Where its value is: a Secret in the contract's namespace, which the platform team lets the
+    /// operator read (value tenantSecrets.namespaces of the chart).
+    pub secret_key_ref: SecretKeyReference,
+}
+
 /// Which objects, by their labels. All requirements must hold.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -132,6 +158,8 @@ pub enum ValueType {
     Keyword,
     /// Some of the allowed words, separated by commas; their order means nothing.
     KeywordSet,
+    /// A text that nobody is shown: it comes from a Secret, and status keeps a keyed digest of it.
+    Secret,
 }
 
 /// Who caused a delay (D9).

@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cause, Condition, DeletionPolicy, Fee, NameReference, Remedy, Selector, ServiceLevel,
-    SubscriptionCounts,
+    Cause, Condition, DeletionPolicy, Fee, NameReference, Remedy, SecretParameter, Selector,
+    ServiceLevel, SubscriptionCounts,
 };
 use crate::schema;
 
@@ -160,6 +160,7 @@ impl Default for Preparation {
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
+    validation = Rule::new("!has(self.secretParameters) || !has(self.parameters) || self.secretParameters.all(s, !(s.name in self.parameters))").message("a parameter must not be both in parameters and in secretParameters").field_path(".secretParameters"),
     validation = Rule::new("!has(self.elect) || (has(self.remedies) && self.remedies.exists(r, r.name == self.elect))").message("elect must name one of the remedies").field_path(".elect")
 )]
 pub struct ContractService {
@@ -174,6 +175,11 @@ pub struct ContractService {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "parameters")]
     pub parameters: BTreeMap<String, String>,
+    /// Where the values of parameters of type Secret are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub secret_parameters: Vec<SecretParameter>,
     /// What the service costs; absent: nothing can be credited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fee: Option<Fee>,

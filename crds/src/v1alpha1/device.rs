@@ -4,7 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, NameReference};
+use super::{Condition, LocalReference, NameReference};
 use crate::schema;
 
 /// One device: its model, serial number, address and how it is reached.
@@ -67,6 +67,11 @@ pub struct DeviceConnection {
     /// The name of the Connection.
     #[schemars(schema_with = "schema::dns_label")]
     pub name: String,
+    /// A Secret in this namespace with what this device is logged in with, instead of that of the
+    /// Connection and of the same type (Basic where the Connection has none). The platform team
+    /// must let the operator read it (value tenantSecrets.namespaces of the chart).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_ref: Option<LocalReference>,
     /// What {port} of the Connection's URL is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65535))]

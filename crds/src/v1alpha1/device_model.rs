@@ -71,7 +71,8 @@ pub struct IppIdentity {
 #[x_kube(
     validation = Rule::new("self.type == 'Integer' || (!has(self.minimum) && !has(self.maximum) && !has(self.unit))").message("minimum, maximum and unit go with type Integer only"),
     validation = Rule::new("self.type in ['Keyword', 'KeywordSet'] || !has(self.allowed)").message("allowed goes with type Keyword or KeywordSet only"),
-    validation = Rule::new("!has(self.minimum) || !has(self.maximum) || self.minimum <= self.maximum").message("minimum must not be above maximum")
+    validation = Rule::new("!has(self.minimum) || !has(self.maximum) || self.minimum <= self.maximum").message("minimum must not be above maximum"),
+    validation = Rule::new("!has(self.writeOnly) || !self.writeOnly || self.takesEffect == 'Immediately'").message("writeOnly goes with takesEffect Immediately only: nothing could tell that the restart has been")
 )]
 pub struct DeviceSetting {
     /// The name that services use.
@@ -103,6 +104,10 @@ pub struct DeviceSetting {
     /// When a value that was sent takes effect.
     #[serde(default)]
     pub takes_effect: TakesEffect,
+    /// Whether the device never tells the value. It is in effect then as soon as the device took
+    /// it, and is sent again only where what is wanted differs from what was last sent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub write_only: bool,
 }
 
 /// How a setting is carried.

@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cause, Condition, DeletionPolicy, Fee, NameReference, Remedy, ServiceLevel, StepType,
-    contract::parameters,
+    Cause, Condition, DeletionPolicy, Fee, NameReference, Remedy, SecretParameter, ServiceLevel,
+    StepType, contract::parameters,
 };
 use crate::schema;
 
@@ -154,6 +154,11 @@ pub struct Revision {
     #[schemars(length(max = 64), inner(length(min = 1, max = 63)))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub defaulted: Vec<String>,
+    /// Where the values of parameters of type Secret are. Sorted by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub secret_parameters: Vec<SecretParameter>,
     /// How late the service may be.
     pub service_level: ServiceLevel,
     /// What it costs.
@@ -187,6 +192,7 @@ impl Default for Revision {
             service_ref: NameReference::default(),
             parameters: BTreeMap::new(),
             defaulted: Vec::new(),
+            secret_parameters: Vec::new(),
             service_level: ServiceLevel::default(),
             fee: None,
             currency: None,

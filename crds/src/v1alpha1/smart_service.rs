@@ -76,6 +76,7 @@ pub struct SmartServiceSpec {
 #[x_kube(
     validation = Rule::new("self.type in ['Keyword', 'KeywordSet'] || !has(self.allowed)").message("allowed goes with type Keyword or KeywordSet only"),
     validation = Rule::new("self.type == 'Integer' || (!has(self.minimum) && !has(self.maximum))").message("minimum and maximum go with type Integer only"),
+    validation = Rule::new("self.type != 'Secret' || !has(self.default)").message("a parameter of type Secret has no default: contracts give it in secretParameters"),
     validation = Rule::new("self.type != 'Keyword' || !has(self.default) || !has(self.allowed) || self.default in self.allowed").message("default must be one of allowed")
 )]
 pub struct Parameter {
@@ -287,6 +288,11 @@ pub struct ServerSetting {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::value")]
     pub otherwise: Option<String>,
+    /// Whether the server never tells the value. It is in effect then as soon as the server took
+    /// it with an instance that is there, and is sent again only where what is wanted differs from
+    /// what was last sent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub write_only: bool,
 }
 
 /// What the Activation step turns on the service server.

@@ -85,7 +85,7 @@ impl Real {
                 device.spec.connections = vec![DeviceConnection {
                     name: scene.named(connection),
                     queue: Some(name.to_owned()),
-                    port: None,
+                    ..DeviceConnection::default()
                 }];
                 device
             });

@@ -15,7 +15,7 @@ use tokio::process::Command;
 /// Longest run of one helm; nothing here waits for Pods, since none runs.
 const DEADLINE: Duration = Duration::from_mins(2);
 
-fn repository() -> &'static Path {
+pub(crate) fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .expect("this crate is in a directory of the workspace")
@@ -26,7 +26,7 @@ fn chart() -> PathBuf {
 }
 
 /// Runs helm, which keeps nothing of its own: caches and repositories go with the directory.
-async fn helm<S: AsRef<OsStr>>(kubeconfig: Option<&Path>, arguments: &[S]) -> Output {
+pub(crate) async fn helm<S: AsRef<OsStr>>(kubeconfig: Option<&Path>, arguments: &[S]) -> Output {
     let path = repository().join("target/tools/helm");
     assert!(path.exists(), "helm is missing: build it with `make tools`");
     let home = tempfile::tempdir().expect("a directory for helm");
@@ -49,7 +49,7 @@ async fn helm<S: AsRef<OsStr>>(kubeconfig: Option<&Path>, arguments: &[S]) -> Ou
 }
 
 /// What helm printed; the test ends if it failed.
-fn printed(output: &Output) -> String {
+pub(crate) fn printed(output: &Output) -> String {
     let said = |stream: &[u8]| String::from_utf8_lossy(stream).into_owned();
     assert!(
         output.status.success(),
@@ -268,13 +268,19 @@ async fn the_operator_has_no_right_that_design_forbids() {
         .filter(|role| role["metadata"]["name"] == "entente-operator")
         .collect();
     assert_eq!(operator.len(), 2);
+    let key = json!(["entente-digest-key"]);
     for role in operator {
         for rule in role["rules"].as_array().into_iter().flatten() {
             let text = rule.to_string();
             assert!(!text.contains('*'), "{text}");
             if text.contains("secrets") {
                 assert_eq!(role["kind"], "Role", "{text}");
-                assert_eq!(rule["verbs"], json!(["get"]), "{text}");
+                let verb = if rule["resourceNames"] == key {
+                    "update"
+                } else {
+                    "get"
+                };
+                assert_eq!(rule["verbs"], json!([verb]), "{text}");
             }
         }
     }

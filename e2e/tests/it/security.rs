@@ -7,6 +7,7 @@
 mod canary;
 mod listener;
 mod secret;
+mod tenant;
 
 use std::time::Duration;
 

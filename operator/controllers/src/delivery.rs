@@ -29,6 +29,7 @@ use crate::{
     objects::Objects,
     profiles::Profiles,
     queue::{Queue, Requeue},
+    secrets::Secrets,
     shutdown::Shutdown,
 };
 use memory::Memory;
@@ -44,6 +45,7 @@ const SECRETS_AGAIN: SignedDuration = SignedDuration::from_mins(1);
 pub(crate) struct Delivery {
     pub(crate) context: Context,
     pub(crate) objects: Arc<Objects>,
+    secrets: Arc<Secrets>,
     pub(crate) profiles: Arc<Profiles>,
     pub(crate) catalogues: Arc<Catalogues>,
     pub(crate) queue: Arc<Queue<Key>>,
@@ -66,6 +68,7 @@ impl Delivery {
     pub(crate) fn new(
         context: Context,
         objects: Arc<Objects>,
+        secrets: Arc<Secrets>,
         profiles: Arc<Profiles>,
         catalogues: Arc<Catalogues>,
         shutdown: Shutdown,
@@ -79,6 +82,7 @@ impl Delivery {
         Arc::new(Self {
             context,
             objects,
+            secrets,
             profiles,
             catalogues,
             queue,
@@ -174,8 +178,12 @@ fn secrets_again(outcome: &Outcome) -> Option<Timestamp> {
             Reason::SecretNotFound | Reason::SecretKeyMissing | Reason::SecretForbidden
         )
     };
-    let faults = outcome.world.connection_faults.values();
-    let waits = faults.map(|(reason, _)| reason).any(of_a_secret);
+    let world = &outcome.world;
+    let connections = world.connection_faults.values();
+    let parameters = world.secrets.0.values();
+    let parameters = parameters.filter_map(|read| read.as_ref().err());
+    let mut faults = connections.chain(parameters);
+    let waits = faults.any(|(reason, _)| of_a_secret(reason));
     waits
         .then(|| outcome.now.checked_add(SECRETS_AGAIN).ok())
         .flatten()

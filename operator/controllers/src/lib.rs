@@ -21,6 +21,7 @@ mod objects;
 mod profiles;
 pub mod queue;
 pub mod readiness;
+mod secrets;
 pub mod self_test;
 pub mod shutdown;
 pub mod status;
@@ -31,7 +32,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     catalogue::Catalogue, catalogues::Catalogues, compensation::Compensations, context::Context,
     contract::Contracts, delivery::Delivery, objects::Objects, profiles::Profiles,
-    shutdown::Shutdown,
+    secrets::Secrets, shutdown::Shutdown,
 };
 
 /// The longest that one pass over a device may take. Longer than every request of a plan in turn.
@@ -48,14 +49,16 @@ pub async fn run(context: Context, shutdown: Shutdown) {
     if shutdown.is_requested() {
         return;
     }
-    let profiles = Arc::new(Profiles::new(
+    let secrets = Arc::new(Secrets::new(
         context.client.clone(),
         context.options.namespace.clone(),
     ));
+    let profiles = Arc::new(Profiles::new(Arc::clone(&secrets)));
     let catalogues = Arc::new(Catalogues::default());
     let delivery = Delivery::new(
         context.clone(),
         Arc::clone(&objects),
+        secrets,
         Arc::clone(&profiles),
         Arc::clone(&catalogues),
         shutdown.clone(),

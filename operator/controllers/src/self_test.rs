@@ -14,7 +14,7 @@ use kube::{Api, Client, api::PostParams};
 use serde_json::Value;
 use tracing::{info, warn};
 
-use crate::{readiness::Readiness, shutdown::Shutdown};
+use crate::{readiness::Readiness, secrets::DIGEST_KEY_SECRET, shutdown::Shutdown};
 
 /// The name of the self test in [`Readiness`].
 pub const COMPONENT: &str = "self-test";
@@ -29,6 +29,8 @@ pub enum Within {
     Cluster,
     /// In the namespace of the operator.
     OwnNamespace,
+    /// On one object in the namespace of the operator.
+    OwnObject(&'static str),
 }
 
 /// Verbs that are needed on a resource.
@@ -118,6 +120,13 @@ pub const RIGHTS: &[Right] = &[
     // Credentials and certificates are read by name at use, never listed.
     right("", "secrets", &["get"], Within::OwnNamespace),
     right("", "configmaps", &["get"], Within::OwnNamespace),
+    // The operator's own key for digests of secrets, which it makes once.
+    right(
+        "",
+        "secrets",
+        &["update"],
+        Within::OwnObject(DIGEST_KEY_SECRET),
+    ),
 ];
 
 /// Waits until nothing is missing, or until the shutdown is requested.
@@ -180,10 +189,14 @@ fn sentence(namespace: &str, right: Right, verb: &str) -> String {
     };
     let place = match right.within {
         Within::Cluster => "the cluster".to_owned(),
-        Within::OwnNamespace => format!("namespace {namespace}"),
+        Within::OwnNamespace | Within::OwnObject(_) => format!("namespace {namespace}"),
+    };
+    let which = match right.within {
+        Within::OwnObject(name) => format!(" {name}"),
+        Within::Cluster | Within::OwnNamespace => String::new(),
     };
     format!(
-        "may not {verb} {} of group {group} in {place}",
+        "may not {verb} {}{which} of group {group} in {place}",
         right.resource
     )
 }
@@ -205,7 +218,11 @@ async fn is_allowed(
                 resource: Some(resource.to_owned()),
                 subresource,
                 verb: Some(verb.to_owned()),
-                namespace: (right.within == Within::OwnNamespace).then(|| namespace.to_owned()),
+                namespace: (right.within != Within::Cluster).then(|| namespace.to_owned()),
+                name: match right.within {
+                    Within::OwnObject(name) => Some(name.to_owned()),
+                    Within::Cluster | Within::OwnNamespace => None,
+                },
                 ..ResourceAttributes::default()
             }),
             non_resource_attributes: None,

@@ -7,7 +7,7 @@ use entente_crds::{
     condition::{ConditionType, Reason},
     v1alpha1::{
         Connection, ConnectionStatus, DeviceModel, DeviceModelStatus, Orphan, Protocol,
-        ServiceSubscription, SmartService, SmartServiceStatus,
+        ServiceSubscription, SmartService, SmartServiceStatus, ValueSource, ValueType, When,
     },
 };
 use jiff::Timestamp;
@@ -373,6 +373,9 @@ fn parameter_fault(service: &SmartService) -> Option<String> {
         .map(|setting| (&setting.name, &setting.value_from, &setting.when))
         .chain(server.map(|setting| (&setting.name, &setting.value_from, &setting.when)));
     for (setting, source, when) in named {
+        if let Some(fault) = secret_fault(service, setting, source.as_ref(), when.as_ref()) {
+            return Some(fault);
+        }
         let from = source.as_ref().and_then(|source| source.parameter.as_ref());
         for name in from
             .into_iter()
@@ -387,4 +390,28 @@ fn parameter_fault(service: &SmartService) -> Option<String> {
         }
     }
     None
+}
+
+/// A secret that decides something, which would tell it.
+fn secret_fault(
+    service: &SmartService,
+    setting: &str,
+    source: Option<&ValueSource>,
+    when: Option<&When>,
+) -> Option<String> {
+    let is_secret = |name: &str| {
+        let mut parameters = service.spec.parameters.iter();
+        parameters.any(|one| one.name == name && one.r#type == ValueType::Secret)
+    };
+    let asked = when.filter(|when| is_secret(&when.parameter));
+    let mapped = source.filter(|source| {
+        let parameter = source.parameter.as_deref().unwrap_or_default();
+        !source.map.is_empty() && is_secret(parameter)
+    });
+    (asked.is_some() || mapped.is_some()).then(|| {
+        format!(
+            "The setting {setting} has a when or a map on a parameter of type Secret: must be a \
+             parameter of another type."
+        )
+    })
 }

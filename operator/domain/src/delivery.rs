@@ -23,6 +23,7 @@ mod report_device;
 mod resolve;
 mod resolve_server;
 mod resolved;
+mod server_parameters;
 mod settings;
 mod verify;
 mod withdraw;
@@ -40,9 +41,10 @@ pub use promise::judge;
 pub use report::{SubscriptionReport, report_subscription};
 pub use report_device::report_device;
 pub use resolve::resolve;
-pub use resolve_server::{ResolvedServer, instance_id};
+pub use resolve_server::{ResolvedServer, ResolvedSetting, instance_id};
 pub use resolved::{
     Blocked, Intent, ResolvedDevice, ResolvedItem, ResolvedStep, ResolvedSubscription, Wanted,
 };
+pub use server_parameters::{Parameters, ServerValue};
 pub use verify::{Verified, VerifiedItem, verify};
 pub use world::{CompensationRecord, World};

@@ -1,13 +1,15 @@
 //! What is said to remote sides and what is heard from them, as values.
 //!
 //! Drivers turn these into requests and answers into these; the domain decides on them. Nothing
-//! here knows HTTP. A secret is never part of these values.
+//! here knows HTTP. A secret is a [`SecretText`], which shows itself to drivers only.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::v1alpha1::{IppOperation, IppSyntax};
 use jiff::SignedDuration;
 use serde::Serialize;
+
+use crate::secret::SecretText;
 
 /// A typed value that is wanted.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -20,6 +22,8 @@ pub enum Value {
     Boolean(bool),
     /// A set of words, whose order means nothing.
     Words(BTreeSet<String>),
+    /// A text that nobody is shown.
+    Secret(SecretText),
 }
 
 /// One value as a device gave it.

@@ -14,4 +14,5 @@ pub mod exchange;
 pub mod money;
 pub mod parameter;
 pub mod retry;
+pub mod secret;
 pub mod time;

@@ -8,7 +8,10 @@ use std::collections::BTreeSet;
 
 use entente_crds::v1alpha1::{DeviceSetting, Parameter, ValueType};
 
-use crate::exchange::Value;
+use crate::{
+    exchange::Value,
+    secret::{HIDDEN, SecretText},
+};
 
 /// The most characters of a found text that a message repeats.
 const SHOWN: usize = 64;
@@ -71,7 +74,8 @@ pub struct ValueError {
 /// Reads the text of a parameter or setting as a value of its type.
 ///
 /// Integers are decimal, booleans "true" or "false"; the words of a KeywordSet are separated by
-/// commas, spaces around them mean nothing, and there is at least one.
+/// commas, spaces around them mean nothing, and there is at least one. No text that is written in a
+/// spec is of type Secret: such values come from a Secret ([`secret_value`]).
 pub fn parse_value(
     name: &str,
     raw: &str,
@@ -80,15 +84,32 @@ pub fn parse_value(
 ) -> Result<Value, ValueError> {
     typed(raw, r#type, constraints).ok_or_else(|| ValueError {
         name: name.to_owned(),
-        found: shown(raw),
+        found: shown(raw, r#type),
         allowed: allowed_text(r#type, constraints),
     })
 }
 
+/// Takes a secret text as a value of type Secret; the error does not repeat it.
+pub fn secret_value(
+    name: &str,
+    text: SecretText,
+    constraints: &Constraints,
+) -> Result<Value, ValueError> {
+    if is_short_enough(text.expose(), constraints) {
+        return Ok(Value::Secret(text));
+    }
+    Err(ValueError {
+        name: name.to_owned(),
+        found: HIDDEN.to_owned(),
+        allowed: allowed_text(ValueType::String, constraints),
+    })
+}
+
 /// The one text of a value, which [`parse_value`] reads back: `7` and not `007`, the words of a set
-/// sorted and separated by a comma.
+/// sorted and separated by a comma. Of a secret it is the digest, which nothing reads back.
 pub fn canonical(value: &Value) -> String {
     match value {
+        Value::Secret(secret) => secret.digest().to_owned(),
         Value::Text(text) => text.clone(),
         Value::Integer(number) => number.to_string(),
         Value::Boolean(holds) => holds.to_string(),
@@ -102,10 +123,8 @@ pub fn canonical(value: &Value) -> String {
 
 fn typed(raw: &str, r#type: ValueType, constraints: &Constraints) -> Option<Value> {
     match r#type {
-        ValueType::String => {
-            let most = constraints.max_length.unwrap_or(usize::MAX);
-            (raw.chars().count() <= most).then(|| Value::Text(raw.to_owned()))
-        }
+        ValueType::String => is_short_enough(raw, constraints).then(|| Value::Text(raw.to_owned())),
+        ValueType::Secret => None,
         ValueType::Integer => integer(raw).filter(|number| inside(number, constraints)),
         ValueType::Boolean => match raw {
             "true" => Some(Value::Boolean(true)),
@@ -124,6 +143,11 @@ fn typed(raw: &str, r#type: ValueType, constraints: &Constraints) -> Option<Valu
                 .then_some(Value::Words(words))
         }
     }
+}
+
+fn is_short_enough(text: &str, constraints: &Constraints) -> bool {
+    let most = constraints.max_length.unwrap_or(usize::MAX);
+    text.chars().count() <= most
 }
 
 fn integer(raw: &str) -> Option<Value> {
@@ -165,6 +189,7 @@ fn allowed_text(r#type: ValueType, constraints: &Constraints) -> String {
             (None, None) => "a whole number such as \"15\"".to_owned(),
         },
         ValueType::Boolean => "\"true\" or \"false\"".to_owned(),
+        ValueType::Secret => "given in secretParameters, from a Secret".to_owned(),
         ValueType::Keyword if constraints.allowed.is_empty() => "one word".to_owned(),
         ValueType::Keyword => format!("one of {}", words()),
         ValueType::KeywordSet if constraints.allowed.is_empty() => {
@@ -174,7 +199,10 @@ fn allowed_text(r#type: ValueType, constraints: &Constraints) -> String {
     }
 }
 
-fn shown(raw: &str) -> String {
+fn shown(raw: &str, r#type: ValueType) -> String {
+    if r#type == ValueType::Secret {
+        return HIDDEN.to_owned();
+    }
     if raw.chars().nth(SHOWN).is_none() {
         return raw.to_owned();
     }

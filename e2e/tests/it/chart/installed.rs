@@ -411,6 +411,17 @@ async fn the_operator_has_exactly_the_rights_it_uses() {
             wrong.push(format!("{verb} {resource} in {namespace}: not {allowed}"));
         }
     }
+    let key = "secrets/entente-digest-key";
+    for (verb, namespace, allowed) in [
+        ("update", NAMESPACE, true),
+        ("delete", NAMESPACE, false),
+        ("update", &other, false),
+    ] {
+        let arguments = ["auth", "can-i", verb, key, "-n", namespace];
+        if operator.kubectl(&arguments, "").await.is_ok() != allowed {
+            wrong.push(format!("{verb} {key} in {namespace}: not {allowed}"));
+        }
+    }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

@@ -90,7 +90,7 @@ fn device(scene: &Scene<'_>, name: &str, model: &str, queue: Option<&str>) -> De
     device.spec.connections = vec![DeviceConnection {
         name: scene.named("devices"),
         queue: queue.map(str::to_owned),
-        port: None,
+        ..DeviceConnection::default()
     }];
     device
 }

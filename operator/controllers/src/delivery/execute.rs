@@ -11,6 +11,7 @@ use entente_domain::{
     delivery::{Action, Facts, World},
     exchange::{Failure, FailureKind, OperationState, ServerAnswer},
     retry::{HoldKey, Holds},
+    secret::Secrets,
 };
 use entente_drivers::{device::DeviceTarget, profile::ConnectionProfile, service::ServerTarget};
 use jiff::{SignedDuration, Timestamp};
@@ -18,6 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     Delivery, Outcome,
     hold::{fraction, policy},
+    observe::device_credentials,
     report,
 };
 
@@ -93,7 +95,10 @@ impl Execution<'_> {
         let begun = Instant::now();
         match action {
             Action::ReadDevice { request } => {
-                let result = driver.observe(&target, request).await;
+                let result = redacted(
+                    driver.observe(&target, request).await,
+                    &self.outcome.world.secrets,
+                );
                 self.count("device", result.as_ref().err(), begun);
                 let at = self.now();
                 match &result {
@@ -103,7 +108,10 @@ impl Execution<'_> {
                 self.outcome.facts.record_device(result, at);
             }
             Action::WriteDevice { write, items } => {
-                let result = driver.apply(&target, write).await;
+                let result = redacted(
+                    driver.apply(&target, write).await,
+                    &self.outcome.world.secrets,
+                );
                 self.count("device", result.as_ref().err(), begun);
                 let at = self.now();
                 if let Err(failure) = &result {
@@ -221,7 +229,8 @@ impl Execution<'_> {
             }
         };
         let begun = Instant::now();
-        match self.ask(&target, action).await {
+        let answer = self.ask(&target, action).await;
+        match answer.redacted(&self.outcome.world.secrets) {
             Answer::Instance(result) => {
                 self.count("server", result.as_ref().err(), begun);
                 match &result {
@@ -296,7 +305,7 @@ impl Execution<'_> {
                 ..
             } => Answer::Server(
                 driver
-                    .provision(target, instance, context, parameters)
+                    .provision(target, instance, context, &parameters.exposed())
                     .await,
             ),
             Action::Update {
@@ -304,7 +313,11 @@ impl Execution<'_> {
                 context,
                 parameters,
                 ..
-            } => Answer::Server(driver.update(target, instance, context, parameters).await),
+            } => Answer::Server(
+                driver
+                    .update(target, instance, context, &parameters.exposed())
+                    .await,
+            ),
             Action::Deprovision {
                 instance, context, ..
             } => Answer::Server(driver.deprovision(target, instance, context).await),
@@ -390,7 +403,12 @@ impl Execution<'_> {
         let now = self.now();
         self.delivery
             .profiles
-            .profile(connection, &self.outcome.world.namespace_labels, now)
+            .profile(
+                connection,
+                &self.outcome.world.namespace_labels,
+                device_credentials(&self.outcome.world, name),
+                now,
+            )
             .await
             .map_err(|(_, message)| missing(message))
     }
@@ -409,4 +427,27 @@ enum Answer {
     Server(Result<ServerAnswer, Failure>),
     Operation(Result<OperationState, Failure>),
     None,
+}
+
+impl Answer {
+    fn redacted(self, secrets: &Secrets) -> Self {
+        match self {
+            Self::Instance(result) => Self::Instance(redacted(result, secrets)),
+            Self::Server(result) => Self::Server(redacted(result, secrets)),
+            Self::Operation(Ok(OperationState::Failed { message })) => {
+                let message = secrets.redact(&message);
+                Self::Operation(Ok(OperationState::Failed { message }))
+            }
+            Self::Operation(result) => Self::Operation(redacted(result, secrets)),
+            Self::None => Self::None,
+        }
+    }
+}
+
+/// What was answered, without any secret in its words: some remote sides repeat what they refuse.
+fn redacted<T>(result: Result<T, Failure>, secrets: &Secrets) -> Result<T, Failure> {
+    result.map_err(|failure| Failure {
+        message: secrets.redact(&failure.message),
+        ..failure
+    })
 }

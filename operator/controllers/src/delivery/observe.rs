@@ -9,13 +9,17 @@ use std::{
 
 use entente_crds::{
     ANNOTATION_ABANDON, ANNOTATION_RECONCILE_AT,
-    v1alpha1::{Compensation, Connection, Device, PromiseState, ServiceSubscription, SmartService},
+    v1alpha1::{
+        Compensation, Connection, Device, LocalReference, PromiseState, SecretKeyReference,
+        ServiceSubscription, SmartService,
+    },
 };
 use entente_domain::{
     condition::is_true,
     delivery::{CompensationRecord, World, endpoint_key},
+    secret::Secrets,
 };
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, ResourceExt as _};
 
@@ -73,16 +77,60 @@ pub(super) async fn world(delivery: &Delivery, key: &Key) -> World {
         ..World::default()
     };
     contracts(objects, &mut world);
+    read_secrets(delivery, &mut world, now).await;
+    world
+}
+
+/// What the Connections and the subscriptions name: Secrets and authorities, or why they cannot be
+/// had.
+async fn read_secrets(delivery: &Delivery, world: &mut World, now: Timestamp) {
+    if world.reconcile_requested {
+        delivery.secrets.forget();
+    }
     for (name, connection) in &world.connections {
         let profile = delivery
             .profiles
-            .profile(connection, &world.namespace_labels, now)
+            .profile(
+                connection,
+                &world.namespace_labels,
+                device_credentials(world, name),
+                now,
+            )
             .await;
         if let Err(fault) = profile {
             world.connection_faults.insert(name.clone(), fault);
         }
     }
-    world
+    world.secrets = secret_parameters(delivery, world, now).await;
+}
+
+/// The namespace and the Secret that the device is logged in with through a connection.
+pub(super) fn device_credentials<'a>(
+    world: &'a World,
+    connection: &str,
+) -> Option<(&'a str, &'a LocalReference)> {
+    let mut connections = world.device.iter().flat_map(|it| &it.spec.connections);
+    let named = connections.find(|entry| entry.name == connection)?;
+    let reference = named.credentials_ref.as_ref()?;
+    Some((&world.namespace, reference))
+}
+
+/// What the parameters of type Secret hold.
+async fn secret_parameters(delivery: &Delivery, world: &World, now: Timestamp) -> Secrets {
+    let revisions = world.subscriptions.iter().flat_map(|it| &it.spec.revisions);
+    let references: BTreeSet<&SecretKeyReference> = revisions
+        .flat_map(|revision| &revision.secret_parameters)
+        .map(|parameter| &parameter.secret_key_ref)
+        .collect();
+    let mut read = BTreeMap::new();
+    for reference in references {
+        let text = delivery
+            .secrets
+            .text(&world.namespace, reference, now)
+            .await;
+        read.insert(reference.clone(), text);
+    }
+    Secrets(read)
 }
 
 /// The namespace; from the API server where the cache lags behind the objects in it, since its

@@ -158,16 +158,22 @@ async fn a_right_that_is_not_granted_is_named() {
 }
 
 #[test]
-fn no_right_is_a_wildcard_and_secrets_are_only_got_in_the_own_namespace() {
+fn no_right_is_a_wildcard_and_secrets_are_got_in_the_own_namespace_and_one_is_written() {
+    let mut of_secrets = Vec::new();
     for right in RIGHTS {
         assert!(!right.resource.contains('*') && !right.verbs.contains(&"*"));
         if right.resource == "secrets" {
-            assert_eq!(
-                (right.verbs, right.within),
-                (&["get"][..], super::Within::OwnNamespace)
-            );
+            of_secrets.push((right.verbs, right.within));
         }
     }
+    let expected = [
+        (&["get"][..], super::Within::OwnNamespace),
+        (
+            &["update"][..],
+            super::Within::OwnObject("entente-digest-key"),
+        ),
+    ];
+    assert_eq!(of_secrets, expected);
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{
-    Contract, ContractService, RemedyType, ResolvedTerm, Revision, ServiceSubscription,
-    SmartService,
+    Contract, ContractService, RemedyType, ResolvedTerm, Revision, SecretParameter,
+    ServiceSubscription, SmartService, ValueType,
 };
 use jiff::Timestamp;
 
@@ -110,6 +110,7 @@ fn entry_faults(world: &ContractWorld, entry: &ContractService) -> Vec<Fault> {
     if let Some(service) = world.services.get(&entry.service_ref.name) {
         let signed = signed(world, entry);
         faults.extend(chosen_faults(entry, service, signed));
+        faults.extend(secret_faults(entry, service));
         faults.extend(missing_faults(entry, service, signed));
     }
     faults
@@ -192,6 +193,27 @@ fn chosen_faults(
     chosen.filter_map(fault).collect()
 }
 
+/// Secrets that are given for what is no parameter of type Secret: its value would be shown.
+fn secret_faults(entry: &ContractService, service: &SmartService) -> Vec<Fault> {
+    let fault = |secret: &SecretParameter| {
+        let path = format!(
+            "spec.services[{}].secretParameters[{}]",
+            entry.name, secret.name
+        );
+        let Some(parameter) = definition(service, &secret.name) else {
+            return Some(unsupported(unknown_parameter(&path, entry, service)));
+        };
+        (parameter.r#type != ValueType::Secret).then(|| {
+            unsupported(format!(
+                "{path}: the parameter is of type {:?}: must be one of type Secret; set it in \
+                 parameters",
+                parameter.r#type
+            ))
+        })
+    };
+    entry.secret_parameters.iter().filter_map(fault).collect()
+}
+
 fn unknown_parameter(path: &str, entry: &ContractService, service: &SmartService) -> String {
     let mut names: Vec<&str> = service
         .spec
@@ -210,6 +232,11 @@ fn unknown_parameter(path: &str, entry: &ContractService, service: &SmartService
     )
 }
 
+fn is_given(entry: &ContractService, parameter: &str) -> bool {
+    let mut secrets = entry.secret_parameters.iter();
+    entry.parameters.contains_key(parameter) || secrets.any(|secret| secret.name == parameter)
+}
+
 /// Parameters that the contract does not choose and for which there is no usable default.
 fn missing_faults(
     entry: &ContractService,
@@ -222,8 +249,15 @@ fn missing_faults(
     }
     let name = &entry.service_ref.name;
     let missing = service.spec.parameters.iter();
-    let missing = missing.filter(|parameter| !entry.parameters.contains_key(&parameter.name));
+    let missing = missing.filter(|parameter| !is_given(entry, &parameter.name));
     let fault = |parameter: &entente_crds::v1alpha1::Parameter| {
+        if parameter.r#type == ValueType::Secret {
+            return Some(unsupported(format!(
+                "spec.services[{}].secretParameters must name a Secret for the parameter {} of \
+                 SmartService {name}",
+                entry.name, parameter.name
+            )));
+        }
         let path = format!(
             "spec.services[{}].parameters.{}",
             entry.name, parameter.name

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::v1alpha1::{
     Cause, Contract, ContractService, Fee, FeeOf, NameReference, Parameter, Remedy, RemedyType,
-    Revision, ServiceLevel, Share, SmartService,
+    Revision, SecretParameter, ServiceLevel, Share, SmartService,
 };
 use jiff::Timestamp;
 
@@ -21,6 +21,7 @@ pub(super) struct Wanted {
     service_ref: NameReference,
     parameters: BTreeMap<String, String>,
     defaulted: Vec<String>,
+    secret_parameters: Vec<SecretParameter>,
     service_level: ServiceLevel,
     fee: Option<Fee>,
     currency: Option<String>,
@@ -33,6 +34,7 @@ impl Wanted {
     pub(super) fn differs_from(&self, revision: &Revision) -> bool {
         self.service_ref != revision.service_ref
             || self.parameters != revision.parameters
+            || self.secret_parameters != revision.secret_parameters
             || self.service_level != revision.service_level
             || self.fee != revision.fee
             || self.currency != revision.currency
@@ -60,6 +62,7 @@ impl Wanted {
             service_ref: self.service_ref,
             parameters: self.parameters,
             defaulted: self.defaulted,
+            secret_parameters: self.secret_parameters,
             service_level: self.service_level,
             fee: self.fee,
             currency: self.currency,
@@ -122,6 +125,7 @@ impl<'a> EntryTerms<'a> {
             service_ref: self.entry.service_ref.clone(),
             parameters,
             defaulted,
+            secret_parameters: self.secret_parameters(),
             service_level: (self.entry.service_level.clone())
                 .or_else(|| signed.map(|signed| signed.service_level.clone()))
                 .or_else(|| service.service_level.clone())
@@ -155,6 +159,13 @@ impl<'a> EntryTerms<'a> {
             parameters.insert((*name).to_owned(), same.unwrap_or(value).clone());
         }
         (parameters, defaulted)
+    }
+
+    /// Which Secret holds which parameter; what it holds is read when it is delivered.
+    fn secret_parameters(&self) -> Vec<SecretParameter> {
+        let mut secrets = self.entry.secret_parameters.clone();
+        secrets.sort_by(|one, other| one.name.cmp(&other.name));
+        secrets
     }
 
     fn remedies(&self, signed: Option<&Revision>) -> Vec<Remedy> {

@@ -4,9 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value as Json};
-
-use super::resolved::Blocked;
+use super::{resolved::Blocked, server_parameters::Parameters};
 use crate::exchange::{DeviceReadRequest, DeviceWrite, InstanceContext, InstanceKey};
 
 /// One thing to do.
@@ -52,7 +50,7 @@ pub enum Action {
         /// For whom.
         context: InstanceContext,
         /// Every parameter, inactive.
-        parameters: Map<String, Json>,
+        parameters: Parameters,
         /// The digest of the parameters.
         digest: String,
         /// The items that it carries, with the digest of their values.
@@ -67,7 +65,7 @@ pub enum Action {
         /// For whom.
         context: InstanceContext,
         /// The parameters: all, or only what differs.
-        parameters: Map<String, Json>,
+        parameters: Parameters,
         /// The digest of the parameters.
         digest: String,
         /// The items that it carries, with the digest of their values.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use kube::ResourceExt as _;
 
-use super::{ResolvedDevice, ResolvedServer, World, action::Action, digest::digest};
+use super::{ResolvedDevice, ResolvedItem, ResolvedServer, World, action::Action, digest::digest};
 use crate::exchange::{
     DeviceReading, Failure, FailureKind, InstanceKey, InstanceReading, OperationState, ServerAnswer,
 };
@@ -97,6 +97,12 @@ impl Facts {
         }
     }
 
+    /// What came of sending this very value of an item in this pass.
+    pub(super) fn sent_of(&self, subscription: &str, item: &ResolvedItem) -> Option<&Sent> {
+        let sent = self.sent.get(&(subscription.to_owned(), item.key.clone()));
+        sent.filter(|sent| sent.digest == item.digest)
+    }
+
     /// The device answered, or did not.
     pub fn record_device(&mut self, result: Result<DeviceReading, Failure>, at: Timestamp) {
         self.device = Some(Reading { at, result });
@@ -134,14 +140,14 @@ impl Facts {
         result: Result<InstanceReading, Failure>,
         at: Timestamp,
     ) {
-        if let Ok(InstanceReading::Present { parameters, .. }) = &result
+        if let Ok(InstanceReading::Present { .. }) = &result
             && let Some(handle) = self.handles.get_mut(subscription)
         {
             // It is there, so there is no doubt any more; one that failed stays what it is.
             handle
                 .operation
                 .take_if(|operation| operation.doubtful && !has_failed(operation));
-            handle.sent_digest.get_or_insert_with(|| digest(parameters));
+            handle.sent_digest.get_or_insert_with(found_digest);
         }
         if let (Err(failure), Some(handle)) = (&result, self.handles.get_mut(subscription)) {
             note_concurrency(handle, ServerOperationType::Update, failure, at);
@@ -262,6 +268,12 @@ impl Facts {
             }
         }
     }
+}
+
+/// What stands for parameters that somebody else sent, or a pass whose status was lost. Not a
+/// digest of what was found, where a secret may stand in the open.
+fn found_digest() -> String {
+    digest("found")
 }
 
 /// What a request that changes an instance is about: subscription, instance, kind, digest of the

@@ -223,7 +223,11 @@ impl Round<'_> {
                     .filter(|(step, _)| subscription.may_ask(step, self.now))
             })
             .filter_map(|(_, item)| match &item.wanted {
-                Wanted::DeviceSetting { attribute, .. } => Some(attribute.clone()),
+                Wanted::DeviceSetting {
+                    attribute,
+                    write_only: false,
+                    ..
+                } => Some(attribute.clone()),
                 _ => None,
             })
             .collect();

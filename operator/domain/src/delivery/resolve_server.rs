@@ -9,7 +9,7 @@ use entente_crds::{
 };
 use jiff::SignedDuration;
 use kube::ResourceExt as _;
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 use uuid::Uuid;
 
 use super::{
@@ -17,13 +17,15 @@ use super::{
     digest::digest,
     endpoint::check_usable,
     resolved::{Blocked, ResolvedItem, Wanted},
+    server_parameters::{Parameters, ServerValue},
     settings::Values,
 };
 use crate::exchange::{Catalogue, InstanceContext, InstanceKey};
 
 mod parameters;
 
-use self::parameters::{insert, literal, pointer_of, server_setting};
+use self::parameters::{literal, pointer_of, server_setting};
+pub use parameters::ResolvedSetting;
 
 /// The namespace of our instance ids (RFC 9562 version 5).
 const INSTANCE_NAMESPACE: Uuid = Uuid::from_u128(0x6f1c_52f4_0c1e_5b7e_9a57_1d0e_3c7b_aa01);
@@ -50,8 +52,8 @@ pub struct ResolvedServer {
     pub offering: Option<ResolvedOffering>,
     /// What an update carries.
     pub updates: Updates,
-    /// The settings: item key, pointer and value.
-    pub settings: Vec<(String, String, Json)>,
+    /// The settings.
+    pub settings: Vec<ResolvedSetting>,
     /// What the Activation step turns.
     pub activation: Option<ResolvedActivation>,
     /// Whether it is only what is left in status, and not what the service wants.
@@ -154,10 +156,10 @@ impl ResolvedServer {
     }
 
     /// Every parameter, with the service on or off.
-    pub fn parameters(&self, active: bool) -> Map<String, Json> {
-        let mut parameters = Map::new();
-        for (_, pointer, value) in &self.settings {
-            insert(&mut parameters, pointer, value.clone());
+    pub fn parameters(&self, active: bool) -> Parameters {
+        let mut parameters = Parameters::default();
+        for setting in &self.settings {
+            parameters.insert(&setting.pointer, &setting.value);
         }
         if let Some(activation) = &self.activation {
             let value = if active {
@@ -165,7 +167,7 @@ impl ResolvedServer {
             } else {
                 &activation.inactive
             };
-            insert(&mut parameters, &activation.pointer, value.clone());
+            parameters.insert(&activation.pointer, &ServerValue::Open(value.clone()));
         }
         parameters
     }
@@ -183,18 +185,21 @@ impl ResolvedServer {
             wanted: Wanted::ServerInstance,
             conflict: None,
         };
-        let settings = self
-            .settings
-            .iter()
-            .map(|(key, pointer, value)| ResolvedItem {
-                key: key.clone(),
-                digest: digest(&(&self.connection, &self.instance_id, pointer, value)),
-                wanted: Wanted::ServerSetting {
-                    pointer: pointer.clone(),
-                    value: value.clone(),
-                },
-                conflict: None,
-            });
+        let settings = self.settings.iter().map(|setting| ResolvedItem {
+            key: setting.key.clone(),
+            digest: digest(&(
+                &self.connection,
+                &self.instance_id,
+                &setting.pointer,
+                &setting.value,
+            )),
+            wanted: Wanted::ServerSetting {
+                pointer: setting.pointer.clone(),
+                write_only: setting.write_only,
+                value: setting.value.clone(),
+            },
+            conflict: None,
+        });
         std::iter::once(instance).chain(settings).collect()
     }
 

@@ -10,7 +10,9 @@ use entente_crds::{
 };
 use jiff::Timestamp;
 
-use super::{endpoint::DeviceEndpoint, resolve_server::ResolvedServer};
+use super::{
+    endpoint::DeviceEndpoint, resolve_server::ResolvedServer, server_parameters::ServerValue,
+};
 use crate::exchange::Value;
 
 /// What keeps something from going on.
@@ -138,6 +140,8 @@ pub enum Wanted {
         operation: IppOperation,
         /// When it takes effect.
         takes_effect: TakesEffect,
+        /// Whether the device never tells it.
+        write_only: bool,
         /// The value.
         value: Value,
     },
@@ -147,8 +151,10 @@ pub enum Wanted {
     ServerSetting {
         /// Where it stands in the parameters (RFC 6901).
         pointer: String,
+        /// Whether the server never tells it.
+        write_only: bool,
         /// The value.
-        value: serde_json::Value,
+        value: ServerValue,
     },
     /// That the service is on.
     Activation {

@@ -5,8 +5,8 @@
 use entente_crds::{
     condition::Reason,
     v1alpha1::{
-        ContractFact, DeviceFact, DeviceSetting, Revision, ServiceSubscription, SmartService,
-        ValueSource, WantedSetting, When,
+        ContractFact, DeviceFact, DeviceSetting, Revision, SecretKeyReference, ServiceSubscription,
+        SmartService, ValueSource, ValueType, WantedSetting, When,
     },
 };
 
@@ -15,7 +15,20 @@ use super::{
     digest::digest,
     resolved::{Blocked, ResolvedItem, Wanted},
 };
-use crate::parameter::{Constraints, parse_value};
+use crate::{
+    exchange::Value,
+    parameter::{Constraints, parse_value, secret_value},
+    secret::SecretText,
+};
+
+/// What a service asks for, before it is typed.
+#[derive(Clone, Debug)]
+pub(super) enum Given {
+    /// A text that everybody may read.
+    Plain(String),
+    /// What a Secret holds.
+    Secret(SecretText),
+}
 
 /// Where values come from.
 pub(super) struct Values<'a> {
@@ -37,7 +50,7 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// The text of a value; `None` where the setting is not controlled.
+    /// What is asked for; `None` where the setting is not controlled.
     pub(super) fn of(
         &self,
         name: &str,
@@ -45,14 +58,14 @@ impl<'a> Values<'a> {
         source: Option<&ValueSource>,
         when: Option<&When>,
         otherwise: Option<&String>,
-    ) -> Result<Option<String>, Blocked> {
+    ) -> Result<Option<Given>, Blocked> {
         if let Some(when) = when
             && !self.holds(when)
         {
-            return Ok(otherwise.cloned());
+            return Ok(otherwise.cloned().map(Given::Plain));
         }
         match (value, source) {
-            (Some(value), _) => Ok(Some(value.clone())),
+            (Some(value), _) => Ok(Some(Given::Plain(value.clone()))),
             (None, Some(source)) => self.of_source(name, source).map(Some),
             (None, None) => Ok(None),
         }
@@ -65,19 +78,46 @@ impl<'a> Values<'a> {
             .is_some_and(|value| when.r#in.contains(value))
     }
 
-    fn of_source(&self, name: &str, source: &ValueSource) -> Result<String, Blocked> {
+    fn of_parameter(
+        &self,
+        name: &str,
+        parameter: &str,
+        source: &ValueSource,
+    ) -> Result<Given, Blocked> {
+        let mut secrets = self.revision.secret_parameters.iter();
+        if let Some(secret) = secrets.find(|secret| secret.name == parameter) {
+            return self.of_secret(&secret.secret_key_ref).map(Given::Secret);
+        }
+        let value = self.revision.parameters.get(parameter).ok_or_else(|| {
+            Blocked::new(
+                Reason::UnsupportedValue,
+                format!(
+                    "{name} takes its value from the parameter {parameter}, which has none; set \
+                     it in the contract"
+                ),
+            )
+        })?;
+        let mapped = source.map.iter().find(|mapping| mapping.from == *value);
+        Ok(Given::Plain(mapped.map_or_else(
+            || value.clone(),
+            |mapping| mapping.to.clone(),
+        )))
+    }
+
+    fn of_secret(&self, reference: &SecretKeyReference) -> Result<SecretText, Blocked> {
+        match self.world.secrets.0.get(reference) {
+            Some(Ok(text)) => Ok(text.clone()),
+            Some(Err((reason, message))) => Err(Blocked::new(*reason, message.clone())),
+            None => Err(Blocked::new(
+                Reason::SecretNotFound,
+                format!("the Secret {} was not read yet", reference.name),
+            )),
+        }
+    }
+
+    fn of_source(&self, name: &str, source: &ValueSource) -> Result<Given, Blocked> {
         if let Some(parameter) = &source.parameter {
-            let value = self.revision.parameters.get(parameter).ok_or_else(|| {
-                Blocked::new(
-                    Reason::UnsupportedValue,
-                    format!(
-                        "{name} takes its value from the parameter {parameter}, which has none; \
-                         set it in the contract"
-                    ),
-                )
-            })?;
-            let mapped = source.map.iter().find(|mapping| mapping.from == *value);
-            return Ok(mapped.map_or_else(|| value.clone(), |mapping| mapping.to.clone()));
+            return self.of_parameter(name, parameter, source);
         }
         let device = self.world.device.as_ref();
         let fact = match (source.device, source.contract) {
@@ -99,7 +139,7 @@ impl<'a> Values<'a> {
             }
             (None, None) => None,
         };
-        fact.ok_or_else(|| {
+        fact.map(Given::Plain).ok_or_else(|| {
             Blocked::new(
                 Reason::DeviceNotFound,
                 format!(
@@ -158,27 +198,26 @@ fn device_item(
     values: &Values<'_>,
 ) -> Result<Option<ResolvedItem>, Blocked> {
     let key = format!("DeviceSetting/{}", wanted.name);
-    let text = values.of(
+    let given = values.of(
         &key,
         wanted.value.as_ref(),
         wanted.value_from.as_ref(),
         wanted.when.as_ref(),
         wanted.otherwise.as_ref(),
     )?;
-    let Some(text) = text else { return Ok(None) };
+    let Some(given) = given else { return Ok(None) };
     let via = setting.via.ipp.as_ref().ok_or_else(|| {
         Blocked::new(
             Reason::UnsupportedByModel,
             format!("the DeviceModel says no way to set {} by IPP", wanted.name),
         )
     })?;
-    let value = parse_value(
+    let value = typed(
         &wanted.name,
-        &text,
+        given,
         setting.r#type,
         &Constraints::of_setting(setting),
-    )
-    .map_err(|error| Blocked::new(Reason::UnsupportedValue, error.to_string()))?;
+    )?;
     Ok(Some(ResolvedItem {
         digest: digest(&(&via.attribute, via.syntax, via.operation, &value)),
         key,
@@ -187,10 +226,36 @@ fn device_item(
             syntax: via.syntax,
             operation: via.operation,
             takes_effect: setting.takes_effect,
+            write_only: setting.write_only,
             value,
         },
         conflict: None,
     }))
+}
+
+/// What is asked for, as a value of its type. A secret goes into a setting of type Secret only: any
+/// other could be read by everybody, and would be shown.
+pub(super) fn typed(
+    name: &str,
+    given: Given,
+    r#type: ValueType,
+    constraints: &Constraints<'_>,
+) -> Result<Value, Blocked> {
+    let value = match (given, r#type) {
+        (Given::Secret(text), ValueType::Secret) => secret_value(name, text, constraints),
+        (Given::Plain(text), ValueType::Secret) => {
+            secret_value(name, SecretText::of_catalogue(&text), constraints)
+        }
+        (Given::Plain(text), r#type) => parse_value(name, &text, r#type, constraints),
+        (Given::Secret(_), other) => {
+            let message = format!(
+                "the setting {name} takes its value from a parameter of type Secret: must be of \
+                 type Secret too, and is {other:?}"
+            );
+            return Err(Blocked::new(Reason::UnsupportedValue, message));
+        }
+    };
+    value.map_err(|error| Blocked::new(Reason::UnsupportedValue, error.to_string()))
 }
 
 fn unsupported_by_model(service: &SmartService, model: &str) -> Blocked {

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     assessment::{outcome, reason_of_failure},
     condition::find,
-    exchange::{DeviceReading, Failure},
+    exchange::{DeviceReading, Failure, Value},
 };
 
 pub(super) mod compare;
@@ -206,6 +206,13 @@ impl Round<'_> {
     }
 
     fn device_item(&self, step: &ResolvedStep, item: &ResolvedItem, trusted: bool) -> VerifiedItem {
+        if let Wanted::DeviceSetting {
+            write_only: true, ..
+        } = item.wanted
+            && let Some(verified) = self.taken(step.r#type, item)
+        {
+            return verified;
+        }
         match &self.facts.device {
             Some(Reading {
                 at,
@@ -232,6 +239,7 @@ impl Round<'_> {
             attribute,
             value,
             takes_effect,
+            write_only: false,
             ..
         } = &item.wanted
         else {
@@ -240,16 +248,36 @@ impl Round<'_> {
         let observed = reading.attributes.get(attribute);
         let equal = observed.is_some_and(|observed| is_equal(value, observed));
         let restart = *takes_effect == TakesEffect::AfterRestart;
-        self.read(step, item, at, observed.map(digest), equal, restart)
+        let observed = observed.map(|observed| match value {
+            Value::Secret(secret) => secret.digest_of(observed),
+            _ => digest(observed),
+        });
+        self.read(step, item, at, observed, equal, restart)
+    }
+
+    /// What cannot be read is in effect as soon as it was taken, in this pass or before.
+    fn taken(&self, step: StepType, item: &ResolvedItem) -> Option<VerifiedItem> {
+        let sent = self.facts.sent_of(&self.subscription.name, item);
+        if let Some(sent) = sent {
+            let verified = || VerifiedItem {
+                key: item.key.clone(),
+                step,
+                state: ItemState::Effective,
+                desired_digest: item.digest.clone(),
+                observed_digest: Some(item.digest.clone()),
+                verified_at: Some(sent.at),
+                problem: None,
+            };
+            return sent.result.is_ok().then(verified);
+        }
+        let previous = self.previous(item)?;
+        (previous.state == ItemState::Effective).then(|| self.of_status(step, item))
     }
 
     /// What was answered when this very value was sent in this pass.
     fn sent_now(&self, item: &ResolvedItem) -> Option<Result<(), &Failure>> {
-        let sent = self
-            .facts
-            .sent
-            .get(&(self.subscription.name.clone(), item.key.clone()))?;
-        (sent.digest == item.digest).then(|| sent.result.as_ref().copied())
+        let sent = self.facts.sent_of(&self.subscription.name, item)?;
+        Some(sent.result.as_ref().copied())
     }
 
     /// The item was read: it is what is wanted, or not.

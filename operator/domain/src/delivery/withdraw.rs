@@ -15,7 +15,7 @@ use super::{
     plan::{Round, server_step::deprovision},
     resolve_server::ResolvedServer,
     resolved::{Blocked, Intent},
-    verify::compare::at_pointer,
+    server_parameters::at_pointer,
 };
 use crate::{
     assessment::{Class, class, reason_of_failure},

@@ -10,7 +10,7 @@ use entente_crds::{
 };
 use jiff::Timestamp;
 
-use crate::exchange::Catalogue;
+use crate::{exchange::Catalogue, secret::Secrets};
 
 /// The objects that delivery on one device depends on.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +47,8 @@ pub struct World {
     pub established: BTreeMap<String, Timestamp>,
     /// Whether an older Device has the same endpoint or the same proven identity.
     pub claimed_by_another: bool,
+    /// What the parameters of type Secret hold.
+    pub secrets: Secrets,
     /// The catalogues of brokers, as far as they were read.
     pub catalogues: BTreeMap<String, Catalogue>,
     /// Compensations of these subscriptions.

@@ -67,6 +67,7 @@ fn wish(index: usize, from: Timestamp, promised: bool, value: &str) -> Wish {
         promised,
         allowed: "15m".to_owned(),
         lead: lead.to_owned(),
+        secret_parameters: Vec::new(),
         parameters: [(parameter.0.to_owned(), parameter.1.to_owned())].into(),
     }
 }

@@ -25,7 +25,7 @@ mod show;
 mod truth;
 
 pub(crate) use broker::{Broker, Fault};
-pub(crate) use objects::Wish;
+pub(crate) use objects::{Wish, secret_reference};
 pub(crate) use printer::Printer;
 
 /// A pass that has not ended after so many rounds is in a loop.

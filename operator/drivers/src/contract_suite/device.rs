@@ -159,6 +159,7 @@ fn shows(found: Option<&Vec<Scalar>>, wanted: &Value) -> bool {
     let Some(found) = found else { return false };
     match wanted {
         Value::Text(text) => *found == [Scalar::Text(text.clone())],
+        Value::Secret(secret) => *found == [Scalar::Text(secret.expose().to_owned())],
         Value::Integer(number) => *found == [Scalar::Integer(*number)],
         Value::Boolean(truth) => *found == [Scalar::Boolean(*truth)],
         Value::Words(words) => {

@@ -17,6 +17,7 @@ fn unreachable() -> Failure {
 fn scalars(value: &Value) -> Vec<Scalar> {
     match value {
         Value::Text(text) => vec![Scalar::Text(text.clone())],
+        Value::Secret(secret) => vec![Scalar::Text(secret.expose().to_owned())],
         Value::Integer(number) => vec![Scalar::Integer(*number)],
         Value::Boolean(truth) => vec![Scalar::Boolean(*truth)],
         Value::Words(words) => words.iter().cloned().map(Scalar::Text).collect(),
@@ -26,6 +27,7 @@ fn scalars(value: &Value) -> Vec<Scalar> {
 fn as_json(value: &Value) -> serde_json::Value {
     match value {
         Value::Text(text) => text.as_str().into(),
+        Value::Secret(secret) => secret.digest().into(),
         Value::Integer(number) => (*number).into(),
         Value::Boolean(truth) => (*truth).into(),
         Value::Words(words) => words.iter().map(String::as_str).collect(),

@@ -110,17 +110,22 @@ fn value(setting: &SettingWrite) -> Result<IppValue, Failure> {
             )
         })
     };
+    let text = match &setting.value {
+        Value::Text(text) => text.as_str(),
+        Value::Secret(secret) => secret.expose(),
+        Value::Integer(_) | Value::Boolean(_) | Value::Words(_) => "",
+    };
     match (setting.syntax, &setting.value) {
-        (IppSyntax::Text, Value::Text(text)) => {
-            IppValue::new_text_without_language(text.as_str()).map_err(too_long)
+        (IppSyntax::Text, Value::Text(_) | Value::Secret(_)) => {
+            IppValue::new_text_without_language(text).map_err(too_long)
         }
-        (IppSyntax::Name, Value::Text(text)) => {
-            IppValue::new_name_without_language(text.as_str()).map_err(too_long)
+        (IppSyntax::Name, Value::Text(_) | Value::Secret(_)) => {
+            IppValue::new_name_without_language(text).map_err(too_long)
         }
-        (IppSyntax::Keyword, Value::Text(text)) => keyword(text),
-        (IppSyntax::Uri, Value::Text(text)) => IppString::new(text.as_str())
-            .map(IppValue::Uri)
-            .map_err(too_long),
+        (IppSyntax::Keyword, Value::Text(_) | Value::Secret(_)) => keyword(text),
+        (IppSyntax::Uri, Value::Text(_) | Value::Secret(_)) => {
+            IppString::new(text).map(IppValue::Uri).map_err(too_long)
+        }
         (IppSyntax::Integer, Value::Integer(n)) => Ok(IppValue::Integer(number(*n)?)),
         (IppSyntax::Enum, Value::Integer(n)) => Ok(IppValue::Enum(number(*n)?)),
         (IppSyntax::Boolean, Value::Boolean(truth)) => Ok(IppValue::Boolean(*truth)),

@@ -2,23 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use entente_crds::{
-    condition::Reason,
-    v1alpha1::{ItemState, ServerOperation, ServerOperationType, StepType, Updates},
-};
-use serde_json::{Map, Value as Json};
-
 use super::{Action, Plan, Round};
 use crate::{
     assessment::reason_of_outcome,
     delivery::{
-        ResolvedSubscription, Verified, digest,
+        ResolvedSubscription, Verified,
         facts::{has_failed, may_stand},
         resolve_server::ResolvedServer,
         resolved::{Blocked, ResolvedItem, ResolvedStep},
+        server_parameters::Parameters,
     },
     exchange::{InstanceKey, InstanceReading},
     retry::HoldKey,
+};
+use entente_crds::{
+    condition::Reason,
+    v1alpha1::{ItemState, ServerOperation, ServerOperationType, StepType, Updates},
 };
 
 impl Round<'_> {
@@ -224,7 +223,7 @@ impl Round<'_> {
             subscription: subscription.name.clone(),
             instance,
             context: server.context.clone(),
-            digest: digest(&parameters),
+            digest: parameters.digest(),
             parameters,
             items,
         });
@@ -286,7 +285,7 @@ impl Round<'_> {
             subscription: subscription.name.clone(),
             instance,
             context: server.context.clone(),
-            digest: digest(&full),
+            digest: full.digest(),
             parameters,
             items: differing
                 .into_iter()
@@ -297,13 +296,13 @@ impl Round<'_> {
 }
 
 /// The parameters of these items alone.
-fn only(server: &ResolvedServer, items: &[&ResolvedItem], active: bool) -> Map<String, Json> {
+fn only(server: &ResolvedServer, items: &[&ResolvedItem], active: bool) -> Parameters {
     let keys: BTreeSet<&str> = items.iter().map(|item| item.key.as_str()).collect();
     let part = ResolvedServer {
         settings: server
             .settings
             .iter()
-            .filter(|(key, ..)| keys.contains(key.as_str()))
+            .filter(|setting| keys.contains(setting.key.as_str()))
             .cloned()
             .collect(),
         activation: server

@@ -1,31 +1,45 @@
-//! Resolve, server side: the JSON of the parameters, from texts and pointers (RFC 6901).
+//! Resolve, server side: the values of the parameters and where they stand (RFC 6901).
 
-use entente_crds::{
-    condition::Reason,
-    v1alpha1::{ServerSetting, SmartService, ValueType},
-};
-use serde_json::{Map, Value as Json};
+use entente_crds::v1alpha1::{ServerSetting, SmartService, ValueType};
+use serde_json::Value as Json;
 
 use crate::{
-    delivery::{resolved::Blocked, settings::Values},
+    delivery::{
+        resolved::Blocked,
+        server_parameters::ServerValue,
+        settings::{Given, Values, typed},
+    },
     exchange::Value,
-    parameter::{Constraints, parse_value},
+    parameter::Constraints,
 };
+
+/// A setting on the service server with its value.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ResolvedSetting {
+    /// The key of the item.
+    pub key: String,
+    /// Where it stands in the parameters (RFC 6901).
+    pub pointer: String,
+    /// Whether the server never tells it.
+    pub write_only: bool,
+    /// The value.
+    pub value: ServerValue,
+}
 
 pub(super) fn server_setting(
     service: &SmartService,
     setting: &ServerSetting,
     values: &Values<'_>,
-) -> Result<Option<(String, String, Json)>, Blocked> {
+) -> Result<Option<ResolvedSetting>, Blocked> {
     let key = format!("ServerSetting/{}", setting.name);
-    let text = values.of(
+    let given = values.of(
         &key,
         setting.value.as_ref(),
         setting.value_from.as_ref(),
         setting.when.as_ref(),
         setting.otherwise.as_ref(),
     )?;
-    let Some(text) = text else { return Ok(None) };
+    let Some(given) = given else { return Ok(None) };
     let from_parameter = setting
         .value_from
         .as_ref()
@@ -38,17 +52,18 @@ pub(super) fn server_setting(
                 .find(|entry| entry.name == *name)
         })
         .map(|parameter| parameter.r#type);
-    let r#type = setting
-        .r#type
-        .or(from_parameter)
-        .unwrap_or(ValueType::String);
-    let value = parse_value(&setting.name, &text, r#type, &Constraints::none())
-        .map_err(|error| Blocked::new(Reason::UnsupportedValue, error.to_string()))?;
-    Ok(Some((
+    let otherwise = match &given {
+        Given::Secret(_) => ValueType::Secret,
+        Given::Plain(_) => ValueType::String,
+    };
+    let r#type = setting.r#type.or(from_parameter).unwrap_or(otherwise);
+    let value = typed(&setting.name, given, r#type, &Constraints::none())?;
+    Ok(Some(ResolvedSetting {
         key,
-        pointer_of(setting.pointer.as_deref(), &setting.name),
-        json(value),
-    )))
+        pointer: pointer_of(setting.pointer.as_deref(), &setting.name),
+        write_only: setting.write_only,
+        value: json(value),
+    }))
 }
 
 pub(super) fn pointer_of(pointer: Option<&str>, name: &str) -> String {
@@ -58,13 +73,14 @@ pub(super) fn pointer_of(pointer: Option<&str>, name: &str) -> String {
     )
 }
 
-fn json(value: Value) -> Json {
-    match value {
+fn json(value: Value) -> ServerValue {
+    ServerValue::Open(match value {
+        Value::Secret(text) => return ServerValue::Secret(text),
         Value::Text(text) => Json::String(text),
         Value::Integer(number) => Json::from(number),
         Value::Boolean(truth) => Json::Bool(truth),
         Value::Words(words) => Json::from(words.into_iter().collect::<Vec<_>>()),
-    }
+    })
 }
 
 pub(super) fn literal(text: &str) -> Json {
@@ -73,27 +89,4 @@ pub(super) fn literal(text: &str) -> Json {
         "false" => Json::Bool(false),
         other => Json::String(other.to_owned()),
     }
-}
-
-pub(super) fn insert(parameters: &mut Map<String, Json>, pointer: &str, value: Json) {
-    let mut path: Vec<String> = pointer
-        .split('/')
-        .skip(1)
-        .map(|token| token.replace("~1", "/").replace("~0", "~"))
-        .collect();
-    let Some(last) = path.pop() else { return };
-    let mut object = parameters;
-    for token in path {
-        let entry = object
-            .entry(token)
-            .or_insert_with(|| Json::Object(Map::new()));
-        if !entry.is_object() {
-            *entry = Json::Object(Map::new());
-        }
-        let Some(next) = entry.as_object_mut() else {
-            return;
-        };
-        object = next;
-    }
-    object.insert(last, value);
 }

@@ -6,7 +6,10 @@ use entente_crds::v1alpha1::{
     Mapping, Revision, ServiceSubscription, ServiceSubscriptionSpec, ValueSource, When,
 };
 
-use crate::delivery::{World, settings::Values};
+use crate::delivery::{
+    World,
+    settings::{Given, Values},
+};
 
 /// The text that a setting has for a contract that chose this mode; `None`: it is not controlled.
 fn text(
@@ -33,7 +36,7 @@ fn text(
     };
     let values = Values::new(&world, &subscription, &revision);
     let owned = |text: Option<&str>| text.map(str::to_owned);
-    values
+    let given = values
         .of(
             "report",
             owned(value).as_ref(),
@@ -41,7 +44,11 @@ fn text(
             when,
             owned(otherwise).as_ref(),
         )
-        .expect("everything that is named is there")
+        .expect("everything that is named is there");
+    given.map(|given| match given {
+        Given::Plain(text) => text,
+        Given::Secret(_) => "a secret".to_owned(),
+    })
 }
 
 fn only_for_full() -> When {

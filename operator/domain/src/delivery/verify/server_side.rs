@@ -2,16 +2,15 @@
 
 use entente_crds::v1alpha1::{ItemState, Outcome, ServerOperationType, StepType};
 use jiff::Timestamp;
+use serde_json::Value as Json;
 
-use super::{
-    Round, VerifiedItem,
-    compare::{at_pointer, is_same_json},
-};
+use super::{Round, VerifiedItem};
 use crate::{
     delivery::{
         digest::digest,
         facts::Reading,
         resolved::{ResolvedItem, Wanted},
+        server_parameters::{ServerValue, at_pointer},
     },
     exchange::InstanceReading,
 };
@@ -56,21 +55,30 @@ impl Round<'_> {
                 plan_id,
                 parameters,
             } => match &item.wanted {
-                Wanted::ServerSetting { pointer, value }
-                | Wanted::Activation {
-                    pointer,
-                    active: value,
+                Wanted::ServerSetting {
+                    write_only: true, ..
                 } => {
+                    let taken = self.was_taken(item);
+                    self.read(
+                        step,
+                        item,
+                        at,
+                        taken.then(|| item.digest.clone()),
+                        taken,
+                        false,
+                    )
+                }
+                Wanted::ServerSetting { pointer, value, .. } => {
                     let found = parameters
                         .as_ref()
                         .and_then(|parameters| at_pointer(parameters, pointer));
-                    match found {
-                        None if self.was_taken(item) => self.not_verifiable(step, item, at),
-                        found => {
-                            let equal = found.is_some_and(|found| is_same_json(value, found));
-                            self.read(step, item, at, found.map(digest), equal, false)
-                        }
-                    }
+                    self.parameter(step, item, at, value, found)
+                }
+                Wanted::Activation { pointer, active } => {
+                    let found = parameters
+                        .as_ref()
+                        .and_then(|parameters| at_pointer(parameters, pointer));
+                    self.parameter(step, item, at, &ServerValue::Open(active.clone()), found)
                 }
                 Wanted::ServerInstance | Wanted::DeviceSetting { .. } => {
                     let equal = self.is_our_offering(service_id.as_ref(), plan_id.as_ref());
@@ -95,6 +103,24 @@ impl Round<'_> {
             }
             InstanceReading::Absent | InstanceReading::NotRetrievable => {
                 self.read(step, item, at, None, false, false)
+            }
+        }
+    }
+
+    fn parameter(
+        &self,
+        step: StepType,
+        item: &ResolvedItem,
+        at: Timestamp,
+        wanted: &ServerValue,
+        found: Option<&Json>,
+    ) -> VerifiedItem {
+        match found {
+            None if self.was_taken(item) => self.not_verifiable(step, item, at),
+            found => {
+                let equal = found.is_some_and(|found| wanted.is(found));
+                let digest = found.map(|found| wanted.digest_of(found));
+                self.read(step, item, at, digest, equal, false)
             }
         }
     }

@@ -6,12 +6,14 @@
 //! pass                     one pass now
 //! device [SERIAL]          the Device is made
 //! subscribe C.S SERVICE from T [until T] [plain] [allowed D] [lead D] [parameter=value …]
+//!                          parameter=@NAME takes its value from a Secret
 //! revise C.S SERVICE from T [plain] [allowed D] [parameter=value …]
 //! end C.S at T · delete C.S · abandon C.S · keep C.S · recreate C.S · orphan-contract C.S
 //! suspend C.S|device · resume C.S|device
 //! printer off|timeout|ignores A|not-settable A|refuses A|lacks OP|busy D|loses N|is ID|product P|has A TEXT|cure
 //! broker NAME down|timeout|takes D|never-ends|fails N|next FAULT|not-retrievable|drops P|ignores P|forgets|cure
 //! set model|service NAME POINTER JSON · remove service NAME · replace-device SERIAL
+//! secret NAME TEXT|gone    what a Secret holds
 //! skew on|off · reconcile-now · restart · kill after N · take-over-orphans
 //! show · count             everything, or the number of writes and requests so far
 //! ```
@@ -20,7 +22,7 @@ use std::collections::VecDeque;
 
 use entente_crds::{
     ANNOTATION_ABANDON, ANNOTATION_RECONCILE_AT,
-    v1alpha1::{DeletionPolicy, DeviceModel, IppOperation, SmartService},
+    v1alpha1::{DeletionPolicy, DeviceModel, IppOperation, SecretParameter, SmartService},
 };
 use entente_domain::{
     exchange::{FailureKind, Scalar},
@@ -31,7 +33,7 @@ use jiff::Timestamp;
 use kube::{Resource, ResourceExt as _};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::simulation::{Fault, Simulation, Wish};
+use crate::simulation::{Fault, Simulation, Wish, secret_reference};
 
 /// Runs a script and gives everything that it said.
 pub(super) fn run(script: &str, catalogue: &str) -> String {
@@ -87,6 +89,10 @@ fn command(world: &mut Simulation, verb: &str, mut words: VecDeque<&str>) {
         "set" => set(world, words),
         "remove" => {
             world.world.services.remove(words[1]);
+        }
+        "secret" => {
+            let text = Some(words[1]).filter(|text| *text != "gone");
+            world.set_secret(first, text);
         }
         "skew" => world.world.clock_skewed = first == "on",
         "restart" => {
@@ -281,6 +287,7 @@ fn wish(world: &Simulation, words: &mut VecDeque<&str>) -> Wish {
         });
     let mut wish = Wish {
         parameters: defaults.collect(),
+        secret_parameters: Vec::new(),
         contract: contract.to_owned(),
         service_name: service_name.to_owned(),
         service,
@@ -300,7 +307,15 @@ fn wish(world: &Simulation, words: &mut VecDeque<&str>) -> Wish {
             "lead" => next().clone_into(&mut wish.lead),
             _ => {
                 let (name, value) = word.split_once('=').expect("parameter=value");
-                wish.parameters.insert(name.to_owned(), value.to_owned());
+                match value.strip_prefix('@') {
+                    Some(secret) => wish.secret_parameters.push(SecretParameter {
+                        name: name.to_owned(),
+                        secret_key_ref: secret_reference(secret),
+                    }),
+                    None => {
+                        wish.parameters.insert(name.to_owned(), value.to_owned());
+                    }
+                }
             }
         }
     }

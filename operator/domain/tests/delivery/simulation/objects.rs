@@ -2,14 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use entente_crds::v1alpha1::{
-    Connection, Device, DeviceConnection, DeviceModel, DeviceSpec, NameReference, PromiseState,
-    Revision, ServiceLevel, ServiceSubscription, ServiceSubscriptionSpec,
-    ServiceSubscriptionStatus, SmartService, SubscriptionContract, SubscriptionCustomer,
+use entente_crds::{
+    condition::Reason,
+    v1alpha1::{
+        Connection, Device, DeviceConnection, DeviceModel, DeviceSpec, NameReference, PromiseState,
+        Revision, SecretKeyReference, SecretParameter, ServiceLevel, ServiceSubscription,
+        ServiceSubscriptionSpec, ServiceSubscriptionStatus, SmartService, SubscriptionContract,
+        SubscriptionCustomer,
+    },
 };
 use entente_domain::{
     condition::is_true,
     delivery::{Action, World},
+    secret::{DigestKey, SecretText},
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -48,6 +53,7 @@ pub(crate) struct Wish {
     pub(crate) allowed: String,
     pub(crate) lead: String,
     pub(crate) parameters: BTreeMap<String, String>,
+    pub(crate) secret_parameters: Vec<SecretParameter>,
 }
 
 impl Simulation {
@@ -162,10 +168,31 @@ impl Simulation {
             .until = Some(until);
     }
 
+    /// What the observe stage reads of a Secret with the one key `value`; nothing without a text.
+    pub(crate) fn set_secret(&mut self, name: &str, text: Option<&str>) {
+        let key = DigestKey::new(b"the operator's own".to_vec());
+        let read = text.map_or_else(
+            || {
+                let message = format!("the Secret {name} does not exist in the namespace acme");
+                Err((Reason::SecretNotFound, message))
+            },
+            |text| Ok(SecretText::new(text.to_owned(), &key)),
+        );
+        self.world.secrets.0.insert(secret_reference(name), read);
+    }
+
     /// What `kubectl delete` does.
     pub(crate) fn delete(&mut self, name: &str) {
         let now = Timestamp::from_second(self.now.as_second()).expect("a whole second");
         self.subscription_mut(name).metadata.deletion_timestamp = Some(Time(now));
+    }
+}
+
+/// The key `value` of a Secret.
+pub(crate) fn secret_reference(name: &str) -> SecretKeyReference {
+    SecretKeyReference {
+        name: name.to_owned(),
+        key: "value".to_owned(),
     }
 }
 
@@ -178,6 +205,7 @@ fn revision(wish: &Wish) -> Revision {
             name: wish.service.clone(),
         },
         parameters: wish.parameters.clone(),
+        secret_parameters: wish.secret_parameters.clone(),
         service_level: ServiceLevel {
             allowed: wish.allowed.clone(),
             ..ServiceLevel::default()

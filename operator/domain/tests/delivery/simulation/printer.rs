@@ -142,6 +142,7 @@ impl Printer {
 pub(crate) fn scalars(value: &Value) -> Vec<Scalar> {
     match value {
         Value::Text(text) => vec![Scalar::Text(text.clone())],
+        Value::Secret(secret) => vec![Scalar::Text(secret.expose().to_owned())],
         Value::Integer(number) => vec![Scalar::Integer(*number)],
         Value::Boolean(truth) => vec![Scalar::Boolean(*truth)],
         // The device gives sets in an order of its own.

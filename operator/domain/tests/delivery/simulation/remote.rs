@@ -160,12 +160,12 @@ fn change(broker: &mut Broker, action: &Action, now: Timestamp) -> Result<Server
             instance,
             parameters,
             ..
-        } => broker.provision(instance, parameters, now),
+        } => broker.provision(instance, &parameters.exposed(), now),
         Action::Update {
             instance,
             parameters,
             ..
-        } => broker.update(instance, parameters, now),
+        } => broker.update(instance, &parameters.exposed(), now),
         Action::Deprovision { instance, .. } => broker.deprovision(instance, now),
         _ => unreachable!("only what changes an instance"),
     }

@@ -62,13 +62,14 @@ fn is_there(simulation: &Simulation, entry: &ResolvedSubscription, item: &Resolv
             attribute, value, ..
         } => simulation.printer.attributes.get(attribute) == Some(&scalars(value)),
         Wanted::ServerInstance => instance.is_some_and(|instance| instance.ready),
-        Wanted::ServerSetting { pointer, value }
-        | Wanted::Activation {
-            pointer,
-            active: value,
-        } => {
+        Wanted::ServerSetting { pointer, value, .. } => {
             let parameters = instance.map(|instance| serde_json::json!(instance.parameters));
-            parameters.is_some_and(|parameters| parameters.pointer(pointer) == Some(value))
+            let found = parameters.as_ref().and_then(|all| all.pointer(pointer));
+            found.is_some_and(|found| value.is(found))
+        }
+        Wanted::Activation { pointer, active } => {
+            let parameters = instance.map(|instance| serde_json::json!(instance.parameters));
+            parameters.is_some_and(|parameters| parameters.pointer(pointer) == Some(active))
         }
     }
 }

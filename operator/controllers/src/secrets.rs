@@ -1,0 +1,254 @@
+//! Secrets and ConfigMaps, read by name just before use.
+//!
+//! Nothing is listed or watched here. What was read is kept for a few seconds and read once for
+//! all who ask at the same time, so that a fleet does not read one Secret once per device; a change
+//! takes effect without a restart. What could not be read is a fault with a reason, for the status
+//! of whoever needs it. Also keeps the operator's own key for digests. Called by `profiles` and by
+//! the observe stage of delivery.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use entente_crds::{condition::Reason, v1alpha1::SecretKeyReference};
+use entente_domain::secret::{DigestKey, SecretText};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::{ConfigMap, Secret},
+};
+use kube::{Api, Client, api::PostParams};
+use zeroize::Zeroize as _;
+
+/// The Secret with the operator's own key for digests, which the chart makes empty.
+pub(crate) const DIGEST_KEY_SECRET: &str = "entente-digest-key";
+
+/// The RoleBinding of the chart that lets the operator read Secrets of a tenant's namespace.
+const TENANT_BINDING: &str = "entente-tenant-secrets";
+
+/// The key in its data.
+const DIGEST_KEY: &str = "key";
+
+/// As long as what HMAC-SHA-256 gives.
+const DIGEST_KEY_BYTES: usize = 32;
+
+/// How long what was read is used again.
+const KEPT: SignedDuration = SignedDuration::from_secs(10);
+
+/// What keeps something from being used.
+pub(crate) type Fault = (Reason, String);
+
+/// What a Secret holds; wiped from memory when dropped.
+#[derive(Default)]
+pub(crate) struct SecretData(pub(crate) BTreeMap<String, Vec<u8>>);
+
+impl Drop for SecretData {
+    fn drop(&mut self) {
+        self.0.values_mut().for_each(Vec::zeroize);
+    }
+}
+
+/// Reads Secrets and ConfigMaps, and keeps them for a few seconds.
+pub(crate) struct Secrets {
+    client: Client,
+    namespace: String,
+    objects: Slots<SecretData>,
+    config_maps: Slots<BTreeMap<String, String>>,
+    digest_key: tokio::sync::OnceCell<DigestKey>,
+}
+
+/// What was read, by namespace and name. Whoever reads holds the slot, and all others wait for it.
+type Slots<T> = Mutex<HashMap<(String, String), Arc<tokio::sync::Mutex<Option<Kept<T>>>>>>;
+
+struct Kept<T> {
+    until: Timestamp,
+    read: Result<Arc<T>, Fault>,
+}
+
+impl Secrets {
+    /// `namespace` is the operator's own.
+    pub(crate) fn new(client: Client, namespace: String) -> Self {
+        Self {
+            client,
+            namespace,
+            objects: Mutex::default(),
+            config_maps: Mutex::default(),
+            digest_key: tokio::sync::OnceCell::new(),
+        }
+    }
+
+    /// The operator's own namespace.
+    pub(crate) fn own_namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Reads everything anew: a person asked for it.
+    pub(crate) fn forget(&self) {
+        let secrets = self.objects.lock();
+        secrets.unwrap_or_else(PoisonError::into_inner).clear();
+        let maps = self.config_maps.lock();
+        maps.unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// What a Secret holds.
+    pub(crate) async fn secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<Arc<SecretData>, Fault> {
+        kept(&self.objects, namespace, name, now, async || {
+            let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+            let secret = self.found("Secret", namespace, name, api.get_opt(name).await)?;
+            let data = secret.data.unwrap_or_default();
+            let data = data.into_iter().map(|(key, value)| (key, value.0));
+            Ok(SecretData(data.collect()))
+        })
+        .await
+    }
+
+    /// What a ConfigMap of the operator's own namespace holds.
+    pub(crate) async fn config_map(
+        &self,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<Arc<BTreeMap<String, String>>, Fault> {
+        let namespace = &self.namespace;
+        kept(&self.config_maps, namespace, name, now, async || {
+            let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
+            let map = self.found("ConfigMap", namespace, name, api.get_opt(name).await)?;
+            Ok(map.data.unwrap_or_default())
+        })
+        .await
+    }
+
+    /// The text under a key of a tenant's Secret. White space at its end is dropped, since files
+    /// and `base64` leave a line feed there.
+    pub(crate) async fn text(
+        &self,
+        namespace: &str,
+        reference: &SecretKeyReference,
+        now: Timestamp,
+    ) -> Result<SecretText, Fault> {
+        let SecretKeyReference { name, key } = reference;
+        let secret = self.secret(namespace, name, now).await?;
+        let bytes = secret.0.get(key).ok_or_else(|| {
+            let message = format!("the Secret {name} has no key {key}");
+            (Reason::SecretKeyMissing, message)
+        })?;
+        let text = std::str::from_utf8(bytes).map(str::trim_end);
+        let text = text.ok().filter(|text| !text.is_empty()).ok_or_else(|| {
+            let message = format!("the key {key} of the Secret {name} holds no text");
+            (Reason::SecretKeyMissing, message)
+        })?;
+        let digest_key = self.digest_key().await?;
+        Ok(SecretText::new(text.to_owned(), digest_key))
+    }
+
+    /// The operator's own key for digests; made where there is none yet.
+    async fn digest_key(&self) -> Result<&DigestKey, Fault> {
+        self.digest_key
+            .get_or_try_init(|| self.read_or_make_digest_key())
+            .await
+    }
+
+    async fn read_or_make_digest_key(&self) -> Result<DigestKey, Fault> {
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
+        let found = api.get_opt(DIGEST_KEY_SECRET).await;
+        let mut secret = self.found("Secret", &self.namespace, DIGEST_KEY_SECRET, found)?;
+        let data = secret.data.get_or_insert_default();
+        if let Some(key) = data.get(DIGEST_KEY).filter(|key| is_long_enough(key)) {
+            return Ok(DigestKey::new(key.0.clone()));
+        }
+        let mut made = vec![0; DIGEST_KEY_BYTES];
+        getrandom::fill(&mut made).map_err(|error| unusable_key(&error.to_string()))?;
+        data.insert(DIGEST_KEY.to_owned(), ByteString(made.clone()));
+        // With the resourceVersion that was read: two who make one at once do not overwrite.
+        let written = api
+            .replace(DIGEST_KEY_SECRET, &PostParams::default(), &secret)
+            .await;
+        match written {
+            Ok(_) => Ok(DigestKey::new(made)),
+            Err(error) => Err(unusable_key(&error.to_string())),
+        }
+    }
+
+    fn found<K>(
+        &self,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+        result: Result<Option<K>, kube::Error>,
+    ) -> Result<K, Fault> {
+        match result {
+            Ok(Some(object)) => Ok(object),
+            Ok(None) => Err((
+                Reason::SecretNotFound,
+                format!("the {kind} {name} does not exist in the namespace {namespace}"),
+            )),
+            Err(kube::Error::Api(status)) if status.is_forbidden() => {
+                let cure = if namespace == self.namespace {
+                    "give it the Role of the chart".to_owned()
+                } else {
+                    format!(
+                        "it needs the RoleBinding {TENANT_BINDING} there (tenantSecrets.namespaces \
+                         of the chart)"
+                    )
+                };
+                Err((
+                    Reason::SecretForbidden,
+                    format!("the operator may not read the {kind} {name} in {namespace}; {cure}"),
+                ))
+            }
+            Err(_) => Err((
+                Reason::SecretNotFound,
+                format!("the {kind} {name} could not be read from the API server"),
+            )),
+        }
+    }
+}
+
+fn is_long_enough(key: &ByteString) -> bool {
+    key.0.len() >= DIGEST_KEY_BYTES
+}
+
+fn unusable_key(error: &str) -> Fault {
+    let message = format!("the Secret {DIGEST_KEY_SECRET} cannot be given a key: {error}");
+    (Reason::SecretForbidden, message)
+}
+
+/// What was read of an object less than [`KEPT`] ago, else what it says now.
+async fn kept<T>(
+    slots: &Slots<T>,
+    namespace: &str,
+    name: &str,
+    now: Timestamp,
+    read: impl AsyncFnOnce() -> Result<T, Fault>,
+) -> Result<Arc<T>, Fault> {
+    let slot = {
+        let mut slots = slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.retain(|_, slot| Arc::strong_count(slot) > 1 || is_fresh(slot, now));
+        let key = (namespace.to_owned(), name.to_owned());
+        Arc::clone(slots.entry(key).or_default())
+    };
+    let mut slot = slot.lock().await;
+    if let Some(kept) = slot.as_ref().filter(|kept| kept.until > now) {
+        return kept.read.clone();
+    }
+    let read = read().await.map(Arc::new);
+    let until = now.checked_add(KEPT).unwrap_or(Timestamp::MAX);
+    *slot = Some(Kept {
+        until,
+        read: read.clone(),
+    });
+    read
+}
+
+fn is_fresh<T>(slot: &tokio::sync::Mutex<Option<Kept<T>>>, now: Timestamp) -> bool {
+    let kept = slot.try_lock();
+    kept.is_ok_and(|kept| kept.as_ref().is_some_and(|kept| kept.until > now))
+}
+
+#[cfg(test)]
+mod tests;

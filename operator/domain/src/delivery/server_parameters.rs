@@ -1,0 +1,169 @@
+//! The parameters of an instance on a service server: JSON with pointers into it (RFC 6901), and
+//! secrets of which only a digest is seen until a driver sends them.
+//!
+//! Made by `resolve_server`, compared by verify, carried by an action to a driver.
+
+use serde::Serialize;
+use serde_json::{Map, Value as Json};
+
+use super::digest::digest;
+use crate::secret::SecretText;
+
+/// One value of the parameters.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum ServerValue {
+    /// One that everybody may read.
+    Open(Json),
+    /// One that nobody is shown; a string in JSON.
+    Secret(SecretText),
+}
+
+impl ServerValue {
+    /// Whether this is what was found. The order of a list means nothing.
+    pub fn is(&self, found: &Json) -> bool {
+        match self {
+            Self::Open(wanted) => is_same_json(wanted, found),
+            Self::Secret(secret) => found.as_str() == Some(secret.expose()),
+        }
+    }
+
+    /// A digest of what was found in its place.
+    pub fn digest_of(&self, found: &Json) -> String {
+        match self {
+            Self::Open(_) => digest(found),
+            Self::Secret(secret) => secret.digest_of(found),
+        }
+    }
+}
+
+/// Every parameter of an instance. Serializes, and shows in Debug, with digests for secrets.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Parameters {
+    shown: Map<String, Json>,
+    #[serde(skip)]
+    secrets: Vec<(String, SecretText)>,
+}
+
+impl Parameters {
+    /// Puts a value where the pointer says.
+    pub fn insert(&mut self, pointer: &str, value: &ServerValue) {
+        match value {
+            ServerValue::Open(json) => insert(&mut self.shown, pointer, json.clone()),
+            ServerValue::Secret(secret) => {
+                let digest = Json::String(secret.digest().to_owned());
+                insert(&mut self.shown, pointer, digest);
+                self.secrets.push((pointer.to_owned(), secret.clone()));
+            }
+        }
+    }
+
+    /// What stands at a pointer, secrets by their digest.
+    pub fn get(&self, pointer: &str) -> Option<&Json> {
+        at_pointer(&self.shown, pointer)
+    }
+
+    /// A digest of all of them.
+    pub fn digest(&self) -> String {
+        digest(&self.shown)
+    }
+
+    /// The body that is sent, with the secrets themselves in it. For the request only.
+    pub fn exposed(&self) -> Map<String, Json> {
+        let mut body = self.shown.clone();
+        for (pointer, secret) in &self.secrets {
+            let text = Json::String(secret.expose().to_owned());
+            insert(&mut body, pointer, text);
+        }
+        body
+    }
+}
+
+fn tokens(pointer: &str) -> impl Iterator<Item = String> {
+    let tokens = pointer.split('/').skip(1);
+    tokens.map(|token| token.replace("~1", "/").replace("~0", "~"))
+}
+
+/// What stands at a JSON pointer.
+pub(super) fn at_pointer<'a>(parameters: &'a Map<String, Json>, pointer: &str) -> Option<&'a Json> {
+    let mut tokens = tokens(pointer);
+    let first = parameters.get(&tokens.next()?)?;
+    tokens.try_fold(first, |value, token| value.get(token))
+}
+
+/// JSON equality, with arrays as sets: lists of words have no order.
+fn is_same_json(wanted: &Json, found: &Json) -> bool {
+    match (wanted, found) {
+        (Json::Array(wanted), Json::Array(found)) => {
+            let sorted = |values: &[Json]| {
+                let mut texts: Vec<String> = values.iter().map(Json::to_string).collect();
+                texts.sort();
+                texts
+            };
+            sorted(wanted) == sorted(found)
+        }
+        (wanted, found) => wanted == found,
+    }
+}
+
+fn insert(parameters: &mut Map<String, Json>, pointer: &str, value: Json) {
+    let mut path: Vec<String> = tokens(pointer).collect();
+    let Some(last) = path.pop() else { return };
+    let mut object = parameters;
+    for token in path {
+        let entry = object
+            .entry(token)
+            .or_insert_with(|| Json::Object(Map::new()));
+        if !entry.is_object() {
+            *entry = Json::Object(Map::new());
+        }
+        let Some(next) = entry.as_object_mut() else {
+            return;
+        };
+        object = next;
+    }
+    object.insert(last, value);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::secret::DigestKey;
+
+    // shows D2
+    #[test]
+    fn a_parameter_is_found_by_its_pointer_and_lists_have_no_order() {
+        let parameters: Map<String, Json> =
+            serde_json::from_value(json!({"a": {"b/c": {"~": 1}}, "x": null})).unwrap();
+        assert_eq!(at_pointer(&parameters, "/a/b~1c/~0"), Some(&json!(1)));
+        assert_eq!(at_pointer(&parameters, "/a/b"), None);
+        assert_eq!(at_pointer(&parameters, "/x"), Some(&Json::Null));
+        assert!(is_same_json(&json!(["a", "b"]), &json!(["b", "a"])));
+        assert!(!is_same_json(&json!(["a"]), &json!(["a", "a"])));
+        assert!(!is_same_json(&json!(5), &json!("5")));
+    }
+
+    // shows K4
+    #[test]
+    fn a_secret_is_in_the_body_that_is_sent_and_nowhere_else() {
+        let secret = SecretText::new("s3cr3t-token".to_owned(), &DigestKey::new(b"k".to_vec()));
+        let mut parameters = Parameters::default();
+        parameters.insert("/mode", &ServerValue::Open(json!("Full")));
+        parameters.insert("/login/token", &ServerValue::Secret(secret.clone()));
+        let body = Json::Object(parameters.exposed());
+        assert_eq!(
+            body,
+            json!({"mode": "Full", "login": {"token": "s3cr3t-token"}})
+        );
+        let shown = format!("{parameters:?} {}", json!(parameters));
+        assert!(!shown.contains("s3cr3t"), "{shown}");
+        assert!(shown.contains(secret.digest()), "{shown}");
+        assert_eq!(parameters.get("/mode"), Some(&json!("Full")));
+        let wanted = ServerValue::Secret(secret);
+        assert!(wanted.is(&json!("s3cr3t-token")));
+        assert!(!wanted.is(&json!("another")) && !wanted.is(&json!(5)));
+    }
+}

@@ -1,0 +1,212 @@
+//! Secret texts: carried to a driver, and told to nobody else.
+//!
+//! Decides what stands for a secret wherever something is compared, stored or shown: a digest with
+//! a key of the operator (HMAC-SHA-256, RFC 2104), so that who reads a status cannot try guesses
+//! against it. A text shows itself through [`SecretText::expose`] only, which drivers call when
+//! they write a request. Made by the observe stage of delivery from Secrets.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use entente_crds::{condition::Reason, v1alpha1::SecretKeyReference};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde::{Serialize, Serializer};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+/// A shorter text than this is not looked for in messages: it would tear words apart, and be told
+/// by its own length.
+const SHORTEST_HIDDEN: usize = 4;
+
+/// What stands for a secret in a message.
+pub(crate) const HIDDEN: &str = "[redacted]";
+
+/// The operator's own key for digests of secrets.
+#[derive(Clone)]
+pub struct DigestKey(Arc<Zeroizing<Vec<u8>>>);
+
+impl DigestKey {
+    /// Takes the bytes of the key, as many as there are.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(Arc::new(Zeroizing::new(bytes)))
+    }
+
+    /// The first 32 hexadecimal digits of the HMAC of a text.
+    ///
+    /// # Panics
+    /// Never: HMAC takes keys of every length.
+    fn digest(&self, text: &str) -> String {
+        let mut code = Hmac::<Sha256>::new_from_slice(&self.0).expect("a key of any length");
+        code.update(text.as_bytes());
+        let mut digits = hex::encode(code.finalize().into_bytes());
+        digits.truncate(32);
+        digits
+    }
+}
+
+impl fmt::Debug for DigestKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("DigestKey(redacted)")
+    }
+}
+
+/// A text that is told to the remote side that needs it, and to nobody else. Two are equal where
+/// their keyed digests are; that digest is also what it serializes to.
+#[derive(Clone)]
+pub struct SecretText {
+    text: Arc<Zeroizing<String>>,
+    key: DigestKey,
+    digest: String,
+}
+
+impl SecretText {
+    /// A text that came from a Secret.
+    pub fn new(text: String, key: &DigestKey) -> Self {
+        Self {
+            digest: key.digest(&text),
+            text: Arc::new(Zeroizing::new(text)),
+            key: key.clone(),
+        }
+    }
+
+    /// A text that stands in the catalogue, where it can be read anyway: it is only kept out of
+    /// messages.
+    pub fn of_catalogue(text: &str) -> Self {
+        Self::new(text.to_owned(), &DigestKey::new(Vec::new()))
+    }
+
+    /// The text itself, for the request that carries it and for comparing what was read.
+    pub fn expose(&self) -> &str {
+        &self.text
+    }
+
+    /// What stands for the text.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// What stands for something that was read in its place.
+    pub fn digest_of<T: Serialize + ?Sized>(&self, found: &T) -> String {
+        let text = serde_json::to_string(found).unwrap_or_default();
+        self.key.digest(&text)
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("SecretText(redacted)")
+    }
+}
+
+impl PartialEq for SecretText {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+}
+
+impl Eq for SecretText {}
+
+impl PartialOrd for SecretText {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for SecretText {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.digest.cmp(&other.digest)
+    }
+}
+
+impl Serialize for SecretText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.digest)
+    }
+}
+
+/// The secrets that the subscriptions of one device name, by reference; what could not be had is
+/// there with the reason.
+#[derive(Clone, Debug, Default)]
+pub struct Secrets(pub BTreeMap<SecretKeyReference, Result<SecretText, (Reason, String)>>);
+
+impl Secrets {
+    /// A message without any of these texts, also where its end was cut inside one.
+    pub fn redact(&self, message: &str) -> String {
+        let texts = self.0.values().filter_map(|entry| entry.as_ref().ok());
+        let hidden = texts
+            .map(SecretText::expose)
+            .filter(|text| text.len() >= SHORTEST_HIDDEN);
+        hidden.fold(message.to_owned(), |message, text| {
+            without_begun(message.replace(text, HIDDEN), text)
+        })
+    }
+}
+
+/// The message without the beginning of a text at its end.
+fn without_begun(mut message: String, text: &str) -> String {
+    let begun = text
+        .char_indices()
+        .map(|(at, _)| at)
+        .filter(|at| *at >= SHORTEST_HIDDEN)
+        .rfind(|at| message.ends_with(&text[..*at]));
+    if let Some(length) = begun {
+        message.truncate(message.len() - length);
+        message.push_str(HIDDEN);
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secrets(texts: &[&str]) -> Secrets {
+        let key = DigestKey::new(b"key".to_vec());
+        let entries = texts.iter().map(|text| {
+            let reference = SecretKeyReference {
+                name: "login".to_owned(),
+                key: (*text).to_owned(),
+            };
+            (reference, Ok(SecretText::new((*text).to_owned(), &key)))
+        });
+        Secrets(entries.collect())
+    }
+
+    // shows K4
+    #[test]
+    fn a_secret_shows_neither_in_debug_nor_in_json() {
+        let text = SecretText::new("s3cr3t-token".to_owned(), &DigestKey::new(b"key".to_vec()));
+        let json = serde_json::to_string(&text).expect("a string");
+        let debug = format!("{text:?} {:?}", DigestKey::new(b"key".to_vec()));
+        assert!(
+            !json.contains("s3cr3t") && !debug.contains("s3cr3t"),
+            "{json} {debug}"
+        );
+        assert!(!debug.contains("107, 101, 121"), "{debug}");
+        assert_eq!(text.expose(), "s3cr3t-token");
+    }
+
+    // shows K4
+    #[test]
+    fn who_does_not_have_the_key_cannot_try_guesses_against_a_digest() {
+        let with = |key: &[u8]| {
+            let key = DigestKey::new(key.to_vec());
+            SecretText::new("1234".to_owned(), &key).digest().to_owned()
+        };
+        assert_eq!(with(b"one"), with(b"one"));
+        assert_ne!(with(b"one"), with(b"two"));
+    }
+
+    #[test]
+    fn a_message_loses_every_secret_and_one_that_was_cut_at_its_end() {
+        let secrets = secrets(&["s3cr3t-token", "abc"]);
+        let redact = |message: &str| secrets.redact(message);
+        assert_eq!(redact("no s3cr3t-token here"), "no [redacted] here");
+        assert_eq!(redact("refused: s3cr3t-to"), "refused: [redacted]");
+        assert_eq!(redact("refused: s3c"), "refused: s3c");
+        assert_eq!(
+            redact("abc is too short to hide"),
+            "abc is too short to hide"
+        );
+        assert_eq!(redact("nothing"), "nothing");
+    }
+}
