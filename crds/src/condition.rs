@@ -210,6 +210,8 @@ reasons! {
     ProtocolError => "See the message; check the remote side's own log.",
     /// An operation of the service server is under way.
     OperationRunning => "Wait.",
+    /// A step was begun and is not wholly in effect within stepTimeout of its SmartService.
+    StepTimedOut => "Read what the message says of the remote side; retries and polling go on. Raise stepTimeout if the step takes so long.",
     /// The value takes effect after a restart of the device.
     AwaitingRestart => "Restart the device.",
     /// The operator was not running, or had not looked yet.
@@ -275,9 +277,9 @@ macro_rules! blocking {
             Reason::AcceptedNotEffective, Reason::RejectedNotSettable, Reason::RejectedValue,
             Reason::Unsupported, Reason::NotVerifiable, Reason::Unreachable, Reason::Unauthorized,
             Reason::Busy, Reason::TimedOut, Reason::ProtocolError, Reason::OperationRunning,
-            Reason::AwaitingRestart, Reason::TlsFailed, Reason::UnsupportedValue,
-            Reason::UnknownZone, Reason::InvalidTerm, Reason::AlreadyClaimed,
-            Reason::Suspended, Reason::Waiting,
+            Reason::StepTimedOut, Reason::AwaitingRestart, Reason::TlsFailed,
+            Reason::UnsupportedValue, Reason::UnknownZone, Reason::InvalidTerm,
+            Reason::AlreadyClaimed, Reason::Suspended, Reason::Waiting,
             $(Reason::$more),*
         ]
     };

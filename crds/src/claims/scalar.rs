@@ -74,6 +74,7 @@ const DURATION: Scalar = Scalar {
         (Connection, "/spec/timeouts/connect"),
         (Connection, "/spec/timeouts/request"),
         (SmartService, "/spec/serviceLevel/allowed"),
+        (SmartService, "/spec/stepTimeout"),
         (ServiceSubscription, "/spec/leadTime"),
         (
             ServiceSubscription,

@@ -228,9 +228,13 @@ pub struct ServiceSubscriptionStatus {
     /// The revision that is delivered or under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<CurrentRevision>,
-    /// Where it stands; absent when done.
+    /// Where it stands; absent when done, and before the start until an early step was begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<StepType>,
+    /// When that step was begun: the first thing of it was sent. Its stepTimeout counts from here,
+    /// whatever is sent again later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_since: Option<Timestamp>,
     /// What the proof is about: another device or address means that it has to be read anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,

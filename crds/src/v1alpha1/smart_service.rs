@@ -8,7 +8,7 @@ use super::{Condition, NameReference, Remedy, ServiceLevel, ValueType};
 use crate::schema;
 
 /// One service of one provider, and what it needs on the device and on the service server.
-#[derive(Clone, CustomResource, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[kube(
     group = "entente.dev",
     version = "v1alpha1",
@@ -56,6 +56,11 @@ pub struct SmartServiceSpec {
     #[x_kube(validation = Rule::new("self.all(i, self.exists_one(j, j.type == i.type))").message("each type of step may be named once"))]
     #[x_kube(validation = Rule::new("!self.exists(i, i.type == 'Activation') || self[size(self) - 1].type == 'Activation'").message("Activation must be the last step"))]
     pub steps: Vec<Step>,
+    /// How long a step may take from the first thing that is sent for it until all of it is
+    /// Effective. Past it the delay is recorded as StepTimedOut; nothing is given up.
+    #[serde(default = "SmartServiceSpec::default_step_timeout")]
+    #[schemars(schema_with = "schema::duration")]
+    pub step_timeout: String,
     /// Two services of one group never act on one device at once (C11).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::dns_label")]
@@ -68,6 +73,29 @@ pub struct SmartServiceSpec {
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub remedies: Vec<Remedy>,
+}
+
+impl SmartServiceSpec {
+    fn default_step_timeout() -> String {
+        "1h".to_owned()
+    }
+}
+
+impl Default for SmartServiceSpec {
+    fn default() -> Self {
+        Self {
+            provider: String::new(),
+            description: None,
+            parameters: Vec::new(),
+            device: None,
+            server: None,
+            steps: Vec::new(),
+            step_timeout: Self::default_step_timeout(),
+            exclusive_group: None,
+            service_level: None,
+            remedies: Vec::new(),
+        }
+    }
 }
 
 /// Something that a contract can choose.

@@ -106,6 +106,7 @@ pub fn cause(reason: Reason, side: Side) -> Cause {
         | Reason::AcceptedNotEffective
         | Reason::ProtocolError
         | Reason::Unauthorized
+        | Reason::StepTimedOut
         | Reason::TlsFailed => of_side(side),
         Reason::AwaitingRestart | Reason::IdentityMismatch | Reason::CertificateChanged => {
             Cause::Device
@@ -116,6 +117,14 @@ pub fn cause(reason: Reason, side: Side) -> Cause {
         // conflicts, and our own time.
         _ => Cause::Provider,
     }
+}
+
+/// Whether a step that was begun long ago is said to have timed out while this reason blocks: what
+/// heals by itself on the remote side. What a person must change, and what is ours or the
+/// customer's, keeps its own word.
+pub fn may_time_out(reason: Reason, side: Side) -> bool {
+    class(reason) == Class::Reconciling
+        && matches!(cause(reason, side), Cause::Device | Cause::Server)
 }
 
 fn of_side(side: Side) -> Cause {
@@ -274,6 +283,35 @@ mod tests {
                 assert!(is_allowed(ConditionType::Stalled, *reason), "{reason}");
             }
         }
+    }
+
+    // shows D9
+    #[test]
+    fn only_what_heals_by_itself_on_the_remote_side_times_out_and_it_is_that_sides_delay() {
+        for side in [Side::Device, Side::Server] {
+            for reason in [
+                Reason::OperationRunning,
+                Reason::AwaitingRestart,
+                Reason::AcceptedNotEffective,
+                Reason::Busy,
+                Reason::Unreachable,
+            ] {
+                assert!(may_time_out(reason, side), "{reason}");
+            }
+            for reason in [
+                Reason::RejectedValue,
+                Reason::NotVerifiable,
+                Reason::SettingsConflict,
+                Reason::SecretNotFound,
+                Reason::ClockSkew,
+                Reason::Suspended,
+            ] {
+                assert!(!may_time_out(reason, side), "{reason}");
+            }
+        }
+        assert_eq!(cause(Reason::StepTimedOut, Side::Device), Cause::Device);
+        assert_eq!(cause(Reason::StepTimedOut, Side::Server), Cause::Server);
+        assert_eq!(class(Reason::StepTimedOut), Class::Reconciling);
     }
 
     // shows D9

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::condition::{ConditionType, Reason};
-use entente_crds::v1alpha1::{Contract, ItemState, ServiceSubscription};
+use entente_crds::v1alpha1::{Condition, Contract, ItemState, ServiceSubscription};
 
 use super::{DesiredSubscription, ResolvedContract, is_deleting, is_terminating, listed};
 use crate::condition::{Status, find, is_true};
@@ -130,11 +130,14 @@ fn existing_unit(found: &ServiceSubscription, written: bool) -> Unit {
     }
 }
 
-/// Whether a subscription does not progress: it is Stalled, or an item met a problem.
+/// Whether a subscription does not progress: it is Stalled, a step takes longer than it may, or an
+/// item met a problem.
 pub(super) fn is_failing(found: &ServiceSubscription) -> bool {
     found.status.as_ref().is_some_and(|status| {
         let met = |state| !matches!(state, ItemState::Effective | ItemState::Released);
+        let timed_out = |ready: &Condition| ready.reason == Reason::StepTimedOut.as_str();
         is_true(&status.conditions, ConditionType::Stalled)
+            || find(&status.conditions, ConditionType::Ready).is_some_and(timed_out)
             || status
                 .items
                 .iter()

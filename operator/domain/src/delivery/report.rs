@@ -25,6 +25,7 @@ use crate::{
 mod conditions;
 mod items;
 mod release;
+mod step;
 
 /// What is said of one subscription.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,6 +104,7 @@ impl Report<'_> {
             conditions: self.conditions(&previous.conditions, &summary, blocked.as_ref()),
             revision: self.revision(&previous),
             step: self.step(),
+            step_since: self.step_since(),
             evidence: self.evidence(&previous),
             items: self.items(&previous, &withdrawal),
             server: self.server(&withdrawal),
@@ -156,6 +158,11 @@ impl Report<'_> {
         if let Some(refused) = &self.subscription.refused {
             return Some(refused.clone());
         }
+        self.timed_out(self.met())
+    }
+
+    /// What the first step that is not done waits for.
+    fn met(&self) -> Option<Blocked> {
         let problem = self.pending_item().and_then(|item| item.problem.as_ref());
         let wait = self.plan.waits.get(&self.subscription.name);
         match (wait, problem) {
@@ -208,30 +215,11 @@ impl Report<'_> {
         Some(Blocked::new(reason, message))
     }
 
-    fn step_of_work(&self) -> Option<StepType> {
-        self.subscription
-            .steps
-            .iter()
-            .map(|step| step.r#type)
-            .find(|step| {
-                self.verified
-                    .of_step(*step)
-                    .any(|item| item.state != ItemState::Effective)
-            })
-    }
-
-    fn step(&self) -> Option<StepType> {
-        self.in_force().then(|| self.step_of_work()).flatten()
-    }
-
     fn blocking(&self, blocked: Option<&Blocked>) -> (Cause, String) {
         if self.subscription.intent == Intent::Suspended {
             return (Cause::Customer, Reason::Suspended.as_str().to_owned());
         }
-        let side = match self.step_of_work() {
-            Some(StepType::ServerSettings | StepType::Activation) => Side::Server,
-            _ => Side::Device,
-        };
+        let side = self.step_of_work().map_or(Side::Device, side_of);
         let reason = blocked.map_or(Reason::Progressing, |blocked| blocked.reason);
         (cause(reason, side), reason.as_str().to_owned())
     }
@@ -363,6 +351,14 @@ fn failing(blocked: &Blocked) -> Summary {
         message: sentence(&blocked.message),
         stalled,
         reconciling: (!stalled).then_some(Reason::ProgressingWithRetry),
+    }
+}
+
+/// The side on which a step runs.
+fn side_of(step: StepType) -> Side {
+    match step {
+        StepType::DeviceSettings => Side::Device,
+        StepType::ServerSettings | StepType::Activation => Side::Server,
     }
 }
 

@@ -9,7 +9,7 @@ use entente_crds::{
     condition::Reason,
     v1alpha1::{CurrentRevision, Revision, ServiceSubscription, SmartService, Step, StepType},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
 use super::{
@@ -22,6 +22,10 @@ use super::{
     resolved::{Blocked, Intent, ResolvedDevice, ResolvedStep, ResolvedSubscription},
     settings,
 };
+use crate::time::parse_duration;
+
+/// How long a step may take where no service says it.
+const DEFAULT_STEP_TIMEOUT: SignedDuration = SignedDuration::from_hours(1);
 
 /// What every subscription on the device wants.
 pub fn resolve(world: &World, now: Timestamp) -> ResolvedDevice {
@@ -75,6 +79,7 @@ fn resolve_subscription(
         intent,
         refused: None,
         steps: Vec::new(),
+        step_timeout: DEFAULT_STEP_TIMEOUT,
         server: None,
         revision: None,
         claims: BTreeSet::new(),
@@ -158,6 +163,9 @@ fn resolve_revision(
     if let Some(group) = &service.spec.exclusive_group {
         resolved.claims.insert(format!("group {group}"));
     }
+    // No customer's value: what the service says today holds.
+    resolved.step_timeout =
+        parse_duration(&service.spec.step_timeout).unwrap_or(DEFAULT_STEP_TIMEOUT);
     let values = settings::Values::new(world, subscription, revision);
     let server = resolve_server(world, subscription, service, &values);
     let (server, server_fault) = match server {

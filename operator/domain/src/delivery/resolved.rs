@@ -8,7 +8,7 @@ use entente_crds::{
     condition::Reason,
     v1alpha1::{CurrentRevision, IppOperation, IppSyntax, StepType, TakesEffect},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     endpoint::DeviceEndpoint, resolve_server::ResolvedServer, server_parameters::ServerValue,
@@ -93,6 +93,8 @@ pub struct ResolvedSubscription {
     pub refused: Option<Blocked>,
     /// The steps in their order.
     pub steps: Vec<ResolvedStep>,
+    /// How long a step that was begun may take before that is recorded.
+    pub step_timeout: SignedDuration,
     /// The service server, where the service or the handle in status names one.
     pub server: Option<ResolvedServer>,
     /// The revision in force or the next one, with a digest of what it wants.

@@ -212,6 +212,26 @@ fn the_failing_devices_are_named_up_to_five_and_one_that_lost_contact_is_not_amo
 
 // shows K2
 #[test]
+fn a_subscription_whose_step_takes_too_long_does_not_progress() {
+    let mut world = fleet(2);
+    world.pass(BEFORE);
+    world.deliver(&subscription(1));
+    let timed_out = (false, Reason::StepTimedOut);
+    world.say(&subscription(2), timed_out, timed_out);
+    world.pass(DURING);
+    assert_eq!(
+        said(&world, ConditionType::Ready),
+        "False DevicesNotProgressing"
+    );
+    assert_eq!(
+        message(&world, ConditionType::DevicesFailing),
+        "1 device does not progress: m-02."
+    );
+    assert_eq!(status(&world).not_ready[0].reason, "StepTimedOut");
+}
+
+// shows K2
+#[test]
 fn proof_of_an_earlier_generation_proves_nothing() {
     let mut world = fleet(1);
     world.pass(BEFORE);

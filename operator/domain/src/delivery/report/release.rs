@@ -1,13 +1,15 @@
 //! Report: when a subscription may go, and when it is looked at again.
 
-use entente_crds::v1alpha1::{
-    Item, ItemState, Promise, PromiseState, RemedyType, ServiceSubscriptionStatus,
+use entente_crds::{
+    condition::ConditionType,
+    v1alpha1::{Item, ItemState, Promise, PromiseState, RemedyType, ServiceSubscriptionStatus},
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
 use super::Report;
 use crate::{
+    condition::is_true,
     delivery::{resolved::Intent, withdraw::Withdrawal},
     time::parse_duration,
 };
@@ -104,6 +106,9 @@ impl Report<'_> {
                 let past = allowed + SignedDuration::from_millis(1);
                 instants.extend(revision.effective.checked_add(past).ok());
             }
+        }
+        if !is_true(&status.conditions, ConditionType::Stalled) {
+            instants.extend(self.step_deadline());
         }
         let restarting = |item: &Item| item.state == ItemState::AwaitingRestart;
         if self.in_force() && status.items.iter().any(restarting) {

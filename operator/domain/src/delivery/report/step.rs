@@ -1,0 +1,158 @@
+//! Report: where a subscription stands, since when, and whether that takes too long (api section 3,
+//! `stepTimeout`).
+//!
+//! A step is begun when the first thing of it is sent, and it ends when all of it is Effective.
+//! One that lasts longer than stepTimeout is a recorded delay of the side on which it runs: it is
+//! said, and nothing is given up. What a person must change, what is missing in the catalogue and
+//! what the customer asked for keep their own reason, since the step does not wait for the remote
+//! side then.
+
+use entente_crds::{
+    condition::Reason,
+    v1alpha1::{Item, ItemState, ServiceSubscriptionStatus, StepType},
+};
+use jiff::Timestamp;
+
+use super::{Report, side_of};
+use crate::{
+    assessment::may_time_out,
+    delivery::{
+        resolved::{Blocked, Intent},
+        verify::VerifiedItem,
+    },
+};
+
+impl Report<'_> {
+    /// The first step that is not wholly Effective.
+    pub(super) fn step_of_work(&self) -> Option<StepType> {
+        self.subscription
+            .steps
+            .iter()
+            .map(|step| step.r#type)
+            .find(|step| {
+                self.verified
+                    .of_step(*step)
+                    .any(|item| item.state != ItemState::Effective)
+            })
+    }
+
+    /// Where it stands, for the status: before the start only what was begun.
+    pub(super) fn step(&self) -> Option<StepType> {
+        let stands = match self.subscription.intent {
+            Intent::SetUp => true,
+            Intent::Scheduled { .. } => self.step_since().is_some(),
+            Intent::Suspended | Intent::Withdraw { .. } | Intent::Forget => false,
+        };
+        stands.then(|| self.step_of_work()).flatten()
+    }
+
+    /// When that step was begun. The status keeps it, because nothing else that it keeps stays:
+    /// lastSent moves with every retry, a problem's since with every other outcome, and that of an
+    /// operation when one that never ends is removed and made again.
+    pub(super) fn step_since(&self) -> Option<Timestamp> {
+        if self.subscription.refused.is_some() || !self.subscription.wants_set_up() {
+            return None;
+        }
+        let step = self.step_of_work()?;
+        let previous = self.object.status.as_ref();
+        let since = |status: &ServiceSubscriptionStatus| {
+            status
+                .step_since
+                .filter(|_| self.is_same_work(step, status))
+        };
+        previous
+            .and_then(since)
+            .or_else(|| self.sent_now(step))
+            .or_else(|| self.taken_before(step, previous?))
+    }
+
+    /// Whether the step that the status speaks of is this one: something of it is still to be set
+    /// to the value and on the device of then.
+    fn is_same_work(&self, step: StepType, previous: &ServiceSubscriptionStatus) -> bool {
+        let same_device =
+            step != StepType::DeviceSettings || self.evidence(previous) == previous.evidence;
+        previous.step == Some(step)
+            && same_device
+            && self
+                .pending_of(step)
+                .any(|item| wanted_before(item, previous).is_some())
+    }
+
+    /// When the first thing of the step was sent in this pass.
+    fn sent_now(&self, step: StepType) -> Option<Timestamp> {
+        self.verified
+            .of_step(step)
+            .filter_map(|item| {
+                let key = (self.subscription.name.clone(), item.key.clone());
+                let sent = self.facts.sent.get(&key)?;
+                (sent.digest == item.desired_digest).then_some(sent.at)
+            })
+            .min()
+    }
+
+    /// What was taken before the work was interrupted, by a suspension for example, and is not sent
+    /// again: it waits for a restart or for an operation.
+    fn taken_before(
+        &self,
+        step: StepType,
+        previous: &ServiceSubscriptionStatus,
+    ) -> Option<Timestamp> {
+        let taken = |item: &&VerifiedItem| {
+            matches!(
+                item.state,
+                ItemState::AwaitingRestart | ItemState::InProgress
+            )
+        };
+        self.pending_of(step)
+            .filter(taken)
+            .filter_map(|item| wanted_before(item, previous)?.last_sent)
+            .min()
+    }
+
+    fn pending_of(&self, step: StepType) -> impl Iterator<Item = &VerifiedItem> {
+        self.verified
+            .of_step(step)
+            .filter(|item| item.state != ItemState::Effective)
+    }
+
+    /// The instant from which the step takes too long.
+    pub(super) fn step_deadline(&self) -> Option<Timestamp> {
+        self.step_since()?
+            .checked_add(self.subscription.step_timeout)
+            .ok()
+    }
+
+    /// What blocks, where a step that takes too long is what there is to say of it.
+    pub(super) fn timed_out(&self, blocked: Option<Blocked>) -> Option<Blocked> {
+        let (Some(step), Some(deadline)) = (self.step_of_work(), self.step_deadline()) else {
+            return blocked;
+        };
+        let lasts = match &blocked {
+            None => true,
+            Some(blocked) => may_time_out(blocked.reason, side_of(step)),
+        };
+        if deadline > self.now || !lasts {
+            return blocked;
+        }
+        let takes = format!("the step {step:?} takes longer than stepTimeout of its SmartService");
+        Some(Blocked {
+            reason: Reason::StepTimedOut,
+            message: match &blocked {
+                None => takes,
+                Some(blocked) => format!("{takes}: {}", blocked.message),
+            },
+            until: blocked.and_then(|blocked| blocked.until),
+        })
+    }
+}
+
+/// What the status says of an item, where it was wanted with the same value.
+fn wanted_before<'a>(
+    item: &VerifiedItem,
+    previous: &'a ServiceSubscriptionStatus,
+) -> Option<&'a Item> {
+    previous.items.iter().find(|before| {
+        before.key == item.key
+            && before.desired_digest.as_deref() == Some(item.desired_digest.as_str())
+    })
+}
