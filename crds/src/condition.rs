@@ -49,6 +49,8 @@ condition_types! {
     InForce of [Contract],
     /// Every required item in force was read back as Effective: proof.
     Delivered of [Contract, ServiceSubscription, Compensation],
+    /// The start lies ahead and its preparation does not proceed; present only while true.
+    StartAtRisk of [Contract],
     /// A promise of this term was missed; stays for the term, present only while true.
     PromiseMissed of [Contract],
     /// Names the devices that do not progress; present only while true.
@@ -257,6 +259,7 @@ impl ConditionType {
             self,
             Self::Reconciling
                 | Self::Stalled
+                | Self::StartAtRisk
                 | Self::PromiseMissed
                 | Self::DevicesFailing
                 | Self::CompensationPending
@@ -366,6 +369,7 @@ impl ConditionType {
                 Accruing,
                 Voided,
             ),
+            Self::StartAtRisk => &[Reason::ServiceNotFound, Reason::DevicesNotProgressing],
             Self::PromiseMissed => &[Reason::PromiseNotKept],
             Self::DevicesFailing => &[Reason::DevicesNotProgressing],
             Self::CompensationPending => &[Reason::NotFinal],

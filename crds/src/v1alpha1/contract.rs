@@ -242,8 +242,8 @@ pub struct ContractStatus {
     /// The generation that the conditions speak of, once Ready or Stalled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Reconciling, Stalled, Accepted, ResolvedRefs, InForce, Delivered, PromiseMissed,
-    /// DevicesFailing, CompensationPending.
+    /// Ready, Reconciling, Stalled, Accepted, ResolvedRefs, InForce, Delivered, StartAtRisk,
+    /// PromiseMissed, DevicesFailing, CompensationPending.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]

@@ -6,6 +6,7 @@ mod evidence;
 mod liar;
 mod order;
 mod owed;
+mod preparation;
 mod real_peers;
 mod sharing;
 mod start;

@@ -63,6 +63,42 @@ async fn a_valid_contract_whose_term_starts_in_three_weeks_is_current() {
 
 // shows K2
 #[tokio::test]
+async fn a_contract_whose_start_is_at_risk_is_current_before_and_after_it_is_healed() {
+    let world = situation::at_risk(ground().await).await;
+    world
+        .shows(&[
+            (
+                "contract/risky",
+                "Ready=True/Scheduled InForce=False/NotStarted Delivered=False/NotStarted \
+                 StartAtRisk=True/DevicesNotProgressing DevicesFailing=True/DevicesNotProgressing",
+                "Current",
+            ),
+            (
+                "subscription/risky.parts.mfp",
+                "Ready=True/Scheduled DeviceConfigured=False/Unreachable",
+                "Current",
+            ),
+        ])
+        .await;
+    world.recover().await;
+    world
+        .shows(&[
+            (
+                "contract/risky",
+                "Ready=True/Scheduled InForce=False/NotStarted !StartAtRisk !DevicesFailing",
+                "Current",
+            ),
+            (
+                "subscription/risky.parts.mfp",
+                "Ready=True/Scheduled DeviceConfigured=True/Succeeded",
+                "Current",
+            ),
+        ])
+        .await;
+}
+
+// shows K2
+#[tokio::test]
 async fn a_set_up_that_is_under_way_is_in_progress() {
     let world = situation::under_way(ground().await).await;
     world

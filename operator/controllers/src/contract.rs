@@ -238,7 +238,13 @@ impl Contracts {
             |condition: ConditionType| is_true(&new, condition) && !is_true(&old, condition);
         let ended = find(&new, ConditionType::InForce).is_some_and(|found| found.reason == "Ended")
             && find(&old, ConditionType::InForce).is_some_and(|found| found.reason != "Ended");
+        let at_risk = find(&new, ConditionType::StartAtRisk);
         let facts = [
+            (
+                began(ConditionType::StartAtRisk),
+                EventReason::StartDateAtRisk,
+                at_risk.map_or("", |found| found.message.as_str()),
+            ),
             (
                 began(ConditionType::Accepted),
                 EventReason::ContractAccepted,

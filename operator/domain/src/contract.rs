@@ -15,6 +15,7 @@ mod ready;
 mod report;
 mod resolve;
 mod revisions;
+mod risk;
 mod terms;
 mod unit;
 
@@ -216,6 +217,8 @@ pub struct ResolvedContract {
     /// The term as instants: that of the spec, or while it is not accepted that which was accepted
     /// before. `None` where neither can be had.
     pub term: Option<ResolvedTerm>,
+    /// From when on the start is prepared: its instant less the lead time.
+    pub preparation: Option<Timestamp>,
     /// Whether the spec can be taken; else every fault at once, sorted.
     pub accepted: Result<(), Vec<Fault>>,
     /// Whether every SmartService was found; else one fault for each that is missing, sorted.

@@ -44,6 +44,7 @@ pub use resolve::resolve;
 pub use resolve_server::{ResolvedServer, ResolvedSetting, instance_id};
 pub use resolved::{
     Blocked, Intent, ResolvedDevice, ResolvedItem, ResolvedStep, ResolvedSubscription, Wanted,
+    step_of_item,
 };
 pub use server_parameters::{Parameters, ServerValue};
 pub use verify::{Verified, VerifiedItem, verify};

@@ -210,6 +210,7 @@ async fn no_status_of_any_situation_ever_leaves_the_closed_list() {
             worlds.push(situation::deleting(ground).await);
             worlds.push(situation::faulty_catalogue(ground).await);
             worlds.push(situation::stranger(ground).await);
+            worlds.push(situation::at_risk(ground).await);
             worlds
         }
     );
@@ -235,6 +236,11 @@ async fn no_status_of_any_situation_ever_leaves_the_closed_list() {
         (&worlds[6], "contract/leaving", "Ready=False/Withdrawing"),
         (&worlds[7], "service/wrong", "Stalled=True/UnsupportedValue"),
         (&worlds[8], "device/mfp", "Stalled=True/IdentityMismatch"),
+        (
+            &worlds[9],
+            "contract/risky",
+            "StartAtRisk=True/DevicesNotProgressing",
+        ),
     ] {
         world.until(object, conditions).await;
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use entente_crds::v1alpha1::{Contract, ContractService, Device, SmartService};
+use entente_crds::v1alpha1::{Contract, ContractService, Device, SmartService, Step, StepType};
 use entente_e2e::operator::Ground;
 use entente_e2e::scene::{Scene, now, starting_in};
 use entente_e2e::simulator::{Broker, FaultKind, FleetOptions, IppFleet};
@@ -53,6 +53,23 @@ pub(super) async fn scheduled(ground: &Ground) -> World<'_> {
     let contract = world
         .scene
         .contract("ahead", starting_in(three_weeks), vec![entry]);
+    world.scene.apply(&contract).await.unwrap();
+    world
+}
+
+/// The only device is off, and its settings may be made before the start, which lies ahead.
+pub(super) async fn at_risk(ground: &Ground) -> World<'_> {
+    let world = with_devices(ground, "at-risk").await;
+    let mut service: SmartService = world.scene.parts();
+    service.spec.steps = vec![Step {
+        r#type: StepType::DeviceSettings,
+        early: true,
+    }];
+    world.scene.apply(&service).await.unwrap();
+    world.fleets[0].set_fault(FaultKind::Offline).await.unwrap();
+    let entry = world.parts(&["mfp"], ALLOWED);
+    let start = starting_in(Duration::from_hours(7 * 24));
+    let contract = world.scene.contract("risky", start, vec![entry]);
     world.scene.apply(&contract).await.unwrap();
     world
 }

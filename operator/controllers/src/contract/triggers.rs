@@ -6,7 +6,7 @@ use std::{
 };
 
 use entente_crds::{
-    condition::ConditionType,
+    condition::{ConditionType, Reason},
     v1alpha1::{Compensation, Contract, Device, ServiceSubscription, SmartService},
 };
 use entente_domain::condition::find;
@@ -108,9 +108,25 @@ fn matters(change: &Change<ServiceSubscription>) -> bool {
             ConditionType::Delivered,
             ConditionType::Stalled,
         ];
-        let conditions = told.map(|condition| {
+        let said = |condition| {
             find(&status.conditions, condition)
                 .map(|found| (found.status.clone(), found.reason.clone()))
+        };
+        let conditions = told.map(said);
+        // Before the start it is these that tell how the preparation goes.
+        let ahead = find(&status.conditions, ConditionType::Delivered)
+            .is_some_and(|delivered| delivered.reason == Reason::NotStarted.as_str());
+        let preparation = ahead.then(|| {
+            let sides = [
+                ConditionType::ResolvedRefs,
+                ConditionType::DeviceConfigured,
+                ConditionType::ServerConfigured,
+            ];
+            let items = status.items.iter();
+            let problems: Vec<_> = items
+                .map(|item| (item.key.clone(), item.state, item.problem.is_some()))
+                .collect();
+            (sides.map(said), problems)
         });
         let promises: Vec<_> = status
             .promises
@@ -118,7 +134,13 @@ fn matters(change: &Change<ServiceSubscription>) -> bool {
             .map(|promise| (promise.effective, promise.state))
             .collect();
         let deleted = subscription.metadata.deletion_timestamp.clone();
-        (subscription.uid(), deleted, conditions, promises)
+        (
+            subscription.uid(),
+            deleted,
+            conditions,
+            preparation,
+            promises,
+        )
     })
 }
 

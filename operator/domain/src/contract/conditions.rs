@@ -147,6 +147,9 @@ impl Findings<'_> {
     /// The conditions that are there only while they are True.
     fn negative(&self) -> Vec<(ConditionType, Reason, String)> {
         let mut negative = Vec::new();
+        if let Some((reason, message)) = self.start_at_risk() {
+            negative.push((ConditionType::StartAtRisk, reason, message));
+        }
         if self.missed {
             negative.push((
                 ConditionType::PromiseMissed,
@@ -177,5 +180,25 @@ impl Findings<'_> {
             ));
         }
         negative
+    }
+    /// What hinders the start: what the contract itself refers to before what its devices need.
+    fn start_at_risk(&self) -> Option<(Reason, String)> {
+        if !self.preparing {
+            return None;
+        }
+        if let Err(faults) = &self.resolved.refs {
+            return Some((Reason::ServiceNotFound, joined(faults)));
+        }
+        let names = listed(self.at_risk.iter().map(String::as_str));
+        let devices = match self.at_risk.len() {
+            0 => return None,
+            1 => format!("1 device: {names}"),
+            count => format!("{count} devices: {names}"),
+        };
+        let message = format!(
+            "The preparation of the start does not proceed on {devices}; see the \
+             ServiceSubscriptions there."
+        );
+        Some((Reason::DevicesNotProgressing, message))
     }
 }

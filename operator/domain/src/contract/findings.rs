@@ -23,6 +23,10 @@ pub(super) struct Findings<'a> {
     pub(super) withdrawing: Vec<String>,
     /// Devices whose withdrawal does not progress.
     pub(super) withdrawing_failing: Vec<String>,
+    /// Whether preparation has begun and the start is ahead, so that what hinders it is told.
+    pub(super) preparing: bool,
+    /// The devices on which the preparation does not proceed.
+    pub(super) at_risk: BTreeSet<String>,
     /// Every subscription that exists knows of the suspension.
     pub(super) suspended: bool,
     /// What could not be written.

@@ -17,6 +17,7 @@ use super::conditions::conditions;
 use super::findings::Findings;
 use super::owed::owed;
 use super::revisions::instant;
+use super::risk::{devices_at_risk, is_watched};
 use super::unit::{Progress, Unit, is_failing, units};
 use super::{ContractWorld, EntryDevices, ResolvedContract, is_deleting, is_own, is_terminating};
 use crate::condition::is_true;
@@ -71,6 +72,8 @@ pub fn report(
         allowed: allowed(contract.spec.max_unavailable.as_ref(), units.len()),
         withdrawing: withdrawing(contract, resolved, &own),
         withdrawing_failing: failing_withdrawals(resolved, &own),
+        preparing: is_watched(world, resolved, now),
+        at_risk: devices_at_risk(world, resolved, &own, now),
         suspended: own.values().all(|found| found.spec.contract.suspend),
         failure: outcome.failure.as_deref(),
         missed,

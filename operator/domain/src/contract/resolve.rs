@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{
-    ContractService, NameReference, Preparation, ResolvedTerm, Revision, ServiceSubscription,
+    Contract, ContractService, NameReference, ResolvedTerm, Revision, ServiceSubscription,
     ServiceSubscriptionSpec, SubscriptionContract, SubscriptionCustomer,
 };
 use jiff::Timestamp;
@@ -20,7 +20,7 @@ use super::{
     Changes, ContractWorld, DesiredSubscription, EntryDevices, Fault, ResolvedContract,
     SubscriptionHandle, SubscriptionUpdate, is_deleting, is_own, is_terminating, listed, name_of,
 };
-use crate::time::resolve_term;
+use crate::time::{parse_duration, resolve_term};
 
 /// What a contract wants, and the writes that lead there.
 ///
@@ -50,12 +50,14 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
         .status
         .as_ref()
         .and_then(|status| status.term.clone());
+    let term = if faults.is_empty() {
+        term.ok()
+    } else {
+        before.or_else(|| term.ok())
+    };
     let mut resolved = ResolvedContract {
-        term: if faults.is_empty() {
-            term.ok()
-        } else {
-            before.or_else(|| term.ok())
-        },
+        preparation: term.as_ref().and_then(|term| preparation(contract, term)),
+        term,
         accepted: if faults.is_empty() {
             Ok(())
         } else {
@@ -78,6 +80,17 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
         Subscriptions::new(world, &term, now).fill(&devices.sets, &mut resolved);
     }
     resolved
+}
+
+/// How long before its start a contract is prepared.
+fn lead_time(contract: &Contract) -> String {
+    let given = contract.spec.preparation.clone();
+    given.unwrap_or_default().lead_time
+}
+
+fn preparation(contract: &Contract, term: &ResolvedTerm) -> Option<Timestamp> {
+    let lead = parse_duration(&lead_time(contract)).ok()?;
+    term.start.checked_sub(lead).ok()
 }
 
 /// The SmartServices that are missing, each with the entries that name it.
@@ -152,10 +165,7 @@ impl<'a> Subscriptions<'a> {
                     id: spec.customer.id.clone(),
                 },
                 time_zone: spec.term.time_zone.clone(),
-                lead_time: spec
-                    .preparation
-                    .clone()
-                    .map_or_else(|| Preparation::default().lead_time, |found| found.lead_time),
+                lead_time: lead_time(contract),
                 ..ServiceSubscriptionSpec::default()
             },
         }
@@ -302,6 +312,7 @@ pub fn next_wake(resolved: &ResolvedContract, now: Timestamp) -> Option<Timestam
         .flat_map(|desired| &desired.spec.revisions);
     let revisions = revisions.flat_map(|revision| [Some(revision.effective), revision.until]);
     term.chain(revisions)
+        .chain([resolved.preparation])
         .flatten()
         .filter(|instant| *instant > now)
         .min()

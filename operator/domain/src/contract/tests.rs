@@ -6,6 +6,7 @@ mod properties;
 mod report;
 mod resolve;
 mod revisions;
+mod risk;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -129,6 +129,16 @@ pub struct ResolvedItem {
     pub conflict: Option<Blocked>,
 }
 
+/// The step that an item of a status belongs to, by its key.
+pub fn step_of_item(key: &str) -> Option<StepType> {
+    match key.split('/').next()? {
+        "DeviceSetting" => Some(StepType::DeviceSettings),
+        "ServerInstance" | "ServerSetting" => Some(StepType::ServerSettings),
+        "Activation" => Some(StepType::Activation),
+        _ => None,
+    }
+}
+
 /// What is wanted of an item.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Wanted {

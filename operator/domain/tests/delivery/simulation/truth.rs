@@ -6,7 +6,7 @@ use entente_crds::{
 };
 use entente_domain::{
     condition::is_true,
-    delivery::{Intent, ResolvedDevice, ResolvedItem, ResolvedSubscription, Wanted},
+    delivery::{Intent, ResolvedDevice, ResolvedItem, ResolvedSubscription, Wanted, step_of_item},
 };
 
 use super::{Simulation, printer::scalars};
@@ -23,6 +23,9 @@ pub(super) fn check(simulation: &Simulation, resolved: &ResolvedDevice, name: &s
         .iter()
         .find(|entry| entry.name == name);
     let entry = entry.expect("it is resolved");
+    for (step, item) in entry.items() {
+        assert_eq!(step_of_item(&item.key), Some(step.r#type), "{}", item.key);
+    }
     let delivered = is_true(&status.conditions, ConditionType::Delivered);
     if delivered && entry.intent == Intent::SetUp {
         let all = entry.items().count() == status.items.len();

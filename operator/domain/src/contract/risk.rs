@@ -1,0 +1,98 @@
+//! Whether the start of a contract is at risk: what is to be done before it does not proceed.
+//!
+//! Decides which devices stand in the way, from what the delivery controller says of their
+//! subscriptions, while the start lies ahead and preparation has begun. It touches Ready never: the
+//! contract is accepted, and who waits for that is not to wait for the start. Called by report.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use entente_crds::condition::{ConditionType, Reason};
+use entente_crds::v1alpha1::{
+    Condition, ItemState, ServiceSubscription, ServiceSubscriptionStatus, StepType,
+};
+use jiff::Timestamp;
+
+use super::{ContractWorld, ResolvedContract, is_deleting, is_terminating};
+use crate::condition::{Status, find};
+use crate::delivery::step_of_item;
+
+/// Whether what would hinder the start is looked at now: from the instant of preparation until the
+/// start, unless the contract is on its way out or suspended by a person.
+pub(super) fn is_watched(
+    world: &ContractWorld,
+    resolved: &ResolvedContract,
+    now: Timestamp,
+) -> bool {
+    let contract = &world.contract;
+    let ahead = resolved.term.as_ref().is_some_and(|term| now < term.start);
+    let preparing = resolved.preparation.is_some_and(|from| from <= now);
+    ahead && preparing && !is_deleting(contract) && !contract.spec.suspend
+}
+
+/// The devices on which the preparation does not proceed, sorted, each once.
+pub(super) fn devices_at_risk(
+    world: &ContractWorld,
+    resolved: &ResolvedContract,
+    own: &BTreeMap<&str, &ServiceSubscription>,
+    now: Timestamp,
+) -> BTreeSet<String> {
+    if !is_watched(world, resolved, now) {
+        return BTreeSet::new();
+    }
+    let leaving: BTreeSet<&str> = resolved
+        .changes
+        .delete
+        .iter()
+        .map(|deleted| deleted.name.as_str())
+        .collect();
+    own.iter()
+        .filter(|(name, found)| !is_terminating(found) && !leaving.contains(*name))
+        .filter(|(_, found)| does_not_proceed(found, &early_steps(world, found)))
+        .map(|(_, found)| found.spec.device_ref.name.clone())
+        .collect()
+}
+
+/// The steps that may run before the start.
+fn early_steps(world: &ContractWorld, found: &ServiceSubscription) -> BTreeSet<StepType> {
+    let revision = found.spec.revisions.first();
+    revision
+        .and_then(|revision| world.services.get(&revision.service_ref.name))
+        .into_iter()
+        .flat_map(|service| &service.spec.steps)
+        .filter(|step| step.early)
+        .map(|step| step.r#type)
+        .collect()
+}
+
+/// Whether something speaks against the start already now: a person must change something, what is
+/// referred to is missing, or an early step met a problem or takes too long.
+fn does_not_proceed(found: &ServiceSubscription, early: &BTreeSet<StepType>) -> bool {
+    let Some(status) = &found.status else {
+        return false;
+    };
+    let current = |condition| {
+        let said = find(&status.conditions, condition);
+        said.filter(|said| said.observed_generation == found.metadata.generation)
+    };
+    let is_false =
+        |condition| current(condition).is_some_and(|said| said.status == Status::False.as_str());
+    let timed_out = |said: &Condition| said.reason == Reason::StepTimedOut.as_str();
+    // Before its start a subscription is not Ready only for what speaks against it.
+    is_false(ConditionType::Ready)
+        || is_false(ConditionType::ResolvedRefs)
+        || [
+            ConditionType::DeviceConfigured,
+            ConditionType::ServerConfigured,
+        ]
+        .into_iter()
+        .any(|side| current(side).is_some_and(timed_out))
+        || met_a_problem(status, early)
+}
+
+fn met_a_problem(status: &ServiceSubscriptionStatus, early: &BTreeSet<StepType>) -> bool {
+    status.items.iter().any(|item| {
+        let pending = !matches!(item.state, ItemState::Effective | ItemState::Released);
+        let of_early = step_of_item(&item.key).is_some_and(|step| early.contains(&step));
+        pending && of_early && item.problem.is_some()
+    })
+}
