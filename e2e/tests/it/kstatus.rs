@@ -124,6 +124,28 @@ async fn a_set_up_that_is_under_way_is_in_progress() {
         .await;
 }
 
+// shows K2 D9
+#[tokio::test]
+async fn a_step_that_takes_longer_than_it_may_is_in_progress_and_names_the_server() {
+    let world = situation::too_slow(ground().await).await;
+    world
+        .shows(&[
+            (
+                "contract/slow",
+                "Ready=False/DevicesNotProgressing Reconciling=True/ProgressingWithRetry \
+                 DevicesFailing=True/DevicesNotProgressing",
+                "InProgress",
+            ),
+            (
+                "subscription/slow.backup.mfp",
+                "Ready=False/StepTimedOut Reconciling=True/ProgressingWithRetry \
+                 DeviceConfigured=True/Succeeded ServerConfigured=False/StepTimedOut",
+                "InProgress",
+            ),
+        ])
+        .await;
+}
+
 // shows K2
 #[tokio::test]
 async fn a_device_that_is_asleep_leaves_its_contract_in_progress_and_nothing_stalled() {

@@ -211,6 +211,7 @@ async fn no_status_of_any_situation_ever_leaves_the_closed_list() {
             worlds.push(situation::faulty_catalogue(ground).await);
             worlds.push(situation::stranger(ground).await);
             worlds.push(situation::at_risk(ground).await);
+            worlds.push(situation::too_slow(ground).await);
             worlds
         }
     );
@@ -240,6 +241,11 @@ async fn no_status_of_any_situation_ever_leaves_the_closed_list() {
             &worlds[9],
             "contract/risky",
             "StartAtRisk=True/DevicesNotProgressing",
+        ),
+        (
+            &worlds[10],
+            "subscription/slow.backup.mfp",
+            "Ready=False/StepTimedOut",
         ),
     ] {
         world.until(object, conditions).await;

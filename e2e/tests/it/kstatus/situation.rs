@@ -94,6 +94,26 @@ pub(super) async fn under_way(ground: &Ground) -> World<'_> {
     world
 }
 
+/// The same, and longer than a step of the service may take.
+pub(super) async fn too_slow(ground: &Ground) -> World<'_> {
+    let world = with_broker(ground, "too-slow").await;
+    let mut service = world.scene.backup();
+    "1s".clone_into(&mut service.spec.step_timeout);
+    world.scene.apply(&service).await.unwrap();
+    let broker = world.broker.as_ref().expect("this world has one");
+    broker.set_mode(entente_e2e::simulator::Mode::Async {
+        polls: 1,
+        milliseconds: 1,
+    });
+    broker.set_fault(FaultKind::AsyncNeverEnds).await.unwrap();
+    let entry = world
+        .scene
+        .entry("backup", "data-backup", &["mfp"], ALLOWED);
+    let contract = world.scene.contract("slow", now(), vec![entry]);
+    world.scene.apply(&contract).await.unwrap();
+    world
+}
+
 /// The only device of the contract is off.
 pub(super) async fn asleep(ground: &Ground) -> World<'_> {
     let world = with_devices(ground, "asleep").await;
