@@ -208,7 +208,15 @@ impl Facts {
             handle.service_id.clone_from(&instance.service_id);
             handle.plan_id.clone_from(&instance.plan_id);
         }
-        settle(handle, kind, digest, &result, at);
+        let fetched = self
+            .servers_before
+            .get(subscription)
+            .is_none_or(|reading| reading.result != Ok(InstanceReading::NotRetrievable));
+        if !fetched && is_of_other_values(handle, kind, digest, &result) {
+            take_over(handle, digest);
+        } else {
+            settle(handle, kind, digest, &result, at);
+        }
         if kind == ServerOperationType::Deprovision && result == Ok(ServerAnswer::Done) {
             self.deprovisioned.insert(subscription.clone(), at);
         }
@@ -371,6 +379,33 @@ pub(super) fn has_failed(operation: &ServerOperation) -> bool {
 /// Whether something may stand on the service server for a handle: something was sent.
 pub(super) fn may_stand(handle: &ServerInstance) -> bool {
     handle.sent_digest.is_some() || handle.operation.is_some()
+}
+
+/// Whether a provision was refused because an instance of this id stands with other values (OSB
+/// "Provisioning", 409). Where the very same request is in doubt it is no proof of that: what a
+/// lost answer left is made or removed as orphans are.
+fn is_of_other_values(
+    handle: &ServerInstance,
+    kind: ServerOperationType,
+    digest: Option<&String>,
+    result: &Result<ServerAnswer, Failure>,
+) -> bool {
+    let refused = result
+        .as_ref()
+        .is_err_and(|failure| failure.kind == FailureKind::Conflict);
+    let same_in_doubt = handle
+        .operation
+        .as_ref()
+        .is_some_and(|operation| operation.doubtful)
+        && handle.sent_digest.as_ref() == digest;
+    refused && kind == ServerOperationType::Provision && !same_in_doubt
+}
+
+/// What stands there and cannot be fetched is taken over by an update of everything (design
+/// section 7): waiting would never show it. From here on something stands, also for withdrawal.
+fn take_over(handle: &mut ServerInstance, digest: Option<&String>) {
+    handle.operation = None;
+    handle.sent_digest = digest.cloned();
 }
 
 fn settle(

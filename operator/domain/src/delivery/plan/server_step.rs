@@ -9,7 +9,7 @@ use crate::{
         ResolvedSubscription, Verified,
         facts::{has_failed, may_stand},
         resolve_server::ResolvedServer,
-        resolved::{Blocked, ResolvedItem, ResolvedStep},
+        resolved::{Blocked, ResolvedItem, ResolvedStep, Wanted},
         server_parameters::Parameters,
     },
     exchange::{InstanceKey, InstanceReading},
@@ -249,6 +249,11 @@ impl Round<'_> {
             })
     }
 
+    fn can_be_read(&self, subscription: &ResolvedSubscription) -> bool {
+        let reading = self.facts.servers.get(&subscription.name);
+        reading.is_none_or(|reading| reading.result != Ok(InstanceReading::NotRetrievable))
+    }
+
     fn update(
         &self,
         subscription: &ResolvedSubscription,
@@ -278,8 +283,11 @@ impl Round<'_> {
         let active = step.r#type == StepType::Activation || activation_is_on;
         let full = server.parameters(active);
         let parameters = match server.updates {
-            Updates::Replace => full.clone(),
-            Updates::Merge => only(server, &differing, active),
+            // What stands under our id and cannot be read may differ in anything.
+            Updates::Merge if self.can_be_read(subscription) || !has_instance(&differing) => {
+                only(server, &differing, active)
+            }
+            Updates::Merge | Updates::Replace => full.clone(),
         };
         plan.actions.push(Action::Update {
             subscription: subscription.name.clone(),
@@ -293,6 +301,13 @@ impl Round<'_> {
                 .collect(),
         });
     }
+}
+
+/// Whether the instance itself is among what differs.
+fn has_instance(items: &[&ResolvedItem]) -> bool {
+    items
+        .iter()
+        .any(|item| item.wanted == Wanted::ServerInstance)
 }
 
 /// The parameters of these items alone.
