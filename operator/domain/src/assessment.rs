@@ -1,7 +1,11 @@
 //! The one table of what a problem means: whether it heals by itself, whose delay it is, how it
 //! is tried again (api: `items[].problem`, D9).
 //!
-//! It decides nothing else. Called by delivery (verify, plan, report, promise).
+//! It decides nothing else, and nobody else decides this. Every match names every variant: a new
+//! reason, outcome or kind of failure does not compile before it has its row. Called by delivery
+//! (verify, plan, report, promise) and by the delivery controller (what is held back).
+
+#![deny(clippy::wildcard_enum_match_arm)]
 
 use entente_crds::{
     condition::Reason,
@@ -66,7 +70,64 @@ pub fn reason_of_failure(kind: FailureKind) -> Reason {
         FailureKind::AddressNotAllowed => Reason::NotAllowed,
         FailureKind::TlsFailed => Reason::TlsFailed,
         FailureKind::CertificateChanged => Reason::CertificateChanged,
-        other => reason_of_outcome(outcome(other)),
+        FailureKind::Unreachable
+        | FailureKind::TimedOut
+        | FailureKind::Unauthorized
+        | FailureKind::Busy
+        | FailureKind::RejectedValue
+        | FailureKind::RejectedNotSettable
+        | FailureKind::Unsupported
+        | FailureKind::Conflict
+        | FailureKind::ProtocolError => reason_of_outcome(outcome(kind)),
+    }
+}
+
+/// What is held back after a failed request, until it is tried again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Retry {
+    /// Nothing: the same is not sent again until a person changed something.
+    Never,
+    /// What was sent: others may go on.
+    Sent,
+    /// Everything that goes there: it is the remote side that has to come back.
+    Remote,
+}
+
+/// What is held back after a failed request. `doubtful`: the remote side may have acted all the
+/// same.
+pub fn retry(kind: FailureKind, doubtful: bool) -> Retry {
+    match kind {
+        FailureKind::RejectedValue
+        | FailureKind::RejectedNotSettable
+        | FailureKind::Unsupported => Retry::Never,
+        FailureKind::ProtocolError if !doubtful => Retry::Sent,
+        FailureKind::ProtocolError
+        | FailureKind::Unreachable
+        | FailureKind::TimedOut
+        | FailureKind::TlsFailed
+        | FailureKind::CertificateChanged
+        | FailureKind::AddressNotAllowed
+        | FailureKind::Unauthorized
+        | FailureKind::Busy
+        | FailureKind::Conflict => Retry::Remote,
+    }
+}
+
+/// Whether an outcome is found by reading back and heals by itself: no request failed that would
+/// have held anything back, so that what was sent is held back by what was read.
+pub fn is_held_by_reading(outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::AcceptedNotEffective => true,
+        // One needs a person, and the others a failed request says.
+        Outcome::NotVerifiable
+        | Outcome::RejectedNotSettable
+        | Outcome::RejectedValue
+        | Outcome::Unsupported
+        | Outcome::Unreachable
+        | Outcome::Unauthorized
+        | Outcome::Busy
+        | Outcome::TimedOut
+        | Outcome::ProtocolError => false,
     }
 }
 
@@ -77,45 +138,110 @@ pub fn class_of_outcome(outcome: Outcome) -> Class {
 
 /// Whether what a reason stands for can heal by itself.
 pub fn class(reason: Reason) -> Class {
-    match reason {
-        Reason::Unsupported
-        | Reason::RejectedValue
-        | Reason::RejectedNotSettable
-        | Reason::NotVerifiable
-        | Reason::UnsupportedByModel
-        | Reason::UnsupportedValue
-        | Reason::IdentityMismatch
-        | Reason::CertificateChanged
-        | Reason::AlreadyClaimed
-        | Reason::NotAllowed
-        | Reason::OfferingNotFound
-        | Reason::SettingsConflict
-        | Reason::ConflictingContract => Class::Stalled,
-        _ => Class::Reconciling,
-    }
+    row(reason).0
 }
 
 /// Whose delay it is while this reason blocks (api section 11).
 pub fn cause(reason: Reason, side: Side) -> Cause {
+    match (row(reason).1, side) {
+        (Blame::TheSide, Side::Device) | (Blame::Device, _) => Cause::Device,
+        (Blame::TheSide, Side::Server) | (Blame::Server, _) => Cause::Server,
+        (Blame::Provider, _) => Cause::Provider,
+        (Blame::Customer, _) => Cause::Customer,
+    }
+}
+
+/// Whom a reason is put down to.
+#[derive(Clone, Copy)]
+enum Blame {
+    /// The side on which it is met.
+    TheSide,
+    Device,
+    Server,
+    Provider,
+    Customer,
+}
+
+/// The table.
+#[allow(
+    clippy::match_same_arms,
+    clippy::too_many_lines,
+    reason = "a table, whose rows are grouped by what they have in common"
+)]
+fn row(reason: Reason) -> (Class, Blame) {
     match reason {
         Reason::Unreachable
         | Reason::Busy
         | Reason::TimedOut
-        | Reason::RejectedValue
-        | Reason::RejectedNotSettable
         | Reason::AcceptedNotEffective
         | Reason::ProtocolError
         | Reason::Unauthorized
-        | Reason::StepTimedOut
-        | Reason::TlsFailed => of_side(side),
-        Reason::AwaitingRestart | Reason::IdentityMismatch | Reason::CertificateChanged => {
-            Cause::Device
-        }
-        Reason::NotVerifiable | Reason::OperationRunning => Cause::Server,
-        Reason::Suspended => Cause::Customer,
-        // Everything that is missing or refused in the catalogue, connections, secrets or rights,
-        // conflicts, and our own time.
-        _ => Cause::Provider,
+        | Reason::TlsFailed
+        | Reason::StepTimedOut => (Class::Reconciling, Blame::TheSide),
+        Reason::RejectedValue | Reason::RejectedNotSettable => (Class::Stalled, Blame::TheSide),
+        Reason::AwaitingRestart => (Class::Reconciling, Blame::Device),
+        Reason::IdentityMismatch | Reason::CertificateChanged => (Class::Stalled, Blame::Device),
+        Reason::OperationRunning => (Class::Reconciling, Blame::Server),
+        Reason::NotVerifiable => (Class::Stalled, Blame::Server),
+        Reason::Suspended => (Class::Reconciling, Blame::Customer),
+        // Refused by the catalogue, or a conflict: a person has to decide.
+        Reason::Unsupported
+        | Reason::UnsupportedByModel
+        | Reason::UnsupportedValue
+        | Reason::AlreadyClaimed
+        | Reason::NotAllowed
+        | Reason::OfferingNotFound
+        | Reason::SettingsConflict
+        | Reason::ConflictingContract => (Class::Stalled, Blame::Provider),
+        // Missing: whoever brings it need not come back here.
+        Reason::DeviceNotFound
+        | Reason::ModelNotFound
+        | Reason::ServiceNotFound
+        | Reason::ConnectionNotFound
+        | Reason::SecretNotFound
+        | Reason::SecretKeyMissing
+        | Reason::SecretForbidden => (Class::Reconciling, Blame::Provider),
+        // Our own time and work.
+        Reason::Pending
+        | Reason::Progressing
+        | Reason::ProgressingWithRetry
+        | Reason::Waiting
+        | Reason::ClockSkew
+        | Reason::NotObserved
+        | Reason::NotStarted
+        | Reason::Withdrawing
+        | Reason::NeverSeen => (Class::Reconciling, Blame::Provider),
+        // What is said of a whole contract, of a connection or of a record, and what is well:
+        // nothing waits for these.
+        Reason::Succeeded
+        | Reason::Scheduled
+        | Reason::Delivered
+        | Reason::DeliveredWithExceptions
+        | Reason::Ended
+        | Reason::Valid
+        | Reason::Resolved
+        | Reason::InTerm
+        | Reason::InvalidTerm
+        | Reason::UnknownZone
+        | Reason::PastDateChanged
+        | Reason::DuplicateService
+        | Reason::NoDevices
+        | Reason::DeviceCountMismatch
+        | Reason::DevicesPending
+        | Reason::DevicesNotProgressing
+        | Reason::PromiseNotKept
+        | Reason::NotFinal
+        | Reason::Answered
+        | Reason::PerDevice
+        | Reason::NotUsed
+        | Reason::OrphansFull
+        | Reason::Recreated
+        | Reason::AmountFinal
+        | Reason::Accruing
+        | Reason::NothingOwed
+        | Reason::RecordOnly
+        | Reason::Voided
+        | Reason::NothingWanted => (Class::Reconciling, Blame::Provider),
     }
 }
 
@@ -125,13 +251,6 @@ pub fn cause(reason: Reason, side: Side) -> Cause {
 pub fn may_time_out(reason: Reason, side: Side) -> bool {
     class(reason) == Class::Reconciling
         && matches!(cause(reason, side), Cause::Device | Cause::Server)
-}
-
-fn of_side(side: Side) -> Cause {
-    match side {
-        Side::Device => Cause::Device,
-        Side::Server => Cause::Server,
-    }
 }
 
 #[cfg(test)]
@@ -273,6 +392,30 @@ mod tests {
                 );
             }
         }
+    }
+
+    // shows K2 K5
+    #[test]
+    fn what_is_held_back_after_a_failure_agrees_with_whether_it_heals() {
+        for kind in KINDS {
+            for doubtful in [false, true] {
+                let never = retry(*kind, doubtful) == Retry::Never;
+                // A value that is refused is not sent again; who may not be reached is asked again.
+                assert_eq!(
+                    never,
+                    class_of_outcome(outcome(*kind)) == Class::Stalled,
+                    "{kind:?}"
+                );
+            }
+        }
+        for (outcome, _, class, ..) in TABLE {
+            assert!(
+                !is_held_by_reading(*outcome) || *class == Class::Reconciling,
+                "{outcome:?}"
+            );
+        }
+        assert_eq!(retry(FailureKind::ProtocolError, false), Retry::Sent);
+        assert_eq!(retry(FailureKind::ProtocolError, true), Retry::Remote);
     }
 
     // shows K2

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Instant};
 
 use entente_crds::v1alpha1::Protocol;
 use entente_domain::{
-    assessment::reason_of_failure,
+    assessment::{Retry, reason_of_failure, retry},
     delivery::{Action, Facts, World},
     exchange::{Failure, FailureKind, OperationState, ServerAnswer},
     retry::{HoldKey, Holds},
@@ -130,11 +130,9 @@ impl Execution<'_> {
         items: &[(String, String, String)],
         failure: &Failure,
     ) {
-        match failure.kind {
-            FailureKind::RejectedValue
-            | FailureKind::RejectedNotSettable
-            | FailureKind::Unsupported => {}
-            FailureKind::ProtocolError if !failure.doubtful => {
+        match retry(failure.kind, failure.doubtful) {
+            Retry::Never => {}
+            Retry::Sent => {
                 for (subscription, item, digest) in items {
                     let key = HoldKey::Item {
                         subscription: subscription.clone(),
@@ -144,7 +142,7 @@ impl Execution<'_> {
                     self.fail(&key, connection, failure);
                 }
             }
-            _ => self.fail(&HoldKey::Device, connection, failure),
+            Retry::Remote => self.fail(&HoldKey::Device, connection, failure),
         }
     }
 
@@ -335,14 +333,10 @@ impl Execution<'_> {
     }
 
     fn fail_server(&mut self, key: &HoldKey, connection: &str, failure: &Failure) {
-        let of_the_value = matches!(
-            failure.kind,
-            FailureKind::RejectedValue
-                | FailureKind::RejectedNotSettable
-                | FailureKind::Unsupported
-        );
-        if !of_the_value {
-            self.fail(key, connection, failure);
+        // Everything of a subscription that goes to its server is one instance.
+        match retry(failure.kind, failure.doubtful) {
+            Retry::Never => {}
+            Retry::Sent | Retry::Remote => self.fail(key, connection, failure),
         }
     }
 

@@ -3,8 +3,9 @@
 //! Decides only for how long, by the Connection's `retry`; what is sent again then is decided by
 //! the domain. Called by the pass and by execute.
 
-use entente_crds::v1alpha1::{Connection, ItemState, Outcome as Met};
+use entente_crds::v1alpha1::{Connection, ItemState};
 use entente_domain::{
+    assessment::is_held_by_reading,
     delivery::{Intent, ResolvedSubscription},
     retry::{HoldKey, Holds, RetryPolicy},
     time::parse_duration,
@@ -62,7 +63,7 @@ fn hold_items(
             .sent
             .contains_key(&(subscription.name.clone(), item.key.clone()));
         let lies = item.problem.as_ref().is_some_and(|problem| {
-            problem.outcome == Met::AcceptedNotEffective && item.state != ItemState::Effective
+            is_held_by_reading(problem.outcome) && item.state != ItemState::Effective
         });
         if sent && lies {
             let key = HoldKey::Item {

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use entente_crds::{
     ANNOTATION_RECONCILE_AT,
-    v1alpha1::{Outcome, ServiceSubscription, ServiceSubscriptionStatus},
+    v1alpha1::{ServiceSubscription, ServiceSubscriptionStatus},
 };
 use entente_domain::{
+    assessment::is_held_by_reading,
     delivery::{
         Action, Facts, Plan, ResolvedDevice, SubscriptionReport, Verified, World, lint, plan,
         report_device, report_subscription, resolve, verify,
@@ -281,7 +282,7 @@ impl Simulation {
                 let liar = item
                     .problem
                     .as_ref()
-                    .is_some_and(|problem| problem.outcome == Outcome::AcceptedNotEffective);
+                    .is_some_and(|problem| is_held_by_reading(problem.outcome));
                 let key = HoldKey::Item {
                     subscription: name.clone(),
                     item: item.key.clone(),

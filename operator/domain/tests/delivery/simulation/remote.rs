@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use entente_domain::{
-    assessment::{Class, class, reason_of_failure},
+    assessment::{Retry, retry},
     delivery::{Action, Facts, ResolvedDevice},
     exchange::{Failure, FailureKind, OperationState, ServerAnswer},
     retry::{HoldKey, RetryPolicy},
@@ -143,7 +143,7 @@ impl Simulation {
     fn hold(&mut self, key: HoldKey, result: Result<bool, &Failure>) {
         match result {
             Ok(true) => self.holds.clear(&key),
-            Err(failure) if class(reason_of_failure(failure.kind)) == Class::Reconciling => {
+            Err(failure) if retry(failure.kind, failure.doubtful) != Retry::Never => {
                 let policy = RetryPolicy::default();
                 self.holds
                     .fail(key, policy, failure.retry_after, 1.0, self.now);
