@@ -86,7 +86,7 @@ impl Transport {
             most_bytes,
             writes,
         } = exchange;
-        networks::check_literal(&url, &profile.networks)?;
+        networks::check_literal(&url, &profile.networks).map_err(failure::not_allowed)?;
         let client = self.clients.get(profile, pinned)?;
         if let Some(credentials) = &profile.credentials {
             headers.insert(AUTHORIZATION, authorization(credentials)?);

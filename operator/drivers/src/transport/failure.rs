@@ -21,6 +21,11 @@ pub(crate) fn failure(kind: FailureKind, message: &str) -> Failure {
     }
 }
 
+/// Nothing was dialled.
+pub(super) fn not_allowed(error: AddressNotAllowedError) -> Failure {
+    failure(FailureKind::AddressNotAllowed, &error.to_string())
+}
+
 /// Tells what an error of the client means. `writes`: whether the request was to change anything.
 pub(super) fn classify(error: &reqwest::Error, writes: bool) -> Failure {
     if let Some(known) = find(error, known_cause) {
@@ -74,9 +79,8 @@ fn find<T>(
 
 /// Causes that mean one thing wherever they stand. All of them come before the request is sent.
 fn known_cause(cause: &(dyn Error + 'static)) -> Option<Failure> {
-    if cause.is::<AddressNotAllowedError>() {
-        let message = AddressNotAllowedError.to_string();
-        return Some(failure(FailureKind::AddressNotAllowed, &message));
+    if let Some(error) = cause.downcast_ref::<AddressNotAllowedError>() {
+        return Some(not_allowed(*error));
     }
     if cause.is::<NameNotFoundError>() {
         return Some(failure(
