@@ -156,8 +156,8 @@ reasons! {
     ConnectionNotFound => "Create the Connection, or correct its name.",
     /// A Secret or ConfigMap does not exist.
     SecretNotFound => "Create it in the operator's namespace.",
-    /// A Secret or ConfigMap lacks a key.
-    SecretKeyMissing => "Add the key that the message names.",
+    /// A Secret or ConfigMap lacks a key, or what stands under it cannot be used.
+    SecretKeyMissing => "Add or correct the key that the message names.",
     /// The operator may not read a Secret.
     SecretForbidden => "Grant the operator's ServiceAccount to get it.",
     /// The Connection does not allow this namespace or this address.

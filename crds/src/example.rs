@@ -79,6 +79,7 @@ pub fn northwind_services() -> Connection {
                 secret_ref: LocalReference {
                     name: "northwind-services".to_owned(),
                 },
+                token_url: None,
             }),
             ..ConnectionSpec::default()
         },

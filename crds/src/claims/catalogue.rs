@@ -102,6 +102,7 @@ pub(super) fn device() -> Value {
 
 pub(super) fn claim(table: &mut Table) {
     connections(table);
+    credentials(table);
     brokers(table);
     models(table);
     parameters(table);
@@ -219,6 +220,96 @@ fn connections(table: &mut Table) {
         &[limit],
         "greater than or equal to 1",
     );
+}
+
+fn credentials(table: &mut Table) {
+    const PLACE: &str = "/spec/credentials";
+    let of = |kind: &str| json!({"type": kind, "secretRef": {"name": "login"}});
+    table.accepts(Connection, "a Bearer token", &[(PLACE, of("Bearer"))]);
+
+    const PLAIN: &str = "the url must begin with ipps:// or https://";
+    let certificate = (PLACE, of("ClientCertificate"));
+    table.rejects(
+        Connection,
+        "a client certificate without TLS",
+        std::slice::from_ref(&certificate),
+        PLAIN,
+    );
+    let url = ("/spec/ipp/url", json!("ipps://{address}:{port}/ipp/print"));
+    table.accepts(
+        Connection,
+        "a client certificate over ipps",
+        &[certificate.clone(), url],
+    );
+    let broker = |url: &str| {
+        [
+            ("/spec/protocol", json!("OSB")),
+            ("/spec/ipp", Value::Null),
+            ("/spec/osb", json!({"url": url})),
+            certificate.clone(),
+        ]
+    };
+    table.accepts(
+        Connection,
+        "a client certificate for a broker over https",
+        &broker("https://broker.example"),
+    );
+    table.rejects(
+        Connection,
+        "a client certificate for a broker without TLS",
+        &broker("http://broker.example"),
+        PLAIN,
+    );
+
+    const TOKEN_URL: &str = "tokenURL is required with type OAuth2ClientCredentials, and only then";
+    let client = of("OAuth2ClientCredentials");
+    table.rejects(
+        Connection,
+        "a client of no token endpoint",
+        &[(PLACE, client.clone())],
+        TOKEN_URL,
+    );
+    let with = |url: &str| {
+        [
+            (PLACE, client.clone()),
+            ("/spec/credentials/tokenURL", json!(url)),
+        ]
+    };
+    table.accepts(
+        Connection,
+        "a client of a token endpoint",
+        &with("https://login.example:8443/oauth2/token?tenant=1"),
+    );
+    table.rejects(
+        Connection,
+        "a token endpoint for a password",
+        &[("/spec/credentials/tokenURL", json!("https://login.example"))],
+        TOKEN_URL,
+    );
+    const URL: &str = "http only to a loopback address";
+    for url in ["http://127.0.0.1:8080/token", "http://[::1]/token"] {
+        table.accepts(
+            Connection,
+            &format!("a token endpoint at {url}"),
+            &with(url),
+        );
+    }
+    for url in [
+        "http://login.example/token",
+        "http://127.0.0.1.evil.example/token",
+        "http://127.0.0.1:80@evil.example/",
+        "https://user@login.example/token",
+        "https://login.example/token#x",
+        "ftp://login.example/",
+        "login.example",
+    ] {
+        table.rejects(
+            Connection,
+            &format!("a token endpoint at {url}"),
+            &with(url),
+            URL,
+        );
+    }
 }
 
 fn brokers(table: &mut Table) {

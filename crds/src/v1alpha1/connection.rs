@@ -31,7 +31,9 @@ use crate::schema;
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("(self.protocol == 'IPP') == has(self.ipp) && (self.protocol == 'OSB') == has(self.osb)")
-        .message("exactly the member that the protocol names must be set: ipp for IPP, osb for OSB")
+        .message("exactly the member that the protocol names must be set: ipp for IPP, osb for OSB"),
+    validation = Rule::new("!has(self.credentials) || self.credentials.type != 'ClientCertificate' || (has(self.ipp) ? self.ipp.url.startsWith('ipps://') : !has(self.osb) || self.osb.url.startsWith('https://'))")
+        .message("credentials.type ClientCertificate is shown in a TLS handshake: the url must begin with ipps:// or https://")
 )]
 pub struct ConnectionSpec {
     /// What is spoken. Exactly the member of that name is set.
@@ -169,11 +171,26 @@ pub enum Trust {
 /// What to log in with.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("(self.type == 'OAuth2ClientCredentials') == has(self.tokenURL)")
+        .message("tokenURL is required with type OAuth2ClientCredentials, and only then")
+)]
 pub struct Credentials {
-    /// What the Secret holds: Basic = keys `username` and `password`; Bearer = key `token`.
+    /// What the Secret holds: Basic = keys `username` and `password`; Bearer = key `token`;
+    /// ClientCertificate = keys `tls.crt` and `tls.key`, as in a Secret of type kubernetes.io/tls;
+    /// OAuth2ClientCredentials = keys `client-id`, `client-secret` and, where wanted, `scope`.
     pub r#type: CredentialsType,
     /// A Secret in the operator's namespace. It is read before use, so a change takes effect at once.
     pub secret_ref: LocalReference,
+    /// Where tokens are fetched, with type OAuth2ClientCredentials. It stands here and not in the
+    /// Secret, so that every address that is dialled can be reviewed, and is chosen by the platform
+    /// team alone. Its address must lie in the networks of `allow` like every other one; its
+    /// certificate is judged by the authorities of `tls.caConfigMapRef`, else those of the system,
+    /// whatever `tls.trust` says. Only https, or http to a loopback address such as a sidecar's.
+    #[serde(rename = "tokenURL", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new("self.matches('^(https://[^/?#@{}]+|http://(127([.][0-9]{1,3}){3}|\\\\[::1\\\\])(:[0-9]{1,5})?)(/[^?#{}]*)?([?][^#{}]*)?$')").message("must be a URL such as \"https://login.example/oauth2/token\", without user; http only to a loopback address"))]
+    pub token_url: Option<String>,
 }
 
 /// What a credentials Secret holds.
@@ -184,6 +201,13 @@ pub enum CredentialsType {
     Basic,
     /// `token` (RFC 6750).
     Bearer,
+    /// `tls.crt` and `tls.key` in PEM, shown in the TLS handshake (mutual TLS). Needs a URL with
+    /// ipps or https.
+    ClientCertificate,
+    /// `client-id`, `client-secret` and perhaps `scope`, for which the endpoint at `tokenURL` gives
+    /// tokens that are sent as Bearer (RFC 6749 section 4.4). A token is fetched once, used until
+    /// shortly before its end, and fetched anew when it is refused.
+    OAuth2ClientCredentials,
 }
 
 /// How long to wait.

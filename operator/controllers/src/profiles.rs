@@ -10,7 +10,10 @@ use entente_crds::{
     v1alpha1::{Connection, LocalReference, Trust},
 };
 use entente_domain::delivery::allows;
-use entente_drivers::profile::{ConnectionProfile, CredentialsValue, parse_networks};
+use entente_drivers::{
+    credentials::CredentialsValue,
+    profile::{ConnectionProfile, parse_networks},
+};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 

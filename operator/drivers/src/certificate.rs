@@ -1,4 +1,5 @@
-//! How the certificate of a remote side is judged: by authorities, or by its fingerprint.
+//! How the certificate of a remote side is judged: by authorities, or by its fingerprint; and which
+//! one we show, where we have one.
 //!
 //! There is no way here to accept a certificate without a check of the handshake's signature: who
 //! shows a certificate must hold its key, also where any certificate is accepted at first use.
@@ -13,12 +14,14 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::SingleCertAndKey;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore,
     SignatureScheme,
 };
 use sha2::{Digest, Sha256};
 
+use crate::credentials::ClientCertificate;
 use crate::profile::TrustProfile;
 
 /// The SHA-256 of a certificate (DER) in lower case hexadecimal.
@@ -57,10 +60,12 @@ pub(crate) enum TrustError {
 }
 
 /// Makes the TLS configuration of one trust profile and, for Pin and FirstUse, one fingerprint.
+/// `shown` is what we log in with, where TLS asks for it.
 pub(crate) fn client_config(
     trust: &TrustProfile,
     server_name: Option<&str>,
     pinned: Option<&str>,
+    shown: Option<&ClientCertificate>,
 ) -> Result<ClientConfig, TrustError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match trust {
@@ -75,12 +80,17 @@ pub(crate) fn client_config(
             provider: Arc::clone(&provider),
         }),
     };
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|_| TrustError::Refused)?
         .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(verifier);
+    let mut config = match shown {
+        None => builder.with_no_client_auth(),
+        Some(shown) => {
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(shown.certified())))
+        }
+    };
     if pinned.is_some() {
         // Such a configuration serves one device; the default store is made for hundreds.
         config.resumption = Resumption::in_memory_sessions(4);

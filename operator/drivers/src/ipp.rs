@@ -161,7 +161,7 @@ impl DeviceDriver for IppDriver {
         let (response, answer) = self
             .send(target, GET_PRINTER_ATTRIBUTES, groups, false)
             .await?;
-        status::of_reading(&response, private(target))?;
+        status::of_reading(&response, private(target, &answer))?;
         let mut reading = codec::reading(&response, request);
         reading.certificate_sha256 = answer.certificate_sha256;
         Ok(reading)
@@ -173,19 +173,20 @@ impl DeviceDriver for IppDriver {
             IppOperation::CupsAddModifyPrinter => CUPS_ADD_MODIFY_PRINTER,
         };
         let groups = codec::write_groups(write)?;
-        let (response, _) = self.send(target, operation, groups, true).await?;
+        let (response, answer) = self.send(target, operation, groups, true).await?;
         let names: Vec<&str> = write
             .settings
             .iter()
             .map(|setting| setting.attribute.as_str())
             .collect();
-        status::of_write(&response, &names, private(target))
+        status::of_write(&response, &names, private(target, &answer))
     }
 }
 
-fn private(target: &DeviceTarget) -> Private<'_> {
+fn private<'a>(target: &'a DeviceTarget, answer: &'a Answer) -> Private<'a> {
     Private {
         credentials: target.profile.credentials.as_ref(),
+        token: answer.token.as_ref(),
         url: &target.url,
     }
 }
@@ -280,6 +281,7 @@ mod tests {
             retry_after: None,
             body: bytes::Bytes::new(),
             certificate_sha256: None,
+            token: None,
         };
         check_http(&answer, writes)
             .err()

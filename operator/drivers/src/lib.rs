@@ -10,6 +10,7 @@
 pub mod certificate;
 #[cfg(feature = "fake")]
 pub mod contract_suite;
+pub mod credentials;
 pub mod device;
 #[cfg(feature = "fake")]
 pub mod fake;
@@ -24,8 +25,9 @@ use std::sync::Arc;
 
 use entente_crds::v1alpha1::Protocol;
 
+pub use credentials::{CredentialsError, CredentialsValue};
 pub use device::{DeviceDriver, DeviceTarget};
-pub use profile::{ConnectionProfile, CredentialsValue, LimitValues, ProfileError, TrustProfile};
+pub use profile::{ConnectionProfile, LimitValues, ProfileError, TrustProfile};
 pub use service::{ServerTarget, ServiceDriver};
 
 /// The drivers of one process. Cheap to clone; all clones share connections and limits.

@@ -20,6 +20,7 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 use url::Url;
 
+use crate::credentials::AccessToken;
 use crate::service::{ServerTarget, ServiceDriver};
 use crate::text::Private;
 use crate::transport::{Exchange, Transport, failure};
@@ -56,6 +57,15 @@ impl OsbDriver {
     }
 
     async fn call(&self, target: &ServerTarget, call: Call<'_>) -> Result<Outcome, Failure> {
+        self.ask(target, call).await.map(|(outcome, _)| outcome)
+    }
+
+    /// What was answered, and the token that was sent.
+    async fn ask(
+        &self,
+        target: &ServerTarget,
+        call: Call<'_>,
+    ) -> Result<(Outcome, Option<AccessToken>), Failure> {
         let mut headers = HeaderMap::new();
         headers.insert(VERSION, HeaderValue::from_static("2.17"));
         headers.insert(
@@ -80,13 +90,14 @@ impl OsbDriver {
                 writes: call.asked.writes(),
             })
             .await?;
-        answer::judge(
+        let outcome = answer::judge(
             call.asked,
             answer.status,
             &answer.body,
             answer.retry_after,
-            private(target),
-        )
+            private(target, answer.token.as_ref()),
+        )?;
+        Ok((outcome, answer.token))
     }
 }
 
@@ -187,8 +198,8 @@ impl ServiceDriver for OsbDriver {
             body: None,
             subscription: None,
         };
-        let outcome = self.call(target, call).await?;
-        answer::operation_state(&outcome, private(target))
+        let (outcome, token) = self.ask(target, call).await?;
+        answer::operation_state(&outcome, private(target, token.as_ref()))
     }
 
     async fn deprovision(
@@ -210,9 +221,10 @@ impl ServiceDriver for OsbDriver {
     }
 }
 
-fn private(target: &ServerTarget) -> Private<'_> {
+fn private<'a>(target: &'a ServerTarget, token: Option<&'a AccessToken>) -> Private<'a> {
     Private {
         credentials: target.profile.credentials.as_ref(),
+        token,
         url: &target.url,
     }
 }

@@ -1,16 +1,15 @@
 //! A Connection as drivers need it: checked, with its secrets in it, and nothing to look up.
 //!
 //! Pure. Made by `controllers` from a ConnectionSpec, the networks that the namespace may reach,
-//! and what the Secret and the ConfigMap held. Secrets are wiped from memory when dropped and are
-//! never shown by Debug.
+//! and what the Secret and the ConfigMap held.
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use entente_crds::v1alpha1::{ConnectionSpec, CredentialsType, Limit, Protocol, Trust};
 use ipnet::IpNet;
-use zeroize::Zeroizing;
+use url::Url;
+
+use crate::credentials::CredentialsValue;
 
 /// Why no profile could be made of a Connection.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -27,18 +26,9 @@ pub enum ProfileError {
         /// The field.
         field: &'static str,
     },
-    /// The Secret lacks a key.
-    #[error("the Secret has no key {key}")]
-    MissingKey {
-        /// The key.
-        key: &'static str,
-    },
-    /// The value under a key cannot be sent in a header.
-    #[error("the Secret's {key} is not printable text")]
-    Unprintable {
-        /// The key.
-        key: &'static str,
-    },
+    /// No token endpoint, or one that is no URL.
+    #[error("credentials.tokenURL must be a URL such as \"https://login.example/token\"")]
+    TokenUrl,
     /// A network that cannot be read.
     #[error("a network must be written such as \"10.20.0.0/16\"")]
     Network,
@@ -57,6 +47,8 @@ pub struct ConnectionProfile {
     pub server_name: Option<String>,
     /// What to log in with.
     pub credentials: Option<CredentialsValue>,
+    /// Where tokens are fetched; there for OAuth2ClientCredentials alone.
+    pub token_url: Option<Url>,
     /// For a connection to be made, TLS included.
     pub connect_timeout: Duration,
     /// For a request to be answered in full, the connection included; waiting for a slot is not.
@@ -79,66 +71,6 @@ pub enum TrustProfile {
     Pin,
     /// Any, while the target carries no fingerprint; that one, as soon as it does.
     FirstUse,
-}
-
-/// What to log in with.
-#[derive(Clone)]
-pub enum CredentialsValue {
-    /// RFC 7617.
-    Basic {
-        /// The user.
-        username: Zeroizing<String>,
-        /// The password.
-        password: Zeroizing<String>,
-    },
-    /// RFC 6750.
-    Bearer {
-        /// The token.
-        token: Zeroizing<String>,
-    },
-}
-
-impl fmt::Debug for CredentialsValue {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Basic { .. } => "Basic(redacted)",
-            Self::Bearer { .. } => "Bearer(redacted)",
-        })
-    }
-}
-
-impl CredentialsValue {
-    /// Takes what a Secret holds: `username` and `password`, or `token`. White space at the end
-    /// is dropped, since files and `base64` leave a line feed there.
-    ///
-    /// # Errors
-    /// `MissingKey`, or `Unprintable` where a value has control characters.
-    pub fn from_secret(
-        kind: CredentialsType,
-        data: &BTreeMap<String, Vec<u8>>,
-    ) -> Result<Self, ProfileError> {
-        let text = |key: &'static str| {
-            let bytes = data.get(key).ok_or(ProfileError::MissingKey { key })?;
-            let text = std::str::from_utf8(bytes).map_err(|_| ProfileError::Unprintable { key })?;
-            let text = text.trim_end();
-            if text.is_empty() {
-                return Err(ProfileError::MissingKey { key });
-            }
-            if text.chars().any(char::is_control) {
-                return Err(ProfileError::Unprintable { key });
-            }
-            Ok(Zeroizing::new(text.to_owned()))
-        };
-        match kind {
-            CredentialsType::Basic => Ok(Self::Basic {
-                username: text("username")?,
-                password: text("password")?,
-            }),
-            CredentialsType::Bearer => Ok(Self::Bearer {
-                token: text("token")?,
-            }),
-        }
-    }
 }
 
 /// One limit.
@@ -179,7 +111,7 @@ impl ConnectionProfile {
     /// of `tls.caConfigMapRef`; `credentials` are those of the Device, else of the Connection.
     ///
     /// # Errors
-    /// `Duration` or `Limit` with the field's name.
+    /// `Duration` or `Limit` with the field's name, or `TokenUrl`.
     pub fn from_spec(
         name: &str,
         spec: &ConnectionSpec,
@@ -201,6 +133,7 @@ impl ConnectionProfile {
             },
             server_name: tls.server_name,
             credentials,
+            token_url: token_url(spec)?,
             connect_timeout: positive_duration(&timeouts.connect, "timeouts.connect")?,
             request_timeout: positive_duration(&timeouts.request, "timeouts.request")?,
             per_host: LimitValues::resolve(limits.per_host.as_ref(), per_host, "limits.perHost")?,
@@ -243,6 +176,23 @@ pub fn parse_networks<'a>(
         .collect()
 }
 
+/// Where tokens are fetched, where any are. It comes from the Connection and never from a Secret:
+/// who may write a Secret does not choose what is dialled.
+fn token_url(spec: &ConnectionSpec) -> Result<Option<Url>, ProfileError> {
+    let Some(credentials) = &spec.credentials else {
+        return Ok(None);
+    };
+    if credentials.r#type != CredentialsType::OAuth2ClientCredentials {
+        return Ok(None);
+    }
+    let text = credentials.token_url.as_deref().unwrap_or_default();
+    Url::parse(text)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https"))
+        .map(Some)
+        .ok_or(ProfileError::TokenUrl)
+}
+
 fn positive_duration(text: &str, field: &'static str) -> Result<Duration, ProfileError> {
     entente_domain::time::parse_duration(text)
         .ok()
@@ -253,7 +203,7 @@ fn positive_duration(text: &str, field: &'static str) -> Result<Duration, Profil
 
 #[cfg(test)]
 mod tests {
-    use entente_crds::v1alpha1::{Limits, Timeouts};
+    use entente_crds::v1alpha1::{Credentials, Limits, Timeouts};
 
     use super::*;
 
@@ -324,35 +274,23 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_taken_without_the_line_feed_at_its_end() {
-        let secret = |entries: &[(&str, &str)]| {
-            let entries = entries.iter();
-            entries
-                .map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec()))
-                .collect()
+    fn tokens_are_fetched_where_the_connection_says_and_nowhere_else() {
+        let with = |r#type: CredentialsType, token_url: Option<&str>| ConnectionSpec {
+            credentials: Some(Credentials {
+                r#type,
+                token_url: token_url.map(str::to_owned),
+                ..Credentials::default()
+            }),
+            ..ConnectionSpec::default()
         };
-        let bearer = |value: &str| {
-            CredentialsValue::from_secret(CredentialsType::Bearer, &secret(&[("token", value)]))
-        };
-        let Ok(CredentialsValue::Bearer { token }) = bearer("abcd\n") else {
-            panic!("no token")
-        };
-        assert_eq!(token.as_str(), "abcd");
-        assert_eq!(
-            bearer(" \n").unwrap_err(),
-            ProfileError::MissingKey { key: "token" }
-        );
-        assert_eq!(
-            bearer("a\nb").unwrap_err(),
-            ProfileError::Unprintable { key: "token" }
-        );
-        let basic = CredentialsValue::from_secret(
-            CredentialsType::Basic,
-            &secret(&[("username", "op"), ("token", "x")]),
-        );
-        assert_eq!(
-            basic.unwrap_err(),
-            ProfileError::MissingKey { key: "password" }
-        );
+        let oauth2 = CredentialsType::OAuth2ClientCredentials;
+        let url = "https://login.example/token";
+        let of = |spec: &ConnectionSpec| made(spec).map(|profile| profile.token_url);
+        assert_eq!(of(&with(oauth2, Some(url))), Ok(url.parse().ok()));
+        assert_eq!(of(&with(CredentialsType::Bearer, Some(url))), Ok(None));
+        for odd in [None, Some("login.example"), Some("ftp://login.example/")] {
+            let refused = of(&with(oauth2, odd));
+            assert_eq!(refused, Err(ProfileError::TokenUrl), "{odd:?}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use url::Url;
 
-use crate::profile::CredentialsValue;
+use crate::credentials::{AccessToken, CredentialsValue};
 
 /// How many bytes of the remote side's words a message may carry (design.md section 4).
 const MOST_BYTES: usize = 256;
@@ -16,6 +16,8 @@ const MOST_BYTES: usize = 256;
 pub(crate) struct Private<'a> {
     /// What was logged in with: some servers give back what they refused.
     pub credentials: Option<&'a CredentialsValue>,
+    /// The token that was fetched with it, where one was.
+    pub token: Option<&'a AccessToken>,
     /// Where the request went: some give back where they were asked (PAPPL does).
     pub url: &'a str,
 }
@@ -26,8 +28,13 @@ pub(crate) fn quote(text: &str, private: Private<'_>) -> String {
     let secret = private.credentials.map(|credentials| match credentials {
         CredentialsValue::Basic { password, .. } => password.as_str(),
         CredentialsValue::Bearer { token } => token.as_str(),
+        CredentialsValue::OAuth2ClientCredentials { client_secret, .. } => client_secret.as_str(),
+        // What TLS signs with never leaves this process.
+        CredentialsValue::ClientCertificate(_) => "",
     });
     let text = replace(text, secret.unwrap_or_default(), "[redacted]");
+    let token = private.token.map(AccessToken::as_str).unwrap_or_default();
+    let text = replace(&text, token, "[redacted]");
     let text = replace(&text, private.url, "[url]");
     let parsed = Url::parse(private.url).ok();
     let host = parsed.as_ref().and_then(Url::host_str).unwrap_or_default();
@@ -74,6 +81,7 @@ mod tests {
 
     const NOTHING: Private<'static> = Private {
         credentials: None,
+        token: None,
         url: "",
     };
 
@@ -96,17 +104,23 @@ mod tests {
         let credentials = CredentialsValue::Bearer { token };
         let private = Private {
             credentials: Some(&credentials),
-            url: "",
+            ..NOTHING
         };
         let said = "token s3cr3t-token is unknown";
+        assert_eq!(quote(said, private), "token [redacted] is unknown");
+        let fetched = AccessToken::new("s3cr3t-token".to_owned().into());
+        let private = Private {
+            token: Some(&fetched),
+            ..NOTHING
+        };
         assert_eq!(quote(said, private), "token [redacted] is unknown");
     }
 
     #[test]
     fn the_url_and_its_host_are_not_given_back() {
         let private = Private {
-            credentials: None,
             url: "ipp://10.1.2.3:631/ipp/print",
+            ..NOTHING
         };
         assert_eq!(
             quote(

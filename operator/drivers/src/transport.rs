@@ -3,14 +3,18 @@
 //! Holds the clients (one for each trust, networks and timeouts) and the limits. Every exchange
 //! has a timeout and a cap on its answer; a redirect is never followed, a proxy never used, an
 //! address outside the networks never dialled. What goes wrong becomes a `Failure` without URL,
-//! body or secret. Called by the drivers; retries are the domain's.
+//! body or secret. Called by the drivers; retries are the domain's, but for one: a token that is
+//! refused is fetched anew and the request sent again, since nothing was done yet.
 
 mod clients;
 mod failure;
 mod limits;
 mod networks;
 mod retry_after;
+mod token;
+mod tokens;
 
+use base64::Engine as _;
 use bytes::Bytes;
 use entente_domain::exchange::{Failure, FailureKind};
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
@@ -18,11 +22,15 @@ use http::{Method, StatusCode};
 use jiff::SignedDuration;
 use reqwest::tls::TlsInfo;
 use url::Url;
+use zeroize::Zeroizing;
 
 use crate::certificate::fingerprint;
-use crate::profile::{ConnectionProfile, CredentialsValue};
+use crate::credentials::{AccessToken, CredentialsValue};
+use crate::profile::{ConnectionProfile, TrustProfile};
 use clients::Clients;
 use limits::Limits;
+use token::{Client, Grant};
+use tokens::Tokens;
 
 pub(crate) use failure::failure;
 
@@ -31,7 +39,11 @@ pub(crate) use failure::failure;
 pub struct Transport {
     clients: Clients,
     limits: Limits,
+    tokens: Tokens,
 }
+
+/// The longest answer of a token endpoint that is read.
+const MOST_TOKEN_BYTES: usize = 64 * 1024;
 
 /// One request.
 pub(crate) struct Exchange<'a> {
@@ -64,6 +76,8 @@ pub(crate) struct Answer {
     pub body: Bytes,
     /// The SHA-256 of the certificate that was shown, where TLS was spoken.
     pub certificate_sha256: Option<String>,
+    /// The token that was fetched and sent, so that it can be kept out of messages.
+    pub token: Option<AccessToken>,
 }
 
 impl Transport {
@@ -74,37 +88,125 @@ impl Transport {
 
     /// Sends one request and reads its answer, whatever its status.
     ///
-    /// Waits for its turn first, without a bound: who waits can be dropped.
+    /// Waits for its turn first, without a bound: who waits can be dropped. A token that is needed
+    /// and not held is fetched before.
     pub(crate) async fn send(&self, exchange: Exchange<'_>) -> Result<Answer, Failure> {
-        let Exchange {
-            profile,
-            method,
-            url,
-            mut headers,
-            body,
-            pinned,
-            most_bytes,
-            writes,
-        } = exchange;
-        networks::check_literal(&url, &profile.networks).map_err(failure::not_allowed)?;
-        let client = self.clients.get(profile, pinned)?;
-        if let Some(credentials) = &profile.credentials {
-            headers.insert(AUTHORIZATION, authorization(credentials)?);
+        let Some(credentials) = &exchange.profile.credentials else {
+            return self.send_once(&exchange, None).await;
+        };
+        let (id, secret, scope) = match credentials {
+            CredentialsValue::OAuth2ClientCredentials {
+                client_id,
+                client_secret,
+                scope,
+            } => (client_id, client_secret, scope),
+            other => return self.send_once(&exchange, authorization(other)?).await,
+        };
+        let client = Client {
+            id,
+            secret,
+            scope: scope.as_ref().map(|scope| scope.as_str()),
+        };
+        let first = self.token(exchange.profile, client, None).await?;
+        let answer = self.send_with_token(&exchange, &first).await?;
+        if answer.status != StatusCode::UNAUTHORIZED {
+            return Ok(answer);
         }
+        let next = self.token(exchange.profile, client, Some(&first)).await?;
+        self.send_with_token(&exchange, &next).await
+    }
+
+    async fn send_with_token(
+        &self,
+        exchange: &Exchange<'_>,
+        token: &AccessToken,
+    ) -> Result<Answer, Failure> {
+        let login = bearer(token.as_str())?;
+        let answer = self.send_once(exchange, Some(login)).await?;
+        Ok(Answer {
+            token: Some(token.clone()),
+            ..answer
+        })
+    }
+
+    /// The token to be sent: the one that is held, else a new one.
+    async fn token(
+        &self,
+        profile: &ConnectionProfile,
+        client: Client<'_>,
+        refused: Option<&AccessToken>,
+    ) -> Result<AccessToken, Failure> {
+        let key = tokens::key(profile, client);
+        self.tokens
+            .get(key, refused, self.fetch_token(profile, client))
+            .await
+    }
+
+    /// Asks the token endpoint, inside all bounds of the Connection: its networks, timeouts and
+    /// limits. Its certificate is judged by authorities, whatever the devices' are judged by.
+    async fn fetch_token(
+        &self,
+        profile: &ConnectionProfile,
+        client: Client<'_>,
+    ) -> Result<Grant, Failure> {
+        let Some(url) = profile.token_url.clone() else {
+            let message = "the Connection names no token endpoint";
+            return Err(failure(FailureKind::Unauthorized, message));
+        };
+        let profile = ConnectionProfile {
+            trust: match &profile.trust {
+                TrustProfile::Verify { .. } => profile.trust.clone(),
+                TrustProfile::Pin | TrustProfile::FirstUse => TrustProfile::Verify { ca_pem: None },
+            },
+            server_name: None,
+            credentials: None,
+            ..profile.clone()
+        };
+        let exchange = Exchange {
+            profile: &profile,
+            method: Method::POST,
+            url,
+            headers: token::headers(client)?,
+            body: token::body(client),
+            pinned: None,
+            most_bytes: MOST_TOKEN_BYTES,
+            // What was to be done by the token was not begun.
+            writes: false,
+        };
+        let answer = self
+            .send_once(&exchange, None)
+            .await
+            .map_err(|failure| Failure {
+                message: format!("the token endpoint: {}", failure.message),
+                ..failure
+            })?;
+        token::judge(answer.status, answer.body, answer.retry_after)
+    }
+
+    async fn send_once(
+        &self,
+        exchange: &Exchange<'_>,
+        login: Option<HeaderValue>,
+    ) -> Result<Answer, Failure> {
+        let (profile, url) = (exchange.profile, &exchange.url);
+        networks::check_literal(url, &profile.networks).map_err(failure::not_allowed)?;
+        let client = self.clients.get(profile, exchange.pinned)?;
+        let mut headers = exchange.headers.clone();
+        headers.extend(login.map(|login| (AUTHORIZATION, login)));
         let port = url.port_or_known_default().unwrap_or_default();
         let remote = format!("{}:{port}", url.host_str().unwrap_or_default());
 
         let _turn = self.limits.turn(profile, &remote).await;
         let request = client
-            .request(method, url)
+            .request(exchange.method.clone(), url.clone())
             .headers(headers)
-            .body(body)
+            .body(exchange.body.clone())
             .timeout(profile.request_timeout);
         let response = request
             .send()
             .await
-            .map_err(|error| failure::classify(&error, writes))?;
-        read(response, most_bytes, writes).await
+            .map_err(|error| failure::classify(&error, exchange.writes))?;
+        read(response, exchange.most_bytes, exchange.writes).await
     }
 
     /// How many hosts and Connections are counted at the moment; for tests and metrics.
@@ -157,22 +259,31 @@ async fn read(
         retry_after,
         body: body.into(),
         certificate_sha256,
+        token: None,
     })
 }
 
-fn authorization(credentials: &CredentialsValue) -> Result<HeaderValue, Failure> {
-    use base64::Engine as _;
-    use zeroize::Zeroizing;
-
-    let text = match credentials {
+/// The header of a login that needs no question before; none where TLS itself logs in.
+fn authorization(credentials: &CredentialsValue) -> Result<Option<HeaderValue>, Failure> {
+    match credentials {
         CredentialsValue::Basic { username, password } => {
             let pair = Zeroizing::new(format!("{}:{}", username.as_str(), password.as_str()));
             let encoded = base64::engine::general_purpose::STANDARD.encode(pair.as_bytes());
-            Zeroizing::new(format!("Basic {}", Zeroizing::new(encoded).as_str()))
+            let encoded = Zeroizing::new(encoded);
+            sensitive(&Zeroizing::new(format!("Basic {}", encoded.as_str()))).map(Some)
         }
-        CredentialsValue::Bearer { token } => Zeroizing::new(format!("Bearer {}", token.as_str())),
-    };
-    let mut value = HeaderValue::from_str(&text).map_err(|_| {
+        CredentialsValue::Bearer { token } => bearer(token).map(Some),
+        CredentialsValue::ClientCertificate(_)
+        | CredentialsValue::OAuth2ClientCredentials { .. } => Ok(None),
+    }
+}
+
+fn bearer(token: &str) -> Result<HeaderValue, Failure> {
+    sensitive(&Zeroizing::new(format!("Bearer {token}")))
+}
+
+fn sensitive(text: &str) -> Result<HeaderValue, Failure> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| {
         failure(
             FailureKind::Unauthorized,
             "the credentials cannot be sent in a header",

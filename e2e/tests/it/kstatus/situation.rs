@@ -268,6 +268,7 @@ pub(super) async fn faulty_catalogue(ground: &Ground) -> World<'_> {
         secret_ref: LocalReference {
             name: scene.named("no-such-secret"),
         },
+        token_url: None,
     });
     scene.apply(&connection).await.unwrap();
     let mut service = scene.backup();

@@ -1,4 +1,4 @@
-//! One HTTP client for each trust, networks, timeout and pinned fingerprint.
+//! One HTTP client for each trust, networks, timeout, pinned fingerprint and client certificate.
 //!
 //! A client holds connections, so it is shared as far as no rule of one Connection could reach
 //! into another: a pooled connection was judged by exactly the rules of who uses it. Clients that
@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::failure::failure;
 use super::networks::CheckedResolver;
 use crate::certificate::{client_config, normalise_fingerprint};
+use crate::credentials::{ClientCertificate, CredentialsValue};
 use crate::profile::{ConnectionProfile, TrustProfile};
 
 /// How long an unused connection is kept: long enough for read, write and read back.
@@ -84,7 +85,8 @@ impl Held {
     }
 }
 
-/// Everything that the client itself depends on; the credentials go with each request instead.
+/// Everything that the client itself depends on. A client certificate is a part of each connection;
+/// all other credentials go with each request instead.
 fn key(profile: &ConnectionProfile, pinned: Option<&str>) -> Key {
     let mut digest = Sha256::new();
     let mut part = |bytes: &[u8]| {
@@ -109,10 +111,18 @@ fn key(profile: &ConnectionProfile, pinned: Option<&str>) -> Key {
     part(pinned.unwrap_or_default().as_bytes());
     part(&profile.connect_timeout.as_nanos().to_be_bytes());
     part(&profile.request_timeout.as_nanos().to_be_bytes());
+    part(client_certificate(profile).map_or(&[], ClientCertificate::digest));
     for network in &profile.networks {
         part(network.to_string().as_bytes());
     }
     digest.finalize().into()
+}
+
+fn client_certificate(profile: &ConnectionProfile) -> Option<&ClientCertificate> {
+    match &profile.credentials {
+        Some(CredentialsValue::ClientCertificate(certificate)) => Some(certificate),
+        _ => None,
+    }
 }
 
 /// Shorter than the request may take, so that a hang while connecting, which leaves no doubt, is
@@ -124,8 +134,13 @@ fn connect_timeout(profile: &ConnectionProfile) -> Duration {
 }
 
 fn make(profile: &ConnectionProfile, pinned: Option<&str>) -> Result<Client, Failure> {
-    let trust = client_config(&profile.trust, profile.server_name.as_deref(), pinned)
-        .map_err(|error| failure(FailureKind::TlsFailed, &error.to_string()))?;
+    let trust = client_config(
+        &profile.trust,
+        profile.server_name.as_deref(),
+        pinned,
+        client_certificate(profile),
+    )
+    .map_err(|error| failure(FailureKind::TlsFailed, &error.to_string()))?;
     Client::builder()
         .tls_backend_preconfigured(trust)
         .tls_info(true)

@@ -6,7 +6,7 @@ use std::error::Error;
 use std::io;
 
 use entente_domain::exchange::{Failure, FailureKind};
-use rustls::CertificateError;
+use rustls::{AlertDescription, CertificateError};
 
 use super::networks::{AddressNotAllowedError, NameNotFoundError};
 use crate::certificate::CertificateChangedError;
@@ -102,12 +102,35 @@ fn of_tls(error: &rustls::Error) -> Failure {
             return failure(FailureKind::CertificateChanged, &message);
         }
         Tls::InvalidCertificate(problem) => of_certificate(problem),
+        Tls::AlertReceived(alert) if is_about_our_certificate(*alert) => {
+            return failure(
+                FailureKind::Unauthorized,
+                "the remote side refused the client certificate, or asks for one",
+            );
+        }
         Tls::InvalidMessage(_) => "the remote side does not speak TLS",
         Tls::AlertReceived(_) => "the remote side refused the TLS handshake",
         Tls::PeerIncompatible(_) => "the remote side speaks no TLS version or cipher of ours",
         _ => "the TLS handshake failed",
     };
     failure(FailureKind::TlsFailed, message)
+}
+
+/// Such an alert of a server is about what we showed or did not show (RFC 8446 section 6.2). It
+/// comes before the server reads a request, though we may have sent one.
+fn is_about_our_certificate(alert: AlertDescription) -> bool {
+    matches!(
+        alert,
+        AlertDescription::CertificateRequired
+            | AlertDescription::NoCertificate
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied
+    )
 }
 
 fn of_certificate(problem: &CertificateError) -> &'static str {

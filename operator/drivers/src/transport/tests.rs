@@ -1,5 +1,7 @@
 //! The transport against small servers on loopback that behave badly.
 
+mod client_certificate;
+mod oauth2;
 mod server;
 mod tls;
 
@@ -22,6 +24,7 @@ fn profile() -> ConnectionProfile {
         trust: TrustProfile::Verify { ca_pem: None },
         server_name: None,
         credentials: None,
+        token_url: None,
         connect_timeout: Duration::from_secs(5),
         request_timeout: Duration::from_secs(5),
         per_host: LimitValues {

@@ -7,6 +7,7 @@ use super::*;
 
 const NOTHING: Private<'static> = Private {
     credentials: None,
+    token: None,
     url: "",
 };
 const OURS: &str = "printer-location";

@@ -6,6 +6,7 @@ use super::*;
 
 const NOTHING: Private<'static> = Private {
     credentials: None,
+    token: None,
     url: "",
 };
 

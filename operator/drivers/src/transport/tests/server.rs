@@ -25,11 +25,16 @@ pub(super) enum Behaviour {
     Drip,
     /// The connection ends.
     Reset,
+    /// What this makes of the request: its head, and its body after the empty line.
+    Reply(Reply),
 }
+
+pub(super) type Reply = Arc<dyn Fn(&str) -> String + Send + Sync>;
 
 #[derive(Default)]
 struct Seen {
     requests: Mutex<Vec<String>>,
+    client_certificates: Mutex<Vec<Vec<u8>>>,
     at_once: AtomicUsize,
     most_at_once: AtomicUsize,
 }
@@ -86,6 +91,11 @@ impl Server {
         self.seen.requests.lock().unwrap().clone()
     }
 
+    /// The certificates (DER) that clients showed, one for each connection that showed any.
+    pub(super) fn client_certificates(&self) -> Vec<Vec<u8>> {
+        self.seen.client_certificates.lock().unwrap().clone()
+    }
+
     pub(super) fn most_at_once(&self) -> usize {
         self.seen.most_at_once.load(Ordering::SeqCst)
     }
@@ -107,6 +117,13 @@ async fn accept(
             match tls {
                 Some(tls) => {
                     if let Ok(stream) = tls.accept(stream).await {
+                        let shown = stream.get_ref().1.peer_certificates();
+                        if let Some(shown) = shown.and_then(<[_]>::first) {
+                            seen.client_certificates
+                                .lock()
+                                .unwrap()
+                                .push(shown.to_vec());
+                        }
                         serve(stream, behaviour, &seen).await;
                     }
                 }
@@ -125,8 +142,8 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         let _ = stream.write_all(greeting.as_bytes()).await;
         let _ = stream.flush().await;
     }
-    while let Some(request) = read_head(&mut stream).await {
-        seen.requests.lock().unwrap().push(request);
+    while let Some(request) = read_request(&mut stream).await {
+        seen.requests.lock().unwrap().push(request.clone());
         let at_once = seen.at_once.fetch_add(1, Ordering::SeqCst) + 1;
         seen.most_at_once.fetch_max(at_once, Ordering::SeqCst);
         let sent = match &behaviour {
@@ -140,6 +157,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             Behaviour::Hang | Behaviour::Greet(_) => std::future::pending().await,
             Behaviour::Drip => drip(&mut stream).await,
             Behaviour::Reset => return,
+            Behaviour::Reply(reply) => stream.write_all(reply(&request).as_bytes()).await,
         };
         if sent.is_err() {
             return;
@@ -158,11 +176,18 @@ async fn drip<S: AsyncWrite + Unpin>(stream: &mut S) -> std::io::Result<()> {
     }
 }
 
-/// The head of one request; bodies of these tests are empty.
-async fn read_head<S: AsyncRead + Unpin>(stream: &mut S) -> Option<String> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.ok()?);
+/// One request as text.
+async fn read_request<S: AsyncRead + Unpin>(stream: &mut S) -> Option<String> {
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        request.push(stream.read_u8().await.ok()?);
     }
-    String::from_utf8(head).ok()
+    let head = String::from_utf8_lossy(&request).to_lowercase();
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+    stream.read_exact(&mut body).await.ok()?;
+    request.extend(body);
+    String::from_utf8(request).ok()
 }

@@ -1,14 +1,14 @@
 //! Whose certificate is trusted.
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
 
-struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
+pub(super) struct Authority {
+    pub(super) issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
 struct Leaf {
@@ -17,14 +17,19 @@ struct Leaf {
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
+        Self::named("authority")
+    }
+
+    pub(super) fn named(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         Self { issuer }
     }
 
-    fn pem(&self) -> String {
+    pub(super) fn pem(&self) -> String {
         self.issuer.as_ref().pem()
     }
 
@@ -55,11 +60,11 @@ async fn start(leaf: &Leaf) -> Server {
     .await
 }
 
-fn https(server: &Server) -> String {
+pub(super) fn https(server: &Server) -> String {
     format!("https://127.0.0.1:{}/", server.address.port())
 }
 
-fn trusting(trust: TrustProfile) -> ConnectionProfile {
+pub(super) fn trusting(trust: TrustProfile) -> ConnectionProfile {
     ConnectionProfile { trust, ..profile() }
 }
 

@@ -1,0 +1,229 @@
+//! The tokens that are held, one for each Connection, networks and login.
+//!
+//! Decides when one is fetched, and that one fetch serves all who wait for it, whether it ends
+//! well or badly. Never fetches by itself and never looks into a token. Called by `transport`.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use entente_domain::exchange::Failure;
+use sha2::{Digest, Sha256};
+use tokio::time::Instant;
+
+use super::token::{Client, Grant};
+use crate::credentials::AccessToken;
+use crate::profile::{ConnectionProfile, TrustProfile};
+
+/// How long an unused token is kept.
+const IDLE_TOKEN: Duration = Duration::from_mins(5);
+
+/// What a token was fetched with, as a digest: another Secret, token endpoint, authority or set of
+/// networks is another token.
+pub(super) type Key = [u8; 32];
+
+/// Everything that a fetch depends on.
+pub(super) fn key(profile: &ConnectionProfile, client: Client<'_>) -> Key {
+    let mut digest = Sha256::new();
+    let mut part = |bytes: &[u8]| {
+        digest.update(bytes.len().to_be_bytes());
+        digest.update(bytes);
+    };
+    part(profile.name.as_bytes());
+    let url = profile.token_url.as_ref();
+    part(url.map(url::Url::as_str).unwrap_or_default().as_bytes());
+    if let TrustProfile::Verify { ca_pem } = &profile.trust {
+        part(ca_pem.as_deref().unwrap_or_default().as_bytes());
+    }
+    part(client.id.as_bytes());
+    part(client.secret.as_bytes());
+    part(client.scope.unwrap_or_default().as_bytes());
+    for network in &profile.networks {
+        part(network.to_string().as_bytes());
+    }
+    digest.finalize().into()
+}
+
+#[derive(Default)]
+pub(super) struct Tokens {
+    held: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    entries: HashMap<Key, (Arc<Entry>, Instant)>,
+    swept: Option<Instant>,
+}
+
+#[derive(Default)]
+struct Entry {
+    /// How many fetches have ended: who waited through one does not begin another.
+    ended: AtomicU64,
+    /// Held by whoever fetches; given back when that one is dropped.
+    latest: tokio::sync::Mutex<Latest>,
+}
+
+/// What the latest fetch came to.
+#[derive(Default)]
+struct Latest {
+    token: Option<(AccessToken, Instant)>,
+    failure: Option<Failure>,
+}
+
+impl Tokens {
+    /// The token under this key: the one that is held, unless it is the one that was `refused`
+    /// or its time is over, else what `fetch` gives.
+    pub(super) async fn get(
+        &self,
+        key: Key,
+        refused: Option<&AccessToken>,
+        fetch: impl Future<Output = Result<Grant, Failure>>,
+    ) -> Result<AccessToken, Failure> {
+        let entry = self.entry(key);
+        let ended = entry.ended.load(Ordering::SeqCst);
+        let mut latest = entry.latest.lock().await;
+        let asked = Instant::now();
+        if let Some((token, until)) = &latest.token
+            && *until > asked
+            && refused != Some(token)
+        {
+            return Ok(token.clone());
+        }
+        if entry.ended.load(Ordering::SeqCst) != ended
+            && let Some(failure) = &latest.failure
+        {
+            return Err(failure.clone());
+        }
+        latest.token = None;
+        let fetched = fetch.await;
+        entry.ended.fetch_add(1, Ordering::SeqCst);
+        match fetched {
+            Ok(grant) => {
+                latest.failure = None;
+                latest.token = Some((grant.token.clone(), asked + grant.usable));
+                Ok(grant.token)
+            }
+            Err(failure) => {
+                latest.failure = Some(failure.clone());
+                Err(failure)
+            }
+        }
+    }
+
+    fn entry(&self, key: Key) -> Arc<Entry> {
+        let now = Instant::now();
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.sweep(now);
+        let (entry, used) = held
+            .entries
+            .entry(key)
+            .or_insert_with(|| (Arc::default(), now));
+        *used = now;
+        Arc::clone(entry)
+    }
+}
+
+impl Held {
+    fn sweep(&mut self, now: Instant) {
+        if self
+            .swept
+            .is_some_and(|swept| now.duration_since(swept) < IDLE_TOKEN)
+        {
+            return;
+        }
+        self.swept = Some(now);
+        // Who waits for a turn to fetch keeps the entry: one fetch is still enough for all.
+        self.entries.retain(|_, (entry, used)| {
+            Arc::strong_count(entry) > 1 || now.duration_since(*used) < IDLE_TOKEN
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use entente_domain::exchange::FailureKind;
+    use futures::future::join_all;
+    use tokio::time::{advance, sleep};
+
+    use super::super::failure::failure;
+    use super::*;
+
+    const KEY: Key = [1; 32];
+
+    fn grant(token: &str, seconds: u64) -> Result<Grant, Failure> {
+        Ok(Grant {
+            token: AccessToken::new(token.to_owned().into()),
+            usable: Duration::from_secs(seconds),
+        })
+    }
+
+    async fn slowly(answer: Result<Grant, Failure>, begun: &AtomicU64) -> Result<Grant, Failure> {
+        begun.fetch_add(1, Ordering::SeqCst);
+        sleep(Duration::from_secs(1)).await;
+        answer
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_fetch_serves_all_who_wait_for_it_whether_it_ends_well_or_badly() {
+        let (tokens, begun) = (Tokens::default(), AtomicU64::new(0));
+        let refused = || Err(failure(FailureKind::Unauthorized, "no"));
+        let all = join_all((0..50).map(|_| tokens.get(KEY, None, slowly(refused(), &begun)))).await;
+        assert!(all.iter().all(Result::is_err));
+        assert_eq!(begun.load(Ordering::SeqCst), 1, "a failure is shared");
+        // Who comes later asks anew.
+        let all =
+            join_all((0..50).map(|_| tokens.get(KEY, None, slowly(grant("a", 60), &begun)))).await;
+        assert!(
+            all.iter()
+                .all(|token| token.as_ref().unwrap().as_str() == "a")
+        );
+        assert_eq!(begun.load(Ordering::SeqCst), 2, "a token is shared");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_is_fetched_again_when_its_time_is_over_or_it_was_refused() {
+        let (tokens, begun) = (Tokens::default(), AtomicU64::new(0));
+        let first = tokens.get(KEY, None, slowly(grant("a", 60), &begun)).await;
+        let first = first.unwrap();
+        // All who were refused with the same token share the next one.
+        let renewed = join_all(
+            (0..20).map(|_| tokens.get(KEY, Some(&first), slowly(grant("b", 60), &begun))),
+        )
+        .await;
+        assert!(
+            renewed
+                .iter()
+                .all(|token| token.as_ref().unwrap().as_str() == "b")
+        );
+        assert_eq!(begun.load(Ordering::SeqCst), 2);
+        advance(Duration::from_secs(58)).await;
+        let held = tokens.get(KEY, None, slowly(grant("c", 60), &begun)).await;
+        assert_eq!(held.unwrap().as_str(), "b");
+        advance(Duration::from_secs(2)).await;
+        let next = tokens.get(KEY, None, slowly(grant("c", 60), &begun)).await;
+        assert_eq!(next.unwrap().as_str(), "c");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_goes_away_while_fetching_leaves_the_fetch_to_the_next() {
+        let (tokens, begun) = (Tokens::default(), AtomicU64::new(0));
+        let gone = tokio::time::timeout(
+            Duration::from_millis(10),
+            tokens.get(KEY, None, slowly(grant("a", 60), &begun)),
+        );
+        assert!(gone.await.is_err());
+        let next = tokens.get(KEY, None, slowly(grant("b", 60), &begun)).await;
+        assert_eq!(next.unwrap().as_str(), "b");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_uses_is_forgotten() {
+        let (tokens, begun) = (Tokens::default(), AtomicU64::new(0));
+        let fetch = || slowly(grant("a", 86_400), &begun);
+        tokens.get(KEY, None, fetch()).await.unwrap();
+        advance(IDLE_TOKEN + Duration::from_secs(1)).await;
+        tokens.get([2; 32], None, fetch()).await.unwrap();
+        assert_eq!(tokens.held.lock().unwrap().entries.len(), 1);
+    }
+}
