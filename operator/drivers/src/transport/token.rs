@@ -148,7 +148,7 @@ fn usable(expires_in: &Value) -> Duration {
     let life = seconds
         .map_or(UNTOLD_LIFE, Duration::from_secs)
         .min(LONGEST_LIFE);
-    life - MARGIN.min(life / 10)
+    life.saturating_sub(MARGIN.min(life / 10))
 }
 
 /// A refusal in the words of RFC 6749 section 5.2 is one of our id, secret or scope; anything else
@@ -183,7 +183,9 @@ mod tests {
     use super::*;
 
     fn judged(status: u16, body: &str) -> Result<Grant, Failure> {
-        let status = StatusCode::from_u16(status).unwrap();
+        let Ok(status) = StatusCode::from_u16(status) else {
+            panic!("no such status: {status}")
+        };
         judge(status, Bytes::copy_from_slice(body.as_bytes()), None)
     }
 

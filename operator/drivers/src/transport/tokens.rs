@@ -151,29 +151,27 @@ mod tests {
 
     const KEY: Key = [1; 32];
 
-    fn grant(token: &str, seconds: u64) -> Result<Grant, Failure> {
+    /// Gives a token that is good for so many seconds; none where none is named.
+    async fn slowly(token: &str, seconds: u64, begun: &AtomicU64) -> Result<Grant, Failure> {
+        begun.fetch_add(1, Ordering::SeqCst);
+        sleep(Duration::from_secs(1)).await;
+        if token.is_empty() {
+            return Err(failure(FailureKind::Unauthorized, "no"));
+        }
         Ok(Grant {
             token: AccessToken::new(token.to_owned().into()),
             usable: Duration::from_secs(seconds),
         })
     }
 
-    async fn slowly(answer: Result<Grant, Failure>, begun: &AtomicU64) -> Result<Grant, Failure> {
-        begun.fetch_add(1, Ordering::SeqCst);
-        sleep(Duration::from_secs(1)).await;
-        answer
-    }
-
     #[tokio::test(start_paused = true)]
     async fn one_fetch_serves_all_who_wait_for_it_whether_it_ends_well_or_badly() {
         let (tokens, begun) = (Tokens::default(), AtomicU64::new(0));
-        let refused = || Err(failure(FailureKind::Unauthorized, "no"));
-        let all = join_all((0..50).map(|_| tokens.get(KEY, None, slowly(refused(), &begun)))).await;
+        let all = join_all((0..50).map(|_| tokens.get(KEY, None, slowly("", 0, &begun)))).await;
         assert!(all.iter().all(Result::is_err));
         assert_eq!(begun.load(Ordering::SeqCst), 1, "a failure is shared");
         // Who comes later asks anew.
-        let all =
-            join_all((0..50).map(|_| tokens.get(KEY, None, slowly(grant("a", 60), &begun)))).await;
+        let all = join_all((0..50).map(|_| tokens.get(KEY, None, slowly("a", 60, &begun)))).await;
         assert!(
             all.iter()
                 .all(|token| token.as_ref().unwrap().as_str() == "a")
@@ -184,13 +182,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_token_is_fetched_again_when_its_time_is_over_or_it_was_refused() {
         let (tokens, begun) = (Tokens::default(), AtomicU64::new(0));
-        let first = tokens.get(KEY, None, slowly(grant("a", 60), &begun)).await;
+        let first = tokens.get(KEY, None, slowly("a", 60, &begun)).await;
         let first = first.unwrap();
         // All who were refused with the same token share the next one.
-        let renewed = join_all(
-            (0..20).map(|_| tokens.get(KEY, Some(&first), slowly(grant("b", 60), &begun))),
-        )
-        .await;
+        let renewed =
+            join_all((0..20).map(|_| tokens.get(KEY, Some(&first), slowly("b", 60, &begun)))).await;
         assert!(
             renewed
                 .iter()
@@ -198,10 +194,10 @@ mod tests {
         );
         assert_eq!(begun.load(Ordering::SeqCst), 2);
         advance(Duration::from_secs(58)).await;
-        let held = tokens.get(KEY, None, slowly(grant("c", 60), &begun)).await;
+        let held = tokens.get(KEY, None, slowly("c", 60, &begun)).await;
         assert_eq!(held.unwrap().as_str(), "b");
         advance(Duration::from_secs(2)).await;
-        let next = tokens.get(KEY, None, slowly(grant("c", 60), &begun)).await;
+        let next = tokens.get(KEY, None, slowly("c", 60, &begun)).await;
         assert_eq!(next.unwrap().as_str(), "c");
     }
 
@@ -210,17 +206,17 @@ mod tests {
         let (tokens, begun) = (Tokens::default(), AtomicU64::new(0));
         let gone = tokio::time::timeout(
             Duration::from_millis(10),
-            tokens.get(KEY, None, slowly(grant("a", 60), &begun)),
+            tokens.get(KEY, None, slowly("a", 60, &begun)),
         );
         assert!(gone.await.is_err());
-        let next = tokens.get(KEY, None, slowly(grant("b", 60), &begun)).await;
+        let next = tokens.get(KEY, None, slowly("b", 60, &begun)).await;
         assert_eq!(next.unwrap().as_str(), "b");
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_nobody_uses_is_forgotten() {
         let (tokens, begun) = (Tokens::default(), AtomicU64::new(0));
-        let fetch = || slowly(grant("a", 86_400), &begun);
+        let fetch = || slowly("a", 86_400, &begun);
         tokens.get(KEY, None, fetch()).await.unwrap();
         advance(IDLE_TOKEN + Duration::from_secs(1)).await;
         tokens.get([2; 32], None, fetch()).await.unwrap();

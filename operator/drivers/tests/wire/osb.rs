@@ -239,6 +239,46 @@ async fn a_broker_that_gives_the_token_back_does_not_get_it_into_a_message() {
 }
 
 #[tokio::test]
+async fn a_token_that_was_fetched_is_not_given_back_either() {
+    let granted = json!({"access_token": "t0ken-that-was-fetched", "token_type": "Bearer"});
+    let endpoint = Server::start(move |_| reply("200 OK", &granted)).await;
+    let server = Server::start(|arrived| {
+        let token = arrived.header("authorization").unwrap().to_owned();
+        let said = format!("bad {token}");
+        if arrived.line.contains("last_operation") {
+            reply("200 OK", &json!({"state": "failed", "description": said}))
+        } else {
+            reply("400 Bad Request", &json!({"description": said}))
+        }
+    })
+    .await;
+    let credentials = CredentialsValue::OAuth2ClientCredentials {
+        client_id: "entente".to_owned().into(),
+        client_secret: "s3cr3t".to_owned().into(),
+        scope: None,
+    };
+    let mut profile = (*profile(Protocol::OSB, Some(credentials))).clone();
+    profile.token_url = format!("http://{}/token", endpoint.address).parse().ok();
+    let target = ServerTarget {
+        profile: profile.into(),
+        ..target(&server)
+    };
+    let drivers = Drivers::real();
+    let failure = drivers.service().catalogue(&target).await.unwrap_err();
+    assert_eq!(
+        failure.message,
+        "HTTP 400 Bad Request: bad Bearer [redacted]"
+    );
+    let state = drivers
+        .service()
+        .last_operation(&target, &instance(), None)
+        .await;
+    let message = "bad Bearer [redacted]".to_owned();
+    assert_eq!(state, Ok(OperationState::Failed { message }));
+    assert_eq!(endpoint.arrived().len(), 1);
+}
+
+#[tokio::test]
 async fn an_answer_of_more_than_64_kib_is_not_read() {
     let server = Server::start(|_| reply("201 Created", &json!({"x": "x".repeat(70_000)}))).await;
     let drivers = Drivers::real();
