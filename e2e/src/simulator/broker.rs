@@ -88,7 +88,7 @@ pub(super) struct State {
 pub(super) struct Server {
     pub(super) parameter_update: ParameterUpdate,
     pub(super) latency: Duration,
-    pub(super) authorization: Option<String>,
+    authorization: Mutex<Option<String>>,
     pub(super) ledger: Ledger,
     pub(super) faults: Faults,
     switch: Arc<Switch>,
@@ -99,6 +99,15 @@ impl Server {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         // No operation leaves the state half changed: each applies after it was checked.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a request with this `Authorization` header is let in.
+    pub(super) fn lets_in(&self, header: Option<&str>) -> bool {
+        let asked = self
+            .authorization
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        asked.is_none() || asked.as_deref() == header
     }
 }
 
@@ -131,7 +140,7 @@ impl Broker {
         let server = Arc::new(Server {
             parameter_update: options.parameter_update,
             latency: options.latency,
-            authorization: options.credentials.as_ref().map(Credentials::header),
+            authorization: Mutex::new(options.credentials.as_ref().map(Credentials::header)),
             ledger,
             faults: Faults::default(),
             switch: Arc::clone(&switch),
@@ -162,6 +171,16 @@ impl Broker {
     /// Whether the listener is open.
     pub fn is_listening(&self) -> bool {
         self.server.switch.is_open()
+    }
+
+    /// From now on every request must bring this token (RFC 6750) and nothing else.
+    pub fn set_token(&self, token: &str) {
+        let mut asked = self
+            .server
+            .authorization
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *asked = Some(format!("Bearer {token}"));
     }
 
     /// Changes how writes are carried out from now on.

@@ -58,9 +58,7 @@ impl Service for Server {
             names: &names,
         };
         let mut met = self.faults.meet(&subject);
-        if self.authorization.is_some()
-            && request.header("authorization") != self.authorization.as_deref()
-        {
+        if !self.lets_in(request.header("authorization")) {
             met.http_status = Some((401, None));
         }
         let delay = self.latency + met.slow.unwrap_or_default();

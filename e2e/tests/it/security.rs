@@ -6,6 +6,8 @@
 
 mod canary;
 mod listener;
+mod mutual_tls;
+mod oauth2;
 mod secret;
 mod tenant;
 

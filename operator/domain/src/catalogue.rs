@@ -137,9 +137,9 @@ fn probed(
             .without(ConditionType::Reachable)
             .without(ConditionType::Authenticated);
     };
-    let refused = failure.is_some_and(|failure| failure.kind == FailureKind::Unauthorized);
+    let refused = failure.filter(|failure| failure.kind == FailureKind::Unauthorized);
     let set = match failure {
-        Some(failure) if !refused => {
+        Some(failure) if refused.is_none() => {
             let reason = known(ConditionType::Reachable, reason_of_failure(failure.kind));
             set.with(
                 ConditionType::Reachable,
@@ -155,8 +155,9 @@ fn probed(
             "The last probe was answered.",
         ),
     };
-    if refused {
-        let message = "The credentials were refused; correct the Secret.";
+    if let Some(failure) = refused {
+        let said = &failure.message;
+        let message = format!("The credentials were refused: {said}; correct the Secret.");
         return set.with(
             ConditionType::Authenticated,
             Status::False,

@@ -13,16 +13,18 @@ use kube::api::{Patch, PatchParams};
 use super::{ALLOWED, connection_says};
 use crate::standard::{Standard, subscription_says};
 
-/// Writes a Secret into the operator's namespace.
+/// Writes a Secret with user and password into the operator's namespace.
 pub(super) async fn apply_secret(scene: &Scene<'_>, name: &str, user: &str, password: &str) {
+    apply_secret_of(scene, name, &[("username", user), ("password", password)]).await;
+}
+
+/// Writes a Secret with these keys into the operator's namespace.
+pub(super) async fn apply_secret_of(scene: &Scene<'_>, name: &str, keys: &[(&str, &str)]) {
     let ground = Ground::shared().await.unwrap();
     let api: kube::Api<Secret> =
         kube::Api::namespaced(scene.client().clone(), ground.operator.namespace());
     let mut secret = Secret {
-        string_data: Some(BTreeMap::from([
-            ("username".to_owned(), user.to_owned()),
-            ("password".to_owned(), password.to_owned()),
-        ])),
+        string_data: Some(strings(keys)),
         ..Secret::default()
     };
     secret.metadata.name = Some(name.to_owned());
@@ -30,6 +32,14 @@ pub(super) async fn apply_secret(scene: &Scene<'_>, name: &str, user: &str, pass
     api.patch(name, &parameters, &Patch::Apply(&secret))
         .await
         .unwrap();
+}
+
+/// Keys and values as the objects of Kubernetes want them.
+pub(super) fn strings(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let entries = entries.iter();
+    entries
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect()
 }
 
 /// The Connection with the Secret of that name.
