@@ -337,6 +337,19 @@ fn brokers(table: &mut Table) {
 }
 
 fn models(table: &mut Table) {
+    let operation = "/spec/settings/0/via/ipp/operation";
+    table.accepts(
+        DeviceModel,
+        "a setting of the host's System Service",
+        &[(operation, json!("SetSystemAttributes"))],
+    );
+    table.rejects_by_schema(
+        DeviceModel,
+        "an operation that there is not",
+        &[(operation, json!("SetAttributes"))],
+        "Unsupported value",
+    );
+
     let place = "/spec/settings/-";
     let setting = |kind: &str, more: Value| {
         let mut setting = json!({"name": "another", "type": kind, "via": {}});

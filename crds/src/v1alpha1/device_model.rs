@@ -163,6 +163,20 @@ pub enum IppOperation {
     SetPrinterAttributes,
     /// CUPS-Add-Modify-Printer (0x4003), for CUPS and systems that follow it.
     CupsAddModifyPrinter,
+    /// Set-System-Attributes (PWG 5100.22), for attributes of the host's System Service such as
+    /// system-location; read back by Get-System-Attributes at the path /ipp/system of the same host
+    /// and port. All printers of a host share one System: for models where one host is one Device.
+    SetSystemAttributes,
+}
+
+impl IppOperation {
+    /// Whether what it sets belongs to the System Service of the host and not to one printer of it.
+    pub fn is_of_system(self) -> bool {
+        match self {
+            Self::SetPrinterAttributes | Self::CupsAddModifyPrinter => false,
+            Self::SetSystemAttributes => true,
+        }
+    }
 }
 
 /// When a value that was sent takes effect.

@@ -52,7 +52,7 @@ pub struct Answer {
     pub message: Option<String>,
     /// The unsupported-attributes group: what the peer refused or ignored, by name.
     pub unsupported: BTreeMap<String, IppValue>,
-    /// The printer-attributes group, by name.
+    /// The printer-attributes or system-attributes group, by name.
     pub attributes: BTreeMap<String, IppValue>,
 }
 
@@ -123,6 +123,33 @@ impl IppClient {
             .await
     }
 
+    /// Get-System-Attributes (0x005b, PWG 5100.22) of the requested names, of a `…/ipp/system`.
+    pub async fn get_system(
+        &self,
+        uri: &str,
+        requested: &[&str],
+    ) -> Result<Answer, IppClientError> {
+        let not_ipp = |source| IppClientError::Message {
+            uri: uri.to_owned(),
+            source,
+        };
+        // The codec has no name for the operation, and would write a printer-uri.
+        let mut request =
+            IppRequestResponse::new(IppVersion::v2_0(), Operation::GetPrinterAttributes, None)
+                .map_err(not_ipp)?;
+        request.header_mut().operation_or_status = 0x005b;
+        let names = requested.iter().map(|name| keyword(name)).collect();
+        for attribute in [
+            self::uri("system-uri", uri),
+            attribute("requested-attributes", IppValue::Array(names)),
+        ] {
+            request
+                .attributes_mut()
+                .add(DelimiterTag::OperationAttributes, attribute);
+        }
+        self.exchange(uri, request).await
+    }
+
     /// Any operation with extra operation attributes and a printer-attributes group.
     pub async fn send(
         &self,
@@ -138,12 +165,6 @@ impl IppClient {
         let address: Uri = uri.parse().map_err(|_| IppClientError::Address {
             uri: uri.to_owned(),
         })?;
-        let http_address = uri
-            .strip_prefix("ipp://")
-            .map(|rest| format!("http://{rest}"))
-            .ok_or_else(|| IppClientError::Address {
-                uri: uri.to_owned(),
-            })?;
         let mut request = IppRequestResponse::new(IppVersion::v2_0(), operation, Some(address))
             .map_err(not_ipp)?;
         for attribute in operation_attributes {
@@ -156,6 +177,20 @@ impl IppClient {
                 .attributes_mut()
                 .add(DelimiterTag::PrinterAttributes, attribute);
         }
+        self.exchange(uri, request).await
+    }
+
+    async fn exchange(
+        &self,
+        uri: &str,
+        request: IppRequestResponse,
+    ) -> Result<Answer, IppClientError> {
+        let http_address = uri
+            .strip_prefix("ipp://")
+            .map(|rest| format!("http://{rest}"))
+            .ok_or_else(|| IppClientError::Address {
+                uri: uri.to_owned(),
+            })?;
         let failed = |source| IppClientError::Transport {
             uri: uri.to_owned(),
             source,
@@ -172,7 +207,10 @@ impl IppClient {
             .bytes()
             .await
             .map_err(failed)?;
-        parse(answer.to_vec()).map_err(not_ipp)
+        parse(answer.to_vec()).map_err(|source| IppClientError::Message {
+            uri: uri.to_owned(),
+            source,
+        })
     }
 }
 
@@ -243,10 +281,12 @@ fn parse(answer: Vec<u8>) -> Result<Answer, IppParseError> {
             .collect()
     };
     let operation = group(DelimiterTag::OperationAttributes);
+    let mut attributes = group(DelimiterTag::PrinterAttributes);
+    attributes.extend(group(DelimiterTag::SystemAttributes));
     Ok(Answer {
         status: answer.header().operation_or_status.cast_unsigned(),
         message: operation.get("status-message").map(ToString::to_string),
         unsupported: group(DelimiterTag::UnsupportedAttributes),
-        attributes: group(DelimiterTag::PrinterAttributes),
+        attributes,
     })
 }

@@ -109,6 +109,11 @@ impl LprintServer {
         format!("ipp://{}:{}{}", self.address(), self.port, self.path(queue))
     }
 
+    /// `ipp://127.0.0.1:PORT/ipp/system`.
+    pub fn system_uri(&self) -> String {
+        format!("ipp://{}:{}/ipp/system", self.address(), self.port)
+    }
+
     /// Always `127.0.0.1`.
     pub fn address(&self) -> &'static str {
         "127.0.0.1"

@@ -46,6 +46,21 @@ pub struct DeviceReadRequest {
     pub identity_attribute: String,
     /// The attributes whose values are needed; empty for a probe of the identity alone.
     pub attributes: BTreeSet<String>,
+    /// The attributes of the System Service of its host whose values are needed (PWG 5100.22);
+    /// without any it is not asked.
+    pub system_attributes: BTreeSet<String>,
+}
+
+impl DeviceReadRequest {
+    /// Asks for an attribute where this operation sets it.
+    pub fn ask(&mut self, operation: IppOperation, attribute: &str) {
+        let asked = if operation.is_of_system() {
+            &mut self.system_attributes
+        } else {
+            &mut self.attributes
+        };
+        asked.insert(attribute.to_owned());
+    }
 }
 
 /// What a device answered to one reading.
@@ -59,6 +74,19 @@ pub struct DeviceReading {
     pub certificate_sha256: Option<String>,
     /// The attributes that it has, of those that were asked for. A missing one is not supported.
     pub attributes: BTreeMap<String, Vec<Scalar>>,
+    /// The same of its host's System Service; empty where there is none.
+    pub system_attributes: BTreeMap<String, Vec<Scalar>>,
+}
+
+impl DeviceReading {
+    /// The attributes where this operation sets them.
+    pub fn of(&self, operation: IppOperation) -> &BTreeMap<String, Vec<Scalar>> {
+        if operation.is_of_system() {
+            &self.system_attributes
+        } else {
+            &self.attributes
+        }
+    }
 }
 
 /// One attribute to be set on a device.

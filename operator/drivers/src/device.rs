@@ -22,7 +22,8 @@ pub struct DeviceTarget {
     pub pinned_certificate: Option<String>,
 }
 
-/// Speaks to devices. Every call is at most one question, asked without a retry.
+/// Speaks to devices. Every call is at most one question to the device, and one to the System Service
+/// of its host where attributes of that are asked for; none is asked twice.
 #[async_trait]
 pub trait DeviceDriver: Send + Sync {
     /// Takes one reading. A request without attributes is a probe: identity and model alone.

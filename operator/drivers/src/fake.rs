@@ -105,6 +105,8 @@ pub struct FakeDevice {
     pub certificate_sha256: Option<String>,
     /// Its attributes; one that is not here is not supported.
     pub attributes: BTreeMap<String, Vec<Scalar>>,
+    /// Those of the System Service of its host.
+    pub system_attributes: BTreeMap<String, Vec<Scalar>>,
     /// Attributes for which it says success and does nothing, for ever.
     pub ignored: BTreeSet<String>,
     /// Attributes that it refuses, for ever, and how. The whole group is refused with them.

@@ -1,11 +1,13 @@
 //! Devices that speak the Internet Printing Protocol (RFC 8011, RFC 3380).
 //!
-//! One operation, one HTTP POST over the shared transport. Asks only for what is needed, sets only
+//! One operation, one HTTP POST over the shared transport. What belongs to the host and not to one
+//! printer of it is asked of and set on its System Service (PWG 5100.22). Asks only for what is needed, sets only
 //! what it is given, and never takes a success for an effect: that is for the next reading.
 
 mod codec;
 mod status;
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,14 +19,14 @@ use entente_domain::exchange::{
 };
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
-use ipp::attribute::IppAttribute;
+use ipp::attribute::{IppAttribute, IppAttributes};
 use ipp::model::IppVersion;
 use url::Url;
 
 use crate::device::{DeviceDriver, DeviceTarget};
 use crate::text::Private;
 use crate::transport::{Answer, Exchange, Transport, failure};
-use codec::{Request, Response};
+use codec::{Object, Request, Response};
 
 /// Get-Printer-Attributes (RFC 8011 section 4.2.5).
 const GET_PRINTER_ATTRIBUTES: u16 = 0x000B;
@@ -32,6 +34,12 @@ const GET_PRINTER_ATTRIBUTES: u16 = 0x000B;
 const SET_PRINTER_ATTRIBUTES: u16 = 0x0013;
 /// CUPS-Add-Modify-Printer (CUPS Implementation of IPP).
 const CUPS_ADD_MODIFY_PRINTER: u16 = 0x4003;
+/// Get-System-Attributes (PWG 5100.22).
+const GET_SYSTEM_ATTRIBUTES: u16 = 0x005B;
+/// Set-System-Attributes (PWG 5100.22).
+const SET_SYSTEM_ATTRIBUTES: u16 = 0x0062;
+/// Where the System Service of a host is (PWG 5100.22, "system-uri").
+const SYSTEM_PATH: &str = "/ipp/system";
 /// The port of both schemes (RFC 3510, RFC 7472).
 const PORT: u16 = 631;
 /// The longest answer that is read: all attributes of a large device are about 100 KiB.
@@ -62,7 +70,7 @@ impl IppDriver {
     async fn send(
         &self,
         target: &DeviceTarget,
-        operation: u16,
+        (object, operation): (Object, u16),
         groups: codec::Groups,
         writes: bool,
     ) -> Result<(Response, Answer), Failure> {
@@ -73,13 +81,19 @@ impl IppDriver {
             IppVersion::v2_0()
         };
         let answered = self
-            .send_once(target, version, operation, &groups, writes)
+            .send_once(target, version, (object, operation), &groups, writes)
             .await?;
         if old || answered.0.status != status::VERSION_NOT_SUPPORTED {
             return Ok(answered);
         }
         let answered = self
-            .send_once(target, IppVersion::v1_1(), operation, &groups, writes)
+            .send_once(
+                target,
+                IppVersion::v1_1(),
+                (object, operation),
+                &groups,
+                writes,
+            )
             .await?;
         if answered.0.status != status::VERSION_NOT_SUPPORTED {
             self.remember_old(&target.url);
@@ -91,7 +105,7 @@ impl IppDriver {
         &self,
         target: &DeviceTarget,
         version: IppVersion,
-        operation: u16,
+        (object, operation): (Object, u16),
         groups: &codec::Groups,
         writes: bool,
     ) -> Result<(Response, Answer), Failure> {
@@ -105,6 +119,7 @@ impl IppDriver {
             version,
             operation,
             id,
+            object,
             uri: &target.url,
             groups,
         };
@@ -123,6 +138,9 @@ impl IppDriver {
                 writes,
             })
             .await?;
+        if object == Object::System && answer.status == StatusCode::NOT_FOUND {
+            return Ok((no_system(), answer));
+        }
         check_http(&answer, writes)?;
         let response = codec::decode(&answer.body, id).ok_or_else(|| Failure {
             doubtful: writes,
@@ -131,6 +149,9 @@ impl IppDriver {
                 "the answer is not an IPP response",
             )
         })?;
+        if object == Object::System && response.status == status::NOT_FOUND {
+            return Ok((no_system(), answer));
+        }
         Ok((response, answer))
     }
 
@@ -158,28 +179,48 @@ impl DeviceDriver for IppDriver {
         request: &DeviceReadRequest,
     ) -> Result<DeviceReading, Failure> {
         let groups = codec::reading_groups(request)?;
-        let (response, answer) = self
-            .send(target, GET_PRINTER_ATTRIBUTES, groups, false)
-            .await?;
+        let asked = (Object::Printer, GET_PRINTER_ATTRIBUTES);
+        let (response, answer) = self.send(target, asked, groups, false).await?;
         status::of_reading(&response, private(target, &answer))?;
         let mut reading = codec::reading(&response, request);
         reading.certificate_sha256 = answer.certificate_sha256;
+        if !request.system_attributes.is_empty() {
+            let target = system_of(target)?;
+            let groups = codec::system_reading_groups(request)?;
+            let asked = (Object::System, GET_SYSTEM_ATTRIBUTES);
+            let (response, answer) = self.send(&target, asked, groups, false).await?;
+            // A host without a System Service has none of its attributes; all else can be read.
+            if response.status != status::OPERATION_NOT_SUPPORTED {
+                status::of_reading(&response, private(&target, &answer))?;
+                reading.system_attributes = codec::system_reading(&response, request);
+            }
+        }
         Ok(reading)
     }
 
     async fn apply(&self, target: &DeviceTarget, write: &DeviceWrite) -> Result<(), Failure> {
-        let operation = match write.operation {
-            IppOperation::SetPrinterAttributes => SET_PRINTER_ATTRIBUTES,
-            IppOperation::CupsAddModifyPrinter => CUPS_ADD_MODIFY_PRINTER,
+        let (target, asked) = match write.operation {
+            IppOperation::SetPrinterAttributes => (
+                Cow::Borrowed(target),
+                (Object::Printer, SET_PRINTER_ATTRIBUTES),
+            ),
+            IppOperation::CupsAddModifyPrinter => (
+                Cow::Borrowed(target),
+                (Object::Printer, CUPS_ADD_MODIFY_PRINTER),
+            ),
+            IppOperation::SetSystemAttributes => (
+                Cow::Owned(system_of(target)?),
+                (Object::System, SET_SYSTEM_ATTRIBUTES),
+            ),
         };
         let groups = codec::write_groups(write)?;
-        let (response, answer) = self.send(target, operation, groups, true).await?;
+        let (response, answer) = self.send(&target, asked, groups, true).await?;
         let names: Vec<&str> = write
             .settings
             .iter()
             .map(|setting| setting.attribute.as_str())
             .collect();
-        status::of_write(&response, &names, private(target, &answer))
+        status::of_write(&response, &names, private(&target, &answer))
     }
 }
 
@@ -189,6 +230,30 @@ fn private<'a>(target: &'a DeviceTarget, answer: &'a Answer) -> Private<'a> {
         token: answer.token.as_ref(),
         url: &target.url,
     }
+}
+
+/// What a host without a System Service says in one way or another: that it cannot do this.
+fn no_system() -> Response {
+    Response {
+        status: status::OPERATION_NOT_SUPPORTED,
+        attributes: IppAttributes::new(),
+    }
+}
+
+/// The System Service of the host on which a device is, reached in the same way.
+fn system_of(target: &DeviceTarget) -> Result<DeviceTarget, Failure> {
+    let refused = |_| {
+        failure(
+            FailureKind::Unreachable,
+            "the URL is not an ipp or ipps URL",
+        )
+    };
+    let mut url = Url::parse(&target.url).map_err(refused)?;
+    url.set_path(SYSTEM_PATH);
+    Ok(DeviceTarget {
+        url: url.into(),
+        ..target.clone()
+    })
 }
 
 /// The URL under HTTP: `ipp` is `http`, `ipps` is `https`, both at port 631 (RFC 8010 section 4).

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use entente_crds::v1alpha1::{ConnectionSpec, IppSyntax, Protocol};
+use entente_crds::v1alpha1::{ConnectionSpec, IppOperation, IppSyntax, Protocol};
 use entente_domain::exchange::{
     Catalogue, FailureKind, Offering, Plan, Scalar, SettingWrite, Value,
 };
@@ -43,22 +43,25 @@ fn text(attribute: &str, value: &str) -> SettingWrite {
 struct Subject {
     world: Arc<World>,
     drivers: Drivers,
+    operation: IppOperation,
 }
 
 impl Subject {
     fn new() -> Self {
         let world = World::new();
         let lobby = vec![Scalar::Text("Lobby".to_owned())];
+        let attributes = BTreeMap::from([
+            ("printer-info".to_owned(), lobby.clone()),
+            ("printer-location".to_owned(), lobby.clone()),
+            ("printer-uptime".to_owned(), lobby),
+        ]);
         world.put_device(
             DEVICE,
             FakeDevice {
                 product_name: Some("NW MFP 500".to_owned()),
                 identity: Some("urn:uuid:1".to_owned()),
-                attributes: BTreeMap::from([
-                    ("printer-info".to_owned(), lobby.clone()),
-                    ("printer-location".to_owned(), lobby.clone()),
-                    ("printer-uptime".to_owned(), lobby),
-                ]),
+                attributes: attributes.clone(),
+                system_attributes: attributes,
                 ignored: BTreeSet::from(["printer-location".to_owned()]),
                 refused: BTreeMap::from([(
                     "printer-uptime".to_owned(),
@@ -91,6 +94,7 @@ impl Subject {
         Self {
             drivers: Drivers::fake(Arc::clone(&world)),
             world,
+            operation: IppOperation::SetPrinterAttributes,
         }
     }
 }
@@ -111,6 +115,10 @@ impl DeviceSubject for Subject {
             url: DEVICE.to_owned(),
             pinned_certificate: None,
         }
+    }
+
+    fn operation(&self) -> IppOperation {
+        self.operation
     }
 
     fn settable(&self) -> Option<(SettingWrite, SettingWrite)> {
@@ -199,9 +207,18 @@ impl ServerSubject for Subject {
 
 #[tokio::test(start_paused = true)]
 async fn the_fake_device_keeps_every_promise_of_a_device() {
-    let report = judge_device(&Subject::new()).await;
-    report.assert_kept();
-    assert_eq!(report.skipped().len(), 1, "{report}");
+    for operation in [
+        IppOperation::SetPrinterAttributes,
+        IppOperation::SetSystemAttributes,
+    ] {
+        let subject = Subject {
+            operation,
+            ..Subject::new()
+        };
+        let report = judge_device(&subject).await;
+        report.assert_kept();
+        assert_eq!(report.skipped().len(), 1, "{report}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

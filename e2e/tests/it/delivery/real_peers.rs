@@ -147,6 +147,59 @@ async fn lprint_lies_about_its_location_until_the_model_names_what_it_can_set() 
     every_reason_is_listed(scene).await;
 }
 
+// shows B7 D1
+#[tokio::test]
+async fn lprint_takes_through_its_system_service_where_the_host_stands() {
+    let scene = scene("lprint-system").await;
+    let scene = &scene;
+    // Its identity comes of the queue's name, and one identity belongs to one Device.
+    let lprint = LprintServer::start(&["hall"]).await.unwrap();
+    let url = format!("ipp://{{address}}:{}/ipp/print/{{queue}}", lprint.port());
+    scene
+        .apply::<Connection>(&scene.ipp_connection("devices", &url))
+        .await
+        .unwrap();
+    let by = |product: &str, operation| {
+        let via = ipp("system-location", IppSyntax::Text, operation);
+        model(scene, "host", product, via, ValueType::String)
+    };
+    let product = product(&lprint.uri("hall")).await;
+    scene
+        .apply::<DeviceModel>(&by(&product, IppOperation::SetPrinterAttributes))
+        .await
+        .unwrap();
+    scene
+        .apply::<SmartService>(&service(scene, "Lobby"))
+        .await
+        .unwrap();
+    scene
+        .apply::<Device>(&device(scene, "host-1", "host", Some("hall")))
+        .await
+        .unwrap();
+    let entry = scene.entry("placing", "placing", &["host-1"], "15m");
+    scene
+        .apply(&scene.contract("lprint-system", now(), vec![entry]))
+        .await
+        .unwrap();
+    // No printer has it, so what reads and sets a printer does not find it.
+    let parts = ["lprint-system", "placing", "host-1"];
+    subscription_is(scene, parts, "Stalled").await;
+
+    scene
+        .apply::<DeviceModel>(&by(&product, IppOperation::SetSystemAttributes))
+        .await
+        .unwrap();
+    let subscription = subscription_is(scene, parts, "Delivered").await;
+    let item = subscription.item(KEY).expect("it is there");
+    assert_eq!(item.attempts, Some(1), "{item:?}");
+    let read = IppClient::new()
+        .get_system(&lprint.system_uri(), &["system-location"])
+        .await
+        .unwrap();
+    assert_eq!(read.text("system-location").as_deref(), Some("Lobby"));
+    every_reason_is_listed(scene).await;
+}
+
 // shows B5 D1
 #[tokio::test]
 async fn cupsd_takes_through_its_own_operation_what_it_ignores_through_the_standard_one() {

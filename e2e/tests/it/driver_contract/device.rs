@@ -152,6 +152,31 @@ async fn the_ipp_driver_keeps_its_promises_with_lprint_which_says_success_and_do
 }
 
 #[tokio::test]
+async fn the_ipp_driver_keeps_its_promises_with_the_system_service_of_lprint() {
+    let peer = LprintServer::start(&["lab1"]).await.unwrap();
+    let refusals = vec![
+        FailureKind::RejectedValue,
+        FailureKind::RejectedNotSettable,
+        FailureKind::Unsupported,
+    ];
+    let device = Device {
+        operation: IppOperation::SetSystemAttributes,
+        settable: Some((
+            text("system-location", "Lobby"),
+            text("system-location", "Hall"),
+        )),
+        refused: Some((text("system-make-and-model", "x"), refusals)),
+        elsewhere: Some(peer.uri("no-such-queue")),
+        ..Device::of(
+            "lprint, System Service",
+            peer.uri("lab1"),
+            Peer::Lprint(peer),
+        )
+    };
+    assert_kept_but(&judge_device(&device).await, &[NO_EFFECT]);
+}
+
+#[tokio::test]
 async fn the_ipp_driver_keeps_its_promises_with_cupsd_by_set_printer_attributes() {
     let device = cups("cupsd, Set-Printer-Attributes").await;
     let quality = SettingWrite {

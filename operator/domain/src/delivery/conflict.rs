@@ -36,9 +36,23 @@ pub(super) fn refuse_losers(subscriptions: &mut [ResolvedSubscription]) {
     }
 }
 
+/// Where a device setting stands: whether on the System Service of the host, and the attribute.
+type Place = (bool, String);
+
+fn place(wanted: &Wanted) -> Option<Place> {
+    match wanted {
+        Wanted::DeviceSetting {
+            attribute,
+            operation,
+            ..
+        } => Some((operation.is_of_system(), attribute.clone())),
+        _ => None,
+    }
+}
+
 /// Marks every device setting for which another item of higher precedence wants another value.
 pub(super) fn mark_settings(subscriptions: &mut [ResolvedSubscription]) {
-    let mut wanted: BTreeMap<String, (String, String)> = BTreeMap::new();
+    let mut wanted: BTreeMap<Place, (String, String)> = BTreeMap::new();
     for subscription in subscriptions.iter_mut() {
         if subscription.intent != Intent::SetUp || subscription.refused.is_some() {
             continue;
@@ -49,11 +63,11 @@ pub(super) fn mark_settings(subscriptions: &mut [ResolvedSubscription]) {
             .iter_mut()
             .flat_map(|step| step.items.iter_mut())
         {
-            let Wanted::DeviceSetting { attribute, .. } = &item.wanted else {
+            let Some(place) = place(&item.wanted) else {
                 continue;
             };
             let own = (name.clone(), item.digest.clone());
-            let (winner, digest) = wanted.entry(attribute.clone()).or_insert(own);
+            let (winner, digest) = wanted.entry(place).or_insert(own);
             if *digest != item.digest {
                 item.conflict = Some(Blocked::new(
                     Reason::SettingsConflict,
@@ -73,7 +87,7 @@ pub(super) fn mark_settings(subscriptions: &mut [ResolvedSubscription]) {
 /// another one that prepares and comes first: a contract that follows another one is no conflict.
 fn hold_back_early(
     subscriptions: &mut [ResolvedSubscription],
-    in_force: &BTreeMap<String, (String, String)>,
+    in_force: &BTreeMap<Place, (String, String)>,
 ) {
     let taken: BTreeSet<String> = subscriptions
         .iter()
@@ -82,24 +96,17 @@ fn hold_back_early(
         .collect();
     let mut wanted = in_force.clone();
     for subscription in subscriptions.iter_mut() {
-        let early: Vec<(String, String)> = subscription
+        let early: Vec<(Place, String)> = subscription
             .items()
             .filter(|(step, _)| step.early)
-            .filter_map(|(_, item)| match &item.wanted {
-                Wanted::DeviceSetting { attribute, .. } => {
-                    Some((attribute.clone(), item.digest.clone()))
-                }
-                _ => None,
-            })
+            .filter_map(|(_, item)| Some((place(&item.wanted)?, item.digest.clone())))
             .collect();
         let Intent::Scheduled { early_from, .. } = &mut subscription.intent else {
             continue;
         };
-        let differs = early.iter().any(|(attribute, digest)| {
-            wanted
-                .get(attribute)
-                .is_some_and(|(_, other)| other != digest)
-        });
+        let differs = early
+            .iter()
+            .any(|(place, digest)| wanted.get(place).is_some_and(|(_, other)| other != digest));
         if differs
             || subscription
                 .claims
@@ -112,7 +119,7 @@ fn hold_back_early(
             wanted.extend(
                 early
                     .into_iter()
-                    .map(|(attr, digest)| (attr, (name.clone(), digest))),
+                    .map(|(place, digest)| (place, (name.clone(), digest))),
             );
         }
     }

@@ -1,11 +1,12 @@
 //! The invariants of a plan, written once and run on every plan that any test makes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use entente_crds::v1alpha1::{ItemState, StepType};
 use jiff::Timestamp;
 
 use super::{Action, Intent, Plan, ResolvedDevice, ResolvedSubscription, Verified, Wanted, World};
+use crate::exchange::DeviceReadRequest;
 
 /// What is wrong with a plan; empty when nothing is.
 pub fn lint(
@@ -28,7 +29,7 @@ pub fn lint(
             faults.push("a device that belongs to another is written".to_owned());
         }
         if let Action::ReadDevice { request } = action {
-            faults.extend(asked_for_nobody(resolved, &request.attributes, now));
+            faults.extend(asked_for_nobody(resolved, request, now));
         }
     }
     faults
@@ -93,20 +94,28 @@ fn faults_of(
 /// Attributes that nobody may ask for yet: a probe asks for the identity alone.
 fn asked_for_nobody(
     resolved: &ResolvedDevice,
-    attributes: &BTreeSet<String>,
+    request: &DeviceReadRequest,
     now: Timestamp,
 ) -> Vec<String> {
-    let wanted = |name: &String| {
-        resolved.subscriptions.iter().any(|entry| {
-            entry.items().any(|(step, item)| {
-                matches!(&item.wanted, Wanted::DeviceSetting { attribute, .. } if attribute == name)
-                    && entry.may_ask(step, now)
-            })
-        })
-    };
-    attributes
-        .iter()
-        .filter(|name| !wanted(name))
+    let mut wanted = DeviceReadRequest::default();
+    for entry in &resolved.subscriptions {
+        for (_, item) in entry.items().filter(|(step, _)| entry.may_ask(step, now)) {
+            if let Wanted::DeviceSetting {
+                attribute,
+                operation,
+                ..
+            } = &item.wanted
+            {
+                wanted.ask(*operation, attribute);
+            }
+        }
+    }
+    let of_printer = request.attributes.difference(&wanted.attributes);
+    let of_system = request
+        .system_attributes
+        .difference(&wanted.system_attributes);
+    of_printer
+        .chain(of_system)
         .map(|name| format!("{name} is asked for although nobody wants it yet"))
         .collect()
 }

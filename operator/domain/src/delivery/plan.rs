@@ -4,7 +4,7 @@
 //! was not read is read first; only what differs is sent; what waits says for what. Called after
 //! verify in every round; the pass ends when there is nothing to do.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use entente_crds::{
     condition::Reason,
@@ -213,33 +213,27 @@ impl Round<'_> {
         {
             return;
         }
-        let attributes: BTreeSet<String> = self
-            .resolved
-            .subscriptions
-            .iter()
-            .flat_map(|subscription| {
-                subscription
-                    .items()
-                    .filter(|(step, _)| subscription.may_ask(step, self.now))
-            })
-            .filter_map(|(_, item)| match &item.wanted {
-                Wanted::DeviceSetting {
-                    attribute,
-                    write_only: false,
-                    ..
-                } => Some(attribute.clone()),
-                _ => None,
-            })
-            .collect();
-        plan.actions.insert(
-            0,
-            Action::ReadDevice {
-                request: DeviceReadRequest {
-                    identity_attribute: self.resolved.identity_attribute.clone(),
-                    attributes,
-                },
-            },
-        );
+        let mut request = DeviceReadRequest {
+            identity_attribute: self.resolved.identity_attribute.clone(),
+            ..DeviceReadRequest::default()
+        };
+        let asked = self.resolved.subscriptions.iter().flat_map(|subscription| {
+            subscription
+                .items()
+                .filter(|(step, _)| subscription.may_ask(step, self.now))
+        });
+        for (_, item) in asked {
+            if let Wanted::DeviceSetting {
+                attribute,
+                operation,
+                write_only: false,
+                ..
+            } = &item.wanted
+            {
+                request.ask(*operation, attribute);
+            }
+        }
+        plan.actions.insert(0, Action::ReadDevice { request });
     }
 
     /// Whether nothing is to be done for an item now: it is done, held back, or needs a person.

@@ -237,6 +237,7 @@ impl Round<'_> {
     ) -> VerifiedItem {
         let Wanted::DeviceSetting {
             attribute,
+            operation,
             value,
             takes_effect,
             write_only: false,
@@ -245,7 +246,7 @@ impl Round<'_> {
         else {
             return self.of_status(step, item);
         };
-        let observed = reading.attributes.get(attribute);
+        let observed = reading.of(*operation).get(attribute);
         let equal = observed.is_some_and(|observed| is_equal(value, observed));
         let restart = *takes_effect == TakesEffect::AfterRestart;
         let observed = observed.map(|observed| match value {

@@ -133,10 +133,14 @@ async fn read(subject: &dyn DeviceSubject, names: &[&str]) -> Result<DeviceReadi
 }
 
 fn request(subject: &dyn DeviceSubject, names: &[&str]) -> DeviceReadRequest {
-    DeviceReadRequest {
+    let mut request = DeviceReadRequest {
         identity_attribute: subject.identity_attribute(),
-        attributes: names.iter().map(|name| (*name).to_owned()).collect(),
+        ..DeviceReadRequest::default()
+    };
+    for name in names {
+        request.ask(subject.operation(), name);
     }
+    request
 }
 
 async fn write(subject: &dyn DeviceSubject, setting: &SettingWrite) -> Result<(), String> {
@@ -172,9 +176,10 @@ fn shows(found: Option<&Vec<Scalar>>, wanted: &Value) -> bool {
 
 async fn probe(subject: &dyn DeviceSubject) -> Checked {
     let first = read(subject, &[]).await?;
-    ensure(first.attributes.is_empty(), || {
-        format!("attributes without asking: {first:?}")
-    })?;
+    ensure(
+        first.attributes.is_empty() && first.system_attributes.is_empty(),
+        || format!("attributes without asking: {first:?}"),
+    )?;
     ensure(first.product_name.is_some(), || "no model".to_owned())?;
     if !subject.identity_attribute().is_empty() {
         ensure(first.identity.is_some(), || "no identity".to_owned())?;
@@ -189,14 +194,13 @@ async fn probe(subject: &dyn DeviceSubject) -> Checked {
 async fn only_asked(subject: &dyn DeviceSubject) -> Checked {
     let Some((setting, _)) = subject.settable() else {
         let reading = read(subject, &[NO_SUCH_ATTRIBUTE]).await?;
-        ensure(reading.attributes.is_empty(), || {
-            format!("{:?}", reading.attributes)
-        })?;
+        let found = reading.of(subject.operation());
+        ensure(found.is_empty(), || format!("{found:?}"))?;
         return Ok(Verdict::Passed);
     };
     write(subject, &setting).await?;
     let reading = read(subject, &[&setting.attribute, NO_SUCH_ATTRIBUTE]).await?;
-    let names: Vec<&String> = reading.attributes.keys().collect();
+    let names: Vec<&String> = reading.of(subject.operation()).keys().collect();
     ensure(names == [&setting.attribute], || {
         format!("these came back: {names:?}")
     })?;
@@ -210,7 +214,7 @@ async fn takes_effect(subject: &dyn DeviceSubject) -> Checked {
     for setting in [&first, &second] {
         write(subject, setting).await?;
         let reading = read(subject, &[&setting.attribute]).await?;
-        let found = reading.attributes.get(&setting.attribute);
+        let found = reading.of(subject.operation()).get(&setting.attribute);
         ensure(shows(found, &setting.value), || {
             format!("{:?} was sent and {found:?} read back", setting.value)
         })?;
@@ -225,7 +229,7 @@ async fn again(subject: &dyn DeviceSubject) -> Checked {
     write(subject, &setting).await?;
     write(subject, &setting).await?;
     let reading = read(subject, &[&setting.attribute]).await?;
-    let found = reading.attributes.get(&setting.attribute);
+    let found = reading.of(subject.operation()).get(&setting.attribute);
     ensure(shows(found, &setting.value), || format!("{found:?}"))?;
     Ok(Verdict::Passed)
 }
@@ -238,7 +242,7 @@ async fn no_effect(subject: &dyn DeviceSubject) -> Checked {
     write(subject, &setting).await?;
     let after = read(subject, &[&setting.attribute]).await?;
     ensure(before == after, || format!("{before:?} became {after:?}"))?;
-    let found = after.attributes.get(&setting.attribute);
+    let found = after.of(subject.operation()).get(&setting.attribute);
     ensure(!shows(found, &setting.value), || {
         "it took effect after all".to_owned()
     })?;

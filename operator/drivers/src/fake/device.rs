@@ -65,6 +65,7 @@ impl DeviceDriver for World {
         let values = request
             .attributes
             .iter()
+            .chain(&request.system_attributes)
             .map(|name| (name.clone(), serde_json::Value::Null))
             .collect();
         let fault = self
@@ -79,11 +80,10 @@ impl DeviceDriver for World {
         }
         let device = self.device(url).ok_or_else(unreachable)?;
         check_certificate(target, device.certificate_sha256.as_deref())?;
-        let attributes = device
-            .attributes
-            .into_iter()
-            .filter(|(name, _)| request.attributes.contains(name))
-            .collect();
+        let mut attributes = device.attributes;
+        attributes.retain(|name, _| request.attributes.contains(name));
+        let mut system_attributes = device.system_attributes;
+        system_attributes.retain(|name, _| request.system_attributes.contains(name));
         Ok(DeviceReading {
             product_name: device.product_name,
             identity: device.identity,
@@ -91,6 +91,7 @@ impl DeviceDriver for World {
                 .certificate_sha256
                 .filter(|_| url.starts_with("ipps:")),
             attributes,
+            system_attributes,
         })
     }
 
@@ -112,11 +113,16 @@ impl DeviceDriver for World {
         let mut state = self.state();
         let device = state.devices.get_mut(url).ok_or_else(unreachable)?;
         check_certificate(target, device.certificate_sha256.as_deref())?;
+        let attributes = if write.operation.is_of_system() {
+            &mut device.system_attributes
+        } else {
+            &mut device.attributes
+        };
         for setting in &write.settings {
             if let Some(kind) = device.refused.get(&setting.attribute) {
                 return Err(failure(*kind, &format!("{} is refused", setting.attribute)));
             }
-            if !device.attributes.contains_key(&setting.attribute) {
+            if !attributes.contains_key(&setting.attribute) {
                 let message = format!("{} is not supported", setting.attribute);
                 return Err(failure(FailureKind::Unsupported, &message));
             }
@@ -126,9 +132,7 @@ impl DeviceDriver for World {
         }
         for setting in &write.settings {
             if !device.ignored.contains(&setting.attribute) {
-                device
-                    .attributes
-                    .insert(setting.attribute.clone(), scalars(&setting.value));
+                attributes.insert(setting.attribute.clone(), scalars(&setting.value));
             }
         }
         if fault == Some(Fault::LoseAnswer) {

@@ -3,7 +3,7 @@
 //! Pure. Never trusts a response: its length is capped by the transport, its nesting here, and a
 //! value that cannot be compared becomes text that says what it was.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -13,7 +13,7 @@ use entente_domain::exchange::{
     Value,
 };
 use ipp::IppHeader;
-use ipp::attribute::{IppAttribute, IppAttributes};
+use ipp::attribute::{IppAttribute, IppAttributeGroup, IppAttributes};
 use ipp::model::{DelimiterTag, IppVersion};
 use ipp::parser::{IppParseError, IppParser};
 use ipp::reader::IppReader;
@@ -33,11 +33,39 @@ const DEEPEST: usize = 16;
 pub(super) const TAG_UNSUPPORTED: u8 = 0x10;
 const TAG_UNKNOWN: u8 = 0x12;
 
+/// What a request is about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Object {
+    /// One printer (RFC 8011).
+    Printer,
+    /// The System Service of a host (PWG 5100.22).
+    System,
+}
+
+impl Object {
+    /// The operation attribute that names it.
+    fn uri_attribute(self) -> &'static str {
+        match self {
+            Self::Printer => IppAttribute::PRINTER_URI,
+            Self::System => "system-uri",
+        }
+    }
+
+    /// The group of its attributes.
+    fn group(self) -> DelimiterTag {
+        match self {
+            Self::Printer => DelimiterTag::PrinterAttributes,
+            Self::System => DelimiterTag::SystemAttributes,
+        }
+    }
+}
+
 /// The attributes of a request beside those that every request has.
 #[derive(Default)]
 pub(super) struct Groups {
     operation: Vec<IppAttribute>,
-    printer: Vec<IppAttribute>,
+    /// Of the object itself.
+    written: Vec<IppAttribute>,
 }
 
 /// A request before it is bytes.
@@ -45,6 +73,7 @@ pub(super) struct Request<'a> {
     pub version: IppVersion,
     pub operation: u16,
     pub id: i32,
+    pub object: Object,
     pub uri: &'a str,
     pub groups: &'a Groups,
 }
@@ -62,6 +91,15 @@ pub(super) struct Response {
 pub(super) fn reading_groups(request: &DeviceReadRequest) -> Result<Groups, Failure> {
     let mut names: BTreeSet<&str> = request.attributes.iter().map(String::as_str).collect();
     names.extend([MODEL, UUID, request.identity_attribute.as_str()]);
+    requested(names)
+}
+
+/// What a reading asks of the System Service.
+pub(super) fn system_reading_groups(request: &DeviceReadRequest) -> Result<Groups, Failure> {
+    requested(request.system_attributes.iter().map(String::as_str))
+}
+
+fn requested<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Groups, Failure> {
     let names = names
         .into_iter()
         .filter(|name| !name.is_empty())
@@ -69,7 +107,7 @@ pub(super) fn reading_groups(request: &DeviceReadRequest) -> Result<Groups, Fail
     let asked = IppValue::Array(names.collect::<Result<_, _>>()?);
     Ok(Groups {
         operation: vec![attribute(IppAttribute::REQUESTED_ATTRIBUTES, asked)?],
-        printer: Vec::new(),
+        written: Vec::new(),
     })
 }
 
@@ -81,14 +119,14 @@ fn keyword(word: &str) -> Result<IppValue, Failure> {
 
 /// What a write sets.
 pub(super) fn write_groups(write: &DeviceWrite) -> Result<Groups, Failure> {
-    let printer = write
+    let written = write
         .settings
         .iter()
         .map(|setting| attribute(&setting.attribute, value(setting)?))
         .collect::<Result<_, _>>()?;
     Ok(Groups {
         operation: Vec::new(),
-        printer,
+        written,
     })
 }
 
@@ -176,7 +214,7 @@ pub(super) fn encode(request: &Request<'_>) -> Result<Bytes, Failure> {
         IppAttribute::ATTRIBUTES_NATURAL_LANGUAGE,
         IppValue::NaturalLanguage(language),
     )?;
-    operation(IppAttribute::PRINTER_URI, IppValue::Uri(uri))?;
+    operation(request.object.uri_attribute(), IppValue::Uri(uri))?;
     operation(
         IppAttribute::REQUESTING_USER_NAME,
         IppValue::NameWithoutLanguage(user),
@@ -184,8 +222,8 @@ pub(super) fn encode(request: &Request<'_>) -> Result<Bytes, Failure> {
     for attribute in &request.groups.operation {
         attributes.add(DelimiterTag::OperationAttributes, attribute.clone());
     }
-    for attribute in &request.groups.printer {
-        attributes.add(DelimiterTag::PrinterAttributes, attribute.clone());
+    for attribute in &request.groups.written {
+        attributes.add(request.object.group(), attribute.clone());
     }
     let header = IppHeader::new(request.version, request.operation.cast_signed(), request.id);
     let mut body = BytesMut::new();
@@ -243,28 +281,39 @@ fn is_shallow(body: &[u8]) -> bool {
 /// What the device said of what was asked.
 pub(super) fn reading(response: &Response, request: &DeviceReadRequest) -> DeviceReading {
     let mut reading = DeviceReading::default();
-    for group in response
-        .attributes
-        .groups_of(DelimiterTag::PrinterAttributes)
-    {
-        for attribute in group.attributes() {
-            if attribute.value().to_tag() == TAG_UNSUPPORTED {
-                continue;
-            }
-            let name = attribute.name().as_str();
-            let values = scalars(attribute.value());
-            if name == MODEL {
-                reading.product_name = first_text(&values);
-            }
-            if name == request.identity_attribute {
-                reading.identity = first_text(&values);
-            }
-            if request.attributes.contains(name) {
-                reading.attributes.insert(name.to_owned(), values);
-            }
+    for (name, values) in answered(response, Object::Printer) {
+        if name == MODEL {
+            reading.product_name = first_text(&values);
+        }
+        if name == request.identity_attribute {
+            reading.identity = first_text(&values);
+        }
+        if request.attributes.contains(name) {
+            reading.attributes.insert(name.to_owned(), values);
         }
     }
     reading
+}
+
+/// What the System Service said of what was asked.
+pub(super) fn system_reading(
+    response: &Response,
+    request: &DeviceReadRequest,
+) -> BTreeMap<String, Vec<Scalar>> {
+    answered(response, Object::System)
+        .filter(|(name, _)| request.system_attributes.contains(*name))
+        .map(|(name, values)| (name.to_owned(), values))
+        .collect()
+}
+
+/// The attributes that an object has.
+fn answered(response: &Response, object: Object) -> impl Iterator<Item = (&str, Vec<Scalar>)> {
+    response
+        .attributes
+        .groups_of(object.group())
+        .flat_map(IppAttributeGroup::attributes)
+        .filter(|attribute| attribute.value().to_tag() != TAG_UNSUPPORTED)
+        .map(|attribute| (attribute.name().as_str(), scalars(attribute.value())))
 }
 
 fn first_text(values: &[Scalar]) -> Option<String> {

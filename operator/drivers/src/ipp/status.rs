@@ -14,6 +14,10 @@ use crate::transport::failure;
 
 /// server-error-version-not-supported.
 pub(super) const VERSION_NOT_SUPPORTED: u16 = 0x0503;
+/// client-error-not-found.
+pub(super) const NOT_FOUND: u16 = 0x0406;
+/// server-error-operation-not-supported.
+pub(super) const OPERATION_NOT_SUPPORTED: u16 = 0x0501;
 const ATTRIBUTES_OR_VALUES_NOT_SUPPORTED: u16 = 0x040B;
 /// "not-settable" as a value (RFC 3380 section 8.1).
 const TAG_NOT_SETTABLE: u8 = 0x15;
@@ -94,7 +98,7 @@ fn kind_of(status: u16) -> FailureKind {
         0x0401..=0x0403 => FailureKind::Unauthorized,
         ATTRIBUTES_OR_VALUES_NOT_SUPPORTED | 0x0409 | 0x040E => FailureKind::RejectedValue,
         0x0413 => FailureKind::RejectedNotSettable,
-        0x0501 => FailureKind::Unsupported,
+        OPERATION_NOT_SUPPORTED => FailureKind::Unsupported,
         0x0506 | 0x0507 => FailureKind::Busy,
         _ => FailureKind::ProtocolError,
     }

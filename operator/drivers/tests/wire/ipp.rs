@@ -1,6 +1,6 @@
 //! The Internet Printing Protocol on the wire.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::v1alpha1::{IppOperation, IppSyntax, Protocol};
 use entente_domain::exchange::{
@@ -43,6 +43,7 @@ fn probe() -> DeviceReadRequest {
     DeviceReadRequest {
         identity_attribute: "printer-uuid".to_owned(),
         attributes: BTreeSet::from(["printer-location".to_owned()]),
+        ..DeviceReadRequest::default()
     }
 }
 
@@ -116,6 +117,98 @@ async fn each_operation_has_its_code_and_sets_what_it_is_given() {
     assert_eq!(arrived[1].body[2..4], [0x40, 0x03]);
     let set = group(4, &[value(0x41, "printer-location", "Lobby")]);
     assert!(contains(&arrived[0].body, &set) && contains(&arrived[1].body, &set));
+}
+
+fn of_system() -> DeviceReadRequest {
+    DeviceReadRequest {
+        system_attributes: BTreeSet::from(["system-location".to_owned()]),
+        ..probe()
+    }
+}
+
+/// Set-System-Attributes of the system's location.
+fn system_location() -> DeviceWrite {
+    let mut write = location(IppOperation::SetSystemAttributes);
+    write.settings[0].attribute = "system-location".to_owned();
+    write
+}
+
+// shows D1
+#[tokio::test]
+async fn what_belongs_to_the_host_is_read_from_its_system_and_set_there() {
+    let server = Server::start(|arrived| {
+        let attributes = match arrived.body[3] {
+            0x5B => group(10, &[value(0x41, "system-location", "Hall")]),
+            _ => group(4, &[value(0x41, "printer-location", "Lobby")]),
+        };
+        reply(arrived, 0, &attributes)
+    })
+    .await;
+    let drivers = Drivers::real();
+    let device = drivers.device(Protocol::IPP).unwrap();
+    let target = target(&server);
+    let reading = device.observe(&target, &of_system()).await.unwrap();
+    let hall = vec![Scalar::Text("Hall".to_owned())];
+    assert_eq!(
+        reading.system_attributes,
+        BTreeMap::from([("system-location".to_owned(), hall)])
+    );
+    assert_eq!(reading.attributes.len(), 1);
+    device.apply(&target, &system_location()).await.unwrap();
+    // Who needs nothing of the system does not ask it.
+    device.observe(&target, &probe()).await.unwrap();
+
+    let asked: Vec<(String, [u8; 2])> = server
+        .arrived()
+        .iter()
+        .map(|arrived| (arrived.line.clone(), [arrived.body[2], arrived.body[3]]))
+        .collect();
+    let (printer, system) = ("POST /ipp/print", "POST /ipp/system");
+    assert_eq!(
+        asked,
+        [
+            (printer.to_owned(), [0, 0x0B]),
+            (system.to_owned(), [0, 0x5B]),
+            (system.to_owned(), [0, 0x62]),
+            (printer.to_owned(), [0, 0x0B]),
+        ]
+    );
+    let set = &server.arrived()[2].body;
+    let uri = format!("ipp://{}/ipp/system", server.address);
+    assert!(contains(set, &value(0x45, "system-uri", &uri)));
+    assert!(contains(
+        set,
+        &group(10, &[value(0x41, "system-location", "Lobby")])
+    ));
+}
+
+#[tokio::test]
+async fn a_host_without_a_system_has_none_of_its_attributes_and_is_read_all_the_same() {
+    for absence in ["404 Not Found", "0x0406", "0x0501"] {
+        let server = Server::start(move |arrived| {
+            let status = match (arrived.line.contains("/ipp/system"), absence) {
+                (false, _) => 0,
+                (true, "0x0406") => 0x0406,
+                (true, "0x0501") => 0x0501,
+                (true, head) => return (head.to_owned(), b"<html>".to_vec()),
+            };
+            let location = group(4, &[value(0x41, "printer-location", "Lobby")]);
+            reply(arrived, status, &location)
+        })
+        .await;
+        let drivers = Drivers::real();
+        let device = drivers.device(Protocol::IPP).unwrap();
+        let target = target(&server);
+        let reading = device.observe(&target, &of_system()).await.unwrap();
+        assert_eq!(reading.attributes.len(), 1, "{absence}");
+        assert!(reading.system_attributes.is_empty(), "{absence}");
+        let refused = device.apply(&target, &system_location()).await.unwrap_err();
+        assert_eq!(
+            (refused.kind, refused.doubtful),
+            (FailureKind::Unsupported, false),
+            "{absence} {refused:?}"
+        );
+    }
 }
 
 // shows B7

@@ -182,6 +182,7 @@ fn printer(world: &mut Simulation, what: &str, words: &VecDeque<&str>) {
         "lacks" => {
             printer.lacks = Some(match first {
                 "SetPrinterAttributes" => IppOperation::SetPrinterAttributes,
+                "SetSystemAttributes" => IppOperation::SetSystemAttributes,
                 _ => IppOperation::CupsAddModifyPrinter,
             });
         }

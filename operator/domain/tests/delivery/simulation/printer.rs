@@ -14,6 +14,8 @@ pub(crate) struct Printer {
     pub(crate) product: Option<String>,
     pub(crate) uuid: Option<String>,
     pub(crate) attributes: BTreeMap<String, Vec<Scalar>>,
+    /// Those of the System Service of its host.
+    pub(crate) system_attributes: BTreeMap<String, Vec<Scalar>>,
     /// Every request fails like this.
     pub(crate) down: Option<FailureKind>,
     /// Accepts these and leaves them as they are.
@@ -47,6 +49,7 @@ impl Printer {
             product: Some(product.to_owned()),
             uuid: Some(uuid.to_owned()),
             attributes: BTreeMap::new(),
+            system_attributes: BTreeMap::new(),
             down: None,
             ignores: BTreeSet::new(),
             not_settable: BTreeSet::new(),
@@ -65,6 +68,7 @@ impl Printer {
             product: self.product.take(),
             uuid: self.uuid.take(),
             attributes: std::mem::take(&mut self.attributes),
+            system_attributes: std::mem::take(&mut self.system_attributes),
             written: std::mem::take(&mut self.written),
             ..fresh
         };
@@ -93,12 +97,8 @@ impl Printer {
             product_name: self.product.clone(),
             identity: self.uuid.clone(),
             certificate_sha256: None,
-            attributes: self
-                .attributes
-                .iter()
-                .filter(|(name, _)| request.attributes.contains(*name))
-                .map(|(name, values)| (name.clone(), values.clone()))
-                .collect(),
+            attributes: of(&self.attributes, &request.attributes),
+            system_attributes: of(&self.system_attributes, &request.system_attributes),
         })
     }
 
@@ -125,8 +125,12 @@ impl Printer {
         }
         for setting in &write.settings {
             if !self.ignores.contains(&setting.attribute) {
-                self.attributes
-                    .insert(setting.attribute.clone(), scalars(&setting.value));
+                let attributes = if write.operation.is_of_system() {
+                    &mut self.system_attributes
+                } else {
+                    &mut self.attributes
+                };
+                attributes.insert(setting.attribute.clone(), scalars(&setting.value));
                 self.written
                     .push((setting.attribute.clone(), setting.value.clone()));
             }
@@ -137,6 +141,18 @@ impl Printer {
         }
         Ok(())
     }
+}
+
+/// Those that were asked for.
+fn of(
+    attributes: &BTreeMap<String, Vec<Scalar>>,
+    asked: &BTreeSet<String>,
+) -> BTreeMap<String, Vec<Scalar>> {
+    attributes
+        .iter()
+        .filter(|(name, _)| asked.contains(*name))
+        .map(|(name, values)| (name.clone(), values.clone()))
+        .collect()
 }
 
 pub(crate) fn scalars(value: &Value) -> Vec<Scalar> {

@@ -18,7 +18,13 @@ impl Simulation {
     pub(super) fn say_action(&mut self, action: &Action) {
         let line = match action {
             Action::ReadDevice { request } => {
-                let names: Vec<&str> = request.attributes.iter().map(String::as_str).collect();
+                let of_system = request.system_attributes.iter();
+                let names: Vec<String> = request
+                    .attributes
+                    .iter()
+                    .cloned()
+                    .chain(of_system.map(|name| format!("system/{name}")))
+                    .collect();
                 let what = if names.is_empty() {
                     "identity".to_owned()
                 } else {
@@ -27,10 +33,15 @@ impl Simulation {
                 format!("read device: {what}")
             }
             Action::WriteDevice { write, items } => {
+                let place = if write.operation.is_of_system() {
+                    "system/"
+                } else {
+                    ""
+                };
                 let set: Vec<String> = write
                     .settings
                     .iter()
-                    .map(|setting| format!("{}={:?}", setting.attribute, setting.value))
+                    .map(|setting| format!("{place}{}={:?}", setting.attribute, setting.value))
                     .collect();
                 let owners: Vec<&str> = items.iter().map(|(name, ..)| name.as_str()).collect();
                 format!("write device: {} for {}", set.join(" "), owners.join(", "))

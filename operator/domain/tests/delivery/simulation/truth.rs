@@ -62,8 +62,19 @@ fn is_there(simulation: &Simulation, entry: &ResolvedSubscription, item: &Resolv
     });
     match &item.wanted {
         Wanted::DeviceSetting {
-            attribute, value, ..
-        } => simulation.printer.attributes.get(attribute) == Some(&scalars(value)),
+            attribute,
+            operation,
+            value,
+            ..
+        } => {
+            let printer = &simulation.printer;
+            let attributes = if operation.is_of_system() {
+                &printer.system_attributes
+            } else {
+                &printer.attributes
+            };
+            attributes.get(attribute) == Some(&scalars(value))
+        }
         Wanted::ServerInstance => instance.is_some_and(|instance| instance.ready),
         Wanted::ServerSetting { pointer, value, .. } => {
             let parameters = instance.map(|instance| serde_json::json!(instance.parameters));

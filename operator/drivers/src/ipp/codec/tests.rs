@@ -19,10 +19,15 @@ fn words(words: &[&str]) -> Value {
 }
 
 fn bytes_of(groups: &Groups) -> Bytes {
+    bytes_to(Object::Printer, groups)
+}
+
+fn bytes_to(object: Object, groups: &Groups) -> Bytes {
     let request = Request {
         version: IppVersion::v2_0(),
         operation: 0x4003,
         id: 7,
+        object,
         uri: "ipp://printer/q",
         groups,
     };
@@ -70,6 +75,7 @@ fn exactly_what_is_needed_is_asked_for() {
         let request = DeviceReadRequest {
             identity_attribute: identity.to_owned(),
             attributes: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..Default::default()
         };
         let sent = back(&reading_groups(&request).unwrap());
         let group = sent
@@ -129,6 +135,7 @@ fn a_set_of_words_comes_back_as_it_was_sent() {
     let request = DeviceReadRequest {
         identity_attribute: String::new(),
         attributes: BTreeSet::from(["a".to_owned()]),
+        ..Default::default()
     };
     let expected = ["one-sided", "two-sided"].map(|word| Scalar::Text(word.to_owned()));
     assert_eq!(
@@ -179,6 +186,7 @@ fn read(values: &[(u8, &str, &[u8])], asked: &[&str]) -> DeviceReading {
     let request = DeviceReadRequest {
         identity_attribute: "printer-uuid".to_owned(),
         attributes: asked.iter().map(|name| (*name).to_owned()).collect(),
+        ..Default::default()
     };
     reading(&decode(&raw(&group), 7).unwrap(), &request)
 }
@@ -259,4 +267,42 @@ fn nesting_without_end_is_refused_before_it_is_built() {
     }
     shallow.push(3);
     assert!(decode(&raw(&shallow), 7).is_some());
+}
+
+#[test]
+fn what_is_set_on_the_system_names_it_and_stands_in_its_group() {
+    let write = DeviceWrite {
+        operation: IppOperation::SetSystemAttributes,
+        settings: vec![setting(IppSyntax::Text, Value::Text("Lobby".to_owned()))],
+    };
+    let groups = write_groups(&write).unwrap();
+    let sent = decode(&bytes_to(Object::System, &groups), 7).unwrap();
+    let operation = sent
+        .attributes
+        .first_of(DelimiterTag::OperationAttributes)
+        .unwrap();
+    let names: Vec<&str> = operation
+        .attributes()
+        .iter()
+        .map(|a| a.name().as_str())
+        .collect();
+    assert!(
+        names.contains(&"system-uri") && !names.contains(&"printer-uri"),
+        "{names:?}"
+    );
+    assert!(
+        sent.attributes
+            .first_of(DelimiterTag::PrinterAttributes)
+            .is_none()
+    );
+    // Read back from the same group, and only what was asked for.
+    let asked = |name: &str| DeviceReadRequest {
+        system_attributes: BTreeSet::from([name.to_owned()]),
+        ..Default::default()
+    };
+    let lobby = vec![Scalar::Text("Lobby".to_owned())];
+    let read = system_reading(&sent, &asked("a"));
+    assert_eq!(read, BTreeMap::from([("a".to_owned(), lobby)]));
+    assert!(system_reading(&sent, &asked("b")).is_empty());
+    assert!(reading(&sent, &asked("a")).attributes.is_empty());
 }
