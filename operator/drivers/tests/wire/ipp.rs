@@ -129,7 +129,7 @@ fn of_system() -> DeviceReadRequest {
 /// Set-System-Attributes of the system's location.
 fn system_location() -> DeviceWrite {
     let mut write = location(IppOperation::SetSystemAttributes);
-    write.settings[0].attribute = "system-location".to_owned();
+    "system-location".clone_into(&mut write.settings[0].attribute);
     write
 }
 

@@ -3,7 +3,10 @@
 use std::fmt::Write as _;
 
 use entente_crds::v1alpha1::{Condition, Delay, ServiceSubscription};
-use entente_domain::delivery::Action;
+use entente_domain::{
+    delivery::Action,
+    exchange::{DeviceReadRequest, DeviceWrite},
+};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
@@ -17,32 +20,9 @@ impl Simulation {
 
     pub(super) fn say_action(&mut self, action: &Action) {
         let line = match action {
-            Action::ReadDevice { request } => {
-                let of_system = request.system_attributes.iter();
-                let names: Vec<String> = request
-                    .attributes
-                    .iter()
-                    .cloned()
-                    .chain(of_system.map(|name| format!("system/{name}")))
-                    .collect();
-                let what = if names.is_empty() {
-                    "identity".to_owned()
-                } else {
-                    names.join(" ")
-                };
-                format!("read device: {what}")
-            }
+            Action::ReadDevice { request } => read_device(request),
             Action::WriteDevice { write, items } => {
-                let place = if write.operation.is_of_system() {
-                    "system/"
-                } else {
-                    ""
-                };
-                let set: Vec<String> = write
-                    .settings
-                    .iter()
-                    .map(|setting| format!("{place}{}={:?}", setting.attribute, setting.value))
-                    .collect();
+                let set = settings(write);
                 let owners: Vec<&str> = items.iter().map(|(name, ..)| name.as_str()).collect();
                 format!("write device: {} for {}", set.join(" "), owners.join(", "))
             }
@@ -258,4 +238,32 @@ fn one_delay(delay: &Delay) -> String {
         "{} to {until} {:?} {}",
         delay.from, delay.cause, delay.reason
     )
+}
+
+fn read_device(request: &DeviceReadRequest) -> String {
+    let of_system = request.system_attributes.iter();
+    let names: Vec<String> = request
+        .attributes
+        .iter()
+        .cloned()
+        .chain(of_system.map(|name| format!("system/{name}")))
+        .collect();
+    if names.is_empty() {
+        "read device: identity".to_owned()
+    } else {
+        format!("read device: {}", names.join(" "))
+    }
+}
+
+/// What a write sets; `system/` stands before what belongs to the host.
+fn settings(write: &DeviceWrite) -> Vec<String> {
+    let place = if write.operation.is_of_system() {
+        "system/"
+    } else {
+        ""
+    };
+    let settings = write.settings.iter();
+    settings
+        .map(|setting| format!("{place}{}={:?}", setting.attribute, setting.value))
+        .collect()
 }
