@@ -242,6 +242,10 @@ pub(super) fn check(status: &ServiceSubscriptionStatus) {
         ready != (busy || stalled),
         "neither ready nor why not: {conditions:#?}"
     );
+    assert!(
+        status.step_since.is_none() || status.step.is_some(),
+        "a begin without a step: {status:#?}"
+    );
     for promise in &status.promises {
         assert!(promise.delays.len() <= 32, "{promise:#?}");
         assert!(
