@@ -80,7 +80,26 @@ pub(super) fn mark_settings(subscriptions: &mut [ResolvedSubscription]) {
             }
         }
     }
+    overrule(subscriptions, &wanted);
     hold_back_early(subscriptions, &wanted);
+}
+
+/// Marks every device setting of those that are not in force which one in force sets to another
+/// value: when they are in force again they must not be taken for delivered by what was read before.
+fn overrule(
+    subscriptions: &mut [ResolvedSubscription],
+    in_force: &BTreeMap<Place, (String, String)>,
+) {
+    let others = subscriptions
+        .iter_mut()
+        .filter(|entry| entry.intent != Intent::SetUp || entry.refused.is_some());
+    let items = others
+        .flat_map(|entry| &mut entry.steps)
+        .flat_map(|step| &mut step.items);
+    for item in items {
+        let winner = place(&item.wanted).and_then(|place| in_force.get(&place));
+        item.overruled = winner.is_some_and(|(_, digest)| *digest != item.digest);
+    }
 }
 
 /// Early steps wait for the instant where they would take something from what is in force, or from

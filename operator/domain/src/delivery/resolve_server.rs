@@ -184,6 +184,7 @@ impl ResolvedServer {
             )),
             wanted: Wanted::ServerInstance,
             conflict: None,
+            overruled: false,
         };
         let settings = self.settings.iter().map(|setting| ResolvedItem {
             key: setting.key.clone(),
@@ -199,6 +200,7 @@ impl ResolvedServer {
                 value: setting.value.clone(),
             },
             conflict: None,
+            overruled: false,
         });
         std::iter::once(instance).chain(settings).collect()
     }
@@ -218,6 +220,7 @@ impl ResolvedServer {
                 active: activation.active.clone(),
             },
             conflict: None,
+            overruled: false,
         });
         item.into_iter().collect()
     }

@@ -127,6 +127,9 @@ pub struct ResolvedItem {
     pub digest: String,
     /// Another service that wins with another value.
     pub conflict: Option<Blocked>,
+    /// Whether another subscription in force sets the same place to another value, while this one
+    /// is not in force: what was proved of it does not last.
+    pub overruled: bool,
 }
 
 /// The step that an item of a status belongs to, by its key.

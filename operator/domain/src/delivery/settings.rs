@@ -230,6 +230,7 @@ fn device_item(
             value,
         },
         conflict: None,
+        overruled: false,
     }))
 }
 

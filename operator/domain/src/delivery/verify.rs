@@ -20,7 +20,7 @@ use super::{
     digest::digest,
     facts::Reading,
     identity::identity_fault,
-    resolved::{Blocked, ResolvedItem, ResolvedStep, Wanted},
+    resolved::{Blocked, Intent, ResolvedItem, ResolvedStep, Wanted},
 };
 use crate::{
     assessment::{outcome, reason_of_failure},
@@ -125,15 +125,17 @@ struct Round<'a> {
     now: Timestamp,
 }
 
-/// Whether what stands on the service server was being withdrawn when the status was written.
-fn was_withdrawing(conditions: &[Condition]) -> bool {
-    let withdrawing = [
+/// Whether nobody kept up what was proved when the status was written: it was withdrawn, or left
+/// alone.
+fn was_given_up(conditions: &[Condition]) -> bool {
+    let given_up = [
         Reason::Withdrawing,
         Reason::Ended,
         Reason::ConflictingContract,
+        Reason::Suspended,
     ];
     find(conditions, ConditionType::Ready).is_some_and(|ready| {
-        withdrawing
+        given_up
             .iter()
             .any(|reason| ready.reason == reason.as_str())
     })
@@ -141,7 +143,8 @@ fn was_withdrawing(conditions: &[Condition]) -> bool {
 
 /// What another one will set to another value is not in effect, even while it still is.
 fn yielding(mut verified: VerifiedItem, item: &ResolvedItem) -> VerifiedItem {
-    if item.conflict.is_some() && verified.state == ItemState::Effective {
+    let yields = item.conflict.is_some() || item.overruled;
+    if yields && verified.state == ItemState::Effective {
         verified.state = ItemState::Pending;
     }
     verified
@@ -420,10 +423,14 @@ impl Round<'_> {
         let same_value = previous.desired_digest.as_deref() == Some(&item.digest);
         let same_target = match item.wanted {
             Wanted::DeviceSetting { .. } => self.same_device(status.evidence.as_ref()),
-            // Whoever began to withdraw may have turned off what was proved before.
-            _ => previous.state != ItemState::Effective || !was_withdrawing(&status.conditions),
+            _ => true,
         };
-        (same_value && same_target).then_some(previous)
+        // Once it is in force again, what was proved before may have been changed since.
+        let lasts = previous.state != ItemState::Effective
+            || self.subscription.intent != Intent::SetUp
+            || self.subscription.refused.is_some()
+            || !was_given_up(&status.conditions);
+        (same_value && same_target && lasts).then_some(previous)
     }
 
     fn same_device(&self, evidence: Option<&entente_crds::v1alpha1::Evidence>) -> bool {
