@@ -164,19 +164,24 @@ impl ServiceDriver for OsbDriver {
         &self,
         target: &ServerTarget,
         instance: &InstanceKey,
+        to_plan: Option<&str>,
         context: &InstanceContext,
         parameters: &Map<String, Value>,
     ) -> Result<ServerAnswer, Failure> {
+        let mut body = json!({
+            "service_id": instance.service_id,
+            "context": platform_context(context),
+            "parameters": parameters,
+        });
+        if let Some(plan) = to_plan {
+            body["plan_id"] = json!(plan);
+        }
         let call = Call {
             asked: Asked::Update,
             method: Method::PATCH,
             path: &["service_instances", &instance.instance_id],
             query: &[("accepts_incomplete", "true")],
-            body: Some(json!({
-                "service_id": instance.service_id,
-                "context": platform_context(context),
-                "parameters": parameters,
-            })),
+            body: Some(body),
             subscription: Some(&context.subscription),
         };
         Ok(answer::of_write(self.call(target, call).await?))

@@ -46,11 +46,13 @@ pub trait ServiceDriver: Send + Sync {
         parameters: &Map<String, Value>,
     ) -> Result<ServerAnswer, Failure>;
 
-    /// Changes parameters of an instance (OSB "Updating a Service Instance").
+    /// Changes parameters of an instance, and its plan where one is given (OSB "Updating a Service
+    /// Instance": without one the plan must not change).
     async fn update(
         &self,
         target: &ServerTarget,
         instance: &InstanceKey,
+        to_plan: Option<&str>,
         context: &InstanceContext,
         parameters: &Map<String, Value>,
     ) -> Result<ServerAnswer, Failure>;

@@ -1,6 +1,6 @@
 //! The service server's ways: asynchronous, failing, losing answers, not telling.
 
-use entente_crds::v1alpha1::Connection;
+use entente_crds::v1alpha1::{Connection, SmartService};
 use entente_e2e::peers::{self, OpenBroker, OpenBrokerOptions};
 use entente_e2e::scene::read::{Conditioned as _, SubscriptionFacts as _};
 use entente_e2e::scene::{now, starting_in};
@@ -199,4 +199,31 @@ async fn a_broker_that_accepts_a_parameter_and_does_not_take_it_is_found_out() {
         world.broker.instances()[0].parameters["mode"],
         json!("Differential")
     );
+}
+
+// shows B7
+#[tokio::test]
+async fn another_plan_of_the_catalogue_moves_the_instance_and_makes_no_second_one() {
+    let world = Standard::new("moved", 1).await;
+    let scene = &world.scene;
+    let contract = world.backup_contract("moved", now(), "1h");
+    scene.apply(&contract).await.unwrap();
+    contract_is(scene, "moved", "Delivered").await;
+    let before = world.broker.instances();
+    assert_eq!(before[0].plan_id, "data-backup-standard-id");
+
+    let mut service = scene.backup();
+    let server = service.spec.server.as_mut().expect("it has one");
+    "premium".clone_into(&mut server.plan);
+    scene.apply::<SmartService>(&service).await.unwrap();
+    let moved = scene.soon("the instance is of the other plan", async || {
+        let instances = world.broker.instances();
+        assert_eq!(instances.len(), 1, "{instances:?}");
+        (instances[0].plan_id == "data-backup-premium-id").then_some(())
+    });
+    moved.await.unwrap();
+    contract_is(scene, "moved", "Delivered").await;
+    assert_one_active_instance(&world);
+    assert_eq!(world.broker.instances()[0].id, before[0].id);
+    world.finish().await;
 }

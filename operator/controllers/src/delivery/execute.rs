@@ -308,12 +308,19 @@ impl Execution<'_> {
             ),
             Action::Update {
                 instance,
+                to_plan,
                 context,
                 parameters,
                 ..
             } => Answer::Server(
                 driver
-                    .update(target, instance, context, &parameters.exposed())
+                    .update(
+                        target,
+                        instance,
+                        to_plan.as_deref(),
+                        context,
+                        &parameters.exposed(),
+                    )
                     .await,
             ),
             Action::Deprovision {

@@ -62,6 +62,8 @@ pub enum Action {
         subscription: String,
         /// The instance.
         instance: InstanceKey,
+        /// The plan that it is moved to, where it is of another one.
+        to_plan: Option<String>,
         /// For whom.
         context: InstanceContext,
         /// The parameters: all, or only what differs.

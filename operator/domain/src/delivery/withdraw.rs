@@ -272,6 +272,7 @@ fn turn_off(
     Action::Update {
         subscription: subscription.name.clone(),
         instance,
+        to_plan: None,
         context: server.context.clone(),
         digest: super::digest(&parameters),
         parameters,

@@ -322,7 +322,7 @@ async fn updated(subject: &dyn ServerSubject) -> Checked {
     let target = subject.target();
     let answer = subject
         .driver()
-        .update(&target, &instance, &context(), &second)
+        .update(&target, &instance, None, &context(), &second)
         .await;
     settle(subject, &instance, well("an update", answer)?).await?;
     shows(subject, &instance, &second).await?;

@@ -249,6 +249,7 @@ impl ServiceDriver for World {
         &self,
         target: &ServerTarget,
         instance: &InstanceKey,
+        to_plan: Option<&str>,
         context: &InstanceContext,
         parameters: &Map<String, Value>,
     ) -> Result<ServerAnswer, Failure> {
@@ -271,6 +272,14 @@ impl ServiceDriver for World {
         }
         let mut merged = held.parameters;
         merged.extend(kept(parameters, fault.as_ref()));
+        if let Some(plan) = to_plan.filter(|_| fault != Some(Fault::AcceptWithoutEffect)) {
+            self.with_server(&target.url, |server, _| {
+                if let Some(held) = server.instances.get_mut(&instance.instance_id) {
+                    plan.clone_into(&mut held.plan_id);
+                }
+                Ok(())
+            })?;
+        }
         let lose = fault == Some(Fault::LoseAnswer);
         let end = PendingEnd::Present(merged);
         or_lost(

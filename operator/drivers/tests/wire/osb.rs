@@ -129,15 +129,17 @@ async fn a_provision_says_what_for_whom_and_by_whom() {
 }
 
 #[tokio::test]
-async fn an_update_sends_the_parameters_and_not_the_plan() {
+async fn an_update_sends_the_parameters_and_the_plan_only_where_it_changes() {
     let server = Server::start(|_| reply("200 OK", &json!({}))).await;
     let drivers = Drivers::real();
     let target = target(&server);
-    let answer = drivers
-        .service()
-        .update(&target, &instance(), &context(), &parameters())
-        .await;
-    assert_eq!(answer, Ok(ServerAnswer::Done));
+    for plan in [None, Some("p 2")] {
+        let answer = drivers
+            .service()
+            .update(&target, &instance(), plan, &context(), &parameters())
+            .await;
+        assert_eq!(answer, Ok(ServerAnswer::Done));
+    }
     let arrived = server.arrived();
     assert_eq!(
         arrived[0].line,
@@ -147,6 +149,7 @@ async fn an_update_sends_the_parameters_and_not_the_plan() {
     assert_eq!(body["service_id"], "s 1");
     assert_eq!(body["parameters"], json!({"weekday": "Wed"}));
     assert_eq!(body.get("plan_id"), None);
+    assert_eq!(json_of(&arrived[1])["plan_id"], "p 2");
 }
 
 #[tokio::test]

@@ -291,6 +291,7 @@ impl Round<'_> {
         };
         plan.actions.push(Action::Update {
             subscription: subscription.name.clone(),
+            to_plan: has_instance(&differing).then(|| instance.plan_id.clone()),
             instance,
             context: server.context.clone(),
             digest: full.digest(),

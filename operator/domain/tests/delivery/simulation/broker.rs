@@ -185,6 +185,7 @@ impl Broker {
     pub(crate) fn update(
         &mut self,
         key: &InstanceKey,
+        to_plan: Option<&String>,
         parameters: &Map<String, Json>,
         now: Timestamp,
     ) -> Result<ServerAnswer, Failure> {
@@ -204,7 +205,9 @@ impl Broker {
         }
         let operation = self.begin(then.clone(), false, now);
         if let Some(instance) = self.instances.get_mut(&key.instance_id) {
-            instance.plan_id.clone_from(&key.plan_id);
+            if let Some(plan) = to_plan {
+                instance.plan_id.clone_from(plan);
+            }
             instance.failed = false;
             match operation {
                 None => instance.parameters = then,

@@ -163,9 +163,10 @@ fn change(broker: &mut Broker, action: &Action, now: Timestamp) -> Result<Server
         } => broker.provision(instance, &parameters.exposed(), now),
         Action::Update {
             instance,
+            to_plan,
             parameters,
             ..
-        } => broker.update(instance, &parameters.exposed(), now),
+        } => broker.update(instance, to_plan.as_ref(), &parameters.exposed(), now),
         Action::Deprovision { instance, .. } => broker.deprovision(instance, now),
         _ => unreachable!("only what changes an instance"),
     }

@@ -41,16 +41,13 @@ impl Simulation {
             }
             Action::Update {
                 subscription,
-                instance,
+                to_plan,
                 parameters,
                 ..
             } => {
-                let plan = instance.plan_id.trim_end_matches("-id");
-                let plan = if plan == "standard" {
-                    String::new()
-                } else {
-                    format!(" plan {plan}")
-                };
+                let plan = to_plan.as_ref().map_or_else(String::new, |plan| {
+                    format!(" plan {}", plan.trim_end_matches("-id"))
+                });
                 format!(
                     "update: {subscription}{plan} {}",
                     serde_json::json!(parameters)
