@@ -1,8 +1,9 @@
 //! Devices that speak the Internet Printing Protocol (RFC 8011, RFC 3380).
 //!
 //! One operation, one HTTP POST over the shared transport. What belongs to the host and not to one
-//! printer of it is asked of and set on its System Service (PWG 5100.22). Asks only for what is needed, sets only
-//! what it is given, and never takes a success for an effect: that is for the next reading.
+//! printer of it is asked of and set on its System Service (PWG 5100.22). Asks only for what is
+//! needed, sets only what it is given, and never takes a success for an effect: that is for the
+//! next reading.
 
 mod codec;
 mod status;
@@ -19,7 +20,7 @@ use entente_domain::exchange::{
 };
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
-use ipp::attribute::{IppAttribute, IppAttributes};
+use ipp::attribute::IppAttributes;
 use ipp::model::IppVersion;
 use url::Url;
 
@@ -296,16 +297,6 @@ fn check_http(answer: &Answer, writes: bool) -> Result<(), Failure> {
         doubtful: writes
             && (status.is_success() || (status.is_server_error() && kind != FailureKind::Busy)),
         ..failure(kind, &format!("the device answered HTTP {status}"))
-    })
-}
-
-/// An attribute, or why it cannot be written.
-fn attribute(name: &str, value: ipp::value::IppValue) -> Result<IppAttribute, Failure> {
-    IppAttribute::with_name(name, value).map_err(|_| {
-        failure(
-            FailureKind::Unsupported,
-            "the attribute's name is longer than IPP allows",
-        )
     })
 }
 

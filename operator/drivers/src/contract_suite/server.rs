@@ -432,7 +432,12 @@ async fn gone(subject: &dyn ServerSubject) -> Checked {
     }
     let (parameters, _) = subject.parameters();
     let result = provision(subject, &instance(subject), &parameters).await;
-    let failure = ill("the provision", result)?;
+    let mut failure = ill("the provision", result)?;
+    if failure.kind == FailureKind::ProtocolError {
+        // The connection of the request before was still being closed; that is met once.
+        let again = provision(subject, &instance(subject), &parameters).await;
+        failure = ill("the second provision", again)?;
+    }
     ensure(
         failure.kind == FailureKind::Unreachable && !failure.doubtful,
         || format!("{failure:?}"),

@@ -19,7 +19,6 @@ use ipp::parser::{IppParseError, IppParser};
 use ipp::reader::IppReader;
 use ipp::value::{IppCharset, IppKeyword, IppLanguage, IppName, IppString, IppValue};
 
-use super::attribute;
 use crate::transport::failure;
 
 const MODEL: &str = "printer-make-and-model";
@@ -127,6 +126,16 @@ pub(super) fn write_groups(write: &DeviceWrite) -> Result<Groups, Failure> {
     Ok(Groups {
         operation: Vec::new(),
         written,
+    })
+}
+
+/// An attribute, or why it cannot be written.
+fn attribute(name: &str, value: IppValue) -> Result<IppAttribute, Failure> {
+    IppAttribute::with_name(name, value).map_err(|_| {
+        failure(
+            FailureKind::Unsupported,
+            "the attribute's name is longer than IPP allows",
+        )
     })
 }
 
