@@ -157,7 +157,7 @@ impl Catalogue {
             .remote_request("server", &code, begun.elapsed());
         let catalogue = result?;
         self.catalogues
-            .keep(name, catalogue, self.context.clock.now());
+            .keep(name, catalogue.into(), self.context.clock.now());
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use entente_domain::exchange::Catalogue;
+use entente_domain::{exchange::Catalogue, shared::Shared};
 use jiff::{SignedDuration, Timestamp};
 
 /// How long a catalogue is used before it is read again.
@@ -14,7 +14,7 @@ const KEPT: SignedDuration = SignedDuration::from_mins(10);
 /// The catalogues by Connection.
 #[derive(Default)]
 pub(crate) struct Catalogues {
-    kept: Mutex<HashMap<String, (Timestamp, Catalogue)>>,
+    kept: Mutex<HashMap<String, (Timestamp, Shared<Catalogue>)>>,
 }
 
 impl Catalogues {
@@ -23,7 +23,7 @@ impl Catalogues {
         &self,
         names: impl Iterator<Item = &'a String>,
         now: Timestamp,
-    ) -> BTreeMap<String, Catalogue> {
+    ) -> BTreeMap<String, Shared<Catalogue>> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         names
             .filter_map(|name| {
@@ -34,7 +34,7 @@ impl Catalogues {
     }
 
     /// Keeps what was read.
-    pub(crate) fn keep(&self, name: &str, catalogue: Catalogue, now: Timestamp) {
+    pub(crate) fn keep(&self, name: &str, catalogue: Shared<Catalogue>, now: Timestamp) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.insert(name.to_owned(), (now, catalogue));
     }

@@ -16,11 +16,12 @@ use std::{
 use entente_crds::{
     FINALIZER_WITHDRAW,
     condition::ConditionType,
-    v1alpha1::{Compensation, Contract, ContractStatus, ServiceSubscription},
+    v1alpha1::{Contract, ContractStatus},
 };
 use entente_domain::{
     condition::{find, is_true},
     contract::{ContractWorld, ResolvedContract, WriteOutcome, next_wake, report, resolve},
+    shared::Shared,
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::{Api, Resource as _, ResourceExt as _};
@@ -166,10 +167,8 @@ impl Contracts {
     ) -> Result<Option<Timestamp>, WriteError> {
         let now = self.context.clock.now();
         let of = path(&key.namespace, &key.name);
-        let subscriptions: Vec<ServiceSubscription> =
-            owned(self.objects.subscriptions.by_index(BY_CONTRACT, &of));
-        let compensations: Vec<Compensation> =
-            owned(self.objects.compensations.by_index(BY_CONTRACT, &of));
+        let subscriptions = shared(self.objects.subscriptions.by_index(BY_CONTRACT, &of));
+        let compensations = shared(self.objects.compensations.by_index(BY_CONTRACT, &of));
         let uid = world.contract.uid();
         // Taken and changed instead of copied for each look: it holds a whole fleet.
         let world = Mutex::new(world);
@@ -304,6 +303,6 @@ fn states(status: &ContractStatus) -> Vec<(String, String, String)> {
         .collect()
 }
 
-fn owned<K: Clone>(objects: Vec<Arc<K>>) -> Vec<K> {
-    objects.into_iter().map(Arc::unwrap_or_clone).collect()
+fn shared<K>(objects: Vec<Arc<K>>) -> Vec<Shared<K>> {
+    objects.into_iter().map(Shared::from).collect()
 }

@@ -35,6 +35,8 @@ use entente_crds::{
 use jiff::Timestamp;
 use kube::Resource;
 
+use crate::shared::Shared;
+
 pub use report::{WriteOutcome, report};
 pub use resolve::{next_wake, resolve};
 
@@ -47,12 +49,12 @@ pub struct ContractWorld {
     /// The contract.
     pub contract: Contract,
     /// The SmartServices that its entries name, those that exist.
-    pub services: BTreeMap<String, SmartService>,
+    pub services: BTreeMap<String, Shared<SmartService>>,
     /// The Devices of its namespace, in any order.
     pub devices: Vec<DeviceFacts>,
     /// The ServiceSubscriptions of its namespace that carry its name, live and terminating, in any
     /// order; those of another contract of the same name as well.
-    pub subscriptions: Vec<ServiceSubscription>,
+    pub subscriptions: Vec<Shared<ServiceSubscription>>,
     /// The names of subscriptions whose deletion was seen and had not been asked for.
     pub recreated: BTreeSet<String>,
 }

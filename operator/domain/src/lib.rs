@@ -15,4 +15,5 @@ pub mod money;
 pub mod parameter;
 pub mod retry;
 pub mod secret;
+pub mod shared;
 pub mod time;

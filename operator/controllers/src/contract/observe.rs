@@ -3,11 +3,14 @@
 use std::{collections::BTreeMap, sync::PoisonError};
 
 use entente_crds::v1alpha1::{Contract, SmartService};
-use entente_domain::contract::{ContractWorld, DeviceFacts};
+use entente_domain::{
+    contract::{ContractWorld, DeviceFacts},
+    shared::Shared,
+};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use super::{Contracts, owned};
+use super::{Contracts, shared};
 use crate::{
     cache::Key,
     objects::{BY_CONTRACT, path},
@@ -51,14 +54,14 @@ pub(super) fn world(contracts: &Contracts, contract: Contract) -> ContractWorld 
         .collect();
     devices.sort_by(|a, b| a.name.cmp(&b.name));
     devices.dedup_by(|a, b| a.name == b.name);
-    let services: BTreeMap<String, SmartService> = contract
+    let services: BTreeMap<String, Shared<SmartService>> = contract
         .spec
         .services
         .iter()
         .filter_map(|entry| {
             let name = &entry.service_ref.name;
             let service = objects.services.get(&Key::new("", name.clone()))?;
-            Some((name.clone(), SmartService::clone(&service)))
+            Some((name.clone(), service.into()))
         })
         .collect();
     let recreated = contracts
@@ -68,7 +71,7 @@ pub(super) fn world(contracts: &Contracts, contract: Contract) -> ContractWorld 
     ContractWorld {
         services,
         devices,
-        subscriptions: owned(objects.subscriptions.by_index(BY_CONTRACT, &of)),
+        subscriptions: shared(objects.subscriptions.by_index(BY_CONTRACT, &of)),
         recreated: recreated
             .iter()
             .filter(|key| key.namespace == namespace)

@@ -12,6 +12,7 @@ use entente_domain::{
     exchange::{Failure, FailureKind, OperationState, ServerAnswer},
     retry::{HoldKey, Holds},
     secret::Secrets,
+    shared::Shared,
 };
 use entente_drivers::{device::DeviceTarget, profile::ConnectionProfile, service::ServerTarget};
 use jiff::{SignedDuration, Timestamp};
@@ -168,6 +169,7 @@ impl Execution<'_> {
         let now = self.now();
         match result {
             Ok(catalogue) => {
+                let catalogue = Shared::from(catalogue);
                 self.holds.clear(&key);
                 self.delivery
                     .catalogues
@@ -358,7 +360,7 @@ impl Execution<'_> {
             .world
             .connections
             .get(connection)
-            .map(policy)
+            .map(|connection| policy(connection))
             .unwrap_or_default();
         let now = self.now();
         self.holds

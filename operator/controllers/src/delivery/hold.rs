@@ -99,7 +99,7 @@ fn hold_instance(
 
 fn policy_of(outcome: &Outcome, name: Option<&str>) -> RetryPolicy {
     name.and_then(|name| outcome.world.connections.get(name))
-        .map(policy)
+        .map(|connection| policy(connection))
         .unwrap_or_default()
 }
 

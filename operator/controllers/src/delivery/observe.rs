@@ -18,6 +18,7 @@ use entente_domain::{
     condition::is_true,
     delivery::{CompensationRecord, World, endpoint_key},
     secret::Secrets,
+    shared::Shared,
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Namespace;
@@ -34,15 +35,15 @@ use crate::{
 pub(super) async fn world(delivery: &Delivery, key: &Key) -> World {
     let objects = &delivery.objects;
     let now = delivery.context.clock.now();
-    let device = objects.devices.get(key).map(Arc::unwrap_or_clone);
-    let subscriptions: Vec<ServiceSubscription> = objects
+    let device = objects.devices.get(key).map(Shared::from);
+    let subscriptions: Vec<Shared<ServiceSubscription>> = objects
         .subscriptions
         .by_index(BY_DEVICE, &path(&key.namespace, &key.name))
         .into_iter()
-        .map(Arc::unwrap_or_clone)
+        .map(Shared::from)
         .collect();
     let services = services(objects, &subscriptions);
-    let connections = connections(objects, device.as_ref(), &services, &subscriptions);
+    let connections = connections(objects, device.as_deref(), &services, &subscriptions);
     let namespace = namespace(delivery, &key.namespace).await;
     let mut world = World {
         namespace: key.namespace.clone(),
@@ -55,10 +56,7 @@ pub(super) async fn world(delivery: &Delivery, key: &Key) -> World {
         device_name: key.name.clone(),
         model: device.as_ref().and_then(|device| {
             let name = device.spec.model_ref.name.clone();
-            objects
-                .models
-                .get(&Key::new("", name))
-                .map(Arc::unwrap_or_clone)
+            objects.models.get(&Key::new("", name)).map(Shared::from)
         }),
         claimed_by_another: device
             .as_ref()
@@ -66,7 +64,7 @@ pub(super) async fn world(delivery: &Delivery, key: &Key) -> World {
         catalogues: delivery.catalogues.known(connections.keys(), now),
         compensations: compensations(objects, &key.namespace, &subscriptions),
         clock_skewed: delivery.context.skew.is_skewed().is_some(),
-        reconcile_requested: device.as_ref().is_some_and(is_requested),
+        reconcile_requested: device.as_deref().is_some_and(is_requested),
         withdraw_deadline: SignedDuration::try_from(delivery.context.options.withdraw_deadline)
             .unwrap_or(SignedDuration::MAX),
         orphans_taken_over: orphans(&connections),
@@ -159,8 +157,8 @@ fn is_requested(device: &Device) -> bool {
 
 fn services(
     objects: &Objects,
-    subscriptions: &[ServiceSubscription],
-) -> BTreeMap<String, SmartService> {
+    subscriptions: &[Shared<ServiceSubscription>],
+) -> BTreeMap<String, Shared<SmartService>> {
     let names: BTreeSet<&String> = subscriptions
         .iter()
         .flat_map(|subscription| &subscription.spec.revisions)
@@ -170,7 +168,7 @@ fn services(
         .into_iter()
         .filter_map(|name| {
             let found = objects.services.get(&Key::new("", name.clone()))?;
-            Some((name.clone(), Arc::unwrap_or_clone(found)))
+            Some((name.clone(), Shared::from(found)))
         })
         .collect()
 }
@@ -178,9 +176,9 @@ fn services(
 fn connections(
     objects: &Objects,
     device: Option<&Device>,
-    services: &BTreeMap<String, SmartService>,
-    subscriptions: &[ServiceSubscription],
-) -> BTreeMap<String, Connection> {
+    services: &BTreeMap<String, Shared<SmartService>>,
+    subscriptions: &[Shared<ServiceSubscription>],
+) -> BTreeMap<String, Shared<Connection>> {
     let of_device = device
         .into_iter()
         .flat_map(|device| &device.spec.connections)
@@ -198,7 +196,7 @@ fn connections(
         .into_iter()
         .filter_map(|name| {
             let found = objects.connections.get(&Key::new("", name.clone()))?;
-            Some((name.clone(), Arc::unwrap_or_clone(found)))
+            Some((name.clone(), Shared::from(found)))
         })
         .collect()
 }
@@ -237,7 +235,7 @@ fn seniority(device: &Device) -> (Option<jiff::Timestamp>, String, String) {
 fn compensations(
     objects: &Objects,
     namespace: &str,
-    subscriptions: &[ServiceSubscription],
+    subscriptions: &[Shared<ServiceSubscription>],
 ) -> Vec<CompensationRecord> {
     let missed = subscriptions.iter().filter(|subscription| {
         let promises = subscription
@@ -300,7 +298,7 @@ fn contracts(objects: &Objects, world: &mut World) {
     }
 }
 
-fn orphans(connections: &BTreeMap<String, Connection>) -> BTreeSet<String> {
+fn orphans(connections: &BTreeMap<String, Shared<Connection>>) -> BTreeSet<String> {
     connections
         .values()
         .filter_map(|connection| connection.status.as_ref())

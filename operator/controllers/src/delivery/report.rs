@@ -3,7 +3,7 @@
 //! Runs at the end of every pass, and once before a first provision. A write that loses a race is
 //! decided again from the object read anew with the same facts.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use entente_crds::{
     FINALIZER_WITHDRAW,
@@ -63,7 +63,7 @@ pub(super) async fn record(
             .iter_mut()
             .find(|object| object.name_any() == name);
         if let Some(known) = known {
-            *known = ServiceSubscription::clone(&written);
+            *known = written.into();
         }
     }
     Ok(())
@@ -130,13 +130,18 @@ async fn write_device(
     let Some(device) = &world.device else {
         return Ok(None);
     };
-    let key = Key::of(device);
+    let key = Key::of(&**device);
     let api: Api<Device> = Api::namespaced(delivery.context.client.clone(), &world.namespace);
     let now = delivery.context.clock.now();
     let decide = |object: &Device| {
-        let world = World {
-            device: Some(object.clone()),
-            ..world.clone()
+        // Most often it is the one that the pass began with.
+        let world = if object.metadata.resource_version == device.metadata.resource_version {
+            Cow::Borrowed(world)
+        } else {
+            Cow::Owned(World {
+                device: Some(object.clone().into()),
+                ..world.clone()
+            })
         };
         report_device(
             &world,

@@ -164,7 +164,8 @@ fn signed<'a>(world: &'a ContractWorld, entry: &ContractService) -> Option<&'a R
         let same = last.service_ref == entry.service_ref;
         same.then_some((subscription.metadata.name.as_deref(), last))
     };
-    let signed = world.subscriptions.iter().filter(of_entry).filter_map(last);
+    let all = world.subscriptions.iter().map(|found| &**found);
+    let signed = all.filter(of_entry).filter_map(last);
     signed.min_by_key(|(name, _)| *name).map(|(_, last)| last)
 }
 

@@ -21,6 +21,7 @@ use super::risk::{devices_at_risk, is_watched};
 use super::unit::{Progress, Unit, is_failing, units};
 use super::{ContractWorld, EntryDevices, ResolvedContract, is_deleting, is_own, is_terminating};
 use crate::condition::is_true;
+use crate::shared::Shared;
 
 /// The most subscriptions that notReady names (its schema).
 const MAX_NOT_READY: usize = 10;
@@ -42,8 +43,8 @@ pub struct WriteOutcome {
 pub fn report(
     world: &ContractWorld,
     resolved: &ResolvedContract,
-    subscriptions: &[ServiceSubscription],
-    compensations: &[Compensation],
+    subscriptions: &[Shared<ServiceSubscription>],
+    compensations: &[Shared<Compensation>],
     outcome: &WriteOutcome,
     now: Timestamp,
 ) -> ContractStatus {
@@ -52,7 +53,7 @@ pub fn report(
     let own: BTreeMap<&str, &ServiceSubscription> = subscriptions
         .iter()
         .filter(|found| is_own(contract, found))
-        .map(|found| (found.metadata.name.as_deref().unwrap_or_default(), found))
+        .map(|found| (found.metadata.name.as_deref().unwrap_or_default(), &**found))
         .collect();
     let units = units(contract, resolved, &own);
     let (owed, pending) = owed(compensations, contract.spec.currency.as_deref());

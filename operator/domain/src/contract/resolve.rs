@@ -33,6 +33,7 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
         world
             .subscriptions
             .iter()
+            .map(|found| &**found)
             .filter(|found| is_own(contract, found))
     };
     let entries = contract.spec.services.iter().zip(&devices.sets);
@@ -139,7 +140,7 @@ impl<'a> Subscriptions<'a> {
             .map_or(now, |time| time.0);
         let existing = world.subscriptions.iter().map(|found| {
             let name = found.metadata.name.as_deref().unwrap_or_default();
-            (name, found)
+            (name, &**found)
         });
         let devices = world
             .devices

@@ -128,7 +128,11 @@ fn world(services: Vec<ContractService>) -> ContractWorld {
     contract.metadata.creation_timestamp = Some(Time(at(CREATED)));
     ContractWorld {
         contract,
-        services: [("backup-service".to_owned(), service("backup-service"))].into(),
+        services: [(
+            "backup-service".to_owned(),
+            service("backup-service").into(),
+        )]
+        .into(),
         devices: Vec::new(),
         subscriptions: Vec::new(),
         recreated: BTreeSet::new(),
@@ -189,7 +193,7 @@ impl ContractWorld {
             object.metadata.generation = Some(1);
             let second = Timestamp::from_second(now.as_second()).expect("a whole second");
             object.metadata.creation_timestamp = Some(Time(second));
-            self.subscriptions.push(object);
+            self.subscriptions.push(object.into());
         }
         for update in &changes.update {
             let found = self.existing(&update.handle.name);

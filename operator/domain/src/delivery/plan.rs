@@ -110,7 +110,8 @@ impl Round<'_> {
 
     fn sync_is_due(&self, device: &Device) -> bool {
         self.world.reconcile_requested
-            || super::report_device::next_sync(self.world, device).is_none_or(|at| at <= self.now)
+            || super::report_device::next_sync(self.world, device, device.status.as_ref())
+                .is_none_or(|at| at <= self.now)
     }
 
     fn set_up(&self, subscription: &ResolvedSubscription, plan: &mut Plan) {

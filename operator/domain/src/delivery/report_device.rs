@@ -35,8 +35,12 @@ const FRESH: i32 = 2;
 
 /// When the device is to be read although nothing is pending: the period of its connection after
 /// the last reading, jittered by namespace and name. `None`: it was never read.
-pub(super) fn next_sync(world: &World, device: &Device) -> Option<Timestamp> {
-    let last = device.status.as_ref()?.last_sync.as_ref()?;
+pub(super) fn next_sync(
+    world: &World,
+    device: &Device,
+    status: Option<&DeviceStatus>,
+) -> Option<Timestamp> {
+    let last = status?.last_sync.as_ref()?;
     last.at.checked_add(sync_period(world, device)).ok()
 }
 
@@ -75,13 +79,7 @@ pub fn report_device(
         now,
     };
     let status = report.report();
-    let next = next_sync(
-        world,
-        &Device {
-            status: Some(status.clone()),
-            ..device.clone()
-        },
-    );
+    let next = next_sync(world, device, Some(&status));
     Some((status, next))
 }
 

@@ -38,7 +38,8 @@ pub fn resolve(world: &World, now: Timestamp) -> ResolvedDevice {
             || "printer-uuid".to_owned(),
             |identity| identity.attribute.clone(),
         );
-    let mut ordered: Vec<&ServiceSubscription> = world.subscriptions.iter().collect();
+    let mut ordered: Vec<&ServiceSubscription> =
+        world.subscriptions.iter().map(|found| &**found).collect();
     ordered.sort_by_key(|subscription| precedence(subscription));
     let mut subscriptions: Vec<ResolvedSubscription> = ordered
         .into_iter()

@@ -102,7 +102,8 @@ pub fn verify(
             let object = world
                 .subscriptions
                 .iter()
-                .find(|object| object.name_any() == subscription.name);
+                .find(|object| object.name_any() == subscription.name)
+                .map(|object| &**object);
             let round = Round {
                 world,
                 resolved,

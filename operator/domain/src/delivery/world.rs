@@ -10,7 +10,7 @@ use entente_crds::{
 };
 use jiff::Timestamp;
 
-use crate::{exchange::Catalogue, secret::Secrets};
+use crate::{exchange::Catalogue, secret::Secrets, shared::Shared};
 
 /// The objects that delivery on one device depends on.
 #[derive(Clone, Debug, Default)]
@@ -28,17 +28,17 @@ pub struct World {
     /// The name of the device, which need not exist.
     pub device_name: String,
     /// The device.
-    pub device: Option<Device>,
+    pub device: Option<Shared<Device>>,
     /// The model that the device names.
-    pub model: Option<DeviceModel>,
+    pub model: Option<Shared<DeviceModel>>,
     /// The Connections that are named by the device and by the services, those that exist.
-    pub connections: BTreeMap<String, Connection>,
+    pub connections: BTreeMap<String, Shared<Connection>>,
     /// What keeps a Connection from being used: its Secret or CA cannot be had.
     pub connection_faults: BTreeMap<String, (Reason, String)>,
     /// The SmartServices that the revisions name, those that exist.
-    pub services: BTreeMap<String, SmartService>,
+    pub services: BTreeMap<String, Shared<SmartService>>,
     /// The subscriptions on this device.
-    pub subscriptions: Vec<ServiceSubscription>,
+    pub subscriptions: Vec<Shared<ServiceSubscription>>,
     /// The uids of contracts that exist and are not being deleted.
     pub live_contracts: BTreeSet<String>,
     /// The uids of contracts whose withdrawal a person gave up (annotation entente.dev/abandon).
@@ -50,7 +50,7 @@ pub struct World {
     /// What the parameters of type Secret hold.
     pub secrets: Secrets,
     /// The catalogues of brokers, as far as they were read.
-    pub catalogues: BTreeMap<String, Catalogue>,
+    pub catalogues: BTreeMap<String, Shared<Catalogue>>,
     /// Compensations of these subscriptions.
     pub compensations: Vec<CompensationRecord>,
     /// Whether the local clock differs too much from that of the API server.

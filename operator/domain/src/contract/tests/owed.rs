@@ -82,7 +82,7 @@ fn what_is_owed_is_the_sum_of_compensations_that_are_not_voided() {
             &world,
             &resolved,
             &world.subscriptions,
-            compensations,
+            &shared(compensations),
             &outcome,
             at(DURING),
         );
@@ -161,4 +161,8 @@ fn a_missed_promise_stays_said_for_the_term_also_when_its_subscription_is_gone()
         "True PromiseNotKept"
     );
     assert_eq!(said(&world, ConditionType::Ready), "True Delivered");
+}
+
+fn shared(compensations: &[Compensation]) -> Vec<crate::shared::Shared<Compensation>> {
+    compensations.iter().cloned().map(Into::into).collect()
 }

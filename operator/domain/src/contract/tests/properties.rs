@@ -56,9 +56,10 @@ impl Event {
             Self::ServiceGone(gone) => {
                 world.services.clear();
                 if !gone {
-                    world
-                        .services
-                        .insert("backup-service".to_owned(), service("backup-service"));
+                    world.services.insert(
+                        "backup-service".to_owned(),
+                        service("backup-service").into(),
+                    );
                 }
             }
             Self::Deliver(number) => {
@@ -70,7 +71,7 @@ impl Event {
             Self::Lose(number) => {
                 if *number < world.subscriptions.len() {
                     let lost = world.subscriptions.remove(*number);
-                    world.recreated.extend(lost.metadata.name);
+                    world.recreated.extend(lost.metadata.name.clone());
                 }
             }
             Self::Collect => world.collect(),

@@ -14,7 +14,7 @@ fn a_contract_makes_one_subscription_for_each_service_on_each_device() {
     ]);
     world
         .services
-        .insert("other-service".to_owned(), service("other-service"));
+        .insert("other-service".to_owned(), service("other-service").into());
     world.devices = vec![device("lobby", &[("in", "bank")]), device("cellar", &[])];
     let resolved = world.pass(BEFORE);
     assert_eq!(
@@ -134,7 +134,7 @@ fn a_missing_service_freezes_its_own_entries_and_no_others() {
     );
     world
         .services
-        .insert("other-service".to_owned(), service("other-service"));
+        .insert("other-service".to_owned(), service("other-service").into());
     world.pass(BEFORE);
     world.services.clear();
     world.edit(|spec| {

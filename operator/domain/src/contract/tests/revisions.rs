@@ -92,9 +92,10 @@ fn after_the_set_was_complete_what_a_label_or_an_edit_brings_promises_nothing() 
     assert_eq!((revision.effective, revision.promised), (at(DURING), false));
 
     world.edit(|spec| spec.services.push(entry("again", "second-service", &["a"])));
-    world
-        .services
-        .insert("second-service".to_owned(), service("second-service"));
+    world.services.insert(
+        "second-service".to_owned(),
+        service("second-service").into(),
+    );
     let created = world.pass("2027-05-02T00:00:00Z").changes.create;
     let revision = &created[0].spec.revisions[0];
     assert_eq!(
@@ -195,9 +196,10 @@ fn each_part_that_is_signed_makes_a_new_entry_and_no_other_part_does() {
     ];
     for (number, (appends, edit)) in table.iter().enumerate() {
         let mut world = named(&["a"]);
-        world
-            .services
-            .insert("second-service".to_owned(), service("second-service"));
+        world.services.insert(
+            "second-service".to_owned(),
+            service("second-service").into(),
+        );
         world.pass(BEFORE);
         world.edit(edit);
         world.pass(DURING);

@@ -9,6 +9,7 @@ use entente_crds::{
 };
 
 use crate::delivery::{World, device_endpoint, endpoint_key};
+use crate::shared::Shared;
 
 fn world(url: &str, ports: &[i32], address: Option<&str>, how: DeviceConnection) -> World {
     let labels = [("team".to_owned(), "a".to_owned())];
@@ -46,8 +47,8 @@ fn world(url: &str, ports: &[i32], address: Option<&str>, how: DeviceConnection)
         namespace: "acme".to_owned(),
         namespace_labels: labels.into(),
         device_name: "lobby".to_owned(),
-        device: Some(device),
-        connections: [("hq".to_owned(), connection)].into(),
+        device: Some(device.into()),
+        connections: [("hq".to_owned(), connection.into())].into(),
         ..World::default()
     }
 }
@@ -189,7 +190,7 @@ fn two_devices_share_an_endpoint_whatever_the_case_of_the_address() {
         )
         .device
     };
-    let key = |device: Option<Device>| device.as_ref().and_then(endpoint_key);
+    let key = |device: Option<Shared<Device>>| device.as_deref().and_then(endpoint_key);
     assert_eq!(key(device("MFP.example", 1)), key(device("mfp.example", 1)));
     assert_ne!(key(device("mfp.example", 1)), key(device("mfp.example", 2)));
 }

@@ -1,6 +1,6 @@
 //! What may happen to a world, at random.
 
-use entente_crds::v1alpha1::{IppOperation, ServiceSubscription};
+use entente_crds::v1alpha1::IppOperation;
 use entente_domain::exchange::FailureKind;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
@@ -221,6 +221,6 @@ fn names(world: &Simulation) -> Vec<String> {
         .world
         .subscriptions
         .iter()
-        .map(ServiceSubscription::name_any)
+        .map(|subscription| subscription.name_any())
         .collect()
 }

@@ -252,11 +252,11 @@ fn set(world: &mut Simulation, mut words: VecDeque<&str>) {
     match kind {
         "model" => {
             let model = world.world.model.as_ref().expect("there is a model");
-            world.world.model = Some(changed::<DeviceModel>(model, pointer, &value));
+            world.world.model = Some(changed::<DeviceModel>(model, pointer, &value).into());
         }
         "service" => {
             let service = changed::<SmartService>(&world.world.services[name], pointer, &value);
-            world.world.services.insert(name.to_owned(), service);
+            world.world.services.insert(name.to_owned(), service.into());
         }
         _ => panic!("no kind: {kind}"),
     }

@@ -67,15 +67,17 @@ impl Simulation {
                     if object.spec.osb.is_some() {
                         self.brokers.insert(object.name_any(), Broker::default());
                     }
-                    self.world.connections.insert(object.name_any(), object);
+                    let connections = &mut self.world.connections;
+                    connections.insert(object.name_any(), object.into());
                 }
                 Some("DeviceModel") => {
                     let object: DeviceModel = serde_yaml::from_value(value).expect("a model");
-                    self.world.model = Some(object);
+                    self.world.model = Some(object.into());
                 }
                 Some("SmartService") => {
                     let object: SmartService = serde_yaml::from_value(value).expect("a service");
-                    self.world.services.insert(object.name_any(), object);
+                    let services = &mut self.world.services;
+                    services.insert(object.name_any(), object.into());
                 }
                 kind => panic!("no kind of the catalogue: {kind:?}"),
             }
@@ -102,7 +104,7 @@ impl Simulation {
         device.metadata.namespace = Some(NAMESPACE.to_owned());
         device.metadata.uid = Some(format!("device created {}", self.now));
         device.metadata.generation = Some(1);
-        self.world.device = Some(device);
+        self.world.device = Some(device.into());
     }
 
     /// Makes a subscription, as the contract controller does.
@@ -137,7 +139,7 @@ impl Simulation {
         object.metadata.creation_timestamp = Some(Time(self.now));
         self.world.live_contracts.insert(uid.clone());
         self.world.established.entry(uid).or_insert(self.now);
-        self.world.subscriptions.push(object);
+        self.world.subscriptions.push(object.into());
         name
     }
 

@@ -47,7 +47,7 @@ impl Simulation {
             Ok(catalogue) => {
                 self.world
                     .catalogues
-                    .insert(connection.to_owned(), catalogue);
+                    .insert(connection.to_owned(), catalogue.into());
             }
             Err(failure) => {
                 facts
