@@ -183,9 +183,18 @@ impl<K: Cached> Cache<K> {
     /// brings it. Ignored when the cache has something newer, or saw the object of this UID go.
     ///
     /// An answer without finalizers on a terminating object means that it is gone.
-    pub fn put_written(&self, mut object: K) {
+    pub fn put_written(&self, object: K) {
+        self.share_written(object);
+    }
+
+    /// As [`Self::put_written`]; the answer is the object that was given, stored or not.
+    pub fn share_written(&self, mut object: K) -> Arc<K> {
         object.meta_mut().managed_fields = None;
-        self.write().put_written(object);
+        // Lists that were read from text have room to spare, a copy has none: an object may be
+        // kept for months.
+        let object = Arc::new(object.clone());
+        self.write().put_written(Arc::clone(&object));
+        object
     }
 
     /// Takes note that the API server confirmed that the object of this UID is gone.

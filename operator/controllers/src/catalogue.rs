@@ -196,7 +196,7 @@ impl Catalogue {
         K: Written
             + HasStatus
             + kube::Resource<DynamicType = (), Scope = kube::core::ClusterResourceScope>,
-        K::Status: PartialEq,
+        K::Status: PartialEq + serde::Serialize,
     {
         let key = Key::new("", name);
         if cache.get(&key).is_none() {

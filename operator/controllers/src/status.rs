@@ -5,8 +5,9 @@
 //! decision on something old is refused by the server and never does harm. Nothing here retries a
 //! write whose outcome is not known: the next pass finds out. Called by the controllers.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Api, Resource, ResourceExt as _,
     api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
@@ -140,11 +141,40 @@ pub trait Written: Cached + Serialize {}
 
 impl<K: Cached + Serialize> Written for K {}
 
-/// Replaces the status of the object by that which `object` carries, if it still has the
-/// resourceVersion of `object`. Nothing but the status is changed.
-pub async fn write_status<K: Written>(api: &Api<K>, object: &K) -> Result<K, WriteError> {
+/// What is sent of an object whose status is replaced: which one, and the status. The API server
+/// takes everything else from what it has, so sending it costs both sides time for nothing.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StatusOnly<'a, S> {
+    api_version: Cow<'static, str>,
+    kind: Cow<'static, str>,
+    metadata: ObjectMeta,
+    status: &'a S,
+}
+
+/// Replaces the status of the object, if it still has the UID and the resourceVersion of `object`.
+/// Nothing but the status is changed.
+pub async fn write_status<K>(api: &Api<K>, object: &K, status: &K::Status) -> Result<K, WriteError>
+where
+    K: Written + HasStatus,
+    K::Status: Serialize,
+{
+    let name = object.name_any();
+    let meta = object.meta();
+    let wanted = StatusOnly {
+        api_version: K::api_version(&()),
+        kind: K::kind(&()),
+        metadata: ObjectMeta {
+            name: meta.name.clone(),
+            namespace: meta.namespace.clone(),
+            uid: meta.uid.clone(),
+            resource_version: meta.resource_version.clone(),
+            ..ObjectMeta::default()
+        },
+        status,
+    };
     let written = api
-        .replace_status(&object.name_any(), &post(), object)
+        .replace_subresource("status", &name, &post(), &wanted)
         .await;
     written.map_err(|error| WriteError::new::<K>(&Key::of(object), error))
 }
@@ -164,7 +194,7 @@ pub async fn report_until_written<K>(
 ) -> Result<Reported<K>, WriteError>
 where
     K: Written + HasStatus,
-    K::Status: PartialEq,
+    K::Status: PartialEq + Serialize,
 {
     let mut object = match cache.get(key) {
         Some(object) => object,
@@ -182,13 +212,8 @@ where
         if object.status() == Some(&status) {
             return Ok(Reported::Unchanged);
         }
-        let mut wanted = K::clone(&object);
-        *wanted.status_mut() = Some(status);
-        match write_status(api, &wanted).await {
-            Ok(written) => {
-                cache.put_written(written.clone());
-                return Ok(Reported::Written(Arc::new(written)));
-            }
+        match write_status(api, &*object, &status).await {
+            Ok(written) => return Ok(Reported::Written(cache.share_written(written))),
             Err(WriteError::Gone { .. }) => return Ok(Reported::Gone),
             Err(WriteError::Conflict { .. }) if tries < TRIES => tries += 1,
             Err(error) => return Err(error),
@@ -199,8 +224,7 @@ where
         if fresh.uid() != uid {
             return Ok(Reported::Gone);
         }
-        cache.put_written(fresh.clone());
-        object = Arc::new(fresh);
+        object = cache.share_written(fresh);
     }
 }
 

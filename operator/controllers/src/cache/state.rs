@@ -167,7 +167,7 @@ impl<K: Resource<DynamicType = ()>> State<K> {
                 return;
             }
         }
-        self.store(key, object, true);
+        self.store(key, Arc::new(object), true);
     }
 
     /// The watch, or a relist, brings an object that can not be read. The version before stays.
@@ -215,8 +215,8 @@ impl<K: Resource<DynamicType = ()>> State<K> {
     }
 
     /// A write of our own was answered with this object.
-    pub(super) fn put_written(&mut self, object: K) {
-        let key = Key::of(&object);
+    pub(super) fn put_written(&mut self, object: Arc<K>) {
+        let key = Key::of(&*object);
         let meta = object.meta();
         let uid = meta.uid.clone().unwrap_or_default();
         if self.tombstones.contains_key(&uid) {
@@ -265,8 +265,7 @@ impl<K: Resource<DynamicType = ()>> State<K> {
 
 // How it is kept. Each change is visible, in the objects and in every index, before it is told.
 impl<K: Resource<DynamicType = ()>> State<K> {
-    fn store(&mut self, key: Key, object: K, confirmed: bool) {
-        let object = Arc::new(object);
+    fn store(&mut self, key: Key, object: Arc<K>, confirmed: bool) {
         for index in &mut self.indexes {
             for value in (index.values)(&object) {
                 index.keys.entry(value).or_default().insert(key.clone());
