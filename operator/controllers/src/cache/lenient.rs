@@ -34,12 +34,12 @@ impl<'de, K: DeserializeOwned> Deserialize<'de> for Lenient<K> {
         if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.remove("managedFields");
         }
-        K::deserialize(&value)
+        // What is read takes its texts from the value instead of copying each.
+        let metadata = value.get("metadata").cloned();
+        K::deserialize(value)
             .map(|object| Self::Object(Box::new(object)))
             .or_else(|error| {
-                let metadata = value
-                    .get("metadata")
-                    .ok_or_else(|| D::Error::custom("no metadata"))?;
+                let metadata = metadata.ok_or_else(|| D::Error::custom("no metadata"))?;
                 let metadata = ObjectMeta::deserialize(metadata).map_err(D::Error::custom)?;
                 let problem = error.to_string();
                 Ok(Self::Undecodable {
