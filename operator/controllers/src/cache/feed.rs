@@ -20,8 +20,9 @@ use crate::shutdown::Shutdown;
 /// How long one watch request lasts. A connection that is dead without saying so is noticed five
 /// seconds later, so this bounds how old the cache can be.
 const WATCH_SECONDS: u32 = 60;
-/// Objects of one page of a list.
-const PAGE: u32 = 500;
+/// Objects of one page of a list. A page is held as text and as objects before the first of them
+/// reaches the cache, of each kind at once, so this decides how much memory a start takes.
+const PAGE: u32 = 100;
 
 /// How long until the next try. kube's own backoff starts anew with every item of the stream, also
 /// with the announcement of a list that then fails, so a server in trouble would get no rest.
