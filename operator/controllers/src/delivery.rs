@@ -99,7 +99,9 @@ impl Delivery {
         let concurrency = self.context.options.concurrency;
         let worker = move |key: Key| {
             let delivery = Arc::clone(&self);
-            async move { delivery.pass(&key).await }
+            // On the heap, and only once it begins: a fleet that becomes ready at one instant has
+            // as many passes waiting for their first turn.
+            async move { Box::pin(delivery.pass(&key)).await }
         };
         queue
             .run(concurrency, crate::PASS_LIMIT, worker, shutdown)
