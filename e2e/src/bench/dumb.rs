@@ -34,7 +34,7 @@ use super::usage::{self, Usage};
 const CONCURRENCY: usize = 4096;
 /// The operator's default for requests to the API server at once.
 const API_IN_FLIGHT: usize = 64;
-/// As the operator keeps connections.
+/// Longer than the operator keeps connections, so that this client never has to connect again.
 const IDLE_CONNECTION: Duration = Duration::from_secs(5);
 /// The originating identity that every request of the operator has, in short.
 const IDENTITY: &str =

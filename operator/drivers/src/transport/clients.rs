@@ -20,8 +20,9 @@ use crate::certificate::{client_config, normalise_fingerprint};
 use crate::credentials::{ClientCertificate, CredentialsValue};
 use crate::profile::{ConnectionProfile, TrustProfile};
 
-/// How long an unused connection is kept: long enough for read, write and read back.
-const IDLE_CONNECTION: Duration = Duration::from_secs(5);
+/// How long an unused connection is kept: read, write and read back follow each other at once. A
+/// fleet has one for each device, and each holds some 20 KiB of buffers.
+const IDLE_CONNECTION: Duration = Duration::from_secs(1);
 /// How long an unused client is kept.
 const IDLE_CLIENT: Duration = Duration::from_mins(1);
 
