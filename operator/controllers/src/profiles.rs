@@ -3,7 +3,10 @@
 //! What they name is read just before use (`secrets`). Called by the observe stage of delivery and
 //! by the catalogue controller.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use entente_crds::{
     condition::Reason,
@@ -22,11 +25,16 @@ use crate::secrets::{Fault, Secrets};
 /// Makes the profiles of Connections.
 pub(crate) struct Profiles {
     secrets: Arc<Secrets>,
+    /// The generation of each Connection that was last used.
+    generations: Mutex<HashMap<String, Option<i64>>>,
 }
 
 impl Profiles {
     pub(crate) fn new(secrets: Arc<Secrets>) -> Self {
-        Self { secrets }
+        Self {
+            secrets,
+            generations: Mutex::default(),
+        }
     }
 
     /// The profile of a connection for objects of a namespace with these labels. `of_device` is
@@ -72,6 +80,7 @@ impl Profiles {
         now: Timestamp,
     ) -> Result<Arc<ConnectionProfile>, Fault> {
         let name = connection.name_any();
+        self.read_anew_where_changed(connection);
         let ca_pem = self.authorities(connection, now).await?;
         let credentials = self.credentials(connection, of_device, now).await?;
         let unusable = |error: entente_drivers::profile::ProfileError| {
@@ -84,6 +93,17 @@ impl Profiles {
         ConnectionProfile::from_spec(&name, &connection.spec, networks, ca_pem, credentials)
             .map(Arc::new)
             .map_err(unusable)
+    }
+
+    /// Who edits a Connection has often just edited its Secret as well.
+    fn read_anew_where_changed(&self, connection: &Connection) {
+        let generation = connection.metadata.generation;
+        let generations = self.generations.lock();
+        let mut generations = generations.unwrap_or_else(PoisonError::into_inner);
+        let before = generations.insert(connection.name_any(), generation);
+        if before.is_some_and(|before| before != generation) {
+            self.secrets.forget();
+        }
     }
 
     async fn authorities(

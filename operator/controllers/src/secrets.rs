@@ -83,7 +83,7 @@ impl Secrets {
         &self.namespace
     }
 
-    /// Reads everything anew: a person asked for it.
+    /// Reads everything anew: a person asked for it, or has just changed what names it.
     pub(crate) fn forget(&self) {
         let secrets = self.objects.lock();
         secrets.unwrap_or_else(PoisonError::into_inner).clear();
