@@ -140,7 +140,8 @@ impl Profiles {
         };
         let name = &reference.name;
         let secret = self.secrets.secret(namespace, name, now).await?;
-        CredentialsValue::from_secret(kind.unwrap_or_default(), &secret.0)
+        secret
+            .credentials(kind.unwrap_or_default())
             .map(Some)
             .map_err(|error| {
                 let message = format!("the Secret {name}: {error}");

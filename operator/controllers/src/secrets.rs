@@ -11,8 +11,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use entente_crds::{condition::Reason, v1alpha1::SecretKeyReference};
+use entente_crds::{
+    condition::Reason,
+    v1alpha1::{CredentialsType, SecretKeyReference},
+};
 use entente_domain::secret::{DigestKey, SecretText};
+use entente_drivers::credentials::{CredentialsError, CredentialsValue};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{
     ByteString,
@@ -41,11 +45,32 @@ pub(crate) type Fault = (Reason, String);
 
 /// What a Secret holds; wiped from memory when dropped.
 #[derive(Default)]
-pub(crate) struct SecretData(pub(crate) BTreeMap<String, Vec<u8>>);
+pub(crate) struct SecretData {
+    values: BTreeMap<String, Vec<u8>>,
+    /// Read once for all devices that are logged in with it: a private key takes its time.
+    login: Mutex<Option<(CredentialsType, Login)>>,
+}
+
+type Login = Result<CredentialsValue, CredentialsError>;
+
+impl SecretData {
+    /// What it holds to log in with.
+    pub(crate) fn credentials(&self, kind: CredentialsType) -> Login {
+        let mut login = self.login.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, login)) = &*login
+            && *of == kind
+        {
+            return login.clone();
+        }
+        let read = CredentialsValue::from_secret(kind, &self.values);
+        *login = Some((kind, read.clone()));
+        read
+    }
+}
 
 impl Drop for SecretData {
     fn drop(&mut self) {
-        self.0.values_mut().for_each(Vec::zeroize);
+        self.values.values_mut().for_each(Vec::zeroize);
     }
 }
 
@@ -103,7 +128,10 @@ impl Secrets {
             let secret = self.found("Secret", namespace, name, api.get_opt(name).await)?;
             let data = secret.data.unwrap_or_default();
             let data = data.into_iter().map(|(key, value)| (key, value.0));
-            Ok(SecretData(data.collect()))
+            Ok(SecretData {
+                values: data.collect(),
+                login: Mutex::default(),
+            })
         })
         .await
     }
@@ -133,7 +161,7 @@ impl Secrets {
     ) -> Result<SecretText, Fault> {
         let SecretKeyReference { name, key } = reference;
         let secret = self.secret(namespace, name, now).await?;
-        let bytes = secret.0.get(key).ok_or_else(|| {
+        let bytes = secret.values.get(key).ok_or_else(|| {
             let message = format!("the Secret {name} has no key {key}");
             (Reason::SecretKeyMissing, message)
         })?;

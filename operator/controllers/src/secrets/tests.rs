@@ -79,7 +79,7 @@ async fn a_thousand_who_ask_at_once_make_one_request() {
         asked.answer(200, &object("login", &[("token", b"two")]));
     });
     let data = read.await.map_err(|fault| fault.1).unwrap();
-    assert_eq!(data.0["token"], b"two");
+    assert_eq!(data.values["token"], b"two");
 }
 
 // shows K4
