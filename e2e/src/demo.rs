@@ -8,6 +8,7 @@
 mod board;
 mod embedded;
 mod real;
+mod role;
 mod screen;
 mod stage;
 mod summary;
@@ -25,8 +26,9 @@ use crate::scene::read::Conditioned as _;
 use crate::scene::{Scene, SceneError, starting_in};
 use crate::wait::Late;
 use board::Board;
+use role::{DEVICES, Role};
 use screen::Screen;
-use stage::{DEVICES, Role, Stage};
+use stage::Stage;
 
 /// The customer's namespace.
 const NAMESPACE: &str = "banco-sul";
@@ -191,7 +193,7 @@ async fn prepare(scene: &Scene<'_>, stage: &Stage) -> Result<(), DemoError> {
         scene.apply(device).await.map_err(scene_failed)?;
     }
     // A contract may come first as well; here the audience is spared that.
-    let service = scene.named(stage::SERVICE);
+    let service = scene.named(role::SERVICE);
     let services = scene.catalogue::<SmartService>();
     let known = scene
         .soon("the service is known to the operator", async || {
@@ -243,7 +245,7 @@ async fn perform(
     let start = starting_in(AHEAD);
     let names: Vec<&str> = DEVICES.iter().map(|(name, _)| *name).collect();
     let allowed = format!("{}s", ALLOWED.as_secs());
-    let mut entry = scene.entry(SERVICE, stage::SERVICE, &names, &allowed);
+    let mut entry = scene.entry(SERVICE, role::SERVICE, &names, &allowed);
     entry
         .parameters
         .insert("weekdays".to_owned(), "wed,sun".to_owned());

@@ -23,13 +23,13 @@ mod model;
 mod printer;
 
 pub use attribute::{SettableAttribute, Syntax};
-pub use broker::{Broker, BrokerOptions, Mode, ParameterUpdate};
+pub use broker::{Broker, BrokerOptions, Mode};
 pub use catalog::{Plan, ServiceOffering, default_catalog};
 pub use client::{ClientError, Ready, SimulatorClient};
 pub use control::Control;
 pub use fault::{Fault, FaultKind, Rejection};
 pub use fleet::{FleetOptions, IppFleet};
-pub use instance::InstanceView;
+pub use instance::{InstanceView, ParameterUpdate};
 pub use ledger::{AttributeValue, Cause, Entry, Ledger, LedgerTimeout, PeerKind};
 pub use model::WriteOperations;
 pub use printer::{Device, DeviceView};

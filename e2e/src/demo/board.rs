@@ -11,7 +11,7 @@ use entente_crds::v1alpha1::{
 };
 use jiff::{SignedDuration, Timestamp};
 
-use super::stage::DEVICES;
+use super::role::DEVICES;
 use super::{CONTRACT, SERVICE, Sight};
 use crate::scene::read::{Conditioned as _, SubscriptionFacts as _};
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::DemoError;
-use super::stage::{Catalogue, DEVICES, LedgerFacts, Role, playing};
+use super::role::{Catalogue, DEVICES, LedgerFacts, Role, playing};
 use crate::scene::{Scene, SceneError};
 use crate::simulator::{Broker, Cause, FaultKind, FleetOptions, IppFleet, Ledger};
 

@@ -14,7 +14,7 @@ use entente_crds::v1alpha1::{
 use jiff::Timestamp;
 
 use super::DemoError;
-use super::stage::{Catalogue, LedgerFacts, Role, playing};
+use super::role::{Catalogue, LedgerFacts, Role, playing};
 use crate::peers::ipp_client::IppClient;
 use crate::peers::{CupsServer, LprintServer, OpenBroker, OpenBrokerOptions, PeerError};
 use crate::scene::Scene;

@@ -6,8 +6,8 @@ use entente_crds::v1alpha1::{Compensation, Promise, PromiseState};
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
 use super::board::{plain_table, seconds, summary};
+use super::role::{DEVICES, LedgerFacts, Role};
 use super::screen::Screen;
-use super::stage::{DEVICES, LedgerFacts, Role};
 use super::{ALLOWED, CONTRACT, SERVICE, Sight};
 use crate::scene::read::{Conditioned as _, SubscriptionFacts as _};
 

@@ -4,7 +4,7 @@
 //! model, the device and the IPP operations.
 
 use bytes::{BufMut as _, BytesMut};
-use ipp::value::IppValue;
+use ipp::value::{IppTextValue, IppValue};
 use serde_json::Value;
 
 /// Out-of-band value tags (RFC 8010 section 3.5.2, RFC 3380 section 8).
@@ -186,6 +186,13 @@ pub(super) fn to_json(value: &IppValue) -> Value {
         IppValue::NoValue => Value::Array(Vec::new()),
         other => to_text(other).into(),
     }
+}
+
+/// text; cut to what the codec takes.
+pub(super) fn text(value: &str) -> IppValue {
+    let end = value.floor_char_boundary(ipp::value::IPP_STRING_MAX_LENGTH);
+    let text = IppTextValue::new(&value[..end]).expect("cut to the limit");
+    IppValue::TextWithoutLanguage(text)
 }
 
 /// A value as text, as the ledger shows it.

@@ -17,7 +17,7 @@ use super::{
     Credentials, Fault, FaultKind, Ledger, ServiceOffering, SimulatorError,
     catalog::default_catalog,
     fault::Faults,
-    instance::{InstanceView, Instances},
+    instance::{InstanceView, Instances, ParameterUpdate},
     ledger::{AttributeValue, Cause, PeerKind, Record},
     listener::{OwnedTask, Switch, listen, serve},
 };
@@ -34,15 +34,6 @@ pub enum Mode {
         /// How long an operation takes at least.
         milliseconds: u64,
     },
-}
-
-/// What the parameters of an update mean to the broker; the specification leaves it open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ParameterUpdate {
-    /// They are the whole set.
-    Replace,
-    /// They are merged into what is there (RFC 7396).
-    Merge,
 }
 
 /// What a broker is made of.

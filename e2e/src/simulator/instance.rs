@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 use one::{Ended, Ending, Instance, Operation, Work, accepted_as, effective, merged};
 pub(super) use verdict::{Ask, Pace, Verdict};
 
-use super::{broker::ParameterUpdate, fault::Effects};
+use super::fault::Effects;
 
 /// A service instance as tests and the control interface see it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,6 +38,15 @@ pub struct InstanceView {
     pub parameters: Value,
     /// `ready`, `failed`, `provisioning`, `updating` or `deprovisioning`.
     pub state: String,
+}
+
+/// What the parameters of an update mean to the broker; the specification leaves it open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ParameterUpdate {
+    /// They are the whole set.
+    Replace,
+    /// They are merged into what is there (RFC 7396).
+    Merge,
 }
 
 /// All service instances of a broker.

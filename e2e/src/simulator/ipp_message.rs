@@ -16,7 +16,7 @@ use ipp::{
 };
 use sha2::{Digest as _, Sha256};
 
-use super::{attribute::put, model};
+use super::attribute::{put, text};
 
 /// Operation codes (RFC 8011 section 5.4.15, RFC 3380, PWG 5100.13, CUPS).
 pub(super) mod operation {
@@ -186,7 +186,7 @@ impl Reply {
         wire.put_slice(b"\x47\x00\x12attributes-charset\x00\x05utf-8");
         wire.put_slice(b"\x48\x00\x1battributes-natural-language\x00\x02en");
         if !message.is_empty() {
-            put(&mut wire, "status-message", &model::text(message));
+            put(&mut wire, "status-message", &text(message));
         }
         Self { status, wire }
     }

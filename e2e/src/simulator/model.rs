@@ -6,12 +6,12 @@
 use std::collections::HashMap;
 
 use bytes::{Bytes, BytesMut};
-use ipp::value::{IppTextValue, IppValue};
+use ipp::value::IppValue;
 use serde_json::json;
 
 use super::{
     SimulatorError,
-    attribute::{SettableAttribute, Syntax, put},
+    attribute::{SettableAttribute, Syntax, put, text},
     ipp_message::operation,
 };
 
@@ -330,13 +330,6 @@ fn mime(value: &str) -> IppValue {
 
 pub(super) fn name(value: &str) -> IppValue {
     IppValue::new_name_without_language(value).expect("a name is at most 255 bytes")
-}
-
-/// text; cut to what the codec takes.
-pub(super) fn text(value: &str) -> IppValue {
-    let end = value.floor_char_boundary(ipp::value::IPP_STRING_MAX_LENGTH);
-    let text = IppTextValue::new(&value[..end]).expect("cut to the limit");
-    IppValue::TextWithoutLanguage(text)
 }
 
 pub(super) fn uri(value: &str) -> IppValue {

@@ -20,7 +20,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    attribute::to_json,
+    attribute::{text, to_json},
     fault::{Fault, Faults},
     ledger::Ledger,
     listener::Switch,
@@ -234,12 +234,12 @@ impl Device {
             "printer-uri-supported" => model::uri(&self.uri()),
             "printer-name" => model::name(&self.name),
             "printer-uuid" => model::uri(&state.uuid),
-            "printer-device-id" => model::text(&self.device_id(state)),
-            "printer-make-and-model" => model::text(&self.model.maker_and_product),
+            "printer-device-id" => text(&self.device_id(state)),
+            "printer-make-and-model" => text(&self.model.maker_and_product),
             "printer-more-info" => model::uri(&format!("http://{}/", self.address)),
             "printer-state" => IppValue::Enum(3),
             "printer-state-reasons" => model::keyword("none"),
-            "printer-state-message" => model::text(&state.message),
+            "printer-state-message" => text(&state.message),
             "printer-up-time" => IppValue::Integer(up_time(state)),
             "printer-current-time" => IppValue::DateTime(now()),
             "printer-config-change-time" => IppValue::Integer(state.config_changed),

@@ -8,6 +8,7 @@
 //! item of the step before is Effective (B6); only what differs is sent (B7).
 
 mod action;
+mod blocked;
 mod conflict;
 mod digest;
 mod endpoint;
@@ -15,6 +16,7 @@ mod facts;
 mod identity;
 mod in_force;
 mod intent;
+mod item;
 pub mod lint;
 mod plan;
 mod promise;
@@ -25,6 +27,7 @@ mod resolve_server;
 mod resolved;
 mod server_parameters;
 mod settings;
+mod sync;
 mod verify;
 mod withdraw;
 mod world;
@@ -33,19 +36,18 @@ mod world;
 mod tests;
 
 pub use action::{Action, Plan};
+pub use blocked::Blocked;
 pub use digest::digest;
 pub use endpoint::{DeviceEndpoint, allows, device_endpoint, endpoint_key};
 pub use facts::{Facts, Reading, Sent};
+pub use item::{ResolvedItem, Wanted, step_of_item};
 pub use plan::plan;
 pub use promise::judge;
 pub use report::{SubscriptionReport, report_subscription};
 pub use report_device::report_device;
 pub use resolve::resolve;
 pub use resolve_server::{ResolvedServer, ResolvedSetting, instance_id};
-pub use resolved::{
-    Blocked, Intent, ResolvedDevice, ResolvedItem, ResolvedStep, ResolvedSubscription, Wanted,
-    step_of_item,
-};
+pub use resolved::{Intent, ResolvedDevice, ResolvedStep, ResolvedSubscription};
 pub use server_parameters::{Parameters, ServerValue};
 pub use verify::{Verified, VerifiedItem, verify};
 pub use world::{CompensationRecord, World};

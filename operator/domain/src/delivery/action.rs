@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{resolved::Blocked, server_parameters::Parameters};
+use super::{blocked::Blocked, server_parameters::Parameters};
 use crate::exchange::{DeviceReadRequest, DeviceWrite, InstanceContext, InstanceKey};
 
 /// One thing to do.

@@ -6,7 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::condition::Reason;
 
-use super::resolved::{Blocked, Intent, ResolvedSubscription, Wanted};
+use super::{
+    blocked::Blocked,
+    item::Wanted,
+    resolved::{Intent, ResolvedSubscription},
+};
 
 /// Refuses every subscription in force whose service or exclusive group another one has.
 pub(super) fn refuse_losers(subscriptions: &mut [ResolvedSubscription]) {

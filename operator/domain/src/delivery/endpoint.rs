@@ -9,7 +9,7 @@ use entente_crds::{
     v1alpha1::{AllowEntry, Connection, Device, Trust},
 };
 
-use super::{World, digest::digest, resolved::Blocked};
+use super::{World, blocked::Blocked, digest::digest};
 
 /// Where a device is reached.
 #[derive(Clone, Debug, Eq, PartialEq)]

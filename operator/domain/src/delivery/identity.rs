@@ -7,7 +7,7 @@ use entente_crds::{
     v1alpha1::{Device, SyncResult},
 };
 
-use super::{Facts, World, resolved::Blocked};
+use super::{Facts, World, blocked::Blocked};
 use crate::condition::find;
 
 /// Whether the device that answered is another one than it should be. Nothing is written then.

@@ -8,27 +8,27 @@ use std::collections::BTreeMap;
 
 use entente_crds::{
     condition::Reason,
-    v1alpha1::{Device, ItemState, StepType, SyncResult},
+    v1alpha1::{ItemState, StepType, SyncResult},
 };
 use jiff::Timestamp;
 
 use super::{
     Facts, ResolvedDevice, ResolvedSubscription, Verified, World,
     action::{Action, Plan},
+    blocked::Blocked,
     facts::may_stand,
     identity,
-    resolved::{Blocked, Intent, ResolvedItem, ResolvedStep, Wanted},
+    resolved::{Intent, ResolvedStep},
     withdraw,
 };
-use crate::{
-    assessment::{Class, class_of_outcome},
-    exchange::DeviceReadRequest,
-    retry::{HoldKey, Holds},
-};
+use crate::retry::Holds;
 
 mod catalogue;
 mod device_step;
+pub(super) mod round;
 pub(super) mod server_step;
+
+use self::round::Round;
 
 /// What to do next.
 pub fn plan(
@@ -81,15 +81,6 @@ pub(super) fn loses(refused: &Blocked) -> bool {
     refused.reason == Reason::ConflictingContract
 }
 
-pub(super) struct Round<'a> {
-    pub(super) world: &'a World,
-    pub(super) resolved: &'a ResolvedDevice,
-    pub(super) verified: &'a BTreeMap<String, Verified>,
-    pub(super) facts: &'a Facts,
-    pub(super) holds: &'a Holds,
-    pub(super) now: Timestamp,
-}
-
 impl Round<'_> {
     /// A device that was never read, one that did not answer or was another one than it should be,
     /// and each sync period every one: read although nothing is pending.
@@ -106,12 +97,6 @@ impl Round<'_> {
             .and_then(|status| status.last_sync.as_ref())
             .is_some_and(|last| last.result == SyncResult::NoAnswer);
         silent || identity::reported_fault(device).is_some() || self.sync_is_due(device)
-    }
-
-    fn sync_is_due(&self, device: &Device) -> bool {
-        self.world.reconcile_requested
-            || super::report_device::next_sync(self.world, device, device.status.as_ref())
-                .is_none_or(|at| at <= self.now)
     }
 
     fn set_up(&self, subscription: &ResolvedSubscription, plan: &mut Plan) {
@@ -186,86 +171,6 @@ impl Round<'_> {
                 begins,
             )
         })
-    }
-
-    fn server_sync_is_due(&self, subscription: &ResolvedSubscription, step: &ResolvedStep) -> bool {
-        let Some(device) = &self.world.device else {
-            return false;
-        };
-        step.r#type == StepType::ServerSettings
-            && !subscription
-                .server
-                .as_ref()
-                .is_none_or(|server| server.is_left_over)
-            && matches!(subscription.intent, Intent::SetUp)
-            && !step.items.is_empty()
-            && !self.facts.servers.contains_key(&subscription.name)
-            && !self.facts.server_problems.contains_key(&subscription.name)
-            && self.facts.device.is_some()
-            && self.sync_is_due(device)
-    }
-
-    pub(super) fn read_device(&self, plan: &mut Plan) {
-        if self.holds.until(&HoldKey::Device, self.now).is_some()
-            || plan
-                .actions
-                .iter()
-                .any(|action| matches!(action, Action::ReadDevice { .. }))
-        {
-            return;
-        }
-        let mut request = DeviceReadRequest {
-            identity_attribute: self.resolved.identity_attribute.clone(),
-            ..DeviceReadRequest::default()
-        };
-        let asked = self.resolved.subscriptions.iter().flat_map(|subscription| {
-            subscription
-                .items()
-                .filter(|(step, _)| subscription.may_ask(step, self.now))
-        });
-        for (_, item) in asked {
-            if let Wanted::DeviceSetting {
-                attribute,
-                operation,
-                write_only: false,
-                ..
-            } = &item.wanted
-            {
-                request.ask(*operation, attribute);
-            }
-        }
-        plan.actions.insert(0, Action::ReadDevice { request });
-    }
-
-    /// Whether nothing is to be done for an item now: it is done, held back, or needs a person.
-    pub(super) fn rests(
-        &self,
-        subscription: &ResolvedSubscription,
-        item: &ResolvedItem,
-        verified: &Verified,
-    ) -> bool {
-        let Some(proved) = verified.item(&item.key) else {
-            return true;
-        };
-        if proved.state == ItemState::Effective || item.conflict.is_some() {
-            return true;
-        }
-        // What a person must change is not sent again for the same value and the same model, unless
-        // a person asks for it.
-        let stalled = proved
-            .problem
-            .as_ref()
-            .is_some_and(|p| class_of_outcome(p.outcome) == Class::Stalled);
-        let taken = proved.state == ItemState::AwaitingRestart;
-        if (stalled || taken) && !self.world.reconcile_requested {
-            return true;
-        }
-        let key = HoldKey::Item {
-            subscription: subscription.name.clone(),
-            item: item.key.clone(),
-            digest: item.digest.clone(),
-        };
-        self.holds.until(&key, self.now).is_some()
     }
 }
 

@@ -12,8 +12,10 @@ use entente_crds::{
 use jiff::Timestamp;
 
 use super::{
-    Facts, Plan, ResolvedDevice, ResolvedSubscription, Verified, World, promise,
-    resolved::{Blocked, Intent},
+    Facts, Plan, ResolvedDevice, ResolvedSubscription, Verified, World,
+    blocked::Blocked,
+    promise,
+    resolved::Intent,
     verify::VerifiedItem,
     withdraw::{Withdrawal, withdrawal},
 };

@@ -12,52 +12,26 @@ use entente_crds::{
         SyncResult,
     },
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use super::{
     Facts, ResolvedDevice, SubscriptionReport, Verified, World,
-    digest::digest,
+    blocked::Blocked,
     identity::{identity_fault, pinned_identity, reported_fault, reported_not_allowed},
     report::sentence,
-    resolved::{Blocked, Intent, ResolvedSubscription},
+    resolved::{Intent, ResolvedSubscription},
+    sync::{next_sync, sync_period},
 };
 use crate::{
     assessment::{Class, class, reason_of_failure},
     catalogue::RESOLVED,
     condition::{ConditionSet, Status, find, is_true},
     exchange::FailureKind,
-    time::parse_duration,
 };
 
 /// A sync instant younger than this part of the period is not written again on its own.
 const FRESH: i32 = 2;
-
-/// When the device is to be read although nothing is pending: the period of its connection after
-/// the last reading, jittered by namespace and name. `None`: it was never read.
-pub(super) fn next_sync(
-    world: &World,
-    device: &Device,
-    status: Option<&DeviceStatus>,
-) -> Option<Timestamp> {
-    let last = status?.last_sync.as_ref()?;
-    last.at.checked_add(sync_period(world, device)).ok()
-}
-
-fn sync_period(world: &World, device: &Device) -> SignedDuration {
-    let period = device
-        .spec
-        .connections
-        .first()
-        .and_then(|connection| world.connections.get(&connection.name))
-        .and_then(|connection| connection.spec.sync.as_ref())
-        .and_then(|sync| parse_duration(&sync.period).ok())
-        .unwrap_or_else(|| SignedDuration::from_hours(24));
-    // Between nine and ten tenths of the period, so that a fleet does not come back together.
-    let spread = digest(&(&world.namespace, &world.device_name));
-    let jitter = i32::from_str_radix(&spread[..4], 16).unwrap_or(0) % 1000;
-    period - period / 10_000 * jitter
-}
 
 /// What is said of the device, and when it is next due for a reading.
 pub fn report_device(

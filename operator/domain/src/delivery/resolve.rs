@@ -13,13 +13,15 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
 use super::{
-    World, conflict,
+    World,
+    blocked::Blocked,
+    conflict,
     digest::digest,
     endpoint::device_endpoint,
     facts, in_force,
     intent::{has_begun, intent},
     resolve_server::{ResolvedServer, resolve_server},
-    resolved::{Blocked, Intent, ResolvedDevice, ResolvedStep, ResolvedSubscription},
+    resolved::{Intent, ResolvedDevice, ResolvedStep, ResolvedSubscription},
     settings,
 };
 use crate::time::parse_duration;

@@ -14,9 +14,10 @@ use uuid::Uuid;
 
 use super::{
     World,
+    blocked::Blocked,
     digest::digest,
     endpoint::check_usable,
-    resolved::{Blocked, ResolvedItem, Wanted},
+    item::{ResolvedItem, Wanted},
     server_parameters::{Parameters, ServerValue},
     settings::Values,
 };

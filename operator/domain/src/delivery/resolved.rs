@@ -4,47 +4,12 @@
 
 use std::collections::BTreeSet;
 
-use entente_crds::{
-    condition::Reason,
-    v1alpha1::{CurrentRevision, IppOperation, IppSyntax, StepType, TakesEffect},
-};
+use entente_crds::v1alpha1::{CurrentRevision, StepType};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    endpoint::DeviceEndpoint, resolve_server::ResolvedServer, server_parameters::ServerValue,
+    blocked::Blocked, endpoint::DeviceEndpoint, item::ResolvedItem, resolve_server::ResolvedServer,
 };
-use crate::exchange::Value;
-
-/// What keeps something from going on.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Blocked {
-    /// Why.
-    pub reason: Reason,
-    /// In one sentence: what failed, on what, what to do next.
-    pub message: String,
-    /// Until when, where that is known.
-    pub until: Option<Timestamp>,
-}
-
-impl Blocked {
-    /// Something that is not known to end by itself.
-    pub fn new(reason: Reason, message: String) -> Self {
-        Self {
-            reason,
-            message,
-            until: None,
-        }
-    }
-
-    /// Something that ends at an instant.
-    pub fn until(reason: Reason, message: String, until: Timestamp) -> Self {
-        Self {
-            reason,
-            message,
-            until: Some(until),
-        }
-    }
-}
 
 /// What is to happen to a subscription at `now`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -114,70 +79,6 @@ pub struct ResolvedStep {
     pub early: bool,
     /// What has to be in effect.
     pub items: Vec<ResolvedItem>,
-}
-
-/// One thing that has to be in effect.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ResolvedItem {
-    /// What it is, such as "DeviceSetting/backup.weekdays".
-    pub key: String,
-    /// What is wanted.
-    pub wanted: Wanted,
-    /// A digest of what is wanted and of how it is carried: a corrected model is another digest.
-    pub digest: String,
-    /// Another service that wins with another value.
-    pub conflict: Option<Blocked>,
-    /// Whether another subscription in force sets the same place to another value, while this one
-    /// is not in force: what was proved of it does not last.
-    pub overruled: bool,
-}
-
-/// The step that an item of a status belongs to, by its key.
-pub fn step_of_item(key: &str) -> Option<StepType> {
-    match key.split('/').next()? {
-        "DeviceSetting" => Some(StepType::DeviceSettings),
-        "ServerInstance" | "ServerSetting" => Some(StepType::ServerSettings),
-        "Activation" => Some(StepType::Activation),
-        _ => None,
-    }
-}
-
-/// What is wanted of an item.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Wanted {
-    /// A setting of the device.
-    DeviceSetting {
-        /// The attribute.
-        attribute: String,
-        /// The syntax of its value.
-        syntax: IppSyntax,
-        /// The operation that sets it.
-        operation: IppOperation,
-        /// When it takes effect.
-        takes_effect: TakesEffect,
-        /// Whether the device never tells it.
-        write_only: bool,
-        /// The value.
-        value: Value,
-    },
-    /// That the instance is there.
-    ServerInstance,
-    /// A setting on the service server.
-    ServerSetting {
-        /// Where it stands in the parameters (RFC 6901).
-        pointer: String,
-        /// Whether the server never tells it.
-        write_only: bool,
-        /// The value.
-        value: ServerValue,
-    },
-    /// That the service is on.
-    Activation {
-        /// Where it stands in the parameters (RFC 6901).
-        pointer: String,
-        /// The value while it is on.
-        active: serde_json::Value,
-    },
 }
 
 impl ResolvedSubscription {

@@ -12,8 +12,9 @@ use entente_crds::{
 
 use super::{
     World,
+    blocked::Blocked,
     digest::digest,
-    resolved::{Blocked, ResolvedItem, Wanted},
+    item::{ResolvedItem, Wanted},
 };
 use crate::{
     exchange::Value,

@@ -17,10 +17,12 @@ use kube::ResourceExt as _;
 use self::compare::is_equal;
 use super::{
     Facts, ResolvedDevice, ResolvedSubscription, World,
+    blocked::Blocked,
     digest::digest,
     facts::Reading,
     identity::identity_fault,
-    resolved::{Blocked, Intent, ResolvedItem, ResolvedStep, Wanted},
+    item::{ResolvedItem, Wanted},
+    resolved::{Intent, ResolvedStep},
 };
 use crate::{
     assessment::{outcome, reason_of_failure},

@@ -12,9 +12,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     Facts, ResolvedSubscription, Sent, World,
     action::{Action, Plan},
-    plan::{Round, server_step::deprovision},
+    blocked::Blocked,
+    plan::{round::Round, server_step::deprovision},
     resolve_server::ResolvedServer,
-    resolved::{Blocked, Intent},
+    resolved::Intent,
     server_parameters::at_pointer,
 };
 use crate::{

@@ -3,10 +3,10 @@
 use entente_crds::{condition::Reason, v1alpha1::StepType};
 use jiff::Timestamp;
 
-use super::{Plan, Round};
+use super::{Plan, round::Round};
 use crate::{
     assessment::reason_of_outcome,
-    delivery::{ResolvedSubscription, resolve_server::ResolvedServer, resolved::Blocked},
+    delivery::{ResolvedSubscription, blocked::Blocked, resolve_server::ResolvedServer},
     retry::HoldKey,
 };
 

@@ -3,11 +3,13 @@
 use entente_crds::{condition::Reason, v1alpha1::ItemState};
 use jiff::Timestamp;
 
-use super::{Action, Plan, Round};
+use super::{Action, Plan, round::Round};
 use crate::{
     delivery::{
         ResolvedSubscription, Verified,
-        resolved::{Blocked, ResolvedItem, ResolvedStep, Wanted},
+        blocked::Blocked,
+        item::{ResolvedItem, Wanted},
+        resolved::ResolvedStep,
     },
     exchange::{DeviceWrite, SettingWrite},
     retry::HoldKey,

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use super::{Action, Plan, Round};
+use super::{Action, Plan, round::Round};
 use crate::{
     assessment::reason_of_outcome,
     delivery::{
         ResolvedSubscription, Verified,
+        blocked::Blocked,
         facts::{has_failed, may_stand},
+        item::{ResolvedItem, Wanted},
         resolve_server::ResolvedServer,
-        resolved::{Blocked, ResolvedItem, ResolvedStep, Wanted},
+        resolved::ResolvedStep,
         server_parameters::Parameters,
     },
     exchange::{InstanceKey, InstanceReading},

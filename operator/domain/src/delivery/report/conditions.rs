@@ -10,9 +10,7 @@ use crate::{
     catalogue::RESOLVED,
     condition::{ConditionSet, Status},
     delivery::{
-        promise::evidence_is_lost,
-        resolved::{Blocked, Intent},
-        verify::VerifiedItem,
+        blocked::Blocked, promise::evidence_is_lost, resolved::Intent, verify::VerifiedItem,
     },
 };
 

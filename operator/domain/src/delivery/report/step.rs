@@ -16,10 +16,7 @@ use jiff::Timestamp;
 use super::{Report, side_of};
 use crate::{
     assessment::may_time_out,
-    delivery::{
-        resolved::{Blocked, Intent},
-        verify::VerifiedItem,
-    },
+    delivery::{blocked::Blocked, resolved::Intent, verify::VerifiedItem},
 };
 
 impl Report<'_> {

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 
 use crate::{
     delivery::{
-        resolved::Blocked,
+        blocked::Blocked,
         server_parameters::ServerValue,
         settings::{Given, Values, typed},
     },

@@ -9,7 +9,7 @@ use crate::{
     delivery::{
         digest::digest,
         facts::Reading,
-        resolved::{ResolvedItem, Wanted},
+        item::{ResolvedItem, Wanted},
         server_parameters::{ServerValue, at_pointer},
     },
     exchange::InstanceReading,

@@ -1,0 +1,121 @@
+//! Plan: all that one round of planning looks at, and what its parts ask again and again.
+//!
+//! Called by the parts of plan and by `withdraw`.
+
+use std::collections::BTreeMap;
+
+use entente_crds::v1alpha1::{Device, ItemState, StepType};
+use jiff::Timestamp;
+
+use crate::{
+    assessment::{Class, class_of_outcome},
+    delivery::{
+        Facts, ResolvedDevice, ResolvedSubscription, Verified, World,
+        action::{Action, Plan},
+        item::{ResolvedItem, Wanted},
+        resolved::{Intent, ResolvedStep},
+        sync::next_sync,
+    },
+    exchange::DeviceReadRequest,
+    retry::{HoldKey, Holds},
+};
+
+pub(in crate::delivery) struct Round<'a> {
+    pub(in crate::delivery) world: &'a World,
+    pub(in crate::delivery) resolved: &'a ResolvedDevice,
+    pub(in crate::delivery) verified: &'a BTreeMap<String, Verified>,
+    pub(in crate::delivery) facts: &'a Facts,
+    pub(in crate::delivery) holds: &'a Holds,
+    pub(in crate::delivery) now: Timestamp,
+}
+
+impl Round<'_> {
+    pub(super) fn sync_is_due(&self, device: &Device) -> bool {
+        self.world.reconcile_requested
+            || next_sync(self.world, device, device.status.as_ref()).is_none_or(|at| at <= self.now)
+    }
+
+    pub(super) fn server_sync_is_due(
+        &self,
+        subscription: &ResolvedSubscription,
+        step: &ResolvedStep,
+    ) -> bool {
+        let Some(device) = &self.world.device else {
+            return false;
+        };
+        step.r#type == StepType::ServerSettings
+            && !subscription
+                .server
+                .as_ref()
+                .is_none_or(|server| server.is_left_over)
+            && matches!(subscription.intent, Intent::SetUp)
+            && !step.items.is_empty()
+            && !self.facts.servers.contains_key(&subscription.name)
+            && !self.facts.server_problems.contains_key(&subscription.name)
+            && self.facts.device.is_some()
+            && self.sync_is_due(device)
+    }
+
+    pub(in crate::delivery) fn read_device(&self, plan: &mut Plan) {
+        if self.holds.until(&HoldKey::Device, self.now).is_some()
+            || plan
+                .actions
+                .iter()
+                .any(|action| matches!(action, Action::ReadDevice { .. }))
+        {
+            return;
+        }
+        let mut request = DeviceReadRequest {
+            identity_attribute: self.resolved.identity_attribute.clone(),
+            ..DeviceReadRequest::default()
+        };
+        let asked = self.resolved.subscriptions.iter().flat_map(|subscription| {
+            subscription
+                .items()
+                .filter(|(step, _)| subscription.may_ask(step, self.now))
+        });
+        for (_, item) in asked {
+            if let Wanted::DeviceSetting {
+                attribute,
+                operation,
+                write_only: false,
+                ..
+            } = &item.wanted
+            {
+                request.ask(*operation, attribute);
+            }
+        }
+        plan.actions.insert(0, Action::ReadDevice { request });
+    }
+
+    /// Whether nothing is to be done for an item now: it is done, held back, or needs a person.
+    pub(in crate::delivery) fn rests(
+        &self,
+        subscription: &ResolvedSubscription,
+        item: &ResolvedItem,
+        verified: &Verified,
+    ) -> bool {
+        let Some(proved) = verified.item(&item.key) else {
+            return true;
+        };
+        if proved.state == ItemState::Effective || item.conflict.is_some() {
+            return true;
+        }
+        // What a person must change is not sent again for the same value and the same model, unless
+        // a person asks for it.
+        let stalled = proved
+            .problem
+            .as_ref()
+            .is_some_and(|p| class_of_outcome(p.outcome) == Class::Stalled);
+        let taken = proved.state == ItemState::AwaitingRestart;
+        if (stalled || taken) && !self.world.reconcile_requested {
+            return true;
+        }
+        let key = HoldKey::Item {
+            subscription: subscription.name.clone(),
+            item: item.key.clone(),
+            digest: item.digest.clone(),
+        };
+        self.holds.until(&key, self.now).is_some()
+    }
+}

@@ -1,0 +1,36 @@
+//! When a device is read although nothing is pending: the period of its connection, with jitter.
+//!
+//! Called by plan, which reads it then, and by `report_device`, which tells when that is.
+
+use entente_crds::v1alpha1::{Device, DeviceStatus};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{World, digest::digest};
+use crate::time::parse_duration;
+
+/// When the device is to be read although nothing is pending: the period of its connection after
+/// the last reading, jittered by namespace and name. `None`: it was never read.
+pub(super) fn next_sync(
+    world: &World,
+    device: &Device,
+    status: Option<&DeviceStatus>,
+) -> Option<Timestamp> {
+    let last = status?.last_sync.as_ref()?;
+    last.at.checked_add(sync_period(world, device)).ok()
+}
+
+/// The time between two readings.
+pub(super) fn sync_period(world: &World, device: &Device) -> SignedDuration {
+    let period = device
+        .spec
+        .connections
+        .first()
+        .and_then(|connection| world.connections.get(&connection.name))
+        .and_then(|connection| connection.spec.sync.as_ref())
+        .and_then(|sync| parse_duration(&sync.period).ok())
+        .unwrap_or_else(|| SignedDuration::from_hours(24));
+    // Between nine and ten tenths of the period, so that a fleet does not come back together.
+    let spread = digest(&(&world.namespace, &world.device_name));
+    let jitter = i32::from_str_radix(&spread[..4], 16).unwrap_or(0) % 1000;
+    period - period / 10_000 * jitter
+}
