@@ -43,6 +43,8 @@ func apiserverArguments(files files, etcd string, port int, audit bool) []string
 		"--service-account-key-file=" + files.serviceAccountPublicKey,
 		// It would refuse pods until a token volume exists; no pod runs here.
 		"--disable-admission-plugins=ServiceAccount",
+		// Some distributions have it on: who owns by blockOwnerDeletion needs a right for it.
+		"--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
 		"--profiling=false",
 	}
 	if audit {

@@ -82,6 +82,14 @@ pub const RIGHTS: &[Right] = &[
     right(ENTENTE, "devices/status", &["update"], Within::Cluster),
     right(ENTENTE, "contracts", READ_AND_PATCH, Within::Cluster),
     right(ENTENTE, "contracts/status", &["update"], Within::Cluster),
+    // A subscription blocks the deletion of its contract, where clusters ask for a right to that
+    // (admission plugin OwnerReferencesPermissionEnforcement).
+    right(
+        ENTENTE,
+        "contracts/finalizers",
+        &["update"],
+        Within::Cluster,
+    ),
     // The operator's own objects.
     right(
         ENTENTE,

@@ -369,6 +369,8 @@ async fn the_operator_has_exactly_the_rights_it_uses() {
         }
         of("get", resource, &other, false);
     }
+    of("update", "contracts.entente.dev/finalizers", &other, true);
+    of("update", "devices.entente.dev/finalizers", &other, false);
     of("watch", "namespaces", &other, true);
     of("delete", "namespaces", &other, false);
     of("create", "events.events.k8s.io", &other, true);
