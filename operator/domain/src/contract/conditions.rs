@@ -8,7 +8,7 @@ use entente_crds::condition::{ConditionType, Reason};
 use entente_crds::v1alpha1::Condition;
 
 use super::findings::Findings;
-use super::ready::Work;
+use super::ready::{Work, all_delivered};
 use super::unit::named;
 use super::{is_deleting, joined, listed};
 use crate::condition::{ConditionSet, Status};
@@ -134,8 +134,7 @@ impl Findings<'_> {
         let total = self.units.len();
         let delivered = total - pending.len();
         if pending.is_empty() {
-            let message = format!("All {total} subscriptions are delivered.");
-            return (Status::True, Reason::Delivered, message);
+            return (Status::True, Reason::Delivered, all_delivered(total));
         }
         let message = format!(
             "{delivered} of {total} subscriptions are delivered; waits for {}.",

@@ -161,10 +161,12 @@ impl Findings<'_> {
         }
         Verdict::done(
             Reason::Scheduled,
-            format!(
-                "Accepted with {} subscriptions; services begin at the start.",
-                self.units.len()
-            ),
+            match self.units.len() {
+                1 => "Accepted with one subscription; services begin at the start.".to_owned(),
+                count => {
+                    format!("Accepted with {count} subscriptions; services begin at the start.")
+                }
+            },
         )
     }
 
@@ -173,10 +175,7 @@ impl Findings<'_> {
         let total = self.units.len();
         let missing = pending.len() + self.withdrawing.len();
         if missing == 0 {
-            return Verdict::done(
-                Reason::Delivered,
-                format!("All {total} subscriptions are delivered."),
-            );
+            return Verdict::done(Reason::Delivered, all_delivered(total));
         }
         if missing <= self.allowed {
             let message = format!(
@@ -232,5 +231,13 @@ impl Findings<'_> {
              change the labels or the selectors.",
             listed(exceptions.iter().map(String::as_str))
         )
+    }
+}
+
+/// That every subscription is delivered.
+pub(super) fn all_delivered(total: usize) -> String {
+    match total {
+        1 => "The subscription is delivered.".to_owned(),
+        _ => format!("All {total} subscriptions are delivered."),
     }
 }
