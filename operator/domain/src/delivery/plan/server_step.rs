@@ -2,6 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use entente_crds::{
+    condition::Reason,
+    v1alpha1::{ItemState, ServerOperation, ServerOperationType, StepType, Updates},
+};
+
 use super::{Action, Plan, round::Round};
 use crate::{
     assessment::reason_of_outcome,
@@ -16,10 +21,6 @@ use crate::{
     },
     exchange::{InstanceKey, InstanceReading},
     retry::HoldKey,
-};
-use entente_crds::{
-    condition::Reason,
-    v1alpha1::{ItemState, ServerOperation, ServerOperationType, StepType, Updates},
 };
 
 impl Round<'_> {
