@@ -6,8 +6,10 @@
 //! of whoever needs it. Also keeps the operator's own key for digests. Called by `profiles` and by
 //! the observe stage of delivery.
 
+mod slots;
+
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -17,13 +19,15 @@ use entente_crds::{
 };
 use entente_domain::secret::{DigestKey, SecretText};
 use entente_drivers::credentials::{CredentialsError, CredentialsValue};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::{
     ByteString,
     api::core::v1::{ConfigMap, Secret},
 };
 use kube::{Api, Client, api::PostParams};
 use zeroize::Zeroize as _;
+
+use self::slots::Slots;
 
 /// The Secret with the operator's own key for digests, which the chart makes empty.
 pub(crate) const DIGEST_KEY_SECRET: &str = "entente-digest-key";
@@ -36,9 +40,6 @@ const DIGEST_KEY: &str = "key";
 
 /// As long as what HMAC-SHA-256 gives.
 const DIGEST_KEY_BYTES: usize = 32;
-
-/// How long what was read is used again.
-const KEPT: SignedDuration = SignedDuration::from_secs(10);
 
 /// What keeps something from being used.
 pub(crate) type Fault = (Reason, String);
@@ -78,17 +79,9 @@ impl Drop for SecretData {
 pub(crate) struct Secrets {
     client: Client,
     namespace: String,
-    objects: Slots<SecretData>,
-    config_maps: Slots<BTreeMap<String, String>>,
+    objects: Slots<SecretData, Fault>,
+    config_maps: Slots<BTreeMap<String, String>, Fault>,
     digest_key: tokio::sync::OnceCell<DigestKey>,
-}
-
-/// What was read, by namespace and name. Whoever reads holds the slot, and all others wait for it.
-type Slots<T> = Mutex<HashMap<(String, String), Arc<tokio::sync::Mutex<Option<Kept<T>>>>>>;
-
-struct Kept<T> {
-    until: Timestamp,
-    read: Result<Arc<T>, Fault>,
 }
 
 impl Secrets {
@@ -97,8 +90,8 @@ impl Secrets {
         Self {
             client,
             namespace,
-            objects: Mutex::default(),
-            config_maps: Mutex::default(),
+            objects: Slots::default(),
+            config_maps: Slots::default(),
             digest_key: tokio::sync::OnceCell::new(),
         }
     }
@@ -110,10 +103,8 @@ impl Secrets {
 
     /// Reads everything anew: a person asked for it, or has just changed what names it.
     pub(crate) fn forget(&self) {
-        let secrets = self.objects.lock();
-        secrets.unwrap_or_else(PoisonError::into_inner).clear();
-        let maps = self.config_maps.lock();
-        maps.unwrap_or_else(PoisonError::into_inner).clear();
+        self.objects.forget();
+        self.config_maps.forget();
     }
 
     /// What a Secret holds.
@@ -123,7 +114,7 @@ impl Secrets {
         name: &str,
         now: Timestamp,
     ) -> Result<Arc<SecretData>, Fault> {
-        kept(&self.objects, namespace, name, now, async || {
+        let read = async || {
             let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
             let secret = self.found("Secret", namespace, name, api.get_opt(name).await)?;
             let data = secret.data.unwrap_or_default();
@@ -132,8 +123,8 @@ impl Secrets {
                 values: data.collect(),
                 login: Mutex::default(),
             })
-        })
-        .await
+        };
+        self.objects.get(namespace, name, now, read).await
     }
 
     /// What a ConfigMap of the operator's own namespace holds.
@@ -143,12 +134,12 @@ impl Secrets {
         now: Timestamp,
     ) -> Result<Arc<BTreeMap<String, String>>, Fault> {
         let namespace = &self.namespace;
-        kept(&self.config_maps, namespace, name, now, async || {
+        let read = async || {
             let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
             let map = self.found("ConfigMap", namespace, name, api.get_opt(name).await)?;
             Ok(map.data.unwrap_or_default())
-        })
-        .await
+        };
+        self.config_maps.get(namespace, name, now, read).await
     }
 
     /// The text under a key of a tenant's Secret. White space at its end is dropped, since files
@@ -244,38 +235,6 @@ fn is_long_enough(key: &ByteString) -> bool {
 fn unusable_key(error: &str) -> Fault {
     let message = format!("the Secret {DIGEST_KEY_SECRET} cannot be given a key: {error}");
     (Reason::SecretForbidden, message)
-}
-
-/// What was read of an object less than [`KEPT`] ago, else what it says now.
-async fn kept<T>(
-    slots: &Slots<T>,
-    namespace: &str,
-    name: &str,
-    now: Timestamp,
-    read: impl AsyncFnOnce() -> Result<T, Fault>,
-) -> Result<Arc<T>, Fault> {
-    let slot = {
-        let mut slots = slots.lock().unwrap_or_else(PoisonError::into_inner);
-        slots.retain(|_, slot| Arc::strong_count(slot) > 1 || is_fresh(slot, now));
-        let key = (namespace.to_owned(), name.to_owned());
-        Arc::clone(slots.entry(key).or_default())
-    };
-    let mut slot = slot.lock().await;
-    if let Some(kept) = slot.as_ref().filter(|kept| kept.until > now) {
-        return kept.read.clone();
-    }
-    let read = read().await.map(Arc::new);
-    let until = now.checked_add(KEPT).unwrap_or(Timestamp::MAX);
-    *slot = Some(Kept {
-        until,
-        read: read.clone(),
-    });
-    read
-}
-
-fn is_fresh<T>(slot: &tokio::sync::Mutex<Option<Kept<T>>>, now: Timestamp) -> bool {
-    let kept = slot.try_lock();
-    kept.is_ok_and(|kept| kept.as_ref().is_some_and(|kept| kept.until > now))
 }
 
 #[cfg(test)]
