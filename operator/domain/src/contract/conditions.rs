@@ -180,6 +180,7 @@ impl Findings<'_> {
         }
         negative
     }
+
     /// What hinders the start: what the contract itself refers to before what its devices need.
     fn start_at_risk(&self) -> Option<(Reason, String)> {
         if !self.preparing {
