@@ -609,3 +609,38 @@ async fn an_uninstall_keeps_definitions_and_contracts_unless_told_otherwise() {
     })
     .await;
 }
+
+// shows K1, K4
+#[tokio::test]
+async fn an_upgrade_leaves_the_key_for_digests_as_the_operator_made_it() {
+    let plane = ControlPlane::start(Options::default())
+        .await
+        .expect("a control plane");
+    install(&plane, "entente", &chart(), &[]).await;
+    let operator = Person::operator(&plane).await;
+    let read = async || {
+        let get = [
+            "get",
+            "secret",
+            "entente-digest-key",
+            "-n",
+            NAMESPACE,
+            "-o",
+            "json",
+        ];
+        let said = operator.kubectl(&get, "").await.expect("it may read it");
+        serde_json::from_str::<Value>(&said).expect("JSON")
+    };
+    let mut secret = read().await;
+    assert_eq!(secret.get("data"), None, "the chart makes it empty");
+    secret["data"] = json!({"key": "c2l4dGVlbiBieXRlcyBhbmQgYXMgbWFueSBhZ2Fpbg=="});
+    let replace = ["replace", "-f", "-"];
+    let written = operator.kubectl(&replace, &secret.to_string()).await;
+    written.expect("it may write it");
+
+    let granted = "tenantSecrets.namespaces=[\"default\"]";
+    install(&plane, "entente", &chart(), &[granted]).await;
+    assert_eq!(read().await["data"], secret["data"]);
+    assert!(operator.can("get", "secrets", "default").await);
+    assert!(!operator.can("list", "secrets", "default").await);
+}
