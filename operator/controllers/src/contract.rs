@@ -161,7 +161,7 @@ impl Contracts {
         &self,
         key: &Key,
         api: &Api<Contract>,
-        world: ContractWorld,
+        mut world: ContractWorld,
         resolved: &ResolvedContract,
         outcome: &WriteOutcome,
     ) -> Result<Option<Timestamp>, WriteError> {
@@ -171,9 +171,7 @@ impl Contracts {
         let compensations = shared(self.objects.compensations.by_index(BY_CONTRACT, &of));
         let uid = world.contract.uid();
         // Taken and changed instead of copied for each look: it holds a whole fleet.
-        let world = Mutex::new(world);
-        let decide = |object: &Contract| {
-            let mut world = world.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut decide = |object: &Contract| {
             world.contract = object.clone();
             report(
                 &world,

@@ -143,21 +143,6 @@ impl Delivery {
             facts.adopt_handles(&world, &resolved);
             let verified = verify(&world, &resolved, &facts, now);
             let plan = plan(&world, &resolved, &verified, &facts, holds, now);
-            round += 1;
-            let stopping = self.shutdown.is_requested();
-            if plan.actions.is_empty() || round > MOST_ROUNDS || stopping {
-                if round > MOST_ROUNDS {
-                    tracing::error!(device = world.device_name, "a pass did not come to an end");
-                }
-                return Outcome {
-                    world,
-                    resolved,
-                    verified,
-                    plan,
-                    facts,
-                    now,
-                };
-            }
             let outcome = Outcome {
                 world,
                 resolved,
@@ -166,6 +151,15 @@ impl Delivery {
                 facts,
                 now,
             };
+            round += 1;
+            if round > MOST_ROUNDS {
+                let device = &outcome.world.device_name;
+                tracing::error!(device, "a pass did not come to an end");
+                return outcome;
+            }
+            if outcome.plan.actions.is_empty() || self.shutdown.is_requested() {
+                return outcome;
+            }
             (world, facts) = execute::actions(self, outcome, holds).await;
         }
     }

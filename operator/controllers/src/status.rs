@@ -190,7 +190,7 @@ pub async fn report_until_written<K>(
     api: &Api<K>,
     cache: &Cache<K>,
     key: &Key,
-    decide: impl Fn(&K) -> Option<K::Status>,
+    mut decide: impl FnMut(&K) -> Option<K::Status>,
 ) -> Result<Reported<K>, WriteError>
 where
     K: Written + HasStatus,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use kube::Resource;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::{cache::Change, shutdown::Shutdown};
@@ -23,6 +24,18 @@ pub(crate) fn forward<K: Send + Sync + 'static>(
             }
         }
     });
+}
+
+/// Whether the object is another one, has another spec, or begins to go.
+pub(crate) fn spec_differs<K: Resource>(change: &Change<K>) -> bool {
+    differs(change, |object| {
+        let meta = object.meta();
+        (
+            meta.uid.clone(),
+            meta.generation,
+            meta.deletion_timestamp.clone(),
+        )
+    })
 }
 
 /// Whether a part of the object is another one than before; true for new and deleted objects.

@@ -12,7 +12,7 @@ use super::{Catalogue, Subject};
 use crate::{
     cache::{Change, Key},
     shutdown::Shutdown,
-    triggers::{differs, forward},
+    triggers::{differs, forward, spec_differs},
 };
 
 /// How long changes of users are gathered.
@@ -39,13 +39,7 @@ pub(super) fn start(catalogue: &Arc<Catalogue>, shutdown: &Shutdown) {
 }
 
 fn connection(catalogue: &Catalogue, change: &Change<Connection>) {
-    if differs(change, |c| {
-        (
-            c.uid(),
-            c.metadata.generation,
-            c.metadata.deletion_timestamp.clone(),
-        )
-    }) {
+    if spec_differs(change) {
         catalogue
             .queue
             .add(Subject::Connection(change.key.name.clone()));
@@ -60,25 +54,13 @@ fn connection(catalogue: &Catalogue, change: &Change<Connection>) {
 }
 
 fn model(catalogue: &Catalogue, change: &Change<DeviceModel>) {
-    if differs(change, |m| {
-        (
-            m.uid(),
-            m.metadata.generation,
-            m.metadata.deletion_timestamp.clone(),
-        )
-    }) {
+    if spec_differs(change) {
         catalogue.queue.add(Subject::Model(change.key.name.clone()));
     }
 }
 
 fn service(catalogue: &Catalogue, change: &Change<SmartService>) {
-    if differs(change, |s| {
-        (
-            s.uid(),
-            s.metadata.generation,
-            s.metadata.deletion_timestamp.clone(),
-        )
-    }) {
+    if spec_differs(change) {
         catalogue
             .queue
             .add(Subject::Service(change.key.name.clone()));

@@ -17,7 +17,7 @@ use crate::{
     cache::{Change, Key},
     objects::BY_SERVICE,
     shutdown::Shutdown,
-    triggers::{differs, forward},
+    triggers::{differs, forward, spec_differs},
 };
 
 /// Changes of many subscriptions are gathered this long into one pass.
@@ -44,14 +44,7 @@ pub(super) fn start(contracts: &Arc<Contracts>, shutdown: &Shutdown) {
 }
 
 fn contract(contracts: &Contracts, change: &Change<Contract>) {
-    let matters = differs(change, |contract| {
-        (
-            contract.uid(),
-            contract.metadata.generation,
-            contract.metadata.deletion_timestamp.clone(),
-        )
-    });
-    if matters {
+    if spec_differs(change) {
         contracts.queue.add(change.key.clone());
     }
 }

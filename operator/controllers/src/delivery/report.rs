@@ -3,7 +3,7 @@
 //! Runs at the end of every pass, and once before a first provision. A write that loses a race is
 //! decided again from the object read anew with the same facts.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use entente_crds::{
     FINALIZER_WITHDRAW,
@@ -134,17 +134,9 @@ async fn write_device(
     let api: Api<Device> = Api::namespaced(delivery.context.client.clone(), &world.namespace);
     let now = delivery.context.clock.now();
     let decide = |object: &Device| {
-        // Most often it is the one that the pass began with.
-        let world = if object.metadata.resource_version == device.metadata.resource_version {
-            Cow::Borrowed(world)
-        } else {
-            Cow::Owned(World {
-                device: Some(object.clone().into()),
-                ..world.clone()
-            })
-        };
         report_device(
-            &world,
+            world,
+            object,
             &outcome.resolved,
             &outcome.verified,
             reports,
@@ -154,9 +146,7 @@ async fn write_device(
     };
     let uid = device.uid();
     let reported = report_until_written(&api, &delivery.objects.devices, &key, |object| {
-        (object.uid() == uid)
-            .then(|| decide(object).map(|(status, _)| status))
-            .flatten()
+        (object.uid() == uid).then(|| decide(object).0)
     })
     .await?;
     match &reported {
@@ -168,7 +158,7 @@ async fn write_device(
         .objects
         .devices
         .get(&key)
-        .and_then(|object| decide(&object)?.1);
+        .and_then(|object| decide(&object).1);
     Ok(next.filter(|next| *next > now))
 }
 

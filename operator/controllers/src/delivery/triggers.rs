@@ -204,12 +204,10 @@ fn contract(delivery: &Delivery, change: &Change<Contract>) {
 
 fn compensation(delivery: &Delivery, change: &Change<Compensation>) {
     let matters = differs(change, |compensation| {
-        compensation.status.as_ref().map(|status| {
-            entente_domain::condition::is_true(
-                &status.conditions,
-                entente_crds::condition::ConditionType::Calculated,
-            )
-        })
+        compensation
+            .status
+            .as_ref()
+            .map(|status| is_true(&status.conditions, ConditionType::Calculated))
     });
     let Some(found) = change.new.as_ref().or(change.old.as_ref()) else {
         return;

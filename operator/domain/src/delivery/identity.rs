@@ -11,8 +11,8 @@ use super::{Facts, World, blocked::Blocked};
 use crate::condition::find;
 
 /// Whether the device that answered is another one than it should be. Nothing is written then.
-pub(super) fn identity_fault(world: &World, facts: &Facts) -> Option<Blocked> {
-    let (device, model) = (world.device.as_ref()?, world.model.as_ref()?);
+pub(super) fn identity_fault(world: &World, device: &Device, facts: &Facts) -> Option<Blocked> {
+    let model = world.model.as_ref()?;
     let reading = facts.device.as_ref()?.result.as_ref().ok()?;
     let mismatch = |message: String| Some(Blocked::new(Reason::IdentityMismatch, message));
     let Some(product) = &reading.product_name else {

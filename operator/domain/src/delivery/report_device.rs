@@ -36,13 +36,13 @@ const FRESH: i32 = 2;
 /// What is said of the device, and when it is next due for a reading.
 pub fn report_device(
     world: &World,
+    device: &Device,
     resolved: &ResolvedDevice,
     verified: &BTreeMap<String, Verified>,
     reports: &BTreeMap<String, SubscriptionReport>,
     facts: &Facts,
     now: Timestamp,
-) -> Option<(DeviceStatus, Option<Timestamp>)> {
-    let device = world.device.as_ref()?;
+) -> (DeviceStatus, Option<Timestamp>) {
     let report = Report {
         world,
         resolved,
@@ -54,7 +54,7 @@ pub fn report_device(
     };
     let status = report.report();
     let next = next_sync(world, device, Some(&status));
-    Some((status, next))
+    (status, next)
 }
 
 struct Report<'a> {
@@ -97,7 +97,9 @@ impl Report<'_> {
 
     fn identity_fault(&self) -> Option<Blocked> {
         match &self.facts.device {
-            Some(reading) if reading.result.is_ok() => identity_fault(self.world, self.facts),
+            Some(reading) if reading.result.is_ok() => {
+                identity_fault(self.world, self.device, self.facts)
+            }
             // Nobody looked again.
             _ => reported_fault(self.device),
         }

@@ -96,7 +96,8 @@ pub fn verify(
     facts: &Facts,
     now: Timestamp,
 ) -> BTreeMap<String, Verified> {
-    let identity = identity_fault(world, facts);
+    let device = world.device.as_deref();
+    let identity = device.and_then(|device| identity_fault(world, device, facts));
     resolved
         .subscriptions
         .iter()

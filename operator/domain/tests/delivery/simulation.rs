@@ -242,7 +242,17 @@ impl Simulation {
                 )
             })
             .collect();
-        let device = report_device(&self.world, resolved, verified, &reports, facts, self.now);
+        let device = self.world.device.as_ref().map(|device| {
+            report_device(
+                &self.world,
+                device,
+                resolved,
+                verified,
+                &reports,
+                facts,
+                self.now,
+            )
+        });
         let mut wakes: Vec<Timestamp> = self.holds.next(self.now).into_iter().collect();
         for (name, report) in reports {
             wakes.extend(report.wake_at);
