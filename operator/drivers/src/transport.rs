@@ -11,6 +11,7 @@ mod failure;
 mod limits;
 mod networks;
 mod retry_after;
+mod swept;
 mod token;
 mod tokens;
 

@@ -4,7 +4,6 @@
 //! into another: a pooled connection was judged by exactly the rules of who uses it. Clients that
 //! nobody used for a while are dropped, since a fleet with pins has one for each device.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use tokio::time::Instant;
 
 use super::failure::failure;
 use super::networks::CheckedResolver;
+use super::swept::Swept;
 use crate::certificate::{client_config, normalise_fingerprint};
 use crate::credentials::{ClientCertificate, CredentialsValue};
 use crate::profile::{ConnectionProfile, TrustProfile};
@@ -33,11 +33,8 @@ pub(super) struct Clients {
     held: Mutex<Held>,
 }
 
-#[derive(Default)]
-struct Held {
-    clients: HashMap<Key, (Client, Instant)>,
-    swept: Option<Instant>,
-}
+/// Each with when it was last used.
+type Held = Swept<Key, (Client, Instant)>;
 
 impl Clients {
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -45,7 +42,7 @@ impl Clients {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.held().clients.len()
+        self.held().len()
     }
 
     /// The client for this profile and pin, made when it is first needed.
@@ -61,28 +58,16 @@ impl Clients {
         let key = key(profile, pinned.as_deref());
         let now = Instant::now();
         let mut held = self.held();
-        held.sweep(now);
-        if let Some((client, used)) = held.clients.get_mut(&key) {
+        let clients = held.entries(now, IDLE_CLIENT, |(_, used)| {
+            now.duration_since(*used) < IDLE_CLIENT
+        });
+        if let Some((client, used)) = clients.get_mut(&key) {
             *used = now;
             return Ok(client.clone());
         }
         let client = make(profile, pinned.as_deref())?;
-        held.clients.insert(key, (client.clone(), now));
+        clients.insert(key, (client.clone(), now));
         Ok(client)
-    }
-}
-
-impl Held {
-    fn sweep(&mut self, now: Instant) {
-        if self
-            .swept
-            .is_some_and(|swept| now.duration_since(swept) < IDLE_CLIENT)
-        {
-            return;
-        }
-        self.swept = Some(now);
-        self.clients
-            .retain(|_, (_, used)| now.duration_since(*used) < IDLE_CLIENT);
     }
 }
 

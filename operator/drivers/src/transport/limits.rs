@@ -5,13 +5,14 @@
 //! held while backing off. The host's turn comes first: who waits for a slow host holds nothing
 //! that others need. Whoever came first goes first.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 
+use super::swept::Swept;
 use crate::profile::{ConnectionProfile, LimitValues};
 
 /// What `per_second` counts over.
@@ -39,11 +40,7 @@ pub(super) struct Limits {
     held: Mutex<Held>,
 }
 
-#[derive(Default)]
-struct Held {
-    counts: HashMap<Key, Arc<Count>>,
-    swept: Option<Instant>,
-}
+type Held = Swept<Key, Arc<Count>>;
 
 impl Limits {
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -51,7 +48,7 @@ impl Limits {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.held().counts.len()
+        self.held().len()
     }
 
     /// Waits until one request may begin.
@@ -72,32 +69,21 @@ impl Limits {
 
     fn count(&self, connection: &str, remote: &str, values: LimitValues) -> Arc<Count> {
         let mut held = self.held();
-        held.sweep(Instant::now());
+        let now = Instant::now();
+        // What holds nothing is forgotten: not in use, and its last second is over.
+        let counts = held.entries(now, SWEEP, |count| {
+            Arc::strong_count(count) > 1 || count.is_warm(now)
+        });
         let key = Key {
             connection: connection.to_owned(),
             remote: remote.to_owned(),
             values,
         };
         Arc::clone(
-            held.counts
+            counts
                 .entry(key)
                 .or_insert_with(|| Arc::new(Count::new(values))),
         )
-    }
-}
-
-impl Held {
-    /// Forgets counts that hold nothing: not in use, and their last second is over.
-    fn sweep(&mut self, now: Instant) {
-        if self
-            .swept
-            .is_some_and(|swept| now.duration_since(swept) < SWEEP)
-        {
-            return;
-        }
-        self.swept = Some(now);
-        self.counts
-            .retain(|_, count| Arc::strong_count(count) > 1 || count.is_warm(now));
     }
 }
 

@@ -3,7 +3,6 @@
 //! Decides when one is fetched, and that one fetch serves all who wait for it, whether it ends
 //! well or badly. Never fetches by itself and never looks into a token. Called by `transport`.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,6 +11,7 @@ use entente_domain::exchange::Failure;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
+use super::swept::Swept;
 use super::token::{Client, Grant};
 use crate::credentials::AccessToken;
 use crate::profile::{ConnectionProfile, TrustProfile};
@@ -50,11 +50,8 @@ pub(super) struct Tokens {
     held: Mutex<Held>,
 }
 
-#[derive(Default)]
-struct Held {
-    entries: HashMap<Key, (Arc<Entry>, Instant)>,
-    swept: Option<Instant>,
-}
+/// Each with when it was last used.
+type Held = Swept<Key, (Arc<Entry>, Instant)>;
 
 #[derive(Default)]
 struct Entry {
@@ -114,29 +111,13 @@ impl Tokens {
     fn entry(&self, key: Key) -> Arc<Entry> {
         let now = Instant::now();
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.sweep(now);
-        let (entry, used) = held
-            .entries
-            .entry(key)
-            .or_insert_with(|| (Arc::default(), now));
-        *used = now;
-        Arc::clone(entry)
-    }
-}
-
-impl Held {
-    fn sweep(&mut self, now: Instant) {
-        if self
-            .swept
-            .is_some_and(|swept| now.duration_since(swept) < IDLE_TOKEN)
-        {
-            return;
-        }
-        self.swept = Some(now);
         // Who waits for a turn to fetch keeps the entry: one fetch is still enough for all.
-        self.entries.retain(|_, (entry, used)| {
+        let entries = held.entries(now, IDLE_TOKEN, |(entry, used)| {
             Arc::strong_count(entry) > 1 || now.duration_since(*used) < IDLE_TOKEN
         });
+        let (entry, used) = entries.entry(key).or_insert_with(|| (Arc::default(), now));
+        *used = now;
+        Arc::clone(entry)
     }
 }
 
@@ -220,6 +201,6 @@ mod tests {
         tokens.get(KEY, None, fetch()).await.unwrap();
         advance(IDLE_TOKEN + Duration::from_secs(1)).await;
         tokens.get([2; 32], None, fetch()).await.unwrap();
-        assert_eq!(tokens.held.lock().unwrap().entries.len(), 1);
+        assert_eq!(tokens.held.lock().unwrap().len(), 1);
     }
 }
