@@ -148,18 +148,18 @@ async fn a_step_that_takes_longer_than_it_may_is_in_progress_and_names_the_serve
 
 // shows K2
 #[tokio::test]
-async fn a_device_that_is_asleep_leaves_its_contract_in_progress_and_nothing_stalled() {
-    let world = situation::asleep(ground().await).await;
+async fn a_device_that_is_off_leaves_its_contract_in_progress_and_nothing_stalled() {
+    let world = situation::switched_off(ground().await).await;
     world
         .shows(&[
             (
-                "contract/asleep",
+                "contract/switched-off",
                 "Ready=False/DevicesNotProgressing Reconciling=True/ProgressingWithRetry \
                  DevicesFailing=True/DevicesNotProgressing",
                 "InProgress",
             ),
             (
-                "subscription/asleep.parts.mfp",
+                "subscription/switched-off.parts.mfp",
                 "Ready=False/Unreachable Reconciling=True/ProgressingWithRetry",
                 "InProgress",
             ),

@@ -203,7 +203,7 @@ async fn no_status_of_any_situation_ever_leaves_the_closed_list() {
             // In the order of the table; each ends where its test begins to look.
             let mut worlds: Vec<World<'_>> = vec![situation::scheduled(ground).await];
             worlds.push(situation::under_way(ground).await);
-            worlds.push(situation::asleep(ground).await);
+            worlds.push(situation::switched_off(ground).await);
             worlds.push(situation::faulty_contract(ground).await);
             worlds.push(unsupported().await);
             worlds.push(situation::suspended(ground).await);
@@ -224,7 +224,7 @@ async fn no_status_of_any_situation_ever_leaves_the_closed_list() {
         ),
         (
             &worlds[2],
-            "contract/asleep",
+            "contract/switched-off",
             "Ready=False/DevicesNotProgressing",
         ),
         (&worlds[3], "contract/faulty", "Stalled=True/UnknownZone"),

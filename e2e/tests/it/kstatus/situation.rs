@@ -77,20 +77,7 @@ pub(super) async fn at_risk(ground: &Ground) -> World<'_> {
 /// The service server has not finished what it was asked.
 pub(super) async fn under_way(ground: &Ground) -> World<'_> {
     let world = with_broker(ground, "under-way").await;
-    let broker = world.broker.as_ref().expect("this world has one");
-    broker.set_mode(entente_e2e::simulator::Mode::Async {
-        polls: 1,
-        milliseconds: 1,
-    });
-    broker.set_fault(FaultKind::AsyncNeverEnds).await.unwrap();
-    let entry = world
-        .scene
-        .entry("backup", "data-backup", &["mfp"], ALLOWED);
-    world
-        .scene
-        .apply(&world.scene.contract("running", now(), vec![entry]))
-        .await
-        .unwrap();
+    begin_without_end(&world, "running").await;
     world
 }
 
@@ -100,6 +87,12 @@ pub(super) async fn too_slow(ground: &Ground) -> World<'_> {
     let mut service = world.scene.backup();
     "1s".clone_into(&mut service.spec.step_timeout);
     world.scene.apply(&service).await.unwrap();
+    begin_without_end(&world, "slow").await;
+    world
+}
+
+/// A contract of which the service server begins and never ends what it is asked.
+async fn begin_without_end(world: &World<'_>, contract: &str) {
     let broker = world.broker.as_ref().expect("this world has one");
     broker.set_mode(entente_e2e::simulator::Mode::Async {
         polls: 1,
@@ -109,19 +102,18 @@ pub(super) async fn too_slow(ground: &Ground) -> World<'_> {
     let entry = world
         .scene
         .entry("backup", "data-backup", &["mfp"], ALLOWED);
-    let contract = world.scene.contract("slow", now(), vec![entry]);
+    let contract = world.scene.contract(contract, now(), vec![entry]);
     world.scene.apply(&contract).await.unwrap();
-    world
 }
 
 /// The only device of the contract is off.
-pub(super) async fn asleep(ground: &Ground) -> World<'_> {
-    let world = with_devices(ground, "asleep").await;
+pub(super) async fn switched_off(ground: &Ground) -> World<'_> {
+    let world = with_devices(ground, "switched-off").await;
     world.fleets[0].set_fault(FaultKind::Offline).await.unwrap();
     let entry = world.parts(&["mfp"], ALLOWED);
     world
         .scene
-        .apply(&world.scene.contract("asleep", now(), vec![entry]))
+        .apply(&world.scene.contract("switched-off", now(), vec![entry]))
         .await
         .unwrap();
     world

@@ -45,10 +45,10 @@ async fn kubectl_wait_ends_when_a_late_contract_is_delivered_and_not_before() {
 // shows K2
 #[tokio::test]
 async fn kubectl_wait_does_not_take_what_was_said_of_the_spec_before() {
-    let world = situation::asleep(ground().await).await;
+    let world = situation::switched_off(ground().await).await;
     world.recover().await;
-    assert!(world.kubectl_waits("contract/asleep", "30s").await);
-    let mut contract = world.scene.read_contract("asleep").await.unwrap();
+    assert!(world.kubectl_waits("contract/switched-off", "30s").await);
+    let mut contract = world.scene.read_contract("switched-off").await.unwrap();
     contract.metadata.managed_fields = None;
     contract.metadata.resource_version = None;
     contract.status = None;
@@ -58,5 +58,5 @@ async fn kubectl_wait_does_not_take_what_was_said_of_the_spec_before() {
         .push("no-such-device".to_owned());
     world.scene.apply(&contract).await.unwrap();
     // Ready is still True here, of the generation before.
-    assert!(!world.kubectl_waits("contract/asleep", "2s").await);
+    assert!(!world.kubectl_waits("contract/switched-off", "2s").await);
 }
