@@ -245,15 +245,7 @@ impl Facts {
                 }
             }
             Ok(OperationState::Failed { message }) => {
-                // A failed provision leaves an orphan that has to be removed; a failed update
-                // must never start a clean-up (OSB "Orphan Mitigation").
-                handle.operation =
-                    (kind == Some(ServerOperationType::Provision)).then_some(ServerOperation {
-                        r#type: ServerOperationType::Provision,
-                        id: None,
-                        since: FAILED,
-                        doubtful: true,
-                    });
+                handle.operation = kind.and_then(|kind| after_failure(kind, at));
                 let failure = Failure {
                     kind: FailureKind::ProtocolError,
                     message,
@@ -276,6 +268,23 @@ impl Facts {
             }
         }
     }
+}
+
+/// Returns what is remembered of an operation that failed. A failed provision leaves an orphan that
+/// has to be removed, and what a failed deprovision left is removed too, unless it can be fetched;
+/// a failed update must never start a clean-up (OSB "Orphan Mitigation").
+fn after_failure(kind: ServerOperationType, at: Timestamp) -> Option<ServerOperation> {
+    let since = match kind {
+        ServerOperationType::Provision => FAILED,
+        ServerOperationType::Deprovision => at,
+        ServerOperationType::Update => return None,
+    };
+    Some(ServerOperation {
+        r#type: kind,
+        id: None,
+        since,
+        doubtful: true,
+    })
 }
 
 /// What stands for parameters that somebody else sent, or a pass whose status was lost. Not a

@@ -208,15 +208,18 @@ impl Round<'_> {
                 .push(Action::RecordInstance { subscription: name });
             return;
         }
-        let doubtful = handle.and_then(|handle| handle.operation.as_ref());
+        let doubtful = handle
+            .and_then(|handle| handle.operation.as_ref())
+            .filter(|operation| operation.doubtful);
         let maximum = server
             .offering
             .as_ref()
             .map(|offering| offering.maximum_polling);
         if let (Some(operation), Some(maximum)) = (doubtful, maximum)
-            && operation.doubtful
-            && self.now.duration_since(operation.since) > maximum
+            && (operation.r#type == ServerOperationType::Deprovision
+                || self.now.duration_since(operation.since) > maximum)
         {
+            // What is left of it would refuse the new one.
             plan.actions
                 .push(deprovision(subscription, server, instance));
             return;
