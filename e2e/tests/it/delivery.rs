@@ -2,6 +2,7 @@
 //! and when, what counts as proof, what is owed when proof comes late.
 
 mod broker;
+mod edit;
 mod evidence;
 mod liar;
 mod order;

@@ -13,6 +13,7 @@ mod control_plane;
 mod delivery;
 mod demo;
 mod driver_contract;
+mod helm;
 mod kstatus;
 mod lifecycle;
 mod peers;

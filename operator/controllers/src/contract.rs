@@ -110,9 +110,11 @@ impl Contracts {
         let world = observe::world(self, contract);
         let now = self.context.clock.now();
         let resolved = resolve(&world, now);
-        let failure = execute::changes(self, &world, &resolved).await;
-        let outcome = WriteOutcome { failure };
-        let failed = outcome.failure.is_some();
+        let executed = execute::changes(self, &world, &resolved).await;
+        let failed = executed.failure.is_some() || executed.overtaken;
+        let outcome = WriteOutcome {
+            failure: executed.failure,
+        };
         let pause = self.report(key, &api, world, &resolved, &outcome).await?;
         if resolved.done && !failed {
             self.let_go(&api, key).await?;
@@ -210,7 +212,10 @@ impl Contracts {
         now: Timestamp,
     ) -> Option<Timestamp> {
         let old = before.status.as_ref()?;
-        if old == status || states(old) != states(status) || old.established != status.established {
+        let is_news = states(old) != states(status)
+            || old.established != status.established
+            || old.observed_generation != status.observed_generation;
+        if old == status || is_news {
             return None;
         }
         let written = self
@@ -286,16 +291,17 @@ impl Contracts {
     }
 }
 
-/// What of the conditions a person would notice: types, statuses and reasons.
-fn states(status: &ContractStatus) -> Vec<(String, String, String)> {
-    status
-        .conditions
-        .iter()
-        .map(|condition| {
+/// What of the conditions somebody may wait for: types, statuses, reasons, and which spec they
+/// speak of.
+fn states(status: &ContractStatus) -> Vec<(&str, &str, &str, Option<i64>)> {
+    let conditions = status.conditions.iter();
+    conditions
+        .map(|said| {
             (
-                condition.type_.clone(),
-                condition.status.clone(),
-                condition.reason.clone(),
+                said.type_.as_str(),
+                said.status.as_str(),
+                said.reason.as_str(),
+                said.observed_generation,
             )
         })
         .collect()

@@ -18,6 +18,7 @@ mod revisions;
 mod risk;
 mod terms;
 mod unit;
+mod view;
 
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ use crate::shared::Shared;
 
 pub use report::{WriteOutcome, report};
 pub use resolve::{next_wake, resolve};
+pub use view::{SubscriptionView, view};
 
 /// The most names that a message lists before it says "and N more".
 const NAMES_SHOWN: usize = 5;

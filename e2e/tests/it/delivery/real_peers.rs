@@ -1,9 +1,7 @@
 //! The same with software we did not write: lprint, cupsd, ippeveprinter; and real Helm.
 
-use std::path::Path;
-
 use entente_crds::v1alpha1::{
-    Connection, Contract, Device, DeviceConnection, DeviceModel, DeviceModelSpec, DeviceSetting,
+    Connection, Device, DeviceConnection, DeviceModel, DeviceModelSpec, DeviceSetting,
     IdentitySource, IppIdentity, IppOperation, IppSetting, IppSyntax, Outcome, PromiseState,
     SmartService, ValueType, Via, WantedSetting,
 };
@@ -12,8 +10,8 @@ use entente_e2e::peers::{CupsServer, IppEvePrinter, IppEvePrinterOptions, Lprint
 use entente_e2e::scene::read::{Conditioned as _, SubscriptionFacts as _};
 use entente_e2e::scene::{Scene, now, starting_in};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use tokio::process::Command;
 
+use crate::helm::helm;
 use crate::standard::{
     AHEAD, assert_credit, calculated, contract_is, contract_says, every_reason_is_listed, late,
     promise_state, scene, subscription_is, subscription_says,
@@ -287,7 +285,7 @@ async fn a_printer_that_cannot_be_set_at_all_does_not_make_helm_roll_back_its_co
     let mut contract = scene.contract("helm", now(), vec![entry]);
     contract.spec.max_unavailable = Some(IntOrString::Int(1));
 
-    let said = helm_install(scene, &contract).await;
+    let said = helm(scene, "install", &contract).await;
     assert!(
         said.status.success(),
         "{}",
@@ -302,34 +300,4 @@ async fn a_printer_that_cannot_be_set_at_all_does_not_make_helm_roll_back_its_co
     let problem = failing.item(KEY).unwrap().problem.as_ref().unwrap();
     assert_eq!(problem.outcome, Outcome::Unsupported);
     every_reason_is_listed(scene).await;
-}
-
-/// `helm install --wait --rollback-on-failure` of a chart that holds nothing but the contract.
-async fn helm_install(scene: &Scene<'_>, contract: &Contract) -> std::process::Output {
-    let chart = tempfile::tempdir().unwrap();
-    let templates = chart.path().join("templates");
-    std::fs::create_dir(&templates).unwrap();
-    let about = "apiVersion: v2\nname: contracts\nversion: 0.1.0\n";
-    std::fs::write(chart.path().join("Chart.yaml"), about).unwrap();
-    let text = entente_crds::yaml::write(contract).unwrap();
-    std::fs::write(templates.join("contract.yaml"), text).unwrap();
-    let helm = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/helm");
-    Command::new(helm)
-        .args(["install", "contracts"])
-        .arg(chart.path())
-        .args([
-            "--namespace",
-            scene.namespace(),
-            "--wait",
-            "--rollback-on-failure",
-        ])
-        .args(["--timeout", "60s", "--kubeconfig"])
-        .arg(scene.plane().kubeconfig())
-        .env("HELM_CACHE_HOME", chart.path().join("cache"))
-        .env("HELM_CONFIG_HOME", chart.path().join("config"))
-        .env("HELM_DATA_HOME", chart.path().join("data"))
-        .kill_on_drop(true)
-        .output()
-        .await
-        .unwrap()
 }

@@ -101,7 +101,9 @@ fn subscription(catalogue: &Catalogue, change: &Change<ServiceSubscription>) {
             .and_then(|handle| Some((handle.connection_ref.name.clone(), handle.orphaned?)))
     };
     if differs(change, orphaned) {
-        for (name, _) in change.new.iter().filter_map(|new| orphaned(new)) {
+        // One that goes, too: it held the Connection, whatever its service names by now.
+        let versions = [&change.old, &change.new].into_iter().flatten();
+        for (name, _) in versions.filter_map(|version| orphaned(version)) {
             catalogue.queue.add(Subject::Connection(name));
         }
     }

@@ -23,12 +23,28 @@ enum Write {
     Delete(Box<ServiceSubscription>),
 }
 
-/// Makes every change; the answer says what could not be written.
+/// What came of the writes of one contract.
+#[derive(Default)]
+pub(super) struct Executed {
+    /// What could not be written, in one sentence; the first by name.
+    pub(super) failure: Option<String>,
+    /// Whether a write was overtaken: what it was decided on has changed, so that it has to be
+    /// decided anew. The change that overtook it need not be one that wakes the contract.
+    pub(super) overtaken: bool,
+}
+
+/// Why one write did not happen.
+enum Unwritten {
+    Failed(String),
+    Overtaken,
+}
+
+/// Makes every change.
 pub(super) async fn changes(
     contracts: &Contracts,
     world: &ContractWorld,
     resolved: &ResolvedContract,
-) -> Option<String> {
+) -> Executed {
     let namespace = world.contract.namespace().unwrap_or_default();
     let api: Api<ServiceSubscription> =
         Api::namespaced(contracts.context.client.clone(), &namespace);
@@ -44,16 +60,21 @@ pub(super) async fn changes(
             })
             .map(Arc::unwrap_or_clone)
     };
+    let mut executed = Executed::default();
     let mut writes: Vec<Write> = Vec::new();
     for update in &changes.update {
-        if let Some(mut object) = found(&update.handle) {
-            object.spec = update.spec.clone();
-            writes.push(Write::Update(Box::new(object)));
+        match found(&update.handle) {
+            Some(mut object) => {
+                object.spec = update.spec.clone();
+                writes.push(Write::Update(Box::new(object)));
+            }
+            None => executed.overtaken = true,
         }
     }
     for handle in &changes.delete {
-        if let Some(object) = found(handle) {
-            writes.push(Write::Delete(Box::new(object)));
+        match found(handle) {
+            Some(object) => writes.push(Write::Delete(Box::new(object))),
+            None => executed.overtaken = true,
         }
     }
     let created = changes
@@ -61,36 +82,52 @@ pub(super) async fn changes(
         .iter()
         .map(|desired| desired.object(&world.contract));
     writes.extend(created.map(|object| Write::Create(Box::new(object))));
-    let mut failures: Vec<String> = stream::iter(writes)
+    let mut unwritten = stream::iter(writes)
         .map(|write| one(contracts, &api, write))
-        .buffer_unordered(AT_ONCE)
-        .filter_map(|failure| async move { failure })
-        .collect()
-        .await;
-    failures.sort();
-    failures.into_iter().next()
+        .buffer_unordered(AT_ONCE);
+    while let Some(written) = unwritten.next().await {
+        match written {
+            Ok(()) => {}
+            Err(Unwritten::Overtaken) => executed.overtaken = true,
+            Err(Unwritten::Failed(failure)) => {
+                let first = executed.failure.get_or_insert_with(|| failure.clone());
+                if failure < *first {
+                    *first = failure;
+                }
+            }
+        }
+    }
+    executed
 }
 
 async fn one(
     contracts: &Contracts,
     api: &Api<ServiceSubscription>,
     write: Write,
-) -> Option<String> {
+) -> Result<(), Unwritten> {
     let cache = &contracts.objects.subscriptions;
     let result = match write {
         Write::Create(object) => {
             let key = Key::of(&*object);
-            create(api, &*object).await.map(|created| {
+            let created = create(api, &*object).await.map(|created| {
                 let mut recreated = contracts
                     .recreated
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner);
                 recreated.remove(&key);
                 drop(recreated);
-                match created {
-                    Created::New(object) | Created::Existing(object) => cache.put_written(object),
-                }
-            })
+                let (object, is_ours) = match created {
+                    Created::New(object) => (object, true),
+                    // Whether it is as it should be was not decided on yet.
+                    Created::Existing(object) => (object, false),
+                };
+                cache.put_written(object);
+                is_ours
+            });
+            if matches!(created, Ok(false)) {
+                return Err(Unwritten::Overtaken);
+            }
+            created.map(drop)
         }
         Write::Update(object) => replace_spec(api, &*object)
             .await
@@ -109,9 +146,9 @@ async fn one(
         }
     };
     match result {
-        // Somebody was faster: the change that comes with it makes another pass.
-        Ok(()) | Err(WriteError::Conflict { .. } | WriteError::Gone { .. }) => None,
-        Err(error) if error.is_namespace_terminating() => None,
-        Err(error) => Some(error.to_string()),
+        Ok(()) => Ok(()),
+        Err(WriteError::Conflict { .. } | WriteError::Gone { .. }) => Err(Unwritten::Overtaken),
+        Err(error) if error.is_namespace_terminating() => Ok(()),
+        Err(error) => Err(Unwritten::Failed(error.to_string())),
     }
 }

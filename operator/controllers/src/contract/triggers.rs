@@ -5,11 +5,8 @@ use std::{
     time::Duration,
 };
 
-use entente_crds::{
-    condition::{ConditionType, Reason},
-    v1alpha1::{Compensation, Contract, Device, ServiceSubscription, SmartService},
-};
-use entente_domain::condition::find;
+use entente_crds::v1alpha1::{Compensation, Contract, Device, ServiceSubscription, SmartService};
+use entente_domain::contract::view;
 use kube::ResourceExt as _;
 
 use super::Contracts;
@@ -87,54 +84,9 @@ fn subscription(contracts: &Contracts, change: &Change<ServiceSubscription>) {
         contracts.queue.add(key);
         return;
     }
-    if matters(change) {
+    if differs(change, view) {
         contracts.queue.add_after(key, GATHER);
     }
-}
-
-/// Whether anything changed that a contract's status tells.
-fn matters(change: &Change<ServiceSubscription>) -> bool {
-    differs(change, |subscription| {
-        let status = subscription.status.clone().unwrap_or_default();
-        let told = [
-            ConditionType::Ready,
-            ConditionType::Delivered,
-            ConditionType::Stalled,
-        ];
-        let said = |condition| {
-            find(&status.conditions, condition)
-                .map(|found| (found.status.clone(), found.reason.clone()))
-        };
-        let conditions = told.map(said);
-        // Before the start it is these that tell how the preparation goes.
-        let ahead = find(&status.conditions, ConditionType::Delivered)
-            .is_some_and(|delivered| delivered.reason == Reason::NotStarted.as_str());
-        let preparation = ahead.then(|| {
-            let sides = [
-                ConditionType::ResolvedRefs,
-                ConditionType::DeviceConfigured,
-                ConditionType::ServerConfigured,
-            ];
-            let items = status.items.iter();
-            let problems: Vec<_> = items
-                .map(|item| (item.key.clone(), item.state, item.problem.is_some()))
-                .collect();
-            (sides.map(said), problems)
-        });
-        let promises: Vec<_> = status
-            .promises
-            .iter()
-            .map(|promise| (promise.effective, promise.state))
-            .collect();
-        let deleted = subscription.metadata.deletion_timestamp.clone();
-        (
-            subscription.uid(),
-            deleted,
-            conditions,
-            preparation,
-            promises,
-        )
-    })
 }
 
 fn service(contracts: &Contracts, change: &Change<SmartService>) {

@@ -7,13 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::condition::{ConditionType, Reason};
-use entente_crds::v1alpha1::{
-    Condition, ItemState, ServiceSubscription, ServiceSubscriptionStatus, StepType,
-};
+use entente_crds::v1alpha1::{ItemState, ServiceSubscription, StepType};
 use jiff::Timestamp;
 
+use super::unit::current;
 use super::{ContractWorld, ResolvedContract, is_deleting, is_terminating};
-use crate::condition::{Status, find};
+use crate::condition::Status;
 use crate::delivery::step_of_item;
 
 /// Whether what would hinder the start is looked at now: from the instant of preparation until the
@@ -67,32 +66,44 @@ fn early_steps(world: &ContractWorld, found: &ServiceSubscription) -> BTreeSet<S
 /// Whether something speaks against the start already now: a person must change something, what is
 /// referred to is missing, or an early step met a problem or takes too long.
 fn does_not_proceed(found: &ServiceSubscription, early: &BTreeSet<StepType>) -> bool {
-    let Some(status) = &found.status else {
-        return false;
-    };
-    let current = |condition| {
-        let said = find(&status.conditions, condition);
-        said.filter(|said| said.observed_generation == found.metadata.generation)
-    };
-    let is_false =
-        |condition| current(condition).is_some_and(|said| said.status == Status::False.as_str());
-    let timed_out = |said: &Condition| said.reason == Reason::StepTimedOut.as_str();
-    // Before its start a subscription is not Ready only for what speaks against it.
-    is_false(ConditionType::Ready)
-        || is_false(ConditionType::ResolvedRefs)
-        || [
-            ConditionType::DeviceConfigured,
-            ConditionType::ServerConfigured,
-        ]
-        .into_iter()
-        .any(|side| current(side).is_some_and(timed_out))
-        || met_a_problem(status, early)
+    let hindrances = hindrances(found);
+    hindrances.of_the_whole || hindrances.steps.iter().any(|step| early.contains(step))
 }
 
-fn met_a_problem(status: &ServiceSubscriptionStatus, early: &BTreeSet<StepType>) -> bool {
-    status.items.iter().any(|item| {
-        let pending = !matches!(item.state, ItemState::Effective | ItemState::Released);
-        let of_early = step_of_item(&item.key).is_some_and(|step| early.contains(&step));
-        pending && of_early && item.problem.is_some()
-    })
+/// What speaks against a start that lies ahead, as far as the subscription itself says.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct Hindrances {
+    /// Whether it does not proceed whichever steps are early.
+    pub(super) of_the_whole: bool,
+    /// The steps with an item that met a problem and is not done.
+    pub(super) steps: BTreeSet<StepType>,
+}
+
+/// Returns what speaks against the start of a subscription.
+pub(super) fn hindrances(found: &ServiceSubscription) -> Hindrances {
+    let said = |condition| current(found, condition);
+    let is_false =
+        |condition| said(condition).is_some_and(|said| said.status == Status::False.as_str());
+    let timed_out = |condition| {
+        said(condition).is_some_and(|said| said.reason == Reason::StepTimedOut.as_str())
+    };
+    Hindrances {
+        // Before its start a subscription is not Ready only for what speaks against it.
+        of_the_whole: is_false(ConditionType::Ready)
+            || is_false(ConditionType::ResolvedRefs)
+            || timed_out(ConditionType::DeviceConfigured)
+            || timed_out(ConditionType::ServerConfigured),
+        steps: steps_with_a_problem(found),
+    }
+}
+
+fn steps_with_a_problem(found: &ServiceSubscription) -> BTreeSet<StepType> {
+    let items = found.status.iter().flat_map(|status| &status.items);
+    items
+        .filter(|item| {
+            let pending = !matches!(item.state, ItemState::Effective | ItemState::Released);
+            pending && item.problem.is_some()
+        })
+        .filter_map(|item| step_of_item(&item.key))
+        .collect()
 }

@@ -7,6 +7,7 @@ mod report;
 mod resolve;
 mod revisions;
 mod risk;
+mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -103,24 +103,16 @@ fn unit(found: Option<&ServiceSubscription>, desired: &DesiredSubscription) -> U
 }
 
 fn existing_unit(found: &ServiceSubscription, written: bool) -> Unit {
-    let conditions = found
-        .status
-        .as_ref()
-        .map_or(&[][..], |status| &status.conditions);
-    // A condition of an earlier generation proves nothing of this one.
-    let current = |condition| {
-        let said = find(conditions, condition);
-        said.filter(|said| said.observed_generation == found.metadata.generation)
+    let holds = |condition| {
+        current(found, condition).is_some_and(|said| said.status == Status::True.as_str())
     };
-    let holds =
-        |condition| current(condition).is_some_and(|said| said.status == Status::True.as_str());
     let progress = match (written, holds(ConditionType::Delivered), is_failing(found)) {
         (false, ..) => Progress::Unwritten,
         (true, true, _) => Progress::Delivered,
         (true, false, true) => Progress::Failing,
         (true, false, false) => Progress::Pending,
     };
-    let reason = current(ConditionType::Ready).map(|ready| ready.reason.clone());
+    let reason = current(found, ConditionType::Ready).map(|ready| ready.reason.clone());
     Unit {
         device: found.spec.device_ref.name.clone(),
         service: found.spec.service_name.clone(),
@@ -128,6 +120,13 @@ fn existing_unit(found: &ServiceSubscription, written: bool) -> Unit {
         progress,
         settled: written && holds(ConditionType::Ready),
     }
+}
+
+/// Returns a condition where it speaks of the spec as it is: one of an earlier generation proves
+/// nothing of this one.
+pub(super) fn current(found: &ServiceSubscription, condition: ConditionType) -> Option<&Condition> {
+    let said = find(&found.status.as_ref()?.conditions, condition)?;
+    (said.observed_generation == found.metadata.generation).then_some(said)
 }
 
 /// Whether a subscription does not progress: it is Stalled, a step takes longer than it may, or an

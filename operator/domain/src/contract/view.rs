@@ -1,0 +1,70 @@
+//! What a contract reads of one of its subscriptions: two that look alike here lead to the same
+//! writes and the same status of the contract.
+//!
+//! Decides which changes of a subscription are news for its contract. Whatever a rule of this
+//! module reads of a subscription stands here as well, or a contract is not looked at again when
+//! it changes and its status stays as it was for ever (`tests/view.rs` holds both against each
+//! other). Called by the contract controller's triggers.
+
+use entente_crds::condition::ConditionType;
+use entente_crds::v1alpha1::{PromiseState, ServiceSubscription};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
+
+use super::is_terminating;
+use super::risk::{Hindrances, hindrances};
+use super::unit::{current, is_failing};
+
+/// What a contract reads of one of its subscriptions.
+#[derive(Debug, PartialEq)]
+pub struct SubscriptionView {
+    uid: Option<String>,
+    owners: Option<Vec<OwnerReference>>,
+    /// Stands for the spec.
+    generation: Option<i64>,
+    created: Option<Time>,
+    terminating: bool,
+    /// Status and reason of Ready and Delivered, where they speak of this generation.
+    said: [Option<(String, String)>; 2],
+    failing: bool,
+    hindrances: Hindrances,
+    promises: Vec<PromiseView>,
+}
+
+/// What a contract reads of a promise.
+#[derive(Debug, PartialEq)]
+struct PromiseView {
+    effective: Timestamp,
+    state: PromiseState,
+    closed: Option<Timestamp>,
+    emitted: Vec<String>,
+}
+
+/// Returns what a contract reads of one of its subscriptions.
+pub fn view(subscription: &ServiceSubscription) -> SubscriptionView {
+    let metadata = &subscription.metadata;
+    let promises = subscription
+        .status
+        .iter()
+        .flat_map(|status| &status.promises);
+    SubscriptionView {
+        uid: metadata.uid.clone(),
+        owners: metadata.owner_references.clone(),
+        generation: metadata.generation,
+        created: metadata.creation_timestamp.clone(),
+        terminating: is_terminating(subscription),
+        said: [ConditionType::Ready, ConditionType::Delivered].map(|condition| {
+            current(subscription, condition).map(|said| (said.status.clone(), said.reason.clone()))
+        }),
+        failing: is_failing(subscription),
+        hindrances: hindrances(subscription),
+        promises: promises
+            .map(|promise| PromiseView {
+                effective: promise.effective,
+                state: promise.state,
+                closed: promise.closed,
+                emitted: promise.emitted.clone(),
+            })
+            .collect(),
+    }
+}
