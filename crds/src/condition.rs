@@ -164,6 +164,8 @@ reasons! {
     NotAllowed => "Ask the platform team for an entry under allow in the Connection.",
     /// The broker's catalogue does not have the offering or the plan.
     OfferingNotFound => "Correct server.offering and server.plan in the SmartService.",
+    /// The broker's catalogue has other ids behind the names that a live instance was made with.
+    OfferingChanged => "Have the catalogue corrected, or name the offering and plan with the instance's ids in the SmartService.",
     /// No subscription is in force although the term is.
     NoDevices => "Check the selector and the labels of the Devices.",
     /// The number of devices is not the expected one; withdrawals by label are held.
@@ -275,7 +277,7 @@ macro_rules! blocking {
             Reason::DeviceNotFound, Reason::ModelNotFound, Reason::ServiceNotFound,
             Reason::ConnectionNotFound, Reason::SecretNotFound, Reason::SecretKeyMissing,
             Reason::SecretForbidden, Reason::NotAllowed, Reason::OfferingNotFound,
-            Reason::ConflictingContract, Reason::SettingsConflict, Reason::ClockSkew,
+            Reason::OfferingChanged, Reason::ConflictingContract, Reason::SettingsConflict, Reason::ClockSkew,
             Reason::IdentityMismatch, Reason::CertificateChanged, Reason::UnsupportedByModel,
             Reason::AcceptedNotEffective, Reason::RejectedNotSettable, Reason::RejectedValue,
             Reason::Unsupported, Reason::NotVerifiable, Reason::Unreachable, Reason::Unauthorized,

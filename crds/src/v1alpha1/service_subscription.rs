@@ -385,6 +385,15 @@ pub struct ServerInstance {
     /// The plan (OSB `plan_id`).
     #[schemars(length(max = 128))]
     pub plan_id: String,
+    /// The name that the catalogue had for the offering: behind that name the instance's id is
+    /// expected for as long as the service asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 127))]
+    pub offering: Option<String>,
+    /// The name that the catalogue had for the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 127))]
+    pub plan: Option<String>,
     /// The operation that is under way or whose outcome is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<ServerOperation>,

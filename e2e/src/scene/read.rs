@@ -108,6 +108,12 @@ pub trait Conditioned {
         self.condition(kind)
             .map_or("", |condition| condition.reason.as_str())
     }
+
+    /// The message of a condition; empty where there is none.
+    fn message(&self, kind: &str) -> &str {
+        self.condition(kind)
+            .map_or("", |condition| condition.message.as_str())
+    }
 }
 
 macro_rules! conditioned {

@@ -9,5 +9,6 @@ mod order;
 mod owed;
 mod preparation;
 mod real_peers;
+mod renamed;
 mod sharing;
 mod start;

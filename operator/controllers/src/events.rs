@@ -83,6 +83,8 @@ reasons! {
     SettingsRejected => Warning, Push;
     /// A setting was accepted and read back as something else.
     VerificationMismatch => Warning, Verify;
+    /// A broker's catalogue has other ids behind the names that an instance was made with.
+    OfferingChanged => Warning, Verify;
     /// A service server refuses what is asked of it.
     ServiceServerRejected => Warning, Activate;
     /// A Contract can not be set up by its start.

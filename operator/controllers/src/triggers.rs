@@ -8,10 +8,10 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::{cache::Change, shutdown::Shutdown};
 
 /// Calls `act` for every change until the shutdown is requested.
-pub(crate) fn forward<K: Send + Sync + 'static>(
-    mut changes: UnboundedReceiver<Change<K>>,
+pub(crate) fn forward<C: Send + 'static>(
+    mut changes: UnboundedReceiver<C>,
     shutdown: Shutdown,
-    act: impl Fn(&Change<K>) + Send + 'static,
+    act: impl Fn(&C) + Send + 'static,
 ) {
     tokio::spawn(async move {
         loop {

@@ -191,6 +191,7 @@ fn row(reason: Reason) -> (Class, Blame) {
         | Reason::AlreadyClaimed
         | Reason::NotAllowed
         | Reason::OfferingNotFound
+        | Reason::OfferingChanged
         | Reason::SettingsConflict
         | Reason::ConflictingContract => (Class::Stalled, Blame::Provider),
         // Missing: whoever brings it need not come back here.

@@ -88,6 +88,8 @@ fn event_of(ready: &Condition) -> Option<EventReason> {
         Some(EventReason::IdentityMismatch)
     } else if is(Reason::Unauthorized) {
         Some(EventReason::CredentialsRejected)
+    } else if is(Reason::OfferingChanged) {
+        Some(EventReason::OfferingChanged)
     } else {
         None
     }

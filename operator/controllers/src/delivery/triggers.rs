@@ -44,6 +44,11 @@ pub(super) fn start(delivery: &Arc<Delivery>, shutdown: &Shutdown) {
         compensations => compensation,
         namespaces => namespace,
     );
+    let listener = Arc::clone(delivery);
+    let changes = delivery.catalogues.subscribe();
+    forward(changes, shutdown.clone(), move |connection: &String| {
+        of_broker(&listener, connection);
+    });
 }
 
 impl Delivery {
@@ -141,7 +146,7 @@ fn connection(delivery: &Delivery, change: &Change<Connection>) {
         return;
     }
     if spec {
-        delivery.catalogues.forget(&change.key.name);
+        delivery.catalogues.expire(&change.key.name);
     }
     delivery.again_all(
         &delivery
@@ -149,10 +154,14 @@ fn connection(delivery: &Delivery, change: &Change<Connection>) {
             .devices
             .by_index(BY_CONNECTION, &change.key.name),
     );
+    of_broker(delivery, &change.key.name);
+}
+
+fn of_broker(delivery: &Delivery, connection: &str) {
     for service in delivery
         .objects
         .services
-        .by_index(BY_CONNECTION, &change.key.name)
+        .by_index(BY_CONNECTION, connection)
     {
         of_service(delivery, &service.name_any());
     }

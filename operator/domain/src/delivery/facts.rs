@@ -10,7 +10,10 @@ use jiff::Timestamp;
 
 use kube::ResourceExt as _;
 
-use super::{ResolvedDevice, ResolvedItem, ResolvedServer, World, action::Action, digest::digest};
+use super::{
+    ResolvedDevice, ResolvedItem, ResolvedServer, ResolvedSubscription, World, action::Action,
+    digest::digest,
+};
 use crate::exchange::{
     DeviceReading, Failure, FailureKind, InstanceKey, InstanceReading, OperationState, ServerAnswer,
 };
@@ -92,6 +95,7 @@ impl Facts {
                 if wanted {
                     handle.orphaned = None;
                 }
+                take_names(world, &mut handle, subscription);
                 self.handles.insert(name.clone(), handle);
             }
         }
@@ -266,6 +270,23 @@ impl Facts {
                 self.server_problems
                     .insert(subscription.to_owned(), (at, failure));
             }
+        }
+    }
+}
+
+/// Notes what the catalogue calls the ids of an instance, for as long as the service wants them.
+/// While the catalogue was not read, the names of the service say nothing of the ids.
+fn take_names(world: &World, handle: &mut ServerInstance, subscription: &ResolvedSubscription) {
+    let wanted = subscription.server.as_ref();
+    let fresh = wanted
+        .filter(|server| !server.is_left_over && world.catalogues.contains_key(&server.connection));
+    let Some(fresh) = fresh.and_then(ResolvedServer::handle) else {
+        return;
+    };
+    if handle.service_id == fresh.service_id {
+        handle.offering = fresh.offering;
+        if handle.plan_id == fresh.plan_id {
+            handle.plan = fresh.plan;
         }
     }
 }

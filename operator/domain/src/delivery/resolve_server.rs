@@ -7,7 +7,6 @@ use entente_crds::{
     condition::Reason,
     v1alpha1::{ServerInstance, ServiceSubscription, SmartService, Updates},
 };
-use jiff::SignedDuration;
 use kube::ResourceExt as _;
 use serde_json::Value as Json;
 use uuid::Uuid;
@@ -21,18 +20,18 @@ use super::{
     server_parameters::{Parameters, ServerValue},
     settings::Values,
 };
-use crate::exchange::{Catalogue, InstanceContext, InstanceKey};
+use crate::exchange::{InstanceContext, InstanceKey};
 
+mod offering;
 mod parameters;
 
+use self::offering::{find_offering, offering_of_handle};
 use self::parameters::{literal, pointer_of, server_setting};
+pub(super) use offering::ResolvedOffering;
 pub use parameters::ResolvedSetting;
 
 /// The namespace of our instance ids (RFC 9562 version 5).
 const INSTANCE_NAMESPACE: Uuid = Uuid::from_u128(0x6f1c_52f4_0c1e_5b7e_9a57_1d0e_3c7b_aa01);
-
-/// How long an operation is polled where the broker's plan does not say.
-const DEFAULT_MAXIMUM_POLLING: SignedDuration = SignedDuration::from_hours(1);
 
 /// What one subscription wants of its service server.
 #[derive(Clone, Debug)]
@@ -59,19 +58,6 @@ pub struct ResolvedServer {
     pub activation: Option<ResolvedActivation>,
     /// Whether it is only what is left in status, and not what the service wants.
     pub is_left_over: bool,
-}
-
-/// What of a broker's catalogue an instance is.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ResolvedOffering {
-    /// The offering's id.
-    pub service_id: String,
-    /// The plan's id.
-    pub plan_id: String,
-    /// Whether the instance can be fetched.
-    pub retrievable: bool,
-    /// How long an operation is polled.
-    pub maximum_polling: SignedDuration,
 }
 
 /// What the Activation step turns.
@@ -142,6 +128,8 @@ impl ResolvedServer {
             instance_id: self.instance_id.clone(),
             service_id: offering.service_id.clone(),
             plan_id: offering.plan_id.clone(),
+            offering: Some(self.offering_name.clone()),
+            plan: Some(self.plan_name.clone()),
             ..ServerInstance::default()
         })
     }
@@ -245,20 +233,15 @@ pub(super) fn resolve_server(
             settings.push(entry);
         }
     }
+    let handle = subscription
+        .status
+        .as_ref()
+        .and_then(|status| status.server.as_ref())
+        .filter(|handle| handle.connection_ref.name == connection);
     let offering = match world.catalogues.get(&connection) {
-        Some(catalogue) => Some(find_offering(
-            catalogue,
-            &connection,
-            &side.offering,
-            &side.plan,
-        )?),
+        Some(catalogue) => Some(find_offering(catalogue, side, handle)?),
         // After a restart the handle in status says what the instance is of.
-        None => subscription
-            .status
-            .as_ref()
-            .and_then(|status| status.server.as_ref())
-            .filter(|handle| handle.connection_ref.name == connection)
-            .map(|handle| offering_of_handle(world, handle)),
+        None => handle.map(|handle| offering_of_handle(world, handle)),
     };
     if let Err(blocked) = &url {
         return Err(blocked.clone());
@@ -312,60 +295,5 @@ fn context(world: &World, subscription: &ServiceSubscription) -> InstanceContext
         customer: subscription.spec.customer.id.clone(),
         namespace: world.namespace.clone(),
         subscription: subscription.name_any(),
-    }
-}
-
-fn find_offering(
-    catalogue: &Catalogue,
-    connection: &str,
-    offering: &str,
-    plan: &str,
-) -> Result<ResolvedOffering, Blocked> {
-    let missing = |what: String| Blocked::new(Reason::OfferingNotFound, what);
-    let found = catalogue
-        .offerings
-        .iter()
-        .find(|entry| entry.name == offering)
-        .ok_or_else(|| {
-            missing(format!(
-                "the catalogue behind {connection} has no offering {offering}"
-            ))
-        })?;
-    let plan = found
-        .plans
-        .iter()
-        .find(|entry| entry.name == plan)
-        .ok_or_else(|| {
-            missing(format!(
-                "the offering {offering} behind {connection} has no plan {plan}"
-            ))
-        })?;
-    Ok(ResolvedOffering {
-        service_id: found.id.clone(),
-        plan_id: plan.id.clone(),
-        retrievable: found.instances_retrievable,
-        maximum_polling: plan
-            .maximum_polling_duration
-            .unwrap_or(DEFAULT_MAXIMUM_POLLING),
-    })
-}
-
-fn offering_of_handle(world: &World, handle: &ServerInstance) -> ResolvedOffering {
-    let catalogue = world.catalogues.get(&handle.connection_ref.name);
-    let offering = catalogue.and_then(|catalogue| {
-        catalogue
-            .offerings
-            .iter()
-            .find(|o| o.id == handle.service_id)
-    });
-    let plan =
-        offering.and_then(|offering| offering.plans.iter().find(|plan| plan.id == handle.plan_id));
-    ResolvedOffering {
-        service_id: handle.service_id.clone(),
-        plan_id: handle.plan_id.clone(),
-        retrievable: offering.is_none_or(|offering| offering.instances_retrievable),
-        maximum_polling: plan
-            .and_then(|plan| plan.maximum_polling_duration)
-            .unwrap_or(DEFAULT_MAXIMUM_POLLING),
     }
 }

@@ -12,6 +12,7 @@
 //! suspend C.S|device · resume C.S|device
 //! printer off|timeout|ignores A|not-settable A|refuses A|lacks OP|busy D|loses N|is ID|product P|has A TEXT|cure
 //! broker NAME down|timeout|takes D|never-ends|fails N|next FAULT|not-retrievable|drops P|ignores P|forgets|cure
+//! broker NAME calls ID NEW-ID NEW-NAME   the catalogue has a new id and name for what had this id
 //! set model|service NAME POINTER JSON · remove service NAME · replace-device SERIAL
 //! secret NAME TEXT|gone    what a Secret holds
 //! skew on|off · reconcile-now · restart · kill after N · take-over-orphans
@@ -228,6 +229,10 @@ fn broker(world: &mut Simulation, name: &str, words: &VecDeque<&str>) {
             "refused" => Fault::Refused,
             _ => panic!("no fault: {argument}"),
         }),
+        "calls" => {
+            let names = (words[2].to_owned(), words[3].to_owned());
+            broker.renamed.insert(argument.to_owned(), names);
+        }
         "not-retrievable" => broker.not_retrievable = true,
         "drops" => {
             broker.drops.insert(argument.to_owned());

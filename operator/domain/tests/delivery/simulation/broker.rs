@@ -64,6 +64,9 @@ pub(crate) struct Broker {
     pub(crate) fails: u32,
     /// Faults of the next changing requests, in order.
     pub(crate) faults: VecDeque<Fault>,
+    /// What the catalogue calls an id where that is another name or another id than it was, in the
+    /// order of the catalogue: the new id and the new name by the old id.
+    pub(crate) renamed: BTreeMap<String, (String, String)>,
     /// Instances cannot be fetched.
     pub(crate) not_retrievable: bool,
     /// Parameters that are taken and never told.
@@ -101,14 +104,19 @@ impl Broker {
 
     pub(crate) fn catalogue(&self) -> Result<Catalogue, Failure> {
         self.reach(false)?;
+        let called = |name: &str| {
+            let id = format!("{name}-id");
+            let renamed = self.renamed.get(&id).cloned();
+            renamed.unwrap_or_else(|| (id, name.to_owned()))
+        };
         let plan = |name: &str| Plan {
-            id: format!("{name}-id"),
-            name: name.to_owned(),
+            id: called(name).0,
+            name: called(name).1,
             maximum_polling_duration: Some(SignedDuration::from_mins(10)),
         };
         let offering = |name: &str| Offering {
-            id: format!("{name}-id"),
-            name: name.to_owned(),
+            id: called(name).0,
+            name: called(name).1,
             instances_retrievable: !self.not_retrievable,
             plans: vec![plan("standard"), plan("premium")],
         };

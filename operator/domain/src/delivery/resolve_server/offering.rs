@@ -1,0 +1,174 @@
+//! Resolve, server side: which offering and plan of a broker's catalogue an instance is of.
+//!
+//! Decides that an instance stays bound to the ids it was made with. Names are what people write
+//! and a broker may put other ids behind them, by renaming or by mistake; that must never remove
+//! what a customer has. Only an edit of the SmartService makes another instance.
+
+use entente_crds::{
+    condition::Reason,
+    v1alpha1::{ServerInstance, ServerSide},
+};
+use jiff::SignedDuration;
+
+use crate::{
+    delivery::{World, blocked::Blocked, facts::may_stand},
+    exchange::{Catalogue, Offering, Plan},
+};
+
+/// How long an operation is polled where the broker's plan does not say.
+const DEFAULT_MAXIMUM_POLLING: SignedDuration = SignedDuration::from_hours(1);
+
+/// What of a broker's catalogue an instance is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ResolvedOffering {
+    /// The offering's id.
+    pub service_id: String,
+    /// The plan's id.
+    pub plan_id: String,
+    /// Whether the instance can be fetched.
+    pub retrievable: bool,
+    /// How long an operation is polled.
+    pub maximum_polling: SignedDuration,
+}
+
+impl ResolvedOffering {
+    fn new(offering: &Offering, plan: &Plan) -> Self {
+        Self {
+            service_id: offering.id.clone(),
+            plan_id: plan.id.clone(),
+            retrievable: offering.instances_retrievable,
+            maximum_polling: plan
+                .maximum_polling_duration
+                .unwrap_or(DEFAULT_MAXIMUM_POLLING),
+        }
+    }
+}
+
+/// Returns what the catalogue has behind the names of a service, or why the instance that stands,
+/// if any, must not become that.
+pub(super) fn find_offering(
+    catalogue: &Catalogue,
+    side: &ServerSide,
+    handle: Option<&ServerInstance>,
+) -> Result<ResolvedOffering, Blocked> {
+    let standing = handle.filter(|handle| may_stand(handle));
+    let connection = &side.connection_ref.name;
+    let offering = one(
+        catalogue.offerings.iter(),
+        |offering| offering.name == side.offering,
+        |offering| standing.is_some_and(|handle| handle.service_id == offering.id),
+    )
+    .map_err(|found| {
+        let name = &side.offering;
+        let what = format!("the catalogue behind {connection} has {found} named {name}");
+        not_found(&what, renamed(catalogue, standing))
+    })?;
+    let plan = one(
+        offering.plans.iter(),
+        |plan| plan.name == side.plan,
+        |plan| standing.is_some_and(|handle| handle.plan_id == plan.id),
+    )
+    .map_err(|found| {
+        let (offering, name) = (&side.offering, &side.plan);
+        let what = format!("the offering {offering} behind {connection} has {found} named {name}");
+        not_found(&what, None)
+    })?;
+    match standing.and_then(|handle| moved(handle, side, offering, plan)) {
+        Some(blocked) => Err(blocked),
+        None => Ok(ResolvedOffering::new(offering, plan)),
+    }
+}
+
+/// The only entry of a name; of several that which the instance was made of. Else how many there
+/// are, in words.
+fn one<'a, T>(
+    entries: impl Iterator<Item = &'a T>,
+    is_named: impl Fn(&T) -> bool,
+    is_bound: impl Fn(&T) -> bool,
+) -> Result<&'a T, &'static str> {
+    let named: Vec<&T> = entries.filter(|entry| is_named(entry)).collect();
+    match named.as_slice() {
+        [] => Err("nothing"),
+        [entry] => Ok(entry),
+        several => {
+            let mut several = several.iter();
+            several
+                .find(|entry| is_bound(entry))
+                .copied()
+                .ok_or("more than one entry")
+        }
+    }
+}
+
+fn not_found(what: &str, hint: Option<String>) -> Blocked {
+    let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+    Blocked::new(Reason::OfferingNotFound, format!("{what}{hint}"))
+}
+
+/// What the catalogue calls the offering of the instance now.
+fn renamed(catalogue: &Catalogue, standing: Option<&ServerInstance>) -> Option<String> {
+    let id = &standing?.service_id;
+    let mut offerings = catalogue.offerings.iter();
+    let found = offerings.find(|offering| offering.id == *id)?;
+    let name = &found.name;
+    Some(format!(
+        "the offering of the instance ({id}) is named {name} there"
+    ))
+}
+
+/// What keeps an instance from being taken for what stands behind its own names now: other ids.
+fn moved(
+    handle: &ServerInstance,
+    side: &ServerSide,
+    offering: &Offering,
+    plan: &Plan,
+) -> Option<Blocked> {
+    let connection = &side.connection_ref.name;
+    let fault = |what: &str, name: &str, now: &str, then: &str| {
+        Blocked::new(
+            Reason::OfferingChanged,
+            format!(
+                "the catalogue behind {connection} has the id {now} for the {what} {name}, and the \
+                 instance was made with {then}: nothing is sent to it until the catalogue or the \
+                 SmartService is corrected"
+            ),
+        )
+    };
+    // Where the name is not known that it was made with, only its id can be trusted.
+    let same_offering = handle
+        .offering
+        .as_ref()
+        .is_none_or(|it| *it == side.offering);
+    if same_offering && handle.service_id != offering.id {
+        return Some(fault(
+            "offering",
+            &side.offering,
+            &offering.id,
+            &handle.service_id,
+        ));
+    }
+    let same_plan = handle.plan.as_ref() == Some(&side.plan);
+    if same_offering && same_plan && handle.plan_id != plan.id {
+        return Some(fault("plan", &side.plan, &plan.id, &handle.plan_id));
+    }
+    None
+}
+
+/// Returns what the handle in status says of the offering, as far as the catalogue is known.
+pub(super) fn offering_of_handle(world: &World, handle: &ServerInstance) -> ResolvedOffering {
+    let catalogue = world.catalogues.get(&handle.connection_ref.name);
+    let offering = catalogue.and_then(|catalogue| {
+        let mut offerings = catalogue.offerings.iter();
+        offerings.find(|offering| offering.id == handle.service_id)
+    });
+    let plan =
+        offering.and_then(|offering| offering.plans.iter().find(|plan| plan.id == handle.plan_id));
+    ResolvedOffering {
+        service_id: handle.service_id.clone(),
+        plan_id: handle.plan_id.clone(),
+        retrievable: offering.is_none_or(|offering| offering.instances_retrievable),
+        maximum_polling: plan
+            .and_then(|plan| plan.maximum_polling_duration)
+            .unwrap_or(DEFAULT_MAXIMUM_POLLING),
+    }
+}
