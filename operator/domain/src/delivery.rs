@@ -42,7 +42,7 @@ pub use endpoint::{DeviceEndpoint, allows, device_endpoint, endpoint_key};
 pub use facts::{Facts, Reading, Sent};
 pub use item::{ResolvedItem, Wanted, step_of_item};
 pub use plan::plan;
-pub use promise::judge;
+pub use promise::{Look, judge};
 pub use report::{SubscriptionReport, report_subscription};
 pub use report_device::report_device;
 pub use resolve::resolve;

@@ -292,8 +292,13 @@ fn contracts(objects: &Objects, world: &mut World) {
         if contract.annotations().contains_key(ANNOTATION_ABANDON) {
             world.abandoned_contracts.insert(uid.clone());
         }
-        if contract.metadata.deletion_timestamp.is_none() {
-            world.live_contracts.insert(uid);
+        match &contract.metadata.deletion_timestamp {
+            Some(deleted) => {
+                world.deleted_contracts.insert(uid, deleted.0);
+            }
+            None => {
+                world.live_contracts.insert(uid);
+            }
         }
     }
 }

@@ -101,6 +101,17 @@ impl Facts {
         }
     }
 
+    /// When the first answer of this pass was there that can prove anything.
+    pub(super) fn heard_from(&self) -> Option<Timestamp> {
+        let devices = [&self.device, &self.device_before].into_iter().flatten();
+        let servers = self.servers.values().chain(self.servers_before.values());
+        devices
+            .map(|reading| reading.at)
+            .chain(servers.map(|reading| reading.at))
+            .chain(self.sent.values().map(|sent| sent.at))
+            .min()
+    }
+
     /// What came of sending this very value of an item in this pass.
     pub(super) fn sent_of(&self, subscription: &str, item: &ResolvedItem) -> Option<&Sent> {
         let sent = self.sent.get(&(subscription.to_owned(), item.key.clone()));

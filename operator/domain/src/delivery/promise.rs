@@ -20,29 +20,21 @@ const PUNCTUAL: SignedDuration = SignedDuration::from_secs(30);
 /// The most delays that are kept (api section 11).
 const MOST_DELAYS: usize = 32;
 
-/// What the judge has to know of the moment.
-pub(super) struct Moment<'a> {
+/// What the judge has to know of the pass that looks.
+#[derive(Clone, Copy, Debug)]
+pub struct Look<'a> {
     /// When everything that is in force was read back as wanted; `None` while it is not.
-    pub(super) completed_at: Option<Timestamp>,
+    pub completed_at: Option<Timestamp>,
+    /// When this pass heard the first answer of a remote side; now, where it heard none.
+    pub heard_from: Timestamp,
     /// What blocks, and whose delay that is.
-    pub(super) blocking: (Cause, &'a str),
+    pub blocking: (Cause, &'a str),
     /// Now.
-    pub(super) now: Timestamp,
+    pub now: Timestamp,
 }
 
 /// The promises of a subscription as they stand now.
-pub fn judge(
-    world: &World,
-    subscription: &ServiceSubscription,
-    completed_at: Option<Timestamp>,
-    blocking: (Cause, &str),
-    now: Timestamp,
-) -> Vec<Promise> {
-    let moment = Moment {
-        completed_at,
-        blocking,
-        now,
-    };
+pub fn judge(world: &World, subscription: &ServiceSubscription, look: &Look<'_>) -> Vec<Promise> {
     let previous: &[Promise] = subscription
         .status
         .as_ref()
@@ -71,12 +63,12 @@ pub fn judge(
         let promise = known
             .cloned()
             .unwrap_or_else(|| first_sight(world, subscription, revision.effective));
-        let closing = closing(subscription, revision);
+        let closing = closing(world, subscription, revision);
         // A clock that cannot be trusted judges nothing: a verdict is for ever.
         promises.push(if world.clock_skewed {
             promise
         } else {
-            judge_one(promise, revision, closing, &moment)
+            judge_one(promise, revision, closing, look)
         });
     }
     for promise in &mut promises {
@@ -124,7 +116,11 @@ fn first_sight(world: &World, subscription: &ServiceSubscription, effective: Tim
 }
 
 /// When a promise ends although nothing was completed: the next promise, or the service's end.
-fn closing(subscription: &ServiceSubscription, revision: &Revision) -> Option<Timestamp> {
+fn closing(
+    world: &World,
+    subscription: &ServiceSubscription,
+    revision: &Revision,
+) -> Option<Timestamp> {
     let next_promise = subscription
         .spec
         .revisions
@@ -138,19 +134,25 @@ fn closing(subscription: &ServiceSubscription, revision: &Revision) -> Option<Ti
         .deletion_timestamp
         .as_ref()
         .map(|time| time.0);
-    [next_promise, ended, deleted].into_iter().flatten().min()
+    // The subscription of a contract that goes is deleted when somebody comes to it; nothing is
+    // promised from the contract's own deletion on.
+    let contract = world.deleted_contracts.get(&subscription.spec.contract.uid);
+    [next_promise, ended, deleted, contract.copied()]
+        .into_iter()
+        .flatten()
+        .min()
 }
 
 fn judge_one(
     mut promise: Promise,
     revision: &Revision,
     closing: Option<Timestamp>,
-    moment: &Moment<'_>,
+    look: &Look<'_>,
 ) -> Promise {
     let decided = match promise.state {
         PromiseState::Kept | PromiseState::Closed => true,
         PromiseState::Missed => promise.closed.is_some(),
-        PromiseState::Open => promise.effective > moment.now,
+        PromiseState::Open => promise.effective > look.now,
     };
     if decided {
         return promise;
@@ -160,24 +162,26 @@ fn judge_one(
         .effective
         .checked_add(allowed)
         .unwrap_or(Timestamp::MAX);
-    // It was not complete when somebody looked last.
-    let looked = promise
-        .delays
-        .last()
-        .map_or(promise.effective, |last| last.from);
-    let completed = moment.completed_at.map(|completed| completed.max(looked));
+    // What an earlier pass found incomplete is complete at the earliest in the pass that proves it,
+    // however old a proof is and whatever is not required any more (rule of money 1).
+    let earliest = if promise.delays.is_empty() {
+        promise.effective
+    } else {
+        look.heard_from.max(promise.effective)
+    };
+    let completed = look.completed_at.map(|completed| completed.max(earliest));
     let closing = closing
-        .filter(|closing| *closing <= moment.now)
+        .filter(|closing| *closing <= look.now)
         .map(|c| c.max(promise.effective));
     if let Some(completed) = completed.filter(|at| closing.is_none_or(|closing| *at <= closing)) {
         promise.completed = Some(completed);
         close(&mut promise, completed, deadline, PromiseState::Kept);
     } else if let Some(closing) = closing {
-        observe(&mut promise, revision, moment);
+        observe(&mut promise, revision, look);
         close(&mut promise, closing, deadline, PromiseState::Closed);
     } else {
-        observe(&mut promise, revision, moment);
-        if moment.now > deadline {
+        observe(&mut promise, revision, look);
+        if look.now > deadline {
             promise.state = PromiseState::Missed;
         }
     }
@@ -214,14 +218,14 @@ fn not_observed(from: Timestamp, until: Timestamp) -> Delay {
 
 /// Notes what blocks now. Time between two observations belongs to the earlier one; before the
 /// first one it is the provider's.
-fn observe(promise: &mut Promise, revision: &Revision, moment: &Moment<'_>) {
-    let (cause, reason) = moment.blocking;
+fn observe(promise: &mut Promise, revision: &Revision, look: &Look<'_>) {
+    let (cause, reason) = look.blocking;
     // The clock may have been set back since the last look.
     let last = promise
         .delays
         .last()
         .map_or(promise.effective, |last| last.until.unwrap_or(last.from));
-    let now = moment.now.max(last);
+    let now = look.now.max(last);
     let from = match promise.delays.last_mut() {
         // Work that goes on is nobody's new delay.
         Some(last)

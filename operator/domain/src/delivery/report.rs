@@ -91,9 +91,12 @@ impl Report<'_> {
         let promises = promise::judge(
             self.world,
             self.object,
-            self.completed_at(),
-            (blocking.0, blocking.1.as_str()),
-            self.now,
+            &promise::Look {
+                completed_at: self.completed_at(),
+                heard_from: self.facts.heard_from().unwrap_or(self.now),
+                blocking: (blocking.0, blocking.1.as_str()),
+                now: self.now,
+            },
         );
         let summary = self.summary(blocked.as_ref(), &withdrawal);
         let settled = summary.ready == Status::True || summary.stalled;

@@ -41,6 +41,8 @@ pub struct World {
     pub subscriptions: Vec<Shared<ServiceSubscription>>,
     /// The uids of contracts that exist and are not being deleted.
     pub live_contracts: BTreeSet<String>,
+    /// When contracts that exist were asked to go, by uid.
+    pub deleted_contracts: BTreeMap<String, Timestamp>,
     /// The uids of contracts whose withdrawal a person gave up (annotation entente.dev/abandon).
     pub abandoned_contracts: BTreeSet<String>,
     /// `status.established` of the contracts, by uid.

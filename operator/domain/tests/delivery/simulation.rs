@@ -62,6 +62,8 @@ pub(crate) struct Simulation {
     pub(crate) alone: bool,
     /// When the last pass wants to be followed by another.
     pub(crate) wake: Option<Timestamp>,
+    /// When the pass under way began.
+    began: Timestamp,
     /// The requests of the pass under way.
     pass: Vec<String>,
 }
@@ -89,6 +91,7 @@ impl Simulation {
             poll: SignedDuration::from_secs(2),
             alone: true,
             wake: None,
+            began: now,
             pass: Vec::new(),
         }
     }
@@ -97,6 +100,7 @@ impl Simulation {
     pub(crate) fn pass(&mut self) -> Ended {
         self.pass.clear();
         let began = self.now;
+        self.began = began;
         let mut facts = Facts::default();
         for _ in 0..MOST_ROUNDS {
             let (resolved, verified, plan) = self.decide(&mut facts);
@@ -308,8 +312,9 @@ impl Simulation {
 
     fn store_subscription(&mut self, name: &str, status: &ServiceSubscriptionStatus) {
         objects::check(status);
+        let began = self.began;
         let object = self.subscription_mut(name);
-        truth::check_completion(object.status.as_ref(), status);
+        truth::check_completion(object.status.as_ref(), status, began);
         if object.status.as_ref() != Some(status) {
             // Through JSON, as the API server does it.
             let json = serde_json::to_value(status).expect("a status is JSON");

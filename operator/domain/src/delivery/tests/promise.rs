@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use proptest::prelude::*;
 
-use crate::delivery::{World, judge};
+use crate::delivery::{Look, World, judge};
 
 fn second(second: i64) -> Timestamp {
     Timestamp::from_second(1_000_000 + second).unwrap()
@@ -32,21 +32,24 @@ fn promised() -> ServiceSubscription {
     ServiceSubscription::new("a.b.c", spec)
 }
 
-/// Looks at an instant and keeps what was judged.
+/// Looks at an instant and keeps what was judged. What is proved was read in this very pass.
 fn look(
     subscription: &mut ServiceSubscription,
     now: i64,
     completed: Option<i64>,
     blocking: (Cause, &str),
 ) -> Promise {
-    let completed = completed.map(second);
-    let promises = judge(
-        &World::default(),
-        subscription,
-        completed,
+    let look = Look {
+        completed_at: completed.map(second),
+        heard_from: second(completed.unwrap_or(now)),
         blocking,
-        second(now),
-    );
+        now: second(now),
+    };
+    looks(&World::default(), subscription, &look)
+}
+
+fn looks(world: &World, subscription: &mut ServiceSubscription, look: &Look<'_>) -> Promise {
+    let promises = judge(world, subscription, look);
     let promise = promises[0].clone();
     subscription.status = Some(ServiceSubscriptionStatus {
         promises,
@@ -109,6 +112,63 @@ fn time_between_two_looks_belongs_to_the_earlier_and_before_the_first_to_the_pro
         (300, Some(1000), Cause::Server),
     ];
     assert_eq!(shown(&promise.delays), expected);
+}
+
+// shows D3 D4
+#[test]
+fn what_was_found_incomplete_is_not_completed_by_a_proof_that_is_older_than_the_pass() {
+    let mut one = promised();
+    look(&mut one, 100, None, OFF);
+    let dropped = Look {
+        completed_at: Some(second(1)),
+        heard_from: second(259_200),
+        blocking: OFF,
+        now: second(259_201),
+    };
+    let promise = looks(&World::default(), &mut one, &dropped);
+    assert_eq!(
+        (promise.state, promise.completed),
+        (PromiseState::Missed, Some(second(259_200)))
+    );
+}
+
+// shows D4
+#[test]
+fn a_promise_closes_when_its_contract_is_deleted_however_late_that_is_seen() {
+    let table = [
+        ("before its start", -3, None, PromiseState::Closed, 0),
+        ("in its allowance", 600, None, PromiseState::Closed, 600),
+        (
+            "when it was missed",
+            3_600,
+            Some(1_000),
+            PromiseState::Missed,
+            3_600,
+        ),
+    ];
+    for (when, deleted, looked, state, closed) in table {
+        let mut one = promised();
+        one.spec.contract.uid = "contract".to_owned();
+        if let Some(looked) = looked {
+            look(&mut one, looked, None, OFF);
+        }
+        let world = World {
+            deleted_contracts: [("contract".to_owned(), second(deleted))].into(),
+            ..World::default()
+        };
+        let late = Look {
+            completed_at: None,
+            heard_from: second(7_200),
+            blocking: OFF,
+            now: second(7_200),
+        };
+        let promise = looks(&world, &mut one, &late);
+        assert_eq!(
+            (promise.state, promise.closed),
+            (state, Some(second(closed))),
+            "{when}"
+        );
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@
 //! subscribe C.S SERVICE from T [until T] [plain] [allowed D] [lead D] [parameter=value …]
 //!                          parameter=@NAME takes its value from a Secret
 //! revise C.S SERVICE from T [plain] [allowed D] [parameter=value …]
-//! end C.S at T · delete C.S · abandon C.S · keep C.S · recreate C.S · orphan-contract C.S
+//! end C.S at T · delete C.S · delete-contract C.S · abandon C.S · keep C.S · recreate C.S · orphan-contract C.S
 //! suspend C.S|device · resume C.S|device
 //! printer off|timeout|ignores A|not-settable A|refuses A|lacks OP|busy D|loses N|is ID|product P|has A TEXT|cure
 //! broker NAME down|timeout|takes D|never-ends|fails N|next FAULT|not-retrievable|drops P|ignores P|forgets|cure
@@ -131,6 +131,7 @@ fn of_subscription(world: &mut Simulation, verb: &str, words: &VecDeque<&str>) {
         }
         "end" => world.end(&name, instant(words[2])),
         "delete" => world.delete(&name),
+        "delete-contract" => world.delete_contract(&name),
         "keep" => {
             world.subscription_mut(&name).spec.contract.deletion_policy = DeletionPolicy::Keep;
         }

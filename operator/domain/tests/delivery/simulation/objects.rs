@@ -183,6 +183,14 @@ impl Simulation {
         self.world.secrets.0.insert(secret_reference(name), read);
     }
 
+    /// What `kubectl delete` of the contract does, while nobody deletes its subscriptions.
+    pub(crate) fn delete_contract(&mut self, name: &str) {
+        let now = Timestamp::from_second(self.now.as_second()).expect("a whole second");
+        let uid = self.subscription(name).spec.contract.uid.clone();
+        self.world.live_contracts.remove(&uid);
+        self.world.deleted_contracts.insert(uid, now);
+    }
+
     /// What `kubectl delete` does.
     pub(crate) fn delete(&mut self, name: &str) {
         let now = Timestamp::from_second(self.now.as_second()).expect("a whole second");

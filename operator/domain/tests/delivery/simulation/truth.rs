@@ -9,6 +9,8 @@ use entente_domain::{
     delivery::{Intent, ResolvedDevice, ResolvedItem, ResolvedSubscription, Wanted, step_of_item},
 };
 
+use jiff::Timestamp;
+
 use super::{Simulation, printer::scalars};
 
 /// Compares the status of a subscription with the remote sides.
@@ -88,10 +90,12 @@ fn is_there(simulation: &Simulation, entry: &ResolvedSubscription, item: &Resolv
     }
 }
 
-/// A promise is completed at the instant at which the last item was read back, and not before (D3).
+/// A promise is completed at the instant at which the last item was read back, and not before; nor
+/// before a pass that found it incomplete (D3). `began` is when the pass under way did.
 pub(super) fn check_completion(
     before: Option<&ServiceSubscriptionStatus>,
     after: &ServiceSubscriptionStatus,
+    began: Timestamp,
 ) {
     let latest = after
         .items
@@ -103,10 +107,16 @@ pub(super) fn check_completion(
         .iter()
         .filter(|promise| promise.completed.is_some())
     {
-        let known = before
+        let before = before
             .into_iter()
             .flat_map(|before| &before.promises)
-            .any(|known| known.effective == promise.effective && known.completed.is_some());
+            .find(|known| known.effective == promise.effective);
+        let known = before.is_some_and(|known| known.completed.is_some());
+        let incomplete = before.is_some_and(|known| !known.delays.is_empty());
+        assert!(
+            known || !incomplete || promise.completed >= Some(began),
+            "completed before the pass of {began} that proves it: {promise:#?}"
+        );
         assert!(
             known || promise.completed >= latest,
             "{promise:#?} {:#?}",
