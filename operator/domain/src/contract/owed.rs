@@ -10,7 +10,6 @@ use rust_decimal::Decimal;
 
 use crate::condition::{find, is_true};
 use crate::money::{format_amount, summary};
-use crate::shared::Shared;
 
 /// The most characters of a summary (its schema).
 const MAX_SUMMARY: usize = 64;
@@ -19,18 +18,15 @@ const MAX_AMOUNTS: usize = 8;
 
 /// The compensations that are not voided, as a sum; `None` where there are none. Also how many of
 /// them are not final or not delivered. `currency` is shown while nothing was calculated yet.
-pub(super) fn owed(
-    compensations: &[Shared<Compensation>],
+pub(super) fn owed<'a>(
+    compensations: impl Iterator<Item = &'a Compensation>,
     currency: Option<&str>,
 ) -> (Option<Owed>, i32) {
     let mut owed = Owed::default();
     let mut pending = 0;
     let mut sums: BTreeMap<&str, Decimal> = BTreeMap::new();
     let mut any = false;
-    for compensation in compensations
-        .iter()
-        .filter(|found| found.spec.voided.is_none())
-    {
+    for compensation in compensations.filter(|found| found.spec.voided.is_none()) {
         any = true;
         let status = compensation.status.as_ref();
         let conditions = status.map_or(&[][..], |status| &status.conditions);

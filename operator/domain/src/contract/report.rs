@@ -56,16 +56,18 @@ pub fn report(
         .map(|found| (found.metadata.name.as_deref().unwrap_or_default(), &**found))
         .collect();
     let units = units(contract, resolved, &own);
-    let (owed, pending) = owed(compensations, contract.spec.currency.as_deref());
     let term = if resolved.accepted.is_ok() {
         resolved.term.clone()
     } else {
         previous.term
     };
+    let records = || {
+        let records = compensations.iter().map(|found| &**found);
+        records.filter(|record| is_of_term(record, contract, term.as_ref()))
+    };
+    let (owed, pending) = owed(records(), contract.spec.currency.as_deref());
     let missed = own.values().any(|found| has_missed(found))
-        || compensations
-            .iter()
-            .any(|found| found.spec.voided.is_none())
+        || records().any(|found| found.spec.voided.is_none())
         || is_true(&previous.conditions, ConditionType::PromiseMissed);
     let findings = Findings {
         contract,
@@ -103,6 +105,16 @@ pub fn report(
         history: history(previous.history, resolved.term.as_ref(), now),
         term,
     }
+}
+
+/// Whether a record is about what this contract promised, and not about what one of the same name
+/// did that was deleted. One that was restored from a backup has another uid and the same term.
+fn is_of_term(record: &Compensation, contract: &Contract, term: Option<&ResolvedTerm>) -> bool {
+    let about = &record.spec.record;
+    let promised = |term: &ResolvedTerm| {
+        term.start <= about.promised && term.end.is_none_or(|end| about.promised < end)
+    };
+    Some(&about.contract.uid) == contract.metadata.uid.as_ref() || term.is_some_and(promised)
 }
 
 fn has_missed(found: &ServiceSubscription) -> bool {

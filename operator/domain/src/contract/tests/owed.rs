@@ -46,6 +46,8 @@ fn an_empty_set_is_established_when_the_start_comes_and_not_when_the_contract_co
 
 fn compensation(value: Option<(&str, &str)>, calculated: bool) -> Compensation {
     let mut compensation = Compensation::new("c", CompensationSpec::default());
+    compensation.spec.record.contract.uid = "contract-uid".to_owned();
+    compensation.spec.record.promised = at(START);
     let status = Status::from(calculated);
     let reasons = if calculated {
         [Reason::AmountFinal, Reason::RecordOnly]
@@ -165,4 +167,45 @@ fn a_missed_promise_stays_said_for_the_term_also_when_its_subscription_is_gone()
 
 fn shared(compensations: &[Compensation]) -> Vec<crate::shared::Shared<Compensation>> {
     compensations.iter().cloned().map(Into::into).collect()
+}
+
+// shows D8
+#[test]
+fn a_contract_that_is_applied_again_under_its_name_inherits_no_debt_of_another_term() {
+    let table = [
+        ("its own", "contract-uid", "2026-01-01T00:00:00Z", true),
+        (
+            "of one of that name before it",
+            "another",
+            "2027-03-31T03:00:00Z",
+            false,
+        ),
+        ("restored with another uid", "another", START, true),
+        ("of a term after it", "another", END, false),
+    ];
+    for (whose, uid, promised, counts) in table {
+        let mut record = compensation(Some(("BRL", "99.00")), false);
+        record.spec.record.contract.uid = uid.to_owned();
+        record.spec.record.promised = at(promised);
+        let mut world = named(&["a"]);
+        let resolved = world.pass(BEFORE);
+        let records = [record.into()];
+        let outcome = WriteOutcome::default();
+        let subscriptions = world.subscriptions.clone();
+        let found = report_of(
+            &world,
+            &resolved,
+            &subscriptions,
+            &records,
+            &outcome,
+            at(BEFORE),
+        );
+        world.contract.status = Some(found);
+        let missed = said(&world, ConditionType::PromiseMissed) == "True PromiseNotKept";
+        assert_eq!(
+            (status(&world).owed.is_some(), missed),
+            (counts, counts),
+            "{whose}"
+        );
+    }
 }
