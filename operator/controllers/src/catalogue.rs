@@ -118,9 +118,11 @@ impl Catalogue {
             return Ok(None);
         };
         let now = self.context.clock.now();
+        let (abandoned, in_service) = usage::of_instances(&self.objects, name);
         let mut observed = ObservedConnection {
             used_by: usage::of_connection(&self.objects, name),
-            abandoned: usage::abandoned(&self.objects, name),
+            abandoned,
+            in_service,
             ..ObservedConnection::default()
         };
         match self.profiles.probe_profile(&connection, now).await {

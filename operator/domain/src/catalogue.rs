@@ -3,6 +3,8 @@
 //! Decides conditions, who uses what and which orphans a Connection takes over. Called by the
 //! catalogue controller, which probes brokers and reads Secrets.
 
+use std::collections::BTreeSet;
+
 use entente_crds::{
     condition::{ConditionType, Reason},
     v1alpha1::{
@@ -40,6 +42,8 @@ pub struct ObservedConnection {
     pub used_by: i64,
     /// Subscriptions whose withdrawal was given up with an instance behind this connection.
     pub abandoned: Vec<ServiceSubscription>,
+    /// The ids of instances behind this connection that subscriptions have in service.
+    pub in_service: BTreeSet<String>,
 }
 
 /// The status of a Connection.
@@ -49,7 +53,7 @@ pub fn report_connection(
     now: Timestamp,
 ) -> ConnectionStatus {
     let previous = connection.status.clone().unwrap_or_default();
-    let (orphans, full) = take_over(connection, &observed.abandoned);
+    let (orphans, full) = take_over(connection, observed);
     let generation = connection.metadata.generation;
     let mut set = ConditionSet::new(&previous.conditions, generation, now);
     set = set.with_fault(
@@ -196,15 +200,19 @@ fn known(condition: ConditionType, reason: Reason) -> Reason {
     }
 }
 
-/// The orphans with those that were given up added, and whether there was no room for all.
-fn take_over(connection: &Connection, abandoned: &[ServiceSubscription]) -> (Vec<Orphan>, bool) {
+/// The orphans with those that were given up added, without those that are in service again, and
+/// whether there was no room for all.
+fn take_over(connection: &Connection, observed: &ObservedConnection) -> (Vec<Orphan>, bool) {
     let mut orphans = connection
         .status
         .as_ref()
         .map(|status| status.orphans.clone())
         .unwrap_or_default();
+    // The id of an instance is made of names alone, so that a contract that is applied again finds
+    // what was left of it: whoever removed that now would remove what a customer uses.
+    orphans.retain(|orphan| !observed.in_service.contains(&orphan.instance_id));
     let mut full = false;
-    for subscription in abandoned {
+    for subscription in &observed.abandoned {
         let handle = subscription
             .status
             .as_ref()
@@ -416,3 +424,6 @@ fn secret_fault(
         )
     })
 }
+
+#[cfg(test)]
+mod tests;

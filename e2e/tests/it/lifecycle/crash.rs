@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use entente_crds::FINALIZER_IN_USE;
-use entente_crds::v1alpha1::{Cause, Connection, DeviceModel, PromiseState, SmartService};
+use entente_crds::v1alpha1::{
+    Cause, Connection, Contract, DeviceModel, PromiseState, SmartService,
+};
 use entente_e2e::operator::{Ground, OperatorOptions};
 use entente_e2e::scene::read::{Conditioned as _, SubscriptionFacts as _};
 use entente_e2e::scene::{Scene, now, starting_in};
@@ -153,6 +155,67 @@ async fn an_operator_that_is_down_over_the_start_delivers_when_it_is_back_and_ow
     let compensation = crate::standard::calculated(scene).await;
     let seconds = crate::standard::late(&subscription);
     crate::standard::assert_credit(&compensation, start, seconds);
+    world.finish().await;
+}
+
+/// Waits until the clock has passed an instant.
+async fn passed(scene: &Scene<'_>, instant: jiff::Timestamp) {
+    let passed = scene.soon("the instant has passed", async || {
+        (jiff::Timestamp::now() >= instant).then_some(())
+    });
+    passed.await.unwrap();
+}
+
+// shows D4 K5
+#[tokio::test]
+async fn a_contract_that_is_deleted_while_the_operator_is_down_owes_nothing_from_then_on() {
+    let mut ground = Ground::start(OperatorOptions::default()).await.unwrap();
+    let view = ground.operator.view();
+    let world = Standard::on_plane(&ground.plane, view, "deleted", 2).await;
+    let scene = &world.scene;
+    let start = starting_in(AHEAD);
+    let names = [world.name(0), world.name(1)];
+    let entry = |of: usize, allowed| {
+        let names = &names[of..=of];
+        scene.entry("backup", "data-backup", names, allowed)
+    };
+    // One is deleted before its start, the other within its allowance.
+    let before = scene.contract("before", start, vec![entry(0, "1s")]);
+    let within = scene.contract("within", now(), vec![entry(1, "1h")]);
+    for place in [0, 1] {
+        world
+            .device(place)
+            .set_fault(FaultKind::Offline)
+            .await
+            .unwrap();
+    }
+    for contract in [&before, &within] {
+        scene.apply(contract).await.unwrap();
+    }
+    contract_says(scene, "before", "Ready", "Scheduled").await;
+    contract_is(scene, "within", "InForce").await;
+    ground.operator.kill_hard().await.unwrap();
+    for name in ["before", "within"] {
+        scene
+            .delete::<Contract>(Some(scene.namespace()), name)
+            .await
+            .unwrap();
+    }
+    passed(scene, start + jiff::SignedDuration::from_secs(3)).await;
+    ground.operator.restart().await.unwrap();
+    for name in ["before", "within"] {
+        let gone = scene.soon("the contract is gone", async || {
+            scene.read_contract(name).await.is_none().then_some(())
+        });
+        gone.await.unwrap();
+    }
+    assert_eq!(scene.compensations().await.len(), 0);
+    let missed = scene
+        .events()
+        .await
+        .into_iter()
+        .filter(|event| event.reason.as_deref() == Some("StartDateMissed"));
+    assert_eq!(missed.count(), 0);
     world.finish().await;
 }
 

@@ -29,6 +29,25 @@ async fn contract_is_gone(scene: &Scene<'_>, name: &str) {
         .unwrap();
 }
 
+/// Waits until the Connection of the broker lists these instances as left behind.
+async fn orphans_are(scene: &Scene<'_>, instances: &[&str]) {
+    let (connection, what) = (
+        scene.named("broker"),
+        format!("the orphans are {instances:?}"),
+    );
+    let listed = scene.soon(&what, async || {
+        let found = scene
+            .catalogue::<Connection>()
+            .get(&connection)
+            .await
+            .ok()?;
+        let orphans = found.status?.orphans;
+        let ids: Vec<&str> = orphans.iter().map(|it| it.instance_id.as_str()).collect();
+        (ids == instances).then_some(())
+    });
+    listed.await.unwrap();
+}
+
 // shows B6 B9
 #[tokio::test]
 async fn a_contract_that_is_deleted_turns_services_off_removes_them_and_leaves_devices_as_they_are()
@@ -88,7 +107,7 @@ async fn a_contract_is_deleted_although_its_device_is_dead() {
 
 // shows K1 K2
 #[tokio::test]
-async fn a_withdrawal_that_the_broker_does_not_answer_says_so_and_can_be_abandoned() {
+async fn a_withdrawal_that_is_abandoned_leaves_an_orphan_until_it_is_in_service_again() {
     let world = Standard::new("abandon", 1).await;
     let scene = &world.scene;
     let contract = world.backup_contract("abandon", now(), "15m");
@@ -119,22 +138,16 @@ async fn a_withdrawal_that_the_broker_does_not_answer_says_so_and_can_be_abandon
         .await
         .unwrap();
     contract_is_gone(scene, "abandon").await;
-    let connection = scene.named("broker");
-    scene
-        .soon("the Connection lists the orphan", async || {
-            let connection = scene
-                .catalogue::<Connection>()
-                .get(&connection)
-                .await
-                .ok()?;
-            let orphans = connection.status?.orphans;
-            orphans
-                .iter()
-                .any(|orphan| orphan.instance_id == instance)
-                .then_some(())
-        })
-        .await
-        .unwrap();
+    orphans_are(scene, &[&instance]).await;
+
+    // Applied again, the contract has its instance back, and nobody must remove that.
+    world.broker.clear_faults().await.unwrap();
+    scene.apply(&contract).await.unwrap();
+    contract_is(scene, "abandon", "Delivered").await;
+    let instances = world.broker.instances();
+    assert_eq!(instances.len(), 1, "{instances:?}");
+    assert_eq!(instances[0].id, instance);
+    orphans_are(scene, &[]).await;
 }
 
 // shows K5

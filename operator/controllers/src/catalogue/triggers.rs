@@ -93,18 +93,18 @@ fn device(catalogue: &Catalogue, change: &Change<Device>) {
 }
 
 fn subscription(catalogue: &Catalogue, change: &Change<ServiceSubscription>) {
-    let orphaned = |subscription: &ServiceSubscription| {
-        subscription
-            .status
-            .as_ref()
-            .and_then(|status| status.server.as_ref())
-            .and_then(|handle| Some((handle.connection_ref.name.clone(), handle.orphaned?)))
+    let handle = |subscription: &ServiceSubscription| {
+        let handle = subscription.status.as_ref()?.server.as_ref()?;
+        let instance = (handle.instance_id.clone(), handle.orphaned);
+        Some((handle.connection_ref.name.clone(), instance))
     };
-    if differs(change, orphaned) {
+    if differs(change, handle) {
         // One that goes, too: it held the Connection, whatever its service names by now.
         let versions = [&change.old, &change.new].into_iter().flatten();
-        for (name, _) in versions.filter_map(|version| orphaned(version)) {
-            catalogue.queue.add(Subject::Connection(name));
+        for (name, (instance, orphaned)) in versions.filter_map(|version| handle(version)) {
+            if orphaned.is_some() || is_orphan(catalogue, &name, &instance) {
+                catalogue.queue.add(Subject::Connection(name));
+            }
         }
     }
     let services = |subscription: &ServiceSubscription| {
@@ -122,6 +122,18 @@ fn subscription(catalogue: &Catalogue, change: &Change<ServiceSubscription>) {
             used_service(catalogue, name);
         }
     }
+}
+
+/// Whether a Connection lists an instance as an orphan.
+fn is_orphan(catalogue: &Catalogue, connection: &str, instance: &str) -> bool {
+    let found = catalogue.objects.connections.get(&Key::new("", connection));
+    let orphans = found
+        .iter()
+        .flat_map(|found| &found.status)
+        .flat_map(|it| &it.orphans);
+    orphans
+        .into_iter()
+        .any(|orphan| orphan.instance_id == instance)
 }
 
 /// A service got or lost a user, and so did the Connection of its server.

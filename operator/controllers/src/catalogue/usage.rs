@@ -1,6 +1,6 @@
 //! Who uses what of the catalogue.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use entente_crds::v1alpha1::ServiceSubscription;
 
@@ -28,20 +28,30 @@ pub(super) fn of_service(objects: &Objects, name: &str) -> i64 {
     count(objects.subscriptions.by_index(BY_SERVICE, name).len())
 }
 
-/// Subscriptions whose withdrawal was given up with an instance behind this connection.
-pub(super) fn abandoned(objects: &Objects, connection: &str) -> Vec<ServiceSubscription> {
-    let all = objects.subscriptions.all().into_iter();
-    all.filter(|subscription| {
-        subscription
+/// Sorts the instances behind a connection by what became of them: subscriptions whose withdrawal
+/// was given up, and the ids of the instances that are in service.
+pub(super) fn of_instances(
+    objects: &Objects,
+    connection: &str,
+) -> (Vec<ServiceSubscription>, BTreeSet<String>) {
+    let mut abandoned = Vec::new();
+    let mut in_service = BTreeSet::new();
+    for subscription in objects.subscriptions.all() {
+        let handle = subscription
             .status
             .as_ref()
-            .and_then(|status| status.server.as_ref())
-            .is_some_and(|handle| {
-                handle.orphaned.is_some() && handle.connection_ref.name == connection
-            })
-    })
-    .map(Arc::unwrap_or_clone)
-    .collect()
+            .and_then(|it| it.server.as_ref());
+        match handle.filter(|handle| handle.connection_ref.name == connection) {
+            Some(handle) if handle.orphaned.is_some() => {
+                abandoned.push(Arc::unwrap_or_clone(subscription));
+            }
+            Some(handle) => {
+                in_service.insert(handle.instance_id.clone());
+            }
+            None => {}
+        }
+    }
+    (abandoned, in_service)
 }
 
 fn count(number: usize) -> i64 {

@@ -1,0 +1,49 @@
+//! What a Connection lists as left behind.
+
+use entente_crds::v1alpha1::{
+    ConnectionSpec, ServerInstance, ServiceSubscriptionSpec, ServiceSubscriptionStatus,
+};
+
+use super::*;
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+/// A subscription whose withdrawal was given up.
+fn abandoned(instance: &str) -> ServiceSubscription {
+    let mut subscription = ServiceSubscription::new("a.b.c", ServiceSubscriptionSpec::default());
+    subscription.status = Some(ServiceSubscriptionStatus {
+        server: Some(ServerInstance {
+            instance_id: instance.to_owned(),
+            orphaned: Some(NOW),
+            ..ServerInstance::default()
+        }),
+        ..ServiceSubscriptionStatus::default()
+    });
+    subscription
+}
+
+fn listed(connection: &mut Connection, observed: &ObservedConnection) -> Vec<String> {
+    let status = report_connection(connection, observed, NOW);
+    let orphans = status.orphans.iter();
+    let listed = orphans.map(|orphan| orphan.instance_id.clone()).collect();
+    connection.status = Some(status);
+    listed
+}
+
+// shows K5
+#[test]
+fn an_orphan_that_is_in_service_again_leaves_the_list() {
+    let mut connection = Connection::new("northwind", ConnectionSpec::default());
+    let given_up = ObservedConnection {
+        abandoned: vec![abandoned("one"), abandoned("two")],
+        ..ObservedConnection::default()
+    };
+    assert_eq!(listed(&mut connection, &given_up), ["one", "two"]);
+    let gone = ObservedConnection::default();
+    assert_eq!(listed(&mut connection, &gone), ["one", "two"]);
+    let adopted = ObservedConnection {
+        in_service: ["two".to_owned()].into(),
+        ..ObservedConnection::default()
+    };
+    assert_eq!(listed(&mut connection, &adopted), ["one"]);
+}
