@@ -19,7 +19,7 @@ pub(super) fn subscription() -> Value {
 
 pub(super) fn claim(table: &mut Table) {
     // shows D8: a record is never edited afterwards
-    const RECORD: &str = "a record cannot be changed: set spec.voided, and it is issued again";
+    const RECORD: &str = "a record cannot be changed: void it with spec.voided, and with reissue Same it is issued again";
     let fields: [(&str, &str, Value); 5] = [
         ("another amount", "/spec/record/fee/amount", json!("13.00")),
         (
@@ -60,6 +60,18 @@ pub(super) fn claim(table: &mut Table) {
         "another reason",
         &voided("wrong"),
         &voided("late"),
+        VOIDED,
+    );
+    let again = [(
+        "/spec/voided",
+        json!({"reason": "wrong fee", "reissue": "Same"}),
+    )];
+    table.accepts_update(Compensation, "is voided and issued again", &[], &again);
+    table.rejects_update(
+        Compensation,
+        "is issued again after it was cancelled",
+        &voided("wrong fee"),
+        &again,
         VOIDED,
     );
     let empty = voided("");

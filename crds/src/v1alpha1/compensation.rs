@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Amount, Cause, Condition, Customer, Fee, Remedy, ServiceLevel, Share};
@@ -19,7 +20,7 @@ use crate::schema;
     category = "entente-all",
     status = "CompensationStatus",
     derive = "PartialEq",
-    doc = "What is owed for one missed promise by one remedy. Made by the operator, never edited: a wrong one is voided and issued again.",
+    doc = "What is owed for one missed promise by one remedy. Made by the operator, never edited: a wrong one is voided.",
     selectable = ".spec.record.contract.name",
     selectable = ".spec.record.device.name",
     selectable = ".spec.record.serviceName",
@@ -74,9 +75,9 @@ use crate::schema;
 )]
 pub struct CompensationSpec {
     /// What was promised and what is owed for it. It cannot be changed.
-    #[x_kube(validation = Rule::new("self == oldSelf").message("a record cannot be changed: set spec.voided, and it is issued again"))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("a record cannot be changed: void it with spec.voided, and with reissue Same it is issued again"))]
     pub record: Record,
-    /// Set by a person, once: the record is wrong.
+    /// Set by a person, once: the record is wrong. Without reissue the debt is cancelled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub voided: Option<Voided>,
 }
@@ -205,9 +206,23 @@ pub struct ReissueReference {
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Voided {
-    /// In a sentence.
+    /// Why, in a sentence.
     #[schemars(schema_with = "schema::required_text")]
     pub reason: String,
+    /// What becomes of the debt: None cancels it, Same makes a new record of the same promise that
+    /// is calculated anew.
+    #[serde(default)]
+    pub reissue: Reissue,
+}
+
+/// What becomes of the debt of a voided record.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum Reissue {
+    /// Nothing is owed any more.
+    #[default]
+    None,
+    /// The same promise is recorded again, under the next number, and calculated anew.
+    Same,
 }
 
 /// What the compensation controller says of a record.

@@ -12,13 +12,14 @@ use std::{sync::Arc, time::Duration};
 use entente_crds::{
     LABEL_CONTRACT, LABEL_SERVICE,
     condition::ConditionType,
-    v1alpha1::{Compensation, Promise, PromiseState, ServiceSubscription},
+    v1alpha1::{Compensation, Condition, Promise, PromiseState, ServiceSubscription},
 };
 use entente_domain::{
     compensation::{next_accrual, records_for, report, successor},
-    condition::is_true,
+    condition::{find, is_true},
 };
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{Api, Resource as _, ResourceExt as _, api::ListParams};
 
 use crate::{
@@ -201,13 +202,7 @@ impl Compensations {
             if let Reported::Written(written) = &reported
                 && is_final(written)
             {
-                self.context.metrics.compensation("FeeCredit", "calculated");
-                self.context.events.publish(
-                    &written.object_ref(&()),
-                    EventReason::CompensationDelivered,
-                    "The amount is final and recorded.",
-                    None,
-                );
+                self.announce(written);
             }
             let accrues = promise
                 .as_ref()
@@ -222,6 +217,36 @@ impl Compensations {
             }
         }
         Ok(wakes.into_iter().min())
+    }
+
+    /// Says that a record is final, or that a person voided it: at the record, and at the
+    /// subscription, where those look who deal with the service.
+    fn announce(&self, written: &Compensation) {
+        let subscription = &written.spec.record.subscription;
+        let concerned = ObjectReference {
+            api_version: Some(ServiceSubscription::api_version(&()).into_owned()),
+            kind: Some(ServiceSubscription::kind(&()).into_owned()),
+            namespace: written.namespace(),
+            name: Some(subscription.name.clone()),
+            uid: Some(subscription.uid.clone()),
+            ..ObjectReference::default()
+        };
+        let (what, reason, note) = match &written.spec.voided {
+            None => (
+                "calculated",
+                EventReason::CompensationDelivered,
+                "The amount is final and recorded.".to_owned(),
+            ),
+            Some(_) => (
+                "voided",
+                EventReason::CompensationVoided,
+                find(status_conditions(written), ConditionType::Ready)
+                    .map_or_else(String::new, |ready| ready.message.clone()),
+            ),
+        };
+        self.context.metrics.compensation("FeeCredit", what);
+        let events = &self.context.events;
+        events.publish(&written.object_ref(&()), reason, note, Some(concerned));
     }
 
     /// The compensations of the same contract and service, from the API server itself where an
@@ -279,6 +304,11 @@ impl Compensations {
             Api::namespaced(self.context.client.clone(), &namespace);
         Ok(read(&api, &key).await?.as_ref().and_then(of))
     }
+}
+
+fn status_conditions(compensation: &Compensation) -> &[Condition] {
+    let status = compensation.status.as_ref();
+    status.map_or(&[], |status| &status.conditions)
 }
 
 fn has_missed(subscription: &ServiceSubscription) -> bool {

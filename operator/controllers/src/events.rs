@@ -73,6 +73,8 @@ reasons! {
     CompensationCreated => Normal, Compensate;
     /// What was owed has been given.
     CompensationDelivered => Normal, Deliver;
+    /// A person voided what was recorded.
+    CompensationVoided => Normal, Compensate;
     /// What is owed could not be recorded, because its namespace is being deleted.
     CompensationNotRecorded => Warning, Compensate;
     /// A Device does not answer.

@@ -177,3 +177,84 @@ async fn a_contract_that_is_deleted_while_late_owes_until_then_and_no_longer() {
         "the record outlives its contract"
     );
 }
+
+// shows D8
+#[tokio::test]
+async fn a_compensation_that_is_voided_cancels_the_debt_or_is_issued_again() {
+    let world = Standard::new("void", 2).await;
+    let scene = &world.scene;
+    for place in [0, 1] {
+        let device = world.device(place);
+        device.set_fault(FaultKind::Offline).await.unwrap();
+    }
+    let names = [world.name(0), world.name(1)];
+    let entry = scene.entry("parts", "parts-life", &names, "1s");
+    let contract = scene.contract("void", starting_in(AHEAD / 2), vec![entry]);
+    scene.apply(&contract).await.unwrap();
+    let records = async |count: usize| {
+        let what = format!("there are {count} compensations");
+        let found = scene.soon(&what, async || {
+            let found = scene.compensations().await;
+            (found.len() == count).then_some(found)
+        });
+        found.await.unwrap()
+    };
+    let made = records(2).await;
+    let of = |device: &str| {
+        let mut made = made.iter();
+        let found = made.find(|it| it.spec.record.device.name == device);
+        found.and_then(|it| it.metadata.name.clone()).unwrap()
+    };
+    let (cancelled, again) = (of(names[0]), of(names[1]));
+    for (name, reissue) in [(&cancelled, ""), (&again, r#","reissue":"Same""#)] {
+        let patch = format!(r#"{{"spec":{{"voided":{{"reason":"agreed by phone"{reissue}}}}}}}"#);
+        let target = format!("compensation/{name}");
+        let arguments = [
+            "patch",
+            &target,
+            "-n",
+            scene.namespace(),
+            "--type=merge",
+            "-p",
+            &patch,
+        ];
+        let patched = scene.plane().kubectl(arguments).await.unwrap();
+        assert!(patched.status.success(), "{patched:?}");
+    }
+    for place in [0, 1] {
+        world.device(place).clear_faults().await.unwrap();
+    }
+    contract_is(scene, "void", "Delivered").await;
+    let issued = format!("{again}.2");
+    let settled = scene.soon("the other one is issued again and calculated", async || {
+        let found = scene.get::<Compensation>(&issued).await?;
+        found.is("Calculated").then_some(found)
+    });
+    let issued = settled.await.unwrap();
+    let reissues = issued.spec.record.reissues.as_ref().unwrap();
+    assert_eq!(reissues.name, again);
+    records(3).await;
+    let summary = &issued.status.as_ref().unwrap().summary;
+    let owed = scene.soon("only that one is owed", async || {
+        let owed = scene.read_contract("void").await?.status?.owed?;
+        (owed.calculated == 1 && Some(&owed.summary) == summary.as_ref()).then_some(())
+    });
+    owed.await.unwrap();
+    let table = [
+        "get",
+        "compensations",
+        "-n",
+        scene.namespace(),
+        "--no-headers",
+    ];
+    let table = scene.plane().kubectl(table).await.unwrap();
+    let table = String::from_utf8(table.stdout).unwrap();
+    let voided = table.lines().filter(|line| line.contains(" Voided "));
+    assert_eq!(voided.count(), 2, "{table}");
+    let events = scene.events().await;
+    let told = events
+        .iter()
+        .filter(|it| it.reason.as_deref() == Some("CompensationVoided"));
+    assert_eq!(told.count(), 2);
+    world.finish().await;
+}

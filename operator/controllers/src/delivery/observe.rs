@@ -15,6 +15,7 @@ use entente_crds::{
     },
 };
 use entente_domain::{
+    compensation::successor_name,
     condition::is_true,
     delivery::{CompensationRecord, World, endpoint_key},
     secret::Secrets,
@@ -256,13 +257,15 @@ fn compensations(
         .collect()
 }
 
-fn record(compensation: &Compensation) -> CompensationRecord {
+/// What delivery has to know of a compensation.
+pub(super) fn record(compensation: &Compensation) -> CompensationRecord {
     let record = &compensation.spec.record;
     CompensationRecord {
         name: compensation.name_any(),
         subscription: record.subscription.name.clone(),
         promised: record.promised,
         remedy: record.remedy.name.clone(),
+        successor: successor_name(compensation),
         calculated: compensation.status.as_ref().is_some_and(|status| {
             is_true(
                 &status.conditions,

@@ -15,7 +15,7 @@ use entente_domain::delivery::endpoint_key;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Resource, ResourceExt as _};
 
-use super::Delivery;
+use super::{Delivery, observe};
 use crate::{
     cache::{Change, Key},
     objects::{BY_CONNECTION, BY_CONTRACT, BY_ENDPOINT, BY_IDENTITY, BY_MODEL, BY_SERVICE, path},
@@ -212,12 +212,7 @@ fn contract(delivery: &Delivery, change: &Change<Contract>) {
 }
 
 fn compensation(delivery: &Delivery, change: &Change<Compensation>) {
-    let matters = differs(change, |compensation| {
-        compensation
-            .status
-            .as_ref()
-            .map(|status| is_true(&status.conditions, ConditionType::Calculated))
-    });
+    let matters = differs(change, observe::record);
     let Some(found) = change.new.as_ref().or(change.old.as_ref()) else {
         return;
     };

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use entente_crds::v1alpha1::{
     Compensation, CompensationSpec, ObjectIdentity, Promise, PromiseState, Record, RecordCustomer,
-    RecordDevice, ReissueReference, Remedy, RemedyType, Revision, ServiceSubscription,
+    RecordDevice, Reissue, ReissueReference, Remedy, RemedyType, Revision, ServiceSubscription,
 };
 use entente_crds::{
     LABEL_CONTRACT, LABEL_CUSTOMER, LABEL_DEVICE, LABEL_MANAGED_BY, LABEL_SERVICE, MANAGED_BY,
@@ -180,29 +180,18 @@ fn booking_key(namespace: &str, record: &Record, issue: u32) -> String {
 }
 
 /// The compensation that issues a voided one again, or nothing: because it is not voided, because
-/// it was issued again already (by one of `others`, or by one that `emitted` lists although a
+/// that cancelled the debt (`reissue: None`), because it was issued again already (by one of `others`, or by one that `emitted` lists although a
 /// person deleted it), or because its promise is gone and nothing could be calculated.
 ///
-/// Its name is that of the first issue with `.2`, `.3` and so on.
+/// Its name is that of [`successor_name`].
 pub fn successor(
     voided: &Compensation,
     promise: Option<&Promise>,
     others: &[Compensation],
 ) -> Option<Compensation> {
-    let promise = promise.filter(|_| voided.spec.voided.is_some())?;
+    let promise = promise?;
+    let (issue, next) = next_issue(voided)?;
     let (record, name) = (&voided.spec.record, voided.name_any());
-    let first = compensation_name(
-        &record.subscription.name,
-        record.promised,
-        &record.remedy.name,
-    );
-    let suffix = name.strip_prefix(&first)?;
-    let issue: u32 = match suffix.strip_prefix('.') {
-        Some(number) => number.parse().ok()?,
-        None => 1,
-    };
-    let issue = issue.checked_add(1)?;
-    let next = format!("{first}.{issue}");
     let reissues = |other: &Compensation| {
         other
             .spec
@@ -224,6 +213,32 @@ pub fn successor(
         ..record.clone()
     };
     Some(object(&next, &namespace, record))
+}
+
+/// The number and the name of the record that has to follow one which a person asked to issue
+/// again: that of the first issue with `.2`, `.3` and so on.
+fn next_issue(voided: &Compensation) -> Option<(u32, String)> {
+    if voided.spec.voided.as_ref()?.reissue != Reissue::Same {
+        return None;
+    }
+    let (record, name) = (&voided.spec.record, voided.name_any());
+    let first = compensation_name(
+        &record.subscription.name,
+        record.promised,
+        &record.remedy.name,
+    );
+    let suffix = name.strip_prefix(&first)?;
+    let issue: u32 = match suffix.strip_prefix('.') {
+        Some(number) => number.parse().ok()?,
+        None => 1,
+    };
+    let issue = issue.checked_add(1)?;
+    Some((issue, format!("{first}.{issue}")))
+}
+
+/// The name of the record that has to follow a voided one; `None` where none has to.
+pub fn successor_name(voided: &Compensation) -> Option<String> {
+    next_issue(voided).map(|(_, name)| name)
 }
 
 #[cfg(test)]

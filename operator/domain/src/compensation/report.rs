@@ -7,7 +7,7 @@
 use entente_crds::condition::{ConditionType, Reason};
 use entente_crds::v1alpha1::{
     Amount, Compensation, CompensationStatus, CountFrom, Explanation, Lateness, LatenessCause,
-    Promise, Record,
+    Promise, Record, Reissue,
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
@@ -113,12 +113,15 @@ pub fn report(
 ) -> CompensationStatus {
     let previous = compensation.status.clone().unwrap_or_default();
     if let Some(voided) = &compensation.spec.voided {
-        return with_conditions(
-            compensation,
-            previous,
-            &Outcome::Voided(&voided.reason),
-            now,
-        );
+        let debt = match voided.reissue {
+            Reissue::None => Debt::Cancelled,
+            Reissue::Same if promise.is_some() || is_reissued(compensation, others) => {
+                Debt::IssuedAgain
+            }
+            Reissue::Same => Debt::Lost,
+        };
+        let outcome = Outcome::Voided(&voided.reason, debt);
+        return with_conditions(compensation, previous, &outcome, now);
     }
     if is_true(&previous.conditions, ConditionType::Calculated) {
         return previous;
@@ -161,12 +164,31 @@ pub fn report(
     }
 }
 
+/// Whether one of the others issues a record again.
+fn is_reissued(record: &Compensation, others: &[Compensation]) -> bool {
+    let name = record.name_any();
+    let mut others = others.iter();
+    others.any(|other| {
+        let reissues = other.spec.record.reissues.as_ref();
+        reissues.is_some_and(|reissues| reissues.name == name)
+    })
+}
+
+/// What becomes of the debt of a voided record.
+#[derive(Clone, Copy)]
+enum Debt {
+    Cancelled,
+    IssuedAgain,
+    /// It was to be issued again, and the promise is gone that it would be calculated from.
+    Lost,
+}
+
 /// What is known of a compensation.
 enum Outcome<'a> {
     Accruing,
     Final,
     NothingOwed,
-    Voided(&'a str),
+    Voided(&'a str, Debt),
     /// The promise is gone and nothing was reported of it.
     Lost,
     Unusable(&'a CalculationError),
@@ -257,6 +279,8 @@ fn explain(
 /// Delivered, a message for all of them, and the negative condition that goes with it.
 struct Saying {
     status: Status,
+    /// Of Delivered: nothing is given for a voided record.
+    delivered: Status,
     reasons: [Reason; 3],
     message: String,
     negative: Option<(ConditionType, Reason)>,
@@ -265,6 +289,7 @@ struct Saying {
 fn saying(outcome: &Outcome<'_>) -> Saying {
     let alike = |status, reason, message: &str| Saying {
         status,
+        delivered: status,
         reasons: [reason; 3],
         message: message.to_owned(),
         negative: None,
@@ -291,11 +316,24 @@ fn saying(outcome: &Outcome<'_>) -> Saying {
             Reason::NothingOwed,
             "nothing is owed, and that is final",
         ),
-        Outcome::Voided(reason) => alike(
-            Status::True,
-            Reason::Voided,
-            &format!("declared wrong: {reason}"),
-        ),
+        Outcome::Voided(reason, debt) => {
+            let debt = match debt {
+                Debt::Cancelled => "nothing is owed for it any more",
+                Debt::IssuedAgain => "it is issued again under the next number",
+                Debt::Lost => {
+                    "it cannot be issued again, since its promise is gone: book what is owed by \
+                     hand"
+                }
+            };
+            Saying {
+                delivered: Status::False,
+                ..alike(
+                    Status::True,
+                    Reason::Voided,
+                    &format!("declared wrong ({reason}); {debt}"),
+                )
+            }
+        }
         Outcome::Lost => alike(
             Status::False,
             Reason::Pending,
@@ -325,11 +363,16 @@ fn with_conditions(
     let generation = compensation.metadata.generation;
     let saying = saying(outcome);
     let set = ConditionSet::new(&status.conditions, generation, now);
-    let set = [Ready, Calculated, Delivered]
+    let stated = [
+        (Ready, saying.status),
+        (Calculated, saying.status),
+        (Delivered, saying.delivered),
+    ];
+    let set = stated
         .into_iter()
         .zip(saying.reasons)
-        .fold(set, |set, (condition, reason)| {
-            set.with(condition, saying.status, reason, &saying.message)
+        .fold(set, |set, ((condition, status), reason)| {
+            set.with(condition, status, reason, &saying.message)
         });
     let set = match saying.negative {
         Some((condition, reason)) => set.with(condition, Status::True, reason, &saying.message),

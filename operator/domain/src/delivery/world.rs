@@ -78,4 +78,6 @@ pub struct CompensationRecord {
     pub remedy: String,
     /// Whether its amount is final.
     pub calculated: bool,
+    /// The record that has to follow it, because a person voided it and asked for another.
+    pub successor: Option<String>,
 }

@@ -1,5 +1,6 @@
 use entente_crds::v1alpha1::{
-    CreditBasis, Fee, FeeCredit, ServiceSubscriptionSpec, ServiceSubscriptionStatus, Voided,
+    CreditBasis, Fee, FeeCredit, Reissue, ServiceSubscriptionSpec, ServiceSubscriptionStatus,
+    Voided,
 };
 
 use super::*;
@@ -220,6 +221,7 @@ fn the_longest_name_is_within_what_kubernetes_allows() {
 fn voided(mut made: Compensation) -> Compensation {
     made.spec.voided = Some(Voided {
         reason: "wrong fee".into(),
+        reissue: Reissue::Same,
     });
     made
 }
@@ -261,6 +263,22 @@ fn a_voided_record_is_issued_again_once_under_the_next_number() {
     )
     .unwrap();
     assert_eq!(third.name_any(), format!("{}.3", first.name_any()));
+}
+
+// shows D8
+#[test]
+fn a_voided_record_that_is_not_to_be_issued_again_cancels_the_debt() {
+    let missed = promise(START, PromiseState::Missed);
+    let mut late = subscription(vec![revision(START, &["credit"])], vec![missed.clone()]);
+    let mut first = records_for(&late, None, NAMESPACE).remove(0);
+    first.spec.voided = Some(Voided {
+        reason: "agreed by phone".into(),
+        ..Voided::default()
+    });
+    assert_eq!(successor(&first, Some(&missed), &[]), None);
+    let status = late.status.as_mut().unwrap();
+    status.promises[0].emitted.push(first.name_any());
+    assert_eq!(records_for(&late, None, NAMESPACE), []);
 }
 
 // shows D8

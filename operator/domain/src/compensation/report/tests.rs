@@ -288,13 +288,17 @@ fn a_voided_compensation_keeps_its_amount_and_says_why() {
     );
     of.spec.voided = Some(Voided {
         reason: "the fee was wrong".into(),
+        ..Voided::default()
     });
     of.metadata.generation = Some(2);
     let status = report(&of, Some(&promise), &[], HOUR, at("2028-05-01T00:00:00Z"));
-    assert_eq!(three(&status), ["True Voided"; 3]);
+    assert_eq!(
+        three(&status),
+        ["True Voided", "True Voided", "False Voided"]
+    );
     assert_eq!(
         status.conditions[0].message,
-        "declared wrong: the fee was wrong"
+        "declared wrong (the fee was wrong); nothing is owed for it any more"
     );
     assert_eq!(
         (summary(&status), status.observed_generation),
@@ -353,6 +357,7 @@ fn a_second_delay_in_a_month_gets_at_most_what_the_first_left_of_the_fee() {
     let mut voided = first;
     voided.spec.voided = Some(Voided {
         reason: "wrong".into(),
+        ..Voided::default()
     });
     let alone = reported(second, &second_promise, &[voided]);
     assert_eq!(summary(alone.status.as_ref().unwrap()), "BRL 7.00");

@@ -74,6 +74,7 @@ fn what_is_owed_is_the_sum_of_compensations_that_are_not_voided() {
     let mut voided = compensation(Some(("BRL", "99.00")), true);
     voided.spec.voided = Some(Voided {
         reason: "wrong device".to_owned(),
+        ..Voided::default()
     });
     let mut world = named(&["a"]);
     world.pass(BEFORE);

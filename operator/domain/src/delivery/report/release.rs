@@ -9,8 +9,9 @@ use kube::ResourceExt as _;
 
 use super::Report;
 use crate::{
+    compensation::compensation_name,
     condition::is_true,
-    delivery::{resolved::Intent, withdraw::Withdrawal},
+    delivery::{CompensationRecord, resolved::Intent, withdraw::Withdrawal},
     time::parse_duration,
 };
 
@@ -43,41 +44,43 @@ impl Report<'_> {
 
     /// Whether everything that is owed is recorded and final (api section 10).
     fn is_recorded(&self, promises: &[Promise]) -> bool {
-        let name = self.object.name_any();
         promises
             .iter()
             .filter(|promise| promise.state == PromiseState::Missed)
             .all(|promise| {
-                let revision = self
-                    .object
-                    .spec
-                    .revisions
-                    .iter()
-                    .find(|revision| revision.effective == promise.effective);
+                let mut revisions = self.object.spec.revisions.iter();
+                let revision = revisions.find(|it| it.effective == promise.effective);
                 revision.is_none_or(|revision| {
-                    let owed = revision
-                        .remedies
-                        .iter()
-                        .filter(|remedy| match remedy.r#type {
-                            RemedyType::FeeCredit => revision.fee.is_some(),
-                        });
-                    owed.into_iter().all(|remedy| {
-                        let mut records = self.world.compensations.iter().filter(|record| {
-                            record.subscription == name
-                                && record.promised == promise.effective
-                                && record.remedy == remedy.name
-                        });
-                        match records.next() {
-                            Some(record) => record.calculated,
-                            // One that was made and that a person deleted is not waited for.
-                            None => promise
-                                .emitted
-                                .iter()
-                                .any(|emitted| emitted.ends_with(&format!(".{}", remedy.name))),
-                        }
-                    })
+                    let mut owed = revision.remedies.iter().filter(|it| match it.r#type {
+                        RemedyType::FeeCredit => revision.fee.is_some(),
+                    });
+                    owed.all(|remedy| self.is_remedy_recorded(promise, &remedy.name))
                 })
             })
+    }
+
+    fn is_remedy_recorded(&self, promise: &Promise, remedy: &str) -> bool {
+        let name = self.object.name_any();
+        let records: Vec<&CompensationRecord> = self
+            .world
+            .compensations
+            .iter()
+            .filter(|record| {
+                record.subscription == name
+                    && record.promised == promise.effective
+                    && record.remedy == remedy
+            })
+            .collect();
+        // One that was made and that a person deleted is not waited for.
+        let is_made = |wanted: &String| {
+            promise.emitted.contains(wanted) || records.iter().any(|it| it.name == *wanted)
+        };
+        if records.is_empty() {
+            return is_made(&compensation_name(&name, promise.effective, remedy));
+        }
+        records
+            .iter()
+            .all(|record| record.calculated && record.successor.as_ref().is_none_or(is_made))
     }
 
     pub(super) fn wake_at(&self, status: &ServiceSubscriptionStatus) -> Option<Timestamp> {
