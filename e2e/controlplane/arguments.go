@@ -25,7 +25,7 @@ func etcdArguments(dir, client string, peerPort int) []string {
 	}
 }
 
-func apiserverArguments(files files, etcd string, port int, audit bool) []string {
+func apiserverArguments(files files, etcd string, port int, chosen settings) []string {
 	arguments := []string{
 		"--etcd-servers=" + etcd,
 		"--bind-address=127.0.0.1",
@@ -43,11 +43,13 @@ func apiserverArguments(files files, etcd string, port int, audit bool) []string
 		"--service-account-key-file=" + files.serviceAccountPublicKey,
 		// It would refuse pods until a token volume exists; no pod runs here.
 		"--disable-admission-plugins=ServiceAccount",
-		// Some distributions have it on: who owns by blockOwnerDeletion needs a right for it.
-		"--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
 		"--profiling=false",
 	}
-	if audit {
+	// The defaults of Kubernetes, unless a test asks for what some distributions add.
+	if chosen.admissionPlugins != "" {
+		arguments = append(arguments, "--enable-admission-plugins="+chosen.admissionPlugins)
+	}
+	if chosen.audit {
 		arguments = append(arguments,
 			"--audit-policy-file="+files.auditPolicy,
 			"--audit-log-path="+files.auditLog,

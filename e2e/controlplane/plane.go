@@ -54,7 +54,7 @@ func (p *plane) start(told <-chan struct{}) (*announcement, error) {
 	if err := p.run("etcd", etcdArguments(p.dir, etcd, ports[1])); err != nil {
 		return nil, err
 	}
-	if err := p.run("kube-apiserver", apiserverArguments(p.files, etcd, ports[2], p.audit)); err != nil {
+	if err := p.run("kube-apiserver", apiserverArguments(p.files, etcd, ports[2], p.settings)); err != nil {
 		return nil, err
 	}
 	if stop, err := p.await("/readyz", server, told, late); stop || err != nil {

@@ -16,12 +16,13 @@ import (
 
 // settings are the flags of `up`.
 type settings struct {
-	dir       string        // where data, certificates and logs live
-	temporary bool          // dir is ours and goes when we stop
-	port      int           // of kube-apiserver; 0 takes a free one
-	audit     bool          // write an audit log
-	assets    string        // envtest binaries; empty acts as them itself
-	deadline  time.Duration // until everything must be ready
+	dir              string        // where data, certificates and logs live
+	temporary        bool          // dir is ours and goes when we stop
+	port             int           // of kube-apiserver; 0 takes a free one
+	audit            bool          // write an audit log
+	admissionPlugins string        // to enable beside those that are on by default, by comma
+	assets           string        // envtest binaries; empty acts as them itself
+	deadline         time.Duration // until everything must be ready
 }
 
 // announcement is the one line `up` prints once everything is ready.
@@ -79,6 +80,7 @@ func parseSettings(args []string) (settings, error) {
 	flags.StringVar(&chosen.dir, "dir", "", "directory for data, certificates and logs; kept, so that a later `up` with it continues (default: a temporary one)")
 	flags.IntVar(&chosen.port, "port", 0, "port of kube-apiserver on 127.0.0.1 (default: a free one)")
 	flags.BoolVar(&chosen.audit, "audit", false, "write an audit log, level Metadata")
+	flags.StringVar(&chosen.admissionPlugins, "admission-plugins", "", "admission plugins to enable beside those that are on by default, separated by commas")
 	flags.StringVar(&chosen.assets, "assets", "", "directory with etcd and kube-apiserver (KUBEBUILDER_ASSETS) to run instead of the built-in ones")
 	flags.DurationVar(&chosen.deadline, "deadline", time.Minute, "time until everything must be ready")
 	if err := flags.Parse(args); err != nil {

@@ -50,6 +50,8 @@ pub struct Options {
     pub directory: Option<PathBuf>,
     /// Port of the API server on 127.0.0.1; None takes a free one.
     pub port: Option<u16>,
+    /// Admission plugins to enable beside those that are on by default in Kubernetes.
+    pub admission_plugins: &'static [&'static str],
     /// Time until everything must be ready (about 3 s on two idle cores).
     pub deadline: Duration,
 }
@@ -60,6 +62,7 @@ impl Default for Options {
             audit: false,
             directory: None,
             port: None,
+            admission_plugins: &[],
             deadline: Duration::from_mins(1),
         }
     }
@@ -187,6 +190,7 @@ impl ControlPlane {
             (options.audit, "an audit log"),
             (options.directory.is_some(), "a data directory"),
             (options.port.is_some(), "a port"),
+            (!options.admission_plugins.is_empty(), "admission plugins"),
         ];
         if let Some((_, option)) = refused.into_iter().find(|(wanted, _)| *wanted) {
             return Err(StartError::NotOnACluster { option });

@@ -102,6 +102,10 @@ fn command(path: &PathBuf, options: &Options) -> Command {
     if options.audit {
         command.arg("--audit");
     }
+    if !options.admission_plugins.is_empty() {
+        let plugins = options.admission_plugins.join(",");
+        command.arg(format!("--admission-plugins={plugins}"));
+    }
     if let Some(directory) = &options.directory {
         command.arg("--dir").arg(directory);
     }

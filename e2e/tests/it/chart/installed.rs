@@ -123,6 +123,13 @@ impl<'p> Person<'p> {
         self.kubectl(&arguments, "").await
     }
 
+    async fn merge_status(&self, what: &str, namespace: &str, patch: &Value) -> Said {
+        let patch = patch.to_string();
+        let arguments = ["patch", what, "-n", namespace, "--type=merge", "-p", &patch];
+        let arguments = [&arguments[..], &["--subresource=status"]].concat();
+        self.kubectl(&arguments, "").await
+    }
+
     async fn can(&self, verb: &str, resource: &str, namespace: &str) -> bool {
         let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
         let subresource = format!("--subresource={subresource}");
@@ -154,12 +161,42 @@ fn refused(said: Said, message: &str) {
 /// An object that the operator makes, in a namespace.
 fn own(kind: ClaimKind, name: &str, namespace: &str) -> Value {
     let mut object = kind.complete();
-    object["metadata"] = json!({"name": name, "namespace": namespace});
+    let labels = json!({"entente.dev/contract": "one", "desk": "north"});
+    object["metadata"] = json!({"name": name, "namespace": namespace, "labels": labels});
     object
 }
 
 const SUBSCRIPTIONS: &str = "only the operator writes ServiceSubscriptions";
 const COMPENSATIONS: &str = "only the operator writes Compensations";
+
+/// Everything that somebody may try who can edit an object and is not the operator, each with what
+/// it is refused for.
+fn forgeries() -> Vec<(Value, &'static str)> {
+    let owner = json!([{
+        "apiVersion": "v1", "kind": "ConfigMap", "name": "gone",
+        "uid": "00000000-0000-0000-0000-000000000000",
+    }]);
+    let labels = json!({"entente.dev/contract": "another"});
+    let taken = json!({"entente.dev/contract": null});
+    vec![
+        (
+            json!({"metadata": {"ownerReferences": owner}}),
+            "ownerReferences",
+        ),
+        (
+            json!({"metadata": {"labels": labels}}),
+            "labels entente.dev/",
+        ),
+        (
+            json!({"metadata": {"labels": taken}}),
+            "labels entente.dev/",
+        ),
+        (
+            json!({"metadata": {"finalizers": ["example.com/never"]}}),
+            "can only be removed",
+        ),
+    ]
+}
 
 /// A namespace, once the policies are in force there.
 async fn guarded(plane: &ControlPlane, prefix: &str) -> String {
@@ -209,7 +246,19 @@ async fn nobody_but_the_operator_makes_or_changes_a_subscription() {
         .await
         .expect("the operator changes it");
 
-    // What is not the spec stays possible: the garbage collector and administrators need it.
+    for (forgery, message) in forgeries() {
+        refused(
+            administrator.merge(what, &namespace, &forgery).await,
+            message,
+        );
+    }
+    let status = json!({"status": {"promises": []}});
+    let said = administrator.merge_status(what, &namespace, &status).await;
+    refused(
+        said,
+        "only the operator writes the status of ServiceSubscriptions",
+    );
+    // What is nobody's stays possible: the garbage collector and administrators need it.
     let finalizers = json!({"metadata": {"finalizers": ["entente.dev/withdraw"]}});
     operator
         .merge(what, &namespace, &finalizers)
@@ -235,6 +284,104 @@ async fn write_status(client: Client, namespace: &str, name: &str) -> kube::Resu
     compensations
         .patch_status(name, &PatchParams::default(), &status)
         .await
+}
+
+// shows K5: deletions of every kind come to their end
+#[tokio::test]
+async fn the_garbage_collector_may_do_its_work_on_what_only_the_operator_writes() {
+    let plane = installed().await;
+    let namespace = guarded(plane, "collected").await;
+    let (administrator, operator) = (Person::administrator(plane), Person::operator(plane).await);
+    for cascade in ["background", "foreground", "orphan"] {
+        let mut contract = ClaimKind::Contract.complete();
+        contract["metadata"] = json!({"name": cascade, "namespace": namespace});
+        administrator.create(&contract).await.expect("a contract");
+        let of_contract = format!("contracts.entente.dev/{cascade}");
+        let read = [
+            "get",
+            &of_contract,
+            "-n",
+            &namespace,
+            "-o",
+            "jsonpath={.metadata.uid}",
+        ];
+        let uid = administrator.kubectl(&read, "").await.expect("it is there");
+        let mut object = own(ClaimKind::ServiceSubscription, cascade, &namespace);
+        object["metadata"]["ownerReferences"] = json!([{
+            "apiVersion": "entente.dev/v1alpha1", "kind": "Contract", "name": cascade,
+            "uid": uid, "controller": true, "blockOwnerDeletion": true,
+        }]);
+        operator
+            .create(&object)
+            .await
+            .expect("the operator makes it");
+        let cascading = format!("--cascade={cascade}");
+        let delete = [
+            "delete",
+            &of_contract,
+            "-n",
+            &namespace,
+            &cascading,
+            "--timeout=50s",
+        ];
+        let deleted = administrator.kubectl(&delete, "").await;
+        deleted.expect("the contract goes");
+        let what = format!("servicesubscriptions.entente.dev/{cascade}");
+        let left = [
+            "get",
+            &what,
+            "-n",
+            &namespace,
+            "-o",
+            "jsonpath={.metadata.ownerReferences}",
+        ];
+        eventually(cascade, async || {
+            match administrator.kubectl(&left, "").await {
+                Ok(owners) if cascade == "orphan" && owners.is_empty() => Ok(()),
+                Err(said) if cascade != "orphan" && said.contains("NotFound") => Ok(()),
+                Ok(said) | Err(said) => Err(said),
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn where_owners_that_block_a_deletion_need_a_right_the_operator_has_it() {
+    let plane = ControlPlane::start(Options {
+        admission_plugins: &["OwnerReferencesPermissionEnforcement"],
+        ..Options::default()
+    })
+    .await
+    .expect("a control plane");
+    install(&plane, "entente", &chart(), &[]).await;
+    let namespace = guarded(&plane, "owners").await;
+    let (administrator, operator) = (
+        Person::administrator(&plane),
+        Person::operator(&plane).await,
+    );
+    let mut contract = ClaimKind::Contract.complete();
+    contract["metadata"] = json!({"name": "one", "namespace": namespace});
+    administrator.create(&contract).await.expect("a contract");
+    let of_contract = ["get", "contracts.entente.dev/one", "-n", &namespace];
+    let read = [&of_contract[..], &["-o", "jsonpath={.metadata.uid}"]].concat();
+    let uid = administrator.kubectl(&read, "").await.expect("it is there");
+    let mut object = own(ClaimKind::ServiceSubscription, "a.b.c", &namespace);
+    let owner = |kind: &str, version: &str, name: &str, uid: &str| {
+        json!([{
+            "apiVersion": version, "kind": kind, "name": name, "uid": uid,
+            "controller": true, "blockOwnerDeletion": true,
+        }])
+    };
+    object["metadata"]["ownerReferences"] = owner(
+        "Namespace",
+        "v1",
+        &namespace,
+        "00000000-0000-0000-0000-000000000000",
+    );
+    refused(operator.create(&object).await, "blockOwnerDeletion");
+    object["metadata"]["ownerReferences"] = owner("Contract", "entente.dev/v1alpha1", "one", &uid);
+    operator.create(&object).await.expect("it has the right");
 }
 
 // shows D8: never edited afterwards, a wrong one is voided
@@ -266,6 +413,19 @@ async fn an_editor_can_void_a_compensation_and_nothing_else() {
             refused(person.merge(what, &namespace, change).await, "ecord");
         }
     }
+    for (forgery, message) in forgeries() {
+        for person in [&administrator, &editor] {
+            refused(person.merge(what, &namespace, &forgery).await, message);
+        }
+    }
+    let note = json!({"metadata": {
+        "annotations": {"seen-by": "ana"}, "labels": {"desk": "south"},
+    }});
+    let noted = editor.merge(what, &namespace, &note).await;
+    noted.expect("what is nobody's may be changed");
+    let status = json!({"status": {"summary": "BRL 0.00"}});
+    let said = administrator.merge_status(what, &namespace, &status).await;
+    refused(said, "only the operator writes the status of Compensations");
     let as_editor = plane.client_as("ana-c", &[]).await.expect("a client");
     let refusal = write_status(as_editor, &namespace, name).await;
     let refusal = refusal.expect_err("an editor cannot forge what was calculated");
