@@ -97,7 +97,9 @@ fn examples() -> Vec<GeneratedFile> {
         "The catalogue, written by the platform team: how devices and the service server are \
          reached, what a model can do and what a service needs. The Secret that the second \
          Connection names is made with: kubectl create secret generic northwind-services \
-         --namespace entente-system --from-literal=username=... --from-literal=password=...",
+         --namespace entente-system --from-literal=username=... --from-literal=password=... . The first \
+         one has no credentials: its url has {address}, so that a Device decides where they would \
+         go. Devices that want a login name one of their own (connections[].credentialsRef).",
     );
     catalogue.add(&example::hq_ipp());
     catalogue.add(&example::northwind_services());

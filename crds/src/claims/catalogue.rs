@@ -12,7 +12,7 @@ pub(super) fn connection() -> Value {
     put(
         &mut object,
         "/spec/ipp",
-        json!({"url": "ipp://{address}:{port}/ipp/print", "ports": [631]}),
+        json!({"url": "ipps://{address}:{port}/ipp/print", "ports": [631]}),
     );
     put(
         &mut object,
@@ -141,7 +141,7 @@ fn connections(table: &mut Table) {
         &[("/spec/ipp/ports", json!([]))],
         PORTS,
     );
-    let fixed = json!("ipp://{address}:631/ipp/print");
+    let fixed = json!("ipps://{address}:631/ipp/print");
     table.rejects(
         Connection,
         "ports without {port}",
@@ -160,7 +160,11 @@ fn connections(table: &mut Table) {
             std::slice::from_ref(&change),
             AUTHORITIES,
         );
-        let changes = [change, ("/spec/tls/caConfigMapRef", Value::Null)];
+        let changes = [
+            change,
+            ("/spec/tls/caConfigMapRef", Value::Null),
+            ("/spec/credentials", Value::Null),
+        ];
         table.accepts(
             Connection,
             &format!("{trust} without authorities"),
@@ -222,6 +226,42 @@ fn connections(table: &mut Table) {
     );
 }
 
+/// shows K4: a login of the platform team goes to no host that a tenant names.
+fn login_of_any_host(table: &mut Table) {
+    const ANY_HOST: &str = "credentials go to whatever host a Device names";
+    let at = |url: &str| ("/spec/ipp", json!({"url": url}));
+    let tls = |tls: Value| ("/spec/tls", tls);
+    let refused = [
+        ("in the clear", at("ipp://{address}:631/ipp/print")),
+        (
+            "in the clear at a part of the name",
+            at("ipp://mfp-{address}.example/"),
+        ),
+        ("without tls", tls(Value::Null)),
+        (
+            "with the system's authorities",
+            tls(json!({"trust": "Verify"})),
+        ),
+        ("with a pinned certificate", tls(json!({"trust": "Pin"}))),
+        (
+            "with the certificate seen first",
+            tls(json!({"trust": "FirstUse"})),
+        ),
+    ];
+    for (how, change) in refused {
+        let name = format!("a login for any host {how}");
+        table.rejects(Connection, &name, std::slice::from_ref(&change), ANY_HOST);
+        let without = [change, ("/spec/credentials", Value::Null)];
+        table.accepts(
+            Connection,
+            &format!("no login for any host {how}"),
+            &without,
+        );
+    }
+    let fixed = [at("ipp://mfp.example/ipp/print"), tls(Value::Null)];
+    table.accepts(Connection, "a login for one host", &fixed);
+}
+
 fn credentials(table: &mut Table) {
     const PLACE: &str = "/spec/credentials";
     let of = |kind: &str| json!({"type": kind, "secretRef": {"name": "login"}});
@@ -229,18 +269,19 @@ fn credentials(table: &mut Table) {
 
     const PLAIN: &str = "the url must begin with ipps:// or https://";
     let certificate = (PLACE, of("ClientCertificate"));
+    let at = |url: &str| ("/spec/ipp", json!({"url": url}));
     table.rejects(
         Connection,
         "a client certificate without TLS",
-        std::slice::from_ref(&certificate),
+        &[certificate.clone(), at("ipp://mfp.example/ipp/print")],
         PLAIN,
     );
-    let url = ("/spec/ipp/url", json!("ipps://{address}:{port}/ipp/print"));
     table.accepts(
         Connection,
         "a client certificate over ipps",
-        &[certificate.clone(), url],
+        std::slice::from_ref(&certificate),
     );
+    login_of_any_host(table);
     let broker = |url: &str| {
         [
             ("/spec/protocol", json!("OSB")),

@@ -97,6 +97,11 @@ pub struct DeviceStatus {
     /// Who the device said it is when it was first seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<DeviceIdentity>,
+    /// Since when this Device has its machine: who is older by it keeps the machine where two
+    /// Devices have one address or one identity. Another address, serial number or connection
+    /// begins it anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<DeviceClaim>,
     /// The services on the device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscriptions: Option<SubscriptionCounts>,
@@ -128,6 +133,24 @@ pub struct DeviceIdentity {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub certificate_sha256: Option<String>,
+}
+
+/// Since when a Device has its machine.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceClaim {
+    /// A digest of connection, address, port, queue and serial number.
+    #[schemars(length(max = 64))]
+    pub endpoint_digest: String,
+    /// Since when the Device names them.
+    pub named: jiff::Timestamp,
+    /// Since when the machine there is proved to be the one that is meant; absent until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<jiff::Timestamp>,
+    /// The identity that was proved, where the machine has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 127))]
+    pub identity: Option<String>,
 }
 
 /// How many services, and how many of them are proven.

@@ -5,6 +5,7 @@
 //! allowed: otherwise a peer that is not reached at all would pass.
 
 mod canary;
+mod claim;
 mod listener;
 mod mutual_tls;
 mod oauth2;

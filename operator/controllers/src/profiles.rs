@@ -12,7 +12,7 @@ use entente_crds::{
     condition::Reason,
     v1alpha1::{Connection, LocalReference, Trust},
 };
-use entente_domain::delivery::allows;
+use entente_domain::delivery::{allows, login_fault};
 use entente_drivers::{
     credentials::CredentialsValue,
     profile::{ConnectionProfile, parse_networks},
@@ -131,6 +131,11 @@ impl Profiles {
         of_device: Option<(&str, &LocalReference)>,
         now: Timestamp,
     ) -> Result<Option<CredentialsValue>, Fault> {
+        if of_device.is_none()
+            && let Some(message) = login_fault(&connection.name_any(), &connection.spec)
+        {
+            return Err((Reason::UnsupportedValue, message));
+        }
         let of_connection = connection.spec.credentials.as_ref();
         let kind = of_connection.map(|credentials| credentials.r#type);
         let own = self.secrets.own_namespace();
@@ -147,5 +152,38 @@ impl Profiles {
                 let message = format!("the Secret {name}: {error}");
                 (Reason::SecretKeyMissing, message)
             })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use entente_crds::v1alpha1::{ConnectionSpec, Credentials, IppEndpoint};
+
+    use super::*;
+    use crate::fake_api::FakeApi;
+
+    // shows K4
+    #[tokio::test]
+    async fn a_login_that_would_go_to_any_host_is_not_even_read() {
+        let (client, mut api) = FakeApi::new();
+        let secrets = Secrets::new(client, "entente-system".to_owned());
+        let profiles = Profiles::new(Arc::new(secrets));
+        let connection = Connection::new(
+            "hq",
+            ConnectionSpec {
+                ipp: Some(IppEndpoint {
+                    url: "ipp://{address}/ipp/print".to_owned(),
+                    ports: Vec::new(),
+                }),
+                credentials: Some(Credentials::default()),
+                ..ConnectionSpec::default()
+            },
+        );
+        let now = Timestamp::UNIX_EPOCH;
+        let refused = profiles.probe_profile(&connection, now).await;
+        let (reason, message) = refused.expect_err("it is refused");
+        assert_eq!(reason, Reason::UnsupportedValue);
+        assert!(message.contains("ipps://"), "{message}");
+        assert!(api.is_silent());
     }
 }

@@ -9,6 +9,7 @@
 
 mod action;
 mod blocked;
+mod claim;
 mod conflict;
 mod digest;
 mod endpoint;
@@ -37,8 +38,9 @@ mod tests;
 
 pub use action::{Action, Plan};
 pub use blocked::Blocked;
+pub use claim::{claim_digest, is_claimed_by_another, may_claim};
 pub use digest::digest;
-pub use endpoint::{DeviceEndpoint, allows, device_endpoint, endpoint_key};
+pub use endpoint::{DeviceEndpoint, allows, device_endpoint, endpoint_key, login_fault};
 pub use facts::{Facts, Reading, Sent};
 pub use item::{ResolvedItem, Wanted, step_of_item};
 pub use plan::plan;

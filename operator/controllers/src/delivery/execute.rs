@@ -20,7 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     Delivery, Outcome,
     hold::{fraction, policy},
-    observe::device_credentials,
+    observe::{device_credentials, is_claimed},
     report,
 };
 
@@ -103,7 +103,10 @@ impl Execution<'_> {
                 self.count("device", result.as_ref().err(), begun);
                 let at = self.now();
                 match &result {
-                    Ok(_) => self.holds.clear(&HoldKey::Device),
+                    Ok(reading) => {
+                        self.holds.clear(&HoldKey::Device);
+                        self.look_for_a_claim(reading.identity.as_deref());
+                    }
                     Err(failure) => self.fail(&HoldKey::Device, &endpoint.connection, failure),
                 }
                 self.outcome.facts.record_device(result, at);
@@ -121,6 +124,15 @@ impl Execution<'_> {
                 self.outcome.facts.record_write(items, &result, at);
             }
             _ => {}
+        }
+    }
+
+    /// The machine that answered may be another Device's, which is known only now; nothing must be
+    /// written to it then.
+    fn look_for_a_claim(&mut self, identity: Option<&str>) {
+        let world = &mut self.outcome.world;
+        if let Some(device) = &world.device {
+            world.claimed_by_another |= is_claimed(&self.delivery.objects, device, identity);
         }
     }
 

@@ -17,7 +17,7 @@ use entente_crds::{
 use entente_domain::{
     compensation::successor_name,
     condition::is_true,
-    delivery::{CompensationRecord, World, endpoint_key},
+    delivery::{CompensationRecord, World, endpoint_key, is_claimed_by_another, may_claim},
     secret::Secrets,
     shared::Shared,
 };
@@ -61,7 +61,7 @@ pub(super) async fn world(delivery: &Delivery, key: &Key) -> World {
         }),
         claimed_by_another: device
             .as_ref()
-            .is_some_and(|device| is_claimed_by_another(objects, device)),
+            .is_some_and(|device| is_claimed(objects, device, identity_of(device))),
         catalogues: delivery.catalogues.known(connections.keys(), now),
         compensations: compensations(objects, &key.namespace, &subscriptions),
         clock_skewed: delivery.context.skew.is_skewed().is_some(),
@@ -202,35 +202,43 @@ fn connections(
         .collect()
 }
 
-/// Of the Devices with one endpoint or one proven identity the oldest holds it.
-fn is_claimed_by_another(objects: &Objects, device: &Device) -> bool {
+/// Whether another Device has the machine of this one, which gave that identity.
+pub(super) fn is_claimed(objects: &Objects, device: &Device, identity: Option<&str>) -> bool {
+    let rivals = rivals(objects, device, identity);
+    let allowed = rivals.iter().filter(|rival| is_allowed(objects, rival));
+    is_claimed_by_another(device, identity, allowed.map(|rival| &**rival))
+}
+
+/// The other Devices with the endpoint of this one or with that identity.
+pub(super) fn rivals(
+    objects: &Objects,
+    device: &Device,
+    identity: Option<&str>,
+) -> Vec<Arc<Device>> {
     let same_endpoint = endpoint_key(device)
         .map(|endpoint| objects.devices.by_index(BY_ENDPOINT, &endpoint))
         .unwrap_or_default();
-    let identity = device
-        .status
-        .as_ref()
-        .and_then(|status| status.identity.as_ref()?.id.clone());
     let same_identity = identity
-        .map(|identity| objects.devices.by_index(BY_IDENTITY, &identity))
+        .map(|identity| objects.devices.by_index(BY_IDENTITY, identity))
         .unwrap_or_default();
-    let own = seniority(device);
-    same_endpoint
-        .iter()
-        .chain(&same_identity)
-        .any(|other| seniority(other) < own)
+    let own = Key::of(device);
+    let all = same_endpoint.into_iter().chain(same_identity);
+    all.filter(|other| Key::of(&**other) != own).collect()
 }
 
-fn seniority(device: &Device) -> (Option<jiff::Timestamp>, String, String) {
-    (
-        device
-            .metadata
-            .creation_timestamp
-            .as_ref()
-            .map(|time| time.0),
-        device.namespace().unwrap_or_default(),
-        device.name_any(),
-    )
+/// The identity that a Device is pinned to.
+pub(super) fn identity_of(device: &Device) -> Option<&str> {
+    device.status.as_ref()?.identity.as_ref()?.id.as_deref()
+}
+
+fn is_allowed(objects: &Objects, device: &Device) -> bool {
+    let first = device.spec.connections.first();
+    let connection =
+        first.and_then(|chosen| objects.connections.get(&Key::new("", chosen.name.clone())));
+    let namespace = device.namespace().unwrap_or_default();
+    let namespace = objects.namespaces.get(&Key::new("", namespace));
+    let labels = namespace.map(|found| found.labels().clone());
+    may_claim(device, connection.as_deref(), &labels.unwrap_or_default())
 }
 
 fn compensations(

@@ -11,14 +11,13 @@ use entente_crds::v1alpha1::{
     Compensation, Connection, Contract, Device, DeviceModel, ServiceSubscription, SmartService,
 };
 use entente_domain::condition::{find, is_true};
-use entente_domain::delivery::endpoint_key;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Resource, ResourceExt as _};
 
 use super::{Delivery, observe};
 use crate::{
     cache::{Change, Key},
-    objects::{BY_CONNECTION, BY_CONTRACT, BY_ENDPOINT, BY_IDENTITY, BY_MODEL, BY_SERVICE, path},
+    objects::{BY_CONNECTION, BY_CONTRACT, BY_MODEL, BY_SERVICE, path},
     shutdown::Shutdown,
     triggers::{differs, forward},
 };
@@ -65,34 +64,36 @@ impl Delivery {
 }
 
 fn device(delivery: &Delivery, change: &Change<Device>) {
-    if !spec_changed(change) {
-        // Another proven identity decides who else may have it.
-        let identities = [&change.old, &change.new].map(|version| {
-            let version = version.as_ref()?;
-            version.status.as_ref()?.identity.as_ref()?.id.clone()
-        });
-        if identities[0] != identities[1] {
-            for identity in identities.iter().flatten() {
-                for other in delivery.objects.devices.by_index(BY_IDENTITY, identity) {
-                    if Key::of(&*other) != change.key {
-                        delivery.queue.add(Key::of(&*other));
-                    }
-                }
-            }
-        }
-        return;
+    let spec = spec_changed(change);
+    if spec {
+        delivery.again(change.key.clone());
     }
-    delivery.again(change.key.clone());
-    // The others at the same endpoint may win or lose it.
-    let endpoints = [&change.old, &change.new].map(|v| v.as_ref().and_then(|v| endpoint_key(v)));
-    if change.old.is_none() || change.new.is_none() || endpoints[0] != endpoints[1] {
-        for endpoint in endpoints.iter().flatten() {
-            for other in delivery.objects.devices.by_index(BY_ENDPOINT, endpoint) {
-                if Key::of(&*other) != change.key {
-                    delivery.queue.add(Key::of(&*other));
-                }
-            }
+    // Others with the same endpoint or identity may get the machine, or lose it.
+    let claim = |device: &Device| {
+        let status = device.status.as_ref()?;
+        let ready = find(&status.conditions, ConditionType::Ready);
+        let reason = ready.map(|ready| ready.reason.clone());
+        Some((status.identity.clone(), status.claim.clone(), reason))
+    };
+    if spec || differs(change, claim) {
+        for version in [&change.old, &change.new].into_iter().flatten() {
+            wake_rivals(delivery, version);
         }
+    }
+}
+
+fn wake_rivals(delivery: &Delivery, device: &Device) {
+    let identity = observe::identity_of(device);
+    for other in observe::rivals(&delivery.objects, device, identity) {
+        delivery.queue.add(Key::of(&*other));
+    }
+}
+
+/// All of these may be allowed something else than before.
+fn again_with_rivals(delivery: &Delivery, devices: &[Arc<Device>]) {
+    delivery.again_all(devices);
+    for device in devices {
+        wake_rivals(delivery, device);
     }
 }
 
@@ -148,12 +149,11 @@ fn connection(delivery: &Delivery, change: &Change<Connection>) {
     if spec {
         delivery.catalogues.expire(&change.key.name);
     }
-    delivery.again_all(
-        &delivery
-            .objects
-            .devices
-            .by_index(BY_CONNECTION, &change.key.name),
-    );
+    let devices = delivery
+        .objects
+        .devices
+        .by_index(BY_CONNECTION, &change.key.name);
+    again_with_rivals(delivery, &devices);
     of_broker(delivery, &change.key.name);
 }
 
@@ -234,7 +234,10 @@ fn namespace(delivery: &Delivery, change: &Change<Namespace>) {
     if !matters {
         return;
     }
-    delivery.again_all(&delivery.objects.devices.in_namespace(&change.key.name));
+    again_with_rivals(
+        delivery,
+        &delivery.objects.devices.in_namespace(&change.key.name),
+    );
     for subscription in delivery
         .objects
         .subscriptions

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use entente_crds::{
     condition::Reason,
-    v1alpha1::{AllowEntry, Connection, Device, Trust},
+    v1alpha1::{AllowEntry, Connection, ConnectionSpec, Device, Trust},
 };
 
 use super::{World, blocked::Blocked, digest::digest};
@@ -37,16 +37,44 @@ pub fn allows<'a>(
         .find(|entry| entry.namespaces.matches(namespace_labels))
 }
 
+/// What keeps the login of a Connection from being used: it would go to whatever host a Device
+/// names. The API server refuses such a Connection; one that it has from before is not sent. A
+/// Device's own login is not concerned.
+pub fn login_fault(name: &str, spec: &ConnectionSpec) -> Option<String> {
+    let url = &spec.ipp.as_ref()?.url;
+    let tls = spec.tls.as_ref();
+    let is_checked = url.starts_with("ipps://")
+        && tls.is_some_and(|tls| tls.trust == Trust::Verify && tls.ca_config_map_ref.is_some());
+    (spec.credentials.is_some() && url.contains("{address}") && !is_checked).then(|| {
+        format!(
+            "the Connection {name} has credentials that would go to whatever host a Device names: \
+             its url must begin with ipps:// and tls must have trust Verify and caConfigMapRef, or \
+             each Device must have a credentialsRef"
+        )
+    })
+}
+
 /// What makes two Devices share one endpoint: the connection and everything its URL is made of.
 pub fn endpoint_key(device: &Device) -> Option<String> {
     let connection = device.spec.connections.first()?;
-    let address = device.spec.address.as_deref()?.to_ascii_lowercase();
+    let address = canonical(device.spec.address.as_deref()?);
     Some(format!(
         "{}|{address}|{}|{}",
         connection.name,
         connection.port.unwrap_or_default(),
         connection.queue.as_deref().unwrap_or_default()
     ))
+}
+
+/// One spelling of an address: names in lower case without the final dot, IP addresses as they are
+/// usually written.
+fn canonical(address: &str) -> String {
+    let address = address.trim_end_matches('.').to_ascii_lowercase();
+    let bare = address.trim_start_matches('[').trim_end_matches(']');
+    match bare.parse::<std::net::IpAddr>() {
+        Ok(parsed) => parsed.to_canonical().to_string(),
+        Err(_) => address,
+    }
 }
 
 /// Where the world's device is reached, or what keeps it from being reached.

@@ -8,8 +8,8 @@ use entente_crds::{
     ANNOTATION_RECONCILE_AT,
     condition::{ConditionType, Reason},
     v1alpha1::{
-        Device, DeviceIdentity, DeviceStatus, ItemState, LastSync, StepType, SubscriptionCounts,
-        SyncResult,
+        Device, DeviceClaim, DeviceIdentity, DeviceStatus, ItemState, LastSync, StepType,
+        SubscriptionCounts, SyncResult,
     },
 };
 use jiff::Timestamp;
@@ -18,6 +18,7 @@ use kube::ResourceExt as _;
 use super::{
     Facts, ResolvedDevice, SubscriptionReport, Verified, World,
     blocked::Blocked,
+    claim::next_claim,
     identity::{identity_fault, pinned_identity, reported_fault, reported_not_allowed},
     report::sentence,
     resolved::{Intent, ResolvedSubscription},
@@ -85,6 +86,7 @@ impl Report<'_> {
             },
             conditions: self.conditions(&previous, &summary),
             identity: self.identity(&previous),
+            claim: self.claim(),
             subscriptions: Some(self.counts()),
             last_sync: self.last_sync(&previous),
             last_handled_reconcile_at: if self.facts.device.is_some() {
@@ -364,6 +366,18 @@ impl Report<'_> {
                 .and_then(|identity| identity.certificate_sha256.clone())
                 .or_else(|| reading.certificate_sha256.clone()),
         })
+    }
+
+    /// What the machine proved in this pass begins or keeps the claim to it.
+    fn claim(&self) -> Option<DeviceClaim> {
+        let reading = self.facts.device.as_ref();
+        let reading = reading.and_then(|reading| reading.result.as_ref().ok());
+        let proved = reading.filter(|_| self.unusable().is_none());
+        next_claim(
+            self.device,
+            proved.map(|it| it.identity.as_deref()),
+            self.now,
+        )
     }
 
     fn counts(&self) -> SubscriptionCounts {

@@ -8,7 +8,7 @@ use entente_crds::{
     },
 };
 
-use crate::delivery::{World, device_endpoint, endpoint_key};
+use crate::delivery::{World, device_endpoint, endpoint_key, login_fault};
 use crate::shared::Shared;
 
 fn world(url: &str, ports: &[i32], address: Option<&str>, how: DeviceConnection) -> World {
@@ -193,4 +193,38 @@ fn two_devices_share_an_endpoint_whatever_the_case_of_the_address() {
     let key = |device: Option<Shared<Device>>| device.as_deref().and_then(endpoint_key);
     assert_eq!(key(device("MFP.example", 1)), key(device("mfp.example", 1)));
     assert_ne!(key(device("mfp.example", 1)), key(device("mfp.example", 2)));
+}
+
+// shows K4
+#[test]
+fn a_login_of_the_platform_team_goes_to_no_host_that_a_device_names_unless_its_certificate_is_checked()
+ {
+    let spec = |url: &str, trust: Trust, ca: bool| ConnectionSpec {
+        ipp: Some(IppEndpoint {
+            url: url.to_owned(),
+            ports: Vec::new(),
+        }),
+        tls: Some(Tls {
+            trust,
+            ca_config_map_ref: ca.then(Default::default),
+            server_name: None,
+        }),
+        credentials: Some(Default::default()),
+        ..ConnectionSpec::default()
+    };
+    let table = [
+        ("ipp://{address}/", Trust::Verify, true, false),
+        ("ipps://{address}/", Trust::Verify, false, false),
+        ("ipps://{address}/", Trust::Pin, false, false),
+        ("ipps://{address}/", Trust::FirstUse, false, false),
+        ("ipps://{address}/", Trust::Verify, true, true),
+        ("ipp://mfp.example/", Trust::Verify, false, true),
+    ];
+    for (url, trust, ca, is_sent) in table {
+        let mut spec = spec(url, trust, ca);
+        let fault = login_fault("hq", &spec);
+        assert_eq!(fault.is_none(), is_sent, "{url} {trust:?} {ca}");
+        spec.credentials = None;
+        assert_eq!(login_fault("hq", &spec), None, "there is none to send");
+    }
 }

@@ -1,0 +1,214 @@
+//! Who keeps a machine that two Devices name.
+
+use entente_crds::{
+    condition::{ConditionType, Reason},
+    v1alpha1::{
+        AllowEntry, Connection, ConnectionSpec, Device, DeviceClaim, DeviceConnection, DeviceSpec,
+        DeviceStatus, IppEndpoint, LastSync, Selector, SyncResult,
+    },
+};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::{
+    condition::{ConditionSet, Status},
+    delivery::{claim_digest, is_claimed_by_another, may_claim},
+};
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).expect("in range")
+}
+
+fn device(namespace: &str, created: i64, address: &str) -> Device {
+    let mut device = Device::new(
+        "lobby",
+        DeviceSpec {
+            serial_number: "A1".to_owned(),
+            address: Some(address.to_owned()),
+            connections: vec![DeviceConnection {
+                name: "hq".to_owned(),
+                ..DeviceConnection::default()
+            }],
+            ..DeviceSpec::default()
+        },
+    );
+    device.metadata.namespace = Some(namespace.to_owned());
+    device.metadata.creation_timestamp = Some(Time(at(created)));
+    device
+}
+
+/// The Device names its endpoint since an instant, and has proved it since another.
+fn claims(mut device: Device, named: i64, since: Option<i64>, identity: Option<&str>) -> Device {
+    let claim = DeviceClaim {
+        endpoint_digest: claim_digest(&device).expect("it has an endpoint"),
+        named: at(named),
+        since: since.map(at),
+        identity: identity.map(str::to_owned),
+    };
+    device.status = Some(DeviceStatus {
+        claim: Some(claim),
+        ..DeviceStatus::default()
+    });
+    device
+}
+
+/// The Device was looked at, and this came of it.
+fn met(mut device: Device, reason: Reason, result: SyncResult) -> Device {
+    let status = device.status.get_or_insert_with(Default::default);
+    status.conditions = ConditionSet::new(&[], None, at(0))
+        .with(ConditionType::Ready, Status::False, reason, "said")
+        .finish();
+    status.last_sync = Some(LastSync { at: at(0), result });
+    device
+}
+
+fn loses(own: &Device, identity: Option<&str>, rival: &Device) -> bool {
+    let lost = is_claimed_by_another(own, identity, [rival]);
+    let back = is_claimed_by_another(rival, identity, [own]);
+    assert!(!(lost && back), "both lose");
+    lost
+}
+
+// shows K4
+#[test]
+fn who_has_proved_a_machine_keeps_it_however_old_the_object_is_that_comes_to_it() {
+    let here = |namespace, created| device(namespace, created, "10.0.0.1");
+    let proved = claims(here("a", 50), 50, Some(60), Some("urn:1"));
+    let moved_here = {
+        let before = claims(device("b", 1, "10.0.0.9"), 1, Some(2), Some("urn:9"));
+        Device {
+            spec: here("b", 1).spec,
+            ..before
+        }
+    };
+    let table = [
+        ("an older object that was moved here", moved_here, false),
+        ("an older object that nobody looked at", here("b", 1), false),
+        (
+            "one that names it longer and never proved it",
+            claims(here("b", 1), 1, None, None),
+            false,
+        ),
+        (
+            "one that proved it later",
+            claims(here("b", 1), 1, Some(61), Some("urn:1")),
+            false,
+        ),
+        (
+            "one that proved it before",
+            claims(here("b", 99), 50, Some(59), Some("urn:1")),
+            true,
+        ),
+    ];
+    for (who, rival, wins) in table {
+        assert_eq!(loses(&proved, Some("urn:1"), &rival), wins, "{who}");
+        assert_eq!(loses(&rival, Some("urn:1"), &proved), !wins, "{who}");
+    }
+}
+
+// shows K4
+#[test]
+fn before_anybody_has_proved_it_who_names_it_longer_is_asked_first() {
+    let here = |namespace, created| device(namespace, created, "10.0.0.1");
+    let own = claims(here("a", 50), 50, None, None);
+    let unreachable = met(
+        claims(here("b", 1), 40, None, None),
+        Reason::Unreachable,
+        SyncResult::NoAnswer,
+    );
+    assert!(loses(&own, None, &unreachable));
+    let stranger = met(
+        claims(here("b", 1), 40, None, None),
+        Reason::IdentityMismatch,
+        SyncResult::Answered,
+    );
+    assert!(!loses(&own, None, &stranger), "its machine is another one");
+    let refused = met(
+        claims(here("b", 1), 40, None, None),
+        Reason::NotAllowed,
+        SyncResult::NoAnswer,
+    );
+    assert!(!loses(&own, None, &refused), "it was not let there");
+    assert!(!loses(&own, None, &claims(here("b", 1), 51, None, None)));
+    assert!(
+        loses(&here("b", 2), None, &here("a", 1)),
+        "the older object, where nobody looked"
+    );
+}
+
+// shows K4
+#[test]
+fn one_machine_behind_two_addresses_belongs_to_who_proved_it_first() {
+    let proved = claims(device("a", 50, "10.0.0.1"), 50, Some(60), Some("urn:1"));
+    let other = claims(device("b", 1, "10.0.0.2"), 1, None, None);
+    assert!(loses(&other, Some("urn:1"), &proved));
+    assert!(
+        !loses(&other, Some("urn:2"), &proved),
+        "it is another machine"
+    );
+    assert!(!loses(&other, None, &proved), "it has not said who it is");
+}
+
+// shows K4
+#[test]
+fn a_claim_is_about_address_connection_and_serial_number_in_whatever_spelling() {
+    let one = device("a", 1, "Printer.Example.");
+    let digest = claim_digest(&one);
+    assert_eq!(digest, claim_digest(&device("b", 9, "printer.example")));
+    let mut another = device("a", 1, "printer.example");
+    another.spec.serial_number = "B2".to_owned();
+    assert_ne!(digest, claim_digest(&another));
+    let mapped = claim_digest(&device("a", 1, "::ffff:10.0.0.1"));
+    assert_eq!(mapped, claim_digest(&device("a", 1, "10.0.0.1")));
+}
+
+// shows K4
+#[test]
+fn only_whom_the_connection_lets_there_may_claim_a_machine() {
+    let labels = |team: &str| [("team".to_owned(), team.to_owned())].into();
+    let connection = Connection::new(
+        "hq",
+        ConnectionSpec {
+            ipp: Some(IppEndpoint {
+                url: "ipp://{address}/".to_owned(),
+                ports: Vec::new(),
+            }),
+            allow: vec![AllowEntry {
+                name: "a".to_owned(),
+                namespaces: Selector {
+                    match_labels: labels("a"),
+                    ..Selector::default()
+                },
+                networks: vec!["10.0.0.0/8".to_owned()],
+            }],
+            ..ConnectionSpec::default()
+        },
+    );
+    let table = [
+        ("allowed", "a", "10.0.0.1", Some(&connection), true),
+        (
+            "by name, which is checked on every dial",
+            "a",
+            "printer.example",
+            Some(&connection),
+            true,
+        ),
+        ("of another team", "b", "10.0.0.1", Some(&connection), false),
+        (
+            "outside the networks",
+            "a",
+            "192.0.2.1",
+            Some(&connection),
+            false,
+        ),
+        ("without a Connection", "a", "10.0.0.1", None, false),
+    ];
+    for (who, team, address, connection, expected) in table {
+        let device = device("x", 1, address);
+        assert_eq!(
+            may_claim(&device, connection, &labels(team)),
+            expected,
+            "{who}"
+        );
+    }
+}
