@@ -166,6 +166,8 @@ reasons! {
     OfferingNotFound => "Correct server.offering and server.plan in the SmartService.",
     /// The broker's catalogue has other ids behind the names that a live instance was made with.
     OfferingChanged => "Have the catalogue corrected, or name the offering and plan with the instance's ids in the SmartService.",
+    /// The operator met a defect of its own; it tries again.
+    InternalError => "Report it with the operator's log; what was said before may be out of date.",
     /// No subscription is in force although the term is.
     NoDevices => "Check the selector and the labels of the Devices.",
     /// The number of devices is not the expected one; withdrawals by label are held.
@@ -296,6 +298,7 @@ impl ConditionType {
     pub fn reasons(self) -> &'static [Reason] {
         match self {
             Self::Ready => blocking!(
+                InternalError,
                 Pending,
                 Progressing,
                 ProgressingWithRetry,

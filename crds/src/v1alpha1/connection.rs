@@ -359,14 +359,14 @@ pub struct Orphan {
     #[schemars(length(max = 64))]
     pub instance_id: String,
     /// The offering (OSB `service_id`).
-    #[schemars(length(max = 128))]
+    #[schemars(length(max = 1024))]
     pub service_id: String,
     /// The plan (OSB `plan_id`).
-    #[schemars(length(max = 128))]
+    #[schemars(length(max = 1024))]
     pub plan_id: String,
     /// The operation that was under way, as the broker named it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 1024))]
+    #[schemars(length(max = 10000))]
     pub operation: Option<String>,
     /// Since when it is an orphan.
     pub since: jiff::Timestamp,

@@ -380,10 +380,10 @@ pub struct ServerInstance {
     #[schemars(length(max = 64))]
     pub instance_id: String,
     /// The offering (OSB `service_id`).
-    #[schemars(length(max = 128))]
+    #[schemars(length(max = 1024))]
     pub service_id: String,
     /// The plan (OSB `plan_id`).
-    #[schemars(length(max = 128))]
+    #[schemars(length(max = 1024))]
     pub plan_id: String,
     /// The name that the catalogue had for the offering: behind that name the instance's id is
     /// expected for as long as the service asks for it.
@@ -415,7 +415,7 @@ pub struct ServerOperation {
     pub r#type: ServerOperationType,
     /// The broker's own id of the operation (OSB `operation`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 1024))]
+    #[schemars(length(max = 10000))]
     pub id: Option<String>,
     /// Since when.
     pub since: Timestamp,
@@ -458,7 +458,7 @@ pub struct Promise {
     pub delays: Vec<Delay>,
     /// The compensations that were made for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16), inner(length(max = 253)))]
+    #[schemars(length(max = 64), inner(length(max = 253)))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub emitted: Vec<String>,
 }

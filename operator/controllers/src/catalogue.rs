@@ -19,17 +19,21 @@ use entente_domain::{
 };
 use entente_drivers::service::ServerTarget;
 use jiff::{SignedDuration, Timestamp};
-use kube::{Api, ResourceExt as _, core::object::HasStatus};
+use kube::{Api, ResourceExt as _};
 
 use crate::{
     cache::{Cache, Key},
     catalogues::Catalogues,
     context::Context,
+    defect::reporting_panics,
     objects::Objects,
     profiles::Profiles,
     queue::{Queue, QueueKey, Requeue},
     shutdown::Shutdown,
-    status::{WriteError, Written, add_finalizer, remove_finalizer, report_until_written},
+    status::{
+        Conditioned, WriteError, Written, add_finalizer, remove_finalizer, report_panic,
+        report_until_written,
+    },
 };
 
 /// The time between two probes of a broker that answers.
@@ -85,7 +89,10 @@ impl Catalogue {
         let queue = Arc::clone(&self.queue);
         let worker = move |subject: Subject| {
             let catalogue = Arc::clone(&self);
-            async move { catalogue.pass(&subject).await }
+            async move {
+                let panicked = catalogue.panicked(&subject);
+                reporting_panics(catalogue.pass(&subject), panicked).await
+            }
         };
         queue
             .run(
@@ -107,9 +114,26 @@ impl Catalogue {
             Ok(wake) => wake.map(Requeue::At),
             Err(error) => {
                 tracing::warn!(%error, ?subject, "not reported");
-                Some(Requeue::Failed)
+                Some(Requeue::Failed { at: None })
             }
         }
+    }
+
+    /// Says of an object that a pass over it ended in a defect of ours.
+    async fn panicked(&self, subject: &Subject) {
+        match subject {
+            Subject::Connection(name) => self.say_panicked(&self.objects.connections, name).await,
+            Subject::Model(name) => self.say_panicked(&self.objects.models, name).await,
+            Subject::Service(name) => self.say_panicked(&self.objects.services, name).await,
+        }
+    }
+
+    async fn say_panicked<K>(&self, cache: &Cache<K>, name: &str)
+    where
+        K: Conditioned + kube::Resource<DynamicType = (), Scope = kube::core::ClusterResourceScope>,
+    {
+        let api: Api<K> = Api::all(self.context.client.clone());
+        report_panic(&api, cache, &Key::new("", name), self.context.clock.now()).await;
     }
 
     async fn connection(&self, name: &str) -> Result<Option<Timestamp>, WriteError> {
@@ -195,17 +219,15 @@ impl Catalogue {
         decide: impl Fn(&K) -> K::Status,
     ) -> Result<(), WriteError>
     where
-        K: Written
-            + HasStatus
-            + kube::Resource<DynamicType = (), Scope = kube::core::ClusterResourceScope>,
-        K::Status: PartialEq + serde::Serialize,
+        K: Conditioned + kube::Resource<DynamicType = (), Scope = kube::core::ClusterResourceScope>,
     {
         let key = Key::new("", name);
         if cache.get(&key).is_none() {
             return Ok(());
         }
         let api: Api<K> = Api::all(self.context.client.clone());
-        report_until_written(&api, cache, &key, |object| Some(decide(object)))
+        let now = self.context.clock.now();
+        report_until_written(&api, cache, &key, now, |object| Some(decide(object)))
             .await
             .map(|_| ())
     }

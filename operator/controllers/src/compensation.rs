@@ -25,11 +25,12 @@ use kube::{Api, Resource as _, ResourceExt as _, api::ListParams};
 use crate::{
     cache::Key,
     context::Context,
+    defect::reporting_panics,
     events::EventReason,
     objects::{BY_ENTRY, Objects, path},
     queue::{Queue, Requeue},
     shutdown::Shutdown,
-    status::{Created, Reported, WriteError, create, read, report_until_written},
+    status::{Created, Reported, WriteError, create, read, report_panic, report_until_written},
 };
 
 /// The compensation controller.
@@ -59,7 +60,10 @@ impl Compensations {
         let queue = Arc::clone(&self.queue);
         let worker = move |key: Key| {
             let compensations = Arc::clone(&self);
-            async move { compensations.pass(&key).await }
+            async move {
+                let panicked = compensations.panicked(&key);
+                reporting_panics(compensations.pass(&key), panicked).await
+            }
         };
         queue
             .run(
@@ -76,7 +80,19 @@ impl Compensations {
             Ok(wake) => wake.map(Requeue::At),
             Err(error) => {
                 tracing::warn!(%error, namespace = key.namespace, entry = key.name, "not done");
-                Some(Requeue::Failed)
+                Some(Requeue::Failed { at: None })
+            }
+        }
+    }
+
+    /// Says of the compensations of an entry that a pass over them ended in a defect of ours.
+    async fn panicked(&self, key: &Key) {
+        let of = path(&key.namespace, &key.name);
+        let api: Api<Compensation> = Api::namespaced(self.context.client.clone(), &key.namespace);
+        let (cache, now) = (&self.objects.compensations, self.context.clock.now());
+        for compensation in cache.by_index(BY_ENTRY, &of) {
+            if !is_final(&compensation) {
+                report_panic(&api, cache, &Key::of(&*compensation), now).await;
             }
         }
     }
@@ -194,11 +210,14 @@ impl Compensations {
             }
             let now = self.context.clock.now();
             let record_key = Key::of(&*compensation);
-            let reported =
-                report_until_written(api, &self.objects.compensations, &record_key, |object| {
-                    Some(report(object, promise.as_ref(), &others, interval, now))
-                })
-                .await?;
+            let reported = report_until_written(
+                api,
+                &self.objects.compensations,
+                &record_key,
+                now,
+                |object| Some(report(object, promise.as_ref(), &others, interval, now)),
+            )
+            .await?;
             if let Reported::Written(written) = &reported
                 && is_final(written)
             {

@@ -29,11 +29,14 @@ use kube::{Api, Resource as _, ResourceExt as _};
 use crate::{
     cache::Key,
     context::Context,
+    defect::reporting_panics,
     events::EventReason,
     objects::{BY_CONTRACT, Objects, path},
     queue::{Queue, Requeue},
     shutdown::Shutdown,
-    status::{Reported, WriteError, add_finalizer, remove_finalizer, report_until_written},
+    status::{
+        Reported, WriteError, add_finalizer, remove_finalizer, report_panic, report_until_written,
+    },
 };
 
 /// Counters alone are written at most this often.
@@ -49,6 +52,19 @@ pub(crate) struct Contracts {
     /// Subscriptions whose deletion was asked for here.
     asked: Mutex<BTreeSet<Key>>,
     written: Mutex<HashMap<Key, Timestamp>>,
+}
+
+/// Why a pass did not come to its end.
+struct Unfinished {
+    error: WriteError,
+    /// The next instant that matters all the same.
+    at: Option<Timestamp>,
+}
+
+impl From<WriteError> for Unfinished {
+    fn from(error: WriteError) -> Self {
+        Self { error, at: None }
+    }
 }
 
 impl Contracts {
@@ -74,7 +90,10 @@ impl Contracts {
         let queue = Arc::clone(&self.queue);
         let worker = move |key: Key| {
             let contracts = Arc::clone(&self);
-            async move { contracts.pass(&key).await }
+            async move {
+                let panicked = contracts.panicked(&key);
+                reporting_panics(contracts.pass(&key), panicked).await
+            }
         };
         queue
             .run(
@@ -93,18 +112,24 @@ impl Contracts {
         };
         match self.reconcile(key, Contract::clone(&contract)).await {
             Ok(wake) => wake.map(Requeue::At),
-            Err(error) => {
+            Err(Unfinished { error, at }) => {
                 tracing::warn!(%error, namespace = key.namespace, contract = key.name, "not done");
-                Some(Requeue::Failed)
+                Some(Requeue::Failed { at })
             }
         }
+    }
+
+    /// Says of a contract that a pass over it ended in a defect of ours.
+    async fn panicked(&self, key: &Key) {
+        let api: Api<Contract> = Api::namespaced(self.context.client.clone(), &key.namespace);
+        report_panic(&api, &self.objects.contracts, key, self.context.clock.now()).await;
     }
 
     async fn reconcile(
         &self,
         key: &Key,
         contract: Contract,
-    ) -> Result<Option<Timestamp>, WriteError> {
+    ) -> Result<Option<Timestamp>, Unfinished> {
         let api: Api<Contract> = Api::namespaced(self.context.client.clone(), &key.namespace);
         let contract = self.with_finalizer(&api, contract).await?;
         let world = observe::world(self, contract);
@@ -115,16 +140,15 @@ impl Contracts {
         let outcome = WriteOutcome {
             failure: executed.failure,
         };
-        let pause = self.report(key, &api, world, &resolved, &outcome).await?;
+        let wake = next_wake(&resolved, now);
+        let reported = self.report(key, &api, world, &resolved, &outcome).await;
+        let pause = reported.map_err(|error| Unfinished { error, at: wake })?;
         if resolved.done && !failed {
             self.let_go(&api, key).await?;
             return Ok(None);
         }
         let retry = failed.then(|| now.saturating_add(COUNTERS).unwrap_or(now));
-        Ok([next_wake(&resolved, now), pause, retry]
-            .into_iter()
-            .flatten()
-            .min())
+        Ok([wake, pause, retry].into_iter().flatten().min())
     }
 
     async fn with_finalizer(
@@ -190,7 +214,7 @@ impl Contracts {
         {
             return Ok(Some(pause));
         }
-        let reported = report_until_written(api, &self.objects.contracts, key, |object| {
+        let reported = report_until_written(api, &self.objects.contracts, key, now, |object| {
             (object.uid() == uid).then(|| decide(object))
         })
         .await?;

@@ -26,6 +26,7 @@ use crate::{
     cache::Key,
     catalogues::Catalogues,
     context::Context,
+    defect::reporting_panics,
     objects::Objects,
     profiles::Profiles,
     queue::{Queue, Requeue},
@@ -101,7 +102,10 @@ impl Delivery {
             let delivery = Arc::clone(&self);
             // On the heap, and only once it begins: a fleet that becomes ready at one instant has
             // as many passes waiting for their first turn.
-            async move { Box::pin(delivery.pass(&key)).await }
+            async move {
+                let work = Box::pin(delivery.pass(&key));
+                reporting_panics(work, report::panicked(&delivery, &key)).await
+            }
         };
         queue
             .run(concurrency, crate::PASS_LIMIT, worker, shutdown)
@@ -119,16 +123,20 @@ impl Delivery {
         let outcome = Box::pin(self.rounds(world, &mut holds)).await;
         hold::hold_what_did_not_take(self, &outcome, &mut holds);
         let reported = report::write(self, &outcome).await;
-        let next = [holds.next(outcome.now), secrets_again(&outcome)]
-            .into_iter()
-            .flatten()
-            .min();
+        let next = [
+            reported.wake,
+            holds.next(outcome.now),
+            secrets_again(&outcome),
+        ]
+        .into_iter()
+        .flatten()
+        .min();
         self.memory.keep(key, holds);
-        match reported {
-            Ok(wake) => [wake, next].into_iter().flatten().min().map(Requeue::At),
-            Err(error) => {
+        match reported.failure {
+            None => next.map(Requeue::At),
+            Some(error) => {
                 tracing::warn!(%error, namespace = key.namespace, device = key.name, "not reported");
-                Some(Requeue::Failed)
+                Some(Requeue::Failed { at: next })
             }
         }
     }

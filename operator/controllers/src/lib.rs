@@ -12,6 +12,7 @@ pub mod clock;
 mod compensation;
 pub mod context;
 mod contract;
+mod defect;
 mod delivery;
 pub mod events;
 #[cfg(test)]

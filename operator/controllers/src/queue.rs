@@ -66,8 +66,12 @@ pub enum Requeue {
     At(Timestamp),
     /// After this length of time, whatever the wall clock does.
     After(Duration),
-    /// The pass failed: after the queue's own backoff for this key.
-    Failed,
+    /// The pass failed: after the queue's own backoff for this key, and at this instant of the wall
+    /// clock at the latest, as well as when it was to run before the pass began.
+    Failed {
+        /// The next instant that the pass came to know of before it failed.
+        at: Option<Timestamp>,
+    },
 }
 
 /// A keyed work queue. Share it in an [`Arc`].
@@ -196,7 +200,9 @@ impl<K: QueueKey> Queue<K> {
             }
         };
         let (requeue, result) = match ended {
-            Ended::Finished(Some(Requeue::Failed)) => (Some(Requeue::Failed), "failed"),
+            Ended::Finished(Some(Requeue::Failed { at })) => {
+                (Some(Requeue::Failed { at }), "failed")
+            }
             Ended::Finished(requeue) => (requeue, "succeeded"),
             Ended::Panicked(message) => {
                 let controller = self.controller;
@@ -206,7 +212,7 @@ impl<K: QueueKey> Queue<K> {
                     message,
                     "a pass panicked; this is a defect of Entente"
                 );
-                (Some(Requeue::Failed), "panicked")
+                (Some(Requeue::Failed { at: None }), "panicked")
             }
             Ended::TimedOut => {
                 warn!(
@@ -214,19 +220,25 @@ impl<K: QueueKey> Queue<K> {
                     ?key,
                     "a pass took too long and was ended"
                 );
-                (Some(Requeue::Failed), "timed_out")
+                (Some(Requeue::Failed { at: None }), "timed_out")
             }
         };
         self.metrics.reconciled(self.controller, result, took);
+        let wall = self.clock.now();
         let mut state = self.lock();
-        let failures = state.ended(&key, requeue == Some(Requeue::Failed));
+        let failed = matches!(requeue, Some(Requeue::Failed { .. }));
+        let failures = state.ended(&key, failed);
         match requeue {
             None => {}
             Some(Requeue::At(instant)) => _ = state.add_at(key, instant),
             Some(Requeue::After(delay)) => _ = state.add_after(key, Instant::now() + delay),
-            Some(Requeue::Failed) => {
+            Some(Requeue::Failed { at }) => {
                 let due = Instant::now() + backoff(&key, failures);
-                state.add_after(key, due);
+                state.add_after(key.clone(), due);
+                // One that has passed is no reason to leave the backoff out.
+                if let Some(instant) = at.filter(|instant| *instant > wall) {
+                    state.add_at(key, instant);
+                }
             }
         }
     }

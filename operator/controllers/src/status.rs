@@ -7,6 +7,12 @@
 
 use std::{borrow::Cow, sync::Arc};
 
+use entente_crds::v1alpha1::{
+    Compensation, Condition, Connection, Contract, Device, DeviceModel, ServiceSubscription,
+    SmartService,
+};
+use entente_domain::condition::of_internal_error;
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Api, Resource, ResourceExt as _,
@@ -141,6 +147,44 @@ pub trait Written: Cached + Serialize {}
 
 impl<K: Cached + Serialize> Written for K {}
 
+/// A kind whose status has conditions.
+pub trait Conditioned:
+    Written + HasStatus<Status: Clone + Default + PartialEq + Serialize>
+{
+    /// The conditions of a status.
+    fn conditions(status: &mut Self::Status) -> &mut Vec<Condition>;
+}
+
+macro_rules! conditioned {
+    ($($kind:ty),+ $(,)?) => {
+        $(impl Conditioned for $kind {
+            fn conditions(status: &mut Self::Status) -> &mut Vec<Condition> {
+                &mut status.conditions
+            }
+        })+
+    };
+}
+
+conditioned!(
+    Compensation,
+    Connection,
+    Contract,
+    Device,
+    DeviceModel,
+    ServiceSubscription,
+    SmartService,
+);
+
+/// The status of an object of which nothing else can be said: what was said before, and that a
+/// defect of ours keeps it from being said anew.
+fn internal_error<K: Conditioned>(object: &K, message: &str, now: Timestamp) -> K::Status {
+    let mut status = object.status().cloned().unwrap_or_default();
+    let generation = object.meta().generation;
+    let conditions = K::conditions(&mut status);
+    *conditions = of_internal_error(conditions, generation, message, now);
+    status
+}
+
 /// What is sent of an object whose status is replaced: which one, and the status. The API server
 /// takes everything else from what it has, so sending it costs both sides time for nothing.
 #[derive(Serialize)]
@@ -186,15 +230,18 @@ where
 /// read when somebody wrote in between: what was done on the outside is never repeated because a
 /// write lost a race. An equal status is not written. The outcomes belong to the UID that is first
 /// seen here; for an object made anew under the name the answer is [`Reported::Gone`].
+///
+/// A status that the API server refuses, which is a defect of ours, is not lost on whoever waits
+/// for it: the object then says so (reason InternalError), and the refusal is the answer.
 pub async fn report_until_written<K>(
     api: &Api<K>,
     cache: &Cache<K>,
     key: &Key,
+    now: Timestamp,
     mut decide: impl FnMut(&K) -> Option<K::Status>,
 ) -> Result<Reported<K>, WriteError>
 where
-    K: Written + HasStatus,
-    K::Status: PartialEq + Serialize,
+    K: Conditioned,
 {
     let mut object = match cache.get(key) {
         Some(object) => object,
@@ -216,6 +263,17 @@ where
             Ok(written) => return Ok(Reported::Written(cache.share_written(written))),
             Err(WriteError::Gone { .. }) => return Ok(Reported::Gone),
             Err(WriteError::Conflict { .. }) if tries < TRIES => tries += 1,
+            Err(error @ WriteError::Refused { .. }) if !error.is_namespace_terminating() => {
+                let message = format!("The status could not be written: {error}.");
+                say(
+                    api,
+                    cache,
+                    &object,
+                    &internal_error(&*object, &message, now),
+                )
+                .await;
+                return Err(error);
+            }
             Err(error) => return Err(error),
         }
         let Some(fresh) = read(api, key).await? else {
@@ -225,6 +283,35 @@ where
             return Ok(Reported::Gone);
         }
         object = cache.share_written(fresh);
+    }
+}
+
+/// Says of an object that a pass over it ended in a defect of ours.
+pub async fn report_panic<K: Conditioned>(
+    api: &Api<K>,
+    cache: &Cache<K>,
+    key: &Key,
+    now: Timestamp,
+) {
+    const MESSAGE: &str = "The operator met a defect of its own while it looked at this object; \
+                           its log says more.";
+    let result = report_until_written(api, cache, key, now, |object| {
+        Some(internal_error(object, MESSAGE, now))
+    })
+    .await;
+    if let Err(error) = result {
+        tracing::error!(%error, "a defect could not be reported");
+    }
+}
+
+/// Writes a status that says nothing that can be refused, where it differs.
+async fn say<K: Conditioned>(api: &Api<K>, cache: &Cache<K>, object: &K, status: &K::Status) {
+    if object.status() == Some(status) {
+        return;
+    }
+    match write_status(api, object, status).await {
+        Ok(written) => drop(cache.share_written(written)),
+        Err(error) => tracing::error!(%error, "a refused status could not be reported"),
     }
 }
 

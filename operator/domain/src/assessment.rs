@@ -209,6 +209,7 @@ fn row(reason: Reason) -> (Class, Blame) {
         | Reason::Waiting
         | Reason::ClockSkew
         | Reason::NotObserved
+        | Reason::InternalError
         | Reason::NotStarted
         | Reason::Withdrawing
         | Reason::NeverSeen => (Class::Reconciling, Blame::Provider),

@@ -9,6 +9,8 @@ use entente_crds::v1alpha1::Condition;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use crate::bounded::cut;
+
 /// The most characters that a message of ours has.
 pub const MAX_MESSAGE: usize = 1024;
 
@@ -55,6 +57,34 @@ pub fn find(conditions: &[Condition], condition: ConditionType) -> Option<&Condi
 /// Whether the condition of a type is there and True.
 pub fn is_true(conditions: &[Condition], condition: ConditionType) -> bool {
     find(conditions, condition).is_some_and(|found| found.status == Status::True.as_str())
+}
+
+/// The conditions of an object whose status could not be decided or was refused, because of a
+/// defect of ours: it is tried again, and everything else stays as it was last said.
+pub fn of_internal_error(
+    previous: &[Condition],
+    generation: Option<i64>,
+    message: &str,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let kept = ConditionType::ALL.iter().filter(|kind| {
+        kind.is_negative() && **kind != ConditionType::Stalled && find(previous, **kind).is_some()
+    });
+    let set = ConditionSet::new(previous, generation, now);
+    let set = kept.fold(set, |set, kind| set.keep(*kind));
+    set.with(
+        ConditionType::Ready,
+        Status::False,
+        Reason::InternalError,
+        message,
+    )
+    .with(
+        ConditionType::Reconciling,
+        Status::True,
+        Reason::ProgressingWithRetry,
+        message,
+    )
+    .finish()
 }
 
 /// The conditions of a new status, made from those of the previous one.
@@ -188,18 +218,6 @@ impl ConditionSet {
 /// Kubernetes writes times in whole seconds; what is compared must not have more.
 fn whole_second(now: Timestamp) -> Time {
     Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
-}
-
-/// The first `most` characters, with an ellipsis where something was cut.
-fn cut(message: String, most: usize) -> String {
-    if message.chars().nth(most).is_none() {
-        return message;
-    }
-    message
-        .chars()
-        .take(most.saturating_sub(1))
-        .chain(std::iter::once('…'))
-        .collect()
 }
 
 #[cfg(test)]

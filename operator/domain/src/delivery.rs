@@ -51,5 +51,6 @@ pub use resolve::resolve;
 pub use resolve_server::{ResolvedServer, ResolvedSetting, instance_id};
 pub use resolved::{Intent, ResolvedDevice, ResolvedStep, ResolvedSubscription};
 pub use server_parameters::{Parameters, ServerValue};
+pub use sync::is_reconcile_requested;
 pub use verify::{Verified, VerifiedItem, verify};
 pub use world::{CompensationRecord, World};

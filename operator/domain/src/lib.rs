@@ -5,6 +5,7 @@
 //! output, byte for byte. Called by `drivers` (the values of `exchange`) and by `controllers`.
 
 pub mod assessment;
+pub mod bounded;
 pub mod catalogue;
 pub mod compensation;
 pub mod condition;

@@ -143,13 +143,7 @@ impl IppDriver {
             return Ok((no_system(), answer));
         }
         check_http(&answer, writes)?;
-        let response = codec::decode(&answer.body, id).ok_or_else(|| Failure {
-            doubtful: writes,
-            ..failure(
-                FailureKind::ProtocolError,
-                "the answer is not an IPP response",
-            )
-        })?;
+        let response = codec::decode(&answer.body, id).ok_or_else(|| unreadable(writes))?;
         if object == Object::System && response.status == status::NOT_FOUND {
             return Ok((no_system(), answer));
         }
@@ -182,8 +176,10 @@ impl DeviceDriver for IppDriver {
         let groups = codec::reading_groups(request)?;
         let asked = (Object::Printer, GET_PRINTER_ATTRIBUTES);
         let (response, answer) = self.send(target, asked, groups, false).await?;
-        status::of_reading(&response, private(target, &answer))?;
-        let mut reading = codec::reading(&response, request);
+        let judged = codec::guarded(|| status::of_reading(&response, private(target, &answer)));
+        judged.unwrap_or_else(|| Err(unreadable(false)))?;
+        let reading = codec::guarded(|| codec::reading(&response, request));
+        let mut reading = reading.ok_or_else(|| unreadable(false))?;
         reading.certificate_sha256 = answer.certificate_sha256;
         if !request.system_attributes.is_empty() {
             let target = system_of(target)?;
@@ -192,8 +188,11 @@ impl DeviceDriver for IppDriver {
             let (response, answer) = self.send(&target, asked, groups, false).await?;
             // A host without a System Service has none of its attributes; all else can be read.
             if response.status != status::OPERATION_NOT_SUPPORTED {
-                status::of_reading(&response, private(&target, &answer))?;
-                reading.system_attributes = codec::system_reading(&response, request);
+                let judged =
+                    codec::guarded(|| status::of_reading(&response, private(&target, &answer)));
+                judged.unwrap_or_else(|| Err(unreadable(false)))?;
+                let system = codec::guarded(|| codec::system_reading(&response, request));
+                reading.system_attributes = system.ok_or_else(|| unreadable(false))?;
             }
         }
         Ok(reading)
@@ -221,7 +220,19 @@ impl DeviceDriver for IppDriver {
             .iter()
             .map(|setting| setting.attribute.as_str())
             .collect();
-        status::of_write(&response, &names, private(&target, &answer))
+        codec::guarded(|| status::of_write(&response, &names, private(&target, &answer)))
+            .unwrap_or_else(|| Err(unreadable(true)))
+    }
+}
+
+/// The answer is none that can be read as IPP.
+fn unreadable(writes: bool) -> Failure {
+    Failure {
+        doubtful: writes,
+        ..failure(
+            FailureKind::ProtocolError,
+            "the answer is not an IPP response that can be read",
+        )
     }
 }
 

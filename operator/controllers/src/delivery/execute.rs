@@ -103,13 +103,11 @@ impl Execution<'_> {
                 self.count("device", result.as_ref().err(), begun);
                 let at = self.now();
                 match &result {
-                    Ok(reading) => {
-                        self.holds.clear(&HoldKey::Device);
-                        self.look_for_a_claim(reading.identity.as_deref());
-                    }
+                    Ok(_) => self.holds.clear(&HoldKey::Device),
                     Err(failure) => self.fail(&HoldKey::Device, &endpoint.connection, failure),
                 }
                 self.outcome.facts.record_device(result, at);
+                self.look_for_a_claim();
             }
             Action::WriteDevice { write, items } => {
                 let result = redacted(
@@ -129,9 +127,12 @@ impl Execution<'_> {
 
     /// The machine that answered may be another Device's, which is known only now; nothing must be
     /// written to it then.
-    fn look_for_a_claim(&mut self, identity: Option<&str>) {
+    fn look_for_a_claim(&mut self) {
+        let reading = self.outcome.facts.device.as_ref();
+        let reading = reading.and_then(|reading| reading.result.as_ref().ok());
         let world = &mut self.outcome.world;
-        if let Some(device) = &world.device {
+        if let (Some(reading), Some(device)) = (reading, &world.device) {
+            let identity = reading.identity.as_deref();
             world.claimed_by_another |= is_claimed(&self.delivery.objects, device, identity);
         }
     }

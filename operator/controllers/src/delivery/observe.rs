@@ -8,7 +8,7 @@ use std::{
 };
 
 use entente_crds::{
-    ANNOTATION_ABANDON, ANNOTATION_RECONCILE_AT,
+    ANNOTATION_ABANDON,
     v1alpha1::{
         Compensation, Connection, Device, LocalReference, PromiseState, SecretKeyReference,
         ServiceSubscription, SmartService,
@@ -17,7 +17,10 @@ use entente_crds::{
 use entente_domain::{
     compensation::successor_name,
     condition::is_true,
-    delivery::{CompensationRecord, World, endpoint_key, is_claimed_by_another, may_claim},
+    delivery::{
+        CompensationRecord, World, endpoint_key, is_claimed_by_another, is_reconcile_requested,
+        may_claim,
+    },
     secret::Secrets,
     shared::Shared,
 };
@@ -65,7 +68,7 @@ pub(super) async fn world(delivery: &Delivery, key: &Key) -> World {
         catalogues: delivery.catalogues.known(connections.keys(), now),
         compensations: compensations(objects, &key.namespace, &subscriptions),
         clock_skewed: delivery.context.skew.is_skewed().is_some(),
-        reconcile_requested: device.as_deref().is_some_and(is_requested),
+        reconcile_requested: device.as_deref().is_some_and(is_reconcile_requested),
         withdraw_deadline: SignedDuration::try_from(delivery.context.options.withdraw_deadline)
             .unwrap_or(SignedDuration::MAX),
         orphans_taken_over: orphans(&connections),
@@ -145,15 +148,6 @@ async fn namespace(delivery: &Delivery, name: &str) -> Option<Arc<Namespace>> {
         cache.put_written(found);
     }
     cache.get(&key)
-}
-
-fn is_requested(device: &Device) -> bool {
-    let wanted = device.annotations().get(ANNOTATION_RECONCILE_AT);
-    let handled = device
-        .status
-        .as_ref()
-        .and_then(|status| status.last_handled_reconcile_at.as_ref());
-    wanted.is_some() && wanted != handled
 }
 
 fn services(

@@ -18,25 +18,87 @@ use kube::{Api, ResourceExt as _};
 use super::{Delivery, Outcome, announce};
 use crate::{
     cache::Key,
-    status::{Reported, WriteError, remove_finalizer, report_until_written},
+    objects::{BY_DEVICE, path},
+    status::{Reported, WriteError, remove_finalizer, report_panic, report_until_written},
 };
 
-/// Writes every status of a pass; the answer is the next instant that matters by time alone.
-pub(super) async fn write(
-    delivery: &Delivery,
-    outcome: &Outcome,
-) -> Result<Option<Timestamp>, WriteError> {
+/// What came of reporting on a pass.
+#[derive(Default)]
+pub(super) struct Written {
+    /// The next instant that matters by time alone, whatever could be written.
+    pub(super) wake: Option<Timestamp>,
+    /// Why a status could not be written; the first one.
+    pub(super) failure: Option<WriteError>,
+}
+
+/// Writes every status of a pass. What cannot be written keeps nothing else from being written, and
+/// no instant is lost with it.
+pub(super) async fn write(delivery: &Delivery, outcome: &Outcome) -> Written {
+    let mut written = Written::default();
     let mut wakes = Vec::new();
     let mut reports = BTreeMap::new();
     for subscription in &outcome.resolved.subscriptions {
-        let Some(report) = write_subscription(delivery, outcome, subscription).await? else {
-            continue;
+        let report = match write_subscription(delivery, outcome, subscription).await {
+            Ok(report) => report,
+            Err(error) => {
+                written.failure.get_or_insert(error);
+                undelivered(delivery, outcome, subscription)
+            }
         };
+        let Some(report) = report else { continue };
         wakes.extend(report.wake_at);
         reports.insert(subscription.name.clone(), report);
     }
-    wakes.extend(write_device(delivery, outcome, &reports).await?);
-    Ok(wakes.into_iter().min())
+    match write_device(delivery, outcome, &reports).await {
+        Ok(wake) => wakes.extend(wake),
+        Err(error) => _ = written.failure.get_or_insert(error),
+    }
+    written.wake = wakes.into_iter().min();
+    written
+}
+
+/// What would have been said of a subscription, for the instants in it.
+fn undelivered(
+    delivery: &Delivery,
+    outcome: &Outcome,
+    subscription: &ResolvedSubscription,
+) -> Option<SubscriptionReport> {
+    let mut objects = outcome.world.subscriptions.iter();
+    let object = objects.find(|object| object.name_any() == subscription.name)?;
+    let now = delivery.context.clock.now();
+    Some(decided(outcome, subscription, object, now))
+}
+
+fn decided(
+    outcome: &Outcome,
+    subscription: &ResolvedSubscription,
+    object: &ServiceSubscription,
+    now: Timestamp,
+) -> SubscriptionReport {
+    let default = Verified::default();
+    let verified = outcome.verified.get(&subscription.name).unwrap_or(&default);
+    report_subscription(
+        &outcome.world,
+        &outcome.resolved,
+        (subscription, verified),
+        (&outcome.plan, &outcome.facts),
+        object,
+        now,
+    )
+}
+
+/// Says of a device and its subscriptions that a pass over them ended in a defect of ours.
+pub(super) async fn panicked(delivery: &Delivery, key: &Key) {
+    let (client, objects) = (&delivery.context.client, &delivery.objects);
+    let now = delivery.context.clock.now();
+    let api: Api<Device> = Api::namespaced(client.clone(), &key.namespace);
+    report_panic(&api, &objects.devices, key, now).await;
+    let api: Api<ServiceSubscription> = Api::namespaced(client.clone(), &key.namespace);
+    let device = path(&key.namespace, &key.name);
+    for subscription in objects.subscriptions.by_index(BY_DEVICE, &device) {
+        let key = Key::of(&*subscription);
+        report_panic(&api, &objects.subscriptions, &key, now).await;
+    }
 }
 
 /// Writes the handle of an instance before its first provision, and takes the answer into the
@@ -78,22 +140,12 @@ async fn write_subscription(
     let key = Key::new(world.namespace.clone(), subscription.name.clone());
     let api: Api<ServiceSubscription> =
         Api::namespaced(delivery.context.client.clone(), &world.namespace);
-    let default = Verified::default();
-    let verified = outcome.verified.get(&subscription.name).unwrap_or(&default);
     let now = delivery.context.clock.now();
     let uid = uid_in(world, &subscription.name);
-    let decide = |object: &ServiceSubscription| {
-        report_subscription(
-            world,
-            &outcome.resolved,
-            (subscription, verified),
-            (&outcome.plan, &outcome.facts),
-            object,
-            now,
-        )
-    };
+    let decide = |object: &ServiceSubscription| decided(outcome, subscription, object, now);
     let before = delivery.objects.subscriptions.get(&key);
-    let reported = report_until_written(&api, &delivery.objects.subscriptions, &key, |object| {
+    let cache = &delivery.objects.subscriptions;
+    let reported = report_until_written(&api, cache, &key, now, |object| {
         // Outcomes belong to the object that they were planned for.
         (object.uid() == uid).then(|| decide(object).status)
     })
@@ -145,7 +197,7 @@ async fn write_device(
         )
     };
     let uid = device.uid();
-    let reported = report_until_written(&api, &delivery.objects.devices, &key, |object| {
+    let reported = report_until_written(&api, &delivery.objects.devices, &key, now, |object| {
         (object.uid() == uid).then(|| decide(object).0)
     })
     .await?;

@@ -30,6 +30,8 @@ struct Entry {
     phase: Phase,
     at: Option<Timestamp>,
     after: Option<Instant>,
+    /// The instant that the pass that runs had cleared: one that fails knows no better.
+    before: Option<Timestamp>,
     failures: u32,
 }
 
@@ -160,7 +162,8 @@ impl<K: QueueKey> State<K> {
             self.running += 1;
             let entry = self.entries.entry(key.clone()).or_default();
             entry.phase = Phase::Running { again: false };
-            if let Some(instant) = entry.at.take() {
+            entry.before = entry.at.take();
+            if let Some(instant) = entry.before {
                 self.at.remove(&(instant, key.clone()));
             }
             if let Some(due) = entry.after.take() {
@@ -189,11 +192,19 @@ impl<K: QueueKey> State<K> {
             0
         };
         let failures = entry.failures;
+        let before = entry.before.take().filter(|_| failed);
         let again = entry.phase == Phase::Running { again: true };
         entry.phase = Phase::Idle;
+        if let Some(instant) = before {
+            self.add_at(key.clone(), instant);
+        }
         if again {
             self.add(key.clone());
-        } else if failures == 0 && entry.at.is_none() && entry.after.is_none() {
+        } else if let Some(entry) = self.entries.get(key)
+            && failures == 0
+            && entry.at.is_none()
+            && entry.after.is_none()
+        {
             // Keys that have nothing more to do take no memory.
             self.entries.remove(key);
         }

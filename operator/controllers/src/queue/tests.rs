@@ -256,15 +256,15 @@ async fn a_pass_that_takes_too_long_is_ended_and_tried_again() {
 async fn failures_back_off_and_a_success_forgets_them() {
     let results = Arc::new(Mutex::new(vec![
         None,
-        Some(Requeue::Failed),
-        Some(Requeue::Failed),
+        Some(Requeue::Failed { at: None }),
+        Some(Requeue::Failed { at: None }),
     ]));
     let mut bench = Bench::new(1, move |_| {
         let result = results
             .lock()
             .unwrap()
             .pop()
-            .unwrap_or(Some(Requeue::Failed));
+            .unwrap_or(Some(Requeue::Failed { at: None }));
         async move { result }
     });
     bench.queue.add(key("acme", "a"));
@@ -280,6 +280,30 @@ async fn failures_back_off_and_a_success_forgets_them() {
     let fourth = bench.next().await.1;
     let fifth = bench.next().await.1;
     assert!(fifth.duration_since(fourth) <= SignedDuration::from_millis(1002));
+}
+
+// shows K7
+#[tokio::test(start_paused = true)]
+async fn a_pass_that_fails_or_panics_keeps_the_instants_that_are_known() {
+    // One had an instant before the pass began, the other came to know of one in it.
+    for (name, instant) in [("panics", after(100)), ("fails", after(45))] {
+        let mut bench = Bench::new(1, |key: Key| async move {
+            assert_ne!(key.name, "panics", "on purpose");
+            Some(Requeue::Failed {
+                at: Some(after(45)),
+            })
+        });
+        if name == "panics" {
+            bench.queue.add_at(key("acme", name), instant);
+        }
+        bench.queue.add(key("acme", name));
+        let mut runs = vec![bench.next().await.1];
+        while runs.last().is_some_and(|last| *last < instant) {
+            runs.push(bench.next().await.1);
+        }
+        assert_eq!(runs.last(), Some(&instant), "{name}: {runs:?}");
+        assert!(runs.len() < 12, "it is not held back: {runs:?}");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::{
 
 use entente_crds::v1alpha1::{Connection, ConnectionStatus};
 use http::Method;
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Value, json};
@@ -20,6 +21,8 @@ use crate::{
     metrics::Metrics,
 };
 
+/// The instant of the pass.
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 const FINALIZER: &str = entente_crds::FINALIZER_IN_USE;
 
 fn status(used_by: i64) -> ConnectionStatus {
@@ -72,7 +75,7 @@ async fn a_status_is_replaced_with_the_version_it_was_decided_on_and_is_in_the_c
     let (api, mut server, cache) = bench();
     cache.put_written(connection("u1", 5, 1));
     let hq = hq();
-    let report = report_until_written(&api, &cache, &hq, |_| Some(status(2)));
+    let report = report_until_written(&api, &cache, &hq, NOW, |_| Some(status(2)));
     let serve = async {
         let asked = server.next().await;
         assert_eq!(asked.method, Method::PUT);
@@ -106,7 +109,7 @@ async fn an_equal_status_is_not_written() {
     let (api, mut server, cache) = bench();
     cache.put_written(connection("u1", 5, 2));
     for decided in [Some(status(2)), None] {
-        let reported = report_until_written(&api, &cache, &hq(), |_| decided.clone()).await;
+        let reported = report_until_written(&api, &cache, &hq(), NOW, |_| decided.clone()).await;
         assert!(matches!(reported.unwrap(), Reported::Unchanged));
     }
     assert!(server.is_silent());
@@ -118,7 +121,7 @@ async fn a_lost_race_is_decided_again_on_the_fresh_object() {
     cache.put_written(connection("u1", 5, 1));
     let seen = RefCell::new(Vec::new());
     let hq = hq();
-    let report = report_until_written(&api, &cache, &hq, |object| {
+    let report = report_until_written(&api, &cache, &hq, NOW, |object| {
         let before = object.status.as_ref()?.used_by?;
         seen.borrow_mut().push(before);
         Some(status(before + 10))
@@ -158,7 +161,7 @@ async fn races_that_are_always_lost_end_in_an_error_and_not_in_a_loop() {
         }
     };
     let hq = hq();
-    let report = report_until_written(&api, &cache, &hq, |_| Some(status(2)));
+    let report = report_until_written(&api, &cache, &hq, NOW, |_| Some(status(2)));
     tokio::select! {
         reported = report => assert!(matches!(reported, Err(WriteError::Conflict { .. }))),
         () = serve => {}
@@ -171,7 +174,7 @@ async fn outcomes_are_not_reported_to_another_object_of_that_name() {
     let (api, mut server, cache) = bench();
     cache.put_written(connection("u1", 5, 1));
     let hq = hq();
-    let report = report_until_written(&api, &cache, &hq, |_| Some(status(2)));
+    let report = report_until_written(&api, &cache, &hq, NOW, |_| Some(status(2)));
     let serve = async {
         server
             .next()
@@ -195,7 +198,7 @@ async fn nobody_to_report_to_is_the_end_of_it() {
             cache.put_written(connection("u1", 5, 1));
         }
         let hq = hq();
-        let report = report_until_written(&api, &cache, &hq, |_| Some(status(2)));
+        let report = report_until_written(&api, &cache, &hq, NOW, |_| Some(status(2)));
         let serve = async { server.next().await.refuse(404, "NotFound", "not found") };
         let (reported, ()) = both(report, serve).await;
         assert!(matches!(reported.unwrap(), Reported::Gone));
@@ -207,7 +210,7 @@ async fn a_write_of_unknown_outcome_is_an_error_and_not_repeated() {
     let (api, mut server, cache) = bench();
     cache.put_written(connection("u1", 5, 1));
     let hq = hq();
-    let report = report_until_written(&api, &cache, &hq, |_| Some(status(2)));
+    let report = report_until_written(&api, &cache, &hq, NOW, |_| Some(status(2)));
     let serve = async {
         server
             .next()
@@ -349,4 +352,39 @@ async fn a_deletion_names_uid_and_version_and_says_whether_finalizers_remain() {
         ));
     };
     both(deletions, serve).await;
+}
+
+// shows K7
+#[tokio::test(start_paused = true)]
+async fn a_status_that_is_refused_becomes_a_condition_once_and_the_refusal_is_the_answer() {
+    let (api, mut server, cache) = bench();
+    cache.put_written(connection("u1", 5, 1));
+    let hq = hq();
+    for round in ["said", "said already"] {
+        let report = report_until_written(&api, &cache, &hq, NOW, |_| Some(status(2)));
+        let serve = async {
+            let refused = server.next().await;
+            refused.refuse(422, "Invalid", "status.usedBy: too long");
+            if round == "said" {
+                let asked = server.next().await;
+                let conditions = asked.body["status"]["conditions"].clone();
+                assert_eq!(
+                    asked.body["status"]["usedBy"], 1,
+                    "what was said before stays"
+                );
+                assert_eq!(conditions[0]["reason"], "InternalError");
+                let message = conditions[0]["message"].as_str().unwrap_or_default();
+                assert!(message.contains("status.usedBy: too long"), "{message}");
+                let mut written = serde_json::to_value(connection("u1", 6, 1)).unwrap();
+                written["status"] = asked.body["status"].clone();
+                asked.answer(200, &written);
+            }
+        };
+        let (reported, ()) = tokio::join!(report, serve);
+        assert!(
+            matches!(reported, Err(WriteError::Refused { .. })),
+            "{round}"
+        );
+    }
+    assert!(server.is_silent());
 }

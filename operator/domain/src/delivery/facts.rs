@@ -14,9 +14,13 @@ use super::{
     ResolvedDevice, ResolvedItem, ResolvedServer, ResolvedSubscription, World, action::Action,
     digest::digest,
 };
+use crate::bounded::{cut, token};
 use crate::exchange::{
     DeviceReading, Failure, FailureKind, InstanceKey, InstanceReading, OperationState, ServerAnswer,
 };
+
+/// The most characters of an identity and of a product name (their schemas).
+const MOST_IDENTITY: usize = 127;
 
 /// One answer to a question.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -118,8 +122,15 @@ impl Facts {
         sent.filter(|sent| sent.digest == item.digest)
     }
 
-    /// The device answered, or did not.
-    pub fn record_device(&mut self, result: Result<DeviceReading, Failure>, at: Timestamp) {
+    /// The device answered, or did not. Who it says it is goes into statuses, and fits them from
+    /// here on.
+    pub fn record_device(&mut self, mut result: Result<DeviceReading, Failure>, at: Timestamp) {
+        if let Ok(reading) = &mut result {
+            let identity = reading.identity.take();
+            reading.identity = identity.map(|identity| token(&identity, MOST_IDENTITY));
+            let product = reading.product_name.take();
+            reading.product_name = product.map(|product| cut(product, MOST_IDENTITY));
+        }
         self.device = Some(Reading { at, result });
     }
 

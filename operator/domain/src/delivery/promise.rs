@@ -20,6 +20,10 @@ const PUNCTUAL: SignedDuration = SignedDuration::from_secs(30);
 /// The most delays that are kept (api section 11).
 const MOST_DELAYS: usize = 32;
 
+/// The most promises of a subscription, and records of a promise, that are kept (their schemas).
+const MOST_PROMISES: usize = 16;
+const MOST_EMITTED: usize = 64;
+
 /// What the judge has to know of the pass that looks.
 #[derive(Clone, Copy, Debug)]
 pub struct Look<'a> {
@@ -75,7 +79,25 @@ pub fn judge(world: &World, subscription: &ServiceSubscription, look: &Look<'_>)
         add_emitted(world, subscription, promise);
     }
     promises.sort_by_key(|promise| promise.effective);
+    forget_the_oldest(&mut promises, &subscription.spec.revisions);
     promises
+}
+
+/// Drops what is history where more is kept than a status may hold: the oldest promises that are
+/// settled and whose entry is gone, those first that were not missed.
+fn forget_the_oldest(promises: &mut Vec<Promise>, revisions: &[Revision]) {
+    while promises.len() > MOST_PROMISES {
+        let is_history = |promise: &Promise| {
+            let mut entries = revisions.iter();
+            promise.closed.is_some() && !entries.any(|it| it.effective == promise.effective)
+        };
+        let position = promises
+            .iter()
+            .position(|it| is_history(it) && it.state != PromiseState::Missed)
+            .or_else(|| promises.iter().position(is_history));
+        let Some(position) = position else { return };
+        promises.remove(position);
+    }
 }
 
 /// Whether promises were closed unjudged because the subscription was made again (api section 10).
@@ -290,7 +312,8 @@ fn add_emitted(world: &World, subscription: &ServiceSubscription, promise: &mut 
         .iter()
         .filter(|record| record.subscription == name && record.promised == promise.effective);
     for record in seen {
-        if !promise.emitted.contains(&record.name) {
+        let room = promise.emitted.len() < MOST_EMITTED;
+        if room && !promise.emitted.contains(&record.name) {
             promise.emitted.push(record.name.clone());
         }
     }

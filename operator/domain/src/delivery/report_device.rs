@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 
 use entente_crds::{
-    ANNOTATION_RECONCILE_AT,
     condition::{ConditionType, Reason},
     v1alpha1::{
         Device, DeviceClaim, DeviceIdentity, DeviceStatus, ItemState, LastSync, StepType,
@@ -13,7 +12,6 @@ use entente_crds::{
     },
 };
 use jiff::Timestamp;
-use kube::ResourceExt as _;
 
 use super::{
     Facts, ResolvedDevice, SubscriptionReport, Verified, World,
@@ -22,7 +20,7 @@ use super::{
     identity::{identity_fault, pinned_identity, reported_fault, reported_not_allowed},
     report::sentence,
     resolved::{Intent, ResolvedSubscription},
-    sync::{next_sync, sync_period},
+    sync::{next_sync, reconcile_wish, sync_period},
 };
 use crate::{
     assessment::{Class, class, reason_of_failure},
@@ -73,11 +71,6 @@ impl Report<'_> {
         let previous = self.device.status.clone().unwrap_or_default();
         let summary = self.summary();
         let settled = summary.0 == Status::True || summary.3;
-        let handled = self
-            .device
-            .annotations()
-            .get(ANNOTATION_RECONCILE_AT)
-            .cloned();
         DeviceStatus {
             observed_generation: if settled {
                 self.device.metadata.generation
@@ -90,7 +83,7 @@ impl Report<'_> {
             subscriptions: Some(self.counts()),
             last_sync: self.last_sync(&previous),
             last_handled_reconcile_at: if self.facts.device.is_some() {
-                handled
+                reconcile_wish(self.device)
             } else {
                 previous.last_handled_reconcile_at
             },

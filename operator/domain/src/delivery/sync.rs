@@ -2,11 +2,33 @@
 //!
 //! Called by plan, which reads it then, and by `report_device`, which tells when that is.
 
-use entente_crds::v1alpha1::{Device, DeviceStatus};
+use entente_crds::{
+    ANNOTATION_RECONCILE_AT,
+    v1alpha1::{Device, DeviceStatus},
+};
 use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt as _;
 
 use super::{World, digest::digest};
-use crate::time::parse_duration;
+use crate::{bounded::token, time::parse_duration};
+
+/// The most characters of a wish that the status repeats (its schema).
+const MOST_WISH: usize = 64;
+
+/// The wish of a person for a full read-back (annotation entente.dev/reconcile-at), as the status
+/// repeats it when it was acted on. People write anything there.
+pub(super) fn reconcile_wish(device: &Device) -> Option<String> {
+    let wish = device.annotations().get(ANNOTATION_RECONCILE_AT)?;
+    Some(token(wish, MOST_WISH))
+}
+
+/// True if a person asked for a full read-back and it was not acted on yet.
+pub fn is_reconcile_requested(device: &Device) -> bool {
+    let status = device.status.as_ref();
+    let handled = status.and_then(|status| status.last_handled_reconcile_at.as_ref());
+    let wish = reconcile_wish(device);
+    wish.is_some() && wish.as_ref() != handled
+}
 
 /// When the device is to be read although nothing is pending: the period of its connection after
 /// the last reading, jittered by namespace and name. `None`: it was never read.

@@ -26,7 +26,8 @@ use super::{
 };
 use crate::{
     assessment::{outcome, reason_of_failure},
-    condition::find,
+    bounded::cut,
+    condition::{MAX_MESSAGE, find},
     exchange::{DeviceReading, Failure, Value},
 };
 
@@ -461,7 +462,7 @@ impl Round<'_> {
         Problem {
             outcome: met,
             since,
-            message: message.chars().take(1024).collect(),
+            message: cut(message.to_owned(), MAX_MESSAGE),
         }
     }
 }

@@ -3,15 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use entente_crds::{
-    ANNOTATION_RECONCILE_AT,
-    v1alpha1::{ServiceSubscription, ServiceSubscriptionStatus},
-};
+use entente_crds::v1alpha1::{ServiceSubscription, ServiceSubscriptionStatus};
 use entente_domain::{
     assessment::is_held_by_reading,
     delivery::{
-        Action, Facts, Plan, ResolvedDevice, SubscriptionReport, Verified, World, lint, plan,
-        report_device, report_subscription, resolve, verify,
+        Action, Facts, Plan, ResolvedDevice, SubscriptionReport, Verified, World,
+        is_reconcile_requested, lint, plan, report_device, report_subscription, resolve, verify,
     },
     retry::{HoldKey, Holds, RetryPolicy},
 };
@@ -280,12 +277,7 @@ impl Simulation {
                 stored.status = Some(status);
                 self.writes += 1;
             }
-            let annotation = stored.annotations().get(ANNOTATION_RECONCILE_AT);
-            let handled = stored
-                .status
-                .as_ref()
-                .and_then(|s| s.last_handled_reconcile_at.as_ref());
-            self.world.reconcile_requested = annotation != handled;
+            self.world.reconcile_requested = is_reconcile_requested(stored);
         }
         self.wake = wakes.into_iter().filter(|wake| *wake > self.now).min();
     }

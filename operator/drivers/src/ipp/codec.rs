@@ -241,8 +241,20 @@ pub(super) fn encode(request: &Request<'_>) -> Result<Bytes, Failure> {
     Ok(body.freeze())
 }
 
-/// Reads a response to the request of this id; `None` where it is not one.
+/// Runs what a library of others does with what a device sent. A panic there is an answer that
+/// cannot be read, and nothing else: the library is at fault with that device alone.
+pub(super) fn guarded<T>(read: impl FnOnce() -> T) -> Option<T> {
+    // Whatever it was in the middle of is dropped here.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).ok()
+}
+
+/// Reads a response to the request of this id; `None` where it is not one, or where it cannot be
+/// read at all.
 pub(super) fn decode(body: &Bytes, id: i32) -> Option<Response> {
+    guarded(|| parse(body, id)).flatten()
+}
+
+fn parse(body: &Bytes, id: i32) -> Option<Response> {
     if !is_shallow(body) {
         return None;
     }

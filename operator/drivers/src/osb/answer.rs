@@ -132,12 +132,21 @@ fn message(status: StatusCode, said: &ErrorBody, private: Private<'_>) -> String
     format!("HTTP {status}: {}", quote(&said, private))
 }
 
+/// The most characters of an operation's id that a broker may give (OSB "Asynchronous Operations").
+const MOST_OPERATION: usize = 10_000;
+/// The most characters of an id in the catalogue that can be kept.
+const MOST_ID: usize = 1_024;
+
+fn fits(text: &str, most: usize) -> bool {
+    text.chars().nth(most).is_none()
+}
+
 /// 202: under way, with the id of the operation where there is one. An id that is no text makes
 /// no sense.
 fn under_way(body: &Map<String, Value>) -> Option<Outcome> {
     match body.get("operation") {
         None | Some(Value::Null) => Some(Outcome::UnderWay { operation: None }),
-        Some(Value::String(id)) => Some(Outcome::UnderWay {
+        Some(Value::String(id)) if fits(id, MOST_OPERATION) => Some(Outcome::UnderWay {
             operation: Some(id.clone()),
         }),
         Some(_) => None,
@@ -232,7 +241,8 @@ struct PlanBody {
     maximum_polling_duration: Option<u32>,
 }
 
-/// What is offered (OSB "Catalog Management").
+/// What is offered (OSB "Catalog Management"). An offering or a plan whose id cannot be kept is as
+/// good as none; the others are offered all the same.
 pub(super) fn catalogue(outcome: &Outcome) -> Result<Catalogue, Failure> {
     let Outcome::Done { body, .. } = outcome else {
         return Err(senseless("catalogue"));
@@ -245,11 +255,19 @@ pub(super) fn catalogue(outcome: &Outcome) -> Result<Catalogue, Failure> {
             .maximum_polling_duration
             .map(|seconds| SignedDuration::from_secs(seconds.into())),
     };
-    let offerings = body.services.into_iter().map(|offering| Offering {
-        id: offering.id,
-        name: offering.name,
-        instances_retrievable: offering.instances_retrievable,
-        plans: offering.plans.into_iter().map(plan).collect(),
+    let offerings = body
+        .services
+        .into_iter()
+        .filter(|offering| fits(&offering.id, MOST_ID));
+    let offerings = offerings.map(|offering| {
+        let plans = offering.plans.into_iter();
+        let plans = plans.filter(|plan| fits(&plan.id, MOST_ID));
+        Offering {
+            id: offering.id,
+            name: offering.name,
+            instances_retrievable: offering.instances_retrievable,
+            plans: plans.map(plan).collect(),
+        }
     });
     Ok(Catalogue {
         offerings: offerings.collect(),

@@ -302,3 +302,32 @@ async fn what_does_not_fit_its_syntax_is_refused_and_not_sent() {
     );
     assert!(server.arrived().is_empty());
 }
+
+// shows K7
+#[tokio::test]
+async fn an_answer_that_breaks_the_decoder_is_a_failure_of_that_device_alone() {
+    // A text with language that says it is longer than it is.
+    let broken = [
+        &[0x35, 0, 16][..],
+        b"printer-location",
+        &[0, 6, 0, 2, 0x65, 0x6e, 0x7f, 0xff],
+    ];
+    let broken = group(4, &[broken.concat()]);
+    let server = Server::start(move |arrived| reply(arrived, 0, &broken)).await;
+    let drivers = Drivers::real();
+    let driver = drivers.device(Protocol::IPP).unwrap();
+    let target = target(&server);
+    let read = driver.observe(&target, &probe()).await;
+    let failure = read.expect_err("it cannot be read");
+    assert_eq!(
+        (failure.kind, failure.doubtful),
+        (FailureKind::ProtocolError, false)
+    );
+    let write = location(IppOperation::SetPrinterAttributes);
+    let written = driver.apply(&target, &write).await;
+    let failure = written.expect_err("its answer cannot be read");
+    assert_eq!(
+        (failure.kind, failure.doubtful),
+        (FailureKind::ProtocolError, true)
+    );
+}

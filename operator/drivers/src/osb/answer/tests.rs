@@ -191,3 +191,44 @@ fn a_catalogue_is_read_with_what_may_be_missing() {
     assert!(catalogue(&done(json!({}))).is_err());
     assert!(catalogue(&done(json!({"services": [{"id": "s"}]}))).is_err());
 }
+
+// shows K7
+#[test]
+fn ids_as_long_as_the_standard_allows_are_kept_whole_and_longer_ones_make_no_sense() {
+    let under_way = |length: usize| {
+        let body = format!(r#"{{"operation":"{}"}}"#, "x".repeat(length));
+        judge(
+            Asked::Provision,
+            StatusCode::ACCEPTED,
+            body.as_bytes(),
+            None,
+            NOTHING,
+        )
+    };
+    let operation = Some("x".repeat(10_000));
+    assert_eq!(under_way(10_000).unwrap(), Outcome::UnderWay { operation });
+    assert!(under_way(10_001).is_err_and(|failure| failure.doubtful));
+    let id = |length: usize| "i".repeat(length);
+    let body = serde_json::json!({"services": [
+        {"id": id(1_025), "name": "odd", "plans": []},
+        {"id": id(1_024), "name": "long", "plans": [
+            {"id": id(1_025), "name": "odd"}, {"id": id(129), "name": "usual"},
+        ]},
+    ]});
+    let done = judge(
+        Asked::Catalogue,
+        StatusCode::OK,
+        body.to_string().as_bytes(),
+        None,
+        NOTHING,
+    );
+    let found = catalogue(&done.unwrap()).unwrap();
+    let names: Vec<&str> = found.offerings.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["long"]);
+    let plans: Vec<&str> = found.offerings[0]
+        .plans
+        .iter()
+        .map(|it| it.name.as_str())
+        .collect();
+    assert_eq!(plans, ["usual"]);
+}

@@ -1,0 +1,80 @@
+//! Whatever is said from outside, the status of a device fits its schema (K7).
+
+use entente_crds::{
+    ANNOTATION_RECONCILE_AT,
+    v1alpha1::{Device, DeviceModel, DeviceModelSpec, DeviceSpec},
+};
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use std::collections::BTreeMap;
+
+use crate::{
+    delivery::{Facts, World, is_reconcile_requested, report_device, resolve},
+    exchange::DeviceReading,
+};
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn world(wish: &str) -> World {
+    let mut device = Device::new("lobby", DeviceSpec::default());
+    device.spec.address = Some("10.0.0.1".to_owned());
+    device.spec.connections = vec![Default::default()];
+    let annotations = device.annotations_mut();
+    annotations.insert(ANNOTATION_RECONCILE_AT.to_owned(), wish.to_owned());
+    World {
+        device: Some(device.into()),
+        model: Some(DeviceModel::new("model", DeviceModelSpec::default()).into()),
+        ..World::default()
+    }
+}
+
+// shows K7
+#[test]
+fn the_status_of_a_device_fits_whatever_the_device_and_people_say() {
+    let odd = [
+        "x".repeat(20_480),
+        "é\u{202e}\u{1}".repeat(7_000),
+        "y".repeat(128),
+    ];
+    for text in odd {
+        let world = world(&text);
+        let device = world.device.clone().expect("it is there");
+        let reading = DeviceReading {
+            identity: Some(text.clone()),
+            product_name: Some(text.clone()),
+            ..DeviceReading::default()
+        };
+        let mut facts = Facts::default();
+        facts.record_device(Ok(reading), NOW);
+        let resolved = resolve(&world, NOW);
+        let nothing = BTreeMap::new();
+        let (status, _) = report_device(
+            &world,
+            &device,
+            &resolved,
+            &BTreeMap::new(),
+            &nothing,
+            &facts,
+            NOW,
+        );
+        let handled = status
+            .last_handled_reconcile_at
+            .clone()
+            .expect("it was acted on");
+        assert!(handled.chars().count() <= 64);
+        let reading = facts.device.as_ref().expect("it was read").result.as_ref();
+        let reading = reading.expect("it answered");
+        for said in [&reading.identity, &reading.product_name] {
+            let length = said.as_ref().map_or(0, |said| said.chars().count());
+            assert!((1..=127).contains(&length), "{length}");
+        }
+        for condition in &status.conditions {
+            assert!(condition.message.chars().count() <= 1_024);
+        }
+        let handled = Device {
+            status: Some(status),
+            ..(*device).clone()
+        };
+        assert!(is_reconcile_requested(&device) && !is_reconcile_requested(&handled));
+    }
+}
