@@ -154,6 +154,7 @@ impl Catalogue {
             Ok(profile) if connection.spec.protocol == Protocol::OSB => {
                 let url = connection.spec.osb.as_ref().map(|osb| osb.url.clone());
                 let target = ServerTarget {
+                    secrets: entente_domain::secret::Secrets::default(),
                     profile,
                     url: url.unwrap_or_default(),
                 };

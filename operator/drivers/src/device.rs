@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use entente_domain::exchange::{DeviceReadRequest, DeviceReading, DeviceWrite, Failure};
+use entente_domain::secret::Secrets;
 
 use crate::profile::ConnectionProfile;
 
@@ -20,6 +21,8 @@ pub struct DeviceTarget {
     /// The SHA-256 of the certificate that the device must show, in hexadecimal: of the Device's
     /// spec, or that seen first.
     pub pinned_certificate: Option<String>,
+    /// What the tenant's Secrets hold that is sent there: kept out of everything that is quoted.
+    pub secrets: Secrets,
 }
 
 /// Speaks to devices. Every call is at most one question to the device, and one to the System Service

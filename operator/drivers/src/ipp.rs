@@ -180,6 +180,10 @@ impl DeviceDriver for IppDriver {
         judged.unwrap_or_else(|| Err(unreadable(false)))?;
         let reading = codec::guarded(|| codec::reading(&response, request));
         let mut reading = reading.ok_or_else(|| unreadable(false))?;
+        // It stands in statuses, and may be an echo of anything.
+        let redactions = private(target, &answer).redactions();
+        let product = reading.product_name.take();
+        reading.product_name = product.map(|product| redactions.hide(&product));
         reading.certificate_sha256 = answer.certificate_sha256;
         if !request.system_attributes.is_empty() {
             let target = system_of(target)?;
@@ -241,6 +245,7 @@ fn private<'a>(target: &'a DeviceTarget, answer: &'a Answer) -> Private<'a> {
         credentials: target.profile.credentials.as_ref(),
         token: answer.token.as_ref(),
         url: &target.url,
+        secrets: Some(&target.secrets),
     }
 }
 

@@ -231,6 +231,7 @@ fn private<'a>(target: &'a ServerTarget, token: Option<&'a AccessToken>) -> Priv
         credentials: target.profile.credentials.as_ref(),
         token,
         url: &target.url,
+        secrets: Some(&target.secrets),
     }
 }
 

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use entente_domain::exchange::{
     Catalogue, Failure, InstanceContext, InstanceKey, InstanceReading, OperationState, ServerAnswer,
 };
+use entente_domain::secret::Secrets;
 use serde_json::{Map, Value};
 
 use crate::profile::ConnectionProfile;
@@ -20,6 +21,8 @@ pub struct ServerTarget {
     pub profile: Arc<ConnectionProfile>,
     /// The URL of the broker, without `/v2`.
     pub url: String,
+    /// What the tenant's Secrets hold that is sent there: kept out of everything that is quoted.
+    pub secrets: Secrets,
 }
 
 /// Speaks to service servers. Every call is one request, sent without a retry.

@@ -4,7 +4,9 @@
 
 use std::borrow::Cow;
 
+use entente_domain::secret::{Redactions, Secrets};
 use url::Url;
+use zeroize::Zeroizing;
 
 use crate::credentials::{AccessToken, CredentialsValue};
 
@@ -20,28 +22,52 @@ pub(crate) struct Private<'a> {
     pub token: Option<&'a AccessToken>,
     /// Where the request went: some give back where they were asked (PAPPL does).
     pub url: &'a str,
+    /// What the request may have carried of the tenant's Secrets.
+    pub secrets: Option<&'a Secrets>,
+}
+
+impl Private<'_> {
+    /// Everything that must not be read, as texts.
+    pub(crate) fn redactions(&self) -> Redactions {
+        let own = self.credentials.map(own_texts).unwrap_or_default();
+        let own = own.iter().map(|text| text.as_str());
+        let token = self.token.map(AccessToken::as_str);
+        let tenant = self.secrets.into_iter().flat_map(Secrets::texts);
+        Redactions::new(own.chain(token).chain(tenant))
+    }
+}
+
+/// The texts of a login, together with the user as a header carries them and alone.
+fn own_texts(credentials: &CredentialsValue) -> Vec<Zeroizing<String>> {
+    let pair = |user: &str, secret: &Zeroizing<String>| {
+        let together = Zeroizing::new(format!("{user}:{}", secret.as_str()));
+        vec![secret.clone(), together]
+    };
+    match credentials {
+        CredentialsValue::Basic { username, password } => pair(username, password),
+        CredentialsValue::Bearer { token } => vec![token.clone()],
+        CredentialsValue::OAuth2ClientCredentials {
+            client_id,
+            client_secret,
+            ..
+        } => pair(client_id, client_secret),
+        // What TLS signs with never leaves this process.
+        CredentialsValue::ClientCertificate(_) => Vec::new(),
+    }
 }
 
 /// At most 256 bytes, on a character boundary, without control characters and without what is
-/// private.
+/// private. That is taken out first, of the words as they came: what is folded or cut is no longer
+/// found.
 pub(crate) fn quote(text: &str, private: Private<'_>) -> String {
-    let secret = private.credentials.map(|credentials| match credentials {
-        CredentialsValue::Basic { password, .. } => password.as_str(),
-        CredentialsValue::Bearer { token } => token.as_str(),
-        CredentialsValue::OAuth2ClientCredentials { client_secret, .. } => client_secret.as_str(),
-        // What TLS signs with never leaves this process.
-        CredentialsValue::ClientCertificate(_) => "",
-    });
-    let text = replace(text, secret.unwrap_or_default(), "[redacted]");
-    let token = private.token.map(AccessToken::as_str).unwrap_or_default();
-    let text = replace(&text, token, "[redacted]");
+    let text = private.redactions().hide(text);
     let text = replace(&text, private.url, "[url]");
     let parsed = Url::parse(private.url).ok();
     let host = parsed.as_ref().and_then(Url::host_str).unwrap_or_default();
     cut(&replace(&text, host, "[host]"))
 }
 
-/// A shorter text than four bytes would tear words apart, and be told by its own length.
+/// A shorter text than four bytes would tear words apart.
 fn replace<'a>(text: &'a str, hidden: &str, by: &str) -> Cow<'a, str> {
     if hidden.len() < 4 || !text.contains(hidden) {
         return Cow::Borrowed(text);
@@ -83,6 +109,7 @@ mod tests {
         credentials: None,
         token: None,
         url: "",
+        secrets: None,
     };
 
     #[test]
@@ -114,6 +141,26 @@ mod tests {
             ..NOTHING
         };
         assert_eq!(quote(said, private), "token [redacted] is unknown");
+    }
+
+    // shows K4
+    #[test]
+    fn a_login_that_is_echoed_as_a_header_is_not_given_back_however_it_is_folded() {
+        let credentials = CredentialsValue::Basic {
+            username: "entente".to_owned().into(),
+            password: "s3cr3t pass".to_owned().into(),
+        };
+        let private = Private {
+            credentials: Some(&credentials),
+            ..NOTHING
+        };
+        let said = "got Authorization: Basic ZW50ZW50ZTpzM2NyM3QgcGFzcw== and s3cr3t\n  pass";
+        assert_eq!(
+            quote(said, private),
+            "got Authorization: Basic [redacted]== and [redacted]"
+        );
+        let long = format!("{} s3cr3t pass", "x".repeat(250));
+        assert!(!quote(&long, private).contains("s3cr"));
     }
 
     #[test]

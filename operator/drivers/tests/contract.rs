@@ -111,6 +111,7 @@ impl DeviceSubject for Subject {
 
     fn target(&self) -> DeviceTarget {
         DeviceTarget {
+            secrets: entente_domain::secret::Secrets::default(),
             profile: profile(Protocol::IPP),
             url: DEVICE.to_owned(),
             pinned_certificate: None,
@@ -139,6 +140,7 @@ impl DeviceSubject for Subject {
     fn elsewhere(&self) -> Option<DeviceTarget> {
         let url = "ipp://10.20.3.4:631/other".to_owned();
         Some(DeviceTarget {
+            secrets: entente_domain::secret::Secrets::default(),
             url,
             ..DeviceSubject::target(self)
         })
@@ -171,6 +173,7 @@ impl ServerSubject for Subject {
 
     fn target(&self) -> ServerTarget {
         ServerTarget {
+            secrets: entente_domain::secret::Secrets::default(),
             profile: profile(Protocol::OSB),
             url: SERVER.to_owned(),
         }

@@ -66,6 +66,7 @@ impl DeviceSubject for Device {
 
     fn target(&self) -> DeviceTarget {
         DeviceTarget {
+            secrets: entente_domain::secret::Secrets::default(),
             profile: profile(Protocol::IPP, None),
             url: self.uri.clone(),
             pinned_certificate: None,
@@ -91,6 +92,7 @@ impl DeviceSubject for Device {
     fn elsewhere(&self) -> Option<DeviceTarget> {
         let url = self.elsewhere.clone()?;
         Some(DeviceTarget {
+            secrets: entente_domain::secret::Secrets::default(),
             url,
             ..self.target()
         })

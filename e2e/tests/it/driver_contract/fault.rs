@@ -56,6 +56,7 @@ async fn every_fault_of_a_device_has_its_own_name() {
     let drivers = Drivers::real();
     let driver = drivers.device(Protocol::IPP).unwrap();
     let target = DeviceTarget {
+        secrets: entente_domain::secret::Secrets::default(),
         profile: profile(Protocol::IPP, None),
         url: device.uri(),
         pinned_certificate: None,
@@ -199,6 +200,7 @@ async fn wrong_credentials_are_unauthorized_and_never_part_of_the_message() {
         password: "wrong-canary".to_owned().into(),
     };
     let target = ServerTarget {
+        secrets: entente_domain::secret::Secrets::default(),
         profile: profile(Protocol::OSB, Some(wrong)),
         url: broker.url(),
     };
@@ -213,6 +215,7 @@ async fn wrong_credentials_are_unauthorized_and_never_part_of_the_message() {
 
 fn target(broker: &Broker) -> ServerTarget {
     ServerTarget {
+        secrets: entente_domain::secret::Secrets::default(),
         profile: profile(Protocol::OSB, None),
         url: broker.url(),
     }

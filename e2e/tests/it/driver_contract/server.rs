@@ -32,6 +32,7 @@ impl Server {
             password: PASSWORD.to_owned().into(),
         };
         let target = ServerTarget {
+            secrets: entente_domain::secret::Secrets::default(),
             profile: profile(Protocol::OSB, Some(login)),
             url: broker.url(),
         };

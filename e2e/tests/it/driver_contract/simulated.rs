@@ -81,6 +81,7 @@ impl DeviceSubject for Printer {
 
     fn target(&self) -> DeviceTarget {
         DeviceTarget {
+            secrets: entente_domain::secret::Secrets::default(),
             profile: profile(Protocol::IPP, None),
             url: self.device.uri(),
             pinned_certificate: None,
@@ -109,6 +110,7 @@ impl DeviceSubject for Printer {
             .uri()
             .replace("/ipp/print", "/ipp/print/no-such-queue");
         Some(DeviceTarget {
+            secrets: entente_domain::secret::Secrets::default(),
             url,
             ..self.target()
         })
@@ -193,6 +195,7 @@ impl ServerSubject for Server {
 
     fn target(&self) -> ServerTarget {
         ServerTarget {
+            secrets: entente_domain::secret::Secrets::default(),
             profile: profile(Protocol::OSB, None),
             url: self.broker.url(),
         }

@@ -15,6 +15,7 @@ async fn read(
     let mut profile = (*profile(Protocol::IPP, None)).clone();
     profile.trust = trust;
     let target = DeviceTarget {
+        secrets: entente_domain::secret::Secrets::default(),
         profile: profile.into(),
         url: url.to_owned(),
         pinned_certificate: pinned.map(str::to_owned),

@@ -11,7 +11,6 @@ use entente_domain::{
     delivery::{Action, Facts, World},
     exchange::{Failure, FailureKind, OperationState, ServerAnswer},
     retry::{HoldKey, Holds},
-    secret::Secrets,
     shared::Shared,
 };
 use entente_drivers::{device::DeviceTarget, profile::ConnectionProfile, service::ServerTarget};
@@ -89,6 +88,7 @@ impl Execution<'_> {
             profile,
             url: endpoint.url,
             pinned_certificate: endpoint.pinned_certificate,
+            secrets: self.outcome.world.secrets.clone(),
         };
         let Some(driver) = self.delivery.context.drivers.device(Protocol::IPP) else {
             return;
@@ -96,10 +96,7 @@ impl Execution<'_> {
         let begun = Instant::now();
         match action {
             Action::ReadDevice { request } => {
-                let result = redacted(
-                    driver.observe(&target, request).await,
-                    &self.outcome.world.secrets,
-                );
+                let result = driver.observe(&target, request).await;
                 self.count("device", result.as_ref().err(), begun);
                 let at = self.now();
                 match &result {
@@ -110,10 +107,7 @@ impl Execution<'_> {
                 self.look_for_a_claim();
             }
             Action::WriteDevice { write, items } => {
-                let result = redacted(
-                    driver.apply(&target, write).await,
-                    &self.outcome.world.secrets,
-                );
+                let result = driver.apply(&target, write).await;
                 self.count("device", result.as_ref().err(), begun);
                 let at = self.now();
                 if let Err(failure) = &result {
@@ -243,7 +237,7 @@ impl Execution<'_> {
         };
         let begun = Instant::now();
         let answer = self.ask(&target, action).await;
-        match answer.redacted(&self.outcome.world.secrets) {
+        match answer {
             Answer::Instance(result) => {
                 self.count("server", result.as_ref().err(), begun);
                 match &result {
@@ -400,6 +394,7 @@ impl Execution<'_> {
         Ok(ServerTarget {
             profile: self.profile(connection).await?,
             url,
+            secrets: self.outcome.world.secrets.clone(),
         })
     }
 
@@ -443,27 +438,4 @@ enum Answer {
     Server(Result<ServerAnswer, Failure>),
     Operation(Result<OperationState, Failure>),
     None,
-}
-
-impl Answer {
-    fn redacted(self, secrets: &Secrets) -> Self {
-        match self {
-            Self::Instance(result) => Self::Instance(redacted(result, secrets)),
-            Self::Server(result) => Self::Server(redacted(result, secrets)),
-            Self::Operation(Ok(OperationState::Failed { message })) => {
-                let message = secrets.redact(&message);
-                Self::Operation(Ok(OperationState::Failed { message }))
-            }
-            Self::Operation(result) => Self::Operation(redacted(result, secrets)),
-            Self::None => Self::None,
-        }
-    }
-}
-
-/// What was answered, without any secret in its words: some remote sides repeat what they refuse.
-fn redacted<T>(result: Result<T, Failure>, secrets: &Secrets) -> Result<T, Failure> {
-    result.map_err(|failure| Failure {
-        message: secrets.redact(&failure.message),
-        ..failure
-    })
 }

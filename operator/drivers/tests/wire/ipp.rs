@@ -33,6 +33,7 @@ fn group(tag: u8, values: &[Vec<u8>]) -> Vec<u8> {
 
 fn target(server: &Server) -> DeviceTarget {
     DeviceTarget {
+        secrets: entente_domain::secret::Secrets::default(),
         profile: profile(Protocol::IPP, None),
         url: format!("ipp://{}/ipp/print", server.address),
         pinned_certificate: None,

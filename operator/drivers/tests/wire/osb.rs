@@ -1,10 +1,11 @@
 //! Open Service Broker 2.17 on the wire.
 
 use base64::Engine as _;
-use entente_crds::v1alpha1::Protocol;
+use entente_crds::v1alpha1::{Protocol, SecretKeyReference};
 use entente_domain::exchange::{
     FailureKind, InstanceContext, InstanceKey, InstanceReading, OperationState, ServerAnswer,
 };
+use entente_domain::secret::{DigestKey, SecretText, Secrets};
 use entente_drivers::{CredentialsValue, Drivers, ServerTarget};
 use serde_json::{Map, Value, json};
 
@@ -21,6 +22,7 @@ fn target(server: &Server) -> ServerTarget {
     let token = "t0ken-of-the-broker".to_owned().into();
     let credentials = Some(CredentialsValue::Bearer { token });
     ServerTarget {
+        secrets: Secrets::default(),
         profile: profile(Protocol::OSB, credentials),
         url: format!("http://{}/broker/", server.address),
     }
@@ -279,6 +281,42 @@ async fn a_token_that_was_fetched_is_not_given_back_either() {
     let message = "bad Bearer [redacted]".to_owned();
     assert_eq!(state, Ok(OperationState::Failed { message }));
     assert_eq!(endpoint.arrived().len(), 1);
+}
+
+// shows K4
+#[tokio::test]
+async fn a_secret_that_the_request_carried_is_not_given_back_in_whatever_spelling() {
+    let key = "-----BEGIN KEY-----\nMC4CAQAwBQYDK2VwBCIE\nIJ+DYvh6SEqVTm50DFtM\n-----END KEY-----";
+    let server = Server::start(move |arrived| {
+        let sent = String::from_utf8_lossy(&arrived.body).into_owned();
+        let encoded = base64::engine::general_purpose::STANDARD.encode(key);
+        let said = format!("bad {key} or {encoded} in {sent}");
+        reply("400 Bad Request", &json!({"description": said}))
+    })
+    .await;
+    let reference = SecretKeyReference {
+        name: "cloud".to_owned(),
+        key: "key".to_owned(),
+    };
+    let text = SecretText::new(key.to_owned(), &DigestKey::new(b"own".to_vec()));
+    let target = ServerTarget {
+        secrets: Secrets([(reference, Ok(text))].into()),
+        ..target(&server)
+    };
+    let parameters = json!({"key": key}).as_object().unwrap().clone();
+    let drivers = Drivers::real();
+    let refused = drivers
+        .service()
+        .provision(&target, &instance(), &context(), &parameters)
+        .await;
+    let message = refused.unwrap_err().message;
+    assert!(
+        message.contains("bad [redacted] or [redacted]== in {"),
+        "{message}"
+    );
+    for part in ["MC4CAQAw", "IJ+DYvh6"] {
+        assert!(!message.contains(part), "{message}");
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use ipp::attribute::{IppAttribute, IppAttributes};
 use super::*;
 
 const NOTHING: Private<'static> = Private {
+    secrets: None,
     credentials: None,
     token: None,
     url: "",

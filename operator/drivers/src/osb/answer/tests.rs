@@ -5,6 +5,7 @@ use serde_json::json;
 use super::*;
 
 const NOTHING: Private<'static> = Private {
+    secrets: None,
     credentials: None,
     token: None,
     url: "",
