@@ -91,7 +91,7 @@ impl Catalogue {
             let catalogue = Arc::clone(&self);
             async move {
                 let panicked = catalogue.panicked(&subject);
-                reporting_panics(catalogue.pass(&subject), panicked).await
+                reporting_panics(Box::pin(catalogue.pass(&subject)), panicked).await
             }
         };
         queue
@@ -184,7 +184,7 @@ impl Catalogue {
             .remote_request("server", &code, begun.elapsed());
         let catalogue = result?;
         self.catalogues
-            .keep(name, catalogue.into(), self.context.clock.now());
+            .keep(name, &catalogue.into(), self.context.clock.now());
         Ok(())
     }
 

@@ -46,11 +46,11 @@ impl Catalogues {
     }
 
     /// Keeps what was read; whoever listens is told where it is another catalogue than before.
-    pub(crate) fn keep(&self, name: &str, catalogue: Shared<Catalogue>, now: Timestamp) {
+    pub(crate) fn keep(&self, name: &str, catalogue: &Shared<Catalogue>, now: Timestamp) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let before = kept.insert(name.to_owned(), (now, catalogue.clone()));
         drop(kept);
-        if before.is_none_or(|(_, before)| before == catalogue) {
+        if before.is_none_or(|(_, before)| before == *catalogue) {
             return;
         }
         let mut listeners = self
@@ -91,7 +91,7 @@ mod tests {
         let catalogues = Catalogues::default();
         let mut changes = catalogues.subscribe();
         for id in ["one", "one", "two"] {
-            catalogues.keep("northwind", catalogue(id), Timestamp::UNIX_EPOCH);
+            catalogues.keep("northwind", &catalogue(id), Timestamp::UNIX_EPOCH);
             catalogues.expire("northwind");
         }
         assert_eq!(changes.try_recv().ok().as_deref(), Some("northwind"));

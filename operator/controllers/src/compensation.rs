@@ -62,7 +62,7 @@ impl Compensations {
             let compensations = Arc::clone(&self);
             async move {
                 let panicked = compensations.panicked(&key);
-                reporting_panics(compensations.pass(&key), panicked).await
+                reporting_panics(Box::pin(compensations.pass(&key)), panicked).await
             }
         };
         queue

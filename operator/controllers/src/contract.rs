@@ -92,7 +92,7 @@ impl Contracts {
             let contracts = Arc::clone(&self);
             async move {
                 let panicked = contracts.panicked(&key);
-                reporting_panics(contracts.pass(&key), panicked).await
+                reporting_panics(Box::pin(contracts.pass(&key)), panicked).await
             }
         };
         queue

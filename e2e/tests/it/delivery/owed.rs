@@ -2,7 +2,7 @@
 
 use entente_crds::v1alpha1::{Compensation, PromiseState, ServiceSubscription};
 use entente_e2e::scene::read::{Conditioned as _, SubscriptionFacts as _};
-use entente_e2e::scene::starting_in;
+use entente_e2e::scene::{Scene, starting_in};
 use entente_e2e::simulator::FaultKind;
 use jiff::SignedDuration;
 
@@ -178,6 +178,33 @@ async fn a_contract_that_is_deleted_while_late_owes_until_then_and_no_longer() {
     );
 }
 
+/// Waits until there are so many compensations.
+async fn records(scene: &Scene<'_>, count: usize) -> Vec<Compensation> {
+    let what = format!("there are {count} compensations");
+    let found = scene.soon(&what, async || {
+        let found = scene.compensations().await;
+        (found.len() == count).then_some(found)
+    });
+    found.await.unwrap()
+}
+
+/// Voids a compensation as a person does, with what stands behind the reason.
+async fn void(scene: &Scene<'_>, name: &str, reissue: &str) {
+    let patch = format!(r#"{{"spec":{{"voided":{{"reason":"agreed by phone"{reissue}}}}}}}"#);
+    let (target, namespace) = (format!("compensation/{name}"), scene.namespace());
+    let arguments = [
+        "patch",
+        &target,
+        "-n",
+        namespace,
+        "--type=merge",
+        "-p",
+        &patch,
+    ];
+    let patched = scene.plane().kubectl(arguments).await.unwrap();
+    assert!(patched.status.success(), "{patched:?}");
+}
+
 // shows D8
 #[tokio::test]
 async fn a_compensation_that_is_voided_cancels_the_debt_or_is_issued_again() {
@@ -191,36 +218,15 @@ async fn a_compensation_that_is_voided_cancels_the_debt_or_is_issued_again() {
     let entry = scene.entry("parts", "parts-life", &names, "1s");
     let contract = scene.contract("void", starting_in(AHEAD / 2), vec![entry]);
     scene.apply(&contract).await.unwrap();
-    let records = async |count: usize| {
-        let what = format!("there are {count} compensations");
-        let found = scene.soon(&what, async || {
-            let found = scene.compensations().await;
-            (found.len() == count).then_some(found)
-        });
-        found.await.unwrap()
-    };
-    let made = records(2).await;
+    let made = records(scene, 2).await;
     let of = |device: &str| {
         let mut made = made.iter();
         let found = made.find(|it| it.spec.record.device.name == device);
         found.and_then(|it| it.metadata.name.clone()).unwrap()
     };
     let (cancelled, again) = (of(names[0]), of(names[1]));
-    for (name, reissue) in [(&cancelled, ""), (&again, r#","reissue":"Same""#)] {
-        let patch = format!(r#"{{"spec":{{"voided":{{"reason":"agreed by phone"{reissue}}}}}}}"#);
-        let target = format!("compensation/{name}");
-        let arguments = [
-            "patch",
-            &target,
-            "-n",
-            scene.namespace(),
-            "--type=merge",
-            "-p",
-            &patch,
-        ];
-        let patched = scene.plane().kubectl(arguments).await.unwrap();
-        assert!(patched.status.success(), "{patched:?}");
-    }
+    void(scene, &cancelled, "").await;
+    void(scene, &again, r#","reissue":"Same""#).await;
     for place in [0, 1] {
         world.device(place).clear_faults().await.unwrap();
     }
@@ -233,7 +239,7 @@ async fn a_compensation_that_is_voided_cancels_the_debt_or_is_issued_again() {
     let issued = settled.await.unwrap();
     let reissues = issued.spec.record.reissues.as_ref().unwrap();
     assert_eq!(reissues.name, again);
-    records(3).await;
+    records(scene, 3).await;
     let summary = &issued.status.as_ref().unwrap().summary;
     let owed = scene.soon("only that one is owed", async || {
         let owed = scene.read_contract("void").await?.status?.owed?;

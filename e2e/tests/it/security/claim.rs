@@ -5,7 +5,7 @@ use entente_e2e::scene::read::Conditioned as _;
 use entente_e2e::scene::{Scene, now};
 use entente_e2e::simulator::IppFleet;
 use kube::Api;
-use kube::api::{Patch, PatchParams};
+use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::json;
 
 use super::ALLOWED;
@@ -26,7 +26,10 @@ impl<'a> Neighbour<'a> {
         let mut device = scene.device(&fleet.devices()[place]);
         device.metadata.name = Some("theirs".to_owned());
         device.metadata.namespace = Some(namespace.clone());
-        devices.create(&Default::default(), &device).await.unwrap();
+        devices
+            .create(&PostParams::default(), &device)
+            .await
+            .unwrap();
         Self {
             scene,
             namespace,

@@ -178,9 +178,7 @@ impl Execution<'_> {
             Ok(catalogue) => {
                 let catalogue = Shared::from(catalogue);
                 self.holds.clear(&key);
-                self.delivery
-                    .catalogues
-                    .keep(connection, catalogue.clone(), now);
+                self.delivery.catalogues.keep(connection, &catalogue, now);
                 self.outcome
                     .world
                     .catalogues

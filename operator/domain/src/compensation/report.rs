@@ -183,6 +183,18 @@ enum Debt {
     Lost,
 }
 
+impl Debt {
+    fn in_words(self) -> &'static str {
+        match self {
+            Self::Cancelled => "nothing is owed for it any more",
+            Self::IssuedAgain => "it is issued again under the next number",
+            Self::Lost => {
+                "it cannot be issued again, since its promise is gone: book what is owed by hand"
+            }
+        }
+    }
+}
+
 /// What is known of a compensation.
 enum Outcome<'a> {
     Accruing,
@@ -316,24 +328,14 @@ fn saying(outcome: &Outcome<'_>) -> Saying {
             Reason::NothingOwed,
             "nothing is owed, and that is final",
         ),
-        Outcome::Voided(reason, debt) => {
-            let debt = match debt {
-                Debt::Cancelled => "nothing is owed for it any more",
-                Debt::IssuedAgain => "it is issued again under the next number",
-                Debt::Lost => {
-                    "it cannot be issued again, since its promise is gone: book what is owed by \
-                     hand"
-                }
-            };
-            Saying {
-                delivered: Status::False,
-                ..alike(
-                    Status::True,
-                    Reason::Voided,
-                    &format!("declared wrong ({reason}); {debt}"),
-                )
-            }
-        }
+        Outcome::Voided(reason, debt) => Saying {
+            delivered: Status::False,
+            ..alike(
+                Status::True,
+                Reason::Voided,
+                &format!("declared wrong ({reason}); {}", debt.in_words()),
+            )
+        },
         Outcome::Lost => alike(
             Status::False,
             Reason::Pending,

@@ -18,6 +18,7 @@ use super::{
     endpoint::{allows, endpoint_key},
     identity::{reported_fault, reported_not_allowed},
 };
+use crate::exchange::DeviceReading;
 
 /// Returns a digest of what a claim is about; another one begins it anew. `None` for a Device
 /// without an address or a connection.
@@ -111,11 +112,11 @@ fn rank(device: &Device) -> (u8, Option<Timestamp>, Option<Timestamp>, String, S
     )
 }
 
-/// The claim that a Device has after a pass. `proved` is the identity that the machine gave, where
-/// it answered as the one that is meant and nobody else has it.
+/// The claim that a Device has after a pass. `proved` is what the machine gave, where it answered as
+/// the one that is meant and nobody else has it.
 pub(super) fn next_claim(
     device: &Device,
-    proved: Option<Option<&str>>,
+    proved: Option<&DeviceReading>,
     now: Timestamp,
 ) -> Option<DeviceClaim> {
     let mut claim = match claim_of(device) {
@@ -127,11 +128,11 @@ pub(super) fn next_claim(
             identity: None,
         },
     };
-    if let Some(identity) = proved
-        && (claim.since.is_none() || claim.identity.as_deref() != identity)
+    if let Some(reading) = proved
+        && (claim.since.is_none() || claim.identity != reading.identity)
     {
         claim.since = Some(now);
-        claim.identity = identity.map(str::to_owned);
+        claim.identity.clone_from(&reading.identity);
     }
     Some(claim)
 }

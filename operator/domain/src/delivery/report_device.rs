@@ -366,11 +366,7 @@ impl Report<'_> {
         let reading = self.facts.device.as_ref();
         let reading = reading.and_then(|reading| reading.result.as_ref().ok());
         let proved = reading.filter(|_| self.unusable().is_none());
-        next_claim(
-            self.device,
-            proved.map(|it| it.identity.as_deref()),
-            self.now,
-        )
+        next_claim(self.device, proved, self.now)
     }
 
     fn counts(&self) -> SubscriptionCounts {

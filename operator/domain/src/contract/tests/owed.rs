@@ -72,10 +72,7 @@ fn compensation(value: Option<(&str, &str)>, calculated: bool) -> Compensation {
 #[test]
 fn what_is_owed_is_the_sum_of_compensations_that_are_not_voided() {
     let mut voided = compensation(Some(("BRL", "99.00")), true);
-    voided.spec.voided = Some(Voided {
-        reason: "wrong device".to_owned(),
-        ..Voided::default()
-    });
+    voided.spec.voided = Some(Voided::default());
     let mut world = named(&["a"]);
     world.pass(BEFORE);
     let resolved = resolve(&world, at(DURING));

@@ -2,7 +2,7 @@
 
 use entente_crds::{
     ANNOTATION_RECONCILE_AT,
-    v1alpha1::{Device, DeviceModel, DeviceModelSpec, DeviceSpec},
+    v1alpha1::{Device, DeviceConnection, DeviceModel, DeviceModelSpec, DeviceSpec},
 };
 use jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -18,7 +18,7 @@ const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 fn world(wish: &str) -> World {
     let mut device = Device::new("lobby", DeviceSpec::default());
     device.spec.address = Some("10.0.0.1".to_owned());
-    device.spec.connections = vec![Default::default()];
+    device.spec.connections = vec![DeviceConnection::default()];
     let annotations = device.annotations_mut();
     annotations.insert(ANNOTATION_RECONCILE_AT.to_owned(), wish.to_owned());
     World {

@@ -3,8 +3,9 @@
 use entente_crds::{
     condition::Reason,
     v1alpha1::{
-        AllowEntry, Connection, ConnectionSpec, Device, DeviceConnection, DeviceIdentity,
-        DeviceSpec, DeviceStatus, IppEndpoint, Selector, Tls, Trust,
+        AllowEntry, Connection, ConnectionSpec, Credentials, Device, DeviceConnection,
+        DeviceIdentity, DeviceSpec, DeviceStatus, IppEndpoint, LocalReference, Selector, Tls,
+        Trust,
     },
 };
 
@@ -206,10 +207,10 @@ fn a_login_of_the_platform_team_goes_to_no_host_that_a_device_names_unless_its_c
         }),
         tls: Some(Tls {
             trust,
-            ca_config_map_ref: ca.then(Default::default),
+            ca_config_map_ref: ca.then(LocalReference::default),
             server_name: None,
         }),
-        credentials: Some(Default::default()),
+        credentials: Some(Credentials::default()),
         ..ConnectionSpec::default()
     };
     let table = [

@@ -10,70 +10,31 @@ fn hide(secret: &str, words: &str) -> String {
     Redactions::new([secret]).hide(words)
 }
 
+/// How somebody says it, what they say, and what may be shown of that.
+#[rustfmt::skip] // One row a line.
+fn echoes(secret: &str) -> Vec<(&'static str, String, &'static str)> {
+    vec![
+        ("as it is", format!("no {secret} here"), "no [redacted] here"),
+        ("in capitals", "no S3CR3T/\"TOK EN+ here".to_owned(), "no [redacted] here"),
+        ("as JSON", r#"{"token":"s3cr3t/\"tok en+"}"#.to_owned(), r#"{"token":"[redacted]"}"#),
+        ("as JSON of PHP", r#"s3cr3t\/\"tok en\u002b!"#.to_owned(), "[redacted]!"),
+        ("in a URL", "?t=s3cr3t%2F%22tok%20en%2B&x".to_owned(), "?t=[redacted]&x"),
+        ("in a URL, in small letters", "?t=s3cr3t%2f%22tok%20en%2b&x".to_owned(), "?t=[redacted]&x"),
+        ("in a form", "t=s3cr3t%2F%22tok+en%2B&x".to_owned(), "t=[redacted]&x"),
+        ("in base64", format!("({})", general_purpose::STANDARD.encode(secret)), "([redacted])"),
+        ("in hexadecimal", format!("({})", hex::encode_upper(secret)), "([redacted])"),
+        ("folded", "no s3cr3t/\"tok\r\n  en+ here".to_owned(), "no [redacted] here"),
+        ("cut off by whoever says it", "no s3cr3t/\"tok… here".to_owned(), "no [redacted]… here"),
+        ("cut off at the end", "no s3cr3".to_owned(), "no [redacted]"),
+        ]
+}
+
 // shows K4
 #[test]
 fn an_echo_is_hidden_in_every_spelling() {
     let secret = "s3cr3t/\"tok en+";
     let pair = format!("entente:{secret}");
-    let table = [
-        (
-            "as it is",
-            format!("no {secret} here"),
-            "no [redacted] here",
-        ),
-        (
-            "in capitals",
-            "no S3CR3T/\"TOK EN+ here".to_owned(),
-            "no [redacted] here",
-        ),
-        (
-            "as JSON",
-            r#"{"token":"s3cr3t/\"tok en+"}"#.to_owned(),
-            r#"{"token":"[redacted]"}"#,
-        ),
-        (
-            "as JSON of PHP",
-            r#"s3cr3t\/\"tok en\u002b!"#.to_owned(),
-            "[redacted]!",
-        ),
-        (
-            "in a URL",
-            "?t=s3cr3t%2F%22tok%20en%2B&x".to_owned(),
-            "?t=[redacted]&x",
-        ),
-        (
-            "in a URL, in small letters",
-            "?t=s3cr3t%2f%22tok%20en%2b&x".to_owned(),
-            "?t=[redacted]&x",
-        ),
-        (
-            "in a form",
-            "t=s3cr3t%2F%22tok+en%2B&x".to_owned(),
-            "t=[redacted]&x",
-        ),
-        (
-            "in base64",
-            format!("({})", general_purpose::STANDARD.encode(secret)),
-            "([redacted])",
-        ),
-        (
-            "in hexadecimal",
-            format!("({})", hex::encode_upper(secret)),
-            "([redacted])",
-        ),
-        (
-            "folded",
-            "no s3cr3t/\"tok\r\n  en+ here".to_owned(),
-            "no [redacted] here",
-        ),
-        (
-            "cut off by whoever says it",
-            "no s3cr3t/\"tok… here".to_owned(),
-            "no [redacted]… here",
-        ),
-        ("cut off at the end", "no s3cr3".to_owned(), "no [redacted]"),
-    ];
-    for (how, words, shown) in table {
+    for (how, words, shown) in echoes(secret) {
         assert_eq!(hide(secret, &words), shown, "{how}");
     }
     let basic = format!("Basic {}", general_purpose::STANDARD.encode(&pair));
@@ -129,7 +90,7 @@ fn spelled(text: &str, how: u8) -> String {
                 format!("%{byte:02x}")
             }
         };
-        text.bytes().map(digits).collect()
+        text.bytes().map(digits).collect::<Vec<_>>().concat()
     };
     let json = |text: &str| {
         serde_json::to_string(text)
@@ -146,10 +107,10 @@ fn spelled(text: &str, how: u8) -> String {
         5 => general_purpose::STANDARD.encode(text),
         6 => general_purpose::URL_SAFE_NO_PAD.encode(text),
         7 => text.to_ascii_uppercase(),
-        _ => text
-            .chars()
-            .map(|one| format!("\\u{:04x}", u32::from(one)))
-            .collect(),
+        _ => {
+            let units = text.chars().map(|one| format!("\\u{:04x}", u32::from(one)));
+            units.collect::<Vec<_>>().concat()
+        }
     }
 }
 
