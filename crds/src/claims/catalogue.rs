@@ -237,6 +237,10 @@ fn login_of_any_host(table: &mut Table) {
             "in the clear at a part of the name",
             at("ipp://mfp-{address}.example/"),
         ),
+        (
+            "in the clear, that is a queue",
+            at("ipp://{queue}.example/"),
+        ),
         ("without tls", tls(Value::Null)),
         (
             "with the system's authorities",
@@ -260,6 +264,8 @@ fn login_of_any_host(table: &mut Table) {
     }
     let fixed = [at("ipp://mfp.example/ipp/print"), tls(Value::Null)];
     table.accepts(Connection, "a login for one host", &fixed);
+    let queues = [at("ipp://cups.example/printers/{queue}"), tls(Value::Null)];
+    table.accepts(Connection, "a login for one host of many queues", &queues);
 }
 
 fn credentials(table: &mut Table) {

@@ -34,8 +34,8 @@ use crate::schema;
         .message("exactly the member that the protocol names must be set: ipp for IPP, osb for OSB"),
     validation = Rule::new("!has(self.credentials) || self.credentials.type != 'ClientCertificate' || (has(self.ipp) ? self.ipp.url.startsWith('ipps://') : !has(self.osb) || self.osb.url.startsWith('https://'))")
         .message("credentials.type ClientCertificate is shown in a TLS handshake: the url must begin with ipps:// or https://"),
-    validation = Rule::new("!has(self.credentials) || !has(self.ipp) || !self.ipp.url.contains('{address}') || (self.ipp.url.startsWith('ipps://') && has(self.tls) && (!has(self.tls.trust) || self.tls.trust == 'Verify') && has(self.tls.caConfigMapRef))")
-        .message("credentials go to whatever host a Device names where url has {address}: then url must begin with ipps:// and tls must have trust Verify and caConfigMapRef; else leave credentials out and set credentialsRef in each Device")
+    validation = Rule::new("!has(self.credentials) || !has(self.ipp) || !(self.ipp.url.contains('{address}') || self.ipp.url.matches('^[^/]*//[^/]*[{]queue[}]')) || (self.ipp.url.startsWith('ipps://') && has(self.tls) && (!has(self.tls.trust) || self.tls.trust == 'Verify') && has(self.tls.caConfigMapRef))")
+        .message("credentials go to whatever host a Device names where url has {address}, or {queue} in its host: then url must begin with ipps:// and tls must have trust Verify and caConfigMapRef; else leave credentials out and set credentialsRef in each Device")
 )]
 pub struct ConnectionSpec {
     /// What is spoken. Exactly the member of that name is set.
@@ -53,9 +53,10 @@ pub struct ConnectionSpec {
     /// Whom to trust when TLS is spoken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
-    /// What to log in with. Where the URL has {address}, a Device decides which host that is sent
-    /// to: it is allowed over ipps with trust Verify and a CA alone. Elsewhere each Device names a
-    /// login of its own in spec.connections[].credentialsRef.
+    /// What to log in with. Where a Device decides which host that is sent to, as the URL has
+    /// {address}, or {queue} in its host, it is allowed over ipps with trust Verify and
+    /// caConfigMapRef only. Without these leave it out: each Device names a login of its own there,
+    /// in spec.connections[].credentialsRef.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<Credentials>,
     /// How long to wait.

@@ -157,33 +157,69 @@ impl Profiles {
 
 #[cfg(test)]
 mod tests {
-    use entente_crds::v1alpha1::{ConnectionSpec, Credentials, IppEndpoint};
+    use entente_crds::v1alpha1::{AllowEntry, ConnectionSpec, Credentials, IppEndpoint};
+    use serde_json::json;
 
     use super::*;
     use crate::fake_api::FakeApi;
 
+    fn profiles() -> (Profiles, FakeApi) {
+        let (client, api) = FakeApi::new();
+        let secrets = Secrets::new(client, "entente-system".to_owned());
+        (Profiles::new(Arc::new(secrets)), api)
+    }
+
+    /// A Connection from before the rule.
+    fn for_any_host() -> Connection {
+        let spec = ConnectionSpec {
+            ipp: Some(IppEndpoint {
+                url: "ipp://{address}/ipp/print".to_owned(),
+                ports: Vec::new(),
+            }),
+            allow: vec![AllowEntry::default()],
+            credentials: Some(Credentials::default()),
+            ..ConnectionSpec::default()
+        };
+        Connection::new("hq", spec)
+    }
+
     // shows K4
     #[tokio::test]
     async fn a_login_that_would_go_to_any_host_is_not_even_read() {
-        let (client, mut api) = FakeApi::new();
-        let secrets = Secrets::new(client, "entente-system".to_owned());
-        let profiles = Profiles::new(Arc::new(secrets));
-        let connection = Connection::new(
-            "hq",
-            ConnectionSpec {
-                ipp: Some(IppEndpoint {
-                    url: "ipp://{address}/ipp/print".to_owned(),
-                    ports: Vec::new(),
-                }),
-                credentials: Some(Credentials::default()),
-                ..ConnectionSpec::default()
-            },
-        );
-        let now = Timestamp::UNIX_EPOCH;
-        let refused = profiles.probe_profile(&connection, now).await;
-        let (reason, message) = refused.expect_err("it is refused");
-        assert_eq!(reason, Reason::UnsupportedValue);
-        assert!(message.contains("ipps://"), "{message}");
+        let (profiles, mut api) = profiles();
+        let (connection, now) = (for_any_host(), Timestamp::UNIX_EPOCH);
+        let labels = BTreeMap::new();
+        let of_nobody = profiles.probe_profile(&connection, now).await;
+        let of_a_device = profiles.profile(&connection, &labels, None, now);
+        for refused in [of_nobody, of_a_device.await] {
+            let (reason, message) = refused.expect_err("it is refused");
+            assert_eq!(reason, Reason::UnsupportedValue);
+            assert!(message.contains("ipps://"), "{message}");
+        }
+        assert!(api.is_silent());
+    }
+
+    // shows K4
+    #[tokio::test]
+    async fn a_device_with_a_login_of_its_own_is_reached_by_such_a_connection() {
+        let (profiles, mut api) = profiles();
+        let (connection, now) = (for_any_host(), Timestamp::UNIX_EPOCH);
+        let own = LocalReference {
+            name: "own".to_owned(),
+        };
+        let labels = BTreeMap::new();
+        let asking = profiles.profile(&connection, &labels, Some(("acme", &own)), now);
+        let answering = async {
+            let asked = api.next().await;
+            assert_eq!(asked.target, "/api/v1/namespaces/acme/secrets/own");
+            let data = json!({"username": "bWU=", "password": "bWU="});
+            asked.answer(
+                200,
+                &json!({"kind": "Secret", "apiVersion": "v1", "metadata": {"name": "own"}, "data": data}),
+            );
+        };
+        let (profile, ()) = tokio::join!(asking, answering);
+        assert!(profile.expect("it can be used").credentials.is_some());
         assert!(api.is_silent());
     }
 }

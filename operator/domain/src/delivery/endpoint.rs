@@ -45,13 +45,20 @@ pub fn login_fault(name: &str, spec: &ConnectionSpec) -> Option<String> {
     let tls = spec.tls.as_ref();
     let is_checked = url.starts_with("ipps://")
         && tls.is_some_and(|tls| tls.trust == Trust::Verify && tls.ca_config_map_ref.is_some());
-    (spec.credentials.is_some() && url.contains("{address}") && !is_checked).then(|| {
+    (spec.credentials.is_some() && is_named_by_devices(url) && !is_checked).then(|| {
         format!(
             "the Connection {name} has credentials that would go to whatever host a Device names: \
              its url must begin with ipps:// and tls must have trust Verify and caConfigMapRef, or \
              each Device must have a credentialsRef"
         )
     })
+}
+
+/// True if the host of a URL is what a Device says. Of {port} the Connection has the list.
+fn is_named_by_devices(url: &str) -> bool {
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let host = host.split('/').next().unwrap_or_default();
+    url.contains("{address}") || host.contains("{queue}")
 }
 
 /// What makes two Devices share one endpoint: the connection and everything its URL is made of.
