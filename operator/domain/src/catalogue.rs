@@ -17,7 +17,7 @@ use kube::ResourceExt as _;
 
 use crate::{
     assessment::reason_of_failure,
-    condition::{ConditionSet, Status, find},
+    condition::{ConditionSet, Status, find, is_allowed},
     exchange::{Failure, FailureKind},
     parameter::{Constraints, parse_value},
 };
@@ -56,11 +56,7 @@ pub fn report_connection(
     let (orphans, full) = take_over(connection, observed);
     let generation = connection.metadata.generation;
     let mut set = ConditionSet::new(&previous.conditions, generation, now);
-    set = set.with_fault(
-        ConditionType::ResolvedRefs,
-        observed.fault.clone(),
-        RESOLVED,
-    );
+    set = references(set, observed.fault.as_ref());
     let failure = observed
         .probe
         .as_ref()
@@ -86,6 +82,21 @@ pub fn report_connection(
         conditions: set.finish(),
         used_by: Some(observed.used_by),
         orphans,
+    }
+}
+
+/// What ResolvedRefs says of a Connection. A fault of its own spec is none of what it refers to,
+/// which is not looked up then.
+fn references(set: ConditionSet, fault: Option<&(Reason, String)>) -> ConditionSet {
+    let condition = ConditionType::ResolvedRefs;
+    match fault {
+        Some((reason, _)) if !is_allowed(condition, *reason) => set.with(
+            condition,
+            Status::Unknown,
+            Reason::Pending,
+            "What it refers to is looked up once its spec can be used.",
+        ),
+        fault => set.with_fault(condition, fault.cloned(), RESOLVED),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a Connection lists as left behind.
+//! What is said of a Connection, and what it lists as left behind.
 
 use entente_crds::v1alpha1::{
     ConnectionSpec, ServerInstance, ServiceSubscriptionSpec, ServiceSubscriptionStatus,
@@ -46,4 +46,30 @@ fn an_orphan_that_is_in_service_again_leaves_the_list() {
         ..ObservedConnection::default()
     };
     assert_eq!(listed(&mut connection, &adopted), ["one"]);
+}
+
+// shows K2 K4
+#[test]
+fn a_connection_whose_spec_cannot_be_used_says_so_and_nothing_of_what_it_refers_to() {
+    let connection = Connection::new("hq", ConnectionSpec::default());
+    let said = |reason: Reason| {
+        let observed = ObservedConnection {
+            fault: Some((reason, "it is so".to_owned())),
+            ..ObservedConnection::default()
+        };
+        let conditions = report_connection(&connection, &observed, NOW).conditions;
+        let kinds = [ConditionType::Ready, ConditionType::ResolvedRefs];
+        kinds.map(|kind| {
+            let found = find(&conditions, kind).expect("it is stated");
+            format!("{} {}", found.status, found.reason)
+        })
+    };
+    assert_eq!(
+        said(Reason::UnsupportedValue),
+        ["False UnsupportedValue", "Unknown Pending"]
+    );
+    assert_eq!(
+        said(Reason::SecretNotFound),
+        ["False SecretNotFound", "False SecretNotFound"]
+    );
 }
