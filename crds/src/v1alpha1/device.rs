@@ -99,7 +99,8 @@ pub struct DeviceStatus {
     pub identity: Option<DeviceIdentity>,
     /// Since when this Device has its machine: who is older by it keeps the machine where two
     /// Devices have one address or one identity. Another address, serial number or connection
-    /// begins it anew.
+    /// begins it anew, and so does a Connection
+    /// that refuses the Device for a while.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<DeviceClaim>,
     /// The services on the device.
@@ -144,10 +145,11 @@ pub struct DeviceClaim {
     pub endpoint_digest: String,
     /// Since when the Device names them.
     pub named: jiff::Timestamp,
-    /// Since when the machine there is proved to be the one that is meant; absent until then.
+    /// Since when the machine there is proved to be the one that is meant; absent until then, and
+    /// while another Device has that machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<jiff::Timestamp>,
-    /// The identity that was proved, where the machine has one.
+    /// The identity that the machine gave, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 127))]
     pub identity: Option<String>,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use entente_crds::v1alpha1::{
     Compensation, Connection, Contract, Device, DeviceModel, ServiceSubscription, SmartService,
 };
-use entente_domain::delivery::endpoint_key;
+use entente_domain::delivery::{endpoint_index, known_identity};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt as _;
 
@@ -25,9 +25,9 @@ pub(crate) const BY_SERVICE: &str = "service";
 pub(crate) const BY_MODEL: &str = "model";
 /// Index of devices and services: the Connections that they name.
 pub(crate) const BY_CONNECTION: &str = "connection";
-/// Index of devices: what their endpoint is made of.
+/// Index of devices: what their endpoint may be made of.
 pub(crate) const BY_ENDPOINT: &str = "endpoint";
-/// Index of devices: the identity that was proved.
+/// Index of devices: the identity that their machine gave.
 pub(crate) const BY_IDENTITY: &str = "identity";
 /// Index of compensations: "namespace/subscription".
 pub(crate) const BY_SUBSCRIPTION: &str = "subscription";
@@ -137,19 +137,10 @@ fn devices(context: &Context) -> Cache<Device> {
                 .map(|connection| connection.name.clone())
                 .collect()
         })
-        .with_index(BY_ENDPOINT, |device| {
-            endpoint_key(device).into_iter().collect()
-        })
+        .with_index(BY_ENDPOINT, endpoint_index)
         .with_index(BY_IDENTITY, |device| {
-            let identity = device
-                .status
-                .as_ref()
-                .and_then(|status| status.identity.as_ref());
-            identity
-                .filter(|identity| identity.serial_number == device.spec.serial_number)
-                .and_then(|identity| identity.id.clone())
-                .into_iter()
-                .collect()
+            let identity = known_identity(device);
+            identity.map(str::to_owned).into_iter().collect()
         })
 }
 

@@ -38,9 +38,12 @@ mod tests;
 
 pub use action::{Action, Plan};
 pub use blocked::Blocked;
-pub use claim::{claim_digest, is_claimed_by_another, may_claim};
+pub use claim::{claim_digest, is_claimed_by_another, known_identity, may_claim};
 pub use digest::digest;
-pub use endpoint::{DeviceEndpoint, allows, device_endpoint, endpoint_key, login_fault};
+pub use endpoint::{
+    DeviceEndpoint, allows, device_endpoint, endpoint_index, endpoint_key, endpoint_lookup,
+    login_fault,
+};
 pub use facts::{Facts, Reading, Sent};
 pub use item::{ResolvedItem, Wanted, step_of_item};
 pub use plan::plan;

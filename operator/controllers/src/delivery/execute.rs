@@ -120,14 +120,14 @@ impl Execution<'_> {
     }
 
     /// The machine that answered may be another Device's, which is known only now; nothing must be
-    /// written to it then.
+    /// written to it then. Nor does what another machine said before hold any more.
     fn look_for_a_claim(&mut self) {
         let reading = self.outcome.facts.device.as_ref();
         let reading = reading.and_then(|reading| reading.result.as_ref().ok());
         let world = &mut self.outcome.world;
         if let (Some(reading), Some(device)) = (reading, &world.device) {
             let identity = reading.identity.as_deref();
-            world.claimed_by_another |= is_claimed(&self.delivery.objects, device, identity);
+            world.claimed_by_another = is_claimed(&self.delivery.objects, device, identity);
         }
     }
 

@@ -18,8 +18,8 @@ use entente_domain::{
     compensation::successor_name,
     condition::is_true,
     delivery::{
-        CompensationRecord, World, endpoint_key, is_claimed_by_another, is_reconcile_requested,
-        may_claim,
+        CompensationRecord, World, endpoint_key, endpoint_lookup, is_claimed_by_another,
+        is_reconcile_requested, known_identity, may_claim,
     },
     secret::Secrets,
     shared::Shared,
@@ -31,7 +31,7 @@ use kube::{Api, ResourceExt as _};
 use super::Delivery;
 use crate::{
     cache::Key,
-    objects::{BY_DEVICE, BY_ENDPOINT, BY_IDENTITY, BY_SUBSCRIPTION, Objects, path},
+    objects::{BY_CONNECTION, BY_DEVICE, BY_ENDPOINT, BY_IDENTITY, BY_SUBSCRIPTION, Objects, path},
     status::read,
 };
 
@@ -64,7 +64,7 @@ pub(super) async fn world(delivery: &Delivery, key: &Key) -> World {
         }),
         claimed_by_another: device
             .as_ref()
-            .is_some_and(|device| is_claimed(objects, device, identity_of(device))),
+            .is_some_and(|device| is_claimed(objects, device, known_identity(device))),
         catalogues: delivery.catalogues.known(connections.keys(), now),
         compensations: compensations(objects, &key.namespace, &subscriptions),
         clock_skewed: delivery.context.skew.is_skewed().is_some(),
@@ -200,7 +200,9 @@ fn connections(
 pub(super) fn is_claimed(objects: &Objects, device: &Device, identity: Option<&str>) -> bool {
     let rivals = rivals(objects, device, identity);
     let allowed = rivals.iter().filter(|rival| is_allowed(objects, rival));
-    is_claimed_by_another(device, identity, allowed.map(|rival| &**rival))
+    let connection = chosen_connection(objects, device);
+    let allowed = allowed.map(|rival| &**rival);
+    is_claimed_by_another(device, connection.as_deref(), identity, allowed)
 }
 
 /// The other Devices with the endpoint of this one or with that identity.
@@ -209,8 +211,8 @@ pub(super) fn rivals(
     device: &Device,
     identity: Option<&str>,
 ) -> Vec<Arc<Device>> {
-    let same_endpoint = endpoint_key(device)
-        .map(|endpoint| objects.devices.by_index(BY_ENDPOINT, &endpoint))
+    let same_endpoint = chosen_connection(objects, device)
+        .map(|connection| at_the_endpoint(objects, device, &connection))
         .unwrap_or_default();
     let same_identity = identity
         .map(|identity| objects.devices.by_index(BY_IDENTITY, identity))
@@ -220,15 +222,31 @@ pub(super) fn rivals(
     all.filter(|other| Key::of(&**other) != own).collect()
 }
 
-/// The identity that a Device is pinned to.
-pub(super) fn identity_of(device: &Device) -> Option<&str> {
-    device.status.as_ref()?.identity.as_ref()?.id.as_deref()
+fn at_the_endpoint(
+    objects: &Objects,
+    device: &Device,
+    connection: &Connection,
+) -> Vec<Arc<Device>> {
+    let Some(endpoint) = endpoint_key(device, connection) else {
+        return Vec::new();
+    };
+    let devices = &objects.devices;
+    let mut found = match endpoint_lookup(device, connection) {
+        Some(value) => devices.by_index(BY_ENDPOINT, &value),
+        None => devices.by_index(BY_CONNECTION, &connection.name_any()),
+    };
+    found.retain(|other| endpoint_key(other, connection).as_ref() == Some(&endpoint));
+    found
+}
+
+/// The Connection that a Device is reached by.
+fn chosen_connection(objects: &Objects, device: &Device) -> Option<Arc<Connection>> {
+    let name = device.spec.connections.first()?.name.clone();
+    objects.connections.get(&Key::new("", name))
 }
 
 fn is_allowed(objects: &Objects, device: &Device) -> bool {
-    let first = device.spec.connections.first();
-    let connection =
-        first.and_then(|chosen| objects.connections.get(&Key::new("", chosen.name.clone())));
+    let connection = chosen_connection(objects, device);
     let namespace = device.namespace().unwrap_or_default();
     let namespace = objects.namespaces.get(&Key::new("", namespace));
     let labels = namespace.map(|found| found.labels().clone());

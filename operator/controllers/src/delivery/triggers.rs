@@ -11,6 +11,7 @@ use entente_crds::v1alpha1::{
     Compensation, Connection, Contract, Device, DeviceModel, ServiceSubscription, SmartService,
 };
 use entente_domain::condition::{find, is_true};
+use entente_domain::delivery::known_identity;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Resource, ResourceExt as _};
 
@@ -83,8 +84,7 @@ fn device(delivery: &Delivery, change: &Change<Device>) {
 }
 
 fn wake_rivals(delivery: &Delivery, device: &Device) {
-    let identity = observe::identity_of(device);
-    for other in observe::rivals(&delivery.objects, device, identity) {
+    for other in observe::rivals(&delivery.objects, device, known_identity(device)) {
         delivery.queue.add(Key::of(&*other));
     }
 }

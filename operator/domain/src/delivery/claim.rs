@@ -15,19 +15,34 @@ use kube::ResourceExt as _;
 
 use super::{
     digest::digest,
-    endpoint::{allows, endpoint_key},
-    identity::{reported_fault, reported_not_allowed},
+    endpoint::{allows, canonical, endpoint_key},
+    identity::{pinned_identity, reported_fault, reported_not_allowed},
 };
 use crate::exchange::DeviceReading;
 
-/// Returns a digest of what a claim is about; another one begins it anew. `None` for a Device
-/// without an address or a connection.
+/// Returns a digest of what a claim is about; another one begins it anew. Only what the Device
+/// says counts: an edit of the Connection moves nobody. `None` for a Device without a connection.
 pub fn claim_digest(device: &Device) -> Option<String> {
-    Some(digest(&(endpoint_key(device)?, &device.spec.serial_number)))
+    let connection = device.spec.connections.first()?;
+    Some(digest(&(
+        &connection.name,
+        device.spec.address.as_deref().map(canonical),
+        connection.port,
+        &connection.queue,
+        &device.spec.serial_number,
+    )))
+}
+
+/// Returns the identity under which a Device is found by others that meet the same machine: what
+/// the machine at its endpoint said last, else what is pinned.
+pub fn known_identity(device: &Device) -> Option<&str> {
+    let said = claim_of(device).and_then(|claim| claim.identity.as_deref());
+    said.or_else(|| pinned_identity(device))
 }
 
 /// True if a Device may have the machine at its address, as far as its Connection says: it exists,
-/// allows the namespace, and an address that is no name lies in a network of that namespace.
+/// allows the namespace, has a URL for the Device, and an address that is no name lies in a network
+/// of that namespace.
 pub fn may_claim(
     device: &Device,
     connection: Option<&Connection>,
@@ -36,7 +51,10 @@ pub fn may_claim(
     let Some(connection) = connection.filter(|it| allows(it, namespace_labels).is_some()) else {
         return false;
     };
-    let address = device.spec.address.as_deref().unwrap_or_default();
+    if endpoint_key(device, connection).is_none() {
+        return false;
+    }
+    let address = canonical(device.spec.address.as_deref().unwrap_or_default());
     let Ok(address) = address.parse::<std::net::IpAddr>() else {
         return true;
     };
@@ -48,22 +66,25 @@ pub fn may_claim(
         .any(|network| network.contains(&address))
 }
 
-/// True if one of the rivals has the machine, and not the Device itself. `rivals` are the other
-/// Devices with its endpoint or with the identity, those that [`may_claim`] it; `identity` is what
-/// the machine said last, else what is pinned.
+/// True if one of the rivals has the machine, and not the Device itself. `connection` is that of the
+/// Device; `rivals` are the other Devices with its endpoint or with the identity, those that
+/// [`may_claim`] it; `identity` is what the machine said last, else what is pinned.
 pub fn is_claimed_by_another<'a>(
     own: &Device,
+    connection: Option<&Connection>,
     identity: Option<&str>,
     rivals: impl IntoIterator<Item = &'a Device>,
 ) -> bool {
-    let ours = rank(own);
-    let endpoint = endpoint_key(own);
+    let place = |device: &Device| endpoint_key(device, connection?);
+    let endpoint = place(own);
+    let (here, anywhere) = (rank(own), rank_by_identity(own, identity));
     rivals.into_iter().any(|rival| {
-        let same_endpoint = endpoint.is_some() && endpoint_key(rival) == endpoint;
-        let same_identity = identity.is_some()
-            && claim_of(rival)
-                .is_some_and(|it| it.since.is_some() && it.identity.as_deref() == identity);
-        (same_identity || same_endpoint && has_a_say(rival)) && rank(rival) < ours
+        if endpoint.is_some() && place(rival) == endpoint {
+            return has_a_say(rival) && rank(rival) < here;
+        }
+        let has_proved = claim_of(rival)
+            .is_some_and(|it| it.since.is_some() && it.identity.as_deref() == identity);
+        identity.is_some() && has_proved && rank(rival) < anywhere
     })
 }
 
@@ -88,10 +109,23 @@ fn has_a_say(device: &Device) -> bool {
     claim.since.is_some() || !refused && reported_not_allowed(device).is_none()
 }
 
+type Rank = (u8, Option<Timestamp>, Option<Timestamp>, String, String);
+
 /// Who is asked first: who has proved it, the earlier the better; then who names it, the earlier
 /// the better; then who was never looked at, the older object first.
-fn rank(device: &Device) -> (u8, Option<Timestamp>, Option<Timestamp>, String, String) {
-    let (class, since) = match claim_of(device) {
+fn rank(device: &Device) -> Rank {
+    rank_of(device, claim_of(device))
+}
+
+/// The same among those who meet one machine at several places: what was proved of another machine
+/// at the own place says nothing of this one.
+fn rank_by_identity(device: &Device, identity: Option<&str>) -> Rank {
+    let about = claim_of(device).filter(|it| it.identity.as_deref() == identity);
+    rank_of(device, about)
+}
+
+fn rank_of(device: &Device, claim: Option<&DeviceClaim>) -> Rank {
+    let (class, since) = match claim {
         Some(DeviceClaim {
             since: Some(since), ..
         }) => (0, Some(*since)),
@@ -112,13 +146,27 @@ fn rank(device: &Device) -> (u8, Option<Timestamp>, Option<Timestamp>, String, S
     )
 }
 
-/// The claim that a Device has after a pass. `proved` is what the machine gave, where it answered as
-/// the one that is meant and nobody else has it.
-pub(super) fn next_claim(
-    device: &Device,
-    proved: Option<&DeviceReading>,
-    now: Timestamp,
-) -> Option<DeviceClaim> {
+/// Whether the machine of a Device was not proved yet to be the one that is meant.
+pub(super) fn is_unproved(device: &Device) -> bool {
+    claim_of(device).is_none_or(|claim| claim.since.is_none())
+}
+
+/// What a pass found out for a claim.
+pub(super) struct Look<'a> {
+    /// Whether the Device [`may_claim`] its machine.
+    pub(super) may_claim: bool,
+    /// Whether another Device has it.
+    pub(super) is_claimed_by_another: bool,
+    /// What the machine said, where it answered as the one that is meant.
+    pub(super) said: Option<&'a DeviceReading>,
+}
+
+/// Returns the claim that a Device has after a pass. Who is not let to the machine has none, and
+/// begins anew when that changes: meanwhile it may have become another's.
+pub(super) fn next_claim(device: &Device, look: &Look<'_>, now: Timestamp) -> Option<DeviceClaim> {
+    if !look.may_claim {
+        return None;
+    }
     let mut claim = match claim_of(device) {
         Some(claim) => claim.clone(),
         None => DeviceClaim {
@@ -128,11 +176,12 @@ pub(super) fn next_claim(
             identity: None,
         },
     };
-    if let Some(reading) = proved
-        && (claim.since.is_none() || claim.identity != reading.identity)
+    if let Some(DeviceReading { identity, .. }) = look.said
+        && (claim.since.is_none() || claim.identity != *identity)
     {
-        claim.since = Some(now);
-        claim.identity.clone_from(&reading.identity);
+        // Who comes second remembers which machine it waits for.
+        claim.since = (!look.is_claimed_by_another).then_some(now);
+        claim.identity.clone_from(identity);
     }
     Some(claim)
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use entente_crds::{
     condition::Reason,
-    v1alpha1::{AllowEntry, Connection, ConnectionSpec, Device, Trust},
+    v1alpha1::{AllowEntry, Connection, ConnectionSpec, Device, IppEndpoint, Trust},
 };
 
 use super::{World, blocked::Blocked, digest::digest};
@@ -61,21 +61,55 @@ fn is_named_by_devices(url: &str) -> bool {
     url.contains("{address}") || host.contains("{queue}")
 }
 
-/// What makes two Devices share one endpoint: the connection and everything its URL is made of.
-pub fn endpoint_key(device: &Device) -> Option<String> {
-    let connection = device.spec.connections.first()?;
-    let address = canonical(device.spec.address.as_deref()?);
-    Some(format!(
-        "{}|{address}|{}|{}",
-        connection.name,
-        connection.port.unwrap_or_default(),
-        connection.queue.as_deref().unwrap_or_default()
-    ))
+/// Returns what makes two Devices share one endpoint: the Connection and its URL, filled in, with
+/// one spelling of the address. What a Device says and the URL does not have makes no difference.
+/// `None` where there is no such URL.
+pub fn endpoint_key(device: &Device, connection: &Connection) -> Option<String> {
+    let name = &device.spec.connections.first()?.name;
+    let ipp = connection.spec.ipp.as_ref()?;
+    let address = device.spec.address.as_deref().map(canonical);
+    let url = fill(ipp, device, address.as_deref(), name).ok()?;
+    Some(format!("{name}|{url}"))
+}
+
+/// Returns the values under which a Device is found by those that may share its endpoint: the
+/// Device alone does not tell which of its parts the URL has.
+pub fn endpoint_index(device: &Device) -> Vec<String> {
+    let Some(chosen) = device.spec.connections.first() else {
+        return Vec::new();
+    };
+    let address = device.spec.address.as_deref().map(canonical);
+    let parts = match (address.as_deref(), chosen.queue.as_deref()) {
+        (Some(address), Some(queue)) => vec![(address, queue), (address, ""), ("", queue)],
+        (Some(address), None) => vec![(address, "")],
+        (None, Some(queue)) => vec![("", queue)],
+        (None, None) => Vec::new(),
+    };
+    let value = |(address, queue)| index_value(&chosen.name, address, queue);
+    parts.into_iter().map(value).collect()
+}
+
+/// Returns the value of [`endpoint_index`] that all have which may share the endpoint of a Device;
+/// `None` where the URL has no such part, so that all Devices of the Connection may.
+pub fn endpoint_lookup(device: &Device, connection: &Connection) -> Option<String> {
+    let chosen = device.spec.connections.first()?;
+    let url = &connection.spec.ipp.as_ref()?.url;
+    let address = device.spec.address.as_deref().map(canonical);
+    let address = address.filter(|_| url.contains("{address}"));
+    let queue = chosen.queue.as_deref().filter(|_| url.contains("{queue}"));
+    (address.is_some() || queue.is_some()).then(|| {
+        let address = address.unwrap_or_default();
+        index_value(&chosen.name, &address, queue.unwrap_or_default())
+    })
+}
+
+fn index_value(connection: &str, address: &str, queue: &str) -> String {
+    format!("{connection}|{address}|{queue}")
 }
 
 /// One spelling of an address: names in lower case without the final dot, IP addresses as they are
 /// usually written.
-fn canonical(address: &str) -> String {
+pub(super) fn canonical(address: &str) -> String {
     let address = address.trim_end_matches('.').to_ascii_lowercase();
     let bare = address.trim_start_matches('[').trim_end_matches(']');
     match bare.parse::<std::net::IpAddr>() {
@@ -114,7 +148,7 @@ pub fn device_endpoint(world: &World) -> Result<DeviceEndpoint, Blocked> {
             ),
         )
     })?;
-    let url = fill(&ipp.url, &ipp.ports, device, &chosen.name)?;
+    let url = fill(ipp, device, device.spec.address.as_deref(), &chosen.name)?;
     let trust = connection
         .spec
         .tls
@@ -162,15 +196,15 @@ fn pinned(device: &Device, trust: Trust) -> Option<String> {
 }
 
 fn fill(
-    template: &str,
-    ports: &[i32],
+    IppEndpoint { url, ports }: &IppEndpoint,
     device: &Device,
+    address: Option<&str>,
     connection_name: &str,
 ) -> Result<String, Blocked> {
-    let mut url = template.to_owned();
+    let mut url = url.clone();
     let unsupported = |message: String| Blocked::new(Reason::UnsupportedValue, message);
     if url.contains("{address}") {
-        let address = device.spec.address.as_deref().ok_or_else(|| {
+        let address = address.ok_or_else(|| {
             unsupported(format!(
                 "spec.address is missing; the Connection {connection_name} needs it"
             ))

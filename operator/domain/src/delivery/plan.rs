@@ -16,6 +16,7 @@ use super::{
     Facts, ResolvedDevice, ResolvedSubscription, Verified, World,
     action::{Action, Plan},
     blocked::Blocked,
+    claim,
     facts::may_stand,
     identity,
     resolved::{Intent, ResolvedStep},
@@ -83,7 +84,8 @@ pub(super) fn loses(refused: &Blocked) -> bool {
 
 impl Round<'_> {
     /// A device that was never read, one that did not answer or was another one than it should be,
-    /// and each sync period every one: read although nothing is pending.
+    /// one that nobody has proved yet, and each sync period every one: read although nothing is
+    /// pending.
     fn device_read_is_due(&self) -> bool {
         let Some(device) = &self.world.device else {
             return false;
@@ -96,7 +98,10 @@ impl Round<'_> {
             .as_ref()
             .and_then(|status| status.last_sync.as_ref())
             .is_some_and(|last| last.result == SyncResult::NoAnswer);
-        silent || identity::reported_fault(device).is_some() || self.sync_is_due(device)
+        let unproved = self.world.model.is_some()
+            && !self.world.claimed_by_another
+            && claim::is_unproved(device);
+        silent || unproved || identity::reported_fault(device).is_some() || self.sync_is_due(device)
     }
 
     fn set_up(&self, subscription: &ResolvedSubscription, plan: &mut Plan) {

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use super::{
     Facts, ResolvedDevice, SubscriptionReport, Verified, World,
     blocked::Blocked,
-    claim::next_claim,
+    claim::{self, claim_digest, next_claim},
     identity::{identity_fault, pinned_identity, reported_fault, reported_not_allowed},
     report::sentence,
     resolved::{Intent, ResolvedSubscription},
@@ -26,7 +26,7 @@ use crate::{
     assessment::{Class, class, reason_of_failure},
     catalogue::RESOLVED,
     condition::{ConditionSet, Status, find, is_true},
-    exchange::FailureKind,
+    exchange::{DeviceReading, FailureKind},
 };
 
 /// A sync instant younger than this part of the period is not written again on its own.
@@ -101,20 +101,24 @@ impl Report<'_> {
     }
 
     fn unusable(&self) -> Option<Blocked> {
-        if self.world.claimed_by_another {
-            return Some(Blocked::new(
-                Reason::AlreadyClaimed,
-                "another Device has this address or this identity; correct spec.address".to_owned(),
-            ));
-        }
         self.resolved
             .endpoint
             .as_ref()
             .err()
             .cloned()
+            .or_else(|| self.claimed())
             .or_else(|| self.model_missing())
             .or_else(|| self.identity_fault())
             .or_else(|| self.address_not_allowed())
+    }
+
+    fn claimed(&self) -> Option<Blocked> {
+        self.world.claimed_by_another.then(|| {
+            Blocked::new(
+                Reason::AlreadyClaimed,
+                "another Device has this address or this identity; correct spec.address".to_owned(),
+            )
+        })
     }
 
     /// The address lies outside the networks of the Connection: that holds until it is tried anew.
@@ -335,14 +339,22 @@ impl Report<'_> {
         }
     }
 
-    /// What is pinned when first seen stays, as long as the serial number is the same.
+    /// What the machine said, where it answered as the one that is meant. An object that was edited
+    /// meanwhile may mean another one.
+    fn said(&self) -> Option<&DeviceReading> {
+        let asked = self.world.device.as_deref().and_then(claim_digest);
+        let reading = self.facts.device.as_ref()?.result.as_ref().ok()?;
+        let meant = asked == claim_digest(self.device)
+            && self.world.model.is_some()
+            && self.identity_fault().is_none();
+        meant.then_some(reading)
+    }
+
+    /// What is pinned when first seen stays, as long as the serial number is the same. The machine
+    /// of another Device is not pinned: whoever corrects the address means another one.
     fn identity(&self, previous: &DeviceStatus) -> Option<DeviceIdentity> {
-        let reading = self
-            .facts
-            .device
-            .as_ref()
-            .and_then(|reading| reading.result.as_ref().ok());
-        let Some(reading) = reading.filter(|_| self.identity_fault().is_none()) else {
+        let reading = self.said().filter(|_| !self.world.claimed_by_another);
+        let Some(reading) = reading else {
             return previous.identity.clone();
         };
         let same_machine = previous
@@ -363,10 +375,15 @@ impl Report<'_> {
 
     /// What the machine proved in this pass begins or keeps the claim to it.
     fn claim(&self) -> Option<DeviceClaim> {
-        let reading = self.facts.device.as_ref();
-        let reading = reading.and_then(|reading| reading.result.as_ref().ok());
-        let proved = reading.filter(|_| self.unusable().is_none());
-        next_claim(self.device, proved, self.now)
+        let connection = self.device.spec.connections.first();
+        let connection = connection.and_then(|chosen| self.world.connections.get(&chosen.name));
+        let labels = &self.world.namespace_labels;
+        let look = claim::Look {
+            may_claim: claim::may_claim(self.device, connection.map(|it| &**it), labels),
+            is_claimed_by_another: self.world.claimed_by_another,
+            said: self.said(),
+        };
+        next_claim(self.device, &look, self.now)
     }
 
     fn counts(&self) -> SubscriptionCounts {

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod claim;
+mod claim_report;
 mod comparison;
 mod endpoint;
 mod in_force;

@@ -12,7 +12,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
     condition::{ConditionSet, Status},
-    delivery::{claim_digest, is_claimed_by_another, may_claim},
+    delivery::{
+        claim_digest, endpoint_index, endpoint_key, endpoint_lookup, is_claimed_by_another,
+        may_claim,
+    },
 };
 
 fn at(second: i64) -> Timestamp {
@@ -62,9 +65,22 @@ fn met(mut device: Device, reason: Reason, result: SyncResult) -> Device {
     device
 }
 
+fn connection(url: &str) -> Connection {
+    let mut spec = ConnectionSpec::default();
+    let ports = if url.contains("{port}") {
+        vec![631, 8631]
+    } else {
+        Vec::new()
+    };
+    let url = url.to_owned();
+    spec.ipp = Some(IppEndpoint { url, ports });
+    Connection::new("hq", spec)
+}
+
 fn loses(own: &Device, identity: Option<&str>, rival: &Device) -> bool {
-    let lost = is_claimed_by_another(own, identity, [rival]);
-    let back = is_claimed_by_another(rival, identity, [own]);
+    let hq = connection("ipp://{address}/");
+    let lost = is_claimed_by_another(own, Some(&hq), identity, [rival]);
+    let back = is_claimed_by_another(rival, Some(&hq), identity, [own]);
     assert!(!(lost && back), "both lose");
     lost
 }
@@ -147,6 +163,84 @@ fn one_machine_behind_two_addresses_belongs_to_who_proved_it_first() {
         "it is another machine"
     );
     assert!(!loses(&other, None, &proved), "it has not said who it is");
+    let waits = claims(device("b", 1, "10.0.0.2"), 1, None, Some("urn:1"));
+    assert!(
+        !loses(&proved, Some("urn:1"), &waits),
+        "it has proved nothing"
+    );
+}
+
+// shows K4
+#[test]
+fn what_was_proved_of_another_machine_at_the_own_place_does_not_count() {
+    let proved = claims(device("a", 50, "10.0.0.1"), 50, Some(60), Some("urn:1"));
+    for before in [None, Some("urn:9")] {
+        let led_there = claims(device("b", 1, "printer.example"), 1, Some(2), before);
+        assert!(loses(&led_there, Some("urn:1"), &proved), "{before:?}");
+    }
+}
+
+/// A Device of the Connection `hq` with this address, port and queue; `-` for none.
+fn says(parts: &str) -> Device {
+    let mut parts = parts.split(' ').map(|part| (part != "-").then_some(part));
+    let mut next = || parts.next().flatten().map(str::to_owned);
+    let mut device = device("a", 1, "");
+    device.spec.address = next();
+    device.spec.connections[0].port = next().map(|port| port.parse().unwrap());
+    device.spec.connections[0].queue = next();
+    device
+}
+
+// shows K4
+#[test]
+fn devices_share_an_endpoint_by_what_the_url_has_and_find_each_other() {
+    let table = [
+        (
+            "ipp://{address}/",
+            "Mfp.Example - -",
+            "mfp.example. 1 x",
+            true,
+        ),
+        (
+            "ipp://{address}/",
+            "mfp.example - -",
+            "other.example - -",
+            false,
+        ),
+        ("ipp://{address}:{port}/", "h - -", "h 631 -", true),
+        ("ipp://{address}:{port}/", "h - -", "h 8631 -", false),
+        ("ipp://cups/{queue}", "- - lab", "h - lab", true),
+        ("ipp://cups/{queue}", "- - lab", "- - Lab", false),
+        ("ipp://cups/", "- - -", "h 1 lab", true),
+        ("ipp://{address}/{queue}", "h - lab", "H 1 lab", true),
+        ("ipp://{address}/{queue}", "h - lab", "h - hall", false),
+    ];
+    for (url, one, other, same) in table {
+        let hq = connection(url);
+        let [one, other] = [one, other].map(says);
+        let [place, elsewhere] = [&one, &other].map(|it| endpoint_key(it, &hq));
+        assert!(place.is_some() && elsewhere.is_some(), "{url}");
+        assert_eq!(place == elsewhere, same, "{url}: {place:?} {elsewhere:?}");
+        let sought = [&one, &other].map(|it| endpoint_lookup(it, &hq));
+        for (value, found) in sought.into_iter().zip([&other, &one]) {
+            let is_found = value.is_none_or(|value| endpoint_index(found).contains(&value));
+            assert!(is_found || !same, "{url}: not found by its index");
+        }
+    }
+    let nowhere = endpoint_key(&says("- - -"), &connection("ipp://{address}/"));
+    assert_eq!(nowhere, None);
+}
+
+// shows K4
+#[test]
+fn two_devices_of_one_queue_are_not_both_served() {
+    let hq = connection("ipp://cups.example/printers/{queue}");
+    let queue = || says("- - lab");
+    let first = claims(queue(), 1, Some(2), None);
+    let mut second = queue();
+    second.metadata.namespace = Some("b".to_owned());
+    assert!(is_claimed_by_another(&second, Some(&hq), None, [&first]));
+    assert!(!is_claimed_by_another(&first, Some(&hq), None, [&second]));
 }
 
 // shows K4
@@ -158,6 +252,7 @@ fn a_claim_is_about_address_connection_and_serial_number_in_whatever_spelling() 
     let mut another = device("a", 1, "printer.example");
     another.spec.serial_number = "B2".to_owned();
     assert_ne!(digest, claim_digest(&another));
+    assert!(claim_digest(&says("- - lab")).is_some());
     let mapped = claim_digest(&device("a", 1, "::ffff:10.0.0.1"));
     assert_eq!(mapped, claim_digest(&device("a", 1, "10.0.0.1")));
 }
@@ -184,24 +279,31 @@ fn only_whom_the_connection_lets_there_may_claim_a_machine() {
             ..ConnectionSpec::default()
         },
     );
+    let mut of_queues = connection.clone();
+    if let Some(ipp) = &mut of_queues.spec.ipp {
+        ipp.url = "ipp://{address}/{queue}".to_owned();
+    }
+    let (hq, queues) = (Some(&connection), Some(&of_queues));
     let table = [
-        ("allowed", "a", "10.0.0.1", Some(&connection), true),
+        ("allowed", "a", "10.0.0.1", hq, true),
         (
-            "by name, which is checked on every dial",
+            "by name, which each dial checks",
             "a",
-            "printer.example",
-            Some(&connection),
+            "mfp.example",
+            hq,
             true,
         ),
-        ("of another team", "b", "10.0.0.1", Some(&connection), false),
+        ("in another spelling", "a", "::ffff:10.0.0.1", hq, true),
+        ("of another team", "b", "10.0.0.1", hq, false),
+        ("outside the networks", "a", "192.0.2.1", hq, false),
+        ("without a Connection", "a", "10.0.0.1", None, false),
         (
-            "outside the networks",
+            "without the queue of the URL",
             "a",
-            "192.0.2.1",
-            Some(&connection),
+            "10.0.0.1",
+            queues,
             false,
         ),
-        ("without a Connection", "a", "10.0.0.1", None, false),
     ];
     for (who, team, address, connection, expected) in table {
         let device = device("x", 1, address);

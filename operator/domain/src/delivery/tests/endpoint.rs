@@ -9,8 +9,7 @@ use entente_crds::{
     },
 };
 
-use crate::delivery::{World, device_endpoint, endpoint_key, login_fault};
-use crate::shared::Shared;
+use crate::delivery::{World, device_endpoint, login_fault};
 
 fn world(url: &str, ports: &[i32], address: Option<&str>, how: DeviceConnection) -> World {
     let labels = [("team".to_owned(), "a".to_owned())];
@@ -180,22 +179,6 @@ fn the_first_certificate_is_pinned_only_with_trust_first_use_and_for_the_same_ma
     assert_eq!(pinned(&world).as_deref(), Some("said"));
 }
 
-#[test]
-fn two_devices_share_an_endpoint_whatever_the_case_of_the_address() {
-    let device = |address: &str, port| {
-        world(
-            "ipp://{address}:{port}/",
-            &[1, 2],
-            Some(address),
-            how(Some(port), None),
-        )
-        .device
-    };
-    let key = |device: Option<Shared<Device>>| device.as_deref().and_then(endpoint_key);
-    assert_eq!(key(device("MFP.example", 1)), key(device("mfp.example", 1)));
-    assert_ne!(key(device("mfp.example", 1)), key(device("mfp.example", 2)));
-}
-
 // shows K4
 #[test]
 fn a_login_of_the_platform_team_goes_to_no_host_that_a_device_names_unless_its_certificate_is_checked()
@@ -219,7 +202,11 @@ fn a_login_of_the_platform_team_goes_to_no_host_that_a_device_names_unless_its_c
         ("ipps://{address}/", Trust::Pin, false, false),
         ("ipps://{address}/", Trust::FirstUse, false, false),
         ("ipps://{address}/", Trust::Verify, true, true),
+        ("ipp://{queue}.example/", Trust::Verify, true, false),
+        ("ipps://{queue}/", Trust::Pin, false, false),
+        ("ipps://{queue}/", Trust::Verify, true, true),
         ("ipp://mfp.example/", Trust::Verify, false, true),
+        ("ipp://mfp.example/{queue}", Trust::Verify, false, true),
     ];
     for (url, trust, ca, is_sent) in table {
         let mut spec = spec(url, trust, ca);

@@ -1,0 +1,198 @@
+//! What a pass leaves in a Device's claim, and what it reads for one.
+
+use std::collections::BTreeMap;
+
+use entente_crds::{
+    condition::{ConditionType, Reason},
+    v1alpha1::{
+        AllowEntry, Connection, ConnectionSpec, Device, DeviceConnection, DeviceModel,
+        DeviceModelSpec, DeviceSpec, DeviceStatus, IppEndpoint, Selector,
+    },
+};
+use jiff::Timestamp;
+
+use crate::{
+    condition::find,
+    delivery::{Action, Facts, World, plan, report_device, resolve, verify},
+    exchange::DeviceReading,
+    retry::Holds,
+    shared::Shared,
+};
+
+const PRODUCT: &str = "Northwind MFP 500";
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).expect("in range")
+}
+
+/// A Device, the Connection that lets it to its machine, and its model.
+fn world() -> World {
+    let labels = [("team".to_owned(), "a".to_owned())];
+    let spec = ConnectionSpec {
+        ipp: Some(IppEndpoint {
+            url: "ipp://{address}/".to_owned(),
+            ports: Vec::new(),
+        }),
+        allow: vec![AllowEntry {
+            name: "a".to_owned(),
+            namespaces: Selector {
+                match_labels: labels.clone().into(),
+                ..Selector::default()
+            },
+            networks: vec!["10.0.0.0/8".to_owned()],
+        }],
+        ..ConnectionSpec::default()
+    };
+    let model = DeviceModelSpec {
+        product_names: vec![PRODUCT.to_owned()],
+        ..DeviceModelSpec::default()
+    };
+    World {
+        namespace: "acme".to_owned(),
+        namespace_labels: labels.into(),
+        device_name: "lobby".to_owned(),
+        device: Some(device("10.0.0.1").into()),
+        model: Some(DeviceModel::new("mfp-500", model).into()),
+        connections: [("hq".to_owned(), Connection::new("hq", spec).into())].into(),
+        ..World::default()
+    }
+}
+
+fn device(address: &str) -> Device {
+    Device::new(
+        "lobby",
+        DeviceSpec {
+            serial_number: "A1".to_owned(),
+            address: Some(address.to_owned()),
+            connections: vec![DeviceConnection {
+                name: "hq".to_owned(),
+                ..DeviceConnection::default()
+            }],
+            ..DeviceSpec::default()
+        },
+    )
+}
+
+fn answered(identity: &str) -> Facts {
+    let mut facts = Facts::default();
+    let reading = DeviceReading {
+        product_name: Some(PRODUCT.to_owned()),
+        identity: Some(identity.to_owned()),
+        ..DeviceReading::default()
+    };
+    facts.record_device(Ok(reading), at(0));
+    facts
+}
+
+/// What is said of an object at the end of a pass over the world.
+fn said_of(world: &World, object: &Device, facts: &Facts, now: i64) -> DeviceStatus {
+    let resolved = resolve(world, at(now));
+    let (none, nobody) = (BTreeMap::new(), BTreeMap::new());
+    report_device(world, object, &resolved, &none, &nobody, facts, at(now)).0
+}
+
+/// A pass over the world, with its status taken into it.
+fn pass(world: &mut World, facts: &Facts, now: i64) -> DeviceStatus {
+    let object = world.device.clone().expect("there is one");
+    let status = said_of(world, &object, facts, now);
+    let device: &mut Shared<Device> = world.device.as_mut().expect("there is one");
+    device.status = Some(status.clone());
+    status
+}
+
+fn reads(world: &World) -> bool {
+    let resolved = resolve(world, at(9));
+    let facts = Facts::default();
+    let verified = verify(world, &resolved, &facts, at(9));
+    let plan = plan(
+        world,
+        &resolved,
+        &verified,
+        &facts,
+        &Holds::default(),
+        at(9),
+    );
+    let mut actions = plan.actions.iter();
+    actions.any(|action| matches!(action, Action::ReadDevice { .. }))
+}
+
+fn since(status: &DeviceStatus) -> Option<Timestamp> {
+    status.claim.as_ref()?.since
+}
+
+// shows K4
+#[test]
+fn a_claim_begins_with_proof_and_stays_until_the_device_means_another_place() {
+    let mut world = world();
+    let named = pass(&mut world, &Facts::default(), 1);
+    assert_eq!(since(&named), None, "it was not asked");
+    assert_eq!(since(&pass(&mut world, &answered("urn:1"), 2)), Some(at(2)));
+    assert!(!reads(&world), "what is proved is not read again at once");
+    assert_eq!(since(&pass(&mut world, &answered("urn:1"), 3)), Some(at(2)));
+    assert_eq!(since(&pass(&mut world, &Facts::default(), 4)), Some(at(2)));
+    let stranger = pass(&mut world, &answered("urn:9"), 5);
+    assert_eq!(since(&stranger), Some(at(2)), "a stranger takes nothing");
+
+    let moved = world.device.as_mut().unwrap();
+    moved.spec.address = Some("10.0.0.2".to_owned());
+    assert_eq!(since(&pass(&mut world, &Facts::default(), 6)), None);
+    assert!(reads(&world), "the machine there is asked who it is");
+    assert_eq!(since(&pass(&mut world, &answered("urn:1"), 7)), Some(at(7)));
+}
+
+// shows K4
+#[test]
+fn who_is_not_let_to_a_machine_any_more_has_no_claim_and_begins_anew() {
+    let mut world = world();
+    pass(&mut world, &answered("urn:1"), 1);
+    let labels = std::mem::take(&mut world.namespace_labels);
+    assert_eq!(pass(&mut world, &Facts::default(), 2).claim, None);
+    world.namespace_labels = labels;
+    assert!(reads(&world));
+    assert_eq!(since(&pass(&mut world, &answered("urn:1"), 3)), Some(at(3)));
+}
+
+// shows K4
+#[test]
+fn the_machine_of_another_device_is_remembered_and_not_pinned() {
+    let mut world = world();
+    world.claimed_by_another = true;
+    let loser = pass(&mut world, &answered("urn:1"), 1);
+    assert_eq!(
+        loser.identity, None,
+        "whoever corrects the address means another machine"
+    );
+    let claim = loser.claim.unwrap();
+    assert_eq!(
+        (claim.since, claim.identity.as_deref()),
+        (None, Some("urn:1"))
+    );
+    assert!(!reads(&world));
+
+    world.claimed_by_another = false;
+    assert!(reads(&world), "it takes over by proof");
+    let winner = pass(&mut world, &answered("urn:1"), 2);
+    assert_eq!(since(&winner), Some(at(2)));
+    assert_eq!(winner.identity.unwrap().id.as_deref(), Some("urn:1"));
+}
+
+// shows K4
+#[test]
+fn an_answer_proves_nothing_for_an_object_that_was_edited_meanwhile() {
+    let world = world();
+    let edited = device("10.0.0.2");
+    let status = said_of(&world, &edited, &answered("urn:1"), 1);
+    assert_eq!(since(&status), None);
+    assert_eq!(status.identity, None);
+}
+
+// shows K4
+#[test]
+fn a_device_that_its_connection_refuses_is_not_told_of_another() {
+    let mut world = world();
+    world.claimed_by_another = true;
+    world.namespace_labels.clear();
+    let status = pass(&mut world, &Facts::default(), 1);
+    let ready = find(&status.conditions, ConditionType::Ready).unwrap();
+    assert_eq!(ready.reason, Reason::NotAllowed.as_str());
+}
