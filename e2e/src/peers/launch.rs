@@ -298,9 +298,12 @@ impl Process {
         Ok(())
     }
 
-    /// SIGSTOP: the process keeps its sockets and answers nothing.
+    /// SIGSTOP: the process keeps its sockets and answers nothing. Its threads stop one by one, and
+    /// a busy machine lets one of them answer meanwhile, so it is waited for the last.
     pub(super) async fn freeze(&self) -> Result<(), PeerError> {
-        self.signal("STOP", "freeze").await
+        self.signal("STOP", "freeze").await?;
+        self.until_ready(async || self.id().is_none_or(is_stopped))
+            .await
     }
 
     /// SIGCONT after [`Process::freeze`].
@@ -329,6 +332,22 @@ impl Process {
             Err(failed(io::ErrorKind::NotFound.into()))
         }
     }
+}
+
+/// Whether every thread of a process has stopped (proc_pid_stat(5), the third field), as far as this
+/// system tells.
+fn is_stopped(process: u32) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{process}/task")) else {
+        return true;
+    };
+    threads.flatten().all(|thread| {
+        let line = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // The second field is a name in brackets that may hold anything.
+        let state = line
+            .rsplit_once(')')
+            .map_or("", |(_, rest)| rest.trim_start());
+        !state.starts_with(['R', 'S', 'D'])
+    })
 }
 
 /// Finds an executable in PATH and where Debian keeps servers.

@@ -141,8 +141,8 @@ fn unescaped(units: &[Unit], pairs: bool) -> Vec<Unit> {
     let mut rest = units;
     while let [first, after @ ..] = rest {
         let (taken, bytes) = match (first.byte, after.first().map(|unit| unit.byte)) {
-            (b'\\', Some(b'u')) => match code_unit(&after[1..]) {
-                Some(character) => (6, character.to_string().into_bytes()),
+            (b'\\', Some(b'u')) => match character(rest) {
+                Some((taken, character)) => (taken, character.to_string().into_bytes()),
                 None => (1, vec![first.byte]),
             },
             (b'\\', Some(b'n')) => (2, vec![b'\n']),
@@ -163,13 +163,22 @@ fn unescaped(units: &[Unit], pairs: bool) -> Vec<Unit> {
     read
 }
 
-/// The character of four hexadecimal digits.
-fn code_unit(units: &[Unit]) -> Option<char> {
-    let digits = units.get(..4)?;
-    let number = digits.iter().try_fold(0, |number, unit| {
-        Some(number * 16 + char::from(unit.byte).to_digit(16)?)
-    })?;
-    char::from_u32(number)
+/// The character that `\uXXXX` stands for, or two of them as a pair of surrogates, and how many units
+/// that takes.
+fn character(units: &[Unit]) -> Option<(usize, char)> {
+    let first = code_unit(units)?;
+    let second = code_unit(units.get(6..).unwrap_or_default());
+    let pair = [Some(first), second];
+    let mut decoded = char::decode_utf16(pair.into_iter().flatten());
+    let character = decoded.next()?.ok()?;
+    Some((6 * character.len_utf16(), character))
+}
+
+/// The number of `\uXXXX`.
+fn code_unit(units: &[Unit]) -> Option<u16> {
+    let bytes: Vec<u8> = units.get(..6)?.iter().map(|unit| unit.byte).collect();
+    let digits = bytes.strip_prefix(b"\\u")?;
+    u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
 /// The words with what is percent-encoded (RFC 3986 section 2.1) read, and `+` as a space.
