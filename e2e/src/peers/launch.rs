@@ -302,8 +302,16 @@ impl Process {
     /// a busy machine lets one of them answer meanwhile, so it is waited for the last.
     pub(super) async fn freeze(&self) -> Result<(), PeerError> {
         self.signal("STOP", "freeze").await?;
-        self.until_ready(async || self.id().is_none_or(is_stopped))
-            .await
+        let stopped = tokio::time::timeout(READY_WITHIN, async {
+            while self.id().is_some_and(|id| !is_stopped(id)) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        stopped.await.map_err(|_| PeerError::NotReady {
+            peer: self.launch.name.clone(),
+            within: READY_WITHIN,
+            log: self.log_tail(),
+        })
     }
 
     /// SIGCONT after [`Process::freeze`].

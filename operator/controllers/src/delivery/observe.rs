@@ -10,13 +10,11 @@ use std::{
 use entente_crds::{
     ANNOTATION_ABANDON,
     v1alpha1::{
-        Compensation, Connection, Device, LocalReference, PromiseState, SecretKeyReference,
-        ServiceSubscription, SmartService,
+        Connection, Device, LocalReference, PromiseState, SecretKeyReference, ServiceSubscription,
+        SmartService,
     },
 };
 use entente_domain::{
-    compensation::successor_name,
-    condition::is_true,
     delivery::{
         CompensationRecord, World, endpoint_key, endpoint_lookup, is_claimed_by_another,
         is_reconcile_requested, known_identity, may_claim,
@@ -273,26 +271,8 @@ fn compensations(
             let subject = path(namespace, &subscription.name_any());
             objects.compensations.by_index(BY_SUBSCRIPTION, &subject)
         })
-        .map(|compensation| record(&compensation))
+        .map(|compensation| CompensationRecord::from(&*compensation))
         .collect()
-}
-
-/// What delivery has to know of a compensation.
-pub(super) fn record(compensation: &Compensation) -> CompensationRecord {
-    let record = &compensation.spec.record;
-    CompensationRecord {
-        name: compensation.name_any(),
-        subscription: record.subscription.name.clone(),
-        promised: record.promised,
-        remedy: record.remedy.name.clone(),
-        successor: successor_name(compensation),
-        calculated: compensation.status.as_ref().is_some_and(|status| {
-            is_true(
-                &status.conditions,
-                entente_crds::condition::ConditionType::Calculated,
-            )
-        }),
-    }
 }
 
 fn contracts(objects: &Objects, world: &mut World) {

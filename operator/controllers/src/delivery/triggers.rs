@@ -11,7 +11,7 @@ use entente_crds::v1alpha1::{
     Compensation, Connection, Contract, Device, DeviceModel, ServiceSubscription, SmartService,
 };
 use entente_domain::condition::{find, is_true};
-use entente_domain::delivery::known_identity;
+use entente_domain::delivery::{CompensationRecord, known_identity};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Resource, ResourceExt as _};
 
@@ -212,7 +212,7 @@ fn contract(delivery: &Delivery, change: &Change<Contract>) {
 }
 
 fn compensation(delivery: &Delivery, change: &Change<Compensation>) {
-    let matters = differs(change, observe::record);
+    let matters = differs(change, |it| CompensationRecord::from(it));
     let Some(found) = change.new.as_ref().or(change.old.as_ref()) else {
         return;
     };

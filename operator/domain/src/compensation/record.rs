@@ -20,6 +20,10 @@ use sha2::{Digest, Sha256};
 
 use super::lateness::counted_causes;
 
+/// The most issues of one record: with the remedies that a revision may have, they are as many as a
+/// promise's `emitted` holds (its schema).
+const MOST_ISSUES: u32 = 8;
+
 /// The name of the compensation of a promise by a remedy, such as
 /// `banco-sul.backup.lobby.20270401t030000z.credit`: at most 241 characters, since the name of a
 /// subscription is three DNS labels.
@@ -55,10 +59,7 @@ pub fn records_for(
         .into_iter()
         .filter_map(|promise| Some((promise, revision_of(subscription, promise)?)))
         .flat_map(|(promise, revision)| {
-            revision
-                .remedies
-                .iter()
-                .filter(|remedy| owes(remedy, revision))
+            owed_remedies(revision)
                 .map(|remedy| record(subscription, revision, remedy, serial, namespace))
                 .filter(|made| !promise.emitted.contains(&made.name_any()))
                 .collect::<Vec<_>>()
@@ -75,6 +76,13 @@ fn revision_of<'a>(
         .revisions
         .iter()
         .find(|revision| revision.effective == promise.effective)
+}
+
+/// The remedies of a revision that owe something once its promise is missed: for each of them there
+/// is a record, and for no other.
+pub(crate) fn owed_remedies(revision: &Revision) -> impl Iterator<Item = &Remedy> {
+    let remedies = revision.remedies.iter();
+    remedies.filter(|remedy| owes(remedy, revision))
 }
 
 /// Whether a remedy can owe anything under a revision.
@@ -232,7 +240,7 @@ fn next_issue(voided: &Compensation) -> Option<(u32, String)> {
         Some(number) => number.parse().ok()?,
         None => 1,
     };
-    let issue = issue.checked_add(1)?;
+    let issue = issue.checked_add(1).filter(|issue| *issue <= MOST_ISSUES)?;
     Some((issue, format!("{first}.{issue}")))
 }
 

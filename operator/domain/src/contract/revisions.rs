@@ -4,13 +4,11 @@
 //! the entries that exist. What has begun is append-only: only its end may move, and only while
 //! that lies ahead.
 
-use entente_crds::v1alpha1::{
-    Promise, PromiseState, RemedyType, ResolvedTerm, Revision, ServiceSubscription,
-};
+use entente_crds::v1alpha1::{Promise, PromiseState, ResolvedTerm, Revision, ServiceSubscription};
 use jiff::{SignedDuration, Timestamp};
 
 use super::terms::{EntryTerms, Wanted};
-use crate::compensation::compensation_name;
+use crate::compensation::{compensation_name, owed_remedies};
 
 /// The most entries that a subscription holds (its schema).
 pub(super) const MOST_REVISIONS: usize = 4;
@@ -167,10 +165,7 @@ fn is_settled(entry: &Revision, subscription: &ServiceSubscription) -> bool {
 /// Whether a compensation was made for every remedy that owes something.
 fn is_recorded(entry: &Revision, promise: &Promise, subscription: &ServiceSubscription) -> bool {
     let name = subscription.metadata.name.as_deref().unwrap_or_default();
-    let mut owed = entry.remedies.iter().filter(|remedy| match remedy.r#type {
-        RemedyType::FeeCredit => entry.fee.is_some(),
-    });
-    owed.all(|remedy| {
+    owed_remedies(entry).all(|remedy| {
         promise
             .emitted
             .contains(&compensation_name(name, entry.effective, &remedy.name))

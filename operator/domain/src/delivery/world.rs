@@ -5,12 +5,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::{
-    condition::Reason,
-    v1alpha1::{Connection, Device, DeviceModel, ServiceSubscription, SmartService},
+    condition::{ConditionType, Reason},
+    v1alpha1::{Compensation, Connection, Device, DeviceModel, ServiceSubscription, SmartService},
 };
 use jiff::Timestamp;
+use kube::ResourceExt as _;
 
-use crate::{exchange::Catalogue, secret::Secrets, shared::Shared};
+use crate::{
+    compensation::successor_name, condition::is_true, exchange::Catalogue, secret::Secrets,
+    shared::Shared,
+};
 
 /// The objects that delivery on one device depends on.
 #[derive(Clone, Debug, Default)]
@@ -74,10 +78,26 @@ pub struct CompensationRecord {
     pub subscription: String,
     /// The promised instant.
     pub promised: Timestamp,
-    /// The remedy.
-    pub remedy: String,
     /// Whether its amount is final.
     pub calculated: bool,
+    /// Whether a person declared it wrong.
+    pub voided: bool,
     /// The record that has to follow it, because a person voided it and asked for another.
     pub successor: Option<String>,
+}
+
+impl From<&Compensation> for CompensationRecord {
+    fn from(compensation: &Compensation) -> Self {
+        let record = &compensation.spec.record;
+        let status = compensation.status.as_ref();
+        Self {
+            name: compensation.name_any(),
+            subscription: record.subscription.name.clone(),
+            promised: record.promised,
+            calculated: status
+                .is_some_and(|status| is_true(&status.conditions, ConditionType::Calculated)),
+            voided: compensation.spec.voided.is_some(),
+            successor: successor_name(compensation),
+        }
+    }
 }

@@ -2,16 +2,18 @@
 
 use entente_crds::{
     condition::ConditionType,
-    v1alpha1::{Item, ItemState, Promise, PromiseState, RemedyType, ServiceSubscriptionStatus},
+    v1alpha1::{
+        Item, ItemState, Promise, PromiseState, ServiceSubscription, ServiceSubscriptionStatus,
+    },
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
 use super::Report;
 use crate::{
-    compensation::compensation_name,
+    compensation::{compensation_name, owed_remedies},
     condition::is_true,
-    delivery::{CompensationRecord, resolved::Intent, withdraw::Withdrawal},
+    delivery::{resolved::Intent, withdraw::Withdrawal, world::CompensationRecord},
     time::parse_duration,
 };
 
@@ -39,48 +41,10 @@ impl Report<'_> {
             (_, Withdrawal::Abandoned) => status.server.is_none() || self.is_taken_over(),
             (_, Withdrawal::UnderWay) => false,
         };
-        withdrawn && (self.world.namespace_terminating || self.is_recorded(&status.promises))
-    }
-
-    /// Whether everything that is owed is recorded and final (api section 10).
-    fn is_recorded(&self, promises: &[Promise]) -> bool {
-        promises
-            .iter()
-            .filter(|promise| promise.state == PromiseState::Missed)
-            .all(|promise| {
-                let mut revisions = self.object.spec.revisions.iter();
-                let revision = revisions.find(|it| it.effective == promise.effective);
-                revision.is_none_or(|revision| {
-                    let mut owed = revision.remedies.iter().filter(|it| match it.r#type {
-                        RemedyType::FeeCredit => revision.fee.is_some(),
-                    });
-                    owed.all(|remedy| self.is_remedy_recorded(promise, &remedy.name))
-                })
-            })
-    }
-
-    fn is_remedy_recorded(&self, promise: &Promise, remedy: &str) -> bool {
-        let name = self.object.name_any();
-        let records: Vec<&CompensationRecord> = self
-            .world
-            .compensations
-            .iter()
-            .filter(|record| {
-                record.subscription == name
-                    && record.promised == promise.effective
-                    && record.remedy == remedy
-            })
-            .collect();
-        // One that was made and that a person deleted is not waited for.
-        let is_made = |wanted: &String| {
-            promise.emitted.contains(wanted) || records.iter().any(|it| it.name == *wanted)
-        };
-        if records.is_empty() {
-            return is_made(&compensation_name(&name, promise.effective, remedy));
-        }
-        records
-            .iter()
-            .all(|record| record.calculated && record.successor.as_ref().is_none_or(is_made))
+        let records = &self.world.compensations;
+        withdrawn
+            && (self.world.namespace_terminating
+                || is_recorded(self.object, &status.promises, records))
     }
 
     pub(super) fn wake_at(&self, status: &ServiceSubscriptionStatus) -> Option<Timestamp> {
@@ -129,3 +93,44 @@ impl Report<'_> {
             .min()
     }
 }
+
+/// Whether everything that is owed is recorded and final (api section 10): each record that there
+/// is, and one for each remedy that owes. One that was made and that a person deleted or voided is
+/// not waited for, but what is to take the place of a voided one is.
+fn is_recorded(
+    subscription: &ServiceSubscription,
+    promises: &[Promise],
+    records: &[CompensationRecord],
+) -> bool {
+    let name = subscription.name_any();
+    let missed = promises
+        .iter()
+        .filter(|promise| promise.state == PromiseState::Missed);
+    missed.into_iter().all(|promise| {
+        let records = || {
+            records.iter().filter(|record| {
+                record.subscription == name && record.promised == promise.effective
+            })
+        };
+        let exists = |wanted: &String| {
+            promise.emitted.contains(wanted) || records().any(|record| record.name == *wanted)
+        };
+        let settled = |record: &CompensationRecord| {
+            if record.voided {
+                record.successor.as_ref().is_none_or(exists)
+            } else {
+                record.calculated
+            }
+        };
+        let revisions = &subscription.spec.revisions;
+        let revision = revisions
+            .iter()
+            .find(|revision| revision.effective == promise.effective);
+        let mut owed = revision.into_iter().flat_map(owed_remedies);
+        records().all(settled)
+            && owed.all(|remedy| exists(&compensation_name(&name, promise.effective, &remedy.name)))
+    })
+}
+
+#[cfg(test)]
+mod tests;
