@@ -1,7 +1,9 @@
 //! The Helm chart: what it renders, what it refuses, and who may write what once it is installed
 //! on a real API server.
 
+mod cluster;
 mod installed;
+mod records;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
