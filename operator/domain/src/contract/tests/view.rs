@@ -167,13 +167,16 @@ proptest! {
     #[test]
     fn what_changes_the_writes_or_the_status_of_a_contract_changes_the_view_of_a_subscription(
         edits in 0..4_u32,
+        is_edited in any::<bool>(),
         before in prop::collection::vec(change(), 0..6),
         change in change(),
         now in prop::sample::select(vec![at("2027-03-30T12:00:00Z"), at(DURING)]),
     ) {
         let mut world = subject(edits);
-        let edit = [("threshold".to_owned(), "99".to_owned())];
-        world.edit(|spec| spec.services[0].parameters = edit.into());
+        if is_edited {
+            let edit = [("threshold".to_owned(), "99".to_owned())];
+            world.edit(|spec| spec.services[0].parameters = edit.into());
+        }
         let name = subscription_name();
         for happened in before {
             happened.happen(world.existing(name));
