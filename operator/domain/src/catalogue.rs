@@ -17,7 +17,7 @@ use kube::ResourceExt as _;
 
 use crate::{
     assessment::reason_of_failure,
-    condition::{ConditionSet, Status, find, is_allowed},
+    condition::{ConditionSet, Status, Summary, Work, find, is_allowed},
     exchange::{Failure, FailureKind},
     parameter::{Constraints, parse_value},
 };
@@ -62,24 +62,10 @@ pub fn report_connection(
         .as_ref()
         .and_then(|probe| probe.as_ref().err());
     set = probed(set, observed, failure);
-    let (status, reason, message) = connection_ready(connection, observed, full);
-    let settled = status == Status::True;
-    set = set.with(ConditionType::Ready, status, reason, message.clone());
-    if status == Status::False {
-        set = set.with(
-            ConditionType::Reconciling,
-            Status::True,
-            Reason::ProgressingWithRetry,
-            message,
-        );
-    }
+    let summary = connection_summary(connection, observed, full);
     ConnectionStatus {
-        observed_generation: if settled {
-            generation
-        } else {
-            previous.observed_generation
-        },
-        conditions: set.finish(),
+        observed_generation: summary.observed_generation(generation, previous.observed_generation),
+        conditions: summary.state(set).finish(),
         used_by: Some(observed.used_by),
         orphans,
     }
@@ -100,45 +86,34 @@ fn references(set: ConditionSet, fault: Option<&(Reason, String)>) -> ConditionS
     }
 }
 
-/// What Ready says of a Connection, the worst first.
-fn connection_ready(
+/// What is said of a Connection as a whole, the worst first.
+fn connection_summary(
     connection: &Connection,
     observed: &ObservedConnection,
     full: bool,
-) -> (Status, Reason, String) {
+) -> Summary {
+    let retried = |reason, message: String| Summary::open(reason, message, Work::Retrying);
     let failure = observed
         .probe
         .as_ref()
         .and_then(|probe| probe.as_ref().err());
     if let Some((reason, message)) = &observed.fault {
-        (Status::False, *reason, message.clone())
+        retried(*reason, message.clone())
     } else if full {
         let message = format!(
             "The list of orphans is full ({MOST_ORPHANS}); remove them on the broker, then here."
         );
-        (Status::False, Reason::OrphansFull, message)
+        retried(Reason::OrphansFull, message)
     } else if let Some(failure) = failure {
         let reason = known(ConditionType::Ready, reason_of_failure(failure.kind));
-        (
-            Status::False,
-            reason,
-            format!("The probe failed: {}.", failure.message),
-        )
+        retried(reason, format!("The probe failed: {}.", failure.message))
     } else if connection.spec.protocol == Protocol::IPP {
-        let message = "Devices are reached one by one; see each Device.".to_owned();
-        (Status::True, Reason::PerDevice, message)
+        let message = "Devices are reached one by one; see each Device.";
+        Summary::done(Reason::PerDevice, message)
     } else if observed.probe.is_some() {
-        (
-            Status::True,
-            Reason::Succeeded,
-            "The last probe was answered.".to_owned(),
-        )
+        Summary::done(Reason::Succeeded, "The last probe was answered.")
     } else {
-        (
-            Status::Unknown,
-            Reason::Pending,
-            "It was not probed yet.".to_owned(),
-        )
+        Summary::unknown(Reason::Pending, "It was not probed yet.")
     }
 }
 
@@ -268,17 +243,12 @@ fn take_over(connection: &Connection, observed: &ObservedConnection) -> (Vec<Orp
 /// The status of a DeviceModel.
 pub fn report_model(model: &DeviceModel, used_by: i64, now: Timestamp) -> DeviceModelStatus {
     let previous = model.status.clone().unwrap_or_default();
-    let conditions = ConditionSet::new(&previous.conditions, model.metadata.generation, now)
-        .with(
-            ConditionType::Ready,
-            Status::True,
-            Reason::Succeeded,
-            "The model is valid.",
-        )
-        .finish();
+    let generation = model.metadata.generation;
+    let summary = Summary::done(Reason::Succeeded, "The model is valid.");
+    let set = ConditionSet::new(&previous.conditions, generation, now);
     DeviceModelStatus {
-        observed_generation: model.metadata.generation,
-        conditions,
+        observed_generation: summary.observed_generation(generation, previous.observed_generation),
+        conditions: summary.state(set).finish(),
         used_by: Some(used_by),
     }
 }
@@ -310,66 +280,27 @@ pub fn report_service(
     let unresolved = missing
         .clone()
         .map(|message| (Reason::ConnectionNotFound, message));
-    let mut set = ConditionSet::new(&previous.conditions, generation, now)
+    let set = ConditionSet::new(&previous.conditions, generation, now)
         .with_fault(
             ConditionType::Accepted,
             refused,
             (Reason::Valid, "The service is valid."),
         )
         .with_fault(ConditionType::ResolvedRefs, unresolved, RESOLVED);
-    let stalled = fault.is_some();
-    let settled = stalled || missing.is_none();
-    set = service_ready(set, fault, missing);
+    let summary = service_summary(fault, missing);
     SmartServiceStatus {
-        observed_generation: if settled {
-            generation
-        } else {
-            previous.observed_generation
-        },
-        conditions: set.finish(),
+        observed_generation: summary.observed_generation(generation, previous.observed_generation),
+        conditions: summary.state(set).finish(),
         used_by: Some(used_by),
     }
 }
 
-/// What Ready says of a SmartService: its own fault before what it refers to.
-fn service_ready(
-    set: ConditionSet,
-    fault: Option<String>,
-    missing: Option<String>,
-) -> ConditionSet {
+/// What is said of a SmartService as a whole: its own fault before what it refers to.
+fn service_summary(fault: Option<String>, missing: Option<String>) -> Summary {
     match (fault, missing) {
-        (Some(message), _) => set
-            .with(
-                ConditionType::Ready,
-                Status::False,
-                Reason::UnsupportedValue,
-                message.clone(),
-            )
-            .with(
-                ConditionType::Stalled,
-                Status::True,
-                Reason::UnsupportedValue,
-                message,
-            ),
-        (None, Some(message)) => set
-            .with(
-                ConditionType::Ready,
-                Status::False,
-                Reason::ConnectionNotFound,
-                message.clone(),
-            )
-            .with(
-                ConditionType::Reconciling,
-                Status::True,
-                Reason::ProgressingWithRetry,
-                message,
-            ),
-        (None, None) => set.with(
-            ConditionType::Ready,
-            Status::True,
-            Reason::Succeeded,
-            "The service can be used by contracts.",
-        ),
+        (Some(message), _) => Summary::open(Reason::UnsupportedValue, message, Work::Stalled),
+        (None, Some(message)) => Summary::open(Reason::ConnectionNotFound, message, Work::Retrying),
+        (None, None) => Summary::done(Reason::Succeeded, "The service can be used by contracts."),
     }
 }
 

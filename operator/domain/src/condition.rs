@@ -11,6 +11,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::bounded::cut;
 
+mod summary;
+
+pub use summary::{Summary, Work};
+
 /// The most characters that a message of ours has.
 pub const MAX_MESSAGE: usize = 1024;
 
@@ -72,19 +76,8 @@ pub fn of_internal_error(
     });
     let set = ConditionSet::new(previous, generation, now);
     let set = kept.fold(set, |set, kind| set.keep(*kind));
-    set.with(
-        ConditionType::Ready,
-        Status::False,
-        Reason::InternalError,
-        message,
-    )
-    .with(
-        ConditionType::Reconciling,
-        Status::True,
-        Reason::ProgressingWithRetry,
-        message,
-    )
-    .finish()
+    let summary = Summary::open(Reason::InternalError, message, Work::Retrying);
+    summary.state(set).finish()
 }
 
 /// The conditions of a new status, made from those of the previous one.

@@ -15,7 +15,7 @@ use kube::ResourceExt;
 use super::earlier::earlier_credits;
 use super::fee_credit::{Credit, CreditTerms, fee_credit};
 use super::lateness::{OwedTime, counted_causes, owed_time};
-use crate::condition::{ConditionSet, Status, is_true};
+use crate::condition::{ConditionSet, Status, Summary, Work, is_true};
 use crate::money::{self, AmountError};
 use crate::time::{DurationError, UnknownZone, format_duration, zone};
 
@@ -287,103 +287,89 @@ fn explain(
     }
 }
 
-/// What an outcome says in a status: the status and the reasons of Ready, Calculated and
-/// Delivered, a message for all of them, and the negative condition that goes with it.
+/// What an outcome says in a status: of the record as a whole, and of Calculated and Delivered,
+/// whose message is that of the summary.
 struct Saying {
-    status: Status,
-    /// Of Delivered: nothing is given for a voided record.
-    delivered: Status,
-    reasons: [Reason; 3],
-    message: String,
-    negative: Option<(ConditionType, Reason)>,
+    summary: Summary,
+    calculated: (Status, Reason),
+    delivered: (Status, Reason),
 }
 
 fn saying(outcome: &Outcome<'_>) -> Saying {
-    let alike = |status, reason, message: &str| Saying {
-        status,
-        delivered: status,
-        reasons: [reason; 3],
-        message: message.to_owned(),
-        negative: None,
+    let alike = |status, summary: Summary| Saying {
+        calculated: (status, summary.reason()),
+        delivered: (status, summary.reason()),
+        summary,
     };
+    let is_final = |reason, message: &str| alike(Status::True, Summary::done(reason, message));
     match outcome {
-        Outcome::Accruing => Saying {
-            negative: Some((ConditionType::Reconciling, Reason::Progressing)),
-            ..alike(
-                Status::False,
+        Outcome::Accruing => alike(
+            Status::False,
+            Summary::open(
                 Reason::Accruing,
                 "the service is not delivered yet, so the amount still grows",
-            )
-        },
+                Work::Progressing,
+            ),
+        ),
         Outcome::Final => Saying {
-            reasons: [Reason::RecordOnly, Reason::AmountFinal, Reason::RecordOnly],
-            ..alike(
-                Status::True,
+            calculated: (Status::True, Reason::AmountFinal),
+            ..is_final(
                 Reason::RecordOnly,
                 "the amount is final; it is only recorded, since no booking system is named",
             )
         },
-        Outcome::NothingOwed => alike(
-            Status::True,
-            Reason::NothingOwed,
-            "nothing is owed, and that is final",
-        ),
+        Outcome::NothingOwed => is_final(Reason::NothingOwed, "nothing is owed, and that is final"),
+        // Nothing is given for a voided record.
         Outcome::Voided(reason, debt) => Saying {
-            delivered: Status::False,
-            ..alike(
-                Status::True,
+            delivered: (Status::False, Reason::Voided),
+            ..is_final(
                 Reason::Voided,
                 &format!("declared wrong ({reason}); {}", debt.in_words()),
             )
         },
         Outcome::Lost => alike(
             Status::False,
-            Reason::Pending,
-            "the promise is gone before anything was calculated: void this compensation and \
-             book what is owed by hand",
+            Summary::open(
+                Reason::Pending,
+                "the promise is gone before anything was calculated: void this compensation and \
+                 book what is owed by hand",
+                Work::Unknown,
+            ),
         ),
-        Outcome::Unusable(error) => Saying {
-            negative: Some((ConditionType::Stalled, error.reason())),
-            ..alike(
-                Status::False,
-                error.reason(),
-                &format!("{error}: void this compensation and book what is owed by hand"),
-            )
-        },
+        Outcome::Unusable(error) => {
+            let message = format!("{error}: void this compensation and book what is owed by hand");
+            let summary = Summary::open(error.reason(), message, Work::Stalled);
+            alike(Status::False, summary)
+        }
     }
 }
 
-/// The status with the conditions of an outcome. `observedGeneration` is set once Ready or
-/// Stalled, and otherwise stays.
+/// The status with the conditions of an outcome.
 fn with_conditions(
     compensation: &Compensation,
     mut status: CompensationStatus,
     outcome: &Outcome<'_>,
     now: Timestamp,
 ) -> CompensationStatus {
-    use ConditionType::{Calculated, Delivered, Ready};
     let generation = compensation.metadata.generation;
-    let saying = saying(outcome);
-    let set = ConditionSet::new(&status.conditions, generation, now);
+    let Saying {
+        summary,
+        calculated,
+        delivered,
+    } = saying(outcome);
+    let set = summary.state(ConditionSet::new(&status.conditions, generation, now));
     let stated = [
-        (Ready, saying.status),
-        (Calculated, saying.status),
-        (Delivered, saying.delivered),
+        (ConditionType::Calculated, calculated),
+        (ConditionType::Delivered, delivered),
     ];
     let set = stated
         .into_iter()
-        .zip(saying.reasons)
-        .fold(set, |set, ((condition, status), reason)| {
-            set.with(condition, status, reason, &saying.message)
+        .fold(set, |set, (condition, (holds, reason))| {
+            set.with(condition, holds, reason, summary.message())
         });
-    let set = match saying.negative {
-        Some((condition, reason)) => set.with(condition, Status::True, reason, &saying.message),
-        None => set,
-    };
     status.conditions = set.finish();
-    if !matches!(outcome, Outcome::Accruing | Outcome::Lost) {
-        status.observed_generation = generation;
-    }
+    status.observed_generation =
+        summary.observed_generation(generation, status.observed_generation);
     status
 }
 

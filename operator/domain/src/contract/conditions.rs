@@ -8,30 +8,19 @@ use entente_crds::condition::{ConditionType, Reason};
 use entente_crds::v1alpha1::Condition;
 
 use super::findings::Findings;
-use super::ready::{Work, all_delivered};
+use super::ready::all_delivered;
 use super::unit::named;
 use super::{is_deleting, joined, listed};
-use crate::condition::{ConditionSet, Status};
+use crate::condition::{ConditionSet, Status, Summary};
 
-/// The conditions, and whether this generation became Ready or Stalled.
-pub(super) fn conditions(findings: &Findings, previous: &[Condition]) -> (Vec<Condition>, bool) {
+/// The conditions; `summary` is what [`Findings::ready`] says.
+pub(super) fn conditions(
+    findings: &Findings,
+    summary: &Summary,
+    previous: &[Condition],
+) -> Vec<Condition> {
     let generation = findings.contract.metadata.generation;
-    let verdict = findings.ready();
-    let mut set = ConditionSet::new(previous, generation, findings.now).with(
-        ConditionType::Ready,
-        verdict.status,
-        verdict.reason,
-        verdict.message.clone(),
-    );
-    let work = match verdict.work {
-        Work::Done => None,
-        Work::Going => Some((ConditionType::Reconciling, Reason::Progressing)),
-        Work::Retrying => Some((ConditionType::Reconciling, Reason::ProgressingWithRetry)),
-        Work::ForAPerson => Some((ConditionType::Stalled, verdict.reason)),
-    };
-    if let Some((condition, reason)) = work {
-        set = set.with(condition, Status::True, reason, verdict.message.clone());
-    }
+    let mut set = summary.state(ConditionSet::new(previous, generation, findings.now));
     let stated = [
         (ConditionType::Accepted, findings.accepted()),
         (ConditionType::ResolvedRefs, findings.resolved_refs()),
@@ -44,10 +33,7 @@ pub(super) fn conditions(findings: &Findings, previous: &[Condition]) -> (Vec<Co
     for (condition, reason, message) in findings.negative() {
         set = set.with(condition, Status::True, reason, message);
     }
-    (
-        set.finish(),
-        matches!(verdict.work, Work::Done | Work::ForAPerson),
-    )
+    set.finish()
 }
 
 type Stated = (Status, Reason, String);

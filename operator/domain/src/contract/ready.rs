@@ -8,55 +8,18 @@ use entente_crds::condition::Reason;
 use super::findings::Findings;
 use super::unit::{Progress, Unit, named};
 use super::{is_deleting, joined, listed};
-use crate::condition::Status;
-
-/// What Ready says, and what goes with it.
-pub(super) struct Verdict {
-    pub(super) status: Status,
-    pub(super) reason: Reason,
-    pub(super) message: String,
-    pub(super) work: Work,
-}
-
-/// Whether anything is left to do, and for whom.
-#[derive(Clone, Copy, Eq, PartialEq)]
-pub(super) enum Work {
-    Done,
-    Going,
-    Retrying,
-    ForAPerson,
-}
-
-impl Verdict {
-    fn done(reason: Reason, message: impl Into<String>) -> Self {
-        Self {
-            status: Status::True,
-            reason,
-            message: message.into(),
-            work: Work::Done,
-        }
-    }
-
-    fn left(reason: Reason, message: impl Into<String>, work: Work) -> Self {
-        Self {
-            status: Status::False,
-            reason,
-            message: message.into(),
-            work,
-        }
-    }
-}
+use crate::condition::{Summary, Work};
 
 impl Findings<'_> {
     fn work(&self) -> Work {
         if self.failing_devices().is_empty() {
-            Work::Going
+            Work::Progressing
         } else {
             Work::Retrying
         }
     }
 
-    pub(super) fn ready(&self) -> Verdict {
+    pub(super) fn ready(&self) -> Summary {
         if is_deleting(self.contract) {
             return self.deleting();
         }
@@ -64,25 +27,25 @@ impl Findings<'_> {
             let reason = faults
                 .first()
                 .map_or(Reason::InvalidTerm, |fault| fault.reason);
-            return Verdict::left(reason, joined(faults), Work::ForAPerson);
+            return Summary::open(reason, joined(faults), Work::Stalled);
         }
         if let Some(failure) = self.failure {
-            return Verdict::left(Reason::ProgressingWithRetry, failure, Work::Retrying);
+            return Summary::open(Reason::ProgressingWithRetry, failure, Work::Retrying);
         }
         if self.contract.spec.suspend && self.suspended {
-            return Verdict::done(
+            return Summary::done(
                 Reason::Suspended,
                 "Suspended: nothing is sent until spec.suspend is false.",
             );
         }
         if let Err(faults) = &self.resolved.refs {
-            return Verdict::left(Reason::ServiceNotFound, joined(faults), Work::Retrying);
+            return Summary::open(Reason::ServiceNotFound, joined(faults), Work::Retrying);
         }
         if self.is_over() {
             return self.over();
         }
         if let Some(fault) = self.device_fault() {
-            return Verdict::left(fault.reason, fault.message, self.work());
+            return Summary::open(fault.reason, fault.message, self.work());
         }
         let unwritten: Vec<&Unit> = self
             .units
@@ -96,7 +59,7 @@ impl Findings<'_> {
                 self.units.len(),
                 named(&unwritten)
             );
-            return Verdict::left(Reason::Progressing, message, self.work());
+            return Summary::open(Reason::Progressing, message, self.work());
         }
         if self.has_begun() {
             self.in_term()
@@ -105,12 +68,12 @@ impl Findings<'_> {
         }
     }
 
-    fn deleting(&self) -> Verdict {
+    fn deleting(&self) -> Summary {
         let message = match self.withdrawing.len() {
             0 => "Everything is withdrawn.".to_owned(),
             _ => self.waits_for_withdrawal(),
         };
-        Verdict::left(Reason::Withdrawing, message, self.work())
+        Summary::open(Reason::Withdrawing, message, self.work())
     }
 
     fn waits_for_withdrawal(&self) -> String {
@@ -121,13 +84,13 @@ impl Findings<'_> {
         }
     }
 
-    fn over(&self) -> Verdict {
+    fn over(&self) -> Summary {
         let unsettled: Vec<&Unit> = self.units.iter().filter(|unit| !unit.settled).collect();
         if unsettled.len() + self.withdrawing.len() <= self.allowed {
-            return Verdict::done(Reason::Ended, "The term is over.");
+            return Summary::done(Reason::Ended, "The term is over.");
         }
         if unsettled.is_empty() {
-            return Verdict::left(
+            return Summary::open(
                 Reason::Withdrawing,
                 self.waits_for_withdrawal(),
                 self.work(),
@@ -139,27 +102,31 @@ impl Findings<'_> {
             self.units.len(),
             named(&unsettled)
         );
-        Verdict::left(Reason::Withdrawing, message, self.work())
+        Summary::open(Reason::Withdrawing, message, self.work())
     }
 
     /// Before the start: nothing has to be delivered, but what is wanted must be clear.
-    fn ahead(&self) -> Verdict {
+    fn ahead(&self) -> Summary {
         let duplicates: Vec<&Unit> = self
             .units
             .iter()
             .filter(|unit| unit.progress == Progress::Duplicate)
             .collect();
         if duplicates.len() > self.allowed {
-            return Verdict::left(Reason::DuplicateService, self.duplicates(), Work::Going);
+            return Summary::open(
+                Reason::DuplicateService,
+                self.duplicates(),
+                Work::Progressing,
+            );
         }
         if self.withdrawing.len() > self.allowed {
-            return Verdict::left(
+            return Summary::open(
                 Reason::Withdrawing,
                 self.waits_for_withdrawal(),
                 self.work(),
             );
         }
-        Verdict::done(
+        Summary::done(
             Reason::Scheduled,
             match self.units.len() {
                 1 => "Accepted with one subscription; services begin at the start.".to_owned(),
@@ -170,22 +137,22 @@ impl Findings<'_> {
         )
     }
 
-    fn in_term(&self) -> Verdict {
+    fn in_term(&self) -> Summary {
         let pending = self.pending();
         let total = self.units.len();
         let missing = pending.len() + self.withdrawing.len();
         if missing == 0 {
-            return Verdict::done(Reason::Delivered, all_delivered(total));
+            return Summary::done(Reason::Delivered, all_delivered(total));
         }
         if missing <= self.allowed {
             let message = format!(
                 "{} of {total} subscriptions are delivered, which maxUnavailable allows.",
                 total - pending.len()
             );
-            return Verdict::done(Reason::DeliveredWithExceptions, message);
+            return Summary::done(Reason::DeliveredWithExceptions, message);
         }
         if pending.is_empty() {
-            return Verdict::left(
+            return Summary::open(
                 Reason::Withdrawing,
                 self.waits_for_withdrawal(),
                 self.work(),
@@ -195,7 +162,11 @@ impl Findings<'_> {
             .iter()
             .all(|unit| unit.progress == Progress::Duplicate)
         {
-            return Verdict::left(Reason::DuplicateService, self.duplicates(), Work::Going);
+            return Summary::open(
+                Reason::DuplicateService,
+                self.duplicates(),
+                Work::Progressing,
+            );
         }
         let failing: Vec<&Unit> = pending
             .iter()
@@ -208,14 +179,14 @@ impl Findings<'_> {
                 "{delivered} of {total} subscriptions are delivered; waits for {}.",
                 named(&pending)
             );
-            return Verdict::left(Reason::DevicesPending, message, Work::Going);
+            return Summary::open(Reason::DevicesPending, message, Work::Progressing);
         }
         let message = format!(
             "{delivered} of {total} subscriptions are delivered; {} without progress: {}.",
             failing.len(),
             named(&failing)
         );
-        Verdict::left(Reason::DevicesNotProgressing, message, Work::Retrying)
+        Summary::open(Reason::DevicesNotProgressing, message, Work::Retrying)
     }
 
     fn duplicates(&self) -> String {

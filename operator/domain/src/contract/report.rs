@@ -84,14 +84,11 @@ pub fn report(
         units: &units,
         now,
     };
-    let (conditions, settled) = conditions(&findings, &previous.conditions);
+    let summary = findings.ready();
     ContractStatus {
-        observed_generation: if settled {
-            contract.metadata.generation
-        } else {
-            previous.observed_generation
-        },
-        conditions,
+        observed_generation: summary
+            .observed_generation(contract.metadata.generation, previous.observed_generation),
+        conditions: conditions(&findings, &summary, &previous.conditions),
         subscriptions: Some(counts(&units)),
         not_ready: not_ready(&findings),
         owed,

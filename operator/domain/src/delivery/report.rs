@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     assessment::{Class, Side, cause, class, reason_of_outcome},
-    condition::{Status, find},
+    condition::{Summary, Work, find},
 };
 
 mod conditions;
@@ -73,15 +73,6 @@ struct Report<'a> {
     now: Timestamp,
 }
 
-/// What a subscription's summary is.
-struct Summary {
-    ready: Status,
-    reason: Reason,
-    message: String,
-    stalled: bool,
-    reconciling: Option<Reason>,
-}
-
 impl Report<'_> {
     fn report(&self) -> SubscriptionReport {
         let previous = self.object.status.clone().unwrap_or_default();
@@ -99,13 +90,11 @@ impl Report<'_> {
             },
         );
         let summary = self.summary(blocked.as_ref(), &withdrawal);
-        let settled = summary.ready == Status::True || summary.stalled;
         let mut status = ServiceSubscriptionStatus {
-            observed_generation: if settled {
-                self.object.metadata.generation
-            } else {
-                previous.observed_generation
-            },
+            observed_generation: summary.observed_generation(
+                self.object.metadata.generation,
+                previous.observed_generation,
+            ),
             conditions: self.conditions(&previous.conditions, &summary, blocked.as_ref()),
             revision: self.revision(&previous),
             step: self.step(),
@@ -237,7 +226,7 @@ impl Report<'_> {
                 },
                 _,
             ) if *withdrawal == Withdrawal::Released => {
-                done(Reason::Ended, "The service has ended and is withdrawn.")
+                Summary::done(Reason::Ended, "The service has ended and is withdrawn.")
             }
             (
                 Intent::Withdraw {
@@ -246,31 +235,25 @@ impl Report<'_> {
                 _,
             ) if *withdrawal == Withdrawal::Abandoned && self.is_taken_over() => {
                 let message = "The service has ended; its instance is an orphan of the Connection.";
-                done(Reason::Ended, message)
+                Summary::done(Reason::Ended, message)
             }
             (Intent::Withdraw { .. } | Intent::Forget, _) => self.withdrawing(withdrawal),
-            (Intent::Suspended, _) => done(
+            (Intent::Suspended, _) => Summary::done(
                 Reason::Suspended,
                 "Suspended; nothing is sent until suspend is false.",
             ),
             (Intent::Scheduled { .. }, None) => {
-                done(Reason::Scheduled, "Accepted; work begins at the start.")
+                Summary::done(Reason::Scheduled, "Accepted; work begins at the start.")
             }
             // What the start does not depend on yet: tried again until then.
             (Intent::Scheduled { .. }, Some(blocked)) if is_of_the_moment(blocked.reason) => {
-                done(Reason::Scheduled, "Accepted; work begins at the start.")
+                Summary::done(Reason::Scheduled, "Accepted; work begins at the start.")
             }
-            (Intent::SetUp, None) if self.completed_at().is_some() => done(
+            (Intent::SetUp, None) if self.completed_at().is_some() => Summary::done(
                 Reason::Delivered,
                 "Every required item was read back as wanted.",
             ),
-            (_, None) => Summary {
-                ready: Status::False,
-                reason: Reason::Progressing,
-                message: self.progress(),
-                stalled: false,
-                reconciling: Some(Reason::Progressing),
-            },
+            (_, None) => Summary::open(Reason::Progressing, self.progress(), Work::Progressing),
             (_, Some(blocked)) => failing(blocked),
         }
     }
@@ -297,17 +280,12 @@ impl Report<'_> {
             }
             (Withdrawal::UnderWay, None) => "Withdrawing from the service server.".to_owned(),
         };
-        Summary {
-            ready: Status::False,
-            reason: Reason::Withdrawing,
-            message,
-            stalled: false,
-            reconciling: Some(if wait.is_some() {
-                Reason::ProgressingWithRetry
-            } else {
-                Reason::Progressing
-            }),
-        }
+        let work = if wait.is_some() {
+            Work::Retrying
+        } else {
+            Work::Progressing
+        };
+        Summary::open(Reason::Withdrawing, message, work)
     }
 
     /// While it is only waited for the next attempt, what was said of the last one holds.
@@ -321,13 +299,7 @@ impl Report<'_> {
             ConditionType::Ready,
         )?;
         let said = ready.reason == Reason::Withdrawing.as_str() && !heard && until > self.now;
-        said.then(|| Summary {
-            ready: Status::False,
-            reason: Reason::Withdrawing,
-            message: ready.message.clone(),
-            stalled: false,
-            reconciling: Some(Reason::ProgressingWithRetry),
-        })
+        said.then(|| Summary::open(Reason::Withdrawing, &*ready.message, Work::Retrying))
     }
 }
 
@@ -338,25 +310,12 @@ fn is_of_the_moment(reason: Reason) -> bool {
     class(reason) == Class::Reconciling && !missing && reason != Reason::ClockSkew
 }
 
-fn done(reason: Reason, message: &str) -> Summary {
-    Summary {
-        ready: Status::True,
-        reason,
-        message: message.to_owned(),
-        stalled: false,
-        reconciling: None,
-    }
-}
-
 fn failing(blocked: &Blocked) -> Summary {
-    let stalled = class(blocked.reason) == Class::Stalled;
-    Summary {
-        ready: Status::False,
-        reason: blocked.reason,
-        message: sentence(&blocked.message),
-        stalled,
-        reconciling: (!stalled).then_some(Reason::ProgressingWithRetry),
-    }
+    let work = match class(blocked.reason) {
+        Class::Stalled => Work::Stalled,
+        Class::Reconciling => Work::Retrying,
+    };
+    Summary::open(blocked.reason, sentence(&blocked.message), work)
 }
 
 /// The side on which a step runs.

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     assessment::{Class, class, reason_of_failure},
     catalogue::RESOLVED,
-    condition::{ConditionSet, Status, find, is_true},
+    condition::{ConditionSet, Status, Summary, Work, find, is_true},
     exchange::{DeviceReading, FailureKind},
 };
 
@@ -70,13 +70,11 @@ impl Report<'_> {
     fn report(&self) -> DeviceStatus {
         let previous = self.device.status.clone().unwrap_or_default();
         let summary = self.summary();
-        let settled = summary.0 == Status::True || summary.3;
         DeviceStatus {
-            observed_generation: if settled {
-                self.device.metadata.generation
-            } else {
-                previous.observed_generation
-            },
+            observed_generation: summary.observed_generation(
+                self.device.metadata.generation,
+                previous.observed_generation,
+            ),
             conditions: self.conditions(&previous, &summary),
             identity: self.identity(&previous),
             claim: self.claim(),
@@ -143,20 +141,17 @@ impl Report<'_> {
         })
     }
 
-    /// Ready: status, reason, message, and whether a person must change something.
-    fn summary(&self) -> (Status, Reason, String, bool) {
+    fn summary(&self) -> Summary {
         if self.device.spec.suspend {
-            let message = "Suspended; nothing is sent until suspend is false.".to_owned();
-            return (Status::True, Reason::Suspended, message, false);
+            let message = "Suspended; nothing is sent until suspend is false.";
+            return Summary::done(Reason::Suspended, message);
         }
         if let Some(fault) = self.unusable() {
-            let stalled = class(fault.reason) == Class::Stalled;
-            return (
-                Status::False,
-                fault.reason,
-                sentence(&fault.message),
-                stalled,
-            );
+            let work = match class(fault.reason) {
+                Class::Stalled => Work::Stalled,
+                Class::Reconciling => Work::Retrying,
+            };
+            return Summary::open(fault.reason, sentence(&fault.message), work);
         }
         let pending: Vec<&str> = self
             .in_force()
@@ -164,8 +159,8 @@ impl Report<'_> {
             .map(|subscription| subscription.name.as_str())
             .collect();
         if pending.is_empty() {
-            let message = "Everything that is wanted on the device is in effect.".to_owned();
-            return (Status::True, Reason::Succeeded, message, false);
+            let message = "Everything that is wanted on the device is in effect.";
+            return Summary::done(Reason::Succeeded, message);
         }
         let failed = match &self.facts.device {
             Some(reading) => reading.result.is_err(),
@@ -174,13 +169,13 @@ impl Report<'_> {
                     .is_some_and(|online| online.status == Status::False.as_str())
             }),
         };
-        let reason = if failed {
-            Reason::ProgressingWithRetry
+        let (reason, work) = if failed {
+            (Reason::ProgressingWithRetry, Work::Retrying)
         } else {
-            Reason::Progressing
+            (Reason::Progressing, Work::Progressing)
         };
         let message = format!("Not delivered yet: {}.", pending.join(", "));
-        (Status::False, reason, message, false)
+        Summary::open(reason, message, work)
     }
 
     fn in_force(&self) -> impl Iterator<Item = &ResolvedSubscription> {
@@ -199,34 +194,11 @@ impl Report<'_> {
     fn conditions(
         &self,
         previous: &DeviceStatus,
-        summary: &(Status, Reason, String, bool),
+        summary: &Summary,
     ) -> Vec<entente_crds::v1alpha1::Condition> {
-        let (status, reason, message, stalled) = summary;
-        let mut set = ConditionSet::new(
-            &previous.conditions,
-            self.device.metadata.generation,
-            self.now,
-        )
-        .with(ConditionType::Ready, *status, *reason, message.clone());
-        if *stalled {
-            set = set.with(
-                ConditionType::Stalled,
-                Status::True,
-                *reason,
-                message.clone(),
-            );
-        } else if *status != Status::True {
-            let reason = match reason {
-                Reason::Progressing => Reason::Progressing,
-                _ => Reason::ProgressingWithRetry,
-            };
-            set = set.with(
-                ConditionType::Reconciling,
-                Status::True,
-                reason,
-                message.clone(),
-            );
-        }
+        let generation = self.device.metadata.generation;
+        let set = ConditionSet::new(&previous.conditions, generation, self.now);
+        let mut set = summary.state(set);
         set = self.accepted_and_resolved(set);
         set = self.online(set, previous);
         self.settings_applied(set).finish()

@@ -5,10 +5,10 @@ use entente_crds::{
     v1alpha1::{ItemState, StepType},
 };
 
-use super::{Report, Summary, sentence};
+use super::{Report, sentence};
 use crate::{
     catalogue::RESOLVED,
-    condition::{ConditionSet, Status},
+    condition::{ConditionSet, Status, Summary},
     delivery::{
         blocked::Blocked, promise::evidence_is_lost, resolved::Intent, verify::VerifiedItem,
     },
@@ -21,27 +21,8 @@ impl Report<'_> {
         summary: &Summary,
         blocked: Option<&Blocked>,
     ) -> Vec<entente_crds::v1alpha1::Condition> {
-        let mut set = ConditionSet::new(previous, self.object.metadata.generation, self.now).with(
-            ConditionType::Ready,
-            summary.ready,
-            summary.reason,
-            summary.message.clone(),
-        );
-        if summary.stalled {
-            set = set.with(
-                ConditionType::Stalled,
-                Status::True,
-                summary.reason,
-                summary.message.clone(),
-            );
-        } else if let Some(reason) = summary.reconciling {
-            set = set.with(
-                ConditionType::Reconciling,
-                Status::True,
-                reason,
-                summary.message.clone(),
-            );
-        }
+        let set = ConditionSet::new(previous, self.object.metadata.generation, self.now);
+        let mut set = summary.state(set);
         set = refs(set, blocked);
         set = self.side(
             set,
@@ -150,11 +131,11 @@ impl Report<'_> {
             Intent::SetUp | Intent::Suspended if self.completed_at().is_some() => {
                 (Status::True, Reason::Delivered)
             }
-            Intent::SetUp | Intent::Suspended => (Status::False, summary.reason),
+            Intent::SetUp | Intent::Suspended => (Status::False, summary.reason()),
         };
         let message = match status {
             Status::True => "Every required item was read back as wanted.".to_owned(),
-            _ => summary.message.clone(),
+            _ => summary.message().to_owned(),
         };
         set.with(ConditionType::Delivered, status, reason, message)
     }

@@ -1,0 +1,144 @@
+//! What is said of an object as a whole, for every kind alike (kstatus).
+//!
+//! Decides how Ready, Reconciling and Stalled go together and which generation they speak of: tools
+//! that wait read nothing else. It must never decide whether an object is ready; that is said by
+//! the report of its kind, which is the only caller.
+
+use entente_crds::condition::{ConditionType, Reason};
+
+use super::{ConditionSet, Status};
+
+/// What is left to do for an object, and for whom.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Work {
+    /// Nothing.
+    Done,
+    /// It goes on by itself.
+    Progressing,
+    /// It met a failure and is tried again.
+    Retrying,
+    /// A person must change something.
+    Stalled,
+    /// It is not known yet.
+    Unknown,
+}
+
+/// What is said of an object as a whole.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Summary {
+    ready: Status,
+    reason: Reason,
+    message: String,
+    work: Work,
+}
+
+impl Summary {
+    /// Says that the object is as it should be.
+    pub fn done(reason: Reason, message: impl Into<String>) -> Self {
+        Self::new(Status::True, reason, message, Work::Done)
+    }
+
+    /// Says that the object is not as it should be yet.
+    pub fn open(reason: Reason, message: impl Into<String>, work: Work) -> Self {
+        Self::new(Status::False, reason, message, work)
+    }
+
+    /// Says that nothing is known of the object yet.
+    pub fn unknown(reason: Reason, message: impl Into<String>) -> Self {
+        Self::new(Status::Unknown, reason, message, Work::Unknown)
+    }
+
+    fn new(ready: Status, reason: Reason, message: impl Into<String>, work: Work) -> Self {
+        Self {
+            ready,
+            reason,
+            message: message.into(),
+            work,
+        }
+    }
+
+    /// True if the object is ready.
+    pub fn is_ready(&self) -> bool {
+        self.ready == Status::True
+    }
+
+    /// What is left to do.
+    pub fn work(&self) -> Work {
+        self.work
+    }
+
+    /// The reason of Ready.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The message of Ready.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// States Ready and, where they hold, Reconciling or Stalled; never both.
+    #[must_use]
+    pub fn state(&self, set: ConditionSet) -> ConditionSet {
+        let set = set.with(ConditionType::Ready, self.ready, self.reason, &self.message);
+        let (condition, reason) = match self.work {
+            Work::Done | Work::Unknown => return set,
+            Work::Progressing => (ConditionType::Reconciling, Reason::Progressing),
+            Work::Retrying => (ConditionType::Reconciling, Reason::ProgressingWithRetry),
+            Work::Stalled => (ConditionType::Stalled, self.reason),
+        };
+        set.with(condition, Status::True, reason, &self.message)
+    }
+
+    /// Returns `status.observedGeneration`: the generation once everything was done for it or only a
+    /// person can go on, and until then what it was. Tools take it for the end of the work.
+    pub fn observed_generation(
+        &self,
+        generation: Option<i64>,
+        previous: Option<i64>,
+    ) -> Option<i64> {
+        match self.work {
+            Work::Done | Work::Stalled => generation,
+            Work::Progressing | Work::Retrying | Work::Unknown => previous,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::condition::{find, is_true};
+
+    // shows K2
+    #[test]
+    fn every_summary_is_what_kstatus_reads_and_speaks_of_the_right_generation() {
+        let open = |work| Summary::open(Reason::Unreachable, "said", work);
+        let table = [
+            (Summary::done(Reason::Succeeded, "said"), "", Some(2)),
+            (open(Work::Progressing), "Reconciling Progressing", Some(1)),
+            (
+                open(Work::Retrying),
+                "Reconciling ProgressingWithRetry",
+                Some(1),
+            ),
+            (open(Work::Stalled), "Stalled Unreachable", Some(2)),
+            (Summary::unknown(Reason::Pending, "said"), "", Some(1)),
+        ];
+        for (summary, negative, observed) in table {
+            let set = ConditionSet::new(&[], Some(2), Timestamp::UNIX_EPOCH);
+            let conditions = summary.state(set).finish();
+            let said = [ConditionType::Reconciling, ConditionType::Stalled]
+                .into_iter()
+                .filter_map(|kind| find(&conditions, kind))
+                .map(|found| format!("{} {}", found.type_, found.reason))
+                .collect::<Vec<_>>()
+                .join(", ");
+            assert_eq!(said, negative, "{summary:?}");
+            let ready = is_true(&conditions, ConditionType::Ready);
+            assert_eq!(ready, summary.is_ready());
+            assert_eq!(summary.observed_generation(Some(2), Some(1)), observed);
+        }
+    }
+}
