@@ -419,10 +419,22 @@ pub struct ServerOperation {
     pub id: Option<String>,
     /// Since when.
     pub since: Timestamp,
-    /// Whether its outcome is unknown, because the answer was lost or was an error (OSB section
-    /// "Orphan Mitigation"), and not that the broker said it is under way.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub doubtful: bool,
+    /// How it stands, as far as it is known.
+    #[serde(default)]
+    pub state: ServerOperationState,
+}
+
+/// How an operation on the service server stands.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum ServerOperationState {
+    /// The broker said that it is under way.
+    #[default]
+    UnderWay,
+    /// Its outcome is not known, because the answer was lost or was an error (OSB section "Orphan
+    /// Mitigation").
+    InDoubt,
+    /// It ended without success, and what it left is removed before anything else.
+    Failed,
 }
 
 /// What was asked of the service server.

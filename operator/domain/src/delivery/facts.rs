@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use entente_crds::v1alpha1::{ServerInstance, ServerOperation, ServerOperationType};
+use entente_crds::v1alpha1::{
+    ServerInstance, ServerOperation, ServerOperationState, ServerOperationType,
+};
 use jiff::Timestamp;
 
 use kube::ResourceExt as _;
@@ -172,7 +174,7 @@ impl Facts {
             // It is there, so there is no doubt any more; one that failed stays what it is.
             handle
                 .operation
-                .take_if(|operation| operation.doubtful && !has_failed(operation));
+                .take_if(|operation| operation.state == ServerOperationState::InDoubt);
             handle.sent_digest.get_or_insert_with(found_digest);
         }
         if let (Err(failure), Some(handle)) = (&result, self.handles.get_mut(subscription)) {
@@ -317,16 +319,16 @@ fn take_names(world: &World, handle: &mut ServerInstance, subscription: &Resolve
 /// has to be removed, and what a failed deprovision left is removed too, unless it can be fetched;
 /// a failed update must never start a clean-up (OSB "Orphan Mitigation").
 fn after_failure(kind: ServerOperationType, at: Timestamp) -> Option<ServerOperation> {
-    let since = match kind {
-        ServerOperationType::Provision => FAILED,
-        ServerOperationType::Deprovision => at,
+    let state = match kind {
+        ServerOperationType::Provision => ServerOperationState::Failed,
+        ServerOperationType::Deprovision => ServerOperationState::InDoubt,
         ServerOperationType::Update => return None,
     };
     Some(ServerOperation {
         r#type: kind,
         id: None,
-        since,
-        doubtful: true,
+        since: at,
+        state,
     })
 }
 
@@ -407,7 +409,7 @@ fn note_concurrency(
     };
     let known = handle.operation.as_ref();
     if failure.kind != FailureKind::Busy
-        || known.is_some_and(|operation| !operation.doubtful || has_failed(operation))
+        || known.is_some_and(|operation| operation.state != ServerOperationState::InDoubt)
     {
         return;
     }
@@ -415,17 +417,8 @@ fn note_concurrency(
         r#type: known.map_or(kind, |operation| operation.r#type),
         id: None,
         since: known.map_or(at, |operation| operation.since),
-        doubtful: false,
+        state: ServerOperationState::UnderWay,
     });
-}
-
-/// The instant that stands for "for ever" in an operation whose provision failed: what it left is
-/// removed before anything else (OSB section "Orphan Mitigation").
-const FAILED: Timestamp = Timestamp::UNIX_EPOCH;
-
-/// Whether an operation is that of a provision that ended without success.
-pub(super) fn has_failed(operation: &ServerOperation) -> bool {
-    operation.doubtful && operation.since == FAILED
 }
 
 /// Whether something may stand on the service server for a handle: something was sent.
@@ -448,7 +441,7 @@ fn is_of_other_values(
     let same_in_doubt = handle
         .operation
         .as_ref()
-        .is_some_and(|operation| operation.doubtful)
+        .is_some_and(|operation| operation.state != ServerOperationState::UnderWay)
         && handle.sent_digest.as_ref() == digest;
     refused && kind == ServerOperationType::Provision && !same_in_doubt
 }
@@ -477,20 +470,22 @@ fn settle(
                 r#type: kind,
                 id: operation.clone(),
                 since: at,
-                doubtful: false,
+                state: ServerOperationState::UnderWay,
             });
             handle.sent_digest = digest.cloned();
         }
         Err(failure) if failure.doubtful && kind == ServerOperationType::Provision => {
             let since = match &handle.operation {
-                Some(operation) if operation.doubtful => operation.since,
+                Some(operation) if operation.state == ServerOperationState::InDoubt => {
+                    operation.since
+                }
                 _ => at,
             };
             handle.operation = Some(ServerOperation {
                 r#type: kind,
                 id: None,
                 since,
-                doubtful: true,
+                state: ServerOperationState::InDoubt,
             });
             handle.sent_digest = digest.cloned();
         }

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use entente_crds::{
     condition::Reason,
-    v1alpha1::{ItemState, ServerOperation, ServerOperationType, StepType, Updates},
+    v1alpha1::{
+        ItemState, ServerOperation, ServerOperationState, ServerOperationType, StepType, Updates,
+    },
 };
 
 use super::{Action, Plan, round::Round};
@@ -13,7 +15,7 @@ use crate::{
     delivery::{
         ResolvedSubscription, Verified,
         blocked::Blocked,
-        facts::{has_failed, may_stand},
+        facts::may_stand,
         item::{ResolvedItem, Wanted},
         resolve_server::ResolvedServer,
         resolved::ResolvedStep,
@@ -84,7 +86,7 @@ impl Round<'_> {
             }
             Some(Ok(InstanceReading::NotRetrievable))
                 if handle.is_none_or(|handle| handle.sent_digest.is_none())
-                    || operation.is_some_and(|operation| operation.doubtful) =>
+                    || operation.is_some_and(|it| it.state == ServerOperationState::InDoubt) =>
             {
                 self.provision(subscription, server, instance, plan);
             }
@@ -107,11 +109,13 @@ impl Round<'_> {
             .offering
             .as_ref()
             .map(|offering| offering.maximum_polling);
-        let given_up =
-            maximum.is_some_and(|maximum| self.now.duration_since(operation.since) > maximum);
-        if operation.doubtful && !has_failed(operation) {
-            return false;
-        }
+        let given_up = match operation.state {
+            ServerOperationState::InDoubt => return false,
+            ServerOperationState::Failed => true,
+            ServerOperationState::UnderWay => {
+                maximum.is_some_and(|maximum| self.now.duration_since(operation.since) > maximum)
+            }
+        };
         if given_up && operation.r#type == ServerOperationType::Update {
             // It is read what came of it, and what still differs is sent again.
             return false;
@@ -158,7 +162,7 @@ impl Round<'_> {
         let handle = self.facts.handles.get(&subscription.name);
         let running = handle
             .and_then(|handle| handle.operation.as_ref())
-            .is_some_and(|operation| !operation.doubtful);
+            .is_some_and(|operation| operation.state == ServerOperationState::UnderWay);
         let connection = &server.connection;
         let blocked = |reason, message| Some(Blocked::until(reason, message, until));
         if running {
@@ -210,7 +214,7 @@ impl Round<'_> {
         }
         let doubtful = handle
             .and_then(|handle| handle.operation.as_ref())
-            .filter(|operation| operation.doubtful);
+            .filter(|operation| operation.state == ServerOperationState::InDoubt);
         let maximum = server
             .offering
             .as_ref()

@@ -1,6 +1,8 @@
 //! Verify, server side: what a reading of the instance proves.
 
-use entente_crds::v1alpha1::{ItemState, Outcome, ServerOperationType, StepType};
+use entente_crds::v1alpha1::{
+    ItemState, Outcome, ServerOperationState, ServerOperationType, StepType,
+};
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
@@ -143,7 +145,8 @@ impl Round<'_> {
             .get(&self.subscription.name)
             .and_then(|handle| handle.operation.as_ref());
         let under_way = operation.is_some_and(|operation| {
-            !operation.doubtful && operation.r#type != ServerOperationType::Deprovision
+            operation.state == ServerOperationState::UnderWay
+                && operation.r#type != ServerOperationType::Deprovision
         });
         verified.state = if under_way {
             ItemState::InProgress

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use entente_crds::v1alpha1::{Condition, Delay, ServiceSubscription};
+use entente_crds::v1alpha1::{Condition, Delay, ServerOperationState, ServiceSubscription};
 use entente_domain::{
     delivery::Action,
     exchange::{DeviceReadRequest, DeviceWrite},
@@ -201,7 +201,10 @@ fn in_full(object: &ServiceSubscription) -> String {
     if let Some(server) = &status.server {
         let _ = write!(said, "\n    instance of {}", server.plan_id);
         if let Some(operation) = &server.operation {
-            let doubt = if operation.doubtful { " in doubt" } else { "" };
+            let doubt = match operation.state {
+                ServerOperationState::UnderWay => "",
+                ServerOperationState::InDoubt | ServerOperationState::Failed => " in doubt",
+            };
             let _ = write!(said, ", {:?}{doubt}", operation.r#type);
         }
         if let Some(orphaned) = server.orphaned {
