@@ -1,6 +1,7 @@
 //! The chart on a real API server: rights, pods, upgrade and uninstall.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use entente_crds::claims::ClaimKind;
 use entente_crds::yaml;
@@ -308,13 +309,25 @@ async fn an_uninstall_keeps_definitions_and_contracts_unless_told_otherwise() {
         .await
         .expect("an install takes them over");
     printed(&helm(Some(plane.kubeconfig()), &uninstall).await);
+    let looks = AtomicUsize::new(0);
     eventually("the definitions are gone", async || {
         let left = left().await;
         if left.is_empty() {
-            Ok(())
-        } else {
-            Err(left.join("\n"))
+            return Ok(());
         }
+        // An API server that meets a definition whose storage is not ready yet forgets to try the
+        // removal again, until the definition changes.
+        let look = format!("look={}", looks.fetch_add(1, Ordering::Relaxed));
+        let mut annotate = vec!["annotate", "--overwrite"];
+        annotate.extend(left.iter().map(String::as_str));
+        annotate.push(&look);
+        if let Err(said) = administrator.kubectl(&annotate, "").await {
+            assert!(
+                said.contains("NotFound"),
+                "one that has gone meanwhile: {said}"
+            );
+        }
+        Err(left.join("\n"))
     })
     .await;
 }
