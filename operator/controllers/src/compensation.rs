@@ -5,12 +5,13 @@
 //! caps count what was given before. It is the only writer of Compensations. One key per entry
 //! keeps two calculations that share a fee from running at once.
 
+#[cfg(test)]
+mod tests;
 mod triggers;
 
 use std::{sync::Arc, time::Duration};
 
 use entente_crds::{
-    LABEL_CONTRACT, LABEL_SERVICE,
     condition::ConditionType,
     v1alpha1::{Compensation, Condition, Promise, PromiseState, ServiceSubscription},
 };
@@ -215,7 +216,14 @@ impl Compensations {
                 &self.objects.compensations,
                 &record_key,
                 now,
-                |object| Some(report(object, promise.as_ref(), &others, interval, now)),
+                |object| {
+                    // Somebody voided it since: the pass that this starts makes what is to be
+                    // issued again before it says so.
+                    if object.spec != compensation.spec {
+                        return None;
+                    }
+                    Some(report(object, promise.as_ref(), &others, interval, now))
+                },
             )
             .await?;
             if let Reported::Written(written) = &reported
@@ -275,15 +283,15 @@ impl Compensations {
         api: &Api<Compensation>,
         compensation: &Compensation,
     ) -> Result<Vec<Compensation>, WriteError> {
-        let labels = compensation.labels();
-        let selector = [LABEL_CONTRACT, LABEL_SERVICE]
-            .iter()
-            .filter_map(|label| Some(format!("{label}={}", labels.get(*label)?)))
-            .collect::<Vec<_>>()
-            .join(",");
+        // By fields of the spec, which nobody can change; labels are anybody's.
+        let record = &compensation.spec.record;
+        let selector = format!(
+            "spec.record.contract.name={},spec.record.serviceName={}",
+            record.contract.name, record.service_name,
+        );
         let list = tokio::time::timeout(
             Duration::from_secs(30),
-            api.list(&ListParams::default().labels(&selector)),
+            api.list(&ListParams::default().fields(&selector)),
         )
         .await;
         match list {
