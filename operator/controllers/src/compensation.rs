@@ -135,22 +135,18 @@ impl Compensations {
             {
                 continue;
             }
-            self.make(api, &record, subscription).await?;
+            self.make(api, &record).await?;
         }
         Ok(())
     }
 
-    async fn make(
-        &self,
-        api: &Api<Compensation>,
-        record: &Compensation,
-        subscription: &ServiceSubscription,
-    ) -> Result<(), WriteError> {
+    /// Makes a record, and says so at the subscription that it is about.
+    async fn make(&self, api: &Api<Compensation>, record: &Compensation) -> Result<(), WriteError> {
         match create(api, record).await {
             Ok(Created::New(made)) => {
                 self.context.metrics.compensation("FeeCredit", "created");
                 self.context.events.publish(
-                    &subscription.object_ref(&()),
+                    &subscription_of(&made),
                     EventReason::CompensationCreated,
                     format!("What is owed is recorded as {}.", made.name_any()),
                     Some(made.object_ref(&())),
@@ -164,7 +160,7 @@ impl Compensations {
             }
             Err(error) if error.is_namespace_terminating() => {
                 // Events of a namespace that goes are refused, so it is said at the Namespace.
-                let namespace = subscription.namespace().unwrap_or_default();
+                let namespace = record.namespace().unwrap_or_default();
                 if let Some(namespace) = self.objects.namespaces.get(&Key::new("", namespace)) {
                     self.context.events.publish(
                         &namespace.object_ref(&()),
@@ -201,13 +197,7 @@ impl Compensations {
             let others = self.fresh(api, &compensation).await?;
             let promise = self.promise(&compensation).await?;
             if let Some(next) = successor(&compensation, promise.as_ref(), &others) {
-                match create(api, &next).await {
-                    Ok(Created::New(made) | Created::Existing(made)) => {
-                        self.objects.compensations.put_written(made);
-                    }
-                    Err(error) if error.is_namespace_terminating() => {}
-                    Err(error) => return Err(error),
-                }
+                self.make(api, &next).await?;
             }
             let now = self.context.clock.now();
             let record_key = Key::of(&*compensation);
@@ -249,15 +239,7 @@ impl Compensations {
     /// Says that a record is final, or that a person voided it: at the record, and at the
     /// subscription, where those look who deal with the service.
     fn announce(&self, written: &Compensation) {
-        let subscription = &written.spec.record.subscription;
-        let concerned = ObjectReference {
-            api_version: Some(ServiceSubscription::api_version(&()).into_owned()),
-            kind: Some(ServiceSubscription::kind(&()).into_owned()),
-            namespace: written.namespace(),
-            name: Some(subscription.name.clone()),
-            uid: Some(subscription.uid.clone()),
-            ..ObjectReference::default()
-        };
+        let concerned = subscription_of(written);
         let (what, reason, note) = match &written.spec.voided {
             None => (
                 "calculated",
@@ -330,6 +312,19 @@ impl Compensations {
         let api: Api<ServiceSubscription> =
             Api::namespaced(self.context.client.clone(), &namespace);
         Ok(read(&api, &key).await?.as_ref().and_then(of))
+    }
+}
+
+/// The subscription that a record is about, for events.
+fn subscription_of(record: &Compensation) -> ObjectReference {
+    let subscription = &record.spec.record.subscription;
+    ObjectReference {
+        api_version: Some(ServiceSubscription::api_version(&()).into_owned()),
+        kind: Some(ServiceSubscription::kind(&()).into_owned()),
+        namespace: record.namespace(),
+        name: Some(subscription.name.clone()),
+        uid: Some(subscription.uid.clone()),
+        ..ObjectReference::default()
     }
 }
 

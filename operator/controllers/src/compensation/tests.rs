@@ -28,13 +28,14 @@ use crate::{
 struct Bench {
     controller: Arc<Compensations>,
     api: FakeApi,
+    events: FakeApi,
     record: Compensation,
 }
 
 impl Bench {
     fn start() -> Self {
         let (client, api) = FakeApi::new();
-        let (events, _) = FakeApi::new();
+        let (recorder, events) = FakeApi::new();
         let metrics = Arc::new(Metrics::new("0"));
         let mut record = example::compensation();
         record.metadata.uid = Some("c1".to_owned());
@@ -46,7 +47,7 @@ impl Bench {
             clock: Arc::new(FakeClock::starting_at(later(2))),
             skew: Arc::new(ClockSkew::default()),
             metrics: Arc::clone(&metrics),
-            events: Events::start(events, None, metrics),
+            events: Events::start(recorder, None, metrics),
             readiness: Arc::new(Readiness::default()),
             drivers: Drivers::fake(Arc::new(World::default())),
             options: Options::default(),
@@ -57,6 +58,7 @@ impl Bench {
         Self {
             controller: Compensations::new(context, objects),
             api,
+            events,
             record,
         }
     }
@@ -162,4 +164,14 @@ async fn a_record_that_is_voided_during_a_pass_is_issued_again_before_it_says_th
             );
         })
         .await;
+    for (reason, kind) in [
+        ("CompensationCreated", "ServiceSubscription"),
+        ("CompensationVoided", "Compensation"),
+    ] {
+        let event = bench.events.next().await;
+        assert_eq!(event.body["reason"], reason, "{:#}", event.body);
+        assert_eq!(event.body["regarding"]["kind"], kind, "{:#}", event.body);
+        let body = event.body.clone();
+        event.answer(201, &body);
+    }
 }
