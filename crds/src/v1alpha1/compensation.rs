@@ -209,8 +209,8 @@ pub struct Voided {
     /// Why, in a sentence.
     #[schemars(schema_with = "schema::required_text")]
     pub reason: String,
-    /// What becomes of the debt: None cancels it, Same makes a new record of the same promise that
-    /// is calculated anew.
+    /// What becomes of the debt: None, the default, cancels it; Same makes a new record of the same
+    /// promise that is calculated anew.
     #[serde(default)]
     pub reissue: Reissue,
 }

@@ -149,7 +149,9 @@ pub struct AllowEntry {
         .message("caConfigMapRef goes with trust Verify only")
 )]
 pub struct Tls {
-    /// How a certificate is judged.
+    /// How a certificate is judged. Verify, the default, asks the authorities of
+    /// `caConfigMapRef`, else those of the system; Pin compares the fingerprint in the Device's
+    /// `spec.certificateSha256`; FirstUse keeps the fingerprint that is seen first.
     #[serde(default)]
     pub trust: Trust,
     /// A ConfigMap in the operator's namespace whose key `ca.crt` holds the authorities.

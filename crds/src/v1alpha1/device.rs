@@ -98,9 +98,9 @@ pub struct DeviceStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<DeviceIdentity>,
     /// Since when this Device has its machine: who is older by it keeps the machine where two
-    /// Devices have one address or one identity. Another address, serial number or connection
-    /// begins it anew, and so does a Connection
-    /// that refuses the Device for a while.
+    /// Devices have one address or one identity. It begins anew with another address, serial
+    /// number or connection, and after the Connection refused the Device: then any other Device
+    /// that has proved the machine meanwhile keeps it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<DeviceClaim>,
     /// The services on the device.

@@ -385,8 +385,8 @@ pub struct ServerInstance {
     /// The plan (OSB `plan_id`).
     #[schemars(length(max = 1024))]
     pub plan_id: String,
-    /// The name that the catalogue had for the offering: behind that name the instance's id is
-    /// expected for as long as the service asks for it.
+    /// The name that the broker's catalogue had for the offering when the instance was made. If
+    /// the catalogue later has another id behind it, nothing is sent (reason OfferingChanged).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 127))]
     pub offering: Option<String>,
