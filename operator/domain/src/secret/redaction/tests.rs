@@ -115,6 +115,13 @@ fn spelled(text: &str, how: u8) -> String {
 }
 
 // shows K4
+#[test]
+fn a_secret_that_begins_like_what_stands_before_it_is_hidden_whole() {
+    let secret = "éééé!aéa😀😀Aa";
+    assert_eq!(hide(secret, &format!("é{secret}")), "[redacted]");
+}
+
+// shows K4
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
