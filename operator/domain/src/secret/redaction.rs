@@ -163,8 +163,8 @@ fn unescaped(units: &[Unit], pairs: bool) -> Vec<Unit> {
     read
 }
 
-/// The character that `\uXXXX` stands for, or two of them as a pair of surrogates, and how many units
-/// that takes.
+/// Reads the character that `\u` and four hexadecimal digits stand for, or two of these escapes as a
+/// pair of surrogates (RFC 8259 section 7), and counts the units that it takes.
 fn character(units: &[Unit]) -> Option<(usize, char)> {
     let first = code_unit(units)?;
     let second = code_unit(units.get(6..).unwrap_or_default());
@@ -174,7 +174,7 @@ fn character(units: &[Unit]) -> Option<(usize, char)> {
     Some((6 * character.len_utf16(), character))
 }
 
-/// The number of `\uXXXX`.
+/// Reads the number in `\u` and four hexadecimal digits.
 fn code_unit(units: &[Unit]) -> Option<u16> {
     let bytes: Vec<u8> = units.get(..6)?.iter().map(|unit| unit.byte).collect();
     let digits = bytes.strip_prefix(b"\\u")?;
@@ -206,15 +206,8 @@ fn percent_decoded(units: &[Unit]) -> Vec<Unit> {
 /// Marks where a spelling stands, in whole or from its beginning on, and where the words end
 /// inside one.
 fn mark(view: &[Unit], spelling: &[u8], hidden: &mut [bool]) {
-    let Some(first) = spelling.first() else {
-        return;
-    };
-    let mut at = 0;
-    while at < view.len() {
-        if view[at].byte != *first {
-            at += 1;
-            continue;
-        }
+    // Everywhere: the secret itself may begin inside what only looked like its beginning.
+    for at in 0..view.len() {
         let rest = &view[at..];
         let same = rest
             .iter()
@@ -222,12 +215,10 @@ fn mark(view: &[Unit], spelling: &[u8], hidden: &mut [bool]) {
             .take_while(|(unit, byte)| unit.byte == **byte);
         let length = same.count();
         let ends = length == rest.len() && length >= SHORTEST_HIDDEN;
-        if length == spelling.len() || length >= BEGINNING || ends {
+        if length > 0 && (length == spelling.len() || length >= BEGINNING || ends) {
             let (from, to) = (rest[0].from, rest[length - 1].to);
             hidden[from..to].fill(true);
         }
-        // The secret itself may begin inside what only looked like its beginning.
-        at += 1;
     }
 }
 
