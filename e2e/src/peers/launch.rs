@@ -304,6 +304,7 @@ impl Process {
         self.signal("STOP", "freeze").await?;
         let stopped = tokio::time::timeout(READY_WITHIN, async {
             while self.id().is_some_and(|id| !is_stopped(id)) {
+                // Between two looks; READY_WITHIN ends the wait.
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         });
@@ -342,7 +343,7 @@ impl Process {
     }
 }
 
-/// Whether every thread of a process has stopped (proc_pid_stat(5), the third field), as far as this
+/// True if every thread of a process has stopped (proc_pid_stat(5), the third field), as far as this
 /// system tells.
 fn is_stopped(process: u32) -> bool {
     let Ok(threads) = std::fs::read_dir(format!("/proc/{process}/task")) else {

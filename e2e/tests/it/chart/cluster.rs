@@ -151,6 +151,7 @@ pub(super) async fn eventually(what: &str, holds: impl AsyncFn() -> Result<(), S
             Instant::now() < late,
             "not in {DEADLINE:?}: {what}; {state}"
         );
+        // Between two looks; DEADLINE ends the wait.
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

@@ -17,28 +17,25 @@ async fn is_delivered_again(world: &Standard<'_>, name: &str, patch: &Json) {
     ];
     let edited = scene.plane().kubectl(edit).await.unwrap();
     assert!(edited.status.success(), "{patch}: {edited:?}");
-    let wait = [
-        "wait",
-        &contract,
-        "-n",
-        namespace,
-        "--for=condition=Delivered",
-        "--timeout=10s",
-    ];
-    let waited = scene.plane().kubectl(wait).await.unwrap();
+    for condition in ["Delivered", "Ready"] {
+        let condition = format!("--for=condition={condition}");
+        let wait = [
+            "wait",
+            &contract,
+            "-n",
+            namespace,
+            &condition,
+            "--timeout=10s",
+        ];
+        let waited = scene.plane().kubectl(wait).await.unwrap();
+        let found = scene.read_contract(name).await.unwrap();
+        assert!(
+            waited.status.success(),
+            "{patch}: {condition}: {:#?}",
+            found.status
+        );
+    }
     let found = scene.read_contract(name).await.unwrap();
-    assert!(waited.status.success(), "{patch}: {:#?}", found.status);
-    let wait = [
-        "wait",
-        &contract,
-        "-n",
-        namespace,
-        "--for=condition=Ready",
-        "--timeout=10s",
-    ];
-    let waited = scene.plane().kubectl(wait).await.unwrap();
-    let found = scene.read_contract(name).await.unwrap();
-    assert!(waited.status.success(), "{patch}: {:#?}", found.status);
     assert_eq!(
         found
             .status

@@ -124,7 +124,7 @@ fn subscription(catalogue: &Catalogue, change: &Change<ServiceSubscription>) {
     }
 }
 
-/// Whether a Connection lists an instance as an orphan.
+/// True if a Connection lists an instance as an orphan.
 fn is_orphan(catalogue: &Catalogue, connection: &str, instance: &str) -> bool {
     let found = catalogue.objects.connections.get(&Key::new("", connection));
     let orphans = found

@@ -28,7 +28,7 @@ enum Write {
 pub(super) struct Executed {
     /// What could not be written, in one sentence; the first by name.
     pub(super) failure: Option<String>,
-    /// Whether a write was overtaken: what it was decided on has changed, so that it has to be
+    /// True if a write was overtaken: what it was decided on has changed, so that it has to be
     /// decided anew. The change that overtook it need not be one that wakes the contract.
     pub(super) overtaken: bool,
 }

@@ -194,7 +194,7 @@ fn connections(
         .collect()
 }
 
-/// Whether another Device has the machine of this one, which gave that identity.
+/// True if another Device has the machine of this one, which gave that identity.
 pub(super) fn is_claimed(objects: &Objects, device: &Device, identity: Option<&str>) -> bool {
     let rivals = rivals(objects, device, identity);
     let allowed = rivals.iter().filter(|rival| is_allowed(objects, rival));

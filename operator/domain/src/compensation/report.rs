@@ -164,7 +164,7 @@ pub fn report(
     }
 }
 
-/// Whether one of the others issues a record again.
+/// True if one of the others issues a record again.
 fn is_reissued(record: &Compensation, others: &[Compensation]) -> bool {
     let name = record.name_any();
     let mut others = others.iter();

@@ -104,7 +104,7 @@ pub fn report(
     }
 }
 
-/// Whether a record is about what this contract promised, and not about what one of the same name
+/// True if a record is about what this contract promised, and not about what one of the same name
 /// did that was deleted. One that was restored from a backup has another uid and the same term.
 fn is_of_term(record: &Compensation, contract: &Contract, term: Option<&ResolvedTerm>) -> bool {
     let about = &record.spec.record;

@@ -73,7 +73,7 @@ fn does_not_proceed(found: &ServiceSubscription, early: &BTreeSet<StepType>) -> 
 /// What speaks against a start that lies ahead, as far as the subscription itself says.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Hindrances {
-    /// Whether it does not proceed whichever steps are early.
+    /// True if it does not proceed whichever steps are early.
     pub(super) of_the_whole: bool,
     /// The steps with an item that met a problem and is not done.
     pub(super) steps: BTreeSet<StepType>,

@@ -94,7 +94,7 @@ fn claim_of(device: &Device) -> Option<&DeviceClaim> {
     (Some(&claim.endpoint_digest) == claim_digest(device).as_ref()).then_some(claim)
 }
 
-/// Whether an endpoint can be a Device's that has not proved it: one whose machine turned out to
+/// True if an endpoint can be a Device's that has not proved it: one whose machine turned out to
 /// be another one, or that was not let there, does not stand in the way.
 fn has_a_say(device: &Device) -> bool {
     let Some(claim) = claim_of(device) else {
@@ -146,16 +146,16 @@ fn rank_of(device: &Device, claim: Option<&DeviceClaim>) -> Rank {
     )
 }
 
-/// Whether the machine of a Device was not proved yet to be the one that is meant.
+/// True if the machine of a Device was not proved yet to be the one that is meant.
 pub(super) fn is_unproved(device: &Device) -> bool {
     claim_of(device).is_none_or(|claim| claim.since.is_none())
 }
 
 /// What a pass found out for a claim.
 pub(super) struct Look<'a> {
-    /// Whether the Device [`may_claim`] its machine.
+    /// True if the Device [`may_claim`] its machine.
     pub(super) may_claim: bool,
-    /// Whether another Device has it.
+    /// True if another Device has it.
     pub(super) is_claimed_by_another: bool,
     /// What the machine said, where it answered as the one that is meant.
     pub(super) said: Option<&'a DeviceReading>,

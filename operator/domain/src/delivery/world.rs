@@ -80,7 +80,7 @@ pub struct CompensationRecord {
     pub promised: Timestamp,
     /// Whether its amount is final.
     pub calculated: bool,
-    /// Whether a person declared it wrong.
+    /// True if a person declared it wrong.
     pub voided: bool,
     /// The record that has to follow it, because a person voided it and asked for another.
     pub successor: Option<String>,

@@ -94,7 +94,7 @@ impl Report<'_> {
     }
 }
 
-/// Whether everything that is owed is recorded and final (api section 10): each record that there
+/// True if everything that is owed is recorded and final (api section 10): each record that there
 /// is, and one for each remedy that owes. One that was made and that a person deleted or voided is
 /// not waited for, but what is to take the place of a voided one is.
 fn is_recorded(

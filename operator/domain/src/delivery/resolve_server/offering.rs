@@ -25,7 +25,7 @@ pub struct ResolvedOffering {
     pub service_id: String,
     /// The plan's id.
     pub plan_id: String,
-    /// Whether the instance can be fetched.
+    /// True if the instance can be fetched.
     pub retrievable: bool,
     /// How long an operation is polled.
     pub maximum_polling: SignedDuration,

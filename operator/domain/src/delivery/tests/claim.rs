@@ -3,13 +3,14 @@
 use entente_crds::{
     condition::{ConditionType, Reason},
     v1alpha1::{
-        AllowEntry, Connection, ConnectionSpec, Device, DeviceClaim, DeviceConnection, DeviceSpec,
+        AllowEntry, Connection, ConnectionSpec, Device, DeviceClaim, DeviceConnection,
         DeviceStatus, IppEndpoint, LastSync, Selector, SyncResult,
     },
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::endpoint::lobby;
 use crate::{
     condition::{ConditionSet, Status},
     delivery::{
@@ -23,18 +24,7 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn device(namespace: &str, created: i64, address: &str) -> Device {
-    let mut device = Device::new(
-        "lobby",
-        DeviceSpec {
-            serial_number: "A1".to_owned(),
-            address: Some(address.to_owned()),
-            connections: vec![DeviceConnection {
-                name: "hq".to_owned(),
-                ..DeviceConnection::default()
-            }],
-            ..DeviceSpec::default()
-        },
-    );
+    let mut device = lobby(Some(address), DeviceConnection::default());
     device.metadata.namespace = Some(namespace.to_owned());
     device.metadata.creation_timestamp = Some(Time(at(created)));
     device

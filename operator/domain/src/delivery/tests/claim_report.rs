@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 
 use entente_crds::{
     condition::{ConditionType, Reason},
-    v1alpha1::{
-        AllowEntry, Connection, ConnectionSpec, Device, DeviceConnection, DeviceModel,
-        DeviceModelSpec, DeviceSpec, DeviceStatus, IppEndpoint, Selector,
-    },
+    v1alpha1::{Device, DeviceConnection, DeviceModel, DeviceModelSpec, DeviceStatus},
 };
 use jiff::Timestamp;
 
+use super::endpoint::{self, lobby};
 use crate::{
     condition::find,
     delivery::{Action, Facts, World, plan, report_device, resolve, verify},
@@ -27,50 +25,19 @@ fn at(second: i64) -> Timestamp {
 
 /// A Device, the Connection that lets it to its machine, and its model.
 fn world() -> World {
-    let labels = [("team".to_owned(), "a".to_owned())];
-    let spec = ConnectionSpec {
-        ipp: Some(IppEndpoint {
-            url: "ipp://{address}/".to_owned(),
-            ports: Vec::new(),
-        }),
-        allow: vec![AllowEntry {
-            name: "a".to_owned(),
-            namespaces: Selector {
-                match_labels: labels.clone().into(),
-                ..Selector::default()
-            },
-            networks: vec!["10.0.0.0/8".to_owned()],
-        }],
-        ..ConnectionSpec::default()
-    };
     let model = DeviceModelSpec {
         product_names: vec![PRODUCT.to_owned()],
         ..DeviceModelSpec::default()
     };
     World {
-        namespace: "acme".to_owned(),
-        namespace_labels: labels.into(),
-        device_name: "lobby".to_owned(),
-        device: Some(device("10.0.0.1").into()),
         model: Some(DeviceModel::new("mfp-500", model).into()),
-        connections: [("hq".to_owned(), Connection::new("hq", spec).into())].into(),
-        ..World::default()
+        ..endpoint::world(
+            "ipp://{address}/",
+            &[],
+            Some("10.0.0.1"),
+            DeviceConnection::default(),
+        )
     }
-}
-
-fn device(address: &str) -> Device {
-    Device::new(
-        "lobby",
-        DeviceSpec {
-            serial_number: "A1".to_owned(),
-            address: Some(address.to_owned()),
-            connections: vec![DeviceConnection {
-                name: "hq".to_owned(),
-                ..DeviceConnection::default()
-            }],
-            ..DeviceSpec::default()
-        },
-    )
 }
 
 fn answered(identity: &str) -> Facts {
@@ -180,7 +147,7 @@ fn the_machine_of_another_device_is_remembered_and_not_pinned() {
 #[test]
 fn an_answer_proves_nothing_for_an_object_that_was_edited_meanwhile() {
     let world = world();
-    let edited = device("10.0.0.2");
+    let edited = lobby(Some("10.0.0.2"), DeviceConnection::default());
     let status = said_of(&world, &edited, &answered("urn:1"), 1);
     assert_eq!(since(&status), None);
     assert_eq!(status.identity, None);

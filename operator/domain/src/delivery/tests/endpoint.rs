@@ -11,7 +11,29 @@ use entente_crds::{
 
 use crate::delivery::{World, device_endpoint, login_fault};
 
-fn world(url: &str, ports: &[i32], address: Option<&str>, how: DeviceConnection) -> World {
+/// A Device that is reached through the Connection `hq`.
+pub(super) fn lobby(address: Option<&str>, how: DeviceConnection) -> Device {
+    Device::new(
+        "lobby",
+        DeviceSpec {
+            serial_number: "A1".to_owned(),
+            address: address.map(str::to_owned),
+            connections: vec![DeviceConnection {
+                name: "hq".to_owned(),
+                ..how
+            }],
+            ..DeviceSpec::default()
+        },
+    )
+}
+
+/// That Device, and the Connection that lets it to its machine.
+pub(super) fn world(
+    url: &str,
+    ports: &[i32],
+    address: Option<&str>,
+    how: DeviceConnection,
+) -> World {
     let labels = [("team".to_owned(), "a".to_owned())];
     let connection = Connection::new(
         "hq",
@@ -31,18 +53,7 @@ fn world(url: &str, ports: &[i32], address: Option<&str>, how: DeviceConnection)
             ..ConnectionSpec::default()
         },
     );
-    let device = Device::new(
-        "lobby",
-        DeviceSpec {
-            serial_number: "A1".to_owned(),
-            address: address.map(str::to_owned),
-            connections: vec![DeviceConnection {
-                name: "hq".to_owned(),
-                ..how
-            }],
-            ..DeviceSpec::default()
-        },
-    );
+    let device = lobby(address, how);
     World {
         namespace: "acme".to_owned(),
         namespace_labels: labels.into(),
