@@ -6,6 +6,8 @@
 //! off after its first eight characters. It must never tell how long a secret is. Called by the
 //! drivers' one gate for quotations; `Secrets` gives it what the tenant's Secrets hold.
 
+use std::collections::BTreeSet;
+
 use base64::{Engine as _, engine::general_purpose};
 use zeroize::Zeroizing;
 
@@ -54,31 +56,18 @@ impl Redactions {
             return words.to_owned();
         }
         let mut hidden = vec![false; words.len()];
-        let plain = plain(words);
-        // A backslash before the echo makes the first one of it an escaped one: both readings count.
-        let [strict, loose] = [true, false].map(|pairs| unescaped(&plain, pairs));
-        let decoded = [&plain, &strict, &loose].map(|view| percent_decoded(view));
-        for view in [plain, strict, loose].iter().chain(&decoded) {
-            let squeezed: Vec<Unit> = view
-                .iter()
-                .filter(|unit| !unit.byte.is_ascii_whitespace())
-                .copied()
-                .collect();
-            for spelling in &self.0 {
-                mark(view, spelling, &mut hidden);
-                mark(&squeezed, spelling, &mut hidden);
+        let lower = Zeroizing::new(words.to_ascii_lowercase());
+        let read = Words(lower.as_bytes());
+        let readings: Vec<_> = (0..words.len()).map(|at| read.readings(at)).collect();
+        for spelling in &self.0 {
+            for from in 0..words.len() {
+                if let Some(to) = read.end_of(spelling, from, &readings) {
+                    hidden[from..to].fill(true);
+                }
             }
         }
         replaced(words, &hidden)
     }
-}
-
-/// One byte of the words as they are meant, and where it stands in the words as they came.
-#[derive(Clone, Copy)]
-struct Unit {
-    byte: u8,
-    from: usize,
-    to: usize,
 }
 
 /// Adds every spelling of a text that is no escape of its own characters.
@@ -124,101 +113,143 @@ fn beginning(words: &str) -> &str {
     &words[..end]
 }
 
-fn plain(words: &str) -> Vec<Unit> {
-    let bytes = words.bytes().enumerate();
-    let unit = |(at, byte): (usize, u8)| Unit {
-        byte: byte.to_ascii_lowercase(),
-        from: at,
-        to: at + 1,
-    };
-    bytes.map(unit).collect()
+/// Words in lower case, as bytes.
+///
+/// What is written at a place can be read in more than one way: a backslash is itself or begins an
+/// escape. Only who looks for a secret from there on knows which is meant, so every reading is
+/// followed.
+struct Words<'a>(&'a [u8]);
+
+/// What one way of reading finds at a place, and where it goes on.
+struct Reading {
+    bytes: Vec<u8>,
+    next: usize,
 }
 
-/// The words with the escapes of JSON (RFC 8259 section 7) read; two backslashes as one where
-/// `pairs` says so.
-fn unescaped(units: &[Unit], pairs: bool) -> Vec<Unit> {
-    let mut read = Vec::with_capacity(units.len());
-    let mut rest = units;
-    while let [first, after @ ..] = rest {
-        let (taken, bytes) = match (first.byte, after.first().map(|unit| unit.byte)) {
-            (b'\\', Some(b'u')) => match character(rest) {
-                Some((taken, character)) => (taken, character.to_string().into_bytes()),
-                None => (1, vec![first.byte]),
-            },
-            (b'\\', Some(b'n')) => (2, vec![b'\n']),
-            (b'\\', Some(b'r')) => (2, vec![b'\r']),
-            (b'\\', Some(b't')) => (2, vec![b'\t']),
-            (b'\\', Some(b'\\')) if pairs => (2, vec![b'\\']),
-            (b'\\', Some(other @ (b'"' | b'/'))) => (2, vec![other]),
-            _ => (1, vec![first.byte]),
-        };
-        let to = rest[taken - 1].to;
-        read.extend(bytes.into_iter().map(|byte| Unit {
-            byte: byte.to_ascii_lowercase(),
-            from: first.from,
-            to,
-        }));
-        rest = &rest[taken..];
-    }
-    read
-}
-
-/// Reads the character that `\u` and four hexadecimal digits stand for, or two of these escapes as a
-/// pair of surrogates (RFC 8259 section 7), and counts the units that it takes.
-fn character(units: &[Unit]) -> Option<(usize, char)> {
-    let first = code_unit(units)?;
-    let second = code_unit(units.get(6..).unwrap_or_default());
-    let pair = [Some(first), second];
-    let mut decoded = char::decode_utf16(pair.into_iter().flatten());
-    let character = decoded.next()?.ok()?;
-    Some((6 * character.len_utf16(), character))
-}
-
-/// Reads the number in `\u` and four hexadecimal digits.
-fn code_unit(units: &[Unit]) -> Option<u16> {
-    let bytes: Vec<u8> = units.get(..6)?.iter().map(|unit| unit.byte).collect();
-    let digits = bytes.strip_prefix(b"\\u")?;
-    u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
-}
-
-/// The words with what is percent-encoded (RFC 3986 section 2.1) read, and `+` as a space.
-fn percent_decoded(units: &[Unit]) -> Vec<Unit> {
-    let mut read = Vec::with_capacity(units.len());
-    let mut rest = units;
-    while let [first, after @ ..] = rest {
-        let digit = |at: usize| char::from(after.get(at)?.byte).to_digit(16);
-        let pair = digit(0).zip(digit(1)).filter(|_| first.byte == b'%');
-        let (taken, byte) = match pair {
-            Some((high, low)) => (3, u8::try_from(high * 16 + low).unwrap_or_default()),
-            None if first.byte == b'+' => (1, b' '),
-            None => (1, first.byte),
-        };
-        read.push(Unit {
-            byte: byte.to_ascii_lowercase(),
-            from: first.from,
-            to: rest[taken - 1].to,
-        });
-        rest = &rest[taken..];
-    }
-    read
-}
-
-/// Marks where a spelling stands, in whole or from its beginning on, and where the words end
-/// inside one.
-fn mark(view: &[Unit], spelling: &[u8], hidden: &mut [bool]) {
-    // Everywhere: the secret itself may begin inside what only looked like its beginning.
-    for at in 0..view.len() {
-        let rest = &view[at..];
-        let same = rest
-            .iter()
-            .zip(spelling)
-            .take_while(|(unit, byte)| unit.byte == **byte);
-        let length = same.count();
-        let ends = length == rest.len() && length >= SHORTEST_HIDDEN;
-        if length > 0 && (length == spelling.len() || length >= BEGINNING || ends) {
-            let (from, to) = (rest[0].from, rest[length - 1].to);
-            hidden[from..to].fill(true);
+impl Words<'_> {
+    /// Returns where a spelling ends that begins at this place: in whole, from its beginning on,
+    /// or where the words end inside it.
+    fn end_of(&self, spelling: &[u8], from: usize, readings: &[Vec<Reading>]) -> Option<usize> {
+        let begins = |reading: &Reading| spelling.starts_with(&reading.bytes);
+        if !readings[from].iter().any(begins) {
+            return None;
         }
+        let mut end = None;
+        let mut seen = BTreeSet::new();
+        let mut open = vec![(from, 0)];
+        while let Some((at, matched)) = open.pop() {
+            if !seen.insert((at, matched)) {
+                continue;
+            }
+            if matched >= SHORTEST_HIDDEN && self.is_cut_off(at) {
+                end = Some(self.0.len());
+            }
+            for reading in readings.get(at).into_iter().flatten() {
+                if spelling[matched..].starts_with(&reading.bytes) {
+                    let matched = matched + reading.bytes.len();
+                    if matched == spelling.len() || matched >= BEGINNING {
+                        end = end.max(Some(reading.next));
+                    }
+                    open.push((reading.next, matched));
+                }
+                // Some fold what they print.
+                if matched > 0 && reading.bytes.iter().all(u8::is_ascii_whitespace) {
+                    open.push((reading.next, matched));
+                }
+            }
+        }
+        end
+    }
+
+    /// True if the words end here, or inside an escape that begins here.
+    fn is_cut_off(&self, at: usize) -> bool {
+        let unfinished = |escape: &[u8], whole: usize| {
+            escape.len() < whole && escape.iter().all(u8::is_ascii_hexdigit)
+        };
+        match &self.0[at..] {
+            [] | [b'\\'] => true,
+            [b'\\', b'u', digits @ ..] => unfinished(digits, 4),
+            [b'%', digits @ ..] => unfinished(digits, 2),
+            _ => false,
+        }
+    }
+
+    /// Reads what is percent-encoded (RFC 3986 section 2.1), `+` as a space, and everything as it
+    /// is; each character of it may be escaped as JSON does.
+    fn readings(&self, at: usize) -> Vec<Reading> {
+        let mut found = Vec::new();
+        for reading in self.characters(at) {
+            match reading.bytes.as_slice() {
+                b"+" => found.push(Reading {
+                    bytes: vec![b' '],
+                    next: reading.next,
+                }),
+                b"%" => {
+                    for (high, after) in self.digits(reading.next) {
+                        let low = self.digits(after).into_iter();
+                        found.extend(low.map(|(low, next)| Reading {
+                            bytes: vec![(high * 16 + low).to_ascii_lowercase()],
+                            next,
+                        }));
+                    }
+                }
+                _ => {}
+            }
+            found.push(reading);
+        }
+        found
+    }
+
+    /// Reads hexadecimal digits: what one is worth, and where it ends.
+    fn digits(&self, at: usize) -> Vec<(u8, usize)> {
+        let digit = |reading: Reading| {
+            let [byte] = reading.bytes.try_into().ok()?;
+            let digit = char::from(byte).to_digit(16)?;
+            Some((u8::try_from(digit).ok()?, reading.next))
+        };
+        self.characters(at).into_iter().filter_map(digit).collect()
+    }
+
+    /// Reads a byte as it is, and the escape of JSON (RFC 8259 section 7) that may begin with it.
+    fn characters(&self, at: usize) -> Vec<Reading> {
+        let Some(&byte) = self.0.get(at) else {
+            return Vec::new();
+        };
+        let mut found = vec![Reading {
+            bytes: vec![byte],
+            next: at + 1,
+        }];
+        let escaped = match self.0.get(at + 1).filter(|_| byte == b'\\') {
+            Some(b'n') => Some(b'\n'),
+            Some(b'r') => Some(b'\r'),
+            Some(b't') => Some(b'\t'),
+            Some(other @ (b'\\' | b'"' | b'/')) => Some(*other),
+            _ => None,
+        };
+        found.extend(escaped.map(|byte| Reading {
+            bytes: vec![byte],
+            next: at + 2,
+        }));
+        found.extend(self.unicode(at));
+        found
+    }
+
+    /// Reads the character that `\u` and four hexadecimal digits stand for, or two of these escapes
+    /// as a pair of surrogates.
+    fn unicode(&self, at: usize) -> Option<Reading> {
+        let pair = [Some(self.code_unit(at)?), self.code_unit(at + 6)];
+        let mut decoded = char::decode_utf16(pair.into_iter().flatten());
+        let character = decoded.next()?.ok()?;
+        Some(Reading {
+            bytes: character.to_ascii_lowercase().to_string().into_bytes(),
+            next: at + 6 * character.len_utf16(),
+        })
+    }
+
+    /// Reads the number in `\u` and four hexadecimal digits.
+    fn code_unit(&self, at: usize) -> Option<u16> {
+        let digits = self.0.get(at..at + 6)?.strip_prefix(b"\\u")?;
+        u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
     }
 }
 

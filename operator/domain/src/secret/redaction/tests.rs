@@ -26,6 +26,8 @@ fn echoes(secret: &str) -> Vec<(&'static str, String, &'static str)> {
         ("folded", "no s3cr3t/\"tok\r\n  en+ here".to_owned(), "no [redacted] here"),
         ("cut off by whoever says it", "no s3cr3t/\"tok… here".to_owned(), "no [redacted]… here"),
         ("cut off at the end", "no s3cr3".to_owned(), "no [redacted]"),
+        ("cut off inside an escape", "no s3cr3t\\u00".to_owned(), "no [redacted]"),
+        ("cut off inside a pair", "no s3cr3t%2F%2".to_owned(), "no [redacted]"),
         ]
 }
 
@@ -80,6 +82,12 @@ fn what_is_no_secret_stays_and_short_texts_are_not_looked_for() {
     assert_eq!(hide("s3cr3t-token", &"é".repeat(5_000)).len(), 8_192);
 }
 
+/// A text as it stands between the quotation marks of JSON.
+fn json(text: &str) -> String {
+    let quoted = serde_json::to_string(text).expect("a text");
+    quoted[1..quoted.len() - 1].to_owned()
+}
+
 /// Spells a text as somebody might who gives it back.
 fn spelled(text: &str, how: u8) -> String {
     let percent = |text: &str, upper: bool| -> String {
@@ -91,12 +99,6 @@ fn spelled(text: &str, how: u8) -> String {
             }
         };
         text.bytes().map(digits).collect::<Vec<_>>().concat()
-    };
-    let json = |text: &str| {
-        serde_json::to_string(text)
-            .expect("a text")
-            .trim_matches('"')
-            .to_owned()
     };
     match how % 9 {
         0 => text.to_owned(),
@@ -119,6 +121,18 @@ fn spelled(text: &str, how: u8) -> String {
 fn a_secret_that_begins_like_what_stands_before_it_is_hidden_whole() {
     let secret = "éééé!aéa😀😀Aa";
     assert_eq!(hide(secret, &format!("é{secret}")), "[redacted]");
+}
+
+// shows K4
+#[test]
+fn a_backslash_before_an_echo_hides_nothing_of_it() {
+    for secret in ["r3d\\token", "n0\"\\token", "u0041\\token", "\\\\token\""] {
+        let shown = hide(secret, &format!("bad \\{}!", json(secret)));
+        assert!(
+            !shown.contains("token") && shown.ends_with("[redacted]!"),
+            "{shown}"
+        );
+    }
 }
 
 // shows K4
