@@ -1,26 +1,21 @@
 //! The delivery controller: one key per device, also for a device that does not exist.
 //!
-//! observe → resolve → verify → plan → execute, round by round, then report. It is the only writer
-//! of the status of Device and ServiceSubscription. Outcomes are facts: when a write loses a race
-//! only report runs again. It is armed in memory: the next instant of every device waits in the
-//! queue, so nothing has to be written for work to begin.
+//! observe → resolve → verify → plan → execute, round by round, then report: what is asked next and
+//! what an answer means is decided by the domain's `Pass`, and only asked here. It is the only
+//! writer of the status of Device and ServiceSubscription. Outcomes are facts: when a write loses a
+//! race only report runs again. It is armed in memory: the next instant of every device waits in
+//! the queue, so nothing has to be written for work to begin.
 
 mod announce;
 mod execute;
-mod hold;
 mod memory;
 mod observe;
 mod report;
 mod triggers;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
-use entente_crds::condition::Reason;
-use entente_domain::{
-    delivery::{Facts, Plan, ResolvedDevice, Verified, World, plan, resolve, verify},
-    retry::Holds,
-};
-use jiff::{SignedDuration, Timestamp};
+use entente_domain::delivery::Pass;
 
 use crate::{
     cache::Key,
@@ -35,13 +30,6 @@ use crate::{
 };
 use memory::Memory;
 
-/// No pass has more rounds than this: steps are few, so more would be a defect of ours.
-const MOST_ROUNDS: usize = 24;
-
-/// How long a Secret that cannot be used is left alone where the Connection's own probe, which is
-/// sooner, did not see that it was mended.
-const SECRETS_AGAIN: SignedDuration = SignedDuration::from_mins(1);
-
 /// The delivery controller.
 pub(crate) struct Delivery {
     pub(crate) context: Context,
@@ -53,16 +41,6 @@ pub(crate) struct Delivery {
     /// Once requested, a pass does nothing more outside and reports what it knows.
     shutdown: Shutdown,
     memory: Memory,
-}
-
-/// How a pass stands after its last round.
-pub(crate) struct Outcome {
-    pub(crate) world: World,
-    pub(crate) resolved: ResolvedDevice,
-    pub(crate) verified: BTreeMap<String, Verified>,
-    pub(crate) plan: Plan,
-    pub(crate) facts: Facts,
-    pub(crate) now: Timestamp,
 }
 
 impl Delivery {
@@ -118,20 +96,23 @@ impl Delivery {
             self.memory.forget(key);
             return None;
         }
-        let mut holds = self.memory.holds(key, world.reconcile_requested);
-        // On the heap: the state of the rounds is large, and most passes wait in them.
-        let outcome = Box::pin(self.rounds(world, &mut holds)).await;
-        hold::hold_what_did_not_take(self, &outcome, &mut holds);
-        let reported = report::write(self, &outcome).await;
-        let next = [
-            reported.wake,
-            holds.next(outcome.now),
-            secrets_again(&outcome),
-        ]
-        .into_iter()
-        .flatten()
-        .min();
-        self.memory.keep(key, holds);
+        let pass = Pass::new(world, self.memory.holds(key), self.context.clock.now());
+        // On the heap: its state is large, and most passes wait in it.
+        let mut pass = Box::new(pass);
+        while !self.shutdown.is_requested()
+            && let Some(action) = pass.next(self.context.clock.now())
+        {
+            let answer = execute::execute(self, &pass, &action).await;
+            pass.record(&action, answer, self.context.clock.now(), fraction());
+        }
+        pass.finish(self.context.clock.now(), fraction());
+        let reported = report::write(self, &pass).await;
+        let next = [reported.wake, pass.wake()].into_iter().flatten().min();
+        if pass.is_endless() {
+            let (namespace, device) = (&key.namespace, &key.name);
+            tracing::error!(namespace, device, "a pass did not come to an end");
+        }
+        self.memory.keep(key, pass.into_holds());
         match reported.failure {
             None => next.map(Requeue::At),
             Some(error) => {
@@ -140,55 +121,11 @@ impl Delivery {
             }
         }
     }
-
-    /// Resolve, verify, plan and execute until there is nothing left to do now.
-    async fn rounds(&self, mut world: World, holds: &mut Holds) -> Outcome {
-        let mut facts = Facts::default();
-        let mut round = 0;
-        loop {
-            let now = self.context.clock.now();
-            let resolved = resolve(&world, now);
-            facts.adopt_handles(&world, &resolved);
-            let verified = verify(&world, &resolved, &facts, now);
-            let plan = plan(&world, &resolved, &verified, &facts, holds, now);
-            let outcome = Outcome {
-                world,
-                resolved,
-                verified,
-                plan,
-                facts,
-                now,
-            };
-            round += 1;
-            if round > MOST_ROUNDS {
-                let device = &outcome.world.device_name;
-                tracing::error!(device, "a pass did not come to an end");
-                return outcome;
-            }
-            if outcome.plan.actions.is_empty() || self.shutdown.is_requested() {
-                return outcome;
-            }
-            (world, facts) = execute::actions(self, outcome, holds).await;
-        }
-    }
 }
 
-/// When to look again for a Secret or an authority that could not be read: nothing tells that it
-/// is there.
-fn secrets_again(outcome: &Outcome) -> Option<Timestamp> {
-    let of_a_secret = |reason: &Reason| {
-        matches!(
-            reason,
-            Reason::SecretNotFound | Reason::SecretKeyMissing | Reason::SecretForbidden
-        )
-    };
-    let world = &outcome.world;
-    let connections = world.connection_faults.values();
-    let parameters = world.secrets.0.values();
-    let parameters = parameters.filter_map(|read| read.as_ref().err());
-    let mut faults = connections.chain(parameters);
-    let waits = faults.any(|(reason, _)| of_a_secret(reason));
-    waits
-        .then(|| outcome.now.checked_add(SECRETS_AGAIN).ok())
-        .flatten()
+/// Returns a number in 0..=1 that spreads waits; its quality does not matter.
+fn fraction() -> f64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    let number = RandomState::new().hash_one(0u8);
+    f64::from(u32::try_from(number >> 32).unwrap_or(u32::MAX)) / f64::from(u32::MAX)
 }

@@ -1,302 +1,128 @@
-//! Execute: does what the plan says, in its order, and records what came back.
+//! Execute: asks for one action of a pass, and returns what came back.
 //!
-//! It has no choices: what is asked and sent stands in the action. A failure holds back the
-//! remote side that it speaks of; no slot is held meanwhile.
+//! It has no choices: what is asked and sent stands in the action, and what an answer means is
+//! decided by the pass. Called by the controller, one action at a time.
 
 use std::{sync::Arc, time::Instant};
 
 use entente_crds::v1alpha1::Protocol;
 use entente_domain::{
-    assessment::{Retry, reason_of_failure, retry},
-    delivery::{Action, Facts, World},
-    exchange::{Failure, FailureKind, OperationState, ServerAnswer},
-    retry::{HoldKey, Holds},
+    delivery::{Action, Answer, Pass, World},
+    exchange::{Failure, FailureKind},
     shared::Shared,
 };
-use entente_drivers::{device::DeviceTarget, profile::ConnectionProfile, service::ServerTarget};
-use jiff::{SignedDuration, Timestamp};
+use entente_drivers::{
+    ServiceDriver, device::DeviceTarget, profile::ConnectionProfile, service::ServerTarget,
+};
 
 use super::{
-    Delivery, Outcome,
-    hold::{fraction, policy},
+    Delivery,
     observe::{device_credentials, is_claimed},
     report,
 };
 
-/// The time between two questions about an operation, where the server does not say.
-const POLL: SignedDuration = SignedDuration::from_secs(1);
-
-/// Does every action of the plan; what they depend on may have changed afterwards.
-pub(super) async fn actions(
-    delivery: &Delivery,
-    mut outcome: Outcome,
-    holds: &mut Holds,
-) -> (World, Facts) {
-    let actions = std::mem::take(&mut outcome.plan.actions);
-    for action in &actions {
-        if delivery.shutdown.is_requested() {
-            break;
+/// Asks for one action.
+pub(super) async fn execute(delivery: &Delivery, pass: &Pass, action: &Action) -> Answer {
+    let execution = Execution { delivery, pass };
+    let answer = match action {
+        Action::ReadDevice { .. } | Action::WriteDevice { .. } => execution.device(action).await,
+        Action::ReadCatalogue { connection } => execution.catalogue(connection).await,
+        Action::RecordInstance { subscription } => {
+            return report::record(delivery, pass, subscription).await;
         }
-        let execution = Execution {
-            delivery,
-            outcome: &mut outcome,
-            holds,
-        };
-        execution.act(action).await;
-    }
-    (outcome.world, outcome.facts)
+        Action::ReadInstance { subscription, .. }
+        | Action::Provision { subscription, .. }
+        | Action::Update { subscription, .. }
+        | Action::PollOperation { subscription, .. }
+        | Action::Deprovision { subscription, .. } => execution.server(subscription, action).await,
+    };
+    answer.unwrap_or_else(Answer::NotAsked)
 }
 
 struct Execution<'a> {
     delivery: &'a Delivery,
-    outcome: &'a mut Outcome,
-    holds: &'a mut Holds,
+    pass: &'a Pass,
 }
 
 impl Execution<'_> {
-    async fn act(mut self, action: &Action) {
-        match action {
-            Action::ReadDevice { .. } | Action::WriteDevice { .. } => self.device(action).await,
-            Action::ReadCatalogue { connection } => self.catalogue(connection).await,
-            Action::RecordInstance { subscription } => self.record(subscription).await,
-            Action::ReadInstance { subscription, .. }
-            | Action::Provision { subscription, .. }
-            | Action::Update { subscription, .. }
-            | Action::PollOperation { subscription, .. }
-            | Action::Deprovision { subscription, .. } => self.server(subscription, action).await,
-        }
+    fn world(&self) -> &World {
+        self.pass.world()
     }
 
-    fn now(&self) -> Timestamp {
-        self.delivery.context.clock.now()
-    }
-
-    async fn device(&mut self, action: &Action) {
-        let Ok(endpoint) = self.outcome.resolved.endpoint.clone() else {
-            return;
-        };
-        let now = self.now();
-        // A device that failed a moment ago is not asked for the rest of the plan.
-        if self.holds.until(&HoldKey::Device, now).is_some() {
-            return;
-        }
-        let profile = match self.profile(&endpoint.connection).await {
-            Ok(profile) => profile,
-            Err(failure) => return self.outcome.facts.record_device(Err(failure), now),
-        };
+    async fn device(&self, action: &Action) -> Result<Answer, Failure> {
+        let endpoint = self.pass.resolved().endpoint.clone();
+        let endpoint = endpoint.map_err(|blocked| unusable(blocked.message))?;
         let target = DeviceTarget {
-            profile,
+            profile: self.profile(&endpoint.connection).await?,
             url: endpoint.url,
             pinned_certificate: endpoint.pinned_certificate,
-            secrets: self.outcome.world.secrets.clone(),
+            secrets: self.world().secrets.clone(),
         };
-        let Some(driver) = self.delivery.context.drivers.device(Protocol::IPP) else {
-            return;
-        };
+        let drivers = &self.delivery.context.drivers;
+        let driver = drivers.device(Protocol::IPP);
+        let driver = driver.ok_or_else(|| unusable("no driver speaks IPP".to_owned()))?;
         let begun = Instant::now();
-        match action {
+        let answer = match action {
+            Action::WriteDevice { write, .. } => {
+                let result = driver.apply(&target, write).await;
+                self.count("device", result.as_ref().err(), begun);
+                Answer::DeviceWritten(result)
+            }
             Action::ReadDevice { request } => {
                 let result = driver.observe(&target, request).await;
                 self.count("device", result.as_ref().err(), begun);
-                let at = self.now();
-                match &result {
-                    Ok(_) => self.holds.clear(&HoldKey::Device),
-                    Err(failure) => self.fail(&HoldKey::Device, &endpoint.connection, failure),
-                }
-                self.outcome.facts.record_device(result, at);
-                self.look_for_a_claim();
-            }
-            Action::WriteDevice { write, items } => {
-                let result = driver.apply(&target, write).await;
-                self.count("device", result.as_ref().err(), begun);
-                let at = self.now();
-                if let Err(failure) = &result {
-                    self.fail_write(&endpoint.connection, items, failure);
-                }
-                self.outcome.facts.record_write(items, &result, at);
-            }
-            _ => {}
-        }
-    }
-
-    /// The machine that answered may be another Device's, which is known only now; nothing must be
-    /// written to it then. Nor does what another machine said before hold any more.
-    fn look_for_a_claim(&mut self) {
-        let reading = self.outcome.facts.device.as_ref();
-        let reading = reading.and_then(|reading| reading.result.as_ref().ok());
-        let world = &mut self.outcome.world;
-        if let (Some(reading), Some(device)) = (reading, &world.device) {
-            let identity = reading.identity.as_deref();
-            world.claimed_by_another = is_claimed(&self.delivery.objects, device, identity);
-        }
-    }
-
-    /// What speaks of the value needs a person; what speaks of the device holds all of it back.
-    fn fail_write(
-        &mut self,
-        connection: &str,
-        items: &[(String, String, String)],
-        failure: &Failure,
-    ) {
-        match retry(failure.kind, failure.doubtful) {
-            Retry::Never => {}
-            Retry::Sent => {
-                for (subscription, item, digest) in items {
-                    let key = HoldKey::Item {
-                        subscription: subscription.clone(),
-                        item: item.clone(),
-                        digest: digest.clone(),
-                    };
-                    self.fail(&key, connection, failure);
+                let identity = result.as_ref().ok().and_then(|it| it.identity.as_deref());
+                Answer::DeviceRead {
+                    claimed_by_another: self.is_claimed_by_another(identity),
+                    result,
                 }
             }
-            Retry::Remote => self.fail(&HoldKey::Device, connection, failure),
-        }
+            _ => return Err(unusable("nothing is asked of the device".to_owned())),
+        };
+        Ok(answer)
     }
 
-    async fn catalogue(&mut self, connection: &str) {
-        let key = HoldKey::Catalogue {
-            connection: connection.to_owned(),
-        };
-        let result = match self.target(connection).await {
-            Ok(target) => {
-                let begun = Instant::now();
-                let result = self
-                    .delivery
-                    .context
-                    .drivers
-                    .service()
-                    .catalogue(&target)
-                    .await;
-                self.count("server", result.as_ref().err(), begun);
-                result
-            }
-            Err(failure) => Err(failure),
-        };
-        let now = self.now();
-        match result {
-            Ok(catalogue) => {
-                let catalogue = Shared::from(catalogue);
-                self.holds.clear(&key);
-                self.delivery.catalogues.keep(connection, &catalogue, now);
-                self.outcome
-                    .world
-                    .catalogues
-                    .insert(connection.to_owned(), catalogue);
-            }
-            Err(failure) => {
-                self.fail(&key, connection, &failure);
-                self.outcome
-                    .facts
-                    .catalogue_problems
-                    .insert(connection.to_owned(), (now, failure));
-            }
-        }
+    fn is_claimed_by_another(&self, identity: Option<&str>) -> bool {
+        let device = self.world().device.as_ref();
+        device.is_some_and(|device| is_claimed(&self.delivery.objects, device, identity))
     }
 
-    async fn record(&mut self, subscription: &str) {
-        if let Err(error) = report::record(self.delivery, self.outcome, subscription).await {
-            tracing::warn!(%error, subscription, "the instance could not be recorded");
-            let failure = Failure {
-                kind: FailureKind::ProtocolError,
-                message: "the instance could not be recorded in status yet".to_owned(),
-                retry_after: Some(POLL),
-                doubtful: false,
-            };
-            let now = self.now();
-            let connection = self.connection_of(subscription).unwrap_or_default();
-            let key = HoldKey::Server {
-                subscription: subscription.to_owned(),
-            };
-            self.fail(&key, &connection, &failure);
-            let problems = &mut self.outcome.facts.server_problems;
-            problems.insert(subscription.to_owned(), (now, failure));
+    async fn catalogue(&self, connection: &str) -> Result<Answer, Failure> {
+        let target = self.target(connection).await?;
+        let begun = Instant::now();
+        let result = self.service().catalogue(&target).await;
+        self.count("server", result.as_ref().err(), begun);
+        let result = result.map(Shared::from);
+        if let Ok(catalogue) = &result {
+            let now = self.delivery.context.clock.now();
+            self.delivery.catalogues.keep(connection, catalogue, now);
         }
+        Ok(Answer::Catalogue(result))
     }
 
-    async fn server(&mut self, subscription: &str, action: &Action) {
-        let Some(connection) = self.connection_of(subscription) else {
-            return;
-        };
-        let key = HoldKey::Server {
-            subscription: subscription.to_owned(),
-        };
-        let target = match self.target(&connection).await {
-            Ok(target) => target,
-            Err(failure) => {
-                let now = self.now();
-                self.fail(&key, &connection, &failure);
-                self.outcome
-                    .facts
-                    .server_problems
-                    .insert(subscription.to_owned(), (now, failure));
-                return;
-            }
-        };
+    async fn server(&self, subscription: &str, action: &Action) -> Result<Answer, Failure> {
+        let mut resolved = self.pass.resolved().subscriptions.iter();
+        let connection = resolved
+            .find(|entry| entry.name == subscription)
+            .and_then(|entry| entry.server.as_ref())
+            .map(|server| server.connection.as_str());
+        let connection =
+            connection.ok_or_else(|| unusable("it has no service server".to_owned()))?;
+        let target = self.target(connection).await?;
         let begun = Instant::now();
         let answer = self.ask(&target, action).await;
-        match answer {
-            Answer::Instance(result) => {
-                self.count("server", result.as_ref().err(), begun);
-                match &result {
-                    Ok(_) => {}
-                    Err(failure) => self.fail(&key, &connection, failure),
-                }
-                let now = self.now();
-                self.outcome
-                    .facts
-                    .record_instance(subscription, result, now);
-            }
-            Answer::Server(result) => {
-                self.count("server", result.as_ref().err(), begun);
-                let now = self.now();
-                match &result {
-                    Ok(ServerAnswer::Done) => self.holds.clear(&key),
-                    Ok(ServerAnswer::UnderWay { .. }) => self.poll_after(key, POLL, now),
-                    Err(failure) => self.fail_server(&key, &connection, failure),
-                }
-                self.outcome.facts.record_server(action, result, now);
-            }
-            Answer::Operation(result) => {
-                self.count("server", result.as_ref().err(), begun);
-                let now = self.now();
-                self.hold_operation(key, &connection, &result, now);
-                self.outcome
-                    .facts
-                    .record_operation(subscription, result, now);
-            }
-            Answer::None => {}
-        }
-    }
-
-    fn hold_operation(
-        &mut self,
-        key: HoldKey,
-        connection: &str,
-        result: &Result<OperationState, Failure>,
-        now: Timestamp,
-    ) {
-        match result {
-            Ok(OperationState::InProgress { retry_after }) => {
-                self.poll_after(key, retry_after.unwrap_or(POLL), now);
-            }
-            Ok(OperationState::Succeeded | OperationState::Gone) => self.holds.clear(&key),
-            Ok(OperationState::Failed { message }) => {
-                let failure = Failure {
-                    kind: FailureKind::ProtocolError,
-                    message: message.clone(),
-                    retry_after: None,
-                    doubtful: false,
-                };
-                self.fail(&key, connection, &failure);
-            }
-            // That the server does not know the operation any more is an answer.
-            Err(failure) => self.fail_server(&key, connection, failure),
-        }
+        let failure = match &answer {
+            Answer::Instance(result) => result.as_ref().err(),
+            Answer::Server(result) => result.as_ref().err(),
+            Answer::Operation(result) => result.as_ref().err(),
+            _ => return Ok(answer),
+        };
+        self.count("server", failure, begun);
+        Ok(answer)
     }
 
     async fn ask(&self, target: &ServerTarget, action: &Action) -> Answer {
-        let driver = self.delivery.context.drivers.service();
+        let driver = self.service();
         match action {
             Action::ReadInstance {
                 instance,
@@ -342,48 +168,22 @@ impl Execution<'_> {
                     .last_operation(target, instance, operation.as_deref())
                     .await,
             ),
-            _ => Answer::None,
+            Action::ReadDevice { .. }
+            | Action::WriteDevice { .. }
+            | Action::ReadCatalogue { .. }
+            | Action::RecordInstance { .. } => Answer::NotAsked(unusable(
+                "nothing is asked of the service server".to_owned(),
+            )),
         }
     }
 
-    fn fail_server(&mut self, key: &HoldKey, connection: &str, failure: &Failure) {
-        // Everything of a subscription that goes to its server is one instance.
-        match retry(failure.kind, failure.doubtful) {
-            Retry::Never => {}
-            Retry::Sent | Retry::Remote => self.fail(key, connection, failure),
-        }
-    }
-
-    fn poll_after(&mut self, key: HoldKey, wait: SignedDuration, now: Timestamp) {
-        self.holds
-            .wait_until(key, now.checked_add(wait).unwrap_or(Timestamp::MAX));
-    }
-
-    fn fail(&mut self, key: &HoldKey, connection: &str, failure: &Failure) {
-        let policy = self
-            .outcome
-            .world
-            .connections
-            .get(connection)
-            .map(|connection| policy(connection))
-            .unwrap_or_default();
-        let now = self.now();
-        self.holds
-            .fail(key.clone(), policy, failure.retry_after, fraction(), now);
-        self.holds
-            .because(key, reason_of_failure(failure.kind), &failure.message);
-    }
-
-    fn connection_of(&self, subscription: &str) -> Option<String> {
-        let resolved = &self.outcome.resolved.subscriptions;
-        let found = resolved.iter().find(|entry| entry.name == subscription)?;
-        Some(found.server.as_ref()?.connection.clone())
+    fn service(&self) -> &dyn ServiceDriver {
+        self.delivery.context.drivers.service()
     }
 
     async fn target(&self, connection: &str) -> Result<ServerTarget, Failure> {
         let url = self
-            .outcome
-            .world
+            .world()
             .connections
             .get(connection)
             .and_then(|found| found.spec.osb.as_ref())
@@ -392,34 +192,27 @@ impl Execution<'_> {
         Ok(ServerTarget {
             profile: self.profile(connection).await?,
             url,
-            secrets: self.outcome.world.secrets.clone(),
+            secrets: self.world().secrets.clone(),
         })
     }
 
     async fn profile(&self, name: &str) -> Result<Arc<ConnectionProfile>, Failure> {
-        let missing = |message: String| Failure {
-            kind: FailureKind::Unauthorized,
-            message,
-            retry_after: None,
-            doubtful: false,
-        };
-        let connection = self
-            .outcome
-            .world
+        let world = self.world();
+        let connection = world
             .connections
             .get(name)
-            .ok_or_else(|| missing(format!("the Connection {name} does not exist")))?;
-        let now = self.now();
+            .ok_or_else(|| unusable(format!("the Connection {name} does not exist")))?;
+        let now = self.delivery.context.clock.now();
         self.delivery
             .profiles
             .profile(
                 connection,
-                &self.outcome.world.namespace_labels,
-                device_credentials(&self.outcome.world, name),
+                &world.namespace_labels,
+                device_credentials(world, name),
                 now,
             )
             .await
-            .map_err(|(_, message)| missing(message))
+            .map_err(|(_, message)| unusable(message))
     }
 
     fn count(&self, role: &'static str, failure: Option<&Failure>, begun: Instant) {
@@ -431,9 +224,12 @@ impl Execution<'_> {
     }
 }
 
-enum Answer {
-    Instance(Result<entente_domain::exchange::InstanceReading, Failure>),
-    Server(Result<ServerAnswer, Failure>),
-    Operation(Result<OperationState, Failure>),
-    None,
+/// Why nothing was asked.
+fn unusable(message: String) -> Failure {
+    Failure {
+        kind: FailureKind::Unauthorized,
+        message,
+        retry_after: None,
+        doubtful: false,
+    }
 }

@@ -25,10 +25,10 @@ struct Remembered {
 
 impl Memory {
     /// The holds of a device as they are now.
-    pub(super) fn holds(&self, key: &Key, let_go: bool) -> Holds {
+    pub(super) fn holds(&self, key: &Key) -> Holds {
         let mut devices = self.lock();
         let remembered = devices.entry(key.clone()).or_default();
-        if std::mem::take(&mut remembered.let_go) || let_go {
+        if std::mem::take(&mut remembered.let_go) {
             remembered.holds.clear_all();
         }
         remembered.holds.clone()

@@ -9,13 +9,14 @@ use entente_crds::{
     FINALIZER_WITHDRAW,
     v1alpha1::{Device, ServiceSubscription},
 };
-use entente_domain::delivery::{
-    ResolvedSubscription, SubscriptionReport, Verified, World, report_device, report_subscription,
+use entente_domain::{
+    delivery::{Answer, Pass, SubscriptionReport, World},
+    shared::Shared,
 };
 use jiff::Timestamp;
 use kube::{Api, ResourceExt as _};
 
-use super::{Delivery, Outcome, announce};
+use super::{Delivery, announce};
 use crate::{
     cache::Key,
     objects::{BY_DEVICE, path},
@@ -33,23 +34,24 @@ pub(super) struct Written {
 
 /// Writes every status of a pass. What cannot be written keeps nothing else from being written, and
 /// no instant is lost with it.
-pub(super) async fn write(delivery: &Delivery, outcome: &Outcome) -> Written {
+pub(super) async fn write(delivery: &Delivery, pass: &Pass) -> Written {
     let mut written = Written::default();
     let mut wakes = Vec::new();
     let mut reports = BTreeMap::new();
-    for subscription in &outcome.resolved.subscriptions {
-        let report = match write_subscription(delivery, outcome, subscription).await {
+    for subscription in &pass.resolved().subscriptions {
+        let name = &subscription.name;
+        let report = match write_subscription(delivery, pass, name).await {
             Ok(report) => report,
             Err(error) => {
                 written.failure.get_or_insert(error);
-                undelivered(delivery, outcome, subscription)
+                undelivered(delivery, pass, name)
             }
         };
         let Some(report) = report else { continue };
         wakes.extend(report.wake_at);
-        reports.insert(subscription.name.clone(), report);
+        reports.insert(name.clone(), report);
     }
-    match write_device(delivery, outcome, &reports).await {
+    match write_device(delivery, pass, &reports).await {
         Ok(wake) => wakes.extend(wake),
         Err(error) => _ = written.failure.get_or_insert(error),
     }
@@ -58,33 +60,9 @@ pub(super) async fn write(delivery: &Delivery, outcome: &Outcome) -> Written {
 }
 
 /// What would have been said of a subscription, for the instants in it.
-fn undelivered(
-    delivery: &Delivery,
-    outcome: &Outcome,
-    subscription: &ResolvedSubscription,
-) -> Option<SubscriptionReport> {
-    let mut objects = outcome.world.subscriptions.iter();
-    let object = objects.find(|object| object.name_any() == subscription.name)?;
-    let now = delivery.context.clock.now();
-    Some(decided(outcome, subscription, object, now))
-}
-
-fn decided(
-    outcome: &Outcome,
-    subscription: &ResolvedSubscription,
-    object: &ServiceSubscription,
-    now: Timestamp,
-) -> SubscriptionReport {
-    let default = Verified::default();
-    let verified = outcome.verified.get(&subscription.name).unwrap_or(&default);
-    report_subscription(
-        &outcome.world,
-        &outcome.resolved,
-        (subscription, verified),
-        (&outcome.plan, &outcome.facts),
-        object,
-        now,
-    )
+fn undelivered(delivery: &Delivery, pass: &Pass, name: &str) -> Option<SubscriptionReport> {
+    let object = object_of(pass.world(), name)?;
+    pass.report_subscription(object, delivery.context.clock.now())
 }
 
 /// Says of a device and its subscriptions that a pass over them ended in a defect of ours.
@@ -101,53 +79,35 @@ pub(super) async fn panicked(delivery: &Delivery, key: &Key) {
     }
 }
 
-/// Writes the handle of an instance before its first provision, and takes the answer into the
-/// world of the pass.
-pub(super) async fn record(
-    delivery: &Delivery,
-    outcome: &mut Outcome,
-    name: &str,
-) -> Result<(), WriteError> {
-    let found = outcome
-        .resolved
-        .subscriptions
-        .iter()
-        .find(|entry| entry.name == name);
-    let Some(subscription) = found.cloned() else {
-        return Ok(());
-    };
-    write_subscription(delivery, outcome, &subscription).await?;
-    let key = Key::new(outcome.world.namespace.clone(), name);
-    if let Some(written) = delivery.objects.subscriptions.get(&key) {
-        let known = outcome
-            .world
-            .subscriptions
-            .iter_mut()
-            .find(|object| object.name_any() == name);
-        if let Some(known) = known {
-            *known = written.into();
-        }
+/// Writes the handle of an instance before its first provision, and returns the subscription as it
+/// is then.
+pub(super) async fn record(delivery: &Delivery, pass: &Pass, name: &str) -> Answer {
+    if let Err(error) = write_subscription(delivery, pass, name).await {
+        tracing::warn!(%error, subscription = name, "the instance could not be recorded");
+        return Answer::Recorded(None);
     }
-    Ok(())
+    let key = Key::new(pass.world().namespace.clone(), name);
+    let written = delivery.objects.subscriptions.get(&key);
+    Answer::Recorded(written.map(Shared::from))
 }
 
 async fn write_subscription(
     delivery: &Delivery,
-    outcome: &Outcome,
-    subscription: &ResolvedSubscription,
+    pass: &Pass,
+    name: &str,
 ) -> Result<Option<SubscriptionReport>, WriteError> {
-    let world = &outcome.world;
-    let key = Key::new(world.namespace.clone(), subscription.name.clone());
+    let world = pass.world();
+    let key = Key::new(world.namespace.clone(), name);
     let api: Api<ServiceSubscription> =
         Api::namespaced(delivery.context.client.clone(), &world.namespace);
     let now = delivery.context.clock.now();
-    let uid = uid_in(world, &subscription.name);
-    let decide = |object: &ServiceSubscription| decided(outcome, subscription, object, now);
+    let uid = object_of(world, name).and_then(kube::ResourceExt::uid);
     let before = delivery.objects.subscriptions.get(&key);
     let cache = &delivery.objects.subscriptions;
     let reported = report_until_written(&api, cache, &key, now, |object| {
         // Outcomes belong to the object that they were planned for.
-        (object.uid() == uid).then(|| decide(object).status)
+        let report = (object.uid() == uid).then(|| pass.report_subscription(object, now));
+        Some(report??.status)
     })
     .await?;
     let object = match reported {
@@ -161,8 +121,8 @@ async fn write_subscription(
             None => return Ok(None),
         },
     };
-    let report = decide(&object);
-    if report.finalizer_may_go {
+    let report = pass.report_subscription(&object, now);
+    if report.as_ref().is_some_and(|it| it.finalizer_may_go) {
         let freed = remove_finalizer(&api, &*object, FINALIZER_WITHDRAW).await;
         match freed {
             Ok(freed) => delivery.objects.subscriptions.put_written(freed),
@@ -170,32 +130,22 @@ async fn write_subscription(
             Err(error) => return Err(error),
         }
     }
-    Ok(Some(report))
+    Ok(report)
 }
 
 async fn write_device(
     delivery: &Delivery,
-    outcome: &Outcome,
+    pass: &Pass,
     reports: &BTreeMap<String, SubscriptionReport>,
 ) -> Result<Option<Timestamp>, WriteError> {
-    let world = &outcome.world;
+    let world = pass.world();
     let Some(device) = &world.device else {
         return Ok(None);
     };
     let key = Key::of(&**device);
     let api: Api<Device> = Api::namespaced(delivery.context.client.clone(), &world.namespace);
     let now = delivery.context.clock.now();
-    let decide = |object: &Device| {
-        report_device(
-            world,
-            object,
-            &outcome.resolved,
-            &outcome.verified,
-            reports,
-            &outcome.facts,
-            now,
-        )
-    };
+    let decide = |object: &Device| pass.report_device(object, reports, now);
     let uid = device.uid();
     let reported = report_until_written(&api, &delivery.objects.devices, &key, now, |object| {
         (object.uid() == uid).then(|| decide(object).0)
@@ -214,10 +164,8 @@ async fn write_device(
     Ok(next.filter(|next| *next > now))
 }
 
-fn uid_in(world: &World, name: &str) -> Option<String> {
-    world
-        .subscriptions
-        .iter()
-        .find(|object| object.name_any() == name)?
-        .uid()
+fn object_of<'a>(world: &'a World, name: &str) -> Option<&'a ServiceSubscription> {
+    let mut objects = world.subscriptions.iter();
+    let found = objects.find(|object| object.name_any() == name)?;
+    Some(&**found)
 }

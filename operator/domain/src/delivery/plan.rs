@@ -32,7 +32,7 @@ pub(super) mod server_step;
 use self::round::Round;
 
 /// What to do next.
-pub fn plan(
+pub(super) fn plan(
     world: &World,
     resolved: &ResolvedDevice,
     verified: &BTreeMap<String, Verified>,

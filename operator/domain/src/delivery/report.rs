@@ -41,7 +41,7 @@ pub struct SubscriptionReport {
 }
 
 /// What is said of one subscription.
-pub fn report_subscription(
+pub(super) fn report_subscription(
     world: &World,
     resolved: &ResolvedDevice,
     (subscription, verified): (&ResolvedSubscription, &Verified),

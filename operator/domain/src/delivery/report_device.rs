@@ -33,7 +33,7 @@ use crate::{
 const FRESH: i32 = 2;
 
 /// What is said of the device, and when it is next due for a reading.
-pub fn report_device(
+pub(super) fn report_device(
     world: &World,
     device: &Device,
     resolved: &ResolvedDevice,

@@ -30,7 +30,7 @@ use crate::time::parse_duration;
 const DEFAULT_STEP_TIMEOUT: SignedDuration = SignedDuration::from_hours(1);
 
 /// What every subscription on the device wants.
-pub fn resolve(world: &World, now: Timestamp) -> ResolvedDevice {
+pub(super) fn resolve(world: &World, now: Timestamp) -> ResolvedDevice {
     let endpoint = device_endpoint(world);
     let identity_attribute = world
         .model

@@ -91,7 +91,7 @@ impl Verified {
 }
 
 /// What is proved of every subscription, by name.
-pub fn verify(
+pub(super) fn verify(
     world: &World,
     resolved: &ResolvedDevice,
     facts: &Facts,

@@ -74,8 +74,10 @@ fn wish(index: usize, from: Timestamp, promised: bool, value: &str) -> Wish {
 
 fn world(indexes: &[usize]) -> Simulation {
     let mut world = Simulation::new(start() - minutes(180));
-    world.poll = SignedDuration::from_secs(20);
     world.load_catalogue(CATALOGUE);
+    for broker in world.brokers.values_mut() {
+        broker.retry_after = Some(SignedDuration::from_secs(20));
+    }
     world.create_device("A1");
     for index in indexes {
         let from = start() + minutes(60 * MENU[*index].3);

@@ -5,14 +5,10 @@ use std::collections::BTreeMap;
 
 use entente_crds::v1alpha1::{ServiceSubscription, ServiceSubscriptionStatus};
 use entente_domain::{
-    assessment::is_held_by_reading,
-    delivery::{
-        Action, Facts, Plan, ResolvedDevice, SubscriptionReport, Verified, World,
-        is_reconcile_requested, lint, plan, report_device, report_subscription, resolve, verify,
-    },
-    retry::{HoldKey, Holds, RetryPolicy},
+    delivery::{Action, Answer, Pass, SubscriptionReport, World, is_reconcile_requested, lint},
+    retry::Holds,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 mod broker;
@@ -26,8 +22,8 @@ pub(crate) use broker::{Broker, Fault};
 pub(crate) use objects::{Wish, secret_reference};
 pub(crate) use printer::Printer;
 
-/// A pass that has not ended after so many rounds is in a loop.
-const MOST_ROUNDS: usize = 24;
+/// Every wait is the longest that it can be.
+const NO_JITTER: f64 = 1.0;
 /// A run that wakes up so often without a new event is in a loop.
 const MOST_PASSES: usize = 5_000;
 
@@ -53,8 +49,6 @@ pub(crate) struct Simulation {
     pub(crate) transcript: Vec<String>,
     /// The process dies after this many actions more.
     pub(crate) dies_after: Option<usize>,
-    /// The time between two polls of an operation.
-    pub(crate) poll: SignedDuration,
     /// Whether nobody but the operator changes the remote sides.
     pub(crate) alone: bool,
     /// When the last pass wants to be followed by another.
@@ -85,7 +79,6 @@ impl Simulation {
             sent: 0,
             transcript: Vec::new(),
             dies_after: None,
-            poll: SignedDuration::from_secs(2),
             alone: true,
             wake: None,
             began: now,
@@ -96,62 +89,65 @@ impl Simulation {
     /// One pass now.
     pub(crate) fn pass(&mut self) -> Ended {
         self.pass.clear();
-        let began = self.now;
-        self.began = began;
-        let mut facts = Facts::default();
-        for _ in 0..MOST_ROUNDS {
-            let (resolved, verified, plan) = self.decide(&mut facts);
-            if plan.actions.is_empty() {
-                self.report(&resolved, &verified, &plan, &facts);
-                self.say_pass(began);
-                return Ended::Reported;
+        self.began = self.now;
+        let mut pass = Pass::new(self.world.clone(), self.holds.clone(), self.now);
+        self.lint(&pass);
+        let mut linted = pass.rounds();
+        while let Some(action) = pass.next(self.now) {
+            if pass.rounds() > linted {
+                self.lint(&pass);
+                linted = pass.rounds();
             }
-            for action in &plan.actions {
-                self.execute(action, &resolved, &verified, &plan, &mut facts);
-                if let Some(left) = &mut self.dies_after {
-                    if *left == 0 {
-                        self.die(began);
-                        return Ended::Died;
-                    }
-                    *left -= 1;
-                }
+            self.say_action(&action);
+            let answer = self.answer(&action, &pass);
+            pass.record(&action, answer, self.now, NO_JITTER);
+            if self.dies() {
+                self.die();
+                return Ended::Died;
             }
         }
-        panic!(
-            "a pass has no end\n{}\nlast: {:#?}",
-            self.story(),
-            self.pass
-        );
+        assert!(!pass.is_endless(), "a pass has no end\n{}", self.story());
+        pass.finish(self.now, NO_JITTER);
+        self.lint(&pass);
+        self.report(pass);
+        self.say_pass(self.began);
+        Ended::Reported
     }
 
-    fn die(&mut self, began: Timestamp) {
+    fn dies(&mut self) -> bool {
+        match &mut self.dies_after {
+            None => false,
+            Some(0) => true,
+            Some(left) => {
+                *left -= 1;
+                false
+            }
+        }
+    }
+
+    fn die(&mut self) {
         self.dies_after = None;
         self.pass.push("  the process dies".to_owned());
         self.holds = Holds::default();
         self.world.catalogues.clear();
         self.wake = Some(self.now);
-        self.say_requests(began);
+        self.say_requests(self.began);
     }
 
-    fn decide(&mut self, facts: &mut Facts) -> (ResolvedDevice, BTreeMap<String, Verified>, Plan) {
-        let resolved = resolve(&self.world, self.now);
-        facts.adopt_handles(&self.world, &resolved);
-        let verified = verify(&self.world, &resolved, facts, self.now);
-        let plan = plan(
-            &self.world,
-            &resolved,
-            &verified,
-            facts,
-            &self.holds,
+    fn lint(&self, pass: &Pass) {
+        let faults = lint::lint(
+            pass.world(),
+            pass.resolved(),
+            pass.verified(),
+            pass.plan(),
             self.now,
         );
-        let faults = lint::lint(&self.world, &resolved, &verified, &plan, self.now);
         assert!(
             faults.is_empty(),
-            "{faults:#?}\n{plan:#?}\n{}",
+            "{faults:#?}\n{:#?}\n{}",
+            pass.plan(),
             self.story()
         );
-        (resolved, verified, plan)
     }
 
     /// Passes now and whenever something is due, until an instant.
@@ -171,96 +167,50 @@ impl Simulation {
         panic!("it never comes to rest\n{}", self.story());
     }
 
-    fn execute(
-        &mut self,
-        action: &Action,
-        resolved: &ResolvedDevice,
-        verified: &BTreeMap<String, Verified>,
-        plan: &Plan,
-        facts: &mut Facts,
-    ) {
-        self.say_action(action);
+    fn answer(&mut self, action: &Action, pass: &Pass) -> Answer {
         match action {
             Action::RecordInstance { subscription } => {
-                let report = self.report_of(subscription, resolved, verified, plan, facts);
+                let report = self.report_of(pass, subscription);
                 self.store_subscription(subscription, &report.status);
+                let stored = self.subscription(subscription).clone();
+                Answer::Recorded(Some(stored.into()))
             }
-            Action::ReadDevice { .. } | Action::WriteDevice { .. } => {
-                self.ask_device(action, facts);
-            }
-            Action::ReadCatalogue { connection } => self.read_catalogue(connection, facts),
+            Action::ReadDevice { request } => self.read_device(request),
+            Action::WriteDevice { write, .. } => self.write_device(write),
+            Action::ReadCatalogue { connection } => self.read_catalogue(connection),
             Action::ReadInstance { .. }
             | Action::PollOperation { .. }
             | Action::Provision { .. }
             | Action::Update { .. }
-            | Action::Deprovision { .. } => self.ask_broker(action, resolved, facts),
+            | Action::Deprovision { .. } => self.ask_broker(action, pass),
         }
     }
 
-    fn report_of(
-        &self,
-        name: &str,
-        resolved: &ResolvedDevice,
-        verified: &BTreeMap<String, Verified>,
-        plan: &Plan,
-        facts: &Facts,
-    ) -> SubscriptionReport {
-        let object = self.subscription(name);
-        let entry = resolved
-            .subscriptions
-            .iter()
-            .find(|entry| entry.name == name);
-        let entry = entry.expect("every subscription is resolved");
-        report_subscription(
-            &self.world,
-            resolved,
-            (entry, &verified[name]),
-            (plan, facts),
-            object,
-            self.now,
-        )
+    fn report_of(&self, pass: &Pass, name: &str) -> SubscriptionReport {
+        pass.report_subscription(self.subscription(name), self.now)
+            .expect("every subscription is resolved")
     }
 
-    fn report(
-        &mut self,
-        resolved: &ResolvedDevice,
-        verified: &BTreeMap<String, Verified>,
-        plan: &Plan,
-        facts: &Facts,
-    ) {
-        self.hold_items(verified);
-        let names: Vec<String> = resolved
+    fn report(&mut self, pass: Pass) {
+        let names: Vec<String> = pass
+            .resolved()
             .subscriptions
             .iter()
             .map(|entry| entry.name.clone())
             .collect();
         let reports: BTreeMap<String, SubscriptionReport> = names
             .iter()
-            .map(|name| {
-                (
-                    name.clone(),
-                    self.report_of(name, resolved, verified, plan, facts),
-                )
-            })
+            .map(|name| (name.clone(), self.report_of(&pass, name)))
             .collect();
-        let device = self.world.device.as_ref().map(|device| {
-            report_device(
-                &self.world,
-                device,
-                resolved,
-                verified,
-                &reports,
-                facts,
-                self.now,
-            )
-        });
-        let mut wakes: Vec<Timestamp> = self.holds.next(self.now).into_iter().collect();
+        let device = self.world.device.as_ref();
+        let device = device.map(|device| pass.report_device(device, &reports, self.now));
+        let mut wakes: Vec<Timestamp> = pass.wake().into_iter().collect();
         for (name, report) in reports {
             wakes.extend(report.wake_at);
             self.store_subscription(&name, &report.status);
-            truth::check(self, resolved, &name);
+            truth::check(self, pass.resolved(), &name);
             // Outcomes are facts: said again on top of what was just written, nothing is new.
-            let again = self.report_of(&name, resolved, verified, plan, facts);
+            let again = self.report_of(&pass, &name);
             let stored = self.subscription(&name).status.clone();
             assert_eq!(Some(again.status), stored, "a report is a fixpoint");
             if again.finalizer_may_go {
@@ -280,26 +230,7 @@ impl Simulation {
             self.world.reconcile_requested = is_reconcile_requested(stored);
         }
         self.wake = wakes.into_iter().filter(|wake| *wake > self.now).min();
-    }
-
-    fn hold_items(&mut self, verified: &BTreeMap<String, Verified>) {
-        for (name, verified) in verified {
-            for item in &verified.items {
-                let liar = item
-                    .problem
-                    .as_ref()
-                    .is_some_and(|problem| is_held_by_reading(problem.outcome));
-                let key = HoldKey::Item {
-                    subscription: name.clone(),
-                    item: item.key.clone(),
-                    digest: item.desired_digest.clone(),
-                };
-                if liar && self.holds.until(&key, self.now).is_none() {
-                    let policy = RetryPolicy::default();
-                    self.holds.fail(key, policy, None, 1.0, self.now);
-                }
-            }
-        }
+        self.holds = pass.into_holds();
     }
 
     fn store_subscription(&mut self, name: &str, status: &ServiceSubscriptionStatus) {

@@ -9,7 +9,9 @@ use kube::ResourceExt as _;
 use std::collections::BTreeMap;
 
 use crate::{
-    delivery::{Facts, World, is_reconcile_requested, report_device, resolve},
+    delivery::{
+        Facts, World, is_reconcile_requested, report_device::report_device, resolve::resolve,
+    },
     exchange::DeviceReading,
 };
 

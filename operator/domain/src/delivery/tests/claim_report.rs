@@ -11,7 +11,10 @@ use jiff::Timestamp;
 use super::endpoint::{self, lobby};
 use crate::{
     condition::find,
-    delivery::{Action, Facts, World, plan, report_device, resolve, verify},
+    delivery::{
+        Action, Facts, World, plan::plan, report_device::report_device, resolve::resolve,
+        verify::verify,
+    },
     exchange::DeviceReading,
     retry::Holds,
     shared::Shared,

@@ -36,6 +36,22 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::simulation::{Fault, Simulation, Wish, secret_reference};
 
+/// Commands that change a spec, after which the controller holds nothing back.
+const EDITS: &[&str] = &[
+    "replace-device",
+    "subscribe",
+    "revise",
+    "set",
+    "remove",
+    "suspend",
+    "resume",
+    "end",
+    "delete",
+    "keep",
+    "abandon",
+    "recreate",
+];
+
 /// Runs a script and gives everything that it said.
 pub(super) fn run(script: &str, catalogue: &str) -> String {
     let begin = "2027-03-31T12:00:00Z".parse().expect("an instant");
@@ -50,6 +66,9 @@ pub(super) fn run(script: &str, catalogue: &str) -> String {
         let mut words: VecDeque<&str> = line.split_whitespace().collect();
         let verb = words.pop_front().unwrap_or_default();
         command(&mut simulation, verb, words);
+        if EDITS.contains(&verb) {
+            simulation.holds.clear_all();
+        }
     }
     let mut story = simulation.story();
     story.push('\n');

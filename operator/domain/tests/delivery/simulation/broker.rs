@@ -58,6 +58,8 @@ pub(crate) struct Broker {
     pub(crate) down: Option<FailureKind>,
     /// Operations take so long; none: they are done at once.
     pub(crate) takes: Option<SignedDuration>,
+    /// Says so with every operation that is under way, where it says anything (Retry-After).
+    pub(crate) retry_after: Option<SignedDuration>,
     /// Operations that begin now never end.
     pub(crate) never_ends: bool,
     /// So many operations that begin now will fail.
@@ -260,9 +262,9 @@ impl Broker {
         self.settle(now);
         match self.instances.get(&key.instance_id) {
             None => Ok(OperationState::Gone),
-            Some(instance) if instance.operation.is_some() => {
-                Ok(OperationState::InProgress { retry_after: None })
-            }
+            Some(instance) if instance.operation.is_some() => Ok(OperationState::InProgress {
+                retry_after: self.retry_after,
+            }),
             Some(instance) if instance.failed => Ok(OperationState::Failed {
                 message: "out of storage".to_owned(),
             }),

@@ -1,16 +1,15 @@
-//! Actions against the simulated remote sides, and what the controller records of the answers.
+//! Actions against the simulated remote sides: what they answer, and the time that it takes.
 
 use std::fmt::Write as _;
 
 use entente_domain::{
-    assessment::{Retry, retry},
-    delivery::{Action, Facts, ResolvedDevice},
-    exchange::{Failure, FailureKind, OperationState, ServerAnswer},
-    retry::{HoldKey, RetryPolicy},
+    delivery::{Action, Answer, Pass},
+    exchange::{DeviceReadRequest, DeviceWrite, Failure, FailureKind, ServerAnswer},
+    shared::Shared,
 };
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Broker, Simulation, objects, printer};
+use super::{Broker, Simulation, objects};
 
 /// How long any request takes.
 const REQUEST: SignedDuration = SignedDuration::from_millis(50);
@@ -18,67 +17,44 @@ const REQUEST: SignedDuration = SignedDuration::from_millis(50);
 const TIMEOUT: SignedDuration = SignedDuration::from_secs(10);
 
 impl Simulation {
-    pub(super) fn ask_device(&mut self, action: &Action, facts: &mut Facts) {
-        match action {
-            Action::ReadDevice { request } => {
-                let result = self.printer.read(request);
-                self.answered(result.as_ref().err(), false);
-                self.hold(HoldKey::Device, result.as_ref().map(|_| true));
-                facts.record_device(result, self.now);
-            }
-            Action::WriteDevice { write, items } => {
-                let result = self.printer.write(write);
-                self.answered(result.as_ref().err(), true);
-                self.hold(HoldKey::Device, result.as_ref().map(|()| false));
-                facts.record_write(items, &result, self.now);
-            }
-            _ => unreachable!("only what goes to the device"),
+    pub(super) fn read_device(&mut self, request: &DeviceReadRequest) -> Answer {
+        let result = self.printer.read(request);
+        self.answered(result.as_ref().err(), false);
+        Answer::DeviceRead {
+            result,
+            claimed_by_another: self.world.claimed_by_another,
         }
     }
 
-    pub(super) fn read_catalogue(&mut self, connection: &str, facts: &mut Facts) {
+    pub(super) fn write_device(&mut self, write: &DeviceWrite) -> Answer {
+        let result = self.printer.write(write);
+        self.answered(result.as_ref().err(), true);
+        Answer::DeviceWritten(result)
+    }
+
+    pub(super) fn read_catalogue(&mut self, connection: &str) -> Answer {
         let result = self.brokers[connection].catalogue();
         self.answered(result.as_ref().err(), false);
-        let key = HoldKey::Catalogue {
-            connection: connection.to_owned(),
-        };
-        self.hold(key, result.as_ref().map(|_| true));
-        match result {
-            Ok(catalogue) => {
-                self.world
-                    .catalogues
-                    .insert(connection.to_owned(), catalogue.into());
-            }
-            Err(failure) => {
-                facts
-                    .catalogue_problems
-                    .insert(connection.to_owned(), (self.now, failure));
-            }
+        let result = result.map(Shared::from);
+        if let Ok(catalogue) = &result {
+            let known = &mut self.world.catalogues;
+            known.insert(connection.to_owned(), catalogue.clone());
         }
+        Answer::Catalogue(result)
     }
 
-    pub(super) fn ask_broker(
-        &mut self,
-        action: &Action,
-        resolved: &ResolvedDevice,
-        facts: &mut Facts,
-    ) {
+    pub(super) fn ask_broker(&mut self, action: &Action, pass: &Pass) -> Answer {
         let name = objects::subscription_of(action);
-        let server = resolved
-            .subscriptions
-            .iter()
-            .find(|entry| entry.name == name);
-        let connection = server
+        let mut entries = pass.resolved().subscriptions.iter();
+        let server = entries
+            .find(|entry| entry.name == name)
             .and_then(|entry| entry.server.as_ref())
             .expect("it has a server");
         let broker = self
             .brokers
-            .get_mut(&connection.connection)
+            .get_mut(&server.connection)
             .expect("its broker is simulated");
         let now = self.now;
-        let key = HoldKey::Server {
-            subscription: name.to_owned(),
-        };
         match action {
             Action::ReadInstance {
                 instance,
@@ -87,42 +63,18 @@ impl Simulation {
             } => {
                 let result = broker.fetch(instance, *retrievable, now);
                 self.answered(result.as_ref().err(), false);
-                self.hold(key, result.as_ref().map(|_| false));
-                facts.record_instance(name, result, self.now);
+                Answer::Instance(result)
             }
             Action::PollOperation { instance, .. } => {
                 let result = broker.poll(instance, now);
                 self.answered(result.as_ref().err(), false);
-                self.hold_operation(key, &result);
-                facts.record_operation(name, result, self.now);
+                Answer::Operation(result)
             }
             _ => {
                 let result = change(broker, action, now);
                 self.answered(result.as_ref().err(), true);
-                match &result {
-                    Ok(ServerAnswer::UnderWay { .. }) => {
-                        self.holds.wait_until(key, self.now + self.poll);
-                    }
-                    other => self.hold(key, other.as_ref().map(|_| true)),
-                }
-                facts.record_server(action, result, self.now);
+                Answer::Server(result)
             }
-        }
-    }
-
-    fn hold_operation(&mut self, key: HoldKey, result: &Result<OperationState, Failure>) {
-        match result {
-            Ok(OperationState::InProgress { retry_after }) => {
-                let wait = retry_after.unwrap_or(self.poll);
-                self.holds.wait_until(key, self.now + wait);
-            }
-            // An operation that failed is tried again like a request that failed.
-            Ok(OperationState::Failed { message }) => {
-                let failure = printer::failure(FailureKind::ProtocolError, message, false);
-                self.hold(key, Err(&failure));
-            }
-            Ok(OperationState::Succeeded | OperationState::Gone) => self.hold(key, Ok(true)),
-            Err(failure) => self.hold(key, Err(failure)),
         }
     }
 
@@ -136,19 +88,6 @@ impl Simulation {
             && let Some(line) = self.pass.last_mut()
         {
             let _ = write!(line, " -> {:?}", failure.kind);
-        }
-    }
-
-    /// A failure that may heal holds a key back; a success lets it go where it says so.
-    fn hold(&mut self, key: HoldKey, result: Result<bool, &Failure>) {
-        match result {
-            Ok(true) => self.holds.clear(&key),
-            Err(failure) if retry(failure.kind, failure.doubtful) != Retry::Never => {
-                let policy = RetryPolicy::default();
-                self.holds
-                    .fail(key, policy, failure.retry_after, 1.0, self.now);
-            }
-            Ok(false) | Err(_) => {}
         }
     }
 }

@@ -1,0 +1,260 @@
+//! One pass over a device, without I/O: what is asked next, what an answer means, what is reported.
+//!
+//! The loop that the delivery controller drives, and that the simulation of the tests drives with
+//! the same object: [`Pass::next`] gives one action, its [`Answer`] goes to [`Pass::record`], until
+//! there is nothing left to do; then [`Pass::finish`], and the reports. It decides in rounds
+//! (resolve, verify, plan), and never asks anything itself, reads no clock and makes no random
+//! number.
+
+mod answer;
+mod hold;
+
+use std::collections::BTreeMap;
+
+use entente_crds::{
+    condition::Reason,
+    v1alpha1::{Device, DeviceStatus, ServiceSubscription},
+};
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt as _;
+
+pub use self::answer::Answer;
+use super::{
+    Action, Blocked, Facts, Plan, ResolvedDevice, ResolvedSubscription, SubscriptionReport,
+    Verified, World, plan::plan, report::report_subscription, report_device::report_device,
+    resolve::resolve, verify::verify,
+};
+use crate::retry::{HoldKey, Holds};
+
+/// No pass has more rounds than this: steps are few, so more would be a defect of ours.
+const MOST_ROUNDS: usize = 24;
+
+/// The time after which a pass that met a defect of ours, or a Secret that cannot be used, is made
+/// again: nothing tells that the Secret is there, but for the probe of its Connection, which may be
+/// later.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
+
+/// One pass over one device.
+#[derive(Clone, Debug)]
+pub struct Pass {
+    world: World,
+    holds: Holds,
+    facts: Facts,
+    resolved: ResolvedDevice,
+    verified: BTreeMap<String, Verified>,
+    plan: Plan,
+    /// When it was last decided.
+    decided: Timestamp,
+    /// The actions of the plan that were given out.
+    given: usize,
+    rounds: usize,
+    /// True if an answer came since it was last decided.
+    news: bool,
+}
+
+impl Pass {
+    /// Begins a pass over what was observed, with what is held back after failures of earlier
+    /// passes.
+    /// A person who asks for a reconcile lets everything go.
+    pub fn new(world: World, mut holds: Holds, now: Timestamp) -> Self {
+        if world.reconcile_requested {
+            holds.clear_all();
+        }
+        let resolved = resolve(&world, now);
+        let mut pass = Self {
+            world,
+            holds,
+            facts: Facts::default(),
+            resolved,
+            verified: BTreeMap::new(),
+            plan: Plan::default(),
+            decided: now,
+            given: 0,
+            rounds: 0,
+            news: false,
+        };
+        pass.plan_anew(now);
+        pass
+    }
+
+    /// Returns the next thing to do. `None`: there is nothing left to do now.
+    pub fn next(&mut self, now: Timestamp) -> Option<Action> {
+        loop {
+            while let Some(action) = self.plan.actions.get(self.given) {
+                self.given += 1;
+                if !self.is_held(action, now) {
+                    return Some(action.clone());
+                }
+            }
+            // A round without an answer changes nothing, and so ends the pass.
+            if !self.news || self.is_endless() {
+                return None;
+            }
+            self.decide(now);
+        }
+    }
+
+    /// True if it did not come to an end by itself, which is a defect of ours.
+    pub fn is_endless(&self) -> bool {
+        self.rounds > MOST_ROUNDS
+    }
+
+    /// Ends the pass, wherever it stands: decides on the last answers, and holds back what did not
+    /// take effect. `fraction` lies in 0..=1 and spreads the waits.
+    pub fn finish(&mut self, now: Timestamp, fraction: f64) {
+        if self.news {
+            self.decide(now);
+        }
+        self.hold_what_did_not_take(now, fraction);
+    }
+
+    /// Returns when the next pass is due for what this one met, whatever is reported. Called after
+    /// [`Pass::finish`].
+    pub fn wake(&self) -> Option<Timestamp> {
+        let again = (self.is_endless() || self.misses_a_secret())
+            .then(|| self.decided.checked_add(LOOK_AGAIN).ok())
+            .flatten();
+        let held = self.holds.next(self.decided);
+        [held, again].into_iter().flatten().min()
+    }
+
+    /// Returns what is said of a subscription of this pass, on top of `object`; `None` where it is
+    /// none of this device.
+    pub fn report_subscription(
+        &self,
+        object: &ServiceSubscription,
+        now: Timestamp,
+    ) -> Option<SubscriptionReport> {
+        let name = object.name_any();
+        let subscription = self.subscription(&name)?;
+        let verified = self.verified.get(&name)?;
+        Some(report_subscription(
+            &self.world,
+            &self.resolved,
+            (subscription, verified),
+            (&self.plan, &self.facts),
+            object,
+            now,
+        ))
+    }
+
+    /// Returns what is said of the device on top of `object` and of the reports of its
+    /// subscriptions, and when it is next due for a reading.
+    pub fn report_device(
+        &self,
+        object: &Device,
+        reports: &BTreeMap<String, SubscriptionReport>,
+        now: Timestamp,
+    ) -> (DeviceStatus, Option<Timestamp>) {
+        report_device(
+            &self.world,
+            object,
+            &self.resolved,
+            &self.verified,
+            reports,
+            &self.facts,
+            now,
+        )
+    }
+
+    /// The objects that the pass is about, with what changed in them during it.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// What is wanted, as last decided.
+    pub fn resolved(&self) -> &ResolvedDevice {
+        &self.resolved
+    }
+
+    /// What is proved, as last decided.
+    pub fn verified(&self) -> &BTreeMap<String, Verified> {
+        &self.verified
+    }
+
+    /// What is to be done, as last decided.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The number of rounds so far; each has a plan of its own.
+    pub fn rounds(&self) -> usize {
+        self.rounds
+    }
+
+    /// Returns what is held back, to be kept for the next pass.
+    pub fn into_holds(self) -> Holds {
+        self.holds
+    }
+
+    fn subscription(&self, name: &str) -> Option<&ResolvedSubscription> {
+        let mut all = self.resolved.subscriptions.iter();
+        all.find(|subscription| subscription.name == name)
+    }
+
+    fn decide(&mut self, now: Timestamp) {
+        self.resolved = resolve(&self.world, now);
+        self.plan_anew(now);
+    }
+
+    fn plan_anew(&mut self, now: Timestamp) {
+        self.facts.adopt_handles(&self.world, &self.resolved);
+        self.verified = verify(&self.world, &self.resolved, &self.facts, now);
+        self.plan = plan(
+            &self.world,
+            &self.resolved,
+            &self.verified,
+            &self.facts,
+            &self.holds,
+            now,
+        );
+        self.decided = now;
+        self.given = 0;
+        self.news = false;
+        self.rounds += 1;
+        if self.is_endless() {
+            self.stop();
+        }
+    }
+
+    /// Does nothing more, and says so of everything: a log alone would be seen by nobody.
+    fn stop(&mut self) {
+        self.plan.actions.clear();
+        for subscription in &self.resolved.subscriptions {
+            let defect = Blocked::new(
+                Reason::InternalError,
+                "the operator did not come to an end with the device; report this defect"
+                    .to_owned(),
+            );
+            self.plan.wait(&subscription.name, defect);
+        }
+    }
+
+    /// True if a device that failed a moment ago would be asked for the rest of the plan.
+    fn is_held(&self, action: &Action, now: Timestamp) -> bool {
+        match action {
+            Action::ReadDevice { .. } | Action::WriteDevice { .. } => {
+                self.holds.until(&HoldKey::Device, now).is_some()
+            }
+            Action::ReadCatalogue { .. }
+            | Action::RecordInstance { .. }
+            | Action::ReadInstance { .. }
+            | Action::Provision { .. }
+            | Action::Update { .. }
+            | Action::PollOperation { .. }
+            | Action::Deprovision { .. } => false,
+        }
+    }
+
+    fn misses_a_secret(&self) -> bool {
+        let connections = self.world.connection_faults.values();
+        let parameters = self.world.secrets.0.values();
+        let parameters = parameters.filter_map(|read| read.as_ref().err());
+        connections.chain(parameters).any(|(reason, _)| {
+            matches!(
+                reason,
+                Reason::SecretNotFound | Reason::SecretKeyMissing | Reason::SecretForbidden
+            )
+        })
+    }
+}

@@ -1,0 +1,285 @@
+//! What an answer means: it becomes a fact, and a failure holds back the side that it speaks of.
+//!
+//! Never decides what is done next. Called by the pass.
+
+use entente_crds::v1alpha1::ServiceSubscription;
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt as _;
+
+use super::Pass;
+use crate::{
+    assessment::{Retry, retry},
+    delivery::Action,
+    exchange::{
+        Catalogue, DeviceReading, Failure, FailureKind, InstanceReading, OperationState,
+        ServerAnswer,
+    },
+    retry::HoldKey,
+    shared::Shared,
+};
+
+/// The time between two questions about an operation, where the server does not say.
+const POLL: SignedDuration = SignedDuration::from_secs(1);
+
+/// What came back of an action.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// Nothing was asked: the Connection cannot be used.
+    NotAsked(Failure),
+    /// Of [`Action::ReadDevice`].
+    DeviceRead {
+        /// What the device said.
+        result: Result<DeviceReading, Failure>,
+        /// True if the machine that answered is another Device's, as far as is known now.
+        claimed_by_another: bool,
+    },
+    /// Of [`Action::WriteDevice`].
+    DeviceWritten(Result<(), Failure>),
+    /// Of [`Action::ReadCatalogue`].
+    Catalogue(Result<Shared<Catalogue>, Failure>),
+    /// Of [`Action::RecordInstance`]: the subscription as it is now, or `None` where it is gone or
+    /// could not be written.
+    Recorded(Option<Shared<ServiceSubscription>>),
+    /// Of [`Action::ReadInstance`].
+    Instance(Result<InstanceReading, Failure>),
+    /// Of [`Action::Provision`], [`Action::Update`] and [`Action::Deprovision`].
+    Server(Result<ServerAnswer, Failure>),
+    /// Of [`Action::PollOperation`].
+    Operation(Result<OperationState, Failure>),
+}
+
+/// When an answer was there, and the fraction in 0..=1 that spreads the wait after a failure.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    pub(super) now: Timestamp,
+    pub(super) fraction: f64,
+}
+
+impl Pass {
+    /// Takes the answer of an action that [`Pass::next`] gave. `fraction` lies in 0..=1 and spreads
+    /// the wait after a failure, so that hosts do not come back together.
+    pub fn record(&mut self, action: &Action, answer: Answer, now: Timestamp, fraction: f64) {
+        self.news = true;
+        let moment = Moment { now, fraction };
+        match action {
+            Action::ReadDevice { .. } => self.device_read(answer, moment),
+            Action::WriteDevice { items, .. } => self.device_written(items, answer, moment),
+            Action::ReadCatalogue { connection } => self.catalogue_read(connection, answer, moment),
+            Action::RecordInstance { subscription } => {
+                self.instance_recorded(subscription, answer, moment);
+            }
+            Action::ReadInstance { subscription, .. }
+            | Action::Provision { subscription, .. }
+            | Action::Update { subscription, .. }
+            | Action::PollOperation { subscription, .. }
+            | Action::Deprovision { subscription, .. } => {
+                self.server_answered(subscription, action, answer, moment);
+            }
+        }
+    }
+
+    fn device_read(&mut self, answer: Answer, moment: Moment) {
+        let result = match answer {
+            Answer::DeviceRead {
+                result,
+                claimed_by_another,
+            } => {
+                // The machine that answered may be another Device's, which is known only now;
+                // nothing must be written to it then.
+                if result.is_ok() {
+                    self.world.claimed_by_another = claimed_by_another;
+                }
+                result
+            }
+            Answer::NotAsked(failure) => Err(failure),
+            _ => return,
+        };
+        match &result {
+            Ok(_) => self.holds.clear(&HoldKey::Device),
+            // A read is no value that a person would have to change: it is always tried again.
+            Err(failure) => self.hold_device(failure, moment),
+        }
+        self.facts.record_device(result, moment.now);
+    }
+
+    fn device_written(
+        &mut self,
+        items: &[(String, String, String)],
+        answer: Answer,
+        moment: Moment,
+    ) {
+        let result = match answer {
+            Answer::DeviceWritten(result) => result,
+            Answer::NotAsked(_) => return self.device_read(answer, moment),
+            _ => return,
+        };
+        if let Err(failure) = &result {
+            // What speaks of the value needs a person; what speaks of the device holds all of it
+            // back.
+            match retry(failure.kind, failure.doubtful) {
+                Retry::Never => {}
+                Retry::Sent => self.hold_sent(items, failure, moment),
+                Retry::Remote => self.hold_device(failure, moment),
+            }
+        }
+        self.facts.record_write(items, &result, moment.now);
+    }
+
+    fn hold_device(&mut self, failure: &Failure, moment: Moment) {
+        let connection = self.device_connection();
+        self.hold(&HoldKey::Device, connection.as_deref(), failure, moment);
+    }
+
+    fn hold_sent(&mut self, items: &[(String, String, String)], failure: &Failure, moment: Moment) {
+        let connection = self.device_connection();
+        for (subscription, item, digest) in items {
+            let key = HoldKey::Item {
+                subscription: subscription.clone(),
+                item: item.clone(),
+                digest: digest.clone(),
+            };
+            self.hold(&key, connection.as_deref(), failure, moment);
+        }
+    }
+
+    fn catalogue_read(&mut self, connection: &str, answer: Answer, moment: Moment) {
+        let result = match answer {
+            Answer::Catalogue(result) => result,
+            Answer::NotAsked(failure) => Err(failure),
+            _ => return,
+        };
+        let key = HoldKey::Catalogue {
+            connection: connection.to_owned(),
+        };
+        match result {
+            Ok(catalogue) => {
+                self.holds.clear(&key);
+                let known = &mut self.world.catalogues;
+                known.insert(connection.to_owned(), catalogue);
+            }
+            Err(failure) => {
+                self.hold(&key, Some(connection), &failure, moment);
+                let problems = &mut self.facts.catalogue_problems;
+                problems.insert(connection.to_owned(), (moment.now, failure));
+            }
+        }
+    }
+
+    fn instance_recorded(&mut self, subscription: &str, answer: Answer, moment: Moment) {
+        match answer {
+            Answer::Recorded(Some(object)) => {
+                let mut known = self.world.subscriptions.iter_mut();
+                if let Some(known) = known.find(|known| known.name_any() == subscription) {
+                    *known = object;
+                }
+            }
+            Answer::Recorded(None) => {
+                let failure = Failure {
+                    kind: FailureKind::ProtocolError,
+                    message: "the instance could not be recorded in status yet".to_owned(),
+                    retry_after: Some(POLL),
+                    doubtful: false,
+                };
+                self.server_unusable(subscription, failure, moment);
+            }
+            Answer::NotAsked(failure) => self.server_unusable(subscription, failure, moment),
+            _ => {}
+        }
+    }
+
+    fn server_answered(
+        &mut self,
+        subscription: &str,
+        action: &Action,
+        answer: Answer,
+        moment: Moment,
+    ) {
+        let key = HoldKey::Server {
+            subscription: subscription.to_owned(),
+        };
+        match answer {
+            Answer::NotAsked(failure) => self.server_unusable(subscription, failure, moment),
+            Answer::Instance(result) => {
+                if let Err(failure) = &result {
+                    self.hold_server(subscription, failure, moment);
+                }
+                let facts = &mut self.facts;
+                facts.record_instance(subscription, result, moment.now);
+            }
+            Answer::Server(result) => {
+                match &result {
+                    Ok(ServerAnswer::Done) => self.holds.clear(&key),
+                    Ok(ServerAnswer::UnderWay { .. }) => self.poll_after(key, POLL, moment.now),
+                    Err(failure) => self.hold_server_unless_final(subscription, failure, moment),
+                }
+                self.facts.record_server(action, result, moment.now);
+            }
+            Answer::Operation(result) => {
+                self.hold_operation(subscription, &result, moment);
+                let facts = &mut self.facts;
+                facts.record_operation(subscription, result, moment.now);
+            }
+            Answer::DeviceRead { .. }
+            | Answer::DeviceWritten(_)
+            | Answer::Catalogue(_)
+            | Answer::Recorded(_) => {}
+        }
+    }
+
+    /// Nothing could be asked of the service server of a subscription.
+    fn server_unusable(&mut self, subscription: &str, failure: Failure, moment: Moment) {
+        self.hold_server(subscription, &failure, moment);
+        let problems = &mut self.facts.server_problems;
+        problems.insert(subscription.to_owned(), (moment.now, failure));
+    }
+
+    fn hold_operation(
+        &mut self,
+        subscription: &str,
+        result: &Result<OperationState, Failure>,
+        moment: Moment,
+    ) {
+        let key = HoldKey::Server {
+            subscription: subscription.to_owned(),
+        };
+        match result {
+            Ok(OperationState::InProgress { retry_after }) => {
+                self.poll_after(key, retry_after.unwrap_or(POLL), moment.now);
+            }
+            Ok(OperationState::Succeeded | OperationState::Gone) => self.holds.clear(&key),
+            // An operation that failed is tried again like a request that failed.
+            Ok(OperationState::Failed { message }) => {
+                let failure = Failure {
+                    kind: FailureKind::ProtocolError,
+                    message: message.clone(),
+                    retry_after: None,
+                    doubtful: false,
+                };
+                self.hold_server(subscription, &failure, moment);
+            }
+            // That the server does not know the operation any more is an answer.
+            Err(failure) => self.hold_server_unless_final(subscription, failure, moment),
+        }
+    }
+
+    /// Everything of a subscription that goes to its server is one instance.
+    fn hold_server_unless_final(&mut self, subscription: &str, failure: &Failure, moment: Moment) {
+        match retry(failure.kind, failure.doubtful) {
+            Retry::Never => {}
+            Retry::Sent | Retry::Remote => self.hold_server(subscription, failure, moment),
+        }
+    }
+
+    fn hold_server(&mut self, subscription: &str, failure: &Failure, moment: Moment) {
+        let key = HoldKey::Server {
+            subscription: subscription.to_owned(),
+        };
+        let connection = self.server_connection(subscription);
+        self.hold(&key, connection.as_deref(), failure, moment);
+    }
+
+    fn poll_after(&mut self, key: HoldKey, wait: SignedDuration, now: Timestamp) {
+        let until = now.checked_add(wait).unwrap_or(Timestamp::MAX);
+        self.holds.wait_until(key, until);
+    }
+}
