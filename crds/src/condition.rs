@@ -4,6 +4,8 @@
 //! `docs/reference/conditions.md` is generated from them, and tests fail on a reason that is not
 //! in the list of its condition (K2).
 
+use serde::{Deserialize, Serialize};
+
 macro_rules! condition_types {
     ($($(#[doc = $doc:literal])+ $name:ident of [$($kind:ident),+],)+) => {
         /// A type of condition.
@@ -77,8 +79,8 @@ condition_types! {
 
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $name:ident => $todo:literal,)+) => {
-        /// A reason of a condition.
-        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        /// A reason of a condition, and of the problem of an item.
+        #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
         pub enum Reason {
             $($(#[doc = $doc])+ $name,)+
         }
@@ -270,6 +272,25 @@ impl ConditionType {
                 | Self::EvidenceLost
         )
     }
+}
+
+impl Reason {
+    /// The reasons that an attempt at one item can meet: the words of `items[].problem.outcome`.
+    pub const OF_AN_ATTEMPT: &[Reason] = &[
+        Reason::AcceptedNotEffective,
+        Reason::RejectedNotSettable,
+        Reason::RejectedValue,
+        Reason::Unsupported,
+        Reason::NotVerifiable,
+        Reason::Unreachable,
+        Reason::NotAllowed,
+        Reason::TlsFailed,
+        Reason::CertificateChanged,
+        Reason::Unauthorized,
+        Reason::Busy,
+        Reason::TimedOut,
+        Reason::ProtocolError,
+    ];
 }
 
 /// What blocks a side or an item: shared by several conditions below.

@@ -5,6 +5,8 @@
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 
+use crate::condition::Reason;
+
 /// A DNS label (RFC 1123): names of entries and of the objects that are referred to.
 pub fn dns_label(_: &mut SchemaGenerator) -> Schema {
     ruled(
@@ -50,6 +52,12 @@ pub fn required_text(_: &mut SchemaGenerator) -> Schema {
 /// A sentence of a status: at most 1,024 characters.
 pub fn message(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "maxLength": 1024})
+}
+
+/// A reason that an attempt at one item can meet.
+pub fn reason_of_an_attempt(_: &mut SchemaGenerator) -> Schema {
+    let words = Reason::OF_AN_ATTEMPT.iter().map(|reason| reason.as_str());
+    json_schema!({"type": "string", "enum": words.collect::<Vec<_>>()})
 }
 
 /// The name of any Kubernetes object (RFC 1123 subdomain).

@@ -11,7 +11,7 @@ use super::{
     Cause, Condition, DeletionPolicy, Fee, NameReference, Remedy, SecretParameter, ServiceLevel,
     StepType, contract::parameters,
 };
-use crate::schema;
+use crate::{condition::Reason, schema};
 
 /// One service on one device: its dated revisions, the proof of delivery and the promises.
 ///
@@ -334,40 +334,14 @@ pub enum ItemState {
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
-    /// What it was.
-    pub outcome: Outcome,
+    /// What it was: the same word as the reason of the conditions.
+    #[schemars(schema_with = "schema::reason_of_an_attempt")]
+    pub outcome: Reason,
     /// Since when.
     pub since: Timestamp,
     /// One sentence with the remote side's own words, at most 256 bytes of them.
     #[schemars(schema_with = "schema::message")]
     pub message: String,
-}
-
-/// What an attempt met.
-#[derive(
-    Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
-)]
-pub enum Outcome {
-    /// It was accepted with success and read back as something else.
-    AcceptedNotEffective,
-    /// The remote side says that it cannot be set (RFC 3380 not-settable).
-    RejectedNotSettable,
-    /// The remote side refuses the value.
-    RejectedValue,
-    /// The remote side does not know the item or the operation.
-    Unsupported,
-    /// It cannot be read back.
-    NotVerifiable,
-    /// No connection could be made.
-    Unreachable,
-    /// The credentials were refused.
-    Unauthorized,
-    /// The remote side is busy and asks to come again.
-    Busy,
-    /// No answer came in time.
-    TimedOut,
-    /// The answer made no sense, or the remote side failed.
-    ProtocolError,
 }
 
 /// The instance on the service server.

@@ -6,9 +6,7 @@
 use std::collections::BTreeSet;
 
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
-use entente_crds::v1alpha1::{
-    Compensation, Item, ItemState, Outcome, PromiseState, ServiceSubscription,
-};
+use entente_crds::v1alpha1::{Compensation, Item, ItemState, PromiseState, ServiceSubscription};
 use jiff::{SignedDuration, Timestamp};
 
 use super::role::DEVICES;
@@ -296,7 +294,7 @@ fn step(subscription: &ServiceSubscription, kind: &str, begun: bool) -> String {
     }
     let problem = items.iter().find_map(|item| item.problem.as_ref());
     match problem {
-        Some(problem) => format!("{done}/{} {}", items.len(), outcome(problem.outcome)),
+        Some(problem) => format!("{done}/{} {}", items.len(), problem.outcome),
         None if items.iter().any(|item| item.state == ItemState::InProgress) => {
             format!("{done}/{} in progress", items.len())
         }
@@ -308,13 +306,6 @@ fn step(subscription: &ServiceSubscription, kind: &str, begun: bool) -> String {
             _ => "waits".to_owned(),
         },
     }
-}
-
-fn outcome(outcome: Outcome) -> String {
-    serde_json::to_value(outcome)
-        .ok()
-        .and_then(|value| value.as_str().map(str::to_owned))
-        .unwrap_or_default()
 }
 
 /// The amount as the API server's columns show it.

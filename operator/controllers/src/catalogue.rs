@@ -13,9 +13,9 @@ use entente_crds::{
     v1alpha1::{Connection, DeviceModel, Protocol, SmartService},
 };
 use entente_domain::{
+    backoff::{RetryPolicy, wait},
     catalogue::{ObservedConnection, report_connection, report_model, report_service},
     exchange::Failure,
-    retry::{RetryPolicy, wait},
 };
 use entente_drivers::service::ServerTarget;
 use jiff::{SignedDuration, Timestamp};

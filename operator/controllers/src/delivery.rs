@@ -7,8 +7,8 @@
 //! the queue, so nothing has to be written for work to begin.
 
 mod announce;
+mod backoffs;
 mod execute;
-mod memory;
 mod observe;
 mod report;
 mod triggers;
@@ -28,7 +28,7 @@ use crate::{
     secrets::Secrets,
     shutdown::Shutdown,
 };
-use memory::Memory;
+use backoffs::DeviceBackoffs;
 
 /// The delivery controller.
 pub(crate) struct Delivery {
@@ -40,7 +40,7 @@ pub(crate) struct Delivery {
     pub(crate) queue: Arc<Queue<Key>>,
     /// Once requested, a pass does nothing more outside and reports what it knows.
     shutdown: Shutdown,
-    memory: Memory,
+    backoffs: DeviceBackoffs,
 }
 
 impl Delivery {
@@ -57,7 +57,7 @@ impl Delivery {
             Arc::clone(&context.clock),
             Arc::clone(&context.metrics),
         ));
-        let memory = Memory::default();
+        let backoffs = DeviceBackoffs::default();
         Arc::new(Self {
             context,
             objects,
@@ -66,7 +66,7 @@ impl Delivery {
             catalogues,
             queue,
             shutdown,
-            memory,
+            backoffs,
         })
     }
 
@@ -93,10 +93,10 @@ impl Delivery {
     async fn pass(&self, key: &Key) -> Option<Requeue> {
         let world = observe::world(self, key).await;
         if world.device.is_none() && world.subscriptions.is_empty() {
-            self.memory.forget(key);
+            self.backoffs.forget(key);
             return None;
         }
-        let pass = Pass::new(world, self.memory.holds(key), self.context.clock.now());
+        let pass = Pass::new(world, self.backoffs.of(key), self.context.clock.now());
         // On the heap: its state is large, and most passes wait in it.
         let mut pass = Box::new(pass);
         while !self.shutdown.is_requested()
@@ -112,7 +112,7 @@ impl Delivery {
             let (namespace, device) = (&key.namespace, &key.name);
             tracing::error!(namespace, device, "a pass did not come to an end");
         }
-        self.memory.keep(key, pass.into_holds());
+        self.backoffs.keep(key, pass.into_backoffs());
         match reported.failure {
             None => next.map(Requeue::At),
             Some(error) => {

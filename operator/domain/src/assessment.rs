@@ -1,16 +1,13 @@
 //! The one table of what a problem means: whether it heals by itself, whose delay it is, how it
 //! is tried again (api: `items[].problem`, D9).
 //!
-//! It decides nothing else, and nobody else decides this. Every match names every variant: a new
-//! reason, outcome or kind of failure does not compile before it has its row. Called by delivery
+//! It decides nothing else, and nobody else decides this. Every table names every variant: a new
+//! reason or kind of failure does not compile before it has its row. Called by delivery
 //! (verify, plan, report, promise) and by the delivery controller (what is held back).
 
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use entente_crds::{
-    condition::Reason,
-    v1alpha1::{Cause, Outcome},
-};
+use entente_crds::{condition::Reason, v1alpha1::Cause};
 
 use crate::exchange::FailureKind;
 
@@ -32,53 +29,21 @@ pub enum Side {
     Server,
 }
 
-/// What a failure is called in an item's `problem.outcome`.
-pub fn outcome(kind: FailureKind) -> Outcome {
+/// Returns the reason that a failure is told by, in the problem of an item and in every condition.
+/// This is the only place where a failure becomes a word for people.
+pub fn reason(kind: FailureKind) -> Reason {
     match kind {
-        FailureKind::Unreachable | FailureKind::AddressNotAllowed | FailureKind::TlsFailed => {
-            Outcome::Unreachable
-        }
-        FailureKind::CertificateChanged | FailureKind::Unauthorized => Outcome::Unauthorized,
-        FailureKind::TimedOut => Outcome::TimedOut,
-        FailureKind::Busy | FailureKind::Conflict => Outcome::Busy,
-        FailureKind::RejectedValue => Outcome::RejectedValue,
-        FailureKind::RejectedNotSettable => Outcome::RejectedNotSettable,
-        FailureKind::Unsupported => Outcome::Unsupported,
-        FailureKind::ProtocolError => Outcome::ProtocolError,
-    }
-}
-
-/// The reason that stands for an outcome in a condition.
-pub fn reason_of_outcome(outcome: Outcome) -> Reason {
-    match outcome {
-        Outcome::AcceptedNotEffective => Reason::AcceptedNotEffective,
-        Outcome::RejectedNotSettable => Reason::RejectedNotSettable,
-        Outcome::RejectedValue => Reason::RejectedValue,
-        Outcome::Unsupported => Reason::Unsupported,
-        Outcome::NotVerifiable => Reason::NotVerifiable,
-        Outcome::Unreachable => Reason::Unreachable,
-        Outcome::Unauthorized => Reason::Unauthorized,
-        Outcome::Busy => Reason::Busy,
-        Outcome::TimedOut => Reason::TimedOut,
-        Outcome::ProtocolError => Reason::ProtocolError,
-    }
-}
-
-/// The reason that stands for a failure of a whole connection.
-pub fn reason_of_failure(kind: FailureKind) -> Reason {
-    match kind {
+        FailureKind::Unreachable => Reason::Unreachable,
         FailureKind::AddressNotAllowed => Reason::NotAllowed,
         FailureKind::TlsFailed => Reason::TlsFailed,
         FailureKind::CertificateChanged => Reason::CertificateChanged,
-        FailureKind::Unreachable
-        | FailureKind::TimedOut
-        | FailureKind::Unauthorized
-        | FailureKind::Busy
-        | FailureKind::RejectedValue
-        | FailureKind::RejectedNotSettable
-        | FailureKind::Unsupported
-        | FailureKind::Conflict
-        | FailureKind::ProtocolError => reason_of_outcome(outcome(kind)),
+        FailureKind::Unauthorized => Reason::Unauthorized,
+        FailureKind::TimedOut => Reason::TimedOut,
+        FailureKind::Busy | FailureKind::Conflict => Reason::Busy,
+        FailureKind::RejectedValue => Reason::RejectedValue,
+        FailureKind::RejectedNotSettable => Reason::RejectedNotSettable,
+        FailureKind::Unsupported => Reason::Unsupported,
+        FailureKind::ProtocolError => Reason::ProtocolError,
     }
 }
 
@@ -113,27 +78,28 @@ pub fn retry(kind: FailureKind, doubtful: bool) -> Retry {
     }
 }
 
-/// Whether an outcome is found by reading back and heals by itself: no request failed that would
-/// have held anything back, so that what was sent is held back by what was read.
-pub fn is_held_by_reading(outcome: Outcome) -> bool {
-    match outcome {
-        Outcome::AcceptedNotEffective => true,
-        // One needs a person, and the others a failed request says.
-        Outcome::NotVerifiable
-        | Outcome::RejectedNotSettable
-        | Outcome::RejectedValue
-        | Outcome::Unsupported
-        | Outcome::Unreachable
-        | Outcome::Unauthorized
-        | Outcome::Busy
-        | Outcome::TimedOut
-        | Outcome::ProtocolError => false,
-    }
+/// True if the problem is found by reading back, not by a failed request: no request started a
+/// wait, so that the item needs its own.
+pub fn is_found_by_reading(reason: Reason) -> bool {
+    reason == Reason::AcceptedNotEffective
 }
 
-/// Whether an outcome can heal by itself.
-pub fn class_of_outcome(outcome: Outcome) -> Class {
-    class(reason_of_outcome(outcome))
+/// True if the same value is not sent again for this problem: another value, or another model of
+/// the device, has to be wanted first.
+pub fn needs_another_value(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::RejectedValue
+            | Reason::RejectedNotSettable
+            | Reason::Unsupported
+            | Reason::NotVerifiable
+    )
+}
+
+/// True if what is waited for is only a matter of time, so that a problem of the last attempt says
+/// more.
+pub fn is_a_matter_of_time(reason: Reason) -> bool {
+    matches!(reason, Reason::NotStarted | Reason::OperationRunning)
 }
 
 /// Whether what a reason stands for can heal by itself.
@@ -261,79 +227,25 @@ mod tests {
     use crate::condition::is_allowed;
     use entente_crds::condition::ConditionType;
 
-    /// Every outcome: its reason, whether it heals, whose delay on the device and on the server.
-    const TABLE: &[(Outcome, Reason, Class, Cause, Cause)] = &[
-        (
-            Outcome::AcceptedNotEffective,
-            Reason::AcceptedNotEffective,
-            Class::Reconciling,
-            Cause::Device,
-            Cause::Server,
-        ),
-        (
-            Outcome::RejectedNotSettable,
-            Reason::RejectedNotSettable,
-            Class::Stalled,
-            Cause::Device,
-            Cause::Server,
-        ),
-        (
-            Outcome::RejectedValue,
-            Reason::RejectedValue,
-            Class::Stalled,
-            Cause::Device,
-            Cause::Server,
-        ),
-        (
-            Outcome::Unsupported,
-            Reason::Unsupported,
-            Class::Stalled,
-            Cause::Provider,
-            Cause::Provider,
-        ),
-        (
-            Outcome::NotVerifiable,
-            Reason::NotVerifiable,
-            Class::Stalled,
-            Cause::Server,
-            Cause::Server,
-        ),
-        (
-            Outcome::Unreachable,
-            Reason::Unreachable,
-            Class::Reconciling,
-            Cause::Device,
-            Cause::Server,
-        ),
-        (
-            Outcome::Unauthorized,
-            Reason::Unauthorized,
-            Class::Reconciling,
-            Cause::Device,
-            Cause::Server,
-        ),
-        (
-            Outcome::Busy,
-            Reason::Busy,
-            Class::Reconciling,
-            Cause::Device,
-            Cause::Server,
-        ),
-        (
-            Outcome::TimedOut,
-            Reason::TimedOut,
-            Class::Reconciling,
-            Cause::Device,
-            Cause::Server,
-        ),
-        (
-            Outcome::ProtocolError,
-            Reason::ProtocolError,
-            Class::Reconciling,
-            Cause::Device,
-            Cause::Server,
-        ),
-    ];
+    /// Every reason of an attempt: whether it heals, whose delay on the device and on the server.
+    const TABLE: &[(Reason, Class, Cause, Cause)] = {
+        use {Cause::*, Class::*};
+        &[
+            (Reason::AcceptedNotEffective, Reconciling, Device, Server),
+            (Reason::RejectedNotSettable, Stalled, Device, Server),
+            (Reason::RejectedValue, Stalled, Device, Server),
+            (Reason::Unsupported, Stalled, Provider, Provider),
+            (Reason::NotVerifiable, Stalled, Server, Server),
+            (Reason::Unreachable, Reconciling, Device, Server),
+            (Reason::NotAllowed, Stalled, Provider, Provider),
+            (Reason::TlsFailed, Reconciling, Device, Server),
+            (Reason::CertificateChanged, Stalled, Device, Device),
+            (Reason::Unauthorized, Reconciling, Device, Server),
+            (Reason::Busy, Reconciling, Device, Server),
+            (Reason::TimedOut, Reconciling, Device, Server),
+            (Reason::ProtocolError, Reconciling, Device, Server),
+        ]
+    };
 
     const KINDS: &[FailureKind] = &[
         FailureKind::Unreachable,
@@ -352,21 +264,24 @@ mod tests {
 
     // shows D9 K2
     #[test]
-    fn every_outcome_has_one_reason_one_class_and_one_cause_on_each_side() {
-        for (outcome, reason, class, device, server) in TABLE {
-            assert_eq!(reason_of_outcome(*outcome), *reason);
-            assert_eq!(class_of_outcome(*outcome), *class, "{outcome:?}");
-            assert_eq!(cause(*reason, Side::Device), *device, "{outcome:?}");
-            assert_eq!(cause(*reason, Side::Server), *server, "{outcome:?}");
+    fn every_reason_of_an_attempt_has_one_class_and_one_cause_on_each_side() {
+        let listed: Vec<Reason> = TABLE.iter().map(|(reason, ..)| *reason).collect();
+        assert_eq!(listed, Reason::OF_AN_ATTEMPT);
+        for (reason, healing, device, server) in TABLE {
+            assert_eq!(class(*reason), *healing, "{reason}");
+            assert_eq!(cause(*reason, Side::Device), *device, "{reason}");
+            assert_eq!(cause(*reason, Side::Server), *server, "{reason}");
         }
-        let found: std::collections::BTreeSet<_> =
-            KINDS.iter().map(|kind| outcome(*kind)).collect();
-        let never_a_failure = [Outcome::AcceptedNotEffective, Outcome::NotVerifiable];
-        assert!(
-            TABLE.iter().all(|(outcome, ..)| {
-                found.contains(outcome) || never_a_failure.contains(outcome)
-            })
-        );
+    }
+
+    // shows D9 K2
+    #[test]
+    fn every_failure_has_a_reason_that_an_item_may_tell_and_every_such_reason_has_a_source() {
+        let found: std::collections::BTreeSet<_> = KINDS.iter().map(|kind| reason(*kind)).collect();
+        let found_by_reading = [Reason::AcceptedNotEffective, Reason::NotVerifiable];
+        let told: std::collections::BTreeSet<_> =
+            found.into_iter().chain(found_by_reading).collect();
+        assert_eq!(told, Reason::OF_AN_ATTEMPT.iter().copied().collect());
     }
 
     // shows K2
@@ -375,9 +290,7 @@ mod tests {
         use ConditionType::{
             Delivered, DeviceConfigured, Ready, ServerConfigured, SettingsApplied,
         };
-        let of_failures = KINDS.iter().map(|kind| reason_of_failure(*kind));
-        let of_outcomes = TABLE.iter().map(|(_, reason, ..)| *reason);
-        for reason in of_failures.chain(of_outcomes) {
+        for reason in Reason::OF_AN_ATTEMPT.iter().copied() {
             for condition in [
                 Ready,
                 Delivered,
@@ -398,23 +311,17 @@ mod tests {
 
     // shows K2 K5
     #[test]
-    fn what_is_held_back_after_a_failure_agrees_with_whether_it_heals() {
+    fn what_is_not_tried_again_needs_another_value_and_a_person() {
         for kind in KINDS {
             for doubtful in [false, true] {
                 let never = retry(*kind, doubtful) == Retry::Never;
-                // A value that is refused is not sent again; who may not be reached is asked again.
-                assert_eq!(
-                    never,
-                    class_of_outcome(outcome(*kind)) == Class::Stalled,
-                    "{kind:?}"
-                );
+                assert_eq!(never, needs_another_value(reason(*kind)), "{kind:?}");
             }
         }
-        for (outcome, _, class, ..) in TABLE {
-            assert!(
-                !is_held_by_reading(*outcome) || *class == Class::Reconciling,
-                "{outcome:?}"
-            );
+        for reason in Reason::OF_AN_ATTEMPT.iter().copied() {
+            let needs_a_person = class(reason) == Class::Stalled;
+            assert!(!needs_another_value(reason) || needs_a_person, "{reason}");
+            assert!(!is_found_by_reading(reason) || !needs_a_person, "{reason}");
         }
         assert_eq!(retry(FailureKind::ProtocolError, false), Retry::Sent);
         assert_eq!(retry(FailureKind::ProtocolError, true), Retry::Remote);

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use crate::{
-    assessment::reason_of_failure,
+    assessment::reason,
     condition::{ConditionSet, Status, Summary, Work, find, is_allowed},
     exchange::{Failure, FailureKind},
     parameter::{Constraints, parse_value},
@@ -105,7 +105,7 @@ fn connection_summary(
         );
         retried(Reason::OrphansFull, message)
     } else if let Some(failure) = failure {
-        let reason = known(ConditionType::Ready, reason_of_failure(failure.kind));
+        let reason = known(ConditionType::Ready, reason(failure.kind));
         retried(reason, format!("The probe failed: {}.", failure.message))
     } else if connection.spec.protocol == Protocol::IPP {
         let message = "Devices are reached one by one; see each Device.";
@@ -130,7 +130,7 @@ fn probed(
     let refused = failure.filter(|failure| failure.kind == FailureKind::Unauthorized);
     let set = match failure {
         Some(failure) if refused.is_none() => {
-            let reason = known(ConditionType::Reachable, reason_of_failure(failure.kind));
+            let reason = known(ConditionType::Reachable, reason(failure.kind));
             set.with(
                 ConditionType::Reachable,
                 Status::False,

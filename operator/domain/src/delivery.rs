@@ -8,6 +8,7 @@
 //! item of the step before is Effective (B6); only what differs is sent (B7).
 
 mod action;
+mod backoffs;
 mod blocked;
 mod claim;
 mod conflict;
@@ -38,6 +39,7 @@ mod world;
 mod tests;
 
 pub use action::{Action, Plan};
+pub use backoffs::Backoffs;
 pub use blocked::Blocked;
 pub use claim::{claim_digest, is_claimed_by_another, known_identity, may_claim};
 pub use digest::digest;

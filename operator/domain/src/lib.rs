@@ -5,6 +5,7 @@
 //! output, byte for byte. Called by `drivers` (the values of `exchange`) and by `controllers`.
 
 pub mod assessment;
+pub mod backoff;
 pub mod bounded;
 pub mod catalogue;
 pub mod compensation;
@@ -14,7 +15,6 @@ pub mod delivery;
 pub mod exchange;
 pub mod money;
 pub mod parameter;
-pub mod retry;
 pub mod secret;
 pub mod shared;
 pub mod time;

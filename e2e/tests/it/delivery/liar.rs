@@ -1,6 +1,7 @@
 //! Devices that say yes and do no: proof is by reading back, and what is late is owed.
 
-use entente_crds::v1alpha1::{ItemState, Outcome, PromiseState};
+use entente_crds::condition::Reason;
+use entente_crds::v1alpha1::{ItemState, PromiseState};
 use entente_e2e::scene::read::{Conditioned as _, SubscriptionFacts as _};
 use entente_e2e::scene::starting_in;
 use entente_e2e::simulator::{FaultKind, Rejection};
@@ -34,7 +35,7 @@ async fn a_device_that_accepts_and_does_not_take_misses_its_promise_and_is_compe
     let item = subscription.item(KEY).expect("the setting is an item");
     assert_eq!(item.state, ItemState::NotEffective);
     let problem = item.problem.as_ref().expect("it has a problem");
-    assert_eq!(problem.outcome, Outcome::AcceptedNotEffective);
+    assert_eq!(problem.outcome, Reason::AcceptedNotEffective);
 
     let contract = contract_is(scene, "liar", "PromiseMissed").await;
     assert!(
@@ -67,9 +68,9 @@ async fn a_device_that_accepts_and_does_not_take_misses_its_promise_and_is_compe
 #[tokio::test]
 async fn each_way_to_refuse_a_setting_is_told_apart() {
     let ways = [
-        (Rejection::NotSupported, Outcome::RejectedValue),
-        (Rejection::NotSettable, Outcome::RejectedNotSettable),
-        (Rejection::Silent, Outcome::RejectedNotSettable),
+        (Rejection::NotSupported, Reason::RejectedValue),
+        (Rejection::NotSettable, Reason::RejectedNotSettable),
+        (Rejection::Silent, Reason::RejectedNotSettable),
     ];
     let world = Standard::new("refusal", ways.len()).await;
     let scene = &world.scene;

@@ -1,9 +1,10 @@
 //! The same with software we did not write: lprint, cupsd, ippeveprinter; and real Helm.
 
+use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{
     Connection, Device, DeviceConnection, DeviceModel, DeviceModelSpec, DeviceSetting,
-    IdentitySource, IppIdentity, IppOperation, IppSetting, IppSyntax, Outcome, PromiseState,
-    SmartService, ValueType, Via, WantedSetting,
+    IdentitySource, IppIdentity, IppOperation, IppSetting, IppSyntax, PromiseState, SmartService,
+    ValueType, Via, WantedSetting,
 };
 use entente_e2e::peers::ipp_client::IppClient;
 use entente_e2e::peers::{CupsServer, IppEvePrinter, IppEvePrinterOptions, LprintServer};
@@ -126,7 +127,7 @@ async fn lprint_lies_about_its_location_until_the_model_names_what_it_can_set() 
     let parts = ["lprint", "placing", "label-printer"];
     let subscription = subscription_says(scene, parts, "Delivered", "AcceptedNotEffective").await;
     let problem = subscription.item(KEY).unwrap().problem.as_ref().unwrap();
-    assert_eq!(problem.outcome, Outcome::AcceptedNotEffective);
+    assert_eq!(problem.outcome, Reason::AcceptedNotEffective);
     contract_is(scene, "lprint", "PromiseMissed").await;
 
     let right = ipp("printer-geo-location", IppSyntax::Uri, set);
@@ -298,6 +299,6 @@ async fn a_printer_that_cannot_be_set_at_all_does_not_make_helm_roll_back_its_co
     let failing = subscription_is(scene, ["helm", "placing", "laser"], "Stalled").await;
     assert_eq!(failing.reason("Stalled"), "Unsupported");
     let problem = failing.item(KEY).unwrap().problem.as_ref().unwrap();
-    assert_eq!(problem.outcome, Outcome::Unsupported);
+    assert_eq!(problem.outcome, Reason::Unsupported);
     every_reason_is_listed(scene).await;
 }

@@ -53,7 +53,7 @@ pub(super) fn start(delivery: &Arc<Delivery>, shutdown: &Shutdown) {
 
 impl Delivery {
     fn again(&self, key: Key) {
-        self.memory.let_go(&key);
+        self.backoffs.let_go(&key);
         self.queue.add(key);
     }
 

@@ -5,6 +5,8 @@
 use entente_crds::condition::Reason;
 use jiff::Timestamp;
 
+use crate::{assessment::reason, exchange::Failure};
+
 /// What keeps something from going on.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Blocked {
@@ -24,6 +26,21 @@ impl Blocked {
             message,
             until: None,
         }
+    }
+
+    /// A request to the device failed.
+    pub(super) fn on_device(device: &str, failure: &Failure) -> Self {
+        let message = format!("the device {device}: {}", failure.message);
+        Self::new(reason(failure.kind), message)
+    }
+
+    /// A request to a service server failed.
+    pub(super) fn on_server(connection: &str, failure: &Failure) -> Self {
+        let message = format!(
+            "the service server behind {connection}: {}",
+            failure.message
+        );
+        Self::new(reason(failure.kind), message)
     }
 
     /// Something that ends at an instant.

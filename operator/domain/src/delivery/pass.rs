@@ -20,11 +20,10 @@ use kube::ResourceExt as _;
 
 pub use self::answer::Answer;
 use super::{
-    Action, Blocked, Facts, Plan, ResolvedDevice, ResolvedSubscription, SubscriptionReport,
-    Verified, World, plan::plan, report::report_subscription, report_device::report_device,
-    resolve::resolve, verify::verify,
+    Action, Backoffs, Blocked, Facts, Plan, ResolvedDevice, ResolvedSubscription,
+    SubscriptionReport, Verified, World, backoffs::BackoffKey, plan::plan,
+    report::report_subscription, report_device::report_device, resolve::resolve, verify::verify,
 };
-use crate::retry::{HoldKey, Holds};
 
 /// No pass has more rounds than this: steps are few, so more would be a defect of ours.
 const MOST_ROUNDS: usize = 24;
@@ -38,7 +37,7 @@ const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
 #[derive(Clone, Debug)]
 pub struct Pass {
     world: World,
-    holds: Holds,
+    backoffs: Backoffs,
     facts: Facts,
     resolved: ResolvedDevice,
     verified: BTreeMap<String, Verified>,
@@ -56,14 +55,14 @@ impl Pass {
     /// Begins a pass over what was observed, with what is held back after failures of earlier
     /// passes.
     /// A person who asks for a reconcile lets everything go.
-    pub fn new(world: World, mut holds: Holds, now: Timestamp) -> Self {
+    pub fn new(world: World, mut backoffs: Backoffs, now: Timestamp) -> Self {
         if world.reconcile_requested {
-            holds.clear_all();
+            backoffs.clear_all();
         }
         let resolved = resolve(&world, now);
         let mut pass = Self {
             world,
-            holds,
+            backoffs,
             facts: Facts::default(),
             resolved,
             verified: BTreeMap::new(),
@@ -114,7 +113,7 @@ impl Pass {
         let again = (self.is_endless() || self.misses_a_secret())
             .then(|| self.decided.checked_add(LOOK_AGAIN).ok())
             .flatten();
-        let held = self.holds.next(self.decided);
+        let held = self.backoffs.next(self.decided);
         [held, again].into_iter().flatten().min()
     }
 
@@ -183,8 +182,8 @@ impl Pass {
     }
 
     /// Returns what is held back, to be kept for the next pass.
-    pub fn into_holds(self) -> Holds {
-        self.holds
+    pub fn into_backoffs(self) -> Backoffs {
+        self.backoffs
     }
 
     fn subscription(&self, name: &str) -> Option<&ResolvedSubscription> {
@@ -205,7 +204,7 @@ impl Pass {
             &self.resolved,
             &self.verified,
             &self.facts,
-            &self.holds,
+            &self.backoffs,
             now,
         );
         self.decided = now;
@@ -234,7 +233,7 @@ impl Pass {
     fn is_held(&self, action: &Action, now: Timestamp) -> bool {
         match action {
             Action::ReadDevice { .. } | Action::WriteDevice { .. } => {
-                self.holds.until(&HoldKey::Device, now).is_some()
+                self.backoffs.is_held(&BackoffKey::Device, now)
             }
             Action::ReadCatalogue { .. }
             | Action::RecordInstance { .. }

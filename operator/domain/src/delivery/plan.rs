@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use super::{
     Facts, ResolvedDevice, ResolvedSubscription, Verified, World,
     action::{Action, Plan},
+    backoffs::Backoffs,
     blocked::Blocked,
     claim,
     facts::may_stand,
@@ -22,7 +23,6 @@ use super::{
     resolved::{Intent, ResolvedStep},
     withdraw,
 };
-use crate::retry::Holds;
 
 mod catalogue;
 mod device_step;
@@ -37,7 +37,7 @@ pub(super) fn plan(
     resolved: &ResolvedDevice,
     verified: &BTreeMap<String, Verified>,
     facts: &Facts,
-    holds: &Holds,
+    backoffs: &Backoffs,
     now: Timestamp,
 ) -> Plan {
     let round = Round {
@@ -45,7 +45,7 @@ pub(super) fn plan(
         resolved,
         verified,
         facts,
-        holds,
+        backoffs,
         now,
     };
     let mut plan = Plan::default();

@@ -20,7 +20,7 @@ use super::{
     withdraw::{Withdrawal, withdrawal},
 };
 use crate::{
-    assessment::{Class, Side, cause, class, reason_of_outcome},
+    assessment::{Class, Side, cause, class, is_a_matter_of_time},
     condition::{Summary, Work, find},
 };
 
@@ -161,9 +161,9 @@ impl Report<'_> {
         let wait = self.plan.waits.get(&self.subscription.name);
         match (wait, problem) {
             (Some(wait), None) => Some(wait.clone()),
-            (Some(wait), Some(_)) if says_more_than_an_outcome(wait.reason) => Some(wait.clone()),
+            (Some(wait), Some(_)) if says_more_than_a_problem(wait.reason) => Some(wait.clone()),
             (wait, Some(problem)) => Some(Blocked {
-                reason: reason_of_outcome(problem.outcome),
+                reason: problem.outcome,
                 message: problem.message.clone(),
                 until: wait.and_then(|wait| wait.until),
             }),
@@ -183,7 +183,7 @@ impl Report<'_> {
         let stalled = |item: &&VerifiedItem| {
             item.problem
                 .as_ref()
-                .is_some_and(|p| class(reason_of_outcome(p.outcome)) == Class::Stalled)
+                .is_some_and(|p| class(p.outcome) == Class::Stalled)
         };
         let all: Vec<&VerifiedItem> = pending.collect();
         all.iter()
@@ -326,17 +326,10 @@ fn side_of(step: StepType) -> Side {
     }
 }
 
-/// Whether a wait tells what the closed list of outcomes has no word for.
-fn says_more_than_an_outcome(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::SettingsConflict
-            | Reason::NotAllowed
-            | Reason::TlsFailed
-            | Reason::CertificateChanged
-            | Reason::IdentityMismatch
-            | Reason::ClockSkew
-    )
+/// True if a wait is no attempt at the item, whose problem would say it itself: a conflict, another
+/// machine, the clock.
+fn says_more_than_a_problem(wait: Reason) -> bool {
+    !Reason::OF_AN_ATTEMPT.contains(&wait) && !is_a_matter_of_time(wait)
 }
 
 /// With a capital letter and a full stop.

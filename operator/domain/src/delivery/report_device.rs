@@ -23,7 +23,7 @@ use super::{
     sync::{next_sync, reconcile_wish, sync_period},
 };
 use crate::{
-    assessment::{Class, class, reason_of_failure},
+    assessment::{Class, class, reason},
     catalogue::RESOLVED,
     condition::{ConditionSet, Status, Summary, Work, find, is_true},
     exchange::{DeviceReading, FailureKind},
@@ -235,7 +235,7 @@ impl Report<'_> {
                     "The device answered when it was last asked.",
                 ),
                 Err(failure) => {
-                    let reason = reason_of_failure(failure.kind);
+                    let reason = reason(failure.kind);
                     let known = ConditionType::Online.reasons().contains(&reason);
                     set.with(
                         ConditionType::Online,
@@ -298,7 +298,7 @@ impl Report<'_> {
                 Some(problem) => set.with(
                     condition,
                     Status::False,
-                    crate::assessment::reason_of_outcome(problem.outcome),
+                    problem.outcome,
                     sentence(&problem.message),
                 ),
                 None => set.with(

@@ -7,9 +7,7 @@ use std::collections::BTreeMap;
 
 use entente_crds::{
     condition::{ConditionType, Reason},
-    v1alpha1::{
-        Condition, Item, ItemState, Outcome, Problem, ServiceSubscription, StepType, TakesEffect,
-    },
+    v1alpha1::{Condition, Item, ItemState, Problem, ServiceSubscription, StepType, TakesEffect},
 };
 use jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -25,7 +23,7 @@ use super::{
     resolved::{Intent, ResolvedStep},
 };
 use crate::{
-    assessment::{outcome, reason_of_failure},
+    assessment::reason,
     bounded::cut,
     condition::{MAX_MESSAGE, find},
     exchange::{DeviceReading, Failure, Value},
@@ -177,10 +175,7 @@ impl Round<'_> {
 
     fn device_failure(&self) -> Option<Blocked> {
         let failure = self.facts.device.as_ref()?.result.as_ref().err()?;
-        Some(Blocked::new(
-            reason_of_failure(failure.kind),
-            format!("the device {}: {}", self.world.device_name, failure.message),
-        ))
+        Some(Blocked::on_device(&self.world.device_name, failure))
     }
 
     fn server_failure(&self) -> Option<Blocked> {
@@ -204,13 +199,7 @@ impl Round<'_> {
                     .get(&server.connection)
                     .map(|(_, failure)| failure)
             })?;
-        Some(Blocked::new(
-            reason_of_failure(failure.kind),
-            format!(
-                "the service server behind {}: {}",
-                server.connection, failure.message
-            ),
-        ))
+        Some(Blocked::on_server(&server.connection, failure))
     }
 
     fn device_item(&self, step: &ResolvedStep, item: &ResolvedItem, trusted: bool) -> VerifiedItem {
@@ -337,7 +326,7 @@ impl Round<'_> {
                 ItemState::NotEffective,
                 Some(self.problem(
                     item,
-                    Outcome::AcceptedNotEffective,
+                    Reason::AcceptedNotEffective,
                     &format!("{} was accepted and is not in effect", item.key),
                     at,
                 )),
@@ -450,10 +439,10 @@ impl Round<'_> {
 
     fn failed(&self, item: &ResolvedItem, failure: &Failure, at: Timestamp) -> Problem {
         let message = format!("{}: {}", item.key, failure.message);
-        self.problem(item, outcome(failure.kind), &message, at)
+        self.problem(item, reason(failure.kind), &message, at)
     }
 
-    fn problem(&self, item: &ResolvedItem, met: Outcome, message: &str, at: Timestamp) -> Problem {
+    fn problem(&self, item: &ResolvedItem, met: Reason, message: &str, at: Timestamp) -> Problem {
         let since = self
             .previous(item)
             .and_then(|previous| previous.problem.as_ref())

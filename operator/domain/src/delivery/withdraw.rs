@@ -19,7 +19,7 @@ use super::{
     server_parameters::at_pointer,
 };
 use crate::{
-    assessment::{Class, class, reason_of_failure},
+    assessment::{needs_another_value, reason},
     condition::find,
     exchange::InstanceReading,
 };
@@ -136,7 +136,7 @@ pub(super) fn remove(round: &Round<'_>, subscription: &ResolvedSubscription, pla
     }
     let verified = round.verified.get(name).cloned().unwrap_or_default();
     if !is_refused_off(round, subscription, server)
-        && let Some(blocked) = round.server_blocked(server, subscription, &verified)
+        && let Some(blocked) = round.server_blocked(subscription, &verified)
     {
         plan.wait(name, blocked);
         return;
@@ -154,7 +154,7 @@ fn is_refused_off(
     let problem = round.facts.server_problems.get(&subscription.name);
     let off = off_attempt(round, subscription, server);
     off.zip(problem).is_some_and(|(off, (at, failure))| {
-        off.at == *at && class(reason_of_failure(failure.kind)) == Class::Stalled
+        off.at == *at && needs_another_value(reason(failure.kind))
     })
 }
 
@@ -200,13 +200,7 @@ fn next(
         }),
         Some(Err(failure)) => plan.wait(
             &subscription.name,
-            Blocked::new(
-                reason_of_failure(failure.kind),
-                format!(
-                    "the service server behind {}: {}",
-                    server.connection, failure.message
-                ),
-            ),
+            Blocked::on_server(&server.connection, failure),
         ),
         Some(Ok(InstanceReading::Present { parameters, .. })) => {
             if is_on(server, parameters.as_ref())

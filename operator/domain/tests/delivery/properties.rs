@@ -1,4 +1,4 @@
-//! What holds for every world, whatever goes wrong on the way (K5, D1 to D4, B6, B7).
+//! What backoffs for every world, whatever goes wrong on the way (K5, D1 to D4, B6, B7).
 //!
 //! In all of them the plan of every round is linted, every report is said twice and must be the
 //! same, and what is said to be delivered is looked up on the remote sides.
@@ -13,7 +13,7 @@ use entente_crds::{
 };
 use entente_domain::{
     condition::{find, is_true},
-    retry::Holds,
+    delivery::Backoffs,
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
@@ -101,7 +101,7 @@ fn heal(world: &mut Simulation) {
         .annotations_mut()
         .insert(ANNOTATION_RECONCILE_AT.to_owned(), now);
     world.world.reconcile_requested = true;
-    world.holds = Holds::default();
+    world.backoffs = Backoffs::default();
 }
 
 fn live(indexes: &[usize], events: &[(i64, Event)]) -> Simulation {
@@ -192,7 +192,7 @@ proptest! {
         let before = (world.requests, world.writes);
         world.pass();
         prop_assert_eq!((world.requests, world.writes), before, "another pass\n{}", world.story());
-        world.holds = Holds::default();
+        world.backoffs = Backoffs::default();
         world.world.catalogues.clear();
         world.pass();
         prop_assert_eq!((world.requests, world.writes), before, "after a restart\n{}", world.story());

@@ -4,9 +4,8 @@
 use std::collections::BTreeMap;
 
 use entente_crds::v1alpha1::{ServiceSubscription, ServiceSubscriptionStatus};
-use entente_domain::{
-    delivery::{Action, Answer, Pass, SubscriptionReport, World, is_reconcile_requested, lint},
-    retry::Holds,
+use entente_domain::delivery::{
+    Action, Answer, Backoffs, Pass, SubscriptionReport, World, is_reconcile_requested, lint,
 };
 use jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -37,7 +36,7 @@ pub(crate) struct Simulation {
     /// The service servers, by Connection.
     pub(crate) brokers: BTreeMap<String, Broker>,
     /// What the controller keeps in memory.
-    pub(crate) holds: Holds,
+    pub(crate) backoffs: Backoffs,
     pub(crate) now: Timestamp,
     /// Status writes so far.
     pub(crate) writes: usize,
@@ -72,7 +71,7 @@ impl Simulation {
             world: objects::empty_world(),
             printer: Printer::new("Northwind MFP 500", "urn:uuid:1"),
             brokers: BTreeMap::new(),
-            holds: Holds::default(),
+            backoffs: Backoffs::default(),
             now,
             writes: 0,
             requests: 0,
@@ -90,7 +89,7 @@ impl Simulation {
     pub(crate) fn pass(&mut self) -> Ended {
         self.pass.clear();
         self.began = self.now;
-        let mut pass = Pass::new(self.world.clone(), self.holds.clone(), self.now);
+        let mut pass = Pass::new(self.world.clone(), self.backoffs.clone(), self.now);
         self.lint(&pass);
         let mut linted = pass.rounds();
         while let Some(action) = pass.next(self.now) {
@@ -128,7 +127,7 @@ impl Simulation {
     fn die(&mut self) {
         self.dies_after = None;
         self.pass.push("  the process dies".to_owned());
-        self.holds = Holds::default();
+        self.backoffs = Backoffs::default();
         self.world.catalogues.clear();
         self.wake = Some(self.now);
         self.say_requests(self.began);
@@ -230,7 +229,7 @@ impl Simulation {
             self.world.reconcile_requested = is_reconcile_requested(stored);
         }
         self.wake = wakes.into_iter().filter(|wake| *wake > self.now).min();
-        self.holds = pass.into_holds();
+        self.backoffs = pass.into_backoffs();
     }
 
     fn store_subscription(&mut self, name: &str, status: &ServiceSubscriptionStatus) {

@@ -1,6 +1,6 @@
 //! What is said of a contract.
 
-use entente_crds::v1alpha1::{Item, ItemState, Outcome, Problem, Transition, TransitionTo};
+use entente_crds::v1alpha1::{Item, ItemState, Problem, Transition, TransitionTo};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::*;
@@ -186,7 +186,7 @@ fn the_failing_devices_are_named_up_to_five_and_one_that_lost_contact_is_not_amo
         key: "DeviceSetting/x".to_owned(),
         state,
         problem: Some(Problem {
-            outcome: Outcome::Unreachable,
+            outcome: entente_crds::condition::Reason::Unreachable,
             since: at(START),
             message: String::new(),
         }),

@@ -1,6 +1,6 @@
 //! When the start of a contract is said to be at risk.
 
-use entente_crds::v1alpha1::{Item, ItemState, Outcome, Problem, Step, StepType};
+use entente_crds::v1alpha1::{Item, ItemState, Problem, Step, StepType};
 
 use super::*;
 
@@ -59,7 +59,7 @@ fn item(world: &mut ContractWorld, device: &str, key: &str, state: ItemState, me
         key: key.to_owned(),
         state,
         problem: met.then(|| Problem {
-            outcome: Outcome::Unreachable,
+            outcome: entente_crds::condition::Reason::Unreachable,
             since: at(BEFORE),
             message: String::new(),
         }),

@@ -1,7 +1,7 @@
 //! Whatever a contract reads of a subscription is in its view, so that a change of it is news.
 
 use entente_crds::v1alpha1::{
-    FeeCredit, Item, ItemState, Outcome, Problem, Promise, PromiseState, Remedy, Step, StepType,
+    FeeCredit, Item, ItemState, Problem, Promise, PromiseState, Remedy, Step, StepType,
 };
 use proptest::prelude::*;
 
@@ -90,7 +90,7 @@ impl Change {
             Self::Item(key, state, met) => {
                 status.items.retain(|item| item.key != *key);
                 let problem = met.then(|| Problem {
-                    outcome: Outcome::Unreachable,
+                    outcome: entente_crds::condition::Reason::Unreachable,
                     since: at(START),
                     message: "said".to_owned(),
                 });

@@ -2,19 +2,18 @@
 //!
 //! Never decides what is done next. Called by the pass.
 
-use entente_crds::v1alpha1::ServiceSubscription;
+use entente_crds::{condition::Reason, v1alpha1::ServiceSubscription};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
 use super::Pass;
 use crate::{
     assessment::{Retry, retry},
-    delivery::Action,
+    delivery::{Action, backoffs::BackoffKey, blocked::Blocked},
     exchange::{
         Catalogue, DeviceReading, Failure, FailureKind, InstanceReading, OperationState,
         ServerAnswer,
     },
-    retry::HoldKey,
     shared::Shared,
 };
 
@@ -95,7 +94,7 @@ impl Pass {
             _ => return,
         };
         match &result {
-            Ok(_) => self.holds.clear(&HoldKey::Device),
+            Ok(_) => self.backoffs.clear(&BackoffKey::Device),
             // A read is no value that a person would have to change: it is always tried again.
             Err(failure) => self.hold_device(failure, moment),
         }
@@ -127,18 +126,23 @@ impl Pass {
 
     fn hold_device(&mut self, failure: &Failure, moment: Moment) {
         let connection = self.device_connection();
-        self.hold(&HoldKey::Device, connection.as_deref(), failure, moment);
+        let why = Blocked::on_device(&self.world.device_name, failure);
+        let delay = self.delay(connection.as_deref(), failure, moment);
+        self.backoffs
+            .fail(BackoffKey::Device, why, delay, moment.now);
     }
 
     fn hold_sent(&mut self, items: &[(String, String, String)], failure: &Failure, moment: Moment) {
         let connection = self.device_connection();
         for (subscription, item, digest) in items {
-            let key = HoldKey::Item {
+            let key = BackoffKey::Item {
                 subscription: subscription.clone(),
                 item: item.clone(),
                 digest: digest.clone(),
             };
-            self.hold(&key, connection.as_deref(), failure, moment);
+            let why = Blocked::on_device(&self.world.device_name, failure);
+            let delay = self.delay(connection.as_deref(), failure, moment);
+            self.backoffs.fail(key, why, delay, moment.now);
         }
     }
 
@@ -148,17 +152,19 @@ impl Pass {
             Answer::NotAsked(failure) => Err(failure),
             _ => return,
         };
-        let key = HoldKey::Catalogue {
+        let key = BackoffKey::Catalogue {
             connection: connection.to_owned(),
         };
         match result {
             Ok(catalogue) => {
-                self.holds.clear(&key);
+                self.backoffs.clear(&key);
                 let known = &mut self.world.catalogues;
                 known.insert(connection.to_owned(), catalogue);
             }
             Err(failure) => {
-                self.hold(&key, Some(connection), &failure, moment);
+                let why = Blocked::on_server(connection, &failure);
+                let delay = self.delay(Some(connection), &failure, moment);
+                self.backoffs.fail(key, why, delay, moment.now);
                 let problems = &mut self.facts.catalogue_problems;
                 problems.insert(connection.to_owned(), (moment.now, failure));
             }
@@ -194,7 +200,7 @@ impl Pass {
         answer: Answer,
         moment: Moment,
     ) {
-        let key = HoldKey::Server {
+        let key = BackoffKey::Server {
             subscription: subscription.to_owned(),
         };
         match answer {
@@ -208,8 +214,10 @@ impl Pass {
             }
             Answer::Server(result) => {
                 match &result {
-                    Ok(ServerAnswer::Done) => self.holds.clear(&key),
-                    Ok(ServerAnswer::UnderWay { .. }) => self.poll_after(key, POLL, moment.now),
+                    Ok(ServerAnswer::Done) => self.backoffs.clear(&key),
+                    Ok(ServerAnswer::UnderWay { .. }) => {
+                        self.poll_after(subscription, POLL, moment.now);
+                    }
                     Err(failure) => self.hold_server_unless_final(subscription, failure, moment),
                 }
                 self.facts.record_server(action, result, moment.now);
@@ -239,14 +247,14 @@ impl Pass {
         result: &Result<OperationState, Failure>,
         moment: Moment,
     ) {
-        let key = HoldKey::Server {
+        let key = BackoffKey::Server {
             subscription: subscription.to_owned(),
         };
         match result {
             Ok(OperationState::InProgress { retry_after }) => {
-                self.poll_after(key, retry_after.unwrap_or(POLL), moment.now);
+                self.poll_after(subscription, retry_after.unwrap_or(POLL), moment.now);
             }
-            Ok(OperationState::Succeeded | OperationState::Gone) => self.holds.clear(&key),
+            Ok(OperationState::Succeeded | OperationState::Gone) => self.backoffs.clear(&key),
             // An operation that failed is tried again like a request that failed.
             Ok(OperationState::Failed { message }) => {
                 let failure = Failure {
@@ -271,15 +279,25 @@ impl Pass {
     }
 
     fn hold_server(&mut self, subscription: &str, failure: &Failure, moment: Moment) {
-        let key = HoldKey::Server {
+        let key = BackoffKey::Server {
             subscription: subscription.to_owned(),
         };
         let connection = self.server_connection(subscription);
-        self.hold(&key, connection.as_deref(), failure, moment);
+        let connection = connection.unwrap_or_default();
+        let why = Blocked::on_server(&connection, failure);
+        let delay = self.delay(Some(&connection), failure, moment);
+        self.backoffs.fail(key, why, delay, moment.now);
     }
 
-    fn poll_after(&mut self, key: HoldKey, wait: SignedDuration, now: Timestamp) {
+    fn poll_after(&mut self, subscription: &str, wait: SignedDuration, now: Timestamp) {
+        let connection = self.server_connection(subscription).unwrap_or_default();
+        let message =
+            format!("an operation of the service server behind {connection} is under way");
+        let key = BackoffKey::Server {
+            subscription: subscription.to_owned(),
+        };
         let until = now.checked_add(wait).unwrap_or(Timestamp::MAX);
-        self.holds.wait_until(key, until);
+        let why = Blocked::new(Reason::OperationRunning, message);
+        self.backoffs.wait(key, why, until);
     }
 }

@@ -8,32 +8,30 @@ use jiff::Timestamp;
 
 use super::{Pass, answer::Moment};
 use crate::{
-    assessment::{is_held_by_reading, reason_of_failure},
-    delivery::{Intent, ResolvedSubscription},
+    assessment::is_found_by_reading,
+    backoff::RetryPolicy,
+    delivery::{
+        Intent, ResolvedSubscription,
+        backoffs::{BackoffKey, Delay},
+        blocked::Blocked,
+    },
     exchange::Failure,
-    retry::{HoldKey, Holds, RetryPolicy},
     time::parse_duration,
 };
 
 impl Pass {
-    /// Holds a key back after a failure that was met through a connection.
-    pub(super) fn hold(
-        &mut self,
-        key: &HoldKey,
+    /// How long is waited after a failure that was met through a connection.
+    pub(super) fn delay(
+        &self,
         connection: Option<&str>,
         failure: &Failure,
         moment: Moment,
-    ) {
-        let policy = self.policy(connection);
-        let why = reason_of_failure(failure.kind);
-        self.holds.fail(
-            key.clone(),
-            policy,
-            failure.retry_after,
-            moment.fraction,
-            moment.now,
-        );
-        self.holds.because(key, why, &failure.message);
+    ) -> Delay {
+        Delay {
+            policy: self.policy(connection),
+            retry_after: failure.retry_after,
+            fraction: moment.fraction,
+        }
     }
 
     /// The Connection that the device is reached through.
@@ -51,56 +49,65 @@ impl Pass {
     /// Backs off from what no request failed for: a setting that was accepted and is not in effect,
     /// another machine at the address, an instance that survives its removal.
     pub(super) fn hold_what_did_not_take(&mut self, now: Timestamp, fraction: f64) {
-        let device = self.policy(self.device_connection().as_deref());
-        let mut held: Vec<(HoldKey, RetryPolicy)> = Vec::new();
+        let device = self.device_connection();
+        let mut held: Vec<(BackoffKey, Blocked, Option<String>)> = Vec::new();
         for subscription in &self.resolved.subscriptions {
             let items = self.accepted_and_not_in_effect(subscription);
-            held.extend(items.map(|key| (key, device)));
-            if self.survives_its_removal(subscription) {
-                let connection = self.server_connection(&subscription.name);
-                let key = HoldKey::Server {
+            held.extend(items.map(|(key, why)| (key, why, device.clone())));
+            if let Some(why) = self.survives_its_removal(subscription) {
+                let key = BackoffKey::Server {
                     subscription: subscription.name.clone(),
                 };
-                held.push((key, self.policy(connection.as_deref())));
+                held.push((key, why, self.server_connection(&subscription.name)));
             }
         }
-        if self.is_another_machine() {
-            held.push((HoldKey::Device, device));
+        if let Some(why) = self.another_machine() {
+            held.push((BackoffKey::Device, why, device));
         }
-        hold_all(&mut self.holds, held, fraction, now);
+        for (key, why, connection) in held {
+            let delay = Delay {
+                policy: self.policy(connection.as_deref()),
+                retry_after: None,
+                fraction,
+            };
+            self.backoffs.fail(key, why, delay, now);
+        }
     }
 
-    fn is_another_machine(&self) -> bool {
+    fn another_machine(&self) -> Option<Blocked> {
         let reading = self.facts.device.as_ref();
-        let answered = reading.is_some_and(|reading| reading.result.is_ok());
         let mut verified = self.verified.values();
-        answered && verified.any(|verified| verified.device_fault.is_some())
+        reading
+            .filter(|reading| reading.result.is_ok())
+            .and_then(|_| verified.find_map(|verified| verified.device_fault.clone()))
     }
 
     fn accepted_and_not_in_effect(
         &self,
         subscription: &ResolvedSubscription,
-    ) -> impl Iterator<Item = HoldKey> {
+    ) -> impl Iterator<Item = (BackoffKey, Blocked)> {
         let verified = self.verified.get(&subscription.name);
         let items = verified.into_iter().flat_map(|verified| &verified.items);
         items.filter_map(|item| {
-            let key = (subscription.name.clone(), item.key.clone());
-            let lies = item.problem.as_ref().is_some_and(|problem| {
-                is_held_by_reading(problem.outcome) && item.state != ItemState::Effective
-            });
-            (lies && self.facts.sent.contains_key(&key)).then(|| HoldKey::Item {
-                subscription: key.0,
-                item: key.1,
+            let sent = (subscription.name.clone(), item.key.clone());
+            let open = self.facts.sent.contains_key(&sent) && item.state != ItemState::Effective;
+            let problem = item.problem.as_ref().filter(|_| open)?;
+            let key = BackoffKey::Item {
+                subscription: sent.0,
+                item: sent.1,
                 digest: item.desired_digest.clone(),
-            })
+            };
+            is_found_by_reading(problem.outcome)
+                .then(|| (key, Blocked::new(problem.outcome, problem.message.clone())))
         })
     }
 
-    /// True if the server says that it removed an instance, and it is still there.
-    fn survives_its_removal(&self, subscription: &ResolvedSubscription) -> bool {
+    /// What is waited for where the server says that it removed an instance, and it is still there.
+    fn survives_its_removal(&self, subscription: &ResolvedSubscription) -> Option<Blocked> {
         let removed = self.facts.deprovisioned.contains_key(&subscription.name);
-        let waits = self.plan.waits.contains_key(&subscription.name);
-        removed && waits && matches!(subscription.intent, Intent::Withdraw { .. })
+        let withdraws = matches!(subscription.intent, Intent::Withdraw { .. });
+        let wait = self.plan.waits.get(&subscription.name);
+        wait.filter(|_| removed && withdraws).cloned()
     }
 
     fn policy(&self, connection: Option<&str>) -> RetryPolicy {
@@ -108,12 +115,6 @@ impl Pass {
             .and_then(|name| self.world.connections.get(name))
             .map(|connection| policy_of(connection))
             .unwrap_or_default()
-    }
-}
-
-fn hold_all(holds: &mut Holds, keys: Vec<(HoldKey, RetryPolicy)>, fraction: f64, now: Timestamp) {
-    for (key, policy) in keys {
-        holds.fail(key, policy, None, fraction, now);
     }
 }
 

@@ -1,18 +1,17 @@
 //! Plan, device side: read first, then set what differs, each attribute by itself.
 
-use entente_crds::{condition::Reason, v1alpha1::ItemState};
-use jiff::Timestamp;
+use entente_crds::v1alpha1::ItemState;
 
 use super::{Action, Plan, round::Round};
 use crate::{
     delivery::{
         ResolvedSubscription, Verified,
+        backoffs::BackoffKey,
         blocked::Blocked,
         item::{ResolvedItem, Wanted},
         resolved::ResolvedStep,
     },
     exchange::{DeviceWrite, SettingWrite},
-    retry::HoldKey,
 };
 
 impl Round<'_> {
@@ -27,7 +26,8 @@ impl Round<'_> {
             plan.wait(&subscription.name, conflict.clone());
         }
         if let Some(fault) = &verified.device_fault {
-            let until = self.holds.until(&HoldKey::Device, self.now);
+            let held = self.backoffs.held(&BackoffKey::Device, self.now);
+            let until = held.and_then(|held| held.until);
             plan.wait(
                 &subscription.name,
                 Blocked {
@@ -48,42 +48,18 @@ impl Round<'_> {
             if restarting || !waits {
                 self.read_device(plan);
             }
-            if let Some(until) = self.holds.until(&HoldKey::Device, self.now) {
-                plan.wait(&subscription.name, self.device_held(verified, until));
+            if let Some(held) = self.backoffs.held(&BackoffKey::Device, self.now) {
+                plan.wait(&subscription.name, held);
             }
             return;
         }
-        if let Some(until) = self.holds.until(&HoldKey::Device, self.now) {
-            plan.wait(&subscription.name, self.device_held(verified, until));
+        if let Some(held) = self.backoffs.held(&BackoffKey::Device, self.now) {
+            plan.wait(&subscription.name, held);
             return;
         }
         for item in &step.items {
             self.write_item(subscription, item, verified, plan);
         }
-    }
-
-    fn device_held(&self, verified: &Verified, until: Timestamp) -> Blocked {
-        if let Some((reason, message)) = self.holds.why(&HoldKey::Device) {
-            let message = format!("the device {}: {message}", self.world.device_name);
-            return Blocked::until(*reason, message, until);
-        }
-        let problem = verified.items.iter().find_map(|item| item.problem.as_ref());
-        problem.map_or_else(
-            || {
-                Blocked::until(
-                    Reason::Unreachable,
-                    format!("the device {} did not answer", self.world.device_name),
-                    until,
-                )
-            },
-            |problem| {
-                Blocked::until(
-                    crate::assessment::reason_of_outcome(problem.outcome),
-                    problem.message.clone(),
-                    until,
-                )
-            },
-        )
     }
 
     fn write_item(

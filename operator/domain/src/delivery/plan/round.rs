@@ -8,16 +8,16 @@ use entente_crds::v1alpha1::{Device, ItemState, StepType};
 use jiff::Timestamp;
 
 use crate::{
-    assessment::{Class, class_of_outcome},
+    assessment::needs_another_value,
     delivery::{
         Facts, ResolvedDevice, ResolvedSubscription, Verified, World,
         action::{Action, Plan},
+        backoffs::{BackoffKey, Backoffs},
         item::{ResolvedItem, Wanted},
         resolved::{Intent, ResolvedStep},
         sync::next_sync,
     },
     exchange::DeviceReadRequest,
-    retry::{HoldKey, Holds},
 };
 
 pub(in crate::delivery) struct Round<'a> {
@@ -25,7 +25,7 @@ pub(in crate::delivery) struct Round<'a> {
     pub(in crate::delivery) resolved: &'a ResolvedDevice,
     pub(in crate::delivery) verified: &'a BTreeMap<String, Verified>,
     pub(in crate::delivery) facts: &'a Facts,
-    pub(in crate::delivery) holds: &'a Holds,
+    pub(in crate::delivery) backoffs: &'a Backoffs,
     pub(in crate::delivery) now: Timestamp,
 }
 
@@ -57,7 +57,7 @@ impl Round<'_> {
     }
 
     pub(in crate::delivery) fn read_device(&self, plan: &mut Plan) {
-        if self.holds.until(&HoldKey::Device, self.now).is_some()
+        if self.backoffs.is_held(&BackoffKey::Device, self.now)
             || plan
                 .actions
                 .iter()
@@ -103,19 +103,19 @@ impl Round<'_> {
         }
         // What a person must change is not sent again for the same value and the same model, unless
         // a person asks for it.
-        let stalled = proved
+        let refused = proved
             .problem
             .as_ref()
-            .is_some_and(|p| class_of_outcome(p.outcome) == Class::Stalled);
+            .is_some_and(|problem| needs_another_value(problem.outcome));
         let taken = proved.state == ItemState::AwaitingRestart;
-        if (stalled || taken) && !self.world.reconcile_requested {
+        if (refused || taken) && !self.world.reconcile_requested {
             return true;
         }
-        let key = HoldKey::Item {
+        let key = BackoffKey::Item {
             subscription: subscription.name.clone(),
             item: item.key.clone(),
             digest: item.digest.clone(),
         };
-        self.holds.until(&key, self.now).is_some()
+        self.backoffs.is_held(&key, self.now)
     }
 }

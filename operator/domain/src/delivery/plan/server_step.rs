@@ -2,18 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use entente_crds::{
-    condition::Reason,
-    v1alpha1::{
-        ItemState, ServerOperation, ServerOperationState, ServerOperationType, StepType, Updates,
-    },
+use entente_crds::v1alpha1::{
+    ItemState, ServerOperation, ServerOperationState, ServerOperationType, StepType, Updates,
 };
 
 use super::{Action, Plan, round::Round};
 use crate::{
-    assessment::reason_of_outcome,
     delivery::{
         ResolvedSubscription, Verified,
+        backoffs::BackoffKey,
         blocked::Blocked,
         facts::may_stand,
         item::{ResolvedItem, Wanted},
@@ -22,7 +19,6 @@ use crate::{
         server_parameters::Parameters,
     },
     exchange::{InstanceKey, InstanceReading},
-    retry::HoldKey,
 };
 
 impl Round<'_> {
@@ -53,7 +49,7 @@ impl Round<'_> {
             return;
         }
         let Some(instance) = server.key() else { return };
-        if let Some(blocked) = self.server_blocked(server, subscription, verified) {
+        if let Some(blocked) = self.server_blocked(subscription, verified) {
             plan.wait(&subscription.name, blocked);
             return;
         }
@@ -138,48 +134,25 @@ impl Round<'_> {
     /// in an earlier pass, or between two polls.
     pub(in crate::delivery) fn server_blocked(
         &self,
-        server: &ResolvedServer,
         subscription: &ResolvedSubscription,
         verified: &Verified,
     ) -> Option<Blocked> {
-        let key = HoldKey::Server {
+        let key = BackoffKey::Server {
             subscription: subscription.name.clone(),
         };
-        let until = self.holds.until(&key, self.now);
+        let held = self.backoffs.held(&key, self.now);
         let failed = self.facts.server_problems.contains_key(&subscription.name)
             || self
                 .facts
                 .servers
                 .get(&subscription.name)
                 .is_some_and(|r| r.result.is_err());
-        if let Some(fault) = verified.server_fault.as_ref().filter(|_| failed) {
-            return Some(Blocked {
-                until,
+        match verified.server_fault.as_ref().filter(|_| failed) {
+            Some(fault) => Some(Blocked {
+                until: held.and_then(|held| held.until),
                 ..fault.clone()
-            });
-        }
-        let until = until?;
-        let handle = self.facts.handles.get(&subscription.name);
-        let running = handle
-            .and_then(|handle| handle.operation.as_ref())
-            .is_some_and(|operation| operation.state == ServerOperationState::UnderWay);
-        let connection = &server.connection;
-        let blocked = |reason, message| Some(Blocked::until(reason, message, until));
-        if running {
-            let message =
-                format!("an operation of the service server behind {connection} is under way");
-            return blocked(Reason::OperationRunning, message);
-        }
-        let mut items = verified
-            .items
-            .iter()
-            .filter(|item| item.step != StepType::DeviceSettings);
-        match items.find_map(|item| item.problem.as_ref()) {
-            Some(problem) => blocked(reason_of_outcome(problem.outcome), problem.message.clone()),
-            None => blocked(
-                Reason::ProtocolError,
-                format!("the service server behind {connection} failed"),
-            ),
+            }),
+            None => held,
         }
     }
 

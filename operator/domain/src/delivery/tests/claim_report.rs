@@ -12,11 +12,10 @@ use super::endpoint::{self, lobby};
 use crate::{
     condition::find,
     delivery::{
-        Action, Facts, World, plan::plan, report_device::report_device, resolve::resolve,
+        Action, Backoffs, Facts, World, plan::plan, report_device::report_device, resolve::resolve,
         verify::verify,
     },
     exchange::DeviceReading,
-    retry::Holds,
     shared::Shared,
 };
 
@@ -79,7 +78,7 @@ fn reads(world: &World) -> bool {
         &resolved,
         &verified,
         &facts,
-        &Holds::default(),
+        &Backoffs::default(),
         at(9),
     );
     let mut actions = plan.actions.iter();

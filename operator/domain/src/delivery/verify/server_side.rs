@@ -1,7 +1,8 @@
 //! Verify, server side: what a reading of the instance proves.
 
-use entente_crds::v1alpha1::{
-    ItemState, Outcome, ServerOperationState, ServerOperationType, StepType,
+use entente_crds::{
+    condition::Reason,
+    v1alpha1::{ItemState, ServerOperationState, ServerOperationType, StepType},
 };
 use jiff::Timestamp;
 use serde_json::Value as Json;
@@ -177,7 +178,7 @@ impl Round<'_> {
             let refused = previous
                 .problem
                 .as_ref()
-                .is_some_and(|problem| problem.outcome != Outcome::NotVerifiable);
+                .is_some_and(|problem| problem.outcome != Reason::NotVerifiable);
             previous.last_sent.is_some() && !refused
         })
     }
@@ -196,7 +197,7 @@ impl Round<'_> {
                 .or(Some(at)),
             problem: Some(self.problem(
                 item,
-                Outcome::NotVerifiable,
+                Reason::NotVerifiable,
                 &format!(
                     "{} was accepted and the service server does not tell it",
                     item.key

@@ -125,7 +125,7 @@ pub(super) fn happen(world: &mut Simulation, event: &Event, indexes: &[usize]) {
             device.spec.serial_number.push('B');
             world.printer.uuid = Some(format!("urn:uuid:{}", device.spec.serial_number));
             world.printer.attributes.clear();
-            world.holds.clear_all();
+            world.backoffs.clear_all();
         }
         Event::Revised(index, _)
         | Event::Changed(index, _)
@@ -158,7 +158,7 @@ fn happen_to_broker(world: &mut Simulation, event: &Event, name: &str) {
 
 fn happen_to_subscription(world: &mut Simulation, event: &Event, index: usize, indexes: &[usize]) {
     // An edit lets everything go, as the controller does it.
-    world.holds.clear_all();
+    world.backoffs.clear_all();
     let names = names(world);
     let Some(name) = names.get(index).cloned() else {
         return;

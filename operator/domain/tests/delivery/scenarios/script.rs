@@ -14,7 +14,7 @@
 //! broker NAME down|timeout|takes D|never-ends|fails N|next FAULT|not-retrievable|drops P|ignores P|forgets|cure
 //! broker NAME calls ID NEW-ID NEW-NAME   the catalogue has a new id and name for what had this id
 //! set model|service NAME POINTER JSON · remove service NAME · replace-device SERIAL
-//! secret NAME TEXT|gone    what a Secret holds
+//! secret NAME TEXT|gone    what a Secret backoffs
 //! skew on|off · reconcile-now · restart · kill after N · take-over-orphans
 //! show · count             everything, or the number of writes and requests so far
 //! ```
@@ -26,8 +26,8 @@ use entente_crds::{
     v1alpha1::{DeletionPolicy, DeviceModel, IppOperation, SecretParameter, SmartService},
 };
 use entente_domain::{
+    delivery::Backoffs,
     exchange::{FailureKind, Scalar},
-    retry::Holds,
     time::parse_duration,
 };
 use jiff::Timestamp;
@@ -36,7 +36,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::simulation::{Fault, Simulation, Wish, secret_reference};
 
-/// Commands that change a spec, after which the controller holds nothing back.
+/// Commands that change a spec, after which the controller backoffs nothing back.
 const EDITS: &[&str] = &[
     "replace-device",
     "subscribe",
@@ -67,7 +67,7 @@ pub(super) fn run(script: &str, catalogue: &str) -> String {
         let verb = words.pop_front().unwrap_or_default();
         command(&mut simulation, verb, words);
         if EDITS.contains(&verb) {
-            simulation.holds.clear_all();
+            simulation.backoffs.clear_all();
         }
     }
     let mut story = simulation.story();
@@ -116,7 +116,7 @@ fn command(world: &mut Simulation, verb: &str, mut words: VecDeque<&str>) {
         }
         "skew" => world.world.clock_skewed = first == "on",
         "restart" => {
-            world.holds = Holds::default();
+            world.backoffs = Backoffs::default();
             world.world.catalogues.clear();
         }
         "kill" => world.dies_after = Some(words[1].parse().expect("a number")),

@@ -7,39 +7,39 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use entente_domain::retry::Holds;
+use entente_domain::delivery::Backoffs;
 
 use crate::cache::Key;
 
 #[derive(Default)]
-pub(super) struct Memory {
+pub(super) struct DeviceBackoffs {
     devices: Mutex<HashMap<Key, Remembered>>,
 }
 
 #[derive(Default)]
 struct Remembered {
-    holds: Holds,
-    /// Something changed while a pass may be under way: its holds are not kept.
+    backoffs: Backoffs,
+    /// Something changed while a pass may be under way: its backoffs are not kept.
     let_go: bool,
 }
 
-impl Memory {
-    /// The holds of a device as they are now.
-    pub(super) fn holds(&self, key: &Key) -> Holds {
+impl DeviceBackoffs {
+    /// Returns the backoffs of a device as they are now.
+    pub(super) fn of(&self, key: &Key) -> Backoffs {
         let mut devices = self.lock();
         let remembered = devices.entry(key.clone()).or_default();
         if std::mem::take(&mut remembered.let_go) {
-            remembered.holds.clear_all();
+            remembered.backoffs.clear_all();
         }
-        remembered.holds.clone()
+        remembered.backoffs.clone()
     }
 
-    /// Keeps the holds after a pass, unless something changed meanwhile.
-    pub(super) fn keep(&self, key: &Key, holds: Holds) {
+    /// Keeps the backoffs after a pass, unless something changed meanwhile.
+    pub(super) fn keep(&self, key: &Key, backoffs: Backoffs) {
         if let Some(remembered) = self.lock().get_mut(key)
             && !remembered.let_go
         {
-            remembered.holds = holds;
+            remembered.backoffs = backoffs;
         }
     }
 

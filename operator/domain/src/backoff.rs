@@ -1,0 +1,60 @@
+//! How long to wait after a failure: exponential, full jitter, capped.
+//!
+//! Randomness comes in as a fraction, so that the arithmetic can be tested. Called by everything
+//! that tries again.
+
+use jiff::SignedDuration;
+
+/// The waits of a connection (`spec.retry`).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RetryPolicy {
+    /// The longest wait after the first failure.
+    pub initial: SignedDuration,
+    /// The longest wait of all.
+    pub max: SignedDuration,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            initial: SignedDuration::from_secs(1),
+            max: SignedDuration::from_mins(15),
+        }
+    }
+}
+
+/// Returns the wait after this many failures in a row: anything up to the step, so that hosts do not come
+/// back together, and never less than half the initial step, so that none is hammered.
+pub fn wait(policy: RetryPolicy, failures: u32, fraction: f64) -> SignedDuration {
+    let doublings = failures.saturating_sub(1).min(20);
+    let step = policy
+        .initial
+        .checked_mul(1 << doublings)
+        .unwrap_or(policy.max)
+        .min(policy.max);
+    let part = step.as_secs_f64() * fraction.clamp(0.0, 1.0);
+    SignedDuration::try_from_secs_f64(part)
+        .unwrap_or(step)
+        .max(policy.initial / 2)
+        .min(policy.max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_cap_and_never_pass_it() {
+        let policy = RetryPolicy::default();
+        let longest: Vec<_> = (1..=12).map(|n| wait(policy, n, 1.0).as_secs()).collect();
+        assert_eq!(longest, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]);
+    }
+
+    #[test]
+    fn a_wait_is_never_nothing_so_a_failing_host_is_not_hammered() {
+        assert_eq!(
+            wait(RetryPolicy::default(), 1, 0.0),
+            SignedDuration::from_millis(500)
+        );
+    }
+}

@@ -1,0 +1,203 @@
+//! What is held back on a device and its service servers after failures, and why.
+//!
+//! Kept in memory between passes: after a restart everything is tried once. Filled by the pass;
+//! read by plan, which waits for what is held back.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::blocked::Blocked;
+use crate::backoff::{RetryPolicy, wait};
+
+/// What is held back after a failure.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum BackoffKey {
+    /// Everything that goes to the device.
+    Device,
+    /// One item of one subscription, as long as the same value is wanted.
+    Item {
+        /// The subscription.
+        subscription: String,
+        /// The item's key.
+        item: String,
+        /// The digest of the wanted value.
+        digest: String,
+    },
+    /// Everything of one subscription that goes to its service server.
+    Server {
+        /// The subscription.
+        subscription: String,
+    },
+    /// The catalogue of a service server.
+    Catalogue {
+        /// The Connection.
+        connection: String,
+    },
+}
+
+/// How long something is held back after a failure.
+#[derive(Clone, Copy, Debug)]
+pub struct Delay {
+    /// The waits of the Connection.
+    pub policy: RetryPolicy,
+    /// The remote side's own word, which wins.
+    pub retry_after: Option<SignedDuration>,
+    /// Lies in 0..=1, and spreads the waits.
+    pub fraction: f64,
+}
+
+/// What is held back until when.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Backoffs {
+    entries: BTreeMap<BackoffKey, Backoff>,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Backoff {
+    failures: u32,
+    until: Timestamp,
+    why: Blocked,
+    /// True if it was let go since it failed last.
+    answered: bool,
+}
+
+impl Backoffs {
+    /// Returns why a key is held back and until when; `None` when it may go.
+    pub fn held(&self, key: &BackoffKey, now: Timestamp) -> Option<Blocked> {
+        let backoff = self.entries.get(key)?;
+        (backoff.until > now).then(|| Blocked {
+            until: Some(backoff.until),
+            ..backoff.why.clone()
+        })
+    }
+
+    /// True if a key is held back.
+    pub fn is_held(&self, key: &BackoffKey, now: Timestamp) -> bool {
+        self.entries.get(key).is_some_and(|it| it.until > now)
+    }
+
+    /// Holds a key back after a failure.
+    pub fn fail(&mut self, key: BackoffKey, why: Blocked, delay: Delay, now: Timestamp) {
+        let failures = self.failures(&key).saturating_add(1);
+        let wait = delay
+            .retry_after
+            .unwrap_or_else(|| wait(delay.policy, failures, delay.fraction));
+        let backoff = Backoff {
+            failures,
+            until: now.checked_add(wait).unwrap_or(Timestamp::MAX),
+            why,
+            answered: false,
+        };
+        self.entries.insert(key, backoff);
+    }
+
+    /// Holds a key back for a known time that is no failure, such as between two polls.
+    pub fn wait(&mut self, key: BackoffKey, why: Blocked, until: Timestamp) {
+        let backoff = Backoff {
+            failures: self.failures(&key),
+            until,
+            why,
+            answered: false,
+        };
+        self.entries.insert(key, backoff);
+    }
+
+    /// Lets a key go after a success. Its failures are forgotten after the second success in a
+    /// row: a device that answers every read and fails every write succeeds once between two
+    /// failures, and its waits have to grow all the same.
+    pub fn clear(&mut self, key: &BackoffKey) {
+        let Some(backoff) = self.entries.get_mut(key) else {
+            return;
+        };
+        if backoff.answered || backoff.failures == 0 {
+            self.entries.remove(key);
+            return;
+        }
+        backoff.answered = true;
+        backoff.until = Timestamp::MIN;
+    }
+
+    /// Lets everything go, for a person who asked for a reconcile now or changed something.
+    pub fn clear_all(&mut self) {
+        self.entries.clear();
+    }
+
+    /// Returns the next instant at which something may go again.
+    pub fn next(&self, now: Timestamp) -> Option<Timestamp> {
+        let instants = self.entries.values().map(|backoff| backoff.until);
+        instants.filter(|until| *until > now).min()
+    }
+
+    fn failures(&self, key: &BackoffKey) -> u32 {
+        self.entries.get(key).map_or(0, |backoff| backoff.failures)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use entente_crds::condition::Reason;
+
+    use super::*;
+
+    const LONGEST: Delay = Delay {
+        policy: RetryPolicy {
+            initial: SignedDuration::from_secs(1),
+            max: SignedDuration::from_mins(15),
+        },
+        retry_after: None,
+        fraction: 1.0,
+    };
+
+    fn instant(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a small number of seconds")
+    }
+
+    fn why() -> Blocked {
+        Blocked::new(Reason::Busy, "it is busy".to_owned())
+    }
+
+    fn until(backoffs: &Backoffs, now: i64) -> Option<Timestamp> {
+        backoffs.held(&BackoffKey::Device, instant(now))?.until
+    }
+
+    #[test]
+    fn retry_after_wins_over_the_backoff_and_what_is_held_says_why() {
+        let mut backoffs = Backoffs::default();
+        let delay = Delay {
+            retry_after: Some(SignedDuration::from_secs(120)),
+            ..LONGEST
+        };
+        backoffs.fail(BackoffKey::Device, why(), delay, instant(1000));
+        let held = backoffs.held(&BackoffKey::Device, instant(1000));
+        let expected = Blocked {
+            until: Some(instant(1120)),
+            ..why()
+        };
+        assert_eq!(held, Some(expected));
+        assert_eq!(until(&backoffs, 1120), None);
+    }
+
+    #[test]
+    fn waits_grow_although_every_failed_write_comes_after_an_answered_read() {
+        let mut backoffs = Backoffs::default();
+        let waits: Vec<_> = (0..4)
+            .map(|_| {
+                backoffs.clear(&BackoffKey::Device);
+                backoffs.fail(BackoffKey::Device, why(), LONGEST, instant(0));
+                until(&backoffs, 0)
+            })
+            .collect();
+        assert_eq!(waits, [1, 2, 4, 8].map(|second| Some(instant(second))));
+    }
+
+    #[test]
+    fn a_success_lets_the_key_go_and_the_second_forgets_its_failures() {
+        let mut backoffs = Backoffs::default();
+        backoffs.fail(BackoffKey::Device, why(), LONGEST, instant(0));
+        backoffs.clear(&BackoffKey::Device);
+        assert_eq!(until(&backoffs, 0), None);
+        backoffs.clear(&BackoffKey::Device);
+        assert_eq!(backoffs, Backoffs::default());
+    }
+}
