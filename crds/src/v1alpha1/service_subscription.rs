@@ -235,6 +235,14 @@ pub struct ServiceSubscriptionStatus {
     /// whatever is sent again later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step_since: Option<Timestamp>,
+    /// When the operator saw that the service has ended, and began to withdraw it; absent while it
+    /// goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Timestamp>,
+    /// True if nothing is kept in effect at present: it is suspended, it has ended, or another
+    /// contract wins. What the items say was proved before that, and may have been changed since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unattended: bool,
     /// What the proof is about: another device or address means that it has to be read anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,

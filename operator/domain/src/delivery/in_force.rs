@@ -3,14 +3,10 @@
 //! What has begun or ended never un-begins when the clock steps back, and nothing begins or ends
 //! by a clock that cannot be trusted. Called by resolve and by the judge of promises.
 
-use entente_crds::{
-    condition::{ConditionType, Reason},
-    v1alpha1::{Revision, ServiceSubscription},
-};
+use entente_crds::v1alpha1::{Revision, ServiceSubscription};
 use jiff::{SignedDuration, Timestamp};
 
 use super::World;
-use crate::condition::find;
 
 /// The instant of the entry that was seen in force last.
 pub(super) fn begun_at(subscription: &ServiceSubscription) -> Option<Timestamp> {
@@ -19,11 +15,7 @@ pub(super) fn begun_at(subscription: &ServiceSubscription) -> Option<Timestamp> 
 
 /// When the service was seen to have ended, if that was the last thing seen.
 fn ended_at(subscription: &ServiceSubscription) -> Option<Timestamp> {
-    let delivered = find(
-        &subscription.status.as_ref()?.conditions,
-        ConditionType::Delivered,
-    )?;
-    (delivered.reason == Reason::Ended.as_str()).then_some(delivered.last_transition_time.0)
+    subscription.status.as_ref()?.ended
 }
 
 /// The instant at which the dates are looked up.

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use super::{
     Facts, Plan, ResolvedDevice, ResolvedSubscription, Verified, World,
     blocked::Blocked,
+    plan::loses,
     promise,
     resolved::Intent,
     verify::VerifiedItem,
@@ -21,7 +22,7 @@ use super::{
 };
 use crate::{
     assessment::{Class, Side, cause, class, is_a_matter_of_time},
-    condition::{Summary, Work, find},
+    condition::{Summary, Work},
 };
 
 mod conditions;
@@ -99,6 +100,8 @@ impl Report<'_> {
             revision: self.revision(&previous),
             step: self.step(),
             step_since: self.step_since(),
+            ended: self.withdraws().then(|| previous.ended.unwrap_or(self.now)),
+            unattended: self.is_unattended(),
             evidence: self.evidence(&previous),
             items: self.items(&previous, &withdrawal),
             server: self.server(&withdrawal),
@@ -124,6 +127,18 @@ impl Report<'_> {
                     _ => false,
                 });
         begun.or(previous.revision.as_ref()).cloned()
+    }
+
+    fn withdraws(&self) -> bool {
+        let intent = &self.subscription.intent;
+        matches!(intent, Intent::Withdraw { .. } | Intent::Forget)
+    }
+
+    fn is_unattended(&self) -> bool {
+        let refused = self.subscription.refused.as_ref();
+        self.withdraws()
+            || self.subscription.intent == Intent::Suspended
+            || refused.is_some_and(loses)
     }
 
     fn in_force(&self) -> bool {
@@ -267,9 +282,6 @@ impl Report<'_> {
 
     fn withdrawing(&self, withdrawal: &Withdrawal) -> Summary {
         let wait = self.plan.waits.get(&self.subscription.name);
-        if let Some(same) = self.still_waits(wait) {
-            return same;
-        }
         let message = match (withdrawal, wait) {
             (Withdrawal::Abandoned, _) => "The withdrawal was given up; the Connection takes the \
                                            instance into its list of orphans."
@@ -286,20 +298,6 @@ impl Report<'_> {
             Work::Progressing
         };
         Summary::open(Reason::Withdrawing, message, work)
-    }
-
-    /// While it is only waited for the next attempt, what was said of the last one holds.
-    fn still_waits(&self, wait: Option<&Blocked>) -> Option<Summary> {
-        let until = wait?.until?;
-        let name = &self.subscription.name;
-        let heard =
-            self.facts.servers.contains_key(name) || self.facts.server_problems.contains_key(name);
-        let ready = find(
-            &self.object.status.as_ref()?.conditions,
-            ConditionType::Ready,
-        )?;
-        let said = ready.reason == Reason::Withdrawing.as_str() && !heard && until > self.now;
-        said.then(|| Summary::open(Reason::Withdrawing, &*ready.message, Work::Retrying))
     }
 }
 

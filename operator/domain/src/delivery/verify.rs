@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use entente_crds::{
-    condition::{ConditionType, Reason},
-    v1alpha1::{Condition, Item, ItemState, Problem, ServiceSubscription, StepType, TakesEffect},
+    condition::Reason,
+    v1alpha1::{Item, ItemState, Problem, ServiceSubscription, StepType, TakesEffect},
 };
 use jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -25,7 +25,7 @@ use super::{
 use crate::{
     assessment::reason,
     bounded::cut,
-    condition::{MAX_MESSAGE, find},
+    condition::MAX_MESSAGE,
     exchange::{DeviceReading, Failure, Value},
 };
 
@@ -126,22 +126,6 @@ struct Round<'a> {
     subscription: &'a ResolvedSubscription,
     object: Option<&'a ServiceSubscription>,
     now: Timestamp,
-}
-
-/// Whether nobody kept up what was proved when the status was written: it was withdrawn, or left
-/// alone.
-fn was_given_up(conditions: &[Condition]) -> bool {
-    let given_up = [
-        Reason::Withdrawing,
-        Reason::Ended,
-        Reason::ConflictingContract,
-        Reason::Suspended,
-    ];
-    find(conditions, ConditionType::Ready).is_some_and(|ready| {
-        given_up
-            .iter()
-            .any(|reason| ready.reason == reason.as_str())
-    })
 }
 
 /// What another one will set to another value is not in effect, even while it still is.
@@ -423,7 +407,7 @@ impl Round<'_> {
         let lasts = previous.state != ItemState::Effective
             || self.subscription.intent != Intent::SetUp
             || self.subscription.refused.is_some()
-            || !was_given_up(&status.conditions);
+            || !status.unattended;
         (same_value && same_target && lasts).then_some(previous)
     }
 

@@ -4,7 +4,7 @@
 //! each has an instance of its own. Called by plan after every set-up.
 
 use entente_crds::{
-    condition::{ConditionType, Reason},
+    condition::Reason,
     v1alpha1::{ServerInstance, ServerOperationType},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -20,7 +20,6 @@ use super::{
 };
 use crate::{
     assessment::{needs_another_value, reason},
-    condition::find,
     exchange::InstanceReading,
 };
 
@@ -68,13 +67,9 @@ pub(super) fn withdrawal(
     let Intent::Withdraw { since, .. } = subscription.intent else {
         return Withdrawal::UnderWay;
     };
-    // Whoever was not there until the deadline still tries once.
-    let tried = object
-        .and_then(|object| object.status.as_ref())
-        .is_some_and(|status| {
-            find(&status.conditions, ConditionType::Ready)
-                .is_some_and(|ready| ready.reason == Reason::Withdrawing.as_str())
-        });
+    // If the operator was down until the deadline, it still makes one attempt before giving up.
+    let status = object.and_then(|object| object.status.as_ref());
+    let tried = status.is_some_and(|status| status.ended.is_some());
     let too_late = tried && now.duration_since(since) >= world.withdraw_deadline;
     if abandoned || too_late || handle.orphaned.is_some() {
         Withdrawal::Abandoned
