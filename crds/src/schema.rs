@@ -60,6 +60,15 @@ pub fn reason_of_an_attempt(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "enum": words.collect::<Vec<_>>()})
 }
 
+/// A reason that a look at a device can meet.
+pub fn reason_of_a_look(_: &mut SchemaGenerator) -> Schema {
+    let words = Reason::OF_AN_ATTEMPT
+        .iter()
+        .chain([&Reason::IdentityMismatch]);
+    let words = words.map(|reason| reason.as_str());
+    json_schema!({"type": "string", "enum": words.collect::<Vec<_>>()})
+}
+
 /// The name of any Kubernetes object (RFC 1123 subdomain).
 pub fn object_name(_: &mut SchemaGenerator) -> Schema {
     ruled(

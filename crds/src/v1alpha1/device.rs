@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Condition, LocalReference, NameReference};
-use crate::schema;
+use crate::{condition::Reason, schema};
 
 /// One device: its model, serial number, address and how it is reached.
 #[derive(Clone, CustomResource, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
@@ -97,6 +97,12 @@ pub struct DeviceStatus {
     /// Who the device said it is when it was first seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<DeviceIdentity>,
+    /// What is remembered of its connections: those that failed when they were last used, and those
+    /// beside the one that `identity` was seen through.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub connections: Vec<DeviceConnectionStatus>,
     /// Since when this Device has its machine: who is older by it keeps the machine where two
     /// Devices have one address or one identity. It begins anew with another address, serial
     /// number or connection, and after the Connection refused the Device: then any other Device
@@ -126,6 +132,10 @@ pub struct DeviceIdentity {
     /// The spec.serialNumber that this identity belongs to.
     #[schemars(length(max = 64))]
     pub serial_number: String,
+    /// The connection through which it was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub connection: Option<String>,
     /// The identity that it gave (IPP printer-uuid), pinned when first seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 127))]
@@ -134,6 +144,38 @@ pub struct DeviceIdentity {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub certificate_sha256: Option<String>,
+}
+
+/// What is remembered of one connection of a device.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceConnectionStatus {
+    /// The name of the Connection.
+    #[schemars(length(max = 63))]
+    pub name: String,
+    /// The identity that the device gave through it, pinned when first seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 127))]
+    pub identity: Option<String>,
+    /// The fingerprint of the certificate there, pinned when first seen (trust FirstUse).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub certificate_sha256: Option<String>,
+    /// What was met when it was last used; absent when it answered as the device that is meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<DeviceFault>,
+}
+
+/// What was met when a device was last asked.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceFault {
+    /// What it was: the same word as the reason of the conditions.
+    #[schemars(schema_with = "schema::reason_of_a_look")]
+    pub reason: Reason,
+    /// In one sentence.
+    #[schemars(schema_with = "schema::message")]
+    pub message: String,
 }
 
 /// Since when a Device has its machine.

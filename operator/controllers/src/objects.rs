@@ -7,7 +7,7 @@ use std::sync::Arc;
 use entente_crds::v1alpha1::{
     Compensation, Connection, Contract, Device, DeviceModel, ServiceSubscription, SmartService,
 };
-use entente_domain::delivery::{endpoint_index, known_identity};
+use entente_domain::delivery::{endpoint_index, known_identities};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt as _;
 
@@ -139,8 +139,8 @@ fn devices(context: &Context) -> Cache<Device> {
         })
         .with_index(BY_ENDPOINT, endpoint_index)
         .with_index(BY_IDENTITY, |device| {
-            let identity = known_identity(device);
-            identity.map(str::to_owned).into_iter().collect()
+            let identities = known_identities(device).into_iter();
+            identities.map(str::to_owned).collect()
         })
 }
 

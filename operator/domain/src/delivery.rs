@@ -41,11 +41,10 @@ mod tests;
 pub use action::{Action, Plan};
 pub use backoffs::Backoffs;
 pub use blocked::Blocked;
-pub use claim::{claim_digest, is_claimed_by_another, known_identity, may_claim};
+pub use claim::{claim_digest, is_claimed_by_another, known_identities, known_identity, may_claim};
 pub use digest::digest;
 pub use endpoint::{
-    DeviceEndpoint, allows, device_endpoint, endpoint_index, endpoint_key, endpoint_lookup,
-    login_fault,
+    DeviceEndpoint, allows, endpoint_index, endpoint_key, endpoint_lookup, login_fault,
 };
 pub use facts::{Facts, Reading, Sent};
 pub use item::{ResolvedItem, Wanted, step_of_item};
@@ -53,7 +52,9 @@ pub use pass::{Answer, Pass};
 pub use promise::{Look, judge};
 pub use report::SubscriptionReport;
 pub use resolve_server::{ResolvedServer, ResolvedSetting, instance_id};
-pub use resolved::{Intent, ResolvedDevice, ResolvedStep, ResolvedSubscription};
+pub use resolved::{
+    Intent, ResolvedConnection, ResolvedDevice, ResolvedStep, ResolvedSubscription,
+};
 pub use server_parameters::{Parameters, ServerValue};
 pub use sync::is_reconcile_requested;
 pub use verify::{Verified, VerifiedItem};

@@ -5,11 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use entente_crds::v1alpha1::{IppOperation, IppSyntax};
 use jiff::SignedDuration;
 use serde::Serialize;
 
-use crate::secret::SecretText;
+use crate::{
+    protocol::{Manner, Place},
+    secret::SecretText,
+};
 
 /// A typed value that is wanted.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -40,27 +42,12 @@ pub enum Scalar {
 }
 
 /// What is asked of a device in one reading.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DeviceReadRequest {
-    /// The attribute in which the device says who it is, such as printer-uuid.
-    pub identity_attribute: String,
-    /// The attributes whose values are needed; empty for a probe of the identity alone.
-    pub attributes: BTreeSet<String>,
-    /// The attributes of the System Service of its host whose values are needed (PWG 5100.22);
-    /// without any it is not asked.
-    pub system_attributes: BTreeSet<String>,
-}
-
-impl DeviceReadRequest {
-    /// Asks for an attribute where this operation sets it.
-    pub fn ask(&mut self, operation: IppOperation, attribute: &str) {
-        let asked = if operation.is_of_system() {
-            &mut self.system_attributes
-        } else {
-            &mut self.attributes
-        };
-        asked.insert(attribute.to_owned());
-    }
+    /// Where the device says who it is.
+    pub identity: Place,
+    /// The places whose values are needed; empty for a probe of the identity alone.
+    pub places: BTreeSet<Place>,
 }
 
 /// What a device answered to one reading.
@@ -68,46 +55,24 @@ impl DeviceReadRequest {
 pub struct DeviceReading {
     /// The name of its model (IPP printer-make-and-model).
     pub product_name: Option<String>,
-    /// Who it says it is: the value of the identity attribute.
+    /// Who it says it is.
     pub identity: Option<String>,
     /// The SHA-256 of its TLS certificate in lower case hexadecimal, where TLS was spoken.
     pub certificate_sha256: Option<String>,
-    /// The attributes that it has, of those that were asked for. A missing one is not supported.
-    pub attributes: BTreeMap<String, Vec<Scalar>>,
-    /// The same of its host's System Service; empty where there is none.
-    pub system_attributes: BTreeMap<String, Vec<Scalar>>,
+    /// The values at the places that it has, of those that were asked for. A missing one is not
+    /// supported.
+    pub values: BTreeMap<Place, Vec<Scalar>>,
 }
 
-impl DeviceReading {
-    /// The attributes where this operation sets them.
-    pub fn of(&self, operation: IppOperation) -> &BTreeMap<String, Vec<Scalar>> {
-        if operation.is_of_system() {
-            &self.system_attributes
-        } else {
-            &self.attributes
-        }
-    }
-}
-
-/// One attribute to be set on a device.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct SettingWrite {
-    /// The attribute.
-    pub attribute: String,
-    /// The syntax of its value.
-    pub syntax: IppSyntax,
-    /// The value.
-    pub value: Value,
-}
-
-/// Attributes that are set by one request. The domain makes the groups as small as they can be,
-/// since some devices drop a whole group because of one attribute.
+/// One value that is set by one request: some devices drop a whole group because of one member.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DeviceWrite {
-    /// The operation that sets them.
-    pub operation: IppOperation,
-    /// What is set; never empty.
-    pub settings: Vec<SettingWrite>,
+    /// Where it is set.
+    pub place: Place,
+    /// How it is carried.
+    pub manner: Manner,
+    /// The value.
+    pub value: Value,
 }
 
 /// Which instance on a service server, and of what.

@@ -9,7 +9,7 @@ pub mod server;
 
 use std::fmt;
 
-pub use device::{DeviceSubject, judge_device};
+pub use device::{DeviceSubject, SettingWrite, ipp_probe, judge_device};
 pub use server::{ServerSubject, judge_server};
 
 /// How one check ended.

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use entente_domain::exchange::{Catalogue, Failure, FailureKind, Scalar};
+use entente_domain::protocol::Place;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
@@ -103,10 +104,8 @@ pub struct FakeDevice {
     pub identity: Option<String>,
     /// The SHA-256 of its certificate, for `ipps`.
     pub certificate_sha256: Option<String>,
-    /// Its attributes; one that is not here is not supported.
-    pub attributes: BTreeMap<String, Vec<Scalar>>,
-    /// Those of the System Service of its host.
-    pub system_attributes: BTreeMap<String, Vec<Scalar>>,
+    /// Its values; a place that is not here is not supported.
+    pub values: BTreeMap<Place, Vec<Scalar>>,
     /// Attributes for which it says success and does nothing, for ever.
     pub ignored: BTreeSet<String>,
     /// Attributes that it refuses, for ever, and how. The whole group is refused with them.

@@ -18,6 +18,7 @@ use entente_crds::v1alpha1::IppOperation;
 use entente_domain::exchange::{
     DeviceReadRequest, DeviceReading, DeviceWrite, Failure, FailureKind,
 };
+use entente_domain::protocol::{IppObject, Manner, Place};
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use ipp::attribute::IppAttributes;
@@ -27,7 +28,7 @@ use url::Url;
 use crate::device::{DeviceDriver, DeviceTarget};
 use crate::text::Private;
 use crate::transport::{Answer, Exchange, Transport, failure};
-use codec::{Object, Request, Response};
+use codec::{Request, Response};
 
 /// Get-Printer-Attributes (RFC 8011 section 4.2.5).
 const GET_PRINTER_ATTRIBUTES: u16 = 0x000B;
@@ -71,7 +72,7 @@ impl IppDriver {
     async fn send(
         &self,
         target: &DeviceTarget,
-        (object, operation): (Object, u16),
+        (object, operation): (IppObject, u16),
         groups: codec::Groups,
         writes: bool,
     ) -> Result<(Response, Answer), Failure> {
@@ -106,7 +107,7 @@ impl IppDriver {
         &self,
         target: &DeviceTarget,
         version: IppVersion,
-        (object, operation): (Object, u16),
+        (object, operation): (IppObject, u16),
         groups: &codec::Groups,
         writes: bool,
     ) -> Result<(Response, Answer), Failure> {
@@ -139,15 +140,37 @@ impl IppDriver {
                 writes,
             })
             .await?;
-        if object == Object::System && answer.status == StatusCode::NOT_FOUND {
+        if object == IppObject::System && answer.status == StatusCode::NOT_FOUND {
             return Ok((no_system(), answer));
         }
         check_http(&answer, writes)?;
         let response = codec::decode(&answer.body, id).ok_or_else(|| unreadable(writes))?;
-        if object == Object::System && response.status == status::NOT_FOUND {
+        if object == IppObject::System && response.status == status::NOT_FOUND {
             return Ok((no_system(), answer));
         }
         Ok((response, answer))
+    }
+
+    /// Reads one object of the device.
+    async fn read(
+        &self,
+        target: &DeviceTarget,
+        request: &DeviceReadRequest,
+        object: IppObject,
+        reading: &mut DeviceReading,
+    ) -> Result<Answer, Failure> {
+        let operation = match object {
+            IppObject::Printer => GET_PRINTER_ATTRIBUTES,
+            IppObject::System => GET_SYSTEM_ATTRIBUTES,
+        };
+        let groups = codec::reading_groups(request, object)?;
+        let asked = (object, operation);
+        let (response, answer) = self.send(target, asked, groups, false).await?;
+        let judged = codec::guarded(|| status::of_reading(&response, private(target, &answer)));
+        judged.unwrap_or_else(|| Err(unreadable(false)))?;
+        codec::guarded(|| codec::take_reading(reading, &response, request, object))
+            .ok_or_else(|| unreadable(false))?;
+        Ok(answer)
     }
 
     fn is_old(&self, url: &str) -> bool {
@@ -173,58 +196,48 @@ impl DeviceDriver for IppDriver {
         target: &DeviceTarget,
         request: &DeviceReadRequest,
     ) -> Result<DeviceReading, Failure> {
-        let groups = codec::reading_groups(request)?;
-        let asked = (Object::Printer, GET_PRINTER_ATTRIBUTES);
-        let (response, answer) = self.send(target, asked, groups, false).await?;
-        let judged = codec::guarded(|| status::of_reading(&response, private(target, &answer)));
-        judged.unwrap_or_else(|| Err(unreadable(false)))?;
-        let reading = codec::guarded(|| codec::reading(&response, request));
-        let mut reading = reading.ok_or_else(|| unreadable(false))?;
+        let Place::Ipp { object: own, .. } = request.identity;
+        let mut reading = DeviceReading::default();
+        let answer = self.read(target, request, own, &mut reading).await?;
         // It stands in statuses, and may be an echo of anything.
         let redactions = private(target, &answer).redactions();
         let product = reading.product_name.take();
         reading.product_name = product.map(|product| redactions.hide(&product));
         reading.certificate_sha256 = answer.certificate_sha256;
-        if !request.system_attributes.is_empty() {
+        let of_system = |place: &Place| {
+            let Place::Ipp { object, .. } = place;
+            *object == IppObject::System
+        };
+        if own == IppObject::Printer && request.places.iter().any(of_system) {
             let target = system_of(target)?;
-            let groups = codec::system_reading_groups(request)?;
-            let asked = (Object::System, GET_SYSTEM_ATTRIBUTES);
-            let (response, answer) = self.send(&target, asked, groups, false).await?;
+            let asked = IppObject::System;
+            let system = self.read(&target, request, asked, &mut reading).await;
             // A host without a System Service has none of its attributes; all else can be read.
-            if response.status != status::OPERATION_NOT_SUPPORTED {
-                let judged =
-                    codec::guarded(|| status::of_reading(&response, private(&target, &answer)));
-                judged.unwrap_or_else(|| Err(unreadable(false)))?;
-                let system = codec::guarded(|| codec::system_reading(&response, request));
-                reading.system_attributes = system.ok_or_else(|| unreadable(false))?;
+            if let Err(failure) = system
+                && failure.kind != FailureKind::Unsupported
+            {
+                return Err(failure);
             }
         }
         Ok(reading)
     }
 
     async fn apply(&self, target: &DeviceTarget, write: &DeviceWrite) -> Result<(), Failure> {
-        let (target, asked) = match write.operation {
-            IppOperation::SetPrinterAttributes => (
-                Cow::Borrowed(target),
-                (Object::Printer, SET_PRINTER_ATTRIBUTES),
-            ),
-            IppOperation::CupsAddModifyPrinter => (
-                Cow::Borrowed(target),
-                (Object::Printer, CUPS_ADD_MODIFY_PRINTER),
-            ),
-            IppOperation::SetSystemAttributes => (
-                Cow::Owned(system_of(target)?),
-                (Object::System, SET_SYSTEM_ATTRIBUTES),
-            ),
+        let Manner::Ipp { syntax, operation } = write.manner;
+        let Place::Ipp { object, attribute } = &write.place;
+        let operation = match operation {
+            IppOperation::SetPrinterAttributes => SET_PRINTER_ATTRIBUTES,
+            IppOperation::CupsAddModifyPrinter => CUPS_ADD_MODIFY_PRINTER,
+            IppOperation::SetSystemAttributes => SET_SYSTEM_ATTRIBUTES,
         };
-        let groups = codec::write_groups(write)?;
+        let target = match object {
+            IppObject::Printer => Cow::Borrowed(target),
+            IppObject::System => Cow::Owned(system_of(target)?),
+        };
+        let groups = codec::write_groups(attribute, syntax, &write.value)?;
+        let asked = (*object, operation);
         let (response, answer) = self.send(&target, asked, groups, true).await?;
-        let names: Vec<&str> = write
-            .settings
-            .iter()
-            .map(|setting| setting.attribute.as_str())
-            .collect();
-        codec::guarded(|| status::of_write(&response, &names, private(&target, &answer)))
+        codec::guarded(|| status::of_write(&response, &[attribute], private(&target, &answer)))
             .unwrap_or_else(|| Err(unreadable(true)))
     }
 }

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use entente_crds::v1alpha1::{ConnectionSpec, IppOperation, IppSyntax, Protocol};
-use entente_domain::exchange::{
-    Catalogue, FailureKind, Offering, Plan, Scalar, SettingWrite, Value,
+use entente_domain::exchange::{Catalogue, FailureKind, Offering, Plan, Scalar, Value};
+use entente_domain::protocol::Place;
+use entente_drivers::contract_suite::{
+    DeviceSubject, ServerSubject, SettingWrite, judge_device, judge_server,
 };
-use entente_drivers::contract_suite::{DeviceSubject, ServerSubject, judge_device, judge_server};
 use entente_drivers::fake::{FakeDevice, FakeServer, Fault, Operation, World};
 use entente_drivers::{
     ConnectionProfile, DeviceDriver, DeviceTarget, Drivers, ServerTarget, ServiceDriver,
@@ -50,18 +51,22 @@ impl Subject {
     fn new() -> Self {
         let world = World::new();
         let lobby = vec![Scalar::Text("Lobby".to_owned())];
-        let attributes = BTreeMap::from([
-            ("printer-info".to_owned(), lobby.clone()),
-            ("printer-location".to_owned(), lobby.clone()),
-            ("printer-uptime".to_owned(), lobby),
-        ]);
+        let operations = [
+            IppOperation::SetPrinterAttributes,
+            IppOperation::SetSystemAttributes,
+        ];
+        let names = ["printer-info", "printer-location", "printer-uptime"];
+        let places = operations
+            .iter()
+            .flat_map(|operation| names.map(|name| Place::ipp(*operation, name)));
+        let values: BTreeMap<Place, Vec<Scalar>> =
+            places.map(|place| (place, lobby.clone())).collect();
         world.put_device(
             DEVICE,
             FakeDevice {
                 product_name: Some("NW MFP 500".to_owned()),
                 identity: Some("urn:uuid:1".to_owned()),
-                attributes: attributes.clone(),
-                system_attributes: attributes,
+                values,
                 ignored: BTreeSet::from(["printer-location".to_owned()]),
                 refused: BTreeMap::from([(
                     "printer-uptime".to_owned(),

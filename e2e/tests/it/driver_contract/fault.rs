@@ -3,9 +3,10 @@
 
 use entente_crds::v1alpha1::{IppOperation, Protocol};
 use entente_domain::exchange::{
-    DeviceReadRequest, DeviceWrite, Failure, FailureKind, InstanceContext, InstanceKey,
-    InstanceReading, OperationState, ServerAnswer,
+    Failure, FailureKind, InstanceContext, InstanceKey, InstanceReading, OperationState,
+    ServerAnswer,
 };
+use entente_drivers::contract_suite::ipp_probe;
 use entente_drivers::{DeviceTarget, Drivers, ServerTarget};
 use entente_e2e::simulator::{
     Broker, BrokerOptions, Credentials, FaultKind, FleetOptions, IppFleet, Ledger, Mode,
@@ -61,14 +62,9 @@ async fn every_fault_of_a_device_has_its_own_name() {
         url: device.uri(),
         pinned_certificate: None,
     };
-    let request = DeviceReadRequest {
-        identity_attribute: "printer-uuid".to_owned(),
-        ..DeviceReadRequest::default()
-    };
-    let write = DeviceWrite {
-        operation: IppOperation::SetPrinterAttributes,
-        settings: vec![text("printer-location", "Lobby")],
-    };
+    let request = ipp_probe("printer-uuid");
+    let location = text("printer-location", "Lobby");
+    let write = location.by(IppOperation::SetPrinterAttributes);
     for (fault, kind, doubtful, again) in faults() {
         device.set_fault(fault.clone()).await.unwrap();
         let read = driver.observe(&target, &request).await.unwrap_err();

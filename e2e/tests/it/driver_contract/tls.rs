@@ -1,7 +1,8 @@
 //! Whom the IPP driver trusts when `ippeveprinter` speaks TLS with a certificate of its own making.
 
 use entente_crds::v1alpha1::Protocol;
-use entente_domain::exchange::{DeviceReadRequest, DeviceReading, Failure, FailureKind};
+use entente_domain::exchange::{DeviceReading, Failure, FailureKind};
+use entente_drivers::contract_suite::ipp_probe;
 use entente_drivers::{DeviceTarget, Drivers, TrustProfile};
 use entente_e2e::peers::{IppEvePrinter, IppEvePrinterOptions};
 
@@ -20,10 +21,7 @@ async fn read(
         url: url.to_owned(),
         pinned_certificate: pinned.map(str::to_owned),
     };
-    let request = DeviceReadRequest {
-        identity_attribute: "printer-uuid".to_owned(),
-        ..DeviceReadRequest::default()
-    };
+    let request = ipp_probe("printer-uuid");
     let drivers = Drivers::real();
     drivers
         .device(Protocol::IPP)

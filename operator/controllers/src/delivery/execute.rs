@@ -5,7 +5,6 @@
 
 use std::{sync::Arc, time::Instant};
 
-use entente_crds::v1alpha1::Protocol;
 use entente_domain::{
     delivery::{Action, Answer, Pass, World},
     exchange::{Failure, FailureKind},
@@ -25,7 +24,9 @@ use super::{
 pub(super) async fn execute(delivery: &Delivery, pass: &Pass, action: &Action) -> Answer {
     let execution = Execution { delivery, pass };
     let answer = match action {
-        Action::ReadDevice { .. } | Action::WriteDevice { .. } => execution.device(action).await,
+        Action::ReadDevice { connection, .. } | Action::WriteDevice { connection, .. } => {
+            execution.device(connection, action).await
+        }
         Action::ReadCatalogue { connection } => execution.catalogue(connection).await,
         Action::RecordInstance { subscription } => {
             return report::record(delivery, pass, subscription).await;
@@ -49,18 +50,21 @@ impl Execution<'_> {
         self.pass.world()
     }
 
-    async fn device(&self, action: &Action) -> Result<Answer, Failure> {
-        let endpoint = self.pass.resolved().endpoint.clone();
-        let endpoint = endpoint.map_err(|blocked| unusable(blocked.message))?;
+    async fn device(&self, connection: &str, action: &Action) -> Result<Answer, Failure> {
+        let endpoint = self.pass.resolved().endpoint(connection);
+        let endpoint = endpoint
+            .ok_or_else(|| unusable(format!("the Connection {connection} cannot be used")))?;
         let target = DeviceTarget {
-            profile: self.profile(&endpoint.connection).await?,
-            url: endpoint.url,
-            pinned_certificate: endpoint.pinned_certificate,
+            profile: self.profile(connection).await?,
+            url: endpoint.url.clone(),
+            pinned_certificate: endpoint.pinned_certificate.clone(),
             secrets: self.world().secrets.clone(),
         };
         let drivers = &self.delivery.context.drivers;
-        let driver = drivers.device(Protocol::IPP);
-        let driver = driver.ok_or_else(|| unusable("no driver speaks IPP".to_owned()))?;
+        let protocol = endpoint.protocol;
+        let driver = drivers.device(protocol);
+        let driver =
+            driver.ok_or_else(|| unusable(format!("no driver of devices speaks {protocol:?}")))?;
         let begun = Instant::now();
         let answer = match action {
             Action::WriteDevice { write, .. } => {
@@ -68,12 +72,12 @@ impl Execution<'_> {
                 self.count("device", result.as_ref().err(), begun);
                 Answer::DeviceWritten(result)
             }
-            Action::ReadDevice { request } => {
+            Action::ReadDevice { request, .. } => {
                 let result = driver.observe(&target, request).await;
                 self.count("device", result.as_ref().err(), begun);
                 let identity = result.as_ref().ok().and_then(|it| it.identity.as_deref());
                 Answer::DeviceRead {
-                    claimed_by_another: self.is_claimed_by_another(identity),
+                    claimed_by_another: self.is_claimed_by_another(connection, identity),
                     result,
                 }
             }
@@ -82,9 +86,10 @@ impl Execution<'_> {
         Ok(answer)
     }
 
-    fn is_claimed_by_another(&self, identity: Option<&str>) -> bool {
+    fn is_claimed_by_another(&self, connection: &str, identity: Option<&str>) -> bool {
         let device = self.world().device.as_ref();
-        device.is_some_and(|device| is_claimed(&self.delivery.objects, device, identity))
+        let objects = &self.delivery.objects;
+        device.is_some_and(|device| is_claimed(objects, device, connection, identity))
     }
 
     async fn catalogue(&self, connection: &str) -> Result<Answer, Failure> {

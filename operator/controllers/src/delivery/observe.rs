@@ -10,8 +10,8 @@ use std::{
 use entente_crds::{
     ANNOTATION_ABANDON,
     v1alpha1::{
-        Connection, Device, LocalReference, PromiseState, SecretKeyReference, ServiceSubscription,
-        SmartService,
+        Connection, Device, DeviceConnection, LocalReference, PromiseState, SecretKeyReference,
+        ServiceSubscription, SmartService,
     },
 };
 use entente_domain::{
@@ -62,7 +62,8 @@ pub(super) async fn world(delivery: &Delivery, key: &Key) -> World {
         }),
         claimed_by_another: device
             .as_ref()
-            .is_some_and(|device| is_claimed(objects, device, known_identity(device))),
+            .map(|device| claimed_connections(objects, device))
+            .unwrap_or_default(),
         catalogues: delivery.catalogues.known(connections.keys(), now),
         compensations: compensations(objects, &key.namespace, &subscriptions),
         clock_skewed: delivery.context.skew.is_skewed().is_some(),
@@ -194,57 +195,96 @@ fn connections(
         .collect()
 }
 
-/// True if another Device has the machine of this one, which gave that identity.
-pub(super) fn is_claimed(objects: &Objects, device: &Device, identity: Option<&str>) -> bool {
-    let rivals = rivals(objects, device, identity);
-    let allowed = rivals.iter().filter(|rival| is_allowed(objects, rival));
-    let connection = chosen_connection(objects, device);
-    let allowed = allowed.map(|rival| &**rival);
-    is_claimed_by_another(device, connection.as_deref(), identity, allowed)
+/// The connections of a Device through which it would meet another Device's machine.
+fn claimed_connections(objects: &Objects, device: &Device) -> BTreeSet<String> {
+    let names = device.spec.connections.iter().map(|chosen| &chosen.name);
+    names
+        .filter(|name| is_claimed(objects, device, name, known_identity(device, name)))
+        .cloned()
+        .collect()
 }
 
-/// The other Devices with the endpoint of this one or with that identity.
-pub(super) fn rivals(
+/// True if another Device has the machine that this one meets through a connection, and that gave
+/// this identity there.
+pub(super) fn is_claimed(
     objects: &Objects,
     device: &Device,
+    connection: &str,
     identity: Option<&str>,
-) -> Vec<Arc<Device>> {
-    let same_endpoint = chosen_connection(objects, device)
-        .map(|connection| at_the_endpoint(objects, device, &connection))
-        .unwrap_or_default();
-    let same_identity = identity
-        .map(|identity| objects.devices.by_index(BY_IDENTITY, identity))
-        .unwrap_or_default();
+) -> bool {
+    let mut chosen = device.spec.connections.iter();
+    let Some(chosen) = chosen.find(|chosen| chosen.name == connection) else {
+        return false;
+    };
+    let connection = connection_of(objects, chosen);
+    let rivals = at_the_endpoint(objects, device, chosen, connection.as_deref());
+    let rivals = rivals
+        .into_iter()
+        .chain(with_the_identity(objects, identity));
     let own = Key::of(device);
-    let all = same_endpoint.into_iter().chain(same_identity);
-    all.filter(|other| Key::of(&**other) != own).collect()
+    let rivals: Vec<Arc<Device>> = rivals
+        .filter(|rival| Key::of(&**rival) != own && is_allowed(objects, rival))
+        .collect();
+    let rivals = rivals.iter().map(|rival| &**rival);
+    is_claimed_by_another(device, chosen, connection.as_deref(), identity, rivals)
+}
+
+/// The other Devices that share an endpoint or an identity with this one.
+pub(super) fn rivals(objects: &Objects, device: &Device) -> Vec<Arc<Device>> {
+    let own = Key::of(device);
+    let connections = device.spec.connections.iter();
+    let found = connections.flat_map(|chosen| {
+        let connection = connection_of(objects, chosen);
+        let same_endpoint = at_the_endpoint(objects, device, chosen, connection.as_deref());
+        let identity = known_identity(device, &chosen.name);
+        same_endpoint
+            .into_iter()
+            .chain(with_the_identity(objects, identity))
+    });
+    found.filter(|other| Key::of(&**other) != own).collect()
+}
+
+fn with_the_identity(objects: &Objects, identity: Option<&str>) -> Vec<Arc<Device>> {
+    identity
+        .map(|identity| objects.devices.by_index(BY_IDENTITY, identity))
+        .unwrap_or_default()
 }
 
 fn at_the_endpoint(
     objects: &Objects,
     device: &Device,
-    connection: &Connection,
+    chosen: &DeviceConnection,
+    connection: Option<&Connection>,
 ) -> Vec<Arc<Device>> {
-    let Some(endpoint) = endpoint_key(device, connection) else {
+    let Some(connection) = connection else {
+        return Vec::new();
+    };
+    let Some(endpoint) = endpoint_key(device, chosen, connection) else {
         return Vec::new();
     };
     let devices = &objects.devices;
-    let mut found = match endpoint_lookup(device, connection) {
+    let mut found = match endpoint_lookup(device, chosen, connection) {
         Some(value) => devices.by_index(BY_ENDPOINT, &value),
         None => devices.by_index(BY_CONNECTION, &connection.name_any()),
     };
-    found.retain(|other| endpoint_key(other, connection).as_ref() == Some(&endpoint));
+    found.retain(|other| {
+        let mut same = other.spec.connections.iter();
+        same.any(|it| {
+            it.name == chosen.name
+                && endpoint_key(other, it, connection).as_ref() == Some(&endpoint)
+        })
+    });
     found
 }
 
-/// The Connection that a Device is reached by.
-fn chosen_connection(objects: &Objects, device: &Device) -> Option<Arc<Connection>> {
-    let name = device.spec.connections.first()?.name.clone();
-    objects.connections.get(&Key::new("", name))
+fn connection_of(objects: &Objects, chosen: &DeviceConnection) -> Option<Arc<Connection>> {
+    objects.connections.get(&Key::new("", chosen.name.clone()))
 }
 
+/// True if a Device may have its machine, as far as its first connection says.
 fn is_allowed(objects: &Objects, device: &Device) -> bool {
-    let connection = chosen_connection(objects, device);
+    let first = device.spec.connections.first();
+    let connection = first.and_then(|first| connection_of(objects, first));
     let namespace = device.namespace().unwrap_or_default();
     let namespace = objects.namespaces.get(&Key::new("", namespace));
     let labels = namespace.map(|found| found.labels().clone());

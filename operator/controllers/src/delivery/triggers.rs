@@ -11,7 +11,7 @@ use entente_crds::v1alpha1::{
     Compensation, Connection, Contract, Device, DeviceModel, ServiceSubscription, SmartService,
 };
 use entente_domain::condition::{find, is_true};
-use entente_domain::delivery::{CompensationRecord, known_identity};
+use entente_domain::delivery::CompensationRecord;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Resource, ResourceExt as _};
 
@@ -72,9 +72,16 @@ fn device(delivery: &Delivery, change: &Change<Device>) {
     // Others with the same endpoint or identity may get the machine, or lose it.
     let claim = |device: &Device| {
         let status = device.status.as_ref()?;
-        let ready = find(&status.conditions, ConditionType::Ready);
-        let reason = ready.map(|ready| ready.reason.clone());
-        Some((status.identity.clone(), status.claim.clone(), reason))
+        let faults = status.connections.iter();
+        let faults: Vec<_> = faults
+            .map(|it| {
+                (
+                    it.identity.clone(),
+                    it.fault.as_ref().map(|fault| fault.reason),
+                )
+            })
+            .collect();
+        Some((status.identity.clone(), status.claim.clone(), faults))
     };
     if spec || differs(change, claim) {
         for version in [&change.old, &change.new].into_iter().flatten() {
@@ -84,7 +91,7 @@ fn device(delivery: &Delivery, change: &Change<Device>) {
 }
 
 fn wake_rivals(delivery: &Delivery, device: &Device) {
-    for other in observe::rivals(&delivery.objects, device, known_identity(device)) {
+    for other in observe::rivals(&delivery.objects, device) {
         delivery.queue.add(Key::of(&*other));
     }
 }

@@ -10,13 +10,17 @@ use crate::exchange::{DeviceReadRequest, DeviceWrite, InstanceContext, InstanceK
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// Read the device: its identity and the attributes that are needed.
+    /// Read the device: its identity and the places that are needed.
     ReadDevice {
+        /// The Connection.
+        connection: String,
         /// What is asked.
         request: DeviceReadRequest,
     },
-    /// Set one smallest group of attributes.
+    /// Set one value.
     WriteDevice {
+        /// The Connection.
+        connection: String,
         /// What is set.
         write: DeviceWrite,
         /// For which subscriptions and items, with the digest of the value.

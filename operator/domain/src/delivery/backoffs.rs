@@ -13,8 +13,11 @@ use crate::backoff::{RetryPolicy, wait};
 /// What is held back after a failure.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum BackoffKey {
-    /// Everything that goes to the device.
-    Device,
+    /// Everything that goes to the device through a connection.
+    Device {
+        /// The Connection.
+        connection: String,
+    },
     /// One item of one subscription, as long as the same value is wanted.
     Item {
         /// The subscription.
@@ -157,8 +160,14 @@ mod tests {
         Blocked::new(Reason::Busy, "it is busy".to_owned())
     }
 
+    fn device() -> BackoffKey {
+        BackoffKey::Device {
+            connection: "hq".to_owned(),
+        }
+    }
+
     fn until(backoffs: &Backoffs, now: i64) -> Option<Timestamp> {
-        backoffs.held(&BackoffKey::Device, instant(now))?.until
+        backoffs.held(&device(), instant(now))?.until
     }
 
     #[test]
@@ -168,8 +177,8 @@ mod tests {
             retry_after: Some(SignedDuration::from_secs(120)),
             ..LONGEST
         };
-        backoffs.fail(BackoffKey::Device, why(), delay, instant(1000));
-        let held = backoffs.held(&BackoffKey::Device, instant(1000));
+        backoffs.fail(device(), why(), delay, instant(1000));
+        let held = backoffs.held(&device(), instant(1000));
         let expected = Blocked {
             until: Some(instant(1120)),
             ..why()
@@ -183,8 +192,8 @@ mod tests {
         let mut backoffs = Backoffs::default();
         let waits: Vec<_> = (0..4)
             .map(|_| {
-                backoffs.clear(&BackoffKey::Device);
-                backoffs.fail(BackoffKey::Device, why(), LONGEST, instant(0));
+                backoffs.clear(&device());
+                backoffs.fail(device(), why(), LONGEST, instant(0));
                 until(&backoffs, 0)
             })
             .collect();
@@ -194,10 +203,10 @@ mod tests {
     #[test]
     fn a_success_lets_the_key_go_and_the_second_forgets_its_failures() {
         let mut backoffs = Backoffs::default();
-        backoffs.fail(BackoffKey::Device, why(), LONGEST, instant(0));
-        backoffs.clear(&BackoffKey::Device);
+        backoffs.fail(device(), why(), LONGEST, instant(0));
+        backoffs.clear(&device());
         assert_eq!(until(&backoffs, 0), None);
-        backoffs.clear(&BackoffKey::Device);
+        backoffs.clear(&device());
         assert_eq!(backoffs, Backoffs::default());
     }
 }

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use entente_crds::v1alpha1::{Connection, Device, DeviceClaim, SyncResult};
+use entente_crds::v1alpha1::{Connection, Device, DeviceClaim, DeviceConnection};
 use ipnet::IpNet;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -16,33 +16,52 @@ use kube::ResourceExt as _;
 use super::{
     digest::digest,
     endpoint::{allows, canonical, endpoint_key},
-    identity::{pinned_identity, reported_fault, reported_not_allowed},
+    identity::{forbids_use, pinned_identity},
 };
 use crate::exchange::DeviceReading;
 
 /// Returns a digest of what a claim is about; another one begins it anew. Only what the Device
 /// says counts: an edit of the Connection moves nobody. `None` for a Device without a connection.
 pub fn claim_digest(device: &Device) -> Option<String> {
-    let connection = device.spec.connections.first()?;
-    Some(digest(&(
-        &connection.name,
+    let (first, others) = device.spec.connections.split_first()?;
+    let of_first = (
+        &first.name,
         device.spec.address.as_deref().map(canonical),
-        connection.port,
-        &connection.queue,
+        first.port,
+        &first.queue,
         &device.spec.serial_number,
-    )))
+    );
+    if others.is_empty() {
+        return Some(digest(&of_first));
+    }
+    let others: Vec<_> = others
+        .iter()
+        .map(|other| (&other.name, other.port, &other.queue))
+        .collect();
+    Some(digest(&(of_first, others)))
 }
 
-/// Returns the identity under which a Device is found by others that meet the same machine: what
-/// the machine at its endpoint said last, else what is pinned.
-pub fn known_identity(device: &Device) -> Option<&str> {
-    let said = claim_of(device).and_then(|claim| claim.identity.as_deref());
-    said.or_else(|| pinned_identity(device))
+/// Returns the identity under which a Device is found by others that meet the same machine through
+/// a connection: what the machine there said last, else what is pinned.
+pub fn known_identity<'a>(device: &'a Device, connection: &str) -> Option<&'a str> {
+    let first = device.spec.connections.first();
+    let is_first = first.is_some_and(|first| first.name == connection);
+    let said = claim_of(device).filter(|_| is_first);
+    said.and_then(|claim| claim.identity.as_deref())
+        .or_else(|| pinned_identity(device, connection))
 }
 
-/// True if a Device may have the machine at its address, as far as its Connection says: it exists,
-/// allows the namespace, has a URL for the Device, and an address that is no name lies in a network
-/// of that namespace.
+/// Returns the identities of a Device, of all its connections.
+pub fn known_identities(device: &Device) -> Vec<&str> {
+    let connections = device.spec.connections.iter();
+    connections
+        .filter_map(|connection| known_identity(device, &connection.name))
+        .collect()
+}
+
+/// True if a Device may have the machine at its address, as far as the Connection of its first
+/// entry says: it exists, allows the namespace, has a URL for the Device, and an address that is no
+/// name lies in a network of that namespace.
 pub fn may_claim(
     device: &Device,
     connection: Option<&Connection>,
@@ -51,7 +70,11 @@ pub fn may_claim(
     let Some(connection) = connection.filter(|it| allows(it, namespace_labels).is_some()) else {
         return false;
     };
-    if endpoint_key(device, connection).is_none() {
+    let mut chosen = device.spec.connections.iter();
+    let url = chosen
+        .next()
+        .and_then(|first| endpoint_key(device, first, connection));
+    if url.is_none() {
         return false;
     }
     let address = canonical(device.spec.address.as_deref().unwrap_or_default());
@@ -66,20 +89,28 @@ pub fn may_claim(
         .any(|network| network.contains(&address))
 }
 
-/// True if one of the rivals has the machine, and not the Device itself. `connection` is that of the
-/// Device; `rivals` are the other Devices with its endpoint or with the identity, those that
-/// [`may_claim`] it; `identity` is what the machine said last, else what is pinned.
+/// True if one of the rivals has the machine at one endpoint of a Device, and not the Device itself.
+/// `connection` is that of the endpoint; `rivals` are the other Devices with that endpoint or with
+/// the identity, those that [`may_claim`] it; `identity` is what the machine said last, else what is
+/// pinned.
 pub fn is_claimed_by_another<'a>(
     own: &Device,
+    chosen: &DeviceConnection,
     connection: Option<&Connection>,
     identity: Option<&str>,
     rivals: impl IntoIterator<Item = &'a Device>,
 ) -> bool {
-    let place = |device: &Device| endpoint_key(device, connection?);
-    let endpoint = place(own);
+    let endpoint = connection.and_then(|connection| endpoint_key(own, chosen, connection));
+    let shares = |rival: &Device| {
+        let mut same = rival.spec.connections.iter();
+        same.any(|it| {
+            it.name == chosen.name
+                && connection.and_then(|found| endpoint_key(rival, it, found)) == endpoint
+        })
+    };
     let (here, anywhere) = (rank(own), rank_by_identity(own, identity));
     rivals.into_iter().any(|rival| {
-        if endpoint.is_some() && place(rival) == endpoint {
+        if endpoint.is_some() && shares(rival) {
             return has_a_say(rival) && rank(rival) < here;
         }
         let has_proved = claim_of(rival)
@@ -100,13 +131,9 @@ fn has_a_say(device: &Device) -> bool {
     let Some(claim) = claim_of(device) else {
         return true;
     };
-    let answered = device
-        .status
-        .as_ref()
-        .and_then(|status| status.last_sync.as_ref());
-    let refused = answered.is_some_and(|it| it.result == SyncResult::Answered)
-        && reported_fault(device).is_some();
-    claim.since.is_some() || !refused && reported_not_allowed(device).is_none()
+    let faults = device.status.iter().flat_map(|it| &it.connections);
+    let mut faults = faults.filter_map(|connection| connection.fault.as_ref());
+    claim.since.is_some() || !faults.any(forbids_use)
 }
 
 type Rank = (u8, Option<Timestamp>, Option<Timestamp>, String, String);

@@ -11,6 +11,7 @@ use super::{
     item::Wanted,
     resolved::{Intent, ResolvedSubscription},
 };
+use crate::protocol::Place;
 
 /// Refuses every subscription in force whose service or exclusive group another one has.
 pub(super) fn refuse_losers(subscriptions: &mut [ResolvedSubscription]) {
@@ -40,16 +41,9 @@ pub(super) fn refuse_losers(subscriptions: &mut [ResolvedSubscription]) {
     }
 }
 
-/// Where a device setting stands: whether on the System Service of the host, and the attribute.
-type Place = (bool, String);
-
 fn place(wanted: &Wanted) -> Option<Place> {
     match wanted {
-        Wanted::DeviceSetting {
-            attribute,
-            operation,
-            ..
-        } => Some((operation.is_of_system(), attribute.clone())),
+        Wanted::DeviceSetting { place, .. } => Some(place.clone()),
         _ => None,
     }
 }

@@ -6,23 +6,27 @@ use std::collections::BTreeMap;
 
 use entente_crds::{
     condition::Reason,
-    v1alpha1::{AllowEntry, Connection, ConnectionSpec, Device, IppEndpoint, Trust},
+    v1alpha1::{AllowEntry, Connection, ConnectionSpec, Device, DeviceConnection, Protocol, Trust},
 };
 
-use super::{World, blocked::Blocked, digest::digest};
+use super::{
+    World, blocked::Blocked, digest::digest, identity::pinned_certificate,
+    resolved::ResolvedConnection,
+};
+use crate::protocol::{Place, Route, route};
 
 /// Where a device is reached.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DeviceEndpoint {
-    /// The Connection.
-    pub connection: String,
+    /// What is spoken there.
+    pub protocol: Protocol,
     /// The URL with everything filled in.
     pub url: String,
+    /// Where the device says who it is.
+    pub identity: Place,
     /// The fingerprint that the certificate must have: that of the spec, or with trust FirstUse
     /// the one seen first.
     pub pinned_certificate: Option<String>,
-    /// A digest of what proof is bound to: connection, URL and serial number.
-    pub target_digest: String,
 }
 
 /// The entry of `allow` that admits a namespace, if any.
@@ -41,7 +45,7 @@ pub fn allows<'a>(
 /// names. The API server refuses such a Connection; one that it has from before is not sent. A
 /// Device's own login is not concerned.
 pub fn login_fault(name: &str, spec: &ConnectionSpec) -> Option<String> {
-    let url = &spec.ipp.as_ref()?.url;
+    let url = route(spec)?.url;
     let tls = spec.tls.as_ref();
     let is_checked = url.starts_with("ipps://")
         && tls.is_some_and(|tls| tls.trust == Trust::Verify && tls.ca_config_map_ref.is_some());
@@ -64,36 +68,42 @@ fn is_named_by_devices(url: &str) -> bool {
 /// Returns what makes two Devices share one endpoint: the Connection and its URL, filled in, with
 /// one spelling of the address. What a Device says and the URL does not have makes no difference.
 /// `None` where there is no such URL.
-pub fn endpoint_key(device: &Device, connection: &Connection) -> Option<String> {
-    let name = &device.spec.connections.first()?.name;
-    let ipp = connection.spec.ipp.as_ref()?;
+pub fn endpoint_key(
+    device: &Device,
+    chosen: &DeviceConnection,
+    connection: &Connection,
+) -> Option<String> {
+    let name = &chosen.name;
     let address = device.spec.address.as_deref().map(canonical);
-    let url = fill(ipp, device, address.as_deref(), name).ok()?;
+    let url = fill(&route(&connection.spec)?, (0, chosen), address.as_deref()).ok()?;
     Some(format!("{name}|{url}"))
 }
 
-/// Returns the values under which a Device is found by those that may share its endpoint: the
-/// Device alone does not tell which of its parts the URL has.
+/// Returns the values under which a Device is found by those that may share an endpoint with it:
+/// the Device alone does not tell which of its parts the URL has.
 pub fn endpoint_index(device: &Device) -> Vec<String> {
-    let Some(chosen) = device.spec.connections.first() else {
-        return Vec::new();
-    };
     let address = device.spec.address.as_deref().map(canonical);
-    let parts = match (address.as_deref(), chosen.queue.as_deref()) {
-        (Some(address), Some(queue)) => vec![(address, queue), (address, ""), ("", queue)],
-        (Some(address), None) => vec![(address, "")],
-        (None, Some(queue)) => vec![("", queue)],
-        (None, None) => Vec::new(),
+    let of_one = |chosen: &DeviceConnection| {
+        let parts = match (address.as_deref(), chosen.queue.as_deref()) {
+            (Some(address), Some(queue)) => vec![(address, queue), (address, ""), ("", queue)],
+            (Some(address), None) => vec![(address, "")],
+            (None, Some(queue)) => vec![("", queue)],
+            (None, None) => Vec::new(),
+        };
+        let value = |(address, queue)| index_value(&chosen.name, address, queue);
+        parts.into_iter().map(value).collect::<Vec<_>>()
     };
-    let value = |(address, queue)| index_value(&chosen.name, address, queue);
-    parts.into_iter().map(value).collect()
+    device.spec.connections.iter().flat_map(of_one).collect()
 }
 
-/// Returns the value of [`endpoint_index`] that all have which may share the endpoint of a Device;
+/// Returns the value of [`endpoint_index`] that all have which may share this endpoint of a Device;
 /// `None` where the URL has no such part, so that all Devices of the Connection may.
-pub fn endpoint_lookup(device: &Device, connection: &Connection) -> Option<String> {
-    let chosen = device.spec.connections.first()?;
-    let url = &connection.spec.ipp.as_ref()?.url;
+pub fn endpoint_lookup(
+    device: &Device,
+    chosen: &DeviceConnection,
+    connection: &Connection,
+) -> Option<String> {
+    let url = route(&connection.spec)?.url;
     let address = device.spec.address.as_deref().map(canonical);
     let address = address.filter(|_| url.contains("{address}"));
     let queue = chosen.queue.as_deref().filter(|_| url.contains("{queue}"));
@@ -118,48 +128,96 @@ pub(super) fn canonical(address: &str) -> String {
     }
 }
 
-/// Where the world's device is reached, or what keeps it from being reached.
-pub fn device_endpoint(world: &World) -> Result<DeviceEndpoint, Blocked> {
-    let device = world.device.as_ref().ok_or_else(|| {
-        Blocked::new(
+/// Returns how the device of the world is reached, one for each of its connections.
+pub(super) fn resolve_connections(world: &World) -> Vec<ResolvedConnection> {
+    let Some(device) = world.device.as_deref() else {
+        return Vec::new();
+    };
+    let chosen = device.spec.connections.iter().enumerate();
+    chosen
+        .map(|chosen| ResolvedConnection {
+            name: chosen.1.name.clone(),
+            endpoint: resolve_endpoint(world, device, chosen),
+        })
+        .collect()
+}
+
+/// Returns what keeps the device of the world from being reached at all: it does not exist, or none
+/// of its connections can be used.
+pub(super) fn unreachable(world: &World, connections: &[ResolvedConnection]) -> Option<Blocked> {
+    if world.device.is_none() {
+        return Some(Blocked::new(
             Reason::DeviceNotFound,
             format!("the Device {} does not exist; create it", world.device_name),
-        )
-    })?;
-    let chosen = device.spec.connections.first().ok_or_else(|| {
-        Blocked::new(
+        ));
+    }
+    let Some(first) = connections.first() else {
+        return Some(Blocked::new(
             Reason::ConnectionNotFound,
             "spec.connections is empty; name a Connection".to_owned(),
-        )
-    })?;
-    let connection = world.connections.get(&chosen.name).ok_or_else(|| {
+        ));
+    };
+    let mut all = connections.iter();
+    let fault = first.endpoint.as_ref().err();
+    fault
+        .filter(|_| all.all(|connection| connection.endpoint.is_err()))
+        .cloned()
+}
+
+/// Returns a digest of what proof is bound to, where the device can be reached: another URL or
+/// another serial number is another target. That a connection may not be used is none.
+pub(super) fn target_digest(world: &World, connections: &[ResolvedConnection]) -> Option<String> {
+    let device = world.device.as_deref()?;
+    let serial = &device.spec.serial_number;
+    match connections {
+        [only] => {
+            let endpoint = only.endpoint.as_ref().ok()?;
+            Some(digest(&(&only.name, &endpoint.url, serial)))
+        }
+        _ if unreachable(world, connections).is_some() => None,
+        _ => {
+            let urls: Vec<_> = device
+                .spec
+                .connections
+                .iter()
+                .map(|chosen| {
+                    let connection = world.connections.get(&chosen.name)?;
+                    endpoint_key(device, chosen, connection)
+                })
+                .collect();
+            Some(digest(&(urls, serial)))
+        }
+    }
+}
+
+fn resolve_endpoint(
+    world: &World,
+    device: &Device,
+    chosen: (usize, &DeviceConnection),
+) -> Result<DeviceEndpoint, Blocked> {
+    let name = &chosen.1.name;
+    let connection = world.connections.get(name).ok_or_else(|| {
         Blocked::new(
             Reason::ConnectionNotFound,
-            format!("the Connection {} does not exist; create it", chosen.name),
+            format!("the Connection {name} does not exist; create it"),
         )
     })?;
-    check_usable(world, &chosen.name, connection)?;
-    let ipp = connection.spec.ipp.as_ref().ok_or_else(|| {
+    check_usable(world, name, connection)?;
+    let spec = &connection.spec;
+    let model = world.model.as_ref().map(|model| &model.spec);
+    let leads = route(spec).zip(Place::of_identity(model, spec));
+    let (route, identity) = leads.ok_or_else(|| {
         Blocked::new(
             Reason::UnsupportedValue,
-            format!(
-                "the Connection {} does not speak to devices; name one of protocol IPP",
-                chosen.name
-            ),
+            format!("the Connection {name} does not speak to devices; name one of protocol IPP"),
         )
     })?;
-    let url = fill(ipp, device, device.spec.address.as_deref(), &chosen.name)?;
-    let trust = connection
-        .spec
-        .tls
-        .as_ref()
-        .map(|tls| tls.trust)
-        .unwrap_or_default();
+    let trust = spec.tls.as_ref().map(|tls| tls.trust);
     Ok(DeviceEndpoint {
-        connection: chosen.name.clone(),
-        target_digest: digest(&(&chosen.name, &url, &device.spec.serial_number)),
-        url,
-        pinned_certificate: pinned(device, trust),
+        protocol: route.protocol,
+        url: fill(&route, chosen, device.spec.address.as_deref())?,
+        identity,
+        pinned_certificate: pinned(device, name, trust.unwrap_or_default()),
     })
 }
 
@@ -185,28 +243,28 @@ pub(super) fn check_usable(
     }
 }
 
-fn pinned(device: &Device, trust: Trust) -> Option<String> {
+fn pinned(device: &Device, connection: &str, trust: Trust) -> Option<String> {
     if device.spec.certificate_sha256.is_some() {
         return device.spec.certificate_sha256.clone();
     }
-    let identity = device.status.as_ref()?.identity.as_ref()?;
-    (trust == Trust::FirstUse && identity.serial_number == device.spec.serial_number)
-        .then(|| identity.certificate_sha256.clone())
-        .flatten()
+    pinned_certificate(device, connection)
+        .filter(|_| trust == Trust::FirstUse)
+        .map(str::to_owned)
 }
 
+/// Fills in what a Device says. `chosen` is the entry of its connections, with its index.
 fn fill(
-    IppEndpoint { url, ports }: &IppEndpoint,
-    device: &Device,
+    route: &Route<'_>,
+    (index, chosen): (usize, &DeviceConnection),
     address: Option<&str>,
-    connection_name: &str,
 ) -> Result<String, Blocked> {
-    let mut url = url.clone();
+    let mut url = route.url.to_owned();
+    let name = &chosen.name;
     let unsupported = |message: String| Blocked::new(Reason::UnsupportedValue, message);
     if url.contains("{address}") {
         let address = address.ok_or_else(|| {
             unsupported(format!(
-                "spec.address is missing; the Connection {connection_name} needs it"
+                "spec.address is missing; the Connection {name} needs it"
             ))
         })?;
         let host = if address.contains(':') {
@@ -216,29 +274,25 @@ fn fill(
         };
         url = url.replace("{address}", &host);
     }
-    let chosen = device.spec.connections.first();
     if url.contains("{port}") {
         let port = chosen
-            .and_then(|connection| connection.port)
-            .or_else(|| ports.first().copied())
-            .filter(|port| ports.contains(port));
+            .port
+            .or_else(|| route.ports.first().copied())
+            .filter(|port| route.ports.contains(port));
         let port = port.ok_or_else(|| {
+            let ports: Vec<String> = route.ports.iter().map(ToString::to_string).collect();
             unsupported(format!(
-                "spec.connections[0].port is not one of those that the Connection \
-                 {connection_name} allows: {}",
-                ports
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join(", ")
+                "spec.connections[{index}].port is not one of those that the Connection {name} \
+                 allows: {}",
+                ports.join(", ")
             ))
         })?;
         url = url.replace("{port}", &port.to_string());
     }
     if url.contains("{queue}") {
-        let queue = chosen.and_then(|connection| connection.queue.as_deref()).ok_or_else(|| {
+        let queue = chosen.queue.as_deref().ok_or_else(|| {
             unsupported(format!(
-                "spec.connections[0].queue is missing; the Connection {connection_name} needs it"
+                "spec.connections[{index}].queue is missing; the Connection {name} needs it"
             ))
         })?;
         url = url.replace("{queue}", queue);

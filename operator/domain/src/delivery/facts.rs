@@ -47,12 +47,13 @@ pub struct Sent {
 /// Everything that was heard in this pass.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Facts {
-    /// The last reading of the device; none after a write.
-    pub device: Option<Reading<DeviceReading>>,
+    /// The last reading of the device through each connection; none after a write.
+    pub devices: BTreeMap<String, Reading<DeviceReading>>,
     /// The last reading of each subscription's instance; none after a write.
     pub servers: BTreeMap<String, Reading<InstanceReading>>,
-    /// The reading of the device before the last write: it proves what was not written since.
-    pub device_before: Option<Reading<DeviceReading>>,
+    /// The reading through each connection before the last write: it proves what was not written
+    /// since.
+    pub devices_before: BTreeMap<String, Reading<DeviceReading>>,
     /// The reading of each instance before the last write.
     pub servers_before: BTreeMap<String, Reading<InstanceReading>>,
     /// What was sent in this pass, by subscription and item key.
@@ -109,7 +110,7 @@ impl Facts {
 
     /// When the first answer of this pass was there that can prove anything.
     pub(super) fn heard_from(&self) -> Option<Timestamp> {
-        let devices = [&self.device, &self.device_before].into_iter().flatten();
+        let devices = self.devices.values().chain(self.devices_before.values());
         let servers = self.servers.values().chain(self.servers_before.values());
         devices
             .map(|reading| reading.at)
@@ -126,19 +127,26 @@ impl Facts {
 
     /// The device answered, or did not. Who it says it is goes into statuses, and fits them from
     /// here on.
-    pub fn record_device(&mut self, mut result: Result<DeviceReading, Failure>, at: Timestamp) {
+    pub fn record_device(
+        &mut self,
+        connection: &str,
+        mut result: Result<DeviceReading, Failure>,
+        at: Timestamp,
+    ) {
         if let Ok(reading) = &mut result {
             let identity = reading.identity.take();
             reading.identity = identity.map(|identity| token(&identity, MOST_IDENTITY));
             let product = reading.product_name.take();
             reading.product_name = product.map(|product| cut(product, MOST_IDENTITY));
         }
-        self.device = Some(Reading { at, result });
+        self.devices
+            .insert(connection.to_owned(), Reading { at, result });
     }
 
     /// A write to the device was answered.
     pub fn record_write(
         &mut self,
+        connection: &str,
         items: &[(String, String, String)],
         result: &Result<(), Failure>,
         at: Timestamp,
@@ -156,8 +164,10 @@ impl Facts {
         // What the device has now must be read anew, also after a failure: the answer may have
         // been lost after the device took the value.
         if result.is_ok() || result.as_ref().is_err_and(|failure| failure.doubtful) {
-            let before = self.device.take().filter(|reading| reading.result.is_ok());
-            self.device_before = before.or_else(|| self.device_before.take());
+            let before = self.devices.remove(connection);
+            if let Some(before) = before.filter(|reading| reading.result.is_ok()) {
+                self.devices_before.insert(connection.to_owned(), before);
+            }
         }
     }
 

@@ -1,19 +1,25 @@
 //! Whether the device that answers is the one that is meant. Nothing is written before that (K4).
 //!
-//! Called by verify and by the device's report.
+//! Each connection is a witness of its own: what is pinned when it is first seen there has to be
+//! seen again. Called by verify, by the claim and by the device's report.
 
 use entente_crds::{
-    condition::{ConditionType, Reason},
-    v1alpha1::{Device, SyncResult},
+    condition::Reason,
+    v1alpha1::{Device, DeviceConnectionStatus, DeviceFault, DeviceIdentity},
 };
 
-use super::{Facts, World, blocked::Blocked};
-use crate::condition::find;
+use super::{World, blocked::Blocked};
+use crate::exchange::DeviceReading;
 
-/// Whether the device that answered is another one than it should be. Nothing is written then.
-pub(super) fn identity_fault(world: &World, device: &Device, facts: &Facts) -> Option<Blocked> {
+/// Returns what speaks against the device that answered through a connection, if it is another one
+/// than it should be. Nothing is written then.
+pub(super) fn identity_fault(
+    world: &World,
+    device: &Device,
+    connection: &str,
+    reading: &DeviceReading,
+) -> Option<Blocked> {
     let model = world.model.as_ref()?;
-    let reading = facts.device.as_ref()?.result.as_ref().ok()?;
     let mismatch = |message: String| Some(Blocked::new(Reason::IdentityMismatch, message));
     let Some(product) = &reading.product_name else {
         return mismatch("the device does not say which product it is".to_owned());
@@ -25,7 +31,7 @@ pub(super) fn identity_fault(world: &World, device: &Device, facts: &Facts) -> O
             device.spec.model_ref.name
         ));
     }
-    let pinned = pinned_identity(device)?;
+    let pinned = pinned_identity(device, connection)?;
     if reading.identity.as_deref() == Some(pinned) {
         return None;
     }
@@ -36,25 +42,59 @@ pub(super) fn identity_fault(world: &World, device: &Device, facts: &Facts) -> O
     )
 }
 
-/// The identity seen first, as long as the serial number is the same.
-pub(super) fn pinned_identity(device: &Device) -> Option<&str> {
+/// What was seen first of the machine, as long as the serial number is the same.
+fn seen(device: &Device) -> Option<&DeviceIdentity> {
     let identity = device.status.as_ref()?.identity.as_ref()?;
-    (identity.serial_number == device.spec.serial_number).then_some(identity.id.as_deref()?)
+    (identity.serial_number == device.spec.serial_number).then_some(identity)
 }
 
-/// The mismatch that the status of the device speaks of: it holds until the device is read again.
-pub(super) fn reported_fault(device: &Device) -> Option<Blocked> {
-    let ready = find(&device.status.as_ref()?.conditions, ConditionType::Ready)?;
-    (ready.reason == Reason::IdentityMismatch.as_str())
-        .then(|| Blocked::new(Reason::IdentityMismatch, ready.message.clone()))
+/// Returns the connection that `status.identity` was seen through; where the Device has it no more,
+/// its first one.
+pub(super) fn witness<'a>(device: &'a Device) -> Option<&'a str> {
+    let mut names = device.spec.connections.iter().map(|it| it.name.as_str());
+    let seen_through = seen(device).and_then(|identity| identity.connection.as_deref());
+    let first: Option<&'a str> = names.clone().next();
+    names.find(|name| Some(*name) == seen_through).or(first)
 }
 
-/// That the last attempt to reach the device was refused by the Connection's networks, as its
-/// status says: it holds until the device is tried again.
-pub(super) fn reported_not_allowed(device: &Device) -> Option<Blocked> {
+/// Returns what the status remembers of a connection, as long as the serial number is the same.
+pub(super) fn remembered<'a>(
+    device: &'a Device,
+    connection: &str,
+) -> Option<&'a DeviceConnectionStatus> {
     let status = device.status.as_ref()?;
-    let ready = find(&status.conditions, ConditionType::Ready)?;
-    let tried = status.last_sync.as_ref()?.result == SyncResult::NoAnswer;
-    (tried && ready.reason == Reason::NotAllowed.as_str())
-        .then(|| Blocked::new(Reason::NotAllowed, ready.message.clone()))
+    let mut all = status.connections.iter();
+    all.find(|found| found.name == connection)
+}
+
+/// Returns the identity seen first through a connection, as long as the serial number is the same.
+pub(super) fn pinned_identity<'a>(device: &'a Device, connection: &str) -> Option<&'a str> {
+    let seen = seen(device)?;
+    if witness(device) == Some(connection) {
+        return seen.id.as_deref();
+    }
+    remembered(device, connection)?.identity.as_deref()
+}
+
+/// Returns the certificate seen first through a connection, as long as the serial number is the
+/// same.
+pub(super) fn pinned_certificate<'a>(device: &'a Device, connection: &str) -> Option<&'a str> {
+    let seen = seen(device)?;
+    if witness(device) == Some(connection) {
+        return seen.certificate_sha256.as_deref();
+    }
+    remembered(device, connection)?
+        .certificate_sha256
+        .as_deref()
+}
+
+/// Returns what was met when a connection was last used: it holds until it is used again.
+pub(super) fn remembered_fault(device: &Device, connection: &str) -> Option<Blocked> {
+    let fault = remembered(device, connection)?.fault.as_ref()?;
+    Some(Blocked::new(fault.reason, fault.message.clone()))
+}
+
+/// True if a fault is not that the device did not answer, but that it must not be used.
+pub(super) fn forbids_use(fault: &DeviceFault) -> bool {
+    matches!(fault.reason, Reason::IdentityMismatch | Reason::NotAllowed)
 }

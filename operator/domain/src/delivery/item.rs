@@ -2,10 +2,13 @@
 //!
 //! Decides nothing. Made by resolve; compared by verify, sent by plan, told by report.
 
-use entente_crds::v1alpha1::{IppOperation, IppSyntax, StepType, TakesEffect};
+use entente_crds::v1alpha1::{StepType, TakesEffect};
 
 use super::{blocked::Blocked, server_parameters::ServerValue};
-use crate::exchange::Value;
+use crate::{
+    exchange::Value,
+    protocol::{Manner, Place},
+};
 
 /// One thing that has to be in effect.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -38,12 +41,12 @@ pub fn step_of_item(key: &str) -> Option<StepType> {
 pub enum Wanted {
     /// A setting of the device.
     DeviceSetting {
-        /// The attribute.
-        attribute: String,
-        /// The syntax of its value.
-        syntax: IppSyntax,
-        /// The operation that sets it.
-        operation: IppOperation,
+        /// The Connection of the device that it goes through.
+        connection: String,
+        /// Where it is.
+        place: Place,
+        /// How it is carried there.
+        manner: Manner,
         /// When it takes effect.
         takes_effect: TakesEffect,
         /// Whether the device never tells it.

@@ -1,12 +1,12 @@
 //! The invariants of a plan, written once and run on every plan that any test makes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::v1alpha1::{ItemState, StepType};
 use jiff::Timestamp;
 
 use super::{Action, Intent, Plan, ResolvedDevice, ResolvedSubscription, Verified, Wanted, World};
-use crate::exchange::DeviceReadRequest;
+use crate::{exchange::DeviceReadRequest, protocol::Place};
 
 /// What is wrong with a plan; empty when nothing is.
 pub fn lint(
@@ -25,11 +25,15 @@ pub fn lint(
                 None => faults.push(format!("{} is not one of this device", served.0)),
             }
         }
-        if matches!(action, Action::WriteDevice { .. }) && world.claimed_by_another {
+        if matches!(action, Action::WriteDevice { .. }) && !world.claimed_by_another.is_empty() {
             faults.push("a device that belongs to another is written".to_owned());
         }
-        if let Action::ReadDevice { request } = action {
-            faults.extend(asked_for_nobody(resolved, request, now));
+        if let Action::ReadDevice {
+            connection,
+            request,
+        } = action
+        {
+            faults.extend(asked_for_nobody(resolved, connection, request, now));
         }
     }
     faults
@@ -91,32 +95,32 @@ fn faults_of(
     faults
 }
 
-/// Attributes that nobody may ask for yet: a probe asks for the identity alone.
+/// Places that nobody may ask for yet, or not there: a probe asks for the identity alone.
 fn asked_for_nobody(
     resolved: &ResolvedDevice,
+    connection: &str,
     request: &DeviceReadRequest,
     now: Timestamp,
 ) -> Vec<String> {
-    let mut wanted = DeviceReadRequest::default();
-    for entry in &resolved.subscriptions {
-        for (_, item) in entry.items().filter(|(step, _)| entry.may_ask(step, now)) {
-            if let Wanted::DeviceSetting {
-                attribute,
-                operation,
+    let subscriptions = resolved.subscriptions.iter();
+    let asked = subscriptions.flat_map(|entry| {
+        let items = entry.items();
+        items.filter(|(step, _)| entry.may_ask(step, now))
+    });
+    let wanted: BTreeSet<&Place> = asked
+        .filter_map(|(_, item)| match &item.wanted {
+            Wanted::DeviceSetting {
+                connection: through,
+                place,
                 ..
-            } = &item.wanted
-            {
-                wanted.ask(*operation, attribute);
-            }
-        }
-    }
-    let of_printer = request.attributes.difference(&wanted.attributes);
-    let of_system = request
-        .system_attributes
-        .difference(&wanted.system_attributes);
-    of_printer
-        .chain(of_system)
-        .map(|name| format!("{name} is asked for although nobody wants it yet"))
+            } if through == connection => Some(place),
+            _ => None,
+        })
+        .collect();
+    let places = request.places.iter();
+    places
+        .filter(|place| !wanted.contains(place))
+        .map(|place| format!("{place} is asked for although nobody wants it there yet"))
         .collect()
 }
 

@@ -232,8 +232,10 @@ impl Pass {
     /// True if a device that failed a moment ago would be asked for the rest of the plan.
     fn is_held(&self, action: &Action, now: Timestamp) -> bool {
         match action {
-            Action::ReadDevice { .. } | Action::WriteDevice { .. } => {
-                self.backoffs.is_held(&BackoffKey::Device, now)
+            Action::ReadDevice { connection, .. } | Action::WriteDevice { connection, .. } => {
+                let connection = connection.clone();
+                self.backoffs
+                    .is_held(&BackoffKey::Device { connection }, now)
             }
             Action::ReadCatalogue { .. }
             | Action::RecordInstance { .. }

@@ -20,7 +20,7 @@ use super::{
     claim,
     facts::may_stand,
     identity,
-    resolved::{Intent, ResolvedStep},
+    resolved::{Intent, ResolvedConnection, ResolvedStep},
     withdraw,
 };
 
@@ -49,8 +49,10 @@ pub(super) fn plan(
         now,
     };
     let mut plan = Plan::default();
-    if round.device_read_is_due() {
-        round.read_device(&mut plan);
+    for connection in &resolved.connections {
+        if round.device_read_is_due(connection) {
+            round.read_device(&connection.name, &mut plan);
+        }
     }
     // Set-up runs before withdrawal (api section 12).
     for subscription in resolved
@@ -86,11 +88,15 @@ impl Round<'_> {
     /// A device that was never read, one that did not answer or was another one than it should be,
     /// one that nobody has proved yet, and each sync period every one: read although nothing is
     /// pending.
-    fn device_read_is_due(&self) -> bool {
+    fn device_read_is_due(&self, connection: &ResolvedConnection) -> bool {
         let Some(device) = &self.world.device else {
             return false;
         };
-        if device.spec.suspend || self.resolved.endpoint.is_err() || self.facts.device.is_some() {
+        let name = &connection.name;
+        if device.spec.suspend
+            || connection.endpoint.is_err()
+            || self.facts.devices.contains_key(name)
+        {
             return false;
         }
         let silent = device
@@ -98,10 +104,16 @@ impl Round<'_> {
             .as_ref()
             .and_then(|status| status.last_sync.as_ref())
             .is_some_and(|last| last.result == SyncResult::NoAnswer);
+        let is_witness = identity::witness(device) == Some(name);
         let unproved = self.world.model.is_some()
-            && !self.world.claimed_by_another
-            && claim::is_unproved(device);
-        silent || unproved || identity::reported_fault(device).is_some() || self.sync_is_due(device)
+            && self.world.claimed_by_another.is_empty()
+            && if is_witness {
+                claim::is_unproved(device)
+            } else {
+                identity::remembered(device, name).is_none()
+            };
+        let failed = identity::remembered_fault(device, name).is_some();
+        silent || unproved || failed || self.sync_is_due(device)
     }
 
     fn set_up(&self, subscription: &ResolvedSubscription, plan: &mut Plan) {

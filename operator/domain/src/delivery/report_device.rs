@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use entente_crds::{
     condition::{ConditionType, Reason},
     v1alpha1::{
-        Device, DeviceClaim, DeviceIdentity, DeviceStatus, ItemState, LastSync, StepType,
-        SubscriptionCounts, SyncResult,
+        Device, DeviceClaim, DeviceConnectionStatus, DeviceFault, DeviceIdentity, DeviceStatus,
+        ItemState, LastSync, StepType, SubscriptionCounts, SyncResult,
     },
 };
 use jiff::Timestamp;
@@ -17,16 +17,19 @@ use super::{
     Facts, ResolvedDevice, SubscriptionReport, Verified, World,
     blocked::Blocked,
     claim::{self, claim_digest, next_claim},
-    identity::{identity_fault, pinned_identity, reported_fault, reported_not_allowed},
+    identity::{
+        identity_fault, pinned_certificate, pinned_identity, remembered, remembered_fault, witness,
+    },
     report::sentence,
     resolved::{Intent, ResolvedSubscription},
     sync::{next_sync, reconcile_wish, sync_period},
 };
 use crate::{
     assessment::{Class, class, reason},
+    bounded::cut,
     catalogue::RESOLVED,
-    condition::{ConditionSet, Status, Summary, Work, find, is_true},
-    exchange::{DeviceReading, FailureKind},
+    condition::{ConditionSet, MAX_MESSAGE, Status, Summary, Work, find, is_true},
+    exchange::DeviceReading,
 };
 
 /// A sync instant younger than this part of the period is not written again on its own.
@@ -77,56 +80,63 @@ impl Report<'_> {
             ),
             conditions: self.conditions(&previous, &summary),
             identity: self.identity(&previous),
+            connections: self.connections(),
             claim: self.claim(),
             subscriptions: Some(self.counts()),
             last_sync: self.last_sync(&previous),
-            last_handled_reconcile_at: if self.facts.device.is_some() {
-                reconcile_wish(self.device)
+            last_handled_reconcile_at: if self.facts.devices.is_empty() {
+                previous.last_handled_reconcile_at.clone()
             } else {
-                previous.last_handled_reconcile_at
+                reconcile_wish(self.device)
             },
         }
     }
 
-    fn identity_fault(&self) -> Option<Blocked> {
-        match &self.facts.device {
-            Some(reading) if reading.result.is_ok() => {
-                identity_fault(self.world, self.device, self.facts)
-            }
+    /// What was met when a connection was last used, in this pass or before.
+    fn fault(&self, connection: &str) -> Option<Blocked> {
+        let Some(reading) = self.facts.devices.get(connection) else {
             // Nobody looked again.
-            _ => reported_fault(self.device),
+            return remembered_fault(self.device, connection);
+        };
+        match &reading.result {
+            Ok(reading) => identity_fault(self.world, self.device, connection, reading),
+            Err(failure) => Some(Blocked::new(reason(failure.kind), failure.message.clone())),
         }
     }
 
+    fn faults(&self) -> impl Iterator<Item = Blocked> {
+        let connections = self.device.spec.connections.iter();
+        connections.filter_map(|connection| self.fault(&connection.name))
+    }
+
+    /// The fault that every connection has: the first of them. `None` while one answers.
+    fn silence(&self) -> Option<Blocked> {
+        let mut silent = self.faults().filter(|fault| is_of_an_attempt(fault.reason));
+        let first = silent.next()?;
+        (silent.count() + 1 == self.device.spec.connections.len()).then_some(first)
+    }
+
     fn unusable(&self) -> Option<Blocked> {
-        self.resolved
-            .endpoint
-            .as_ref()
-            .err()
+        let mut connections = self.resolved.connections.iter();
+        let unresolved = connections.find_map(|connection| connection.endpoint.as_ref().err());
+        let unresolved = self.resolved.unreachable.as_ref().or(unresolved);
+        let forbidden = |reason: Reason| self.faults().find(|fault| fault.reason == reason);
+        unresolved
             .cloned()
             .or_else(|| self.claimed())
             .or_else(|| self.model_missing())
-            .or_else(|| self.identity_fault())
-            .or_else(|| self.address_not_allowed())
+            .or_else(|| forbidden(Reason::IdentityMismatch))
+            // The address lies outside the networks of the Connection: until it is tried anew.
+            .or_else(|| forbidden(Reason::NotAllowed))
     }
 
     fn claimed(&self) -> Option<Blocked> {
-        self.world.claimed_by_another.then(|| {
+        (!self.world.claimed_by_another.is_empty()).then(|| {
             Blocked::new(
                 Reason::AlreadyClaimed,
                 "another Device has this address or this identity; correct spec.address".to_owned(),
             )
         })
-    }
-
-    /// The address lies outside the networks of the Connection: that holds until it is tried anew.
-    fn address_not_allowed(&self) -> Option<Blocked> {
-        let Some(reading) = &self.facts.device else {
-            return reported_not_allowed(self.device);
-        };
-        let failure = reading.result.as_ref().err()?;
-        (failure.kind == FailureKind::AddressNotAllowed)
-            .then(|| Blocked::new(Reason::NotAllowed, failure.message.clone()))
     }
 
     fn model_missing(&self) -> Option<Blocked> {
@@ -162,13 +172,7 @@ impl Report<'_> {
             let message = "Everything that is wanted on the device is in effect.";
             return Summary::done(Reason::Succeeded, message);
         }
-        let failed = match &self.facts.device {
-            Some(reading) => reading.result.is_err(),
-            None => self.device.status.as_ref().is_some_and(|status| {
-                find(&status.conditions, ConditionType::Online)
-                    .is_some_and(|online| online.status == Status::False.as_str())
-            }),
-        };
+        let failed = self.faults().next().is_some();
         let (reason, work) = if failed {
             (Reason::ProgressingWithRetry, Work::Retrying)
         } else {
@@ -226,34 +230,37 @@ impl Report<'_> {
     }
 
     fn online(&self, set: ConditionSet, previous: &DeviceStatus) -> ConditionSet {
-        match &self.facts.device {
-            Some(reading) => match &reading.result {
-                Ok(_) => set.with(
+        if self.facts.devices.is_empty() {
+            return match find(&previous.conditions, ConditionType::Online) {
+                Some(_) => set.keep(ConditionType::Online),
+                None => set.with(
                     ConditionType::Online,
-                    Status::True,
-                    Reason::Answered,
-                    "The device answered when it was last asked.",
+                    Status::Unknown,
+                    Reason::NeverSeen,
+                    "The device was not asked yet.",
                 ),
-                Err(failure) => {
-                    let reason = reason(failure.kind);
-                    let known = ConditionType::Online.reasons().contains(&reason);
-                    set.with(
-                        ConditionType::Online,
-                        Status::False,
-                        if known { reason } else { Reason::Unreachable },
-                        sentence(&failure.message),
-                    )
-                }
-            },
-            None if find(&previous.conditions, ConditionType::Online).is_some() => {
-                set.keep(ConditionType::Online)
-            }
+            };
+        }
+        match self.silence() {
             None => set.with(
                 ConditionType::Online,
-                Status::Unknown,
-                Reason::NeverSeen,
-                "The device was not asked yet.",
+                Status::True,
+                Reason::Answered,
+                "The device answered when it was last asked.",
             ),
+            Some(fault) => {
+                let known = ConditionType::Online.reasons().contains(&fault.reason);
+                set.with(
+                    ConditionType::Online,
+                    Status::False,
+                    if known {
+                        fault.reason
+                    } else {
+                        Reason::Unreachable
+                    },
+                    sentence(&fault.message),
+                )
+            }
         }
     }
 
@@ -311,49 +318,97 @@ impl Report<'_> {
         }
     }
 
-    /// What the machine said, where it answered as the one that is meant. An object that was edited
-    /// meanwhile may mean another one.
-    fn said(&self) -> Option<&DeviceReading> {
+    /// What the machine said through a connection, where it answered as the one that is meant. An
+    /// object that was edited meanwhile may mean another one.
+    fn said(&self, connection: &str) -> Option<&DeviceReading> {
         let asked = self.world.device.as_deref().and_then(claim_digest);
-        let reading = self.facts.device.as_ref()?.result.as_ref().ok()?;
+        let reading = self.facts.devices.get(connection)?.result.as_ref().ok()?;
         let meant = asked == claim_digest(self.device)
             && self.world.model.is_some()
-            && self.identity_fault().is_none();
+            && self.fault(connection).is_none();
         meant.then_some(reading)
     }
 
-    /// What is pinned when first seen stays, as long as the serial number is the same. The machine
-    /// of another Device is not pinned: whoever corrects the address means another one.
+    /// The same, where the machine is no other Device's: whoever corrects the address means another
+    /// one, so that nothing of this one is pinned.
+    fn said_by_its_own(&self, connection: &str) -> Option<&DeviceReading> {
+        let own = self.world.claimed_by_another.is_empty();
+        self.said(connection).filter(|_| own)
+    }
+
+    /// What is pinned when first seen stays, as long as the serial number is the same.
     fn identity(&self, previous: &DeviceStatus) -> Option<DeviceIdentity> {
-        let reading = self.said().filter(|_| !self.world.claimed_by_another);
-        let Some(reading) = reading else {
+        let connections = self.device.spec.connections.iter();
+        let mut answers = connections.filter_map(|it| self.said_by_its_own(&it.name));
+        let Some(any) = answers.next() else {
             return previous.identity.clone();
         };
+        let witness = witness(self.device)?;
+        let reading = self.said_by_its_own(witness);
         let same_machine = previous
             .identity
             .as_ref()
             .filter(|identity| identity.serial_number == self.device.spec.serial_number);
+        let seen_before = same_machine.and_then(|identity| identity.product_name.clone());
         Some(DeviceIdentity {
-            product_name: reading.product_name.clone(),
+            product_name: reading.map_or_else(
+                || seen_before.or_else(|| any.product_name.clone()),
+                |reading| reading.product_name.clone(),
+            ),
             serial_number: self.device.spec.serial_number.clone(),
-            id: pinned_identity(self.device)
+            connection: Some(witness.to_owned()),
+            id: pinned_identity(self.device, witness)
                 .map(str::to_owned)
-                .or_else(|| reading.identity.clone()),
-            certificate_sha256: same_machine
-                .and_then(|identity| identity.certificate_sha256.clone())
-                .or_else(|| reading.certificate_sha256.clone()),
+                .or_else(|| reading?.identity.clone()),
+            certificate_sha256: pinned_certificate(self.device, witness)
+                .map(str::to_owned)
+                .or_else(|| reading?.certificate_sha256.clone()),
         })
+    }
+
+    /// What is remembered of the connections: a fault until it is looked again, and for those beside
+    /// the witness of `identity` what is pinned of them.
+    fn connections(&self) -> Vec<DeviceConnectionStatus> {
+        let is_witness = |name: &str| witness(self.device) == Some(name);
+        let connections = self.device.spec.connections.iter();
+        connections
+            .map(|connection| self.connection(&connection.name))
+            .filter(|it| it.fault.is_some() || !is_witness(&it.name) && self.was_seen(&it.name))
+            .collect()
+    }
+
+    fn was_seen(&self, connection: &str) -> bool {
+        self.said_by_its_own(connection).is_some() || remembered(self.device, connection).is_some()
+    }
+
+    fn connection(&self, name: &str) -> DeviceConnectionStatus {
+        let fault = self.fault(name);
+        let own = witness(self.device) != Some(name);
+        let said = self.said_by_its_own(name).filter(|_| own);
+        let pinned = |pin: Option<&str>| pin.filter(|_| own).map(str::to_owned);
+        DeviceConnectionStatus {
+            name: name.to_owned(),
+            identity: pinned(pinned_identity(self.device, name)).or_else(|| said?.identity.clone()),
+            certificate_sha256: pinned(pinned_certificate(self.device, name))
+                .or_else(|| said?.certificate_sha256.clone()),
+            fault: fault
+                .filter(|fault| is_of_a_look(fault.reason))
+                .map(|fault| DeviceFault {
+                    reason: fault.reason,
+                    message: cut(fault.message, MAX_MESSAGE),
+                }),
+        }
     }
 
     /// What the machine proved in this pass begins or keeps the claim to it.
     fn claim(&self) -> Option<DeviceClaim> {
-        let connection = self.device.spec.connections.first();
-        let connection = connection.and_then(|chosen| self.world.connections.get(&chosen.name));
+        let chosen = self.device.spec.connections.first()?;
+        let connection = self.world.connections.get(&chosen.name);
         let labels = &self.world.namespace_labels;
         let look = claim::Look {
             may_claim: claim::may_claim(self.device, connection.map(|it| &**it), labels),
-            is_claimed_by_another: self.world.claimed_by_another,
-            said: self.said(),
+            is_claimed_by_another: !self.world.claimed_by_another.is_empty(),
+            said: self.said(&chosen.name),
         };
         next_claim(self.device, &look, self.now)
     }
@@ -374,21 +429,29 @@ impl Report<'_> {
     }
 
     fn last_sync(&self, previous: &DeviceStatus) -> Option<LastSync> {
-        let Some(reading) = &self.facts.device else {
+        let readings = self.facts.devices.values();
+        let Some(at) = readings.map(|reading| reading.at).max() else {
             return previous.last_sync.clone();
         };
-        let result = if reading.result.is_ok() {
+        let result = if self.silence().is_none() {
             SyncResult::Answered
         } else {
             SyncResult::NoAnswer
         };
         let period = sync_period(self.world, self.device);
-        let fresh = previous.last_sync.as_ref().filter(|last| {
-            last.result == result && reading.at.duration_since(last.at) < period / FRESH
-        });
-        Some(fresh.cloned().unwrap_or(LastSync {
-            at: reading.at,
-            result,
-        }))
+        let fresh = previous
+            .last_sync
+            .as_ref()
+            .filter(|last| last.result == result && at.duration_since(last.at) < period / FRESH);
+        Some(fresh.cloned().unwrap_or(LastSync { at, result }))
     }
+}
+
+fn is_of_an_attempt(reason: Reason) -> bool {
+    Reason::OF_AN_ATTEMPT.contains(&reason)
+}
+
+/// True if a fault is one of those that the status remembers of a connection.
+fn is_of_a_look(reason: Reason) -> bool {
+    is_of_an_attempt(reason) || reason == Reason::IdentityMismatch
 }

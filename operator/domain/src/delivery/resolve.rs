@@ -17,7 +17,7 @@ use super::{
     blocked::Blocked,
     conflict,
     digest::digest,
-    endpoint::device_endpoint,
+    endpoint::{resolve_connections, target_digest, unreachable},
     facts, in_force,
     intent::{has_begun, intent},
     resolve_server::{ResolvedServer, resolve_server},
@@ -31,27 +31,21 @@ const DEFAULT_STEP_TIMEOUT: SignedDuration = SignedDuration::from_hours(1);
 
 /// What every subscription on the device wants.
 pub(super) fn resolve(world: &World, now: Timestamp) -> ResolvedDevice {
-    let endpoint = device_endpoint(world);
-    let identity_attribute = world
-        .model
-        .as_ref()
-        .and_then(|model| model.spec.identity.as_ref()?.ipp.as_ref())
-        .map_or_else(
-            || "printer-uuid".to_owned(),
-            |identity| identity.attribute.clone(),
-        );
+    let connections = resolve_connections(world);
+    let unreachable = unreachable(world, &connections);
     let mut ordered: Vec<&ServiceSubscription> =
         world.subscriptions.iter().map(|found| &**found).collect();
     ordered.sort_by_key(|subscription| precedence(subscription));
     let mut subscriptions: Vec<ResolvedSubscription> = ordered
         .into_iter()
-        .map(|subscription| resolve_subscription(world, subscription, endpoint.as_ref().err(), now))
+        .map(|subscription| resolve_subscription(world, subscription, unreachable.as_ref(), now))
         .collect();
     conflict::refuse_losers(&mut subscriptions);
     conflict::mark_settings(&mut subscriptions);
     ResolvedDevice {
-        endpoint,
-        identity_attribute,
+        target_digest: target_digest(world, &connections),
+        connections,
+        unreachable,
         subscriptions,
     }
 }
@@ -138,7 +132,7 @@ fn owner_gone(world: &World, subscription: &ServiceSubscription) -> Option<Block
 }
 
 fn claimed(world: &World) -> Option<Blocked> {
-    world.claimed_by_another.then(|| {
+    (!world.claimed_by_another.is_empty()).then(|| {
         Blocked::new(
             Reason::AlreadyClaimed,
             format!(

@@ -39,12 +39,32 @@ pub enum Intent {
 /// What one device and its subscriptions want.
 #[derive(Clone, Debug)]
 pub struct ResolvedDevice {
-    /// Where the device is reached.
-    pub endpoint: Result<DeviceEndpoint, Blocked>,
-    /// The attribute in which the device says who it is.
-    pub identity_attribute: String,
+    /// How the device is reached, in the order of its connections.
+    pub connections: Vec<ResolvedConnection>,
+    /// What keeps the device from being reached at all.
+    pub unreachable: Option<Blocked>,
+    /// A digest of what proof is bound to: the URLs and the serial number.
+    pub target_digest: Option<String>,
     /// The subscriptions, in order of precedence.
     pub subscriptions: Vec<ResolvedSubscription>,
+}
+
+/// One way to the device.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ResolvedConnection {
+    /// The name of the Connection.
+    pub name: String,
+    /// Where it leads, or what keeps it from being used.
+    pub endpoint: Result<DeviceEndpoint, Blocked>,
+}
+
+impl ResolvedDevice {
+    /// Where a connection of the device leads; `None` where it cannot be used.
+    pub fn endpoint(&self, connection: &str) -> Option<&DeviceEndpoint> {
+        let mut all = self.connections.iter();
+        let found = all.find(|found| found.name == connection)?;
+        found.endpoint.as_ref().ok()
+    }
 }
 
 /// What one subscription wants.

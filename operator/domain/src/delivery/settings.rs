@@ -5,8 +5,8 @@
 use entente_crds::{
     condition::Reason,
     v1alpha1::{
-        ContractFact, DeviceFact, DeviceSetting, Revision, SecretKeyReference, ServiceSubscription,
-        SmartService, ValueSource, ValueType, WantedSetting, When,
+        ConnectionSpec, ContractFact, DeviceFact, DeviceSetting, Revision, SecretKeyReference,
+        ServiceSubscription, SmartService, ValueSource, ValueType, WantedSetting, When,
     },
 };
 
@@ -19,6 +19,7 @@ use super::{
 use crate::{
     exchange::Value,
     parameter::{Constraints, parse_value, secret_value},
+    protocol::carrier,
     secret::SecretText,
 };
 
@@ -177,6 +178,15 @@ pub(super) fn device_items(
             format!("the DeviceModel {model_name} does not exist; create it"),
         )
     })?;
+    let connections: Vec<(&str, &ConnectionSpec)> = device
+        .spec
+        .connections
+        .iter()
+        .filter_map(|chosen| {
+            let found = world.connections.get(&chosen.name)?;
+            Some((chosen.name.as_str(), &found.spec))
+        })
+        .collect();
     side.settings
         .iter()
         .filter_map(|wanted| {
@@ -188,7 +198,7 @@ pub(super) fn device_items(
             let Some(setting) = setting else {
                 return Some(Err(unsupported_by_model(service, model_name)));
             };
-            device_item(wanted, setting, values).transpose()
+            device_item(wanted, setting, &connections, values).transpose()
         })
         .collect()
 }
@@ -196,6 +206,7 @@ pub(super) fn device_items(
 fn device_item(
     wanted: &WantedSetting,
     setting: &DeviceSetting,
+    connections: &[(&str, &ConnectionSpec)],
     values: &Values<'_>,
 ) -> Result<Option<ResolvedItem>, Blocked> {
     let key = format!("DeviceSetting/{}", wanted.name);
@@ -207,10 +218,14 @@ fn device_item(
         wanted.otherwise.as_ref(),
     )?;
     let Some(given) = given else { return Ok(None) };
-    let via = setting.via.ipp.as_ref().ok_or_else(|| {
+    let (connection, place, manner) = carrier(setting, connections).ok_or_else(|| {
         Blocked::new(
             Reason::UnsupportedByModel,
-            format!("the DeviceModel says no way to set {} by IPP", wanted.name),
+            format!(
+                "no connection of the Device can carry {}: its DeviceModel says no way to set it \
+                 there",
+                wanted.name
+            ),
         )
     })?;
     let value = typed(
@@ -220,12 +235,12 @@ fn device_item(
         &Constraints::of_setting(setting),
     )?;
     Ok(Some(ResolvedItem {
-        digest: digest(&(&via.attribute, via.syntax, via.operation, &value)),
+        digest: digest(&(&place, manner, &value)),
         key,
         wanted: Wanted::DeviceSetting {
-            attribute: via.attribute.clone(),
-            syntax: via.syntax,
-            operation: via.operation,
+            connection: connection.to_owned(),
+            place,
+            manner,
             takes_effect: setting.takes_effect,
             write_only: setting.write_only,
             value,

@@ -20,7 +20,7 @@ use super::{
     facts::Reading,
     identity::identity_fault,
     item::{ResolvedItem, Wanted},
-    resolved::{Intent, ResolvedStep},
+    resolved::{Intent, ResolvedConnection, ResolvedStep},
 };
 use crate::{
     assessment::reason,
@@ -37,8 +37,9 @@ mod server_side;
 pub struct Verified {
     /// Every item in the order of the steps.
     pub items: Vec<VerifiedItem>,
-    /// What keeps the device from being read or written, as far as this pass knows.
-    pub device_fault: Option<Blocked>,
+    /// What keeps the device from being read or written through a connection, as far as this pass
+    /// knows.
+    pub device_faults: BTreeMap<String, Blocked>,
     /// What keeps the service server from being read or written, as far as this pass knows.
     pub server_fault: Option<Blocked>,
 }
@@ -95,8 +96,7 @@ pub(super) fn verify(
     facts: &Facts,
     now: Timestamp,
 ) -> BTreeMap<String, Verified> {
-    let device = world.device.as_deref();
-    let identity = device.and_then(|device| identity_fault(world, device, facts));
+    let device_faults = device_faults(world, resolved, facts);
     resolved
         .subscriptions
         .iter()
@@ -112,9 +112,10 @@ pub(super) fn verify(
                 facts,
                 subscription,
                 object,
+                device_faults: &device_faults,
                 now,
             };
-            (subscription.name.clone(), round.verify(identity.clone()))
+            (subscription.name.clone(), round.verify())
         })
         .collect()
 }
@@ -125,7 +126,32 @@ struct Round<'a> {
     facts: &'a Facts,
     subscription: &'a ResolvedSubscription,
     object: Option<&'a ServiceSubscription>,
+    device_faults: &'a BTreeMap<String, Blocked>,
     now: Timestamp,
+}
+
+/// What keeps each connection from being used: it cannot be, another machine answers there, or none.
+fn device_faults(
+    world: &World,
+    resolved: &ResolvedDevice,
+    facts: &Facts,
+) -> BTreeMap<String, Blocked> {
+    let fault = |connection: &ResolvedConnection| {
+        if let Err(blocked) = &connection.endpoint {
+            return Some(blocked.clone());
+        }
+        let reading = facts.devices.get(&connection.name)?;
+        match &reading.result {
+            Ok(reading) => {
+                identity_fault(world, world.device.as_deref()?, &connection.name, reading)
+            }
+            Err(failure) => Some(Blocked::on_device(&world.device_name, failure)),
+        }
+    };
+    let connections = resolved.connections.iter();
+    connections
+        .filter_map(|connection| Some((connection.name.clone(), fault(connection)?)))
+        .collect()
 }
 
 /// What another one will set to another value is not in effect, even while it still is.
@@ -138,13 +164,14 @@ fn yielding(mut verified: VerifiedItem, item: &ResolvedItem) -> VerifiedItem {
 }
 
 impl Round<'_> {
-    fn verify(&self, identity: Option<Blocked>) -> Verified {
-        let device_trusted = identity.is_none();
+    fn verify(&self) -> Verified {
         let items = self
             .subscription
             .items()
-            .map(|(step, item)| match item.wanted {
-                Wanted::DeviceSetting { .. } => self.device_item(step, item, device_trusted),
+            .map(|(step, item)| match &item.wanted {
+                Wanted::DeviceSetting { connection, .. } => {
+                    self.device_item(step, item, connection)
+                }
                 _ => self.server_item(step.r#type, item),
             })
             .zip(self.subscription.items())
@@ -152,14 +179,9 @@ impl Round<'_> {
             .collect();
         Verified {
             items,
-            device_fault: identity.or_else(|| self.device_failure()),
+            device_faults: self.device_faults.clone(),
             server_fault: self.server_failure(),
         }
-    }
-
-    fn device_failure(&self) -> Option<Blocked> {
-        let failure = self.facts.device.as_ref()?.result.as_ref().err()?;
-        Some(Blocked::on_device(&self.world.device_name, failure))
     }
 
     fn server_failure(&self) -> Option<Blocked> {
@@ -186,7 +208,12 @@ impl Round<'_> {
         Some(Blocked::on_server(&server.connection, failure))
     }
 
-    fn device_item(&self, step: &ResolvedStep, item: &ResolvedItem, trusted: bool) -> VerifiedItem {
+    fn device_item(
+        &self,
+        step: &ResolvedStep,
+        item: &ResolvedItem,
+        connection: &str,
+    ) -> VerifiedItem {
         if let Wanted::DeviceSetting {
             write_only: true, ..
         } = item.wanted
@@ -194,7 +221,8 @@ impl Round<'_> {
         {
             return verified;
         }
-        match &self.facts.device {
+        let trusted = !self.device_faults.contains_key(connection);
+        match self.facts.devices.get(connection) {
             Some(Reading {
                 at,
                 result: Ok(reading),
@@ -217,8 +245,7 @@ impl Round<'_> {
         reading: &DeviceReading,
     ) -> VerifiedItem {
         let Wanted::DeviceSetting {
-            attribute,
-            operation,
+            place,
             value,
             takes_effect,
             write_only: false,
@@ -227,7 +254,7 @@ impl Round<'_> {
         else {
             return self.of_status(step, item);
         };
-        let observed = reading.of(*operation).get(attribute);
+        let observed = reading.values.get(place);
         let equal = observed.is_some_and(|observed| is_equal(value, observed));
         let restart = *takes_effect == TakesEffect::AfterRestart;
         let observed = observed.map(|observed| match value {
@@ -356,8 +383,8 @@ impl Round<'_> {
         if self.sent_now(item).is_some() {
             return None;
         }
-        if let Wanted::DeviceSetting { .. } = item.wanted {
-            let Reading { at, result } = self.facts.device_before.as_ref()?;
+        if let Wanted::DeviceSetting { connection, .. } = &item.wanted {
+            let Reading { at, result } = self.facts.devices_before.get(connection)?;
             let asked = self
                 .subscription
                 .steps
@@ -412,13 +439,13 @@ impl Round<'_> {
     }
 
     fn same_device(&self, evidence: Option<&entente_crds::v1alpha1::Evidence>) -> bool {
-        let (Some(evidence), Some(device), Ok(endpoint)) =
-            (evidence, &self.world.device, &self.resolved.endpoint)
+        let (Some(evidence), Some(device), Some(target)) =
+            (evidence, &self.world.device, &self.resolved.target_digest)
         else {
             return false;
         };
         Some(&evidence.device_uid) == device.metadata.uid.as_ref()
-            && evidence.target_digest == endpoint.target_digest
+            && evidence.target_digest == *target
     }
 
     fn failed(&self, item: &ResolvedItem, failure: &Failure, at: Timestamp) -> Problem {

@@ -51,8 +51,9 @@ pub struct World {
     pub abandoned_contracts: BTreeSet<String>,
     /// `status.established` of the contracts, by uid.
     pub established: BTreeMap<String, Timestamp>,
-    /// Whether an older Device has the same endpoint or the same proven identity.
-    pub claimed_by_another: bool,
+    /// The connections of the device whose machine is another Device's: it has the same endpoint or
+    /// the same proven identity, and comes first.
+    pub claimed_by_another: BTreeSet<String>,
     /// What the parameters of type Secret hold.
     pub secrets: Secrets,
     /// The catalogues of brokers, as far as they were read.

@@ -148,7 +148,7 @@ fn assert_settled(world: &Simulation) {
 
 /// What must be the same whatever happened on the way.
 fn essence(world: &Simulation) -> Vec<String> {
-    let mut essence = vec![format!("{:?}", world.printer.attributes)];
+    let mut essence = vec![format!("{:?}", world.printer.values)];
     for (name, broker) in &world.brokers {
         for (id, instance) in &broker.instances {
             essence.push(format!(

@@ -174,8 +174,13 @@ impl Simulation {
                 let stored = self.subscription(subscription).clone();
                 Answer::Recorded(Some(stored.into()))
             }
-            Action::ReadDevice { request } => self.read_device(request),
-            Action::WriteDevice { write, .. } => self.write_device(write),
+            Action::ReadDevice {
+                connection,
+                request,
+            } => self.read_device(connection, request),
+            Action::WriteDevice {
+                connection, write, ..
+            } => self.write_device(connection, write),
             Action::ReadCatalogue { connection } => self.read_catalogue(connection),
             Action::ReadInstance { .. }
             | Action::PollOperation { .. }

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use entente_crds::v1alpha1::IppOperation;
+use entente_crds::v1alpha1::{IppOperation, IppSyntax};
 use entente_domain::exchange::{
-    DeviceReadRequest, DeviceReading, DeviceWrite, FailureKind, Scalar, SettingWrite, Value,
+    DeviceReadRequest, DeviceReading, DeviceWrite, FailureKind, Scalar, Value,
 };
+use entente_domain::protocol::{IppObject, Manner, Place};
 use tokio::time::Instant;
 
 use super::{Report, Verdict, ensure, fit_to_show, ill, well};
@@ -19,6 +20,42 @@ type Checked = Result<Verdict, String>;
 const NO_SUCH_ATTRIBUTE: &str = "entente-no-such-attribute";
 /// How much later than its timeout an answer may be given up, on a busy machine.
 const MARGIN: Duration = Duration::from_secs(5);
+
+/// One IPP attribute and a value for it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SettingWrite {
+    /// The attribute.
+    pub attribute: String,
+    /// The syntax of its value.
+    pub syntax: IppSyntax,
+    /// The value.
+    pub value: Value,
+}
+
+impl SettingWrite {
+    /// Returns the write of it by an operation.
+    pub fn by(&self, operation: IppOperation) -> DeviceWrite {
+        DeviceWrite {
+            place: Place::ipp(operation, &self.attribute),
+            manner: Manner::Ipp {
+                syntax: self.syntax,
+                operation,
+            },
+            value: self.value.clone(),
+        }
+    }
+}
+
+/// Returns a probe of a printer: who it is, by this attribute, and nothing else.
+pub fn ipp_probe(identity_attribute: &str) -> DeviceReadRequest {
+    DeviceReadRequest {
+        identity: Place::Ipp {
+            object: IppObject::Printer,
+            attribute: identity_attribute.to_owned(),
+        },
+        places: BTreeSet::new(),
+    }
+}
 
 /// A device that is judged, and what can be done to it.
 #[async_trait]
@@ -133,14 +170,14 @@ async fn read(subject: &dyn DeviceSubject, names: &[&str]) -> Result<DeviceReadi
 }
 
 fn request(subject: &dyn DeviceSubject, names: &[&str]) -> DeviceReadRequest {
-    let mut request = DeviceReadRequest {
-        identity_attribute: subject.identity_attribute(),
-        ..DeviceReadRequest::default()
-    };
-    for name in names {
-        request.ask(subject.operation(), name);
+    DeviceReadRequest {
+        places: names.iter().map(|name| place(subject, name)).collect(),
+        ..ipp_probe(&subject.identity_attribute())
     }
-    request
+}
+
+fn place(subject: &dyn DeviceSubject, attribute: &str) -> Place {
+    Place::ipp(subject.operation(), attribute)
 }
 
 async fn write(subject: &dyn DeviceSubject, setting: &SettingWrite) -> Result<(), String> {
@@ -152,10 +189,7 @@ async fn write(subject: &dyn DeviceSubject, setting: &SettingWrite) -> Result<()
 }
 
 fn write_of(subject: &dyn DeviceSubject, setting: &SettingWrite) -> DeviceWrite {
-    DeviceWrite {
-        operation: subject.operation(),
-        settings: vec![setting.clone()],
-    }
+    setting.by(subject.operation())
 }
 
 /// Whether these are the values of that wish. The order of words means nothing.
@@ -176,10 +210,9 @@ fn shows(found: Option<&Vec<Scalar>>, wanted: &Value) -> bool {
 
 async fn probe(subject: &dyn DeviceSubject) -> Checked {
     let first = read(subject, &[]).await?;
-    ensure(
-        first.attributes.is_empty() && first.system_attributes.is_empty(),
-        || format!("attributes without asking: {first:?}"),
-    )?;
+    ensure(first.values.is_empty(), || {
+        format!("values without asking: {first:?}")
+    })?;
     ensure(first.product_name.is_some(), || "no model".to_owned())?;
     if !subject.identity_attribute().is_empty() {
         ensure(first.identity.is_some(), || "no identity".to_owned())?;
@@ -194,15 +227,15 @@ async fn probe(subject: &dyn DeviceSubject) -> Checked {
 async fn only_asked(subject: &dyn DeviceSubject) -> Checked {
     let Some((setting, _)) = subject.settable() else {
         let reading = read(subject, &[NO_SUCH_ATTRIBUTE]).await?;
-        let found = reading.of(subject.operation());
+        let found = reading.values;
         ensure(found.is_empty(), || format!("{found:?}"))?;
         return Ok(Verdict::Passed);
     };
     write(subject, &setting).await?;
     let reading = read(subject, &[&setting.attribute, NO_SUCH_ATTRIBUTE]).await?;
-    let names: Vec<&String> = reading.of(subject.operation()).keys().collect();
-    ensure(names == [&setting.attribute], || {
-        format!("these came back: {names:?}")
+    let places: Vec<&Place> = reading.values.keys().collect();
+    ensure(places == [&place(subject, &setting.attribute)], || {
+        format!("these came back: {places:?}")
     })?;
     Ok(Verdict::Passed)
 }
@@ -214,7 +247,7 @@ async fn takes_effect(subject: &dyn DeviceSubject) -> Checked {
     for setting in [&first, &second] {
         write(subject, setting).await?;
         let reading = read(subject, &[&setting.attribute]).await?;
-        let found = reading.of(subject.operation()).get(&setting.attribute);
+        let found = reading.values.get(&place(subject, &setting.attribute));
         ensure(shows(found, &setting.value), || {
             format!("{:?} was sent and {found:?} read back", setting.value)
         })?;
@@ -229,7 +262,7 @@ async fn again(subject: &dyn DeviceSubject) -> Checked {
     write(subject, &setting).await?;
     write(subject, &setting).await?;
     let reading = read(subject, &[&setting.attribute]).await?;
-    let found = reading.of(subject.operation()).get(&setting.attribute);
+    let found = reading.values.get(&place(subject, &setting.attribute));
     ensure(shows(found, &setting.value), || format!("{found:?}"))?;
     Ok(Verdict::Passed)
 }
@@ -242,7 +275,7 @@ async fn no_effect(subject: &dyn DeviceSubject) -> Checked {
     write(subject, &setting).await?;
     let after = read(subject, &[&setting.attribute]).await?;
     ensure(before == after, || format!("{before:?} became {after:?}"))?;
-    let found = after.of(subject.operation()).get(&setting.attribute);
+    let found = after.values.get(&place(subject, &setting.attribute));
     ensure(!shows(found, &setting.value), || {
         "it took effect after all".to_owned()
     })?;

@@ -63,10 +63,9 @@ impl DeviceDriver for World {
         let operation = Operation::DeviceObserve;
         let url = target.url.as_str();
         let values = request
-            .attributes
+            .places
             .iter()
-            .chain(&request.system_attributes)
-            .map(|name| (name.clone(), serde_json::Value::Null))
+            .map(|place| (place.to_string(), serde_json::Value::Null))
             .collect();
         let fault = self
             .arrive(&target.profile.name, url, operation, url, values)
@@ -80,29 +79,23 @@ impl DeviceDriver for World {
         }
         let device = self.device(url).ok_or_else(unreachable)?;
         check_certificate(target, device.certificate_sha256.as_deref())?;
-        let mut attributes = device.attributes;
-        attributes.retain(|name, _| request.attributes.contains(name));
-        let mut system_attributes = device.system_attributes;
-        system_attributes.retain(|name, _| request.system_attributes.contains(name));
+        let mut values = device.values;
+        values.retain(|place, _| request.places.contains(place));
         Ok(DeviceReading {
             product_name: device.product_name,
             identity: device.identity,
             certificate_sha256: device
                 .certificate_sha256
                 .filter(|_| url.starts_with("ipps:")),
-            attributes,
-            system_attributes,
+            values,
         })
     }
 
     async fn apply(&self, target: &DeviceTarget, write: &DeviceWrite) -> Result<(), Failure> {
         let operation = Operation::DeviceApply;
         let url = target.url.as_str();
-        let values = write
-            .settings
-            .iter()
-            .map(|setting| (setting.attribute.clone(), as_json(&setting.value)))
-            .collect();
+        let name = write.place.to_string();
+        let values = std::iter::once((name.clone(), as_json(&write.value))).collect();
         let fault = self
             .arrive(&target.profile.name, url, operation, url, values)
             .await;
@@ -113,27 +106,20 @@ impl DeviceDriver for World {
         let mut state = self.state();
         let device = state.devices.get_mut(url).ok_or_else(unreachable)?;
         check_certificate(target, device.certificate_sha256.as_deref())?;
-        let attributes = if write.operation.is_of_system() {
-            &mut device.system_attributes
-        } else {
-            &mut device.attributes
-        };
-        for setting in &write.settings {
-            if let Some(kind) = device.refused.get(&setting.attribute) {
-                return Err(failure(*kind, &format!("{} is refused", setting.attribute)));
-            }
-            if !attributes.contains_key(&setting.attribute) {
-                let message = format!("{} is not supported", setting.attribute);
-                return Err(failure(FailureKind::Unsupported, &message));
-            }
+        if let Some(kind) = device.refused.get(&name) {
+            return Err(failure(*kind, &format!("{name} is refused")));
+        }
+        if !device.values.contains_key(&write.place) {
+            let message = format!("{name} is not supported");
+            return Err(failure(FailureKind::Unsupported, &message));
         }
         if fault == Some(Fault::AcceptWithoutEffect) {
             return Ok(());
         }
-        for setting in &write.settings {
-            if !device.ignored.contains(&setting.attribute) {
-                attributes.insert(setting.attribute.clone(), scalars(&setting.value));
-            }
+        if !device.ignored.contains(&name) {
+            device
+                .values
+                .insert(write.place.clone(), scalars(&write.value));
         }
         if fault == Some(Fault::LoseAnswer) {
             Err(lost_answer(operation))

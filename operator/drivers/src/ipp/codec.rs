@@ -3,15 +3,15 @@
 //! Pure. Never trusts a response: its length is capped by the transport, its nesting here, and a
 //! value that cannot be compared becomes text that says what it was.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::Cursor;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use entente_crds::v1alpha1::IppSyntax;
 use entente_domain::exchange::{
-    DeviceReadRequest, DeviceReading, DeviceWrite, Failure, FailureKind, Scalar, SettingWrite,
-    Value,
+    DeviceReadRequest, DeviceReading, Failure, FailureKind, Scalar, Value,
 };
+use entente_domain::protocol::{IppObject, Place};
 use ipp::IppHeader;
 use ipp::attribute::{IppAttribute, IppAttributeGroup, IppAttributes};
 use ipp::model::{DelimiterTag, IppVersion};
@@ -21,8 +21,6 @@ use ipp::value::{IppCharset, IppKeyword, IppLanguage, IppName, IppString, IppVal
 
 use crate::transport::failure;
 
-const MODEL: &str = "printer-make-and-model";
-const UUID: &str = "printer-uuid";
 /// Who asks: "requesting-user-name" (RFC 8011 section 9.3).
 const USER: &str = "entente";
 /// Collections deeper than this are refused: real ones reach four, and dropping a deep one would
@@ -32,30 +30,27 @@ const DEEPEST: usize = 16;
 pub(super) const TAG_UNSUPPORTED: u8 = 0x10;
 const TAG_UNKNOWN: u8 = 0x12;
 
-/// What a request is about.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Object {
-    /// One printer (RFC 8011).
-    Printer,
-    /// The System Service of a host (PWG 5100.22).
-    System,
+/// The operation attribute that names an object.
+fn uri_attribute(object: IppObject) -> &'static str {
+    match object {
+        IppObject::Printer => IppAttribute::PRINTER_URI,
+        IppObject::System => "system-uri",
+    }
 }
 
-impl Object {
-    /// The operation attribute that names it.
-    fn uri_attribute(self) -> &'static str {
-        match self {
-            Self::Printer => IppAttribute::PRINTER_URI,
-            Self::System => "system-uri",
-        }
+/// The group of the attributes of an object.
+fn group(object: IppObject) -> DelimiterTag {
+    match object {
+        IppObject::Printer => DelimiterTag::PrinterAttributes,
+        IppObject::System => DelimiterTag::SystemAttributes,
     }
+}
 
-    /// The group of its attributes.
-    fn group(self) -> DelimiterTag {
-        match self {
-            Self::Printer => DelimiterTag::PrinterAttributes,
-            Self::System => DelimiterTag::SystemAttributes,
-        }
+/// The attribute in which an object says which product it is.
+fn product_attribute(object: IppObject) -> &'static str {
+    match object {
+        IppObject::Printer => "printer-make-and-model",
+        IppObject::System => "system-make-and-model",
     }
 }
 
@@ -72,7 +67,7 @@ pub(super) struct Request<'a> {
     pub version: IppVersion,
     pub operation: u16,
     pub id: i32,
-    pub object: Object,
+    pub object: IppObject,
     pub uri: &'a str,
     pub groups: &'a Groups,
 }
@@ -86,16 +81,30 @@ pub(super) struct Response {
     pub attributes: IppAttributes,
 }
 
-/// What a reading asks for: exactly that, and who the device is.
-pub(super) fn reading_groups(request: &DeviceReadRequest) -> Result<Groups, Failure> {
-    let mut names: BTreeSet<&str> = request.attributes.iter().map(String::as_str).collect();
-    names.extend([MODEL, UUID, request.identity_attribute.as_str()]);
+/// What a reading asks of an object: exactly that, and who the device is where it says so there.
+pub(super) fn reading_groups(
+    request: &DeviceReadRequest,
+    object: IppObject,
+) -> Result<Groups, Failure> {
+    let mut names: BTreeSet<&str> = attributes_of(request.places.iter(), object).collect();
+    if let Some(identity) = attributes_of([&request.identity], object).next() {
+        names.extend([product_attribute(object), identity]);
+    }
     requested(names)
 }
 
-/// What a reading asks of the System Service.
-pub(super) fn system_reading_groups(request: &DeviceReadRequest) -> Result<Groups, Failure> {
-    requested(request.system_attributes.iter().map(String::as_str))
+/// The attributes of an object among places.
+fn attributes_of<'a>(
+    places: impl IntoIterator<Item = &'a Place>,
+    object: IppObject,
+) -> impl Iterator<Item = &'a str> {
+    places.into_iter().filter_map(move |place| {
+        let Place::Ipp {
+            object: own,
+            attribute,
+        } = place;
+        (*own == object).then_some(attribute.as_str())
+    })
 }
 
 fn requested<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Groups, Failure> {
@@ -117,15 +126,14 @@ fn keyword(word: &str) -> Result<IppValue, Failure> {
 }
 
 /// What a write sets.
-pub(super) fn write_groups(write: &DeviceWrite) -> Result<Groups, Failure> {
-    let written = write
-        .settings
-        .iter()
-        .map(|setting| attribute(&setting.attribute, value(setting)?))
-        .collect::<Result<_, _>>()?;
+pub(super) fn write_groups(
+    name: &str,
+    syntax: IppSyntax,
+    wanted: &Value,
+) -> Result<Groups, Failure> {
     Ok(Groups {
         operation: Vec::new(),
-        written,
+        written: vec![attribute(name, value(syntax, wanted)?)?],
     })
 }
 
@@ -147,8 +155,8 @@ fn too_long(syntax: &str) -> Failure {
 }
 
 /// A value in its syntax. What does not fit is refused here, before anything is sent.
-fn value(setting: &SettingWrite) -> Result<IppValue, Failure> {
-    let too_long = |_: IppParseError| too_long(&format!("{:?}", setting.syntax).to_lowercase());
+fn value(syntax: IppSyntax, wanted: &Value) -> Result<IppValue, Failure> {
+    let too_long = |_: IppParseError| too_long(&format!("{syntax:?}").to_lowercase());
     let number = |number: i64| {
         i32::try_from(number).map_err(|_| {
             failure(
@@ -157,12 +165,12 @@ fn value(setting: &SettingWrite) -> Result<IppValue, Failure> {
             )
         })
     };
-    let text = match &setting.value {
+    let text = match wanted {
         Value::Text(text) => text.as_str(),
         Value::Secret(secret) => secret.expose(),
         Value::Integer(_) | Value::Boolean(_) | Value::Words(_) => "",
     };
-    match (setting.syntax, &setting.value) {
+    match (syntax, wanted) {
         (IppSyntax::Text, Value::Text(_) | Value::Secret(_)) => {
             IppValue::new_text_without_language(text).map_err(too_long)
         }
@@ -223,7 +231,7 @@ pub(super) fn encode(request: &Request<'_>) -> Result<Bytes, Failure> {
         IppAttribute::ATTRIBUTES_NATURAL_LANGUAGE,
         IppValue::NaturalLanguage(language),
     )?;
-    operation(request.object.uri_attribute(), IppValue::Uri(uri))?;
+    operation(uri_attribute(request.object), IppValue::Uri(uri))?;
     operation(
         IppAttribute::REQUESTING_USER_NAME,
         IppValue::NameWithoutLanguage(user),
@@ -232,7 +240,7 @@ pub(super) fn encode(request: &Request<'_>) -> Result<Bytes, Failure> {
         attributes.add(DelimiterTag::OperationAttributes, attribute.clone());
     }
     for attribute in &request.groups.written {
-        attributes.add(request.object.group(), attribute.clone());
+        attributes.add(group(request.object), attribute.clone());
     }
     let header = IppHeader::new(request.version, request.operation.cast_signed(), request.id);
     let mut body = BytesMut::new();
@@ -299,39 +307,36 @@ fn is_shallow(body: &[u8]) -> bool {
     true
 }
 
-/// What the device said of what was asked.
-pub(super) fn reading(response: &Response, request: &DeviceReadRequest) -> DeviceReading {
-    let mut reading = DeviceReading::default();
-    for (name, values) in answered(response, Object::Printer) {
-        if name == MODEL {
-            reading.product_name = first_text(&values);
-        }
-        if name == request.identity_attribute {
-            reading.identity = first_text(&values);
-        }
-        if request.attributes.contains(name) {
-            reading.attributes.insert(name.to_owned(), values);
-        }
-    }
-    reading
-}
-
-/// What the System Service said of what was asked.
-pub(super) fn system_reading(
+/// Takes what an object said of what was asked into a reading.
+pub(super) fn take_reading(
+    reading: &mut DeviceReading,
     response: &Response,
     request: &DeviceReadRequest,
-) -> BTreeMap<String, Vec<Scalar>> {
-    answered(response, Object::System)
-        .filter(|(name, _)| request.system_attributes.contains(*name))
-        .map(|(name, values)| (name.to_owned(), values))
-        .collect()
+    object: IppObject,
+) {
+    for (name, values) in answered(response, object) {
+        let place = Place::Ipp {
+            object,
+            attribute: name.to_owned(),
+        };
+        let Place::Ipp { object: own, .. } = request.identity;
+        if name == product_attribute(object) && own == object {
+            reading.product_name = first_text(&values);
+        }
+        if place == request.identity {
+            reading.identity = first_text(&values);
+        }
+        if request.places.contains(&place) {
+            reading.values.insert(place, values);
+        }
+    }
 }
 
 /// The attributes that an object has.
-fn answered(response: &Response, object: Object) -> impl Iterator<Item = (&str, Vec<Scalar>)> {
+fn answered(response: &Response, object: IppObject) -> impl Iterator<Item = (&str, Vec<Scalar>)> {
     response
         .attributes
-        .groups_of(object.group())
+        .groups_of(group(object))
         .flat_map(IppAttributeGroup::attributes)
         .filter(|attribute| attribute.value().to_tag() != TAG_UNSUPPORTED)
         .map(|attribute| (attribute.name().as_str(), scalars(attribute.value())))

@@ -1,11 +1,10 @@
 //! The Internet Printing Protocol on the wire.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use entente_crds::v1alpha1::{IppOperation, IppSyntax, Protocol};
-use entente_domain::exchange::{
-    DeviceReadRequest, DeviceWrite, FailureKind, Scalar, SettingWrite, Value,
-};
+use entente_domain::exchange::{DeviceReadRequest, DeviceWrite, FailureKind, Scalar, Value};
+use entente_domain::protocol::{Manner, Place};
 use entente_drivers::{DeviceTarget, Drivers};
 
 use super::server::{Arrived, Reply, Server, profile};
@@ -41,22 +40,26 @@ fn target(server: &Server) -> DeviceTarget {
 }
 
 fn probe() -> DeviceReadRequest {
+    let location = Place::ipp(IppOperation::SetPrinterAttributes, "printer-location");
     DeviceReadRequest {
-        identity_attribute: "printer-uuid".to_owned(),
-        attributes: BTreeSet::from(["printer-location".to_owned()]),
-        ..DeviceReadRequest::default()
+        identity: Place::ipp(IppOperation::SetPrinterAttributes, "printer-uuid"),
+        places: BTreeSet::from([location]),
+    }
+}
+
+fn text(operation: IppOperation, attribute: &str) -> DeviceWrite {
+    DeviceWrite {
+        place: Place::ipp(operation, attribute),
+        manner: Manner::Ipp {
+            syntax: IppSyntax::Text,
+            operation,
+        },
+        value: Value::Text("Lobby".to_owned()),
     }
 }
 
 fn location(operation: IppOperation) -> DeviceWrite {
-    DeviceWrite {
-        operation,
-        settings: vec![SettingWrite {
-            attribute: "printer-location".to_owned(),
-            syntax: IppSyntax::Text,
-            value: Value::Text("Lobby".to_owned()),
-        }],
-    }
+    text(operation, "printer-location")
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
@@ -81,8 +84,9 @@ async fn a_reading_asks_for_what_is_needed_and_tells_it() {
     let reading = device.observe(&target(&server), &probe()).await.unwrap();
     assert_eq!(reading.product_name.as_deref(), Some("NW MFP 500"));
     assert_eq!(reading.identity.as_deref(), Some("urn:uuid:1"));
+    let location = Place::ipp(IppOperation::SetPrinterAttributes, "printer-location");
     assert_eq!(
-        reading.attributes["printer-location"],
+        reading.values[&location],
         [Scalar::Text("Lobby".to_owned())]
     );
 
@@ -120,18 +124,19 @@ async fn each_operation_has_its_code_and_sets_what_it_is_given() {
     assert!(contains(&arrived[0].body, &set) && contains(&arrived[1].body, &set));
 }
 
+fn system_place() -> Place {
+    Place::ipp(IppOperation::SetSystemAttributes, "system-location")
+}
+
 fn of_system() -> DeviceReadRequest {
-    DeviceReadRequest {
-        system_attributes: BTreeSet::from(["system-location".to_owned()]),
-        ..probe()
-    }
+    let mut request = probe();
+    request.places.insert(system_place());
+    request
 }
 
 /// Set-System-Attributes of the system's location.
 fn system_location() -> DeviceWrite {
-    let mut write = location(IppOperation::SetSystemAttributes);
-    "system-location".clone_into(&mut write.settings[0].attribute);
-    write
+    text(IppOperation::SetSystemAttributes, "system-location")
 }
 
 // shows D1
@@ -150,11 +155,8 @@ async fn what_belongs_to_the_host_is_read_from_its_system_and_set_there() {
     let target = target(&server);
     let reading = device.observe(&target, &of_system()).await.unwrap();
     let hall = vec![Scalar::Text("Hall".to_owned())];
-    assert_eq!(
-        reading.system_attributes,
-        BTreeMap::from([("system-location".to_owned(), hall)])
-    );
-    assert_eq!(reading.attributes.len(), 1);
+    assert_eq!(reading.values.len(), 2, "that of the printer, too");
+    assert_eq!(reading.values[&system_place()], hall);
     device.apply(&target, &system_location()).await.unwrap();
     // Who needs nothing of the system does not ask it.
     device.observe(&target, &probe()).await.unwrap();
@@ -201,8 +203,8 @@ async fn a_host_without_a_system_has_none_of_its_attributes_and_is_read_all_the_
         let device = drivers.device(Protocol::IPP).unwrap();
         let target = target(&server);
         let reading = device.observe(&target, &of_system()).await.unwrap();
-        assert_eq!(reading.attributes.len(), 1, "{absence}");
-        assert!(reading.system_attributes.is_empty(), "{absence}");
+        assert_eq!(reading.values.len(), 1, "{absence}");
+        assert!(!reading.values.contains_key(&system_place()), "{absence}");
         let refused = device.apply(&target, &system_location()).await.unwrap_err();
         assert_eq!(
             (refused.kind, refused.doubtful),
@@ -295,7 +297,10 @@ async fn what_does_not_fit_its_syntax_is_refused_and_not_sent() {
     let drivers = Drivers::real();
     let device = drivers.device(Protocol::IPP).unwrap();
     let mut write = location(IppOperation::SetPrinterAttributes);
-    write.settings[0].syntax = IppSyntax::Integer;
+    write.manner = Manner::Ipp {
+        syntax: IppSyntax::Integer,
+        operation: IppOperation::SetPrinterAttributes,
+    };
     let failure = device.apply(&target(&server), &write).await.unwrap_err();
     assert_eq!(
         (failure.kind, failure.doubtful),

@@ -61,8 +61,10 @@ impl Pass {
         self.news = true;
         let moment = Moment { now, fraction };
         match action {
-            Action::ReadDevice { .. } => self.device_read(answer, moment),
-            Action::WriteDevice { items, .. } => self.device_written(items, answer, moment),
+            Action::ReadDevice { connection, .. } => self.device_read(connection, answer, moment),
+            Action::WriteDevice {
+                connection, items, ..
+            } => self.device_written(connection, items, answer, moment),
             Action::ReadCatalogue { connection } => self.catalogue_read(connection, answer, moment),
             Action::RecordInstance { subscription } => {
                 self.instance_recorded(subscription, answer, moment);
@@ -77,7 +79,7 @@ impl Pass {
         }
     }
 
-    fn device_read(&mut self, answer: Answer, moment: Moment) {
+    fn device_read(&mut self, connection: &str, answer: Answer, moment: Moment) {
         let result = match answer {
             Answer::DeviceRead {
                 result,
@@ -85,8 +87,11 @@ impl Pass {
             } => {
                 // The machine that answered may be another Device's, which is known only now;
                 // nothing must be written to it then.
-                if result.is_ok() {
-                    self.world.claimed_by_another = claimed_by_another;
+                let claimed = &mut self.world.claimed_by_another;
+                match (&result, claimed_by_another) {
+                    (Ok(_), true) => _ = claimed.insert(connection.to_owned()),
+                    (Ok(_), false) => _ = claimed.remove(connection),
+                    (Err(_), _) => {}
                 }
                 result
             }
@@ -94,22 +99,23 @@ impl Pass {
             _ => return,
         };
         match &result {
-            Ok(_) => self.backoffs.clear(&BackoffKey::Device),
+            Ok(_) => self.backoffs.clear(&device_key(connection)),
             // A read is no value that a person would have to change: it is always tried again.
-            Err(failure) => self.hold_device(failure, moment),
+            Err(failure) => self.hold_device(connection, failure, moment),
         }
-        self.facts.record_device(result, moment.now);
+        self.facts.record_device(connection, result, moment.now);
     }
 
     fn device_written(
         &mut self,
+        connection: &str,
         items: &[(String, String, String)],
         answer: Answer,
         moment: Moment,
     ) {
         let result = match answer {
             Answer::DeviceWritten(result) => result,
-            Answer::NotAsked(_) => return self.device_read(answer, moment),
+            Answer::NotAsked(_) => return self.device_read(connection, answer, moment),
             _ => return,
         };
         if let Err(failure) = &result {
@@ -117,23 +123,28 @@ impl Pass {
             // back.
             match retry(failure.kind, failure.doubtful) {
                 Retry::Never => {}
-                Retry::Sent => self.hold_sent(items, failure, moment),
-                Retry::Remote => self.hold_device(failure, moment),
+                Retry::Sent => self.hold_sent(connection, items, failure, moment),
+                Retry::Remote => self.hold_device(connection, failure, moment),
             }
         }
-        self.facts.record_write(items, &result, moment.now);
+        self.facts
+            .record_write(connection, items, &result, moment.now);
     }
 
-    fn hold_device(&mut self, failure: &Failure, moment: Moment) {
-        let connection = self.device_connection();
+    fn hold_device(&mut self, connection: &str, failure: &Failure, moment: Moment) {
         let why = Blocked::on_device(&self.world.device_name, failure);
-        let delay = self.delay(connection.as_deref(), failure, moment);
+        let delay = self.delay(Some(connection), failure, moment);
         self.backoffs
-            .fail(BackoffKey::Device, why, delay, moment.now);
+            .fail(device_key(connection), why, delay, moment.now);
     }
 
-    fn hold_sent(&mut self, items: &[(String, String, String)], failure: &Failure, moment: Moment) {
-        let connection = self.device_connection();
+    fn hold_sent(
+        &mut self,
+        connection: &str,
+        items: &[(String, String, String)],
+        failure: &Failure,
+        moment: Moment,
+    ) {
         for (subscription, item, digest) in items {
             let key = BackoffKey::Item {
                 subscription: subscription.clone(),
@@ -141,7 +152,7 @@ impl Pass {
                 digest: digest.clone(),
             };
             let why = Blocked::on_device(&self.world.device_name, failure);
-            let delay = self.delay(connection.as_deref(), failure, moment);
+            let delay = self.delay(Some(connection), failure, moment);
             self.backoffs.fail(key, why, delay, moment.now);
         }
     }
@@ -299,5 +310,11 @@ impl Pass {
         let until = now.checked_add(wait).unwrap_or(Timestamp::MAX);
         let why = Blocked::new(Reason::OperationRunning, message);
         self.backoffs.wait(key, why, until);
+    }
+}
+
+fn device_key(connection: &str) -> BackoffKey {
+    BackoffKey::Device {
+        connection: connection.to_owned(),
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     assessment::is_found_by_reading,
     backoff::RetryPolicy,
     delivery::{
-        Intent, ResolvedSubscription,
+        Intent, ResolvedSubscription, Wanted,
         backoffs::{BackoffKey, Delay},
         blocked::Blocked,
     },
@@ -34,12 +34,6 @@ impl Pass {
         }
     }
 
-    /// The Connection that the device is reached through.
-    pub(super) fn device_connection(&self) -> Option<String> {
-        let endpoint = self.resolved.endpoint.as_ref().ok()?;
-        Some(endpoint.connection.clone())
-    }
-
     /// The Connection of the service server of a subscription.
     pub(super) fn server_connection(&self, subscription: &str) -> Option<String> {
         let server = self.subscription(subscription)?.server.as_ref()?;
@@ -49,20 +43,15 @@ impl Pass {
     /// Backs off from what no request failed for: a setting that was accepted and is not in effect,
     /// another machine at the address, an instance that survives its removal.
     pub(super) fn hold_what_did_not_take(&mut self, now: Timestamp, fraction: f64) {
-        let device = self.device_connection();
-        let mut held: Vec<(BackoffKey, Blocked, Option<String>)> = Vec::new();
+        let mut held: Vec<(BackoffKey, Blocked, Option<String>)> = self.other_machines().collect();
         for subscription in &self.resolved.subscriptions {
-            let items = self.accepted_and_not_in_effect(subscription);
-            held.extend(items.map(|(key, why)| (key, why, device.clone())));
+            held.extend(self.accepted_and_not_in_effect(subscription));
             if let Some(why) = self.survives_its_removal(subscription) {
                 let key = BackoffKey::Server {
                     subscription: subscription.name.clone(),
                 };
                 held.push((key, why, self.server_connection(&subscription.name)));
             }
-        }
-        if let Some(why) = self.another_machine() {
-            held.push((BackoffKey::Device, why, device));
         }
         for (key, why, connection) in held {
             let delay = Delay {
@@ -74,32 +63,47 @@ impl Pass {
         }
     }
 
-    fn another_machine(&self) -> Option<Blocked> {
-        let reading = self.facts.device.as_ref();
-        let mut verified = self.verified.values();
-        reading
-            .filter(|reading| reading.result.is_ok())
-            .and_then(|_| verified.find_map(|verified| verified.device_fault.clone()))
+    /// The connections through which another machine answered.
+    fn other_machines(&self) -> impl Iterator<Item = (BackoffKey, Blocked, Option<String>)> {
+        self.facts
+            .devices
+            .iter()
+            .filter_map(|(connection, reading)| {
+                let mut verified = self.verified.values();
+                let fault = verified.find_map(|it| it.device_faults.get(connection));
+                let why = fault.filter(|_| reading.result.is_ok())?.clone();
+                let key = BackoffKey::Device {
+                    connection: connection.clone(),
+                };
+                Some((key, why, Some(connection.clone())))
+            })
     }
 
     fn accepted_and_not_in_effect(
         &self,
         subscription: &ResolvedSubscription,
-    ) -> impl Iterator<Item = (BackoffKey, Blocked)> {
+    ) -> impl Iterator<Item = (BackoffKey, Blocked, Option<String>)> {
         let verified = self.verified.get(&subscription.name);
         let items = verified.into_iter().flat_map(|verified| &verified.items);
-        items.filter_map(|item| {
-            let sent = (subscription.name.clone(), item.key.clone());
-            let open = self.facts.sent.contains_key(&sent) && item.state != ItemState::Effective;
-            let problem = item.problem.as_ref().filter(|_| open)?;
-            let key = BackoffKey::Item {
-                subscription: sent.0,
-                item: sent.1,
-                digest: item.desired_digest.clone(),
-            };
-            is_found_by_reading(problem.outcome)
-                .then(|| (key, Blocked::new(problem.outcome, problem.message.clone())))
-        })
+        items
+            .zip(subscription.items())
+            .filter_map(|(item, (_, wanted))| {
+                let sent = (subscription.name.clone(), item.key.clone());
+                let open =
+                    self.facts.sent.contains_key(&sent) && item.state != ItemState::Effective;
+                let problem = item.problem.as_ref().filter(|_| open)?;
+                let key = BackoffKey::Item {
+                    subscription: sent.0,
+                    item: sent.1,
+                    digest: item.desired_digest.clone(),
+                };
+                let connection = match &wanted.wanted {
+                    Wanted::DeviceSetting { connection, .. } => Some(connection.clone()),
+                    _ => self.server_connection(&subscription.name),
+                };
+                let why = Blocked::new(problem.outcome, problem.message.clone());
+                is_found_by_reading(problem.outcome).then_some((key, why, connection))
+            })
     }
 
     /// What is waited for where the server says that it removed an instance, and it is still there.

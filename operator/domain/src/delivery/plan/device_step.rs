@@ -1,4 +1,6 @@
-//! Plan, device side: read first, then set what differs, each attribute by itself.
+//! Plan, device side: read first, then set what differs, each place by itself.
+//!
+//! Each connection of the device goes on by itself: one that is down holds back its own items.
 
 use entente_crds::v1alpha1::ItemState;
 
@@ -11,7 +13,7 @@ use crate::{
         item::{ResolvedItem, Wanted},
         resolved::ResolvedStep,
     },
-    exchange::{DeviceWrite, SettingWrite},
+    exchange::DeviceWrite,
 };
 
 impl Round<'_> {
@@ -25,8 +27,25 @@ impl Round<'_> {
         for conflict in step.items.iter().filter_map(|item| item.conflict.as_ref()) {
             plan.wait(&subscription.name, conflict.clone());
         }
-        if let Some(fault) = &verified.device_fault {
-            let held = self.backoffs.held(&BackoffKey::Device, self.now);
+        for connection in connections_of(step) {
+            self.device_step_through(connection, subscription, step, verified, plan);
+        }
+    }
+
+    /// The items of a step that go through one connection.
+    fn device_step_through(
+        &self,
+        connection: &str,
+        subscription: &ResolvedSubscription,
+        step: &ResolvedStep,
+        verified: &Verified,
+        plan: &mut Plan,
+    ) {
+        let key = BackoffKey::Device {
+            connection: connection.to_owned(),
+        };
+        let held = self.backoffs.held(&key, self.now);
+        if let Some(fault) = verified.device_faults.get(connection) {
             let until = held.and_then(|held| held.until);
             plan.wait(
                 &subscription.name,
@@ -37,28 +56,22 @@ impl Round<'_> {
             );
             return;
         }
-        if self.facts.device.is_none() {
-            let restarting = verified
-                .of_step(step.r#type)
-                .any(|item| item.state == ItemState::AwaitingRestart);
-            let waits = step
-                .items
-                .iter()
-                .all(|item| self.rests(subscription, item, verified));
-            if restarting || !waits {
-                self.read_device(plan);
-            }
-            if let Some(held) = self.backoffs.held(&BackoffKey::Device, self.now) {
-                plan.wait(&subscription.name, held);
-            }
-            return;
+        let items = || items_through(step, connection);
+        let was_read = self.facts.devices.contains_key(connection);
+        let restarting = || {
+            let mut proved = items().filter_map(|item| verified.item(&item.key));
+            proved.any(|item| item.state == ItemState::AwaitingRestart)
+        };
+        let rest = || items().all(|item| self.rests(subscription, item, verified));
+        if !was_read && (restarting() || !rest()) {
+            self.read_device(connection, plan);
         }
-        if let Some(held) = self.backoffs.held(&BackoffKey::Device, self.now) {
+        if let Some(held) = held {
             plan.wait(&subscription.name, held);
-            return;
-        }
-        for item in &step.items {
-            self.write_item(subscription, item, verified, plan);
+        } else if was_read {
+            for item in items() {
+                self.write_item(subscription, item, verified, plan);
+            }
         }
     }
 
@@ -70,9 +83,9 @@ impl Round<'_> {
         plan: &mut Plan,
     ) {
         let Wanted::DeviceSetting {
-            attribute,
-            syntax,
-            operation,
+            connection,
+            place,
+            manner,
             value,
             ..
         } = &item.wanted
@@ -88,12 +101,9 @@ impl Round<'_> {
             return;
         }
         let write = DeviceWrite {
-            operation: *operation,
-            settings: vec![SettingWrite {
-                attribute: attribute.clone(),
-                syntax: *syntax,
-                value: value.clone(),
-            }],
+            place: place.clone(),
+            manner: *manner,
+            value: value.clone(),
         };
         let entry = (
             subscription.name.clone(),
@@ -105,15 +115,40 @@ impl Round<'_> {
             Action::WriteDevice {
                 write: planned,
                 items,
+                ..
             } if *planned == write => Some(items),
             _ => None,
         });
         match shared {
             Some(items) => items.push(entry),
             None => plan.actions.push(Action::WriteDevice {
+                connection: connection.clone(),
                 write,
                 items: vec![entry],
             }),
         }
     }
+}
+
+/// The connections that the items of a step go through, each once, in the order of the items.
+fn connections_of(step: &ResolvedStep) -> Vec<&str> {
+    let mut connections = Vec::new();
+    for item in &step.items {
+        if let Wanted::DeviceSetting { connection, .. } = &item.wanted
+            && !connections.contains(&connection.as_str())
+        {
+            connections.push(connection.as_str());
+        }
+    }
+    connections
+}
+
+fn items_through<'a>(
+    step: &'a ResolvedStep,
+    connection: &str,
+) -> impl Iterator<Item = &'a ResolvedItem> {
+    step.items.iter().filter(move |item| {
+        matches!(&item.wanted, Wanted::DeviceSetting { connection: through, .. }
+            if through == connection)
+    })
 }

@@ -52,40 +52,46 @@ impl Round<'_> {
             && !step.items.is_empty()
             && !self.facts.servers.contains_key(&subscription.name)
             && !self.facts.server_problems.contains_key(&subscription.name)
-            && self.facts.device.is_some()
+            && !self.facts.devices.is_empty()
             && self.sync_is_due(device)
     }
 
-    pub(in crate::delivery) fn read_device(&self, plan: &mut Plan) {
-        if self.backoffs.is_held(&BackoffKey::Device, self.now)
-            || plan
-                .actions
-                .iter()
-                .any(|action| matches!(action, Action::ReadDevice { .. }))
-        {
+    /// Reads the device through a connection, before anything else that is planned.
+    pub(in crate::delivery) fn read_device(&self, connection: &str, plan: &mut Plan) {
+        let planned = |action: &Action| matches!(action, Action::ReadDevice { connection: planned, .. } if planned == connection);
+        let key = BackoffKey::Device {
+            connection: connection.to_owned(),
+        };
+        let Some(endpoint) = self.resolved.endpoint(connection) else {
+            return;
+        };
+        if self.backoffs.is_held(&key, self.now) || plan.actions.iter().any(planned) {
             return;
         }
-        let mut request = DeviceReadRequest {
-            identity_attribute: self.resolved.identity_attribute.clone(),
-            ..DeviceReadRequest::default()
-        };
         let asked = self.resolved.subscriptions.iter().flat_map(|subscription| {
             subscription
                 .items()
                 .filter(|(step, _)| subscription.may_ask(step, self.now))
         });
-        for (_, item) in asked {
-            if let Wanted::DeviceSetting {
-                attribute,
-                operation,
+        let places = asked.filter_map(|(_, item)| match &item.wanted {
+            Wanted::DeviceSetting {
+                connection: through,
+                place,
                 write_only: false,
                 ..
-            } = &item.wanted
-            {
-                request.ask(*operation, attribute);
-            }
-        }
-        plan.actions.insert(0, Action::ReadDevice { request });
+            } if through == connection => Some(place.clone()),
+            _ => None,
+        });
+        let read = Action::ReadDevice {
+            connection: connection.to_owned(),
+            request: DeviceReadRequest {
+                identity: endpoint.identity.clone(),
+                places: places.collect(),
+            },
+        };
+        let reads = plan.actions.iter();
+        let after = reads.take_while(|action| matches!(action, Action::ReadDevice { .. }));
+        plan.actions.insert(after.count(), read);
     }
 
     /// Whether nothing is to be done for an item now: it is done, held back, or needs a person.

@@ -52,7 +52,7 @@ impl Report<'_> {
     /// whose catalogue cannot be read is no matter of the device, whose step comes first.
     fn concerns(&self, steps: &[StepType]) -> bool {
         let of_server =
-            self.verified.server_fault.is_some() && self.verified.device_fault.is_none();
+            self.verified.server_fault.is_some() && self.verified.device_faults.is_empty();
         if of_server {
             return steps.contains(&StepType::ServerSettings);
         }

@@ -15,7 +15,8 @@ use crate::delivery::{
 impl Report<'_> {
     /// Bound to what the items of the same status were verified against.
     pub(super) fn evidence(&self, previous: &ServiceSubscriptionStatus) -> Option<Evidence> {
-        let (Some(device), Ok(endpoint)) = (&self.world.device, &self.resolved.endpoint) else {
+        let target = &self.resolved.target_digest;
+        let (Some(device), Some(target)) = (&self.world.device, target) else {
             return previous.evidence.clone();
         };
         let withdraws = matches!(
@@ -27,7 +28,7 @@ impl Report<'_> {
         }
         Some(Evidence {
             device_uid: device.metadata.uid.clone().unwrap_or_default(),
-            target_digest: endpoint.target_digest.clone(),
+            target_digest: target.clone(),
         })
     }
 

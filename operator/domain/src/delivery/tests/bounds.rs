@@ -47,7 +47,7 @@ fn the_status_of_a_device_fits_whatever_the_device_and_people_say() {
             ..DeviceReading::default()
         };
         let mut facts = Facts::default();
-        facts.record_device(Ok(reading), NOW);
+        facts.record_device("", Ok(reading), NOW);
         let resolved = resolve(&world, NOW);
         let nothing = BTreeMap::new();
         let (status, _) = report_device(
@@ -64,7 +64,7 @@ fn the_status_of_a_device_fits_whatever_the_device_and_people_say() {
             .clone()
             .expect("it was acted on");
         assert!(handled.chars().count() <= 64);
-        let reading = facts.device.as_ref().expect("it was read").result.as_ref();
+        let reading = facts.devices[""].result.as_ref();
         let reading = reading.expect("it answered");
         for said in [&reading.identity, &reading.product_name] {
             let length = said.as_ref().map_or(0, |said| said.chars().count());

@@ -1,22 +1,18 @@
 //! Who keeps a machine that two Devices name.
 
 use entente_crds::{
-    condition::{ConditionType, Reason},
+    condition::Reason,
     v1alpha1::{
         AllowEntry, Connection, ConnectionSpec, Device, DeviceClaim, DeviceConnection,
-        DeviceStatus, IppEndpoint, LastSync, Selector, SyncResult,
+        DeviceConnectionStatus, DeviceFault, DeviceStatus, IppEndpoint, Selector,
     },
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::endpoint::lobby;
-use crate::{
-    condition::{ConditionSet, Status},
-    delivery::{
-        claim_digest, endpoint_index, endpoint_key, endpoint_lookup, is_claimed_by_another,
-        may_claim,
-    },
+use crate::delivery::{
+    claim_digest, endpoint_index, endpoint_key, endpoint_lookup, is_claimed_by_another, may_claim,
 };
 
 fn at(second: i64) -> Timestamp {
@@ -46,12 +42,17 @@ fn claims(mut device: Device, named: i64, since: Option<i64>, identity: Option<&
 }
 
 /// The Device was looked at, and this came of it.
-fn met(mut device: Device, reason: Reason, result: SyncResult) -> Device {
+fn met(mut device: Device, reason: Reason) -> Device {
+    let fault = DeviceFault {
+        reason,
+        message: "said".to_owned(),
+    };
     let status = device.status.get_or_insert_with(Default::default);
-    status.conditions = ConditionSet::new(&[], None, at(0))
-        .with(ConditionType::Ready, Status::False, reason, "said")
-        .finish();
-    status.last_sync = Some(LastSync { at: at(0), result });
+    status.connections = vec![DeviceConnectionStatus {
+        name: "hq".to_owned(),
+        fault: Some(fault),
+        ..DeviceConnectionStatus::default()
+    }];
     device
 }
 
@@ -67,10 +68,14 @@ fn connection(url: &str) -> Connection {
     Connection::new("hq", spec)
 }
 
+fn is_claimed(own: &Device, hq: &Connection, identity: Option<&str>, rival: &Device) -> bool {
+    is_claimed_by_another(own, &own.spec.connections[0], Some(hq), identity, [rival])
+}
+
 fn loses(own: &Device, identity: Option<&str>, rival: &Device) -> bool {
     let hq = connection("ipp://{address}/");
-    let lost = is_claimed_by_another(own, Some(&hq), identity, [rival]);
-    let back = is_claimed_by_another(rival, Some(&hq), identity, [own]);
+    let lost = is_claimed(own, &hq, identity, rival);
+    let back = is_claimed(rival, &hq, identity, own);
     assert!(!(lost && back), "both lose");
     lost
 }
@@ -117,23 +122,14 @@ fn who_has_proved_a_machine_keeps_it_however_old_the_object_is_that_comes_to_it(
 fn before_anybody_has_proved_it_who_names_it_longer_is_asked_first() {
     let here = |namespace, created| device(namespace, created, "10.0.0.1");
     let own = claims(here("a", 50), 50, None, None);
-    let unreachable = met(
-        claims(here("b", 1), 40, None, None),
-        Reason::Unreachable,
-        SyncResult::NoAnswer,
-    );
+    let unreachable = met(claims(here("b", 1), 40, None, None), Reason::Unreachable);
     assert!(loses(&own, None, &unreachable));
     let stranger = met(
         claims(here("b", 1), 40, None, None),
         Reason::IdentityMismatch,
-        SyncResult::Answered,
     );
     assert!(!loses(&own, None, &stranger), "its machine is another one");
-    let refused = met(
-        claims(here("b", 1), 40, None, None),
-        Reason::NotAllowed,
-        SyncResult::NoAnswer,
-    );
+    let refused = met(claims(here("b", 1), 40, None, None), Reason::NotAllowed);
     assert!(!loses(&own, None, &refused), "it was not let there");
     assert!(!loses(&own, None, &claims(here("b", 1), 51, None, None)));
     assert!(
@@ -208,16 +204,19 @@ fn devices_share_an_endpoint_by_what_the_url_has_and_find_each_other() {
     for (url, one, other, same) in table {
         let hq = connection(url);
         let [one, other] = [one, other].map(says);
-        let [place, elsewhere] = [&one, &other].map(|it| endpoint_key(it, &hq));
+        let [place, elsewhere] =
+            [&one, &other].map(|it| endpoint_key(it, &it.spec.connections[0], &hq));
         assert!(place.is_some() && elsewhere.is_some(), "{url}");
         assert_eq!(place == elsewhere, same, "{url}: {place:?} {elsewhere:?}");
-        let sought = [&one, &other].map(|it| endpoint_lookup(it, &hq));
+        let sought = [&one, &other].map(|it| endpoint_lookup(it, &it.spec.connections[0], &hq));
         for (value, found) in sought.into_iter().zip([&other, &one]) {
             let is_found = value.is_none_or(|value| endpoint_index(found).contains(&value));
             assert!(is_found || !same, "{url}: not found by its index");
         }
     }
-    let nowhere = endpoint_key(&says("- - -"), &connection("ipp://{address}/"));
+    let nobody = says("- - -");
+    let hq = connection("ipp://{address}/");
+    let nowhere = endpoint_key(&nobody, &nobody.spec.connections[0], &hq);
     assert_eq!(nowhere, None);
 }
 
@@ -229,8 +228,8 @@ fn two_devices_of_one_queue_are_not_both_served() {
     let first = claims(queue(), 1, Some(2), None);
     let mut second = queue();
     second.metadata.namespace = Some("b".to_owned());
-    assert!(is_claimed_by_another(&second, Some(&hq), None, [&first]));
-    assert!(!is_claimed_by_another(&first, Some(&hq), None, [&second]));
+    assert!(is_claimed(&second, &hq, None, &first));
+    assert!(!is_claimed(&first, &hq, None, &second));
 }
 
 // shows K4

@@ -49,7 +49,7 @@ fn answered(identity: &str) -> Facts {
         identity: Some(identity.to_owned()),
         ..DeviceReading::default()
     };
-    facts.record_device(Ok(reading), at(0));
+    facts.record_device("hq", Ok(reading), at(0));
     facts
 }
 
@@ -125,7 +125,7 @@ fn who_is_not_let_to_a_machine_any_more_has_no_claim_and_begins_anew() {
 #[test]
 fn the_machine_of_another_device_is_remembered_and_not_pinned() {
     let mut world = world();
-    world.claimed_by_another = true;
+    world.claimed_by_another.insert("hq".to_owned());
     let loser = pass(&mut world, &answered("urn:1"), 1);
     assert_eq!(
         loser.identity, None,
@@ -138,7 +138,7 @@ fn the_machine_of_another_device_is_remembered_and_not_pinned() {
     );
     assert!(!reads(&world));
 
-    world.claimed_by_another = false;
+    world.claimed_by_another.clear();
     assert!(reads(&world), "it takes over by proof");
     let winner = pass(&mut world, &answered("urn:1"), 2);
     assert_eq!(since(&winner), Some(at(2)));
@@ -159,7 +159,7 @@ fn an_answer_proves_nothing_for_an_object_that_was_edited_meanwhile() {
 #[test]
 fn a_device_that_its_connection_refuses_is_not_told_of_another() {
     let mut world = world();
-    world.claimed_by_another = true;
+    world.claimed_by_another.insert("hq".to_owned());
     world.namespace_labels.clear();
     let status = pass(&mut world, &Facts::default(), 1);
     let ready = find(&status.conditions, ConditionType::Ready).unwrap();

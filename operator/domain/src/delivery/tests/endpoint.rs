@@ -9,7 +9,7 @@ use entente_crds::{
     },
 };
 
-use crate::delivery::{World, device_endpoint, login_fault};
+use crate::delivery::{Blocked, DeviceEndpoint, World, login_fault, resolve::resolve};
 
 /// A Device that is reached through the Connection `hq`.
 pub(super) fn lobby(address: Option<&str>, how: DeviceConnection) -> Device {
@@ -72,8 +72,20 @@ fn how(port: Option<i32>, queue: Option<&str>) -> DeviceConnection {
     }
 }
 
+/// Where the one connection of the Device leads.
+fn endpoint(world: &World) -> Result<DeviceEndpoint, Blocked> {
+    let resolved = resolve(world, jiff::Timestamp::UNIX_EPOCH);
+    match (
+        resolved.unreachable,
+        resolved.connections.into_iter().next(),
+    ) {
+        (None, Some(connection)) => connection.endpoint,
+        (unreachable, _) => Err(unreachable.expect("one without a connection is unreachable")),
+    }
+}
+
 fn url(world: &World) -> Result<String, Reason> {
-    device_endpoint(world)
+    endpoint(world)
         .map(|endpoint| endpoint.url)
         .map_err(|blocked| blocked.reason)
 }
@@ -152,7 +164,10 @@ fn what_is_missing_is_named_by_its_own_reason() {
 
 #[test]
 fn proof_is_bound_to_connection_url_and_serial_number() {
-    let target = |world: &World| device_endpoint(world).map(|endpoint| endpoint.target_digest);
+    let target = |world: &World| {
+        let digest = resolve(world, jiff::Timestamp::UNIX_EPOCH).target_digest;
+        digest.expect("it can be reached")
+    };
     let one = world("ipp://{address}/", &[], Some("h"), how(None, None));
     let mut other_serial = one.clone();
     other_serial.device.as_mut().unwrap().spec.serial_number = "B2".to_owned();
@@ -176,7 +191,7 @@ fn the_first_certificate_is_pinned_only_with_trust_first_use_and_for_the_same_ma
         identity: Some(seen),
         ..DeviceStatus::default()
     });
-    let pinned = |world: &World| device_endpoint(world).unwrap().pinned_certificate;
+    let pinned = |world: &World| endpoint(world).unwrap().pinned_certificate;
     assert_eq!(pinned(&world), None);
     let tls = Tls {
         trust: Trust::FirstUse,

@@ -124,7 +124,7 @@ pub(super) fn happen(world: &mut Simulation, event: &Event, indexes: &[usize]) {
             let device = world.world.device.as_mut().expect("there is a device");
             device.spec.serial_number.push('B');
             world.printer.uuid = Some(format!("urn:uuid:{}", device.spec.serial_number));
-            world.printer.attributes.clear();
+            world.printer.values.clear();
             world.backoffs.clear_all();
         }
         Event::Revised(index, _)

@@ -23,11 +23,14 @@ use std::collections::VecDeque;
 
 use entente_crds::{
     ANNOTATION_ABANDON, ANNOTATION_RECONCILE_AT,
-    v1alpha1::{DeletionPolicy, DeviceModel, IppOperation, SecretParameter, SmartService},
+    v1alpha1::{
+        DeletionPolicy, DeviceConnection, DeviceModel, IppOperation, SecretParameter, SmartService,
+    },
 };
 use entente_domain::{
     delivery::Backoffs,
     exchange::{FailureKind, Scalar},
+    protocol::Place,
     time::parse_duration,
 };
 use jiff::Timestamp;
@@ -38,6 +41,7 @@ use crate::simulation::{Fault, Simulation, Wish, secret_reference};
 
 /// Commands that change a spec, after which the controller backoffs nothing back.
 const EDITS: &[&str] = &[
+    "connect",
     "replace-device",
     "subscribe",
     "revise",
@@ -87,6 +91,15 @@ fn command(world: &mut Simulation, verb: &str, mut words: VecDeque<&str>) {
         "replace-device" => {
             let device = world.world.device.as_mut().expect("there is a device");
             first.clone_into(&mut device.spec.serial_number);
+            device.metadata.generation = device.metadata.generation.map(|one| one + 1);
+        }
+        "connect" => {
+            let device = world.world.device.as_mut().expect("there is a device");
+            let names = words.iter().map(|name| DeviceConnection {
+                name: (*name).to_owned(),
+                ..DeviceConnection::default()
+            });
+            device.spec.connections = names.collect();
             device.metadata.generation = device.metadata.generation.map(|one| one + 1);
         }
         "subscribe" => {
@@ -194,6 +207,9 @@ fn printer(world: &mut Simulation, what: &str, words: &VecDeque<&str>) {
         "ignores" => {
             printer.ignores.insert(rest);
         }
+        "cut-off" => {
+            printer.cut_off.insert(rest);
+        }
         "not-settable" => {
             printer.not_settable.insert(rest);
         }
@@ -220,7 +236,8 @@ fn printer(world: &mut Simulation, what: &str, words: &VecDeque<&str>) {
                 "true" => Scalar::Boolean(true),
                 text => Scalar::Text(text.to_owned()),
             };
-            printer.attributes.insert(first.to_owned(), vec![scalar]);
+            let place = Place::ipp(IppOperation::SetPrinterAttributes, first);
+            printer.values.insert(place, vec![scalar]);
             world.alone = false;
         }
         "cure" => printer.cure(),

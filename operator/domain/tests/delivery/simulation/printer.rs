@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::v1alpha1::IppOperation;
-use entente_domain::exchange::{
-    DeviceReadRequest, DeviceReading, DeviceWrite, Failure, FailureKind, Scalar, Value,
+use entente_domain::{
+    exchange::{
+        DeviceReadRequest, DeviceReading, DeviceWrite, Failure, FailureKind, Scalar, Value,
+    },
+    protocol::{IppObject, Manner, Place},
 };
 use jiff::SignedDuration;
 
@@ -13,9 +16,9 @@ use jiff::SignedDuration;
 pub(crate) struct Printer {
     pub(crate) product: Option<String>,
     pub(crate) uuid: Option<String>,
-    pub(crate) attributes: BTreeMap<String, Vec<Scalar>>,
-    /// Those of the System Service of its host.
-    pub(crate) system_attributes: BTreeMap<String, Vec<Scalar>>,
+    pub(crate) values: BTreeMap<Place, Vec<Scalar>>,
+    /// Requests through these connections do not arrive.
+    pub(crate) cut_off: BTreeSet<String>,
     /// Every request fails like this.
     pub(crate) down: Option<FailureKind>,
     /// Accepts these and leaves them as they are.
@@ -48,8 +51,8 @@ impl Printer {
         Self {
             product: Some(product.to_owned()),
             uuid: Some(uuid.to_owned()),
-            attributes: BTreeMap::new(),
-            system_attributes: BTreeMap::new(),
+            values: BTreeMap::new(),
+            cut_off: BTreeSet::new(),
             down: None,
             ignores: BTreeSet::new(),
             not_settable: BTreeSet::new(),
@@ -67,14 +70,16 @@ impl Printer {
         *self = Self {
             product: self.product.take(),
             uuid: self.uuid.take(),
-            attributes: std::mem::take(&mut self.attributes),
-            system_attributes: std::mem::take(&mut self.system_attributes),
+            values: std::mem::take(&mut self.values),
             written: std::mem::take(&mut self.written),
             ..fresh
         };
     }
 
-    fn reach(&self, writing: bool) -> Result<(), Failure> {
+    fn reach(&self, connection: &str, writing: bool) -> Result<(), Failure> {
+        if self.cut_off.contains(connection) {
+            return Err(failure(FailureKind::Unreachable, "no answer", false));
+        }
         if let Some(kind) = self.down {
             return Err(failure(
                 kind,
@@ -91,49 +96,58 @@ impl Printer {
         Ok(())
     }
 
-    pub(crate) fn read(&self, request: &DeviceReadRequest) -> Result<DeviceReading, Failure> {
-        self.reach(false)?;
+    pub(crate) fn read(
+        &self,
+        connection: &str,
+        request: &DeviceReadRequest,
+    ) -> Result<DeviceReading, Failure> {
+        self.reach(connection, false)?;
+        let asked = |place: &&Place| request.places.contains(place);
+        let values = self.values.iter().filter(|(place, _)| asked(place));
         Ok(DeviceReading {
             product_name: self.product.clone(),
-            identity: self.uuid.clone(),
+            identity: self.uuid.clone().map(|uuid| match &request.identity {
+                Place::Ipp {
+                    object: IppObject::Printer,
+                    ..
+                } => uuid,
+                Place::Ipp {
+                    object: IppObject::System,
+                    ..
+                } => format!("{uuid}/system"),
+            }),
             certificate_sha256: None,
-            attributes: of(&self.attributes, &request.attributes),
-            system_attributes: of(&self.system_attributes, &request.system_attributes),
+            values: values
+                .map(|(place, values)| (place.clone(), values.clone()))
+                .collect(),
         })
     }
 
-    pub(crate) fn write(&mut self, write: &DeviceWrite) -> Result<(), Failure> {
-        self.reach(true)?;
-        if self.lacks == Some(write.operation) {
+    pub(crate) fn write(&mut self, connection: &str, write: &DeviceWrite) -> Result<(), Failure> {
+        self.reach(connection, true)?;
+        let Manner::Ipp { operation, .. } = write.manner;
+        if self.lacks == Some(operation) {
             return Err(failure(
                 FailureKind::Unsupported,
                 "operation not supported",
                 false,
             ));
         }
-        for setting in &write.settings {
-            if self.not_settable.contains(&setting.attribute) {
-                return Err(failure(
-                    FailureKind::RejectedNotSettable,
-                    "not settable",
-                    false,
-                ));
-            }
-            if self.refuses.contains(&setting.attribute) {
-                return Err(failure(FailureKind::RejectedValue, "value refused", false));
-            }
+        let name = write.place.to_string();
+        if self.not_settable.contains(&name) {
+            return Err(failure(
+                FailureKind::RejectedNotSettable,
+                "not settable",
+                false,
+            ));
         }
-        for setting in &write.settings {
-            if !self.ignores.contains(&setting.attribute) {
-                let attributes = if write.operation.is_of_system() {
-                    &mut self.system_attributes
-                } else {
-                    &mut self.attributes
-                };
-                attributes.insert(setting.attribute.clone(), scalars(&setting.value));
-                self.written
-                    .push((setting.attribute.clone(), setting.value.clone()));
-            }
+        if self.refuses.contains(&name) {
+            return Err(failure(FailureKind::RejectedValue, "value refused", false));
+        }
+        if !self.ignores.contains(&name) {
+            self.values
+                .insert(write.place.clone(), scalars(&write.value));
+            self.written.push((name, write.value.clone()));
         }
         if self.lose > 0 {
             self.lose -= 1;
@@ -141,18 +155,6 @@ impl Printer {
         }
         Ok(())
     }
-}
-
-/// Those that were asked for.
-fn of(
-    attributes: &BTreeMap<String, Vec<Scalar>>,
-    asked: &BTreeSet<String>,
-) -> BTreeMap<String, Vec<Scalar>> {
-    attributes
-        .iter()
-        .filter(|(name, _)| asked.contains(*name))
-        .map(|(name, values)| (name.clone(), values.clone()))
-        .collect()
 }
 
 pub(crate) fn scalars(value: &Value) -> Vec<Scalar> {

@@ -17,17 +17,17 @@ const REQUEST: SignedDuration = SignedDuration::from_millis(50);
 const TIMEOUT: SignedDuration = SignedDuration::from_secs(10);
 
 impl Simulation {
-    pub(super) fn read_device(&mut self, request: &DeviceReadRequest) -> Answer {
-        let result = self.printer.read(request);
+    pub(super) fn read_device(&mut self, connection: &str, request: &DeviceReadRequest) -> Answer {
+        let result = self.printer.read(connection, request);
         self.answered(result.as_ref().err(), false);
         Answer::DeviceRead {
             result,
-            claimed_by_another: self.world.claimed_by_another,
+            claimed_by_another: self.world.claimed_by_another.contains(connection),
         }
     }
 
-    pub(super) fn write_device(&mut self, write: &DeviceWrite) -> Answer {
-        let result = self.printer.write(write);
+    pub(super) fn write_device(&mut self, connection: &str, write: &DeviceWrite) -> Answer {
+        let result = self.printer.write(connection, write);
         self.answered(result.as_ref().err(), true);
         Answer::DeviceWritten(result)
     }

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use entente_crds::v1alpha1::{Condition, Delay, ServerOperationState, ServiceSubscription};
 use entente_domain::{
     delivery::Action,
-    exchange::{DeviceReadRequest, DeviceWrite},
+    exchange::DeviceReadRequest,
+    protocol::{IppObject, Place},
 };
 use jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -20,11 +21,22 @@ impl Simulation {
 
     pub(super) fn say_action(&mut self, action: &Action) {
         let line = match action {
-            Action::ReadDevice { request } => read_device(request),
-            Action::WriteDevice { write, items } => {
-                let set = settings(write);
+            Action::ReadDevice {
+                connection,
+                request,
+            } => read_device(&self.through(connection), request),
+            Action::WriteDevice {
+                connection,
+                write,
+                items,
+            } => {
+                let (through, place) = (self.through(connection), named(&write.place));
                 let owners: Vec<&str> = items.iter().map(|(name, ..)| name.as_str()).collect();
-                format!("write device: {} for {}", set.join(" "), owners.join(", "))
+                let owners = owners.join(", ");
+                format!(
+                    "write device{through}: {place}={:?} for {owners}",
+                    write.value
+                )
             }
             Action::ReadCatalogue { connection } => format!("read catalogue: {connection}"),
             Action::RecordInstance { subscription } => format!("record instance: {subscription}"),
@@ -57,6 +69,17 @@ impl Simulation {
             Action::Deprovision { subscription, .. } => format!("deprovision: {subscription}"),
         };
         self.pass.push(format!("  {line}"));
+    }
+
+    /// The connection, where the device has several.
+    fn through(&self, connection: &str) -> String {
+        let device = self.world.device.as_ref();
+        let several = device.is_some_and(|device| device.spec.connections.len() > 1);
+        if several {
+            format!(" through {connection}")
+        } else {
+            String::new()
+        }
     }
 
     /// Says a pass, unless it says only what the one before said.
@@ -240,30 +263,25 @@ fn one_delay(delay: &Delay) -> String {
     )
 }
 
-fn read_device(request: &DeviceReadRequest) -> String {
-    let of_system = request.system_attributes.iter();
-    let names: Vec<String> = request
-        .attributes
-        .iter()
-        .cloned()
-        .chain(of_system.map(|name| format!("system/{name}")))
-        .collect();
+fn read_device(through: &str, request: &DeviceReadRequest) -> String {
+    let (of_printer, of_system): (Vec<&Place>, Vec<&Place>) =
+        request.places.iter().partition(|place| {
+            let Place::Ipp { object, .. } = place;
+            *object == IppObject::Printer
+        });
+    let names: Vec<String> = of_printer.into_iter().chain(of_system).map(named).collect();
     if names.is_empty() {
-        "read device: identity".to_owned()
+        format!("read device{through}: identity")
     } else {
-        format!("read device: {}", names.join(" "))
+        format!("read device{through}: {}", names.join(" "))
     }
 }
 
-/// What a write sets; `system/` stands before what belongs to the host.
-fn settings(write: &DeviceWrite) -> Vec<String> {
-    let place = if write.operation.is_of_system() {
-        "system/"
-    } else {
-        ""
-    };
-    let settings = write.settings.iter();
-    settings
-        .map(|setting| format!("{place}{}={:?}", setting.attribute, setting.value))
-        .collect()
+/// A place; `system/` stands before what belongs to the host.
+fn named(place: &Place) -> String {
+    let Place::Ipp { object, attribute } = place;
+    match object {
+        IppObject::Printer => attribute.clone(),
+        IppObject::System => format!("system/{attribute}"),
+    }
 }

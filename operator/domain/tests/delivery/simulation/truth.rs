@@ -49,7 +49,7 @@ pub(super) fn check(simulation: &Simulation, resolved: &ResolvedDevice, name: &s
             "{name} is said to be delivered and {} is not: {:?}\n{:#?}\n{}",
             item.key,
             item.wanted,
-            simulation.printer.attributes,
+            simulation.printer.values,
             simulation.story()
         );
     }
@@ -63,19 +63,8 @@ fn is_there(simulation: &Simulation, entry: &ResolvedSubscription, item: &Resolv
             .get(&server.instance_id)
     });
     match &item.wanted {
-        Wanted::DeviceSetting {
-            attribute,
-            operation,
-            value,
-            ..
-        } => {
-            let printer = &simulation.printer;
-            let attributes = if operation.is_of_system() {
-                &printer.system_attributes
-            } else {
-                &printer.attributes
-            };
-            attributes.get(attribute) == Some(&scalars(value))
+        Wanted::DeviceSetting { place, value, .. } => {
+            simulation.printer.values.get(place) == Some(&scalars(value))
         }
         Wanted::ServerInstance => instance.is_some_and(|instance| instance.ready),
         Wanted::ServerSetting { pointer, value, .. } => {

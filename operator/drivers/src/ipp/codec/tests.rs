@@ -2,16 +2,32 @@
 
 use std::collections::BTreeMap;
 
-use entente_crds::v1alpha1::IppOperation;
-
 use super::*;
 
-fn setting(syntax: IppSyntax, value: Value) -> SettingWrite {
-    SettingWrite {
-        attribute: "a".to_owned(),
-        syntax,
-        value,
+/// A request for attributes of an object, and for who the printer is by one.
+fn asking(object: IppObject, identity: &str, names: &[&str]) -> DeviceReadRequest {
+    let place = |object: IppObject, attribute: &str| Place::Ipp {
+        object,
+        attribute: attribute.to_owned(),
+    };
+    DeviceReadRequest {
+        identity: place(IppObject::Printer, identity),
+        places: names.iter().map(|name| place(object, name)).collect(),
     }
+}
+
+fn reading(response: &Response, request: &DeviceReadRequest, object: IppObject) -> DeviceReading {
+    let mut reading = DeviceReading::default();
+    take_reading(&mut reading, response, request, object);
+    reading
+}
+
+/// The values of a reading by attribute.
+fn values(reading: DeviceReading) -> BTreeMap<String, Vec<Scalar>> {
+    let values = reading.values.into_iter();
+    values
+        .map(|(place, values)| (place.to_string(), values))
+        .collect()
 }
 
 fn words(words: &[&str]) -> Value {
@@ -19,10 +35,10 @@ fn words(words: &[&str]) -> Value {
 }
 
 fn bytes_of(groups: &Groups) -> Bytes {
-    bytes_to(Object::Printer, groups)
+    bytes_to(IppObject::Printer, groups)
 }
 
-fn bytes_to(object: Object, groups: &Groups) -> Bytes {
+fn bytes_to(object: IppObject, groups: &Groups) -> Bytes {
     let request = Request {
         version: IppVersion::v2_0(),
         operation: 0x4003,
@@ -41,11 +57,8 @@ fn back(groups: &Groups) -> Response {
 
 #[test]
 fn a_request_begins_as_rfc_8011_wants_it() {
-    let request = DeviceReadRequest {
-        identity_attribute: "printer-uuid".to_owned(),
-        ..Default::default()
-    };
-    let sent = back(&reading_groups(&request).unwrap());
+    let request = asking(IppObject::Printer, "printer-uuid", &[]);
+    let sent = back(&reading_groups(&request, IppObject::Printer).unwrap());
     assert_eq!(sent.status, 0x4003);
     let group = sent
         .attributes
@@ -72,12 +85,8 @@ fn a_request_begins_as_rfc_8011_wants_it() {
 #[test]
 fn exactly_what_is_needed_is_asked_for() {
     let asked = |identity: &str, names: &[&str]| {
-        let request = DeviceReadRequest {
-            identity_attribute: identity.to_owned(),
-            attributes: names.iter().map(|name| (*name).to_owned()).collect(),
-            ..Default::default()
-        };
-        let sent = back(&reading_groups(&request).unwrap());
+        let request = asking(IppObject::Printer, identity, names);
+        let sent = back(&reading_groups(&request, IppObject::Printer).unwrap());
         let group = sent
             .attributes
             .first_of(DelimiterTag::OperationAttributes)
@@ -99,8 +108,7 @@ fn exactly_what_is_needed_is_asked_for() {
         texts(&[
             "printer-device-id",
             "printer-info",
-            "printer-make-and-model",
-            "printer-uuid"
+            "printer-make-and-model"
         ])
     );
 }
@@ -117,29 +125,19 @@ fn each_syntax_is_written_with_its_own_tag() {
         (IppSyntax::Boolean, Value::Boolean(true), 0x22),
         (IppSyntax::Keyword, words(&["x"]), 0x44),
     ] {
-        let written = value(&setting(syntax, given)).unwrap();
+        let written = value(syntax, &given).unwrap();
         assert_eq!(written.to_tag(), tag, "{syntax:?}");
     }
 }
 
 #[test]
 fn a_set_of_words_comes_back_as_it_was_sent() {
-    let write = DeviceWrite {
-        operation: IppOperation::SetPrinterAttributes,
-        settings: vec![setting(
-            IppSyntax::Keyword,
-            words(&["one-sided", "two-sided"]),
-        )],
-    };
-    let response = back(&write_groups(&write).unwrap());
-    let request = DeviceReadRequest {
-        identity_attribute: String::new(),
-        attributes: BTreeSet::from(["a".to_owned()]),
-        ..Default::default()
-    };
+    let sides = words(&["one-sided", "two-sided"]);
+    let response = back(&write_groups("a", IppSyntax::Keyword, &sides).unwrap());
+    let request = asking(IppObject::Printer, "", &["a"]);
     let expected = ["one-sided", "two-sided"].map(|word| Scalar::Text(word.to_owned()));
     assert_eq!(
-        reading(&response, &request).attributes,
+        values(reading(&response, &request, IppObject::Printer)),
         BTreeMap::from([("a".to_owned(), expected.to_vec())])
     );
 }
@@ -155,7 +153,7 @@ fn what_cannot_be_written_is_refused_before_it_is_sent() {
         (IppSyntax::Keyword, Value::Text("x".repeat(256))),
         (IppSyntax::Name, Value::Text("x".repeat(256))),
     ] {
-        let refused = value(&setting(syntax, given)).unwrap_err();
+        let refused = value(syntax, &given).unwrap_err();
         assert_eq!(refused.kind, FailureKind::RejectedValue, "{syntax:?}");
         assert!(!refused.doubtful);
     }
@@ -183,12 +181,9 @@ fn read(values: &[(u8, &str, &[u8])], asked: &[&str]) -> DeviceReading {
         group.extend(raw_value(*tag, name, value));
     }
     group.push(3);
-    let request = DeviceReadRequest {
-        identity_attribute: "printer-uuid".to_owned(),
-        attributes: asked.iter().map(|name| (*name).to_owned()).collect(),
-        ..Default::default()
-    };
-    reading(&decode(&raw(&group), 7).unwrap(), &request)
+    let request = asking(IppObject::Printer, "printer-uuid", asked);
+    let response = decode(&raw(&group), 7).unwrap();
+    reading(&response, &request, IppObject::Printer)
 }
 
 #[test]
@@ -205,8 +200,9 @@ fn a_reading_holds_identity_model_and_what_was_asked_for() {
     );
     assert_eq!(reading.product_name.as_deref(), Some("NW MFP 500"));
     assert_eq!(reading.identity.as_deref(), Some("urn:uuid:1"));
-    assert_eq!(reading.attributes.len(), 1);
-    assert_eq!(reading.attributes["sides"].len(), 2);
+    let values = values(reading);
+    assert_eq!(values.len(), 1);
+    assert_eq!(values["sides"].len(), 2);
 }
 
 #[test]
@@ -220,16 +216,11 @@ fn unsupported_is_missing_and_no_value_is_something() {
         ],
         &["a", "b", "c", "d"],
     );
-    let names: Vec<&str> = reading.attributes.keys().map(String::as_str).collect();
+    let values = values(reading);
+    let names: Vec<&str> = values.keys().map(String::as_str).collect();
     assert_eq!(names, ["b", "c", "d"]);
-    assert_eq!(
-        reading.attributes["b"],
-        [Scalar::Other("no-value".to_owned())]
-    );
-    assert_eq!(
-        reading.attributes["c"],
-        [Scalar::Other("unknown".to_owned())]
-    );
+    assert_eq!(values["b"], [Scalar::Other("no-value".to_owned())]);
+    assert_eq!(values["c"], [Scalar::Other("unknown".to_owned())]);
 }
 
 #[test]
@@ -271,12 +262,9 @@ fn nesting_without_end_is_refused_before_it_is_built() {
 
 #[test]
 fn what_is_set_on_the_system_names_it_and_stands_in_its_group() {
-    let write = DeviceWrite {
-        operation: IppOperation::SetSystemAttributes,
-        settings: vec![setting(IppSyntax::Text, Value::Text("Lobby".to_owned()))],
-    };
-    let groups = write_groups(&write).unwrap();
-    let sent = decode(&bytes_to(Object::System, &groups), 7).unwrap();
+    let lobby = Value::Text("Lobby".to_owned());
+    let groups = write_groups("a", IppSyntax::Text, &lobby).unwrap();
+    let sent = decode(&bytes_to(IppObject::System, &groups), 7).unwrap();
     let operation = sent
         .attributes
         .first_of(DelimiterTag::OperationAttributes)
@@ -296,13 +284,37 @@ fn what_is_set_on_the_system_names_it_and_stands_in_its_group() {
             .is_none()
     );
     // Read back from the same group, and only what was asked for.
-    let asked = |name: &str| DeviceReadRequest {
-        system_attributes: BTreeSet::from([name.to_owned()]),
-        ..Default::default()
+    let said = |name: &str, object: IppObject| {
+        let request = asking(IppObject::System, "printer-uuid", &[name]);
+        values(reading(&sent, &request, object))
     };
     let lobby = vec![Scalar::Text("Lobby".to_owned())];
-    let read = system_reading(&sent, &asked("a"));
+    let read = said("a", IppObject::System);
     assert_eq!(read, BTreeMap::from([("a".to_owned(), lobby)]));
-    assert!(system_reading(&sent, &asked("b")).is_empty());
-    assert!(reading(&sent, &asked("a")).attributes.is_empty());
+    assert!(said("b", IppObject::System).is_empty());
+    assert!(said("a", IppObject::Printer).is_empty());
+}
+
+#[test]
+fn the_system_service_says_which_product_it_is_and_who_in_its_own_attributes() {
+    let mut group = vec![10];
+    for (tag, name, value) in [
+        (0x41, "system-make-and-model", &b"NW MFP 500"[..]),
+        (0x45, "system-uuid", b"urn:uuid:2"),
+        (0x41, "printer-make-and-model", b"another"),
+    ] {
+        group.extend(raw_value(tag, name, value));
+    }
+    group.push(3);
+    let request = DeviceReadRequest {
+        identity: Place::Ipp {
+            object: IppObject::System,
+            attribute: "system-uuid".to_owned(),
+        },
+        places: BTreeSet::new(),
+    };
+    let response = decode(&raw(&group), 7).unwrap();
+    let reading = reading(&response, &request, IppObject::System);
+    assert_eq!(reading.product_name.as_deref(), Some("NW MFP 500"));
+    assert_eq!(reading.identity.as_deref(), Some("urn:uuid:2"));
 }

@@ -1,0 +1,217 @@
+//! What the domain knows of the protocols of devices: where a setting is, how a value is carried
+//! there, and where a Connection leads.
+//!
+//! The only file of the domain that names such a protocol; each has one variant of [`Place`] and of
+//! [`Manner`], and a member of the functions below. Everything else compares places and passes them
+//! on. Speaks to nobody: `entente-drivers` has a folder for each protocol.
+
+use std::fmt;
+
+use entente_crds::v1alpha1::{
+    ConnectionSpec, DeviceModelSpec, DeviceSetting, IppOperation, IppSyntax, Protocol,
+};
+use serde::Serialize;
+
+/// The path of the System Service of a host (PWG 5100.22, "system-uri").
+const IPP_SYSTEM_PATH: &str = "/ipp/system";
+
+/// Where something is on a device: what two services must not set to different values.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub enum Place {
+    /// By IPP.
+    Ipp {
+        /// The object that has it.
+        object: IppObject,
+        /// The attribute.
+        attribute: String,
+    },
+}
+
+/// What an IPP attribute belongs to.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub enum IppObject {
+    /// One printer (RFC 8011).
+    Printer,
+    /// The System Service of a host (PWG 5100.22).
+    System,
+}
+
+/// How a value is carried to its place.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+pub enum Manner {
+    /// By IPP.
+    Ipp {
+        /// The syntax of the value.
+        syntax: IppSyntax,
+        /// The operation that sets it.
+        operation: IppOperation,
+    },
+}
+
+/// Where a Connection leads, before anything of a Device is filled in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Route<'a> {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The URL, with {address}, {port} and {queue}.
+    pub url: &'a str,
+    /// The ports that {port} may be.
+    pub ports: &'a [i32],
+}
+
+impl Place {
+    /// The place that an IPP operation sets.
+    pub fn ipp(operation: IppOperation, attribute: &str) -> Self {
+        let object = match operation {
+            IppOperation::SetPrinterAttributes | IppOperation::CupsAddModifyPrinter => {
+                IppObject::Printer
+            }
+            IppOperation::SetSystemAttributes => IppObject::System,
+        };
+        Self::Ipp {
+            object,
+            attribute: attribute.to_owned(),
+        }
+    }
+
+    /// Returns where a device says who it is, over a connection. `None` where the connection leads
+    /// to no device.
+    pub fn of_identity(
+        model: Option<&DeviceModelSpec>,
+        connection: &ConnectionSpec,
+    ) -> Option<Self> {
+        let object = ipp_object(connection)?;
+        let named = model.and_then(|model| model.identity.as_ref()?.ipp.as_ref());
+        let attribute = match (object, named) {
+            (IppObject::Printer, Some(named)) => named.attribute.as_str(),
+            (IppObject::Printer, None) => "printer-uuid",
+            (IppObject::System, _) => "system-uuid",
+        };
+        Some(Self::Ipp {
+            object,
+            attribute: attribute.to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ipp { attribute, .. } => f.write_str(attribute),
+        }
+    }
+}
+
+/// Returns the first of the connections that can carry a setting, with its place and manner. A
+/// printer's connection carries the attributes of its host's System Service, too, unless there is a
+/// connection to the System Service itself. `None` where none can.
+pub fn carrier<'a>(
+    setting: &DeviceSetting,
+    connections: &[(&'a str, &ConnectionSpec)],
+) -> Option<(&'a str, Place, Manner)> {
+    let ipp = setting.via.ipp.as_ref()?;
+    let place = Place::ipp(ipp.operation, &ipp.attribute);
+    let Place::Ipp { object: wanted, .. } = place;
+    let leads_to = |object: IppObject| {
+        let mut all = connections.iter();
+        all.find(|(_, spec)| ipp_object(spec) == Some(object))
+    };
+    let (name, _) = leads_to(wanted).or_else(|| match wanted {
+        IppObject::Printer => None,
+        IppObject::System => leads_to(IppObject::Printer),
+    })?;
+    let manner = Manner::Ipp {
+        syntax: ipp.syntax,
+        operation: ipp.operation,
+    };
+    Some((name, place, manner))
+}
+
+/// Returns where a Connection leads; `None` where that is no device.
+pub fn route(connection: &ConnectionSpec) -> Option<Route<'_>> {
+    let ipp = connection.ipp.as_ref()?;
+    Some(Route {
+        protocol: Protocol::IPP,
+        url: &ipp.url,
+        ports: &ipp.ports,
+    })
+}
+
+/// The object that an IPP connection leads to.
+fn ipp_object(connection: &ConnectionSpec) -> Option<IppObject> {
+    let url = route(connection)?.url;
+    let (_, rest) = url.split_once("://")?;
+    let path = rest.find('/').map_or("", |at| &rest[at..]);
+    Some(if path == IPP_SYSTEM_PATH {
+        IppObject::System
+    } else {
+        IppObject::Printer
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use entente_crds::v1alpha1::{IppEndpoint, IppSetting, Via};
+
+    use super::*;
+
+    fn leading_to(url: &str) -> ConnectionSpec {
+        ConnectionSpec {
+            ipp: Some(IppEndpoint {
+                url: url.to_owned(),
+                ..IppEndpoint::default()
+            }),
+            ..ConnectionSpec::default()
+        }
+    }
+
+    fn set_by(operation: IppOperation) -> DeviceSetting {
+        let ipp = IppSetting {
+            attribute: "location".to_owned(),
+            operation,
+            ..IppSetting::default()
+        };
+        DeviceSetting {
+            via: Via { ipp: Some(ipp) },
+            ..DeviceSetting::default()
+        }
+    }
+
+    #[test]
+    fn a_setting_goes_through_the_first_connection_that_can_carry_it() {
+        let printer = leading_to("ipp://{address}/ipp/print");
+        let system = leading_to("ipps://{address}:{port}/ipp/system");
+        let broker = ConnectionSpec::default();
+        let (of_printer, of_system) = (
+            set_by(IppOperation::SetPrinterAttributes),
+            set_by(IppOperation::SetSystemAttributes),
+        );
+        for (connections, printer_goes, system_goes) in [
+            (vec![("a", &printer)], Some("a"), Some("a")),
+            (vec![("a", &printer), ("b", &printer)], Some("a"), Some("a")),
+            (vec![("a", &printer), ("b", &system)], Some("a"), Some("b")),
+            (vec![("b", &system), ("a", &printer)], Some("a"), Some("b")),
+            (vec![("b", &system)], None, Some("b")),
+            (vec![("c", &broker), ("a", &printer)], Some("a"), Some("a")),
+            (vec![("c", &broker)], None, None),
+            (vec![], None, None),
+        ] {
+            let through = |setting| carrier(setting, &connections).map(|(name, ..)| name);
+            assert_eq!(through(&of_printer), printer_goes, "{connections:?}");
+            assert_eq!(through(&of_system), system_goes, "{connections:?}");
+        }
+    }
+
+    #[test]
+    fn the_same_attribute_of_a_printer_and_of_its_system_are_two_places() {
+        let printer = Place::ipp(IppOperation::SetPrinterAttributes, "location");
+        assert_eq!(
+            printer,
+            Place::ipp(IppOperation::CupsAddModifyPrinter, "location")
+        );
+        assert_ne!(
+            printer,
+            Place::ipp(IppOperation::SetSystemAttributes, "location")
+        );
+    }
+}
