@@ -74,6 +74,14 @@ impl Place {
         }
     }
 
+    /// True if who says here who it is also has to say which product it is. A System Service may leave
+    /// that out: PAPPL does, although PWG 5100.22 has system-make-and-model.
+    pub fn tells_the_product(&self) -> bool {
+        match self {
+            Self::Ipp { object, .. } => *object == IppObject::Printer,
+        }
+    }
+
     /// Returns where a device says who it is, over a connection. `None` where the connection leads
     /// to no device.
     pub fn of_identity(

@@ -3,8 +3,8 @@
 use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{
     Connection, Device, DeviceConnection, DeviceModel, DeviceModelSpec, DeviceSetting,
-    IdentitySource, IppIdentity, IppOperation, IppSetting, IppSyntax, PromiseState, SmartService,
-    ValueType, Via, WantedSetting,
+    IdentitySource, IppIdentity, IppOperation, IppSetting, IppSyntax, ItemState, PromiseState,
+    ServiceSubscription, SmartService, ValueType, Via, WantedSetting,
 };
 use entente_e2e::peers::ipp_client::IppClient;
 use entente_e2e::peers::{CupsServer, IppEvePrinter, IppEvePrinterOptions, LprintServer};
@@ -196,6 +196,125 @@ async fn lprint_takes_through_its_system_service_where_the_host_stands() {
         .await
         .unwrap();
     assert_eq!(read.text("system-location").as_deref(), Some("Lobby"));
+    every_reason_is_listed(scene).await;
+}
+
+/// A model with one setting of the printer and one of its host.
+fn model_of_both(scene: &Scene<'_>, name: &str, product: &str) -> DeviceModel {
+    let set = IppOperation::SetPrinterAttributes;
+    let via = ipp("printer-geo-location", IppSyntax::Uri, set);
+    let mut model = model(scene, name, product, via, ValueType::String);
+    let mut room = model.spec.settings[0].clone();
+    "room".clone_into(&mut room.name);
+    room.via.ipp = Some(ipp(
+        "system-location",
+        IppSyntax::Text,
+        IppOperation::SetSystemAttributes,
+    ));
+    model.spec.settings.push(room);
+    model
+}
+
+/// A second way to a host, which nobody listens on before it is joined.
+struct Detour {
+    listens: std::net::SocketAddr,
+    leads_to: u16,
+    running: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl Detour {
+    /// Takes a port; nobody listens there before it is joined.
+    fn to(port: u16) -> Self {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        Self {
+            listens: taken.local_addr().unwrap(),
+            leads_to: port,
+            running: None,
+        }
+    }
+
+    async fn join(&mut self) {
+        let listener = tokio::net::TcpListener::bind(self.listens).await.unwrap();
+        let target = self.leads_to;
+        self.running = Some(tokio::spawn(async move {
+            while let Ok((mut near, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let far = tokio::net::TcpStream::connect(("127.0.0.1", target)).await;
+                    if let Ok(mut far) = far {
+                        _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+                    }
+                });
+            }
+        }));
+    }
+}
+
+impl Drop for Detour {
+    fn drop(&mut self) {
+        if let Some(running) = &self.running {
+            running.abort();
+        }
+    }
+}
+
+// shows B7 D1 D9 K4
+#[tokio::test]
+async fn a_device_with_two_connections_has_one_of_them_down_and_the_other_goes_on() {
+    let scene = scene("two-ways").await;
+    let scene = &scene;
+    let lprint = LprintServer::start(&["annex"]).await.unwrap();
+    let mut detour = Detour::to(lprint.port());
+    let printer = format!("ipp://{{address}}:{}/ipp/print/{{queue}}", lprint.port());
+    let system = format!("ipp://{{address}}:{}/ipp/system", detour.listens.port());
+    for (name, url) in [("devices", &printer), ("systems", &system)] {
+        let connection = scene.ipp_connection(name, url);
+        scene.apply::<Connection>(&connection).await.unwrap();
+    }
+    let product = product(&lprint.uri("annex")).await;
+    let annex = model_of_both(scene, "annex", &product);
+    scene.apply::<DeviceModel>(&annex).await.unwrap();
+    let mut service = service(scene, "geo:1,1");
+    let wanted = &mut service.spec.device.as_mut().unwrap().settings;
+    wanted.push(WantedSetting {
+        name: "room".to_owned(),
+        value: Some("Annex".to_owned()),
+        ..WantedSetting::default()
+    });
+    scene.apply::<SmartService>(&service).await.unwrap();
+    let mut device = device(scene, "annex", "annex", Some("annex"));
+    device.spec.connections.push(DeviceConnection {
+        name: scene.named("systems"),
+        ..DeviceConnection::default()
+    });
+    scene.apply::<Device>(&device).await.unwrap();
+    let entry = scene.entry("placing", "placing", &["annex"], "15m");
+    scene
+        .apply(&scene.contract("two-ways", now(), vec![entry]))
+        .await
+        .unwrap();
+
+    // One way is down: its own setting says so, and the other is in effect.
+    let parts = ["two-ways", "placing", "annex"];
+    let subscription = subscription_says(scene, parts, "Delivered", "Unreachable").await;
+    let state =
+        |subscription: &ServiceSubscription, key: &str| subscription.item(key).unwrap().state;
+    assert_eq!(state(&subscription, KEY), ItemState::Effective);
+    let room = subscription.item("DeviceSetting/room").unwrap();
+    assert_eq!(room.state, ItemState::Unknown);
+    let problem = room.problem.as_ref().unwrap();
+    assert_eq!(problem.outcome, Reason::Unreachable);
+
+    detour.join().await;
+    let subscription = subscription_is(scene, parts, "Delivered").await;
+    assert_eq!(
+        state(&subscription, "DeviceSetting/room"),
+        ItemState::Effective
+    );
+    let read = IppClient::new()
+        .get_system(&lprint.system_uri(), &["system-location"])
+        .await
+        .unwrap();
+    assert_eq!(read.text("system-location").as_deref(), Some("Annex"));
     every_reason_is_listed(scene).await;
 }
 

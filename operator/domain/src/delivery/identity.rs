@@ -8,28 +8,31 @@ use entente_crds::{
     v1alpha1::{Device, DeviceConnectionStatus, DeviceFault, DeviceIdentity},
 };
 
-use super::{World, blocked::Blocked};
+use super::{Facts, ResolvedDevice, World, blocked::Blocked};
 use crate::exchange::DeviceReading;
 
 /// Returns what speaks against the device that answered through a connection, if it is another one
 /// than it should be. Nothing is written then.
 pub(super) fn identity_fault(
     world: &World,
-    device: &Device,
+    resolved: &ResolvedDevice,
+    (device, facts): (&Device, &Facts),
     connection: &str,
-    reading: &DeviceReading,
 ) -> Option<Blocked> {
     let model = world.model.as_ref()?;
+    let reading = answer(facts, connection)?;
     let mismatch = |message: String| Some(Blocked::new(Reason::IdentityMismatch, message));
-    let Some(product) = &reading.product_name else {
-        return mismatch("the device does not say which product it is".to_owned());
-    };
-    if !model.spec.product_names.contains(product) {
-        return mismatch(format!(
-            "the device says it is a {product}, which is none of the product names of the \
-             DeviceModel {}",
-            device.spec.model_ref.name
-        ));
+    match &reading.product_name {
+        None if is_vouched_for(resolved, (device, facts), connection) => {}
+        None => return mismatch("the device does not say which product it is".to_owned()),
+        Some(product) if !model.spec.product_names.contains(product) => {
+            return mismatch(format!(
+                "the device says it is a {product}, which is none of the product names of the \
+                 DeviceModel {}",
+                device.spec.model_ref.name
+            ));
+        }
+        Some(_) => {}
     }
     let pinned = pinned_identity(device, connection)?;
     if reading.identity.as_deref() == Some(pinned) {
@@ -40,6 +43,28 @@ pub(super) fn identity_fault(
          spec.serialNumber"
             .to_owned(),
     )
+}
+
+fn answer<'a>(facts: &'a Facts, connection: &str) -> Option<&'a DeviceReading> {
+    facts.devices.get(connection)?.result.as_ref().ok()
+}
+
+/// True if a connection through which the product is not told has another one beside it through
+/// which it is: that one is judged by it.
+fn is_vouched_for(
+    resolved: &ResolvedDevice,
+    (device, facts): (&Device, &Facts),
+    connection: &str,
+) -> bool {
+    let tells = |name: &str| {
+        let endpoint = resolved.endpoint(name);
+        endpoint.is_some_and(|endpoint| endpoint.identity.tells_the_product())
+    };
+    let seen_before = seen(device).is_some_and(|identity| identity.product_name.is_some());
+    let told_now = |name: &String| {
+        tells(name) && answer(facts, name).is_some_and(|reading| reading.product_name.is_some())
+    };
+    !tells(connection) && (seen_before || facts.devices.keys().any(told_now))
 }
 
 /// What was seen first of the machine, as long as the serial number is the same.

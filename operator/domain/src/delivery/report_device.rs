@@ -99,7 +99,10 @@ impl Report<'_> {
             return remembered_fault(self.device, connection);
         };
         match &reading.result {
-            Ok(reading) => identity_fault(self.world, self.device, connection, reading),
+            Ok(_) => {
+                let device = (self.device, self.facts);
+                identity_fault(self.world, self.resolved, device, connection)
+            }
             Err(failure) => Some(Blocked::new(reason(failure.kind), failure.message.clone())),
         }
     }

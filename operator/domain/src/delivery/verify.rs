@@ -142,8 +142,9 @@ fn device_faults(
         }
         let reading = facts.devices.get(&connection.name)?;
         match &reading.result {
-            Ok(reading) => {
-                identity_fault(world, world.device.as_deref()?, &connection.name, reading)
+            Ok(_) => {
+                let device = world.device.as_deref()?;
+                identity_fault(world, resolved, (device, facts), &connection.name)
             }
             Err(failure) => Some(Blocked::on_device(&world.device_name, failure)),
         }

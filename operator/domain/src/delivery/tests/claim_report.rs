@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use entente_crds::{
     condition::{ConditionType, Reason},
-    v1alpha1::{Device, DeviceConnection, DeviceModel, DeviceModelSpec, DeviceStatus},
+    v1alpha1::{Connection, Device, DeviceConnection, DeviceModel, DeviceModelSpec, DeviceStatus},
 };
 use jiff::Timestamp;
 
@@ -164,4 +164,52 @@ fn a_device_that_its_connection_refuses_is_not_told_of_another() {
     let status = pass(&mut world, &Facts::default(), 1);
     let ready = find(&status.conditions, ConditionType::Ready).unwrap();
     assert_eq!(ready.reason, Reason::NotAllowed.as_str());
+}
+
+// shows K4
+#[test]
+fn a_system_that_does_not_say_its_product_is_believed_beside_a_printer_that_does() {
+    let system = |world: &mut World| {
+        let hq = world.connections["hq"].clone();
+        let mut spec = hq.spec.clone();
+        spec.ipp.as_mut().unwrap().url = "ipp://{address}/ipp/system".to_owned();
+        let host = Connection::new("host", spec);
+        world.connections.insert("host".to_owned(), host.into());
+        let device = world.device.as_mut().unwrap();
+        device.spec.connections.push(DeviceConnection {
+            name: "host".to_owned(),
+            ..DeviceConnection::default()
+        });
+    };
+    let nameless = || DeviceReading {
+        identity: Some("urn:host".to_owned()),
+        ..DeviceReading::default()
+    };
+    let ready = |status: &DeviceStatus| {
+        let found = find(&status.conditions, ConditionType::Ready).unwrap();
+        found.reason.clone()
+    };
+    let mut alone = world();
+    system(&mut alone);
+    let mut only_host = Facts::default();
+    only_host.record_device("host", Ok(nameless()), at(0));
+    let stranger = pass(&mut alone, &only_host, 1);
+    assert_eq!(ready(&stranger), "IdentityMismatch");
+    assert_eq!(stranger.identity, None, "nothing is pinned of a stranger");
+
+    let mut both = answered("urn:1");
+    both.record_device("host", Ok(nameless()), at(0));
+    let known = pass(&mut alone, &both, 2);
+    assert_eq!(ready(&known), "Succeeded");
+    let host = known.connections.iter().find(|it| it.name == "host");
+    assert_eq!(host.unwrap().identity.as_deref(), Some("urn:host"));
+
+    // From now on another host is a stranger, whatever the printer says.
+    let mut moved = answered("urn:1");
+    let other = DeviceReading {
+        identity: Some("urn:other".to_owned()),
+        ..DeviceReading::default()
+    };
+    moved.record_device("host", Ok(other), at(0));
+    assert_eq!(ready(&pass(&mut alone, &moved, 3)), "IdentityMismatch");
 }

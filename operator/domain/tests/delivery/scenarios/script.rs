@@ -87,21 +87,7 @@ fn command(world: &mut Simulation, verb: &str, mut words: VecDeque<&str>) {
         "pass" => {
             world.pass();
         }
-        "device" => world.create_device(if first.is_empty() { "A1" } else { first }),
-        "replace-device" => {
-            let device = world.world.device.as_mut().expect("there is a device");
-            first.clone_into(&mut device.spec.serial_number);
-            device.metadata.generation = device.metadata.generation.map(|one| one + 1);
-        }
-        "connect" => {
-            let device = world.world.device.as_mut().expect("there is a device");
-            let names = words.iter().map(|name| DeviceConnection {
-                name: (*name).to_owned(),
-                ..DeviceConnection::default()
-            });
-            device.spec.connections = names.collect();
-            device.metadata.generation = device.metadata.generation.map(|one| one + 1);
-        }
+        "device" | "replace-device" | "connect" => of_device(world, verb, &words),
         "subscribe" => {
             let wish = wish(world, &mut words);
             world.create_subscription(&wish);
@@ -147,6 +133,24 @@ fn command(world: &mut Simulation, verb: &str, mut words: VecDeque<&str>) {
             world.world.reconcile_requested = true;
         }
         _ => of_subscription(world, verb, &words),
+    }
+}
+
+fn of_device(world: &mut Simulation, verb: &str, words: &VecDeque<&str>) {
+    let first = words.front().copied().unwrap_or_default();
+    if verb == "device" {
+        return world.create_device(if first.is_empty() { "A1" } else { first });
+    }
+    let device = world.world.device.as_mut().expect("there is a device");
+    device.metadata.generation = device.metadata.generation.map(|one| one + 1);
+    if verb == "connect" {
+        let names = words.iter().map(|name| DeviceConnection {
+            name: (*name).to_owned(),
+            ..DeviceConnection::default()
+        });
+        device.spec.connections = names.collect();
+    } else {
+        first.clone_into(&mut device.spec.serial_number);
     }
 }
 
