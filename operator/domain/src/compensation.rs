@@ -11,15 +11,14 @@
 )]
 
 mod earlier;
+mod exact;
 mod fee_credit;
-mod fraction;
 mod lateness;
 mod record;
 mod report;
 
 pub use earlier::{EarlierCredit, earlier_credits};
 pub use fee_credit::{Credit, CreditTerms, PeriodCredit, fee_credit};
-pub use fraction::Fraction;
 pub use lateness::{CauseTotal, Interval, OwedTime, counted_causes, owed_time};
 pub(crate) use record::owed_remedies;
 pub use record::{compensation_name, records_for, successor, successor_name};

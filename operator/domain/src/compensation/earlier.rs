@@ -7,15 +7,16 @@ use entente_crds::condition::ConditionType;
 use entente_crds::v1alpha1::{Compensation, FeeOf, PeriodShare};
 use jiff::civil::Date;
 use kube::ResourceExt;
+use num_rational::BigRational;
 use rust_decimal::Decimal;
 
-use super::fraction::Fraction;
+use super::exact::{self, exact, total};
 use crate::condition::is_true;
 use crate::money::parse_amount;
 use crate::time::parse_date;
 
 /// What another compensation gives in a period.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct EarlierCredit {
     /// The first local date of the period.
     pub first: Date,
@@ -26,7 +27,7 @@ pub struct EarlierCredit {
     /// Whether it is a part of the fee for all devices of the service.
     pub of_all_devices: bool,
     /// What it gives.
-    pub credit: Fraction,
+    pub credit: BigRational,
 }
 
 /// What the `others` give already, in the eyes of one compensation.
@@ -80,7 +81,7 @@ fn is_final(compensation: &Compensation) -> bool {
 
 /// What a compensation gives in each period. Its amount is the rounded sum; what the rounding
 /// added or took is put on its last period, so that the sum over the periods is the amount.
-fn credits_of(compensation: &Compensation) -> Vec<(Date, Date, Fraction)> {
+fn credits_of(compensation: &Compensation) -> Vec<(Date, Date, BigRational)> {
     let Some(status) = &compensation.status else {
         return Vec::new();
     };
@@ -100,26 +101,26 @@ fn credits_of(compensation: &Compensation) -> Vec<(Date, Date, Fraction)> {
     else {
         return lines;
     };
-    let amount = Fraction::from_decimal(amount);
-    let sum = lines
-        .iter()
-        .fold(Fraction::ZERO, |sum, (_, _, credit)| sum.plus(*credit));
+    let sum = total(lines.iter().map(|(_, _, credit)| credit));
     if let Some((_, _, last)) = lines.last_mut() {
-        *last = last.plus(amount).less(sum);
+        *last = exact::rest(&(&*last + exact(amount)), &sum);
     }
     lines
 }
 
 /// The period of a line and what it gives: its share of the fee, at most the cap.
-fn line(line: &PeriodShare) -> Option<(Date, Date, Fraction)> {
+fn line(line: &PeriodShare) -> Option<(Date, Date, BigRational)> {
     let (first, last) = (parse_date(&line.from)?, parse_date(&line.until)?);
-    let worth = quotient(&line.share)?.times(quotient(&line.fee)?);
+    let worth = quotient(&line.share)? * quotient(&line.fee)?;
     Some((first, last, worth.min(quotient(&line.cap)?)))
 }
 
 /// Reads "6/31" or "12.50".
-fn quotient(text: &str) -> Option<Fraction> {
+fn quotient(text: &str) -> Option<BigRational> {
     let (numerator, denominator) = text.split_once('/').unwrap_or((text, "1"));
-    let decimal = |part: &str| part.parse::<Decimal>().ok();
-    Some(Fraction::ratio(decimal(numerator)?, decimal(denominator)?))
+    let decimal = |part: &str| {
+        let found = part.parse::<Decimal>().ok()?;
+        (!found.is_sign_negative()).then_some(found)
+    };
+    Some(exact::quotient(decimal(numerator)?, decimal(denominator)?))
 }

@@ -9,10 +9,12 @@ use entente_crds::v1alpha1::{CapOf, CreditBasis, Fee, FeeCredit, FeeOf, Share};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use num_bigint::BigInt;
+use num_rational::BigRational;
 use rust_decimal::Decimal;
 
 use super::earlier::EarlierCredit;
-use super::fraction::Fraction;
+use super::exact::{exact, quotient, rest, rounded, total};
 use super::lateness::Interval;
 use crate::money::{self, AmountError};
 use crate::time::{CalendarPeriod, dates_over, periods_over};
@@ -43,11 +45,11 @@ pub struct PeriodCredit {
     /// only a part of it: numerator and denominator as a person would write them.
     pub share: (Decimal, Decimal),
     /// The fee of the period for this device.
-    pub fee: Fraction,
+    pub fee: BigRational,
     /// The most that the period can give.
-    pub cap: Fraction,
+    pub cap: BigRational,
     /// What it gives.
-    pub credit: Fraction,
+    pub credit: BigRational,
 }
 
 /// What is owed.
@@ -77,8 +79,8 @@ pub fn fee_credit(
     owed: &[Interval],
     earlier: &[EarlierCredit],
 ) -> Result<Credit, AmountError> {
-    let whole_fee = Fraction::from_decimal(money::parse_amount(&terms.fee.amount)?);
-    let fee = whole_fee.times(Fraction::new(1, sharing(terms.fee, terms.share)));
+    let whole_fee = exact(money::parse_amount(&terms.fee.amount)?);
+    let fee = &whole_fee / BigInt::from(sharing(terms.fee, terms.share));
     let percent = terms
         .credit
         .percent
@@ -89,39 +91,41 @@ pub fn fee_credit(
     let limit = cap
         .map(|cap| money::parse_percent(&cap.percent))
         .transpose()?
-        .map(|percent| fee.times(Fraction::ratio(percent, Decimal::ONE_HUNDRED)));
+        .map(|percent| &fee * quotient(percent, Decimal::ONE_HUNDRED));
     let for_promise = cap.is_some_and(|cap| cap.of == CapOf::Promise);
     let period_limit = limit
+        .clone()
         .filter(|_| !for_promise)
-        .map_or(fee, |limit| limit.min(fee));
+        .map_or_else(|| fee.clone(), |limit| limit.min(fee.clone()));
     let mut promise_left = limit.filter(|_| for_promise);
     let mut periods = Vec::new();
     let mut capped = false;
     for (period, share) in lost_shares(terms, percent, owed) {
-        let mut cap = period_limit.less(given(earlier, &period, |credit| credit.of_device));
+        let of_device = given(earlier, &period, |credit| credit.of_device);
+        let mut cap = rest(&period_limit, &of_device);
         if terms.fee.of == FeeOf::AllDevices {
             let of_all = given(earlier, &period, |credit| credit.of_all_devices);
-            cap = cap.min(whole_fee.less(of_all));
+            cap = cap.min(rest(&whole_fee, &of_all));
         }
-        cap = promise_left.map_or(cap, |left| left.min(cap));
-        let worth = fee.times(Fraction::ratio(share.0, share.1));
-        let credit = worth.min(cap);
+        if let Some(left) = &promise_left {
+            cap = cap.min(left.clone());
+        }
+        let worth = &fee * quotient(share.0, share.1);
+        let credit = worth.clone().min(cap.clone());
         capped |= credit < worth;
-        promise_left = promise_left.map(|left| left.less(credit));
+        promise_left = promise_left.map(|left| rest(&left, &credit));
         let (first, last) = (period.first, period.last);
         periods.push(PeriodCredit {
             first,
             last,
             share,
-            fee,
+            fee: fee.clone(),
             cap,
             credit,
         });
     }
-    let sum = periods
-        .iter()
-        .fold(Fraction::ZERO, |sum, period| sum.plus(period.credit));
-    let amount = sum.rounded(money::currency_digits(terms.currency));
+    let sum = total(periods.iter().map(|period| &period.credit));
+    let amount = rounded(&sum, money::currency_digits(terms.currency));
     Ok(Credit {
         amount,
         periods,
@@ -130,9 +134,9 @@ pub fn fee_credit(
 }
 
 /// How many devices share a fee.
-pub(super) fn sharing(fee: &Fee, share: Option<&Share>) -> u128 {
+pub(super) fn sharing(fee: &Fee, share: Option<&Share>) -> i32 {
     match (fee.of, share) {
-        (FeeOf::AllDevices, Some(share)) => u128::try_from(share.devices.max(1)).unwrap_or(1),
+        (FeeOf::AllDevices, Some(share)) => share.devices.max(1),
         _ => 1,
     }
 }
@@ -143,12 +147,12 @@ fn given(
     earlier: &[EarlierCredit],
     period: &CalendarPeriod,
     meant: fn(&EarlierCredit) -> bool,
-) -> Fraction {
-    earlier
+) -> BigRational {
+    let inside = earlier
         .iter()
         .filter(|credit| meant(credit))
-        .filter(|credit| period.first <= credit.first && credit.last <= period.last)
-        .fold(Fraction::ZERO, |sum, credit| sum.plus(credit.credit))
+        .filter(|credit| period.first <= credit.first && credit.last <= period.last);
+    total(inside.map(|credit| &credit.credit))
 }
 
 /// The share of the fee that is lost in each period, as numerator and denominator, in order and

@@ -272,13 +272,13 @@ fn a_cap_holds_for_each_period_or_for_the_promise() {
     assert_eq!(amount(&fee, &capped("0", CapOf::Period), &of), "0.00");
 }
 
-fn earlier(first: &str, last: &str, amount: u128, of_device: bool) -> EarlierCredit {
+fn earlier(first: &str, last: &str, amount: u32, of_device: bool) -> EarlierCredit {
     EarlierCredit {
         first: first.parse().unwrap(),
         last: last.parse().unwrap(),
         of_device,
         of_all_devices: true,
-        credit: Fraction::new(amount, 1),
+        credit: exact(amount.into()),
     }
 }
 

@@ -7,6 +7,7 @@ use entente_crds::v1alpha1::{Cause, CreditBasis, FeeOf, Period, PeriodShare};
 use jiff::SignedDuration;
 use rust_decimal::Decimal;
 
+use crate::compensation::exact::truncated;
 use crate::compensation::fee_credit::{Credit, CreditTerms, sharing};
 use crate::compensation::lateness::OwedTime;
 use crate::money;
@@ -30,7 +31,7 @@ pub(super) fn lines(terms: &CreditTerms<'_>, credit: &Credit) -> Vec<PeriodShare
             until: period.last.to_string(),
             share: share(period.share),
             fee: fee.clone(),
-            cap: decimal(period.cap.truncated(CAP_DIGITS), terms.currency),
+            cap: decimal(truncated(&period.cap, CAP_DIGITS), terms.currency),
         })
         .collect()
 }

@@ -1,0 +1,119 @@
+//! Exact numbers: decimals as fractions, and fractions as decimals again.
+//!
+//! A third of a fee has no exact decimal, and three of them must be the fee again, so money is a
+//! [`BigRational`] from the terms to the one rounding at the end. Decides how a fraction becomes a
+//! decimal; must never round anything else. Called by the fee credit and by what reads earlier ones.
+
+use num_bigint::BigInt;
+use num_rational::BigRational;
+use num_traits::{ToPrimitive, Zero};
+use rust_decimal::Decimal;
+
+/// Returns a decimal as a fraction.
+pub(super) fn exact(decimal: Decimal) -> BigRational {
+    let scale = BigInt::from(10_u8).pow(decimal.scale());
+    BigRational::new(decimal.mantissa().into(), scale)
+}
+
+/// Returns `numerator / denominator`; zero where the denominator is zero, since no part of nothing
+/// is owed.
+pub(super) fn quotient(numerator: Decimal, denominator: Decimal) -> BigRational {
+    if denominator.is_zero() {
+        return BigRational::zero();
+    }
+    exact(numerator) / exact(denominator)
+}
+
+/// Returns `whole - part`; zero where more is taken than there is, since a cap is never negative.
+pub(super) fn rest(whole: &BigRational, part: &BigRational) -> BigRational {
+    (whole - part).max(BigRational::zero())
+}
+
+/// Adds up exact amounts.
+pub(super) fn total<'a>(amounts: impl Iterator<Item = &'a BigRational>) -> BigRational {
+    amounts.fold(BigRational::zero(), |sum, amount| sum + amount)
+}
+
+/// Rounds once to so many digits behind the point, half away from zero.
+pub(super) fn rounded(value: &BigRational, digits: u32) -> Decimal {
+    decimal(&shifted(value, digits).round(), digits)
+}
+
+/// Cuts to so many digits behind the point, toward zero.
+pub(super) fn truncated(value: &BigRational, digits: u32) -> Decimal {
+    decimal(&shifted(value, digits).trunc(), digits)
+}
+
+fn shifted(value: &BigRational, digits: u32) -> BigRational {
+    value * BigInt::from(10_u8).pow(digits)
+}
+
+/// Returns a whole number of units of `10^-digits`; what no decimal can hold is the largest one.
+fn decimal(units: &BigRational, digits: u32) -> Decimal {
+    units
+        .to_integer()
+        .to_i128()
+        .and_then(|units| Decimal::try_from_i128_with_scale(units, digits).ok())
+        .unwrap_or(Decimal::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rust_decimal::RoundingStrategy;
+
+    use super::*;
+
+    fn text(text: &str) -> Decimal {
+        text.parse().expect("the test's own decimal")
+    }
+
+    // shows D5
+    #[test]
+    fn three_thirds_of_half_a_unit_are_rounded_as_half_a_unit() {
+        let third = quotient(text("0.005"), text("3"));
+        assert_eq!(rounded(&(&third + &third + &third), 2), text("0.01"));
+        assert_eq!(rounded(&(&third + &third), 2), text("0.00"));
+    }
+
+    #[test]
+    fn a_fraction_of_zero_parts_is_nothing() {
+        assert!(quotient(text("5"), Decimal::ZERO).is_zero());
+    }
+
+    #[test]
+    fn a_cap_of_which_more_was_taken_than_it_is_has_nothing_left() {
+        let (one, two) = (exact(text("1")), exact(text("2")));
+        assert_eq!(rest(&two, &one), one);
+        assert!(rest(&one, &two).is_zero());
+    }
+
+    #[test]
+    fn numbers_beyond_every_decimal_are_exact_until_they_are_written() {
+        let huge = exact(Decimal::MAX) * exact(Decimal::MAX);
+        assert_eq!(rounded(&huge, 2), Decimal::MAX);
+        assert_eq!(rounded(&(&huge / &huge), 3), text("1.000"));
+        let tiny = exact(text("3")) / &huge;
+        assert_eq!(rounded(&(&tiny * &huge), 0), text("3"));
+        assert_eq!(rounded(&tiny, 4), text("0.0000"));
+    }
+
+    #[test]
+    fn a_cut_never_gives_more_than_there_is() {
+        let two_thirds = quotient(text("2"), text("3"));
+        assert_eq!(truncated(&two_thirds, 4), text("0.6666"));
+        assert_eq!(rounded(&two_thirds, 4), text("0.6667"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_decimal_is_rounded_as_the_decimal_itself_is(
+            units in 0i64..1_000_000_000, scale in 0u32..8, digits in 0u32..5,
+        ) {
+            let value = Decimal::new(units, scale);
+            let half_up = RoundingStrategy::MidpointAwayFromZero;
+            let expected = value.round_dp_with_strategy(digits, half_up);
+            prop_assert_eq!(rounded(&exact(value), digits), expected);
+        }
+    }
+}
