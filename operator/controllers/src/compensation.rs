@@ -13,11 +13,12 @@ use std::{sync::Arc, time::Duration};
 
 use entente_crds::{
     condition::ConditionType,
-    v1alpha1::{Compensation, Condition, Promise, PromiseState, ServiceSubscription},
+    v1alpha1::{Compensation, Condition, Promise, ServiceSubscription},
 };
 use entente_domain::{
     compensation::{next_accrual, records_for, report, successor},
     condition::{find, is_true},
+    promise::{has_missed, promise_of},
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -294,12 +295,7 @@ impl Compensations {
             if subscription.uid().as_deref() != Some(&record.subscription.uid) {
                 return None;
             }
-            let status = subscription.status.as_ref()?;
-            status
-                .promises
-                .iter()
-                .find(|promise| promise.effective == record.promised)
-                .cloned()
+            promise_of(subscription, record.promised).cloned()
         };
         if let Some(promise) = self
             .objects
@@ -331,15 +327,6 @@ fn subscription_of(record: &Compensation) -> ObjectReference {
 fn status_conditions(compensation: &Compensation) -> &[Condition] {
     let status = compensation.status.as_ref();
     status.map_or(&[], |status| &status.conditions)
-}
-
-fn has_missed(subscription: &ServiceSubscription) -> bool {
-    subscription.status.as_ref().is_some_and(|status| {
-        status
-            .promises
-            .iter()
-            .any(|promise| promise.state == PromiseState::Missed)
-    })
 }
 
 /// Whether nothing is left to calculate: the amount is final, and a voided one was said to be so.

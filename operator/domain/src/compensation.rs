@@ -2,7 +2,7 @@
 //!
 //! Decides how long of a delay counts, what that is worth, which records are to be made and what
 //! their status says. It must never judge whether a promise was missed (the delivery controller
-//! does, in `Promise::state`), read a clock, or round more than once. Called by the compensation
+//! does, in `promise`), read a clock, or round more than once. Called by the compensation
 //! controller.
 
 #![deny(
@@ -19,7 +19,6 @@ mod report;
 
 pub use earlier::{EarlierCredit, earlier_credits};
 pub use fee_credit::{Credit, CreditTerms, PeriodCredit, fee_credit};
-pub use lateness::{CauseTotal, Interval, OwedTime, counted_causes, owed_time};
-pub(crate) use record::owed_remedies;
-pub use record::{compensation_name, records_for, successor, successor_name};
+pub use lateness::{CauseTotal, Interval, OwedTime, owed_time};
+pub use record::{records_for, successor};
 pub use report::{CalculationError, accrued_until, next_accrual, report};

@@ -22,7 +22,6 @@ mod item;
 pub mod lint;
 mod pass;
 mod plan;
-mod promise;
 mod report;
 mod report_device;
 mod resolve;
@@ -49,7 +48,6 @@ pub use endpoint::{
 pub use facts::{Facts, Reading, Sent};
 pub use item::{ResolvedItem, Wanted, step_of_item};
 pub use pass::{Answer, Pass};
-pub use promise::{Look, judge};
 pub use report::SubscriptionReport;
 pub use resolve_server::{ResolvedServer, ResolvedSetting, instance_id};
 pub use resolved::{
@@ -58,4 +56,4 @@ pub use resolved::{
 pub use server_parameters::{Parameters, ServerValue};
 pub use sync::is_reconcile_requested;
 pub use verify::{Verified, VerifiedItem};
-pub use world::{CompensationRecord, World};
+pub use world::World;

@@ -15,6 +15,7 @@ pub mod delivery;
 pub mod exchange;
 pub mod money;
 pub mod parameter;
+pub mod promise;
 pub mod protocol;
 pub mod secret;
 pub mod shared;

@@ -10,15 +10,16 @@ use std::{
 use entente_crds::{
     ANNOTATION_ABANDON,
     v1alpha1::{
-        Connection, Device, DeviceConnection, LocalReference, PromiseState, SecretKeyReference,
+        Connection, Device, DeviceConnection, LocalReference, SecretKeyReference,
         ServiceSubscription, SmartService,
     },
 };
 use entente_domain::{
     delivery::{
-        CompensationRecord, World, endpoint_key, endpoint_lookup, is_claimed_by_another,
-        is_reconcile_requested, known_identity, may_claim,
+        World, endpoint_key, endpoint_lookup, is_claimed_by_another, is_reconcile_requested,
+        known_identity, may_claim,
     },
+    promise::{CompensationRecord, has_missed},
     secret::Secrets,
     shared::Shared,
 };
@@ -296,16 +297,7 @@ fn compensations(
     namespace: &str,
     subscriptions: &[Shared<ServiceSubscription>],
 ) -> Vec<CompensationRecord> {
-    let missed = subscriptions.iter().filter(|subscription| {
-        let promises = subscription
-            .status
-            .as_ref()
-            .map(|status| status.promises.as_slice());
-        promises
-            .unwrap_or_default()
-            .iter()
-            .any(|promise| promise.state == PromiseState::Missed)
-    });
+    let missed = subscriptions.iter().filter(|found| has_missed(found));
     missed
         .flat_map(|subscription| {
             let subject = path(namespace, &subscription.name_any());

@@ -10,6 +10,7 @@ use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{Cause, CountFrom, Delay, Promise, ServiceLevel};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::promise::counted_causes;
 use crate::time::{DurationError, parse_duration};
 
 /// From an instant up to and without another one.
@@ -56,16 +57,6 @@ pub struct OwedTime {
     pub counting: SignedDuration,
     /// Who caused how much, ordered by cause and reason.
     pub causes: Vec<CauseTotal>,
-}
-
-/// The causes that count: an empty list means Device, Server and Provider, which is what a
-/// contract without `countedCauses` means.
-pub fn counted_causes(causes: &[Cause]) -> &[Cause] {
-    if causes.is_empty() {
-        &[Cause::Device, Cause::Server, Cause::Provider]
-    } else {
-        causes
-    }
 }
 
 /// The owed time of a promise: the part of `[effective, closed)` whose cause counts, if that is

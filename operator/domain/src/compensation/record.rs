@@ -8,31 +8,16 @@
 use std::collections::BTreeMap;
 
 use entente_crds::v1alpha1::{
-    Compensation, CompensationSpec, ObjectIdentity, Promise, PromiseState, Record, RecordCustomer,
-    RecordDevice, Reissue, ReissueReference, Remedy, RemedyType, Revision, ServiceSubscription,
+    Compensation, CompensationSpec, ObjectIdentity, Promise, Record, RecordCustomer, RecordDevice,
+    ReissueReference, ServiceSubscription,
 };
 use entente_crds::{
     LABEL_CONTRACT, LABEL_CUSTOMER, LABEL_DEVICE, LABEL_MANAGED_BY, LABEL_SERVICE, MANAGED_BY,
 };
-use jiff::Timestamp;
 use kube::ResourceExt;
 use sha2::{Digest, Sha256};
 
-use super::lateness::counted_causes;
-
-/// The most issues of one record: with the remedies that a revision may have, they are as many as a
-/// promise's `emitted` holds (its schema).
-const MOST_ISSUES: u32 = 8;
-
-/// The name of the compensation of a promise by a remedy, such as
-/// `banco-sul.backup.lobby.20270401t030000z.credit`: at most 241 characters, since the name of a
-/// subscription is three DNS labels.
-pub fn compensation_name(subscription: &str, promised: Timestamp, remedy: &str) -> String {
-    format!(
-        "{subscription}.{}.{remedy}",
-        promised.strftime("%Y%m%dt%H%M%Sz")
-    )
-}
+use crate::promise::{OwedRecord, counted_causes, next_issue, owed_records, promises};
 
 /// The compensations that are to be made for a subscription: one for each promise that was missed
 /// and each remedy of the promise's own revision, unless `emitted` lists it already, however it
@@ -45,62 +30,27 @@ pub fn records_for(
     serial: Option<&str>,
     namespace: &str,
 ) -> Vec<Compensation> {
-    let promises = subscription
-        .status
-        .as_ref()
-        .map(|status| status.promises.as_slice());
-    let mut missed: Vec<&Promise> = promises
-        .unwrap_or_default()
-        .iter()
-        .filter(|promise| promise.state == PromiseState::Missed)
-        .collect();
+    let mut missed: Vec<&Promise> = promises(subscription).iter().collect();
     missed.sort_by_key(|promise| promise.effective);
-    missed
-        .into_iter()
-        .filter_map(|promise| Some((promise, revision_of(subscription, promise)?)))
-        .flat_map(|(promise, revision)| {
-            owed_remedies(revision)
-                .map(|remedy| record(subscription, revision, remedy, serial, namespace))
-                .filter(|made| !promise.emitted.contains(&made.name_any()))
-                .collect::<Vec<_>>()
-        })
+    let owed = missed.into_iter().flat_map(|promise| {
+        let records = owed_records(subscription, promise);
+        records.filter(|owed| !promise.emitted.contains(&owed.name))
+    });
+    owed.map(|owed| record(subscription, owed, serial, namespace))
         .collect()
-}
-
-fn revision_of<'a>(
-    subscription: &'a ServiceSubscription,
-    promise: &Promise,
-) -> Option<&'a Revision> {
-    subscription
-        .spec
-        .revisions
-        .iter()
-        .find(|revision| revision.effective == promise.effective)
-}
-
-/// The remedies of a revision that owe something once its promise is missed: for each of them there
-/// is a record, and for no other.
-pub(crate) fn owed_remedies(revision: &Revision) -> impl Iterator<Item = &Remedy> {
-    let remedies = revision.remedies.iter();
-    remedies.filter(|remedy| owes(remedy, revision))
-}
-
-/// Whether a remedy can owe anything under a revision.
-fn owes(remedy: &Remedy, revision: &Revision) -> bool {
-    match remedy.r#type {
-        RemedyType::FeeCredit => {
-            remedy.credit.is_some() && revision.fee.is_some() && revision.currency.is_some()
-        }
-    }
 }
 
 fn record(
     subscription: &ServiceSubscription,
-    revision: &Revision,
-    remedy: &Remedy,
+    owed: OwedRecord<'_>,
     serial: Option<&str>,
     namespace: &str,
 ) -> Compensation {
+    let OwedRecord {
+        name: record_name,
+        revision,
+        remedy,
+    } = owed;
     let (spec, name) = (&subscription.spec, subscription.name_any());
     let mut record = Record {
         contract: ObjectIdentity {
@@ -131,11 +81,7 @@ fn record(
         reissues: None,
     };
     record.booking_key = booking_key(namespace, &record, 1);
-    object(
-        &compensation_name(&name, revision.effective, &remedy.name),
-        namespace,
-        record,
-    )
+    object(&record_name, namespace, record)
 }
 
 /// An object to be made, without an owner.
@@ -221,32 +167,6 @@ pub fn successor(
         ..record.clone()
     };
     Some(object(&next, &namespace, record))
-}
-
-/// The number and the name of the record that has to follow one which a person asked to issue
-/// again: that of the first issue with `.2`, `.3` and so on.
-fn next_issue(voided: &Compensation) -> Option<(u32, String)> {
-    if voided.spec.voided.as_ref()?.reissue != Reissue::Same {
-        return None;
-    }
-    let (record, name) = (&voided.spec.record, voided.name_any());
-    let first = compensation_name(
-        &record.subscription.name,
-        record.promised,
-        &record.remedy.name,
-    );
-    let suffix = name.strip_prefix(&first)?;
-    let issue: u32 = match suffix.strip_prefix('.') {
-        Some(number) => number.parse().ok()?,
-        None => 1,
-    };
-    let issue = issue.checked_add(1).filter(|issue| *issue <= MOST_ISSUES)?;
-    Some((issue, format!("{first}.{issue}")))
-}
-
-/// The name of the record that has to follow a voided one; `None` where none has to.
-pub fn successor_name(voided: &Compensation) -> Option<String> {
-    next_issue(voided).map(|(_, name)| name)
 }
 
 #[cfg(test)]

@@ -14,9 +14,10 @@ use kube::ResourceExt;
 
 use super::earlier::earlier_credits;
 use super::fee_credit::{Credit, CreditTerms, fee_credit};
-use super::lateness::{OwedTime, counted_causes, owed_time};
+use super::lateness::{OwedTime, owed_time};
 use crate::condition::{ConditionSet, Status, Summary, Work, is_true};
 use crate::money::{self, AmountError};
+use crate::promise::counted_causes;
 use crate::time::{DurationError, UnknownZone, format_duration, zone};
 
 mod explanation;

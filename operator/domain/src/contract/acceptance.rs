@@ -18,7 +18,7 @@ use super::terms::{definition, is_signed_text};
 use super::{ContractWorld, Fault, is_own};
 use crate::money::parse_amount;
 use crate::parameter::{Constraints, parse_value};
-use crate::time::{TermError, parse_date, parse_duration, start_of_date, zone};
+use crate::time::{TermError, parse_date, parse_duration};
 
 /// Every fault of the spec, sorted.
 pub(super) fn faults(
@@ -58,14 +58,6 @@ pub(super) fn faults(
         faults.extend(entry_faults(world, entry));
     }
     faults.into_iter().collect()
-}
-
-/// From when the term's start counts as promised.
-pub(super) fn known(contract: &Contract, created: Timestamp) -> Timestamp {
-    let date = contract.spec.promises_from.as_deref().and_then(parse_date);
-    let zone = zone(&contract.spec.term.time_zone).ok();
-    date.zip(zone)
-        .map_or(created, |(date, zone)| start_of_date(date, &zone))
 }
 
 /// A date that has passed cannot be changed, whether itself or by the zone.

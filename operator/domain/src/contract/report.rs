@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::condition::ConditionType;
 use entente_crds::v1alpha1::{
-    Compensation, Contract, ContractStatus, NotReady, PromiseState, ResolvedTerm,
-    ServiceSubscription, SubscriptionCounts, Transition, TransitionTo,
+    Compensation, Contract, ContractStatus, NotReady, ResolvedTerm, ServiceSubscription,
+    SubscriptionCounts, Transition, TransitionTo,
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -21,6 +21,7 @@ use super::risk::{devices_at_risk, is_watched};
 use super::unit::{Progress, Unit, is_failing, units};
 use super::{ContractWorld, EntryDevices, ResolvedContract, is_deleting, is_own, is_terminating};
 use crate::condition::is_true;
+use crate::promise::has_missed;
 use crate::shared::Shared;
 
 /// The most subscriptions that notReady names (its schema).
@@ -112,16 +113,6 @@ fn is_of_term(record: &Compensation, contract: &Contract, term: Option<&Resolved
         term.start <= about.promised && term.end.is_none_or(|end| about.promised < end)
     };
     Some(&about.contract.uid) == contract.metadata.uid.as_ref() || term.is_some_and(promised)
-}
-
-fn has_missed(found: &ServiceSubscription) -> bool {
-    let promises = found
-        .status
-        .as_ref()
-        .map_or(&[][..], |status| &status.promises);
-    promises
-        .iter()
-        .any(|promise| promise.state == PromiseState::Missed)
 }
 
 /// The devices of subscriptions that are on their way out, sorted.

@@ -12,7 +12,7 @@ use entente_crds::v1alpha1::{
 };
 use jiff::Timestamp;
 
-use super::acceptance::{faults, known};
+use super::acceptance::faults;
 use super::device_sets::device_sets;
 use super::revisions::{Dates, advance, from_now, from_start};
 use super::terms::EntryTerms;
@@ -20,6 +20,7 @@ use super::{
     Changes, ContractWorld, DesiredSubscription, EntryDevices, Fault, ResolvedContract,
     SubscriptionHandle, SubscriptionUpdate, is_deleting, is_own, is_terminating, listed, name_of,
 };
+use crate::promise::promised_from;
 use crate::time::{parse_duration, resolve_term};
 
 /// What a contract wants, and the writes that lead there.
@@ -151,7 +152,7 @@ impl<'a> Subscriptions<'a> {
             world,
             existing: existing.collect(),
             created: devices.collect(),
-            dates: Dates::new(term, known(contract, created), declared),
+            dates: Dates::new(term, promised_from(contract, created), declared),
             now,
             common: ServiceSubscriptionSpec {
                 contract: SubscriptionContract {

@@ -4,11 +4,11 @@
 //! the entries that exist. What has begun is append-only: only its end may move, and only while
 //! that lies ahead.
 
-use entente_crds::v1alpha1::{Promise, PromiseState, ResolvedTerm, Revision, ServiceSubscription};
+use entente_crds::v1alpha1::{ResolvedTerm, Revision, ServiceSubscription};
 use jiff::{SignedDuration, Timestamp};
 
 use super::terms::{EntryTerms, Wanted};
-use crate::compensation::{compensation_name, owed_remedies};
+use crate::promise::{is_promised, is_settled};
 
 /// The most entries that a subscription holds (its schema).
 pub(super) const MOST_REVISIONS: usize = 4;
@@ -27,11 +27,11 @@ pub(super) struct Dates {
 }
 
 impl Dates {
-    pub(super) fn new(term: &ResolvedTerm, known: Timestamp, declared: bool) -> Self {
+    pub(super) fn new(term: &ResolvedTerm, promised_from: Timestamp, declared: bool) -> Self {
         Self {
             start: term.start,
             end: term.end,
-            promised: term.start >= known,
+            promised: is_promised(term.start, promised_from),
             declared,
         }
     }
@@ -130,46 +130,11 @@ fn pruned(
     while entries.len() > MOST_REVISIONS {
         let older = entries.len() - 1;
         let oldest = entries[..older].iter().position(|entry| {
-            entry.until.is_some_and(|until| until <= now) && is_settled(entry, subscription)
+            entry.until.is_some_and(|until| until <= now) && is_settled(subscription, entry)
         });
         entries.remove(oldest?);
     }
     Some(entries)
-}
-
-/// Whether nothing can be owed any more for an entry: it promised nothing, or its promise is
-/// closed and all that is owed for it was recorded.
-fn is_settled(entry: &Revision, subscription: &ServiceSubscription) -> bool {
-    if !entry.promised {
-        return true;
-    }
-    let promises = subscription
-        .status
-        .as_ref()
-        .map_or(&[][..], |status| &status.promises);
-    let Some(promise) = promises
-        .iter()
-        .find(|promise| promise.effective == entry.effective)
-    else {
-        return false;
-    };
-    match promise.state {
-        PromiseState::Open => false,
-        PromiseState::Kept | PromiseState::Closed => true,
-        PromiseState::Missed => {
-            promise.closed.is_some() && is_recorded(entry, promise, subscription)
-        }
-    }
-}
-
-/// Whether a compensation was made for every remedy that owes something.
-fn is_recorded(entry: &Revision, promise: &Promise, subscription: &ServiceSubscription) -> bool {
-    let name = subscription.metadata.name.as_deref().unwrap_or_default();
-    owed_remedies(entry).all(|remedy| {
-        promise
-            .emitted
-            .contains(&compensation_name(name, entry.effective, &remedy.name))
-    })
 }
 
 /// Now, as it is written: in whole milliseconds, and never ahead of now.

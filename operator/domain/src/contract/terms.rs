@@ -12,8 +12,8 @@ use entente_crds::v1alpha1::{
 };
 use jiff::Timestamp;
 
-use crate::compensation::counted_causes;
 use crate::parameter::{Constraints, canonical, parse_value};
+use crate::promise::counted_causes;
 
 /// What is wanted, apart from dates and the number of devices.
 #[derive(Clone, Debug, Eq, PartialEq)]

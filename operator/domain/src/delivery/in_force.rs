@@ -1,12 +1,13 @@
 //! Which entry of a subscription is in force, by dates alone.
 //!
 //! What has begun or ended never un-begins when the clock steps back, and nothing begins or ends
-//! by a clock that cannot be trusted. Called by resolve and by the judge of promises.
+//! by a clock that cannot be trusted. Called by resolve.
 
 use entente_crds::v1alpha1::{Revision, ServiceSubscription};
 use jiff::{SignedDuration, Timestamp};
 
 use super::World;
+use crate::promise::end_of;
 
 /// The instant of the entry that was seen in force last.
 pub(super) fn begun_at(subscription: &ServiceSubscription) -> Option<Timestamp> {
@@ -38,32 +39,6 @@ pub(super) fn deciding_instant(
         let before = first.and_then(|first| first.checked_sub(SignedDuration::from_millis(1)).ok());
         before.unwrap_or(now)
     })
-}
-
-/// When an entry ends: at its own end, or where the next one begins.
-pub(super) fn end_of(subscription: &ServiceSubscription, revision: &Revision) -> Option<Timestamp> {
-    let next = subscription
-        .spec
-        .revisions
-        .iter()
-        .map(|other| other.effective)
-        .filter(|effective| *effective > revision.effective)
-        .min();
-    [revision.until, next].into_iter().flatten().min()
-}
-
-/// When the service ends that an entry is a part of: entries that follow each other without a gap
-/// are one service. `None`: it goes on.
-pub(super) fn end_of_service(
-    subscription: &ServiceSubscription,
-    revision: &Revision,
-) -> Option<Timestamp> {
-    let revisions = &subscription.spec.revisions;
-    let mut end = end_of(subscription, revision)?;
-    while let Some(next) = revisions.iter().find(|other| other.effective == end) {
-        end = end_of(subscription, next)?;
-    }
-    Some(end)
 }
 
 fn covers(subscription: &ServiceSubscription, revision: &Revision, now: Timestamp) -> bool {

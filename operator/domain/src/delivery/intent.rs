@@ -6,7 +6,7 @@ use entente_crds::v1alpha1::{DeletionPolicy, ServiceSubscription};
 use jiff::Timestamp;
 
 use super::{World, in_force, resolved::Intent};
-use crate::time::parse_duration;
+use crate::{promise::end_of, time::parse_duration};
 
 /// Whether anything may have been done for it yet.
 pub(super) fn has_begun(subscription: &ServiceSubscription, now: Timestamp) -> bool {
@@ -86,7 +86,7 @@ pub(super) fn intent(
 fn ended(subscription: &ServiceSubscription, now: Timestamp) -> Timestamp {
     let revisions = subscription.spec.revisions.iter();
     revisions
-        .filter_map(|revision| in_force::end_of(subscription, revision))
+        .filter_map(|revision| end_of(subscription, revision))
         .filter(|end| *end <= now)
         .max()
         .unwrap_or(now)

@@ -15,7 +15,6 @@ use super::{
     Facts, Plan, ResolvedDevice, ResolvedSubscription, Verified, World,
     blocked::Blocked,
     plan::loses,
-    promise,
     resolved::Intent,
     verify::VerifiedItem,
     withdraw::{Withdrawal, withdrawal},
@@ -23,6 +22,7 @@ use super::{
 use crate::{
     assessment::{Class, Side, cause, class, is_a_matter_of_time},
     condition::{Summary, Work},
+    promise,
 };
 
 mod conditions;
@@ -81,8 +81,8 @@ impl Report<'_> {
         let blocked = self.blocked();
         let blocking = self.blocking(blocked.as_ref());
         let promises = promise::judge(
-            self.world,
             self.object,
+            &self.world.circumstances(self.object),
             &promise::Look {
                 completed_at: self.completed_at(),
                 heard_from: self.facts.heard_from().unwrap_or(self.now),

@@ -6,5 +6,4 @@ mod claim_report;
 mod comparison;
 mod endpoint;
 mod in_force;
-mod promise;
 mod settings;

@@ -5,14 +5,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::{
-    condition::{ConditionType, Reason},
-    v1alpha1::{Compensation, Connection, Device, DeviceModel, ServiceSubscription, SmartService},
+    condition::Reason,
+    v1alpha1::{Connection, Device, DeviceModel, ServiceSubscription, SmartService},
 };
 use jiff::Timestamp;
-use kube::ResourceExt as _;
 
 use crate::{
-    compensation::successor_name, condition::is_true, exchange::Catalogue, secret::Secrets,
+    exchange::Catalogue,
+    promise::{Circumstances, CompensationRecord},
+    secret::Secrets,
     shared::Shared,
 };
 
@@ -70,35 +71,15 @@ pub struct World {
     pub orphans_taken_over: BTreeSet<String>,
 }
 
-/// What delivery has to know of a Compensation.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct CompensationRecord {
-    /// Its name.
-    pub name: String,
-    /// The subscription it is about.
-    pub subscription: String,
-    /// The promised instant.
-    pub promised: Timestamp,
-    /// Whether its amount is final.
-    pub calculated: bool,
-    /// True if a person declared it wrong.
-    pub voided: bool,
-    /// The record that has to follow it, because a person voided it and asked for another.
-    pub successor: Option<String>,
-}
-
-impl From<&Compensation> for CompensationRecord {
-    fn from(compensation: &Compensation) -> Self {
-        let record = &compensation.spec.record;
-        let status = compensation.status.as_ref();
-        Self {
-            name: compensation.name_any(),
-            subscription: record.subscription.name.clone(),
-            promised: record.promised,
-            calculated: status
-                .is_some_and(|status| is_true(&status.conditions, ConditionType::Calculated)),
-            voided: compensation.spec.voided.is_some(),
-            successor: successor_name(compensation),
+impl World {
+    /// Returns what the judge of promises has to know besides a subscription.
+    pub(super) fn circumstances(&self, subscription: &ServiceSubscription) -> Circumstances<'_> {
+        let contract = &subscription.spec.contract.uid;
+        Circumstances {
+            established: self.established.get(contract).copied(),
+            contract_deleted: self.deleted_contracts.get(contract).copied(),
+            clock_skewed: self.clock_skewed,
+            records: &self.compensations,
         }
     }
 }

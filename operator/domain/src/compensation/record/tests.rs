@@ -1,9 +1,11 @@
 use entente_crds::v1alpha1::{
-    CreditBasis, Fee, FeeCredit, Reissue, ServiceSubscriptionSpec, ServiceSubscriptionStatus,
-    Voided,
+    CreditBasis, Fee, FeeCredit, PromiseState, Reissue, Remedy, RemedyType, Revision,
+    ServiceSubscriptionSpec, ServiceSubscriptionStatus, Voided,
 };
+use jiff::Timestamp;
 
 use super::*;
+use crate::promise::compensation_name;
 
 const NAMESPACE: &str = "banco-sul";
 

@@ -102,7 +102,7 @@ impl Change {
                 });
             }
             Self::Promise(state, closed, emitted) => {
-                let name = crate::compensation::compensation_name(
+                let name = crate::promise::compensation_name(
                     found.metadata.name.as_deref().unwrap_or_default(),
                     at(START),
                     "credit",

@@ -9,9 +9,8 @@ use super::{Report, sentence};
 use crate::{
     catalogue::RESOLVED,
     condition::{ConditionSet, Status, Summary},
-    delivery::{
-        blocked::Blocked, promise::evidence_is_lost, resolved::Intent, verify::VerifiedItem,
-    },
+    delivery::{blocked::Blocked, resolved::Intent, verify::VerifiedItem},
+    promise::evidence_is_lost,
 };
 
 impl Report<'_> {
@@ -37,7 +36,10 @@ impl Report<'_> {
             blocked,
         );
         set = self.delivered(set, summary);
-        if evidence_is_lost(self.world, self.object) {
+        if evidence_is_lost(
+            self.object,
+            self.world.circumstances(self.object).established,
+        ) {
             set = set.with(
                 ConditionType::EvidenceLost,
                 Status::True,

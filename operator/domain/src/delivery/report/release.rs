@@ -2,19 +2,15 @@
 
 use entente_crds::{
     condition::ConditionType,
-    v1alpha1::{
-        Item, ItemState, Promise, PromiseState, ServiceSubscription, ServiceSubscriptionStatus,
-    },
+    v1alpha1::{Item, ItemState, PromiseState, ServiceSubscriptionStatus},
 };
 use jiff::{SignedDuration, Timestamp};
-use kube::ResourceExt as _;
 
 use super::Report;
 use crate::{
-    compensation::{compensation_name, owed_remedies},
     condition::is_true,
-    delivery::{resolved::Intent, withdraw::Withdrawal, world::CompensationRecord},
-    time::parse_duration,
+    delivery::{resolved::Intent, withdraw::Withdrawal},
+    promise::{deadline, is_recorded},
 };
 
 /// How often a device is looked at that is to be restarted: nobody tells when it was.
@@ -69,9 +65,8 @@ impl Report<'_> {
                 promise.effective == revision.effective && promise.state == PromiseState::Open
             });
             if open {
-                let allowed = parse_duration(&revision.service_level.allowed).unwrap_or_default();
-                let past = allowed + SignedDuration::from_millis(1);
-                instants.extend(revision.effective.checked_add(past).ok());
+                let past = deadline(revision).checked_add(SignedDuration::from_millis(1));
+                instants.extend(past.ok());
             }
         }
         if !is_true(&status.conditions, ConditionType::Stalled) {
@@ -93,44 +88,3 @@ impl Report<'_> {
             .min()
     }
 }
-
-/// True if everything that is owed is recorded and final (api section 10): each record that there
-/// is, and one for each remedy that owes. One that was made and that a person deleted or voided is
-/// not waited for, but what is to take the place of a voided one is.
-fn is_recorded(
-    subscription: &ServiceSubscription,
-    promises: &[Promise],
-    records: &[CompensationRecord],
-) -> bool {
-    let name = subscription.name_any();
-    let missed = promises
-        .iter()
-        .filter(|promise| promise.state == PromiseState::Missed);
-    missed.into_iter().all(|promise| {
-        let records = || {
-            records.iter().filter(|record| {
-                record.subscription == name && record.promised == promise.effective
-            })
-        };
-        let exists = |wanted: &String| {
-            promise.emitted.contains(wanted) || records().any(|record| record.name == *wanted)
-        };
-        let settled = |record: &CompensationRecord| {
-            if record.voided {
-                record.successor.as_ref().is_none_or(exists)
-            } else {
-                record.calculated
-            }
-        };
-        let revisions = &subscription.spec.revisions;
-        let revision = revisions
-            .iter()
-            .find(|revision| revision.effective == promise.effective);
-        let mut owed = revision.into_iter().flat_map(owed_remedies);
-        records().all(settled)
-            && owed.all(|remedy| exists(&compensation_name(&name, promise.effective, &remedy.name)))
-    })
-}
-
-#[cfg(test)]
-mod tests;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::delivery::{
     World,
-    in_force::{deciding_instant, end_of_service, is_in_force, wanted_revision},
+    in_force::{deciding_instant, is_in_force, wanted_revision},
 };
 
 fn hour(hour: i64) -> Timestamp {
@@ -39,18 +39,6 @@ fn an_entry_without_an_end_ends_where_the_next_one_begins() {
     assert_eq!((in_force(5), wanted(5)), (true, Some(hour(5))));
     assert_eq!((in_force(7), wanted(7)), (true, Some(hour(5))));
     assert_eq!((in_force(8), wanted(8)), (false, Some(hour(5))));
-}
-
-// shows C10
-#[test]
-fn entries_that_follow_each_other_are_one_service_and_a_gap_ends_it() {
-    let joined = subscription(&[(1, Some(5)), (5, Some(8))]);
-    let gap = subscription(&[(1, Some(4)), (5, Some(8))]);
-    let open = subscription(&[(1, Some(5)), (5, None)]);
-    let end = |one: &ServiceSubscription| end_of_service(one, &one.spec.revisions[0]);
-    assert_eq!(end(&joined), Some(hour(8)));
-    assert_eq!(end(&gap), Some(hour(4)));
-    assert_eq!(end(&open), None);
 }
 
 // shows K5

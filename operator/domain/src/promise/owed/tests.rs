@@ -1,15 +1,16 @@
-//! What a subscription that goes waits for: the records of what is owed.
+//! What a subscription that goes, and a contract, wait for: the records of what is owed.
 
-use entente_crds::{
-    condition::Reason,
-    v1alpha1::{
-        Compensation, CompensationSpec, CompensationStatus, Fee, FeeCredit, Record, Reissue,
-        Remedy, Revision, ServiceSubscriptionSpec, Voided,
-    },
+use entente_crds::condition::Reason;
+use entente_crds::v1alpha1::{
+    CompensationSpec, CompensationStatus, Fee, FeeCredit, Record, Reissue, ServiceSubscriptionSpec,
+    ServiceSubscriptionStatus, Voided,
 };
+use jiff::SignedDuration;
 
 use super::*;
-use crate::condition::{ConditionSet, Status};
+use crate::compensation::{records_for, report};
+use crate::condition::{ConditionSet, Status, find};
+use crate::promise::promises;
 
 const NAME: &str = "c.backup.lobby";
 const CREDIT: &str = "c.backup.lobby.20270401t030000z.credit";
@@ -25,7 +26,10 @@ fn revision(remedy: &str) -> Revision {
     Revision {
         effective: start(),
         promised: true,
-        fee: Some(Fee::default()),
+        fee: Some(Fee {
+            amount: "12.50".to_owned(),
+            ..Fee::default()
+        }),
         currency: Some("BRL".to_owned()),
         remedies: vec![Remedy {
             name: remedy.to_owned(),
@@ -63,20 +67,34 @@ fn record(name: &str, calculated: bool, reissue: Option<Reissue>) -> Compensatio
     CompensationRecord::from(&made)
 }
 
-fn is_recorded_with(revision: Revision, emitted: &[&str], records: &[CompensationRecord]) -> bool {
-    let spec = ServiceSubscriptionSpec {
-        revisions: vec![revision],
-        ..ServiceSubscriptionSpec::default()
-    };
-    let promise = Promise {
+fn missed(emitted: &[&str]) -> Promise {
+    Promise {
         effective: start(),
         state: PromiseState::Missed,
         completed: None,
         closed: Some(start()),
         delays: Vec::new(),
         emitted: emitted.iter().map(|name| (*name).to_owned()).collect(),
+    }
+}
+
+fn subscription(revision: Revision, promise: Promise) -> ServiceSubscription {
+    let mut spec = ServiceSubscriptionSpec {
+        revisions: vec![revision],
+        ..ServiceSubscriptionSpec::default()
     };
-    is_recorded(&ServiceSubscription::new(NAME, spec), &[promise], records)
+    spec.time_zone = "America/Sao_Paulo".to_owned();
+    let mut made = ServiceSubscription::new(NAME, spec);
+    made.status = Some(ServiceSubscriptionStatus {
+        promises: vec![promise],
+        ..ServiceSubscriptionStatus::default()
+    });
+    made
+}
+
+fn is_recorded_with(revision: Revision, emitted: &[&str], records: &[CompensationRecord]) -> bool {
+    let subscription = subscription(revision, missed(emitted));
+    is_recorded(&subscription, promises(&subscription), records)
 }
 
 // shows D8
@@ -114,17 +132,48 @@ fn the_record_that_takes_the_place_of_a_voided_one_is_waited_for() {
     );
 }
 
+/// Every room asks the one rule: what one of them expects and another does not make would be waited
+/// for without end.
 // shows D8
 #[test]
-fn a_remedy_for_which_no_record_is_ever_made_is_not_waited_for() {
-    let without_credit = |revision: &mut Revision| revision.remedies[0].credit = None;
-    let without_fee = |revision: &mut Revision| revision.fee = None;
-    let without_currency = |revision: &mut Revision| revision.currency = None;
-    let changes: [fn(&mut Revision); 3] = [without_credit, without_fee, without_currency];
-    for change in changes {
+fn what_is_made_waited_for_kept_and_calculated_is_the_same_under_all_terms() {
+    for given in 0..8_u8 {
+        let [credit, fee, currency] = [1, 2, 4].map(|bit| given & bit != 0);
         let mut revision = revision("credit");
-        change(&mut revision);
-        assert!(is_recorded_with(revision.clone(), &[], &[]), "{revision:?}");
+        revision.remedies[0].credit = revision.remedies[0].credit.take().filter(|_| credit);
+        revision.fee = revision.fee.take().filter(|_| fee);
+        revision.currency = revision.currency.take().filter(|_| currency);
+        let owes = credit && fee && currency;
+        let one = subscription(revision.clone(), missed(&[]));
+        let terms = format!("credit: {credit}, fee: {fee}, currency: {currency}");
+        let made = records_for(&one, None, "acme");
+        assert_eq!(made.len(), usize::from(owes), "made, {terms}");
+        let waits = !is_recorded(&one, promises(&one), &[]);
+        assert_eq!(waits, owes, "the finalizer waits, {terms}");
+        let kept = !is_settled(&one, &one.spec.revisions[0]);
+        assert_eq!(kept, owes, "the contract keeps the revision, {terms}");
+        let spec = CompensationSpec {
+            record: record_under(&revision),
+            voided: None,
+        };
+        let compensation = Compensation::new(CREDIT, spec);
+        let promise = promise_of(&one, start());
+        let status = report(&compensation, promise, &[], SignedDuration::ZERO, start());
+        let stalled = find(&status.conditions, ConditionType::Stalled).is_some();
+        assert_eq!(!stalled, owes, "it can be calculated, {terms}");
+    }
+}
+
+/// A record under the terms of a revision, whether it would be made or not.
+fn record_under(revision: &Revision) -> Record {
+    Record {
+        promised: revision.effective,
+        time_zone: "America/Sao_Paulo".to_owned(),
+        remedy: revision.remedies[0].clone(),
+        fee: revision.fee.clone(),
+        currency: revision.currency.clone(),
+        service_level: revision.service_level.clone(),
+        ..Record::default()
     }
 }
 

@@ -1,24 +1,15 @@
 //! The only judge of promises: Kept, Missed or Closed, with the instants and whose delay it was
 //! (D3, D4, D9; api section 10).
 //!
-//! Called by report in every pass. What is decided once is never decided again.
+//! Called by delivery's report in every pass. What is decided once is never decided again.
 
-use entente_crds::{
-    condition::Reason,
-    v1alpha1::{Cause, Delay, Promise, PromiseState, Revision, ServiceSubscription},
-};
-use jiff::{SignedDuration, Timestamp};
+use entente_crds::v1alpha1::{Cause, Promise, PromiseState, Revision, ServiceSubscription};
+use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use super::{World, in_force::end_of_service};
-use crate::time::parse_duration;
-
-/// A first report this soon after the promised instant counts as having looked at the instant: what
-/// the first pass met may have taken as long as the remote side was waited for.
-const PUNCTUAL: SignedDuration = SignedDuration::from_secs(30);
-
-/// The most delays that are kept (api section 11).
-const MOST_DELAYS: usize = 32;
+use super::delays::{not_observed, observe};
+use super::owed::CompensationRecord;
+use super::{deadline, end_of_service, promise_of, promises as judged, revision_of};
 
 /// The most promises of a subscription, and records of a promise, that are kept (their schemas).
 const MOST_PROMISES: usize = 16;
@@ -37,13 +28,27 @@ pub struct Look<'a> {
     pub now: Timestamp,
 }
 
-/// The promises of a subscription as they stand now.
-pub fn judge(world: &World, subscription: &ServiceSubscription, look: &Look<'_>) -> Vec<Promise> {
-    let previous: &[Promise] = subscription
-        .status
-        .as_ref()
-        .map(|status| status.promises.as_slice())
-        .unwrap_or_default();
+/// What the judge has to know besides the subscription: its contract, its records, and the clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Circumstances<'a> {
+    /// `status.established` of the contract: when its set of subscriptions was first complete.
+    pub established: Option<Timestamp>,
+    /// When the contract was asked to go. Its subscriptions are deleted when somebody comes to
+    /// them; nothing is promised from the contract's own deletion on.
+    pub contract_deleted: Option<Timestamp>,
+    /// True if the local clock cannot be trusted, so that it judges nothing: a verdict is for ever.
+    pub clock_skewed: bool,
+    /// The records that exist; those of other subscriptions make no difference.
+    pub records: &'a [CompensationRecord],
+}
+
+/// Returns the promises of a subscription as they stand now, in order.
+pub fn judge(
+    subscription: &ServiceSubscription,
+    circumstances: &Circumstances<'_>,
+    look: &Look<'_>,
+) -> Vec<Promise> {
+    let previous = judged(subscription);
     let entries: Vec<&Revision> = subscription
         .spec
         .revisions
@@ -61,35 +66,31 @@ pub fn judge(world: &World, subscription: &ServiceSubscription, look: &Look<'_>)
         .cloned()
         .collect();
     for revision in entries {
-        let known = previous
-            .iter()
-            .find(|promise| promise.effective == revision.effective);
-        let promise = known
-            .cloned()
-            .unwrap_or_else(|| first_sight(world, subscription, revision.effective));
-        let closing = closing(world, subscription, revision);
-        // A clock that cannot be trusted judges nothing: a verdict is for ever.
-        promises.push(if world.clock_skewed {
+        let known = promise_of(subscription, revision.effective).cloned();
+        let promise = known.unwrap_or_else(|| {
+            first_sight(subscription, circumstances.established, revision.effective)
+        });
+        let closing = closing(subscription, circumstances, revision);
+        promises.push(if circumstances.clock_skewed {
             promise
         } else {
             judge_one(promise, revision, closing, look)
         });
     }
     for promise in &mut promises {
-        add_emitted(world, subscription, promise);
+        add_emitted(subscription, circumstances.records, promise);
     }
     promises.sort_by_key(|promise| promise.effective);
-    forget_the_oldest(&mut promises, &subscription.spec.revisions);
+    forget_the_oldest(&mut promises, subscription);
     promises
 }
 
 /// Drops what is history where more is kept than a status may hold: the oldest promises that are
 /// settled and whose entry is gone, those first that were not missed.
-fn forget_the_oldest(promises: &mut Vec<Promise>, revisions: &[Revision]) {
+fn forget_the_oldest(promises: &mut Vec<Promise>, subscription: &ServiceSubscription) {
     while promises.len() > MOST_PROMISES {
         let is_history = |promise: &Promise| {
-            let mut entries = revisions.iter();
-            promise.closed.is_some() && !entries.any(|it| it.effective == promise.effective)
+            promise.closed.is_some() && revision_of(subscription, promise.effective).is_none()
         };
         let position = promises
             .iter()
@@ -100,29 +101,37 @@ fn forget_the_oldest(promises: &mut Vec<Promise>, revisions: &[Revision]) {
     }
 }
 
-/// Whether promises were closed unjudged because the subscription was made again (api section 10).
-pub(super) fn evidence_is_lost(world: &World, subscription: &ServiceSubscription) -> bool {
-    subscription
-        .spec
-        .revisions
-        .iter()
-        .any(|revision| revision.promised && was_lost(world, subscription, revision.effective))
+/// True if promises were closed unjudged because the subscription was made again after its set had
+/// been complete, at `established` (api section 10).
+pub fn evidence_is_lost(
+    subscription: &ServiceSubscription,
+    established: Option<Timestamp>,
+) -> bool {
+    let mut revisions = subscription.spec.revisions.iter();
+    revisions.any(|it| it.promised && was_lost(subscription, established, it.effective))
 }
 
-fn was_lost(world: &World, subscription: &ServiceSubscription, effective: Timestamp) -> bool {
+fn was_lost(
+    subscription: &ServiceSubscription,
+    established: Option<Timestamp>,
+    effective: Timestamp,
+) -> bool {
     let created = subscription
         .metadata
         .creation_timestamp
         .as_ref()
         .map(|time| time.0);
-    let established = world.established.get(&subscription.spec.contract.uid);
     created
         .zip(established)
-        .is_some_and(|(created, established)| created > *established && effective < created)
+        .is_some_and(|(created, established)| created > established && effective < created)
 }
 
-fn first_sight(world: &World, subscription: &ServiceSubscription, effective: Timestamp) -> Promise {
-    let lost = was_lost(world, subscription, effective);
+fn first_sight(
+    subscription: &ServiceSubscription,
+    established: Option<Timestamp>,
+    effective: Timestamp,
+) -> Promise {
+    let lost = was_lost(subscription, established, effective);
     Promise {
         effective,
         state: if lost {
@@ -137,10 +146,11 @@ fn first_sight(world: &World, subscription: &ServiceSubscription, effective: Tim
     }
 }
 
-/// When a promise ends although nothing was completed: the next promise, or the service's end.
+/// Returns the instant at which a promise ends although nothing was completed: that of the next
+/// promise, or the service's end.
 fn closing(
-    world: &World,
     subscription: &ServiceSubscription,
+    circumstances: &Circumstances<'_>,
     revision: &Revision,
 ) -> Option<Timestamp> {
     let next_promise = subscription
@@ -156,10 +166,7 @@ fn closing(
         .deletion_timestamp
         .as_ref()
         .map(|time| time.0);
-    // The subscription of a contract that goes is deleted when somebody comes to it; nothing is
-    // promised from the contract's own deletion on.
-    let contract = world.deleted_contracts.get(&subscription.spec.contract.uid);
-    [next_promise, ended, deleted, contract.copied()]
+    [next_promise, ended, deleted, circumstances.contract_deleted]
         .into_iter()
         .flatten()
         .min()
@@ -179,11 +186,7 @@ fn judge_one(
     if decided {
         return promise;
     }
-    let allowed = parse_duration(&revision.service_level.allowed).unwrap_or_default();
-    let deadline = promise
-        .effective
-        .checked_add(allowed)
-        .unwrap_or(Timestamp::MAX);
+    let deadline = deadline(revision);
     // What an earlier pass found incomplete is complete at the earliest in the pass that proves it,
     // however old a proof is and whatever is not required any more (rule of money 1).
     let earliest = if promise.delays.is_empty() {
@@ -229,86 +232,14 @@ fn close(promise: &mut Promise, at: Timestamp, deadline: Timestamp, in_time: Pro
     }
 }
 
-fn not_observed(from: Timestamp, until: Timestamp) -> Delay {
-    Delay {
-        from,
-        until: Some(until),
-        cause: Cause::Provider,
-        reason: Reason::NotObserved.as_str().to_owned(),
-    }
-}
-
-/// Notes what blocks now. Time between two observations belongs to the earlier one; before the
-/// first one it is the provider's.
-fn observe(promise: &mut Promise, revision: &Revision, look: &Look<'_>) {
-    let (cause, reason) = look.blocking;
-    // The clock may have been set back since the last look.
-    let last = promise
-        .delays
-        .last()
-        .map_or(promise.effective, |last| last.until.unwrap_or(last.from));
-    let now = look.now.max(last);
-    let from = match promise.delays.last_mut() {
-        // Work that goes on is nobody's new delay.
-        Some(last)
-            if last.until.is_none()
-                && (last.cause == cause && last.reason == reason
-                    || reason == Reason::Progressing.as_str()) =>
-        {
-            return;
-        }
-        Some(last) => {
-            last.until = Some(now);
-            now
-        }
-        None if now.duration_since(promise.effective) <= PUNCTUAL => promise.effective,
-        None => {
-            promise.delays.push(not_observed(promise.effective, now));
-            now
-        }
-    };
-    promise.delays.push(Delay {
-        from,
-        until: None,
-        cause,
-        reason: reason.to_owned(),
-    });
-    promise
-        .delays
-        .retain(|delay| delay.until != Some(delay.from));
-    while promise.delays.len() > MOST_DELAYS {
-        merge_one(&mut promise.delays, revision);
-    }
-}
-
-/// Merges the two oldest neighbours of one cause, else the two oldest, into the one that counts.
-fn merge_one(delays: &mut Vec<Delay>, revision: &Revision) {
-    let same = delays
-        .windows(2)
-        .position(|pair| pair[0].cause == pair[1].cause);
-    let at = same.unwrap_or(0);
-    let second = delays.remove(at + 1);
-    let first = &mut delays[at];
-    if !counts(first.cause, revision) && counts(second.cause, revision) {
-        first.cause = second.cause;
-        first.reason = second.reason;
-    }
-    first.until = second.until;
-}
-
-/// Whether a cause counts: those that the contract names, without any all but the customer's.
-fn counts(cause: Cause, revision: &Revision) -> bool {
-    match revision.counted_causes.as_slice() {
-        [] => cause != Cause::Customer,
-        counted => counted.contains(&cause),
-    }
-}
-
 /// Adds the compensations that are seen; one that a person deleted stays listed for ever.
-fn add_emitted(world: &World, subscription: &ServiceSubscription, promise: &mut Promise) {
+fn add_emitted(
+    subscription: &ServiceSubscription,
+    records: &[CompensationRecord],
+    promise: &mut Promise,
+) {
     let name = subscription.name_any();
-    let seen = world
-        .compensations
+    let seen = records
         .iter()
         .filter(|record| record.subscription == name && record.promised == promise.effective);
     for record in seen {
@@ -319,3 +250,6 @@ fn add_emitted(world: &World, subscription: &ServiceSubscription, promise: &mut 
     }
     promise.emitted.sort();
 }
+
+#[cfg(test)]
+mod tests;

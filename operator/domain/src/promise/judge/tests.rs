@@ -1,14 +1,12 @@
 //! The judge of promises.
 
 use entente_crds::v1alpha1::{
-    Cause, Delay, Promise, PromiseState, Revision, ServiceLevel, ServiceSubscription,
-    ServiceSubscriptionSpec, ServiceSubscriptionStatus,
+    Delay, ServiceLevel, ServiceSubscriptionSpec, ServiceSubscriptionStatus,
 };
-use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use proptest::prelude::*;
 
-use crate::delivery::{Look, World, judge};
+use super::*;
 
 fn second(second: i64) -> Timestamp {
     Timestamp::from_second(1_000_000 + second).unwrap()
@@ -45,11 +43,15 @@ fn look(
         blocking,
         now: second(now),
     };
-    looks(&World::default(), subscription, &look)
+    looks(&Circumstances::default(), subscription, &look)
 }
 
-fn looks(world: &World, subscription: &mut ServiceSubscription, look: &Look<'_>) -> Promise {
-    let promises = judge(world, subscription, look);
+fn looks(
+    circumstances: &Circumstances<'_>,
+    subscription: &mut ServiceSubscription,
+    look: &Look<'_>,
+) -> Promise {
+    let promises = judge(subscription, circumstances, look);
     let promise = promises[0].clone();
     subscription.status = Some(ServiceSubscriptionStatus {
         promises,
@@ -125,7 +127,7 @@ fn what_was_found_incomplete_is_not_completed_by_a_proof_that_is_older_than_the_
         blocking: OFF,
         now: second(259_201),
     };
-    let promise = looks(&World::default(), &mut one, &dropped);
+    let promise = looks(&Circumstances::default(), &mut one, &dropped);
     assert_eq!(
         (promise.state, promise.completed),
         (PromiseState::Missed, Some(second(259_200)))
@@ -148,13 +150,12 @@ fn a_promise_closes_when_its_contract_is_deleted_however_late_that_is_seen() {
     ];
     for (when, deleted, looked, state, closed) in table {
         let mut one = promised();
-        one.spec.contract.uid = "contract".to_owned();
         if let Some(looked) = looked {
             look(&mut one, looked, None, OFF);
         }
-        let world = World {
-            deleted_contracts: [("contract".to_owned(), second(deleted))].into(),
-            ..World::default()
+        let circumstances = Circumstances {
+            contract_deleted: Some(second(deleted)),
+            ..Circumstances::default()
         };
         let late = Look {
             completed_at: None,
@@ -162,7 +163,7 @@ fn a_promise_closes_when_its_contract_is_deleted_however_late_that_is_seen() {
             blocking: OFF,
             now: second(7_200),
         };
-        let promise = looks(&world, &mut one, &late);
+        let promise = looks(&circumstances, &mut one, &late);
         assert_eq!(
             (promise.state, promise.closed),
             (state, Some(second(closed))),

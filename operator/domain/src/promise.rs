@@ -1,0 +1,101 @@
+//! Promises: which revision is promised, whether it was kept, what is owed for it and what is
+//! settled (D3, D4, D8, D9; api: "What is promised" and "Whose delay").
+//!
+//! A promise is one instant, that of its revision: `effective` of the revision and of the promise
+//! in status, `promised` of a record, and `from` of its lateness are the same one. Decides every
+//! rule about it that more than one room needs, so that none is stated twice. It must never
+//! calculate money, look at a device or read a clock. Called by `contract` (which entries are
+//! promised and may go), `delivery` (the judge, the finalizer) and `compensation` (the records).
+
+mod causes;
+mod delays;
+mod judge;
+mod names;
+mod owed;
+
+#[cfg(test)]
+mod tests;
+
+use entente_crds::v1alpha1::{Contract, Promise, PromiseState, Revision, ServiceSubscription};
+use jiff::Timestamp;
+
+use crate::time::{parse_date, parse_duration, start_of_date, zone};
+
+pub use causes::counted_causes;
+pub use judge::{Circumstances, Look, evidence_is_lost, judge};
+pub(crate) use names::next_issue;
+pub use names::{compensation_name, successor_name};
+pub use owed::{CompensationRecord, OwedRecord, is_recorded, is_settled, owed_records};
+
+/// Returns the instant from which on a contract promises its start: that of `promisesFrom`, else
+/// its creation. A start that lies before it was not known before it came.
+pub fn promised_from(contract: &Contract, created: Timestamp) -> Timestamp {
+    let date = contract.spec.promises_from.as_deref().and_then(parse_date);
+    let zone = zone(&contract.spec.term.time_zone).ok();
+    date.zip(zone)
+        .map_or(created, |(date, zone)| start_of_date(date, &zone))
+}
+
+/// True if an instant was known before it came, so that a revision which begins then is promised.
+pub fn is_promised(effective: Timestamp, promised_from: Timestamp) -> bool {
+    effective >= promised_from
+}
+
+/// Returns the last instant at which the promise of a revision is kept; an allowance that leads
+/// beyond all instants ends at the last one.
+pub fn deadline(revision: &Revision) -> Timestamp {
+    let allowed = parse_duration(&revision.service_level.allowed).unwrap_or_default();
+    revision
+        .effective
+        .checked_add(allowed)
+        .unwrap_or(Timestamp::MAX)
+}
+
+/// Returns the promises that were judged so far.
+pub fn promises(subscription: &ServiceSubscription) -> &[Promise] {
+    let status = subscription.status.as_ref();
+    status.map_or(&[], |status| &status.promises)
+}
+
+/// Returns what was judged of the promise of an instant.
+pub fn promise_of(subscription: &ServiceSubscription, effective: Timestamp) -> Option<&Promise> {
+    let mut promises = promises(subscription).iter();
+    promises.find(|promise| promise.effective == effective)
+}
+
+/// Returns the revision that begins at an instant; `None` where it was pruned.
+pub fn revision_of(subscription: &ServiceSubscription, effective: Timestamp) -> Option<&Revision> {
+    let mut revisions = subscription.spec.revisions.iter();
+    revisions.find(|revision| revision.effective == effective)
+}
+
+/// True if any promise of a subscription was missed.
+pub fn has_missed(subscription: &ServiceSubscription) -> bool {
+    let mut promises = promises(subscription).iter();
+    promises.any(|promise| promise.state == PromiseState::Missed)
+}
+
+/// Returns the instant at which a revision ends: at its own end, or where the next one begins.
+pub fn end_of(subscription: &ServiceSubscription, revision: &Revision) -> Option<Timestamp> {
+    let next = subscription
+        .spec
+        .revisions
+        .iter()
+        .map(|other| other.effective)
+        .filter(|effective| *effective > revision.effective)
+        .min();
+    [revision.until, next].into_iter().flatten().min()
+}
+
+/// Returns the instant at which the service ends that a revision is a part of: revisions that
+/// follow each other without a gap are one service. `None`: it goes on.
+pub fn end_of_service(
+    subscription: &ServiceSubscription,
+    revision: &Revision,
+) -> Option<Timestamp> {
+    let mut end = end_of(subscription, revision)?;
+    while let Some(next) = revision_of(subscription, end) {
+        end = end_of(subscription, next)?;
+    }
+    Some(end)
+}

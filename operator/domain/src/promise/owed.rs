@@ -1,0 +1,145 @@
+//! What is owed for a promise, and when it is settled (D8; api section 10).
+//!
+//! Decides under one rule which records are to be made, which the finalizer of a subscription
+//! waits for, and which a contract waits for before it drops a revision: a record that one of them
+//! expects and another never makes would be waited for without end.
+
+use entente_crds::condition::ConditionType;
+use entente_crds::v1alpha1::{
+    Compensation, Promise, PromiseState, Remedy, RemedyType, Revision, ServiceSubscription,
+};
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+
+use super::names::{compensation_name, successor_name};
+use super::{promise_of, revision_of};
+use crate::condition::is_true;
+
+/// A record that a missed promise owes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OwedRecord<'a> {
+    /// The name of its first issue.
+    pub name: String,
+    /// The revision that was promised, whose terms the record freezes.
+    pub revision: &'a Revision,
+    /// The remedy by which it is owed.
+    pub remedy: &'a Remedy,
+}
+
+/// Returns the records that a promise owes, whether they were made or not, in the order of the
+/// revision's remedies: none unless it was missed, and none where its revision is gone.
+pub fn owed_records<'a>(
+    subscription: &'a ServiceSubscription,
+    promise: &Promise,
+) -> impl Iterator<Item = OwedRecord<'a>> + use<'a> {
+    let missed = promise.state == PromiseState::Missed;
+    let revision = revision_of(subscription, promise.effective).filter(|_| missed);
+    let name = subscription.name_any();
+    revision.into_iter().flat_map(move |revision| {
+        let name = name.clone();
+        let remedies = revision.remedies.iter();
+        let owed = remedies.filter(|remedy| owes(remedy, revision));
+        owed.map(move |remedy| OwedRecord {
+            name: compensation_name(&name, revision.effective, &remedy.name),
+            revision,
+            remedy,
+        })
+    })
+}
+
+/// True if a remedy owes something once the promise of its revision is missed. A fee credit is a
+/// part of a fee in a currency: without one of them there is nothing to take a part of.
+fn owes(remedy: &Remedy, revision: &Revision) -> bool {
+    match remedy.r#type {
+        RemedyType::FeeCredit => {
+            remedy.credit.is_some() && revision.fee.is_some() && revision.currency.is_some()
+        }
+    }
+}
+
+/// What a subscription has to know of one of its Compensations.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CompensationRecord {
+    /// Its name.
+    pub name: String,
+    /// The subscription it is about.
+    pub subscription: String,
+    /// The promised instant.
+    pub promised: Timestamp,
+    /// True if its amount is final.
+    pub calculated: bool,
+    /// True if a person declared it wrong.
+    pub voided: bool,
+    /// The record that has to follow it, because a person voided it and asked for another.
+    pub successor: Option<String>,
+}
+
+impl From<&Compensation> for CompensationRecord {
+    fn from(compensation: &Compensation) -> Self {
+        let record = &compensation.spec.record;
+        let status = compensation.status.as_ref();
+        Self {
+            name: compensation.name_any(),
+            subscription: record.subscription.name.clone(),
+            promised: record.promised,
+            calculated: status
+                .is_some_and(|status| is_true(&status.conditions, ConditionType::Calculated)),
+            voided: compensation.spec.voided.is_some(),
+            successor: successor_name(compensation),
+        }
+    }
+}
+
+/// True if everything that the promises owe is recorded and final (api section 10): each record
+/// that there is, and one for each remedy that owes. One that was made and that a person deleted or
+/// voided is not waited for, but what is to take the place of a voided one is.
+pub fn is_recorded(
+    subscription: &ServiceSubscription,
+    promises: &[Promise],
+    records: &[CompensationRecord],
+) -> bool {
+    let name = subscription.name_any();
+    let mut missed = promises
+        .iter()
+        .filter(|promise| promise.state == PromiseState::Missed);
+    missed.all(|promise| {
+        let records = || {
+            records.iter().filter(|record| {
+                record.subscription == name && record.promised == promise.effective
+            })
+        };
+        let exists = |wanted: &String| {
+            promise.emitted.contains(wanted) || records().any(|record| record.name == *wanted)
+        };
+        let settled = |record: &CompensationRecord| {
+            if record.voided {
+                record.successor.as_ref().is_none_or(exists)
+            } else {
+                record.calculated
+            }
+        };
+        records().all(settled) && owed_records(subscription, promise).all(|owed| exists(&owed.name))
+    })
+}
+
+/// True if nothing can be owed any more for a revision, so that it may go: it promised nothing, or
+/// its promise is closed and every record that it owes was made.
+pub fn is_settled(subscription: &ServiceSubscription, revision: &Revision) -> bool {
+    if !revision.promised {
+        return true;
+    }
+    let Some(promise) = promise_of(subscription, revision.effective) else {
+        return false;
+    };
+    match promise.state {
+        PromiseState::Open => false,
+        PromiseState::Kept | PromiseState::Closed => true,
+        PromiseState::Missed => {
+            let mut owed = owed_records(subscription, promise);
+            promise.closed.is_some() && owed.all(|owed| promise.emitted.contains(&owed.name))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
