@@ -7,6 +7,9 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 
 use crate::condition::Reason;
 
+/// The most digits of a [`whole_number`].
+pub const MAX_WHOLE_NUMBER: usize = 256;
+
 /// A DNS label (RFC 1123): names of entries and of the objects that are referred to.
 pub fn dns_label(_: &mut SchemaGenerator) -> Schema {
     ruled(
@@ -196,6 +199,17 @@ pub fn int_or_percent(_: &mut SchemaGenerator) -> Schema {
             "rule": "type(self) == int ? self >= 0 : self.matches('^([0-9]{1,2}|100)%$')",
             "message": "must be a number of subscriptions such as 3, or a percentage such as \"2%\""
         }]
+    })
+}
+
+/// A whole number in decimal digits, which may be longer than any integer of JSON. The operator
+/// alone writes it, into a status, so a bare pattern guards it.
+pub fn whole_number(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": MAX_WHOLE_NUMBER,
+        "pattern": "^(0|[1-9][0-9]*)$"
     })
 }
 

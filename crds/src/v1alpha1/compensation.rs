@@ -309,13 +309,33 @@ pub struct PeriodShare {
     /// The last local date of the period, inclusive.
     #[schemars(length(max = 10))]
     pub until: String,
-    /// What part of the fee is lost, as "6/31" or as a decimal.
+    /// What part of the fee is lost, such as "6/31", for people.
     #[schemars(length(max = 64))]
     pub share: String,
+    /// What part of the fee is lost, as a number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exact_share: Option<ExactNumber>,
     /// The fee of the period for this device.
     #[schemars(length(max = 32))]
     pub fee: String,
     /// The most that this period can give.
     #[schemars(length(max = 32))]
     pub cap: String,
+    /// What this period gives, before the sum of all periods is rounded: what later compensations
+    /// find given when they look at their caps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credit: Option<ExactNumber>,
+}
+
+/// A number that need not have a decimal: a third of a fee, three of which are the fee again. In
+/// lowest terms.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExactNumber {
+    /// The numerator, in digits.
+    #[schemars(schema_with = "schema::whole_number")]
+    pub numerator: String,
+    /// The denominator, in digits; never zero.
+    #[schemars(schema_with = "schema::whole_number")]
+    pub denominator: String,
 }

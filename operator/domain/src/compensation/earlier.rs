@@ -1,16 +1,15 @@
 //! Earlier credits: what other compensations already give in a period of the fee.
 //!
 //! Decides which of the other compensations come before one, and what each gives in which period,
-//! read back from what their status explains. Called by the report.
+//! read from the exact numbers of their status. Called by the report.
 
 use entente_crds::condition::ConditionType;
 use entente_crds::v1alpha1::{Compensation, FeeOf, PeriodShare};
 use jiff::civil::Date;
 use kube::ResourceExt;
 use num_rational::BigRational;
-use rust_decimal::Decimal;
 
-use super::exact::{self, exact, total};
+use super::exact::{exact, read_field, rest, total};
 use crate::condition::is_true;
 use crate::money::parse_amount;
 use crate::time::parse_date;
@@ -44,11 +43,16 @@ pub fn earlier_credits(compensation: &Compensation, others: &[Compensation]) -> 
         .filter(|other| concerns(compensation, other))
         .filter(|other| other.name_any() != ours.1)
         .filter(|other| is_final(other) || rank(other) < ours)
-        .flat_map(|other| {
+        .map(|other| {
             let of_device =
                 other.spec.record.subscription.name == compensation.spec.record.subscription.name;
             let fee = other.spec.record.fee.as_ref();
             let of_all_devices = fee.is_some_and(|fee| fee.of == FeeOf::AllDevices);
+            (other, of_device, of_all_devices)
+        })
+        // Another device with a fee of its own takes nothing away: thousands need not be read.
+        .filter(|(_, of_device, of_all_devices)| *of_device || *of_all_devices)
+        .flat_map(|(other, of_device, of_all_devices)| {
             credits_of(other)
                 .into_iter()
                 .map(move |(first, last, credit)| EarlierCredit {
@@ -79,48 +83,30 @@ fn is_final(compensation: &Compensation) -> bool {
     is_true(conditions.unwrap_or_default(), ConditionType::Calculated)
 }
 
-/// What a compensation gives in each period. Its amount is the rounded sum; what the rounding
-/// added or took is put on its last period, so that the sum over the periods is the amount.
+/// Returns what a compensation gives in each period. Its amount is the rounded sum; what the
+/// rounding added or took is put on its last period, so that the sum over the periods is the
+/// amount. So is what a line does not tell: one from before there was `credit`, or one whose credit
+/// has too many digits. Nothing is read from a text for people.
 fn credits_of(compensation: &Compensation) -> Vec<(Date, Date, BigRational)> {
     let Some(status) = &compensation.status else {
         return Vec::new();
     };
-    let periods = status
-        .explanation
-        .as_ref()
-        .map(|explanation| explanation.periods.as_slice());
-    let mut lines: Vec<_> = periods
-        .unwrap_or_default()
-        .iter()
-        .filter_map(line)
-        .collect();
-    let Some(amount) = status
-        .amount
-        .as_ref()
-        .and_then(|amount| parse_amount(&amount.value).ok())
-    else {
+    let periods = status.explanation.iter().flat_map(|it| &it.periods);
+    let mut lines: Vec<_> = periods.filter_map(line).collect();
+    let amount = status.amount.as_ref();
+    let Some(amount) = amount.and_then(|amount| parse_amount(&amount.value).ok()) else {
         return lines;
     };
     let sum = total(lines.iter().map(|(_, _, credit)| credit));
     if let Some((_, _, last)) = lines.last_mut() {
-        *last = exact::rest(&(&*last + exact(amount)), &sum);
+        *last = rest(&(&*last + exact(amount)), &sum);
     }
     lines
 }
 
-/// The period of a line and what it gives: its share of the fee, at most the cap.
+/// Returns the period of a line and what it gives.
 fn line(line: &PeriodShare) -> Option<(Date, Date, BigRational)> {
     let (first, last) = (parse_date(&line.from)?, parse_date(&line.until)?);
-    let worth = quotient(&line.share)? * quotient(&line.fee)?;
-    Some((first, last, worth.min(quotient(&line.cap)?)))
-}
-
-/// Reads "6/31" or "12.50".
-fn quotient(text: &str) -> Option<BigRational> {
-    let (numerator, denominator) = text.split_once('/').unwrap_or((text, "1"));
-    let decimal = |part: &str| {
-        let found = part.parse::<Decimal>().ok()?;
-        (!found.is_sign_negative()).then_some(found)
-    };
-    Some(exact::quotient(decimal(numerator)?, decimal(denominator)?))
+    let credit = line.credit.as_ref().and_then(read_field);
+    Some((first, last, credit.unwrap_or_default()))
 }

@@ -4,7 +4,9 @@
 //! [`BigRational`] from the terms to the one rounding at the end. Decides how a fraction becomes a
 //! decimal; must never round anything else. Called by the fee credit and by what reads earlier ones.
 
-use num_bigint::BigInt;
+use entente_crds::schema::MAX_WHOLE_NUMBER;
+use entente_crds::v1alpha1::ExactNumber;
+use num_bigint::{BigInt, BigUint};
 use num_rational::BigRational;
 use num_traits::{ToPrimitive, Zero};
 use rust_decimal::Decimal;
@@ -32,6 +34,23 @@ pub(super) fn rest(whole: &BigRational, part: &BigRational) -> BigRational {
 /// Adds up exact amounts.
 pub(super) fn total<'a>(amounts: impl Iterator<Item = &'a BigRational>) -> BigRational {
     amounts.fold(BigRational::zero(), |sum, amount| sum + amount)
+}
+
+/// Returns a number as the status keeps it; `None` where it has more digits than a field holds.
+pub(super) fn field_of(value: &BigRational) -> Option<ExactNumber> {
+    let number = ExactNumber {
+        numerator: value.numer().to_string(),
+        denominator: value.denom().to_string(),
+    };
+    let digits = number.numerator.len().max(number.denominator.len());
+    (digits <= MAX_WHOLE_NUMBER).then_some(number)
+}
+
+/// Reads a number that the status keeps; `None` where it is none, such as what is divided by zero.
+pub(super) fn read_field(number: &ExactNumber) -> Option<BigRational> {
+    let whole = |digits: &str| digits.parse::<BigUint>().ok().map(BigInt::from);
+    let (numerator, denominator) = (whole(&number.numerator)?, whole(&number.denominator)?);
+    (!denominator.is_zero()).then(|| BigRational::new(numerator, denominator))
 }
 
 /// Rounds once to so many digits behind the point, half away from zero.
@@ -103,6 +122,31 @@ mod tests {
         let two_thirds = quotient(text("2"), text("3"));
         assert_eq!(truncated(&two_thirds, 4), text("0.6666"));
         assert_eq!(rounded(&two_thirds, 4), text("0.6667"));
+    }
+
+    #[test]
+    fn a_number_is_kept_in_lowest_terms_and_read_back_as_it_was() {
+        let share = quotient(text("12.5"), text("100"));
+        let kept = field_of(&share).expect("it is short");
+        assert_eq!(
+            (kept.numerator.as_str(), kept.denominator.as_str()),
+            ("1", "8")
+        );
+        assert_eq!(read_field(&kept), Some(share));
+    }
+
+    #[test]
+    fn what_is_longer_than_a_field_or_no_number_is_left_out() {
+        let widest = BigInt::from(10_u8).pow(255).into();
+        assert!(field_of(&widest).is_some());
+        assert!(field_of(&(widest * BigInt::from(10_u8))).is_none());
+        for (numerator, denominator) in [("1", "0"), ("", "1"), ("1", "x"), ("-1", "2")] {
+            let number = ExactNumber {
+                numerator: numerator.to_owned(),
+                denominator: denominator.to_owned(),
+            };
+            assert_eq!(read_field(&number), None, "{numerator}/{denominator}");
+        }
     }
 
     proptest! {

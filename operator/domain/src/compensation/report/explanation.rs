@@ -1,13 +1,13 @@
 //! How an amount came about, for people: a line for each period and one sentence.
 //!
-//! Decides no amount; says what was decided. The lines are also read back by `earlier`, so a
-//! share and a fee are written exactly, as a fraction where there is no short decimal.
+//! Decides no amount; says what was decided. Beside the texts each line has its share and its credit
+//! as exact numbers, which `earlier` reads: a text may be worded anew without changing money.
 
 use entente_crds::v1alpha1::{Cause, CreditBasis, FeeOf, Period, PeriodShare};
 use jiff::SignedDuration;
 use rust_decimal::Decimal;
 
-use crate::compensation::exact::truncated;
+use crate::compensation::exact::{field_of, quotient, truncated};
 use crate::compensation::fee_credit::{Credit, CreditTerms, sharing};
 use crate::compensation::lateness::OwedTime;
 use crate::money;
@@ -30,8 +30,10 @@ pub(super) fn lines(terms: &CreditTerms<'_>, credit: &Credit) -> Vec<PeriodShare
             from: period.first.to_string(),
             until: period.last.to_string(),
             share: share(period.share),
+            exact_share: field_of(&quotient(period.share.0, period.share.1)),
             fee: fee.clone(),
             cap: decimal(truncated(&period.cap, CAP_DIGITS), terms.currency),
+            credit: field_of(&period.credit),
         })
         .collect()
 }

@@ -1,6 +1,7 @@
 use entente_crds::v1alpha1::{
-    Cause, CompensationSpec, CreditBasis, Delay, Fee, FeeCredit, FeeOf, ObjectIdentity, Period,
-    PromiseState, Remedy, RemedyType, ServiceLevel, Share, Voided,
+    Cause, CompensationSpec, CreditBasis, Delay, ExactNumber, Fee, FeeCredit, FeeOf,
+    ObjectIdentity, Period, PeriodShare, PromiseState, Remedy, RemedyType, ServiceLevel, Share,
+    Voided,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -211,6 +212,8 @@ fn when_the_promise_is_closed_the_amount_is_final_and_explained() {
         ("2027-04-01", "2027-04-30", "2/30")
     );
     assert_eq!((line.fee.as_str(), line.cap.as_str()), ("12.50", "12.50"));
+    assert_eq!(line.exact_share, Some(number("1", "15")));
+    assert_eq!(line.credit, Some(number("5", "6")));
     let causes = status.lateness.unwrap().causes;
     assert_eq!(
         (causes[0].cause, causes[0].reason.as_str()),
@@ -361,6 +364,53 @@ fn a_second_delay_in_a_month_gets_at_most_what_the_first_left_of_the_fee() {
     });
     let alone = reported(second, &second_promise, &[voided]);
     assert_eq!(summary(alone.status.as_ref().unwrap()), "BRL 7.00");
+}
+
+fn number(numerator: &str, denominator: &str) -> ExactNumber {
+    ExactNumber {
+        numerator: numerator.into(),
+        denominator: denominator.into(),
+    }
+}
+
+fn lines(of: &mut Compensation) -> &mut Vec<PeriodShare> {
+    let explanation = of.status.as_mut().unwrap().explanation.as_mut();
+    &mut explanation.unwrap().periods
+}
+
+// shows D8
+#[test]
+fn to_word_an_explanation_anew_changes_no_money() {
+    let (mut first, first_promise) = whole_april("a", START);
+    let (second, second_promise) = whole_april("b", "2027-04-10T03:00:00Z");
+    first = reported(first, &first_promise, &[]);
+    for line in lines(&mut first) {
+        for text in [&mut line.share, &mut line.fee, &mut line.cap] {
+            "in other words".clone_into(text);
+        }
+    }
+    let after = reported(second, &second_promise, &[first]);
+    assert_eq!(summary(after.status.as_ref().unwrap()), "BRL 3.00");
+}
+
+// shows D8
+#[test]
+fn a_record_from_before_the_exact_numbers_counts_with_its_amount_in_its_last_period() {
+    let (mut first, _) = whole_april("a", START);
+    let closed = at("2027-05-01T12:00:00Z").to_string();
+    first = reported(first, &late(START, Some(&closed)), &[]);
+    // 10.00 in April, which is all there is, and 7.00 in May.
+    assert_eq!(summary(first.status.as_ref().unwrap()), "BRL 17.00");
+    let left_in_may = |first: &Compensation| {
+        let (second, promise) = whole_april("b", "2027-05-10T03:00:00Z");
+        let after = reported(second, &promise, std::slice::from_ref(first));
+        summary(after.status.as_ref().unwrap()).to_owned()
+    };
+    assert_eq!(left_in_may(&first), "BRL 3.00");
+    for line in lines(&mut first) {
+        line.credit = None;
+    }
+    assert_eq!(left_in_may(&first), "BRL 0.00");
 }
 
 // shows D8
