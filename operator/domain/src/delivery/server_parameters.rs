@@ -80,16 +80,15 @@ impl Parameters {
     }
 }
 
-fn tokens(pointer: &str) -> impl Iterator<Item = String> {
-    let tokens = pointer.split('/').skip(1);
-    tokens.map(|token| token.replace("~1", "/").replace("~0", "~"))
+/// Returns what stands at a JSON pointer.
+pub(super) fn at_pointer<'a>(parameters: &'a Map<String, Json>, pointer: &str) -> Option<&'a Json> {
+    let path = pointer.strip_prefix('/')?;
+    let (first, rest) = path.split_at(path.find('/').unwrap_or(path.len()));
+    parameters.get(&unescaped(first))?.pointer(rest)
 }
 
-/// What stands at a JSON pointer.
-pub(super) fn at_pointer<'a>(parameters: &'a Map<String, Json>, pointer: &str) -> Option<&'a Json> {
-    let mut tokens = tokens(pointer);
-    let first = parameters.get(&tokens.next()?)?;
-    tokens.try_fold(first, |value, token| value.get(token))
+fn unescaped(token: &str) -> String {
+    token.replace("~1", "/").replace("~0", "~")
 }
 
 /// JSON equality, with arrays as sets: lists of words have no order.
@@ -107,8 +106,13 @@ fn is_same_json(wanted: &Json, found: &Json) -> bool {
     }
 }
 
+/// Puts a value where the pointer says, in objects that are made where there are none.
+///
+/// Not by the crate jsonptr: it takes a token "0" or "-" that leads nowhere for a place in an
+/// array, so that the order of settings would decide what is sent, and the "-" of a secret, which
+/// is put in its place a second time when it is sent, would lead to another place then.
 fn insert(parameters: &mut Map<String, Json>, pointer: &str, value: Json) {
-    let mut path: Vec<String> = tokens(pointer).collect();
+    let mut path: Vec<String> = pointer.split('/').skip(1).map(unescaped).collect();
     let Some(last) = path.pop() else { return };
     let mut object = parameters;
     for token in path {
@@ -144,6 +148,27 @@ mod tests {
         assert!(is_same_json(&json!(["a", "b"]), &json!(["b", "a"])));
         assert!(!is_same_json(&json!(["a"]), &json!(["a", "a"])));
         assert!(!is_same_json(&json!(5), &json!("5")));
+    }
+
+    #[test]
+    fn what_is_sent_does_not_depend_on_the_order_of_the_settings() {
+        let sent = |pointers: &[&str]| {
+            let mut parameters = Parameters::default();
+            for pointer in pointers {
+                parameters.insert(pointer, &ServerValue::Open(json!(pointer)));
+            }
+            Json::Object(parameters.exposed())
+        };
+        let one = sent(&["/a/0", "/a/1", "/a/-"]);
+        assert_eq!(one, json!({"a": {"0": "/a/0", "1": "/a/1", "-": "/a/-"}}));
+        assert_eq!(one, sent(&["/a/-", "/a/1", "/a/0"]));
+    }
+
+    #[test]
+    fn a_place_in_a_list_that_the_server_has_is_found() {
+        let found: Map<String, Json> = serde_json::from_value(json!({"a": [{"b": 1}]})).unwrap();
+        assert_eq!(at_pointer(&found, "/a/0/b"), Some(&json!(1)));
+        assert_eq!(at_pointer(&found, "/a/1/b"), None);
     }
 
     // shows K4
