@@ -16,6 +16,7 @@
 
 pub mod claims;
 pub mod condition;
+pub mod duration;
 pub mod example;
 pub mod generate;
 pub mod manifest;

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Parser, ValueEnum};
+use entente_crds::duration::parse_duration;
 
 /// The Entente operator: makes the services of contracts work on devices, and proves it.
 ///
@@ -71,33 +72,15 @@ pub(crate) enum LogFormat {
     Text,
 }
 
-/// A length of time as in the kinds of Entente: `90s`, `15m`, `1h30m`, `500ms`; more than zero.
+/// Reads a length of time as in the kinds of Entente (`90s`, `15m`, `1h30m`, `500ms`) that is more
+/// than zero: no flag names anything that may
+/// take no time.
 fn duration(text: &str) -> Result<Duration, String> {
-    const ALLOWED: &str = "must be a duration such as \"90s\", \"15m\" or \"24h\"";
-    let mut total = Duration::ZERO;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let number: u64 = rest[..digits].parse().map_err(|_| ALLOWED)?;
-        rest = &rest[digits..];
-        let letters = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
-        let unit = match &rest[..letters] {
-            "ms" => Duration::from_millis(1),
-            "s" => Duration::from_secs(1),
-            "m" => Duration::from_mins(1),
-            "h" => Duration::from_hours(1),
-            _ => return Err(ALLOWED.to_owned()),
-        };
-        let number = u32::try_from(number).map_err(|_| ALLOWED)?;
-        let part = unit.checked_mul(number).ok_or(ALLOWED)?;
-        total = total.checked_add(part).ok_or(ALLOWED)?;
-        rest = &rest[letters..];
-    }
-    if total.is_zero() {
-        Err(ALLOWED.to_owned())
-    } else {
-        Ok(total)
-    }
+    let length = parse_duration(text).map_err(|error| error.to_string())?;
+    Duration::try_from(length)
+        .ok()
+        .filter(|length| !length.is_zero())
+        .ok_or_else(|| format!("\"{text}\" must be more than zero"))
 }
 
 #[cfg(test)]
@@ -144,7 +127,8 @@ mod tests {
             "1.5h",
             "99999999999999999999h",
         ] {
-            assert!(duration(wrong).is_err(), "{wrong}");
+            let said = duration(wrong).unwrap_err();
+            assert!(said.starts_with(&format!("\"{wrong}\" must be ")), "{said}");
         }
     }
 }

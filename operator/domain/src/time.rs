@@ -14,50 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 mod calendar;
 
 pub use calendar::{CalendarPeriod, LocalDate, dates_over, period_of, periods_over};
-
-/// A text that is no duration.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("\"{found}\" must be a duration such as \"90s\", \"15m\" or \"336h\"")]
-pub struct DurationError {
-    /// What was found.
-    pub found: String,
-}
-
-/// Reads a duration such as `90s`, `15m`, `336h`, `1h30m` or `500ms`: the texts that the schema of
-/// `entente_crds::schema::duration` accepts.
-pub fn parse_duration(text: &str) -> Result<SignedDuration, DurationError> {
-    duration(text).ok_or_else(|| DurationError {
-        found: text.to_owned(),
-    })
-}
-
-fn duration(text: &str) -> Option<SignedDuration> {
-    let mut total = SignedDuration::ZERO;
-    let mut rest = text;
-    loop {
-        let digits = rest.find(|found: char| !found.is_ascii_digit())?;
-        if digits == 0 || digits > 6 {
-            return None;
-        }
-        let number: i64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let unit = rest
-            .find(|found: char| found.is_ascii_digit())
-            .unwrap_or(rest.len());
-        let milliseconds = match &rest[..unit] {
-            "ms" => 1,
-            "s" => 1_000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            _ => return None,
-        };
-        total = total.checked_add(SignedDuration::from_millis(number * milliseconds))?;
-        rest = &rest[unit..];
-        if rest.is_empty() {
-            return Some(total);
-        }
-    }
-}
+pub use entente_crds::duration::{DurationError, parse_duration};
 
 /// Writes a duration such as `7h12m`, `1m5s`, `3s` or `450ms`, cut toward zero to whole seconds,
 /// and below one second to whole milliseconds. Never more than was there, and always the same text

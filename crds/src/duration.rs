@@ -1,0 +1,97 @@
+//! Durations as the schema [`crate::schema::duration`] accepts them.
+//!
+//! Decides which texts are durations, for the fields of the kinds and for the operator's flags
+//! alike. jiff reads each number with its unit; what is narrower than jiff's format stands here.
+
+use jiff::SignedDuration;
+
+/// The most digits of a number.
+const MAX_DIGITS: usize = 6;
+
+/// The units, of those that jiff knows.
+const UNITS: [&str; 4] = ["ms", "s", "m", "h"];
+
+/// A text that is no duration.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("\"{found}\" must be a duration such as \"90s\", \"15m\" or \"336h\"")]
+pub struct DurationError {
+    /// What was found.
+    pub found: String,
+}
+
+/// Reads a duration such as `90s`, `15m`, `336h`, `1h30m` or `500ms`: numbers of at most 6 digits,
+/// each with its unit.
+///
+/// # Errors
+/// Names what was found and what is allowed.
+pub fn parse_duration(text: &str) -> Result<SignedDuration, DurationError> {
+    sum(text).ok_or_else(|| DurationError {
+        found: text.to_owned(),
+    })
+}
+
+/// Adds up the parts one by one: the schema allows a unit twice and in any order (`1m1m`), where
+/// jiff wants the larger one first.
+fn sum(text: &str) -> Option<SignedDuration> {
+    let mut total = SignedDuration::ZERO;
+    let mut rest = text;
+    loop {
+        let digits = rest.find(|found: char| !found.is_ascii_digit())?;
+        let unit = &rest[digits..];
+        let unit = &unit[..unit
+            .find(|found: char| found.is_ascii_digit())
+            .unwrap_or(unit.len())];
+        if !(1..=MAX_DIGITS).contains(&digits) || !UNITS.contains(&unit) {
+            return None;
+        }
+        let (part, after) = rest.split_at(digits + unit.len());
+        total = total.checked_add(part.parse().ok()?)?;
+        if after.is_empty() {
+            return Some(total);
+        }
+        rest = after;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_the_schema_accepts_them() {
+        for (text, milliseconds) in [
+            ("90s", 90_000),
+            ("15m", 900_000),
+            ("336h", 1_209_600_000),
+            ("1h30m", 5_400_000),
+            ("500ms", 500),
+            ("1m1m", 120_000),
+            ("0s", 0),
+            ("999999h", 3_599_996_400_000),
+        ] {
+            assert_eq!(
+                parse_duration(text),
+                Ok(SignedDuration::from_millis(milliseconds)),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_duration_is_refused_and_the_error_says_what_is_allowed() {
+        for text in [
+            "", "15", "m", "-15m", "15 m", "1.5h", "15d", "1234567s", "1h30", "1hm", "１s",
+        ] {
+            assert_eq!(
+                parse_duration(text),
+                Err(DurationError { found: text.into() }),
+                "{text}"
+            );
+        }
+        let said = parse_duration("15d").unwrap_err().to_string();
+        assert_eq!(
+            said,
+            "\"15d\" must be a duration such as \"90s\", \"15m\" or \"336h\""
+        );
+    }
+}
