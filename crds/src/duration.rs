@@ -3,7 +3,68 @@
 //! Decides which texts are durations, for the fields of the kinds and for the operator's flags
 //! alike. jiff reads each number with its unit; what is narrower than jiff's format stands here.
 
+use std::fmt;
+
 use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+
+/// A length of time in a spec: read once, with the object, and written back as it was written.
+///
+/// A text that is no duration does not keep its object from being read: such an object would be in
+/// no cache and its status could not say what is wrong. The text is kept, and [`Self::length`] is
+/// the only way to the value, so that nobody calculates with one that there is not.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(from = "String", into = "String")]
+pub struct Duration {
+    text: String,
+    length: Option<SignedDuration>,
+}
+
+impl Duration {
+    /// Returns how long it is.
+    ///
+    /// # Errors
+    /// Names the text that is no duration and what is allowed. The schema refuses such a text, so
+    /// it can only have been stored before the schema, or past it.
+    pub fn length(&self) -> Result<SignedDuration, DurationError> {
+        self.length.ok_or_else(|| DurationError {
+            found: self.text.clone(),
+        })
+    }
+}
+
+/// No time at all.
+impl Default for Duration {
+    fn default() -> Self {
+        "0s".into()
+    }
+}
+
+impl From<String> for Duration {
+    fn from(text: String) -> Self {
+        let length = sum(&text);
+        Self { text, length }
+    }
+}
+
+impl From<&str> for Duration {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl From<Duration> for String {
+    fn from(duration: Duration) -> Self {
+        duration.text
+    }
+}
+
+/// Writes the text as it was written.
+impl fmt::Display for Duration {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}
 
 /// The most digits of a number.
 const MAX_DIGITS: usize = 6;
@@ -74,6 +135,22 @@ mod tests {
                 Ok(SignedDuration::from_millis(milliseconds)),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn a_field_is_written_back_byte_for_byte_also_where_it_is_no_duration() {
+        for (text, length) in [
+            ("60m", Some(SignedDuration::from_hours(1))),
+            ("007s", Some(SignedDuration::from_secs(7))),
+            ("soon", None),
+            ("", None),
+        ] {
+            let stored = serde_json::json!(text);
+            let field: Duration = serde_json::from_value(stored.clone()).expect("it is a text");
+            assert_eq!(field.length().ok(), length, "{text}");
+            assert_eq!(field.to_string(), text);
+            assert_eq!(serde_json::to_value(field).expect("it is a text"), stored);
         }
     }
 

@@ -369,7 +369,7 @@ fn backup_entry() -> ContractService {
             of: FeeOf::EachDevice,
         }),
         service_level: Some(ServiceLevel {
-            allowed: "4h".to_owned(),
+            allowed: "4h".into(),
             count: CountFrom::FromPromise,
         }),
         remedies: vec![credit()],
@@ -442,7 +442,7 @@ pub fn service_subscription() -> ServiceSubscription {
             service_name: entry.name,
             device_ref: reference(DEVICES[0]),
             time_zone: contract.spec.term.time_zone,
-            lead_time: "336h".to_owned(),
+            lead_time: "336h".into(),
             revisions: vec![Revision {
                 effective: promised(),
                 promised: true,

@@ -6,6 +6,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::duration::Duration;
 use crate::schema;
 
 /// A condition as every Kubernetes tool knows it.
@@ -194,15 +195,15 @@ pub struct ServiceLevel {
     /// The allowance after the promised instant, such as "15m" or "4h".
     #[serde(default = "ServiceLevel::default_allowed")]
     #[schemars(schema_with = "schema::duration")]
-    pub allowed: String,
+    pub allowed: Duration,
     /// From where the owed time is counted once the allowance is exceeded.
     #[serde(default)]
     pub count: CountFrom,
 }
 
 impl ServiceLevel {
-    fn default_allowed() -> String {
-        "15m".to_owned()
+    fn default_allowed() -> Duration {
+        "15m".into()
     }
 }
 

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Condition, LocalReference, Selector};
+use crate::duration::Duration;
 use crate::schema;
 
 /// How to reach one class of devices or one outside system, and who may use it.
@@ -224,20 +225,20 @@ pub struct Timeouts {
     /// For a connection to be made.
     #[serde(default = "Timeouts::default_connect")]
     #[schemars(schema_with = "schema::duration")]
-    pub connect: String,
+    pub connect: Duration,
     /// For a request to be answered in full.
     #[serde(default = "Timeouts::default_request")]
     #[schemars(schema_with = "schema::duration")]
-    pub request: String,
+    pub request: Duration,
 }
 
 impl Timeouts {
-    fn default_connect() -> String {
-        "3s".to_owned()
+    fn default_connect() -> Duration {
+        "3s".into()
     }
 
-    fn default_request() -> String {
-        "10s".to_owned()
+    fn default_request() -> Duration {
+        "10s".into()
     }
 }
 
@@ -282,20 +283,20 @@ pub struct Retry {
     /// The wait after the first failure is at most this long.
     #[serde(default = "Retry::default_initial")]
     #[schemars(schema_with = "schema::duration")]
-    pub initial: String,
+    pub initial: Duration,
     /// No wait is longer than this, unless the remote side asks for it.
     #[serde(default = "Retry::default_max")]
     #[schemars(schema_with = "schema::duration")]
-    pub max: String,
+    pub max: Duration,
 }
 
 impl Retry {
-    fn default_initial() -> String {
-        "1s".to_owned()
+    fn default_initial() -> Duration {
+        "1s".into()
     }
 
-    fn default_max() -> String {
-        "15m".to_owned()
+    fn default_max() -> Duration {
+        "15m".into()
     }
 }
 
@@ -315,12 +316,12 @@ pub struct Sync {
     /// The time between two full read-backs; jittered by namespace and name.
     #[serde(default = "Sync::default_period")]
     #[schemars(schema_with = "schema::duration")]
-    pub period: String,
+    pub period: Duration,
 }
 
 impl Sync {
-    fn default_period() -> String {
-        "24h".to_owned()
+    fn default_period() -> Duration {
+        "24h".into()
     }
 }
 

@@ -11,6 +11,7 @@ use super::{
     Cause, Condition, DeletionPolicy, Fee, NameReference, Remedy, SecretParameter, Selector,
     ServiceLevel, SubscriptionCounts,
 };
+use crate::duration::Duration;
 use crate::schema;
 
 /// What a provider promises a customer: services on devices, from a date.
@@ -139,12 +140,12 @@ pub struct Preparation {
     /// How long before a promised instant early steps may run.
     #[serde(default = "Preparation::default_lead_time")]
     #[schemars(schema_with = "schema::duration")]
-    pub lead_time: String,
+    pub lead_time: Duration,
 }
 
 impl Preparation {
-    fn default_lead_time() -> String {
-        "336h".to_owned()
+    fn default_lead_time() -> Duration {
+        "336h".into()
     }
 }
 

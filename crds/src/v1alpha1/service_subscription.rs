@@ -11,7 +11,7 @@ use super::{
     Cause, Condition, DeletionPolicy, Fee, NameReference, Remedy, SecretParameter, ServiceLevel,
     StepType, contract::parameters,
 };
-use crate::{condition::Reason, schema};
+use crate::{condition::Reason, duration::Duration, schema};
 
 /// One service on one device: its dated revisions, the proof of delivery and the promises.
 ///
@@ -79,7 +79,7 @@ pub struct ServiceSubscriptionSpec {
     pub time_zone: String,
     /// How long before a promised instant early steps may run.
     #[schemars(schema_with = "schema::duration")]
-    pub lead_time: String,
+    pub lead_time: Duration,
     /// What is wanted from when: in force, next, and those with an open promise.
     /// Entries that have begun are append-only.
     #[schemars(length(min = 1, max = 4))]

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Condition, NameReference, Remedy, ServiceLevel, ValueType};
+use crate::duration::Duration;
 use crate::schema;
 
 /// One service of one provider, and what it needs on the device and on the service server.
@@ -60,7 +61,7 @@ pub struct SmartServiceSpec {
     /// Effective. Past it the delay is recorded as StepTimedOut; nothing is given up.
     #[serde(default = "SmartServiceSpec::default_step_timeout")]
     #[schemars(schema_with = "schema::duration")]
-    pub step_timeout: String,
+    pub step_timeout: Duration,
     /// Two services of one group never act on one device at once (C11).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::dns_label")]
@@ -76,8 +77,8 @@ pub struct SmartServiceSpec {
 }
 
 impl SmartServiceSpec {
-    fn default_step_timeout() -> String {
-        "1h".to_owned()
+    fn default_step_timeout() -> Duration {
+        "1h".into()
     }
 }
 

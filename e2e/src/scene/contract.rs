@@ -83,7 +83,7 @@ impl Scene<'_> {
             },
             fee: Some(fee()),
             service_level: Some(ServiceLevel {
-                allowed: allowed.to_owned(),
+                allowed: allowed.into(),
                 count: CountFrom::FromPromise,
             }),
             remedies: vec![Remedy {

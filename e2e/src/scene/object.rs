@@ -65,8 +65,8 @@ impl Scene<'_> {
             networks: vec!["127.0.0.0/8".to_owned()],
         }];
         spec.retry = Some(Retry {
-            initial: "200ms".to_owned(),
-            max: "1s".to_owned(),
+            initial: "200ms".into(),
+            max: "1s".into(),
         });
         self.labelled(Connection::new(&self.named(name), spec))
     }

@@ -53,12 +53,8 @@ async fn says(scene: &Scene<'_>, name: &str, expected: &[(&str, &str)]) -> Conne
 /// repeated for ten minutes.
 async fn probe(scene: &Scene<'_>, connection: &mut Connection) {
     let retry = connection.spec.retry.as_mut().expect("scenes set it");
-    let seconds: u32 = retry
-        .max
-        .trim_end_matches('s')
-        .parse()
-        .expect("whole seconds");
-    retry.max = format!("{}s", seconds + 1);
+    let seconds = retry.max.length().expect("scenes set it").as_secs();
+    retry.max = format!("{}s", seconds + 1).into();
     scene.apply::<Connection>(connection).await.unwrap();
 }
 

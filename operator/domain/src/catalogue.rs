@@ -262,7 +262,7 @@ pub fn report_service(
 ) -> SmartServiceStatus {
     let previous = service.status.clone().unwrap_or_default();
     let generation = service.metadata.generation;
-    let fault = parameter_fault(service);
+    let fault = duration_fault(service).or_else(|| parameter_fault(service));
     let missing = service
         .spec
         .server
@@ -302,6 +302,20 @@ fn service_summary(fault: Option<String>, missing: Option<String>) -> Summary {
         (None, Some(message)) => Summary::open(Reason::ConnectionNotFound, message, Work::Retrying),
         (None, None) => Summary::done(Reason::Succeeded, "The service can be used by contracts."),
     }
+}
+
+/// Returns what is wrong with a duration of the service.
+fn duration_fault(service: &SmartService) -> Option<String> {
+    let level = service.spec.service_level.as_ref();
+    let level = level.map(|level| ("serviceLevel.allowed", &level.allowed));
+    let durations = [("stepTimeout", &service.spec.step_timeout)];
+    durations
+        .into_iter()
+        .chain(level)
+        .find_map(|(field, found)| {
+            let error = found.length().err()?;
+            Some(format!("spec.{field}: {error}."))
+        })
 }
 
 /// A default that its own parameter does not allow, or a value from a parameter that is not there.

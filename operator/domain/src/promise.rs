@@ -19,7 +19,7 @@ mod tests;
 use entente_crds::v1alpha1::{Contract, Promise, PromiseState, Revision, ServiceSubscription};
 use jiff::Timestamp;
 
-use crate::time::{parse_date, parse_duration, start_of_date, zone};
+use crate::time::{DurationError, parse_date, start_of_date, zone};
 
 pub use causes::counted_causes;
 pub use judge::{Circumstances, Look, evidence_is_lost, judge};
@@ -43,12 +43,13 @@ pub fn is_promised(effective: Timestamp, promised_from: Timestamp) -> bool {
 
 /// Returns the last instant at which the promise of a revision is kept; an allowance that leads
 /// beyond all instants ends at the last one.
-pub fn deadline(revision: &Revision) -> Timestamp {
-    let allowed = parse_duration(&revision.service_level.allowed).unwrap_or_default();
-    revision
-        .effective
-        .checked_add(allowed)
-        .unwrap_or(Timestamp::MAX)
+///
+/// # Errors
+/// The allowance is no duration. A contract refuses one before it writes a revision.
+pub fn deadline(revision: &Revision) -> Result<Timestamp, DurationError> {
+    let allowed = revision.service_level.allowed.length()?;
+    let deadline = revision.effective.checked_add(allowed);
+    Ok(deadline.unwrap_or(Timestamp::MAX))
 }
 
 /// Returns the promises that were judged so far.

@@ -129,7 +129,7 @@ fn record() -> impl Strategy<Value = Record> {
             },
             fee: Some(fee),
             service_level: ServiceLevel {
-                allowed: format!("{hours}h"),
+                allowed: format!("{hours}h").into(),
                 count,
             },
             counted_causes,

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use entente_crds::duration::{Duration as SpecDuration, DurationError};
 use entente_crds::v1alpha1::{ConnectionSpec, CredentialsType, Limit, Protocol, Trust};
 use ipnet::IpNet;
 use url::Url;
@@ -19,6 +20,14 @@ pub enum ProfileError {
     Duration {
         /// The field.
         field: &'static str,
+    },
+    /// A wait that is no duration.
+    #[error("{field}: {source}")]
+    Wait {
+        /// The field.
+        field: &'static str,
+        /// Which text.
+        source: DurationError,
     },
     /// A limit that is not a positive number.
     #[error("{field} must be a number of at least 1")]
@@ -122,6 +131,7 @@ impl ConnectionProfile {
         let tls = spec.tls.clone().unwrap_or_default();
         let timeouts = spec.timeouts.clone().unwrap_or_default();
         let limits = spec.limits.clone().unwrap_or_default();
+        waits_are_readable(spec)?;
         let (per_host, total) = Self::default_limits(spec.protocol);
         Ok(Self {
             name: name.to_owned(),
@@ -193,8 +203,28 @@ fn token_url(spec: &ConnectionSpec) -> Result<Option<Url>, ProfileError> {
         .ok_or(ProfileError::TokenUrl)
 }
 
-fn positive_duration(text: &str, field: &'static str) -> Result<Duration, ProfileError> {
-    entente_domain::time::parse_duration(text)
+/// Refuses waits that are no durations: those who wait, which is nobody here, would take others.
+fn waits_are_readable(spec: &ConnectionSpec) -> Result<(), ProfileError> {
+    let retry = spec
+        .retry
+        .iter()
+        .flat_map(|retry| [(&retry.initial, "retry.initial"), (&retry.max, "retry.max")]);
+    let sync = spec.sync.iter().map(|sync| (&sync.period, "sync.period"));
+    retry.chain(sync).try_for_each(|(written, field)| {
+        let length = written.length();
+        length.map_or_else(
+            |source| Err(ProfileError::Wait { field, source }),
+            |_| Ok(()),
+        )
+    })
+}
+
+fn positive_duration(
+    written: &SpecDuration,
+    field: &'static str,
+) -> Result<Duration, ProfileError> {
+    written
+        .length()
         .ok()
         .and_then(|duration| Duration::try_from(duration).ok())
         .filter(|duration| !duration.is_zero())
@@ -203,7 +233,7 @@ fn positive_duration(text: &str, field: &'static str) -> Result<Duration, Profil
 
 #[cfg(test)]
 mod tests {
-    use entente_crds::v1alpha1::{Credentials, Limits, Timeouts};
+    use entente_crds::v1alpha1::{Credentials, Limits, Sync, Timeouts};
 
     use super::*;
 
@@ -236,8 +266,8 @@ mod tests {
     fn what_cannot_be_meant_is_refused_by_its_field() {
         let of = |connect: &str| ConnectionSpec {
             timeouts: Some(Timeouts {
-                connect: connect.to_owned(),
-                request: "10s".to_owned(),
+                connect: connect.into(),
+                request: "10s".into(),
             }),
             ..ConnectionSpec::default()
         };
@@ -253,6 +283,16 @@ mod tests {
                 "{odd}"
             );
         }
+        let waits = ConnectionSpec {
+            sync: Some(Sync {
+                period: "daily".into(),
+            }),
+            ..ConnectionSpec::default()
+        };
+        assert_eq!(
+            made(&waits).unwrap_err().to_string(),
+            "sync.period: \"daily\" must be a duration such as \"90s\", \"15m\" or \"336h\""
+        );
         let total = Some(Limit {
             in_flight: 0,
             per_second: 5,

@@ -23,7 +23,7 @@ async fn a_fee_that_is_edited_while_the_service_is_late_changes_nothing_that_was
 
     let service = &mut contract.spec.services[0];
     service.fee.as_mut().unwrap().amount = "1.00".to_owned();
-    service.service_level.as_mut().unwrap().allowed = "24h".to_owned();
+    service.service_level.as_mut().unwrap().allowed = "24h".into();
     scene.apply(&contract).await.unwrap();
     let parts = ["fee", "parts", world.name(0)];
     let edited = scene
@@ -45,7 +45,7 @@ async fn a_fee_that_is_edited_while_the_service_is_late_changes_nothing_that_was
     assert_eq!(promise_state(&subscription), PromiseState::Missed);
     let compensation = calculated(scene).await;
     assert_credit(&compensation, start, late(&subscription));
-    assert_eq!(compensation.spec.record.service_level.allowed, "1s");
+    assert_eq!(compensation.spec.record.service_level.allowed, "1s".into());
     world.finish().await;
 }
 

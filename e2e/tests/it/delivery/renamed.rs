@@ -13,7 +13,7 @@ impl Standard<'_> {
         self.broker.set_services(services);
         let mut connection = self.scene.broker_connection(&self.broker.url());
         connection.spec.timeouts = Some(Timeouts {
-            request: request_timeout.to_owned(),
+            request: request_timeout.into(),
             ..Timeouts::default()
         });
         self.scene.apply::<Connection>(&connection).await.unwrap();

@@ -85,7 +85,7 @@ pub(super) async fn under_way(ground: &Ground) -> World<'_> {
 pub(super) async fn too_slow(ground: &Ground) -> World<'_> {
     let world = with_broker(ground, "too-slow").await;
     let mut service = world.scene.backup();
-    "1s".clone_into(&mut service.spec.step_timeout);
+    service.spec.step_timeout = "1s".into();
     world.scene.apply(&service).await.unwrap();
     begin_without_end(&world, "slow").await;
     world

@@ -106,7 +106,7 @@ async fn a_password_is_nowhere_to_be_read_when_it_works_and_when_it_is_refused()
         let mut again = connection.clone();
         // Any change of the spec makes the operator look again at once.
         let retry = again.spec.retry.as_mut().expect("scenes set it");
-        retry.max = format!("{}s", 10 + reason.len());
+        retry.max = format!("{}s", 10 + reason.len()).into();
         scene.apply::<Connection>(&again).await.unwrap();
         connection_says(scene, "Ready", reason).await;
         broker.clear_faults().await.unwrap();

@@ -193,7 +193,7 @@ async fn a_broker_behind_mutual_tls_is_used_with_the_certificate_of_the_secret_a
     let renewed = authority.sign("entente");
     apply_pair(scene, &renewed, &renewed.key.serialize_pem()).await;
     connection.spec.sync = Some(entente_crds::v1alpha1::Sync {
-        period: "23h".to_owned(),
+        period: "23h".into(),
     });
     scene.apply::<Connection>(&connection).await.unwrap();
     let seen = scene.within(PATIENCE, "the renewed certificate is shown", async || {

@@ -1,7 +1,8 @@
 //! What is said of a Connection, and what it lists as left behind.
 
 use entente_crds::v1alpha1::{
-    ConnectionSpec, ServerInstance, ServiceSubscriptionSpec, ServiceSubscriptionStatus,
+    ConnectionSpec, ServerInstance, ServiceLevel, ServiceSubscriptionSpec,
+    ServiceSubscriptionStatus, SmartServiceSpec,
 };
 
 use super::*;
@@ -72,4 +73,32 @@ fn a_connection_whose_spec_cannot_be_used_says_so_and_nothing_of_what_it_refers_
         said(Reason::SecretNotFound),
         ["False SecretNotFound", "False SecretNotFound"]
     );
+}
+
+// shows K2
+#[test]
+fn a_service_with_a_text_that_is_no_duration_is_refused_by_its_field() {
+    let said = |spec: SmartServiceSpec| {
+        let service = SmartService::new("data-backup", spec);
+        let conditions = report_service(&service, true, 0, NOW).conditions;
+        let accepted = find(&conditions, ConditionType::Accepted).expect("it is stated");
+        (accepted.reason.clone(), accepted.message.clone())
+    };
+    let level = SmartServiceSpec {
+        service_level: Some(ServiceLevel {
+            allowed: "soon".into(),
+            ..ServiceLevel::default()
+        }),
+        ..SmartServiceSpec::default()
+    };
+    let timeout = SmartServiceSpec {
+        step_timeout: "soon".into(),
+        ..SmartServiceSpec::default()
+    };
+    for (spec, field) in [(level, "serviceLevel.allowed"), (timeout, "stepTimeout")] {
+        let message = format!(
+            "spec.{field}: \"soon\" must be a duration such as \"90s\", \"15m\" or \"336h\"."
+        );
+        assert_eq!(said(spec), ("UnsupportedValue".to_owned(), message));
+    }
 }

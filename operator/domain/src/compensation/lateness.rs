@@ -11,7 +11,7 @@ use entente_crds::v1alpha1::{Cause, CountFrom, Delay, Promise, ServiceLevel};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::promise::counted_causes;
-use crate::time::{DurationError, parse_duration};
+use crate::time::DurationError;
 
 /// From an instant up to and without another one.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -71,7 +71,7 @@ pub fn owed_time(
     level: &ServiceLevel,
     now: Timestamp,
 ) -> Result<OwedTime, DurationError> {
-    let allowed = parse_duration(&level.allowed)?;
+    let allowed = level.allowed.length()?;
     let causes = counted_causes(causes);
     let until = [promise.closed, promise.completed]
         .into_iter()

@@ -18,7 +18,7 @@ use super::terms::{definition, is_signed_text};
 use super::{ContractWorld, Fault, is_own};
 use crate::money::parse_amount;
 use crate::parameter::{Constraints, parse_value};
-use crate::time::{TermError, parse_date, parse_duration};
+use crate::time::{TermError, parse_date};
 
 /// Every fault of the spec, sorted.
 pub(super) fn faults(
@@ -49,7 +49,7 @@ pub(super) fn faults(
         });
     }
     if let Some(preparation) = &contract.spec.preparation
-        && let Err(error) = parse_duration(&preparation.lead_time)
+        && let Err(error) = preparation.lead_time.length()
     {
         faults.insert(unsupported(format!("spec.preparation.leadTime: {error}")));
     }
@@ -94,18 +94,34 @@ fn unsupported(message: String) -> Fault {
 fn entry_faults(world: &ContractWorld, entry: &ContractService) -> Vec<Fault> {
     let mut faults = remedy_faults(&world.contract, entry);
     if let Some(level) = &entry.service_level
-        && let Err(error) = parse_duration(&level.allowed)
+        && let Err(error) = level.allowed.length()
     {
         let path = format!("spec.services[{}].serviceLevel.allowed", entry.name);
         faults.push(unsupported(format!("{path}: {error}")));
     }
     if let Some(service) = world.services.get(&entry.service_ref.name) {
         let signed = signed(world, entry);
+        faults.extend(level_fault(entry, service, signed));
         faults.extend(chosen_faults(entry, service, signed));
         faults.extend(secret_faults(entry, service));
         faults.extend(missing_faults(entry, service, signed));
     }
     faults
+}
+
+/// A service level that is neither chosen nor signed, and that the catalogue has none of.
+fn level_fault(
+    entry: &ContractService,
+    service: &SmartService,
+    signed: Option<&Revision>,
+) -> Option<Fault> {
+    let taken = entry.service_level.is_none() && signed.is_none();
+    let level = service.spec.service_level.as_ref().filter(|_| taken)?;
+    let error = level.allowed.length().err()?;
+    Some(unsupported(format!(
+        "spec.services[{}].serviceLevel must be set: that of SmartService {}: {error}",
+        entry.name, entry.service_ref.name
+    )))
 }
 
 fn remedy_faults(contract: &Contract, entry: &ContractService) -> Vec<Fault> {

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::condition::Reason;
+use entente_crds::duration::Duration;
 use entente_crds::v1alpha1::{
     Contract, ContractService, NameReference, ResolvedTerm, Revision, ServiceSubscription,
     ServiceSubscriptionSpec, SubscriptionContract, SubscriptionCustomer,
@@ -21,7 +22,7 @@ use super::{
     SubscriptionHandle, SubscriptionUpdate, is_deleting, is_own, is_terminating, listed, name_of,
 };
 use crate::promise::promised_from;
-use crate::time::{parse_duration, resolve_term};
+use crate::time::resolve_term;
 
 /// What a contract wants, and the writes that lead there.
 ///
@@ -85,13 +86,13 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
 }
 
 /// How long before its start a contract is prepared.
-fn lead_time(contract: &Contract) -> String {
+fn lead_time(contract: &Contract) -> Duration {
     let given = contract.spec.preparation.clone();
     given.unwrap_or_default().lead_time
 }
 
 fn preparation(contract: &Contract, term: &ResolvedTerm) -> Option<Timestamp> {
-    let lead = parse_duration(&lead_time(contract)).ok()?;
+    let lead = lead_time(contract).length().ok()?;
     term.start.checked_sub(lead).ok()
 }
 

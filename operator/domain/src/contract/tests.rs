@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use entente_crds::condition::{ConditionType, Reason};
 use entente_crds::v1alpha1::{
     Compensation, Contract, ContractService, ContractSpec, ContractStatus, Customer, Devices, Fee,
-    FeeOf, NameReference, Parameter, Period, Selector, ServiceSubscription,
+    FeeOf, NameReference, Parameter, Period, Selector, ServiceLevel, ServiceSubscription,
     ServiceSubscriptionStatus, SmartService, SmartServiceSpec, Term, ValueType,
 };
 use jiff::Timestamp;
@@ -85,6 +85,13 @@ fn selecting(mut entry: ContractService, labels: &[(&str, &str)]) -> ContractSer
     };
     entry.devices.selector = Some(selector);
     entry
+}
+
+fn level(allowed: &str) -> ServiceLevel {
+    ServiceLevel {
+        allowed: allowed.into(),
+        ..Default::default()
+    }
 }
 
 fn fee(amount: &str, of: FeeOf) -> Fee {

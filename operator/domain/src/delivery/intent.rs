@@ -2,22 +2,24 @@
 //!
 //! Called by resolve.
 
-use entente_crds::v1alpha1::{DeletionPolicy, ServiceSubscription};
+use entente_crds::v1alpha1::{DeletionPolicy, Revision, ServiceSubscription};
 use jiff::Timestamp;
 
 use super::{World, in_force, resolved::Intent};
-use crate::{promise::end_of, time::parse_duration};
+use crate::promise::end_of;
 
 /// Whether anything may have been done for it yet.
 pub(super) fn has_begun(subscription: &ServiceSubscription, now: Timestamp) -> bool {
-    let lead = parse_duration(&subscription.spec.lead_time).unwrap_or_default();
-    subscription.spec.revisions.iter().any(|revision| {
-        revision
-            .effective
-            .checked_sub(lead)
-            .unwrap_or(revision.effective)
-            <= now
-    })
+    let mut revisions = subscription.spec.revisions.iter();
+    revisions.any(|revision| prepared_from(subscription, revision) <= now)
+}
+
+/// Returns the instant from which on an entry is prepared. Where the lead time is no duration,
+/// which the contract refuses, nothing is done before the entry begins.
+fn prepared_from(subscription: &ServiceSubscription, revision: &Revision) -> Timestamp {
+    let lead = subscription.spec.lead_time.length().ok();
+    lead.and_then(|lead| revision.effective.checked_sub(lead).ok())
+        .unwrap_or(revision.effective)
 }
 
 /// What is to happen to it at an instant.
@@ -67,13 +69,7 @@ pub(super) fn intent(
         (false, Some(_)) if suspended => Intent::Suspended,
         (false, Some(revision)) => Intent::Scheduled {
             effective: revision.effective,
-            early_from: revision.promised.then(|| {
-                let lead = parse_duration(&spec.lead_time).unwrap_or_default();
-                revision
-                    .effective
-                    .checked_sub(lead)
-                    .unwrap_or(revision.effective)
-            }),
+            early_from: (revision.promised).then(|| prepared_from(subscription, revision)),
         },
         (false, None) => Intent::Withdraw {
             since: ended(subscription, now),

@@ -24,7 +24,6 @@ use super::{
     resolved::{Intent, ResolvedDevice, ResolvedStep, ResolvedSubscription},
     settings,
 };
-use crate::time::parse_duration;
 
 /// How long a step may take where no service says it.
 const DEFAULT_STEP_TIMEOUT: SignedDuration = SignedDuration::from_hours(1);
@@ -160,9 +159,10 @@ fn resolve_revision(
     if let Some(group) = &service.spec.exclusive_group {
         resolved.claims.insert(format!("group {group}"));
     }
-    // No customer's value: what the service says today holds.
-    resolved.step_timeout =
-        parse_duration(&service.spec.step_timeout).unwrap_or(DEFAULT_STEP_TIMEOUT);
+    // No customer's value: what the service says today holds. What is no duration is said in the
+    // status of the SmartService.
+    let timeout = service.spec.step_timeout.length();
+    resolved.step_timeout = timeout.unwrap_or(DEFAULT_STEP_TIMEOUT);
     let values = settings::Values::new(world, subscription, revision);
     let server = resolve_server(world, subscription, service, &values);
     let (server, server_fault) = match server {

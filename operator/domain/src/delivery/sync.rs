@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
 use super::{World, digest::digest};
-use crate::{bounded::token, time::parse_duration};
+use crate::bounded::token;
 
 /// The most characters of a wish that the status repeats (its schema).
 const MOST_WISH: usize = 64;
@@ -49,7 +49,7 @@ pub(super) fn sync_period(world: &World, device: &Device) -> SignedDuration {
         .first()
         .and_then(|connection| world.connections.get(&connection.name))
         .and_then(|connection| connection.spec.sync.as_ref())
-        .and_then(|sync| parse_duration(&sync.period).ok())
+        .and_then(|sync| sync.period.length().ok())
         .unwrap_or_else(|| SignedDuration::from_hours(24));
     // Between nine and ten tenths of the period, so that a fleet does not come back together.
     let spread = digest(&(&world.namespace, &world.device_name));

@@ -186,7 +186,10 @@ fn judge_one(
     if decided {
         return promise;
     }
-    let deadline = deadline(revision);
+    // Nobody knows by when it had to be complete, and a verdict is for ever.
+    let Ok(deadline) = deadline(revision) else {
+        return promise;
+    };
     // What an earlier pass found incomplete is complete at the earliest in the pass that proves it,
     // however old a proof is and whatever is not required any more (rule of money 1).
     let earliest = if promise.delays.is_empty() {

@@ -34,10 +34,11 @@ fn entries_that_follow_each_other_are_one_service_and_a_gap_ends_it() {
 fn a_promise_is_kept_until_its_allowance_is_over() {
     let end = |allowed: &str| {
         let mut one = revision(1, None);
-        one.service_level.allowed = allowed.to_owned();
+        one.service_level.allowed = allowed.into();
         deadline(&one)
     };
-    assert_eq!(end("0s"), at(1));
-    assert_eq!(end("4h"), at(5));
-    assert_eq!(end(&"999999h".repeat(100)), Timestamp::MAX);
+    assert_eq!(end("0s"), Ok(at(1)));
+    assert_eq!(end("4h"), Ok(at(5)));
+    assert_eq!(end(&"999999h".repeat(100)), Ok(Timestamp::MAX));
+    assert!(end("soon").is_err());
 }

@@ -65,7 +65,7 @@ fn wish(index: usize, from: Timestamp, promised: bool, value: &str) -> Wish {
         from,
         until: None,
         promised,
-        allowed: "15m".to_owned(),
+        allowed: "15m".into(),
         lead: lead.to_owned(),
         secret_parameters: Vec::new(),
         parameters: [(parameter.0.to_owned(), parameter.1.to_owned())].into(),

@@ -3,6 +3,7 @@
 //! Decides no amount; says what was decided. Beside the texts each line has its share and its credit
 //! as exact numbers, which `earlier` reads: a text may be worded anew without changing money.
 
+use entente_crds::duration::Duration;
 use entente_crds::v1alpha1::{Cause, CreditBasis, FeeOf, Period, PeriodShare};
 use jiff::SignedDuration;
 use rust_decimal::Decimal;
@@ -68,7 +69,7 @@ pub(super) fn sentence(
     owed: &OwedTime,
     credit: &Credit,
     causes: &[Cause],
-    allowed: &str,
+    allowed: &Duration,
     after_allowance: bool,
 ) -> String {
     let apart = uncounted(owed, causes);

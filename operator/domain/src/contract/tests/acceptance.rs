@@ -1,6 +1,6 @@
 //! What is refused, and what a running contract survives.
 
-use entente_crds::v1alpha1::{FeeCredit, Remedy};
+use entente_crds::v1alpha1::{FeeCredit, Preparation, Remedy};
 
 use super::*;
 
@@ -95,6 +95,36 @@ fn each_fault_of_the_spec_has_its_reason() {
             format!("True {reason}")
         );
         assert_eq!(said(&world, ConditionType::Reconciling), "absent");
+    }
+}
+
+// shows K2
+#[test]
+fn what_is_no_duration_is_refused_wherever_it_comes_from() {
+    type Edit = fn(&mut ContractWorld);
+    let table: [(&str, Edit); 3] = [
+        ("spec.preparation.leadTime: ", |world| {
+            let lead_time = "soon".into();
+            world.contract.spec.preparation = Some(Preparation { lead_time });
+        }),
+        ("spec.services[backup].serviceLevel.allowed: ", |world| {
+            world.contract.spec.services[0].service_level = Some(level("soon"));
+        }),
+        (
+            "spec.services[backup].serviceLevel must be set: that of SmartService backup-service: ",
+            |world| {
+                let mut services = world.services.values_mut();
+                let service = services.next().expect("it is there");
+                service.spec.service_level = Some(level("soon"));
+            },
+        ),
+    ];
+    for (place, edit) in table {
+        let mut world = named(&["a"]);
+        edit(&mut world);
+        let wanted = "must be a duration such as \"90s\", \"15m\" or \"336h\"";
+        let fault = format!("UnsupportedValue: {place}\"soon\" {wanted}");
+        assert_eq!(faults(&world, BEFORE), [fault]);
     }
 }
 
@@ -219,7 +249,7 @@ fn an_edit_of_the_catalogue_neither_stops_nor_changes_a_running_contract() {
         },
         |service| {
             service.service_level = Some(entente_crds::v1alpha1::ServiceLevel {
-                allowed: "1h".to_owned(),
+                allowed: "1h".into(),
                 ..Default::default()
             });
         },

@@ -43,7 +43,7 @@ fn a_contract_makes_one_subscription_for_each_service_on_each_device() {
     assert_eq!(labels["entente.dev/customer"], "C-4711");
     assert_eq!(spec.contract.start, at(START));
     assert_eq!(
-        (spec.contract.created, spec.lead_time.as_str()),
+        (spec.contract.created, spec.lead_time.to_string().as_str()),
         (at(CREATED), "336h")
     );
     assert_eq!(
@@ -61,7 +61,7 @@ fn a_contract_makes_one_subscription_for_each_service_on_each_device() {
         texts(&[("threshold", "20"), ("weekdays", "sun")])
     );
     assert_eq!(revision.defaulted, ["threshold", "weekdays"]);
-    assert_eq!(revision.service_level.allowed, "15m");
+    assert_eq!(revision.service_level.allowed, "15m".into());
 }
 
 // shows K1

@@ -190,7 +190,7 @@ fn each_part_that_is_signed_makes_a_new_entry_and_no_other_part_does() {
             spec.deletion_policy = entente_crds::v1alpha1::DeletionPolicy::Keep;
         }),
         (false, |spec| {
-            let lead_time = "1h".to_owned();
+            let lead_time = "1h".into();
             spec.preparation = Some(entente_crds::v1alpha1::Preparation { lead_time });
         }),
     ];
@@ -209,13 +209,6 @@ fn each_part_that_is_signed_makes_a_new_entry_and_no_other_part_does() {
             "edit {number}"
         );
         assert!(world.pass(DURING).changes.is_empty(), "edit {number}");
-    }
-}
-
-fn level(allowed: &str) -> entente_crds::v1alpha1::ServiceLevel {
-    entente_crds::v1alpha1::ServiceLevel {
-        allowed: allowed.to_owned(),
-        ..Default::default()
     }
 }
 

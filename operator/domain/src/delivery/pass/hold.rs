@@ -16,7 +16,6 @@ use crate::{
         blocked::Blocked,
     },
     exchange::Failure,
-    time::parse_duration,
 };
 
 impl Pass {
@@ -129,7 +128,8 @@ fn policy_of(connection: &Connection) -> RetryPolicy {
         return default;
     };
     RetryPolicy {
-        initial: parse_duration(&retry.initial).unwrap_or(default.initial),
-        max: parse_duration(&retry.max).unwrap_or(default.max),
+        // What is no duration makes the Connection unusable, which its status says.
+        initial: retry.initial.length().unwrap_or(default.initial),
+        max: retry.max.length().unwrap_or(default.max),
     }
 }

@@ -64,8 +64,8 @@ impl Report<'_> {
             let open = status.promises.iter().any(|promise| {
                 promise.effective == revision.effective && promise.state == PromiseState::Open
             });
-            if open {
-                let past = deadline(revision).checked_add(SignedDuration::from_millis(1));
+            if open && let Ok(deadline) = deadline(revision) {
+                let past = deadline.checked_add(SignedDuration::from_millis(1));
                 instants.extend(past.ok());
             }
         }

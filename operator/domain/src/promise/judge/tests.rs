@@ -18,7 +18,7 @@ fn promised() -> ServiceSubscription {
         effective: second(0),
         promised: true,
         service_level: ServiceLevel {
-            allowed: "15m".to_owned(),
+            allowed: "15m".into(),
             ..ServiceLevel::default()
         },
         ..Revision::default()
@@ -169,6 +169,17 @@ fn a_promise_closes_when_its_contract_is_deleted_however_late_that_is_seen() {
             (state, Some(second(closed))),
             "{when}"
         );
+    }
+}
+
+// shows D4
+#[test]
+fn a_promise_whose_allowance_cannot_be_read_is_not_judged() {
+    let mut one = promised();
+    one.spec.revisions[0].service_level.allowed = "soon".into();
+    for completed in [None, Some(901)] {
+        let promise = look(&mut one, 1_000, completed, OFF);
+        assert_eq!((promise.state, promise.closed), (PromiseState::Open, None));
     }
 }
 

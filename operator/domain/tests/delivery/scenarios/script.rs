@@ -341,7 +341,7 @@ fn wish(world: &Simulation, words: &mut VecDeque<&str>) -> Wish {
         from: Timestamp::UNIX_EPOCH,
         until: None,
         promised: true,
-        allowed: "15m".to_owned(),
+        allowed: "15m".into(),
         lead: "336h".to_owned(),
     };
     while let Some(word) = words.pop_front() {

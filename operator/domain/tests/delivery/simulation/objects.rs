@@ -129,7 +129,7 @@ impl Simulation {
                     name: DEVICE.to_owned(),
                 },
                 time_zone: "America/Sao_Paulo".to_owned(),
-                lead_time: wish.lead.clone(),
+                lead_time: wish.lead.as_str().into(),
                 revisions: vec![revision(wish)],
             },
         );
@@ -217,7 +217,7 @@ fn revision(wish: &Wish) -> Revision {
         parameters: wish.parameters.clone(),
         secret_parameters: wish.secret_parameters.clone(),
         service_level: ServiceLevel {
-            allowed: wish.allowed.clone(),
+            allowed: wish.allowed.as_str().into(),
             ..ServiceLevel::default()
         },
         ..Revision::default()
