@@ -11,6 +11,8 @@ mod conditions;
 mod device_sets;
 mod findings;
 mod owed;
+mod parameters;
+mod readings;
 mod ready;
 mod report;
 mod resolve;
@@ -262,6 +264,14 @@ fn is_own(contract: &Contract, subscription: &ServiceSubscription) -> bool {
     owners.iter().any(|owner| {
         owner.controller == Some(true) && Some(&owner.uid) == contract.metadata.uid.as_ref()
     })
+}
+
+/// Returns the fault of a value that cannot be used.
+fn unsupported(message: String) -> Fault {
+    Fault {
+        reason: Reason::UnsupportedValue,
+        message,
+    }
 }
 
 /// Names as "a, b and 3 more", in the order given.

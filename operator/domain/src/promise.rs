@@ -19,7 +19,7 @@ mod tests;
 use entente_crds::v1alpha1::{Contract, Promise, PromiseState, Revision, ServiceSubscription};
 use jiff::Timestamp;
 
-use crate::time::{DurationError, parse_date, start_of_date, zone};
+use crate::time::{DurationError, TermError, local_date, start_of_date, zone};
 
 pub use causes::counted_causes;
 pub use judge::{Circumstances, Look, evidence_is_lost, judge};
@@ -29,11 +29,17 @@ pub use owed::{CompensationRecord, OwedRecord, is_recorded, is_settled, owed_rec
 
 /// Returns the instant from which on a contract promises its start: that of `promisesFrom`, else
 /// its creation. A start that lies before it was not known before it came.
-pub fn promised_from(contract: &Contract, created: Timestamp) -> Timestamp {
-    let date = contract.spec.promises_from.as_deref().and_then(parse_date);
-    let zone = zone(&contract.spec.term.time_zone).ok();
-    date.zip(zone)
-        .map_or(created, |(date, zone)| start_of_date(date, &zone))
+///
+/// # Errors
+/// `promisesFrom` is no date, or the zone is unknown.
+pub fn promised_from(contract: &Contract, created: Timestamp) -> Result<Timestamp, TermError> {
+    let spec = &contract.spec;
+    let Some(date) = &spec.promises_from else {
+        return Ok(created);
+    };
+    let date = local_date("promisesFrom", date)?;
+    let zone = zone(&spec.term.time_zone).map_err(|source| TermError::Zone { source })?;
+    Ok(start_of_date(date, &zone))
 }
 
 /// True if an instant was known before it came, so that a revision which begins then is promised.

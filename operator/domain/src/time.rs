@@ -96,13 +96,13 @@ pub fn start_of_date(date: Date, zone: &TimeZone) -> Timestamp {
     instant.unwrap_or(beyond)
 }
 
-/// Why a term cannot be used.
+/// Why a date of a contract cannot be used.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum TermError {
     /// A field does not hold what it must.
-    #[error("spec.term.{field} is \"{found}\": must be {allowed}")]
+    #[error("spec.{field} is \"{found}\": must be {allowed}")]
     Invalid {
-        /// The field of spec.term.
+        /// The field of spec.
         field: &'static str,
         /// What was found.
         found: String,
@@ -138,8 +138,8 @@ impl TermError {
 pub fn resolve_term(term: &Term) -> Result<ResolvedTerm, TermError> {
     let zone = zone(&term.time_zone).map_err(|source| TermError::Zone { source })?;
     let start = match (&term.start_date, &term.start_time) {
-        (Some(date), None) => start_of_date(local_date("startDate", date)?, &zone),
-        (None, Some(time)) => instant("startTime", time)?,
+        (Some(date), None) => start_of_date(local_date("term.startDate", date)?, &zone),
+        (None, Some(time)) => instant("term.startTime", time)?,
         _ => {
             let allowed = "exactly one of startDate and startTime must be set";
             return Err(TermError::Fields { allowed });
@@ -148,15 +148,15 @@ pub fn resolve_term(term: &Term) -> Result<ResolvedTerm, TermError> {
     let end = match (&term.end_date, &term.end_time) {
         (None, None) => return Ok(ResolvedTerm { start, end: None }),
         (Some(date), None) => {
-            let last = local_date("endDate", date)?;
+            let last = local_date("term.endDate", date)?;
             let next = last.tomorrow().map_err(|_| TermError::Invalid {
-                field: "endDate",
+                field: "term.endDate",
                 found: date.clone(),
                 allowed: "before 9999-12-31; leave it out for a term without end",
             })?;
-            ("endDate", date, start_of_date(next, &zone))
+            ("term.endDate", date, start_of_date(next, &zone))
         }
-        (None, Some(time)) => ("endTime", time, instant("endTime", time)?),
+        (None, Some(time)) => ("term.endTime", time, instant("term.endTime", time)?),
         (Some(_), Some(_)) => {
             let allowed = "at most one of endDate and endTime may be set";
             return Err(TermError::Fields { allowed });
@@ -177,8 +177,8 @@ pub fn resolve_term(term: &Term) -> Result<ResolvedTerm, TermError> {
     })
 }
 
-/// A field of a spec as a local date (RFC 3339 full-date).
-fn local_date(field: &'static str, found: &str) -> Result<Date, TermError> {
+/// Reads a field of the spec of a contract as a local date (RFC 3339 full-date).
+pub(crate) fn local_date(field: &'static str, found: &str) -> Result<Date, TermError> {
     let allowed = "a date such as \"2027-04-01\"";
     let invalid = || TermError::Invalid {
         field,

@@ -14,15 +14,14 @@ use entente_crds::v1alpha1::{
 use jiff::Timestamp;
 
 use super::acceptance::faults;
-use super::device_sets::device_sets;
+use super::device_sets::DeviceSets;
+use super::readings::{Readings, created};
 use super::revisions::{Dates, advance, from_now, from_start};
 use super::terms::EntryTerms;
 use super::{
     Changes, ContractWorld, DesiredSubscription, EntryDevices, Fault, ResolvedContract,
     SubscriptionHandle, SubscriptionUpdate, is_deleting, is_own, is_terminating, listed, name_of,
 };
-use crate::promise::promised_from;
-use crate::time::resolve_term;
 
 /// What a contract wants, and the writes that lead there.
 ///
@@ -30,7 +29,6 @@ use crate::time::resolve_term;
 /// made and the world is read again, there are none left at the same `now`.
 pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
     let contract = &world.contract;
-    let devices = device_sets(contract, &world.devices);
     let own = || {
         world
             .subscriptions
@@ -38,25 +36,17 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
             .map(|found| &**found)
             .filter(|found| is_own(contract, found))
     };
-    let entries = contract.spec.services.iter().zip(&devices.sets);
-    let entries = entries.map(|(entry, set)| EntryDevices {
-        service: entry.name.clone(),
-        devices: set.len(),
-        expected: entry
-            .devices
-            .expect
-            .and_then(|expected| usize::try_from(expected).ok()),
-    });
-    let term = resolve_term(&contract.spec.term);
-    let faults = faults(world, &term, &devices, now);
+    let readings = Readings::new(world, now);
+    let faults = faults(world, &readings, now);
     let before = contract
         .status
         .as_ref()
         .and_then(|status| status.term.clone());
+    let read = readings.term.as_ref().ok().cloned();
     let term = if faults.is_empty() {
-        term.ok()
+        read
     } else {
-        before.or_else(|| term.ok())
+        before.or(read)
     };
     let mut resolved = ResolvedContract {
         preparation: term.as_ref().and_then(|term| preparation(contract, term)),
@@ -67,8 +57,8 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
             Err(faults)
         },
         refs: references(world),
-        entries: entries.collect(),
-        exceptions: devices.exceptions,
+        entries: entry_devices(contract, &readings.devices),
+        exceptions: readings.devices.exceptions.clone(),
         desired: Vec::new(),
         changes: Changes::default(),
         done: is_deleting(contract) && own().next().is_none(),
@@ -78,11 +68,27 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
         resolved.changes.delete = live.map(SubscriptionHandle::of).collect();
         resolved.changes.delete.sort_unstable();
     } else if resolved.accepted.is_ok()
-        && let Some(term) = resolved.term.clone()
+        && let (Some(term), Ok(promised_from)) = (resolved.term.clone(), &readings.promised_from)
     {
-        Subscriptions::new(world, &term, now).fill(&devices.sets, &mut resolved);
+        let declared = contract.spec.promises_from.is_some();
+        let dates = Dates::new(&term, *promised_from, declared);
+        Subscriptions::new(world, dates, now).fill(&readings, &mut resolved);
     }
     resolved
+}
+
+/// How many devices each entry has, and should have.
+fn entry_devices(contract: &Contract, devices: &DeviceSets) -> Vec<EntryDevices> {
+    let entries = contract.spec.services.iter().zip(&devices.sets);
+    let entries = entries.map(|(entry, set)| EntryDevices {
+        service: entry.name.clone(),
+        devices: set.len(),
+        expected: entry
+            .devices
+            .expect
+            .and_then(|expected| usize::try_from(expected).ok()),
+    });
+    entries.collect()
 }
 
 /// How long before its start a contract is prepared.
@@ -132,14 +138,9 @@ struct Subscriptions<'a> {
 }
 
 impl<'a> Subscriptions<'a> {
-    fn new(world: &'a ContractWorld, term: &ResolvedTerm, now: Timestamp) -> Self {
+    fn new(world: &'a ContractWorld, dates: Dates, now: Timestamp) -> Self {
         let contract = &world.contract;
         let spec = &contract.spec;
-        let created = contract
-            .metadata
-            .creation_timestamp
-            .as_ref()
-            .map_or(now, |time| time.0);
         let existing = world.subscriptions.iter().map(|found| {
             let name = found.metadata.name.as_deref().unwrap_or_default();
             (name, &**found)
@@ -148,19 +149,18 @@ impl<'a> Subscriptions<'a> {
             .devices
             .iter()
             .map(|device| (device.name.as_str(), device.created));
-        let declared = spec.promises_from.is_some();
         Self {
             world,
             existing: existing.collect(),
             created: devices.collect(),
-            dates: Dates::new(term, promised_from(contract, created), declared),
+            dates,
             now,
             common: ServiceSubscriptionSpec {
                 contract: SubscriptionContract {
                     name: name_of(contract).to_owned(),
                     uid: contract.metadata.uid.clone().unwrap_or_default(),
-                    start: term.start,
-                    created,
+                    start: dates.start,
+                    created: created(contract, now),
                     suspend: spec.suspend,
                     deletion_policy: spec.deletion_policy,
                 },
@@ -174,14 +174,13 @@ impl<'a> Subscriptions<'a> {
         }
     }
 
-    fn fill(&self, sets: &[BTreeMap<String, bool>], resolved: &mut ResolvedContract) {
-        for (entry, devices) in self.world.contract.spec.services.iter().zip(sets) {
-            let Some(service) = self.world.services.get(&entry.service_ref.name) else {
-                continue;
-            };
-            let terms = EntryTerms::new(&self.world.contract, entry, service);
+    fn fill(&self, readings: &Readings<'_>, resolved: &mut ResolvedContract) {
+        let entries = self.world.contract.spec.services.iter();
+        let entries = entries.zip(&readings.devices.sets).zip(&readings.terms);
+        for ((entry, devices), terms) in entries {
+            let Some(terms) = terms else { continue };
             for (device, named) in devices {
-                self.one(&terms, entry, (device, *named), devices.len(), resolved);
+                self.one(terms, entry, (device, *named), devices.len(), resolved);
             }
         }
         self.surplus(resolved);

@@ -4,15 +4,16 @@
 //! today, in this order. What was once taken from the catalogue stays, so that an edit of it never
 //! changes what a customer signed (B1).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use entente_crds::v1alpha1::{
-    Cause, Contract, ContractService, Fee, FeeOf, NameReference, Parameter, Remedy, RemedyType,
-    Revision, SecretParameter, ServiceLevel, Share, SmartService,
+    Cause, Contract, ContractService, Fee, FeeOf, NameReference, Remedy, RemedyType, Revision,
+    SecretParameter, ServiceLevel, Share, SmartService,
 };
 use jiff::Timestamp;
 
-use crate::parameter::{Constraints, canonical, parse_value};
+use super::parameters::Parameters;
+use super::{Fault, unsupported};
 use crate::promise::counted_causes;
 
 /// What is wanted, apart from dates and the number of devices.
@@ -78,8 +79,7 @@ impl Wanted {
 pub(super) struct EntryTerms<'a> {
     entry: &'a ContractService,
     service: &'a SmartService,
-    chosen: BTreeMap<&'a str, String>,
-    defaults: BTreeMap<&'a str, String>,
+    parameters: Parameters<'a>,
     currency: Option<String>,
     counted_causes: Vec<Cause>,
 }
@@ -90,15 +90,6 @@ impl<'a> EntryTerms<'a> {
         entry: &'a ContractService,
         service: &'a SmartService,
     ) -> Self {
-        let chosen = entry.parameters.iter();
-        let chosen = chosen.map(|(name, raw)| (name.as_str(), canonical_text(service, name, raw)));
-        let defaults = service.spec.parameters.iter().filter_map(|parameter| {
-            let raw = parameter.default.as_ref()?;
-            Some((
-                parameter.name.as_str(),
-                canonical_text(service, &parameter.name, raw),
-            ))
-        });
         let given = contract.spec.counted_causes.as_deref();
         let mut counted_causes = counted_causes(given.unwrap_or_default()).to_vec();
         counted_causes.sort_unstable();
@@ -106,8 +97,7 @@ impl<'a> EntryTerms<'a> {
         Self {
             entry,
             service,
-            chosen: chosen.collect(),
-            defaults: defaults.collect(),
+            parameters: Parameters::new(entry, service),
             currency: entry
                 .fee
                 .as_ref()
@@ -116,10 +106,29 @@ impl<'a> EntryTerms<'a> {
         }
     }
 
+    /// Returns what cannot be taken, where `signed` is what a subscription of the entry has signed.
+    pub(super) fn faults(&self, signed: Option<&Revision>) -> Vec<Fault> {
+        let mut faults = self.parameters.faults(signed);
+        faults.extend(self.level_fault(signed));
+        faults
+    }
+
+    /// A service level of the catalogue that is no duration, where none is chosen or signed.
+    fn level_fault(&self, signed: Option<&Revision>) -> Option<Fault> {
+        let is_taken = self.entry.service_level.is_none() && signed.is_none();
+        let level = self.service.spec.service_level.as_ref();
+        let error = level.filter(|_| is_taken)?.allowed.length().err()?;
+        let (entry, service) = (&self.entry.name, &self.entry.service_ref.name);
+        Some(unsupported(format!(
+            "spec.services[{entry}].serviceLevel must be set: that of SmartService {service}: \
+             {error}"
+        )))
+    }
+
     /// What is wanted, where `signed` is the last entry of the subscription.
     pub(super) fn wanted(&self, signed: Option<&Revision>) -> Wanted {
         let signed = signed.filter(|signed| signed.service_ref == self.entry.service_ref);
-        let (parameters, defaulted) = self.parameters(signed);
+        let (parameters, defaulted) = self.parameters.values(signed);
         let service = &self.service.spec;
         Wanted {
             service_ref: self.entry.service_ref.clone(),
@@ -135,30 +144,6 @@ impl<'a> EntryTerms<'a> {
             remedies: self.remedies(signed),
             counted_causes: self.counted_causes.clone(),
         }
-    }
-
-    fn parameters(&self, signed: Option<&Revision>) -> (BTreeMap<String, String>, Vec<String>) {
-        let mut parameters: BTreeMap<String, String> = BTreeMap::new();
-        let mut defaulted = Vec::new();
-        for (name, value) in &self.defaults {
-            parameters.insert((*name).to_owned(), value.clone());
-        }
-        for name in signed.iter().flat_map(|signed| &signed.defaulted) {
-            if let Some(value) = signed.and_then(|signed| signed.parameters.get(name)) {
-                parameters.insert(name.clone(), value.clone());
-            }
-        }
-        for name in parameters.keys() {
-            if !self.chosen.contains_key(name.as_str()) {
-                defaulted.push(name.clone());
-            }
-        }
-        for (name, value) in &self.chosen {
-            let before = signed.and_then(|signed| signed.parameters.get(*name));
-            let same = before.filter(|before| is_signed_text(self.service, name, value, before));
-            parameters.insert((*name).to_owned(), same.unwrap_or(value).clone());
-        }
-        (parameters, defaulted)
     }
 
     /// Which Secret holds which parameter; what it holds is read when it is delivered.
@@ -194,41 +179,5 @@ impl<'a> EntryTerms<'a> {
             Some(signed) => signed.remedies.clone(),
             None => self.service.spec.remedies.clone(),
         }
-    }
-}
-
-/// The canonical text of a value. What the catalogue of today refuses is read by its type alone,
-/// and what it does not know stays as it is: acceptance has spoken on both.
-fn canonical_text(service: &SmartService, name: &str, raw: &str) -> String {
-    let value = definition(service, name).and_then(|parameter| {
-        let read = |constraints| parse_value(name, raw, parameter.r#type, &constraints).ok();
-        read(Constraints::of_parameter(parameter)).or_else(|| read(Constraints::none()))
-    });
-    value.as_ref().map_or_else(|| raw.to_owned(), canonical)
-}
-
-/// What the catalogue of today says of a parameter.
-pub(super) fn definition<'a>(service: &'a SmartService, name: &str) -> Option<&'a Parameter> {
-    service
-        .spec
-        .parameters
-        .iter()
-        .find(|parameter| parameter.name == name)
-}
-
-/// Whether a chosen text says what was signed. Where the catalogue does not know the parameter any
-/// more, its type is not known either, and the order of words makes no difference.
-pub(super) fn is_signed_text(
-    service: &SmartService,
-    name: &str,
-    chosen: &str,
-    signed: &str,
-) -> bool {
-    let words = |text: &str| -> BTreeSet<String> {
-        text.split(',').map(|word| word.trim().to_owned()).collect()
-    };
-    match definition(service, name) {
-        Some(_) => canonical_text(service, name, chosen) == signed,
-        None => words(chosen) == words(signed),
     }
 }

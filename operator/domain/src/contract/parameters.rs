@@ -1,0 +1,217 @@
+//! The parameters of an entry: what the contract chooses, what was signed, what the catalogue has.
+//!
+//! Each text is parsed once, when the entry is read: from then on it is the canonical text that
+//! subscriptions hold and compare, or it is refused. What the catalogue no longer allows but a
+//! subscription of the entry has signed is not a fault: an edit of the catalogue must not stop a
+//! contract that runs. Called by `terms`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use entente_crds::v1alpha1::{
+    ContractService, Parameter, Revision, SecretParameter, SmartService, ValueType,
+};
+
+use super::{Fault, unsupported};
+use crate::parameter::{Constraints, canonical, parse_value};
+
+/// The parameters of one entry, each read once.
+#[derive(Clone, Debug)]
+pub(super) struct Parameters<'a> {
+    entry: &'a ContractService,
+    service: &'a SmartService,
+    chosen: BTreeMap<&'a str, Reading>,
+    defaults: BTreeMap<&'a str, Reading>,
+}
+
+/// A text of a spec as it was read.
+#[derive(Clone, Debug)]
+struct Reading {
+    /// The canonical text; what cannot be read stays as it was written.
+    text: String,
+    /// Why the catalogue of today does not allow it.
+    refused: Option<String>,
+    /// True if the catalogue knows the parameter, and so its type.
+    is_known: bool,
+}
+
+impl Reading {
+    /// Reads a text; `place` names it where it is refused. What the constraints of today refuse is
+    /// read by its type alone, since it may have been signed before them.
+    fn new(place: &str, raw: &str, parameter: &Parameter) -> Self {
+        let read = |constraints| parse_value(place, raw, parameter.r#type, &constraints);
+        let (value, refused) = match read(Constraints::of_parameter(parameter)) {
+            Ok(value) => (Some(value), None),
+            Err(error) => (read(Constraints::none()).ok(), Some(error.to_string())),
+        };
+        Self {
+            text: value.as_ref().map_or_else(|| raw.to_owned(), canonical),
+            refused,
+            is_known: true,
+        }
+    }
+
+    /// True if this is what was signed. Where the catalogue does not know the parameter any more,
+    /// its type is not known either, and the order of words makes no difference.
+    fn says(&self, signed: &str) -> bool {
+        let words = |text: &str| -> BTreeSet<String> {
+            text.split(',').map(|word| word.trim().to_owned()).collect()
+        };
+        if self.is_known {
+            self.text == signed
+        } else {
+            words(&self.text) == words(signed)
+        }
+    }
+}
+
+impl<'a> Parameters<'a> {
+    /// Reads what an entry chooses and what its service has as defaults.
+    pub(super) fn new(entry: &'a ContractService, service: &'a SmartService) -> Self {
+        let definitions = || service.spec.parameters.iter();
+        let chosen = entry.parameters.iter().map(|(name, raw)| {
+            let place = place(entry, name);
+            let definition = definitions().find(|parameter| parameter.name == *name);
+            let reading = definition.map_or_else(
+                || Reading {
+                    text: raw.clone(),
+                    refused: Some(unknown_parameter(&place, entry, service)),
+                    is_known: false,
+                },
+                |parameter| Reading::new(&place, raw, parameter),
+            );
+            (name.as_str(), reading)
+        });
+        let defaults = definitions().filter_map(|parameter| {
+            let service = &entry.service_ref.name;
+            let place = place(entry, &parameter.name);
+            let place = format!("{place} must be set: the default of SmartService {service}");
+            let reading = Reading::new(&place, parameter.default.as_ref()?, parameter);
+            Some((parameter.name.as_str(), reading))
+        });
+        Self {
+            entry,
+            service,
+            chosen: chosen.collect(),
+            defaults: defaults.collect(),
+        }
+    }
+
+    /// Returns the values by name, and the names of those that the contract does not choose.
+    /// `signed` is the last revision of the subscription with the same service.
+    pub(super) fn values(
+        &self,
+        signed: Option<&Revision>,
+    ) -> (BTreeMap<String, String>, Vec<String>) {
+        let defaults = self.defaults.iter();
+        let mut values: BTreeMap<String, String> = defaults
+            .map(|(name, default)| ((*name).to_owned(), default.text.clone()))
+            .collect();
+        for name in signed.iter().flat_map(|signed| &signed.defaulted) {
+            if let Some(value) = signed.and_then(|signed| signed.parameters.get(name)) {
+                values.insert(name.clone(), value.clone());
+            }
+        }
+        let names = values.keys();
+        let defaulted = names.filter(|name| !self.chosen.contains_key(name.as_str()));
+        let defaulted = defaulted.cloned().collect();
+        for (name, chosen) in &self.chosen {
+            let before = signed.and_then(|signed| signed.parameters.get(*name));
+            let same = before.filter(|before| chosen.says(before));
+            values.insert((*name).to_owned(), same.unwrap_or(&chosen.text).clone());
+        }
+        (values, defaulted)
+    }
+
+    /// Returns what cannot be taken, where `signed` is what a subscription of the entry has signed.
+    pub(super) fn faults(&self, signed: Option<&Revision>) -> Vec<Fault> {
+        let mut faults = self.chosen_faults(signed);
+        faults.extend(self.secret_faults());
+        // What a running entry does not choose, it has signed or has never needed.
+        if signed.is_none() {
+            faults.extend(self.missing_faults());
+        }
+        faults
+    }
+
+    fn chosen_faults(&self, signed: Option<&Revision>) -> Vec<Fault> {
+        let is_signed = |name: &str, chosen: &Reading| {
+            let before = signed.and_then(|signed| signed.parameters.get(name));
+            before.is_some_and(|before| chosen.says(before))
+        };
+        let chosen = self.chosen.iter();
+        let chosen = chosen.filter(|(name, chosen)| !is_signed(name, chosen));
+        let refused = chosen.filter_map(|(_, chosen)| chosen.refused.clone());
+        refused.map(unsupported).collect()
+    }
+
+    /// Secrets that are given for what is no parameter of type Secret: its value would be shown.
+    fn secret_faults(&self) -> Vec<Fault> {
+        let fault = |secret: &SecretParameter| {
+            let (entry, name) = (&self.entry.name, &secret.name);
+            let place = format!("spec.services[{entry}].secretParameters[{name}]");
+            let mut parameters = self.service.spec.parameters.iter();
+            let Some(parameter) = parameters.find(|parameter| parameter.name == *name) else {
+                let message = unknown_parameter(&place, self.entry, self.service);
+                return Some(unsupported(message));
+            };
+            (parameter.r#type != ValueType::Secret).then(|| {
+                unsupported(format!(
+                    "{place}: the parameter is of type {:?}: must be one of type Secret; set it \
+                     in parameters",
+                    parameter.r#type
+                ))
+            })
+        };
+        let secrets = self.entry.secret_parameters.iter();
+        secrets.filter_map(fault).collect()
+    }
+
+    /// Parameters that the contract does not choose and for which there is no usable default.
+    fn missing_faults(&self) -> Vec<Fault> {
+        let service = &self.entry.service_ref.name;
+        let fault = |parameter: &Parameter| {
+            let name = &parameter.name;
+            if parameter.r#type == ValueType::Secret {
+                return Some(format!(
+                    "spec.services[{}].secretParameters must name a Secret for the parameter \
+                     {name} of SmartService {service}",
+                    self.entry.name
+                ));
+            }
+            match self.defaults.get(name.as_str()) {
+                Some(default) => default.refused.clone(),
+                None => Some(format!(
+                    "{} must be set: SmartService {service} has no default for it",
+                    place(self.entry, name)
+                )),
+            }
+        };
+        let missing = self.service.spec.parameters.iter();
+        let missing = missing.filter(|parameter| !self.is_given(&parameter.name));
+        missing.filter_map(fault).map(unsupported).collect()
+    }
+
+    fn is_given(&self, parameter: &str) -> bool {
+        let mut secrets = self.entry.secret_parameters.iter();
+        self.chosen.contains_key(parameter) || secrets.any(|secret| secret.name == parameter)
+    }
+}
+
+/// Returns where an entry chooses a parameter.
+fn place(entry: &ContractService, parameter: &str) -> String {
+    format!("spec.services[{}].parameters.{parameter}", entry.name)
+}
+
+fn unknown_parameter(place: &str, entry: &ContractService, service: &SmartService) -> String {
+    let parameters = service.spec.parameters.iter();
+    let mut names: Vec<&str> = parameters.map(|it| it.name.as_str()).collect();
+    names.sort_unstable();
+    let name = &entry.service_ref.name;
+    if names.is_empty() {
+        return format!("{place}: SmartService {name} has no parameters");
+    }
+    format!(
+        "{place}: the parameters of SmartService {name} are {}",
+        names.join(", ")
+    )
+}
