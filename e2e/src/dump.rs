@@ -4,7 +4,7 @@
 
 use crate::control_plane::ControlPlane;
 use crate::operator::OperatorView;
-use crate::simulator::Ledger;
+use entente_simulators::Ledger;
 
 const LOG_LINES: usize = 40;
 const LEDGER_LINES: usize = 40;

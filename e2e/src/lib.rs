@@ -1,13 +1,11 @@
-//! Real ground to stand on: a control plane, the operator as a process, peers we did not write,
-//! simulators with a ledger, and the words in which end-to-end tests, the demo and benches speak
-//! of them.
+//! The environment of end-to-end tests, which the demo and the benches use too: a control plane, the
+//! operator as a process, real peers, and a namespace with functions that apply and read objects.
+//!
+//! It never decides what the operator should do, and shares nothing with it but the API types.
 
-pub mod bench;
 pub mod control_plane;
-pub mod demo;
 pub mod dump;
 pub mod operator;
 pub mod peers;
 pub mod scene;
-pub mod simulator;
 pub mod wait;

@@ -238,8 +238,11 @@ fn binary() -> Result<PathBuf, OperatorError> {
     }
 }
 
-/// The root of the repository.
-pub(crate) fn workspace() -> &'static Path {
+/// Returns the root of the repository.
+///
+/// # Panics
+/// Never: this crate lies in a directory of the repository.
+pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .expect("this crate is in a directory of the workspace")

@@ -23,8 +23,8 @@ use serde::de::DeserializeOwned;
 use crate::control_plane::{AccessError, ControlPlane};
 use crate::dump;
 use crate::operator::{Ground, OperatorView};
-use crate::simulator::{Broker, BrokerOptions, FleetOptions, IppFleet, Ledger, SimulatorError};
 use crate::wait::{Late, wait_for};
+use entente_simulators::{Broker, BrokerOptions, FleetOptions, IppFleet, Ledger, SimulatorError};
 
 /// What a test waits for at most, unless it says otherwise.
 pub const SOON: Duration = Duration::from_secs(20);

@@ -13,7 +13,6 @@ use entente_crds::v1alpha1::{
 use kube::{Resource, ResourceExt as _};
 
 use super::Scene;
-use crate::simulator;
 
 /// Label of catalogue objects: the namespace of the world they belong to.
 const LABEL: &str = "scene";
@@ -101,7 +100,7 @@ impl Scene<'_> {
     }
 
     /// The Device of a simulated device, under its name.
-    pub fn device(&self, simulated: &simulator::Device) -> Device {
+    pub fn device(&self, simulated: &entente_simulators::Device) -> Device {
         self.device_at(
             simulated.name(),
             &simulated.address().ip().to_string(),

@@ -9,7 +9,7 @@ use entente_crds::{ANNOTATION_ABANDON, FINALIZER_IN_USE};
 use entente_e2e::operator::{Ground, OperatorOptions};
 use entente_e2e::scene::read::Conditioned as _;
 use entente_e2e::scene::{Scene, now};
-use entente_e2e::simulator::FaultKind;
+use entente_simulators::FaultKind;
 use kube::core::ClusterResourceScope;
 use kube::{Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;

@@ -3,19 +3,21 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use entente_e2e::operator::workspace;
 use tokio::process::Command;
 
 /// It takes less than 40 s alone; other tests run beside it.
 const DEADLINE: Duration = Duration::from_secs(150);
 
 async fn run(peers: &str) {
-    let mut demo = Command::new(env!("CARGO_BIN_EXE_demo"));
+    let mut demo = Command::new(workspace().join("target/debug/demo"));
     demo.args(["--peers", peers])
         .env_remove("KEEP")
         .stdin(Stdio::null())
         .kill_on_drop(true);
     let output = tokio::time::timeout(DEADLINE, demo.output()).await;
-    let output = output.expect("it ends by itself").unwrap();
+    let output = output.expect("it ends by itself");
+    let output = output.expect("it is built: `cargo build --workspace --bins`");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(
         output.status.success(),

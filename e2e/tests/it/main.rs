@@ -18,5 +18,4 @@ mod kstatus;
 mod lifecycle;
 mod peers;
 mod security;
-mod simulator;
 mod standard;

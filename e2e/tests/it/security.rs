@@ -17,7 +17,7 @@ use std::time::Duration;
 use entente_crds::v1alpha1::{Connection, Contract, Device};
 use entente_e2e::scene::read::Conditioned as _;
 use entente_e2e::scene::{Scene, now};
-use entente_e2e::simulator::PeerKind;
+use entente_simulators::PeerKind;
 use serde_json::json;
 
 use crate::standard::{Standard, contract_is, contract_says, reconciled, scene, subscription_says};

@@ -12,7 +12,7 @@ use entente_e2e::control_plane::ControlPlane;
 use entente_e2e::operator::{Ground, OperatorView};
 use entente_e2e::scene::Scene;
 use entente_e2e::scene::read::{Conditioned, SubscriptionFacts as _};
-use entente_e2e::simulator::{self, Broker, Cause, Entry, IppFleet};
+use entente_simulators::{self, Broker, Cause, Entry, IppFleet};
 use jiff::Timestamp;
 
 /// A scene with a fleet and a broker, all of the catalogue and all Devices applied.
@@ -81,7 +81,7 @@ impl<'a> Standard<'a> {
     }
 
     /// The simulated device of that place in the fleet.
-    pub(crate) fn device(&self, place: usize) -> &std::sync::Arc<simulator::Device> {
+    pub(crate) fn device(&self, place: usize) -> &std::sync::Arc<entente_simulators::Device> {
         &self.fleet.devices()[place]
     }
 

@@ -4,7 +4,7 @@ use entente_crds::v1alpha1::{Connection, SmartService};
 use entente_e2e::peers::{self, OpenBroker, OpenBrokerOptions};
 use entente_e2e::scene::read::{Conditioned as _, SubscriptionFacts as _};
 use entente_e2e::scene::{now, starting_in};
-use entente_e2e::simulator::{Fault, FaultKind, Mode};
+use entente_simulators::{Fault, FaultKind, Mode};
 use serde_json::json;
 
 use crate::standard::{

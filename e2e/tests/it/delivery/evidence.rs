@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use entente_crds::v1alpha1::{Cause, Contract};
 use entente_e2e::scene::read::{Conditioned as _, SubscriptionFacts as _};
 use entente_e2e::scene::{now, starting_in};
-use entente_e2e::simulator::FaultKind;
+use entente_simulators::FaultKind;
 use serde_json::json;
 
 use crate::standard::{
@@ -33,7 +33,7 @@ async fn a_setting_that_was_changed_at_the_device_is_set_back_and_nothing_else_i
         .await
         .unwrap();
     let mut sent = scene.ledger().entries_since(sequence);
-    sent.retain(|entry| entry.write && entry.cause == entente_e2e::simulator::Cause::Request);
+    sent.retain(|entry| entry.write && entry.cause == entente_simulators::Cause::Request);
     let names: Vec<_> = sent
         .iter()
         .flat_map(|entry| {

@@ -4,7 +4,7 @@ use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{ItemState, PromiseState};
 use entente_e2e::scene::read::{Conditioned as _, SubscriptionFacts as _};
 use entente_e2e::scene::starting_in;
-use entente_e2e::simulator::{FaultKind, Rejection};
+use entente_simulators::{FaultKind, Rejection};
 use serde_json::json;
 
 use crate::standard::{

@@ -3,7 +3,7 @@
 use entente_crds::v1alpha1::{Compensation, PromiseState, ServiceSubscription};
 use entente_e2e::scene::read::{Conditioned as _, SubscriptionFacts as _};
 use entente_e2e::scene::{Scene, starting_in};
-use entente_e2e::simulator::FaultKind;
+use entente_simulators::FaultKind;
 use jiff::SignedDuration;
 
 use crate::standard::{

@@ -6,7 +6,7 @@ use entente_crds::v1alpha1::{SmartService, Step, StepType};
 use entente_e2e::scene::Scene;
 use entente_e2e::scene::read::Conditioned as _;
 use entente_e2e::scene::starting_in;
-use entente_e2e::simulator::FaultKind;
+use entente_simulators::FaultKind;
 use serde_json::json;
 
 use crate::standard::{Standard, contract_is, contract_says, subscription_says};

@@ -3,7 +3,7 @@
 use entente_crds::v1alpha1::{Connection, Timeouts};
 use entente_e2e::scene::now;
 use entente_e2e::scene::read::Conditioned as _;
-use entente_e2e::simulator::{ServiceOffering, default_catalog};
+use entente_simulators::{ServiceOffering, default_catalog};
 
 use crate::standard::{Standard, subscription_is, subscription_says};
 

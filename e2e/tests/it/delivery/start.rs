@@ -3,7 +3,7 @@
 use entente_crds::v1alpha1::PromiseState;
 use entente_e2e::scene::read::{Conditioned as _, SubscriptionFacts as _};
 use entente_e2e::scene::{now, starting_in};
-use entente_e2e::simulator::{Cause, Entry};
+use entente_simulators::{Cause, Entry};
 use serde_json::json;
 
 use crate::standard::{
@@ -82,7 +82,7 @@ async fn a_contract_that_is_applied_early_sends_nothing_before_its_start_and_is_
 async fn a_service_is_turned_on_only_after_everything_before_it_is_proven() {
     let world = Standard::new("activation", 1).await;
     let scene = &world.scene;
-    let lie = entente_e2e::simulator::FaultKind::NotEffective {
+    let lie = entente_simulators::FaultKind::NotEffective {
         attributes: vec!["nw-backup-mode".to_owned()],
     };
     world.device(0).set_fault(lie).await.unwrap();

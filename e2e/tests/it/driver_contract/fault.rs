@@ -8,7 +8,7 @@ use entente_domain::exchange::{
 };
 use entente_drivers::contract_suite::ipp_probe;
 use entente_drivers::{DeviceTarget, Drivers, ServerTarget};
-use entente_e2e::simulator::{
+use entente_simulators::{
     Broker, BrokerOptions, Credentials, FaultKind, FleetOptions, IppFleet, Ledger, Mode,
 };
 

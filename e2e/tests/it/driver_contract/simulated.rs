@@ -9,7 +9,7 @@ use entente_domain::exchange::FailureKind;
 use entente_drivers::contract_suite::SettingWrite;
 use entente_drivers::contract_suite::{DeviceSubject, ServerSubject, judge_device, judge_server};
 use entente_drivers::{DeviceDriver, DeviceTarget, Drivers, ServerTarget, ServiceDriver};
-use entente_e2e::simulator::{
+use entente_simulators::{
     Broker, BrokerOptions, Device, Fault, FaultKind, FleetOptions, IppFleet, Ledger, Mode,
     Rejection, WriteOperations,
 };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use entente_crds::v1alpha1::{Contract, ContractService, Device, SmartService, Step, StepType};
 use entente_e2e::operator::Ground;
 use entente_e2e::scene::{Scene, now, starting_in};
-use entente_e2e::simulator::{Broker, FaultKind, FleetOptions, IppFleet};
+use entente_simulators::{Broker, FaultKind, FleetOptions, IppFleet};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 /// Long enough that no promise is missed within a test.
@@ -94,7 +94,7 @@ pub(super) async fn too_slow(ground: &Ground) -> World<'_> {
 /// A contract of which the service server begins and never ends what it is asked.
 async fn begin_without_end(world: &World<'_>, contract: &str) {
     let broker = world.broker.as_ref().expect("this world has one");
-    broker.set_mode(entente_e2e::simulator::Mode::Async {
+    broker.set_mode(entente_simulators::Mode::Async {
         polls: 1,
         milliseconds: 1,
     });

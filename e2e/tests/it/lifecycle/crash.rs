@@ -9,7 +9,7 @@ use entente_crds::v1alpha1::{
 use entente_e2e::operator::{Ground, OperatorOptions};
 use entente_e2e::scene::read::{Conditioned as _, SubscriptionFacts as _};
 use entente_e2e::scene::{Scene, now, starting_in};
-use entente_e2e::simulator::{Entry, Fault, FaultKind, Mode};
+use entente_simulators::{Entry, Fault, FaultKind, Mode};
 use kube::{Resource, ResourceExt as _};
 use serde_json::json;
 

@@ -6,7 +6,7 @@ use entente_crds::v1alpha1::{Connection, Contract, ServiceSubscription};
 use entente_e2e::scene::Scene;
 use entente_e2e::scene::now;
 use entente_e2e::scene::read::Conditioned as _;
-use entente_e2e::simulator::FaultKind;
+use entente_simulators::FaultKind;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Patch, PatchParams};
 

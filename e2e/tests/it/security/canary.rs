@@ -5,7 +5,7 @@ use base64::Engine as _;
 use entente_crds::v1alpha1::{Connection, Contract};
 use entente_e2e::operator::Ground;
 use entente_e2e::scene::{Scene, now};
-use entente_e2e::simulator::{Broker, BrokerOptions, Credentials, FaultKind};
+use entente_simulators::{Broker, BrokerOptions, Credentials, FaultKind};
 
 use super::secret::{apply_secret, with_secret};
 use super::{ALLOWED, connection_says};

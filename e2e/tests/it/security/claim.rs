@@ -3,7 +3,7 @@
 use entente_crds::v1alpha1::{AllowEntry, Connection, Device, Selector, ServiceSubscription};
 use entente_e2e::scene::read::Conditioned as _;
 use entente_e2e::scene::{Scene, now};
-use entente_e2e::simulator::IppFleet;
+use entente_simulators::IppFleet;
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::json;

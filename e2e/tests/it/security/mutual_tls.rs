@@ -9,7 +9,7 @@ use entente_crds::v1alpha1::{
 use entente_e2e::operator::Ground;
 use entente_e2e::scene::read::Conditioned as _;
 use entente_e2e::scene::{Scene, now};
-use entente_e2e::simulator::{Broker, BrokerOptions, Ledger};
+use entente_simulators::{Broker, BrokerOptions, Ledger};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Patch, PatchParams};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};

@@ -11,7 +11,7 @@ use base64::Engine as _;
 use entente_crds::v1alpha1::{Connection, Contract, Credentials, CredentialsType, LocalReference};
 use entente_e2e::scene::read::Conditioned as _;
 use entente_e2e::scene::{Scene, now};
-use entente_e2e::simulator::{Broker, BrokerOptions, Ledger};
+use entente_simulators::{Broker, BrokerOptions, Ledger};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 

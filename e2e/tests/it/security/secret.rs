@@ -6,7 +6,7 @@ use entente_crds::v1alpha1::{Connection, Contract, Credentials, CredentialsType,
 use entente_e2e::operator::Ground;
 use entente_e2e::scene::read::Conditioned as _;
 use entente_e2e::scene::{Scene, now};
-use entente_e2e::simulator::{self, Broker, BrokerOptions};
+use entente_simulators::{self, Broker, BrokerOptions};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams};
 
@@ -61,7 +61,7 @@ async fn a_secret_that_is_missing_wrong_or_changed_heals_without_a_restart() {
     let process = ground.operator.process_id();
     let world = Standard::new("secrets", 1).await;
     let scene = &world.scene;
-    let credentials = simulator::Credentials {
+    let credentials = entente_simulators::Credentials {
         user: "entente".to_owned(),
         password: "right".to_owned(),
     };
@@ -70,7 +70,7 @@ async fn a_secret_that_is_missing_wrong_or_changed_heals_without_a_restart() {
         ..BrokerOptions::default()
     };
     // With a ledger of its own: the broker without credentials, which is replaced here, was asked.
-    let ledger = simulator::Ledger::new();
+    let ledger = entente_simulators::Ledger::new();
     let broker = Broker::start(options, ledger.clone()).await.unwrap();
     let name = scene.named("login");
     let connection = with_secret(scene.broker_connection(&broker.url()), &name);

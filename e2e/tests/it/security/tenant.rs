@@ -10,7 +10,7 @@ use entente_crds::v1alpha1::{
 use entente_e2e::operator::Ground;
 use entente_e2e::scene::read::Conditioned as _;
 use entente_e2e::scene::{Scene, now};
-use entente_e2e::simulator::{Credentials, FleetOptions};
+use entente_simulators::{Credentials, FleetOptions};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;

@@ -1,0 +1,96 @@
+//! One device among many takes its requests and never answers: what that does to the others.
+//!
+//! The time of a fleet goes from its contract to the last status of the healthy devices. Fleets
+//! without and with a hung device take turns on one control plane.
+
+use std::time::Duration;
+
+use super::figure::Figure;
+use super::requests::Requests;
+use super::world::{World, until_quiet};
+use super::{BenchError, audit_failed, ground, operator_failed, say};
+use entente_e2e::operator::Ground;
+use entente_e2e::scene;
+use entente_simulators::FaultKind;
+
+const CONTRACT: &str = "fleet";
+const QUIET: Duration = Duration::from_secs(6);
+
+pub(super) async fn run(quick: bool) -> Result<Vec<Figure>, BenchError> {
+    let devices = if quick { 50 } else { 200 };
+    let order: &[bool] = if quick {
+        &[false, true]
+    } else {
+        &[false, true, true, false, false, true]
+    };
+    let mut ground = ground().await?;
+    // The first fleet meets cold caches everywhere; it is not counted.
+    fleet(&ground, 0, devices, false).await?;
+    let (mut without, mut with) = (Vec::new(), Vec::new());
+    for (number, hung) in order.iter().enumerate() {
+        let seconds = fleet(&ground, number + 1, devices, *hung).await?;
+        let kind = if *hung { "with" } else { "without" };
+        say(&format!("  {kind} a hung device: {seconds:.2} s"));
+        if *hung { &mut with } else { &mut without }.push(seconds);
+    }
+    ground.operator.stop().await.map_err(operator_failed)?;
+    ground.plane.stop().await;
+    let list = |values: &[f64]| {
+        let shown: Vec<String> = values.iter().map(|value| format!("{value:.2}")).collect();
+        shown.join(", ")
+    };
+    // Of each the run that the rest of the machine disturbed least.
+    let best = |values: &[f64]| values.iter().copied().fold(f64::INFINITY, f64::min);
+    let slower = (best(&with) / best(&without) - 1.0) * 100.0;
+    let what = format!("1 hung of {devices}: the others take longer by");
+    Ok(vec![Figure::new(what, slower, "%").at_most(5.0).detail(
+        format!("{} s with, {} s without", list(&with), list(&without)),
+    )])
+}
+
+/// The seconds from the contract to the last status of all devices but the first.
+async fn fleet(
+    ground: &Ground,
+    number: usize,
+    devices: usize,
+    hung: bool,
+) -> Result<f64, BenchError> {
+    let plane = &ground.plane;
+    let namespace = format!("bench-{number}");
+    let view = ground.operator.view();
+    let world = World::new(plane, view, &namespace, devices, number * devices).await?;
+    world.apply().await?;
+    until_quiet(plane, &[world.scene.ledger()], QUIET).await?;
+    let steered = |source| BenchError::Simulator { source };
+    let first = &world.fleet.devices()[0];
+    if hung {
+        first.set_fault(FaultKind::Hang).await.map_err(steered)?;
+    }
+    let position = plane.audit_position().await.map_err(audit_failed)?;
+    let names = world.names();
+    let contract = world.contract(CONTRACT, scene::now(), &names);
+    world.apply_contracts(&[contract]).await?;
+    world
+        .until_delivered(CONTRACT, devices - usize::from(hung))
+        .await?;
+    let events = plane
+        .audit_events_since(position)
+        .await
+        .map_err(audit_failed)?;
+    if hung {
+        first.clear_faults().await.map_err(steered)?;
+        world.until_delivered(CONTRACT, devices).await?;
+    }
+    until_quiet(plane, &[world.scene.ledger()], QUIET).await?;
+
+    let own: Vec<_> = events
+        .into_iter()
+        .filter(|event| event.namespace == namespace)
+        .collect();
+    let begun = own.iter().map(|event| event.received).min();
+    let healthy = Requests::of(&own, |event| !event.name.ends_with(first.name()));
+    let seconds = begun
+        .zip(healthy.last())
+        .map(|(a, b)| b.duration_since(a).as_secs_f64());
+    Ok(seconds.unwrap_or(f64::INFINITY))
+}

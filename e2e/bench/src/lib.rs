@@ -1,0 +1,199 @@
+//! The benches: what Entente costs, measured from outside on this machine.
+//!
+//! A figure is a ratio within one run, or a count from the API server's audit log or from the
+//! ledger of the simulated peers; nothing is ever asserted by time. Each comparison is with a dumb
+//! client that sends the same device requests and the fewest API writes, without any logic. Each
+//! figure stands beside its budget; a budget that is missed is shown, and fails nothing. Called by
+//! the program `bench`.
+
+mod converge;
+mod dumb;
+mod figure;
+mod hung;
+mod report;
+mod requests;
+mod settled;
+mod start;
+mod template;
+mod usage;
+mod world;
+
+pub use dumb::serve as serve_as_dumb_client;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use entente_e2e::control_plane::{AuditError, StartError};
+use entente_e2e::operator::{Ground, OperatorError, OperatorOptions};
+use entente_e2e::scene::SceneError;
+use entente_simulators::SimulatorError;
+use figure::Figure;
+
+/// Longest run of everything: it takes some ten minutes on two cores.
+const ALL_WITHIN: Duration = Duration::from_mins(25);
+/// Longest wait for anything that is measured.
+const WITHIN: Duration = Duration::from_mins(3);
+
+/// A bench, as it is named on the command line and in `docs/benchmarks`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bench {
+    /// Throughput, requests, memory and processor time against a dumb client.
+    Converge,
+    /// All applied again, the operator started again, and nothing to do.
+    Settled,
+    /// From the start instant to the first request.
+    Start,
+    /// One hung device among many.
+    Hung,
+}
+
+impl Bench {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Converge, Self::Settled, Self::Start, Self::Hung];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Converge => "converge",
+            Self::Settled => "settled",
+            Self::Start => "start",
+            Self::Hung => "hung",
+        }
+    }
+}
+
+/// What is run.
+#[derive(Clone, Debug)]
+pub struct BenchOptions {
+    /// Which benches.
+    pub benches: Vec<Bench>,
+    /// Small numbers, to see that all works; nothing is written.
+    pub quick: bool,
+}
+
+/// Why a bench has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    /// No control plane.
+    #[error("no control plane")]
+    ControlPlane {
+        /// Why.
+        source: StartError,
+    },
+    /// The operator could not be started or ended.
+    #[error("the operator")]
+    Operator {
+        /// Why.
+        source: OperatorError,
+    },
+    /// An object could not be applied.
+    #[error("the world of the bench could not be made")]
+    Scene {
+        /// Why.
+        source: SceneError,
+    },
+    /// A simulator could not be started or steered.
+    #[error("the simulators")]
+    Simulator {
+        /// Why.
+        source: SimulatorError,
+    },
+    /// Requests cannot be counted.
+    #[error("the audit log")]
+    Audit {
+        /// Why.
+        source: AuditError,
+    },
+    /// What was measured did not come to its end.
+    #[error("{what} after {within:?}")]
+    Late {
+        /// What was waited for.
+        what: String,
+        /// How long.
+        within: Duration,
+    },
+    /// A file, a process or its standard streams.
+    #[error("{what}")]
+    System {
+        /// What was tried.
+        what: String,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The dumb client failed, or what it should send cannot be made.
+    #[error("the dumb client: {problem}")]
+    Dumb {
+        /// Why.
+        problem: String,
+    },
+    /// A result that is not JSON of ours.
+    #[error("{what}")]
+    Json {
+        /// Which.
+        what: String,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+}
+
+/// Runs the benches, prints their table and writes what they found into `docs`.
+///
+/// # Errors
+/// [`BenchError`] where something could not be measured at all.
+pub async fn run(options: &BenchOptions) -> Result<(), BenchError> {
+    tokio::time::timeout(ALL_WITHIN, run_all(options))
+        .await
+        .map_err(|_| BenchError::Late {
+            what: "the benches are not through".to_owned(),
+            within: ALL_WITHIN,
+        })?
+}
+
+async fn run_all(options: &BenchOptions) -> Result<(), BenchError> {
+    let began = Timestamp::now();
+    let mut all: Vec<(Bench, Vec<Figure>)> = Vec::new();
+    for bench in &options.benches {
+        say(&format!("{}:", bench.name()));
+        let figures = match bench {
+            Bench::Converge => converge::run(options.quick).await?,
+            Bench::Settled => settled::run(options.quick).await?,
+            Bench::Start => start::run(options.quick).await?,
+            Bench::Hung => hung::run(options.quick).await?,
+        };
+        all.push((*bench, figures));
+    }
+    report::print(&all);
+    if !options.quick {
+        report::write(&all, began)?;
+    }
+    let took = Timestamp::now().duration_since(began).as_secs();
+    say(&format!("took {took} s"));
+    Ok(())
+}
+
+/// A fresh control plane with an operator on it.
+async fn ground() -> Result<Ground, BenchError> {
+    let options = OperatorOptions {
+        flags: Vec::new(),
+        ..OperatorOptions::default()
+    };
+    Ground::start(options).await.map_err(operator_failed)
+}
+
+fn operator_failed(source: OperatorError) -> BenchError {
+    BenchError::Operator { source }
+}
+
+fn scene_failed(source: SceneError) -> BenchError {
+    BenchError::Scene { source }
+}
+
+fn audit_failed(source: AuditError) -> BenchError {
+    BenchError::Audit { source }
+}
+
+/// Progress, for who waits.
+fn say(text: &str) {
+    eprintln!("bench: {text}");
+}

@@ -1,0 +1,188 @@
+//! A customer of a bench: a namespace, its simulated devices and broker, and its contracts.
+//!
+//! It sets the limits of the Connections so high that they are not what is measured; everything
+//! else of the catalogue is as in the examples. It measures nothing.
+
+use std::time::{Duration, Instant};
+
+use entente_crds::v1alpha1::{Connection, Contract, Limit, Limits};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Namespace;
+
+use super::requests::is_operators;
+use super::{BenchError, WITHIN, audit_failed, scene_failed};
+use entente_e2e::control_plane::ControlPlane;
+use entente_e2e::operator::OperatorView;
+use entente_e2e::scene::Scene;
+use entente_simulators::{Broker, FleetOptions, IppFleet, Ledger};
+
+/// The most that a Connection can allow.
+const NO_LIMIT: Limit = Limit {
+    in_flight: 4096,
+    per_second: 100_000,
+};
+/// Objects that are applied at once.
+const AT_ONCE: usize = 32;
+/// Between two looks at what may still change.
+const LOOK: Duration = Duration::from_millis(250);
+/// The service of all benches: settings on both sides, proven, and an activation.
+const SERVICE: &str = "data-backup";
+
+/// A customer.
+pub(super) struct World<'p> {
+    pub(super) scene: Scene<'p>,
+    pub(super) fleet: IppFleet,
+    pub(super) broker: Broker,
+}
+
+impl<'p> World<'p> {
+    /// Devices and broker listen; nothing is applied but the namespace.
+    pub(super) async fn new(
+        plane: &'p ControlPlane,
+        view: OperatorView,
+        namespace: &str,
+        devices: usize,
+        first_index: usize,
+    ) -> Result<Self, BenchError> {
+        let scene = Scene::in_namespace(plane, view, namespace.to_owned())
+            .await
+            .map_err(scene_failed)?;
+        let mut object = Namespace::default();
+        object.metadata.name = Some(namespace.to_owned());
+        scene.apply(&object).await.map_err(scene_failed)?;
+        let options = FleetOptions {
+            first_index,
+            ..FleetOptions::of(devices)
+        };
+        let fleet = IppFleet::start(options, scene.ledger().clone())
+            .await
+            .map_err(|source| BenchError::Simulator { source })?;
+        let broker = scene.broker().await.map_err(scene_failed)?;
+        Ok(Self {
+            scene,
+            fleet,
+            broker,
+        })
+    }
+
+    /// The names of the devices.
+    pub(super) fn names(&self) -> Vec<&str> {
+        let devices = self.fleet.devices().iter();
+        devices.map(|device| device.name()).collect()
+    }
+
+    /// Applies catalogue and Devices.
+    pub(super) async fn apply(&self) -> Result<(), BenchError> {
+        let scene = &self.scene;
+        for connection in [
+            scene.device_connection(self.fleet.port()),
+            scene.broker_connection(&self.broker.url()),
+        ] {
+            scene
+                .apply(&unlimited(connection))
+                .await
+                .map_err(scene_failed)?;
+        }
+        scene.apply(&scene.model()).await.map_err(scene_failed)?;
+        scene.apply(&scene.backup()).await.map_err(scene_failed)?;
+        let devices: Vec<_> = self
+            .fleet
+            .devices()
+            .iter()
+            .map(|d| scene.device(d))
+            .collect();
+        stream::iter(devices.iter().map(|device| scene.apply(device)))
+            .buffer_unordered(AT_ONCE)
+            .try_for_each(|_| async { Ok(()) })
+            .await
+            .map_err(scene_failed)
+    }
+
+    /// A contract for one service on these devices.
+    pub(super) fn contract(&self, name: &str, start: Timestamp, devices: &[&str]) -> Contract {
+        let entry = self.scene.entry("backup", SERVICE, devices, "15m");
+        self.scene.contract(name, start, vec![entry])
+    }
+
+    /// Applies contracts.
+    pub(super) async fn apply_contracts(&self, contracts: &[Contract]) -> Result<(), BenchError> {
+        stream::iter(contracts.iter().map(|contract| self.scene.apply(contract)))
+            .buffer_unordered(AT_ONCE)
+            .try_for_each(|_| async { Ok(()) })
+            .await
+            .map_err(scene_failed)
+    }
+
+    /// Waits until the contract says that so many subscriptions are delivered.
+    pub(super) async fn until_delivered(
+        &self,
+        name: &str,
+        wanted: usize,
+    ) -> Result<(), BenchError> {
+        let deadline = Instant::now() + WITHIN;
+        let mut summary = String::new();
+        while Instant::now() < deadline {
+            let contract = self.scene.read_contract(name).await;
+            let counts = contract
+                .and_then(|contract| contract.status)
+                .and_then(|status| status.subscriptions);
+            if let Some(counts) = counts {
+                if usize::try_from(counts.delivered).is_ok_and(|delivered| delivered >= wanted) {
+                    return Ok(());
+                }
+                summary = counts.summary;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Err(BenchError::Late {
+            what: format!("{wanted} subscriptions are not delivered ({summary})"),
+            within: WITHIN,
+        })
+    }
+}
+
+fn unlimited(mut connection: Connection) -> Connection {
+    connection.spec.limits = Some(Limits {
+        per_host: Some(NO_LIMIT),
+        total: Some(NO_LIMIT),
+    });
+    // As users have it: the impatient one of the tests is not measured.
+    connection.spec.retry = None;
+    connection
+}
+
+/// Waits until the operator has sent nothing for so long, neither to the API server (watches
+/// excepted) nor to a peer.
+pub(super) async fn until_quiet(
+    plane: &ControlPlane,
+    ledgers: &[&Ledger],
+    quiet: Duration,
+) -> Result<(), BenchError> {
+    let sequences = || -> u64 { ledgers.iter().map(|ledger| ledger.last_sequence()).sum() };
+    let deadline = Instant::now() + WITHIN;
+    let (mut since, mut seen) = (Instant::now(), sequences());
+    let mut position = plane.audit_position().await.map_err(audit_failed)?;
+    while Instant::now() < deadline {
+        tokio::time::sleep(LOOK).await;
+        let next = plane.audit_position().await.map_err(audit_failed)?;
+        let events = plane
+            .audit_events_since(position)
+            .await
+            .map_err(audit_failed)?;
+        position = next;
+        let busy = events
+            .iter()
+            .any(|event| is_operators(event) && event.verb != "watch");
+        if busy || sequences() != seen {
+            (since, seen) = (Instant::now(), sequences());
+        }
+        if since.elapsed() >= quiet {
+            return Ok(());
+        }
+    }
+    Err(BenchError::Late {
+        what: "the operator does not come to rest".to_owned(),
+        within: WITHIN,
+    })
+}

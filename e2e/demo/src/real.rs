@@ -1,0 +1,239 @@
+//! The demo's peers as software we did not write: cupsd for the good devices and the one that is
+//! off, lprint for the liar, openbrokerapi as the service broker. Called by `stage`.
+//!
+//! lprint accepts printer-location and does not take it. No restart cures that: the model was
+//! wrong, and is corrected to printer-geo-location, which lprint takes.
+
+use std::collections::HashMap;
+
+use entente_crds::v1alpha1::{
+    Connection, DeviceConnection, DeviceModel, DeviceModelSpec, DeviceSetting, IdentitySource,
+    IppIdentity, IppOperation, IppSetting, IppSyntax, Limit, Limits, NameReference, SmartService,
+    ValueType, Via, WantedSetting,
+};
+use jiff::Timestamp;
+
+use super::DemoError;
+use super::role::{Catalogue, LedgerFacts, Role, playing};
+use entente_e2e::peers::ipp_client::IppClient;
+use entente_e2e::peers::{CupsServer, LprintServer, OpenBroker, OpenBrokerOptions, PeerError};
+use entente_e2e::scene::Scene;
+
+const LOOPBACK: &str = "127.0.0.1";
+const SETTING: &str = "backup.place";
+/// A place that is a valid text and a valid uri, as the two attributes want it.
+const PLACE: &str = "geo:-23.5613,-46.6560";
+
+/// The real peers.
+pub(super) struct Real {
+    good: CupsServer,
+    off: CupsServer,
+    liar: LprintServer,
+    broker: OpenBroker,
+    /// printer-make-and-model of the queues of cupsd and of lprint.
+    models: [String; 2],
+}
+
+impl Real {
+    pub(super) async fn start() -> Result<Self, DemoError> {
+        let failed = |source| DemoError::Peer { source };
+        let queues = |role| playing(role).collect::<Vec<_>>();
+        let good = CupsServer::start(&queues(Role::Good))
+            .await
+            .map_err(failed)?;
+        let mut off = CupsServer::start(&queues(Role::Off))
+            .await
+            .map_err(failed)?;
+        let liar = LprintServer::start(&queues(Role::Liar))
+            .await
+            .map_err(failed)?;
+        let options = OpenBrokerOptions::default();
+        let broker = OpenBroker::start(options).await.map_err(failed)?;
+        let models = [
+            product(&good.uri(first(Role::Good))).await?,
+            product(&liar.uri(first(Role::Liar))).await?,
+        ];
+        off.kill().await.map_err(failed)?;
+        Ok(Self {
+            good,
+            off,
+            liar,
+            broker,
+            models,
+        })
+    }
+
+    pub(super) fn catalogue(&self, scene: &Scene<'_>) -> Catalogue {
+        let cups =
+            |server: &CupsServer| format!("ipp://{{address}}:{}/printers/{{queue}}", server.port());
+        let lprint = format!("ipp://{{address}}:{}/ipp/print/{{queue}}", self.liar.port());
+        let connections = vec![
+            several_queues(scene.ipp_connection("cups", &cups(&self.good))),
+            scene.ipp_connection("cups-off", &cups(&self.off)),
+            scene.ipp_connection("lprint", &lprint),
+            scene.broker_connection(&self.broker.url()),
+        ];
+        let on = |role, connection: &'static str, model: &'static str| {
+            playing(role).map(move |name| (name, connection, model))
+        };
+        let devices = on(Role::Good, "cups", "queue")
+            .chain(on(Role::Liar, "lprint", "label-printer"))
+            .chain(on(Role::Off, "cups-off", "queue"))
+            .map(|(name, connection, model)| {
+                let mut device = scene.device_at(name, LOOPBACK, &format!("NW-{name}"));
+                device.spec.model_ref = scene.reference(model);
+                device.spec.connections = vec![DeviceConnection {
+                    name: scene.named(connection),
+                    queue: Some(name.to_owned()),
+                    ..DeviceConnection::default()
+                }];
+                device
+            });
+        Catalogue {
+            connections,
+            models: vec![
+                model(
+                    scene,
+                    "queue",
+                    &self.models[0],
+                    "printer-location",
+                    IppSyntax::Text,
+                ),
+                self.label_printer(scene, "printer-location", IppSyntax::Text),
+            ],
+            service: service(scene),
+            devices: devices.collect(),
+        }
+    }
+
+    fn label_printer(&self, scene: &Scene<'_>, attribute: &str, syntax: IppSyntax) -> DeviceModel {
+        model(scene, "label-printer", &self.models[1], attribute, syntax)
+    }
+
+    pub(super) async fn cure(
+        &mut self,
+        role: Role,
+        scene: &Scene<'_>,
+    ) -> Result<&'static str, DemoError> {
+        match role {
+            Role::Good => Ok("was good all the time."),
+            Role::Liar => {
+                let corrected = self.label_printer(scene, "printer-geo-location", IppSyntax::Uri);
+                let applied = scene.apply(&corrected).await;
+                applied.map_err(|source| DemoError::Scene { source })?;
+                Ok("has its DeviceModel corrected to printer-geo-location, which lprint takes.")
+            }
+            Role::Off => {
+                let started = self.off.start_again().await;
+                started.map_err(|source| DemoError::Peer { source })?;
+                Ok("is switched on: its cupsd runs again.")
+            }
+        }
+    }
+
+    /// What the broker's own ledger says; cupsd and lprint keep none.
+    pub(super) async fn ledger(&self, start: Timestamp) -> Result<LedgerFacts, DemoError> {
+        let failed = |source: PeerError| DemoError::Peer { source };
+        let entries = self.broker.ledger().await.map_err(failed)?;
+        let mut facts = LedgerFacts {
+            about: "from the broker's ledger; cupsd and lprint keep none",
+            ..LedgerFacts::default()
+        };
+        let mut carried_out: HashMap<&str, &str> = HashMap::new();
+        for entry in &entries {
+            let probe = entry.path.ends_with("/v2/catalog");
+            match (entry.at < start, probe) {
+                (true, true) => facts.probes_before += 1,
+                (true, false) => facts.others_before += 1,
+                (false, _) => {}
+            }
+            if entry.method != "GET" {
+                facts.writes += 1;
+                let taken = entry.status.is_none_or(|status| status < 300);
+                let before = carried_out.insert(&entry.path, &entry.body_sha256);
+                if taken && before == Some(entry.body_sha256.as_str()) {
+                    facts.duplicates += 1;
+                }
+            }
+        }
+        Ok(facts)
+    }
+}
+
+/// Four of the devices are queues of one host, which the default of one request at a time is not
+/// meant for.
+fn several_queues(mut connection: Connection) -> Connection {
+    connection.spec.limits = Some(Limits {
+        per_host: Some(Limit {
+            in_flight: 4,
+            per_second: 100,
+        }),
+        total: None,
+    });
+    connection
+}
+
+fn first(role: Role) -> &'static str {
+    playing(role).next().expect("every role is played")
+}
+
+async fn product(uri: &str) -> Result<String, DemoError> {
+    let answer = IppClient::new().get(uri, &["printer-make-and-model"]).await;
+    answer
+        .ok()
+        .and_then(|answer| answer.text("printer-make-and-model"))
+        .ok_or_else(|| DemoError::Model {
+            uri: uri.to_owned(),
+        })
+}
+
+fn model(
+    scene: &Scene<'_>,
+    name: &str,
+    product: &str,
+    attribute: &str,
+    syntax: IppSyntax,
+) -> DeviceModel {
+    let setting = DeviceSetting {
+        name: SETTING.to_owned(),
+        r#type: ValueType::String,
+        max_length: Some(127),
+        via: Via {
+            ipp: Some(IppSetting {
+                attribute: attribute.to_owned(),
+                syntax,
+                operation: IppOperation::SetPrinterAttributes,
+            }),
+        },
+        ..DeviceSetting::default()
+    };
+    let spec = DeviceModelSpec {
+        manufacturer: "as it introduces itself".to_owned(),
+        product_names: vec![product.to_owned()],
+        identity: Some(IdentitySource {
+            ipp: Some(IppIdentity {
+                attribute: "printer-uuid".to_owned(),
+            }),
+        }),
+        settings: vec![setting],
+    };
+    scene.labelled(DeviceModel::new(&scene.named(name), spec))
+}
+
+/// The example service, with the one setting that all these devices can have.
+fn service(scene: &Scene<'_>) -> SmartService {
+    let mut service = scene.backup();
+    if let Some(device) = &mut service.spec.device {
+        device.models = ["queue", "label-printer"]
+            .map(|model| NameReference {
+                name: scene.named(model),
+            })
+            .to_vec();
+        device.settings = vec![WantedSetting {
+            name: SETTING.to_owned(),
+            value: Some(PLACE.to_owned()),
+            ..WantedSetting::default()
+        }];
+    }
+    service
+}

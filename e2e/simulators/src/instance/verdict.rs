@@ -1,0 +1,68 @@
+//! What is asked of the instances of the simulated broker, and what a request came to.
+//!
+//! Decides nothing. Called by the HTTP side and by the instances.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+/// How a write is carried out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Pace {
+    AtOnce,
+    /// As an operation that ends after so many polls and so much time.
+    Later {
+        polls: u32,
+        delay: Duration,
+    },
+}
+
+/// The body of a provision or an update.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(crate) struct Ask {
+    pub(crate) service_id: Option<String>,
+    pub(crate) plan_id: Option<String>,
+    pub(crate) organization_guid: Option<String>,
+    pub(crate) space_guid: Option<String>,
+    pub(crate) context: Option<Value>,
+    pub(crate) parameters: Option<Map<String, Value>>,
+}
+
+/// What a request came to.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
+    pub(crate) committed: bool,
+    pub(crate) changed: bool,
+    pub(crate) needed: bool,
+}
+
+impl Verdict {
+    pub(crate) fn of(status: u16, body: Value) -> Self {
+        Self {
+            status,
+            body,
+            committed: false,
+            changed: false,
+            needed: false,
+        }
+    }
+
+    pub(crate) fn refused(status: u16, description: &str) -> Self {
+        Self {
+            needed: true,
+            ..Self::of(status, json!({ "description": description }))
+        }
+    }
+
+    pub(crate) fn concurrency() -> Self {
+        let description = "an operation is in progress";
+        let body = json!({ "error": "ConcurrencyError", "description": description });
+        Self {
+            needed: true,
+            ..Self::of(422, body)
+        }
+    }
+}

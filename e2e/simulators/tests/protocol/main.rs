@@ -1,0 +1,15 @@
+//! The simulators judged from outside: every operation and every fault over real sockets, and what
+//! the ledger says of it. A simulator that is wrong would make every end-to-end test worthless.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "all of it is test code, also what several tests share"
+)]
+
+mod broker;
+mod broker_fault;
+mod device;
+mod device_fault;
+mod driven;
+mod process;
