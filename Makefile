@@ -49,7 +49,7 @@ shows: ## List the tests that show each requirement (B7, D3, ...)
 	@scripts/documents --shows
 
 .PHONY: demo
-demo: tools $(if $(filter real,$(PEERS)),peers) ## Show a contract start, one device that lies and one that is off
+demo: tools $(if $(filter real,$(PEERS)),peers) ## Show a contract start, with one device that takes no setting and one that is off
 	@$(PHASE) 'build' $(CARGO) build --locked --workspace --bins
 	@target/debug/demo --peers $(PEERS) $(if $(filter 1,$(KEEP)),--keep)
 

@@ -1,15 +1,17 @@
-//! The state of a test's world as text, for a person who reads why a test failed.
+//! The state of a test's namespace as text, for a person who reads why a test failed.
 //!
 //! It must never fail: what cannot be had is said in its place. Called when a wait was in vain.
 
-use crate::control_plane::ControlPlane;
-use crate::operator::OperatorView;
 use entente_simulators::Ledger;
+
+use crate::control_plane::ControlPlane;
+use crate::namespace::LABEL;
+use crate::operator::OperatorView;
 
 const LOG_LINES: usize = 40;
 const LEDGER_LINES: usize = 40;
 
-/// All objects of Entente in a namespace, those of the catalogue with the label `scene`, events,
+/// All objects of Entente in a namespace, those of the catalogue with its label, events,
 /// the last lines of the operator's log and of the ledger.
 pub async fn dump(
     plane: &ControlPlane,
@@ -19,7 +21,7 @@ pub async fn dump(
 ) -> String {
     let own = "contracts,devices,servicesubscriptions,compensations";
     let catalogue = "connections,devicemodels,smartservices";
-    let label = format!("scene={namespace}");
+    let label = format!("{LABEL}={namespace}");
     let parts = [
         (
             "objects",

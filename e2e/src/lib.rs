@@ -5,7 +5,8 @@
 
 pub mod control_plane;
 pub mod dump;
+pub mod environment;
+pub mod namespace;
 pub mod operator;
 pub mod peers;
-pub mod scene;
 pub mod wait;

@@ -7,10 +7,8 @@
 //! benches.
 
 mod chart;
-mod ground;
 mod process;
 
-pub use ground::Ground;
 pub use process::OperatorView;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};

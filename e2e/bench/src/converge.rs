@@ -8,16 +8,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use entente_e2e::environment::TestEnvironment;
+use entente_e2e::namespace;
+use entente_simulators::{Cause, Entry};
 use kube::ResourceExt as _;
 
+use super::customer::{Customer, until_quiet};
 use super::dumb::{self, Order, Script, Target};
 use super::figure::{Figure, count, mean};
 use super::requests::{self, Requests};
-use super::world::{World, until_quiet};
-use super::{BenchError, audit_failed, ground, operator_failed, say, template, usage};
-use entente_e2e::operator::Ground;
-use entente_e2e::scene;
-use entente_simulators::{Cause, Entry};
+use super::{BenchError, audit_failed, environment, operator_failed, say, template, usage};
 
 const NAMESPACE: &str = "bench";
 const CONTRACT: &str = "fleet";
@@ -66,25 +66,36 @@ async fn compare(devices: usize, memory: Option<f64>) -> Result<Vec<Figure>, Ben
 }
 
 async fn by_operator(devices: usize) -> Result<(Run, Script), BenchError> {
-    let mut ground = ground().await?;
-    let world = World::new(&ground.plane, ground.operator.view(), NAMESPACE, devices, 0).await?;
-    world.apply().await?;
-    until_quiet(&ground.plane, &[world.scene.ledger()], QUIET).await?;
+    let mut environment = environment().await?;
+    let customer = Customer::new(
+        &environment.plane,
+        environment.operator.view(),
+        NAMESPACE,
+        devices,
+        0,
+    )
+    .await?;
+    customer.apply().await?;
+    until_quiet(&environment.plane, &[customer.namespace.ledger()], QUIET).await?;
 
-    let names = world.names();
-    let contract = world.contract(CONTRACT, scene::now(), &names);
-    let calls_before = world.scene.ledger().last_sequence();
-    let position = ground.plane.audit_position().await.map_err(audit_failed)?;
-    let before = Meter::read(&ground)?;
-    world
+    let names = customer.names();
+    let contract = customer.contract(CONTRACT, namespace::now(), &names);
+    let calls_before = customer.namespace.ledger().last_sequence();
+    let position = environment
+        .plane
+        .audit_position()
+        .await
+        .map_err(audit_failed)?;
+    let before = Meter::read(&environment)?;
+    customer
         .apply_contracts(std::slice::from_ref(&contract))
         .await?;
-    world.until_delivered(CONTRACT, devices).await?;
+    customer.until_delivered(CONTRACT, devices).await?;
     // Before the wait for late writes, whose looks cost the API server something, too.
-    let after = Meter::read(&ground)?;
-    until_quiet(&ground.plane, &[world.scene.ledger()], QUIET).await?;
+    let after = Meter::read(&environment)?;
+    until_quiet(&environment.plane, &[customer.namespace.ledger()], QUIET).await?;
 
-    let events = ground
+    let events = environment
         .plane
         .audit_events_since(position)
         .await
@@ -104,41 +115,52 @@ async fn by_operator(devices: usize) -> Result<(Run, Script), BenchError> {
         processor_seconds: after.operator.processor_seconds - before.operator.processor_seconds,
         plane_seconds: after.plane - before.plane,
         peak_mebibytes: after.operator.peak_mebibytes,
-        calls: asked(world.scene.ledger().entries_since(calls_before)),
+        calls: asked(customer.namespace.ledger().entries_since(calls_before)),
         requests,
     };
-    let script = template::of(&world, CONTRACT).await?;
+    let script = template::of(&customer, CONTRACT).await?;
     tell("operator", devices, &run);
-    drop(world);
-    ground.operator.stop().await.map_err(operator_failed)?;
-    ground.plane.stop().await;
+    drop(customer);
+    environment.operator.stop().await.map_err(operator_failed)?;
+    environment.plane.stop().await;
     Ok((run, script))
 }
 
 async fn by_dumb_client(devices: usize, script: &Script) -> Result<Run, BenchError> {
-    let mut ground = ground().await?;
+    let mut environment = environment().await?;
     // Only its CRDs, policies and rights are wanted.
-    ground.operator.stop().await.map_err(operator_failed)?;
-    let world = World::new(&ground.plane, ground.operator.view(), NAMESPACE, devices, 0).await?;
-    world.apply().await?;
-    let targets = world.fleet.devices().iter().map(|device| Target {
+    environment.operator.stop().await.map_err(operator_failed)?;
+    let customer = Customer::new(
+        &environment.plane,
+        environment.operator.view(),
+        NAMESPACE,
+        devices,
+        0,
+    )
+    .await?;
+    customer.apply().await?;
+    let targets = customer.fleet.devices().iter().map(|device| Target {
         name: device.name().to_owned(),
         serial_number: device.serial_number(),
         address: device.address().to_string(),
     });
     let order = Order {
-        kubeconfig: ground.operator.kubeconfig().to_owned(),
+        kubeconfig: environment.operator.kubeconfig().to_owned(),
         namespace: NAMESPACE.to_owned(),
-        broker: world.broker.url(),
+        broker: customer.broker.url(),
         script: script.clone(),
         targets: targets.collect(),
     };
-    let position = ground.plane.audit_position().await.map_err(audit_failed)?;
-    let before = plane_seconds(&ground)?;
+    let position = environment
+        .plane
+        .audit_position()
+        .await
+        .map_err(audit_failed)?;
+    let before = plane_seconds(&environment)?;
     let said = dumb::run(&order).await?;
-    let plane_seconds = plane_seconds(&ground)? - before;
+    let plane_seconds = plane_seconds(&environment)? - before;
 
-    let events = ground
+    let events = environment
         .plane
         .audit_events_since(position)
         .await
@@ -150,12 +172,12 @@ async fn by_dumb_client(devices: usize, script: &Script) -> Result<Run, BenchErr
         processor_seconds: said.processor_seconds,
         plane_seconds,
         peak_mebibytes: said.peak_mebibytes,
-        calls: asked(world.scene.ledger().entries()),
+        calls: asked(customer.namespace.ledger().entries()),
         requests,
     };
     tell("dumb client", devices, &run);
-    drop(world);
-    ground.plane.stop().await;
+    drop(customer);
+    environment.plane.stop().await;
     Ok(run)
 }
 
@@ -171,18 +193,18 @@ struct Meter {
 }
 
 impl Meter {
-    fn read(ground: &Ground) -> Result<Self, BenchError> {
-        let process = ground.operator.process_id().unwrap_or_default();
+    fn read(environment: &TestEnvironment) -> Result<Self, BenchError> {
+        let process = environment.operator.process_id().unwrap_or_default();
         Ok(Self {
             operator: usage::of(process)?,
-            plane: plane_seconds(ground)?,
+            plane: plane_seconds(environment)?,
         })
     }
 }
 
 /// Processor time of API server and etcd.
-fn plane_seconds(ground: &Ground) -> Result<f64, BenchError> {
-    let processes = ground.plane.processes();
+fn plane_seconds(environment: &TestEnvironment) -> Result<f64, BenchError> {
+    let processes = environment.plane.processes();
     let servers = ["kube-apiserver", "etcd"]
         .iter()
         .filter_map(|name| processes.get(*name));

@@ -5,13 +5,14 @@
 
 use std::time::Duration;
 
+use entente_e2e::environment::TestEnvironment;
+use entente_e2e::namespace;
+use entente_simulators::FaultKind;
+
+use super::customer::{Customer, until_quiet};
 use super::figure::Figure;
 use super::requests::Requests;
-use super::world::{World, until_quiet};
-use super::{BenchError, audit_failed, ground, operator_failed, say};
-use entente_e2e::operator::Ground;
-use entente_e2e::scene;
-use entente_simulators::FaultKind;
+use super::{BenchError, audit_failed, environment, operator_failed, say};
 
 const CONTRACT: &str = "fleet";
 const QUIET: Duration = Duration::from_secs(6);
@@ -23,18 +24,18 @@ pub(super) async fn run(quick: bool) -> Result<Vec<Figure>, BenchError> {
     } else {
         &[false, true, true, false, false, true]
     };
-    let mut ground = ground().await?;
+    let mut environment = environment().await?;
     // The first fleet meets cold caches everywhere; it is not counted.
-    fleet(&ground, 0, devices, false).await?;
+    fleet(&environment, 0, devices, false).await?;
     let (mut without, mut with) = (Vec::new(), Vec::new());
     for (number, hung) in order.iter().enumerate() {
-        let seconds = fleet(&ground, number + 1, devices, *hung).await?;
+        let seconds = fleet(&environment, number + 1, devices, *hung).await?;
         let kind = if *hung { "with" } else { "without" };
         say(&format!("  {kind} a hung device: {seconds:.2} s"));
         if *hung { &mut with } else { &mut without }.push(seconds);
     }
-    ground.operator.stop().await.map_err(operator_failed)?;
-    ground.plane.stop().await;
+    environment.operator.stop().await.map_err(operator_failed)?;
+    environment.plane.stop().await;
     let list = |values: &[f64]| {
         let shown: Vec<String> = values.iter().map(|value| format!("{value:.2}")).collect();
         shown.join(", ")
@@ -50,27 +51,27 @@ pub(super) async fn run(quick: bool) -> Result<Vec<Figure>, BenchError> {
 
 /// The seconds from the contract to the last status of all devices but the first.
 async fn fleet(
-    ground: &Ground,
+    environment: &TestEnvironment,
     number: usize,
     devices: usize,
     hung: bool,
 ) -> Result<f64, BenchError> {
-    let plane = &ground.plane;
+    let plane = &environment.plane;
     let namespace = format!("bench-{number}");
-    let view = ground.operator.view();
-    let world = World::new(plane, view, &namespace, devices, number * devices).await?;
-    world.apply().await?;
-    until_quiet(plane, &[world.scene.ledger()], QUIET).await?;
+    let view = environment.operator.view();
+    let customer = Customer::new(plane, view, &namespace, devices, number * devices).await?;
+    customer.apply().await?;
+    until_quiet(plane, &[customer.namespace.ledger()], QUIET).await?;
     let steered = |source| BenchError::Simulator { source };
-    let first = &world.fleet.devices()[0];
+    let first = &customer.fleet.devices()[0];
     if hung {
         first.set_fault(FaultKind::Hang).await.map_err(steered)?;
     }
     let position = plane.audit_position().await.map_err(audit_failed)?;
-    let names = world.names();
-    let contract = world.contract(CONTRACT, scene::now(), &names);
-    world.apply_contracts(&[contract]).await?;
-    world
+    let names = customer.names();
+    let contract = customer.contract(CONTRACT, namespace::now(), &names);
+    customer.apply_contracts(&[contract]).await?;
+    customer
         .until_delivered(CONTRACT, devices - usize::from(hung))
         .await?;
     let events = plane
@@ -79,9 +80,9 @@ async fn fleet(
         .map_err(audit_failed)?;
     if hung {
         first.clear_faults().await.map_err(steered)?;
-        world.until_delivered(CONTRACT, devices).await?;
+        customer.until_delivered(CONTRACT, devices).await?;
     }
-    until_quiet(plane, &[world.scene.ledger()], QUIET).await?;
+    until_quiet(plane, &[customer.namespace.ledger()], QUIET).await?;
 
     let own: Vec<_> = events
         .into_iter()

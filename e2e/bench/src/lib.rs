@@ -7,6 +7,7 @@
 //! the program `bench`.
 
 mod converge;
+mod customer;
 mod dumb;
 mod figure;
 mod hung;
@@ -16,7 +17,6 @@ mod settled;
 mod start;
 mod template;
 mod usage;
-mod world;
 
 pub use dumb::serve as serve_as_dumb_client;
 
@@ -25,8 +25,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use entente_e2e::control_plane::{AuditError, StartError};
-use entente_e2e::operator::{Ground, OperatorError, OperatorOptions};
-use entente_e2e::scene::SceneError;
+use entente_e2e::environment::TestEnvironment;
+use entente_e2e::namespace::NamespaceError;
+use entente_e2e::operator::{OperatorError, OperatorOptions};
 use entente_simulators::SimulatorError;
 use figure::Figure;
 
@@ -88,10 +89,10 @@ pub enum BenchError {
         source: OperatorError,
     },
     /// An object could not be applied.
-    #[error("the world of the bench could not be made")]
-    Scene {
+    #[error("an object cannot be applied, or a simulator not be started")]
+    Namespace {
         /// Why.
-        source: SceneError,
+        source: NamespaceError,
     },
     /// A simulator could not be started or steered.
     #[error("the simulators")]
@@ -173,20 +174,22 @@ async fn run_all(options: &BenchOptions) -> Result<(), BenchError> {
 }
 
 /// A fresh control plane with an operator on it.
-async fn ground() -> Result<Ground, BenchError> {
+async fn environment() -> Result<TestEnvironment, BenchError> {
     let options = OperatorOptions {
         flags: Vec::new(),
         ..OperatorOptions::default()
     };
-    Ground::start(options).await.map_err(operator_failed)
+    TestEnvironment::start(options)
+        .await
+        .map_err(operator_failed)
 }
 
 fn operator_failed(source: OperatorError) -> BenchError {
     BenchError::Operator { source }
 }
 
-fn scene_failed(source: SceneError) -> BenchError {
-    BenchError::Scene { source }
+fn namespace_failed(source: NamespaceError) -> BenchError {
+    BenchError::Namespace { source }
 }
 
 fn audit_failed(source: AuditError) -> BenchError {

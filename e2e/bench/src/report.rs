@@ -7,12 +7,12 @@
 use std::path::{Path, PathBuf};
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, TableStyle};
+use entente_e2e::operator::workspace;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::figure::Figure;
 use super::{Bench, BenchError};
-use entente_e2e::operator::workspace;
 
 const BEGIN: &str = "<!-- begin: written by make bench -->";
 const END: &str = "<!-- end -->";

@@ -4,10 +4,10 @@
 
 use std::collections::BTreeMap;
 
+use entente_e2e::control_plane::AuditEvent;
 use jiff::Timestamp;
 
 use super::figure::count;
-use entente_e2e::control_plane::AuditEvent;
 
 /// Service accounts of the operator's namespace; the dumb client uses the same.
 const USER: &str = "system:serviceaccount:entente-system:";

@@ -4,13 +4,14 @@
 
 use std::time::Duration;
 
+use entente_e2e::control_plane::ControlPlane;
+use entente_e2e::namespace;
+use entente_simulators::{Cause, Ledger};
+
+use super::customer::{Customer, until_quiet};
 use super::figure::{Figure, count};
 use super::requests::{self, Requests};
-use super::world::{World, until_quiet};
-use super::{BenchError, audit_failed, ground, operator_failed, say, usage};
-use entente_e2e::control_plane::ControlPlane;
-use entente_e2e::scene;
-use entente_simulators::{Cause, Ledger};
+use super::{BenchError, audit_failed, environment, operator_failed, say, usage};
 
 const CONTRACT: &str = "fleet";
 const QUIET: Duration = Duration::from_secs(7);
@@ -62,31 +63,35 @@ impl<'w> Since<'w> {
 )]
 pub(super) async fn run(quick: bool) -> Result<Vec<Figure>, BenchError> {
     let devices = if quick { 100 } else { 1000 };
-    let mut ground = ground().await?;
-    let plane = &ground.plane;
-    let world = World::new(plane, ground.operator.view(), "bench", devices, 0).await?;
-    let ledger = world.scene.ledger();
-    let process = ground.operator.process_id().unwrap_or_default();
+    let mut environment = environment().await?;
+    let plane = &environment.plane;
+    let customer = Customer::new(plane, environment.operator.view(), "bench", devices, 0).await?;
+    let ledger = customer.namespace.ledger();
+    let process = environment.operator.process_id().unwrap_or_default();
     let empty = usage::of(process)?;
-    world.apply().await?;
-    let names = world.names();
-    let contracts = [world.contract(CONTRACT, scene::now(), &names)];
-    world.apply_contracts(&contracts).await?;
-    world.until_delivered(CONTRACT, devices).await?;
+    customer.apply().await?;
+    let names = customer.names();
+    let contracts = [customer.contract(CONTRACT, namespace::now(), &names)];
+    customer.apply_contracts(&contracts).await?;
+    customer.until_delivered(CONTRACT, devices).await?;
     until_quiet(plane, &[ledger], QUIET).await?;
 
     say(&format!(
         "  {devices} devices are settled; all is applied again"
     ));
     let since = Since::now(plane, ledger).await?;
-    world.apply().await?;
-    world.apply_contracts(&contracts).await?;
+    customer.apply().await?;
+    customer.apply_contracts(&contracts).await?;
     until_quiet(plane, &[ledger], QUIET).await?;
     let mut figures = nothing("applied again", &since.seen().await?);
 
     say("  the operator is started again");
     let since = Since::now(plane, ledger).await?;
-    ground.operator.restart().await.map_err(operator_failed)?;
+    environment
+        .operator
+        .restart()
+        .await
+        .map_err(operator_failed)?;
     until_quiet(plane, &[ledger], QUIET).await?;
     let seen = since.seen().await?;
     figures.extend(nothing("operator started again", &seen));
@@ -112,7 +117,7 @@ pub(super) async fn run(quick: bool) -> Result<Vec<Figure>, BenchError> {
         seen.requests.written(),
         seen.calls + seen.probes,
     )));
-    let process = ground.operator.process_id().unwrap_or_default();
+    let process = environment.operator.process_id().unwrap_or_default();
     let memory = usage::of(process)?;
     figures.push(
         Figure::new(
@@ -125,9 +130,9 @@ pub(super) async fn run(quick: bool) -> Result<Vec<Figure>, BenchError> {
             memory.peak_mebibytes, empty.resident_mebibytes
         )),
     );
-    drop(world);
-    ground.operator.stop().await.map_err(operator_failed)?;
-    ground.plane.stop().await;
+    drop(customer);
+    environment.operator.stop().await.map_err(operator_failed)?;
+    environment.plane.stop().await;
     Ok(figures)
 }
 

@@ -7,13 +7,13 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use entente_e2e::namespace;
+use entente_simulators::{Cause, Entry, PeerKind};
 use jiff::{SignedDuration, Timestamp};
 
+use super::customer::{Customer, until_quiet};
 use super::figure::{Figure, count, quantile};
-use super::world::{World, until_quiet};
-use super::{BenchError, WITHIN, ground, operator_failed, say};
-use entente_e2e::scene;
-use entente_simulators::{Cause, Entry, PeerKind};
+use super::{BenchError, WITHIN, environment, operator_failed, say};
 
 /// The instants at which one contract alone begins, a second apart.
 const SINGLE: usize = 10;
@@ -21,10 +21,10 @@ const QUIET: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(quick: bool) -> Result<Vec<Figure>, BenchError> {
     let (many, ahead) = if quick { (100, 15) } else { (1000, 60) };
-    let mut ground = ground().await?;
-    let singles = World::new(
-        &ground.plane,
-        ground.operator.view(),
+    let mut environment = environment().await?;
+    let singles = Customer::new(
+        &environment.plane,
+        environment.operator.view(),
         "bench-one",
         SINGLE,
         0,
@@ -36,9 +36,9 @@ pub(super) async fn run(quick: bool) -> Result<Vec<Figure>, BenchError> {
         SignedDuration::from_secs(1),
     )
     .await?;
-    let fleet = World::new(
-        &ground.plane,
-        ground.operator.view(),
+    let fleet = Customer::new(
+        &environment.plane,
+        environment.operator.view(),
         "bench-many",
         many,
         SINGLE,
@@ -46,8 +46,8 @@ pub(super) async fn run(quick: bool) -> Result<Vec<Figure>, BenchError> {
     .await?;
     let together = lateness(&fleet, Duration::from_secs(ahead), SignedDuration::ZERO).await?;
     drop((singles, fleet));
-    ground.operator.stop().await.map_err(operator_failed)?;
-    ground.plane.stop().await;
+    environment.operator.stop().await.map_err(operator_failed)?;
+    environment.plane.stop().await;
 
     let early = alone.early + together.early;
     let probes = alone.probes + together.probes;
@@ -64,7 +64,7 @@ pub(super) async fn run(quick: bool) -> Result<Vec<Figure>, BenchError> {
     ])
 }
 
-/// What the ledger says of the contracts of one world.
+/// What the ledger says of the contracts of one customer.
 struct Lateness {
     milliseconds: Vec<f64>,
     early: usize,
@@ -86,25 +86,25 @@ fn first(what: &str, seen: &Lateness, most: f64) -> Figure {
 /// Applies contracts that begin so far ahead, one after the other with these gaps, and waits until
 /// each has sent its first request.
 async fn lateness(
-    world: &World<'_>,
+    customer: &Customer<'_>,
     ahead: Duration,
     gap: SignedDuration,
 ) -> Result<Lateness, BenchError> {
-    let scene = &world.scene;
-    world.apply().await?;
-    until_quiet(scene.plane(), &[scene.ledger()], QUIET).await?;
-    let names = world.names();
-    let mut start = scene::starting_in(ahead);
+    let namespace = &customer.namespace;
+    customer.apply().await?;
+    until_quiet(namespace.plane(), &[namespace.ledger()], QUIET).await?;
+    let names = customer.names();
+    let mut start = namespace::starting_in(ahead);
     let first_start = start;
     let mut starts: HashMap<String, Timestamp> = HashMap::new();
     let mut contracts = Vec::new();
     for name in &names {
-        contracts.push(world.contract(&format!("c-{name}"), start, &[name]));
+        contracts.push(customer.contract(&format!("c-{name}"), start, &[name]));
         starts.insert((*name).to_owned(), start);
         start += gap;
     }
-    world.apply_contracts(&contracts).await?;
-    until_quiet(scene.plane(), &[scene.ledger()], QUIET).await?;
+    customer.apply_contracts(&contracts).await?;
+    until_quiet(namespace.plane(), &[namespace.ledger()], QUIET).await?;
     let left = first_start.duration_since(Timestamp::now());
     say(&format!(
         "  {} contracts are known {:.1} s before the start",
@@ -117,18 +117,18 @@ async fn lateness(
             within: ahead,
         });
     }
-    let entries = until_all_began(world, &starts).await?;
-    until_quiet(scene.plane(), &[scene.ledger()], QUIET).await?;
+    let entries = until_all_began(customer, &starts).await?;
+    until_quiet(namespace.plane(), &[namespace.ledger()], QUIET).await?;
     Ok(judge(&starts, first_start, &entries))
 }
 
 async fn until_all_began(
-    world: &World<'_>,
+    customer: &Customer<'_>,
     starts: &HashMap<String, Timestamp>,
 ) -> Result<Vec<Entry>, BenchError> {
     let deadline = Instant::now() + WITHIN;
     while Instant::now() < deadline {
-        let entries = world.scene.ledger().entries();
+        let entries = customer.namespace.ledger().entries();
         let began: std::collections::HashSet<&str> = entries
             .iter()
             .filter(|entry| entry.write && entry.peer == PeerKind::Device)

@@ -5,28 +5,28 @@
 //! settings written once, an instance fetched three times, provisioned and updated once.
 
 use entente_crds::v1alpha1::ServiceSubscription;
+use entente_simulators::{AttributeValue, Entry, PeerKind};
 use kube::Resource as _;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::BenchError;
+use super::customer::Customer;
 use super::dumb::{Script, Setting};
-use super::world::World;
-use entente_simulators::{AttributeValue, Entry, PeerKind};
 
 /// The script of one device that was delivered by the operator.
-pub(super) async fn of(world: &World<'_>, contract: &str) -> Result<Script, BenchError> {
-    let scene = &world.scene;
-    let simulated = &world.fleet.devices()[0];
+pub(super) async fn of(customer: &Customer<'_>, contract: &str) -> Result<Script, BenchError> {
+    let namespace = &customer.namespace;
+    let simulated = &customer.fleet.devices()[0];
     let name = simulated.name();
     let (subscription, device) = tokio::join!(
-        scene.subscription(contract, "backup", name),
-        scene.read_device(name)
+        namespace.subscription(contract, "backup", name),
+        namespace.read_device(name)
     );
     let (Some(subscription), Some(device)) = (subscription, device) else {
         return Err(lacking("the objects of the first device"));
     };
-    let entries = scene.ledger().entries();
+    let entries = namespace.ledger().entries();
     let of_device = |operation: &str| {
         let of = |e: &&Entry| e.peer == PeerKind::Device && e.name == name && !e.probe;
         entries.iter().filter(of).find(|e| e.operation == operation)

@@ -1,11 +1,12 @@
-//! The demo's peers as simulators in this process. Called by `stage`.
+//! The demo's peers as simulators in this process. Called by `peers`.
 
+use entente_e2e::namespace::{NamespaceError, TestNamespace};
+use entente_simulators::{Broker, Cause, FaultKind, FleetOptions, IppFleet, Ledger};
 use jiff::Timestamp;
 
 use super::DemoError;
-use super::role::{Catalogue, DEVICES, LedgerFacts, Role, playing};
-use entente_e2e::scene::{Scene, SceneError};
-use entente_simulators::{Broker, Cause, FaultKind, FleetOptions, IppFleet, Ledger};
+use super::device::{Behaviour, DEVICES, names};
+use super::peers::{Catalogue, LedgerFacts};
 
 /// A fleet of six and a broker.
 pub(super) struct Embedded {
@@ -14,56 +15,61 @@ pub(super) struct Embedded {
 }
 
 impl Embedded {
-    pub(super) async fn start(scene: &Scene<'_>) -> Result<Self, DemoError> {
-        let scene_failed = |source| DemoError::Scene { source };
+    pub(super) async fn start(namespace: &TestNamespace<'_>) -> Result<Self, DemoError> {
+        let namespace_failed = |source| DemoError::Namespace { source };
         let fleet = FleetOptions {
-            names: DEVICES.map(|(name, _)| name.to_owned()).to_vec(),
+            names: DEVICES.map(|device| device.name.to_owned()).to_vec(),
             ..FleetOptions::of(DEVICES.len())
         };
-        let fleet = scene.fleet_of(fleet).await.map_err(scene_failed)?;
-        let broker = scene.broker().await.map_err(scene_failed)?;
+        let fleet = namespace.fleet_of(fleet).await.map_err(namespace_failed)?;
+        let broker = namespace.broker().await.map_err(namespace_failed)?;
         let embedded = Self { fleet, broker };
         let lie = FaultKind::NotEffective {
             attributes: vec!["nw-backup-weekdays".to_owned()],
         };
-        embedded.set(Role::Liar, Some(lie)).await?;
-        embedded.set(Role::Off, Some(FaultKind::Offline)).await?;
+        embedded.set(Behaviour::NotEffective, Some(lie)).await?;
+        embedded
+            .set(Behaviour::Offline, Some(FaultKind::Offline))
+            .await?;
         Ok(embedded)
     }
 
-    async fn set(&self, role: Role, fault: Option<FaultKind>) -> Result<(), DemoError> {
-        for name in playing(role) {
+    async fn set(&self, behaviour: Behaviour, fault: Option<FaultKind>) -> Result<(), DemoError> {
+        for name in names(behaviour) {
             let device = self.fleet.device(name).expect("named when it was started");
             match fault.clone() {
                 Some(fault) => device.set_fault(fault).await,
                 None => device.clear_faults().await,
             }
-            .map_err(|source| DemoError::Scene {
-                source: SceneError::Simulator { source },
+            .map_err(|source| DemoError::Namespace {
+                source: NamespaceError::Simulator { source },
             })?;
         }
         Ok(())
     }
 
-    pub(super) fn catalogue(&self, scene: &Scene<'_>) -> Catalogue {
+    pub(super) fn catalogue(&self, namespace: &TestNamespace<'_>) -> Catalogue {
         let devices = self.fleet.devices();
         Catalogue {
             connections: vec![
-                scene.device_connection(self.fleet.port()),
-                scene.broker_connection(&self.broker.url()),
+                namespace.device_connection(self.fleet.port()),
+                namespace.broker_connection(&self.broker.url()),
             ],
-            models: vec![scene.model()],
-            service: scene.backup(),
-            devices: devices.iter().map(|device| scene.device(device)).collect(),
+            models: vec![namespace.model()],
+            service: namespace.backup(),
+            devices: devices
+                .iter()
+                .map(|device| namespace.device(device))
+                .collect(),
         }
     }
 
-    pub(super) async fn cure(&mut self, role: Role) -> Result<&'static str, DemoError> {
-        self.set(role, None).await?;
-        Ok(match role {
-            Role::Good => "was good all the time.",
-            Role::Liar => "is cured: it takes settings from now on.",
-            Role::Off => "is switched on.",
+    pub(super) async fn mend(&mut self, behaviour: Behaviour) -> Result<&'static str, DemoError> {
+        self.set(behaviour, None).await?;
+        Ok(match behaviour {
+            Behaviour::Good => "was good all the time.",
+            Behaviour::NotEffective => "is mended: settings take effect from now on.",
+            Behaviour::Offline => "is switched on.",
         })
     }
 }

@@ -5,13 +5,13 @@
 //! shown is read from the API server or from the ledger of the simulated peers, and the exit code
 //! is 1 when one of them is not what it has to be. Called by the program `demo`.
 
-mod board;
+mod device;
 mod embedded;
+mod peers;
 mod real;
-mod role;
-mod screen;
-mod stage;
 mod summary;
+mod table;
+mod terminal;
 
 use std::time::Duration;
 
@@ -19,16 +19,16 @@ use entente_crds::v1alpha1::{Compensation, Contract, ServiceSubscription, SmartS
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Namespace;
 
-use board::Board;
+use device::{Behaviour, DEVICES, DemoDevice};
 use entente_e2e::control_plane::{ControlPlane, Options};
+use entente_e2e::namespace::read::Conditioned as _;
+use entente_e2e::namespace::{NamespaceError, TestNamespace, starting_in};
 use entente_e2e::operator::{Operator, OperatorError, OperatorOptions};
 use entente_e2e::peers::PeerError;
-use entente_e2e::scene::read::Conditioned as _;
-use entente_e2e::scene::{Scene, SceneError, starting_in};
 use entente_e2e::wait::Late;
-use role::{DEVICES, Role};
-use screen::Screen;
-use stage::Stage;
+use peers::DemoPeers;
+use table::Table;
+use terminal::Terminal;
 
 /// The customer's namespace.
 const NAMESPACE: &str = "banco-sul";
@@ -40,14 +40,14 @@ const SERVICE: &str = "backup";
 const AHEAD: Duration = Duration::from_secs(15);
 /// How late a service may be.
 const ALLOWED: Duration = Duration::from_secs(5);
-/// From the start to the cure of the two bad devices.
-const CURED_AFTER: SignedDuration = SignedDuration::from_secs(15);
+/// From the start until the two bad devices are mended.
+const MENDED_AFTER: SignedDuration = SignedDuration::from_secs(15);
 /// From the start until everything must be delivered.
 const DONE_WITHIN: SignedDuration = SignedDuration::from_secs(60);
 /// Between two looks at the objects.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// What plays the devices and the service server.
+/// Which programs serve as devices and service server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Peers {
     /// Simulators in this process, with a ledger of every request.
@@ -60,7 +60,7 @@ pub enum Peers {
 /// How the demo is run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DemoOptions {
-    /// What plays the devices and the service server.
+    /// Which programs serve as devices and service server.
     pub peers: Peers,
     /// Leave everything running at the end, until Ctrl-C.
     pub keep: bool,
@@ -82,10 +82,10 @@ pub enum DemoError {
         source: OperatorError,
     },
     /// An object could not be applied, or a simulator not be started.
-    #[error("the scene could not be set")]
-    Scene {
+    #[error("an object cannot be applied, or a simulator not be started")]
+    Namespace {
         /// Why.
-        source: SceneError,
+        source: NamespaceError,
     },
     /// The operator did not take the catalogue.
     #[error("the catalogue is not taken")]
@@ -105,12 +105,6 @@ pub enum DemoError {
         /// The device.
         uri: String,
     },
-    /// A file cannot be written.
-    #[error("cannot write to the terminal")]
-    Screen {
-        /// What the operating system said.
-        source: std::io::Error,
-    },
 }
 
 /// Runs the demo: whether all it showed is as it has to be.
@@ -118,9 +112,9 @@ pub enum DemoError {
 /// # Errors
 /// [`DemoError`] where something could not even be started.
 pub async fn run(options: DemoOptions) -> Result<bool, DemoError> {
-    let mut screen = Screen::new();
-    screen.title("Entente: a contract comes into force on six devices");
-    let plane = screen
+    let mut terminal = Terminal::new();
+    terminal.title("Entente: a contract comes into force on six devices");
+    let plane = terminal
         .step(
             "Control plane: etcd, API server, controllers",
             start_plane(),
@@ -131,7 +125,7 @@ pub async fn run(options: DemoOptions) -> Result<bool, DemoError> {
         flags,
         ..OperatorOptions::default()
     };
-    let operator = screen
+    let operator = terminal
         .step(
             "Operator: chart rendered by Helm, binary started with the chart's rights",
             async {
@@ -141,30 +135,33 @@ pub async fn run(options: DemoOptions) -> Result<bool, DemoError> {
             },
         )
         .await?;
-    let scene = Scene::in_namespace(&plane, operator.view(), NAMESPACE.to_owned())
+    let namespace = TestNamespace::with_name(&plane, operator.view(), NAMESPACE.to_owned())
         .await
-        .map_err(scene_failed)?;
-    let title = stage::title(options.peers);
-    let mut stage = screen
-        .step(title, Stage::start(options.peers, &scene))
+        .map_err(namespace_failed)?;
+    let title = peers::title(options.peers);
+    let mut peers = terminal
+        .step(title, DemoPeers::start(options.peers, &namespace))
         .await?;
-    screen
-        .step("Catalogue and six Devices applied", prepare(&scene, &stage))
+    terminal
+        .step(
+            "Catalogue and six Devices applied",
+            prepare(&namespace, &peers),
+        )
         .await?;
 
-    let passed = perform(&mut screen, &scene, &mut stage).await?;
+    let passed = watch_contract(&mut terminal, &namespace, &mut peers).await?;
     if options.keep {
-        keep(&mut screen, &plane, &operator).await;
+        keep(&mut terminal, &plane, &operator).await;
     }
-    screen.finish();
-    drop(stage);
+    terminal.finish();
+    drop(peers);
     drop(operator);
     plane.stop().await;
     Ok(passed)
 }
 
-fn scene_failed(source: SceneError) -> DemoError {
-    DemoError::Scene { source }
+fn namespace_failed(source: NamespaceError) -> DemoError {
+    DemoError::Namespace { source }
 }
 
 async fn start_plane() -> Result<ControlPlane, DemoError> {
@@ -174,28 +171,31 @@ async fn start_plane() -> Result<ControlPlane, DemoError> {
 }
 
 /// Applies everything but the contract.
-async fn prepare(scene: &Scene<'_>, stage: &Stage) -> Result<(), DemoError> {
-    let mut namespace = Namespace::default();
-    namespace.metadata.name = Some(NAMESPACE.to_owned());
-    scene.apply(&namespace).await.map_err(scene_failed)?;
-    let catalogue = stage.catalogue(scene);
+async fn prepare(namespace: &TestNamespace<'_>, peers: &DemoPeers) -> Result<(), DemoError> {
+    let mut object = Namespace::default();
+    object.metadata.name = Some(NAMESPACE.to_owned());
+    namespace.apply(&object).await.map_err(namespace_failed)?;
+    let catalogue = peers.catalogue(namespace);
     for connection in &catalogue.connections {
-        scene.apply(connection).await.map_err(scene_failed)?;
+        namespace
+            .apply(connection)
+            .await
+            .map_err(namespace_failed)?;
     }
     for model in &catalogue.models {
-        scene.apply(model).await.map_err(scene_failed)?;
+        namespace.apply(model).await.map_err(namespace_failed)?;
     }
-    scene
+    namespace
         .apply(&catalogue.service)
         .await
-        .map_err(scene_failed)?;
+        .map_err(namespace_failed)?;
     for device in &catalogue.devices {
-        scene.apply(device).await.map_err(scene_failed)?;
+        namespace.apply(device).await.map_err(namespace_failed)?;
     }
-    // A contract may come first as well; here the audience is spared that.
-    let service = scene.named(role::SERVICE);
-    let services = scene.catalogue::<SmartService>();
-    let known = scene
+    // A contract may come first as well; it would only be shown as waiting.
+    let service = namespace.named(peers::SERVICE);
+    let services = namespace.catalogue::<SmartService>();
+    let known = namespace
         .soon("the service is known to the operator", async || {
             let found = services.get(&service).await.ok()?;
             found.is("Ready").then_some(())
@@ -205,19 +205,19 @@ async fn prepare(scene: &Scene<'_>, stage: &Stage) -> Result<(), DemoError> {
 }
 
 /// What the API server says now.
-pub(crate) struct Sight {
+pub(crate) struct Snapshot {
     pub(crate) now: Timestamp,
     pub(crate) contract: Option<Contract>,
     pub(crate) subscriptions: Vec<ServiceSubscription>,
     pub(crate) compensations: Vec<Compensation>,
 }
 
-impl Sight {
-    async fn of(scene: &Scene<'_>) -> Self {
+impl Snapshot {
+    async fn of(namespace: &TestNamespace<'_>) -> Self {
         let (contract, subscriptions, compensations) = tokio::join!(
-            scene.read_contract(CONTRACT),
-            scene.list::<ServiceSubscription>(),
-            scene.compensations()
+            namespace.read_contract(CONTRACT),
+            namespace.list::<ServiceSubscription>(),
+            namespace.compensations()
         );
         Self {
             now: Timestamp::now(),
@@ -237,67 +237,67 @@ impl Sight {
 }
 
 /// Applies the contract and shows what happens until all is final; whether all is as it has to be.
-async fn perform(
-    screen: &mut Screen,
-    scene: &Scene<'_>,
-    stage: &mut Stage,
+async fn watch_contract(
+    terminal: &mut Terminal,
+    namespace: &TestNamespace<'_>,
+    peers: &mut DemoPeers,
 ) -> Result<bool, DemoError> {
     let start = starting_in(AHEAD);
-    let names: Vec<&str> = DEVICES.iter().map(|(name, _)| *name).collect();
+    let names: Vec<&str> = DEVICES.iter().map(|device| device.name).collect();
     let allowed = format!("{}s", ALLOWED.as_secs());
-    let mut entry = scene.entry(SERVICE, role::SERVICE, &names, &allowed);
+    let mut entry = namespace.entry(SERVICE, peers::SERVICE, &names, &allowed);
     entry
         .parameters
         .insert("weekdays".to_owned(), "wed,sun".to_owned());
-    let contract = scene.contract(CONTRACT, start, vec![entry]);
-    scene.apply(&contract).await.map_err(scene_failed)?;
+    let contract = namespace.contract(CONTRACT, start, vec![entry]);
+    namespace.apply(&contract).await.map_err(namespace_failed)?;
 
-    let mut board = Board::new(start);
-    screen.lines("");
-    screen.lines(&format!(
+    let mut table = Table::new(start);
+    terminal.lines("");
+    terminal.lines(&format!(
         "The contract {CONTRACT} is applied. It begins at {start}."
     ));
-    screen.lines("It has data backup on six devices, for 120,000.00 BRL a month each;");
-    screen.lines(&format!(
+    terminal.lines("It has data backup on six devices, for 120,000.00 BRL a month each;");
+    terminal.lines(&format!(
         "{} s of delay are allowed, more is given back second by second.",
         ALLOWED.as_secs()
     ));
-    for (name, role) in DEVICES {
-        if let Some(text) = stage.trouble(role) {
-            screen.lines(&format!("{name} {text}"));
+    for DemoDevice { name, behaviour } in DEVICES {
+        if let Some(text) = peers.trouble(behaviour) {
+            terminal.lines(&format!("{name} {text}"));
         }
     }
-    screen.lines("");
+    terminal.lines("");
 
-    let mut cured = false;
+    let mut mended = false;
     loop {
-        let sight = Sight::of(scene).await;
-        board.look(&sight);
-        screen.show(&mut board, sight.now);
-        if !cured && sight.now > start + CURED_AFTER {
-            cured = true;
-            for (name, role) in DEVICES {
-                if role != Role::Good {
-                    let text = stage.cure(role, scene).await?;
-                    board.say(Timestamp::now(), &format!("{name} {text}"));
+        let snapshot = Snapshot::of(namespace).await;
+        table.look(&snapshot);
+        terminal.show(&mut table, snapshot.now);
+        if !mended && snapshot.now > start + MENDED_AFTER {
+            mended = true;
+            for DemoDevice { name, behaviour } in DEVICES {
+                if behaviour != Behaviour::Good {
+                    let text = peers.mend(behaviour, namespace).await?;
+                    table.say(Timestamp::now(), &format!("{name} {text}"));
                 }
             }
         }
-        let late = sight.now > start + DONE_WITHIN;
-        if cured && (sight.is_final() || late) {
-            screen.show(&mut board, sight.now);
-            screen.settle();
-            let ledger = stage.ledger(scene, start).await?;
-            return Ok(summary::tell(screen, &sight, start, &ledger));
+        let late = snapshot.now > start + DONE_WITHIN;
+        if mended && (snapshot.is_final() || late) {
+            terminal.show(&mut table, snapshot.now);
+            terminal.settle();
+            let ledger = peers.ledger(namespace, start).await?;
+            return Ok(summary::tell(terminal, &snapshot, start, &ledger));
         }
         tokio::time::sleep(LOOK).await;
     }
 }
 
 /// Prints how to look around and waits for Ctrl-C.
-async fn keep(screen: &mut Screen, plane: &ControlPlane, operator: &Operator) {
+async fn keep(terminal: &mut Terminal, plane: &ControlPlane, operator: &Operator) {
     let kubectl = entente_e2e::operator::workspace().join("target/tools/kubectl");
-    screen.heading("Everything is left running. Look around with");
+    terminal.heading("Everything is left running. Look around with");
     for line in [
         format!("export KUBECONFIG={}", plane.kubeconfig().display()),
         format!("alias kubectl={}", kubectl.display()),
@@ -309,9 +309,9 @@ async fn keep(screen: &mut Screen, plane: &ControlPlane, operator: &Operator) {
         "kubectl explain contract.spec.services.remedies".to_owned(),
         format!("less {}", operator.view().log_file().display()),
     ] {
-        screen.lines(&format!("  {line}"));
+        terminal.lines(&format!("  {line}"));
     }
-    screen.lines("Ctrl-C ends it all.");
+    terminal.lines("Ctrl-C ends it all.");
     // Without the signal there is nothing to wait for; either way everything is ended in order.
     let _ = tokio::signal::ctrl_c().await;
 }

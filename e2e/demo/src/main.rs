@@ -8,11 +8,12 @@ use std::process::ExitCode;
 use clap::{Parser, ValueEnum};
 use entente_demo::{DemoError, DemoOptions};
 
-/// Shows a contract coming into force on six devices: four good, one that lies, one switched off.
+/// Shows a contract coming into force on six devices: four good, one whose setting never takes
+/// effect, one switched off.
 #[derive(Debug, Parser)]
 #[command(name = "demo", version, about)]
 struct Arguments {
-    /// What plays the devices and the service server
+    /// Which programs serve as devices and service server
     #[arg(long, env = "PEERS", value_enum, default_value_t = Peers::Embedded)]
     peers: Peers,
     /// Leave everything running at the end, and say how to look around

@@ -1,5 +1,5 @@
 //! The demo's peers as software we did not write: cupsd for the good devices and the one that is
-//! off, lprint for the liar, openbrokerapi as the service broker. Called by `stage`.
+//! off, lprint for the one whose setting never takes effect, openbrokerapi as the service broker. Called by `peers`.
 //!
 //! lprint accepts printer-location and does not take it. No restart cures that: the model was
 //! wrong, and is corrected to printer-geo-location, which lprint takes.
@@ -11,13 +11,14 @@ use entente_crds::v1alpha1::{
     IppIdentity, IppOperation, IppSetting, IppSyntax, Limit, Limits, NameReference, SmartService,
     ValueType, Via, WantedSetting,
 };
+use entente_e2e::namespace::TestNamespace;
+use entente_e2e::peers::ipp_client::IppClient;
+use entente_e2e::peers::{CupsServer, LprintServer, OpenBroker, OpenBrokerOptions, PeerError};
 use jiff::Timestamp;
 
 use super::DemoError;
-use super::role::{Catalogue, LedgerFacts, Role, playing};
-use entente_e2e::peers::ipp_client::IppClient;
-use entente_e2e::peers::{CupsServer, LprintServer, OpenBroker, OpenBrokerOptions, PeerError};
-use entente_e2e::scene::Scene;
+use super::device::{Behaviour, names};
+use super::peers::{Catalogue, LedgerFacts};
 
 const LOOPBACK: &str = "127.0.0.1";
 const SETTING: &str = "backup.place";
@@ -28,7 +29,7 @@ const PLACE: &str = "geo:-23.5613,-46.6560";
 pub(super) struct Real {
     good: CupsServer,
     off: CupsServer,
-    liar: LprintServer,
+    lprint: LprintServer,
     broker: OpenBroker,
     /// printer-make-and-model of the queues of cupsd and of lprint.
     models: [String; 2],
@@ -37,53 +38,56 @@ pub(super) struct Real {
 impl Real {
     pub(super) async fn start() -> Result<Self, DemoError> {
         let failed = |source| DemoError::Peer { source };
-        let queues = |role| playing(role).collect::<Vec<_>>();
-        let good = CupsServer::start(&queues(Role::Good))
+        let queues = |behaviour| names(behaviour).collect::<Vec<_>>();
+        let good = CupsServer::start(&queues(Behaviour::Good))
             .await
             .map_err(failed)?;
-        let mut off = CupsServer::start(&queues(Role::Off))
+        let mut off = CupsServer::start(&queues(Behaviour::Offline))
             .await
             .map_err(failed)?;
-        let liar = LprintServer::start(&queues(Role::Liar))
+        let lprint = LprintServer::start(&queues(Behaviour::NotEffective))
             .await
             .map_err(failed)?;
         let options = OpenBrokerOptions::default();
         let broker = OpenBroker::start(options).await.map_err(failed)?;
         let models = [
-            product(&good.uri(first(Role::Good))).await?,
-            product(&liar.uri(first(Role::Liar))).await?,
+            product(&good.uri(first(Behaviour::Good))).await?,
+            product(&lprint.uri(first(Behaviour::NotEffective))).await?,
         ];
         off.kill().await.map_err(failed)?;
         Ok(Self {
             good,
             off,
-            liar,
+            lprint,
             broker,
             models,
         })
     }
 
-    pub(super) fn catalogue(&self, scene: &Scene<'_>) -> Catalogue {
+    pub(super) fn catalogue(&self, namespace: &TestNamespace<'_>) -> Catalogue {
         let cups =
             |server: &CupsServer| format!("ipp://{{address}}:{}/printers/{{queue}}", server.port());
-        let lprint = format!("ipp://{{address}}:{}/ipp/print/{{queue}}", self.liar.port());
+        let lprint = format!(
+            "ipp://{{address}}:{}/ipp/print/{{queue}}",
+            self.lprint.port()
+        );
         let connections = vec![
-            several_queues(scene.ipp_connection("cups", &cups(&self.good))),
-            scene.ipp_connection("cups-off", &cups(&self.off)),
-            scene.ipp_connection("lprint", &lprint),
-            scene.broker_connection(&self.broker.url()),
+            several_queues(namespace.ipp_connection("cups", &cups(&self.good))),
+            namespace.ipp_connection("cups-off", &cups(&self.off)),
+            namespace.ipp_connection("lprint", &lprint),
+            namespace.broker_connection(&self.broker.url()),
         ];
-        let on = |role, connection: &'static str, model: &'static str| {
-            playing(role).map(move |name| (name, connection, model))
+        let on = |behaviour, connection: &'static str, model: &'static str| {
+            names(behaviour).map(move |name| (name, connection, model))
         };
-        let devices = on(Role::Good, "cups", "queue")
-            .chain(on(Role::Liar, "lprint", "label-printer"))
-            .chain(on(Role::Off, "cups-off", "queue"))
+        let devices = on(Behaviour::Good, "cups", "queue")
+            .chain(on(Behaviour::NotEffective, "lprint", "label-printer"))
+            .chain(on(Behaviour::Offline, "cups-off", "queue"))
             .map(|(name, connection, model)| {
-                let mut device = scene.device_at(name, LOOPBACK, &format!("NW-{name}"));
-                device.spec.model_ref = scene.reference(model);
+                let mut device = namespace.device_at(name, LOOPBACK, &format!("NW-{name}"));
+                device.spec.model_ref = namespace.reference(model);
                 device.spec.connections = vec![DeviceConnection {
-                    name: scene.named(connection),
+                    name: namespace.named(connection),
                     queue: Some(name.to_owned()),
                     ..DeviceConnection::default()
                 }];
@@ -93,37 +97,49 @@ impl Real {
             connections,
             models: vec![
                 model(
-                    scene,
+                    namespace,
                     "queue",
                     &self.models[0],
                     "printer-location",
                     IppSyntax::Text,
                 ),
-                self.label_printer(scene, "printer-location", IppSyntax::Text),
+                self.label_printer(namespace, "printer-location", IppSyntax::Text),
             ],
-            service: service(scene),
+            service: service(namespace),
             devices: devices.collect(),
         }
     }
 
-    fn label_printer(&self, scene: &Scene<'_>, attribute: &str, syntax: IppSyntax) -> DeviceModel {
-        model(scene, "label-printer", &self.models[1], attribute, syntax)
+    fn label_printer(
+        &self,
+        namespace: &TestNamespace<'_>,
+        attribute: &str,
+        syntax: IppSyntax,
+    ) -> DeviceModel {
+        model(
+            namespace,
+            "label-printer",
+            &self.models[1],
+            attribute,
+            syntax,
+        )
     }
 
-    pub(super) async fn cure(
+    pub(super) async fn mend(
         &mut self,
-        role: Role,
-        scene: &Scene<'_>,
+        behaviour: Behaviour,
+        namespace: &TestNamespace<'_>,
     ) -> Result<&'static str, DemoError> {
-        match role {
-            Role::Good => Ok("was good all the time."),
-            Role::Liar => {
-                let corrected = self.label_printer(scene, "printer-geo-location", IppSyntax::Uri);
-                let applied = scene.apply(&corrected).await;
-                applied.map_err(|source| DemoError::Scene { source })?;
+        match behaviour {
+            Behaviour::Good => Ok("was good all the time."),
+            Behaviour::NotEffective => {
+                let corrected =
+                    self.label_printer(namespace, "printer-geo-location", IppSyntax::Uri);
+                let applied = namespace.apply(&corrected).await;
+                applied.map_err(|source| DemoError::Namespace { source })?;
                 Ok("has its DeviceModel corrected to printer-geo-location, which lprint takes.")
             }
-            Role::Off => {
+            Behaviour::Offline => {
                 let started = self.off.start_again().await;
                 started.map_err(|source| DemoError::Peer { source })?;
                 Ok("is switched on: its cupsd runs again.")
@@ -173,8 +189,10 @@ fn several_queues(mut connection: Connection) -> Connection {
     connection
 }
 
-fn first(role: Role) -> &'static str {
-    playing(role).next().expect("every role is played")
+fn first(behaviour: Behaviour) -> &'static str {
+    names(behaviour)
+        .next()
+        .expect("every behaviour has a device")
 }
 
 async fn product(uri: &str) -> Result<String, DemoError> {
@@ -188,7 +206,7 @@ async fn product(uri: &str) -> Result<String, DemoError> {
 }
 
 fn model(
-    scene: &Scene<'_>,
+    namespace: &TestNamespace<'_>,
     name: &str,
     product: &str,
     attribute: &str,
@@ -217,16 +235,16 @@ fn model(
         }),
         settings: vec![setting],
     };
-    scene.labelled(DeviceModel::new(&scene.named(name), spec))
+    namespace.labelled(DeviceModel::new(&namespace.named(name), spec))
 }
 
 /// The example service, with the one setting that all these devices can have.
-fn service(scene: &Scene<'_>) -> SmartService {
-    let mut service = scene.backup();
+fn service(namespace: &TestNamespace<'_>) -> SmartService {
+    let mut service = namespace.backup();
     if let Some(device) = &mut service.spec.device {
         device.models = ["queue", "label-printer"]
             .map(|model| NameReference {
-                name: scene.named(model),
+                name: namespace.named(model),
             })
             .to_vec();
         device.settings = vec![WantedSetting {

@@ -3,13 +3,14 @@
 
 use comfy_table::CellAlignment;
 use entente_crds::v1alpha1::{Compensation, Promise, PromiseState};
+use entente_e2e::namespace::read::{Conditioned as _, SubscriptionFacts as _};
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
-use super::board::{plain_table, seconds, summary};
-use super::role::{DEVICES, LedgerFacts, Role};
-use super::screen::Screen;
-use super::{ALLOWED, CONTRACT, SERVICE, Sight};
-use entente_e2e::scene::read::{Conditioned as _, SubscriptionFacts as _};
+use super::device::{Behaviour, DEVICES, DemoDevice};
+use super::peers::LedgerFacts;
+use super::table::{plain_table, seconds, summary};
+use super::terminal::Terminal;
+use super::{ALLOWED, CONTRACT, SERVICE, Snapshot};
 
 /// The monthly fee that the contract names.
 const FEE: f64 = 120_000.0;
@@ -17,11 +18,16 @@ const FEE: f64 = 120_000.0;
 const CENT: f64 = 0.011;
 
 /// Prints the summary; whether everything is as it has to be.
-pub(super) fn tell(screen: &Screen, sight: &Sight, start: Timestamp, ledger: &LedgerFacts) -> bool {
+pub(super) fn tell(
+    terminal: &Terminal,
+    snapshot: &Snapshot,
+    start: Timestamp,
+    ledger: &LedgerFacts,
+) -> bool {
     let mut table = plain_table();
     table.set_header([
         "DEVICE",
-        "ROLE",
+        "BEHAVIOUR",
         "PROMISED (UTC)",
         "COMPLETED (UTC)",
         "LATE",
@@ -29,60 +35,49 @@ pub(super) fn tell(screen: &Screen, sight: &Sight, start: Timestamp, ledger: &Le
         "OWED",
     ]);
     let mut findings = Vec::new();
-    for (device, role) in DEVICES {
-        let name = format!("{CONTRACT}.{SERVICE}.{device}");
-        let promise = sight
+    for device in DEVICES {
+        let name = format!("{CONTRACT}.{SERVICE}.{}", device.name);
+        let promise = snapshot
             .subscriptions
             .iter()
             .find(|s| s.metadata.name.as_deref() == Some(&name))
             .and_then(|subscription| subscription.promises().first());
-        let owed: Vec<&Compensation> = sight
+        let owed: Vec<&Compensation> = snapshot
             .compensations
             .iter()
             .filter(|c| c.spec.record.subscription.name == name)
             .collect();
-        judge(device, role, promise, &owed, start, &mut findings);
-        table.add_row(cells(device, role, promise, &owed));
+        judge(device, promise, &owed, start, &mut findings);
+        table.add_row(cells(device, promise, &owed));
     }
     for column in [4, 6] {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let sum: f64 = sight.compensations.iter().map(amount).sum();
-    let owed = sight
-        .contract
-        .as_ref()
-        .and_then(|contract| contract.status.as_ref()?.owed.as_ref())
-        .and_then(|owed| owed.amounts.first()?.value.parse::<f64>().ok());
-    if owed.is_none_or(|owed| (owed - sum).abs() > CENT) {
-        findings.push(format!("the contract says {owed:?} is owed, not {sum:.2}"));
-    }
-    if !sight.is_final() {
-        findings.push("the contract is not Ready, or an amount is not final".to_owned());
-    }
-    screen.heading("What was promised and what came of it");
-    screen.lines(&table.to_string());
-    screen.heading(&format!("What was sent ({})", ledger.about));
-    tell_ledger(screen, ledger);
+    judge_contract(snapshot, &mut findings);
+    terminal.heading("What was promised and what came of it");
+    terminal.lines(&table.to_string());
+    terminal.heading(&format!("What was sent ({})", ledger.about));
+    tell_ledger(terminal, ledger);
     if !ledger.is_clean() {
         findings.push("something was sent too early, in vain or twice".to_owned());
     }
     if findings.is_empty() {
-        screen.heading("All of this is as it has to be.");
+        terminal.heading("All of this is as it has to be.");
     } else {
-        screen.heading("This is not as it has to be:");
+        terminal.heading("This is not as it has to be:");
         for finding in &findings {
-            screen.lines(&format!("  WRONG  {finding}"));
+            terminal.lines(&format!("  WRONG  {finding}"));
         }
     }
     findings.is_empty()
 }
 
-fn tell_ledger(screen: &Screen, ledger: &LedgerFacts) {
+fn tell_ledger(terminal: &Terminal, ledger: &LedgerFacts) {
     let verdict = |count: usize| if count == 0 { "ok" } else { "WRONG" };
     let zero = |count: usize, what: &str| {
-        screen.lines(&format!("  {count:>4}  {what}: {}", verdict(count)));
+        terminal.lines(&format!("  {count:>4}  {what}: {}", verdict(count)));
     };
     zero(
         ledger.others_before,
@@ -90,33 +85,28 @@ fn tell_ledger(screen: &Screen, ledger: &LedgerFacts) {
     );
     match ledger.unneeded {
         Some(count) => zero(count, "writes of what was set already"),
-        None => screen.lines("     -  writes of what was set already: nobody counts them"),
+        None => terminal.lines("     -  writes of what was set already: nobody counts them"),
     }
     zero(ledger.duplicates, "writes carried out twice");
-    screen.lines(&format!(
+    terminal.lines(&format!(
         "  {:>4}  probes before the start (who are you, how are you, what do you offer)",
         ledger.probes_before
     ));
-    screen.lines(&format!("  {:>4}  writes in all", ledger.writes));
+    terminal.lines(&format!("  {:>4}  writes in all", ledger.writes));
 }
 
-fn cells(
-    device: &str,
-    role: Role,
-    promise: Option<&Promise>,
-    owed: &[&Compensation],
-) -> [String; 7] {
+fn cells(device: DemoDevice, promise: Option<&Promise>, owed: &[&Compensation]) -> [String; 7] {
     let clock = |at: Timestamp| at.strftime("%H:%M:%S%.3f").to_string();
     let completed = promise.and_then(|promise| promise.completed);
     let late = promise
         .zip(completed)
         .map(|(promise, at)| seconds(at.duration_since(promise.effective)));
     [
-        device.to_owned(),
-        match role {
-            Role::Good => "good",
-            Role::Liar => "lied",
-            Role::Off => "was off",
+        device.name.to_owned(),
+        match device.behaviour {
+            Behaviour::Good => "good",
+            Behaviour::NotEffective => "not taking a setting",
+            Behaviour::Offline => "off",
         }
         .to_owned(),
         promise.map_or_else(String::new, |promise| clock(promise.effective)),
@@ -139,13 +129,16 @@ fn cells(
 
 /// Adds what is not as it has to be with one device.
 fn judge(
-    device: &str,
-    role: Role,
+    device: DemoDevice,
     promise: Option<&Promise>,
     owed: &[&Compensation],
     start: Timestamp,
     findings: &mut Vec<String>,
 ) {
+    let DemoDevice {
+        name: device,
+        behaviour,
+    } = device;
     let Some(promise) = promise else {
         findings.push(format!("{device} has no promise"));
         return;
@@ -158,15 +151,15 @@ fn judge(
         return;
     };
     let late = completed.duration_since(promise.effective);
-    let (state, records) = match role {
-        Role::Good => (PromiseState::Kept, 0),
-        Role::Liar | Role::Off => (PromiseState::Missed, 1),
+    let (state, records) = match behaviour {
+        Behaviour::Good => (PromiseState::Kept, 0),
+        Behaviour::NotEffective | Behaviour::Offline => (PromiseState::Missed, 1),
     };
     if promise.state != state {
         findings.push(format!("the promise of {device} is {:?}", promise.state));
     }
     let in_time = late <= SignedDuration::try_from(ALLOWED).unwrap_or_default();
-    if in_time != (role == Role::Good) {
+    if in_time != (behaviour == Behaviour::Good) {
         findings.push(format!("{device} was late by {}", seconds(late)));
     }
     if owed.len() != records {
@@ -178,6 +171,22 @@ fn judge(
         if !compensation.is("Calculated") || (amount - wanted).abs() > CENT {
             findings.push(format!("{device} is owed {amount}, not {wanted:.2}"));
         }
+    }
+}
+
+/// Adds what is not as it has to be with the contract.
+fn judge_contract(snapshot: &Snapshot, findings: &mut Vec<String>) {
+    let sum: f64 = snapshot.compensations.iter().map(amount).sum();
+    let owed = snapshot
+        .contract
+        .as_ref()
+        .and_then(|contract| contract.status.as_ref()?.owed.as_ref())
+        .and_then(|owed| owed.amounts.first()?.value.parse::<f64>().ok());
+    if owed.is_none_or(|owed| (owed - sum).abs() > CENT) {
+        findings.push(format!("the contract says {owed:?} is owed, not {sum:.2}"));
+    }
+    if !snapshot.is_final() {
+        findings.push("the contract is not Ready, or an amount is not final".to_owned());
     }
 }
 

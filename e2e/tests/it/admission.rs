@@ -22,12 +22,12 @@ const JSON: &str = "application/json";
 type Answer = Result<Value, (u16, String)>;
 
 /// One test's way to the API server: a namespace of its own on the shared control plane.
-struct Ground {
+struct Admission {
     client: Client,
     namespace: String,
 }
 
-impl Ground {
+impl Admission {
     async fn new() -> Self {
         let plane = shared().await;
         Self {
@@ -214,12 +214,12 @@ async fn the_server_takes_every_definition_without_a_warning() {
 
 #[tokio::test]
 async fn the_server_comes_to_the_verdict_of_every_claim() {
-    let ground = Ground::new().await;
+    let admission = Admission::new().await;
     let mut wrong = Vec::new();
     let claims = claims::all();
     assert!(claims.len() > 350, "only {} claims", claims.len());
     for (number, claim) in claims.iter().enumerate() {
-        let answer = judged(&ground, number, claim).await;
+        let answer = judged(&admission, number, claim).await;
         let agrees = match (claim.verdict, &answer) {
             (Verdict::Accepted, Ok(_)) => true,
             (
@@ -236,7 +236,7 @@ async fn the_server_comes_to_the_verdict_of_every_claim() {
             ));
         }
     }
-    ground.clear(&[]).await;
+    admission.clear(&[]).await;
     assert!(
         wrong.is_empty(),
         "{} of {}:\n{}",
@@ -247,27 +247,27 @@ async fn the_server_comes_to_the_verdict_of_every_claim() {
 }
 
 /// What the server says to the claim; nothing is kept but the old object of a change.
-async fn judged(ground: &Ground, number: usize, claim: &Claim) -> Answer {
+async fn judged(admission: &Admission, number: usize, claim: &Claim) -> Answer {
     const DRY: &str = "dryRun=All&fieldValidation=Strict";
     let kind = claim.kind;
     let name = format!("claim-{number}");
     let Some(old) = &claim.old else {
-        let mut object = ground.placed(kind, claim.new.clone());
+        let mut object = admission.placed(kind, claim.new.clone());
         // Others may have the example's name now, unless the name is what the claim is about.
         if object["metadata"]["name"] == kind.complete()["metadata"]["name"] {
-            object = ground.named(kind, object, &name);
+            object = admission.named(kind, object, &name);
         }
-        let path = format!("{}?{DRY}", ground.path(kind, ""));
-        return ground.call(Method::POST, &path, JSON, &object).await;
+        let path = format!("{}?{DRY}", admission.path(kind, ""));
+        return admission.call(Method::POST, &path, JSON, &object).await;
     };
-    let made = ground
-        .create(kind, &ground.named(kind, old.clone(), &name))
+    let made = admission
+        .create(kind, &admission.named(kind, old.clone(), &name))
         .await;
     let made = made.unwrap_or_else(|refusal| panic!("{}: {refusal:?}", claim.name));
-    let mut object = ground.named(kind, claim.new.clone(), &name);
+    let mut object = admission.named(kind, claim.new.clone(), &name);
     object["metadata"]["resourceVersion"] = made["metadata"]["resourceVersion"].clone();
-    let path = format!("{}?{DRY}", ground.path(kind, &name));
-    ground.call(Method::PUT, &path, JSON, &object).await
+    let path = format!("{}?{DRY}", admission.path(kind, &name));
+    admission.call(Method::PUT, &path, JSON, &object).await
 }
 
 /// The service of a contract whose lists are made shorter.
@@ -321,10 +321,10 @@ fn lists() -> Vec<(ClaimKind, String, Value, bool)> {
 /// A list that had a default in the schema could never be made shorter again.
 #[tokio::test]
 async fn a_list_reads_back_as_it_was_applied_when_it_is_set_made_shorter_and_left_out() {
-    let ground = Ground::new().await;
+    let admission = Admission::new().await;
     let name = "shorter";
     for (kind, place, long, may_be_absent) in lists() {
-        let mut object = ground.named(kind, kind.complete(), name);
+        let mut object = admission.named(kind, kind.complete(), name);
         if let Some(service) = object.pointer_mut(SERVICE).and_then(Value::as_object_mut) {
             service.remove("elect");
         }
@@ -333,9 +333,9 @@ async fn a_list_reads_back_as_it_was_applied_when_it_is_set_made_shorter_and_lef
         values.extend(may_be_absent.then_some(Value::Null));
         for value in values {
             set(&mut object, &place, value.clone());
-            let answer = ground.apply(kind, &object).await;
+            let answer = admission.apply(kind, &object).await;
             answer.unwrap_or_else(|refusal| panic!("{kind:?} {place} {value}: {refusal:?}"));
-            let read = ground.get(kind, name).await;
+            let read = admission.get(kind, name).await;
             let found = read.pointer(&place).cloned().unwrap_or_default();
             assert_eq!(found, value, "{kind:?} {place}");
         }
@@ -344,7 +344,7 @@ async fn a_list_reads_back_as_it_was_applied_when_it_is_set_made_shorter_and_lef
         (ClaimKind::SmartService, name),
         (ClaimKind::Connection, name),
     ];
-    ground.clear(&cluster_scoped).await;
+    admission.clear(&cluster_scoped).await;
 }
 
 /// Puts a value at a JSON pointer; null removes what is there.
@@ -364,10 +364,10 @@ fn set(object: &mut Value, pointer: &str, value: Value) {
 // shows D8: never edited afterwards, voided once
 #[tokio::test]
 async fn a_record_withstands_merge_patches_that_change_add_or_drop_a_field() {
-    let ground = Ground::new().await;
+    let admission = Admission::new().await;
     let kind = ClaimKind::Compensation;
-    let object = ground.named(kind, kind.complete(), "record");
-    let made = ground.create(kind, &object).await.expect("created");
+    let object = admission.named(kind, kind.complete(), "record");
+    let made = admission.create(kind, &object).await.expect("created");
     let patches = [
         json!({"fee": {"amount": "13.00"}}),
         json!({"share": {"devices": 2}}),
@@ -379,7 +379,7 @@ async fn a_record_withstands_merge_patches_that_change_add_or_drop_a_field() {
     ];
     for record in patches {
         let patch = json!({"spec": { "record": record }});
-        let (code, said) = ground
+        let (code, said) = admission
             .merge(kind, "record", &patch)
             .await
             .expect_err("a record stays as it is");
@@ -390,27 +390,30 @@ async fn a_record_withstands_merge_patches_that_change_add_or_drop_a_field() {
         );
     }
     let whole = json!({"spec": { "record": null }});
-    let (code, said) = ground
+    let (code, said) = admission
         .merge(kind, "record", &whole)
         .await
         .expect_err("a record is required");
     assert_eq!(code, 422, "{said}");
-    assert_eq!(ground.get(kind, "record").await["spec"], made["spec"]);
+    assert_eq!(admission.get(kind, "record").await["spec"], made["spec"]);
 
     let voided = json!({"spec": {"voided": {"reason": "wrong fee"}}});
-    ground.merge(kind, "record", &voided).await.expect("voided");
+    admission
+        .merge(kind, "record", &voided)
+        .await
+        .expect("voided");
     for again in [json!(null), json!({"reason": "another"})] {
         let patch = json!({"spec": { "voided": again }});
-        let refusal = ground.merge(kind, "record", &patch).await;
+        let refusal = admission.merge(kind, "record", &patch).await;
         let (_, said) = refusal.expect_err("voided once");
         assert!(said.contains("voided once"), "{said}");
     }
-    ground.clear(&[]).await;
+    admission.clear(&[]).await;
 }
 
 #[tokio::test]
 async fn objects_are_found_by_every_selectable_field() {
-    let ground = Ground::new().await;
+    let admission = Admission::new().await;
     let mut fields = 0;
     for crd in manifest::all() {
         let plural = crd.spec.names.plural.as_str();
@@ -423,20 +426,20 @@ async fn objects_are_found_by_every_selectable_field() {
             let path = field.json_path.trim_start_matches('.');
             let names = [format!("one-{number}"), format!("other-{number}")];
             for name in &names {
-                let mut object = ground.named(kind, kind.complete(), name);
+                let mut object = admission.named(kind, kind.complete(), name);
                 set(
                     &mut object,
                     &format!("/{}", path.replace('.', "/")),
                     json!(name),
                 );
-                ground.create(kind, &object).await.expect("created");
+                admission.create(kind, &object).await.expect("created");
             }
             let query = format!(
                 "{}?fieldSelector={path}%3D{}",
-                ground.path(kind, ""),
+                admission.path(kind, ""),
                 names[0]
             );
-            let found = ground
+            let found = admission
                 .call(Method::GET, &query, JSON, &Value::Null)
                 .await
                 .expect("the field is selectable");
@@ -449,8 +452,8 @@ async fn objects_are_found_by_every_selectable_field() {
             assert_eq!(found, [json!(names[0])], "{plural} by {path}");
             if !kind.is_namespaced() {
                 for name in &names {
-                    let path = ground.path(kind, name);
-                    ground
+                    let path = admission.path(kind, name);
+                    admission
                         .call(Method::DELETE, &path, JSON, &json!({}))
                         .await
                         .expect("deleted");
@@ -460,16 +463,16 @@ async fn objects_are_found_by_every_selectable_field() {
         }
     }
     assert_eq!(fields, 11);
-    ground.clear(&[]).await;
+    admission.clear(&[]).await;
 }
 
 /// Without it a tool that waits by conditions takes a new object for finished.
 #[tokio::test]
 async fn a_new_object_has_a_status_that_is_not_finished() {
-    let ground = Ground::new().await;
+    let admission = Admission::new().await;
     for kind in ClaimKind::ALL {
-        let object = ground.named(kind, kind.complete(), "unseen");
-        let made = ground.create(kind, &object).await.expect("created");
+        let object = admission.named(kind, kind.complete(), "unseen");
+        let made = admission.create(kind, &object).await.expect("created");
         let status = &made["status"];
         assert_eq!(status["observedGeneration"], -1, "{kind:?}");
         assert_eq!(
@@ -484,7 +487,7 @@ async fn a_new_object_has_a_status_that_is_not_finished() {
         .into_iter()
         .filter(|kind| !kind.is_namespaced());
     let cluster_scoped: Vec<_> = catalogue.map(|kind| (kind, "unseen")).collect();
-    ground.clear(&cluster_scoped).await;
+    admission.clear(&cluster_scoped).await;
 }
 
 #[tokio::test]

@@ -6,43 +6,46 @@ use entente_crds::v1alpha1::{
     Connection, Contract, Device, DeviceModel, ServiceSubscription, SmartService,
 };
 use entente_crds::{ANNOTATION_ABANDON, FINALIZER_IN_USE};
-use entente_e2e::operator::{Ground, OperatorOptions};
-use entente_e2e::scene::read::Conditioned as _;
-use entente_e2e::scene::{Scene, now};
+use entente_e2e::environment::TestEnvironment;
+use entente_e2e::namespace::read::Conditioned as _;
+use entente_e2e::namespace::{TestNamespace, now};
+use entente_e2e::operator::OperatorOptions;
 use entente_simulators::FaultKind;
 use kube::core::ClusterResourceScope;
 use kube::{Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 
-use crate::standard::{Standard, contract_is, subscription_says};
+use crate::delivery_fixture::{DeliveryFixture, contract_is, subscription_says};
 
 /// Long enough that no promise is missed within a test.
 const ALLOWED: &str = "1h";
 
-/// A cluster-scoped object of the scene.
-async fn read<K>(scene: &Scene<'_>, name: &str) -> Option<K>
+/// A cluster-scoped object of the namespace.
+async fn read<K>(namespace: &TestNamespace<'_>, name: &str) -> Option<K>
 where
     K: Resource<Scope = ClusterResourceScope, DynamicType = ()>
         + Clone
         + DeserializeOwned
         + std::fmt::Debug,
 {
-    scene
+    namespace
         .catalogue::<K>()
-        .get_opt(&scene.named(name))
+        .get_opt(&namespace.named(name))
         .await
         .unwrap()
 }
 
-async fn connection(scene: &Scene<'_>, name: &str) -> Connection {
-    read(scene, name).await.expect("the Connection is there")
+async fn connection(namespace: &TestNamespace<'_>, name: &str) -> Connection {
+    read(namespace, name)
+        .await
+        .expect("the Connection is there")
 }
 
 /// Waits until these conditions of a Connection have these reasons.
-async fn says(scene: &Scene<'_>, name: &str, expected: &[(&str, &str)]) -> Connection {
+async fn says(namespace: &TestNamespace<'_>, name: &str, expected: &[(&str, &str)]) -> Connection {
     let what = format!("the Connection {name} says {expected:?}");
-    let found = scene.soon(&what, async || {
-        let connection = connection(scene, name).await;
+    let found = namespace.soon(&what, async || {
+        let connection = connection(namespace, name).await;
         let holds = |(condition, reason): &(&str, &str)| connection.reason(condition) == *reason;
         expected.iter().all(holds).then_some(connection)
     });
@@ -51,67 +54,79 @@ async fn says(scene: &Scene<'_>, name: &str, expected: &[(&str, &str)]) -> Conne
 
 /// Has a Connection probed now, as any change of its spec does: a probe that was answered is not
 /// repeated for ten minutes.
-async fn probe(scene: &Scene<'_>, connection: &mut Connection) {
-    let retry = connection.spec.retry.as_mut().expect("scenes set it");
-    let seconds = retry.max.length().expect("scenes set it").as_secs();
+async fn probe(namespace: &TestNamespace<'_>, connection: &mut Connection) {
+    let retry = connection
+        .spec
+        .retry
+        .as_mut()
+        .expect("every Connection of tests sets it");
+    let seconds = retry
+        .max
+        .length()
+        .expect("every Connection of tests sets it")
+        .as_secs();
     retry.max = format!("{}s", seconds + 1).into();
-    scene.apply::<Connection>(connection).await.unwrap();
+    namespace.apply::<Connection>(connection).await.unwrap();
 }
 
 // shows K2 K5
 #[tokio::test]
 async fn a_connection_says_whether_its_broker_answers_and_takes_the_credentials() {
-    let world = Standard::new("probed", 1).await;
-    let (scene, broker) = (&world.scene, &world.broker);
+    let fixture = DeliveryFixture::new("probed", 1).await;
+    let (namespace, broker) = (&fixture.namespace, &fixture.broker);
     let answered = [
         ("Reachable", "Answered"),
         ("Authenticated", "Answered"),
         ("Ready", "Succeeded"),
     ];
-    let mut wanted = scene.broker_connection(&broker.url());
-    says(scene, "broker", &answered).await;
+    let mut wanted = namespace.broker_connection(&broker.url());
+    says(namespace, "broker", &answered).await;
 
     broker.set_fault(FaultKind::Unauthorized).await.unwrap();
-    probe(scene, &mut wanted).await;
+    probe(namespace, &mut wanted).await;
     let refused = [
         ("Reachable", "Answered"),
         ("Authenticated", "Unauthorized"),
         ("Ready", "Unauthorized"),
     ];
-    let found = says(scene, "broker", &refused).await;
+    let found = says(namespace, "broker", &refused).await;
     assert!(found.is("Reachable") && !found.is("Authenticated") && !found.is("Ready"));
 
     // What was last known of the credentials stays while nobody answers; it heals by itself.
     broker.clear_faults().await.unwrap();
-    says(scene, "broker", &answered).await;
+    says(namespace, "broker", &answered).await;
     broker.set_fault(FaultKind::Offline).await.unwrap();
-    probe(scene, &mut wanted).await;
+    probe(namespace, &mut wanted).await;
     let off = [
         ("Reachable", "Unreachable"),
         ("Authenticated", "Answered"),
         ("Ready", "Unreachable"),
     ];
-    says(scene, "broker", &off).await;
+    says(namespace, "broker", &off).await;
     broker.clear_faults().await.unwrap();
-    says(scene, "broker", &answered).await;
+    says(namespace, "broker", &answered).await;
 
     // Devices are asked one by one; there is nothing to probe.
-    let devices = says(scene, "devices", &[("Ready", "PerDevice")]).await;
+    let devices = says(namespace, "devices", &[("Ready", "PerDevice")]).await;
     assert!(
         devices.condition("Reachable").is_none(),
         "{:?}",
         devices.conditions()
     );
-    let probes = scene.ledger().entries();
+    let probes = namespace.ledger().entries();
     assert!(probes.iter().all(|entry| entry.probe), "{probes:?}");
 }
 
 /// Numbers of users: devices, broker, model, service.
-async fn used_by(scene: &Scene<'_>) -> [Option<i64>; 4] {
-    let connection =
-        async |name: &str| connection(scene, name).await.status.and_then(|s| s.used_by);
-    let model = read::<DeviceModel>(scene, "mfp-500").await;
-    let service = read::<SmartService>(scene, "data-backup").await;
+async fn used_by(namespace: &TestNamespace<'_>) -> [Option<i64>; 4] {
+    let connection = async |name: &str| {
+        connection(namespace, name)
+            .await
+            .status
+            .and_then(|s| s.used_by)
+    };
+    let model = read::<DeviceModel>(namespace, "mfp-500").await;
+    let service = read::<SmartService>(namespace, "data-backup").await;
     [
         connection("devices").await,
         connection("broker").await,
@@ -124,51 +139,51 @@ async fn used_by(scene: &Scene<'_>) -> [Option<i64>; 4] {
     ]
 }
 
-async fn are_used_by(scene: &Scene<'_>, expected: [i64; 4]) {
+async fn are_used_by(namespace: &TestNamespace<'_>, expected: [i64; 4]) {
     let what = format!("devices, broker, model and service are used by {expected:?}");
-    let found = scene.soon(&what, async || {
-        (used_by(scene).await == expected.map(Some)).then_some(())
+    let found = namespace.soon(&what, async || {
+        (used_by(namespace).await == expected.map(Some)).then_some(())
     });
     if let Err(late) = found.await {
-        panic!("{late}\nthey are used by {:?}", used_by(scene).await);
+        panic!("{late}\nthey are used by {:?}", used_by(namespace).await);
     }
 }
 
 // shows K2 K5
 #[tokio::test]
 async fn everything_in_the_catalogue_says_how_many_use_it_as_users_come_and_go() {
-    let world = Standard::new("counted", 3).await;
-    let scene = &world.scene;
-    are_used_by(scene, [3, 0, 3, 0]).await;
-    let names: Vec<&str> = (0..3).map(|place| world.name(place)).collect();
+    let fixture = DeliveryFixture::new("counted", 3).await;
+    let namespace = &fixture.namespace;
+    are_used_by(namespace, [3, 0, 3, 0]).await;
+    let names: Vec<&str> = (0..3).map(|place| fixture.name(place)).collect();
     let contract = |name: &str, devices: &[&str]| {
-        let entry = scene.entry("backup", "data-backup", devices, ALLOWED);
-        scene.contract(name, now(), vec![entry])
+        let entry = namespace.entry("backup", "data-backup", devices, ALLOWED);
+        namespace.contract(name, now(), vec![entry])
     };
-    scene
+    namespace
         .apply::<Contract>(&contract("one", &names[..1]))
         .await
         .unwrap();
-    are_used_by(scene, [3, 1, 3, 1]).await;
-    scene
+    are_used_by(namespace, [3, 1, 3, 1]).await;
+    namespace
         .apply::<Contract>(&contract("two", &names[1..]))
         .await
         .unwrap();
-    are_used_by(scene, [3, 3, 3, 3]).await;
-    scene
-        .delete::<Contract>(Some(scene.namespace()), "two")
+    are_used_by(namespace, [3, 3, 3, 3]).await;
+    namespace
+        .delete::<Contract>(Some(namespace.name()), "two")
         .await
         .unwrap();
-    are_used_by(scene, [3, 1, 3, 1]).await;
-    scene
-        .delete::<Device>(Some(scene.namespace()), names[2])
+    are_used_by(namespace, [3, 1, 3, 1]).await;
+    namespace
+        .delete::<Device>(Some(namespace.name()), names[2])
         .await
         .unwrap();
-    are_used_by(scene, [2, 1, 2, 1]).await;
+    are_used_by(namespace, [2, 1, 2, 1]).await;
 }
 
 /// Whether the objects of the catalogue are there, and whether each is held and going.
-async fn states(scene: &Scene<'_>) -> Vec<(&'static str, bool, bool)> {
+async fn states(namespace: &TestNamespace<'_>) -> Vec<(&'static str, bool, bool)> {
     fn state<K: Resource>(
         name: &'static str,
         object: Option<K>,
@@ -181,116 +196,116 @@ async fn states(scene: &Scene<'_>) -> Vec<(&'static str, bool, bool)> {
         Some((name, held, object.meta().deletion_timestamp.is_some()))
     }
     let all = [
-        state("broker", read::<Connection>(scene, "broker").await),
-        state("devices", read::<Connection>(scene, "devices").await),
-        state("mfp-500", read::<DeviceModel>(scene, "mfp-500").await),
+        state("broker", read::<Connection>(namespace, "broker").await),
+        state("devices", read::<Connection>(namespace, "devices").await),
+        state("mfp-500", read::<DeviceModel>(namespace, "mfp-500").await),
         state(
             "data-backup",
-            read::<SmartService>(scene, "data-backup").await,
+            read::<SmartService>(namespace, "data-backup").await,
         ),
     ];
     all.into_iter().flatten().collect()
 }
 
-async fn are(scene: &Scene<'_>, what: &str, expected: &[(&'static str, bool, bool)]) {
-    let found = scene.soon(what, async || {
-        (states(scene).await == expected).then_some(())
+async fn are(namespace: &TestNamespace<'_>, what: &str, expected: &[(&'static str, bool, bool)]) {
+    let found = namespace.soon(what, async || {
+        (states(namespace).await == expected).then_some(())
     });
     if let Err(late) = found.await {
-        panic!("{late}\nthey are {:?}", states(scene).await);
+        panic!("{late}\nthey are {:?}", states(namespace).await);
     }
 }
 
 // shows K2 K5
 #[tokio::test]
 async fn what_is_used_is_not_deleted_until_nobody_uses_it() {
-    let world = Standard::new("held", 1).await;
-    let scene = &world.scene;
-    let namespace = Some(scene.namespace());
-    scene
-        .apply::<Contract>(&world.backup_contract("user", now(), ALLOWED))
+    let fixture = DeliveryFixture::new("held", 1).await;
+    let namespace = &fixture.namespace;
+    let name = Some(namespace.name());
+    namespace
+        .apply::<Contract>(&fixture.backup_contract("user", now(), ALLOWED))
         .await
         .unwrap();
-    contract_is(scene, "user", "Delivered").await;
+    contract_is(namespace, "user", "Delivered").await;
     let names = ["broker", "devices", "mfp-500", "data-backup"];
     are(
-        scene,
+        namespace,
         "all are held",
         &names.map(|name| (name, true, false)),
     )
     .await;
 
     for name in ["broker", "devices"] {
-        scene
-            .delete::<Connection>(None, &scene.named(name))
+        namespace
+            .delete::<Connection>(None, &namespace.named(name))
             .await
             .unwrap();
     }
-    scene
-        .delete::<DeviceModel>(None, &scene.named("mfp-500"))
+    namespace
+        .delete::<DeviceModel>(None, &namespace.named("mfp-500"))
         .await
         .unwrap();
-    scene
-        .delete::<SmartService>(None, &scene.named("data-backup"))
+    namespace
+        .delete::<SmartService>(None, &namespace.named("data-backup"))
         .await
         .unwrap();
     are(
-        scene,
+        namespace,
         "all are going and held",
         &names.map(|name| (name, true, true)),
     )
     .await;
-    let contract = contract_is(scene, "user", "Ready").await;
+    let contract = contract_is(namespace, "user", "Ready").await;
     assert!(contract.is("Delivered"), "the service goes on");
 
     // The withdrawal still goes through what is being deleted.
-    scene.delete::<Contract>(namespace, "user").await.unwrap();
+    namespace.delete::<Contract>(name, "user").await.unwrap();
     let rest = [("devices", true, true), ("mfp-500", true, true)];
-    are(scene, "broker and service are gone", &rest).await;
+    are(namespace, "broker and service are gone", &rest).await;
     assert!(
-        world.broker.instances().is_empty(),
+        fixture.broker.instances().is_empty(),
         "{:?}",
-        world.broker.instances()
+        fixture.broker.instances()
     );
-    scene
-        .delete::<Device>(namespace, world.name(0))
+    namespace
+        .delete::<Device>(name, fixture.name(0))
         .await
         .unwrap();
-    are(scene, "all are gone", &[]).await;
+    are(namespace, "all are gone", &[]).await;
 }
 
 /// Delivers a service and then kills its broker for good. The id of the instance there.
-async fn left_behind(world: &Standard<'_>, contract: &str) -> String {
-    let scene = &world.scene;
-    let applied = world.backup_contract(contract, now(), ALLOWED);
-    scene.apply::<Contract>(&applied).await.unwrap();
-    contract_is(scene, contract, "Delivered").await;
-    let subscription = scene
-        .subscription(contract, "backup", world.name(0))
+async fn left_behind(fixture: &DeliveryFixture<'_>, contract: &str) -> String {
+    let namespace = &fixture.namespace;
+    let applied = fixture.backup_contract(contract, now(), ALLOWED);
+    namespace.apply::<Contract>(&applied).await.unwrap();
+    contract_is(namespace, contract, "Delivered").await;
+    let subscription = namespace
+        .subscription(contract, "backup", fixture.name(0))
         .await
         .unwrap();
     let handle = subscription
         .status
         .and_then(|status| status.server)
         .expect("it has an instance");
-    world.broker.set_fault(FaultKind::Offline).await.unwrap();
-    scene
-        .delete::<Contract>(Some(scene.namespace()), contract)
+    fixture.broker.set_fault(FaultKind::Offline).await.unwrap();
+    namespace
+        .delete::<Contract>(Some(namespace.name()), contract)
         .await
         .unwrap();
     handle.instance_id
 }
 
 /// Waits until the contract and its subscription are gone, and looks at the list of orphans.
-async fn is_an_orphan(world: &Standard<'_>, contract: &str, instance: &str) {
-    let scene = &world.scene;
-    let gone = scene.soon("contract and subscription are gone", async || {
-        let contract = scene.read_contract(contract).await;
-        let subscriptions = scene.list::<ServiceSubscription>().await;
+async fn is_an_orphan(fixture: &DeliveryFixture<'_>, contract: &str, instance: &str) {
+    let namespace = &fixture.namespace;
+    let gone = namespace.soon("contract and subscription are gone", async || {
+        let contract = namespace.read_contract(contract).await;
+        let subscriptions = namespace.list::<ServiceSubscription>().await;
         (contract.is_none() && subscriptions.is_empty()).then_some(())
     });
     gone.await.unwrap();
-    let orphans = connection(scene, "broker")
+    let orphans = connection(namespace, "broker")
         .await
         .status
         .expect("a status")
@@ -307,17 +322,21 @@ async fn is_an_orphan(world: &Standard<'_>, contract: &str, instance: &str) {
     assert!(orphan.reason.contains(contract), "{orphan:?}");
     // A person finds there what is left at the broker, and the Connection can go when nobody uses
     // it any more.
-    assert_eq!(world.broker.instances().len(), 1, "the broker still has it");
-    scene
-        .delete::<SmartService>(None, &scene.named("data-backup"))
+    assert_eq!(
+        fixture.broker.instances().len(),
+        1,
+        "the broker still has it"
+    );
+    namespace
+        .delete::<SmartService>(None, &namespace.named("data-backup"))
         .await
         .unwrap();
-    scene
-        .delete::<Connection>(None, &scene.named("broker"))
+    namespace
+        .delete::<Connection>(None, &namespace.named("broker"))
         .await
         .unwrap();
-    let gone = scene.soon("the Connection is gone", async || {
-        read::<Connection>(scene, "broker")
+    let gone = namespace.soon("the Connection is gone", async || {
+        read::<Connection>(namespace, "broker")
             .await
             .is_none()
             .then_some(())
@@ -328,26 +347,26 @@ async fn is_an_orphan(world: &Standard<'_>, contract: &str, instance: &str) {
 // shows K2 K5
 #[tokio::test]
 async fn a_withdrawal_that_is_too_late_leaves_an_orphan_and_lets_the_contract_go() {
-    let ground = Ground::start(OperatorOptions {
+    let environment = TestEnvironment::start(OperatorOptions {
         flags: vec!["--withdraw-deadline=3s".to_owned()],
         ..OperatorOptions::default()
     });
-    let ground = ground.await.unwrap();
-    let view = ground.operator.view();
-    let world = Standard::on_plane(&ground.plane, view, "orphaned", 1).await;
-    let instance = left_behind(&world, "short").await;
-    is_an_orphan(&world, "short", &instance).await;
+    let environment = environment.await.unwrap();
+    let view = environment.operator.view();
+    let fixture = DeliveryFixture::on_plane(&environment.plane, view, "orphaned", 1).await;
+    let instance = left_behind(&fixture, "short").await;
+    is_an_orphan(&fixture, "short", &instance).await;
 }
 
 /// A withdrawal that waits for its dead broker, until a person annotates the object of that kind.
 async fn abandon(title: &str, kind: &str) {
-    let world = Standard::new(title, 1).await;
-    let scene = &world.scene;
-    let instance = left_behind(&world, "stuck").await;
-    let parts = ["stuck", "backup", world.name(0)];
-    let waiting = subscription_says(scene, parts, "Ready", "Withdrawing").await;
+    let fixture = DeliveryFixture::new(title, 1).await;
+    let namespace = &fixture.namespace;
+    let instance = left_behind(&fixture, "stuck").await;
+    let parts = ["stuck", "backup", fixture.name(0)];
+    let waiting = subscription_says(namespace, parts, "Ready", "Withdrawing").await;
     assert!(waiting.metadata.deletion_timestamp.is_some());
-    let contract = scene.read_contract("stuck").await.expect("it waits");
+    let contract = namespace.read_contract("stuck").await.expect("it waits");
     let said = contract
         .condition("Ready")
         .expect("it says so")
@@ -360,21 +379,14 @@ async fn abandon(title: &str, kind: &str) {
         waiting.name_any()
     };
     let annotation = format!("{ANNOTATION_ABANDON}=now");
-    let annotate = [
-        "annotate",
-        kind,
-        &name,
-        "-n",
-        scene.namespace(),
-        &annotation,
-    ];
-    let output = scene.plane().kubectl(annotate).await.unwrap();
+    let annotate = ["annotate", kind, &name, "-n", namespace.name(), &annotation];
+    let output = namespace.plane().kubectl(annotate).await.unwrap();
     assert!(
         output.status.success(),
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    is_an_orphan(&world, "stuck", &instance).await;
+    is_an_orphan(&fixture, "stuck", &instance).await;
 }
 
 // shows K2 K5

@@ -1,4 +1,4 @@
-//! The ground every end-to-end test stands on: a control plane that starts fast, applies the real
+//! What every end-to-end test needs: a control plane that starts fast, applies the real
 //! rules, and leaves nothing behind.
 
 mod lifetime;

@@ -4,12 +4,12 @@ use std::path::Path;
 use std::process::Output;
 
 use entente_crds::v1alpha1::Contract;
-use entente_e2e::scene::Scene;
+use entente_e2e::namespace::TestNamespace;
 use tokio::process::Command;
 
 /// Runs `helm install` or `helm upgrade` of the release `contracts` with `--wait
 /// --rollback-on-failure`; the answer tells whether it succeeded within a minute.
-pub(crate) async fn helm(scene: &Scene<'_>, verb: &str, contract: &Contract) -> Output {
+pub(crate) async fn helm(namespace: &TestNamespace<'_>, verb: &str, contract: &Contract) -> Output {
     let chart = tempfile::tempdir().unwrap();
     let templates = chart.path().join("templates");
     std::fs::create_dir(&templates).unwrap();
@@ -23,12 +23,12 @@ pub(crate) async fn helm(scene: &Scene<'_>, verb: &str, contract: &Contract) -> 
         .arg(chart.path())
         .args([
             "--namespace",
-            scene.namespace(),
+            namespace.name(),
             "--wait",
             "--rollback-on-failure",
         ])
         .args(["--timeout", "60s", "--kubeconfig"])
-        .arg(scene.plane().kubeconfig())
+        .arg(namespace.plane().kubeconfig())
         .env("HELM_CACHE_HOME", chart.path().join("cache"))
         .env("HELM_CONFIG_HOME", chart.path().join("config"))
         .env("HELM_DATA_HOME", chart.path().join("data"))

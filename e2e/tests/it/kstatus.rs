@@ -14,7 +14,7 @@ mod wait_for_ready;
 
 use std::time::Duration;
 
-use entente_e2e::operator::Ground;
+use entente_e2e::environment::TestEnvironment;
 
 /// What a person is told while nobody looked at the object yet: the default in the schema.
 const NEVER_SEEN: &str = "Ready=Unknown/Pending";
@@ -22,8 +22,8 @@ const NEVER_SEEN: &str = "Ready=Unknown/Pending";
 /// Longest wait for a row of the table.
 const SOON: Duration = Duration::from_secs(40);
 
-async fn ground() -> &'static Ground {
-    Ground::shared()
+async fn environment() -> &'static TestEnvironment {
+    TestEnvironment::shared()
         .await
         .expect("a control plane with an operator")
 }
@@ -31,8 +31,8 @@ async fn ground() -> &'static Ground {
 // shows K2
 #[tokio::test]
 async fn a_valid_contract_whose_term_starts_in_three_weeks_is_current() {
-    let world = situation::scheduled(ground().await).await;
-    world
+    let situation = situation::scheduled(environment().await).await;
+    situation
         .shows(&[
             (
                 "contract/ahead",
@@ -64,8 +64,8 @@ async fn a_valid_contract_whose_term_starts_in_three_weeks_is_current() {
 // shows K2
 #[tokio::test]
 async fn a_contract_whose_start_is_at_risk_is_current_before_and_after_it_is_healed() {
-    let world = situation::at_risk(ground().await).await;
-    world
+    let situation = situation::at_risk(environment().await).await;
+    situation
         .shows(&[
             (
                 "contract/risky",
@@ -80,8 +80,8 @@ async fn a_contract_whose_start_is_at_risk_is_current_before_and_after_it_is_hea
             ),
         ])
         .await;
-    world.recover().await;
-    world
+    situation.recover().await;
+    situation
         .shows(&[
             (
                 "contract/risky",
@@ -100,8 +100,8 @@ async fn a_contract_whose_start_is_at_risk_is_current_before_and_after_it_is_hea
 // shows K2
 #[tokio::test]
 async fn a_set_up_that_is_under_way_is_in_progress() {
-    let world = situation::under_way(ground().await).await;
-    world
+    let situation = situation::under_way(environment().await).await;
+    situation
         .shows(&[
             (
                 "contract/running",
@@ -127,8 +127,8 @@ async fn a_set_up_that_is_under_way_is_in_progress() {
 // shows K2 D9
 #[tokio::test]
 async fn a_step_that_takes_longer_than_it_may_is_in_progress_and_names_the_server() {
-    let world = situation::too_slow(ground().await).await;
-    world
+    let situation = situation::too_slow(environment().await).await;
+    situation
         .shows(&[
             (
                 "contract/slow",
@@ -149,8 +149,8 @@ async fn a_step_that_takes_longer_than_it_may_is_in_progress_and_names_the_serve
 // shows K2
 #[tokio::test]
 async fn a_device_that_is_off_leaves_its_contract_in_progress_and_nothing_stalled() {
-    let world = situation::switched_off(ground().await).await;
-    world
+    let situation = situation::switched_off(environment().await).await;
+    situation
         .shows(&[
             (
                 "contract/switched-off",
@@ -176,8 +176,8 @@ async fn a_device_that_is_off_leaves_its_contract_in_progress_and_nothing_stalle
 // shows K2
 #[tokio::test]
 async fn a_contract_whose_own_spec_is_at_fault_has_failed() {
-    let world = situation::faulty_contract(ground().await).await;
-    world
+    let situation = situation::faulty_contract(environment().await).await;
+    situation
         .shows(&[(
             "contract/faulty",
             "Ready=False/UnknownZone Stalled=True/UnknownZone Accepted=False/UnknownZone",
@@ -189,8 +189,8 @@ async fn a_contract_whose_own_spec_is_at_fault_has_failed() {
 // shows K2
 #[tokio::test]
 async fn an_unsupported_setting_fails_its_subscription_and_not_its_contract() {
-    let world = situation::unsupported(ground().await, None).await;
-    world
+    let situation = situation::unsupported(environment().await, None).await;
+    situation
         .shows(&[
             (
                 "contract/mixed",
@@ -222,8 +222,8 @@ async fn an_unsupported_setting_fails_its_subscription_and_not_its_contract() {
 // shows K2
 #[tokio::test]
 async fn what_max_unavailable_allows_leaves_the_contract_current() {
-    let world = situation::unsupported(ground().await, Some(1)).await;
-    world
+    let situation = situation::unsupported(environment().await, Some(1)).await;
+    situation
         .shows(&[
             (
                 "contract/mixed",
@@ -243,8 +243,8 @@ async fn what_max_unavailable_allows_leaves_the_contract_current() {
 // shows D1, D8, K2
 #[tokio::test]
 async fn a_missed_start_is_in_progress_until_it_is_delivered_and_then_current() {
-    let world = situation::late(ground().await).await;
-    world
+    let situation = situation::late(environment().await).await;
+    situation
         .shows(&[
             (
                 "contract/late",
@@ -266,8 +266,8 @@ async fn a_missed_start_is_in_progress_until_it_is_delivered_and_then_current() 
             ),
         ])
         .await;
-    world.recover().await;
-    world
+    situation.recover().await;
+    situation
         .shows(&[
             (
                 "contract/late",
@@ -296,8 +296,8 @@ async fn a_missed_start_is_in_progress_until_it_is_delivered_and_then_current() 
 // shows K2
 #[tokio::test]
 async fn what_is_suspended_is_current() {
-    let world = situation::suspended(ground().await).await;
-    world
+    let situation = situation::suspended(environment().await).await;
+    situation
         .shows(&[
             (
                 "contract/paused",
@@ -317,8 +317,8 @@ async fn what_is_suspended_is_current() {
 // shows K2
 #[tokio::test]
 async fn what_is_being_deleted_and_held_is_terminating() {
-    let world = situation::deleting(ground().await).await;
-    world
+    let situation = situation::deleting(environment().await).await;
+    situation
         .shows(&[
             (
                 "contract/leaving",
@@ -345,8 +345,8 @@ async fn what_is_being_deleted_and_held_is_terminating() {
 // shows K2
 #[tokio::test]
 async fn a_catalogue_at_fault_is_in_progress_where_it_may_heal_and_failed_where_it_cannot() {
-    let world = situation::faulty_catalogue(ground().await).await;
-    world
+    let situation = situation::faulty_catalogue(environment().await).await;
+    situation
         .shows(&[
             (
                 "connection/keyless",
@@ -379,8 +379,8 @@ async fn a_catalogue_at_fault_is_in_progress_where_it_may_heal_and_failed_where_
 // shows K2
 #[tokio::test]
 async fn a_stranger_at_the_address_has_failed_until_a_person_says_it_is_meant() {
-    let world = situation::stranger(ground().await).await;
-    world
+    let situation = situation::stranger(environment().await).await;
+    situation
         .shows(&[
             (
                 "device/mfp",

@@ -15,12 +15,14 @@ mod tenant;
 use std::time::Duration;
 
 use entente_crds::v1alpha1::{Connection, Contract, Device};
-use entente_e2e::scene::read::Conditioned as _;
-use entente_e2e::scene::{Scene, now};
+use entente_e2e::namespace::read::Conditioned as _;
+use entente_e2e::namespace::{TestNamespace, now};
 use entente_simulators::PeerKind;
 use serde_json::json;
 
-use crate::standard::{Standard, contract_is, contract_says, reconciled, scene, subscription_says};
+use crate::delivery_fixture::{
+    DeliveryFixture, contract_is, contract_says, reconciled, subscription_says, test_namespace,
+};
 use listener::{Answers, Listener};
 
 /// Long enough that no promise is missed within a test.
@@ -29,9 +31,9 @@ const ALLOWED: &str = "1h";
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Waits until the Device says that it may not be reached.
-async fn device_is_not_allowed(scene: &Scene<'_>, name: &str) {
-    let found = scene.soon("the Device is not allowed", async || {
-        let device = scene.read_device(name).await?;
+async fn device_is_not_allowed(namespace: &TestNamespace<'_>, name: &str) {
+    let found = namespace.soon("the Device is not allowed", async || {
+        let device = namespace.read_device(name).await?;
         (device.reason("Ready") == "NotAllowed" && device.is("Stalled")).then_some(())
     });
     found.await.unwrap();
@@ -39,52 +41,52 @@ async fn device_is_not_allowed(scene: &Scene<'_>, name: &str) {
 
 /// A Device `outside` of which a listener keeps the place, the Connection that does not allow it,
 /// and a contract that wants something of it.
-async fn outside(title: &str, listener: &Listener) -> (Scene<'static>, Connection) {
-    let scene = scene(title).await;
-    let mut connection = scene.device_connection(listener.port());
+async fn outside(title: &str, listener: &Listener) -> (TestNamespace<'static>, Connection) {
+    let namespace = test_namespace(title).await;
+    let mut connection = namespace.device_connection(listener.port());
     connection.spec.allow[0].networks = vec!["10.0.0.0/8".to_owned(), "127.255.0.0/16".to_owned()];
-    scene.apply::<Connection>(&connection).await.unwrap();
-    scene.apply(&scene.model()).await.unwrap();
-    scene.apply(&scene.parts()).await.unwrap();
-    scene
-        .apply::<Device>(&at(&scene, "127.0.0.1"))
+    namespace.apply::<Connection>(&connection).await.unwrap();
+    namespace.apply(&namespace.model()).await.unwrap();
+    namespace.apply(&namespace.parts()).await.unwrap();
+    namespace
+        .apply::<Device>(&at(&namespace, "127.0.0.1"))
         .await
         .unwrap();
-    let entry = scene.entry("parts", "parts-life", &["outside"], ALLOWED);
-    scene
-        .apply::<Contract>(&scene.contract("far", now(), vec![entry]))
+    let entry = namespace.entry("parts", "parts-life", &["outside"], ALLOWED);
+    namespace
+        .apply::<Contract>(&namespace.contract("far", now(), vec![entry]))
         .await
         .unwrap();
-    (scene, connection)
+    (namespace, connection)
 }
 
-fn at(scene: &Scene<'_>, address: &str) -> Device {
+fn at(namespace: &TestNamespace<'_>, address: &str) -> Device {
     // One identity belongs to one Device in the cluster.
-    scene.device_at("outside", address, scene.namespace())
+    namespace.device_at("outside", address, namespace.name())
 }
 
 // shows K4
 #[tokio::test]
 async fn an_address_outside_the_networks_is_never_dialled() {
     let listener = Listener::start(Answers::Nothing).await;
-    let (scene, mut connection) = outside("networks", &listener).await;
+    let (namespace, mut connection) = outside("networks", &listener).await;
     let parts = ["far", "parts", "outside"];
-    let found = subscription_says(&scene, parts, "Ready", "NotAllowed").await;
+    let found = subscription_says(&namespace, parts, "Ready", "NotAllowed").await;
     assert!(found.is("Stalled"), "{:?}", found.conditions());
     // A name that leads to the same place is judged by where it leads.
-    scene
-        .apply::<Device>(&at(&scene, "localhost"))
+    namespace
+        .apply::<Device>(&at(&namespace, "localhost"))
         .await
         .unwrap();
-    judged(&scene, "outside").await;
-    reconciled(&scene, "outside").await;
-    let found = subscription_says(&scene, parts, "Ready", "NotAllowed").await;
+    judged(&namespace, "outside").await;
+    reconciled(&namespace, "outside").await;
+    let found = subscription_says(&namespace, parts, "Ready", "NotAllowed").await;
     assert!(found.is("Stalled"), "{:?}", found.conditions());
     assert_eq!(listener.connections(), 0, "nobody allowed this address");
 
     connection.spec.allow[0].networks = vec!["127.0.0.0/8".to_owned()];
-    scene.apply::<Connection>(&connection).await.unwrap();
-    let dialled = scene.soon("the address is dialled once it is allowed", async || {
+    namespace.apply::<Connection>(&connection).await.unwrap();
+    let dialled = namespace.soon("the address is dialled once it is allowed", async || {
         (listener.connections() > 0).then_some(())
     });
     dialled.await.unwrap();
@@ -94,15 +96,15 @@ async fn an_address_outside_the_networks_is_never_dialled() {
 #[tokio::test]
 async fn a_device_outside_the_networks_says_so_itself() {
     let listener = Listener::start(Answers::Nothing).await;
-    let (scene, _) = outside("outside", &listener).await;
-    device_is_not_allowed(&scene, "outside").await;
+    let (namespace, _) = outside("outside", &listener).await;
+    device_is_not_allowed(&namespace, "outside").await;
     assert_eq!(listener.connections(), 0, "nobody allowed this address");
 }
 
 /// Waits until the Device as it is now was judged.
-async fn judged(scene: &Scene<'_>, name: &str) {
-    let found = scene.soon("the Device as it is now was judged", async || {
-        let device = scene.read_device(name).await?;
+async fn judged(namespace: &TestNamespace<'_>, name: &str) {
+    let found = namespace.soon("the Device as it is now was judged", async || {
+        let device = namespace.read_device(name).await?;
         let ready = device.condition("Ready")?;
         (ready.observed_generation == device.metadata.generation).then_some(())
     });
@@ -112,65 +114,73 @@ async fn judged(scene: &Scene<'_>, name: &str) {
 // shows K4
 #[tokio::test]
 async fn a_namespace_that_no_entry_allows_reaches_neither_devices_nor_broker() {
-    let world = Standard::new("foreign", 1).await;
-    let scene = &world.scene;
+    let fixture = DeliveryFixture::new("foreign", 1).await;
+    let namespace = &fixture.namespace;
     let mut connections = [
-        scene.device_connection(world.fleet.port()),
-        scene.broker_connection(&world.broker.url()),
+        namespace.device_connection(fixture.fleet.port()),
+        namespace.broker_connection(&fixture.broker.url()),
     ];
     for connection in &mut connections {
         let labels = &mut connection.spec.allow[0].namespaces.match_labels;
-        *labels = [("team".to_owned(), scene.namespace().to_owned())].into();
-        scene.apply::<Connection>(connection).await.unwrap();
+        *labels = [("team".to_owned(), namespace.name().to_owned())].into();
+        namespace.apply::<Connection>(connection).await.unwrap();
     }
-    device_is_not_allowed(scene, world.name(0)).await;
-    let before = scene.ledger().last_sequence();
-    scene
-        .apply::<Contract>(&world.backup_contract("foreign", now(), ALLOWED))
+    device_is_not_allowed(namespace, fixture.name(0)).await;
+    let before = namespace.ledger().last_sequence();
+    namespace
+        .apply::<Contract>(&fixture.backup_contract("foreign", now(), ALLOWED))
         .await
         .unwrap();
-    let parts = ["foreign", "backup", world.name(0)];
-    let found = subscription_says(scene, parts, "Ready", "NotAllowed").await;
+    let parts = ["foreign", "backup", fixture.name(0)];
+    let found = subscription_says(namespace, parts, "Ready", "NotAllowed").await;
     assert!(found.is("Stalled"), "{:?}", found.conditions());
-    contract_says(scene, "foreign", "Ready", "DevicesNotProgressing").await;
-    let sent = scene.ledger().entries_since(before);
+    contract_says(namespace, "foreign", "Ready", "DevicesNotProgressing").await;
+    let sent = namespace.ledger().entries_since(before);
     // The operator's own look at a broker's catalogue is on behalf of nobody.
     let on_behalf = sent
         .iter()
         .filter(|e| e.peer == PeerKind::Device || !e.probe);
     assert_eq!(on_behalf.count(), 0, "{sent:#?}");
 
-    let label = format!("team={}", scene.namespace());
-    let output = scene
+    let label = format!("team={}", namespace.name());
+    let output = namespace
         .plane()
-        .kubectl(["label", "namespace", scene.namespace(), &label])
+        .kubectl(["label", "namespace", namespace.name(), &label])
         .await;
     assert!(output.unwrap().status.success());
-    contract_is(scene, "foreign", "Delivered").await;
+    contract_is(namespace, "foreign", "Delivered").await;
 }
 
 // shows K4
 #[tokio::test]
 async fn a_broker_on_an_address_that_is_not_allowed_is_never_dialled() {
-    let scene = scene("broker-networks").await;
+    let namespace = test_namespace("broker-networks").await;
     let listener = Listener::start(Answers::Catalogue).await;
-    let mut connection = scene.broker_connection(&listener.url());
+    let mut connection = namespace.broker_connection(&listener.url());
     connection.spec.allow[0].networks = vec!["10.0.0.0/8".to_owned()];
-    scene.apply::<Connection>(&connection).await.unwrap();
-    connection_says(&scene, "Ready", "NotAllowed").await;
+    namespace.apply::<Connection>(&connection).await.unwrap();
+    connection_says(&namespace, "Ready", "NotAllowed").await;
     assert_eq!(listener.connections(), 0, "nobody allowed this address");
     connection.spec.allow[0].networks = vec!["127.0.0.0/8".to_owned()];
-    scene.apply::<Connection>(&connection).await.unwrap();
-    connection_says(&scene, "Ready", "Succeeded").await;
+    namespace.apply::<Connection>(&connection).await.unwrap();
+    connection_says(&namespace, "Ready", "Succeeded").await;
     assert!(listener.connections() > 0);
 }
 
 /// Waits until the Connection `broker` gives this reason.
-async fn connection_says(scene: &Scene<'_>, condition: &str, reason: &str) -> Connection {
+async fn connection_says(
+    namespace: &TestNamespace<'_>,
+    condition: &str,
+    reason: &str,
+) -> Connection {
     let what = format!("the Connection broker says {condition} {reason}");
-    let found = scene.within(PATIENCE, &what, async || {
-        let api = scene.catalogue::<Connection>();
-        let connection = api.get_opt(&scene.named("broker")).await.ok().flatten()?;
+    let found = namespace.within(PATIENCE, &what, async || {
+        let api = namespace.catalogue::<Connection>();
+        let connection = api
+            .get_opt(&namespace.named("broker"))
+            .await
+            .ok()
+            .flatten()?;
         (connection.reason(condition) == reason).then_some(connection)
     });
     found.await.unwrap()
@@ -180,17 +190,17 @@ async fn connection_says(scene: &Scene<'_>, condition: &str, reason: &str) -> Co
 #[tokio::test]
 async fn a_redirect_is_not_followed_whatever_it_answers() {
     let elsewhere = Listener::start(Answers::Catalogue).await;
-    let scene = scene("redirected").await;
+    let namespace = test_namespace("redirected").await;
     let all = Listener::start(Answers::Redirect {
         to: elsewhere.url(),
         catalogue: true,
     })
     .await;
-    scene
-        .apply::<Connection>(&scene.broker_connection(&all.url()))
+    namespace
+        .apply::<Connection>(&namespace.broker_connection(&all.url()))
         .await
         .unwrap();
-    connection_says(&scene, "Ready", "ProtocolError").await;
+    connection_says(&namespace, "Ready", "ProtocolError").await;
     assert!(all.connections() > 0, "the redirecting broker was asked");
     assert_eq!(elsewhere.connections(), 0, "the redirect was followed");
 
@@ -200,20 +210,20 @@ async fn a_redirect_is_not_followed_whatever_it_answers() {
         catalogue: false,
     })
     .await;
-    let world = Standard::new("redirected-writes", 1).await;
-    let scene = &world.scene;
-    scene
-        .apply::<Connection>(&scene.broker_connection(&writes.url()))
+    let fixture = DeliveryFixture::new("redirected-writes", 1).await;
+    let namespace = &fixture.namespace;
+    namespace
+        .apply::<Connection>(&namespace.broker_connection(&writes.url()))
         .await
         .unwrap();
-    connection_says(scene, "Ready", "Succeeded").await;
-    scene
-        .apply::<Contract>(&world.backup_contract("sent-away", now(), ALLOWED))
+    connection_says(namespace, "Ready", "Succeeded").await;
+    namespace
+        .apply::<Contract>(&fixture.backup_contract("sent-away", now(), ALLOWED))
         .await
         .unwrap();
-    let parts = ["sent-away", "backup", world.name(0)];
-    subscription_says(scene, parts, "ServerConfigured", "ProtocolError").await;
-    reconciled(scene, world.name(0)).await;
+    let parts = ["sent-away", "backup", fixture.name(0)];
+    subscription_says(namespace, parts, "ServerConfigured", "ProtocolError").await;
+    reconciled(namespace, fixture.name(0)).await;
     let asked = writes.requests();
     assert!(
         asked
@@ -233,23 +243,29 @@ async fn a_device_that_redirects_is_not_followed() {
         catalogue: true,
     })
     .await;
-    let scene = scene("redirecting-device").await;
-    scene
-        .apply(&scene.device_connection(listener.port()))
+    let namespace = test_namespace("redirecting-device").await;
+    namespace
+        .apply(&namespace.device_connection(listener.port()))
         .await
         .unwrap();
-    scene.apply(&scene.model()).await.unwrap();
-    scene.apply(&scene.parts()).await.unwrap();
-    scene
-        .apply::<Device>(&scene.device_at("sly", "127.0.0.1", "NW500-9998"))
+    namespace.apply(&namespace.model()).await.unwrap();
+    namespace.apply(&namespace.parts()).await.unwrap();
+    namespace
+        .apply::<Device>(&namespace.device_at("sly", "127.0.0.1", "NW500-9998"))
         .await
         .unwrap();
-    let entry = scene.entry("parts", "parts-life", &["sly"], ALLOWED);
-    scene
-        .apply::<Contract>(&scene.contract("sly", now(), vec![entry]))
+    let entry = namespace.entry("parts", "parts-life", &["sly"], ALLOWED);
+    namespace
+        .apply::<Contract>(&namespace.contract("sly", now(), vec![entry]))
         .await
         .unwrap();
-    subscription_says(&scene, ["sly", "parts", "sly"], "Ready", "ProtocolError").await;
+    subscription_says(
+        &namespace,
+        ["sly", "parts", "sly"],
+        "Ready",
+        "ProtocolError",
+    )
+    .await;
     assert!(listener.connections() > 0, "the device was asked");
     assert_eq!(elsewhere.connections(), 0, "the redirect was followed");
 }
@@ -262,15 +278,15 @@ async fn an_error_body_that_was_not_expected_is_never_quoted() {
         body: format!("<html>{marker}</html>"),
     })
     .await;
-    let scene = scene("bodies").await;
-    scene
-        .apply::<Connection>(&scene.broker_connection(&listener.url()))
+    let namespace = test_namespace("bodies").await;
+    namespace
+        .apply::<Connection>(&namespace.broker_connection(&listener.url()))
         .await
         .unwrap();
-    let connection = connection_says(&scene, "Ready", "ProtocolError").await;
+    let connection = connection_says(&namespace, "Ready", "ProtocolError").await;
     let told = json!(connection.conditions()).to_string();
     assert!(!told.contains(marker), "{told}");
-    let found = canary::places_with(&scene, &[marker.to_owned()]).await;
+    let found = canary::places_with(&namespace, &[marker.to_owned()]).await;
     assert_eq!(found, Vec::<String>::new());
     assert!(listener.connections() > 0);
 }

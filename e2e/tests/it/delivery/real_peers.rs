@@ -6,17 +6,17 @@ use entente_crds::v1alpha1::{
     IdentitySource, IppIdentity, IppOperation, IppSetting, IppSyntax, ItemState, PromiseState,
     ServiceSubscription, SmartService, ValueType, Via, WantedSetting,
 };
+use entente_e2e::namespace::read::{Conditioned as _, SubscriptionFacts as _};
+use entente_e2e::namespace::{TestNamespace, now, starting_in};
 use entente_e2e::peers::ipp_client::IppClient;
 use entente_e2e::peers::{CupsServer, IppEvePrinter, IppEvePrinterOptions, LprintServer};
-use entente_e2e::scene::read::{Conditioned as _, SubscriptionFacts as _};
-use entente_e2e::scene::{Scene, now, starting_in};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use crate::helm::helm;
-use crate::standard::{
+use crate::delivery_fixture::{
     AHEAD, assert_credit, calculated, contract_is, contract_says, every_reason_is_listed, late,
-    promise_state, scene, subscription_is, subscription_says,
+    promise_state, subscription_is, subscription_says, test_namespace,
 };
+use crate::helm::helm;
 
 const SETTING: &str = "place";
 const KEY: &str = "DeviceSetting/place";
@@ -34,7 +34,7 @@ async fn product(uri: &str) -> String {
 
 /// A model of one setting.
 fn model(
-    scene: &Scene<'_>,
+    namespace: &TestNamespace<'_>,
     name: &str,
     product: &str,
     via: IppSetting,
@@ -56,7 +56,7 @@ fn model(
         }),
         settings: vec![setting],
     };
-    scene.labelled(DeviceModel::new(&scene.named(name), spec))
+    namespace.labelled(DeviceModel::new(&namespace.named(name), spec))
 }
 
 fn ipp(attribute: &str, syntax: IppSyntax, operation: IppOperation) -> IppSetting {
@@ -68,9 +68,9 @@ fn ipp(attribute: &str, syntax: IppSyntax, operation: IppOperation) -> IppSettin
 }
 
 /// A service of that one setting, on every model that has it.
-fn service(scene: &Scene<'_>, value: &str) -> SmartService {
-    let mut service = scene.parts();
-    service.metadata.name = Some(scene.named("placing"));
+fn service(namespace: &TestNamespace<'_>, value: &str) -> SmartService {
+    let mut service = namespace.parts();
+    service.metadata.name = Some(namespace.named("placing"));
     service.spec.parameters.clear();
     let device = service.spec.device.as_mut().expect("it has a device side");
     device.models.clear();
@@ -83,11 +83,11 @@ fn service(scene: &Scene<'_>, value: &str) -> SmartService {
 }
 
 /// A Device of that model, reached by the Connection `devices`.
-fn device(scene: &Scene<'_>, name: &str, model: &str, queue: Option<&str>) -> Device {
-    let mut device = scene.device_at(name, "127.0.0.1", &format!("SN-{name}"));
-    device.spec.model_ref = scene.reference(model);
+fn device(namespace: &TestNamespace<'_>, name: &str, model: &str, queue: Option<&str>) -> Device {
+    let mut device = namespace.device_at(name, "127.0.0.1", &format!("SN-{name}"));
+    device.spec.model_ref = namespace.reference(model);
     device.spec.connections = vec![DeviceConnection {
-        name: scene.named("devices"),
+        name: namespace.named("devices"),
         queue: queue.map(str::to_owned),
         ..DeviceConnection::default()
     }];
@@ -97,98 +97,99 @@ fn device(scene: &Scene<'_>, name: &str, model: &str, queue: Option<&str>) -> De
 // shows D1 D3 D4 D5
 #[tokio::test]
 async fn lprint_lies_about_its_location_until_the_model_names_what_it_can_set() {
-    let scene = scene("lprint").await;
-    let scene = &scene;
+    let namespace = test_namespace("lprint").await;
+    let namespace = &namespace;
     let lprint = LprintServer::start(&["lab1"]).await.unwrap();
     let url = format!("ipp://{{address}}:{}/ipp/print/{{queue}}", lprint.port());
-    scene
-        .apply::<Connection>(&scene.ipp_connection("devices", &url))
+    namespace
+        .apply::<Connection>(&namespace.ipp_connection("devices", &url))
         .await
         .unwrap();
     let product = product(&lprint.uri("lab1")).await;
     let set = IppOperation::SetPrinterAttributes;
     let wrong = ipp("printer-location", IppSyntax::Text, set);
-    let wrong = model(scene, "label", &product, wrong, ValueType::String);
-    scene.apply::<DeviceModel>(&wrong).await.unwrap();
+    let wrong = model(namespace, "label", &product, wrong, ValueType::String);
+    namespace.apply::<DeviceModel>(&wrong).await.unwrap();
     let place = "geo:-23.5613,-46.6560";
-    scene
-        .apply::<SmartService>(&service(scene, place))
+    namespace
+        .apply::<SmartService>(&service(namespace, place))
         .await
         .unwrap();
-    let label_printer = device(scene, "label-printer", "label", Some("lab1"));
-    scene.apply::<Device>(&label_printer).await.unwrap();
+    let label_printer = device(namespace, "label-printer", "label", Some("lab1"));
+    namespace.apply::<Device>(&label_printer).await.unwrap();
     let start = starting_in(AHEAD / 2);
-    let entry = scene.entry("placing", "placing", &["label-printer"], "1s");
-    scene
-        .apply(&scene.contract("lprint", start, vec![entry]))
+    let entry = namespace.entry("placing", "placing", &["label-printer"], "1s");
+    namespace
+        .apply(&namespace.contract("lprint", start, vec![entry]))
         .await
         .unwrap();
 
     let parts = ["lprint", "placing", "label-printer"];
-    let subscription = subscription_says(scene, parts, "Delivered", "AcceptedNotEffective").await;
+    let subscription =
+        subscription_says(namespace, parts, "Delivered", "AcceptedNotEffective").await;
     let problem = subscription.item(KEY).unwrap().problem.as_ref().unwrap();
     assert_eq!(problem.outcome, Reason::AcceptedNotEffective);
-    contract_is(scene, "lprint", "PromiseMissed").await;
+    contract_is(namespace, "lprint", "PromiseMissed").await;
 
     let right = ipp("printer-geo-location", IppSyntax::Uri, set);
-    let right = model(scene, "label", &product, right, ValueType::String);
-    scene.apply::<DeviceModel>(&right).await.unwrap();
-    let subscription = subscription_is(scene, parts, "Delivered").await;
+    let right = model(namespace, "label", &product, right, ValueType::String);
+    namespace.apply::<DeviceModel>(&right).await.unwrap();
+    let subscription = subscription_is(namespace, parts, "Delivered").await;
     assert_eq!(promise_state(&subscription), PromiseState::Missed);
     let read = IppClient::new()
         .get(&lprint.uri("lab1"), &["printer-geo-location"])
         .await
         .unwrap();
     assert_eq!(read.text("printer-geo-location").as_deref(), Some(place));
-    let compensation = calculated(scene).await;
+    let compensation = calculated(namespace).await;
     assert_credit(&compensation, start, late(&subscription));
-    contract_says(scene, "lprint", "Ready", "Delivered").await;
-    every_reason_is_listed(scene).await;
+    contract_says(namespace, "lprint", "Ready", "Delivered").await;
+    every_reason_is_listed(namespace).await;
 }
 
 // shows B7 D1
 #[tokio::test]
 async fn lprint_takes_through_its_system_service_where_the_host_stands() {
-    let scene = scene("lprint-system").await;
-    let scene = &scene;
+    let namespace = test_namespace("lprint-system").await;
+    let namespace = &namespace;
     // Its identity comes of the queue's name, and one identity belongs to one Device.
     let lprint = LprintServer::start(&["hall"]).await.unwrap();
     let url = format!("ipp://{{address}}:{}/ipp/print/{{queue}}", lprint.port());
-    scene
-        .apply::<Connection>(&scene.ipp_connection("devices", &url))
+    namespace
+        .apply::<Connection>(&namespace.ipp_connection("devices", &url))
         .await
         .unwrap();
     let by = |product: &str, operation| {
         let via = ipp("system-location", IppSyntax::Text, operation);
-        model(scene, "host", product, via, ValueType::String)
+        model(namespace, "host", product, via, ValueType::String)
     };
     let product = product(&lprint.uri("hall")).await;
-    scene
+    namespace
         .apply::<DeviceModel>(&by(&product, IppOperation::SetPrinterAttributes))
         .await
         .unwrap();
-    scene
-        .apply::<SmartService>(&service(scene, "Lobby"))
+    namespace
+        .apply::<SmartService>(&service(namespace, "Lobby"))
         .await
         .unwrap();
-    scene
-        .apply::<Device>(&device(scene, "host-1", "host", Some("hall")))
+    namespace
+        .apply::<Device>(&device(namespace, "host-1", "host", Some("hall")))
         .await
         .unwrap();
-    let entry = scene.entry("placing", "placing", &["host-1"], "15m");
-    scene
-        .apply(&scene.contract("lprint-system", now(), vec![entry]))
+    let entry = namespace.entry("placing", "placing", &["host-1"], "15m");
+    namespace
+        .apply(&namespace.contract("lprint-system", now(), vec![entry]))
         .await
         .unwrap();
     // No printer has it, so what reads and sets a printer does not find it.
     let parts = ["lprint-system", "placing", "host-1"];
-    subscription_is(scene, parts, "Stalled").await;
+    subscription_is(namespace, parts, "Stalled").await;
 
-    scene
+    namespace
         .apply::<DeviceModel>(&by(&product, IppOperation::SetSystemAttributes))
         .await
         .unwrap();
-    let subscription = subscription_is(scene, parts, "Delivered").await;
+    let subscription = subscription_is(namespace, parts, "Delivered").await;
     let item = subscription.item(KEY).expect("it is there");
     assert_eq!(item.attempts, Some(1), "{item:?}");
     let read = IppClient::new()
@@ -196,14 +197,14 @@ async fn lprint_takes_through_its_system_service_where_the_host_stands() {
         .await
         .unwrap();
     assert_eq!(read.text("system-location").as_deref(), Some("Lobby"));
-    every_reason_is_listed(scene).await;
+    every_reason_is_listed(namespace).await;
 }
 
 /// A model with one setting of the printer and one of its host.
-fn model_of_both(scene: &Scene<'_>, name: &str, product: &str) -> DeviceModel {
+fn model_of_both(namespace: &TestNamespace<'_>, name: &str, product: &str) -> DeviceModel {
     let set = IppOperation::SetPrinterAttributes;
     let via = ipp("printer-geo-location", IppSyntax::Uri, set);
-    let mut model = model(scene, name, product, via, ValueType::String);
+    let mut model = model(namespace, name, product, via, ValueType::String);
     let mut room = model.spec.settings[0].clone();
     "room".clone_into(&mut room.name);
     room.via.ipp = Some(ipp(
@@ -260,42 +261,42 @@ impl Drop for Detour {
 // shows B7 D1 D9 K4
 #[tokio::test]
 async fn a_device_with_two_connections_has_one_of_them_down_and_the_other_goes_on() {
-    let scene = scene("two-ways").await;
-    let scene = &scene;
+    let namespace = test_namespace("two-ways").await;
+    let namespace = &namespace;
     let lprint = LprintServer::start(&["annex"]).await.unwrap();
     let mut detour = Detour::to(lprint.port());
     let printer = format!("ipp://{{address}}:{}/ipp/print/{{queue}}", lprint.port());
     let system = format!("ipp://{{address}}:{}/ipp/system", detour.listens.port());
     for (name, url) in [("devices", &printer), ("systems", &system)] {
-        let connection = scene.ipp_connection(name, url);
-        scene.apply::<Connection>(&connection).await.unwrap();
+        let connection = namespace.ipp_connection(name, url);
+        namespace.apply::<Connection>(&connection).await.unwrap();
     }
     let product = product(&lprint.uri("annex")).await;
-    let annex = model_of_both(scene, "annex", &product);
-    scene.apply::<DeviceModel>(&annex).await.unwrap();
-    let mut service = service(scene, "geo:1,1");
+    let annex = model_of_both(namespace, "annex", &product);
+    namespace.apply::<DeviceModel>(&annex).await.unwrap();
+    let mut service = service(namespace, "geo:1,1");
     let wanted = &mut service.spec.device.as_mut().unwrap().settings;
     wanted.push(WantedSetting {
         name: "room".to_owned(),
         value: Some("Annex".to_owned()),
         ..WantedSetting::default()
     });
-    scene.apply::<SmartService>(&service).await.unwrap();
-    let mut device = device(scene, "annex", "annex", Some("annex"));
+    namespace.apply::<SmartService>(&service).await.unwrap();
+    let mut device = device(namespace, "annex", "annex", Some("annex"));
     device.spec.connections.push(DeviceConnection {
-        name: scene.named("systems"),
+        name: namespace.named("systems"),
         ..DeviceConnection::default()
     });
-    scene.apply::<Device>(&device).await.unwrap();
-    let entry = scene.entry("placing", "placing", &["annex"], "15m");
-    scene
-        .apply(&scene.contract("two-ways", now(), vec![entry]))
+    namespace.apply::<Device>(&device).await.unwrap();
+    let entry = namespace.entry("placing", "placing", &["annex"], "15m");
+    namespace
+        .apply(&namespace.contract("two-ways", now(), vec![entry]))
         .await
         .unwrap();
 
     // One way is down: its own setting says so, and the other is in effect.
     let parts = ["two-ways", "placing", "annex"];
-    let subscription = subscription_says(scene, parts, "Delivered", "Unreachable").await;
+    let subscription = subscription_says(namespace, parts, "Delivered", "Unreachable").await;
     let state =
         |subscription: &ServiceSubscription, key: &str| subscription.item(key).unwrap().state;
     assert_eq!(state(&subscription, KEY), ItemState::Effective);
@@ -305,7 +306,7 @@ async fn a_device_with_two_connections_has_one_of_them_down_and_the_other_goes_o
     assert_eq!(problem.outcome, Reason::Unreachable);
 
     detour.join().await;
-    let subscription = subscription_is(scene, parts, "Delivered").await;
+    let subscription = subscription_is(namespace, parts, "Delivered").await;
     assert_eq!(
         state(&subscription, "DeviceSetting/room"),
         ItemState::Effective
@@ -315,63 +316,63 @@ async fn a_device_with_two_connections_has_one_of_them_down_and_the_other_goes_o
         .await
         .unwrap();
     assert_eq!(read.text("system-location").as_deref(), Some("Annex"));
-    every_reason_is_listed(scene).await;
+    every_reason_is_listed(namespace).await;
 }
 
 // shows B5 D1
 #[tokio::test]
 async fn cupsd_takes_through_its_own_operation_what_it_ignores_through_the_standard_one() {
-    let scene = scene("cups").await;
-    let scene = &scene;
+    let namespace = test_namespace("cups").await;
+    let namespace = &namespace;
     let cups = CupsServer::start(&["lab1"]).await.unwrap();
     let url = format!("ipp://{{address}}:{}/printers/{{queue}}", cups.port());
-    scene
-        .apply::<Connection>(&scene.ipp_connection("devices", &url))
+    namespace
+        .apply::<Connection>(&namespace.ipp_connection("devices", &url))
         .await
         .unwrap();
     let product = product(&cups.uri("lab1")).await;
     let by = |operation| {
         let via = ipp("print-quality-default", IppSyntax::Enum, operation);
-        model(scene, "queue", &product, via, ValueType::Integer)
+        model(namespace, "queue", &product, via, ValueType::Integer)
     };
-    scene
+    namespace
         .apply::<DeviceModel>(&by(IppOperation::SetPrinterAttributes))
         .await
         .unwrap();
-    scene
-        .apply::<SmartService>(&service(scene, "5"))
+    namespace
+        .apply::<SmartService>(&service(namespace, "5"))
         .await
         .unwrap();
-    scene
-        .apply::<Device>(&device(scene, "queue-1", "queue", Some("lab1")))
+    namespace
+        .apply::<Device>(&device(namespace, "queue-1", "queue", Some("lab1")))
         .await
         .unwrap();
-    let entry = scene.entry("placing", "placing", &["queue-1"], "15m");
-    scene
-        .apply(&scene.contract("cups", now(), vec![entry]))
+    let entry = namespace.entry("placing", "placing", &["queue-1"], "15m");
+    namespace
+        .apply(&namespace.contract("cups", now(), vec![entry]))
         .await
         .unwrap();
     let parts = ["cups", "placing", "queue-1"];
-    subscription_says(scene, parts, "Delivered", "AcceptedNotEffective").await;
+    subscription_says(namespace, parts, "Delivered", "AcceptedNotEffective").await;
 
-    scene
+    namespace
         .apply::<DeviceModel>(&by(IppOperation::CupsAddModifyPrinter))
         .await
         .unwrap();
-    subscription_is(scene, parts, "Delivered").await;
+    subscription_is(namespace, parts, "Delivered").await;
     let read = IppClient::new()
         .get(&cups.uri("lab1"), &["print-quality-default"])
         .await
         .unwrap();
     assert_eq!(read.text("print-quality-default").as_deref(), Some("5"));
-    every_reason_is_listed(scene).await;
+    every_reason_is_listed(namespace).await;
 }
 
 // shows K2 K5
 #[tokio::test]
 async fn a_printer_that_cannot_be_set_at_all_does_not_make_helm_roll_back_its_contract() {
-    let scene = scene("helm").await;
-    let scene = &scene;
+    let namespace = test_namespace("helm").await;
+    let namespace = &namespace;
     let printer = IppEvePrinter::start(IppEvePrinterOptions::default())
         .await
         .unwrap();
@@ -379,8 +380,14 @@ async fn a_printer_that_cannot_be_set_at_all_does_not_make_helm_roll_back_its_co
     let set = IppOperation::SetPrinterAttributes;
     for (name, uri) in [("laser", printer.uri()), ("queue", cups.uri("lab1"))] {
         let via = ipp("printer-location", IppSyntax::Text, set);
-        let model = model(scene, name, &product(&uri).await, via, ValueType::String);
-        scene.apply::<DeviceModel>(&model).await.unwrap();
+        let model = model(
+            namespace,
+            name,
+            &product(&uri).await,
+            via,
+            ValueType::String,
+        );
+        namespace.apply::<DeviceModel>(&model).await.unwrap();
         // Each printer of this test is reached by a Connection of its own, under its own URL.
         let port = uri
             .rsplit(':')
@@ -389,35 +396,35 @@ async fn a_printer_that_cannot_be_set_at_all_does_not_make_helm_roll_back_its_co
             .unwrap();
         let path = uri.rsplit_once(port).unwrap().1;
         let url = format!("ipp://{{address}}:{port}{path}");
-        scene
-            .apply::<Connection>(&scene.ipp_connection(name, &url))
+        namespace
+            .apply::<Connection>(&namespace.ipp_connection(name, &url))
             .await
             .unwrap();
-        let mut device = device(scene, name, name, None);
-        device.spec.connections[0].name = scene.named(name);
-        scene.apply::<Device>(&device).await.unwrap();
+        let mut device = device(namespace, name, name, None);
+        device.spec.connections[0].name = namespace.named(name);
+        namespace.apply::<Device>(&device).await.unwrap();
     }
-    scene
-        .apply::<SmartService>(&service(scene, "Lobby"))
+    namespace
+        .apply::<SmartService>(&service(namespace, "Lobby"))
         .await
         .unwrap();
-    let entry = scene.entry("placing", "placing", &["laser", "queue"], "15m");
-    let mut contract = scene.contract("helm", now(), vec![entry]);
+    let entry = namespace.entry("placing", "placing", &["laser", "queue"], "15m");
+    let mut contract = namespace.contract("helm", now(), vec![entry]);
     contract.spec.max_unavailable = Some(IntOrString::Int(1));
 
-    let said = helm(scene, "install", &contract).await;
+    let said = helm(namespace, "install", &contract).await;
     assert!(
         said.status.success(),
         "{}",
         String::from_utf8_lossy(&said.stderr)
     );
     // It may be Ready, within what may be missing, before the one that cannot be set was asked.
-    contract_says(scene, "helm", "DevicesFailing", "DevicesNotProgressing").await;
-    let contract = contract_says(scene, "helm", "Ready", "DeliveredWithExceptions").await;
+    contract_says(namespace, "helm", "DevicesFailing", "DevicesNotProgressing").await;
+    let contract = contract_says(namespace, "helm", "Ready", "DeliveredWithExceptions").await;
     assert!(contract.is("Ready") && !contract.is("Stalled") && contract.is("DevicesFailing"));
-    let failing = subscription_is(scene, ["helm", "placing", "laser"], "Stalled").await;
+    let failing = subscription_is(namespace, ["helm", "placing", "laser"], "Stalled").await;
     assert_eq!(failing.reason("Stalled"), "Unsupported");
     let problem = failing.item(KEY).unwrap().problem.as_ref().unwrap();
     assert_eq!(problem.outcome, Reason::Unsupported);
-    every_reason_is_listed(scene).await;
+    every_reason_is_listed(namespace).await;
 }

@@ -1,30 +1,30 @@
 //! Several services and several contracts on one device.
 
 use entente_crds::v1alpha1::{Contract, Device};
-use entente_e2e::scene::read::Conditioned as _;
-use entente_e2e::scene::{now, starting_in};
+use entente_e2e::namespace::read::Conditioned as _;
+use entente_e2e::namespace::{now, starting_in};
 use jiff::SignedDuration;
 use serde_json::json;
 
-use crate::standard::{
-    AHEAD, Standard, brief, contract_is, contract_says, reconciled, subscription_is,
+use crate::delivery_fixture::{
+    AHEAD, DeliveryFixture, brief, contract_is, contract_says, reconciled, subscription_is,
     subscription_says, writes_to,
 };
 
 // shows B5 K1
 #[tokio::test]
 async fn two_services_on_one_device_are_both_set_up_and_neither_disturbs_the_other() {
-    let world = Standard::new("two", 1).await;
-    let scene = &world.scene;
-    let device = world.name(0);
+    let fixture = DeliveryFixture::new("two", 1).await;
+    let namespace = &fixture.namespace;
+    let device = fixture.name(0);
     let entries = vec![
-        scene.entry("backup", "data-backup", &[device], "15m"),
-        scene.entry("parts", "parts-life", &[device], "15m"),
+        namespace.entry("backup", "data-backup", &[device], "15m"),
+        namespace.entry("parts", "parts-life", &[device], "15m"),
     ];
-    let contract = scene.contract("two", starting_in(AHEAD / 4), entries);
-    scene.apply(&contract).await.unwrap();
-    contract_is(scene, "two", "Delivered").await;
-    let counts = scene
+    let contract = namespace.contract("two", starting_in(AHEAD / 4), entries);
+    namespace.apply(&contract).await.unwrap();
+    contract_is(namespace, "two", "Delivered").await;
+    let counts = namespace
         .read_device(device)
         .await
         .unwrap()
@@ -33,199 +33,211 @@ async fn two_services_on_one_device_are_both_set_up_and_neither_disturbs_the_oth
         .subscriptions;
     assert_eq!(counts.map(|counts| counts.summary).as_deref(), Some("2/2"));
     assert_eq!(
-        world.device(0).attribute("nw-alert-enabled"),
+        fixture.device(0).attribute("nw-alert-enabled"),
         Some(json!(true))
     );
     assert_eq!(
-        world.device(0).attribute("nw-backup-endpoint"),
+        fixture.device(0).attribute("nw-backup-endpoint"),
         Some(json!("https://backup.northwind.example/v1"))
     );
 
     // One of them goes; the other stays delivered and nothing is sent for it.
-    let sequence = scene.ledger().last_sequence();
+    let sequence = namespace.ledger().last_sequence();
     let mut shorter = contract.clone();
     shorter.spec.services.truncate(1);
-    scene.apply(&shorter).await.unwrap();
-    scene
+    namespace.apply(&shorter).await.unwrap();
+    namespace
         .soon("the service that was taken out is gone", async || {
-            let left = scene.subscription("two", "parts", device).await;
+            let left = namespace.subscription("two", "parts", device).await;
             left.is_none().then_some(())
         })
         .await
         .unwrap();
-    contract_is(scene, "two", "Delivered").await;
-    let mut later = scene.ledger().entries_since(sequence);
+    contract_is(namespace, "two", "Delivered").await;
+    let mut later = namespace.ledger().entries_since(sequence);
     later.retain(|entry| entry.write);
     assert_eq!(brief(&later), Vec::<String>::new());
-    world.finish().await;
+    fixture.finish().await;
 }
 
 // shows K1
 #[tokio::test]
 async fn of_two_contracts_for_one_service_the_earlier_has_the_device_until_it_releases_it() {
-    let world = Standard::new("conflict", 1).await;
-    let scene = &world.scene;
-    let device = world.name(0);
+    let fixture = DeliveryFixture::new("conflict", 1).await;
+    let namespace = &fixture.namespace;
+    let device = fixture.name(0);
     let contract = |name: &str, start, threshold: &str| {
-        let mut contract = world.parts_contract(name, start, "15m");
+        let mut contract = fixture.parts_contract(name, start, "15m");
         contract.spec.services[0]
             .parameters
             .insert("threshold".to_owned(), threshold.to_owned());
         contract
     };
     let hour = SignedDuration::from_hours(1);
-    scene
+    namespace
         .apply(&contract("older", now() - hour * 2, "30"))
         .await
         .unwrap();
-    contract_is(scene, "older", "Delivered").await;
-    scene
+    contract_is(namespace, "older", "Delivered").await;
+    namespace
         .apply(&contract("younger", now() - hour, "40"))
         .await
         .unwrap();
     let loser = ["younger", "parts", device];
-    subscription_says(scene, loser, "Ready", "ConflictingContract").await;
+    subscription_says(namespace, loser, "Ready", "ConflictingContract").await;
     assert_eq!(
-        world.device(0).attribute("nw-alert-threshold"),
+        fixture.device(0).attribute("nw-alert-threshold"),
         Some(json!(30))
     );
-    assert!(scene.read_contract("older").await.unwrap().is("Delivered"));
+    assert!(
+        namespace
+            .read_contract("older")
+            .await
+            .unwrap()
+            .is("Delivered")
+    );
 
-    scene
-        .delete::<Contract>(Some(scene.namespace()), "older")
+    namespace
+        .delete::<Contract>(Some(namespace.name()), "older")
         .await
         .unwrap();
-    subscription_is(scene, loser, "Delivered").await;
+    subscription_is(namespace, loser, "Delivered").await;
     assert_eq!(
-        world.device(0).attribute("nw-alert-threshold"),
+        fixture.device(0).attribute("nw-alert-threshold"),
         Some(json!(40))
     );
-    contract_is(scene, "younger", "Ready").await;
-    world.finish().await;
+    contract_is(namespace, "younger", "Ready").await;
+    fixture.finish().await;
 }
 
 // shows K4
 #[tokio::test]
 async fn two_devices_with_one_address_are_not_both_served() {
-    let world = Standard::new("address", 1).await;
-    let scene = &world.scene;
-    let address = world.device(0).address().ip().to_string();
-    scene
+    let fixture = DeliveryFixture::new("address", 1).await;
+    let namespace = &fixture.namespace;
+    let address = fixture.device(0).address().ip().to_string();
+    namespace
         .soon("the first Device is accepted", async || {
-            let device = scene.read_device(world.name(0)).await?;
+            let device = namespace.read_device(fixture.name(0)).await?;
             device.is("Accepted").then_some(())
         })
         .await
         .unwrap();
-    let second = scene.device_at("second-mfp", &address, "NW-OTHER");
-    scene.apply::<Device>(&second).await.unwrap();
-    let refused = scene
+    let second = namespace.device_at("second-mfp", &address, "NW-OTHER");
+    namespace.apply::<Device>(&second).await.unwrap();
+    let refused = namespace
         .soon("the second Device is refused", async || {
-            let device = scene.read_device("second-mfp").await?;
+            let device = namespace.read_device("second-mfp").await?;
             (device.reason("Accepted") == "AlreadyClaimed").then_some(device)
         })
         .await
         .unwrap();
     let message = &refused.condition("Accepted").unwrap().message;
     assert!(
-        !message.contains(world.name(0)),
+        !message.contains(fixture.name(0)),
         "it names the other: {message}"
     );
 
-    let entry = scene.entry("parts", "parts-life", &["second-mfp"], "15m");
-    let contract = scene.contract("second", now(), vec![entry]);
-    scene.apply(&contract).await.unwrap();
+    let entry = namespace.entry("parts", "parts-life", &["second-mfp"], "15m");
+    let contract = namespace.contract("second", now(), vec![entry]);
+    namespace.apply(&contract).await.unwrap();
     let parts = ["second", "parts", "second-mfp"];
-    subscription_says(scene, parts, "Ready", "AlreadyClaimed").await;
+    subscription_says(namespace, parts, "Ready", "AlreadyClaimed").await;
     assert_eq!(
-        brief(&writes_to(scene, world.name(0))),
+        brief(&writes_to(namespace, fixture.name(0))),
         Vec::<String>::new()
     );
 
     // The first one goes, and the second has the place.
-    scene
-        .delete::<Device>(Some(scene.namespace()), world.name(0))
+    namespace
+        .delete::<Device>(Some(namespace.name()), fixture.name(0))
         .await
         .unwrap();
-    subscription_is(scene, parts, "Delivered").await;
-    world.finish().await;
+    subscription_is(namespace, parts, "Delivered").await;
+    fixture.finish().await;
 }
 
 // shows D1 K4
 #[tokio::test]
 async fn a_stranger_at_the_address_gets_nothing_written() {
-    let world = Standard::new("stranger", 1).await;
-    let scene = &world.scene;
-    let device = world.name(0);
-    let contract = world.parts_contract("stranger", now(), "15m");
-    scene.apply(&contract).await.unwrap();
-    contract_is(scene, "stranger", "Delivered").await;
+    let fixture = DeliveryFixture::new("stranger", 1).await;
+    let namespace = &fixture.namespace;
+    let device = fixture.name(0);
+    let contract = fixture.parts_contract("stranger", now(), "15m");
+    namespace.apply(&contract).await.unwrap();
+    contract_is(namespace, "stranger", "Delivered").await;
 
-    world.device(0).replace_machine();
-    let sequence = scene.ledger().last_sequence();
-    reconciled(scene, device).await;
-    scene
+    fixture.device(0).replace_machine();
+    let sequence = namespace.ledger().last_sequence();
+    reconciled(namespace, device).await;
+    namespace
         .soon("the stranger is noticed", async || {
-            let device = scene.read_device(device).await?;
+            let device = namespace.read_device(device).await?;
             (device.reason("Ready") == "IdentityMismatch").then_some(())
         })
         .await
         .unwrap();
-    let mut written = scene.ledger().entries_since(sequence);
+    let mut written = namespace.ledger().entries_since(sequence);
     written.retain(|entry| entry.write);
     assert_eq!(brief(&written), Vec::<String>::new());
 
     // The machine was exchanged on purpose: the Device says so, and the new one is set up.
-    let exchanged = scene.device(world.device(0));
-    scene.apply::<Device>(&exchanged).await.unwrap();
-    subscription_is(scene, ["stranger", "parts", device], "Delivered").await;
-    scene
+    let exchanged = namespace.device(fixture.device(0));
+    namespace.apply::<Device>(&exchanged).await.unwrap();
+    subscription_is(namespace, ["stranger", "parts", device], "Delivered").await;
+    namespace
         .soon("the new machine has the settings", async || {
-            let set = world.device(0).attribute("nw-alert-enabled");
+            let set = fixture.device(0).attribute("nw-alert-enabled");
             (set == Some(json!(true))).then_some(())
         })
         .await
         .unwrap();
-    contract_says(scene, "stranger", "Ready", "Delivered").await;
+    contract_says(namespace, "stranger", "Ready", "Delivered").await;
 }
 
 // shows K1 K2
 #[tokio::test]
 async fn two_services_that_want_one_setting_differently_are_told_so_and_the_earlier_has_it() {
-    let world = Standard::new("settings", 1).await;
-    let scene = &world.scene;
-    let device = world.name(0);
-    let mut other = scene.parts();
-    other.metadata.name = Some(scene.named("parts-other"));
-    scene.apply(&other).await.unwrap();
+    let fixture = DeliveryFixture::new("settings", 1).await;
+    let namespace = &fixture.namespace;
+    let device = fixture.name(0);
+    let mut other = namespace.parts();
+    other.metadata.name = Some(namespace.named("parts-other"));
+    namespace.apply(&other).await.unwrap();
     let contract = |name: &str, service: &str, start, threshold: &str| {
-        let mut entry = scene.entry("parts", service, &[device], "15m");
+        let mut entry = namespace.entry("parts", service, &[device], "15m");
         entry
             .parameters
             .insert("threshold".to_owned(), threshold.to_owned());
-        scene.contract(name, start, vec![entry])
+        namespace.contract(name, start, vec![entry])
     };
     let hour = SignedDuration::from_hours(1);
     let older = contract("older", "parts-life", now() - hour * 2, "30");
-    scene.apply(&older).await.unwrap();
-    contract_is(scene, "older", "Delivered").await;
+    namespace.apply(&older).await.unwrap();
+    contract_is(namespace, "older", "Delivered").await;
     let younger = contract("younger", "parts-other", now() - hour, "40");
-    scene.apply(&younger).await.unwrap();
+    namespace.apply(&younger).await.unwrap();
     let loser = ["younger", "parts", device];
-    let told = subscription_says(scene, loser, "Ready", "SettingsConflict").await;
+    let told = subscription_says(namespace, loser, "Ready", "SettingsConflict").await;
     let message = &told.condition("Ready").unwrap().message;
     assert!(
         message.contains("older") && message.contains("younger"),
         "it does not name both: {message}"
     );
     assert_eq!(
-        world.device(0).attribute("nw-alert-threshold"),
+        fixture.device(0).attribute("nw-alert-threshold"),
         Some(json!(30))
     );
-    assert!(scene.read_contract("older").await.unwrap().is("Delivered"));
+    assert!(
+        namespace
+            .read_contract("older")
+            .await
+            .unwrap()
+            .is("Delivered")
+    );
 
     let agreed = contract("younger", "parts-other", now() - hour, "30");
-    scene
+    namespace
         .apply(&Contract {
             spec: entente_crds::v1alpha1::ContractSpec {
                 term: younger.spec.term.clone(),
@@ -235,6 +247,6 @@ async fn two_services_that_want_one_setting_differently_are_told_so_and_the_earl
         })
         .await
         .unwrap();
-    subscription_is(scene, loser, "Delivered").await;
-    world.finish().await;
+    subscription_is(namespace, loser, "Delivered").await;
+    fixture.finish().await;
 }

@@ -11,9 +11,9 @@ use kube::runtime::watcher;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use super::situation::{self, World};
+use super::situation::{self, Situation};
 use super::table::conditions;
-use super::{NEVER_SEEN, ground};
+use super::{NEVER_SEEN, environment};
 
 const MOST_CHARACTERS: usize = 1024;
 /// `x` is a hexadecimal digit, `9` a decimal one.
@@ -187,35 +187,39 @@ impl Recorder {
 // shows K2
 #[tokio::test]
 async fn no_status_of_any_situation_ever_leaves_the_closed_list() {
-    let ground = ground().await;
-    let client = ground.plane.client().await.expect("a client");
+    let environment = environment().await;
+    let client = environment.plane.client().await.expect("a client");
     let seen = Recorder::start(&client);
-    let unsupported = || situation::unsupported(ground, Some(1));
+    let unsupported = || situation::unsupported(environment, Some(1));
     let (late, worlds) = tokio::join!(
         async {
-            let world = situation::late(ground).await;
-            world.until("compensation/*", "Ready=False/Accruing").await;
-            world.recover().await;
-            world.until("compensation/*", "Ready=True/RecordOnly").await;
-            world
+            let situation = situation::late(environment).await;
+            situation
+                .until("compensation/*", "Ready=False/Accruing")
+                .await;
+            situation.recover().await;
+            situation
+                .until("compensation/*", "Ready=True/RecordOnly")
+                .await;
+            situation
         },
         async {
             // In the order of the table; each ends where its test begins to look.
-            let mut worlds: Vec<World<'_>> = vec![situation::scheduled(ground).await];
-            worlds.push(situation::under_way(ground).await);
-            worlds.push(situation::switched_off(ground).await);
-            worlds.push(situation::faulty_contract(ground).await);
+            let mut worlds: Vec<Situation<'_>> = vec![situation::scheduled(environment).await];
+            worlds.push(situation::under_way(environment).await);
+            worlds.push(situation::switched_off(environment).await);
+            worlds.push(situation::faulty_contract(environment).await);
             worlds.push(unsupported().await);
-            worlds.push(situation::suspended(ground).await);
-            worlds.push(situation::deleting(ground).await);
-            worlds.push(situation::faulty_catalogue(ground).await);
-            worlds.push(situation::stranger(ground).await);
-            worlds.push(situation::at_risk(ground).await);
-            worlds.push(situation::too_slow(ground).await);
+            worlds.push(situation::suspended(environment).await);
+            worlds.push(situation::deleting(environment).await);
+            worlds.push(situation::faulty_catalogue(environment).await);
+            worlds.push(situation::stranger(environment).await);
+            worlds.push(situation::at_risk(environment).await);
+            worlds.push(situation::too_slow(environment).await);
             worlds
         }
     );
-    for (world, object, conditions) in [
+    for (situation, object, conditions) in [
         (&worlds[0], "contract/ahead", "Ready=True/Scheduled"),
         (
             &worlds[1],
@@ -248,12 +252,12 @@ async fn no_status_of_any_situation_ever_leaves_the_closed_list() {
             "Ready=False/StepTimedOut",
         ),
     ] {
-        world.until(object, conditions).await;
+        situation.until(object, conditions).await;
     }
     let secrets: Vec<String> = worlds
         .iter()
         .chain([&late])
-        .flat_map(World::addresses)
+        .flat_map(Situation::addresses)
         .collect();
     let versions = seen.stop();
     let found: Vec<String> = versions

@@ -13,16 +13,16 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 use super::SOON;
-use super::situation::World;
+use super::situation::Situation;
 
 /// Object, conditions, verdict of kstatus.
 pub(super) type Row<'a> = (&'a str, &'a str, &'a str);
 
-impl World<'_> {
+impl Situation<'_> {
     /// Waits until every row holds, all at one look, and asks the judge about those very objects.
     pub(super) async fn shows(&self, rows: &[Row<'_>]) {
         let what = format!("{rows:#?}");
-        let objects = self.scene.within(SOON, &what, async || {
+        let objects = self.namespace.within(SOON, &what, async || {
             let mut objects = Vec::new();
             for (object, wanted, _) in rows {
                 let found = self.object(object).await?;
@@ -62,7 +62,7 @@ impl World<'_> {
                 .all(|part| there.split(' ').any(|c| c == part))
                 .then_some(())
         };
-        self.scene.within(SOON, &what, look).await.unwrap();
+        self.namespace.within(SOON, &what, look).await.unwrap();
     }
 
     async fn differences(&self, rows: &[Row<'_>]) -> String {
@@ -84,15 +84,15 @@ impl World<'_> {
     /// for the only one there is.
     pub(super) async fn object(&self, short: &str) -> Option<Value> {
         let (kind, name) = short.split_once('/').expect("a short name has a kind");
-        let namespaced = |plural: &str| format!("namespaces/{}/{plural}", self.scene.namespace());
+        let namespaced = |plural: &str| format!("namespaces/{}/{plural}", self.namespace.name());
         let (collection, name) = match kind {
             "contract" => (namespaced("contracts"), name.to_owned()),
             "device" => (namespaced("devices"), name.to_owned()),
             "subscription" => (namespaced("servicesubscriptions"), name.to_owned()),
             "compensation" => (namespaced("compensations"), name.to_owned()),
-            "connection" => ("connections".to_owned(), self.scene.named(name)),
-            "model" => ("devicemodels".to_owned(), self.scene.named(name)),
-            "service" => ("smartservices".to_owned(), self.scene.named(name)),
+            "connection" => ("connections".to_owned(), self.namespace.named(name)),
+            "model" => ("devicemodels".to_owned(), self.namespace.named(name)),
+            "service" => ("smartservices".to_owned(), self.namespace.named(name)),
             other => panic!("no kind {other}"),
         };
         let path = format!("/apis/entente.dev/v1alpha1/{collection}");
@@ -100,7 +100,7 @@ impl World<'_> {
             let request = Request::get(path)
                 .body(Vec::new())
                 .expect("a path is a URI");
-            self.scene.client().request::<Value>(request).await.ok()
+            self.namespace.client().request::<Value>(request).await.ok()
         };
         if name != "*" {
             return read(format!("{path}/{name}")).await;

@@ -6,15 +6,16 @@ use entente_crds::FINALIZER_IN_USE;
 use entente_crds::v1alpha1::{
     Cause, Connection, Contract, DeviceModel, PromiseState, SmartService,
 };
-use entente_e2e::operator::{Ground, OperatorOptions};
-use entente_e2e::scene::read::{Conditioned as _, SubscriptionFacts as _};
-use entente_e2e::scene::{Scene, now, starting_in};
+use entente_e2e::environment::TestEnvironment;
+use entente_e2e::namespace::read::{Conditioned as _, SubscriptionFacts as _};
+use entente_e2e::namespace::{TestNamespace, now, starting_in};
+use entente_e2e::operator::OperatorOptions;
 use entente_simulators::{Entry, Fault, FaultKind, Mode};
 use kube::{Resource, ResourceExt as _};
 use serde_json::json;
 
-use crate::standard::{
-    AHEAD, Standard, contract_is, contract_says, promise_state, subscription_is,
+use crate::delivery_fixture::{
+    AHEAD, DeliveryFixture, contract_is, contract_says, promise_state, subscription_is,
 };
 
 /// Where in a delivery the operator is killed.
@@ -42,49 +43,55 @@ impl Point {
     }
 }
 
-/// Delivers a contract on a ground of its own, with the operator killed at that point.
+/// Starts an environment whose operator may be killed.
+async fn own_environment() -> TestEnvironment {
+    let options = OperatorOptions::default();
+    TestEnvironment::start(options).await.unwrap()
+}
+
+/// Delivers a contract in an environment of its own, with the operator killed at that point.
 async fn delivered_although_killed_at(point: Point) {
-    let mut ground = Ground::start(OperatorOptions::default()).await.unwrap();
-    let view = ground.operator.view();
-    let world = Standard::on_plane(&ground.plane, view, "crash", 2).await;
-    let scene = &world.scene;
+    let mut environment = own_environment().await;
+    let view = environment.operator.view();
+    let fixture = DeliveryFixture::on_plane(&environment.plane, view, "crash", 2).await;
+    let namespace = &fixture.namespace;
     // Every answer comes late enough for the operator to be killed before it has it.
     let slow = FaultKind::Slow { milliseconds: 700 };
     match point {
         Point::FirstSetting => {
             let slow = Fault::new(slow).on("Set-Printer-Attributes");
-            world.fleet.set_fault(slow).await.unwrap();
+            fixture.fleet.set_fault(slow).await.unwrap();
         }
         Point::Provision => {
             let slow = Fault::new(slow).on("provision");
-            world.broker.set_fault(slow).await.unwrap();
+            fixture.broker.set_fault(slow).await.unwrap();
         }
-        Point::Activation => world.broker.set_mode(Mode::Async {
+        Point::Activation => fixture.broker.set_mode(Mode::Async {
             polls: 1,
             milliseconds: 700,
         }),
     }
-    let names = [world.name(0), world.name(1)];
-    let mut entry = scene.entry("backup", "data-backup", &names, "15m");
+    let names = [fixture.name(0), fixture.name(1)];
+    let mut entry = namespace.entry("backup", "data-backup", &names, "15m");
     entry.parameters = [("weekdays", "mon,wed"), ("mode", "Differential")]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
-    let contract = scene.contract("crash", starting_in(AHEAD / 2), vec![entry]);
-    scene.apply(&contract).await.unwrap();
-    let reached = scene
+    let contract = namespace.contract("crash", starting_in(AHEAD / 2), vec![entry]);
+    namespace.apply(&contract).await.unwrap();
+    let reached = namespace
         .ledger()
         .wait_for(Duration::from_secs(20), |entries| point.is_reached(entries));
     reached.await.unwrap();
-    ground.operator.kill_hard().await.unwrap();
-    world.fleet.clear_faults().await.unwrap();
-    world.broker.clear_faults().await.unwrap();
-    ground.operator.restart().await.unwrap();
+    environment.operator.kill_hard().await.unwrap();
+    fixture.fleet.clear_faults().await.unwrap();
+    fixture.broker.clear_faults().await.unwrap();
+    environment.operator.restart().await.unwrap();
 
-    contract_is(scene, "crash", "Ready").await;
+    contract_is(namespace, "crash", "Ready").await;
     for (place, name) in names.iter().enumerate() {
-        let subscription = subscription_is(scene, ["crash", "backup", name], "Ready").await;
+        let subscription = subscription_is(namespace, ["crash", "backup", name], "Ready").await;
         assert_eq!(promise_state(&subscription), PromiseState::Kept);
-        let device = world.device(place);
+        let device = fixture.device(place);
         assert_eq!(
             device.attribute("nw-backup-mode"),
             Some(json!("differential"))
@@ -94,7 +101,7 @@ async fn delivered_although_killed_at(point: Point) {
             Some(json!(["mon", "wed"]))
         );
     }
-    let instances = world.broker.instances();
+    let instances = fixture.broker.instances();
     assert_eq!(
         instances.len(),
         2,
@@ -103,7 +110,7 @@ async fn delivered_although_killed_at(point: Point) {
     for instance in &instances {
         assert_eq!(instance.parameters["enabled"], json!(true), "{instance:?}");
     }
-    world.finish().await;
+    fixture.finish().await;
 }
 
 // shows K5
@@ -127,40 +134,40 @@ async fn killed_while_the_service_is_turned_on_it_comes_to_the_same_end_and_send
 // shows D1 D3 K5
 #[tokio::test]
 async fn an_operator_that_is_down_over_the_start_delivers_when_it_is_back_and_owes_the_delay() {
-    let mut ground = Ground::start(OperatorOptions::default()).await.unwrap();
-    let view = ground.operator.view();
-    let world = Standard::on_plane(&ground.plane, view, "down", 1).await;
-    let scene = &world.scene;
+    let mut environment = own_environment().await;
+    let view = environment.operator.view();
+    let fixture = DeliveryFixture::on_plane(&environment.plane, view, "down", 1).await;
+    let namespace = &fixture.namespace;
     let start = starting_in(AHEAD / 2);
-    let contract = world.backup_contract("down", start, "1s");
-    scene.apply(&contract).await.unwrap();
-    contract_says(scene, "down", "Ready", "Scheduled").await;
-    ground.operator.kill_hard().await.unwrap();
-    scene
+    let contract = fixture.backup_contract("down", start, "1s");
+    namespace.apply(&contract).await.unwrap();
+    contract_says(namespace, "down", "Ready", "Scheduled").await;
+    environment.operator.kill_hard().await.unwrap();
+    namespace
         .soon("the allowance has passed", async || {
             let passed = now() >= start + jiff::SignedDuration::from_secs(2);
             passed.then_some(())
         })
         .await
         .unwrap();
-    ground.operator.restart().await.unwrap();
-    let parts = ["down", "backup", world.name(0)];
-    let subscription = subscription_is(scene, parts, "Delivered").await;
+    environment.operator.restart().await.unwrap();
+    let parts = ["down", "backup", fixture.name(0)];
+    let subscription = subscription_is(namespace, parts, "Delivered").await;
     assert_eq!(promise_state(&subscription), PromiseState::Missed);
     let delays = &subscription.promises()[0].delays;
     assert!(
         delays.iter().all(|delay| delay.cause == Cause::Provider),
         "{delays:?}"
     );
-    let compensation = crate::standard::calculated(scene).await;
-    let seconds = crate::standard::late(&subscription);
-    crate::standard::assert_credit(&compensation, start, seconds);
-    world.finish().await;
+    let compensation = crate::delivery_fixture::calculated(namespace).await;
+    let seconds = crate::delivery_fixture::late(&subscription);
+    crate::delivery_fixture::assert_credit(&compensation, start, seconds);
+    fixture.finish().await;
 }
 
 /// Waits until the clock has passed an instant.
-async fn passed(scene: &Scene<'_>, instant: jiff::Timestamp) {
-    let passed = scene.soon("the instant has passed", async || {
+async fn passed(namespace: &TestNamespace<'_>, instant: jiff::Timestamp) {
+    let passed = namespace.soon("the instant has passed", async || {
         (jiff::Timestamp::now() >= instant).then_some(())
     });
     passed.await.unwrap();
@@ -169,59 +176,59 @@ async fn passed(scene: &Scene<'_>, instant: jiff::Timestamp) {
 // shows D4 K5
 #[tokio::test]
 async fn a_contract_that_is_deleted_while_the_operator_is_down_owes_nothing_from_then_on() {
-    let mut ground = Ground::start(OperatorOptions::default()).await.unwrap();
-    let view = ground.operator.view();
-    let world = Standard::on_plane(&ground.plane, view, "deleted", 2).await;
-    let scene = &world.scene;
+    let mut environment = own_environment().await;
+    let view = environment.operator.view();
+    let fixture = DeliveryFixture::on_plane(&environment.plane, view, "deleted", 2).await;
+    let namespace = &fixture.namespace;
     let start = starting_in(AHEAD);
-    let names = [world.name(0), world.name(1)];
+    let names = [fixture.name(0), fixture.name(1)];
     let entry = |of: usize, allowed| {
         let names = &names[of..=of];
-        scene.entry("backup", "data-backup", names, allowed)
+        namespace.entry("backup", "data-backup", names, allowed)
     };
     // One is deleted before its start, the other within its allowance.
-    let before = scene.contract("before", start, vec![entry(0, "1s")]);
-    let within = scene.contract("within", now(), vec![entry(1, "1h")]);
+    let before = namespace.contract("before", start, vec![entry(0, "1s")]);
+    let within = namespace.contract("within", now(), vec![entry(1, "1h")]);
     for place in [0, 1] {
-        world
+        fixture
             .device(place)
             .set_fault(FaultKind::Offline)
             .await
             .unwrap();
     }
     for contract in [&before, &within] {
-        scene.apply(contract).await.unwrap();
+        namespace.apply(contract).await.unwrap();
     }
-    contract_says(scene, "before", "Ready", "Scheduled").await;
-    contract_is(scene, "within", "InForce").await;
-    ground.operator.kill_hard().await.unwrap();
+    contract_says(namespace, "before", "Ready", "Scheduled").await;
+    contract_is(namespace, "within", "InForce").await;
+    environment.operator.kill_hard().await.unwrap();
     for name in ["before", "within"] {
-        scene
-            .delete::<Contract>(Some(scene.namespace()), name)
+        namespace
+            .delete::<Contract>(Some(namespace.name()), name)
             .await
             .unwrap();
     }
-    passed(scene, start + jiff::SignedDuration::from_secs(3)).await;
-    ground.operator.restart().await.unwrap();
+    passed(namespace, start + jiff::SignedDuration::from_secs(3)).await;
+    environment.operator.restart().await.unwrap();
     for name in ["before", "within"] {
-        let gone = scene.soon("the contract is gone", async || {
-            scene.read_contract(name).await.is_none().then_some(())
+        let gone = namespace.soon("the contract is gone", async || {
+            namespace.read_contract(name).await.is_none().then_some(())
         });
         gone.await.unwrap();
     }
-    assert_eq!(scene.compensations().await.len(), 0);
-    let missed = scene
+    assert_eq!(namespace.compensations().await.len(), 0);
+    let missed = namespace
         .events()
         .await
         .into_iter()
         .filter(|event| event.reason.as_deref() == Some("StartDateMissed"));
     assert_eq!(missed.count(), 0);
-    world.finish().await;
+    fixture.finish().await;
 }
 
 /// Waits until the operator has said of everything in the catalogue who uses it, which it gathers
 /// for some seconds.
-async fn catalogue_is_settled(scene: &Scene<'_>) {
+async fn catalogue_is_settled(namespace: &TestNamespace<'_>) {
     fn is_counted<K: Resource>(object: &K, used_by: Option<i64>) -> bool {
         used_by > Some(0)
             && object
@@ -229,19 +236,27 @@ async fn catalogue_is_settled(scene: &Scene<'_>) {
                 .iter()
                 .any(|name| name == FINALIZER_IN_USE)
     }
-    let connections = [scene.named("devices"), scene.named("broker")];
-    let model = scene.named("mfp-500");
-    let service = scene.named("data-backup");
-    let settled = scene.soon("everything in the catalogue is counted", async || {
+    let connections = [namespace.named("devices"), namespace.named("broker")];
+    let model = namespace.named("mfp-500");
+    let service = namespace.named("data-backup");
+    let settled = namespace.soon("everything in the catalogue is counted", async || {
         for name in &connections {
-            let found = scene.catalogue::<Connection>().get(name).await.ok()?;
+            let found = namespace.catalogue::<Connection>().get(name).await.ok()?;
             let used_by = found.status.as_ref()?.used_by;
             is_counted(&found, used_by).then_some(())?;
         }
-        let found = scene.catalogue::<DeviceModel>().get(&model).await.ok()?;
+        let found = namespace
+            .catalogue::<DeviceModel>()
+            .get(&model)
+            .await
+            .ok()?;
         let used_by = found.status.as_ref()?.used_by;
         is_counted(&found, used_by).then_some(())?;
-        let found = scene.catalogue::<SmartService>().get(&service).await.ok()?;
+        let found = namespace
+            .catalogue::<SmartService>()
+            .get(&service)
+            .await
+            .ok()?;
         let used_by = found.status.as_ref()?.used_by;
         is_counted(&found, used_by).then_some(())
     });
@@ -251,34 +266,38 @@ async fn catalogue_is_settled(scene: &Scene<'_>) {
 // shows K5
 #[tokio::test]
 async fn a_restart_writes_nothing_and_sends_nothing_when_all_is_delivered() {
-    let mut ground = Ground::start(OperatorOptions::default()).await.unwrap();
-    let view = ground.operator.view();
-    let world = Standard::on_plane(&ground.plane, view, "restart", 3).await;
-    let scene = &world.scene;
-    let names: Vec<&str> = (0..3).map(|place| world.name(place)).collect();
-    let entry = scene.entry("backup", "data-backup", &names, "15m");
-    scene
-        .apply(&scene.contract("restart", now(), vec![entry]))
+    let mut environment = own_environment().await;
+    let view = environment.operator.view();
+    let fixture = DeliveryFixture::on_plane(&environment.plane, view, "restart", 3).await;
+    let namespace = &fixture.namespace;
+    let names: Vec<&str> = (0..3).map(|place| fixture.name(place)).collect();
+    let entry = namespace.entry("backup", "data-backup", &names, "15m");
+    namespace
+        .apply(&namespace.contract("restart", now(), vec![entry]))
         .await
         .unwrap();
-    contract_is(scene, "restart", "Ready").await;
+    contract_is(namespace, "restart", "Ready").await;
     for name in &names {
-        crate::standard::reconciled(scene, name).await;
+        crate::delivery_fixture::reconciled(namespace, name).await;
     }
-    catalogue_is_settled(scene).await;
+    catalogue_is_settled(namespace).await;
     assert!(
-        ground.operator.stop().await.unwrap().success(),
+        environment.operator.stop().await.unwrap().success(),
         "{}",
-        ground.operator.log()
+        environment.operator.log()
     );
-    let position = ground.plane.audit_position().await.unwrap();
-    let sequence = scene.ledger().last_sequence();
-    ground.operator.restart().await.unwrap();
+    let position = environment.plane.audit_position().await.unwrap();
+    let sequence = namespace.ledger().last_sequence();
+    environment.operator.restart().await.unwrap();
     // A wish that is answered proves that the pass over each device was made.
     for name in &names {
-        crate::standard::reconciled(scene, name).await;
+        crate::delivery_fixture::reconciled(namespace, name).await;
     }
-    let events = ground.plane.audit_events_since(position).await.unwrap();
+    let events = environment
+        .plane
+        .audit_events_since(position)
+        .await
+        .unwrap();
     let mut writes: Vec<_> = events
         .iter()
         .filter(|event| event.is_write() && event.user.ends_with(":entente-system:entente"))
@@ -297,8 +316,14 @@ async fn a_restart_writes_nothing_and_sends_nothing_when_all_is_delivered() {
         .collect();
     wanted.sort();
     assert_eq!(writes, wanted);
-    let mut sent = scene.ledger().entries_since(sequence);
+    let mut sent = namespace.ledger().entries_since(sequence);
     sent.retain(|entry| entry.write);
-    assert_eq!(crate::standard::brief(&sent), Vec::<String>::new());
-    assert!(scene.read_contract("restart").await.unwrap().is("Ready"));
+    assert_eq!(crate::delivery_fixture::brief(&sent), Vec::<String>::new());
+    assert!(
+        namespace
+            .read_contract("restart")
+            .await
+            .unwrap()
+            .is("Ready")
+    );
 }

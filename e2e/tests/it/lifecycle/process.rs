@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use entente_e2e::operator::{Ground, OperatorError, OperatorOptions};
+use entente_e2e::environment::TestEnvironment;
+use entente_e2e::operator::{OperatorError, OperatorOptions};
 use entente_e2e::wait::wait_for;
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use kube::Api;
@@ -13,16 +14,18 @@ const SOON: Duration = Duration::from_secs(20);
 // shows K4 K5
 #[tokio::test]
 async fn an_operator_without_its_rights_says_which_are_missing_and_waits_for_them() {
-    let mut ground = Ground::start(OperatorOptions::default()).await.unwrap();
-    let bindings: Api<ClusterRoleBinding> = Api::all(ground.plane.client().await.unwrap());
+    let mut environment = TestEnvironment::start(OperatorOptions::default())
+        .await
+        .unwrap();
+    let bindings: Api<ClusterRoleBinding> = Api::all(environment.plane.client().await.unwrap());
     let binding = bindings.get("entente-operator").await.unwrap();
-    assert!(ground.operator.stop().await.unwrap().success());
+    assert!(environment.operator.stop().await.unwrap().success());
     bindings
         .delete("entente-operator", &DeleteParams::default())
         .await
         .unwrap();
-    ground.operator.start_again().await.unwrap();
-    let view = ground.operator.view();
+    environment.operator.start_again().await.unwrap();
+    let view = environment.operator.view();
     let said = wait_for("/readyz says what is missing", SOON, async || {
         let error = view.get("/readyz").await.err()?;
         let log = view.log();
@@ -53,13 +56,15 @@ async fn an_operator_without_its_rights_says_which_are_missing_and_waits_for_the
 // shows K5
 #[tokio::test]
 async fn an_operator_that_is_asked_to_stop_stops_with_success_and_its_metrics_are_openmetrics() {
-    let mut ground = Ground::start(OperatorOptions::default()).await.unwrap();
-    let metrics = ground.operator.metrics().await.unwrap();
+    let mut environment = TestEnvironment::start(OperatorOptions::default())
+        .await
+        .unwrap();
+    let metrics = environment.operator.metrics().await.unwrap();
     assert!(metrics.ends_with("# EOF\n"), "{metrics}");
     assert!(metrics.contains("entente_build_info{"), "{metrics}");
-    let status = ground.operator.stop().await.unwrap();
-    assert!(status.success(), "{status}: {}", ground.operator.log());
-    let last = ground.operator.log();
+    let status = environment.operator.stop().await.unwrap();
+    assert!(status.success(), "{status}: {}", environment.operator.log());
+    let last = environment.operator.log();
     let last = last.lines().last().expect("it logged something");
     let last: serde_json::Value =
         serde_json::from_str(last).expect("the log is JSON, line by line");

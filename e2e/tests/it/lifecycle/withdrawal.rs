@@ -3,26 +3,26 @@
 
 use entente_crds::ANNOTATION_ABANDON;
 use entente_crds::v1alpha1::{Connection, Contract, ServiceSubscription};
-use entente_e2e::scene::Scene;
-use entente_e2e::scene::now;
-use entente_e2e::scene::read::Conditioned as _;
+use entente_e2e::namespace::TestNamespace;
+use entente_e2e::namespace::now;
+use entente_e2e::namespace::read::Conditioned as _;
 use entente_simulators::FaultKind;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Patch, PatchParams};
 
-use crate::standard::{
-    Standard, brief, contract_is, contract_says, every_reason_is_listed, subscription_is,
+use crate::delivery_fixture::{
+    DeliveryFixture, brief, contract_is, contract_says, every_reason_is_listed, subscription_is,
 };
 
-async fn delete_contract(scene: &Scene<'_>, name: &str) {
-    let deleted = scene.delete::<Contract>(Some(scene.namespace()), name);
+async fn delete_contract(namespace: &TestNamespace<'_>, name: &str) {
+    let deleted = namespace.delete::<Contract>(Some(namespace.name()), name);
     deleted.await.unwrap();
 }
 
-async fn contract_is_gone(scene: &Scene<'_>, name: &str) {
-    scene
+async fn contract_is_gone(namespace: &TestNamespace<'_>, name: &str) {
+    namespace
         .soon("the contract is gone", async || {
-            let left = scene.read_contract(name).await;
+            let left = namespace.read_contract(name).await;
             left.is_none().then_some(())
         })
         .await
@@ -30,13 +30,13 @@ async fn contract_is_gone(scene: &Scene<'_>, name: &str) {
 }
 
 /// Waits until the Connection of the broker lists these instances as left behind.
-async fn orphans_are(scene: &Scene<'_>, instances: &[&str]) {
+async fn orphans_are(namespace: &TestNamespace<'_>, instances: &[&str]) {
     let (connection, what) = (
-        scene.named("broker"),
+        namespace.named("broker"),
         format!("the orphans are {instances:?}"),
     );
-    let listed = scene.soon(&what, async || {
-        let found = scene
+    let listed = namespace.soon(&what, async || {
+        let found = namespace
             .catalogue::<Connection>()
             .get(&connection)
             .await
@@ -52,23 +52,23 @@ async fn orphans_are(scene: &Scene<'_>, instances: &[&str]) {
 #[tokio::test]
 async fn a_contract_that_is_deleted_turns_services_off_removes_them_and_leaves_devices_as_they_are()
 {
-    let world = Standard::new("withdraw", 2).await;
-    let scene = &world.scene;
-    let names = [world.name(0), world.name(1)];
-    let entry = scene.entry("backup", "data-backup", &names, "15m");
-    scene
-        .apply(&scene.contract("withdraw", now(), vec![entry]))
+    let fixture = DeliveryFixture::new("withdraw", 2).await;
+    let namespace = &fixture.namespace;
+    let names = [fixture.name(0), fixture.name(1)];
+    let entry = namespace.entry("backup", "data-backup", &names, "15m");
+    namespace
+        .apply(&namespace.contract("withdraw", now(), vec![entry]))
         .await
         .unwrap();
-    contract_is(scene, "withdraw", "Delivered").await;
-    let endpoint = world.device(0).attribute("nw-backup-endpoint");
-    let sequence = scene.ledger().last_sequence();
+    contract_is(namespace, "withdraw", "Delivered").await;
+    let endpoint = fixture.device(0).attribute("nw-backup-endpoint");
+    let sequence = namespace.ledger().last_sequence();
 
-    delete_contract(scene, "withdraw").await;
-    contract_is_gone(scene, "withdraw").await;
-    assert!(world.broker.instances().is_empty());
-    assert!(scene.list::<ServiceSubscription>().await.is_empty());
-    let mut sent = scene.ledger().entries_since(sequence);
+    delete_contract(namespace, "withdraw").await;
+    contract_is_gone(namespace, "withdraw").await;
+    assert!(fixture.broker.instances().is_empty());
+    assert!(namespace.list::<ServiceSubscription>().await.is_empty());
+    let mut sent = namespace.ledger().entries_since(sequence);
     sent.retain(|entry| entry.write);
     for instance in sent
         .iter()
@@ -86,49 +86,53 @@ async fn a_contract_that_is_deleted_turns_services_off_removes_them_and_leaves_d
             "off first, then removed"
         );
     }
-    assert_eq!(world.device(0).attribute("nw-backup-endpoint"), endpoint);
-    let ledger = scene.ledger();
+    assert_eq!(fixture.device(0).attribute("nw-backup-endpoint"), endpoint);
+    let ledger = namespace.ledger();
     assert_eq!(brief(&ledger.duplicates()), Vec::<String>::new());
 }
 
 // shows K5
 #[tokio::test]
 async fn a_contract_is_deleted_although_its_device_is_dead() {
-    let world = Standard::new("dead", 1).await;
-    let scene = &world.scene;
-    let contract = world.backup_contract("dead", now(), "15m");
-    scene.apply(&contract).await.unwrap();
-    contract_is(scene, "dead", "Delivered").await;
-    world.device(0).set_fault(FaultKind::Offline).await.unwrap();
-    delete_contract(scene, "dead").await;
-    contract_is_gone(scene, "dead").await;
-    assert!(world.broker.instances().is_empty());
+    let fixture = DeliveryFixture::new("dead", 1).await;
+    let namespace = &fixture.namespace;
+    let contract = fixture.backup_contract("dead", now(), "15m");
+    namespace.apply(&contract).await.unwrap();
+    contract_is(namespace, "dead", "Delivered").await;
+    fixture
+        .device(0)
+        .set_fault(FaultKind::Offline)
+        .await
+        .unwrap();
+    delete_contract(namespace, "dead").await;
+    contract_is_gone(namespace, "dead").await;
+    assert!(fixture.broker.instances().is_empty());
 }
 
 // shows K1 K2
 #[tokio::test]
 async fn a_withdrawal_that_is_abandoned_leaves_an_orphan_until_it_is_in_service_again() {
-    let world = Standard::new("abandon", 1).await;
-    let scene = &world.scene;
-    let contract = world.backup_contract("abandon", now(), "15m");
-    scene.apply(&contract).await.unwrap();
-    contract_is(scene, "abandon", "Delivered").await;
-    let instance = world.broker.instances()[0].id.clone();
-    world.broker.set_fault(FaultKind::Offline).await.unwrap();
-    delete_contract(scene, "abandon").await;
-    let waiting = contract_says(scene, "abandon", "Ready", "Withdrawing").await;
+    let fixture = DeliveryFixture::new("abandon", 1).await;
+    let namespace = &fixture.namespace;
+    let contract = fixture.backup_contract("abandon", now(), "15m");
+    namespace.apply(&contract).await.unwrap();
+    contract_is(namespace, "abandon", "Delivered").await;
+    let instance = fixture.broker.instances()[0].id.clone();
+    fixture.broker.set_fault(FaultKind::Offline).await.unwrap();
+    delete_contract(namespace, "abandon").await;
+    let waiting = contract_says(namespace, "abandon", "Ready", "Withdrawing").await;
     let message = &waiting.condition("Ready").unwrap().message;
     assert!(
-        message.contains(world.name(0)),
+        message.contains(fixture.name(0)),
         "it does not say what it waits for: {message}"
     );
-    every_reason_is_listed(scene).await;
+    every_reason_is_listed(namespace).await;
 
     let abandon = serde_json::json!({
         "metadata": { "annotations": { ANNOTATION_ABANDON: "true" } },
     });
-    let subscription = format!("abandon.backup.{}", world.name(0));
-    scene
+    let subscription = format!("abandon.backup.{}", fixture.name(0));
+    namespace
         .api::<ServiceSubscription>()
         .patch(
             &subscription,
@@ -137,49 +141,49 @@ async fn a_withdrawal_that_is_abandoned_leaves_an_orphan_until_it_is_in_service_
         )
         .await
         .unwrap();
-    contract_is_gone(scene, "abandon").await;
-    orphans_are(scene, &[&instance]).await;
+    contract_is_gone(namespace, "abandon").await;
+    orphans_are(namespace, &[&instance]).await;
 
     // Applied again, the contract has its instance back, and nobody must remove that.
-    world.broker.clear_faults().await.unwrap();
-    scene.apply(&contract).await.unwrap();
-    contract_is(scene, "abandon", "Delivered").await;
-    let instances = world.broker.instances();
+    fixture.broker.clear_faults().await.unwrap();
+    namespace.apply(&contract).await.unwrap();
+    contract_is(namespace, "abandon", "Delivered").await;
+    let instances = fixture.broker.instances();
     assert_eq!(instances.len(), 1, "{instances:?}");
     assert_eq!(instances[0].id, instance);
-    orphans_are(scene, &[]).await;
+    orphans_are(namespace, &[]).await;
 }
 
 // shows K5
 #[tokio::test]
 async fn a_namespace_that_is_deleted_takes_its_services_with_it() {
-    let world = Standard::new("namespace", 2).await;
-    let scene = &world.scene;
-    let names = [world.name(0), world.name(1)];
-    let entry = scene.entry("backup", "data-backup", &names, "15m");
-    scene
-        .apply(&scene.contract("gone", now(), vec![entry]))
+    let fixture = DeliveryFixture::new("namespace", 2).await;
+    let namespace = &fixture.namespace;
+    let names = [fixture.name(0), fixture.name(1)];
+    let entry = namespace.entry("backup", "data-backup", &names, "15m");
+    namespace
+        .apply(&namespace.contract("gone", now(), vec![entry]))
         .await
         .unwrap();
-    contract_is(scene, "gone", "Delivered").await;
-    scene
-        .delete::<Namespace>(None, scene.namespace())
+    contract_is(namespace, "gone", "Delivered").await;
+    namespace
+        .delete::<Namespace>(None, namespace.name())
         .await
         .unwrap();
-    let namespaces = scene.catalogue::<Namespace>();
-    scene
+    let namespaces = namespace.catalogue::<Namespace>();
+    namespace
         .within(
             std::time::Duration::from_mins(1),
             "the namespace is gone",
             async || {
-                let left = namespaces.get_opt(scene.namespace()).await.ok()?;
+                let left = namespaces.get_opt(namespace.name()).await.ok()?;
                 left.is_none().then_some(())
             },
         )
         .await
         .unwrap();
     assert!(
-        world.broker.instances().is_empty(),
+        fixture.broker.instances().is_empty(),
         "the services are withdrawn"
     );
 }
@@ -187,39 +191,44 @@ async fn a_namespace_that_is_deleted_takes_its_services_with_it() {
 // shows B9
 #[tokio::test]
 async fn a_contract_whose_policy_is_to_keep_leaves_everything_as_it_is() {
-    let world = Standard::new("keep", 1).await;
-    let scene = &world.scene;
-    let mut contract = world.backup_contract("keep", now(), "15m");
+    let fixture = DeliveryFixture::new("keep", 1).await;
+    let namespace = &fixture.namespace;
+    let mut contract = fixture.backup_contract("keep", now(), "15m");
     contract.spec.deletion_policy = entente_crds::v1alpha1::DeletionPolicy::Keep;
-    scene.apply(&contract).await.unwrap();
-    contract_is(scene, "keep", "Delivered").await;
-    let sequence = scene.ledger().last_sequence();
-    delete_contract(scene, "keep").await;
-    contract_is_gone(scene, "keep").await;
-    let mut sent = scene.ledger().entries_since(sequence);
+    namespace.apply(&contract).await.unwrap();
+    contract_is(namespace, "keep", "Delivered").await;
+    let sequence = namespace.ledger().last_sequence();
+    delete_contract(namespace, "keep").await;
+    contract_is_gone(namespace, "keep").await;
+    let mut sent = namespace.ledger().entries_since(sequence);
     sent.retain(|entry| entry.write);
     assert_eq!(brief(&sent), Vec::<String>::new());
-    assert_eq!(world.broker.instances().len(), 1);
+    assert_eq!(fixture.broker.instances().len(), 1);
 }
 
 // shows B3
 #[tokio::test]
 async fn a_term_that_ends_withdraws_its_services_at_its_end() {
-    let world = Standard::new("term-end", 1).await;
-    let scene = &world.scene;
-    let mut contract = world.backup_contract("term-end", now(), "15m");
+    let fixture = DeliveryFixture::new("term-end", 1).await;
+    let namespace = &fixture.namespace;
+    let mut contract = fixture.backup_contract("term-end", now(), "15m");
     let end = now() + jiff::SignedDuration::from_secs(6);
     contract.spec.term.end_time = Some(end.to_string());
-    scene.apply(&contract).await.unwrap();
-    subscription_is(scene, ["term-end", "backup", world.name(0)], "Delivered").await;
-    contract_says(scene, "term-end", "Ready", "Ended").await;
-    scene
+    namespace.apply(&contract).await.unwrap();
+    subscription_is(
+        namespace,
+        ["term-end", "backup", fixture.name(0)],
+        "Delivered",
+    )
+    .await;
+    contract_says(namespace, "term-end", "Ready", "Ended").await;
+    namespace
         .soon("the instance is gone", async || {
-            world.broker.instances().is_empty().then_some(())
+            fixture.broker.instances().is_empty().then_some(())
         })
         .await
         .unwrap();
-    let removed: Vec<_> = scene
+    let removed: Vec<_> = namespace
         .ledger()
         .writes()
         .into_iter()
@@ -227,5 +236,5 @@ async fn a_term_that_ends_withdraws_its_services_at_its_end() {
         .collect();
     assert_eq!(removed.len(), 1);
     assert!(removed[0].time() >= end, "removed before the term's end");
-    every_reason_is_listed(scene).await;
+    every_reason_is_listed(namespace).await;
 }

@@ -3,23 +3,23 @@
 
 use base64::Engine as _;
 use entente_crds::v1alpha1::{Connection, Contract};
-use entente_e2e::operator::Ground;
-use entente_e2e::scene::{Scene, now};
+use entente_e2e::environment::TestEnvironment;
+use entente_e2e::namespace::{TestNamespace, now};
 use entente_simulators::{Broker, BrokerOptions, Credentials, FaultKind};
 
 use super::secret::{apply_secret, with_secret};
 use super::{ALLOWED, connection_says};
-use crate::standard::{Standard, contract_is};
+use crate::delivery_fixture::{DeliveryFixture, contract_is};
 
 /// The places in which one of these words stands: the operator's log, its metrics, every object of
 /// ours and every event in the cluster.
-pub(super) async fn places_with(scene: &Scene<'_>, words: &[String]) -> Vec<String> {
-    let ground = Ground::shared().await.unwrap();
+pub(super) async fn places_with(namespace: &TestNamespace<'_>, words: &[String]) -> Vec<String> {
+    let environment = TestEnvironment::shared().await.unwrap();
     let mut places = vec![
-        ("log".to_owned(), ground.operator.log()),
+        ("log".to_owned(), environment.operator.log()),
         (
             "metrics".to_owned(),
-            ground.operator.metrics().await.unwrap(),
+            environment.operator.metrics().await.unwrap(),
         ),
     ];
     let kinds: Vec<String> = entente_crds::manifest::all()
@@ -29,7 +29,7 @@ pub(super) async fn places_with(scene: &Scene<'_>, words: &[String]) -> Vec<Stri
         .collect();
     for kind in kinds {
         let arguments = ["get", &kind, "--all-namespaces", "-o", "json"];
-        let output = scene.plane().kubectl(arguments).await.unwrap();
+        let output = namespace.plane().kubectl(arguments).await.unwrap();
         assert!(
             output.status.success(),
             "{}",
@@ -68,8 +68,8 @@ fn forms(user: &str, password: &str) -> Vec<String> {
 #[tokio::test]
 async fn a_password_is_nowhere_to_be_read_when_it_works_and_when_it_is_refused() {
     let (user, password) = ("canary-user", "canary-7f3a-never-to-be-seen");
-    let world = Standard::new("canary", 1).await;
-    let scene = &world.scene;
+    let fixture = DeliveryFixture::new("canary", 1).await;
+    let namespace = &fixture.namespace;
     let credentials = Credentials {
         user: user.to_owned(),
         password: password.to_owned(),
@@ -78,21 +78,21 @@ async fn a_password_is_nowhere_to_be_read_when_it_works_and_when_it_is_refused()
         credentials: Some(credentials),
         ..BrokerOptions::default()
     };
-    let broker = Broker::start(options, scene.ledger().clone())
+    let broker = Broker::start(options, namespace.ledger().clone())
         .await
         .unwrap();
-    let name = scene.named("canary");
-    apply_secret(scene, &name, user, password).await;
-    let connection = with_secret(scene.broker_connection(&broker.url()), &name);
-    scene.apply::<Connection>(&connection).await.unwrap();
-    scene
-        .apply::<Contract>(&world.backup_contract("quiet", now(), ALLOWED))
+    let name = namespace.named("canary");
+    apply_secret(namespace, &name, user, password).await;
+    let connection = with_secret(namespace.broker_connection(&broker.url()), &name);
+    namespace.apply::<Connection>(&connection).await.unwrap();
+    namespace
+        .apply::<Contract>(&fixture.backup_contract("quiet", now(), ALLOWED))
         .await
         .unwrap();
-    contract_is(scene, "quiet", "Delivered").await;
-    connection_says(scene, "Ready", "Succeeded").await;
+    contract_is(namespace, "quiet", "Delivered").await;
+    connection_says(namespace, "Ready", "Succeeded").await;
     assert_eq!(
-        places_with(scene, &forms(user, password)).await,
+        places_with(namespace, &forms(user, password)).await,
         Vec::<String>::new()
     );
 
@@ -105,14 +105,18 @@ async fn a_password_is_nowhere_to_be_read_when_it_works_and_when_it_is_refused()
         broker.set_fault(fault).await.unwrap();
         let mut again = connection.clone();
         // Any change of the spec makes the operator look again at once.
-        let retry = again.spec.retry.as_mut().expect("scenes set it");
+        let retry = again
+            .spec
+            .retry
+            .as_mut()
+            .expect("every Connection of tests sets it");
         retry.max = format!("{}s", 10 + reason.len()).into();
-        scene.apply::<Connection>(&again).await.unwrap();
-        connection_says(scene, "Ready", reason).await;
+        namespace.apply::<Connection>(&again).await.unwrap();
+        connection_says(namespace, "Ready", reason).await;
         broker.clear_faults().await.unwrap();
     }
     assert_eq!(
-        places_with(scene, &forms(user, password)).await,
+        places_with(namespace, &forms(user, password)).await,
         Vec::<String>::new()
     );
 }
@@ -120,15 +124,15 @@ async fn a_password_is_nowhere_to_be_read_when_it_works_and_when_it_is_refused()
 // shows K4
 #[tokio::test]
 async fn the_search_for_a_canary_finds_what_is_there() {
-    let world = Standard::new("not-a-canary", 1).await;
-    let scene = &world.scene;
-    scene
-        .apply::<Contract>(&world.parts_contract("loud", now(), ALLOWED))
+    let fixture = DeliveryFixture::new("not-a-canary", 1).await;
+    let namespace = &fixture.namespace;
+    namespace
+        .apply::<Contract>(&fixture.parts_contract("loud", now(), ALLOWED))
         .await
         .unwrap();
-    contract_is(scene, "loud", "Delivered").await;
-    let words = [scene.namespace().to_owned()];
-    let found = places_with(scene, &words).await;
+    contract_is(namespace, "loud", "Delivered").await;
+    let words = [namespace.name().to_owned()];
+    let found = places_with(namespace, &words).await;
     for place in ["contracts.entente.dev", "connections.entente.dev", "events"] {
         assert!(
             found.iter().any(|line| line.contains(place)),

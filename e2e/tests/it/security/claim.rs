@@ -1,47 +1,51 @@
 //! Two namespaces that name one machine: who has proved it keeps it.
 
 use entente_crds::v1alpha1::{AllowEntry, Connection, Device, Selector, ServiceSubscription};
-use entente_e2e::scene::read::Conditioned as _;
-use entente_e2e::scene::{Scene, now};
+use entente_e2e::namespace::read::Conditioned as _;
+use entente_e2e::namespace::{TestNamespace, now};
 use entente_simulators::IppFleet;
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::json;
 
 use super::ALLOWED;
-use crate::standard::{brief, contract_is, reconciled, scene, writes_to};
+use crate::delivery_fixture::{brief, contract_is, reconciled, test_namespace, writes_to};
 
 /// Another tenant, with a Device in a namespace of its own.
 struct Neighbour<'a> {
-    scene: &'a Scene<'a>,
-    namespace: String,
+    namespace: &'a TestNamespace<'a>,
+    own: String,
     devices: Api<Device>,
 }
 
 impl<'a> Neighbour<'a> {
     /// A Device of the neighbour for that machine of the fleet, made before anybody else's.
-    async fn with_device(scene: &'a Scene<'a>, fleet: &IppFleet, place: usize) -> Self {
-        let neighbour = Self::of(scene).await;
+    async fn with_device(namespace: &'a TestNamespace<'a>, fleet: &IppFleet, place: usize) -> Self {
+        let neighbour = Self::of(namespace).await;
         neighbour
-            .create(scene.device(&fleet.devices()[place]))
+            .create(namespace.device(&fleet.devices()[place]))
             .await;
         neighbour
     }
 
     /// A neighbour without a Device.
-    async fn of(scene: &'a Scene<'a>) -> Self {
-        let namespace = scene.plane().create_namespace("neighbour").await.unwrap();
-        let devices = Api::namespaced(scene.client().clone(), &namespace);
+    async fn of(namespace: &'a TestNamespace<'a>) -> Self {
+        let own = namespace
+            .plane()
+            .create_namespace("neighbour")
+            .await
+            .unwrap();
+        let devices = Api::namespaced(namespace.client().clone(), &own);
         Self {
-            scene,
             namespace,
+            own,
             devices,
         }
     }
 
     async fn create(&self, mut device: Device) {
         device.metadata.name = Some("theirs".to_owned());
-        device.metadata.namespace = Some(self.namespace.clone());
+        device.metadata.namespace = Some(self.own.clone());
         let created = self.devices.create(&PostParams::default(), &device).await;
         created.unwrap();
     }
@@ -49,22 +53,22 @@ impl<'a> Neighbour<'a> {
     /// A contract for the neighbour's Device, whose subscription waits for it.
     async fn wants(&self, threshold: &str) {
         let mut entry = self
-            .scene
+            .namespace
             .entry("parts", "parts-life", &["theirs"], ALLOWED);
         let threshold = ("threshold".to_owned(), threshold.to_owned());
         entry.parameters = [threshold].into();
-        let mut contract = self.scene.contract("sly", now(), vec![entry]);
-        contract.metadata.namespace = Some(self.namespace.clone());
-        self.scene.apply(&contract).await.unwrap();
+        let mut contract = self.namespace.contract("sly", now(), vec![entry]);
+        contract.metadata.namespace = Some(self.own.clone());
+        self.namespace.apply(&contract).await.unwrap();
         self.is_told("DeviceNotFound").await;
     }
 
     /// Waits until the subscription of that contract says that reason.
     async fn is_told(&self, reason: &str) {
-        let client = self.scene.client().clone();
-        let subscriptions: Api<ServiceSubscription> = Api::namespaced(client, &self.namespace);
+        let client = self.namespace.client().clone();
+        let subscriptions: Api<ServiceSubscription> = Api::namespaced(client, &self.own);
         let what = format!("the neighbour's subscription says Ready {reason}");
-        let said = self.scene.soon(&what, async || {
+        let said = self.namespace.soon(&what, async || {
             let subscription = subscriptions.get("sly.parts.theirs").await.ok()?;
             (subscription.reason("Ready") == reason).then_some(())
         });
@@ -73,10 +77,7 @@ impl<'a> Neighbour<'a> {
 
     /// The entry of a Connection that lets the neighbour to every address on loopback.
     fn entry(&self) -> AllowEntry {
-        let name = (
-            "kubernetes.io/metadata.name".to_owned(),
-            self.namespace.clone(),
-        );
+        let name = ("kubernetes.io/metadata.name".to_owned(), self.own.clone());
         AllowEntry {
             name: "neighbour".to_owned(),
             namespaces: Selector {
@@ -90,7 +91,7 @@ impl<'a> Neighbour<'a> {
     /// Waits until the neighbour's Device, as it is now, says that reason.
     async fn says(&self, condition: &str, reason: &str) {
         let what = format!("the neighbour's Device says {condition} {reason}");
-        let said = self.scene.soon(&what, async || {
+        let said = self.namespace.soon(&what, async || {
             let device = self.devices.get("theirs").await.ok()?;
             let current = device.condition(condition)?.observed_generation;
             let is_now = current == device.metadata.generation;
@@ -109,7 +110,7 @@ impl<'a> Neighbour<'a> {
 
     /// Names that machine of the fleet, as whoever may edit the Device can.
     async fn moves_to(&self, fleet: &IppFleet, place: usize) {
-        let wanted = self.scene.device(&fleet.devices()[place]);
+        let wanted = self.namespace.device(&fleet.devices()[place]);
         let patch = json!({"spec": {
             "address": wanted.spec.address, "serialNumber": wanted.spec.serial_number,
         }});
@@ -120,51 +121,57 @@ impl<'a> Neighbour<'a> {
 }
 
 /// The catalogue, then the Device and a contract of the first machine, until it is delivered.
-async fn delivered(scene: &Scene<'_>, fleet: &IppFleet) {
-    let device = scene.device(&fleet.devices()[0]);
-    scene.apply::<Device>(&device).await.unwrap();
+async fn delivered(namespace: &TestNamespace<'_>, fleet: &IppFleet) {
+    let device = namespace.device(&fleet.devices()[0]);
+    namespace.apply::<Device>(&device).await.unwrap();
     let names = [fleet.devices()[0].name()];
-    let entry = scene.entry("parts", "parts-life", &names, ALLOWED);
-    let contract = scene.contract("ours", now(), vec![entry]);
-    scene.apply(&contract).await.unwrap();
-    contract_is(scene, "ours", "Delivered").await;
+    let entry = namespace.entry("parts", "parts-life", &names, ALLOWED);
+    let contract = namespace.contract("ours", now(), vec![entry]);
+    namespace.apply(&contract).await.unwrap();
+    contract_is(namespace, "ours", "Delivered").await;
 }
 
-async fn apply_catalogue(scene: &Scene<'_>, connection: &Connection) {
-    scene.apply::<Connection>(connection).await.unwrap();
-    scene.apply(&scene.model()).await.unwrap();
-    scene.apply(&scene.parts()).await.unwrap();
+async fn apply_catalogue(namespace: &TestNamespace<'_>, connection: &Connection) {
+    namespace.apply::<Connection>(connection).await.unwrap();
+    namespace.apply(&namespace.model()).await.unwrap();
+    namespace.apply(&namespace.parts()).await.unwrap();
 }
 
 // shows K4
 #[tokio::test]
 async fn a_device_that_is_moved_to_the_machine_of_another_tenant_does_not_get_it() {
-    let scene = scene("claim").await;
-    let fleet = scene.fleet(2).await.unwrap();
-    let neighbour = Neighbour::with_device(&scene, &fleet, 1).await;
-    let mut connection = scene.device_connection(fleet.port());
+    let namespace = test_namespace("claim").await;
+    let fleet = namespace.fleet(2).await.unwrap();
+    let neighbour = Neighbour::with_device(&namespace, &fleet, 1).await;
+    let mut connection = namespace.device_connection(fleet.port());
     connection.spec.allow.push(neighbour.entry());
-    apply_catalogue(&scene, &connection).await;
+    apply_catalogue(&namespace, &connection).await;
     neighbour.says("Ready", "Succeeded").await;
-    delivered(&scene, &fleet).await;
+    delivered(&namespace, &fleet).await;
     let name = fleet.devices()[0].name();
-    let before = brief(&writes_to(&scene, name));
+    let before = brief(&writes_to(&namespace, name));
 
     neighbour.moves_to(&fleet, 0).await;
     neighbour.says("Accepted", "AlreadyClaimed").await;
-    reconciled(&scene, name).await;
-    let ours = scene.read_device(name).await.unwrap();
+    reconciled(&namespace, name).await;
+    let ours = namespace.read_device(name).await.unwrap();
     assert!(
         ours.is("Ready") && ours.is("Accepted"),
         "{:#?}",
         ours.status
     );
-    assert!(scene.read_contract("ours").await.unwrap().is("Delivered"));
-    assert_eq!(brief(&writes_to(&scene, name)), before);
+    assert!(
+        namespace
+            .read_contract("ours")
+            .await
+            .unwrap()
+            .is("Delivered")
+    );
+    assert_eq!(brief(&writes_to(&namespace, name)), before);
 
     // When it is given up, whoever waits for it gets it without being touched.
-    scene
-        .delete::<Device>(Some(scene.namespace()), name)
+    namespace
+        .delete::<Device>(Some(namespace.name()), name)
         .await
         .unwrap();
     neighbour.says("Ready", "Succeeded").await;
@@ -173,37 +180,43 @@ async fn a_device_that_is_moved_to_the_machine_of_another_tenant_does_not_get_it
 // shows K4
 #[tokio::test]
 async fn one_machine_behind_two_connections_is_written_for_who_has_proved_it() {
-    let scene = scene("side-door").await;
-    let fleet = scene.fleet(1).await.unwrap();
-    apply_catalogue(&scene, &scene.device_connection(fleet.port())).await;
-    delivered(&scene, &fleet).await;
+    let namespace = test_namespace("side-door").await;
+    let fleet = namespace.fleet(1).await.unwrap();
+    apply_catalogue(&namespace, &namespace.device_connection(fleet.port())).await;
+    delivered(&namespace, &fleet).await;
     let name = fleet.devices()[0].name();
-    let before = brief(&writes_to(&scene, name));
+    let before = brief(&writes_to(&namespace, name));
 
     // Nothing but what the machine says of itself tells whose it is.
-    let neighbour = Neighbour::of(&scene).await;
+    let neighbour = Neighbour::of(&namespace).await;
     let url = format!("ipp://{{address}}:{}/ipp/print", fleet.port());
-    let mut side_door = scene.ipp_connection("side-door", &url);
+    let mut side_door = namespace.ipp_connection("side-door", &url);
     side_door.spec.allow = vec![neighbour.entry()];
-    scene.apply::<Connection>(&side_door).await.unwrap();
+    namespace.apply::<Connection>(&side_door).await.unwrap();
     neighbour.wants("77").await;
-    let mut device = scene.device(&fleet.devices()[0]);
-    device.spec.connections[0].name = scene.named("side-door");
+    let mut device = namespace.device(&fleet.devices()[0]);
+    device.spec.connections[0].name = namespace.named("side-door");
     neighbour.create(device).await;
     neighbour.says("Accepted", "AlreadyClaimed").await;
     neighbour.is_told("AlreadyClaimed").await;
-    assert_eq!(brief(&writes_to(&scene, name)), before);
+    assert_eq!(brief(&writes_to(&namespace, name)), before);
     let theirs = neighbour.devices.get("theirs").await.unwrap();
     assert_eq!(
         theirs.status.unwrap().identity,
         None,
         "it is told whose it is"
     );
-    assert!(scene.read_contract("ours").await.unwrap().is("Delivered"));
+    assert!(
+        namespace
+            .read_contract("ours")
+            .await
+            .unwrap()
+            .is("Delivered")
+    );
 
     // When it is given up, whoever waits for it gets it without being touched.
-    scene
-        .delete::<Device>(Some(scene.namespace()), name)
+    namespace
+        .delete::<Device>(Some(namespace.name()), name)
         .await
         .unwrap();
     neighbour.is_told("Delivered").await;
@@ -212,14 +225,17 @@ async fn one_machine_behind_two_connections_is_written_for_who_has_proved_it() {
 // shows K4
 #[tokio::test]
 async fn a_device_that_its_connection_refuses_keeps_nobody_from_a_machine() {
-    let scene = scene("refused").await;
-    let fleet = scene.fleet(1).await.unwrap();
-    let neighbour = Neighbour::with_device(&scene, &fleet, 0).await;
-    let connection = scene.device_connection(fleet.port());
-    apply_catalogue(&scene, &connection).await;
+    let namespace = test_namespace("refused").await;
+    let fleet = namespace.fleet(1).await.unwrap();
+    let neighbour = Neighbour::with_device(&namespace, &fleet, 0).await;
+    let connection = namespace.device_connection(fleet.port());
+    apply_catalogue(&namespace, &connection).await;
     neighbour.says("Ready", "NotAllowed").await;
-    delivered(&scene, &fleet).await;
-    let ours = scene.read_device(fleet.devices()[0].name()).await.unwrap();
+    delivered(&namespace, &fleet).await;
+    let ours = namespace
+        .read_device(fleet.devices()[0].name())
+        .await
+        .unwrap();
     assert!(
         ours.is("Ready") && ours.is("Accepted"),
         "{:#?}",

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 use entente_crds::v1alpha1::{
     Connection, Contract, Credentials, CredentialsType, LocalReference, Tls, Trust,
 };
-use entente_e2e::operator::Ground;
-use entente_e2e::scene::read::Conditioned as _;
-use entente_e2e::scene::{Scene, now};
+use entente_e2e::environment::TestEnvironment;
+use entente_e2e::namespace::read::Conditioned as _;
+use entente_e2e::namespace::{TestNamespace, now};
 use entente_simulators::{Broker, BrokerOptions, Ledger};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Patch, PatchParams};
@@ -23,7 +23,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::secret::{apply_secret_of, strings};
 use super::{ALLOWED, PATIENCE, connection_says};
-use crate::standard::{Standard, contract_is};
+use crate::delivery_fixture::{DeliveryFixture, contract_is};
 
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
@@ -120,10 +120,10 @@ impl Gate {
     }
 }
 
-async fn apply_authority(scene: &Scene<'_>, name: &str, authority: &Authority) {
-    let ground = Ground::shared().await.unwrap();
+async fn apply_authority(namespace: &TestNamespace<'_>, name: &str, authority: &Authority) {
+    let environment = TestEnvironment::shared().await.unwrap();
     let api: kube::Api<ConfigMap> =
-        kube::Api::namespaced(scene.client().clone(), ground.operator.namespace());
+        kube::Api::namespaced(namespace.client().clone(), environment.operator.namespace());
     let mut map = ConfigMap {
         data: Some(strings(&[("ca.crt", &authority.0.as_ref().pem())])),
         ..ConfigMap::default()
@@ -135,28 +135,28 @@ async fn apply_authority(scene: &Scene<'_>, name: &str, authority: &Authority) {
         .unwrap();
 }
 
-async fn apply_pair(scene: &Scene<'_>, certificate: &Pair, key: &str) {
+async fn apply_pair(namespace: &TestNamespace<'_>, certificate: &Pair, key: &str) {
     let certificate = certificate.certificate.pem();
     let keys = [("tls.crt", certificate.as_str()), ("tls.key", key)];
-    apply_secret_of(scene, &scene.named("client"), &keys).await;
+    apply_secret_of(namespace, &namespace.named("client"), &keys).await;
 }
 
 // shows K4
 #[tokio::test]
 async fn a_broker_behind_mutual_tls_is_used_with_the_certificate_of_the_secret_as_it_is_now() {
-    let ground = Ground::shared().await.unwrap();
-    let process = ground.operator.process_id();
-    let world = Standard::new("mutual-tls", 1).await;
-    let scene = &world.scene;
+    let environment = TestEnvironment::shared().await.unwrap();
+    let process = environment.operator.process_id();
+    let fixture = DeliveryFixture::new("mutual-tls", 1).await;
+    let namespace = &fixture.namespace;
     let broker = Broker::start(BrokerOptions::default(), Ledger::new())
         .await
         .unwrap();
     let authority = Authority::named("ours");
     let gate = Gate::start(authority.acceptor(), broker.port()).await;
-    let trusted = scene.named("authority");
-    apply_authority(scene, &trusted, &authority).await;
+    let trusted = namespace.named("authority");
+    apply_authority(namespace, &trusted, &authority).await;
 
-    let mut connection = scene.broker_connection(&format!("https://{}", gate.address));
+    let mut connection = namespace.broker_connection(&format!("https://{}", gate.address));
     connection.spec.tls = Some(Tls {
         trust: Trust::Verify,
         ca_config_map_ref: Some(LocalReference { name: trusted }),
@@ -165,44 +165,44 @@ async fn a_broker_behind_mutual_tls_is_used_with_the_certificate_of_the_secret_a
     connection.spec.credentials = Some(Credentials {
         r#type: CredentialsType::ClientCertificate,
         secret_ref: LocalReference {
-            name: scene.named("client"),
+            name: namespace.named("client"),
         },
         token_url: None,
     });
     let pair = authority.sign("entente");
-    apply_pair(scene, &pair, "no key at all").await;
-    scene.apply::<Connection>(&connection).await.unwrap();
-    let unusable = connection_says(scene, "ResolvedRefs", "SecretKeyMissing").await;
+    apply_pair(namespace, &pair, "no key at all").await;
+    namespace.apply::<Connection>(&connection).await.unwrap();
+    let unusable = connection_says(namespace, "ResolvedRefs", "SecretKeyMissing").await;
     let message = &unusable.condition("ResolvedRefs").unwrap().message;
     assert!(message.contains("tls.key"), "{message}");
 
     let foreign = Authority::named("other").sign("entente");
-    apply_pair(scene, &foreign, &foreign.key.serialize_pem()).await;
-    connection_says(scene, "Authenticated", "Unauthorized").await;
+    apply_pair(namespace, &foreign, &foreign.key.serialize_pem()).await;
+    connection_says(namespace, "Authenticated", "Unauthorized").await;
     assert!(gate.shown.lock().unwrap().is_empty(), "nobody was let in");
 
-    apply_pair(scene, &pair, &pair.key.serialize_pem()).await;
-    connection_says(scene, "Ready", "Succeeded").await;
-    scene
-        .apply::<Contract>(&world.backup_contract("mutual", now(), ALLOWED))
+    apply_pair(namespace, &pair, &pair.key.serialize_pem()).await;
+    connection_says(namespace, "Ready", "Succeeded").await;
+    namespace
+        .apply::<Contract>(&fixture.backup_contract("mutual", now(), ALLOWED))
         .await
         .unwrap();
-    contract_is(scene, "mutual", "Delivered").await;
+    contract_is(namespace, "mutual", "Delivered").await;
     assert!(gate.saw(&pair) && broker.instances().len() == 1);
 
     let renewed = authority.sign("entente");
-    apply_pair(scene, &renewed, &renewed.key.serialize_pem()).await;
+    apply_pair(namespace, &renewed, &renewed.key.serialize_pem()).await;
     connection.spec.sync = Some(entente_crds::v1alpha1::Sync {
         period: "23h".into(),
     });
-    scene.apply::<Connection>(&connection).await.unwrap();
-    let seen = scene.within(PATIENCE, "the renewed certificate is shown", async || {
+    namespace.apply::<Connection>(&connection).await.unwrap();
+    let seen = namespace.within(PATIENCE, "the renewed certificate is shown", async || {
         gate.saw(&renewed).then_some(())
     });
     seen.await.unwrap();
-    connection_says(scene, "Ready", "Succeeded").await;
+    connection_says(namespace, "Ready", "Succeeded").await;
     assert_eq!(
-        ground.operator.process_id(),
+        environment.operator.process_id(),
         process,
         "it was not restarted"
     );

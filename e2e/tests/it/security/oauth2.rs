@@ -9,15 +9,15 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::{Json, Router, routing::post};
 use base64::Engine as _;
 use entente_crds::v1alpha1::{Connection, Contract, Credentials, CredentialsType, LocalReference};
-use entente_e2e::scene::read::Conditioned as _;
-use entente_e2e::scene::{Scene, now};
+use entente_e2e::namespace::read::Conditioned as _;
+use entente_e2e::namespace::{TestNamespace, now};
 use entente_simulators::{Broker, BrokerOptions, Ledger};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use super::secret::apply_secret_of;
 use super::{ALLOWED, canary, connection_says};
-use crate::standard::{Standard, contract_is, scene};
+use crate::delivery_fixture::{DeliveryFixture, contract_is, test_namespace};
 
 const CLIENT: &str = "entente";
 const PASSWORD: &str = "canary-client-secret-4c1d";
@@ -82,51 +82,55 @@ async fn token(
 }
 
 /// The Connection to that broker, with tokens of that endpoint.
-fn connection(scene: &Scene<'_>, broker: &Broker, endpoint: &TokenEndpoint) -> Connection {
-    let mut connection = scene.broker_connection(&broker.url());
+fn connection(
+    namespace: &TestNamespace<'_>,
+    broker: &Broker,
+    endpoint: &TokenEndpoint,
+) -> Connection {
+    let mut connection = namespace.broker_connection(&broker.url());
     connection.spec.credentials = Some(Credentials {
         r#type: CredentialsType::OAuth2ClientCredentials,
         secret_ref: LocalReference {
-            name: scene.named("client"),
+            name: namespace.named("client"),
         },
         token_url: Some(endpoint.url.clone()),
     });
     connection
 }
 
-async fn apply_client(scene: &Scene<'_>, password: &str) {
+async fn apply_client(namespace: &TestNamespace<'_>, password: &str) {
     let keys = [
         ("client-id", CLIENT),
         ("client-secret", password),
         ("scope", "services"),
     ];
-    apply_secret_of(scene, &scene.named("client"), &keys).await;
+    apply_secret_of(namespace, &namespace.named("client"), &keys).await;
 }
 
 // shows K4
 #[tokio::test]
 async fn a_broker_is_used_with_tokens_that_are_fetched_once_and_anew_when_they_are_refused() {
-    let world = Standard::new("tokens", 1).await;
-    let scene = &world.scene;
+    let fixture = DeliveryFixture::new("tokens", 1).await;
+    let namespace = &fixture.namespace;
     let endpoint = TokenEndpoint::start(Ipv4Addr::LOCALHOST).await;
     let broker = Broker::start(BrokerOptions::default(), Ledger::new())
         .await
         .unwrap();
     broker.set_token(&format!("{TOKEN}-1"));
-    let mut connection = connection(scene, &broker, &endpoint);
-    scene.apply::<Connection>(&connection).await.unwrap();
-    apply_client(scene, "wrong").await;
-    let refused = connection_says(scene, "Authenticated", "Unauthorized").await;
+    let mut connection = connection(namespace, &broker, &endpoint);
+    namespace.apply::<Connection>(&connection).await.unwrap();
+    apply_client(namespace, "wrong").await;
+    let refused = connection_says(namespace, "Authenticated", "Unauthorized").await;
     let message = &refused.condition("Authenticated").unwrap().message;
     assert!(message.contains("invalid_client"), "{message}");
 
-    apply_client(scene, PASSWORD).await;
-    connection_says(scene, "Ready", "Succeeded").await;
-    scene
-        .apply::<Contract>(&world.backup_contract("tokens", now(), ALLOWED))
+    apply_client(namespace, PASSWORD).await;
+    connection_says(namespace, "Ready", "Succeeded").await;
+    namespace
+        .apply::<Contract>(&fixture.backup_contract("tokens", now(), ALLOWED))
         .await
         .unwrap();
-    contract_is(scene, "tokens", "Delivered").await;
+    contract_is(namespace, "tokens", "Delivered").await;
     assert_eq!(broker.instances().len(), 1);
     assert_eq!(endpoint.given(), 1, "one token served all requests");
 
@@ -134,15 +138,19 @@ async fn a_broker_is_used_with_tokens_that_are_fetched_once_and_anew_when_they_a
     connection.spec.sync = Some(entente_crds::v1alpha1::Sync {
         period: "23h".into(),
     });
-    let generation = scene
+    let generation = namespace
         .apply::<Connection>(&connection)
         .await
         .unwrap()
         .metadata
         .generation;
-    let renewed = scene.soon("the Connection as it is now was probed", async || {
-        let api = scene.catalogue::<Connection>();
-        let connection = api.get_opt(&scene.named("broker")).await.ok().flatten()?;
+    let renewed = namespace.soon("the Connection as it is now was probed", async || {
+        let api = namespace.catalogue::<Connection>();
+        let connection = api
+            .get_opt(&namespace.named("broker"))
+            .await
+            .ok()
+            .flatten()?;
         let ready = connection.condition("Ready")?;
         (ready.observed_generation == generation && endpoint.given() == 2)
             .then(|| ready.reason.clone())
@@ -150,30 +158,30 @@ async fn a_broker_is_used_with_tokens_that_are_fetched_once_and_anew_when_they_a
     assert_eq!(renewed.await.unwrap(), "Succeeded");
 
     let secrets = [PASSWORD, TOKEN].map(str::to_owned);
-    let found = canary::places_with(scene, &secrets).await;
+    let found = canary::places_with(namespace, &secrets).await;
     assert_eq!(found, Vec::<String>::new());
 }
 
 // shows K4
 #[tokio::test]
 async fn a_token_endpoint_on_an_address_that_is_not_allowed_is_never_dialled() {
-    let scene = scene("token-networks").await;
+    let namespace = test_namespace("token-networks").await;
     let endpoint = TokenEndpoint::start(Ipv4Addr::new(127, 0, 0, 2)).await;
     let broker = Broker::start(BrokerOptions::default(), Ledger::new())
         .await
         .unwrap();
     broker.set_token(&format!("{TOKEN}-1"));
-    apply_client(&scene, PASSWORD).await;
-    let mut connection = connection(&scene, &broker, &endpoint);
+    apply_client(&namespace, PASSWORD).await;
+    let mut connection = connection(&namespace, &broker, &endpoint);
     connection.spec.allow[0].networks = vec!["127.0.0.1/32".to_owned()];
-    scene.apply::<Connection>(&connection).await.unwrap();
-    connection_says(&scene, "Ready", "NotAllowed").await;
+    namespace.apply::<Connection>(&connection).await.unwrap();
+    connection_says(&namespace, "Ready", "NotAllowed").await;
     assert_eq!(endpoint.given(), 0, "nobody allowed this address");
 
     connection.spec.allow[0]
         .networks
         .push("127.0.0.2/32".to_owned());
-    scene.apply::<Connection>(&connection).await.unwrap();
-    connection_says(&scene, "Ready", "Succeeded").await;
+    namespace.apply::<Connection>(&connection).await.unwrap();
+    connection_says(&namespace, "Ready", "Succeeded").await;
     assert_eq!(endpoint.given(), 1);
 }

@@ -7,9 +7,9 @@ use entente_crds::v1alpha1::{
     SecretKeyReference, SecretParameter, ServerSetting, SmartService, ValueSource, ValueType, Via,
     WantedSetting,
 };
-use entente_e2e::operator::Ground;
-use entente_e2e::scene::read::Conditioned as _;
-use entente_e2e::scene::{Scene, now};
+use entente_e2e::environment::TestEnvironment;
+use entente_e2e::namespace::read::Conditioned as _;
+use entente_e2e::namespace::{TestNamespace, now};
 use entente_simulators::{Credentials, FleetOptions};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams};
@@ -18,12 +18,14 @@ use serde_json::json;
 use super::ALLOWED;
 use super::canary::places_with;
 use crate::chart::{helm, printed, repository};
-use crate::standard::{Standard, contract_is, reconciled, scene, subscription_says};
+use crate::delivery_fixture::{
+    DeliveryFixture, contract_is, reconciled, subscription_says, test_namespace,
+};
 
 const SECRET: &str = "cloud-account";
 
 /// Writes a Secret into the tenant's namespace.
-async fn apply_secret(scene: &Scene<'_>, name: &str, data: &[(&str, &str)]) {
+async fn apply_secret(namespace: &TestNamespace<'_>, name: &str, data: &[(&str, &str)]) {
     let data = data.iter();
     let data: BTreeMap<String, String> = data
         .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
@@ -35,15 +37,15 @@ async fn apply_secret(scene: &Scene<'_>, name: &str, data: &[(&str, &str)]) {
     secret.metadata.name = Some(name.to_owned());
     let parameters = PatchParams::apply("kubectl").force();
     let patch = Patch::Apply(&secret);
-    let secrets = scene.api::<Secret>();
+    let secrets = namespace.api::<Secret>();
     secrets.patch(name, &parameters, &patch).await.unwrap();
 }
 
 /// What the platform team does: the chart with this namespace in tenantSecrets.namespaces.
-async fn grant(scene: &Scene<'_>) {
-    let ground = Ground::shared().await.unwrap();
+async fn grant(namespace: &TestNamespace<'_>) {
+    let environment = TestEnvironment::shared().await.unwrap();
     let chart = repository().join("charts/entente");
-    let granted = format!("tenantSecrets.namespaces=[{:?}]", scene.namespace());
+    let granted = format!("tenantSecrets.namespaces=[{:?}]", namespace.name());
     let rendered = helm(
         None,
         &[
@@ -51,7 +53,7 @@ async fn grant(scene: &Scene<'_>) {
             "entente",
             chart.to_str().expect("a path in UTF-8"),
             "--namespace",
-            ground.operator.namespace(),
+            environment.operator.namespace(),
             "--show-only",
             "templates/tenant-secrets.yaml",
             "--set-json",
@@ -61,7 +63,7 @@ async fn grant(scene: &Scene<'_>) {
     .await;
     let rendered = printed(&rendered);
     assert!(rendered.contains("RoleBinding"), "{rendered}");
-    let plane = scene.plane();
+    let plane = namespace.plane();
     let apply = ["apply", "--server-side", "-f", "-"];
     let output = plane
         .kubectl_as(plane.kubeconfig(), &apply, &rendered)
@@ -94,14 +96,14 @@ fn setting(name: &str, attribute: &str, write_only: bool) -> DeviceSetting {
 }
 
 /// The model and the service `data-backup`, with an account that both sides are told.
-async fn apply_catalogue(scene: &Scene<'_>) {
-    let mut model = scene.model();
+async fn apply_catalogue(namespace: &TestNamespace<'_>) {
+    let mut model = namespace.model();
     model.spec.settings.extend([
         setting("cloud.account", "printer-organization", false),
         setting("cloud.password", "nw-cloud-endpoint", true),
     ]);
-    scene.apply::<DeviceModel>(&model).await.unwrap();
-    let mut service = scene.backup();
+    namespace.apply::<DeviceModel>(&model).await.unwrap();
+    let mut service = namespace.backup();
     service.spec.parameters.push(Parameter {
         name: "account".to_owned(),
         r#type: ValueType::Secret,
@@ -128,11 +130,11 @@ async fn apply_catalogue(scene: &Scene<'_>) {
             ..ServerSetting::default()
         });
     }
-    scene.apply::<SmartService>(&service).await.unwrap();
+    namespace.apply::<SmartService>(&service).await.unwrap();
 }
 
-fn contract(world: &Standard<'_>) -> Contract {
-    let mut contract = world.backup_contract("accounts", now(), ALLOWED);
+fn contract(fixture: &DeliveryFixture<'_>) -> Contract {
+    let mut contract = fixture.backup_contract("accounts", now(), ALLOWED);
     contract.spec.services[0].secret_parameters = vec![SecretParameter {
         name: "account".to_owned(),
         secret_key_ref: SecretKeyReference {
@@ -144,35 +146,38 @@ fn contract(world: &Standard<'_>) -> Contract {
 }
 
 /// Waits until both sides have the text, and nothing that people read has it.
-async fn both_sides_have(world: &Standard<'_>, text: &str) {
-    let scene = &world.scene;
-    let told = scene.soon("both sides have the text of the Secret", async || {
-        let device = world.device(0);
+async fn both_sides_have(fixture: &DeliveryFixture<'_>, text: &str) {
+    let namespace = &fixture.namespace;
+    let told = namespace.soon("both sides have the text of the Secret", async || {
+        let device = fixture.device(0);
         let wanted = Some(json!(text));
         let attributes = ["printer-organization", "nw-cloud-endpoint"];
         let on_device = attributes.map(|name| device.attribute(name) == wanted);
-        let instances = world.broker.instances();
+        let instances = fixture.broker.instances();
         let login = instances.first()?.parameters.get("login")?.clone();
         let on_server = login == json!({"account": text, "password": text});
         (on_device == [true, true] && on_server).then_some(())
     });
     told.await.unwrap();
-    contract_is(scene, "accounts", "Delivered").await;
+    contract_is(namespace, "accounts", "Delivered").await;
 }
 
 // shows B5, K4
 #[tokio::test]
 async fn a_secret_of_a_tenant_reaches_both_sides_and_nobody_else() {
     let (first, second) = ("canary-account-51c0", "canary-account-8e2b");
-    let world = Standard::new("tenant-secret", 1).await;
-    let scene = &world.scene;
-    apply_catalogue(scene).await;
-    apply_secret(scene, SECRET, &[("token", first)]).await;
-    scene.apply::<Contract>(&contract(&world)).await.unwrap();
+    let fixture = DeliveryFixture::new("tenant-secret", 1).await;
+    let namespace = &fixture.namespace;
+    apply_catalogue(namespace).await;
+    apply_secret(namespace, SECRET, &[("token", first)]).await;
+    namespace
+        .apply::<Contract>(&contract(&fixture))
+        .await
+        .unwrap();
 
     // The platform team has not granted it.
-    let parts = ["accounts", "backup", world.name(0)];
-    let found = subscription_says(scene, parts, "ResolvedRefs", "SecretForbidden").await;
+    let parts = ["accounts", "backup", fixture.name(0)];
+    let found = subscription_says(namespace, parts, "ResolvedRefs", "SecretForbidden").await;
     let message = &found
         .condition("ResolvedRefs")
         .expect("it is there")
@@ -180,26 +185,26 @@ async fn a_secret_of_a_tenant_reaches_both_sides_and_nobody_else() {
     for word in [SECRET, "entente-tenant-secrets", "tenantSecrets.namespaces"] {
         assert!(message.contains(word), "{word} is not in: {message}");
     }
-    assert!(world.broker.instances().is_empty());
-    grant(scene).await;
-    reconciled(scene, world.name(0)).await;
-    both_sides_have(&world, first).await;
+    assert!(fixture.broker.instances().is_empty());
+    grant(namespace).await;
+    reconciled(namespace, fixture.name(0)).await;
+    both_sides_have(&fixture, first).await;
 
     // A change of the Secret is delivered when the Device is looked at.
-    apply_secret(scene, SECRET, &[("token", second)]).await;
-    reconciled(scene, world.name(0)).await;
-    both_sides_have(&world, second).await;
+    apply_secret(namespace, SECRET, &[("token", second)]).await;
+    reconciled(namespace, fixture.name(0)).await;
+    both_sides_have(&fixture, second).await;
 
-    let places = places_with(scene, &[first.to_owned(), second.to_owned()]).await;
+    let places = places_with(namespace, &[first.to_owned(), second.to_owned()]).await;
     assert_eq!(places, Vec::<String>::new());
-    world.finish().await;
+    fixture.finish().await;
 }
 
 // shows K4
 #[tokio::test]
 async fn a_device_is_logged_in_with_the_secret_of_its_own_namespace() {
     let password = "canary-device-40ad";
-    let scene = scene("tenant-login").await;
+    let namespace = test_namespace("tenant-login").await;
     let options = FleetOptions {
         credentials: Some(Credentials {
             user: "service".to_owned(),
@@ -207,37 +212,40 @@ async fn a_device_is_logged_in_with_the_secret_of_its_own_namespace() {
         }),
         ..FleetOptions::of(1)
     };
-    let fleet = scene.fleet_of(options).await.unwrap();
-    let connection = scene.device_connection(fleet.port());
-    scene.apply(&connection).await.unwrap();
-    scene.apply(&scene.model()).await.unwrap();
-    scene.apply(&scene.parts()).await.unwrap();
-    grant(&scene).await;
-    let mut device = scene.device(&fleet.devices()[0]);
+    let fleet = namespace.fleet_of(options).await.unwrap();
+    let connection = namespace.device_connection(fleet.port());
+    namespace.apply(&connection).await.unwrap();
+    namespace.apply(&namespace.model()).await.unwrap();
+    namespace.apply(&namespace.parts()).await.unwrap();
+    grant(&namespace).await;
+    let mut device = namespace.device(&fleet.devices()[0]);
     let name = fleet.devices()[0].name();
     device.spec.connections[0].credentials_ref = Some(LocalReference {
         name: "login".to_owned(),
     });
-    scene.apply::<Device>(&device).await.unwrap();
-    let entry = scene.entry("parts", "parts-life", &[name], ALLOWED);
-    let contract = scene.contract("own-login", now(), vec![entry]);
-    scene.apply::<Contract>(&contract).await.unwrap();
+    namespace.apply::<Device>(&device).await.unwrap();
+    let entry = namespace.entry("parts", "parts-life", &[name], ALLOWED);
+    let contract = namespace.contract("own-login", now(), vec![entry]);
+    namespace.apply::<Contract>(&contract).await.unwrap();
     let parts = ["own-login", "parts", name];
 
-    subscription_says(&scene, parts, "ResolvedRefs", "SecretNotFound").await;
-    assert!(scene.ledger().is_empty(), "it was asked without its login");
+    subscription_says(&namespace, parts, "ResolvedRefs", "SecretNotFound").await;
+    assert!(
+        namespace.ledger().is_empty(),
+        "it was asked without its login"
+    );
     apply_secret(
-        &scene,
+        &namespace,
         "login",
         &[("username", "service"), ("password", "wrong")],
     )
     .await;
-    reconciled(&scene, name).await;
-    subscription_says(&scene, parts, "DeviceConfigured", "Unauthorized").await;
+    reconciled(&namespace, name).await;
+    subscription_says(&namespace, parts, "DeviceConfigured", "Unauthorized").await;
     let login = [("username", "service"), ("password", password)];
-    apply_secret(&scene, "login", &login).await;
-    reconciled(&scene, name).await;
-    contract_is(&scene, "own-login", "Delivered").await;
-    let places = places_with(&scene, &[password.to_owned()]).await;
+    apply_secret(&namespace, "login", &login).await;
+    reconciled(&namespace, name).await;
+    contract_is(&namespace, "own-login", "Delivered").await;
+    let places = places_with(&namespace, &[password.to_owned()]).await;
     assert_eq!(places, Vec::<String>::new());
 }

@@ -1,24 +1,24 @@
-//! A control plane with an operator on it: what nearly every end-to-end test stands on.
+//! A control plane with an operator on it: what nearly every end-to-end test needs.
 //!
-//! [`Ground::shared`] is one for all tests of a process, each in a namespace of its own; a test that
+//! [`TestEnvironment::shared`] is one for all tests of a process, each in a namespace of its own; a test that
 //! kills the operator starts its own. It is apart from [`ControlPlane::shared`], on which the
 //! operator's admission policies would keep tests of the schemas from writing.
 
 use tokio::sync::OnceCell;
 
-use super::{Operator, OperatorError, OperatorOptions};
 use crate::control_plane::{ControlPlane, Options};
+use crate::operator::{Operator, OperatorError, OperatorOptions};
 
 /// A control plane with an audit log, and an operator.
 #[derive(Debug)]
-pub struct Ground {
+pub struct TestEnvironment {
     /// The operator. Before the control plane, so that it ends first.
     pub operator: Operator,
     /// The control plane.
     pub plane: ControlPlane,
 }
 
-impl Ground {
+impl TestEnvironment {
     /// Starts both.
     pub async fn start(options: OperatorOptions) -> Result<Self, OperatorError> {
         // A developer's cluster gives us no audit log; tests that need it say so.
@@ -35,7 +35,7 @@ impl Ground {
 
     /// The one that all tests of a process share. It ends with the process.
     pub async fn shared() -> Result<&'static Self, OperatorError> {
-        static SHARED: OnceCell<Ground> = OnceCell::const_new();
+        static SHARED: OnceCell<TestEnvironment> = OnceCell::const_new();
         SHARED
             .get_or_try_init(|| Self::start(OperatorOptions::default()))
             .await

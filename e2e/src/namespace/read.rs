@@ -12,15 +12,15 @@ use kube::api::ListParams;
 use kube::core::{ClusterResourceScope, NamespaceResourceScope};
 use serde::de::DeserializeOwned;
 
-use super::Scene;
+use super::TestNamespace;
 
-impl Scene<'_> {
-    /// Objects of a namespaced kind in this world.
+impl TestNamespace<'_> {
+    /// Objects of a namespaced kind in this namespace.
     pub fn api<K>(&self) -> Api<K>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
     {
-        Api::namespaced(self.client.clone(), &self.namespace)
+        Api::namespaced(self.client.clone(), &self.name)
     }
 
     /// Objects of a cluster-scoped kind.

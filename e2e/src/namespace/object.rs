@@ -1,4 +1,4 @@
-//! The catalogue and the devices of a world, made from the examples that users are given.
+//! The catalogue and the devices of a namespace, made from the examples that users are given.
 //!
 //! Decides names, loopback networks and impatient retries, nothing else. Tests change what they
 //! need before they apply it.
@@ -12,12 +12,12 @@ use entente_crds::v1alpha1::{
 };
 use kube::{Resource, ResourceExt as _};
 
-use super::Scene;
+use super::TestNamespace;
 
-/// Label of catalogue objects: the namespace of the world they belong to.
-const LABEL: &str = "scene";
+/// Label of catalogue objects: the namespace they belong to.
+pub(crate) const LABEL: &str = "test-namespace";
 
-impl Scene<'_> {
+impl TestNamespace<'_> {
     /// How simulated devices on that port are reached: `devices`.
     pub fn device_connection(&self, port: u16) -> Connection {
         self.ipp_connection("devices", &format!("ipp://{{address}}:{port}/ipp/print"))
@@ -58,7 +58,7 @@ impl Scene<'_> {
         spec.allow = vec![AllowEntry {
             name: "loopback".to_owned(),
             namespaces: Selector {
-                match_labels: labels("kubernetes.io/metadata.name", &self.namespace),
+                match_labels: labels("kubernetes.io/metadata.name", &self.name),
                 match_expressions: Vec::new(),
             },
             networks: vec!["127.0.0.0/8".to_owned()],
@@ -123,22 +123,22 @@ impl Scene<'_> {
                 ..DeviceSpec::default()
             },
         );
-        device.metadata.namespace = Some(self.namespace.clone());
+        device.metadata.namespace = Some(self.name.clone());
         device
     }
 
-    /// A reference to a catalogue object of this world.
+    /// A reference to a catalogue object of this namespace.
     pub fn reference(&self, name: &str) -> NameReference {
         NameReference {
             name: self.named(name),
         }
     }
 
-    /// Marks a catalogue object as one of this world, for the dump of a failing test.
+    /// Marks a catalogue object as one of this namespace, for the dump of a failing test.
     pub fn labelled<K: Resource>(&self, mut object: K) -> K {
         object
             .labels_mut()
-            .insert(LABEL.to_owned(), self.namespace.clone());
+            .insert(LABEL.to_owned(), self.name.clone());
         object
     }
 }

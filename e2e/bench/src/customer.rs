@@ -6,16 +6,16 @@
 use std::time::{Duration, Instant};
 
 use entente_crds::v1alpha1::{Connection, Contract, Limit, Limits};
+use entente_e2e::control_plane::ControlPlane;
+use entente_e2e::namespace::TestNamespace;
+use entente_e2e::operator::OperatorView;
+use entente_simulators::{Broker, FleetOptions, IppFleet, Ledger};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 
 use super::requests::is_operators;
-use super::{BenchError, WITHIN, audit_failed, scene_failed};
-use entente_e2e::control_plane::ControlPlane;
-use entente_e2e::operator::OperatorView;
-use entente_e2e::scene::Scene;
-use entente_simulators::{Broker, FleetOptions, IppFleet, Ledger};
+use super::{BenchError, WITHIN, audit_failed, namespace_failed};
 
 /// The most that a Connection can allow.
 const NO_LIMIT: Limit = Limit {
@@ -30,37 +30,37 @@ const LOOK: Duration = Duration::from_millis(250);
 const SERVICE: &str = "data-backup";
 
 /// A customer.
-pub(super) struct World<'p> {
-    pub(super) scene: Scene<'p>,
+pub(super) struct Customer<'p> {
+    pub(super) namespace: TestNamespace<'p>,
     pub(super) fleet: IppFleet,
     pub(super) broker: Broker,
 }
 
-impl<'p> World<'p> {
+impl<'p> Customer<'p> {
     /// Devices and broker listen; nothing is applied but the namespace.
     pub(super) async fn new(
         plane: &'p ControlPlane,
         view: OperatorView,
-        namespace: &str,
+        name: &str,
         devices: usize,
         first_index: usize,
     ) -> Result<Self, BenchError> {
-        let scene = Scene::in_namespace(plane, view, namespace.to_owned())
+        let namespace = TestNamespace::with_name(plane, view, name.to_owned())
             .await
-            .map_err(scene_failed)?;
+            .map_err(namespace_failed)?;
         let mut object = Namespace::default();
-        object.metadata.name = Some(namespace.to_owned());
-        scene.apply(&object).await.map_err(scene_failed)?;
+        object.metadata.name = Some(name.to_owned());
+        namespace.apply(&object).await.map_err(namespace_failed)?;
         let options = FleetOptions {
             first_index,
             ..FleetOptions::of(devices)
         };
-        let fleet = IppFleet::start(options, scene.ledger().clone())
+        let fleet = IppFleet::start(options, namespace.ledger().clone())
             .await
             .map_err(|source| BenchError::Simulator { source })?;
-        let broker = scene.broker().await.map_err(scene_failed)?;
+        let broker = namespace.broker().await.map_err(namespace_failed)?;
         Ok(Self {
-            scene,
+            namespace,
             fleet,
             broker,
         })
@@ -74,44 +74,54 @@ impl<'p> World<'p> {
 
     /// Applies catalogue and Devices.
     pub(super) async fn apply(&self) -> Result<(), BenchError> {
-        let scene = &self.scene;
+        let namespace = &self.namespace;
         for connection in [
-            scene.device_connection(self.fleet.port()),
-            scene.broker_connection(&self.broker.url()),
+            namespace.device_connection(self.fleet.port()),
+            namespace.broker_connection(&self.broker.url()),
         ] {
-            scene
+            namespace
                 .apply(&unlimited(connection))
                 .await
-                .map_err(scene_failed)?;
+                .map_err(namespace_failed)?;
         }
-        scene.apply(&scene.model()).await.map_err(scene_failed)?;
-        scene.apply(&scene.backup()).await.map_err(scene_failed)?;
+        namespace
+            .apply(&namespace.model())
+            .await
+            .map_err(namespace_failed)?;
+        namespace
+            .apply(&namespace.backup())
+            .await
+            .map_err(namespace_failed)?;
         let devices: Vec<_> = self
             .fleet
             .devices()
             .iter()
-            .map(|d| scene.device(d))
+            .map(|d| namespace.device(d))
             .collect();
-        stream::iter(devices.iter().map(|device| scene.apply(device)))
+        stream::iter(devices.iter().map(|device| namespace.apply(device)))
             .buffer_unordered(AT_ONCE)
             .try_for_each(|_| async { Ok(()) })
             .await
-            .map_err(scene_failed)
+            .map_err(namespace_failed)
     }
 
     /// A contract for one service on these devices.
     pub(super) fn contract(&self, name: &str, start: Timestamp, devices: &[&str]) -> Contract {
-        let entry = self.scene.entry("backup", SERVICE, devices, "15m");
-        self.scene.contract(name, start, vec![entry])
+        let entry = self.namespace.entry("backup", SERVICE, devices, "15m");
+        self.namespace.contract(name, start, vec![entry])
     }
 
     /// Applies contracts.
     pub(super) async fn apply_contracts(&self, contracts: &[Contract]) -> Result<(), BenchError> {
-        stream::iter(contracts.iter().map(|contract| self.scene.apply(contract)))
-            .buffer_unordered(AT_ONCE)
-            .try_for_each(|_| async { Ok(()) })
-            .await
-            .map_err(scene_failed)
+        stream::iter(
+            contracts
+                .iter()
+                .map(|contract| self.namespace.apply(contract)),
+        )
+        .buffer_unordered(AT_ONCE)
+        .try_for_each(|_| async { Ok(()) })
+        .await
+        .map_err(namespace_failed)
     }
 
     /// Waits until the contract says that so many subscriptions are delivered.
@@ -123,7 +133,7 @@ impl<'p> World<'p> {
         let deadline = Instant::now() + WITHIN;
         let mut summary = String::new();
         while Instant::now() < deadline {
-            let contract = self.scene.read_contract(name).await;
+            let contract = self.namespace.read_contract(name).await;
             let counts = contract
                 .and_then(|contract| contract.status)
                 .and_then(|status| status.subscriptions);

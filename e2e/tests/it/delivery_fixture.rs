@@ -1,5 +1,5 @@
-//! The world that most tests of delivery begin with: simulated devices and broker, and the example
-//! catalogue; with what is asked of it again and again.
+//! What most tests of delivery begin with: a namespace with simulated devices and a simulated broker,
+//! and the example catalogue; and the assertions that they share.
 
 use std::time::Duration;
 
@@ -9,74 +9,78 @@ use entente_crds::v1alpha1::{
     ServiceSubscription, SmartService,
 };
 use entente_e2e::control_plane::ControlPlane;
-use entente_e2e::operator::{Ground, OperatorView};
-use entente_e2e::scene::Scene;
-use entente_e2e::scene::read::{Conditioned, SubscriptionFacts as _};
+use entente_e2e::environment::TestEnvironment;
+use entente_e2e::namespace::TestNamespace;
+use entente_e2e::namespace::read::{Conditioned, SubscriptionFacts as _};
+use entente_e2e::operator::OperatorView;
 use entente_simulators::{self, Broker, Cause, Entry, IppFleet};
 use jiff::Timestamp;
 
-/// A scene with a fleet and a broker, all of the catalogue and all Devices applied.
-pub(crate) struct Standard<'a> {
-    pub(crate) scene: Scene<'a>,
+/// A namespace with a fleet and a broker, all of the catalogue and all Devices applied.
+pub(crate) struct DeliveryFixture<'a> {
+    pub(crate) namespace: TestNamespace<'a>,
     pub(crate) fleet: IppFleet,
     pub(crate) broker: Broker,
 }
 
-/// A scene on the ground that all tests share.
-pub(crate) async fn scene(title: &str) -> Scene<'static> {
-    let ground = Ground::shared().await.unwrap();
-    Scene::new(ground, title).await.unwrap()
+/// Creates a namespace in the environment that all tests share.
+pub(crate) async fn test_namespace(title: &str) -> TestNamespace<'static> {
+    let environment = TestEnvironment::shared().await.unwrap();
+    TestNamespace::new(environment, title).await.unwrap()
 }
 
-impl Standard<'static> {
-    /// On the ground that all tests share.
+impl DeliveryFixture<'static> {
+    /// Sets it up in the environment that all tests share.
     pub(crate) async fn new(title: &str, devices: usize) -> Self {
-        Standard::on(scene(title).await, devices).await
+        DeliveryFixture::on(test_namespace(title).await, devices).await
     }
 }
 
-impl<'a> Standard<'a> {
-    /// On a control plane of the test's own.
+impl<'a> DeliveryFixture<'a> {
+    /// Sets it up on a control plane of the test's own.
     pub(crate) async fn on_plane(
         plane: &'a ControlPlane,
         operator: OperatorView,
         title: &str,
         devices: usize,
-    ) -> Standard<'a> {
-        let namespace = plane.create_namespace(title).await.unwrap();
-        let scene = Scene::in_namespace(plane, operator, namespace).await;
-        Standard::on(scene.unwrap(), devices).await
+    ) -> DeliveryFixture<'a> {
+        let name = plane.create_namespace(title).await.unwrap();
+        let namespace = TestNamespace::with_name(plane, operator, name).await;
+        DeliveryFixture::on(namespace.unwrap(), devices).await
     }
 
-    async fn on(scene: Scene<'a>, devices: usize) -> Standard<'a> {
-        let fleet = scene.fleet(devices).await.unwrap();
-        let broker = scene.broker().await.unwrap();
-        let standard = Standard {
-            scene,
+    async fn on(namespace: TestNamespace<'a>, devices: usize) -> DeliveryFixture<'a> {
+        let fleet = namespace.fleet(devices).await.unwrap();
+        let broker = namespace.broker().await.unwrap();
+        let fixture = DeliveryFixture {
+            namespace,
             fleet,
             broker,
         };
-        standard.apply_catalogue().await;
-        standard.apply_devices().await;
-        standard
+        fixture.apply_catalogue().await;
+        fixture.apply_devices().await;
+        fixture
     }
 
     pub(crate) async fn apply_catalogue(&self) {
-        let scene = &self.scene;
-        let devices = scene.device_connection(self.fleet.port());
-        scene.apply::<Connection>(&devices).await.unwrap();
-        let broker = scene.broker_connection(&self.broker.url());
-        scene.apply::<Connection>(&broker).await.unwrap();
-        scene.apply::<DeviceModel>(&scene.model()).await.unwrap();
-        for service in [scene.backup(), scene.parts()] {
-            scene.apply::<SmartService>(&service).await.unwrap();
+        let namespace = &self.namespace;
+        let devices = namespace.device_connection(self.fleet.port());
+        namespace.apply::<Connection>(&devices).await.unwrap();
+        let broker = namespace.broker_connection(&self.broker.url());
+        namespace.apply::<Connection>(&broker).await.unwrap();
+        namespace
+            .apply::<DeviceModel>(&namespace.model())
+            .await
+            .unwrap();
+        for service in [namespace.backup(), namespace.parts()] {
+            namespace.apply::<SmartService>(&service).await.unwrap();
         }
     }
 
     pub(crate) async fn apply_devices(&self) {
         for device in self.fleet.devices() {
-            let device = self.scene.device(device);
-            self.scene.apply::<Device>(&device).await.unwrap();
+            let device = self.namespace.device(device);
+            self.namespace.apply::<Device>(&device).await.unwrap();
         }
     }
 
@@ -93,25 +97,25 @@ impl<'a> Standard<'a> {
     /// A contract of one entry `backup` on the first device.
     pub(crate) fn backup_contract(&self, name: &str, start: Timestamp, allowed: &str) -> Contract {
         let entry = self
-            .scene
+            .namespace
             .entry("backup", "data-backup", &[self.name(0)], allowed);
-        self.scene.contract(name, start, vec![entry])
+        self.namespace.contract(name, start, vec![entry])
     }
 
     /// A contract of one entry `parts` on the first device, which needs no broker.
     pub(crate) fn parts_contract(&self, name: &str, start: Timestamp, allowed: &str) -> Contract {
         let entry = self
-            .scene
+            .namespace
             .entry("parts", "parts-life", &[self.name(0)], allowed);
-        self.scene.contract(name, start, vec![entry])
+        self.namespace.contract(name, start, vec![entry])
     }
 
     /// Nothing was sent in vain or twice, and every reason is on the list.
     pub(crate) async fn finish(&self) {
-        let ledger = self.scene.ledger();
+        let ledger = self.namespace.ledger();
         assert_eq!(brief(&ledger.duplicates()), Vec::<String>::new());
         assert_eq!(brief(&ledger.unneeded_writes()), Vec::<String>::new());
-        every_reason_is_listed(&self.scene).await;
+        every_reason_is_listed(&self.namespace).await;
     }
 }
 
@@ -122,17 +126,21 @@ pub(crate) fn brief(entries: &[Entry]) -> Vec<String> {
 }
 
 /// Requests over the network that changed what a peer has or tried to.
-pub(crate) fn writes_to(scene: &Scene<'_>, name: &str) -> Vec<Entry> {
-    let mut writes = scene.ledger().writes();
+pub(crate) fn writes_to(namespace: &TestNamespace<'_>, name: &str) -> Vec<Entry> {
+    let mut writes = namespace.ledger().writes();
     writes.retain(|entry| entry.name == name && entry.cause == Cause::Request);
     writes
 }
 
 /// Waits until the contract has the condition True.
-pub(crate) async fn contract_is(scene: &Scene<'_>, name: &str, condition: &str) -> Contract {
+pub(crate) async fn contract_is(
+    namespace: &TestNamespace<'_>,
+    name: &str,
+    condition: &str,
+) -> Contract {
     let what = format!("the contract {name} is {condition}");
-    let found = scene.soon(&what, async || {
-        let contract = scene.read_contract(name).await?;
+    let found = namespace.soon(&what, async || {
+        let contract = namespace.read_contract(name).await?;
         contract.is(condition).then_some(contract)
     });
     found.await.unwrap()
@@ -140,14 +148,14 @@ pub(crate) async fn contract_is(scene: &Scene<'_>, name: &str, condition: &str) 
 
 /// Waits until the contract's condition has the reason.
 pub(crate) async fn contract_says(
-    scene: &Scene<'_>,
+    namespace: &TestNamespace<'_>,
     name: &str,
     condition: &str,
     reason: &str,
 ) -> Contract {
     let what = format!("the contract {name} says {condition} {reason}");
-    let found = scene.soon(&what, async || {
-        let contract = scene.read_contract(name).await?;
+    let found = namespace.soon(&what, async || {
+        let contract = namespace.read_contract(name).await?;
         (contract.reason(condition) == reason).then_some(contract)
     });
     found.await.unwrap()
@@ -155,14 +163,14 @@ pub(crate) async fn contract_says(
 
 /// Waits until the subscription has the condition True.
 pub(crate) async fn subscription_is(
-    scene: &Scene<'_>,
+    namespace: &TestNamespace<'_>,
     parts: [&str; 3],
     condition: &str,
 ) -> ServiceSubscription {
     let what = format!("the subscription {} is {condition}", parts.join("."));
     let [contract, service, device] = parts;
-    let found = scene.soon(&what, async || {
-        let subscription = scene.subscription(contract, service, device).await?;
+    let found = namespace.soon(&what, async || {
+        let subscription = namespace.subscription(contract, service, device).await?;
         subscription.is(condition).then_some(subscription)
     });
     found.await.unwrap()
@@ -170,7 +178,7 @@ pub(crate) async fn subscription_is(
 
 /// Waits until the subscription's condition has the reason.
 pub(crate) async fn subscription_says(
-    scene: &Scene<'_>,
+    namespace: &TestNamespace<'_>,
     parts: [&str; 3],
     condition: &str,
     reason: &str,
@@ -180,17 +188,17 @@ pub(crate) async fn subscription_says(
         parts.join(".")
     );
     let [contract, service, device] = parts;
-    let found = scene.soon(&what, async || {
-        let subscription = scene.subscription(contract, service, device).await?;
+    let found = namespace.soon(&what, async || {
+        let subscription = namespace.subscription(contract, service, device).await?;
         (subscription.reason(condition) == reason).then_some(subscription)
     });
     found.await.unwrap()
 }
 
-/// Waits until the only compensation of the scene is calculated.
-pub(crate) async fn calculated(scene: &Scene<'_>) -> Compensation {
-    let found = scene.soon("one compensation is calculated", async || {
-        let mut all = scene.compensations().await;
+/// Waits until the only compensation of the namespace is calculated.
+pub(crate) async fn calculated(namespace: &TestNamespace<'_>) -> Compensation {
+    let found = namespace.soon("one compensation is calculated", async || {
+        let mut all = namespace.compensations().await;
         assert!(all.len() <= 1, "more than one compensation: {}", all.len());
         all.pop()
             .filter(|compensation| compensation.is("Calculated"))
@@ -215,7 +223,7 @@ pub(crate) fn promise_state(subscription: &ServiceSubscription) -> PromiseState 
     promise.state
 }
 
-/// What so many seconds of the fee of the scene cost, in the local month of the start: calculated
+/// What so many seconds of the fee of the namespace cost, in the local month of the start: calculated
 /// apart from the operator.
 pub(crate) fn credit(start: Timestamp, seconds: f64) -> f64 {
     let local = start.in_tz("America/Sao_Paulo").unwrap();
@@ -235,8 +243,8 @@ pub(crate) fn assert_credit(compensation: &Compensation, start: Timestamp, secon
     assert_eq!(amount.currency, "BRL");
 }
 
-/// Every condition of every object of the scene has a reason of the closed list (K2).
-pub(crate) async fn every_reason_is_listed(scene: &Scene<'_>) {
+/// Every condition of every object of the namespace has a reason of the closed list (K2).
+pub(crate) async fn every_reason_is_listed(namespace: &TestNamespace<'_>) {
     let mut seen = 0;
     let mut check = |object: String, conditions: &[Condition]| {
         for condition in conditions {
@@ -256,43 +264,43 @@ pub(crate) async fn every_reason_is_listed(scene: &Scene<'_>) {
             );
         }
     };
-    for contract in scene.list::<Contract>().await {
+    for contract in namespace.list::<Contract>().await {
         check(
             format!("{:?}", contract.metadata.name),
             contract.conditions(),
         );
     }
-    for subscription in scene.list::<ServiceSubscription>().await {
+    for subscription in namespace.list::<ServiceSubscription>().await {
         check(
             format!("{:?}", subscription.metadata.name),
             subscription.conditions(),
         );
     }
-    for device in scene.list::<Device>().await {
+    for device in namespace.list::<Device>().await {
         check(format!("{:?}", device.metadata.name), device.conditions());
     }
-    for compensation in scene.list::<Compensation>().await {
+    for compensation in namespace.list::<Compensation>().await {
         check(
             format!("{:?}", compensation.metadata.name),
             compensation.conditions(),
         );
     }
-    assert!(seen > 0, "no object of the scene has a condition");
+    assert!(seen > 0, "no object of the namespace has a condition");
 }
 
 /// Asks for a pass over the device now and waits until it was made: whatever was to be done for it
 /// before, was done.
-pub(crate) async fn reconciled(scene: &Scene<'_>, device: &str) {
+pub(crate) async fn reconciled(namespace: &TestNamespace<'_>, device: &str) {
     let at = Timestamp::now().to_string();
     let patch = serde_json::json!({
         "metadata": { "annotations": { "entente.dev/reconcile-at": at } },
     });
-    let devices = scene.api::<Device>();
+    let devices = namespace.api::<Device>();
     let parameters = kube::api::PatchParams::default();
     let patch = kube::api::Patch::Merge(&patch);
     devices.patch(device, &parameters, &patch).await.unwrap();
-    let handled = scene.soon("the wish for a reconcile is handled", async || {
-        let device = scene.read_device(device).await?;
+    let handled = namespace.soon("the wish for a reconcile is handled", async || {
+        let device = namespace.read_device(device).await?;
         (device.status?.last_handled_reconcile_at? == at).then_some(())
     });
     handled.await.unwrap();

@@ -9,7 +9,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use super::DemoError;
-use super::board::Board;
+use super::table::Table;
 
 /// Words that a person should find at a glance, with their SGR parameters (ECMA-48 section 8.3.117).
 const ACCENTS: [(&str, &str); 12] = [
@@ -28,22 +28,23 @@ const ACCENTS: [(&str, &str); 12] = [
 ];
 
 /// The terminal or pipe.
-pub(super) struct Screen {
-    terminal: bool,
+pub(super) struct Terminal {
+    /// A person looks at it: the table is redrawn in place.
+    interactive: bool,
     colours: bool,
     /// Lines of the table that stand at the bottom now.
     drawn: usize,
     begin: Instant,
 }
 
-impl Screen {
+impl Terminal {
     pub(super) fn new() -> Self {
         let said = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let dumb = said("TERM").is_none_or(|term| term == "dumb");
-        let terminal = std::io::stdout().is_terminal() && !dumb;
+        let interactive = std::io::stdout().is_terminal() && !dumb;
         Self {
-            terminal,
-            colours: terminal && said("NO_COLOR").is_none(),
+            interactive,
+            colours: interactive && said("NO_COLOR").is_none(),
             drawn: 0,
             begin: Instant::now(),
         }
@@ -81,20 +82,20 @@ impl Screen {
     }
 
     /// What happened since the last time, and the table.
-    pub(super) fn show(&mut self, board: &mut Board, now: Timestamp) {
+    pub(super) fn show(&mut self, table: &mut Table, now: Timestamp) {
         let mut text = String::new();
         if self.drawn > 0 {
             // Up to the first line of the table, then clear to the end of the screen.
             text = format!("\x1b[{}F\x1b[J", self.drawn);
             self.drawn = 0;
         }
-        let events = board.take_events(!self.terminal);
+        let events = table.take_events(!self.interactive);
         for event in &events {
             text.push_str(&self.painted(event));
             text.push('\n');
         }
-        if self.terminal {
-            let table = board.table(now);
+        if self.interactive {
+            let table = table.text(now);
             self.drawn = table.lines().count();
             // Without line wrap a narrow terminal cuts lines, and the count stays right.
             text = [&text, "\x1b[?7l", &self.painted(&table), "\n\x1b[?7h"].concat();
@@ -104,7 +105,7 @@ impl Screen {
         }
     }
 
-    /// Lets the table stand as it is.
+    /// Leaves the table as it is now.
     pub(super) fn settle(&mut self) {
         self.drawn = 0;
         self.lines("");

@@ -1,5 +1,5 @@
-//! The world of one test or of the demo: a namespace, the names of its catalogue objects, its
-//! simulated peers, and the objects it applies.
+//! The namespace of one test, of the demo or of a bench: the names of its catalogue objects, its
+//! simulated peers, and the objects that are applied in it.
 //!
 //! Objects are applied as `kubectl apply --server-side` does. Names of cluster-scoped objects carry
 //! the namespace as prefix, so that tests share a control plane without meeting. It must never
@@ -10,10 +10,12 @@ mod object;
 pub mod read;
 
 pub use contract::{fee, now, starting_in};
+pub(crate) use object::LABEL;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use entente_simulators::{Broker, BrokerOptions, FleetOptions, IppFleet, Ledger, SimulatorError};
 use kube::api::{Patch, PatchParams, ValidationDirective};
 use kube::core::Request;
 use kube::{Client, Resource, ResourceExt as _};
@@ -22,16 +24,16 @@ use serde::de::DeserializeOwned;
 
 use crate::control_plane::{AccessError, ControlPlane};
 use crate::dump;
-use crate::operator::{Ground, OperatorView};
+use crate::environment::TestEnvironment;
+use crate::operator::OperatorView;
 use crate::wait::{Late, wait_for};
-use entente_simulators::{Broker, BrokerOptions, FleetOptions, IppFleet, Ledger, SimulatorError};
 
 /// What a test waits for at most, unless it says otherwise.
 pub const SOON: Duration = Duration::from_secs(20);
 
-/// Why the world of a test could not be made.
+/// Why a namespace of tests could not be made or filled.
 #[derive(Debug, thiserror::Error)]
-pub enum SceneError {
+pub enum NamespaceError {
     /// No namespace, client or token.
     #[error(transparent)]
     Access {
@@ -54,49 +56,53 @@ pub enum SceneError {
     },
 }
 
-/// The world of one test.
+/// A namespace with its simulated peers.
 #[derive(Clone)]
-pub struct Scene<'a> {
+pub struct TestNamespace<'a> {
     plane: &'a ControlPlane,
     operator: OperatorView,
-    namespace: String,
+    name: String,
     client: Client,
     ledger: Ledger,
 }
 
-impl<'a> Scene<'a> {
-    /// A world in a namespace of its own on that ground.
-    pub async fn new(ground: &'a Ground, title: &str) -> Result<Scene<'a>, SceneError> {
-        let namespace = ground
+impl<'a> TestNamespace<'a> {
+    /// Creates a namespace of its own there; its name begins with the title.
+    pub async fn new(
+        environment: &'a TestEnvironment,
+        title: &str,
+    ) -> Result<TestNamespace<'a>, NamespaceError> {
+        let name = environment
             .plane
             .create_namespace(title)
             .await
-            .map_err(|source| SceneError::Access { source })?;
-        Scene::in_namespace(&ground.plane, ground.operator.view(), namespace).await
+            .map_err(|source| NamespaceError::Access { source })?;
+        let operator = environment.operator.view();
+        TestNamespace::with_name(&environment.plane, operator, name).await
     }
 
-    /// A world in a namespace that exists.
-    pub async fn in_namespace(
+    /// Takes a namespace of that name, which the caller has created or will apply.
+    pub async fn with_name(
         plane: &'a ControlPlane,
         operator: OperatorView,
-        namespace: String,
-    ) -> Result<Scene<'a>, SceneError> {
+        name: String,
+    ) -> Result<TestNamespace<'a>, NamespaceError> {
         let client = plane
             .client()
             .await
-            .map_err(|source| SceneError::Access { source })?;
+            .map_err(|source| NamespaceError::Access { source })?;
         Ok(Self {
             plane,
             operator,
-            namespace,
+            name,
             client,
             ledger: Ledger::new(),
         })
     }
 
-    /// The namespace.
-    pub fn namespace(&self) -> &str {
-        &self.namespace
+    /// The name of the namespace.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The control plane.
@@ -109,23 +115,23 @@ impl<'a> Scene<'a> {
         &self.client
     }
 
-    /// Every request that reached the simulators of this world.
+    /// Every request that reached the simulators of this namespace.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 
-    /// The name of a cluster-scoped object of this world.
+    /// The name of a cluster-scoped object of this namespace: it has the namespace as prefix.
     pub fn named(&self, name: &str) -> String {
-        format!("{}-{name}", self.namespace)
+        format!("{}-{name}", self.name)
     }
 
     /// A fleet of simulated devices of the model `Northwind MFP 500`.
-    pub async fn fleet(&self, count: usize) -> Result<IppFleet, SceneError> {
+    pub async fn fleet(&self, count: usize) -> Result<IppFleet, NamespaceError> {
         self.fleet_of(FleetOptions::of(count)).await
     }
 
     /// A fleet. Its machines are no other fleet's machines: one identity belongs to one Device.
-    pub async fn fleet_of(&self, options: FleetOptions) -> Result<IppFleet, SceneError> {
+    pub async fn fleet_of(&self, options: FleetOptions) -> Result<IppFleet, NamespaceError> {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let first_index = NEXT.fetch_add(options.count, Ordering::Relaxed);
         let options = FleetOptions {
@@ -134,19 +140,19 @@ impl<'a> Scene<'a> {
         };
         IppFleet::start(options, self.ledger.clone())
             .await
-            .map_err(|source| SceneError::Simulator { source })
+            .map_err(|source| NamespaceError::Simulator { source })
     }
 
     /// A simulated broker.
-    pub async fn broker(&self) -> Result<Broker, SceneError> {
+    pub async fn broker(&self) -> Result<Broker, NamespaceError> {
         Broker::start(BrokerOptions::default(), self.ledger.clone())
             .await
-            .map_err(|source| SceneError::Simulator { source })
+            .map_err(|source| NamespaceError::Simulator { source })
     }
 
     /// `kubectl apply --server-side`: the object as the API server has it then. An object whose
     /// namespace is not set is cluster-scoped.
-    pub async fn apply<K>(&self, object: &K) -> Result<K, SceneError>
+    pub async fn apply<K>(&self, object: &K) -> Result<K, NamespaceError>
     where
         K: Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
     {
@@ -158,7 +164,7 @@ impl<'a> Scene<'a> {
             ..PatchParams::default()
         };
         let path = K::url_path(&(), object.meta().namespace.as_deref());
-        let failed = |source| SceneError::Request {
+        let failed = |source| NamespaceError::Request {
             action: format!("apply the {} {name}", K::kind(&())),
             source: Box::new(source),
         };
@@ -169,12 +175,12 @@ impl<'a> Scene<'a> {
     }
 
     /// Deletes an object in the background, as kubectl does; one that is gone is no error.
-    pub async fn delete<K>(&self, namespace: Option<&str>, name: &str) -> Result<(), SceneError>
+    pub async fn delete<K>(&self, namespace: Option<&str>, name: &str) -> Result<(), NamespaceError>
     where
         K: Resource<DynamicType = ()>,
     {
         let path = K::url_path(&(), namespace);
-        let failed = |source| SceneError::Request {
+        let failed = |source| NamespaceError::Request {
             action: format!("delete the {} {name}", K::kind(&())),
             source: Box::new(source),
         };
@@ -191,7 +197,7 @@ impl<'a> Scene<'a> {
     /// Waits for [`SOON`] at most.
     ///
     /// # Errors
-    /// [`Late`] with the whole state of this world.
+    /// [`Late`] with the whole state of this namespace.
     pub async fn soon<T>(
         &self,
         what: &str,
@@ -203,7 +209,7 @@ impl<'a> Scene<'a> {
     /// Waits so long at most.
     ///
     /// # Errors
-    /// [`Late`] with the whole state of this world.
+    /// [`Late`] with the whole state of this namespace.
     pub async fn within<T>(
         &self,
         within: Duration,
@@ -219,8 +225,8 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// The whole state of this world, for people.
+    /// The whole state of this namespace, for people.
     pub async fn dump(&self) -> String {
-        dump::dump(self.plane, &self.namespace, &self.operator, &self.ledger).await
+        dump::dump(self.plane, &self.name, &self.operator, &self.ledger).await
     }
 }

@@ -1,4 +1,4 @@
-//! Contracts of a world: their terms, entries and fees.
+//! Contracts of a namespace: their terms, entries and fees.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use entente_crds::v1alpha1::{
 };
 use jiff::Timestamp;
 
-use super::Scene;
+use super::TestNamespace;
 
 /// Now, in whole seconds: what a person writes into a term.
 ///
@@ -36,7 +36,7 @@ pub fn fee() -> Fee {
     }
 }
 
-impl Scene<'_> {
+impl TestNamespace<'_> {
     /// A contract in reais, of an unlimited term in the zone of São Paulo.
     pub fn contract(
         &self,
@@ -61,11 +61,11 @@ impl Scene<'_> {
                 ..ContractSpec::default()
             },
         );
-        contract.metadata.namespace = Some(self.namespace.clone());
+        contract.metadata.namespace = Some(self.name.clone());
         contract
     }
 
-    /// An entry of a contract: a service of this world on devices by name, with the fee of
+    /// An entry of a contract: a service of this namespace on devices by name, with the fee of
     /// [`fee`], an allowance and a credit in proportion to the time lost.
     pub fn entry(
         &self,

@@ -5,13 +5,13 @@
 
 use std::collections::BTreeSet;
 
-use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+use comfy_table::{CellAlignment, LineStyle, TableStyle};
 use entente_crds::v1alpha1::{Compensation, Item, ItemState, PromiseState, ServiceSubscription};
+use entente_e2e::namespace::read::{Conditioned as _, SubscriptionFacts as _};
 use jiff::{SignedDuration, Timestamp};
 
-use super::role::DEVICES;
-use super::{CONTRACT, SERVICE, Sight};
-use entente_e2e::scene::read::{Conditioned as _, SubscriptionFacts as _};
+use super::device::DEVICES;
+use super::{CONTRACT, SERVICE, Snapshot};
 
 /// One device in the table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl Row {
 }
 
 /// What is shown.
-pub(super) struct Board {
+pub(super) struct Table {
     start: Timestamp,
     rows: Vec<Row>,
     headline: String,
@@ -54,7 +54,7 @@ pub(super) struct Board {
     events: Vec<(String, bool)>,
 }
 
-impl Board {
+impl Table {
     pub(super) fn new(start: Timestamp) -> Self {
         Self {
             start,
@@ -66,29 +66,32 @@ impl Board {
     }
 
     /// Takes in what the API server says.
-    pub(super) fn look(&mut self, sight: &Sight) {
-        if sight.now >= self.start {
+    pub(super) fn look(&mut self, snapshot: &Snapshot) {
+        if snapshot.now >= self.start {
             self.once(self.start, "the term begins");
         }
-        let rows: Vec<Row> = DEVICES.iter().map(|(name, _)| row(name, sight)).collect();
+        let rows: Vec<Row> = DEVICES
+            .iter()
+            .map(|device| row(device.name, snapshot))
+            .collect();
         let before = std::mem::replace(&mut self.rows, rows.clone());
         for row in &rows {
             let before = before.iter().find(|before| before.device == row.device);
             for text in row.differences(before) {
-                self.event(sight.now, &text, true);
+                self.event(snapshot.now, &text, true);
             }
         }
-        self.contract(sight);
-        for subscription in &sight.subscriptions {
-            self.promise(sight.now, subscription);
+        self.contract(snapshot);
+        for subscription in &snapshot.subscriptions {
+            self.promise(snapshot.now, subscription);
         }
-        for compensation in &sight.compensations {
-            self.compensation(sight.now, compensation);
+        for compensation in &snapshot.compensations {
+            self.compensation(snapshot.now, compensation);
         }
     }
 
-    fn contract(&mut self, sight: &Sight) {
-        let Some(contract) = &sight.contract else {
+    fn contract(&mut self, snapshot: &Snapshot) {
+        let Some(contract) = &snapshot.contract else {
             return;
         };
         let Some(ready) = contract.condition("Ready") else {
@@ -110,7 +113,7 @@ impl Board {
         );
         if ready.status != "Unknown" {
             let text = format!("contract: Ready={} {}", ready.status, ready.reason);
-            self.once(sight.now, &text);
+            self.once(snapshot.now, &text);
         }
     }
 
@@ -189,7 +192,7 @@ impl Board {
     }
 
     /// The table as text.
-    pub(super) fn table(&self, now: Timestamp) -> String {
+    pub(super) fn text(&self, now: Timestamp) -> String {
         let mut table = plain_table();
         table.set_header([
             "DEVICE",
@@ -226,13 +229,13 @@ impl Board {
     }
 }
 
-fn row(device: &'static str, sight: &Sight) -> Row {
+fn row(device: &'static str, snapshot: &Snapshot) -> Row {
     let name = format!("{CONTRACT}.{SERVICE}.{device}");
     let mut row = Row {
         device,
         ..Row::default()
     };
-    let found = sight
+    let found = snapshot
         .subscriptions
         .iter()
         .find(|found| found.metadata.name.as_deref() == Some(&name));
@@ -242,20 +245,20 @@ fn row(device: &'static str, sight: &Sight) -> Row {
     let begun = subscription
         .promises()
         .iter()
-        .any(|promise| promise.effective <= sight.now);
+        .any(|promise| promise.effective <= snapshot.now);
     row.steps = ["DeviceSetting/", "ServerSetting/", "Activation/"]
         .map(|kind| step(subscription, kind, begun));
     if let Some(promise) = subscription.promises().first() {
         row.completed = promise.completed;
         row.promise = match promise.state {
-            PromiseState::Open if promise.effective > sight.now => "ahead".to_owned(),
+            PromiseState::Open if promise.effective > snapshot.now => "ahead".to_owned(),
             PromiseState::Open => "due".to_owned(),
             PromiseState::Kept => "kept".to_owned(),
             PromiseState::Missed => "missed".to_owned(),
             PromiseState::Closed => "closed".to_owned(),
         };
     }
-    row.owed = sight
+    row.owed = snapshot
         .compensations
         .iter()
         .find(|c| c.spec.record.subscription.name == name)
@@ -318,9 +321,9 @@ pub(super) fn summary(compensation: &Compensation) -> &str {
 }
 
 /// A table with one line below its header.
-pub(super) fn plain_table() -> Table {
+pub(super) fn plain_table() -> comfy_table::Table {
     let rule = LineStyle::none().fill('─');
-    let mut table = Table::new();
+    let mut table = comfy_table::Table::new();
     table.load_style(TableStyle::new().header_separator(rule));
     table
 }

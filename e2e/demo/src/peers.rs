@@ -1,0 +1,119 @@
+//! The peers of the demo, simulated or real, behind one type: what is applied for them, how the bad
+//! ones are mended, and what they were asked in the end.
+//!
+//! Decides nothing: `embedded` and `real` do.
+
+use entente_crds::v1alpha1::{Connection, Device, DeviceModel, SmartService};
+use entente_e2e::namespace::TestNamespace;
+use jiff::Timestamp;
+
+use super::device::Behaviour;
+use super::embedded::Embedded;
+use super::real::Real;
+use super::{DemoError, Peers};
+
+/// What is applied before the contract.
+pub(super) struct Catalogue {
+    pub(super) connections: Vec<Connection>,
+    pub(super) models: Vec<DeviceModel>,
+    pub(super) service: SmartService,
+    pub(super) devices: Vec<Device>,
+}
+
+/// What the peers were really asked.
+#[derive(Debug, Default)]
+pub(super) struct LedgerFacts {
+    /// Requests before the start that asked who a peer is and how it is.
+    pub(super) probes_before: usize,
+    /// All others before the start: on behalf of a subscription.
+    pub(super) others_before: usize,
+    /// Writes in all.
+    pub(super) writes: usize,
+    /// Writes that a peer took although they asked for nothing new; absent where nobody counts.
+    pub(super) unneeded: Option<usize>,
+    /// Writes that were carried out twice.
+    pub(super) duplicates: usize,
+    /// What the numbers are about.
+    pub(super) about: &'static str,
+}
+
+impl LedgerFacts {
+    /// Whether nothing was sent too early, in vain or twice.
+    pub(super) fn is_clean(&self) -> bool {
+        self.others_before == 0 && self.duplicates == 0 && self.unneeded.unwrap_or(0) == 0
+    }
+}
+
+/// The name of the service, without the namespace's prefix.
+pub(super) const SERVICE: &str = "data-backup";
+
+/// The peers.
+pub(super) enum DemoPeers {
+    Embedded(Embedded),
+    Real(Box<Real>),
+}
+
+/// What is said while the peers start.
+pub(super) fn title(peers: Peers) -> &'static str {
+    match peers {
+        Peers::Embedded => "Peers: six simulated IPP devices, a simulated service broker",
+        Peers::Real => "Peers: cupsd and lprint as devices, openbrokerapi as service broker",
+    }
+}
+
+impl DemoPeers {
+    /// Starts the peers; the bad ones are bad when this returns.
+    pub(super) async fn start(
+        peers: Peers,
+        namespace: &TestNamespace<'_>,
+    ) -> Result<Self, DemoError> {
+        Ok(match peers {
+            Peers::Embedded => Self::Embedded(Embedded::start(namespace).await?),
+            Peers::Real => Self::Real(Box::new(Real::start().await?)),
+        })
+    }
+
+    pub(super) fn catalogue(&self, namespace: &TestNamespace<'_>) -> Catalogue {
+        match self {
+            Self::Embedded(embedded) => embedded.catalogue(namespace),
+            Self::Real(real) => real.catalogue(namespace),
+        }
+    }
+
+    /// What is wrong with a device of that behaviour, as the end of a sentence.
+    pub(super) fn trouble(&self, behaviour: Behaviour) -> Option<&'static str> {
+        match (self, behaviour) {
+            (_, Behaviour::Good) => None,
+            (_, Behaviour::Offline) => Some("is switched off."),
+            (Self::Embedded(_), Behaviour::NotEffective) => {
+                Some("accepts every setting, but the weekdays never take effect.")
+            }
+            (Self::Real(_), Behaviour::NotEffective) => {
+                Some("accepts printer-location, but it never takes effect: lprint does so.")
+            }
+        }
+    }
+
+    /// Mends the devices of that behaviour; returns what was done, as the end of a sentence.
+    pub(super) async fn mend(
+        &mut self,
+        behaviour: Behaviour,
+        namespace: &TestNamespace<'_>,
+    ) -> Result<&'static str, DemoError> {
+        match self {
+            Self::Embedded(embedded) => embedded.mend(behaviour).await,
+            Self::Real(real) => real.mend(behaviour, namespace).await,
+        }
+    }
+
+    pub(super) async fn ledger(
+        &self,
+        namespace: &TestNamespace<'_>,
+        start: Timestamp,
+    ) -> Result<LedgerFacts, DemoError> {
+        match self {
+            Self::Embedded(_) => Ok(super::embedded::ledger(namespace.ledger(), start)),
+            Self::Real(real) => real.ledger(start).await,
+        }
+    }
+}
