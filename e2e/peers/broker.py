@@ -3,7 +3,9 @@
 The OSB surface under /v2 (status codes, error bodies, header checks) is openbrokerapi's, not ours;
 this file only keeps the instances. Beside it, outside /v2 and without authentication, lies
 /control: what the next answers do (mode, faults), what was asked (ledger), what is there
-(instances). Started by the OpenBroker fixture; never use it for anything real.
+(instances). Modes, faults and names of operations are those of the simulators, in the same JSON;
+FAULTS names the ones that this broker can have. Started by the OpenBroker fixture; never use it for
+anything real.
 """
 
 import argparse
@@ -35,7 +37,20 @@ from openbrokerapi.service_broker import (
 )
 
 OFFERINGS = {"data-backup": ["standard", "premium"], "parts-life": ["basic"]}
-SYNCHRONOUS = {"kind": "sync", "polls": 0, "outcome": "succeeded", "ignored_parameters": []}
+# The names are those of FaultKind in e2e/simulators/src/fault.rs.
+FAULTS = {
+    "AsyncFails",
+    "AsyncNeverEnds",
+    "Busy",
+    "HttpStatus",
+    "NotEffective",
+    "Reject",
+    "ResetAfterCommit",
+    "Slow",
+    "Unauthorized",
+}
+WRITES = {"PUT": "provision", "PATCH": "update", "DELETE": "deprovision"}
+AT_ONCE = {"polls": 0, "milliseconds": 0}
 
 
 def identifier(*names):
@@ -65,13 +80,13 @@ class Broker(ServiceBroker):
     """Instances by id: {service_id, plan_id, parameters, state, operation}.
 
     state is "creating", "active" or "failed"; operation is the asynchronous one that was last
-    begun: {id, kind, polls, outcome, change}. Everything is guarded by one lock, because the
+    begun: {id, kind, polls, not_before, never_ends, failure, change}. Everything is guarded by one lock, because the
     server answers each request on its own thread.
     """
 
     def __init__(self, state_file):
         self.lock = threading.RLock()
-        self.mode = dict(SYNCHRONOUS)
+        self.pace = None
         self.state_file = state_file
         self.instances, self.gone = {}, []
         if state_file and os.path.exists(state_file):
@@ -89,29 +104,47 @@ class Broker(ServiceBroker):
     def catalog(self):
         return catalogue()
 
+    def set_mode(self, mode):
+        """Sync, or Async with the number of polls and the least duration of an operation."""
+        with self.lock:
+            self.pace = None if mode == "Sync" else dict(mode["Async"])
+
+    def release(self):
+        """Operations that were never to end do end."""
+        with self.lock:
+            for instance in self.instances.values():
+                if instance["operation"] is not None:
+                    instance["operation"]["never_ends"] = False
+            self.keep()
+
     def asynchronous(self, allowed):
-        if self.mode["kind"] != "async":
-            return False
+        if self.pace is None:
+            return allowed and bool(met("AsyncNeverEnds") or met("AsyncFails"))
         if not allowed:
             raise errors.ErrAsyncRequired()
         return True
 
     def begin(self, instance, kind, change):
+        pace = self.pace or AT_ONCE
         instance["operation"] = {
             "id": f"{kind}-{uuid.uuid4()}",
             "kind": kind,
-            "polls": self.mode["polls"],
-            "outcome": self.mode["outcome"],
+            "polls": pace["polls"],
+            "not_before": time.time() + pace["milliseconds"] / 1000,
+            "never_ends": met("AsyncNeverEnds") is not None,
+            "failure": (met("AsyncFails") or {}).get("description"),
             "change": change,
         }
         return instance["operation"]["id"]
 
-    def effective(self, parameters):
-        """What a lying broker really stores of the parameters it accepts."""
+    @staticmethod
+    def effective(parameters):
+        """What the broker stores of the parameters it accepts."""
+        fault = met("NotEffective")
         return {
             name: value
             for name, value in (parameters or {}).items()
-            if name not in self.mode["ignored_parameters"]
+            if fault is None or name not in (fault.get("attributes") or parameters)
         }
 
     def provision(self, instance_id, details, async_allowed, **_):
@@ -187,15 +220,15 @@ class Broker(ServiceBroker):
                 return LastOperation(OperationState.SUCCEEDED)
             if operation_data is not None and operation_data != operation["id"]:
                 raise errors.ErrBadRequest("no such operation")
-            if operation["polls"] is None or operation["polls"] > 0:
-                if operation["polls"]:
-                    operation["polls"] -= 1
+            under_way = operation["never_ends"] or time.time() < operation["not_before"]
+            if under_way or operation["polls"] > 0:
+                operation["polls"] = max(0, operation["polls"] - 1)
                 self.keep()
                 return LastOperation(OperationState.IN_PROGRESS, "working on it")
             return self.finish(instance_id, instance, operation)
 
     def finish(self, instance_id, instance, operation):
-        succeeded = operation["outcome"] == "succeeded"
+        succeeded = operation["failure"] is None
         if operation["kind"] == "deprovision" and succeeded:
             self.remove(instance_id)
             self.keep()
@@ -208,7 +241,7 @@ class Broker(ServiceBroker):
         self.keep()
         if succeeded:
             return LastOperation(OperationState.SUCCEEDED, "done")
-        return LastOperation(OperationState.FAILED, "could not be done")
+        return LastOperation(OperationState.FAILED, operation["failure"])
 
     def get_instance(self, instance_id, **_):
         with self.lock:
@@ -234,6 +267,36 @@ class Broker(ServiceBroker):
         self.gone.append(instance_id)
 
 
+def met(name):
+    """The fault of that name which the request under way meets."""
+    return request.met.get(name)
+
+
+def operation_of(method, path):
+    """What a request asks for, in the words of the simulators."""
+    if path.endswith("/catalog"):
+        return "catalog"
+    if path.endswith("/last_operation"):
+        return "last_operation"
+    return WRITES.get(method, "fetch")
+
+
+def is_met(fault, operation, names):
+    """Whether a request meets the fault: see FaultKind::concerns of the simulators."""
+    if fault.get("operation") not in (None, operation):
+        return False
+    write = operation in WRITES.values()
+    match fault["type"]:
+        case "NotEffective" | "Reject":
+            wanted = fault.get("attributes")
+            return write and (not wanted or any(name in names for name in wanted))
+        case "ResetAfterCommit":
+            return write or fault.get("operation") is not None
+        case "AsyncNeverEnds" | "AsyncFails":
+            return write
+    return True
+
+
 class Control:
     """Faults and ledger, around every request under /v2."""
 
@@ -241,16 +304,22 @@ class Control:
         self.lock = threading.Lock()
         self.faults, self.ledger = [], []
 
-    def take(self, method, path):
-        """The first fault that matches; it is used up after its number of times."""
+    def set_fault(self, fault):
+        """Adds a fault; one of the same type and operation is replaced."""
+        key = (fault["type"], fault.get("operation"))
         with self.lock:
-            for fault in self.faults:
-                if fault.get("method") in (None, method) and fault.get("path", "") in path:
-                    fault["times"] -= 1
-                    if fault["times"] == 0:
-                        self.faults.remove(fault)
-                    return fault
-        return None
+            self.faults = [f for f in self.faults if (f["type"], f.get("operation")) != key]
+            self.faults.append(fault)
+
+    def meet(self, operation, names):
+        """The faults that this request meets, by name; those with a limit are counted down."""
+        with self.lock:
+            found = [fault for fault in self.faults if is_met(fault, operation, names)]
+            for fault in found:
+                if fault.get("requests") is not None:
+                    fault["requests"] -= 1
+            self.faults = [fault for fault in self.faults if fault.get("requests") != 0]
+        return {fault["type"]: fault for fault in found}
 
     def before(self):
         if not request.path.startswith("/v2"):
@@ -266,31 +335,39 @@ class Control:
         with self.lock:
             request.entry["sequence"] = len(self.ledger) + 1
             self.ledger.append(request.entry)
-        request.fault = self.take(request.method, request.path)
-        if request.fault and request.fault["kind"] == "slow":
-            time.sleep(request.fault["milliseconds"] / 1000)
-        if request.fault and request.fault["kind"] == "answer":
-            return self.answer(request.fault)
-        return None
+        body = request.get_json(silent=True)
+        names = (body.get("parameters") or {}) if isinstance(body, dict) else {}
+        request.met = self.meet(operation_of(request.method, request.path), names)
+        return self.refusal()
 
     @staticmethod
-    def answer(fault):
-        body = {"description": "as ordered by the test"}
-        if fault.get("error"):
-            body["error"] = fault["error"]
-        answer = Response(json.dumps(body), fault["status"], content_type="application/json")
-        if fault.get("retry_after") is not None:
-            answer.headers["Retry-After"] = str(fault["retry_after"])
-        return answer
+    def refusal():
+        """The answer of a fault that keeps a request from being carried out."""
+        status, error, headers = None, None, {}
+        if fault := met("HttpStatus"):
+            status = fault["status"]
+            if fault.get("retryAfterSeconds") is not None:
+                headers["Retry-After"] = str(fault["retryAfterSeconds"])
+        elif met("Unauthorized"):
+            status = 401
+        elif met("Busy"):
+            status, error = 422, "ConcurrencyError"
+        elif met("Reject"):
+            status = 400
+        if status is None:
+            return None
+        body = {"description": "as ordered by the test"} | ({"error": error} if error else {})
+        return Response(json.dumps(body), status, headers, content_type="application/json")
 
     def after(self, answer):
         entry = getattr(request, "entry", None)
         if entry is None:
             return answer
-        fault = getattr(request, "fault", None)
+        if fault := met("Slow"):
+            time.sleep(fault["milliseconds"] / 1000)
         with self.lock:
             entry["status"] = answer.status_code
-            entry["lost"] = bool(fault and fault["kind"] == "lose-response")
+            entry["lost"] = met("ResetAfterCommit") is not None
         if entry["lost"]:
             # Zero linger makes the close a reset: the caller never learns the outcome.
             connection = request.environ["werkzeug.socket"]
@@ -313,20 +390,22 @@ def add_control_routes(application, broker, control):
 
     @application.put("/control/mode")
     def mode():
-        with broker.lock:
-            broker.mode = dict(SYNCHRONOUS) | request.get_json()
+        broker.set_mode(request.get_json())
         return "", 204
 
-    @application.post("/control/faults")
+    @application.put("/control/faults")
     def fault():
-        with control.lock:
-            control.faults.append({"times": 1} | request.get_json())
+        wanted = request.get_json()
+        if wanted.get("type") not in FAULTS:
+            return jsonify(error=f"openbrokerapi cannot have the fault {wanted.get('type')}"), 400
+        control.set_fault(wanted)
         return "", 204
 
     @application.delete("/control/faults")
     def no_faults():
         with control.lock:
             control.faults.clear()
+        broker.release()
         return "", 204
 
 

@@ -17,9 +17,7 @@ mod lprint;
 
 pub mod ipp_client;
 
-pub use broker::{
-    BrokerInstance, Fault, FaultKind, LedgerEntry, Mode, OpenBroker, OpenBrokerOptions, Outcome,
-};
+pub use broker::{BrokerInstance, LedgerEntry, OpenBroker, OpenBrokerOptions};
 pub use cups::CupsServer;
 pub use ippeveprinter::{ExtraAttribute, IppEvePrinter, IppEvePrinterOptions, PrivateBus};
 pub use launch::Footprint;
@@ -87,6 +85,14 @@ pub enum PeerError {
         status: ExitStatus,
         /// What it wrote.
         output: String,
+    },
+    /// The peer cannot have the fault.
+    #[error("{peer} cannot have the fault {fault}")]
+    Fault {
+        /// The peer.
+        peer: String,
+        /// Name of the fault.
+        fault: &'static str,
     },
     /// The control endpoint of the peer did not answer as it should.
     #[error("{peer} did not take {what}")]

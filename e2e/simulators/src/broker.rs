@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Credentials, Fault, FaultKind, Ledger, ServiceOffering, SimulatorError,
+    Credentials, Fault, FaultKind, Ledger, ServiceOffering, Side, SimulatorError,
     catalog::default_catalog,
     fault::Faults,
     instance::{InstanceView, Instances, ParameterUpdate},
@@ -189,13 +189,13 @@ impl Broker {
         self.server.faults.active()
     }
 
-    /// Brings a fault in; one of the same kind and operation is replaced. [`FaultKind::Reboot`]
-    /// closes the connection, as [`FaultKind::ResetAfterCommit`] without the commit.
+    /// Brings a fault in; one of the same kind and operation is replaced.
     ///
     /// # Errors
-    /// [`SimulatorError::Switch`] if the listener does not close in time.
+    /// [`SimulatorError::Fault`] if no broker can have it, [`SimulatorError::Switch`] if the listener
+    /// does not close in time.
     pub async fn set_fault(&self, fault: impl Into<Fault>) -> Result<(), SimulatorError> {
-        let fault = fault.into();
+        let fault = fault.into().checked(Side::Broker)?;
         let offline = fault.kind == FaultKind::Offline;
         self.server.faults.set(fault);
         if offline {
@@ -205,7 +205,7 @@ impl Broker {
         }
     }
 
-    /// Cures all faults; operations that were never to end do end.
+    /// Clears all faults; operations that were never to end do end.
     ///
     /// # Errors
     /// [`SimulatorError::Switch`] if the listener does not open in time.

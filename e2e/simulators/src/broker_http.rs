@@ -77,13 +77,9 @@ impl Service for Server {
 impl Server {
     fn decide(&self, request: &Received, call: Call<'_>, met: &Effects) -> Answer {
         let mut line = line(request, &call);
-        if met.hang || met.reboot.is_some() {
+        if met.hang {
             self.ledger.append(line);
-            return if met.hang {
-                Answer::hang()
-            } else {
-                Answer::dropped()
-            };
+            return Answer::hang();
         }
         if let Some((status, retry_after)) = met.http_status {
             line.http_status = Some(status);

@@ -125,7 +125,7 @@ impl SimulatorClient {
             .await
     }
 
-    /// Cures all faults of one device.
+    /// Clears all faults of one device.
     pub async fn clear_faults(&self, name: &str) -> Result<(), ClientError> {
         self.delete(&format!("/devices/{name}/fault")).await
     }
@@ -135,7 +135,7 @@ impl SimulatorClient {
         self.put("/devices/fault", &fault.into()).await
     }
 
-    /// Cures all faults of every device.
+    /// Clears all faults of every device.
     pub async fn clear_faults_on_all(&self) -> Result<(), ClientError> {
         self.delete("/devices/fault").await
     }
@@ -170,12 +170,17 @@ impl SimulatorClient {
         self.delete("/ledger").await
     }
 
+    /// Faults of the broker.
+    pub async fn broker_faults(&self) -> Result<Vec<Fault>, ClientError> {
+        self.get("/broker/fault").await
+    }
+
     /// Brings a fault into the broker.
     pub async fn set_broker_fault(&self, fault: impl Into<Fault>) -> Result<(), ClientError> {
         self.put("/broker/fault", &fault.into()).await
     }
 
-    /// Cures all faults of the broker.
+    /// Clears all faults of the broker.
     pub async fn clear_broker_faults(&self) -> Result<(), ClientError> {
         self.delete("/broker/fault").await
     }

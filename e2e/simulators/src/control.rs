@@ -82,18 +82,18 @@ impl Control {
 fn routes(steered: Steered) -> Router {
     Router::new()
         .route("/devices", get(devices))
-        .route("/devices/fault", put(fault_all).delete(cure_all))
+        .route("/devices/fault", put(fault_all).delete(clear_all))
         .route("/devices/{name}", get(device))
         .route(
             "/devices/{name}/fault",
-            put(fault_device).delete(cure_device),
+            put(fault_device).delete(clear_device),
         )
         .route("/devices/{name}/attributes", put(change_attributes))
         .route("/devices/{name}/machine", put(replace_machine))
         .route("/ledger", get(ledger).delete(clear_ledger))
         .route(
             "/broker/fault",
-            get(broker_faults).put(fault_broker).delete(cure_broker),
+            get(broker_faults).put(fault_broker).delete(clear_broker),
         )
         .route("/broker/mode", put(broker_mode))
         .route("/broker/instances", get(instances))
@@ -124,7 +124,7 @@ fn missing(message: &str) -> Failure {
 
 fn refused(error: &SimulatorError) -> Failure {
     let status = match error {
-        SimulatorError::Attribute { .. } => StatusCode::BAD_REQUEST,
+        SimulatorError::Attribute { .. } | SimulatorError::Fault { .. } => StatusCode::BAD_REQUEST,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
     (status, Json(json!({ "error": error.to_string() })))
@@ -152,7 +152,7 @@ async fn fault_all(State(s): State<Steered>, Json(fault): Json<Fault>) -> Outcom
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn cure_all(State(s): State<Steered>) -> Outcome<StatusCode> {
+async fn clear_all(State(s): State<Steered>) -> Outcome<StatusCode> {
     for fleet in s.fleets.iter() {
         done(fleet.clear_faults().await)?;
     }
@@ -167,7 +167,7 @@ async fn fault_device(
     done(s.device(&name)?.set_fault(fault).await)
 }
 
-async fn cure_device(State(s): State<Steered>, Path(name): Path<String>) -> Outcome<StatusCode> {
+async fn clear_device(State(s): State<Steered>, Path(name): Path<String>) -> Outcome<StatusCode> {
     done(s.device(&name)?.clear_faults().await)
 }
 
@@ -211,7 +211,7 @@ async fn fault_broker(State(s): State<Steered>, Json(fault): Json<Fault>) -> Out
     done(s.broker()?.set_fault(fault).await)
 }
 
-async fn cure_broker(State(s): State<Steered>) -> Outcome<StatusCode> {
+async fn clear_broker(State(s): State<Steered>) -> Outcome<StatusCode> {
     done(s.broker()?.clear_faults().await)
 }
 

@@ -1,18 +1,36 @@
-//! Faults: what a simulated peer does wrong, for how many requests, and for which operation.
+//! The one vocabulary of faults: what a peer does wrong, for how many requests, for which operation,
+//! and which side can do it.
 //!
-//! Decides which faults a request meets and counts them down. It never carries a fault out; the
-//! device and the broker ask it once for every request.
+//! The same names serve in Rust, in JSON (control interface, openbrokerapi of the end-to-end tests)
+//! and on the command line of the program `simulators`. It decides nothing about a request: `effects`
+//! does.
 
-use std::{
-    mem::discriminant,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+mod effects;
+
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+
+use super::SimulatorError;
+pub(super) use effects::{Effects, Faults, Subject};
+
+/// The side that has a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// A printer.
+    Device,
+    /// A service broker.
+    Broker,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Device => "device",
+            Self::Broker => "broker",
+        })
+    }
+}
 
 /// How a device refuses a write.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +49,7 @@ pub enum Rejection {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum FaultKind {
-    /// The listener is closed, connections are cut; connecting is refused until the cure.
+    /// The listener is closed, connections are cut; connecting is refused until it is cleared.
     Offline,
     /// The request is taken and never answered (at most 60 s, then the connection is closed).
     Hang,
@@ -69,13 +87,13 @@ pub enum FaultKind {
     },
     /// IPP server-error-busy (0x0507); broker: 422 ConcurrencyError.
     Busy,
-    /// The device loses its settings to factory values and is offline for a while. At once, or
-    /// where an operation is named: instead of answering it.
+    /// Device: it loses its settings to factory values and is offline for a while. At once, or where
+    /// an operation is named: instead of answering it.
     Reboot {
         /// How long the device stays offline.
         offline_milliseconds: u64,
     },
-    /// Broker: asynchronous operations started now stay `in progress` until the cure.
+    /// Broker: asynchronous operations started now stay `in progress` until it is cleared.
     AsyncNeverEnds,
     /// Broker: asynchronous operations started now end as `failed`.
     AsyncFails {
@@ -109,23 +127,43 @@ impl FaultKind {
         }
     }
 
-    fn concerns(&self, request: &Subject<'_>, named: bool) -> bool {
+    /// The name, as in JSON and on the command line.
+    pub fn name(&self) -> &'static str {
         match self {
-            // A state of the peer, not of a request.
-            Self::Offline => false,
-            Self::Reboot { .. } => named,
-            Self::NotEffective { attributes } | Self::Reject { attributes, .. } => {
-                request.write
-                    && (attributes.is_empty()
-                        || attributes
-                            .iter()
-                            .any(|a| request.names.contains(&a.as_str())))
-            }
-            Self::ResetAfterCommit => request.write || named,
-            Self::AsyncNeverEnds | Self::AsyncFails { .. } => request.write,
-            Self::NotRetrievable => matches!(request.operation, "fetch" | "catalog"),
-            Self::FetchWithoutParameters { .. } => request.operation == "fetch",
-            _ => true,
+            Self::Offline => "Offline",
+            Self::Hang => "Hang",
+            Self::Slow { .. } => "Slow",
+            Self::NotEffective { .. } => "NotEffective",
+            Self::Reject { .. } => "Reject",
+            Self::Unauthorized => "Unauthorized",
+            Self::ResetAfterCommit => "ResetAfterCommit",
+            Self::HttpStatus { .. } => "HttpStatus",
+            Self::Busy => "Busy",
+            Self::Reboot { .. } => "Reboot",
+            Self::AsyncNeverEnds => "AsyncNeverEnds",
+            Self::AsyncFails { .. } => "AsyncFails",
+            Self::NotRetrievable => "NotRetrievable",
+            Self::FetchWithoutParameters { .. } => "FetchWithoutParameters",
+        }
+    }
+
+    /// True if a simulated peer of that side can have it.
+    pub fn is_of(&self, side: Side) -> bool {
+        match self {
+            Self::Offline
+            | Self::Hang
+            | Self::Slow { .. }
+            | Self::NotEffective { .. }
+            | Self::Reject { .. }
+            | Self::Unauthorized
+            | Self::ResetAfterCommit
+            | Self::HttpStatus { .. }
+            | Self::Busy => true,
+            Self::Reboot { .. } => side == Side::Device,
+            Self::AsyncNeverEnds
+            | Self::AsyncFails { .. }
+            | Self::NotRetrievable
+            | Self::FetchWithoutParameters { .. } => side == Side::Broker,
         }
     }
 }
@@ -169,144 +207,107 @@ impl Fault {
     }
 }
 
+impl Fault {
+    /// Returns the fault if a simulated peer of that side can have it.
+    ///
+    /// # Errors
+    /// [`SimulatorError::Fault`].
+    pub(super) fn checked(self, side: Side) -> Result<Self, SimulatorError> {
+        if self.kind.is_of(side) {
+            return Ok(self);
+        }
+        let fault = self.kind.name();
+        Err(SimulatorError::Fault { fault, side })
+    }
+}
+
+/// As on a command line: the JSON form, or the name alone where the kind needs nothing else.
+impl FromStr for Fault {
+    type Err = serde_json::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.trim_start().starts_with('{') {
+            serde_json::from_str(text)
+        } else {
+            serde_json::from_value(serde_json::json!({ "type": text }))
+        }
+    }
+}
+
 impl From<FaultKind> for Fault {
     fn from(kind: FaultKind) -> Self {
         Self::new(kind)
     }
 }
 
-/// The request that faults are looked up for.
-pub(super) struct Subject<'a> {
-    pub(super) operation: &'a str,
-    pub(super) write: bool,
-    /// Names of the attributes or top-level parameters it writes.
-    pub(super) names: &'a [&'a str],
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// What the faults met by one request add up to.
-#[derive(Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fault of its own")]
-pub(super) struct Effects {
-    pub(super) hang: bool,
-    pub(super) slow: Option<Duration>,
-    pub(super) not_effective: Option<Vec<String>>,
-    pub(super) reject: Option<(Vec<String>, Rejection)>,
-    pub(super) http_status: Option<(u16, Option<u32>)>,
-    pub(super) busy: bool,
-    pub(super) reset_after_commit: bool,
-    pub(super) reboot: Option<Duration>,
-    pub(super) never_ends: bool,
-    pub(super) fails: Option<String>,
-    pub(super) not_retrievable: bool,
-    pub(super) without_parameters: Option<Vec<String>>,
-}
-
-impl Effects {
-    fn add(&mut self, kind: &FaultKind) {
-        match kind {
-            FaultKind::Offline => {}
-            FaultKind::Hang => self.hang = true,
-            FaultKind::Slow { milliseconds } => {
-                self.slow = Some(Duration::from_millis(*milliseconds));
-            }
-            FaultKind::NotEffective { attributes } => {
-                self.not_effective = Some(attributes.clone());
-            }
-            FaultKind::Reject { attributes, status } => {
-                self.reject = Some((attributes.clone(), *status));
-            }
-            FaultKind::Unauthorized => self.http_status = Some((401, None)),
-            FaultKind::HttpStatus {
-                status,
-                retry_after_seconds,
-            } => {
-                self.http_status = Some((*status, *retry_after_seconds));
-            }
-            FaultKind::ResetAfterCommit => self.reset_after_commit = true,
-            FaultKind::Busy => self.busy = true,
+    /// One of each kind.
+    fn all() -> Vec<FaultKind> {
+        let names = Vec::new;
+        vec![
+            FaultKind::Offline,
+            FaultKind::Hang,
+            FaultKind::Slow { milliseconds: 1 },
+            FaultKind::NotEffective {
+                attributes: names(),
+            },
+            FaultKind::Reject {
+                attributes: names(),
+                status: Rejection::default(),
+            },
+            FaultKind::Unauthorized,
+            FaultKind::ResetAfterCommit,
+            FaultKind::http_500(),
+            FaultKind::Busy,
             FaultKind::Reboot {
-                offline_milliseconds,
-            } => {
-                self.reboot = Some(Duration::from_millis(*offline_milliseconds));
-            }
-            FaultKind::AsyncNeverEnds => self.never_ends = true,
-            FaultKind::AsyncFails { description } => self.fails = Some(description.clone()),
-            FaultKind::NotRetrievable => self.not_retrievable = true,
-            FaultKind::FetchWithoutParameters { parameters } => {
-                self.without_parameters = Some(parameters.clone());
-            }
+                offline_milliseconds: 1,
+            },
+            FaultKind::AsyncNeverEnds,
+            FaultKind::AsyncFails {
+                description: "no room".to_owned(),
+            },
+            FaultKind::NotRetrievable,
+            FaultKind::FetchWithoutParameters {
+                parameters: names(),
+            },
+        ]
+    }
+
+    #[test]
+    fn a_fault_has_one_name_in_json_on_the_command_line_and_in_the_readme() {
+        let readme = include_str!("../README.md");
+        for kind in all() {
+            let fault = Fault::new(kind).for_requests(2).on("provision");
+            let json = serde_json::to_value(&fault).unwrap();
+            assert_eq!(json["type"], fault.kind.name());
+            assert_eq!(json.to_string().parse::<Fault>().unwrap(), fault);
+            let side = |side| if fault.kind.is_of(side) { "yes" } else { "" };
+            let row = format!(
+                "| `{}` | {} | {} |",
+                fault.kind.name(),
+                side(Side::Device),
+                side(Side::Broker)
+            );
+            assert!(readme.contains(&row), "{row}");
         }
     }
 
-    /// Whether a write of `name` has no effect.
-    pub(super) fn leaves_out(&self, name: &str) -> bool {
-        let listed = |names: &Vec<String>| names.is_empty() || names.iter().any(|n| n == name);
-        self.not_effective.as_ref().is_some_and(listed)
-    }
-}
-
-/// The faults of one peer.
-#[derive(Debug, Default)]
-pub(super) struct Faults {
-    any: AtomicBool,
-    list: Mutex<Vec<Fault>>,
-}
-
-impl Faults {
-    fn list(&self) -> MutexGuard<'_, Vec<Fault>> {
-        self.list.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Adds a fault; one of the same kind and operation is replaced.
-    pub(super) fn set(&self, fault: Fault) {
-        let mut list = self.list();
-        list.retain(|f| {
-            discriminant(&f.kind) != discriminant(&fault.kind) || f.operation != fault.operation
-        });
-        if fault.requests != Some(0) {
-            list.push(fault);
-        }
-        self.any.store(!list.is_empty(), Ordering::Release);
-    }
-
-    pub(super) fn clear(&self) {
-        self.list().clear();
-        self.any.store(false, Ordering::Release);
-    }
-
-    pub(super) fn active(&self) -> Vec<Fault> {
-        self.list().clone()
-    }
-
-    pub(super) fn offline(&self) -> bool {
-        self.list().iter().any(|f| f.kind == FaultKind::Offline)
-    }
-
-    /// The faults that this request meets; those with a limit are counted down.
-    pub(super) fn meet(&self, request: &Subject<'_>) -> Effects {
-        let mut effects = Effects::default();
-        if !self.any.load(Ordering::Acquire) {
-            return effects;
-        }
-        let mut list = self.list();
-        list.retain_mut(|fault| {
-            let named = match &fault.operation {
-                Some(operation) if operation != request.operation => return true,
-                other => other.is_some(),
-            };
-            if !fault.kind.concerns(request, named) {
-                return true;
-            }
-            effects.add(&fault.kind);
-            match &mut fault.requests {
-                None => true,
-                Some(left) => {
-                    *left -= 1;
-                    *left > 0
-                }
-            }
-        });
-        self.any.store(!list.is_empty(), Ordering::Release);
-        effects
+    #[test]
+    fn a_name_alone_is_a_fault_where_the_kind_needs_nothing_else() {
+        assert_eq!(
+            "Busy".parse::<Fault>().unwrap(),
+            Fault::from(FaultKind::Busy)
+        );
+        let lie = FaultKind::NotEffective {
+            attributes: Vec::new(),
+        };
+        assert_eq!("NotEffective".parse::<Fault>().unwrap(), lie.into());
+        let lacking = "Slow".parse::<Fault>().unwrap_err().to_string();
+        assert!(lacking.contains("milliseconds"), "{lacking}");
+        let unknown = "Broken".parse::<Fault>().unwrap_err().to_string();
+        assert!(unknown.contains("AsyncNeverEnds"), "{unknown}");
     }
 }

@@ -196,10 +196,10 @@ impl IppFleet {
         futures::future::join_all(each).await.into_iter().collect()
     }
 
-    /// Cures all faults of every device.
+    /// Clears all faults of every device.
     ///
     /// # Errors
-    /// The first error of a device; the others are still cured.
+    /// The first error of a device; those of the others are still cleared.
     pub async fn clear_faults(&self) -> Result<(), SimulatorError> {
         let each = self.devices().iter().map(|device| device.clear_faults());
         futures::future::join_all(each).await.into_iter().collect()

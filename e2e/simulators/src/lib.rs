@@ -3,8 +3,8 @@
 //! They answer the real protocols over real sockets on loopback, keep a [`Ledger`] of every request
 //! and take [`Fault`]s at run time, so that a test can say what a peer did wrong and then read what
 //! was really asked of it. They must never depend on Entente's own crates: a judge that shares code
-//! with the accused proves nothing. Called by end-to-end tests, the demo and benches, in process or
-//! as the binary `simulators` through [`SimulatorClient`].
+//! with the accused proves nothing. Called by end-to-end tests, the demo and benches in process, and
+//! by people as the program `simulators`, which [`SimulatorClient`] steers.
 
 mod attribute;
 mod broker;
@@ -27,7 +27,7 @@ pub use broker::{Broker, BrokerOptions, Mode};
 pub use catalog::{Plan, ServiceOffering, default_catalog};
 pub use client::{ClientError, Ready, SimulatorClient};
 pub use control::Control;
-pub use fault::{Fault, FaultKind, Rejection};
+pub use fault::{Fault, FaultKind, Rejection, Side};
 pub use fleet::{FleetOptions, IppFleet};
 pub use instance::{InstanceView, ParameterUpdate};
 pub use ledger::{AttributeValue, Cause, Entry, Ledger, LedgerTimeout, PeerKind};
@@ -91,6 +91,14 @@ pub enum SimulatorError {
         name: String,
         /// The value as JSON.
         value: String,
+    },
+    /// A peer of this side cannot have the fault.
+    #[error("no {side} can have the fault {fault}")]
+    Fault {
+        /// Name of the fault.
+        fault: &'static str,
+        /// The side that it was brought to.
+        side: Side,
     },
     /// The options contradict each other.
     #[error("the options do not fit: {message}")]

@@ -8,8 +8,8 @@ use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
 use entente_simulators::{
-    Broker, BrokerOptions, Control, Credentials, FleetOptions, IppFleet, Ledger, Mode, Ready,
-    SimulatorError, WriteOperations,
+    Broker, BrokerOptions, Control, Credentials, Fault, FleetOptions, IppFleet, Ledger, Mode,
+    Ready, SimulatorError, WriteOperations,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -59,6 +59,12 @@ struct Arguments {
     /// HTTP Basic credentials of the broker, USER:PASSWORD
     #[arg(long)]
     broker_credentials: Option<String>,
+    /// Fault of every printer from the beginning, NAME or JSON; may be given more than once
+    #[arg(long, value_name = "FAULT")]
+    device_fault: Vec<Fault>,
+    /// Fault of the broker from the beginning, NAME or JSON; may be given more than once
+    #[arg(long, value_name = "FAULT", conflicts_with = "no_broker")]
+    broker_fault: Vec<Fault>,
     /// Lines the ledger keeps
     #[arg(long, default_value_t = 1_000_000)]
     ledger_capacity: usize,
@@ -88,6 +94,14 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     } else {
         Some(Broker::start(broker_options(&arguments)?, ledger.clone()).await?)
     };
+    for fault in &arguments.device_fault {
+        fleet.set_fault(fault.clone()).await?;
+    }
+    if let Some(broker) = &broker {
+        for fault in &arguments.broker_fault {
+            broker.set_fault(fault.clone()).await?;
+        }
+    }
     let fleets = vec![fleet.clone()];
     let control = Control::start(arguments.control_port, fleets, broker.clone(), ledger).await?;
     let uri = |device: Option<&std::sync::Arc<entente_simulators::Device>>| {

@@ -2,13 +2,14 @@
 //! write.
 //!
 //! Decides its command line and talks to its /control endpoints (mode, faults, ledger), which are
-//! ours. It must never speak OSB itself: that is the driver's task. Called by tests that provision,
+//! ours and use the words of the simulators. It must never speak OSB itself: that is the driver's task. Called by tests that provision,
 //! update and delete services.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use entente_simulators::{Fault, FaultKind, Mode};
+use serde::Deserialize;
 use tempfile::TempDir;
 
 use super::PeerError;
@@ -22,132 +23,6 @@ const PEER: &str = "openbrokerapi";
 pub struct OpenBrokerOptions {
     /// User name and password of HTTP Basic authentication; without it anyone may.
     pub credentials: Option<(String, String)>,
-}
-
-/// How the broker carries out what it is asked, until it is told otherwise.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub enum Mode {
-    /// At once: 201 and 200.
-    Sync {
-        /// Names of parameters it accepts and then does not store: it lies about them.
-        ignored_parameters: Vec<String>,
-    },
-    /// 202 and last_operation; 422 AsyncRequired when the platform does not allow it.
-    Async {
-        /// How often last_operation says "in progress" first; `None` for ever.
-        polls: Option<u32>,
-        /// Whether the operation succeeds in the end.
-        outcome: Outcome,
-        /// Names of parameters it accepts and then does not store.
-        ignored_parameters: Vec<String>,
-    },
-}
-
-/// How an asynchronous operation ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Outcome {
-    /// last_operation says "succeeded".
-    Succeeded,
-    /// last_operation says "failed"; a failed creation leaves an orphan behind.
-    Failed,
-}
-
-impl Mode {
-    /// Everything at once, honestly.
-    pub fn sync() -> Mode {
-        Mode::Sync {
-            ignored_parameters: Vec::new(),
-        }
-    }
-
-    /// Honest and asynchronous; "in progress" so many times.
-    pub fn asynchronous(polls: u32) -> Mode {
-        Mode::Async {
-            polls: Some(polls),
-            outcome: Outcome::Succeeded,
-            ignored_parameters: Vec::new(),
-        }
-    }
-
-    /// Asynchronous and for ever in progress.
-    pub fn stuck() -> Mode {
-        Mode::Async {
-            polls: None,
-            outcome: Outcome::Succeeded,
-            ignored_parameters: Vec::new(),
-        }
-    }
-}
-
-/// What goes wrong with the next matching requests. Faults are used up in the order given.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Fault {
-    /// Only requests of this method.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub method: Option<String>,
-    /// Only requests whose path contains this.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub path: Option<String>,
-    /// So many requests.
-    pub times: u32,
-    /// What happens to them.
-    #[serde(flatten)]
-    pub kind: FaultKind,
-}
-
-/// One way for a request to go wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum FaultKind {
-    /// Answered without doing anything.
-    Answer {
-        /// The HTTP status.
-        status: u16,
-        /// The OSB error code, for example `ConcurrencyError`.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        error: Option<String>,
-        /// The Retry-After header in seconds.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        retry_after: Option<u32>,
-    },
-    /// Carried out, then the connection is reset before an answer.
-    LoseResponse,
-    /// Carried out after so many milliseconds.
-    Slow {
-        /// The delay.
-        milliseconds: u32,
-    },
-}
-
-impl Fault {
-    /// The next request of this method is answered with this status and not carried out.
-    pub fn status(method: &str, status: u16) -> Fault {
-        Fault::once(
-            method,
-            FaultKind::Answer {
-                status,
-                error: None,
-                retry_after: None,
-            },
-        )
-    }
-
-    /// The next request of this method is carried out and its answer lost.
-    pub fn lose_response(method: &str) -> Fault {
-        Fault::once(method, FaultKind::LoseResponse)
-    }
-
-    /// The next request of this method goes wrong in this way.
-    pub fn once(method: &str, kind: FaultKind) -> Fault {
-        Fault {
-            method: Some(method.to_owned()),
-            path: None,
-            times: 1,
-            kind,
-        }
-    }
 }
 
 /// One request under /v2 as it arrived.
@@ -281,19 +156,29 @@ impl OpenBroker {
     }
 
     /// Changes how later requests are carried out. Operations under way keep the mode they began
-    /// with. A restart begins with [`Mode::sync`] again.
-    pub async fn set_mode(&self, mode: &Mode) -> Result<(), PeerError> {
-        let request = self.http.put(self.control("mode")).json(mode);
+    /// with. A restart begins with [`Mode::Sync`] again.
+    pub async fn set_mode(&self, mode: Mode) -> Result<(), PeerError> {
+        let request = self.http.put(self.control("mode")).json(&mode);
         self.tell("a new mode", request).await
     }
 
-    /// Adds a fault.
-    pub async fn inject(&self, fault: &Fault) -> Result<(), PeerError> {
-        let request = self.http.post(self.control("faults")).json(fault);
+    /// Brings a fault in; one of the same kind and operation is replaced.
+    ///
+    /// # Errors
+    /// [`PeerError::Fault`] if this broker cannot have it, as [`FaultKind::Reboot`].
+    pub async fn set_fault(&self, fault: impl Into<Fault>) -> Result<(), PeerError> {
+        let fault = fault.into();
+        if !can_have(&fault.kind) {
+            return Err(PeerError::Fault {
+                peer: PEER.to_owned(),
+                fault: fault.kind.name(),
+            });
+        }
+        let request = self.http.put(self.control("faults")).json(&fault);
         self.tell("a fault", request).await
     }
 
-    /// Takes back every fault that is not used up.
+    /// Clears every fault; operations that were never to end do end.
     pub async fn clear_faults(&self) -> Result<(), PeerError> {
         self.tell(
             "the end of faults",
@@ -367,6 +252,27 @@ impl OpenBroker {
             .json()
             .await
             .map_err(failed)
+    }
+}
+
+/// True if `e2e/peers/broker.py` can have the fault: those that a broker has within its answers.
+/// To be off or to hang, the process is killed or frozen.
+fn can_have(fault: &FaultKind) -> bool {
+    match fault {
+        FaultKind::Slow { .. }
+        | FaultKind::NotEffective { .. }
+        | FaultKind::Reject { .. }
+        | FaultKind::Unauthorized
+        | FaultKind::ResetAfterCommit
+        | FaultKind::HttpStatus { .. }
+        | FaultKind::Busy
+        | FaultKind::AsyncNeverEnds
+        | FaultKind::AsyncFails { .. } => true,
+        FaultKind::Offline
+        | FaultKind::Hang
+        | FaultKind::Reboot { .. }
+        | FaultKind::NotRetrievable
+        | FaultKind::FetchWithoutParameters { .. } => false,
     }
 }
 

@@ -17,7 +17,7 @@ use super::{Device, State, serial, up_time, uuid};
 use crate::{
     SimulatorError,
     attribute::value_like,
-    fault::{Fault, FaultKind},
+    fault::{Fault, FaultKind, Side},
     ledger::{AttributeValue, Cause, PeerKind, Record},
 };
 
@@ -25,12 +25,13 @@ impl Device {
     /// Brings a fault in; one of the same kind and operation is replaced.
     ///
     /// # Errors
-    /// [`SimulatorError::Switch`] if the listener does not close in time.
+    /// [`SimulatorError::Fault`] if no device can have it, [`SimulatorError::Switch`] if the listener
+    /// does not close in time.
     pub async fn set_fault(
         self: &Arc<Self>,
         fault: impl Into<Fault>,
     ) -> Result<(), SimulatorError> {
-        let fault = fault.into();
+        let fault = fault.into().checked(Side::Device)?;
         match &fault.kind {
             FaultKind::Offline => {
                 self.faults.set(fault);
@@ -49,7 +50,7 @@ impl Device {
         }
     }
 
-    /// Cures all faults. A device that is restarting goes on restarting.
+    /// Clears all faults. A device that is restarting goes on restarting.
     ///
     /// # Errors
     /// [`SimulatorError::Switch`] if the listener does not open in time.

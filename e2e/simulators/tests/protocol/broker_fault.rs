@@ -302,3 +302,15 @@ async fn a_broker_can_have_nothing_to_fetch_or_fetch_without_parameters() {
             .is_none()
     );
 }
+
+#[tokio::test]
+async fn a_fault_that_a_broker_cannot_have_is_refused() {
+    let platform = Platform::start(Mode::Sync).await;
+    let reboot = FaultKind::Reboot {
+        offline_milliseconds: 1,
+    };
+    let refused = platform.broker.set_fault(reboot).await.unwrap_err();
+    let said = refused.to_string();
+    assert_eq!(said, "no broker can have the fault Reboot");
+    assert!(platform.broker.faults().is_empty());
+}

@@ -77,6 +77,22 @@ async fn the_process_is_steered_over_http_and_ends_with_its_standard_input() {
     assert!(simulators.stop().success());
 }
 
+#[tokio::test]
+async fn faults_of_the_command_line_are_there_from_the_beginning() {
+    let simulators = Simulators::start(&[
+        "--device-fault",
+        "Busy",
+        "--broker-fault",
+        r#"{"type": "Slow", "milliseconds": 1, "operation": "fetch"}"#,
+    ]);
+    let client = SimulatorClient::new(&simulators.ready.control).unwrap();
+    let device = client.device("mfp-0001").await.unwrap();
+    assert_eq!(device.faults, [Fault::new(FaultKind::Busy)]);
+    let slow = Fault::new(FaultKind::Slow { milliseconds: 1 }).on("fetch");
+    assert_eq!(client.broker_faults().await.unwrap(), [slow]);
+    assert!(simulators.stop().success());
+}
+
 async fn steer_devices(client: &SimulatorClient) {
     let devices = client.devices().await.unwrap();
     let names: Vec<&str> = devices.iter().map(|d| d.name.as_str()).collect();
@@ -93,6 +109,9 @@ async fn steer_devices(client: &SimulatorClient) {
     client.clear_faults("lobby-mfp").await.unwrap();
     assert_eq!(http.get(url(0)).send().await.unwrap().status(), 405);
 
+    let of_brokers = FaultKind::AsyncNeverEnds;
+    let refused = client.set_fault("lobby-mfp", of_brokers).await.unwrap_err();
+    assert!(refused.to_string().contains("400"), "{refused}");
     let fault = Fault::new(FaultKind::Slow { milliseconds: 1 }).on("Identify-Printer");
     client.set_fault_on_all(fault.clone()).await.unwrap();
     assert_eq!(client.device("mfp-0003").await.unwrap().faults, [fault]);

@@ -3,7 +3,7 @@
 use entente_crds::v1alpha1::{Connection, SmartService};
 use entente_e2e::namespace::read::{Conditioned as _, SubscriptionFacts as _};
 use entente_e2e::namespace::{now, starting_in};
-use entente_e2e::peers::{self, OpenBroker, OpenBrokerOptions};
+use entente_e2e::peers::{OpenBroker, OpenBrokerOptions};
 use entente_simulators::{Fault, FaultKind, Mode};
 use serde_json::json;
 
@@ -105,13 +105,15 @@ async fn openbrokerapi_that_loses_its_answers_ends_with_one_instance_too() {
         .unwrap();
     let connection = namespace.broker_connection(&broker.url());
     namespace.apply::<Connection>(&connection).await.unwrap();
-    broker
-        .set_mode(&peers::Mode::asynchronous(2))
-        .await
-        .unwrap();
-    for method in ["PUT", "PATCH"] {
-        let fault = peers::Fault::lose_response(method);
-        broker.inject(&fault).await.unwrap();
+    let mode = Mode::Async {
+        polls: 2,
+        milliseconds: 0,
+    };
+    broker.set_mode(mode).await.unwrap();
+    for operation in ["provision", "update"] {
+        let lost = Fault::new(FaultKind::ResetAfterCommit);
+        let lost = lost.on(operation).for_requests(1);
+        broker.set_fault(lost).await.unwrap();
     }
     let contract = fixture.backup_contract("open", starting_in(AHEAD / 4), "15m");
     namespace.apply(&contract).await.unwrap();

@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use entente_crds::v1alpha1::Protocol;
 use entente_drivers::contract_suite::{ServerSubject, judge_server};
 use entente_drivers::{CredentialsValue, Drivers, ServerTarget, ServiceDriver};
-use entente_e2e::peers::{Mode, OpenBroker, OpenBrokerOptions};
+use entente_e2e::peers::{OpenBroker, OpenBrokerOptions};
+use entente_simulators::Mode;
 use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 
@@ -26,7 +27,7 @@ impl Server {
         let broker = OpenBroker::start(OpenBrokerOptions { credentials })
             .await
             .unwrap();
-        broker.set_mode(&mode).await.unwrap();
+        broker.set_mode(mode).await.unwrap();
         let login = CredentialsValue::Basic {
             username: USER.to_owned().into(),
             password: PASSWORD.to_owned().into(),
@@ -103,12 +104,16 @@ impl ServerSubject for Server {
 
 #[tokio::test]
 async fn the_osb_driver_keeps_its_promises_with_a_broker_that_does_all_at_once() {
-    let report = judge_server(&Server::start(Mode::sync()).await).await;
+    let report = judge_server(&Server::start(Mode::Sync).await).await;
     assert_kept_but(&report, &[REFUSED_PARAMETERS]);
 }
 
 #[tokio::test]
 async fn the_osb_driver_keeps_its_promises_with_a_broker_that_takes_its_time() {
-    let report = judge_server(&Server::start(Mode::asynchronous(2)).await).await;
+    let mode = Mode::Async {
+        polls: 2,
+        milliseconds: 0,
+    };
+    let report = judge_server(&Server::start(mode).await).await;
     assert_kept_but(&report, &[REFUSED_PARAMETERS]);
 }

@@ -4,11 +4,17 @@
 use std::time::{Duration, Instant};
 
 use entente_e2e::peers::ipp_client::http_client;
-use entente_e2e::peers::{Fault, FaultKind, Mode, OpenBroker, OpenBrokerOptions, Outcome};
+use entente_e2e::peers::{OpenBroker, OpenBrokerOptions, PeerError};
+use entente_simulators::{Fault, FaultKind, Mode};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 const VERSION: (&str, &str) = ("X-Broker-API-Version", "2.17");
+
+const ASYNC: Mode = Mode::Async {
+    polls: 2,
+    milliseconds: 0,
+};
 
 /// A platform that speaks just enough OSB 2.17 to hold the broker to it.
 struct Platform {
@@ -148,7 +154,7 @@ async fn an_asynchronous_broker_is_polled_until_it_has_done_it() {
         .await
         .unwrap();
     let platform = Platform::of(&broker).await;
-    broker.set_mode(&Mode::asynchronous(2)).await.unwrap();
+    broker.set_mode(ASYNC).await.unwrap();
     let body = json!({
         "service_id": platform.service, "plan_id": platform.plan,
         "organization_guid": "site", "space_guid": "customer",
@@ -214,21 +220,18 @@ async fn a_failed_creation_leaves_an_orphan_that_can_be_deleted() {
         .await
         .unwrap();
     let platform = Platform::of(&broker).await;
-    let outcome = Outcome::Failed;
-    let failing = Mode::Async {
-        polls: Some(0),
-        outcome,
-        ignored_parameters: Vec::new(),
-    };
-    broker.set_mode(&failing).await.unwrap();
+    let description = "no room".to_owned();
+    let failing = FaultKind::AsyncFails { description };
+    broker.set_fault(failing).await.unwrap();
     assert_eq!(status(platform.provision("one", &json!({}))).await, 202);
+    let (_, ended) = said(platform.last_operation("one")).await;
     assert_eq!(
-        said(platform.last_operation("one")).await.1["state"],
-        "failed"
+        (&ended["state"], &ended["description"]),
+        (&json!("failed"), &json!("no room"))
     );
     assert_eq!(status(platform.fetch("one")).await, 404);
     assert_eq!(broker.instances().await.unwrap()["one"].state, "failed");
-    broker.set_mode(&Mode::sync()).await.unwrap();
+    broker.clear_faults().await.unwrap();
     assert_eq!(status(platform.deprovision("one")).await, 200);
     assert!(broker.instances().await.unwrap().is_empty());
 }
@@ -240,7 +243,8 @@ async fn a_lost_answer_leaves_the_instance_there_and_the_request_in_the_ledger()
         .unwrap();
     let platform = Platform::of(&broker).await;
     let wanted = json!({ "retentionDays": 30 });
-    broker.inject(&Fault::lose_response("PUT")).await.unwrap();
+    let lost = Fault::new(FaultKind::ResetAfterCommit).for_requests(1);
+    broker.set_fault(lost).await.unwrap();
     platform
         .provision("one", &wanted)
         .send()
@@ -285,29 +289,29 @@ async fn ordered_answers_and_delays_happen_once_and_change_nothing() {
         .await
         .unwrap();
     let platform = Platform::of(&broker).await;
-    let unavailable = FaultKind::Answer {
+    let once = |kind: FaultKind, operation: &str| Fault::new(kind).on(operation).for_requests(1);
+    let unavailable = FaultKind::HttpStatus {
         status: 503,
-        error: None,
-        retry_after: Some(7),
+        retry_after_seconds: Some(7),
     };
-    broker
-        .inject(&Fault::once("PUT", unavailable))
-        .await
-        .unwrap();
-    broker.inject(&Fault::status("PUT", 500)).await.unwrap();
+    let unavailable = once(unavailable, "provision");
+    broker.set_fault(unavailable).await.unwrap();
     let answer = platform.provision("one", &json!({})).send().await.unwrap();
     assert_eq!(answer.status(), 503);
     assert_eq!(answer.headers()["retry-after"], "7");
-    assert_eq!(status(platform.provision("one", &json!({}))).await, 500);
+    let busy = once(FaultKind::Busy, "provision");
+    broker.set_fault(busy).await.unwrap();
+    let (refused, why) = said(platform.provision("one", &json!({}))).await;
+    assert_eq!((refused, &why["error"]), (422, &json!("ConcurrencyError")));
     assert!(broker.instances().await.unwrap().is_empty());
     assert_eq!(status(platform.provision("one", &json!({}))).await, 201);
 
     let slow = FaultKind::Slow { milliseconds: 200 };
-    broker.inject(&Fault::once("GET", slow)).await.unwrap();
+    broker.set_fault(once(slow, "fetch")).await.unwrap();
     let asked = Instant::now();
     assert_eq!(status(platform.fetch("one")).await, 200);
     assert!(asked.elapsed() >= Duration::from_millis(200));
-    broker.inject(&Fault::status("GET", 500)).await.unwrap();
+    broker.set_fault(FaultKind::http_500()).await.unwrap();
     broker.clear_faults().await.unwrap();
     assert_eq!(status(platform.fetch("one")).await, 200);
 }
@@ -319,10 +323,9 @@ async fn a_lying_broker_accepts_a_parameter_and_does_not_have_it() {
         .await
         .unwrap();
     let platform = Platform::of(&broker).await;
-    let lying = Mode::Sync {
-        ignored_parameters: vec!["retentionDays".to_owned()],
-    };
-    broker.set_mode(&lying).await.unwrap();
+    let attributes = vec!["retentionDays".to_owned()];
+    let lie = FaultKind::NotEffective { attributes };
+    broker.set_fault(lie).await.unwrap();
     let wanted = json!({ "retentionDays": 30, "folder": "/scans" });
     assert_eq!(status(platform.provision("one", &wanted)).await, 201);
     assert_eq!(
@@ -337,7 +340,7 @@ async fn a_stuck_broker_stays_in_progress_and_refuses_what_would_interfere() {
         .await
         .unwrap();
     let platform = Platform::of(&broker).await;
-    broker.set_mode(&Mode::stuck()).await.unwrap();
+    broker.set_fault(FaultKind::AsyncNeverEnds).await.unwrap();
     assert_eq!(status(platform.provision("one", &json!({}))).await, 202);
     for _ in 0..10 {
         assert_eq!(
@@ -347,6 +350,25 @@ async fn a_stuck_broker_stays_in_progress_and_refuses_what_would_interfere() {
     }
     let (refused, why) = said(platform.deprovision("one")).await;
     assert_eq!((refused, &why["error"]), (422, &json!("ConcurrencyError")));
+    broker.clear_faults().await.unwrap();
+    assert_eq!(
+        said(platform.last_operation("one")).await.1["state"],
+        "succeeded"
+    );
+}
+
+#[tokio::test]
+async fn a_fault_that_openbrokerapi_cannot_have_is_refused() {
+    let broker = OpenBroker::start(OpenBrokerOptions::default())
+        .await
+        .unwrap();
+    let refused = broker.set_fault(FaultKind::NotRetrievable).await;
+    let refused = refused.unwrap_err();
+    assert!(matches!(refused, PeerError::Fault { .. }), "{refused}");
+    let unknown = http_client()
+        .put(format!("{}/control/faults", broker.url()))
+        .json(&json!({ "type": "NotRetrievable" }));
+    assert_eq!(status(unknown).await, 400, "its own list is the same");
 }
 
 #[tokio::test]
