@@ -87,7 +87,7 @@ impl Compensations {
         }
     }
 
-    /// Says of the compensations of an entry that a pass over them ended in a defect of ours.
+    /// Reports a pass that panicked in every compensation of the entry that is not final.
     async fn panicked(&self, key: &Key) {
         let of = path(&key.namespace, &key.name);
         let api: Api<Compensation> = Api::namespaced(self.context.client.clone(), &key.namespace);
@@ -141,7 +141,7 @@ impl Compensations {
         Ok(())
     }
 
-    /// Makes a record, and says so at the subscription that it is about.
+    /// Makes a record, with an event on its subscription.
     async fn make(&self, api: &Api<Compensation>, record: &Compensation) -> Result<(), WriteError> {
         match create(api, record).await {
             Ok(Created::New(made)) => {
@@ -176,7 +176,8 @@ impl Compensations {
         }
     }
 
-    /// Calculates what is open, in order of promise.
+    /// Calculates the records that are not final, in order of promise; returns when one accrues
+    /// next.
     async fn calculate(
         &self,
         api: &Api<Compensation>,
@@ -237,8 +238,8 @@ impl Compensations {
         Ok(wakes.into_iter().min())
     }
 
-    /// Says that a record is final, or that a person voided it: at the record, and at the
-    /// subscription, where those look who deal with the service.
+    /// Publishes an event that a record is final or voided, related to its subscription, where
+    /// people look who operate the service.
     fn announce(&self, written: &Compensation) {
         let concerned = subscription_of(written);
         let (what, reason, note) = match &written.spec.voided {
@@ -259,8 +260,8 @@ impl Compensations {
         events.publish(&written.object_ref(&()), reason, note, Some(concerned));
     }
 
-    /// The compensations of the same contract and service, from the API server itself where an
-    /// amount may become final; the cache could lack the one that was given a moment ago.
+    /// Lists the compensations of the same contract and service at the API server: an amount may
+    /// become final, and the cache could lack one that was made a moment ago.
     async fn fresh(
         &self,
         api: &Api<Compensation>,
@@ -286,7 +287,7 @@ impl Compensations {
         }
     }
 
-    /// The promise that a record is about; `None` only where the API server says it is gone.
+    /// Returns the promise that a record is about; `None` only if the API server says it is gone.
     async fn promise(&self, compensation: &Compensation) -> Result<Option<Promise>, WriteError> {
         let record = &compensation.spec.record;
         let namespace = compensation.namespace().unwrap_or_default();
@@ -311,7 +312,7 @@ impl Compensations {
     }
 }
 
-/// The subscription that a record is about, for events.
+/// Returns the reference to the subscription that a record is about, for events.
 fn subscription_of(record: &Compensation) -> ObjectReference {
     let subscription = &record.spec.record.subscription;
     ObjectReference {
@@ -329,7 +330,7 @@ fn status_conditions(compensation: &Compensation) -> &[Condition] {
     status.map_or(&[], |status| &status.conditions)
 }
 
-/// Whether nothing is left to calculate: the amount is final, and a voided one was said to be so.
+/// True if nothing is left to calculate: the amount is final and, if it is voided, reported so.
 fn is_final(compensation: &Compensation) -> bool {
     let Some(status) = &compensation.status else {
         return false;

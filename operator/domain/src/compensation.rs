@@ -1,9 +1,8 @@
-//! Compensations: what a customer is owed for a promise that was missed (D4, D5, D8, D9).
+//! Compensations: the records of what a missed promise owes, and their amounts (D4, D5, D8, D9).
 //!
-//! Decides how long of a delay counts, what that is worth, which records are to be made and what
-//! their status says. It must never judge whether a promise was missed (the delivery controller
-//! does, in `promise`), read a clock, or round more than once. Called by the compensation
-//! controller.
+//! Decides how much of a delay counts, what that is worth, which records are made, and their
+//! status. It must never judge whether a promise was missed (the delivery controller does, in
+//! `promise`), read a clock, or round more than once. Called by the compensation controller.
 
 #![deny(
     clippy::float_arithmetic,

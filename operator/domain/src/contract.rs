@@ -1,4 +1,4 @@
-//! Contract: which subscriptions a contract wants, and what is said of it (B1, B2).
+//! Contract: the subscriptions of a contract, and its status (B1, B2).
 //!
 //! Decides the set of ServiceSubscriptions of one contract with their dated revisions, the writes
 //! that lead there, and the contract's status. It must never look at a device or a server, and
@@ -7,9 +7,9 @@
 //! when to come back without an event.
 
 mod acceptance;
+mod assessment;
 mod conditions;
 mod device_sets;
-mod findings;
 mod owed;
 mod parameters;
 mod readings;
@@ -18,8 +18,8 @@ mod report;
 mod resolve;
 mod revisions;
 mod risk;
+mod subscription_state;
 mod terms;
-mod unit;
 mod view;
 
 #[cfg(test)]
@@ -50,7 +50,7 @@ const NAMES_SHOWN: usize = 5;
 /// The objects that a contract's subscriptions depend on.
 #[derive(Clone, Debug)]
 pub struct ContractWorld {
-    /// The contract.
+    /// The contract as it was read, with its last status.
     pub contract: Contract,
     /// The SmartServices that its entries name, those that exist.
     pub services: BTreeMap<String, Shared<SmartService>>,
@@ -63,23 +63,23 @@ pub struct ContractWorld {
     pub recreated: BTreeSet<String>,
 }
 
-/// What has to be known of a Device.
+/// The part of a Device on which its membership in a contract depends.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DeviceFacts {
     /// Its name.
     pub name: String,
-    /// Its labels.
+    /// Its labels, which selectors match.
     pub labels: BTreeMap<String, String>,
-    /// When it was created.
+    /// Its creationTimestamp: one that was there before the set was complete belongs to the start.
     pub created: Timestamp,
 }
 
-/// One thing that is wrong, as reason and sentence.
+/// A fault of a spec, as the reason and message of a condition.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Fault {
     /// The reason of the condition.
     pub reason: Reason,
-    /// What is wrong and what is allowed.
+    /// A sentence that names what was found and what is allowed.
     pub message: String,
 }
 
@@ -95,25 +95,25 @@ pub struct Exception {
     pub taken_by: String,
 }
 
-/// How many devices an entry has.
+/// The number of devices of an entry, beside the expected one.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct EntryDevices {
     /// The entry.
     pub service: String,
     /// The number of its devices.
     pub devices: usize,
-    /// How many there should be, where the entry says so.
+    /// The number in `devices.expect`, where the entry has it.
     pub expected: Option<usize>,
 }
 
 impl EntryDevices {
-    /// Whether the entry says how many there should be, and there is another number.
+    /// True if the entry expects another number of devices.
     pub fn is_mismatch(&self) -> bool {
         self.expected
             .is_some_and(|expected| expected != self.devices)
     }
 
-    /// Whether there is none although the entry does not say so.
+    /// True if there is no device and the entry does not expect that.
     pub fn is_empty(&self) -> bool {
         self.devices == 0 && self.expected.is_none()
     }
@@ -145,7 +145,7 @@ impl DesiredSubscription {
         Self { name, spec, labels }
     }
 
-    /// The whole object to be POSTed: namespace, labels, controller reference and finalizer
+    /// Returns the whole object to be POSTed: namespace, labels, controller reference and finalizer
     /// included.
     pub fn object(&self, contract: &Contract) -> ServiceSubscription {
         let mut object = ServiceSubscription::new(&self.name, self.spec.clone());
@@ -186,7 +186,7 @@ impl SubscriptionHandle {
 /// A subscription whose spec is replaced.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SubscriptionUpdate {
-    /// Which one.
+    /// The subscription, as it was when the change was decided.
     pub handle: SubscriptionHandle,
     /// The new spec.
     pub spec: ServiceSubscriptionSpec,
@@ -211,34 +211,34 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Whether there is nothing to write.
+    /// True if there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.create.is_empty() && self.update.is_empty() && self.delete.is_empty()
     }
 }
 
-/// What a contract wants.
+/// A contract as it is wanted at `now`, and what stands against it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResolvedContract {
     /// The term as instants: that of the spec, or while it is not accepted that which was accepted
     /// before. `None` where neither can be had.
     pub term: Option<ResolvedTerm>,
-    /// From when on the start is prepared: its instant less the lead time.
+    /// The instant from which the start is prepared: the start less the lead time.
     pub preparation: Option<Timestamp>,
-    /// Whether the spec can be taken; else every fault at once, sorted.
+    /// `Ok` if the spec is accepted; else every fault at once, sorted.
     pub accepted: Result<(), Vec<Fault>>,
-    /// Whether every SmartService was found; else one fault for each that is missing, sorted.
+    /// `Ok` if every SmartService was found; else one fault for each that is missing, sorted.
     pub refs: Result<(), Vec<Fault>>,
-    /// How many devices each entry has, in the order of the entries.
+    /// The number of devices of each entry, in the order of the entries.
     pub entries: Vec<EntryDevices>,
     /// Devices that an entry does not get, sorted.
     pub exceptions: Vec<Exception>,
     /// Every subscription that should be, sorted by name. Empty while the contract is not accepted
     /// or is being deleted.
     pub desired: Vec<DesiredSubscription>,
-    /// What to write. Nothing while the contract is not accepted.
+    /// The writes that lead to `desired`; none while the contract is not accepted.
     pub changes: Changes,
-    /// The contract is being deleted and none of its subscriptions exists any more.
+    /// True if the contract is being deleted and none of its subscriptions exists any more.
     pub done: bool,
 }
 
@@ -254,7 +254,7 @@ fn is_terminating(subscription: &ServiceSubscription) -> bool {
     subscription.metadata.deletion_timestamp.is_some()
 }
 
-/// Whether the subscription's controller is this very contract, and not an earlier one of its name.
+/// True if the subscription's controller is this very contract, and not an earlier one of its name.
 fn is_own(contract: &Contract, subscription: &ServiceSubscription) -> bool {
     let owners = subscription
         .metadata
@@ -274,7 +274,7 @@ fn unsupported(message: String) -> Fault {
     }
 }
 
-/// Names as "a, b and 3 more", in the order given.
+/// Joins names as "a, b and 3 more", in the order given.
 fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.into_iter().collect();
     let shown = names
@@ -289,7 +289,7 @@ fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     }
 }
 
-/// Several faults as one message.
+/// Joins several faults to one message.
 fn joined(faults: &[Fault]) -> String {
     faults
         .iter()

@@ -1,4 +1,4 @@
-//! Promises: which revision is promised, whether it was kept, what is owed for it and what is
+//! Promises: the revisions that are promised, the judge, the records that are owed, and what is
 //! settled (D3, D4, D8, D9; api: "What is promised" and "Whose delay").
 //!
 //! A promise is one instant, that of its revision: `effective` of the revision and of the promise
@@ -64,7 +64,7 @@ pub fn promises(subscription: &ServiceSubscription) -> &[Promise] {
     status.map_or(&[], |status| &status.promises)
 }
 
-/// Returns what was judged of the promise of an instant.
+/// Returns the promise of an instant, as it was last judged.
 pub fn promise_of(subscription: &ServiceSubscription, effective: Timestamp) -> Option<&Promise> {
     let mut promises = promises(subscription).iter();
     promises.find(|promise| promise.effective == effective)

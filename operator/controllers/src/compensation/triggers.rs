@@ -1,4 +1,4 @@
-//! What makes an entry's compensations run again.
+//! Triggers: the changes after which the compensations of an entry are reconciled again.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::{
     triggers::{differs, forward},
 };
 
-/// Starts to listen to every cache that matters.
+/// Subscribes to the caches of subscriptions and compensations.
 pub(super) fn start(compensations: &Arc<Compensations>, shutdown: &Shutdown) {
     let listener = Arc::clone(compensations);
     let changes = compensations.objects.subscriptions.subscribe();

@@ -1,4 +1,4 @@
-//! Earlier credits: what other compensations already give in a period of the fee.
+//! Earlier credits: the amounts that other compensations already give in a period of the fee.
 //!
 //! Decides which of the other compensations come before one, and what each gives in which period,
 //! read from the exact numbers of their status. Called by the report.
@@ -14,22 +14,22 @@ use crate::condition::is_true;
 use crate::money::parse_amount;
 use crate::time::parse_date;
 
-/// What another compensation gives in a period.
+/// The credit of another compensation in one period.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct EarlierCredit {
     /// The first local date of the period.
     pub first: Date,
     /// The last local date of the period, inclusive.
     pub last: Date,
-    /// Whether it is for the same device.
+    /// True if it is for the same device.
     pub of_device: bool,
-    /// Whether it is a part of the fee for all devices of the service.
+    /// True if it is a part of the fee for all devices of the service.
     pub of_all_devices: bool,
-    /// What it gives.
+    /// The exact amount.
     pub credit: BigRational,
 }
 
-/// What the `others` give already, in the eyes of one compensation.
+/// Returns the credits of the `others` that lower the cap of one compensation.
 ///
 /// Counted are those of the same contract, service and currency that are not voided, and whose
 /// amount is final, or whose promise is earlier (of one instant: whose name comes first). So

@@ -1,4 +1,4 @@
-//! Fee credit: what owed time is worth (D5).
+//! Fee credit: the worth of owed time (D5).
 //!
 //! Decides which share of a fee is lost in each period of the calendar, what caps it, and the
 //! amount, which is rounded once. Everything before that rounding is an exact fraction.
@@ -19,22 +19,22 @@ use super::lateness::Interval;
 use crate::money::{self, AmountError};
 use crate::time::{CalendarPeriod, dates_over, periods_over};
 
-/// What a credit is calculated from.
+/// The terms from which a credit is calculated.
 #[derive(Clone, Debug)]
 pub struct CreditTerms<'a> {
     /// The fee that was in force at the promised instant.
     pub fee: &'a Fee,
-    /// How it is credited.
+    /// Basis, percentage and cap.
     pub credit: &'a FeeCredit,
     /// The currency (ISO 4217).
     pub currency: &'a str,
-    /// Of how many devices a fee for all is shared; absent: this device alone.
+    /// The number of devices that share a fee for all; absent: this device alone.
     pub share: Option<&'a Share>,
-    /// The zone in which dates and periods are meant.
+    /// The zone of dates and periods.
     pub zone: &'a TimeZone,
 }
 
-/// What one period of the fee contributes.
+/// The part of a credit that falls into one period of the fee.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PeriodCredit {
     /// The first local date of the period.
@@ -48,22 +48,22 @@ pub struct PeriodCredit {
     pub fee: BigRational,
     /// The most that the period can give.
     pub cap: BigRational,
-    /// What it gives.
+    /// The credit of the period: its share of the fee, at most the cap.
     pub credit: BigRational,
 }
 
-/// What is owed.
+/// The credit of a promise.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Credit {
     /// The sum over the periods, rounded once to the digits of the currency.
     pub amount: Decimal,
     /// The periods that lose something, in order.
     pub periods: Vec<PeriodCredit>,
-    /// Whether a cap took something away.
+    /// True if a cap took something away.
     pub capped: bool,
 }
 
-/// What the owed time is worth.
+/// Calculates the credit for the owed time.
 ///
 /// - ElapsedTime: real seconds owed over the real length of the period, so that a month with a
 ///   change of the clock has 743 or 745 hours. With `percent`, a day is 24 hours, and a part of a
@@ -133,7 +133,7 @@ pub fn fee_credit(
     })
 }
 
-/// How many devices share a fee.
+/// Returns the number of devices that share a fee.
 pub(super) fn sharing(fee: &Fee, share: Option<&Share>) -> i32 {
     match (fee.of, share) {
         (FeeOf::AllDevices, Some(share)) => share.devices.max(1),
@@ -141,8 +141,8 @@ pub(super) fn sharing(fee: &Fee, share: Option<&Share>) -> i32 {
     }
 }
 
-/// What those of the earlier credits that are meant give in a period. A credit of another period
-/// counts where that lies inside this one.
+/// Adds up the earlier credits in a period that are meant. A credit of another period counts if
+/// that lies inside this one.
 fn given(
     earlier: &[EarlierCredit],
     period: &CalendarPeriod,
@@ -155,8 +155,8 @@ fn given(
     total(inside.map(|credit| &credit.credit))
 }
 
-/// The share of the fee that is lost in each period, as numerator and denominator, in order and
-/// without the periods that lose nothing.
+/// Returns the share of the fee that is lost in each period, as numerator and denominator, in order
+/// and without the periods that lose nothing.
 fn lost_shares(
     terms: &CreditTerms<'_>,
     percent: Option<Decimal>,
@@ -191,7 +191,7 @@ fn lost_shares(
         .collect()
 }
 
-/// The local dates that are lost.
+/// Returns the local dates that are lost.
 fn lost_dates(basis: CreditBasis, owed: &[Interval], zone: &TimeZone) -> BTreeSet<Date> {
     let touched = |interval: Interval| {
         dates_over(interval.from, interval.until, zone).filter(move |date| match basis {
@@ -206,12 +206,12 @@ fn lost_dates(basis: CreditBasis, owed: &[Interval], zone: &TimeZone) -> BTreeSe
         .collect()
 }
 
-/// How many local dates a period has: a zone that skips a date has one less.
+/// Counts the local dates of a period: a zone that skips a date has one less.
 fn dates_of(period: &CalendarPeriod, zone: &TimeZone) -> Decimal {
     Decimal::from(dates_over(period.start, period.end, zone).count())
 }
 
-/// The owed seconds between two instants.
+/// Returns the owed seconds between two instants.
 fn seconds_in(owed: &[Interval], start: Timestamp, end: Timestamp) -> Decimal {
     owed.iter()
         .map(|interval| Interval {
@@ -223,7 +223,7 @@ fn seconds_in(owed: &[Interval], start: Timestamp, end: Timestamp) -> Decimal {
         .sum()
 }
 
-/// A duration in seconds, to the nanosecond.
+/// Returns a duration in seconds, to the nanosecond.
 fn seconds(duration: SignedDuration) -> Decimal {
     Decimal::from_i128_with_scale(duration.as_nanos(), 9).normalize()
 }

@@ -1,4 +1,4 @@
-//! Owed time: which part of a delay counts (D4, D9).
+//! Owed time: the part of a delay that counts (D4, D9).
 //!
 //! Decides that from the delays that the delivery controller wrote, the causes that count by the
 //! contract, and the allowance. Knows nothing of money.
@@ -23,16 +23,16 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// How long it is.
+    /// Returns its length.
     pub fn length(self) -> SignedDuration {
         self.until.duration_since(self.from)
     }
 }
 
-/// How long a promise was late by one cause and reason.
+/// The delay of a promise by one cause and reason.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CauseTotal {
-    /// Who.
+    /// Whose delay it was.
     pub cause: Cause,
     /// The reason of the item that blocked.
     pub reason: String,
@@ -42,26 +42,26 @@ pub struct CauseTotal {
     pub counted: SignedDuration,
 }
 
-/// How late a promise was, and what of it is owed.
+/// The delay of a promise, and the part of it that is owed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct OwedTime {
     /// The promised instant.
     pub from: Timestamp,
-    /// When no more time could be owed; absent while the promise is open.
+    /// The instant from which no more time is owed; absent while the promise is open.
     pub until: Option<Timestamp>,
     /// The owed time: ordered, disjoint, none of them empty or adjoining the next.
     pub owed: Vec<Interval>,
-    /// How long the owed time is altogether.
+    /// The length of the owed time.
     pub counted: SignedDuration,
     /// The time whose cause counts, before the allowance was looked at.
     pub counting: SignedDuration,
-    /// Who caused how much, ordered by cause and reason.
+    /// The delay by cause and reason, in this order.
     pub causes: Vec<CauseTotal>,
 }
 
-/// The owed time of a promise: the part of `[effective, closed)` whose cause counts, if that is
-/// longer than the allowance; with `AfterAllowance` the allowance is taken off its front. While
-/// the promise is open it ends at `now`.
+/// Returns the owed time of a promise: the part of `[effective, closed)` whose cause counts, if
+/// that is longer than the allowance; with `AfterAllowance` the allowance is taken off its front.
+/// While the promise is open it ends at `now`.
 ///
 /// An instant counts if any of the delays that cover it counts. An instant that none covers
 /// belongs to the last delay before it; before the first one it is the provider's (NotObserved).
@@ -146,7 +146,7 @@ struct Slice<'a> {
     reason: &'a str,
 }
 
-/// `[effective, end)` cut wherever a delay begins or ends, in order.
+/// Cuts `[effective, end)` wherever a delay begins or ends, in order.
 fn slices<'a>(promise: &'a Promise, end: Timestamp, causes: &[Cause]) -> Vec<Slice<'a>> {
     let inside = |instant: &Timestamp| (promise.effective..=end).contains(instant);
     let mut cuts: Vec<Timestamp> = promise
@@ -175,8 +175,8 @@ fn slices<'a>(promise: &'a Promise, end: Timestamp, causes: &[Cause]) -> Vec<Sli
         .collect()
 }
 
-/// What an instant is put down to. Of several delays that count it is the first by cause and
-/// reason, so that neither their order nor how they are cut into parts matters.
+/// Returns the cause and the reason of an instant. Of several delays that count it is the first by
+/// cause and reason, so that neither their order nor how they are cut into parts matters.
 fn blocked_by<'a>(delays: &'a [Delay], at: Timestamp, causes: &[Cause]) -> (Cause, &'a str) {
     let begun = || delays.iter().filter(move |delay| delay.from <= at);
     let lasts = |delay: &&Delay| delay.until.is_none_or(|until| at < until);

@@ -1,4 +1,4 @@
-//! Records: which compensations are to be made, and under which name (D8).
+//! Records: the compensations that are to be made (D8).
 //!
 //! Decides them from a subscription alone: the same subscription always gives the same records,
 //! byte for byte, so that a crash between making one and noting it makes no second one. It must
@@ -19,12 +19,9 @@ use sha2::{Digest, Sha256};
 
 use crate::promise::{OwedRecord, counted_causes, next_issue, owed_records, promises};
 
-/// The compensations that are to be made for a subscription: one for each promise that was missed
-/// and each remedy of the promise's own revision, unless `emitted` lists it already, however it
-/// ended. In the order of promise and remedy.
-///
-/// A fee credit without a fee owes nothing and makes no record; nor does a promise whose revision
-/// is gone. `serial` is the serial number of the Device, where it exists and has one.
+/// Returns the compensations that are to be made for a subscription: one for each record that a
+/// promise owes, unless `emitted` lists it already, however it ended. In the order of promise and
+/// remedy. `serial` is the serial number of the Device, where it exists and has one.
 pub fn records_for(
     subscription: &ServiceSubscription,
     serial: Option<&str>,
@@ -84,7 +81,7 @@ fn record(
     object(&record_name, namespace, record)
 }
 
-/// An object to be made, without an owner.
+/// Makes an object without an owner.
 fn object(name: &str, namespace: &str, record: Record) -> Compensation {
     let labels = BTreeMap::from([
         (LABEL_MANAGED_BY, MANAGED_BY),
@@ -111,10 +108,10 @@ fn object(name: &str, namespace: &str, record: Record) -> Compensation {
     made
 }
 
-/// The key under which a record is booked: the SHA-256, in hexadecimal, of namespace, contract,
-/// customer id, service, device, promised instant, remedy name and the number of the issue (1 for
-/// the first), each followed by a line feed. None of them can contain one. Neither uid nor wall
-/// time is in it, so that a restored record is booked under its old key.
+/// Returns the key under which a record is booked: the SHA-256, in hexadecimal, of namespace,
+/// contract, customer id, service, device, promised instant, remedy name and the number of the
+/// issue (1 for the first), each followed by a line feed. None of them can contain one. Neither uid
+/// nor wall time is in it, so that a restored record is booked under its old key.
 fn booking_key(namespace: &str, record: &Record, issue: u32) -> String {
     let mut digest = Sha256::new();
     for part in [
@@ -133,9 +130,10 @@ fn booking_key(namespace: &str, record: &Record, issue: u32) -> String {
     hex::encode(digest.finalize())
 }
 
-/// The compensation that issues a voided one again, or nothing: because it is not voided, because
-/// that cancelled the debt (`reissue: None`), because it was issued again already (by one of `others`, or by one that `emitted` lists although a
-/// person deleted it), or because its promise is gone and nothing could be calculated.
+/// Returns the compensation that issues a voided one again; `None` if it is not voided, if that
+/// cancelled the debt (`reissue: None`), if it was issued again already (by one of `others`, or by
+/// one that `emitted` lists although a person deleted it), or if its promise is gone, so that
+/// nothing could be calculated.
 ///
 /// Its name is that of [`successor_name`].
 pub fn successor(

@@ -1,5 +1,5 @@
-//! The status of a compensation: what it says while it accrues, when it is final, when it is
-//! voided (D4, D8, D9).
+//! The status of a compensation while it accrues, once it is final, and once it is voided (D4, D8,
+//! D9).
 //!
 //! Decides conditions, amount and explanation. Once the amount is final the status never changes
 //! again but for voiding. Called by the controller, which writes it when it differs.
@@ -22,25 +22,25 @@ use crate::time::{DurationError, UnknownZone, format_duration, zone};
 
 mod explanation;
 
-/// Why an amount cannot be calculated: the record holds what the operator cannot use.
+/// A field of the record that the operator cannot use, so that no amount can be calculated.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum CalculationError {
     /// The zone is not in the time zone database.
     #[error("spec.record.timeZone: {source}")]
     Zone {
-        /// Which name.
+        /// The name that is unknown.
         source: UnknownZone,
     },
     /// An amount or a percentage is none.
     #[error("spec.record: {source}")]
     Amount {
-        /// Which text.
+        /// The text that is no amount.
         source: AmountError,
     },
     /// The allowance is no duration.
     #[error("spec.record.serviceLevel.allowed: {source}")]
     Allowance {
-        /// Which text.
+        /// The text that is no duration.
         source: DurationError,
     },
     /// The remedy is a fee credit without one of the fields that it needs.
@@ -52,7 +52,7 @@ pub enum CalculationError {
 }
 
 impl CalculationError {
-    /// The reason of the conditions.
+    /// Returns the reason of the conditions.
     pub fn reason(&self) -> Reason {
         match self {
             Self::Zone { .. } => Reason::UnknownZone,
@@ -63,13 +63,13 @@ impl CalculationError {
     }
 }
 
-/// The instant up to which an open promise is reported: the second after the compensation's
+/// Returns the instant up to which an open promise is reported: the second after the compensation's
 /// creation, plus as many whole intervals as have passed. So a status that accrues changes once
 /// per interval, however often it is calculated and whoever restarts. Without a creation, or with
 /// an interval that is not positive, it is `now`.
 ///
-/// The second after: a creation is told in whole seconds, so it may lie before the end of the
-/// allowance that it is there for.
+/// The second after: a creationTimestamp has whole seconds, so it may lie before the end of the
+/// allowance that the record is made for.
 pub fn accrued_until(
     created: Option<Timestamp>,
     interval: SignedDuration,
@@ -85,7 +85,7 @@ pub fn accrued_until(
     }
 }
 
-/// When a compensation that accrues is to be looked at again: the next instant that
+/// Returns when a compensation that accrues is calculated again: the next instant that
 /// [`accrued_until`] will give. Always after `now`.
 pub fn next_accrual(
     created: Option<Timestamp>,
@@ -98,7 +98,7 @@ pub fn next_accrual(
         .unwrap_or(Timestamp::MAX)
 }
 
-/// The status of a compensation.
+/// Returns the status of a compensation.
 ///
 /// `promise` is that of the subscription, and `None` only where the API server said that the
 /// subscription or the promise is gone: what was last reported is then made final, and where
@@ -175,12 +175,12 @@ fn is_reissued(record: &Compensation, others: &[Compensation]) -> bool {
     })
 }
 
-/// What becomes of the debt of a voided record.
+/// The debt of a voided record.
 #[derive(Clone, Copy)]
 enum Debt {
     Cancelled,
     IssuedAgain,
-    /// It was to be issued again, and the promise is gone that it would be calculated from.
+    /// It should be issued again, but the promise is gone from which it would be calculated.
     Lost,
 }
 
@@ -196,7 +196,7 @@ impl Debt {
     }
 }
 
-/// What is known of a compensation.
+/// The outcome of a calculation.
 enum Outcome<'a> {
     Accruing,
     Final,
@@ -213,7 +213,7 @@ impl Outcome<'_> {
     }
 }
 
-/// A status without conditions, and whether anything is owed.
+/// Calculates a status without conditions; true if anything is owed.
 fn calculated(
     compensation: &Compensation,
     promise: &Promise,
@@ -288,8 +288,7 @@ fn explain(
     }
 }
 
-/// What an outcome says in a status: of the record as a whole, and of Calculated and Delivered,
-/// whose message is that of the summary.
+/// The conditions of an outcome: the summary, and Calculated and Delivered, which have its message.
 struct Saying {
     summary: Summary,
     calculated: (Status, Reason),
@@ -345,7 +344,7 @@ fn saying(outcome: &Outcome<'_>) -> Saying {
     }
 }
 
-/// The status with the conditions of an outcome.
+/// Adds the conditions of an outcome to a status.
 fn with_conditions(
     compensation: &Compensation,
     mut status: CompensationStatus,

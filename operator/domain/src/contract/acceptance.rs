@@ -1,4 +1,4 @@
-//! Whether the spec of a contract can be taken: what the API server could not know (K2).
+//! Acceptance: the faults of a spec that the API server cannot know (K2).
 //!
 //! Decides the condition Accepted, with every fault at once, from what was read of the contract; it
 //! parses nothing again. Called by `resolve`.
@@ -43,7 +43,7 @@ pub(super) fn faults(world: &ContractWorld, readings: &Readings<'_>, now: Timest
     faults.into_iter().collect()
 }
 
-/// A date that has passed cannot be changed, whether itself or by the zone.
+/// Returns a fault for each date that has passed and was moved, by itself or by the zone.
 fn past_dates(contract: &Contract, term: &ResolvedTerm, now: Timestamp) -> Vec<Fault> {
     let Some(before) = contract
         .status
@@ -67,7 +67,7 @@ fn past_dates(contract: &Contract, term: &ResolvedTerm, now: Timestamp) -> Vec<F
         .collect()
 }
 
-/// The faults of an entry; `terms` are there where its SmartService is.
+/// Returns the faults of an entry; `terms` are there where its SmartService is.
 fn entry_faults(
     world: &ContractWorld,
     entry: &ContractService,
@@ -123,7 +123,8 @@ fn remedy_faults(contract: &Contract, entry: &ContractService) -> Vec<Fault> {
     faults
 }
 
-/// The last entry of the first subscription of an entry that has its service: what was signed.
+/// Returns what was signed: the last revision of the first subscription of an entry, if it has the
+/// same service.
 fn signed<'a>(world: &'a ContractWorld, entry: &ContractService) -> Option<&'a Revision> {
     let of_entry = |subscription: &&ServiceSubscription| {
         is_own(&world.contract, subscription) && subscription.spec.service_name == entry.name

@@ -1,36 +1,36 @@
 //! The conditions of a contract (api: "Contract"; kstatus).
 //!
-//! Decides which of all that is outstanding Ready names, and when a contract is settled. Stalled
-//! only where the contract's own spec is at fault: one bad device among thousands must not make a
+//! Decides status, reason and message of every condition but the summary. Stalled is stated only
+//! where the contract's own spec is at fault: one bad device among thousands must not make a
 //! tool that waits give up.
 
 use entente_crds::condition::{ConditionType, Reason};
 use entente_crds::v1alpha1::Condition;
 
-use super::findings::Findings;
+use super::assessment::Assessment;
 use super::ready::all_delivered;
-use super::unit::named;
+use super::subscription_state::named;
 use super::{is_deleting, joined, listed};
 use crate::condition::{ConditionSet, Status, Summary};
 
-/// The conditions; `summary` is what [`Findings::ready`] says.
+/// Returns the conditions; `summary` is that of [`Assessment::ready`].
 pub(super) fn conditions(
-    findings: &Findings,
+    assessment: &Assessment,
     summary: &Summary,
     previous: &[Condition],
 ) -> Vec<Condition> {
-    let generation = findings.contract.metadata.generation;
-    let mut set = summary.state(ConditionSet::new(previous, generation, findings.now));
+    let generation = assessment.contract.metadata.generation;
+    let mut set = summary.state(ConditionSet::new(previous, generation, assessment.now));
     let stated = [
-        (ConditionType::Accepted, findings.accepted()),
-        (ConditionType::ResolvedRefs, findings.resolved_refs()),
-        (ConditionType::InForce, findings.in_force()),
-        (ConditionType::Delivered, findings.delivered()),
+        (ConditionType::Accepted, assessment.accepted()),
+        (ConditionType::ResolvedRefs, assessment.resolved_refs()),
+        (ConditionType::InForce, assessment.in_force()),
+        (ConditionType::Delivered, assessment.delivered()),
     ];
     for (condition, (status, reason, message)) in stated {
         set = set.with(condition, status, reason, message);
     }
-    for (condition, reason, message) in findings.negative() {
+    for (condition, reason, message) in assessment.negative() {
         set = set.with(condition, Status::True, reason, message);
     }
     set.finish()
@@ -38,7 +38,7 @@ pub(super) fn conditions(
 
 type Stated = (Status, Reason, String);
 
-impl Findings<'_> {
+impl Assessment<'_> {
     fn accepted(&self) -> Stated {
         match &self.resolved.accepted {
             Ok(()) => (
@@ -112,12 +112,12 @@ impl Findings<'_> {
             if let Some(fault) = self.device_fault() {
                 return (Status::False, fault.reason, fault.message);
             }
-        } else if self.units.is_empty() {
+        } else if self.states.is_empty() {
             let message = "Nothing is set up before the contract is accepted.".to_owned();
             return (Status::False, Reason::DevicesPending, message);
         }
         let pending = self.pending();
-        let total = self.units.len();
+        let total = self.states.len();
         let delivered = total - pending.len();
         if pending.is_empty() {
             return (Status::True, Reason::Delivered, all_delivered(total));
@@ -129,7 +129,7 @@ impl Findings<'_> {
         (Status::False, Reason::DevicesPending, message)
     }
 
-    /// The conditions that are there only while they are True.
+    /// Returns the conditions that exist only while they are True.
     fn negative(&self) -> Vec<(ConditionType, Reason, String)> {
         let mut negative = Vec::new();
         if let Some((reason, message)) = self.start_at_risk() {
@@ -167,7 +167,7 @@ impl Findings<'_> {
         negative
     }
 
-    /// What hinders the start: what the contract itself refers to before what its devices need.
+    /// Returns why the start is at risk: a missing reference of the contract before its devices.
     fn start_at_risk(&self) -> Option<(Reason, String)> {
         if !self.preparing {
             return None;

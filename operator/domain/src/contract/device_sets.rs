@@ -1,4 +1,4 @@
-//! Which devices each entry of a contract has.
+//! The devices of each entry of a contract.
 //!
 //! Decides between entries of one service that want one device: where both name it the contract is
 //! at fault; where a label causes it, the entry that stands first has it.
@@ -13,7 +13,7 @@ use super::{DeviceFacts, Exception, Fault, listed};
 /// The devices of each entry, in the order of the entries.
 #[derive(Clone, Debug, Default)]
 pub(super) struct DeviceSets {
-    /// By the device's name, whether the entry names it.
+    /// By the name of a device: true if the entry names it, false if a label selects it.
     pub(super) sets: Vec<BTreeMap<String, bool>>,
     /// Devices that an entry does not get, sorted.
     pub(super) exceptions: Vec<Exception>,
@@ -21,7 +21,7 @@ pub(super) struct DeviceSets {
     pub(super) faults: Vec<Fault>,
 }
 
-/// The union of those selected and those named; names need not exist.
+/// Returns the devices that an entry selects or names; a named one need not exist.
 fn wanted(entry: &ContractService, devices: &[DeviceFacts]) -> BTreeMap<String, bool> {
     let selected = devices.iter().filter(|device| {
         let selector = entry.devices.selector.as_ref();
@@ -34,7 +34,7 @@ fn wanted(entry: &ContractService, devices: &[DeviceFacts]) -> BTreeMap<String, 
     set
 }
 
-/// The devices of every entry.
+/// Returns the devices of every entry.
 pub(super) fn device_sets(contract: &Contract, devices: &[DeviceFacts]) -> DeviceSets {
     let mut result = DeviceSets::default();
     // Who has a device: the service and the device give the entry, and whether it names the device.

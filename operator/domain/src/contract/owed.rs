@@ -1,4 +1,4 @@
-//! What the compensations of a contract add up to (D8).
+//! The sum of the compensations of a contract (D8).
 //!
 //! Decides which of them still accrue and the sums by currency. A voided one counts for nothing.
 
@@ -16,8 +16,9 @@ const MAX_SUMMARY: usize = 64;
 /// The most currencies (its schema).
 const MAX_AMOUNTS: usize = 8;
 
-/// The compensations that are not voided, as a sum; `None` where there are none. Also how many of
-/// them are not final or not delivered. `currency` is shown while nothing was calculated yet.
+/// Adds up the compensations that are not voided; `None` if there are none. Also returns the number
+/// of those that are not final or not delivered. `currency` is shown while nothing was calculated
+/// yet.
 pub(super) fn owed<'a>(
     compensations: impl Iterator<Item = &'a Compensation>,
     currency: Option<&str>,

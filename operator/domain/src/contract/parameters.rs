@@ -1,4 +1,4 @@
-//! The parameters of an entry: what the contract chooses, what was signed, what the catalogue has.
+//! The parameters of an entry: chosen by the contract, signed before, or default of the catalogue.
 //!
 //! Each text is parsed once, when the entry is read: from then on it is the canonical text that
 //! subscriptions hold and compare, or it is refused. What the catalogue no longer allows but a
@@ -28,7 +28,7 @@ pub(super) struct Parameters<'a> {
 struct Reading {
     /// The canonical text; what cannot be read stays as it was written.
     text: String,
-    /// Why the catalogue of today does not allow it.
+    /// The message of the fault, if the catalogue of today does not allow it.
     refused: Option<String>,
     /// True if the catalogue knows the parameter, and so its type.
     is_known: bool,
@@ -144,7 +144,7 @@ impl<'a> Parameters<'a> {
         refused.map(unsupported).collect()
     }
 
-    /// Secrets that are given for what is no parameter of type Secret: its value would be shown.
+    /// Refuses Secrets for parameters of another type: their values would be shown.
     fn secret_faults(&self) -> Vec<Fault> {
         let fault = |secret: &SecretParameter| {
             let (entry, name) = (&self.entry.name, &secret.name);
@@ -166,7 +166,7 @@ impl<'a> Parameters<'a> {
         secrets.filter_map(fault).collect()
     }
 
-    /// Parameters that the contract does not choose and for which there is no usable default.
+    /// Refuses to leave out a parameter that has no usable default.
     fn missing_faults(&self) -> Vec<Fault> {
         let service = &self.entry.service_ref.name;
         let fault = |parameter: &Parameter| {

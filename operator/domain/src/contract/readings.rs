@@ -1,4 +1,4 @@
-//! What was read of a contract: each text of its spec once, as a value or as what is wrong with it.
+//! The texts of a contract as values or faults, each parsed once.
 //!
 //! Decides nothing. Made by `resolve`; `acceptance` collects what is wrong, and the subscriptions
 //! are made of the values, which nobody reads a second time.
@@ -12,9 +12,9 @@ use super::terms::EntryTerms;
 use crate::promise::promised_from;
 use crate::time::{TermError, resolve_term};
 
-/// What was read of a contract.
+/// The values of a contract, or what is wrong with their texts.
 pub(super) struct Readings<'a> {
-    /// The term as instants.
+    /// The first and last instant of the term.
     pub(super) term: Result<ResolvedTerm, TermError>,
     /// The instant from which on the start is promised.
     pub(super) promised_from: Result<Timestamp, TermError>,
@@ -40,7 +40,7 @@ impl<'a> Readings<'a> {
     }
 }
 
-/// Returns when the contract was created; now, where the API server has not said it.
+/// Returns the creationTimestamp of a contract; `now` if it has none yet.
 pub(super) fn created(contract: &Contract, now: Timestamp) -> Timestamp {
     let created = contract.metadata.creation_timestamp.as_ref();
     created.map_or(now, |created| created.0)

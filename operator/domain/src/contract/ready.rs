@@ -1,16 +1,16 @@
-//! What Ready says of a contract, and why.
+//! Ready of a contract, with its reason and message.
 //!
 //! Decides which of all that is outstanding comes first: what a person must change, what could not
 //! be written, what is missing, how many devices there are, and what is not delivered.
 
 use entente_crds::condition::Reason;
 
-use super::findings::Findings;
-use super::unit::{Progress, Unit, named};
+use super::assessment::Assessment;
+use super::subscription_state::{Progress, SubscriptionState, named};
 use super::{is_deleting, joined, listed};
 use crate::condition::{Summary, Work};
 
-impl Findings<'_> {
+impl Assessment<'_> {
     fn work(&self) -> Work {
         if self.failing_devices().is_empty() {
             Work::Progressing
@@ -47,16 +47,16 @@ impl Findings<'_> {
         if let Some(fault) = self.device_fault() {
             return Summary::open(fault.reason, fault.message, self.work());
         }
-        let unwritten: Vec<&Unit> = self
-            .units
+        let unwritten: Vec<&SubscriptionState> = self
+            .states
             .iter()
-            .filter(|unit| unit.progress == Progress::Unwritten)
+            .filter(|state| state.progress == Progress::Unwritten)
             .collect();
         if !unwritten.is_empty() {
             let message = format!(
                 "{} of {} subscriptions are not written yet: {}.",
                 unwritten.len(),
-                self.units.len(),
+                self.states.len(),
                 named(&unwritten)
             );
             return Summary::open(Reason::Progressing, message, self.work());
@@ -85,7 +85,8 @@ impl Findings<'_> {
     }
 
     fn over(&self) -> Summary {
-        let unsettled: Vec<&Unit> = self.units.iter().filter(|unit| !unit.settled).collect();
+        let unsettled: Vec<&SubscriptionState> =
+            self.states.iter().filter(|state| !state.settled).collect();
         if unsettled.len() + self.withdrawing.len() <= self.allowed {
             return Summary::done(Reason::Ended, "The term is over.");
         }
@@ -99,18 +100,18 @@ impl Findings<'_> {
         let message = format!(
             "The term is over; {} of {} subscriptions are not withdrawn yet: {}.",
             unsettled.len(),
-            self.units.len(),
+            self.states.len(),
             named(&unsettled)
         );
         Summary::open(Reason::Withdrawing, message, self.work())
     }
 
-    /// Before the start: nothing has to be delivered, but what is wanted must be clear.
+    /// Returns Ready before the start, when nothing has to be delivered but every device is known.
     fn ahead(&self) -> Summary {
-        let duplicates: Vec<&Unit> = self
-            .units
+        let duplicates: Vec<&SubscriptionState> = self
+            .states
             .iter()
-            .filter(|unit| unit.progress == Progress::Duplicate)
+            .filter(|state| state.progress == Progress::Duplicate)
             .collect();
         if duplicates.len() > self.allowed {
             return Summary::open(
@@ -128,7 +129,7 @@ impl Findings<'_> {
         }
         Summary::done(
             Reason::Scheduled,
-            match self.units.len() {
+            match self.states.len() {
                 1 => "Accepted with one subscription; services begin at the start.".to_owned(),
                 count => {
                     format!("Accepted with {count} subscriptions; services begin at the start.")
@@ -139,7 +140,7 @@ impl Findings<'_> {
 
     fn in_term(&self) -> Summary {
         let pending = self.pending();
-        let total = self.units.len();
+        let total = self.states.len();
         let missing = pending.len() + self.withdrawing.len();
         if missing == 0 {
             return Summary::done(Reason::Delivered, all_delivered(total));
@@ -160,7 +161,7 @@ impl Findings<'_> {
         }
         if pending
             .iter()
-            .all(|unit| unit.progress == Progress::Duplicate)
+            .all(|state| state.progress == Progress::Duplicate)
         {
             return Summary::open(
                 Reason::DuplicateService,
@@ -168,10 +169,10 @@ impl Findings<'_> {
                 Work::Progressing,
             );
         }
-        let failing: Vec<&Unit> = pending
+        let failing: Vec<&SubscriptionState> = pending
             .iter()
             .copied()
-            .filter(|unit| unit.is_failing())
+            .filter(|state| state.is_failing())
             .collect();
         let delivered = total - pending.len();
         if failing.is_empty() {
@@ -205,7 +206,7 @@ impl Findings<'_> {
     }
 }
 
-/// That every subscription is delivered.
+/// Returns the message of a contract of which every subscription is delivered.
 pub(super) fn all_delivered(total: usize) -> String {
     match total {
         1 => "The subscription is delivered.".to_owned(),

@@ -1,4 +1,4 @@
-//! From what a contract wants and what its subscriptions say to its status (K2).
+//! Report: the status of a contract, from the resolved one and its subscriptions (K2).
 //!
 //! Decides counters, names, dates and, through `conditions`, every condition. It runs on every
 //! path, also when a write failed, and repeats itself: a report on its own output is the same.
@@ -13,12 +13,12 @@ use entente_crds::v1alpha1::{
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use super::assessment::Assessment;
 use super::conditions::conditions;
-use super::findings::Findings;
 use super::owed::owed;
 use super::revisions::instant;
 use super::risk::{devices_at_risk, is_watched};
-use super::unit::{Progress, Unit, is_failing, units};
+use super::subscription_state::{Progress, SubscriptionState, is_failing, subscription_states};
 use super::{ContractWorld, EntryDevices, ResolvedContract, is_deleting, is_own, is_terminating};
 use crate::condition::is_true;
 use crate::promise::has_missed;
@@ -29,14 +29,14 @@ const MAX_NOT_READY: usize = 10;
 /// The most entries of history (its schema).
 const MAX_HISTORY: usize = 5;
 
-/// What came of the writes.
+/// The outcome of the writes.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct WriteOutcome {
-    /// What could not be written, in one sentence; it is tried again.
+    /// The write that failed, in one sentence; it is retried.
     pub failure: Option<String>,
 }
 
-/// The status of a contract.
+/// Returns the status of a contract.
 ///
 /// `subscriptions` are those of the contract's name as they are after the writes, and
 /// `compensations` those that were made for it. Equal input gives equal output; a status that is
@@ -56,7 +56,7 @@ pub fn report(
         .filter(|found| is_own(contract, found))
         .map(|found| (found.metadata.name.as_deref().unwrap_or_default(), &**found))
         .collect();
-    let units = units(contract, resolved, &own);
+    let states = subscription_states(contract, resolved, &own);
     let term = if resolved.accepted.is_ok() {
         resolved.term.clone()
     } else {
@@ -70,10 +70,10 @@ pub fn report(
     let missed = own.values().any(|found| has_missed(found))
         || records().any(|found| found.spec.voided.is_none())
         || is_true(&previous.conditions, ConditionType::PromiseMissed);
-    let findings = Findings {
+    let assessment = Assessment {
         contract,
         resolved,
-        allowed: allowed(contract.spec.max_unavailable.as_ref(), units.len()),
+        allowed: allowed(contract.spec.max_unavailable.as_ref(), states.len()),
         withdrawing: withdrawing(contract, resolved, &own),
         withdrawing_failing: failing_withdrawals(resolved, &own),
         preparing: is_watched(world, resolved, now),
@@ -82,16 +82,16 @@ pub fn report(
         failure: outcome.failure.as_deref(),
         missed,
         pending,
-        units: &units,
+        states: &states,
         now,
     };
-    let summary = findings.ready();
+    let summary = assessment.ready();
     ContractStatus {
         observed_generation: summary
             .observed_generation(contract.metadata.generation, previous.observed_generation),
-        conditions: conditions(&findings, &summary, &previous.conditions),
-        subscriptions: Some(counts(&units)),
-        not_ready: not_ready(&findings),
+        conditions: conditions(&assessment, &summary, &previous.conditions),
+        subscriptions: Some(counts(&states)),
+        not_ready: not_ready(&assessment),
         owed,
         next_transition: resolved
             .term
@@ -99,7 +99,7 @@ pub fn report(
             .and_then(|term| next_transition(term, now)),
         established: previous
             .established
-            .or_else(|| established(&findings, &own)),
+            .or_else(|| established(&assessment, &own)),
         history: history(previous.history, resolved.term.as_ref(), now),
         term,
     }
@@ -115,7 +115,7 @@ fn is_of_term(record: &Compensation, contract: &Contract, term: Option<&Resolved
     Some(&about.contract.uid) == contract.metadata.uid.as_ref() || term.is_some_and(promised)
 }
 
-/// The devices of subscriptions that are on their way out, sorted.
+/// Returns the names of subscriptions that are being withdrawn, sorted.
 fn withdrawing(
     contract: &Contract,
     resolved: &ResolvedContract,
@@ -136,7 +136,8 @@ fn failing_withdrawals(
         .collect()
 }
 
-/// Subscriptions that are being deleted or are to be; with `all` also those that are wanted again.
+/// Returns the subscriptions that are deleted or are to be; with `all` also those that are wanted
+/// again under their name.
 fn leaving<'a>(
     resolved: &'a ResolvedContract,
     own: &'a BTreeMap<&str, &ServiceSubscription>,
@@ -160,7 +161,8 @@ fn leaving<'a>(
         })
 }
 
-/// How many may be missing: a number, or a part of all, rounded down.
+/// Returns the number of subscriptions that may be undelivered: `most` itself, or a percentage of
+/// all, rounded down.
 fn allowed(most: Option<&IntOrString>, total: usize) -> usize {
     match most {
         None => 0,
@@ -172,27 +174,30 @@ fn allowed(most: Option<&IntOrString>, total: usize) -> usize {
     }
 }
 
-fn counts(units: &[Unit]) -> SubscriptionCounts {
+fn counts(states: &[SubscriptionState]) -> SubscriptionCounts {
     let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
-    let delivered = units.iter().filter(|unit| unit.is_delivered()).count();
-    let failing = units.iter().filter(|unit| unit.is_failing()).count();
+    let delivered = states.iter().filter(|state| state.is_delivered()).count();
+    let failing = states.iter().filter(|state| state.is_failing()).count();
     SubscriptionCounts {
-        total: number(units.len()),
+        total: number(states.len()),
         delivered: number(delivered),
         failing: (failing > 0).then(|| number(failing)),
-        summary: format!("{delivered}/{}", units.len()),
+        summary: format!("{delivered}/{}", states.len()),
     }
 }
 
-fn not_ready(findings: &Findings) -> Vec<NotReady> {
-    if !findings.is_in_term() {
+fn not_ready(assessment: &Assessment) -> Vec<NotReady> {
+    if !assessment.is_in_term() {
         return Vec::new();
     }
-    let pending = findings.units.iter().filter(|unit| !unit.is_delivered());
-    let pending = pending.take(MAX_NOT_READY).map(|unit| NotReady {
-        device: unit.device.clone(),
-        service: unit.service.clone(),
-        reason: unit.reason.clone(),
+    let pending = assessment
+        .states
+        .iter()
+        .filter(|state| !state.is_delivered());
+    let pending = pending.take(MAX_NOT_READY).map(|state| NotReady {
+        device: state.device.clone(),
+        service: state.service.clone(),
+        reason: state.reason.clone(),
     });
     pending.collect()
 }
@@ -205,19 +210,19 @@ fn next_transition(term: &ResolvedTerm, now: Timestamp) -> Option<Timestamp> {
     }
 }
 
-/// The instant at which the set of subscriptions is complete, where it is. It never lies before
-/// the creation of one of them, whoever's clock is ahead.
+/// Returns the instant at which the set of subscriptions is complete, if it is. It never lies
+/// before the creation of one of them, whoever's clock is ahead.
 fn established(
-    findings: &Findings,
+    assessment: &Assessment,
     own: &BTreeMap<&str, &ServiceSubscription>,
 ) -> Option<Timestamp> {
-    let Findings {
+    let Assessment {
         contract,
         resolved,
-        units,
+        states,
         now,
         ..
-    } = findings;
+    } = assessment;
     let term = resolved.term.as_ref()?;
     // Devices that are not there when the start comes are those that a label brings later. A
     // contract that is made after its start waits for them, in whatever order it is applied.
@@ -236,9 +241,9 @@ fn established(
     let complete = resolved.accepted.is_ok()
         && resolved.refs.is_ok()
         && !is_deleting(contract)
-        && units
+        && states
             .iter()
-            .all(|unit| unit.progress != Progress::Unwritten)
+            .all(|state| state.progress != Progress::Unwritten)
         && (came_to_start || !resolved.entries.iter().any(short));
     let last = own
         .values()
@@ -247,7 +252,7 @@ fn established(
     complete.then(|| last.map_or_else(|| instant(*now), |last| last.max(instant(*now))))
 }
 
-/// The last changes of InForce, newest first.
+/// Returns the last changes of InForce, newest first.
 fn history(
     mut history: Vec<Transition>,
     term: Option<&ResolvedTerm>,

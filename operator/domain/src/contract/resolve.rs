@@ -1,4 +1,4 @@
-//! From a contract and what exists to the set of subscriptions and the writes that lead there.
+//! Resolve: the set of subscriptions of a contract, and the writes that lead there.
 //!
 //! Decides which subscriptions are made, changed, deleted, held back or waited for. Nothing is
 //! written while the contract is not accepted; nothing but deletions while it is being deleted.
@@ -23,10 +23,10 @@ use super::{
     SubscriptionHandle, SubscriptionUpdate, is_deleting, is_own, is_terminating, listed, name_of,
 };
 
-/// What a contract wants, and the writes that lead there.
+/// Resolves a contract, and the writes that lead to its subscriptions.
 ///
-/// The order of devices and subscriptions in the world makes no difference. When the changes are
-/// made and the world is read again, there are none left at the same `now`.
+/// The order of devices and subscriptions in the world makes no difference. After the changes are
+/// made and the world is read again, none is left at the same `now`.
 pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
     let contract = &world.contract;
     let own = || {
@@ -77,7 +77,7 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
     resolved
 }
 
-/// How many devices each entry has, and should have.
+/// Counts the devices of each entry.
 fn entry_devices(contract: &Contract, devices: &DeviceSets) -> Vec<EntryDevices> {
     let entries = contract.spec.services.iter().zip(&devices.sets);
     let entries = entries.map(|(entry, set)| EntryDevices {
@@ -91,7 +91,7 @@ fn entry_devices(contract: &Contract, devices: &DeviceSets) -> Vec<EntryDevices>
     entries.collect()
 }
 
-/// How long before its start a contract is prepared.
+/// Returns how long before its start a contract is prepared.
 fn lead_time(contract: &Contract) -> Duration {
     let given = contract.spec.preparation.clone();
     given.unwrap_or_default().lead_time
@@ -102,7 +102,8 @@ fn preparation(contract: &Contract, term: &ResolvedTerm) -> Option<Timestamp> {
     term.start.checked_sub(lead).ok()
 }
 
-/// The SmartServices that are missing, each with the entries that name it.
+/// Checks that each SmartService exists; the fault of a missing one names the entries that refer
+/// to it.
 fn references(world: &ContractWorld) -> Result<(), Vec<Fault>> {
     let mut missing: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for entry in &world.contract.spec.services {
@@ -197,7 +198,7 @@ impl<'a> Subscriptions<'a> {
         changes.waiting.sort_unstable();
     }
 
-    /// The subscription of one entry on one device.
+    /// Adds the subscription of one entry on one device, and the write that it needs.
     fn one(
         &self,
         terms: &EntryTerms,
@@ -253,7 +254,7 @@ impl<'a> Subscriptions<'a> {
         }
     }
 
-    /// Whether a subscription that does not exist takes part from the start of the term. After the
+    /// True if a subscription that does not exist takes part from the start of the term. After the
     /// start, and once the set was complete, only one that existed before does: it was deleted by
     /// hand or restored. All others came by a plain edit or a label, which promises nothing.
     fn counts_from_start(&self, name: &str, device: &str, named: bool) -> bool {
@@ -270,7 +271,7 @@ impl<'a> Subscriptions<'a> {
             || (unchanged && (named || created.is_some_and(|created| *created < established)))
     }
 
-    /// Subscriptions that exist and are not wanted.
+    /// Deletes subscriptions that are not wanted, or holds their withdrawal back.
     fn surplus(&self, resolved: &mut ResolvedContract) {
         let contract = &self.world.contract;
         let wanted: BTreeSet<&str> = resolved
@@ -294,15 +295,15 @@ impl<'a> Subscriptions<'a> {
     }
 }
 
-/// Whether withdrawals of an entry are held, because labels may have caused them while the number
-/// of devices is not the expected one.
+/// True if withdrawals of an entry are held back: the number of devices is not the expected one, so
+/// that a wrong label may have caused them.
 fn is_held(entry: &ContractService, counts: &[EntryDevices]) -> bool {
     let count = counts.iter().find(|count| count.service == entry.name);
     entry.devices.selector.is_some() && count.is_some_and(EntryDevices::is_mismatch)
 }
 
-/// The next instant at which the changes or the report differ by time alone; `None` where only an
-/// event can make a difference.
+/// Returns the next instant at which the changes or the report differ by time alone; `None` if only
+/// an event can make a difference.
 pub fn next_wake(resolved: &ResolvedContract, now: Timestamp) -> Option<Timestamp> {
     let term = resolved
         .term

@@ -1,6 +1,6 @@
 //! The dated entries of one subscription (api: "What is promised").
 //!
-//! Decides from when an entry is in force, whether its instant is promised, and what becomes of
+//! Decides the instant at which an entry begins, whether it is promised, and what becomes of
 //! the entries that exist. What has begun is append-only: only its end may move, and only while
 //! that lies ahead.
 
@@ -13,16 +13,16 @@ use crate::promise::{is_promised, is_settled};
 /// The most entries that a subscription holds (its schema).
 pub(super) const MOST_REVISIONS: usize = 4;
 
-/// The dates of a contract as its entries need them.
+/// The dates of a contract, which are those of its entries.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Dates {
     /// The term's first instant.
     pub(super) start: Timestamp,
     /// The first instant after the term.
     pub(super) end: Option<Timestamp>,
-    /// Whether the start was known before it came.
+    /// True if the start was known before it came.
     pub(super) promised: bool,
-    /// Whether `promisesFrom` says so, which decides existing entries anew.
+    /// True if `promisesFrom` is set, which decides existing entries anew.
     pub(super) declared: bool,
 }
 
@@ -41,13 +41,14 @@ impl Dates {
     }
 }
 
-/// The entry of a subscription that takes part from the start of the term, whether that lies ahead
-/// or was missed.
+/// Returns the entry of a subscription that takes part from the start of the term, whether that
+/// lies ahead or was missed.
 pub(super) fn from_start(wanted: Wanted, dates: &Dates, devices: usize) -> Vec<Revision> {
     vec![wanted.revision(dates.start, dates.end, dates.promised, devices)]
 }
 
-/// The entry of a subscription that came by a plain edit or a label: in force when first seen.
+/// Returns the entry of a subscription that an edit or a label added: in force when first seen, and
+/// not promised.
 pub(super) fn from_now(
     wanted: Wanted,
     dates: &Dates,
@@ -57,8 +58,8 @@ pub(super) fn from_now(
     vec![wanted.revision(instant(now), dates.end, false, devices)]
 }
 
-/// The entries that an existing subscription should have; `None` where one more is needed and none
-/// can go yet.
+/// Returns the entries of an existing subscription; `None` if the list is full and no old entry can
+/// be pruned yet.
 pub(super) fn advance(
     subscription: &ServiceSubscription,
     terms: &EntryTerms,
@@ -72,7 +73,8 @@ pub(super) fn advance(
     if begun == 0 {
         return Some(replaced(entries.last(), terms, dates, devices));
     }
-    // An entry that has not begun behind one that has is one of ours from this very moment.
+    // A future entry after one that has begun was appended in this same millisecond: drop it and
+    // compute it again.
     entries.truncate(begun);
     for entry in &mut entries {
         entry.promised |= dates.declared && dates.promised && entry.effective == dates.start;
@@ -107,8 +109,8 @@ pub(super) fn advance(
     pruned(entries, subscription, now)
 }
 
-/// The entry that takes the place of one that has not begun. Its promise was decided when it was
-/// first written; another start is decided anew.
+/// Replaces an entry that has not begun. Whether it is promised was decided when it was first
+/// written; another start is decided anew.
 fn replaced(
     before: Option<&Revision>,
     terms: &EntryTerms,
@@ -121,7 +123,8 @@ fn replaced(
     from_start(terms.wanted(before), &dates, devices)
 }
 
-/// At most [`MOST_REVISIONS`]: the oldest go that have ended and whose promise is settled.
+/// Drops the oldest entries that have ended and whose promise is settled, until there are at most
+/// [`MOST_REVISIONS`]; `None` if that does not suffice.
 fn pruned(
     mut entries: Vec<Revision>,
     subscription: &ServiceSubscription,
@@ -137,7 +140,7 @@ fn pruned(
     Some(entries)
 }
 
-/// Now, as it is written: in whole milliseconds, and never ahead of now.
+/// Cuts `now` to whole milliseconds, as it is written; never later than `now`.
 pub(super) fn instant(now: Timestamp) -> Timestamp {
     let whole = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
     whole.min(now)

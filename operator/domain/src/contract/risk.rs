@@ -1,8 +1,8 @@
-//! Whether the start of a contract is at risk: what is to be done before it does not proceed.
+//! StartAtRisk: the preparation of a start that does not proceed.
 //!
-//! Decides which devices stand in the way, from what the delivery controller says of their
-//! subscriptions, while the start lies ahead and preparation has begun. It touches Ready never: the
-//! contract is accepted, and who waits for that is not to wait for the start. Called by report.
+//! Decides which devices hinder it, from the status of their subscriptions, between the instant of
+//! preparation and the start. It never changes Ready: the contract is accepted, and a tool that
+//! waits for Ready must not wait for the start. Called by report.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,13 +10,13 @@ use entente_crds::condition::{ConditionType, Reason};
 use entente_crds::v1alpha1::{ItemState, ServiceSubscription, StepType};
 use jiff::Timestamp;
 
-use super::unit::current;
+use super::subscription_state::current;
 use super::{ContractWorld, ResolvedContract, is_deleting, is_terminating};
 use crate::condition::Status;
 use crate::delivery::step_of_item;
 
-/// Whether what would hinder the start is looked at now: from the instant of preparation until the
-/// start, unless the contract is on its way out or suspended by a person.
+/// True if StartAtRisk may be stated now: from the instant of preparation until the start, unless
+/// the contract is on its way out or suspended by a person.
 pub(super) fn is_watched(
     world: &ContractWorld,
     resolved: &ResolvedContract,
@@ -28,7 +28,7 @@ pub(super) fn is_watched(
     ahead && preparing && !is_deleting(contract) && !contract.spec.suspend
 }
 
-/// The devices on which the preparation does not proceed, sorted, each once.
+/// Returns the devices on which the preparation does not proceed, sorted, each once.
 pub(super) fn devices_at_risk(
     world: &ContractWorld,
     resolved: &ResolvedContract,
@@ -51,7 +51,7 @@ pub(super) fn devices_at_risk(
         .collect()
 }
 
-/// The steps that may run before the start.
+/// Returns the steps that may run before the start.
 fn early_steps(world: &ContractWorld, found: &ServiceSubscription) -> BTreeSet<StepType> {
     let revision = found.spec.revisions.first();
     revision
@@ -63,14 +63,14 @@ fn early_steps(world: &ContractWorld, found: &ServiceSubscription) -> BTreeSet<S
         .collect()
 }
 
-/// Whether something speaks against the start already now: a person must change something, what is
-/// referred to is missing, or an early step met a problem or takes too long.
+/// True if the start is at risk: a person must change something, a reference is missing, or an
+/// early step met a problem or timed out.
 fn does_not_proceed(found: &ServiceSubscription, early: &BTreeSet<StepType>) -> bool {
     let hindrances = hindrances(found);
     hindrances.of_the_whole || hindrances.steps.iter().any(|step| early.contains(step))
 }
 
-/// What speaks against a start that lies ahead, as far as the subscription itself says.
+/// The obstacles to a start that lies ahead, as the status of a subscription has them.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Hindrances {
     /// True if it does not proceed whichever steps are early.
@@ -79,7 +79,7 @@ pub(super) struct Hindrances {
     pub(super) steps: BTreeSet<StepType>,
 }
 
-/// Returns what speaks against the start of a subscription.
+/// Returns the obstacles to the start of a subscription.
 pub(super) fn hindrances(found: &ServiceSubscription) -> Hindrances {
     let said = |condition| current(found, condition);
     let is_false =

@@ -1,6 +1,6 @@
-//! What an entry of a contract wants of a subscription, apart from dates.
+//! The terms of an entry of a contract, apart from dates.
 //!
-//! Decides where each value comes from: the contract, what was signed before, or the catalogue of
+//! Decides the source of each value: the contract, the revision signed before, or the catalogue of
 //! today, in this order. What was once taken from the catalogue stays, so that an edit of it never
 //! changes what a customer signed (B1).
 
@@ -16,7 +16,7 @@ use super::parameters::Parameters;
 use super::{Fault, unsupported};
 use crate::promise::counted_causes;
 
-/// What is wanted, apart from dates and the number of devices.
+/// The terms of a revision, apart from dates and the number of devices.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Wanted {
     service_ref: NameReference,
@@ -31,7 +31,7 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// Whether an entry says something else. From where a value came makes no difference.
+    /// True if a revision has other terms. The source of a value makes no difference.
     pub(super) fn differs_from(&self, revision: &Revision) -> bool {
         self.service_ref != revision.service_ref
             || self.parameters != revision.parameters
@@ -43,7 +43,7 @@ impl Wanted {
             || self.counted_causes != revision.counted_causes
     }
 
-    /// A new entry that says this; `devices` share a fee for all of them.
+    /// Makes a revision of these terms; `devices` share a fee for all of them.
     pub(super) fn revision(
         self,
         effective: Timestamp,
@@ -113,7 +113,7 @@ impl<'a> EntryTerms<'a> {
         faults
     }
 
-    /// A service level of the catalogue that is no duration, where none is chosen or signed.
+    /// Refuses a service level of the catalogue that is no duration, if none is chosen or signed.
     fn level_fault(&self, signed: Option<&Revision>) -> Option<Fault> {
         let is_taken = self.entry.service_level.is_none() && signed.is_none();
         let level = self.service.spec.service_level.as_ref();
@@ -125,7 +125,7 @@ impl<'a> EntryTerms<'a> {
         )))
     }
 
-    /// What is wanted, where `signed` is the last entry of the subscription.
+    /// Returns the terms; `signed` is the last revision of the subscription.
     pub(super) fn wanted(&self, signed: Option<&Revision>) -> Wanted {
         let signed = signed.filter(|signed| signed.service_ref == self.entry.service_ref);
         let (parameters, defaulted) = self.parameters.values(signed);
@@ -146,7 +146,7 @@ impl<'a> EntryTerms<'a> {
         }
     }
 
-    /// Which Secret holds which parameter; what it holds is read when it is delivered.
+    /// Returns the references to Secrets, sorted; the Secrets are read when they are delivered.
     fn secret_parameters(&self) -> Vec<SecretParameter> {
         let mut secrets = self.entry.secret_parameters.clone();
         secrets.sort_by(|one, other| one.name.cmp(&other.name));

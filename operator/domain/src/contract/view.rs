@@ -1,5 +1,5 @@
-//! What a contract reads of one of its subscriptions: two that look alike here lead to the same
-//! writes and the same status of the contract.
+//! The part of a subscription that a contract reads: two subscriptions with equal views lead to the
+//! same writes and the same status of the contract.
 //!
 //! Decides which changes of a subscription are news for its contract. Whatever a rule of this
 //! module reads of a subscription stands here as well, or a contract is not looked at again when
@@ -13,9 +13,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 
 use super::is_terminating;
 use super::risk::{Hindrances, hindrances};
-use super::unit::{current, is_failing};
+use super::subscription_state::{current, is_failing};
 
-/// What a contract reads of one of its subscriptions.
+/// The part of a subscription that a contract reads.
 #[derive(Debug, PartialEq)]
 pub struct SubscriptionView {
     uid: Option<String>,
@@ -31,7 +31,7 @@ pub struct SubscriptionView {
     promises: Vec<PromiseView>,
 }
 
-/// What a contract reads of a promise.
+/// The part of a promise that a contract reads.
 #[derive(Debug, PartialEq)]
 struct PromiseView {
     effective: Timestamp,
@@ -40,7 +40,7 @@ struct PromiseView {
     emitted: Vec<String>,
 }
 
-/// Returns what a contract reads of one of its subscriptions.
+/// Returns the part of a subscription that its contract reads.
 pub fn view(subscription: &ServiceSubscription) -> SubscriptionView {
     let metadata = &subscription.metadata;
     let promises = subscription

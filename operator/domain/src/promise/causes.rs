@@ -1,4 +1,4 @@
-//! Whose delays count (D9).
+//! The causes whose delays count (D9).
 //!
 //! Decides it for the judge, who merges delays, and for the calculation, who adds them up: what
 //! merges into a cause that does not count would be a debt that is lost.

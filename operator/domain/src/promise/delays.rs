@@ -1,7 +1,7 @@
-//! The delays of a promise: who was in the way from when until when (D9).
+//! The delays of a promise, each with its cause (D9).
 //!
-//! Decides how what blocks now continues, ends or begins a delay, and which two become one where
-//! more are noted than a status may hold. Called by the judge.
+//! Decides whether the present blocker continues, ends or begins a delay, and which two delays are
+//! merged if there are more than a status may hold. Called by the judge.
 
 use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{Cause, Delay, Promise, Revision};
@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::causes::counts;
 use super::judge::Look;
 
-/// A first report this soon after the promised instant counts as having looked at the instant: what
-/// the first pass met may have taken as long as the remote side was waited for.
+/// A first report this soon after the promised instant counts as a look at that instant: the first
+/// pass may have waited that long for a remote side.
 const PUNCTUAL: SignedDuration = SignedDuration::from_secs(30);
 
 /// The most delays that are kept (api section 11).
@@ -27,7 +27,7 @@ pub(super) fn not_observed(from: Timestamp, until: Timestamp) -> Delay {
     }
 }
 
-/// Notes what blocks now. Time between two observations belongs to the earlier one; before the
+/// Records what blocks now. Time between two observations belongs to the earlier one; before the
 /// first one it is the provider's.
 pub(super) fn observe(promise: &mut Promise, revision: &Revision, look: &Look<'_>) {
     let (cause, reason) = look.blocking;

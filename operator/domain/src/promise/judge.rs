@@ -15,26 +15,27 @@ use super::{deadline, end_of_service, promise_of, promises as judged, revision_o
 const MOST_PROMISES: usize = 16;
 const MOST_EMITTED: usize = 64;
 
-/// What the judge has to know of the pass that looks.
+/// The observation of one pass, by which a promise is judged.
 #[derive(Clone, Copy, Debug)]
 pub struct Look<'a> {
-    /// When everything that is in force was read back as wanted; `None` while it is not.
+    /// The instant at which the last required item was read back as wanted; `None` while one is
+    /// not.
     pub completed_at: Option<Timestamp>,
-    /// When this pass heard the first answer of a remote side; now, where it heard none.
+    /// The instant of the first answer of a remote side in this pass; now, if there was none.
     pub heard_from: Timestamp,
-    /// What blocks, and whose delay that is.
+    /// The cause and the reason of the item that blocks.
     pub blocking: (Cause, &'a str),
-    /// Now.
+    /// The instant of the pass.
     pub now: Timestamp,
 }
 
-/// What the judge has to know besides the subscription: its contract, its records, and the clock.
+/// The state of the contract, the records and the clock, by which a promise is judged.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Circumstances<'a> {
-    /// `status.established` of the contract: when its set of subscriptions was first complete.
+    /// `status.established` of the contract: its set of subscriptions was first complete.
     pub established: Option<Timestamp>,
-    /// When the contract was asked to go. Its subscriptions are deleted when somebody comes to
-    /// them; nothing is promised from the contract's own deletion on.
+    /// The deletionTimestamp of the contract. Its subscriptions are deleted later, one by one;
+    /// nothing is promised after the contract's own deletion.
     pub contract_deleted: Option<Timestamp>,
     /// True if the local clock cannot be trusted, so that it judges nothing: a verdict is for ever.
     pub clock_skewed: bool,
@@ -235,7 +236,7 @@ fn close(promise: &mut Promise, at: Timestamp, deadline: Timestamp, in_time: Pro
     }
 }
 
-/// Adds the compensations that are seen; one that a person deleted stays listed for ever.
+/// Adds the compensations that exist; one that a person deleted stays listed for ever.
 fn add_emitted(
     subscription: &ServiceSubscription,
     records: &[CompensationRecord],

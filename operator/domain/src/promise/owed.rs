@@ -1,4 +1,4 @@
-//! What is owed for a promise, and when it is settled (D8; api section 10).
+//! The records that a promise owes, and when it is settled (D8; api section 10).
 //!
 //! Decides under one rule which records are to be made, which the finalizer of a subscription
 //! waits for, and which a contract waits for before it drops a revision: a record that one of them
@@ -57,7 +57,7 @@ fn owes(remedy: &Remedy, revision: &Revision) -> bool {
     }
 }
 
-/// What a subscription has to know of one of its Compensations.
+/// The part of a Compensation on which its subscription depends.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CompensationRecord {
     /// Its name.

@@ -1,6 +1,6 @@
-//! How an amount came about, for people: a line for each period and one sentence.
+//! The explanation of an amount, for people: a line for each period and one sentence.
 //!
-//! Decides no amount; says what was decided. Beside the texts each line has its share and its credit
+//! Decides no amount. Beside the texts each line has its share and its credit
 //! as exact numbers, which `earlier` reads: a text may be worded anew without changing money.
 
 use entente_crds::duration::Duration;
@@ -17,10 +17,10 @@ use crate::time::format_duration;
 /// The most lines that an explanation has.
 const MAX_LINES: usize = 64;
 
-/// How many digits behind the point a cap has that is no short decimal.
+/// The most digits behind the point of a cap.
 const CAP_DIGITS: u32 = 12;
 
-/// One line for each period that loses something.
+/// Returns a line for each period that loses something.
 pub(super) fn lines(terms: &CreditTerms<'_>, credit: &Credit) -> Vec<PeriodShare> {
     let fee = fee(terms);
     credit
@@ -39,7 +39,7 @@ pub(super) fn lines(terms: &CreditTerms<'_>, credit: &Credit) -> Vec<PeriodShare
         .collect()
 }
 
-/// The fee of a period for this device: `12.50`, or `1000.00/3000` where devices share it.
+/// Writes the fee of a period for this device: `12.50`, or `1000.00/3000` where devices share it.
 fn fee(terms: &CreditTerms<'_>) -> String {
     let whole = money::parse_amount(&terms.fee.amount).map_or_else(
         |_| terms.fee.amount.clone(),
@@ -51,19 +51,19 @@ fn fee(terms: &CreditTerms<'_>) -> String {
     }
 }
 
-/// `6/31`.
+/// Writes a share such as `6/31`.
 fn share((numerator, denominator): (Decimal, Decimal)) -> String {
     format!("{}/{}", numerator.normalize(), denominator.normalize())
 }
 
-/// A decimal with all its digits, and at least those of the currency.
+/// Writes a decimal with all its digits, and at least those of the currency.
 fn decimal(amount: Decimal, currency: &str) -> String {
     let mut amount = amount.normalize();
     amount.rescale(amount.scale().max(money::currency_digits(currency)));
     amount.to_string()
 }
 
-/// The whole in one sentence.
+/// Writes the explanation in one sentence.
 pub(super) fn sentence(
     terms: &CreditTerms<'_>,
     owed: &OwedTime,
@@ -99,7 +99,7 @@ pub(super) fn sentence(
     )
 }
 
-/// Time that does not count, as a part of the sentence.
+/// Writes the time that does not count, as a part of the sentence.
 fn uncounted(owed: &OwedTime, causes: &[Cause]) -> String {
     let mut parts: Vec<(Cause, SignedDuration)> = Vec::new();
     for total in owed
@@ -131,7 +131,7 @@ fn who(cause: Cause) -> &'static str {
     }
 }
 
-/// What is lost, such as "6/31 (started days)".
+/// Writes the lost share, such as "6/31 (started days)".
 fn lost(terms: &CreditTerms<'_>, credit: &Credit) -> String {
     let basis = match terms.credit.basis {
         CreditBasis::ElapsedTime => "elapsed time",

@@ -1,4 +1,4 @@
-//! What was found out about a contract, from which Ready and every condition follow.
+//! Assessment: the state of a contract, from which Ready and every condition follow.
 //!
 //! Decides nothing that is written. Made by report, read by `ready` and `conditions`.
 
@@ -8,37 +8,37 @@ use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::Contract;
 use jiff::Timestamp;
 
-use super::unit::Unit;
+use super::subscription_state::SubscriptionState;
 use super::{EntryDevices, Fault, ResolvedContract, listed};
 
-/// What was found out, from which every condition follows.
-pub(super) struct Findings<'a> {
+/// The state of a contract at `now`.
+pub(super) struct Assessment<'a> {
     pub(super) contract: &'a Contract,
     pub(super) resolved: &'a ResolvedContract,
     /// Sorted by device and service.
-    pub(super) units: &'a [Unit],
-    /// How many may be missing.
+    pub(super) states: &'a [SubscriptionState],
+    /// The number of subscriptions that may be undelivered while the contract is Ready.
     pub(super) allowed: usize,
-    /// Names of subscriptions on their way out, sorted.
+    /// The names of subscriptions that are being withdrawn, sorted.
     pub(super) withdrawing: Vec<String>,
     /// Devices whose withdrawal does not progress.
     pub(super) withdrawing_failing: Vec<String>,
-    /// Whether preparation has begun and the start is ahead, so that what hinders it is told.
+    /// True from the instant of preparation until the start, when StartAtRisk may be stated.
     pub(super) preparing: bool,
     /// The devices on which the preparation does not proceed.
     pub(super) at_risk: BTreeSet<String>,
-    /// Every subscription that exists knows of the suspension.
+    /// True if the suspension has reached every subscription that exists.
     pub(super) suspended: bool,
-    /// What could not be written.
+    /// The write that failed, in a sentence.
     pub(super) failure: Option<&'a str>,
-    /// A promise of this term was missed.
+    /// True if a promise of this term was missed.
     pub(super) missed: bool,
-    /// Compensations that are not final or not delivered.
+    /// The number of compensations that are not final or not delivered.
     pub(super) pending: i32,
     pub(super) now: Timestamp,
 }
 
-impl Findings<'_> {
+impl Assessment<'_> {
     pub(super) fn has_begun(&self) -> bool {
         self.resolved
             .term
@@ -51,31 +51,31 @@ impl Findings<'_> {
         end.is_some_and(|end| end <= self.now)
     }
 
-    /// Whether now lies inside the term.
+    /// True if now lies inside the term.
     pub(super) fn is_in_term(&self) -> bool {
         self.has_begun() && !self.is_over()
     }
 
-    pub(super) fn pending(&self) -> Vec<&Unit> {
-        self.units
+    pub(super) fn pending(&self) -> Vec<&SubscriptionState> {
+        self.states
             .iter()
-            .filter(|unit| !unit.is_delivered())
+            .filter(|state| !state.is_delivered())
             .collect()
     }
 
-    /// Devices that do not progress, sorted, each once.
+    /// Returns the devices that do not progress, sorted, each once.
     pub(super) fn failing_devices(&self) -> BTreeSet<&str> {
-        let units = self
-            .units
+        let states = self
+            .states
             .iter()
-            .filter(|unit| unit.is_failing())
-            .map(|unit| unit.device.as_str());
-        units
+            .filter(|state| state.is_failing())
+            .map(|state| state.device.as_str());
+        states
             .chain(self.withdrawing_failing.iter().map(String::as_str))
             .collect()
     }
 
-    /// What is wrong with the number of devices: not the expected one before none at all.
+    /// Returns what is wrong with the number of devices: another one than expected, before none.
     pub(super) fn device_fault(&self) -> Option<Fault> {
         let entries = &self.resolved.entries;
         let mismatched: Vec<String> = entries

@@ -1,7 +1,7 @@
-//! One service on one device, as a contract sees it.
+//! The state of each subscription of a contract.
 //!
-//! Decides how far each is from its subscription's conditions and items. Called by report; what
-//! follows for the contract is decided in `findings`, `ready` and `conditions`.
+//! Decides how far each has come, from its conditions and items. Called by report; what follows for
+//! the contract is decided in `assessment`, `ready` and `conditions`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,18 +11,18 @@ use entente_crds::v1alpha1::{Condition, Contract, ItemState, ServiceSubscription
 use super::{DesiredSubscription, ResolvedContract, is_deleting, is_terminating, listed};
 use crate::condition::{Status, find, is_true};
 
-/// One service on one device, as far as the contract is concerned.
-pub(super) struct Unit {
+/// A subscription that should exist, with its progress.
+pub(super) struct SubscriptionState {
     pub(super) device: String,
     pub(super) service: String,
     /// The reason of the subscription's Ready.
     pub(super) reason: String,
     pub(super) progress: Progress,
-    /// Nothing is outstanding: the subscription is Ready.
+    /// True if the subscription is Ready and its spec is as it should be.
     pub(super) settled: bool,
 }
 
-/// How far a service on a device is.
+/// The progress of a subscription.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(super) enum Progress {
     /// The subscription is not there, or not as it should be.
@@ -37,7 +37,7 @@ pub(super) enum Progress {
     Delivered,
 }
 
-impl Unit {
+impl SubscriptionState {
     pub(super) fn is_delivered(&self) -> bool {
         self.progress == Progress::Delivered
     }
@@ -47,13 +47,14 @@ impl Unit {
     }
 }
 
-/// Every service on a device that should be, sorted by device and service. While the contract is
-/// not accepted, and where a service is missing or a withdrawal is held, what exists counts.
-pub(super) fn units(
+/// Returns the state of every subscription that should exist, sorted by device and service. While
+/// the contract is not accepted, and where a service is missing or a withdrawal is held back, those
+/// that exist count.
+pub(super) fn subscription_states(
     contract: &Contract,
     resolved: &ResolvedContract,
     own: &BTreeMap<&str, &ServiceSubscription>,
-) -> Vec<Unit> {
+) -> Vec<SubscriptionState> {
     let desired: BTreeMap<&str, &DesiredSubscription> = resolved
         .desired
         .iter()
@@ -67,42 +68,49 @@ pub(super) fn units(
         .collect();
     let wanted = desired
         .iter()
-        .map(|(name, desired)| unit(own.get(name).copied(), desired));
+        .map(|(name, desired)| state_of(own.get(name).copied(), desired));
     let kept = own.iter().filter(|(name, found)| {
         !desired.contains_key(*name) && !deleted.contains(*name) && !is_terminating(found)
     });
-    let kept = kept.map(|(_, found)| existing_unit(found, true));
-    let duplicates = resolved.exceptions.iter().map(|exception| Unit {
-        device: exception.device.clone(),
-        service: exception.service.clone(),
-        reason: Reason::DuplicateService.as_str().to_owned(),
-        progress: Progress::Duplicate,
-        settled: true,
-    });
-    let mut units: Vec<Unit> = if is_deleting(contract) || resolved.accepted.is_err() {
+    let kept = kept.map(|(_, found)| state_of_existing(found, true));
+    let duplicates = resolved
+        .exceptions
+        .iter()
+        .map(|exception| SubscriptionState {
+            device: exception.device.clone(),
+            service: exception.service.clone(),
+            reason: Reason::DuplicateService.as_str().to_owned(),
+            progress: Progress::Duplicate,
+            settled: true,
+        });
+    let mut states: Vec<SubscriptionState> = if is_deleting(contract) || resolved.accepted.is_err()
+    {
         kept.collect()
     } else {
         wanted.chain(kept).chain(duplicates).collect()
     };
-    units.sort_by(|a, b| (&a.device, &a.service).cmp(&(&b.device, &b.service)));
-    units
+    states.sort_by(|a, b| (&a.device, &a.service).cmp(&(&b.device, &b.service)));
+    states
 }
 
-fn unit(found: Option<&ServiceSubscription>, desired: &DesiredSubscription) -> Unit {
+fn state_of(
+    found: Option<&ServiceSubscription>,
+    desired: &DesiredSubscription,
+) -> SubscriptionState {
     let live = found.filter(|found| !is_terminating(found));
     live.map_or_else(
-        || Unit {
+        || SubscriptionState {
             device: desired.spec.device_ref.name.clone(),
             service: desired.spec.service_name.clone(),
             reason: Reason::Pending.as_str().to_owned(),
             progress: Progress::Unwritten,
             settled: false,
         },
-        |live| existing_unit(live, live.spec == desired.spec),
+        |live| state_of_existing(live, live.spec == desired.spec),
     )
 }
 
-fn existing_unit(found: &ServiceSubscription, written: bool) -> Unit {
+fn state_of_existing(found: &ServiceSubscription, written: bool) -> SubscriptionState {
     let holds = |condition| {
         current(found, condition).is_some_and(|said| said.status == Status::True.as_str())
     };
@@ -113,7 +121,7 @@ fn existing_unit(found: &ServiceSubscription, written: bool) -> Unit {
         (true, false, false) => Progress::Pending,
     };
     let reason = current(found, ConditionType::Ready).map(|ready| ready.reason.clone());
-    Unit {
+    SubscriptionState {
         device: found.spec.device_ref.name.clone(),
         service: found.spec.service_name.clone(),
         reason: reason.unwrap_or_else(|| Reason::Pending.as_str().to_owned()),
@@ -122,15 +130,14 @@ fn existing_unit(found: &ServiceSubscription, written: bool) -> Unit {
     }
 }
 
-/// Returns a condition where it speaks of the spec as it is: one of an earlier generation proves
-/// nothing of this one.
+/// Returns a condition of the current generation; one of an earlier generation proves nothing.
 pub(super) fn current(found: &ServiceSubscription, condition: ConditionType) -> Option<&Condition> {
     let said = find(&found.status.as_ref()?.conditions, condition)?;
     (said.observed_generation == found.metadata.generation).then_some(said)
 }
 
-/// Whether a subscription does not progress: it is Stalled, a step takes longer than it may, or an
-/// item met a problem.
+/// True if a subscription does not progress: it is Stalled, a step timed out, or an item met a
+/// problem.
 pub(super) fn is_failing(found: &ServiceSubscription) -> bool {
     found.status.as_ref().is_some_and(|status| {
         let met = |state| !matches!(state, ItemState::Effective | ItemState::Released);
@@ -144,11 +151,11 @@ pub(super) fn is_failing(found: &ServiceSubscription) -> bool {
     })
 }
 
-/// Units as "backup on lobby-mfp, …".
-pub(super) fn named(units: &[&Unit]) -> String {
-    let names: Vec<String> = units
+/// Joins states as "backup on lobby-mfp, …".
+pub(super) fn named(states: &[&SubscriptionState]) -> String {
+    let names: Vec<String> = states
         .iter()
-        .map(|unit| format!("{} on {}", unit.service, unit.device))
+        .map(|state| format!("{} on {}", state.service, state.device))
         .collect();
     listed(names.iter().map(String::as_str))
 }
