@@ -211,6 +211,12 @@ pub struct Changes {
 }
 
 impl Changes {
+    /// Returns the names of the subscriptions that are to be deleted.
+    fn deleted_names(&self) -> BTreeSet<&str> {
+        let deleted = self.delete.iter();
+        deleted.map(|handle| handle.name.as_str()).collect()
+    }
+
     /// True if there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.create.is_empty() && self.update.is_empty() && self.delete.is_empty()

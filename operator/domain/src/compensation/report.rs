@@ -6,8 +6,8 @@
 
 use entente_crds::condition::{ConditionType, Reason};
 use entente_crds::v1alpha1::{
-    Amount, Compensation, CompensationStatus, CountFrom, Explanation, Lateness, LatenessCause,
-    Promise, Record, Reissue,
+    Amount, Compensation, CompensationStatus, Explanation, Lateness, LatenessCause, Promise,
+    Record, Reissue,
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
@@ -17,7 +17,6 @@ use super::fee_credit::{Credit, CreditTerms, fee_credit};
 use super::lateness::{OwedTime, owed_time};
 use crate::condition::{ConditionSet, Status, Summary, Work, is_true};
 use crate::money::{self, AmountError};
-use crate::promise::counted_causes;
 use crate::time::{DurationError, UnknownZone, format_duration, zone};
 
 mod explanation;
@@ -279,12 +278,9 @@ fn explain(
     owed: &OwedTime,
     credit: &Credit,
 ) -> Explanation {
-    let causes = counted_causes(&record.counted_causes);
-    let after_allowance = record.service_level.count == CountFrom::AfterAllowance;
-    let allowed = &record.service_level.allowed;
     Explanation {
         periods: explanation::lines(terms, credit),
-        message: explanation::sentence(terms, owed, credit, causes, allowed, after_allowance),
+        message: explanation::sentence(record, terms, owed, credit),
     }
 }
 

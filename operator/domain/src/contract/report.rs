@@ -143,12 +143,7 @@ fn leaving<'a>(
     own: &'a BTreeMap<&str, &ServiceSubscription>,
     all: bool,
 ) -> impl Iterator<Item = (&'a str, &'a ServiceSubscription)> {
-    let deleted: BTreeSet<&str> = resolved
-        .changes
-        .delete
-        .iter()
-        .map(|deleted| deleted.name.as_str())
-        .collect();
+    let deleted = resolved.changes.deleted_names();
     let wanted: BTreeSet<&str> = resolved
         .desired
         .iter()

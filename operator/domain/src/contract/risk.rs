@@ -38,12 +38,7 @@ pub(super) fn devices_at_risk(
     if !is_watched(world, resolved, now) {
         return BTreeSet::new();
     }
-    let leaving: BTreeSet<&str> = resolved
-        .changes
-        .delete
-        .iter()
-        .map(|deleted| deleted.name.as_str())
-        .collect();
+    let leaving = resolved.changes.deleted_names();
     own.iter()
         .filter(|(name, found)| !is_terminating(found) && !leaving.contains(*name))
         .filter(|(_, found)| does_not_proceed(found, &early_steps(world, found)))

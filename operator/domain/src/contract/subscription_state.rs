@@ -3,7 +3,7 @@
 //! Decides how far each has come, from its conditions and items. Called by report; what follows for
 //! the contract is decided in `assessment`, `ready` and `conditions`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use entente_crds::condition::{ConditionType, Reason};
 use entente_crds::v1alpha1::{Condition, Contract, ItemState, ServiceSubscription};
@@ -60,12 +60,7 @@ pub(super) fn subscription_states(
         .iter()
         .map(|desired| (desired.name.as_str(), desired))
         .collect();
-    let deleted: BTreeSet<&str> = resolved
-        .changes
-        .delete
-        .iter()
-        .map(|deleted| deleted.name.as_str())
-        .collect();
+    let deleted = resolved.changes.deleted_names();
     let wanted = desired
         .iter()
         .map(|(name, desired)| state_of(own.get(name).copied(), desired));

@@ -3,8 +3,7 @@
 //! Decides no amount. Beside the texts each line has its share and its credit
 //! as exact numbers, which `earlier` reads: a text may be worded anew without changing money.
 
-use entente_crds::duration::Duration;
-use entente_crds::v1alpha1::{Cause, CreditBasis, FeeOf, Period, PeriodShare};
+use entente_crds::v1alpha1::{Cause, CountFrom, CreditBasis, FeeOf, Period, PeriodShare, Record};
 use jiff::SignedDuration;
 use rust_decimal::Decimal;
 
@@ -12,6 +11,7 @@ use crate::compensation::exact::{field_of, quotient, truncated};
 use crate::compensation::fee_credit::{Credit, CreditTerms, sharing};
 use crate::compensation::lateness::OwedTime;
 use crate::money;
+use crate::promise::counted_causes;
 use crate::time::format_duration;
 
 /// The most lines that an explanation has.
@@ -65,24 +65,22 @@ fn decimal(amount: Decimal, currency: &str) -> String {
 
 /// Writes the explanation in one sentence.
 pub(super) fn sentence(
+    record: &Record,
     terms: &CreditTerms<'_>,
     owed: &OwedTime,
     credit: &Credit,
-    causes: &[Cause],
-    allowed: &Duration,
-    after_allowance: bool,
 ) -> String {
-    let apart = uncounted(owed, causes);
+    let apart = uncounted(owed, counted_causes(&record.counted_causes));
+    let allowed = &record.service_level.allowed;
     let amount = money::summary(credit.amount, terms.currency);
     if owed.owed.is_empty() {
         let counting = format_duration(owed.counting);
         return format!("{counting} of delay{apart} is within the allowance of {allowed}");
     }
     let counted = format_duration(owed.counted);
-    let after = if after_allowance {
-        format!(" after the first {allowed}")
-    } else {
-        String::new()
+    let after = match record.service_level.count {
+        CountFrom::AfterAllowance => format!(" after the first {allowed}"),
+        CountFrom::FromPromise => String::new(),
     };
     if credit.periods.is_empty() {
         return format!("{counted} of delay{after}{apart} holds no full day");

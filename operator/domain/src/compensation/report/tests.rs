@@ -1,5 +1,5 @@
 use entente_crds::v1alpha1::{
-    Cause, CompensationSpec, CreditBasis, Delay, ExactNumber, Fee, FeeCredit, FeeOf,
+    Cause, CompensationSpec, CountFrom, CreditBasis, Delay, ExactNumber, Fee, FeeCredit, FeeOf,
     ObjectIdentity, Period, PeriodShare, PromiseState, Remedy, RemedyType, ServiceLevel, Share,
     Voided,
 };
