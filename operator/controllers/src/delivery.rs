@@ -2,7 +2,7 @@
 //!
 //! observe → resolve → verify → plan → execute, round by round, then report: what is asked next and
 //! what an answer means is decided by the domain's `Pass`, and only asked here. It is the only
-//! writer of the status of Device and ServiceSubscription. Outcomes are facts: when a write loses a
+//! writer of the status of Device and ServiceSubscription. Outcomes are observations: when a write loses a
 //! race only report runs again. It is armed in memory: the next instant of every device waits in
 //! the queue, so nothing has to be written for work to begin.
 
@@ -91,12 +91,12 @@ impl Delivery {
     }
 
     async fn pass(&self, key: &Key) -> Option<Requeue> {
-        let world = observe::world(self, key).await;
-        if world.device.is_none() && world.subscriptions.is_empty() {
+        let snapshot = observe::snapshot(self, key).await;
+        if snapshot.device.is_none() && snapshot.subscriptions.is_empty() {
             self.backoffs.forget(key);
             return None;
         }
-        let pass = Pass::new(world, self.backoffs.of(key), self.context.clock.now());
+        let pass = Pass::new(snapshot, self.backoffs.of(key), self.context.clock.now());
         // On the heap: its state is large, and most passes wait in it.
         let mut pass = Box::new(pass);
         while !self.shutdown.is_requested()

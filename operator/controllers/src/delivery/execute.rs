@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Instant};
 
 use entente_domain::{
-    delivery::{Action, Answer, Pass, World},
+    delivery::{Action, Answer, DeviceSnapshot, Pass},
     exchange::{Failure, FailureKind},
     shared::Shared,
 };
@@ -46,8 +46,8 @@ struct Execution<'a> {
 }
 
 impl Execution<'_> {
-    fn world(&self) -> &World {
-        self.pass.world()
+    fn snapshot(&self) -> &DeviceSnapshot {
+        self.pass.snapshot()
     }
 
     async fn device(&self, connection: &str, action: &Action) -> Result<Answer, Failure> {
@@ -58,7 +58,7 @@ impl Execution<'_> {
             profile: self.profile(connection).await?,
             url: endpoint.url.clone(),
             pinned_certificate: endpoint.pinned_certificate.clone(),
-            secrets: self.world().secrets.clone(),
+            secrets: self.snapshot().secrets.clone(),
         };
         let drivers = &self.delivery.context.drivers;
         let protocol = endpoint.protocol;
@@ -87,7 +87,7 @@ impl Execution<'_> {
     }
 
     fn is_claimed_by_another(&self, connection: &str, identity: Option<&str>) -> bool {
-        let device = self.world().device.as_ref();
+        let device = self.snapshot().device.as_ref();
         let objects = &self.delivery.objects;
         device.is_some_and(|device| is_claimed(objects, device, connection, identity))
     }
@@ -188,7 +188,7 @@ impl Execution<'_> {
 
     async fn target(&self, connection: &str) -> Result<ServerTarget, Failure> {
         let url = self
-            .world()
+            .snapshot()
             .connections
             .get(connection)
             .and_then(|found| found.spec.osb.as_ref())
@@ -197,13 +197,13 @@ impl Execution<'_> {
         Ok(ServerTarget {
             profile: self.profile(connection).await?,
             url,
-            secrets: self.world().secrets.clone(),
+            secrets: self.snapshot().secrets.clone(),
         })
     }
 
     async fn profile(&self, name: &str) -> Result<Arc<ConnectionProfile>, Failure> {
-        let world = self.world();
-        let connection = world
+        let snapshot = self.snapshot();
+        let connection = snapshot
             .connections
             .get(name)
             .ok_or_else(|| unusable(format!("the Connection {name} does not exist")))?;
@@ -212,8 +212,8 @@ impl Execution<'_> {
             .profiles
             .profile(
                 connection,
-                &world.namespace_labels,
-                device_credentials(world, name),
+                &snapshot.namespace_labels,
+                device_credentials(snapshot, name),
                 now,
             )
             .await

@@ -16,8 +16,8 @@ use entente_crds::{
 };
 use entente_domain::{
     delivery::{
-        World, endpoint_key, endpoint_lookup, is_claimed_by_another, is_reconcile_requested,
-        known_identity, may_claim,
+        DeviceSnapshot, endpoint_key, endpoint_lookup, is_claimed_by_another,
+        is_reconcile_requested, known_identity, may_claim,
     },
     promise::{CompensationRecord, has_missed},
     secret::Secrets,
@@ -34,8 +34,8 @@ use crate::{
     status::read,
 };
 
-/// The world of one device.
-pub(super) async fn world(delivery: &Delivery, key: &Key) -> World {
+/// The snapshot of one device.
+pub(super) async fn snapshot(delivery: &Delivery, key: &Key) -> DeviceSnapshot {
     let objects = &delivery.objects;
     let now = delivery.context.clock.now();
     let device = objects.devices.get(key).map(Shared::from);
@@ -48,7 +48,7 @@ pub(super) async fn world(delivery: &Delivery, key: &Key) -> World {
     let services = services(objects, &subscriptions);
     let connections = connections(objects, device.as_deref(), &services, &subscriptions);
     let namespace = namespace(delivery, &key.namespace).await;
-    let mut world = World {
+    let mut snapshot = DeviceSnapshot {
         namespace: key.namespace.clone(),
         namespace_labels: namespace
             .as_ref()
@@ -76,50 +76,57 @@ pub(super) async fn world(delivery: &Delivery, key: &Key) -> World {
         services,
         connections,
         subscriptions,
-        ..World::default()
+        ..DeviceSnapshot::default()
     };
-    contracts(objects, &mut world);
-    read_secrets(delivery, &mut world, now).await;
-    world
+    contracts(objects, &mut snapshot);
+    read_secrets(delivery, &mut snapshot, now).await;
+    snapshot
 }
 
 /// What the Connections and the subscriptions name: Secrets and authorities, or why they cannot be
 /// had.
-async fn read_secrets(delivery: &Delivery, world: &mut World, now: Timestamp) {
-    if world.reconcile_requested {
+async fn read_secrets(delivery: &Delivery, snapshot: &mut DeviceSnapshot, now: Timestamp) {
+    if snapshot.reconcile_requested {
         delivery.secrets.forget();
     }
-    for (name, connection) in &world.connections {
+    for (name, connection) in &snapshot.connections {
         let profile = delivery
             .profiles
             .profile(
                 connection,
-                &world.namespace_labels,
-                device_credentials(world, name),
+                &snapshot.namespace_labels,
+                device_credentials(snapshot, name),
                 now,
             )
             .await;
         if let Err(fault) = profile {
-            world.connection_faults.insert(name.clone(), fault);
+            snapshot.connection_faults.insert(name.clone(), fault);
         }
     }
-    world.secrets = secret_parameters(delivery, world, now).await;
+    snapshot.secrets = secret_parameters(delivery, snapshot, now).await;
 }
 
 /// The namespace and the Secret that the device is logged in with through a connection.
 pub(super) fn device_credentials<'a>(
-    world: &'a World,
+    snapshot: &'a DeviceSnapshot,
     connection: &str,
 ) -> Option<(&'a str, &'a LocalReference)> {
-    let mut connections = world.device.iter().flat_map(|it| &it.spec.connections);
+    let mut connections = snapshot.device.iter().flat_map(|it| &it.spec.connections);
     let named = connections.find(|entry| entry.name == connection)?;
     let reference = named.credentials_ref.as_ref()?;
-    Some((&world.namespace, reference))
+    Some((&snapshot.namespace, reference))
 }
 
 /// What the parameters of type Secret hold.
-async fn secret_parameters(delivery: &Delivery, world: &World, now: Timestamp) -> Secrets {
-    let revisions = world.subscriptions.iter().flat_map(|it| &it.spec.revisions);
+async fn secret_parameters(
+    delivery: &Delivery,
+    snapshot: &DeviceSnapshot,
+    now: Timestamp,
+) -> Secrets {
+    let revisions = snapshot
+        .subscriptions
+        .iter()
+        .flat_map(|it| &it.spec.revisions);
     let references: BTreeSet<&SecretKeyReference> = revisions
         .flat_map(|revision| &revision.secret_parameters)
         .map(|parameter| &parameter.secret_key_ref)
@@ -128,7 +135,7 @@ async fn secret_parameters(delivery: &Delivery, world: &World, now: Timestamp) -
     for reference in references {
         let text = delivery
             .secrets
-            .text(&world.namespace, reference, now)
+            .text(&snapshot.namespace, reference, now)
             .await;
         read.insert(reference.clone(), text);
     }
@@ -307,8 +314,8 @@ fn compensations(
         .collect()
 }
 
-fn contracts(objects: &Objects, world: &mut World) {
-    let names: BTreeSet<&String> = world
+fn contracts(objects: &Objects, snapshot: &mut DeviceSnapshot) {
+    let names: BTreeSet<&String> = snapshot
         .subscriptions
         .iter()
         .map(|entry| &entry.spec.contract.name)
@@ -316,23 +323,23 @@ fn contracts(objects: &Objects, world: &mut World) {
     for name in names {
         let Some(contract) = objects
             .contracts
-            .get(&Key::new(world.namespace.clone(), name.clone()))
+            .get(&Key::new(snapshot.namespace.clone(), name.clone()))
         else {
             continue;
         };
         let Some(uid) = contract.uid() else { continue };
         if let Some(established) = contract.status.as_ref().and_then(|s| s.established) {
-            world.established.insert(uid.clone(), established);
+            snapshot.established.insert(uid.clone(), established);
         }
         if contract.annotations().contains_key(ANNOTATION_ABANDON) {
-            world.abandoned_contracts.insert(uid.clone());
+            snapshot.abandoned_contracts.insert(uid.clone());
         }
         match &contract.metadata.deletion_timestamp {
             Some(deleted) => {
-                world.deleted_contracts.insert(uid, deleted.0);
+                snapshot.deleted_contracts.insert(uid, deleted.0);
             }
             None => {
-                world.live_contracts.insert(uid);
+                snapshot.live_contracts.insert(uid);
             }
         }
     }

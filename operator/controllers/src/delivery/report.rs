@@ -1,7 +1,7 @@
 //! Report: writes what the domain says of each subscription and of the device, where it differs.
 //!
 //! Runs at the end of every pass, and once before a first provision. A write that loses a race is
-//! decided again from the object read anew with the same facts.
+//! decided again from the object read anew with the same observations.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use entente_crds::{
     v1alpha1::{Device, ServiceSubscription},
 };
 use entente_domain::{
-    delivery::{Answer, Pass, SubscriptionReport, World},
+    delivery::{Answer, DeviceSnapshot, Pass, SubscriptionReport},
     shared::Shared,
 };
 use jiff::Timestamp;
@@ -61,7 +61,7 @@ pub(super) async fn write(delivery: &Delivery, pass: &Pass) -> Written {
 
 /// What would have been said of a subscription, for the instants in it.
 fn undelivered(delivery: &Delivery, pass: &Pass, name: &str) -> Option<SubscriptionReport> {
-    let object = object_of(pass.world(), name)?;
+    let object = object_of(pass.snapshot(), name)?;
     pass.report_subscription(object, delivery.context.clock.now())
 }
 
@@ -86,7 +86,7 @@ pub(super) async fn record(delivery: &Delivery, pass: &Pass, name: &str) -> Answ
         tracing::warn!(%error, subscription = name, "the instance could not be recorded");
         return Answer::Recorded(None);
     }
-    let key = Key::new(pass.world().namespace.clone(), name);
+    let key = Key::new(pass.snapshot().namespace.clone(), name);
     let written = delivery.objects.subscriptions.get(&key);
     Answer::Recorded(written.map(Shared::from))
 }
@@ -96,12 +96,12 @@ async fn write_subscription(
     pass: &Pass,
     name: &str,
 ) -> Result<Option<SubscriptionReport>, WriteError> {
-    let world = pass.world();
-    let key = Key::new(world.namespace.clone(), name);
+    let snapshot = pass.snapshot();
+    let key = Key::new(snapshot.namespace.clone(), name);
     let api: Api<ServiceSubscription> =
-        Api::namespaced(delivery.context.client.clone(), &world.namespace);
+        Api::namespaced(delivery.context.client.clone(), &snapshot.namespace);
     let now = delivery.context.clock.now();
-    let uid = object_of(world, name).and_then(kube::ResourceExt::uid);
+    let uid = object_of(snapshot, name).and_then(kube::ResourceExt::uid);
     let before = delivery.objects.subscriptions.get(&key);
     let cache = &delivery.objects.subscriptions;
     let reported = report_until_written(&api, cache, &key, now, |object| {
@@ -138,12 +138,12 @@ async fn write_device(
     pass: &Pass,
     reports: &BTreeMap<String, SubscriptionReport>,
 ) -> Result<Option<Timestamp>, WriteError> {
-    let world = pass.world();
-    let Some(device) = &world.device else {
+    let snapshot = pass.snapshot();
+    let Some(device) = &snapshot.device else {
         return Ok(None);
     };
     let key = Key::of(&**device);
-    let api: Api<Device> = Api::namespaced(delivery.context.client.clone(), &world.namespace);
+    let api: Api<Device> = Api::namespaced(delivery.context.client.clone(), &snapshot.namespace);
     let now = delivery.context.clock.now();
     let decide = |object: &Device| pass.report_device(object, reports, now);
     let uid = device.uid();
@@ -164,8 +164,8 @@ async fn write_device(
     Ok(next.filter(|next| *next > now))
 }
 
-fn object_of<'a>(world: &'a World, name: &str) -> Option<&'a ServiceSubscription> {
-    let mut objects = world.subscriptions.iter();
+fn object_of<'a>(snapshot: &'a DeviceSnapshot, name: &str) -> Option<&'a ServiceSubscription> {
+    let mut objects = snapshot.subscriptions.iter();
     let found = objects.find(|object| object.name_any() == name)?;
     Some(&**found)
 }

@@ -13,10 +13,10 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use super::{
-    digest::digest,
-    endpoint::{allows, canonical, endpoint_key},
-    identity::{forbids_use, pinned_identity},
+use crate::delivery::{
+    allows, digest,
+    resolve::endpoint::{canonical, endpoint_key},
+    verify::identity::{forbids_use, pinned_identity},
 };
 use crate::exchange::DeviceReading;
 

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use entente_crds::v1alpha1::{ItemState, StepType};
 use jiff::Timestamp;
 
-use super::{Action, Intent, Plan, ResolvedDevice, ResolvedSubscription, Verified, Wanted, World};
+use crate::delivery::{
+    Action, DeviceSnapshot, Intent, Plan, ResolvedDevice, ResolvedSubscription, Verified, Wanted,
+};
 use crate::{exchange::DeviceReadRequest, protocol::Place};
 
 /// What is wrong with a plan; empty when nothing is.
 pub fn lint(
-    world: &World,
+    snapshot: &DeviceSnapshot,
     resolved: &ResolvedDevice,
     verified: &BTreeMap<String, Verified>,
     plan: &Plan,
@@ -25,7 +27,7 @@ pub fn lint(
                 None => faults.push(format!("{} is not one of this device", served.0)),
             }
         }
-        if matches!(action, Action::WriteDevice { .. }) && !world.claimed_by_another.is_empty() {
+        if matches!(action, Action::WriteDevice { .. }) && !snapshot.claimed_by_another.is_empty() {
             faults.push("a device that belongs to another is written".to_owned());
         }
         if let Action::ReadDevice {

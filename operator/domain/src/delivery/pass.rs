@@ -19,10 +19,10 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
 pub use self::answer::Answer;
-use super::{
-    Action, Backoffs, Blocked, Facts, Plan, ResolvedDevice, ResolvedSubscription,
-    SubscriptionReport, Verified, World, backoffs::BackoffKey, plan::plan,
-    report::report_subscription, report_device::report_device, resolve::resolve, verify::verify,
+use crate::delivery::{
+    Action, Backoffs, Blocked, DeviceSnapshot, Observations, Plan, ResolvedDevice,
+    ResolvedSubscription, SubscriptionReport, Verified, model::backoffs::BackoffKey, plan::plan,
+    report::device::report_device, report::report_subscription, resolve::resolve, verify::verify,
 };
 
 /// No pass has more rounds than this: steps are few, so more would be a defect of ours.
@@ -36,9 +36,9 @@ const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
 /// One pass over one device.
 #[derive(Clone, Debug)]
 pub struct Pass {
-    world: World,
+    snapshot: DeviceSnapshot,
     backoffs: Backoffs,
-    facts: Facts,
+    observations: Observations,
     resolved: ResolvedDevice,
     verified: BTreeMap<String, Verified>,
     plan: Plan,
@@ -55,15 +55,15 @@ impl Pass {
     /// Begins a pass over what was observed, with what is held back after failures of earlier
     /// passes.
     /// A person who asks for a reconcile lets everything go.
-    pub fn new(world: World, mut backoffs: Backoffs, now: Timestamp) -> Self {
-        if world.reconcile_requested {
+    pub fn new(snapshot: DeviceSnapshot, mut backoffs: Backoffs, now: Timestamp) -> Self {
+        if snapshot.reconcile_requested {
             backoffs.clear_all();
         }
-        let resolved = resolve(&world, now);
+        let resolved = resolve(&snapshot, now);
         let mut pass = Self {
-            world,
+            snapshot,
             backoffs,
-            facts: Facts::default(),
+            observations: Observations::default(),
             resolved,
             verified: BTreeMap::new(),
             plan: Plan::default(),
@@ -128,10 +128,10 @@ impl Pass {
         let subscription = self.subscription(&name)?;
         let verified = self.verified.get(&name)?;
         Some(report_subscription(
-            &self.world,
+            &self.snapshot,
             &self.resolved,
             (subscription, verified),
-            (&self.plan, &self.facts),
+            (&self.plan, &self.observations),
             object,
             now,
         ))
@@ -146,19 +146,19 @@ impl Pass {
         now: Timestamp,
     ) -> (DeviceStatus, Option<Timestamp>) {
         report_device(
-            &self.world,
+            &self.snapshot,
             object,
             &self.resolved,
             &self.verified,
             reports,
-            &self.facts,
+            &self.observations,
             now,
         )
     }
 
     /// The objects that the pass is about, with what changed in them during it.
-    pub fn world(&self) -> &World {
-        &self.world
+    pub fn snapshot(&self) -> &DeviceSnapshot {
+        &self.snapshot
     }
 
     /// What is wanted, as last decided.
@@ -192,18 +192,19 @@ impl Pass {
     }
 
     fn decide(&mut self, now: Timestamp) {
-        self.resolved = resolve(&self.world, now);
+        self.resolved = resolve(&self.snapshot, now);
         self.plan_anew(now);
     }
 
     fn plan_anew(&mut self, now: Timestamp) {
-        self.facts.adopt_handles(&self.world, &self.resolved);
-        self.verified = verify(&self.world, &self.resolved, &self.facts, now);
+        self.observations
+            .adopt_handles(&self.snapshot, &self.resolved);
+        self.verified = verify(&self.snapshot, &self.resolved, &self.observations, now);
         self.plan = plan(
-            &self.world,
+            &self.snapshot,
             &self.resolved,
             &self.verified,
-            &self.facts,
+            &self.observations,
             &self.backoffs,
             now,
         );
@@ -248,8 +249,8 @@ impl Pass {
     }
 
     fn misses_a_secret(&self) -> bool {
-        let connections = self.world.connection_faults.values();
-        let parameters = self.world.secrets.0.values();
+        let connections = self.snapshot.connection_faults.values();
+        let parameters = self.snapshot.secrets.0.values();
         let parameters = parameters.filter_map(|read| read.as_ref().err());
         connections.chain(parameters).any(|(reason, _)| {
             matches!(

@@ -12,39 +12,35 @@ use entente_crds::{
 };
 use jiff::Timestamp;
 
-use super::{
-    Facts, ResolvedDevice, ResolvedSubscription, Verified, World,
-    action::{Action, Plan},
-    backoffs::Backoffs,
-    blocked::Blocked,
-    claim,
-    facts::may_stand,
-    identity,
-    resolved::{Intent, ResolvedConnection, ResolvedStep},
-    withdraw,
+use crate::delivery::{
+    Action, Backoffs, Blocked, DeviceSnapshot, Intent, Observations, Plan, ResolvedConnection,
+    ResolvedDevice, ResolvedStep, ResolvedSubscription, Verified, claim, observations::may_exist,
+    verify::identity,
 };
 
 mod catalogue;
-mod device_step;
+mod device;
+mod instance;
 pub(super) mod round;
-pub(super) mod server_step;
+pub(super) mod sync;
+pub(super) mod withdraw;
 
 use self::round::Round;
 
 /// What to do next.
 pub(super) fn plan(
-    world: &World,
+    snapshot: &DeviceSnapshot,
     resolved: &ResolvedDevice,
     verified: &BTreeMap<String, Verified>,
-    facts: &Facts,
+    observations: &Observations,
     backoffs: &Backoffs,
     now: Timestamp,
 ) -> Plan {
     let round = Round {
-        world,
+        snapshot,
         resolved,
         verified,
-        facts,
+        observations,
         backoffs,
         now,
     };
@@ -67,9 +63,12 @@ pub(super) fn plan(
             Intent::Withdraw { .. } => withdraw::withdraw(&round, subscription, &mut plan),
             // Who comes second keeps nothing active, and sends nothing where nothing stands.
             Intent::SetUp
-                if subscription.refused.as_ref().is_some_and(loses)
-                    && (facts.deprovisioned.contains_key(&subscription.name)
-                        || facts.handles.get(&subscription.name).is_some_and(may_stand)) =>
+                if subscription.refused.as_ref().is_some_and(is_preempted)
+                    && (observations.deprovisioned.contains_key(&subscription.name)
+                        || observations
+                            .handles
+                            .get(&subscription.name)
+                            .is_some_and(may_exist)) =>
             {
                 withdraw::withdraw(&round, subscription, &mut plan);
             }
@@ -80,7 +79,7 @@ pub(super) fn plan(
 }
 
 /// Whether what is refused must not stay active (api section 12).
-pub(super) fn loses(refused: &Blocked) -> bool {
+pub(super) fn is_preempted(refused: &Blocked) -> bool {
     refused.reason == Reason::ConflictingContract
 }
 
@@ -89,13 +88,13 @@ impl Round<'_> {
     /// one that nobody has proved yet, and each sync period every one: read although nothing is
     /// pending.
     fn device_read_is_due(&self, connection: &ResolvedConnection) -> bool {
-        let Some(device) = &self.world.device else {
+        let Some(device) = &self.snapshot.device else {
             return false;
         };
         let name = &connection.name;
         if device.spec.suspend
             || connection.endpoint.is_err()
-            || self.facts.devices.contains_key(name)
+            || self.observations.devices.contains_key(name)
         {
             return false;
         }
@@ -105,8 +104,8 @@ impl Round<'_> {
             .and_then(|status| status.last_sync.as_ref())
             .is_some_and(|last| last.result == SyncResult::NoAnswer);
         let is_witness = identity::witness(device) == Some(name);
-        let unproved = self.world.model.is_some()
-            && self.world.claimed_by_another.is_empty()
+        let unproved = self.snapshot.model.is_some()
+            && self.snapshot.claimed_by_another.is_empty()
             && if is_witness {
                 claim::is_unproved(device)
             } else {
@@ -124,7 +123,7 @@ impl Round<'_> {
         if subscription
             .server
             .as_ref()
-            .is_some_and(|server| server.is_left_over)
+            .is_some_and(|server| server.is_obsolete)
             && subscription.intent == Intent::SetUp
         {
             withdraw::remove(self, subscription, plan);
@@ -178,7 +177,7 @@ impl Round<'_> {
             Some(from) if step.early => from,
             _ => effective,
         };
-        if self.world.clock_skewed && begins <= self.now {
+        if self.snapshot.clock_skewed && begins <= self.now {
             return Some(clock_skew());
         }
         (begins > self.now).then(|| {

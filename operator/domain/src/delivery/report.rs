@@ -1,7 +1,7 @@
 //! Report: the status of a subscription, on every path, failures first (K2).
 //!
 //! Everything that was resolved, proved, planned and met becomes conditions, items and promises.
-//! Called once at the end of a pass, and again with the same facts when a write lost a race.
+//! Called once at the end of a pass, and again with the same observations when a write lost a race.
 
 use entente_crds::{
     condition::{ConditionType, Reason},
@@ -11,13 +11,12 @@ use entente_crds::{
 };
 use jiff::Timestamp;
 
-use super::{
-    Facts, Plan, ResolvedDevice, ResolvedSubscription, Verified, World,
-    blocked::Blocked,
-    plan::loses,
-    resolved::Intent,
+use crate::delivery::{
+    Blocked, DeviceSnapshot, Intent, Observations, Plan, ResolvedDevice, ResolvedSubscription,
+    Verified,
+    plan::is_preempted,
+    plan::withdraw::{Withdrawal, withdrawal},
     verify::VerifiedItem,
-    withdraw::{Withdrawal, withdrawal},
 };
 use crate::{
     assessment::{Class, Side, cause, class, is_a_matter_of_time},
@@ -26,6 +25,7 @@ use crate::{
 };
 
 mod conditions;
+pub(super) mod device;
 mod items;
 mod release;
 mod step;
@@ -43,20 +43,20 @@ pub struct SubscriptionReport {
 
 /// What is said of one subscription.
 pub(super) fn report_subscription(
-    world: &World,
+    snapshot: &DeviceSnapshot,
     resolved: &ResolvedDevice,
     (subscription, verified): (&ResolvedSubscription, &Verified),
-    (plan, facts): (&Plan, &Facts),
+    (plan, observations): (&Plan, &Observations),
     object: &ServiceSubscription,
     now: Timestamp,
 ) -> SubscriptionReport {
     let report = Report {
-        world,
+        snapshot,
         resolved,
         subscription,
         verified,
         plan,
-        facts,
+        observations,
         object,
         now,
     };
@@ -64,12 +64,12 @@ pub(super) fn report_subscription(
 }
 
 struct Report<'a> {
-    world: &'a World,
+    snapshot: &'a DeviceSnapshot,
     resolved: &'a ResolvedDevice,
     subscription: &'a ResolvedSubscription,
     verified: &'a Verified,
     plan: &'a Plan,
-    facts: &'a Facts,
+    observations: &'a Observations,
     object: &'a ServiceSubscription,
     now: Timestamp,
 }
@@ -77,15 +77,20 @@ struct Report<'a> {
 impl Report<'_> {
     fn report(&self) -> SubscriptionReport {
         let previous = self.object.status.clone().unwrap_or_default();
-        let withdrawal = withdrawal(self.world, self.subscription, self.facts, self.now);
+        let withdrawal = withdrawal(
+            self.snapshot,
+            self.subscription,
+            self.observations,
+            self.now,
+        );
         let blocked = self.blocked();
         let blocking = self.blocking(blocked.as_ref());
         let promises = promise::judge(
             self.object,
-            &self.world.circumstances(self.object),
+            &self.snapshot.circumstances(self.object),
             &promise::Look {
                 completed_at: self.completed_at(),
-                heard_from: self.facts.heard_from().unwrap_or(self.now),
+                heard_from: self.observations.heard_from().unwrap_or(self.now),
                 blocking: (blocking.0, blocking.1.as_str()),
                 now: self.now,
             },
@@ -123,7 +128,9 @@ impl Report<'_> {
                 .as_ref()
                 .filter(|revision| match self.subscription.intent {
                     Intent::SetUp => true,
-                    Intent::Suspended => revision.effective <= self.now && !self.world.clock_skewed,
+                    Intent::Suspended => {
+                        revision.effective <= self.now && !self.snapshot.clock_skewed
+                    }
                     _ => false,
                 });
         begun.or(previous.revision.as_ref()).cloned()
@@ -131,14 +138,14 @@ impl Report<'_> {
 
     fn withdraws(&self) -> bool {
         let intent = &self.subscription.intent;
-        matches!(intent, Intent::Withdraw { .. } | Intent::Forget)
+        matches!(intent, Intent::Withdraw { .. } | Intent::Detach)
     }
 
     fn is_unattended(&self) -> bool {
         let refused = self.subscription.refused.as_ref();
         self.withdraws()
             || self.subscription.intent == Intent::Suspended
-            || refused.is_some_and(loses)
+            || refused.is_some_and(is_preempted)
     }
 
     fn in_force(&self) -> bool {
@@ -252,7 +259,7 @@ impl Report<'_> {
                 let message = "The service has ended; its instance is an orphan of the Connection.";
                 Summary::done(Reason::Ended, message)
             }
-            (Intent::Withdraw { .. } | Intent::Forget, _) => self.withdrawing(withdrawal),
+            (Intent::Withdraw { .. } | Intent::Detach, _) => self.withdrawing(withdrawal),
             (Intent::Suspended, _) => Summary::done(
                 Reason::Suspended,
                 "Suspended; nothing is sent until suspend is false.",

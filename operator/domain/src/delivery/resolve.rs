@@ -12,37 +12,41 @@ use entente_crds::{
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
-use super::{
-    World,
-    blocked::Blocked,
-    conflict,
-    digest::digest,
-    endpoint::{resolve_connections, target_digest, unreachable},
-    facts, in_force,
-    intent::{has_begun, intent},
-    resolve_server::{ResolvedServer, resolve_server},
-    resolved::{Intent, ResolvedDevice, ResolvedStep, ResolvedSubscription},
-    settings,
+use crate::delivery::{
+    Blocked, DeviceSnapshot, Intent, ResolvedDevice, ResolvedServer, ResolvedStep,
+    ResolvedSubscription, digest, observations,
+    resolve::endpoint::{resolve_connections, target_digest, unreachable},
+    resolve::instance::resolve_server,
+    schedule::intent::{has_begun, intent},
+    schedule::revision,
 };
+
+pub(super) mod endpoint;
+pub(super) mod instance;
+mod precedence;
+pub(super) mod values;
 
 /// How long a step may take where no service says it.
 const DEFAULT_STEP_TIMEOUT: SignedDuration = SignedDuration::from_hours(1);
 
 /// What every subscription on the device wants.
-pub(super) fn resolve(world: &World, now: Timestamp) -> ResolvedDevice {
-    let connections = resolve_connections(world);
-    let unreachable = unreachable(world, &connections);
-    let mut ordered: Vec<&ServiceSubscription> =
-        world.subscriptions.iter().map(|found| &**found).collect();
-    ordered.sort_by_key(|subscription| precedence(subscription));
+pub(super) fn resolve(snapshot: &DeviceSnapshot, now: Timestamp) -> ResolvedDevice {
+    let connections = resolve_connections(snapshot);
+    let unreachable = unreachable(snapshot, &connections);
+    let mut ordered: Vec<&ServiceSubscription> = snapshot
+        .subscriptions
+        .iter()
+        .map(|found| &**found)
+        .collect();
+    ordered.sort_by_key(|subscription| order_of(subscription));
     let mut subscriptions: Vec<ResolvedSubscription> = ordered
         .into_iter()
-        .map(|subscription| resolve_subscription(world, subscription, unreachable.as_ref(), now))
+        .map(|subscription| resolve_subscription(snapshot, subscription, unreachable.as_ref(), now))
         .collect();
-    conflict::refuse_losers(&mut subscriptions);
-    conflict::mark_settings(&mut subscriptions);
+    precedence::refuse_losers(&mut subscriptions);
+    precedence::mark_settings(&mut subscriptions);
     ResolvedDevice {
-        target_digest: target_digest(world, &connections),
+        target_digest: target_digest(snapshot, &connections),
         connections,
         unreachable,
         subscriptions,
@@ -50,7 +54,7 @@ pub(super) fn resolve(world: &World, now: Timestamp) -> ResolvedDevice {
 }
 
 /// Who wins: the earlier term start, then the older contract, then the name (api section 12).
-fn precedence(subscription: &ServiceSubscription) -> (Timestamp, Timestamp, String, String) {
+fn order_of(subscription: &ServiceSubscription) -> (Timestamp, Timestamp, String, String) {
     let contract = &subscription.spec.contract;
     (
         contract.start,
@@ -61,15 +65,15 @@ fn precedence(subscription: &ServiceSubscription) -> (Timestamp, Timestamp, Stri
 }
 
 fn resolve_subscription(
-    world: &World,
+    snapshot: &DeviceSnapshot,
     subscription: &ServiceSubscription,
     unreachable: Option<&Blocked>,
     now: Timestamp,
 ) -> ResolvedSubscription {
-    let now = in_force::deciding_instant(world, subscription, now);
-    let begun = in_force::begun_at(subscription).is_some() || has_begun(subscription, now);
-    let intent = intent(world, subscription, begun, now);
-    let revision = in_force::wanted_revision(subscription, now);
+    let now = revision::deciding_instant(snapshot, subscription, now);
+    let begun = revision::begun_at(subscription).is_some() || has_begun(subscription, now);
+    let intent = intent(snapshot, subscription, begun, now);
+    let revision = revision::wanted_revision(subscription, now);
     let mut resolved = ResolvedSubscription {
         name: subscription.name_any(),
         intent,
@@ -82,20 +86,20 @@ fn resolve_subscription(
         begun,
     };
     let outcome = revision.map_or(Ok(()), |revision| {
-        resolve_revision(world, subscription, revision, &mut resolved)
+        resolve_revision(snapshot, subscription, revision, &mut resolved)
     });
-    resolved.refused = owner_gone(world, subscription)
+    resolved.refused = owner_gone(snapshot, subscription)
         .or_else(|| unreachable.cloned())
-        .or_else(|| claimed(world))
+        .or_else(|| claimed(snapshot))
         .or_else(|| outcome.err());
-    resolved.server = instance_to_serve(world, subscription, &resolved.intent, resolved.server);
+    resolved.server = instance_to_serve(snapshot, subscription, &resolved.intent, resolved.server);
     resolved
 }
 
 /// The server side to speak to: that which is wanted, or that of the instance in status where it
 /// is on another broker or of another offering, and has to go first.
 fn instance_to_serve(
-    world: &World,
+    snapshot: &DeviceSnapshot,
     subscription: &ServiceSubscription,
     intent: &Intent,
     wanted: Option<ResolvedServer>,
@@ -105,17 +109,17 @@ fn instance_to_serve(
         .as_ref()
         .and_then(|status| status.server.as_ref());
     let Some(handle) = handle else { return wanted };
-    let withdraws = matches!(intent, Intent::Withdraw { .. } | Intent::Forget);
-    let standing = ResolvedServer::from_handle(world, subscription, handle);
+    let withdraws = matches!(intent, Intent::Withdraw { .. } | Intent::Detach);
+    let recorded = ResolvedServer::from_handle(snapshot, subscription, handle);
     match wanted {
-        Some(wanted) if !standing.is_another_than(&wanted) => Some(wanted),
-        Some(wanted) if !withdraws && !facts::may_stand(handle) => Some(wanted),
-        _ => Some(standing),
+        Some(wanted) if !recorded.is_another_than(&wanted) => Some(wanted),
+        Some(wanted) if !withdraws && !observations::may_exist(handle) => Some(wanted),
+        _ => Some(recorded),
     }
 }
 
-fn owner_gone(world: &World, subscription: &ServiceSubscription) -> Option<Blocked> {
-    (!world
+fn owner_gone(snapshot: &DeviceSnapshot, subscription: &ServiceSubscription) -> Option<Blocked> {
+    (!snapshot
         .live_contracts
         .contains(&subscription.spec.contract.uid))
     .then(|| {
@@ -130,27 +134,27 @@ fn owner_gone(world: &World, subscription: &ServiceSubscription) -> Option<Block
     })
 }
 
-fn claimed(world: &World) -> Option<Blocked> {
-    (!world.claimed_by_another.is_empty()).then(|| {
+fn claimed(snapshot: &DeviceSnapshot) -> Option<Blocked> {
+    (!snapshot.claimed_by_another.is_empty()).then(|| {
         Blocked::new(
             Reason::AlreadyClaimed,
             format!(
                 "another Device has the address or the identity of {}; correct spec.address",
-                world.device_name
+                snapshot.device_name
             ),
         )
     })
 }
 
 fn resolve_revision(
-    world: &World,
+    snapshot: &DeviceSnapshot,
     subscription: &ServiceSubscription,
     revision: &Revision,
     resolved: &mut ResolvedSubscription,
 ) -> Result<(), Blocked> {
     let name = &revision.service_ref.name;
     resolved.claims.insert(format!("service {name}"));
-    let service = world.services.get(name).ok_or_else(|| {
+    let service = snapshot.services.get(name).ok_or_else(|| {
         Blocked::new(
             Reason::ServiceNotFound,
             format!("the SmartService {name} does not exist; create it"),
@@ -163,13 +167,13 @@ fn resolve_revision(
     // status of the SmartService.
     let timeout = service.spec.step_timeout.length();
     resolved.step_timeout = timeout.unwrap_or(DEFAULT_STEP_TIMEOUT);
-    let values = settings::Values::new(world, subscription, revision);
-    let server = resolve_server(world, subscription, service, &values);
+    let values = values::Values::new(snapshot, subscription, revision);
+    let server = resolve_server(snapshot, subscription, service, &values);
     let (server, server_fault) = match server {
         Ok(server) => (server, None),
         Err(blocked) => (None, Some(blocked)),
     };
-    let device_items = settings::device_items(world, service, &values);
+    let device_items = values::device_items(snapshot, service, &values);
     let (device_items, device_fault) = match device_items {
         Ok(items) => (items, None),
         Err(blocked) => (Vec::new(), Some(blocked)),

@@ -5,5 +5,5 @@ mod claim;
 mod claim_report;
 mod comparison;
 mod endpoint;
-mod in_force;
-mod settings;
+mod revision;
+mod values;

@@ -13,14 +13,10 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use self::compare::is_equal;
-use super::{
-    Facts, ResolvedDevice, ResolvedSubscription, World,
-    blocked::Blocked,
-    digest::digest,
-    facts::Reading,
-    identity::identity_fault,
-    item::{ResolvedItem, Wanted},
-    resolved::{Intent, ResolvedConnection, ResolvedStep},
+use crate::delivery::{
+    Blocked, DeviceSnapshot, Intent, Observations, Reading, ResolvedConnection, ResolvedDevice,
+    ResolvedItem, ResolvedStep, ResolvedSubscription, Wanted, digest,
+    verify::identity::identity_fault,
 };
 use crate::{
     assessment::reason,
@@ -30,7 +26,8 @@ use crate::{
 };
 
 pub(super) mod compare;
-mod server_side;
+pub(super) mod identity;
+mod instance;
 
 /// What is proved of one subscription.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -91,25 +88,25 @@ impl Verified {
 
 /// What is proved of every subscription, by name.
 pub(super) fn verify(
-    world: &World,
+    snapshot: &DeviceSnapshot,
     resolved: &ResolvedDevice,
-    facts: &Facts,
+    observations: &Observations,
     now: Timestamp,
 ) -> BTreeMap<String, Verified> {
-    let device_faults = device_faults(world, resolved, facts);
+    let device_faults = device_faults(snapshot, resolved, observations);
     resolved
         .subscriptions
         .iter()
         .map(|subscription| {
-            let object = world
+            let object = snapshot
                 .subscriptions
                 .iter()
                 .find(|object| object.name_any() == subscription.name)
                 .map(|object| &**object);
             let round = Round {
-                world,
+                snapshot,
                 resolved,
-                facts,
+                observations,
                 subscription,
                 object,
                 device_faults: &device_faults,
@@ -121,9 +118,9 @@ pub(super) fn verify(
 }
 
 struct Round<'a> {
-    world: &'a World,
+    snapshot: &'a DeviceSnapshot,
     resolved: &'a ResolvedDevice,
-    facts: &'a Facts,
+    observations: &'a Observations,
     subscription: &'a ResolvedSubscription,
     object: Option<&'a ServiceSubscription>,
     device_faults: &'a BTreeMap<String, Blocked>,
@@ -132,21 +129,21 @@ struct Round<'a> {
 
 /// What keeps each connection from being used: it cannot be, another machine answers there, or none.
 fn device_faults(
-    world: &World,
+    snapshot: &DeviceSnapshot,
     resolved: &ResolvedDevice,
-    facts: &Facts,
+    observations: &Observations,
 ) -> BTreeMap<String, Blocked> {
     let fault = |connection: &ResolvedConnection| {
         if let Err(blocked) = &connection.endpoint {
             return Some(blocked.clone());
         }
-        let reading = facts.devices.get(&connection.name)?;
+        let reading = observations.devices.get(&connection.name)?;
         match &reading.result {
             Ok(_) => {
-                let device = world.device.as_deref()?;
-                identity_fault(world, resolved, (device, facts), &connection.name)
+                let device = snapshot.device.as_deref()?;
+                identity_fault(snapshot, resolved, (device, observations), &connection.name)
             }
-            Err(failure) => Some(Blocked::on_device(&world.device_name, failure)),
+            Err(failure) => Some(Blocked::on_device(&snapshot.device_name, failure)),
         }
     };
     let connections = resolved.connections.iter();
@@ -156,8 +153,8 @@ fn device_faults(
 }
 
 /// What another one will set to another value is not in effect, even while it still is.
-fn yielding(mut verified: VerifiedItem, item: &ResolvedItem) -> VerifiedItem {
-    let yields = item.conflict.is_some() || item.overruled;
+fn demote_if_overridden(mut verified: VerifiedItem, item: &ResolvedItem) -> VerifiedItem {
+    let yields = item.conflict.is_some() || item.overridden;
     if yields && verified.state == ItemState::Effective {
         verified.state = ItemState::Pending;
     }
@@ -176,7 +173,7 @@ impl Round<'_> {
                 _ => self.server_item(step.r#type, item),
             })
             .zip(self.subscription.items())
-            .map(|(verified, (_, item))| yielding(verified, item))
+            .map(|(verified, (_, item))| demote_if_overridden(verified, item))
             .collect();
         Verified {
             items,
@@ -189,19 +186,19 @@ impl Round<'_> {
         let server = self.subscription.server.as_ref()?;
         let name = &self.subscription.name;
         let reading = self
-            .facts
+            .observations
             .servers
             .get(name)
             .and_then(|reading| reading.result.as_ref().err());
         let failure = reading
             .or_else(|| {
-                self.facts
+                self.observations
                     .server_problems
                     .get(name)
                     .map(|(_, failure)| failure)
             })
             .or_else(|| {
-                self.facts
+                self.observations
                     .catalogue_problems
                     .get(&server.connection)
                     .map(|(_, failure)| failure)
@@ -218,12 +215,12 @@ impl Round<'_> {
         if let Wanted::DeviceSetting {
             write_only: true, ..
         } = item.wanted
-            && let Some(verified) = self.taken(step.r#type, item)
+            && let Some(verified) = self.accepted_without_read_back(step.r#type, item)
         {
             return verified;
         }
         let trusted = !self.device_faults.contains_key(connection);
-        match self.facts.devices.get(connection) {
+        match self.observations.devices.get(connection) {
             Some(Reading {
                 at,
                 result: Ok(reading),
@@ -266,8 +263,12 @@ impl Round<'_> {
     }
 
     /// What cannot be read is in effect as soon as it was taken, in this pass or before.
-    fn taken(&self, step: StepType, item: &ResolvedItem) -> Option<VerifiedItem> {
-        let sent = self.facts.sent_of(&self.subscription.name, item);
+    fn accepted_without_read_back(
+        &self,
+        step: StepType,
+        item: &ResolvedItem,
+    ) -> Option<VerifiedItem> {
+        let sent = self.observations.sent_of(&self.subscription.name, item);
         if let Some(sent) = sent {
             let verified = || VerifiedItem {
                 key: item.key.clone(),
@@ -286,7 +287,7 @@ impl Round<'_> {
 
     /// What was answered when this very value was sent in this pass.
     fn sent_now(&self, item: &ResolvedItem) -> Option<Result<(), &Failure>> {
-        let sent = self.facts.sent_of(&self.subscription.name, item)?;
+        let sent = self.observations.sent_of(&self.subscription.name, item)?;
         Some(sent.result.as_ref().copied())
     }
 
@@ -385,7 +386,7 @@ impl Round<'_> {
             return None;
         }
         if let Wanted::DeviceSetting { connection, .. } = &item.wanted {
-            let Reading { at, result } = self.facts.devices_before.get(connection)?;
+            let Reading { at, result } = self.observations.devices_before.get(connection)?;
             let asked = self
                 .subscription
                 .steps
@@ -398,11 +399,14 @@ impl Round<'_> {
             .subscription
             .server
             .as_ref()
-            .is_none_or(|server| server.is_left_over)
+            .is_none_or(|server| server.is_obsolete)
         {
             return None;
         }
-        let Reading { at, result } = self.facts.servers_before.get(&self.subscription.name)?;
+        let Reading { at, result } = self
+            .observations
+            .servers_before
+            .get(&self.subscription.name)?;
         Some(self.server_reading(step, item, *at, result.as_ref().ok()?))
     }
 
@@ -440,9 +444,11 @@ impl Round<'_> {
     }
 
     fn same_device(&self, evidence: Option<&entente_crds::v1alpha1::Evidence>) -> bool {
-        let (Some(evidence), Some(device), Some(target)) =
-            (evidence, &self.world.device, &self.resolved.target_digest)
-        else {
+        let (Some(evidence), Some(device), Some(target)) = (
+            evidence,
+            &self.snapshot.device,
+            &self.resolved.target_digest,
+        ) else {
             return false;
         };
         Some(&evidence.device_uid) == device.metadata.uid.as_ref()

@@ -92,15 +92,15 @@ fn heal(world: &mut Simulation) {
     for broker in world.brokers.values_mut() {
         broker.cure();
     }
-    for object in &mut world.world.subscriptions {
+    for object in &mut world.snapshot.subscriptions {
         object.spec.contract.suspend = false;
     }
     let now = world.now.to_string();
-    let device = world.world.device.as_mut().expect("there is a device");
+    let device = world.snapshot.device.as_mut().expect("there is a device");
     device
         .annotations_mut()
         .insert(ANNOTATION_RECONCILE_AT.to_owned(), now);
-    world.world.reconcile_requested = true;
+    world.snapshot.reconcile_requested = true;
     world.backoffs = Backoffs::default();
 }
 
@@ -127,7 +127,7 @@ fn reason(object: &ServiceSubscription, condition: ConditionType) -> String {
 
 /// Every subscription is delivered, ended, or in a conflict that only a person can end.
 fn assert_settled(world: &Simulation) {
-    for object in &world.world.subscriptions {
+    for object in &world.snapshot.subscriptions {
         let conditions = &object.status.as_ref().expect("it was reported").conditions;
         let conflict = ["SettingsConflict", "ConflictingContract"]
             .contains(&reason(object, ConditionType::Stalled).as_str());
@@ -158,7 +158,7 @@ fn essence(world: &Simulation) -> Vec<String> {
             ));
         }
     }
-    for object in &world.world.subscriptions {
+    for object in &world.snapshot.subscriptions {
         let status = object.status.clone().unwrap_or_default();
         essence.push(format!(
             "{} {}",
@@ -193,7 +193,7 @@ proptest! {
         world.pass();
         prop_assert_eq!((world.requests, world.writes), before, "another pass\n{}", world.story());
         world.backoffs = Backoffs::default();
-        world.world.catalogues.clear();
+        world.snapshot.catalogues.clear();
         world.pass();
         prop_assert_eq!((world.requests, world.writes), before, "after a restart\n{}", world.story());
     }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use entente_crds::v1alpha1::{ServiceSubscription, ServiceSubscriptionStatus};
 use entente_domain::delivery::{
-    Action, Answer, Backoffs, Pass, SubscriptionReport, World, is_reconcile_requested, lint,
+    Action, Answer, Backoffs, DeviceSnapshot, Pass, SubscriptionReport, is_reconcile_requested,
+    lint,
 };
 use jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -30,7 +31,7 @@ const MOST_PASSES: usize = 5_000;
 #[derive(Clone, Debug)]
 pub(crate) struct Simulation {
     /// The objects, as the API server has them.
-    pub(crate) world: World,
+    pub(crate) snapshot: DeviceSnapshot,
     /// The machine that stands at the device's address.
     pub(crate) printer: Printer,
     /// The service servers, by Connection.
@@ -68,7 +69,7 @@ pub(crate) enum Ended {
 impl Simulation {
     pub(crate) fn new(now: Timestamp) -> Self {
         Self {
-            world: objects::empty_world(),
+            snapshot: objects::empty_world(),
             printer: Printer::new("Northwind MFP 500", "urn:uuid:1"),
             brokers: BTreeMap::new(),
             backoffs: Backoffs::default(),
@@ -89,7 +90,7 @@ impl Simulation {
     pub(crate) fn pass(&mut self) -> Ended {
         self.pass.clear();
         self.began = self.now;
-        let mut pass = Pass::new(self.world.clone(), self.backoffs.clone(), self.now);
+        let mut pass = Pass::new(self.snapshot.clone(), self.backoffs.clone(), self.now);
         self.lint(&pass);
         let mut linted = pass.rounds();
         while let Some(action) = pass.next(self.now) {
@@ -128,14 +129,14 @@ impl Simulation {
         self.dies_after = None;
         self.pass.push("  the process dies".to_owned());
         self.backoffs = Backoffs::default();
-        self.world.catalogues.clear();
+        self.snapshot.catalogues.clear();
         self.wake = Some(self.now);
         self.say_requests(self.began);
     }
 
     fn lint(&self, pass: &Pass) {
         let faults = lint::lint(
-            pass.world(),
+            pass.snapshot(),
             pass.resolved(),
             pass.verified(),
             pass.plan(),
@@ -206,7 +207,7 @@ impl Simulation {
             .iter()
             .map(|name| (name.clone(), self.report_of(&pass, name)))
             .collect();
-        let device = self.world.device.as_ref();
+        let device = self.snapshot.device.as_ref();
         let device = device.map(|device| pass.report_device(device, &reports, self.now));
         let mut wakes: Vec<Timestamp> = pass.wake().into_iter().collect();
         for (name, report) in reports {
@@ -218,7 +219,7 @@ impl Simulation {
             let stored = self.subscription(&name).status.clone();
             assert_eq!(Some(again.status), stored, "a report is a fixpoint");
             if again.finalizer_may_go {
-                self.world
+                self.snapshot
                     .subscriptions
                     .retain(|object| object.name_any() != name);
                 self.pass.push(format!("  {name} is gone"));
@@ -226,12 +227,12 @@ impl Simulation {
         }
         if let Some((status, next)) = device {
             wakes.extend(next);
-            let stored = self.world.device.as_mut().expect("it was reported on");
+            let stored = self.snapshot.device.as_mut().expect("it was reported on");
             if stored.status.as_ref() != Some(&status) {
                 stored.status = Some(status);
                 self.writes += 1;
             }
-            self.world.reconcile_requested = is_reconcile_requested(stored);
+            self.snapshot.reconcile_requested = is_reconcile_requested(stored);
         }
         self.wake = wakes.into_iter().filter(|wake| *wake > self.now).min();
         self.backoffs = pass.into_backoffs();
@@ -251,13 +252,13 @@ impl Simulation {
     }
 
     pub(crate) fn subscription(&self, name: &str) -> &ServiceSubscription {
-        let mut all = self.world.subscriptions.iter();
+        let mut all = self.snapshot.subscriptions.iter();
         all.find(|object| object.name_any() == name)
             .unwrap_or_else(|| panic!("no {name}"))
     }
 
     pub(crate) fn subscription_mut(&mut self, name: &str) -> &mut ServiceSubscription {
-        let mut all = self.world.subscriptions.iter_mut();
+        let mut all = self.snapshot.subscriptions.iter_mut();
         all.find(|object| object.name_any() == name)
             .unwrap_or_else(|| panic!("no {name}"))
     }

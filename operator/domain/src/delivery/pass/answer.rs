@@ -6,10 +6,10 @@ use entente_crds::{condition::Reason, v1alpha1::ServiceSubscription};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
-use super::Pass;
+use crate::delivery::pass::Pass;
 use crate::{
     assessment::{Retry, retry},
-    delivery::{Action, backoffs::BackoffKey, blocked::Blocked},
+    delivery::{Action, Blocked, model::backoffs::BackoffKey},
     exchange::{
         Catalogue, DeviceReading, Failure, FailureKind, InstanceReading, OperationState,
         ServerAnswer,
@@ -87,7 +87,7 @@ impl Pass {
             } => {
                 // The machine that answered may be another Device's, which is known only now;
                 // nothing must be written to it then.
-                let claimed = &mut self.world.claimed_by_another;
+                let claimed = &mut self.snapshot.claimed_by_another;
                 match (&result, claimed_by_another) {
                     (Ok(_), true) => _ = claimed.insert(connection.to_owned()),
                     (Ok(_), false) => _ = claimed.remove(connection),
@@ -103,7 +103,8 @@ impl Pass {
             // A read is no value that a person would have to change: it is always tried again.
             Err(failure) => self.hold_device(connection, failure, moment),
         }
-        self.facts.record_device(connection, result, moment.now);
+        self.observations
+            .record_device(connection, result, moment.now);
     }
 
     fn device_written(
@@ -127,12 +128,12 @@ impl Pass {
                 Retry::Remote => self.hold_device(connection, failure, moment),
             }
         }
-        self.facts
+        self.observations
             .record_write(connection, items, &result, moment.now);
     }
 
     fn hold_device(&mut self, connection: &str, failure: &Failure, moment: Moment) {
-        let why = Blocked::on_device(&self.world.device_name, failure);
+        let why = Blocked::on_device(&self.snapshot.device_name, failure);
         let delay = self.delay(Some(connection), failure, moment);
         self.backoffs
             .fail(device_key(connection), why, delay, moment.now);
@@ -151,7 +152,7 @@ impl Pass {
                 item: item.clone(),
                 digest: digest.clone(),
             };
-            let why = Blocked::on_device(&self.world.device_name, failure);
+            let why = Blocked::on_device(&self.snapshot.device_name, failure);
             let delay = self.delay(Some(connection), failure, moment);
             self.backoffs.fail(key, why, delay, moment.now);
         }
@@ -169,14 +170,14 @@ impl Pass {
         match result {
             Ok(catalogue) => {
                 self.backoffs.clear(&key);
-                let known = &mut self.world.catalogues;
+                let known = &mut self.snapshot.catalogues;
                 known.insert(connection.to_owned(), catalogue);
             }
             Err(failure) => {
                 let why = Blocked::on_server(connection, &failure);
                 let delay = self.delay(Some(connection), &failure, moment);
                 self.backoffs.fail(key, why, delay, moment.now);
-                let problems = &mut self.facts.catalogue_problems;
+                let problems = &mut self.observations.catalogue_problems;
                 problems.insert(connection.to_owned(), (moment.now, failure));
             }
         }
@@ -185,7 +186,7 @@ impl Pass {
     fn instance_recorded(&mut self, subscription: &str, answer: Answer, moment: Moment) {
         match answer {
             Answer::Recorded(Some(object)) => {
-                let mut known = self.world.subscriptions.iter_mut();
+                let mut known = self.snapshot.subscriptions.iter_mut();
                 if let Some(known) = known.find(|known| known.name_any() == subscription) {
                     *known = object;
                 }
@@ -220,8 +221,8 @@ impl Pass {
                 if let Err(failure) = &result {
                     self.hold_server(subscription, failure, moment);
                 }
-                let facts = &mut self.facts;
-                facts.record_instance(subscription, result, moment.now);
+                let observations = &mut self.observations;
+                observations.record_instance(subscription, result, moment.now);
             }
             Answer::Server(result) => {
                 match &result {
@@ -231,12 +232,12 @@ impl Pass {
                     }
                     Err(failure) => self.hold_server_unless_final(subscription, failure, moment),
                 }
-                self.facts.record_server(action, result, moment.now);
+                self.observations.record_server(action, result, moment.now);
             }
             Answer::Operation(result) => {
                 self.hold_operation(subscription, &result, moment);
-                let facts = &mut self.facts;
-                facts.record_operation(subscription, result, moment.now);
+                let observations = &mut self.observations;
+                observations.record_operation(subscription, result, moment.now);
             }
             Answer::DeviceRead { .. }
             | Answer::DeviceWritten(_)
@@ -248,7 +249,7 @@ impl Pass {
     /// Nothing could be asked of the service server of a subscription.
     fn server_unusable(&mut self, subscription: &str, failure: Failure, moment: Moment) {
         self.hold_server(subscription, &failure, moment);
-        let problems = &mut self.facts.server_problems;
+        let problems = &mut self.observations.server_problems;
         problems.insert(subscription.to_owned(), (moment.now, failure));
     }
 

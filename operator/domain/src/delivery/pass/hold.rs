@@ -6,14 +6,13 @@
 use entente_crds::v1alpha1::{Connection, ItemState};
 use jiff::Timestamp;
 
-use super::{Pass, answer::Moment};
+use crate::delivery::pass::{Pass, answer::Moment};
 use crate::{
     assessment::is_found_by_reading,
     backoff::RetryPolicy,
     delivery::{
-        Intent, ResolvedSubscription, Wanted,
-        backoffs::{BackoffKey, Delay},
-        blocked::Blocked,
+        Blocked, Intent, ResolvedSubscription, Wanted,
+        model::backoffs::{BackoffKey, Delay},
     },
     exchange::Failure,
 };
@@ -64,7 +63,7 @@ impl Pass {
 
     /// The connections through which another machine answered.
     fn other_machines(&self) -> impl Iterator<Item = (BackoffKey, Blocked, Option<String>)> {
-        self.facts
+        self.observations
             .devices
             .iter()
             .filter_map(|(connection, reading)| {
@@ -88,8 +87,8 @@ impl Pass {
             .zip(subscription.items())
             .filter_map(|(item, (_, wanted))| {
                 let sent = (subscription.name.clone(), item.key.clone());
-                let open =
-                    self.facts.sent.contains_key(&sent) && item.state != ItemState::Effective;
+                let open = self.observations.sent.contains_key(&sent)
+                    && item.state != ItemState::Effective;
                 let problem = item.problem.as_ref().filter(|_| open)?;
                 let key = BackoffKey::Item {
                     subscription: sent.0,
@@ -107,7 +106,10 @@ impl Pass {
 
     /// What is waited for where the server says that it removed an instance, and it is still there.
     fn survives_its_removal(&self, subscription: &ResolvedSubscription) -> Option<Blocked> {
-        let removed = self.facts.deprovisioned.contains_key(&subscription.name);
+        let removed = self
+            .observations
+            .deprovisioned
+            .contains_key(&subscription.name);
         let withdraws = matches!(subscription.intent, Intent::Withdraw { .. });
         let wait = self.plan.waits.get(&subscription.name);
         wait.filter(|_| removed && withdraws).cloned()
@@ -115,7 +117,7 @@ impl Pass {
 
     fn policy(&self, connection: Option<&str>) -> RetryPolicy {
         connection
-            .and_then(|name| self.world.connections.get(name))
+            .and_then(|name| self.snapshot.connections.get(name))
             .map(|connection| policy_of(connection))
             .unwrap_or_default()
     }

@@ -1,7 +1,7 @@
 //! Plan: the catalogue of a service server is read where it is missing.
 
-use super::{Plan, round::Round};
-use crate::delivery::{ResolvedSubscription, backoffs::BackoffKey, resolve_server::ResolvedServer};
+use crate::delivery::plan::{Plan, round::Round};
+use crate::delivery::{ResolvedServer, ResolvedSubscription, model::backoffs::BackoffKey};
 
 impl Round<'_> {
     /// Reads the catalogue where it is missing. Returns true if set-up may go on without it.
@@ -20,7 +20,7 @@ impl Round<'_> {
             return true;
         }
         if self
-            .facts
+            .observations
             .catalogue_problems
             .contains_key(&server.connection)
         {

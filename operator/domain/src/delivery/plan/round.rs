@@ -10,29 +10,27 @@ use jiff::Timestamp;
 use crate::{
     assessment::needs_another_value,
     delivery::{
-        Facts, ResolvedDevice, ResolvedSubscription, Verified, World,
-        action::{Action, Plan},
-        backoffs::{BackoffKey, Backoffs},
-        item::{ResolvedItem, Wanted},
-        resolved::{Intent, ResolvedStep},
-        sync::next_sync,
+        Action, Backoffs, DeviceSnapshot, Intent, Observations, Plan, ResolvedDevice, ResolvedItem,
+        ResolvedStep, ResolvedSubscription, Verified, Wanted, model::backoffs::BackoffKey,
+        plan::sync::next_sync,
     },
     exchange::DeviceReadRequest,
 };
 
 pub(in crate::delivery) struct Round<'a> {
-    pub(in crate::delivery) world: &'a World,
+    pub(in crate::delivery) snapshot: &'a DeviceSnapshot,
     pub(in crate::delivery) resolved: &'a ResolvedDevice,
     pub(in crate::delivery) verified: &'a BTreeMap<String, Verified>,
-    pub(in crate::delivery) facts: &'a Facts,
+    pub(in crate::delivery) observations: &'a Observations,
     pub(in crate::delivery) backoffs: &'a Backoffs,
     pub(in crate::delivery) now: Timestamp,
 }
 
 impl Round<'_> {
     pub(super) fn sync_is_due(&self, device: &Device) -> bool {
-        self.world.reconcile_requested
-            || next_sync(self.world, device, device.status.as_ref()).is_none_or(|at| at <= self.now)
+        self.snapshot.reconcile_requested
+            || next_sync(self.snapshot, device, device.status.as_ref())
+                .is_none_or(|at| at <= self.now)
     }
 
     pub(super) fn server_sync_is_due(
@@ -40,19 +38,22 @@ impl Round<'_> {
         subscription: &ResolvedSubscription,
         step: &ResolvedStep,
     ) -> bool {
-        let Some(device) = &self.world.device else {
+        let Some(device) = &self.snapshot.device else {
             return false;
         };
         step.r#type == StepType::ServerSettings
             && !subscription
                 .server
                 .as_ref()
-                .is_none_or(|server| server.is_left_over)
+                .is_none_or(|server| server.is_obsolete)
             && matches!(subscription.intent, Intent::SetUp)
             && !step.items.is_empty()
-            && !self.facts.servers.contains_key(&subscription.name)
-            && !self.facts.server_problems.contains_key(&subscription.name)
-            && !self.facts.devices.is_empty()
+            && !self.observations.servers.contains_key(&subscription.name)
+            && !self
+                .observations
+                .server_problems
+                .contains_key(&subscription.name)
+            && !self.observations.devices.is_empty()
             && self.sync_is_due(device)
     }
 
@@ -95,7 +96,7 @@ impl Round<'_> {
     }
 
     /// Whether nothing is to be done for an item now: it is done, held back, or needs a person.
-    pub(in crate::delivery) fn rests(
+    pub(in crate::delivery) fn is_settled(
         &self,
         subscription: &ResolvedSubscription,
         item: &ResolvedItem,
@@ -114,7 +115,7 @@ impl Round<'_> {
             .as_ref()
             .is_some_and(|problem| needs_another_value(problem.outcome));
         let taken = proved.state == ItemState::AwaitingRestart;
-        if (refused || taken) && !self.world.reconcile_requested {
+        if (refused || taken) && !self.snapshot.reconcile_requested {
             return true;
         }
         let key = BackoffKey::Item {

@@ -5,11 +5,11 @@ use entente_crds::{
     v1alpha1::{ItemState, StepType},
 };
 
-use super::{Report, sentence};
+use crate::delivery::report::{Report, sentence};
 use crate::{
     catalogue::RESOLVED,
     condition::{ConditionSet, Status, Summary},
-    delivery::{blocked::Blocked, resolved::Intent, verify::VerifiedItem},
+    delivery::{Blocked, Intent, verify::VerifiedItem},
     promise::evidence_is_lost,
 };
 
@@ -38,7 +38,7 @@ impl Report<'_> {
         set = self.delivered(set, summary);
         if evidence_is_lost(
             self.object,
-            self.world.circumstances(self.object).established,
+            self.snapshot.circumstances(self.object).established,
         ) {
             set = set.with(
                 ConditionType::EvidenceLost,
@@ -77,7 +77,7 @@ impl Report<'_> {
             .collect();
         let unresolved = self.subscription.refused.is_some();
         let (status, reason, message) = match &self.subscription.intent {
-            Intent::Withdraw { .. } | Intent::Forget => (
+            Intent::Withdraw { .. } | Intent::Detach => (
                 Status::False,
                 Reason::Ended,
                 "The service has ended.".to_owned(),
@@ -128,7 +128,7 @@ impl Report<'_> {
 
     fn delivered(&self, set: ConditionSet, summary: &Summary) -> ConditionSet {
         let (status, reason) = match &self.subscription.intent {
-            Intent::Withdraw { .. } | Intent::Forget => (Status::False, Reason::Ended),
+            Intent::Withdraw { .. } | Intent::Detach => (Status::False, Reason::Ended),
             Intent::Scheduled { .. } => (Status::False, Reason::NotStarted),
             Intent::SetUp | Intent::Suspended if self.completed_at().is_some() => {
                 (Status::True, Reason::Delivered)

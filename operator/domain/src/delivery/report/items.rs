@@ -4,24 +4,24 @@ use entente_crds::v1alpha1::{
     Evidence, Item, ItemState, ServerInstance, ServiceSubscriptionStatus, StepType,
 };
 
-use super::Report;
+use crate::delivery::report::Report;
 use crate::delivery::{
-    plan::loses,
-    resolved::Intent,
+    Intent,
+    plan::is_preempted,
+    plan::withdraw::{Withdrawal, is_gone},
     verify::VerifiedItem,
-    withdraw::{Withdrawal, is_gone},
 };
 
 impl Report<'_> {
     /// Bound to what the items of the same status were verified against.
     pub(super) fn evidence(&self, previous: &ServiceSubscriptionStatus) -> Option<Evidence> {
         let target = &self.resolved.target_digest;
-        let (Some(device), Some(target)) = (&self.world.device, target) else {
+        let (Some(device), Some(target)) = (&self.snapshot.device, target) else {
             return previous.evidence.clone();
         };
         let withdraws = matches!(
             self.subscription.intent,
-            Intent::Withdraw { .. } | Intent::Forget
+            Intent::Withdraw { .. } | Intent::Detach
         );
         if self.verified.items.is_empty() || withdraws {
             return previous.evidence.clone();
@@ -64,7 +64,7 @@ impl Report<'_> {
                     })
                     .collect();
             }
-            (Intent::Withdraw { .. } | Intent::Forget, _) => return previous.items.clone(),
+            (Intent::Withdraw { .. } | Intent::Detach, _) => return previous.items.clone(),
             _ if self.verified.items.is_empty() => return previous.items.clone(),
             _ => {}
         }
@@ -90,11 +90,11 @@ impl Report<'_> {
                 && before.desired_digest.as_deref() == Some(item.desired_digest.as_str())
         });
         let sent = self
-            .facts
+            .observations
             .sent
             .get(&(self.subscription.name.clone(), item.key.clone()))
             .filter(|sent| sent.digest == item.desired_digest);
-        // A report that says the same facts again counts nothing twice.
+        // A report that says the same observations again counts nothing twice.
         let counted = before.and_then(|before| before.last_sent);
         let news = sent.filter(|sent| Some(sent.at) != counted);
         let attempts =
@@ -122,9 +122,9 @@ impl Report<'_> {
     }
 
     pub(super) fn server(&self, withdrawal: &Withdrawal) -> Option<ServerInstance> {
-        let handle = self.facts.handles.get(&self.subscription.name)?;
+        let handle = self.observations.handles.get(&self.subscription.name)?;
         match (&self.subscription.intent, withdrawal) {
-            (Intent::Withdraw { .. } | Intent::Forget, Withdrawal::Released) => None,
+            (Intent::Withdraw { .. } | Intent::Detach, Withdrawal::Released) => None,
             _ if self.has_made_room(handle) => None,
             (Intent::Withdraw { .. }, Withdrawal::Abandoned) => Some(ServerInstance {
                 orphaned: handle.orphaned.or(Some(self.now)),
@@ -141,8 +141,8 @@ impl Report<'_> {
             .subscription
             .server
             .as_ref()
-            .is_some_and(|it| it.is_left_over);
-        let loses = self.subscription.refused.as_ref().is_some_and(loses);
-        (left_over || loses) && is_gone(self.subscription, self.facts, handle)
+            .is_some_and(|it| it.is_obsolete);
+        let is_preempted = self.subscription.refused.as_ref().is_some_and(is_preempted);
+        (left_over || is_preempted) && is_gone(self.subscription, self.observations, handle)
     }
 }

@@ -6,10 +6,10 @@ use entente_crds::{
 };
 use jiff::{SignedDuration, Timestamp};
 
-use super::Report;
+use crate::delivery::report::Report;
 use crate::{
     condition::is_true,
-    delivery::{resolved::Intent, withdraw::Withdrawal},
+    delivery::{Intent, plan::withdraw::Withdrawal},
     promise::{deadline, is_recorded},
 };
 
@@ -18,10 +18,14 @@ const RESTART_LOOK: SignedDuration = SignedDuration::from_mins(5);
 
 impl Report<'_> {
     pub(super) fn is_taken_over(&self) -> bool {
-        self.facts
+        self.observations
             .handles
             .get(&self.subscription.name)
-            .is_none_or(|handle| self.world.orphans_taken_over.contains(&handle.instance_id))
+            .is_none_or(|handle| {
+                self.snapshot
+                    .orphans_taken_over
+                    .contains(&handle.instance_id)
+            })
     }
 
     pub(super) fn finalizer_may_go(
@@ -33,13 +37,13 @@ impl Report<'_> {
             return false;
         }
         let withdrawn = match (&self.subscription.intent, withdrawal) {
-            (Intent::Forget, _) | (_, Withdrawal::Released) => true,
+            (Intent::Detach, _) | (_, Withdrawal::Released) => true,
             (_, Withdrawal::Abandoned) => status.server.is_none() || self.is_taken_over(),
             (_, Withdrawal::UnderWay) => false,
         };
-        let records = &self.world.compensations;
+        let records = &self.snapshot.compensations;
         withdrawn
-            && (self.world.namespace_terminating
+            && (self.snapshot.namespace_terminating
                 || is_recorded(self.object, &status.promises, records))
     }
 
@@ -56,7 +60,7 @@ impl Report<'_> {
         if let Intent::Withdraw { since, .. } = self.subscription.intent
             && status.server.is_some()
         {
-            instants.extend(since.checked_add(self.world.withdraw_deadline).ok());
+            instants.extend(since.checked_add(self.snapshot.withdraw_deadline).ok());
         }
         for revision in &self.object.spec.revisions {
             instants.push(revision.effective);

@@ -13,10 +13,10 @@ use entente_crds::{
 };
 use jiff::Timestamp;
 
-use super::{Report, side_of};
+use crate::delivery::report::{Report, side_of};
 use crate::{
     assessment::may_time_out,
-    delivery::{blocked::Blocked, resolved::Intent, verify::VerifiedItem},
+    delivery::{Blocked, Intent, verify::VerifiedItem},
 };
 
 impl Report<'_> {
@@ -38,7 +38,7 @@ impl Report<'_> {
         let stands = match self.subscription.intent {
             Intent::SetUp => true,
             Intent::Scheduled { .. } => self.step_since().is_some(),
-            Intent::Suspended | Intent::Withdraw { .. } | Intent::Forget => false,
+            Intent::Suspended | Intent::Withdraw { .. } | Intent::Detach => false,
         };
         stands.then(|| self.step_of_work()).flatten()
     }
@@ -81,7 +81,7 @@ impl Report<'_> {
             .of_step(step)
             .filter_map(|item| {
                 let key = (self.subscription.name.clone(), item.key.clone());
-                let sent = self.facts.sent.get(&key)?;
+                let sent = self.observations.sent.get(&key)?;
                 (sent.digest == item.desired_digest).then_some(sent.at)
             })
             .min()

@@ -10,23 +10,24 @@ use std::collections::BTreeMap;
 
 use crate::{
     delivery::{
-        Facts, World, is_reconcile_requested, report_device::report_device, resolve::resolve,
+        DeviceSnapshot, Observations, is_reconcile_requested, report::device::report_device,
+        resolve::resolve,
     },
     exchange::DeviceReading,
 };
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
-fn world(wish: &str) -> World {
+fn snapshot(wish: &str) -> DeviceSnapshot {
     let mut device = Device::new("lobby", DeviceSpec::default());
     device.spec.address = Some("10.0.0.1".to_owned());
     device.spec.connections = vec![DeviceConnection::default()];
     let annotations = device.annotations_mut();
     annotations.insert(ANNOTATION_RECONCILE_AT.to_owned(), wish.to_owned());
-    World {
+    DeviceSnapshot {
         device: Some(device.into()),
         model: Some(DeviceModel::new("model", DeviceModelSpec::default()).into()),
-        ..World::default()
+        ..DeviceSnapshot::default()
     }
 }
 
@@ -39,24 +40,24 @@ fn the_status_of_a_device_fits_whatever_the_device_and_people_say() {
         "y".repeat(128),
     ];
     for text in odd {
-        let world = world(&text);
-        let device = world.device.clone().expect("it is there");
+        let snapshot = snapshot(&text);
+        let device = snapshot.device.clone().expect("it is there");
         let reading = DeviceReading {
             identity: Some(text.clone()),
             product_name: Some(text.clone()),
             ..DeviceReading::default()
         };
-        let mut facts = Facts::default();
-        facts.record_device("", Ok(reading), NOW);
-        let resolved = resolve(&world, NOW);
+        let mut observations = Observations::default();
+        observations.record_device("", Ok(reading), NOW);
+        let resolved = resolve(&snapshot, NOW);
         let nothing = BTreeMap::new();
         let (status, _) = report_device(
-            &world,
+            &snapshot,
             &device,
             &resolved,
             &BTreeMap::new(),
             &nothing,
-            &facts,
+            &observations,
             NOW,
         );
         let handled = status
@@ -64,7 +65,7 @@ fn the_status_of_a_device_fits_whatever_the_device_and_people_say() {
             .clone()
             .expect("it was acted on");
         assert!(handled.chars().count() <= 64);
-        let reading = facts.devices[""].result.as_ref();
+        let reading = observations.devices[""].result.as_ref();
         let reading = reading.expect("it answered");
         for said in [&reading.identity, &reading.product_name] {
             let length = said.as_ref().map_or(0, |said| said.chars().count());

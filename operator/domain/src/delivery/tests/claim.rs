@@ -72,7 +72,7 @@ fn is_claimed(own: &Device, hq: &Connection, identity: Option<&str>, rival: &Dev
     is_claimed_by_another(own, &own.spec.connections[0], Some(hq), identity, [rival])
 }
 
-fn loses(own: &Device, identity: Option<&str>, rival: &Device) -> bool {
+fn is_preempted(own: &Device, identity: Option<&str>, rival: &Device) -> bool {
     let hq = connection("ipp://{address}/");
     let lost = is_claimed(own, &hq, identity, rival);
     let back = is_claimed(rival, &hq, identity, own);
@@ -112,8 +112,8 @@ fn who_has_proved_a_machine_keeps_it_however_old_the_object_is_that_comes_to_it(
         ),
     ];
     for (who, rival, wins) in table {
-        assert_eq!(loses(&proved, Some("urn:1"), &rival), wins, "{who}");
-        assert_eq!(loses(&rival, Some("urn:1"), &proved), !wins, "{who}");
+        assert_eq!(is_preempted(&proved, Some("urn:1"), &rival), wins, "{who}");
+        assert_eq!(is_preempted(&rival, Some("urn:1"), &proved), !wins, "{who}");
     }
 }
 
@@ -123,17 +123,24 @@ fn before_anybody_has_proved_it_who_names_it_longer_is_asked_first() {
     let here = |namespace, created| device(namespace, created, "10.0.0.1");
     let own = claims(here("a", 50), 50, None, None);
     let unreachable = met(claims(here("b", 1), 40, None, None), Reason::Unreachable);
-    assert!(loses(&own, None, &unreachable));
+    assert!(is_preempted(&own, None, &unreachable));
     let stranger = met(
         claims(here("b", 1), 40, None, None),
         Reason::IdentityMismatch,
     );
-    assert!(!loses(&own, None, &stranger), "its machine is another one");
-    let refused = met(claims(here("b", 1), 40, None, None), Reason::NotAllowed);
-    assert!(!loses(&own, None, &refused), "it was not let there");
-    assert!(!loses(&own, None, &claims(here("b", 1), 51, None, None)));
     assert!(
-        loses(&here("b", 2), None, &here("a", 1)),
+        !is_preempted(&own, None, &stranger),
+        "its machine is another one"
+    );
+    let refused = met(claims(here("b", 1), 40, None, None), Reason::NotAllowed);
+    assert!(!is_preempted(&own, None, &refused), "it was not let there");
+    assert!(!is_preempted(
+        &own,
+        None,
+        &claims(here("b", 1), 51, None, None)
+    ));
+    assert!(
+        is_preempted(&here("b", 2), None, &here("a", 1)),
         "the older object, where nobody looked"
     );
 }
@@ -143,15 +150,18 @@ fn before_anybody_has_proved_it_who_names_it_longer_is_asked_first() {
 fn one_machine_behind_two_addresses_belongs_to_who_proved_it_first() {
     let proved = claims(device("a", 50, "10.0.0.1"), 50, Some(60), Some("urn:1"));
     let other = claims(device("b", 1, "10.0.0.2"), 1, None, None);
-    assert!(loses(&other, Some("urn:1"), &proved));
+    assert!(is_preempted(&other, Some("urn:1"), &proved));
     assert!(
-        !loses(&other, Some("urn:2"), &proved),
+        !is_preempted(&other, Some("urn:2"), &proved),
         "it is another machine"
     );
-    assert!(!loses(&other, None, &proved), "it has not said who it is");
+    assert!(
+        !is_preempted(&other, None, &proved),
+        "it has not said who it is"
+    );
     let waits = claims(device("b", 1, "10.0.0.2"), 1, None, Some("urn:1"));
     assert!(
-        !loses(&proved, Some("urn:1"), &waits),
+        !is_preempted(&proved, Some("urn:1"), &waits),
         "it has proved nothing"
     );
 }
@@ -162,7 +172,10 @@ fn what_was_proved_of_another_machine_at_the_own_place_does_not_count() {
     let proved = claims(device("a", 50, "10.0.0.1"), 50, Some(60), Some("urn:1"));
     for before in [None, Some("urn:9")] {
         let led_there = claims(device("b", 1, "printer.example"), 1, Some(2), before);
-        assert!(loses(&led_there, Some("urn:1"), &proved), "{before:?}");
+        assert!(
+            is_preempted(&led_there, Some("urn:1"), &proved),
+            "{before:?}"
+        );
     }
 }
 

@@ -12,8 +12,8 @@ use super::endpoint::{self, lobby};
 use crate::{
     condition::find,
     delivery::{
-        Action, Backoffs, Facts, World, plan::plan, report_device::report_device, resolve::resolve,
-        verify::verify,
+        Action, Backoffs, DeviceSnapshot, Observations, plan::plan, report::device::report_device,
+        resolve::resolve, verify::verify,
     },
     exchange::DeviceReading,
     shared::Shared,
@@ -26,14 +26,14 @@ fn at(second: i64) -> Timestamp {
 }
 
 /// A Device, the Connection that lets it to its machine, and its model.
-fn world() -> World {
+fn snapshot() -> DeviceSnapshot {
     let model = DeviceModelSpec {
         product_names: vec![PRODUCT.to_owned()],
         ..DeviceModelSpec::default()
     };
-    World {
+    DeviceSnapshot {
         model: Some(DeviceModel::new("mfp-500", model).into()),
-        ..endpoint::world(
+        ..endpoint::snapshot(
             "ipp://{address}/",
             &[],
             Some("10.0.0.1"),
@@ -42,42 +42,56 @@ fn world() -> World {
     }
 }
 
-fn answered(identity: &str) -> Facts {
-    let mut facts = Facts::default();
+fn answered(identity: &str) -> Observations {
+    let mut observations = Observations::default();
     let reading = DeviceReading {
         product_name: Some(PRODUCT.to_owned()),
         identity: Some(identity.to_owned()),
         ..DeviceReading::default()
     };
-    facts.record_device("hq", Ok(reading), at(0));
-    facts
+    observations.record_device("hq", Ok(reading), at(0));
+    observations
 }
 
-/// What is said of an object at the end of a pass over the world.
-fn said_of(world: &World, object: &Device, facts: &Facts, now: i64) -> DeviceStatus {
-    let resolved = resolve(world, at(now));
+/// What is said of an object at the end of a pass over the snapshot.
+fn said_of(
+    snapshot: &DeviceSnapshot,
+    object: &Device,
+    observations: &Observations,
+    now: i64,
+) -> DeviceStatus {
+    let resolved = resolve(snapshot, at(now));
     let (none, nobody) = (BTreeMap::new(), BTreeMap::new());
-    report_device(world, object, &resolved, &none, &nobody, facts, at(now)).0
+    report_device(
+        snapshot,
+        object,
+        &resolved,
+        &none,
+        &nobody,
+        observations,
+        at(now),
+    )
+    .0
 }
 
-/// A pass over the world, with its status taken into it.
-fn pass(world: &mut World, facts: &Facts, now: i64) -> DeviceStatus {
-    let object = world.device.clone().expect("there is one");
-    let status = said_of(world, &object, facts, now);
-    let device: &mut Shared<Device> = world.device.as_mut().expect("there is one");
+/// A pass over the snapshot, with its status taken into it.
+fn pass(snapshot: &mut DeviceSnapshot, observations: &Observations, now: i64) -> DeviceStatus {
+    let object = snapshot.device.clone().expect("there is one");
+    let status = said_of(snapshot, &object, observations, now);
+    let device: &mut Shared<Device> = snapshot.device.as_mut().expect("there is one");
     device.status = Some(status.clone());
     status
 }
 
-fn reads(world: &World) -> bool {
-    let resolved = resolve(world, at(9));
-    let facts = Facts::default();
-    let verified = verify(world, &resolved, &facts, at(9));
+fn reads(snapshot: &DeviceSnapshot) -> bool {
+    let resolved = resolve(snapshot, at(9));
+    let observations = Observations::default();
+    let verified = verify(snapshot, &resolved, &observations, at(9));
     let plan = plan(
-        world,
+        snapshot,
         &resolved,
         &verified,
-        &facts,
+        &observations,
         &Backoffs::default(),
         at(9),
     );
@@ -92,41 +106,62 @@ fn since(status: &DeviceStatus) -> Option<Timestamp> {
 // shows K4
 #[test]
 fn a_claim_begins_with_proof_and_stays_until_the_device_means_another_place() {
-    let mut world = world();
-    let named = pass(&mut world, &Facts::default(), 1);
+    let mut snapshot = snapshot();
+    let named = pass(&mut snapshot, &Observations::default(), 1);
     assert_eq!(since(&named), None, "it was not asked");
-    assert_eq!(since(&pass(&mut world, &answered("urn:1"), 2)), Some(at(2)));
-    assert!(!reads(&world), "what is proved is not read again at once");
-    assert_eq!(since(&pass(&mut world, &answered("urn:1"), 3)), Some(at(2)));
-    assert_eq!(since(&pass(&mut world, &Facts::default(), 4)), Some(at(2)));
-    let stranger = pass(&mut world, &answered("urn:9"), 5);
+    assert_eq!(
+        since(&pass(&mut snapshot, &answered("urn:1"), 2)),
+        Some(at(2))
+    );
+    assert!(
+        !reads(&snapshot),
+        "what is proved is not read again at once"
+    );
+    assert_eq!(
+        since(&pass(&mut snapshot, &answered("urn:1"), 3)),
+        Some(at(2))
+    );
+    assert_eq!(
+        since(&pass(&mut snapshot, &Observations::default(), 4)),
+        Some(at(2))
+    );
+    let stranger = pass(&mut snapshot, &answered("urn:9"), 5);
     assert_eq!(since(&stranger), Some(at(2)), "a stranger takes nothing");
 
-    let moved = world.device.as_mut().unwrap();
+    let moved = snapshot.device.as_mut().unwrap();
     moved.spec.address = Some("10.0.0.2".to_owned());
-    assert_eq!(since(&pass(&mut world, &Facts::default(), 6)), None);
-    assert!(reads(&world), "the machine there is asked who it is");
-    assert_eq!(since(&pass(&mut world, &answered("urn:1"), 7)), Some(at(7)));
+    assert_eq!(
+        since(&pass(&mut snapshot, &Observations::default(), 6)),
+        None
+    );
+    assert!(reads(&snapshot), "the machine there is asked who it is");
+    assert_eq!(
+        since(&pass(&mut snapshot, &answered("urn:1"), 7)),
+        Some(at(7))
+    );
 }
 
 // shows K4
 #[test]
 fn who_is_not_let_to_a_machine_any_more_has_no_claim_and_begins_anew() {
-    let mut world = world();
-    pass(&mut world, &answered("urn:1"), 1);
-    let labels = std::mem::take(&mut world.namespace_labels);
-    assert_eq!(pass(&mut world, &Facts::default(), 2).claim, None);
-    world.namespace_labels = labels;
-    assert!(reads(&world));
-    assert_eq!(since(&pass(&mut world, &answered("urn:1"), 3)), Some(at(3)));
+    let mut snapshot = snapshot();
+    pass(&mut snapshot, &answered("urn:1"), 1);
+    let labels = std::mem::take(&mut snapshot.namespace_labels);
+    assert_eq!(pass(&mut snapshot, &Observations::default(), 2).claim, None);
+    snapshot.namespace_labels = labels;
+    assert!(reads(&snapshot));
+    assert_eq!(
+        since(&pass(&mut snapshot, &answered("urn:1"), 3)),
+        Some(at(3))
+    );
 }
 
 // shows K4
 #[test]
 fn the_machine_of_another_device_is_remembered_and_not_pinned() {
-    let mut world = world();
-    world.claimed_by_another.insert("hq".to_owned());
-    let loser = pass(&mut world, &answered("urn:1"), 1);
+    let mut snapshot = snapshot();
+    snapshot.claimed_by_another.insert("hq".to_owned());
+    let loser = pass(&mut snapshot, &answered("urn:1"), 1);
     assert_eq!(
         loser.identity, None,
         "whoever corrects the address means another machine"
@@ -136,11 +171,11 @@ fn the_machine_of_another_device_is_remembered_and_not_pinned() {
         (claim.since, claim.identity.as_deref()),
         (None, Some("urn:1"))
     );
-    assert!(!reads(&world));
+    assert!(!reads(&snapshot));
 
-    world.claimed_by_another.clear();
-    assert!(reads(&world), "it takes over by proof");
-    let winner = pass(&mut world, &answered("urn:1"), 2);
+    snapshot.claimed_by_another.clear();
+    assert!(reads(&snapshot), "it takes over by proof");
+    let winner = pass(&mut snapshot, &answered("urn:1"), 2);
     assert_eq!(since(&winner), Some(at(2)));
     assert_eq!(winner.identity.unwrap().id.as_deref(), Some("urn:1"));
 }
@@ -148,9 +183,9 @@ fn the_machine_of_another_device_is_remembered_and_not_pinned() {
 // shows K4
 #[test]
 fn an_answer_proves_nothing_for_an_object_that_was_edited_meanwhile() {
-    let world = world();
+    let snapshot = snapshot();
     let edited = lobby(Some("10.0.0.2"), DeviceConnection::default());
-    let status = said_of(&world, &edited, &answered("urn:1"), 1);
+    let status = said_of(&snapshot, &edited, &answered("urn:1"), 1);
     assert_eq!(since(&status), None);
     assert_eq!(status.identity, None);
 }
@@ -158,10 +193,10 @@ fn an_answer_proves_nothing_for_an_object_that_was_edited_meanwhile() {
 // shows K4
 #[test]
 fn a_device_that_its_connection_refuses_is_not_told_of_another() {
-    let mut world = world();
-    world.claimed_by_another.insert("hq".to_owned());
-    world.namespace_labels.clear();
-    let status = pass(&mut world, &Facts::default(), 1);
+    let mut snapshot = snapshot();
+    snapshot.claimed_by_another.insert("hq".to_owned());
+    snapshot.namespace_labels.clear();
+    let status = pass(&mut snapshot, &Observations::default(), 1);
     let ready = find(&status.conditions, ConditionType::Ready).unwrap();
     assert_eq!(ready.reason, Reason::NotAllowed.as_str());
 }
@@ -169,13 +204,13 @@ fn a_device_that_its_connection_refuses_is_not_told_of_another() {
 // shows K4
 #[test]
 fn a_system_that_does_not_say_its_product_is_believed_beside_a_printer_that_does() {
-    let system = |world: &mut World| {
-        let hq = world.connections["hq"].clone();
+    let system = |snapshot: &mut DeviceSnapshot| {
+        let hq = snapshot.connections["hq"].clone();
         let mut spec = hq.spec.clone();
         spec.ipp.as_mut().unwrap().url = "ipp://{address}/ipp/system".to_owned();
         let host = Connection::new("host", spec);
-        world.connections.insert("host".to_owned(), host.into());
-        let device = world.device.as_mut().unwrap();
+        snapshot.connections.insert("host".to_owned(), host.into());
+        let device = snapshot.device.as_mut().unwrap();
         device.spec.connections.push(DeviceConnection {
             name: "host".to_owned(),
             ..DeviceConnection::default()
@@ -189,9 +224,9 @@ fn a_system_that_does_not_say_its_product_is_believed_beside_a_printer_that_does
         let found = find(&status.conditions, ConditionType::Ready).unwrap();
         found.reason.clone()
     };
-    let mut alone = world();
+    let mut alone = snapshot();
     system(&mut alone);
-    let mut only_host = Facts::default();
+    let mut only_host = Observations::default();
     only_host.record_device("host", Ok(nameless()), at(0));
     let stranger = pass(&mut alone, &only_host, 1);
     assert_eq!(ready(&stranger), "IdentityMismatch");

@@ -9,7 +9,7 @@ use entente_crds::{
     },
 };
 
-use crate::delivery::{Blocked, DeviceEndpoint, World, login_fault, resolve::resolve};
+use crate::delivery::{Blocked, DeviceEndpoint, DeviceSnapshot, login_fault, resolve::resolve};
 
 /// A Device that is reached through the Connection `hq`.
 pub(super) fn lobby(address: Option<&str>, how: DeviceConnection) -> Device {
@@ -28,12 +28,12 @@ pub(super) fn lobby(address: Option<&str>, how: DeviceConnection) -> Device {
 }
 
 /// That Device, and the Connection that lets it to its machine.
-pub(super) fn world(
+pub(super) fn snapshot(
     url: &str,
     ports: &[i32],
     address: Option<&str>,
     how: DeviceConnection,
-) -> World {
+) -> DeviceSnapshot {
     let labels = [("team".to_owned(), "a".to_owned())];
     let connection = Connection::new(
         "hq",
@@ -54,13 +54,13 @@ pub(super) fn world(
         },
     );
     let device = lobby(address, how);
-    World {
+    DeviceSnapshot {
         namespace: "acme".to_owned(),
         namespace_labels: labels.into(),
         device_name: "lobby".to_owned(),
         device: Some(device.into()),
         connections: [("hq".to_owned(), connection.into())].into(),
-        ..World::default()
+        ..DeviceSnapshot::default()
     }
 }
 
@@ -73,8 +73,8 @@ fn how(port: Option<i32>, queue: Option<&str>) -> DeviceConnection {
 }
 
 /// Where the one connection of the Device leads.
-fn endpoint(world: &World) -> Result<DeviceEndpoint, Blocked> {
-    let resolved = resolve(world, jiff::Timestamp::UNIX_EPOCH);
+fn endpoint(snapshot: &DeviceSnapshot) -> Result<DeviceEndpoint, Blocked> {
+    let resolved = resolve(snapshot, jiff::Timestamp::UNIX_EPOCH);
     match (
         resolved.unreachable,
         resolved.connections.into_iter().next(),
@@ -84,8 +84,8 @@ fn endpoint(world: &World) -> Result<DeviceEndpoint, Blocked> {
     }
 }
 
-fn url(world: &World) -> Result<String, Reason> {
-    endpoint(world)
+fn url(snapshot: &DeviceSnapshot) -> Result<String, Reason> {
+    endpoint(snapshot)
         .map(|endpoint| endpoint.url)
         .map_err(|blocked| blocked.reason)
 }
@@ -94,8 +94,8 @@ fn url(world: &World) -> Result<String, Reason> {
 fn filled(template: &str, ports: &[i32], address: &str, port: i32, queue: &str) -> String {
     let given = |text: &str| (text != "none").then(|| text.to_owned());
     let how = how((port != 0).then_some(port), given(queue).as_deref());
-    let world = world(template, ports, given(address).as_deref(), how);
-    url(&world).unwrap_or_else(|reason| reason.to_string())
+    let snapshot = snapshot(template, ports, given(address).as_deref(), how);
+    url(&snapshot).unwrap_or_else(|reason| reason.to_string())
 }
 
 #[test]
@@ -138,15 +138,15 @@ fn what_a_template_needs_must_be_there_and_allowed() {
 // shows K4
 #[test]
 fn a_namespace_that_no_entry_allows_reaches_nothing() {
-    let mut world = world("ipp://{address}/", &[], Some("h"), how(None, None));
-    assert_eq!(url(&world), Ok("ipp://h/".to_owned()));
-    world.namespace_labels.clear();
-    assert_eq!(url(&world), Err(Reason::NotAllowed));
+    let mut snapshot = snapshot("ipp://{address}/", &[], Some("h"), how(None, None));
+    assert_eq!(url(&snapshot), Ok("ipp://h/".to_owned()));
+    snapshot.namespace_labels.clear();
+    assert_eq!(url(&snapshot), Err(Reason::NotAllowed));
 }
 
 #[test]
 fn what_is_missing_is_named_by_its_own_reason() {
-    let good = world("ipp://{address}/", &[], Some("h"), how(None, None));
+    let good = snapshot("ipp://{address}/", &[], Some("h"), how(None, None));
     let mut no_device = good.clone();
     no_device.device = None;
     let mut no_connection = good.clone();
@@ -164,14 +164,14 @@ fn what_is_missing_is_named_by_its_own_reason() {
 
 #[test]
 fn proof_is_bound_to_connection_url_and_serial_number() {
-    let target = |world: &World| {
-        let digest = resolve(world, jiff::Timestamp::UNIX_EPOCH).target_digest;
+    let target = |snapshot: &DeviceSnapshot| {
+        let digest = resolve(snapshot, jiff::Timestamp::UNIX_EPOCH).target_digest;
         digest.expect("it can be reached")
     };
-    let one = world("ipp://{address}/", &[], Some("h"), how(None, None));
+    let one = snapshot("ipp://{address}/", &[], Some("h"), how(None, None));
     let mut other_serial = one.clone();
     other_serial.device.as_mut().unwrap().spec.serial_number = "B2".to_owned();
-    let other_address = world("ipp://{address}/", &[], Some("i"), how(None, None));
+    let other_address = snapshot("ipp://{address}/", &[], Some("i"), how(None, None));
     assert_eq!(target(&one), target(&one.clone()));
     assert_ne!(target(&one), target(&other_serial));
     assert_ne!(target(&one), target(&other_address));
@@ -180,29 +180,29 @@ fn proof_is_bound_to_connection_url_and_serial_number() {
 // shows K4
 #[test]
 fn the_first_certificate_is_pinned_only_with_trust_first_use_and_for_the_same_machine() {
-    let mut world = world("ipps://{address}/", &[], Some("h"), how(None, None));
+    let mut snapshot = snapshot("ipps://{address}/", &[], Some("h"), how(None, None));
     let seen = DeviceIdentity {
         serial_number: "A1".to_owned(),
         certificate_sha256: Some("seen".to_owned()),
         ..DeviceIdentity::default()
     };
-    let device = world.device.as_mut().unwrap();
+    let device = snapshot.device.as_mut().unwrap();
     device.status = Some(DeviceStatus {
         identity: Some(seen),
         ..DeviceStatus::default()
     });
-    let pinned = |world: &World| endpoint(world).unwrap().pinned_certificate;
-    assert_eq!(pinned(&world), None);
+    let pinned = |snapshot: &DeviceSnapshot| endpoint(snapshot).unwrap().pinned_certificate;
+    assert_eq!(pinned(&snapshot), None);
     let tls = Tls {
         trust: Trust::FirstUse,
         ..Tls::default()
     };
-    world.connections.get_mut("hq").unwrap().spec.tls = Some(tls);
-    assert_eq!(pinned(&world).as_deref(), Some("seen"));
-    world.device.as_mut().unwrap().spec.serial_number = "B2".to_owned();
-    assert_eq!(pinned(&world), None);
-    world.device.as_mut().unwrap().spec.certificate_sha256 = Some("said".to_owned());
-    assert_eq!(pinned(&world).as_deref(), Some("said"));
+    snapshot.connections.get_mut("hq").unwrap().spec.tls = Some(tls);
+    assert_eq!(pinned(&snapshot).as_deref(), Some("seen"));
+    snapshot.device.as_mut().unwrap().spec.serial_number = "B2".to_owned();
+    assert_eq!(pinned(&snapshot), None);
+    snapshot.device.as_mut().unwrap().spec.certificate_sha256 = Some("said".to_owned());
+    assert_eq!(pinned(&snapshot).as_deref(), Some("said"));
 }
 
 // shows K4

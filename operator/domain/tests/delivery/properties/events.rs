@@ -119,9 +119,9 @@ pub(super) fn happen(world: &mut Simulation, event: &Event, indexes: &[usize]) {
         | Event::BrokerIgnores(index)
         | Event::BrokerCured(index) => happen_to_broker(world, event, BROKERS[*index]),
         Event::ClockBack(count) => world.now -= minutes(*count),
-        Event::CatalogueForgotten => world.world.catalogues.clear(),
+        Event::CatalogueForgotten => world.snapshot.catalogues.clear(),
         Event::DeviceReplaced => {
-            let device = world.world.device.as_mut().expect("there is a device");
+            let device = world.snapshot.device.as_mut().expect("there is a device");
             device.spec.serial_number.push('B');
             world.printer.uuid = Some(format!("urn:uuid:{}", device.spec.serial_number));
             world.printer.values.clear();
@@ -221,7 +221,7 @@ fn happen_to_subscription(world: &mut Simulation, event: &Event, index: usize, i
 
 fn names(world: &Simulation) -> Vec<String> {
     world
-        .world
+        .snapshot
         .subscriptions
         .iter()
         .map(|subscription| subscription.name_any())

@@ -107,16 +107,16 @@ fn command(world: &mut Simulation, verb: &str, mut words: VecDeque<&str>) {
         }
         "set" => set(world, words),
         "remove" => {
-            world.world.services.remove(words[1]);
+            world.snapshot.services.remove(words[1]);
         }
         "secret" => {
             let text = Some(words[1]).filter(|text| *text != "gone");
             world.set_secret(first, text);
         }
-        "skew" => world.world.clock_skewed = first == "on",
+        "skew" => world.snapshot.clock_skewed = first == "on",
         "restart" => {
             world.backoffs = Backoffs::default();
-            world.world.catalogues.clear();
+            world.snapshot.catalogues.clear();
         }
         "kill" => world.dies_after = Some(words[1].parse().expect("a number")),
         "show" => world.show(),
@@ -125,12 +125,12 @@ fn command(world: &mut Simulation, verb: &str, mut words: VecDeque<&str>) {
             world.transcript.push(said);
         }
         "reconcile-now" => {
-            let device = world.world.device.as_mut().expect("there is a device");
+            let device = world.snapshot.device.as_mut().expect("there is a device");
             let now = world.now.to_string();
             device
                 .annotations_mut()
                 .insert(ANNOTATION_RECONCILE_AT.to_owned(), now);
-            world.world.reconcile_requested = true;
+            world.snapshot.reconcile_requested = true;
         }
         _ => of_subscription(world, verb, &words),
     }
@@ -141,7 +141,7 @@ fn of_device(world: &mut Simulation, verb: &str, words: &VecDeque<&str>) {
     if verb == "device" {
         return world.create_device(if first.is_empty() { "A1" } else { first });
     }
-    let device = world.world.device.as_mut().expect("there is a device");
+    let device = world.snapshot.device.as_mut().expect("there is a device");
     device.metadata.generation = device.metadata.generation.map(|one| one + 1);
     if verb == "connect" {
         let names = words.iter().map(|name| DeviceConnection {
@@ -159,7 +159,7 @@ fn of_subscription(world: &mut Simulation, verb: &str, words: &VecDeque<&str>) {
     let name = full_name(first);
     match verb {
         "suspend" | "resume" if first == "device" => {
-            let device = world.world.device.as_mut().expect("there is a device");
+            let device = world.snapshot.device.as_mut().expect("there is a device");
             device.spec.suspend = verb == "suspend";
         }
         "suspend" | "resume" => {
@@ -184,18 +184,18 @@ fn of_subscription(world: &mut Simulation, verb: &str, words: &VecDeque<&str>) {
         }
         "orphan-contract" => {
             let uid = world.subscription(&name).spec.contract.uid.clone();
-            world.world.live_contracts.remove(&uid);
+            world.snapshot.live_contracts.remove(&uid);
         }
         "take-over-orphans" => {
             let orphaned: Vec<String> = world
-                .world
+                .snapshot
                 .subscriptions
                 .iter()
                 .filter_map(|object| object.status.as_ref()?.server.as_ref())
                 .filter(|server| server.orphaned.is_some())
                 .map(|server| server.instance_id.clone())
                 .collect();
-            world.world.orphans_taken_over.extend(orphaned);
+            world.snapshot.orphans_taken_over.extend(orphaned);
         }
         _ => panic!("no command: {verb}"),
     }
@@ -297,12 +297,15 @@ fn set(world: &mut Simulation, mut words: VecDeque<&str>) {
     let value = words.into_iter().collect::<Vec<_>>().join(" ");
     match kind {
         "model" => {
-            let model = world.world.model.as_ref().expect("there is a model");
-            world.world.model = Some(changed::<DeviceModel>(model, pointer, &value).into());
+            let model = world.snapshot.model.as_ref().expect("there is a model");
+            world.snapshot.model = Some(changed::<DeviceModel>(model, pointer, &value).into());
         }
         "service" => {
-            let service = changed::<SmartService>(&world.world.services[name], pointer, &value);
-            world.world.services.insert(name.to_owned(), service.into());
+            let service = changed::<SmartService>(&world.snapshot.services[name], pointer, &value);
+            world
+                .snapshot
+                .services
+                .insert(name.to_owned(), service.into());
         }
         _ => panic!("no kind: {kind}"),
     }
@@ -324,7 +327,7 @@ fn wish(world: &Simulation, words: &mut VecDeque<&str>) -> Wish {
         .expect("contract.service");
     let service = words.pop_front().expect("a SmartService").to_owned();
     let defaults = world
-        .world
+        .snapshot
         .services
         .get(&service)
         .into_iter()

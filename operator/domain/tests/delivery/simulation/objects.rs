@@ -13,7 +13,7 @@ use entente_crds::{
 };
 use entente_domain::{
     condition::is_true,
-    delivery::{Action, World},
+    delivery::{Action, DeviceSnapshot},
     secret::{DigestKey, SecretText},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -27,17 +27,17 @@ use super::{Broker, Simulation};
 pub(crate) const DEVICE: &str = "lobby";
 const NAMESPACE: &str = "acme";
 
-pub(super) fn empty_world() -> World {
+pub(super) fn empty_world() -> DeviceSnapshot {
     let labels = [(
         "kubernetes.io/metadata.name".to_owned(),
         NAMESPACE.to_owned(),
     )];
-    World {
+    DeviceSnapshot {
         namespace: NAMESPACE.to_owned(),
         namespace_labels: labels.into(),
         device_name: DEVICE.to_owned(),
         withdraw_deadline: SignedDuration::from_hours(24),
-        ..World::default()
+        ..DeviceSnapshot::default()
     }
 }
 
@@ -67,16 +67,16 @@ impl Simulation {
                     if object.spec.osb.is_some() {
                         self.brokers.insert(object.name_any(), Broker::default());
                     }
-                    let connections = &mut self.world.connections;
+                    let connections = &mut self.snapshot.connections;
                     connections.insert(object.name_any(), object.into());
                 }
                 Some("DeviceModel") => {
                     let object: DeviceModel = serde_yaml::from_value(value).expect("a model");
-                    self.world.model = Some(object.into());
+                    self.snapshot.model = Some(object.into());
                 }
                 Some("SmartService") => {
                     let object: SmartService = serde_yaml::from_value(value).expect("a service");
-                    let services = &mut self.world.services;
+                    let services = &mut self.snapshot.services;
                     services.insert(object.name_any(), object.into());
                 }
                 kind => panic!("no kind of the catalogue: {kind:?}"),
@@ -104,7 +104,7 @@ impl Simulation {
         device.metadata.namespace = Some(NAMESPACE.to_owned());
         device.metadata.uid = Some(format!("device created {}", self.now));
         device.metadata.generation = Some(1);
-        self.world.device = Some(device.into());
+        self.snapshot.device = Some(device.into());
     }
 
     /// Makes a subscription, as the contract controller does.
@@ -137,9 +137,9 @@ impl Simulation {
         object.metadata.uid = Some(format!("{name} created {}", self.now));
         object.metadata.generation = Some(1);
         object.metadata.creation_timestamp = Some(Time(self.now));
-        self.world.live_contracts.insert(uid.clone());
-        self.world.established.entry(uid).or_insert(self.now);
-        self.world.subscriptions.push(object.into());
+        self.snapshot.live_contracts.insert(uid.clone());
+        self.snapshot.established.entry(uid).or_insert(self.now);
+        self.snapshot.subscriptions.push(object.into());
         name
     }
 
@@ -180,15 +180,15 @@ impl Simulation {
             },
             |text| Ok(SecretText::new(text.to_owned(), &key)),
         );
-        self.world.secrets.0.insert(secret_reference(name), read);
+        self.snapshot.secrets.0.insert(secret_reference(name), read);
     }
 
     /// What `kubectl delete` of the contract does, while nobody deletes its subscriptions.
     pub(crate) fn delete_contract(&mut self, name: &str) {
         let now = Timestamp::from_second(self.now.as_second()).expect("a whole second");
         let uid = self.subscription(name).spec.contract.uid.clone();
-        self.world.live_contracts.remove(&uid);
-        self.world.deleted_contracts.insert(uid, now);
+        self.snapshot.live_contracts.remove(&uid);
+        self.snapshot.deleted_contracts.insert(uid, now);
     }
 
     /// What `kubectl delete` does.

@@ -22,7 +22,7 @@ impl Simulation {
         self.answered(result.as_ref().err(), false);
         Answer::DeviceRead {
             result,
-            claimed_by_another: self.world.claimed_by_another.contains(connection),
+            claimed_by_another: self.snapshot.claimed_by_another.contains(connection),
         }
     }
 
@@ -37,7 +37,7 @@ impl Simulation {
         self.answered(result.as_ref().err(), false);
         let result = result.map(Shared::from);
         if let Ok(catalogue) = &result {
-            let known = &mut self.world.catalogues;
+            let known = &mut self.snapshot.catalogues;
             known.insert(connection.to_owned(), catalogue.clone());
         }
         Answer::Catalogue(result)

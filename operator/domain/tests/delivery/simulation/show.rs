@@ -73,7 +73,7 @@ impl Simulation {
 
     /// The connection, where the device has several.
     fn through(&self, connection: &str) -> String {
-        let device = self.world.device.as_ref();
+        let device = self.snapshot.device.as_ref();
         let several = device.is_some_and(|device| device.spec.connections.len() > 1);
         if several {
             format!(" through {connection}")
@@ -85,10 +85,10 @@ impl Simulation {
     /// Says a pass, unless it says only what the one before said.
     pub(super) fn say_pass(&mut self, began: Timestamp) {
         let mut said = self.pass.join("\n");
-        for object in &self.world.subscriptions {
+        for object in &self.snapshot.subscriptions {
             let _ = write!(said, "\n  {}", brief(object));
         }
-        if let Some(device) = &self.world.device {
+        if let Some(device) = &self.snapshot.device {
             let conditions = device.status.as_ref().map(|s| s.conditions.as_slice());
             let _ = write!(
                 said,
@@ -128,11 +128,11 @@ impl Simulation {
             "show at {}: {} writes, {} requests",
             self.now, self.writes, self.requests
         );
-        for object in &self.world.subscriptions {
+        for object in &self.snapshot.subscriptions {
             said.push('\n');
             said.push_str(&in_full(object));
         }
-        if let Some(device) = &self.world.device {
+        if let Some(device) = &self.snapshot.device {
             let status = device.status.clone().unwrap_or_default();
             let summary = status
                 .subscriptions

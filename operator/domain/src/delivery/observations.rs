@@ -1,7 +1,7 @@
 //! What was heard from remote sides in the pass under way.
 //!
 //! The controller records every answer here; a write makes the reading of that side void, so
-//! that the next round reads back. Outcomes are facts: they stay until they are reported.
+//! that the next round reads back. Outcomes are observations: they stay until they are reported.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ use jiff::Timestamp;
 
 use kube::ResourceExt as _;
 
-use super::{
-    ResolvedDevice, ResolvedItem, ResolvedServer, ResolvedSubscription, World, action::Action,
-    digest::digest,
-};
 use crate::bounded::{cut, token};
+use crate::delivery::{
+    Action, DeviceSnapshot, ResolvedDevice, ResolvedItem, ResolvedServer, ResolvedSubscription,
+    digest,
+};
 use crate::exchange::{
     DeviceReading, Failure, FailureKind, InstanceKey, InstanceReading, OperationState, ServerAnswer,
 };
@@ -46,7 +46,7 @@ pub struct Sent {
 
 /// Everything that was heard in this pass.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Facts {
+pub struct Observations {
     /// The last reading of the device through each connection; none after a write.
     pub devices: BTreeMap<String, Reading<DeviceReading>>,
     /// The last reading of each subscription's instance; none after a write.
@@ -68,13 +68,13 @@ pub struct Facts {
     pub deprovisioned: BTreeMap<String, Timestamp>,
 }
 
-impl Facts {
+impl Observations {
     /// Takes over the instances that the status names, and for set-up those that are about to be
     /// named. Called after resolve in every round; what is known already stays.
-    pub fn adopt_handles(&mut self, world: &World, resolved: &ResolvedDevice) {
+    pub fn adopt_handles(&mut self, snapshot: &DeviceSnapshot, resolved: &ResolvedDevice) {
         for subscription in &resolved.subscriptions {
             let name = &subscription.name;
-            let recorded = world
+            let recorded = snapshot
                 .subscriptions
                 .iter()
                 .find(|object| object.name_any() == *name)
@@ -83,7 +83,7 @@ impl Facts {
             let fresh = subscription
                 .server
                 .as_ref()
-                .filter(|server| wanted && !server.is_left_over)
+                .filter(|server| wanted && !server.is_obsolete)
                 .and_then(ResolvedServer::handle);
             // One that is gone, and that the status does not name any more, makes room.
             if recorded.is_none() && self.deprovisioned.contains_key(name) {
@@ -95,14 +95,14 @@ impl Facts {
             let known = self.handles.get(name).cloned().or(recorded);
             let handle = match (known, fresh) {
                 // Nothing was sent for it yet, so that it may still become what is wanted now.
-                (Some(known), Some(fresh)) if !may_stand(&known) => Some(fresh),
+                (Some(known), Some(fresh)) if !may_exist(&known) => Some(fresh),
                 (known, fresh) => known.or(fresh),
             };
             if let Some(mut handle) = handle {
                 if wanted {
                     handle.orphaned = None;
                 }
-                take_names(world, &mut handle, subscription);
+                take_names(snapshot, &mut handle, subscription);
                 self.handles.insert(name.clone(), handle);
             }
         }
@@ -197,7 +197,7 @@ impl Facts {
     /// Provision, update or deprovision was answered.
     #[allow(
         clippy::needless_pass_by_value,
-        reason = "an answer is given to the facts, like all others"
+        reason = "an answer is given to the observations, like all others"
     )]
     pub fn record_server(
         &mut self,
@@ -310,10 +310,15 @@ impl Facts {
 
 /// Notes what the catalogue calls the ids of an instance, for as long as the service wants them.
 /// While the catalogue was not read, the names of the service say nothing of the ids.
-fn take_names(world: &World, handle: &mut ServerInstance, subscription: &ResolvedSubscription) {
+fn take_names(
+    snapshot: &DeviceSnapshot,
+    handle: &mut ServerInstance,
+    subscription: &ResolvedSubscription,
+) {
     let wanted = subscription.server.as_ref();
-    let fresh = wanted
-        .filter(|server| !server.is_left_over && world.catalogues.contains_key(&server.connection));
+    let fresh = wanted.filter(|server| {
+        !server.is_obsolete && snapshot.catalogues.contains_key(&server.connection)
+    });
     let Some(fresh) = fresh.and_then(ResolvedServer::handle) else {
         return;
     };
@@ -432,7 +437,7 @@ fn note_concurrency(
 }
 
 /// Whether something may stand on the service server for a handle: something was sent.
-pub(super) fn may_stand(handle: &ServerInstance) -> bool {
+pub(super) fn may_exist(handle: &ServerInstance) -> bool {
     handle.sent_digest.is_some() || handle.operation.is_some()
 }
 

@@ -6,15 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::condition::Reason;
 
-use super::{
-    blocked::Blocked,
-    item::Wanted,
-    resolved::{Intent, ResolvedSubscription},
-};
+use crate::delivery::{Blocked, Intent, ResolvedSubscription, Wanted};
 use crate::protocol::Place;
 
 /// Refuses every subscription in force whose service or exclusive group another one has.
-pub(super) fn refuse_losers(subscriptions: &mut [ResolvedSubscription]) {
+pub(in crate::delivery) fn refuse_losers(subscriptions: &mut [ResolvedSubscription]) {
     let mut taken: BTreeMap<String, String> = BTreeMap::new();
     for subscription in subscriptions.iter_mut() {
         if subscription.intent != Intent::SetUp {
@@ -49,7 +45,7 @@ fn place(wanted: &Wanted) -> Option<Place> {
 }
 
 /// Marks every device setting for which another item of higher precedence wants another value.
-pub(super) fn mark_settings(subscriptions: &mut [ResolvedSubscription]) {
+pub(in crate::delivery) fn mark_settings(subscriptions: &mut [ResolvedSubscription]) {
     let mut wanted: BTreeMap<Place, (String, String)> = BTreeMap::new();
     for subscription in subscriptions.iter_mut() {
         if subscription.intent != Intent::SetUp || subscription.refused.is_some() {
@@ -78,13 +74,13 @@ pub(super) fn mark_settings(subscriptions: &mut [ResolvedSubscription]) {
             }
         }
     }
-    overrule(subscriptions, &wanted);
+    mark_overridden(subscriptions, &wanted);
     hold_back_early(subscriptions, &wanted);
 }
 
 /// Marks every device setting of those that are not in force which one in force sets to another
 /// value: when they are in force again they must not be taken for delivered by what was read before.
-fn overrule(
+fn mark_overridden(
     subscriptions: &mut [ResolvedSubscription],
     in_force: &BTreeMap<Place, (String, String)>,
 ) {
@@ -96,7 +92,7 @@ fn overrule(
         .flat_map(|step| &mut step.items);
     for item in items {
         let winner = place(&item.wanted).and_then(|place| in_force.get(&place));
-        item.overruled = winner.is_some_and(|(_, digest)| *digest != item.digest);
+        item.overridden = winner.is_some_and(|(_, digest)| *digest != item.digest);
     }
 }
 

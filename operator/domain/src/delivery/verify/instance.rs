@@ -7,14 +7,9 @@ use entente_crds::{
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
-use super::{Round, VerifiedItem};
+use crate::delivery::verify::{Round, VerifiedItem};
 use crate::{
-    delivery::{
-        digest::digest,
-        facts::Reading,
-        item::{ResolvedItem, Wanted},
-        server_parameters::{ServerValue, at_pointer},
-    },
+    delivery::{Reading, ResolvedItem, ServerValue, Wanted, digest, model::parameters::at_pointer},
     exchange::InstanceReading,
 };
 
@@ -23,8 +18,8 @@ impl Round<'_> {
         let server = self.subscription.server.as_ref();
         // What is read of an instance that has to go first says nothing of the one that is wanted.
         let reading = server
-            .filter(|server| !server.is_left_over)
-            .and_then(|_| self.facts.servers.get(&self.subscription.name));
+            .filter(|server| !server.is_obsolete)
+            .and_then(|_| self.observations.servers.get(&self.subscription.name));
         match reading {
             Some(Reading {
                 at,
@@ -35,8 +30,9 @@ impl Round<'_> {
                 ..
             }) => self.unread(step, item, Some(failure)),
             None => {
-                let catalogue =
-                    server.and_then(|server| self.facts.catalogue_problems.get(&server.connection));
+                let catalogue = server.and_then(|server| {
+                    self.observations.catalogue_problems.get(&server.connection)
+                });
                 match catalogue {
                     Some((_, failure)) => self.unread(step, item, Some(failure)),
                     None => self.unread_instance(step, item),
@@ -97,7 +93,7 @@ impl Round<'_> {
             },
             InstanceReading::NotRetrievable
                 if !self
-                    .facts
+                    .observations
                     .deprovisioned
                     .contains_key(&self.subscription.name)
                     && self.was_taken(item) =>
@@ -138,10 +134,13 @@ impl Round<'_> {
         if !carried || verified.state == ItemState::Effective {
             return verified;
         }
-        let problem = self.facts.server_problems.get(&self.subscription.name);
+        let problem = self
+            .observations
+            .server_problems
+            .get(&self.subscription.name);
         verified.problem = problem.map(|(at, failure)| self.failed(item, failure, *at));
         let operation = self
-            .facts
+            .observations
             .handles
             .get(&self.subscription.name)
             .and_then(|handle| handle.operation.as_ref());

@@ -9,15 +9,15 @@ use entente_crds::{
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
-use super::{World, digest::digest};
 use crate::bounded::token;
+use crate::delivery::{DeviceSnapshot, digest};
 
 /// The most characters of a wish that the status repeats (its schema).
 const MOST_WISH: usize = 64;
 
 /// The wish of a person for a full read-back (annotation entente.dev/reconcile-at), as the status
 /// repeats it when it was acted on. People write anything there.
-pub(super) fn reconcile_wish(device: &Device) -> Option<String> {
+pub(in crate::delivery) fn reconcile_wish(device: &Device) -> Option<String> {
     let wish = device.annotations().get(ANNOTATION_RECONCILE_AT)?;
     Some(token(wish, MOST_WISH))
 }
@@ -32,27 +32,30 @@ pub fn is_reconcile_requested(device: &Device) -> bool {
 
 /// When the device is to be read although nothing is pending: the period of its connection after
 /// the last reading, jittered by namespace and name. `None`: it was never read.
-pub(super) fn next_sync(
-    world: &World,
+pub(in crate::delivery) fn next_sync(
+    snapshot: &DeviceSnapshot,
     device: &Device,
     status: Option<&DeviceStatus>,
 ) -> Option<Timestamp> {
     let last = status?.last_sync.as_ref()?;
-    last.at.checked_add(sync_period(world, device)).ok()
+    last.at.checked_add(sync_period(snapshot, device)).ok()
 }
 
 /// The time between two readings.
-pub(super) fn sync_period(world: &World, device: &Device) -> SignedDuration {
+pub(in crate::delivery) fn sync_period(
+    snapshot: &DeviceSnapshot,
+    device: &Device,
+) -> SignedDuration {
     let period = device
         .spec
         .connections
         .first()
-        .and_then(|connection| world.connections.get(&connection.name))
+        .and_then(|connection| snapshot.connections.get(&connection.name))
         .and_then(|connection| connection.spec.sync.as_ref())
         .and_then(|sync| sync.period.length().ok())
         .unwrap_or_else(|| SignedDuration::from_hours(24));
     // Between nine and ten tenths of the period, so that a fleet does not come back together.
-    let spread = digest(&(&world.namespace, &world.device_name));
+    let spread = digest(&(&snapshot.namespace, &snapshot.device_name));
     let jitter = i32::from_str_radix(&spread[..4], 16).unwrap_or(0) % 1000;
     period - period / 10_000 * jitter
 }

@@ -5,9 +5,8 @@ use serde_json::Value as Json;
 
 use crate::{
     delivery::{
-        blocked::Blocked,
-        server_parameters::ServerValue,
-        settings::{Given, Values, typed},
+        Blocked, ServerValue,
+        resolve::values::{RawValue, Values, typed},
     },
     exchange::Value,
     parameter::Constraints,
@@ -53,8 +52,8 @@ pub(super) fn server_setting(
         })
         .map(|parameter| parameter.r#type);
     let otherwise = match &given {
-        Given::Secret(_) => ValueType::Secret,
-        Given::Plain(_) => ValueType::String,
+        RawValue::Secret(_) => ValueType::Secret,
+        RawValue::Plain(_) => ValueType::String,
     };
     let r#type = setting.r#type.or(from_parameter).unwrap_or(otherwise);
     let value = typed(&setting.name, given, r#type, &Constraints::none())?;

@@ -11,7 +11,7 @@ use entente_crds::{
 use jiff::SignedDuration;
 
 use crate::{
-    delivery::{World, blocked::Blocked, facts::may_stand},
+    delivery::{Blocked, DeviceSnapshot, observations::may_exist},
     exchange::{Catalogue, Offering, Plan},
 };
 
@@ -51,29 +51,29 @@ pub(super) fn find_offering(
     side: &ServerSide,
     handle: Option<&ServerInstance>,
 ) -> Result<ResolvedOffering, Blocked> {
-    let standing = handle.filter(|handle| may_stand(handle));
+    let recorded = handle.filter(|handle| may_exist(handle));
     let connection = &side.connection_ref.name;
     let offering = one(
         catalogue.offerings.iter(),
         |offering| offering.name == side.offering,
-        |offering| standing.is_some_and(|handle| handle.service_id == offering.id),
+        |offering| recorded.is_some_and(|handle| handle.service_id == offering.id),
     )
     .map_err(|found| {
         let name = &side.offering;
         let what = format!("the catalogue behind {connection} has {found} named {name}");
-        not_found(&what, renamed(catalogue, standing))
+        not_found(&what, renamed(catalogue, recorded))
     })?;
     let plan = one(
         offering.plans.iter(),
         |plan| plan.name == side.plan,
-        |plan| standing.is_some_and(|handle| handle.plan_id == plan.id),
+        |plan| recorded.is_some_and(|handle| handle.plan_id == plan.id),
     )
     .map_err(|found| {
         let (offering, name) = (&side.offering, &side.plan);
         let what = format!("the offering {offering} behind {connection} has {found} named {name}");
         not_found(&what, None)
     })?;
-    match standing.and_then(|handle| moved(handle, side, offering, plan)) {
+    match recorded.and_then(|handle| moved(handle, side, offering, plan)) {
         Some(blocked) => Err(blocked),
         None => Ok(ResolvedOffering::new(offering, plan)),
     }
@@ -106,8 +106,8 @@ fn not_found(what: &str, hint: Option<String>) -> Blocked {
 }
 
 /// What the catalogue calls the offering of the instance now.
-fn renamed(catalogue: &Catalogue, standing: Option<&ServerInstance>) -> Option<String> {
-    let id = &standing?.service_id;
+fn renamed(catalogue: &Catalogue, recorded: Option<&ServerInstance>) -> Option<String> {
+    let id = &recorded?.service_id;
     let mut offerings = catalogue.offerings.iter();
     let found = offerings.find(|offering| offering.id == *id)?;
     let name = &found.name;
@@ -155,8 +155,11 @@ fn moved(
 }
 
 /// Returns what the handle in status says of the offering, as far as the catalogue is known.
-pub(super) fn offering_of_handle(world: &World, handle: &ServerInstance) -> ResolvedOffering {
-    let catalogue = world.catalogues.get(&handle.connection_ref.name);
+pub(super) fn offering_of_handle(
+    snapshot: &DeviceSnapshot,
+    handle: &ServerInstance,
+) -> ResolvedOffering {
+    let catalogue = snapshot.catalogues.get(&handle.connection_ref.name);
     let offering = catalogue.and_then(|catalogue| {
         let mut offerings = catalogue.offerings.iter();
         offerings.find(|offering| offering.id == handle.service_id)

@@ -6,17 +6,11 @@ use entente_crds::v1alpha1::{
     ItemState, ServerOperation, ServerOperationState, ServerOperationType, StepType, Updates,
 };
 
-use super::{Action, Plan, round::Round};
+use crate::delivery::plan::{Action, Plan, round::Round};
 use crate::{
     delivery::{
-        ResolvedSubscription, Verified,
-        backoffs::BackoffKey,
-        blocked::Blocked,
-        facts::may_stand,
-        item::{ResolvedItem, Wanted},
-        resolve_server::ResolvedServer,
-        resolved::ResolvedStep,
-        server_parameters::Parameters,
+        Blocked, Parameters, ResolvedItem, ResolvedServer, ResolvedStep, ResolvedSubscription,
+        Verified, Wanted, model::backoffs::BackoffKey, observations::may_exist,
     },
     exchange::{InstanceKey, InstanceReading},
 };
@@ -32,16 +26,16 @@ impl Round<'_> {
         let Some(server) = subscription
             .server
             .as_ref()
-            .filter(|server| !server.is_left_over)
+            .filter(|server| !server.is_obsolete)
         else {
             return;
         };
-        let rests = step
+        let is_settled = step
             .items
             .iter()
-            .all(|item| self.rests(subscription, item, verified));
-        let at_rest = rests && !self.server_sync_is_due(subscription, step);
-        if !self.world.catalogues.contains_key(&server.connection) {
+            .all(|item| self.is_settled(subscription, item, verified));
+        let at_rest = is_settled && !self.server_sync_is_due(subscription, step);
+        if !self.snapshot.catalogues.contains_key(&server.connection) {
             // Only the catalogue says whether instances can be fetched.
             if !at_rest {
                 self.read_missing_catalogue(subscription, server, plan);
@@ -53,7 +47,7 @@ impl Round<'_> {
             plan.wait(&subscription.name, blocked);
             return;
         }
-        let handle = self.facts.handles.get(&subscription.name);
+        let handle = self.observations.handles.get(&subscription.name);
         let operation = handle.and_then(|handle| handle.operation.as_ref());
         if let Some(operation) = operation
             && self.operation(subscription, server, &instance, operation, plan)
@@ -61,13 +55,13 @@ impl Round<'_> {
             return;
         }
         match self
-            .facts
+            .observations
             .servers
             .get(&subscription.name)
             .map(|reading| &reading.result)
         {
             None if at_rest => {}
-            Some(Ok(_)) if rests => {}
+            Some(Ok(_)) if is_settled => {}
             None => plan.actions.push(Action::ReadInstance {
                 subscription: subscription.name.clone(),
                 instance,
@@ -141,9 +135,12 @@ impl Round<'_> {
             subscription: subscription.name.clone(),
         };
         let held = self.backoffs.held(&key, self.now);
-        let failed = self.facts.server_problems.contains_key(&subscription.name)
+        let failed = self
+            .observations
+            .server_problems
+            .contains_key(&subscription.name)
             || self
-                .facts
+                .observations
                 .servers
                 .get(&subscription.name)
                 .is_some_and(|r| r.result.is_err());
@@ -170,7 +167,7 @@ impl Round<'_> {
             .collect();
         let was_sent = |(item, digest): &(String, String)| {
             let sent = self
-                .facts
+                .observations
                 .sent
                 .get(&(subscription.name.clone(), item.clone()));
             sent.is_some_and(|sent| sent.digest == *digest)
@@ -178,7 +175,7 @@ impl Round<'_> {
         if items.iter().any(was_sent) {
             return;
         }
-        let handle = self.facts.handles.get(&subscription.name);
+        let handle = self.observations.handles.get(&subscription.name);
         if !self.is_recorded(subscription, &instance, server) {
             let name = subscription.name.clone();
             plan.actions
@@ -219,7 +216,7 @@ impl Round<'_> {
         instance: &InstanceKey,
         server: &ResolvedServer,
     ) -> bool {
-        self.world
+        self.snapshot
             .subscriptions
             .iter()
             .find(|object| object.metadata.name.as_deref() == Some(&subscription.name))
@@ -228,12 +225,12 @@ impl Round<'_> {
                 handle.connection_ref.name == server.connection
                     && handle.instance_id == instance.instance_id
                     && handle.service_id == instance.service_id
-                    && (handle.plan_id == instance.plan_id || may_stand(handle))
+                    && (handle.plan_id == instance.plan_id || may_exist(handle))
             })
     }
 
     fn can_be_read(&self, subscription: &ResolvedSubscription) -> bool {
-        let reading = self.facts.servers.get(&subscription.name);
+        let reading = self.observations.servers.get(&subscription.name);
         reading.is_none_or(|reading| reading.result != Ok(InstanceReading::NotRetrievable))
     }
 
@@ -248,10 +245,10 @@ impl Round<'_> {
         let differing: Vec<&ResolvedItem> = step
             .items
             .iter()
-            .filter(|item| !self.rests(subscription, item, verified))
+            .filter(|item| !self.is_settled(subscription, item, verified))
             .filter(|item| {
                 let key = (subscription.name.clone(), item.key.clone());
-                self.facts
+                self.observations
                     .sent
                     .get(&key)
                     .is_none_or(|sent| sent.digest != item.digest)

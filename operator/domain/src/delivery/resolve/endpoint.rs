@@ -9,9 +9,8 @@ use entente_crds::{
     v1alpha1::{AllowEntry, Connection, ConnectionSpec, Device, DeviceConnection, Protocol, Trust},
 };
 
-use super::{
-    World, blocked::Blocked, digest::digest, identity::pinned_certificate,
-    resolved::ResolvedConnection,
+use crate::delivery::{
+    Blocked, DeviceSnapshot, ResolvedConnection, digest, verify::identity::pinned_certificate,
 };
 use crate::protocol::{Place, Route, route};
 
@@ -119,7 +118,7 @@ fn index_value(connection: &str, address: &str, queue: &str) -> String {
 
 /// One spelling of an address: names in lower case without the final dot, IP addresses as they are
 /// usually written.
-pub(super) fn canonical(address: &str) -> String {
+pub(in crate::delivery) fn canonical(address: &str) -> String {
     let address = address.trim_end_matches('.').to_ascii_lowercase();
     let bare = address.trim_start_matches('[').trim_end_matches(']');
     match bare.parse::<std::net::IpAddr>() {
@@ -128,27 +127,35 @@ pub(super) fn canonical(address: &str) -> String {
     }
 }
 
-/// Returns how the device of the world is reached, one for each of its connections.
-pub(super) fn resolve_connections(world: &World) -> Vec<ResolvedConnection> {
-    let Some(device) = world.device.as_deref() else {
+/// Returns how the device of the snapshot is reached, one for each of its connections.
+pub(in crate::delivery) fn resolve_connections(
+    snapshot: &DeviceSnapshot,
+) -> Vec<ResolvedConnection> {
+    let Some(device) = snapshot.device.as_deref() else {
         return Vec::new();
     };
     let chosen = device.spec.connections.iter().enumerate();
     chosen
         .map(|chosen| ResolvedConnection {
             name: chosen.1.name.clone(),
-            endpoint: resolve_endpoint(world, device, chosen),
+            endpoint: resolve_endpoint(snapshot, device, chosen),
         })
         .collect()
 }
 
-/// Returns what keeps the device of the world from being reached at all: it does not exist, or none
+/// Returns what keeps the device of the snapshot from being reached at all: it does not exist, or none
 /// of its connections can be used.
-pub(super) fn unreachable(world: &World, connections: &[ResolvedConnection]) -> Option<Blocked> {
-    if world.device.is_none() {
+pub(in crate::delivery) fn unreachable(
+    snapshot: &DeviceSnapshot,
+    connections: &[ResolvedConnection],
+) -> Option<Blocked> {
+    if snapshot.device.is_none() {
         return Some(Blocked::new(
             Reason::DeviceNotFound,
-            format!("the Device {} does not exist; create it", world.device_name),
+            format!(
+                "the Device {} does not exist; create it",
+                snapshot.device_name
+            ),
         ));
     }
     let Some(first) = connections.first() else {
@@ -166,22 +173,25 @@ pub(super) fn unreachable(world: &World, connections: &[ResolvedConnection]) -> 
 
 /// Returns a digest of what proof is bound to, where the device can be reached: another URL or
 /// another serial number is another target. That a connection may not be used is none.
-pub(super) fn target_digest(world: &World, connections: &[ResolvedConnection]) -> Option<String> {
-    let device = world.device.as_deref()?;
+pub(in crate::delivery) fn target_digest(
+    snapshot: &DeviceSnapshot,
+    connections: &[ResolvedConnection],
+) -> Option<String> {
+    let device = snapshot.device.as_deref()?;
     let serial = &device.spec.serial_number;
     match connections {
         [only] => {
             let endpoint = only.endpoint.as_ref().ok()?;
             Some(digest(&(&only.name, &endpoint.url, serial)))
         }
-        _ if unreachable(world, connections).is_some() => None,
+        _ if unreachable(snapshot, connections).is_some() => None,
         _ => {
             let urls: Vec<_> = device
                 .spec
                 .connections
                 .iter()
                 .map(|chosen| {
-                    let connection = world.connections.get(&chosen.name)?;
+                    let connection = snapshot.connections.get(&chosen.name)?;
                     endpoint_key(device, chosen, connection)
                 })
                 .collect();
@@ -191,20 +201,20 @@ pub(super) fn target_digest(world: &World, connections: &[ResolvedConnection]) -
 }
 
 fn resolve_endpoint(
-    world: &World,
+    snapshot: &DeviceSnapshot,
     device: &Device,
     chosen: (usize, &DeviceConnection),
 ) -> Result<DeviceEndpoint, Blocked> {
     let name = &chosen.1.name;
-    let connection = world.connections.get(name).ok_or_else(|| {
+    let connection = snapshot.connections.get(name).ok_or_else(|| {
         Blocked::new(
             Reason::ConnectionNotFound,
             format!("the Connection {name} does not exist; create it"),
         )
     })?;
-    check_usable(world, name, connection)?;
+    check_usable(snapshot, name, connection)?;
     let spec = &connection.spec;
-    let model = world.model.as_ref().map(|model| &model.spec);
+    let model = snapshot.model.as_ref().map(|model| &model.spec);
     let leads = route(spec).zip(Place::of_identity(model, spec));
     let (route, identity) = leads.ok_or_else(|| {
         Blocked::new(
@@ -221,23 +231,23 @@ fn resolve_endpoint(
     })
 }
 
-/// Whether a connection may be used by the world's namespace.
-pub(super) fn check_usable(
-    world: &World,
+/// Whether a connection may be used by the snapshot's namespace.
+pub(in crate::delivery) fn check_usable(
+    snapshot: &DeviceSnapshot,
     name: &str,
     connection: &Connection,
 ) -> Result<(), Blocked> {
-    if allows(connection, &world.namespace_labels).is_none() {
+    if allows(connection, &snapshot.namespace_labels).is_none() {
         return Err(Blocked::new(
             Reason::NotAllowed,
             format!(
                 "the Connection {name} does not allow the namespace {}; ask the platform team for \
                  an entry under allow",
-                world.namespace
+                snapshot.namespace
             ),
         ));
     }
-    match world.connection_faults.get(name) {
+    match snapshot.connection_faults.get(name) {
         Some((reason, message)) => Err(Blocked::new(*reason, message.clone())),
         None => Ok(()),
     }

@@ -4,14 +4,11 @@
 
 use entente_crds::v1alpha1::ItemState;
 
-use super::{Action, Plan, round::Round};
+use crate::delivery::plan::{Action, Plan, round::Round};
 use crate::{
     delivery::{
-        ResolvedSubscription, Verified,
-        backoffs::BackoffKey,
-        blocked::Blocked,
-        item::{ResolvedItem, Wanted},
-        resolved::ResolvedStep,
+        Blocked, ResolvedItem, ResolvedStep, ResolvedSubscription, Verified, Wanted,
+        model::backoffs::BackoffKey,
     },
     exchange::DeviceWrite,
 };
@@ -57,12 +54,12 @@ impl Round<'_> {
             return;
         }
         let items = || items_through(step, connection);
-        let was_read = self.facts.devices.contains_key(connection);
+        let was_read = self.observations.devices.contains_key(connection);
         let restarting = || {
             let mut proved = items().filter_map(|item| verified.item(&item.key));
             proved.any(|item| item.state == ItemState::AwaitingRestart)
         };
-        let rest = || items().all(|item| self.rests(subscription, item, verified));
+        let rest = || items().all(|item| self.is_settled(subscription, item, verified));
         if !was_read && (restarting() || !rest()) {
             self.read_device(connection, plan);
         }
@@ -93,11 +90,11 @@ impl Round<'_> {
             return;
         };
         let sent = self
-            .facts
+            .observations
             .sent
             .get(&(subscription.name.clone(), item.key.clone()));
         let sent = sent.is_some_and(|sent| sent.digest == item.digest);
-        if sent || self.rests(subscription, item, verified) {
+        if sent || self.is_settled(subscription, item, verified) {
             return;
         }
         let write = DeviceWrite {

@@ -6,11 +6,11 @@
 use entente_crds::v1alpha1::{Revision, ServiceSubscription};
 use jiff::{SignedDuration, Timestamp};
 
-use super::World;
+use crate::delivery::DeviceSnapshot;
 use crate::promise::end_of;
 
 /// The instant of the entry that was seen in force last.
-pub(super) fn begun_at(subscription: &ServiceSubscription) -> Option<Timestamp> {
+pub(in crate::delivery) fn begun_at(subscription: &ServiceSubscription) -> Option<Timestamp> {
     Some(subscription.status.as_ref()?.revision.as_ref()?.effective)
 }
 
@@ -20,13 +20,13 @@ fn ended_at(subscription: &ServiceSubscription) -> Option<Timestamp> {
 }
 
 /// The instant at which the dates are looked up.
-pub(super) fn deciding_instant(
-    world: &World,
+pub(in crate::delivery) fn deciding_instant(
+    snapshot: &DeviceSnapshot,
     subscription: &ServiceSubscription,
     now: Timestamp,
 ) -> Timestamp {
     let known = begun_at(subscription).max(ended_at(subscription));
-    if !world.clock_skewed {
+    if !snapshot.clock_skewed {
         return known.map_or(now, |known| known.max(now));
     }
     let first = subscription
@@ -46,7 +46,7 @@ fn covers(subscription: &ServiceSubscription, revision: &Revision, now: Timestam
 }
 
 /// Whether any entry is in force.
-pub(super) fn is_in_force(subscription: &ServiceSubscription, now: Timestamp) -> bool {
+pub(in crate::delivery) fn is_in_force(subscription: &ServiceSubscription, now: Timestamp) -> bool {
     subscription
         .spec
         .revisions
@@ -55,7 +55,7 @@ pub(super) fn is_in_force(subscription: &ServiceSubscription, now: Timestamp) ->
 }
 
 /// The entry in force, else the next one, else the last one.
-pub(super) fn wanted_revision(
+pub(in crate::delivery) fn wanted_revision(
     subscription: &ServiceSubscription,
     now: Timestamp,
 ) -> Option<&Revision> {

@@ -23,7 +23,7 @@ use crate::{
     clippy::struct_excessive_bools,
     reason = "each is a fact of its own that was observed, and none excludes another"
 )]
-pub struct World {
+pub struct DeviceSnapshot {
     /// The namespace of the device and its subscriptions.
     pub namespace: String,
     /// The labels of the Namespace object, for `allow`.
@@ -71,9 +71,12 @@ pub struct World {
     pub orphans_taken_over: BTreeSet<String>,
 }
 
-impl World {
+impl DeviceSnapshot {
     /// Returns what the judge of promises has to know besides a subscription.
-    pub(super) fn circumstances(&self, subscription: &ServiceSubscription) -> Circumstances<'_> {
+    pub(in crate::delivery) fn circumstances(
+        &self,
+        subscription: &ServiceSubscription,
+    ) -> Circumstances<'_> {
         let contract = &subscription.spec.contract.uid;
         Circumstances {
             established: self.established.get(contract).copied(),

@@ -7,8 +7,8 @@ use entente_crds::v1alpha1::{
 };
 
 use crate::delivery::{
-    World,
-    settings::{Given, Values},
+    DeviceSnapshot,
+    resolve::values::{RawValue, Values},
 };
 
 /// The text that a setting has for a contract that chose this mode; `None`: it is not controlled.
@@ -30,11 +30,11 @@ fn text(
             ..Default::default()
         },
     );
-    let world = World {
+    let snapshot = DeviceSnapshot {
         device_name: "lobby".to_owned(),
-        ..World::default()
+        ..DeviceSnapshot::default()
     };
-    let values = Values::new(&world, &subscription, &revision);
+    let values = Values::new(&snapshot, &subscription, &revision);
     let owned = |text: Option<&str>| text.map(str::to_owned);
     let given = values
         .of(
@@ -46,8 +46,8 @@ fn text(
         )
         .expect("everything that is named is there");
     given.map(|given| match given {
-        Given::Plain(text) => text,
-        Given::Secret(_) => "a secret".to_owned(),
+        RawValue::Plain(text) => text,
+        RawValue::Secret(_) => "a secret".to_owned(),
     })
 }
 

@@ -6,7 +6,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
-use super::digest::digest;
+use crate::delivery::model::digest::digest;
 use crate::secret::SecretText;
 
 /// One value of the parameters.
@@ -81,7 +81,10 @@ impl Parameters {
 }
 
 /// Returns what stands at a JSON pointer.
-pub(super) fn at_pointer<'a>(parameters: &'a Map<String, Json>, pointer: &str) -> Option<&'a Json> {
+pub(in crate::delivery) fn at_pointer<'a>(
+    parameters: &'a Map<String, Json>,
+    pointer: &str,
+) -> Option<&'a Json> {
     let path = pointer.strip_prefix('/')?;
     let (first, rest) = path.split_at(path.find('/').unwrap_or(path.len()));
     parameters.get(&unescaped(first))?.pointer(rest)

@@ -4,7 +4,7 @@
 
 use entente_crds::v1alpha1::{StepType, TakesEffect};
 
-use super::{blocked::Blocked, server_parameters::ServerValue};
+use crate::delivery::{Blocked, ServerValue};
 use crate::{
     exchange::Value,
     protocol::{Manner, Place},
@@ -23,7 +23,7 @@ pub struct ResolvedItem {
     pub conflict: Option<Blocked>,
     /// Whether another subscription in force sets the same place to another value, while this one
     /// is not in force: what was proved of it does not last.
-    pub overruled: bool,
+    pub overridden: bool,
 }
 
 /// The step that an item of a status belongs to, by its key.

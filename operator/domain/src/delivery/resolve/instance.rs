@@ -11,14 +11,9 @@ use kube::ResourceExt as _;
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use super::{
-    World,
-    blocked::Blocked,
-    digest::digest,
-    endpoint::check_usable,
-    item::{ResolvedItem, Wanted},
-    server_parameters::{Parameters, ServerValue},
-    settings::Values,
+use crate::delivery::{
+    Blocked, DeviceSnapshot, Parameters, ResolvedItem, ServerValue, Wanted, digest,
+    resolve::endpoint::check_usable, resolve::values::Values,
 };
 use crate::exchange::{InstanceContext, InstanceKey};
 
@@ -27,7 +22,7 @@ mod parameters;
 
 use self::offering::{find_offering, offering_of_handle};
 use self::parameters::{literal, pointer_of, server_setting};
-pub(super) use offering::ResolvedOffering;
+pub(in crate::delivery) use offering::ResolvedOffering;
 pub use parameters::ResolvedSetting;
 
 /// The namespace of our instance ids (RFC 9562 version 5).
@@ -57,7 +52,7 @@ pub struct ResolvedServer {
     /// What the Activation step turns.
     pub activation: Option<ResolvedActivation>,
     /// Whether it is only what is left in status, and not what the service wants.
-    pub is_left_over: bool,
+    pub is_obsolete: bool,
 }
 
 /// What the Activation step turns.
@@ -90,29 +85,29 @@ pub fn instance_id(namespace: &str, subscription: &ServiceSubscription) -> Strin
 
 impl ResolvedServer {
     /// What is left of the server side when the service is gone: the handle in status.
-    pub(super) fn from_handle(
-        world: &World,
+    pub(in crate::delivery) fn from_handle(
+        snapshot: &DeviceSnapshot,
         subscription: &ServiceSubscription,
         handle: &ServerInstance,
     ) -> Self {
         Self {
             connection: handle.connection_ref.name.clone(),
-            url: url(world, &handle.connection_ref.name),
+            url: url(snapshot, &handle.connection_ref.name),
             instance_id: handle.instance_id.clone(),
-            context: context(world, subscription),
+            context: context(snapshot, subscription),
             offering_name: String::new(),
             plan_name: String::new(),
-            offering: Some(offering_of_handle(world, handle)),
+            offering: Some(offering_of_handle(snapshot, handle)),
             updates: Updates::Replace,
             settings: Vec::new(),
             activation: None,
-            is_left_over: true,
+            is_obsolete: true,
         }
     }
 
     /// Whether what stands is on another broker or of another offering than what is wanted. Only
     /// a new instance can become that.
-    pub(super) fn is_another_than(&self, wanted: &Self) -> bool {
+    pub(in crate::delivery) fn is_another_than(&self, wanted: &Self) -> bool {
         let service = |server: &Self| server.offering.as_ref().map(|o| o.service_id.clone());
         self.connection != wanted.connection
             || wanted.offering.is_some() && service(self) != service(wanted)
@@ -173,7 +168,7 @@ impl ResolvedServer {
             )),
             wanted: Wanted::ServerInstance,
             conflict: None,
-            overruled: false,
+            overridden: false,
         };
         let settings = self.settings.iter().map(|setting| ResolvedItem {
             key: setting.key.clone(),
@@ -189,7 +184,7 @@ impl ResolvedServer {
                 value: setting.value.clone(),
             },
             conflict: None,
-            overruled: false,
+            overridden: false,
         });
         std::iter::once(instance).chain(settings).collect()
     }
@@ -209,15 +204,15 @@ impl ResolvedServer {
                 active: activation.active.clone(),
             },
             conflict: None,
-            overruled: false,
+            overridden: false,
         });
         item.into_iter().collect()
     }
 }
 
 /// What a subscription wants of its service server; nothing where the service has none (B4).
-pub(super) fn resolve_server(
-    world: &World,
+pub(in crate::delivery) fn resolve_server(
+    snapshot: &DeviceSnapshot,
     subscription: &ServiceSubscription,
     service: &SmartService,
     values: &Values<'_>,
@@ -226,7 +221,7 @@ pub(super) fn resolve_server(
         return Ok(None);
     };
     let connection = side.connection_ref.name.clone();
-    let url = url(world, &connection);
+    let url = url(snapshot, &connection);
     let mut settings = Vec::new();
     for setting in &side.settings {
         if let Some(entry) = server_setting(service, setting, values)? {
@@ -238,18 +233,18 @@ pub(super) fn resolve_server(
         .as_ref()
         .and_then(|status| status.server.as_ref())
         .filter(|handle| handle.connection_ref.name == connection);
-    let offering = match world.catalogues.get(&connection) {
+    let offering = match snapshot.catalogues.get(&connection) {
         Some(catalogue) => Some(find_offering(catalogue, side, handle)?),
         // After a restart the handle in status says what the instance is of.
-        None => handle.map(|handle| offering_of_handle(world, handle)),
+        None => handle.map(|handle| offering_of_handle(snapshot, handle)),
     };
     if let Err(blocked) = &url {
         return Err(blocked.clone());
     }
     Ok(Some(ResolvedServer {
         url,
-        instance_id: instance_id(&world.namespace, subscription),
-        context: context(world, subscription),
+        instance_id: instance_id(&snapshot.namespace, subscription),
+        context: context(snapshot, subscription),
         offering_name: side.offering.clone(),
         plan_name: side.plan.clone(),
         offering,
@@ -264,19 +259,19 @@ pub(super) fn resolve_server(
                 active: literal(&activation.active),
                 inactive: literal(&activation.inactive),
             }),
-        is_left_over: false,
+        is_obsolete: false,
         connection,
     }))
 }
 
-fn url(world: &World, name: &str) -> Result<String, Blocked> {
-    let connection = world.connections.get(name).ok_or_else(|| {
+fn url(snapshot: &DeviceSnapshot, name: &str) -> Result<String, Blocked> {
+    let connection = snapshot.connections.get(name).ok_or_else(|| {
         Blocked::new(
             Reason::ConnectionNotFound,
             format!("the Connection {name} does not exist; create it"),
         )
     })?;
-    check_usable(world, name, connection)?;
+    check_usable(snapshot, name, connection)?;
     connection
         .spec
         .osb
@@ -290,10 +285,10 @@ fn url(world: &World, name: &str) -> Result<String, Blocked> {
         })
 }
 
-fn context(world: &World, subscription: &ServiceSubscription) -> InstanceContext {
+fn context(snapshot: &DeviceSnapshot, subscription: &ServiceSubscription) -> InstanceContext {
     InstanceContext {
         customer: subscription.spec.customer.id.clone(),
-        namespace: world.namespace.clone(),
+        namespace: snapshot.namespace.clone(),
         subscription: subscription.name_any(),
     }
 }

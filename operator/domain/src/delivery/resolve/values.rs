@@ -10,12 +10,7 @@ use entente_crds::{
     },
 };
 
-use super::{
-    World,
-    blocked::Blocked,
-    digest::digest,
-    item::{ResolvedItem, Wanted},
-};
+use crate::delivery::{Blocked, DeviceSnapshot, ResolvedItem, Wanted, digest};
 use crate::{
     exchange::Value,
     parameter::{Constraints, parse_value, secret_value},
@@ -25,7 +20,7 @@ use crate::{
 
 /// What a service asks for, before it is typed.
 #[derive(Clone, Debug)]
-pub(super) enum Given {
+pub(in crate::delivery) enum RawValue {
     /// A text that everybody may read.
     Plain(String),
     /// What a Secret holds.
@@ -33,41 +28,41 @@ pub(super) enum Given {
 }
 
 /// Where values come from.
-pub(super) struct Values<'a> {
-    world: &'a World,
+pub(in crate::delivery) struct Values<'a> {
+    snapshot: &'a DeviceSnapshot,
     subscription: &'a ServiceSubscription,
     revision: &'a Revision,
 }
 
 impl<'a> Values<'a> {
-    pub(super) fn new(
-        world: &'a World,
+    pub(in crate::delivery) fn new(
+        snapshot: &'a DeviceSnapshot,
         subscription: &'a ServiceSubscription,
         revision: &'a Revision,
     ) -> Self {
         Self {
-            world,
+            snapshot,
             subscription,
             revision,
         }
     }
 
     /// What is asked for; `None` where the setting is not controlled.
-    pub(super) fn of(
+    pub(in crate::delivery) fn of(
         &self,
         name: &str,
         value: Option<&String>,
         source: Option<&ValueSource>,
         when: Option<&When>,
         otherwise: Option<&String>,
-    ) -> Result<Option<Given>, Blocked> {
+    ) -> Result<Option<RawValue>, Blocked> {
         if let Some(when) = when
             && !self.holds(when)
         {
-            return Ok(otherwise.cloned().map(Given::Plain));
+            return Ok(otherwise.cloned().map(RawValue::Plain));
         }
         match (value, source) {
-            (Some(value), _) => Ok(Some(Given::Plain(value.clone()))),
+            (Some(value), _) => Ok(Some(RawValue::Plain(value.clone()))),
             (None, Some(source)) => self.of_source(name, source).map(Some),
             (None, None) => Ok(None),
         }
@@ -85,10 +80,10 @@ impl<'a> Values<'a> {
         name: &str,
         parameter: &str,
         source: &ValueSource,
-    ) -> Result<Given, Blocked> {
+    ) -> Result<RawValue, Blocked> {
         let mut secrets = self.revision.secret_parameters.iter();
         if let Some(secret) = secrets.find(|secret| secret.name == parameter) {
-            return self.of_secret(&secret.secret_key_ref).map(Given::Secret);
+            return self.of_secret(&secret.secret_key_ref).map(RawValue::Secret);
         }
         let value = self.revision.parameters.get(parameter).ok_or_else(|| {
             Blocked::new(
@@ -100,14 +95,14 @@ impl<'a> Values<'a> {
             )
         })?;
         let mapped = source.map.iter().find(|mapping| mapping.from == *value);
-        Ok(Given::Plain(mapped.map_or_else(
+        Ok(RawValue::Plain(mapped.map_or_else(
             || value.clone(),
             |mapping| mapping.to.clone(),
         )))
     }
 
     fn of_secret(&self, reference: &SecretKeyReference) -> Result<SecretText, Blocked> {
-        match self.world.secrets.0.get(reference) {
+        match self.snapshot.secrets.0.get(reference) {
             Some(Ok(text)) => Ok(text.clone()),
             Some(Err((reason, message))) => Err(Blocked::new(*reason, message.clone())),
             None => Err(Blocked::new(
@@ -117,13 +112,13 @@ impl<'a> Values<'a> {
         }
     }
 
-    fn of_source(&self, name: &str, source: &ValueSource) -> Result<Given, Blocked> {
+    fn of_source(&self, name: &str, source: &ValueSource) -> Result<RawValue, Blocked> {
         if let Some(parameter) = &source.parameter {
             return self.of_parameter(name, parameter, source);
         }
-        let device = self.world.device.as_ref();
+        let device = self.snapshot.device.as_ref();
         let fact = match (source.device, source.contract) {
-            (Some(DeviceFact::Name), _) => Some(self.world.device_name.clone()),
+            (Some(DeviceFact::Name), _) => Some(self.snapshot.device_name.clone()),
             (Some(DeviceFact::SerialNumber), _) => {
                 device.map(|device| device.spec.serial_number.clone())
             }
@@ -141,12 +136,12 @@ impl<'a> Values<'a> {
             }
             (None, None) => None,
         };
-        fact.map(Given::Plain).ok_or_else(|| {
+        fact.map(RawValue::Plain).ok_or_else(|| {
             Blocked::new(
                 Reason::DeviceNotFound,
                 format!(
                     "the Device {} does not exist; create it",
-                    self.world.device_name
+                    self.snapshot.device_name
                 ),
             )
         })
@@ -154,25 +149,28 @@ impl<'a> Values<'a> {
 }
 
 /// The items of the step DeviceSettings.
-pub(super) fn device_items(
-    world: &World,
+pub(in crate::delivery) fn device_items(
+    snapshot: &DeviceSnapshot,
     service: &SmartService,
     values: &Values<'_>,
 ) -> Result<Vec<ResolvedItem>, Blocked> {
     let Some(side) = &service.spec.device else {
         return Ok(Vec::new());
     };
-    let device = world.device.as_ref().ok_or_else(|| {
+    let device = snapshot.device.as_ref().ok_or_else(|| {
         Blocked::new(
             Reason::DeviceNotFound,
-            format!("the Device {} does not exist; create it", world.device_name),
+            format!(
+                "the Device {} does not exist; create it",
+                snapshot.device_name
+            ),
         )
     })?;
     let model_name = &device.spec.model_ref.name;
     if !side.models.is_empty() && !side.models.iter().any(|model| model.name == *model_name) {
         return Err(unsupported_by_model(service, model_name));
     }
-    let model = world.model.as_ref().ok_or_else(|| {
+    let model = snapshot.model.as_ref().ok_or_else(|| {
         Blocked::new(
             Reason::ModelNotFound,
             format!("the DeviceModel {model_name} does not exist; create it"),
@@ -183,7 +181,7 @@ pub(super) fn device_items(
         .connections
         .iter()
         .filter_map(|chosen| {
-            let found = world.connections.get(&chosen.name)?;
+            let found = snapshot.connections.get(&chosen.name)?;
             Some((chosen.name.as_str(), &found.spec))
         })
         .collect();
@@ -246,25 +244,25 @@ fn device_item(
             value,
         },
         conflict: None,
-        overruled: false,
+        overridden: false,
     }))
 }
 
 /// What is asked for, as a value of its type. A secret goes into a setting of type Secret only: any
 /// other could be read by everybody, and would be shown.
-pub(super) fn typed(
+pub(in crate::delivery) fn typed(
     name: &str,
-    given: Given,
+    given: RawValue,
     r#type: ValueType,
     constraints: &Constraints<'_>,
 ) -> Result<Value, Blocked> {
     let value = match (given, r#type) {
-        (Given::Secret(text), ValueType::Secret) => secret_value(name, text, constraints),
-        (Given::Plain(text), ValueType::Secret) => {
+        (RawValue::Secret(text), ValueType::Secret) => secret_value(name, text, constraints),
+        (RawValue::Plain(text), ValueType::Secret) => {
             secret_value(name, SecretText::of_catalogue(&text), constraints)
         }
-        (Given::Plain(text), r#type) => parse_value(name, &text, r#type, constraints),
-        (Given::Secret(_), other) => {
+        (RawValue::Plain(text), r#type) => parse_value(name, &text, r#type, constraints),
+        (RawValue::Secret(_), other) => {
             let message = format!(
                 "the setting {name} takes its value from a parameter of type Secret: must be of \
                  type Secret too, and is {other:?}"

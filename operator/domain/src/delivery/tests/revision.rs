@@ -7,8 +7,8 @@ use entente_crds::v1alpha1::{
 use jiff::Timestamp;
 
 use crate::delivery::{
-    World,
-    in_force::{deciding_instant, is_in_force, wanted_revision},
+    DeviceSnapshot,
+    schedule::revision::{deciding_instant, is_in_force, wanted_revision},
 };
 
 fn hour(hour: i64) -> Timestamp {
@@ -45,10 +45,10 @@ fn an_entry_without_an_end_ends_where_the_next_one_begins() {
 #[test]
 fn what_has_begun_does_not_un_begin_and_nothing_begins_by_a_clock_that_cannot_be_trusted() {
     let mut one = subscription(&[(1, None), (5, None)]);
-    let trusted = World::default();
-    let skewed = World {
+    let trusted = DeviceSnapshot::default();
+    let skewed = DeviceSnapshot {
         clock_skewed: true,
-        ..World::default()
+        ..DeviceSnapshot::default()
     };
     assert_eq!(deciding_instant(&trusted, &one, hour(6)), hour(6));
     assert!(deciding_instant(&skewed, &one, hour(6)) < hour(1));

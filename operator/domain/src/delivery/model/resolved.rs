@@ -7,9 +7,7 @@ use std::collections::BTreeSet;
 use entente_crds::v1alpha1::{CurrentRevision, StepType};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{
-    blocked::Blocked, endpoint::DeviceEndpoint, item::ResolvedItem, resolve_server::ResolvedServer,
-};
+use crate::delivery::{Blocked, DeviceEndpoint, ResolvedItem, ResolvedServer};
 
 /// What is to happen to a subscription at `now`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -33,7 +31,7 @@ pub enum Intent {
         deleting: bool,
     },
     /// It is being deleted and there is nothing to withdraw.
-    Forget,
+    Detach,
 }
 
 /// What one device and its subscriptions want.
@@ -115,7 +113,7 @@ impl ResolvedSubscription {
     }
 
     /// Whether requests may leave now on behalf of a step.
-    pub(super) fn may_ask(&self, step: &ResolvedStep, now: Timestamp) -> bool {
+    pub(in crate::delivery) fn may_ask(&self, step: &ResolvedStep, now: Timestamp) -> bool {
         self.refused.is_none()
             && match self.intent {
                 Intent::SetUp => true,
@@ -123,13 +121,18 @@ impl ResolvedSubscription {
                     effective,
                     early_from,
                 } => early_from.filter(|_| step.early).unwrap_or(effective) <= now,
-                Intent::Suspended | Intent::Withdraw { .. } | Intent::Forget => false,
+                Intent::Suspended | Intent::Withdraw { .. } | Intent::Detach => false,
             }
     }
 
     /// Whether a reading of the device that was taken earlier in this pass asked for the items of
     /// a step: one from before the instant did not.
-    pub(super) fn was_asked(&self, step: &ResolvedStep, at: Timestamp, now: Timestamp) -> bool {
+    pub(in crate::delivery) fn was_asked(
+        &self,
+        step: &ResolvedStep,
+        at: Timestamp,
+        now: Timestamp,
+    ) -> bool {
         let effective = self
             .revision
             .as_ref()

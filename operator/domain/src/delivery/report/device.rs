@@ -13,16 +13,15 @@ use entente_crds::{
 };
 use jiff::Timestamp;
 
-use super::{
-    Facts, ResolvedDevice, SubscriptionReport, Verified, World,
-    blocked::Blocked,
+use crate::delivery::{
+    Blocked, DeviceSnapshot, Intent, Observations, ResolvedDevice, ResolvedSubscription,
+    SubscriptionReport, Verified,
     claim::{self, claim_digest, next_claim},
-    identity::{
+    plan::sync::{next_sync, reconcile_wish, sync_period},
+    report::sentence,
+    verify::identity::{
         identity_fault, pinned_certificate, pinned_identity, remembered, remembered_fault, witness,
     },
-    report::sentence,
-    resolved::{Intent, ResolvedSubscription},
-    sync::{next_sync, reconcile_wish, sync_period},
 };
 use crate::{
     assessment::{Class, class, reason},
@@ -36,35 +35,35 @@ use crate::{
 const FRESH: i32 = 2;
 
 /// What is said of the device, and when it is next due for a reading.
-pub(super) fn report_device(
-    world: &World,
+pub(in crate::delivery) fn report_device(
+    snapshot: &DeviceSnapshot,
     device: &Device,
     resolved: &ResolvedDevice,
     verified: &BTreeMap<String, Verified>,
     reports: &BTreeMap<String, SubscriptionReport>,
-    facts: &Facts,
+    observations: &Observations,
     now: Timestamp,
 ) -> (DeviceStatus, Option<Timestamp>) {
     let report = Report {
-        world,
+        snapshot,
         resolved,
         verified,
         reports,
-        facts,
+        observations,
         device,
         now,
     };
     let status = report.report();
-    let next = next_sync(world, device, Some(&status));
+    let next = next_sync(snapshot, device, Some(&status));
     (status, next)
 }
 
 struct Report<'a> {
-    world: &'a World,
+    snapshot: &'a DeviceSnapshot,
     resolved: &'a ResolvedDevice,
     verified: &'a BTreeMap<String, Verified>,
     reports: &'a BTreeMap<String, SubscriptionReport>,
-    facts: &'a Facts,
+    observations: &'a Observations,
     device: &'a Device,
     now: Timestamp,
 }
@@ -84,7 +83,7 @@ impl Report<'_> {
             claim: self.claim(),
             subscriptions: Some(self.counts()),
             last_sync: self.last_sync(&previous),
-            last_handled_reconcile_at: if self.facts.devices.is_empty() {
+            last_handled_reconcile_at: if self.observations.devices.is_empty() {
                 previous.last_handled_reconcile_at.clone()
             } else {
                 reconcile_wish(self.device)
@@ -94,14 +93,14 @@ impl Report<'_> {
 
     /// What was met when a connection was last used, in this pass or before.
     fn fault(&self, connection: &str) -> Option<Blocked> {
-        let Some(reading) = self.facts.devices.get(connection) else {
+        let Some(reading) = self.observations.devices.get(connection) else {
             // Nobody looked again.
             return remembered_fault(self.device, connection);
         };
         match &reading.result {
             Ok(_) => {
-                let device = (self.device, self.facts);
-                identity_fault(self.world, self.resolved, device, connection)
+                let device = (self.device, self.observations);
+                identity_fault(self.snapshot, self.resolved, device, connection)
             }
             Err(failure) => Some(Blocked::new(reason(failure.kind), failure.message.clone())),
         }
@@ -134,7 +133,7 @@ impl Report<'_> {
     }
 
     fn claimed(&self) -> Option<Blocked> {
-        (!self.world.claimed_by_another.is_empty()).then(|| {
+        (!self.snapshot.claimed_by_another.is_empty()).then(|| {
             Blocked::new(
                 Reason::AlreadyClaimed,
                 "another Device has this address or this identity; correct spec.address".to_owned(),
@@ -143,7 +142,7 @@ impl Report<'_> {
     }
 
     fn model_missing(&self) -> Option<Blocked> {
-        self.world.model.is_none().then(|| {
+        self.snapshot.model.is_none().then(|| {
             Blocked::new(
                 Reason::ModelNotFound,
                 format!(
@@ -233,7 +232,7 @@ impl Report<'_> {
     }
 
     fn online(&self, set: ConditionSet, previous: &DeviceStatus) -> ConditionSet {
-        if self.facts.devices.is_empty() {
+        if self.observations.devices.is_empty() {
             return match find(&previous.conditions, ConditionType::Online) {
                 Some(_) => set.keep(ConditionType::Online),
                 None => set.with(
@@ -324,10 +323,16 @@ impl Report<'_> {
     /// What the machine said through a connection, where it answered as the one that is meant. An
     /// object that was edited meanwhile may mean another one.
     fn said(&self, connection: &str) -> Option<&DeviceReading> {
-        let asked = self.world.device.as_deref().and_then(claim_digest);
-        let reading = self.facts.devices.get(connection)?.result.as_ref().ok()?;
+        let asked = self.snapshot.device.as_deref().and_then(claim_digest);
+        let reading = self
+            .observations
+            .devices
+            .get(connection)?
+            .result
+            .as_ref()
+            .ok()?;
         let meant = asked == claim_digest(self.device)
-            && self.world.model.is_some()
+            && self.snapshot.model.is_some()
             && self.fault(connection).is_none();
         meant.then_some(reading)
     }
@@ -335,7 +340,7 @@ impl Report<'_> {
     /// The same, where the machine is no other Device's: whoever corrects the address means another
     /// one, so that nothing of this one is pinned.
     fn said_by_its_own(&self, connection: &str) -> Option<&DeviceReading> {
-        let own = self.world.claimed_by_another.is_empty();
+        let own = self.snapshot.claimed_by_another.is_empty();
         self.said(connection).filter(|_| own)
     }
 
@@ -406,11 +411,11 @@ impl Report<'_> {
     /// What the machine proved in this pass begins or keeps the claim to it.
     fn claim(&self) -> Option<DeviceClaim> {
         let chosen = self.device.spec.connections.first()?;
-        let connection = self.world.connections.get(&chosen.name);
-        let labels = &self.world.namespace_labels;
+        let connection = self.snapshot.connections.get(&chosen.name);
+        let labels = &self.snapshot.namespace_labels;
         let look = claim::Look {
             may_claim: claim::may_claim(self.device, connection.map(|it| &**it), labels),
-            is_claimed_by_another: !self.world.claimed_by_another.is_empty(),
+            is_claimed_by_another: !self.snapshot.claimed_by_another.is_empty(),
             said: self.said(&chosen.name),
         };
         next_claim(self.device, &look, self.now)
@@ -432,7 +437,7 @@ impl Report<'_> {
     }
 
     fn last_sync(&self, previous: &DeviceStatus) -> Option<LastSync> {
-        let readings = self.facts.devices.values();
+        let readings = self.observations.devices.values();
         let Some(at) = readings.map(|reading| reading.at).max() else {
             return previous.last_sync.clone();
         };
@@ -441,7 +446,7 @@ impl Report<'_> {
         } else {
             SyncResult::NoAnswer
         };
-        let period = sync_period(self.world, self.device);
+        let period = sync_period(self.snapshot, self.device);
         let fresh = previous
             .last_sync
             .as_ref()

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::blocked::Blocked;
 use crate::backoff::{RetryPolicy, wait};
+use crate::delivery::model::blocked::Blocked;
 
 /// What is held back after a failure.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]

@@ -5,11 +5,11 @@
 use entente_crds::v1alpha1::{DeletionPolicy, Revision, ServiceSubscription};
 use jiff::Timestamp;
 
-use super::{World, in_force, resolved::Intent};
+use crate::delivery::{DeviceSnapshot, Intent, schedule::revision};
 use crate::promise::end_of;
 
 /// Whether anything may have been done for it yet.
-pub(super) fn has_begun(subscription: &ServiceSubscription, now: Timestamp) -> bool {
+pub(in crate::delivery) fn has_begun(subscription: &ServiceSubscription, now: Timestamp) -> bool {
     let mut revisions = subscription.spec.revisions.iter();
     revisions.any(|revision| prepared_from(subscription, revision) <= now)
 }
@@ -23,8 +23,8 @@ fn prepared_from(subscription: &ServiceSubscription, revision: &Revision) -> Tim
 }
 
 /// What is to happen to it at an instant.
-pub(super) fn intent(
-    world: &World,
+pub(in crate::delivery) fn intent(
+    snapshot: &DeviceSnapshot,
     subscription: &ServiceSubscription,
     begun: bool,
     now: Timestamp,
@@ -33,7 +33,7 @@ pub(super) fn intent(
     if let Some(deleted) = &subscription.metadata.deletion_timestamp {
         let keep = spec.contract.deletion_policy == DeletionPolicy::Keep;
         return if keep || !begun {
-            Intent::Forget
+            Intent::Detach
         } else {
             Intent::Withdraw {
                 since: deleted.0,
@@ -41,14 +41,14 @@ pub(super) fn intent(
             }
         };
     }
-    let in_force = in_force::is_in_force(subscription, now);
+    let in_force = revision::is_in_force(subscription, now);
     let next = spec
         .revisions
         .iter()
         .filter(|revision| revision.effective > now)
         .min_by_key(|r| r.effective);
     let suspended = spec.contract.suspend
-        || world
+        || snapshot
             .device
             .as_ref()
             .is_some_and(|device| device.spec.suspend);
@@ -60,7 +60,7 @@ pub(super) fn intent(
     match (in_force, next) {
         (true, _) if suspended => Intent::Suspended,
         (true, _) => Intent::SetUp,
-        (false, Some(_)) if in_force::begun_at(subscription).is_some() && stands => {
+        (false, Some(_)) if revision::begun_at(subscription).is_some() && stands => {
             Intent::Withdraw {
                 since: ended(subscription, now),
                 deleting: false,

@@ -29,13 +29,13 @@ impl Blocked {
     }
 
     /// A request to the device failed.
-    pub(super) fn on_device(device: &str, failure: &Failure) -> Self {
+    pub(in crate::delivery) fn on_device(device: &str, failure: &Failure) -> Self {
         let message = format!("the device {device}: {}", failure.message);
         Self::new(reason(failure.kind), message)
     }
 
     /// A request to a service server failed.
-    pub(super) fn on_server(connection: &str, failure: &Failure) -> Self {
+    pub(in crate::delivery) fn on_server(connection: &str, failure: &Failure) -> Self {
         let message = format!(
             "the service server behind {connection}: {}",
             failure.message

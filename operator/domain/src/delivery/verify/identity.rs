@@ -8,22 +8,22 @@ use entente_crds::{
     v1alpha1::{Device, DeviceConnectionStatus, DeviceFault, DeviceIdentity},
 };
 
-use super::{Facts, ResolvedDevice, World, blocked::Blocked};
+use crate::delivery::{Blocked, DeviceSnapshot, Observations, ResolvedDevice};
 use crate::exchange::DeviceReading;
 
 /// Returns what speaks against the device that answered through a connection, if it is another one
 /// than it should be. Nothing is written then.
-pub(super) fn identity_fault(
-    world: &World,
+pub(in crate::delivery) fn identity_fault(
+    snapshot: &DeviceSnapshot,
     resolved: &ResolvedDevice,
-    (device, facts): (&Device, &Facts),
+    (device, observations): (&Device, &Observations),
     connection: &str,
 ) -> Option<Blocked> {
-    let model = world.model.as_ref()?;
-    let reading = answer(facts, connection)?;
+    let model = snapshot.model.as_ref()?;
+    let reading = answer(observations, connection)?;
     let mismatch = |message: String| Some(Blocked::new(Reason::IdentityMismatch, message));
     match &reading.product_name {
-        None if is_vouched_for(resolved, (device, facts), connection) => {}
+        None if is_vouched_for(resolved, (device, observations), connection) => {}
         None => return mismatch("the device does not say which product it is".to_owned()),
         Some(product) if !model.spec.product_names.contains(product) => {
             return mismatch(format!(
@@ -45,15 +45,15 @@ pub(super) fn identity_fault(
     )
 }
 
-fn answer<'a>(facts: &'a Facts, connection: &str) -> Option<&'a DeviceReading> {
-    facts.devices.get(connection)?.result.as_ref().ok()
+fn answer<'a>(observations: &'a Observations, connection: &str) -> Option<&'a DeviceReading> {
+    observations.devices.get(connection)?.result.as_ref().ok()
 }
 
 /// True if a connection through which the product is not told has another one beside it through
 /// which it is: that one is judged by it.
 fn is_vouched_for(
     resolved: &ResolvedDevice,
-    (device, facts): (&Device, &Facts),
+    (device, observations): (&Device, &Observations),
     connection: &str,
 ) -> bool {
     let tells = |name: &str| {
@@ -62,9 +62,10 @@ fn is_vouched_for(
     };
     let seen_before = seen(device).is_some_and(|identity| identity.product_name.is_some());
     let told_now = |name: &String| {
-        tells(name) && answer(facts, name).is_some_and(|reading| reading.product_name.is_some())
+        tells(name)
+            && answer(observations, name).is_some_and(|reading| reading.product_name.is_some())
     };
-    !tells(connection) && (seen_before || facts.devices.keys().any(told_now))
+    !tells(connection) && (seen_before || observations.devices.keys().any(told_now))
 }
 
 /// What was seen first of the machine, as long as the serial number is the same.
@@ -75,7 +76,7 @@ fn seen(device: &Device) -> Option<&DeviceIdentity> {
 
 /// Returns the connection that `status.identity` was seen through; where the Device has it no more,
 /// its first one.
-pub(super) fn witness<'a>(device: &'a Device) -> Option<&'a str> {
+pub(in crate::delivery) fn witness<'a>(device: &'a Device) -> Option<&'a str> {
     let mut names = device.spec.connections.iter().map(|it| it.name.as_str());
     let seen_through = seen(device).and_then(|identity| identity.connection.as_deref());
     let first: Option<&'a str> = names.clone().next();
@@ -83,7 +84,7 @@ pub(super) fn witness<'a>(device: &'a Device) -> Option<&'a str> {
 }
 
 /// Returns what the status remembers of a connection, as long as the serial number is the same.
-pub(super) fn remembered<'a>(
+pub(in crate::delivery) fn remembered<'a>(
     device: &'a Device,
     connection: &str,
 ) -> Option<&'a DeviceConnectionStatus> {
@@ -93,7 +94,10 @@ pub(super) fn remembered<'a>(
 }
 
 /// Returns the identity seen first through a connection, as long as the serial number is the same.
-pub(super) fn pinned_identity<'a>(device: &'a Device, connection: &str) -> Option<&'a str> {
+pub(in crate::delivery) fn pinned_identity<'a>(
+    device: &'a Device,
+    connection: &str,
+) -> Option<&'a str> {
     let seen = seen(device)?;
     if witness(device) == Some(connection) {
         return seen.id.as_deref();
@@ -103,7 +107,10 @@ pub(super) fn pinned_identity<'a>(device: &'a Device, connection: &str) -> Optio
 
 /// Returns the certificate seen first through a connection, as long as the serial number is the
 /// same.
-pub(super) fn pinned_certificate<'a>(device: &'a Device, connection: &str) -> Option<&'a str> {
+pub(in crate::delivery) fn pinned_certificate<'a>(
+    device: &'a Device,
+    connection: &str,
+) -> Option<&'a str> {
     let seen = seen(device)?;
     if witness(device) == Some(connection) {
         return seen.certificate_sha256.as_deref();
@@ -114,12 +121,12 @@ pub(super) fn pinned_certificate<'a>(device: &'a Device, connection: &str) -> Op
 }
 
 /// Returns what was met when a connection was last used: it holds until it is used again.
-pub(super) fn remembered_fault(device: &Device, connection: &str) -> Option<Blocked> {
+pub(in crate::delivery) fn remembered_fault(device: &Device, connection: &str) -> Option<Blocked> {
     let fault = remembered(device, connection)?.fault.as_ref()?;
     Some(Blocked::new(fault.reason, fault.message.clone()))
 }
 
 /// True if a fault is not that the device did not answer, but that it must not be used.
-pub(super) fn forbids_use(fault: &DeviceFault) -> bool {
+pub(in crate::delivery) fn forbids_use(fault: &DeviceFault) -> bool {
     matches!(fault.reason, Reason::IdentityMismatch | Reason::NotAllowed)
 }

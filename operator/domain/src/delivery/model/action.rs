@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{blocked::Blocked, server_parameters::Parameters};
+use crate::delivery::{Blocked, Parameters};
 use crate::exchange::{DeviceReadRequest, DeviceWrite, InstanceContext, InstanceKey};
 
 /// One thing to do.
@@ -107,11 +107,11 @@ pub struct Plan {
 }
 
 impl Plan {
-    pub(super) fn wait(&mut self, subscription: &str, blocked: Blocked) {
+    pub(in crate::delivery) fn wait(&mut self, subscription: &str, blocked: Blocked) {
         self.waits.entry(subscription.to_owned()).or_insert(blocked);
     }
 
-    pub(super) fn read_catalogue(&mut self, connection: &str) {
+    pub(in crate::delivery) fn read_catalogue(&mut self, connection: &str) {
         let action = Action::ReadCatalogue {
             connection: connection.to_owned(),
         };

@@ -9,14 +9,11 @@ use entente_crds::{
 };
 use jiff::{SignedDuration, Timestamp};
 
-use super::{
-    Facts, ResolvedSubscription, Sent, World,
-    action::{Action, Plan},
-    blocked::Blocked,
-    plan::{round::Round, server_step::deprovision},
-    resolve_server::ResolvedServer,
-    resolved::Intent,
-    server_parameters::at_pointer,
+use crate::delivery::{
+    Action, Blocked, DeviceSnapshot, Intent, Observations, Plan, ResolvedServer,
+    ResolvedSubscription, Sent, digest,
+    model::parameters::at_pointer,
+    plan::{instance::deprovision, round::Round},
 };
 use crate::{
     assessment::{needs_another_value, reason},
@@ -28,7 +25,7 @@ const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(5);
 
 /// How a withdrawal stands.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Withdrawal {
+pub(in crate::delivery) enum Withdrawal {
     /// Nothing is left on the service server.
     Released,
     /// It goes on.
@@ -38,19 +35,19 @@ pub(super) enum Withdrawal {
 }
 
 /// How the withdrawal of a subscription stands.
-pub(super) fn withdrawal(
-    world: &World,
+pub(in crate::delivery) fn withdrawal(
+    snapshot: &DeviceSnapshot,
     subscription: &ResolvedSubscription,
-    facts: &Facts,
+    observations: &Observations,
     now: Timestamp,
 ) -> Withdrawal {
-    let Some(handle) = facts.handles.get(&subscription.name) else {
+    let Some(handle) = observations.handles.get(&subscription.name) else {
         return Withdrawal::Released;
     };
-    if !subscription.begun || is_gone(subscription, facts, handle) {
+    if !subscription.begun || is_gone(subscription, observations, handle) {
         return Withdrawal::Released;
     }
-    let object = world
+    let object = snapshot
         .subscriptions
         .iter()
         .find(|object| object.metadata.name.as_deref() == Some(&subscription.name));
@@ -60,7 +57,7 @@ pub(super) fn withdrawal(
             .annotations
             .as_ref()
             .is_some_and(|annotations| annotations.contains_key(entente_crds::ANNOTATION_ABANDON))
-            || world
+            || snapshot
                 .abandoned_contracts
                 .contains(&object.spec.contract.uid)
     });
@@ -70,7 +67,7 @@ pub(super) fn withdrawal(
     // If the operator was down until the deadline, it still makes one attempt before giving up.
     let status = object.and_then(|object| object.status.as_ref());
     let tried = status.is_some_and(|status| status.ended.is_some());
-    let too_late = tried && now.duration_since(since) >= world.withdraw_deadline;
+    let too_late = tried && now.duration_since(since) >= snapshot.withdraw_deadline;
     if abandoned || too_late || handle.orphaned.is_some() {
         Withdrawal::Abandoned
     } else {
@@ -79,16 +76,16 @@ pub(super) fn withdrawal(
 }
 
 /// Whether the instance was removed and proved gone.
-pub(super) fn is_gone(
+pub(in crate::delivery) fn is_gone(
     subscription: &ResolvedSubscription,
-    facts: &Facts,
+    observations: &Observations,
     handle: &ServerInstance,
 ) -> bool {
     if handle.operation.is_some() {
         return false;
     }
-    let removed = facts.deprovisioned.contains_key(&subscription.name);
-    match facts
+    let removed = observations.deprovisioned.contains_key(&subscription.name);
+    match observations
         .servers
         .get(&subscription.name)
         .map(|reading| &reading.result)
@@ -99,22 +96,32 @@ pub(super) fn is_gone(
 }
 
 /// Plans the next thing of a withdrawal.
-pub(super) fn withdraw(round: &Round<'_>, subscription: &ResolvedSubscription, plan: &mut Plan) {
-    if withdrawal(round.world, subscription, round.facts, round.now) == Withdrawal::UnderWay {
+pub(in crate::delivery) fn withdraw(
+    round: &Round<'_>,
+    subscription: &ResolvedSubscription,
+    plan: &mut Plan,
+) {
+    if withdrawal(round.snapshot, subscription, round.observations, round.now)
+        == Withdrawal::UnderWay
+    {
         remove(round, subscription, plan);
     }
 }
 
 /// Plans the next thing on the way to removing the instance that the handle names.
-pub(super) fn remove(round: &Round<'_>, subscription: &ResolvedSubscription, plan: &mut Plan) {
+pub(in crate::delivery) fn remove(
+    round: &Round<'_>,
+    subscription: &ResolvedSubscription,
+    plan: &mut Plan,
+) {
     let name = &subscription.name;
     let Some(server) = &subscription.server else {
         return;
     };
-    let Some(handle) = round.facts.handles.get(name) else {
+    let Some(handle) = round.observations.handles.get(name) else {
         return;
     };
-    if is_gone(subscription, round.facts, handle) {
+    if is_gone(subscription, round.observations, handle) {
         // The status forgets it, so that another one can be made in its place.
         plan.actions.push(Action::RecordInstance {
             subscription: name.clone(),
@@ -125,7 +132,7 @@ pub(super) fn remove(round: &Round<'_>, subscription: &ResolvedSubscription, pla
         plan.wait(name, blocked.clone());
         return;
     }
-    if !round.world.catalogues.contains_key(&server.connection) {
+    if !round.snapshot.catalogues.contains_key(&server.connection) {
         round.read_missing_catalogue(subscription, server, plan);
         return;
     }
@@ -146,7 +153,7 @@ fn is_refused_off(
     subscription: &ResolvedSubscription,
     server: &ResolvedServer,
 ) -> bool {
-    let problem = round.facts.server_problems.get(&subscription.name);
+    let problem = round.observations.server_problems.get(&subscription.name);
     let off = off_attempt(round, subscription, server);
     off.zip(problem).is_some_and(|(off, (at, failure))| {
         off.at == *at && needs_another_value(reason(failure.kind))
@@ -180,7 +187,7 @@ fn next(
         _ => {}
     }
     match round
-        .facts
+        .observations
         .servers
         .get(&subscription.name)
         .map(|reading| &reading.result)
@@ -202,7 +209,11 @@ fn next(
                 && off_attempt(round, subscription, server).is_none()
             {
                 plan.actions.push(turn_off(subscription, server, instance));
-            } else if round.facts.deprovisioned.contains_key(&subscription.name) {
+            } else if round
+                .observations
+                .deprovisioned
+                .contains_key(&subscription.name)
+            {
                 plan.wait(&subscription.name, still_there(round));
             } else {
                 plan.actions.push(deprovision);
@@ -243,14 +254,14 @@ fn off_attempt<'a>(
     let activation = server.activation.as_ref()?;
     let key = (subscription.name.clone(), activation.key.clone());
     round
-        .facts
+        .observations
         .sent
         .get(&key)
         .filter(|sent| sent.digest == off_digest(activation))
 }
 
-fn off_digest(activation: &super::resolve_server::ResolvedActivation) -> String {
-    super::digest(&("off", &activation.inactive))
+fn off_digest(activation: &crate::delivery::resolve::instance::ResolvedActivation) -> String {
+    digest(&("off", &activation.inactive))
 }
 
 fn turn_off(
@@ -264,7 +275,7 @@ fn turn_off(
         instance,
         to_plan: None,
         context: server.context.clone(),
-        digest: super::digest(&parameters),
+        digest: digest(&parameters),
         parameters,
         items: server
             .activation
