@@ -8,7 +8,6 @@
 //! item of the step before is Effective (B6); only what differs is sent (B7).
 
 mod claim;
-pub mod lint;
 mod model;
 mod observations;
 mod pass;
@@ -32,7 +31,7 @@ pub use model::{
     resolved::{Intent, ResolvedConnection, ResolvedDevice, ResolvedStep, ResolvedSubscription},
     snapshot::DeviceSnapshot,
 };
-pub use observations::{Observations, Reading, Sent};
+pub use observations::{DeviceObservation, InstanceObservation, Observations, Reading, Sent};
 pub use pass::{Answer, Pass};
 pub use plan::sync::is_reconcile_requested;
 pub use report::SubscriptionReport;

@@ -198,7 +198,7 @@ impl Pass {
 
     fn plan_anew(&mut self, now: Timestamp) {
         self.observations
-            .adopt_handles(&self.snapshot, &self.resolved);
+            .adopt_instances(&self.snapshot, &self.resolved);
         self.verified = verify(&self.snapshot, &self.resolved, &self.observations, now);
         self.plan = plan(
             &self.snapshot,

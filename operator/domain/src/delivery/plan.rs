@@ -14,8 +14,8 @@ use jiff::Timestamp;
 
 use crate::delivery::{
     Action, Backoffs, Blocked, DeviceSnapshot, Intent, Observations, Plan, ResolvedConnection,
-    ResolvedDevice, ResolvedStep, ResolvedSubscription, Verified, claim, observations::may_exist,
-    verify::identity,
+    ResolvedDevice, ResolvedStep, ResolvedSubscription, Verified, claim,
+    observations::instance::may_exist, verify::identity,
 };
 
 mod catalogue;
@@ -64,10 +64,11 @@ pub(super) fn plan(
             // Who comes second keeps nothing active, and sends nothing where nothing stands.
             Intent::SetUp
                 if subscription.refused.as_ref().is_some_and(is_preempted)
-                    && (observations.deprovisioned.contains_key(&subscription.name)
+                    && (observations.of(&subscription.name).removed.is_some()
                         || observations
-                            .handles
-                            .get(&subscription.name)
+                            .of(&subscription.name)
+                            .recorded
+                            .as_ref()
                             .is_some_and(may_exist)) =>
             {
                 withdraw::withdraw(&round, subscription, &mut plan);
@@ -94,7 +95,7 @@ impl Round<'_> {
         let name = &connection.name;
         if device.spec.suspend
             || connection.endpoint.is_err()
-            || self.observations.devices.contains_key(name)
+            || self.observations.through(name).reading.is_some()
         {
             return false;
         }

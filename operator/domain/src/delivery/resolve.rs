@@ -113,7 +113,7 @@ fn instance_to_serve(
     let recorded = ResolvedServer::from_handle(snapshot, subscription, handle);
     match wanted {
         Some(wanted) if !recorded.is_another_than(&wanted) => Some(wanted),
-        Some(wanted) if !withdraws && !observations::may_exist(handle) => Some(wanted),
+        Some(wanted) if !withdraws && !observations::instance::may_exist(handle) => Some(wanted),
         _ => Some(recorded),
     }
 }

@@ -137,7 +137,7 @@ fn device_faults(
         if let Err(blocked) = &connection.endpoint {
             return Some(blocked.clone());
         }
-        let reading = observations.devices.get(&connection.name)?;
+        let reading = observations.through(&connection.name).reading.as_ref()?;
         match &reading.result {
             Ok(_) => {
                 let device = snapshot.device.as_deref()?;
@@ -187,14 +187,16 @@ impl Round<'_> {
         let name = &self.subscription.name;
         let reading = self
             .observations
-            .servers
-            .get(name)
+            .of(name)
+            .reading
+            .as_ref()
             .and_then(|reading| reading.result.as_ref().err());
         let failure = reading
             .or_else(|| {
                 self.observations
-                    .server_problems
-                    .get(name)
+                    .of(name)
+                    .problem
+                    .as_ref()
                     .map(|(_, failure)| failure)
             })
             .or_else(|| {
@@ -220,7 +222,7 @@ impl Round<'_> {
             return verified;
         }
         let trusted = !self.device_faults.contains_key(connection);
-        match self.observations.devices.get(connection) {
+        match self.observations.through(connection).reading.as_ref() {
             Some(Reading {
                 at,
                 result: Ok(reading),
@@ -268,7 +270,9 @@ impl Round<'_> {
         step: StepType,
         item: &ResolvedItem,
     ) -> Option<VerifiedItem> {
-        let sent = self.observations.sent_of(&self.subscription.name, item);
+        let sent = self
+            .observations
+            .sent(&self.subscription.name, &item.key, &item.digest);
         if let Some(sent) = sent {
             let verified = || VerifiedItem {
                 key: item.key.clone(),
@@ -287,7 +291,9 @@ impl Round<'_> {
 
     /// What was answered when this very value was sent in this pass.
     fn sent_now(&self, item: &ResolvedItem) -> Option<Result<(), &Failure>> {
-        let sent = self.observations.sent_of(&self.subscription.name, item)?;
+        let sent = self
+            .observations
+            .sent(&self.subscription.name, &item.key, &item.digest)?;
         Some(sent.result.as_ref().copied())
     }
 
@@ -386,7 +392,7 @@ impl Round<'_> {
             return None;
         }
         if let Wanted::DeviceSetting { connection, .. } = &item.wanted {
-            let Reading { at, result } = self.observations.devices_before.get(connection)?;
+            let Reading { at, result } = self.observations.through(connection).before.as_ref()?;
             let asked = self
                 .subscription
                 .steps
@@ -405,8 +411,9 @@ impl Round<'_> {
         }
         let Reading { at, result } = self
             .observations
-            .servers_before
-            .get(&self.subscription.name)?;
+            .of(&self.subscription.name)
+            .before
+            .as_ref()?;
         Some(self.server_reading(step, item, *at, result.as_ref().ok()?))
     }
 

@@ -5,6 +5,7 @@
 
 #![allow(missing_docs, clippy::panic, reason = "a test")]
 
+mod lint;
 mod properties;
 mod scenarios;
 mod simulation;

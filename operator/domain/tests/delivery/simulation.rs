@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use entente_crds::v1alpha1::{ServiceSubscription, ServiceSubscriptionStatus};
 use entente_domain::delivery::{
     Action, Answer, Backoffs, DeviceSnapshot, Pass, SubscriptionReport, is_reconcile_requested,
-    lint,
 };
 use jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -135,7 +134,7 @@ impl Simulation {
     }
 
     fn lint(&self, pass: &Pass) {
-        let faults = lint::lint(
+        let faults = crate::lint::lint(
             pass.snapshot(),
             pass.resolved(),
             pass.verified(),

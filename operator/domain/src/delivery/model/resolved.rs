@@ -112,8 +112,8 @@ impl ResolvedSubscription {
         matches!(self.intent, Intent::SetUp | Intent::Scheduled { .. })
     }
 
-    /// Whether requests may leave now on behalf of a step.
-    pub(in crate::delivery) fn may_ask(&self, step: &ResolvedStep, now: Timestamp) -> bool {
+    /// True if requests may leave now on behalf of a step.
+    pub fn may_ask(&self, step: &ResolvedStep, now: Timestamp) -> bool {
         self.refused.is_none()
             && match self.intent {
                 Intent::SetUp => true,

@@ -249,8 +249,8 @@ impl Pass {
     /// Nothing could be asked of the service server of a subscription.
     fn server_unusable(&mut self, subscription: &str, failure: Failure, moment: Moment) {
         self.hold_server(subscription, &failure, moment);
-        let problems = &mut self.observations.server_problems;
-        problems.insert(subscription.to_owned(), (moment.now, failure));
+        self.observations
+            .record_server_problem(subscription, failure, moment.now);
     }
 
     fn hold_operation(

@@ -64,16 +64,15 @@ impl Pass {
     /// The connections through which another machine answered.
     fn other_machines(&self) -> impl Iterator<Item = (BackoffKey, Blocked, Option<String>)> {
         self.observations
-            .devices
-            .iter()
+            .looks()
             .filter_map(|(connection, reading)| {
                 let mut verified = self.verified.values();
                 let fault = verified.find_map(|it| it.device_faults.get(connection));
                 let why = fault.filter(|_| reading.result.is_ok())?.clone();
                 let key = BackoffKey::Device {
-                    connection: connection.clone(),
+                    connection: connection.to_owned(),
                 };
-                Some((key, why, Some(connection.clone())))
+                Some((key, why, Some(connection.to_owned())))
             })
     }
 
@@ -86,13 +85,15 @@ impl Pass {
         items
             .zip(subscription.items())
             .filter_map(|(item, (_, wanted))| {
-                let sent = (subscription.name.clone(), item.key.clone());
-                let open = self.observations.sent.contains_key(&sent)
-                    && item.state != ItemState::Effective;
+                let name = &subscription.name;
+                let sent = self
+                    .observations
+                    .sent(name, &item.key, &item.desired_digest);
+                let open = sent.is_some() && item.state != ItemState::Effective;
                 let problem = item.problem.as_ref().filter(|_| open)?;
                 let key = BackoffKey::Item {
-                    subscription: sent.0,
-                    item: sent.1,
+                    subscription: name.clone(),
+                    item: item.key.clone(),
                     digest: item.desired_digest.clone(),
                 };
                 let connection = match &wanted.wanted {
@@ -106,10 +107,7 @@ impl Pass {
 
     /// What is waited for where the server says that it removed an instance, and it is still there.
     fn survives_its_removal(&self, subscription: &ResolvedSubscription) -> Option<Blocked> {
-        let removed = self
-            .observations
-            .deprovisioned
-            .contains_key(&subscription.name);
+        let removed = self.observations.of(&subscription.name).removed.is_some();
         let withdraws = matches!(subscription.intent, Intent::Withdraw { .. });
         let wait = self.plan.waits.get(&subscription.name);
         wait.filter(|_| removed && withdraws).cloned()

@@ -54,7 +54,7 @@ impl Round<'_> {
             return;
         }
         let items = || items_through(step, connection);
-        let was_read = self.observations.devices.contains_key(connection);
+        let was_read = self.observations.through(connection).reading.is_some();
         let restarting = || {
             let mut proved = items().filter_map(|item| verified.item(&item.key));
             proved.any(|item| item.state == ItemState::AwaitingRestart)
@@ -89,12 +89,9 @@ impl Round<'_> {
         else {
             return;
         };
-        let sent = self
-            .observations
-            .sent
-            .get(&(subscription.name.clone(), item.key.clone()));
-        let sent = sent.is_some_and(|sent| sent.digest == item.digest);
-        if sent || self.is_settled(subscription, item, verified) {
+        let name = &subscription.name;
+        let sent = self.observations.sent(name, &item.key, &item.digest);
+        if sent.is_some() || self.is_settled(subscription, item, verified) {
             return;
         }
         let write = DeviceWrite {

@@ -10,7 +10,7 @@ use crate::delivery::plan::{Action, Plan, round::Round};
 use crate::{
     delivery::{
         Blocked, Parameters, ResolvedItem, ResolvedServer, ResolvedStep, ResolvedSubscription,
-        Verified, Wanted, model::backoffs::BackoffKey, observations::may_exist,
+        Verified, Wanted, model::backoffs::BackoffKey, observations::instance::may_exist,
     },
     exchange::{InstanceKey, InstanceReading},
 };
@@ -47,19 +47,15 @@ impl Round<'_> {
             plan.wait(&subscription.name, blocked);
             return;
         }
-        let handle = self.observations.handles.get(&subscription.name);
+        let heard = self.observations.of(&subscription.name);
+        let handle = heard.recorded.as_ref();
         let operation = handle.and_then(|handle| handle.operation.as_ref());
         if let Some(operation) = operation
             && self.operation(subscription, server, &instance, operation, plan)
         {
             return;
         }
-        match self
-            .observations
-            .servers
-            .get(&subscription.name)
-            .map(|reading| &reading.result)
-        {
+        match heard.reading.as_ref().map(|reading| &reading.result) {
             None if at_rest => {}
             Some(Ok(_)) if is_settled => {}
             None => plan.actions.push(Action::ReadInstance {
@@ -135,14 +131,12 @@ impl Round<'_> {
             subscription: subscription.name.clone(),
         };
         let held = self.backoffs.held(&key, self.now);
-        let failed = self
-            .observations
-            .server_problems
-            .contains_key(&subscription.name)
+        let failed = self.observations.of(&subscription.name).problem.is_some()
             || self
                 .observations
-                .servers
-                .get(&subscription.name)
+                .of(&subscription.name)
+                .reading
+                .as_ref()
                 .is_some_and(|r| r.result.is_err());
         match verified.server_fault.as_ref().filter(|_| failed) {
             Some(fault) => Some(Blocked {
@@ -166,16 +160,13 @@ impl Round<'_> {
             .map(|item| (item.key, item.digest))
             .collect();
         let was_sent = |(item, digest): &(String, String)| {
-            let sent = self
-                .observations
-                .sent
-                .get(&(subscription.name.clone(), item.clone()));
-            sent.is_some_and(|sent| sent.digest == *digest)
+            let sent = self.observations.sent(&subscription.name, item, digest);
+            sent.is_some()
         };
         if items.iter().any(was_sent) {
             return;
         }
-        let handle = self.observations.handles.get(&subscription.name);
+        let handle = self.observations.of(&subscription.name).recorded.as_ref();
         if !self.is_recorded(subscription, &instance, server) {
             let name = subscription.name.clone();
             plan.actions
@@ -230,7 +221,7 @@ impl Round<'_> {
     }
 
     fn can_be_read(&self, subscription: &ResolvedSubscription) -> bool {
-        let reading = self.observations.servers.get(&subscription.name);
+        let reading = self.observations.of(&subscription.name).reading.as_ref();
         reading.is_none_or(|reading| reading.result != Ok(InstanceReading::NotRetrievable))
     }
 
@@ -247,11 +238,9 @@ impl Round<'_> {
             .iter()
             .filter(|item| !self.is_settled(subscription, item, verified))
             .filter(|item| {
-                let key = (subscription.name.clone(), item.key.clone());
-                self.observations
-                    .sent
-                    .get(&key)
-                    .is_none_or(|sent| sent.digest != item.digest)
+                let name = &subscription.name;
+                let sent = self.observations.sent(name, &item.key, &item.digest);
+                sent.is_none()
             })
             .collect();
         if differing.is_empty() {

@@ -48,12 +48,9 @@ impl Round<'_> {
                 .is_none_or(|server| server.is_obsolete)
             && matches!(subscription.intent, Intent::SetUp)
             && !step.items.is_empty()
-            && !self.observations.servers.contains_key(&subscription.name)
-            && !self
-                .observations
-                .server_problems
-                .contains_key(&subscription.name)
-            && !self.observations.devices.is_empty()
+            && self.observations.of(&subscription.name).reading.is_none()
+            && self.observations.of(&subscription.name).problem.is_none()
+            && self.observations.last_look().is_some()
             && self.sync_is_due(device)
     }
 

@@ -41,7 +41,7 @@ pub(in crate::delivery) fn withdrawal(
     observations: &Observations,
     now: Timestamp,
 ) -> Withdrawal {
-    let Some(handle) = observations.handles.get(&subscription.name) else {
+    let Some(handle) = observations.of(&subscription.name).recorded.as_ref() else {
         return Withdrawal::Released;
     };
     if !subscription.begun || is_gone(subscription, observations, handle) {
@@ -84,10 +84,11 @@ pub(in crate::delivery) fn is_gone(
     if handle.operation.is_some() {
         return false;
     }
-    let removed = observations.deprovisioned.contains_key(&subscription.name);
+    let removed = observations.of(&subscription.name).removed.is_some();
     match observations
-        .servers
-        .get(&subscription.name)
+        .of(&subscription.name)
+        .reading
+        .as_ref()
         .map(|reading| &reading.result)
     {
         Some(Ok(InstanceReading::Absent | InstanceReading::NotRetrievable)) => removed,
@@ -118,7 +119,7 @@ pub(in crate::delivery) fn remove(
     let Some(server) = &subscription.server else {
         return;
     };
-    let Some(handle) = round.observations.handles.get(name) else {
+    let Some(handle) = round.observations.of(name).recorded.as_ref() else {
         return;
     };
     if is_gone(subscription, round.observations, handle) {
@@ -153,7 +154,7 @@ fn is_refused_off(
     subscription: &ResolvedSubscription,
     server: &ResolvedServer,
 ) -> bool {
-    let problem = round.observations.server_problems.get(&subscription.name);
+    let problem = round.observations.of(&subscription.name).problem.as_ref();
     let off = off_attempt(round, subscription, server);
     off.zip(problem).is_some_and(|(off, (at, failure))| {
         off.at == *at && needs_another_value(reason(failure.kind))
@@ -188,8 +189,9 @@ fn next(
     }
     match round
         .observations
-        .servers
-        .get(&subscription.name)
+        .of(&subscription.name)
+        .reading
+        .as_ref()
         .map(|reading| &reading.result)
     {
         None => plan.actions.push(Action::ReadInstance {
@@ -209,11 +211,7 @@ fn next(
                 && off_attempt(round, subscription, server).is_none()
             {
                 plan.actions.push(turn_off(subscription, server, instance));
-            } else if round
-                .observations
-                .deprovisioned
-                .contains_key(&subscription.name)
-            {
+            } else if round.observations.of(&subscription.name).removed.is_some() {
                 plan.wait(&subscription.name, still_there(round));
             } else {
                 plan.actions.push(deprovision);
@@ -252,12 +250,8 @@ fn off_attempt<'a>(
     server: &ResolvedServer,
 ) -> Option<&'a Sent> {
     let activation = server.activation.as_ref()?;
-    let key = (subscription.name.clone(), activation.key.clone());
-    round
-        .observations
-        .sent
-        .get(&key)
-        .filter(|sent| sent.digest == off_digest(activation))
+    let (name, key) = (&subscription.name, &activation.key);
+    round.observations.sent(name, key, &off_digest(activation))
 }
 
 fn off_digest(activation: &crate::delivery::resolve::instance::ResolvedActivation) -> String {

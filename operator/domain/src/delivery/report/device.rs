@@ -83,7 +83,7 @@ impl Report<'_> {
             claim: self.claim(),
             subscriptions: Some(self.counts()),
             last_sync: self.last_sync(&previous),
-            last_handled_reconcile_at: if self.observations.devices.is_empty() {
+            last_handled_reconcile_at: if self.observations.last_look().is_none() {
                 previous.last_handled_reconcile_at.clone()
             } else {
                 reconcile_wish(self.device)
@@ -93,7 +93,7 @@ impl Report<'_> {
 
     /// What was met when a connection was last used, in this pass or before.
     fn fault(&self, connection: &str) -> Option<Blocked> {
-        let Some(reading) = self.observations.devices.get(connection) else {
+        let Some(reading) = self.observations.through(connection).reading.as_ref() else {
             // Nobody looked again.
             return remembered_fault(self.device, connection);
         };
@@ -232,7 +232,7 @@ impl Report<'_> {
     }
 
     fn online(&self, set: ConditionSet, previous: &DeviceStatus) -> ConditionSet {
-        if self.observations.devices.is_empty() {
+        if self.observations.last_look().is_none() {
             return match find(&previous.conditions, ConditionType::Online) {
                 Some(_) => set.keep(ConditionType::Online),
                 None => set.with(
@@ -326,8 +326,9 @@ impl Report<'_> {
         let asked = self.snapshot.device.as_deref().and_then(claim_digest);
         let reading = self
             .observations
-            .devices
-            .get(connection)?
+            .through(connection)
+            .reading
+            .as_ref()?
             .result
             .as_ref()
             .ok()?;
@@ -437,8 +438,7 @@ impl Report<'_> {
     }
 
     fn last_sync(&self, previous: &DeviceStatus) -> Option<LastSync> {
-        let readings = self.observations.devices.values();
-        let Some(at) = readings.map(|reading| reading.at).max() else {
+        let Some(at) = self.observations.last_look() else {
             return previous.last_sync.clone();
         };
         let result = if self.silence().is_none() {

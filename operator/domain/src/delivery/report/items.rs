@@ -91,10 +91,8 @@ impl Report<'_> {
         });
         let sent = self
             .observations
-            .sent
-            .get(&(self.subscription.name.clone(), item.key.clone()))
-            .filter(|sent| sent.digest == item.desired_digest);
-        // A report that says the same observations again counts nothing twice.
+            .sent(&self.subscription.name, &item.key, &item.desired_digest);
+        // A report that says the same again counts nothing twice.
         let counted = before.and_then(|before| before.last_sent);
         let news = sent.filter(|sent| Some(sent.at) != counted);
         let attempts =
@@ -122,7 +120,11 @@ impl Report<'_> {
     }
 
     pub(super) fn server(&self, withdrawal: &Withdrawal) -> Option<ServerInstance> {
-        let handle = self.observations.handles.get(&self.subscription.name)?;
+        let handle = self
+            .observations
+            .of(&self.subscription.name)
+            .recorded
+            .as_ref()?;
         match (&self.subscription.intent, withdrawal) {
             (Intent::Withdraw { .. } | Intent::Detach, Withdrawal::Released) => None,
             _ if self.has_made_room(handle) => None,

@@ -19,8 +19,9 @@ const RESTART_LOOK: SignedDuration = SignedDuration::from_mins(5);
 impl Report<'_> {
     pub(super) fn is_taken_over(&self) -> bool {
         self.observations
-            .handles
-            .get(&self.subscription.name)
+            .of(&self.subscription.name)
+            .recorded
+            .as_ref()
             .is_none_or(|handle| {
                 self.snapshot
                     .orphans_taken_over

@@ -80,9 +80,11 @@ impl Report<'_> {
         self.verified
             .of_step(step)
             .filter_map(|item| {
-                let key = (self.subscription.name.clone(), item.key.clone());
-                let sent = self.observations.sent.get(&key)?;
-                (sent.digest == item.desired_digest).then_some(sent.at)
+                let name = &self.subscription.name;
+                let sent = self
+                    .observations
+                    .sent(name, &item.key, &item.desired_digest)?;
+                Some(sent.at)
             })
             .min()
     }

@@ -65,7 +65,12 @@ fn the_status_of_a_device_fits_whatever_the_device_and_people_say() {
             .clone()
             .expect("it was acted on");
         assert!(handled.chars().count() <= 64);
-        let reading = observations.devices[""].result.as_ref();
+        let reading = observations
+            .through("")
+            .reading
+            .as_ref()
+            .expect("it was read");
+        let reading = reading.result.as_ref();
         let reading = reading.expect("it answered");
         for said in [&reading.identity, &reading.product_name] {
             let length = said.as_ref().map_or(0, |said| said.chars().count());

@@ -8,7 +8,7 @@ use entente_crds::{
     v1alpha1::{Device, DeviceConnectionStatus, DeviceFault, DeviceIdentity},
 };
 
-use crate::delivery::{Blocked, DeviceSnapshot, Observations, ResolvedDevice};
+use crate::delivery::{Blocked, DeviceSnapshot, Observations, Reading, ResolvedDevice};
 use crate::exchange::DeviceReading;
 
 /// Returns what speaks against the device that answered through a connection, if it is another one
@@ -46,7 +46,13 @@ pub(in crate::delivery) fn identity_fault(
 }
 
 fn answer<'a>(observations: &'a Observations, connection: &str) -> Option<&'a DeviceReading> {
-    observations.devices.get(connection)?.result.as_ref().ok()
+    observations
+        .through(connection)
+        .reading
+        .as_ref()?
+        .result
+        .as_ref()
+        .ok()
 }
 
 /// True if a connection through which the product is not told has another one beside it through
@@ -61,11 +67,11 @@ fn is_vouched_for(
         endpoint.is_some_and(|endpoint| endpoint.identity.tells_the_product())
     };
     let seen_before = seen(device).is_some_and(|identity| identity.product_name.is_some());
-    let told_now = |name: &String| {
-        tells(name)
-            && answer(observations, name).is_some_and(|reading| reading.product_name.is_some())
+    let told_now = |(name, reading): (&str, &Reading<DeviceReading>)| {
+        let answered = reading.result.as_ref();
+        tells(name) && answered.is_ok_and(|answer| answer.product_name.is_some())
     };
-    !tells(connection) && (seen_before || observations.devices.keys().any(told_now))
+    !tells(connection) && (seen_before || observations.looks().any(told_now))
 }
 
 /// What was seen first of the machine, as long as the serial number is the same.

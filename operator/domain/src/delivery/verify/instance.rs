@@ -17,9 +17,12 @@ impl Round<'_> {
     pub(super) fn server_item(&self, step: StepType, item: &ResolvedItem) -> VerifiedItem {
         let server = self.subscription.server.as_ref();
         // What is read of an instance that has to go first says nothing of the one that is wanted.
-        let reading = server
-            .filter(|server| !server.is_obsolete)
-            .and_then(|_| self.observations.servers.get(&self.subscription.name));
+        let reading = server.filter(|server| !server.is_obsolete).and_then(|_| {
+            self.observations
+                .of(&self.subscription.name)
+                .reading
+                .as_ref()
+        });
         match reading {
             Some(Reading {
                 at,
@@ -94,8 +97,9 @@ impl Round<'_> {
             InstanceReading::NotRetrievable
                 if !self
                     .observations
-                    .deprovisioned
-                    .contains_key(&self.subscription.name)
+                    .of(&self.subscription.name)
+                    .removed
+                    .is_some()
                     && self.was_taken(item) =>
             {
                 self.not_verifiable(step, item, at)
@@ -136,13 +140,15 @@ impl Round<'_> {
         }
         let problem = self
             .observations
-            .server_problems
-            .get(&self.subscription.name);
+            .of(&self.subscription.name)
+            .problem
+            .as_ref();
         verified.problem = problem.map(|(at, failure)| self.failed(item, failure, *at));
         let operation = self
             .observations
-            .handles
-            .get(&self.subscription.name)
+            .of(&self.subscription.name)
+            .recorded
+            .as_ref()
             .and_then(|handle| handle.operation.as_ref());
         let under_way = operation.is_some_and(|operation| {
             operation.state == ServerOperationState::UnderWay

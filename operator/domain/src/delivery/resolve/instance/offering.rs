@@ -11,7 +11,7 @@ use entente_crds::{
 use jiff::SignedDuration;
 
 use crate::{
-    delivery::{Blocked, DeviceSnapshot, observations::may_exist},
+    delivery::{Blocked, DeviceSnapshot, observations::instance::may_exist},
     exchange::{Catalogue, Offering, Plan},
 };
 

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use entente_crds::v1alpha1::{ItemState, StepType};
 use jiff::Timestamp;
 
-use crate::delivery::{
+use entente_domain::delivery::{
     Action, DeviceSnapshot, Intent, Plan, ResolvedDevice, ResolvedSubscription, Verified, Wanted,
 };
-use crate::{exchange::DeviceReadRequest, protocol::Place};
+use entente_domain::{exchange::DeviceReadRequest, protocol::Place};
 
 /// What is wrong with a plan; empty when nothing is.
-pub fn lint(
+pub(crate) fn lint(
     snapshot: &DeviceSnapshot,
     resolved: &ResolvedDevice,
     verified: &BTreeMap<String, Verified>,

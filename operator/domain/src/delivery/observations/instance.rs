@@ -1,0 +1,413 @@
+//! The life of one instance on a service server, as this pass heard of it: under way, in doubt,
+//! failed, removed.
+//!
+//! Decides what an answer makes of the instance; never what is sent next. Called by the
+//! observations, which keep one for each subscription.
+
+use std::collections::BTreeMap;
+
+use entente_crds::v1alpha1::{
+    ServerInstance, ServerOperation, ServerOperationState, ServerOperationType,
+};
+use jiff::Timestamp;
+
+use super::{Reading, Sent};
+use crate::{
+    delivery::{Action, DeviceSnapshot, ResolvedServer, ResolvedSubscription, digest},
+    exchange::{Failure, FailureKind, InstanceKey, InstanceReading, OperationState, ServerAnswer},
+};
+
+/// What was heard for one subscription.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct InstanceObservation {
+    /// The last reading of the instance; none after a write.
+    pub reading: Option<Reading<InstanceReading>>,
+    /// The reading before the last write.
+    pub before: Option<Reading<InstanceReading>>,
+    /// The instance as it is recorded after what was sent in this pass.
+    pub recorded: Option<ServerInstance>,
+    /// What went wrong with the service server.
+    pub problem: Option<(Timestamp, Failure)>,
+    /// When the instance was removed, where the server cannot be asked for a proof.
+    pub removed: Option<Timestamp>,
+    /// What was sent on either side, by item key.
+    pub sent: BTreeMap<String, Sent>,
+}
+
+impl Default for InstanceObservation {
+    fn default() -> Self {
+        Self::NOTHING
+    }
+}
+
+/// A request that changes an instance.
+pub(super) struct Change<'a> {
+    pub(super) subscription: &'a str,
+    instance: &'a InstanceKey,
+    kind: ServerOperationType,
+    /// Of the parameters; none for a removal.
+    digest: Option<&'a String>,
+    /// The items that it carries, with the digest of their values.
+    items: &'a [(String, String)],
+}
+
+impl<'a> Change<'a> {
+    /// Returns what an action changes; `None` where it only asks.
+    pub(super) fn of(action: &'a Action) -> Option<Self> {
+        match action {
+            Action::Provision {
+                subscription,
+                instance,
+                digest,
+                items,
+                ..
+            } => Some(Self {
+                subscription,
+                instance,
+                kind: ServerOperationType::Provision,
+                digest: Some(digest),
+                items,
+            }),
+            Action::Update {
+                subscription,
+                instance,
+                digest,
+                items,
+                ..
+            } => Some(Self {
+                subscription,
+                instance,
+                kind: ServerOperationType::Update,
+                digest: Some(digest),
+                items,
+            }),
+            Action::Deprovision {
+                subscription,
+                instance,
+                ..
+            } => Some(Self {
+                subscription,
+                instance,
+                kind: ServerOperationType::Deprovision,
+                digest: None,
+                items: &[],
+            }),
+            _ => None,
+        }
+    }
+}
+
+impl InstanceObservation {
+    /// Nothing was heard.
+    pub(super) const NOTHING: Self = Self {
+        reading: None,
+        before: None,
+        recorded: None,
+        problem: None,
+        removed: None,
+        sent: BTreeMap::new(),
+    };
+
+    /// Takes over the instance that the status names, and for set-up the one that is about to be
+    /// named.
+    pub(super) fn adopt(
+        &mut self,
+        snapshot: &DeviceSnapshot,
+        subscription: &ResolvedSubscription,
+        recorded: Option<ServerInstance>,
+    ) {
+        let wanted = subscription.wants_set_up() && subscription.refused.is_none();
+        let fresh = subscription
+            .server
+            .as_ref()
+            .filter(|server| wanted && !server.is_obsolete)
+            .and_then(ResolvedServer::handle);
+        // One that is gone, and that the status does not name any more, makes room.
+        if recorded.is_none() && self.removed.is_some() {
+            self.removed = None;
+            self.reading = None;
+            self.before = None;
+            self.recorded = None;
+        }
+        let known = self.recorded.take().or(recorded);
+        let handle = match (known, fresh) {
+            // Nothing was sent for it yet, so that it may still become what is wanted now.
+            (Some(known), Some(fresh)) if !may_exist(&known) => Some(fresh),
+            (known, fresh) => known.or(fresh),
+        };
+        self.recorded = handle.map(|mut handle| {
+            if wanted {
+                handle.orphaned = None;
+            }
+            take_names(snapshot, &mut handle, subscription);
+            handle
+        });
+    }
+
+    /// Returns the instants of the answers that can prove anything.
+    pub(super) fn heard_at(&self) -> impl Iterator<Item = Timestamp> {
+        let readings = [&self.reading, &self.before].into_iter().flatten();
+        readings
+            .map(|reading| reading.at)
+            .chain(self.sent.values().map(|sent| sent.at))
+    }
+
+    pub(super) fn record_fetch(&mut self, result: Result<InstanceReading, Failure>, at: Timestamp) {
+        if let Some(handle) = &mut self.recorded {
+            match &result {
+                Ok(InstanceReading::Present { .. }) => {
+                    // It is there, so there is no doubt any more; one that failed stays what it is.
+                    handle
+                        .operation
+                        .take_if(|operation| operation.state == ServerOperationState::InDoubt);
+                    handle.sent_digest.get_or_insert_with(found_digest);
+                }
+                Ok(InstanceReading::Absent | InstanceReading::NotRetrievable) => {}
+                Err(failure) => {
+                    note_concurrency(handle, ServerOperationType::Update, failure, at);
+                }
+            }
+        }
+        self.reading = Some(Reading { at, result });
+    }
+
+    pub(super) fn record_change(
+        &mut self,
+        change: &Change<'_>,
+        result: Result<ServerAnswer, Failure>,
+        at: Timestamp,
+    ) {
+        let outcome = result.as_ref().map(|_| ()).map_err(Clone::clone);
+        let sent = change.items.iter().map(|(item, digest)| {
+            let sent = Sent {
+                at,
+                digest: digest.clone(),
+                result: outcome.clone(),
+            };
+            (item.clone(), sent)
+        });
+        self.sent.extend(sent);
+        let before = self.reading.take().filter(|reading| reading.result.is_ok());
+        self.before = match before {
+            // What is removed proves nothing any more.
+            _ if change.kind == ServerOperationType::Deprovision => None,
+            Some(before) => Some(before),
+            None => self.before.take(),
+        };
+        if result == Ok(ServerAnswer::Done) && change.kind == ServerOperationType::Deprovision {
+            // Without a record there is nothing whose removal could be told.
+            self.removed = self.recorded.as_ref().map(|_| at).or(self.removed);
+        }
+        let fetched = self
+            .before
+            .as_ref()
+            .is_none_or(|reading| reading.result != Ok(InstanceReading::NotRetrievable));
+        if let Some(handle) = &mut self.recorded {
+            if result.is_ok() {
+                handle.service_id.clone_from(&change.instance.service_id);
+                handle.plan_id.clone_from(&change.instance.plan_id);
+            }
+            if !fetched && is_of_other_values(handle, change.kind, change.digest, &result) {
+                take_over(handle, change.digest);
+            } else {
+                settle(handle, change.kind, change.digest, &result, at);
+            }
+        }
+        self.problem = result.err().map(|failure| (at, failure));
+    }
+
+    pub(super) fn record_operation(
+        &mut self,
+        result: Result<OperationState, Failure>,
+        at: Timestamp,
+    ) {
+        let Some(handle) = &mut self.recorded else {
+            return;
+        };
+        let kind = handle.operation.as_ref().map(|operation| operation.r#type);
+        match result {
+            Ok(OperationState::InProgress { .. }) => {}
+            Ok(OperationState::Succeeded | OperationState::Gone) => {
+                handle.operation = None;
+                self.problem = None;
+                self.reading = None;
+                if kind == Some(ServerOperationType::Deprovision) {
+                    handle.sent_digest = None;
+                    self.removed = Some(at);
+                }
+            }
+            Ok(OperationState::Failed { message }) => {
+                handle.operation = kind.and_then(|kind| after_failure(kind, at));
+                let failure = Failure {
+                    kind: FailureKind::ProtocolError,
+                    message,
+                    retry_after: None,
+                    doubtful: false,
+                };
+                self.problem = Some((at, failure));
+                self.reading = None;
+            }
+            Err(failure) if is_unknown_operation(&failure) => {
+                // The server does not know that operation any more, because it has ended or a
+                // later one began whose answer was lost: what came of it is read.
+                handle.operation = None;
+                self.reading = None;
+            }
+            Err(failure) => self.problem = Some((at, failure)),
+        }
+    }
+}
+
+/// Notes what the catalogue calls the ids of an instance, for as long as the service wants them.
+/// While the catalogue was not read, the names of the service say nothing of the ids.
+fn take_names(
+    snapshot: &DeviceSnapshot,
+    handle: &mut ServerInstance,
+    subscription: &ResolvedSubscription,
+) {
+    let wanted = subscription.server.as_ref();
+    let fresh = wanted.filter(|server| {
+        !server.is_obsolete && snapshot.catalogues.contains_key(&server.connection)
+    });
+    let Some(fresh) = fresh.and_then(ResolvedServer::handle) else {
+        return;
+    };
+    if handle.service_id == fresh.service_id {
+        handle.offering = fresh.offering;
+        if handle.plan_id == fresh.plan_id {
+            handle.plan = fresh.plan;
+        }
+    }
+}
+
+/// Returns what is remembered of an operation that failed. A failed provision leaves an orphan that
+/// has to be removed, and what a failed deprovision left is removed too, unless it can be fetched;
+/// a failed update must never start a clean-up (OSB "Orphan Mitigation").
+fn after_failure(kind: ServerOperationType, at: Timestamp) -> Option<ServerOperation> {
+    let state = match kind {
+        ServerOperationType::Provision => ServerOperationState::Failed,
+        ServerOperationType::Deprovision => ServerOperationState::InDoubt,
+        ServerOperationType::Update => return None,
+    };
+    Some(ServerOperation {
+        r#type: kind,
+        id: None,
+        since: at,
+        state,
+    })
+}
+
+/// Returns the placeholder digest for an instance whose last request is not known: somebody else
+/// sent it, or the status was lost. Never computed from what was read, which may hold a secret in
+/// clear text.
+fn found_digest() -> String {
+    digest("found")
+}
+
+/// Whether an answer about an operation says that there is no such operation: a definite 4xx.
+fn is_unknown_operation(failure: &Failure) -> bool {
+    !failure.doubtful
+        && matches!(
+            failure.kind,
+            FailureKind::RejectedValue | FailureKind::Unsupported
+        )
+}
+
+/// A server that is busy with the instance itself (OSB ConcurrencyError) has an operation under
+/// way of which no answer reached us: it is asked for without an id, as some go on only then.
+fn note_concurrency(
+    handle: &mut ServerInstance,
+    kind: ServerOperationType,
+    failure: &Failure,
+    at: Timestamp,
+) {
+    // Whatever it is, it is not the removal that was just refused.
+    let kind = match kind {
+        ServerOperationType::Deprovision => ServerOperationType::Update,
+        other => other,
+    };
+    let known = handle.operation.as_ref();
+    if failure.kind != FailureKind::Busy
+        || known.is_some_and(|operation| operation.state != ServerOperationState::InDoubt)
+    {
+        return;
+    }
+    handle.operation = Some(ServerOperation {
+        r#type: known.map_or(kind, |operation| operation.r#type),
+        id: None,
+        since: known.map_or(at, |operation| operation.since),
+        state: ServerOperationState::UnderWay,
+    });
+}
+
+/// True if something may exist on the service server for a recorded instance: something was sent.
+pub(in crate::delivery) fn may_exist(handle: &ServerInstance) -> bool {
+    handle.sent_digest.is_some() || handle.operation.is_some()
+}
+
+/// Whether a provision was refused because an instance of this id stands with other values (OSB
+/// "Provisioning", 409). Where the very same request is in doubt it is no proof of that: what a
+/// lost answer left is made or removed as orphans are.
+fn is_of_other_values(
+    handle: &ServerInstance,
+    kind: ServerOperationType,
+    digest: Option<&String>,
+    result: &Result<ServerAnswer, Failure>,
+) -> bool {
+    let refused = result
+        .as_ref()
+        .is_err_and(|failure| failure.kind == FailureKind::Conflict);
+    let same_in_doubt = handle
+        .operation
+        .as_ref()
+        .is_some_and(|operation| operation.state != ServerOperationState::UnderWay)
+        && handle.sent_digest.as_ref() == digest;
+    refused && kind == ServerOperationType::Provision && !same_in_doubt
+}
+
+/// What stands there and cannot be fetched is taken over by an update of everything (design
+/// section 7): waiting would never show it. From here on something stands, also for withdrawal.
+fn take_over(handle: &mut ServerInstance, digest: Option<&String>) {
+    handle.operation = None;
+    handle.sent_digest = digest.cloned();
+}
+
+fn settle(
+    handle: &mut ServerInstance,
+    kind: ServerOperationType,
+    digest: Option<&String>,
+    result: &Result<ServerAnswer, Failure>,
+    at: Timestamp,
+) {
+    match result {
+        Ok(ServerAnswer::Done) => {
+            handle.operation = None;
+            handle.sent_digest = digest.cloned();
+        }
+        Ok(ServerAnswer::UnderWay { operation }) => {
+            handle.operation = Some(ServerOperation {
+                r#type: kind,
+                id: operation.clone(),
+                since: at,
+                state: ServerOperationState::UnderWay,
+            });
+            handle.sent_digest = digest.cloned();
+        }
+        Err(failure) if failure.doubtful && kind == ServerOperationType::Provision => {
+            let since = match &handle.operation {
+                Some(operation) if operation.state == ServerOperationState::InDoubt => {
+                    operation.since
+                }
+                _ => at,
+            };
+            handle.operation = Some(ServerOperation {
+                r#type: kind,
+                id: None,
+                since,
+                state: ServerOperationState::InDoubt,
+            });
+            handle.sent_digest = digest.cloned();
+        }
+        Err(failure) => note_concurrency(handle, kind, failure, at),
+    }
+}
