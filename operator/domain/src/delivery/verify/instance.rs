@@ -95,11 +95,11 @@ impl Round<'_> {
                 }
             },
             InstanceReading::NotRetrievable
-                if !self
+                if self
                     .observations
                     .of(&self.subscription.name)
                     .removed
-                    .is_some()
+                    .is_none()
                     && self.was_taken(item) =>
             {
                 self.not_verifiable(step, item, at)
