@@ -83,10 +83,10 @@ fn is_final(compensation: &Compensation) -> bool {
     is_true(conditions.unwrap_or_default(), ConditionType::Calculated)
 }
 
-/// Returns what a compensation gives in each period. Its amount is the rounded sum; what the
-/// rounding added or took is put on its last period, so that the sum over the periods is the
-/// amount. So is what a line does not tell: one from before there was `credit`, or one whose credit
-/// has too many digits. Nothing is read from a text for people.
+/// Returns what a compensation gives in each period. Its amount is the rounded sum, so the last
+/// period gives what the others leave of the amount: with it what the rounding added or took, and
+/// what a line does not tell: one from before there was `credit`, or one whose credit has too many
+/// digits. Nothing is read from a text for people.
 fn credits_of(compensation: &Compensation) -> Vec<(Date, Date, BigRational)> {
     let Some(status) = &compensation.status else {
         return Vec::new();
@@ -94,12 +94,10 @@ fn credits_of(compensation: &Compensation) -> Vec<(Date, Date, BigRational)> {
     let periods = status.explanation.iter().flat_map(|it| &it.periods);
     let mut lines: Vec<_> = periods.filter_map(line).collect();
     let amount = status.amount.as_ref();
-    let Some(amount) = amount.and_then(|amount| parse_amount(&amount.value).ok()) else {
-        return lines;
-    };
-    let sum = total(lines.iter().map(|(_, _, credit)| credit));
-    if let Some((_, _, last)) = lines.last_mut() {
-        *last = rest(&(&*last + exact(amount)), &sum);
+    let amount = amount.and_then(|amount| parse_amount(&amount.value).ok());
+    if let (Some((last, before)), Some(amount)) = (lines.split_last_mut(), amount) {
+        let given = total(before.iter().map(|(_, _, credit)| credit));
+        last.2 = rest(&exact(amount), &given);
     }
     lines
 }
