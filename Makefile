@@ -30,6 +30,9 @@ PEERS ?= embedded
 ifeq ($(filter $(PEERS),embedded real),)
 $(error PEERS is "$(PEERS)": it must be embedded or real)
 endif
+# Devices of the largest fleet of the benches. Each has a listener of its own, hence the limit of open
+# files in the recipe.
+DEVICES ?= 10000
 # KEEP=1 leaves the demo running and says how to look around.
 KEEP ?= 0
 
@@ -42,6 +45,7 @@ help: ## Show this table
 	@printf '\nVariables\n'
 	@printf '  %-16s %s\n' 'PEERS=real' 'demo: cupsd, lprint and openbrokerapi instead of simulators' \
 	  'KEEP=1' 'demo: leave everything running' \
+	  'DEVICES=1000' 'bench: devices of the largest fleet' \
 	  'USE_CLUSTER=1' 'test, demo, bench: use the cluster of KUBECONFIG'
 
 .PHONY: shows
@@ -56,7 +60,7 @@ demo: tools $(if $(filter real,$(PEERS)),peers) ## Show a contract start, with o
 .PHONY: bench
 bench: tools ## Compare with a dumb client on this machine; writes docs/benchmarks.md
 	@$(PHASE) 'build' $(CARGO) build --locked --release --workspace --bins
-	@target/release/bench
+	@ulimit -n "$$(ulimit -Hn)" && target/release/bench --devices $(DEVICES)
 
 ##@ Build
 .PHONY: build

@@ -9,13 +9,15 @@ use entente_crds::v1alpha1::{Connection, Contract, Limit, Limits};
 use entente_e2e::control_plane::ControlPlane;
 use entente_e2e::namespace::TestNamespace;
 use entente_e2e::operator::OperatorView;
-use entente_simulators::{Broker, FleetOptions, IppFleet, Ledger};
+use entente_simulators::{Broker, FleetOptions, IppFleet};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
+use kube::ResourceExt as _;
+use kube::runtime::wait::await_condition;
 
 use super::requests::is_operators;
-use super::{BenchError, WITHIN, audit_failed, namespace_failed};
+use super::{BenchError, audit_failed, namespace_failed, within};
 
 /// The most that a Connection can allow.
 const NO_LIMIT: Limit = Limit {
@@ -26,6 +28,8 @@ const NO_LIMIT: Limit = Limit {
 const AT_ONCE: usize = 32;
 /// Between two looks at what may still change.
 const LOOK: Duration = Duration::from_millis(250);
+/// The most devices that an entry of a contract may name.
+const MOST_NAMES: usize = 1000;
 /// The service of all benches: settings on both sides, proven, and an activation.
 const SERVICE: &str = "data-backup";
 
@@ -111,45 +115,106 @@ impl<'p> Customer<'p> {
         self.namespace.contract(name, start, vec![entry])
     }
 
-    /// Applies contracts.
-    pub(super) async fn apply_contracts(&self, contracts: &[Contract]) -> Result<(), BenchError> {
-        stream::iter(
-            contracts
-                .iter()
-                .map(|contract| self.namespace.apply(contract)),
-        )
-        .buffer_unordered(AT_ONCE)
-        .try_for_each(|_| async { Ok(()) })
-        .await
-        .map_err(namespace_failed)
+    /// Contracts for one service on all devices: as few as can name them.
+    pub(super) fn contracts(&self, start: Timestamp) -> Vec<Contract> {
+        let names = self.names();
+        let parts = names.chunks(MOST_NAMES).enumerate();
+        parts
+            .map(|(number, names)| self.contract(&contract_name(number), start, names))
+            .collect()
     }
 
-    /// Waits until the contract says that so many subscriptions are delivered.
+    /// Applies contracts; returns them as the API server has them.
+    pub(super) async fn apply_contracts(
+        &self,
+        contracts: &[Contract],
+    ) -> Result<Vec<Contract>, BenchError> {
+        stream::iter(contracts.iter())
+            .map(|contract| self.namespace.apply(contract))
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await
+            .map_err(namespace_failed)
+    }
+
+    /// Waits by a watch until the contracts say that all their subscriptions are delivered, but for
+    /// so many of each.
     pub(super) async fn until_delivered(
         &self,
-        name: &str,
-        wanted: usize,
+        contracts: &[Contract],
+        but: usize,
     ) -> Result<(), BenchError> {
-        let deadline = Instant::now() + WITHIN;
-        let mut summary = String::new();
-        while Instant::now() < deadline {
-            let contract = self.namespace.read_contract(name).await;
-            let counts = contract
-                .and_then(|contract| contract.status)
-                .and_then(|status| status.subscriptions);
-            if let Some(counts) = counts {
-                if usize::try_from(counts.delivered).is_ok_and(|delivered| delivered >= wanted) {
-                    return Ok(());
-                }
-                summary = counts.summary;
-            }
-            tokio::time::sleep(LOOK).await;
+        let within = within(self.fleet.devices().len());
+        let api = self.namespace.api::<Contract>();
+        let waits = contracts.iter().map(|contract| {
+            let (name, wanted) = (contract.name_any(), named(contract) - but);
+            let done = move |contract: Option<&Contract>| delivered(contract) >= wanted;
+            let api = api.clone();
+            async move { await_condition(api, &name, done).await }
+        });
+        let all = futures::future::try_join_all(waits);
+        if let Ok(Ok(_)) = tokio::time::timeout(within, all).await {
+            return Ok(());
+        }
+        let (mut wanted, mut found) = (0, 0);
+        for contract in contracts {
+            wanted += named(contract) - but;
+            let contract = self.namespace.read_contract(&contract.name_any()).await;
+            found += delivered(contract.as_ref());
         }
         Err(BenchError::Late {
-            what: format!("{wanted} subscriptions are not delivered ({summary})"),
-            within: WITHIN,
+            what: format!("{wanted} subscriptions are not delivered, but {found}"),
+            within,
         })
     }
+
+    /// Waits until the operator has sent nothing for so long, neither to the API server (watches
+    /// excepted) nor to a peer.
+    pub(super) async fn until_quiet(&self, quiet: Duration) -> Result<(), BenchError> {
+        let (plane, ledger) = (self.namespace.plane(), self.namespace.ledger());
+        let within = within(self.fleet.devices().len());
+        let deadline = Instant::now() + within;
+        let (mut since, mut seen) = (Instant::now(), ledger.last_sequence());
+        let mut position = plane.audit_position().await.map_err(audit_failed)?;
+        while Instant::now() < deadline {
+            tokio::time::sleep(LOOK).await;
+            let next = plane.audit_position().await.map_err(audit_failed)?;
+            let events = plane.audit_events_since(position).await;
+            let events = events.map_err(audit_failed)?;
+            position = next;
+            let busy = events
+                .iter()
+                .any(|event| is_operators(event) && event.verb != "watch");
+            if busy || ledger.last_sequence() != seen {
+                (since, seen) = (Instant::now(), ledger.last_sequence());
+            }
+            if since.elapsed() >= quiet {
+                return Ok(());
+            }
+        }
+        Err(BenchError::Late {
+            what: "the operator does not come to rest".to_owned(),
+            within,
+        })
+    }
+}
+
+/// The name of a contract of a fleet.
+pub(super) fn contract_name(number: usize) -> String {
+    format!("fleet-{number}")
+}
+
+/// How many devices a contract names.
+fn named(contract: &Contract) -> usize {
+    let services = contract.spec.services.iter();
+    services.map(|service| service.devices.names.len()).sum()
+}
+
+fn delivered(contract: Option<&Contract>) -> usize {
+    contract
+        .and_then(|contract| contract.status.as_ref()?.subscriptions.as_ref())
+        .and_then(|counts| usize::try_from(counts.delivered).ok())
+        .unwrap_or_default()
 }
 
 fn unlimited(mut connection: Connection) -> Connection {
@@ -160,39 +225,4 @@ fn unlimited(mut connection: Connection) -> Connection {
     // As users have it: the impatient one of the tests is not measured.
     connection.spec.retry = None;
     connection
-}
-
-/// Waits until the operator has sent nothing for so long, neither to the API server (watches
-/// excepted) nor to a peer.
-pub(super) async fn until_quiet(
-    plane: &ControlPlane,
-    ledgers: &[&Ledger],
-    quiet: Duration,
-) -> Result<(), BenchError> {
-    let sequences = || -> u64 { ledgers.iter().map(|ledger| ledger.last_sequence()).sum() };
-    let deadline = Instant::now() + WITHIN;
-    let (mut since, mut seen) = (Instant::now(), sequences());
-    let mut position = plane.audit_position().await.map_err(audit_failed)?;
-    while Instant::now() < deadline {
-        tokio::time::sleep(LOOK).await;
-        let next = plane.audit_position().await.map_err(audit_failed)?;
-        let events = plane
-            .audit_events_since(position)
-            .await
-            .map_err(audit_failed)?;
-        position = next;
-        let busy = events
-            .iter()
-            .any(|event| is_operators(event) && event.verb != "watch");
-        if busy || sequences() != seen {
-            (since, seen) = (Instant::now(), sequences());
-        }
-        if since.elapsed() >= quiet {
-            return Ok(());
-        }
-    }
-    Err(BenchError::Late {
-        what: "the operator does not come to rest".to_owned(),
-        within: WITHIN,
-    })
 }

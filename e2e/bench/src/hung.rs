@@ -3,23 +3,21 @@
 //! The time of a fleet goes from its contract to the last status of the healthy devices. Fleets
 //! without and with a hung device take turns on one control plane.
 
-use std::time::Duration;
-
 use entente_e2e::environment::TestEnvironment;
 use entente_e2e::namespace;
 use entente_simulators::FaultKind;
 
-use super::customer::{Customer, until_quiet};
+use super::customer::Customer;
 use super::figure::Figure;
 use super::requests::Requests;
-use super::{BenchError, audit_failed, environment, operator_failed, say};
+use super::{BenchError, BenchOptions, QUIET, audit_failed, environment, operator_failed, say};
 
-const CONTRACT: &str = "fleet";
-const QUIET: Duration = Duration::from_secs(6);
+/// Devices of a fleet.
+const SIZE: usize = 500;
 
-pub(super) async fn run(quick: bool) -> Result<Vec<Figure>, BenchError> {
-    let devices = if quick { 50 } else { 200 };
-    let order: &[bool] = if quick {
+pub(super) async fn run(options: &BenchOptions) -> Result<Vec<Figure>, BenchError> {
+    let devices = if options.quick { 50 } else { SIZE }.min(options.devices);
+    let order: &[bool] = if options.quick {
         &[false, true]
     } else {
         &[false, true, true, false, false, true]
@@ -61,18 +59,17 @@ async fn fleet(
     let view = environment.operator.view();
     let customer = Customer::new(plane, view, &namespace, devices, number * devices).await?;
     customer.apply().await?;
-    until_quiet(plane, &[customer.namespace.ledger()], QUIET).await?;
+    customer.until_quiet(QUIET).await?;
     let steered = |source| BenchError::Simulator { source };
     let first = &customer.fleet.devices()[0];
     if hung {
         first.set_fault(FaultKind::Hang).await.map_err(steered)?;
     }
     let position = plane.audit_position().await.map_err(audit_failed)?;
-    let names = customer.names();
-    let contract = customer.contract(CONTRACT, namespace::now(), &names);
-    customer.apply_contracts(&[contract]).await?;
+    let contracts = customer.contracts(namespace::now());
+    customer.apply_contracts(&contracts).await?;
     customer
-        .until_delivered(CONTRACT, devices - usize::from(hung))
+        .until_delivered(&contracts, usize::from(hung))
         .await?;
     let events = plane
         .audit_events_since(position)
@@ -80,9 +77,9 @@ async fn fleet(
         .map_err(audit_failed)?;
     if hung {
         first.clear_faults().await.map_err(steered)?;
-        customer.until_delivered(CONTRACT, devices).await?;
+        customer.until_delivered(&contracts, 0).await?;
     }
-    until_quiet(plane, &[customer.namespace.ledger()], QUIET).await?;
+    customer.until_quiet(QUIET).await?;
 
     let own: Vec<_> = events
         .into_iter()

@@ -2,7 +2,7 @@
 //!
 //! A figure is a ratio within one run, or a count from the API server's audit log or from the
 //! ledger of the simulated peers; nothing is ever asserted by time. Each comparison is with a dumb
-//! client that sends the same device requests and the fewest API writes, without any logic. Each
+//! client that sends what the operator sent for one device, without any logic. Each
 //! figure stands beside its budget; a budget that is missed is shown, and fails nothing. Called by
 //! the program `bench`.
 
@@ -11,11 +11,12 @@ mod customer;
 mod dumb;
 mod figure;
 mod hung;
+mod meter;
 mod report;
 mod requests;
+mod sample;
 mod settled;
 mod start;
-mod template;
 mod usage;
 
 pub use dumb::serve as serve_as_dumb_client;
@@ -31,10 +32,26 @@ use entente_e2e::operator::{OperatorError, OperatorOptions};
 use entente_simulators::SimulatorError;
 use figure::Figure;
 
-/// Longest run of everything: it takes some ten minutes on two cores.
-const ALL_WITHIN: Duration = Duration::from_mins(25);
-/// Longest wait for anything that is measured.
-const WITHIN: Duration = Duration::from_mins(3);
+/// Devices of the largest fleet, unless somebody wants another.
+pub const DEVICES: usize = 10_000;
+/// The namespace of a customer that is alone on its control plane.
+const NAMESPACE: &str = "bench";
+/// How long nothing may happen for a fleet to be at rest. Counts of users in the catalogue are
+/// gathered for 5 s.
+const QUIET: Duration = Duration::from_secs(7);
+
+/// Longest wait for anything that is measured with so many devices.
+fn within(devices: usize) -> Duration {
+    let each = Duration::from_millis(100);
+    Duration::from_mins(3) + each * u32::try_from(devices).unwrap_or(u32::MAX)
+}
+
+/// Longest run of everything with fleets of so many devices at most: some forty minutes on two
+/// cores with 10,000.
+fn all_within(devices: usize) -> Duration {
+    let each = Duration::from_millis(450);
+    Duration::from_mins(25) + each * u32::try_from(devices).unwrap_or(u32::MAX)
+}
 
 /// A bench, as it is named on the command line and in `docs/benchmarks`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +88,31 @@ pub struct BenchOptions {
     pub benches: Vec<Bench>,
     /// Small numbers, to see that all works; nothing is written.
     pub quick: bool,
+    /// Devices of the largest fleet; smaller ones are measured, too.
+    pub devices: usize,
+}
+
+impl BenchOptions {
+    /// The sizes of these that are no larger than the largest fleet, or that one alone.
+    fn sizes(&self, wanted: &[usize]) -> Vec<usize> {
+        let largest = if self.quick {
+            self.devices.min(100)
+        } else {
+            self.devices
+        };
+        let mut sizes: Vec<usize> = wanted.iter().copied().filter(|n| *n < largest).collect();
+        sizes.push(largest);
+        sizes
+    }
+
+    /// What a person types for it.
+    fn command(&self) -> String {
+        if self.devices == DEVICES {
+            "make bench".to_owned()
+        } else {
+            format!("make bench DEVICES={}", self.devices)
+        }
+    }
 }
 
 /// Why a bench has no result.
@@ -143,11 +185,12 @@ pub enum BenchError {
 /// # Errors
 /// [`BenchError`] where something could not be measured at all.
 pub async fn run(options: &BenchOptions) -> Result<(), BenchError> {
-    tokio::time::timeout(ALL_WITHIN, run_all(options))
+    let within = all_within(options.devices);
+    tokio::time::timeout(within, run_all(options))
         .await
         .map_err(|_| BenchError::Late {
             what: "the benches are not through".to_owned(),
-            within: ALL_WITHIN,
+            within,
         })?
 }
 
@@ -157,16 +200,16 @@ async fn run_all(options: &BenchOptions) -> Result<(), BenchError> {
     for bench in &options.benches {
         say(&format!("{}:", bench.name()));
         let figures = match bench {
-            Bench::Converge => converge::run(options.quick).await?,
-            Bench::Settled => settled::run(options.quick).await?,
-            Bench::Start => start::run(options.quick).await?,
-            Bench::Hung => hung::run(options.quick).await?,
+            Bench::Converge => converge::run(options).await?,
+            Bench::Settled => settled::run(options).await?,
+            Bench::Start => start::run(options).await?,
+            Bench::Hung => hung::run(options).await?,
         };
         all.push((*bench, figures));
     }
     report::print(&all);
     if !options.quick {
-        report::write(&all, began)?;
+        report::write(&all, began, &options.command())?;
     }
     let took = Timestamp::now().duration_since(began).as_secs();
     say(&format!("took {took} s"));
@@ -199,4 +242,26 @@ fn audit_failed(source: AuditError) -> BenchError {
 /// Progress, for who waits.
 fn say(text: &str) {
     eprintln!("bench: {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_end_with_the_largest_fleet_and_have_it_once() {
+        let options = |quick, devices| BenchOptions {
+            benches: Vec::new(),
+            quick,
+            devices,
+        };
+        assert_eq!(
+            options(false, 10_000).sizes(&[100, 1000]),
+            [100, 1000, 10_000]
+        );
+        assert_eq!(options(false, 1000).sizes(&[100, 1000]), [100, 1000]);
+        assert_eq!(options(false, 300).sizes(&[100, 1000]), [100, 300]);
+        assert_eq!(options(false, 50).sizes(&[100, 1000]), [50]);
+        assert_eq!(options(true, 10_000).sizes(&[100, 1000]), [100]);
+    }
 }

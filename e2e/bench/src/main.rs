@@ -19,6 +19,9 @@ struct Arguments {
     /// Small numbers, to see that all works; nothing is written
     #[arg(long)]
     quick: bool,
+    /// Devices of the largest fleet; fleets of 100 and of 1000 are measured, too, if it is larger
+    #[arg(long, default_value_t = entente_bench::DEVICES, value_parser = devices)]
+    devices: usize,
     /// Only this one; may be given more than once
     #[arg(long, value_enum)]
     only: Vec<Which>,
@@ -37,6 +40,14 @@ enum Which {
     Start,
     /// One hung device among many
     Hung,
+}
+
+/// As many as have an address of their own, also where several fleets share a control plane.
+fn devices(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number @ 1..=50_000) => Ok(number),
+        _ => Err("a number from 1 to 50000 is needed".to_owned()),
+    }
 }
 
 impl From<Which> for Bench {
@@ -92,6 +103,7 @@ async fn run(arguments: Arguments) -> ExitCode {
     let options = BenchOptions {
         benches,
         quick: arguments.quick,
+        devices: arguments.devices,
     };
     let measured = async {
         if arguments.dumb_client {

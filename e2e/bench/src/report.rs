@@ -69,14 +69,18 @@ pub(super) fn print(all: &[(Bench, Vec<Figure>)]) {
 }
 
 /// Writes the files of these benches, and the page from the files of all.
-pub(super) fn write(all: &[(Bench, Vec<Figure>)], began: Timestamp) -> Result<(), BenchError> {
+pub(super) fn write(
+    all: &[(Bench, Vec<Figure>)],
+    began: Timestamp,
+    command: &str,
+) -> Result<(), BenchError> {
     let directory = workspace().join("docs/benchmarks");
     std::fs::create_dir_all(&directory).map_err(|source| system("make", &directory, source))?;
     for (bench, figures) in all {
         let record = Record {
             bench: bench.name().to_owned(),
             date: began.strftime("%Y-%m-%d").to_string(),
-            command: "make bench".to_owned(),
+            command: command.to_owned(),
             machine: machine(),
             figures: figures.clone(),
         };

@@ -8,13 +8,15 @@ use entente_e2e::control_plane::ControlPlane;
 use entente_e2e::namespace;
 use entente_simulators::{Cause, Ledger};
 
-use super::customer::{Customer, until_quiet};
+use super::converge::memory_budget;
+use super::customer::Customer;
 use super::figure::{Figure, count};
 use super::requests::{self, Requests};
-use super::{BenchError, audit_failed, environment, operator_failed, say, usage};
+use super::usage::{self, Usage, megabytes};
+use super::{
+    BenchError, BenchOptions, NAMESPACE, QUIET, audit_failed, environment, operator_failed, say,
+};
 
-const CONTRACT: &str = "fleet";
-const QUIET: Duration = Duration::from_secs(7);
 /// How long a fleet is watched doing nothing.
 const IDLE: Duration = Duration::from_mins(1);
 
@@ -57,83 +59,98 @@ impl<'w> Since<'w> {
     }
 }
 
-#[allow(
-    clippy::too_many_lines,
-    reason = "a list of figures in the order in which they are printed"
-)]
-pub(super) async fn run(quick: bool) -> Result<Vec<Figure>, BenchError> {
-    let devices = if quick { 100 } else { 1000 };
+pub(super) async fn run(options: &BenchOptions) -> Result<Vec<Figure>, BenchError> {
+    let mut figures = Vec::new();
+    for devices in options.sizes(&[1000]) {
+        figures.extend(of_fleet(devices).await?);
+    }
+    Ok(figures)
+}
+
+async fn of_fleet(devices: usize) -> Result<Vec<Figure>, BenchError> {
     let mut environment = environment().await?;
-    let plane = &environment.plane;
-    let customer = Customer::new(plane, environment.operator.view(), "bench", devices, 0).await?;
+    let (plane, view) = (&environment.plane, environment.operator.view());
+    let customer = Customer::new(plane, view, NAMESPACE, devices, 0).await?;
     let ledger = customer.namespace.ledger();
     let process = environment.operator.process_id().unwrap_or_default();
     let empty = usage::of(process)?;
     customer.apply().await?;
-    let names = customer.names();
-    let contracts = [customer.contract(CONTRACT, namespace::now(), &names)];
+    let contracts = customer.contracts(namespace::now());
     customer.apply_contracts(&contracts).await?;
-    customer.until_delivered(CONTRACT, devices).await?;
-    until_quiet(plane, &[ledger], QUIET).await?;
+    customer.until_delivered(&contracts, 0).await?;
+    customer.until_quiet(QUIET).await?;
 
     say(&format!(
         "  {devices} devices are settled; all is applied again"
     ));
+    let title = |what: &str| format!("{devices} devices, {what}");
     let since = Since::now(plane, ledger).await?;
     customer.apply().await?;
     customer.apply_contracts(&contracts).await?;
-    until_quiet(plane, &[ledger], QUIET).await?;
-    let mut figures = nothing("applied again", &since.seen().await?);
+    customer.until_quiet(QUIET).await?;
+    let mut figures = nothing(&title("applied again"), &since.seen().await?);
 
     say("  the operator is started again");
     let since = Since::now(plane, ledger).await?;
-    environment
-        .operator
-        .restart()
-        .await
-        .map_err(operator_failed)?;
-    until_quiet(plane, &[ledger], QUIET).await?;
+    let restarted = environment.operator.restart().await;
+    restarted.map_err(operator_failed)?;
+    customer.until_quiet(QUIET).await?;
     let seen = since.seen().await?;
-    figures.extend(nothing("operator started again", &seen));
-    figures.push(
-        Figure::new(
-            "operator started again: API reads",
-            count(seen.requests.read()),
-            "",
-        )
-        .detail(requests::all(&seen.requests.reads)),
+    figures.extend(nothing(&title("operator started again"), &seen));
+    let reads = Figure::new(
+        title("operator started again: API reads"),
+        count(seen.requests.read()),
+        "",
     );
+    figures.push(reads.detail(requests::all(&seen.requests.reads)));
 
     say("  the fleet is left alone for a minute");
     let since = Since::now(plane, ledger).await?;
     tokio::time::sleep(IDLE).await;
-    let seen = since.seen().await?;
+    figures.push(idle(
+        &title("idle: API requests in a minute"),
+        &since.seen().await?,
+    ));
+    let process = environment.operator.process_id().unwrap_or_default();
+    figures.extend(memory(devices, empty, usage::of(process)?));
+    drop(customer);
+    environment.operator.stop().await.map_err(operator_failed)?;
+    environment.plane.stop().await;
+    Ok(figures)
+}
+
+fn idle(title: &str, seen: &Seen) -> Figure {
     let all = seen.requests.written() + seen.requests.read() + seen.requests.watches;
-    let idle = Figure::new("idle: API requests in a minute", count(all), "");
-    figures.push(idle.at_most(40.0).detail(format!(
+    let idle = Figure::new(title, count(all), "");
+    idle.at_most(40.0).detail(format!(
         "{} watches, {} reads, {} writes; {} requests to devices and broker",
         seen.requests.watches,
         seen.requests.read(),
         seen.requests.written(),
         seen.calls + seen.probes,
-    )));
-    let process = environment.operator.process_id().unwrap_or_default();
-    let memory = usage::of(process)?;
-    figures.push(
-        Figure::new(
-            format!("idle: memory with {devices} devices"),
-            memory.resident_mebibytes,
-            "MiB",
-        )
-        .detail(format!(
-            "VmRSS after the new start; VmHWM {:.1} MiB; {:.1} MiB without any device",
-            memory.peak_mebibytes, empty.resident_mebibytes
-        )),
-    );
-    drop(customer);
-    environment.operator.stop().await.map_err(operator_failed)?;
-    environment.plane.stop().await;
-    Ok(figures)
+    ))
+}
+
+/// What the operator holds at rest, and the share of each device with its subscription.
+fn memory(devices: usize, empty: Usage, now: Usage) -> [Figure; 2] {
+    let resident = megabytes(now.resident_bytes);
+    let title = format!("{devices} devices, idle: memory");
+    let mut all = Figure::new(title, resident, "MB").detail(format!(
+        "VmRSS after the new start; VmHWM {:.1} MB; {:.1} MB without any device",
+        megabytes(now.peak_bytes),
+        megabytes(empty.resident_bytes)
+    ));
+    all.budget = memory_budget(devices);
+    let each = |bytes: f64| bytes / count(devices);
+    let heap = now.anonymous_bytes - empty.anonymous_bytes;
+    let grown = now.resident_bytes - empty.resident_bytes;
+    let title = format!("{devices} devices, idle: bytes for each device");
+    let share = Figure::new(title, each(heap), "B").detail(format!(
+        "how much RssAnon (heap and stacks) is larger than without any device; VmRSS, the pages of \
+         the program's file included, is larger by {:.0} B",
+        each(grown)
+    ));
+    [all, share]
 }
 
 fn nothing(what: &str, seen: &Seen) -> Vec<Figure> {

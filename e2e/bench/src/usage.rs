@@ -10,10 +10,17 @@ const TICKS: f64 = 100.0;
 pub(super) struct Usage {
     /// Processor time in seconds, own and of the kernel.
     pub(super) processor_seconds: f64,
-    /// The most resident memory so far (`VmHWM`), in MiB.
-    pub(super) peak_mebibytes: f64,
-    /// The resident memory now (`VmRSS`), in MiB.
-    pub(super) resident_mebibytes: f64,
+    /// The most resident memory so far (`VmHWM`).
+    pub(super) peak_bytes: f64,
+    /// The resident memory now (`VmRSS`): the program's own file included.
+    pub(super) resident_bytes: f64,
+    /// The part of it that is no file (`RssAnon`): heap and stacks.
+    pub(super) anonymous_bytes: f64,
+}
+
+/// Bytes as megabytes.
+pub(super) fn megabytes(bytes: f64) -> f64 {
+    bytes / 1e6
 }
 
 /// What the process used so far.
@@ -28,8 +35,9 @@ pub(super) fn of(process: u32) -> Result<Usage, BenchError> {
     let (stat, status) = (read("stat")?, read("status")?);
     Ok(Usage {
         processor_seconds: ticks(&stat) / TICKS,
-        peak_mebibytes: kibibytes(&status, "VmHWM:") / 1024.0,
-        resident_mebibytes: kibibytes(&status, "VmRSS:") / 1024.0,
+        peak_bytes: kibibytes(&status, "VmHWM:") * 1024.0,
+        resident_bytes: kibibytes(&status, "VmRSS:") * 1024.0,
+        anonymous_bytes: kibibytes(&status, "RssAnon:") * 1024.0,
     })
 }
 
@@ -57,8 +65,10 @@ mod tests {
     #[test]
     fn this_process_has_used_memory_and_a_name_with_blanks_does_not_shift_fields() {
         let usage = of(std::process::id()).unwrap();
-        assert!(usage.peak_mebibytes > 1.0, "{usage:?}");
-        assert!(usage.resident_mebibytes > 1.0, "{usage:?}");
+        assert!(usage.peak_bytes > 1e6, "{usage:?}");
+        assert!(usage.resident_bytes > 1e6, "{usage:?}");
+        let heap = usage.anonymous_bytes;
+        assert!(heap > 0.0 && heap < usage.resident_bytes, "{usage:?}");
         let stat = "7 (a ) b) S 1 1 1 0 -1 4194560 10 0 0 0 120 30 0 0 20 0";
         assert!((ticks(stat) - 150.0).abs() < f64::EPSILON);
     }
