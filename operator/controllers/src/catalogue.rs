@@ -6,7 +6,7 @@
 mod triggers;
 mod usage;
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use entente_crds::{
     FINALIZER_IN_USE,
@@ -25,11 +25,10 @@ use crate::{
     cache::{Cache, Key},
     catalogues::Catalogues,
     context::Context,
-    defect::reporting_panics,
+    controller::{Failed, Reconcile, Watches},
     objects::Objects,
     profiles::Profiles,
-    queue::{Queue, QueueKey, Requeue},
-    shutdown::Shutdown,
+    queue::{QueueKey, Requeue},
     status::{
         Conditioned, WriteError, Written, add_finalizer, remove_finalizer, report_panic,
         report_until_written,
@@ -59,7 +58,47 @@ pub(crate) struct Catalogue {
     objects: Arc<Objects>,
     profiles: Arc<Profiles>,
     catalogues: Arc<Catalogues>,
-    queue: Arc<Queue<Subject>>,
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connection(name) => write!(f, "Connection/{name}"),
+            Self::Model(name) => write!(f, "DeviceModel/{name}"),
+            Self::Service(name) => write!(f, "SmartService/{name}"),
+        }
+    }
+}
+
+impl Reconcile for Catalogue {
+    const NAME: &'static str = "catalogue";
+    type Key = Subject;
+
+    fn watch(&self, watches: &Watches<Self>) {
+        let objects = &self.objects;
+        watches.cache(&objects.connections, triggers::connection);
+        watches.cache(&objects.models, triggers::model);
+        watches.cache(&objects.services, triggers::service);
+        watches.cache(&objects.devices, triggers::device);
+        watches.cache(&objects.subscriptions, triggers::subscription);
+    }
+
+    async fn reconcile(&self, subject: &Subject) -> Result<Option<Requeue>, Failed> {
+        let wake = match subject {
+            Subject::Connection(name) => self.connection(name).await?,
+            Subject::Model(name) => self.model(name).await.map(|()| None)?,
+            Subject::Service(name) => self.service(name).await.map(|()| None)?,
+        };
+        Ok(wake.map(Requeue::At))
+    }
+
+    async fn report_panic(&self, subject: &Subject) {
+        match subject {
+            Subject::Connection(name) => self.say_panicked(&self.objects.connections, name).await,
+            Subject::Model(name) => self.say_panicked(&self.objects.models, name).await,
+            Subject::Service(name) => self.say_panicked(&self.objects.services, name).await,
+        }
+    }
 }
 
 impl Catalogue {
@@ -68,63 +107,12 @@ impl Catalogue {
         objects: Arc<Objects>,
         profiles: Arc<Profiles>,
         catalogues: Arc<Catalogues>,
-    ) -> Arc<Self> {
-        let queue = Arc::new(Queue::new(
-            "catalogue",
-            Arc::clone(&context.clock),
-            Arc::clone(&context.metrics),
-        ));
-        Arc::new(Self {
+    ) -> Self {
+        Self {
             context,
             objects,
             profiles,
             catalogues,
-            queue,
-        })
-    }
-
-    /// Runs until the shutdown is requested and the passes under way have finished.
-    pub(crate) async fn run(self: Arc<Self>, shutdown: Shutdown) {
-        triggers::start(&self, &shutdown);
-        let queue = Arc::clone(&self.queue);
-        let worker = move |subject: Subject| {
-            let catalogue = Arc::clone(&self);
-            async move {
-                let panicked = catalogue.panicked(&subject);
-                reporting_panics(Box::pin(catalogue.pass(&subject)), panicked).await
-            }
-        };
-        queue
-            .run(
-                crate::CONTRACT_CONCURRENCY,
-                crate::CONTRACT_PASS_LIMIT,
-                worker,
-                shutdown,
-            )
-            .await;
-    }
-
-    async fn pass(&self, subject: &Subject) -> Option<Requeue> {
-        let result = match subject {
-            Subject::Connection(name) => self.connection(name).await,
-            Subject::Model(name) => self.model(name).await.map(|()| None),
-            Subject::Service(name) => self.service(name).await.map(|()| None),
-        };
-        match result {
-            Ok(wake) => wake.map(Requeue::At),
-            Err(error) => {
-                tracing::warn!(%error, ?subject, "not reported");
-                Some(Requeue::Failed { at: None })
-            }
-        }
-    }
-
-    /// Says of an object that a pass over it ended in a defect of ours.
-    async fn panicked(&self, subject: &Subject) {
-        match subject {
-            Subject::Connection(name) => self.say_panicked(&self.objects.connections, name).await,
-            Subject::Model(name) => self.say_panicked(&self.objects.models, name).await,
-            Subject::Service(name) => self.say_panicked(&self.objects.services, name).await,
         }
     }
 

@@ -27,11 +27,10 @@ use kube::{Api, Resource as _, ResourceExt as _, api::ListParams};
 use crate::{
     cache::Key,
     context::Context,
-    defect::reporting_panics,
+    controller::{Failed, Reconcile, Watches},
     events::EventReason,
     objects::{BY_ENTRY, Objects, path},
-    queue::{Queue, Requeue},
-    shutdown::Shutdown,
+    queue::Requeue,
     status::{Created, Reported, WriteError, create, read, report_panic, report_until_written},
 };
 
@@ -39,56 +38,24 @@ use crate::{
 pub(crate) struct Compensations {
     context: Context,
     objects: Arc<Objects>,
-    queue: Arc<Queue<Key>>,
 }
 
-impl Compensations {
-    pub(crate) fn new(context: Context, objects: Arc<Objects>) -> Arc<Self> {
-        let queue = Arc::new(Queue::new(
-            "compensation",
-            Arc::clone(&context.clock),
-            Arc::clone(&context.metrics),
-        ));
-        Arc::new(Self {
-            context,
-            objects,
-            queue,
-        })
+impl Reconcile for Compensations {
+    const NAME: &'static str = "compensation";
+    type Key = Key;
+
+    fn watch(&self, watches: &Watches<Self>) {
+        watches.cache(&self.objects.subscriptions, triggers::subscription);
+        watches.cache(&self.objects.compensations, triggers::compensation);
     }
 
-    /// Runs until the shutdown is requested and the passes under way have finished.
-    pub(crate) async fn run(self: Arc<Self>, shutdown: Shutdown) {
-        triggers::start(&self, &shutdown);
-        let queue = Arc::clone(&self.queue);
-        let worker = move |key: Key| {
-            let compensations = Arc::clone(&self);
-            async move {
-                let panicked = compensations.panicked(&key);
-                reporting_panics(Box::pin(compensations.pass(&key)), panicked).await
-            }
-        };
-        queue
-            .run(
-                crate::CONTRACT_CONCURRENCY,
-                crate::CONTRACT_PASS_LIMIT,
-                worker,
-                shutdown,
-            )
-            .await;
-    }
-
-    async fn pass(&self, key: &Key) -> Option<Requeue> {
-        match self.reconcile(key).await {
-            Ok(wake) => wake.map(Requeue::At),
-            Err(error) => {
-                tracing::warn!(%error, namespace = key.namespace, entry = key.name, "not done");
-                Some(Requeue::Failed { at: None })
-            }
-        }
+    async fn reconcile(&self, key: &Key) -> Result<Option<Requeue>, Failed> {
+        let wake = self.pass(key).await?;
+        Ok(wake.map(Requeue::At))
     }
 
     /// Reports a pass that panicked in every compensation of the entry that is not final.
-    async fn panicked(&self, key: &Key) {
+    async fn report_panic(&self, key: &Key) {
         let of = path(&key.namespace, &key.name);
         let api: Api<Compensation> = Api::namespaced(self.context.client.clone(), &key.namespace);
         let (cache, now) = (&self.objects.compensations, self.context.clock.now());
@@ -98,8 +65,14 @@ impl Compensations {
             }
         }
     }
+}
 
-    async fn reconcile(&self, key: &Key) -> Result<Option<Timestamp>, WriteError> {
+impl Compensations {
+    pub(crate) fn new(context: Context, objects: Arc<Objects>) -> Self {
+        Self { context, objects }
+    }
+
+    async fn pass(&self, key: &Key) -> Result<Option<Timestamp>, WriteError> {
         let of = path(&key.namespace, &key.name);
         let mut missed = self.objects.subscriptions.by_index(BY_ENTRY, &of);
         missed.retain(|subscription| has_missed(subscription));

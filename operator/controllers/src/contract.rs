@@ -29,11 +29,10 @@ use kube::{Api, Resource as _, ResourceExt as _};
 use crate::{
     cache::Key,
     context::Context,
-    defect::reporting_panics,
+    controller::{Failed, Reconcile, Watches},
     events::EventReason,
     objects::{BY_CONTRACT, Objects, path},
-    queue::{Queue, Requeue},
-    shutdown::Shutdown,
+    queue::Requeue,
     status::{
         Reported, WriteError, add_finalizer, remove_finalizer, report_panic, report_until_written,
     },
@@ -46,7 +45,6 @@ const COUNTERS: SignedDuration = SignedDuration::from_secs(1);
 pub(crate) struct Contracts {
     context: Context,
     objects: Arc<Objects>,
-    queue: Arc<Queue<Key>>,
     /// Names of subscriptions whose deletion nobody here had asked for.
     recreated: Mutex<BTreeSet<Key>>,
     /// Subscriptions whose deletion was asked for here.
@@ -54,82 +52,46 @@ pub(crate) struct Contracts {
     written: Mutex<HashMap<Key, Timestamp>>,
 }
 
-/// Why a pass did not come to its end.
-struct Unfinished {
-    error: WriteError,
-    /// The next instant that matters all the same.
-    at: Option<Timestamp>,
-}
+impl Reconcile for Contracts {
+    const NAME: &'static str = "contract";
+    type Key = Key;
 
-impl From<WriteError> for Unfinished {
-    fn from(error: WriteError) -> Self {
-        Self { error, at: None }
+    fn watch(&self, watches: &Watches<Self>) {
+        let objects = &self.objects;
+        watches.cache(&objects.contracts, triggers::contract);
+        watches.cache(&objects.subscriptions, triggers::subscription);
+        watches.cache(&objects.services, triggers::service);
+        watches.cache(&objects.devices, triggers::device);
+        watches.cache(&objects.compensations, triggers::compensation);
+    }
+
+    async fn reconcile(&self, key: &Key) -> Result<Option<Requeue>, Failed> {
+        let Some(contract) = self.objects.contracts.get(key) else {
+            self.forget(key);
+            return Ok(None);
+        };
+        let wake = self.pass(key, Contract::clone(&contract)).await?;
+        Ok(wake.map(Requeue::At))
+    }
+
+    async fn report_panic(&self, key: &Key) {
+        let api: Api<Contract> = Api::namespaced(self.context.client.clone(), &key.namespace);
+        report_panic(&api, &self.objects.contracts, key, self.context.clock.now()).await;
     }
 }
 
 impl Contracts {
-    pub(crate) fn new(context: Context, objects: Arc<Objects>) -> Arc<Self> {
-        let queue = Arc::new(Queue::new(
-            "contract",
-            Arc::clone(&context.clock),
-            Arc::clone(&context.metrics),
-        ));
-        Arc::new(Self {
+    pub(crate) fn new(context: Context, objects: Arc<Objects>) -> Self {
+        Self {
             context,
             objects,
-            queue,
             recreated: Mutex::default(),
             asked: Mutex::default(),
             written: Mutex::default(),
-        })
-    }
-
-    /// Runs until the shutdown is requested and the passes under way have finished.
-    pub(crate) async fn run(self: Arc<Self>, shutdown: Shutdown) {
-        triggers::start(&self, &shutdown);
-        let queue = Arc::clone(&self.queue);
-        let worker = move |key: Key| {
-            let contracts = Arc::clone(&self);
-            async move {
-                let panicked = contracts.panicked(&key);
-                reporting_panics(Box::pin(contracts.pass(&key)), panicked).await
-            }
-        };
-        queue
-            .run(
-                crate::CONTRACT_CONCURRENCY,
-                crate::CONTRACT_PASS_LIMIT,
-                worker,
-                shutdown,
-            )
-            .await;
-    }
-
-    async fn pass(&self, key: &Key) -> Option<Requeue> {
-        let Some(contract) = self.objects.contracts.get(key) else {
-            self.forget(key);
-            return None;
-        };
-        match self.reconcile(key, Contract::clone(&contract)).await {
-            Ok(wake) => wake.map(Requeue::At),
-            Err(Unfinished { error, at }) => {
-                tracing::warn!(%error, namespace = key.namespace, contract = key.name, "not done");
-                Some(Requeue::Failed { at })
-            }
         }
     }
 
-    /// Says of a contract that a pass over it ended in a defect of ours.
-    async fn panicked(&self, key: &Key) {
-        let api: Api<Contract> = Api::namespaced(self.context.client.clone(), &key.namespace);
-        report_panic(&api, &self.objects.contracts, key, self.context.clock.now()).await;
-    }
-
-    async fn reconcile(
-        &self,
-        key: &Key,
-        contract: Contract,
-    ) -> Result<Option<Timestamp>, Unfinished> {
+    async fn pass(&self, key: &Key, contract: Contract) -> Result<Option<Timestamp>, Failed> {
         let api: Api<Contract> = Api::namespaced(self.context.client.clone(), &key.namespace);
         let contract = self.with_finalizer(&api, contract).await?;
         let world = observe::world(self, contract);
@@ -142,7 +104,7 @@ impl Contracts {
         };
         let wake = next_wake(&resolved, now);
         let reported = self.report(key, &api, world, &resolved, &outcome).await;
-        let pause = reported.map_err(|error| Unfinished { error, at: wake })?;
+        let pause = reported.map_err(|error| Failed { error, at: wake })?;
         if resolved.done && !failed {
             self.let_go(&api, key).await?;
             return Ok(None);

@@ -13,7 +13,7 @@ mod observe;
 mod report;
 mod triggers;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use entente_domain::delivery::Pass;
 
@@ -21,10 +21,10 @@ use crate::{
     cache::Key,
     catalogues::Catalogues,
     context::Context,
-    defect::reporting_panics,
+    controller::{Failed, Reconcile, Watches},
     objects::Objects,
     profiles::Profiles,
-    queue::{Queue, Requeue},
+    queue::Requeue,
     secrets::Secrets,
     shutdown::Shutdown,
 };
@@ -37,64 +37,39 @@ pub(crate) struct Delivery {
     secrets: Arc<Secrets>,
     pub(crate) profiles: Arc<Profiles>,
     pub(crate) catalogues: Arc<Catalogues>,
-    pub(crate) queue: Arc<Queue<Key>>,
     /// Once requested, a pass does nothing more outside and reports what it knows.
     shutdown: Shutdown,
     backoffs: DeviceBackoffs,
 }
 
-impl Delivery {
-    pub(crate) fn new(
-        context: Context,
-        objects: Arc<Objects>,
-        secrets: Arc<Secrets>,
-        profiles: Arc<Profiles>,
-        catalogues: Arc<Catalogues>,
-        shutdown: Shutdown,
-    ) -> Arc<Self> {
-        let queue = Arc::new(Queue::new(
-            "delivery",
-            Arc::clone(&context.clock),
-            Arc::clone(&context.metrics),
-        ));
-        let backoffs = DeviceBackoffs::default();
-        Arc::new(Self {
-            context,
-            objects,
-            secrets,
-            profiles,
-            catalogues,
-            queue,
-            shutdown,
-            backoffs,
-        })
+impl Reconcile for Delivery {
+    const NAME: &'static str = "delivery";
+    /// Longer than every request of a plan in turn.
+    const PASS_LIMIT: Duration = Duration::from_mins(10);
+    type Key = Key;
+
+    fn concurrency(&self) -> usize {
+        self.context.options.concurrency
     }
 
-    /// Runs until the shutdown is requested and the passes under way have finished.
-    pub(crate) async fn run(self: Arc<Self>) {
-        let shutdown = self.shutdown.clone();
-        triggers::start(&self, &shutdown);
-        let queue = Arc::clone(&self.queue);
-        let concurrency = self.context.options.concurrency;
-        let worker = move |key: Key| {
-            let delivery = Arc::clone(&self);
-            // On the heap, and only once it begins: a fleet that becomes ready at one instant has
-            // as many passes waiting for their first turn.
-            async move {
-                let work = Box::pin(delivery.pass(&key));
-                reporting_panics(work, report::panicked(&delivery, &key)).await
-            }
-        };
-        queue
-            .run(concurrency, crate::PASS_LIMIT, worker, shutdown)
-            .await;
+    fn watch(&self, watches: &Watches<Self>) {
+        let objects = &self.objects;
+        watches.cache(&objects.devices, triggers::device);
+        watches.cache(&objects.subscriptions, triggers::subscription);
+        watches.cache(&objects.models, triggers::model);
+        watches.cache(&objects.services, triggers::service);
+        watches.cache(&objects.connections, triggers::connection);
+        watches.cache(&objects.contracts, triggers::contract);
+        watches.cache(&objects.compensations, triggers::compensation);
+        watches.cache(&objects.namespaces, triggers::namespace);
+        watches.channel(self.catalogues.subscribe(), triggers::catalogue);
     }
 
-    async fn pass(&self, key: &Key) -> Option<Requeue> {
+    async fn reconcile(&self, key: &Key) -> Result<Option<Requeue>, Failed> {
         let snapshot = observe::snapshot(self, key).await;
         if snapshot.device.is_none() && snapshot.subscriptions.is_empty() {
             self.backoffs.forget(key);
-            return None;
+            return Ok(None);
         }
         let pass = Pass::new(snapshot, self.backoffs.of(key), self.context.clock.now());
         // On the heap: its state is large, and most passes wait in it.
@@ -114,11 +89,33 @@ impl Delivery {
         }
         self.backoffs.keep(key, pass.into_backoffs());
         match reported.failure {
-            None => next.map(Requeue::At),
-            Some(error) => {
-                tracing::warn!(%error, namespace = key.namespace, device = key.name, "not reported");
-                Some(Requeue::Failed { at: next })
-            }
+            None => Ok(next.map(Requeue::At)),
+            Some(error) => Err(Failed { error, at: next }),
+        }
+    }
+
+    async fn report_panic(&self, key: &Key) {
+        report::panicked(self, key).await;
+    }
+}
+
+impl Delivery {
+    pub(crate) fn new(
+        context: Context,
+        objects: Arc<Objects>,
+        secrets: Arc<Secrets>,
+        profiles: Arc<Profiles>,
+        catalogues: Arc<Catalogues>,
+        shutdown: Shutdown,
+    ) -> Self {
+        Self {
+            context,
+            objects,
+            secrets,
+            profiles,
+            catalogues,
+            shutdown,
+            backoffs: DeviceBackoffs::default(),
         }
     }
 }

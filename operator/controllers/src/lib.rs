@@ -12,6 +12,7 @@ pub mod clock;
 mod compensation;
 pub mod context;
 mod contract;
+mod controller;
 mod defect;
 mod delivery;
 pub mod events;
@@ -28,20 +29,13 @@ pub mod shutdown;
 pub mod status;
 mod triggers;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use crate::{
     catalogue::Catalogue, catalogues::Catalogues, compensation::Compensations, context::Context,
     contract::Contracts, delivery::Delivery, objects::Objects, profiles::Profiles,
     secrets::Secrets, shutdown::Shutdown,
 };
-
-/// The longest that one pass over a device may take. Longer than every request of a plan in turn.
-const PASS_LIMIT: Duration = Duration::from_mins(10);
-/// The longest that one pass of the other controllers may take.
-const CONTRACT_PASS_LIMIT: Duration = Duration::from_mins(5);
-/// How many passes of the other controllers run at once.
-const CONTRACT_CONCURRENCY: usize = 16;
 
 /// Runs every controller until the shutdown is requested and all passes have finished.
 pub async fn run(context: Context, shutdown: Shutdown) {
@@ -66,11 +60,12 @@ pub async fn run(context: Context, shutdown: Shutdown) {
     );
     let contracts = Contracts::new(context.clone(), Arc::clone(&objects));
     let compensations = Compensations::new(context.clone(), Arc::clone(&objects));
-    let catalogue = Catalogue::new(context, objects, profiles, catalogues);
+    let catalogue = Catalogue::new(context.clone(), objects, profiles, catalogues);
+    // Every controller is named here and nowhere else.
     tokio::join!(
-        delivery.run(),
-        contracts.run(shutdown.clone()),
-        compensations.run(shutdown.clone()),
-        catalogue.run(shutdown),
+        controller::run(delivery, &context, &shutdown),
+        controller::run(contracts, &context, &shutdown),
+        controller::run(compensations, &context, &shutdown),
+        controller::run(catalogue, &context, &shutdown),
     );
 }

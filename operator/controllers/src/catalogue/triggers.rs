@@ -3,7 +3,7 @@
 //! Numbers of users may lag: they are gathered for a while, so that a fleet that is applied does
 //! not write one status per device.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use entente_crds::v1alpha1::{Connection, Device, DeviceModel, ServiceSubscription, SmartService};
 use kube::ResourceExt as _;
@@ -11,68 +11,48 @@ use kube::ResourceExt as _;
 use super::{Catalogue, Subject};
 use crate::{
     cache::{Change, Key},
-    shutdown::Shutdown,
-    triggers::{differs, forward, spec_differs},
+    queue::Queue,
+    triggers::{differs, spec_differs},
 };
 
 /// How long changes of users are gathered.
 const GATHER: Duration = Duration::from_secs(5);
 
-/// Starts to listen to every cache that matters.
-pub(super) fn start(catalogue: &Arc<Catalogue>, shutdown: &Shutdown) {
-    macro_rules! listen {
-        ($($cache:ident => $function:expr),+ $(,)?) => {
-            $({
-                let catalogue = Arc::clone(catalogue);
-                let changes = catalogue.objects.$cache.subscribe();
-                forward(changes, shutdown.clone(), move |change| $function(&catalogue, change));
-            })+
-        };
-    }
-    listen!(
-        connections => connection,
-        models => model,
-        services => service,
-        devices => device,
-        subscriptions => subscription,
-    );
-}
-
-fn connection(catalogue: &Catalogue, change: &Change<Connection>) {
+pub(super) fn connection(
+    catalogue: &Catalogue,
+    queue: &Queue<Subject>,
+    change: &Change<Connection>,
+) {
     if spec_differs(change) {
-        catalogue
-            .queue
-            .add(Subject::Connection(change.key.name.clone()));
+        queue.add(Subject::Connection(change.key.name.clone()));
         for service in catalogue
             .objects
             .services
             .by_index(crate::objects::BY_CONNECTION, &change.key.name)
         {
-            catalogue.queue.add(Subject::Service(service.name_any()));
+            queue.add(Subject::Service(service.name_any()));
         }
     }
 }
 
-fn model(catalogue: &Catalogue, change: &Change<DeviceModel>) {
+pub(super) fn model(_: &Catalogue, queue: &Queue<Subject>, change: &Change<DeviceModel>) {
     if spec_differs(change) {
-        catalogue.queue.add(Subject::Model(change.key.name.clone()));
+        queue.add(Subject::Model(change.key.name.clone()));
     }
 }
 
-fn service(catalogue: &Catalogue, change: &Change<SmartService>) {
+pub(super) fn service(_: &Catalogue, queue: &Queue<Subject>, change: &Change<SmartService>) {
     if spec_differs(change) {
-        catalogue
-            .queue
-            .add(Subject::Service(change.key.name.clone()));
+        queue.add(Subject::Service(change.key.name.clone()));
         let versions = [&change.old, &change.new].into_iter().flatten();
         for server in versions.filter_map(|version| version.spec.server.as_ref()) {
             let name = server.connection_ref.name.clone();
-            catalogue.queue.add_after(Subject::Connection(name), GATHER);
+            queue.add_after(Subject::Connection(name), GATHER);
         }
     }
 }
 
-fn device(catalogue: &Catalogue, change: &Change<Device>) {
+pub(super) fn device(_: &Catalogue, queue: &Queue<Subject>, change: &Change<Device>) {
     if !differs(change, |device| {
         (
             device.uid(),
@@ -84,15 +64,19 @@ fn device(catalogue: &Catalogue, change: &Change<Device>) {
     }
     for device in [&change.old, &change.new].into_iter().flatten() {
         let model = Subject::Model(device.spec.model_ref.name.clone());
-        catalogue.queue.add_after(model, GATHER);
+        queue.add_after(model, GATHER);
         for connection in &device.spec.connections {
             let subject = Subject::Connection(connection.name.clone());
-            catalogue.queue.add_after(subject, GATHER);
+            queue.add_after(subject, GATHER);
         }
     }
 }
 
-fn subscription(catalogue: &Catalogue, change: &Change<ServiceSubscription>) {
+pub(super) fn subscription(
+    catalogue: &Catalogue,
+    queue: &Queue<Subject>,
+    change: &Change<ServiceSubscription>,
+) {
     let handle = |subscription: &ServiceSubscription| {
         let handle = subscription.status.as_ref()?.server.as_ref()?;
         let instance = (handle.instance_id.clone(), handle.orphaned);
@@ -103,7 +87,7 @@ fn subscription(catalogue: &Catalogue, change: &Change<ServiceSubscription>) {
         let versions = [&change.old, &change.new].into_iter().flatten();
         for (name, (instance, orphaned)) in versions.filter_map(|version| handle(version)) {
             if orphaned.is_some() || is_orphan(catalogue, &name, &instance) {
-                catalogue.queue.add(Subject::Connection(name));
+                queue.add(Subject::Connection(name));
             }
         }
     }
@@ -119,7 +103,7 @@ fn subscription(catalogue: &Catalogue, change: &Change<ServiceSubscription>) {
             .flatten()
             .flat_map(|s| services(s))
         {
-            used_service(catalogue, name);
+            used_service(catalogue, queue, name);
         }
     }
 }
@@ -137,16 +121,14 @@ fn is_orphan(catalogue: &Catalogue, connection: &str, instance: &str) -> bool {
 }
 
 /// A service got or lost a user, and so did the Connection of its server.
-fn used_service(catalogue: &Catalogue, name: String) {
+fn used_service(catalogue: &Catalogue, queue: &Queue<Subject>, name: String) {
     let service = catalogue.objects.services.get(&Key::new("", name.clone()));
     if let Some(server) = service
         .as_ref()
         .and_then(|service| service.spec.server.as_ref())
     {
         let connection = server.connection_ref.name.clone();
-        catalogue
-            .queue
-            .add_after(Subject::Connection(connection), GATHER);
+        queue.add_after(Subject::Connection(connection), GATHER);
     }
-    catalogue.queue.add_after(Subject::Service(name), GATHER);
+    queue.add_after(Subject::Service(name), GATHER);
 }

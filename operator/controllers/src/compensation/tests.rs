@@ -26,7 +26,7 @@ use crate::{
 
 /// A controller that knows a missed promise and the record of it, and what it asks of the API.
 struct Bench {
-    controller: Arc<Compensations>,
+    controller: Compensations,
     api: FakeApi,
     events: FakeApi,
     record: Compensation,
@@ -77,7 +77,7 @@ impl Bench {
     /// One pass over the entry, while the requests are answered; no request is left over.
     async fn pass(&mut self, serve: impl AsyncFnOnce(&mut FakeApi)) {
         let key = Key::new("banco-sul", "banco-sul-2027.backup");
-        let both = async { tokio::join!(self.controller.reconcile(&key), serve(&mut self.api)) };
+        let both = async { tokio::join!(self.controller.pass(&key), serve(&mut self.api)) };
         let (reconciled, ()) = tokio::time::timeout(Duration::from_mins(1), both)
             .await
             .expect("an end within a minute");

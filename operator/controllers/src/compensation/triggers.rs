@@ -1,7 +1,5 @@
 //! Triggers: the changes after which the compensations of an entry are reconciled again.
 
-use std::sync::Arc;
-
 use entente_crds::v1alpha1::{Compensation, PromiseState, ServiceSubscription};
 use kube::ResourceExt as _;
 
@@ -9,25 +7,15 @@ use super::Compensations;
 use crate::{
     cache::{Change, Key},
     objects::entry_of,
-    shutdown::Shutdown,
-    triggers::{differs, forward},
+    queue::Queue,
+    triggers::differs,
 };
 
-/// Subscribes to the caches of subscriptions and compensations.
-pub(super) fn start(compensations: &Arc<Compensations>, shutdown: &Shutdown) {
-    let listener = Arc::clone(compensations);
-    let changes = compensations.objects.subscriptions.subscribe();
-    forward(changes, shutdown.clone(), move |change| {
-        subscription(&listener, change);
-    });
-    let listener = Arc::clone(compensations);
-    let changes = compensations.objects.compensations.subscribe();
-    forward(changes, shutdown.clone(), move |change| {
-        compensation(&listener, change);
-    });
-}
-
-fn subscription(compensations: &Compensations, change: &Change<ServiceSubscription>) {
+pub(super) fn subscription(
+    _: &Compensations,
+    queue: &Queue<Key>,
+    change: &Change<ServiceSubscription>,
+) {
     let missed = differs(change, |subscription| {
         let promises = subscription
             .status
@@ -40,13 +28,11 @@ fn subscription(compensations: &Compensations, change: &Change<ServiceSubscripti
         return;
     };
     if missed {
-        compensations
-            .queue
-            .add(Key::new(change.key.namespace.clone(), entry_of(found)));
+        queue.add(Key::new(change.key.namespace.clone(), entry_of(found)));
     }
 }
 
-fn compensation(compensations: &Compensations, change: &Change<Compensation>) {
+pub(super) fn compensation(_: &Compensations, queue: &Queue<Key>, change: &Change<Compensation>) {
     if differs(change, |compensation| {
         (compensation.uid(), compensation.metadata.generation)
     }) {
@@ -55,8 +41,6 @@ fn compensation(compensations: &Compensations, change: &Change<Compensation>) {
         };
         let record = &found.spec.record;
         let entry = format!("{}.{}", record.contract.name, record.service_name);
-        compensations
-            .queue
-            .add(Key::new(change.key.namespace.clone(), entry));
+        queue.add(Key::new(change.key.namespace.clone(), entry));
     }
 }

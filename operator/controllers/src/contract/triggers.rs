@@ -13,40 +13,24 @@ use super::Contracts;
 use crate::{
     cache::{Change, Key},
     objects::BY_SERVICE,
-    shutdown::Shutdown,
-    triggers::{differs, forward, spec_differs},
+    queue::Queue,
+    triggers::{differs, spec_differs},
 };
 
 /// Changes of many subscriptions are gathered this long into one pass.
 const GATHER: Duration = Duration::from_millis(50);
 
-/// Starts to listen to every cache that matters.
-pub(super) fn start(contracts: &Arc<Contracts>, shutdown: &Shutdown) {
-    macro_rules! listen {
-        ($($cache:ident => $function:expr),+ $(,)?) => {
-            $({
-                let contracts = Arc::clone(contracts);
-                let changes = contracts.objects.$cache.subscribe();
-                forward(changes, shutdown.clone(), move |change| $function(&contracts, change));
-            })+
-        };
-    }
-    listen!(
-        contracts => contract,
-        subscriptions => subscription,
-        services => service,
-        devices => device,
-        compensations => compensation,
-    );
-}
-
-fn contract(contracts: &Contracts, change: &Change<Contract>) {
+pub(super) fn contract(_: &Contracts, queue: &Queue<Key>, change: &Change<Contract>) {
     if spec_differs(change) {
-        contracts.queue.add(change.key.clone());
+        queue.add(change.key.clone());
     }
 }
 
-fn subscription(contracts: &Contracts, change: &Change<ServiceSubscription>) {
+pub(super) fn subscription(
+    contracts: &Contracts,
+    queue: &Queue<Key>,
+    change: &Change<ServiceSubscription>,
+) {
     let Some(found) = change.new.as_ref().or(change.old.as_ref()) else {
         return;
     };
@@ -81,15 +65,15 @@ fn subscription(contracts: &Contracts, change: &Change<ServiceSubscription>) {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&change.key);
-        contracts.queue.add(key);
+        queue.add(key);
         return;
     }
     if differs(change, view) {
-        contracts.queue.add_after(key, GATHER);
+        queue.add_after(key, GATHER);
     }
 }
 
-fn service(contracts: &Contracts, change: &Change<SmartService>) {
+pub(super) fn service(contracts: &Contracts, queue: &Queue<Key>, change: &Change<SmartService>) {
     if !differs(change, |service| {
         (service.uid(), service.metadata.generation)
     }) {
@@ -100,11 +84,11 @@ fn service(contracts: &Contracts, change: &Change<SmartService>) {
         .contracts
         .by_index(BY_SERVICE, &change.key.name)
     {
-        contracts.queue.add(Key::of(&*contract));
+        queue.add(Key::of(&*contract));
     }
 }
 
-fn device(contracts: &Contracts, change: &Change<Device>) {
+pub(super) fn device(contracts: &Contracts, queue: &Queue<Key>, change: &Change<Device>) {
     let matters = differs(change, |device| {
         (
             device.uid(),
@@ -130,17 +114,15 @@ fn device(contracts: &Contracts, change: &Change<Device>) {
             })
         });
         if selected {
-            contracts.queue.add_after(Key::of(&*contract), GATHER);
+            queue.add_after(Key::of(&*contract), GATHER);
         }
     }
 }
 
-fn compensation(contracts: &Contracts, change: &Change<Compensation>) {
+pub(super) fn compensation(_: &Contracts, queue: &Queue<Key>, change: &Change<Compensation>) {
     let Some(found) = change.new.as_ref().or(change.old.as_ref()) else {
         return;
     };
     let name = found.spec.record.contract.name.clone();
-    contracts
-        .queue
-        .add_after(Key::new(change.key.namespace.clone(), name), GATHER);
+    queue.add_after(Key::new(change.key.namespace.clone(), name), GATHER);
 }

@@ -19,55 +19,26 @@ use super::{Delivery, observe};
 use crate::{
     cache::{Change, Key},
     objects::{BY_CONNECTION, BY_CONTRACT, BY_MODEL, BY_SERVICE, path},
-    shutdown::Shutdown,
-    triggers::{differs, forward},
+    queue::Queue,
+    triggers::differs,
 };
 
-/// Starts to listen to every cache.
-pub(super) fn start(delivery: &Arc<Delivery>, shutdown: &Shutdown) {
-    macro_rules! listen {
-        ($($cache:ident => $function:expr),+ $(,)?) => {
-            $({
-                let delivery = Arc::clone(delivery);
-                let changes = delivery.objects.$cache.subscribe();
-                forward(changes, shutdown.clone(), move |change| $function(&delivery, change));
-            })+
-        };
-    }
-    listen!(
-        devices => device,
-        subscriptions => subscription,
-        models => model,
-        services => service,
-        connections => connection,
-        contracts => contract,
-        compensations => compensation,
-        namespaces => namespace,
-    );
-    let listener = Arc::clone(delivery);
-    let changes = delivery.catalogues.subscribe();
-    forward(changes, shutdown.clone(), move |connection: &String| {
-        of_broker(&listener, connection);
-    });
+/// Tries a device at once, whatever was held back.
+fn again(delivery: &Delivery, queue: &Queue<Key>, key: Key) {
+    delivery.backoffs.let_go(&key);
+    queue.add(key);
 }
 
-impl Delivery {
-    fn again(&self, key: Key) {
-        self.backoffs.let_go(&key);
-        self.queue.add(key);
-    }
-
-    fn again_all(&self, devices: &[Arc<Device>]) {
-        for device in devices {
-            self.again(Key::of(&**device));
-        }
+fn again_all(delivery: &Delivery, queue: &Queue<Key>, devices: &[Arc<Device>]) {
+    for device in devices {
+        again(delivery, queue, Key::of(&**device));
     }
 }
 
-fn device(delivery: &Delivery, change: &Change<Device>) {
+pub(super) fn device(delivery: &Delivery, queue: &Queue<Key>, change: &Change<Device>) {
     let spec = spec_changed(change);
     if spec {
-        delivery.again(change.key.clone());
+        again(delivery, queue, change.key.clone());
     }
     // Others with the same endpoint or identity may get the machine, or lose it.
     let claim = |device: &Device| {
@@ -85,38 +56,48 @@ fn device(delivery: &Delivery, change: &Change<Device>) {
     };
     if spec || differs(change, claim) {
         for version in [&change.old, &change.new].into_iter().flatten() {
-            wake_rivals(delivery, version);
+            wake_rivals(delivery, queue, version);
         }
     }
 }
 
-fn wake_rivals(delivery: &Delivery, device: &Device) {
+fn wake_rivals(delivery: &Delivery, queue: &Queue<Key>, device: &Device) {
     for other in observe::rivals(&delivery.objects, device) {
-        delivery.queue.add(Key::of(&*other));
+        queue.add(Key::of(&*other));
     }
 }
 
 /// All of these may be allowed something else than before.
-fn again_with_rivals(delivery: &Delivery, devices: &[Arc<Device>]) {
-    delivery.again_all(devices);
+fn again_with_rivals(delivery: &Delivery, queue: &Queue<Key>, devices: &[Arc<Device>]) {
+    again_all(delivery, queue, devices);
     for device in devices {
-        wake_rivals(delivery, device);
+        wake_rivals(delivery, queue, device);
     }
 }
 
-fn subscription(delivery: &Delivery, change: &Change<ServiceSubscription>) {
+pub(super) fn subscription(
+    delivery: &Delivery,
+    queue: &Queue<Key>,
+    change: &Change<ServiceSubscription>,
+) {
     if !spec_changed(change) {
         return;
     }
     for version in [&change.old, &change.new].into_iter().flatten() {
         let device = version.spec.device_ref.name.clone();
-        delivery.again(Key::new(change.key.namespace.clone(), device));
+        again(
+            delivery,
+            queue,
+            Key::new(change.key.namespace.clone(), device),
+        );
     }
 }
 
-fn model(delivery: &Delivery, change: &Change<DeviceModel>) {
+pub(super) fn model(delivery: &Delivery, queue: &Queue<Key>, change: &Change<DeviceModel>) {
     if spec_changed(change) {
-        delivery.again_all(
+        again_all(
+            delivery,
+            queue,
             &delivery
                 .objects
                 .devices
@@ -125,23 +106,24 @@ fn model(delivery: &Delivery, change: &Change<DeviceModel>) {
     }
 }
 
-fn service(delivery: &Delivery, change: &Change<SmartService>) {
+pub(super) fn service(delivery: &Delivery, queue: &Queue<Key>, change: &Change<SmartService>) {
     if spec_changed(change) {
-        of_service(delivery, &change.key.name);
+        of_service(delivery, queue, &change.key.name);
     }
 }
 
-fn of_service(delivery: &Delivery, name: &str) {
+fn of_service(delivery: &Delivery, queue: &Queue<Key>, name: &str) {
     for subscription in delivery.objects.subscriptions.by_index(BY_SERVICE, name) {
         let namespace = subscription.namespace().unwrap_or_default();
-        delivery.again(Key::new(
-            namespace,
-            subscription.spec.device_ref.name.clone(),
-        ));
+        again(
+            delivery,
+            queue,
+            Key::new(namespace, subscription.spec.device_ref.name.clone()),
+        );
     }
 }
 
-fn connection(delivery: &Delivery, change: &Change<Connection>) {
+pub(super) fn connection(delivery: &Delivery, queue: &Queue<Key>, change: &Change<Connection>) {
     let orphans = differs(change, |connection| {
         connection
             .status
@@ -160,18 +142,27 @@ fn connection(delivery: &Delivery, change: &Change<Connection>) {
         .objects
         .devices
         .by_index(BY_CONNECTION, &change.key.name);
-    again_with_rivals(delivery, &devices);
-    of_broker(delivery, &change.key.name);
+    again_with_rivals(delivery, queue, &devices);
+    of_broker(delivery, queue, &change.key.name);
 }
 
-fn of_broker(delivery: &Delivery, connection: &str) {
+fn of_broker(delivery: &Delivery, queue: &Queue<Key>, connection: &str) {
     for service in delivery
         .objects
         .services
         .by_index(BY_CONNECTION, connection)
     {
-        of_service(delivery, &service.name_any());
+        of_service(delivery, queue, &service.name_any());
     }
+}
+
+/// The catalogue of a broker is another one than before.
+#[allow(
+    clippy::ptr_arg,
+    reason = "the shell hands over what the channel carries"
+)]
+pub(super) fn catalogue(delivery: &Delivery, queue: &Queue<Key>, connection: &String) {
+    of_broker(delivery, queue, connection);
 }
 
 /// Whether a Secret was made or corrected. Nobody watches Secrets: the probe of the Connection sees
@@ -194,7 +185,7 @@ fn is_mended(change: &Change<Connection>) -> bool {
         })
 }
 
-fn contract(delivery: &Delivery, change: &Change<Contract>) {
+pub(super) fn contract(delivery: &Delivery, queue: &Queue<Key>, change: &Change<Contract>) {
     let matters = differs(change, |contract| {
         (
             contract.uid(),
@@ -212,26 +203,22 @@ fn contract(delivery: &Delivery, change: &Change<Contract>) {
     let of = path(&change.key.namespace, &change.key.name);
     for subscription in delivery.objects.subscriptions.by_index(BY_CONTRACT, &of) {
         let device = subscription.spec.device_ref.name.clone();
-        delivery
-            .queue
-            .add(Key::new(change.key.namespace.clone(), device));
+        queue.add(Key::new(change.key.namespace.clone(), device));
     }
 }
 
-fn compensation(delivery: &Delivery, change: &Change<Compensation>) {
+pub(super) fn compensation(_: &Delivery, queue: &Queue<Key>, change: &Change<Compensation>) {
     let matters = differs(change, |it| CompensationRecord::from(it));
     let Some(found) = change.new.as_ref().or(change.old.as_ref()) else {
         return;
     };
     if matters {
         let device = found.spec.record.device.name.clone();
-        delivery
-            .queue
-            .add(Key::new(change.key.namespace.clone(), device));
+        queue.add(Key::new(change.key.namespace.clone(), device));
     }
 }
 
-fn namespace(delivery: &Delivery, change: &Change<Namespace>) {
+pub(super) fn namespace(delivery: &Delivery, queue: &Queue<Key>, change: &Change<Namespace>) {
     let matters = differs(change, |namespace| {
         (
             namespace.labels().clone(),
@@ -243,6 +230,7 @@ fn namespace(delivery: &Delivery, change: &Change<Namespace>) {
     }
     again_with_rivals(
         delivery,
+        queue,
         &delivery.objects.devices.in_namespace(&change.key.name),
     );
     for subscription in delivery
@@ -251,9 +239,7 @@ fn namespace(delivery: &Delivery, change: &Change<Namespace>) {
         .in_namespace(&change.key.name)
     {
         let device = subscription.spec.device_ref.name.clone();
-        delivery
-            .queue
-            .add(Key::new(change.key.name.clone(), device));
+        queue.add(Key::new(change.key.name.clone(), device));
     }
 }
 

@@ -1,0 +1,142 @@
+//! The shell that every controller runs in: watch → queue → pass → requeue.
+//!
+//! A controller says what it reconciles, which changes matter to it, and what one pass does
+//! ([`Reconcile`]). The shell makes its queue, listens to its caches, runs its passes, logs and
+//! retries what fails, and reports a pass that panics. It never decides anything about an object.
+//! [`crate::run`] names every controller; a new one is one implementation and one line there.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::{
+    cache::{Cache, Cached, Change},
+    context::Context,
+    defect::reporting_panics,
+    queue::{Queue, QueueKey, Requeue},
+    shutdown::Shutdown,
+    status::WriteError,
+};
+
+/// What a controller is, apart from its shell.
+pub(crate) trait Reconcile: Send + Sync + 'static {
+    /// Its name in log lines, and the label of its metrics.
+    const NAME: &'static str;
+    /// The longest that one pass may take.
+    const PASS_LIMIT: Duration = Duration::from_mins(5);
+    /// What one pass is about. It need not be the name of an object that exists.
+    type Key: QueueKey + fmt::Display;
+
+    /// How many passes run at once.
+    fn concurrency(&self) -> usize {
+        16
+    }
+
+    /// Subscribes to everything whose changes make a key run.
+    fn watch(&self, watches: &Watches<Self>)
+    where
+        Self: Sized;
+
+    /// Does one pass over a key. Returns when the key runs again if nothing changes before that.
+    fn reconcile(
+        &self,
+        key: &Self::Key,
+    ) -> impl Future<Output = Result<Option<Requeue>, Failed>> + Send;
+
+    /// Writes into the status of the objects of this key that a pass over it panicked.
+    fn report_panic(&self, key: &Self::Key) -> impl Future<Output = ()> + Send;
+}
+
+/// Why a pass did not come to its end. It is retried with the backoff of the queue.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    /// What could not be written.
+    pub(crate) error: WriteError,
+    /// The next instant that matters all the same, if the pass came to know of one.
+    pub(crate) at: Option<Timestamp>,
+}
+
+impl From<WriteError> for Failed {
+    fn from(error: WriteError) -> Self {
+        Self { error, at: None }
+    }
+}
+
+/// Where a controller subscribes to what wakes its keys.
+pub(crate) struct Watches<R: Reconcile> {
+    reconciler: Arc<R>,
+    queue: Arc<Queue<R::Key>>,
+    shutdown: Shutdown,
+}
+
+impl<R: Reconcile> Watches<R> {
+    /// Calls `wake` for each object that is in the cache, and for each change from now on.
+    pub(crate) fn cache<K: Cached>(
+        &self,
+        cache: &Cache<K>,
+        wake: fn(&R, &Queue<R::Key>, &Change<K>),
+    ) {
+        self.channel(cache.subscribe(), wake);
+    }
+
+    /// Calls `wake` for each value that is received, until the shutdown is requested.
+    pub(crate) fn channel<C: Send + 'static>(
+        &self,
+        mut changes: UnboundedReceiver<C>,
+        wake: fn(&R, &Queue<R::Key>, &C),
+    ) {
+        let reconciler = Arc::clone(&self.reconciler);
+        let queue = Arc::clone(&self.queue);
+        let shutdown = self.shutdown.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    () = shutdown.requested() => return,
+                    change = changes.recv() => match change {
+                        Some(change) => wake(&reconciler, &queue, &change),
+                        None => return,
+                    },
+                }
+            }
+        });
+    }
+}
+
+/// Runs a controller until the shutdown is requested and the passes under way have finished.
+pub(crate) async fn run<R: Reconcile>(reconciler: R, context: &Context, shutdown: &Shutdown) {
+    let reconciler = Arc::new(reconciler);
+    let queue = Arc::new(Queue::new(
+        R::NAME,
+        Arc::clone(&context.clock),
+        Arc::clone(&context.metrics),
+    ));
+    let concurrency = reconciler.concurrency();
+    reconciler.watch(&Watches {
+        reconciler: Arc::clone(&reconciler),
+        queue: Arc::clone(&queue),
+        shutdown: shutdown.clone(),
+    });
+    let worker = move |key: R::Key| {
+        let reconciler = Arc::clone(&reconciler);
+        // On the heap, and only once it begins: a fleet that becomes ready at one instant has as
+        // many passes waiting for their first turn.
+        async move {
+            let work = Box::pin(pass(&*reconciler, &key));
+            reporting_panics(work, reconciler.report_panic(&key)).await
+        }
+    };
+    queue
+        .run(concurrency, R::PASS_LIMIT, worker, shutdown.clone())
+        .await;
+}
+
+async fn pass<R: Reconcile>(reconciler: &R, key: &R::Key) -> Option<Requeue> {
+    match reconciler.reconcile(key).await {
+        Ok(requeue) => requeue,
+        Err(Failed { error, at }) => {
+            tracing::warn!(controller = R::NAME, %key, %error, "reconcile failed");
+            Some(Requeue::Failed { at })
+        }
+    }
+}
