@@ -3,11 +3,11 @@
 //! Runs at the end of every pass, and once before a first provision. A write that loses a race is
 //! decided again from the object read anew with the same observations.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use entente_crds::{
     FINALIZER_WITHDRAW,
-    v1alpha1::{Device, ServiceSubscription},
+    v1alpha1::{Device, ServiceSubscription, ServiceSubscriptionStatus},
 };
 use entente_domain::{
     delivery::{Answer, DeviceSnapshot, Pass, SubscriptionReport},
@@ -79,16 +79,49 @@ pub(super) async fn panicked(delivery: &Delivery, key: &Key) {
     }
 }
 
-/// Writes the handle of an instance before its first provision, and returns the subscription as it
-/// is then.
+/// Writes the instance alone before its first provision, and returns the subscription as it is then.
 pub(super) async fn record(delivery: &Delivery, pass: &Pass, name: &str) -> Answer {
-    if let Err(error) = write_subscription(delivery, pass, name).await {
-        tracing::warn!(%error, subscription = name, "the instance could not be recorded");
-        return Answer::Recorded(None);
+    let decide = |object: &ServiceSubscription, now| pass.record_instance(object, now);
+    match write_status(delivery, pass, name, decide).await {
+        Ok(written) => Answer::Recorded(written.map(Shared::from)),
+        Err(error) => {
+            tracing::warn!(%error, subscription = name, "the instance could not be recorded");
+            Answer::Recorded(None)
+        }
     }
-    let key = Key::new(pass.snapshot().namespace.clone(), name);
-    let written = delivery.objects.subscriptions.get(&key);
-    Answer::Recorded(written.map(Shared::from))
+}
+
+/// Writes a status where it differs, and returns the object as it is then; `None` where it is gone.
+async fn write_status(
+    delivery: &Delivery,
+    pass: &Pass,
+    name: &str,
+    decide: impl Fn(&ServiceSubscription, Timestamp) -> Option<ServiceSubscriptionStatus>,
+) -> Result<Option<Arc<ServiceSubscription>>, WriteError> {
+    let snapshot = pass.snapshot();
+    let key = Key::new(snapshot.namespace.clone(), name);
+    let api = subscriptions(delivery, pass);
+    let now = delivery.context.clock.now();
+    let uid = object_of(snapshot, name).and_then(kube::ResourceExt::uid);
+    let cache = &delivery.objects.subscriptions;
+    let before = cache.get(&key);
+    let reported = report_until_written(&api, cache, &key, now, |object| {
+        // Outcomes belong to the object that they were planned for.
+        (object.uid() == uid).then(|| decide(object, now)).flatten()
+    })
+    .await?;
+    Ok(match reported {
+        Reported::Gone => None,
+        Reported::Written(object) => {
+            announce::subscription(delivery, before.as_deref(), &object);
+            Some(object)
+        }
+        Reported::Unchanged => cache.get(&key),
+    })
+}
+
+fn subscriptions(delivery: &Delivery, pass: &Pass) -> Api<ServiceSubscription> {
+    Api::namespaced(delivery.context.client.clone(), &pass.snapshot().namespace)
 }
 
 async fn write_subscription(
@@ -96,33 +129,16 @@ async fn write_subscription(
     pass: &Pass,
     name: &str,
 ) -> Result<Option<SubscriptionReport>, WriteError> {
-    let snapshot = pass.snapshot();
-    let key = Key::new(snapshot.namespace.clone(), name);
-    let api: Api<ServiceSubscription> =
-        Api::namespaced(delivery.context.client.clone(), &snapshot.namespace);
-    let now = delivery.context.clock.now();
-    let uid = object_of(snapshot, name).and_then(kube::ResourceExt::uid);
-    let before = delivery.objects.subscriptions.get(&key);
-    let cache = &delivery.objects.subscriptions;
-    let reported = report_until_written(&api, cache, &key, now, |object| {
-        // Outcomes belong to the object that they were planned for.
-        let report = (object.uid() == uid).then(|| pass.report_subscription(object, now));
-        Some(report??.status)
-    })
-    .await?;
-    let object = match reported {
-        Reported::Gone => return Ok(None),
-        Reported::Written(object) => {
-            announce::subscription(delivery, before.as_deref(), &object);
-            object
-        }
-        Reported::Unchanged => match delivery.objects.subscriptions.get(&key) {
-            Some(object) => object,
-            None => return Ok(None),
-        },
+    let decide = |object: &ServiceSubscription, now| {
+        let report = pass.report_subscription(object, now)?;
+        Some(report.status)
     };
-    let report = pass.report_subscription(&object, now);
+    let Some(object) = write_status(delivery, pass, name, decide).await? else {
+        return Ok(None);
+    };
+    let report = pass.report_subscription(&object, delivery.context.clock.now());
     if report.as_ref().is_some_and(|it| it.finalizer_may_go) {
+        let api = subscriptions(delivery, pass);
         let freed = remove_finalizer(&api, &*object, FINALIZER_WITHDRAW).await;
         match freed {
             Ok(freed) => delivery.objects.subscriptions.put_written(freed),

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use entente_crds::{
     condition::Reason,
-    v1alpha1::{Device, DeviceStatus, ServiceSubscription},
+    v1alpha1::{Device, DeviceStatus, ServiceSubscription, ServiceSubscriptionStatus},
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
@@ -22,7 +22,7 @@ pub use self::answer::Answer;
 use crate::delivery::{
     Action, Backoffs, Blocked, DeviceSnapshot, Observations, Plan, ResolvedDevice,
     ResolvedSubscription, SubscriptionReport, Verified, model::backoffs::BackoffKey, plan::plan,
-    report::device::report_device, report::report_subscription, resolve::resolve, verify::verify,
+    report::Report, report::device::report_device, resolve::resolve, verify::verify,
 };
 
 /// No pass has more rounds than this: steps are few, so more would be a defect of ours.
@@ -124,17 +124,35 @@ impl Pass {
         object: &ServiceSubscription,
         now: Timestamp,
     ) -> Option<SubscriptionReport> {
+        Some(self.report_on(object, now)?.report())
+    }
+
+    /// Returns the status that [`Action::RecordInstance`] writes, on top of `object`: a second
+    /// status of all items and conditions would cost the API server as much as the last one.
+    pub fn record_instance(
+        &self,
+        object: &ServiceSubscription,
+        now: Timestamp,
+    ) -> Option<ServiceSubscriptionStatus> {
+        Some(self.report_on(object, now)?.with_instance())
+    }
+
+    fn report_on<'a>(
+        &'a self,
+        object: &'a ServiceSubscription,
+        now: Timestamp,
+    ) -> Option<Report<'a>> {
         let name = object.name_any();
-        let subscription = self.subscription(&name)?;
-        let verified = self.verified.get(&name)?;
-        Some(report_subscription(
-            &self.snapshot,
-            &self.resolved,
-            (subscription, verified),
-            (&self.plan, &self.observations),
+        Some(Report {
+            snapshot: &self.snapshot,
+            resolved: &self.resolved,
+            subscription: self.subscription(&name)?,
+            verified: self.verified.get(&name)?,
+            plan: &self.plan,
+            observations: &self.observations,
             object,
             now,
-        ))
+        })
     }
 
     /// Returns what is said of the device on top of `object` and of the reports of its

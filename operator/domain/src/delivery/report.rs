@@ -20,7 +20,7 @@ use crate::delivery::{
 };
 use crate::{
     assessment::{Class, Side, cause, class, is_a_matter_of_time},
-    condition::{Summary, Work},
+    condition::{ConditionSet, Summary, Work},
     promise,
 };
 
@@ -41,41 +41,42 @@ pub struct SubscriptionReport {
     pub wake_at: Option<Timestamp>,
 }
 
-/// What is said of one subscription.
-pub(super) fn report_subscription(
-    snapshot: &DeviceSnapshot,
-    resolved: &ResolvedDevice,
-    (subscription, verified): (&ResolvedSubscription, &Verified),
-    (plan, observations): (&Plan, &Observations),
-    object: &ServiceSubscription,
-    now: Timestamp,
-) -> SubscriptionReport {
-    let report = Report {
-        snapshot,
-        resolved,
-        subscription,
-        verified,
-        plan,
-        observations,
-        object,
-        now,
-    };
-    report.report()
-}
-
-struct Report<'a> {
-    snapshot: &'a DeviceSnapshot,
-    resolved: &'a ResolvedDevice,
-    subscription: &'a ResolvedSubscription,
-    verified: &'a Verified,
-    plan: &'a Plan,
-    observations: &'a Observations,
-    object: &'a ServiceSubscription,
-    now: Timestamp,
+/// All that a report on one subscription looks at.
+pub(super) struct Report<'a> {
+    pub(super) snapshot: &'a DeviceSnapshot,
+    pub(super) resolved: &'a ResolvedDevice,
+    pub(super) subscription: &'a ResolvedSubscription,
+    pub(super) verified: &'a Verified,
+    pub(super) plan: &'a Plan,
+    pub(super) observations: &'a Observations,
+    pub(super) object: &'a ServiceSubscription,
+    pub(super) now: Timestamp,
 }
 
 impl Report<'_> {
-    fn report(&self) -> SubscriptionReport {
+    /// Returns the status with the instance alone: what is written before a first provision, and
+    /// when an instance has gone that makes room for another. All else follows with the report, but
+    /// that work is under way where nothing was said yet.
+    pub(super) fn with_instance(&self) -> ServiceSubscriptionStatus {
+        let withdrawal = withdrawal(
+            self.snapshot,
+            self.subscription,
+            self.observations,
+            self.now,
+        );
+        let mut status = self.object.status.clone().unwrap_or_default();
+        status.server = self.server(&withdrawal);
+        if status.conditions.is_empty() {
+            let generation = self.object.metadata.generation;
+            let set = ConditionSet::new(&[], generation, self.now);
+            let summary = Summary::open(Reason::Progressing, self.progress(), Work::Progressing);
+            status.conditions = summary.state(set).finish();
+        }
+        status
+    }
+
+    /// Returns what is said of the subscription.
+    pub(super) fn report(&self) -> SubscriptionReport {
         let previous = self.object.status.clone().unwrap_or_default();
         let withdrawal = withdrawal(
             self.snapshot,

@@ -169,8 +169,10 @@ impl Simulation {
     fn answer(&mut self, action: &Action, pass: &Pass) -> Answer {
         match action {
             Action::RecordInstance { subscription } => {
-                let report = self.report_of(pass, subscription);
-                self.store_subscription(subscription, &report.status);
+                let object = self.subscription(subscription);
+                let status = pass.record_instance(object, self.now);
+                let status = status.expect("every subscription is resolved");
+                self.store_subscription(subscription, &status);
                 let stored = self.subscription(subscription).clone();
                 Answer::Recorded(Some(stored.into()))
             }
