@@ -235,6 +235,9 @@ pub struct ServiceSubscriptionStatus {
     /// whatever is sent again later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step_since: Option<Timestamp>,
+    /// True if that step takes longer than stepTimeout of its SmartService.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub step_timed_out: bool,
     /// When the operator saw that the service has ended, and began to withdraw it; absent while it
     /// goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -309,9 +309,6 @@ fn is_final(compensation: &Compensation) -> bool {
         return false;
     };
     let calculated = is_true(&status.conditions, ConditionType::Calculated);
-    let voided = status
-        .conditions
-        .iter()
-        .any(|found| found.reason == "Voided");
-    calculated && (compensation.spec.voided.is_none() || voided)
+    // Voiding a record is an edit, so that what was said before it is of another generation.
+    calculated && status.observed_generation == compensation.metadata.generation
 }

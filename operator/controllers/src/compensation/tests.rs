@@ -40,6 +40,7 @@ impl Bench {
         let mut record = example::compensation();
         record.metadata.uid = Some("c1".to_owned());
         record.metadata.resource_version = Some("1".to_owned());
+        record.metadata.generation = Some(1);
         let promised = record.spec.record.promised;
         let later = |days: i64| promised + SignedDuration::from_hours(24 * days);
         let context = Context {
@@ -67,6 +68,7 @@ impl Bench {
     fn voided(&self, reissue: Reissue) -> Compensation {
         let mut voided = self.record.clone();
         voided.metadata.resource_version = Some("2".to_owned());
+        voided.metadata.generation = Some(2);
         voided.spec.voided = Some(Voided {
             reason: "the fee was wrong".to_owned(),
             reissue,

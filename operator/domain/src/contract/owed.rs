@@ -4,11 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use entente_crds::condition::{ConditionType, Reason};
-use entente_crds::v1alpha1::{Amount, Compensation, Condition, Owed};
+use entente_crds::condition::ConditionType;
+use entente_crds::v1alpha1::{Amount, Compensation, Owed};
 use rust_decimal::Decimal;
 
-use crate::condition::{find, is_true};
+use crate::condition::is_true;
 use crate::money::{format_amount, summary};
 
 /// The most characters of a summary (its schema).
@@ -36,10 +36,11 @@ pub(super) fn owed<'a>(
         owed.open += i32::from(!calculated);
         owed.calculated += i32::from(calculated);
         owed.delivered += i32::from(delivered);
-        pending += i32::from(!delivered && !owes_nothing(conditions));
-        if let Some(amount) = status.and_then(|status| status.amount.as_ref())
-            && let Ok(value) = amount.value.parse::<Decimal>()
-        {
+        let amount = status.and_then(|status| status.amount.as_ref());
+        let value = amount.and_then(|amount| amount.value.parse::<Decimal>().ok());
+        let owes_nothing = calculated && value.is_some_and(|value| value.is_zero());
+        pending += i32::from(!delivered && !owes_nothing);
+        if let (Some(amount), Some(value)) = (amount, value) {
             *sums.entry(&amount.currency).or_default() += value;
         }
     }
@@ -59,11 +60,6 @@ pub(super) fn owed<'a>(
         })
         .collect();
     (Some(owed), pending)
-}
-
-fn owes_nothing(conditions: &[Condition]) -> bool {
-    let calculated = find(conditions, ConditionType::Calculated);
-    calculated.is_some_and(|found| found.reason == Reason::NothingOwed.as_str())
 }
 
 fn sums_in_short(sums: &BTreeMap<&str, Decimal>) -> String {

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use entente_crds::condition::{ConditionType, Reason};
+use entente_crds::condition::ConditionType;
 use entente_crds::v1alpha1::{ItemState, ServiceSubscription, StepType};
 use jiff::Timestamp;
 
@@ -79,15 +79,14 @@ pub(super) fn hindrances(found: &ServiceSubscription) -> Hindrances {
     let said = |condition| current(found, condition);
     let is_false =
         |condition| said(condition).is_some_and(|said| said.status == Status::False.as_str());
-    let timed_out = |condition| {
-        said(condition).is_some_and(|said| said.reason == Reason::StepTimedOut.as_str())
-    };
+    let status = found.status.as_ref();
+    let timed_out =
+        said(ConditionType::Ready).is_some() && status.is_some_and(|status| status.step_timed_out);
     Hindrances {
         // Before its start a subscription is not Ready only for what speaks against it.
         of_the_whole: is_false(ConditionType::Ready)
             || is_false(ConditionType::ResolvedRefs)
-            || timed_out(ConditionType::DeviceConfigured)
-            || timed_out(ConditionType::ServerConfigured),
+            || timed_out,
         steps: steps_with_a_problem(found),
     }
 }

@@ -136,9 +136,8 @@ pub(super) fn current(found: &ServiceSubscription, condition: ConditionType) -> 
 pub(super) fn is_failing(found: &ServiceSubscription) -> bool {
     found.status.as_ref().is_some_and(|status| {
         let met = |state| !matches!(state, ItemState::Effective | ItemState::Released);
-        let timed_out = |ready: &Condition| ready.reason == Reason::StepTimedOut.as_str();
         is_true(&status.conditions, ConditionType::Stalled)
-            || find(&status.conditions, ConditionType::Ready).is_some_and(timed_out)
+            || status.step_timed_out
             || status
                 .items
                 .iter()

@@ -244,6 +244,7 @@ impl ContractWorld {
             .status
             .get_or_insert_with(ServiceSubscriptionStatus::default);
         status.conditions = conditions;
+        status.step_timed_out = ready.1 == Reason::StepTimedOut;
     }
 
     fn deliver(&mut self, name: &str) {

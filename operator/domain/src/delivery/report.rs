@@ -106,6 +106,9 @@ impl Report<'_> {
             revision: self.revision(&previous),
             step: self.step(),
             step_since: self.step_since(),
+            step_timed_out: blocked
+                .as_ref()
+                .is_some_and(|blocked| blocked.reason == Reason::StepTimedOut),
             ended: self.withdraws().then(|| previous.ended.unwrap_or(self.now)),
             unattended: self.is_unattended(),
             evidence: self.evidence(&previous),

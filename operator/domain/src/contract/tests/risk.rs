@@ -49,7 +49,9 @@ fn say(
     if let Some((condition, reason)) = not {
         set = set.with(condition, Status::False, reason, "said");
     }
-    found.status.get_or_insert_with(Default::default).conditions = set.finish();
+    let status = found.status.get_or_insert_with(Default::default);
+    status.conditions = set.finish();
+    status.step_timed_out = not.is_some_and(|(_, reason)| reason == Reason::StepTimedOut);
 }
 
 /// The only item of a subscription.
