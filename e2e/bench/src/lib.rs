@@ -46,8 +46,7 @@ fn within(devices: usize) -> Duration {
     Duration::from_mins(3) + each * u32::try_from(devices).unwrap_or(u32::MAX)
 }
 
-/// Longest run of everything with fleets of so many devices at most: some forty minutes on two
-/// cores with 10,000.
+/// Longest run of everything with fleets of so many devices at most: 100 minutes with 10,000.
 fn all_within(devices: usize) -> Duration {
     let each = Duration::from_millis(450);
     Duration::from_mins(25) + each * u32::try_from(devices).unwrap_or(u32::MAX)
