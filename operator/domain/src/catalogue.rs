@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use entente_crds::{
     condition::{ConditionType, Reason},
     v1alpha1::{
-        Connection, ConnectionStatus, DeviceModel, DeviceModelStatus, Orphan, Protocol,
-        ServiceSubscription, SmartService, SmartServiceStatus, ValueSource, ValueType, When,
+        Connection, ConnectionStatus, DeviceModel, DeviceModelStatus, Orphan, ServiceSubscription,
+        SmartService, SmartServiceStatus, ValueSource, ValueType, When,
     },
 };
 use jiff::Timestamp;
@@ -20,6 +20,7 @@ use crate::{
     condition::{ConditionSet, Status, Summary, Work, find, is_allowed},
     exchange::{Failure, FailureKind},
     parameter::{Constraints, parse_value},
+    protocol::route,
 };
 
 /// The most orphans that a Connection lists; when full, withdrawals that gave up wait.
@@ -107,7 +108,7 @@ fn connection_summary(
     } else if let Some(failure) = failure {
         let reason = known(ConditionType::Ready, reason(failure.kind));
         retried(reason, format!("The probe failed: {}.", failure.message))
-    } else if connection.spec.protocol == Protocol::IPP {
+    } else if route(&connection.spec).is_some() {
         let message = "Devices are reached one by one; see each Device.";
         Summary::done(Reason::PerDevice, message)
     } else if observed.probe.is_some() {

@@ -48,6 +48,15 @@ pub enum Manner {
     },
 }
 
+impl Manner {
+    /// Returns the syntax and the operation, for the driver of IPP; `None` for any other protocol.
+    pub fn as_ipp(self) -> Option<(IppSyntax, IppOperation)> {
+        match self {
+            Self::Ipp { syntax, operation } => Some((syntax, operation)),
+        }
+    }
+}
+
 /// Where a Connection leads, before anything of a Device is filled in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Route<'a> {
@@ -71,6 +80,13 @@ impl Place {
         Self::Ipp {
             object,
             attribute: attribute.to_owned(),
+        }
+    }
+
+    /// Returns the object and the attribute, for the driver of IPP; `None` for any other protocol.
+    pub fn as_ipp(&self) -> Option<(IppObject, &str)> {
+        match self {
+            Self::Ipp { object, attribute } => Some((*object, attribute)),
         }
     }
 

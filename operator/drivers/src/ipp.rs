@@ -18,7 +18,7 @@ use entente_crds::v1alpha1::IppOperation;
 use entente_domain::exchange::{
     DeviceReadRequest, DeviceReading, DeviceWrite, Failure, FailureKind,
 };
-use entente_domain::protocol::{IppObject, Manner, Place};
+use entente_domain::protocol::{IppObject, Place};
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use ipp::attribute::IppAttributes;
@@ -196,7 +196,7 @@ impl DeviceDriver for IppDriver {
         target: &DeviceTarget,
         request: &DeviceReadRequest,
     ) -> Result<DeviceReading, Failure> {
-        let Place::Ipp { object: own, .. } = request.identity;
+        let (own, _) = request.identity.as_ipp().ok_or_else(no_ipp)?;
         let mut reading = DeviceReading::default();
         let answer = self.read(target, request, own, &mut reading).await?;
         // It stands in statuses, and may be an echo of anything.
@@ -205,8 +205,8 @@ impl DeviceDriver for IppDriver {
         reading.product_name = product.map(|product| redactions.hide(&product));
         reading.certificate_sha256 = answer.certificate_sha256;
         let of_system = |place: &Place| {
-            let Place::Ipp { object, .. } = place;
-            *object == IppObject::System
+            let object = place.as_ipp().map(|(object, _)| object);
+            object == Some(IppObject::System)
         };
         if own == IppObject::Printer && request.places.iter().any(of_system) {
             let target = system_of(target)?;
@@ -223,8 +223,8 @@ impl DeviceDriver for IppDriver {
     }
 
     async fn apply(&self, target: &DeviceTarget, write: &DeviceWrite) -> Result<(), Failure> {
-        let Manner::Ipp { syntax, operation } = write.manner;
-        let Place::Ipp { object, attribute } = &write.place;
+        let (syntax, operation) = write.manner.as_ipp().ok_or_else(no_ipp)?;
+        let (object, attribute) = write.place.as_ipp().ok_or_else(no_ipp)?;
         let operation = match operation {
             IppOperation::SetPrinterAttributes => SET_PRINTER_ATTRIBUTES,
             IppOperation::CupsAddModifyPrinter => CUPS_ADD_MODIFY_PRINTER,
@@ -235,11 +235,19 @@ impl DeviceDriver for IppDriver {
             IppObject::System => Cow::Owned(system_of(target)?),
         };
         let groups = codec::write_groups(attribute, syntax, &write.value)?;
-        let asked = (*object, operation);
+        let asked = (object, operation);
         let (response, answer) = self.send(&target, asked, groups, true).await?;
         codec::guarded(|| status::of_write(&response, &[attribute], private(&target, &answer)))
             .unwrap_or_else(|| Err(unreadable(true)))
     }
+}
+
+/// What is asked is none of this protocol: nothing was sent.
+fn no_ipp() -> Failure {
+    failure(
+        FailureKind::Unsupported,
+        "the setting is not one that IPP can carry",
+    )
 }
 
 /// The answer is none that can be read as IPP.

@@ -99,11 +99,8 @@ fn attributes_of<'a>(
     object: IppObject,
 ) -> impl Iterator<Item = &'a str> {
     places.into_iter().filter_map(move |place| {
-        let Place::Ipp {
-            object: own,
-            attribute,
-        } = place;
-        (*own == object).then_some(attribute.as_str())
+        let (own, attribute) = place.as_ipp()?;
+        (own == object).then_some(attribute)
     })
 }
 
@@ -319,8 +316,8 @@ pub(super) fn take_reading(
             object,
             attribute: name.to_owned(),
         };
-        let Place::Ipp { object: own, .. } = request.identity;
-        if name == product_attribute(object) && own == object {
+        let own = request.identity.as_ipp().map(|(object, _)| object);
+        if name == product_attribute(object) && own == Some(object) {
             reading.product_name = first_text(&values);
         }
         if place == request.identity {

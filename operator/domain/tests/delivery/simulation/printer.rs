@@ -7,7 +7,7 @@ use entente_domain::{
     exchange::{
         DeviceReadRequest, DeviceReading, DeviceWrite, Failure, FailureKind, Scalar, Value,
     },
-    protocol::{IppObject, Manner, Place},
+    protocol::{IppObject, Place},
 };
 use jiff::SignedDuration;
 
@@ -106,16 +106,13 @@ impl Printer {
         let values = self.values.iter().filter(|(place, _)| asked(place));
         Ok(DeviceReading {
             product_name: self.product.clone(),
-            identity: self.uuid.clone().map(|uuid| match &request.identity {
-                Place::Ipp {
-                    object: IppObject::Printer,
-                    ..
-                } => uuid,
-                Place::Ipp {
-                    object: IppObject::System,
-                    ..
-                } => format!("{uuid}/system"),
-            }),
+            identity: self
+                .uuid
+                .clone()
+                .map(|uuid| match request.identity.as_ipp() {
+                    Some((IppObject::System, _)) => format!("{uuid}/system"),
+                    _ => uuid,
+                }),
             certificate_sha256: None,
             values: values
                 .map(|(place, values)| (place.clone(), values.clone()))
@@ -125,8 +122,8 @@ impl Printer {
 
     pub(crate) fn write(&mut self, connection: &str, write: &DeviceWrite) -> Result<(), Failure> {
         self.reach(connection, true)?;
-        let Manner::Ipp { operation, .. } = write.manner;
-        if self.lacks == Some(operation) {
+        let operation = write.manner.as_ipp().map(|(_, operation)| operation);
+        if self.lacks.is_some() && self.lacks == operation {
             return Err(failure(
                 FailureKind::Unsupported,
                 "operation not supported",

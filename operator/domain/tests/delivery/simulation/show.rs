@@ -266,8 +266,8 @@ fn one_delay(delay: &Delay) -> String {
 fn read_device(through: &str, request: &DeviceReadRequest) -> String {
     let (of_printer, of_system): (Vec<&Place>, Vec<&Place>) =
         request.places.iter().partition(|place| {
-            let Place::Ipp { object, .. } = place;
-            *object == IppObject::Printer
+            let object = place.as_ipp().map(|(object, _)| object);
+            object == Some(IppObject::Printer)
         });
     let names: Vec<String> = of_printer.into_iter().chain(of_system).map(named).collect();
     if names.is_empty() {
@@ -279,9 +279,8 @@ fn read_device(through: &str, request: &DeviceReadRequest) -> String {
 
 /// A place; `system/` stands before what belongs to the host.
 fn named(place: &Place) -> String {
-    let Place::Ipp { object, attribute } = place;
-    match object {
-        IppObject::Printer => attribute.clone(),
-        IppObject::System => format!("system/{attribute}"),
+    match place.as_ipp() {
+        Some((IppObject::System, attribute)) => format!("system/{attribute}"),
+        _ => place.to_string(),
     }
 }
