@@ -126,29 +126,39 @@ impl fmt::Display for Place {
     }
 }
 
-/// Returns the first of the connections that can carry a setting, with its place and manner. A
-/// printer's connection carries the attributes of its host's System Service, too, unless there is a
-/// connection to the System Service itself. `None` where none can.
+/// Returns the first of the connections that can carry a setting, with its place and manner. `None`
+/// where none can.
 pub fn carrier<'a>(
     setting: &DeviceSetting,
     connections: &[(&'a str, &ConnectionSpec)],
 ) -> Option<(&'a str, Place, Manner)> {
+    connections.iter().find_map(|(name, spec)| {
+        let (place, manner) = by_ipp(setting, spec, connections)?;
+        Some((*name, place, manner))
+    })
+}
+
+/// How a setting is carried through an IPP connection. A printer's carries the attributes of its
+/// host's System Service, too, unless there is a connection to the System Service itself.
+fn by_ipp(
+    setting: &DeviceSetting,
+    connection: &ConnectionSpec,
+    all: &[(&str, &ConnectionSpec)],
+) -> Option<(Place, Manner)> {
     let ipp = setting.via.ipp.as_ref()?;
+    let leads_to = ipp_object(connection)?;
     let place = Place::ipp(ipp.operation, &ipp.attribute);
-    let Place::Ipp { object: wanted, .. } = place;
-    let leads_to = |object: IppObject| {
-        let mut all = connections.iter();
-        all.find(|(_, spec)| ipp_object(spec) == Some(object))
+    let (object, _) = place.as_ipp()?;
+    let system = || {
+        all.iter()
+            .any(|(_, spec)| ipp_object(spec) == Some(IppObject::System))
     };
-    let (name, _) = leads_to(wanted).or_else(|| match wanted {
-        IppObject::Printer => None,
-        IppObject::System => leads_to(IppObject::Printer),
-    })?;
+    let carries = leads_to == object || leads_to == IppObject::Printer && !system();
     let manner = Manner::Ipp {
         syntax: ipp.syntax,
         operation: ipp.operation,
     };
-    Some((name, place, manner))
+    carries.then_some((place, manner))
 }
 
 /// Returns where a Connection leads; `None` where that is no device.
@@ -163,8 +173,7 @@ pub fn route(connection: &ConnectionSpec) -> Option<Route<'_>> {
 
 /// The object that an IPP connection leads to.
 fn ipp_object(connection: &ConnectionSpec) -> Option<IppObject> {
-    let url = route(connection)?.url;
-    let (_, rest) = url.split_once("://")?;
+    let (_, rest) = connection.ipp.as_ref()?.url.split_once("://")?;
     let path = rest.find('/').map_or("", |at| &rest[at..]);
     Some(if path == IPP_SYSTEM_PATH {
         IppObject::System
