@@ -11,10 +11,13 @@
     reason = "these are tables: the message of a rule stands right above the claims about it"
 )]
 
-mod catalogue;
+mod connection;
 mod contract;
+mod device;
+mod device_model;
 mod records;
 mod scalar;
+mod smart_service;
 
 use serde_json::Value;
 
@@ -111,10 +114,10 @@ impl ClaimKind {
     /// A valid object with every field set that a rule looks at.
     pub fn complete(self) -> Value {
         match self {
-            Self::Connection => catalogue::connection(),
-            Self::DeviceModel => catalogue::device_model(),
-            Self::SmartService => catalogue::smart_service(),
-            Self::Device => catalogue::device(),
+            Self::Connection => connection::whole(),
+            Self::DeviceModel => device_model::whole(),
+            Self::SmartService => smart_service::whole(),
+            Self::Device => device::whole(),
             Self::Contract => contract::complete(),
             Self::ServiceSubscription => records::subscription(),
             Self::Compensation => plain(&example::compensation()),
@@ -129,7 +132,10 @@ pub fn all() -> Vec<Claim> {
         table.accepts(kind, "with every field set", &[]);
     }
     scalar::claim(&mut table);
-    catalogue::claim(&mut table);
+    connection::claim(&mut table);
+    device_model::claim(&mut table);
+    smart_service::claim(&mut table);
+    device::claim(&mut table);
     contract::claim(&mut table);
     records::claim(&mut table);
     table.0

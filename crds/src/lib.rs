@@ -14,6 +14,8 @@
     reason = "`selectable` and `printcolumn` are meant to be repeated"
 )]
 
+/// For tests: the operator never reads them.
+#[cfg(any(test, feature = "claims"))]
 pub mod claims;
 pub mod condition;
 pub mod duration;

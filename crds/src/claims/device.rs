@@ -1,0 +1,55 @@
+//! Claims about Devices.
+
+use serde_json::{Value, json};
+
+use super::ClaimKind::Device;
+use super::{Table, plain, put};
+use crate::example;
+
+/// A Device with every optional member.
+pub(super) fn whole() -> Value {
+    let mut object = plain(&example::devices().remove(0));
+    put(
+        &mut object,
+        "/spec/connections/0/credentialsRef",
+        json!({"name": "lobby-mfp-login"}),
+    );
+    put(&mut object, "/spec/connections/0/port", json!(631));
+    put(&mut object, "/spec/connections/0/queue", json!("lab1"));
+    put(
+        &mut object,
+        "/spec/certificateSha256",
+        json!("ab".repeat(32)),
+    );
+    object
+}
+
+pub(super) fn claim(table: &mut Table) {
+    let port = |port: i32| [("/spec/connections/0/port", json!(port))];
+    table.accepts(Device, "the last port", &port(65535));
+    table.rejects_by_schema(Device, "port zero", &port(0), "greater than or equal to 1");
+    table.rejects_by_schema(
+        Device,
+        "a port too far",
+        &port(65536),
+        "less than or equal to 65535",
+    );
+    let none = ("/spec/connections", json!([]));
+    table.rejects_by_schema(
+        Device,
+        "no connection",
+        &[none],
+        "should have at least 1 items",
+    );
+    let serial = ("/spec/serialNumber", Value::Null);
+    table.rejects_by_schema(Device, "no serial number", &[serial], "Required value");
+    let unknown = ("/spec/serialNo", json!("x"));
+    table.rejects_by_schema(
+        Device,
+        "an unknown field",
+        &[unknown],
+        "unknown field \"spec.serialNo\"",
+    );
+    let other = ("/spec/serialNumber", json!("NW500-9999"));
+    table.accepts_update(Device, "another machine takes the place", &[], &[other]);
+}

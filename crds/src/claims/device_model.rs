@@ -1,0 +1,97 @@
+//! Claims about DeviceModels.
+
+use serde_json::{Value, json};
+
+use super::ClaimKind::DeviceModel;
+use super::{Table, plain};
+use crate::example;
+
+pub(super) fn whole() -> Value {
+    plain(&example::mfp_500())
+}
+
+pub(super) fn claim(table: &mut Table) {
+    let operation = "/spec/settings/0/via/ipp/operation";
+    table.accepts(
+        DeviceModel,
+        "a setting of the host's System Service",
+        &[(operation, json!("SetSystemAttributes"))],
+    );
+    table.rejects_by_schema(
+        DeviceModel,
+        "an operation that there is not",
+        &[(operation, json!("SetAttributes"))],
+        "Unsupported value",
+    );
+
+    let place = "/spec/settings/-";
+    let setting = |kind: &str, more: Value| {
+        let mut setting = json!({"name": "another", "type": kind, "via": {}});
+        for (key, value) in more.as_object().into_iter().flatten() {
+            setting[key] = value.clone();
+        }
+        [(place, setting)]
+    };
+    const NUMBERS: &str = "minimum, maximum and unit go with type Integer only";
+    for field in [
+        json!({"minimum": 1}),
+        json!({"maximum": 1}),
+        json!({"unit": "percent"}),
+    ] {
+        let name = field.to_string();
+        table.accepts(
+            DeviceModel,
+            &format!("{name} of an Integer"),
+            &setting("Integer", field.clone()),
+        );
+        table.rejects(
+            DeviceModel,
+            &format!("{name} of a String"),
+            &setting("String", field),
+            NUMBERS,
+        );
+    }
+    const WORDS: &str = "allowed goes with type Keyword or KeywordSet only";
+    let words = json!({"allowed": ["a"]});
+    table.accepts(
+        DeviceModel,
+        "allowed of a Keyword",
+        &setting("Keyword", words.clone()),
+    );
+    table.rejects(
+        DeviceModel,
+        "allowed of a Boolean",
+        &setting("Boolean", words),
+        WORDS,
+    );
+    const UNSEEN: &str = "writeOnly goes with takesEffect Immediately only";
+    let unseen = json!({"writeOnly": true});
+    table.accepts(
+        DeviceModel,
+        "a secret that cannot be read",
+        &setting("Secret", unseen),
+    );
+    let late = json!({"writeOnly": true, "takesEffect": "AfterRestart"});
+    table.rejects(
+        DeviceModel,
+        "a restart that nothing could tell",
+        &setting("String", late),
+        UNSEEN,
+    );
+    const ORDER: &str = "minimum must not be above maximum";
+    let range = |minimum: i32, maximum: i32| {
+        setting("Integer", json!({"minimum": minimum, "maximum": maximum}))
+    };
+    table.accepts(DeviceModel, "a range of one number", &range(2, 2));
+    table.rejects(DeviceModel, "a range upside down", &range(2, 1), ORDER);
+    let twice = [(
+        place,
+        json!({"name": "backup.endpoint", "type": "String", "via": {}}),
+    )];
+    table.rejects_by_schema(
+        DeviceModel,
+        "two settings of one name",
+        &twice,
+        "Duplicate value",
+    );
+}
