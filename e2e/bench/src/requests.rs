@@ -108,7 +108,7 @@ pub(super) fn all(counts: &BTreeMap<String, usize>) -> String {
     shown.join(", ")
 }
 
-/// Whether the operator sent it.
+/// True if the operator sent it.
 pub(super) fn is_operators(event: &AuditEvent) -> bool {
     event.user.starts_with(USER)
 }

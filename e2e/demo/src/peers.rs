@@ -38,7 +38,7 @@ pub(super) struct LedgerFacts {
 }
 
 impl LedgerFacts {
-    /// Whether nothing was sent too early, in vain or twice.
+    /// True if nothing was sent too early, in vain or twice.
     pub(super) fn is_clean(&self) -> bool {
         self.others_before == 0 && self.duplicates == 0 && self.unneeded.unwrap_or(0) == 0
     }

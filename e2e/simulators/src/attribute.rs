@@ -72,7 +72,7 @@ impl SettableAttribute {
 }
 
 impl Syntax {
-    /// Whether a value that came over the wire is of this syntax.
+    /// True if a value that came over the wire is of this syntax.
     pub(super) fn takes(&self, value: &IppValue) -> bool {
         match (self, value) {
             (Self::Text { maximum }, IppValue::TextWithoutLanguage(text)) => text.len() <= *maximum,
@@ -125,7 +125,7 @@ impl Syntax {
         self.takes(&value).then_some(value)
     }
 
-    /// Whether two values mean the same.
+    /// True if two values mean the same.
     pub(super) fn same(&self, one: &IppValue, other: &IppValue) -> bool {
         if !matches!(self, Self::KeywordSet { .. }) {
             return one == other;

@@ -92,7 +92,7 @@ impl Server {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a request with this `Authorization` header is let in.
+    /// True if a request with this `Authorization` header is let in.
     pub(super) fn lets_in(&self, header: Option<&str>) -> bool {
         let asked = self
             .authorization
@@ -159,7 +159,7 @@ impl Broker {
         format!("http://{}", self.address)
     }
 
-    /// Whether the listener is open.
+    /// True if the listener is open.
     pub fn is_listening(&self) -> bool {
         self.server.switch.is_open()
     }

@@ -14,11 +14,11 @@ pub struct ServiceOffering {
     pub name: String,
     /// Short description.
     pub description: String,
-    /// Whether bindings can be made; the simulator makes none.
+    /// True if bindings can be made; the simulator makes none.
     pub bindable: bool,
-    /// Whether an instance can be fetched.
+    /// True if an instance can be fetched.
     pub instances_retrievable: bool,
-    /// Whether the plan of an instance can be changed.
+    /// True if the plan of an instance can be changed.
     pub plan_updateable: bool,
     /// Plans, at least one.
     pub plans: Vec<Plan>,
@@ -33,7 +33,7 @@ pub struct Plan {
     pub name: String,
     /// Short description.
     pub description: String,
-    /// Whether the plan costs nothing.
+    /// True if the plan costs nothing.
     pub free: bool,
     /// Longest time in seconds that a platform polls an operation.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -45,7 +45,7 @@ pub struct FleetOptions {
     pub queues: Vec<String>,
     /// Settable attributes besides the standard five; one of the same name replaces a standard one.
     pub settable: Vec<SettableAttribute>,
-    /// Whether printer-settable-attributes-supported is told.
+    /// True if printer-settable-attributes-supported is told.
     pub advertise_settable: bool,
     /// Operations that set.
     pub writes: WriteOperations,

@@ -60,7 +60,7 @@ pub(super) fn operation_name(code: u16) -> Cow<'static, str> {
     })
 }
 
-/// Whether an operation asks for a change of configuration.
+/// True if an operation asks for a change of configuration.
 pub(super) fn is_write(code: u16) -> bool {
     // Set-System-Attributes is refused, yet a client that sends it meant to write.
     let writes = [

@@ -139,7 +139,7 @@ impl Ledger {
         self.lines().ring.len()
     }
 
-    /// Whether no line is kept.
+    /// True if no line is kept.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

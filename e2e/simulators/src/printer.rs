@@ -93,7 +93,7 @@ pub struct DeviceView {
     pub uuid: String,
     /// Serial number, as in printer-device-id.
     pub serial_number: String,
-    /// Whether the listener is open.
+    /// True if the listener is open.
     pub listening: bool,
     /// Faults in force.
     pub faults: Vec<Fault>,
@@ -174,7 +174,7 @@ impl Device {
         self.state().serial.clone()
     }
 
-    /// Whether the listener is open.
+    /// True if the listener is open.
     pub fn is_listening(&self) -> bool {
         self.switch.is_open()
     }

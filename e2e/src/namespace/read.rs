@@ -97,7 +97,7 @@ pub trait Conditioned {
             .find(|condition| condition.type_ == kind)
     }
 
-    /// Whether the condition is there and True.
+    /// True if the condition is there and True.
     fn is(&self, kind: &str) -> bool {
         self.condition(kind)
             .is_some_and(|condition| condition.status == "True")

@@ -42,7 +42,7 @@ pub struct LedgerEntry {
     pub at: jiff::Timestamp,
     /// The status it was answered with; `None` while it is being carried out.
     pub status: Option<u16>,
-    /// Whether the answer was withheld.
+    /// True if the answer was withheld.
     #[serde(default)]
     pub lost: bool,
 }

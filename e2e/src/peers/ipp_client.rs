@@ -57,7 +57,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Whether the status is a success status. It is no proof that anything happened.
+    /// True if the status is a success status. It is no proof that anything happened.
     pub fn is_success(&self) -> bool {
         self.status <= 0x00ff
     }

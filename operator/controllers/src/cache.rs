@@ -162,7 +162,7 @@ impl<K: Cached> Cache<K> {
         self.read().len()
     }
 
-    /// Whether there is none.
+    /// True if there is none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -208,7 +208,7 @@ impl<K: Cached> Cache<K> {
         let _ = self.ready.subscribe().wait_for(|ready| *ready).await;
     }
 
-    /// Whether every object was listed once.
+    /// True if every object was listed once.
     pub fn is_ready(&self) -> bool {
         *self.ready.borrow()
     }

@@ -48,7 +48,7 @@ macro_rules! reasons {
                 match self { $(Self::$name => stringify!($action),)+ }
             }
 
-            /// Whether a person should look at it.
+            /// Returns Warning where a person should look at it.
             pub fn severity(self) -> EventType {
                 match self { $(Self::$name => EventType::$type,)+ }
             }

@@ -68,7 +68,7 @@ impl FakeApi {
             .expect("a client that lives")
     }
 
-    /// Whether no request waits for an answer.
+    /// True if no request waits for an answer.
     pub(crate) fn is_silent(&mut self) -> bool {
         self.asked.is_empty()
     }

@@ -130,7 +130,7 @@ impl<K: QueueKey> Queue<K> {
         self.lock().depth()
     }
 
-    /// Whether nothing is ready and nothing runs; times may be set.
+    /// True if nothing is ready and nothing runs; times may be set.
     pub fn is_idle(&self) -> bool {
         let state = self.lock();
         state.depth() == 0 && state.running() == 0

@@ -53,7 +53,7 @@ impl Readiness {
         missing.iter().flat_map(lines).collect()
     }
 
-    /// Whether nothing is missing.
+    /// True if nothing is missing.
     pub fn is_ready(&self) -> bool {
         self.missing
             .lock()

@@ -26,7 +26,7 @@ impl Shutdown {
         let _ = self.0.clone().wait_for(|stop| *stop).await;
     }
 
-    /// Whether it is time to stop.
+    /// True if it is time to stop.
     pub fn is_requested(&self) -> bool {
         *self.0.borrow() || self.0.has_changed().is_err()
     }

@@ -106,7 +106,7 @@ impl WriteError {
         }
     }
 
-    /// Whether an object could not be created because its namespace is being deleted.
+    /// True if an object could not be created because its namespace is being deleted.
     pub fn is_namespace_terminating(&self) -> bool {
         // The API server gives this as a cause, and in its message since Kubernetes 1.0.
         matches!(self, Self::Refused { code: 403, message, .. } if message.contains("is being terminated"))

@@ -102,7 +102,7 @@ pub fn is_a_matter_of_time(reason: Reason) -> bool {
     matches!(reason, Reason::NotStarted | Reason::OperationRunning)
 }
 
-/// Whether what a reason stands for can heal by itself.
+/// Returns whether what a reason stands for can heal by itself.
 pub fn class(reason: Reason) -> Class {
     row(reason).0
 }
@@ -213,7 +213,7 @@ fn row(reason: Reason) -> (Class, Blame) {
     }
 }
 
-/// Whether a step that was begun long ago is said to have timed out while this reason blocks: what
+/// True if a step that was begun long ago is said to have timed out while this reason blocks: what
 /// heals by itself on the remote side. What a person must change, and what is ours or the
 /// customer's, keeps its own word.
 pub fn may_time_out(reason: Reason, side: Side) -> bool {

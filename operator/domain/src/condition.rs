@@ -46,7 +46,7 @@ impl From<bool> for Status {
     }
 }
 
-/// Whether a condition may have this reason: the closed lists of `entente_crds::condition`.
+/// True if a condition may have this reason: the closed lists of `entente_crds::condition`.
 pub fn is_allowed(condition: ConditionType, reason: Reason) -> bool {
     condition.reasons().contains(&reason)
 }
@@ -58,7 +58,7 @@ pub fn find(conditions: &[Condition], condition: ConditionType) -> Option<&Condi
         .find(|found| found.type_ == condition.as_str())
 }
 
-/// Whether the condition of a type is there and True.
+/// True if the condition of a type is there and True.
 pub fn is_true(conditions: &[Condition], condition: ConditionType) -> bool {
     find(conditions, condition).is_some_and(|found| found.status == Status::True.as_str())
 }

@@ -161,7 +161,7 @@ pub struct Offering {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// Whether instances can be fetched (OSB `instances_retrievable`).
+    /// True if instances can be fetched (OSB `instances_retrievable`).
     pub instances_retrievable: bool,
     /// Its plans.
     pub plans: Vec<Plan>,
@@ -188,7 +188,7 @@ pub struct Failure {
     pub message: String,
     /// When the remote side wants to be asked again.
     pub retry_after: Option<SignedDuration>,
-    /// Whether the remote side may have acted all the same: the answer was lost, made no sense or
+    /// True if the remote side may have acted all the same: the answer was lost, made no sense or
     /// was a server error (OSB section "Orphan Mitigation").
     pub doubtful: bool,
 }

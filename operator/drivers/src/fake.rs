@@ -38,7 +38,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// Whether the call means to change the remote side.
+    /// True if the call means to change the remote side.
     pub fn writes(self) -> bool {
         matches!(
             self,
@@ -56,7 +56,7 @@ pub enum Fault {
         kind: FailureKind,
         /// What the remote side asks for.
         retry_after: Option<SignedDuration>,
-        /// Whether the failure leaves a doubt (with nothing done all the same).
+        /// True if the failure leaves a doubt (with nothing done all the same).
         doubtful: bool,
     },
     /// Nothing is done and no answer comes: `TimedOut` after the request timeout, doubtful for
@@ -130,7 +130,7 @@ pub struct FakeInstance {
     pub plan_id: String,
     /// The parameters in effect.
     pub parameters: Map<String, Value>,
-    /// Whether it is there; `false` while it is still being made.
+    /// True if it is there; `false` while it is still being made.
     pub present: bool,
     /// What is under way.
     pub pending: Option<Pending>,

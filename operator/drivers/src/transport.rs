@@ -62,7 +62,7 @@ pub(crate) struct Exchange<'a> {
     pub pinned: Option<&'a str>,
     /// The longest answer that is read.
     pub most_bytes: usize,
-    /// Whether the remote side is to change something: only then can a failure be doubtful.
+    /// True if the remote side is to change something: only then can a failure be doubtful.
     pub writes: bool,
 }
 

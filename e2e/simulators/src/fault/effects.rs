@@ -100,7 +100,7 @@ impl Effects {
         }
     }
 
-    /// Whether a write of `name` has no effect.
+    /// True if a write of `name` has no effect.
     pub(crate) fn leaves_out(&self, name: &str) -> bool {
         let listed = |names: &Vec<String>| names.is_empty() || names.iter().any(|n| n == name);
         self.not_effective.as_ref().is_some_and(listed)

@@ -72,9 +72,9 @@ pub struct Entry {
     pub name: String,
     /// Operation, for example `Set-Printer-Attributes` or `provision`.
     pub operation: String,
-    /// Whether the operation asks for a change of configuration.
+    /// True if the operation asks for a change of configuration.
     pub write: bool,
-    /// Whether it only asks who the peer is and how it is (identity, state, catalogue).
+    /// True if it only asks who the peer is and how it is (identity, state, catalogue).
     pub probe: bool,
     /// printer-uuid of the machine, or service instance id.
     pub key: String,
@@ -90,11 +90,11 @@ pub struct Entry {
     /// IPP status code; absent where no IPP answer was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ipp_status: Option<u16>,
-    /// Whether the write took hold in the peer (at once, or as an accepted asynchronous operation).
+    /// True if the write took hold in the peer (at once, or as an accepted asynchronous operation).
     pub committed: bool,
-    /// Whether what is in effect differs from before.
+    /// True if what is in effect differs from before.
     pub changed: bool,
-    /// Whether the write asked for anything that was not in effect already.
+    /// True if the write asked for anything that was not in effect already.
     pub needed: bool,
     /// Attribute names, and for writes their values.
     pub attributes: Vec<AttributeValue>,

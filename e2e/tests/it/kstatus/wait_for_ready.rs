@@ -4,7 +4,7 @@ use super::environment;
 use super::situation::{self, Situation};
 
 impl Situation<'_> {
-    /// Whether kubectl saw the condition in time.
+    /// True if kubectl saw the condition in time.
     async fn kubectl_waits(&self, object: &str, timeout: &str) -> bool {
         let timeout = format!("--timeout={timeout}");
         let namespace = self.namespace.name();

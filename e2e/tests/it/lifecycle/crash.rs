@@ -30,7 +30,7 @@ enum Point {
 }
 
 impl Point {
-    /// Whether the ledger shows that this point is reached.
+    /// True if the ledger shows that this point is reached.
     fn is_reached(self, entries: &[Entry]) -> bool {
         let wanted = match self {
             Self::FirstSetting => "Set-Printer-Attributes",

@@ -25,7 +25,7 @@ pub(super) enum Answers {
     Redirect {
         /// The URL, without a path.
         to: String,
-        /// Whether a GET of the catalogue is redirected as well.
+        /// True if a GET of the catalogue is redirected as well.
         catalogue: bool,
     },
     /// With 500 and this body.

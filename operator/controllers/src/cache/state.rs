@@ -32,7 +32,7 @@ struct Entry<K> {
     object: Arc<K>,
     /// The relist during or after which it was stored.
     relist: u64,
-    /// Whether watch or list has brought this or a newer version.
+    /// True if watch or list has brought this or a newer version.
     confirmed: bool,
 }
 

@@ -165,7 +165,7 @@ pub(super) fn catalogue(delivery: &Delivery, queue: &Queue<Key>, connection: &St
     of_broker(delivery, queue, connection);
 }
 
-/// Whether a Secret was made or corrected. Nobody watches Secrets: the probe of the Connection sees
+/// True if a Secret was made or corrected. Nobody watches Secrets: the probe of the Connection sees
 /// it, and wakes all who wait for it.
 fn is_mended(change: &Change<Connection>) -> bool {
     let conditions = |connection: &Option<Arc<Connection>>| {
@@ -243,7 +243,7 @@ pub(super) fn namespace(delivery: &Delivery, queue: &Queue<Key>, change: &Change
     }
 }
 
-/// Whether anything but the status changed.
+/// True if anything but the status changed.
 fn spec_changed<K: Resource>(change: &Change<K>) -> bool {
     differs(change, |object| {
         let meta = object.meta();

@@ -92,7 +92,7 @@ impl<K: QueueKey> State<K> {
         }
     }
 
-    /// Whether the next time to wake up may have changed.
+    /// True if the next time to wake up may have changed.
     pub(super) fn add_at(&mut self, key: K, instant: Timestamp) -> bool {
         let entry = self.entries.entry(key.clone()).or_default();
         if entry.at.is_some_and(|set| set <= instant) {
@@ -105,7 +105,7 @@ impl<K: QueueKey> State<K> {
         true
     }
 
-    /// Whether the next time to wake up may have changed.
+    /// True if the next time to wake up may have changed.
     pub(super) fn add_after(&mut self, key: K, due: Instant) -> bool {
         let entry = self.entries.entry(key.clone()).or_default();
         if entry.after.is_some_and(|set| set <= due) {

@@ -82,7 +82,7 @@ impl<T, E> Entries<T, E> {
     }
 }
 
-/// Whether somebody reads it just now, or what it has is still good.
+/// True if somebody reads it just now, or what it has is still good.
 fn is_used<T, E>(slot: &Slot<T, E>, now: Timestamp) -> bool {
     let kept = slot.try_lock();
     kept.map_or(true, |kept| {

@@ -79,7 +79,7 @@ pub(super) fn plan(
     plan
 }
 
-/// Whether what is refused must not stay active (api section 12).
+/// True if what is refused must not stay active (api section 12).
 pub(super) fn is_preempted(refused: &Blocked) -> bool {
     refused.reason == Reason::ConflictingContract
 }

@@ -35,7 +35,7 @@ mod step;
 pub struct SubscriptionReport {
     /// Its new status.
     pub status: ServiceSubscriptionStatus,
-    /// Whether nothing holds it any more, so that its finalizer goes.
+    /// True if nothing holds it any more, so that its finalizer goes.
     pub finalizer_may_go: bool,
     /// The next instant at which something changes by time alone.
     pub wake_at: Option<Timestamp>,
@@ -312,7 +312,7 @@ impl Report<'_> {
     }
 }
 
-/// Whether a reason is something that remote sides and dates bring and take, and that does not
+/// True if a reason is something that remote sides and dates bring and take, and that does not
 /// speak against a start that lies ahead.
 fn is_of_the_moment(reason: Reason) -> bool {
     let missing = ConditionType::ResolvedRefs.reasons().contains(&reason);

@@ -61,7 +61,7 @@ pub struct VerifiedItem {
 }
 
 impl Verified {
-    /// Whether every item was read back as wanted.
+    /// True if every item was read back as wanted.
     pub fn is_effective(&self) -> bool {
         self.items
             .iter()

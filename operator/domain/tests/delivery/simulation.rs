@@ -48,7 +48,7 @@ pub(crate) struct Simulation {
     pub(crate) transcript: Vec<String>,
     /// The process dies after this many actions more.
     pub(crate) dies_after: Option<usize>,
-    /// Whether nobody but the operator changes the remote sides.
+    /// True if nobody but the operator changes the remote sides.
     pub(crate) alone: bool,
     /// When the last pass wants to be followed by another.
     pub(crate) wake: Option<Timestamp>,

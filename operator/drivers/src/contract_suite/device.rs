@@ -99,7 +99,7 @@ pub trait DeviceSubject: Send + Sync {
         None
     }
 
-    /// Whether the driver opens sockets, so that networks matter.
+    /// True if the driver opens sockets, so that networks matter.
     fn dials(&self) -> bool {
         true
     }
@@ -192,7 +192,7 @@ fn write_of(subject: &dyn DeviceSubject, setting: &SettingWrite) -> DeviceWrite 
     setting.by(subject.operation())
 }
 
-/// Whether these are the values of that wish. The order of words means nothing.
+/// True if these are the values of that wish. The order of words means nothing.
 fn shows(found: Option<&Vec<Scalar>>, wanted: &Value) -> bool {
     let Some(found) = found else { return false };
     match wanted {

@@ -33,7 +33,7 @@ pub trait ServerSubject: Send + Sync {
     /// The ids of an offering and of one of its plans.
     fn offering(&self) -> (String, String);
 
-    /// Whether its instances can be fetched.
+    /// True if its instances can be fetched.
     fn retrievable(&self) -> bool {
         true
     }
@@ -46,17 +46,17 @@ pub trait ServerSubject: Send + Sync {
         None
     }
 
-    /// Whether it refuses another set of parameters under an id that exists (OSB: 409).
+    /// True if it refuses another set of parameters under an id that exists (OSB: 409).
     fn tells_conflicts(&self) -> bool {
         true
     }
 
-    /// Whether it takes updates.
+    /// True if it takes updates.
     fn updates(&self) -> bool {
         true
     }
 
-    /// Whether the driver opens sockets, so that networks matter.
+    /// True if the driver opens sockets, so that networks matter.
     fn dials(&self) -> bool {
         true
     }

@@ -275,7 +275,7 @@ fn parse(body: &Bytes, id: i32) -> Option<Response> {
     })
 }
 
-/// Whether no collection lies deeper than `DEEPEST`. Says nothing about the rest.
+/// True if no collection lies deeper than `DEEPEST`. Says nothing about the rest.
 fn is_shallow(body: &[u8]) -> bool {
     const HEADER: usize = 8;
     let mut rest = body.get(HEADER..).unwrap_or_default();

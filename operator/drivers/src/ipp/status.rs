@@ -25,7 +25,7 @@ const TAG_NOT_SETTABLE: u8 = 0x15;
 /// Status codes below this one are successes (RFC 8011 appendix B.1).
 const FIRST_FAILURE: u16 = 0x0100;
 
-/// Whether a reading can be used.
+/// Refuses a reading that cannot be used.
 pub(super) fn of_reading(response: &Response, private: Private<'_>) -> Result<(), Failure> {
     if response.status < FIRST_FAILURE {
         return Ok(());
@@ -34,7 +34,7 @@ pub(super) fn of_reading(response: &Response, private: Private<'_>) -> Result<()
     Err(failure(kind, &message(response, &[], private)))
 }
 
-/// Whether a write of these attributes was accepted.
+/// Judges whether a write of these attributes was accepted.
 pub(super) fn of_write(
     response: &Response,
     names: &[&str],

@@ -32,7 +32,7 @@ pub(super) enum Asked {
 }
 
 impl Asked {
-    /// Whether the broker is to change something.
+    /// True if the broker is to change something.
     pub(super) fn writes(self) -> bool {
         matches!(self, Self::Provision | Self::Update | Self::Deprovision)
     }

@@ -44,7 +44,7 @@ fn special_networks() -> &'static [IpNet] {
     &NETWORKS
 }
 
-/// Whether an address may be dialled.
+/// True if an address may be dialled.
 ///
 /// It must lie in a listed network. A special address must be listed as such, by a network that
 /// lies inside the special one: `0.0.0.0/0` spans loopback and does not open it.

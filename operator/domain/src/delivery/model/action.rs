@@ -42,7 +42,7 @@ pub enum Action {
         subscription: String,
         /// The instance.
         instance: InstanceKey,
-        /// Whether the broker lets it be fetched.
+        /// True if the broker lets it be fetched.
         retrievable: bool,
     },
     /// Make an instance.

@@ -21,7 +21,7 @@ pub struct ResolvedItem {
     pub digest: String,
     /// Another service that wins with another value.
     pub conflict: Option<Blocked>,
-    /// Whether another subscription in force sets the same place to another value, while this one
+    /// True if another subscription in force sets the same place to another value, while this one
     /// is not in force: what was proved of it does not last.
     pub overridden: bool,
 }
@@ -49,7 +49,7 @@ pub enum Wanted {
         manner: Manner,
         /// When it takes effect.
         takes_effect: TakesEffect,
-        /// Whether the device never tells it.
+        /// True if the device never tells it.
         write_only: bool,
         /// The value.
         value: Value,
@@ -60,7 +60,7 @@ pub enum Wanted {
     ServerSetting {
         /// Where it stands in the parameters (RFC 6901).
         pointer: String,
-        /// Whether the server never tells it.
+        /// True if the server never tells it.
         write_only: bool,
         /// The value.
         value: ServerValue,

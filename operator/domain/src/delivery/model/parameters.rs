@@ -20,7 +20,7 @@ pub enum ServerValue {
 }
 
 impl ServerValue {
-    /// Whether this is what was found. The order of a list means nothing.
+    /// True if this is what was found. The order of a list means nothing.
     pub fn is(&self, found: &Json) -> bool {
         match self {
             Self::Open(wanted) => is_same_json(wanted, found),

@@ -27,7 +27,7 @@ pub enum Intent {
     Withdraw {
         /// Since when; the deadline counts from here.
         since: Timestamp,
-        /// Whether the object is being deleted, and not only past its end.
+        /// True if the object is being deleted, and not only past its end.
         deleting: bool,
     },
     /// It is being deleted and there is nothing to withdraw.
@@ -84,7 +84,7 @@ pub struct ResolvedSubscription {
     pub revision: Option<CurrentRevision>,
     /// The SmartService of that revision and its exclusive group, for conflicts.
     pub claims: BTreeSet<String>,
-    /// Whether any revision has begun, so that something may stand on the server.
+    /// True if any revision has begun, so that something may stand on the server.
     pub begun: bool,
 }
 
@@ -93,7 +93,7 @@ pub struct ResolvedSubscription {
 pub struct ResolvedStep {
     /// What it sets up.
     pub r#type: StepType,
-    /// Whether it may run early.
+    /// True if it may run early.
     pub early: bool,
     /// What has to be in effect.
     pub items: Vec<ResolvedItem>,
@@ -107,7 +107,7 @@ impl ResolvedSubscription {
             .flat_map(|step| step.items.iter().map(move |item| (step, item)))
     }
 
-    /// Whether it is being set up or may prepare.
+    /// True if it is being set up or may prepare.
     pub fn wants_set_up(&self) -> bool {
         matches!(self.intent, Intent::SetUp | Intent::Scheduled { .. })
     }
@@ -125,7 +125,7 @@ impl ResolvedSubscription {
             }
     }
 
-    /// Whether a reading of the device that was taken earlier in this pass asked for the items of
+    /// True if a reading of the device that was taken earlier in this pass asked for the items of
     /// a step: one from before the instant did not.
     pub(in crate::delivery) fn was_asked(
         &self,

@@ -28,7 +28,7 @@ pub struct DeviceSnapshot {
     pub namespace: String,
     /// The labels of the Namespace object, for `allow`.
     pub namespace_labels: BTreeMap<String, String>,
-    /// Whether the namespace is being deleted.
+    /// True if the namespace is being deleted.
     pub namespace_terminating: bool,
     /// The name of the device, which need not exist.
     pub device_name: String,
@@ -61,9 +61,9 @@ pub struct DeviceSnapshot {
     pub catalogues: BTreeMap<String, Shared<Catalogue>>,
     /// Compensations of these subscriptions.
     pub compensations: Vec<CompensationRecord>,
-    /// Whether the local clock differs too much from that of the API server.
+    /// True if the local clock differs too much from that of the API server.
     pub clock_skewed: bool,
-    /// Whether a person asked for a full read-back now.
+    /// True if a person asked for a full read-back now.
     pub reconcile_requested: bool,
     /// How long a withdrawal may take before it is given up.
     pub withdraw_deadline: jiff::SignedDuration,

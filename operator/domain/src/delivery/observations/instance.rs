@@ -304,7 +304,7 @@ fn found_digest() -> String {
     digest("found")
 }
 
-/// Whether an answer about an operation says that there is no such operation: a definite 4xx.
+/// True if an answer about an operation says that there is no such operation: a definite 4xx.
 fn is_unknown_operation(failure: &Failure) -> bool {
     !failure.doubtful
         && matches!(
@@ -345,7 +345,7 @@ pub(in crate::delivery) fn may_exist(handle: &ServerInstance) -> bool {
     handle.sent_digest.is_some() || handle.operation.is_some()
 }
 
-/// Whether a provision was refused because an instance of this id stands with other values (OSB
+/// True if a provision was refused because an instance of this id stands with other values (OSB
 /// "Provisioning", 409). Where the very same request is in doubt it is no proof of that: what a
 /// lost answer left is made or removed as orphans are.
 fn is_of_other_values(

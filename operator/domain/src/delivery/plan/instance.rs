@@ -200,7 +200,7 @@ impl Round<'_> {
         });
     }
 
-    /// Whether the status names the instance that is about to be made.
+    /// True if the status names the instance that is about to be made.
     fn is_recorded(
         &self,
         subscription: &ResolvedSubscription,
@@ -273,7 +273,7 @@ impl Round<'_> {
     }
 }
 
-/// Whether the instance itself is among what differs.
+/// True if the instance itself is among what differs.
 fn has_instance(items: &[&ResolvedItem]) -> bool {
     items
         .iter()

@@ -92,7 +92,7 @@ impl Round<'_> {
         plan.actions.insert(after.count(), read);
     }
 
-    /// Whether nothing is to be done for an item now: it is done, held back, or needs a person.
+    /// True if nothing is to be done for an item now: it is done, held back, or needs a person.
     pub(in crate::delivery) fn is_settled(
         &self,
         subscription: &ResolvedSubscription,

@@ -75,7 +75,7 @@ pub(in crate::delivery) fn withdrawal(
     }
 }
 
-/// Whether the instance was removed and proved gone.
+/// True if the instance was removed and proved gone.
 pub(in crate::delivery) fn is_gone(
     subscription: &ResolvedSubscription,
     observations: &Observations,
@@ -147,7 +147,7 @@ pub(in crate::delivery) fn remove(
     next(round, subscription, server, handle, plan);
 }
 
-/// Whether the server refuses to turn the service off in a way that does not heal by itself. It is
+/// True if the server refuses to turn the service off in a way that does not heal by itself. It is
 /// asked to remove the instance all the same.
 fn is_refused_off(
     round: &Round<'_>,

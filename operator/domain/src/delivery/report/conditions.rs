@@ -50,7 +50,7 @@ impl Report<'_> {
         set.finish()
     }
 
-    /// Whether what blocks before the start is met on the side of these steps: a service server
+    /// True if what blocks before the start is met on the side of these steps: a service server
     /// whose catalogue cannot be read is no matter of the device, whose step comes first.
     fn concerns(&self, steps: &[StepType]) -> bool {
         let of_server =
@@ -143,7 +143,7 @@ impl Report<'_> {
     }
 }
 
-/// Whether everything that is referred to was found.
+/// States ResolvedRefs: that everything that is referred to was found, or what was not.
 fn refs(set: ConditionSet, blocked: Option<&Blocked>) -> ConditionSet {
     let missing = blocked
         .filter(|blocked| {

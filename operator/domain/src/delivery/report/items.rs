@@ -136,7 +136,7 @@ impl Report<'_> {
         }
     }
 
-    /// Whether an instance that has to go, because another contract comes first or because it is
+    /// True if an instance that has to go, because another contract comes first or because it is
     /// not what is wanted any more, is gone.
     fn has_made_room(&self, handle: &ServerInstance) -> bool {
         let left_over = self

@@ -63,7 +63,7 @@ impl Report<'_> {
             .or_else(|| self.taken_before(step, previous?))
     }
 
-    /// Whether the step that the status speaks of is this one: something of it is still to be set
+    /// True if the step that the status speaks of is this one: something of it is still to be set
     /// to the value and on the device of then.
     fn is_same_work(&self, step: StepType, previous: &ServiceSubscriptionStatus) -> bool {
         let same_device =

@@ -231,7 +231,7 @@ fn resolve_endpoint(
     })
 }
 
-/// Whether a connection may be used by the snapshot's namespace.
+/// Refuses a connection that the namespace of the device may not use, or whose Secret cannot be had.
 pub(in crate::delivery) fn check_usable(
     snapshot: &DeviceSnapshot,
     name: &str,

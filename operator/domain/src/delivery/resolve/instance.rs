@@ -51,7 +51,7 @@ pub struct ResolvedServer {
     pub settings: Vec<ResolvedSetting>,
     /// What the Activation step turns.
     pub activation: Option<ResolvedActivation>,
-    /// Whether it is only what is left in status, and not what the service wants.
+    /// True if it is only what is left in status, and not what the service wants.
     pub is_obsolete: bool,
 }
 
@@ -105,7 +105,7 @@ impl ResolvedServer {
         }
     }
 
-    /// Whether what stands is on another broker or of another offering than what is wanted. Only
+    /// True if what stands is on another broker or of another offering than what is wanted. Only
     /// a new instance can become that.
     pub(in crate::delivery) fn is_another_than(&self, wanted: &Self) -> bool {
         let service = |server: &Self| server.offering.as_ref().map(|o| o.service_id.clone());

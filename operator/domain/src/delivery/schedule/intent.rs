@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::delivery::{DeviceSnapshot, Intent, schedule::revision};
 use crate::promise::end_of;
 
-/// Whether anything may have been done for it yet.
+/// True if anything may have been done for it yet.
 pub(in crate::delivery) fn has_begun(subscription: &ServiceSubscription, now: Timestamp) -> bool {
     let mut revisions = subscription.spec.revisions.iter();
     revisions.any(|revision| prepared_from(subscription, revision) <= now)

@@ -45,7 +45,7 @@ fn covers(subscription: &ServiceSubscription, revision: &Revision, now: Timestam
     revision.effective <= now && end_of(subscription, revision).is_none_or(|end| end > now)
 }
 
-/// Whether any entry is in force.
+/// True if any entry is in force.
 pub(in crate::delivery) fn is_in_force(subscription: &ServiceSubscription, now: Timestamp) -> bool {
     subscription
         .spec

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::exchange::{Scalar, Value};
 
-/// Whether a device's attribute has the wanted value.
+/// True if a device's attribute has the wanted value.
 pub(in crate::delivery) fn is_equal(wanted: &Value, observed: &[Scalar]) -> bool {
     match wanted {
         Value::Text(text) => matches!(observed, [Scalar::Text(found)] if found == text),

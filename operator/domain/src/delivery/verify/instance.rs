@@ -174,7 +174,7 @@ impl Round<'_> {
         })
     }
 
-    /// Whether the value that is wanted was sent and taken, in this pass or before.
+    /// True if the value that is wanted was sent and taken, in this pass or before.
     fn was_taken(&self, item: &ResolvedItem) -> bool {
         if let Some(sent) = self.sent_now(item) {
             return sent.is_ok();

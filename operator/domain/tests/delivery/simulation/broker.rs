@@ -44,7 +44,7 @@ pub(crate) struct Instance {
     pub(crate) parameters: Map<String, Json>,
     operation: Option<Operation>,
     failed: bool,
-    /// Whether a provision of it ever succeeded.
+    /// True if a provision of it ever succeeded.
     pub(crate) ready: bool,
 }
 

@@ -19,7 +19,7 @@ pub struct ResolvedSetting {
     pub key: String,
     /// Where it stands in the parameters (RFC 6901).
     pub pointer: String,
-    /// Whether the server never tells it.
+    /// True if the server never tells it.
     pub write_only: bool,
     /// The value.
     pub value: ServerValue,
