@@ -10,6 +10,7 @@
 //! [`Cache::run`], one task per kind; read by every controller.
 
 mod feed;
+mod index;
 mod lenient;
 mod state;
 #[cfg(test)]

@@ -23,7 +23,7 @@ use kube::Resource;
 use tokio::{sync::mpsc, time::Instant};
 use tracing::error;
 
-use super::{Change, Key};
+use super::{Change, Key, index::Index};
 
 /// How long the UID of an object that went is remembered: longer than any request may take.
 const TOMBSTONE: Duration = Duration::from_mins(2);
@@ -36,15 +36,9 @@ struct Entry<K> {
     confirmed: bool,
 }
 
-struct Index<K> {
-    name: &'static str,
-    values: fn(&K) -> Vec<String>,
-    keys: HashMap<String, BTreeSet<Key>>,
-}
-
 pub(super) struct State<K> {
-    objects: HashMap<Key, Entry<K>>,
-    namespaces: BTreeMap<String, BTreeSet<String>>,
+    objects: HashMap<Arc<Key>, Entry<K>>,
+    namespaces: BTreeMap<String, BTreeSet<Arc<Key>>>,
     indexes: Vec<Index<K>>,
     subscribers: Vec<mpsc::UnboundedSender<Change<K>>>,
     undecodable: BTreeMap<Key, (String, u64)>,
@@ -52,7 +46,7 @@ pub(super) struct State<K> {
     oldest_tombstones: VecDeque<(Instant, String)>,
     relist: u64,
     /// Own writes that the relist just finished did not bring, by resourceVersion.
-    unlisted: BTreeMap<u64, Key>,
+    unlisted: BTreeMap<u64, Arc<Key>>,
 }
 
 impl<K> Default for State<K> {
@@ -94,19 +88,14 @@ impl<K: Resource<DynamicType = ()>> State<K> {
     }
 
     pub(super) fn in_namespace(&self, namespace: &str) -> Vec<Arc<K>> {
-        let names = self.namespaces.get(namespace).into_iter().flatten();
-        names
-            .filter_map(|name| self.get(&Key::new(namespace, name.clone())))
-            .collect()
+        let keys = self.namespaces.get(namespace).into_iter().flatten();
+        keys.filter_map(|key| self.get(key)).collect()
     }
 
     pub(super) fn by_index(&self, name: &str, value: &str) -> Vec<Arc<K>> {
         let index = self.indexes.iter().find(|index| index.name == name);
         debug_assert!(index.is_some(), "there is no index {name}");
-        let keys = index
-            .and_then(|index| index.keys.get(value))
-            .into_iter()
-            .flatten();
+        let keys = index.into_iter().flat_map(|index| index.keys(value));
         keys.filter_map(|key| self.get(key)).collect()
     }
 
@@ -125,7 +114,7 @@ impl<K: Resource<DynamicType = ()>> State<K> {
             let new = Some(Arc::clone(&entry.object));
             // The receiver is in our hands, so it can not be closed.
             let _ = sender.send(Change {
-                key: key.clone(),
+                key: Key::clone(key),
                 old: None,
                 new,
             });
@@ -135,13 +124,11 @@ impl<K: Resource<DynamicType = ()>> State<K> {
     }
 
     pub(super) fn add_index(&mut self, name: &'static str, values: fn(&K) -> Vec<String>) {
-        let mut keys: HashMap<String, BTreeSet<Key>> = HashMap::new();
+        let mut index = Index::new(name, values);
         for (key, entry) in &self.objects {
-            for value in values(&entry.object) {
-                keys.entry(value).or_default().insert(key.clone());
-            }
+            index.change(key, None, Some(&entry.object));
         }
-        self.indexes.push(Index { name, values, keys });
+        self.indexes.push(index);
     }
 }
 
@@ -204,13 +191,13 @@ impl<K: Resource<DynamicType = ()>> State<K> {
             .objects
             .iter()
             .filter(|(_, entry)| entry.relist < relist);
-        let stale: Vec<Key> = stale.map(|(key, _)| key.clone()).collect();
+        let stale: Vec<Arc<Key>> = stale.map(|(key, _)| Arc::clone(key)).collect();
         for key in stale {
             self.remove(&key);
         }
         let unlisted = self.objects.iter().filter(|(_, entry)| !entry.confirmed);
         self.unlisted = unlisted
-            .map(|(key, entry)| (version(entry.object.meta()), key.clone()))
+            .map(|(key, entry)| (version(entry.object.meta()), Arc::clone(key)))
             .collect();
     }
 
@@ -246,13 +233,10 @@ impl<K: Resource<DynamicType = ()>> State<K> {
 
     /// The watch is at `newer`: an own write below that it did not bring is gone.
     fn drop_unlisted_before(&mut self, newer: u64) {
-        while let Some((&written, _)) = self.unlisted.first_key_value()
-            && written < newer
+        while let Some(oldest) = self.unlisted.first_entry()
+            && *oldest.key() < newer
         {
-            let key = self
-                .unlisted
-                .remove(&written)
-                .unwrap_or_else(|| Key::new("", ""));
+            let (written, key) = oldest.remove_entry();
             let stored = self.objects.get(&key);
             let gone = stored
                 .is_some_and(|entry| !entry.confirmed && version(entry.object.meta()) == written);
@@ -266,11 +250,8 @@ impl<K: Resource<DynamicType = ()>> State<K> {
 // How it is kept. Each change is visible, in the objects and in every index, before it is told.
 impl<K: Resource<DynamicType = ()>> State<K> {
     fn store(&mut self, key: Key, object: Arc<K>, confirmed: bool) {
-        for index in &mut self.indexes {
-            for value in (index.values)(&object) {
-                index.keys.entry(value).or_default().insert(key.clone());
-            }
-        }
+        let known = self.objects.get_key_value(&key);
+        let shared = known.map_or_else(|| Arc::new(key.clone()), |(known, _)| Arc::clone(known));
         let entry = Entry {
             object: Arc::clone(&object),
             relist: self.relist,
@@ -278,18 +259,18 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         };
         let old = self
             .objects
-            .insert(key.clone(), entry)
+            .insert(Arc::clone(&shared), entry)
             .map(|entry| entry.object);
+        for index in &mut self.indexes {
+            index.change(&shared, old.as_deref(), Some(&object));
+        }
         if let Some(old) = &old {
-            self.unindex(&key, old, Some(&object));
             if old.meta().uid != object.meta().uid {
                 self.bury(old.meta().uid.as_deref().unwrap_or_default());
             }
         } else {
-            self.namespaces
-                .entry(key.namespace.clone())
-                .or_default()
-                .insert(key.name.clone());
+            let namespace = self.namespaces.entry(key.namespace.clone());
+            namespace.or_default().insert(shared);
         }
         self.tell(&Change {
             key,
@@ -299,13 +280,15 @@ impl<K: Resource<DynamicType = ()>> State<K> {
     }
 
     fn remove(&mut self, key: &Key) {
-        let Some(entry) = self.objects.remove(key) else {
+        let Some((shared, entry)) = self.objects.remove_entry(key) else {
             return;
         };
-        self.unindex(key, &entry.object, None);
-        if let Some(names) = self.namespaces.get_mut(&key.namespace) {
-            names.remove(&key.name);
-            if names.is_empty() {
+        for index in &mut self.indexes {
+            index.change(&shared, Some(&entry.object), None);
+        }
+        if let Some(keys) = self.namespaces.get_mut(&key.namespace) {
+            keys.remove(key);
+            if keys.is_empty() {
                 self.namespaces.remove(&key.namespace);
             }
         }
@@ -315,23 +298,6 @@ impl<K: Resource<DynamicType = ()>> State<K> {
             old: Some(entry.object),
             new: None,
         });
-    }
-
-    fn unindex(&mut self, key: &Key, old: &K, new: Option<&K>) {
-        for index in &mut self.indexes {
-            let kept = new.map(index.values).unwrap_or_default();
-            for value in (index.values)(old)
-                .into_iter()
-                .filter(|value| !kept.contains(value))
-            {
-                if let Some(keys) = index.keys.get_mut(&value) {
-                    keys.remove(key);
-                    if keys.is_empty() {
-                        index.keys.remove(&value);
-                    }
-                }
-            }
-        }
     }
 
     fn bury(&mut self, uid: &str) {
