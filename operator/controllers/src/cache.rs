@@ -11,21 +11,24 @@
 
 mod feed;
 mod index;
-mod lenient;
 mod state;
 #[cfg(test)]
 mod tests;
+mod undecoded;
+mod unmanaged;
 
 use std::{
     fmt,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use tokio::sync::{mpsc, watch};
 
 use crate::metrics::Metrics;
 use state::State;
+pub(crate) use unmanaged::Unmanaged;
 
 /// Where an object is: its namespace (empty for kinds of the cluster) and its name.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -47,7 +50,10 @@ impl Key {
 
     /// The key of an object.
     pub fn of(object: &impl Resource) -> Self {
-        let meta = object.meta();
+        Self::of_meta(object.meta())
+    }
+
+    fn of_meta(meta: &ObjectMeta) -> Self {
         Self {
             namespace: meta.namespace.clone().unwrap_or_default(),
             name: meta.name.clone().unwrap_or_default(),
@@ -108,6 +114,19 @@ impl<K> Cached for K where
         + Sync
         + 'static
 {
+}
+
+/// Where kubectl keeps the whole object once more, as text. Nobody here reads it, and no object
+/// that has it is written back as a whole.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Returns a copy that takes no more memory than it needs: lists that were read from text have
+/// room to spare, a copy has none, and an object may be kept for months.
+fn compact<K: Cached>(mut object: K) -> K {
+    if let Some(annotations) = &mut object.meta_mut().annotations {
+        annotations.remove(LAST_APPLIED);
+    }
+    object.clone()
 }
 
 /// Every object of one kind. Share it in an [`Arc`].
@@ -191,9 +210,7 @@ impl<K: Cached> Cache<K> {
     /// As [`Self::put_written`]; the answer is the object that was given, stored or not.
     pub fn share_written(&self, mut object: K) -> Arc<K> {
         object.meta_mut().managed_fields = None;
-        // Lists that were read from text have room to spare, a copy has none: an object may be
-        // kept for months.
-        let object = Arc::new(object.clone());
+        let object = Arc::new(compact(object));
         self.write().put_written(Arc::clone(&object));
         object
     }

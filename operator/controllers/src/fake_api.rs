@@ -122,7 +122,8 @@ impl Asked {
 impl FakeWatch {
     /// Sends an event: `ADDED`, `MODIFIED`, `DELETED`, `BOOKMARK`, `ERROR`.
     pub(crate) fn send(&self, event: &str, object: &Value) {
-        let line = format!("{}\n", json!({"type": event, "object": object}));
+        // The order of the server: what an object is comes before it.
+        let line = format!("{{\"type\":\"{event}\",\"object\":{object}}}\n");
         let frame = http_body::Frame::data(Bytes::from(line));
         self.0
             .unbounded_send(Ok(frame))

@@ -16,13 +16,13 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Api, Resource, ResourceExt as _,
-    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
-    core::object::HasStatus,
+    api::{DeleteParams, GetParams, Patch, PatchParams, PostParams, Preconditions, Request},
+    core::{object::HasStatus, request::Error as RequestError},
 };
 use serde::Serialize;
 use serde_json::json;
 
-use crate::cache::{Cache, Cached, Key};
+use crate::cache::{Cache, Cached, Key, Unmanaged};
 
 /// Who writes, as it appears in `managedFields`.
 pub const FIELD_MANAGER: &str = "entente";
@@ -217,10 +217,12 @@ where
         },
         status,
     };
-    let written = api
-        .replace_subresource("status", &name, &post(), &wanted)
-        .await;
-    written.map_err(|error| WriteError::new::<K>(&Key::of(object), error))
+    let written = send(api, |request| {
+        request.replace_subresource("status", &name, &post(), text(&wanted)?)
+    });
+    written
+        .await
+        .map_err(|error| WriteError::new::<K>(&Key::of(object), error))
 }
 
 /// Reports the outcomes of a pass, whoever else writes meanwhile.
@@ -317,14 +319,11 @@ async fn say<K: Conditioned>(api: &Api<K>, cache: &Cache<K>, object: &K, status:
 
 /// Reads an object from the API server itself; none if there is no such object.
 pub async fn read<K: Written>(api: &Api<K>, key: &Key) -> Result<Option<K>, WriteError> {
-    let mut found = api
-        .get_opt(&key.name)
-        .await
-        .map_err(|error| WriteError::new::<K>(key, error))?;
-    if let Some(object) = &mut found {
-        object.meta_mut().managed_fields = None;
+    match send(api, |request| request.get(&key.name, &GetParams::default())).await {
+        Ok(object) => Ok(Some(object)),
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
+        Err(error) => Err(WriteError::new::<K>(key, error)),
     }
-    Ok(found)
 }
 
 /// Adds a finalizer, if it is not there. The others stay as they are.
@@ -384,16 +383,19 @@ async fn patch_finalizers<K: Written>(
         field_manager: Some(FIELD_MANAGER.into()),
         ..Default::default()
     };
-    let patched = api
-        .patch(&object.name_any(), &parameters, &Patch::Merge(&patch))
-        .await;
-    patched.map_err(|error| WriteError::new::<K>(&Key::of(object), error))
+    let patched = send(api, |request| {
+        request.patch(&object.name_any(), &parameters, &Patch::Merge(&patch))
+    });
+    patched
+        .await
+        .map_err(|error| WriteError::new::<K>(&Key::of(object), error))
 }
 
 /// Creates an object under its own name, or finds that there is one.
 pub async fn create<K: Written>(api: &Api<K>, object: &K) -> Result<Created<K>, WriteError> {
     let key = Key::of(object);
-    match api.create(&post(), object).await {
+    let created = send(api, |request| request.create(&post(), text(object)?));
+    match created.await {
         Ok(created) => Ok(Created::New(created)),
         Err(kube::Error::Api(status)) if status.is_already_exists() => {
             match read(api, &key).await? {
@@ -412,8 +414,12 @@ pub async fn create<K: Written>(api: &Api<K>, object: &K) -> Result<Created<K>, 
 /// Replaces everything but the status, if the object still has the UID and the resourceVersion of
 /// `object`. Only for objects that the operator owns.
 pub async fn replace_spec<K: Written>(api: &Api<K>, object: &K) -> Result<K, WriteError> {
-    let replaced = api.replace(&object.name_any(), &post(), object).await;
-    replaced.map_err(|error| WriteError::new::<K>(&Key::of(object), error))
+    let replaced = send(api, |request| {
+        request.replace(&object.name_any(), &post(), text(object)?)
+    });
+    replaced
+        .await
+        .map_err(|error| WriteError::new::<K>(&Key::of(object), error))
 }
 
 /// Deletes the object, if it still has the UID and the resourceVersion of `object`.
@@ -432,6 +438,20 @@ pub async fn delete<K: Written>(api: &Api<K>, object: &K) -> Result<Deleted<K>, 
             error => Err(error),
         },
     }
+}
+
+/// Sends a request of [`Api`] and reads its answer without managed fields, which [`Api`] cannot.
+async fn send<K: Cached>(
+    api: &Api<K>,
+    build: impl FnOnce(&Request) -> Result<http::Request<Vec<u8>>, RequestError>,
+) -> Result<K, kube::Error> {
+    let request = build(&Request::new(api.resource_url())).map_err(kube::Error::BuildRequest)?;
+    let Unmanaged(answer) = api.clone().into_client().request(request).await?;
+    Ok(answer)
+}
+
+fn text(body: &impl Serialize) -> Result<Vec<u8>, RequestError> {
+    serde_json::to_vec(body).map_err(RequestError::SerializeBody)
 }
 
 fn post() -> PostParams {

@@ -14,7 +14,7 @@ use kube::{
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use super::{Cache, Cached, Key, lenient::Lenient, state};
+use super::{Cache, Cached, Key, compact, state, undecoded::Undecoded};
 use crate::shutdown::Shutdown;
 
 /// How long one watch request lasts. A connection that is dead without saying so is noticed five
@@ -61,7 +61,7 @@ impl<K: Cached> Cache<K> {
     pub async fn run(self: Arc<Self>, client: Client, shutdown: Shutdown) {
         let follow_for_ever = async {
             loop {
-                let api: Api<Lenient<K>> = Api::all(client.clone());
+                let api: Api<Undecoded<K>> = Api::all(client.clone());
                 let config = watcher::Config::default()
                     .timeout(WATCH_SECONDS)
                     .page_size(PAGE);
@@ -82,7 +82,7 @@ impl<K: Cached> Cache<K> {
     /// Takes in events until the stream ends, or until they show that the API server was put back
     /// to an earlier state, in which a watch alone would stay blind: it would wait for versions
     /// that were seen already to be exceeded.
-    async fn follow(&self, events: impl Stream<Item = watcher::Result<Event<Lenient<K>>>>) {
+    async fn follow(&self, events: impl Stream<Item = watcher::Result<Event<Undecoded<K>>>>) {
         let mut events = pin!(events);
         let mut failing: Option<String> = None;
         let mut backoff = Backoff::new();
@@ -126,11 +126,11 @@ impl<K: Cached> Cache<K> {
         }
     }
 
-    fn take(&self, event: Event<Lenient<K>>) {
+    fn take(&self, event: Event<Undecoded<K>>) {
         match event {
             Event::Init => self.write().relist_begins(),
-            Event::InitApply(object) => self.take_object(object, true),
-            Event::Apply(object) => self.take_object(object, false),
+            Event::InitApply(object) => self.take_object(&object, true),
+            Event::Apply(object) => self.take_object(&object, false),
             Event::Delete(object) => {
                 let uid = object.meta().uid.clone().unwrap_or_default();
                 self.write().deleted(&Key::of(&object), &uid, object.meta());
@@ -142,17 +142,19 @@ impl<K: Cached> Cache<K> {
         }
     }
 
-    fn take_object(&self, object: Lenient<K>, listed: bool) {
-        match object {
-            Lenient::Object(object) => self.write().applied(*object, listed),
-            Lenient::Undecodable { metadata, problem } => {
-                let key = Key {
-                    namespace: metadata.namespace.clone().unwrap_or_default(),
-                    name: metadata.name.clone().unwrap_or_default(),
-                };
+    fn take_object(&self, object: &Undecoded<K>, listed: bool) {
+        let meta = object.meta();
+        // Most versions are echoes of our own writes, whose answers were decoded already.
+        if self.write().is_known(meta, listed) {
+            return;
+        }
+        match object.decode() {
+            Ok(object) => self.write().applied(compact(object), listed),
+            Err(problem) => {
+                let key = Key::of(object);
                 self.metrics.object_undecodable(&self.kind);
                 warn!(kind = self.kind, object = %key, problem, "an object can not be read");
-                self.write().undecodable_seen(key, &metadata, problem);
+                self.write().undecodable_seen(key, meta, problem);
             }
         }
     }

@@ -134,26 +134,39 @@ impl<K: Resource<DynamicType = ()>> State<K> {
 
 // What the sources say.
 impl<K: Resource<DynamicType = ()>> State<K> {
-    /// The watch, or a relist, brings an object.
-    pub(super) fn applied(&mut self, object: K, listed: bool) {
-        let key = Key::of(&object);
-        let new = version(object.meta());
+    /// The watch, or a relist, brings a version of which only the metadata is read. True if it is
+    /// stored already, or older than what is: then all that it says has been taken in.
+    pub(super) fn is_known(&mut self, meta: &ObjectMeta, listed: bool) -> bool {
+        let new = version(meta);
         if !listed {
             self.drop_unlisted_before(new);
         }
-        self.undecodable.remove(&key);
-        if let Some(entry) = self.objects.get_mut(&key) {
-            let before_relist = listed && entry.relist < self.relist;
-            let stored = version(entry.object.meta());
-            if new < stored && !before_relist {
-                return;
-            }
-            entry.relist = self.relist;
+        let key = Key::of_meta(meta);
+        let relist = self.relist;
+        let Some(entry) = self.objects.get_mut(&key) else {
+            return false;
+        };
+        let stored = entry.object.meta();
+        let is_same = stored.resource_version == meta.resource_version;
+        let before_relist = listed && entry.relist < relist;
+        let is_older = new < version(stored) && !before_relist;
+        if is_same {
+            entry.relist = relist;
             entry.confirmed = true;
-            if entry.object.meta().resource_version == object.meta().resource_version {
-                return;
-            }
         }
+        if is_same || is_older {
+            self.undecodable.remove(&key);
+        }
+        is_same || is_older
+    }
+
+    /// The watch, or a relist, brings an object.
+    pub(super) fn applied(&mut self, object: K, listed: bool) {
+        if self.is_known(object.meta(), listed) {
+            return;
+        }
+        let key = Key::of(&object);
+        self.undecodable.remove(&key);
         self.store(key, Arc::new(object), true);
     }
 

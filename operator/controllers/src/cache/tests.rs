@@ -329,6 +329,36 @@ async fn an_own_write_is_seen_at_once_and_announced_once() {
     cache.put_written(object("b", "u2", 6, "watched"));
     assert_eq!(told(&mut changes), ["a - -> written", "b - -> watched"]);
     assert!(cache.get(&key("a")).unwrap().managed_fields().is_empty());
+    // What kubectl keeps of an object is kept by nobody else.
+    let mut applied = object("c", "u3", 7, "applied");
+    let annotations = [(super::LAST_APPLIED, "all of it"), ("mine", "stays")];
+    let annotations = annotations.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    applied.metadata.annotations = Some(annotations.into());
+    cache.put_written(applied);
+    let kept = cache.get(&key("c")).unwrap();
+    assert_eq!(kept.annotations().keys().collect::<Vec<_>>(), ["mine"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_echo_of_an_own_write_is_not_decoded_again() {
+    let (cache, mut changes, mut api, _trigger) = running();
+    api.next().await.list(10, "", &[]);
+    let watch = api.next().await.watch();
+    cache.ready().await;
+    cache.put_written(object("a", "u1", 11, "first"));
+    cache.put_written(object("a", "u1", 12, "second"));
+    // Who decoded one of these would find that it can not be read.
+    for version in [11, 12] {
+        let mut unreadable = config_map("a", "u1", version, "");
+        unreadable["data"] = json!(7);
+        watch.send("MODIFIED", &unreadable);
+    }
+    watch.send("MODIFIED", &config_map("a", "u1", 13, "third"));
+    for line in ["a - -> first", "a first -> second", "a second -> third"] {
+        assert_eq!(self::line(&next(&mut changes).await), line);
+    }
+    let text = cache.metrics.encode();
+    assert!(!text.contains("objects_undecodable_total{"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]
