@@ -20,11 +20,15 @@ mod unmanaged;
 use std::{
     fmt,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    time::Duration,
 };
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout_at,
+};
 
 use crate::metrics::Metrics;
 use state::State;
@@ -116,6 +120,10 @@ impl<K> Cached for K where
 {
 }
 
+/// How long the next status write of an object waits for the echo of the last one: the median is
+/// some milliseconds, and a watch that is broken must not hold up the work.
+const ECHO: Duration = Duration::from_millis(300);
+
 /// Where kubectl keeps the whole object once more, as text. Nobody here reads it, and no object
 /// that has it is written back as a whole.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -159,6 +167,15 @@ impl<K: Cached> Cache<K> {
     /// The object, if it exists.
     pub fn get(&self, key: &Key) -> Option<Arc<K>> {
         self.read().get(key)
+    }
+
+    /// The object as it is now, if that is newer than this version of it.
+    pub fn newer(&self, key: &Key, than: &K) -> Option<Arc<K>> {
+        let found = self.get(key)?;
+        let (found_meta, meta) = (found.meta(), than.meta());
+        let is_newer =
+            found_meta.uid == meta.uid && state::version(found_meta) > state::version(meta);
+        is_newer.then_some(found)
     }
 
     /// Every object, in no order.
@@ -213,6 +230,19 @@ impl<K: Cached> Cache<K> {
         let object = Arc::new(compact(object));
         self.write().put_written(Arc::clone(&object));
         object
+    }
+
+    /// Waits until the watch has brought the last own write of this object, and [`ECHO`] from that
+    /// write on at most. Returns at once if nothing was written, or it has come.
+    ///
+    /// The API server applies a status to what its own watch cache has, and does all of it again
+    /// when that is stale. Our watch is fed by the same cache: what it has brought is not stale.
+    pub async fn echoed(&self, key: &Key) {
+        let echo = self.write().echo(key);
+        if let Some((written, echo)) = echo {
+            // Who drops the other end says that it has come; a time that is over says nothing.
+            let _ = timeout_at(written + ECHO, echo).await;
+        }
     }
 
     /// Takes note that the API server confirmed that the object of this UID is gone.

@@ -233,6 +233,9 @@ where
 /// write lost a race. An equal status is not written. The outcomes belong to the UID that is first
 /// seen here; for an object made anew under the name the answer is [`Reported::Gone`].
 ///
+/// The write waits for the echo of the last own write of the object ([`Cache::echoed`]), and is
+/// decided anew if the watch brings something newer meanwhile.
+///
 /// A status that the API server refuses, which is a defect of ours, is not lost on whoever waits
 /// for it: the object then says so (reason InternalError), and the refusal is the answer.
 pub async fn report_until_written<K>(
@@ -260,6 +263,11 @@ where
         };
         if object.status() == Some(&status) {
             return Ok(Reported::Unchanged);
+        }
+        cache.echoed(key).await;
+        if let Some(newer) = cache.newer(key, &object) {
+            object = newer;
+            continue;
         }
         match write_status(api, &*object, &status).await {
             Ok(written) => return Ok(Reported::Written(cache.share_written(written))),

@@ -20,7 +20,10 @@ use std::{
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 use tracing::error;
 
 use super::{Change, Key, index::Index};
@@ -32,8 +35,9 @@ struct Entry<K> {
     object: Arc<K>,
     /// The relist during or after which it was stored.
     relist: u64,
-    /// True if watch or list has brought this or a newer version.
-    confirmed: bool,
+    /// When it was stored as the answer of an own write; none as soon as watch or list has brought
+    /// this or a newer version.
+    written: Option<Instant>,
 }
 
 pub(super) struct State<K> {
@@ -47,6 +51,8 @@ pub(super) struct State<K> {
     relist: u64,
     /// Own writes that the relist just finished did not bring, by resourceVersion.
     unlisted: BTreeMap<u64, Arc<Key>>,
+    /// Who waits for the echo of an own write; dropped when it has come.
+    waiting: HashMap<Arc<Key>, Vec<oneshot::Sender<()>>>,
 }
 
 impl<K> Default for State<K> {
@@ -61,6 +67,7 @@ impl<K> Default for State<K> {
             oldest_tombstones: VecDeque::new(),
             relist: 0,
             unlisted: BTreeMap::new(),
+            waiting: HashMap::new(),
         }
     }
 }
@@ -152,7 +159,8 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         let is_older = new < version(stored) && !before_relist;
         if is_same {
             entry.relist = relist;
-            entry.confirmed = true;
+            entry.written = None;
+            self.waiting.remove(&key);
         }
         if is_same || is_older {
             self.undecodable.remove(&key);
@@ -175,7 +183,8 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         if let Some(entry) = self.objects.get_mut(&key) {
             if entry.object.meta().uid == meta.uid {
                 entry.relist = self.relist;
-                entry.confirmed = true;
+                entry.written = None;
+                self.waiting.remove(&key);
             } else {
                 self.remove(&key);
             }
@@ -208,7 +217,10 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         for key in stale {
             self.remove(&key);
         }
-        let unlisted = self.objects.iter().filter(|(_, entry)| !entry.confirmed);
+        let unlisted = self
+            .objects
+            .iter()
+            .filter(|(_, entry)| entry.written.is_some());
         self.unlisted = unlisted
             .map(|(key, entry)| (version(entry.object.meta()), Arc::clone(key)))
             .collect();
@@ -234,6 +246,18 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         }
     }
 
+    /// Returns when the last own write of this object was answered and what ends when watch or
+    /// list brings it, or the object goes; none if it has come, or nothing was written.
+    pub(super) fn echo(&mut self, key: &Key) -> Option<(Instant, oneshot::Receiver<()>)> {
+        let (key, entry) = self.objects.get_key_value(key)?;
+        let written = entry.written?;
+        let (sender, echo) = oneshot::channel();
+        let waiting = self.waiting.entry(Arc::clone(key)).or_default();
+        waiting.retain(|waits| !waits.is_closed());
+        waiting.push(sender);
+        Some((written, echo))
+    }
+
     /// The object of this UID is known to be gone.
     pub(super) fn put_deleted(&mut self, key: &Key, uid: &str) {
         let stored = self.objects.get(key);
@@ -251,8 +275,9 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         {
             let (written, key) = oldest.remove_entry();
             let stored = self.objects.get(&key);
-            let gone = stored
-                .is_some_and(|entry| !entry.confirmed && version(entry.object.meta()) == written);
+            let gone = stored.is_some_and(|entry| {
+                entry.written.is_some() && version(entry.object.meta()) == written
+            });
             if gone {
                 self.remove(&key);
             }
@@ -268,8 +293,11 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         let entry = Entry {
             object: Arc::clone(&object),
             relist: self.relist,
-            confirmed,
+            written: (!confirmed).then(Instant::now),
         };
+        if confirmed {
+            self.waiting.remove(&key);
+        }
         let old = self
             .objects
             .insert(Arc::clone(&shared), entry)
@@ -296,6 +324,7 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         let Some((shared, entry)) = self.objects.remove_entry(key) else {
             return;
         };
+        self.waiting.remove(key);
         for index in &mut self.indexes {
             index.change(&shared, Some(&entry.object), None);
         }

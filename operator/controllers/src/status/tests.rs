@@ -21,6 +21,8 @@ use crate::{
     metrics::Metrics,
 };
 
+mod echo;
+
 /// The instant of the pass.
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 const FINALIZER: &str = entente_crds::FINALIZER_IN_USE;
