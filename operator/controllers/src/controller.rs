@@ -140,3 +140,6 @@ async fn pass<R: Reconcile>(reconciler: &R, key: &R::Key) -> Option<Requeue> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

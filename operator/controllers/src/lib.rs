@@ -18,6 +18,8 @@ mod delivery;
 pub mod events;
 #[cfg(test)]
 mod fake_api;
+#[cfg(test)]
+mod in_process;
 pub mod metrics;
 mod objects;
 mod profiles;

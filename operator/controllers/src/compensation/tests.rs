@@ -15,13 +15,10 @@ use serde_json::{Value, json};
 use super::Compensations;
 use crate::{
     cache::Key,
-    clock::{ClockSkew, FakeClock},
-    context::{Context, Options},
-    events::Events,
+    clock::FakeClock,
     fake_api::{Asked, FakeApi},
-    metrics::Metrics,
+    in_process::context,
     objects::Objects,
-    readiness::Readiness,
 };
 
 /// A controller that knows a missed promise and the record of it, and what it asks of the API.
@@ -36,23 +33,15 @@ impl Bench {
     fn start() -> Self {
         let (client, api) = FakeApi::new();
         let (recorder, events) = FakeApi::new();
-        let metrics = Arc::new(Metrics::new("0"));
         let mut record = example::compensation();
         record.metadata.uid = Some("c1".to_owned());
         record.metadata.resource_version = Some("1".to_owned());
         record.metadata.generation = Some(1);
         let promised = record.spec.record.promised;
         let later = |days: i64| promised + SignedDuration::from_hours(24 * days);
-        let context = Context {
-            client,
-            clock: Arc::new(FakeClock::starting_at(later(2))),
-            skew: Arc::new(ClockSkew::default()),
-            metrics: Arc::clone(&metrics),
-            events: Events::start(recorder, None, metrics),
-            readiness: Arc::new(Readiness::default()),
-            drivers: Drivers::fake(Arc::new(World::default())),
-            options: Options::default(),
-        };
+        let clock = Arc::new(FakeClock::starting_at(later(2)));
+        let drivers = Drivers::fake(Arc::new(World::default()));
+        let context = context(client, recorder, clock, drivers);
         let objects = Arc::new(Objects::new(&context));
         objects.subscriptions.put_written(missed(&record, later(1)));
         objects.compensations.put_written(record.clone());
