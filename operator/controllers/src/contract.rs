@@ -296,3 +296,6 @@ fn states(status: &ContractStatus) -> Vec<(&str, &str, &str, Option<i64>)> {
 fn shared<K>(objects: Vec<Arc<K>>) -> Vec<Shared<K>> {
     objects.into_iter().map(Shared::from).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,9 @@
 //! An API server for tests, in this process: every request is handed to the test, which answers.
 //!
 //! It knows nothing of Kubernetes; what a test does not answer stays open, as with a server that
-//! hangs. Only compiled for tests.
+//! hangs. One that answers by itself is [`cluster::FakeCluster`]. Only compiled for tests.
+
+pub(crate) mod cluster;
 
 use std::time::Duration;
 
@@ -122,12 +124,15 @@ impl Asked {
 impl FakeWatch {
     /// Sends an event: `ADDED`, `MODIFIED`, `DELETED`, `BOOKMARK`, `ERROR`.
     pub(crate) fn send(&self, event: &str, object: &Value) {
+        assert!(self.try_send(event, object), "a client that watches");
+    }
+
+    /// Sends an event; false if nobody watches any more.
+    fn try_send(&self, event: &str, object: &Value) -> bool {
         // The order of the server: what an object is comes before it.
         let line = format!("{{\"type\":\"{event}\",\"object\":{object}}}\n");
         let frame = http_body::Frame::data(Bytes::from(line));
-        self.0
-            .unbounded_send(Ok(frame))
-            .expect("a client that watches");
+        self.0.unbounded_send(Ok(frame)).is_ok()
     }
 }
 

@@ -1,18 +1,32 @@
-//! What the tests of whole controllers share: a context without a cluster, a network or a machine's
-//! clock. Only compiled for tests.
+//! What the tests of whole controllers share: a controller in this process, without a cluster, a
+//! network or a machine's clock. Only compiled for tests.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use entente_drivers::Drivers;
+use entente_crds::v1alpha1::Condition;
+use entente_drivers::{Drivers, fake::World};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Namespace;
 use kube::Client;
+use tokio::{
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
 
 use crate::{
-    clock::{ClockSkew, FakeClock},
+    clock::{Clock as _, ClockSkew, FakeClock},
     context::{Context, Options},
+    controller::{self, Reconcile},
     events::Events,
+    fake_api::cluster::FakeCluster,
     metrics::Metrics,
+    objects::Objects,
     readiness::Readiness,
+    shutdown::{Shutdown, ShutdownTrigger},
 };
+
+/// How long a test waits, by the paused clock, until something is true.
+const PATIENCE: Duration = Duration::from_hours(1);
 
 /// A context of this API server; events go to `recorder`.
 pub(crate) fn context(
@@ -32,4 +46,99 @@ pub(crate) fn context(
         drivers,
         options: Options::default(),
     }
+}
+
+/// What a controller is made of.
+pub(crate) struct Parts {
+    pub(crate) context: Context,
+    pub(crate) objects: Arc<Objects>,
+}
+
+/// An API server and remote sides, and the controller that runs against them.
+pub(crate) struct InProcess {
+    pub(crate) cluster: Arc<FakeCluster>,
+    pub(crate) world: Arc<World>,
+    pub(crate) clock: Arc<FakeClock>,
+    running: Option<(ShutdownTrigger, JoinHandle<()>)>,
+}
+
+impl InProcess {
+    /// An API server that has the namespace of the examples, at this instant.
+    pub(crate) fn at(now: &str) -> Self {
+        let now: Timestamp = now.parse().unwrap();
+        let clock = Arc::new(FakeClock::starting_at(now));
+        let cluster = FakeCluster::new(Arc::clone(&clock));
+        let mut namespace = Namespace::default();
+        let name = entente_crds::example::NAMESPACE.to_owned();
+        let label = ("kubernetes.io/metadata.name".to_owned(), name.clone());
+        namespace.metadata.labels = Some([label].into());
+        namespace.metadata.name = Some(name);
+        cluster.apply(&namespace);
+        let wall = Arc::clone(&clock);
+        Self {
+            cluster,
+            world: Arc::new(World::with_clock(move || wall.now())),
+            clock,
+            running: None,
+        }
+    }
+
+    /// Starts a controller that knows nothing yet, as a new process does.
+    pub(crate) async fn start<R: Reconcile>(&mut self, make: impl FnOnce(Parts) -> R) {
+        let (trigger, shutdown) = Shutdown::channel();
+        let client = self.cluster.client();
+        let drivers = Drivers::fake(Arc::clone(&self.world));
+        let context = context(
+            client.clone(),
+            client.clone(),
+            Arc::clone(&self.clock),
+            drivers,
+        );
+        let objects = Arc::new(Objects::new(&context));
+        objects.start(&context, &shutdown).await;
+        let reconciler = make(Parts {
+            context: context.clone(),
+            objects,
+        });
+        let run = async move { controller::run(reconciler, &context, &shutdown).await };
+        self.running = Some((trigger, tokio::spawn(run)));
+    }
+
+    /// Stops the controller as a shutdown does.
+    pub(crate) async fn stop(&mut self) {
+        let (trigger, run) = self.running.take().expect("a controller that runs");
+        trigger.trigger();
+        let ended = timeout(PATIENCE, run).await;
+        ended.expect("an end in time").expect("no panic");
+    }
+
+    /// Waits until something is true; fails with all that there is when that takes too long.
+    pub(crate) async fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let mut served = self.cluster.served();
+        let waited = async {
+            while !holds(self) {
+                // Remote sides tell nobody, so they are looked at now and then.
+                let _ = timeout(Duration::from_secs(1), served.changed()).await;
+            }
+        };
+        if timeout(PATIENCE, waited).await.is_err() {
+            let calls = self.world.ledger();
+            let calls: Vec<String> = calls.iter().map(|call| format!("{call:?}")).collect();
+            let (dump, calls) = (self.cluster.dump(), calls.join("\n"));
+            panic!("it did not come about that {what}\n{dump}\n{calls}");
+        }
+    }
+
+    /// Lets time pass, with everything that falls due in it.
+    pub(crate) async fn let_pass(&self, time: Duration) {
+        sleep(time).await;
+    }
+}
+
+/// How a condition stands, as `Status(Reason)`; empty where it is absent.
+pub(crate) fn says(conditions: &[Condition], type_: &str) -> String {
+    let found = conditions.iter().find(|found| found.type_ == type_);
+    found.map_or_else(String::new, |found| {
+        format!("{}({})", found.status, found.reason)
+    })
 }

@@ -1,0 +1,226 @@
+//! An API server for tests that keeps what it is given, as far as the operator uses one: lists and
+//! watches, decisions on an old resourceVersion, finalizers, and status as a part of its own.
+//!
+//! It applies no schema, follows no owner reference and admits everything; what it does not know
+//! it refuses. It fails, and lets others write in between, as a test scripts it.
+
+mod state;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use http::{Method, Response};
+use http_body_util::{BodyExt as _, Full};
+use kube::{Client, Resource, client::Body};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use tokio::sync::watch;
+use tower::{BoxError, service_fn};
+
+use self::state::{Fault, Path, Refusal, Rival, State, begin, keep_identity, parse};
+use super::{AnswerBody, failure};
+use crate::clock::{Clock as _, FakeClock};
+
+/// The API server. Shared by an [`Arc`] between the test and its clients.
+pub(crate) struct FakeCluster {
+    clock: Arc<FakeClock>,
+    state: Mutex<State>,
+    served: watch::Sender<()>,
+}
+
+impl FakeCluster {
+    pub(crate) fn new(clock: Arc<FakeClock>) -> Arc<Self> {
+        Arc::new(Self {
+            clock,
+            state: Mutex::default(),
+            served: watch::Sender::new(()),
+        })
+    }
+
+    /// A client of it.
+    pub(crate) fn client(self: &Arc<Self>) -> Client {
+        let cluster = Arc::clone(self);
+        let service = service_fn(move |request: http::Request<Body>| {
+            let cluster = Arc::clone(&cluster);
+            async move {
+                let (parts, body) = request.into_parts();
+                let bytes = body.collect_bytes().await?;
+                let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+                let query = parts.uri.query().unwrap_or_default();
+                let answer = cluster.serve(&parts.method, parts.uri.path(), query, body);
+                Ok::<_, BoxError>(answer)
+            }
+        });
+        Client::new(service, "default")
+    }
+
+    /// Stores an object as `kubectl apply` does: status and finalizers of one that exists stay.
+    pub(crate) fn apply<K: Resource<DynamicType = ()> + Serialize>(&self, object: &K) {
+        let path = path_of::<K>(
+            object.meta().namespace.as_deref(),
+            object.meta().name.as_deref(),
+        );
+        let mut wanted = serde_json::to_value(object).unwrap();
+        let mut state = self.lock();
+        let before = state.objects.get(&path).cloned();
+        match &before {
+            None => begin(&mut wanted, state.version, self.clock.now()),
+            Some(before) => {
+                wanted["status"] = before["status"].clone();
+                wanted["metadata"]["finalizers"] = before["metadata"]["finalizers"].clone();
+                keep_identity(before, &mut wanted);
+            }
+        }
+        state.commit(&path, before.as_ref(), wanted);
+        drop(state);
+        self.served.send_replace(());
+    }
+
+    /// Changes an object that exists, status and all.
+    pub(crate) fn edit<K>(&self, namespace: &str, name: &str, change: impl FnOnce(&mut K))
+    where
+        K: Resource<DynamicType = ()> + Serialize + DeserializeOwned,
+    {
+        let path = path_of::<K>(Some(namespace), Some(name));
+        let mut state = self.lock();
+        let before = state.objects.get(&path).cloned().expect("an object");
+        let mut object: K = serde_json::from_value(before.clone()).unwrap();
+        change(&mut object);
+        let after = serde_json::to_value(object).unwrap();
+        state.commit(&path, Some(&before), after);
+        drop(state);
+        self.served.send_replace(());
+    }
+
+    /// Deletes an object as `kubectl delete` does: it stays while it has finalizers.
+    pub(crate) fn delete<K: Resource<DynamicType = ()>>(&self, namespace: &str, name: &str) {
+        let path = path_of::<K>(Some(namespace), Some(name));
+        let deleted = self.lock().delete(&path, &Value::Null, self.clock.now());
+        deleted.expect("an object");
+        self.served.send_replace(());
+    }
+
+    /// The object as it is now.
+    pub(crate) fn get<K>(&self, namespace: &str, name: &str) -> Option<K>
+    where
+        K: Resource<DynamicType = ()> + DeserializeOwned,
+    {
+        let path = path_of::<K>(Some(namespace), Some(name));
+        let found = self.lock().objects.get(&path).cloned()?;
+        Some(serde_json::from_value(found).unwrap())
+    }
+
+    /// The names of all objects of a kind, sorted.
+    pub(crate) fn names<K: Resource<DynamicType = ()>>(&self) -> Vec<String> {
+        let collection = K::plural(&());
+        let state = self.lock();
+        let paths = state.objects.keys();
+        paths
+            .filter(|path| path.collection == collection)
+            .map(|path| path.name.clone())
+            .collect()
+    }
+
+    /// Refuses the next `times` requests of this method whose path contains `part`.
+    pub(crate) fn refuse(&self, method: Method, part: &str, refusal: Refusal, times: usize) {
+        self.lock().faults.push(Fault {
+            method,
+            part: part.to_owned(),
+            refusal,
+            left: times,
+        });
+    }
+
+    /// Serves requests that were scripted to be refused again.
+    pub(crate) fn recover(&self) {
+        self.lock().faults.clear();
+    }
+
+    /// Lets somebody else change the object of the next request of this method whose path contains
+    /// `part`, just before it is served.
+    pub(crate) fn overtake(
+        &self,
+        method: Method,
+        part: &str,
+        write: impl FnOnce(&mut Value) + Send + 'static,
+    ) {
+        self.lock().rivals.push(Rival {
+            method,
+            part: part.to_owned(),
+            write: Box::new(write),
+        });
+    }
+
+    /// The writes since they were last forgotten, as method and path; without those of events.
+    pub(crate) fn writes(&self) -> Vec<String> {
+        let state = self.lock();
+        let requests = state.requests.iter();
+        requests
+            .filter(|(method, path)| *method != Method::GET && !path.contains("/events"))
+            .map(|(method, path)| format!("{method} {path}"))
+            .collect()
+    }
+
+    /// Forgets the requests so far.
+    pub(crate) fn forget_requests(&self) {
+        self.lock().requests.clear();
+    }
+
+    /// Is told of every request that was served and every change.
+    pub(crate) fn served(&self) -> watch::Receiver<()> {
+        self.served.subscribe()
+    }
+
+    /// Everything that there is, and the last requests, for a test that fails.
+    pub(crate) fn dump(&self) -> String {
+        let state = self.lock();
+        let mut lines = Vec::new();
+        for (path, object) in &state.objects {
+            let (meta, status) = (&object["metadata"], &object["status"]);
+            lines.push(format!("{path:?} {meta:#}\n{status:#}"));
+        }
+        let requests = state.requests.iter().rev().take(40).rev();
+        lines.extend(requests.map(|(method, path)| format!("{method} {path}")));
+        lines.join("\n")
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn serve(&self, method: &Method, at: &str, query: &str, body: Value) -> Response<AnswerBody> {
+        let mut state = self.lock();
+        let is_watch = *method == Method::GET && query.contains("watch=true");
+        if !is_watch {
+            state.requests.push((method.clone(), at.to_owned()));
+        }
+        let (path, part) = parse(at);
+        let answer = if let Some(refusal) = state.refused(method, at) {
+            Err(refusal)
+        } else if is_watch {
+            let body = state.watch(&path, query);
+            drop(state);
+            return Response::new(body);
+        } else {
+            state.rivals_first(method, at, &path);
+            state.answer(method, &path, part, query, body, self.clock.now())
+        };
+        drop(state);
+        self.served.send_replace(());
+        let (code, answer) = match answer {
+            Ok(answer) => (200, answer),
+            Err((code, reason)) => (code, failure(code, reason, "as the test wants it")),
+        };
+        let body = Full::new(Bytes::from(answer.to_string())).map_err(|never| match never {});
+        let response = Response::builder().status(code).body(body.boxed_unsync());
+        response.expect("a valid response")
+    }
+}
+
+fn path_of<K: Resource<DynamicType = ()>>(namespace: Option<&str>, name: Option<&str>) -> Path {
+    Path {
+        collection: K::plural(&()).into_owned(),
+        namespace: namespace.unwrap_or_default().to_owned(),
+        name: name.unwrap_or_default().to_owned(),
+    }
+}

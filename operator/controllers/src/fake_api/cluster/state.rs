@@ -1,0 +1,317 @@
+//! What a [`super::FakeCluster`] holds, and the rules by which it changes.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use futures::{StreamExt as _, channel::mpsc as stream};
+use http::Method;
+use http_body_util::{BodyExt as _, StreamBody};
+use jiff::{Timestamp, ToSpan as _};
+use serde_json::{Value, json};
+
+use crate::fake_api::{AnswerBody, FakeWatch};
+
+/// What a request is about; without a name it is the collection.
+#[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct Path {
+    pub(super) collection: String,
+    pub(super) namespace: String,
+    pub(super) name: String,
+}
+
+/// A failure, with the reason that a Status gives.
+pub(super) type Refusal = (u16, &'static str);
+
+pub(super) struct Fault {
+    pub(super) method: Method,
+    pub(super) part: String,
+    pub(super) refusal: Refusal,
+    pub(super) left: usize,
+}
+
+/// Somebody who writes just before a request of somebody else is served.
+pub(super) struct Rival {
+    pub(super) method: Method,
+    pub(super) part: String,
+    pub(super) write: Box<dyn FnOnce(&mut Value) + Send>,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) version: u64,
+    pub(super) objects: BTreeMap<Path, Value>,
+    /// What watches were told: at which version, of which collection, and how.
+    pub(super) history: Vec<(u64, String, &'static str, Value)>,
+    pub(super) watches: Vec<(String, FakeWatch)>,
+    pub(super) faults: Vec<Fault>,
+    pub(super) rivals: Vec<Rival>,
+    pub(super) requests: Vec<(Method, String)>,
+}
+
+impl State {
+    pub(super) fn refused(&mut self, method: &Method, at: &str) -> Option<Refusal> {
+        let mut faults = self.faults.iter_mut();
+        let fault = faults.find(|fault| fault.method == *method && at.contains(&fault.part))?;
+        let refusal = fault.refusal;
+        fault.left -= 1;
+        self.faults.retain(|fault| fault.left > 0);
+        Some(refusal)
+    }
+
+    pub(super) fn rivals_first(&mut self, method: &Method, at: &str, path: &Path) {
+        let mut rivals = self.rivals.iter();
+        let found = rivals.position(|rival| rival.method == *method && at.contains(&rival.part));
+        if let Some(position) = found
+            && let Some(before) = self.objects.get(path).cloned()
+        {
+            let rival = self.rivals.remove(position);
+            let mut after = before.clone();
+            (rival.write)(&mut after);
+            self.commit(path, Some(&before), after);
+        }
+    }
+
+    pub(super) fn answer(
+        &mut self,
+        method: &Method,
+        path: &Path,
+        part: &str,
+        query: &str,
+        body: Value,
+        now: Timestamp,
+    ) -> Result<Value, Refusal> {
+        let is_known = matches!(part, "" | "status") && !query.contains("Selector");
+        match *method {
+            _ if !is_known => Err((400, "BadRequest")),
+            Method::GET if path.name.is_empty() => Ok(self.list(path)),
+            Method::GET => self.found(path).cloned(),
+            Method::POST => self.create(path, body, now),
+            Method::PUT => self.replace(path, part, body),
+            Method::PATCH => self.patch(path, &body),
+            Method::DELETE => self.delete(path, &body["preconditions"], now),
+            _ => Err((405, "MethodNotAllowed")),
+        }
+    }
+
+    fn found(&self, path: &Path) -> Result<&Value, Refusal> {
+        self.objects.get(path).ok_or((404, "NotFound"))
+    }
+
+    /// The object, if it is still the one and the version that was decided on.
+    fn expected(&self, path: &Path, decided_on: &Value) -> Result<Value, Refusal> {
+        let found = self.found(path)?;
+        for field in ["uid", "resourceVersion"] {
+            let wanted = &decided_on[field];
+            if !wanted.is_null() && *wanted != found["metadata"][field] {
+                return Err((409, "Conflict"));
+            }
+        }
+        Ok(found.clone())
+    }
+
+    fn list(&self, of: &Path) -> Value {
+        let objects = self.objects.iter();
+        let items: Vec<&Value> = objects
+            .filter(|(path, _)| path.collection == of.collection)
+            .filter(|(path, _)| of.namespace.is_empty() || path.namespace == of.namespace)
+            .map(|(_, object)| object)
+            .collect();
+        let version = self.version.to_string();
+        json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": version},
+               "items": items})
+    }
+
+    fn create(&mut self, of: &Path, mut object: Value, now: Timestamp) -> Result<Value, Refusal> {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        let path = Path {
+            name: name.to_owned(),
+            ..of.clone()
+        };
+        if self.objects.contains_key(&path) {
+            return Err((409, "AlreadyExists"));
+        }
+        object["metadata"]["uid"] = Value::Null;
+        object["status"] = Value::Null;
+        begin(&mut object, self.version, now);
+        Ok(self.commit(&path, None, object))
+    }
+
+    fn replace(&mut self, path: &Path, part: &str, body: Value) -> Result<Value, Refusal> {
+        let before = self.expected(path, &body["metadata"])?;
+        let after = if part == "status" {
+            let mut after = before.clone();
+            after["status"] = body["status"].clone();
+            after
+        } else {
+            let mut after = body;
+            after["status"] = before["status"].clone();
+            keep_identity(&before, &mut after);
+            after
+        };
+        Ok(self.commit(path, Some(&before), after))
+    }
+
+    fn patch(&mut self, path: &Path, change: &Value) -> Result<Value, Refusal> {
+        let before = self.expected(path, &change["metadata"])?;
+        let mut after = before.clone();
+        merge(&mut after, change);
+        after["status"] = before["status"].clone();
+        keep_identity(&before, &mut after);
+        Ok(self.commit(path, Some(&before), after))
+    }
+
+    pub(super) fn delete(
+        &mut self,
+        path: &Path,
+        preconditions: &Value,
+        now: Timestamp,
+    ) -> Result<Value, Refusal> {
+        let before = self.expected(path, preconditions)?;
+        let mut after = before.clone();
+        if before["metadata"]["deletionTimestamp"].is_null() {
+            after["metadata"]["deletionTimestamp"] = json!(whole_second(now));
+            raise_generation(&mut after);
+        }
+        let after = self.commit(path, Some(&before), after);
+        if self.objects.contains_key(path) {
+            return Ok(after);
+        }
+        Ok(json!({"kind": "Status", "apiVersion": "v1", "status": "Success"}))
+    }
+
+    /// Stores a version of an object and tells the watches; one that is the same is no version,
+    /// and a terminating one without finalizers goes.
+    pub(super) fn commit(
+        &mut self,
+        path: &Path,
+        before: Option<&Value>,
+        mut after: Value,
+    ) -> Value {
+        without_nulls(&mut after);
+        if before == Some(&after) {
+            return after;
+        }
+        if before.is_some_and(|before| rest(before) != rest(&after)) {
+            raise_generation(&mut after);
+        }
+        self.version += 1;
+        after["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        let meta = &after["metadata"];
+        let is_held = meta["finalizers"]
+            .as_array()
+            .is_some_and(|it| !it.is_empty());
+        let event = if !meta["deletionTimestamp"].is_null() && !is_held {
+            self.objects.remove(path);
+            "DELETED"
+        } else if self.objects.insert(path.clone(), after.clone()).is_some() {
+            "MODIFIED"
+        } else {
+            "ADDED"
+        };
+        let of = &path.collection;
+        self.watches
+            .retain(|(watched, watch)| watched != of || watch.try_send(event, &after));
+        let told = (self.version, of.clone(), event, after.clone());
+        self.history.push(told);
+        after
+    }
+
+    /// A watch of every namespace, from a version on; it ends as the client asked.
+    pub(super) fn watch(&mut self, of: &Path, query: &str) -> AnswerBody {
+        let number = |name: &str| -> Option<u64> {
+            let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+            pairs.find(|(key, _)| *key == name)?.1.parse().ok()
+        };
+        let (sender, frames) = stream::unbounded();
+        let watch = FakeWatch(sender);
+        let since = number("resourceVersion").unwrap_or_default();
+        for (version, collection, event, object) in &self.history {
+            if *version > since && *collection == of.collection {
+                watch.send(event, object);
+            }
+        }
+        self.watches.push((of.collection.clone(), watch));
+        let end = Duration::from_secs(number("timeoutSeconds").unwrap_or(300));
+        let frames = frames.take_until(Box::pin(tokio::time::sleep(end)));
+        StreamBody::new(frames).boxed_unsync()
+    }
+}
+
+/// The collection, namespace and name in a path of the API, and what follows them.
+pub(super) fn parse(at: &str) -> (Path, &str) {
+    let segments: Vec<&str> = at.trim_matches('/').split('/').collect();
+    let prefix = if segments.first() == Some(&"api") {
+        2
+    } else {
+        3
+    };
+    let (namespace, rest) = match segments.get(prefix..).unwrap_or_default() {
+        ["namespaces", namespace, rest @ ..] if !rest.is_empty() => (*namespace, rest),
+        rest => ("", rest),
+    };
+    let segment = |index: usize| rest.get(index).copied().unwrap_or_default();
+    let path = Path {
+        collection: segment(0).to_owned(),
+        namespace: namespace.to_owned(),
+        name: segment(1).to_owned(),
+    };
+    (path, segment(2))
+}
+
+/// Gives a new object what the API server gives it; a UID only where a test chose none.
+pub(super) fn begin(object: &mut Value, version: u64, now: Timestamp) {
+    let meta = &mut object["metadata"];
+    if meta["uid"].is_null() {
+        meta["uid"] = json!(format!("00000000-0000-4000-8000-{version:012}"));
+    }
+    meta["generation"] = json!(1);
+    meta["creationTimestamp"] = json!(whole_second(now));
+}
+
+pub(super) fn keep_identity(before: &Value, after: &mut Value) {
+    for field in [
+        "uid",
+        "resourceVersion",
+        "generation",
+        "creationTimestamp",
+        "deletionTimestamp",
+    ] {
+        after["metadata"][field] = before["metadata"][field].clone();
+    }
+}
+
+fn raise_generation(object: &mut Value) {
+    let generation = object["metadata"]["generation"].as_i64().unwrap_or(0);
+    object["metadata"]["generation"] = json!(generation + 1);
+}
+
+/// What a generation counts: all but metadata and status.
+fn rest(object: &Value) -> Value {
+    let mut rest = object.clone();
+    let fields = rest.as_object_mut().expect("an object");
+    fields.retain(|name, _| name != "metadata" && name != "status");
+    rest
+}
+
+/// RFC 7396.
+fn merge(target: &mut Value, patch: &Value) {
+    let Some(fields) = patch.as_object() else {
+        *target = patch.clone();
+        return;
+    };
+    for (name, value) in fields {
+        merge(&mut target[name.as_str()], value);
+    }
+}
+
+fn without_nulls(value: &mut Value) {
+    if let Some(fields) = value.as_object_mut() {
+        fields.retain(|_, value| !value.is_null());
+        fields.values_mut().for_each(without_nulls);
+    }
+}
+
+fn whole_second(now: Timestamp) -> Timestamp {
+    let fraction = i64::from(now.subsec_millisecond());
+    now.checked_sub(fraction.milliseconds())
+        .expect("an instant")
+}
