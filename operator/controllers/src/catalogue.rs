@@ -280,3 +280,6 @@ fn next_probe(
     let pause = wait(RetryPolicy::default(), failures.max(1), 1.0);
     now.checked_add(pause).ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,10 @@ use std::{sync::Arc, time::Duration};
 use entente_crds::v1alpha1::Condition;
 use entente_drivers::{Drivers, fake::World};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::{Namespace, Secret},
+};
 use kube::Client;
 use tokio::{
     task::JoinHandle,
@@ -21,7 +24,9 @@ use crate::{
     fake_api::cluster::FakeCluster,
     metrics::Metrics,
     objects::Objects,
+    profiles::Profiles,
     readiness::Readiness,
+    secrets::Secrets,
     shutdown::{Shutdown, ShutdownTrigger},
 };
 
@@ -52,6 +57,7 @@ pub(crate) fn context(
 pub(crate) struct Parts {
     pub(crate) context: Context,
     pub(crate) objects: Arc<Objects>,
+    pub(crate) profiles: Arc<Profiles>,
 }
 
 /// An API server and remote sides, and the controller that runs against them.
@@ -96,9 +102,11 @@ impl InProcess {
         );
         let objects = Arc::new(Objects::new(&context));
         objects.start(&context, &shutdown).await;
+        let secrets = Secrets::new(client, context.options.namespace.clone());
         let reconciler = make(Parts {
             context: context.clone(),
             objects,
+            profiles: Arc::new(Profiles::new(Arc::new(secrets))),
         });
         let run = async move { controller::run(reconciler, &context, &shutdown).await };
         self.running = Some((trigger, tokio::spawn(run)));
@@ -141,4 +149,15 @@ pub(crate) fn says(conditions: &[Condition], type_: &str) -> String {
     found.map_or_else(String::new, |found| {
         format!("{}({})", found.status, found.reason)
     })
+}
+
+/// The Secret that the broker of the examples is logged in with.
+pub(crate) fn broker_login() -> Secret {
+    let mut secret = Secret::default();
+    secret.metadata.name = Some("northwind-services".to_owned());
+    secret.metadata.namespace = Some(Options::default().namespace);
+    let data = [("username", "entente"), ("password", "open sesame")];
+    let data = data.map(|(key, text)| (key.to_owned(), ByteString(text.as_bytes().to_vec())));
+    secret.data = Some(data.into());
+    secret
 }

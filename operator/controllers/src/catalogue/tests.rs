@@ -1,0 +1,232 @@
+use std::{sync::Arc, time::Duration};
+
+use entente_crds::{
+    FINALIZER_IN_USE, example,
+    v1alpha1::{Connection, Device, DeviceModel, ServiceSubscription, SmartService},
+};
+use entente_domain::exchange::FailureKind;
+use entente_drivers::fake::{FakeServer, Fault, Operation};
+use http::Method;
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt as _;
+
+use super::{Catalogue, PROBE};
+use crate::in_process::{InProcess, Parts, broker_login, says};
+
+const BROKER: &str = "northwind-services";
+const BROKER_URL: &str = "https://broker.northwind.example";
+const NAMESPACE: &str = example::NAMESPACE;
+/// Longer than changes of users are gathered.
+const GATHERED: Duration = Duration::from_secs(10);
+
+fn catalogue(parts: Parts) -> Catalogue {
+    Catalogue::new(parts.context, parts.objects, parts.profiles, Arc::default())
+}
+
+/// A catalogue controller, a broker that answers, and objects of the catalogue that nobody uses.
+async fn started() -> InProcess {
+    let mut process = InProcess::at("2027-03-01T00:00:00Z");
+    process.world.put_server(BROKER_URL, FakeServer::default());
+    process.cluster.apply(&broker_login());
+    process.cluster.apply(&example::northwind_services());
+    process.cluster.apply(&example::hq_ipp());
+    process.cluster.apply(&example::mfp_500());
+    process.cluster.apply(&example::data_backup());
+    process.start(catalogue).await;
+    process.until("the broker was probed", is_ready).await;
+    process
+}
+
+fn connection(process: &InProcess, name: &str) -> Connection {
+    process.cluster.get("", name).expect("a Connection")
+}
+
+/// How a condition of the broker's Connection stands.
+fn broker_says(process: &InProcess, type_: &str) -> String {
+    let status = connection(process, BROKER).status.unwrap_or_default();
+    says(&status.conditions, type_)
+}
+
+fn is_ready(process: &InProcess) -> bool {
+    broker_says(process, "Ready") == "True(Succeeded)"
+}
+
+/// How many users the Connection to devices, that to the broker, the model and the service say.
+fn used_by(process: &InProcess) -> [Option<i64>; 4] {
+    let model: Option<DeviceModel> = process.cluster.get("", "mfp-500");
+    let service: Option<SmartService> = process.cluster.get("", "data-backup");
+    [
+        connection(process, "hq-ipp")
+            .status
+            .and_then(|it| it.used_by),
+        connection(process, BROKER).status.and_then(|it| it.used_by),
+        model.and_then(|it| it.status).and_then(|it| it.used_by),
+        service.and_then(|it| it.status).and_then(|it| it.used_by),
+    ]
+}
+
+/// Applies a device and the subscription on it, so that everything is used once.
+async fn use_all(process: &InProcess) {
+    process.cluster.apply(&example::devices()[0]);
+    process.cluster.apply(&example::service_subscription());
+    let used = |process: &InProcess| used_by(process) == [Some(1); 4];
+    process.until("everything is used once", used).await;
+    process.let_pass(GATHERED).await;
+}
+
+fn is_held(process: &InProcess) -> [bool; 4] {
+    let held = |finalizers: &[String]| finalizers == [FINALIZER_IN_USE];
+    let model: Option<DeviceModel> = process.cluster.get("", "mfp-500");
+    let service: Option<SmartService> = process.cluster.get("", "data-backup");
+    [
+        held(connection(process, "hq-ipp").finalizers()),
+        held(connection(process, BROKER).finalizers()),
+        model.is_some_and(|it| held(it.finalizers())),
+        service.is_some_and(|it| held(it.finalizers())),
+    ]
+}
+
+// shows K2
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_answers_is_ready_and_probed_again_after_ten_minutes_without_a_write() {
+    let process = started().await;
+    assert_eq!(broker_says(&process, "Reachable"), "True(Answered)");
+    assert_eq!(broker_says(&process, "ResolvedRefs"), "True(Resolved)");
+    process.let_pass(Duration::from_secs(10)).await;
+    let probes = process.world.count(Operation::Catalogue);
+    process.cluster.forget_requests();
+    process.let_pass(PROBE.unsigned_abs()).await;
+    assert_eq!(process.world.count(Operation::Catalogue), probes + 1);
+    assert!(
+        process.cluster.writes().is_empty(),
+        "{:?}",
+        process.cluster.writes()
+    );
+}
+
+// shows K2 K5
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_fails_says_why_is_probed_sooner_and_recovers() {
+    let process = started().await;
+    let unauthorized = Fault::fail(FailureKind::Unauthorized);
+    process.world.remove_server(BROKER_URL);
+    let down = |process: &InProcess| broker_says(process, "Reachable") == "False(Unreachable)";
+    process.until("it cannot be reached", down).await;
+    assert_eq!(broker_says(&process, "Ready"), "False(Unreachable)");
+    process.world.put_server(BROKER_URL, FakeServer::default());
+    process
+        .world
+        .script(None, Operation::Catalogue, unauthorized, 1);
+    let since = process.world.ledger().len();
+    let refused =
+        |process: &InProcess| broker_says(process, "Authenticated") == "False(Unauthorized)";
+    process.until("it refuses the credentials", refused).await;
+    assert_eq!(broker_says(&process, "Reachable"), "True(Answered)");
+    process.until("it is ready again", is_ready).await;
+    let probes = &process.world.ledger()[since..];
+    let took = probes[1].at.duration_since(probes[0].at);
+    assert!(took < PROBE / 2, "{took:?} between two probes that failed");
+}
+
+// shows K2
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_is_missing_is_said_and_the_broker_is_ready_once_it_is_there() {
+    let process = started().await;
+    process.cluster.delete::<Secret>("entente-system", BROKER);
+    process.cluster.edit("", BROKER, |broker: &mut Connection| {
+        broker.spec.allow[0].networks = vec!["198.51.100.0/24".to_owned()];
+    });
+    let missing =
+        |process: &InProcess| broker_says(process, "ResolvedRefs") == "False(SecretNotFound)";
+    process.until("the Secret is missing", missing).await;
+    let probes = process.world.count(Operation::Catalogue);
+    process.let_pass(Duration::from_mins(1)).await;
+    assert_eq!(process.world.count(Operation::Catalogue), probes);
+    process.cluster.apply(&broker_login());
+    process.until("it is ready again", is_ready).await;
+}
+
+// shows K3
+#[tokio::test(start_paused = true)]
+async fn what_is_used_says_by_how_many_and_what_is_not_says_by_none() {
+    let process = started().await;
+    process.let_pass(GATHERED).await;
+    assert_eq!(used_by(&process), [Some(0); 4]);
+    use_all(&process).await;
+    for device in &example::devices()[1..] {
+        process.cluster.apply(device);
+    }
+    let counted = |process: &InProcess| used_by(process) == [Some(4), Some(1), Some(4), Some(1)];
+    process.until("every device is counted", counted).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_used_cannot_be_deleted_until_its_last_user_is_gone() {
+    let process = started().await;
+    assert_eq!(is_held(&process), [false; 4]);
+    use_all(&process).await;
+    assert_eq!(is_held(&process), [true; 4]);
+    let cluster = &process.cluster;
+    cluster.delete::<Connection>("", "hq-ipp");
+    cluster.delete::<Connection>("", BROKER);
+    cluster.delete::<DeviceModel>("", "mfp-500");
+    cluster.delete::<SmartService>("", "data-backup");
+    process.let_pass(GATHERED).await;
+    assert_eq!(is_held(&process), [true; 4]);
+    let subscription = example::service_subscription();
+    cluster.delete::<ServiceSubscription>(NAMESPACE, &subscription.name_any());
+    let service_gone = |process: &InProcess| {
+        process.cluster.names::<SmartService>().is_empty()
+            && process.cluster.names::<Connection>() == ["hq-ipp"]
+    };
+    process
+        .until("the service and its broker are gone", service_gone)
+        .await;
+    process.let_pass(GATHERED).await;
+    assert_eq!(process.cluster.names::<DeviceModel>(), ["mfp-500"]);
+    cluster.delete::<Device>(NAMESPACE, example::DEVICES[0]);
+    let all_gone = |process: &InProcess| {
+        process.cluster.names::<DeviceModel>().is_empty()
+            && process.cluster.names::<Connection>().is_empty()
+    };
+    process
+        .until("the model and its Connection are gone", all_gone)
+        .await;
+}
+
+// shows K5
+#[tokio::test(start_paused = true)]
+async fn a_finalizer_of_somebody_else_that_came_meanwhile_stays() {
+    let process = started().await;
+    let other = "example.com/keep";
+    process
+        .cluster
+        .overtake(Method::PATCH, "devicemodels/mfp-500", |model| {
+            model["metadata"]["finalizers"] = serde_json::json!(["example.com/keep"]);
+        });
+    process.cluster.apply(&example::devices()[0]);
+    let both = |process: &InProcess| {
+        let model: Option<DeviceModel> = process.cluster.get("", "mfp-500");
+        model.is_some_and(|it| it.finalizers() == [other, FINALIZER_IN_USE])
+    };
+    process.until("both finalizers are there", both).await;
+}
+
+// shows K1 K2
+#[tokio::test(start_paused = true)]
+async fn a_service_whose_connection_does_not_exist_says_so_until_it_does() {
+    let process = started().await;
+    process.cluster.delete::<Connection>("", BROKER);
+    let resolved = |process: &InProcess| {
+        let service: SmartService = process.cluster.get("", "data-backup").expect("a service");
+        says(
+            &service.status.unwrap_or_default().conditions,
+            "ResolvedRefs",
+        )
+    };
+    let missing = |process: &InProcess| resolved(process).starts_with("False");
+    process.until("the service misses it", missing).await;
+    process.cluster.apply(&example::northwind_services());
+    let found = |process: &InProcess| resolved(process) == "True(Resolved)" && is_ready(process);
+    process.until("the service finds it", found).await;
+}
