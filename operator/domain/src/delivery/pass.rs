@@ -22,7 +22,8 @@ pub use self::answer::Answer;
 use crate::delivery::{
     Action, Backoffs, Blocked, DeviceSnapshot, Observations, Plan, ResolvedDevice,
     ResolvedSubscription, SubscriptionReport, Verified, model::backoffs::BackoffKey, plan::plan,
-    report::Report, report::device::report_device, resolve::resolve, verify::verify,
+    report::Report, report::device::report_device, resolve::resolve,
+    schedule::intent::next_instant, verify::verify,
 };
 
 /// No pass has more rounds than this: steps are few, so more would be a defect of ours.
@@ -49,6 +50,11 @@ pub struct Pass {
     rounds: usize,
     /// True if an answer came since it was last decided.
     news: bool,
+    /// True if an answer changed the snapshot since it was last resolved.
+    changed: bool,
+    /// When it was last resolved, and the next instant at which dates alone change that.
+    resolved_at: Timestamp,
+    holds_until: Option<Timestamp>,
 }
 
 impl Pass {
@@ -71,7 +77,11 @@ impl Pass {
             given: 0,
             rounds: 0,
             news: false,
+            changed: false,
+            resolved_at: now,
+            holds_until: None,
         };
+        pass.holds_until = pass.next_instant(now);
         pass.plan_anew(now);
         pass
     }
@@ -210,8 +220,22 @@ impl Pass {
     }
 
     fn decide(&mut self, now: Timestamp) {
-        self.resolved = resolve(&self.snapshot, now);
+        // What is wanted follows from the objects and from dates, not from what was heard.
+        let is_due = self.holds_until.is_some_and(|instant| instant <= now);
+        if self.changed || is_due || now < self.resolved_at {
+            self.resolved = resolve(&self.snapshot, now);
+            self.resolved_at = now;
+            self.holds_until = self.next_instant(now);
+            self.changed = false;
+        }
         self.plan_anew(now);
+    }
+
+    fn next_instant(&self, now: Timestamp) -> Option<Timestamp> {
+        let subscriptions = self.snapshot.subscriptions.iter();
+        subscriptions
+            .filter_map(|subscription| next_instant(subscription, now))
+            .min()
     }
 
     fn plan_anew(&mut self, now: Timestamp) {

@@ -88,11 +88,11 @@ impl Pass {
                 // The machine that answered may be another Device's, which is known only now;
                 // nothing must be written to it then.
                 let claimed = &mut self.snapshot.claimed_by_another;
-                match (&result, claimed_by_another) {
-                    (Ok(_), true) => _ = claimed.insert(connection.to_owned()),
-                    (Ok(_), false) => _ = claimed.remove(connection),
-                    (Err(_), _) => {}
-                }
+                self.changed |= match (&result, claimed_by_another) {
+                    (Ok(_), true) => claimed.insert(connection.to_owned()),
+                    (Ok(_), false) => claimed.remove(connection),
+                    (Err(_), _) => false,
+                };
                 result
             }
             Answer::NotAsked(failure) => Err(failure),
@@ -172,6 +172,7 @@ impl Pass {
                 self.backoffs.clear(&key);
                 let known = &mut self.snapshot.catalogues;
                 known.insert(connection.to_owned(), catalogue);
+                self.changed = true;
             }
             Err(failure) => {
                 let why = Blocked::on_server(connection, &failure);
@@ -189,6 +190,7 @@ impl Pass {
                 let mut known = self.snapshot.subscriptions.iter_mut();
                 if let Some(known) = known.find(|known| known.name_any() == subscription) {
                     *known = object;
+                    self.changed = true;
                 }
             }
             Answer::Recorded(None) => {

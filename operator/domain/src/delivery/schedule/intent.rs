@@ -14,6 +14,19 @@ pub(in crate::delivery) fn has_begun(subscription: &ServiceSubscription, now: Ti
     revisions.any(|revision| prepared_from(subscription, revision) <= now)
 }
 
+/// Returns the next instant at which anything that follows from dates alone may change.
+pub(in crate::delivery) fn next_instant(
+    subscription: &ServiceSubscription,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let revisions = subscription.spec.revisions.iter();
+    let instants = revisions.flat_map(|revision| {
+        let prepared = prepared_from(subscription, revision);
+        [Some(prepared), Some(revision.effective), revision.until]
+    });
+    instants.flatten().filter(|instant| *instant > now).min()
+}
+
 /// Returns the instant from which on an entry is prepared. Where the lead time is no duration,
 /// which the contract refuses, nothing is done before the entry begins.
 fn prepared_from(subscription: &ServiceSubscription, revision: &Revision) -> Timestamp {
