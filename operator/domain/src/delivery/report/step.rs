@@ -43,9 +43,8 @@ impl Report<'_> {
         stands.then(|| self.step_of_work()).flatten()
     }
 
-    /// When that step was begun. The status keeps it, because nothing else that it keeps stays:
-    /// lastSent moves with every retry, a problem's since with every other outcome, and that of an
-    /// operation when one that never ends is removed and made again.
+    /// Returns when that step was begun. Stored because it cannot be derived: `lastSent` moves with
+    /// each retry, `problem.since` with each new problem, `operation.since` with each new operation.
     pub(super) fn step_since(&self) -> Option<Timestamp> {
         if self.subscription.refused.is_some() || !self.subscription.wants_set_up() {
             return None;

@@ -78,8 +78,8 @@ pub(in crate::delivery) fn mark_settings(subscriptions: &mut [ResolvedSubscripti
     hold_back_early(subscriptions, &wanted);
 }
 
-/// Marks every device setting of those that are not in force which one in force sets to another
-/// value: when they are in force again they must not be taken for delivered by what was read before.
+/// Marks settings of inactive subscriptions that an active one overrides, so that old read-backs are
+/// not taken for proof later.
 fn mark_overridden(
     subscriptions: &mut [ResolvedSubscription],
     in_force: &BTreeMap<Place, (String, String)>,
