@@ -15,8 +15,8 @@
 )]
 
 /// For tests: the operator never reads them.
-#[cfg(any(test, feature = "claims"))]
-pub mod claims;
+#[cfg(any(test, feature = "admission-cases"))]
+pub mod admission_cases;
 pub mod condition;
 pub mod duration;
 pub mod example;

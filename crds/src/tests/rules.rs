@@ -1,4 +1,4 @@
-//! The table of claims against the CEL engine of kube, and against itself.
+//! The table of cases against the CEL engine of kube, and against itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -9,16 +9,16 @@ use kube::core::cel::{
 };
 use serde_json::Value;
 
-use crate::claims::{self, Claim, ClaimKind, Verdict};
+use crate::admission_cases::{self, Case, CaseKind, Verdict};
 
 /// A rule: kind, the place it complains about with `[]` for an index, and its message.
-type Site = (ClaimKind, String, String);
+type Site = (CaseKind, String, String);
 
 /// The schema of each kind, as it is and compiled.
-static SCHEMAS: LazyLock<BTreeMap<ClaimKind, (Value, CompiledSchema)>> = LazyLock::new(|| {
+static SCHEMAS: LazyLock<BTreeMap<CaseKind, (Value, CompiledSchema)>> = LazyLock::new(|| {
     let crds: BTreeMap<String, Value> = super::crds().into_iter().collect();
-    let schema = |kind: ClaimKind| super::root_schema(&crds[kind.plural()]).clone();
-    ClaimKind::ALL
+    let schema = |kind: CaseKind| super::root_schema(&crds[kind.plural()]).clone();
+    CaseKind::ALL
         .into_iter()
         .map(|kind| (kind, (schema(kind), compile_schema(&schema(kind)))))
         .collect()
@@ -27,11 +27,11 @@ static SCHEMAS: LazyLock<BTreeMap<ClaimKind, (Value, CompiledSchema)>> = LazyLoc
 /// The engine has no `type()`, so the one rule that needs it is proved on a real server only.
 const ONLY_ON_A_SERVER: &str = "type(self) == int";
 
-/// What the rules say to a claim.
-fn complaints(claim: &Claim) -> Vec<ValidationError> {
-    let (schema, compiled) = &SCHEMAS[&claim.kind];
-    let new = apply_defaults(schema, &claim.new);
-    let old = claim.old.as_ref().map(|old| apply_defaults(schema, old));
+/// What the rules say to a case.
+fn complaints(case: &Case) -> Vec<ValidationError> {
+    let (schema, compiled) = &SCHEMAS[&case.kind];
+    let new = apply_defaults(schema, &case.new);
+    let old = case.old.as_ref().map(|old| apply_defaults(schema, old));
     let answer = Validator::new().validate_compiled(compiled, &new, old.as_ref());
     let mut errors = answer
         .err()
@@ -44,15 +44,15 @@ fn complaints(claim: &Claim) -> Vec<ValidationError> {
 #[test]
 fn every_claim_about_a_rule_holds_in_process() {
     let mut checked = 0;
-    for claim in claims::all() {
-        let refused = match claim.verdict {
+    for case in admission_cases::all() {
+        let refused = match case.verdict {
             Verdict::Accepted => None,
-            Verdict::Rejected { message } if message == claims::UNAVAILABLE => continue,
+            Verdict::Rejected { message } if message == admission_cases::UNAVAILABLE => continue,
             Verdict::Rejected { message } => Some(message),
             Verdict::RejectedBySchema { .. } => continue, // CEL does not see it; a server does
         };
-        let found = complaints(&claim);
-        let name = &claim.name;
+        let found = complaints(&case);
+        let name = &case.name;
         for error in &found {
             assert!(
                 error.kind == ErrorKind::ValidationFailure,
@@ -68,11 +68,11 @@ fn every_claim_about_a_rule_holds_in_process() {
         }
         checked += 1;
     }
-    assert!(checked > 250, "only {checked} claims");
+    assert!(checked > 250, "only {checked} cases");
 }
 
 /// Every rule of spec and metadata. Those in status guard against nobody but the operator.
-fn sites(kind: ClaimKind) -> Vec<(Site, String)> {
+fn sites(kind: CaseKind) -> Vec<(Site, String)> {
     let mut sites = Vec::new();
     super::walk("", &SCHEMAS[&kind].0, &mut |path, schema| {
         if path.starts_with(".status") {
@@ -112,20 +112,16 @@ fn without_indices(path: &str) -> String {
 
 #[test]
 fn every_rule_refuses_something_in_the_table() {
-    let fired: BTreeSet<Site> = claims::all()
+    let fired: BTreeSet<Site> = admission_cases::all()
         .iter()
-        .filter(|claim| matches!(claim.verdict, Verdict::Rejected { .. }))
-        .flat_map(|claim| {
-            complaints(claim).into_iter().map(|error| {
-                (
-                    claim.kind,
-                    without_indices(&error.field_path),
-                    error.message,
-                )
-            })
+        .filter(|case| matches!(case.verdict, Verdict::Rejected { .. }))
+        .flat_map(|case| {
+            complaints(case)
+                .into_iter()
+                .map(|error| (case.kind, without_indices(&error.field_path), error.message))
         })
         .collect();
-    let rules: Vec<Site> = ClaimKind::ALL
+    let rules: Vec<Site> = CaseKind::ALL
         .into_iter()
         .flat_map(sites)
         .filter(|(_, rule)| !rule.starts_with(ONLY_ON_A_SERVER))
@@ -133,13 +129,13 @@ fn every_rule_refuses_something_in_the_table() {
         .collect();
     assert!(rules.len() > 100, "only {} rules were found", rules.len());
     let silent: Vec<_> = rules.iter().filter(|site| !fired.contains(site)).collect();
-    assert!(silent.is_empty(), "no claim breaks {silent:#?}");
+    assert!(silent.is_empty(), "no case breaks {silent:#?}");
 }
 
 /// The rule that the engine cannot evaluate is at least in the table that a real server gets.
 #[test]
 fn the_rule_for_a_real_server_alone_is_in_the_table() {
-    let rules: Vec<_> = ClaimKind::ALL
+    let rules: Vec<_> = CaseKind::ALL
         .into_iter()
         .flat_map(sites)
         .filter(|(_, rule)| rule.starts_with(ONLY_ON_A_SERVER))
@@ -147,39 +143,33 @@ fn the_rule_for_a_real_server_alone_is_in_the_table() {
         .collect();
     assert_eq!(
         rules,
-        [(ClaimKind::Contract, claims::UNAVAILABLE.to_owned())]
+        [(CaseKind::Contract, admission_cases::UNAVAILABLE.to_owned())]
     );
-    let claims = claims::all();
+    let cases = admission_cases::all();
     let refusing = Verdict::Rejected {
-        message: claims::UNAVAILABLE,
+        message: admission_cases::UNAVAILABLE,
     };
-    assert!(
-        claims
-            .iter()
-            .filter(|claim| claim.verdict == refusing)
-            .count()
-            > 2
-    );
+    assert!(cases.iter().filter(|case| case.verdict == refusing).count() > 2);
 }
 
 /// A rule on a field that no accepted object has would refuse everything and nobody would notice.
 #[test]
 fn every_rule_lets_something_in_the_table_pass() {
-    let accepted: Vec<Claim> = claims::all()
+    let accepted: Vec<Case> = admission_cases::all()
         .into_iter()
-        .filter(|claim| claim.verdict == Verdict::Accepted)
+        .filter(|case| case.verdict == Verdict::Accepted)
         .collect();
-    for (site, rule) in ClaimKind::ALL.into_iter().flat_map(sites) {
+    for (site, rule) in CaseKind::ALL.into_iter().flat_map(sites) {
         let (kind, place, message) = &site;
         let change = rule.contains("oldSelf");
-        let passes = accepted.iter().any(|claim| {
-            claim.kind == *kind
-                && has(&claim.new, place)
-                && (!change || claim.old.as_ref().is_some_and(|old| has(old, place)))
+        let passes = accepted.iter().any(|case| {
+            case.kind == *kind
+                && has(&case.new, place)
+                && (!change || case.old.as_ref().is_some_and(|old| has(old, place)))
         });
         assert!(
             passes,
-            "no accepted claim has {place} of {kind:?}: {message}"
+            "no accepted case has {place} of {kind:?}: {message}"
         );
     }
 }
@@ -209,7 +199,7 @@ fn has(object: &Value, place: &str) -> bool {
 
 #[test]
 fn the_names_of_claims_differ() {
-    let claims = claims::all();
-    let names: BTreeSet<&str> = claims.iter().map(|claim| claim.name.as_str()).collect();
-    assert_eq!(names.len(), claims.len());
+    let cases = admission_cases::all();
+    let names: BTreeSet<&str> = cases.iter().map(|case| case.name.as_str()).collect();
+    assert_eq!(names.len(), cases.len());
 }

@@ -1,4 +1,4 @@
-//! What the real API server accepts, refuses, keeps and shows of our kinds: the same claims that
+//! What the real API server accepts, refuses, keeps and shows of our kinds: the same cases that
 //! the unit tests of `entente-crds` put to a CEL engine in process, and what no engine can tell:
 //! cost budgets, list merging, selectable fields, status defaults and printer columns.
 
@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use entente_crds::claims::{self, Claim, ClaimKind, Verdict};
+use entente_crds::admission_cases::{self, Case, CaseKind, Verdict};
 use entente_crds::{example, generate, manifest};
 use entente_e2e::control_plane::{ControlPlane, Options};
 use http::{Method, Request};
@@ -39,7 +39,7 @@ impl Admission {
         }
     }
 
-    fn path(&self, kind: ClaimKind, name: &str) -> String {
+    fn path(&self, kind: CaseKind, name: &str) -> String {
         let namespace = if kind.is_namespaced() {
             format!("namespaces/{}/", self.namespace)
         } else {
@@ -72,36 +72,36 @@ impl Admission {
         }
     }
 
-    /// The object of a claim under another name, in this test's namespace.
-    fn named(&self, kind: ClaimKind, mut object: Value, name: &str) -> Value {
+    /// The object of a case under another name, in this test's namespace.
+    fn named(&self, kind: CaseKind, mut object: Value, name: &str) -> Value {
         object["metadata"]["name"] = json!(name);
         self.placed(kind, object)
     }
 
-    fn placed(&self, kind: ClaimKind, mut object: Value) -> Value {
+    fn placed(&self, kind: CaseKind, mut object: Value) -> Value {
         if kind.is_namespaced() {
             object["metadata"]["namespace"] = json!(self.namespace);
         }
         object
     }
 
-    async fn create(&self, kind: ClaimKind, object: &Value) -> Answer {
+    async fn create(&self, kind: CaseKind, object: &Value) -> Answer {
         self.call(Method::POST, &self.path(kind, ""), JSON, object)
             .await
     }
 
-    async fn get(&self, kind: ClaimKind, name: &str) -> Value {
+    async fn get(&self, kind: CaseKind, name: &str) -> Value {
         self.call(Method::GET, &self.path(kind, name), JSON, &Value::Null)
             .await
             .expect("the object is there")
     }
 
-    async fn merge(&self, kind: ClaimKind, name: &str, patch: &Value) -> Answer {
+    async fn merge(&self, kind: CaseKind, name: &str, patch: &Value) -> Answer {
         self.call(Method::PATCH, &self.path(kind, name), MERGE, patch)
             .await
     }
 
-    async fn apply(&self, kind: ClaimKind, object: &Value) -> Answer {
+    async fn apply(&self, kind: CaseKind, object: &Value) -> Answer {
         let name = object["metadata"]["name"]
             .as_str()
             .expect("an object has a name");
@@ -113,7 +113,7 @@ impl Admission {
     }
 
     /// Ends what this test made; the shared control plane may be a developer's cluster.
-    async fn clear(&self, cluster_scoped: &[(ClaimKind, &str)]) {
+    async fn clear(&self, cluster_scoped: &[(CaseKind, &str)]) {
         for (kind, name) in cluster_scoped {
             let path = self.path(*kind, name);
             self.call(Method::DELETE, &path, JSON, &json!({}))
@@ -184,7 +184,7 @@ async fn the_server_takes_every_definition_without_a_warning() {
     assert!(!said.contains("Warning"), "{said}");
     assert_eq!(
         said.matches("serverside-applied").count(),
-        ClaimKind::ALL.len(),
+        CaseKind::ALL.len(),
         "{said}"
     );
     let crds = kubectl(plane, &["get", "crd", "-o", "json"], "").await;
@@ -195,7 +195,7 @@ async fn the_server_takes_every_definition_without_a_warning() {
         .flatten()
         .filter(|crd| crd["spec"]["group"] == "entente.dev")
         .collect();
-    assert_eq!(ours.len(), ClaimKind::ALL.len());
+    assert_eq!(ours.len(), CaseKind::ALL.len());
     for crd in ours {
         for condition in crd["status"]["conditions"].as_array().into_iter().flatten() {
             let expected = match condition["type"].as_str() {
@@ -216,11 +216,11 @@ async fn the_server_takes_every_definition_without_a_warning() {
 async fn the_server_comes_to_the_verdict_of_every_claim() {
     let admission = Admission::new().await;
     let mut wrong = Vec::new();
-    let claims = claims::all();
-    assert!(claims.len() > 350, "only {} claims", claims.len());
-    for (number, claim) in claims.iter().enumerate() {
-        let answer = judged(&admission, number, claim).await;
-        let agrees = match (claim.verdict, &answer) {
+    let cases = admission_cases::all();
+    assert!(cases.len() > 350, "only {} cases", cases.len());
+    for (number, case) in cases.iter().enumerate() {
+        let answer = judged(&admission, number, case).await;
+        let agrees = match (case.verdict, &answer) {
             (Verdict::Accepted, Ok(_)) => true,
             (
                 Verdict::Rejected { message } | Verdict::RejectedBySchema { message },
@@ -232,7 +232,7 @@ async fn the_server_comes_to_the_verdict_of_every_claim() {
             let said = answer.map_or_else(|(code, said)| format!("{code} {said}"), |_| "ok".into());
             wrong.push(format!(
                 "{}: {:?}, but the server says {said}",
-                claim.name, claim.verdict
+                case.name, case.verdict
             ));
         }
     }
@@ -241,19 +241,19 @@ async fn the_server_comes_to_the_verdict_of_every_claim() {
         wrong.is_empty(),
         "{} of {}:\n{}",
         wrong.len(),
-        claims.len(),
+        cases.len(),
         wrong.join("\n")
     );
 }
 
-/// What the server says to the claim; nothing is kept but the old object of a change.
-async fn judged(admission: &Admission, number: usize, claim: &Claim) -> Answer {
+/// What the server says to the case; nothing is kept but the old object of a change.
+async fn judged(admission: &Admission, number: usize, case: &Case) -> Answer {
     const DRY: &str = "dryRun=All&fieldValidation=Strict";
-    let kind = claim.kind;
-    let name = format!("claim-{number}");
-    let Some(old) = &claim.old else {
-        let mut object = admission.placed(kind, claim.new.clone());
-        // Others may have the example's name now, unless the name is what the claim is about.
+    let kind = case.kind;
+    let name = format!("case-{number}");
+    let Some(old) = &case.old else {
+        let mut object = admission.placed(kind, case.new.clone());
+        // Others may have the example's name now, unless the name is what the case is about.
         if object["metadata"]["name"] == kind.complete()["metadata"]["name"] {
             object = admission.named(kind, object, &name);
         }
@@ -263,8 +263,8 @@ async fn judged(admission: &Admission, number: usize, claim: &Claim) -> Answer {
     let made = admission
         .create(kind, &admission.named(kind, old.clone(), &name))
         .await;
-    let made = made.unwrap_or_else(|refusal| panic!("{}: {refusal:?}", claim.name));
-    let mut object = admission.named(kind, claim.new.clone(), &name);
+    let made = made.unwrap_or_else(|refusal| panic!("{}: {refusal:?}", case.name));
+    let mut object = admission.named(kind, case.new.clone(), &name);
     object["metadata"]["resourceVersion"] = made["metadata"]["resourceVersion"].clone();
     let path = format!("{}?{DRY}", admission.path(kind, &name));
     admission.call(Method::PUT, &path, JSON, &object).await
@@ -275,7 +275,7 @@ const SERVICE: &str = "/spec/services/0";
 
 /// Lists that a person can leave out or shorten: where they are, a long one, and whether the list
 /// may be absent.
-fn lists() -> Vec<(ClaimKind, String, Value, bool)> {
+fn lists() -> Vec<(CaseKind, String, Value, bool)> {
     let step = |kind: &str| json!({ "type": kind });
     let remedy =
         |name: &str| json!({"name": name, "type": "FeeCredit", "credit": {"basis": "FullDays"}});
@@ -285,32 +285,26 @@ fn lists() -> Vec<(ClaimKind, String, Value, bool)> {
         step("Activation")
     ]);
     let of = |kind, place: &str, long, may_be_absent| (kind, place.to_owned(), long, may_be_absent);
-    let of_service = |place: &str, long| {
-        (
-            ClaimKind::Contract,
-            format!("{SERVICE}/{place}"),
-            long,
-            true,
-        )
-    };
+    let of_service =
+        |place: &str, long| (CaseKind::Contract, format!("{SERVICE}/{place}"), long, true);
     vec![
         of_service("remedies", json!([remedy("a"), remedy("b")])),
         of_service("devices/names", json!(["a", "b", "c"])),
         of(
-            ClaimKind::Contract,
+            CaseKind::Contract,
             "/spec/countedCauses",
             json!(["Device", "Server"]),
             true,
         ),
-        of(ClaimKind::SmartService, "/spec/steps", steps, true),
+        of(CaseKind::SmartService, "/spec/steps", steps, true),
         of(
-            ClaimKind::Connection,
+            CaseKind::Connection,
             "/spec/allow/0/networks",
             json!(["10.20.0.0/16", "10.21.0.0/16"]),
             false,
         ),
         of(
-            ClaimKind::Device,
+            CaseKind::Device,
             "/spec/connections",
             json!([{"name": "a"}, {"name": "b"}]),
             false,
@@ -340,10 +334,7 @@ async fn a_list_reads_back_as_it_was_applied_when_it_is_set_made_shorter_and_lef
             assert_eq!(found, value, "{kind:?} {place}");
         }
     }
-    let cluster_scoped = [
-        (ClaimKind::SmartService, name),
-        (ClaimKind::Connection, name),
-    ];
+    let cluster_scoped = [(CaseKind::SmartService, name), (CaseKind::Connection, name)];
     admission.clear(&cluster_scoped).await;
 }
 
@@ -365,7 +356,7 @@ fn set(object: &mut Value, pointer: &str, value: Value) {
 #[tokio::test]
 async fn a_record_withstands_merge_patches_that_change_add_or_drop_a_field() {
     let admission = Admission::new().await;
-    let kind = ClaimKind::Compensation;
+    let kind = CaseKind::Compensation;
     let object = admission.named(kind, kind.complete(), "record");
     let made = admission.create(kind, &object).await.expect("created");
     let patches = [
@@ -417,10 +408,10 @@ async fn objects_are_found_by_every_selectable_field() {
     let mut fields = 0;
     for crd in manifest::all() {
         let plural = crd.spec.names.plural.as_str();
-        let kind = ClaimKind::ALL
+        let kind = CaseKind::ALL
             .into_iter()
             .find(|kind| kind.plural() == plural)
-            .expect("every definition has claims");
+            .expect("every definition has cases");
         let selectable = crd.spec.versions[0].selectable_fields.iter().flatten();
         for (number, field) in selectable.enumerate() {
             let path = field.json_path.trim_start_matches('.');
@@ -470,7 +461,7 @@ async fn objects_are_found_by_every_selectable_field() {
 #[tokio::test]
 async fn a_new_object_has_a_status_that_is_not_finished() {
     let admission = Admission::new().await;
-    for kind in ClaimKind::ALL {
+    for kind in CaseKind::ALL {
         let object = admission.named(kind, kind.complete(), "unseen");
         let made = admission.create(kind, &object).await.expect("created");
         let status = &made["status"];
@@ -483,7 +474,7 @@ async fn a_new_object_has_a_status_that_is_not_finished() {
         assert_eq!(status["conditions"][0]["type"], "Ready", "{kind:?}");
         assert_eq!(status["conditions"][0]["status"], "Unknown", "{kind:?}");
     }
-    let catalogue = ClaimKind::ALL
+    let catalogue = CaseKind::ALL
         .into_iter()
         .filter(|kind| !kind.is_namespaced());
     let cluster_scoped: Vec<_> = catalogue.map(|kind| (kind, "unseen")).collect();

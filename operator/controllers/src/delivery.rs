@@ -7,7 +7,7 @@
 //! the queue, so nothing has to be written for work to begin.
 
 mod announce;
-mod backoffs;
+mod device_backoffs;
 mod execute;
 mod observe;
 mod report;
@@ -28,7 +28,7 @@ use crate::{
     secrets::Secrets,
     shutdown::Shutdown,
 };
-use backoffs::DeviceBackoffs;
+use device_backoffs::DeviceBackoffs;
 
 /// The delivery controller.
 pub(crate) struct Delivery {

@@ -12,7 +12,7 @@ mod conditions;
 mod device_sets;
 mod owed;
 mod parameters;
-mod readings;
+mod parsed;
 mod ready;
 mod report;
 mod resolve;

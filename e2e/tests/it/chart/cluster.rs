@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use entente_crds::claims::ClaimKind;
+use entente_crds::admission_cases::CaseKind;
 use entente_e2e::control_plane::{ControlPlane, Options};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -162,7 +162,7 @@ pub(super) fn refused(said: Said, message: &str) {
 }
 
 /// An object that the operator makes, in a namespace.
-pub(super) fn own(kind: ClaimKind, name: &str, namespace: &str) -> Value {
+pub(super) fn own(kind: CaseKind, name: &str, namespace: &str) -> Value {
     let mut object = kind.complete();
     let labels = json!({"entente.dev/contract": "one", "desk": "north"});
     object["metadata"] = json!({"name": name, "namespace": namespace, "labels": labels});

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use entente_crds::claims::ClaimKind;
+use entente_crds::admission_cases::CaseKind;
 use entente_crds::yaml;
 use entente_e2e::control_plane::{ControlPlane, Options};
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ async fn an_editor_writes_contracts_and_devices_and_not_the_catalogue() {
     let namespace = plane.create_namespace("desk").await.expect("a namespace");
     let editor = Person::with_role(plane, "ana-d", "edit", &namespace).await;
     let viewer = Person::with_role(plane, "bob-d", "view", &namespace).await;
-    for kind in [ClaimKind::Contract, ClaimKind::Device] {
+    for kind in [CaseKind::Contract, CaseKind::Device] {
         let object = own(kind, "mine", &namespace);
         editor.create(&object).await.expect("an editor makes it");
         let what = format!("{}.entente.dev/mine", kind.plural());
@@ -38,7 +38,7 @@ async fn an_editor_writes_contracts_and_devices_and_not_the_catalogue() {
             .expect("an editor deletes it");
     }
     refused(
-        editor.create(&ClaimKind::Connection.complete()).await,
+        editor.create(&CaseKind::Connection.complete()).await,
         "forbidden",
     );
 }
@@ -50,7 +50,7 @@ async fn the_operator_has_exactly_the_rights_it_uses() {
     let plane = installed().await;
     let other = plane.create_namespace("tenant").await.expect("a namespace");
     let operator = Person::operator(plane).await;
-    let own_kinds = ClaimKind::ALL.map(|kind| format!("{}.entente.dev", kind.plural()));
+    let own_kinds = CaseKind::ALL.map(|kind| format!("{}.entente.dev", kind.plural()));
     let mut expected: Vec<(&str, String, &str, bool)> = Vec::new();
     for resource in &own_kinds {
         for verb in ["get", "list", "watch"] {
@@ -189,7 +189,7 @@ async fn the_examples_on_artifact_hub_are_accepted_and_name_every_kind() {
         .iter()
         .map(|crd| crd["name"].as_str().unwrap_or_default().to_owned())
         .collect();
-    let expected = ClaimKind::ALL.map(|kind| format!("{}.entente.dev", kind.plural()));
+    let expected = CaseKind::ALL.map(|kind| format!("{}.entente.dev", kind.plural()));
     assert_eq!(named, expected);
     let administrator = Person::administrator(plane);
     for example in list("artifacthub.io/crdsExamples") {
@@ -203,7 +203,7 @@ async fn the_examples_on_artifact_hub_are_accepted_and_name_every_kind() {
 
 /// A chart of one contract whose lists come from values, as a customer's own chart would be.
 fn contract_chart(directory: &Path) {
-    let mut contract = own(ClaimKind::Contract, "wrapped", NAMESPACE);
+    let mut contract = own(CaseKind::Contract, "wrapped", NAMESPACE);
     let service = contract["spec"]["services"][0]
         .as_object_mut()
         .expect("a service");
@@ -287,10 +287,10 @@ async fn an_uninstall_keeps_definitions_and_contracts_unless_told_otherwise() {
     };
 
     install(&plane, "entente", &chart(), &[]).await;
-    let contract = own(ClaimKind::Contract, "kept", NAMESPACE);
+    let contract = own(CaseKind::Contract, "kept", NAMESPACE);
     administrator.create(&contract).await.expect("created");
     printed(&helm(Some(plane.kubeconfig()), &uninstall).await);
-    assert_eq!(left().await.len(), ClaimKind::ALL.len());
+    assert_eq!(left().await.len(), CaseKind::ALL.len());
     let get = ["get", "contract", "kept", "-n", NAMESPACE];
     administrator
         .kubectl(&get, "")

@@ -1,6 +1,6 @@
 //! What only the operator writes: subscriptions and compensations, held by admission policies.
 
-use entente_crds::claims::ClaimKind;
+use entente_crds::admission_cases::CaseKind;
 use entente_crds::v1alpha1::Compensation;
 use entente_e2e::control_plane::{ControlPlane, Options};
 use kube::Client;
@@ -47,8 +47,8 @@ async fn guarded(plane: &ControlPlane, prefix: &str) -> String {
     let namespace = plane.create_namespace(prefix).await.expect("a namespace");
     let administrator = Person::administrator(plane);
     for (kind, message) in [
-        (ClaimKind::ServiceSubscription, SUBSCRIPTIONS),
-        (ClaimKind::Compensation, COMPENSATIONS),
+        (CaseKind::ServiceSubscription, SUBSCRIPTIONS),
+        (CaseKind::Compensation, COMPENSATIONS),
     ] {
         let probe = own(kind, "probe", &namespace).to_string();
         eventually(message, async || {
@@ -70,7 +70,7 @@ async fn nobody_but_the_operator_makes_or_changes_a_subscription() {
     let namespace = guarded(plane, "subscriptions").await;
     let (administrator, operator) = (Person::administrator(plane), Person::operator(plane).await);
     let editor = Person::with_role(plane, "ana-s", "edit", &namespace).await;
-    let object = own(ClaimKind::ServiceSubscription, "a.b.c", &namespace);
+    let object = own(CaseKind::ServiceSubscription, "a.b.c", &namespace);
     refused(administrator.create(&object).await, SUBSCRIPTIONS);
     refused(editor.create(&object).await, "forbidden");
     operator
@@ -137,7 +137,7 @@ async fn the_garbage_collector_may_do_its_work_on_what_only_the_operator_writes(
     let namespace = guarded(plane, "collected").await;
     let (administrator, operator) = (Person::administrator(plane), Person::operator(plane).await);
     for cascade in ["background", "foreground", "orphan"] {
-        let mut contract = ClaimKind::Contract.complete();
+        let mut contract = CaseKind::Contract.complete();
         contract["metadata"] = json!({"name": cascade, "namespace": namespace});
         administrator.create(&contract).await.expect("a contract");
         let of_contract = format!("contracts.entente.dev/{cascade}");
@@ -150,7 +150,7 @@ async fn the_garbage_collector_may_do_its_work_on_what_only_the_operator_writes(
             "jsonpath={.metadata.uid}",
         ];
         let uid = administrator.kubectl(&read, "").await.expect("it is there");
-        let mut object = own(ClaimKind::ServiceSubscription, cascade, &namespace);
+        let mut object = own(CaseKind::ServiceSubscription, cascade, &namespace);
         object["metadata"]["ownerReferences"] = json!([{
             "apiVersion": "entente.dev/v1alpha1", "kind": "Contract", "name": cascade,
             "uid": uid, "controller": true, "blockOwnerDeletion": true,
@@ -204,13 +204,13 @@ async fn where_owners_that_block_a_deletion_need_a_right_the_operator_has_it() {
         Person::administrator(&plane),
         Person::operator(&plane).await,
     );
-    let mut contract = ClaimKind::Contract.complete();
+    let mut contract = CaseKind::Contract.complete();
     contract["metadata"] = json!({"name": "one", "namespace": namespace});
     administrator.create(&contract).await.expect("a contract");
     let of_contract = ["get", "contracts.entente.dev/one", "-n", &namespace];
     let read = [&of_contract[..], &["-o", "jsonpath={.metadata.uid}"]].concat();
     let uid = administrator.kubectl(&read, "").await.expect("it is there");
-    let mut object = own(ClaimKind::ServiceSubscription, "a.b.c", &namespace);
+    let mut object = own(CaseKind::ServiceSubscription, "a.b.c", &namespace);
     let owner = |kind: &str, version: &str, name: &str, uid: &str| {
         json!([{
             "apiVersion": version, "kind": kind, "name": name, "uid": uid,
@@ -236,7 +236,7 @@ async fn nobody_but_the_operator_changes_owners_labels_or_status_of_a_compensati
     let namespace = guarded(plane, "forged").await;
     let (administrator, operator) = (Person::administrator(plane), Person::operator(plane).await);
     let editor = Person::with_role(plane, "ana-f", "edit", &namespace).await;
-    let object = own(ClaimKind::Compensation, name, &namespace);
+    let object = own(CaseKind::Compensation, name, &namespace);
     let made = operator.create(&object).await;
     made.expect("the operator makes it");
     let what = &format!("compensations.entente.dev/{name}");
@@ -264,7 +264,7 @@ async fn an_editor_can_void_a_compensation_and_nothing_else() {
     let (administrator, operator) = (Person::administrator(plane), Person::operator(plane).await);
     let editor = Person::with_role(plane, "ana-c", "edit", &namespace).await;
     let viewer = Person::with_role(plane, "bob-c", "view", &namespace).await;
-    let object = own(ClaimKind::Compensation, name, &namespace);
+    let object = own(CaseKind::Compensation, name, &namespace);
     refused(administrator.create(&object).await, COMPENSATIONS);
     refused(editor.create(&object).await, "forbidden");
     operator

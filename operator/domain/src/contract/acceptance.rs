@@ -11,7 +11,7 @@ use entente_crds::v1alpha1::{
 };
 use jiff::Timestamp;
 
-use super::readings::Readings;
+use super::parsed::Readings;
 use super::terms::EntryTerms;
 use super::{ContractWorld, Fault, is_own, unsupported};
 use crate::money::parse_amount;

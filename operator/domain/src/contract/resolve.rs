@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use super::acceptance::faults;
 use super::device_sets::DeviceSets;
-use super::readings::{Readings, created};
+use super::parsed::{Readings, created};
 use super::revisions::{Dates, advance, from_now, from_start};
 use super::terms::EntryTerms;
 use super::{

@@ -7,7 +7,7 @@
 //! number.
 
 mod answer;
-mod hold;
+mod delay;
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
-//! Claims about SmartServices.
+//! Cases about SmartServices.
 
 use serde_json::{Value, json};
 
-use super::ClaimKind::SmartService;
+use super::CaseKind::SmartService;
 use super::{Table, plain, put};
 use crate::example;
 
@@ -41,7 +41,7 @@ pub(super) fn whole() -> Value {
     object
 }
 
-pub(super) fn claim(table: &mut Table) {
+pub(super) fn case(table: &mut Table) {
     parameters(table);
     settings(table);
     steps(table);
@@ -110,10 +110,10 @@ fn settings(table: &mut Table) {
     const MAP: &str = "map goes with parameter only";
     for side in ["device", "server"] {
         let place = format!("/spec/{side}/settings/-");
-        let claim = |table: &mut Table,
-                     name: &str,
-                     setting: Value,
-                     message: Option<&'static str>| {
+        let case = |table: &mut Table,
+                    name: &str,
+                    setting: Value,
+                    message: Option<&'static str>| {
             let mut named = json!({"name": "another"});
             for (key, value) in setting.as_object().into_iter().flatten() {
                 named[key] = value.clone();
@@ -125,39 +125,39 @@ fn settings(table: &mut Table) {
             }
         };
         let source = json!({"parameter": "mode"});
-        claim(table, "a value", json!({"value": "1"}), None);
-        claim(table, "an empty value", json!({"value": ""}), None);
-        claim(table, "no value", json!({}), Some(ONE_VALUE));
-        claim(
+        case(table, "a value", json!({"value": "1"}), None);
+        case(table, "an empty value", json!({"value": ""}), None);
+        case(table, "no value", json!({}), Some(ONE_VALUE));
+        case(
             table,
             "two values",
             json!({"value": "1", "valueFrom": source}),
             Some(ONE_VALUE),
         );
-        claim(
+        case(
             table,
             "otherwise without when",
             json!({"value": "1", "otherwise": "0"}),
             Some(OTHERWISE),
         );
         for source in [json!({"device": "Model"}), json!({"contract": "Name"})] {
-            claim(
+            case(
                 table,
                 &source.to_string(),
                 json!({ "valueFrom": source }),
                 None,
             );
         }
-        claim(
+        case(
             table,
             "no source",
             json!({"valueFrom": {}}),
             Some(ONE_SOURCE),
         );
         let two = json!({"valueFrom": {"parameter": "mode", "device": "Model"}});
-        claim(table, "two sources", two, Some(ONE_SOURCE));
+        case(table, "two sources", two, Some(ONE_SOURCE));
         let mapped = json!({"valueFrom": {"device": "Model", "map": [{"from": "a", "to": "b"}]}});
-        claim(table, "a map of a fact", mapped, Some(MAP));
+        case(table, "a map of a fact", mapped, Some(MAP));
     }
     const DIFFER: &str = "active and inactive must differ";
     let same = ("/spec/server/activation/inactive", json!("true"));

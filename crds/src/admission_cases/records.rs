@@ -1,8 +1,8 @@
-//! Claims about what the operator itself writes.
+//! Cases about what the operator itself writes.
 
 use serde_json::{Value, json};
 
-use super::ClaimKind::{Compensation, ServiceSubscription};
+use super::CaseKind::{Compensation, ServiceSubscription};
 use super::{Table, plain, put};
 use crate::example;
 
@@ -17,7 +17,7 @@ pub(super) fn subscription() -> Value {
     object
 }
 
-pub(super) fn claim(table: &mut Table) {
+pub(super) fn case(table: &mut Table) {
     // shows D8: a record is never edited afterwards
     const RECORD: &str = "a record cannot be changed: void it with spec.voided, and with reissue Same it is issued again";
     let fields: [(&str, &str, Value); 5] = [

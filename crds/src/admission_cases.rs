@@ -1,14 +1,14 @@
-//! What the API server accepts and refuses, as one table of claims.
+//! What the API server accepts and refuses, as one table of cases.
 //!
-//! Every CEL rule has at least one claim that meets it and one that breaks it. The table decides
+//! Every CEL rule has at least one case that meets it and one that breaks it. The table decides
 //! nothing: the tests of this crate run it through the CEL engine of kube, the end-to-end tests
-//! through a real API server, and both must come to the same verdicts. A claim must name one thing
+//! through a real API server, and both must come to the same verdicts. A case must name one thing
 //! only, so that a failure tells which rule is meant.
 
 #![allow(
     clippy::items_after_statements,
     clippy::too_many_lines,
-    reason = "these are tables: the message of a rule stands right above the claims about it"
+    reason = "these are tables: the message of a rule stands right above the cases about it"
 )]
 
 mod connection;
@@ -29,11 +29,11 @@ pub(crate) const UNAVAILABLE: &str =
 
 /// One object, or one change of an object, and what the API server says to it.
 #[derive(Clone, Debug)]
-pub struct Claim {
+pub struct Case {
     /// What is claimed, in words.
     pub name: String,
     /// The kind of the object.
-    pub kind: ClaimKind,
+    pub kind: CaseKind,
     /// The object as it was before, for a change; none for a new object.
     pub old: Option<Value>,
     /// The object.
@@ -42,7 +42,7 @@ pub struct Claim {
     pub verdict: Verdict,
 }
 
-/// What the API server says to a claim.
+/// What the API server says to a case.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Verdict {
     /// It takes the object.
@@ -61,7 +61,7 @@ pub enum Verdict {
 
 /// The kinds of which something is claimed.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum ClaimKind {
+pub enum CaseKind {
     /// [`crate::v1alpha1::Connection`]
     Connection,
     /// [`crate::v1alpha1::DeviceModel`]
@@ -78,9 +78,9 @@ pub enum ClaimKind {
     Compensation,
 }
 
-impl ClaimKind {
+impl CaseKind {
     /// All kinds.
-    pub const ALL: [ClaimKind; 7] = [
+    pub const ALL: [CaseKind; 7] = [
         Self::Connection,
         Self::DeviceModel,
         Self::SmartService,
@@ -125,19 +125,19 @@ impl ClaimKind {
     }
 }
 
-/// All claims.
-pub fn all() -> Vec<Claim> {
+/// All cases.
+pub fn all() -> Vec<Case> {
     let mut table = Table(Vec::new());
-    for kind in ClaimKind::ALL {
+    for kind in CaseKind::ALL {
         table.accepts(kind, "with every field set", &[]);
     }
-    scalar::claim(&mut table);
-    connection::claim(&mut table);
-    device_model::claim(&mut table);
-    smart_service::claim(&mut table);
-    device::claim(&mut table);
-    contract::claim(&mut table);
-    records::claim(&mut table);
+    scalar::case(&mut table);
+    connection::case(&mut table);
+    device_model::case(&mut table);
+    smart_service::case(&mut table);
+    device::case(&mut table);
+    contract::case(&mut table);
+    records::case(&mut table);
     table.0
 }
 
@@ -145,16 +145,16 @@ pub fn all() -> Vec<Claim> {
 /// Null removes what is there, `-` as the last part appends to a list.
 type Change<'a> = (&'a str, Value);
 
-struct Table(Vec<Claim>);
+struct Table(Vec<Case>);
 
 impl Table {
-    fn accepts(&mut self, kind: ClaimKind, name: &str, changes: &[Change<'_>]) {
+    fn accepts(&mut self, kind: CaseKind, name: &str, changes: &[Change<'_>]) {
         self.push(kind, name, None, changes, Verdict::Accepted);
     }
 
     fn rejects(
         &mut self,
-        kind: ClaimKind,
+        kind: CaseKind,
         name: &str,
         changes: &[Change<'_>],
         message: &'static str,
@@ -164,7 +164,7 @@ impl Table {
 
     fn rejects_by_schema(
         &mut self,
-        kind: ClaimKind,
+        kind: CaseKind,
         name: &str,
         changes: &[Change<'_>],
         message: &'static str,
@@ -180,7 +180,7 @@ impl Table {
 
     fn accepts_update(
         &mut self,
-        kind: ClaimKind,
+        kind: CaseKind,
         name: &str,
         old: &[Change<'_>],
         new: &[Change<'_>],
@@ -190,7 +190,7 @@ impl Table {
 
     fn rejects_update(
         &mut self,
-        kind: ClaimKind,
+        kind: CaseKind,
         name: &str,
         old: &[Change<'_>],
         new: &[Change<'_>],
@@ -201,7 +201,7 @@ impl Table {
 
     fn push(
         &mut self,
-        kind: ClaimKind,
+        kind: CaseKind,
         name: &str,
         old: Option<&[Change<'_>]>,
         new: &[Change<'_>],
@@ -209,7 +209,7 @@ impl Table {
     ) {
         let name = format!("{kind:?}: {name}");
         let old = old.map(|changes| changed(kind, changes));
-        self.0.push(Claim {
+        self.0.push(Case {
             name,
             kind,
             old,
@@ -219,7 +219,7 @@ impl Table {
     }
 }
 
-fn changed(kind: ClaimKind, changes: &[Change<'_>]) -> Value {
+fn changed(kind: CaseKind, changes: &[Change<'_>]) -> Value {
     let mut object = kind.complete();
     for (pointer, value) in changes {
         put(&mut object, pointer, value.clone());
@@ -232,7 +232,7 @@ fn put(object: &mut Value, pointer: &str, value: Value) {
         .rsplit_once('/')
         .expect("a pointer begins with a slash");
     let parent = object.pointer_mut(parent);
-    match parent.expect("a claim changes a place that the complete object has") {
+    match parent.expect("a case changes a place that the complete object has") {
         Value::Object(fields) if value.is_null() => {
             fields.remove(key);
         }

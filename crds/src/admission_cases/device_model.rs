@@ -1,8 +1,8 @@
-//! Claims about DeviceModels.
+//! Cases about DeviceModels.
 
 use serde_json::{Value, json};
 
-use super::ClaimKind::DeviceModel;
+use super::CaseKind::DeviceModel;
 use super::{Table, plain};
 use crate::example;
 
@@ -10,7 +10,7 @@ pub(super) fn whole() -> Value {
     plain(&example::mfp_500())
 }
 
-pub(super) fn claim(table: &mut Table) {
+pub(super) fn case(table: &mut Table) {
     let operation = "/spec/settings/0/via/ipp/operation";
     table.accepts(
         DeviceModel,

@@ -1,8 +1,8 @@
-//! Claims about Devices.
+//! Cases about Devices.
 
 use serde_json::{Value, json};
 
-use super::ClaimKind::Device;
+use super::CaseKind::Device;
 use super::{Table, plain, put};
 use crate::example;
 
@@ -24,7 +24,7 @@ pub(super) fn whole() -> Value {
     object
 }
 
-pub(super) fn claim(table: &mut Table) {
+pub(super) fn case(table: &mut Table) {
     let port = |port: i32| [("/spec/connections/0/port", json!(port))];
     table.accepts(Device, "the last port", &port(65535));
     table.rejects_by_schema(Device, "port zero", &port(0), "greater than or equal to 1");

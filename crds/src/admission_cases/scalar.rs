@@ -1,8 +1,8 @@
-//! Claims about scalars that occur in several places, at every place where they occur.
+//! Cases about scalars that occur in several places, at every place where they occur.
 
 use serde_json::json;
 
-use super::ClaimKind::{
+use super::CaseKind::{
     self, Compensation, Connection, Contract, Device, DeviceModel, ServiceSubscription,
     SmartService,
 };
@@ -13,11 +13,11 @@ struct Scalar {
     message: &'static str,
     good: &'static [&'static str],
     bad: &'static [&'static str],
-    places: &'static [(ClaimKind, &'static str)],
+    places: &'static [(CaseKind, &'static str)],
 }
 
 /// All good and bad values are tried at the first place, one of each at the others.
-pub(super) fn claim(table: &mut Table) {
+pub(super) fn case(table: &mut Table) {
     for scalar in SCALARS {
         for (index, (kind, pointer)) in scalar.places.iter().enumerate() {
             let (good, bad) = if index == 0 {

@@ -1,8 +1,8 @@
-//! Claims about Connections.
+//! Cases about Connections.
 
 use serde_json::{Value, json};
 
-use super::ClaimKind::Connection;
+use super::CaseKind::Connection;
 use super::{Table, plain, put};
 use crate::example;
 
@@ -43,7 +43,7 @@ pub(super) fn whole() -> Value {
     object
 }
 
-pub(super) fn claim(table: &mut Table) {
+pub(super) fn case(table: &mut Table) {
     connections(table);
     credentials(table);
     brokers(table);

@@ -1,8 +1,8 @@
-//! Claims about contracts.
+//! Cases about contracts.
 
 use serde_json::{Value, json};
 
-use super::ClaimKind::Contract;
+use super::CaseKind::Contract;
 use super::{Table, UNAVAILABLE, plain, put};
 use crate::example;
 
@@ -43,7 +43,7 @@ pub(super) fn credit() -> Value {
     })
 }
 
-pub(super) fn claim(table: &mut Table) {
+pub(super) fn case(table: &mut Table) {
     terms(table);
     money(table);
     devices(table);
@@ -310,12 +310,12 @@ fn remedies(table: &mut Table) {
     const MEMBER: &str = "a remedy of type FeeCredit needs the member credit";
     for (kind, place) in [
         (Contract, "/spec/services/0/remedies/0/credit"),
-        (super::ClaimKind::SmartService, "/spec/remedies/0/credit"),
+        (super::CaseKind::SmartService, "/spec/remedies/0/credit"),
         (
-            super::ClaimKind::ServiceSubscription,
+            super::CaseKind::ServiceSubscription,
             "/spec/revisions/0/remedies/0/credit",
         ),
-        (super::ClaimKind::Compensation, "/spec/record/remedy/credit"),
+        (super::CaseKind::Compensation, "/spec/record/remedy/credit"),
     ] {
         table.rejects(
             kind,
