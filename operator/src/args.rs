@@ -40,8 +40,9 @@ pub(crate) struct Args {
     )]
     pub(crate) log_level: String,
 
-    /// Devices that are worked on at once: most of them wait for an answer, so this is many
-    #[arg(long, env = "ENTENTE_CONCURRENCY", default_value_t = 4096,
+    /// Devices that are worked on at once. A device that has not answered for a second does not
+    /// count, so those that hang (4096 at most) do not hold up the others
+    #[arg(long, env = "ENTENTE_CONCURRENCY", default_value_t = 128,
           value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) concurrency: u16,
 
@@ -97,7 +98,7 @@ mod tests {
         let args = Args::try_parse_from(["entente-operator"]).unwrap();
         assert_eq!(args.withdraw_deadline, Duration::from_hours(24));
         assert_eq!(args.admin_address.port(), 8080);
-        assert_eq!(args.concurrency, 4096);
+        assert_eq!(args.concurrency, 128);
     }
 
     #[test]

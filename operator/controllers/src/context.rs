@@ -23,7 +23,7 @@ pub struct Options {
     pub withdraw_deadline: Duration,
     /// How often the status of a growing compensation is written at most.
     pub accrual_interval: Duration,
-    /// How many passes of one controller run at once.
+    /// How many passes over devices work at once; those that hang on a device do not count.
     pub concurrency: usize,
 }
 
@@ -34,7 +34,7 @@ impl Default for Options {
             namespace: "entente-system".to_owned(),
             withdraw_deadline: Duration::from_hours(24),
             accrual_interval: Duration::from_hours(1),
-            concurrency: 4096,
+            concurrency: 128,
         }
     }
 }

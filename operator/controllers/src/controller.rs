@@ -14,10 +14,13 @@ use crate::{
     cache::{Cache, Cached, Change},
     context::Context,
     defect::reporting_panics,
-    queue::{Queue, QueueKey, Requeue},
+    queue::{Queue, QueueKey, Requeue, Slots},
     shutdown::Shutdown,
     status::WriteError,
 };
+
+/// Passes of one controller that are under way at once, with those that hang on a remote side.
+const MOST_RUNNING: usize = 4096;
 
 /// What a controller is, apart from its shell.
 pub(crate) trait Reconcile: Send + Sync + 'static {
@@ -28,7 +31,7 @@ pub(crate) trait Reconcile: Send + Sync + 'static {
     /// What one pass is about. It need not be the name of an object that exists.
     type Key: QueueKey + fmt::Display;
 
-    /// How many passes run at once.
+    /// How many passes work at once; those that hang on a remote side do not count.
     fn concurrency(&self) -> usize {
         16
     }
@@ -111,7 +114,11 @@ pub(crate) async fn run<R: Reconcile>(reconciler: R, context: &Context, shutdown
         Arc::clone(&context.clock),
         Arc::clone(&context.metrics),
     ));
-    let concurrency = reconciler.concurrency();
+    let working = reconciler.concurrency();
+    let slots = Slots {
+        working,
+        running: working.max(MOST_RUNNING),
+    };
     reconciler.watch(&Watches {
         reconciler: Arc::clone(&reconciler),
         queue: Arc::clone(&queue),
@@ -127,7 +134,7 @@ pub(crate) async fn run<R: Reconcile>(reconciler: R, context: &Context, shutdown
         }
     };
     queue
-        .run(concurrency, R::PASS_LIMIT, worker, shutdown.clone())
+        .run(slots, R::PASS_LIMIT, worker, shutdown.clone())
         .await;
 }
 

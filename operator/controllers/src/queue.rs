@@ -6,14 +6,19 @@
 //!
 //! - The same key never runs twice at once. A key that is added while it runs, runs again.
 //! - Ready keys are taken in turn by namespace, and a namespace gets another slot only while it
-//!   holds less than [`SHARE`] times the slots that are free: so there is always room for the
-//!   first key of a namespace whose turn has not come, however long the passes of others hang.
+//!   holds less than [`DYNAMIC_THRESHOLD`] times the slots that are free (the dynamic threshold of
+//!   shared buffers): so there is always room for the first key of a namespace whose turn has not
+//!   come, however long the passes of others hang.
+//! - A pass that has hung on a remote side for a second gives its slot to others until it goes on.
+//!   So few passes work at once, which bounds the memory, and many hang at once ([`Slots`]); the
+//!   same rule of namespaces holds for both.
 //! - A time is either an instant of the wall clock, which is read again at least every 10 s, so
 //!   that a clock that is set is noticed; or a length of time of the monotonic clock.
 //! - A pass that panics, takes too long or says so is tried again with exponential backoff.
 //!
 //! One queue per controller; fed by changes of caches, run by the controller's task.
 
+mod progress;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -36,9 +41,11 @@ use tokio::{
 use tracing::{error, warn};
 
 use crate::{cache::Key, clock::Clock, metrics::Metrics, shutdown::Shutdown};
+use progress::{Progress, noted};
 use state::State;
 
-pub use state::SHARE;
+pub(crate) use progress::keeping_slot;
+pub use state::{DYNAMIC_THRESHOLD, Slots};
 
 /// The wall clock is read again at least this often while an instant is waited for.
 const WALL_CLOCK_READ: Duration = Duration::from_secs(10);
@@ -136,25 +143,21 @@ impl<K: QueueKey> Queue<K> {
         state.depth() == 0 && state.running() == 0
     }
 
-    /// Runs keys, at most `concurrency` at once, until the shutdown is requested; then waits for
-    /// the passes that run. Dropping the future aborts them. Call it once.
+    /// Runs keys, as many at once as there are slots, until the shutdown is requested; then waits
+    /// for the passes that run. Dropping the future aborts them. Call it once.
     ///
     /// A pass gets at most `limit`; what it awaits is dropped then.
-    pub async fn run<W, F>(
-        &self,
-        concurrency: usize,
-        limit: Duration,
-        worker: W,
-        shutdown: Shutdown,
-    ) where
+    pub async fn run<W, F>(&self, slots: Slots, limit: Duration, worker: W, shutdown: Shutdown)
+    where
         W: Fn(K) -> F,
         F: Future<Output = Option<Requeue>> + Send + 'static,
     {
         let mut running: JoinSet<(K, Ended, Duration)> = JoinSet::new();
         loop {
-            let (keys, wake) = self.next(concurrency);
-            for key in keys {
-                running.spawn(pass(key.clone(), worker(key), limit));
+            let (begun, wake) = self.next(slots);
+            for (key, progress) in begun {
+                let work = noted(progress, worker(key.clone()));
+                running.spawn(pass(key, work, limit));
             }
             tokio::select! {
                 biased;
@@ -173,21 +176,23 @@ impl<K: QueueKey> Queue<K> {
     }
 
     /// The keys that begin now, and when to look again if nothing else happens.
-    fn next(&self, concurrency: usize) -> (Vec<K>, Option<Instant>) {
+    fn next(&self, slots: Slots) -> (Vec<(K, Arc<Progress>)>, Option<Instant>) {
         let now = Instant::now();
         let wall = self.clock.now();
         let mut state = self.lock();
         state.fire(wall, now);
-        let keys = std::iter::from_fn(|| state.begin(concurrency)).collect();
+        let look = state.look(now);
+        let begun = std::iter::from_fn(|| state.begin(slots, now)).collect();
         let by_wall = state.next_instant().map(|instant| {
             let left = Duration::try_from(instant.duration_since(wall)).unwrap_or_default();
             now + left.min(WALL_CLOCK_READ)
         });
-        let wake = [by_wall, state.next_after()].into_iter().flatten().min();
+        let wake = [by_wall, state.next_after(), look];
+        let wake = wake.into_iter().flatten().min();
         let depth = state.depth();
         drop(state);
         self.metrics.set_workqueue_depth(self.controller, depth);
-        (keys, wake)
+        (begun, wake)
     }
 
     fn ended(&self, ended: Result<(K, Ended, Duration), tokio::task::JoinError>) {

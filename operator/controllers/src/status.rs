@@ -22,7 +22,10 @@ use kube::{
 use serde::Serialize;
 use serde_json::json;
 
-use crate::cache::{Cache, Cached, Key, Unmanaged};
+use crate::{
+    cache::{Cache, Cached, Key, Unmanaged},
+    queue::keeping_slot,
+};
 
 /// Who writes, as it appears in `managedFields`.
 pub const FIELD_MANAGER: &str = "entente";
@@ -436,7 +439,7 @@ pub async fn delete<K: Written>(api: &Api<K>, object: &K) -> Result<Deleted<K>, 
         uid: object.uid(),
         resource_version: object.resource_version(),
     });
-    match api.delete(&object.name_any(), &parameters).await {
+    match keeping_slot(api.delete(&object.name_any(), &parameters)).await {
         Ok(answer) => Ok(answer
             .left()
             .filter(|left| !left.finalizers().is_empty())
@@ -454,7 +457,8 @@ async fn send<K: Cached>(
     build: impl FnOnce(&Request) -> Result<http::Request<Vec<u8>>, RequestError>,
 ) -> Result<K, kube::Error> {
     let request = build(&Request::new(api.resource_url())).map_err(kube::Error::BuildRequest)?;
-    let Unmanaged(answer) = api.clone().into_client().request(request).await?;
+    let client = api.clone().into_client();
+    let Unmanaged(answer) = keeping_slot(client.request(request)).await?;
     Ok(answer)
 }
 

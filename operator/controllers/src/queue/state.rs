@@ -3,17 +3,33 @@
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::QueueKey;
+use super::{QueueKey, progress::Progress};
 
 /// A namespace gets another slot while it holds less than this many times the free slots; a
 /// namespace that holds none gets one in any case. A namespace that is alone can so hold three
 /// quarters of all slots; however many namespaces hold all they can get, some slots stay free.
-pub const SHARE: usize = 3;
+///
+/// Switches share their buffers among ports by this rule. It is called dynamic threshold there, and
+/// this number alpha (Choudhury and Hahne, 1998).
+pub const DYNAMIC_THRESHOLD: usize = 3;
+
+/// Which passes hold slots is looked at again after this long.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// How many passes may be under way at once.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Slots {
+    /// Those that work.
+    pub working: usize,
+    /// All, with those that hang on a remote side and so hold no slot.
+    pub running: usize,
+}
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 enum Phase {
@@ -39,6 +55,13 @@ struct Entry {
 struct Namespace<K> {
     ready: VecDeque<K>,
     running: usize,
+    working: usize,
+}
+
+#[derive(Debug)]
+struct Pass {
+    progress: Arc<Progress>,
+    working: bool,
 }
 
 #[derive(Debug)]
@@ -50,7 +73,10 @@ pub(super) struct State<K> {
     /// Namespaces that have ready keys, in the order of their turns.
     turns: VecDeque<Arc<str>>,
     ready: usize,
-    running: usize,
+    running: HashMap<K, Pass>,
+    working: usize,
+    /// When it was last looked which passes hold slots.
+    looked: Option<Instant>,
 }
 
 impl<K> Default for State<K> {
@@ -62,7 +88,9 @@ impl<K> Default for State<K> {
             namespaces: HashMap::new(),
             turns: VecDeque::new(),
             ready: 0,
-            running: 0,
+            running: HashMap::new(),
+            working: 0,
+            looked: None,
         }
     }
 }
@@ -81,6 +109,7 @@ impl<K: QueueKey> State<K> {
                         .or_insert_with(|| Namespace {
                             ready: VecDeque::new(),
                             running: 0,
+                            working: 0,
                         });
                 if namespace.ready.is_empty() {
                     self.turns.push_back(name);
@@ -140,26 +169,68 @@ impl<K: QueueKey> State<K> {
         }
     }
 
+    /// Takes the slots from the passes that hang, and gives them back to those that go on. Returns
+    /// when to look again; none if no key waits for a slot.
+    pub(super) fn look(&mut self, now: Instant) -> Option<Instant> {
+        if self.ready == 0 || self.running.is_empty() {
+            return None;
+        }
+        if let Some(looked) = self.looked
+            && now < looked + LOOK
+        {
+            return Some(looked + LOOK);
+        }
+        self.looked = Some(now);
+        for (key, pass) in &mut self.running {
+            let working = !pass.progress.is_silent(now);
+            let Some(namespace) = self.namespaces.get_mut(key.namespace()) else {
+                continue;
+            };
+            match (pass.working, working) {
+                (true, false) => {
+                    namespace.working -= 1;
+                    self.working -= 1;
+                }
+                (false, true) => {
+                    namespace.working += 1;
+                    self.working += 1;
+                }
+                _ => {}
+            }
+            pass.working = working;
+        }
+        Some(now + LOOK)
+    }
+
     /// Takes the next key, if there is one and a slot for it. Its times are cleared.
-    pub(super) fn begin(&mut self, concurrency: usize) -> Option<K> {
-        let free = concurrency.saturating_sub(self.running);
-        if free == 0 {
+    pub(super) fn begin(&mut self, slots: Slots, now: Instant) -> Option<(K, Arc<Progress>)> {
+        let free = slots.working.saturating_sub(self.working);
+        let left = slots.running.saturating_sub(self.running.len());
+        if free == 0 || left == 0 {
             return None;
         }
         for _ in 0..self.turns.len() {
             let name = self.turns.pop_front()?;
             let namespace = self.namespaces.get_mut(&name)?;
-            if namespace.running > 0 && namespace.running >= SHARE * free {
+            let is_over = |held: usize, free: usize| held > 0 && held >= DYNAMIC_THRESHOLD * free;
+            if is_over(namespace.working, free) || is_over(namespace.running, left) {
                 self.turns.push_back(name);
                 continue;
             }
             let key = namespace.ready.pop_front()?;
             namespace.running += 1;
+            namespace.working += 1;
             if !namespace.ready.is_empty() {
                 self.turns.push_back(name);
             }
             self.ready -= 1;
-            self.running += 1;
+            self.working += 1;
+            let progress = Arc::new(Progress::new(now));
+            let pass = Pass {
+                progress: Arc::clone(&progress),
+                working: true,
+            };
+            self.running.insert(key.clone(), pass);
             let entry = self.entries.entry(key.clone()).or_default();
             entry.phase = Phase::Running { again: false };
             entry.before = entry.at.take();
@@ -169,16 +240,18 @@ impl<K: QueueKey> State<K> {
             if let Some(due) = entry.after.take() {
                 self.after.remove(&(due, key.clone()));
             }
-            return Some(key);
+            return Some((key, progress));
         }
         None
     }
 
     /// A pass ended; how many have failed in a row is returned.
     pub(super) fn ended(&mut self, key: &K, failed: bool) -> u32 {
-        self.running -= 1;
+        let working = self.running.remove(key).is_some_and(|pass| pass.working);
+        self.working -= usize::from(working);
         if let Some(namespace) = self.namespaces.get_mut(key.namespace()) {
             namespace.running -= 1;
+            namespace.working -= usize::from(working);
             if namespace.running == 0 && namespace.ready.is_empty() {
                 self.namespaces.remove(key.namespace());
             }
@@ -224,6 +297,6 @@ impl<K: QueueKey> State<K> {
     }
 
     pub(super) fn running(&self) -> usize {
-        self.running
+        self.running.len()
     }
 }

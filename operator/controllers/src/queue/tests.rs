@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, advance},
 };
 
-use super::{Queue, Requeue, backoff};
+use super::{Queue, Requeue, Slots, backoff, keeping_slot};
 use crate::{
     cache::Key,
     clock::{Clock, FakeClock},
@@ -47,8 +47,19 @@ struct Bench {
 }
 
 impl Bench {
-    /// Runs `work` for each key.
+    /// Runs `work` for each key, on so many slots and not more.
     fn new<F>(concurrency: usize, work: impl Fn(Key) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Option<Requeue>> + Send + 'static,
+    {
+        let slots = Slots {
+            working: concurrency,
+            running: concurrency,
+        };
+        Self::with(slots, work)
+    }
+
+    fn with<F>(slots: Slots, work: impl Fn(Key) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Option<Requeue>> + Send + 'static,
     {
@@ -64,7 +75,7 @@ impl Bench {
                 sender.send((key.clone(), wall.now())).unwrap();
                 work(key)
             };
-            running.run(concurrency, LIMIT, worker, shutdown).await;
+            running.run(slots, LIMIT, worker, shutdown).await;
         });
         Self {
             queue,
@@ -362,6 +373,86 @@ async fn a_namespace_whose_passes_hang_leaves_slots_to_the_others() {
             .add(key("healthy", &format!("healthy-{number}")));
     }
     assert_eq!(bench.settled().await.len(), 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn passes_that_hang_for_a_second_leave_their_slots_to_others() {
+    let slots = Slots {
+        working: 8,
+        running: 40,
+    };
+    let mut bench = Bench::with(slots, |key| async move {
+        match key.namespace.as_str() {
+            "hangs" => std::future::pending::<()>().await,
+            // Busy: it is woken again and again.
+            "busy" => loop {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            },
+            // What waits for the API keeps its slot.
+            "writes" => keeping_slot(std::future::pending::<()>()).await,
+            _ => {}
+        }
+        None
+    });
+    for namespace in ["busy", "writes"] {
+        bench.queue.add(key(namespace, namespace));
+    }
+    for number in 0..100 {
+        bench.queue.add(key("hangs", &number.to_string()));
+    }
+    // The rule of namespaces holds for what works: three times the free slots.
+    assert_eq!(bench.settled().await.len(), 2 + 5);
+    advance(Duration::from_millis(900)).await;
+    assert!(bench.settled().await.is_empty());
+    // A second after they began, the slots that they held are free; and so once a second.
+    let mut begun = Vec::new();
+    for _ in 0..50 {
+        advance(Duration::from_millis(100)).await;
+        begun.push(bench.settled().await.len());
+    }
+    begun.retain(|count| *count > 0);
+    assert_eq!(begun, [5, 5, 5, 5]);
+    // The rule holds for all that runs, too, so that others find room for ever.
+    for _ in 0..100 {
+        advance(Duration::from_millis(100)).await;
+        begun.push(bench.settled().await.len());
+    }
+    assert_eq!(5 + begun.iter().sum::<usize>(), 29, "of 40 three quarters");
+    bench.queue.add(key("healthy", "healthy"));
+    assert_eq!(bench.settled().await, ["healthy"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pass_that_goes_on_after_a_hang_holds_a_slot_again() {
+    let gate = Arc::new(Semaphore::new(0));
+    let waiting = Arc::clone(&gate);
+    let slots = Slots {
+        working: 1,
+        running: 8,
+    };
+    let mut bench = Bench::with(slots, move |key| {
+        let gate = Arc::clone(&waiting);
+        async move {
+            if key.name == "a" {
+                gate.acquire().await.unwrap().forget();
+            }
+            loop {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    });
+    for name in ["a", "b", "c"] {
+        bench.queue.add(key(name, name));
+    }
+    assert_eq!(bench.settled().await, ["a"]);
+    assert_eq!(bench.next().await.0.name, "b");
+    gate.add_permits(1);
+    // Both work now, which is more than there are slots for: nothing begins.
+    for _ in 0..100 {
+        advance(Duration::from_millis(100)).await;
+        assert!(bench.settled().await.is_empty());
+    }
+    assert_eq!(bench.queue.depth(), 1);
 }
 
 #[tokio::test(start_paused = true)]
