@@ -3,6 +3,7 @@
 //! Probes brokers (a catalogue, on behalf of nobody), says who uses what, keeps what is used from
 //! being deleted, and takes over orphans. It is the only writer of these kinds' status.
 
+mod probes;
 mod triggers;
 mod usage;
 
@@ -10,10 +11,9 @@ use std::{fmt, sync::Arc};
 
 use entente_crds::{
     FINALIZER_IN_USE,
-    v1alpha1::{Connection, DeviceModel, Protocol, SmartService},
+    v1alpha1::{DeviceModel, Protocol, SmartService},
 };
 use entente_domain::{
-    backoff::{RetryPolicy, wait},
     catalogue::{ObservedConnection, report_connection, report_model, report_service},
     exchange::Failure,
 };
@@ -34,6 +34,8 @@ use crate::{
         report_until_written,
     },
 };
+
+use probes::Probes;
 
 /// The time between two probes of a broker that answers.
 const PROBE: SignedDuration = SignedDuration::from_mins(10);
@@ -58,6 +60,7 @@ pub(crate) struct Catalogue {
     objects: Arc<Objects>,
     profiles: Arc<Profiles>,
     catalogues: Arc<Catalogues>,
+    probes: Probes,
 }
 
 impl fmt::Display for Subject {
@@ -113,6 +116,7 @@ impl Catalogue {
             objects,
             profiles,
             catalogues,
+            probes: Probes::default(),
         }
     }
 
@@ -127,6 +131,7 @@ impl Catalogue {
     async fn connection(&self, name: &str) -> Result<Option<Timestamp>, WriteError> {
         let cache = &self.objects.connections;
         let Some(connection) = cache.get(&Key::new("", name)) else {
+            self.probes.forget(name);
             return Ok(None);
         };
         let now = self.context.clock.now();
@@ -157,7 +162,15 @@ impl Catalogue {
         .await?;
         let used = observed.used_by > 0 || !observed.abandoned.is_empty();
         self.hold(cache, name, used).await?;
-        Ok(next_probe(&connection, &observed, now))
+        let failed = observed.fault.is_some() || matches!(observed.probe, Some(Err(_)));
+        Ok(match (failed, &observed.probe) {
+            (true, _) => self.probes.failed(name, now),
+            (false, Some(_)) => {
+                self.probes.forget(name);
+                now.checked_add(PROBE).ok()
+            }
+            (false, None) => None,
+        })
     }
 
     async fn probe(&self, name: &str, target: &ServerTarget) -> Result<(), Failure> {
@@ -249,36 +262,6 @@ impl Catalogue {
             Err(error) => Err(error),
         }
     }
-}
-
-/// When a Connection is probed again.
-fn next_probe(
-    connection: &Connection,
-    observed: &ObservedConnection,
-    now: Timestamp,
-) -> Option<Timestamp> {
-    let failed = observed.fault.is_some() || matches!(observed.probe, Some(Err(_)));
-    if !failed {
-        return observed
-            .probe
-            .as_ref()
-            .and_then(|_| now.checked_add(PROBE).ok());
-    }
-    // How long it has been failing decides how soon it is tried again.
-    let since = connection.status.as_ref().and_then(|status| {
-        let ready = entente_domain::condition::find(
-            &status.conditions,
-            entente_crds::condition::ConditionType::Ready,
-        )?;
-        (ready.status == "False").then_some(ready.last_transition_time.0)
-    });
-    let failing = since.map_or(0, |since| now.duration_since(since).as_secs().max(0));
-    let failures = u32::try_from(failing)
-        .unwrap_or(u32::MAX)
-        .checked_ilog2()
-        .unwrap_or(0);
-    let pause = wait(RetryPolicy::default(), failures.max(1), 1.0);
-    now.checked_add(pause).ok()
 }
 
 #[cfg(test)]
