@@ -31,8 +31,9 @@ use std::{
     time::Duration,
 };
 
+use entente_domain::backoff::{RetryPolicy, wait};
 use futures::FutureExt as _;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::{
     sync::Notify,
     task::JoinSet,
@@ -49,10 +50,11 @@ pub use state::{DYNAMIC_THRESHOLD, Slots};
 
 /// The wall clock is read again at least this often while an instant is waited for.
 const WALL_CLOCK_READ: Duration = Duration::from_secs(10);
-/// Backoff after the first failure of a key; it doubles with each further one.
-const BACKOFF_FIRST: Duration = Duration::from_secs(1);
-/// The longest backoff of a key.
-const BACKOFF_LONGEST: Duration = Duration::from_mins(5);
+/// The waits of a key that fails.
+const BACKOFF: RetryPolicy = RetryPolicy {
+    initial: SignedDuration::from_secs(1),
+    max: SignedDuration::from_mins(5),
+};
 
 /// What a queue can hold.
 pub trait QueueKey: Clone + fmt::Debug + Eq + Hash + Ord + Send + Sync + 'static {
@@ -274,15 +276,11 @@ async fn pass<K: QueueKey>(
     (key, ended, began.elapsed())
 }
 
-/// Doubles with every failure; spread between half and all of it by the key, so that keys that
-/// failed together do not come back together.
+/// Returns the wait after so many failures of a key in a row: between half of the step and all of
+/// it, by the key, so that keys that failed together do not come back together.
 fn backoff<K: Hash>(key: &K, failures: u32) -> Duration {
-    let doublings = failures.saturating_sub(1).min(16);
-    let whole = BACKOFF_FIRST
-        .saturating_mul(1 << doublings)
-        .min(BACKOFF_LONGEST);
     let mut hasher = DefaultHasher::new();
     (key, failures).hash(&mut hasher);
     let spread = u32::try_from(hasher.finish() % 1000).unwrap_or(0);
-    whole / 2 + whole / 2 * spread / 1000
+    wait(BACKOFF, failures, 0.5 + f64::from(spread) / 2000.0).unsigned_abs()
 }

@@ -6,7 +6,9 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
+use entente_domain::backoff::{RetryPolicy, wait};
 use futures::{Stream, StreamExt as _};
+use jiff::SignedDuration;
 use kube::{
     Api, Client, Resource as _,
     runtime::watcher::{self, Event, watcher},
@@ -24,35 +26,31 @@ const WATCH_SECONDS: u32 = 60;
 /// reaches the cache, of each kind at once, so this decides how much memory a start takes.
 const PAGE: u32 = 100;
 
-/// How long until the next try. kube's own backoff starts anew with every item of the stream, also
-/// with the announcement of a list that then fails, so a server in trouble would get no rest.
-struct Backoff {
-    next: Duration,
+/// The waits of a watch that fails. The operator is blind in between.
+const BACKOFF: RetryPolicy = RetryPolicy {
+    initial: SignedDuration::from_millis(500),
+    max: SignedDuration::from_secs(10),
+};
+/// After this long without a failure the waits start anew.
+const CALM: Duration = Duration::from_mins(1);
+
+/// The failures of a watch in a row. kube's own backoff starts anew with every item of the stream,
+/// also with the announcement of a list that then fails, so a server in trouble would get no rest.
+#[derive(Default)]
+struct Failures {
+    count: u32,
     last: Option<Instant>,
 }
 
-impl Backoff {
-    const SHORTEST: Duration = Duration::from_millis(500);
-    /// The operator is blind in between.
-    const LONGEST: Duration = Duration::from_secs(10);
-    /// After this long without a failure it starts anew.
-    const CALM: Duration = Duration::from_mins(1);
-
-    fn new() -> Self {
-        Self {
-            next: Self::SHORTEST,
-            last: None,
-        }
-    }
-
+impl Failures {
+    /// One more; returns how long to wait.
     fn failed(&mut self) -> Duration {
-        if self.last.is_some_and(|last| last.elapsed() > Self::CALM) {
-            self.next = Self::SHORTEST;
+        if self.last.is_some_and(|last| last.elapsed() > CALM) {
+            self.count = 0;
         }
         self.last = Some(Instant::now());
-        let now = self.next;
-        self.next = (now * 2).min(Self::LONGEST);
-        now
+        self.count = self.count.saturating_add(1);
+        wait(BACKOFF, self.count, 1.0).unsigned_abs()
     }
 }
 
@@ -85,7 +83,7 @@ impl<K: Cached> Cache<K> {
     async fn follow(&self, events: impl Stream<Item = watcher::Result<Event<Undecoded<K>>>>) {
         let mut events = pin!(events);
         let mut failing: Option<String> = None;
-        let mut backoff = Backoff::new();
+        let mut failures = Failures::default();
         let mut newest = 0;
         while let Some(event) = events.next().await {
             match event {
@@ -99,7 +97,7 @@ impl<K: Cached> Cache<K> {
                     }
                     // Init, and the pages of a list that may still fail, prove nothing.
                     if !matches!(event, Event::Init | Event::InitApply(_)) {
-                        backoff = Backoff::new();
+                        failures = Failures::default();
                         if failing.take().is_some() {
                             info!(kind = self.kind, "the watch works again");
                         }
@@ -120,7 +118,7 @@ impl<K: Cached> Cache<K> {
                         return;
                     }
                     failing = Some(problem);
-                    sleep(backoff.failed()).await;
+                    sleep(failures.failed()).await;
                 }
             }
         }
