@@ -1,22 +1,41 @@
 //! What brokers offer, read once and kept for a while: one catalogue serves a whole fleet.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{Mutex, PoisonError},
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use entente_domain::{exchange::Catalogue, shared::Shared};
+use entente_domain::{exchange::Catalogue, expiring::ExpiringMap, shared::Shared};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// How long a catalogue is used before it is read again.
 const KEPT: SignedDuration = SignedDuration::from_mins(10);
+/// How long one that is not used any more stays known, so that another one is noticed.
+const KNOWN: SignedDuration = SignedDuration::from_hours(24);
+/// More Connections to brokers than any cluster has.
+const MOST: usize = 4096;
 
 /// The catalogues by Connection.
-#[derive(Default)]
 pub(crate) struct Catalogues {
-    kept: Mutex<HashMap<String, (Timestamp, Shared<Catalogue>)>>,
+    kept: Mutex<Kept>,
     listeners: Mutex<Vec<UnboundedSender<String>>>,
+}
+
+type Kept = ExpiringMap<String, Read, Timestamp>;
+
+struct Read {
+    catalogue: Shared<Catalogue>,
+    fresh_until: Timestamp,
+}
+
+impl Default for Catalogues {
+    fn default() -> Self {
+        Self {
+            kept: Mutex::new(ExpiringMap::new(MOST, |_, _| false)),
+            listeners: Mutex::default(),
+        }
+    }
 }
 
 impl Catalogues {
@@ -26,13 +45,17 @@ impl Catalogues {
         names: impl Iterator<Item = &'a String>,
         now: Timestamp,
     ) -> BTreeMap<String, Shared<Catalogue>> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.kept();
         names
             .filter_map(|name| {
-                let (read, catalogue) = kept.get(name)?;
-                (now.duration_since(*read) < KEPT).then(|| (name.clone(), catalogue.clone()))
+                let read = kept.get(name, now)?;
+                (read.fresh_until > now).then(|| (name.clone(), read.catalogue.clone()))
             })
             .collect()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the names of connections as their catalogues change.
@@ -47,10 +70,13 @@ impl Catalogues {
 
     /// Keeps what was read; whoever listens is told where it is another catalogue than before.
     pub(crate) fn keep(&self, name: &str, catalogue: &Shared<Catalogue>, now: Timestamp) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = kept.insert(name.to_owned(), (now, catalogue.clone()));
-        drop(kept);
-        if before.is_none_or(|(_, before)| before == *catalogue) {
+        let after = |length| now.checked_add(length).unwrap_or(Timestamp::MAX);
+        let read = Read {
+            catalogue: catalogue.clone(),
+            fresh_until: after(KEPT),
+        };
+        let before = self.kept().insert(name.to_owned(), read, now, after(KNOWN));
+        if before.is_none_or(|before| before.catalogue == *catalogue) {
             return;
         }
         let mut listeners = self
@@ -63,9 +89,8 @@ impl Catalogues {
     /// Lets a catalogue be read again before it is used, because its Connection changed. What it
     /// was stays known, so that another one is noticed.
     pub(crate) fn expire(&self, name: &str) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((read, _)) = kept.get_mut(name) {
-            *read = Timestamp::MIN;
+        if let Some(read) = self.kept().get_mut(&name.to_owned()) {
+            read.fresh_until = Timestamp::MIN;
         }
     }
 }

@@ -6,7 +6,7 @@
 //! of whoever needs it. Also keeps the operator's own key for digests. Called by `profiles` and by
 //! the observe stage of delivery.
 
-mod slots;
+mod read_through;
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +27,7 @@ use k8s_openapi::{
 use kube::{Api, Client, api::PostParams};
 use zeroize::Zeroize as _;
 
-use self::slots::Slots;
+use self::read_through::ReadThrough;
 
 /// The Secret with the operator's own key for digests, which the chart makes empty.
 pub(crate) const DIGEST_KEY_SECRET: &str = "entente-digest-key";
@@ -79,8 +79,8 @@ impl Drop for SecretData {
 pub(crate) struct Secrets {
     client: Client,
     namespace: String,
-    objects: Slots<SecretData, Fault>,
-    config_maps: Slots<BTreeMap<String, String>, Fault>,
+    objects: ReadThrough<SecretData, Fault>,
+    config_maps: ReadThrough<BTreeMap<String, String>, Fault>,
     digest_key: tokio::sync::OnceCell<DigestKey>,
 }
 
@@ -90,8 +90,8 @@ impl Secrets {
         Self {
             client,
             namespace,
-            objects: Slots::default(),
-            config_maps: Slots::default(),
+            objects: ReadThrough::default(),
+            config_maps: ReadThrough::default(),
             digest_key: tokio::sync::OnceCell::new(),
         }
     }

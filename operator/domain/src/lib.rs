@@ -13,6 +13,7 @@ pub mod condition;
 pub mod contract;
 pub mod delivery;
 pub mod exchange;
+pub mod expiring;
 pub mod money;
 pub mod parameter;
 pub mod promise;

@@ -83,7 +83,7 @@ pub enum TrustProfile {
 }
 
 /// One limit.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct LimitValues {
     /// Requests that are under way at once.
     pub in_flight: u32,

@@ -11,7 +11,6 @@ mod failure;
 mod limits;
 mod networks;
 mod retry_after;
-mod swept;
 mod token;
 mod tokens;
 

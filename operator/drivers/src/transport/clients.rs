@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use entente_domain::exchange::{Failure, FailureKind};
+use entente_domain::expiring::ExpiringMap;
 use reqwest::Client;
 use reqwest::redirect::Policy;
 use sha2::{Digest, Sha256};
@@ -15,7 +16,6 @@ use tokio::time::Instant;
 
 use super::failure::failure;
 use super::networks::CheckedResolver;
-use super::swept::Swept;
 use crate::certificate::{client_config, normalise_fingerprint};
 use crate::credentials::{ClientCertificate, CredentialsValue};
 use crate::profile::{ConnectionProfile, TrustProfile};
@@ -28,13 +28,23 @@ const IDLE_CLIENT: Duration = Duration::from_mins(1);
 
 type Key = [u8; 32];
 
-#[derive(Default)]
+/// More than a fleet with one pin for each device uses within [`IDLE_CLIENT`].
+const MOST_CLIENTS: usize = 16_384;
+
 pub(super) struct Clients {
     held: Mutex<Held>,
 }
 
-/// Each with when it was last used.
-type Held = Swept<Key, (Client, Instant)>;
+type Held = ExpiringMap<Key, Client, Instant>;
+
+impl Default for Clients {
+    fn default() -> Self {
+        // Who uses a client has one of its own, which shares the connections.
+        Self {
+            held: Mutex::new(ExpiringMap::new(MOST_CLIENTS, |_, _| false)),
+        }
+    }
+}
 
 impl Clients {
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -58,16 +68,9 @@ impl Clients {
         let key = key(profile, pinned.as_deref());
         let now = Instant::now();
         let mut held = self.held();
-        let clients = held.entries(now, IDLE_CLIENT, |(_, used)| {
-            now.duration_since(*used) < IDLE_CLIENT
-        });
-        if let Some((client, used)) = clients.get_mut(&key) {
-            *used = now;
-            return Ok(client.clone());
-        }
-        let client = make(profile, pinned.as_deref())?;
-        clients.insert(key, (client.clone(), now));
-        Ok(client)
+        let make = || make(profile, pinned.as_deref());
+        let client = held.get_or_try_insert(key, now, now + IDLE_CLIENT, make)?;
+        Ok(client.clone())
     }
 }
 

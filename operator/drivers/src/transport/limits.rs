@@ -9,16 +9,18 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use entente_domain::expiring::ExpiringMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 
-use super::swept::Swept;
 use crate::profile::{ConnectionProfile, LimitValues};
 
 /// What `per_second` counts over.
 const SECOND: Duration = Duration::from_secs(1);
-/// How often counts that nobody needs any more are looked for.
-const SWEEP: Duration = Duration::from_secs(10);
+/// How long a count that nobody needs is kept.
+const IDLE_COUNT: Duration = Duration::from_secs(10);
+/// More than any fleet has hosts that are asked within [`IDLE_COUNT`].
+const MOST_COUNTS: usize = 16_384;
 
 /// The right to send one request.
 pub(super) struct Turn {
@@ -28,19 +30,27 @@ pub(super) struct Turn {
 
 /// What is counted: a whole Connection (`remote` is empty) or one host and port of it. Limits
 /// that change are counted anew.
-#[derive(Clone, Eq, Hash, PartialEq)]
+#[derive(Eq, Ord, PartialEq, PartialOrd)]
 struct Key {
     connection: String,
     remote: String,
     values: LimitValues,
 }
 
-#[derive(Default)]
 pub(super) struct Limits {
     held: Mutex<Held>,
 }
 
-type Held = Swept<Key, Arc<Count>>;
+type Held = ExpiringMap<Key, Arc<Count>, Instant>;
+
+impl Default for Limits {
+    fn default() -> Self {
+        let in_use = |count: &Arc<Count>, now| Arc::strong_count(count) > 1 || count.is_needed(now);
+        Self {
+            held: Mutex::new(ExpiringMap::new(MOST_COUNTS, in_use)),
+        }
+    }
+}
 
 impl Limits {
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -68,27 +78,21 @@ impl Limits {
     }
 
     fn count(&self, connection: &str, remote: &str, values: LimitValues) -> Arc<Count> {
-        let mut held = self.held();
         let now = Instant::now();
-        // What holds nothing is forgotten: not in use, and its last second is over.
-        let counts = held.entries(now, SWEEP, |count| {
-            Arc::strong_count(count) > 1 || count.is_warm(now)
-        });
         let key = Key {
             connection: connection.to_owned(),
             remote: remote.to_owned(),
             values,
         };
-        Arc::clone(
-            counts
-                .entry(key)
-                .or_insert_with(|| Arc::new(Count::new(values))),
-        )
+        let mut held = self.held();
+        let make = || Arc::new(Count::new(values));
+        Arc::clone(held.get_or_insert_with(key, now, now + IDLE_COUNT, make))
     }
 }
 
 struct Count {
     slots: Arc<Semaphore>,
+    in_flight: usize,
     per_second: usize,
     /// When the latest requests began or will begin: at most `per_second` of them.
     begun: Mutex<VecDeque<Instant>>,
@@ -96,8 +100,10 @@ struct Count {
 
 impl Count {
     fn new(values: LimitValues) -> Self {
+        let in_flight = values.in_flight.max(1) as usize;
         Self {
-            slots: Arc::new(Semaphore::new(values.in_flight.max(1) as usize)),
+            slots: Arc::new(Semaphore::new(in_flight)),
+            in_flight,
             per_second: values.per_second.max(1) as usize,
             begun: Mutex::default(),
         }
@@ -137,8 +143,11 @@ impl Count {
         }
     }
 
-    fn is_warm(&self, now: Instant) -> bool {
-        self.begun().back().is_some_and(|last| *last + SECOND > now)
+    /// True if a request is under way, or the last second is not over: another count would let
+    /// more begin than is allowed.
+    fn is_needed(&self, now: Instant) -> bool {
+        let is_warm = self.begun().back().is_some_and(|last| *last + SECOND > now);
+        is_warm || self.slots.available_permits() < self.in_flight
     }
 }
 
@@ -151,6 +160,11 @@ mod tests {
             in_flight,
             per_second,
         }
+    }
+
+    fn profile() -> ConnectionProfile {
+        let spec = entente_crds::v1alpha1::ConnectionSpec::default();
+        ConnectionProfile::from_spec("hq", &spec, Vec::new(), None, None).unwrap()
     }
 
     #[tokio::test(start_paused = true)]
@@ -174,20 +188,27 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn counts_of_hosts_that_nobody_asks_are_forgotten() {
         let limits = Limits::default();
-        let profile = crate::profile::ConnectionProfile::from_spec(
-            "hq",
-            &entente_crds::v1alpha1::ConnectionSpec::default(),
-            Vec::new(),
-            None,
-            None,
-        )
-        .unwrap();
+        let profile = profile();
         for host in 0..1000 {
             drop(limits.turn(&profile, &format!("10.0.0.1/{host}")).await);
         }
         assert_eq!(limits.len(), 1001);
-        tokio::time::advance(SWEEP + SECOND).await;
+        tokio::time::advance(IDLE_COUNT + SECOND).await;
         drop(limits.turn(&profile, "10.0.0.1/1").await);
         assert_eq!(limits.len(), 2, "the Connection and the one host");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_whose_request_is_under_way_is_not_forgotten_however_long_it_takes() {
+        let limits = Limits::default();
+        let mut profile = profile();
+        profile.per_host = values(1, 10);
+        let slow = limits.turn(&profile, "10.0.0.1/631").await;
+        tokio::time::advance(IDLE_COUNT * 2).await;
+        drop(limits.turn(&profile, "10.0.0.2/631").await);
+        let mut second = Box::pin(limits.turn(&profile, "10.0.0.1/631"));
+        assert!(futures::poll!(second.as_mut()).is_pending());
+        drop(slow);
+        drop(second.await);
     }
 }

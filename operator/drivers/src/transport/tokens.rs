@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use entente_domain::exchange::Failure;
+use entente_domain::expiring::ExpiringMap;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use super::swept::Swept;
 use super::token::{Client, Grant};
 use crate::credentials::AccessToken;
 use crate::profile::{ConnectionProfile, TrustProfile};
@@ -45,13 +45,22 @@ pub(super) fn key(profile: &ConnectionProfile, client: Client<'_>) -> Key {
     digest.finalize().into()
 }
 
-#[derive(Default)]
+/// More than any fleet logs in with within [`IDLE_TOKEN`].
+const MOST_TOKENS: usize = 16_384;
+
 pub(super) struct Tokens {
-    held: Mutex<Held>,
+    held: Mutex<ExpiringMap<Key, Arc<Entry>, Instant>>,
 }
 
-/// Each with when it was last used.
-type Held = Swept<Key, (Arc<Entry>, Instant)>;
+impl Default for Tokens {
+    fn default() -> Self {
+        // Who waits for a permit to fetch keeps the entry: one fetch is still enough for all.
+        let in_use = |entry: &Arc<Entry>, _| Arc::strong_count(entry) > 1;
+        Self {
+            held: Mutex::new(ExpiringMap::new(MOST_TOKENS, in_use)),
+        }
+    }
+}
 
 #[derive(Default)]
 struct Entry {
@@ -111,13 +120,7 @@ impl Tokens {
     fn entry(&self, key: Key) -> Arc<Entry> {
         let now = Instant::now();
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        // Who waits for a turn to fetch keeps the entry: one fetch is still enough for all.
-        let entries = held.entries(now, IDLE_TOKEN, |(entry, used)| {
-            Arc::strong_count(entry) > 1 || now.duration_since(*used) < IDLE_TOKEN
-        });
-        let (entry, used) = entries.entry(key).or_insert_with(|| (Arc::default(), now));
-        *used = now;
-        Arc::clone(entry)
+        Arc::clone(held.get_or_insert_with(key, now, now + IDLE_TOKEN, Arc::default))
     }
 }
 

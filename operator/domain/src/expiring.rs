@@ -1,0 +1,236 @@
+//! A map that keeps each entry for a while, and never more than so many.
+//!
+//! Decides what is dropped: what is over and not in use, and at the bound what would be over
+//! first. Has no clock: instants are parameters, of whatever clock the caller has, so that a test
+//! can pause it. What is dropped is dropped at once, so a value that wipes itself is wiped. Used
+//! for what is read or made once for many: Secrets, catalogues, tokens, clients, counts of requests.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    convert::Infallible,
+    sync::Arc,
+};
+
+/// Entries with the instant until which each is kept.
+#[derive(Debug)]
+pub struct ExpiringMap<K, V, T> {
+    entries: BTreeMap<Arc<K>, (V, T)>,
+    /// The same, by instant.
+    ends: BTreeSet<(T, Arc<K>)>,
+    most: usize,
+    in_use: fn(&V, T) -> bool,
+}
+
+impl<K: Ord, V, T: Copy + Ord> ExpiringMap<K, V, T> {
+    /// An empty map of at most so many entries. One that is `in_use` at an instant is never
+    /// dropped, whatever its time and the bound say.
+    pub fn new(most: usize, in_use: fn(&V, T) -> bool) -> Self {
+        Self {
+            entries: BTreeMap::new(),
+            ends: BTreeSet::new(),
+            most,
+            in_use,
+        }
+    }
+
+    /// Returns how many entries there are, with those that are over and were not dropped yet.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// True if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Returns what is under a key and not over.
+    pub fn get(&self, key: &K, now: T) -> Option<&V> {
+        let (value, until) = self.entries.get(key)?;
+        (*until > now || (self.in_use)(value, now)).then_some(value)
+    }
+
+    /// Returns what is under a key to be changed, also if it is over.
+    pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.entries.get_mut(key).map(|(value, _)| value)
+    }
+
+    /// Keeps a value until an instant, in place of what was there; that is returned.
+    pub fn insert(&mut self, key: K, value: V, now: T, until: T) -> Option<V> {
+        self.sweep(now);
+        let before = self.remove(&key);
+        self.make_room(now);
+        let key = Arc::new(key);
+        self.ends.insert((until, Arc::clone(&key)));
+        self.entries.insert(key, (value, until));
+        before
+    }
+
+    /// Returns what is under a key and keeps it until an instant that is later than before; makes
+    /// it where there is none.
+    ///
+    /// # Errors
+    /// Returns the error of `make`; then nothing is kept.
+    pub fn get_or_try_insert<E>(
+        &mut self,
+        key: K,
+        now: T,
+        until: T,
+        make: impl FnOnce() -> Result<V, E>,
+    ) -> Result<&mut V, E> {
+        self.sweep(now);
+        if !self.entries.contains_key(&key) {
+            self.make_room(now);
+        }
+        match self.entries.entry(Arc::new(key)) {
+            Entry::Occupied(entry) => {
+                let key = Arc::clone(entry.key());
+                let (value, end) = entry.into_mut();
+                if *end < until {
+                    self.ends.remove(&(*end, Arc::clone(&key)));
+                    self.ends.insert((until, key));
+                    *end = until;
+                }
+                Ok(value)
+            }
+            Entry::Vacant(entry) => {
+                let value = make()?;
+                self.ends.insert((until, Arc::clone(entry.key())));
+                Ok(&mut entry.insert((value, until)).0)
+            }
+        }
+    }
+
+    /// As [`Self::get_or_try_insert`], where nothing can go wrong.
+    pub fn get_or_insert_with(
+        &mut self,
+        key: K,
+        now: T,
+        until: T,
+        make: impl FnOnce() -> V,
+    ) -> &mut V {
+        let Ok(value) = self.get_or_try_insert::<Infallible>(key, now, until, || Ok(make()));
+        value
+    }
+
+    /// Drops what is under a key; it is returned.
+    pub fn remove(&mut self, key: &K) -> Option<V> {
+        let (shared, (value, until)) = self.entries.remove_entry(key)?;
+        self.ends.remove(&(until, shared));
+        Some(value)
+    }
+
+    /// Drops everything.
+    pub fn clear(&mut self) {
+        self.entries.clear();
+        self.ends.clear();
+    }
+
+    /// Drops what is over.
+    fn sweep(&mut self, now: T) {
+        let over = self.ends.iter().take_while(|(until, _)| *until <= now);
+        let over: Vec<Arc<K>> = over
+            .filter(|(_, key)| !self.is_in_use(key, now))
+            .map(|(_, key)| Arc::clone(key))
+            .collect();
+        for key in over {
+            self.remove(&key);
+        }
+    }
+
+    /// Makes room for one more, if anything is not in use.
+    fn make_room(&mut self, now: T) {
+        if self.entries.len() < self.most {
+            return;
+        }
+        let mut by_end = self.ends.iter();
+        let first = by_end.find(|(_, key)| !self.is_in_use(key, now));
+        if let Some((_, key)) = first.cloned() {
+            self.remove(&key);
+        }
+    }
+
+    fn is_in_use(&self, key: &K, now: T) -> bool {
+        let entry = self.entries.get(key);
+        entry.is_some_and(|(value, _)| (self.in_use)(value, now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+
+    type Map = ExpiringMap<&'static str, Rc<u8>, u32>;
+
+    /// Whoever else holds a value uses it.
+    fn map(most: usize) -> Map {
+        ExpiringMap::new(most, |value, _| Rc::strong_count(value) > 1)
+    }
+
+    fn keep(map: &mut Map, key: &'static str, now: u32, until: u32) -> Rc<u8> {
+        let made: Result<_, ()> = map.get_or_try_insert(key, now, until, || Ok(Rc::new(1)));
+        Rc::clone(made.unwrap())
+    }
+
+    #[test]
+    fn what_is_over_is_not_shown_and_dropped_with_the_next_that_is_kept() {
+        let mut map = map(9);
+        map.insert("a", Rc::new(7), 0, 10);
+        assert_eq!(map.get(&"a", 9).map(|value| **value), Some(7));
+        assert_eq!(map.get(&"a", 10), None);
+        map.insert("b", Rc::new(8), 10, 20);
+        assert_eq!((map.len(), map.ends.len()), (1, 1));
+    }
+
+    #[test]
+    fn who_asks_for_a_value_prolongs_it_and_never_shortens_it() {
+        let mut map = map(9);
+        keep(&mut map, "a", 0, 10);
+        keep(&mut map, "a", 5, 15);
+        keep(&mut map, "a", 6, 7);
+        assert!(map.get(&"a", 14).is_some());
+        assert!(map.get(&"a", 15).is_none());
+        assert_eq!(map.ends.len(), 1);
+    }
+
+    #[test]
+    fn what_is_in_use_stays_though_it_is_over_and_is_dropped_when_it_is_not() {
+        let mut map = map(9);
+        let used = keep(&mut map, "a", 0, 10);
+        keep(&mut map, "b", 50, 60);
+        assert!(map.get(&"a", 50).is_some());
+        assert!(Rc::ptr_eq(&used, &keep(&mut map, "a", 50, 55)));
+        drop(used);
+        keep(&mut map, "b", 56, 66);
+        assert_eq!(map.len(), 1);
+    }
+
+    #[test]
+    fn at_the_bound_what_would_be_over_first_goes_and_never_what_is_in_use() {
+        let mut map = map(2);
+        let used = keep(&mut map, "a", 0, 10);
+        keep(&mut map, "b", 0, 30);
+        keep(&mut map, "c", 0, 20);
+        assert!(map.get(&"b", 0).is_none() && map.get(&"a", 0).is_some());
+        keep(&mut map, "d", 0, 20);
+        assert_eq!(map.len(), 2);
+        drop(used);
+        keep(&mut map, "e", 0, 20);
+        assert!(map.get(&"a", 0).is_none());
+    }
+
+    #[test]
+    fn what_could_not_be_made_is_not_kept() {
+        let mut map = map(2);
+        assert_eq!(map.get_or_try_insert("a", 0, 10, || Err("no")), Err("no"));
+        assert!(map.is_empty() && map.ends.is_empty());
+        let rest = keep(&mut map, "a", 0, 10);
+        map.clear();
+        assert_eq!(
+            Rc::strong_count(&rest),
+            1,
+            "what is dropped is dropped at once"
+        );
+    }
+}
