@@ -22,12 +22,12 @@ use jiff::{SignedDuration, Timestamp};
 use kube::{Api, ResourceExt as _};
 
 use crate::{
+    broker_catalogs::Catalogues,
     cache::{Cache, Key},
-    catalogues::Catalogues,
+    connection_profiles::Profiles,
     context::Context,
     controller::{Failed, Reconcile, Watches},
     objects::Objects,
-    profiles::Profiles,
     queue::{QueueKey, Requeue},
     status::{
         Conditioned, WriteError, Written, add_finalizer, remove_finalizer, report_panic,

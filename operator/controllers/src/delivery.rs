@@ -18,12 +18,12 @@ use std::{sync::Arc, time::Duration};
 use entente_domain::delivery::Pass;
 
 use crate::{
+    broker_catalogs::Catalogues,
     cache::Key,
-    catalogues::Catalogues,
+    connection_profiles::Profiles,
     context::Context,
     controller::{Failed, Reconcile, Watches},
     objects::Objects,
-    profiles::Profiles,
     queue::Requeue,
     secrets::Secrets,
     shutdown::Shutdown,

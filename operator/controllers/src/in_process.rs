@@ -18,13 +18,13 @@ use tokio::{
 
 use crate::{
     clock::{Clock as _, ClockSkew, FakeClock},
+    connection_profiles::Profiles,
     context::{Context, Options},
     controller::{self, Reconcile},
     events::Events,
     fake_api::cluster::FakeCluster,
     metrics::Metrics,
     objects::Objects,
-    profiles::Profiles,
     readiness::Readiness,
     secrets::Secrets,
     shutdown::{Shutdown, ShutdownTrigger},

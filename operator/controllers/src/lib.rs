@@ -4,12 +4,13 @@
 //! and write one status. Nothing is decided here that the domain could decide. Called by the
 //! binary `entente-operator`.
 
+mod broker_catalogs;
 pub mod cache;
 mod catalogue;
-mod catalogues;
 pub mod client;
 pub mod clock;
 mod compensation;
+mod connection_profiles;
 pub mod context;
 mod contract;
 mod controller;
@@ -22,7 +23,6 @@ mod fake_api;
 mod in_process;
 pub mod metrics;
 mod objects;
-mod profiles;
 pub mod queue;
 pub mod readiness;
 mod secrets;
@@ -34,9 +34,9 @@ mod triggers;
 use std::sync::Arc;
 
 use crate::{
-    catalogue::Catalogue, catalogues::Catalogues, compensation::Compensations, context::Context,
-    contract::Contracts, delivery::Delivery, objects::Objects, profiles::Profiles,
-    secrets::Secrets, shutdown::Shutdown,
+    broker_catalogs::Catalogues, catalogue::Catalogue, compensation::Compensations,
+    connection_profiles::Profiles, context::Context, contract::Contracts, delivery::Delivery,
+    objects::Objects, secrets::Secrets, shutdown::Shutdown,
 };
 
 /// Runs every controller until the shutdown is requested and all passes have finished.

@@ -3,7 +3,7 @@
 //! Nothing is listed or watched here. What was read is kept for a few seconds and read once for
 //! all who ask at the same time, so that a fleet does not read one Secret once per device; a change
 //! takes effect without a restart. What could not be read is a fault with a reason, for the status
-//! of whoever needs it. Also keeps the operator's own key for digests. Called by `profiles` and by
+//! of whoever needs it. Also keeps the operator's own key for digests. Called by `connection_profiles` and by
 //! the observe stage of delivery.
 
 mod read_through;

@@ -88,7 +88,7 @@ impl Transport {
 
     /// Sends one request and reads its answer, whatever its status.
     ///
-    /// Waits for its turn first, without a bound: who waits can be dropped. A token that is needed
+    /// Waits for its permit first, without a bound: who waits can be dropped. A token that is needed
     /// and not held is fetched before.
     pub(crate) async fn send(&self, exchange: Exchange<'_>) -> Result<Answer, Failure> {
         let Some(credentials) = &exchange.profile.credentials else {
@@ -196,7 +196,7 @@ impl Transport {
         let port = url.port_or_known_default().unwrap_or_default();
         let remote = format!("{}:{port}", url.host_str().unwrap_or_default());
 
-        let _turn = self.limits.turn(profile, &remote).await;
+        let _permit = self.limits.permit(profile, &remote).await;
         let request = client
             .request(exchange.method.clone(), url.clone())
             .headers(headers)

@@ -1,9 +1,9 @@
 //! How much at once: requests in flight and requests begun in a second, of one remote host and
 //! port and of one Connection.
 //!
-//! A turn is held for one request and given back when it is answered or dropped, so nothing is
-//! held while backing off. The host's turn comes first: who waits for a slow host holds nothing
-//! that others need. Whoever came first goes first.
+//! A permit is held for one request and given back when it is answered or dropped, so nothing is
+//! held while backing off. The permit of the host comes first: who waits for a slow host holds
+//! nothing that others need. Whoever came first goes first.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,7 +23,7 @@ const IDLE_COUNT: Duration = Duration::from_secs(10);
 const MOST_COUNTS: usize = 16_384;
 
 /// The right to send one request.
-pub(super) struct Turn {
+pub(super) struct Permit {
     _host: OwnedSemaphorePermit,
     _total: OwnedSemaphorePermit,
 }
@@ -62,7 +62,7 @@ impl Limits {
     }
 
     /// Waits until one request may begin.
-    pub(super) async fn turn(&self, profile: &ConnectionProfile, remote: &str) -> Turn {
+    pub(super) async fn permit(&self, profile: &ConnectionProfile, remote: &str) -> Permit {
         let host = self.count(&profile.name, remote, profile.per_host);
         let total = self.count(&profile.name, "", profile.total);
 
@@ -71,7 +71,7 @@ impl Limits {
         let total_slot = total.slot().await;
         sleep_until(total.reserve()).await;
         host.began_late(Instant::now());
-        Turn {
+        Permit {
             _host: host_slot,
             _total: total_slot,
         }
@@ -190,11 +190,11 @@ mod tests {
         let limits = Limits::default();
         let profile = profile();
         for host in 0..1000 {
-            drop(limits.turn(&profile, &format!("10.0.0.1/{host}")).await);
+            drop(limits.permit(&profile, &format!("10.0.0.1/{host}")).await);
         }
         assert_eq!(limits.len(), 1001);
         tokio::time::advance(IDLE_COUNT + SECOND).await;
-        drop(limits.turn(&profile, "10.0.0.1/1").await);
+        drop(limits.permit(&profile, "10.0.0.1/1").await);
         assert_eq!(limits.len(), 2, "the Connection and the one host");
     }
 
@@ -203,10 +203,10 @@ mod tests {
         let limits = Limits::default();
         let mut profile = profile();
         profile.per_host = values(1, 10);
-        let slow = limits.turn(&profile, "10.0.0.1/631").await;
+        let slow = limits.permit(&profile, "10.0.0.1/631").await;
         tokio::time::advance(IDLE_COUNT * 2).await;
-        drop(limits.turn(&profile, "10.0.0.2/631").await);
-        let mut second = Box::pin(limits.turn(&profile, "10.0.0.1/631"));
+        drop(limits.permit(&profile, "10.0.0.2/631").await);
+        let mut second = Box::pin(limits.permit(&profile, "10.0.0.1/631"));
         assert!(futures::poll!(second.as_mut()).is_pending());
         drop(slow);
         drop(second.await);
