@@ -184,6 +184,12 @@ async fn a_status_that_loses_a_race_is_decided_again_on_what_won_it() {
         written.annotations().get("written-by").map(String::as_str),
         Some(rival)
     );
+    let established = written.status.unwrap().established.unwrap();
+    let took = established.duration_since(written.metadata.creation_timestamp.unwrap().0);
+    assert!(
+        took < SignedDuration::from_millis(500),
+        "a backoff: {took:?}"
+    );
     let writes = process.cluster.writes();
     let made = writes.iter().filter(|write| write.starts_with("POST"));
     assert_eq!(made.count(), SUBSCRIPTIONS.len(), "{writes:?}");
@@ -202,6 +208,9 @@ async fn a_subscription_that_is_deleted_by_hand_is_made_again_with_the_promise_f
         .cluster
         .delete::<ServiceSubscription>(NAMESPACE, name);
     process.let_pass(Duration::from_mins(1)).await;
+    // Who edits at the same time makes no new promise of it.
+    let edit = |contract: &mut Contract| contract.spec.max_unavailable = None;
+    process.cluster.edit(NAMESPACE, CONTRACT, edit);
     let_go(&process, name);
     let again = |process: &InProcess| {
         subscription(process, name).is_some_and(|made| made.uid() != before.uid())
