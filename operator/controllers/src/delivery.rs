@@ -11,6 +11,8 @@ mod device_backoffs;
 mod execute;
 mod observe;
 mod report;
+#[cfg(test)]
+mod tests;
 mod triggers;
 
 use std::{sync::Arc, time::Duration};

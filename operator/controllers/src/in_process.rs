@@ -57,7 +57,9 @@ pub(crate) fn context(
 pub(crate) struct Parts {
     pub(crate) context: Context,
     pub(crate) objects: Arc<Objects>,
+    pub(crate) secrets: Arc<Secrets>,
     pub(crate) profiles: Arc<Profiles>,
+    pub(crate) shutdown: Shutdown,
 }
 
 /// An API server and remote sides, and the controller that runs against them.
@@ -103,10 +105,13 @@ impl InProcess {
         let objects = Arc::new(Objects::new(&context));
         objects.start(&context, &shutdown).await;
         let secrets = Secrets::new(client, context.options.namespace.clone());
+        let secrets = Arc::new(secrets);
         let reconciler = make(Parts {
             context: context.clone(),
             objects,
-            profiles: Arc::new(Profiles::new(Arc::new(secrets))),
+            profiles: Arc::new(Profiles::new(Arc::clone(&secrets))),
+            secrets,
+            shutdown: shutdown.clone(),
         });
         let run = async move { controller::run(reconciler, &context, &shutdown).await };
         self.running = Some((trigger, tokio::spawn(run)));

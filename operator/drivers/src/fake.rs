@@ -82,6 +82,8 @@ pub enum Fault {
     NotRetrievable,
     /// The parameters are not told (`InstanceObserve`) or not kept (`Provision`, `Update`).
     DropParameters,
+    /// The driver panics and nothing is done: a defect of ours.
+    Panic,
 }
 
 impl Fault {
@@ -378,6 +380,7 @@ fn failure(kind: FailureKind, message: &str) -> Failure {
 }
 
 /// Faults that end a call before anything is done; the others are left to the call.
+#[allow(clippy::panic, reason = "a test scripted it")]
 async fn early_end(
     fault: Option<&Fault>,
     operation: Operation,
@@ -398,6 +401,7 @@ async fn early_end(
             tokio::time::sleep(request_timeout).await;
             Some(lost_answer(operation))
         }
+        Fault::Panic => panic!("scripted"),
         _ => None,
     }
 }

@@ -1,0 +1,239 @@
+//! What goes wrong: on the device, at the API server, in the operator.
+
+use std::time::Duration;
+
+use entente_crds::{
+    condition::Reason,
+    example,
+    v1alpha1::{
+        Connection, Device, DeviceConnection, DeviceModel, IppOperation, ItemState, SmartService,
+    },
+};
+use entente_domain::exchange::FailureKind;
+use entente_drivers::fake::{Fault, Operation};
+use http::Method;
+use jiff::SignedDuration;
+use serde_json::json;
+
+use super::*;
+
+const STATUS: &str = "servicesubscriptions/banco-sul-2027.backup.lobby-mfp/status";
+
+// shows D3 K2 K5
+#[tokio::test(start_paused = true)]
+async fn a_device_that_is_off_is_said_to_be_and_gets_everything_once_when_it_returns() {
+    let process = waiting().await;
+    let device = process.world.remove_device(DEVICE_URL).expect("a device");
+    begin(&process);
+    let off = |process: &InProcess| {
+        ready(process) == "False(Unreachable)"
+            && device_says(process, "Online") == "False(Unreachable)"
+    };
+    process.until("it is said to be off", off).await;
+    let since = process.world.ledger().len();
+    process.let_pass(Duration::from_mins(30)).await;
+    let asked = process.world.ledger().len() - since;
+    assert!(
+        (3..=60).contains(&asked),
+        "{asked} requests in half an hour"
+    );
+    assert_eq!(sent(&process), []);
+    process.world.put_device(DEVICE_URL, device);
+    process.until("it is delivered", is_delivered).await;
+    assert_eq!(sent(&process), ALL_WRITES);
+    assert_eq!(device_says(&process, "Online"), "True(Answered)");
+    let promise = &status(&process).promises[0];
+    let late = promise
+        .completed
+        .expect("a proof")
+        .duration_since(promised());
+    assert!(late >= SignedDuration::from_mins(30), "{late:?}");
+}
+
+// shows D1 K2 K7
+#[tokio::test(start_paused = true)]
+async fn a_value_that_is_refused_holds_its_item_and_no_other() {
+    let process = waiting().await;
+    process.world.change_device(DEVICE_URL, |device| {
+        let refused = (ATTRIBUTES[0].to_owned(), FailureKind::RejectedValue);
+        device.refused.extend([refused]);
+    });
+    begin(&process);
+    let refused = |process: &InProcess| ready(process) == "False(RejectedValue)";
+    process.until("the value is refused", refused).await;
+    process.let_pass(Duration::from_mins(10)).await;
+    let problem = item(&process, "DeviceSetting/backup.endpoint").problem;
+    assert_eq!(problem.map(|it| it.outcome), Some(Reason::RejectedValue));
+    for key in ["DeviceSetting/backup.weekdays", "DeviceSetting/backup.mode"] {
+        let item = item(&process, key);
+        assert_eq!(
+            (item.state, item.attempts),
+            (ItemState::Effective, Some(1)),
+            "{key}"
+        );
+    }
+    let tried = sent(&process);
+    assert_eq!(
+        tried,
+        ALL_WRITES[..3],
+        "each is sent once, and no step after it"
+    );
+    let cured = |device: &mut FakeDevice| device.refused.clear();
+    process.world.change_device(DEVICE_URL, cured);
+    process
+        .cluster
+        .edit("", "data-backup", |service: &mut SmartService| {
+            let device = service.spec.device.as_mut().expect("a device's side");
+            device.settings[0].value = Some("https://backup.northwind.example/v2".to_owned());
+        });
+    process
+        .until("the mended value is delivered", is_delivered)
+        .await;
+    assert_eq!(process.world.count(Operation::DeviceApply), 4);
+}
+
+// shows K5
+#[tokio::test(start_paused = true)]
+async fn a_status_that_loses_races_is_decided_again_and_nothing_is_sent_twice() {
+    let process = waiting().await;
+    for rival in ["first", "second", "third"] {
+        process
+            .cluster
+            .overtake(Method::PUT, STATUS, move |subscription| {
+                subscription["metadata"]["annotations"][rival] = json!("was here");
+            });
+    }
+    begin(&process);
+    process.until("it is delivered", is_delivered).await;
+    process.let_pass(Duration::from_mins(10)).await;
+    assert_eq!(sent(&process), ALL_WRITES);
+    let found: ServiceSubscription = process.cluster.get(NAMESPACE, SUBSCRIPTION).unwrap();
+    assert_eq!(found.annotations().len(), 3, "{:?}", found.annotations());
+}
+
+// shows K5
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_cannot_be_recorded_is_not_made() {
+    let mut process = prepared();
+    let (cluster, failing) = (&process.cluster, (500, "InternalError"));
+    cluster.refuse(Method::PUT, STATUS, failing, usize::MAX);
+    process.start(delivery).await;
+    begin(&process);
+    process.let_pass(Duration::from_mins(10)).await;
+    let tried = sent(&process);
+    assert_eq!(tried, ALL_WRITES[..3], "settings need no record");
+    process.cluster.recover();
+    process.until("it is delivered", is_delivered).await;
+    assert_eq!(sent(&process), ALL_WRITES);
+}
+
+// shows K5
+#[tokio::test(start_paused = true)]
+async fn an_instance_whose_answer_was_lost_is_found_and_not_made_twice() {
+    let process = waiting().await;
+    process
+        .world
+        .script(None, Operation::Provision, Fault::LoseAnswer, 1);
+    begin(&process);
+    process.until("it is delivered", is_delivered).await;
+    let server = process.world.server(BROKER_URL).expect("a broker");
+    assert_eq!(server.instances.len(), 1);
+    let instance = status(&process).server.expect("an instance").instance_id;
+    assert!(server.instances.contains_key(&instance), "{instance}");
+}
+
+// shows D1 K2
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_down_holds_what_goes_through_it_and_nothing_else() {
+    let mut process = prepared();
+    let mut system: Connection = example::hq_ipp();
+    system.metadata.name = Some("hq-system".to_owned());
+    let system_url = "ipp://10.20.3.1:631/ipp/system";
+    let endpoint = system.spec.ipp.as_mut().expect("an endpoint");
+    endpoint.url = "ipp://{address}:631/ipp/system".to_owned();
+    process.cluster.apply(&system);
+    let of_the_system = |model: &mut DeviceModel| {
+        let ipp = &mut model.spec.settings[0].via.ipp;
+        ipp.as_mut().expect("IPP").operation = IppOperation::SetSystemAttributes;
+    };
+    process.cluster.edit("", "mfp-500", of_the_system);
+    process
+        .cluster
+        .edit(NAMESPACE, DEVICE, |device: &mut Device| {
+            device.spec.connections.push(DeviceConnection {
+                name: "hq-system".to_owned(),
+                ..DeviceConnection::default()
+            });
+        });
+    process.start(delivery).await;
+    begin(&process);
+    let down = |process: &InProcess| ready(process) == "False(Unreachable)";
+    process.until("one connection is down", down).await;
+    process.let_pass(Duration::from_mins(1)).await;
+    for key in ["DeviceSetting/backup.weekdays", "DeviceSetting/backup.mode"] {
+        assert_eq!(item(&process, key).state, ItemState::Effective, "{key}");
+    }
+    let problem = item(&process, "DeviceSetting/backup.endpoint").problem;
+    assert_eq!(problem.map(|it| it.outcome), Some(Reason::Unreachable));
+    let device: Device = process.cluster.get(NAMESPACE, DEVICE).unwrap();
+    let connections = device.status.expect("a status").connections;
+    let faulty: Vec<_> = connections.iter().filter(|it| it.fault.is_some()).collect();
+    assert_eq!(faulty.len(), 1, "{connections:?}");
+    assert_eq!(faulty[0].name, "hq-system");
+
+    let mut device = fake_device("urn:uuid:2");
+    let place = Place::ipp(IppOperation::SetSystemAttributes, ATTRIBUTES[0]);
+    device.values.insert(place, Vec::new());
+    process.world.put_device(system_url, device);
+    process.until("it is delivered", is_delivered).await;
+    let calls = process.world.ledger().into_iter();
+    let applied = calls.filter(|call| call.operation == Operation::DeviceApply);
+    let through: Vec<String> = applied.map(|call| call.connection).collect();
+    assert_eq!(through, ["hq-ipp", "hq-ipp", "hq-system"]);
+}
+
+// shows K2 K7
+#[tokio::test(start_paused = true)]
+async fn a_pass_that_panics_is_said_in_status_and_the_next_one_delivers() {
+    let process = waiting().await;
+    process
+        .world
+        .script(None, Operation::DeviceApply, Fault::Panic, 1);
+    begin(&process);
+    let said = |process: &InProcess| {
+        ready(process) == "False(InternalError)"
+            && device_says(process, "Ready") == "False(InternalError)"
+    };
+    process.until("the defect is said", said).await;
+    process.until("it is delivered", is_delivered).await;
+    assert_eq!(device_says(&process, "Ready"), "True(Succeeded)");
+}
+
+// shows K7
+#[tokio::test(start_paused = true)]
+async fn a_pass_that_panics_again_and_again_touches_no_other_device() {
+    let mut process = prepared();
+    process.cluster.apply(&example::devices()[1]);
+    process.world.script(
+        Some(DEVICE_URL),
+        Operation::DeviceObserve,
+        Fault::Panic,
+        u32::MAX,
+    );
+    let other = "ipp://10.20.3.2:631/ipp/print";
+    process.world.put_device(other, fake_device("urn:uuid:2"));
+    process.start(delivery).await;
+    let served = |process: &InProcess| {
+        let device: Option<Device> = process.cluster.get(NAMESPACE, example::DEVICES[1]);
+        let status = device.and_then(|device| device.status).unwrap_or_default();
+        says(&status.conditions, "Ready") == "True(Succeeded)"
+            && device_says(process, "Ready") == "False(InternalError)"
+    };
+    process
+        .until("one is served and the other says why not", served)
+        .await;
+    let tried = process.world.ledger();
+    process.let_pass(Duration::from_mins(10)).await;
+    let tried = process.world.ledger().len() - tried.len();
+    assert!((2..=20).contains(&tried), "{tried} tries in ten minutes");
+}
