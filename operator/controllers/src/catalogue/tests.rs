@@ -11,7 +11,10 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
 
 use super::{Catalogue, PROBE};
-use crate::in_process::{InProcess, Parts, broker_login, says};
+use crate::{
+    clock::Clock as _,
+    in_process::{InProcess, Parts, broker_login, says},
+};
 
 const BROKER: &str = "northwind-services";
 const BROKER_URL: &str = "https://broker.northwind.example";
@@ -138,7 +141,10 @@ async fn a_secret_that_is_missing_is_said_and_the_broker_is_ready_once_it_is_the
     });
     let missing =
         |process: &InProcess| broker_says(process, "ResolvedRefs") == "False(SecretNotFound)";
+    let edited = process.clock.now();
     process.until("the Secret is missing", missing).await;
+    // Who edits a Connection waits for no cache of Secrets.
+    assert_eq!(process.clock.now(), edited);
     let probes = process.world.count(Operation::Catalogue);
     process.let_pass(Duration::from_mins(1)).await;
     assert_eq!(process.world.count(Operation::Catalogue), probes);

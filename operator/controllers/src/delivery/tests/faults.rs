@@ -50,6 +50,40 @@ async fn a_device_that_is_off_is_said_to_be_and_gets_everything_once_when_it_ret
     assert!(late >= SignedDuration::from_mins(30), "{late:?}");
 }
 
+// shows K5
+#[tokio::test(start_paused = true)]
+async fn a_device_that_a_person_has_touched_is_asked_at_once_whatever_is_held_back() {
+    let process = waiting().await;
+    let device = process.world.remove_device(DEVICE_URL).expect("a device");
+    begin(&process);
+    process.let_pass(Duration::from_mins(30)).await;
+    process.world.put_device(DEVICE_URL, device);
+    let edited = process.clock.now();
+    process
+        .cluster
+        .edit(NAMESPACE, DEVICE, |device: &mut Device| {
+            device.metadata.labels = Some([("mended".to_owned(), "yes".to_owned())].into());
+        });
+    process.until("it is delivered", is_delivered).await;
+    assert_eq!(process.clock.now(), edited);
+}
+
+// shows K2 K5
+#[tokio::test(start_paused = true)]
+async fn a_status_of_a_device_that_could_not_be_written_is_written_later() {
+    let process = waiting().await;
+    let (part, failing) = ("devices/lobby-mfp/status", (500, "InternalError"));
+    process.cluster.refuse(Method::PUT, part, failing, 3);
+    begin(&process);
+    process.until("it is delivered", is_delivered).await;
+    let applied = |process: &InProcess| device_says(process, "SettingsApplied");
+    assert_eq!(applied(&process), "True(NothingWanted)");
+    let said = |process: &InProcess| applied(process) == "True(Succeeded)";
+    process.until("the device says so, too", said).await;
+    assert!(process.clock.now() < promised() + SignedDuration::from_mins(1));
+    assert_eq!(sent(&process), ALL_WRITES);
+}
+
 // shows D1 K2 K7
 #[tokio::test(start_paused = true)]
 async fn a_value_that_is_refused_holds_its_item_and_no_other() {
