@@ -188,6 +188,21 @@ async fn a_status_that_loses_a_race_is_decided_again_on_what_won_it() {
 
 // shows K5
 #[tokio::test(start_paused = true)]
+async fn a_watch_that_lags_makes_no_subscription_twice() {
+    let process = started().await;
+    process.cluster.apply(&example::banco_sul_2027());
+    process.cluster.lag();
+    process
+        .until("the contract is established", is_established)
+        .await;
+    let writes = process.cluster.writes();
+    process.cluster.catch_up();
+    process.let_pass(Duration::from_mins(10)).await;
+    assert_eq!(process.cluster.writes(), writes);
+}
+
+// shows K5
+#[tokio::test(start_paused = true)]
 async fn a_change_of_subscriptions_that_loses_a_race_is_decided_again_though_nothing_wakes_it() {
     let process = established().await;
     let of_backup = &SUBSCRIPTIONS[..4];

@@ -151,6 +151,19 @@ impl FakeCluster {
         });
     }
 
+    /// Lets the watches lag: they bring nothing until they [catch up](Self::catch_up).
+    pub(crate) fn lag(&self) {
+        self.lock().late.get_or_insert_default();
+    }
+
+    /// Lets the watches bring what they have not brought.
+    pub(crate) fn catch_up(&self) {
+        let mut state = self.lock();
+        for news in state.late.take().unwrap_or_default() {
+            state.tell(news);
+        }
+    }
+
     /// The writes since they were last forgotten, as method and path; without those of events.
     pub(crate) fn writes(&self) -> Vec<String> {
         let state = self.lock();

@@ -147,6 +147,21 @@ async fn a_status_that_loses_races_is_decided_again_and_nothing_is_sent_twice() 
 
 // shows K5
 #[tokio::test(start_paused = true)]
+async fn a_watch_that_lags_sends_nothing_twice() {
+    let process = waiting().await;
+    process.cluster.lag();
+    begin(&process);
+    process.until("it is delivered", is_delivered).await;
+    process.let_pass(Duration::from_mins(10)).await;
+    let writes = process.cluster.writes();
+    process.cluster.catch_up();
+    process.let_pass(Duration::from_mins(10)).await;
+    assert_eq!(process.cluster.writes(), writes);
+    assert_eq!(sent(&process), ALL_WRITES);
+}
+
+// shows K5
+#[tokio::test(start_paused = true)]
 async fn an_instance_that_cannot_be_recorded_is_not_made() {
     let mut process = prepared();
     let (cluster, failing) = (&process.cluster, (500, "InternalError"));

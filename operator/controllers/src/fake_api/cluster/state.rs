@@ -21,6 +21,9 @@ pub(super) struct Path {
 /// A failure, with the reason that a Status gives.
 pub(super) type Refusal = (u16, &'static str);
 
+/// A change: at which version, of which collection, how, and of which object.
+pub(super) type News = (u64, String, &'static str, Value);
+
 pub(super) struct Fault {
     pub(super) method: Method,
     pub(super) part: String,
@@ -39,8 +42,10 @@ pub(super) struct Rival {
 pub(super) struct State {
     pub(super) version: u64,
     pub(super) objects: BTreeMap<Path, Value>,
-    /// What watches were told: at which version, of which collection, and how.
-    pub(super) history: Vec<(u64, String, &'static str, Value)>,
+    /// What watches were told.
+    pub(super) history: Vec<News>,
+    /// What they will be told, while they lag.
+    pub(super) late: Option<Vec<News>>,
     pub(super) watches: Vec<(String, FakeWatch)>,
     pub(super) faults: Vec<Fault>,
     pub(super) rivals: Vec<Rival>,
@@ -207,12 +212,20 @@ impl State {
         } else {
             "ADDED"
         };
-        let of = &path.collection;
-        self.watches
-            .retain(|(watched, watch)| watched != of || watch.try_send(event, &after));
-        let told = (self.version, of.clone(), event, after.clone());
-        self.history.push(told);
+        let news = (self.version, path.collection.clone(), event, after.clone());
+        match &mut self.late {
+            Some(late) => late.push(news),
+            None => self.tell(news),
+        }
         after
+    }
+
+    /// Tells the watches of a change.
+    pub(super) fn tell(&mut self, news: News) {
+        let (_, of, event, object) = &news;
+        self.watches
+            .retain(|(watched, watch)| watched != of || watch.try_send(event, object));
+        self.history.push(news);
     }
 
     /// A watch of every namespace, from a version on; it ends as the client asked.
