@@ -4,6 +4,8 @@
 //! never from names of objects, so that the number of series does not grow with the fleet. Written
 //! to by everything; read by `/metrics`.
 
+mod workqueue;
+
 use std::time::Duration;
 
 use prometheus_client::{
@@ -11,12 +13,15 @@ use prometheus_client::{
     metrics::{
         counter::Counter,
         family::Family,
-        gauge::Gauge,
         histogram::{Histogram, exponential_buckets},
         info::Info,
     },
     registry::{Registry, Unit},
 };
+
+use workqueue::Workqueues;
+
+pub use workqueue::Workqueue;
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct ReconcileLabels {
@@ -63,7 +68,7 @@ pub struct Metrics {
     registry: Registry,
     reconciles: Family<ReconcileLabels, Counter>,
     reconcile_seconds: Family<ControllerLabels, Histogram>,
-    workqueue_depth: Family<ControllerLabels, Gauge>,
+    workqueues: Workqueues,
     remote_requests: Family<RemoteLabels, Counter>,
     remote_request_seconds: Family<RoleLabels, Histogram>,
     api_requests: Family<ApiLabels, Counter>,
@@ -86,7 +91,7 @@ impl Metrics {
             registry: Registry::with_prefix("entente"),
             reconciles: Family::default(),
             reconcile_seconds: Family::new_with_constructor(request_seconds),
-            workqueue_depth: Family::default(),
+            workqueues: Workqueues::default(),
             remote_requests: Family::default(),
             remote_request_seconds: Family::new_with_constructor(request_seconds),
             api_requests: Family::default(),
@@ -107,8 +112,7 @@ impl Metrics {
         registry.register("build", "The operator that runs", info);
         let text = "Passes of a controller over one key, by result";
         registry.register("reconcile", text, self.reconciles.clone());
-        let text = "Keys that are ready and wait for a slot";
-        registry.register("workqueue_depth", text, self.workqueue_depth.clone());
+        self.workqueues.register(registry);
         let text = "Requests to devices and service servers, by role and result";
         registry.register("remote_requests", text, self.remote_requests.clone());
         let text = "Requests to the Kubernetes API, by method and status code";
@@ -155,13 +159,9 @@ impl Metrics {
         self.reconciles.get_or_create(&labels).inc();
     }
 
-    /// How many keys of a controller wait for a slot.
-    pub fn set_workqueue_depth(&self, controller: &str, depth: usize) {
-        let labels = ControllerLabels {
-            controller: controller.to_owned(),
-        };
-        let depth = i64::try_from(depth).unwrap_or(i64::MAX);
-        self.workqueue_depth.get_or_create(&labels).set(depth);
+    /// The series of the queue of a controller.
+    pub fn workqueue(&self, controller: &str) -> Workqueue {
+        self.workqueues.of(controller)
     }
 
     /// A request to a device or a server ended: `role` is what is reached (`device`, `service`,
@@ -244,7 +244,13 @@ mod tests {
     fn what_is_counted_appears_under_the_documented_names() {
         let metrics = Metrics::new("1.2.3");
         metrics.reconciled("delivery", "succeeded", Duration::from_millis(3));
-        metrics.set_workqueue_depth("delivery", 7);
+        let queue = metrics.workqueue("delivery");
+        queue.depth(7);
+        queue.added(3);
+        queue.began_after(Duration::from_millis(5));
+        queue.worked(Duration::from_millis(5));
+        queue.retried();
+        queue.unfinished(Duration::from_millis(1500));
         metrics.remote_request("device", "200", Duration::from_millis(20));
         metrics.api_request("PUT", "409");
         metrics.watch_failed("Device");
@@ -258,6 +264,11 @@ mod tests {
             "entente_reconcile_total{controller=\"delivery\",result=\"succeeded\"} 1",
             "entente_reconcile_duration_seconds_count{controller=\"delivery\"} 1",
             "entente_workqueue_depth{controller=\"delivery\"} 7",
+            "entente_workqueue_adds_total{controller=\"delivery\"} 3",
+            "entente_workqueue_queue_duration_seconds_count{controller=\"delivery\"} 1",
+            "entente_workqueue_work_duration_seconds_count{controller=\"delivery\"} 1",
+            "entente_workqueue_retries_total{controller=\"delivery\"} 1",
+            "entente_workqueue_unfinished_work_seconds{controller=\"delivery\"} 1.5",
             "entente_remote_requests_total{role=\"device\",code=\"200\"} 1",
             "entente_remote_request_duration_seconds_count{role=\"device\"} 1",
             "entente_api_requests_total{method=\"PUT\",code=\"409\"} 1",

@@ -41,9 +41,14 @@ use tokio::{
 };
 use tracing::{error, warn};
 
-use crate::{cache::Key, clock::Clock, metrics::Metrics, shutdown::Shutdown};
-use progress::{Progress, noted};
-use state::State;
+use crate::{
+    cache::Key,
+    clock::Clock,
+    metrics::{Metrics, Workqueue},
+    shutdown::Shutdown,
+};
+use progress::noted;
+use state::{Begun, State};
 
 pub(crate) use progress::keeping_slot;
 pub use state::{DYNAMIC_THRESHOLD, Slots};
@@ -88,6 +93,7 @@ pub struct Queue<K> {
     controller: &'static str,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
+    series: Workqueue,
     state: Mutex<State<K>>,
     changed: Notify,
 }
@@ -102,12 +108,13 @@ enum Ended {
 impl<K: QueueKey> Queue<K> {
     /// An empty queue of this controller (the label of its metrics).
     pub fn new(controller: &'static str, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
-        metrics.set_workqueue_depth(controller, 0);
+        let series = metrics.workqueue(controller);
         let state = Mutex::new(State::default());
         Self {
             controller,
             clock,
             metrics,
+            series,
             state,
             changed: Notify::new(),
         }
@@ -115,7 +122,9 @@ impl<K: QueueKey> Queue<K> {
 
     /// The key runs as soon as there is a slot; once, however often it is added before that.
     pub fn add(&self, key: K) {
-        self.lock().add(key);
+        if self.lock().add(key, Instant::now()) {
+            self.series.added(1);
+        }
         self.changed.notify_one();
     }
 
@@ -157,7 +166,13 @@ impl<K: QueueKey> Queue<K> {
         let mut running: JoinSet<(K, Ended, Duration)> = JoinSet::new();
         loop {
             let (begun, wake) = self.next(slots);
-            for (key, progress) in begun {
+            for Begun {
+                key,
+                progress,
+                waited,
+            } in begun
+            {
+                self.series.began_after(waited);
                 let work = noted(progress, worker(key.clone()));
                 running.spawn(pass(key, work, limit));
             }
@@ -178,22 +193,25 @@ impl<K: QueueKey> Queue<K> {
     }
 
     /// The keys that begin now, and when to look again if nothing else happens.
-    fn next(&self, slots: Slots) -> (Vec<(K, Arc<Progress>)>, Option<Instant>) {
+    fn next(&self, slots: Slots) -> (Vec<Begun<K>>, Option<Instant>) {
         let now = Instant::now();
         let wall = self.clock.now();
         let mut state = self.lock();
-        state.fire(wall, now);
+        self.series.added(state.fire(wall, now));
         let look = state.look(now);
         let begun = std::iter::from_fn(|| state.begin(slots, now)).collect();
         let by_wall = state.next_instant().map(|instant| {
             let left = Duration::try_from(instant.duration_since(wall)).unwrap_or_default();
             now + left.min(WALL_CLOCK_READ)
         });
-        let wake = [by_wall, state.next_after(), look];
+        if let Some(work) = state.unfinished(now) {
+            self.series.unfinished(work);
+        }
+        let wake = [by_wall, state.next_after(), look, state.next_count()];
         let wake = wake.into_iter().flatten().min();
         let depth = state.depth();
         drop(state);
-        self.metrics.set_workqueue_depth(self.controller, depth);
+        self.series.depth(depth);
         (begun, wake)
     }
 
@@ -231,15 +249,17 @@ impl<K: QueueKey> Queue<K> {
             }
         };
         self.metrics.reconciled(self.controller, result, took);
+        self.series.worked(took);
         let wall = self.clock.now();
         let mut state = self.lock();
         let failed = matches!(requeue, Some(Requeue::Failed { .. }));
-        let failures = state.ended(&key, failed);
+        let failures = state.ended(&key, failed, Instant::now());
         match requeue {
             None => {}
             Some(Requeue::At(instant)) => _ = state.add_at(key, instant),
             Some(Requeue::After(delay)) => _ = state.add_after(key, Instant::now() + delay),
             Some(Requeue::Failed { at }) => {
+                self.series.retried();
                 let due = Instant::now() + backoff(&key, failures);
                 state.add_after(key.clone(), due);
                 // One that has passed is no reason to leave the backoff out.

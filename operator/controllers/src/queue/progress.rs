@@ -55,6 +55,11 @@ impl Progress {
         now.saturating_duration_since(self.begun + Duration::from_millis(ran)) >= SILENT
     }
 
+    /// Returns how long ago the pass began.
+    pub(super) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.begun)
+    }
+
     fn ran_until(&self, now: Instant) {
         let passed = now.saturating_duration_since(self.begun).as_millis();
         let passed = u64::try_from(passed).unwrap_or(RUNS - 1);

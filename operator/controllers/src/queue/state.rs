@@ -22,6 +22,9 @@ pub const DYNAMIC_THRESHOLD: usize = 3;
 /// Which passes hold slots is looked at again after this long.
 const LOOK: Duration = Duration::from_millis(250);
 
+/// How long the passes have run is added up again after this long.
+const COUNT: Duration = Duration::from_secs(5);
+
 /// How many passes may be under way at once.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Slots {
@@ -48,7 +51,17 @@ struct Entry {
     after: Option<Instant>,
     /// The instant that the pass that runs had cleared: one that fails knows no better.
     before: Option<Timestamp>,
+    /// When it was added, until its pass begins.
+    added: Option<Instant>,
     failures: u32,
+}
+
+/// A pass that begins.
+pub(super) struct Begun<K> {
+    pub(super) key: K,
+    pub(super) progress: Arc<Progress>,
+    /// Since the key was added.
+    pub(super) waited: Duration,
 }
 
 #[derive(Debug)]
@@ -77,6 +90,8 @@ pub(super) struct State<K> {
     working: usize,
     /// When it was last looked which passes hold slots.
     looked: Option<Instant>,
+    /// When it was last added up how long the passes have run.
+    counted: Option<Instant>,
 }
 
 impl<K> Default for State<K> {
@@ -91,13 +106,17 @@ impl<K> Default for State<K> {
             running: HashMap::new(),
             working: 0,
             looked: None,
+            counted: None,
         }
     }
 }
 
 impl<K: QueueKey> State<K> {
-    pub(super) fn add(&mut self, key: K) {
+    /// True if the key was not to run already.
+    pub(super) fn add(&mut self, key: K, now: Instant) -> bool {
         let entry = self.entries.entry(key.clone()).or_default();
+        let is_new = entry.added.is_none();
+        entry.added.get_or_insert(now);
         match entry.phase {
             Phase::Idle => {
                 entry.phase = Phase::Ready;
@@ -119,6 +138,7 @@ impl<K: QueueKey> State<K> {
             Phase::Ready => {}
             Phase::Running { .. } => entry.phase = Phase::Running { again: true },
         }
+        is_new
     }
 
     /// True if the next time to wake up may have changed.
@@ -147,8 +167,9 @@ impl<K: QueueKey> State<K> {
         true
     }
 
-    /// Makes every key ready whose time has come.
-    pub(super) fn fire(&mut self, wall: Timestamp, now: Instant) {
+    /// Makes every key ready whose time has come. Returns how many were added.
+    pub(super) fn fire(&mut self, wall: Timestamp, now: Instant) -> usize {
+        let mut added = 0;
         while self.at.first().is_some_and(|(due, _)| *due <= wall) {
             let Some((_, key)) = self.at.pop_first() else {
                 break;
@@ -156,7 +177,7 @@ impl<K: QueueKey> State<K> {
             if let Some(entry) = self.entries.get_mut(&key) {
                 entry.at = None;
             }
-            self.add(key);
+            added += usize::from(self.add(key, now));
         }
         while self.after.first().is_some_and(|(due, _)| *due <= now) {
             let Some((_, key)) = self.after.pop_first() else {
@@ -165,8 +186,9 @@ impl<K: QueueKey> State<K> {
             if let Some(entry) = self.entries.get_mut(&key) {
                 entry.after = None;
             }
-            self.add(key);
+            added += usize::from(self.add(key, now));
         }
+        added
     }
 
     /// Takes the slots from the passes that hang, and gives them back to those that go on. Returns
@@ -203,7 +225,7 @@ impl<K: QueueKey> State<K> {
     }
 
     /// Takes the next key, if there is one and a slot for it. Its times are cleared.
-    pub(super) fn begin(&mut self, slots: Slots, now: Instant) -> Option<(K, Arc<Progress>)> {
+    pub(super) fn begin(&mut self, slots: Slots, now: Instant) -> Option<Begun<K>> {
         let free = slots.working.saturating_sub(self.working);
         let left = slots.running.saturating_sub(self.running.len());
         if free == 0 || left == 0 {
@@ -240,13 +262,18 @@ impl<K: QueueKey> State<K> {
             if let Some(due) = entry.after.take() {
                 self.after.remove(&(due, key.clone()));
             }
-            return Some((key, progress));
+            let added = entry.added.take();
+            return Some(Begun {
+                key,
+                progress,
+                waited: added.map_or(Duration::ZERO, |added| now.saturating_duration_since(added)),
+            });
         }
         None
     }
 
     /// A pass ended; how many have failed in a row is returned.
-    pub(super) fn ended(&mut self, key: &K, failed: bool) -> u32 {
+    pub(super) fn ended(&mut self, key: &K, failed: bool, now: Instant) -> u32 {
         let working = self.running.remove(key).is_some_and(|pass| pass.working);
         self.working -= usize::from(working);
         if let Some(namespace) = self.namespaces.get_mut(key.namespace()) {
@@ -272,7 +299,7 @@ impl<K: QueueKey> State<K> {
             self.add_at(key.clone(), instant);
         }
         if again {
-            self.add(key.clone());
+            self.add(key.clone(), now);
         } else if let Some(entry) = self.entries.get(key)
             && failures == 0
             && entry.at.is_none()
@@ -282,6 +309,21 @@ impl<K: QueueKey> State<K> {
             self.entries.remove(key);
         }
         failures
+    }
+
+    /// Returns how long the passes that run have run, added up; none if that was said just now.
+    pub(super) fn unfinished(&mut self, now: Instant) -> Option<Duration> {
+        if self.counted.is_some_and(|counted| now < counted + COUNT) && !self.running.is_empty() {
+            return None;
+        }
+        self.counted = (!self.running.is_empty()).then_some(now);
+        let passes = self.running.values();
+        Some(passes.map(|pass| pass.progress.age(now)).sum())
+    }
+
+    /// When to say again how long the passes have run.
+    pub(super) fn next_count(&self) -> Option<Instant> {
+        self.counted.map(|counted| counted + COUNT)
     }
 
     pub(super) fn next_instant(&self) -> Option<Timestamp> {

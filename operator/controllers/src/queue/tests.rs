@@ -495,6 +495,40 @@ async fn a_shutdown_lets_passes_finish_and_begins_none() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_standard_series_of_a_queue_say_what_happened() {
+    let mut bench = Bench::new(1, |key| async move {
+        tokio::time::sleep(Duration::from_secs(7)).await;
+        (key.name == "fails").then_some(Requeue::Failed { at: None })
+    });
+    for name in ["fails", "waits", "waits"] {
+        bench.queue.add(key("acme", name));
+    }
+    for name in ["fails", "waits"] {
+        assert_eq!(bench.next().await.0.name, name);
+    }
+    // While it runs: once more, however often it is added. The other comes back by its backoff.
+    bench.queue.add(key("acme", "waits"));
+    bench.queue.add(key("acme", "waits"));
+    advance(Duration::from_secs(6)).await;
+    bench.settled().await;
+    let text = bench.metrics.encode();
+    for line in [
+        "adds_total{controller=\"test\"} 4",
+        "retries_total{controller=\"test\"} 1",
+        "queue_duration_seconds_sum{controller=\"test\"} 7.0",
+        "queue_duration_seconds_count{controller=\"test\"} 2",
+        "work_duration_seconds_sum{controller=\"test\"} 7.0",
+        "unfinished_work_seconds{controller=\"test\"} 6.0",
+    ] {
+        let line = format!("entente_workqueue_{line}");
+        assert!(
+            text.lines().any(|found| found == line),
+            "no {line} in {text}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_depth_is_what_waits_for_a_slot() {
     let mut bench = Bench::new(1, |_| std::future::pending());
     for name in ["a", "b", "c"] {
