@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entente_crds::v1alpha1::{ConnectionSpec, IppSyntax, Protocol};
-use entente_domain::exchange::Value;
+use entente_domain::remote::Value;
 use entente_drivers::contract_suite::Report;
 use entente_drivers::contract_suite::SettingWrite;
 use entente_drivers::{ConnectionProfile, CredentialsValue};

@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use entente_domain::{exchange::Catalogue, expiring::ExpiringMap, shared::Shared};
+use entente_domain::{expiring::ExpiringMap, remote::Catalogue, shared::Shared};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -98,7 +98,7 @@ impl Catalogues {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use entente_domain::exchange::Offering;
+    use entente_domain::remote::Offering;
 
     fn catalogue(id: &str) -> Shared<Catalogue> {
         let offering = Offering {

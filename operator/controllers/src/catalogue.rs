@@ -15,7 +15,7 @@ use entente_crds::{
 };
 use entente_domain::{
     catalogue::{ObservedConnection, report_connection, report_model, report_service},
-    exchange::Failure,
+    remote::Failure,
 };
 use entente_drivers::service::ServerTarget;
 use jiff::{SignedDuration, Timestamp};

@@ -16,11 +16,11 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use crate::{
-    assessment::reason,
     condition::{ConditionSet, Status, Summary, Work, find, is_allowed},
-    exchange::{Failure, FailureKind},
     parameter::{Constraints, parse_value},
     protocol::route,
+    reasons::reason,
+    remote::{Failure, FailureKind},
 };
 
 /// The most orphans that a Connection lists; when full, withdrawals that gave up wait.

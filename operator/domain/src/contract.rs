@@ -8,9 +8,9 @@
 
 mod acceptance;
 mod assessment;
+mod compensation_totals;
 mod conditions;
 mod device_sets;
-mod owed;
 mod parameters;
 mod parsed;
 mod ready;
@@ -19,8 +19,8 @@ mod resolve;
 mod revisions;
 mod risk;
 mod subscription_state;
+mod subscription_view;
 mod terms;
-mod view;
 
 #[cfg(test)]
 mod tests;
@@ -42,7 +42,7 @@ use crate::shared::Shared;
 
 pub use report::{WriteOutcome, report};
 pub use resolve::{next_wake, resolve};
-pub use view::{SubscriptionView, view};
+pub use subscription_view::{SubscriptionView, view};
 
 /// The most names that a message lists before it says "and N more".
 const NAMES_SHOWN: usize = 5;

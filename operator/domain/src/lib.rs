@@ -2,9 +2,8 @@
 //!
 //! Invariants: no I/O, no clock, no environment, no randomness, no Kubernetes client and no async
 //! runtime (walls: `Cargo.toml`, `clippy.toml` of this crate, `make check`). Same input, same
-//! output, byte for byte. Called by `drivers` (the values of `exchange`) and by `controllers`.
+//! output, byte for byte. Called by `drivers` (the values of `remote`) and by `controllers`.
 
-pub mod assessment;
 pub mod backoff;
 pub mod bounded;
 pub mod catalogue;
@@ -12,12 +11,13 @@ pub mod compensation;
 pub mod condition;
 pub mod contract;
 pub mod delivery;
-pub mod exchange;
 pub mod expiring;
 pub mod money;
 pub mod parameter;
 pub mod promise;
 pub mod protocol;
+pub mod reasons;
+pub mod remote;
 pub mod secret;
 pub mod shared;
 pub mod time;

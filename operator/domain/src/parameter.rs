@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use entente_crds::v1alpha1::{DeviceSetting, Parameter, ValueType};
 
 use crate::{
-    exchange::Value,
+    remote::Value,
     secret::{HIDDEN, SecretText},
 };
 

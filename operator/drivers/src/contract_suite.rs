@@ -108,15 +108,15 @@ fn ensure(kept: bool, seen: impl FnOnce() -> String) -> Result<(), String> {
 }
 
 /// What went well, or a broken promise that says what failed.
-fn well<T>(what: &str, result: Result<T, entente_domain::exchange::Failure>) -> Result<T, String> {
+fn well<T>(what: &str, result: Result<T, entente_domain::remote::Failure>) -> Result<T, String> {
     result.map_err(|failure| format!("{what} failed: {failure:?}"))
 }
 
 /// A failure that was expected, or a broken promise.
 fn ill<T: fmt::Debug>(
     what: &str,
-    result: Result<T, entente_domain::exchange::Failure>,
-) -> Result<entente_domain::exchange::Failure, String> {
+    result: Result<T, entente_domain::remote::Failure>,
+) -> Result<entente_domain::remote::Failure, String> {
     match result {
         Err(failure) => Ok(failure),
         Ok(answer) => Err(format!(
@@ -126,7 +126,7 @@ fn ill<T: fmt::Debug>(
 }
 
 /// What no message may ever hold: more than the allowed bytes, or what cannot be seen.
-fn fit_to_show(failure: &entente_domain::exchange::Failure, url: &str) -> Result<(), String> {
+fn fit_to_show(failure: &entente_domain::remote::Failure, url: &str) -> Result<(), String> {
     let message = &failure.message;
     ensure(!message.is_empty() && message.len() <= 512, || {
         format!("a message of odd length: {message:?}")

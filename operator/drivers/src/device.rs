@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use entente_domain::exchange::{DeviceReadRequest, DeviceReading, DeviceWrite, Failure};
+use entente_domain::remote::{DeviceReadRequest, DeviceReading, DeviceWrite, Failure};
 use entente_domain::secret::Secrets;
 
 use crate::profile::ConnectionProfile;

@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use entente_domain::exchange::{Catalogue, Failure, FailureKind, Scalar};
 use entente_domain::protocol::Place;
+use entente_domain::remote::{Catalogue, Failure, FailureKind, Scalar};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 

@@ -15,10 +15,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use entente_crds::v1alpha1::IppOperation;
-use entente_domain::exchange::{
-    DeviceReadRequest, DeviceReading, DeviceWrite, Failure, FailureKind,
-};
 use entente_domain::protocol::{IppObject, Place};
+use entente_domain::remote::{DeviceReadRequest, DeviceReading, DeviceWrite, Failure, FailureKind};
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use ipp::attribute::IppAttributes;

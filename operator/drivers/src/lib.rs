@@ -1,6 +1,6 @@
 //! How Entente speaks to devices and to service servers.
 //!
-//! Turns the values of `entente_domain::exchange` into requests of a real protocol and answers
+//! Turns the values of `entente_domain::remote` into requests of a real protocol and answers
 //! back into such values; every way to fail becomes a `Failure`. Never decides what is wanted,
 //! never retries (the domain says when), never follows a redirect, never dials an address outside
 //! the networks of its Connection, never puts a secret or an unexpected body into a message.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use entente_domain::exchange::{
+use entente_domain::remote::{
     Catalogue, Failure, InstanceContext, InstanceKey, InstanceReading, OperationState, ServerAnswer,
 };
 use entente_domain::secret::Secrets;

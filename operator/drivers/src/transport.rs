@@ -16,7 +16,7 @@ mod tokens;
 
 use base64::Engine as _;
 use bytes::Bytes;
-use entente_domain::exchange::{Failure, FailureKind};
+use entente_domain::remote::{Failure, FailureKind};
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use jiff::SignedDuration;

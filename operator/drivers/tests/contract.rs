@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use entente_crds::v1alpha1::{ConnectionSpec, IppOperation, IppSyntax, Protocol};
-use entente_domain::exchange::{Catalogue, FailureKind, Offering, Plan, Scalar, Value};
 use entente_domain::protocol::Place;
+use entente_domain::remote::{Catalogue, FailureKind, Offering, Plan, Scalar, Value};
 use entente_drivers::contract_suite::{
     DeviceSubject, ServerSubject, SettingWrite, judge_device, judge_server,
 };
@@ -294,12 +294,12 @@ async fn a_lost_answer_leaves_a_doubt_and_the_deed() {
     let world = &subject.world;
     world.script(None, Operation::Provision, Fault::LoseAnswer, 1);
     let target = ServerSubject::target(&subject);
-    let instance = entente_domain::exchange::InstanceKey {
+    let instance = entente_domain::remote::InstanceKey {
         instance_id: "i".to_owned(),
         service_id: "s".to_owned(),
         plan_id: "p".to_owned(),
     };
-    let context = entente_domain::exchange::InstanceContext {
+    let context = entente_domain::remote::InstanceContext {
         customer: "c".to_owned(),
         namespace: "n".to_owned(),
         subscription: "u".to_owned(),

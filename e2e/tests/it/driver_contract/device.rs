@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use entente_crds::v1alpha1::{IppOperation, IppSyntax, Protocol};
-use entente_domain::exchange::{FailureKind, Value};
+use entente_domain::remote::{FailureKind, Value};
 use entente_drivers::contract_suite::SettingWrite;
 use entente_drivers::contract_suite::{DeviceSubject, judge_device};
 use entente_drivers::{DeviceDriver, DeviceTarget, Drivers};

@@ -2,7 +2,7 @@
 //! peer may have acted all the same, and when it wants to be asked again.
 
 use entente_crds::v1alpha1::{IppOperation, Protocol};
-use entente_domain::exchange::{
+use entente_domain::remote::{
     Failure, FailureKind, InstanceContext, InstanceKey, InstanceReading, OperationState,
     ServerAnswer,
 };

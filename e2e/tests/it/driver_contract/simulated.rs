@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use entente_crds::v1alpha1::{IppOperation, Protocol};
-use entente_domain::exchange::FailureKind;
+use entente_domain::remote::FailureKind;
 use entente_drivers::contract_suite::SettingWrite;
 use entente_drivers::contract_suite::{DeviceSubject, ServerSubject, judge_device, judge_server};
 use entente_drivers::{DeviceDriver, DeviceTarget, Drivers, ServerTarget, ServiceDriver};

@@ -1,7 +1,7 @@
 //! Whom the IPP driver trusts when `ippeveprinter` speaks TLS with a certificate of its own making.
 
 use entente_crds::v1alpha1::Protocol;
-use entente_domain::exchange::{DeviceReading, Failure, FailureKind};
+use entente_domain::remote::{DeviceReading, Failure, FailureKind};
 use entente_drivers::contract_suite::ipp_probe;
 use entente_drivers::{DeviceTarget, Drivers, TrustProfile};
 use entente_e2e::peers::{IppEvePrinter, IppEvePrinterOptions};

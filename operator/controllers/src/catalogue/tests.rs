@@ -4,7 +4,7 @@ use entente_crds::{
     FINALIZER_IN_USE, example,
     v1alpha1::{Connection, Device, DeviceModel, ServiceSubscription, SmartService},
 };
-use entente_domain::exchange::FailureKind;
+use entente_domain::remote::FailureKind;
 use entente_drivers::fake::{FakeServer, Fault, Operation};
 use http::Method;
 use k8s_openapi::api::core::v1::Secret;

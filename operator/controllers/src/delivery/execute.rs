@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Instant};
 
 use entente_domain::{
     delivery::{Action, Answer, DeviceSnapshot, Pass},
-    exchange::{Failure, FailureKind},
+    remote::{Failure, FailureKind},
     shared::Shared,
 };
 use entente_drivers::{

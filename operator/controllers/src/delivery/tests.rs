@@ -13,8 +13,8 @@ use entente_crds::{
     },
 };
 use entente_domain::{
-    exchange::{Catalogue, Offering, Plan, Scalar},
     protocol::Place,
+    remote::{Catalogue, Offering, Plan, Scalar},
 };
 use entente_drivers::fake::{FakeDevice, FakeServer, Operation};
 use jiff::Timestamp;

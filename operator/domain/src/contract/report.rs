@@ -14,8 +14,8 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::assessment::Assessment;
+use super::compensation_totals::owed;
 use super::conditions::conditions;
-use super::owed::owed;
 use super::revisions::instant;
 use super::risk::{devices_at_risk, is_watched};
 use super::subscription_state::{Progress, SubscriptionState, is_failing, subscription_states};

@@ -7,7 +7,7 @@ mod report;
 mod resolve;
 mod revisions;
 mod risk;
-mod view;
+mod subscription_view;
 
 use std::collections::{BTreeMap, BTreeSet};
 

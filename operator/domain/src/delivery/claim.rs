@@ -18,7 +18,7 @@ use crate::delivery::{
     resolve::endpoint::{canonical, endpoint_key},
     verify::identity::{forbids_use, pinned_identity},
 };
-use crate::exchange::DeviceReading;
+use crate::remote::DeviceReading;
 
 /// Returns a digest of what a claim is about; another one begins it anew. Only what the Device
 /// says counts: an edit of the Connection moves nobody. `None` for a Device without a connection.

@@ -14,7 +14,7 @@ pub use self::instance::InstanceObservation;
 use crate::{
     bounded::{cut, token},
     delivery::{Action, DeviceSnapshot, ResolvedDevice},
-    exchange::{DeviceReading, Failure, InstanceReading, OperationState, ServerAnswer},
+    remote::{DeviceReading, Failure, InstanceReading, OperationState, ServerAnswer},
 };
 
 pub(super) mod instance;

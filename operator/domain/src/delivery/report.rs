@@ -19,9 +19,9 @@ use crate::delivery::{
     verify::VerifiedItem,
 };
 use crate::{
-    assessment::{Class, Side, cause, class, is_a_matter_of_time},
     condition::{ConditionSet, Summary, Work},
     promise,
+    reasons::{Class, Side, cause, class, is_a_matter_of_time},
 };
 
 mod conditions;

@@ -19,10 +19,10 @@ use crate::delivery::{
     verify::identity::identity_fault,
 };
 use crate::{
-    assessment::reason,
     bounded::cut,
     condition::MAX_MESSAGE,
-    exchange::{DeviceReading, Failure, Value},
+    reasons::reason,
+    remote::{DeviceReading, Failure, Value},
 };
 
 pub(super) mod compare;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use entente_domain::delivery::{
     Action, DeviceSnapshot, Intent, Plan, ResolvedDevice, ResolvedSubscription, Verified, Wanted,
 };
-use entente_domain::{exchange::DeviceReadRequest, protocol::Place};
+use entente_domain::{protocol::Place, remote::DeviceReadRequest};
 
 /// What is wrong with a plan; empty when nothing is.
 pub(crate) fn lint(

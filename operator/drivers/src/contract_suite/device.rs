@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use entente_crds::v1alpha1::{IppOperation, IppSyntax};
-use entente_domain::exchange::{
+use entente_domain::protocol::{IppObject, Manner, Place};
+use entente_domain::remote::{
     DeviceReadRequest, DeviceReading, DeviceWrite, FailureKind, Scalar, Value,
 };
-use entente_domain::protocol::{IppObject, Manner, Place};
 use tokio::time::Instant;
 
 use super::{Report, Verdict, ensure, fit_to_show, ill, well};

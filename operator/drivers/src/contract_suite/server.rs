@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use entente_domain::exchange::{
+use entente_domain::remote::{
     Failure, FailureKind, InstanceContext, InstanceKey, InstanceReading, OperationState,
     ServerAnswer,
 };

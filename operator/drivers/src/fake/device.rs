@@ -1,7 +1,7 @@
 //! The devices of the world.
 
 use async_trait::async_trait;
-use entente_domain::exchange::{
+use entente_domain::remote::{
     DeviceReadRequest, DeviceReading, DeviceWrite, Failure, FailureKind, Scalar, Value,
 };
 

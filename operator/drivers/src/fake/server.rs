@@ -1,7 +1,7 @@
 //! The service servers of the world: Open Service Broker 2.17 as a careful broker keeps it.
 
 use async_trait::async_trait;
-use entente_domain::exchange::{
+use entente_domain::remote::{
     Catalogue, Failure, FailureKind, InstanceContext, InstanceKey, InstanceReading, OperationState,
     ServerAnswer,
 };

@@ -8,10 +8,10 @@ use std::io::Cursor;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use entente_crds::v1alpha1::IppSyntax;
-use entente_domain::exchange::{
+use entente_domain::protocol::{IppObject, Place};
+use entente_domain::remote::{
     DeviceReadRequest, DeviceReading, Failure, FailureKind, Scalar, Value,
 };
-use entente_domain::protocol::{IppObject, Place};
 use ipp::IppHeader;
 use ipp::attribute::{IppAttribute, IppAttributeGroup, IppAttributes};
 use ipp::model::{DelimiterTag, IppVersion};

@@ -3,7 +3,7 @@
 //! Pure. A device may say success and name our attribute as unsupported; it may refuse and say by
 //! a tag alone why. No one sign is enough (RFC 3380 section 4.1, and servers that differ).
 
-use entente_domain::exchange::{Failure, FailureKind};
+use entente_domain::remote::{Failure, FailureKind};
 use ipp::attribute::IppAttributeGroup;
 use ipp::model::DelimiterTag;
 use ipp::value::IppValue;

@@ -3,7 +3,7 @@
 //!
 //! Only `error` and `description` of a broker's own error body are ever quoted.
 
-use entente_domain::exchange::{
+use entente_domain::remote::{
     Catalogue, Failure, FailureKind, InstanceReading, Offering, OperationState, Plan, ServerAnswer,
 };
 use http::StatusCode;

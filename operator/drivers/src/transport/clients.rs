@@ -7,8 +7,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use entente_domain::exchange::{Failure, FailureKind};
 use entente_domain::expiring::ExpiringMap;
+use entente_domain::remote::{Failure, FailureKind};
 use reqwest::Client;
 use reqwest::redirect::Policy;
 use sha2::{Digest, Sha256};

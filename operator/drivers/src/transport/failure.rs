@@ -5,7 +5,7 @@
 use std::error::Error;
 use std::io;
 
-use entente_domain::exchange::{Failure, FailureKind};
+use entente_domain::remote::{Failure, FailureKind};
 use rustls::{AlertDescription, CertificateError};
 
 use super::networks::{AddressNotAllowedError, NameNotFoundError};

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use entente_domain::exchange::Failure;
 use entente_domain::expiring::ExpiringMap;
+use entente_domain::remote::Failure;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
@@ -126,7 +126,7 @@ impl Tokens {
 
 #[cfg(test)]
 mod tests {
-    use entente_domain::exchange::FailureKind;
+    use entente_domain::remote::FailureKind;
     use futures::future::join_all;
     use tokio::time::{advance, sleep};
 

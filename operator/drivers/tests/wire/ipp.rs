@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use entente_crds::v1alpha1::{IppOperation, IppSyntax, Protocol};
-use entente_domain::exchange::{DeviceReadRequest, DeviceWrite, FailureKind, Scalar, Value};
 use entente_domain::protocol::{Manner, Place};
+use entente_domain::remote::{DeviceReadRequest, DeviceWrite, FailureKind, Scalar, Value};
 use entente_drivers::{DeviceTarget, Drivers};
 
 use super::server::{Arrived, Reply, Server, profile};

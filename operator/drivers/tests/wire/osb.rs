@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use entente_crds::v1alpha1::{Protocol, SecretKeyReference};
-use entente_domain::exchange::{
+use entente_domain::remote::{
     FailureKind, InstanceContext, InstanceKey, InstanceReading, OperationState, ServerAnswer,
 };
 use entente_domain::secret::{DigestKey, SecretText, Secrets};

@@ -9,7 +9,7 @@ use entente_crds::{
         Connection, Device, DeviceConnection, DeviceModel, IppOperation, ItemState, SmartService,
     },
 };
-use entente_domain::exchange::FailureKind;
+use entente_domain::remote::FailureKind;
 use entente_drivers::fake::{Fault, Operation};
 use http::Method;
 use jiff::SignedDuration;

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::delivery::{Blocked, Parameters};
-use crate::exchange::{DeviceReadRequest, DeviceWrite, InstanceContext, InstanceKey};
+use crate::remote::{DeviceReadRequest, DeviceWrite, InstanceContext, InstanceKey};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,7 +5,7 @@
 use entente_crds::condition::Reason;
 use jiff::Timestamp;
 
-use crate::{assessment::reason, exchange::Failure};
+use crate::{reasons::reason, remote::Failure};
 
 /// What keeps something from going on.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -6,8 +6,8 @@ use entente_crds::v1alpha1::{StepType, TakesEffect};
 
 use crate::delivery::{Blocked, ServerValue};
 use crate::{
-    exchange::Value,
     protocol::{Manner, Place},
+    remote::Value,
 };
 
 /// One thing that has to be in effect.

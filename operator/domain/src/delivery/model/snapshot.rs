@@ -11,8 +11,8 @@ use entente_crds::{
 use jiff::Timestamp;
 
 use crate::{
-    exchange::Catalogue,
     promise::{Circumstances, CompensationRecord},
+    remote::Catalogue,
     secret::Secrets,
     shared::Shared,
 };

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use super::{Reading, Sent};
 use crate::{
     delivery::{Action, DeviceSnapshot, ResolvedServer, ResolvedSubscription, digest},
-    exchange::{Failure, FailureKind, InstanceKey, InstanceReading, OperationState, ServerAnswer},
+    remote::{Failure, FailureKind, InstanceKey, InstanceReading, OperationState, ServerAnswer},
 };
 
 /// What was heard for one subscription.

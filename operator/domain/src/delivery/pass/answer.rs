@@ -8,9 +8,9 @@ use kube::ResourceExt as _;
 
 use crate::delivery::pass::Pass;
 use crate::{
-    assessment::{Retry, retry},
     delivery::{Action, Blocked, model::backoffs::BackoffKey},
-    exchange::{
+    reasons::{Retry, retry},
+    remote::{
         Catalogue, DeviceReading, Failure, FailureKind, InstanceReading, OperationState,
         ServerAnswer,
     },

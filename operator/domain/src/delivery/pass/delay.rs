@@ -8,13 +8,13 @@ use jiff::Timestamp;
 
 use crate::delivery::pass::{Pass, answer::Moment};
 use crate::{
-    assessment::is_found_by_reading,
     backoff::RetryPolicy,
     delivery::{
         Blocked, Intent, ResolvedSubscription, Wanted,
         model::backoffs::{BackoffKey, Delay},
     },
-    exchange::Failure,
+    reasons::is_found_by_reading,
+    remote::Failure,
 };
 
 impl Pass {

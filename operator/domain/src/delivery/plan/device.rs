@@ -10,7 +10,7 @@ use crate::{
         Blocked, ResolvedItem, ResolvedStep, ResolvedSubscription, Verified, Wanted,
         model::backoffs::BackoffKey,
     },
-    exchange::DeviceWrite,
+    remote::DeviceWrite,
 };
 
 impl Round<'_> {

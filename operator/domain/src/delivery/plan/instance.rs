@@ -12,7 +12,7 @@ use crate::{
         Blocked, Parameters, ResolvedItem, ResolvedServer, ResolvedStep, ResolvedSubscription,
         Verified, Wanted, model::backoffs::BackoffKey, observations::instance::may_exist,
     },
-    exchange::{InstanceKey, InstanceReading},
+    remote::{InstanceKey, InstanceReading},
 };
 
 impl Round<'_> {

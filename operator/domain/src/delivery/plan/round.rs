@@ -8,13 +8,13 @@ use entente_crds::v1alpha1::{Device, ItemState, StepType};
 use jiff::Timestamp;
 
 use crate::{
-    assessment::needs_another_value,
     delivery::{
         Action, Backoffs, DeviceSnapshot, Intent, Observations, Plan, ResolvedDevice, ResolvedItem,
         ResolvedStep, ResolvedSubscription, Verified, Wanted, model::backoffs::BackoffKey,
         plan::sync::next_sync,
     },
-    exchange::DeviceReadRequest,
+    reasons::needs_another_value,
+    remote::DeviceReadRequest,
 };
 
 pub(in crate::delivery) struct Round<'a> {

@@ -16,8 +16,8 @@ use crate::delivery::{
     plan::{instance::deprovision, round::Round},
 };
 use crate::{
-    assessment::{needs_another_value, reason},
-    exchange::InstanceReading,
+    reasons::{needs_another_value, reason},
+    remote::InstanceReading,
 };
 
 /// When a server is asked again that said it removed an instance and still has it.
@@ -168,7 +168,7 @@ fn next(
     handle: &ServerInstance,
     plan: &mut Plan,
 ) {
-    let instance = crate::exchange::InstanceKey {
+    let instance = crate::remote::InstanceKey {
         instance_id: handle.instance_id.clone(),
         service_id: handle.service_id.clone(),
         plan_id: handle.plan_id.clone(),
@@ -261,7 +261,7 @@ fn off_digest(activation: &crate::delivery::resolve::instance::ResolvedActivatio
 fn turn_off(
     subscription: &ResolvedSubscription,
     server: &ResolvedServer,
-    instance: crate::exchange::InstanceKey,
+    instance: crate::remote::InstanceKey,
 ) -> Action {
     let parameters = server.parameters(false);
     Action::Update {

@@ -24,11 +24,11 @@ use crate::delivery::{
     },
 };
 use crate::{
-    assessment::{Class, class, reason},
     bounded::cut,
     catalogue::RESOLVED,
     condition::{ConditionSet, MAX_MESSAGE, Status, Summary, Work, find, is_true},
-    exchange::DeviceReading,
+    reasons::{Class, class, reason},
+    remote::DeviceReading,
 };
 
 /// A sync instant younger than this part of the period is not written again on its own.

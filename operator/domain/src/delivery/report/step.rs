@@ -15,8 +15,8 @@ use jiff::Timestamp;
 
 use crate::delivery::report::{Report, side_of};
 use crate::{
-    assessment::may_time_out,
     delivery::{Blocked, Intent, verify::VerifiedItem},
+    reasons::may_time_out,
 };
 
 impl Report<'_> {

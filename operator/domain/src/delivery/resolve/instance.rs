@@ -15,7 +15,7 @@ use crate::delivery::{
     Blocked, DeviceSnapshot, Parameters, ResolvedItem, ServerValue, Wanted, digest,
     resolve::endpoint::check_usable, resolve::values::Values,
 };
-use crate::exchange::{InstanceContext, InstanceKey};
+use crate::remote::{InstanceContext, InstanceKey};
 
 mod offering;
 mod parameters;

@@ -12,9 +12,9 @@ use entente_crds::{
 
 use crate::delivery::{Blocked, DeviceSnapshot, ResolvedItem, Wanted, digest};
 use crate::{
-    exchange::Value,
     parameter::{Constraints, parse_value, secret_value},
     protocol::carrier,
+    remote::Value,
     secret::SecretText,
 };
 

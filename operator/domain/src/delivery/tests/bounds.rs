@@ -13,7 +13,7 @@ use crate::{
         DeviceSnapshot, Observations, is_reconcile_requested, report::device::report_device,
         resolve::resolve,
     },
-    exchange::DeviceReading,
+    remote::DeviceReading,
 };
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;

@@ -15,7 +15,7 @@ use crate::{
         Action, Backoffs, DeviceSnapshot, Observations, plan::plan, report::device::report_device,
         resolve::resolve, verify::verify,
     },
-    exchange::DeviceReading,
+    remote::DeviceReading,
     shared::Shared,
 };
 

@@ -2,7 +2,7 @@
 
 use crate::{
     delivery::verify::compare::is_equal,
-    exchange::{Scalar, Value},
+    remote::{Scalar, Value},
 };
 
 fn words(words: &[&str]) -> Value {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::exchange::{Scalar, Value};
+use crate::remote::{Scalar, Value};
 
 /// True if a device's attribute has the wanted value.
 pub(in crate::delivery) fn is_equal(wanted: &Value, observed: &[Scalar]) -> bool {

@@ -9,7 +9,7 @@ use entente_crds::{
 };
 
 use crate::delivery::{Blocked, DeviceSnapshot, Observations, Reading, ResolvedDevice};
-use crate::exchange::DeviceReading;
+use crate::remote::DeviceReading;
 
 /// Returns what speaks against the device that answered through a connection, if it is another one
 /// than it should be. Nothing is written then.

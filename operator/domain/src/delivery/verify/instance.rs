@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use crate::delivery::verify::{Round, VerifiedItem};
 use crate::{
     delivery::{Reading, ResolvedItem, ServerValue, Wanted, digest, model::parameters::at_pointer},
-    exchange::InstanceReading,
+    remote::InstanceReading,
 };
 
 impl Round<'_> {

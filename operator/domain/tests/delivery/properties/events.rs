@@ -1,7 +1,7 @@
 //! What may happen to a world, at random.
 
 use entente_crds::v1alpha1::IppOperation;
-use entente_domain::exchange::FailureKind;
+use entente_domain::remote::FailureKind;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use proptest::prelude::*;

@@ -29,8 +29,8 @@ use entente_crds::{
 };
 use entente_domain::{
     delivery::Backoffs,
-    exchange::{FailureKind, Scalar},
     protocol::Place,
+    remote::{FailureKind, Scalar},
     time::parse_duration,
 };
 use jiff::Timestamp;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use entente_domain::exchange::{
+use entente_domain::remote::{
     Catalogue, Failure, FailureKind, InstanceKey, InstanceReading, Offering, OperationState, Plan,
     ServerAnswer,
 };

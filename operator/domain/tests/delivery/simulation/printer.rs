@@ -4,10 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::v1alpha1::IppOperation;
 use entente_domain::{
-    exchange::{
-        DeviceReadRequest, DeviceReading, DeviceWrite, Failure, FailureKind, Scalar, Value,
-    },
     protocol::{IppObject, Place},
+    remote::{DeviceReadRequest, DeviceReading, DeviceWrite, Failure, FailureKind, Scalar, Value},
 };
 use jiff::SignedDuration;
 

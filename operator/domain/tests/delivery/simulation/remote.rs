@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use entente_domain::{
     delivery::{Action, Answer, Pass},
-    exchange::{DeviceReadRequest, DeviceWrite, Failure, FailureKind, ServerAnswer},
+    remote::{DeviceReadRequest, DeviceWrite, Failure, FailureKind, ServerAnswer},
     shared::Shared,
 };
 use jiff::{SignedDuration, Timestamp};

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use entente_crds::v1alpha1::{Condition, Delay, ServerOperationState, ServiceSubscription};
 use entente_domain::{
     delivery::Action,
-    exchange::DeviceReadRequest,
     protocol::{IppObject, Place},
+    remote::DeviceReadRequest,
 };
 use jiff::Timestamp;
 use kube::ResourceExt as _;

@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 
 use crate::{
     delivery::{Blocked, DeviceSnapshot, observations::instance::may_exist},
-    exchange::{Catalogue, Offering, Plan},
+    remote::{Catalogue, Offering, Plan},
 };
 
 /// How long an operation is polled where the broker's plan does not say.

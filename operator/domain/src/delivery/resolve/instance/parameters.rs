@@ -8,8 +8,8 @@ use crate::{
         Blocked, ServerValue,
         resolve::values::{RawValue, Values, typed},
     },
-    exchange::Value,
     parameter::Constraints,
+    remote::Value,
 };
 
 /// A setting on the service server with its value.

@@ -1,5 +1,5 @@
-//! The one table of what a problem means: whether it heals by itself, whose delay it is, how it
-//! is tried again (api: `items[].problem`, D9).
+//! The one table of reasons: the word that people are told of a failure, whether it heals by itself,
+//! whose delay it is, how it is tried again (api: `items[].problem`, D9).
 //!
 //! It decides nothing else, and nobody else decides this. Every table names every variant: a new
 //! reason or kind of failure does not compile before it has its row. Called by delivery
@@ -9,7 +9,7 @@
 
 use entente_crds::{condition::Reason, v1alpha1::Cause};
 
-use crate::exchange::FailureKind;
+use crate::remote::FailureKind;
 
 /// Whether a problem can heal by itself.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
