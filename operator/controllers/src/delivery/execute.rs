@@ -106,9 +106,8 @@ impl Execution<'_> {
     }
 
     async fn server(&self, subscription: &str, action: &Action) -> Result<Answer, Failure> {
-        let mut resolved = self.pass.resolved().subscriptions.iter();
+        let resolved = self.pass.resolved().subscription(subscription);
         let connection = resolved
-            .find(|entry| entry.name == subscription)
             .and_then(|entry| entry.server.as_ref())
             .map(|server| server.connection.as_str());
         let connection =

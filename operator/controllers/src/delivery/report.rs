@@ -10,7 +10,7 @@ use entente_crds::{
     v1alpha1::{Device, ServiceSubscription, ServiceSubscriptionStatus},
 };
 use entente_domain::{
-    delivery::{Answer, DeviceSnapshot, Pass, SubscriptionReport},
+    delivery::{Answer, Pass, SubscriptionReport},
     shared::Shared,
 };
 use jiff::Timestamp;
@@ -61,7 +61,7 @@ pub(super) async fn write(delivery: &Delivery, pass: &Pass) -> Written {
 
 /// What would have been said of a subscription, for the instants in it.
 fn undelivered(delivery: &Delivery, pass: &Pass, name: &str) -> Option<SubscriptionReport> {
-    let object = object_of(pass.snapshot(), name)?;
+    let object = pass.snapshot().subscription(name)?;
     pass.report_subscription(object, delivery.context.clock.now())
 }
 
@@ -102,7 +102,7 @@ async fn write_status(
     let key = Key::new(snapshot.namespace.clone(), name);
     let api = subscriptions(delivery, pass);
     let now = delivery.context.clock.now();
-    let uid = object_of(snapshot, name).and_then(kube::ResourceExt::uid);
+    let uid = snapshot.subscription(name).and_then(kube::ResourceExt::uid);
     let cache = &delivery.objects.subscriptions;
     let before = cache.get(&key);
     let reported = report_until_written(&api, cache, &key, now, |object| {
@@ -178,10 +178,4 @@ async fn write_device(
         .get(&key)
         .and_then(|object| decide(&object).1);
     Ok(next.filter(|next| *next > now))
-}
-
-fn object_of<'a>(snapshot: &'a DeviceSnapshot, name: &str) -> Option<&'a ServiceSubscription> {
-    let mut objects = snapshot.subscriptions.iter();
-    let found = objects.find(|object| object.name_any() == name)?;
-    Some(&**found)
 }

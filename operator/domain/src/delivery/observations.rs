@@ -1,13 +1,11 @@
 //! What was heard from remote sides in the pass under way.
 //!
 //! The controller records every answer here; a write makes the reading of that side void, so
-//! that the next round reads back. Outcomes are facts: they stay until they are
-//! reported.
+//! that the next round reads back. Outcomes are facts: they stay until they are reported.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use kube::ResourceExt as _;
 
 use self::instance::Change;
 pub use self::instance::InstanceObservation;
@@ -101,9 +99,8 @@ impl Observations {
     /// named. Called after resolve in every round; what is known already stays.
     pub fn adopt_instances(&mut self, snapshot: &DeviceSnapshot, resolved: &ResolvedDevice) {
         for subscription in &resolved.subscriptions {
-            let mut objects = snapshot.subscriptions.iter();
-            let recorded = objects
-                .find(|object| object.name_any() == subscription.name)
+            let recorded = snapshot
+                .subscription(&subscription.name)
                 .and_then(|object| object.status.as_ref()?.server.clone());
             self.about(&subscription.name)
                 .adopt(snapshot, subscription, recorded);

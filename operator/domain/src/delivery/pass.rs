@@ -21,9 +21,9 @@ use kube::ResourceExt as _;
 pub use self::answer::Answer;
 use crate::delivery::{
     Action, Backoffs, Blocked, DeviceSnapshot, Observations, Plan, ResolvedDevice,
-    ResolvedSubscription, SubscriptionReport, Verified, model::backoffs::BackoffKey, plan::plan,
-    report::Report, report::device::report_device, resolve::resolve,
-    schedule::intent::next_instant, verify::verify,
+    SubscriptionReport, Verified, model::backoffs::BackoffKey, plan::plan, report::Report,
+    report::device::report_device, resolve::resolve, schedule::intent::next_instant,
+    verify::verify,
 };
 
 /// No pass has more rounds than this: steps are few, so more would be a defect of ours.
@@ -156,7 +156,7 @@ impl Pass {
         Some(Report {
             snapshot: &self.snapshot,
             resolved: &self.resolved,
-            subscription: self.subscription(&name)?,
+            subscription: self.resolved.subscription(&name)?,
             verified: self.verified.get(&name)?,
             plan: &self.plan,
             observations: &self.observations,
@@ -212,11 +212,6 @@ impl Pass {
     /// Returns what is held back, to be kept for the next pass.
     pub fn into_backoffs(self) -> Backoffs {
         self.backoffs
-    }
-
-    fn subscription(&self, name: &str) -> Option<&ResolvedSubscription> {
-        let mut all = self.resolved.subscriptions.iter();
-        all.find(|subscription| subscription.name == name)
     }
 
     fn decide(&mut self, now: Timestamp) {
@@ -276,9 +271,7 @@ impl Pass {
     fn is_held(&self, action: &Action, now: Timestamp) -> bool {
         match action {
             Action::ReadDevice { connection, .. } | Action::WriteDevice { connection, .. } => {
-                let connection = connection.clone();
-                self.backoffs
-                    .is_held(&BackoffKey::Device { connection }, now)
+                self.backoffs.is_held(&BackoffKey::device(connection), now)
             }
             Action::ReadCatalogue { .. }
             | Action::RecordInstance { .. }

@@ -10,7 +10,6 @@ use entente_crds::{
     v1alpha1::{Item, ItemState, Problem, ServiceSubscription, StepType, TakesEffect},
 };
 use jiff::Timestamp;
-use kube::ResourceExt as _;
 
 use self::compare::is_equal;
 use crate::delivery::{
@@ -98,11 +97,7 @@ pub(super) fn verify(
         .subscriptions
         .iter()
         .map(|subscription| {
-            let object = snapshot
-                .subscriptions
-                .iter()
-                .find(|object| object.name_any() == subscription.name)
-                .map(|object| &**object);
+            let object = snapshot.subscription(&subscription.name);
             let round = Round {
                 snapshot,
                 resolved,

@@ -39,6 +39,38 @@ pub enum BackoffKey {
     },
 }
 
+impl BackoffKey {
+    /// Returns the key of everything that goes to the device through a connection.
+    pub fn device(connection: &str) -> Self {
+        Self::Device {
+            connection: connection.to_owned(),
+        }
+    }
+
+    /// Returns the key of an item, as long as the value of this digest is wanted.
+    pub fn item(subscription: &str, item: &str, digest: &str) -> Self {
+        Self::Item {
+            subscription: subscription.to_owned(),
+            item: item.to_owned(),
+            digest: digest.to_owned(),
+        }
+    }
+
+    /// Returns the key of the instance of a subscription.
+    pub fn server(subscription: &str) -> Self {
+        Self::Server {
+            subscription: subscription.to_owned(),
+        }
+    }
+
+    /// Returns the key of the catalogue behind a Connection.
+    pub fn catalogue(connection: &str) -> Self {
+        Self::Catalogue {
+            connection: connection.to_owned(),
+        }
+    }
+}
+
 /// How long something is held back after a failure.
 #[derive(Clone, Copy, Debug)]
 pub struct Delay {
@@ -161,9 +193,7 @@ mod tests {
     }
 
     fn device() -> BackoffKey {
-        BackoffKey::Device {
-            connection: "hq".to_owned(),
-        }
+        BackoffKey::device("hq")
     }
 
     fn until(backoffs: &Backoffs, now: i64) -> Option<Timestamp> {

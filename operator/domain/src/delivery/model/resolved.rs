@@ -57,6 +57,12 @@ pub struct ResolvedConnection {
 }
 
 impl ResolvedDevice {
+    /// Returns what the subscription of this name wants.
+    pub fn subscription(&self, name: &str) -> Option<&ResolvedSubscription> {
+        let mut all = self.subscriptions.iter();
+        all.find(|subscription| subscription.name == name)
+    }
+
     /// Where a connection of the device leads; `None` where it cannot be used.
     pub fn endpoint(&self, connection: &str) -> Option<&DeviceEndpoint> {
         let mut all = self.connections.iter();

@@ -72,6 +72,13 @@ pub struct DeviceSnapshot {
 }
 
 impl DeviceSnapshot {
+    /// Returns the subscription of this name.
+    pub fn subscription(&self, name: &str) -> Option<&ServiceSubscription> {
+        let mut all = self.subscriptions.iter();
+        let found = all.find(|object| object.metadata.name.as_deref() == Some(name))?;
+        Some(&**found)
+    }
+
     /// Returns what the judge of promises has to know besides a subscription.
     pub(in crate::delivery) fn circumstances(
         &self,

@@ -99,7 +99,7 @@ impl Pass {
             _ => return,
         };
         match &result {
-            Ok(_) => self.backoffs.clear(&device_key(connection)),
+            Ok(_) => self.backoffs.clear(&BackoffKey::device(connection)),
             // A read is no value that a person would have to change: it is always tried again.
             Err(failure) => self.hold_device(connection, failure, moment),
         }
@@ -134,9 +134,13 @@ impl Pass {
 
     fn hold_device(&mut self, connection: &str, failure: &Failure, moment: Moment) {
         let why = Blocked::on_device(&self.snapshot.device_name, failure);
-        let delay = self.delay(Some(connection), failure, moment);
-        self.backoffs
-            .fail(device_key(connection), why, delay, moment.now);
+        self.hold(
+            BackoffKey::device(connection),
+            why,
+            connection,
+            failure,
+            moment,
+        );
     }
 
     fn hold_sent(
@@ -147,14 +151,9 @@ impl Pass {
         moment: Moment,
     ) {
         for (subscription, item, digest) in items {
-            let key = BackoffKey::Item {
-                subscription: subscription.clone(),
-                item: item.clone(),
-                digest: digest.clone(),
-            };
+            let key = BackoffKey::item(subscription, item, digest);
             let why = Blocked::on_device(&self.snapshot.device_name, failure);
-            let delay = self.delay(Some(connection), failure, moment);
-            self.backoffs.fail(key, why, delay, moment.now);
+            self.hold(key, why, connection, failure, moment);
         }
     }
 
@@ -164,9 +163,7 @@ impl Pass {
             Answer::NotAsked(failure) => Err(failure),
             _ => return,
         };
-        let key = BackoffKey::Catalogue {
-            connection: connection.to_owned(),
-        };
+        let key = BackoffKey::catalogue(connection);
         match result {
             Ok(catalogue) => {
                 self.backoffs.clear(&key);
@@ -176,8 +173,7 @@ impl Pass {
             }
             Err(failure) => {
                 let why = Blocked::on_server(connection, &failure);
-                let delay = self.delay(Some(connection), &failure, moment);
-                self.backoffs.fail(key, why, delay, moment.now);
+                self.hold(key, why, connection, &failure, moment);
                 let problems = &mut self.observations.catalogue_problems;
                 problems.insert(connection.to_owned(), (moment.now, failure));
             }
@@ -214,9 +210,7 @@ impl Pass {
         answer: Answer,
         moment: Moment,
     ) {
-        let key = BackoffKey::Server {
-            subscription: subscription.to_owned(),
-        };
+        let key = BackoffKey::server(subscription);
         match answer {
             Answer::NotAsked(failure) => self.server_unusable(subscription, failure, moment),
             Answer::Instance(result) => {
@@ -261,9 +255,7 @@ impl Pass {
         result: &Result<OperationState, Failure>,
         moment: Moment,
     ) {
-        let key = BackoffKey::Server {
-            subscription: subscription.to_owned(),
-        };
+        let key = BackoffKey::server(subscription);
         match result {
             Ok(OperationState::InProgress { retry_after }) => {
                 self.poll_after(subscription, retry_after.unwrap_or(POLL), moment.now);
@@ -293,31 +285,20 @@ impl Pass {
     }
 
     fn hold_server(&mut self, subscription: &str, failure: &Failure, moment: Moment) {
-        let key = BackoffKey::Server {
-            subscription: subscription.to_owned(),
-        };
+        let key = BackoffKey::server(subscription);
         let connection = self.server_connection(subscription);
         let connection = connection.unwrap_or_default();
         let why = Blocked::on_server(&connection, failure);
-        let delay = self.delay(Some(&connection), failure, moment);
-        self.backoffs.fail(key, why, delay, moment.now);
+        self.hold(key, why, &connection, failure, moment);
     }
 
     fn poll_after(&mut self, subscription: &str, wait: SignedDuration, now: Timestamp) {
         let connection = self.server_connection(subscription).unwrap_or_default();
         let message =
             format!("an operation of the service server behind {connection} is under way");
-        let key = BackoffKey::Server {
-            subscription: subscription.to_owned(),
-        };
+        let key = BackoffKey::server(subscription);
         let until = now.checked_add(wait).unwrap_or(Timestamp::MAX);
         let why = Blocked::new(Reason::OperationRunning, message);
         self.backoffs.wait(key, why, until);
-    }
-}
-
-fn device_key(connection: &str) -> BackoffKey {
-    BackoffKey::Device {
-        connection: connection.to_owned(),
     }
 }

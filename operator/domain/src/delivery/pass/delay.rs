@@ -18,23 +18,26 @@ use crate::{
 };
 
 impl Pass {
-    /// How long is waited after a failure that was met through a connection.
-    pub(super) fn delay(
-        &self,
-        connection: Option<&str>,
+    /// Holds a key back after a failure that was met through a connection.
+    pub(super) fn hold(
+        &mut self,
+        key: BackoffKey,
+        why: Blocked,
+        connection: &str,
         failure: &Failure,
         moment: Moment,
-    ) -> Delay {
-        Delay {
-            policy: self.policy(connection),
+    ) {
+        let delay = Delay {
+            policy: self.policy(Some(connection)),
             retry_after: failure.retry_after,
             fraction: moment.fraction,
-        }
+        };
+        self.backoffs.fail(key, why, delay, moment.now);
     }
 
     /// The Connection of the service server of a subscription.
     pub(super) fn server_connection(&self, subscription: &str) -> Option<String> {
-        let server = self.subscription(subscription)?.server.as_ref()?;
+        let server = self.resolved.subscription(subscription)?.server.as_ref()?;
         Some(server.connection.clone())
     }
 
@@ -45,9 +48,7 @@ impl Pass {
         for subscription in &self.resolved.subscriptions {
             held.extend(self.accepted_and_not_in_effect(subscription));
             if let Some(why) = self.survives_its_removal(subscription) {
-                let key = BackoffKey::Server {
-                    subscription: subscription.name.clone(),
-                };
+                let key = BackoffKey::server(&subscription.name);
                 held.push((key, why, self.server_connection(&subscription.name)));
             }
         }
@@ -69,9 +70,7 @@ impl Pass {
                 let mut verified = self.verified.values();
                 let fault = verified.find_map(|it| it.device_faults.get(connection));
                 let why = fault.filter(|_| reading.result.is_ok())?.clone();
-                let key = BackoffKey::Device {
-                    connection: connection.to_owned(),
-                };
+                let key = BackoffKey::device(connection);
                 Some((key, why, Some(connection.to_owned())))
             })
     }
@@ -91,11 +90,7 @@ impl Pass {
                     .sent(name, &item.key, &item.desired_digest);
                 let open = sent.is_some() && item.state != ItemState::Effective;
                 let problem = item.problem.as_ref().filter(|_| open)?;
-                let key = BackoffKey::Item {
-                    subscription: name.clone(),
-                    item: item.key.clone(),
-                    digest: item.desired_digest.clone(),
-                };
+                let key = BackoffKey::item(name, &item.key, &item.desired_digest);
                 let connection = match &wanted.wanted {
                     Wanted::DeviceSetting { connection, .. } => Some(connection.clone()),
                     _ => self.server_connection(&subscription.name),

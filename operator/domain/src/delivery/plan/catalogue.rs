@@ -11,9 +11,7 @@ impl Round<'_> {
         server: &ResolvedServer,
         plan: &mut Plan,
     ) -> bool {
-        let key = BackoffKey::Catalogue {
-            connection: server.connection.clone(),
-        };
+        let key = BackoffKey::catalogue(&server.connection);
         if let Some(held) = self.backoffs.held(&key, self.now) {
             plan.wait(&subscription.name, held);
             // The device side may go on: the steps before the server do not need the catalogue.

@@ -38,9 +38,7 @@ impl Round<'_> {
         verified: &Verified,
         plan: &mut Plan,
     ) {
-        let key = BackoffKey::Device {
-            connection: connection.to_owned(),
-        };
+        let key = BackoffKey::device(connection);
         let held = self.backoffs.held(&key, self.now);
         if let Some(fault) = verified.device_faults.get(connection) {
             let until = held.and_then(|held| held.until);

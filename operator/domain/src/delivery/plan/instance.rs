@@ -127,9 +127,7 @@ impl Round<'_> {
         subscription: &ResolvedSubscription,
         verified: &Verified,
     ) -> Option<Blocked> {
-        let key = BackoffKey::Server {
-            subscription: subscription.name.clone(),
-        };
+        let key = BackoffKey::server(&subscription.name);
         let held = self.backoffs.held(&key, self.now);
         let failed = self.observations.of(&subscription.name).problem.is_some()
             || self
@@ -208,9 +206,7 @@ impl Round<'_> {
         server: &ResolvedServer,
     ) -> bool {
         self.snapshot
-            .subscriptions
-            .iter()
-            .find(|object| object.metadata.name.as_deref() == Some(&subscription.name))
+            .subscription(&subscription.name)
             .and_then(|object| object.status.as_ref()?.server.as_ref())
             .is_some_and(|handle| {
                 handle.connection_ref.name == server.connection

@@ -57,9 +57,7 @@ impl Round<'_> {
     /// Reads the device through a connection, before anything else that is planned.
     pub(in crate::delivery) fn read_device(&self, connection: &str, plan: &mut Plan) {
         let planned = |action: &Action| matches!(action, Action::ReadDevice { connection: planned, .. } if planned == connection);
-        let key = BackoffKey::Device {
-            connection: connection.to_owned(),
-        };
+        let key = BackoffKey::device(connection);
         let Some(endpoint) = self.resolved.endpoint(connection) else {
             return;
         };
@@ -115,11 +113,7 @@ impl Round<'_> {
         if (refused || taken) && !self.snapshot.reconcile_requested {
             return true;
         }
-        let key = BackoffKey::Item {
-            subscription: subscription.name.clone(),
-            item: item.key.clone(),
-            digest: item.digest.clone(),
-        };
+        let key = BackoffKey::item(&subscription.name, &item.key, &item.digest);
         self.backoffs.is_held(&key, self.now)
     }
 }

@@ -47,10 +47,7 @@ pub(in crate::delivery) fn withdrawal(
     if !subscription.begun || is_gone(subscription, observations, handle) {
         return Withdrawal::Released;
     }
-    let object = snapshot
-        .subscriptions
-        .iter()
-        .find(|object| object.metadata.name.as_deref() == Some(&subscription.name));
+    let object = snapshot.subscription(&subscription.name);
     let abandoned = object.is_some_and(|object| {
         object
             .metadata

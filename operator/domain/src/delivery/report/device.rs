@@ -400,12 +400,10 @@ impl Report<'_> {
             identity: pinned(pinned_identity(self.device, name)).or_else(|| said?.identity.clone()),
             certificate_sha256: pinned(pinned_certificate(self.device, name))
                 .or_else(|| said?.certificate_sha256.clone()),
-            fault: fault
-                .filter(|fault| is_of_a_look(fault.reason))
-                .map(|fault| DeviceFault {
-                    reason: fault.reason,
-                    message: cut(fault.message, MAX_MESSAGE),
-                }),
+            fault: fault.map(|fault| DeviceFault {
+                reason: fault.reason,
+                message: cut(fault.message, MAX_MESSAGE),
+            }),
         }
     }
 
@@ -457,9 +455,4 @@ impl Report<'_> {
 
 fn is_of_an_attempt(reason: Reason) -> bool {
     Reason::OF_AN_ATTEMPT.contains(&reason)
-}
-
-/// True if a fault is one of those that the status remembers of a connection.
-fn is_of_a_look(reason: Reason) -> bool {
-    is_of_an_attempt(reason) || reason == Reason::IdentityMismatch
 }

@@ -89,7 +89,8 @@ pub(in crate::delivery) fn witness<'a>(device: &'a Device) -> Option<&'a str> {
     names.find(|name| Some(*name) == seen_through).or(first)
 }
 
-/// Returns what the status remembers of a connection, as long as the serial number is the same.
+/// Returns what the status remembers of a connection, of whatever machine: what is pinned of it holds
+/// as long as the serial number is the same, and a fault until it is looked again.
 pub(in crate::delivery) fn remembered<'a>(
     device: &'a Device,
     connection: &str,

@@ -45,9 +45,9 @@ impl Simulation {
 
     pub(super) fn ask_broker(&mut self, action: &Action, pass: &Pass) -> Answer {
         let name = objects::subscription_of(action);
-        let mut entries = pass.resolved().subscriptions.iter();
-        let server = entries
-            .find(|entry| entry.name == name)
+        let server = pass
+            .resolved()
+            .subscription(name)
             .and_then(|entry| entry.server.as_ref())
             .expect("it has a server");
         let broker = self
