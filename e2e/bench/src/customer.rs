@@ -177,6 +177,7 @@ impl<'p> Customer<'p> {
         let (mut since, mut seen) = (Instant::now(), ledger.last_sequence());
         let mut position = plane.audit_position().await.map_err(audit_failed)?;
         while Instant::now() < deadline {
+            // The pause between two looks, until the deadline.
             tokio::time::sleep(LOOK).await;
             let next = plane.audit_position().await.map_err(audit_failed)?;
             let events = plane.audit_events_since(position).await;

@@ -34,6 +34,7 @@ impl<'p> Meter<'p> {
         idle_for: Duration,
     ) -> Result<Self, BenchError> {
         let (before, began) = (used(plane)?, Instant::now());
+        // It is a measurement: how much is used in a time without work.
         tokio::time::sleep(idle_for).await;
         let (used_before, now) = (used(plane)?, Instant::now());
         Ok(Self {

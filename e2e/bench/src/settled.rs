@@ -106,6 +106,7 @@ async fn of_fleet(devices: usize) -> Result<Vec<Figure>, BenchError> {
 
     say("  the fleet is left alone for a minute");
     let since = Since::now(plane, ledger).await?;
+    // It is a measurement: what is asked in a minute without anything to do.
     tokio::time::sleep(IDLE).await;
     figures.push(idle(
         &title("idle: API requests in a minute"),

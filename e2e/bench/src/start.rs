@@ -119,6 +119,7 @@ async fn lateness(
             within: ahead,
         });
     }
+    // Until the instant at which the contracts begin.
     tokio::time::sleep(left.unsigned_abs()).await;
     let entries = until_all_began(customer, &starts).await?;
     customer.until_quiet(QUIET).await?;
@@ -145,6 +146,7 @@ async fn until_all_began(
         if began.len() == starts.len() {
             return Ok(ledger.entries());
         }
+        // The pause between two looks, until the deadline.
         tokio::time::sleep(LOOK).await;
     }
     Err(BenchError::Late {

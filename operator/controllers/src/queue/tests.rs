@@ -1,3 +1,5 @@
+//! The queue on a paused clock: a sleep stands for the work of a pass, and takes no time.
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{

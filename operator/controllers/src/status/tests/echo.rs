@@ -1,4 +1,5 @@
-//! How a status write waits for the echo of the write before it.
+//! How a status write waits for the echo of the write before it. The clock is paused: a sleep moves
+//! it and takes no time.
 
 use tokio::time::{Instant, sleep};
 
