@@ -128,21 +128,13 @@ const ECHO: Duration = Duration::from_millis(300);
 /// that has it is written back as a whole.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// Returns a copy that takes no more memory than it needs: lists that were read from text have
-/// room to spare, a copy has none, and an object may be kept for months.
-fn compact<K: Cached>(mut object: K) -> K {
-    if let Some(annotations) = &mut object.meta_mut().annotations {
-        annotations.remove(LAST_APPLIED);
-    }
-    object.clone()
-}
-
 /// Every object of one kind. Share it in an [`Arc`].
 pub struct Cache<K> {
     kind: String,
     metrics: Arc<Metrics>,
     state: RwLock<State<K>>,
     ready: watch::Sender<bool>,
+    unread: fn(&mut K),
 }
 
 impl<K: Cached> Cache<K> {
@@ -153,7 +145,27 @@ impl<K: Cached> Cache<K> {
             metrics,
             state: RwLock::new(State::default()),
             ready: watch::Sender::new(false),
+            unread: |_| {},
         }
+    }
+
+    /// Keeps objects without what `unread` takes away: fields that nobody reads. No object of this
+    /// cache may then be written back with its metadata. Call it before the cache runs.
+    #[must_use]
+    pub fn without(mut self, unread: fn(&mut K)) -> Self {
+        self.unread = unread;
+        self
+    }
+
+    /// Returns a copy that takes no more memory than it needs: lists that were read from text have
+    /// room to spare, a copy has none, and an object may be kept for months.
+    fn compact(&self, mut object: K) -> K {
+        object.meta_mut().managed_fields = None;
+        if let Some(annotations) = &mut object.meta_mut().annotations {
+            annotations.remove(LAST_APPLIED);
+        }
+        (self.unread)(&mut object);
+        object.clone()
     }
 
     /// Adds an index: `values` are those under which [`Self::by_index`] finds an object. Call it
@@ -225,9 +237,8 @@ impl<K: Cached> Cache<K> {
     }
 
     /// As [`Self::put_written`]; the answer is the object that was given, stored or not.
-    pub fn share_written(&self, mut object: K) -> Arc<K> {
-        object.meta_mut().managed_fields = None;
-        let object = Arc::new(compact(object));
+    pub fn share_written(&self, object: K) -> Arc<K> {
+        let object = Arc::new(self.compact(object));
         self.write().put_written(Arc::clone(&object));
         object
     }

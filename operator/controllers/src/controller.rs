@@ -130,7 +130,7 @@ pub(crate) async fn run<R: Reconcile>(reconciler: R, context: &Context, shutdown
         // many passes waiting for their first turn.
         async move {
             let work = Box::pin(pass(&*reconciler, &key));
-            reporting_panics(work, reconciler.report_panic(&key)).await
+            reporting_panics(work, || reconciler.report_panic(&key)).await
         }
     };
     queue

@@ -6,14 +6,17 @@ use futures::FutureExt as _;
 
 /// Does the work of a pass. Where it panics, `report` says so at the objects of the pass, and the
 /// panic goes on to the queue, which counts it, logs it and tries again.
-pub(crate) async fn reporting_panics<T>(
+///
+/// The report is made only then, and on the heap: a pass must not be larger for what it hardly
+/// ever does.
+pub(crate) async fn reporting_panics<T, R: Future<Output = ()>>(
     work: impl Future<Output = T>,
-    report: impl Future<Output = ()>,
+    report: impl FnOnce() -> R,
 ) -> T {
     match AssertUnwindSafe(work).catch_unwind().await {
         Ok(done) => done,
         Err(panic) => {
-            report.await;
+            Box::pin(report()).await;
             resume_unwind(panic)
         }
     }
@@ -30,9 +33,9 @@ mod tests {
     async fn a_panic_is_reported_and_goes_on_and_what_ends_well_is_not_reported() {
         let reports = Cell::new(0);
         let report = async || reports.set(reports.get() + 1);
-        assert_eq!(reporting_panics(async { 7 }, report()).await, 7);
+        assert_eq!(reporting_panics(async { 7 }, report).await, 7);
         assert_eq!(reports.get(), 0);
-        let broken = reporting_panics(async { panic!("on purpose") }, report());
+        let broken = reporting_panics(async { panic!("on purpose") }, report);
         let ended: Result<(), _> = AssertUnwindSafe(broken).catch_unwind().await;
         assert!(ended.is_err());
         assert_eq!(reports.get(), 1);

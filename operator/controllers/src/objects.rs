@@ -152,6 +152,8 @@ fn subscriptions(context: &Context) -> Cache<ServiceSubscription> {
                 &subscription.spec.device_ref.name,
             )]
         })
+        // For people; there is one subscription for each service of each device.
+        .without(|subscription| subscription.metadata.labels = None)
         .with_index(BY_CONTRACT, |subscription| {
             vec![path(
                 &subscription.namespace().unwrap_or_default(),
@@ -180,6 +182,8 @@ fn compensations(context: &Context) -> Cache<Compensation> {
                 &compensation.spec.record.contract.name,
             )]
         })
+        // For people; records are kept for years.
+        .without(|compensation| compensation.metadata.labels = None)
         .with_index(BY_SUBSCRIPTION, |compensation| {
             vec![path(
                 &compensation.namespace().unwrap_or_default(),

@@ -94,9 +94,7 @@ pub const RIGHTS: &[Right] = &[
     right(
         ENTENTE,
         "servicesubscriptions",
-        &[
-            "get", "list", "watch", "create", "update", "patch", "delete",
-        ],
+        &["get", "list", "watch", "create", "patch", "delete"],
         Within::Cluster,
     ),
     right(

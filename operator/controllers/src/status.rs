@@ -17,7 +17,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Api, Resource, ResourceExt as _,
     api::{DeleteParams, GetParams, Patch, PatchParams, PostParams, Preconditions, Request},
-    core::{object::HasStatus, request::Error as RequestError},
+    core::{
+        object::{HasSpec, HasStatus},
+        request::Error as RequestError,
+    },
 };
 use serde::Serialize;
 use serde_json::json;
@@ -390,12 +393,8 @@ async fn patch_finalizers<K: Written>(
         "resourceVersion": object.resource_version(),
         "finalizers": finalizers,
     }});
-    let parameters = PatchParams {
-        field_manager: Some(FIELD_MANAGER.into()),
-        ..Default::default()
-    };
     let patched = send(api, |request| {
-        request.patch(&object.name_any(), &parameters, &Patch::Merge(&patch))
+        request.patch(&object.name_any(), &patch_params(), &Patch::Merge(&patch))
     });
     patched
         .await
@@ -422,11 +421,29 @@ pub async fn create<K: Written>(api: &Api<K>, object: &K) -> Result<Created<K>, 
     }
 }
 
-/// Replaces everything but the status, if the object still has the UID and the resourceVersion of
-/// `object`. Only for objects that the operator owns.
-pub async fn replace_spec<K: Written>(api: &Api<K>, object: &K) -> Result<K, WriteError> {
+/// Replaces the spec, if the object still has the UID and the resourceVersion of `object`. Labels,
+/// annotations and owners stay as they are: caches do not keep all of them. Only for objects that
+/// the operator owns.
+pub async fn replace_spec<K>(api: &Api<K>, object: &K, spec: &K::Spec) -> Result<K, WriteError>
+where
+    K: Written + HasSpec<Spec: Serialize>,
+{
+    let replace = |path: &str, value| json!({"op": "replace", "path": path, "value": value});
+    let operations = json!([
+        replace("/metadata/uid", json!(object.uid())),
+        replace(
+            "/metadata/resourceVersion",
+            json!(object.resource_version())
+        ),
+        replace("/spec", json!(spec)),
+    ]);
+    let patch = serde_json::from_value(operations).map_err(RequestError::SerializeBody);
     let replaced = send(api, |request| {
-        request.replace(&object.name_any(), &post(), text(object)?)
+        request.patch(
+            &object.name_any(),
+            &patch_params(),
+            &Patch::<()>::Json(patch?),
+        )
     });
     replaced
         .await
@@ -464,6 +481,13 @@ async fn send<K: Cached>(
 
 fn text(body: &impl Serialize) -> Result<Vec<u8>, RequestError> {
     serde_json::to_vec(body).map_err(RequestError::SerializeBody)
+}
+
+fn patch_params() -> PatchParams {
+    PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    }
 }
 
 fn post() -> PostParams {

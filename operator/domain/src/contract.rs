@@ -26,6 +26,7 @@ mod terms;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{
@@ -126,25 +127,9 @@ pub struct DesiredSubscription {
     pub name: String,
     /// Its spec.
     pub spec: ServiceSubscriptionSpec,
-    /// Its labels.
-    pub labels: BTreeMap<String, String>,
 }
 
 impl DesiredSubscription {
-    fn new(contract: &Contract, name: String, spec: ServiceSubscriptionSpec) -> Self {
-        let labels = [
-            (LABEL_MANAGED_BY, MANAGED_BY),
-            (LABEL_CONTRACT, name_of(contract)),
-            (LABEL_SERVICE, &spec.service_name),
-            (LABEL_DEVICE, &spec.device_ref.name),
-            (LABEL_CUSTOMER, &spec.customer.id),
-        ];
-        let labels = labels
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .into();
-        Self { name, spec, labels }
-    }
-
     /// Returns the whole object to be POSTed: namespace, labels, controller reference and finalizer
     /// included.
     pub fn object(&self, contract: &Contract) -> ServiceSubscription {
@@ -153,12 +138,25 @@ impl DesiredSubscription {
             .metadata
             .namespace
             .clone_from(&contract.metadata.namespace);
-        object.metadata.labels = Some(self.labels.clone());
+        object.metadata.labels = Some(labels(contract, &self.spec));
         object.metadata.owner_references =
             contract.controller_owner_ref(&()).map(|owner| vec![owner]);
         object.metadata.finalizers = Some(vec![FINALIZER_WITHDRAW.to_owned()]);
         object
     }
+}
+
+fn labels(contract: &Contract, spec: &ServiceSubscriptionSpec) -> BTreeMap<String, String> {
+    let labels = [
+        (LABEL_MANAGED_BY, MANAGED_BY),
+        (LABEL_CONTRACT, name_of(contract)),
+        (LABEL_SERVICE, &spec.service_name),
+        (LABEL_DEVICE, &spec.device_ref.name),
+        (LABEL_CUSTOMER, &spec.customer.id),
+    ];
+    labels
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into()
 }
 
 /// An existing subscription, as a precondition of a write.
@@ -188,8 +186,8 @@ impl SubscriptionHandle {
 pub struct SubscriptionUpdate {
     /// The subscription, as it was when the change was decided.
     pub handle: SubscriptionHandle,
-    /// The new spec.
-    pub spec: ServiceSubscriptionSpec,
+    /// The new spec is that of this one.
+    pub desired: Arc<DesiredSubscription>,
 }
 
 /// The writes that lead from the existing subscriptions to those that should be, each sorted by
@@ -197,7 +195,7 @@ pub struct SubscriptionUpdate {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Changes {
     /// To be POSTed.
-    pub create: Vec<DesiredSubscription>,
+    pub create: Vec<Arc<DesiredSubscription>>,
     /// To be PUT.
     pub update: Vec<SubscriptionUpdate>,
     /// To be deleted.
@@ -241,7 +239,7 @@ pub struct ResolvedContract {
     pub exceptions: Vec<Exception>,
     /// Every subscription that should be, sorted by name. Empty while the contract is not accepted
     /// or is being deleted.
-    pub desired: Vec<DesiredSubscription>,
+    pub desired: Vec<Arc<DesiredSubscription>>,
     /// The writes that lead to `desired`; none while the contract is not accepted.
     pub changes: Changes,
     /// True if the contract is being deleted and none of its subscriptions exists any more.

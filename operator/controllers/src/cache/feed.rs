@@ -16,7 +16,7 @@ use kube::{
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use super::{Cache, Cached, Key, compact, state, undecoded::Undecoded};
+use super::{Cache, Cached, Key, state, undecoded::Undecoded};
 use crate::shutdown::Shutdown;
 
 /// How long one watch request lasts. A connection that is dead without saying so is noticed five
@@ -147,7 +147,10 @@ impl<K: Cached> Cache<K> {
             return;
         }
         match object.decode() {
-            Ok(object) => self.write().applied(compact(object), listed),
+            Ok(object) => {
+                let object = self.compact(object);
+                self.write().applied(object, listed);
+            }
             Err(problem) => {
                 let key = Key::of(object);
                 self.metrics.object_undecodable(&self.kind);

@@ -3,8 +3,10 @@
 
 use std::sync::{Arc, PoisonError};
 
-use entente_crds::v1alpha1::ServiceSubscription;
-use entente_domain::contract::{ContractWorld, ResolvedContract, SubscriptionHandle};
+use entente_crds::v1alpha1::{Contract, ServiceSubscription};
+use entente_domain::contract::{
+    ContractWorld, DesiredSubscription, ResolvedContract, SubscriptionHandle,
+};
 use futures::{StreamExt as _, stream};
 use kube::{Api, ResourceExt as _};
 
@@ -17,10 +19,12 @@ use crate::{
 /// Writes of one contract that are under way at once.
 const AT_ONCE: usize = 16;
 
+/// One write. An object that is sent whole is made when its turn comes: a contract may have
+/// thousands.
 enum Write {
-    Create(Box<ServiceSubscription>),
-    Update(Box<ServiceSubscription>),
-    Delete(Box<ServiceSubscription>),
+    Create(Arc<DesiredSubscription>),
+    Update(Arc<ServiceSubscription>, Arc<DesiredSubscription>),
+    Delete(Arc<ServiceSubscription>),
 }
 
 /// What came of the writes of one contract.
@@ -58,32 +62,24 @@ pub(super) async fn changes(
                 object.uid().as_deref() == Some(&handle.uid)
                     && object.resource_version().as_deref() == Some(&handle.resource_version)
             })
-            .map(Arc::unwrap_or_clone)
     };
     let mut executed = Executed::default();
     let mut writes: Vec<Write> = Vec::new();
     for update in &changes.update {
         match found(&update.handle) {
-            Some(mut object) => {
-                object.spec = update.spec.clone();
-                writes.push(Write::Update(Box::new(object)));
-            }
+            Some(object) => writes.push(Write::Update(object, Arc::clone(&update.desired))),
             None => executed.overtaken = true,
         }
     }
     for handle in &changes.delete {
         match found(handle) {
-            Some(object) => writes.push(Write::Delete(Box::new(object))),
+            Some(object) => writes.push(Write::Delete(object)),
             None => executed.overtaken = true,
         }
     }
-    let created = changes
-        .create
-        .iter()
-        .map(|desired| desired.object(&world.contract));
-    writes.extend(created.map(|object| Write::Create(Box::new(object))));
+    writes.extend(changes.create.iter().map(Arc::clone).map(Write::Create));
     let mut unwritten = stream::iter(writes)
-        .map(|write| one(contracts, &api, write))
+        .map(|write| one(contracts, &api, &world.contract, write))
         .buffer_unordered(AT_ONCE);
     while let Some(written) = unwritten.next().await {
         match written {
@@ -103,13 +99,15 @@ pub(super) async fn changes(
 async fn one(
     contracts: &Contracts,
     api: &Api<ServiceSubscription>,
+    contract: &Contract,
     write: Write,
 ) -> Result<(), Unwritten> {
     let cache = &contracts.objects.subscriptions;
     let result = match write {
-        Write::Create(object) => {
-            let key = Key::of(&*object);
-            let created = create(api, &*object).await.map(|created| {
+        Write::Create(desired) => {
+            let object = desired.object(contract);
+            let key = Key::of(&object);
+            let created = create(api, &object).await.map(|created| {
                 let mut recreated = contracts
                     .recreated
                     .lock()
@@ -129,7 +127,7 @@ async fn one(
             }
             created.map(drop)
         }
-        Write::Update(object) => replace_spec(api, &*object)
+        Write::Update(object, desired) => replace_spec(api, &*object, &desired.spec)
             .await
             .map(|object| cache.put_written(object)),
         Write::Delete(object) => {

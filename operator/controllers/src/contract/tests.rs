@@ -147,7 +147,7 @@ async fn an_edit_reaches_the_subscriptions_of_its_entry_and_no_other() {
         .iter()
         .partition(|write| write.contains("/contracts/"));
     let wanted = SUBSCRIPTIONS[..4].iter();
-    let wanted = wanted.map(|name| format!("PUT {PATH}/servicesubscriptions/{name}"));
+    let wanted = wanted.map(|name| format!("PATCH {PATH}/servicesubscriptions/{name}"));
     assert!(
         of_subscriptions.into_iter().cloned().eq(wanted),
         "{writes:?}"
@@ -210,7 +210,7 @@ async fn a_change_of_subscriptions_that_loses_a_race_is_decided_again_though_not
         let part = format!("servicesubscriptions/{name}");
         process
             .cluster
-            .overtake(Method::PUT, &part, |subscription| {
+            .overtake(Method::PATCH, &part, |subscription| {
                 subscription["metadata"]["annotations"] = json!({"written-by": "the rival"});
             });
     }

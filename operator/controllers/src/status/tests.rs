@@ -306,18 +306,25 @@ async fn a_terminating_namespace_is_told_from_other_refusals() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_spec_is_replaced_with_uid_and_version() {
+async fn a_spec_is_replaced_with_uid_and_version_and_the_metadata_of_others_stays() {
     let (api, mut server, _) = bench();
     let serve = async {
         let asked = server.next().await;
-        assert_eq!(asked.method, Method::PUT);
+        assert_eq!(asked.method, Method::PATCH);
         assert!(!asked.target.contains("/status"), "{}", asked.target);
-        assert_eq!(asked.body["metadata"]["uid"], "u1");
-        assert_eq!(asked.body["metadata"]["resourceVersion"], "5");
+        let spec = json!(connection("u1", 5, 1).spec);
+        assert_eq!(
+            asked.body,
+            json!([
+                {"op": "replace", "path": "/metadata/uid", "value": "u1"},
+                {"op": "replace", "path": "/metadata/resourceVersion", "value": "5"},
+                {"op": "replace", "path": "/spec", "value": spec},
+            ])
+        );
         asked.answer(200, &json_of(&connection("u1", 6, 1)));
     };
     let object = connection("u1", 5, 1);
-    let (replaced, ()) = both(replace_spec(&api, &object), serve).await;
+    let (replaced, ()) = both(replace_spec(&api, &object, &object.spec), serve).await;
     assert_eq!(replaced.unwrap().resource_version().as_deref(), Some("6"));
 }
 

@@ -4,6 +4,7 @@
 //! written while the contract is not accepted; nothing but deletions while it is being deleted.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use entente_crds::condition::Reason;
 use entente_crds::duration::Duration;
@@ -218,7 +219,7 @@ impl<'a> Subscriptions<'a> {
                 revisions,
                 ..self.common.clone()
             };
-            DesiredSubscription::new(contract, name, spec)
+            Arc::new(DesiredSubscription { name, spec })
         };
         let found = self.existing.get(name.as_str()).copied();
         if let Some(live) = found.filter(|found| is_own(contract, found) && !is_terminating(found))
@@ -231,11 +232,10 @@ impl<'a> Subscriptions<'a> {
             let desired = desired(name, revisions.unwrap_or_else(kept));
             if desired.spec != live.spec {
                 let handle = SubscriptionHandle::of(live);
-                let spec = desired.spec.clone();
-                resolved
-                    .changes
-                    .update
-                    .push(SubscriptionUpdate { handle, spec });
+                resolved.changes.update.push(SubscriptionUpdate {
+                    handle,
+                    desired: Arc::clone(&desired),
+                });
             }
             resolved.desired.push(desired);
         } else if !self.dates.is_over(self.now) {
@@ -248,7 +248,7 @@ impl<'a> Subscriptions<'a> {
             let desired = desired(name, revisions);
             match found {
                 Some(_) => resolved.changes.waiting.push(desired.name.clone()),
-                None => resolved.changes.create.push(desired.clone()),
+                None => resolved.changes.create.push(Arc::clone(&desired)),
             }
             resolved.desired.push(desired);
         }

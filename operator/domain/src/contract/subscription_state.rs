@@ -58,7 +58,7 @@ pub(super) fn subscription_states(
     let desired: BTreeMap<&str, &DesiredSubscription> = resolved
         .desired
         .iter()
-        .map(|desired| (desired.name.as_str(), desired))
+        .map(|desired| (desired.name.as_str(), &**desired))
         .collect();
     let deleted = resolved.changes.deleted_names();
     let wanted = desired

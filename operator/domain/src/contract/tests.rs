@@ -206,7 +206,7 @@ impl ContractWorld {
         for update in &changes.update {
             let found = self.existing(&update.handle.name);
             assert_eq!(SubscriptionHandle::of(found), update.handle);
-            found.spec = update.spec.clone();
+            found.spec = update.desired.spec.clone();
             found.metadata.generation = found.metadata.generation.map(|one| one + 1);
         }
         for deleted in &changes.delete {
@@ -276,9 +276,9 @@ fn message(world: &ContractWorld, condition: ConditionType) -> String {
         .unwrap_or_default()
 }
 
-fn names<'a>(desired: impl IntoIterator<Item = &'a DesiredSubscription>) -> Vec<&'a str> {
+fn names(desired: &[Arc<DesiredSubscription>]) -> Vec<&str> {
     desired
-        .into_iter()
+        .iter()
         .map(|desired| desired.name.as_str())
         .collect()
 }

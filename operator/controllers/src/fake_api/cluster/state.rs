@@ -155,10 +155,17 @@ impl State {
         Ok(self.commit(path, Some(&before), after))
     }
 
+    /// A list is a JSON Patch (RFC 6902), an object a merge patch (RFC 7396).
     fn patch(&mut self, path: &Path, change: &Value) -> Result<Value, Refusal> {
-        let before = self.expected(path, &change["metadata"])?;
-        let mut after = before.clone();
-        merge(&mut after, change);
+        let mut after = self.found(path)?.clone();
+        if change.is_array() {
+            let patch: json_patch::Patch =
+                serde_json::from_value(change.clone()).map_err(|_| (400, "BadRequest"))?;
+            json_patch::patch(&mut after, &patch).map_err(|_| (422, "Invalid"))?;
+        } else {
+            merge(&mut after, change);
+        }
+        let before = self.expected(path, &after["metadata"])?;
         after["status"] = before["status"].clone();
         keep_identity(&before, &mut after);
         Ok(self.commit(path, Some(&before), after))

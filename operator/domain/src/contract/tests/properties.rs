@@ -163,7 +163,7 @@ proptest! {
             let resolved = resolve(&world, now);
             for update in &resolved.changes.update {
                 let before = world.existing(&update.handle.name).spec.clone();
-                let entries = &update.spec.revisions;
+                let entries = &update.desired.spec.revisions;
                 prop_assert!((1..=4).contains(&entries.len()));
                 prop_assert!(entries.windows(2).all(|pair| pair[0].effective < pair[1].effective));
                 for begun in before.revisions.iter().filter(|entry| entry.effective <= now) {
