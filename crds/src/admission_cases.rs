@@ -1,4 +1,4 @@
-//! What the API server accepts and refuses, as one table of cases.
+//! Cases of objects that the API server accepts or refuses, in one table.
 //!
 //! Every CEL rule has at least one case that meets it and one that breaks it. The table decides
 //! nothing: the tests of this crate run it through the CEL engine of kube, the end-to-end tests
@@ -23,14 +23,14 @@ use serde_json::Value;
 
 use crate::example;
 
-/// What the rule of `maxUnavailable` says: the only one that kube's engine cannot evaluate.
+/// Message of the rule of `maxUnavailable`, the only rule that kube's CEL engine cannot evaluate.
 pub(crate) const UNAVAILABLE: &str =
     "must be a number of subscriptions such as 3, or a percentage such as \"2%\"";
 
-/// One object, or one change of an object, and what the API server says to it.
+/// One object, or one change of an object, and the expected answer of the API server.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// What is claimed, in words.
+    /// The claim in words: the name of the test case.
     pub name: String,
     /// The kind of the object.
     pub kind: CaseKind,
@@ -38,28 +38,28 @@ pub struct Case {
     pub old: Option<Value>,
     /// The object.
     pub new: Value,
-    /// What the API server says.
+    /// Expected answer of the API server.
     pub verdict: Verdict,
 }
 
-/// What the API server says to a case.
+/// Expected answer of the API server to a case.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Verdict {
-    /// It takes the object.
+    /// The object is accepted.
     Accepted,
     /// A CEL rule refuses it.
     Rejected {
-        /// A part of what it answers.
+        /// A part of the error message.
         message: &'static str,
     },
-    /// The schema itself refuses it, before any rule is looked at; only a server can tell.
+    /// The schema itself refuses it, before any rule is evaluated; only a real server can show it.
     RejectedBySchema {
-        /// A part of what it answers.
+        /// A part of the error message.
         message: &'static str,
     },
 }
 
-/// The kinds of which something is claimed.
+/// The kinds that have cases.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum CaseKind {
     /// [`crate::v1alpha1::Connection`]
@@ -90,7 +90,7 @@ impl CaseKind {
         Self::Compensation,
     ];
 
-    /// The name in URLs and manifests.
+    /// Returns the plural name of the kind, as in URLs and manifests.
     pub fn plural(self) -> &'static str {
         match self {
             Self::Connection => "connections",
@@ -103,7 +103,7 @@ impl CaseKind {
         }
     }
 
-    /// Whether its objects live in a namespace.
+    /// True if objects of the kind live in a namespace.
     pub fn is_namespaced(self) -> bool {
         !matches!(
             self,
@@ -111,7 +111,7 @@ impl CaseKind {
         )
     }
 
-    /// A valid object with every field set that a rule looks at.
+    /// Returns a valid object with every field set that a rule reads.
     pub fn complete(self) -> Value {
         match self {
             Self::Connection => connection::whole(),
@@ -125,7 +125,7 @@ impl CaseKind {
     }
 }
 
-/// All cases.
+/// Returns all cases of all kinds.
 pub fn all() -> Vec<Case> {
     let mut table = Table(Vec::new());
     for kind in CaseKind::ALL {
@@ -141,8 +141,8 @@ pub fn all() -> Vec<Case> {
     table.0
 }
 
-/// A change of an object: the place as a JSON pointer (RFC 6901) and the value that is put there.
-/// Null removes what is there, `-` as the last part appends to a list.
+/// A change of an object: a JSON pointer (RFC 6901) and the value to set there. Null removes the
+/// member; `-` as the last part appends to a list.
 type Change<'a> = (&'a str, Value);
 
 struct Table(Vec<Case>);

@@ -1,4 +1,4 @@
-//! The closed lists of conditions and reasons: the only place where they are spelled.
+//! The closed lists of conditions and reasons: the only place where they are defined.
 //!
 //! Every status that the operator writes is built from these. The reference page
 //! `docs/reference/conditions.md` is generated from them, and tests fail on a reason that is not
@@ -18,17 +18,17 @@ macro_rules! condition_types {
             /// All of them, in the order of the reference page.
             pub const ALL: &[ConditionType] = &[$(ConditionType::$name,)+];
 
-            /// As it is written into a condition.
+            /// Returns the word that is written into a condition.
             pub fn as_str(self) -> &'static str {
                 match self { $(ConditionType::$name => stringify!($name),)+ }
             }
 
-            /// What it means while it is True.
+            /// Returns, for the reference page, what the condition means while it is True.
             pub fn meaning(self) -> &'static str {
                 match self { $(ConditionType::$name => concat!($($doc),+).trim_ascii(),)+ }
             }
 
-            /// The kinds that have it.
+            /// Returns the kinds that have the condition.
             pub fn kinds(self) -> &'static [&'static str] {
                 match self { $(ConditionType::$name => &[$(stringify!($kind)),+],)+ }
             }
@@ -57,15 +57,16 @@ condition_types! {
     PromiseMissed of [Contract],
     /// Names the devices that do not progress; present only while true.
     DevicesFailing of [Contract],
-    /// What is owed is not final or not delivered yet; present only while true.
+    /// The amount owed is not final or not delivered yet; present only while true.
     CompensationPending of [Contract],
     /// Every item on the device is Effective.
     DeviceConfigured of [ServiceSubscription],
     /// Every item on the service server is Effective.
     ServerConfigured of [ServiceSubscription],
-    /// Made again during its contract's life; past promises are closed. Present only while true.
+    /// Made again by the operator while its contract still existed; past promises are closed.
+    /// Present only while true.
     EvidenceLost of [ServiceSubscription],
-    /// The device answered when it was last asked.
+    /// The device answered the last request.
     Online of [Device],
     /// Every setting that is wanted on the device was read back.
     SettingsApplied of [Device],
@@ -89,17 +90,17 @@ macro_rules! reasons {
             /// All of them, in the order of the reference page.
             pub const ALL: &[Reason] = &[$(Reason::$name,)+];
 
-            /// As it is written into a condition.
+            /// Returns the word that is written into a condition.
             pub fn as_str(self) -> &'static str {
                 match self { $(Reason::$name => stringify!($name),)+ }
             }
 
-            /// What it means.
+            /// Returns, for the reference page, what the reason means.
             pub fn meaning(self) -> &'static str {
                 match self { $(Reason::$name => concat!($($doc),+).trim_ascii(),)+ }
             }
 
-            /// What a person does about it.
+            /// Returns, for the reference page, what a person can do about it.
             pub fn next_step(self) -> &'static str {
                 match self { $(Reason::$name => $todo,)+ }
             }
@@ -146,7 +147,7 @@ reasons! {
     DuplicateService => "Name the device in one of the entries only.",
     /// Another Device has this address or this identity.
     AlreadyClaimed => "Correct the address, or remove the other Device.",
-    /// A value is of the wrong type or outside what is allowed.
+    /// A value is of the wrong type or outside the allowed range.
     UnsupportedValue => "Correct the value that the message names.",
     /// The Device does not exist.
     DeviceNotFound => "Create the Device; the subscription goes on by itself.",
@@ -158,7 +159,7 @@ reasons! {
     ConnectionNotFound => "Create the Connection, or correct its name.",
     /// A Secret or ConfigMap does not exist.
     SecretNotFound => "Create it in the operator's namespace.",
-    /// A Secret or ConfigMap lacks a key, or what stands under it cannot be used.
+    /// A Secret or ConfigMap lacks a key, or the value under the key cannot be used.
     SecretKeyMissing => "Add or correct the key that the message names.",
     /// The operator may not read a Secret.
     SecretForbidden => "Grant the operator's ServiceAccount to get it.",
@@ -242,7 +243,7 @@ reasons! {
     AmountFinal => "Nothing.",
     /// The amount still grows.
     Accruing => "Wait until the service is delivered.",
-    /// Nothing is owed, because what counts stays within the allowance.
+    /// Nothing is owed, because the counted time stays within the allowance.
     NothingOwed => "Nothing.",
     /// It is only recorded; no booking system is named.
     RecordOnly => "Nothing.",
@@ -259,7 +260,7 @@ impl std::fmt::Display for Reason {
 }
 
 impl ConditionType {
-    /// Whether the condition is there only while it is True.
+    /// True if the condition is present only while it is True, and removed otherwise.
     pub fn is_negative(self) -> bool {
         matches!(
             self,
@@ -275,7 +276,7 @@ impl ConditionType {
 }
 
 impl Reason {
-    /// The reasons that an attempt at one item can meet: the words of `items[].problem.outcome`.
+    /// Reasons that an attempt at one item can have: the words of `items[].problem.outcome`.
     pub const OF_AN_ATTEMPT: &[Reason] = &[
         Reason::AcceptedNotEffective,
         Reason::RejectedNotSettable,
@@ -293,7 +294,7 @@ impl Reason {
     ];
 }
 
-/// What blocks a side or an item: shared by several conditions below.
+/// Reasons that block a side or an item, shared by several conditions below.
 macro_rules! blocking {
     ($($more:ident),* $(,)?) => {
         &[
@@ -314,7 +315,7 @@ macro_rules! blocking {
 }
 
 impl ConditionType {
-    /// The reasons that this condition may have.
+    /// Returns the reasons that this condition may have.
     #[allow(clippy::too_many_lines, reason = "a table")]
     pub fn reasons(self) -> &'static [Reason] {
         match self {

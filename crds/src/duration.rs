@@ -1,7 +1,8 @@
 //! Durations as the schema [`crate::schema::duration`] accepts them.
 //!
 //! Decides which texts are durations, for the fields of the kinds and for the operator's flags
-//! alike. jiff reads each number with its unit; what is narrower than jiff's format stands here.
+//! alike. jiff reads each number with its unit; the rules that are narrower than jiff's format are
+//! here.
 
 use std::fmt;
 
@@ -10,9 +11,10 @@ use serde::{Deserialize, Serialize};
 
 /// A length of time in a spec: read once, with the object, and written back as it was written.
 ///
-/// A text that is no duration does not keep its object from being read: such an object would be in
-/// no cache and its status could not say what is wrong. The text is kept, and [`Self::length`] is
-/// the only way to the value, so that nobody calculates with one that there is not.
+/// A text that is no duration does not prevent its object from being read: otherwise the object
+/// would be in no cache and its status could not report the fault. The text is kept, and
+/// [`Self::length`] is the only way to the value, so that nobody calculates with a value that does
+/// not exist.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(from = "String", into = "String")]
 pub struct Duration {
@@ -21,7 +23,7 @@ pub struct Duration {
 }
 
 impl Duration {
-    /// Returns how long it is.
+    /// Returns the length of time.
     ///
     /// # Errors
     /// Names the text that is no duration and what is allowed. The schema refuses such a text, so
@@ -33,7 +35,7 @@ impl Duration {
     }
 }
 
-/// No time at all.
+/// Zero length, written "0s".
 impl Default for Duration {
     fn default() -> Self {
         "0s".into()
@@ -66,17 +68,17 @@ impl fmt::Display for Duration {
     }
 }
 
-/// The most digits of a number.
+/// The largest number of digits of one number.
 const MAX_DIGITS: usize = 6;
 
-/// The units, of those that jiff knows.
+/// The units that are allowed, of those that jiff knows.
 const UNITS: [&str; 4] = ["ms", "s", "m", "h"];
 
 /// A text that is no duration.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("\"{found}\" must be a duration such as \"90s\", \"15m\" or \"336h\"")]
 pub struct DurationError {
-    /// What was found.
+    /// The text that is no duration, as it was found.
     pub found: String,
 }
 

@@ -37,7 +37,7 @@ pub const DEVICES: [&str; 4] = [
 
 const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
-/// How the devices are reached by IPP.
+/// A Connection to the example devices, by IPP.
 pub fn hq_ipp() -> Connection {
     Connection::new(
         "hq-ipp",
@@ -63,7 +63,7 @@ pub fn hq_ipp() -> Connection {
     )
 }
 
-/// How the service server is reached: an Open Service Broker.
+/// A Connection to the example service server, an Open Service Broker.
 pub fn northwind_services() -> Connection {
     Connection::new(
         "northwind-services",
@@ -422,7 +422,8 @@ fn credit() -> Remedy {
     }
 }
 
-/// What the contract controller makes of the entry `backup` for the device `lobby-mfp`.
+/// The subscription that the contract controller makes of the entry `backup` for the device
+/// `lobby-mfp`.
 pub fn service_subscription() -> ServiceSubscription {
     let contract = banco_sul_2027();
     let entry = backup_entry();
@@ -461,7 +462,8 @@ pub fn service_subscription() -> ServiceSubscription {
     subscription
 }
 
-/// What the compensation controller makes when the promise of [`service_subscription`] is missed.
+/// The record that the compensation controller makes when the promise of [`service_subscription`]
+/// is missed.
 pub fn compensation() -> Compensation {
     let entry = backup_entry();
     let mut compensation = Compensation::new(

@@ -1,7 +1,7 @@
 //! Every generated file of the repository, as text: manifests, the chart's CRDs, examples and the
 //! reference page of conditions.
 //!
-//! It decides what is in which file and nothing about what it says: that comes from the types, the
+//! It decides the file of each part and none of the content, which comes from the types, the
 //! examples and the list of conditions. It must give the same bytes on every machine, and never
 //! touches a file: the program `crdgen` writes and compares, tests compare too.
 
@@ -24,13 +24,13 @@ pub const DIRECTORIES: [&str; 2] = ["crds/manifests", "charts/entente/templates/
 /// One generated file.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct GeneratedFile {
-    /// Where it belongs, relative to the root of the repository.
+    /// Path relative to the root of the repository.
     pub path: String,
-    /// What is in it.
+    /// Content of the file, in UTF-8.
     pub content: String,
 }
 
-/// All generated files, in a stable order.
+/// Returns all generated files, in a stable order.
 pub fn files() -> Vec<GeneratedFile> {
     let crds = manifest::all();
     let mut files: Vec<GeneratedFile> = crds.iter().map(manifest_file).collect();
@@ -73,8 +73,8 @@ fn kustomization(crds: &[CustomResourceDefinition]) -> GeneratedFile {
     )
 }
 
-/// The manifest as a template of the chart: present while `crds.enabled`, and left in the cluster
-/// by an uninstall while `crds.keep`.
+/// Returns the manifest as a template of the chart: present while `crds.enabled`, and left in the
+/// cluster by an uninstall while `crds.keep`.
 fn chart_file(crd: &CustomResourceDefinition) -> GeneratedFile {
     let text = definition(crd).replace("{{", "{{ \"{{\" }}");
     let (head, rest) = text.split_once("metadata:\n").expect("a CRD has metadata");
@@ -91,7 +91,7 @@ fn chart_file(crd: &CustomResourceDefinition) -> GeneratedFile {
     file(&path, content)
 }
 
-/// What `kubectl apply -f examples/` applies, in the order of the file names.
+/// The objects that `kubectl apply -f examples/` applies, in the order of the file names.
 fn examples() -> Vec<GeneratedFile> {
     let mut catalogue = ExampleFile::new(
         "The catalogue, written by the platform team: how devices and the service server are \

@@ -1,9 +1,9 @@
 //! The API of Entente: every kind of the group `entente.dev`, its conditions and reasons.
 //!
-//! This crate says what an object looks like and which values the API server accepts. It must
+//! This crate defines the shape of each object and the values that the API server accepts. It must
 //! never decide anything, read a clock or speak to a server: everything downstream depends on it,
-//! and the domain must stay free of clients. Used by every other crate of the workspace, and by
-//! the program `crdgen`, which writes the manifests, the examples and the reference page.
+//! and the domain must stay free of clients. Used by every other crate of the workspace, and by the
+//! program `crdgen`, which writes the manifests, the examples and the reference page.
 
 #![allow(
     unreachable_pub,
@@ -32,13 +32,13 @@ mod tests;
 /// The API group of all kinds.
 pub const GROUP: &str = "entente.dev";
 
-/// The finalizer of Contract and ServiceSubscription: it goes when services are withdrawn.
+/// Finalizer of Contract and ServiceSubscription: removed when the services are withdrawn.
 pub const FINALIZER_WITHDRAW: &str = "entente.dev/withdraw";
 
 /// The finalizer of catalogue kinds while something uses them.
 pub const FINALIZER_IN_USE: &str = "entente.dev/in-use";
 
-/// Annotation that ends a withdrawal at once, whatever the device or the server answers.
+/// Annotation that ends a withdrawal at once, whatever the device or the service server answers.
 pub const ANNOTATION_ABANDON: &str = "entente.dev/abandon";
 
 /// Annotation by which a person asks for a reconcile now; echoed in `status.lastHandledReconcileAt`.
@@ -52,7 +52,7 @@ pub const LABEL_SERVICE: &str = "entente.dev/service";
 pub const LABEL_DEVICE: &str = "entente.dev/device";
 /// Label on generated objects: the customer's id.
 pub const LABEL_CUSTOMER: &str = "entente.dev/customer";
-/// The standard label that names who manages an object.
+/// Standard label with the name of the tool that manages an object.
 pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// The value of [`LABEL_MANAGED_BY`] on objects that the operator makes.
 pub const MANAGED_BY: &str = "entente";

@@ -1,6 +1,6 @@
 //! The manifests: every CRD as it is installed, with the defaults of its status.
 //!
-//! A status default makes kstatus say InProgress before the operator has seen an object: without
+//! A status default makes kstatus report InProgress before the operator has seen an object: without
 //! it an object with no conditions counts as finished.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{

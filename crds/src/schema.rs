@@ -1,13 +1,13 @@
 //! Schemas of scalars that occur in several kinds, each with the CEL rule that guards it.
 //!
-//! A rule is written once here so that its message, which tells what is allowed, reads the same
-//! wherever the scalar is used. Used through `#[schemars(schema_with = "…")]` by `v1alpha1`.
+//! A rule is written once here so that its message, which names the allowed values, reads the same
+//! at every use of the scalar. Used through `#[schemars(schema_with = "…")]` by `v1alpha1`.
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 use crate::condition::Reason;
 
-/// The most digits of a [`whole_number`].
+/// The largest number of digits of a [`whole_number`].
 pub const MAX_WHOLE_NUMBER: usize = 256;
 
 /// A DNS label (RFC 1123): names of entries and of the objects that are referred to.
@@ -47,7 +47,7 @@ pub fn text(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "maxLength": 253})
 }
 
-/// A text for people that must say something.
+/// A text for people that must not be empty.
 pub fn required_text(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "minLength": 1, "maxLength": 253})
 }
@@ -57,13 +57,13 @@ pub fn message(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "maxLength": 1024})
 }
 
-/// A reason that an attempt at one item can meet.
+/// A reason that an attempt at one item can have.
 pub fn reason_of_an_attempt(_: &mut SchemaGenerator) -> Schema {
     let words = Reason::OF_AN_ATTEMPT.iter().map(|reason| reason.as_str());
     json_schema!({"type": "string", "enum": words.collect::<Vec<_>>()})
 }
 
-/// A reason that a look at a device can meet.
+/// A reason that reading a device can have.
 pub fn reason_of_a_look(_: &mut SchemaGenerator) -> Schema {
     let words = Reason::OF_AN_ATTEMPT
         .iter()
@@ -126,7 +126,7 @@ pub fn duration(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
-/// A name of the time zone database. Whether it exists is checked by the operator.
+/// A name of the time zone database. The operator checks that it exists.
 pub fn time_zone(_: &mut SchemaGenerator) -> Schema {
     ruled(
         64,

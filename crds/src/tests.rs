@@ -1,4 +1,4 @@
-//! What holds for the schema of every kind, and for every generated file.
+//! Tests of the schema of every kind, and of every generated file.
 
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ fn walk(path: &str, schema: &Value, visit: &mut dyn FnMut(&str, &Value)) {
     }
 }
 
-/// What `complaint` says of each schema of each kind, except below `metadata`.
+/// Returns the complaints about each schema of each kind, except below `metadata`.
 fn complaints(complaint: impl Fn(&str, &Value) -> Option<String>) -> Vec<String> {
     let mut found = Vec::new();
     let mut seen = 0;
@@ -107,8 +107,8 @@ fn every_string_list_and_map_is_bounded() {
     assert_eq!(found, Vec::<String>::new());
 }
 
-/// Every string key of an enum word has at most the length of that word, and RFC 3339 has a
-/// greatest length that the API server knows.
+/// True if the schema limits the length of its strings. A word of an enum is at most as long as the
+/// longest one, and RFC 3339 has a greatest length that the API server knows.
 fn is_bounded_string(schema: &Value) -> bool {
     let format = schema["format"].as_str().unwrap_or_default();
     schema["maxLength"].is_u64()
@@ -156,7 +156,8 @@ fn every_list_says_how_it_is_merged_and_every_field_says_what_it_is() {
     assert_eq!(found, Vec::<String>::new());
 }
 
-/// Shows that a tool that judges by conditions says InProgress until the operator came by.
+/// Shows that a tool that judges by conditions reports InProgress until the operator has seen the
+/// object.
 #[test]
 fn every_status_has_a_default_that_is_not_finished() {
     for (plural, crd) in crds() {

@@ -1,11 +1,11 @@
 //! The one place that knows which YAML library is used (see docs/adr/0004-yaml.md).
 //!
-//! YAML goes through JSON values in both directions, so that enums and maps look as the API
+//! YAML is converted through JSON values in both directions, so that enums and maps look as the API
 //! server sees them.
 
 use serde::{Serialize, de::DeserializeOwned};
 
-/// What was wrong with a YAML text or a value.
+/// Parse or conversion error of a YAML text, as serde reported it.
 #[derive(Debug)]
 pub struct YamlError(String);
 
@@ -17,7 +17,7 @@ impl std::fmt::Display for YamlError {
 
 impl std::error::Error for YamlError {}
 
-/// Reads one document.
+/// Reads a text of one document.
 pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, YamlError> {
     let value: serde_json::Value =
         serde_yaml::from_str(text).map_err(|error| YamlError(error.to_string()))?;

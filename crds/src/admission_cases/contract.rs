@@ -29,7 +29,7 @@ pub(super) fn complete() -> Value {
     object
 }
 
-/// Where the values of parameters of type Secret are.
+/// The `secretParameters` of a service whose parameter is of type Secret.
 pub(super) fn secrets_of_a_service() -> Value {
     json!([{"name": "account-key", "secretKeyRef": {"name": "backup", "key": "token"}}])
 }
@@ -326,7 +326,7 @@ fn remedies(table: &mut Table) {
     }
 }
 
-/// Numbers and sizes.
+/// Cases of numbers and sizes at their limits.
 fn scale(table: &mut Table) {
     let unavailable = |value: Value| [("/spec/maxUnavailable", value)];
     for value in [json!(0), json!(3), json!("0%"), json!("100%")] {
@@ -392,7 +392,7 @@ fn service_of((index, names): (usize, &usize)) -> Value {
     })
 }
 
-/// What may be changed later.
+/// Updates of a Contract that the API server accepts, and those that it refuses as immutable.
 fn changes(table: &mut Table) {
     const CUSTOMER: &str = "customer.id cannot be changed; make another contract";
     let customer = ("/spec/customer/id", json!("C-4712"));

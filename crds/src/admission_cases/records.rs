@@ -1,4 +1,4 @@
-//! Cases about what the operator itself writes.
+//! Cases about the objects that only the operator writes.
 
 use serde_json::{Value, json};
 

@@ -8,7 +8,8 @@ use super::CaseKind::{
 };
 use super::Table;
 
-/// A scalar: what its rule says, values on both sides of it, and where it occurs.
+/// A scalar: the message of its rule, values on both sides of the rule, and the places where it
+/// occurs.
 struct Scalar {
     message: &'static str,
     good: &'static [&'static str],

@@ -70,7 +70,7 @@ fn compare(root: &Path) -> Result<bool, Failed> {
     Ok(same)
 }
 
-/// Files in directories that hold nothing but generated files, and that are none of them.
+/// Returns the files that are in a directory of generated files and are none of them.
 fn surplus(root: &Path) -> Result<Vec<PathBuf>, Failed> {
     let wanted: Vec<PathBuf> = generate::files()
         .into_iter()

@@ -1,8 +1,8 @@
 //! Writes an object as YAML with the descriptions of its schema as comments.
 //!
-//! It decides layout, quoting and which comment stands where. It must write what any reader of
-//! YAML 1.1 or 1.2 takes for the same value (tests compare), so every text that could be taken for
-//! something else is quoted. Called by `generate` for the examples.
+//! It decides layout, quoting and the place of each comment. Any reader of YAML 1.1 or 1.2 must
+//! read the same value (tests compare), so every text that could be read as something else is
+//! quoted. Called by `generate` for the examples.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -15,10 +15,10 @@ use serde_yaml::{Mapping, Value};
 /// The width of a line with a comment.
 const WIDTH: usize = 100;
 
-/// The fields that were explained before, by kind and path.
+/// The fields that were already explained, by kind and path.
 pub(super) type Explained = BTreeSet<String>;
 
-/// One object as a document.
+/// Returns one object as a YAML document.
 pub(super) fn document<K: Serialize + CustomResourceExt>(
     object: &K,
     explained: &mut Explained,
@@ -69,7 +69,8 @@ struct Writer<'e> {
 }
 
 impl Writer<'_> {
-    /// The fields of one mapping. `first` stands before the first of them: the dash of an item.
+    /// Writes the fields of one mapping. `first` is written before the first of them: the dash of a
+    /// list item.
     fn fields(&mut self, indent: usize, first: &str, of: &Mapping, schema: &Schema, path: &str) {
         let mut entries: Vec<(&str, &Value)> = of
             .iter()
@@ -87,7 +88,7 @@ impl Writer<'_> {
             } else {
                 own
             };
-            // What the spec as a whole is stands at the head of the document.
+            // The description of the spec as a whole is at the head of the document.
             if key != "spec" && self.explained.insert(path.clone()) {
                 let comment = explanation(own);
                 push_comment(&mut self.text, indent - lead.len(), &comment);
@@ -99,7 +100,7 @@ impl Writer<'_> {
         }
     }
 
-    /// What follows a colon.
+    /// Writes the value after a key's colon.
     fn value(&mut self, indent: usize, value: &Value, schema: &Schema, path: &str) {
         match value {
             Value::Mapping(fields) if fields.is_empty() => self.text.push_str(" {}\n"),
@@ -127,7 +128,7 @@ impl Writer<'_> {
     }
 }
 
-/// The description of a field, what it may be, and what it is when nothing is said.
+/// Returns the description of a field, its allowed values and its default.
 fn explanation(schema: &Schema) -> String {
     let mut text = schema["description"]
         .as_str()
@@ -161,7 +162,7 @@ fn scalar_value(value: &Value) -> String {
     }
 }
 
-/// A text, quoted unless it is certainly taken for a text.
+/// Returns a text as YAML: quoted unless every reader takes it for a text.
 fn scalar(text: &str) -> String {
     let words = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
     let plain = text.starts_with(|first: char| first.is_ascii_alphabetic())

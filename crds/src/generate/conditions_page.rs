@@ -21,7 +21,7 @@ kubectl get contract banco-sul-2027 -o jsonpath='{.status.conditions[?(@.type==\
 ```
 ";
 
-/// The whole page.
+/// Returns the whole page as Markdown.
 pub(super) fn text() -> String {
     let mut page = INTRODUCTION.to_owned();
     page.push_str("\n## Conditions\n\n| condition | of | meaning |\n|---|---|---|\n");

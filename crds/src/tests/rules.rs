@@ -27,7 +27,7 @@ static SCHEMAS: LazyLock<BTreeMap<CaseKind, (Value, CompiledSchema)>> = LazyLock
 /// The engine has no `type()`, so the one rule that needs it is proved on a real server only.
 const ONLY_ON_A_SERVER: &str = "type(self) == int";
 
-/// What the rules say to a case.
+/// Returns the faults that the CEL rules of the CRD find in a case.
 fn complaints(case: &Case) -> Vec<ValidationError> {
     let (schema, compiled) = &SCHEMAS[&case.kind];
     let new = apply_defaults(schema, &case.new);
@@ -98,7 +98,7 @@ fn sites(kind: CaseKind) -> Vec<(Site, String)> {
     sites
 }
 
-/// `spec.services[3].name` as `spec.services[].name`.
+/// Returns a path without its numbers: `spec.services[3].name` as `spec.services[].name`.
 fn without_indices(path: &str) -> String {
     let mut inside = false;
     path.trim_start_matches('.')
@@ -174,7 +174,7 @@ fn every_rule_lets_something_in_the_table_pass() {
     }
 }
 
-/// Whether an object has a place, with `[]` for any item.
+/// True if the object has a value at the path, where `[]` is any item of a list.
 fn has(object: &Value, place: &str) -> bool {
     let (head, rest) = place.split_once('.').unwrap_or((place, ""));
     let (key, list) = head

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::duration::Duration;
 use crate::schema;
 
-/// A condition as every Kubernetes tool knows it.
+/// A condition in the form that every Kubernetes tool reads.
 pub type Condition = k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 /// A reference by name: to an object of the catalogue, or of the same namespace.
@@ -46,19 +46,19 @@ pub struct SecretKeyReference {
     pub key: String,
 }
 
-/// A parameter of type Secret, and where its value is.
+/// A parameter of type Secret and the source of its value.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretParameter {
     /// The name of the parameter.
     #[schemars(schema_with = "schema::setting_name")]
     pub name: String,
-    /// Where its value is: a Secret in the contract's namespace, which the platform team lets the
-    /// operator read (value tenantSecrets.namespaces of the chart).
+    /// The Secret with the value, in the contract's namespace. The platform team has to let the
+    /// operator read Secrets there (value tenantSecrets.namespaces of the chart).
     pub secret_key_ref: SecretKeyReference,
 }
 
-/// Which objects, by their labels. All requirements must hold.
+/// Selects objects by their labels. All requirements must hold.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Selector {
@@ -66,7 +66,7 @@ pub struct Selector {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "match_labels")]
     pub match_labels: BTreeMap<String, String>,
-    /// Requirements on labels that are more than equality.
+    /// Requirements on labels other than equality.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -92,16 +92,16 @@ pub struct SelectorRequirement {
     /// The key of the label.
     #[schemars(length(min = 1, max = 316))]
     pub key: String,
-    /// How the label is compared.
+    /// Comparison that the label must pass.
     pub operator: SelectorOperator,
-    /// The values it is compared with, for In and NotIn.
+    /// The values for comparison, for In and NotIn.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 63)))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub values: Vec<String>,
 }
 
-/// How a label is compared.
+/// Comparison that a label must pass.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum SelectorOperator {
     /// The value is one of those listed.
@@ -109,19 +109,19 @@ pub enum SelectorOperator {
     In,
     /// The value is none of those listed, or the label is missing.
     NotIn,
-    /// The label is there.
+    /// The label is present.
     Exists,
     /// The label is missing.
     DoesNotExist,
 }
 
 impl Selector {
-    /// Whether nothing is required, which would match everything.
+    /// True if there is no requirement; such a selector would match every object.
     pub fn is_empty(&self) -> bool {
         self.match_labels.is_empty() && self.match_expressions.is_empty()
     }
 
-    /// Whether an object with these labels is meant.
+    /// True if an object with these labels meets all requirements.
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         self.match_labels
             .iter()
@@ -159,11 +159,11 @@ pub enum ValueType {
     Keyword,
     /// Some of the allowed words, separated by commas; their order means nothing.
     KeywordSet,
-    /// A text that nobody is shown: it comes from a Secret, and status keeps a keyed digest of it.
+    /// A text that is never shown: it comes from a Secret, and status keeps a keyed digest of it.
     Secret,
 }
 
-/// Who caused a delay (D9).
+/// The side that caused a delay (D9).
 #[derive(
     Clone, Copy, Debug, Deserialize, Eq, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
 )]
@@ -178,17 +178,17 @@ pub enum Cause {
     Customer,
 }
 
-/// What happens to the services when their contract is deleted.
+/// Effect on the services when their contract is deleted.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum DeletionPolicy {
     /// Services are withdrawn on both sides, in reverse order.
     #[default]
     Withdraw,
-    /// Everything is left as it is; the operator only forgets.
+    /// Everything is left as it is; the operator only detaches.
     Keep,
 }
 
-/// How late a service may be before something is owed.
+/// Delay that is allowed before compensation is owed.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceLevel {
@@ -196,7 +196,7 @@ pub struct ServiceLevel {
     #[serde(default = "ServiceLevel::default_allowed")]
     #[schemars(schema_with = "schema::duration")]
     pub allowed: Duration,
-    /// From where the owed time is counted once the allowance is exceeded.
+    /// Start of the owed time once the allowance is exceeded.
     #[serde(default)]
     pub count: CountFrom,
 }
@@ -216,13 +216,13 @@ impl Default for ServiceLevel {
     }
 }
 
-/// From where the owed time is counted once the allowance is exceeded.
+/// Start of the owed time once the allowance is exceeded.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum CountFrom {
-    /// All the time since the promised instant.
+    /// The promised instant: all the time counts.
     #[default]
     FromPromise,
-    /// Only the time after the allowance.
+    /// The end of the allowance: only the time after it counts.
     AfterAllowance,
 }
 
@@ -233,9 +233,9 @@ pub struct Fee {
     /// The amount for one period, as a quoted decimal such as "12.50".
     #[schemars(schema_with = "schema::amount")]
     pub amount: String,
-    /// The period, which is that of the calendar in the contract's zone.
+    /// The period: one of the calendar in the contract's zone.
     pub per: Period,
-    /// Whether the amount is for each device or for all devices together.
+    /// Scope of the amount: each device, or all devices together.
     pub of: FeeOf,
 }
 
@@ -251,7 +251,7 @@ pub enum Period {
     Year,
 }
 
-/// What a fee is for.
+/// Scope of a fee: one device, or all devices of the entry.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum FeeOf {
     /// The amount is for each device.
@@ -261,7 +261,7 @@ pub enum FeeOf {
     AllDevices,
 }
 
-/// What is owed when a promise was missed.
+/// Compensation that is owed when a promise was missed.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -272,9 +272,9 @@ pub struct Remedy {
     /// The name of the remedy; part of the name of its compensations.
     #[schemars(schema_with = "schema::remedy_name")]
     pub name: String,
-    /// What kind of remedy it is. Exactly the member that goes with it is set.
+    /// Kind of remedy. Exactly the member that goes with it is set.
     pub r#type: RemedyType,
-    /// How a fee credit is calculated (D5).
+    /// Calculation of a fee credit (D5).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credit: Option<FeeCredit>,
 }
@@ -287,45 +287,45 @@ pub enum RemedyType {
     FeeCredit,
 }
 
-/// How a fee credit is calculated.
+/// Calculation of a fee credit.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FeeCredit {
-    /// What part of a period counts as lost.
+    /// Basis of the lost share of a period.
     pub basis: CreditBasis,
     /// Percent of the period's fee for each day; absent: in proportion to the period.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::percent")]
     pub percent: Option<String>,
-    /// The most that is given; absent: the fee of the period.
+    /// The largest credit; absent: the fee of the period.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cap: Option<CreditCap>,
 }
 
-/// What part of a period counts as lost.
+/// Basis of the share of a period that counts as lost.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum CreditBasis {
-    /// The time itself.
+    /// The time itself, in proportion to the period.
     #[default]
     ElapsedTime,
-    /// Every local date that owed time touches.
+    /// Every local date of which any part is owed time.
     StartedDays,
     /// Every local date that lies wholly inside owed time.
     FullDays,
 }
 
-/// The most that a fee credit gives.
+/// The largest amount that a fee credit gives.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CreditCap {
     /// Percent of a period's fee, as a quoted decimal such as "50".
     #[schemars(schema_with = "schema::percent")]
     pub percent: String,
-    /// Whether the cap holds for each period or for the promise as a whole.
+    /// Scope of the cap: each period, or the promise as a whole.
     pub of: CapOf,
 }
 
-/// What a cap holds for.
+/// Scope of a cap.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum CapOf {
     /// Each period of the fee.

@@ -1,4 +1,4 @@
-//! Compensation: a record of what is owed for one missed promise by one remedy.
+//! Compensation: the record of a debt for one missed promise by one remedy.
 
 use jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Amount, Cause, Condition, Customer, Fee, Remedy, ServiceLevel, Share};
 use crate::schema;
 
-/// What is owed for one missed promise by one remedy: a frozen record and what came of it.
+/// Compensation owed for one missed promise by one remedy: a frozen record and its settlement.
 #[derive(Clone, CustomResource, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[kube(
     group = "entente.dev",
@@ -74,7 +74,7 @@ use crate::schema;
     validation = Rule::new("!has(oldSelf.voided) || (has(self.voided) && self.voided == oldSelf.voided)").message("a compensation is voided once, and stays so").field_path(".voided")
 )]
 pub struct CompensationSpec {
-    /// What was promised and what is owed for it. It cannot be changed.
+    /// Frozen facts of the promise and of the remedy. They cannot be changed.
     #[x_kube(validation = Rule::new("self == oldSelf").message("a record cannot be changed: void it with spec.voided, and with reissue Same it is issued again"))]
     pub record: Record,
     /// Set by a person, once: the record is wrong. Without reissue the debt is cancelled.
@@ -82,42 +82,42 @@ pub struct CompensationSpec {
     pub voided: Option<Voided>,
 }
 
-/// What was promised and what is owed for it.
+/// Frozen facts: the promise that was missed and the remedy that it gives.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
-    /// The contract.
+    /// The contract of the promise.
     pub contract: ObjectIdentity,
-    /// The subscription.
+    /// The subscription of the promise.
     pub subscription: ObjectIdentity,
-    /// The device.
+    /// The device of the promise.
     pub device: RecordDevice,
-    /// The entry of the contract's services.
+    /// Name of the entry in the contract's services.
     #[schemars(length(max = 63))]
     pub service_name: String,
-    /// The customer.
+    /// The customer that is owed.
     pub customer: RecordCustomer,
-    /// The promised instant.
+    /// The instant for which the service was promised.
     pub promised: Timestamp,
-    /// The zone in which days and periods are meant.
+    /// The time zone of days and periods, from the time zone database.
     #[schemars(length(max = 64))]
     pub time_zone: String,
-    /// The currency (ISO 4217).
+    /// The currency of fee and credit (ISO 4217).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 3))]
     pub currency: Option<String>,
-    /// The remedy.
+    /// The remedy that is applied.
     pub remedy: Remedy,
     /// The fee that was in force at the promised instant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fee: Option<Fee>,
-    /// How late the service was allowed to be.
+    /// Delay that was allowed.
     pub service_level: ServiceLevel,
-    /// Whose delays count.
+    /// Causes whose delays count towards the compensation.
     #[schemars(length(max = 4))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub counted_causes: Vec<Cause>,
-    /// Of how many devices a fee for all is shared.
+    /// Number of devices that share a fee for all devices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<Share>,
     /// The key under which it is booked: sha256 of namespace, contract, customer id, service,
@@ -151,14 +151,14 @@ impl Default for Record {
     }
 }
 
-/// Which object, for ever.
+/// Identity of an object, unique for ever: a later object of the same name has another uid.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectIdentity {
-    /// Its name.
+    /// Name of the object.
     #[schemars(length(max = 253))]
     pub name: String,
-    /// Its uid.
+    /// The uid that the API server gave it.
     #[schemars(length(max = 64))]
     pub uid: String,
 }
@@ -167,10 +167,10 @@ pub struct ObjectIdentity {
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RecordDevice {
-    /// Its name.
+    /// Name of the Device.
     #[schemars(length(max = 63))]
     pub name: String,
-    /// Its serial number, where the Device existed.
+    /// Serial number, if the Device existed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub serial_number: Option<String>,
@@ -197,25 +197,25 @@ impl From<&Customer> for RecordCustomer {
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReissueReference {
-    /// Its name.
+    /// Name of the compensation.
     #[schemars(length(max = 253))]
     pub name: String,
 }
 
-/// Why a record is wrong.
+/// Reason for which a record is void, and whether another replaces it.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Voided {
-    /// Why, in a sentence.
+    /// The fault of the record, in a sentence.
     #[schemars(schema_with = "schema::required_text")]
     pub reason: String,
-    /// What becomes of the debt: None, the default, cancels it; Same makes a new record of the same
-    /// promise that is calculated anew.
+    /// Effect on the debt: None, the default, cancels it; Same makes a new record of the same
+    /// promise, with a new calculation.
     #[serde(default)]
     pub reissue: Reissue,
 }
 
-/// What becomes of the debt of a voided record.
+/// Effect on the debt of a voided record.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum Reissue {
     /// Nothing is owed any more.
@@ -225,7 +225,7 @@ pub enum Reissue {
     Same,
 }
 
-/// What the compensation controller says of a record.
+/// Observed state of a record, reported by the compensation controller.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CompensationStatus {
@@ -237,55 +237,55 @@ pub struct CompensationStatus {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-    /// How late it was.
+    /// Delay of the service, as far as it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lateness: Option<Lateness>,
-    /// What is owed; so far, while it accrues.
+    /// Amount that is owed; grows while lateness accrues.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<Amount>,
     /// The amount such as "BRL 0.63", for tables.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub summary: Option<String>,
-    /// How the amount came about.
+    /// Calculation of the amount, period by period.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explanation: Option<Explanation>,
 }
 
-/// How late a promise was.
+/// Delay of a promise, by cause.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Lateness {
     /// The promised instant.
     pub from: Timestamp,
-    /// When no more time could be owed; absent while it accrues.
+    /// The instant from which no more time can be owed; absent while it accrues.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
     /// The time that counts, such as "7h12m".
     #[schemars(length(max = 32))]
     pub counted: String,
-    /// Who caused how much of it.
+    /// Time of each cause.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub causes: Vec<LatenessCause>,
 }
 
-/// Who caused how much of a lateness.
+/// Time that one cause contributed to a lateness.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LatenessCause {
-    /// Who.
+    /// The side that caused the time.
     pub cause: Cause,
-    /// The reason of the item that blocked.
+    /// Reason of the item that was not in effect.
     #[schemars(length(max = 64))]
     pub reason: String,
-    /// How much, such as "7h12m".
+    /// Time of this cause that counts, such as "7h12m".
     #[schemars(length(max = 32))]
     pub counted: String,
 }
 
-/// How an amount came about.
+/// Calculation of an amount, period by period.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
@@ -294,12 +294,12 @@ pub struct Explanation {
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub periods: Vec<PeriodShare>,
-    /// The whole in one sentence.
+    /// The whole calculation in one sentence.
     #[schemars(schema_with = "schema::message")]
     pub message: String,
 }
 
-/// What one period of the fee contributes.
+/// Contribution of one period of the fee.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PeriodShare {
@@ -309,20 +309,20 @@ pub struct PeriodShare {
     /// The last local date of the period, inclusive.
     #[schemars(length(max = 10))]
     pub until: String,
-    /// What part of the fee is lost, such as "6/31", for people.
+    /// Lost share of the period's fee, such as "6/31", for people.
     #[schemars(length(max = 64))]
     pub share: String,
-    /// What part of the fee is lost, as a number.
+    /// Lost share of the period's fee, as an exact number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exact_share: Option<ExactNumber>,
     /// The fee of the period for this device.
     #[schemars(length(max = 32))]
     pub fee: String,
-    /// The most that this period can give.
+    /// The largest credit of this period.
     #[schemars(length(max = 32))]
     pub cap: String,
-    /// What this period gives, before the sum of all periods is rounded: what later compensations
-    /// find given when they look at their caps.
+    /// Credit of this period, before the sum of all periods is rounded. Later compensations count
+    /// it as already given when they check their caps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credit: Option<ExactNumber>,
 }

@@ -1,4 +1,4 @@
-//! Connection: how to reach one class of devices or one outside system.
+//! Connection: the way to one class of devices or one outside system.
 
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -8,7 +8,7 @@ use super::{Condition, LocalReference, Selector};
 use crate::duration::Duration;
 use crate::schema;
 
-/// How to reach one class of devices or one outside system, and who may use it.
+/// A way to reach one class of devices or one outside system, and the namespaces that may use it.
 #[derive(Clone, CustomResource, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[kube(
     group = "entente.dev",
@@ -39,42 +39,44 @@ use crate::schema;
         .message("credentials go to whatever host a Device names where url has {address}, or {queue} in its host: then url must begin with ipps:// and tls must have trust Verify and caConfigMapRef; else leave credentials out and set credentialsRef in each Device")
 )]
 pub struct ConnectionSpec {
-    /// What is spoken. Exactly the member of that name is set.
+    /// Protocol of the connection. Exactly the member of that name is set.
     pub protocol: Protocol,
-    /// Where IPP devices are reached (RFC 8011).
+    /// Endpoint of IPP devices (RFC 8011).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ipp: Option<IppEndpoint>,
-    /// Where an Open Service Broker is reached (OSB 2.17).
+    /// Endpoint of an Open Service Broker (OSB 2.17).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub osb: Option<OsbEndpoint>,
-    /// Who may use this connection, and for which addresses. Nobody may where no entry matches.
+    /// Namespaces that may use this connection, each with the allowed addresses. A namespace that
+    /// no entry matches may not use it.
     #[schemars(length(min = 1, max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub allow: Vec<AllowEntry>,
-    /// Whom to trust when TLS is spoken.
+    /// Trust in the certificate of the remote side, for URLs with TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
-    /// What to log in with. Where a Device decides which host that is sent to, as the URL has
-    /// {address}, or {queue} in its host, it is allowed over ipps with trust Verify and
-    /// caConfigMapRef only. Without these leave it out: each Device names a login of its own there,
-    /// in spec.connections[].credentialsRef.
+    /// Credentials that are sent to the remote side. If a Device decides to which host, because the
+    /// URL has {address}, or {queue} in its host, they are allowed over ipps with trust Verify and
+    /// caConfigMapRef only. Otherwise leave them out: each Device then names its own in
+    /// spec.connections[].credentialsRef.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<Credentials>,
-    /// How long to wait.
+    /// Time limits of requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<Timeouts>,
-    /// How much at once. A slot is not held while backing off.
+    /// Limits of concurrent requests. No slot is used while a request backs off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
-    /// How to try again: exponential with full jitter; the remote side's Retry-After wins.
+    /// Retries: exponential backoff with full jitter; a Retry-After of the remote side takes
+    /// precedence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
-    /// How often everything is read back although nothing changed.
+    /// Intervals at which everything is read back although nothing changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sync: Option<Sync>,
 }
 
-/// What is spoken.
+/// Protocol of a connection.
 #[derive(
     Clone,
     Copy,
@@ -97,7 +99,7 @@ pub enum Protocol {
     OSB,
 }
 
-/// Where IPP devices are reached.
+/// Endpoint of IPP devices.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -105,18 +107,18 @@ pub enum Protocol {
         .message("ports is required with {port} in url, and only then")
 )]
 pub struct IppEndpoint {
-    /// The URL, with {address}, {port} and {queue} where they come from the Device.
+    /// The URL, with {address}, {port} and {queue} at the places that the Device fills.
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = Rule::new("self.matches('^ipps?://[^/?#@]+(/[^?#]*)?$')").message("must be a URL such as \"ipp://{address}:631/ipp/print\", with scheme ipp or ipps and without user"))]
     pub url: String,
-    /// The ports that {port} may be.
+    /// The allowed values of {port}.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(range(min = 1, max = 65535)))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub ports: Vec<i32>,
 }
 
-/// Where an Open Service Broker is reached.
+/// Endpoint of an Open Service Broker.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OsbEndpoint {
@@ -126,7 +128,7 @@ pub struct OsbEndpoint {
     pub url: String,
 }
 
-/// Who may use a connection, and for which addresses.
+/// Namespaces that may use a connection, and the addresses that they may use it for.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AllowEntry {
@@ -142,7 +144,7 @@ pub struct AllowEntry {
     pub networks: Vec<String>,
 }
 
-/// Whom to trust when TLS is spoken. Nothing turns verification off.
+/// Trust in certificates. No setting turns verification off.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -150,21 +152,21 @@ pub struct AllowEntry {
         .message("caConfigMapRef goes with trust Verify only")
 )]
 pub struct Tls {
-    /// How a certificate is judged. Verify, the default, asks the authorities of
-    /// `caConfigMapRef`, else those of the system; Pin compares the fingerprint in the Device's
+    /// Judgement of a certificate. Verify, the default, uses the authorities of `caConfigMapRef`,
+    /// else those of the system; Pin compares the fingerprint in the Device's
     /// `spec.certificateSha256`; FirstUse keeps the fingerprint that is seen first.
     #[serde(default)]
     pub trust: Trust,
     /// A ConfigMap in the operator's namespace whose key `ca.crt` holds the authorities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_config_map_ref: Option<LocalReference>,
-    /// The name that the certificate must carry, where it is not that of the URL.
+    /// Name that the certificate must contain, if it is not the host of the URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::address")]
     pub server_name: Option<String>,
 }
 
-/// How a certificate is judged.
+/// Judgement of a certificate.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 pub enum Trust {
     /// By the authorities of the ConfigMap, else those of the system.
@@ -176,7 +178,7 @@ pub enum Trust {
     FirstUse,
 }
 
-/// What to log in with.
+/// Credentials of a connection: a Secret, and the way in which it is used.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -184,24 +186,24 @@ pub enum Trust {
         .message("tokenURL is required with type OAuth2ClientCredentials, and only then")
 )]
 pub struct Credentials {
-    /// What the Secret holds: Basic = keys `username` and `password`; Bearer = key `token`;
+    /// Use and keys of the Secret: Basic = keys `username` and `password`; Bearer = key `token`;
     /// ClientCertificate = keys `tls.crt` and `tls.key`, as in a Secret of type kubernetes.io/tls;
-    /// OAuth2ClientCredentials = keys `client-id`, `client-secret` and, where wanted, `scope`.
+    /// OAuth2ClientCredentials = keys `client-id`, `client-secret` and, if needed, `scope`.
     pub r#type: CredentialsType,
     /// A Secret in the operator's namespace. It is read before use, so a change takes effect at once.
     pub secret_ref: LocalReference,
-    /// Where tokens are fetched, with type OAuth2ClientCredentials. It stands here and not in the
-    /// Secret, so that every address that is dialled can be reviewed, and is chosen by the platform
-    /// team alone. Its address must lie in the networks of `allow` like every other one; its
+    /// URL of the token endpoint, with type OAuth2ClientCredentials. It is here and not in the
+    /// Secret, so that every address that is dialled can be reviewed and only the platform team
+    /// chooses it. Its address must lie in the networks of `allow` like every other one; its
     /// certificate is judged by the authorities of `tls.caConfigMapRef`, else those of the system,
-    /// whatever `tls.trust` says. Only https, or http to a loopback address such as a sidecar's.
+    /// whatever `tls.trust` is. Only https, or http to a loopback address such as a sidecar's.
     #[serde(rename = "tokenURL", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = Rule::new("self.matches('^(https://[^/?#@{}]+|http://(127([.][0-9]{1,3}){3}|\\\\[::1\\\\])(:[0-9]{1,5})?)(/[^?#{}]*)?([?][^#{}]*)?$')").message("must be a URL such as \"https://login.example/oauth2/token\", without user; http only to a loopback address"))]
     pub token_url: Option<String>,
 }
 
-/// What a credentials Secret holds.
+/// Kind of credentials that a Secret holds.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum CredentialsType {
     /// `username` and `password` (RFC 7617).
@@ -218,15 +220,15 @@ pub enum CredentialsType {
     OAuth2ClientCredentials,
 }
 
-/// How long to wait.
+/// Time limits of requests.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Timeouts {
-    /// For a connection to be made.
+    /// Time limit for the connection to be established.
     #[serde(default = "Timeouts::default_connect")]
     #[schemars(schema_with = "schema::duration")]
     pub connect: Duration,
-    /// For a request to be answered in full.
+    /// Time limit for the complete answer to a request.
     #[serde(default = "Timeouts::default_request")]
     #[schemars(schema_with = "schema::duration")]
     pub request: Duration,
@@ -251,20 +253,20 @@ impl Default for Timeouts {
     }
 }
 
-/// How much at once.
+/// Limits of requests to the remote side.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Limits {
-    /// Of one remote host and port. Without it: 1 in flight and 10 per second for IPP,
-    /// 32 and 50 for OSB.
+    /// Limit for one remote host and port. Absent: 1 in flight and 10 per second for IPP, 32 and 50
+    /// for OSB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_host: Option<Limit>,
-    /// Of the whole connection. Without it: 512 in flight and 1,000 per second.
+    /// Limit for the whole connection. Absent: 512 in flight and 1,000 per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<Limit>,
 }
 
-/// One limit.
+/// One limit of concurrency and rate.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Limit {
@@ -276,15 +278,15 @@ pub struct Limit {
     pub per_second: i32,
 }
 
-/// How to try again.
+/// Backoff between retries.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Retry {
-    /// The wait after the first failure is at most this long.
+    /// Upper bound of the wait after the first failure.
     #[serde(default = "Retry::default_initial")]
     #[schemars(schema_with = "schema::duration")]
     pub initial: Duration,
-    /// No wait is longer than this, unless the remote side asks for it.
+    /// Upper bound of every wait, unless the remote side asks for a longer one.
     #[serde(default = "Retry::default_max")]
     #[schemars(schema_with = "schema::duration")]
     pub max: Duration,
@@ -309,7 +311,7 @@ impl Default for Retry {
     }
 }
 
-/// How often everything is read back.
+/// Intervals at which everything is read back.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Sync {
@@ -333,7 +335,7 @@ impl Default for Sync {
     }
 }
 
-/// What the operator says of a Connection.
+/// Observed state of a Connection.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConnectionStatus {
@@ -345,7 +347,7 @@ pub struct ConnectionStatus {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-    /// How many Devices and subscriptions use it.
+    /// Number of Devices and subscriptions that use it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used_by: Option<i64>,
     /// Instances on the broker that could not be removed before their deadline.
@@ -372,9 +374,9 @@ pub struct Orphan {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 10000))]
     pub operation: Option<String>,
-    /// Since when it is an orphan.
+    /// The instant at which it became an orphan.
     pub since: jiff::Timestamp,
-    /// Why it could not be removed.
+    /// Reason why it could not be removed.
     #[schemars(schema_with = "schema::text")]
     pub reason: String,
 }

@@ -14,7 +14,7 @@ use super::{
 use crate::duration::Duration;
 use crate::schema;
 
-/// What a provider promises a customer: services on devices, from a date.
+/// Agreement between a provider and a customer: services on devices, from a date.
 #[derive(Clone, CustomResource, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[kube(
     group = "entente.dev",
@@ -49,19 +49,19 @@ use crate::schema;
     validation = Rule::new("self.services.map(s, has(s.devices.names) ? size(s.devices.names) : 0).sum() <= 4000").message("all services together may name at most 4,000 devices; use a selector").field_path(".services")
 )]
 pub struct ContractSpec {
-    /// Who the customer is.
+    /// The customer, as named in the contract.
     pub customer: Customer,
     /// The currency (ISO 4217) of every fee in the contract; required where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::currency")]
     pub currency: Option<String>,
-    /// From when to when.
+    /// Start and end of the contract.
     pub term: Term,
-    /// What may be done before the start.
+    /// Work that may be done before the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preparation: Option<Preparation>,
-    /// How many subscriptions may be missing for the contract to be Ready all the same, such as 3
-    /// or "2%"; absent: none. Touches neither promises nor money.
+    /// Number or share of the subscriptions that may be undelivered while the contract is still
+    /// Ready, such as 3 or "2%"; absent: none. It changes neither promises nor money.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::int_or_percent")]
     pub max_unavailable: Option<IntOrString>,
@@ -69,26 +69,26 @@ pub struct ContractSpec {
     #[schemars(length(min = 1, max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub services: Vec<ContractService>,
-    /// Whose delays count; absent: Device, Server and Provider (D9).
+    /// Causes whose delays count; absent: Device, Server and Provider (D9).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub counted_causes: Option<Vec<Cause>>,
-    /// From when the term's start counts as promised, as a local date;
-    /// absent: from when this object was created.
+    /// Local date from which the term's start counts as promised; absent: the creation of this
+    /// object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::date")]
     pub promises_from: Option<String>,
-    /// What happens to the services when the contract is deleted.
+    /// Effect on the services when the contract is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
-    /// Whether the operator leaves everything of this contract alone for now. It still counts as
-    /// delay, caused by the customer.
+    /// True if the operator must not touch anything of this contract for now. The time still counts
+    /// as delay, caused by the customer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
 }
 
-/// Who the customer is.
+/// The customer of a contract.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Customer {
@@ -102,7 +102,7 @@ pub struct Customer {
     pub name: Option<String>,
 }
 
-/// From when to when.
+/// Start and end of a contract.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -128,16 +128,16 @@ pub struct Term {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::date_time")]
     pub end_time: Option<String>,
-    /// The zone in which dates and periods of the contract are meant.
+    /// The time zone of the contract's dates and periods.
     #[schemars(schema_with = "schema::time_zone")]
     pub time_zone: String,
 }
 
-/// What may be done before the start.
+/// Work that may be done before the start.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Preparation {
-    /// How long before a promised instant early steps may run.
+    /// Time before a promised instant from which early steps may run.
     #[serde(default = "Preparation::default_lead_time")]
     #[schemars(schema_with = "schema::duration")]
     pub lead_time: Duration,
@@ -168,27 +168,27 @@ pub struct ContractService {
     /// The key of the entry. Renaming it withdraws the service and sets it up anew.
     #[schemars(schema_with = "schema::dns_label")]
     pub name: String,
-    /// The SmartService.
+    /// Name of the SmartService.
     pub service_ref: NameReference,
-    /// The devices.
+    /// The devices that get the service.
     pub devices: Devices,
-    /// What the contract chooses; all values are quoted strings.
+    /// Values that the contract chooses; all are quoted strings.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "parameters")]
     pub parameters: BTreeMap<String, String>,
-    /// Where the values of parameters of type Secret are.
+    /// Sources of the values of parameters of type Secret.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub secret_parameters: Vec<SecretParameter>,
-    /// What the service costs; absent: nothing can be credited.
+    /// Price of the service; absent: nothing can be credited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fee: Option<Fee>,
-    /// How late the service may be; absent: as the SmartService says, else 15m.
+    /// Delay that is allowed; absent: as in the SmartService, else 15m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_level: Option<ServiceLevel>,
-    /// What is owed for a missed promise: all of them, unless elect names one.
-    /// Absent: as the SmartService says.
+    /// Remedies for a missed promise: all of them are owed, unless elect names one. Absent: as in
+    /// the SmartService.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
@@ -208,7 +208,7 @@ pub(crate) fn parameters(_: &mut schemars::SchemaGenerator) -> schemars::Schema 
     })
 }
 
-/// Which devices: the union of those selected and those named.
+/// Devices of an entry: the union of those selected and those named.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -230,13 +230,13 @@ pub struct Devices {
     )]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub names: Vec<String>,
-    /// How many devices there should be; another number is reason DeviceCountMismatch.
+    /// Expected number of devices; another number is reason DeviceCountMismatch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub expect: Option<i32>,
 }
 
-/// What the operator says of a Contract.
+/// Observed state of a Contract.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ContractStatus {
@@ -249,10 +249,10 @@ pub struct ContractStatus {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-    /// The term as instants.
+    /// The term, resolved to instants.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub term: Option<ResolvedTerm>,
-    /// The subscriptions in force.
+    /// Number of subscriptions in force, by state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscriptions: Option<SubscriptionCounts>,
     /// Subscriptions that are not delivered although in force: at most 10, sorted.
@@ -260,7 +260,7 @@ pub struct ContractStatus {
     #[schemars(length(max = 10))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub not_ready: Vec<NotReady>,
-    /// What the customer is owed.
+    /// Sums that the customer is owed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owed: Option<Owed>,
     /// The next instant at which something begins or ends.
@@ -276,7 +276,7 @@ pub struct ContractStatus {
     pub history: Vec<Transition>,
 }
 
-/// A term as instants.
+/// A term, resolved to instants.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ResolvedTerm {
@@ -291,10 +291,10 @@ pub struct ResolvedTerm {
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NotReady {
-    /// The Device.
+    /// Name of the Device.
     #[schemars(length(max = 63))]
     pub device: String,
-    /// The entry of services.
+    /// Name of the entry in services.
     #[schemars(length(max = 63))]
     pub service: String,
     /// The reason of its condition Ready.
@@ -302,7 +302,7 @@ pub struct NotReady {
     pub reason: String,
 }
 
-/// What the customer is owed.
+/// Sums that the customer is owed.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Owed {
@@ -338,13 +338,13 @@ pub struct Amount {
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Transition {
-    /// When.
+    /// The instant of the transition.
     pub at: jiff::Timestamp,
-    /// What it became.
+    /// State that the contract changed to.
     pub to: TransitionTo,
 }
 
-/// What a contract became.
+/// State that a contract changed to.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum TransitionTo {
     /// Now lies inside the term.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Condition, LocalReference, NameReference};
 use crate::{condition::Reason, schema};
 
-/// One device: its model, serial number, address and how it is reached.
+/// One device: its model, serial number, address and connections.
 #[derive(Clone, CustomResource, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[kube(
     group = "entente.dev",
@@ -43,19 +43,19 @@ pub struct DeviceSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::address")]
     pub address: Option<String>,
-    /// How the device is reached; an item goes through the first connection that can carry it.
+    /// Connections to the device; an item uses the first that can carry it.
     #[schemars(length(min = 1, max = 8))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub connections: Vec<DeviceConnection>,
-    /// The fingerprint of its TLS certificate: SHA-256 in lower case hexadecimal.
+    /// Fingerprint of its TLS certificate: SHA-256 in lower case hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::sha256")]
     pub certificate_sha256: Option<String>,
-    /// The time zone at its place, for services that want to know it.
+    /// The time zone of the device's site, for services that use it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time_zone")]
     pub time_zone: Option<String>,
-    /// Whether the operator leaves the device alone for now.
+    /// True if the operator must not touch the device for now.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
 }
@@ -67,22 +67,22 @@ pub struct DeviceConnection {
     /// The name of the Connection.
     #[schemars(schema_with = "schema::dns_label")]
     pub name: String,
-    /// A Secret in this namespace with what this device is logged in with, instead of that of the
-    /// Connection and of the same type (Basic where the Connection has none). The platform team
-    /// must let the operator read it (value tenantSecrets.namespaces of the chart).
+    /// A Secret in this namespace with the credentials of this device, instead of those of the
+    /// Connection and of the same type (Basic if the Connection has none). The platform team must
+    /// let the operator read it (value tenantSecrets.namespaces of the chart).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_ref: Option<LocalReference>,
-    /// What {port} of the Connection's URL is.
+    /// Value of {port} in the Connection's URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65535))]
     pub port: Option<i32>,
-    /// What {queue} of the Connection's URL is.
+    /// Value of {queue} in the Connection's URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::queue")]
     pub queue: Option<String>,
 }
 
-/// What the operator says of a Device.
+/// Observed state of a Device.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceStatus {
@@ -94,38 +94,38 @@ pub struct DeviceStatus {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-    /// Who the device said it is when it was first seen.
+    /// Identity that the device reported when it was first seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<DeviceIdentity>,
-    /// What is remembered of its connections: those that failed when they were last used, and those
-    /// beside the one that `identity` was seen through.
+    /// Memory of its connections: those that failed at their last use, and those beside the one
+    /// through which `identity` was seen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub connections: Vec<DeviceConnectionStatus>,
-    /// Since when this Device has its machine: who is older by it keeps the machine where two
-    /// Devices have one address or one identity. It begins anew with another address, serial
-    /// number or connection, and after the Connection refused the Device: then any other Device
-    /// that has proved the machine meanwhile keeps it.
+    /// Claim of this Device on its machine: if two Devices have one address or one identity, the
+    /// older claim keeps the machine. The claim begins anew with another address, serial number or
+    /// connection, and after the Connection refused the Device: then any other Device that has
+    /// proved the machine meanwhile keeps it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<DeviceClaim>,
-    /// The services on the device.
+    /// Number of services on the device, by state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscriptions: Option<SubscriptionCounts>,
     /// The last time that the device was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_sync: Option<LastSync>,
-    /// The value of the annotation entente.dev/reconcile-at that was acted on last.
+    /// Value of the annotation entente.dev/reconcile-at that was last acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub last_handled_reconcile_at: Option<String>,
 }
 
-/// Who a device said it is.
+/// Identity that a device reported.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceIdentity {
-    /// The product name that it gave (IPP printer-make-and-model).
+    /// Product name that it reported (IPP printer-make-and-model).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 127))]
     pub product_name: Option<String>,
@@ -136,7 +136,7 @@ pub struct DeviceIdentity {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub connection: Option<String>,
-    /// The identity that it gave (IPP printer-uuid), pinned when first seen.
+    /// Identity that it reported (IPP printer-uuid), pinned when first seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 127))]
     pub id: Option<String>,
@@ -146,7 +146,7 @@ pub struct DeviceIdentity {
     pub certificate_sha256: Option<String>,
 }
 
-/// What is remembered of one connection of a device.
+/// Memory of one connection of a device.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceConnectionStatus {
@@ -161,51 +161,51 @@ pub struct DeviceConnectionStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub certificate_sha256: Option<String>,
-    /// What was met when it was last used; absent when it answered as the device that is meant.
+    /// Fault at its last use; absent if it answered as the expected device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<DeviceFault>,
 }
 
-/// What was met when a device was last asked.
+/// Fault at the last request to a device.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceFault {
-    /// What it was: the same word as the reason of the conditions.
+    /// Reason of the fault, from the same list as the reasons of conditions.
     #[schemars(schema_with = "schema::reason_of_a_look")]
     pub reason: Reason,
-    /// In one sentence.
+    /// The fault in one sentence.
     #[schemars(schema_with = "schema::message")]
     pub message: String,
 }
 
-/// Since when a Device has its machine.
+/// Claim of a Device on its machine.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceClaim {
     /// A digest of connection, address, port, queue and serial number.
     #[schemars(length(max = 64))]
     pub endpoint_digest: String,
-    /// Since when the Device names them.
+    /// The instant since which the Device names them.
     pub named: jiff::Timestamp,
-    /// Since when the machine there is proved to be the one that is meant; absent until then, and
-    /// while another Device has that machine.
+    /// The instant since which the machine there is proved to be the expected one; absent until
+    /// then, and while another Device has that machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<jiff::Timestamp>,
-    /// The identity that the machine gave, where it has one.
+    /// Identity that the machine reported, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 127))]
     pub identity: Option<String>,
 }
 
-/// How many services, and how many of them are proven.
+/// Number of services, and of those that are proven.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SubscriptionCounts {
-    /// All of them.
+    /// Number of subscriptions.
     pub total: i32,
-    /// Those with every required item Effective.
+    /// Number of subscriptions with every required item Effective.
     pub delivered: i32,
-    /// Those that do not progress.
+    /// Number of subscriptions that do not progress.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing: Option<i32>,
     /// Delivered and total as "3/3", for tables.
@@ -217,18 +217,18 @@ pub struct SubscriptionCounts {
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LastSync {
-    /// When.
+    /// The instant of the reading.
     pub at: jiff::Timestamp,
-    /// What came of it.
+    /// Result of the reading.
     pub result: SyncResult,
 }
 
-/// What came of reading a device.
+/// Result of reading a device.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum SyncResult {
-    /// It answered.
+    /// The device answered.
     #[default]
     Answered,
-    /// It did not.
+    /// The device did not answer.
     NoAnswer,
 }

@@ -1,4 +1,4 @@
-//! DeviceModel: what a model can do, and the driver's own names for it.
+//! DeviceModel: the capabilities of a model, and the drivers' own names for them.
 
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Condition, ValueType};
 use crate::schema;
 
-/// What a model of device can do, and the drivers' own names for it.
+/// Capabilities of a model of device, and the drivers' own names for them.
 #[derive(Clone, CustomResource, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[kube(
     group = "entente.dev",
@@ -30,37 +30,37 @@ use crate::schema;
 #[cfg_attr(test, kube(cel))]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceModelSpec {
-    /// Who makes it.
+    /// Name of the manufacturer.
     #[schemars(schema_with = "schema::required_text")]
     pub manufacturer: String,
     /// The names by which such a device introduces itself (IPP printer-make-and-model).
     #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 127)))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub product_names: Vec<String>,
-    /// Where a device says who it is. Nothing is written before that matches.
+    /// Source of the device's identity. Nothing is written before the identity matches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<IdentitySource>,
-    /// What can be set on the device.
+    /// Settings that the device has.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 128))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub settings: Vec<DeviceSetting>,
 }
 
-/// Where a device says who it is, for each protocol.
+/// Source of a device's identity, for each protocol.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IdentitySource {
-    /// By IPP.
+    /// Source of the identity by IPP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ipp: Option<IppIdentity>,
 }
 
-/// Where a device says who it is by IPP.
+/// Source of a device's identity by IPP.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IppIdentity {
-    /// The attribute; printer-uuid where nothing is said (PWG 5100.13).
+    /// Name of the attribute; default: printer-uuid (PWG 5100.13).
     #[schemars(schema_with = "schema::setting_name")]
     pub attribute: String,
 }
@@ -94,32 +94,32 @@ pub struct DeviceSetting {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub unit: Option<String>,
-    /// The words that are allowed.
+    /// Allowed words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 63)))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub allowed: Vec<String>,
-    /// How it is carried, one member for each protocol that can.
+    /// Manner in which it is carried: one member for each protocol that can.
     pub via: Via,
-    /// When a value that was sent takes effect.
+    /// Moment at which a value that was sent takes effect.
     #[serde(default)]
     pub takes_effect: TakesEffect,
-    /// Whether the device never tells the value. It is in effect then as soon as the device took
-    /// it, and is sent again only where what is wanted differs from what was last sent.
+    /// True if the device never returns the value. It is then in effect as soon as the device
+    /// accepted it, and is sent again only if the wanted value differs from the one last sent.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub write_only: bool,
 }
 
-/// How a setting is carried.
+/// Manner in which a setting is carried, by protocol.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Via {
-    /// By IPP.
+    /// Manner in which it is carried by IPP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ipp: Option<IppSetting>,
 }
 
-/// How a setting is carried by IPP.
+/// Manner in which a setting is carried by IPP.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IppSetting {
@@ -170,7 +170,8 @@ pub enum IppOperation {
 }
 
 impl IppOperation {
-    /// Whether what it sets belongs to the System Service of the host and not to one printer of it.
+    /// True if the operation sets an attribute of the host's System Service and not of one of its
+    /// printers.
     pub fn is_of_system(self) -> bool {
         match self {
             Self::SetPrinterAttributes | Self::CupsAddModifyPrinter => false,
@@ -179,7 +180,7 @@ impl IppOperation {
     }
 }
 
-/// When a value that was sent takes effect.
+/// Moment at which a value that was sent takes effect.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum TakesEffect {
     /// At once.
@@ -189,7 +190,7 @@ pub enum TakesEffect {
     AfterRestart,
 }
 
-/// What the operator says of a DeviceModel.
+/// Observed state of a DeviceModel.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceModelStatus {
@@ -201,7 +202,7 @@ pub struct DeviceModelStatus {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-    /// How many Devices use it.
+    /// Number of Devices that use it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used_by: Option<i64>,
 }

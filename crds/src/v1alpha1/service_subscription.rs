@@ -65,29 +65,29 @@ use crate::{condition::Reason, duration::Duration, schema};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceSubscriptionSpec {
-    /// The contract it belongs to.
+    /// The contract that it belongs to.
     pub contract: SubscriptionContract,
-    /// The customer.
+    /// The customer of the contract.
     pub customer: SubscriptionCustomer,
-    /// The entry of the contract's services.
+    /// Name of the entry in the contract's services.
     #[schemars(schema_with = "schema::dns_label")]
     pub service_name: String,
-    /// The device, which need not exist yet.
+    /// Name of the Device, which need not exist yet.
     pub device_ref: NameReference,
-    /// The contract's zone.
+    /// The contract's time zone.
     #[schemars(schema_with = "schema::time_zone")]
     pub time_zone: String,
-    /// How long before a promised instant early steps may run.
+    /// Time before a promised instant from which early steps may run.
     #[schemars(schema_with = "schema::duration")]
     pub lead_time: Duration,
-    /// What is wanted from when: in force, next, and those with an open promise.
-    /// Entries that have begun are append-only.
+    /// Wanted states, each from an instant on: the one in force, the next, and those with an open
+    /// promise. Entries that have begun are append-only.
     #[schemars(length(min = 1, max = 4))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["effective".into()]))]
     pub revisions: Vec<Revision>,
 }
 
-/// What a subscription has to know of its contract.
+/// Facts of the contract that a subscription needs.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SubscriptionContract {
@@ -97,14 +97,14 @@ pub struct SubscriptionContract {
     /// The uid of the contract.
     #[schemars(length(min = 1, max = 64))]
     pub uid: String,
-    /// The term's start: of two contracts the earlier one wins.
+    /// The term's start: of two contracts the earlier one has precedence.
     pub start: Timestamp,
-    /// When the contract was created: decides where starts are equal.
+    /// Creation time of the contract: the older contract has precedence if starts are equal.
     pub created: Timestamp,
-    /// Whether the contract is suspended.
+    /// True if the contract is suspended.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
-    /// What happens when it is deleted.
+    /// Effect on the service when the contract is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 }
@@ -131,18 +131,18 @@ pub struct SubscriptionCustomer {
     pub id: String,
 }
 
-/// What is wanted from an instant on.
+/// Wanted state from an instant on.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Revision {
-    /// From when.
+    /// First instant of the revision.
     pub effective: Timestamp,
-    /// Until when; absent: until the next revision, or until ended.
+    /// First instant that is no longer covered; absent: until the next revision, or until ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
-    /// Whether the instant was known before it came, and so is promised.
+    /// True if the instant was known before it came, so that it is promised.
     pub promised: bool,
-    /// The SmartService.
+    /// Name of the SmartService.
     pub service_ref: NameReference,
     /// Every parameter with its value, defaults included.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -154,31 +154,31 @@ pub struct Revision {
     #[schemars(length(max = 64), inner(length(min = 1, max = 63)))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub defaulted: Vec<String>,
-    /// Where the values of parameters of type Secret are. Sorted by name.
+    /// Sources of the values of parameters of type Secret. Sorted by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub secret_parameters: Vec<SecretParameter>,
-    /// How late the service may be.
+    /// Delay that is allowed.
     pub service_level: ServiceLevel,
-    /// What it costs.
+    /// Price of the service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fee: Option<Fee>,
     /// The currency of the fee.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::currency")]
     pub currency: Option<String>,
-    /// What is owed when the promise is missed; all of them.
+    /// Remedies for a missed promise; all of them are owed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub remedies: Vec<Remedy>,
-    /// Whose delays count.
+    /// Causes whose delays count.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub counted_causes: Vec<Cause>,
-    /// Of how many devices a fee for all is shared, counted when this entry was written.
+    /// Number of devices that share a fee for all devices, counted when this entry was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<Share>,
 }
@@ -203,16 +203,16 @@ impl Default for Revision {
     }
 }
 
-/// Of how many devices a fee for all is shared.
+/// Number of devices that share a fee for all devices.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Share {
-    /// The number of devices.
+    /// Number of devices.
     #[schemars(range(min = 1))]
     pub devices: i32,
 }
 
-/// What the delivery controller says of a subscription.
+/// Observed state of a subscription, reported by the delivery controller.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceSubscriptionStatus {
@@ -228,28 +228,28 @@ pub struct ServiceSubscriptionStatus {
     /// The revision that is delivered or under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<CurrentRevision>,
-    /// Where it stands; absent when done, and before the start until an early step was begun.
+    /// Current step; absent when all are done, and before the start until an early step has begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<StepType>,
-    /// When that step was begun: the first thing of it was sent. Its stepTimeout counts from here,
-    /// whatever is sent again later.
+    /// The instant at which that step began: its first request was sent. Its stepTimeout counts
+    /// from here, whatever is sent again later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step_since: Option<Timestamp>,
     /// True if that step takes longer than stepTimeout of its SmartService.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub step_timed_out: bool,
-    /// When the operator saw that the service has ended, and began to withdraw it; absent while it
-    /// goes on.
+    /// The instant at which the operator saw that the service has ended, and began to withdraw it;
+    /// absent while the service goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Timestamp>,
     /// True if nothing is kept in effect at present: it is suspended, it has ended, or another
     /// contract wins. What the items say was proved before that, and may have been changed since.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unattended: bool,
-    /// What the proof is about: another device or address means that it has to be read anew.
+    /// Subject of the proof: with another device or address everything has to be read anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
-    /// What was last proved of each item.
+    /// Last proved state of each item.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["key".into()]))]
@@ -257,7 +257,7 @@ pub struct ServiceSubscriptionStatus {
     /// The instance on the service server; written before the first provision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerInstance>,
-    /// What was promised, and whether it was kept.
+    /// Promises of the service, and whether each was kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["effective".into()]))]
@@ -268,14 +268,14 @@ pub struct ServiceSubscriptionStatus {
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CurrentRevision {
-    /// From when it is wanted.
+    /// First instant of the revision.
     pub effective: Timestamp,
-    /// A digest of the values that it wants.
+    /// A digest of the wanted values.
     #[schemars(length(max = 64))]
     pub digest: String,
 }
 
-/// What the proof is about.
+/// Subject of a proof.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Evidence {
@@ -291,12 +291,12 @@ pub struct Evidence {
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Item {
-    /// What it is, such as "DeviceSetting/backup.weekdays".
+    /// Key of the item, such as "DeviceSetting/backup.weekdays".
     #[schemars(length(min = 1, max = 128))]
     pub key: String,
-    /// What was last proved.
+    /// Last proved state.
     pub state: ItemState,
-    /// A digest of the value that is wanted.
+    /// A digest of the wanted value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub desired_digest: Option<String>,
@@ -304,27 +304,27 @@ pub struct Item {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub observed_digest: Option<String>,
-    /// How often it was sent for this wanted value.
+    /// Number of times that the current wanted value was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub attempts: Option<i32>,
-    /// When it was last sent.
+    /// The instant at which it was last sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_sent: Option<Timestamp>,
-    /// When its state was last proved by reading.
+    /// The instant at which its state was last proved by reading.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_verified: Option<Timestamp>,
-    /// What the last attempt met; absent when nothing.
+    /// Problem of the last attempt; absent if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
 }
 
-/// What was last proved of an item. Only Effective counts.
+/// Last proved state of an item. Only Effective counts.
 #[derive(
     Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
 )]
 pub enum ItemState {
-    /// It was never read, or the proof is about something else.
+    /// It was never read, or the proof has another subject.
     #[default]
     Unknown,
     /// It waits for its step.
@@ -335,20 +335,20 @@ pub enum ItemState {
     NotEffective,
     /// An operation of the remote side is under way.
     InProgress,
-    /// It was taken and takes effect after a restart.
+    /// It was accepted and takes effect after a restart.
     AwaitingRestart,
     /// It was withdrawn and read back as gone.
     Released,
 }
 
-/// What the last attempt met.
+/// Problem that the last attempt met.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
-    /// What it was: the same word as the reason of the conditions.
+    /// Reason of the problem, from the same list as the reasons of conditions.
     #[schemars(schema_with = "schema::reason_of_an_attempt")]
     pub outcome: Reason,
-    /// Since when.
+    /// The instant since which the last attempts met this problem.
     pub since: Timestamp,
     /// One sentence with the remote side's own words, at most 256 bytes of them.
     #[schemars(schema_with = "schema::message")]
@@ -370,12 +370,12 @@ pub struct ServerInstance {
     /// The plan (OSB `plan_id`).
     #[schemars(length(max = 1024))]
     pub plan_id: String,
-    /// The name that the broker's catalogue had for the offering when the instance was made. If
-    /// the catalogue later has another id behind it, nothing is sent (reason OfferingChanged).
+    /// Name of the offering in the broker's catalogue when the instance was made. If the catalogue
+    /// later has another id for this name, nothing is sent (reason OfferingChanged).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 127))]
     pub offering: Option<String>,
-    /// The name that the catalogue had for the plan.
+    /// Name of the plan in the broker's catalogue when the instance was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 127))]
     pub plan: Option<String>,
@@ -396,33 +396,33 @@ pub struct ServerInstance {
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServerOperation {
-    /// What was asked.
+    /// Request that started the operation.
     pub r#type: ServerOperationType,
     /// The broker's own id of the operation (OSB `operation`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 10000))]
     pub id: Option<String>,
-    /// Since when.
+    /// The instant at which the operation was requested.
     pub since: Timestamp,
-    /// How it stands, as far as it is known.
+    /// State of the operation, as far as it is known.
     #[serde(default)]
     pub state: ServerOperationState,
 }
 
-/// How an operation on the service server stands.
+/// State of an operation on the service server.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum ServerOperationState {
-    /// The broker said that it is under way.
+    /// The broker reported that it is under way.
     #[default]
     UnderWay,
     /// Its outcome is not known, because the answer was lost or was an error (OSB section "Orphan
     /// Mitigation").
     InDoubt,
-    /// It ended without success, and what it left is removed before anything else.
+    /// It ended without success, and what it left behind is removed first.
     Failed,
 }
 
-/// What was asked of the service server.
+/// Request to the service server that started an operation.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum ServerOperationType {
     /// The instance is being made.
@@ -440,15 +440,15 @@ pub enum ServerOperationType {
 pub struct Promise {
     /// The promised instant.
     pub effective: Timestamp,
-    /// What became of it.
+    /// State of the promise.
     pub state: PromiseState,
-    /// When the last required item was read back as Effective (D3).
+    /// The instant at which the last required item was read back as Effective (D3).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed: Option<Timestamp>,
-    /// When no more time could be owed.
+    /// The instant from which no more time can be owed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed: Option<Timestamp>,
-    /// Who caused which part of the delay (D9).
+    /// Parts of the delay, each with its cause (D9).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -460,7 +460,7 @@ pub struct Promise {
     pub emitted: Vec<String>,
 }
 
-/// What became of a promise.
+/// State of a promise.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum PromiseState {
     /// It is not decided yet.
@@ -468,7 +468,7 @@ pub enum PromiseState {
     Open,
     /// Every required item was Effective within the allowance.
     Kept,
-    /// It was not.
+    /// A required item was not Effective within the allowance.
     Missed,
     /// It ended before it could be decided: nothing is owed.
     Closed,
@@ -478,14 +478,14 @@ pub enum PromiseState {
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Delay {
-    /// From when.
+    /// First instant of this part.
     pub from: Timestamp,
-    /// Until when; absent: it lasts.
+    /// First instant after this part; absent: it lasts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
-    /// Who caused it.
+    /// The side that caused it.
     pub cause: Cause,
-    /// The reason of the item that blocked.
+    /// Reason of the item that was not in effect.
     #[schemars(length(max = 64))]
     pub reason: String,
 }

@@ -1,4 +1,4 @@
-//! SmartService: one service of one provider, and what it needs on both sides.
+//! SmartService: one service of one provider, and its needs on both sides.
 
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -8,7 +8,7 @@ use super::{Condition, NameReference, Remedy, ServiceLevel, ValueType};
 use crate::duration::Duration;
 use crate::schema;
 
-/// One service of one provider, and what it needs on the device and on the service server.
+/// One service of one provider, and its needs on the device and on the service server.
 #[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[kube(
     group = "entente.dev",
@@ -32,22 +32,23 @@ use crate::schema;
 #[cfg_attr(test, kube(cel))]
 #[serde(rename_all = "camelCase")]
 pub struct SmartServiceSpec {
-    /// Who provides the service.
+    /// Name of the provider of the service.
     #[schemars(schema_with = "schema::required_text")]
     pub provider: String,
-    /// What the service does, for people.
+    /// Description of the service, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::text")]
     pub description: Option<String>,
-    /// What a contract can choose.
+    /// Parameters that a contract can choose.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub parameters: Vec<Parameter>,
-    /// What the service needs on the device.
+    /// Needs of the service on the device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<DeviceSide>,
-    /// What the service needs on the service server; absent: no service instruction is ever sent (B4).
+    /// Needs of the service on the service server; absent: no service instruction is ever sent
+    /// (B4).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerSide>,
     /// The controlled order (B6); absent: DeviceSettings, ServerSettings, Activation.
@@ -57,19 +58,19 @@ pub struct SmartServiceSpec {
     #[x_kube(validation = Rule::new("self.all(i, self.exists_one(j, j.type == i.type))").message("each type of step may be named once"))]
     #[x_kube(validation = Rule::new("!self.exists(i, i.type == 'Activation') || self[size(self) - 1].type == 'Activation'").message("Activation must be the last step"))]
     pub steps: Vec<Step>,
-    /// How long a step may take from the first thing that is sent for it until all of it is
-    /// Effective. Past it the delay is recorded as StepTimedOut; nothing is given up.
+    /// Time limit of a step, from its first request until all of it is Effective. A longer delay is
+    /// recorded as StepTimedOut; nothing is given up.
     #[serde(default = "SmartServiceSpec::default_step_timeout")]
     #[schemars(schema_with = "schema::duration")]
     pub step_timeout: Duration,
-    /// Two services of one group never act on one device at once (C11).
+    /// Name of a group: two services of one group never act on one device at once (C11).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::dns_label")]
     pub exclusive_group: Option<String>,
-    /// How late the service may be, where the contract says nothing.
+    /// Delay that is allowed, unless the contract sets another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_level: Option<ServiceLevel>,
-    /// What is owed for a missed promise, where the contract says nothing.
+    /// Remedies for a missed promise, unless the contract sets others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
@@ -99,7 +100,7 @@ impl Default for SmartServiceSpec {
     }
 }
 
-/// Something that a contract can choose.
+/// A value that a contract can choose.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -114,7 +115,7 @@ pub struct Parameter {
     pub name: String,
     /// The type of its values.
     pub r#type: ValueType,
-    /// The words that are allowed.
+    /// Allowed words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 63)))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -125,13 +126,13 @@ pub struct Parameter {
     /// The largest number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maximum: Option<i64>,
-    /// The value where a contract chooses none, quoted; absent: the contract must choose.
+    /// The default, quoted; absent: the contract must choose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::value")]
     pub default: Option<String>,
 }
 
-/// What a service needs on the device.
+/// Needs of a service on the device.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceSide {
@@ -140,7 +141,7 @@ pub struct DeviceSide {
     #[schemars(length(max = 128))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub models: Vec<NameReference>,
-    /// What is set on the device.
+    /// Settings to make on the device.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
@@ -162,19 +163,19 @@ pub struct WantedSetting {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::value")]
     pub value: Option<String>,
-    /// Where the value comes from.
+    /// Source of the value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value_from: Option<ValueSource>,
-    /// Only where this condition holds (B4).
+    /// Condition for the setting (B4); absent: always set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<When>,
-    /// The value where the condition fails, quoted; absent: the setting is not controlled then.
+    /// The value if the condition fails, quoted; absent: the setting is not controlled then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::value")]
     pub otherwise: Option<String>,
 }
 
-/// Where a value comes from. Exactly one of parameter, device and contract is set.
+/// Source of a value. Exactly one of parameter, device and contract is set.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -186,32 +187,32 @@ pub struct ValueSource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::setting_name")]
     pub parameter: Option<String>,
-    /// Something of the Device.
+    /// A field of the Device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<DeviceFact>,
-    /// Something of the Contract.
+    /// A field of the Contract.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contract: Option<ContractFact>,
-    /// What the parameter's values become; a value that is not listed stays as it is.
+    /// Translation of the parameter's values; a value that is not listed stays as it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["from".into()]))]
     pub map: Vec<Mapping>,
 }
 
-/// What one value becomes.
+/// Translation of one value.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Mapping {
     /// The parameter's value, quoted.
     #[schemars(schema_with = "schema::value")]
     pub from: String,
-    /// What is sent for it, quoted.
+    /// Value that is sent for it, quoted.
     #[schemars(schema_with = "schema::value")]
     pub to: String,
 }
 
-/// Something of the Device.
+/// A field of the Device.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum DeviceFact {
     /// Its metadata.name.
@@ -225,7 +226,7 @@ pub enum DeviceFact {
     TimeZone,
 }
 
-/// Something of the Contract.
+/// A field of the Contract.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum ContractFact {
     /// Its metadata.name.
@@ -239,7 +240,7 @@ pub enum ContractFact {
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct When {
-    /// The parameter that is looked at.
+    /// Name of the parameter.
     #[schemars(schema_with = "schema::setting_name")]
     pub parameter: String,
     /// The values for which the condition holds, quoted.
@@ -248,7 +249,7 @@ pub struct When {
     pub r#in: Vec<String>,
 }
 
-/// What a service needs on the service server.
+/// Needs of a service on the service server.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServerSide {
@@ -260,27 +261,27 @@ pub struct ServerSide {
     /// The plan, by its name in the broker's catalogue.
     #[schemars(length(min = 1, max = 127))]
     pub plan: String,
-    /// What an update carries.
+    /// Content of an update.
     #[serde(default)]
     pub updates: Updates,
-    /// What is set on the server.
+    /// Settings to make on the server.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub settings: Vec<ServerSetting>,
-    /// What the Activation step turns; sent inactive with the provision.
-    /// Absent: the service is active as soon as all before it is Effective.
+    /// Setting that the Activation step turns on; sent inactive with the provision. Absent: the
+    /// service is active as soon as all before it is Effective.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activation: Option<Activation>,
 }
 
-/// What an update carries.
+/// Content of an update.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum Updates {
-    /// The full set, when anything differs.
+    /// The full set, if anything differs.
     #[default]
     Replace,
-    /// Only what differs.
+    /// Only the parameters that differ.
     Merge,
 }
 
@@ -292,10 +293,10 @@ pub enum Updates {
     validation = Rule::new("!has(self.otherwise) || has(self.when)").message("otherwise goes with when only")
 )]
 pub struct ServerSetting {
-    /// The name of the setting; the key in the parameters where there is no pointer.
+    /// Name of the setting; the key in the parameters if there is no pointer.
     #[schemars(schema_with = "schema::setting_name")]
     pub name: String,
-    /// Where it stands in the parameters (RFC 6901), such as "/schedule/weekday".
+    /// Place in the parameters as a JSON pointer (RFC 6901), such as "/schedule/weekday".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = Rule::new("self.matches('^(/[^/]+)+$')").message("must be a JSON pointer such as \"/schedule/weekday\""))]
@@ -307,24 +308,24 @@ pub struct ServerSetting {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::value")]
     pub value: Option<String>,
-    /// Where the value comes from.
+    /// Source of the value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value_from: Option<ValueSource>,
-    /// Only where this condition holds (B4).
+    /// Condition for the setting (B4); absent: always set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<When>,
-    /// The value where the condition fails, quoted; absent: the setting is not controlled then.
+    /// The value if the condition fails, quoted; absent: the setting is not controlled then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::value")]
     pub otherwise: Option<String>,
-    /// Whether the server never tells the value. It is in effect then as soon as the server took
-    /// it with an instance that is there, and is sent again only where what is wanted differs from
-    /// what was last sent.
+    /// True if the server never returns the value. It is then in effect as soon as the server
+    /// accepted it for an existing instance, and is sent again only if the wanted value differs
+    /// from the one last sent.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub write_only: bool,
 }
 
-/// What the Activation step turns on the service server.
+/// Setting that the Activation step turns on at the service server.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.active != self.inactive").message("active and inactive must differ"))]
@@ -345,14 +346,14 @@ pub struct Activation {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.type != 'Activation' || !has(self.early) || !self.early").message("Activation is never early"))]
 pub struct Step {
-    /// What the step sets up.
+    /// Part of the service that the step sets up.
     pub r#type: StepType,
-    /// Whether it may run before the promised instant, at most preparation.leadTime before.
+    /// True if the step may run before the promised instant, at most preparation.leadTime before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub early: bool,
 }
 
-/// What a step sets up.
+/// Part of the service that a step sets up.
 #[derive(
     Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
 )]
@@ -366,7 +367,7 @@ pub enum StepType {
     Activation,
 }
 
-/// What the operator says of a SmartService.
+/// Observed state of a SmartService.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SmartServiceStatus {
@@ -378,7 +379,7 @@ pub struct SmartServiceStatus {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-    /// How many subscriptions use it.
+    /// Number of subscriptions that use it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used_by: Option<i64>,
 }
