@@ -1,4 +1,4 @@
-//! How long to wait after a failure: exponential, full jitter, capped.
+//! Wait after a failure: exponential, full jitter, capped.
 //!
 //! Randomness comes in as a fraction, so that the arithmetic can be tested. Called by everything
 //! that tries again.

@@ -1,7 +1,7 @@
 //! Reports of the catalogue kinds: Connection, DeviceModel and SmartService.
 //!
-//! Decides conditions, who uses what and which orphans a Connection takes over. Called by the
-//! catalogue controller, which probes brokers and reads Secrets.
+//! Decides conditions, the number of users and the orphans that a Connection takes over from
+//! subscriptions. Called by the catalogue controller, which probes brokers and reads Secrets.
 
 use std::collections::BTreeSet;
 
@@ -26,20 +26,20 @@ use crate::{
 /// The most orphans that a Connection lists; when full, withdrawals that gave up wait.
 pub const MOST_ORPHANS: usize = 256;
 
-/// What ResolvedRefs says where nothing is missing.
+/// Reason and message of ResolvedRefs if no reference is missing.
 pub(crate) const RESOLVED: (Reason, &str) = (
     Reason::Resolved,
     "Everything that is referred to was found.",
 );
 
-/// What was found of a Connection.
+/// Observations of a Connection in one pass.
 #[derive(Clone, Debug, Default)]
 pub struct ObservedConnection {
-    /// What keeps it from being used: its Secret or its authorities.
+    /// Fault of its Secret or of its authorities, which prevents its use.
     pub fault: Option<(Reason, String)>,
-    /// What the last probe met; `None` where none was made.
+    /// Answer to the last probe; `None` if none was made.
     pub probe: Option<Result<(), Failure>>,
-    /// How many Devices and subscriptions use it.
+    /// Number of Devices and subscriptions that use it.
     pub used_by: i64,
     /// Subscriptions whose withdrawal was given up with an instance behind this connection.
     pub abandoned: Vec<ServiceSubscription>,
@@ -47,7 +47,7 @@ pub struct ObservedConnection {
     pub in_service: BTreeSet<String>,
 }
 
-/// The status of a Connection.
+/// Returns the status of a Connection.
 pub fn report_connection(
     connection: &Connection,
     observed: &ObservedConnection,
@@ -72,8 +72,8 @@ pub fn report_connection(
     }
 }
 
-/// What ResolvedRefs says of a Connection. A fault of its own spec is none of what it refers to,
-/// which is not looked up then.
+/// States ResolvedRefs of a Connection. A fault of its own spec is not about a reference;
+/// references are not looked up then.
 fn references(set: ConditionSet, fault: Option<&(Reason, String)>) -> ConditionSet {
     let condition = ConditionType::ResolvedRefs;
     match fault {
@@ -87,7 +87,7 @@ fn references(set: ConditionSet, fault: Option<&(Reason, String)>) -> ConditionS
     }
 }
 
-/// What is said of a Connection as a whole, the worst first.
+/// Returns the summary of a Connection, by the worst of what is outstanding.
 fn connection_summary(
     connection: &Connection,
     observed: &ObservedConnection,
@@ -187,8 +187,8 @@ fn known(condition: ConditionType, reason: Reason) -> Reason {
     }
 }
 
-/// The orphans with those that were given up added, without those that are in service again, and
-/// whether there was no room for all.
+/// Returns the orphans with those that were given up added, without those that are in service
+/// again, and true if there was not enough room for all.
 fn take_over(connection: &Connection, observed: &ObservedConnection) -> (Vec<Orphan>, bool) {
     let mut orphans = connection
         .status
@@ -196,7 +196,8 @@ fn take_over(connection: &Connection, observed: &ObservedConnection) -> (Vec<Orp
         .map(|status| status.orphans.clone())
         .unwrap_or_default();
     // The id of an instance is made of names alone, so that a contract that is applied again finds
-    // what was left of it: whoever removed that now would remove what a customer uses.
+    // the instance that was left behind. To remove it then would remove an instance that a customer
+    // uses.
     orphans.retain(|orphan| !observed.in_service.contains(&orphan.instance_id));
     let mut full = false;
     for subscription in &observed.abandoned {
@@ -241,7 +242,7 @@ fn take_over(connection: &Connection, observed: &ObservedConnection) -> (Vec<Orp
     (orphans, full)
 }
 
-/// The status of a DeviceModel.
+/// Returns the status of a DeviceModel.
 pub fn report_model(model: &DeviceModel, used_by: i64, now: Timestamp) -> DeviceModelStatus {
     let previous = model.status.clone().unwrap_or_default();
     let generation = model.metadata.generation;
@@ -254,7 +255,7 @@ pub fn report_model(model: &DeviceModel, used_by: i64, now: Timestamp) -> Device
     }
 }
 
-/// The status of a SmartService. `connection_exists` is about its server's Connection.
+/// Returns the status of a SmartService. `connection_exists` is about its server's Connection.
 pub fn report_service(
     service: &SmartService,
     connection_exists: bool,
@@ -296,7 +297,7 @@ pub fn report_service(
     }
 }
 
-/// What is said of a SmartService as a whole: its own fault before what it refers to.
+/// Returns the summary of a SmartService: its own fault comes before a missing reference.
 fn service_summary(fault: Option<String>, missing: Option<String>) -> Summary {
     match (fault, missing) {
         (Some(message), _) => Summary::open(Reason::UnsupportedValue, message, Work::Stalled),
@@ -305,7 +306,7 @@ fn service_summary(fault: Option<String>, missing: Option<String>) -> Summary {
     }
 }
 
-/// Returns what is wrong with a duration of the service.
+/// Returns the fault of a duration in the service's spec.
 fn duration_fault(service: &SmartService) -> Option<String> {
     let level = service.spec.service_level.as_ref();
     let level = level.map(|level| ("serviceLevel.allowed", &level.allowed));
@@ -319,7 +320,8 @@ fn duration_fault(service: &SmartService) -> Option<String> {
         })
 }
 
-/// A default that its own parameter does not allow, or a value from a parameter that is not there.
+/// Returns the fault of a parameter: a default that the parameter itself does not allow, or a value
+/// from a parameter that does not exist.
 fn parameter_fault(service: &SmartService) -> Option<String> {
     let parameters = &service.spec.parameters;
     for parameter in parameters {
@@ -358,7 +360,7 @@ fn parameter_fault(service: &SmartService) -> Option<String> {
     None
 }
 
-/// A secret that decides something, which would tell it.
+/// Returns the fault of a secret that decides something: the decision would reveal it.
 fn secret_fault(
     service: &SmartService,
     setting: &str,

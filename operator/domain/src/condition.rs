@@ -30,7 +30,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// As it is written into a condition.
+    /// Returns the word that is written into a condition.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::True => "True",
@@ -51,7 +51,7 @@ pub fn is_allowed(condition: ConditionType, reason: Reason) -> bool {
     condition.reasons().contains(&reason)
 }
 
-/// The condition of a type among those of a status.
+/// Returns the condition of a type among those of a status.
 pub fn find(conditions: &[Condition], condition: ConditionType) -> Option<&Condition> {
     conditions
         .iter()
@@ -63,8 +63,8 @@ pub fn is_true(conditions: &[Condition], condition: ConditionType) -> bool {
     find(conditions, condition).is_some_and(|found| found.status == Status::True.as_str())
 }
 
-/// The conditions of an object whose status could not be decided or was refused, because of a
-/// defect of ours: it is tried again, and everything else stays as it was last said.
+/// Returns the conditions of an object whose status could not be decided or was refused, because of
+/// a defect of ours: the pass is retried, and every other condition stays as it was.
 pub fn of_internal_error(
     previous: &[Condition],
     generation: Option<i64>,
@@ -83,8 +83,8 @@ pub fn of_internal_error(
 /// The conditions of a new status, made from those of the previous one.
 ///
 /// Conditions that are always present and that nobody states stay as they were. Those that are
-/// present only while they are True ([`ConditionType::is_negative`]) go, unless they are stated as
-/// True or kept by [`ConditionSet::keep`]. Types that are not ours go.
+/// present only while they are True ([`ConditionType::is_negative`]) are removed, unless they are
+/// stated as True or kept by [`ConditionSet::keep`]. Types that are not ours are removed.
 #[derive(Clone, Debug)]
 pub struct ConditionSet {
     previous: Vec<Condition>,
@@ -107,8 +107,8 @@ impl ConditionSet {
         }
     }
 
-    /// States a condition; what was stated last of a type holds. The message is cut to
-    /// [`MAX_MESSAGE`] characters.
+    /// States a condition; a later statement of a type replaces an earlier one. The message is cut
+    /// to [`MAX_MESSAGE`] characters.
     ///
     /// A reason outside the list of the condition is a defect of ours: it ends a debug build.
     #[must_use]
@@ -181,7 +181,7 @@ impl ConditionSet {
         self.removed.retain(|removed| *removed != condition);
     }
 
-    /// The conditions in the order of [`ConditionType::ALL`], Ready first.
+    /// Returns the conditions in the order of [`ConditionType::ALL`], Ready first.
     pub fn finish(self) -> Vec<Condition> {
         let conditions: Vec<Condition> = ConditionType::ALL
             .iter()
@@ -208,7 +208,8 @@ impl ConditionSet {
     }
 }
 
-/// Kubernetes writes times in whole seconds; what is compared must not have more.
+/// Returns the instant in whole seconds: Kubernetes writes no more, so a comparison must not
+/// either.
 fn whole_second(now: Timestamp) -> Time {
     Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
 }

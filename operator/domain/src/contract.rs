@@ -1,10 +1,10 @@
 //! Contract: the subscriptions of a contract, and its status (B1, B2).
 //!
 //! Decides the set of ServiceSubscriptions of one contract with their dated revisions, the writes
-//! that lead there, and the contract's status. It must never look at a device or a server, and
-//! never change what has begun: entries that have begun are append-only. Called by the contract
-//! controller: [`resolve`], then the writes of [`Changes`], then [`report`]; [`next_wake`] says
-//! when to come back without an event.
+//! that lead there, and the contract's status. It must never read a device or a server, and never
+//! change what has begun: entries that have begun are append-only. Called by the contract
+//! controller: [`resolve`], then the writes of [`Changes`], then [`report`]; [`next_wake`] returns
+//! the time of the next pass if no event comes first.
 
 mod acceptance;
 mod assessment;
@@ -60,7 +60,7 @@ pub struct ContractWorld {
     /// The ServiceSubscriptions of its namespace that carry its name, live and terminating, in any
     /// order; those of another contract of the same name as well.
     pub subscriptions: Vec<Shared<ServiceSubscription>>,
-    /// The names of subscriptions whose deletion was seen and had not been asked for.
+    /// Names of subscriptions whose deletion was seen although the operator had not requested it.
     pub recreated: BTreeSet<String>,
 }
 
@@ -71,7 +71,8 @@ pub struct DeviceFacts {
     pub name: String,
     /// Its labels, which selectors match.
     pub labels: BTreeMap<String, String>,
-    /// Its creationTimestamp: one that was there before the set was complete belongs to the start.
+    /// Its creationTimestamp: a device that existed before the set was complete belongs to the
+    /// start.
     pub created: Timestamp,
 }
 
@@ -80,7 +81,7 @@ pub struct DeviceFacts {
 pub struct Fault {
     /// The reason of the condition.
     pub reason: Reason,
-    /// A sentence that names what was found and what is allowed.
+    /// One sentence with the value found and the values allowed.
     pub message: String,
 }
 
@@ -190,8 +191,8 @@ pub struct SubscriptionUpdate {
     pub desired: Arc<DesiredSubscription>,
 }
 
-/// The writes that lead from the existing subscriptions to those that should be, each sorted by
-/// name. A subscription whose spec is as it should be is in none of them.
+/// The writes that lead from the existing subscriptions to the wanted ones, each sorted by name. A
+/// subscription whose spec is as wanted is in none of them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Changes {
     /// To be POSTed.
@@ -203,8 +204,8 @@ pub struct Changes {
     /// Left as they are on purpose: their withdrawal comes from labels while the number of devices
     /// is not the expected one, or all their revisions are still needed.
     pub held: Vec<String>,
-    /// Wanted, but something of that name has to go first: it is being deleted, or is another
-    /// contract's.
+    /// Wanted, but an object of that name has to be removed first: it is being deleted, or is
+    /// another contract's.
     pub waiting: Vec<String>,
 }
 
@@ -221,7 +222,7 @@ impl Changes {
     }
 }
 
-/// A contract as it is wanted at `now`, and what stands against it.
+/// A contract as it is wanted at `now`, with its faults.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResolvedContract {
     /// The term as instants: that of the spec, or while it is not accepted that which was accepted
@@ -237,8 +238,8 @@ pub struct ResolvedContract {
     pub entries: Vec<EntryDevices>,
     /// Devices that an entry does not get, sorted.
     pub exceptions: Vec<Exception>,
-    /// Every subscription that should be, sorted by name. Empty while the contract is not accepted
-    /// or is being deleted.
+    /// Every wanted subscription, sorted by name. Empty while the contract is not accepted or is
+    /// being deleted.
     pub desired: Vec<Arc<DesiredSubscription>>,
     /// The writes that lead to `desired`; none while the contract is not accepted.
     pub changes: Changes,

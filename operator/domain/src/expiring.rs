@@ -1,9 +1,10 @@
-//! A map that keeps each entry for a while, and never more than so many.
+//! A map that keeps each entry until an instant, and never more than a given number.
 //!
-//! Decides what is dropped: what is over and not in use, and at the bound what would be over
-//! first. Has no clock: instants are parameters, of whatever clock the caller has, so that a test
-//! can pause it. What is dropped is dropped at once, so a value that wipes itself is wiped. Used
-//! for what is read or made once for many: Secrets, catalogues, tokens, clients, counts of requests.
+//! Decides which entries are dropped: those that have expired and are not in use, and at the bound
+//! those that would expire first. Has no clock: instants are parameters, of any clock that the
+//! caller has, so that a test can pause it. An entry is dropped at once, so a value that wipes
+//! itself is wiped. Used for values that are read or made once for many: Secrets, catalogues,
+//! tokens, clients, counts of requests.
 
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
@@ -22,8 +23,8 @@ pub struct ExpiringMap<K, V, T> {
 }
 
 impl<K: Ord, V, T: Copy + Ord> ExpiringMap<K, V, T> {
-    /// An empty map of at most so many entries. One that is `in_use` at an instant is never
-    /// dropped, whatever its time and the bound say.
+    /// Returns an empty map of at most `most` entries. An entry that is `in_use` at an instant is
+    /// never dropped, not even if it has expired or the bound is reached.
     pub fn new(most: usize, in_use: fn(&V, T) -> bool) -> Self {
         Self {
             entries: BTreeMap::new(),
@@ -43,18 +44,18 @@ impl<K: Ord, V, T: Copy + Ord> ExpiringMap<K, V, T> {
         self.entries.is_empty()
     }
 
-    /// Returns what is under a key and not over.
+    /// Returns the value under a key, unless it has expired.
     pub fn get(&self, key: &K, now: T) -> Option<&V> {
         let (value, until) = self.entries.get(key)?;
         (*until > now || (self.in_use)(value, now)).then_some(value)
     }
 
-    /// Returns what is under a key to be changed, also if it is over.
+    /// Returns the value under a key for a change, also if it has expired.
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         self.entries.get_mut(key).map(|(value, _)| value)
     }
 
-    /// Keeps a value until an instant, in place of what was there; that is returned.
+    /// Keeps a value until an instant and returns the one that it replaces.
     pub fn insert(&mut self, key: K, value: V, now: T, until: T) -> Option<V> {
         self.sweep(now);
         let before = self.remove(&key);
@@ -65,8 +66,8 @@ impl<K: Ord, V, T: Copy + Ord> ExpiringMap<K, V, T> {
         before
     }
 
-    /// Returns what is under a key and keeps it until an instant that is later than before; makes
-    /// it where there is none.
+    /// Returns the value under a key, or makes it if there is none, and keeps it at least until an
+    /// instant.
     ///
     /// # Errors
     /// Returns the error of `make`; then nothing is kept.
@@ -100,7 +101,7 @@ impl<K: Ord, V, T: Copy + Ord> ExpiringMap<K, V, T> {
         }
     }
 
-    /// As [`Self::get_or_try_insert`], where nothing can go wrong.
+    /// Works as [`Self::get_or_try_insert`] with a `make` that cannot fail.
     pub fn get_or_insert_with(
         &mut self,
         key: K,
@@ -112,7 +113,7 @@ impl<K: Ord, V, T: Copy + Ord> ExpiringMap<K, V, T> {
         value
     }
 
-    /// Drops what is under a key; it is returned.
+    /// Drops the value under a key and returns it.
     pub fn remove(&mut self, key: &K) -> Option<V> {
         let (shared, (value, until)) = self.entries.remove_entry(key)?;
         self.ends.remove(&(until, shared));
@@ -125,7 +126,7 @@ impl<K: Ord, V, T: Copy + Ord> ExpiringMap<K, V, T> {
         self.ends.clear();
     }
 
-    /// Drops what is over.
+    /// Drops everything that has expired.
     fn sweep(&mut self, now: T) {
         let over = self.ends.iter().take_while(|(until, _)| *until <= now);
         let over: Vec<Arc<K>> = over
@@ -137,7 +138,7 @@ impl<K: Ord, V, T: Copy + Ord> ExpiringMap<K, V, T> {
         }
     }
 
-    /// Makes room for one more, if anything is not in use.
+    /// Makes room for one more entry, if there is one that is not in use.
     fn make_room(&mut self, now: T) {
         if self.entries.len() < self.most {
             return;
@@ -163,7 +164,7 @@ mod tests {
 
     type Map = ExpiringMap<&'static str, Rc<u8>, u32>;
 
-    /// Whoever else holds a value uses it.
+    /// Returns a map in which a value is in use while another holds a reference to it.
     fn map(most: usize) -> Map {
         ExpiringMap::new(most, |value, _| Rc::strong_count(value) > 1)
     }

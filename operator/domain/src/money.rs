@@ -1,7 +1,7 @@
 //! Amounts of money: decimals, the digits of each currency (ISO 4217), rounding and writing.
 //!
 //! Decides how many digits an amount has and how it is rounded: once, half away from zero. It must
-//! never use floating point. Called by `compensation` and by whatever sums what is owed.
+//! never use floating point. Called by `compensation` and by everything that sums amounts owed.
 
 #![deny(
     clippy::float_arithmetic,
@@ -23,7 +23,8 @@ const OTHER_THAN_TWO: &[(u32, &[&str])] = &[
     (4, &["CLF", "UYW"]),
 ];
 
-/// How many digits an amount of a currency has behind the point: 2 unless ISO 4217 says otherwise.
+/// Returns the number of digits after the decimal point in amounts of a currency: 2 unless ISO 4217
+/// has another.
 pub fn currency_digits(currency: &str) -> u32 {
     OTHER_THAN_TWO
         .iter()
@@ -35,7 +36,7 @@ pub fn currency_digits(currency: &str) -> u32 {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("\"{found}\" must be a decimal without a sign such as \"3000\" or \"12.50\"")]
 pub struct AmountError {
-    /// What was found.
+    /// The text that was found.
     pub found: String,
 }
 
@@ -55,8 +56,8 @@ pub fn parse_percent(text: &str) -> Result<Decimal, AmountError> {
     })
 }
 
-/// A decimal without a sign with so many digits; stricter than the parser of the decimal, which
-/// also takes signs, underscores and missing parts.
+/// Reads a decimal without a sign with at most that many digits; stricter than the parser of the
+/// decimal, which also accepts signs, underscores and missing parts.
 fn unsigned(text: &str, before: usize, behind: usize) -> Option<Decimal> {
     let digits = |part: &str, most: usize| {
         !part.is_empty() && part.len() <= most && part.bytes().all(|digit| digit.is_ascii_digit())
@@ -68,7 +69,7 @@ fn unsigned(text: &str, before: usize, behind: usize) -> Option<Decimal> {
     if fits { text.parse().ok() } else { None }
 }
 
-/// An amount rounded to the digits of its currency, half away from zero.
+/// Returns an amount rounded to the digits of its currency, half away from zero.
 pub fn round(amount: Decimal, currency: &str) -> Decimal {
     amount.round_dp_with_strategy(
         currency_digits(currency),
@@ -76,7 +77,7 @@ pub fn round(amount: Decimal, currency: &str) -> Decimal {
     )
 }
 
-/// An amount with exactly the digits of its currency, such as `0.63`; what has more is rounded.
+/// Returns an amount with exactly the digits of its currency, such as `0.63`, rounded to them.
 pub fn format_amount(amount: Decimal, currency: &str) -> String {
     let digits = currency_digits(currency);
     let mut rounded = round(amount, currency);
@@ -84,7 +85,7 @@ pub fn format_amount(amount: Decimal, currency: &str) -> String {
     rounded.to_string()
 }
 
-/// An amount with its currency, such as `BRL 0.63`.
+/// Returns an amount with its currency, such as `BRL 0.63`.
 pub fn summary(amount: Decimal, currency: &str) -> String {
     format!("{currency} {}", format_amount(amount, currency))
 }

@@ -1,8 +1,9 @@
 //! Values of parameters and settings: from the quoted text of a spec to a typed value, and back.
 //!
-//! Decides whether a text is of a type and inside what is allowed. It must never guess: what is not
-//! written as the type asks is refused, with a message that says what is allowed. Called by
-//! `contract` for what a contract chooses, and by `delivery` for settings of devices and servers.
+//! Decides whether a text is of a type and inside the allowed values. It must never guess: a value
+//! that is not written as the type requires is refused, with a message that names the allowed
+//! values. Called by `contract` for what a contract chooses, and by `delivery` for settings of
+//! devices and servers.
 
 use std::collections::BTreeSet;
 
@@ -16,8 +17,7 @@ use crate::{
 /// The most characters of a found text that a message repeats.
 const SHOWN: usize = 64;
 
-/// What a value must keep to, beside its type. A member that does not go with the type means
-/// nothing.
+/// Limits of a value, beside its type. A member that does not belong to the type is ignored.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Constraints<'a> {
     /// Keyword and KeywordSet: the words that are allowed; empty: any word.
@@ -31,12 +31,12 @@ pub struct Constraints<'a> {
 }
 
 impl<'a> Constraints<'a> {
-    /// Nothing but the type.
+    /// Returns no constraint but the type.
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// Those of a parameter of a SmartService.
+    /// Returns the constraints of a parameter of a SmartService.
     pub fn of_parameter(parameter: &'a Parameter) -> Self {
         Self {
             allowed: &parameter.allowed,
@@ -46,7 +46,7 @@ impl<'a> Constraints<'a> {
         }
     }
 
-    /// Those of a setting of a DeviceModel.
+    /// Returns the constraints of a setting of a DeviceModel.
     pub fn of_setting(setting: &'a DeviceSetting) -> Self {
         Self {
             allowed: &setting.allowed,
@@ -65,9 +65,9 @@ impl<'a> Constraints<'a> {
 pub struct ValueError {
     /// The parameter or setting.
     pub name: String,
-    /// What was found, at most 64 characters of it.
+    /// The text that was found, at most 64 characters of it.
     pub found: String,
-    /// What is allowed.
+    /// Description of the allowed values.
     pub allowed: String,
 }
 
@@ -89,7 +89,7 @@ pub fn parse_value(
     })
 }
 
-/// Takes a secret text as a value of type Secret; the error does not repeat it.
+/// Returns a secret text as a value of type Secret; the error does not repeat it.
 pub fn secret_value(
     name: &str,
     text: SecretText,
@@ -105,8 +105,9 @@ pub fn secret_value(
     })
 }
 
-/// The one text of a value, which [`parse_value`] reads back: `7` and not `007`, the words of a set
-/// sorted and separated by a comma. Of a secret it is the digest, which nothing reads back.
+/// Returns the one text of a value, which [`parse_value`] reads back: `7` and not `007`, the words
+/// of a set sorted and separated by a comma. Of a secret it is the digest, which nothing reads
+/// back.
 pub fn canonical(value: &Value) -> String {
     match value {
         Value::Secret(secret) => secret.digest().to_owned(),

@@ -1,5 +1,5 @@
-//! Promises: the revisions that are promised, the judge, the records that are owed, and what is
-//! settled (D3, D4, D8, D9; api: "What is promised" and "Whose delay").
+//! Promises: the revisions that are promised, the judge, the records that are owed, and the
+//! promises that are settled (D3, D4, D8, D9; api sections "What is promised" and "Whose delay").
 //!
 //! A promise is one instant, that of its revision: `effective` of the revision and of the promise
 //! in status, `promised` of a record, and `from` of its lateness are the same one. Decides every
@@ -94,8 +94,8 @@ pub fn end_of(subscription: &ServiceSubscription, revision: &Revision) -> Option
     [revision.until, next].into_iter().flatten().min()
 }
 
-/// Returns the instant at which the service ends that a revision is a part of: revisions that
-/// follow each other without a gap are one service. `None`: it goes on.
+/// Returns the end of the service that a revision is a part of: revisions that follow each other
+/// without a gap are one service. `None`: it has no end.
 pub fn end_of_service(
     subscription: &ServiceSubscription,
     revision: &Revision,

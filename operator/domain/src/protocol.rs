@@ -1,5 +1,5 @@
-//! What the domain knows of the protocols of devices: where a setting is, how a value is carried
-//! there, and where a Connection leads.
+//! The domain's knowledge of the protocols of devices: the place of a setting, the manner in which
+//! a value is carried there, and the route of a Connection.
 //!
 //! The only file of the domain that names such a protocol; each has one variant of [`Place`] and of
 //! [`Manner`], and a member of the functions below. Everything else compares places and passes them
@@ -15,7 +15,7 @@ use serde::Serialize;
 /// The path of the System Service of a host (PWG 5100.22, "system-uri").
 const IPP_SYSTEM_PATH: &str = "/ipp/system";
 
-/// Where something is on a device: what two services must not set to different values.
+/// Place of a value on a device. Two services must not set one place to different values.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub enum Place {
     /// By IPP.
@@ -27,7 +27,7 @@ pub enum Place {
     },
 }
 
-/// What an IPP attribute belongs to.
+/// Object that an IPP attribute belongs to.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub enum IppObject {
     /// One printer (RFC 8011).
@@ -36,7 +36,7 @@ pub enum IppObject {
     System,
 }
 
-/// How a value is carried to its place.
+/// Manner in which a value is carried to its place.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 pub enum Manner {
     /// By IPP.
@@ -57,7 +57,7 @@ impl Manner {
     }
 }
 
-/// Where a Connection leads, before anything of a Device is filled in.
+/// Route of a Connection, before the values of a Device are filled in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Route<'a> {
     /// The protocol.
@@ -69,7 +69,7 @@ pub struct Route<'a> {
 }
 
 impl Place {
-    /// The place that an IPP operation sets.
+    /// Returns the place that an IPP operation sets.
     pub fn ipp(operation: IppOperation, attribute: &str) -> Self {
         let object = match operation {
             IppOperation::SetPrinterAttributes | IppOperation::CupsAddModifyPrinter => {
@@ -90,16 +90,16 @@ impl Place {
         }
     }
 
-    /// True if who says here who it is also has to say which product it is. A System Service may leave
-    /// that out: PAPPL does, although PWG 5100.22 has system-make-and-model.
+    /// True if the one who reports the identity here must report the product as well. A System
+    /// Service may leave that out: PAPPL does, although PWG 5100.22 has system-make-and-model.
     pub fn tells_the_product(&self) -> bool {
         match self {
             Self::Ipp { object, .. } => *object == IppObject::Printer,
         }
     }
 
-    /// Returns where a device says who it is, over a connection. `None` where the connection leads
-    /// to no device.
+    /// Returns the place of a device's identity, over a connection. `None` if the connection does
+    /// not lead to a device.
     pub fn of_identity(
         model: Option<&DeviceModelSpec>,
         connection: &ConnectionSpec,
@@ -138,8 +138,9 @@ pub fn carrier<'a>(
     })
 }
 
-/// How a setting is carried through an IPP connection. A printer's carries the attributes of its
-/// host's System Service, too, unless there is a connection to the System Service itself.
+/// Returns the manner in which a setting is carried through an IPP connection. A printer's
+/// connection carries the attributes of its host's System Service, too, unless there is a
+/// connection to the System Service itself.
 fn by_ipp(
     setting: &DeviceSetting,
     connection: &ConnectionSpec,
@@ -171,7 +172,7 @@ pub fn route(connection: &ConnectionSpec) -> Option<Route<'_>> {
     })
 }
 
-/// The object that an IPP connection leads to.
+/// Returns the object that an IPP connection leads to.
 fn ipp_object(connection: &ConnectionSpec) -> Option<IppObject> {
     let (_, rest) = connection.ipp.as_ref()?.url.split_once("://")?;
     let path = rest.find('/').map_or("", |at| &rest[at..]);

@@ -1,9 +1,9 @@
-//! The one table of reasons: the word that people are told of a failure, whether it heals by itself,
-//! whose delay it is, how it is tried again (api: `items[].problem`, D9).
+//! The one table of reasons: the word for each failure, whether it heals by itself, which side
+//! caused the delay, how it is retried (api: `items[].problem`, D9).
 //!
 //! It decides nothing else, and nobody else decides this. Every table names every variant: a new
-//! reason or kind of failure does not compile before it has its row. Called by delivery
-//! (verify, plan, report, promise) and by the delivery controller (what is held back).
+//! reason or kind of failure does not compile before it has its row. Called by delivery (verify,
+//! plan, report, promise) and by the delivery controller (backoffs).
 
 #![deny(clippy::wildcard_enum_match_arm)]
 
@@ -11,16 +11,17 @@ use entente_crds::{condition::Reason, v1alpha1::Cause};
 
 use crate::remote::FailureKind;
 
-/// Whether a problem can heal by itself.
+/// Class of a problem: it heals by itself, or it needs a person.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Class {
-    /// It can: the object is Reconciling, and it is tried for ever at the cap of the backoff.
+    /// It heals by itself: the object is Reconciling, and the request is retried for ever at the
+    /// cap of the backoff.
     Reconciling,
-    /// It cannot: the object is Stalled until a spec, a Secret or the catalogue changes.
+    /// It needs a person: the object is Stalled until a spec, a Secret or the catalogue changes.
     Stalled,
 }
 
-/// On which side of a subscription something was met.
+/// Side of a subscription on which a failure was met.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Side {
     /// The device.
@@ -29,8 +30,8 @@ pub enum Side {
     Server,
 }
 
-/// Returns the reason that a failure is told by, in the problem of an item and in every condition.
-/// This is the only place where a failure becomes a word for people.
+/// Returns the reason for a failure, as used in the problem of an item and in every condition. This
+/// is the only place where a failure becomes a word for people.
 pub fn reason(kind: FailureKind) -> Reason {
     match kind {
         FailureKind::Unreachable => Reason::Unreachable,
@@ -47,19 +48,19 @@ pub fn reason(kind: FailureKind) -> Reason {
     }
 }
 
-/// What is held back after a failed request, until it is tried again.
+/// Scope of the backoff after a failed request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Retry {
-    /// Nothing: the same is not sent again until a person changed something.
+    /// No retry: the same request is not sent again until a person changed something.
     Never,
-    /// What was sent: others may go on.
+    /// Only the request itself: others may go on.
     Sent,
-    /// Everything that goes there: it is the remote side that has to come back.
+    /// Every request to that remote side: it has to come back first.
     Remote,
 }
 
-/// What is held back after a failed request. `doubtful`: the remote side may have acted all the
-/// same.
+/// Returns the scope of the backoff after a failed request. `doubtful`: the remote side may have
+/// acted all the same.
 pub fn retry(kind: FailureKind, doubtful: bool) -> Retry {
     match kind {
         FailureKind::RejectedValue
@@ -96,18 +97,18 @@ pub fn needs_another_value(reason: Reason) -> bool {
     )
 }
 
-/// True if what is waited for is only a matter of time, so that a problem of the last attempt says
-/// more.
+/// True if the reason only means that time must pass, so that a problem of the last attempt is more
+/// informative.
 pub fn is_a_matter_of_time(reason: Reason) -> bool {
     matches!(reason, Reason::NotStarted | Reason::OperationRunning)
 }
 
-/// Returns whether what a reason stands for can heal by itself.
+/// Returns the class of a reason: it heals by itself, or it needs a person.
 pub fn class(reason: Reason) -> Class {
     row(reason).0
 }
 
-/// Whose delay it is while this reason blocks (api section 11).
+/// Returns the side that causes the delay while this reason blocks (api section 11).
 pub fn cause(reason: Reason, side: Side) -> Cause {
     match (row(reason).1, side) {
         (Blame::TheSide, Side::Device) | (Blame::Device, _) => Cause::Device,
@@ -117,7 +118,7 @@ pub fn cause(reason: Reason, side: Side) -> Cause {
     }
 }
 
-/// Whom a reason is put down to.
+/// Rule for the side that a reason is attributed to.
 #[derive(Clone, Copy)]
 enum Blame {
     /// The side on which it is met.
@@ -160,7 +161,7 @@ fn row(reason: Reason) -> (Class, Blame) {
         | Reason::OfferingChanged
         | Reason::SettingsConflict
         | Reason::ConflictingContract => (Class::Stalled, Blame::Provider),
-        // Missing: whoever brings it need not come back here.
+        // Missing: the object may appear without any change of the subscription.
         Reason::DeviceNotFound
         | Reason::ModelNotFound
         | Reason::ServiceNotFound
@@ -179,7 +180,7 @@ fn row(reason: Reason) -> (Class, Blame) {
         | Reason::NotStarted
         | Reason::Withdrawing
         | Reason::NeverSeen => (Class::Reconciling, Blame::Provider),
-        // What is said of a whole contract, of a connection or of a record, and what is well:
+        // Reasons of a whole contract, of a connection or of a record, and those of success:
         // nothing waits for these.
         Reason::Succeeded
         | Reason::Scheduled
@@ -213,9 +214,9 @@ fn row(reason: Reason) -> (Class, Blame) {
     }
 }
 
-/// True if a step that was begun long ago is said to have timed out while this reason blocks: what
-/// heals by itself on the remote side. What a person must change, and what is ours or the
-/// customer's, keeps its own word.
+/// True if a step that exceeded its time limit reports StepTimedOut instead of this reason: one
+/// that heals by itself on the remote side. A reason that needs a person, and one that is ours or
+/// the customer's, is reported itself.
 pub fn may_time_out(reason: Reason, side: Side) -> bool {
     class(reason) == Class::Reconciling
         && matches!(cause(reason, side), Cause::Device | Cause::Server)

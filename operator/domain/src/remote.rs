@@ -1,4 +1,4 @@
-//! What is said to remote sides and what is heard from them, as values.
+//! Requests to remote sides and their answers, as values.
 //!
 //! Drivers turn these into requests and answers into these; the domain decides on them. Nothing
 //! here knows HTTP. A secret is a [`SecretText`], which shows itself to drivers only.
@@ -24,7 +24,7 @@ pub enum Value {
     Boolean(bool),
     /// A set of words, whose order means nothing.
     Words(BTreeSet<String>),
-    /// A text that nobody is shown.
+    /// A text that is never shown.
     Secret(SecretText),
 }
 
@@ -41,21 +41,21 @@ pub enum Scalar {
     Other(String),
 }
 
-/// What is asked of a device in one reading.
+/// Content of one reading of a device.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DeviceReadRequest {
-    /// Where the device says who it is.
+    /// Place of the device's identity.
     pub identity: Place,
     /// The places whose values are needed; empty for a probe of the identity alone.
     pub places: BTreeSet<Place>,
 }
 
-/// What a device answered to one reading.
+/// Answer of a device to one reading.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct DeviceReading {
     /// The name of its model (IPP printer-make-and-model).
     pub product_name: Option<String>,
-    /// Who it says it is.
+    /// Identity that the device reported.
     pub identity: Option<String>,
     /// The SHA-256 of its TLS certificate in lower case hexadecimal, where TLS was spoken.
     pub certificate_sha256: Option<String>,
@@ -67,15 +67,15 @@ pub struct DeviceReading {
 /// One value that is set by one request: some devices drop a whole group because of one member.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DeviceWrite {
-    /// Where it is set.
+    /// Place to set.
     pub place: Place,
-    /// How it is carried.
+    /// Manner in which it is carried.
     pub manner: Manner,
     /// The value.
     pub value: Value,
 }
 
-/// Which instance on a service server, and of what.
+/// Identity of an instance on a service server, with its offering and plan.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct InstanceKey {
     /// The id of the instance (OSB `instance_id`), chosen by us and the same for ever.
@@ -86,19 +86,19 @@ pub struct InstanceKey {
     pub plan_id: String,
 }
 
-/// For whom an instance is made: stable names, never a uid (OSB `context`, `organization_guid`,
-/// `space_guid`).
+/// Customer and subscription of an instance, in stable names, never a uid (OSB `context`,
+/// `organization_guid`, `space_guid`).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct InstanceContext {
     /// The customer's id.
     pub customer: String,
     /// The namespace.
     pub namespace: String,
-    /// The name of the subscription: who asks, for the originating identity.
+    /// Name of the subscription, for the header with the originating identity.
     pub subscription: String,
 }
 
-/// What a service server says of an instance.
+/// Answer of a service server to a fetch of an instance.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum InstanceReading {
     /// It is there.
@@ -116,7 +116,7 @@ pub enum InstanceReading {
     NotRetrievable,
 }
 
-/// What a service server answered to provision, update or deprovision.
+/// Answer of a service server to provision, update or deprovision.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ServerAnswer {
     /// It is done (OSB: 200, 201; 410 for deprovision).
@@ -128,7 +128,7 @@ pub enum ServerAnswer {
     },
 }
 
-/// How an operation that is under way stands (OSB `last_operation`).
+/// State of an operation that is under way (OSB `last_operation`).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum OperationState {
     /// Ask again, after this time where the server says so.
@@ -147,7 +147,7 @@ pub enum OperationState {
     Gone,
 }
 
-/// What a broker offers, as far as it is needed.
+/// Part of a broker's catalog that the operator needs.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Catalogue {
     /// The offerings.
@@ -174,26 +174,26 @@ pub struct Plan {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// How long an operation may be polled (OSB `maximum_polling_duration`).
+    /// Longest time for which an operation may be polled (OSB `maximum_polling_duration`).
     pub maximum_polling_duration: Option<SignedDuration>,
 }
 
-/// Why a request did not do what it was to do.
+/// Failure of a request, with the remote side's words.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Failure {
-    /// What kind of failure.
+    /// Kind of the failure.
     pub kind: FailureKind,
     /// One sentence with the remote side's own words: at most 256 bytes of them, no bodies that
     /// were not expected, no secrets, no addresses of the Connection.
     pub message: String,
-    /// When the remote side wants to be asked again.
+    /// Wait that the remote side asks for.
     pub retry_after: Option<SignedDuration>,
     /// True if the remote side may have acted all the same: the answer was lost, made no sense or
     /// was a server error (OSB section "Orphan Mitigation").
     pub doubtful: bool,
 }
 
-/// What kind of failure a request met.
+/// Kind of failure that a request met.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub enum FailureKind {
     /// No connection could be made: refused, no route, name not found.

@@ -1,9 +1,9 @@
-//! Secret texts: carried to a driver, and told to nobody else.
+//! Secret texts: carried to a driver, and shown to nobody else.
 //!
-//! Decides what stands for a secret wherever something is compared, stored or shown: a digest with
-//! a key of the operator (HMAC-SHA-256, RFC 2104), so that who reads a status cannot try guesses
-//! against it. A text shows itself through [`SecretText::expose`] only, which drivers call when
-//! they write a request. Made by the observe stage of delivery from Secrets.
+//! Decides the representation of a secret wherever something is compared, stored or shown: a digest
+//! with a key of the operator (HMAC-SHA-256, RFC 2104), so that a reader of a status cannot try
+//! guesses against it. A text shows itself through [`SecretText::expose`] only, which drivers call
+//! when they write a request. Made by the observe stage of delivery from Secrets.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -22,12 +22,12 @@ pub use redaction::{HIDDEN, Redactions};
 pub struct DigestKey(Arc<Zeroizing<Vec<u8>>>);
 
 impl DigestKey {
-    /// Takes the bytes of the key, as many as there are.
+    /// Returns a key of these bytes, of any number.
     pub fn new(bytes: Vec<u8>) -> Self {
         Self(Arc::new(Zeroizing::new(bytes)))
     }
 
-    /// The first 32 hexadecimal digits of the HMAC of a text.
+    /// Returns the first 32 hexadecimal digits of the HMAC of a text.
     ///
     /// # Panics
     /// Never: HMAC takes keys of every length.
@@ -46,8 +46,8 @@ impl fmt::Debug for DigestKey {
     }
 }
 
-/// A text that is told to the remote side that needs it, and to nobody else. Two are equal where
-/// their keyed digests are; that digest is also what it serializes to.
+/// A text that is sent to the remote side that needs it, and shown nowhere else. Two are equal if
+/// their keyed digests are; it serializes to that digest.
 #[derive(Clone)]
 pub struct SecretText {
     text: Arc<Zeroizing<String>>,
@@ -56,7 +56,7 @@ pub struct SecretText {
 }
 
 impl SecretText {
-    /// A text that came from a Secret.
+    /// Returns a text that came from a Secret.
     pub fn new(text: String, key: &DigestKey) -> Self {
         Self {
             digest: key.digest(&text),
@@ -65,23 +65,24 @@ impl SecretText {
         }
     }
 
-    /// A text that stands in the catalogue, where it can be read anyway: it is only kept out of
+    /// Returns a text of the catalogue, where everybody can read it: it is only kept out of
     /// messages.
     pub fn of_catalogue(text: &str) -> Self {
         Self::new(text.to_owned(), &DigestKey::new(Vec::new()))
     }
 
-    /// The text itself, for the request that carries it and for comparing what was read.
+    /// Returns the text itself, for the request that carries it and for the comparison with a
+    /// reading.
     pub fn expose(&self) -> &str {
         &self.text
     }
 
-    /// What stands for the text.
+    /// Returns the keyed digest of the text.
     pub fn digest(&self) -> &str {
         &self.digest
     }
 
-    /// What stands for something that was read in its place.
+    /// Returns the keyed digest of a value that was read in its place.
     pub fn digest_of<T: Serialize + ?Sized>(&self, found: &T) -> String {
         let text = serde_json::to_string(found).unwrap_or_default();
         self.key.digest(&text)
@@ -120,13 +121,13 @@ impl Serialize for SecretText {
     }
 }
 
-/// The secrets that the subscriptions of one device name, by reference; what could not be had is
-/// there with the reason.
+/// The secrets that the subscriptions of one device name, by reference; one that could not be read
+/// is there with the reason.
 #[derive(Clone, Debug, Default)]
 pub struct Secrets(pub BTreeMap<SecretKeyReference, Result<SecretText, (Reason, String)>>);
 
 impl Secrets {
-    /// The texts themselves, for what keeps them out of messages.
+    /// Returns the texts themselves, to be kept out of messages.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         let texts = self.0.values().filter_map(|entry| entry.as_ref().ok());
         texts.map(SecretText::expose)

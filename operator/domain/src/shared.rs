@@ -1,15 +1,15 @@
-//! An object that many hold and nobody copies until it is changed.
+//! An object with many readers that is copied only when it is changed.
 //!
-//! Worlds are made of these: a contract with a thousand devices looks at a thousand subscriptions
-//! in each pass, and a thousand devices of one model look at one DeviceModel. Decides nothing.
+//! Snapshots are made of these: a contract with a thousand devices reads a thousand subscriptions
+//! in each pass, and a thousand devices of one model read one DeviceModel. Decides nothing.
 
 use std::{
     ops::{Deref, DerefMut},
     sync::Arc,
 };
 
-/// A shared object. Cloning it is cheap; a change through it is seen by nobody else, as if it had
-/// been copied in the first place.
+/// A shared object. Cloning it is cheap; a change through one clone is not visible through the
+/// others, as if it had been copied in the first place.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Shared<T>(Arc<T>);
 

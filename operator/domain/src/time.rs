@@ -17,8 +17,8 @@ pub use calendar::{CalendarPeriod, LocalDate, dates_over, period_of, periods_ove
 pub use entente_crds::duration::{DurationError, parse_duration};
 
 /// Writes a duration such as `7h12m`, `1m5s`, `3s` or `450ms`, cut toward zero to whole seconds,
-/// and below one second to whole milliseconds. Never more than was there, and always the same text
-/// for the same duration. [`parse_duration`] reads it back where it is not negative.
+/// and below one second to whole milliseconds. Never longer than the duration, and always the same
+/// text for the same duration. [`parse_duration`] reads it back if it is not negative.
 pub fn format_duration(duration: SignedDuration) -> String {
     let sign = if duration.is_negative() { "-" } else { "" };
     let milliseconds = duration.as_millis().unsigned_abs();
@@ -50,11 +50,11 @@ pub fn format_duration(duration: SignedDuration) -> String {
      \"America/Sao_Paulo\" or \"UTC\""
 )]
 pub struct UnknownZone {
-    /// What was found.
+    /// The text that was found.
     pub found: String,
 }
 
-/// The zone of a name, from the database that is compiled in.
+/// Returns the time zone of a name, from the database that is compiled in.
 pub fn zone(name: &str) -> Result<TimeZone, UnknownZone> {
     match TimeZoneDatabase::bundled().get(name) {
         Ok(zone) if !zone.is_unknown() => Ok(zone),
@@ -64,7 +64,7 @@ pub fn zone(name: &str) -> Result<TimeZone, UnknownZone> {
     }
 }
 
-/// The first instant of a local date.
+/// Returns the first instant of a local date.
 ///
 /// Where the clock skips midnight it is the instant after the skip; where midnight comes twice it
 /// is the earlier one. A date that the zone skips as a whole begins, and ends, where the next one
@@ -78,10 +78,10 @@ pub fn start_of_date(date: Date, zone: &TimeZone) -> Timestamp {
     };
     let instant = match zone.to_ambiguous_timestamp(midnight).offset() {
         AmbiguousOffset::Unambiguous { offset } => offset.to_timestamp(midnight),
-        // The clock goes back: with the offset of before it is the earlier of the two.
+        // The clock goes back: with the earlier offset it is the first of the two instants.
         AmbiguousOffset::Fold { before, .. } => before.to_timestamp(midnight),
         // The clock goes forward: the date begins at the transition, which lies after the reading
-        // with the offset of after and not after the one with the offset of before.
+        // with the later offset and not after the one with the earlier offset.
         AmbiguousOffset::Gap { before, after } => match after.to_timestamp(midnight) {
             Ok(early) => zone
                 .following(early)
@@ -96,35 +96,35 @@ pub fn start_of_date(date: Date, zone: &TimeZone) -> Timestamp {
     instant.unwrap_or(beyond)
 }
 
-/// Why a date of a contract cannot be used.
+/// Fault of a date of a contract.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum TermError {
-    /// A field does not hold what it must.
+    /// A field has a value that cannot be used.
     #[error("spec.{field} is \"{found}\": must be {allowed}")]
     Invalid {
         /// The field of spec.
         field: &'static str,
-        /// What was found.
+        /// The text that was found.
         found: String,
-        /// What is allowed.
+        /// Description of the allowed texts.
         allowed: &'static str,
     },
     /// Neither or both of two fields are set.
     #[error("spec.term: {allowed}")]
     Fields {
-        /// What is allowed.
+        /// Description of the allowed texts.
         allowed: &'static str,
     },
     /// The zone is not in the time zone database.
     #[error("spec.term.timeZone: {source}")]
     Zone {
-        /// Which name.
+        /// The name that is unknown.
         source: UnknownZone,
     },
 }
 
 impl TermError {
-    /// The reason of the condition Accepted=False.
+    /// Returns the reason of the condition Accepted=False.
     pub fn reason(&self) -> Reason {
         match self {
             Self::Invalid { .. } | Self::Fields { .. } => Reason::InvalidTerm,
@@ -133,8 +133,8 @@ impl TermError {
     }
 }
 
-/// The term as instants: `endDate` is inclusive, so the end is the first instant of the date after
-/// it; `endTime` is exclusive.
+/// Returns the term as instants: `endDate` is inclusive, so the end is the first instant of the
+/// date after it; `endTime` is exclusive.
 pub fn resolve_term(term: &Term) -> Result<ResolvedTerm, TermError> {
     let zone = zone(&term.time_zone).map_err(|source| TermError::Zone { source })?;
     let start = match (&term.start_date, &term.start_time) {

@@ -1,5 +1,4 @@
-//! What holds for every compensation, whatever the promise, the delays, the fee and the remedy
-//! (D4, D5, D8).
+//! Properties of every compensation, for every promise, delay, fee and remedy (D4, D5, D8).
 
 use entente_crds::v1alpha1::{
     CapOf, Cause, Compensation, CompensationSpec, CountFrom, CreditBasis, CreditCap, Delay, Fee,
@@ -81,7 +80,7 @@ fn credit() -> impl Strategy<Value = FeeCredit> {
         })
 }
 
-/// A fee with the digits of its currency, and the currency.
+/// Returns a fee with the digits of its currency, and the currency.
 fn fee() -> impl Strategy<Value = (Fee, String)> {
     let per = prop_oneof![
         Just(Period::Month),
@@ -149,7 +148,7 @@ fn compensation(name: &str, record: Record) -> Compensation {
     )
 }
 
-/// The compensation with the status that it gets at an instant.
+/// Returns the compensation with the status that it gets at an instant.
 fn reported(
     mut of: Compensation,
     promise: &Promise,
@@ -179,7 +178,7 @@ fn fee_of(record: &Record) -> Decimal {
         .expect("a decimal")
 }
 
-/// Long after every promise here is closed.
+/// Returns an instant long after every promise here is closed.
 fn end() -> Timestamp {
     at(PROMISED + 400 * DAY)
 }

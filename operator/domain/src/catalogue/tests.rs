@@ -1,4 +1,4 @@
-//! What is said of a Connection, and what it lists as left behind.
+//! Tests of a Connection's conditions and of its list of orphans.
 
 use entente_crds::v1alpha1::{
     ConnectionSpec, ServerInstance, ServiceLevel, ServiceSubscriptionSpec,
@@ -9,7 +9,7 @@ use super::*;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
-/// A subscription whose withdrawal was given up.
+/// Returns a subscription whose withdrawal was given up.
 fn abandoned(instance: &str) -> ServiceSubscription {
     let mut subscription = ServiceSubscription::new("a.b.c", ServiceSubscriptionSpec::default());
     subscription.status = Some(ServiceSubscriptionStatus {

@@ -31,10 +31,10 @@ pub struct EarlierCredit {
 
 /// Returns the credits of the `others` that lower the cap of one compensation.
 ///
-/// Counted are those of the same contract, service and currency that are not voided, and whose
-/// amount is final, or whose promise is earlier (of one instant: whose name comes first). So
-/// nothing that is final is ever counted twice or overlooked, in whatever order they become so.
-/// The order of `others` does not matter.
+/// Counts those of the same contract, service and currency that are not voided, and whose amount is
+/// final, or whose promise is earlier (of one instant: whose name comes first). So nothing that is
+/// final is ever counted twice or overlooked, in whatever order they become so. The order of
+/// `others` does not matter.
 pub fn earlier_credits(compensation: &Compensation, others: &[Compensation]) -> Vec<EarlierCredit> {
     let rank = |of: &Compensation| (of.spec.record.promised, of.name_any());
     let ours = rank(compensation);

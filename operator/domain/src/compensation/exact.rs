@@ -1,8 +1,9 @@
 //! Exact numbers: decimals as fractions, and fractions as decimals again.
 //!
-//! A third of a fee has no exact decimal, and three of them must be the fee again, so money is a
-//! [`BigRational`] from the terms to the one rounding at the end. Decides how a fraction becomes a
-//! decimal; must never round anything else. Called by the fee credit and by what reads earlier ones.
+//! Exact arithmetic: a third of a fee has no exact decimal, and three of them must be the fee
+//! again, so money is a [`BigRational`] from the terms to the one rounding at the end. Decides how
+//! a fraction becomes a decimal; must never round anything else. Called by the fee credit and by
+//! the reader of earlier credits.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +35,7 @@ pub(super) fn rest(whole: &BigRational, part: &BigRational) -> BigRational {
 }
 
 /// Adds up exact amounts: those of one denominator first, since thousands of devices that share a
-/// fee have few denominators, and to bring two of them to a common one is dear.
+/// fee have few denominators, and bringing two of them to a common one is expensive.
 pub(super) fn total<'a>(amounts: impl Iterator<Item = &'a BigRational>) -> BigRational {
     let mut numerators: BTreeMap<&BigInt, BigInt> = BTreeMap::new();
     for amount in amounts {
@@ -55,7 +56,8 @@ pub(super) fn field_of(value: &BigRational) -> Option<ExactNumber> {
     (digits <= MAX_WHOLE_NUMBER).then_some(number)
 }
 
-/// Reads a number that the status keeps; `None` where it is none, such as what is divided by zero.
+/// Reads a number that the status keeps; `None` if it is not a number, such as one with denominator
+/// zero.
 pub(super) fn read_field(number: &ExactNumber) -> Option<BigRational> {
     let whole = |digits: &str| digits.parse::<BigUint>().ok().map(BigInt::from);
     let (numerator, denominator) = (whole(&number.numerator)?, whole(&number.denominator)?);

@@ -141,8 +141,8 @@ pub(super) fn sharing(fee: &Fee, share: Option<&Share>) -> i32 {
     }
 }
 
-/// Adds up the earlier credits in a period that are meant. A credit of another period counts if
-/// that lies inside this one.
+/// Adds up the earlier credits that count in a period. A credit of another period counts if that
+/// lies inside this one.
 fn given(
     earlier: &[EarlierCredit],
     period: &CalendarPeriod,

@@ -32,13 +32,13 @@ impl Interval {
 /// The delay of a promise by one cause and reason.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CauseTotal {
-    /// Whose delay it was.
+    /// The side that caused the delay.
     pub cause: Cause,
     /// The reason of the item that blocked.
     pub reason: String,
     /// All the time of it.
     pub total: SignedDuration,
-    /// The owed time of it: none where the cause does not count.
+    /// The owed time of it: zero if the cause does not count.
     pub counted: SignedDuration,
 }
 
@@ -53,7 +53,7 @@ pub struct OwedTime {
     pub owed: Vec<Interval>,
     /// The length of the owed time.
     pub counted: SignedDuration,
-    /// The time whose cause counts, before the allowance was looked at.
+    /// The time whose cause counts, before the allowance is applied.
     pub counting: SignedDuration,
     /// The delay by cause and reason, in this order.
     pub causes: Vec<CauseTotal>,
@@ -139,7 +139,7 @@ fn append(owed: &mut Vec<Interval>, next: Interval) {
     }
 }
 
-/// A part of the delay with the cause that it is put down to.
+/// A part of the delay with its cause.
 struct Slice<'a> {
     interval: Interval,
     cause: Cause,

@@ -63,12 +63,12 @@ impl CalculationError {
 }
 
 /// Returns the instant up to which an open promise is reported: the second after the compensation's
-/// creation, plus as many whole intervals as have passed. So a status that accrues changes once
-/// per interval, however often it is calculated and whoever restarts. Without a creation, or with
-/// an interval that is not positive, it is `now`.
+/// creation, plus as many whole intervals as have passed. So a status that accrues changes once per
+/// interval, however often it is calculated and even if the operator restarts. Without a creation,
+/// or with an interval that is not positive, it is `now`.
 ///
-/// The second after: a creationTimestamp has whole seconds, so it may lie before the end of the
-/// allowance that the record is made for.
+/// It is the second after: a creationTimestamp has whole seconds, so it may lie before the end of
+/// the allowance that the record is made for.
 pub fn accrued_until(
     created: Option<Timestamp>,
     interval: SignedDuration,
@@ -99,11 +99,11 @@ pub fn next_accrual(
 
 /// Returns the status of a compensation.
 ///
-/// `promise` is that of the subscription, and `None` only where the API server said that the
-/// subscription or the promise is gone: what was last reported is then made final, and where
-/// nothing was reported, nothing can be calculated. `others` are the other compensations of the
-/// same contract and service, from a fresh list, in any order; those that do not matter are left
-/// out here. `interval` is how often an amount that accrues is reported.
+/// `promise` is that of the subscription, and `None` only if the API server answered that the
+/// subscription or the promise is gone: the last report is then made final, and without a report
+/// nothing can be calculated. `others` are the other compensations of the same contract and
+/// service, from a fresh list, in any order; those that do not matter are left out here. `interval`
+/// is the time between two reports of an amount that accrues.
 pub fn report(
     compensation: &Compensation,
     promise: Option<&Promise>,

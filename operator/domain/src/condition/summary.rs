@@ -1,4 +1,4 @@
-//! What is said of an object as a whole, for every kind alike (kstatus).
+//! The summary of an object, for every kind alike (kstatus).
 //!
 //! Decides how Ready, Reconciling and Stalled go together and which generation they speak of: tools
 //! that wait read nothing else. It must never decide whether an object is ready; that is said by
@@ -8,12 +8,12 @@ use entente_crds::condition::{ConditionType, Reason};
 
 use super::{ConditionSet, Status};
 
-/// What is left to do for an object, and for whom.
+/// Work that is left for an object, and the one who has to do it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Work {
     /// Nothing.
     Done,
-    /// It goes on by itself.
+    /// The operator goes on by itself.
     Progressing,
     /// It met a failure and is tried again.
     Retrying,
@@ -23,7 +23,7 @@ pub enum Work {
     Unknown,
 }
 
-/// What is said of an object as a whole.
+/// Summary of an object: Ready, Reconciling, Stalled and observedGeneration.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Summary {
     ready: Status,
@@ -33,17 +33,17 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Says that the object is as it should be.
+    /// States that the object is as it should be.
     pub fn done(reason: Reason, message: impl Into<String>) -> Self {
         Self::new(Status::True, reason, message, Work::Done)
     }
 
-    /// Says that the object is not as it should be yet.
+    /// States that the object is not as it should be yet.
     pub fn open(reason: Reason, message: impl Into<String>, work: Work) -> Self {
         Self::new(Status::False, reason, message, work)
     }
 
-    /// Says that nothing is known of the object yet.
+    /// States that nothing is known of the object yet.
     pub fn unknown(reason: Reason, message: impl Into<String>) -> Self {
         Self::new(Status::Unknown, reason, message, Work::Unknown)
     }
@@ -62,22 +62,22 @@ impl Summary {
         self.ready == Status::True
     }
 
-    /// What is left to do.
+    /// Returns the work that is left.
     pub fn work(&self) -> Work {
         self.work
     }
 
-    /// The reason of Ready.
+    /// Returns the reason of Ready.
     pub fn reason(&self) -> Reason {
         self.reason
     }
 
-    /// The message of Ready.
+    /// Returns the message of Ready.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// States Ready and, where they hold, Reconciling or Stalled; never both.
+    /// Adds Ready to the conditions, and Reconciling or Stalled if one of them is True; never both.
     #[must_use]
     pub fn state(&self, set: ConditionSet) -> ConditionSet {
         let set = set.with(ConditionType::Ready, self.ready, self.reason, &self.message);

@@ -123,7 +123,7 @@ fn remedy_faults(contract: &Contract, entry: &ContractService) -> Vec<Fault> {
     faults
 }
 
-/// Returns what was signed: the last revision of the first subscription of an entry, if it has the
+/// Returns the signed state: the last revision of the first subscription of an entry, if it has the
 /// same service.
 fn signed<'a>(world: &'a ContractWorld, entry: &ContractService) -> Option<&'a Revision> {
     let of_entry = |subscription: &&ServiceSubscription| {

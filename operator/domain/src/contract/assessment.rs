@@ -75,7 +75,7 @@ impl Assessment<'_> {
             .collect()
     }
 
-    /// Returns what is wrong with the number of devices: another one than expected, before none.
+    /// Returns the fault of the number of devices: an unexpected number comes before none at all.
     pub(super) fn device_fault(&self) -> Option<Fault> {
         let entries = &self.resolved.entries;
         let mismatched: Vec<String> = entries

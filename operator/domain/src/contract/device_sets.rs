@@ -1,7 +1,7 @@
 //! The devices of each entry of a contract.
 //!
-//! Decides between entries of one service that want one device: where both name it the contract is
-//! at fault; where a label causes it, the entry that stands first has it.
+//! Decides between entries of one service that want one device: if both name it the contract is at
+//! fault; if a label causes it, the entry that comes first in the spec has it.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ fn wanted(entry: &ContractService, devices: &[DeviceFacts]) -> BTreeMap<String, 
 /// Returns the devices of every entry.
 pub(super) fn device_sets(contract: &Contract, devices: &[DeviceFacts]) -> DeviceSets {
     let mut result = DeviceSets::default();
-    // Who has a device: the service and the device give the entry, and whether it names the device.
+    // By service and device: the entry that has the device, and whether it names the device.
     let mut taken: BTreeMap<(&str, String), (&str, bool)> = BTreeMap::new();
     let mut named_twice: BTreeMap<(&str, &str, &str), Vec<String>> = BTreeMap::new();
     for entry in &contract.spec.services {

@@ -1,9 +1,9 @@
 //! The parameters of an entry: chosen by the contract, signed before, or default of the catalogue.
 //!
 //! Each text is parsed once, when the entry is read: from then on it is the canonical text that
-//! subscriptions hold and compare, or it is refused. What the catalogue no longer allows but a
-//! subscription of the entry has signed is not a fault: an edit of the catalogue must not stop a
-//! contract that runs. Called by `terms`.
+//! subscriptions hold and compare, or it is refused. A value that the catalogue no longer allows
+//! but a subscription of the entry has signed is not a fault: an edit of the catalogue must not
+//! stop a contract that runs. Called by `terms`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +26,7 @@ pub(super) struct Parameters<'a> {
 /// A text of a spec as it was read.
 #[derive(Clone, Debug)]
 struct Reading {
-    /// The canonical text; what cannot be read stays as it was written.
+    /// The canonical text; a text that cannot be read stays as it was written.
     text: String,
     /// The message of the fault, if the catalogue of today does not allow it.
     refused: Option<String>,
@@ -35,8 +35,8 @@ struct Reading {
 }
 
 impl Reading {
-    /// Reads a text; `place` names it where it is refused. What the constraints of today refuse is
-    /// read by its type alone, since it may have been signed before them.
+    /// Reads a text; `place` names it if it is refused. A text that the constraints of today refuse
+    /// is read by its type alone, since it may have been signed before them.
     fn new(place: &str, raw: &str, parameter: &Parameter) -> Self {
         let read = |constraints| parse_value(place, raw, parameter.r#type, &constraints);
         let (value, refused) = match read(Constraints::of_parameter(parameter)) {
@@ -50,8 +50,8 @@ impl Reading {
         }
     }
 
-    /// True if this is what was signed. Where the catalogue does not know the parameter any more,
-    /// its type is not known either, and the order of words makes no difference.
+    /// True if this is the signed value. If the catalogue no longer has the parameter, its type is
+    /// not known either; the order of words then makes no difference.
     fn says(&self, signed: &str) -> bool {
         let words = |text: &str| -> BTreeSet<String> {
             text.split(',').map(|word| word.trim().to_owned()).collect()
@@ -65,7 +65,7 @@ impl Reading {
 }
 
 impl<'a> Parameters<'a> {
-    /// Reads what an entry chooses and what its service has as defaults.
+    /// Reads the values that an entry chooses and the defaults of its service.
     pub(super) fn new(entry: &'a ContractService, service: &'a SmartService) -> Self {
         let definitions = || service.spec.parameters.iter();
         let chosen = entry.parameters.iter().map(|(name, raw)| {
@@ -126,7 +126,7 @@ impl<'a> Parameters<'a> {
     pub(super) fn faults(&self, signed: Option<&Revision>) -> Vec<Fault> {
         let mut faults = self.chosen_faults(signed);
         faults.extend(self.secret_faults());
-        // What a running entry does not choose, it has signed or has never needed.
+        // Values that a running entry does not choose were signed, or it never needed them.
         if signed.is_none() {
             faults.extend(self.missing_faults());
         }

@@ -1,7 +1,7 @@
 //! The texts of a contract as values or faults, each parsed once.
 //!
-//! Decides nothing. Made by `resolve`; `acceptance` collects what is wrong, and the subscriptions
-//! are made of the values, which nobody reads a second time.
+//! Decides nothing. Made by `resolve`; `acceptance` collects the faults, and the subscriptions are
+//! made of the values, which nobody reads a second time.
 
 use entente_crds::v1alpha1::{Contract, ResolvedTerm};
 use jiff::Timestamp;
@@ -12,7 +12,7 @@ use super::terms::EntryTerms;
 use crate::promise::promised_from;
 use crate::time::{TermError, resolve_term};
 
-/// The values of a contract, or what is wrong with their texts.
+/// Values of a contract, or the faults of their texts.
 pub(super) struct Readings<'a> {
     /// The first and last instant of the term.
     pub(super) term: Result<ResolvedTerm, TermError>,

@@ -1,7 +1,7 @@
 //! Ready of a contract, with its reason and message.
 //!
-//! Decides which of all that is outstanding comes first: what a person must change, what could not
-//! be written, what is missing, how many devices there are, and what is not delivered.
+//! Decides which outstanding matter is reported first: a change that only a person can make, a
+//! write that failed, a missing reference, the number of devices, an item that is not delivered.
 
 use entente_crds::condition::Reason;
 

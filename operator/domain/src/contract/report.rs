@@ -206,7 +206,7 @@ fn next_transition(term: &ResolvedTerm, now: Timestamp) -> Option<Timestamp> {
 }
 
 /// Returns the instant at which the set of subscriptions is complete, if it is. It never lies
-/// before the creation of one of them, whoever's clock is ahead.
+/// before the creation of one of them, even if the clock of the API server is ahead of ours.
 fn established(
     assessment: &Assessment,
     own: &BTreeMap<&str, &ServiceSubscription>,
@@ -219,8 +219,8 @@ fn established(
         ..
     } = assessment;
     let term = resolved.term.as_ref()?;
-    // Devices that are not there when the start comes are those that a label brings later. A
-    // contract that is made after its start waits for them, in whatever order it is applied.
+    // Devices that do not exist at the start are those that a label brings later. A contract that
+    // is made after its start waits for them, in whatever order its objects are applied.
     let created = contract
         .metadata
         .creation_timestamp

@@ -1,8 +1,8 @@
-//! The dated entries of one subscription (api: "What is promised").
+//! The dated entries of one subscription (api section "What is promised").
 //!
-//! Decides the instant at which an entry begins, whether it is promised, and what becomes of
-//! the entries that exist. What has begun is append-only: only its end may move, and only while
-//! that lies ahead.
+//! Decides the instant at which an entry begins, whether it is promised, and which existing entries
+//! are kept, changed or dropped. What has begun is append-only: only its end may move, and only
+//! while that lies ahead.
 
 use entente_crds::v1alpha1::{ResolvedTerm, Revision, ServiceSubscription};
 use jiff::{SignedDuration, Timestamp};
@@ -13,7 +13,7 @@ use crate::promise::{is_promised, is_settled};
 /// The most entries that a subscription holds (its schema).
 pub(super) const MOST_REVISIONS: usize = 4;
 
-/// The dates of a contract, which are those of its entries.
+/// Dates of a contract, which are those of its entries.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Dates {
     /// The term's first instant.
@@ -85,7 +85,7 @@ pub(super) fn advance(
     let ended = last.until.is_some_and(|until| until <= now);
     if dates.is_over(now) {
         if !ended {
-            // The end was moved behind us: what was delivered until now stays so.
+            // The end was moved into the past: everything delivered until now stays delivered.
             last.until = Some(instant(now).max(last.effective));
         }
         return Some(entries);

@@ -68,7 +68,7 @@ fn does_not_proceed(found: &ServiceSubscription, early: &BTreeSet<StepType>) -> 
 /// The obstacles to a start that lies ahead, as the status of a subscription has them.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Hindrances {
-    /// True if it does not proceed whichever steps are early.
+    /// True if it does not proceed even if every step is early.
     pub(super) of_the_whole: bool,
     /// The steps with an item that met a problem and is not done.
     pub(super) steps: BTreeSet<StepType>,
@@ -83,7 +83,7 @@ pub(super) fn hindrances(found: &ServiceSubscription) -> Hindrances {
     let timed_out =
         said(ConditionType::Ready).is_some() && status.is_some_and(|status| status.step_timed_out);
     Hindrances {
-        // Before its start a subscription is not Ready only for what speaks against it.
+        // Before its start a subscription is not Ready only if something already speaks against it.
         of_the_whole: is_false(ConditionType::Ready)
             || is_false(ConditionType::ResolvedRefs)
             || timed_out,

@@ -25,7 +25,7 @@ pub(super) struct SubscriptionState {
 /// The progress of a subscription.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(super) enum Progress {
-    /// The subscription is not there, or not as it should be.
+    /// The subscription does not exist, or not as it should be.
     Unwritten,
     /// It is not proven, and nothing is known to hinder it.
     Pending,

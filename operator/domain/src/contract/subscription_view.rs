@@ -1,10 +1,10 @@
 //! The part of a subscription that a contract reads: two subscriptions with equal views lead to the
 //! same writes and the same status of the contract.
 //!
-//! Decides which changes of a subscription are news for its contract. Whatever a rule of this
-//! module reads of a subscription stands here as well, or a contract is not looked at again when
-//! it changes and its status stays as it was for ever (`tests/view.rs` holds both against each
-//! other). Called by the contract controller's triggers.
+//! Decides which changes of a subscription are news for its contract. Every field of a subscription
+//! that a rule of this module reads must be here as well; otherwise a contract is not reconciled
+//! when the field changes, and its status keeps an old value for ever (`tests/subscription_view.rs` compares
+//! both). Called by the contract controller's triggers.
 
 use entente_crds::condition::ConditionType;
 use entente_crds::v1alpha1::{PromiseState, ServiceSubscription};
@@ -20,11 +20,11 @@ use super::subscription_state::{current, is_failing};
 pub struct SubscriptionView {
     uid: Option<String>,
     owners: Option<Vec<OwnerReference>>,
-    /// Stands for the spec.
+    /// Changes with every change of the spec.
     generation: Option<i64>,
     created: Option<Time>,
     terminating: bool,
-    /// Status and reason of Ready and Delivered, where they speak of this generation.
+    /// Status and reason of Ready and Delivered, if they are about this generation.
     said: [Option<(String, String)>; 2],
     failing: bool,
     hindrances: Hindrances,

@@ -1,8 +1,8 @@
 //! The terms of an entry of a contract, apart from dates.
 //!
 //! Decides the source of each value: the contract, the revision signed before, or the catalogue of
-//! today, in this order. What was once taken from the catalogue stays, so that an edit of it never
-//! changes what a customer signed (B1).
+//! today, in this order. A value once taken from the catalogue stays, so that an edit of the
+//! catalogue never changes what a customer signed (B1).
 
 use std::collections::BTreeMap;
 

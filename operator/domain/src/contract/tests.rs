@@ -23,7 +23,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::*;
 use crate::condition::{ConditionSet, Status, find};
 
-/// When the contract was created, two months before its start.
+/// Creation of the contract, two months before its start.
 const CREATED: &str = "2027-02-01T00:00:00Z";
 /// The start of 2027-04-01 in America/Sao_Paulo.
 const START: &str = "2027-04-01T03:00:00Z";
@@ -110,7 +110,7 @@ fn device(name: &str, labels: &[(&str, &str)]) -> DeviceFacts {
     }
 }
 
-/// A contract with these entries, the service `backup-service`, and nothing else.
+/// Returns a contract with these entries, the service `backup-service`, and nothing else.
 fn world(services: Vec<ContractService>) -> ContractWorld {
     let mut contract = Contract::new(
         "bank",
@@ -147,12 +147,12 @@ fn world(services: Vec<ContractService>) -> ContractWorld {
     }
 }
 
-/// One entry `backup` that names these devices.
+/// Returns one entry `backup` that names these devices.
 fn named(devices: &[&str]) -> ContractWorld {
     world(vec![entry("backup", "backup-service", devices)])
 }
 
-/// One entry `backup` that selects the label `in=bank`, and these devices with it.
+/// Returns one entry `backup` that selects the label `in=bank`, and these devices with it.
 fn labelled(devices: &[&str]) -> ContractWorld {
     let mut world = world(vec![selecting(
         entry("backup", "backup-service", &[]),
@@ -172,7 +172,7 @@ impl ContractWorld {
         self.contract.metadata.generation = self.contract.metadata.generation.map(|one| one + 1);
     }
 
-    /// Resolve, write and report, as the controller does; what was resolved first.
+    /// Resolves, writes and reports, as the controller does. Returns the first resolution.
     fn pass(&mut self, now: &str) -> ResolvedContract {
         let now = at(now);
         let resolved = resolve(self, now);
@@ -221,13 +221,13 @@ impl ContractWorld {
             .expect(name)
     }
 
-    /// What the API server does once the finalizers of those being deleted are gone.
+    /// Removes the deleted objects whose finalizers are gone, as the API server does.
     fn collect(&mut self) {
         self.subscriptions
             .retain(|found| found.metadata.deletion_timestamp.is_none());
     }
 
-    /// The delivery controller's word on a subscription.
+    /// Writes the delivery controller's conditions of a subscription.
     fn say(&mut self, name: &str, ready: (bool, Reason), delivered: (bool, Reason)) {
         let found = self.existing(name);
         let generation = found.metadata.generation;
@@ -252,7 +252,7 @@ impl ContractWorld {
     }
 }
 
-/// A condition of the contract as "True Reason".
+/// Returns a condition of the contract as "True Reason".
 fn said(world: &ContractWorld, condition: ConditionType) -> String {
     let conditions = world
         .contract

@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::causes::counts;
 use super::judge::Look;
 
-/// A first report this soon after the promised instant counts as a look at that instant: the first
-/// pass may have waited that long for a remote side.
+/// Tolerance for a first report after the promised instant that counts as a look at that instant:
+/// the first pass may have waited that long for a remote side.
 const PUNCTUAL: SignedDuration = SignedDuration::from_secs(30);
 
 /// The most delays that are kept (api section 11).
@@ -27,8 +27,8 @@ pub(super) fn not_observed(from: Timestamp, until: Timestamp) -> Delay {
     }
 }
 
-/// Records what blocks now. Time between two observations belongs to the earlier one; before the
-/// first one it is the provider's.
+/// Records the reason that blocks now. Time between two observations belongs to the earlier one;
+/// before the first one it is the provider's.
 pub(super) fn observe(promise: &mut Promise, revision: &Revision, look: &Look<'_>) {
     let (cause, reason) = look.blocking;
     // The clock may have been set back since the last look.
@@ -38,7 +38,7 @@ pub(super) fn observe(promise: &mut Promise, revision: &Revision, look: &Look<'_
         .map_or(promise.effective, |last| last.until.unwrap_or(last.from));
     let now = look.now.max(last);
     let from = match promise.delays.last_mut() {
-        // Work that goes on is nobody's new delay.
+        // A gap in which work goes on causes no new delay.
         Some(last)
             if last.until.is_none()
                 && (last.cause == cause && last.reason == reason

@@ -1,7 +1,7 @@
-//! The only judge of promises: Kept, Missed or Closed, with the instants and whose delay it was
+//! The only judge of promises: Kept, Missed or Closed, with the instants and the causes of delay
 //! (D3, D4, D9; api section 10).
 //!
-//! Called by delivery's report in every pass. What is decided once is never decided again.
+//! Called by delivery's report in every pass. A decision once made is never made again.
 
 use entente_crds::v1alpha1::{Cause, Promise, PromiseState, Revision, ServiceSubscription};
 use jiff::Timestamp;
@@ -86,8 +86,8 @@ pub fn judge(
     promises
 }
 
-/// Drops what is history where more is kept than a status may hold: the oldest promises that are
-/// settled and whose entry is gone, those first that were not missed.
+/// Drops history beyond the number that a status may have: the oldest promises that are settled and
+/// whose entry is gone, and of these first the ones that were not missed.
 fn forget_the_oldest(promises: &mut Vec<Promise>, subscription: &ServiceSubscription) {
     while promises.len() > MOST_PROMISES {
         let is_history = |promise: &Promise| {
@@ -187,12 +187,13 @@ fn judge_one(
     if decided {
         return promise;
     }
-    // Nobody knows by when it had to be complete, and a verdict is for ever.
+    // Without a readable allowance the deadline is unknown, and a verdict is for ever.
     let Ok(deadline) = deadline(revision) else {
         return promise;
     };
-    // What an earlier pass found incomplete is complete at the earliest in the pass that proves it,
-    // however old a proof is and whatever is not required any more (rule of money 1).
+    // An item that an earlier pass found incomplete is complete, at the earliest, in the pass that
+    // proves it, however old the proof is and even if some items are no longer required (rule of
+    // money 1).
     let earliest = if promise.delays.is_empty() {
         promise.effective
     } else {
@@ -228,7 +229,7 @@ fn close(promise: &mut Promise, at: Timestamp, deadline: Timestamp, in_time: Pro
     promise.state = PromiseState::Missed;
     promise.delays.retain(|delay| delay.from < at);
     if promise.delays.is_empty() && at > promise.effective {
-        // Nobody looked before it was over: that time is ours.
+        // No pass ran before it was over: that time is ours.
         promise.delays.push(not_observed(promise.effective, at));
     }
     if let Some(last) = promise.delays.last_mut() {

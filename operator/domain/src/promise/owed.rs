@@ -90,9 +90,9 @@ impl From<&Compensation> for CompensationRecord {
     }
 }
 
-/// True if everything that the promises owe is recorded and final (api section 10): each record
-/// that there is, and one for each remedy that owes. One that was made and that a person deleted or
-/// voided is not waited for, but what is to take the place of a voided one is.
+/// True if everything that the promises owe is recorded and final (api section 10): each existing
+/// record, and one for each remedy that owes. A record that was made and then deleted or voided by
+/// a person is not waited for, but the record that replaces a voided one is.
 pub fn is_recorded(
     subscription: &ServiceSubscription,
     promises: &[Promise],

@@ -1,34 +1,34 @@
 //! Takes secrets out of words that came from outside, however those spell them (K4).
 //!
 //! Decides by looking for each secret in the words as they came, before anything is folded or cut:
-//! as it is, line by line, escaped as JSON does or percent-encoded in whole or in part, in base64
-//! at every alignment, in hexadecimal, in whatever case, with whatever white space between, and cut
-//! off after its first eight characters. It must never tell how long a secret is. Called by the
-//! drivers' one gate for quotations; `Secrets` gives it what the tenant's Secrets hold.
+//! unchanged, line by line, escaped as JSON does or percent-encoded in whole or in part, in base64
+//! at every alignment, in hexadecimal, in upper or lower case, with white space between, and cut
+//! off after its first eight characters. It must never reveal the length of a secret. Called by the
+//! drivers' one gate for quotations; `Secrets` supplies the contents of the tenant's Secrets.
 
 use std::collections::BTreeSet;
 
 use base64::{Engine as _, engine::general_purpose};
 use zeroize::Zeroizing;
 
-/// What stands for a secret in a message.
+/// Replacement of a secret in a message.
 pub const HIDDEN: &str = "[redacted]";
 
-/// A shorter text than this is not looked for: it would tear words apart, and be told by its own
-/// length.
+/// Length in bytes below which a text is not searched for: hiding it would tear words apart and
+/// reveal it by its length.
 const SHORTEST_HIDDEN: usize = 4;
 
-/// So much of the beginning of a secret is hidden wherever it stands.
+/// Number of leading bytes of a secret that are hidden wherever they occur.
 const BEGINNING: usize = 8;
 
-/// The most bytes of words that are looked at; what is quoted is far shorter.
+/// The largest number of bytes of words that are searched; quotations are far shorter.
 const MOST_WORDS: usize = 8_192;
 
-/// What has to be taken out of words, in lower case.
+/// Texts that must be taken out of words, in lower case.
 pub struct Redactions(Vec<Zeroizing<Vec<u8>>>);
 
 impl Redactions {
-    /// Takes the texts that nobody may read, in every spelling.
+    /// Takes the texts that must not be shown, in every spelling.
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
         let mut spellings = Vec::new();
         for secret in secrets {
@@ -37,7 +37,7 @@ impl Redactions {
                 spell(secret.as_bytes(), &mut spellings);
             }
             for line in secret.lines().map(str::trim) {
-                // The frame of a PEM text is no secret, and stands in every other one.
+                // The frame of a PEM text is no secret, and occurs in every other PEM text.
                 if line.len() >= BEGINNING && line.len() < secret.len() && !line.starts_with("---")
                 {
                     spell(line.as_bytes(), &mut spellings);
@@ -88,7 +88,7 @@ fn spell(text: &[u8], spellings: &mut Vec<Zeroizing<Vec<u8>>>) {
     }
     add(hex::encode(text).as_bytes());
     for before in 0..3_usize {
-        // What stands before shifts the digits; those that are made of the text alone remain.
+        // The bytes before shift the digits; only digits that depend on the text alone remain.
         let padded = Zeroizing::new([&vec![0; before], text].concat());
         let first = (before * 8).div_ceil(6);
         let last = padded.len() * 8 / 6;
@@ -104,7 +104,7 @@ fn spell(text: &[u8], spellings: &mut Vec<Zeroizing<Vec<u8>>>) {
     }
 }
 
-/// As many whole characters as are looked at.
+/// Returns the leading words up to [`MOST_WORDS`], cut between characters.
 fn beginning(words: &str) -> &str {
     let mut end = words.len().min(MOST_WORDS);
     while !words.is_char_boundary(end) {
@@ -115,12 +115,11 @@ fn beginning(words: &str) -> &str {
 
 /// Words in lower case, as bytes.
 ///
-/// What is written at a place can be read in more than one way: a backslash is itself or begins an
-/// escape. Only who looks for a secret from there on knows which is meant, so every reading is
-/// followed.
+/// A place can be read in more than one way: a backslash is itself or begins an escape. Only the
+/// search for a secret from there on decides between them, so every reading is followed.
 struct Words<'a>(&'a [u8]);
 
-/// What one way of reading finds at a place, and where it goes on.
+/// Result of one way of reading at a place, and the place after it.
 struct Reading {
     bytes: Vec<u8>,
     next: usize,
@@ -174,8 +173,8 @@ impl Words<'_> {
         }
     }
 
-    /// Reads what is percent-encoded (RFC 3986 section 2.1), `+` as a space, and everything as it
-    /// is; each character of it may be escaped as JSON does.
+    /// Reads percent-encoding (RFC 3986 section 2.1), `+` as a space, and every character as it is;
+    /// each may also be escaped as JSON does.
     fn readings(&self, at: usize) -> Vec<Reading> {
         let mut found = Vec::new();
         for reading in self.characters(at) {
@@ -200,7 +199,7 @@ impl Words<'_> {
         found
     }
 
-    /// Reads hexadecimal digits: what one is worth, and where it ends.
+    /// Reads one hexadecimal digit in every spelling: its value, and the place after it.
     fn digits(&self, at: usize) -> Vec<(u8, usize)> {
         let digit = |reading: Reading| {
             let [byte] = reading.bytes.try_into().ok()?;
@@ -253,7 +252,7 @@ impl Words<'_> {
     }
 }
 
-/// The words with one mark in place of each part that is hidden.
+/// Returns the words with one mark in place of each part that is hidden.
 fn replaced(words: &str, hidden: &[bool]) -> String {
     let mut shown = String::with_capacity(words.len());
     let mut in_secret = false;

@@ -1,7 +1,7 @@
 //! Periods and dates of the calendar in a zone.
 //!
 //! Decides which month, quarter or year a date lies in and which dates an interval touches. Called
-//! by the fee credit, which splits what is owed by period.
+//! by the fee credit, which splits owed time by period.
 
 use entente_crds::v1alpha1::Period;
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 
 use super::start_of_date;
 
-/// The first and the last local date of the period that a date lies in.
+/// Returns the first and the last local date of the period that a date lies in.
 pub fn period_of(date: Date, period: Period) -> (Date, Date) {
     let (first_month, months) = match period {
         Period::Month => (date.month(), 1),
@@ -53,15 +53,15 @@ impl CalendarPeriod {
         }
     }
 
-    /// The period that an instant lies in.
+    /// Returns the period that an instant lies in.
     pub fn at(instant: Timestamp, period: Period, zone: &TimeZone) -> Self {
         Self::containing(date_at(instant, zone), period, zone)
     }
 }
 
-/// The local date that an instant lies in, where a date lasts from its first instant to the first
-/// instant of the next. Differs from the date that a clock on the wall shows only where the clock
-/// goes back over midnight.
+/// Returns the local date that an instant lies in, where a date lasts from its first instant to the
+/// first instant of the next. Differs from the date of a wall clock only if the clock goes back
+/// over midnight.
 fn date_at(instant: Timestamp, zone: &TimeZone) -> Date {
     let shown = zone.to_datetime(instant).date();
     match shown.tomorrow() {
@@ -70,7 +70,7 @@ fn date_at(instant: Timestamp, zone: &TimeZone) -> Date {
     }
 }
 
-/// The periods that the interval from `from` up to and without `until` touches, in order.
+/// Returns the periods that the interval from `from` up to and without `until` touches, in order.
 pub fn periods_over(
     from: Timestamp,
     until: Timestamp,
@@ -96,8 +96,8 @@ pub struct LocalDate {
     pub end: Timestamp,
 }
 
-/// The local dates that the interval from `from` up to and without `until` touches, in order. A
-/// date that the zone skips as a whole is none of them.
+/// Returns the local dates that the interval from `from` up to and without `until` touches, in
+/// order. A date that the zone skips as a whole is none of them.
 pub fn dates_over(
     from: Timestamp,
     until: Timestamp,

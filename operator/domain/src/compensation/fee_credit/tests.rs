@@ -6,7 +6,7 @@ fn at(text: &str) -> Timestamp {
     text.parse().expect("the test's own instant")
 }
 
-/// An interval in local time of a zone.
+/// Returns an interval in local time of a zone.
 fn local(zone: &str, from: &str, until: &str) -> (TimeZone, Vec<Interval>) {
     let zone = crate::time::zone(zone).expect("the test's own zone");
     let instant = |text: &str| {
@@ -267,7 +267,7 @@ fn a_cap_holds_for_each_period_or_for_the_promise() {
     assert_eq!(amount(&fee, &capped("50", CapOf::Period), &of), "100.00");
     assert_eq!(amount(&fee, &capped("50", CapOf::Promise), &of), "50.00");
     assert_eq!(amount(&fee, &capped("120", CapOf::Promise), &of), "120.00");
-    // No period gives more than its fee, whatever the percentage.
+    // No period gives more than its fee, even with a percentage above 100.
     assert_eq!(amount(&fee, &capped("500", CapOf::Period), &of), "200.00");
     assert_eq!(amount(&fee, &capped("0", CapOf::Period), &of), "0.00");
 }

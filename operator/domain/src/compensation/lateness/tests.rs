@@ -6,7 +6,7 @@ fn at(text: &str) -> Timestamp {
     text.parse().expect("the test's own instant")
 }
 
-/// An instant of 1 April 2027, UTC, where the promise is at 00:00.
+/// Returns an instant of 1 April 2027, UTC, where the promise is at 00:00.
 fn clock(time: &str) -> Timestamp {
     at(&format!("2027-04-01T{time}:00Z"))
 }

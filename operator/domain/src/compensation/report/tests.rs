@@ -107,7 +107,7 @@ fn message(status: &CompensationStatus) -> &str {
         .map_or("-", |explanation| explanation.message.as_str())
 }
 
-/// A compensation with the status that it gets.
+/// Returns a compensation with the status that it gets.
 fn reported(mut of: Compensation, promise: &Promise, others: &[Compensation]) -> Compensation {
     let status = report(&of, Some(promise), others, HOUR, at("2028-01-01T00:00:00Z"));
     of.status = Some(status);
@@ -314,7 +314,8 @@ fn a_voided_compensation_keeps_its_amount_and_says_why() {
     );
 }
 
-/// A whole month's fee of 10.00 is owed for April by each of these.
+/// Returns a missed promise and its compensation, which owes a whole month's fee of 10.00 for
+/// April.
 fn whole_april(name: &str, promised: &str) -> (Compensation, Promise) {
     let mut of = compensation(name, promised);
     of.spec.record.fee = Some(Fee {

@@ -1,4 +1,4 @@
-//! What is refused, and what a running contract survives.
+//! Tests of faults that are refused, and of those that a running contract survives.
 
 use entente_crds::v1alpha1::{FeeCredit, Preparation, Remedy};
 

@@ -1,4 +1,5 @@
-//! What is said of the set as a whole: since when it is complete, what is owed, what was missed.
+//! Tests of the contract's whole set: the time since it is complete, the sums owed, the promises
+//! missed.
 
 use entente_crds::v1alpha1::{
     Amount, CompensationSpec, CompensationStatus, Promise, PromiseState, Voided,

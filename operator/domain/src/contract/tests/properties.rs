@@ -1,4 +1,4 @@
-//! What holds for every contract, whatever happens to it.
+//! Properties that hold for every contract and every sequence of events.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! What is said of a contract.
+//! Tests of a contract's status.
 
 use entente_crds::v1alpha1::{Item, ItemState, Problem, Transition, TransitionTo};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -10,7 +10,7 @@ fn status(world: &ContractWorld) -> &ContractStatus {
     world.contract.status.as_ref().expect("a status")
 }
 
-/// The devices `m-01`, `m-02`, … as a contract names them.
+/// Returns the devices `m-01`, `m-02`, … as a contract names them.
 fn fleet(count: usize) -> ContractWorld {
     let devices: Vec<String> = (1..=count).map(|number| format!("m-{number:02}")).collect();
     named(&devices.iter().map(String::as_str).collect::<Vec<_>>())

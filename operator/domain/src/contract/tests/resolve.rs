@@ -1,4 +1,4 @@
-//! Which subscriptions are made, changed, deleted, held back and waited for.
+//! Tests of the subscriptions that are made, changed, deleted, held back and waited for.
 
 use super::*;
 

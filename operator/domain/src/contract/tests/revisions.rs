@@ -1,4 +1,4 @@
-//! What is promised, and what becomes of entries that exist.
+//! Tests of promised instants, and of changes to existing entries.
 
 use entente_crds::v1alpha1::{
     CreditBasis, FeeCredit, Promise, PromiseState, Remedy, Revision, Share,
@@ -10,7 +10,7 @@ fn revisions(world: &ContractWorld) -> &[Revision] {
     &world.subscriptions[0].spec.revisions
 }
 
-/// The entries as effective, until, promised.
+/// Returns the entries as effective, until, promised.
 fn dates(world: &ContractWorld) -> Vec<(String, Option<String>, bool)> {
     let dates = revisions(world).iter().map(|revision| {
         let until = revision.until.map(|until| until.to_string());

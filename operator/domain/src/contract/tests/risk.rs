@@ -1,4 +1,4 @@
-//! When the start of a contract is said to be at risk.
+//! Tests of the condition StartAtRisk.
 
 use entente_crds::v1alpha1::{Item, ItemState, Problem, Step, StepType};
 
@@ -30,7 +30,8 @@ fn subscription(device: &str) -> String {
     format!("bank.backup.{device}")
 }
 
-/// What delivery says before the start: Ready, and a condition that is not True where there is one.
+/// Writes delivery's conditions before the start: Ready, and one other that is not True if `not`
+/// has one.
 fn say(
     world: &mut ContractWorld,
     device: &str,
@@ -106,7 +107,7 @@ fn an_early_step_that_meets_a_problem_puts_the_start_at_risk_and_ready_stays_as_
         "The preparation of the start does not proceed on 1 device: c; see the \
          ServiceSubscriptions there."
     );
-    // Losing contact with what is in effect is no matter of the start.
+    // Losing contact with an item that is in effect does not endanger the start.
     item(
         &mut world,
         "c",

@@ -1,4 +1,5 @@
-//! Whatever a contract reads of a subscription is in its view, so that a change of it is news.
+//! Tests that everything a contract reads of a subscription is in its view, so that a change of it
+//! is news.
 
 use entente_crds::v1alpha1::{
     FeeCredit, Item, ItemState, Problem, Promise, PromiseState, Remedy, Step, StepType,
@@ -12,9 +13,9 @@ use super::*;
 enum Change {
     Says(ConditionType, bool, prop::sample::Index),
     SaysNothing,
-    /// The spec is written; what was said before speaks of an earlier one from now on.
+    /// The spec is written: conditions from before are about an earlier generation from now on.
     Spec(bool),
-    /// The delivery controller says the same of the spec as it is now.
+    /// The delivery controller states the conditions for the spec as it is now.
     SaysAgain,
     Item(&'static str, ItemState, bool),
     Promise(PromiseState, bool, bool),
@@ -123,7 +124,7 @@ impl Change {
     }
 }
 
-/// A contract with one subscription that holds as many entries as it can.
+/// Returns a contract with one subscription that has as many entries as it can.
 fn subject(edits: u32) -> ContractWorld {
     let mut world = named(&["m-01"]);
     world.devices = vec![device("m-01", &[])];
@@ -153,7 +154,7 @@ fn subject(edits: u32) -> ContractWorld {
     world
 }
 
-/// The writes of the next pass and the status after them.
+/// Returns the writes of the next pass and the status after them.
 fn outcome(world: &ContractWorld, now: Timestamp) -> (ResolvedContract, ContractStatus) {
     let resolved = resolve(world, now);
     let status = world.status(&resolved, now);

@@ -30,7 +30,7 @@ fn promised() -> ServiceSubscription {
     ServiceSubscription::new("a.b.c", spec)
 }
 
-/// Looks at an instant and keeps what was judged. What is proved was read in this very pass.
+/// Judges at an instant and keeps the result. Proofs are those read in this very pass.
 fn look(
     subscription: &mut ServiceSubscription,
     now: i64,

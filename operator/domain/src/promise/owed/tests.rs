@@ -1,4 +1,4 @@
-//! What a subscription that goes, and a contract, wait for: the records of what is owed.
+//! Tests of the records that a deleted subscription and a contract wait for.
 
 use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{
@@ -21,7 +21,7 @@ fn start() -> Timestamp {
         .expect("the test's own instant")
 }
 
-/// A revision with one remedy of that name, which owes something.
+/// Returns a revision with one remedy of that name, for which something is owed.
 fn revision(remedy: &str) -> Revision {
     Revision {
         effective: start(),
@@ -40,7 +40,7 @@ fn revision(remedy: &str) -> Revision {
     }
 }
 
-/// A record of that name for the promise.
+/// Returns a record of that name for the promise.
 fn record(name: &str, calculated: bool, reissue: Option<Reissue>) -> CompensationRecord {
     let mut record = Record {
         promised: start(),
@@ -132,8 +132,8 @@ fn the_record_that_takes_the_place_of_a_voided_one_is_waited_for() {
     );
 }
 
-/// Every room asks the one rule: what one of them expects and another does not make would be waited
-/// for without end.
+/// Every caller uses the one rule: a record that one of them expects and another does not make
+/// would be waited for without end.
 // shows D8
 #[test]
 fn what_is_made_waited_for_kept_and_calculated_is_the_same_under_all_terms() {
@@ -164,7 +164,7 @@ fn what_is_made_waited_for_kept_and_calculated_is_the_same_under_all_terms() {
     }
 }
 
-/// A record under the terms of a revision, whether it would be made or not.
+/// Returns a record under the terms of a revision, also if it would not be made.
 fn record_under(revision: &Revision) -> Record {
     Record {
         promised: revision.effective,
@@ -177,7 +177,7 @@ fn record_under(revision: &Revision) -> Record {
     }
 }
 
-/// The name of one remedy may end like the number of another's issue.
+/// The name of one remedy may end with a number like that of another remedy's issue.
 #[test]
 fn a_record_of_another_remedy_is_not_taken_for_the_one_that_is_owed() {
     let second = format!("{CREDIT}.2");

@@ -10,7 +10,8 @@ fn hide(secret: &str, words: &str) -> String {
     Redactions::new([secret]).hide(words)
 }
 
-/// How somebody says it, what they say, and what may be shown of that.
+/// Returns the spellings of a secret in an echo: the name, the words, and the words that may be
+/// shown.
 #[rustfmt::skip] // One row a line.
 fn echoes(secret: &str) -> Vec<(&'static str, String, &'static str)> {
     vec![
@@ -82,13 +83,13 @@ fn what_is_no_secret_stays_and_short_texts_are_not_looked_for() {
     assert_eq!(hide("s3cr3t-token", &"é".repeat(5_000)).len(), 8_192);
 }
 
-/// A text as it stands between the quotation marks of JSON.
+/// Returns a text as it is between the quotation marks of JSON.
 fn json(text: &str) -> String {
     let quoted = serde_json::to_string(text).expect("a text");
     quoted[1..quoted.len() - 1].to_owned()
 }
 
-/// Spells a text as somebody might who gives it back.
+/// Spells a text in one of the ways in which a remote side may echo it.
 fn spelled(text: &str, how: u8) -> String {
     let percent = |text: &str, upper: bool| -> String {
         let digits = |byte: u8| {
@@ -158,7 +159,7 @@ proptest! {
             }
         }
         let shown = hide(&secret, &format!("{before}{echo}{after}"));
-        // The middle half of what was put in: what is left at an end tells too little.
+        // The middle half of the echo: fragments at an end reveal too little.
         let quarter = echo.chars().count() / 4;
         let middle: String = echo.chars().skip(quarter).take(quarter * 2).collect();
         prop_assert!(!shown.contains(&middle), "{} in {}", middle, shown);
