@@ -1,11 +1,11 @@
-//! Delivery: what happens on one device for all its subscriptions.
+//! Delivery: the settings and instances of one device for all its subscriptions.
 //!
-//! The unit is the device: several services share it, so one plan merges what all of them want,
-//! orders it and finds conflicts. The stages are pure and are called in this order by the delivery
-//! controller: `resolve` (what is wanted now), `verify` (what is proved), `plan` (what to do
-//! next), then the controller executes and records what came back in [`Observations`], round by round
-//! until the plan has nothing to do, and at last `report` says it all. A step starts when every
-//! item of the step before is Effective (B6); only what differs is sent (B7).
+//! The unit is the device: several services share it, so one plan merges their wants, orders them
+//! and finds conflicts. The stages are pure and are called in this order by the delivery
+//! controller: `resolve` (the wants now), `verify` (the proofs), `plan` (the next actions), then
+//! the controller executes and records the answers in [`Observations`], round by round until the
+//! plan has no action, and at last `report` makes the statuses. A step starts when every item of
+//! the step before is Effective (B6); only differences are sent (B7).
 
 mod claim;
 mod model;

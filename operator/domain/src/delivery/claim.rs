@@ -1,10 +1,10 @@
-//! Which of several Devices has a machine: one endpoint and one identity belong to one Device in the
-//! cluster (K4, api section 4).
+//! The claim on a machine: of several Devices with one endpoint or one identity, exactly one in the
+//! cluster has the machine (K4, api section 4).
 //!
-//! Decides by proof and seniority, never by who made an object first alone: whoever may edit a
-//! Device may give it any address. A Device that the Connection does not let to its address has no
-//! say. It must never look into another namespace for anything but this, and nobody is told whose
-//! the other Device is. Called by the observe stage, which gathers the rivals, and by the report.
+//! Decides by proof and seniority, never by the age of an object alone: the editor of a Device may
+//! give it any address. A Device whose Connection does not allow its address has no claim. It must
+//! never look into another namespace for anything but this, and no message names the owner of the
+//! other Device. Called by the observe stage, which gathers the rivals, and by the report.
 
 use std::collections::BTreeMap;
 
@@ -41,8 +41,8 @@ pub fn claim_digest(device: &Device) -> Option<String> {
     Some(digest(&(of_first, others)))
 }
 
-/// Returns the identity under which a Device is found by others that meet the same machine through
-/// a connection: what the machine there said last, else what is pinned.
+/// Returns the identity by which other Devices that meet the same machine through a connection find
+/// this one: the identity last reported there, else the pinned one.
 pub fn known_identity<'a>(device: &'a Device, connection: &str) -> Option<&'a str> {
     let first = device.spec.connections.first();
     let is_first = first.is_some_and(|first| first.name == connection);
@@ -89,10 +89,10 @@ pub fn may_claim(
         .any(|network| network.contains(&address))
 }
 
-/// True if one of the rivals has the machine at one endpoint of a Device, and not the Device itself.
-/// `connection` is that of the endpoint; `rivals` are the other Devices with that endpoint or with
-/// the identity, those that [`may_claim`] it; `identity` is what the machine said last, else what is
-/// pinned.
+/// True if one of the rivals has the machine at one endpoint of a Device, and not the Device
+/// itself. `connection` is that of the endpoint; `rivals` are the other Devices with that endpoint
+/// or with the identity, those that [`may_claim`] it; `identity` is the one that the machine last
+/// reported, else the pinned one.
 pub fn is_claimed_by_another<'a>(
     own: &Device,
     chosen: &DeviceConnection,
@@ -119,7 +119,7 @@ pub fn is_claimed_by_another<'a>(
     })
 }
 
-/// The claim of a Device that is about what its spec says now.
+/// Returns the claim of a Device that is about what its spec says now.
 fn claim_of(device: &Device) -> Option<&DeviceClaim> {
     let claim = device.status.as_ref()?.claim.as_ref()?;
     (Some(&claim.endpoint_digest) == claim_digest(device).as_ref()).then_some(claim)
@@ -138,14 +138,15 @@ fn has_a_say(device: &Device) -> bool {
 
 type Rank = (u8, Option<Timestamp>, Option<Timestamp>, String, String);
 
-/// Who is asked first: who has proved it, the earlier the better; then who names it, the earlier
-/// the better; then who was never looked at, the older object first.
+/// Returns the rank by which the claim is decided, lowest first: Devices that have proved the
+/// machine, in the order of their proofs; then those that name it, in the order in which they did;
+/// then those that no pass has seen, by creation.
 fn rank(device: &Device) -> Rank {
     rank_of(device, claim_of(device))
 }
 
-/// The same among those who meet one machine at several places: what was proved of another machine
-/// at the own place says nothing of this one.
+/// Returns the rank among Devices that meet one machine at several places: a proof of another
+/// machine at a Device's own place does not count for this one.
 fn rank_by_identity(device: &Device, identity: Option<&str>) -> Rank {
     let about = claim_of(device).filter(|it| it.identity.as_deref() == identity);
     rank_of(device, about)
@@ -178,18 +179,18 @@ pub(super) fn is_unproved(device: &Device) -> bool {
     claim_of(device).is_none_or(|claim| claim.since.is_none())
 }
 
-/// What a pass found out for a claim.
+/// Result of a pass as far as a claim depends on it.
 pub(super) struct Look<'a> {
     /// True if the Device [`may_claim`] its machine.
     pub(super) may_claim: bool,
     /// True if another Device has it.
     pub(super) is_claimed_by_another: bool,
-    /// What the machine said, where it answered as the one that is meant.
+    /// Reading of the machine, if it answered as the expected one.
     pub(super) said: Option<&'a DeviceReading>,
 }
 
-/// Returns the claim that a Device has after a pass. Who is not let to the machine has none, and
-/// begins anew when that changes: meanwhile it may have become another's.
+/// Returns the claim of a Device after a pass. A Device that may not reach the machine has none,
+/// and begins a new one when it may: meanwhile the machine may have become another's.
 pub(super) fn next_claim(device: &Device, look: &Look<'_>, now: Timestamp) -> Option<DeviceClaim> {
     if !look.may_claim {
         return None;
@@ -206,7 +207,7 @@ pub(super) fn next_claim(device: &Device, look: &Look<'_>, now: Timestamp) -> Op
     if let Some(DeviceReading { identity, .. }) = look.said
         && (claim.since.is_none() || claim.identity != *identity)
     {
-        // Who comes second remembers which machine it waits for.
+        // The second claimant remembers the machine that it waits for.
         claim.since = (!look.is_claimed_by_another).then_some(now);
         claim.identity.clone_from(identity);
     }

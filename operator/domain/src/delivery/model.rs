@@ -1,4 +1,4 @@
-//! The nouns of delivery, without rules: what was observed, what is wanted, what is to be done.
+//! The nouns of delivery, without rules: observations, wants and actions.
 //!
 //! Decides nothing. Every stage reads these and makes some of them; a rule belongs to the stage
 //! that has it.

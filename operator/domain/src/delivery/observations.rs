@@ -1,4 +1,4 @@
-//! What was heard from remote sides in the pass under way.
+//! Answers of remote sides in the pass under way.
 //!
 //! The controller records every answer here; a write makes the reading of that side void, so
 //! that the next round reads back. Outcomes are facts: they stay until they are reported.
@@ -17,51 +17,51 @@ use crate::{
 
 pub(super) mod instance;
 
-/// The most characters of an identity and of a product name (their schemas).
+/// The largest number of characters of an identity and of a product name (their schemas).
 const MOST_IDENTITY: usize = 127;
 
-/// One answer to a question.
+/// One answer to a reading.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Reading<T> {
-    /// When the answer was there.
+    /// Instant of the answer.
     pub at: Timestamp,
     /// The answer.
     pub result: Result<T, Failure>,
 }
 
-/// One item that was sent.
+/// One item that was sent, with its answer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Sent {
-    /// When the answer was there.
+    /// Instant of the answer.
     pub at: Timestamp,
     /// The digest of the value that was sent.
     pub digest: String,
-    /// What was answered.
+    /// Success, or the failure.
     pub result: Result<(), Failure>,
 }
 
-/// Everything that was heard in this pass.
+/// All answers of this pass.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Observations {
-    /// What the device said through each connection.
+    /// Readings of the device, by connection.
     devices: BTreeMap<String, DeviceObservation>,
-    /// What was heard for each subscription.
+    /// Answers about each subscription, by name.
     subscriptions: BTreeMap<String, InstanceObservation>,
-    /// Failed readings of catalogues, by connection.
+    /// Failed readings of catalogs, by connection.
     pub catalogue_problems: BTreeMap<String, (Timestamp, Failure)>,
 }
 
-/// What a device said through one connection.
+/// Readings of a device through one connection.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct DeviceObservation {
     /// The last reading; none after a write.
     pub reading: Option<Reading<DeviceReading>>,
-    /// The reading before the last write: it proves what was not written since.
+    /// The reading before the last write: it proves the values that were not written since.
     pub before: Option<Reading<DeviceReading>>,
 }
 
 impl Observations {
-    /// Returns what was heard through a connection of the device.
+    /// Returns the readings through a connection of the device.
     pub fn through(&self, connection: &str) -> &DeviceObservation {
         const NOTHING: &DeviceObservation = &DeviceObservation {
             reading: None,
@@ -70,7 +70,7 @@ impl Observations {
         self.devices.get(connection).unwrap_or(NOTHING)
     }
 
-    /// Returns what was heard for a subscription.
+    /// Returns the answers about a subscription.
     pub fn of(&self, subscription: &str) -> &InstanceObservation {
         const NOTHING: &InstanceObservation = &InstanceObservation::NOTHING;
         self.subscriptions.get(subscription).unwrap_or(NOTHING)
@@ -95,8 +95,8 @@ impl Observations {
         sent.filter(|sent| sent.digest == digest)
     }
 
-    /// Takes over the instances that the status names, and for set-up those that are about to be
-    /// named. Called after resolve in every round; what is known already stays.
+    /// Adopts the instances that the status names, and for set-up those that are about to be named.
+    /// Called after resolve in every round; an instance already known stays.
     pub fn adopt_instances(&mut self, snapshot: &DeviceSnapshot, resolved: &ResolvedDevice) {
         for subscription in &resolved.subscriptions {
             let recorded = snapshot
@@ -125,8 +125,8 @@ impl Observations {
             .or_default()
     }
 
-    /// The device answered, or did not. Who it says it is goes into statuses, and fits them from
-    /// here on.
+    /// Records an answer of the device, or its failure. The reported identity goes into statuses,
+    /// and is cut to their limits here.
     pub fn record_device(
         &mut self,
         connection: &str,
@@ -143,7 +143,7 @@ impl Observations {
         device.reading = Some(Reading { at, result });
     }
 
-    /// A write to the device was answered.
+    /// Records the answer to a write to the device.
     pub fn record_write(
         &mut self,
         connection: &str,
@@ -161,8 +161,8 @@ impl Observations {
                 },
             );
         }
-        // What the device has now must be read anew, also after a failure: the answer may have
-        // been lost after the device took the value.
+        // The values of the device must be read anew, also after a failure: the answer may have
+        // been lost after the device accepted the value.
         if result.is_ok() || result.as_ref().is_err_and(|failure| failure.doubtful) {
             let device = self.devices.entry(connection.to_owned()).or_default();
             let before = device.reading.take();
@@ -172,7 +172,7 @@ impl Observations {
         }
     }
 
-    /// A fetch of an instance was answered.
+    /// Records the answer to a fetch of an instance.
     pub fn record_instance(
         &mut self,
         subscription: &str,
@@ -182,7 +182,7 @@ impl Observations {
         self.about(subscription).record_fetch(result, at);
     }
 
-    /// Provision, update or deprovision was answered.
+    /// Records the answer to a provision, update or deprovision.
     pub fn record_server(
         &mut self,
         action: &Action,
@@ -195,7 +195,7 @@ impl Observations {
         }
     }
 
-    /// A question about an operation that is under way was answered.
+    /// Records the answer to a poll of an operation.
     pub fn record_operation(
         &mut self,
         subscription: &str,
@@ -205,7 +205,7 @@ impl Observations {
         self.about(subscription).record_operation(result, at);
     }
 
-    /// Nothing could be asked of the service server of a subscription.
+    /// Records that no request could be sent to the service server of a subscription.
     pub fn record_server_problem(&mut self, subscription: &str, failure: Failure, at: Timestamp) {
         self.about(subscription).problem = Some((at, failure));
     }

@@ -1,9 +1,9 @@
-//! One pass over a device, without I/O: what is asked next, what an answer means, what is reported.
+//! One pass over a device, without I/O: the next request, the meaning of an answer, the report.
 //!
 //! The loop that the delivery controller drives, and that the simulation of the tests drives with
-//! the same object: [`Pass::next`] gives one action, its [`Answer`] goes to [`Pass::record`], until
-//! there is nothing left to do; then [`Pass::finish`], and the reports. It decides in rounds
-//! (resolve, verify, plan), and never asks anything itself, reads no clock and makes no random
+//! the same object: [`Pass::next`] returns one action, its [`Answer`] goes to [`Pass::record`],
+//! until there is no action left; then [`Pass::finish`], and the reports. It decides in rounds
+//! (resolve, verify, plan), and never sends anything itself, reads no clock and makes no random
 //! number.
 
 mod answer;
@@ -29,9 +29,8 @@ use crate::delivery::{
 /// No pass has more rounds than this: steps are few, so more would be a defect of ours.
 const MOST_ROUNDS: usize = 24;
 
-/// The time after which a pass that met a defect of ours, or a Secret that cannot be used, is made
-/// again: nothing tells that the Secret is there, but for the probe of its Connection, which may be
-/// later.
+/// Interval until the next pass after a defect of ours, or with a Secret that cannot be used: no
+/// event reports that the Secret exists, except the probe of its Connection, which may be later.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
 
 /// One pass over one device.
@@ -43,24 +42,23 @@ pub struct Pass {
     resolved: ResolvedDevice,
     verified: BTreeMap<String, Verified>,
     plan: Plan,
-    /// When it was last decided.
+    /// Instant of the last decision.
     decided: Timestamp,
-    /// The actions of the plan that were given out.
+    /// Number of actions of the plan that were returned.
     given: usize,
     rounds: usize,
     /// True if an answer came since it was last decided.
     news: bool,
     /// True if an answer changed the snapshot since it was last resolved.
     changed: bool,
-    /// When it was last resolved, and the next instant at which dates alone change that.
+    /// Instant of the last resolve, and the next instant at which dates alone change its result.
     resolved_at: Timestamp,
     holds_until: Option<Timestamp>,
 }
 
 impl Pass {
-    /// Begins a pass over what was observed, with what is held back after failures of earlier
-    /// passes.
-    /// A person who asks for a reconcile lets everything go.
+    /// Begins a pass over a snapshot, with the backoffs of earlier passes. They are dropped if a
+    /// person asks for a reconcile.
     pub fn new(snapshot: DeviceSnapshot, mut backoffs: Backoffs, now: Timestamp) -> Self {
         if snapshot.reconcile_requested {
             backoffs.clear_all();
@@ -108,8 +106,8 @@ impl Pass {
         self.rounds > MOST_ROUNDS
     }
 
-    /// Ends the pass, wherever it stands: decides on the last answers, and holds back what did not
-    /// take effect. `fraction` lies in 0..=1 and spreads the waits.
+    /// Ends the pass, wherever it is: decides on the last answers, and starts the backoff of items
+    /// that did not take effect. `fraction` lies in 0..=1 and spreads the waits.
     pub fn finish(&mut self, now: Timestamp, fraction: f64) {
         if self.news {
             self.decide(now);
@@ -117,8 +115,8 @@ impl Pass {
         self.hold_what_did_not_take(now, fraction);
     }
 
-    /// Returns when the next pass is due for what this one met, whatever is reported. Called after
-    /// [`Pass::finish`].
+    /// Returns the time of the next pass that the answers of this one ask for, apart from the
+    /// reports. Called after [`Pass::finish`].
     pub fn wake(&self) -> Option<Timestamp> {
         let again = (self.is_endless() || self.misses_a_secret())
             .then(|| self.decided.checked_add(LOOK_AGAIN).ok())
@@ -127,8 +125,8 @@ impl Pass {
         [held, again].into_iter().flatten().min()
     }
 
-    /// Returns what is said of a subscription of this pass, on top of `object`; `None` where it is
-    /// none of this device.
+    /// Returns the report of a subscription of this pass, on top of `object`; `None` if it is not
+    /// one of this device.
     pub fn report_subscription(
         &self,
         object: &ServiceSubscription,
@@ -165,8 +163,8 @@ impl Pass {
         })
     }
 
-    /// Returns what is said of the device on top of `object` and of the reports of its
-    /// subscriptions, and when it is next due for a reading.
+    /// Returns the report of the device on top of `object` and of the reports of its subscriptions,
+    /// and the time of its next reading.
     pub fn report_device(
         &self,
         object: &Device,
@@ -184,38 +182,38 @@ impl Pass {
         )
     }
 
-    /// The objects that the pass is about, with what changed in them during it.
+    /// Returns the objects that the pass is about, with what changed in them during it.
     pub fn snapshot(&self) -> &DeviceSnapshot {
         &self.snapshot
     }
 
-    /// What is wanted, as last decided.
+    /// Returns the wants, as last decided.
     pub fn resolved(&self) -> &ResolvedDevice {
         &self.resolved
     }
 
-    /// What is proved, as last decided.
+    /// Returns the proofs, as last decided.
     pub fn verified(&self) -> &BTreeMap<String, Verified> {
         &self.verified
     }
 
-    /// What is to be done, as last decided.
+    /// Returns the plan, as last decided.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// The number of rounds so far; each has a plan of its own.
+    /// Returns the number of rounds so far; each has a plan of its own.
     pub fn rounds(&self) -> usize {
         self.rounds
     }
 
-    /// Returns what is held back, to be kept for the next pass.
+    /// Returns the backoffs, to be kept for the next pass.
     pub fn into_backoffs(self) -> Backoffs {
         self.backoffs
     }
 
     fn decide(&mut self, now: Timestamp) {
-        // What is wanted follows from the objects and from dates, not from what was heard.
+        // Wants follow from the objects and from dates, not from answers.
         let is_due = self.holds_until.is_some_and(|instant| instant <= now);
         if self.changed || is_due || now < self.resolved_at {
             self.resolved = resolve(&self.snapshot, now);
@@ -254,7 +252,7 @@ impl Pass {
         }
     }
 
-    /// Does nothing more, and says so of everything: a log alone would be seen by nobody.
+    /// Ends the pass, and reports that in every status: a log alone would be read by nobody.
     fn stop(&mut self) {
         self.plan.actions.clear();
         for subscription in &self.resolved.subscriptions {

@@ -1,8 +1,8 @@
-//! Plan: what to do next on the device and on the service servers, with no choices left.
+//! Plan: the next actions on the device and on the service servers, with no choices left.
 //!
-//! One round of a pass: the first step of every subscription that is not Effective. A side that
-//! was not read is read first; only what differs is sent; what waits says for what. Called after
-//! verify in every round; the pass ends when there is nothing to do.
+//! One round of a pass: the first step of every subscription that is not Effective. A side that was
+//! not read is read first; only differences are sent; each wait has its reason. Called after verify
+//! in every round; the pass ends when there is no action.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ pub(super) mod withdraw;
 
 use self::round::Round;
 
-/// What to do next.
+/// Returns the next actions.
 pub(super) fn plan(
     snapshot: &DeviceSnapshot,
     resolved: &ResolvedDevice,
@@ -61,7 +61,8 @@ pub(super) fn plan(
     for subscription in &resolved.subscriptions {
         match &subscription.intent {
             Intent::Withdraw { .. } => withdraw::withdraw(&round, subscription, &mut plan),
-            // Who comes second keeps nothing active, and sends nothing where nothing stands.
+            // A subscription that has no precedence keeps nothing active, and sends no request if
+            // there is no instance.
             Intent::SetUp
                 if subscription.refused.as_ref().is_some_and(is_preempted)
                     && (observations.of(&subscription.name).removed.is_some()
@@ -79,15 +80,15 @@ pub(super) fn plan(
     plan
 }
 
-/// True if what is refused must not stay active (api section 12).
+/// True if a subscription that is refused for this reason must not stay active (api section 12).
 pub(super) fn is_preempted(refused: &Blocked) -> bool {
     refused.reason == Reason::ConflictingContract
 }
 
 impl Round<'_> {
-    /// A device that was never read, one that did not answer or was another one than it should be,
-    /// one that nobody has proved yet, and each sync period every one: read although nothing is
-    /// pending.
+    /// True if the device has to be read although nothing is pending: it was never read, its last
+    /// reading failed or was of another machine, its claim is not proved yet, or the sync period is
+    /// over.
     fn device_read_is_due(&self, connection: &ResolvedConnection) -> bool {
         let Some(device) = &self.snapshot.device else {
             return false;
@@ -161,7 +162,8 @@ impl Round<'_> {
         }
     }
 
-    /// No request on behalf of a subscription leaves before its instant, but for early steps.
+    /// Returns the wait if it is too early for a request: none on behalf of a subscription leaves
+    /// before its instant, except for early steps.
     fn too_early(
         &self,
         subscription: &ResolvedSubscription,

@@ -1,6 +1,6 @@
 //! Report: the status of a subscription, on every path, failures first (K2).
 //!
-//! Everything that was resolved, proved, planned and met becomes conditions, items and promises.
+//! Makes conditions, items and promises of everything that was resolved, proved, planned and met.
 //! Called once at the end of a pass, and again with the same observations when a write lost a race.
 
 use entente_crds::{
@@ -30,18 +30,18 @@ mod items;
 mod release;
 mod step;
 
-/// What is said of one subscription.
+/// Report of one subscription.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SubscriptionReport {
     /// Its new status.
     pub status: ServiceSubscriptionStatus,
-    /// True if nothing holds it any more, so that its finalizer goes.
+    /// True if nothing needs the finalizer any more, so that it may be removed.
     pub finalizer_may_go: bool,
     /// The next instant at which something changes by time alone.
     pub wake_at: Option<Timestamp>,
 }
 
-/// All that a report on one subscription looks at.
+/// Inputs of the report of one subscription.
 pub(super) struct Report<'a> {
     pub(super) snapshot: &'a DeviceSnapshot,
     pub(super) resolved: &'a ResolvedDevice,
@@ -54,9 +54,9 @@ pub(super) struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// Returns the status with the instance alone: what is written before a first provision, and
-    /// when an instance has gone that makes room for another. All else follows with the report, but
-    /// that work is under way where nothing was said yet.
+    /// Returns the status with the instance alone, as written before a first provision, and when an
+    /// instance is gone that makes room for another. All else follows with the report, except that
+    /// a status without conditions gets Reconciling.
     pub(super) fn with_instance(&self) -> ServiceSubscriptionStatus {
         let withdrawal = withdrawal(
             self.snapshot,
@@ -75,7 +75,7 @@ impl Report<'_> {
         status
     }
 
-    /// Returns what is said of the subscription.
+    /// Returns the report of the subscription.
     pub(super) fn report(&self) -> SubscriptionReport {
         let previous = self.object.status.clone().unwrap_or_default();
         let withdrawal = withdrawal(
@@ -124,7 +124,7 @@ impl Report<'_> {
         }
     }
 
-    /// The revision that has begun; one that lies ahead has not, whatever it prepares.
+    /// Returns the revision that has begun; one that lies ahead has not, even while it is prepared.
     fn revision(&self, previous: &ServiceSubscriptionStatus) -> Option<CurrentRevision> {
         let begun =
             self.subscription
@@ -173,7 +173,7 @@ impl Report<'_> {
         }
     }
 
-    /// What keeps the subscription from going on, most important first.
+    /// Returns the obstacle to the subscription, most important first.
     fn blocked(&self) -> Option<Blocked> {
         if let Some(refused) = &self.subscription.refused {
             return Some(refused.clone());
@@ -181,7 +181,7 @@ impl Report<'_> {
         self.timed_out(self.met())
     }
 
-    /// What the first step that is not done waits for.
+    /// Returns the obstacle to the first step that is not done.
     fn met(&self) -> Option<Blocked> {
         let problem = self.pending_item().and_then(|item| item.problem.as_ref());
         let wait = self.plan.waits.get(&self.subscription.name);
@@ -197,7 +197,8 @@ impl Report<'_> {
         }
     }
 
-    /// The first item with a problem in the first step that is not done, else its first item.
+    /// Returns the first item with a problem in the first step that is not done, else its first
+    /// item.
     fn pending_item(&self) -> Option<&VerifiedItem> {
         let step = self.step_of_work()?;
         let mut pending = self
@@ -271,7 +272,7 @@ impl Report<'_> {
             (Intent::Scheduled { .. }, None) => {
                 Summary::done(Reason::Scheduled, "Accepted; work begins at the start.")
             }
-            // What the start does not depend on yet: tried again until then.
+            // The start does not depend on it yet: it is retried until then.
             (Intent::Scheduled { .. }, Some(blocked)) if is_of_the_moment(blocked.reason) => {
                 Summary::done(Reason::Scheduled, "Accepted; work begins at the start.")
             }
@@ -327,7 +328,7 @@ fn failing(blocked: &Blocked) -> Summary {
     Summary::open(blocked.reason, sentence(&blocked.message), work)
 }
 
-/// The side on which a step runs.
+/// Returns the side on which a step runs.
 fn side_of(step: StepType) -> Side {
     match step {
         StepType::DeviceSettings => Side::Device,
@@ -341,7 +342,7 @@ fn says_more_than_a_problem(wait: Reason) -> bool {
     !Reason::OF_AN_ATTEMPT.contains(&wait) && !is_a_matter_of_time(wait)
 }
 
-/// With a capital letter and a full stop.
+/// Returns the text with a capital letter and a full stop.
 pub(super) fn sentence(text: &str) -> String {
     let mut characters = text.chars();
     let Some(first) = characters.next() else {
@@ -354,7 +355,8 @@ pub(super) fn sentence(text: &str) -> String {
     sentence
 }
 
-/// A retry that met the same again is no news: its counters alone do not make a write.
+/// Keeps the counters of a retry that met the same problem again: they alone are no reason for a
+/// write.
 fn keep_counters_of_an_equal_status(
     status: &mut ServiceSubscriptionStatus,
     previous: &ServiceSubscriptionStatus,

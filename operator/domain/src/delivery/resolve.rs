@@ -1,7 +1,7 @@
-//! Resolve: what every subscription on the device wants at `now`, with every error at once.
+//! Resolve: the wants of every subscription on the device at `now`, with every error at once.
 //!
-//! Dates decide the intent; the catalogue decides the items. Never looks at what a remote side
-//! said. Called first in every round.
+//! Dates decide the intent; the catalogue decides the items. Never reads the answers of remote
+//! sides. Called first in every round.
 
 use std::collections::BTreeSet;
 
@@ -26,10 +26,10 @@ pub(super) mod instance;
 mod precedence;
 pub(super) mod values;
 
-/// How long a step may take where no service says it.
+/// Time limit of a step if no service sets one.
 const DEFAULT_STEP_TIMEOUT: SignedDuration = SignedDuration::from_hours(1);
 
-/// What every subscription on the device wants.
+/// Returns the wants of every subscription on the device.
 pub(super) fn resolve(snapshot: &DeviceSnapshot, now: Timestamp) -> ResolvedDevice {
     let connections = resolve_connections(snapshot);
     let unreachable = unreachable(snapshot, &connections);
@@ -53,7 +53,8 @@ pub(super) fn resolve(snapshot: &DeviceSnapshot, now: Timestamp) -> ResolvedDevi
     }
 }
 
-/// Who wins: the earlier term start, then the older contract, then the name (api section 12).
+/// Returns the key of precedence: the earlier term start, then the older contract, then the name
+/// (api section 12).
 fn order_of(subscription: &ServiceSubscription) -> (Timestamp, Timestamp, String, String) {
     let contract = &subscription.spec.contract;
     (
@@ -96,8 +97,8 @@ fn resolve_subscription(
     resolved
 }
 
-/// The server side to speak to: that which is wanted, or that of the instance in status where it
-/// is on another broker or of another offering, and has to go first.
+/// Returns the server side to send requests to: the wanted one, or that of the instance in status
+/// if it is on another broker or of another offering, and has to be removed first.
 fn instance_to_serve(
     snapshot: &DeviceSnapshot,
     subscription: &ServiceSubscription,
@@ -163,8 +164,8 @@ fn resolve_revision(
     if let Some(group) = &service.spec.exclusive_group {
         resolved.claims.insert(format!("group {group}"));
     }
-    // No customer's value: what the service says today holds. What is no duration is said in the
-    // status of the SmartService.
+    // Not a value of the customer: the service's current one applies. The status of the
+    // SmartService reports a text that is no duration.
     let timeout = service.spec.step_timeout.length();
     resolved.step_timeout = timeout.unwrap_or(DEFAULT_STEP_TIMEOUT);
     let values = values::Values::new(snapshot, subscription, revision);
@@ -209,7 +210,7 @@ fn resolve_revision(
     device_fault.or(server_fault).map_or(Ok(()), Err)
 }
 
-/// The service's steps, or the three in their usual order.
+/// Returns the service's steps, or the three in their usual order.
 fn steps(service: &SmartService) -> Vec<Step> {
     if !service.spec.steps.is_empty() {
         return service.spec.steps.clone();

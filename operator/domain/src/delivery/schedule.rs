@@ -1,7 +1,7 @@
-//! What is to happen by dates alone: which revision is in force, and whether the service is set up,
-//! prepared, left alone or withdrawn.
+//! Decisions by dates alone: the revision in force, and whether the service is set up, prepared,
+//! left alone or withdrawn.
 //!
-//! Knows nothing of what remote sides said. Called by resolve.
+//! Knows nothing of the answers of remote sides. Called by resolve.
 
 pub(in crate::delivery) mod intent;
 pub(in crate::delivery) mod revision;

@@ -1,6 +1,6 @@
-//! Verify: desired against observed, item by item. A thing is done only when it was read back.
+//! Verify: wanted against observed, item by item. An item is done only when it was read back.
 //!
-//! Reads what this pass heard, else what the status last proved. Never sends anything. Called
+//! Reads the answers of this pass, else the last proof in status. Never sends anything. Called
 //! after resolve in every round.
 
 use std::collections::BTreeMap;
@@ -28,34 +28,34 @@ pub(super) mod compare;
 pub(super) mod identity;
 mod instance;
 
-/// What is proved of one subscription.
+/// Proofs of one subscription.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Verified {
     /// Every item in the order of the steps.
     pub items: Vec<VerifiedItem>,
-    /// What keeps the device from being read or written through a connection, as far as this pass
+    /// Obstacle to readings and writes of the device through each connection, as far as this pass
     /// knows.
     pub device_faults: BTreeMap<String, Blocked>,
-    /// What keeps the service server from being read or written, as far as this pass knows.
+    /// Obstacle to readings and writes of the service server, as far as this pass knows.
     pub server_fault: Option<Blocked>,
 }
 
-/// What is proved of one item.
+/// Proof of one item.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct VerifiedItem {
-    /// What it is.
+    /// Key of the item.
     pub key: String,
     /// Its step.
     pub step: StepType,
-    /// What was last proved.
+    /// Last proved state.
     pub state: ItemState,
     /// A digest of the value that is wanted.
     pub desired_digest: String,
     /// A digest of the value that was read.
     pub observed_digest: Option<String>,
-    /// When the state was proved.
+    /// Instant of the proof.
     pub verified_at: Option<Timestamp>,
-    /// What the last attempt met.
+    /// Problem of the last attempt.
     pub problem: Option<Problem>,
 }
 
@@ -67,25 +67,26 @@ impl Verified {
             .all(|item| item.state == ItemState::Effective)
     }
 
-    /// When the last item was read back as wanted; `None` while one is not (D3).
+    /// Returns the instant at which the last item was read back as wanted; `None` while one is not
+    /// (D3).
     pub fn completed_at(&self) -> Option<Timestamp> {
         self.is_effective()
             .then(|| self.items.iter().filter_map(|item| item.verified_at).max())
             .flatten()
     }
 
-    /// The items of one step.
+    /// Returns the items of one step.
     pub fn of_step(&self, step: StepType) -> impl Iterator<Item = &VerifiedItem> {
         self.items.iter().filter(move |item| item.step == step)
     }
 
-    /// One item.
+    /// Returns one item.
     pub fn item(&self, key: &str) -> Option<&VerifiedItem> {
         self.items.iter().find(|item| item.key == key)
     }
 }
 
-/// What is proved of every subscription, by name.
+/// Returns the proofs of every subscription, by name.
 pub(super) fn verify(
     snapshot: &DeviceSnapshot,
     resolved: &ResolvedDevice,
@@ -122,7 +123,8 @@ struct Round<'a> {
     now: Timestamp,
 }
 
-/// What keeps each connection from being used: it cannot be, another machine answers there, or none.
+/// Returns the obstacle to each connection: it cannot be used, another machine answers there, or
+/// none does.
 fn device_faults(
     snapshot: &DeviceSnapshot,
     resolved: &ResolvedDevice,
@@ -147,7 +149,8 @@ fn device_faults(
         .collect()
 }
 
-/// What another one will set to another value is not in effect, even while it still is.
+/// Returns the proof without Effective if another subscription will set the place to another value,
+/// even while this value still is in effect.
 fn demote_if_overridden(mut verified: VerifiedItem, item: &ResolvedItem) -> VerifiedItem {
     let yields = item.conflict.is_some() || item.overridden;
     if yields && verified.state == ItemState::Effective {
@@ -259,7 +262,8 @@ impl Round<'_> {
         self.read(step, item, at, observed, equal, restart)
     }
 
-    /// What cannot be read is in effect as soon as it was taken, in this pass or before.
+    /// Returns the proof of an item that cannot be read: it is in effect as soon as it was
+    /// accepted, in this pass or before.
     fn accepted_without_read_back(
         &self,
         step: StepType,
@@ -284,7 +288,7 @@ impl Round<'_> {
         (previous.state == ItemState::Effective).then(|| self.of_status(step, item))
     }
 
-    /// What was answered when this very value was sent in this pass.
+    /// Returns the answer to the request that sent this very value in this pass.
     fn sent_now(&self, item: &ResolvedItem) -> Option<Result<(), &Failure>> {
         let sent = self
             .observations
@@ -292,7 +296,7 @@ impl Round<'_> {
         Some(sent.result.as_ref().copied())
     }
 
-    /// The item was read: it is what is wanted, or not.
+    /// Returns the proof by a reading: the item is as wanted, or not.
     fn read(
         &self,
         step: StepType,
@@ -307,8 +311,7 @@ impl Round<'_> {
         } else {
             self.not_effective(item, at, restart)
         };
-        // A proof that says the same again keeps its instant, so that an equal status is not
-        // written.
+        // A proof that is repeated keeps its instant, so that an equal status is not written.
         let before = self.previous(item).filter(|previous| {
             previous.state == state
                 && previous.observed_digest == observed_digest
@@ -359,8 +362,8 @@ impl Round<'_> {
         }
     }
 
-    /// The item was not read since the last write: what was proved before holds, where it is about
-    /// this.
+    /// Returns the proof without a reading since the last write: an earlier proof holds, if it is
+    /// about the same value and target.
     fn unread(
         &self,
         step: StepType,
@@ -374,14 +377,14 @@ impl Round<'_> {
             verified.problem = Some(self.failed(item, failure, self.now));
         }
         if let Some(failure) = failure {
-            // Losing contact with what is Effective changes the device's Online, nothing else.
+            // Losing contact with an Effective item changes the device's Online, nothing else.
             verified.problem = (verified.state != ItemState::Effective)
                 .then(|| self.failed(item, failure, self.now));
         }
         verified
     }
 
-    /// What was read in this pass before something else was written.
+    /// Returns the proof by a reading of this pass, from before another item was written.
     fn read_before(&self, step: StepType, item: &ResolvedItem) -> Option<VerifiedItem> {
         if self.sent_now(item).is_some() {
             return None;
@@ -425,7 +428,7 @@ impl Round<'_> {
         }
     }
 
-    /// What the status says of this item, where it wants the same value of the same target.
+    /// Returns the item in the status, if it wants the same value of the same target.
     fn previous(&self, item: &ResolvedItem) -> Option<&Item> {
         let status = self.object?.status.as_ref()?;
         let previous = status
@@ -437,7 +440,7 @@ impl Round<'_> {
             Wanted::DeviceSetting { .. } => self.same_device(status.evidence.as_ref()),
             _ => true,
         };
-        // Once it is in force again, what was proved before may have been changed since.
+        // Once it is in force again, a value that was proved before may have been changed since.
         let lasts = previous.state != ItemState::Effective
             || self.subscription.intent != Intent::SetUp
             || self.subscription.refused.is_some()

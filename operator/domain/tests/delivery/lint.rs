@@ -10,7 +10,7 @@ use entente_domain::delivery::{
 };
 use entente_domain::{protocol::Place, remote::DeviceReadRequest};
 
-/// What is wrong with a plan; empty when nothing is.
+/// Returns the faults of a plan; empty if it has none.
 pub(crate) fn lint(
     snapshot: &DeviceSnapshot,
     resolved: &ResolvedDevice,
@@ -41,7 +41,7 @@ pub(crate) fn lint(
     faults
 }
 
-/// What is wrong with what an action does for one subscription.
+/// Returns the faults of an action's effect on one subscription.
 fn faults_of(
     action: &Action,
     entry: &ResolvedSubscription,
@@ -50,7 +50,7 @@ fn faults_of(
     now: Timestamp,
 ) -> Vec<String> {
     let mut faults = Vec::new();
-    // What is being withdrawn may only be turned off, and that in one attribute of ours.
+    // A service that is being withdrawn may only be turned off, and that in one attribute of ours.
     let makes = matches!(
         action,
         Action::WriteDevice { .. } | Action::Provision { .. }
@@ -97,7 +97,8 @@ fn faults_of(
     faults
 }
 
-/// Places that nobody may ask for yet, or not there: a probe asks for the identity alone.
+/// Returns the faults of a reading that asks for places that are not needed yet, or not through
+/// this connection: a probe asks for the identity alone.
 fn asked_for_nobody(
     resolved: &ResolvedDevice,
     connection: &str,
@@ -126,10 +127,10 @@ fn asked_for_nobody(
         .collect()
 }
 
-/// Whom an action serves: subscription, step and item.
+/// Subscription, step and item that an action serves.
 type Served = (String, Option<StepType>, Option<String>);
 
-/// Whom an action serves. Probes serve nobody.
+/// Returns the subscriptions, steps and items that an action serves. Probes serve none.
 fn on_behalf_of(resolved: &ResolvedDevice, action: &Action) -> Vec<Served> {
     let step_of = |subscription: &str, item: &str| {
         resolved

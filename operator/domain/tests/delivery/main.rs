@@ -1,7 +1,7 @@
 //! Delivery against simulated remote sides: golden scenarios and properties.
 //!
-//! The pass of `simulation` is what the delivery controller does, with a virtual clock and without
-//! Kubernetes. Every plan that is made in here is linted.
+//! The pass of `simulation` does the same as the delivery controller, with a virtual clock and
+//! without Kubernetes. Every plan that is made in here is linted.
 
 #![allow(missing_docs, clippy::panic, reason = "a test")]
 

@@ -1,7 +1,7 @@
-//! What backoffs for every world, whatever goes wrong on the way (K5, D1 to D4, B6, B7).
+//! Properties that hold in every world, in spite of every fault on the way (K5, D1 to D4, B6, B7).
 //!
-//! In all of them the plan of every round is linted, every report is said twice and must be the
-//! same, and what is said to be delivered is looked up on the remote sides.
+//! In all of them the plan of every round is linted, every report is made twice and must be the
+//! same, and every Delivered is compared with the remote sides.
 
 #![allow(
     clippy::disallowed_methods,
@@ -26,8 +26,7 @@ use crate::simulation::{Fault, Simulation, Wish};
 
 const CATALOGUE: &str = include_str!("../scripts/catalogue.yaml");
 
-/// What may be wanted on the device: contract, entry, service, hours after the first start, how
-/// long before it may be prepared.
+/// Choices for the device: contract, entry, service, hours after the first start, lead time.
 const MENU: &[(&str, &str, &str, i64, &str)] = &[
     ("a", "backup", "data-backup", 0, "336h"),
     ("b", "backup", "data-backup", 1, "336h"),
@@ -86,7 +85,7 @@ fn world(indexes: &[usize]) -> Simulation {
     world
 }
 
-/// Everything that goes wrong ends, and a person asks for a full read-back.
+/// Ends every fault, and asks for a full read-back as a person may.
 fn heal(world: &mut Simulation) {
     world.printer.cure();
     for broker in world.brokers.values_mut() {
@@ -125,7 +124,7 @@ fn reason(object: &ServiceSubscription, condition: ConditionType) -> String {
         .unwrap_or_default()
 }
 
-/// Every subscription is delivered, ended, or in a conflict that only a person can end.
+/// Checks that every subscription is delivered, ended, or in a conflict that only a person can end.
 fn assert_settled(world: &Simulation) {
     for object in &world.snapshot.subscriptions {
         let conditions = &object.status.as_ref().expect("it was reported").conditions;
@@ -146,7 +145,7 @@ fn assert_settled(world: &Simulation) {
     }
 }
 
-/// What must be the same whatever happened on the way.
+/// Returns the part of the outcome that must not depend on the faults on the way.
 fn essence(world: &Simulation) -> Vec<String> {
     let mut essence = vec![format!("{:?}", world.printer.values)];
     for (name, broker) in &world.brokers {

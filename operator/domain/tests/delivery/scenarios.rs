@@ -58,7 +58,7 @@ fn every_script_tells_the_story_that_is_written_beside_it() {
     assert!(different.is_empty(), "{}", different.join("\n\n"));
 }
 
-/// The first line that differs, with some lines around it.
+/// Returns the first line that differs, with some lines around it.
 fn difference(expected: &str, found: &str) -> String {
     let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
     let (expected, found) = (lines(expected), lines(found));

@@ -21,21 +21,21 @@ pub(crate) use broker::{Broker, Fault};
 pub(crate) use objects::{Wish, secret_reference};
 pub(crate) use printer::Printer;
 
-/// Every wait is the longest that it can be.
+/// Fraction of the jitter with which every wait is the longest possible.
 const NO_JITTER: f64 = 1.0;
-/// A run that wakes up so often without a new event is in a loop.
+/// Number of passes without a new event after which a run is taken for an endless loop.
 const MOST_PASSES: usize = 5_000;
 
-/// Everything that there is.
+/// The whole simulated world.
 #[derive(Clone, Debug)]
 pub(crate) struct Simulation {
     /// The objects, as the API server has them.
     pub(crate) snapshot: DeviceSnapshot,
-    /// The machine that stands at the device's address.
+    /// The machine at the device's address.
     pub(crate) printer: Printer,
     /// The service servers, by Connection.
     pub(crate) brokers: BTreeMap<String, Broker>,
-    /// What the controller keeps in memory.
+    /// Memory of the controller between passes.
     pub(crate) backoffs: Backoffs,
     pub(crate) now: Timestamp,
     /// Status writes so far.
@@ -44,21 +44,21 @@ pub(crate) struct Simulation {
     pub(crate) requests: usize,
     /// Requests that are not reads.
     pub(crate) sent: usize,
-    /// What was said of each pass.
+    /// Transcript of each pass.
     pub(crate) transcript: Vec<String>,
     /// The process dies after this many actions more.
     pub(crate) dies_after: Option<usize>,
     /// True if nobody but the operator changes the remote sides.
     pub(crate) alone: bool,
-    /// When the last pass wants to be followed by another.
+    /// The instant at which the last pass asked to be followed by another.
     pub(crate) wake: Option<Timestamp>,
-    /// When the pass under way began.
+    /// Start of the pass under way.
     began: Timestamp,
     /// The requests of the pass under way.
     pass: Vec<String>,
 }
 
-/// Why a pass did not come to its end.
+/// End of a pass: reported, or cut short by a crash.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Ended {
     Reported,
@@ -85,7 +85,7 @@ impl Simulation {
         }
     }
 
-    /// One pass now.
+    /// Makes one pass now.
     pub(crate) fn pass(&mut self) -> Ended {
         self.pass.clear();
         self.began = self.now;
@@ -215,7 +215,7 @@ impl Simulation {
             wakes.extend(report.wake_at);
             self.store_subscription(&name, &report.status);
             truth::check(self, pass.resolved(), &name);
-            // Outcomes are facts: said again on top of what was just written, nothing is new.
+            // Outcomes are facts: a second report on top of the written status changes nothing.
             let again = self.report_of(&pass, &name);
             let stored = self.subscription(&name).status.clone();
             assert_eq!(Some(again.status), stored, "a report is a fixpoint");

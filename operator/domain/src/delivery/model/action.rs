@@ -1,6 +1,6 @@
-//! What there is to do, as values: the result of plan and the orders of execute.
+//! Actions as values: the result of plan and the orders of execute.
 //!
-//! Decides nothing: everything that execute has to know stands here.
+//! Decides nothing: an action carries everything that execute needs.
 
 use std::collections::BTreeMap;
 
@@ -14,24 +14,24 @@ pub enum Action {
     ReadDevice {
         /// The Connection.
         connection: String,
-        /// What is asked.
+        /// Places to read.
         request: DeviceReadRequest,
     },
     /// Set one value.
     WriteDevice {
         /// The Connection.
         connection: String,
-        /// What is set.
+        /// Value to write.
         write: DeviceWrite,
-        /// For which subscriptions and items, with the digest of the value.
+        /// Subscriptions and items that are served, each with the digest of the value.
         items: Vec<(String, String, String)>,
     },
-    /// Read a broker's catalogue. A probe: it is on behalf of nobody.
+    /// Read a broker's catalog. A probe: it serves no subscription.
     ReadCatalogue {
         /// The Connection.
         connection: String,
     },
-    /// Write the handle of the instance into status, before the first provision.
+    /// Write the record of the instance into status, before the first provision.
     RecordInstance {
         /// The subscription.
         subscription: String,
@@ -51,7 +51,7 @@ pub enum Action {
         subscription: String,
         /// The instance.
         instance: InstanceKey,
-        /// For whom.
+        /// Customer and subscription of the instance.
         context: InstanceContext,
         /// Every parameter, inactive.
         parameters: Parameters,
@@ -66,9 +66,9 @@ pub enum Action {
         subscription: String,
         /// The instance.
         instance: InstanceKey,
-        /// The plan that it is moved to, where it is of another one.
+        /// Id of the plan that it is moved to, if that is another one.
         to_plan: Option<String>,
-        /// For whom.
+        /// Customer and subscription of the instance.
         context: InstanceContext,
         /// The parameters: all, or only what differs.
         parameters: Parameters,
@@ -77,7 +77,7 @@ pub enum Action {
         /// The items that it carries, with the digest of their values.
         items: Vec<(String, String)>,
     },
-    /// Ask how an operation stands.
+    /// Poll an operation of the service server.
     PollOperation {
         /// The subscription.
         subscription: String,
@@ -92,17 +92,17 @@ pub enum Action {
         subscription: String,
         /// The instance.
         instance: InstanceKey,
-        /// For whom.
+        /// Customer and subscription of the instance.
         context: InstanceContext,
     },
 }
 
-/// What to do next, and what waits for what.
+/// Next actions, and the reasons for which subscriptions wait.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
-    /// In this order. Empty: the pass is over.
+    /// Actions in their order. Empty: the pass is over.
     pub actions: Vec<Action>,
-    /// What each subscription waits for, where it does.
+    /// Reason for which each subscription waits, by name; those that do not wait are not in it.
     pub waits: BTreeMap<String, Blocked>,
 }
 

@@ -1,7 +1,7 @@
-//! What is held back on a device and its service servers after failures, and why.
+//! Backoffs of a device and its service servers after failures, with the failure that caused each.
 //!
 //! Kept in memory between passes: after a restart everything is tried once. Filled by the pass;
-//! read by plan, which waits for what is held back.
+//! read by plan, which waits for the end of each backoff.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use jiff::{SignedDuration, Timestamp};
 use crate::backoff::{RetryPolicy, wait};
 use crate::delivery::model::blocked::Blocked;
 
-/// What is held back after a failure.
+/// Scope of a backoff after a failure.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum BackoffKey {
-    /// Everything that goes to the device through a connection.
+    /// Every request to the device through a connection.
     Device {
         /// The Connection.
         connection: String,
@@ -27,7 +27,7 @@ pub enum BackoffKey {
         /// The digest of the wanted value.
         digest: String,
     },
-    /// Everything of one subscription that goes to its service server.
+    /// Every request of one subscription to its service server.
     Server {
         /// The subscription.
         subscription: String,
@@ -40,7 +40,7 @@ pub enum BackoffKey {
 }
 
 impl BackoffKey {
-    /// Returns the key of everything that goes to the device through a connection.
+    /// Returns the key for every request to the device through a connection.
     pub fn device(connection: &str) -> Self {
         Self::Device {
             connection: connection.to_owned(),
@@ -71,18 +71,18 @@ impl BackoffKey {
     }
 }
 
-/// How long something is held back after a failure.
+/// Parameters of the length of a backoff.
 #[derive(Clone, Copy, Debug)]
 pub struct Delay {
     /// The waits of the Connection.
     pub policy: RetryPolicy,
-    /// The remote side's own word, which wins.
+    /// The remote side's Retry-After, which has precedence.
     pub retry_after: Option<SignedDuration>,
-    /// Lies in 0..=1, and spreads the waits.
+    /// Fraction in 0..=1 that spreads the waits.
     pub fraction: f64,
 }
 
-/// What is held back until when.
+/// Backoffs, each until an instant.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Backoffs {
     entries: BTreeMap<BackoffKey, Backoff>,
@@ -112,7 +112,7 @@ impl Backoffs {
         self.entries.get(key).is_some_and(|it| it.until > now)
     }
 
-    /// Holds a key back after a failure.
+    /// Starts the backoff of a key after a failure.
     pub fn fail(&mut self, key: BackoffKey, why: Blocked, delay: Delay, now: Timestamp) {
         let failures = self.failures(&key).saturating_add(1);
         let wait = delay
@@ -127,7 +127,7 @@ impl Backoffs {
         self.entries.insert(key, backoff);
     }
 
-    /// Holds a key back for a known time that is no failure, such as between two polls.
+    /// Starts a wait of known length that is no failure, such as between two polls.
     pub fn wait(&mut self, key: BackoffKey, why: Blocked, until: Timestamp) {
         let backoff = Backoff {
             failures: self.failures(&key),
@@ -138,9 +138,9 @@ impl Backoffs {
         self.entries.insert(key, backoff);
     }
 
-    /// Lets a key go after a success. Its failures are forgotten after the second success in a
-    /// row: a device that answers every read and fails every write succeeds once between two
-    /// failures, and its waits have to grow all the same.
+    /// Ends the backoff of a key after a success. Its failures are forgotten after the second
+    /// success in a row: a device that answers every read and fails every write succeeds once
+    /// between two failures, and its waits have to grow all the same.
     pub fn clear(&mut self, key: &BackoffKey) {
         let Some(backoff) = self.entries.get_mut(key) else {
             return;
@@ -153,7 +153,7 @@ impl Backoffs {
         backoff.until = Timestamp::MIN;
     }
 
-    /// Lets everything go, for a person who asked for a reconcile now or changed something.
+    /// Drops every backoff, for a person who asked for a reconcile now or changed something.
     pub fn clear_all(&mut self) {
         self.entries.clear();
     }

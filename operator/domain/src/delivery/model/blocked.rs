@@ -1,4 +1,4 @@
-//! What keeps something from going on, as a value: the word that all stages share for it.
+//! The obstacle that blocks a stage, as a value: all stages share it.
 //!
 //! Decides nothing. Made by every stage; told by report.
 
@@ -7,19 +7,19 @@ use jiff::Timestamp;
 
 use crate::{reasons::reason, remote::Failure};
 
-/// What keeps something from going on.
+/// Obstacle that blocks a device, a connection, a subscription or an item.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Blocked {
-    /// Why.
+    /// Reason of the condition that reports it.
     pub reason: Reason,
-    /// In one sentence: what failed, on what, what to do next.
+    /// One sentence: the failure, its place, the next step.
     pub message: String,
-    /// Until when, where that is known.
+    /// End of the obstacle, if it is known.
     pub until: Option<Timestamp>,
 }
 
 impl Blocked {
-    /// Something that is not known to end by itself.
+    /// Returns an obstacle that is not known to end by itself.
     pub fn new(reason: Reason, message: String) -> Self {
         Self {
             reason,
@@ -28,13 +28,13 @@ impl Blocked {
         }
     }
 
-    /// A request to the device failed.
+    /// Returns the obstacle of a failed request to the device.
     pub(in crate::delivery) fn on_device(device: &str, failure: &Failure) -> Self {
         let message = format!("the device {device}: {}", failure.message);
         Self::new(reason(failure.kind), message)
     }
 
-    /// A request to a service server failed.
+    /// Returns the obstacle of a failed request to a service server.
     pub(in crate::delivery) fn on_server(connection: &str, failure: &Failure) -> Self {
         let message = format!(
             "the service server behind {connection}: {}",
@@ -43,7 +43,7 @@ impl Blocked {
         Self::new(reason(failure.kind), message)
     }
 
-    /// Something that ends at an instant.
+    /// Returns an obstacle that ends at an instant.
     pub fn until(reason: Reason, message: String, until: Timestamp) -> Self {
         Self {
             reason,

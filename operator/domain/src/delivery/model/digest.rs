@@ -3,7 +3,7 @@
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-/// The first 32 hexadecimal digits of the SHA-256 of the value's JSON.
+/// Returns the first 32 hexadecimal digits of the SHA-256 of the value's JSON.
 ///
 /// # Panics
 /// Never for values of the domain, whose maps have string keys only.

@@ -13,20 +13,21 @@ use crate::{
 /// One thing that has to be in effect.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ResolvedItem {
-    /// What it is, such as "DeviceSetting/backup.weekdays".
+    /// Key of the item, such as "DeviceSetting/backup.weekdays".
     pub key: String,
-    /// What is wanted.
+    /// Wanted state.
     pub wanted: Wanted,
-    /// A digest of what is wanted and of how it is carried: a corrected model is another digest.
+    /// A digest of the wanted value and of the manner in which it is carried: a corrected model
+    /// gives another digest.
     pub digest: String,
-    /// Another service that wins with another value.
+    /// Another service with precedence that wants another value.
     pub conflict: Option<Blocked>,
     /// True if another subscription in force sets the same place to another value, while this one
-    /// is not in force: what was proved of it does not last.
+    /// is not in force: a proof of its value does not last.
     pub overridden: bool,
 }
 
-/// The step that an item of a status belongs to, by its key.
+/// Returns the step that an item of a status belongs to, by its key.
 pub fn step_of_item(key: &str) -> Option<StepType> {
     match key.split('/').next()? {
         "DeviceSetting" => Some(StepType::DeviceSettings),
@@ -36,38 +37,38 @@ pub fn step_of_item(key: &str) -> Option<StepType> {
     }
 }
 
-/// What is wanted of an item.
+/// Wanted state of an item.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Wanted {
     /// A setting of the device.
     DeviceSetting {
-        /// The Connection of the device that it goes through.
+        /// Name of the Connection of the device that carries it.
         connection: String,
-        /// Where it is.
+        /// Place on the device.
         place: Place,
-        /// How it is carried there.
+        /// Manner in which it is carried there.
         manner: Manner,
-        /// When it takes effect.
+        /// Moment at which it takes effect.
         takes_effect: TakesEffect,
         /// True if the device never tells it.
         write_only: bool,
         /// The value.
         value: Value,
     },
-    /// That the instance is there.
+    /// The instance exists.
     ServerInstance,
     /// A setting on the service server.
     ServerSetting {
-        /// Where it stands in the parameters (RFC 6901).
+        /// Place in the parameters as a JSON pointer (RFC 6901).
         pointer: String,
         /// True if the server never tells it.
         write_only: bool,
         /// The value.
         value: ServerValue,
     },
-    /// That the service is on.
+    /// The service is turned on.
     Activation {
-        /// Where it stands in the parameters (RFC 6901).
+        /// Place in the parameters as a JSON pointer (RFC 6901).
         pointer: String,
         /// The value while it is on.
         active: serde_json::Value,

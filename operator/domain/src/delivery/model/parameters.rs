@@ -1,5 +1,5 @@
 //! The parameters of an instance on a service server: JSON with pointers into it (RFC 6901), and
-//! secrets of which only a digest is seen until a driver sends them.
+//! secrets that show only a digest until a driver sends them.
 //!
 //! Made by `resolve_server`, compared by verify, carried by an action to a driver.
 
@@ -13,14 +13,14 @@ use crate::secret::SecretText;
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum ServerValue {
-    /// One that everybody may read.
+    /// A value that everybody may read.
     Open(Json),
-    /// One that nobody is shown; a string in JSON.
+    /// A value that is never shown; a string in JSON.
     Secret(SecretText),
 }
 
 impl ServerValue {
-    /// True if this is what was found. The order of a list means nothing.
+    /// True if the value read equals this one. The order of a list means nothing.
     pub fn is(&self, found: &Json) -> bool {
         match self {
             Self::Open(wanted) => is_same_json(wanted, found),
@@ -28,7 +28,7 @@ impl ServerValue {
         }
     }
 
-    /// A digest of what was found in its place.
+    /// Returns the digest of a value that was read in its place.
     pub fn digest_of(&self, found: &Json) -> String {
         match self {
             Self::Open(_) => digest(found),
@@ -47,7 +47,7 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// Puts a value where the pointer says.
+    /// Sets the value at the pointer, and makes the objects on the way to it.
     pub fn insert(&mut self, pointer: &str, value: &ServerValue) {
         match value {
             ServerValue::Open(json) => insert(&mut self.shown, pointer, json.clone()),
@@ -59,17 +59,17 @@ impl Parameters {
         }
     }
 
-    /// What stands at a pointer, secrets by their digest.
+    /// Returns the value at a pointer, with secrets as their digests.
     pub fn get(&self, pointer: &str) -> Option<&Json> {
         at_pointer(&self.shown, pointer)
     }
 
-    /// A digest of all of them.
+    /// Returns the digest of all parameters.
     pub fn digest(&self) -> String {
         digest(&self.shown)
     }
 
-    /// The body that is sent, with the secrets themselves in it. For the request only.
+    /// Returns the body that is sent, with the secrets in clear text. For the request only.
     pub fn exposed(&self) -> Map<String, Json> {
         let mut body = self.shown.clone();
         for (pointer, secret) in &self.secrets {
@@ -80,7 +80,7 @@ impl Parameters {
     }
 }
 
-/// Returns what stands at a JSON pointer.
+/// Returns the value at a JSON pointer.
 pub(in crate::delivery) fn at_pointer<'a>(
     parameters: &'a Map<String, Json>,
     pointer: &str,
@@ -94,7 +94,7 @@ fn unescaped(token: &str) -> String {
     token.replace("~1", "/").replace("~0", "~")
 }
 
-/// JSON equality, with arrays as sets: lists of words have no order.
+/// True if two values are equal in JSON, with arrays as sets: lists of words have no order.
 fn is_same_json(wanted: &Json, found: &Json) -> bool {
     match (wanted, found) {
         (Json::Array(wanted), Json::Array(found)) => {
@@ -109,11 +109,11 @@ fn is_same_json(wanted: &Json, found: &Json) -> bool {
     }
 }
 
-/// Puts a value where the pointer says, in objects that are made where there are none.
+/// Sets the value at the pointer, and makes the objects on the way to it.
 ///
-/// Not by the crate jsonptr: it takes a token "0" or "-" that leads nowhere for a place in an
-/// array, so that the order of settings would decide what is sent, and the "-" of a secret, which
-/// is put in its place a second time when it is sent, would lead to another place then.
+/// The crate jsonptr does not fit: it takes a token "0" or "-" that leads nowhere for a place in an
+/// array. The order of settings would then decide the request, and the "-" of a secret, which is
+/// put in its place a second time when it is sent, would lead to another place.
 fn insert(parameters: &mut Map<String, Json>, pointer: &str, value: Json) {
     let mut path: Vec<String> = pointer.split('/').skip(1).map(unescaped).collect();
     let Some(last) = path.pop() else { return };

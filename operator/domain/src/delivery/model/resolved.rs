@@ -1,4 +1,4 @@
-//! What subscriptions want, as values: the result of resolve and the words of every later stage.
+//! Wants of subscriptions as values: the result of resolve and the input of every later stage.
 //!
 //! Decides nothing. Made by resolve; read by verify, plan and report.
 
@@ -9,14 +9,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::delivery::{Blocked, DeviceEndpoint, ResolvedItem, ResolvedServer};
 
-/// What is to happen to a subscription at `now`.
+/// Treatment of a subscription at `now`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Intent {
     /// Its first instant lies ahead.
     Scheduled {
         /// The instant.
         effective: Timestamp,
-        /// From when early steps may run; `None` where nothing was promised.
+        /// Instant from which early steps may run; `None` if nothing was promised.
         early_from: Option<Timestamp>,
     },
     /// It is in force.
@@ -25,7 +25,7 @@ pub enum Intent {
     Suspended,
     /// It has ended, or is being deleted: both sides are withdrawn in reverse order.
     Withdraw {
-        /// Since when; the deadline counts from here.
+        /// Start of the withdrawal, from which the deadline counts.
         since: Timestamp,
         /// True if the object is being deleted, and not only past its end.
         deleting: bool,
@@ -34,14 +34,14 @@ pub enum Intent {
     Detach,
 }
 
-/// What one device and its subscriptions want.
+/// Wants of one device and of its subscriptions.
 #[derive(Clone, Debug)]
 pub struct ResolvedDevice {
-    /// How the device is reached, in the order of its connections.
+    /// Connections to the device, in the order of its spec.
     pub connections: Vec<ResolvedConnection>,
-    /// What keeps the device from being reached at all.
+    /// Obstacle to every connection of the device.
     pub unreachable: Option<Blocked>,
-    /// A digest of what proof is bound to: the URLs and the serial number.
+    /// A digest of the target of every proof: the URLs and the serial number.
     pub target_digest: Option<String>,
     /// The subscriptions, in order of precedence.
     pub subscriptions: Vec<ResolvedSubscription>,
@@ -52,7 +52,7 @@ pub struct ResolvedDevice {
 pub struct ResolvedConnection {
     /// The name of the Connection.
     pub name: String,
-    /// Where it leads, or what keeps it from being used.
+    /// Endpoint of the connection, or the obstacle to its use.
     pub endpoint: Result<DeviceEndpoint, Blocked>,
 }
 
@@ -63,7 +63,7 @@ impl ResolvedDevice {
         all.find(|subscription| subscription.name == name)
     }
 
-    /// Where a connection of the device leads; `None` where it cannot be used.
+    /// Returns the endpoint of a connection of the device; `None` if it cannot be used.
     pub fn endpoint(&self, connection: &str) -> Option<&DeviceEndpoint> {
         let mut all = self.connections.iter();
         let found = all.find(|found| found.name == connection)?;
@@ -71,22 +71,22 @@ impl ResolvedDevice {
     }
 }
 
-/// What one subscription wants.
+/// Wants of one subscription.
 #[derive(Clone, Debug)]
 pub struct ResolvedSubscription {
     /// Its name.
     pub name: String,
-    /// What is to happen to it.
+    /// Treatment of the subscription.
     pub intent: Intent,
-    /// What keeps it from being set up at all: a missing reference, another contract.
+    /// Obstacle to its set-up as a whole: a missing reference, another contract.
     pub refused: Option<Blocked>,
     /// The steps in their order.
     pub steps: Vec<ResolvedStep>,
-    /// How long a step that was begun may take before that is recorded.
+    /// Time limit of a step, from its first request; a longer step is recorded as timed out.
     pub step_timeout: SignedDuration,
-    /// The service server, where the service or the handle in status names one.
+    /// The service server, if the service or the instance in status has one.
     pub server: Option<ResolvedServer>,
-    /// The revision in force or the next one, with a digest of what it wants.
+    /// The revision in force or the next one, with a digest of its wants.
     pub revision: Option<CurrentRevision>,
     /// The SmartService of that revision and its exclusive group, for conflicts.
     pub claims: BTreeSet<String>,
@@ -97,16 +97,16 @@ pub struct ResolvedSubscription {
 /// One step.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ResolvedStep {
-    /// What it sets up.
+    /// Part of the service that the step sets up.
     pub r#type: StepType,
     /// True if it may run early.
     pub early: bool,
-    /// What has to be in effect.
+    /// Items that have to be in effect.
     pub items: Vec<ResolvedItem>,
 }
 
 impl ResolvedSubscription {
-    /// Every item in the order of the steps.
+    /// Returns every item in the order of the steps.
     pub fn items(&self) -> impl Iterator<Item = (&ResolvedStep, &ResolvedItem)> {
         self.steps
             .iter()

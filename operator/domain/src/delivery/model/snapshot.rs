@@ -1,4 +1,4 @@
-//! What the delivery controller knows before it asks any remote side: the objects.
+//! The objects that the delivery controller reads before it sends any request to a remote side.
 //!
 //! Filled by the controller's observe stage from its caches; read by every pure stage.
 
@@ -38,7 +38,7 @@ pub struct DeviceSnapshot {
     pub model: Option<Shared<DeviceModel>>,
     /// The Connections that are named by the device and by the services, those that exist.
     pub connections: BTreeMap<String, Shared<Connection>>,
-    /// What keeps a Connection from being used: its Secret or CA cannot be had.
+    /// Fault of each Connection whose Secret or authorities cannot be read, by name.
     pub connection_faults: BTreeMap<String, (Reason, String)>,
     /// The SmartServices that the revisions name, those that exist.
     pub services: BTreeMap<String, Shared<SmartService>>,
@@ -46,18 +46,18 @@ pub struct DeviceSnapshot {
     pub subscriptions: Vec<Shared<ServiceSubscription>>,
     /// The uids of contracts that exist and are not being deleted.
     pub live_contracts: BTreeSet<String>,
-    /// When contracts that exist were asked to go, by uid.
+    /// Deletion time of contracts that still exist, by uid.
     pub deleted_contracts: BTreeMap<String, Timestamp>,
     /// The uids of contracts whose withdrawal a person gave up (annotation entente.dev/abandon).
     pub abandoned_contracts: BTreeSet<String>,
     /// `status.established` of the contracts, by uid.
     pub established: BTreeMap<String, Timestamp>,
-    /// The connections of the device whose machine is another Device's: it has the same endpoint or
-    /// the same proven identity, and comes first.
+    /// The connections of the device whose machine is another Device's: that one has the same
+    /// endpoint or the same proven identity, and the older claim.
     pub claimed_by_another: BTreeSet<String>,
-    /// What the parameters of type Secret hold.
+    /// Values of the parameters of type Secret.
     pub secrets: Secrets,
-    /// The catalogues of brokers, as far as they were read.
+    /// The catalogs of brokers, as far as they were read.
     pub catalogues: BTreeMap<String, Shared<Catalogue>>,
     /// Compensations of these subscriptions.
     pub compensations: Vec<CompensationRecord>,
@@ -65,9 +65,9 @@ pub struct DeviceSnapshot {
     pub clock_skewed: bool,
     /// True if a person asked for a full read-back now.
     pub reconcile_requested: bool,
-    /// How long a withdrawal may take before it is given up.
+    /// Time after which a withdrawal is given up.
     pub withdraw_deadline: jiff::SignedDuration,
-    /// Handles of subscriptions that stand in a Connection's list of orphans, by instance id.
+    /// Instances of subscriptions that are in a Connection's list of orphans, by instance id.
     pub orphans_taken_over: BTreeSet<String>,
 }
 

@@ -1,7 +1,7 @@
-//! The life of one instance on a service server, as this pass heard of it: under way, in doubt,
-//! failed, removed.
+//! The life of one instance on a service server, as the answers of this pass show it: under way, in
+//! doubt, failed, removed.
 //!
-//! Decides what an answer makes of the instance; never what is sent next. Called by the
+//! Decides the state of the instance after an answer; never the next request. Called by the
 //! observations, which keep one for each subscription.
 
 use std::collections::BTreeMap;
@@ -17,20 +17,20 @@ use crate::{
     remote::{Failure, FailureKind, InstanceKey, InstanceReading, OperationState, ServerAnswer},
 };
 
-/// What was heard for one subscription.
+/// Answers about one subscription in this pass.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct InstanceObservation {
     /// The last reading of the instance; none after a write.
     pub reading: Option<Reading<InstanceReading>>,
     /// The reading before the last write.
     pub before: Option<Reading<InstanceReading>>,
-    /// The instance as it is recorded after what was sent in this pass.
+    /// The instance as it is recorded after the requests of this pass.
     pub recorded: Option<ServerInstance>,
-    /// What went wrong with the service server.
+    /// Failure of the last request to the service server.
     pub problem: Option<(Timestamp, Failure)>,
-    /// When the instance was removed, where the server cannot be asked for a proof.
+    /// Instant at which the instance was removed, if the server cannot be asked for a proof.
     pub removed: Option<Timestamp>,
-    /// What was sent on either side, by item key.
+    /// Requests to either side in this pass, by item key.
     pub sent: BTreeMap<String, Sent>,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct Change<'a> {
     pub(super) subscription: &'a str,
     instance: &'a InstanceKey,
     kind: ServerOperationType,
-    /// Of the parameters; none for a removal.
+    /// Digest of the parameters; none for a removal.
     digest: Option<&'a String>,
     /// The items that it carries, with the digest of their values.
     items: &'a [(String, String)],
@@ -98,7 +98,7 @@ impl<'a> Change<'a> {
 }
 
 impl InstanceObservation {
-    /// Nothing was heard.
+    /// No answer in this pass.
     pub(super) const NOTHING: Self = Self {
         reading: None,
         before: None,
@@ -108,8 +108,7 @@ impl InstanceObservation {
         sent: BTreeMap::new(),
     };
 
-    /// Takes over the instance that the status names, and for set-up the one that is about to be
-    /// named.
+    /// Adopts the instance that the status names, and for set-up the one that is about to be named.
     pub(super) fn adopt(
         &mut self,
         snapshot: &DeviceSnapshot,
@@ -122,7 +121,7 @@ impl InstanceObservation {
             .as_ref()
             .filter(|server| wanted && !server.is_obsolete)
             .and_then(ResolvedServer::handle);
-        // One that is gone, and that the status does not name any more, makes room.
+        // An instance that is gone, and that the status does not name any more, makes room.
         if recorded.is_none() && self.removed.is_some() {
             self.removed = None;
             self.reading = None;
@@ -131,7 +130,7 @@ impl InstanceObservation {
         }
         let known = self.recorded.take().or(recorded);
         let handle = match (known, fresh) {
-            // Nothing was sent for it yet, so that it may still become what is wanted now.
+            // No request was sent for it yet, so that it may still become the wanted instance.
             (Some(known), Some(fresh)) if !may_exist(&known) => Some(fresh),
             (known, fresh) => known.or(fresh),
         };
@@ -189,13 +188,13 @@ impl InstanceObservation {
         self.sent.extend(sent);
         let before = self.reading.take().filter(|reading| reading.result.is_ok());
         self.before = match before {
-            // What is removed proves nothing any more.
+            // Readings of a removed instance prove nothing any more.
             _ if change.kind == ServerOperationType::Deprovision => None,
             Some(before) => Some(before),
             None => self.before.take(),
         };
         if result == Ok(ServerAnswer::Done) && change.kind == ServerOperationType::Deprovision {
-            // Without a record there is nothing whose removal could be told.
+            // Without a record there is no instance whose removal could be reported.
             self.removed = self.recorded.as_ref().map(|_| at).or(self.removed);
         }
         let fetched = self
@@ -248,8 +247,8 @@ impl InstanceObservation {
                 self.reading = None;
             }
             Err(failure) if is_unknown_operation(&failure) => {
-                // The server does not know that operation any more, because it has ended or a
-                // later one began whose answer was lost: what came of it is read.
+                // The server does not know that operation any more, because it has ended or a later
+                // one began whose answer was lost: its result is read.
                 handle.operation = None;
                 self.reading = None;
             }
@@ -258,8 +257,8 @@ impl InstanceObservation {
     }
 }
 
-/// Notes what the catalogue calls the ids of an instance, for as long as the service wants them.
-/// While the catalogue was not read, the names of the service say nothing of the ids.
+/// Records the catalog's names for the ids of an instance, for as long as the service wants them.
+/// While the catalog was not read, the names of the service prove nothing about the ids.
 fn take_names(
     snapshot: &DeviceSnapshot,
     handle: &mut ServerInstance,
@@ -280,9 +279,9 @@ fn take_names(
     }
 }
 
-/// Returns what is remembered of an operation that failed. A failed provision leaves an orphan that
-/// has to be removed, and what a failed deprovision left is removed too, unless it can be fetched;
-/// a failed update must never start a clean-up (OSB "Orphan Mitigation").
+/// Returns the record of an operation that failed. A failed provision leaves an orphan that has to
+/// be removed, and so may a failed deprovision, unless the instance can be fetched; a failed update
+/// must never start a clean-up (OSB "Orphan Mitigation").
 fn after_failure(kind: ServerOperationType, at: Timestamp) -> Option<ServerOperation> {
     let state = match kind {
         ServerOperationType::Provision => ServerOperationState::Failed,
@@ -298,8 +297,8 @@ fn after_failure(kind: ServerOperationType, at: Timestamp) -> Option<ServerOpera
 }
 
 /// Returns the placeholder digest for an instance whose last request is not known: somebody else
-/// sent it, or the status was lost. Never computed from what was read, which may hold a secret in
-/// clear text.
+/// sent it, or the status was lost. Never computed from the values read: they may contain a secret
+/// in clear text.
 fn found_digest() -> String {
     digest("found")
 }
@@ -313,15 +312,16 @@ fn is_unknown_operation(failure: &Failure) -> bool {
         )
 }
 
-/// A server that is busy with the instance itself (OSB ConcurrencyError) has an operation under
-/// way of which no answer reached us: it is asked for without an id, as some go on only then.
+/// Records an operation of unknown kind for a server that is busy with the instance itself (OSB
+/// ConcurrencyError): no answer about it reached us. It is polled without an id, since some servers
+/// proceed only when they are polled.
 fn note_concurrency(
     handle: &mut ServerInstance,
     kind: ServerOperationType,
     failure: &Failure,
     at: Timestamp,
 ) {
-    // Whatever it is, it is not the removal that was just refused.
+    // The operation is unknown, but it is not the removal that was just refused.
     let kind = match kind {
         ServerOperationType::Deprovision => ServerOperationType::Update,
         other => other,
@@ -345,9 +345,9 @@ pub(in crate::delivery) fn may_exist(handle: &ServerInstance) -> bool {
     handle.sent_digest.is_some() || handle.operation.is_some()
 }
 
-/// True if a provision was refused because an instance of this id stands with other values (OSB
-/// "Provisioning", 409). Where the very same request is in doubt it is no proof of that: what a
-/// lost answer left is made or removed as orphans are.
+/// True if a provision was refused because an instance of this id exists with other values (OSB
+/// "Provisioning", 409). If the very same request is in doubt it proves nothing: the instance that
+/// a lost answer left is made or removed as orphans are.
 fn is_of_other_values(
     handle: &ServerInstance,
     kind: ServerOperationType,
@@ -365,8 +365,9 @@ fn is_of_other_values(
     refused && kind == ServerOperationType::Provision && !same_in_doubt
 }
 
-/// What stands there and cannot be fetched is taken over by an update of everything (design
-/// section 7): waiting would never show it. From here on something stands, also for withdrawal.
+/// Records that an instance which exists and cannot be fetched is taken over by a full update
+/// (design section 7): waiting would never show it. From here on the instance counts as existing,
+/// also for withdrawal.
 fn take_over(handle: &mut ServerInstance, digest: Option<&String>) {
     handle.operation = None;
     handle.sent_digest = digest.cloned();

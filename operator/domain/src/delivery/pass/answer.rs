@@ -1,6 +1,6 @@
-//! What an answer means: it becomes a fact, and a failure holds back the side that it speaks of.
+//! Answers of actions: each becomes an observation, and a failure starts the backoff of its side.
 //!
-//! Never decides what is done next. Called by the pass.
+//! Never decides the next action. Called by the pass.
 
 use entente_crds::{condition::Reason, v1alpha1::ServiceSubscription};
 use jiff::{SignedDuration, Timestamp};
@@ -17,17 +17,17 @@ use crate::{
     shared::Shared,
 };
 
-/// The time between two questions about an operation, where the server does not say.
+/// Interval between two polls of an operation, if the server asks for none.
 const POLL: SignedDuration = SignedDuration::from_secs(1);
 
-/// What came back of an action.
+/// Answer of a remote side to an action.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    /// Nothing was asked: the Connection cannot be used.
+    /// Nothing was sent: the Connection cannot be used.
     NotAsked(Failure),
     /// Of [`Action::ReadDevice`].
     DeviceRead {
-        /// What the device said.
+        /// Reading of the device.
         result: Result<DeviceReading, Failure>,
         /// True if the machine that answered is another Device's, as far as is known now.
         claimed_by_another: bool,
@@ -36,7 +36,7 @@ pub enum Answer {
     DeviceWritten(Result<(), Failure>),
     /// Of [`Action::ReadCatalogue`].
     Catalogue(Result<Shared<Catalogue>, Failure>),
-    /// Of [`Action::RecordInstance`]: the subscription as it is now, or `None` where it is gone or
+    /// Of [`Action::RecordInstance`]: the subscription as it is now, or `None` if it is gone or
     /// could not be written.
     Recorded(Option<Shared<ServiceSubscription>>),
     /// Of [`Action::ReadInstance`].
@@ -47,7 +47,7 @@ pub enum Answer {
     Operation(Result<OperationState, Failure>),
 }
 
-/// When an answer was there, and the fraction in 0..=1 that spreads the wait after a failure.
+/// Instant of an answer, and the fraction in 0..=1 that spreads the wait after a failure.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
     pub(super) now: Timestamp,
@@ -55,8 +55,8 @@ pub(super) struct Moment {
 }
 
 impl Pass {
-    /// Takes the answer of an action that [`Pass::next`] gave. `fraction` lies in 0..=1 and spreads
-    /// the wait after a failure, so that hosts do not come back together.
+    /// Records the answer to an action that [`Pass::next`] returned. `fraction` lies in 0..=1 and
+    /// spreads the wait after a failure, so that hosts do not come back together.
     pub fn record(&mut self, action: &Action, answer: Answer, now: Timestamp, fraction: f64) {
         self.news = true;
         let moment = Moment { now, fraction };
@@ -100,7 +100,7 @@ impl Pass {
         };
         match &result {
             Ok(_) => self.backoffs.clear(&BackoffKey::device(connection)),
-            // A read is no value that a person would have to change: it is always tried again.
+            // A read has no value that a person would have to change: it is always retried.
             Err(failure) => self.hold_device(connection, failure, moment),
         }
         self.observations
@@ -120,8 +120,8 @@ impl Pass {
             _ => return,
         };
         if let Err(failure) = &result {
-            // What speaks of the value needs a person; what speaks of the device holds all of it
-            // back.
+            // A failure of the value needs a person; one of the device starts the backoff of all
+            // its requests.
             match retry(failure.kind, failure.doubtful) {
                 Retry::Never => {}
                 Retry::Sent => self.hold_sent(connection, items, failure, moment),
@@ -242,7 +242,7 @@ impl Pass {
         }
     }
 
-    /// Nothing could be asked of the service server of a subscription.
+    /// Records that no request could be sent to the service server of a subscription.
     fn server_unusable(&mut self, subscription: &str, failure: Failure, moment: Moment) {
         self.hold_server(subscription, &failure, moment);
         self.observations
@@ -261,7 +261,7 @@ impl Pass {
                 self.poll_after(subscription, retry_after.unwrap_or(POLL), moment.now);
             }
             Ok(OperationState::Succeeded | OperationState::Gone) => self.backoffs.clear(&key),
-            // An operation that failed is tried again like a request that failed.
+            // An operation that failed is retried like a request that failed.
             Ok(OperationState::Failed { message }) => {
                 let failure = Failure {
                     kind: FailureKind::ProtocolError,
@@ -276,7 +276,8 @@ impl Pass {
         }
     }
 
-    /// Everything of a subscription that goes to its server is one instance.
+    /// Starts the backoff of a subscription's service server, unless the failure is final. All
+    /// requests of a subscription to its server are about one instance.
     fn hold_server_unless_final(&mut self, subscription: &str, failure: &Failure, moment: Moment) {
         match retry(failure.kind, failure.doubtful) {
             Retry::Never => {}

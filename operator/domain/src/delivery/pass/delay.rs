@@ -1,7 +1,7 @@
-//! For how long something is held back: by the `retry` of its Connection.
+//! The length of each backoff, by the `retry` of its Connection.
 //!
-//! What is sent again then is decided by plan. Called when an answer comes and at the end of a
-//! pass.
+//! The next request after the backoff is decided by plan. Called when an answer comes and at the
+//! end of a pass.
 
 use entente_crds::v1alpha1::{Connection, ItemState};
 use jiff::Timestamp;
@@ -18,7 +18,7 @@ use crate::{
 };
 
 impl Pass {
-    /// Holds a key back after a failure that was met through a connection.
+    /// Starts the backoff of a key after a failure that was met through a connection.
     pub(super) fn hold(
         &mut self,
         key: BackoffKey,
@@ -35,14 +35,14 @@ impl Pass {
         self.backoffs.fail(key, why, delay, moment.now);
     }
 
-    /// The Connection of the service server of a subscription.
+    /// Returns the Connection of the service server of a subscription.
     pub(super) fn server_connection(&self, subscription: &str) -> Option<String> {
         let server = self.resolved.subscription(subscription)?.server.as_ref()?;
         Some(server.connection.clone())
     }
 
-    /// Backs off from what no request failed for: a setting that was accepted and is not in effect,
-    /// another machine at the address, an instance that survives its removal.
+    /// Starts backoffs for which no request failed: a setting that was accepted and is not in
+    /// effect, another machine at the address, an instance that survives its removal.
     pub(super) fn hold_what_did_not_take(&mut self, now: Timestamp, fraction: f64) {
         let mut held: Vec<(BackoffKey, Blocked, Option<String>)> = self.other_machines().collect();
         for subscription in &self.resolved.subscriptions {
@@ -62,7 +62,7 @@ impl Pass {
         }
     }
 
-    /// The connections through which another machine answered.
+    /// Returns the connections through which another machine answered.
     fn other_machines(&self) -> impl Iterator<Item = (BackoffKey, Blocked, Option<String>)> {
         self.observations
             .looks()
@@ -100,7 +100,8 @@ impl Pass {
             })
     }
 
-    /// What is waited for where the server says that it removed an instance, and it is still there.
+    /// Returns the reason of the wait if the server reported that it removed an instance and the
+    /// instance is still there.
     fn survives_its_removal(&self, subscription: &ResolvedSubscription) -> Option<Blocked> {
         let removed = self.observations.of(&subscription.name).removed.is_some();
         let withdraws = matches!(subscription.intent, Intent::Withdraw { .. });
@@ -116,14 +117,14 @@ impl Pass {
     }
 }
 
-/// The waits of a Connection.
+/// Returns the retry policy of a Connection.
 fn policy_of(connection: &Connection) -> RetryPolicy {
     let default = RetryPolicy::default();
     let Some(retry) = &connection.spec.retry else {
         return default;
     };
     RetryPolicy {
-        // What is no duration makes the Connection unusable, which its status says.
+        // A text that is no duration makes the Connection unusable, which its status reports.
         initial: retry.initial.length().unwrap_or(default.initial),
         max: retry.max.length().unwrap_or(default.max),
     }

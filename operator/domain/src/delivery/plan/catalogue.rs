@@ -1,10 +1,10 @@
-//! Plan: the catalogue of a service server is read where it is missing.
+//! Plan: the catalog of a service server is read if it is missing.
 
 use crate::delivery::plan::{Plan, round::Round};
 use crate::delivery::{ResolvedServer, ResolvedSubscription, model::backoffs::BackoffKey};
 
 impl Round<'_> {
-    /// Reads the catalogue where it is missing. Returns true if set-up may go on without it.
+    /// Plans to read the catalog if it is missing. Returns true if set-up may go on without it.
     pub(in crate::delivery) fn read_missing_catalogue(
         &self,
         subscription: &ResolvedSubscription,
@@ -14,7 +14,7 @@ impl Round<'_> {
         let key = BackoffKey::catalogue(&server.connection);
         if let Some(held) = self.backoffs.held(&key, self.now) {
             plan.wait(&subscription.name, held);
-            // The device side may go on: the steps before the server do not need the catalogue.
+            // The device side may go on: the steps before the server do not need the catalog.
             return true;
         }
         if self

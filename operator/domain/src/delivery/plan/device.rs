@@ -1,6 +1,6 @@
 //! Plan, device side: read first, then set what differs, each place by itself.
 //!
-//! Each connection of the device goes on by itself: one that is down holds back its own items.
+//! Each connection of the device proceeds by itself: one that is down blocks its own items only.
 
 use entente_crds::v1alpha1::ItemState;
 
@@ -29,7 +29,7 @@ impl Round<'_> {
         }
     }
 
-    /// The items of a step that go through one connection.
+    /// Plans the items of a step that one connection carries.
     fn device_step_through(
         &self,
         connection: &str,
@@ -122,7 +122,8 @@ impl Round<'_> {
     }
 }
 
-/// The connections that the items of a step go through, each once, in the order of the items.
+/// Returns the connections that the items of a step go through, each once, in the order of the
+/// items.
 fn connections_of(step: &ResolvedStep) -> Vec<&str> {
     let mut connections = Vec::new();
     for item in &step.items {

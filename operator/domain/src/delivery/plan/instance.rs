@@ -36,7 +36,7 @@ impl Round<'_> {
             .all(|item| self.is_settled(subscription, item, verified));
         let at_rest = is_settled && !self.server_sync_is_due(subscription, step);
         if !self.snapshot.catalogues.contains_key(&server.connection) {
-            // Only the catalogue says whether instances can be fetched.
+            // Only the catalog tells whether instances can be fetched.
             if !at_rest {
                 self.read_missing_catalogue(subscription, server, plan);
             }
@@ -82,7 +82,8 @@ impl Round<'_> {
         }
     }
 
-    /// Goes on with an operation that was begun before; whether that is all there is to do now.
+    /// Plans the next request about an operation that was begun before. Returns true if nothing
+    /// else may be planned now.
     pub(in crate::delivery) fn operation(
         &self,
         subscription: &ResolvedSubscription,
@@ -103,11 +104,12 @@ impl Round<'_> {
             }
         };
         if given_up && operation.r#type == ServerOperationType::Update {
-            // It is read what came of it, and what still differs is sent again.
+            // The result is read, and the remaining differences are sent again.
             return false;
         }
         if given_up {
-            // OSB "Orphan Mitigation": what failed or never ends is removed, then made again.
+            // OSB "Orphan Mitigation": an instance that failed, or whose operation never ends, is
+            // removed, then made again.
             plan.actions
                 .push(deprovision(subscription, server, instance.clone()));
             return true;
@@ -120,8 +122,8 @@ impl Round<'_> {
         true
     }
 
-    /// What keeps requests from the service server: a failure in this pass, or the wait after one
-    /// in an earlier pass, or between two polls.
+    /// Returns the obstacle to requests to the service server: a failure in this pass, the backoff
+    /// after one in an earlier pass, or the wait between two polls.
     pub(in crate::delivery) fn server_blocked(
         &self,
         subscription: &ResolvedSubscription,
@@ -182,7 +184,7 @@ impl Round<'_> {
             && (operation.r#type == ServerOperationType::Deprovision
                 || self.now.duration_since(operation.since) > maximum)
         {
-            // What is left of it would refuse the new one.
+            // An instance that is left would make the server refuse the new one.
             plan.actions
                 .push(deprovision(subscription, server, instance));
             return;
@@ -248,7 +250,7 @@ impl Round<'_> {
         let active = step.r#type == StepType::Activation || activation_is_on;
         let full = server.parameters(active);
         let parameters = match server.updates {
-            // What stands under our id and cannot be read may differ in anything.
+            // An instance under our id that cannot be read may differ in every parameter.
             Updates::Merge if self.can_be_read(subscription) || !has_instance(&differing) => {
                 only(server, &differing, active)
             }
@@ -276,7 +278,7 @@ fn has_instance(items: &[&ResolvedItem]) -> bool {
         .any(|item| item.wanted == Wanted::ServerInstance)
 }
 
-/// The parameters of these items alone.
+/// Returns the parameters of these items alone.
 fn only(server: &ResolvedServer, items: &[&ResolvedItem], active: bool) -> Parameters {
     let keys: BTreeSet<&str> = items.iter().map(|item| item.key.as_str()).collect();
     let part = ResolvedServer {

@@ -1,4 +1,4 @@
-//! Plan: all that one round of planning looks at, and what its parts ask again and again.
+//! Plan: the inputs of one round of planning, and the lookups that its parts share.
 //!
 //! Called by the parts of plan and by `withdraw`.
 
@@ -103,8 +103,8 @@ impl Round<'_> {
         if proved.state == ItemState::Effective || item.conflict.is_some() {
             return true;
         }
-        // What a person must change is not sent again for the same value and the same model, unless
-        // a person asks for it.
+        // A value that a person must change is not sent again with the same model, unless a person
+        // asks for it.
         let refused = proved
             .problem
             .as_ref()

@@ -1,6 +1,7 @@
-//! When a device is read although nothing is pending: the period of its connection, with jitter.
+//! The time at which a device is read although nothing is pending: the period of its connection,
+//! with jitter.
 //!
-//! Called by plan, which reads it then, and by `report_device`, which tells when that is.
+//! Called by plan, which reads it then, and by `report_device`, which returns that time.
 
 use entente_crds::{
     ANNOTATION_RECONCILE_AT,
@@ -12,11 +13,11 @@ use kube::ResourceExt as _;
 use crate::bounded::token;
 use crate::delivery::{DeviceSnapshot, digest};
 
-/// The most characters of a wish that the status repeats (its schema).
+/// The largest number of characters of such a request in the status (its schema).
 const MOST_WISH: usize = 64;
 
-/// The wish of a person for a full read-back (annotation entente.dev/reconcile-at), as the status
-/// repeats it when it was acted on. People write anything there.
+/// Returns a person's request for a full read-back (annotation entente.dev/reconcile-at), cut as
+/// the status repeats it when it was acted on. The annotation may have any text.
 pub(in crate::delivery) fn reconcile_wish(device: &Device) -> Option<String> {
     let wish = device.annotations().get(ANNOTATION_RECONCILE_AT)?;
     Some(token(wish, MOST_WISH))
@@ -30,8 +31,9 @@ pub fn is_reconcile_requested(device: &Device) -> bool {
     wish.is_some() && wish.as_ref() != handled
 }
 
-/// When the device is to be read although nothing is pending: the period of its connection after
-/// the last reading, jittered by namespace and name. `None`: it was never read.
+/// Returns the time of the next reading of the device although nothing is pending: the period of
+/// its connection after the last reading, jittered by namespace and name. `None`: it was never
+/// read.
 pub(in crate::delivery) fn next_sync(
     snapshot: &DeviceSnapshot,
     device: &Device,
@@ -41,7 +43,7 @@ pub(in crate::delivery) fn next_sync(
     last.at.checked_add(sync_period(snapshot, device)).ok()
 }
 
-/// The time between two readings.
+/// Returns the time between two readings.
 pub(in crate::delivery) fn sync_period(
     snapshot: &DeviceSnapshot,
     device: &Device,

@@ -1,7 +1,7 @@
 //! Plan, backwards: the service is turned off, then the instance is removed and proved gone.
 //!
-//! Device settings stay as they are. A withdrawal never touches what another subscription wants:
-//! each has an instance of its own. Called by plan after every set-up.
+//! Device settings stay as they are. A withdrawal never touches the instance of another
+//! subscription: each has its own. Called by plan after every set-up.
 
 use entente_crds::{
     condition::Reason,
@@ -20,21 +20,21 @@ use crate::{
     remote::InstanceReading,
 };
 
-/// When a server is asked again that said it removed an instance and still has it.
+/// Interval between fetches of an instance that the server reported as removed and still has.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(5);
 
-/// How a withdrawal stands.
+/// State of a withdrawal.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(in crate::delivery) enum Withdrawal {
     /// Nothing is left on the service server.
     Released,
-    /// It goes on.
+    /// It is not finished.
     UnderWay,
     /// Its deadline passed, or a person abandoned it: the instance is left as an orphan.
     Abandoned,
 }
 
-/// How the withdrawal of a subscription stands.
+/// Returns the state of a subscription's withdrawal.
 pub(in crate::delivery) fn withdrawal(
     snapshot: &DeviceSnapshot,
     subscription: &ResolvedSubscription,
@@ -93,7 +93,7 @@ pub(in crate::delivery) fn is_gone(
     }
 }
 
-/// Plans the next thing of a withdrawal.
+/// Plans the next action of a withdrawal.
 pub(in crate::delivery) fn withdraw(
     round: &Round<'_>,
     subscription: &ResolvedSubscription,
@@ -106,7 +106,7 @@ pub(in crate::delivery) fn withdraw(
     }
 }
 
-/// Plans the next thing on the way to removing the instance that the handle names.
+/// Plans the next action towards the removal of the instance in status.
 pub(in crate::delivery) fn remove(
     round: &Round<'_>,
     subscription: &ResolvedSubscription,
@@ -172,12 +172,12 @@ fn next(
     };
     let deprovision = deprovision(subscription, server, instance.clone());
     match &handle.operation {
-        // What is under way is asked for first: brokers refuse to remove an instance meanwhile,
-        // and one that never ends is removed when it has been polled for long enough.
+        // The operation under way is polled first: brokers refuse to remove an instance meanwhile,
+        // and one whose operation never ends is removed when it has been polled for long enough.
         Some(operation) if round.operation(subscription, server, &instance, operation, plan) => {
             return;
         }
-        // Whatever a provision came to, it is not wanted any more.
+        // The result of a provision does not matter: the instance is not wanted any more.
         Some(operation) if operation.r#type == ServerOperationType::Provision => {
             plan.actions.push(deprovision);
             return;
@@ -215,7 +215,7 @@ fn next(
             }
         }
         // Absent may also mean that a provision is still under way, so it is removed all the same;
-        // the broker answers 410 when there is nothing.
+        // the broker answers 410 if there is no instance.
         Some(Ok(InstanceReading::Absent | InstanceReading::NotRetrievable)) => {
             plan.actions.push(deprovision);
         }
@@ -240,7 +240,7 @@ fn is_on(
     at_pointer(parameters, &activation.pointer) == Some(&activation.active)
 }
 
-/// What came of turning the service off in this pass.
+/// Returns the result of turning the service off in this pass; `None` if that was not tried.
 fn off_attempt<'a>(
     round: &Round<'a>,
     subscription: &ResolvedSubscription,

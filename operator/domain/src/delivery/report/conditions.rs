@@ -143,7 +143,7 @@ impl Report<'_> {
     }
 }
 
-/// States ResolvedRefs: that everything that is referred to was found, or what was not.
+/// States ResolvedRefs: every reference was found, or the first that was not.
 fn refs(set: ConditionSet, blocked: Option<&Blocked>) -> ConditionSet {
     let missing = blocked
         .filter(|blocked| {

@@ -1,4 +1,4 @@
-//! Report: the status of a device, from what was heard of it and from its subscriptions.
+//! Report: the status of a device, from its readings and from its subscriptions.
 //!
 //! Ready does not depend on Online when nothing is pending (api section 4).
 
@@ -34,7 +34,7 @@ use crate::{
 /// A sync instant younger than this part of the period is not written again on its own.
 const FRESH: i32 = 2;
 
-/// What is said of the device, and when it is next due for a reading.
+/// Returns the report of the device, and the time of its next reading.
 pub(in crate::delivery) fn report_device(
     snapshot: &DeviceSnapshot,
     device: &Device,
@@ -91,10 +91,10 @@ impl Report<'_> {
         }
     }
 
-    /// What was met when a connection was last used, in this pass or before.
+    /// Returns the fault of a connection at its last use, in this pass or before.
     fn fault(&self, connection: &str) -> Option<Blocked> {
         let Some(reading) = self.observations.through(connection).reading.as_ref() else {
-            // Nobody looked again.
+            // No request used the connection in this pass.
             return remembered_fault(self.device, connection);
         };
         match &reading.result {
@@ -111,7 +111,7 @@ impl Report<'_> {
         connections.filter_map(|connection| self.fault(&connection.name))
     }
 
-    /// The fault that every connection has: the first of them. `None` while one answers.
+    /// Returns the first fault, if every connection has one; `None` if one answers.
     fn silence(&self) -> Option<Blocked> {
         let mut silent = self.faults().filter(|fault| is_of_an_attempt(fault.reason));
         let first = silent.next()?;
@@ -320,8 +320,8 @@ impl Report<'_> {
         }
     }
 
-    /// What the machine said through a connection, where it answered as the one that is meant. An
-    /// object that was edited meanwhile may mean another one.
+    /// Returns the reading of the machine through a connection, if it answered as the expected one.
+    /// An object that was edited meanwhile may expect another one.
     fn said(&self, connection: &str) -> Option<&DeviceReading> {
         let asked = self.snapshot.device.as_deref().and_then(claim_digest);
         let reading = self
@@ -338,14 +338,15 @@ impl Report<'_> {
         meant.then_some(reading)
     }
 
-    /// The same, where the machine is no other Device's: whoever corrects the address means another
-    /// one, so that nothing of this one is pinned.
+    /// Returns the same reading, if no other Device has the machine: nothing of another's machine
+    /// is pinned, because a person will correct the address.
     fn said_by_its_own(&self, connection: &str) -> Option<&DeviceReading> {
         let own = self.snapshot.claimed_by_another.is_empty();
         self.said(connection).filter(|_| own)
     }
 
-    /// What is pinned when first seen stays, as long as the serial number is the same.
+    /// Returns the identity for the status: a pinned one stays as long as the serial number is the
+    /// same.
     fn identity(&self, previous: &DeviceStatus) -> Option<DeviceIdentity> {
         let connections = self.device.spec.connections.iter();
         let mut answers = connections.filter_map(|it| self.said_by_its_own(&it.name));
@@ -375,8 +376,8 @@ impl Report<'_> {
         })
     }
 
-    /// What is remembered of the connections: a fault until it is looked again, and for those beside
-    /// the witness of `identity` what is pinned of them.
+    /// Returns the memory of the connections: a fault until the connection is used again, and for
+    /// those beside the witness of `identity` its pins.
     fn connections(&self) -> Vec<DeviceConnectionStatus> {
         let is_witness = |name: &str| witness(self.device) == Some(name);
         let connections = self.device.spec.connections.iter();
@@ -407,7 +408,7 @@ impl Report<'_> {
         }
     }
 
-    /// What the machine proved in this pass begins or keeps the claim to it.
+    /// Returns the claim, which a proof of the machine in this pass begins or keeps.
     fn claim(&self) -> Option<DeviceClaim> {
         let chosen = self.device.spec.connections.first()?;
         let connection = self.snapshot.connections.get(&chosen.name);

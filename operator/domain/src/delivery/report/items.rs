@@ -1,4 +1,4 @@
-//! Report: the items with their proof, what that is bound to, and the instance.
+//! Report: the items with their proof, the subject of the proof, and the instance.
 
 use entente_crds::v1alpha1::{
     Evidence, Item, ItemState, ServerInstance, ServiceSubscriptionStatus, StepType,
@@ -13,7 +13,7 @@ use crate::delivery::{
 };
 
 impl Report<'_> {
-    /// Bound to what the items of the same status were verified against.
+    /// Returns the subject against which the items of the same status were verified.
     pub(super) fn evidence(&self, previous: &ServiceSubscriptionStatus) -> Option<Evidence> {
         let target = &self.resolved.target_digest;
         let (Some(device), Some(target)) = (&self.snapshot.device, target) else {
@@ -52,7 +52,7 @@ impl Report<'_> {
                     .items
                     .iter()
                     .map(|item| {
-                        // What was set on the device stays as it is.
+                        // A setting made on the device stays as it is.
                         if item.key.starts_with("DeviceSetting/") {
                             return item.clone();
                         }
@@ -92,7 +92,7 @@ impl Report<'_> {
         let sent = self
             .observations
             .sent(&self.subscription.name, &item.key, &item.desired_digest);
-        // A report that says the same again counts nothing twice.
+        // A report that is made twice counts nothing twice.
         let counted = before.and_then(|before| before.last_sent);
         let news = sent.filter(|sent| Some(sent.at) != counted);
         let attempts =
@@ -136,8 +136,8 @@ impl Report<'_> {
         }
     }
 
-    /// True if an instance that has to go, because another contract comes first or because it is
-    /// not what is wanted any more, is gone.
+    /// True if an instance that must be removed, because another contract has precedence or because
+    /// it is not the wanted one any more, is gone.
     fn has_made_room(&self, handle: &ServerInstance) -> bool {
         let left_over = self
             .subscription

@@ -1,4 +1,4 @@
-//! Report: when a subscription may go, and when it is looked at again.
+//! Report: the release of a subscription's finalizer, and the time of its next pass.
 
 use entente_crds::{
     condition::ConditionType,
@@ -13,7 +13,7 @@ use crate::{
     promise::{deadline, is_recorded},
 };
 
-/// How often a device is looked at that is to be restarted: nobody tells when it was.
+/// Interval between readings of a device that has to be restarted: no event reports the restart.
 const RESTART_LOOK: SignedDuration = SignedDuration::from_mins(5);
 
 impl Report<'_> {

@@ -1,11 +1,11 @@
-//! Report: where a subscription stands, since when, and whether that takes too long (api section 3,
+//! Report: the current step of a subscription, its start, and its time limit (api section 3,
 //! `stepTimeout`).
 //!
-//! A step is begun when the first thing of it is sent, and it ends when all of it is Effective.
-//! One that lasts longer than stepTimeout is a recorded delay of the side on which it runs: it is
-//! said, and nothing is given up. What a person must change, what is missing in the catalogue and
-//! what the customer asked for keep their own reason, since the step does not wait for the remote
-//! side then.
+//! A step begins with its first request, and ends when all of it is Effective. One that lasts
+//! longer than stepTimeout is a recorded delay of the side on which it runs: it is reported, and
+//! nothing is given up. If a person must change something, if an object is missing in the catalogue
+//! or if the customer asked for a stop, that reason is kept, since the step does not wait for the
+//! remote side then.
 
 use entente_crds::{
     condition::Reason,
@@ -20,7 +20,7 @@ use crate::{
 };
 
 impl Report<'_> {
-    /// The first step that is not wholly Effective.
+    /// Returns the first step that is not wholly Effective.
     pub(super) fn step_of_work(&self) -> Option<StepType> {
         self.subscription
             .steps
@@ -33,7 +33,7 @@ impl Report<'_> {
             })
     }
 
-    /// Where it stands, for the status: before the start only what was begun.
+    /// Returns the current step for the status: before the start only a step that has begun.
     pub(super) fn step(&self) -> Option<StepType> {
         let stands = match self.subscription.intent {
             Intent::SetUp => true,
@@ -74,7 +74,7 @@ impl Report<'_> {
                 .any(|item| wanted_before(item, previous).is_some())
     }
 
-    /// When the first thing of the step was sent in this pass.
+    /// Returns the time of the first request of the step in this pass.
     fn sent_now(&self, step: StepType) -> Option<Timestamp> {
         self.verified
             .of_step(step)
@@ -88,8 +88,8 @@ impl Report<'_> {
             .min()
     }
 
-    /// What was taken before the work was interrupted, by a suspension for example, and is not sent
-    /// again: it waits for a restart or for an operation.
+    /// Returns the time of a request that was accepted before the work was interrupted, by a
+    /// suspension for example, and is not sent again: it waits for a restart or for an operation.
     fn taken_before(
         &self,
         step: StepType,
@@ -113,14 +113,15 @@ impl Report<'_> {
             .filter(|item| item.state != ItemState::Effective)
     }
 
-    /// The instant from which the step takes too long.
+    /// Returns the instant from which the step takes too long.
     pub(super) fn step_deadline(&self) -> Option<Timestamp> {
         self.step_since()?
             .checked_add(self.subscription.step_timeout)
             .ok()
     }
 
-    /// What blocks, where a step that takes too long is what there is to say of it.
+    /// Returns the obstacle to report: StepTimedOut instead of it, if the step exceeds its limit
+    /// and the obstacle allows that.
     pub(super) fn timed_out(&self, blocked: Option<Blocked>) -> Option<Blocked> {
         let (Some(step), Some(deadline)) = (self.step_of_work(), self.step_deadline()) else {
             return blocked;
@@ -144,7 +145,7 @@ impl Report<'_> {
     }
 }
 
-/// What the status says of an item, where it was wanted with the same value.
+/// Returns the item in the status, if the same value was wanted then.
 fn wanted_before<'a>(
     item: &VerifiedItem,
     previous: &'a ServiceSubscriptionStatus,

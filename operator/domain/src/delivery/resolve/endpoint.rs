@@ -1,6 +1,6 @@
-//! Where a device is reached, and whether its namespace may use the connection (K4).
+//! The endpoint of a device, and whether its namespace may use the connection (K4).
 //!
-//! Pure text: which addresses a name resolves to is checked by the driver on every dial.
+//! Pure text: the driver checks on every dial which addresses a name resolves to.
 
 use std::collections::BTreeMap;
 
@@ -14,21 +14,21 @@ use crate::delivery::{
 };
 use crate::protocol::{Place, Route, route};
 
-/// Where a device is reached.
+/// Endpoint of a device through one connection.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DeviceEndpoint {
-    /// What is spoken there.
+    /// Protocol of the endpoint.
     pub protocol: Protocol,
-    /// The URL with everything filled in.
+    /// The URL without placeholders.
     pub url: String,
-    /// Where the device says who it is.
+    /// Place of the device's identity.
     pub identity: Place,
     /// The fingerprint that the certificate must have: that of the spec, or with trust FirstUse
     /// the one seen first.
     pub pinned_certificate: Option<String>,
 }
 
-/// The entry of `allow` that admits a namespace, if any.
+/// Returns the entry of `allow` that admits a namespace, if any.
 pub fn allows<'a>(
     connection: &'a Connection,
     namespace_labels: &BTreeMap<String, String>,
@@ -40,9 +40,9 @@ pub fn allows<'a>(
         .find(|entry| entry.namespaces.matches(namespace_labels))
 }
 
-/// What keeps the login of a Connection from being used: it would go to whatever host a Device
-/// names. The API server refuses such a Connection; one that it has from before is not sent. A
-/// Device's own login is not concerned.
+/// Returns the fault of a Connection whose credentials would be sent to any host that a Device
+/// names. The API server refuses such a Connection; one from before that rule may be stored, and
+/// its credentials are not sent. A Device's own credentials are not affected.
 pub fn login_fault(name: &str, spec: &ConnectionSpec) -> Option<String> {
     let url = route(spec)?.url;
     let tls = spec.tls.as_ref();
@@ -116,8 +116,8 @@ fn index_value(connection: &str, address: &str, queue: &str) -> String {
     format!("{connection}|{address}|{queue}")
 }
 
-/// One spelling of an address: names in lower case without the final dot, IP addresses as they are
-/// usually written.
+/// Returns the one spelling of an address: names in lower case without the final dot, IP addresses
+/// in their usual form.
 pub(in crate::delivery) fn canonical(address: &str) -> String {
     let address = address.trim_end_matches('.').to_ascii_lowercase();
     let bare = address.trim_start_matches('[').trim_end_matches(']');
@@ -231,7 +231,8 @@ fn resolve_endpoint(
     })
 }
 
-/// Refuses a connection that the namespace of the device may not use, or whose Secret cannot be had.
+/// Refuses a connection that the namespace of the device may not use, or whose Secret cannot be
+/// read.
 pub(in crate::delivery) fn check_usable(
     snapshot: &DeviceSnapshot,
     name: &str,
@@ -262,7 +263,7 @@ fn pinned(device: &Device, connection: &str, trust: Trust) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// Fills in what a Device says. `chosen` is the entry of its connections, with its index.
+/// Fills in the values of a Device. `chosen` is the entry of its connections, with its index.
 fn fill(
     route: &Route<'_>,
     (index, chosen): (usize, &DeviceConnection),

@@ -1,4 +1,4 @@
-//! Resolve, server side: which instance with which parameters a subscription wants.
+//! Resolve, server side: the instance and the parameters that a subscription wants.
 //!
 //! The id of the instance is a function of stable names only, so that a restore or a move to
 //! another cluster finds its instances again. Called by resolve.
@@ -28,39 +28,40 @@ pub use parameters::ResolvedSetting;
 /// The namespace of our instance ids (RFC 9562 version 5).
 const INSTANCE_NAMESPACE: Uuid = Uuid::from_u128(0x6f1c_52f4_0c1e_5b7e_9a57_1d0e_3c7b_aa01);
 
-/// What one subscription wants of its service server.
+/// Wants of one subscription on its service server.
 #[derive(Clone, Debug)]
 pub struct ResolvedServer {
     /// The Connection.
     pub connection: String,
-    /// The URL of the broker; `None` where the connection cannot be used.
+    /// The URL of the broker, or the obstacle to its use.
     pub url: Result<String, Blocked>,
     /// The id of the instance.
     pub instance_id: String,
-    /// For whom it is made.
+    /// Customer and subscription of the instance.
     pub context: InstanceContext,
-    /// The offering's name, which is known before the catalogue is.
+    /// The offering's name, which is known before the catalog is.
     pub offering_name: String,
     /// The plan's name.
     pub plan_name: String,
-    /// What of the catalogue it is; `None` while the catalogue was not read.
+    /// Its offering and plan in the catalog; `None` while the catalog was not read.
     pub offering: Option<ResolvedOffering>,
-    /// What an update carries.
+    /// Content of an update.
     pub updates: Updates,
     /// The settings.
     pub settings: Vec<ResolvedSetting>,
-    /// What the Activation step turns.
+    /// Setting that the Activation step turns on.
     pub activation: Option<ResolvedActivation>,
-    /// True if it is only what is left in status, and not what the service wants.
+    /// True if it is only the instance that is left in the status, and not the one that the service
+    /// wants.
     pub is_obsolete: bool,
 }
 
-/// What the Activation step turns.
+/// Setting that the Activation step turns on.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ResolvedActivation {
     /// The key of the item.
     pub key: String,
-    /// Where it stands in the parameters (RFC 6901).
+    /// Place in the parameters as a JSON pointer (RFC 6901).
     pub pointer: String,
     /// The value while it is on.
     pub active: Json,
@@ -68,8 +69,8 @@ pub struct ResolvedActivation {
     pub inactive: Json,
 }
 
-/// The id of a subscription's instance: version 5 UUID of namespace, contract, service, device and
-/// customer id.
+/// Returns the id of a subscription's instance: version 5 UUID of namespace, contract, service,
+/// device and customer id.
 pub fn instance_id(namespace: &str, subscription: &ServiceSubscription) -> String {
     let spec = &subscription.spec;
     let name = [
@@ -84,7 +85,7 @@ pub fn instance_id(namespace: &str, subscription: &ServiceSubscription) -> Strin
 }
 
 impl ResolvedServer {
-    /// What is left of the server side when the service is gone: the handle in status.
+    /// Returns the server side of a service that no longer exists: the instance in the status.
     pub(in crate::delivery) fn from_handle(
         snapshot: &DeviceSnapshot,
         subscription: &ServiceSubscription,
@@ -105,15 +106,15 @@ impl ResolvedServer {
         }
     }
 
-    /// True if what stands is on another broker or of another offering than what is wanted. Only
-    /// a new instance can become that.
+    /// True if the existing instance is on another broker or of another offering than the wanted
+    /// one. Only a new instance can become that.
     pub(in crate::delivery) fn is_another_than(&self, wanted: &Self) -> bool {
         let service = |server: &Self| server.offering.as_ref().map(|o| o.service_id.clone());
         self.connection != wanted.connection
             || wanted.offering.is_some() && service(self) != service(wanted)
     }
 
-    /// The handle that is written into status before the first provision.
+    /// Returns the handle that is written into status before the first provision.
     pub fn handle(&self) -> Option<ServerInstance> {
         let offering = self.offering.as_ref()?;
         Some(ServerInstance {
@@ -129,7 +130,7 @@ impl ResolvedServer {
         })
     }
 
-    /// The instance as the driver names it.
+    /// Returns the instance as the driver names it.
     pub fn key(&self) -> Option<InstanceKey> {
         let offering = self.offering.as_ref()?;
         Some(InstanceKey {
@@ -139,7 +140,7 @@ impl ResolvedServer {
         })
     }
 
-    /// Every parameter, with the service on or off.
+    /// Returns every parameter, with the service on or off.
     pub fn parameters(&self, active: bool) -> Parameters {
         let mut parameters = Parameters::default();
         for setting in &self.settings {
@@ -156,7 +157,7 @@ impl ResolvedServer {
         parameters
     }
 
-    /// The items of the step ServerSettings: the instance itself, then each setting.
+    /// Returns the items of the step ServerSettings: the instance itself, then each setting.
     pub fn setting_items(&self) -> Vec<ResolvedItem> {
         let instance = ResolvedItem {
             key: "ServerInstance".to_owned(),
@@ -189,7 +190,7 @@ impl ResolvedServer {
         std::iter::once(instance).chain(settings).collect()
     }
 
-    /// The item of the step Activation, where the service has one.
+    /// Returns the item of the step Activation, where the service has one.
     pub fn activation_items(&self) -> Vec<ResolvedItem> {
         let item = self.activation.as_ref().map(|activation| ResolvedItem {
             key: activation.key.clone(),
@@ -210,7 +211,7 @@ impl ResolvedServer {
     }
 }
 
-/// What a subscription wants of its service server; nothing where the service has none (B4).
+/// Returns the wants of a subscription on its service server; `None` if the service has none (B4).
 pub(in crate::delivery) fn resolve_server(
     snapshot: &DeviceSnapshot,
     subscription: &ServiceSubscription,
@@ -235,7 +236,7 @@ pub(in crate::delivery) fn resolve_server(
         .filter(|handle| handle.connection_ref.name == connection);
     let offering = match snapshot.catalogues.get(&connection) {
         Some(catalogue) => Some(find_offering(catalogue, side, handle)?),
-        // After a restart the handle in status says what the instance is of.
+        // After a restart the instance in status names its offering.
         None => handle.map(|handle| offering_of_handle(snapshot, handle)),
     };
     if let Err(blocked) = &url {

@@ -1,4 +1,4 @@
-//! Who wins where two subscriptions want the same device (api section 12).
+//! Precedence of subscriptions that want the same device (api section 12).
 //!
 //! The subscriptions come in order of precedence. Called by resolve.
 
@@ -96,8 +96,9 @@ fn mark_overridden(
     }
 }
 
-/// Early steps wait for the instant where they would take something from what is in force, or from
-/// another one that prepares and comes first: a contract that follows another one is no conflict.
+/// Lets early steps wait for their instant if they would change a setting of a subscription in
+/// force, or of another one that prepares and has precedence: a contract that follows another one
+/// is no conflict.
 fn hold_back_early(
     subscriptions: &mut [ResolvedSubscription],
     in_force: &BTreeMap<Place, (String, String)>,

@@ -18,16 +18,16 @@ use crate::{
     secret::SecretText,
 };
 
-/// What a service asks for, before it is typed.
+/// Value that a service wants, before it gets its type.
 #[derive(Clone, Debug)]
 pub(in crate::delivery) enum RawValue {
     /// A text that everybody may read.
     Plain(String),
-    /// What a Secret holds.
+    /// Value of a Secret.
     Secret(SecretText),
 }
 
-/// Where values come from.
+/// Sources of values.
 pub(in crate::delivery) struct Values<'a> {
     snapshot: &'a DeviceSnapshot,
     subscription: &'a ServiceSubscription,
@@ -47,7 +47,7 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// What is asked for; `None` where the setting is not controlled.
+    /// Returns the wanted value; `None` if the setting is not controlled.
     pub(in crate::delivery) fn of(
         &self,
         name: &str,
@@ -148,7 +148,7 @@ impl<'a> Values<'a> {
     }
 }
 
-/// The items of the step DeviceSettings.
+/// Returns the items of the step DeviceSettings.
 pub(in crate::delivery) fn device_items(
     snapshot: &DeviceSnapshot,
     service: &SmartService,
@@ -248,7 +248,7 @@ fn device_item(
     }))
 }
 
-/// What is asked for, as a value of its type. A secret goes into a setting of type Secret only: any
+/// Returns the wanted value with its type. A secret goes into a setting of type Secret only: any
 /// other could be read by everybody, and would be shown.
 pub(in crate::delivery) fn typed(
     name: &str,

@@ -1,4 +1,4 @@
-//! What is to happen to a subscription, by its dates, its deletion and what is suspended.
+//! The treatment of a subscription, by its dates, its deletion and suspensions.
 //!
 //! Called by resolve.
 
@@ -35,7 +35,7 @@ fn prepared_from(subscription: &ServiceSubscription, revision: &Revision) -> Tim
         .unwrap_or(revision.effective)
 }
 
-/// What is to happen to it at an instant.
+/// Returns the treatment of a subscription at an instant.
 pub(in crate::delivery) fn intent(
     snapshot: &DeviceSnapshot,
     subscription: &ServiceSubscription,
@@ -65,7 +65,7 @@ pub(in crate::delivery) fn intent(
             .device
             .as_ref()
             .is_some_and(|device| device.spec.suspend);
-    // Between an entry that ended and the next one nothing may stand on the server.
+    // Between an entry that ended and the next one no instance may exist.
     let stands = subscription
         .status
         .as_ref()
@@ -91,7 +91,7 @@ pub(in crate::delivery) fn intent(
     }
 }
 
-/// When the last entry ended that has.
+/// Returns the end of the last entry that has ended.
 fn ended(subscription: &ServiceSubscription, now: Timestamp) -> Timestamp {
     let revisions = subscription.spec.revisions.iter();
     revisions

@@ -1,6 +1,6 @@
-//! Which entry of a subscription is in force, by dates alone.
+//! The entry of a subscription that is in force, by dates alone.
 //!
-//! What has begun or ended never un-begins when the clock steps back, and nothing begins or ends
+//! An entry that has begun or ended stays so when the clock steps back, and nothing begins or ends
 //! by a clock that cannot be trusted. Called by resolve.
 
 use entente_crds::v1alpha1::{Revision, ServiceSubscription};
@@ -9,17 +9,17 @@ use jiff::{SignedDuration, Timestamp};
 use crate::delivery::DeviceSnapshot;
 use crate::promise::end_of;
 
-/// The instant of the entry that was seen in force last.
+/// Returns the instant of the entry that was seen in force last.
 pub(in crate::delivery) fn begun_at(subscription: &ServiceSubscription) -> Option<Timestamp> {
     Some(subscription.status.as_ref()?.revision.as_ref()?.effective)
 }
 
-/// When the service was seen to have ended, if that was the last thing seen.
+/// Returns the instant at which the end of the service was seen, if that was the last observation.
 fn ended_at(subscription: &ServiceSubscription) -> Option<Timestamp> {
     subscription.status.as_ref()?.ended
 }
 
-/// The instant at which the dates are looked up.
+/// Returns the instant at which the dates are looked up.
 pub(in crate::delivery) fn deciding_instant(
     snapshot: &DeviceSnapshot,
     subscription: &ServiceSubscription,
@@ -54,7 +54,7 @@ pub(in crate::delivery) fn is_in_force(subscription: &ServiceSubscription, now: 
         .any(|revision| covers(subscription, revision, now))
 }
 
-/// The entry in force, else the next one, else the last one.
+/// Returns the entry in force, else the next one, else the last one.
 pub(in crate::delivery) fn wanted_revision(
     subscription: &ServiceSubscription,
     now: Timestamp,

@@ -1,4 +1,4 @@
-//! Whatever is said from outside, the status of a device fits its schema (K7).
+//! Tests that the status of a device fits its schema, whatever remote sides answer (K7).
 
 use entente_crds::{
     ANNOTATION_RECONCILE_AT,

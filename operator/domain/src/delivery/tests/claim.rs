@@ -1,4 +1,4 @@
-//! Who keeps a machine that two Devices name.
+//! Tests of the claim of two Devices that name one machine.
 
 use entente_crds::{
     condition::Reason,
@@ -26,7 +26,7 @@ fn device(namespace: &str, created: i64, address: &str) -> Device {
     device
 }
 
-/// The Device names its endpoint since an instant, and has proved it since another.
+/// Returns a Device that names its endpoint since an instant, and has proved it since another.
 fn claims(mut device: Device, named: i64, since: Option<i64>, identity: Option<&str>) -> Device {
     let claim = DeviceClaim {
         endpoint_digest: claim_digest(&device).expect("it has an endpoint"),
@@ -41,7 +41,7 @@ fn claims(mut device: Device, named: i64, since: Option<i64>, identity: Option<&
     device
 }
 
-/// The Device was looked at, and this came of it.
+/// Returns the Device after a reading with this fault.
 fn met(mut device: Device, reason: Reason) -> Device {
     let fault = DeviceFault {
         reason,
@@ -179,7 +179,7 @@ fn what_was_proved_of_another_machine_at_the_own_place_does_not_count() {
     }
 }
 
-/// A Device of the Connection `hq` with this address, port and queue; `-` for none.
+/// Returns a Device of the Connection `hq` with this address, port and queue; `-` for none.
 fn says(parts: &str) -> Device {
     let mut parts = parts.split(' ').map(|part| (part != "-").then_some(part));
     let mut next = || parts.next().flatten().map(str::to_owned);

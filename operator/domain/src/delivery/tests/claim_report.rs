@@ -1,4 +1,4 @@
-//! What a pass leaves in a Device's claim, and what it reads for one.
+//! Tests of a Device's claim after a pass, and of the readings for it.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).expect("in range")
 }
 
-/// A Device, the Connection that lets it to its machine, and its model.
+/// Returns a Device, the Connection that allows its address, and its model.
 fn snapshot() -> DeviceSnapshot {
     let model = DeviceModelSpec {
         product_names: vec![PRODUCT.to_owned()],
@@ -53,7 +53,7 @@ fn answered(identity: &str) -> Observations {
     observations
 }
 
-/// What is said of an object at the end of a pass over the snapshot.
+/// Returns the reports of an object at the end of a pass over the snapshot.
 fn said_of(
     snapshot: &DeviceSnapshot,
     object: &Device,
@@ -74,7 +74,7 @@ fn said_of(
     .0
 }
 
-/// A pass over the snapshot, with its status taken into it.
+/// Makes a pass over the snapshot, and keeps its status there.
 fn pass(snapshot: &mut DeviceSnapshot, observations: &Observations, now: i64) -> DeviceStatus {
     let object = snapshot.device.clone().expect("there is one");
     let status = said_of(snapshot, &object, observations, now);
@@ -239,7 +239,7 @@ fn a_system_that_does_not_say_its_product_is_believed_beside_a_printer_that_does
     let host = known.connections.iter().find(|it| it.name == "host");
     assert_eq!(host.unwrap().identity.as_deref(), Some("urn:host"));
 
-    // From now on another host is a stranger, whatever the printer says.
+    // From now on another host is a stranger, whatever the printer reports.
     let mut moved = answered("urn:1");
     let other = DeviceReading {
         identity: Some("urn:other".to_owned()),

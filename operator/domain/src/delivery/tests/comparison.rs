@@ -1,4 +1,4 @@
-//! When what was read is what is wanted.
+//! Tests of the comparison of readings with wanted values.
 
 use crate::{
     delivery::verify::compare::is_equal,

@@ -1,4 +1,4 @@
-//! Templates of URLs, and who may use a connection.
+//! Tests of URL templates, and of the right to use a connection.
 
 use entente_crds::{
     condition::Reason,
@@ -11,7 +11,7 @@ use entente_crds::{
 
 use crate::delivery::{Blocked, DeviceEndpoint, DeviceSnapshot, login_fault, resolve::resolve};
 
-/// A Device that is reached through the Connection `hq`.
+/// Returns a Device that is reached through the Connection `hq`.
 pub(super) fn lobby(address: Option<&str>, how: DeviceConnection) -> Device {
     Device::new(
         "lobby",
@@ -27,7 +27,7 @@ pub(super) fn lobby(address: Option<&str>, how: DeviceConnection) -> Device {
     )
 }
 
-/// That Device, and the Connection that lets it to its machine.
+/// Returns a snapshot with that Device and the Connection that allows its address.
 pub(super) fn snapshot(
     url: &str,
     ports: &[i32],
@@ -72,7 +72,7 @@ fn how(port: Option<i32>, queue: Option<&str>) -> DeviceConnection {
     }
 }
 
-/// Where the one connection of the Device leads.
+/// Returns the endpoint of the one connection of the Device.
 fn endpoint(snapshot: &DeviceSnapshot) -> Result<DeviceEndpoint, Blocked> {
     let resolved = resolve(snapshot, jiff::Timestamp::UNIX_EPOCH);
     match (
@@ -90,7 +90,7 @@ fn url(snapshot: &DeviceSnapshot) -> Result<String, Reason> {
         .map_err(|blocked| blocked.reason)
 }
 
-/// The URL that a template becomes; "none" for a part that the Device does not say.
+/// Returns the URL made from a template; "none" if the Device lacks a part.
 fn filled(template: &str, ports: &[i32], address: &str, port: i32, queue: &str) -> String {
     let given = |text: &str| (text != "none").then(|| text.to_owned());
     let how = how((port != 0).then_some(port), given(queue).as_deref());

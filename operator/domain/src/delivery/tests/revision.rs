@@ -1,4 +1,4 @@
-//! Which entry is in force, by dates alone.
+//! Tests of the entry in force, by dates alone.
 
 use entente_crds::v1alpha1::{
     CurrentRevision, Revision, ServiceSubscription, ServiceSubscriptionSpec,

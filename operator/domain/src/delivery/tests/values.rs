@@ -1,4 +1,4 @@
-//! The values that a service wants: conditions, maps and where values come from.
+//! The values that a service wants: conditions, maps and sources.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,8 @@ use crate::delivery::{
     resolve::values::{RawValue, Values},
 };
 
-/// The text that a setting has for a contract that chose this mode; `None`: it is not controlled.
+/// Returns the text that a setting has for a contract that chose this mode; `None`: it is not
+/// controlled.
 fn text(
     mode: &str,
     value: Option<&str>,

@@ -1,4 +1,4 @@
-//! When what was read is what is wanted.
+//! The comparison of readings with wanted values.
 
 use std::collections::BTreeSet;
 

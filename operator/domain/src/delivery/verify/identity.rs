@@ -1,6 +1,7 @@
-//! Whether the device that answers is the one that is meant. Nothing is written before that (K4).
+//! The proof that the device which answers is the expected one. Nothing is written before that
+//! (K4).
 //!
-//! Each connection is a witness of its own: what is pinned when it is first seen there has to be
+//! Each connection is a witness of its own: the identity pinned there when first seen has to be
 //! seen again. Called by verify, by the claim and by the device's report.
 
 use entente_crds::{
@@ -74,7 +75,7 @@ fn is_vouched_for(
     !tells(connection) && (seen_before || observations.looks().any(told_now))
 }
 
-/// What was seen first of the machine, as long as the serial number is the same.
+/// Returns the identity first seen of the machine, as long as the serial number is the same.
 fn seen(device: &Device) -> Option<&DeviceIdentity> {
     let identity = device.status.as_ref()?.identity.as_ref()?;
     (identity.serial_number == device.spec.serial_number).then_some(identity)
@@ -89,8 +90,8 @@ pub(in crate::delivery) fn witness<'a>(device: &'a Device) -> Option<&'a str> {
     names.find(|name| Some(*name) == seen_through).or(first)
 }
 
-/// Returns what the status remembers of a connection, of whatever machine: what is pinned of it holds
-/// as long as the serial number is the same, and a fault until it is looked again.
+/// Returns the memory of a connection in the status, of any machine: its pins hold as long as the
+/// serial number is the same, and its fault until it is used again.
 pub(in crate::delivery) fn remembered<'a>(
     device: &'a Device,
     connection: &str,
@@ -127,7 +128,7 @@ pub(in crate::delivery) fn pinned_certificate<'a>(
         .as_deref()
 }
 
-/// Returns what was met when a connection was last used: it holds until it is used again.
+/// Returns the fault of a connection at its last use: it holds until the connection is used again.
 pub(in crate::delivery) fn remembered_fault(device: &Device, connection: &str) -> Option<Blocked> {
     let fault = remembered(device, connection)?.fault.as_ref()?;
     Some(Blocked::new(fault.reason, fault.message.clone()))

@@ -1,4 +1,4 @@
-//! Verify, server side: what a reading of the instance proves.
+//! Verify, server side: the proofs that a reading of the instance gives.
 
 use entente_crds::{
     condition::Reason,
@@ -16,7 +16,7 @@ use crate::{
 impl Round<'_> {
     pub(super) fn server_item(&self, step: StepType, item: &ResolvedItem) -> VerifiedItem {
         let server = self.subscription.server.as_ref();
-        // What is read of an instance that has to go first says nothing of the one that is wanted.
+        // A reading of an instance that must be removed first proves nothing of the wanted one.
         let reading = server.filter(|server| !server.is_obsolete).and_then(|_| {
             self.observations
                 .of(&self.subscription.name)
@@ -128,8 +128,8 @@ impl Round<'_> {
         }
     }
 
-    /// The instance was not read in this pass, because an operation on it is under way, or because
-    /// nothing is to be asked.
+    /// Returns the proof of an instance that was not read in this pass, because an operation on it
+    /// is under way, or because no request may be sent.
     fn unread_instance(&self, step: StepType, item: &ResolvedItem) -> VerifiedItem {
         let mut verified = self.unread(step, item, None);
         let previous = self.previous(item);

@@ -1,4 +1,4 @@
-//! What may happen to a world, at random.
+//! Events that may happen to a world, at random.
 
 use entente_crds::v1alpha1::IppOperation;
 use entente_domain::remote::FailureKind;
@@ -157,7 +157,7 @@ fn happen_to_broker(world: &mut Simulation, event: &Event, name: &str) {
 }
 
 fn happen_to_subscription(world: &mut Simulation, event: &Event, index: usize, indexes: &[usize]) {
-    // An edit lets everything go, as the controller does it.
+    // An edit drops every backoff, as in the controller.
     world.backoffs.clear_all();
     let names = names(world);
     let Some(name) = names.get(index).cloned() else {

@@ -14,7 +14,7 @@
 //! broker NAME down|timeout|takes D|never-ends|fails N|next FAULT|not-retrievable|drops P|ignores P|forgets|cure
 //! broker NAME calls ID NEW-ID NEW-NAME   the catalogue has a new id and name for what had this id
 //! set model|service NAME POINTER JSON · remove service NAME · replace-device SERIAL
-//! secret NAME TEXT|gone    what a Secret backoffs
+//! secret NAME TEXT|gone    content of a Secret
 //! skew on|off · reconcile-now · restart · kill after N · take-over-orphans
 //! show · count             everything, or the number of writes and requests so far
 //! ```
@@ -39,7 +39,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::simulation::{Fault, Simulation, Wish, secret_reference};
 
-/// Commands that change a spec, after which the controller backoffs nothing back.
+/// Commands that change a spec, after which the controller drops its backoffs.
 const EDITS: &[&str] = &[
     "connect",
     "replace-device",
@@ -56,7 +56,7 @@ const EDITS: &[&str] = &[
     "recreate",
 ];
 
-/// Runs a script and gives everything that it said.
+/// Runs a script and returns its transcript.
 pub(super) fn run(script: &str, catalogue: &str) -> String {
     let begin = "2027-03-31T12:00:00Z".parse().expect("an instant");
     let mut simulation = Simulation::new(begin);

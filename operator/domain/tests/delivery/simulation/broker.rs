@@ -1,4 +1,4 @@
-//! A service broker that answers, lies and fails as it is told (OSB 2.17).
+//! A service broker that answers, lies and fails as the test commands (OSB 2.17).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json};
 
 use super::printer::failure;
 
-/// What goes wrong with one request that changes something.
+/// Fault of one request that changes something.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Fault {
     /// 500, nothing was done.
@@ -28,7 +28,7 @@ pub(crate) enum Fault {
     Refused,
 }
 
-/// How an operation will end.
+/// Planned end of an operation.
 #[derive(Clone, Debug)]
 struct Operation {
     ends: Option<Timestamp>,
@@ -52,33 +52,33 @@ pub(crate) struct Instance {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Broker {
     pub(crate) instances: BTreeMap<String, Instance>,
-    /// How often an instance came into being.
+    /// Number of times that an instance was created.
     pub(crate) created: u32,
     /// Every request fails like this.
     pub(crate) down: Option<FailureKind>,
-    /// Operations take so long; none: they are done at once.
+    /// Duration of an operation; none: it is done at once.
     pub(crate) takes: Option<SignedDuration>,
-    /// Says so with every operation that is under way, where it says anything (Retry-After).
+    /// Retry-After of every answer about an operation under way, if any.
     pub(crate) retry_after: Option<SignedDuration>,
     /// Operations that begin now never end.
     pub(crate) never_ends: bool,
-    /// So many operations that begin now will fail.
+    /// Number of operations, of those that begin now, that will fail.
     pub(crate) fails: u32,
     /// Faults of the next changing requests, in order.
     pub(crate) faults: VecDeque<Fault>,
-    /// What the catalogue calls an id where that is another name or another id than it was, in the
-    /// order of the catalogue: the new id and the new name by the old id.
+    /// Catalog entries that were renamed or got another id, in the order of the catalog: the new id
+    /// and the new name by the old id.
     pub(crate) renamed: BTreeMap<String, (String, String)>,
     /// Instances cannot be fetched.
     pub(crate) not_retrievable: bool,
-    /// Parameters that are taken and never told.
+    /// Parameters that are accepted and never returned.
     pub(crate) drops: BTreeSet<String>,
-    /// Parameters that are taken and never changed.
+    /// Parameters that are accepted and never changed.
     pub(crate) ignores: BTreeSet<String>,
 }
 
 impl Broker {
-    /// No fault is left; how fast it works and what it tells stay.
+    /// Ends every fault; its speed and the things that it reports stay.
     pub(crate) fn cure(&mut self) {
         self.down = None;
         self.faults.clear();
@@ -353,7 +353,7 @@ impl Broker {
     }
 }
 
-/// What becomes of an answer.
+/// Failure that replaces an answer, if any.
 struct After(Option<Failure>);
 
 impl After {

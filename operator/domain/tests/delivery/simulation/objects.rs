@@ -41,7 +41,7 @@ pub(super) fn empty_world() -> DeviceSnapshot {
     }
 }
 
-/// What a subscription is to be.
+/// Wanted spec of a subscription.
 #[derive(Clone, Debug)]
 pub(crate) struct Wish {
     pub(crate) contract: String,
@@ -84,7 +84,7 @@ impl Simulation {
         }
     }
 
-    /// Makes the Device.
+    /// Creates the Device.
     pub(crate) fn create_device(&mut self, serial_number: &str) {
         let mut device = Device::new(
             DEVICE,
@@ -107,7 +107,7 @@ impl Simulation {
         self.snapshot.device = Some(device.into());
     }
 
-    /// Makes a subscription, as the contract controller does.
+    /// Creates a subscription, as the contract controller does.
     pub(crate) fn create_subscription(&mut self, wish: &Wish) -> String {
         let name = format!("{}.{}.{DEVICE}", wish.contract, wish.service_name);
         let uid = format!("{} uid", wish.contract);
@@ -170,7 +170,8 @@ impl Simulation {
             .until = Some(until);
     }
 
-    /// What the observe stage reads of a Secret with the one key `value`; nothing without a text.
+    /// Sets the Secret with the one key `value` as the observe stage reads it; without a text there
+    /// is none.
     pub(crate) fn set_secret(&mut self, name: &str, text: Option<&str>) {
         let key = DigestKey::new(b"the operator's own".to_vec());
         let read = text.map_or_else(
@@ -183,7 +184,7 @@ impl Simulation {
         self.snapshot.secrets.0.insert(secret_reference(name), read);
     }
 
-    /// What `kubectl delete` of the contract does, while nobody deletes its subscriptions.
+    /// Deletes the contract as `kubectl delete` does, without the deletion of its subscriptions.
     pub(crate) fn delete_contract(&mut self, name: &str) {
         let now = Timestamp::from_second(self.now.as_second()).expect("a whole second");
         let uid = self.subscription(name).spec.contract.uid.clone();
@@ -191,14 +192,14 @@ impl Simulation {
         self.snapshot.deleted_contracts.insert(uid, now);
     }
 
-    /// What `kubectl delete` does.
+    /// Deletes a subscription as `kubectl delete` does.
     pub(crate) fn delete(&mut self, name: &str) {
         let now = Timestamp::from_second(self.now.as_second()).expect("a whole second");
         self.subscription_mut(name).metadata.deletion_timestamp = Some(Time(now));
     }
 }
 
-/// The key `value` of a Secret.
+/// Returns a reference to the key `value` of a Secret.
 pub(crate) fn secret_reference(name: &str) -> SecretKeyReference {
     SecretKeyReference {
         name: name.to_owned(),
@@ -238,7 +239,7 @@ pub(super) fn subscription_of(action: &Action) -> &str {
     }
 }
 
-/// What must hold for every status that is written.
+/// Checks the invariants of every status that is written.
 pub(super) fn check(status: &ServiceSubscriptionStatus) {
     use entente_crds::condition::ConditionType::{Ready, Reconciling, Stalled};
     let conditions = &status.conditions;

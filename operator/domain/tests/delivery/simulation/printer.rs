@@ -1,4 +1,4 @@
-//! A printer that answers, lies and fails as it is told.
+//! A printer that answers, lies and fails as the test commands.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,9 +29,9 @@ pub(crate) struct Printer {
     pub(crate) lacks: Option<IppOperation>,
     /// Busy, and asks to come again after this time.
     pub(crate) busy: Option<SignedDuration>,
-    /// So many answers to writes get lost after the value was taken.
+    /// Number of answers to writes that will be lost after the value was accepted.
     pub(crate) lose: u32,
-    /// What was written, in order.
+    /// Writes that were accepted, in order.
     pub(crate) written: Vec<(String, Value)>,
 }
 

@@ -11,9 +11,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Broker, Simulation, objects};
 
-/// How long any request takes.
+/// Duration of any request.
 const REQUEST: SignedDuration = SignedDuration::from_millis(50);
-/// How long a request takes that nobody answers.
+/// Duration of a request that nobody answers.
 const TIMEOUT: SignedDuration = SignedDuration::from_secs(10);
 
 impl Simulation {
@@ -92,7 +92,7 @@ impl Simulation {
     }
 }
 
-/// A request that changes an instance.
+/// Sends a request that changes an instance.
 fn change(broker: &mut Broker, action: &Action, now: Timestamp) -> Result<ServerAnswer, Failure> {
     match action {
         Action::Provision {

@@ -1,4 +1,4 @@
-//! What a run says of itself, for the golden files and for failing tests.
+//! Transcript of a run, for the golden files and for failing tests.
 
 use std::fmt::Write as _;
 
@@ -14,7 +14,7 @@ use kube::ResourceExt as _;
 use super::Simulation;
 
 impl Simulation {
-    /// Everything that was said so far.
+    /// Returns the transcript so far.
     pub(crate) fn story(&self) -> String {
         self.transcript.join("\n")
     }
@@ -71,7 +71,7 @@ impl Simulation {
         self.pass.push(format!("  {line}"));
     }
 
-    /// The connection, where the device has several.
+    /// Returns the name of the connection, if the device has several.
     fn through(&self, connection: &str) -> String {
         let device = self.snapshot.device.as_ref();
         let several = device.is_some_and(|device| device.spec.connections.len() > 1);
@@ -82,7 +82,7 @@ impl Simulation {
         }
     }
 
-    /// Says a pass, unless it says only what the one before said.
+    /// Adds a pass to the transcript, unless it is the same as the one before.
     pub(super) fn say_pass(&mut self, began: Timestamp) {
         let mut said = self.pass.join("\n");
         for object in &self.snapshot.subscriptions {
@@ -122,7 +122,7 @@ impl Simulation {
         self.transcript.push(format!("{began}\n{said}"));
     }
 
-    /// Says everything that is known of every subscription.
+    /// Adds everything that is known of every subscription to the transcript.
     pub(crate) fn show(&mut self) {
         let mut said = format!(
             "show at {}: {} writes, {} requests",
@@ -277,7 +277,7 @@ fn read_device(through: &str, request: &DeviceReadRequest) -> String {
     }
 }
 
-/// A place; `system/` stands before what belongs to the host.
+/// Returns the name of a place; `system/` comes before a place of the host.
 fn named(place: &Place) -> String {
     match place.as_ipp() {
         Some((IppObject::System, attribute)) => format!("system/{attribute}"),

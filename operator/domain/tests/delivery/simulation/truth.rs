@@ -1,4 +1,4 @@
-//! What is said to be delivered is really there: looked up behind the operator's back (D1, D2).
+//! Compares every Delivered with the remote sides, behind the operator's back (D1, D2).
 
 use entente_crds::{
     condition::ConditionType,

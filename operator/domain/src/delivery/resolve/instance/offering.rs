@@ -1,4 +1,4 @@
-//! Resolve, server side: which offering and plan of a broker's catalogue an instance is of.
+//! Resolve, server side: the offering and plan of an instance in a broker's catalog.
 //!
 //! Decides that an instance stays bound to the ids it was made with. Names are what people write
 //! and a broker may put other ids behind them, by renaming or by mistake; that must never remove
@@ -15,10 +15,10 @@ use crate::{
     remote::{Catalogue, Offering, Plan},
 };
 
-/// How long an operation is polled where the broker's plan does not say.
+/// Time for which an operation is polled if the broker's plan has no limit.
 const DEFAULT_MAXIMUM_POLLING: SignedDuration = SignedDuration::from_hours(1);
 
-/// What of a broker's catalogue an instance is.
+/// Offering and plan of an instance in a broker's catalog.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ResolvedOffering {
     /// The offering's id.
@@ -27,7 +27,7 @@ pub struct ResolvedOffering {
     pub plan_id: String,
     /// True if the instance can be fetched.
     pub retrievable: bool,
-    /// How long an operation is polled.
+    /// Time for which an operation is polled.
     pub maximum_polling: SignedDuration,
 }
 
@@ -44,8 +44,8 @@ impl ResolvedOffering {
     }
 }
 
-/// Returns what the catalogue has behind the names of a service, or why the instance that stands,
-/// if any, must not become that.
+/// Returns the offering and plan behind the names of a service in the catalog, or the reason why
+/// the existing instance, if any, must not become that.
 pub(super) fn find_offering(
     catalogue: &Catalogue,
     side: &ServerSide,
@@ -79,8 +79,8 @@ pub(super) fn find_offering(
     }
 }
 
-/// The only entry of a name; of several that which the instance was made of. Else how many there
-/// are, in words.
+/// Returns the only entry of a name; of several, the one that the instance was made of. The error
+/// is the number of entries, in words.
 fn one<'a, T>(
     entries: impl Iterator<Item = &'a T>,
     is_named: impl Fn(&T) -> bool,
@@ -105,7 +105,8 @@ fn not_found(what: &str, hint: Option<String>) -> Blocked {
     Blocked::new(Reason::OfferingNotFound, format!("{what}{hint}"))
 }
 
-/// What the catalogue calls the offering of the instance now.
+/// Returns a sentence with the name that the catalog now has for the instance's offering, if it has
+/// it.
 fn renamed(catalogue: &Catalogue, recorded: Option<&ServerInstance>) -> Option<String> {
     let id = &recorded?.service_id;
     let mut offerings = catalogue.offerings.iter();
@@ -116,7 +117,8 @@ fn renamed(catalogue: &Catalogue, recorded: Option<&ServerInstance>) -> Option<S
     ))
 }
 
-/// What keeps an instance from being taken for what stands behind its own names now: other ids.
+/// Returns an obstacle if the catalog now has other ids behind the names with which an instance was
+/// made.
 fn moved(
     handle: &ServerInstance,
     side: &ServerSide,
@@ -134,7 +136,7 @@ fn moved(
             ),
         )
     };
-    // Where the name is not known that it was made with, only its id can be trusted.
+    // If the name with which it was made is not known, only its id can be trusted.
     let same_offering = handle
         .offering
         .as_ref()

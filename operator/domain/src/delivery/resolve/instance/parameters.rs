@@ -1,4 +1,4 @@
-//! Resolve, server side: the values of the parameters and where they stand (RFC 6901).
+//! Resolve, server side: the values of the parameters and their places (RFC 6901).
 
 use entente_crds::v1alpha1::{ServerSetting, SmartService, ValueType};
 use serde_json::Value as Json;
@@ -17,7 +17,7 @@ use crate::{
 pub struct ResolvedSetting {
     /// The key of the item.
     pub key: String,
-    /// Where it stands in the parameters (RFC 6901).
+    /// Place in the parameters as a JSON pointer (RFC 6901).
     pub pointer: String,
     /// True if the server never tells it.
     pub write_only: bool,
