@@ -1,9 +1,9 @@
-//! How the certificate of a remote side is judged: by authorities, or by its fingerprint; and which
-//! one we show, where we have one.
+//! Trust in the certificate of a remote side, by authorities or by its fingerprint, and the client
+//! certificate that is shown to it, if there is one.
 //!
-//! There is no way here to accept a certificate without a check of the handshake's signature: who
-//! shows a certificate must hold its key, also where any certificate is accepted at first use.
-//! Called by `transport` when it makes a client.
+//! There is no way here to accept a certificate without a check of the handshake's signature: the
+//! server must hold the certificate's key, also if any certificate is accepted at first use. Called
+//! by `transport` when it makes a client.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -24,12 +24,12 @@ use sha2::{Digest, Sha256};
 use crate::credentials::ClientCertificate;
 use crate::profile::TrustProfile;
 
-/// The SHA-256 of a certificate (DER) in lower case hexadecimal.
+/// Returns the SHA-256 of a certificate (DER) in lower case hexadecimal.
 pub fn fingerprint(der: &[u8]) -> String {
     hex::encode(Sha256::digest(der))
 }
 
-/// A fingerprint as people write it, in our form: lower case, without colons or spaces.
+/// Returns a fingerprint as people write it, in our form: lower case, without colons or spaces.
 pub fn normalise_fingerprint(text: &str) -> String {
     text.chars()
         .filter(|character| *character != ':' && !character.is_whitespace())
@@ -42,7 +42,7 @@ pub fn normalise_fingerprint(text: &str) -> String {
 #[error("the certificate is another one than that pinned")]
 pub(crate) struct CertificateChangedError;
 
-/// Why no TLS configuration could be made.
+/// Reason why no TLS configuration could be made.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum TrustError {
     /// The authorities cannot be read.
@@ -51,7 +51,7 @@ pub(crate) enum TrustError {
     /// The name to be checked is not a name.
     #[error("tls.serverName is not a DNS name or an IP address")]
     ServerName,
-    /// Nothing to compare with.
+    /// No fingerprint is pinned.
     #[error("the trust is Pin and no certificate is pinned")]
     NothingPinned,
     /// The TLS library refused the configuration.
@@ -60,7 +60,7 @@ pub(crate) enum TrustError {
 }
 
 /// Makes the TLS configuration of one trust profile and, for Pin and FirstUse, one fingerprint.
-/// `shown` is what we log in with, where TLS asks for it.
+/// `shown` is the client certificate, for servers that ask for one.
 pub(crate) fn client_config(
     trust: &TrustProfile,
     server_name: Option<&str>,
@@ -98,7 +98,8 @@ pub(crate) fn client_config(
     Ok(config)
 }
 
-/// The authorities of the system, read once. An empty store is no error: it trusts nobody.
+/// Returns the authorities of the system, read once. An empty store is no error: nobody is trusted
+/// then.
 fn system_roots() -> Arc<RootCertStore> {
     static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
     Arc::clone(ROOTS.get_or_init(|| {
@@ -130,7 +131,7 @@ fn given_roots(pem: &str) -> Result<Arc<RootCertStore>, TrustError> {
     }
 }
 
-/// Judges by authorities, at the name of the URL or at another one.
+/// Judges by authorities, for the name of the URL or another one.
 #[derive(Debug)]
 struct AuthorityVerifier {
     /// `None`: nobody is trusted.
@@ -206,8 +207,8 @@ impl ServerCertVerifier for AuthorityVerifier {
     }
 }
 
-/// Judges by the fingerprint of the leaf alone: neither name nor dates, which devices that make
-/// their own certificates get wrong. Without an expected one any leaf is accepted.
+/// Judges by the fingerprint of the leaf alone: neither name nor dates, which are wrong on devices
+/// that make their own certificates. Without an expected fingerprint any leaf is accepted.
 struct FingerprintVerifier {
     expected: Option<String>,
     provider: Arc<CryptoProvider>,

@@ -1,8 +1,8 @@
-//! What every driver promises, as checks that run against anything that claims to keep it.
+//! Promises of every driver, as checks that run against any implementation.
 //!
-//! The same checks judge the fake, our simulators and servers that others wrote: a fake that
-//! passes what the real ones pass is a fake worth testing with. A check that a subject cannot be
-//! put to is skipped and counted, never passed. Called from tests alone.
+//! The same checks run on the fake, our simulators and servers that others wrote: a fake that
+//! passes the checks of the real ones is a fake worth testing with. A check that cannot be run on a
+//! subject is skipped and counted, never passed. Called from tests alone.
 
 pub mod device;
 pub mod server;
@@ -12,21 +12,21 @@ use std::fmt;
 pub use device::{DeviceSubject, SettingWrite, ipp_probe, judge_device};
 pub use server::{ServerSubject, judge_server};
 
-/// How one check ended.
+/// Result of one check.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Verdict {
     /// The promise was kept.
     Passed,
-    /// The subject cannot be put to it, and why.
+    /// The check cannot be run on the subject, with the reason.
     Skipped(&'static str),
-    /// The promise was broken: what was seen.
+    /// The promise was broken, with the observation that shows it.
     Broken(String),
 }
 
-/// How all checks ended for one subject.
+/// Results of all checks of one subject.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// Who was judged.
+    /// Name of the subject.
     pub subject: String,
     /// Each check by its name, in the order in which they ran.
     pub verdicts: Vec<(&'static str, Verdict)>,
@@ -45,7 +45,7 @@ impl Report {
             .push((check, result.unwrap_or_else(Verdict::Broken)));
     }
 
-    /// How many checks passed.
+    /// Returns the number of checks that passed.
     pub fn passed(&self) -> usize {
         self.verdicts
             .iter()
@@ -53,7 +53,7 @@ impl Report {
             .count()
     }
 
-    /// The checks that were skipped, and why.
+    /// Returns the checks that were skipped, with the reason.
     pub fn skipped(&self) -> Vec<(&'static str, &'static str)> {
         self.verdicts
             .iter()
@@ -64,7 +64,7 @@ impl Report {
             .collect()
     }
 
-    /// The checks whose promise was broken.
+    /// Returns the checks whose promise was broken.
     pub fn broken(&self) -> Vec<&'static str> {
         self.verdicts
             .iter()
@@ -73,7 +73,7 @@ impl Report {
             .collect()
     }
 
-    /// Ends the test where a promise was broken, or where nothing was judged at all.
+    /// Fails the test if a promise was broken, or if no check ran at all.
     ///
     /// # Panics
     /// With the whole report.
@@ -102,17 +102,17 @@ impl fmt::Display for Report {
     }
 }
 
-/// A promise, and what was seen instead.
+/// Checks a promise; the error is the observation that broke it.
 fn ensure(kept: bool, seen: impl FnOnce() -> String) -> Result<(), String> {
     if kept { Ok(()) } else { Err(seen()) }
 }
 
-/// What went well, or a broken promise that says what failed.
+/// Returns the answer, or a broken promise if the request failed.
 fn well<T>(what: &str, result: Result<T, entente_domain::remote::Failure>) -> Result<T, String> {
     result.map_err(|failure| format!("{what} failed: {failure:?}"))
 }
 
-/// A failure that was expected, or a broken promise.
+/// Returns the failure that was expected, or a broken promise.
 fn ill<T: fmt::Debug>(
     what: &str,
     result: Result<T, entente_domain::remote::Failure>,
@@ -125,7 +125,8 @@ fn ill<T: fmt::Debug>(
     }
 }
 
-/// What no message may ever hold: more than the allowed bytes, or what cannot be seen.
+/// Checks that a message of a failure is not too long, has no invisible characters and does not
+/// contain the URL.
 fn fit_to_show(failure: &entente_domain::remote::Failure, url: &str) -> Result<(), String> {
     let message = &failure.message;
     ensure(!message.is_empty() && message.len() <= 512, || {

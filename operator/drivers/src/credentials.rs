@@ -1,8 +1,7 @@
-//! What is logged in with, as a Secret holds it: checked, and wiped from memory when dropped.
+//! Credentials, as a Secret holds them: checked, and wiped from memory when dropped.
 //!
-//! Pure. Nothing here is ever shown by Debug, and an error names the key and never what stands
-//! under it. Made by `controllers` from a Secret; used by `transport`, and by `text` to keep what
-//! is secret out of messages.
+//! Pure. Debug never shows a value, and an error names the key and never its value. Made by
+//! `controllers` from a Secret; used by `transport`, and by `text` to keep secrets out of messages.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +18,7 @@ use zeroize::Zeroizing;
 const CERTIFICATE: &str = "tls.crt";
 const KEY: &str = "tls.key";
 
-/// Why a Secret cannot be used to log in.
+/// Reason why a Secret cannot be used as credentials.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum CredentialsError {
     /// The Secret lacks a key.
@@ -34,12 +33,12 @@ pub enum CredentialsError {
         /// The key.
         key: &'static str,
     },
-    /// The value under a key is not what TLS needs.
+    /// The value under a key is not in the form that TLS needs.
     #[error("the Secret's {key} is not {wanted} in PEM")]
     NotPem {
         /// The key.
         key: &'static str,
-        /// What is needed.
+        /// Description of the value that is needed.
         wanted: &'static str,
     },
     /// Certificate and private key do not belong together.
@@ -47,7 +46,7 @@ pub enum CredentialsError {
     KeyMismatch,
 }
 
-/// What to log in with.
+/// Credentials for a remote side.
 #[derive(Clone)]
 pub enum CredentialsValue {
     /// RFC 7617.
@@ -62,15 +61,16 @@ pub enum CredentialsValue {
         /// The token.
         token: Zeroizing<String>,
     },
-    /// Shown in the TLS handshake (RFC 8446 section 4.4.2), never in a header.
+    /// A certificate for the TLS handshake (RFC 8446 section 4.4.2), never in a header.
     ClientCertificate(ClientCertificate),
-    /// A token is fetched with it (RFC 6749 section 4.4) at the profile's `token_url`.
+    /// Credentials with which a token is fetched (RFC 6749 section 4.4) at the profile's
+    /// `token_url`.
     OAuth2ClientCredentials {
-        /// Who we are to the token endpoint.
+        /// Id of the client at the token endpoint.
         client_id: Zeroizing<String>,
-        /// What proves it.
+        /// Secret of the client.
         client_secret: Zeroizing<String>,
-        /// What the token is to be good for, words with a space between them.
+        /// Scope of the token: words separated by spaces.
         scope: Option<Zeroizing<String>>,
     },
 }
@@ -87,7 +87,7 @@ impl fmt::Debug for CredentialsValue {
 }
 
 impl CredentialsValue {
-    /// Takes what a Secret holds: the keys are those that the documentation of
+    /// Reads the credentials of a Secret: the keys are those that the documentation of
     /// `spec.credentials.type` names. White space at the end is dropped, since files and `base64`
     /// leave a line feed there.
     ///
@@ -183,12 +183,13 @@ impl ClientCertificate {
         }
     }
 
-    /// What rustls shows and signs with.
+    /// Returns the certificate and key in the form that rustls needs.
     pub(crate) fn certified(&self) -> Arc<CertifiedKey> {
         Arc::clone(&self.certified)
     }
 
-    /// Tells this certificate from every other one: what was renewed is another one.
+    /// Returns the digest that distinguishes this certificate from every other one, also from a
+    /// renewed one.
     pub(crate) fn digest(&self) -> &[u8] {
         &self.digest
     }

@@ -1,7 +1,7 @@
-//! What every driver of devices can do.
+//! The trait of every driver of devices.
 //!
-//! A driver says what was answered and nothing more: whether a value took effect is decided by
-//! the domain from a later reading, since devices say success without it.
+//! A driver reports the answer and nothing more: the domain decides from a later reading whether a
+//! value took effect, since devices report success without it.
 
 use std::sync::Arc;
 
@@ -11,22 +11,22 @@ use entente_domain::secret::Secrets;
 
 use crate::profile::ConnectionProfile;
 
-/// Which device, and by which way it is reached.
+/// A device, with the connection to it.
 #[derive(Clone, Debug)]
 pub struct DeviceTarget {
     /// The Connection, resolved for the namespace of the device.
     pub profile: Arc<ConnectionProfile>,
-    /// The URL, with nothing left to fill in: `ipp://` or `ipps://`.
+    /// The URL without placeholders: `ipp://` or `ipps://`.
     pub url: String,
-    /// The SHA-256 of the certificate that the device must show, in hexadecimal: of the Device's
-    /// spec, or that seen first.
+    /// The SHA-256 of the certificate that the device must show, in hexadecimal: the one of the
+    /// Device's spec, or the one first seen.
     pub pinned_certificate: Option<String>,
-    /// What the tenant's Secrets hold that is sent there: kept out of everything that is quoted.
+    /// Values of the tenant's Secrets that are sent there: they are kept out of every quotation.
     pub secrets: Secrets,
 }
 
-/// Speaks to devices. Every call is at most one question to the device, and one to the System Service
-/// of its host where attributes of that are asked for; none is asked twice.
+/// A driver of devices. Every call sends at most one request to the device, and one to the System
+/// Service of its host if it has attributes there; none is sent twice.
 #[async_trait]
 pub trait DeviceDriver: Send + Sync {
     /// Takes one reading. A request without attributes is a probe: identity and model alone.

@@ -1,4 +1,4 @@
-//! A world of devices and service servers in memory, for tests.
+//! A fake of devices and service servers in memory, for tests.
 //!
 //! Answers both driver traits, keeps a ledger of every call, and takes faults by script. Never
 //! opens a socket, and sleeps on tokio's clock alone, so a paused clock makes it instant. Used by
@@ -16,7 +16,7 @@ use entente_domain::remote::{Catalogue, Failure, FailureKind, Scalar};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
-/// What a call asked for: one for each method of the two traits.
+/// Operation that a call requested: one for each method of the two traits.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Operation {
     /// `DeviceDriver::observe`.
@@ -47,14 +47,14 @@ impl Operation {
     }
 }
 
-/// What goes wrong with one call.
+/// Fault of one call.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Fault {
-    /// It fails in this way and nothing is done.
+    /// The call fails in this way and nothing is done.
     Fail {
         /// The kind of the failure.
         kind: FailureKind,
-        /// What the remote side asks for.
+        /// Wait that the remote side asks for.
         retry_after: Option<SignedDuration>,
         /// True if the failure leaves a doubt (with nothing done all the same).
         doubtful: bool,
@@ -64,30 +64,30 @@ pub enum Fault {
     Hang,
     /// It is done, but the answer is lost: `TimedOut`, doubtful for a call that writes.
     LoseAnswer,
-    /// Success is said and nothing is done.
+    /// Success is reported and nothing is done.
     AcceptWithoutEffect,
-    /// The server answers `UnderWay` and is done when it was asked this many times.
+    /// The server answers `UnderWay` and is done when it was polled this many times.
     Async {
-        /// How often `last_operation` says `InProgress`.
+        /// Number of times that `last_operation` returns `InProgress`.
         polls: u32,
     },
     /// As `Async`, but it ends as `Failed` and nothing is done.
     AsyncFails {
-        /// How often `last_operation` says `InProgress`.
+        /// Number of times that `last_operation` returns `InProgress`.
         polls: u32,
         /// The server's words.
         message: String,
     },
     /// The instance cannot be fetched (for `InstanceObserve`).
     NotRetrievable,
-    /// The parameters are not told (`InstanceObserve`) or not kept (`Provision`, `Update`).
+    /// The parameters are not returned (`InstanceObserve`) or not kept (`Provision`, `Update`).
     DropParameters,
     /// The driver panics and nothing is done: a defect of ours.
     Panic,
 }
 
 impl Fault {
-    /// It fails in this way, without a doubt and without a wish for a later try.
+    /// Returns the fault of a failure without doubt and without a wait.
     pub fn fail(kind: FailureKind) -> Self {
         Self::Fail {
             kind,
@@ -102,22 +102,23 @@ impl Fault {
 pub struct FakeDevice {
     /// The name of its model.
     pub product_name: Option<String>,
-    /// Who it says it is.
+    /// Identity that it reports.
     pub identity: Option<String>,
     /// The SHA-256 of its certificate, for `ipps`.
     pub certificate_sha256: Option<String>,
     /// Its values; a place that is not here is not supported.
     pub values: BTreeMap<Place, Vec<Scalar>>,
-    /// Attributes for which it says success and does nothing, for ever.
+    /// Attributes for which it reports success and does nothing, for ever.
     pub ignored: BTreeSet<String>,
-    /// Attributes that it refuses, for ever, and how. The whole group is refused with them.
+    /// Attributes that it refuses, for ever, with the kind of failure. The whole group is refused
+    /// with them.
     pub refused: BTreeMap<String, FailureKind>,
 }
 
 /// A service server in memory.
 #[derive(Clone, Debug, Default)]
 pub struct FakeServer {
-    /// What it offers.
+    /// Catalog that it serves.
     pub catalogue: Catalogue,
     /// Its instances, by instance id.
     pub instances: BTreeMap<String, FakeInstance>,
@@ -134,7 +135,7 @@ pub struct FakeInstance {
     pub parameters: Map<String, Value>,
     /// True if it is there; `false` while it is still being made.
     pub present: bool,
-    /// What is under way.
+    /// Operation under way.
     pub pending: Option<Pending>,
 }
 
@@ -143,13 +144,13 @@ pub struct FakeInstance {
 pub struct Pending {
     /// The server's id of it.
     pub operation: String,
-    /// How often `last_operation` will still say `InProgress`.
+    /// Number of times that `last_operation` will still return `InProgress`.
     pub polls: u32,
-    /// How it ends.
+    /// End of the operation.
     pub end: PendingEnd,
 }
 
-/// How an operation ends.
+/// End of an operation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PendingEnd {
     /// The instance is there with these parameters.
@@ -163,15 +164,15 @@ pub enum PendingEnd {
 /// One call, as it arrived.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
-    /// When, on the clock of the world.
+    /// The instant on the clock of the simulation.
     pub at: Timestamp,
-    /// When, on tokio's clock.
+    /// The instant on tokio's clock.
     pub instant: tokio::time::Instant,
     /// The name of the Connection.
     pub connection: String,
     /// The URL that was called.
     pub url: String,
-    /// What it asked for.
+    /// Operation that it requested.
     pub operation: Operation,
     /// The device's URL or the instance's id.
     pub key: String,
@@ -181,7 +182,7 @@ pub struct Call {
 
 type ClockFunction = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// The world. Shared by an `Arc` between the test and the drivers.
+/// The simulated remote sides. Shared by an `Arc` between the test and the drivers.
 pub struct World {
     clock: ClockFunction,
     state: Mutex<State>,
@@ -211,12 +212,12 @@ impl Default for World {
 }
 
 impl World {
-    /// An empty world on the wall clock.
+    /// Returns an empty world on the wall clock.
     pub fn new() -> Arc<Self> {
         Arc::new(Self::default())
     }
 
-    /// An empty world whose ledger reads this clock.
+    /// Returns an empty world whose ledger reads this clock.
     pub fn with_clock(clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self {
             clock: Arc::new(clock),
@@ -228,47 +229,47 @@ impl World {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a device at this URL, in place of what was there.
+    /// Puts a device at this URL, in place of any other.
     pub fn put_device(&self, url: &str, device: FakeDevice) {
         self.state().devices.insert(url.to_owned(), device);
     }
 
-    /// Takes the device at this URL away: it is `Unreachable` from now on.
+    /// Removes the device at this URL: it is `Unreachable` from now on.
     pub fn remove_device(&self, url: &str) -> Option<FakeDevice> {
         self.state().devices.remove(url)
     }
 
-    /// The device at this URL as it is now.
+    /// Returns the device at this URL as it is now.
     pub fn device(&self, url: &str) -> Option<FakeDevice> {
         self.state().devices.get(url).cloned()
     }
 
-    /// Changes the device at this URL behind everybody's back; `false` where there is none.
+    /// Changes the device at this URL without a request; returns false if there is none.
     pub fn change_device(&self, url: &str, change: impl FnOnce(&mut FakeDevice)) -> bool {
         self.state().devices.get_mut(url).map(change).is_some()
     }
 
-    /// Puts a service server at this URL, in place of what was there.
+    /// Puts a service server at this URL, in place of any other.
     pub fn put_server(&self, url: &str, server: FakeServer) {
         self.state().servers.insert(url.to_owned(), server);
     }
 
-    /// Takes the server at this URL away: it is `Unreachable` from now on.
+    /// Removes the server at this URL: it is `Unreachable` from now on.
     pub fn remove_server(&self, url: &str) -> Option<FakeServer> {
         self.state().servers.remove(url)
     }
 
-    /// The server at this URL as it is now.
+    /// Returns the server at this URL as it is now.
     pub fn server(&self, url: &str) -> Option<FakeServer> {
         self.state().servers.get(url).cloned()
     }
 
-    /// Changes the server at this URL behind everybody's back; `false` where there is none.
+    /// Changes the server at this URL without a request; returns false if there is none.
     pub fn change_server(&self, url: &str, change: impl FnOnce(&mut FakeServer)) -> bool {
         self.state().servers.get_mut(url).map(change).is_some()
     }
 
-    /// An instance as it is now.
+    /// Returns an instance as it is now.
     pub fn instance(&self, url: &str, instance_id: &str) -> Option<FakeInstance> {
         self.state()
             .servers
@@ -278,7 +279,7 @@ impl World {
             .cloned()
     }
 
-    /// Lets the next `times` calls of this operation meet a fault; at this URL, or anywhere.
+    /// Gives a fault to each of the next `times` calls of this operation; at this URL, or anywhere.
     /// Faults are met in the order in which they were scripted.
     pub fn script(&self, url: Option<&str>, operation: Operation, fault: Fault, times: u32) {
         let url = url.map(str::to_owned);
@@ -295,17 +296,17 @@ impl World {
         self.state().faults.clear();
     }
 
-    /// Lets every answer take this long; of this URL, or of all that have none of their own.
+    /// Sets the duration of every answer; of this URL, or of all that have none of their own.
     pub fn set_latency(&self, url: Option<&str>, latency: Duration) {
         self.state().latency.insert(url.map(str::to_owned), latency);
     }
 
-    /// Every call so far, in the order of arrival.
+    /// Returns every call so far, in the order of arrival.
     pub fn ledger(&self) -> Vec<Call> {
         self.state().ledger.clone()
     }
 
-    /// How many calls of this operation arrived.
+    /// Returns the number of calls of this operation.
     pub fn count(&self, operation: Operation) -> usize {
         self.state()
             .ledger
@@ -319,7 +320,7 @@ impl World {
         self.state().ledger.clear();
     }
 
-    /// Writes a call down, waits as long as the answer takes, and says which fault it meets.
+    /// Records a call, waits as long as the answer takes, and returns the fault that it meets.
     async fn arrive(
         &self,
         connection: &str,

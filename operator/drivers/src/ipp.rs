@@ -1,9 +1,9 @@
 //! Devices that speak the Internet Printing Protocol (RFC 8011, RFC 3380).
 //!
-//! One operation, one HTTP POST over the shared transport. What belongs to the host and not to one
-//! printer of it is asked of and set on its System Service (PWG 5100.22). Asks only for what is
-//! needed, sets only what it is given, and never takes a success for an effect: that is for the
-//! next reading.
+//! One operation, one HTTP POST over the shared transport. Attributes of the host and not of one
+//! printer are read from and set on its System Service (PWG 5100.22). Reads only the attributes
+//! that are needed, sets only the given value, and never takes a success for an effect: that is
+//! shown by the next reading.
 
 mod codec;
 mod status;
@@ -38,13 +38,14 @@ const CUPS_ADD_MODIFY_PRINTER: u16 = 0x4003;
 const GET_SYSTEM_ATTRIBUTES: u16 = 0x005B;
 /// Set-System-Attributes (PWG 5100.22).
 const SET_SYSTEM_ATTRIBUTES: u16 = 0x0062;
-/// Where the System Service of a host is (PWG 5100.22, "system-uri").
+/// Path of the System Service of a host (PWG 5100.22, "system-uri").
 const SYSTEM_PATH: &str = "/ipp/system";
 /// The port of both schemes (RFC 3510, RFC 7472).
 const PORT: u16 = 631;
 /// The longest answer that is read: all attributes of a large device are about 100 KiB.
 const MOST_BYTES: usize = 1024 * 1024;
-/// How many hosts that speak only 1.1 are remembered; then they are learnt anew.
+/// Number of hosts with IPP 1.1 only that are remembered; beyond it all are forgotten and learnt
+/// again.
 const MOST_OLD_HOSTS: usize = 100_000;
 
 /// The driver. One for a process.
@@ -56,7 +57,7 @@ pub struct IppDriver {
 }
 
 impl IppDriver {
-    /// Sends nothing by itself.
+    /// Makes a driver. Sends nothing by itself.
     pub fn new(transport: Arc<Transport>) -> Self {
         Self {
             transport,
@@ -65,7 +66,7 @@ impl IppDriver {
         }
     }
 
-    /// Sends one operation; once more by version 1.1 where 2.0 is refused, which a device says
+    /// Sends one operation; once more by version 1.1 if 2.0 is refused, which a device reports
     /// before it does anything.
     async fn send(
         &self,
@@ -197,7 +198,7 @@ impl DeviceDriver for IppDriver {
         let (own, _) = request.identity.as_ipp().ok_or_else(no_ipp)?;
         let mut reading = DeviceReading::default();
         let answer = self.read(target, request, own, &mut reading).await?;
-        // It stands in statuses, and may be an echo of anything.
+        // It goes into statuses, and a device may have put any text into it.
         let redactions = private(target, &answer).redactions();
         let product = reading.product_name.take();
         reading.product_name = product.map(|product| redactions.hide(&product));
@@ -210,7 +211,7 @@ impl DeviceDriver for IppDriver {
             let target = system_of(target)?;
             let asked = IppObject::System;
             let system = self.read(&target, request, asked, &mut reading).await;
-            // A host without a System Service has none of its attributes; all else can be read.
+            // A host without a System Service has none of its attributes; all others can be read.
             if let Err(failure) = system
                 && failure.kind != FailureKind::Unsupported
             {
@@ -240,7 +241,7 @@ impl DeviceDriver for IppDriver {
     }
 }
 
-/// What is asked is none of this protocol: nothing was sent.
+/// Returns the failure of a request that is not for this protocol: nothing was sent.
 fn no_ipp() -> Failure {
     failure(
         FailureKind::Unsupported,
@@ -248,7 +249,7 @@ fn no_ipp() -> Failure {
     )
 }
 
-/// The answer is none that can be read as IPP.
+/// Returns the failure of an answer that cannot be read as IPP.
 fn unreadable(writes: bool) -> Failure {
     Failure {
         doubtful: writes,
@@ -268,7 +269,8 @@ fn private<'a>(target: &'a DeviceTarget, answer: &'a Answer) -> Private<'a> {
     }
 }
 
-/// What a host without a System Service says in one way or another: that it cannot do this.
+/// Returns the answer that stands in for a host without a System Service: the operation is not
+/// supported.
 fn no_system() -> Response {
     Response {
         status: status::OPERATION_NOT_SUPPORTED,
@@ -276,7 +278,7 @@ fn no_system() -> Response {
     }
 }
 
-/// The System Service of the host on which a device is, reached in the same way.
+/// Returns the System Service of the host on which a device is, reached in the same way.
 fn system_of(target: &DeviceTarget) -> Result<DeviceTarget, Failure> {
     let refused = |_| {
         failure(
@@ -292,7 +294,8 @@ fn system_of(target: &DeviceTarget) -> Result<DeviceTarget, Failure> {
     })
 }
 
-/// The URL under HTTP: `ipp` is `http`, `ipps` is `https`, both at port 631 (RFC 8010 section 4).
+/// Returns the URL under HTTP: `ipp` is `http`, `ipps` is `https`, both at port 631 (RFC 8010
+/// section 4).
 fn http_url(text: &str) -> Result<Url, Failure> {
     let refused = |_| {
         failure(
@@ -318,7 +321,7 @@ fn http_url(text: &str) -> Result<Url, Failure> {
     Ok(url)
 }
 
-/// What HTTP says before IPP says anything.
+/// Checks the HTTP status, before the IPP message is read.
 fn check_http(answer: &Answer, writes: bool) -> Result<(), Failure> {
     let status = answer.status;
     let kind = match status {

@@ -1,11 +1,10 @@
-//! How Entente speaks to devices and to service servers.
+//! The drivers: requests to devices and to service servers.
 //!
-//! Turns the values of `entente_domain::remote` into requests of a real protocol and answers
-//! back into such values; every way to fail becomes a `Failure`. Never decides what is wanted,
-//! never retries (the domain says when), never follows a redirect, never dials an address outside
-//! the networks of its Connection, never puts a secret or an unexpected body into a message.
-//! Called by `controllers` in the stages observe and execute; the fake behind the same traits is
-//! for tests.
+//! Turns the values of `entente_domain::remote` into requests of a real protocol and answers back
+//! into such values; every error becomes a `Failure`. Never decides which values are wanted, never
+//! retries (the domain decides when), never follows a redirect, never dials an address outside the
+//! networks of its Connection, never puts a secret or an unexpected body into a message. Called by
+//! `controllers` in the stages observe and execute; the fake behind the same traits is for tests.
 
 pub mod certificate;
 #[cfg(feature = "fake")]
@@ -38,7 +37,7 @@ pub struct Drivers {
 }
 
 impl Drivers {
-    /// The real ones, over one shared transport. Sends nothing by itself.
+    /// Returns the real drivers, over one shared transport. Sends nothing by itself.
     pub fn real() -> Self {
         let transport = Arc::new(transport::Transport::new());
         Self {
@@ -56,7 +55,8 @@ impl Drivers {
         }
     }
 
-    /// The driver of devices that speak this protocol; `None` where the protocol has no devices.
+    /// Returns the driver of devices that speak this protocol; `None` where the protocol has no
+    /// devices.
     pub fn device(&self, protocol: Protocol) -> Option<&dyn DeviceDriver> {
         match protocol {
             Protocol::IPP => Some(self.ipp.as_ref()),
@@ -64,7 +64,7 @@ impl Drivers {
         }
     }
 
-    /// The driver of service servers.
+    /// Returns the driver of service servers.
     pub fn service(&self) -> &dyn ServiceDriver {
         self.osb.as_ref()
     }

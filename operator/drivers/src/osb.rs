@@ -1,8 +1,8 @@
 //! Service servers that speak the Open Service Broker API 2.17.
 //!
-//! One method, one request. What an answer means is one pure table in `answer`; what is done about
-//! a doubtful one is decided by the domain. Names in the requests are stable (customer, namespace,
-//! subscription), never a uid, so that the same instance is meant after a restore.
+//! One method, one request. The meaning of an answer is one pure table in `answer`; the domain
+//! decides the treatment of a doubtful one. Names in the requests are stable (customer, namespace,
+//! subscription), never a uid, so that the same instance is found after a restore.
 
 mod answer;
 
@@ -42,7 +42,7 @@ pub struct OsbDriver {
 struct Call<'a> {
     asked: Asked,
     method: Method,
-    /// Behind `/v2`.
+    /// Segments of the path after `/v2`.
     path: &'a [&'a str],
     query: &'a [(&'a str, &'a str)],
     body: Option<Value>,
@@ -51,7 +51,7 @@ struct Call<'a> {
 }
 
 impl OsbDriver {
-    /// Sends nothing by itself.
+    /// Makes a driver. Sends nothing by itself.
     pub fn new(transport: Arc<Transport>) -> Self {
         Self { transport }
     }
@@ -60,7 +60,7 @@ impl OsbDriver {
         self.ask(target, call).await.map(|(outcome, _)| outcome)
     }
 
-    /// What was answered, and the token that was sent.
+    /// Sends a request. Returns its answer and the token that was sent.
     async fn ask(
         &self,
         target: &ServerTarget,
@@ -242,8 +242,8 @@ fn offering(instance: &InstanceKey) -> [(&'static str, &str); 2] {
     ]
 }
 
-/// The context of the platform `kubernetes` (OSB profile). It has no `clusterid`: the same
-/// instance must be meant after a move to another cluster.
+/// Returns the context of the platform `kubernetes` (OSB profile). It has no `clusterid`: the same
+/// instance must be found after a move to another cluster.
 fn platform_context(context: &InstanceContext) -> Value {
     json!({
         "platform": "kubernetes",
@@ -253,7 +253,8 @@ fn platform_context(context: &InstanceContext) -> Value {
     })
 }
 
-/// Who asks (OSB "Originating Identity"): always us, and for which subscription.
+/// Returns the originating identity (OSB "Originating Identity"): always the operator, with the
+/// name of the subscription.
 fn originating_identity(subscription: Option<&str>) -> Result<HeaderValue, Failure> {
     let extra: Map<String, Value> = subscription
         .map(|name| ("subscription".to_owned(), json!([name])))
@@ -269,7 +270,7 @@ fn header(text: &str) -> Result<HeaderValue, Failure> {
         .map_err(|_| failure(FailureKind::ProtocolError, "a header cannot be written"))
 }
 
-/// The broker's URL with `/v2`, these segments and this query, each encoded.
+/// Returns the broker's URL with `/v2`, these segments and this query, each encoded.
 fn url(base: &str, path: &[&str], query: &[(&str, &str)]) -> Result<Url, Failure> {
     let refused = || {
         failure(

@@ -1,7 +1,8 @@
-//! A Connection as drivers need it: checked, with its secrets in it, and nothing to look up.
+//! A Connection in the form that drivers need: checked, with its secrets, and nothing left to look
+//! up.
 //!
 //! Pure. Made by `controllers` from a ConnectionSpec, the networks that the namespace may reach,
-//! and what the Secret and the ConfigMap held.
+//! and the contents of the Secret and the ConfigMap.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use url::Url;
 
 use crate::credentials::CredentialsValue;
 
-/// Why no profile could be made of a Connection.
+/// Reason why no profile could be made of a Connection.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ProfileError {
     /// A duration that cannot be read, is negative or zero.
@@ -26,7 +27,7 @@ pub enum ProfileError {
     Wait {
         /// The field.
         field: &'static str,
-        /// Which text.
+        /// The text that is no duration.
         source: DurationError,
     },
     /// A limit that is not a positive number.
@@ -43,35 +44,36 @@ pub enum ProfileError {
     Network,
 }
 
-/// How one class of devices or one server is reached.
+/// A Connection in the form that drivers need: one class of devices or one server.
 #[derive(Clone, Debug)]
 pub struct ConnectionProfile {
     /// The name of the Connection: limits are counted under it.
     pub name: String,
     /// The networks that a resolved address must lie in. Empty: nothing can be dialled.
     pub networks: Vec<IpNet>,
-    /// How a certificate is judged.
+    /// Trust in the certificate.
     pub trust: TrustProfile,
     /// The name that the certificate must carry, where it is not that of the URL.
     pub server_name: Option<String>,
-    /// What to log in with.
+    /// Credentials for the remote side.
     pub credentials: Option<CredentialsValue>,
-    /// Where tokens are fetched; there for OAuth2ClientCredentials alone.
+    /// URL of the token endpoint; only with OAuth2ClientCredentials.
     pub token_url: Option<Url>,
-    /// For a connection to be made, TLS included.
+    /// Time limit for a connection to be made, TLS included.
     pub connect_timeout: Duration,
-    /// For a request to be answered in full, the connection included; waiting for a slot is not.
+    /// Time limit for the complete answer to a request, the connection included; waiting for a slot
+    /// is not.
     pub request_timeout: Duration,
-    /// Of one remote host and port.
+    /// Limits of one remote host and port.
     pub per_host: LimitValues,
-    /// Of the whole Connection.
+    /// Limits of the whole Connection.
     pub total: LimitValues,
 }
 
-/// How a certificate is judged.
+/// Trust in the certificate of the remote side.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum TrustProfile {
-    /// By authorities, at its name and dates.
+    /// By authorities, with its name and dates.
     Verify {
         /// The authorities as PEM; `None` for those of the system.
         ca_pem: Option<String>,
@@ -151,7 +153,7 @@ impl ConnectionProfile {
         })
     }
 
-    /// The limits without any in the spec: per host and in total (api.md section 1).
+    /// Returns the limits without any in the spec: per host and in total (api.md section 1).
     pub fn default_limits(protocol: Protocol) -> (LimitValues, LimitValues) {
         let per_host = match protocol {
             Protocol::IPP => LimitValues {
@@ -186,8 +188,8 @@ pub fn parse_networks<'a>(
         .collect()
 }
 
-/// Where tokens are fetched, where any are. It comes from the Connection and never from a Secret:
-/// who may write a Secret does not choose what is dialled.
+/// Returns the URL of the token endpoint, if there is one. It comes from the Connection and never
+/// from a Secret: the author of a Secret does not choose the address that is dialled.
 fn token_url(spec: &ConnectionSpec) -> Result<Option<Url>, ProfileError> {
     let Some(credentials) = &spec.credentials else {
         return Ok(None);
@@ -203,7 +205,8 @@ fn token_url(spec: &ConnectionSpec) -> Result<Option<Url>, ProfileError> {
         .ok_or(ProfileError::TokenUrl)
 }
 
-/// Refuses waits that are no durations: those who wait, which is nobody here, would take others.
+/// Refuses waits of `retry` that are no durations. They are not used here, but the backoff would
+/// use its defaults instead.
 fn waits_are_readable(spec: &ConnectionSpec) -> Result<(), ProfileError> {
     let retry = spec
         .retry

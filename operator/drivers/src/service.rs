@@ -1,7 +1,7 @@
-//! What every driver of service servers can do.
+//! The trait of every driver of service servers.
 //!
-//! The shape is that of Open Service Broker 2.17; which request is sent when, and what is done
-//! about a doubtful answer, is decided by the domain.
+//! The shape is that of Open Service Broker 2.17; the domain decides the order of requests and the
+//! treatment of a doubtful answer.
 
 use std::sync::Arc;
 
@@ -14,25 +14,25 @@ use serde_json::{Map, Value};
 
 use crate::profile::ConnectionProfile;
 
-/// Which service server, and by which way it is reached.
+/// A service server, with the connection to it.
 #[derive(Clone, Debug)]
 pub struct ServerTarget {
     /// The Connection, resolved for the namespace of the subscription.
     pub profile: Arc<ConnectionProfile>,
     /// The URL of the broker, without `/v2`.
     pub url: String,
-    /// What the tenant's Secrets hold that is sent there: kept out of everything that is quoted.
+    /// Values of the tenant's Secrets that are sent there: they are kept out of every quotation.
     pub secrets: Secrets,
 }
 
-/// Speaks to service servers. Every call is one request, sent without a retry.
+/// A driver of service servers. Every call is one request, sent without a retry.
 #[async_trait]
 pub trait ServiceDriver: Send + Sync {
-    /// Reads what the broker offers (OSB "Catalog Management").
+    /// Reads the catalog (OSB "Catalog Management").
     async fn catalogue(&self, target: &ServerTarget) -> Result<Catalogue, Failure>;
 
-    /// Reads one instance (OSB "Fetching a Service Instance"). Where the offering is not
-    /// retrievable nothing is sent and the answer is `NotRetrievable`.
+    /// Reads one instance (OSB "Fetching a Service Instance"). If the offering is not retrievable
+    /// nothing is sent and the answer is `NotRetrievable`.
     async fn observe(
         &self,
         target: &ServerTarget,
@@ -40,7 +40,7 @@ pub trait ServiceDriver: Send + Sync {
         retrievable: bool,
     ) -> Result<InstanceReading, Failure>;
 
-    /// Makes an instance (OSB "Provisioning"). The same call again is the same instance.
+    /// Makes an instance (OSB "Provisioning"). A repeated call is about the same instance.
     async fn provision(
         &self,
         target: &ServerTarget,
@@ -60,7 +60,7 @@ pub trait ServiceDriver: Send + Sync {
         parameters: &Map<String, Value>,
     ) -> Result<ServerAnswer, Failure>;
 
-    /// Asks how an operation stands (OSB "Polling Last Operation").
+    /// Polls an operation (OSB "Polling Last Operation").
     async fn last_operation(
         &self,
         target: &ServerTarget,

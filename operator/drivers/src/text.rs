@@ -1,6 +1,7 @@
 //! The remote side's own words, made fit for a message.
 //!
-//! Cuts, and takes out what is not printable. Called wherever text from outside enters a Failure.
+//! Cuts them, and removes what is not printable or private. Called wherever text from outside
+//! enters a Failure.
 
 use std::borrow::Cow;
 
@@ -10,24 +11,24 @@ use zeroize::Zeroizing;
 
 use crate::credentials::{AccessToken, CredentialsValue};
 
-/// How many bytes of the remote side's words a message may carry (design.md section 4).
+/// The largest number of bytes of the remote side's words in a message (design.md section 4).
 const MOST_BYTES: usize = 256;
 
-/// What is known here and must not come back in the remote side's words.
+/// Texts that are known here and must not come back in the remote side's words.
 #[derive(Clone, Copy)]
 pub(crate) struct Private<'a> {
-    /// What was logged in with: some servers give back what they refused.
+    /// Credentials of the request: some servers echo those that they refused.
     pub credentials: Option<&'a CredentialsValue>,
     /// The token that was fetched with it, where one was.
     pub token: Option<&'a AccessToken>,
-    /// Where the request went: some give back where they were asked (PAPPL does).
+    /// URL of the request: some servers echo it (PAPPL does).
     pub url: &'a str,
-    /// What the request may have carried of the tenant's Secrets.
+    /// Values of the tenant's Secrets that the request may have carried.
     pub secrets: Option<&'a Secrets>,
 }
 
 impl Private<'_> {
-    /// Everything that must not be read, as texts.
+    /// Returns everything that must not be shown, as texts.
     pub(crate) fn redactions(&self) -> Redactions {
         let own = self.credentials.map(own_texts).unwrap_or_default();
         let own = own.iter().map(|text| text.as_str());
@@ -37,7 +38,7 @@ impl Private<'_> {
     }
 }
 
-/// The texts of a login, together with the user as a header carries them and alone.
+/// Returns the texts of credentials, together with the user as a header carries them and alone.
 fn own_texts(credentials: &CredentialsValue) -> Vec<Zeroizing<String>> {
     let pair = |user: &str, secret: &Zeroizing<String>| {
         let together = Zeroizing::new(format!("{user}:{}", secret.as_str()));
@@ -51,14 +52,14 @@ fn own_texts(credentials: &CredentialsValue) -> Vec<Zeroizing<String>> {
             client_secret,
             ..
         } => pair(client_id, client_secret),
-        // What TLS signs with never leaves this process.
+        // The private key of TLS never leaves this process.
         CredentialsValue::ClientCertificate(_) => Vec::new(),
     }
 }
 
-/// At most 256 bytes, on a character boundary, without control characters and without what is
-/// private. That is taken out first, of the words as they came: what is folded or cut is no longer
-/// found.
+/// Returns at most 256 bytes of a text, cut on a character boundary, without control characters and
+/// private texts. Private texts are removed first, from the words as they came: after folding or
+/// cutting they are no longer found.
 pub(crate) fn quote(text: &str, private: Private<'_>) -> String {
     let text = private.redactions().hide(text);
     let text = replace(&text, private.url, "[url]");
@@ -67,7 +68,7 @@ pub(crate) fn quote(text: &str, private: Private<'_>) -> String {
     cut(&replace(&text, host, "[host]"))
 }
 
-/// A shorter text than four bytes would tear words apart.
+/// Replaces a text, unless it is shorter than four bytes: that would tear words apart.
 fn replace<'a>(text: &'a str, hidden: &str, by: &str) -> Cow<'a, str> {
     if hidden.len() < 4 || !text.contains(hidden) {
         return Cow::Borrowed(text);
@@ -78,7 +79,7 @@ fn replace<'a>(text: &'a str, hidden: &str, by: &str) -> Cow<'a, str> {
 fn cut(text: &str) -> String {
     let mut quoted = String::new();
     for character in text.chars() {
-        // Line breaks and tabs separate words; what else cannot be seen is left out.
+        // Line breaks and tabs separate words; other invisible characters are left out.
         let character = if character.is_whitespace() {
             ' '
         } else {
@@ -95,7 +96,7 @@ fn cut(text: &str) -> String {
     quoted.trim().to_owned()
 }
 
-/// Control characters, and those that reorder or hide what stands beside them.
+/// True for control characters, and for those that reorder or hide their neighbours.
 fn is_hidden(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')

@@ -1,10 +1,10 @@
 //! One HTTP exchange with a remote side, inside the bounds of its Connection.
 //!
-//! Holds the clients (one for each trust, networks and timeouts) and the limits. Every exchange
-//! has a timeout and a cap on its answer; a redirect is never followed, a proxy never used, an
-//! address outside the networks never dialled. What goes wrong becomes a `Failure` without URL,
-//! body or secret. Called by the drivers; retries are the domain's, but for one: a token that is
-//! refused is fetched anew and the request sent again, since nothing was done yet.
+//! Holds the clients (one for each trust, networks and timeouts) and the limits. Every exchange has
+//! a timeout and a cap on its answer; a redirect is never followed, a proxy never used, an address
+//! outside the networks never dialled. Every error becomes a `Failure` without URL, body or secret.
+//! Called by the drivers; retries are the domain's, except one: if a token is refused, another is
+//! fetched and the request sent again, since nothing was done yet.
 
 mod clients;
 mod failure;
@@ -34,7 +34,7 @@ use tokens::Tokens;
 
 pub(crate) use failure::failure;
 
-/// What all drivers of a process share. Made once.
+/// State that all drivers of a process share. Made once.
 #[derive(Default)]
 pub struct Transport {
     clients: Clients,
@@ -49,15 +49,15 @@ const MOST_TOKEN_BYTES: usize = 64 * 1024;
 pub(crate) struct Exchange<'a> {
     /// The Connection.
     pub profile: &'a ConnectionProfile,
-    /// What is to be done with the URL.
+    /// Method of the request.
     pub method: Method,
-    /// Where to, `http` or `https`.
+    /// URL of the request, `http` or `https`.
     pub url: Url,
-    /// Headers, without those of the login.
+    /// Headers, without those of the credentials.
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
-    /// The fingerprint to be met, for Pin and FirstUse.
+    /// The fingerprint that the certificate must have, for Pin and FirstUse.
     pub pinned: Option<&'a str>,
     /// The longest answer that is read.
     pub most_bytes: usize,
@@ -70,7 +70,7 @@ pub(crate) struct Exchange<'a> {
 pub(crate) struct Answer {
     /// Its status.
     pub status: StatusCode,
-    /// When it wants to be asked again (RFC 9110 section 10.2.3), as a time from now.
+    /// Wait that the remote side asks for (RFC 9110 section 10.2.3), as a time from now.
     pub retry_after: Option<SignedDuration>,
     /// Its body.
     pub body: Bytes,
@@ -81,15 +81,15 @@ pub(crate) struct Answer {
 }
 
 impl Transport {
-    /// Nothing is dialled before the first exchange.
+    /// Makes a transport. Nothing is dialled before the first exchange.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sends one request and reads its answer, whatever its status.
+    /// Sends one request and reads its answer, with any status.
     ///
-    /// Waits for its permit first, without a bound: who waits can be dropped. A token that is needed
-    /// and not held is fetched before.
+    /// Waits for its permit first, without a bound: the caller can drop the wait. A token that is
+    /// needed and not held is fetched before.
     pub(crate) async fn send(&self, exchange: Exchange<'_>) -> Result<Answer, Failure> {
         let Some(credentials) = &exchange.profile.credentials else {
             return self.send_once(&exchange, None).await;
@@ -129,7 +129,7 @@ impl Transport {
         })
     }
 
-    /// The token to be sent: the one that is held, else a new one.
+    /// Returns the token for a request: the one that is held, else a new one.
     async fn token(
         &self,
         profile: &ConnectionProfile,
@@ -142,8 +142,8 @@ impl Transport {
             .await
     }
 
-    /// Asks the token endpoint, inside all bounds of the Connection: its networks, timeouts and
-    /// limits. Its certificate is judged by authorities, whatever the devices' are judged by.
+    /// Fetches a token, inside all bounds of the Connection: its networks, timeouts and limits. The
+    /// endpoint's certificate is judged by authorities, independently of the trust in devices.
     async fn fetch_token(
         &self,
         profile: &ConnectionProfile,
@@ -170,7 +170,7 @@ impl Transport {
             body: token::body(client),
             pinned: None,
             most_bytes: MOST_TOKEN_BYTES,
-            // What was to be done by the token was not begun.
+            // The request that needs the token was not begun.
             writes: false,
         };
         let answer = self
@@ -209,12 +209,13 @@ impl Transport {
         read(response, exchange.most_bytes, exchange.writes).await
     }
 
-    /// How many hosts and Connections are counted at the moment; for tests and metrics.
+    /// Returns the number of hosts and Connections that are counted at the moment; for tests and
+    /// metrics.
     pub fn counted_limits(&self) -> usize {
         self.limits.len()
     }
 
-    /// How many clients are held at the moment; for tests and metrics.
+    /// Returns the number of clients that are held at the moment; for tests and metrics.
     pub fn held_clients(&self) -> usize {
         self.clients.len()
     }
@@ -263,7 +264,8 @@ async fn read(
     })
 }
 
-/// The header of a login that needs no question before; none where TLS itself logs in.
+/// Returns the header of the credentials; `None` if TLS itself carries them. No token is fetched
+/// here.
 fn authorization(credentials: &CredentialsValue) -> Result<Option<HeaderValue>, Failure> {
     match credentials {
         CredentialsValue::Basic { username, password } => {

@@ -1,4 +1,4 @@
-//! The fake, judged by the checks that judge the real ones.
+//! The fake, under the checks for the real ones.
 
 #![allow(clippy::unwrap_used, reason = "tests end at what they did not expect")]
 

@@ -1,5 +1,5 @@
-//! The drivers against small servers on loopback: what is sent, byte for byte where it counts, and
-//! what is made of the answers.
+//! Tests of the drivers against small servers on loopback: the requests, byte for byte if it
+//! matters, and the results of the answers.
 
 #![allow(clippy::unwrap_used, reason = "tests end at what they did not expect")]
 

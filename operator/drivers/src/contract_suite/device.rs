@@ -1,4 +1,4 @@
-//! What every driver of devices promises.
+//! Promises of every driver of devices, as checks.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,9 +16,9 @@ use crate::device::{DeviceDriver, DeviceTarget};
 
 type Checked = Result<Verdict, String>;
 
-/// No device has it.
+/// An attribute that no device has.
 const NO_SUCH_ATTRIBUTE: &str = "entente-no-such-attribute";
-/// How much later than its timeout an answer may be given up, on a busy machine.
+/// Time after its timeout within which a request must be given up, on a busy machine.
 const MARGIN: Duration = Duration::from_secs(5);
 
 /// One IPP attribute and a value for it.
@@ -46,7 +46,7 @@ impl SettingWrite {
     }
 }
 
-/// Returns a probe of a printer: who it is, by this attribute, and nothing else.
+/// Returns a probe of a printer: its identity, by this attribute, and nothing else.
 pub fn ipp_probe(identity_attribute: &str) -> DeviceReadRequest {
     DeviceReadRequest {
         identity: Place::Ipp {
@@ -57,44 +57,44 @@ pub fn ipp_probe(identity_attribute: &str) -> DeviceReadRequest {
     }
 }
 
-/// A device that is judged, and what can be done to it.
+/// A device under test, and its means.
 #[async_trait]
 pub trait DeviceSubject: Send + Sync {
-    /// What it is called in the report.
+    /// Returns its name for the report.
     fn name(&self) -> &str;
 
-    /// The driver under judgement.
+    /// Returns the driver under judgement.
     fn driver(&self) -> &dyn DeviceDriver;
 
-    /// How it is reached.
+    /// Returns its address, for the driver.
     fn target(&self) -> DeviceTarget;
 
-    /// The attribute in which it says who it is; the empty one where it does not.
+    /// Returns the attribute with its identity; empty if it has none.
     fn identity_attribute(&self) -> String {
         "printer-uuid".to_owned()
     }
 
-    /// The operation by which it is configured.
+    /// Returns the operation that sets its attributes.
     fn operation(&self) -> IppOperation {
         IppOperation::SetPrinterAttributes
     }
 
-    /// A setting that takes effect, with two different values.
+    /// Returns a setting that takes effect, with two different values.
     fn settable(&self) -> Option<(SettingWrite, SettingWrite)> {
         None
     }
 
-    /// A setting for which it says success and does nothing.
+    /// Returns a setting for which it reports success and does nothing.
     fn accepted_without_effect(&self) -> Option<SettingWrite> {
         None
     }
 
-    /// A setting that it refuses, and the kinds that tell the truth about it.
+    /// Returns a setting that it refuses, and the kinds of failure that are right for it.
     fn refused(&self) -> Option<(SettingWrite, Vec<FailureKind>)> {
         None
     }
 
-    /// The same remote side where there is no such device.
+    /// Returns the same remote side at an address without a device.
     fn elsewhere(&self) -> Option<DeviceTarget> {
         None
     }
@@ -104,7 +104,8 @@ pub trait DeviceSubject: Send + Sync {
         true
     }
 
-    /// Lets it hang: it keeps its socket and answers nothing. `false` where that cannot be done.
+    /// Makes it hang: it keeps its socket and answers nothing. Returns false if that cannot be
+    /// done.
     async fn freeze(&self) -> bool {
         false
     }
@@ -112,13 +113,13 @@ pub trait DeviceSubject: Send + Sync {
     /// Ends the hanging.
     async fn thaw(&self) {}
 
-    /// Takes it away for good: nobody listens any more. `false` where that cannot be done.
+    /// Stops it for good: nothing listens any more. Returns false if that cannot be done.
     async fn stop(&self) -> bool {
         false
     }
 }
 
-/// Judges a device by every check. The device is stopped at the end, where it can be.
+/// Runs every check on a device. It is stopped at the end, if possible.
 pub async fn judge_device(subject: &dyn DeviceSubject) -> Report {
     let mut report = Report::new(subject.name());
     report.record(
@@ -392,7 +393,7 @@ async fn gone(subject: &dyn DeviceSubject) -> Checked {
         subject.driver().observe(&target, &asked).await,
     )?;
     if failure.kind == FailureKind::ProtocolError {
-        // The connection of the request before was still being closed; that is met once.
+        // The connection of the previous request was still being closed; that happens once.
         let again = subject.driver().observe(&target, &asked).await;
         failure = ill("the second reading", again)?;
     }

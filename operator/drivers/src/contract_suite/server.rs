@@ -1,4 +1,4 @@
-//! What every driver of service servers promises.
+//! Promises of every driver of service servers, as checks.
 
 use std::time::Duration;
 
@@ -15,22 +15,22 @@ use crate::service::{ServerTarget, ServiceDriver};
 
 type Checked = Result<Verdict, String>;
 
-/// How much later than its timeout an answer may be given up, on a busy machine.
+/// Time after its timeout within which a request must be given up, on a busy machine.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// A service server that is judged, and what can be done to it.
+/// A service server under test, and its means.
 #[async_trait]
 pub trait ServerSubject: Send + Sync {
-    /// What it is called in the report.
+    /// Returns its name for the report.
     fn name(&self) -> &str;
 
-    /// The driver under judgement.
+    /// Returns the driver under judgement.
     fn driver(&self) -> &dyn ServiceDriver;
 
-    /// How it is reached.
+    /// Returns its address, for the driver.
     fn target(&self) -> ServerTarget;
 
-    /// The ids of an offering and of one of its plans.
+    /// Returns the ids of an offering and of one of its plans.
     fn offering(&self) -> (String, String);
 
     /// True if its instances can be fetched.
@@ -38,7 +38,8 @@ pub trait ServerSubject: Send + Sync {
         true
     }
 
-    /// Two different sets of parameters that it takes. The second holds every key of the first.
+    /// Returns two different sets of parameters that it accepts. The second has every key of the
+    /// first.
     fn parameters(&self) -> (Map<String, Value>, Map<String, Value>);
 
     /// Parameters that it refuses.
@@ -61,12 +62,13 @@ pub trait ServerSubject: Send + Sync {
         true
     }
 
-    /// How long an operation may be under way.
+    /// Returns the longest time that an operation may be under way.
     fn patience(&self) -> Duration {
         Duration::from_secs(20)
     }
 
-    /// Lets it hang: it keeps its socket and answers nothing. `false` where that cannot be done.
+    /// Makes it hang: it keeps its socket and answers nothing. Returns false if that cannot be
+    /// done.
     async fn freeze(&self) -> bool {
         false
     }
@@ -74,13 +76,13 @@ pub trait ServerSubject: Send + Sync {
     /// Ends the hanging.
     async fn thaw(&self) {}
 
-    /// Takes it away for good: nobody listens any more. `false` where that cannot be done.
+    /// Stops it for good: nothing listens any more. Returns false if that cannot be done.
     async fn stop(&self) -> bool {
         false
     }
 }
 
-/// Judges a service server by every check. It is stopped at the end, where it can be.
+/// Runs every check on a service server. It is stopped at the end, if possible.
 pub async fn judge_server(subject: &dyn ServerSubject) -> Report {
     let mut report = Report::new(subject.name());
     report.record(
@@ -124,7 +126,7 @@ pub async fn judge_server(subject: &dyn ServerSubject) -> Report {
     report
 }
 
-/// An instance of this run: ids must not meet those of an earlier one.
+/// Returns an instance of this run: ids must not meet those of an earlier one.
 fn instance(subject: &dyn ServerSubject) -> InstanceKey {
     let (service_id, plan_id) = subject.offering();
     InstanceKey {
@@ -164,7 +166,7 @@ async fn deprovision(
         .await
 }
 
-/// Waits until what was asked for is no longer under way.
+/// Waits until the operation is no longer under way.
 async fn settle(
     subject: &dyn ServerSubject,
     instance: &InstanceKey,
@@ -222,7 +224,7 @@ async fn remove(subject: &dyn ServerSubject, instance: &InstanceKey) -> Result<(
     settle(subject, instance, answer).await
 }
 
-/// Whether the instance is there with these parameters, where the server tells them.
+/// Checks that the instance exists with these parameters, if the server returns them.
 async fn shows(
     subject: &dyn ServerSubject,
     instance: &InstanceKey,
@@ -406,8 +408,8 @@ async fn hangs(subject: &dyn ServerSubject) -> Checked {
     forget(subject, &instance).await
 }
 
-/// The doubt is real: the server may have made it, or be about to. So it is removed as the domain
-/// would do it, waiting for what is under way.
+/// Removes an instance in doubt as the domain would, and waits for an operation under way: the
+/// server may have made the instance, or be about to.
 async fn forget(subject: &dyn ServerSubject, instance: &InstanceKey) -> Checked {
     let deadline = Instant::now() + subject.patience();
     loop {
@@ -417,7 +419,7 @@ async fn forget(subject: &dyn ServerSubject, instance: &InstanceKey) -> Checked 
         if Instant::now() >= deadline {
             return Err(seen);
         }
-        // Some servers go on only when they are asked; what they say does not matter here.
+        // Some servers proceed only when they are polled; the answer does not matter here.
         let _ = subject
             .driver()
             .last_operation(&subject.target(), instance, None)
@@ -434,7 +436,7 @@ async fn gone(subject: &dyn ServerSubject) -> Checked {
     let result = provision(subject, &instance(subject), &parameters).await;
     let mut failure = ill("the provision", result)?;
     if failure.kind == FailureKind::ProtocolError {
-        // The connection of the request before was still being closed; that is met once.
+        // The connection of the previous request was still being closed; that happens once.
         let again = provision(subject, &instance(subject), &parameters).await;
         failure = ill("the second provision", again)?;
     }

@@ -1,4 +1,4 @@
-//! What is taken out of a Secret, and what is said where it cannot be used.
+//! Tests of the credentials in a Secret, and of the errors for a Secret that cannot be used.
 
 use rcgen::{CertificateParams, KeyPair};
 

@@ -1,4 +1,4 @@
-//! The devices of the world.
+//! The devices of the fake.
 
 use async_trait::async_trait;
 use entente_domain::remote::{
@@ -13,7 +13,7 @@ fn unreachable() -> Failure {
     failure(FailureKind::Unreachable, "the connection was refused")
 }
 
-/// The values as a device would give them back.
+/// Returns the values as a device would give them back.
 fn scalars(value: &Value) -> Vec<Scalar> {
     match value {
         Value::Text(text) => vec![Scalar::Text(text.clone())],
@@ -34,7 +34,7 @@ fn as_json(value: &Value) -> serde_json::Value {
     }
 }
 
-/// What TLS would say, where the device has a certificate and the URL asks for TLS.
+/// Checks the certificate as TLS would, if the device has one and the URL asks for TLS.
 fn check_certificate(target: &DeviceTarget, shown: Option<&str>) -> Result<(), Failure> {
     if !target.url.starts_with("ipps:") {
         return Ok(());

@@ -1,4 +1,4 @@
-//! The service servers of the world: Open Service Broker 2.17 as a careful broker keeps it.
+//! The service servers of the fake: Open Service Broker 2.17 as a careful broker implements it.
 
 use async_trait::async_trait;
 use entente_domain::remote::{
@@ -62,7 +62,7 @@ impl World {
         act(servers.get_mut(url).ok_or_else(unreachable)?, operations)
     }
 
-    /// Does now, or later where the fault says so, what a call asked for.
+    /// Carries out a call, now or later as the fault demands.
     fn commit(
         &self,
         url: &str,

@@ -1,7 +1,7 @@
 //! Requests and responses of IPP as values of ours, over the `ipp` crate's codec.
 //!
 //! Pure. Never trusts a response: its length is capped by the transport, its nesting here, and a
-//! value that cannot be compared becomes text that says what it was.
+//! value that cannot be compared becomes a text that describes it.
 
 use std::collections::BTreeSet;
 use std::io::Cursor;
@@ -21,7 +21,7 @@ use ipp::value::{IppCharset, IppKeyword, IppLanguage, IppName, IppString, IppVal
 
 use crate::transport::failure;
 
-/// Who asks: "requesting-user-name" (RFC 8011 section 9.3).
+/// Name of the user that every request carries: "requesting-user-name" (RFC 8011 section 9.3).
 const USER: &str = "entente";
 /// Collections deeper than this are refused: real ones reach four, and dropping a deep one would
 /// take as deep a stack.
@@ -30,7 +30,7 @@ const DEEPEST: usize = 16;
 pub(super) const TAG_UNSUPPORTED: u8 = 0x10;
 const TAG_UNKNOWN: u8 = 0x12;
 
-/// The operation attribute that names an object.
+/// Returns the operation attribute that names an object.
 fn uri_attribute(object: IppObject) -> &'static str {
     match object {
         IppObject::Printer => IppAttribute::PRINTER_URI,
@@ -38,7 +38,7 @@ fn uri_attribute(object: IppObject) -> &'static str {
     }
 }
 
-/// The group of the attributes of an object.
+/// Returns the group of the attributes of an object.
 fn group(object: IppObject) -> DelimiterTag {
     match object {
         IppObject::Printer => DelimiterTag::PrinterAttributes,
@@ -46,7 +46,7 @@ fn group(object: IppObject) -> DelimiterTag {
     }
 }
 
-/// The attribute in which an object says which product it is.
+/// Returns the attribute with an object's product name.
 fn product_attribute(object: IppObject) -> &'static str {
     match object {
         IppObject::Printer => "printer-make-and-model",
@@ -58,11 +58,11 @@ fn product_attribute(object: IppObject) -> &'static str {
 #[derive(Default)]
 pub(super) struct Groups {
     operation: Vec<IppAttribute>,
-    /// Of the object itself.
+    /// Attributes of the object itself.
     written: Vec<IppAttribute>,
 }
 
-/// A request before it is bytes.
+/// A request before it is encoded.
 pub(super) struct Request<'a> {
     pub version: IppVersion,
     pub operation: u16,
@@ -81,7 +81,8 @@ pub(super) struct Response {
     pub attributes: IppAttributes,
 }
 
-/// What a reading asks of an object: exactly that, and who the device is where it says so there.
+/// Returns the groups that ask an object for its attributes: exactly those needed, and the identity
+/// if it is an attribute of that object.
 pub(super) fn reading_groups(
     request: &DeviceReadRequest,
     object: IppObject,
@@ -93,7 +94,7 @@ pub(super) fn reading_groups(
     requested(names)
 }
 
-/// The attributes of an object among places.
+/// Returns the attributes of an object among places.
 fn attributes_of<'a>(
     places: impl IntoIterator<Item = &'a Place>,
     object: IppObject,
@@ -122,7 +123,7 @@ fn keyword(word: &str) -> Result<IppValue, Failure> {
         .map_err(|_| too_long("keyword"))
 }
 
-/// What a write sets.
+/// Returns the groups that set one value.
 pub(super) fn write_groups(
     name: &str,
     syntax: IppSyntax,
@@ -134,7 +135,7 @@ pub(super) fn write_groups(
     })
 }
 
-/// An attribute, or why it cannot be written.
+/// Returns an attribute, or the failure that it cannot be written.
 fn attribute(name: &str, value: IppValue) -> Result<IppAttribute, Failure> {
     IppAttribute::with_name(name, value).map_err(|_| {
         failure(
@@ -151,7 +152,8 @@ fn too_long(syntax: &str) -> Failure {
     )
 }
 
-/// A value in its syntax. What does not fit is refused here, before anything is sent.
+/// Returns a value in its syntax. A value that does not fit is refused here, before anything is
+/// sent.
 fn value(syntax: IppSyntax, wanted: &Value) -> Result<IppValue, Failure> {
     let too_long = |_: IppParseError| too_long(&format!("{syntax:?}").to_lowercase());
     let number = |number: i64| {
@@ -246,10 +248,10 @@ pub(super) fn encode(request: &Request<'_>) -> Result<Bytes, Failure> {
     Ok(body.freeze())
 }
 
-/// Runs what a library of others does with what a device sent. A panic there is an answer that
-/// cannot be read, and nothing else: the library is at fault with that device alone.
+/// Runs a foreign library on bytes that a device sent. A panic there counts as an answer that
+/// cannot be read, and concerns that device alone.
 pub(super) fn guarded<T>(read: impl FnOnce() -> T) -> Option<T> {
-    // Whatever it was in the middle of is dropped here.
+    // The parser's unfinished state is dropped here.
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).ok()
 }
 
@@ -304,7 +306,7 @@ fn is_shallow(body: &[u8]) -> bool {
     true
 }
 
-/// Takes what an object said of what was asked into a reading.
+/// Copies the attributes that an object returned into a reading, if they were asked for.
 pub(super) fn take_reading(
     reading: &mut DeviceReading,
     response: &Response,
@@ -329,7 +331,7 @@ pub(super) fn take_reading(
     }
 }
 
-/// The attributes that an object has.
+/// Returns the attributes that an object has.
 fn answered(response: &Response, object: IppObject) -> impl Iterator<Item = (&str, Vec<Scalar>)> {
     response
         .attributes

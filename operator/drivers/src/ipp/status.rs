@@ -1,7 +1,8 @@
-//! What a response means: the status code, the unsupported group, and the tags in it, together.
+//! The meaning of a response: status code, unsupported group and its tags together.
 //!
-//! Pure. A device may say success and name our attribute as unsupported; it may refuse and say by
-//! a tag alone why. No one sign is enough (RFC 3380 section 4.1, and servers that differ).
+//! Pure. A device may report success and name our attribute as unsupported; it may refuse and give
+//! the reason by a tag alone. No one sign is enough (RFC 3380 section 4.1, and servers that
+//! differ).
 
 use entente_domain::remote::{Failure, FailureKind};
 use ipp::attribute::IppAttributeGroup;
@@ -34,7 +35,7 @@ pub(super) fn of_reading(response: &Response, private: Private<'_>) -> Result<()
     Err(failure(kind, &message(response, &[], private)))
 }
 
-/// Judges whether a write of these attributes was accepted.
+/// Decides whether a write of these attributes was accepted.
 pub(super) fn of_write(
     response: &Response,
     names: &[&str],
@@ -55,13 +56,14 @@ pub(super) fn of_write(
     };
     let found: Vec<&str> = found.into_iter().map(|(name, _)| name).collect();
     Err(Failure {
-        // What a device says it could not do in the middle of it may be half done.
+        // A device that reports an error in the middle of the operation may have done half of it.
         doubtful: matches!(status, 0x0500 | 0x0504 | 0x0505),
         ..failure(kind, &message(response, &found, private))
     })
 }
 
-/// Those of our attributes that the unsupported group names, and what its tag says of each.
+/// Returns those of our attributes that the unsupported group names, each with the meaning of its
+/// tag.
 fn unsupported<'a>(response: &Response, names: &[&'a str]) -> Vec<(&'a str, FailureKind)> {
     response
         .attributes
@@ -84,7 +86,8 @@ fn kind_of_tag(tag: u8) -> FailureKind {
     }
 }
 
-/// Which of two reasons is told where a group met both: the one that another value cannot cure.
+/// Returns the rank of a failure. If a group has several, the highest is reported: the one that
+/// another value cannot cure.
 fn gravity(kind: FailureKind) -> u8 {
     match kind {
         FailureKind::Unsupported => 2,
@@ -104,7 +107,7 @@ fn kind_of(status: u16) -> FailureKind {
     }
 }
 
-/// "name-of-status (attribute): the device's words".
+/// Returns "name-of-status (attribute): the device's words".
 fn message(response: &Response, named: &[&str], private: Private<'_>) -> String {
     let mut message = status_name(response.status).map_or_else(
         || format!("status 0x{:04x}", response.status),
@@ -135,7 +138,7 @@ fn status_message(response: &Response) -> Option<String> {
     }
 }
 
-/// The keyword of a status code (RFC 8011 appendix B, RFC 3380 section 8.2).
+/// Returns the keyword of a status code (RFC 8011 appendix B, RFC 3380 section 8.2).
 fn status_name(status: u16) -> Option<&'static str> {
     Some(match status {
         0x0000 => "successful-ok",

@@ -1,4 +1,4 @@
-//! What an answer of a broker means: the tables of OSB 2.17 "Orphan Mitigation" and of each
+//! The meaning of a broker's answer: the tables of OSB 2.17 "Orphan Mitigation" and of each
 //! operation, as one pure function.
 //!
 //! Only `error` and `description` of a broker's own error body are ever quoted.
@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use crate::text::{Private, quote};
 use crate::transport::failure;
 
-/// What was asked.
+/// Request to which the answer belongs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Asked {
     /// GET /v2/catalog
@@ -41,7 +41,7 @@ impl Asked {
 /// An answer that is no failure.
 #[derive(Debug, PartialEq)]
 pub(super) enum Outcome {
-    /// 200 or 201: done, or what was asked for.
+    /// 200 or 201: the request is done, with its body.
     Done {
         /// The body.
         body: Map<String, Value>,
@@ -132,17 +132,17 @@ fn message(status: StatusCode, said: &ErrorBody, private: Private<'_>) -> String
     format!("HTTP {status}: {}", quote(&said, private))
 }
 
-/// The most characters of an operation's id that a broker may give (OSB "Asynchronous Operations").
+/// The largest number of characters of an operation's id (OSB "Asynchronous Operations").
 const MOST_OPERATION: usize = 10_000;
-/// The most characters of an id in the catalogue that can be kept.
+/// The largest number of characters of an id in the catalog that a status can hold.
 const MOST_ID: usize = 1_024;
 
 fn fits(text: &str, most: usize) -> bool {
     text.chars().nth(most).is_none()
 }
 
-/// 202: under way, with the id of the operation where there is one. An id that is no text makes
-/// no sense.
+/// Returns the outcome of a 202: under way, with the id of the operation if there is one. `None` if
+/// the id is no text, which makes no sense.
 fn under_way(body: &Map<String, Value>) -> Option<Outcome> {
     match body.get("operation") {
         None | Some(Value::Null) => Some(Outcome::UnderWay { operation: None }),
@@ -153,7 +153,7 @@ fn under_way(body: &Map<String, Value>) -> Option<Outcome> {
     }
 }
 
-/// What a write came to.
+/// Returns the answer to a write.
 pub(super) fn of_write(outcome: Outcome) -> ServerAnswer {
     match outcome {
         Outcome::Done { .. } | Outcome::Missing => ServerAnswer::Done,
@@ -168,7 +168,7 @@ fn senseless(what: &str) -> Failure {
     )
 }
 
-/// What a fetch came to (OSB "Fetching a Service Instance").
+/// Returns the answer to a fetch (OSB "Fetching a Service Instance").
 pub(super) fn instance(outcome: Outcome) -> Result<InstanceReading, Failure> {
     let Outcome::Done { mut body, .. } = outcome else {
         return Ok(InstanceReading::Absent);
@@ -191,7 +191,7 @@ pub(super) fn instance(outcome: Outcome) -> Result<InstanceReading, Failure> {
     })
 }
 
-/// How an operation stands (OSB "Polling Last Operation for Service Instances").
+/// Returns the state of an operation (OSB "Polling Last Operation for Service Instances").
 pub(super) fn operation_state(
     outcome: &Outcome,
     private: Private<'_>,
@@ -241,8 +241,8 @@ struct PlanBody {
     maximum_polling_duration: Option<u32>,
 }
 
-/// What is offered (OSB "Catalog Management"). An offering or a plan whose id cannot be kept is as
-/// good as none; the others are offered all the same.
+/// Returns the catalog (OSB "Catalog Management"). An offering or a plan whose id is too long to be
+/// stored is left out; the others are returned.
 pub(super) fn catalogue(outcome: &Outcome) -> Result<Catalogue, Failure> {
     let Outcome::Done { body, .. } = outcome else {
         return Err(senseless("catalogue"));

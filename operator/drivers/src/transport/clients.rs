@@ -1,8 +1,8 @@
 //! One HTTP client for each trust, networks, timeout, pinned fingerprint and client certificate.
 //!
-//! A client holds connections, so it is shared as far as no rule of one Connection could reach
-//! into another: a pooled connection was judged by exactly the rules of who uses it. Clients that
-//! nobody used for a while are dropped, since a fleet with pins has one for each device.
+//! A client holds connections, so it is shared only as far as every user has the same rules of
+//! trust, networks and timeouts: a pooled connection was checked by exactly these. Clients that are
+//! not used for a while are dropped, since a fleet with pins has one for each device.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,15 +20,15 @@ use crate::certificate::{client_config, normalise_fingerprint};
 use crate::credentials::{ClientCertificate, CredentialsValue};
 use crate::profile::{ConnectionProfile, TrustProfile};
 
-/// How long an unused connection is kept: read, write and read back follow each other at once. A
-/// fleet has one for each device, and each holds some 20 KiB of buffers.
+/// Time for which an unused connection is kept: read, write and read back follow each other at
+/// once. A fleet has one for each device, and each holds some 20 KiB of buffers.
 const IDLE_CONNECTION: Duration = Duration::from_secs(1);
-/// How long an unused client is kept.
+/// Time for which an unused client is kept.
 const IDLE_CLIENT: Duration = Duration::from_mins(1);
 
 type Key = [u8; 32];
 
-/// More than a fleet with one pin for each device uses within [`IDLE_CLIENT`].
+/// Bound of the map: more than a fleet with one pin for each device uses within [`IDLE_CLIENT`].
 const MOST_CLIENTS: usize = 16_384;
 
 pub(super) struct Clients {
@@ -39,7 +39,7 @@ type Held = ExpiringMap<Key, Client, Instant>;
 
 impl Default for Clients {
     fn default() -> Self {
-        // Who uses a client has one of its own, which shares the connections.
+        // A user has a clone of the client, which shares its connections.
         Self {
             held: Mutex::new(ExpiringMap::new(MOST_CLIENTS, |_, _| false)),
         }
@@ -55,7 +55,7 @@ impl Clients {
         self.held().len()
     }
 
-    /// The client for this profile and pin, made when it is first needed.
+    /// Returns the client for this profile and pin, made when it is first needed.
     pub(super) fn get(
         &self,
         profile: &ConnectionProfile,
@@ -74,8 +74,8 @@ impl Clients {
     }
 }
 
-/// Everything that the client itself depends on. A client certificate is a part of each connection;
-/// all other credentials go with each request instead.
+/// Returns everything that the client itself depends on. A client certificate is a part of each
+/// connection; all other credentials go with each request instead.
 fn key(profile: &ConnectionProfile, pinned: Option<&str>) -> Key {
     let mut digest = Sha256::new();
     let mut part = |bytes: &[u8]| {
@@ -114,8 +114,8 @@ fn client_certificate(profile: &ConnectionProfile) -> Option<&ClientCertificate>
     }
 }
 
-/// Shorter than the request may take, so that a hang while connecting, which leaves no doubt, is
-/// told from one after it.
+/// Returns the timeout of connecting, which is shorter than that of the request: a hang while
+/// connecting leaves no doubt, and so differs from one after it.
 fn connect_timeout(profile: &ConnectionProfile) -> Duration {
     profile
         .connect_timeout

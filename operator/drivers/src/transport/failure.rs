@@ -1,4 +1,4 @@
-//! What went wrong below HTTP, told apart by walking the causes of an error.
+//! Failures below HTTP, distinguished by walking the causes of an error.
 //!
 //! Messages are sentences of ours: an error's own text names URLs, hosts and certificates' names.
 
@@ -11,7 +11,7 @@ use rustls::{AlertDescription, CertificateError};
 use super::networks::{AddressNotAllowedError, NameNotFoundError};
 use crate::certificate::CertificateChangedError;
 
-/// A failure that leaves no doubt and asks for nothing.
+/// Returns a failure without doubt and without a wait.
 pub(crate) fn failure(kind: FailureKind, message: &str) -> Failure {
     Failure {
         kind,
@@ -21,12 +21,13 @@ pub(crate) fn failure(kind: FailureKind, message: &str) -> Failure {
     }
 }
 
-/// Nothing was dialled.
+/// Returns the failure of an address that is not allowed: nothing was dialled.
 pub(super) fn not_allowed(error: AddressNotAllowedError) -> Failure {
     failure(FailureKind::AddressNotAllowed, &error.to_string())
 }
 
-/// Tells what an error of the client means. `writes`: whether the request was to change anything.
+/// Returns the failure that an error of the client means. `writes`: true if the request was to
+/// change anything.
 pub(super) fn classify(error: &reqwest::Error, writes: bool) -> Failure {
     if let Some(known) = find(error, known_cause) {
         return known;
@@ -55,8 +56,8 @@ pub(super) fn classify(error: &reqwest::Error, writes: bool) -> Failure {
     }
 }
 
-/// Walks the causes. An I/O error hands on the source of what it holds and not the thing itself,
-/// so there the walk goes through what it holds.
+/// Walks the causes. An I/O error returns the source of its inner error and not the inner error
+/// itself, so the walk visits that one too.
 fn find<T>(
     error: &(dyn Error + 'static),
     of: impl Fn(&(dyn Error + 'static)) -> Option<T>,
@@ -77,7 +78,8 @@ fn find<T>(
     None
 }
 
-/// Causes that mean one thing wherever they stand. All of them come before the request is sent.
+/// Returns the failure of a cause that means the same everywhere. All of these come before the
+/// request is sent.
 fn known_cause(cause: &(dyn Error + 'static)) -> Option<Failure> {
     if let Some(error) = cause.downcast_ref::<AddressNotAllowedError>() {
         return Some(not_allowed(*error));
@@ -116,8 +118,8 @@ fn of_tls(error: &rustls::Error) -> Failure {
     failure(FailureKind::TlsFailed, message)
 }
 
-/// Such an alert of a server is about what we showed or did not show (RFC 8446 section 6.2). It
-/// comes before the server reads a request, though we may have sent one.
+/// True if an alert of a server is about the certificate that we showed or did not show (RFC 8446
+/// section 6.2). It comes before the server reads a request, though we may have sent one.
 fn is_about_our_certificate(alert: AlertDescription) -> bool {
     matches!(
         alert,
@@ -153,7 +155,7 @@ fn of_certificate(problem: &CertificateError) -> &'static str {
     }
 }
 
-/// Causes that mean something only while a connection is being made.
+/// Returns the failure of a cause that means something only while a connection is being made.
 fn connection_cause(cause: &(dyn Error + 'static)) -> Option<Failure> {
     let cause = cause.downcast_ref::<io::Error>()?;
     let (kind, message) = match cause.kind() {

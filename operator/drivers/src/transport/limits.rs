@@ -1,9 +1,9 @@
-//! How much at once: requests in flight and requests begun in a second, of one remote host and
-//! port and of one Connection.
+//! Limits of requests in flight and requests begun in a second, of one remote host and port and of
+//! one Connection.
 //!
-//! A permit is held for one request and given back when it is answered or dropped, so nothing is
-//! held while backing off. The permit of the host comes first: who waits for a slow host holds
-//! nothing that others need. Whoever came first goes first.
+//! A permit is held for one request and given back when it is answered or dropped, so none is held
+//! during a backoff. The permit of the host comes first: a request that waits for a slow host holds
+//! none that others need. Requests are served in the order in which they came.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,11 +15,11 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::profile::{ConnectionProfile, LimitValues};
 
-/// What `per_second` counts over.
+/// The interval in which `per_second` is counted.
 const SECOND: Duration = Duration::from_secs(1);
-/// How long a count that nobody needs is kept.
+/// Time for which an unused count is kept.
 const IDLE_COUNT: Duration = Duration::from_secs(10);
-/// More than any fleet has hosts that are asked within [`IDLE_COUNT`].
+/// Bound of the map: more than any fleet has hosts with requests within [`IDLE_COUNT`].
 const MOST_COUNTS: usize = 16_384;
 
 /// The right to send one request.
@@ -28,8 +28,8 @@ pub(super) struct Permit {
     _total: OwnedSemaphorePermit,
 }
 
-/// What is counted: a whole Connection (`remote` is empty) or one host and port of it. Limits
-/// that change are counted anew.
+/// Subject of a count: a whole Connection (`remote` is empty) or one host and port of it. Changed
+/// limits begin a new count.
 #[derive(Eq, Ord, PartialEq, PartialOrd)]
 struct Key {
     connection: String,
@@ -94,7 +94,7 @@ struct Count {
     slots: Arc<Semaphore>,
     in_flight: usize,
     per_second: usize,
-    /// When the latest requests began or will begin: at most `per_second` of them.
+    /// Instants at which the latest requests began or will begin: at most `per_second` of them.
     begun: Mutex<VecDeque<Instant>>,
 }
 
@@ -120,7 +120,7 @@ impl Count {
             .expect("the semaphore is never closed")
     }
 
-    /// The first instant at which one more request may begin, taken for the caller.
+    /// Returns the first instant at which one more request may begin, and reserves it.
     fn reserve(&self) -> Instant {
         let now = Instant::now();
         let mut begun = self.begun();
@@ -136,7 +136,7 @@ impl Count {
         free
     }
 
-    /// The request reserved last began later than it might have.
+    /// Notes that the request reserved last began later than its instant.
     fn began_late(&self, at: Instant) {
         if let Some(last) = self.begun().back_mut().filter(|last| **last < at) {
             *last = at;

@@ -1,4 +1,4 @@
-//! Which addresses may be dialled: the only way to a socket leads through `is_allowed`.
+//! The addresses that may be dialled: the only way to a socket leads through `is_allowed`.
 //!
 //! A name is resolved by `CheckedResolver`, which hands on no address that is not allowed; an
 //! address written in the URL never meets a resolver and is checked before anything is sent.
@@ -20,8 +20,8 @@ pub(super) struct AddressNotAllowedError;
 #[error("the name has no address")]
 pub(super) struct NameNotFoundError;
 
-/// Addresses that a wide network does not open: loopback, "this network", link-local (where clouds
-/// keep their metadata), multicast and broadcast (RFC 6890).
+/// Special networks that a wider allowed network does not open: loopback, "this network",
+/// link-local (where clouds keep their metadata), multicast and broadcast (RFC 6890).
 const SPECIAL: [&str; 9] = [
     "127.0.0.0/8",
     "0.0.0.0/8",

@@ -5,17 +5,18 @@ use std::time::SystemTime;
 use http::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use jiff::SignedDuration;
 
-/// A wish for more than a day is taken as a day: a broken clock must not silence us for years.
+/// The longest wait that is kept. A longer one is cut: a broken clock must not silence us for
+/// years.
 const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 
-/// The time from now; nothing where the header is missing or makes no sense.
+/// Returns the time from now; `None` if the header is missing or makes no sense.
 pub(super) fn parse(headers: &HeaderMap) -> Option<SignedDuration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wish = if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() {
         text.parse().map_or(LONGEST, SignedDuration::from_secs)
     } else {
         let until = httpdate::parse_http_date(text).ok()?;
-        // By the server's own clock where it tells it, so that a wrong one does no harm.
+        // The server's own clock decides if it is in the answer, so that a wrong one does no harm.
         let now = date(headers, &DATE).unwrap_or_else(SystemTime::now);
         match until.duration_since(now) {
             Ok(ahead) => SignedDuration::try_from(ahead).unwrap_or(LONGEST),

@@ -1,4 +1,4 @@
-//! What is said to a token endpoint and what its answer means (RFC 6749 sections 4.4 and 5).
+//! The request to a token endpoint, and the meaning of its answer (RFC 6749 sections 4.4 and 5).
 //!
 //! Pure: makes the request's headers and body, and reads the answer; never sends and never keeps.
 //! An answer is never quoted, but for an error code that the RFC itself lists. Called by
@@ -20,14 +20,15 @@ use zeroize::{Zeroize, Zeroizing};
 use super::failure::failure;
 use crate::credentials::AccessToken;
 
-/// How long a token is used whose life is not told.
+/// Time for which a token without `expires_in` is used.
 const UNTOLD_LIFE: Duration = Duration::from_mins(5);
-/// No token is used for longer, whatever its endpoint says.
+/// The longest time for which any token is used.
 const LONGEST_LIFE: Duration = Duration::from_hours(24);
-/// How long before its end a token is not used any more; never more than a tenth of its life.
+/// Time before its end from which a token is not used any more; never more than a tenth of its
+/// life.
 const MARGIN: Duration = Duration::from_secs(30);
 
-/// What is logged in with at the token endpoint.
+/// Credentials of the client at the token endpoint.
 #[derive(Clone, Copy)]
 pub(super) struct Client<'a> {
     pub(super) id: &'a str,
@@ -35,15 +36,15 @@ pub(super) struct Client<'a> {
     pub(super) scope: Option<&'a str>,
 }
 
-/// A token, and how long it may be used from the moment at which it was asked for.
+/// A token, and the time for which it may be used, from the moment of the request.
 #[derive(Debug)]
 pub(super) struct Grant {
     pub(super) token: AccessToken,
     pub(super) usable: Duration,
 }
 
-/// The headers of the request. Id and secret stand in the header and not in the body, as every
-/// token endpoint must take them (RFC 6749 section 2.3.1).
+/// Returns the headers of the request. Id and secret are in the header and not in the body: every
+/// token endpoint must accept them there (RFC 6749 section 2.3.1).
 pub(super) fn headers(client: Client<'_>) -> Result<HeaderMap, Failure> {
     let encoded = |text: &str| Zeroizing::new(byte_serialize(text.as_bytes()).collect::<String>());
     let (id, secret) = (encoded(client.id), encoded(client.secret));
@@ -63,7 +64,7 @@ pub(super) fn headers(client: Client<'_>) -> Result<HeaderMap, Failure> {
     ]))
 }
 
-/// The body of the request; nothing in it is secret.
+/// Returns the body of the request; nothing in it is secret.
 pub(super) fn body(client: Client<'_>) -> Bytes {
     let mut form = Serializer::new(String::new());
     form.append_pair("grant_type", "client_credentials");
@@ -77,7 +78,7 @@ pub(super) fn body(client: Client<'_>) -> Bytes {
 struct GrantBody {
     access_token: String,
     token_type: String,
-    /// Seconds; a number by the RFC, a text with some.
+    /// Seconds; a number by the RFC, a text at some endpoints.
     #[serde(default)]
     expires_in: Value,
 }
@@ -87,7 +88,8 @@ struct ErrorBody {
     error: String,
 }
 
-/// What the endpoint answered. A body that was read to its end is wiped.
+/// Returns the token or the failure in the endpoint's answer. A body that was read to its end is
+/// wiped.
 pub(super) fn judge(
     status: StatusCode,
     body: Bytes,
@@ -138,7 +140,7 @@ fn granted(body: &[u8]) -> Result<Grant, Failure> {
     })
 }
 
-/// How long a token may be used that lives so long.
+/// Returns the time for which a token with this `expires_in` may be used.
 fn usable(expires_in: &Value) -> Duration {
     let seconds = match expires_in {
         Value::Number(number) => number.as_u64(),
@@ -151,8 +153,8 @@ fn usable(expires_in: &Value) -> Duration {
     life.saturating_sub(MARGIN.min(life / 10))
 }
 
-/// A refusal in the words of RFC 6749 section 5.2 is one of our id, secret or scope; anything else
-/// with such a status is no answer of a token endpoint.
+/// Returns the failure of a refusal: one in the words of RFC 6749 section 5.2 is about our id,
+/// secret or scope; anything else with such a status is no answer of a token endpoint.
 fn refused(status: StatusCode, body: &[u8]) -> Failure {
     const CODES: [&str; 6] = [
         "invalid_request",

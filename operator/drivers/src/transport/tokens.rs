@@ -1,7 +1,7 @@
 //! The tokens that are held, one for each Connection, networks and login.
 //!
-//! Decides when one is fetched, and that one fetch serves all who wait for it, whether it ends
-//! well or badly. Never fetches by itself and never looks into a token. Called by `transport`.
+//! Decides when one is fetched, and that one fetch serves everyone who waits for it, whether it
+//! succeeds or fails. Never fetches by itself and never looks into a token. Called by `transport`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,14 +16,14 @@ use super::token::{Client, Grant};
 use crate::credentials::AccessToken;
 use crate::profile::{ConnectionProfile, TrustProfile};
 
-/// How long an unused token is kept.
+/// Time for which an unused token is kept.
 const IDLE_TOKEN: Duration = Duration::from_mins(5);
 
-/// What a token was fetched with, as a digest: another Secret, token endpoint, authority or set of
-/// networks is another token.
+/// Digest of the inputs of a fetch: another Secret, token endpoint, authority or set of networks
+/// needs another token.
 pub(super) type Key = [u8; 32];
 
-/// Everything that a fetch depends on.
+/// Returns the digest of everything that a fetch depends on.
 pub(super) fn key(profile: &ConnectionProfile, client: Client<'_>) -> Key {
     let mut digest = Sha256::new();
     let mut part = |bytes: &[u8]| {
@@ -45,7 +45,7 @@ pub(super) fn key(profile: &ConnectionProfile, client: Client<'_>) -> Key {
     digest.finalize().into()
 }
 
-/// More than any fleet logs in with within [`IDLE_TOKEN`].
+/// Bound of the map: more tokens than any fleet uses within [`IDLE_TOKEN`].
 const MOST_TOKENS: usize = 16_384;
 
 pub(super) struct Tokens {
@@ -54,7 +54,8 @@ pub(super) struct Tokens {
 
 impl Default for Tokens {
     fn default() -> Self {
-        // Who waits for a permit to fetch keeps the entry: one fetch is still enough for all.
+        // A request that waits for a permit to fetch keeps the entry: one fetch is still enough for
+        // all.
         let in_use = |entry: &Arc<Entry>, _| Arc::strong_count(entry) > 1;
         Self {
             held: Mutex::new(ExpiringMap::new(MOST_TOKENS, in_use)),
@@ -64,13 +65,13 @@ impl Default for Tokens {
 
 #[derive(Default)]
 struct Entry {
-    /// How many fetches have ended: who waited through one does not begin another.
+    /// Number of fetches that have ended: a request that waited during one does not begin another.
     ended: AtomicU64,
-    /// Held by whoever fetches; given back when that one is dropped.
+    /// Held during a fetch, and released when the fetch is dropped.
     latest: tokio::sync::Mutex<Latest>,
 }
 
-/// What the latest fetch came to.
+/// Result of the latest fetch.
 #[derive(Default)]
 struct Latest {
     token: Option<(AccessToken, Instant)>,
@@ -78,8 +79,8 @@ struct Latest {
 }
 
 impl Tokens {
-    /// The token under this key: the one that is held, unless it is the one that was `refused`
-    /// or its time is over, else what `fetch` gives.
+    /// Returns the token under this key: the one that is held, unless it was `refused` or has
+    /// expired, else the one that `fetch` returns.
     pub(super) async fn get(
         &self,
         key: Key,
@@ -135,7 +136,7 @@ mod tests {
 
     const KEY: Key = [1; 32];
 
-    /// Gives a token that is good for so many seconds; none where none is named.
+    /// Returns a token that is valid for so many seconds; none if none is named.
     async fn slowly(token: &str, seconds: u64, begun: &AtomicU64) -> Result<Grant, Failure> {
         begun.fetch_add(1, Ordering::SeqCst);
         sleep(Duration::from_secs(1)).await;
@@ -154,7 +155,7 @@ mod tests {
         let all = join_all((0..50).map(|_| tokens.get(KEY, None, slowly("", 0, &begun)))).await;
         assert!(all.iter().all(Result::is_err));
         assert_eq!(begun.load(Ordering::SeqCst), 1, "a failure is shared");
-        // Who comes later asks anew.
+        // A later request fetches again.
         let all = join_all((0..50).map(|_| tokens.get(KEY, None, slowly("a", 60, &begun)))).await;
         assert!(
             all.iter()
@@ -168,7 +169,7 @@ mod tests {
         let (tokens, begun) = (Tokens::default(), AtomicU64::new(0));
         let first = tokens.get(KEY, None, slowly("a", 60, &begun)).await;
         let first = first.unwrap();
-        // All who were refused with the same token share the next one.
+        // All requests that were refused with the same token share the next one.
         let renewed =
             join_all((0..20).map(|_| tokens.get(KEY, Some(&first), slowly("b", 60, &begun)))).await;
         assert!(

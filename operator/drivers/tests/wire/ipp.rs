@@ -9,7 +9,7 @@ use entente_drivers::{DeviceTarget, Drivers};
 
 use super::server::{Arrived, Reply, Server, profile};
 
-/// A response to this request: status, then groups as they stand in RFC 8010.
+/// Returns a response to this request: status, then groups in the form of RFC 8010.
 fn reply(arrived: &Arrived, status: u16, groups: &[u8]) -> Reply {
     let version = &arrived.body[..2];
     let id = &arrived.body[4..8];
@@ -158,7 +158,7 @@ async fn what_belongs_to_the_host_is_read_from_its_system_and_set_there() {
     assert_eq!(reading.values.len(), 2, "that of the printer, too");
     assert_eq!(reading.values[&system_place()], hall);
     device.apply(&target, &system_location()).await.unwrap();
-    // Who needs nothing of the system does not ask it.
+    // A target that needs no attribute of the system does not ask it.
     device.observe(&target, &probe()).await.unwrap();
 
     let asked: Vec<(String, [u8; 2])> = server
@@ -312,7 +312,7 @@ async fn what_does_not_fit_its_syntax_is_refused_and_not_sent() {
 // shows K7
 #[tokio::test]
 async fn an_answer_that_breaks_the_decoder_is_a_failure_of_that_device_alone() {
-    // A text with language that says it is longer than it is.
+    // A text with language whose length is larger than its bytes.
     let broken = [
         &[0x35, 0, 16][..],
         b"printer-location",

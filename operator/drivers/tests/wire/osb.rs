@@ -52,7 +52,7 @@ fn json_of(arrived: &Arrived) -> Value {
     serde_json::from_slice(&arrived.body).unwrap()
 }
 
-/// It is us who ask, and for which subscription.
+/// Checks that the request names the operator and the subscription.
 fn assert_originating_identity(arrived: &Arrived) {
     let identity = arrived.header("x-broker-api-originating-identity").unwrap();
     let (platform, encoded) = identity.split_once(' ').unwrap();

@@ -1,10 +1,10 @@
-//! What is sent, and what is made of what comes back.
+//! Tests of the bytes sent, and of the readings made from answers.
 
 use std::collections::BTreeMap;
 
 use super::*;
 
-/// A request for attributes of an object, and for who the printer is by one.
+/// Returns a request for attributes of an object, and for the printer's identity by one of them.
 fn asking(object: IppObject, identity: &str, names: &[&str]) -> DeviceReadRequest {
     let place = |object: IppObject, attribute: &str| Place::Ipp {
         object,
@@ -22,7 +22,7 @@ fn reading(response: &Response, request: &DeviceReadRequest, object: IppObject) 
     reading
 }
 
-/// The values of a reading by attribute.
+/// Returns the values of a reading by attribute.
 fn values(reading: DeviceReading) -> BTreeMap<String, Vec<Scalar>> {
     let values = reading.values.into_iter();
     values
@@ -159,7 +159,7 @@ fn what_cannot_be_written_is_refused_before_it_is_sent() {
     }
 }
 
-/// A response with these bytes behind its header.
+/// Returns a response with these bytes behind its header.
 fn raw(attributes: &[u8]) -> Bytes {
     let mut body = vec![2, 0, 0, 0, 0, 0, 0, 7];
     body.extend_from_slice(attributes);
@@ -283,7 +283,7 @@ fn what_is_set_on_the_system_names_it_and_stands_in_its_group() {
             .first_of(DelimiterTag::PrinterAttributes)
             .is_none()
     );
-    // Read back from the same group, and only what was asked for.
+    // Values are read from the group that was asked for, and only those that were asked for.
     let said = |name: &str, object: IppObject| {
         let request = asking(IppObject::System, "printer-uuid", &[name]);
         values(reading(&sent, &request, object))

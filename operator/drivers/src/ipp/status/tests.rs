@@ -1,4 +1,4 @@
-//! Every sign by which a device says what it did.
+//! Tests of every sign by which a device reports the result of a request.
 
 use bytes::Bytes;
 use ipp::attribute::{IppAttribute, IppAttributes};

@@ -81,7 +81,7 @@ ill!(row_19_412_is_a_protocol_error, Provision, 412, "{}" => ProtocolError, doub
 ill!(row_20_429_is_busy, Provision, 429, "" => Busy, doubtful false);
 ill!(row_21_5xx_leaves_a_doubt, Provision, 500, "{}" => ProtocolError, doubtful true);
 
-// What the rows leave open.
+// Cases between the rows.
 well!(a_202_without_an_operation_is_under_way, Deprovision, 202, "{}" => under_way(None));
 ill!(a_202_to_a_read_makes_no_sense, Fetch, 202, "{}" => ProtocolError, doubtful false);
 ill!(a_201_to_an_update_leaves_a_doubt, Update, 201, "{}" => ProtocolError, doubtful true);

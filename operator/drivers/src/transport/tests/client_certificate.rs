@@ -1,4 +1,5 @@
-//! A certificate of ours: shown where it is asked for, and exchanged when the Secret is renewed.
+//! Tests of our client certificate: shown if it is asked for, and exchanged when the Secret is
+//! renewed.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ use super::tls::{Authority, https, trusting};
 use super::*;
 
 impl Authority {
-    /// What a Secret of type kubernetes.io/tls holds, and the DER of the certificate in it.
+    /// Returns the content of a Secret of type kubernetes.io/tls, and the DER of its certificate.
     fn login(&self, name: &str) -> (CredentialsValue, Vec<u8>) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
@@ -26,7 +27,7 @@ impl Authority {
         (value.unwrap(), certificate.der().to_vec())
     }
 
-    /// A server of this authority that takes clients of this authority alone.
+    /// Returns a server of this authority that asks clients for a certificate of this authority.
     fn asking(&self, versions: &[&'static rustls::SupportedProtocolVersion]) -> TlsAcceptor {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();

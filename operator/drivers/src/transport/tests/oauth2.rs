@@ -1,4 +1,4 @@
-//! Tokens of a token endpoint: when one is fetched, and that it is fetched as everything else is.
+//! Tests of tokens: the time at which one is fetched, and that the fetch keeps every bound.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -16,7 +16,7 @@ fn answer(status: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}")
 }
 
-/// Gives `token-1`, `token-2` and so on, each good for so many seconds.
+/// Returns `token-1`, `token-2` and so on, each valid for so many seconds.
 fn numbered(expires_in: u64) -> Reply {
     let given = AtomicUsize::new(0);
     Arc::new(move |_| {
@@ -27,7 +27,7 @@ fn numbered(expires_in: u64) -> Reply {
     })
 }
 
-/// Takes the token of that number and no other.
+/// Accepts the token of that number and no other.
 fn taking(number: usize) -> Reply {
     Arc::new(move |request| {
         let wanted = format!("authorization: bearer token-{number}\r\n");

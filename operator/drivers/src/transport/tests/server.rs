@@ -1,4 +1,4 @@
-//! A small HTTP server on loopback that does as it is told. It ends when it is dropped.
+//! A small HTTP server on loopback that does what the test commands. It ends when it is dropped.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// What the server does with each request.
+/// Treatment of each request by the server.
 #[derive(Clone)]
 pub(super) enum Behaviour {
     /// This, at once.
@@ -25,7 +25,7 @@ pub(super) enum Behaviour {
     Drip,
     /// The connection ends.
     Reset,
-    /// What this makes of the request: its head, and its body after the empty line.
+    /// Answers with the result for the request: its head, and its body after the empty line.
     Reply(Reply),
 }
 
@@ -91,7 +91,7 @@ impl Server {
         self.seen.requests.lock().unwrap().clone()
     }
 
-    /// The certificates (DER) that clients showed, one for each connection that showed any.
+    /// Returns the certificates (DER) that clients showed, one for each connection that showed any.
     pub(super) fn client_certificates(&self) -> Vec<Vec<u8>> {
         self.seen.client_certificates.lock().unwrap().clone()
     }
@@ -176,7 +176,7 @@ async fn drip<S: AsyncWrite + Unpin>(stream: &mut S) -> std::io::Result<()> {
     }
 }
 
-/// One request as text.
+/// Returns one request as text.
 async fn read_request<S: AsyncRead + Unpin>(stream: &mut S) -> Option<String> {
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") {

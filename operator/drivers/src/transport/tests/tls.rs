@@ -1,4 +1,4 @@
-//! Whose certificate is trusted.
+//! Tests of trust in certificates.
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::ServerConfig;
