@@ -1,4 +1,4 @@
-//! What brokers offer, read once and kept for a while: one catalogue serves a whole fleet.
+//! Catalogs of brokers, read once and kept for a while: one catalog serves a whole fleet.
 
 use std::{
     collections::BTreeMap,
@@ -9,14 +9,14 @@ use entente_domain::{expiring::ExpiringMap, remote::Catalogue, shared::Shared};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// How long a catalogue is used before it is read again.
+/// Time for which a catalog is used before it is read again.
 const KEPT: SignedDuration = SignedDuration::from_mins(10);
-/// How long one that is not used any more stays known, so that another one is noticed.
+/// Time for which an unused catalog stays known, so that a different one is noticed.
 const KNOWN: SignedDuration = SignedDuration::from_hours(24);
-/// More Connections to brokers than any cluster has.
+/// Bound of the map: more Connections to brokers than any cluster has.
 const MOST: usize = 4096;
 
-/// The catalogues by Connection.
+/// The catalogs by Connection.
 pub(crate) struct Catalogues {
     kept: Mutex<Kept>,
     listeners: Mutex<Vec<UnboundedSender<String>>>,
@@ -39,7 +39,7 @@ impl Default for Catalogues {
 }
 
 impl Catalogues {
-    /// Those of these connections that are known and fresh.
+    /// Returns the catalogs of those of these connections that are known and fresh.
     pub(crate) fn known<'a>(
         &self,
         names: impl Iterator<Item = &'a String>,
@@ -68,7 +68,7 @@ impl Catalogues {
         changes
     }
 
-    /// Keeps what was read; whoever listens is told where it is another catalogue than before.
+    /// Keeps a catalog that was read, and notifies subscribers if it differs from the one before.
     pub(crate) fn keep(&self, name: &str, catalogue: &Shared<Catalogue>, now: Timestamp) {
         let after = |length| now.checked_add(length).unwrap_or(Timestamp::MAX);
         let read = Read {
@@ -86,8 +86,8 @@ impl Catalogues {
         listeners.retain(|listener| listener.send(name.to_owned()).is_ok());
     }
 
-    /// Lets a catalogue be read again before it is used, because its Connection changed. What it
-    /// was stays known, so that another one is noticed.
+    /// Marks a catalog to be read again before it is used, because its Connection changed. Its
+    /// content stays known, so that a different one is noticed.
     pub(crate) fn expire(&self, name: &str) {
         if let Some(read) = self.kept().get_mut(&name.to_owned()) {
             read.fresh_until = Timestamp::MIN;

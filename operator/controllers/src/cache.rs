@@ -34,7 +34,7 @@ use crate::metrics::Metrics;
 use state::State;
 pub(crate) use unmanaged::Unmanaged;
 
-/// Where an object is: its namespace (empty for kinds of the cluster) and its name.
+/// Key of an object: its namespace (empty for kinds of the cluster) and its name.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Key {
     /// The namespace; empty for kinds of the cluster.
@@ -44,7 +44,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key of these two.
+    /// Returns the key of these two.
     pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
         Self {
             namespace: namespace.into(),
@@ -52,7 +52,7 @@ impl Key {
         }
     }
 
-    /// The key of an object.
+    /// Returns the key of an object.
     pub fn of(object: &impl Resource) -> Self {
         Self::of_meta(object.meta())
     }
@@ -75,15 +75,15 @@ impl fmt::Display for Key {
     }
 }
 
-/// What happened to one object. Already visible in the cache when it is received.
+/// Change of one object. Already visible in the cache when it is received.
 #[derive(Debug)]
 pub struct Change<K> {
-    /// Which object.
+    /// Key of the object.
     pub key: Key,
-    /// As it was; none: it is new. Of another UID than `new` when it was deleted and made again
-    /// within one change.
+    /// The object before; `None`: it is new. Of another UID than `new` if it was deleted and made
+    /// again within one change.
     pub old: Option<Arc<K>>,
-    /// As it is; none: it is gone.
+    /// The object after; `None`: it is gone.
     pub new: Option<Arc<K>>,
 }
 
@@ -97,7 +97,7 @@ impl<K> Clone for Change<K> {
     }
 }
 
-/// What a cache needs of a kind: that it is typed and can be read from JSON.
+/// Requirements of a cache on a kind: it is typed and can be read from JSON.
 pub trait Cached:
     Resource<DynamicType = ()>
     + Clone
@@ -120,12 +120,12 @@ impl<K> Cached for K where
 {
 }
 
-/// How long the next status write of an object waits for the echo of the last one: the median is
-/// some milliseconds, and a watch that is broken must not hold up the work.
+/// Longest time for which the next status write of an object waits for the echo of the last one:
+/// the median is some milliseconds, and a broken watch must not delay the work.
 const ECHO: Duration = Duration::from_millis(300);
 
-/// Where kubectl keeps the whole object once more, as text. Nobody here reads it, and no object
-/// that has it is written back as a whole.
+/// Annotation in which kubectl keeps the whole object once more, as text. The operator never reads
+/// it, and never writes an object that has it back as a whole.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Every object of one kind. Share it in an [`Arc`].
@@ -138,7 +138,7 @@ pub struct Cache<K> {
 }
 
 impl<K: Cached> Cache<K> {
-    /// An empty cache, which has to be [run](Self::run).
+    /// Returns an empty cache, which has to be [run](Self::run).
     pub fn new(metrics: Arc<Metrics>) -> Self {
         Self {
             kind: K::kind(&()).into_owned(),
@@ -176,12 +176,12 @@ impl<K: Cached> Cache<K> {
         self
     }
 
-    /// The object, if it exists.
+    /// Returns the object, if it exists.
     pub fn get(&self, key: &Key) -> Option<Arc<K>> {
         self.read().get(key)
     }
 
-    /// The object as it is now, if that is newer than this version of it.
+    /// Returns the object as it is now, if that is newer than this version of it.
     pub fn newer(&self, key: &Key, than: &K) -> Option<Arc<K>> {
         let found = self.get(key)?;
         let (found_meta, meta) = (found.meta(), than.meta());
@@ -190,23 +190,23 @@ impl<K: Cached> Cache<K> {
         is_newer.then_some(found)
     }
 
-    /// Every object, in no order.
+    /// Returns every object, in no order.
     pub fn all(&self) -> Vec<Arc<K>> {
         self.read().all()
     }
 
-    /// The objects of a namespace, sorted by name.
+    /// Returns the objects of a namespace, sorted by name.
     pub fn in_namespace(&self, namespace: &str) -> Vec<Arc<K>> {
         self.read().in_namespace(namespace)
     }
 
-    /// The objects that have this value in the index of this name, sorted by key. Empty, and a
-    /// defect that fails in debug builds, when there is no such index.
+    /// Returns the objects that have this value in the index of this name, sorted by key. Empty,
+    /// and a defect that fails in debug builds, when there is no such index.
     pub fn by_index(&self, name: &str, value: &str) -> Vec<Arc<K>> {
         self.read().by_index(name, value)
     }
 
-    /// How many objects there are.
+    /// Returns the number of objects.
     pub fn len(&self) -> usize {
         self.read().len()
     }
@@ -216,27 +216,28 @@ impl<K: Cached> Cache<K> {
         self.len() == 0
     }
 
-    /// The objects whose newest version can not be read, with what is wrong, sorted by key. The
+    /// Returns the objects whose newest version cannot be read, with the error, sorted by key. The
     /// version before stays in the cache, if there was one: an object must not look deleted.
     pub fn undecodable(&self) -> Vec<(Key, String)> {
         self.read().undecodable()
     }
 
-    /// Every change from now on, after one change (old: none) for each object that is already
-    /// there: who subscribes late misses nothing. Changes of one object arrive in order.
+    /// Returns every change from now on, after one change (old: none) for each existing object: a
+    /// late subscriber misses nothing. Changes of one object arrive in order.
     pub fn subscribe(&self) -> mpsc::UnboundedReceiver<Change<K>> {
         self.write().subscribe()
     }
 
     /// Stores the answer of a write of our own, so that the next pass sees it before the watch
-    /// brings it. Ignored when the cache has something newer, or saw the object of this UID go.
+    /// brings it. Ignored if the cache has something newer, or saw the removal of the object of
+    /// this UID.
     ///
     /// An answer without finalizers on a terminating object means that it is gone.
     pub fn put_written(&self, object: K) {
         self.share_written(object);
     }
 
-    /// As [`Self::put_written`]; the answer is the object that was given, stored or not.
+    /// Works as [`Self::put_written`], and returns the object that was given, stored or not.
     pub fn share_written(&self, object: K) -> Arc<K> {
         let object = Arc::new(self.compact(object));
         self.write().put_written(Arc::clone(&object));
@@ -246,17 +247,17 @@ impl<K: Cached> Cache<K> {
     /// Waits until the watch has brought the last own write of this object, and [`ECHO`] from that
     /// write on at most. Returns at once if nothing was written, or it has come.
     ///
-    /// The API server applies a status to what its own watch cache has, and does all of it again
-    /// when that is stale. Our watch is fed by the same cache: what it has brought is not stale.
+    /// The API server applies a status to the copy in its own watch cache, and repeats all of it if
+    /// that is stale. Our watch is fed by the same cache: a version that it brought is not stale.
     pub async fn echoed(&self, key: &Key) {
         let echo = self.write().echo(key);
         if let Some((written, echo)) = echo {
-            // Who drops the other end says that it has come; a time that is over says nothing.
+            // The echo ends when the other end is dropped; the timeout has no consequence.
             let _ = timeout_at(written + ECHO, echo).await;
         }
     }
 
-    /// Takes note that the API server confirmed that the object of this UID is gone.
+    /// Notes that the API server confirmed that the object of this UID is gone.
     pub fn put_deleted(&self, key: &Key, uid: &str) {
         self.write().put_deleted(key, uid);
     }
@@ -272,14 +273,14 @@ impl<K: Cached> Cache<K> {
         *self.ready.borrow()
     }
 
-    /// The kind, as in `kind:` of a manifest.
+    /// Returns the kind, as in `kind:` of a manifest.
     pub fn kind(&self) -> &str {
         &self.kind
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State<K>> {
-        // A panic while the lock is held can only come from an index function of ours; what it
-        // leaves behind is still whole objects.
+        // A panic while the lock is held can only come from an index function of ours; the state
+        // still has whole objects then.
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,6 +1,6 @@
 //! The catalogue controller: Connection, DeviceModel and SmartService.
 //!
-//! Probes brokers (a catalogue, on behalf of nobody), says who uses what, keeps what is used from
+//! Probes brokers (by their catalog, for no subscription), counts users, keeps used objects from
 //! being deleted, and takes over orphans. It is the only writer of these kinds' status.
 
 mod probes;
@@ -40,7 +40,7 @@ use probes::Probes;
 /// The time between two probes of a broker that answers.
 const PROBE: SignedDuration = SignedDuration::from_mins(10);
 
-/// Which object of the catalogue.
+/// Object of the catalogue that a pass is about.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Subject {
     Connection(String),
@@ -234,7 +234,7 @@ impl Catalogue {
             .map(|_| ())
     }
 
-    /// Keeps the finalizer on what is used, and takes it from what is not.
+    /// Adds the finalizer to an object that is used, and removes it from one that is not.
     async fn hold<K>(&self, cache: &Cache<K>, name: &str, used: bool) -> Result<(), WriteError>
     where
         K: Written + kube::Resource<DynamicType = (), Scope = kube::core::ClusterResourceScope>,

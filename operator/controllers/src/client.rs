@@ -30,43 +30,43 @@ use crate::{
     metrics::Metrics,
 };
 
-/// How long connecting may take.
+/// Time limit of connecting.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// How the API server is reached.
+/// Limits of the client of the API server.
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
     /// A kubeconfig file; none: that of the environment, else the service account of the pod.
     pub kubeconfig: Option<PathBuf>,
-    /// How long a request may take, answer included; watches excepted.
+    /// Time limit of a request, answer included; watches excepted.
     pub timeout: Duration,
-    /// How many requests may be under way at once; watches excepted.
+    /// Number of requests that may be under way at once; watches excepted.
     pub in_flight: usize,
     /// The version of the operator, for the user agent.
     pub version: String,
 }
 
-/// Why there is no client.
+/// Reason why there is no client.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The kubeconfig can not be used.
     #[error("the kubeconfig can not be used: {source}")]
     Kubeconfig {
-        /// What is wrong with it.
+        /// The fault of the file.
         source: kube::config::KubeconfigError,
     },
     /// Neither a kubeconfig nor a service account was found.
     #[error("no cluster is known: no kubeconfig ({kubeconfig}), not in a pod ({in_cluster})")]
     NoCluster {
-        /// Why the kubeconfig of the environment can not be used.
+        /// Fault of the kubeconfig of the environment.
         kubeconfig: kube::config::KubeconfigError,
-        /// Why the service account of the pod can not be used.
+        /// Fault of the service account of the pod.
         in_cluster: kube::config::InClusterError,
     },
     /// The client could not be put together from the configuration.
     #[error("the client can not be made: {source}")]
     Build {
-        /// What failed: credentials or certificates, mostly.
+        /// The fault, mostly of credentials or certificates.
         source: kube::Error,
     },
 }
@@ -82,7 +82,7 @@ pub async fn connect(
     config.connect_timeout = Some(CONNECT);
     // Watches may be silent for a minute; everything else has its own deadline below.
     config.read_timeout = None;
-    // A POST that was answered with 504 may have been done; who sent it decides.
+    // A POST that was answered with 504 may have been done; its caller decides.
     config.default_retry = false;
     if let Ok(agent) = http::HeaderValue::from_str(&format!("entente/{}", options.version)) {
         config.headers.push((header::USER_AGENT, agent));
@@ -119,14 +119,14 @@ async fn configuration(options: &ClientOptions) -> Result<Config, ClientError> {
     }
 }
 
-/// A request had no whole answer in time.
+/// A request without a whole answer in time.
 #[derive(Debug, thiserror::Error)]
 #[error("the API server did not answer within {limit:?}")]
 pub struct TimedOut {
     limit: Duration,
 }
 
-/// The layer that bounds requests and looks at their answers.
+/// The layer that bounds requests and reads the dates of their answers.
 #[derive(Clone)]
 pub struct Bounded {
     limit: Duration,

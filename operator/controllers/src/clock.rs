@@ -1,4 +1,4 @@
-//! The wall clock behind a trait, and how far it is off.
+//! The wall clock behind a trait, and its skew.
 //!
 //! Everything that compares with a date of a contract reads the time here, so that tests can own
 //! it. Instants are truncated to milliseconds, the precision that objects carry. Lengths of time
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 /// The wall clock.
 pub trait Clock: Send + Sync {
-    /// Now, truncated to milliseconds: never later than the real instant.
+    /// Returns the current instant, truncated to milliseconds: never later than the real one.
     fn now(&self) -> Timestamp;
 }
 
@@ -29,8 +29,8 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock for tests: it starts where it is told to, runs with tokio's clock (which tests may
-/// pause and advance) and can jump.
+/// A clock for tests: it starts at a given instant, runs with tokio's clock (which tests may pause
+/// and advance) and can jump.
 #[derive(Debug)]
 pub struct FakeClock {
     base: Instant,
@@ -38,7 +38,7 @@ pub struct FakeClock {
 }
 
 impl FakeClock {
-    /// A clock that shows `start` now. Needs a tokio runtime.
+    /// Returns a clock that shows `start` now. Needs a tokio runtime.
     pub fn starting_at(start: Timestamp) -> Self {
         Self {
             base: Instant::now(),
@@ -68,22 +68,22 @@ fn truncated(instant: Timestamp) -> Timestamp {
     instant.round(to_milliseconds).unwrap_or(instant)
 }
 
-/// How far this machine's clock is from that of the API server, measured from the `Date` header
-/// (RFC 9110, section 6.6.1) of its answers.
+/// Difference between this machine's clock and that of the API server, measured from the `Date`
+/// header (RFC 9110, section 6.6.1) of its answers.
 ///
-/// Starting and withdrawing services needs the two within [`ClockSkew::TOLERANCE`]; who decides
-/// that asks [`ClockSkew::is_skewed`] before each. Fed by the layer of `client`.
+/// Starting and withdrawing services needs the two within [`ClockSkew::TOLERANCE`]; the decision
+/// reads [`ClockSkew::is_skewed`] before each. Fed by the layer of `client`.
 #[derive(Debug, Default)]
 pub struct ClockSkew {
     milliseconds: AtomicI64,
 }
 
 impl ClockSkew {
-    /// Up to here the clocks count as equal.
+    /// Largest difference up to which the clocks count as equal.
     pub const TOLERANCE: SignedDuration = SignedDuration::from_secs(5);
 
-    /// Takes one answer into account: the server dated it `date`, and it belongs to a request that
-    /// was sent at `sent` and answered at `received`, both by the local clock.
+    /// Measures by one answer: the server dated it `date`, and it belongs to a request that was
+    /// sent at `sent` and answered at `received`, both by the local clock.
     ///
     /// The server wrote the date somewhere between the two, so a slow answer, or a process that was
     /// stopped in between, widens the interval and is not mistaken for a skew. `date` has whole
@@ -103,8 +103,8 @@ impl ClockSkew {
         self.milliseconds.store(skew, Ordering::Relaxed);
     }
 
-    /// By how much the local clock is ahead (behind, when negative), if that is more than is
-    /// tolerated. None also before the first answer.
+    /// Returns the time by which the local clock is ahead (behind, if negative), if that is more
+    /// than is tolerated. `None` also before the first answer.
     pub fn is_skewed(&self) -> Option<SignedDuration> {
         let skew = SignedDuration::from_millis(self.milliseconds.load(Ordering::Relaxed));
         (skew.abs() > Self::TOLERANCE).then_some(skew)

@@ -2,8 +2,8 @@
 //!
 //! One record per missed promise and owed remedy, by POST under its name, after a GET; it accrues,
 //! and is calculated when the promise is closed, from a fresh LIST in order of promise, so that
-//! caps count what was given before. It is the only writer of Compensations. One key per entry
-//! keeps two calculations that share a fee from running at once.
+//! caps count earlier credits. It is the only writer of Compensations. One key per entry keeps two
+//! calculations that share a fee from running at once.
 
 #[cfg(test)]
 mod tests;
@@ -133,7 +133,8 @@ impl Compensations {
                 Ok(())
             }
             Err(error) if error.is_namespace_terminating() => {
-                // Events of a namespace that goes are refused, so it is said at the Namespace.
+                // Events are refused in a namespace that is being deleted, so this one is about the
+                // Namespace.
                 let namespace = record.namespace().unwrap_or_default();
                 if let Some(namespace) = self.objects.namespaces.get(&Key::new("", namespace)) {
                     self.context.events.publish(
@@ -182,8 +183,8 @@ impl Compensations {
                 &record_key,
                 now,
                 |object| {
-                    // Somebody voided it since: the pass that this starts makes what is to be
-                    // issued again before it says so.
+                    // A person voided it meanwhile: the pass that this change starts makes the new
+                    // issue before it reports that.
                     if object.spec != compensation.spec {
                         return None;
                     }
@@ -211,8 +212,8 @@ impl Compensations {
         Ok(wakes.into_iter().min())
     }
 
-    /// Publishes an event that a record is final or voided, related to its subscription, where
-    /// people look who operate the service.
+    /// Publishes an event that a record is final or voided, related to its subscription, where the
+    /// operators of the service look.
     fn announce(&self, written: &Compensation) {
         let concerned = subscription_of(written);
         let (what, reason, note) = match &written.spec.voided {
@@ -240,7 +241,7 @@ impl Compensations {
         api: &Api<Compensation>,
         compensation: &Compensation,
     ) -> Result<Vec<Compensation>, WriteError> {
-        // By fields of the spec, which nobody can change; labels are anybody's.
+        // By fields of the spec, which cannot be changed; anybody can change labels.
         let record = &compensation.spec.record;
         let selector = format!(
             "spec.record.contract.name={},spec.record.serviceName={}",
@@ -309,6 +310,6 @@ fn is_final(compensation: &Compensation) -> bool {
         return false;
     };
     let calculated = is_true(&status.conditions, ConditionType::Calculated);
-    // Voiding a record is an edit, so that what was said before it is of another generation.
+    // Voiding a record is an edit, so conditions from before it are of another generation.
     calculated && status.observed_generation == compensation.metadata.generation
 }

@@ -1,7 +1,7 @@
 //! Connections made usable: their networks, authorities and credentials in one profile.
 //!
-//! What they name is read just before use (`secrets`). Called by the observe stage of delivery and
-//! by the catalogue controller.
+//! Secrets and ConfigMaps that they name are read just before use (`secrets`). Called by the
+//! observe stage of delivery and by the catalogue controller.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -37,8 +37,8 @@ impl Profiles {
         }
     }
 
-    /// The profile of a connection for objects of a namespace with these labels. `of_device` is
-    /// the namespace of a Device and the Secret in it that it is logged in with.
+    /// Returns the profile of a connection for objects of a namespace with these labels.
+    /// `of_device` is the namespace of a Device and the Secret in it with its credentials.
     pub(crate) async fn profile(
         &self,
         connection: &Connection,
@@ -61,7 +61,7 @@ impl Profiles {
         self.build(connection, &networks, of_device, now).await
     }
 
-    /// The profile of a connection for a probe of the operator's own, for all its networks.
+    /// Returns the profile of a connection for a probe of the operator's own, for all its networks.
     pub(crate) async fn probe_profile(
         &self,
         connection: &Connection,
@@ -95,7 +95,8 @@ impl Profiles {
             .map_err(unusable)
     }
 
-    /// Who edits a Connection has often just edited its Secret as well.
+    /// Reads the Secret and the authorities anew after an edit of the Connection: both are often
+    /// edited together.
     fn read_anew_where_changed(&self, connection: &Connection) {
         let generation = connection.metadata.generation;
         let generations = self.generations.lock();
@@ -124,7 +125,7 @@ impl Profiles {
         })
     }
 
-    /// What is logged in with: that of the device, else that of the connection.
+    /// Returns the credentials: those of the device, else those of the connection.
     async fn credentials(
         &self,
         connection: &Connection,
@@ -169,7 +170,7 @@ mod tests {
         (Profiles::new(Arc::new(secrets)), api)
     }
 
-    /// A Connection from before the rule.
+    /// Returns a Connection from before the rule.
     fn for_any_host() -> Connection {
         let spec = ConnectionSpec {
             ipp: Some(IppEndpoint {

@@ -1,4 +1,4 @@
-//! What every controller shares: made once by the binary, cloned freely.
+//! State that every controller shares: made once by the binary, cloned freely.
 //!
 //! It holds handles only and decides nothing.
 
@@ -14,21 +14,21 @@ use crate::{
     readiness::Readiness,
 };
 
-/// How the operator behaves, from flags.
+/// Options of the operator, from flags.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The operator's own namespace: Secrets and ConfigMaps of Connections are read there.
     pub namespace: String,
-    /// How long a withdrawal is tried before its handle is given up as an orphan.
+    /// Time after which a withdrawal is given up and its instance becomes an orphan.
     pub withdraw_deadline: Duration,
-    /// How often the status of a growing compensation is written at most.
+    /// Shortest time between two writes of a status whose compensation accrues.
     pub accrual_interval: Duration,
-    /// How many passes over devices work at once; those that hang on a device do not count.
+    /// Number of passes over devices that work at once; those that hang on a device do not count.
     pub concurrency: usize,
 }
 
 impl Default for Options {
-    /// The defaults of the flags.
+    /// Returns the defaults of the flags.
     fn default() -> Self {
         Self {
             namespace: "entente-system".to_owned(),
@@ -39,20 +39,20 @@ impl Default for Options {
     }
 }
 
-/// What every controller shares.
+/// State that every controller shares.
 #[derive(Clone)]
 pub struct Context {
     /// The Kubernetes API.
     pub client: Client,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
-    /// How far the wall clock is from that of the API server.
+    /// Difference between the wall clock and that of the API server.
     pub skew: Arc<ClockSkew>,
-    /// What is counted.
+    /// Counters and gauges.
     pub metrics: Arc<Metrics>,
     /// Kubernetes events.
     pub events: Events,
-    /// What is still missing before the operator is ready.
+    /// Components that are not ready yet.
     pub readiness: Arc<Readiness>,
     /// Devices and service servers.
     pub drivers: Drivers,

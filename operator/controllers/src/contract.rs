@@ -38,16 +38,16 @@ use crate::{
     },
 };
 
-/// Counters alone are written at most this often.
+/// Interval between two writes that change counters only.
 const COUNTERS: SignedDuration = SignedDuration::from_secs(1);
 
 /// The contract controller.
 pub(crate) struct Contracts {
     context: Context,
     objects: Arc<Objects>,
-    /// Names of subscriptions whose deletion nobody here had asked for.
+    /// Subscriptions whose deletion this process had not requested.
     recreated: Mutex<BTreeSet<Key>>,
-    /// Subscriptions whose deletion was asked for here.
+    /// Subscriptions whose deletion this process requested.
     asked: Mutex<BTreeSet<Key>>,
     written: Mutex<HashMap<Key, Timestamp>>,
 }
@@ -143,8 +143,8 @@ impl Contracts {
         Ok(())
     }
 
-    /// Writes the status; the answer is when to come again, where only counters changed too soon
-    /// after the last write.
+    /// Writes the status. Returns the time of the next pass if only counters changed too soon after
+    /// the last write.
     async fn report(
         &self,
         key: &Key,
@@ -158,7 +158,7 @@ impl Contracts {
         let subscriptions = shared(self.objects.subscriptions.by_index(BY_CONTRACT, &of));
         let compensations = shared(self.objects.compensations.by_index(BY_CONTRACT, &of));
         let uid = world.contract.uid();
-        // Taken and changed instead of copied for each look: it holds a whole fleet.
+        // Moved and changed instead of copied for each try: it holds a whole fleet.
         let mut decide = |object: &Contract| {
             world.contract = object.clone();
             report(
@@ -277,8 +277,8 @@ impl Contracts {
     }
 }
 
-/// What of the conditions somebody may wait for: types, statuses, reasons, and which spec they
-/// speak of.
+/// Returns the part of the conditions that somebody may wait for: types, statuses, reasons and
+/// generations.
 fn states(status: &ContractStatus) -> Vec<(&str, &str, &str, Option<i64>)> {
     let conditions = status.conditions.iter();
     conditions

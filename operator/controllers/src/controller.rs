@@ -1,9 +1,9 @@
 //! The shell that every controller runs in: watch → queue → pass → requeue.
 //!
-//! A controller says what it reconciles, which changes matter to it, and what one pass does
-//! ([`Reconcile`]). The shell makes its queue, listens to its caches, runs its passes, logs and
-//! retries what fails, and reports a pass that panics. It never decides anything about an object.
-//! [`crate::run`] names every controller; a new one is one implementation and one line there.
+//! A controller defines its keys, the changes that matter to it, and one pass ([`Reconcile`]). The
+//! shell makes its queue, subscribes to its caches, runs its passes, logs and retries failures, and
+//! reports a pass that panics. It never decides anything about an object. [`crate::run`] names
+//! every controller; a new one is one implementation and one line there.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -22,16 +22,17 @@ use crate::{
 /// Passes of one controller that are under way at once, with those that hang on a remote side.
 const MOST_RUNNING: usize = 4096;
 
-/// What a controller is, apart from its shell.
+/// A controller, apart from its shell.
 pub(crate) trait Reconcile: Send + Sync + 'static {
     /// Its name in log lines, and the label of its metrics.
     const NAME: &'static str;
-    /// The longest that one pass may take.
+    /// Time limit of one pass.
     const PASS_LIMIT: Duration = Duration::from_mins(5);
-    /// What one pass is about. It need not be the name of an object that exists.
+    /// Subject of one pass. It need not be the name of an object that exists.
     type Key: QueueKey + fmt::Display;
 
-    /// How many passes work at once; those that hang on a remote side do not count.
+    /// Returns the number of passes that work at once; those that hang on a remote side do not
+    /// count.
     fn concurrency(&self) -> usize {
         16
     }
@@ -51,12 +52,12 @@ pub(crate) trait Reconcile: Send + Sync + 'static {
     fn report_panic(&self, key: &Self::Key) -> impl Future<Output = ()> + Send;
 }
 
-/// Why a pass did not come to its end. It is retried with the backoff of the queue.
+/// Failure of a pass, which is retried with the backoff of the queue.
 #[derive(Debug)]
 pub(crate) struct Failed {
-    /// What could not be written.
+    /// Error of the write.
     pub(crate) error: WriteError,
-    /// The next instant that matters all the same, if the pass came to know of one.
+    /// The next instant that matters all the same, if the pass found one.
     pub(crate) at: Option<Timestamp>,
 }
 
@@ -66,7 +67,7 @@ impl From<WriteError> for Failed {
     }
 }
 
-/// Where a controller subscribes to what wakes its keys.
+/// Subscriptions of a controller to the changes that wake its keys.
 pub(crate) struct Watches<R: Reconcile> {
     reconciler: Arc<R>,
     queue: Arc<Queue<R::Key>>,

@@ -1,11 +1,11 @@
-//! A pass that panics: its objects say so before the queue tries it again (K7).
+//! The report of a pass that panics, in its objects, before the queue retries it (K7).
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
 
 use futures::FutureExt as _;
 
-/// Does the work of a pass. Where it panics, `report` says so at the objects of the pass, and the
-/// panic goes on to the queue, which counts it, logs it and tries again.
+/// Runs the work of a pass. If it panics, `report` writes that to the objects of the pass, and the
+/// panic continues to the queue, which counts it, logs it and retries.
 ///
 /// The report is made only then, and on the heap: a pass must not be larger for what it hardly
 /// ever does.

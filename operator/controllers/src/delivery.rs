@@ -1,10 +1,10 @@
 //! The delivery controller: one key per device, also for a device that does not exist.
 //!
-//! observe → resolve → verify → plan → execute, round by round, then report: what is asked next and
-//! what an answer means is decided by the domain's `Pass`, and only asked here. It is the only
-//! writer of the status of Device and ServiceSubscription. Outcomes are observations: when a write loses a
-//! race only report runs again. It is armed in memory: the next instant of every device waits in
-//! the queue, so nothing has to be written for work to begin.
+//! observe → resolve → verify → plan → execute, round by round, then report: the domain's `Pass`
+//! decides the next request and the meaning of an answer, and this module only sends. It is the
+//! only writer of the status of Device and ServiceSubscription. Outcomes are observations: if a
+//! write loses a race only report runs again. Timers are in memory: the next instant of every
+//! device waits in the queue, so nothing has to be written for work to begin.
 
 mod announce;
 mod device_backoffs;
@@ -39,14 +39,14 @@ pub(crate) struct Delivery {
     secrets: Arc<Secrets>,
     pub(crate) profiles: Arc<Profiles>,
     pub(crate) catalogues: Arc<Catalogues>,
-    /// Once requested, a pass does nothing more outside and reports what it knows.
+    /// Once requested, a pass sends no more requests and reports what it knows.
     shutdown: Shutdown,
     backoffs: DeviceBackoffs,
 }
 
 impl Reconcile for Delivery {
     const NAME: &'static str = "delivery";
-    /// Longer than every request of a plan in turn.
+    /// Time limit of a pass: longer than all requests of a plan in turn.
     const PASS_LIMIT: Duration = Duration::from_mins(10);
     type Key = Key;
 

@@ -1,8 +1,8 @@
 //! Kubernetes events: the one recorder of the process.
 //!
-//! An event tells people what happened; nothing may depend on it. So publishing never waits and
-//! never fails a pass: events go through a bounded queue to one task, and what can not be written
-//! is logged and counted. Reasons are a closed list, each with its type and its action.
+//! An event is for people; nothing may depend on it. So publishing never waits and never fails a
+//! pass: events go through a bounded queue to one task, and an event that cannot be written is
+//! logged and counted. Reasons are a closed list, each with its type and its action.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,16 +19,16 @@ use tracing::warn;
 
 use crate::metrics::Metrics;
 
-/// How many events may wait; more are dropped and counted.
+/// Number of events that may wait; further ones are dropped and counted.
 const QUEUE: usize = 1024;
-/// How long the API server may take for one.
+/// Time limit of the API server for one event.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The limit of `note` (events.k8s.io/v1).
 const NOTE_BYTES: usize = 1024;
 
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $name:ident => $type:ident, $action:ident;)+) => {
-        /// Why an event was published.
+        /// Reason of an event.
         #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
         pub enum EventReason {
             $($(#[doc = $doc])+ $name,)+
@@ -38,12 +38,12 @@ macro_rules! reasons {
             /// All of them, in the order of the reference page.
             pub const ALL: &[EventReason] = &[$(EventReason::$name,)+];
 
-            /// As it is written into an event.
+            /// Returns the word that is written into an event.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name),)+ }
             }
 
-            /// What the operator was doing.
+            /// Returns the work that the event is about (the field `action`).
             pub fn action(self) -> &'static str {
                 match self { $(Self::$name => stringify!($action),)+ }
             }
@@ -57,7 +57,7 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// A Contract was found valid; its subscriptions are being made.
+    /// A Contract is valid; its subscriptions are being made.
     ContractAccepted => Normal, Validate;
     /// The term of a Contract began.
     ContractStarted => Normal, Start;
@@ -69,25 +69,25 @@ reasons! {
     ServiceActivated => Normal, Activate;
     /// Every subscription of a Contract is proven.
     SetupVerified => Normal, Verify;
-    /// A promise was missed and what is owed is recorded.
+    /// A promise was missed and the debt is recorded.
     CompensationCreated => Normal, Compensate;
-    /// What was owed has been given.
+    /// The compensation has been delivered.
     CompensationDelivered => Normal, Deliver;
-    /// A person voided what was recorded.
+    /// A person voided the record.
     CompensationVoided => Normal, Compensate;
-    /// What is owed could not be recorded, because its namespace is being deleted.
+    /// The debt could not be recorded, because its namespace is being deleted.
     CompensationNotRecorded => Warning, Compensate;
     /// A Device does not answer.
     DeviceUnreachable => Warning, Push;
-    /// A Device is not the one that it should be.
+    /// A Device has another identity than expected.
     IdentityMismatch => Warning, Verify;
     /// A Device refuses a setting.
     SettingsRejected => Warning, Push;
     /// A setting was accepted and read back as something else.
     VerificationMismatch => Warning, Verify;
-    /// A broker's catalogue has other ids behind the names that an instance was made with.
+    /// A broker's catalog has other ids behind the names with which an instance was made.
     OfferingChanged => Warning, Verify;
-    /// A service server refuses what is asked of it.
+    /// A service server refuses a request.
     ServiceServerRejected => Warning, Activate;
     /// A Contract can not be set up by its start.
     StartDateAtRisk => Warning, Schedule;
@@ -108,7 +108,7 @@ struct Notice {
 
 enum Queued {
     Notice(Box<Notice>),
-    /// Everything before this is written, or given up.
+    /// Answers once every event before it is written, or given up.
     Flush(oneshot::Sender<()>),
 }
 
@@ -136,7 +136,7 @@ impl Events {
     /// Publishes an event about `regarding` (`object.object_ref(&())`). Returns at once.
     ///
     /// Events of one reason about one object within six minutes become a series under the *first*
-    /// note, unless `related` differs: what is told apart (the device, the service) belongs there.
+    /// note, unless `related` differs: put distinctions (the device, the service) there.
     pub fn publish(
         &self,
         regarding: &ObjectReference,
@@ -186,7 +186,7 @@ async fn write(recorder: Recorder, mut queued: mpsc::Receiver<Queued>, metrics: 
         let next = match next {
             Queued::Notice(next) => next,
             Queued::Flush(done) => {
-                // Who asked may have given up.
+                // The caller may have given up.
                 let _ = done.send(());
                 continue;
             }
@@ -243,7 +243,7 @@ mod tests {
         }
     }
 
-    /// A server that keeps what was posted and answers with `status`.
+    /// Returns a server that keeps the posted bodies and answers with `status`.
     fn server(status: u16) -> (Client, Arc<Mutex<Vec<Value>>>) {
         let posted = Arc::new(Mutex::new(Vec::new()));
         let ledger = Arc::clone(&posted);

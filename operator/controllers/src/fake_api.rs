@@ -1,7 +1,8 @@
 //! An API server for tests, in this process: every request is handed to the test, which answers.
 //!
-//! It knows nothing of Kubernetes; what a test does not answer stays open, as with a server that
-//! hangs. One that answers by itself is [`cluster::FakeCluster`]. Only compiled for tests.
+//! It knows nothing of Kubernetes; a request that a test does not answer stays open, as with a
+//! server that hangs. One that answers by itself is [`cluster::FakeCluster`]. Only compiled for
+//! tests.
 
 pub(crate) mod cluster;
 
@@ -57,12 +58,12 @@ impl FakeApi {
         (Client::new(service, "default"), Self { asked })
     }
 
-    /// The next request; fails the test when none comes.
+    /// Returns the next request; fails the test if none comes.
     pub(crate) async fn next(&mut self) -> Asked {
         self.asked_within(Duration::from_mins(1)).await
     }
 
-    /// The next request; fails the test when none comes in this time.
+    /// Returns the next request; fails the test if none comes in this time.
     pub(crate) async fn asked_within(&mut self, patience: Duration) -> Asked {
         tokio::time::timeout(patience, self.asked.recv())
             .await
@@ -129,20 +130,20 @@ impl FakeWatch {
 
     /// Sends an event; false if nobody watches any more.
     fn try_send(&self, event: &str, object: &Value) -> bool {
-        // The order of the server: what an object is comes before it.
+        // In the order of the server: type before object.
         let line = format!("{{\"type\":\"{event}\",\"object\":{object}}}\n");
         let frame = http_body::Frame::data(Bytes::from(line));
         self.0.unbounded_send(Ok(frame)).is_ok()
     }
 }
 
-/// The Status of a failure.
+/// Returns the Status of a failure.
 pub(crate) fn failure(code: u16, reason: &str, message: &str) -> Value {
     json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
            "code": code, "reason": reason, "message": message})
 }
 
-/// A ConfigMap in namespace `acme`, with one value.
+/// Returns a ConfigMap in namespace `acme`, with one value.
 pub(crate) fn config_map(name: &str, uid: &str, version: u64, value: &str) -> Value {
     json!({
         "kind": "ConfigMap", "apiVersion": "v1",

@@ -1,5 +1,5 @@
-//! What the tests of whole controllers share: a controller in this process, without a cluster, a
-//! network or a machine's clock. Only compiled for tests.
+//! Parts that the tests of whole controllers share: a controller in this process, without a
+//! cluster, a network or a machine's clock. Only compiled for tests.
 
 use std::{sync::Arc, time::Duration};
 
@@ -30,10 +30,10 @@ use crate::{
     shutdown::{Shutdown, ShutdownTrigger},
 };
 
-/// How long a test waits, by the paused clock, until something is true.
+/// Time, by the paused clock, for which a test waits until something is true.
 const PATIENCE: Duration = Duration::from_hours(1);
 
-/// A context of this API server; events go to `recorder`.
+/// Returns a context of this API server; events go to `recorder`.
 pub(crate) fn context(
     client: Client,
     recorder: Client,
@@ -53,7 +53,7 @@ pub(crate) fn context(
     }
 }
 
-/// What a controller is made of.
+/// Parts of a controller.
 pub(crate) struct Parts {
     pub(crate) context: Context,
     pub(crate) objects: Arc<Objects>,
@@ -71,7 +71,7 @@ pub(crate) struct InProcess {
 }
 
 impl InProcess {
-    /// An API server that has the namespace of the examples, at this instant.
+    /// Returns an API server that has the namespace of the examples, at this instant.
     pub(crate) fn at(now: &str) -> Self {
         let now: Timestamp = now.parse().unwrap();
         let clock = Arc::new(FakeClock::starting_at(now));
@@ -125,12 +125,12 @@ impl InProcess {
         ended.expect("an end in time").expect("no panic");
     }
 
-    /// Waits until something is true; fails with all that there is when that takes too long.
+    /// Waits until something is true; fails with a dump if that takes too long.
     pub(crate) async fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
         let mut served = self.cluster.served();
         let waited = async {
             while !holds(self) {
-                // Remote sides tell nobody, so they are looked at now and then.
+                // Remote sides send no notice, so they are checked now and then.
                 let _ = timeout(Duration::from_secs(1), served.changed()).await;
             }
         };
@@ -142,13 +142,13 @@ impl InProcess {
         }
     }
 
-    /// Lets time pass, with everything that falls due in it.
+    /// Advances the clock, with everything that falls due on the way.
     pub(crate) async fn let_pass(&self, time: Duration) {
         sleep(time).await;
     }
 }
 
-/// How a condition stands, as `Status(Reason)`; empty where it is absent.
+/// Returns a condition as `Status(Reason)`; empty if it is absent.
 pub(crate) fn says(conditions: &[Condition], type_: &str) -> String {
     let found = conditions.iter().find(|found| found.type_ == type_);
     found.map_or_else(String::new, |found| {
@@ -156,7 +156,7 @@ pub(crate) fn says(conditions: &[Condition], type_: &str) -> String {
     })
 }
 
-/// The Secret that the broker of the examples is logged in with.
+/// Returns the Secret with the credentials for the broker of the examples.
 pub(crate) fn broker_login() -> Secret {
     let mut secret = Secret::default();
     secret.metadata.name = Some("northwind-services".to_owned());

@@ -1,4 +1,4 @@
-//! What the operator counts, in the OpenMetrics text format.
+//! The metrics of the operator, in the OpenMetrics text format.
 //!
 //! One [`Metrics`] per process. Labels come from closed lists (controllers, kinds, roles, results),
 //! never from names of objects, so that the number of series does not grow with the fleet. Written
@@ -79,13 +79,13 @@ pub struct Metrics {
     compensations: Family<CompensationLabels, Counter>,
 }
 
-/// From 1 ms to 131 s.
+/// Returns a histogram from 1 ms to 131 s.
 fn request_seconds() -> Histogram {
     Histogram::new(exponential_buckets(0.001, 2.0, 18))
 }
 
 impl Metrics {
-    /// Metrics of the operator of this version, all at zero.
+    /// Returns the metrics of an operator of this version, all at zero.
     pub fn new(version: &str) -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("entente"),
@@ -144,7 +144,7 @@ impl Metrics {
         registry.register_with_unit("setup_lateness", text, unit, seconds);
     }
 
-    /// A pass of a controller ended.
+    /// Counts a pass of a controller, with its result and its duration.
     pub fn reconciled(&self, controller: &str, result: &str, took: Duration) {
         let controller = controller.to_owned();
         self.reconcile_seconds
@@ -159,13 +159,14 @@ impl Metrics {
         self.reconciles.get_or_create(&labels).inc();
     }
 
-    /// The series of the queue of a controller.
+    /// Returns the series of the queue of a controller.
     pub fn workqueue(&self, controller: &str) -> Workqueue {
         self.workqueues.of(controller)
     }
 
-    /// A request to a device or a server ended: `role` is what is reached (`device`, `service`,
-    /// `order`, `booking`), `code` a status of its protocol or the kind of the failure.
+    /// Counts a request to a device or a server, and its duration. `role` is the kind of remote
+    /// side (`device`, `service`, `order`, `booking`), `code` a status of its protocol or the kind
+    /// of the failure.
     pub fn remote_request(&self, role: &str, code: &str, took: Duration) {
         let labels = RemoteLabels {
             role: role.to_owned(),
@@ -179,7 +180,7 @@ impl Metrics {
             .observe(took.as_secs_f64());
     }
 
-    /// A request to the Kubernetes API was answered, or failed with the given word.
+    /// Counts a request to the Kubernetes API: answered, or failed with the given word.
     pub fn api_request(&self, method: &str, code: &str) {
         let labels = ApiLabels {
             method: method.to_owned(),
@@ -188,7 +189,7 @@ impl Metrics {
         self.api_requests.get_or_create(&labels).inc();
     }
 
-    /// The watch of a kind failed and is tried again.
+    /// Counts a failure of the watch of a kind, which is retried.
     pub fn watch_failed(&self, kind: &str) {
         self.watch_errors
             .get_or_create(&KindLabels {
@@ -197,7 +198,7 @@ impl Metrics {
             .inc();
     }
 
-    /// An object of a kind could not be read.
+    /// Counts an object of a kind that could not be read.
     pub fn object_undecodable(&self, kind: &str) {
         self.objects_undecodable
             .get_or_create(&KindLabels {
@@ -206,17 +207,17 @@ impl Metrics {
             .inc();
     }
 
-    /// A Kubernetes event was not written.
+    /// Counts a Kubernetes event that was not written.
     pub fn event_failed(&self) {
         self.events_failed.inc();
     }
 
-    /// A service was proven this long after its promised instant.
+    /// Records the delay of a service that was proven after its promised instant.
     pub fn setup_late_by(&self, lateness: Duration) {
         self.setup_lateness_seconds.observe(lateness.as_secs_f64());
     }
 
-    /// A compensation reached a result (`created`, `calculated`, `delivered`, …).
+    /// Counts a compensation with its result (`created`, `calculated`, `delivered`, …).
     pub fn compensation(&self, r#type: &str, result: &str) {
         let labels = CompensationLabels {
             r#type: r#type.to_owned(),
@@ -225,7 +226,7 @@ impl Metrics {
         self.compensations.get_or_create(&labels).inc();
     }
 
-    /// All of it as OpenMetrics text.
+    /// Returns all metrics as OpenMetrics text.
     pub fn encode(&self) -> String {
         let mut text = String::new();
         // Writing into a String does not fail.

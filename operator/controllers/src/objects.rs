@@ -1,4 +1,4 @@
-//! The caches of every kind that the controllers read, with the indexes they ask for.
+//! The caches of every kind that the controllers read, with the indexes that they use.
 //!
 //! Built once by [`crate::run`]; every pass reads from here and never lists.
 
@@ -25,14 +25,14 @@ pub(crate) const BY_SERVICE: &str = "service";
 pub(crate) const BY_MODEL: &str = "model";
 /// Index of devices and services: the Connections that they name.
 pub(crate) const BY_CONNECTION: &str = "connection";
-/// Index of devices: what their endpoint may be made of.
+/// Index of devices: the inputs of their endpoint.
 pub(crate) const BY_ENDPOINT: &str = "endpoint";
-/// Index of devices: the identity that their machine gave.
+/// Index of devices: the identity that their machine reported.
 pub(crate) const BY_IDENTITY: &str = "identity";
 /// Index of compensations: "namespace/subscription".
 pub(crate) const BY_SUBSCRIPTION: &str = "subscription";
 
-/// Under this name /readyz says what is missing.
+/// Name of this component in /readyz.
 const COMPONENT: &str = "caches";
 
 /// The caches.
@@ -76,7 +76,7 @@ impl Objects {
         }
     }
 
-    /// Starts the watches; every object was listed once when this returns.
+    /// Starts the watches, and returns when every object was listed once.
     pub(crate) async fn start(&self, context: &Context, shutdown: &Shutdown) {
         context
             .readiness
@@ -106,7 +106,7 @@ impl Objects {
     }
 }
 
-/// Lets a closure of an index name the type of what it gets.
+/// Names the spec's type for closures of indexes.
 trait SpecOf {
     type Spec;
     fn spec_of(&self) -> &Self::Spec;
@@ -119,7 +119,7 @@ impl SpecOf for SmartService {
     }
 }
 
-/// "namespace/name", as indexes of namespaced things are asked.
+/// Returns "namespace/name", the key in indexes of namespaced objects.
 pub(crate) fn path(namespace: &str, name: &str) -> String {
     format!("{namespace}/{name}")
 }
@@ -197,7 +197,8 @@ fn compensations(context: &Context) -> Cache<Compensation> {
         })
 }
 
-/// "contract.service": under this key compensations of one entry are calculated one by one.
+/// Returns "contract.service", the key under which compensations of one entry are calculated one by
+/// one.
 pub(crate) fn entry_of(subscription: &ServiceSubscription) -> String {
     format!(
         "{}.{}",

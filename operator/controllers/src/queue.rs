@@ -1,4 +1,4 @@
-//! The work queue of a controller: which key runs next, and when a key runs again.
+//! The work queue of a controller: the key that runs next, and the time at which a key runs again.
 //!
 //! It exists instead of `kube::runtime::Controller` because keys here need not be names of objects
 //! (a Device that does not exist yet has work, too), and because no namespace may be served at the
@@ -9,12 +9,12 @@
 //!   holds less than [`DYNAMIC_THRESHOLD`] times the slots that are free (the dynamic threshold of
 //!   shared buffers): so there is always room for the first key of a namespace whose turn has not
 //!   come, however long the passes of others hang.
-//! - A pass that has hung on a remote side for a second gives its slot to others until it goes on.
-//!   So few passes work at once, which bounds the memory, and many hang at once ([`Slots`]); the
-//!   same rule of namespaces holds for both.
+//! - A pass that has hung on a remote side for a second gives its slot to others until it
+//!   continues. So few passes work at once, which bounds the memory, and many hang at once
+//!   ([`Slots`]); the same rule of namespaces holds for both.
 //! - A time is either an instant of the wall clock, which is read again at least every 10 s, so
 //!   that a clock that is set is noticed; or a length of time of the monotonic clock.
-//! - A pass that panics, takes too long or says so is tried again with exponential backoff.
+//! - A pass that panics, takes too long or fails is retried with exponential backoff.
 //!
 //! One queue per controller; fed by changes of caches, run by the controller's task.
 
@@ -53,7 +53,7 @@ use state::{Begun, State};
 pub(crate) use progress::keeping_slot;
 pub use state::{DYNAMIC_THRESHOLD, Slots};
 
-/// The wall clock is read again at least this often while an instant is waited for.
+/// Longest time between two readings of the wall clock while an instant is waited for.
 const WALL_CLOCK_READ: Duration = Duration::from_secs(10);
 /// The waits of a key that fails.
 const BACKOFF: RetryPolicy = RetryPolicy {
@@ -61,9 +61,9 @@ const BACKOFF: RetryPolicy = RetryPolicy {
     max: SignedDuration::from_mins(5),
 };
 
-/// What a queue can hold.
+/// Requirements of a queue on a key.
 pub trait QueueKey: Clone + fmt::Debug + Eq + Hash + Ord + Send + Sync + 'static {
-    /// Among whom slots are shared out fairly.
+    /// Returns the namespace, among which slots are shared fairly.
     fn namespace(&self) -> &str;
 }
 
@@ -73,17 +73,17 @@ impl QueueKey for Key {
     }
 }
 
-/// When a key runs again, as its pass says.
+/// Time of the next run of a key, as its pass returned it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Requeue {
-    /// At this instant of the wall clock, or as soon as it has passed.
+    /// At this instant of the wall clock, or at once if it has passed.
     At(Timestamp),
-    /// After this length of time, whatever the wall clock does.
+    /// After this length of time, independently of the wall clock.
     After(Duration),
-    /// The pass failed: after the queue's own backoff for this key, and at this instant of the wall
-    /// clock at the latest, as well as when it was to run before the pass began.
+    /// After a failed pass: after the queue's own backoff for this key, and at this instant of the
+    /// wall clock at the latest, as well as at the instant that was set before the pass began.
     Failed {
-        /// The next instant that the pass came to know of before it failed.
+        /// The next instant that the pass found before it failed.
         at: Option<Timestamp>,
     },
 }
@@ -98,7 +98,7 @@ pub struct Queue<K> {
     changed: Notify,
 }
 
-/// How a pass ended.
+/// End of a pass.
 enum Ended {
     Finished(Option<Requeue>),
     Panicked(String),
@@ -106,7 +106,7 @@ enum Ended {
 }
 
 impl<K: QueueKey> Queue<K> {
-    /// An empty queue of this controller (the label of its metrics).
+    /// Returns an empty queue of this controller (the label of its metrics).
     pub fn new(controller: &'static str, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
         let series = metrics.workqueue(controller);
         let state = Mutex::new(State::default());
@@ -120,7 +120,7 @@ impl<K: QueueKey> Queue<K> {
         }
     }
 
-    /// The key runs as soon as there is a slot; once, however often it is added before that.
+    /// Runs a key as soon as there is a slot; once, however often it is added before that.
     pub fn add(&self, key: K) {
         if self.lock().add(key, Instant::now()) {
             self.series.added(1);
@@ -128,22 +128,23 @@ impl<K: QueueKey> Queue<K> {
         self.changed.notify_one();
     }
 
-    /// The key runs when the wall clock reaches `instant`, never before, unless an earlier instant
-    /// is set already. A pass that begins clears it: what a pass returns is what counts then.
+    /// Runs a key when the wall clock reaches `instant`, never before, unless an earlier instant is
+    /// set already. A pass that begins clears it, and the instant that the pass returns counts
+    /// then.
     pub fn add_at(&self, key: K, instant: Timestamp) {
         if self.lock().add_at(key, instant) {
             self.changed.notify_one();
         }
     }
 
-    /// The key runs after this length of time, unless an earlier time is set already.
+    /// Runs a key after this length of time, unless an earlier time is set already.
     pub fn add_after(&self, key: K, delay: Duration) {
         if self.lock().add_after(key, Instant::now() + delay) {
             self.changed.notify_one();
         }
     }
 
-    /// How many keys are ready and wait for a slot.
+    /// Returns the number of keys that are ready and wait for a slot.
     pub fn depth(&self) -> usize {
         self.lock().depth()
     }
@@ -157,7 +158,7 @@ impl<K: QueueKey> Queue<K> {
     /// Runs keys, as many at once as there are slots, until the shutdown is requested; then waits
     /// for the passes that run. Dropping the future aborts them. Call it once.
     ///
-    /// A pass gets at most `limit`; what it awaits is dropped then.
+    /// A pass may take at most `limit`; its future is dropped then.
     pub async fn run<W, F>(&self, slots: Slots, limit: Duration, worker: W, shutdown: Shutdown)
     where
         W: Fn(K) -> F,
@@ -192,7 +193,7 @@ impl<K: QueueKey> Queue<K> {
         }
     }
 
-    /// The keys that begin now, and when to look again if nothing else happens.
+    /// Returns the keys that begin now, and the time of the next call if nothing else happens.
     fn next(&self, slots: Slots) -> (Vec<Begun<K>>, Option<Instant>) {
         let now = Instant::now();
         let wall = self.clock.now();
@@ -218,7 +219,7 @@ impl<K: QueueKey> Queue<K> {
     fn ended(&self, ended: Result<(K, Ended, Duration), tokio::task::JoinError>) {
         let (key, ended, took) = match ended {
             Ok(ended) => ended,
-            // Panics are caught within, and nobody cancels.
+            // Panics are caught within, and nothing cancels.
             Err(error) => {
                 error!(controller = self.controller, %error, "a pass was lost");
                 return;
@@ -262,7 +263,7 @@ impl<K: QueueKey> Queue<K> {
                 self.series.retried();
                 let due = Instant::now() + backoff(&key, failures);
                 state.add_after(key.clone(), due);
-                // One that has passed is no reason to leave the backoff out.
+                // An instant that has passed is no reason to leave the backoff out.
                 if let Some(instant) = at.filter(|instant| *instant > wall) {
                     state.add_at(key, instant);
                 }
@@ -271,7 +272,7 @@ impl<K: QueueKey> Queue<K> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<K>> {
-        // Nothing that runs under the lock can panic half way but an allocation.
+        // No code under the lock can panic half way, except an allocation.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

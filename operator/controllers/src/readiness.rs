@@ -1,21 +1,21 @@
-//! What is still missing before the operator is ready, by component.
+//! Components that are not ready yet, with the missing parts.
 //!
-//! Written by the self test and by whoever waits for caches; read by `/readyz`. It never decides
-//! what runs.
+//! Written by the self test and by the wait for caches; read by `/readyz`. It never decides what
+//! runs.
 
 use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError},
 };
 
-/// What each component still misses. A component that misses nothing has no entry.
+/// Missing parts of each component. A component that misses nothing has no entry.
 #[derive(Debug, Default)]
 pub struct Readiness {
     missing: Mutex<BTreeMap<String, Vec<String>>>,
 }
 
 impl Readiness {
-    /// A readiness that waits for these components, each of which has not begun.
+    /// Returns a readiness that waits for these components, each of which has not begun.
     pub fn waiting_for(components: &[&str]) -> Self {
         let missing = components
             .iter()
@@ -26,7 +26,7 @@ impl Readiness {
         }
     }
 
-    /// Replaces what a component misses: one sentence each; none means that it is ready.
+    /// Replaces the missing parts of a component: one sentence each; none means that it is ready.
     pub fn set_missing(&self, component: &str, lines: Vec<String>) {
         let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.is_empty() {
@@ -36,12 +36,13 @@ impl Readiness {
         }
     }
 
-    /// The component misses nothing any more.
+    /// Marks a component as ready.
     pub fn set_ready(&self, component: &str) {
         self.set_missing(component, Vec::new());
     }
 
-    /// Everything that is missing, as `component: what`, sorted by component; empty means ready.
+    /// Returns everything that is missing, as `component: part`, sorted by component; empty means
+    /// ready.
     pub fn missing(&self) -> Vec<String> {
         let missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
         let lines = |(component, lines): (&String, &Vec<String>)| {

@@ -1,10 +1,10 @@
 //! Secrets and ConfigMaps, read by name just before use.
 //!
-//! Nothing is listed or watched here. What was read is kept for a few seconds and read once for
-//! all who ask at the same time, so that a fleet does not read one Secret once per device; a change
-//! takes effect without a restart. What could not be read is a fault with a reason, for the status
-//! of whoever needs it. Also keeps the operator's own key for digests. Called by `connection_profiles` and by
-//! the observe stage of delivery.
+//! Nothing is listed or watched here. A reading is kept for a few seconds and made once for all who
+//! ask at the same time, so that a fleet does not read one Secret once per device; a change takes
+//! effect without a restart. An object that cannot be read is a fault with a reason, for the status
+//! of its users. Also keeps the operator's own key for digests. Called by `connection_profiles` and
+//! by the observe stage of delivery.
 
 mod read_through;
 
@@ -38,24 +38,24 @@ const TENANT_BINDING: &str = "entente-tenant-secrets";
 /// The key in its data.
 const DIGEST_KEY: &str = "key";
 
-/// As long as what HMAC-SHA-256 gives.
+/// Length of the key in bytes: that of the output of HMAC-SHA-256.
 const DIGEST_KEY_BYTES: usize = 32;
 
-/// What keeps something from being used.
+/// Fault that prevents the use of a Secret or ConfigMap.
 pub(crate) type Fault = (Reason, String);
 
-/// What a Secret holds; wiped from memory when dropped.
+/// Content of a Secret; wiped from memory when dropped.
 #[derive(Default)]
 pub(crate) struct SecretData {
     values: BTreeMap<String, Vec<u8>>,
-    /// Read once for all devices that are logged in with it: a private key takes its time.
+    /// The credentials, parsed once for all devices that use them: a private key takes its time.
     login: Mutex<Option<(CredentialsType, Login)>>,
 }
 
 type Login = Result<CredentialsValue, CredentialsError>;
 
 impl SecretData {
-    /// What it holds to log in with.
+    /// Returns its credentials.
     pub(crate) fn credentials(&self, kind: CredentialsType) -> Login {
         let mut login = self.login.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((of, login)) = &*login
@@ -85,7 +85,7 @@ pub(crate) struct Secrets {
 }
 
 impl Secrets {
-    /// `namespace` is the operator's own.
+    /// Makes a reader; `namespace` is the operator's own.
     pub(crate) fn new(client: Client, namespace: String) -> Self {
         Self {
             client,
@@ -96,18 +96,19 @@ impl Secrets {
         }
     }
 
-    /// The operator's own namespace.
+    /// Returns the operator's own namespace.
     pub(crate) fn own_namespace(&self) -> &str {
         &self.namespace
     }
 
-    /// Reads everything anew: a person asked for it, or has just changed what names it.
+    /// Forgets every reading: a person asked for that, or has just changed an object that refers to
+    /// them.
     pub(crate) fn forget(&self) {
         self.objects.forget();
         self.config_maps.forget();
     }
 
-    /// What a Secret holds.
+    /// Returns the content of a Secret.
     pub(crate) async fn secret(
         &self,
         namespace: &str,
@@ -127,7 +128,7 @@ impl Secrets {
         self.objects.get(namespace, name, now, read).await
     }
 
-    /// What a ConfigMap of the operator's own namespace holds.
+    /// Returns the content of a ConfigMap of the operator's own namespace.
     pub(crate) async fn config_map(
         &self,
         name: &str,
@@ -142,8 +143,8 @@ impl Secrets {
         self.config_maps.get(namespace, name, now, read).await
     }
 
-    /// The text under a key of a tenant's Secret. White space at its end is dropped, since files
-    /// and `base64` leave a line feed there.
+    /// Returns the text under a key of a tenant's Secret. White space at its end is dropped, since
+    /// files and `base64` leave a line feed there.
     pub(crate) async fn text(
         &self,
         namespace: &str,
@@ -165,7 +166,7 @@ impl Secrets {
         Ok(SecretText::new(text.to_owned(), digest_key))
     }
 
-    /// The operator's own key for digests; made where there is none yet.
+    /// Returns the operator's own key for digests, and makes it if there is none yet.
     async fn digest_key(&self) -> Result<&DigestKey, Fault> {
         self.digest_key
             .get_or_try_init(|| self.read_or_make_digest_key())
@@ -183,7 +184,8 @@ impl Secrets {
         let mut made = vec![0; DIGEST_KEY_BYTES];
         getrandom::fill(&mut made).map_err(|error| unusable_key(&error.to_string()))?;
         data.insert(DIGEST_KEY.to_owned(), ByteString(made.clone()));
-        // With the resourceVersion that was read: two who make one at once do not overwrite.
+        // With the resourceVersion that was read: two that make one at once do not overwrite each
+        // other.
         let written = api
             .replace(DIGEST_KEY_SECRET, &PostParams::default(), &secret)
             .await;

@@ -1,8 +1,8 @@
-//! What the operator needs of its cluster, checked before it works: rights and installed kinds.
+//! Rights and installed kinds that the operator needs in its cluster, checked before it works.
 //!
-//! It asks the API server (SelfSubjectAccessReview, discovery, OpenAPI) and says what is missing in
-//! [`Readiness`]; it waits until nothing is, and never ends the process: an operator that is
-//! installed before its CRDs or its RBAC goes on by itself when they come. Run by the binary.
+//! It asks the API server (SelfSubjectAccessReview, discovery, OpenAPI) and reports missing parts
+//! in [`Readiness`]; it waits until none is missing, and never ends the process: an operator that
+//! is installed before its CRDs or its RBAC continues by itself when they come. Run by the binary.
 
 use std::time::Duration;
 
@@ -19,10 +19,10 @@ use crate::{readiness::Readiness, secrets::DIGEST_KEY_SECRET, shutdown::Shutdown
 /// The name of the self test in [`Readiness`].
 pub const COMPONENT: &str = "self-test";
 
-/// How long to wait before what is missing is looked for again.
+/// Interval between two checks for missing parts.
 const AGAIN: Duration = Duration::from_secs(3);
 
-/// Where a right is needed.
+/// Scope of a right.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Within {
     /// In every namespace, or on a kind of the cluster.
@@ -42,7 +42,7 @@ pub struct Right {
     pub resource: &'static str,
     /// The verbs.
     pub verbs: &'static [&'static str],
-    /// Where.
+    /// Scope of the right.
     pub within: Within,
 }
 
@@ -82,7 +82,7 @@ pub const RIGHTS: &[Right] = &[
     right(ENTENTE, "devices/status", &["update"], Within::Cluster),
     right(ENTENTE, "contracts", READ_AND_PATCH, Within::Cluster),
     right(ENTENTE, "contracts/status", &["update"], Within::Cluster),
-    // A subscription blocks the deletion of its contract, where clusters ask for a right to that
+    // A subscription blocks the deletion of its contract; some clusters require a right to that
     // (admission plugin OwnerReferencesPermissionEnforcement).
     right(
         ENTENTE,
@@ -115,7 +115,7 @@ pub const RIGHTS: &[Right] = &[
         &["update"],
         Within::Cluster,
     ),
-    // Whom a Connection allows is said by labels of namespaces.
+    // A Connection allows namespaces by their labels.
     right("", "namespaces", READ, Within::Cluster),
     right(
         "events.k8s.io",
@@ -169,7 +169,7 @@ pub async fn pass(
     }
 }
 
-/// Everything that is missing, a sentence each; kinds first.
+/// Returns everything that is missing, one sentence each; kinds first.
 pub async fn missing(
     client: &Client,
     namespace: &str,
@@ -312,7 +312,7 @@ async fn schemas(client: &Client) -> Result<Value, kube::Error> {
         .unwrap_or_default())
 }
 
-/// The fields below `spec` and `status` that this operator's version of a kind has.
+/// Returns the fields below `spec` and `status` that this operator's version of a kind has.
 fn fields(
     crd: &k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 ) -> Vec<(&'static str, String)> {

@@ -5,16 +5,16 @@
 
 use tokio::sync::watch;
 
-/// Tells every [`Shutdown`] that it is time to stop.
+/// Sends every [`Shutdown`] the signal to stop.
 #[derive(Debug)]
 pub struct ShutdownTrigger(watch::Sender<bool>);
 
-/// Says whether it is time to stop. Cheap to clone.
+/// A receiver of the signal to stop. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Shutdown(watch::Receiver<bool>);
 
 impl Shutdown {
-    /// A signal and the means to give it. Dropping the trigger gives the signal too.
+    /// Returns a signal and the trigger for it. Dropping the trigger gives the signal too.
     pub fn channel() -> (ShutdownTrigger, Self) {
         let (sender, receiver) = watch::channel(false);
         (ShutdownTrigger(sender), Self(receiver))

@@ -1,4 +1,4 @@
-//! Writes to the Kubernetes API, each guarded by what it was decided on.
+//! Writes to the Kubernetes API, each guarded by the version of its decision.
 //!
 //! A status is replaced with the resourceVersion that was read; objects are created by POST under
 //! a name that is known before; finalizers, specs and deletions carry UID and resourceVersion. So a
@@ -30,22 +30,22 @@ use crate::{
     queue::keeping_slot,
 };
 
-/// Who writes, as it appears in `managedFields`.
+/// Name of the operator in `managedFields`.
 pub const FIELD_MANAGER: &str = "entente";
 
-/// How often a status is decided anew because somebody else wrote in between.
+/// Number of times that a status is decided anew because another writer came in between.
 const TRIES: usize = 10;
 
-/// Why a write did not happen, or may not have happened.
+/// Reason why a write did not happen, or may not have happened.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// Somebody else wrote in between, or an object of that name is being deleted: read again and
+    /// Another writer came in between, or an object of that name is being deleted: read again and
     /// decide again.
     #[error("{kind} {key} was changed in between")]
     Conflict {
         /// The kind.
         kind: String,
-        /// Which object.
+        /// Key of the object.
         key: Key,
     },
     /// It does not exist, or exists again with another UID.
@@ -53,7 +53,7 @@ pub enum WriteError {
     Gone {
         /// The kind.
         kind: String,
-        /// Which object.
+        /// Key of the object.
         key: Key,
     },
     /// The API server refuses it and would again: not valid, not allowed, or its namespace is
@@ -62,7 +62,7 @@ pub enum WriteError {
     Refused {
         /// The kind.
         kind: String,
-        /// Which object.
+        /// Key of the object.
         key: Key,
         /// The HTTP status.
         code: u16,
@@ -71,14 +71,14 @@ pub enum WriteError {
         /// The message in the server's answer.
         message: String,
     },
-    /// Not known whether it happened: no answer, or one that says so.
+    /// The outcome is not known: no answer, or one that leaves it open.
     #[error("writing {kind} {key} failed: {source}")]
     Unknown {
         /// The kind.
         kind: String,
-        /// Which object.
+        /// Key of the object.
         key: Key,
-        /// What failed.
+        /// The error of the request.
         source: Box<kube::Error>,
     },
 }
@@ -119,27 +119,27 @@ impl WriteError {
     }
 }
 
-/// What became of a status.
+/// Result of a status write.
 #[derive(Debug)]
 pub enum Reported<K> {
-    /// It was written; this is the object as it is now, also in the cache.
+    /// It was written, with the object after the write, also in the cache.
     Written(Arc<K>),
-    /// There was nothing to write: the same, or nothing decided.
+    /// Nothing was written: the status is equal, or none was decided.
     Unchanged,
-    /// The object is gone, or another one has its name: there is nobody to report to.
+    /// The object is gone, or another one has its name: there is no object to report to.
     Gone,
 }
 
-/// What became of a creation.
+/// Result of a creation.
 #[derive(Debug)]
 pub enum Created<K> {
-    /// It was made now.
+    /// It was created now.
     New(K),
-    /// It was there already: somebody's, or ours from a pass whose answer was lost. Compare it.
+    /// It existed already: somebody else's, or ours from a pass whose answer was lost. Compare it.
     Existing(K),
 }
 
-/// What became of a deletion.
+/// Result of a deletion.
 #[derive(Debug)]
 pub enum Deleted<K> {
     /// It is gone.
@@ -148,7 +148,7 @@ pub enum Deleted<K> {
     Terminating(Box<K>),
 }
 
-/// What a write needs of a kind.
+/// Requirements of a write on a kind.
 pub trait Written: Cached + Serialize {}
 
 impl<K: Cached + Serialize> Written for K {}
@@ -157,7 +157,7 @@ impl<K: Cached + Serialize> Written for K {}
 pub trait Conditioned:
     Written + HasStatus<Status: Clone + Default + PartialEq + Serialize>
 {
-    /// The conditions of a status.
+    /// Returns the conditions of a status.
     fn conditions(status: &mut Self::Status) -> &mut Vec<Condition>;
 }
 
@@ -181,8 +181,8 @@ conditioned!(
     SmartService,
 );
 
-/// The status of an object of which nothing else can be said: what was said before, and that a
-/// defect of ours keeps it from being said anew.
+/// Returns the status of an object for which no other can be made: the last one, with the condition
+/// that a defect of ours prevents a new one.
 fn internal_error<K: Conditioned>(object: &K, message: &str, now: Timestamp) -> K::Status {
     let mut status = object.status().cloned().unwrap_or_default();
     let generation = object.meta().generation;
@@ -191,8 +191,8 @@ fn internal_error<K: Conditioned>(object: &K, message: &str, now: Timestamp) -> 
     status
 }
 
-/// What is sent of an object whose status is replaced: which one, and the status. The API server
-/// takes everything else from what it has, so sending it costs both sides time for nothing.
+/// Body of a status write: the identity of the object, and its status. The API server takes
+/// everything else from its own copy, so sending more costs both sides time for nothing.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct StatusOnly<'a, S> {
@@ -231,19 +231,19 @@ where
         .map_err(|error| WriteError::new::<K>(&Key::of(object), error))
 }
 
-/// Reports the outcomes of a pass, whoever else writes meanwhile.
+/// Reports the outcomes of a pass in spite of other writers.
 ///
 /// `decide` turns the object as it is now and the outcomes (facts, which it captures) into the
-/// status; none means that nothing is to be written. It is called again with the object freshly
-/// read when somebody wrote in between: what was done on the outside is never repeated because a
+/// status; `None` means that nothing is to be written. It is called again with the object freshly
+/// read if another writer came in between: requests to remote sides are never repeated because a
 /// write lost a race. An equal status is not written. The outcomes belong to the UID that is first
 /// seen here; for an object made anew under the name the answer is [`Reported::Gone`].
 ///
 /// The write waits for the echo of the last own write of the object ([`Cache::echoed`]), and is
 /// decided anew if the watch brings something newer meanwhile.
 ///
-/// A status that the API server refuses, which is a defect of ours, is not lost on whoever waits
-/// for it: the object then says so (reason InternalError), and the refusal is the answer.
+/// A status that the API server refuses, which is a defect of ours, does not leave readers without
+/// a word: the object then has the reason InternalError, and the refusal is returned.
 pub async fn report_until_written<K>(
     api: &Api<K>,
     cache: &Cache<K>,
@@ -302,7 +302,7 @@ where
     }
 }
 
-/// Says of an object that a pass over it ended in a defect of ours.
+/// Reports in an object that a pass over it ended in a defect of ours.
 pub async fn report_panic<K: Conditioned>(
     api: &Api<K>,
     cache: &Cache<K>,
@@ -320,7 +320,7 @@ pub async fn report_panic<K: Conditioned>(
     }
 }
 
-/// Writes a status that says nothing that can be refused, where it differs.
+/// Writes a status, without parts that could be refused, if it differs.
 async fn say<K: Conditioned>(api: &Api<K>, cache: &Cache<K>, object: &K, status: &K::Status) {
     if object.status() == Some(status) {
         return;
@@ -386,8 +386,8 @@ async fn patch_finalizers<K: Written>(
     object: &K,
     finalizers: &[String],
 ) -> Result<K, WriteError> {
-    // A merge patch replaces the whole list, so it may only be applied to the version that the
-    // list was read from; else a finalizer of somebody else could be lost.
+    // A merge patch replaces the whole list, so it may only be applied to the version that the list
+    // was read from; otherwise another writer's finalizer could be lost.
     let patch = json!({"metadata": {
         "uid": object.uid(),
         "resourceVersion": object.resource_version(),

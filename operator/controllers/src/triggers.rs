@@ -1,4 +1,4 @@
-//! Which changes of an object matter. Called by the `triggers` of each controller.
+//! The changes of an object that matter. Called by the `triggers` of each controller.
 
 use std::sync::Arc;
 

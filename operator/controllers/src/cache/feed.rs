@@ -19,8 +19,8 @@ use tracing::{info, warn};
 use super::{Cache, Cached, Key, state, undecoded::Undecoded};
 use crate::shutdown::Shutdown;
 
-/// How long one watch request lasts. A connection that is dead without saying so is noticed five
-/// seconds later, so this bounds how old the cache can be.
+/// Duration of one watch request, in seconds. A connection that is dead without a sign is noticed
+/// five seconds later, so this bounds the age of the cache.
 const WATCH_SECONDS: u32 = 60;
 /// Objects of one page of a list. A page is held as text and as objects before the first of them
 /// reaches the cache, of each kind at once, so this decides how much memory a start takes.
@@ -31,7 +31,7 @@ const BACKOFF: RetryPolicy = RetryPolicy {
     initial: SignedDuration::from_millis(500),
     max: SignedDuration::from_secs(10),
 };
-/// After this long without a failure the waits start anew.
+/// Time without a failure after which the waits start anew.
 const CALM: Duration = Duration::from_mins(1);
 
 /// The failures of a watch in a row. kube's own backoff starts anew with every item of the stream,
@@ -43,7 +43,7 @@ struct Failures {
 }
 
 impl Failures {
-    /// One more; returns how long to wait.
+    /// Counts one more failure. Returns the wait before the next try.
     fn failed(&mut self) -> Duration {
         if self.last.is_some_and(|last| last.elapsed() > CALM) {
             self.count = 0;
@@ -77,9 +77,9 @@ impl<K: Cached> Cache<K> {
         }
     }
 
-    /// Takes in events until the stream ends, or until they show that the API server was put back
-    /// to an earlier state, in which a watch alone would stay blind: it would wait for versions
-    /// that were seen already to be exceeded.
+    /// Handles events until the stream ends, or until they show that the API server was restored to
+    /// an earlier state. A watch alone would stay blind then: it would wait for versions above
+    /// those already seen.
     async fn follow(&self, events: impl Stream<Item = watcher::Result<Event<Undecoded<K>>>>) {
         let mut events = pin!(events);
         let mut failing: Option<String> = None;
@@ -113,7 +113,7 @@ impl<K: Cached> Cache<K> {
                             problem, "the watch failed; it is tried again"
                         );
                     }
-                    // As client-go tells it: a version from the future of this server.
+                    // The sign that client-go uses, too: a version from the future of this server.
                     if problem.contains("Too large resource version") {
                         return;
                     }

@@ -1,4 +1,4 @@
-//! Which objects have which value: one index of a cache. Pure: no I/O.
+//! One index of a cache: the objects by a value. Pure: no I/O.
 //!
 //! Nearly every value of the operator's indexes has one key (an endpoint, an identity, a
 //! subscription's device), so one key costs no node of a tree, and keys are shared with the
@@ -19,14 +19,14 @@ enum Keys {
 
 /// The keys of a cache by one function of its objects.
 pub(super) struct Index<K> {
-    /// What it is asked by.
+    /// Name by which it is looked up.
     pub(super) name: &'static str,
     values: fn(&K) -> Vec<String>,
     keys: HashMap<String, Keys>,
 }
 
 impl<K> Index<K> {
-    /// An empty index of this name over these values.
+    /// Returns an empty index of this name over these values.
     pub(super) fn new(name: &'static str, values: fn(&K) -> Vec<String>) -> Self {
         Self {
             name,
@@ -45,7 +45,7 @@ impl<K> Index<K> {
         one.into_iter().chain(many.into_iter().flatten())
     }
 
-    /// Follows the change of one object.
+    /// Updates the index after the change of one object.
     pub(super) fn change(&mut self, key: &Arc<Key>, old: Option<&K>, new: Option<&K>) {
         let before = old.map(self.values).unwrap_or_default();
         let after = new.map(self.values).unwrap_or_default();
@@ -134,7 +134,7 @@ mod tests {
             (names(&index, "y"), names(&index, "z")),
             (texts(&["a"]), texts(&["a"]))
         );
-        // Another object goes; this one is not touched.
+        // Another object is removed; this one is not touched.
         index.change(&key("b"), Some(&after), None);
         assert_eq!(names(&index, "z"), ["a"]);
     }

@@ -2,15 +2,16 @@
 //!
 //! Sources of an object are the watch, a relist and the answers of our own writes; they overtake
 //! each other. The rules:
-//! - A newer resourceVersion wins; an equal one changes nothing (one event per change).
-//! - A relist reads what was committed when it began or later. So whatever was stored before it
-//!   began is replaced by what it brings, also by something older (the API server was restored from
-//!   a backup), and is gone when it does not bring it. What was stored since then (by our own
-//!   writes) is judged by resourceVersion, and stays when it is not listed: it may be younger than
+//! - A newer resourceVersion replaces an older one; an equal one changes nothing (one event per
+//!   change).
+//! - A relist reads a state that is as new as its beginning or newer. So every object stored before
+//!   it began is replaced by the listed one, also by something older (the API server was restored
+//!   from a backup), and is removed if it is not listed. An object stored since then (by our own
+//!   writes) is judged by resourceVersion, and stays if it is not listed: it may be younger than
 //!   the list.
-//! - The watch is in order. So an own write from during a relist that was not listed is gone when
-//!   the watch brings something newer without having brought it.
-//! - What was seen to go (by UID) does not come back by a late answer of an own write.
+//! - The watch is in order. So an own write made during a relist and not listed is removed when the
+//!   watch brings something newer without having brought it.
+//! - An object whose removal was seen (by UID) does not come back by a late answer of an own write.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -28,15 +29,15 @@ use tracing::error;
 
 use super::{Change, Key, index::Index};
 
-/// How long the UID of an object that went is remembered: longer than any request may take.
+/// Time for which the UID of a removed object is remembered: longer than any request may take.
 const TOMBSTONE: Duration = Duration::from_mins(2);
 
 struct Entry<K> {
     object: Arc<K>,
     /// The relist during or after which it was stored.
     relist: u64,
-    /// When it was stored as the answer of an own write; none as soon as watch or list has brought
-    /// this or a newer version.
+    /// Instant at which it was stored as the answer of an own write; `None` as soon as watch or
+    /// list has brought this or a newer version.
     written: Option<Instant>,
 }
 
@@ -51,7 +52,7 @@ pub(super) struct State<K> {
     relist: u64,
     /// Own writes that the relist just finished did not bring, by resourceVersion.
     unlisted: BTreeMap<u64, Arc<Key>>,
-    /// Who waits for the echo of an own write; dropped when it has come.
+    /// Callers that wait for the echo of an own write; dropped when it has come.
     waiting: HashMap<Arc<Key>, Vec<oneshot::Sender<()>>>,
 }
 
@@ -72,8 +73,8 @@ impl<K> Default for State<K> {
     }
 }
 
-/// The resourceVersion as a number; Kubernetes guarantees that they compare this way (KEP-5504).
-/// Zero, older than all, if a server breaks that.
+/// Returns the resourceVersion as a number; Kubernetes guarantees that they compare this way
+/// (KEP-5504). Zero, older than all, if a server breaks that.
 pub(super) fn version(meta: &ObjectMeta) -> u64 {
     meta.resource_version
         .as_deref()
@@ -139,10 +140,11 @@ impl<K: Resource<DynamicType = ()>> State<K> {
     }
 }
 
-// What the sources say.
+// Inputs of the sources.
 impl<K: Resource<DynamicType = ()>> State<K> {
-    /// The watch, or a relist, brings a version of which only the metadata is read. True if it is
-    /// stored already, or older than what is: then all that it says has been taken in.
+    /// True if this version of an object, of which only the metadata is read, is stored already or
+    /// older than the stored one: then it changes nothing. `listed`: it comes from a relist, not
+    /// from the watch.
     pub(super) fn is_known(&mut self, meta: &ObjectMeta, listed: bool) -> bool {
         let new = version(meta);
         if !listed {
@@ -168,7 +170,7 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         is_same || is_older
     }
 
-    /// The watch, or a relist, brings an object.
+    /// Stores an object that the watch or a relist brought.
     pub(super) fn applied(&mut self, object: K, listed: bool) {
         if self.is_known(object.meta(), listed) {
             return;
@@ -178,7 +180,7 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         self.store(key, Arc::new(object), true);
     }
 
-    /// The watch, or a relist, brings an object that can not be read. The version before stays.
+    /// Notes an object from the watch or a relist that cannot be read. The version before stays.
     pub(super) fn undecodable_seen(&mut self, key: Key, meta: &ObjectMeta, problem: String) {
         if let Some(entry) = self.objects.get_mut(&key) {
             if entry.object.meta().uid == meta.uid {
@@ -192,20 +194,20 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         self.undecodable.insert(key, (problem, self.relist));
     }
 
-    /// The watch says that an object is gone.
+    /// Removes an object after the watch's message.
     pub(super) fn deleted(&mut self, key: &Key, uid: &str, meta: &ObjectMeta) {
         self.drop_unlisted_before(version(meta));
         self.undecodable.remove(key);
         self.put_deleted(key, uid);
     }
 
-    /// A relist is about to begin.
+    /// Begins a relist.
     pub(super) fn relist_begins(&mut self) {
         self.relist += 1;
         self.unlisted.clear();
     }
 
-    /// A relist brought everything that exists.
+    /// Ends a relist that brought every existing object.
     pub(super) fn relist_ends(&mut self) {
         let relist = self.relist;
         self.undecodable.retain(|_, (_, seen)| *seen == relist);
@@ -226,7 +228,7 @@ impl<K: Resource<DynamicType = ()>> State<K> {
             .collect();
     }
 
-    /// A write of our own was answered with this object.
+    /// Stores the object in the answer to a write of our own.
     pub(super) fn put_written(&mut self, object: Arc<K>) {
         let key = Key::of(&*object);
         let meta = object.meta();
@@ -246,8 +248,9 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         }
     }
 
-    /// Returns when the last own write of this object was answered and what ends when watch or
-    /// list brings it, or the object goes; none if it has come, or nothing was written.
+    /// Returns the instant at which the last own write of this object was answered, and a receiver
+    /// that ends when watch or list brings it or the object is removed; `None` if it has come, or
+    /// nothing was written.
     pub(super) fn echo(&mut self, key: &Key) -> Option<(Instant, oneshot::Receiver<()>)> {
         let (key, entry) = self.objects.get_key_value(key)?;
         let written = entry.written?;
@@ -258,7 +261,7 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         Some((written, echo))
     }
 
-    /// The object of this UID is known to be gone.
+    /// Removes the object of this UID, which is known to be gone.
     pub(super) fn put_deleted(&mut self, key: &Key, uid: &str) {
         let stored = self.objects.get(key);
         if stored.is_some_and(|entry| entry.object.meta().uid.as_deref() == Some(uid)) {
@@ -268,7 +271,7 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         }
     }
 
-    /// The watch is at `newer`: an own write below that it did not bring is gone.
+    /// Removes own writes older than `newer` that the watch, which is past them, did not bring.
     fn drop_unlisted_before(&mut self, newer: u64) {
         while let Some(oldest) = self.unlisted.first_entry()
             && *oldest.key() < newer
@@ -285,7 +288,7 @@ impl<K: Resource<DynamicType = ()>> State<K> {
     }
 }
 
-// How it is kept. Each change is visible, in the objects and in every index, before it is told.
+// Storage: each change is visible, in the objects and in every index, before it is announced.
 impl<K: Resource<DynamicType = ()>> State<K> {
     fn store(&mut self, key: Key, object: Arc<K>, confirmed: bool) {
         let known = self.objects.get_key_value(&key);

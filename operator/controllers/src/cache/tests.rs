@@ -42,14 +42,14 @@ fn cache() -> Cache<ConfigMap> {
     Cache::new(Arc::new(Metrics::new("0"))).with_index("value", by_value)
 }
 
-/// What the cache shows of an object now.
+/// Returns the value that the cache has of an object now.
 fn shown(cache: &Cache<ConfigMap>, name: &str) -> Option<String> {
     cache
         .get(&key(name))
         .map(|object| value(&object).to_owned())
 }
 
-/// `name old -> new` of every change so far.
+/// Returns `name old -> new` of every change so far.
 fn told(changes: &mut Changes) -> Vec<String> {
     std::iter::from_fn(|| changes.try_recv().ok())
         .map(|change| line(&change))
@@ -77,7 +77,7 @@ async fn next(changes: &mut Changes) -> Change<ConfigMap> {
         .expect("a cache that lives")
 }
 
-/// A cache that runs, its changes, and the server that it asks.
+/// Returns a cache that runs, its changes, and the server that it asks.
 fn running() -> (Arc<Cache<ConfigMap>>, Changes, FakeApi, ShutdownTrigger) {
     let (client, api) = FakeApi::new();
     let cache = Arc::new(cache());
@@ -101,7 +101,7 @@ async fn an_update_that_arrives_with_a_relist_is_visible_when_it_is_announced() 
     cache.ready().await;
     assert_eq!(line(&next(&mut changes).await), "a - -> old");
 
-    // The watch falls out of the history; the relist has two pages, and the second does not come.
+    // The watch is too old for the history; the relist has two pages, and the second does not come.
     watch.send("ERROR", &gone());
     api.next()
         .await
@@ -112,8 +112,8 @@ async fn an_update_that_arrives_with_a_relist_is_visible_when_it_is_announced() 
     assert!(api.next().await.target.contains("continue=more"));
 }
 
-/// Why the cache is not kube's reflector: this is what it does at the same point. Should this test
-/// fail one day, kube has changed that.
+/// Shows why the cache is not kube's reflector: the reflector's behaviour at the same point. Should
+/// this test fail one day, kube has changed it.
 #[test]
 fn the_reflector_of_kube_still_shows_the_old_object_there() {
     let (reader, mut writer) = reflector::store::<ConfigMap>();
@@ -194,7 +194,7 @@ async fn one_object_that_can_not_be_read_does_not_stop_the_others() {
     assert_eq!(line(&next(&mut changes).await), "a a -> -");
     assert!(cache.undecodable().is_empty());
 
-    // One that went during an outage is not spoken of any more.
+    // An object removed during an outage is not reported any more.
     watch.send("ADDED", &{
         let mut broken = config_map("c", "u3", 22, "");
         broken["data"] = json!(7);
@@ -329,7 +329,7 @@ async fn an_own_write_is_seen_at_once_and_announced_once() {
     cache.put_written(object("b", "u2", 6, "watched"));
     assert_eq!(told(&mut changes), ["a - -> written", "b - -> watched"]);
     assert!(cache.get(&key("a")).unwrap().managed_fields().is_empty());
-    // What kubectl keeps of an object is kept by nobody else.
+    // The annotation in which kubectl keeps an object is dropped from the cache.
     let mut applied = object("c", "u3", 7, "applied");
     let annotations = [(super::LAST_APPLIED, "all of it"), ("mine", "stays")];
     let annotations = annotations.map(|(key, value)| (key.to_owned(), value.to_owned()));
@@ -347,7 +347,7 @@ async fn the_echo_of_an_own_write_is_not_decoded_again() {
     cache.ready().await;
     cache.put_written(object("a", "u1", 11, "first"));
     cache.put_written(object("a", "u1", 12, "second"));
-    // Who decoded one of these would find that it can not be read.
+    // Decoding one of these would show that it cannot be read.
     for version in [11, 12] {
         let mut unreadable = config_map("a", "u1", version, "");
         unreadable["data"] = json!(7);
@@ -412,7 +412,7 @@ async fn own_writes_during_a_relist_are_not_lost_to_the_older_list() {
     cache.write().applied(object("a", "u1", 5, "a"), true);
     cache.write().relist_ends();
     assert_eq!(told(&mut changes), ["a a -> written", "b - -> created"]);
-    // The watch goes on from the list and confirms both.
+    // The watch continues from the list and confirms both.
     cache
         .write()
         .applied(object("a", "u1", 25, "written"), false);

@@ -24,7 +24,7 @@ pub(super) struct Undecoded<K> {
 }
 
 impl<K: DeserializeOwned> Undecoded<K> {
-    /// Returns the object without its managed fields, or what is wrong in the words of serde.
+    /// Returns the object without its managed fields, or the error in the words of serde.
     pub(super) fn decode(&self) -> Result<K, String> {
         let decoded: Result<Unmanaged<K>, _> = serde_json::from_str(self.text.get());
         decoded
@@ -33,7 +33,7 @@ impl<K: DeserializeOwned> Undecoded<K> {
     }
 }
 
-/// What is read of every object.
+/// The part of every object that is read at once.
 #[derive(Deserialize)]
 struct Head {
     metadata: HeadMetadata,

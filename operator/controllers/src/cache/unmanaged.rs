@@ -13,7 +13,7 @@ use serde::{
     forward_to_deserialize_any,
 };
 
-/// An object that has no managed fields, whatever its text has.
+/// An object without managed fields, also if its text has them.
 pub(crate) struct Unmanaged<K>(pub(crate) K);
 
 impl<'de, K: Deserialize<'de>> Deserialize<'de> for Unmanaged<K> {
@@ -22,7 +22,7 @@ impl<'de, K: Deserialize<'de>> Deserialize<'de> for Unmanaged<K> {
     }
 }
 
-/// Which map is read.
+/// The map that is being read.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Level {
     Object,
@@ -95,7 +95,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Skipping<V> {
 struct Entries<A> {
     inner: A,
     level: Level,
-    /// Whether the value that comes next is the metadata of the object.
+    /// True if the next value is the metadata of the object.
     of_metadata: bool,
 }
 

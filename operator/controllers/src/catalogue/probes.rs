@@ -1,7 +1,7 @@
-//! When a Connection is probed again.
+//! The time of the next probe of a Connection.
 //!
-//! Keeps in memory how often each failed; never asks a status, whose conditions are for people.
-//! Called by the catalogue controller.
+//! Keeps the number of failures of each in memory; never reads a status, whose conditions are for
+//! people. Called by the catalogue controller.
 
 use std::{
     collections::HashMap,
@@ -37,7 +37,7 @@ impl Probes {
         Some(failing.due)
     }
 
-    /// Drops what is kept of a Connection that answered, or is gone.
+    /// Drops the memory of a Connection that answered, or was removed.
     pub(super) fn forget(&self, name: &str) {
         self.held().remove(name);
     }
@@ -60,7 +60,7 @@ mod tests {
         let probes = Probes::default();
         for (now, next) in [(0, 1), (1, 3), (3, 7), (7, 15)] {
             assert_eq!(probes.failed("hq", at(now)), Some(at(next)));
-            // What is probed before it is due does not wait longer for that.
+            // A probe before its time does not prolong the wait.
             assert_eq!(probes.failed("hq", at(now)), Some(at(next)));
         }
         assert_eq!(probes.failed("other", at(7)), Some(at(8)));

@@ -19,14 +19,15 @@ use crate::{
 const BROKER: &str = "northwind-services";
 const BROKER_URL: &str = "https://broker.northwind.example";
 const NAMESPACE: &str = example::NAMESPACE;
-/// Longer than changes of users are gathered.
+/// A time longer than changes of users are gathered.
 const GATHERED: Duration = Duration::from_secs(10);
 
 fn catalogue(parts: Parts) -> Catalogue {
     Catalogue::new(parts.context, parts.objects, parts.profiles, Arc::default())
 }
 
-/// A catalogue controller, a broker that answers, and objects of the catalogue that nobody uses.
+/// Returns a catalogue controller, a broker that answers, and objects of the catalogue that nobody
+/// uses.
 async fn started() -> InProcess {
     let mut process = InProcess::at("2027-03-01T00:00:00Z");
     process.world.put_server(BROKER_URL, FakeServer::default());
@@ -44,7 +45,7 @@ fn connection(process: &InProcess, name: &str) -> Connection {
     process.cluster.get("", name).expect("a Connection")
 }
 
-/// How a condition of the broker's Connection stands.
+/// Returns a condition of the broker's Connection.
 fn broker_says(process: &InProcess, type_: &str) -> String {
     let status = connection(process, BROKER).status.unwrap_or_default();
     says(&status.conditions, type_)
@@ -54,7 +55,8 @@ fn is_ready(process: &InProcess) -> bool {
     broker_says(process, "Ready") == "True(Succeeded)"
 }
 
-/// How many users the Connection to devices, that to the broker, the model and the service say.
+/// Returns the numbers of users in the status of the Connection to devices, of that to the broker,
+/// of the model and of the service.
 fn used_by(process: &InProcess) -> [Option<i64>; 4] {
     let model: Option<DeviceModel> = process.cluster.get("", "mfp-500");
     let service: Option<SmartService> = process.cluster.get("", "data-backup");
@@ -143,7 +145,7 @@ async fn a_secret_that_is_missing_is_said_and_the_broker_is_ready_once_it_is_the
         |process: &InProcess| broker_says(process, "ResolvedRefs") == "False(SecretNotFound)";
     let edited = process.clock.now();
     process.until("the Secret is missing", missing).await;
-    // Who edits a Connection waits for no cache of Secrets.
+    // An edited Connection waits for no cache of Secrets.
     assert_eq!(process.clock.now(), edited);
     let probes = process.world.count(Operation::Catalogue);
     process.let_pass(Duration::from_mins(1)).await;

@@ -1,7 +1,7 @@
-//! What makes an object of the catalogue run again.
+//! The changes after which an object of the catalogue is reconciled again.
 //!
-//! Numbers of users may lag: they are gathered for a while, so that a fleet that is applied does
-//! not write one status per device.
+//! Numbers of users may lag: they are gathered for a while, so that applying a fleet does not write
+//! one status per device.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::{
     triggers::{differs, spec_differs},
 };
 
-/// How long changes of users are gathered.
+/// Time for which changes of users are gathered.
 const GATHER: Duration = Duration::from_secs(5);
 
 pub(super) fn connection(
@@ -83,7 +83,7 @@ pub(super) fn subscription(
         Some((handle.connection_ref.name.clone(), instance))
     };
     if differs(change, handle) {
-        // One that goes, too: it held the Connection, whatever its service names by now.
+        // A removed one counts, too: it held the Connection, whatever its service names now.
         let versions = [&change.old, &change.new].into_iter().flatten();
         for (name, (instance, orphaned)) in versions.filter_map(|version| handle(version)) {
             if orphaned.is_some() || is_orphan(catalogue, &name, &instance) {
@@ -120,7 +120,7 @@ fn is_orphan(catalogue: &Catalogue, connection: &str, instance: &str) -> bool {
         .any(|orphan| orphan.instance_id == instance)
 }
 
-/// A service got or lost a user, and so did the Connection of its server.
+/// Wakes a service that got or lost a user, and the Connection of its server.
 fn used_service(catalogue: &Catalogue, queue: &Queue<Subject>, name: String) {
     let service = catalogue.objects.services.get(&Key::new("", name.clone()));
     if let Some(server) = service

@@ -1,4 +1,4 @@
-//! Who uses what of the catalogue.
+//! The users of each object of the catalogue.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -6,7 +6,7 @@ use entente_crds::v1alpha1::ServiceSubscription;
 
 use crate::objects::{BY_CONNECTION, BY_MODEL, BY_SERVICE, Objects};
 
-/// How many Devices and subscriptions use a Connection.
+/// Returns the number of Devices and subscriptions that use a Connection.
 pub(super) fn of_connection(objects: &Objects, name: &str) -> i64 {
     let devices = objects.devices.by_index(BY_CONNECTION, name).len();
     let services = objects.services.by_index(BY_CONNECTION, name);
@@ -18,18 +18,18 @@ pub(super) fn of_connection(objects: &Objects, name: &str) -> i64 {
     count(devices + subscriptions)
 }
 
-/// How many Devices are of a model.
+/// Returns the number of Devices of a model.
 pub(super) fn of_model(objects: &Objects, name: &str) -> i64 {
     count(objects.devices.by_index(BY_MODEL, name).len())
 }
 
-/// How many subscriptions use a service.
+/// Returns the number of subscriptions that use a service.
 pub(super) fn of_service(objects: &Objects, name: &str) -> i64 {
     count(objects.subscriptions.by_index(BY_SERVICE, name).len())
 }
 
-/// Sorts the instances behind a connection by what became of them: subscriptions whose withdrawal
-/// was given up, and the ids of the instances that are in service.
+/// Sorts the instances behind a connection: subscriptions whose withdrawal was given up, and the
+/// ids of the instances that are in service.
 pub(super) fn of_instances(
     objects: &Objects,
     connection: &str,

@@ -56,7 +56,7 @@ fn bench(in_flight: usize) -> Bench {
     }
 }
 
-/// A client over a server that answers with `answer`.
+/// Returns a client over a server that answers with `answer`.
 fn client<F, B>(bench: &Bench, answer: impl Fn(Request<Body>) -> F + Send + 'static) -> Client
 where
     F: Future<Output = Response<B>> + Send + 'static,
@@ -124,7 +124,7 @@ async fn a_watch_may_stay_open_longer_than_a_request() {
     let event = watch.next().await.unwrap().unwrap();
     assert!(matches!(event, WatchEvent::Added(_)), "{event:?}");
     assert_eq!(began.elapsed(), Duration::from_secs(50));
-    // It holds none of the slots, of which there is one.
+    // It uses none of the slots, of which there is one.
     assert_eq!(bench.bounded.slots.available_permits(), 1);
     assert!(
         bench

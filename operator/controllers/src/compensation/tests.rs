@@ -21,7 +21,7 @@ use crate::{
     objects::Objects,
 };
 
-/// A controller that knows a missed promise and the record of it, and what it asks of the API.
+/// A controller that knows a missed promise and its record, and the requests that it sends.
 struct Bench {
     controller: Compensations,
     api: FakeApi,
@@ -53,7 +53,7 @@ impl Bench {
         }
     }
 
-    /// The record as a person voided it, at a later version.
+    /// Returns the record as a person voided it, at a later version.
     fn voided(&self, reissue: Reissue) -> Compensation {
         let mut voided = self.record.clone();
         voided.metadata.resource_version = Some("2".to_owned());
@@ -65,7 +65,7 @@ impl Bench {
         voided
     }
 
-    /// One pass over the entry, while the requests are answered; no request is left over.
+    /// Makes one pass over the entry, while the requests are answered; no request is left over.
     async fn pass(&mut self, serve: impl AsyncFnOnce(&mut FakeApi)) {
         let key = Key::new("banco-sul", "banco-sul-2027.backup");
         let both = async { tokio::join!(self.controller.pass(&key), serve(&mut self.api)) };
@@ -77,7 +77,7 @@ impl Bench {
     }
 }
 
-/// The subscription whose promise a record is about, fulfilled late.
+/// Returns the subscription whose promise a record is about, fulfilled late.
 fn missed(record: &Compensation, completed: Timestamp) -> ServiceSubscription {
     let mut subscription = example::service_subscription();
     subscription.metadata.uid = Some(record.spec.record.subscription.uid.clone());
@@ -108,7 +108,7 @@ fn list(asked: Asked, found: &Compensation) {
     asked.answer(200, &json!({"metadata": {}, "items": [found]}));
 }
 
-/// Takes what is written to this object as the API server does; what was asked of it.
+/// Stores a write to this object as the API server does, and returns the request's method and body.
 fn take(asked: Asked, stored: Value) -> (Method, Value) {
     let (method, written) = (asked.method.clone(), asked.body.clone());
     let mut taken = stored;

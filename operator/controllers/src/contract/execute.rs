@@ -1,5 +1,5 @@
-//! Execute: makes, changes and deletes subscriptions as resolved, each guarded by what it was
-//! decided on. What cannot be written is said in the contract's status and tried again.
+//! Execute: makes, changes and deletes subscriptions as resolved, each guarded by the version of
+//! the decision. A write that fails is reported in the contract's status and retried.
 
 use std::sync::{Arc, PoisonError};
 
@@ -27,17 +27,17 @@ enum Write {
     Delete(Arc<ServiceSubscription>),
 }
 
-/// What came of the writes of one contract.
+/// Result of the writes of one contract.
 #[derive(Default)]
 pub(super) struct Executed {
-    /// What could not be written, in one sentence; the first by name.
+    /// Write that failed, in one sentence; the first by name.
     pub(super) failure: Option<String>,
     /// True if a write was overtaken: what it was decided on has changed, so that it has to be
     /// decided anew. The change that overtook it need not be one that wakes the contract.
     pub(super) overtaken: bool,
 }
 
-/// Why one write did not happen.
+/// Reason why one write did not happen.
 enum Unwritten {
     Failed(String),
     Overtaken,
@@ -116,7 +116,7 @@ async fn one(
                 drop(recreated);
                 let (object, is_ours) = match created {
                     Created::New(object) => (object, true),
-                    // Whether it is as it should be was not decided on yet.
+                    // The existing object was not compared with the wanted one yet.
                     Created::Existing(object) => (object, false),
                 };
                 cache.put_written(object);

@@ -16,7 +16,7 @@ use crate::{
     objects::{BY_CONTRACT, path},
 };
 
-/// The world of one contract.
+/// Returns the objects of one contract.
 pub(super) fn world(contracts: &Contracts, contract: Contract) -> ContractWorld {
     let objects = &contracts.objects;
     let namespace = contract.namespace().unwrap_or_default();
@@ -31,7 +31,8 @@ pub(super) fn world(contracts: &Contracts, contract: Contract) -> ContractWorld 
         .services
         .iter()
         .flat_map(|entry| &entry.devices.names);
-    // Only what is looked at: a contract that names its devices does not read all of them.
+    // Only the objects that are needed: a contract that names its devices does not read all of
+    // them.
     let devices = if selects {
         objects.devices.in_namespace(&namespace)
     } else {

@@ -15,7 +15,7 @@ use crate::in_process::{InProcess, Parts, says};
 const CONTRACT: &str = "banco-sul-2027";
 const NAMESPACE: &str = example::NAMESPACE;
 const PATH: &str = "/apis/entente.dev/v1alpha1/namespaces/banco-sul";
-/// Three subscriptions of each service for the devices that are selected, one for that named.
+/// Subscriptions: three of each service for the selected devices, one for the named device.
 const SUBSCRIPTIONS: [&str; 7] = [
     "banco-sul-2027.backup.branch-01-mfp",
     "banco-sul-2027.backup.branch-02-mfp",
@@ -30,7 +30,7 @@ fn contracts(parts: Parts) -> Contracts {
     Contracts::new(parts.context, parts.objects)
 }
 
-/// A contract controller a month before the start; the contract is not there yet.
+/// Returns a contract controller a month before the start; the contract is not there yet.
 async fn started() -> InProcess {
     let mut process = InProcess::at("2027-03-01T00:00:00Z");
     process.cluster.apply(&example::data_backup());
@@ -42,7 +42,7 @@ async fn started() -> InProcess {
     process
 }
 
-/// As [`started`], with a contract whose subscriptions are all there and said to be.
+/// Returns what [`started`] does, with a contract whose subscriptions all exist and are reported.
 async fn established() -> InProcess {
     let process = started().await;
     process.cluster.apply(&example::banco_sul_2027());
@@ -68,13 +68,13 @@ fn is_established(process: &InProcess) -> bool {
     status.is_some_and(|status| status.established.is_some())
 }
 
-/// How a condition of the contract stands.
+/// Returns a condition of the contract.
 fn contract_says(process: &InProcess, type_: &str) -> String {
     let status = contract(process).status.unwrap_or_default();
     says(&status.conditions, type_)
 }
 
-/// Does what the delivery controller does once a subscription is withdrawn.
+/// Removes the finalizer, as the delivery controller does once a subscription is withdrawn.
 fn let_go(process: &InProcess, name: &str) {
     let cluster = &process.cluster;
     cluster.edit(NAMESPACE, name, |going: &mut ServiceSubscription| {
@@ -237,7 +237,7 @@ async fn a_subscription_that_is_deleted_by_hand_is_made_again_with_the_promise_f
         .cluster
         .delete::<ServiceSubscription>(NAMESPACE, name);
     process.let_pass(Duration::from_mins(1)).await;
-    // Who edits at the same time makes no new promise of it.
+    // An edit at the same time makes no new promise of it.
     let edit = |contract: &mut Contract| contract.spec.max_unavailable = None;
     process.cluster.edit(NAMESPACE, CONTRACT, edit);
     let_go(&process, name);

@@ -1,4 +1,4 @@
-//! What makes a contract run again.
+//! The changes after which a contract is reconciled again.
 
 use std::{
     sync::{Arc, PoisonError},
@@ -17,7 +17,7 @@ use crate::{
     triggers::{differs, spec_differs},
 };
 
-/// Changes of many subscriptions are gathered this long into one pass.
+/// Time for which changes of many subscriptions are gathered into one pass.
 const GATHER: Duration = Duration::from_millis(50);
 
 pub(super) fn contract(_: &Contracts, queue: &Queue<Key>, change: &Change<Contract>) {

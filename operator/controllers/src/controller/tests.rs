@@ -26,7 +26,7 @@ use crate::{
     status::WriteError,
 };
 
-/// What a pass does. Without a plan it succeeds.
+/// Behaviour of a pass. Without a plan it succeeds.
 #[derive(Clone, Debug)]
 enum Plan {
     Fail,
@@ -34,7 +34,7 @@ enum Plan {
     Wait(Arc<Notify>),
 }
 
-/// What a controller did, and when.
+/// Observed step of a controller, with its instant.
 #[derive(Debug, Eq, PartialEq)]
 enum Did {
     Began(String),
@@ -42,7 +42,7 @@ enum Did {
     Reported(String),
 }
 
-/// A controller of Connections whose passes do as they are told.
+/// A controller of Connections whose passes follow the test's plan.
 struct Obedient {
     connections: Arc<Cache<Connection>>,
     others: Mutex<Option<mpsc::UnboundedReceiver<String>>>,
@@ -52,7 +52,7 @@ struct Obedient {
 
 impl Obedient {
     fn say(&self, did: Did) {
-        // A test that is over listens to nothing.
+        // A test that has ended receives nothing.
         let _ = self.did.send((Instant::now(), did));
     }
 }
@@ -97,7 +97,7 @@ impl Reconcile for Obedient {
     }
 }
 
-/// A shell that runs the controller, and what a test does to it.
+/// A shell that runs the controller, and the test's handles.
 struct Shell {
     connections: Arc<Cache<Connection>>,
     others: mpsc::UnboundedSender<String>,
@@ -137,14 +137,14 @@ impl Shell {
         }
     }
 
-    /// What the controller does next, and when.
+    /// Returns the next step of the controller, with its instant.
     async fn next(&mut self) -> (Instant, Did) {
         let next = timeout(Duration::from_mins(10), self.did.recv()).await;
         next.expect("the controller does something")
             .expect("it runs")
     }
 
-    /// The controller begins a pass over this key next; the answer is when.
+    /// Waits until the controller begins a pass over this key. Returns the instant.
     async fn begins(&mut self, name: &str) -> Instant {
         let (at, did) = self.next().await;
         assert_eq!(did, Did::Began(name.to_owned()));
@@ -162,7 +162,7 @@ impl Shell {
     }
 }
 
-/// A Connection of this name and version.
+/// Returns a Connection of this name and version.
 fn connection(name: &str, version: u64) -> Connection {
     let mut connection = example::hq_ipp();
     connection.metadata.name = Some(name.to_owned());

@@ -10,7 +10,7 @@ use kube::{Resource as _, ResourceExt as _};
 use super::Delivery;
 use crate::{cache::Key, events::EventReason};
 
-/// What became different in a subscription.
+/// Publishes events about the changes of a subscription.
 pub(super) fn subscription(
     delivery: &Delivery,
     before: Option<&ServiceSubscription>,
@@ -59,7 +59,7 @@ pub(super) fn subscription(
         &after.spec.device_ref.name,
     );
     match delivery.objects.devices.get(&device) {
-        // What concerns the device is said at the device, related to the subscription.
+        // Reasons of the device become events of the device, related to the subscription.
         Some(device) => delivery.context.events.publish(
             &device.object_ref(&()),
             reason,
@@ -95,7 +95,7 @@ fn event_of(ready: &Condition) -> Option<EventReason> {
     }
 }
 
-/// What became different in a device.
+/// Publishes events about the changes of a device.
 pub(super) fn device(delivery: &Delivery, before: &Device, after: &Device) {
     let conditions = |device: &Device| {
         device
@@ -111,7 +111,7 @@ pub(super) fn device(delivery: &Delivery, before: &Device, after: &Device) {
             .events
             .publish(&after.object_ref(&()), reason, note, None);
     };
-    // One that answers and refuses is no device that cannot be reached.
+    // A device that answers and refuses can be reached.
     let is_silent = |online: &&Condition| {
         let reasons = [Reason::Unreachable, Reason::TimedOut, Reason::TlsFailed];
         online.status == "False"
@@ -130,7 +130,7 @@ pub(super) fn device(delivery: &Delivery, before: &Device, after: &Device) {
         find(conditions, ConditionType::SettingsApplied)
             .is_some_and(|found| found.status == "True" && found.reason == "Succeeded")
     };
-    // A device that does as it is told is no news: a fleet that starts would make one event each.
+    // A device that accepts its settings is no news: a fleet that starts would make one event each.
     let failed = find(&old, ConditionType::SettingsApplied).is_some_and(|found| {
         found.status == "False"
             && ![Reason::Progressing, Reason::NotStarted, Reason::Pending]

@@ -1,6 +1,6 @@
-//! What is remembered of a device between passes: what is held back after failures.
+//! The backoffs of a device, kept between passes.
 //!
-//! Lost at a restart, when everything is tried once. A change of a spec lets everything go.
+//! Lost at a restart, when everything is tried once. A change of a spec drops the backoffs.
 
 use std::{
     collections::HashMap,
@@ -19,7 +19,7 @@ pub(super) struct DeviceBackoffs {
 #[derive(Default)]
 struct Remembered {
     backoffs: Backoffs,
-    /// Something changed while a pass may be under way: its backoffs are not kept.
+    /// True if something changed while a pass may be under way: its backoffs are not kept.
     let_go: bool,
 }
 
@@ -43,14 +43,15 @@ impl DeviceBackoffs {
         }
     }
 
-    /// Somebody changed what the device depends on: it is tried again at once.
+    /// Drops the backoffs after a change of an object that the device depends on: it is tried again
+    /// at once.
     pub(super) fn let_go(&self, key: &Key) {
         if let Some(remembered) = self.lock().get_mut(key) {
             remembered.let_go = true;
         }
     }
 
-    /// There is nothing left to do for a device.
+    /// Forgets a device without work.
     pub(super) fn forget(&self, key: &Key) {
         self.lock().remove(key);
     }

@@ -1,7 +1,7 @@
-//! Execute: asks for one action of a pass, and returns what came back.
+//! Execute: sends the request of one action of a pass, and returns the answer.
 //!
-//! It has no choices: what is asked and sent stands in the action, and what an answer means is
-//! decided by the pass. Called by the controller, one action at a time.
+//! It has no choices: an action carries everything to ask or send, and the pass decides the meaning
+//! of an answer. Called by the controller, one action at a time.
 
 use std::{sync::Arc, time::Instant};
 
@@ -20,7 +20,7 @@ use super::{
     report,
 };
 
-/// Asks for one action.
+/// Sends the request of one action.
 pub(super) async fn execute(delivery: &Delivery, pass: &Pass, action: &Action) -> Answer {
     let execution = Execution { delivery, pass };
     let answer = match action {
@@ -228,7 +228,7 @@ impl Execution<'_> {
     }
 }
 
-/// Why nothing was asked.
+/// Returns the failure of a request that was not sent, because the Connection cannot be used.
 fn unusable(message: String) -> Failure {
     Failure {
         kind: FailureKind::Unauthorized,

@@ -1,6 +1,6 @@
 //! Observe: the objects that delivery on one device depends on, from the caches.
 //!
-//! Reads Secrets and authorities by name; asks no device and no service server.
+//! Reads Secrets and authorities by name; sends no request to a device or a service server.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -34,7 +34,7 @@ use crate::{
     status::read,
 };
 
-/// The snapshot of one device.
+/// Takes the snapshot of one device.
 pub(super) async fn snapshot(delivery: &Delivery, key: &Key) -> DeviceSnapshot {
     let objects = &delivery.objects;
     let now = delivery.context.clock.now();
@@ -83,8 +83,8 @@ pub(super) async fn snapshot(delivery: &Delivery, key: &Key) -> DeviceSnapshot {
     snapshot
 }
 
-/// What the Connections and the subscriptions name: Secrets and authorities, or why they cannot be
-/// had.
+/// Reads the Secrets and authorities that the Connections and the subscriptions name, or the faults
+/// that prevent it.
 async fn read_secrets(delivery: &Delivery, snapshot: &mut DeviceSnapshot, now: Timestamp) {
     if snapshot.reconcile_requested {
         delivery.secrets.forget();
@@ -106,7 +106,7 @@ async fn read_secrets(delivery: &Delivery, snapshot: &mut DeviceSnapshot, now: T
     snapshot.secrets = secret_parameters(delivery, snapshot, now).await;
 }
 
-/// The namespace and the Secret that the device is logged in with through a connection.
+/// Returns the namespace and name of the Secret with the device's credentials for a connection.
 pub(super) fn device_credentials<'a>(
     snapshot: &'a DeviceSnapshot,
     connection: &str,
@@ -117,7 +117,7 @@ pub(super) fn device_credentials<'a>(
     Some((&snapshot.namespace, reference))
 }
 
-/// What the parameters of type Secret hold.
+/// Reads the values of the parameters of type Secret.
 async fn secret_parameters(
     delivery: &Delivery,
     snapshot: &DeviceSnapshot,
@@ -142,8 +142,8 @@ async fn secret_parameters(
     Secrets(read)
 }
 
-/// The namespace; from the API server where the cache lags behind the objects in it, since its
-/// labels decide what is allowed.
+/// Returns the namespace, from the API server if the cache is older than the objects in it, since
+/// its labels decide on access.
 async fn namespace(delivery: &Delivery, name: &str) -> Option<Arc<Namespace>> {
     let cache = &delivery.objects.namespaces;
     let key = Key::new("", name);
@@ -203,7 +203,7 @@ fn connections(
         .collect()
 }
 
-/// The connections of a Device through which it would meet another Device's machine.
+/// Returns the connections of a Device through which it would meet another Device's machine.
 fn claimed_connections(objects: &Objects, device: &Device) -> BTreeSet<String> {
     let names = device.spec.connections.iter().map(|chosen| &chosen.name);
     names
@@ -237,7 +237,7 @@ pub(super) fn is_claimed(
     is_claimed_by_another(device, chosen, connection.as_deref(), identity, rivals)
 }
 
-/// The other Devices that share an endpoint or an identity with this one.
+/// Returns the other Devices that share an endpoint or an identity with this one.
 pub(super) fn rivals(objects: &Objects, device: &Device) -> Vec<Arc<Device>> {
     let own = Key::of(device);
     let connections = device.spec.connections.iter();

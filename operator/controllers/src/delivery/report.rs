@@ -1,4 +1,5 @@
-//! Report: writes what the domain says of each subscription and of the device, where it differs.
+//! Report: writes the status that the domain returns for each subscription and for the device, if
+//! it differs.
 //!
 //! Runs at the end of every pass, and once before a first provision. A write that loses a race is
 //! decided again from the object read anew with the same observations.
@@ -23,17 +24,17 @@ use crate::{
     status::{Reported, WriteError, remove_finalizer, report_panic, report_until_written},
 };
 
-/// What came of reporting on a pass.
+/// Result of the reports of a pass.
 #[derive(Default)]
 pub(super) struct Written {
-    /// The next instant that matters by time alone, whatever could be written.
+    /// Next instant that matters by time alone, also if writes failed.
     pub(super) wake: Option<Timestamp>,
-    /// Why a status could not be written; the first one.
+    /// Error of the first status that could not be written.
     pub(super) failure: Option<WriteError>,
 }
 
-/// Writes every status of a pass. What cannot be written keeps nothing else from being written, and
-/// no instant is lost with it.
+/// Writes every status of a pass. A write that fails neither prevents the others nor loses an
+/// instant.
 pub(super) async fn write(delivery: &Delivery, pass: &Pass) -> Written {
     let mut written = Written::default();
     let mut wakes = Vec::new();
@@ -59,13 +60,13 @@ pub(super) async fn write(delivery: &Delivery, pass: &Pass) -> Written {
     written
 }
 
-/// What would have been said of a subscription, for the instants in it.
+/// Returns the report that a subscription would have got, for the instants in it.
 fn undelivered(delivery: &Delivery, pass: &Pass, name: &str) -> Option<SubscriptionReport> {
     let object = pass.snapshot().subscription(name)?;
     pass.report_subscription(object, delivery.context.clock.now())
 }
 
-/// Says of a device and its subscriptions that a pass over them ended in a defect of ours.
+/// Reports in a device and its subscriptions that a pass over them ended in a defect of ours.
 pub(super) async fn panicked(delivery: &Delivery, key: &Key) {
     let (client, objects) = (&delivery.context.client, &delivery.objects);
     let now = delivery.context.clock.now();
@@ -79,7 +80,8 @@ pub(super) async fn panicked(delivery: &Delivery, key: &Key) {
     }
 }
 
-/// Writes the instance alone before its first provision, and returns the subscription as it is then.
+/// Writes the instance alone before its first provision, and returns the subscription after the
+/// write.
 pub(super) async fn record(delivery: &Delivery, pass: &Pass, name: &str) -> Answer {
     let decide = |object: &ServiceSubscription, now| pass.record_instance(object, now);
     match write_status(delivery, pass, name, decide).await {
@@ -91,7 +93,7 @@ pub(super) async fn record(delivery: &Delivery, pass: &Pass, name: &str) -> Answ
     }
 }
 
-/// Writes a status where it differs, and returns the object as it is then; `None` where it is gone.
+/// Writes a status if it differs, and returns the object after the write; `None` if it is gone.
 async fn write_status(
     delivery: &Delivery,
     pass: &Pass,
@@ -106,7 +108,7 @@ async fn write_status(
     let cache = &delivery.objects.subscriptions;
     let before = cache.get(&key);
     let reported = report_until_written(&api, cache, &key, now, |object| {
-        // Outcomes belong to the object that they were planned for.
+        // Outcomes belong to the object of the plan.
         (object.uid() == uid).then(|| decide(object, now)).flatten()
     })
     .await?;

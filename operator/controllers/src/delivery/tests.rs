@@ -1,5 +1,6 @@
-//! The whole delivery controller against the fake device and broker. What it decides is shown by
-//! the scripts of the domain; here it is shown that it is done, once, whatever the API server says.
+//! Tests of the whole delivery controller against the fake device and broker. The scripts of the
+//! domain show its decisions; these show that they are carried out, once, whatever the API server
+//! answers.
 
 mod faults;
 
@@ -33,7 +34,7 @@ const SUBSCRIPTION: &str = "banco-sul-2027.backup.lobby-mfp";
 const DEVICE_URL: &str = "ipp://10.20.3.1:631/ipp/print";
 const BROKER_URL: &str = "https://broker.northwind.example";
 const ATTRIBUTES: [&str; 3] = ["nw-backup-endpoint", "nw-backup-weekdays", "nw-backup-mode"];
-/// Everything that is sent to both sides, in the order of its steps.
+/// Requests to both sides, in the order of the steps.
 const ALL_WRITES: [Operation; 5] = [
     Operation::DeviceApply,
     Operation::DeviceApply,
@@ -64,7 +65,7 @@ fn promised() -> Timestamp {
     example::service_subscription().spec.revisions[0].effective
 }
 
-/// A device of the model of the examples, on which everything is set to something else.
+/// Returns a device of the model of the examples, on which every setting has another value.
 fn fake_device(identity: &str) -> FakeDevice {
     let places = example::mfp_500().spec.settings.into_iter();
     let ipp = places.filter_map(|setting| setting.via.ipp);
@@ -80,7 +81,7 @@ fn fake_device(identity: &str) -> FakeDevice {
     }
 }
 
-/// A broker that offers the service of the examples.
+/// Returns a broker that offers the service of the examples.
 fn fake_broker() -> FakeServer {
     let plan = Plan {
         id: "standard-id".to_owned(),
@@ -101,7 +102,8 @@ fn fake_broker() -> FakeServer {
     }
 }
 
-/// The objects and the remote sides of one promise, hours before its start. Nothing runs yet.
+/// Returns the objects and the remote sides of one promise, hours before its start. Nothing runs
+/// yet.
 fn prepared() -> InProcess {
     let process = InProcess::at("2027-03-31T12:00:00Z");
     process
@@ -131,7 +133,8 @@ fn prepared() -> InProcess {
     process
 }
 
-/// As [`prepared`], with a controller that has looked at everything and waits for the start.
+/// Returns what [`prepared`] does, with a controller that has seen everything and waits for the
+/// start.
 async fn waiting() -> InProcess {
     let mut process = prepared();
     process.start(delivery).await;
@@ -140,14 +143,14 @@ async fn waiting() -> InProcess {
     process
 }
 
-/// Lets the start come.
+/// Moves the clock to the start.
 fn begin(process: &InProcess) {
     process
         .clock
         .jump(promised().duration_since(process.clock.now()));
 }
 
-/// As [`waiting`], and then everything is delivered.
+/// Returns what [`waiting`] does, after everything is delivered.
 async fn delivered() -> InProcess {
     let process = waiting().await;
     begin(&process);
@@ -161,7 +164,7 @@ fn status(process: &InProcess) -> ServiceSubscriptionStatus {
     found.and_then(|found| found.status).unwrap_or_default()
 }
 
-/// How the condition Ready of the subscription stands.
+/// Returns the condition Ready of the subscription.
 fn ready(process: &InProcess) -> String {
     says(&status(process).conditions, "Ready")
 }
@@ -170,7 +173,7 @@ fn is_delivered(process: &InProcess) -> bool {
     ready(process) == "True(Delivered)"
 }
 
-/// How a condition of the device stands.
+/// Returns a condition of the device.
 fn device_says(process: &InProcess, type_: &str) -> String {
     let found: Option<Device> = process.cluster.get(NAMESPACE, DEVICE);
     let status = found.and_then(|found| found.status).unwrap_or_default();
@@ -183,7 +186,7 @@ fn item(process: &InProcess, key: &str) -> Item {
     found.unwrap_or_else(|| panic!("no item {key} in {items:#?}"))
 }
 
-/// What was sent to remote sides, in order.
+/// Returns the requests to remote sides, in order.
 fn sent(process: &InProcess) -> Vec<Operation> {
     let calls = process.world.ledger().into_iter();
     calls

@@ -1,7 +1,7 @@
-//! What makes a device run again: changes of everything that it depends on.
+//! The changes after which a device is reconciled again: those of everything that it depends on.
 //!
-//! Changes of status that delivery writes itself are no reason; a change of a spec also lets go
-//! what was held back after failures, so that what a person mended is tried at once.
+//! Changes of the status that delivery itself writes are left out; a change of a spec also drops
+//! the backoffs, so that a correction is tried at once.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::{
     triggers::differs,
 };
 
-/// Tries a device at once, whatever was held back.
+/// Tries a device at once, without its backoffs.
 fn again(delivery: &Delivery, queue: &Queue<Key>, key: Key) {
     delivery.backoffs.let_go(&key);
     queue.add(key);
@@ -67,7 +67,7 @@ fn wake_rivals(delivery: &Delivery, queue: &Queue<Key>, device: &Device) {
     }
 }
 
-/// All of these may be allowed something else than before.
+/// Tries these devices and their rivals at once: their access may have changed.
 fn again_with_rivals(delivery: &Delivery, queue: &Queue<Key>, devices: &[Arc<Device>]) {
     again_all(delivery, queue, devices);
     for device in devices {
@@ -156,7 +156,7 @@ fn of_broker(delivery: &Delivery, queue: &Queue<Key>, connection: &str) {
     }
 }
 
-/// The catalogue of a broker is another one than before.
+/// Wakes the devices that use a broker whose catalog changed.
 #[allow(
     clippy::ptr_arg,
     reason = "the shell hands over what the channel carries"
@@ -165,8 +165,8 @@ pub(super) fn catalogue(delivery: &Delivery, queue: &Queue<Key>, connection: &St
     of_broker(delivery, queue, connection);
 }
 
-/// True if a Secret was made or corrected. Nobody watches Secrets: the probe of the Connection sees
-/// it, and wakes all who wait for it.
+/// True if a Secret was made or corrected. Secrets are not watched: the probe of the Connection
+/// sees it, and wakes all devices that wait for it.
 fn is_mended(change: &Change<Connection>) -> bool {
     let conditions = |connection: &Option<Arc<Connection>>| {
         let status = connection

@@ -1,8 +1,8 @@
-//! An API server for tests that keeps what it is given, as far as the operator uses one: lists and
-//! watches, decisions on an old resourceVersion, finalizers, and status as a part of its own.
+//! An API server for tests that keeps its objects, as far as the operator uses one: lists and
+//! watches, decisions on an old resourceVersion, finalizers, and status as a subresource.
 //!
-//! It applies no schema, follows no owner reference and admits everything; what it does not know
-//! it refuses. It fails, and lets others write in between, as a test scripts it.
+//! It applies no schema, follows no owner reference and admits everything; it refuses a request
+//! that it does not know. It fails, and lets others write in between, as a test scripts it.
 
 mod state;
 
@@ -37,7 +37,7 @@ impl FakeCluster {
         })
     }
 
-    /// A client of it.
+    /// Returns a client of this server.
     pub(crate) fn client(self: &Arc<Self>) -> Client {
         let cluster = Arc::clone(self);
         let service = service_fn(move |request: http::Request<Body>| {
@@ -100,7 +100,7 @@ impl FakeCluster {
         self.served.send_replace(());
     }
 
-    /// The object as it is now.
+    /// Returns the object as it is now.
     pub(crate) fn get<K>(&self, namespace: &str, name: &str) -> Option<K>
     where
         K: Resource<DynamicType = ()> + DeserializeOwned,
@@ -110,7 +110,7 @@ impl FakeCluster {
         Some(serde_json::from_value(found).unwrap())
     }
 
-    /// The names of all objects of a kind, sorted.
+    /// Returns the names of all objects of a kind, sorted.
     pub(crate) fn names<K: Resource<DynamicType = ()>>(&self) -> Vec<String> {
         let collection = K::plural(&());
         let state = self.lock();
@@ -136,8 +136,8 @@ impl FakeCluster {
         self.lock().faults.clear();
     }
 
-    /// Lets somebody else change the object of the next request of this method whose path contains
-    /// `part`, just before it is served.
+    /// Makes another writer change the object of the next request of this method whose path
+    /// contains `part`, just before it is served.
     pub(crate) fn overtake(
         &self,
         method: Method,
@@ -151,12 +151,12 @@ impl FakeCluster {
         });
     }
 
-    /// Lets the watches lag: they bring nothing until they [catch up](Self::catch_up).
+    /// Makes the watches lag: they bring nothing until they [catch up](Self::catch_up).
     pub(crate) fn lag(&self) {
         self.lock().late.get_or_insert_default();
     }
 
-    /// Lets the watches bring what they have not brought.
+    /// Makes the watches bring everything that they held back.
     pub(crate) fn catch_up(&self) {
         let mut state = self.lock();
         for news in state.late.take().unwrap_or_default() {
@@ -164,7 +164,8 @@ impl FakeCluster {
         }
     }
 
-    /// The writes since they were last forgotten, as method and path; without those of events.
+    /// Returns the writes since they were last forgotten, as method and path; without those of
+    /// events.
     pub(crate) fn writes(&self) -> Vec<String> {
         let state = self.lock();
         let requests = state.requests.iter();
@@ -179,12 +180,12 @@ impl FakeCluster {
         self.lock().requests.clear();
     }
 
-    /// Is told of every request that was served and every change.
+    /// Returns a receiver that is notified of every request that was served and every change.
     pub(crate) fn served(&self) -> watch::Receiver<()> {
         self.served.subscribe()
     }
 
-    /// Everything that there is, and the last requests, for a test that fails.
+    /// Returns all objects and the last requests, for the message of a test that fails.
     pub(crate) fn dump(&self) -> String {
         let state = self.lock();
         let mut lines = Vec::new();

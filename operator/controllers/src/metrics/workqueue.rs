@@ -2,7 +2,7 @@
 //!
 //! As in client-go (`workqueue_depth`, `_adds_total`, `_queue_duration_seconds`,
 //! `_work_duration_seconds`, `_retries_total`, `_unfinished_work_seconds`), so that dashboards and
-//! alerts that are written for those fit. Told by `queue`.
+//! alerts made for those fit. Written by `queue`.
 
 use std::{sync::atomic::AtomicU64, time::Duration};
 
@@ -83,32 +83,32 @@ impl Workqueues {
 }
 
 impl Workqueue {
-    /// So many keys wait for a slot.
+    /// Sets the number of keys that wait for a slot.
     pub fn depth(&self, depth: usize) {
         self.depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
     }
 
-    /// So many keys were added.
+    /// Counts keys that were added.
     pub fn added(&self, keys: usize) {
         self.adds.inc_by(u64::try_from(keys).unwrap_or(u64::MAX));
     }
 
-    /// A pass began this long after its key was added.
+    /// Records the time between the addition of a key and its pass.
     pub fn began_after(&self, waited: Duration) {
         self.queue_seconds.observe(waited.as_secs_f64());
     }
 
-    /// A pass ended that took this long.
+    /// Records the duration of a pass that ended.
     pub fn worked(&self, took: Duration) {
         self.work_seconds.observe(took.as_secs_f64());
     }
 
-    /// A key waits for its backoff.
+    /// Counts a key that waits for its backoff.
     pub fn retried(&self) {
         self.retries.inc();
     }
 
-    /// The passes that run have run this long, added up.
+    /// Sets the sum of the durations of passes that run.
     pub fn unfinished(&self, work: Duration) {
         self.unfinished_seconds.set(work.as_secs_f64());
     }

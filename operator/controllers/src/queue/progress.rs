@@ -1,8 +1,8 @@
-//! Whether a pass works, or hangs on a remote side.
+//! The state of a pass: it works, or hangs on a remote side.
 //!
-//! A pass that nothing has woken for [`SILENT`] waits for an answer that may never come, unless it
-//! says itself that it keeps its slot ([`keeping_slot`]). Never ends a pass. Asked by `state`;
-//! told by the queue, which runs passes, and by `status`.
+//! A pass that was not woken for [`SILENT`] waits for an answer that may never come, unless it
+//! declares that it keeps its slot ([`keeping_slot`]). Never ends a pass. Read by `state`; written
+//! by the queue, which runs passes, and by `status`.
 
 use std::{
     future::poll_fn,
@@ -16,7 +16,7 @@ use std::{
 
 use tokio::time::Instant;
 
-/// A pass that was not woken for this long holds no slot.
+/// Time after which a pass that was not woken holds no slot.
 pub(super) const SILENT: Duration = Duration::from_secs(1);
 
 /// In place of a time: the pass was not run yet, or runs at this moment.
@@ -26,18 +26,18 @@ tokio::task_local! {
     static PASS: Arc<Progress>;
 }
 
-/// When a pass did something last.
+/// Instant of the last step of a pass.
 #[derive(Debug)]
 pub(super) struct Progress {
     begun: Instant,
     /// Milliseconds after `begun`, or [`RUNS`].
     ran: AtomicU64,
-    /// How many of its waits keep the slot.
+    /// Number of its waits that keep the slot.
     kept: AtomicUsize,
 }
 
 impl Progress {
-    /// A pass that begins now.
+    /// Returns a pass that begins now.
     pub(super) fn new(begun: Instant) -> Self {
         Self {
             begun,
@@ -88,7 +88,7 @@ impl Drop for Kept {
     }
 }
 
-/// Waits for something without which no other pass could get on either, such as the Kubernetes
+/// Waits for something without which no other pass could proceed either, such as the Kubernetes
 /// API: the pass that runs this keeps its slot however long it takes.
 pub(crate) async fn keeping_slot<F: Future>(work: F) -> F::Output {
     let kept = PASS.try_with(|progress| {

@@ -1,4 +1,4 @@
-//! Which keys are ready, which run, and which wait for a time. Pure: no clock, no task.
+//! Keys that are ready, that run, and that wait for a time. Pure: no clock, no task.
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
@@ -12,25 +12,25 @@ use tokio::time::Instant;
 use super::{QueueKey, progress::Progress};
 
 /// A namespace gets another slot while it holds less than this many times the free slots; a
-/// namespace that holds none gets one in any case. A namespace that is alone can so hold three
-/// quarters of all slots; however many namespaces hold all they can get, some slots stay free.
+/// namespace that holds none gets one in any case. A single namespace can thus hold three quarters
+/// of all slots; however many namespaces hold all they can get, some slots stay free.
 ///
 /// Switches share their buffers among ports by this rule. It is called dynamic threshold there, and
 /// this number alpha (Choudhury and Hahne, 1998).
 pub const DYNAMIC_THRESHOLD: usize = 3;
 
-/// Which passes hold slots is looked at again after this long.
+/// Interval at which the passes that hold slots are counted again.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// How long the passes have run is added up again after this long.
+/// Interval at which the durations of passes are added up again.
 const COUNT: Duration = Duration::from_secs(5);
 
-/// How many passes may be under way at once.
+/// Number of passes that may be under way at once.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Slots {
-    /// Those that work.
+    /// Passes that work.
     pub working: usize,
-    /// All, with those that hang on a remote side and so hold no slot.
+    /// All passes, with those that hang on a remote side and so hold no slot.
     pub running: usize,
 }
 
@@ -49,9 +49,10 @@ struct Entry {
     phase: Phase,
     at: Option<Timestamp>,
     after: Option<Instant>,
-    /// The instant that the pass that runs had cleared: one that fails knows no better.
+    /// The instant that was set before the running pass began; if the pass fails without another
+    /// one it is set again.
     before: Option<Timestamp>,
-    /// When it was added, until its pass begins.
+    /// Instant at which it was added, until its pass begins.
     added: Option<Instant>,
     failures: u32,
 }
@@ -60,7 +61,7 @@ struct Entry {
 pub(super) struct Begun<K> {
     pub(super) key: K,
     pub(super) progress: Arc<Progress>,
-    /// Since the key was added.
+    /// Time since the key was added.
     pub(super) waited: Duration,
 }
 
@@ -88,9 +89,9 @@ pub(super) struct State<K> {
     ready: usize,
     running: HashMap<K, Pass>,
     working: usize,
-    /// When it was last looked which passes hold slots.
+    /// Instant of the last count of passes that hold slots.
     looked: Option<Instant>,
-    /// When it was last added up how long the passes have run.
+    /// Instant of the last sum of durations.
     counted: Option<Instant>,
 }
 
@@ -272,7 +273,7 @@ impl<K: QueueKey> State<K> {
         None
     }
 
-    /// A pass ended; how many have failed in a row is returned.
+    /// Ends a pass. Returns how many have failed in a row.
     pub(super) fn ended(&mut self, key: &K, failed: bool, now: Instant) -> u32 {
         let working = self.running.remove(key).is_some_and(|pass| pass.working);
         self.working -= usize::from(working);
@@ -321,7 +322,7 @@ impl<K: QueueKey> State<K> {
         Some(passes.map(|pass| pass.progress.age(now)).sum())
     }
 
-    /// When to say again how long the passes have run.
+    /// Returns the instant of the next sum of durations.
     pub(super) fn next_count(&self) -> Option<Instant> {
         self.counted.map(|counted| counted + COUNT)
     }

@@ -1,4 +1,4 @@
-//! The queue on a paused clock: a sleep stands for the work of a pass, and takes no time.
+//! Tests of the queue on a paused clock: a sleep is the work of a pass, and takes no time.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -38,7 +38,7 @@ fn key(namespace: &str, name: &str) -> Key {
     Key::new(namespace, name)
 }
 
-/// A queue, its clock, and what its passes did.
+/// A queue, its clock, and the passes that it ran.
 struct Bench {
     queue: Arc<Queue<Key>>,
     clock: Arc<FakeClock>,
@@ -49,7 +49,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// Runs `work` for each key, on so many slots and not more.
+    /// Runs `work` for each key, on at most that many slots.
     fn new<F>(concurrency: usize, work: impl Fn(Key) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Option<Requeue>> + Send + 'static,
@@ -96,7 +96,7 @@ impl Bench {
             .expect("a queue that runs")
     }
 
-    /// Lets everything that can happen at this instant happen, and says what began.
+    /// Runs everything that can run at this instant, and returns the keys that began.
     async fn settled(&mut self) -> Vec<String> {
         let mut names = Vec::new();
         for _ in 0..100 {
@@ -171,7 +171,7 @@ async fn the_earliest_instant_counts_and_an_immediate_add_stays() {
     bench.queue.add(key("acme", "b"));
     assert_eq!(bench.settled().await, ["b"]);
     assert_eq!(bench.next().await, (key("acme", "a"), after(20)));
-    // The passes cleared what was set: nothing comes any more.
+    // The passes cleared the timer: nothing comes any more.
     advance(Duration::from_mins(2)).await;
     assert!(bench.settled().await.is_empty());
 }
@@ -216,7 +216,7 @@ async fn a_pass_says_when_its_key_runs_again() {
     for seconds in [7, 14, 21] {
         assert_eq!(bench.next().await, (key("acme", "after"), after(seconds)));
     }
-    // A clock that jumps does not move what is a length of time.
+    // A clock that jumps does not change a length of time.
     bench.clock.jump(SignedDuration::from_secs(60));
     let began = Instant::now();
     assert_eq!(bench.next().await.0.name, "after");
@@ -298,7 +298,7 @@ async fn failures_back_off_and_a_success_forgets_them() {
 // shows K7
 #[tokio::test(start_paused = true)]
 async fn a_pass_that_fails_or_panics_keeps_the_instants_that_are_known() {
-    // One had an instant before the pass began, the other came to know of one in it.
+    // One had an instant before the pass began, the other found one in it.
     for (name, instant) in [("panics", after(100)), ("fails", after(45))] {
         let mut bench = Bench::new(1, |key: Key| async move {
             assert_ne!(key.name, "panics", "on purpose");
@@ -390,7 +390,7 @@ async fn passes_that_hang_for_a_second_leave_their_slots_to_others() {
             "busy" => loop {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             },
-            // What waits for the API keeps its slot.
+            // A wait for the API keeps its slot.
             "writes" => keeping_slot(std::future::pending::<()>()).await,
             _ => {}
         }
@@ -402,7 +402,7 @@ async fn passes_that_hang_for_a_second_leave_their_slots_to_others() {
     for number in 0..100 {
         bench.queue.add(key("hangs", &number.to_string()));
     }
-    // The rule of namespaces holds for what works: three times the free slots.
+    // The rule of namespaces holds for passes that work: three times the free slots.
     assert_eq!(bench.settled().await.len(), 2 + 5);
     advance(Duration::from_millis(900)).await;
     assert!(bench.settled().await.is_empty());
@@ -414,7 +414,7 @@ async fn passes_that_hang_for_a_second_leave_their_slots_to_others() {
     }
     begun.retain(|count| *count > 0);
     assert_eq!(begun, [5, 5, 5, 5]);
-    // The rule holds for all that runs, too, so that others find room for ever.
+    // The rule holds for all passes, too, so that others find room for ever.
     for _ in 0..100 {
         advance(Duration::from_millis(100)).await;
         begun.push(bench.settled().await.len());

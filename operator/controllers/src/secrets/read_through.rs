@@ -1,23 +1,24 @@
-//! What was read by name, kept for a few seconds, and read once for all who ask meanwhile.
+//! Objects read by name, kept for a few seconds, and read once for all who need them meanwhile.
 //!
-//! Knows nothing of what it keeps; a failure is kept like an answer. Called by `secrets`.
+//! Knows nothing of the values that it keeps; a failure is kept like an answer. Called by
+//! `secrets`.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use entente_domain::expiring::ExpiringMap;
 use jiff::{SignedDuration, Timestamp};
 
-/// How long what was read is used again.
+/// Time for which a reading is used again.
 const KEPT: SignedDuration = SignedDuration::from_secs(10);
-/// More than any fleet asks for within [`KEPT`].
+/// Bound of the map: more objects than any fleet reads within [`KEPT`].
 const MOST: usize = 16_384;
 
-/// What was read, by namespace and name.
+/// Readings, by namespace and name.
 pub(super) struct ReadThrough<T, E>(Mutex<Entries<T, E>>);
 
 type Entries<T, E> = ExpiringMap<(String, String), Entry<T, E>, Timestamp>;
 
-/// Whoever reads holds it, and all others wait for it.
+/// Locked during a read, so that all others wait for it.
 type Entry<T, E> = Arc<tokio::sync::Mutex<Option<Kept<T, E>>>>;
 
 struct Kept<T, E> {
@@ -27,7 +28,7 @@ struct Kept<T, E> {
 
 impl<T, E> Default for ReadThrough<T, E> {
     fn default() -> Self {
-        // Who reads, or waits for who reads, has it too.
+        // An entry is in use while it is read or waited for.
         let in_use = |entry: &Entry<T, E>, _| Arc::strong_count(entry) > 1;
         Self(Mutex::new(ExpiringMap::new(MOST, in_use)))
     }
@@ -43,7 +44,7 @@ impl<T, E: Clone> ReadThrough<T, E> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What was read of an object less than [`KEPT`] ago, else what it says now.
+    /// Returns the reading of an object if it is younger than [`KEPT`], else reads it now.
     pub(super) async fn get(
         &self,
         namespace: &str,

@@ -1,4 +1,5 @@
-//! How Secrets are read: once for many, anew after a while, and what is said where one cannot be.
+//! Tests of reading Secrets: once for many, again after a while, and the fault of one that cannot
+//! be read.
 
 use base64::Engine as _;
 use serde_json::{Value, json};
@@ -36,7 +37,7 @@ fn secrets() -> (Arc<Secrets>, FakeApi) {
     (Arc::new(secrets), api)
 }
 
-/// Answers what is asked for by its path, until the result is there.
+/// Answers requests by their path, until the result is there.
 async fn served<T>(
     api: &mut FakeApi,
     asking: impl Future<Output = T>,

@@ -9,7 +9,7 @@ use crate::{
     shutdown::Shutdown,
 };
 
-/// What a cluster has and grants.
+/// Kinds and rights of a cluster.
 #[derive(Clone)]
 struct Cluster {
     kinds: BTreeSet<String>,
@@ -41,7 +41,7 @@ impl Cluster {
             asked.answer(200, &json!({"components": {"schemas": self.schemas}}));
         } else if asked.target.ends_with("/apis/entente.dev/v1alpha1") {
             if self.kinds.is_empty() {
-                // In plain text, as a real one does for a group that it does not know.
+                // In plain text, as a real server does for a group that it does not know.
                 return asked.text(404, "404 page not found\n");
             }
             let resources: Vec<Value> = self

@@ -34,7 +34,7 @@ fn status(used_by: i64) -> ConnectionStatus {
     }
 }
 
-/// The Connection `hq` of a UID, at a version.
+/// Returns the Connection `hq` of a UID, at a version.
 fn connection(uid: &str, version: u64, used_by: i64) -> Connection {
     let mut object = entente_crds::example::hq_ipp();
     object.metadata = ObjectMeta {
@@ -55,7 +55,8 @@ fn hq() -> Key {
     Key::new("", "hq")
 }
 
-/// Both, unless one waits for what does not come.
+/// Returns the results of both futures; fails if one of them waits for something that does not
+/// come.
 async fn both<A, B>(write: impl Future<Output = A>, serve: impl Future<Output = B>) -> (A, B) {
     let both = async { tokio::join!(write, serve) };
     tokio::time::timeout(Duration::from_mins(1), both)
@@ -258,7 +259,7 @@ async fn finalizers_of_others_are_kept_and_the_version_is_checked() {
     let (added, ()) = both(add_finalizer(&api, &object, FINALIZER), serve).await;
     assert_eq!(added.unwrap().resource_version().as_deref(), Some("6"));
 
-    // What is so already is not written.
+    // A state that already holds is not written.
     remove_finalizer(&api, &object, FINALIZER).await.unwrap();
     object.metadata.finalizers = Some(vec![FINALIZER.into()]);
     add_finalizer(&api, &object, FINALIZER).await.unwrap();

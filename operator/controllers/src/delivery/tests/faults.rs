@@ -1,4 +1,4 @@
-//! What goes wrong: on the device, at the API server, in the operator.
+//! Tests of faults on the device, at the API server and in the operator.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a [`super::FakeCluster`] holds, and the rules by which it changes.
+//! Content of a [`super::FakeCluster`], and the rules by which it changes.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::fake_api::{AnswerBody, FakeWatch};
 
-/// What a request is about; without a name it is the collection.
+/// Subject of a request; without a name it is the collection.
 #[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct Path {
     pub(super) collection: String,
@@ -21,7 +21,7 @@ pub(super) struct Path {
 /// A failure, with the reason that a Status gives.
 pub(super) type Refusal = (u16, &'static str);
 
-/// A change: at which version, of which collection, how, and of which object.
+/// A change: version, collection, kind of change, object.
 pub(super) type News = (u64, String, &'static str, Value);
 
 pub(super) struct Fault {
@@ -31,7 +31,7 @@ pub(super) struct Fault {
     pub(super) left: usize,
 }
 
-/// Somebody who writes just before a request of somebody else is served.
+/// Another writer, just before a request is served.
 pub(super) struct Rival {
     pub(super) method: Method,
     pub(super) part: String,
@@ -42,9 +42,9 @@ pub(super) struct Rival {
 pub(super) struct State {
     pub(super) version: u64,
     pub(super) objects: BTreeMap<Path, Value>,
-    /// What watches were told.
+    /// Changes that were sent to watches.
     pub(super) history: Vec<News>,
-    /// What they will be told, while they lag.
+    /// Changes that will be sent, while watches lag.
     pub(super) late: Option<Vec<News>>,
     pub(super) watches: Vec<(String, FakeWatch)>,
     pub(super) faults: Vec<Fault>,
@@ -101,7 +101,7 @@ impl State {
         self.objects.get(path).ok_or((404, "NotFound"))
     }
 
-    /// The object, if it is still the one and the version that was decided on.
+    /// Returns the object, if it still is the object and the version of the decision.
     fn expected(&self, path: &Path, decided_on: &Value) -> Result<Value, Refusal> {
         let found = self.found(path)?;
         for field in ["uid", "resourceVersion"] {
@@ -190,8 +190,8 @@ impl State {
         Ok(json!({"kind": "Status", "apiVersion": "v1", "status": "Success"}))
     }
 
-    /// Stores a version of an object and tells the watches; one that is the same is no version,
-    /// and a terminating one without finalizers goes.
+    /// Stores a version of an object and sends it to the watches. An equal one is not stored, and a
+    /// terminating one without finalizers is removed.
     pub(super) fn commit(
         &mut self,
         path: &Path,
@@ -227,7 +227,7 @@ impl State {
         after
     }
 
-    /// Tells the watches of a change.
+    /// Sends a change to the watches.
     pub(super) fn tell(&mut self, news: News) {
         let (_, of, event, object) = &news;
         self.watches
@@ -235,7 +235,7 @@ impl State {
         self.history.push(news);
     }
 
-    /// A watch of every namespace, from a version on; it ends as the client asked.
+    /// Returns a watch of every namespace, from a version on; it ends as the client asked.
     pub(super) fn watch(&mut self, of: &Path, query: &str) -> AnswerBody {
         let number = |name: &str| -> Option<u64> {
             let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
@@ -256,7 +256,7 @@ impl State {
     }
 }
 
-/// The collection, namespace and name in a path of the API, and what follows them.
+/// Returns the collection, namespace and name in a path of the API, and the rest of the path.
 pub(super) fn parse(at: &str) -> (Path, &str) {
     let segments: Vec<&str> = at.trim_matches('/').split('/').collect();
     let prefix = if segments.first() == Some(&"api") {
@@ -277,7 +277,7 @@ pub(super) fn parse(at: &str) -> (Path, &str) {
     (path, segment(2))
 }
 
-/// Gives a new object what the API server gives it; a UID only where a test chose none.
+/// Gives a new object the metadata that the API server gives it; a UID only if the test chose none.
 pub(super) fn begin(object: &mut Value, version: u64, now: Timestamp) {
     let meta = &mut object["metadata"];
     if meta["uid"].is_null() {
@@ -304,7 +304,7 @@ fn raise_generation(object: &mut Value) {
     object["metadata"]["generation"] = json!(generation + 1);
 }
 
-/// What a generation counts: all but metadata and status.
+/// Returns the part of an object that a generation counts: all but metadata and status.
 fn rest(object: &Value) -> Value {
     let mut rest = object.clone();
     let fields = rest.as_object_mut().expect("an object");

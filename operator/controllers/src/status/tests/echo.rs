@@ -1,5 +1,5 @@
-//! How a status write waits for the echo of the write before it. The clock is paused: a sleep moves
-//! it and takes no time.
+//! Tests that a status write waits for the echo of the write before it. The clock is paused: a
+//! sleep moves it and takes no time.
 
 use tokio::time::{Instant, sleep};
 
@@ -9,7 +9,7 @@ use crate::{
     shutdown::{Shutdown, ShutdownTrigger},
 };
 
-/// The cache that the watch feeds, with `hq` at version 5, and what keeps it so.
+/// Returns the cache that the watch feeds, with `hq` at version 5, and the handles that keep it so.
 async fn followed() -> (Arc<Cache<Connection>>, FakeWatch, ShutdownTrigger) {
     let (client, mut server): (Client, FakeApi) = FakeApi::new();
     let cache = Arc::new(Cache::new(Arc::new(Metrics::new("0"))));
@@ -22,7 +22,8 @@ async fn followed() -> (Arc<Cache<Connection>>, FakeWatch, ShutdownTrigger) {
     (cache, watch, trigger)
 }
 
-/// Reports one more than is shown; returns after how many milliseconds which version was replaced.
+/// Reports one more than the cache has. Returns the duration in milliseconds and the version that
+/// was replaced.
 async fn report(cache: &Cache<Connection>) -> (u128, String) {
     let (api, mut server, _) = bench();
     let began = Instant::now();
@@ -59,7 +60,7 @@ async fn a_watch_that_brings_nothing_holds_a_status_up_for_300_milliseconds_afte
     cache.put_written(connection("u1", 6, 2));
     sleep(Duration::from_millis(200)).await;
     assert_eq!(report(&cache).await, (100, "6".to_owned()));
-    // The bound counts from the write, so who comes later does not wait at all.
+    // The bound counts from the write, so a later caller does not wait at all.
     cache.put_written(connection("u1", 101, 2));
     sleep(Duration::from_secs(1)).await;
     assert_eq!(report(&cache).await, (0, "101".to_owned()));
