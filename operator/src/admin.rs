@@ -1,7 +1,7 @@
 //! `/livez`, `/readyz` and `/metrics`, over plain HTTP.
 //!
-//! It reads and shows; nothing can be changed here. `/livez` answers as long as the process can;
-//! `/readyz` says in words what is missing, with status 503 until nothing is.
+//! Reads state and shows it; nothing can be changed here. `/livez` answers as long as the process
+//! can; `/readyz` names the missing parts, with status 503 until none is missing.
 
 use std::sync::Arc;
 

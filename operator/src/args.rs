@@ -1,11 +1,11 @@
-//! Flags and environment of the operator: what was said, checked for form only.
+//! Flags and environment of the operator: parsed, and checked for form only.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Parser, ValueEnum};
 use entente_crds::duration::parse_duration;
 
-/// The Entente operator: makes the services of contracts work on devices, and proves it.
+/// The Entente operator: sets up the services of contracts on devices, and proves it.
 ///
 /// Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage.
 #[derive(Clone, Debug, Parser)]
@@ -23,7 +23,7 @@ pub(crate) struct Args {
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     pub(crate) pod_name: Option<String>,
 
-    /// Where /livez, /readyz and /metrics are served
+    /// Address of /livez, /readyz and /metrics
     #[arg(long, env = "ENTENTE_ADMIN_ADDRESS", default_value = "0.0.0.0:8080")]
     pub(crate) admin_address: SocketAddr,
 
@@ -31,7 +31,7 @@ pub(crate) struct Args {
     #[arg(long, env = "ENTENTE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
     pub(crate) log_format: LogFormat,
 
-    /// What is logged: a level, or directives such as "info,entente_controllers=debug"
+    /// Level of the log, or directives such as "info,entente_controllers=debug"
     #[arg(
         long,
         env = "ENTENTE_LOG_LEVEL",
@@ -51,15 +51,15 @@ pub(crate) struct Args {
           value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) api_in_flight: u16,
 
-    /// How long a request to the Kubernetes API may take
+    /// Time limit of a request to the Kubernetes API
     #[arg(long, env = "ENTENTE_API_TIMEOUT", default_value = "30s", value_parser = duration)]
     pub(crate) api_timeout: Duration,
 
-    /// How long a withdrawal is tried before its handle is given up as an orphan
+    /// Time after which a withdrawal is given up and its instance becomes an orphan
     #[arg(long, env = "ENTENTE_WITHDRAW_DEADLINE", default_value = "24h", value_parser = duration)]
     pub(crate) withdraw_deadline: Duration,
 
-    /// How often the status of a growing compensation is written at most
+    /// Shortest time between two writes of a status whose compensation accrues
     #[arg(long, env = "ENTENTE_ACCRUAL_INTERVAL", default_value = "1h", value_parser = duration)]
     pub(crate) accrual_interval: Duration,
 }
@@ -74,8 +74,7 @@ pub(crate) enum LogFormat {
 }
 
 /// Reads a length of time as in the kinds of Entente (`90s`, `15m`, `1h30m`, `500ms`) that is more
-/// than zero: no flag names anything that may
-/// take no time.
+/// than zero, as every flag requires.
 fn duration(text: &str) -> Result<Duration, String> {
     let length = parse_duration(text).map_err(|error| error.to_string())?;
     Duration::try_from(length)

@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     match runtime {
         Ok(runtime) => {
             let code = operator::exit_code(runtime.block_on(operator::run(args)));
-            // What has not ended by now, such as a name that is being looked up, is not waited for.
+            // Work that has not ended by now, such as the lookup of a name, is not waited for.
             runtime.shutdown_background();
             code
         }

@@ -1,4 +1,4 @@
-//! The life of the process: build what is shared, pass the self test, run the controllers, stop.
+//! The life of the process: build the shared state, pass the self test, run the controllers, stop.
 //!
 //! It wires and decides nothing else. A signal to stop lets the passes under way finish, for a
 //! while; a second one ends the process at once.
@@ -25,41 +25,41 @@ use tracing::{error, info};
 use crate::{admin, args::Args};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// How long passes under way may go on after the signal to stop. Less than the 30 s after which
-/// Kubernetes kills a pod.
+/// Time for which passes under way may continue after the signal to stop. Less than the 30 s after
+/// which Kubernetes kills a pod.
 const GRACE: Duration = Duration::from_secs(20);
 
-/// How long events that are not written yet may take after that.
+/// Time after that in which the remaining events may be written.
 const FLUSH: Duration = Duration::from_secs(3);
 
-/// Why the operator failed.
+/// Reason why the operator failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OperatorError {
     /// The client of the Kubernetes API could not be made.
     #[error(transparent)]
     Client {
-        /// What is wrong.
+        /// The error.
         source: ClientError,
     },
     /// The admin address can not be listened on.
     #[error("can not listen on the admin address: {source}")]
     Listen {
-        /// What is wrong.
+        /// The error.
         source: io::Error,
     },
     /// Signals can not be received.
     #[error("can not receive signals: {source}")]
     Signals {
-        /// What is wrong.
+        /// The error.
         source: io::Error,
     },
     /// The admin endpoints stopped.
     #[error("the admin endpoints stopped: {problem}")]
     Admin {
-        /// What happened.
+        /// Description of the error.
         problem: String,
     },
-    /// The controllers ended, and nobody had asked them to.
+    /// The controllers ended without a signal to stop.
     #[error("the controllers ended by themselves")]
     Ended,
     /// Passes under way did not finish in time.
@@ -88,7 +88,7 @@ pub(crate) async fn run(args: Args) -> Result<(), OperatorError> {
     tokio::pin!(admin, controllers);
     tokio::select! {
         () = shutdown.requested() => {}
-        // They end at once when asked to stop, and may be seen first.
+        // They end at once at the signal to stop, and may be seen first.
         ended = &mut admin => {
             if !shutdown.is_requested() {
                 return Err(OperatorError::Admin { problem: format!("{ended:?}") });
@@ -182,7 +182,7 @@ fn stop_on_signals(trigger: ShutdownTrigger) -> Result<(), OperatorError> {
     Ok(())
 }
 
-/// 0 stopped as asked, 1 failed.
+/// Returns the exit code: 0 stopped as asked, 1 failed.
 pub(crate) fn exit_code(result: Result<(), OperatorError>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,

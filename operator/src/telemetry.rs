@@ -1,4 +1,4 @@
-//! The log: where it goes and how it looks.
+//! The log: its destination and its format.
 
 use std::io::{IsTerminal as _, stderr};
 
