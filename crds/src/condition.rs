@@ -292,6 +292,15 @@ impl Reason {
         Reason::TimedOut,
         Reason::ProtocolError,
     ];
+
+    /// The reasons that a look at a device can meet: those of an attempt, and that another machine
+    /// answers.
+    pub const OF_A_LOOK: &[Reason] = &{
+        let mut all = [Reason::IdentityMismatch; Self::OF_AN_ATTEMPT.len() + 1];
+        let (of_an_attempt, _) = all.split_at_mut(Self::OF_AN_ATTEMPT.len());
+        of_an_attempt.copy_from_slice(Self::OF_AN_ATTEMPT);
+        all
+    };
 }
 
 /// Reasons that block a side or an item, shared by several conditions below.

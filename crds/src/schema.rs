@@ -59,17 +59,12 @@ pub fn message(_: &mut SchemaGenerator) -> Schema {
 
 /// A reason that an attempt at one item can have.
 pub fn reason_of_an_attempt(_: &mut SchemaGenerator) -> Schema {
-    let words = Reason::OF_AN_ATTEMPT.iter().map(|reason| reason.as_str());
-    json_schema!({"type": "string", "enum": words.collect::<Vec<_>>()})
+    one_of(Reason::OF_AN_ATTEMPT)
 }
 
 /// A reason that reading a device can have.
 pub fn reason_of_a_look(_: &mut SchemaGenerator) -> Schema {
-    let words = Reason::OF_AN_ATTEMPT
-        .iter()
-        .chain([&Reason::IdentityMismatch]);
-    let words = words.map(|reason| reason.as_str());
-    json_schema!({"type": "string", "enum": words.collect::<Vec<_>>()})
+    one_of(Reason::OF_A_LOOK)
 }
 
 /// The name of any Kubernetes object (RFC 1123 subdomain).
@@ -211,6 +206,11 @@ pub fn whole_number(_: &mut SchemaGenerator) -> Schema {
         "maxLength": MAX_WHOLE_NUMBER,
         "pattern": "^(0|[1-9][0-9]*)$"
     })
+}
+
+fn one_of(reasons: &[Reason]) -> Schema {
+    let words = reasons.iter().map(|reason| reason.as_str());
+    json_schema!({"type": "string", "enum": words.collect::<Vec<_>>()})
 }
 
 fn ruled(max_length: u32, rule: &str, message: &str) -> Schema {
