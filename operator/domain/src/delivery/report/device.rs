@@ -19,17 +19,19 @@ use crate::delivery::{
     claim::{self, claim_digest, next_claim},
     plan::sync::{next_sync, reconcile_wish, sync_period},
     report::sentence,
-    verify::identity::{
-        identity_fault, pinned_certificate, pinned_identity, remembered, remembered_fault, witness,
-    },
+    verify::identity::{pinned_certificate, pinned_identity, remembered, witness},
 };
 use crate::{
     bounded::cut,
     catalogue::RESOLVED,
     condition::{ConditionSet, MAX_MESSAGE, Status, Summary, Work, find, is_true},
-    reasons::{Class, class, reason},
+    reasons::{Class, class},
     remote::DeviceReading,
 };
+
+mod faults;
+
+use self::faults::ConnectionFaults;
 
 /// A sync instant younger than this part of the period is not written again on its own.
 const FRESH: i32 = 2;
@@ -51,6 +53,7 @@ pub(in crate::delivery) fn report_device(
         reports,
         observations,
         device,
+        faults: ConnectionFaults::find(snapshot, resolved, observations, device),
         now,
     };
     let status = report.report();
@@ -65,6 +68,7 @@ struct Report<'a> {
     reports: &'a BTreeMap<String, SubscriptionReport>,
     observations: &'a Observations,
     device: &'a Device,
+    faults: ConnectionFaults<'a>,
     now: Timestamp,
 }
 
@@ -91,38 +95,11 @@ impl Report<'_> {
         }
     }
 
-    /// Returns the fault of a connection at its last use, in this pass or before.
-    fn fault(&self, connection: &str) -> Option<Blocked> {
-        let Some(reading) = self.observations.through(connection).reading.as_ref() else {
-            // No request used the connection in this pass.
-            return remembered_fault(self.device, connection);
-        };
-        match &reading.result {
-            Ok(_) => {
-                let device = (self.device, self.observations);
-                identity_fault(self.snapshot, self.resolved, device, connection)
-            }
-            Err(failure) => Some(Blocked::new(reason(failure.kind), failure.message.clone())),
-        }
-    }
-
-    fn faults(&self) -> impl Iterator<Item = Blocked> {
-        let connections = self.device.spec.connections.iter();
-        connections.filter_map(|connection| self.fault(&connection.name))
-    }
-
-    /// Returns the first fault, if every connection has one; `None` if one answers.
-    fn silence(&self) -> Option<Blocked> {
-        let mut silent = self.faults().filter(|fault| is_of_an_attempt(fault.reason));
-        let first = silent.next()?;
-        (silent.count() + 1 == self.device.spec.connections.len()).then_some(first)
-    }
-
     fn unusable(&self) -> Option<Blocked> {
         let mut connections = self.resolved.connections.iter();
         let unresolved = connections.find_map(|connection| connection.endpoint.as_ref().err());
         let unresolved = self.resolved.unreachable.as_ref().or(unresolved);
-        let forbidden = |reason: Reason| self.faults().find(|fault| fault.reason == reason);
+        let forbidden = |reason: Reason| self.faults.with(reason).cloned();
         unresolved
             .cloned()
             .or_else(|| self.claimed())
@@ -174,11 +151,10 @@ impl Report<'_> {
             let message = "Everything that is wanted on the device is in effect.";
             return Summary::done(Reason::Succeeded, message);
         }
-        let failed = self.faults().next().is_some();
-        let (reason, work) = if failed {
-            (Reason::ProgressingWithRetry, Work::Retrying)
-        } else {
+        let (reason, work) = if self.faults.is_empty() {
             (Reason::Progressing, Work::Progressing)
+        } else {
+            (Reason::ProgressingWithRetry, Work::Retrying)
         };
         let message = format!("Not delivered yet: {}.", pending.join(", "));
         Summary::open(reason, message, work)
@@ -243,7 +219,7 @@ impl Report<'_> {
                 ),
             };
         }
-        match self.silence() {
+        match self.faults.silence() {
             None => set.with(
                 ConditionType::Online,
                 Status::True,
@@ -334,7 +310,7 @@ impl Report<'_> {
             .ok()?;
         let meant = asked == claim_digest(self.device)
             && self.snapshot.model.is_some()
-            && self.fault(connection).is_none();
+            && self.faults.of(connection).is_none();
         meant.then_some(reading)
     }
 
@@ -392,7 +368,7 @@ impl Report<'_> {
     }
 
     fn connection(&self, name: &str) -> DeviceConnectionStatus {
-        let fault = self.fault(name);
+        let fault = self.faults.of(name).cloned();
         let own = witness(self.device) != Some(name);
         let said = self.said_by_its_own(name).filter(|_| own);
         let pinned = |pin: Option<&str>| pin.filter(|_| own).map(str::to_owned);
@@ -440,7 +416,7 @@ impl Report<'_> {
         let Some(at) = self.observations.last_look() else {
             return previous.last_sync.clone();
         };
-        let result = if self.silence().is_none() {
+        let result = if self.faults.silence().is_none() {
             SyncResult::Answered
         } else {
             SyncResult::NoAnswer
@@ -452,8 +428,4 @@ impl Report<'_> {
             .filter(|last| last.result == result && at.duration_since(last.at) < period / FRESH);
         Some(fresh.cloned().unwrap_or(LastSync { at, result }))
     }
-}
-
-fn is_of_an_attempt(reason: Reason) -> bool {
-    Reason::OF_AN_ATTEMPT.contains(&reason)
 }
