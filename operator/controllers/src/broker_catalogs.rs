@@ -2,10 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use entente_domain::{expiring::ExpiringMap, remote::Catalogue, shared::Shared};
+use entente_domain::{expiring::ExpiringMap, remote::Catalogue};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -25,7 +25,7 @@ pub(crate) struct Catalogues {
 type Kept = ExpiringMap<String, Read, Timestamp>;
 
 struct Read {
-    catalogue: Shared<Catalogue>,
+    catalogue: Arc<Catalogue>,
     fresh_until: Timestamp,
 }
 
@@ -44,7 +44,7 @@ impl Catalogues {
         &self,
         names: impl Iterator<Item = &'a String>,
         now: Timestamp,
-    ) -> BTreeMap<String, Shared<Catalogue>> {
+    ) -> BTreeMap<String, Arc<Catalogue>> {
         let kept = self.kept();
         names
             .filter_map(|name| {
@@ -69,7 +69,7 @@ impl Catalogues {
     }
 
     /// Keeps a catalog that was read, and notifies subscribers if it differs from the one before.
-    pub(crate) fn keep(&self, name: &str, catalogue: &Shared<Catalogue>, now: Timestamp) {
+    pub(crate) fn keep(&self, name: &str, catalogue: &Arc<Catalogue>, now: Timestamp) {
         let after = |length| now.checked_add(length).unwrap_or(Timestamp::MAX);
         let read = Read {
             catalogue: catalogue.clone(),
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
     use entente_domain::remote::Offering;
 
-    fn catalogue(id: &str) -> Shared<Catalogue> {
+    fn catalogue(id: &str) -> Arc<Catalogue> {
         let offering = Offering {
             id: id.to_owned(),
             ..Offering::default()

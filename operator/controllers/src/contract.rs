@@ -21,7 +21,6 @@ use entente_crds::{
 use entente_domain::{
     condition::{find, is_true},
     contract::{ContractWorld, ResolvedContract, WriteOutcome, next_wake, report, resolve},
-    shared::Shared,
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::{Api, Resource as _, ResourceExt as _};
@@ -155,8 +154,8 @@ impl Contracts {
     ) -> Result<Option<Timestamp>, WriteError> {
         let now = self.context.clock.now();
         let of = path(&key.namespace, &key.name);
-        let subscriptions = shared(self.objects.subscriptions.by_index(BY_CONTRACT, &of));
-        let compensations = shared(self.objects.compensations.by_index(BY_CONTRACT, &of));
+        let subscriptions = self.objects.subscriptions.by_index(BY_CONTRACT, &of);
+        let compensations = self.objects.compensations.by_index(BY_CONTRACT, &of);
         let uid = world.contract.uid();
         // Moved and changed instead of copied for each try: it holds a whole fleet.
         let mut decide = |object: &Contract| {
@@ -291,10 +290,6 @@ fn states(status: &ContractStatus) -> Vec<(&str, &str, &str, Option<i64>)> {
             )
         })
         .collect()
-}
-
-fn shared<K>(objects: Vec<Arc<K>>) -> Vec<Shared<K>> {
-    objects.into_iter().map(Shared::from).collect()
 }
 
 #[cfg(test)]

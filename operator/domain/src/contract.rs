@@ -25,8 +25,10 @@ mod terms;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{
@@ -38,8 +40,6 @@ use entente_crds::{
 };
 use jiff::Timestamp;
 use kube::Resource;
-
-use crate::shared::Shared;
 
 pub use report::{WriteOutcome, report};
 pub use resolve::{next_wake, resolve};
@@ -54,12 +54,12 @@ pub struct ContractWorld {
     /// The contract as it was read, with its last status.
     pub contract: Contract,
     /// The SmartServices that its entries name, those that exist.
-    pub services: BTreeMap<String, Shared<SmartService>>,
+    pub services: BTreeMap<String, Arc<SmartService>>,
     /// The Devices of its namespace, in any order.
     pub devices: Vec<DeviceFacts>,
     /// The ServiceSubscriptions of its namespace that carry its name, live and terminating, in any
     /// order; those of another contract of the same name as well.
-    pub subscriptions: Vec<Shared<ServiceSubscription>>,
+    pub subscriptions: Vec<Arc<ServiceSubscription>>,
     /// Names of subscriptions whose deletion was seen although the operator had not requested it.
     pub recreated: BTreeSet<String>,
 }

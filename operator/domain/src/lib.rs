@@ -19,5 +19,4 @@ pub mod protocol;
 pub mod reasons;
 pub mod remote;
 pub mod secret;
-pub mod shared;
 pub mod time;

@@ -1,16 +1,16 @@
 //! Observe: the objects that a contract's subscriptions depend on, from the caches.
 
-use std::{collections::BTreeMap, sync::PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError},
+};
 
 use entente_crds::v1alpha1::{Contract, SmartService};
-use entente_domain::{
-    contract::{ContractWorld, DeviceFacts},
-    shared::Shared,
-};
+use entente_domain::contract::{ContractWorld, DeviceFacts};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use super::{Contracts, shared};
+use super::Contracts;
 use crate::{
     cache::Key,
     objects::{BY_CONTRACT, path},
@@ -55,14 +55,14 @@ pub(super) fn world(contracts: &Contracts, contract: Contract) -> ContractWorld 
         .collect();
     devices.sort_by(|a, b| a.name.cmp(&b.name));
     devices.dedup_by(|a, b| a.name == b.name);
-    let services: BTreeMap<String, Shared<SmartService>> = contract
+    let services: BTreeMap<String, Arc<SmartService>> = contract
         .spec
         .services
         .iter()
         .filter_map(|entry| {
             let name = &entry.service_ref.name;
             let service = objects.services.get(&Key::new("", name.clone()))?;
-            Some((name.clone(), service.into()))
+            Some((name.clone(), service))
         })
         .collect();
     let recreated = contracts
@@ -72,7 +72,7 @@ pub(super) fn world(contracts: &Contracts, contract: Contract) -> ContractWorld 
     ContractWorld {
         services,
         devices,
-        subscriptions: shared(objects.subscriptions.by_index(BY_CONTRACT, &of)),
+        subscriptions: objects.subscriptions.by_index(BY_CONTRACT, &of),
         recreated: recreated
             .iter()
             .filter(|key| key.namespace == namespace)

@@ -8,7 +8,6 @@ use std::{sync::Arc, time::Instant};
 use entente_domain::{
     delivery::{Action, Answer, DeviceSnapshot, Pass},
     remote::{Failure, FailureKind},
-    shared::Shared,
 };
 use entente_drivers::{
     ServiceDriver, device::DeviceTarget, profile::ConnectionProfile, service::ServerTarget,
@@ -97,7 +96,7 @@ impl Execution<'_> {
         let begun = Instant::now();
         let result = self.service().catalogue(&target).await;
         self.count("server", result.as_ref().err(), begun);
-        let result = result.map(Shared::from);
+        let result = result.map(Arc::from);
         if let Ok(catalogue) = &result {
             let now = self.delivery.context.clock.now();
             self.delivery.catalogues.keep(connection, catalogue, now);

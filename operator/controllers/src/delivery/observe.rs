@@ -21,7 +21,6 @@ use entente_domain::{
     },
     promise::{CompensationRecord, has_missed},
     secret::Secrets,
-    shared::Shared,
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Namespace;
@@ -38,13 +37,10 @@ use crate::{
 pub(super) async fn snapshot(delivery: &Delivery, key: &Key) -> DeviceSnapshot {
     let objects = &delivery.objects;
     let now = delivery.context.clock.now();
-    let device = objects.devices.get(key).map(Shared::from);
-    let subscriptions: Vec<Shared<ServiceSubscription>> = objects
+    let device = objects.devices.get(key);
+    let subscriptions = objects
         .subscriptions
-        .by_index(BY_DEVICE, &path(&key.namespace, &key.name))
-        .into_iter()
-        .map(Shared::from)
-        .collect();
+        .by_index(BY_DEVICE, &path(&key.namespace, &key.name));
     let services = services(objects, &subscriptions);
     let connections = connections(objects, device.as_deref(), &services, &subscriptions);
     let namespace = namespace(delivery, &key.namespace).await;
@@ -59,7 +55,7 @@ pub(super) async fn snapshot(delivery: &Delivery, key: &Key) -> DeviceSnapshot {
         device_name: key.name.clone(),
         model: device.as_ref().and_then(|device| {
             let name = device.spec.model_ref.name.clone();
-            objects.models.get(&Key::new("", name)).map(Shared::from)
+            objects.models.get(&Key::new("", name))
         }),
         claimed_by_another: device
             .as_ref()
@@ -159,8 +155,8 @@ async fn namespace(delivery: &Delivery, name: &str) -> Option<Arc<Namespace>> {
 
 fn services(
     objects: &Objects,
-    subscriptions: &[Shared<ServiceSubscription>],
-) -> BTreeMap<String, Shared<SmartService>> {
+    subscriptions: &[Arc<ServiceSubscription>],
+) -> BTreeMap<String, Arc<SmartService>> {
     let names: BTreeSet<&String> = subscriptions
         .iter()
         .flat_map(|subscription| &subscription.spec.revisions)
@@ -170,7 +166,7 @@ fn services(
         .into_iter()
         .filter_map(|name| {
             let found = objects.services.get(&Key::new("", name.clone()))?;
-            Some((name.clone(), Shared::from(found)))
+            Some((name.clone(), found))
         })
         .collect()
 }
@@ -178,9 +174,9 @@ fn services(
 fn connections(
     objects: &Objects,
     device: Option<&Device>,
-    services: &BTreeMap<String, Shared<SmartService>>,
-    subscriptions: &[Shared<ServiceSubscription>],
-) -> BTreeMap<String, Shared<Connection>> {
+    services: &BTreeMap<String, Arc<SmartService>>,
+    subscriptions: &[Arc<ServiceSubscription>],
+) -> BTreeMap<String, Arc<Connection>> {
     let of_device = device
         .into_iter()
         .flat_map(|device| &device.spec.connections)
@@ -198,7 +194,7 @@ fn connections(
         .into_iter()
         .filter_map(|name| {
             let found = objects.connections.get(&Key::new("", name.clone()))?;
-            Some((name.clone(), Shared::from(found)))
+            Some((name.clone(), found))
         })
         .collect()
 }
@@ -302,7 +298,7 @@ fn is_allowed(objects: &Objects, device: &Device) -> bool {
 fn compensations(
     objects: &Objects,
     namespace: &str,
-    subscriptions: &[Shared<ServiceSubscription>],
+    subscriptions: &[Arc<ServiceSubscription>],
 ) -> Vec<CompensationRecord> {
     let missed = subscriptions.iter().filter(|found| has_missed(found));
     missed
@@ -345,7 +341,7 @@ fn contracts(objects: &Objects, snapshot: &mut DeviceSnapshot) {
     }
 }
 
-fn orphans(connections: &BTreeMap<String, Shared<Connection>>) -> BTreeSet<String> {
+fn orphans(connections: &BTreeMap<String, Arc<Connection>>) -> BTreeSet<String> {
     connections
         .values()
         .filter_map(|connection| connection.status.as_ref())

@@ -10,10 +10,7 @@ use entente_crds::{
     FINALIZER_WITHDRAW,
     v1alpha1::{Device, ServiceSubscription, ServiceSubscriptionStatus},
 };
-use entente_domain::{
-    delivery::{Answer, Pass, SubscriptionReport},
-    shared::Shared,
-};
+use entente_domain::delivery::{Answer, Pass, SubscriptionReport};
 use jiff::Timestamp;
 use kube::{Api, ResourceExt as _};
 
@@ -85,7 +82,7 @@ pub(super) async fn panicked(delivery: &Delivery, key: &Key) {
 pub(super) async fn record(delivery: &Delivery, pass: &Pass, name: &str) -> Answer {
     let decide = |object: &ServiceSubscription, now| pass.record_instance(object, now);
     match write_status(delivery, pass, name, decide).await {
-        Ok(written) => Answer::Recorded(written.map(Shared::from)),
+        Ok(written) => Answer::Recorded(written),
         Err(error) => {
             tracing::warn!(%error, subscription = name, "the instance could not be recorded");
             Answer::Recorded(None)

@@ -3,7 +3,10 @@
 //! Decides counters, names, dates and, through `conditions`, every condition. It runs on every
 //! path, also when a write failed, and repeats itself: a report on its own output is the same.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use entente_crds::condition::ConditionType;
 use entente_crds::v1alpha1::{
@@ -22,7 +25,6 @@ use super::subscription_state::{Progress, SubscriptionState, is_failing, subscri
 use super::{ContractWorld, EntryDevices, ResolvedContract, is_deleting, is_own, is_terminating};
 use crate::condition::is_true;
 use crate::promise::has_missed;
-use crate::shared::Shared;
 
 /// The most subscriptions that notReady names (its schema).
 const MAX_NOT_READY: usize = 10;
@@ -44,8 +46,8 @@ pub struct WriteOutcome {
 pub fn report(
     world: &ContractWorld,
     resolved: &ResolvedContract,
-    subscriptions: &[Shared<ServiceSubscription>],
-    compensations: &[Shared<Compensation>],
+    subscriptions: &[Arc<ServiceSubscription>],
+    compensations: &[Arc<Compensation>],
     outcome: &WriteOutcome,
     now: Timestamp,
 ) -> ContractStatus {

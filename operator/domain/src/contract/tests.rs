@@ -172,6 +172,12 @@ impl ContractWorld {
         self.contract.metadata.generation = self.contract.metadata.generation.map(|one| one + 1);
     }
 
+    /// Returns the SmartService of the world for an edit.
+    fn backup_service(&mut self) -> &mut SmartServiceSpec {
+        let service = self.services.get_mut("backup-service");
+        &mut Arc::make_mut(service.expect("it is there")).spec
+    }
+
     /// Resolves, writes and reports, as the controller does. Returns the first resolution.
     fn pass(&mut self, now: &str) -> ResolvedContract {
         let now = at(now);
@@ -215,7 +221,7 @@ impl ContractWorld {
     }
 
     fn existing(&mut self, name: &str) -> &mut ServiceSubscription {
-        let mut found = self.subscriptions.iter_mut();
+        let mut found = self.subscriptions.iter_mut().map(Arc::make_mut);
         found
             .find(|found| found.metadata.name.as_deref() == Some(name))
             .expect(name)

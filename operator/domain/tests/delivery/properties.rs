@@ -8,6 +8,8 @@
     reason = "a test reads the catalogue of the scripts"
 )]
 
+use std::sync::Arc;
+
 use entente_crds::{
     ANNOTATION_RECONCILE_AT, condition::ConditionType, v1alpha1::ServiceSubscription,
 };
@@ -92,11 +94,11 @@ fn heal(world: &mut Simulation) {
         broker.cure();
     }
     for object in &mut world.snapshot.subscriptions {
-        object.spec.contract.suspend = false;
+        Arc::make_mut(object).spec.contract.suspend = false;
     }
     let now = world.now.to_string();
-    let device = world.snapshot.device.as_mut().expect("there is a device");
-    device
+    world
+        .device_mut()
         .annotations_mut()
         .insert(ANNOTATION_RECONCILE_AT.to_owned(), now);
     world.snapshot.reconcile_requested = true;

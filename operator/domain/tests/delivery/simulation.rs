@@ -1,9 +1,9 @@
 //! The pass of the delivery controller without Kubernetes: a virtual clock, objects in memory,
 //! simulated remote sides. Used by the golden scenarios and the properties.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use entente_crds::v1alpha1::{ServiceSubscription, ServiceSubscriptionStatus};
+use entente_crds::v1alpha1::{Device, ServiceSubscription, ServiceSubscriptionStatus};
 use entente_domain::delivery::{
     Action, Answer, Backoffs, DeviceSnapshot, Pass, SubscriptionReport, is_reconcile_requested,
 };
@@ -228,12 +228,12 @@ impl Simulation {
         }
         if let Some((status, next)) = device {
             wakes.extend(next);
-            let stored = self.snapshot.device.as_mut().expect("it was reported on");
-            if stored.status.as_ref() != Some(&status) {
-                stored.status = Some(status);
-                self.writes += 1;
-            }
-            self.snapshot.reconcile_requested = is_reconcile_requested(stored);
+            let stored = self.device_mut();
+            let is_news = stored.status.as_ref() != Some(&status);
+            stored.status = Some(status);
+            let asked = is_reconcile_requested(stored);
+            self.writes += usize::from(is_news);
+            self.snapshot.reconcile_requested = asked;
         }
         self.wake = wakes.into_iter().filter(|wake| *wake > self.now).min();
         self.backoffs = pass.into_backoffs();
@@ -258,8 +258,13 @@ impl Simulation {
             .unwrap_or_else(|| panic!("no {name}"))
     }
 
+    pub(crate) fn device_mut(&mut self) -> &mut Device {
+        let device = self.snapshot.device.as_mut();
+        Arc::make_mut(device.expect("there is a device"))
+    }
+
     pub(crate) fn subscription_mut(&mut self, name: &str) -> &mut ServiceSubscription {
-        let mut all = self.snapshot.subscriptions.iter_mut();
+        let mut all = self.snapshot.subscriptions.iter_mut().map(Arc::make_mut);
         all.find(|object| object.name_any() == name)
             .unwrap_or_else(|| panic!("no {name}"))
     }

@@ -63,11 +63,7 @@ fn each_fault_of_the_spec_has_its_reason() {
             world.contract.spec.services[0].elect = Some("none".to_owned());
         }),
         ("UnsupportedValue", |world| {
-            let service = world
-                .services
-                .get_mut("backup-service")
-                .expect("it is there");
-            service.spec.parameters[0].default = None;
+            world.backup_service().parameters[0].default = None;
         }),
         ("DuplicateService", |world| {
             world
@@ -113,9 +109,7 @@ fn what_is_no_duration_is_refused_wherever_it_comes_from() {
         (
             "spec.services[backup].serviceLevel must be set: that of SmartService backup-service: ",
             |world| {
-                let mut services = world.services.values_mut();
-                let service = services.next().expect("it is there");
-                service.spec.service_level = Some(level("soon"));
+                world.backup_service().service_level = Some(level("soon"));
             },
         ),
     ];
@@ -263,13 +257,7 @@ fn an_edit_of_the_catalogue_neither_stops_nor_changes_a_running_contract() {
     for now in [BEFORE, DURING] {
         for (number, edit) in table.iter().enumerate() {
             let mut world = world.clone();
-            edit(
-                &mut world
-                    .services
-                    .get_mut("backup-service")
-                    .expect("it is there")
-                    .spec,
-            );
+            edit(world.backup_service());
             let resolved = resolve(&world, at(now));
             assert_eq!(resolved.accepted, Ok(()), "edit {number} at {now}");
             assert!(resolved.changes.is_empty(), "edit {number} at {now}");

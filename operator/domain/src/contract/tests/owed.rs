@@ -164,7 +164,7 @@ fn a_missed_promise_stays_said_for_the_term_also_when_its_subscription_is_gone()
     assert_eq!(said(&world, ConditionType::Ready), "True Delivered");
 }
 
-fn shared(compensations: &[Compensation]) -> Vec<crate::shared::Shared<Compensation>> {
+fn shared(compensations: &[Compensation]) -> Vec<Arc<Compensation>> {
     compensations.iter().cloned().map(Into::into).collect()
 }
 

@@ -50,7 +50,7 @@ impl Event {
             }
             Self::Default(value) => {
                 for service in world.services.values_mut() {
-                    service.spec.parameters[1].default = Some(value.to_string());
+                    Arc::make_mut(service).spec.parameters[1].default = Some(value.to_string());
                 }
             }
             Self::ServiceGone(gone) => {

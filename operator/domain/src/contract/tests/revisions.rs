@@ -32,9 +32,8 @@ fn promise(world: &mut ContractWorld, state: PromiseState, emitted: &[&str]) {
         delays: Vec::new(),
         emitted: emitted.iter().map(|name| (*name).to_owned()).collect(),
     };
-    let status = world.subscriptions[0]
-        .status
-        .get_or_insert_with(Default::default);
+    let subscription = Arc::make_mut(&mut world.subscriptions[0]);
+    let status = subscription.status.get_or_insert_with(Default::default);
     status.promises = vec![promise];
 }
 
@@ -340,7 +339,7 @@ fn where_all_four_entries_are_still_needed_the_subscription_is_held() {
     let mut world = named(&["a"]);
     world.pass(BEFORE);
     let first = revisions(&world)[0].clone();
-    world.subscriptions[0].spec.revisions = (1..=4)
+    Arc::make_mut(&mut world.subscriptions[0]).spec.revisions = (1..=4)
         .map(|day| Revision {
             effective: at(&format!("2027-04-0{day}T03:00:00Z")),
             until: (day < 4).then(|| at(&format!("2027-04-0{}T03:00:00Z", day + 1))),
@@ -397,12 +396,7 @@ fn the_elected_remedy_alone_is_owed_and_the_catalogue_gives_none_without_a_fee()
             .collect()
     };
     let mut world = named(&["a"]);
-    let catalogue = &mut world
-        .services
-        .get_mut("backup-service")
-        .expect("it is there")
-        .spec;
-    catalogue.remedies = vec![remedy("usual")];
+    world.backup_service().remedies = vec![remedy("usual")];
     world.pass(BEFORE);
     assert_eq!(owed(&world), Vec::<String>::new());
     world.edit(|spec| spec.services[0].fee = Some(fee("1", FeeOf::EachDevice)));

@@ -12,8 +12,7 @@ const PREPARING: &str = "2027-03-20T12:00:00Z";
 /// Devices whose service sets them up early, each with a subscription that waits for the start.
 fn early(devices: &[&str]) -> ContractWorld {
     let mut world = named(devices);
-    let service = world.services.get_mut("backup-service").expect("it");
-    service.spec.steps = [
+    world.backup_service().steps = [
         (StepType::DeviceSettings, true),
         (StepType::ServerSettings, false),
     ]
@@ -138,12 +137,7 @@ fn only_what_may_run_before_the_start_can_be_late_before_it() {
         assert_eq!(risk(&mut world, PREPARING), expected, "{key} {state:?}");
     }
     let mut world = early(&["a"]);
-    world
-        .services
-        .get_mut("backup-service")
-        .expect("it")
-        .spec
-        .steps = Vec::new();
+    world.backup_service().steps = Vec::new();
     item(&mut world, "a", "DeviceSetting/x", ItemState::Unknown, true);
     assert_eq!(risk(&mut world, PREPARING), "absent", "no step is early");
 }

@@ -128,11 +128,7 @@ impl Change {
 fn subject(edits: u32) -> ContractWorld {
     let mut world = named(&["m-01"]);
     world.devices = vec![device("m-01", &[])];
-    let service = world
-        .services
-        .get_mut("backup-service")
-        .expect("it is there");
-    service.spec.steps = vec![Step {
+    world.backup_service().steps = vec![Step {
         r#type: StepType::DeviceSettings,
         early: true,
     }];

@@ -2,7 +2,10 @@
 //!
 //! Filled by the controller's observe stage from its caches; read by every pure stage.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use entente_crds::{
     condition::Reason,
@@ -14,7 +17,6 @@ use crate::{
     promise::{Circumstances, CompensationRecord},
     remote::Catalogue,
     secret::Secrets,
-    shared::Shared,
 };
 
 /// The objects that delivery on one device depends on.
@@ -33,17 +35,17 @@ pub struct DeviceSnapshot {
     /// The name of the device, which need not exist.
     pub device_name: String,
     /// The device.
-    pub device: Option<Shared<Device>>,
+    pub device: Option<Arc<Device>>,
     /// The model that the device names.
-    pub model: Option<Shared<DeviceModel>>,
+    pub model: Option<Arc<DeviceModel>>,
     /// The Connections that are named by the device and by the services, those that exist.
-    pub connections: BTreeMap<String, Shared<Connection>>,
+    pub connections: BTreeMap<String, Arc<Connection>>,
     /// Fault of each Connection whose Secret or authorities cannot be read, by name.
     pub connection_faults: BTreeMap<String, (Reason, String)>,
     /// The SmartServices that the revisions name, those that exist.
-    pub services: BTreeMap<String, Shared<SmartService>>,
+    pub services: BTreeMap<String, Arc<SmartService>>,
     /// The subscriptions on this device.
-    pub subscriptions: Vec<Shared<ServiceSubscription>>,
+    pub subscriptions: Vec<Arc<ServiceSubscription>>,
     /// The uids of contracts that exist and are not being deleted.
     pub live_contracts: BTreeSet<String>,
     /// Deletion time of contracts that still exist, by uid.
@@ -58,7 +60,7 @@ pub struct DeviceSnapshot {
     /// Values of the parameters of type Secret.
     pub secrets: Secrets,
     /// The catalogs of brokers, as far as they were read.
-    pub catalogues: BTreeMap<String, Shared<Catalogue>>,
+    pub catalogues: BTreeMap<String, Arc<Catalogue>>,
     /// Compensations of these subscriptions.
     pub compensations: Vec<CompensationRecord>,
     /// True if the local clock differs too much from that of the API server.

@@ -2,6 +2,8 @@
 //!
 //! Never decides the next action. Called by the pass.
 
+use std::sync::Arc;
+
 use entente_crds::{condition::Reason, v1alpha1::ServiceSubscription};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
@@ -14,7 +16,6 @@ use crate::{
         Catalogue, DeviceReading, Failure, FailureKind, InstanceReading, OperationState,
         ServerAnswer,
     },
-    shared::Shared,
 };
 
 /// Interval between two polls of an operation, if the server asks for none.
@@ -35,10 +36,10 @@ pub enum Answer {
     /// Of [`Action::WriteDevice`].
     DeviceWritten(Result<(), Failure>),
     /// Of [`Action::ReadCatalogue`].
-    Catalogue(Result<Shared<Catalogue>, Failure>),
+    Catalogue(Result<Arc<Catalogue>, Failure>),
     /// Of [`Action::RecordInstance`]: the subscription as it is now, or `None` if it is gone or
     /// could not be written.
-    Recorded(Option<Shared<ServiceSubscription>>),
+    Recorded(Option<Arc<ServiceSubscription>>),
     /// Of [`Action::ReadInstance`].
     Instance(Result<InstanceReading, Failure>),
     /// Of [`Action::Provision`], [`Action::Update`] and [`Action::Deprovision`].

@@ -8,7 +8,7 @@ use entente_crds::{
 };
 use jiff::Timestamp;
 
-use super::endpoint::{self, lobby};
+use super::endpoint::{self, device_mut, lobby};
 use crate::{
     condition::find,
     delivery::{
@@ -16,7 +16,6 @@ use crate::{
         resolve::resolve, verify::verify,
     },
     remote::DeviceReading,
-    shared::Shared,
 };
 
 const PRODUCT: &str = "Northwind MFP 500";
@@ -78,8 +77,7 @@ fn said_of(
 fn pass(snapshot: &mut DeviceSnapshot, observations: &Observations, now: i64) -> DeviceStatus {
     let object = snapshot.device.clone().expect("there is one");
     let status = said_of(snapshot, &object, observations, now);
-    let device: &mut Shared<Device> = snapshot.device.as_mut().expect("there is one");
-    device.status = Some(status.clone());
+    device_mut(snapshot).status = Some(status.clone());
     status
 }
 
@@ -128,8 +126,7 @@ fn a_claim_begins_with_proof_and_stays_until_the_device_means_another_place() {
     let stranger = pass(&mut snapshot, &answered("urn:9"), 5);
     assert_eq!(since(&stranger), Some(at(2)), "a stranger takes nothing");
 
-    let moved = snapshot.device.as_mut().unwrap();
-    moved.spec.address = Some("10.0.0.2".to_owned());
+    device_mut(&mut snapshot).spec.address = Some("10.0.0.2".to_owned());
     assert_eq!(
         since(&pass(&mut snapshot, &Observations::default(), 6)),
         None
@@ -210,11 +207,13 @@ fn a_system_that_does_not_say_its_product_is_believed_beside_a_printer_that_does
         spec.ipp.as_mut().unwrap().url = "ipp://{address}/ipp/system".to_owned();
         let host = Connection::new("host", spec);
         snapshot.connections.insert("host".to_owned(), host.into());
-        let device = snapshot.device.as_mut().unwrap();
-        device.spec.connections.push(DeviceConnection {
-            name: "host".to_owned(),
-            ..DeviceConnection::default()
-        });
+        device_mut(snapshot)
+            .spec
+            .connections
+            .push(DeviceConnection {
+                name: "host".to_owned(),
+                ..DeviceConnection::default()
+            });
     };
     let nameless = || DeviceReading {
         identity: Some("urn:host".to_owned()),

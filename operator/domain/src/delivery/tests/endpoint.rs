@@ -1,5 +1,7 @@
 //! Tests of URL templates, and of the right to use a connection.
 
+use std::sync::Arc;
+
 use entente_crds::{
     condition::Reason,
     v1alpha1::{
@@ -62,6 +64,11 @@ pub(super) fn snapshot(
         connections: [("hq".to_owned(), connection.into())].into(),
         ..DeviceSnapshot::default()
     }
+}
+
+/// The Device of a snapshot, to be changed.
+pub(super) fn device_mut(snapshot: &mut DeviceSnapshot) -> &mut Device {
+    Arc::make_mut(snapshot.device.as_mut().expect("there is one"))
 }
 
 fn how(port: Option<i32>, queue: Option<&str>) -> DeviceConnection {
@@ -170,7 +177,7 @@ fn proof_is_bound_to_connection_url_and_serial_number() {
     };
     let one = snapshot("ipp://{address}/", &[], Some("h"), how(None, None));
     let mut other_serial = one.clone();
-    other_serial.device.as_mut().unwrap().spec.serial_number = "B2".to_owned();
+    device_mut(&mut other_serial).spec.serial_number = "B2".to_owned();
     let other_address = snapshot("ipp://{address}/", &[], Some("i"), how(None, None));
     assert_eq!(target(&one), target(&one.clone()));
     assert_ne!(target(&one), target(&other_serial));
@@ -186,8 +193,7 @@ fn the_first_certificate_is_pinned_only_with_trust_first_use_and_for_the_same_ma
         certificate_sha256: Some("seen".to_owned()),
         ..DeviceIdentity::default()
     };
-    let device = snapshot.device.as_mut().unwrap();
-    device.status = Some(DeviceStatus {
+    device_mut(&mut snapshot).status = Some(DeviceStatus {
         identity: Some(seen),
         ..DeviceStatus::default()
     });
@@ -197,11 +203,12 @@ fn the_first_certificate_is_pinned_only_with_trust_first_use_and_for_the_same_ma
         trust: Trust::FirstUse,
         ..Tls::default()
     };
-    snapshot.connections.get_mut("hq").unwrap().spec.tls = Some(tls);
+    let connection = snapshot.connections.get_mut("hq").unwrap();
+    Arc::make_mut(connection).spec.tls = Some(tls);
     assert_eq!(pinned(&snapshot).as_deref(), Some("seen"));
-    snapshot.device.as_mut().unwrap().spec.serial_number = "B2".to_owned();
+    device_mut(&mut snapshot).spec.serial_number = "B2".to_owned();
     assert_eq!(pinned(&snapshot), None);
-    snapshot.device.as_mut().unwrap().spec.certificate_sha256 = Some("said".to_owned());
+    device_mut(&mut snapshot).spec.certificate_sha256 = Some("said".to_owned());
     assert_eq!(pinned(&snapshot).as_deref(), Some("said"));
 }
 

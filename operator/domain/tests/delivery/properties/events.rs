@@ -121,9 +121,10 @@ pub(super) fn happen(world: &mut Simulation, event: &Event, indexes: &[usize]) {
         Event::ClockBack(count) => world.now -= minutes(*count),
         Event::CatalogueForgotten => world.snapshot.catalogues.clear(),
         Event::DeviceReplaced => {
-            let device = world.snapshot.device.as_mut().expect("there is a device");
-            device.spec.serial_number.push('B');
-            world.printer.uuid = Some(format!("urn:uuid:{}", device.spec.serial_number));
+            let serial = &mut world.device_mut().spec.serial_number;
+            serial.push('B');
+            let uuid = format!("urn:uuid:{serial}");
+            world.printer.uuid = Some(uuid);
             world.printer.values.clear();
             world.backoffs.clear_all();
         }

@@ -125,9 +125,9 @@ fn command(world: &mut Simulation, verb: &str, mut words: VecDeque<&str>) {
             world.transcript.push(said);
         }
         "reconcile-now" => {
-            let device = world.snapshot.device.as_mut().expect("there is a device");
             let now = world.now.to_string();
-            device
+            world
+                .device_mut()
                 .annotations_mut()
                 .insert(ANNOTATION_RECONCILE_AT.to_owned(), now);
             world.snapshot.reconcile_requested = true;
@@ -141,7 +141,7 @@ fn of_device(world: &mut Simulation, verb: &str, words: &VecDeque<&str>) {
     if verb == "device" {
         return world.create_device(if first.is_empty() { "A1" } else { first });
     }
-    let device = world.snapshot.device.as_mut().expect("there is a device");
+    let device = world.device_mut();
     device.metadata.generation = device.metadata.generation.map(|one| one + 1);
     if verb == "connect" {
         let names = words.iter().map(|name| DeviceConnection {
@@ -159,7 +159,7 @@ fn of_subscription(world: &mut Simulation, verb: &str, words: &VecDeque<&str>) {
     let name = full_name(first);
     match verb {
         "suspend" | "resume" if first == "device" => {
-            let device = world.snapshot.device.as_mut().expect("there is a device");
+            let device = world.device_mut();
             device.spec.suspend = verb == "suspend";
         }
         "suspend" | "resume" => {

@@ -1,11 +1,10 @@
 //! Actions against the simulated remote sides: what they answer, and the time that it takes.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
 use entente_domain::{
     delivery::{Action, Answer, Pass},
     remote::{DeviceReadRequest, DeviceWrite, Failure, FailureKind, ServerAnswer},
-    shared::Shared,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -35,7 +34,7 @@ impl Simulation {
     pub(super) fn read_catalogue(&mut self, connection: &str) -> Answer {
         let result = self.brokers[connection].catalogue();
         self.answered(result.as_ref().err(), false);
-        let result = result.map(Shared::from);
+        let result = result.map(Arc::from);
         if let Ok(catalogue) = &result {
             let known = &mut self.snapshot.catalogues;
             known.insert(connection.to_owned(), catalogue.clone());
