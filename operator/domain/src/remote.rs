@@ -193,6 +193,23 @@ pub struct Failure {
     pub doubtful: bool,
 }
 
+impl Failure {
+    /// Returns a failure that leaves no doubt, and that does not say when to ask again.
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            retry_after: None,
+            doubtful: false,
+        }
+    }
+
+    /// Returns the failure of an operation that ended without success, in the server's own words.
+    pub fn of_operation(message: impl Into<String>) -> Self {
+        Self::new(FailureKind::ProtocolError, message)
+    }
+}
+
 /// Kind of failure that a request met.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub enum FailureKind {

@@ -371,15 +371,6 @@ impl State {
     }
 }
 
-fn failure(kind: FailureKind, message: &str) -> Failure {
-    Failure {
-        kind,
-        message: message.to_owned(),
-        retry_after: None,
-        doubtful: false,
-    }
-}
-
 /// Faults that end a call before anything is done; the others are left to the call.
 #[allow(clippy::panic, reason = "a test scripted it")]
 async fn early_end(
@@ -393,10 +384,9 @@ async fn early_end(
             retry_after,
             doubtful,
         } => Some(Failure {
-            kind: *kind,
-            message: "scripted".to_owned(),
             retry_after: *retry_after,
             doubtful: *doubtful,
+            ..Failure::new(*kind, "scripted")
         }),
         Fault::Hang => {
             tokio::time::sleep(request_timeout).await;
@@ -410,6 +400,6 @@ async fn early_end(
 fn lost_answer(operation: Operation) -> Failure {
     Failure {
         doubtful: operation.writes(),
-        ..failure(FailureKind::TimedOut, "no answer came in time")
+        ..Failure::new(FailureKind::TimedOut, "no answer came in time")
     }
 }

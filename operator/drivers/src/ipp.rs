@@ -25,7 +25,7 @@ use url::Url;
 
 use crate::device::{DeviceDriver, DeviceTarget};
 use crate::text::Private;
-use crate::transport::{Answer, Exchange, Transport, failure};
+use crate::transport::{Answer, Exchange, Transport};
 use codec::{Request, Response};
 
 /// Get-Printer-Attributes (RFC 8011 section 4.2.5).
@@ -243,7 +243,7 @@ impl DeviceDriver for IppDriver {
 
 /// Returns the failure of a request that is not for this protocol: nothing was sent.
 fn no_ipp() -> Failure {
-    failure(
+    Failure::new(
         FailureKind::Unsupported,
         "the setting is not one that IPP can carry",
     )
@@ -253,7 +253,7 @@ fn no_ipp() -> Failure {
 fn unreadable(writes: bool) -> Failure {
     Failure {
         doubtful: writes,
-        ..failure(
+        ..Failure::new(
             FailureKind::ProtocolError,
             "the answer is not an IPP response that can be read",
         )
@@ -281,7 +281,7 @@ fn no_system() -> Response {
 /// Returns the System Service of the host on which a device is, reached in the same way.
 fn system_of(target: &DeviceTarget) -> Result<DeviceTarget, Failure> {
     let refused = |_| {
-        failure(
+        Failure::new(
             FailureKind::Unreachable,
             "the URL is not an ipp or ipps URL",
         )
@@ -298,7 +298,7 @@ fn system_of(target: &DeviceTarget) -> Result<DeviceTarget, Failure> {
 /// section 4).
 fn http_url(text: &str) -> Result<Url, Failure> {
     let refused = |_| {
-        failure(
+        Failure::new(
             FailureKind::Unreachable,
             "the URL is not an ipp or ipps URL",
         )
@@ -308,7 +308,7 @@ fn http_url(text: &str) -> Result<Url, Failure> {
         Some(("ipp", rest)) => format!("http://{rest}"),
         Some(("ipps", rest)) => format!("https://{rest}"),
         _ => {
-            return Err(failure(
+            return Err(Failure::new(
                 FailureKind::Unreachable,
                 "the URL is not an ipp or ipps URL",
             ));
@@ -316,7 +316,10 @@ fn http_url(text: &str) -> Result<Url, Failure> {
     };
     let mut url = Url::parse(&http).map_err(refused)?;
     if url.set_port(Some(port)).is_err() {
-        return Err(failure(FailureKind::Unreachable, "the URL has no host"));
+        return Err(Failure::new(
+            FailureKind::Unreachable,
+            "the URL has no host",
+        ));
     }
     Ok(url)
 }
@@ -334,7 +337,7 @@ fn check_http(answer: &Answer, writes: bool) -> Result<(), Failure> {
         retry_after: answer.retry_after,
         doubtful: writes
             && (status.is_success() || (status.is_server_error() && kind != FailureKind::Busy)),
-        ..failure(kind, &format!("the device answered HTTP {status}"))
+        ..Failure::new(kind, format!("the device answered HTTP {status}"))
     })
 }
 

@@ -23,7 +23,7 @@ use url::Url;
 use crate::credentials::AccessToken;
 use crate::service::{ServerTarget, ServiceDriver};
 use crate::text::Private;
-use crate::transport::{Exchange, Transport, failure};
+use crate::transport::{Exchange, Transport};
 use answer::{Asked, Outcome};
 
 const VERSION: HeaderName = HeaderName::from_static("x-broker-api-version");
@@ -267,13 +267,13 @@ fn originating_identity(subscription: Option<&str>) -> Result<HeaderValue, Failu
 
 fn header(text: &str) -> Result<HeaderValue, Failure> {
     HeaderValue::from_str(text)
-        .map_err(|_| failure(FailureKind::ProtocolError, "a header cannot be written"))
+        .map_err(|_| Failure::new(FailureKind::ProtocolError, "a header cannot be written"))
 }
 
 /// Returns the broker's URL with `/v2`, these segments and this query, each encoded.
 fn url(base: &str, path: &[&str], query: &[(&str, &str)]) -> Result<Url, Failure> {
     let refused = || {
-        failure(
+        Failure::new(
             FailureKind::Unreachable,
             "the URL is not an http or https URL",
         )

@@ -32,8 +32,6 @@ use limits::Limits;
 use token::{Client, Grant};
 use tokens::Tokens;
 
-pub(crate) use failure::failure;
-
 /// State that all drivers of a process share. Made once.
 #[derive(Default)]
 pub struct Transport {
@@ -151,7 +149,7 @@ impl Transport {
     ) -> Result<Grant, Failure> {
         let Some(url) = profile.token_url.clone() else {
             let message = "the Connection names no token endpoint";
-            return Err(failure(FailureKind::Unauthorized, message));
+            return Err(Failure::new(FailureKind::Unauthorized, message));
         };
         let profile = ConnectionProfile {
             trust: match &profile.trust {
@@ -235,9 +233,9 @@ async fn read(
         .map(fingerprint);
     let too_long = || Failure {
         doubtful: writes,
-        ..failure(
+        ..Failure::new(
             FailureKind::ProtocolError,
-            &format!("the answer is longer than {most_bytes} bytes"),
+            format!("the answer is longer than {most_bytes} bytes"),
         )
     };
     let announced = response.content_length().unwrap_or_default();
@@ -286,7 +284,7 @@ fn bearer(token: &str) -> Result<HeaderValue, Failure> {
 
 fn sensitive(text: &str) -> Result<HeaderValue, Failure> {
     let mut value = HeaderValue::from_str(text).map_err(|_| {
-        failure(
+        Failure::new(
             FailureKind::Unauthorized,
             "the credentials cannot be sent in a header",
         )

@@ -229,10 +229,5 @@ impl Execution<'_> {
 
 /// Returns the failure of a request that was not sent, because the Connection cannot be used.
 fn unusable(message: String) -> Failure {
-    Failure {
-        kind: FailureKind::Unauthorized,
-        message,
-        retry_after: None,
-        doubtful: false,
-    }
+    Failure::new(FailureKind::Unauthorized, message)
 }

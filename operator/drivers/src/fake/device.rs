@@ -5,12 +5,12 @@ use entente_domain::remote::{
     DeviceReadRequest, DeviceReading, DeviceWrite, Failure, FailureKind, Scalar, Value,
 };
 
-use super::{Fault, Operation, World, early_end, failure, lost_answer};
+use super::{Fault, Operation, World, early_end, lost_answer};
 use crate::device::{DeviceDriver, DeviceTarget};
 use crate::profile::TrustProfile;
 
 fn unreachable() -> Failure {
-    failure(FailureKind::Unreachable, "the connection was refused")
+    Failure::new(FailureKind::Unreachable, "the connection was refused")
 }
 
 /// Returns the values as a device would give them back.
@@ -42,10 +42,11 @@ fn check_certificate(target: &DeviceTarget, shown: Option<&str>) -> Result<(), F
     let pinned = target.pinned_certificate.as_deref();
     let changed = pinned.is_some_and(|pin| Some(pin) != shown);
     match target.profile.trust {
-        TrustProfile::Pin if pinned.is_none() => {
-            Err(failure(FailureKind::TlsFailed, "no certificate is pinned"))
-        }
-        TrustProfile::Pin | TrustProfile::FirstUse if changed => Err(failure(
+        TrustProfile::Pin if pinned.is_none() => Err(Failure::new(
+            FailureKind::TlsFailed,
+            "no certificate is pinned",
+        )),
+        TrustProfile::Pin | TrustProfile::FirstUse if changed => Err(Failure::new(
             FailureKind::CertificateChanged,
             "the certificate is another one",
         )),
@@ -107,11 +108,11 @@ impl DeviceDriver for World {
         let device = state.devices.get_mut(url).ok_or_else(unreachable)?;
         check_certificate(target, device.certificate_sha256.as_deref())?;
         if let Some(kind) = device.refused.get(&name) {
-            return Err(failure(*kind, &format!("{name} is refused")));
+            return Err(Failure::new(*kind, format!("{name} is refused")));
         }
         if !device.values.contains_key(&write.place) {
             let message = format!("{name} is not supported");
-            return Err(failure(FailureKind::Unsupported, &message));
+            return Err(Failure::new(FailureKind::Unsupported, message));
         }
         if fault == Some(Fault::AcceptWithoutEffect) {
             return Ok(());

@@ -9,12 +9,12 @@ use serde_json::{Map, Value};
 
 use super::{
     FakeInstance, FakeServer, Fault, Operation, Pending, PendingEnd, State, World, early_end,
-    failure, lost_answer,
+    lost_answer,
 };
 use crate::service::{ServerTarget, ServiceDriver};
 
 fn unreachable() -> Failure {
-    failure(FailureKind::Unreachable, "the connection was refused")
+    Failure::new(FailureKind::Unreachable, "the connection was refused")
 }
 
 fn with_context(parameters: &Map<String, Value>, context: &InstanceContext) -> Map<String, Value> {
@@ -132,7 +132,7 @@ fn under_way(pending: &Pending) -> ServerAnswer {
 }
 
 fn busy() -> Failure {
-    failure(
+    Failure::new(
         FailureKind::Busy,
         "ConcurrencyError: another operation is under way",
     )
@@ -230,7 +230,7 @@ impl ServiceDriver for World {
                 }
                 Some(_) => Err(busy()),
                 None if same_plan && held.parameters == wanted => Ok(ServerAnswer::Done),
-                None => Err(failure(
+                None => Err(Failure::new(
                     FailureKind::Conflict,
                     "an instance with other values exists",
                 )),
@@ -262,7 +262,7 @@ impl ServiceDriver for World {
             Ok(server.instances.get(&instance.instance_id).cloned())
         })?;
         let Some(held) = held.filter(|held| held.present) else {
-            return Err(failure(
+            return Err(Failure::new(
                 FailureKind::ProtocolError,
                 "HTTP 404: no such instance",
             ));

@@ -19,8 +19,6 @@ use ipp::parser::{IppParseError, IppParser};
 use ipp::reader::IppReader;
 use ipp::value::{IppCharset, IppKeyword, IppLanguage, IppName, IppString, IppValue};
 
-use crate::transport::failure;
-
 /// Name of the user that every request carries: "requesting-user-name" (RFC 8011 section 9.3).
 const USER: &str = "entente";
 /// Collections deeper than this are refused: real ones reach four, and dropping a deep one would
@@ -138,7 +136,7 @@ pub(super) fn write_groups(
 /// Returns an attribute, or the failure that it cannot be written.
 fn attribute(name: &str, value: IppValue) -> Result<IppAttribute, Failure> {
     IppAttribute::with_name(name, value).map_err(|_| {
-        failure(
+        Failure::new(
             FailureKind::Unsupported,
             "the attribute's name is longer than IPP allows",
         )
@@ -146,9 +144,9 @@ fn attribute(name: &str, value: IppValue) -> Result<IppAttribute, Failure> {
 }
 
 fn too_long(syntax: &str) -> Failure {
-    failure(
+    Failure::new(
         FailureKind::RejectedValue,
-        &format!("the value is longer than a {syntax} of IPP can be"),
+        format!("the value is longer than a {syntax} of IPP can be"),
     )
 }
 
@@ -158,7 +156,7 @@ fn value(syntax: IppSyntax, wanted: &Value) -> Result<IppValue, Failure> {
     let too_long = |_: IppParseError| too_long(&format!("{syntax:?}").to_lowercase());
     let number = |number: i64| {
         i32::try_from(number).map_err(|_| {
-            failure(
+            Failure::new(
                 FailureKind::RejectedValue,
                 "the number does not fit in 32 bits",
             )
@@ -194,14 +192,14 @@ fn value(syntax: IppSyntax, wanted: &Value) -> Result<IppValue, Failure> {
                 IppValue::Array(values)
             })
         }
-        (IppSyntax::Keyword, Value::Words(_)) => Err(failure(
+        (IppSyntax::Keyword, Value::Words(_)) => Err(Failure::new(
             FailureKind::RejectedValue,
             "an empty set cannot be written in IPP",
         )),
         (syntax, _) => {
             let syntax = format!("{syntax:?}").to_lowercase();
             let message = format!("the value cannot be written as {syntax}");
-            Err(failure(FailureKind::RejectedValue, &message))
+            Err(Failure::new(FailureKind::RejectedValue, message))
         }
     }
 }
@@ -209,7 +207,7 @@ fn value(syntax: IppSyntax, wanted: &Value) -> Result<IppValue, Failure> {
 /// Writes a request (RFC 8010 section 3).
 pub(super) fn encode(request: &Request<'_>) -> Result<Bytes, Failure> {
     let literal = |_: IppParseError| {
-        failure(
+        Failure::new(
             FailureKind::ProtocolError,
             "the request cannot be written in IPP",
         )

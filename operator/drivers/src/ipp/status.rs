@@ -11,7 +11,6 @@ use ipp::value::IppValue;
 
 use super::codec::{Response, TAG_UNSUPPORTED};
 use crate::text::{Private, quote};
-use crate::transport::failure;
 
 /// server-error-version-not-supported.
 pub(super) const VERSION_NOT_SUPPORTED: u16 = 0x0503;
@@ -32,7 +31,7 @@ pub(super) fn of_reading(response: &Response, private: Private<'_>) -> Result<()
         return Ok(());
     }
     let kind = kind_of(response.status);
-    Err(failure(kind, &message(response, &[], private)))
+    Err(Failure::new(kind, message(response, &[], private)))
 }
 
 /// Decides whether a write of these attributes was accepted.
@@ -58,7 +57,7 @@ pub(super) fn of_write(
     Err(Failure {
         // A device that reports an error in the middle of the operation may have done half of it.
         doubtful: matches!(status, 0x0500 | 0x0504 | 0x0505),
-        ..failure(kind, &message(response, &found, private))
+        ..Failure::new(kind, message(response, &found, private))
     })
 }
 

@@ -12,7 +12,6 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::text::{Private, quote};
-use crate::transport::failure;
 
 /// Request to which the answer belongs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -78,9 +77,9 @@ pub(super) fn judge(
     let object = || serde_json::from_slice::<Map<String, Value>>(body).ok();
     let senseless = |doubtful: bool| Failure {
         doubtful,
-        ..failure(
+        ..Failure::new(
             FailureKind::ProtocolError,
-            &format!("HTTP {status}: the answer makes no sense"),
+            format!("HTTP {status}: the answer makes no sense"),
         )
     };
     match (status.as_u16(), asked) {
@@ -102,7 +101,7 @@ pub(super) fn judge(
             Err(Failure {
                 retry_after,
                 doubtful: writes && (500..=599).contains(&code),
-                ..failure(kind(code, asked, &said), &message(status, &said, private))
+                ..Failure::new(kind(code, asked, &said), message(status, &said, private))
             })
         }
     }
@@ -162,9 +161,9 @@ pub(super) fn of_write(outcome: Outcome) -> ServerAnswer {
 }
 
 fn senseless(what: &str) -> Failure {
-    failure(
+    Failure::new(
         FailureKind::ProtocolError,
-        &format!("the {what} that the server sent makes no sense"),
+        format!("the {what} that the server sent makes no sense"),
     )
 }
 

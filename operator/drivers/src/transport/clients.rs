@@ -14,7 +14,6 @@ use reqwest::redirect::Policy;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use super::failure::failure;
 use super::networks::CheckedResolver;
 use crate::certificate::{client_config, normalise_fingerprint};
 use crate::credentials::{ClientCertificate, CredentialsValue};
@@ -129,7 +128,7 @@ fn make(profile: &ConnectionProfile, pinned: Option<&str>) -> Result<Client, Fai
         pinned,
         client_certificate(profile),
     )
-    .map_err(|error| failure(FailureKind::TlsFailed, &error.to_string()))?;
+    .map_err(|error| Failure::new(FailureKind::TlsFailed, error.to_string()))?;
     Client::builder()
         .tls_backend_preconfigured(trust)
         .tls_info(true)
@@ -142,5 +141,5 @@ fn make(profile: &ConnectionProfile, pinned: Option<&str>) -> Result<Client, Fai
         .connect_timeout(connect_timeout(profile))
         .pool_idle_timeout(IDLE_CONNECTION)
         .build()
-        .map_err(|_| failure(FailureKind::TlsFailed, "no client could be made"))
+        .map_err(|_| Failure::new(FailureKind::TlsFailed, "no client could be made"))
 }

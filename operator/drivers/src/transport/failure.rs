@@ -11,19 +11,9 @@ use rustls::{AlertDescription, CertificateError};
 use super::networks::{AddressNotAllowedError, NameNotFoundError};
 use crate::certificate::CertificateChangedError;
 
-/// Returns a failure without doubt and without a wait.
-pub(crate) fn failure(kind: FailureKind, message: &str) -> Failure {
-    Failure {
-        kind,
-        message: message.to_owned(),
-        retry_after: None,
-        doubtful: false,
-    }
-}
-
 /// Returns the failure of an address that is not allowed: nothing was dialled.
 pub(super) fn not_allowed(error: AddressNotAllowedError) -> Failure {
-    failure(FailureKind::AddressNotAllowed, &error.to_string())
+    Failure::new(FailureKind::AddressNotAllowed, error.to_string())
 }
 
 /// Returns the failure that an error of the client means. `writes`: true if the request was to
@@ -34,16 +24,16 @@ pub(super) fn classify(error: &reqwest::Error, writes: bool) -> Failure {
     }
     if error.is_connect() {
         return if error.is_timeout() {
-            failure(FailureKind::Unreachable, "no connection was made in time")
+            Failure::new(FailureKind::Unreachable, "no connection was made in time")
         } else {
             find(error, connection_cause)
-                .unwrap_or_else(|| failure(FailureKind::Unreachable, "no connection was made"))
+                .unwrap_or_else(|| Failure::new(FailureKind::Unreachable, "no connection was made"))
         };
     }
     let (kind, message) = if error.is_timeout() {
         (FailureKind::TimedOut, "no answer came in time")
     } else if error.is_builder() {
-        return failure(FailureKind::ProtocolError, "the request cannot be written");
+        return Failure::new(FailureKind::ProtocolError, "the request cannot be written");
     } else {
         (
             FailureKind::ProtocolError,
@@ -52,7 +42,7 @@ pub(super) fn classify(error: &reqwest::Error, writes: bool) -> Failure {
     };
     Failure {
         doubtful: writes,
-        ..failure(kind, message)
+        ..Failure::new(kind, message)
     }
 }
 
@@ -85,9 +75,9 @@ fn known_cause(cause: &(dyn Error + 'static)) -> Option<Failure> {
         return Some(not_allowed(*error));
     }
     if cause.is::<NameNotFoundError>() {
-        return Some(failure(
+        return Some(Failure::new(
             FailureKind::Unreachable,
-            &NameNotFoundError.to_string(),
+            NameNotFoundError.to_string(),
         ));
     }
     cause.downcast_ref::<rustls::Error>().map(of_tls)
@@ -101,11 +91,11 @@ fn of_tls(error: &rustls::Error) -> Failure {
             if other.0.is::<CertificateChangedError>() =>
         {
             let message = CertificateChangedError.to_string();
-            return failure(FailureKind::CertificateChanged, &message);
+            return Failure::new(FailureKind::CertificateChanged, message);
         }
         Tls::InvalidCertificate(problem) => of_certificate(problem),
         Tls::AlertReceived(alert) if is_about_our_certificate(*alert) => {
-            return failure(
+            return Failure::new(
                 FailureKind::Unauthorized,
                 "the remote side refused the client certificate, or asks for one",
             );
@@ -115,7 +105,7 @@ fn of_tls(error: &rustls::Error) -> Failure {
         Tls::PeerIncompatible(_) => "the remote side speaks no TLS version or cipher of ours",
         _ => "the TLS handshake failed",
     };
-    failure(FailureKind::TlsFailed, message)
+    Failure::new(FailureKind::TlsFailed, message)
 }
 
 /// True if an alert of a server is about the certificate that we showed or did not show (RFC 8446
@@ -173,5 +163,5 @@ fn connection_cause(cause: &(dyn Error + 'static)) -> Option<Failure> {
         | io::ErrorKind::InvalidData => (FailureKind::TlsFailed, "the TLS handshake was cut off"),
         _ => return None,
     };
-    Some(failure(kind, message))
+    Some(Failure::new(kind, message))
 }

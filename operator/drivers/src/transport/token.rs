@@ -17,7 +17,6 @@ use serde_json::Value;
 use url::form_urlencoded::{Serializer, byte_serialize};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::failure::failure;
 use crate::credentials::AccessToken;
 
 /// Time for which a token without `expires_in` is used.
@@ -52,7 +51,7 @@ pub(super) fn headers(client: Client<'_>) -> Result<HeaderMap, Failure> {
     let pair = Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(pair.as_bytes()));
     let basic = Zeroizing::new(format!("Basic {}", pair.as_str()));
     let mut login = HeaderValue::from_str(&basic)
-        .map_err(|_| failure(FailureKind::Unauthorized, "the client id cannot be sent"))?;
+        .map_err(|_| Failure::new(FailureKind::Unauthorized, "the client id cannot be sent"))?;
     login.set_sensitive(true);
     Ok(HeaderMap::from_iter([
         (AUTHORIZATION, login),
@@ -117,7 +116,7 @@ pub(super) fn judge(
 
 fn granted(body: &[u8]) -> Result<Grant, Failure> {
     let senseless = || {
-        failure(
+        Failure::new(
             FailureKind::ProtocolError,
             "the answer of the token endpoint makes no sense",
         )
@@ -129,7 +128,7 @@ fn granted(body: &[u8]) -> Result<Grant, Failure> {
         return Err(senseless());
     }
     if !body.token_type.eq_ignore_ascii_case("bearer") {
-        return Err(failure(
+        return Err(Failure::new(
             FailureKind::ProtocolError,
             "the token endpoint gave a token that is no Bearer token",
         ));
@@ -167,9 +166,9 @@ fn refused(status: StatusCode, body: &[u8]) -> Failure {
     let said = serde_json::from_slice::<ErrorBody>(body).ok();
     let code = said.and_then(|said| CODES.into_iter().find(|code| *code == said.error));
     match code {
-        Some(code) => failure(
+        Some(code) => Failure::new(
             FailureKind::Unauthorized,
-            &format!("the token endpoint refused with {code}"),
+            format!("the token endpoint refused with {code}"),
         ),
         None if status == StatusCode::BAD_REQUEST => answered(FailureKind::ProtocolError, status),
         None => answered(FailureKind::Unauthorized, status),
@@ -177,7 +176,7 @@ fn refused(status: StatusCode, body: &[u8]) -> Failure {
 }
 
 fn answered(kind: FailureKind, status: StatusCode) -> Failure {
-    failure(kind, &format!("the token endpoint answered HTTP {status}"))
+    Failure::new(kind, format!("the token endpoint answered HTTP {status}"))
 }
 
 #[cfg(test)]

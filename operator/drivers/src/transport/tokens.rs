@@ -131,7 +131,6 @@ mod tests {
     use futures::future::join_all;
     use tokio::time::{advance, sleep};
 
-    use super::super::failure::failure;
     use super::*;
 
     const KEY: Key = [1; 32];
@@ -141,7 +140,7 @@ mod tests {
         begun.fetch_add(1, Ordering::SeqCst);
         sleep(Duration::from_secs(1)).await;
         if token.is_empty() {
-            return Err(failure(FailureKind::Unauthorized, "no"));
+            return Err(Failure::new(FailureKind::Unauthorized, "no"));
         }
         Ok(Grant {
             token: AccessToken::new(token.to_owned().into()),

@@ -237,13 +237,7 @@ impl InstanceObservation {
             }
             Ok(OperationState::Failed { message }) => {
                 handle.operation = kind.and_then(|kind| after_failure(kind, at));
-                let failure = Failure {
-                    kind: FailureKind::ProtocolError,
-                    message,
-                    retry_after: None,
-                    doubtful: false,
-                };
-                self.problem = Some((at, failure));
+                self.problem = Some((at, Failure::of_operation(message)));
                 self.reading = None;
             }
             Err(failure) if is_unknown_operation(&failure) => {

@@ -191,11 +191,10 @@ impl Pass {
                 }
             }
             Answer::Recorded(None) => {
+                let message = "the instance could not be recorded in status yet";
                 let failure = Failure {
-                    kind: FailureKind::ProtocolError,
-                    message: "the instance could not be recorded in status yet".to_owned(),
                     retry_after: Some(POLL),
-                    doubtful: false,
+                    ..Failure::new(FailureKind::ProtocolError, message)
                 };
                 self.server_unusable(subscription, failure, moment);
             }
@@ -264,12 +263,7 @@ impl Pass {
             Ok(OperationState::Succeeded | OperationState::Gone) => self.backoffs.clear(&key),
             // An operation that failed is retried like a request that failed.
             Ok(OperationState::Failed { message }) => {
-                let failure = Failure {
-                    kind: FailureKind::ProtocolError,
-                    message: message.clone(),
-                    retry_after: None,
-                    doubtful: false,
-                };
+                let failure = Failure::of_operation(message);
                 self.hold_server(subscription, &failure, moment);
             }
             // That the server does not know the operation any more is an answer.

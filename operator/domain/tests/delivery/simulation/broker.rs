@@ -165,14 +165,13 @@ impl Broker {
             let same = instance.parameters == *parameters && instance.plan_id == key.plan_id;
             return match &instance.operation {
                 _ if instance.failed && !instance.ready => {
-                    Err(failure(FailureKind::Conflict, "exists and failed", false))
+                    Err(Failure::new(FailureKind::Conflict, "exists and failed"))
                 }
                 Some(_) if same => after.answer(Ok(Self::under_way())),
                 None if same => after.answer(Ok(ServerAnswer::Done)),
-                _ => Err(failure(
+                _ => Err(Failure::new(
                     FailureKind::Conflict,
                     "exists with other values",
-                    false,
                 )),
             };
         }
@@ -202,9 +201,9 @@ impl Broker {
         let after = self.before()?;
         self.settle(now);
         let mut then = match self.instances.get(&key.instance_id) {
-            None => return Err(failure(FailureKind::Unsupported, "no such instance", false)),
+            None => return Err(Failure::new(FailureKind::Unsupported, "no such instance")),
             Some(instance) if instance.operation.is_some() => {
-                return Err(failure(FailureKind::Busy, "ConcurrencyError", false));
+                return Err(Failure::new(FailureKind::Busy, "ConcurrencyError"));
             }
             Some(instance) => instance.parameters.clone(),
         };
@@ -239,7 +238,7 @@ impl Broker {
             .get(&key.instance_id)
             .and_then(|it| it.operation.as_ref());
         if running.is_some_and(|operation| operation.ends.is_some()) {
-            return Err(failure(FailureKind::Busy, "ConcurrencyError", false));
+            return Err(Failure::new(FailureKind::Busy, "ConcurrencyError"));
         }
         let operation = self.begin(Map::new(), true, now);
         let Some(instance) = self.instances.get_mut(&key.instance_id) else {
@@ -277,9 +276,9 @@ impl Broker {
         let error = |doubtful| failure(FailureKind::ProtocolError, "500", doubtful);
         match self.faults.pop_front() {
             Some(Fault::ErrorBefore) => Err(error(true)),
-            Some(Fault::Conflict) => Err(failure(FailureKind::Conflict, "409", false)),
-            Some(Fault::Busy) => Err(failure(FailureKind::Busy, "ConcurrencyError", false)),
-            Some(Fault::Refused) => Err(failure(FailureKind::RejectedValue, "400", false)),
+            Some(Fault::Conflict) => Err(Failure::new(FailureKind::Conflict, "409")),
+            Some(Fault::Busy) => Err(Failure::new(FailureKind::Busy, "ConcurrencyError")),
+            Some(Fault::Refused) => Err(Failure::new(FailureKind::RejectedValue, "400")),
             Some(Fault::ErrorAfter) => Ok(After(Some(error(true)))),
             Some(Fault::Lost) => Ok(After(Some(failure(
                 FailureKind::TimedOut,

@@ -35,12 +35,11 @@ pub(crate) struct Printer {
     pub(crate) written: Vec<(String, Value)>,
 }
 
+/// A failure of which only some leave a doubt.
 pub(crate) fn failure(kind: FailureKind, message: &str, doubtful: bool) -> Failure {
     Failure {
-        kind,
-        message: message.to_owned(),
-        retry_after: None,
         doubtful,
+        ..Failure::new(kind, message)
     }
 }
 
@@ -76,7 +75,7 @@ impl Printer {
 
     fn reach(&self, connection: &str, writing: bool) -> Result<(), Failure> {
         if self.cut_off.contains(connection) {
-            return Err(failure(FailureKind::Unreachable, "no answer", false));
+            return Err(Failure::new(FailureKind::Unreachable, "no answer"));
         }
         if let Some(kind) = self.down {
             return Err(failure(
@@ -88,7 +87,7 @@ impl Printer {
         if let Some(retry_after) = self.busy {
             return Err(Failure {
                 retry_after: Some(retry_after),
-                ..failure(FailureKind::Busy, "busy", false)
+                ..Failure::new(FailureKind::Busy, "busy")
             });
         }
         Ok(())
@@ -122,22 +121,20 @@ impl Printer {
         self.reach(connection, true)?;
         let operation = write.manner.as_ipp().map(|(_, operation)| operation);
         if self.lacks.is_some() && self.lacks == operation {
-            return Err(failure(
+            return Err(Failure::new(
                 FailureKind::Unsupported,
                 "operation not supported",
-                false,
             ));
         }
         let name = write.place.to_string();
         if self.not_settable.contains(&name) {
-            return Err(failure(
+            return Err(Failure::new(
                 FailureKind::RejectedNotSettable,
                 "not settable",
-                false,
             ));
         }
         if self.refuses.contains(&name) {
-            return Err(failure(FailureKind::RejectedValue, "value refused", false));
+            return Err(Failure::new(FailureKind::RejectedValue, "value refused"));
         }
         if !self.ignores.contains(&name) {
             self.values
