@@ -39,14 +39,14 @@ use supervisor::Supervisor;
 /// The command that builds every tool this module runs.
 const BUILD_COMMAND: &str = "make tools";
 
-/// How a control plane is started.
+/// Options of a control plane.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Write an audit log, so that [`ControlPlane::audit_events`] can count requests.
     pub audit: bool,
-    /// Keep the data here; a later start with the same directory and port continues with it, and
-    /// accepts the same kubeconfig files and tokens. None takes a temporary directory that goes
-    /// with the control plane.
+    /// Directory of the data; a later start with the same directory and port continues with it, and
+    /// accepts the same kubeconfig files and tokens. None takes a temporary directory that is
+    /// removed with the control plane.
     pub directory: Option<PathBuf>,
     /// Port of the API server on 127.0.0.1; None takes a free one.
     pub port: Option<u16>,
@@ -68,13 +68,13 @@ impl Default for Options {
     }
 }
 
-/// Why there is no control plane.
+/// Reason why there is no control plane.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A tool has not been built.
     #[error("{} is missing: build it with `{BUILD_COMMAND}`", path.display())]
     ToolMissing {
-        /// Where it was looked for.
+        /// Path where it was expected.
         path: PathBuf,
     },
     /// The supervisor could not be run at all.
@@ -82,7 +82,7 @@ pub enum StartError {
     Spawn {
         /// The executable.
         path: PathBuf,
-        /// What the operating system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
     /// The supervisor ended before the control plane was ready.
@@ -91,7 +91,7 @@ pub enum StartError {
         /// Its messages, with the last lines of the failed server's log.
         reason: String,
     },
-    /// The supervisor said nothing in time.
+    /// The supervisor printed nothing in time.
     #[error("the control plane is not ready after {deadline:?}: {reason}")]
     Late {
         /// The time it had.
@@ -104,13 +104,13 @@ pub enum StartError {
     Announcement {
         /// The line it printed.
         line: String,
-        /// Why it cannot be read.
+        /// Error of the parser.
         source: serde_json::Error,
     },
     /// The kubeconfig cannot be read.
     #[error("cannot read the kubeconfig")]
     Kubeconfig {
-        /// What is wrong with it.
+        /// Error of the kubeconfig.
         source: KubeconfigError,
     },
     /// A directory or file of ours cannot be written.
@@ -118,7 +118,7 @@ pub enum StartError {
     Write {
         /// The directory or file.
         path: PathBuf,
-        /// What the operating system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
     /// An option that only a control plane of our own has, while `KUBECONFIG` names a cluster.
@@ -131,8 +131,8 @@ pub enum StartError {
 
 /// A running control plane. Dropping it ends all its processes before `drop` returns.
 ///
-/// It holds nothing of a Tokio runtime, so one can serve tests with runtimes of their own; each
-/// test makes its own [`ControlPlane::client`].
+/// It has no part of a Tokio runtime, so one can serve tests with runtimes of their own; each test
+/// makes its own [`ControlPlane::client`].
 #[derive(Debug)]
 pub struct ControlPlane {
     /// None on a developer's cluster. Before `files`, so that it ends first.
@@ -141,19 +141,19 @@ pub struct ControlPlane {
     server: String,
     audit_log: Option<PathBuf>,
     processes: BTreeMap<String, u32>,
-    /// Where kubeconfig files for other users and kubectl's cache go.
+    /// Directory for kubeconfig files of other users and for kubectl's cache.
     directory: PathBuf,
     /// Keeps that directory on a developer's cluster.
     _temporary: Option<tempfile::TempDir>,
-    /// Tells files and audit marks of one control plane apart.
+    /// Number that makes files and audit marks of one control plane distinct.
     counter: AtomicU64,
 }
 
 impl ControlPlane {
-    /// Starts a control plane, or takes the cluster of `KUBECONFIG`, and returns once its API
-    /// server and controllers work.
+    /// Starts a control plane, or uses the cluster of `KUBECONFIG`, and returns once its API server
+    /// and controllers work.
     pub async fn start(options: Options) -> Result<Self, StartError> {
-        // kube needs one process-wide TLS provider; whoever came first chose the same.
+        // kube needs one process-wide TLS provider; an earlier caller chose the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         match std::env::var_os("KUBECONFIG") {
             Some(path) if !path.is_empty() => Self::of_cluster(&options),
@@ -161,9 +161,9 @@ impl ControlPlane {
         }
     }
 
-    /// The control plane that all tests of one process share, without an audit log. It is started
-    /// by the first caller and ends with the process. A test that counts requests, restarts the
-    /// server or changes what is not in a namespace starts its own.
+    /// Returns the control plane that all tests of one process share, without an audit log. It is
+    /// started by the first caller and ends with the process. A test that counts requests, restarts
+    /// the server or changes objects outside a namespace starts its own.
     pub async fn shared() -> Result<&'static Self, StartError> {
         static SHARED: OnceCell<ControlPlane> = OnceCell::const_new();
         SHARED
@@ -210,7 +210,7 @@ impl ControlPlane {
         })
     }
 
-    /// The administrator's kubeconfig file.
+    /// Returns the administrator's kubeconfig file.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }
@@ -220,7 +220,7 @@ impl ControlPlane {
         &self.server
     }
 
-    /// Where this control plane keeps its files; server logs are in `logs/`.
+    /// Returns the directory of this control plane's files; server logs are in `logs/`.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
@@ -244,14 +244,14 @@ impl ControlPlane {
         let _ = tokio::task::spawn_blocking(move || drop(self)).await;
     }
 
-    /// A number no other call on this control plane gets.
+    /// Returns a number that no other call on this control plane gets.
     fn next_number(&self) -> u64 {
         self.counter
             .fetch_add(1, std::sync::atomic::Ordering::Relaxed)
     }
 }
 
-/// A tool that `make tools` builds.
+/// Returns the path of a tool that `make tools` builds.
 fn tool(name: &str) -> Result<PathBuf, StartError> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()

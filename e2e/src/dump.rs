@@ -1,6 +1,7 @@
-//! The state of a test's namespace as text, for a person who reads why a test failed.
+//! The state of a test's namespace as text, for the reader of a failed test.
 //!
-//! It must never fail: what cannot be had is said in its place. Called when a wait was in vain.
+//! It must never fail: a part that cannot be read is replaced by the error. Called when a wait was
+//! in vain.
 
 use entente_simulators::Ledger;
 
@@ -11,7 +12,7 @@ use crate::operator::OperatorView;
 const LOG_LINES: usize = 40;
 const LEDGER_LINES: usize = 40;
 
-/// All objects of Entente in a namespace, those of the catalogue with its label, events,
+/// Returns all objects of Entente in a namespace, those of the catalogue with its label, events,
 /// the last lines of the operator's log and of the ledger.
 pub async fn dump(
     plane: &ControlPlane,

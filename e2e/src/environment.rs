@@ -1,4 +1,4 @@
-//! A control plane with an operator on it: what nearly every end-to-end test needs.
+//! A control plane with an operator on it: the base of nearly every end-to-end test.
 //!
 //! [`TestEnvironment::shared`] is one for all tests of a process, each in a namespace of its own; a test that
 //! kills the operator starts its own. It is apart from [`ControlPlane::shared`], on which the
@@ -21,7 +21,7 @@ pub struct TestEnvironment {
 impl TestEnvironment {
     /// Starts both.
     pub async fn start(options: OperatorOptions) -> Result<Self, OperatorError> {
-        // A developer's cluster gives us no audit log; tests that need it say so.
+        // A developer's cluster has no audit log for us; tests that need it fail with that message.
         let audit = std::env::var_os("KUBECONFIG").is_none_or(|path| path.is_empty());
         let plane = ControlPlane::start(Options {
             audit,
@@ -33,7 +33,7 @@ impl TestEnvironment {
         Ok(Self { operator, plane })
     }
 
-    /// The one that all tests of a process share. It ends with the process.
+    /// Returns the environment that all tests of a process share. It ends with the process.
     pub async fn shared() -> Result<&'static Self, OperatorError> {
         static SHARED: OnceCell<TestEnvironment> = OnceCell::const_new();
         SHARED

@@ -28,22 +28,22 @@ use crate::environment::TestEnvironment;
 use crate::operator::OperatorView;
 use crate::wait::{Late, wait_for};
 
-/// What a test waits for at most, unless it says otherwise.
+/// Time limit of a test's wait, unless it names another.
 pub const SOON: Duration = Duration::from_secs(20);
 
-/// Why a namespace of tests could not be made or filled.
+/// Reason why a namespace of tests could not be made or filled.
 #[derive(Debug, thiserror::Error)]
 pub enum NamespaceError {
     /// No namespace, client or token.
     #[error(transparent)]
     Access {
-        /// Why.
+        /// The error of the access.
         source: AccessError,
     },
     /// The API server refused a request.
     #[error("cannot {action}: {source}")]
     Request {
-        /// What was wanted.
+        /// The action that failed.
         action: String,
         /// The API server's reason.
         source: Box<kube::Error>,
@@ -51,7 +51,7 @@ pub enum NamespaceError {
     /// A simulator could not be started.
     #[error(transparent)]
     Simulator {
-        /// Why.
+        /// The error of the simulator.
         source: SimulatorError,
     },
 }
@@ -100,37 +100,39 @@ impl<'a> TestNamespace<'a> {
         })
     }
 
-    /// The name of the namespace.
+    /// Returns the name of the namespace.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The control plane.
+    /// Returns the control plane.
     pub fn plane(&self) -> &'a ControlPlane {
         self.plane
     }
 
-    /// The administrator's client.
+    /// Returns the administrator's client.
     pub fn client(&self) -> &Client {
         &self.client
     }
 
-    /// Every request that reached the simulators of this namespace.
+    /// Returns every request that reached the simulators of this namespace.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 
-    /// The name of a cluster-scoped object of this namespace: it has the namespace as prefix.
+    /// Returns the name of a cluster-scoped object of this namespace: it has the namespace as
+    /// prefix.
     pub fn named(&self, name: &str) -> String {
         format!("{}-{name}", self.name)
     }
 
-    /// A fleet of simulated devices of the model `Northwind MFP 500`.
+    /// Starts a fleet of simulated devices of the model `Northwind MFP 500`.
     pub async fn fleet(&self, count: usize) -> Result<IppFleet, NamespaceError> {
         self.fleet_of(FleetOptions::of(count)).await
     }
 
-    /// A fleet. Its machines are no other fleet's machines: one identity belongs to one Device.
+    /// Starts a fleet. Its machines are no other fleet's machines: one identity belongs to one
+    /// Device.
     pub async fn fleet_of(&self, options: FleetOptions) -> Result<IppFleet, NamespaceError> {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let first_index = NEXT.fetch_add(options.count, Ordering::Relaxed);
@@ -143,7 +145,7 @@ impl<'a> TestNamespace<'a> {
             .map_err(|source| NamespaceError::Simulator { source })
     }
 
-    /// A simulated broker.
+    /// Starts a simulated broker.
     pub async fn broker(&self) -> Result<Broker, NamespaceError> {
         Broker::start(BrokerOptions::default(), self.ledger.clone())
             .await
@@ -225,7 +227,7 @@ impl<'a> TestNamespace<'a> {
         }
     }
 
-    /// The whole state of this namespace, for people.
+    /// Returns the whole state of this namespace, for people.
     pub async fn dump(&self) -> String {
         dump::dump(self.plane, &self.name, &self.operator, &self.ledger).await
     }

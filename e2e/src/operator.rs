@@ -19,16 +19,16 @@ use std::time::Duration;
 use crate::control_plane::{AccessError, ControlPlane, KubectlError};
 use process::Process;
 
-/// Names another binary than the one that cargo builds.
+/// Variable with the path of another binary than the one that cargo builds.
 const BINARY_VARIABLE: &str = "ENTENTE_OPERATOR_BINARY";
-/// Says what the operator logs (`--log-level`) during tests.
+/// Variable with the operator's log level (`--log-level`) during tests.
 const LOG_VARIABLE: &str = "ENTENTE_OPERATOR_LOG";
 /// From the start of the process to /readyz. It needs tenths of a second.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 /// From SIGTERM to the end of the process: its own grace is 20 s.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
 
-/// How an operator is started.
+/// Options of an operator.
 #[derive(Clone, Debug)]
 pub struct OperatorOptions {
     /// Flags besides those that the harness sets itself.
@@ -46,59 +46,59 @@ impl Default for OperatorOptions {
     }
 }
 
-/// Why there is no operator.
+/// Reason why there is no operator.
 #[derive(Debug, thiserror::Error)]
 pub enum OperatorError {
     /// The binary has not been built.
     #[error("{} is missing: build it with `cargo build -p entente-operator`", path.display())]
     BinaryMissing {
-        /// Where it was looked for.
+        /// Path where it was expected.
         path: PathBuf,
     },
-    /// There is no control plane.
+    /// The control plane could not be started.
     #[error(transparent)]
     ControlPlane {
-        /// Why.
+        /// The error of the control plane.
         source: crate::control_plane::StartError,
     },
     /// No client or token.
     #[error(transparent)]
     Access {
-        /// Why.
+        /// The error of the access.
         source: AccessError,
     },
     /// kubectl could not be run.
     #[error(transparent)]
     Kubectl {
-        /// Why.
+        /// The error of kubectl.
         source: KubectlError,
     },
-    /// Helm or kubectl did not do what was asked.
+    /// Helm or kubectl failed.
     #[error("{command} failed: {said}")]
     Refused {
         /// The command.
         command: String,
-        /// What it printed.
+        /// Output of the command.
         said: String,
     },
-    /// What the chart renders cannot be used.
+    /// The rendered chart cannot be used.
     #[error("the chart renders something unexpected: {problem}")]
     Chart {
-        /// What is wrong.
+        /// The fault of the chart.
         problem: String,
     },
     /// The process cannot be started, signalled or waited for.
     #[error("cannot {action} the operator")]
     Process {
-        /// What was tried.
+        /// The action that failed.
         action: &'static str,
-        /// What the operating system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
     /// The process ended before it was ready.
     #[error("the operator ended ({status}); its log ends with:\n{log}")]
     Ended {
-        /// How.
+        /// Exit status of the process.
         status: ExitStatus,
         /// The last lines of its log.
         log: String,
@@ -110,7 +110,7 @@ pub enum OperatorError {
         state: &'static str,
         /// The time it had.
         within: Duration,
-        /// What /readyz said last.
+        /// The last answer of /readyz.
         said: String,
         /// The last lines of its log.
         log: String,
@@ -120,7 +120,7 @@ pub enum OperatorError {
     Admin {
         /// The endpoint.
         path: &'static str,
-        /// Why.
+        /// The error of the request.
         source: reqwest::Error,
     },
 }
@@ -167,32 +167,33 @@ impl Operator {
         Ok(operator)
     }
 
-    /// The operator's own namespace, where Secrets of Connections are.
+    /// Returns the operator's own namespace, where Secrets of Connections are.
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
 
-    /// The kubeconfig file that the operator uses, with a token of the chart's ServiceAccount.
+    /// Returns the kubeconfig file that the operator uses, with a token of the chart's
+    /// ServiceAccount.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }
 
-    /// What can be looked at without holding the operator: its log and its admin endpoints.
+    /// Returns a view that does not own the operator: its log and its admin endpoints.
     pub fn view(&self) -> OperatorView {
         self.process.view()
     }
 
-    /// Everything it logged so far, one JSON object a line, over all its lives.
+    /// Returns the log so far, one JSON object a line, over all its processes.
     pub fn log(&self) -> String {
         self.view().log()
     }
 
-    /// The process id while it runs.
+    /// Returns the process id while it runs.
     pub fn process_id(&self) -> Option<u32> {
         self.process.id()
     }
 
-    /// What /metrics says, in the OpenMetrics text format.
+    /// Returns /metrics, in the OpenMetrics text format.
     pub async fn metrics(&self) -> Result<String, OperatorError> {
         self.view().get("/metrics").await
     }
@@ -214,7 +215,7 @@ impl Operator {
         self.process.until_ready(READY_WITHIN).await
     }
 
-    /// As [`Operator::restart`], without waiting until it is ready.
+    /// Works as [`Operator::restart`], without waiting until it is ready.
     pub async fn start_again(&mut self) -> Result<(), OperatorError> {
         if self.process.id().is_some() {
             self.stop().await?;
@@ -223,7 +224,8 @@ impl Operator {
     }
 }
 
-/// The operator's binary, built by cargo into the same target directory as this crate.
+/// Returns the path of the operator's binary, built by cargo into the same target directory as this
+/// crate.
 fn binary() -> Result<PathBuf, OperatorError> {
     let path = match std::env::var_os(BINARY_VARIABLE).filter(|path| !path.is_empty()) {
         Some(path) => PathBuf::from(path),
@@ -246,7 +248,7 @@ pub fn workspace() -> &'static Path {
         .expect("this crate is in a directory of the workspace")
 }
 
-/// An address on loopback that is free now.
+/// Returns an address on loopback that is free now.
 fn free_address() -> Result<SocketAddr, OperatorError> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|listener| listener.local_addr())

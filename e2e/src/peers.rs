@@ -27,13 +27,13 @@ use std::io;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-/// Why a peer could not be started or told something.
+/// Reason why a peer could not be started or steered.
 #[derive(Debug, thiserror::Error)]
 pub enum PeerError {
     /// The program is not on this machine.
     #[error("{program} is not installed: run `make peers`")]
     Missing {
-        /// The executable that was looked for.
+        /// Name of the executable.
         program: String,
     },
     /// A directory or file of the peer could not be prepared.
@@ -41,9 +41,9 @@ pub enum PeerError {
     Preparation {
         /// The peer.
         peer: String,
-        /// What was being prepared.
+        /// The step of the preparation.
         what: &'static str,
-        /// What the system said.
+        /// Error of the system.
         source: io::Error,
     },
     /// The system refused to start the process or to pass it a signal.
@@ -51,9 +51,9 @@ pub enum PeerError {
     Process {
         /// The peer.
         peer: String,
-        /// What was tried.
+        /// The action that failed.
         action: &'static str,
-        /// What the system said.
+        /// Error of the system.
         source: io::Error,
     },
     /// The process ended before it answered.
@@ -61,7 +61,7 @@ pub enum PeerError {
     Ended {
         /// The peer.
         peer: String,
-        /// How it ended.
+        /// Exit status.
         status: ExitStatus,
         /// The last lines it wrote.
         log: String,
@@ -83,7 +83,7 @@ pub enum PeerError {
         command: String,
         /// Its exit status.
         status: ExitStatus,
-        /// What it wrote.
+        /// Its output.
         output: String,
     },
     /// The peer cannot have the fault.
@@ -99,9 +99,9 @@ pub enum PeerError {
     Control {
         /// The peer.
         peer: String,
-        /// The request that was made.
+        /// Description of the request.
         what: &'static str,
-        /// What went wrong on the way.
+        /// The error of the request.
         source: reqwest::Error,
     },
 }

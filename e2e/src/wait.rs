@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 const FIRST: Duration = Duration::from_millis(15);
 const LONGEST: Duration = Duration::from_millis(250);
 
-/// What was waited for did not come in time.
+/// The awaited state did not come in time.
 #[derive(thiserror::Error)]
 #[error("not seen within {within:?}: {what}\n{dump}")]
 pub struct Late {
-    /// What was waited for.
+    /// Description of the awaited state.
     pub what: String,
     /// The time that passed.
     pub within: Duration,
@@ -28,7 +28,7 @@ impl fmt::Debug for Late {
     }
 }
 
-/// Asks `look` until it gives something.
+/// Calls `look` until it returns something.
 ///
 /// # Errors
 /// [`Late`] with an empty dump once `within` has passed; `look` is asked at least once after that.

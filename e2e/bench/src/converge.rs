@@ -1,8 +1,8 @@
 //! Devices with one service each, converged by the operator and by the dumb client in turn.
 //!
 //! Each run has a fresh control plane. "One service" is `data-backup`: three settings on the
-//! device, an instance on the service server, and its activation, all read back. The clock of a run
-//! goes from the first contract (the dumb client: its first write) to the last write of a status,
+//! device, an instance on the service server, and its activation, all read back. The time of a run
+//! is from the first contract (the dumb client: its first write) to the last write of a status,
 //! both as the API server's audit log has them.
 
 use std::collections::BTreeMap;
@@ -34,9 +34,9 @@ const MEMORY: [(usize, f64); 2] = [(1000, 35.0), (10_000, 110.0)];
 struct Run {
     seconds: f64,
     requests: Requests,
-    /// Processor time of who delivered.
+    /// Processor time of the process that delivered.
     processor_seconds: f64,
-    /// That of API server and etcd.
+    /// Processor time of API server and etcd.
     plane: PlaneTime,
     peak_bytes: f64,
     calls: Vec<Entry>,
@@ -58,7 +58,8 @@ pub(super) async fn run(options: &BenchOptions) -> Result<Vec<Figure>, BenchErro
     Ok(figures)
 }
 
-/// Operator, dumb client, dumb client, operator: what drifts on the machine meets both alike.
+/// Compares in the order operator, dumb client, dumb client, operator: a drift of the machine meets
+/// both alike.
 async fn compare(
     devices: usize,
     script: &Script,
@@ -129,7 +130,7 @@ async fn by_dumb_client(
     let (plane, view) = (&environment.plane, environment.operator.view());
     let customer = Customer::new(plane, view, NAMESPACE, devices, 0).await?;
     customer.apply().await?;
-    // Nobody looks at them; they are the owners of what the dumb client makes.
+    // They are only the owners of the objects that the dumb client makes.
     let contracts = customer.contracts(namespace::now());
     let contracts = customer.apply_contracts(&contracts).await?;
     let order = Order {
@@ -162,7 +163,7 @@ async fn by_dumb_client(
     Ok(run)
 }
 
-/// Every device with the contract that names it.
+/// Returns every device with the contract that names it.
 fn targets(customer: &Customer<'_>, contracts: &[Contract]) -> Vec<Target> {
     let owners = contracts.iter().flat_map(|contract| {
         let services = contract.spec.services.iter();
@@ -184,7 +185,7 @@ fn targets(customer: &Customer<'_>, contracts: &[Contract]) -> Vec<Target> {
     target.collect()
 }
 
-/// Requests over the network, probes apart.
+/// Returns the requests over the network, without probes.
 fn asked(mut entries: Vec<Entry>) -> Vec<Entry> {
     entries.retain(|entry| entry.cause == Cause::Request && !entry.probe);
     entries
@@ -292,7 +293,7 @@ fn figures(devices: usize, ours: &[Run], dumb: &[Run]) -> Vec<Figure> {
     ]
 }
 
-/// The memory that a fleet of this size may need, in MB.
+/// Returns the memory that a fleet of this size may need, in MB.
 pub(super) fn memory_budget(devices: usize) -> Option<Budget> {
     let of_size = MEMORY.iter().find(|(size, _)| *size == devices);
     of_size.map(|(_, most)| Budget::Most(*most))
@@ -306,7 +307,7 @@ fn operations(calls: &[Entry], devices: usize) -> String {
     requests::each(&counts, devices)
 }
 
-/// The share of the dumb client's requests that the operator sent, too.
+/// Returns the share of the dumb client's requests that the operator sent, too.
 fn equal(ours: &[Entry], dumb: &[Entry]) -> f64 {
     let mut counts: BTreeMap<(&str, &str), i64> = BTreeMap::new();
     for call in ours {

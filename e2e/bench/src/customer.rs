@@ -1,6 +1,6 @@
 //! A customer of a bench: a namespace, its simulated devices and broker, and its contracts.
 //!
-//! It sets the limits of the Connections so high that they are not what is measured; everything
+//! It sets the limits of the Connections so high that they do not bound the measurement; everything
 //! else of the catalogue is as in the examples. It measures nothing.
 
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ const NO_LIMIT: Limit = Limit {
 };
 /// Objects that are applied at once.
 const AT_ONCE: usize = 32;
-/// Between two looks at what may still change.
+/// Interval between two checks of a changing state.
 const LOOK: Duration = Duration::from_millis(250);
 /// The most devices that an entry of a contract may name.
 const MOST_NAMES: usize = 1000;
@@ -70,7 +70,7 @@ impl<'p> Customer<'p> {
         })
     }
 
-    /// The names of the devices.
+    /// Returns the names of the devices.
     pub(super) fn names(&self) -> Vec<&str> {
         let devices = self.fleet.devices().iter();
         devices.map(|device| device.name()).collect()
@@ -109,7 +109,7 @@ impl<'p> Customer<'p> {
             .map_err(namespace_failed)
     }
 
-    /// A contract for one service on these devices.
+    /// Returns a contract for one service on these devices.
     pub(super) fn contract(&self, name: &str, start: Timestamp, devices: &[&str]) -> Contract {
         let entry = self.namespace.entry("backup", SERVICE, devices, "15m");
         self.namespace.contract(name, start, vec![entry])
@@ -137,8 +137,8 @@ impl<'p> Customer<'p> {
             .map_err(namespace_failed)
     }
 
-    /// Waits by a watch until the contracts say that all their subscriptions are delivered, but for
-    /// so many of each.
+    /// Waits by a watch until the contracts report all their subscriptions as delivered, except
+    /// `but` of each.
     pub(super) async fn until_delivered(
         &self,
         contracts: &[Contract],
@@ -200,12 +200,12 @@ impl<'p> Customer<'p> {
     }
 }
 
-/// The name of a contract of a fleet.
+/// Returns the name of a contract of a fleet.
 pub(super) fn contract_name(number: usize) -> String {
     format!("fleet-{number}")
 }
 
-/// How many devices a contract names.
+/// Returns the number of devices that a contract names.
 fn named(contract: &Contract) -> usize {
     let services = contract.spec.services.iter();
     services.map(|service| service.devices.names.len()).sum()

@@ -1,5 +1,5 @@
-//! The dumb client: sends for each device what the operator sent for one, and nothing follows from
-//! any answer.
+//! The dumb client: sends the operator's requests for one device to each device, and nothing
+//! follows from any answer.
 //!
 //! It is a process of its own, as the operator is, with the same runtime, HTTP and Kubernetes clients
 //! and credentials. It works device by device: a worker sends all that one device needs before it
@@ -34,11 +34,11 @@ pub(super) struct Setting {
     pub(super) text: bool,
 }
 
-/// What the operator sent for one device. Its names stand in it as text and give way to those of the
-/// other devices.
+/// Requests that the operator sent for one device. Its names in them are texts, which are replaced
+/// by those of the other devices.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Script {
-    /// Whose they are.
+    /// The device of the recording, with its names.
     pub(super) sample: Target,
     /// Attributes that are read.
     pub(super) get: Vec<String>,
@@ -55,7 +55,7 @@ pub(super) struct Script {
 }
 
 impl Script {
-    /// The same for another device, made from the text of the script.
+    /// Returns the script for another device, made from its text.
     fn of(text: &str, sample: &Target, target: &Target) -> serde_json::Result<Self> {
         let text = [
             (&sample.serial_number, &target.serial_number),
@@ -81,7 +81,7 @@ pub(super) struct Target {
     pub(super) contract_uid: String,
 }
 
-/// All that the process is told, on its standard input.
+/// Everything that the process reads on its standard input.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Order {
     pub(super) kubeconfig: PathBuf,
@@ -91,7 +91,7 @@ pub(super) struct Order {
     pub(super) targets: Vec<Target>,
 }
 
-/// What the process says at its end.
+/// Everything that the process prints at its end.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Said {
     pub(super) processor_seconds: f64,
@@ -136,12 +136,12 @@ pub(super) async fn run(order: &Order) -> Result<Said, BenchError> {
     })
 }
 
-/// The process: an order on standard input, what it used on standard output.
+/// Runs the process: reads an order on standard input, prints its usage on standard output.
 ///
 /// # Errors
 /// [`BenchError`] for the first request that was not answered as it should be.
 pub async fn serve() -> Result<(), BenchError> {
-    // Whoever came first chose the same.
+    // An earlier caller chose the same provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let order: Order =
         serde_json::from_reader(std::io::stdin().lock()).map_err(|source| BenchError::Json {

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a number should be.
+/// Budget of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum Budget {
@@ -18,16 +18,16 @@ pub(super) enum Budget {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Figure {
-    /// What was measured.
+    /// Description of the number.
     pub(super) what: String,
     /// The number.
     pub(super) value: f64,
     /// Its unit; empty for a ratio.
     pub(super) unit: String,
-    /// Its budget; absent for what is shown only for comparison.
+    /// Its budget; absent for a number that is shown only for comparison.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) budget: Option<Budget>,
-    /// Of what it is made; empty where there is nothing to say.
+    /// Parts of the number; empty if there are none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(super) detail: String,
 }
@@ -58,12 +58,12 @@ impl Figure {
         self
     }
 
-    /// The number with its unit.
+    /// Returns the number with its unit.
     pub(super) fn shown(&self) -> String {
         join(&number(self.value), &self.unit)
     }
 
-    /// The budget with its unit; empty where there is none.
+    /// Returns the budget with its unit; empty if there is none.
     pub(super) fn shown_budget(&self) -> String {
         match self.budget {
             None => String::new(),
@@ -72,7 +72,7 @@ impl Figure {
         }
     }
 
-    /// `kept` or `missed`; empty where there is no budget.
+    /// Returns `kept` or `missed`; empty if there is no budget.
     pub(super) fn verdict(&self) -> &'static str {
         match self.budget {
             None => "",
@@ -101,13 +101,13 @@ fn number(value: f64) -> String {
     }
 }
 
-/// A count as a number; counts here are far below 2⁵².
+/// Returns a count as a number; counts here are far below 2⁵².
 #[expect(clippy::cast_precision_loss, reason = "counts of a bench are small")]
 pub(super) fn count(count: usize) -> f64 {
     count as f64
 }
 
-/// The value below which that share of the values lies; 0 for no values.
+/// Returns the value below which that share of the values lies; 0 for no values.
 pub(super) fn quantile(values: &[f64], share: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -123,7 +123,7 @@ pub(super) fn quantile(values: &[f64], share: f64) -> f64 {
         .unwrap_or_default()
 }
 
-/// The mean; 0 for no values.
+/// Returns the mean; 0 for no values.
 pub(super) fn mean(values: &[f64]) -> f64 {
     if values.is_empty() {
         return 0.0;

@@ -1,6 +1,6 @@
-//! One device among many takes its requests and never answers: what that does to the others.
+//! One device among many accepts requests and never answers: the effect on the others.
 //!
-//! The time of a fleet goes from its contract to the last status of the healthy devices. Fleets
+//! The time of a fleet is from its contract to the last status of the healthy devices. Fleets
 //! without and with a hung device take turns on one control plane.
 
 use entente_e2e::environment::TestEnvironment;
@@ -47,7 +47,7 @@ pub(super) async fn run(options: &BenchOptions) -> Result<Vec<Figure>, BenchErro
     )])
 }
 
-/// The seconds from the contract to the last status of all devices but the first.
+/// Returns the seconds from the contract to the last status of all devices but the first.
 async fn fleet(
     environment: &TestEnvironment,
     number: usize,

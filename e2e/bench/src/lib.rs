@@ -1,10 +1,10 @@
-//! The benches: what Entente costs, measured from outside on this machine.
+//! The benches: the costs of Entente, measured from outside on this machine.
 //!
 //! A figure is a ratio within one run, or a count from the API server's audit log or from the
-//! ledger of the simulated peers; nothing is ever asserted by time. Each comparison is with a dumb
-//! client that sends what the operator sent for one device, without any logic. Each
-//! figure stands beside its budget; a budget that is missed is shown, and fails nothing. Called by
-//! the program `bench`.
+//! ledger of the simulated peers; no assertion depends on time. Each comparison is with a dumb
+//! client that sends the operator's requests for one device, without any logic. Each figure is
+//! shown beside its budget; a budget that is missed is shown, and fails nothing. Called by the
+//! program `bench`.
 
 mod converge;
 mod customer;
@@ -32,11 +32,11 @@ use entente_e2e::operator::{OperatorError, OperatorOptions};
 use entente_simulators::SimulatorError;
 use figure::Figure;
 
-/// Devices of the largest fleet, unless somebody wants another.
+/// Default number of devices of the largest fleet.
 pub const DEVICES: usize = 10_000;
 /// The namespace of a customer that is alone on its control plane.
 const NAMESPACE: &str = "bench";
-/// How long nothing may happen for a fleet to be at rest. Counts of users in the catalogue are
+/// Time without any request after which a fleet is at rest. Counts of users in the catalogue are
 /// gathered for 5 s.
 const QUIET: Duration = Duration::from_secs(7);
 
@@ -69,7 +69,7 @@ impl Bench {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Converge, Self::Settled, Self::Start, Self::Hung];
 
-    /// Its name.
+    /// Returns its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Converge => "converge",
@@ -80,10 +80,10 @@ impl Bench {
     }
 }
 
-/// What is run.
+/// Options of a run.
 #[derive(Clone, Debug)]
 pub struct BenchOptions {
-    /// Which benches.
+    /// Benches to run.
     pub benches: Vec<Bench>,
     /// Small numbers, to see that all works; nothing is written.
     pub quick: bool,
@@ -92,7 +92,7 @@ pub struct BenchOptions {
 }
 
 impl BenchOptions {
-    /// The sizes of these that are no larger than the largest fleet, or that one alone.
+    /// Returns those of these sizes that are no larger than the largest fleet, or that one alone.
     fn sizes(&self, wanted: &[usize]) -> Vec<usize> {
         let largest = if self.quick {
             self.devices.min(100)
@@ -104,7 +104,7 @@ impl BenchOptions {
         sizes
     }
 
-    /// What a person types for it.
+    /// Returns the command that a person types for it.
     fn command(&self) -> String {
         if self.devices == DEVICES {
             "make bench".to_owned()
@@ -114,72 +114,72 @@ impl BenchOptions {
     }
 }
 
-/// Why a bench has no result.
+/// Reason why a bench has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
     /// No control plane.
     #[error("no control plane")]
     ControlPlane {
-        /// Why.
+        /// The error of the control plane.
         source: StartError,
     },
     /// The operator could not be started or ended.
     #[error("the operator")]
     Operator {
-        /// Why.
+        /// The error of the operator.
         source: OperatorError,
     },
     /// An object could not be applied.
     #[error("an object cannot be applied, or a simulator not be started")]
     Namespace {
-        /// Why.
+        /// The error of the namespace.
         source: NamespaceError,
     },
     /// A simulator could not be started or steered.
     #[error("the simulators")]
     Simulator {
-        /// Why.
+        /// The error of the simulator.
         source: SimulatorError,
     },
     /// Requests cannot be counted.
     #[error("the audit log")]
     Audit {
-        /// Why.
+        /// The error of the audit log.
         source: AuditError,
     },
-    /// What was measured did not come to its end.
+    /// The measured work did not end.
     #[error("{what} after {within:?}")]
     Late {
-        /// What was waited for.
+        /// Description of the awaited state.
         what: String,
-        /// How long.
+        /// Time limit of the wait.
         within: Duration,
     },
     /// A file, a process or its standard streams.
     #[error("{what}")]
     System {
-        /// What was tried.
+        /// The action that failed.
         what: String,
-        /// What the operating system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
-    /// The dumb client failed, or what it should send cannot be made.
+    /// The dumb client failed, or its requests cannot be made.
     #[error("the dumb client: {problem}")]
     Dumb {
-        /// Why.
+        /// The problem.
         problem: String,
     },
     /// A result that is not JSON of ours.
     #[error("{what}")]
     Json {
-        /// Which.
+        /// Name of the text.
         what: String,
-        /// What is wrong with it.
+        /// Error of the parser.
         source: serde_json::Error,
     },
 }
 
-/// Runs the benches, prints their table and writes what they found into `docs`.
+/// Runs the benches, prints their table and writes the results into `docs`.
 ///
 /// # Errors
 /// [`BenchError`] where something could not be measured at all.
@@ -215,7 +215,7 @@ async fn run_all(options: &BenchOptions) -> Result<(), BenchError> {
     Ok(())
 }
 
-/// A fresh control plane with an operator on it.
+/// Returns a fresh control plane with an operator on it.
 async fn environment() -> Result<TestEnvironment, BenchError> {
     let options = OperatorOptions {
         flags: Vec::new(),
@@ -238,7 +238,7 @@ fn audit_failed(source: AuditError) -> BenchError {
     BenchError::Audit { source }
 }
 
-/// Progress, for who waits.
+/// Prints progress, for the person who waits.
 fn say(text: &str) {
     eprintln!("bench: {text}");
 }

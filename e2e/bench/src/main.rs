@@ -1,4 +1,4 @@
-//! `bench`: what Entente costs on this machine, against a dumb client.
+//! `bench`: the costs of Entente on this machine, compared with a dumb client.
 //!
 //! Exit codes: 0 measured (budgets kept or not), 1 something could not be measured, 2 wrong usage,
 //! 130 interrupted.
@@ -42,7 +42,8 @@ enum Which {
     Hung,
 }
 
-/// As many as have an address of their own, also where several fleets share a control plane.
+/// Reads a number of devices: at most as many as have an address of their own, also if several
+/// fleets share a control plane.
 fn devices(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(number @ 1..=50_000) => Ok(number),

@@ -1,4 +1,4 @@
-//! Processor time of the API server and etcd, without what they use when nobody asks anything.
+//! Processor time of the API server and etcd, without the part that they use when idle.
 //!
 //! An idle control plane uses some processor time, so that of two equal amounts of work the one that
 //! takes longer would seem dearer. The rate is measured just before and subtracted.
@@ -18,23 +18,23 @@ pub(super) struct Meter<'p> {
     used_before: f64,
 }
 
-/// What a measurement found.
+/// Result of a measurement.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct PlaneTime {
     /// Processor seconds of API server and etcd, those of an idle control plane subtracted.
     pub(super) seconds: f64,
-    /// What was subtracted.
+    /// Idle time that was subtracted.
     pub(super) idle_seconds: f64,
 }
 
 impl<'p> Meter<'p> {
-    /// Measures for so long what the control plane uses without work, then begins.
+    /// Measures the control plane's usage without work for that long, then begins.
     pub(super) async fn start(
         plane: &'p ControlPlane,
         idle_for: Duration,
     ) -> Result<Self, BenchError> {
         let (before, began) = (used(plane)?, Instant::now());
-        // It is a measurement: how much is used in a time without work.
+        // It is a measurement: the usage in a time without work.
         tokio::time::sleep(idle_for).await;
         let (used_before, now) = (used(plane)?, Instant::now());
         Ok(Self {
@@ -45,7 +45,7 @@ impl<'p> Meter<'p> {
         })
     }
 
-    /// What was used since the beginning.
+    /// Returns the time used since the beginning.
     pub(super) fn stop(&self) -> Result<PlaneTime, BenchError> {
         let used = used(self.plane)? - self.used_before;
         let idle_seconds = self.idle * self.began.elapsed().as_secs_f64();

@@ -1,4 +1,4 @@
-//! What was measured as a table for people, and as JSON with the machine and the command.
+//! The report of the figures: a table for people, and JSON with the machine and the command.
 //!
 //! `docs/benchmarks/NAME.json` is written for each bench that ran; the table in
 //! `docs/benchmarks.md`, between its markers, is made from all such files, so that a bench can be
@@ -20,7 +20,7 @@ const END: &str = "<!-- end -->";
 const WIDTH: u16 = 132;
 const HEADER: [&str; 5] = ["Bench", "Figure", "Value", "Budget", ""];
 
-/// Where it was measured.
+/// Machine of the measurement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Machine {
     processor: String,

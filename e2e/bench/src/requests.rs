@@ -1,6 +1,6 @@
 //! The operator's requests to the API server, counted from the audit log.
 //!
-//! It must never take a request for the operator's that is somebody else's: the user decides.
+//! It must never count another user's request as the operator's: the user decides.
 
 use std::collections::BTreeMap;
 
@@ -15,18 +15,18 @@ const USER: &str = "system:serviceaccount:entente-system:";
 /// Requests by kind, `create servicesubscriptions` or `update devices/status`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Requests {
-    /// What could change something.
+    /// Requests that could change something.
     pub(super) writes: BTreeMap<String, usize>,
     /// Get, list, and questions about rights.
     pub(super) reads: BTreeMap<String, usize>,
     /// Watches that ended, as each does once a minute.
     pub(super) watches: usize,
-    /// When the first and the last write on subscriptions and devices came.
+    /// Instants of the first and the last write on subscriptions and devices.
     span: Option<(Timestamp, Timestamp)>,
 }
 
 impl Requests {
-    /// Those of the operator; of them `measured` decides which bound the time.
+    /// Returns the requests of the operator; `measured` decides which of them bound the time.
     pub(super) fn of(events: &[AuditEvent], measured: impl Fn(&AuditEvent) -> bool) -> Self {
         let mut requests = Self::default();
         for event in events.iter().filter(|event| is_operators(event)) {
@@ -65,29 +65,29 @@ impl Requests {
         }
     }
 
-    /// All writes.
+    /// Returns the number of writes.
     pub(super) fn written(&self) -> usize {
         self.writes.values().sum()
     }
 
-    /// All reads.
+    /// Returns the number of reads.
     pub(super) fn read(&self) -> usize {
         self.reads.values().sum()
     }
 
-    /// When the last of the measured writes came.
+    /// Returns the instant of the last of the measured writes.
     pub(super) fn last(&self) -> Option<Timestamp> {
         self.span.map(|(_, last)| last)
     }
 
-    /// When the first of the measured writes came.
+    /// Returns the instant of the first of the measured writes.
     pub(super) fn first(&self) -> Option<Timestamp> {
         self.span.map(|(first, _)| first)
     }
 }
 
-/// Counts as text, `create events 1.00, update devices/status 1.02`, each divided by `devices`;
-/// what is less than a hundredth for each is left out.
+/// Returns counts as text, `create events 1.00, update devices/status 1.02`, each divided by
+/// `devices`; counts below a hundredth for each are left out.
 pub(super) fn each(counts: &BTreeMap<String, usize>, devices: usize) -> String {
     let shares = counts
         .iter()

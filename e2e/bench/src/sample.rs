@@ -1,10 +1,10 @@
-//! What the dumb client sends: the operator's own requests and objects for one device, from a run of
-//! its own, with names to be put in for the others.
+//! The requests of the dumb client: the operator's own requests and objects for one device, from a
+//! run of its own, with placeholders for the names of the others.
 //!
-//! Every status that the operator writes is taken by a watch, the owner included, so that the dumb
-//! client writes the same bytes as often. It adds nothing and leaves nothing out but repetitions: a
-//! device is read twice and each group of settings written once, an instance fetched three times,
-//! provisioned and updated once.
+//! Every status that the operator writes is recorded by a watch, the owner included, so that the
+//! dumb client writes the same bytes as often. It adds nothing and leaves nothing out but
+//! repetitions: a device is read twice and each group of settings written once, an instance fetched
+//! three times, provisioned and updated once.
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,7 +25,7 @@ use super::customer::{Customer, contract_name};
 use super::dumb::{Script, Setting, Target};
 use super::{BenchError, NAMESPACE, QUIET, audit_failed, environment, operator_failed, say};
 
-/// Has the operator deliver one device and returns what it sent.
+/// Lets the operator deliver one device, and returns its requests.
 pub(super) async fn make() -> Result<Script, BenchError> {
     say("  one device by the operator, for the dumb client to copy");
     let mut environment = environment().await?;
@@ -162,7 +162,7 @@ impl Statuses {
         })
     }
 
-    /// Those of the writes that the audit log has.
+    /// Returns the bodies of those of the writes that the audit log has.
     fn seen(self, events: &[AuditEvent]) -> Result<Vec<Value>, BenchError> {
         self.task.abort();
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -189,7 +189,7 @@ fn status(object: &impl Serialize) -> Result<Value, BenchError> {
     Ok(json(object)?["status"].take())
 }
 
-/// The object as the operator sends it first.
+/// Returns the object as the operator sends it first.
 fn as_created(mut subscription: ServiceSubscription) -> Result<Value, BenchError> {
     subscription.status = None;
     let meta = subscription.meta_mut();
@@ -213,7 +213,7 @@ fn settings(attributes: &[AttributeValue]) -> Vec<Setting> {
         .collect()
 }
 
-/// A body made again from its leaves.
+/// Returns a body made again from its leaves.
 fn body(leaves: &[AttributeValue]) -> Value {
     let mut body = Value::Object(Map::new());
     for leaf in leaves {
@@ -226,7 +226,7 @@ fn body(leaves: &[AttributeValue]) -> Value {
             place = &mut place[part];
         }
         let text = leaf.value.clone().unwrap_or_default();
-        // A leaf of the ledger is text: arrays and truth values are told by their form.
+        // A leaf of the ledger is text: arrays and truth values are recognised by their form.
         *place = match serde_json::from_str(&text) {
             Ok(value @ (Value::Bool(_) | Value::Array(_))) => value,
             _ => Value::String(text),

@@ -1,6 +1,6 @@
 //! A fleet that is as it should be: all applied again, the operator started again, and left alone.
 //!
-//! Nothing is to be written then, and no device asked before its sync is due.
+//! At rest nothing is written, and no device is read before its sync is due.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ use super::{
     BenchError, BenchOptions, NAMESPACE, QUIET, audit_failed, environment, operator_failed, say,
 };
 
-/// How long a fleet is watched doing nothing.
+/// Time for which an idle fleet is observed.
 const IDLE: Duration = Duration::from_mins(1);
 
-/// What happened in a while.
+/// Requests in an interval.
 struct Seen {
     requests: Requests,
     calls: usize,
@@ -106,7 +106,7 @@ async fn of_fleet(devices: usize) -> Result<Vec<Figure>, BenchError> {
 
     say("  the fleet is left alone for a minute");
     let since = Since::now(plane, ledger).await?;
-    // It is a measurement: what is asked in a minute without anything to do.
+    // It is a measurement: the requests in a minute without any work.
     tokio::time::sleep(IDLE).await;
     figures.push(idle(
         &title("idle: API requests in a minute"),
@@ -132,7 +132,7 @@ fn idle(title: &str, seen: &Seen) -> Figure {
     ))
 }
 
-/// What the operator holds at rest, and the share of each device with its subscription.
+/// Returns the memory of the operator at rest, and the share of each device with its subscription.
 fn memory(devices: usize, empty: Usage, now: Usage) -> [Figure; 2] {
     let resident = megabytes(now.resident_bytes);
     let title = format!("{devices} devices, idle: memory");

@@ -1,5 +1,5 @@
-//! From the start instant of contracts to the first request to their devices, and what was sent
-//! before it.
+//! The delay from the start instant of contracts to the first request to their devices, and the
+//! requests before it.
 //!
 //! One contract has one device; each number of contracts has a control plane of its own. The times are those of the ledger of the simulated devices, on the
 //! clock that the operator reads, too.
@@ -66,7 +66,7 @@ async fn fleet(
     Ok(seen)
 }
 
-/// What the ledger says of the contracts of one customer.
+/// Facts in the ledger about the contracts of one customer.
 struct Lateness {
     milliseconds: Vec<f64>,
     early: usize,
@@ -136,7 +136,7 @@ async fn until_all_began(
     let deadline = Instant::now() + within;
     let (mut began, mut position) = (HashSet::new(), 0);
     while Instant::now() < deadline {
-        // What was looked at is not looked at again: looks must not slow what is measured.
+        // Entries already read are not read again: reading must not slow the measured work.
         let entries = ledger.entries_since(position);
         position = entries.last().map_or(position, |entry| entry.sequence);
         let written = entries

@@ -5,7 +5,7 @@ use super::BenchError;
 /// Ticks of `/proc/PID/stat` in a second: `USER_HZ`, which Linux fixes at 100 for programs.
 const TICKS: f64 = 100.0;
 
-/// What a process used since it began.
+/// Resources that a process has used since it began.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Usage {
     /// Processor time in seconds, own and of the kernel.
@@ -23,7 +23,7 @@ pub(super) fn megabytes(bytes: f64) -> f64 {
     bytes / 1e6
 }
 
-/// What the process used so far.
+/// Returns the usage of the process so far.
 pub(super) fn of(process: u32) -> Result<Usage, BenchError> {
     let read = |file: &str| {
         let path = format!("/proc/{process}/{file}");
@@ -41,7 +41,7 @@ pub(super) fn of(process: u32) -> Result<Usage, BenchError> {
     })
 }
 
-/// User and system time: fields 14 and 15; the name before them may hold blanks.
+/// Returns user and system time: fields 14 and 15; the name before them may contain blanks.
 fn ticks(stat: &str) -> f64 {
     let after = stat.rsplit_once(')').map_or("", |(_, after)| after);
     after

@@ -1,12 +1,11 @@
-//! The six devices of the demo and how each of them behaves.
+//! The six devices of the demo and the behaviour of each.
 //!
-//! Decides names and behaviours; how simulators and real printers are made to behave so is in
-//! `embedded` and `real`.
+//! Decides names and behaviours; `embedded` and `real` make simulators and real printers behave so.
 
-/// What a device does; the bad ones are named as the simulators' faults are.
+/// Behaviour of a device; the bad ones have the names of the simulators' faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Behaviour {
-    /// Takes what it is told.
+    /// Accepts every setting.
     Good,
     /// Accepts a setting without taking it.
     NotEffective,
@@ -19,7 +18,7 @@ pub(super) enum Behaviour {
 pub(super) struct DemoDevice {
     /// Its name, also that of its Device.
     pub(super) name: &'static str,
-    /// What it does.
+    /// Behaviour of the device.
     pub(super) behaviour: Behaviour,
 }
 

@@ -74,7 +74,7 @@ impl Embedded {
     }
 }
 
-/// What the ledger of the simulators says.
+/// Returns the facts in the ledger of the simulators.
 pub(super) fn ledger(ledger: &Ledger, start: Timestamp) -> LedgerFacts {
     let entries = ledger.entries();
     let (probes, others): (Vec<_>, Vec<_>) = entries

@@ -1,9 +1,9 @@
-//! The demo: a contract for six devices comes into force while somebody watches.
+//! The demo: a contract for six devices comes into force in front of its user.
 //!
-//! Four devices are good, one accepts settings and does not take them, one is switched off. The
-//! operator is the real binary on a real API server. It must tell the truth: every number that is
-//! shown is read from the API server or from the ledger of the simulated peers, and the exit code
-//! is 1 when one of them is not what it has to be. Called by the program `demo`.
+//! Four devices are good, one accepts settings without effect, one is switched off. The operator is
+//! the real binary on a real API server. Every number that is shown is read from the API server or
+//! from the ledger of the simulated peers, and the exit code is 1 if one of them is not as
+//! expected. Called by the program `demo`.
 
 mod device;
 mod embedded;
@@ -38,7 +38,7 @@ const CONTRACT: &str = "banco-sul";
 const SERVICE: &str = "backup";
 /// From applying the contract to its start.
 const AHEAD: Duration = Duration::from_secs(15);
-/// How late a service may be.
+/// Delay that the demo's contract allows.
 const ALLOWED: Duration = Duration::from_secs(5);
 /// From the start until the two bad devices are mended.
 const MENDED_AFTER: SignedDuration = SignedDuration::from_secs(15);
@@ -47,7 +47,7 @@ const DONE_WITHIN: SignedDuration = SignedDuration::from_secs(60);
 /// Between two looks at the objects.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Which programs serve as devices and service server.
+/// Programs that serve as devices and service server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Peers {
     /// Simulators in this process, with a ledger of every request.
@@ -57,49 +57,49 @@ pub enum Peers {
     Real,
 }
 
-/// How the demo is run.
+/// Options of the demo.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DemoOptions {
-    /// Which programs serve as devices and service server.
+    /// Programs that serve as devices and service server.
     pub peers: Peers,
     /// Leave everything running at the end, until Ctrl-C.
     pub keep: bool,
 }
 
-/// Why the demo could not be shown.
+/// Reason why the demo could not be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
     /// No control plane.
     #[error("no control plane")]
     ControlPlane {
-        /// Why.
+        /// The error of the control plane.
         source: entente_e2e::control_plane::StartError,
     },
     /// No operator.
     #[error("no operator")]
     Operator {
-        /// Why.
+        /// The error of the operator.
         source: OperatorError,
     },
     /// An object could not be applied, or a simulator not be started.
     #[error("an object cannot be applied, or a simulator not be started")]
     Namespace {
-        /// Why.
+        /// The error of the namespace.
         source: NamespaceError,
     },
-    /// The operator did not take the catalogue.
+    /// The operator did not accept the catalogue.
     #[error("the catalogue is not taken")]
     Catalogue {
-        /// What it said, with everything that is there.
+        /// The error, with a dump of everything that exists.
         source: Late,
     },
     /// A peer could not be started.
     #[error("a peer could not be started")]
     Peer {
-        /// Why.
+        /// The error of the peer.
         source: PeerError,
     },
-    /// A real peer did not say what it is.
+    /// A real peer did not report its product name.
     #[error("{uri} does not say what model it is")]
     Model {
         /// The device.
@@ -192,7 +192,7 @@ async fn prepare(namespace: &TestNamespace<'_>, peers: &DemoPeers) -> Result<(),
     for device in &catalogue.devices {
         namespace.apply(device).await.map_err(namespace_failed)?;
     }
-    // A contract may come first as well; it would only be shown as waiting.
+    // A contract may be applied first as well; it would only be shown as waiting.
     let service = namespace.named(peers::SERVICE);
     let services = namespace.catalogue::<SmartService>();
     let known = namespace
@@ -204,7 +204,7 @@ async fn prepare(namespace: &TestNamespace<'_>, peers: &DemoPeers) -> Result<(),
     known.map_err(|source| DemoError::Catalogue { source })
 }
 
-/// What the API server says now.
+/// State of the objects on the API server now.
 pub(crate) struct Snapshot {
     pub(crate) now: Timestamp,
     pub(crate) contract: Option<Contract>,
@@ -236,7 +236,8 @@ impl Snapshot {
     }
 }
 
-/// Applies the contract and shows what happens until all is final; whether all is as it has to be.
+/// Applies the contract and shows its progress until all is final. Returns true if all is as
+/// expected.
 async fn watch_contract(
     terminal: &mut Terminal,
     namespace: &TestNamespace<'_>,
@@ -294,7 +295,7 @@ async fn watch_contract(
     }
 }
 
-/// Prints how to look around and waits for Ctrl-C.
+/// Prints commands for looking around, and waits for Ctrl-C.
 async fn keep(terminal: &mut Terminal, plane: &ControlPlane, operator: &Operator) {
     let kubectl = entente_e2e::operator::workspace().join("target/tools/kubectl");
     terminal.heading("Everything is left running. Look around with");

@@ -13,10 +13,10 @@ use entente_demo::{DemoError, DemoOptions};
 #[derive(Debug, Parser)]
 #[command(name = "demo", version, about)]
 struct Arguments {
-    /// Which programs serve as devices and service server
+    /// Programs that serve as devices and service server
     #[arg(long, env = "PEERS", value_enum, default_value_t = Peers::Embedded)]
     peers: Peers,
-    /// Leave everything running at the end, and say how to look around
+    /// Leave everything running at the end, and print commands for looking around
     #[arg(long, env = "KEEP", value_parser = clap::builder::FalseyValueParser::new(),
           num_args = 0..=1, default_value = "false", default_missing_value = "true")]
     keep: bool,

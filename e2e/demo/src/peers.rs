@@ -1,5 +1,5 @@
-//! The peers of the demo, simulated or real, behind one type: what is applied for them, how the bad
-//! ones are mended, and what they were asked in the end.
+//! The peers of the demo, simulated or real, behind one type: the objects that are applied for
+//! them, the repair of the bad ones, and the requests that they received.
 //!
 //! Decides nothing: `embedded` and `real` do.
 
@@ -12,7 +12,7 @@ use super::embedded::Embedded;
 use super::real::Real;
 use super::{DemoError, Peers};
 
-/// What is applied before the contract.
+/// Objects that are applied before the contract.
 pub(super) struct Catalogue {
     pub(super) connections: Vec<Connection>,
     pub(super) models: Vec<DeviceModel>,
@@ -20,20 +20,20 @@ pub(super) struct Catalogue {
     pub(super) devices: Vec<Device>,
 }
 
-/// What the peers were really asked.
+/// Requests that the peers really received.
 #[derive(Debug, Default)]
 pub(super) struct LedgerFacts {
-    /// Requests before the start that asked who a peer is and how it is.
+    /// Requests before the start that read identity or state only.
     pub(super) probes_before: usize,
     /// All others before the start: on behalf of a subscription.
     pub(super) others_before: usize,
     /// Writes in all.
     pub(super) writes: usize,
-    /// Writes that a peer took although they asked for nothing new; absent where nobody counts.
+    /// Writes that a peer accepted although they changed nothing; absent if that is not counted.
     pub(super) unneeded: Option<usize>,
     /// Writes that were carried out twice.
     pub(super) duplicates: usize,
-    /// What the numbers are about.
+    /// Subject of the numbers.
     pub(super) about: &'static str,
 }
 
@@ -53,7 +53,7 @@ pub(super) enum DemoPeers {
     Real(Box<Real>),
 }
 
-/// What is said while the peers start.
+/// Returns the title that is shown while the peers start.
 pub(super) fn title(peers: Peers) -> &'static str {
     match peers {
         Peers::Embedded => "Peers: six simulated IPP devices, a simulated service broker",
@@ -80,7 +80,7 @@ impl DemoPeers {
         }
     }
 
-    /// What is wrong with a device of that behaviour, as the end of a sentence.
+    /// Returns the fault of a device of that behaviour, as the end of a sentence.
     pub(super) fn trouble(&self, behaviour: Behaviour) -> Option<&'static str> {
         match (self, behaviour) {
             (_, Behaviour::Good) => None,
@@ -94,7 +94,7 @@ impl DemoPeers {
         }
     }
 
-    /// Mends the devices of that behaviour; returns what was done, as the end of a sentence.
+    /// Repairs the devices of that behaviour. Returns the repair, as the end of a sentence.
     pub(super) async fn mend(
         &mut self,
         behaviour: Behaviour,

@@ -1,8 +1,8 @@
 //! The demo's peers as software we did not write: cupsd for the good devices and the one that is
 //! off, lprint for the one whose setting never takes effect, openbrokerapi as the service broker. Called by `peers`.
 //!
-//! lprint accepts printer-location and does not take it. No restart cures that: the model was
-//! wrong, and is corrected to printer-geo-location, which lprint takes.
+//! lprint accepts printer-location without effect. No restart cures that: the model was wrong, and
+//! is corrected to printer-geo-location, which lprint sets.
 
 use std::collections::HashMap;
 
@@ -147,7 +147,7 @@ impl Real {
         }
     }
 
-    /// What the broker's own ledger says; cupsd and lprint keep none.
+    /// Returns the facts in the broker's own ledger; cupsd and lprint keep none.
     pub(super) async fn ledger(&self, start: Timestamp) -> Result<LedgerFacts, DemoError> {
         let failed = |source: PeerError| DemoError::Peer { source };
         let entries = self.broker.ledger().await.map_err(failed)?;
@@ -238,7 +238,7 @@ fn model(
     namespace.labelled(DeviceModel::new(&namespace.named(name), spec))
 }
 
-/// The example service, with the one setting that all these devices can have.
+/// Returns the example service, with the one setting that all these devices can have.
 fn service(namespace: &TestNamespace<'_>) -> SmartService {
     let mut service = namespace.backup();
     if let Some(device) = &mut service.spec.device {

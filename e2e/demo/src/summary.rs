@@ -1,5 +1,5 @@
-//! The end of the demo: promised, completed, lateness and amount of each device, what the ledger
-//! says, and whether all of it is as it has to be.
+//! The end of the demo: promised, completed, delay and amount of each device, the facts in the
+//! ledger, and the verdict on all of it.
 
 use comfy_table::CellAlignment;
 use entente_crds::v1alpha1::{Compensation, Promise, PromiseState};
@@ -17,7 +17,7 @@ const FEE: f64 = 120_000.0;
 /// Amounts are rounded to a hundredth.
 const CENT: f64 = 0.011;
 
-/// Prints the summary; whether everything is as it has to be.
+/// Prints the summary. Returns true if everything is as expected.
 pub(super) fn tell(
     terminal: &Terminal,
     snapshot: &Snapshot,
@@ -127,7 +127,7 @@ fn cells(device: DemoDevice, promise: Option<&Promise>, owed: &[&Compensation]) 
     ]
 }
 
-/// Adds what is not as it has to be with one device.
+/// Adds the findings about one device that is not as expected.
 fn judge(
     device: DemoDevice,
     promise: Option<&Promise>,
@@ -174,7 +174,7 @@ fn judge(
     }
 }
 
-/// Adds what is not as it has to be with the contract.
+/// Adds the findings about a contract that is not as expected.
 fn judge_contract(snapshot: &Snapshot, findings: &mut Vec<String>) {
     let sum: f64 = snapshot.compensations.iter().map(amount).sum();
     let owed = snapshot
@@ -199,8 +199,8 @@ fn amount(compensation: &Compensation) -> f64 {
         .unwrap_or(f64::NAN)
 }
 
-/// What a delay costs, calculated apart from the operator: the monthly fee in proportion to the
-/// local month in which the start lies.
+/// Returns the credit for a delay, calculated apart from the operator: the monthly fee in
+/// proportion to the local month in which the start lies.
 fn credit(start: Timestamp, late: SignedDuration) -> f64 {
     let month = start
         .in_tz("America/Sao_Paulo")

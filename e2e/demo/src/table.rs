@@ -1,7 +1,7 @@
-//! The live table: each device through its steps, its promise, how late it is and what is owed;
-//! and what happened, one line each.
+//! The live table: each device through its steps, its promise, its delay and its credit; and the
+//! events, one line each.
 //!
-//! Everything comes from the objects on the API server. It decides what is worth a line.
+//! Everything comes from the objects on the API server. It decides which changes are worth a line.
 
 use std::collections::BTreeSet;
 
@@ -20,13 +20,13 @@ pub(super) struct Row {
     /// DeviceSettings, ServerSettings, Activation.
     steps: [String; 3],
     promise: String,
-    /// When it was completed, as far as it was.
+    /// Instant of completion, if there is one.
     completed: Option<Timestamp>,
     owed: String,
 }
 
 impl Row {
-    /// What a pipe is told of a row that changed.
+    /// Returns the lines for a pipe about a row that changed.
     fn differences(&self, before: Option<&Row>) -> Vec<String> {
         let mut texts = Vec::new();
         let said = self.steps.iter().any(|step| !step.is_empty());
@@ -44,7 +44,7 @@ impl Row {
     }
 }
 
-/// What is shown.
+/// Content of the screen.
 pub(super) struct Table {
     start: Timestamp,
     rows: Vec<Row>,
@@ -65,7 +65,7 @@ impl Table {
         }
     }
 
-    /// Takes in what the API server says.
+    /// Compares the objects on the API server with the last ones.
     pub(super) fn look(&mut self, snapshot: &Snapshot) {
         if snapshot.now >= self.start {
             self.once(self.start, "the term begins");
@@ -155,7 +155,7 @@ impl Table {
         }
     }
 
-    /// A line about something that was done.
+    /// Adds a line about something that was done.
     pub(super) fn say(&mut self, now: Timestamp, text: &str) {
         self.event(now, text, false);
     }
@@ -175,7 +175,7 @@ impl Table {
         self.events.push((line, pipe_only));
     }
 
-    /// The lines since the last time.
+    /// Returns the lines since the last time.
     pub(super) fn take_events(&mut self, pipe: bool) -> Vec<String> {
         let events = std::mem::take(&mut self.events);
         events
@@ -191,7 +191,7 @@ impl Table {
         format!("T{since:+.1} s")
     }
 
-    /// The table as text.
+    /// Returns the table as text.
     pub(super) fn text(&self, now: Timestamp) -> String {
         let mut table = plain_table();
         table.set_header([
@@ -274,7 +274,7 @@ fn row(device: &'static str, snapshot: &Snapshot) -> Row {
     row
 }
 
-/// How far a step is, by its items.
+/// Returns the progress of a step, by its items.
 fn step(subscription: &ServiceSubscription, kind: &str, begun: bool) -> String {
     let items: Vec<&Item> = subscription
         .items()
@@ -311,7 +311,7 @@ fn step(subscription: &ServiceSubscription, kind: &str, begun: bool) -> String {
     }
 }
 
-/// The amount as the API server's columns show it.
+/// Returns the amount in the form of the API server's columns.
 pub(super) fn summary(compensation: &Compensation) -> &str {
     compensation
         .status
@@ -320,7 +320,7 @@ pub(super) fn summary(compensation: &Compensation) -> &str {
         .unwrap_or("nothing yet")
 }
 
-/// A table with one line below its header.
+/// Returns a table with one line below its header.
 pub(super) fn plain_table() -> comfy_table::Table {
     let rule = LineStyle::none().fill('─');
     let mut table = comfy_table::Table::new();

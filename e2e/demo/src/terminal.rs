@@ -1,7 +1,7 @@
-//! Where the demo is shown: a table redrawn in place on a terminal, only what changed on a pipe.
+//! The output of the demo: a table redrawn in place on a terminal, only the changes on a pipe.
 //!
-//! Colours only on a terminal, and not where NO_COLOR is set (no-color.org). It decides nothing
-//! about what is shown.
+//! Colours only on a terminal, and not if NO_COLOR is set (no-color.org). It decides nothing about
+//! the content.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Instant;
@@ -32,7 +32,7 @@ pub(super) struct Terminal {
     /// A person looks at it: the table is redrawn in place.
     interactive: bool,
     colours: bool,
-    /// Lines of the table that stand at the bottom now.
+    /// Number of lines of the table at the bottom of the screen.
     drawn: usize,
     begin: Instant,
 }
@@ -65,7 +65,7 @@ impl Terminal {
         }
     }
 
-    /// Shows that something is being done, and how long it took.
+    /// Shows a step while it runs, and its duration.
     pub(super) async fn step<T>(
         &self,
         text: &str,
@@ -81,7 +81,7 @@ impl Terminal {
         result
     }
 
-    /// What happened since the last time, and the table.
+    /// Shows the events since the last call, and the table.
     pub(super) fn show(&mut self, table: &mut Table, now: Timestamp) {
         let mut text = String::new();
         if self.drawn > 0 {
@@ -156,6 +156,6 @@ impl Terminal {
 
 fn print(text: &str) {
     let mut out = std::io::stdout().lock();
-    // Nobody reads any more: the demo goes on, its exit code still counts.
+    // The output has no reader any more: the demo continues, and its exit code still counts.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

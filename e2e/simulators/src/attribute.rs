@@ -28,12 +28,12 @@ pub enum Syntax {
     },
     /// type2 keyword.
     Keyword {
-        /// Values taken; empty: every keyword.
+        /// Accepted values; empty: every keyword.
         allowed: Vec<String>,
     },
     /// 1setOf type2 keyword; order has no meaning, `no-value` empties it.
     KeywordSet {
-        /// Values taken; empty: every keyword.
+        /// Accepted values; empty: every keyword.
         allowed: Vec<String>,
     },
     /// integer(MIN:MAX).
@@ -61,7 +61,7 @@ pub struct SettableAttribute {
 }
 
 impl SettableAttribute {
-    /// An attribute with a factory value.
+    /// Returns an attribute with a factory value.
     pub fn new(name: impl Into<String>, syntax: Syntax, factory: impl Into<Value>) -> Self {
         Self {
             name: name.into(),
@@ -98,7 +98,7 @@ impl Syntax {
         }
     }
 
-    /// The value that JSON stands for; `None` where it is not of this syntax.
+    /// Returns the value that a JSON value means; `None` if it is not of this syntax.
     pub(super) fn value_of(&self, json: &Value) -> Option<IppValue> {
         let value = match (self, json) {
             (Self::Text { .. }, Value::String(s)) => {
@@ -143,7 +143,7 @@ fn keyword(word: &str) -> Option<IppValue> {
     IppValue::new_keyword(word).ok()
 }
 
-/// The values of a 1setOf, or the single value.
+/// Returns the values of a 1setOf, or the single value.
 pub(super) fn one_or_more(value: &IppValue) -> &[IppValue] {
     match value {
         IppValue::Array(values) => values,
@@ -151,7 +151,7 @@ pub(super) fn one_or_more(value: &IppValue) -> &[IppValue] {
     }
 }
 
-/// A read-only value in the syntax of `like`, for changes made at the panel.
+/// Returns a read-only value in the syntax of `like`, for changes made at the panel.
 pub(super) fn value_like(like: &IppValue, json: &Value) -> Option<IppValue> {
     if let Value::Array(items) = json {
         let like = one_or_more(like).first()?;
@@ -177,7 +177,7 @@ pub(super) fn value_like(like: &IppValue, json: &Value) -> Option<IppValue> {
     })
 }
 
-/// A value as JSON; kinds without a JSON form become text.
+/// Returns a value as JSON; kinds without a JSON form become text.
 pub(super) fn to_json(value: &IppValue) -> Value {
     match value {
         IppValue::Integer(n) | IppValue::Enum(n) => (*n).into(),
@@ -188,14 +188,14 @@ pub(super) fn to_json(value: &IppValue) -> Value {
     }
 }
 
-/// text; cut to what the codec takes.
+/// text; cut to the length that the codec allows.
 pub(super) fn text(value: &str) -> IppValue {
     let end = value.floor_char_boundary(ipp::value::IPP_STRING_MAX_LENGTH);
     let text = IppTextValue::new(&value[..end]).expect("cut to the limit");
     IppValue::TextWithoutLanguage(text)
 }
 
-/// A value as text, as the ledger shows it.
+/// Returns a value as text, in the form of the ledger.
 pub(super) fn to_text(value: &IppValue) -> String {
     match value {
         IppValue::Integer(n) | IppValue::Enum(n) => n.to_string(),
@@ -227,7 +227,7 @@ pub(super) fn put(buffer: &mut BytesMut, name: &str, value: &IppValue) {
     buffer.put(value.to_bytes());
 }
 
-/// An out-of-band value.
+/// Returns an out-of-band value.
 pub(super) fn out_of_band(tag: u8) -> IppValue {
     IppValue::Other {
         tag,

@@ -1,6 +1,6 @@
 //! The simulated service broker: Open Service Broker 2.17 on loopback.
 //!
-//! Holds catalogue, mode, instances and faults, and lets tests look and interfere. Requests are
+//! Holds catalog, mode, instances and faults, and lets tests read and interfere. Requests are
 //! answered by `broker_http`, instances change in `instance`.
 
 use std::{
@@ -22,30 +22,30 @@ use super::{
     listener::{OwnedTask, Switch, listen, serve},
 };
 
-/// How the broker carries out writes.
+/// Way in which the broker carries out writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Mode {
     /// At once: 201 and 200.
     Sync,
     /// As operations: 202, and 422 AsyncRequired without `accepts_incomplete=true`.
     Async {
-        /// How many polls of last_operation are answered `in progress`.
+        /// Number of polls of last_operation that are answered `in progress`.
         polls: u32,
-        /// How long an operation takes at least.
+        /// Shortest duration of an operation, in milliseconds.
         milliseconds: u64,
     },
 }
 
-/// What a broker is made of.
+/// Parts of a broker.
 #[derive(Debug, Clone)]
 pub struct BrokerOptions {
     /// Port on 127.0.0.1; 0 takes a free one.
     pub port: u16,
     /// The catalogue.
     pub services: Vec<ServiceOffering>,
-    /// How writes are carried out.
+    /// Way in which writes are carried out.
     pub mode: Mode,
-    /// What the parameters of an update mean.
+    /// Meaning of the parameters of an update.
     pub parameter_update: ParameterUpdate,
     /// Delay of every answer.
     pub latency: Duration,
@@ -66,7 +66,7 @@ impl Default for BrokerOptions {
     }
 }
 
-/// What changes in a broker.
+/// The part of a broker that changes.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) services: Vec<ServiceOffering>,
@@ -149,7 +149,7 @@ impl Broker {
         })
     }
 
-    /// The port on 127.0.0.1.
+    /// Returns the port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.address.port()
     }
@@ -174,7 +174,7 @@ impl Broker {
         *asked = Some(format!("Bearer {token}"));
     }
 
-    /// Changes how writes are carried out from now on.
+    /// Changes the way in which writes are carried out from now on.
     pub fn set_mode(&self, mode: Mode) {
         self.server.state().mode = mode;
     }
@@ -215,12 +215,12 @@ impl Broker {
         self.server.switch.set(true).await
     }
 
-    /// All service instances, by id.
+    /// Returns all service instances, by id.
     pub fn instances(&self) -> Vec<InstanceView> {
         self.server.state().instances.view()
     }
 
-    /// One service instance.
+    /// Returns one service instance.
     pub fn instance(&self, id: &str) -> Option<InstanceView> {
         self.instances()
             .into_iter()
@@ -244,7 +244,7 @@ impl Broker {
         true
     }
 
-    /// The broker loses an instance. `false`: no such instance.
+    /// Removes an instance, as a broker that loses it. Returns false if there is none.
     pub fn remove_instance(&self, id: &str) -> bool {
         let mut state = self.server.state();
         let removed = state.instances.lose(id);

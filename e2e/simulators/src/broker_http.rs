@@ -28,7 +28,7 @@ struct Call<'a> {
     /// Empty for the catalogue.
     id: &'a str,
     query: HashMap<&'a str, &'a str>,
-    /// Null where the body is no JSON.
+    /// Null if the body is no JSON.
     body: Value,
 }
 
@@ -184,7 +184,7 @@ fn wrong_version(request: &Received) -> Option<Verdict> {
     }
 }
 
-/// What is wrong with a request before its instance is looked at.
+/// Returns the refusal of a request by a fault or by its fields, before its instance is read.
 fn refusal(state: &State, call: &Call<'_>, met: &Effects) -> Option<Verdict> {
     let bad = |description: &str| Some(Verdict::refused(400, description));
     if met.busy {

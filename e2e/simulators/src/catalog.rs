@@ -38,13 +38,13 @@ pub struct Plan {
     /// Longest time in seconds that a platform polls an operation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maximum_polling_duration: Option<u32>,
-    /// JSON schemas of the parameters; told, never enforced.
+    /// JSON schemas of the parameters; returned, never enforced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schemas: Option<Value>,
 }
 
 impl ServiceOffering {
-    /// An offering with plans `standard` and `premium`; its ids are made from the name.
+    /// Returns an offering with plans `standard` and `premium`; its ids are made from the name.
     pub fn named(name: &str, description: &str) -> Self {
         let plan = |plan: &str| Plan {
             id: format!("{name}-{plan}-id"),
@@ -66,7 +66,7 @@ impl ServiceOffering {
     }
 }
 
-/// The four example services: `data-backup`, `parts-life`, `consumables-delivery` and
+/// Returns the four example services: `data-backup`, `parts-life`, `consumables-delivery` and
 /// `document-cloud`, with the plans `standard` and `premium`.
 pub fn default_catalog() -> Vec<ServiceOffering> {
     vec![

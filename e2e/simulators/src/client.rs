@@ -22,14 +22,14 @@ pub struct Ready {
     pub first_device: String,
     /// `ipp:` URI of the last device.
     pub last_device: String,
-    /// URL of the broker; absent where none was asked for.
+    /// URL of the broker; absent if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broker: Option<String>,
     /// URL of the control interface.
     pub control: String,
 }
 
-/// The control interface did not do what was asked.
+/// The control interface refused a request.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// It could not be reached, or its answer could not be read.
@@ -43,7 +43,7 @@ pub enum ClientError {
     Refused {
         /// HTTP status.
         status: u16,
-        /// What it said.
+        /// Body of its answer.
         body: String,
     },
 }
@@ -56,7 +56,7 @@ pub struct SimulatorClient {
 }
 
 impl SimulatorClient {
-    /// A client of the interface at `base`, for example `http://127.0.0.1:7900`.
+    /// Returns a client of the interface at `base`, for example `http://127.0.0.1:7900`.
     ///
     /// # Errors
     /// [`ClientError::Transport`] if no HTTP client can be made.
@@ -109,12 +109,12 @@ impl SimulatorClient {
             .map(drop)
     }
 
-    /// All devices.
+    /// Returns all devices.
     pub async fn devices(&self) -> Result<Vec<DeviceView>, ClientError> {
         self.get("/devices").await
     }
 
-    /// One device.
+    /// Returns one device.
     pub async fn device(&self, name: &str) -> Result<DeviceView, ClientError> {
         self.get(&format!("/devices/{name}")).await
     }
@@ -150,7 +150,7 @@ impl SimulatorClient {
             .await
     }
 
-    /// Another machine takes the place of a device.
+    /// Puts another machine in the place of a device.
     pub async fn replace_machine(&self, name: &str) -> Result<DeviceView, ClientError> {
         let request = self.request(Method::PUT, &format!("/devices/{name}/machine"));
         let response = Self::send(request).await?;
@@ -185,12 +185,12 @@ impl SimulatorClient {
         self.delete("/broker/fault").await
     }
 
-    /// Changes how the broker carries out writes.
+    /// Changes the way in which the broker carries out writes.
     pub async fn set_broker_mode(&self, mode: Mode) -> Result<(), ClientError> {
         self.put("/broker/mode", &mode).await
     }
 
-    /// All service instances.
+    /// Returns all service instances.
     pub async fn instances(&self) -> Result<Vec<InstanceView>, ClientError> {
         self.get("/broker/instances").await
     }
@@ -205,7 +205,7 @@ impl SimulatorClient {
             .await
     }
 
-    /// The broker loses an instance.
+    /// Removes an instance, as a broker that loses it.
     pub async fn remove_instance(&self, id: &str) -> Result<(), ClientError> {
         self.delete(&format!("/broker/instances/{id}")).await
     }

@@ -1,4 +1,4 @@
-//! The control interface: simulators in another process are looked at and steered over HTTP.
+//! The control interface: simulators in another process are read and steered over HTTP.
 //!
 //! JSON on 127.0.0.1. It decides nothing; every route calls the library. Called by
 //! [`super::SimulatorClient`] and by hand with curl.
@@ -68,7 +68,7 @@ impl Control {
         })
     }
 
-    /// The port on 127.0.0.1.
+    /// Returns the port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
     }

@@ -1,5 +1,5 @@
-//! The one vocabulary of faults: what a peer does wrong, for how many requests, for which operation,
-//! and which side can do it.
+//! The one vocabulary of faults: what a peer does wrong, for how many requests, for which
+//! operation, and on which side.
 //!
 //! The same names serve in Rust, in JSON (control interface, openbrokerapi of the end-to-end tests)
 //! and on the command line of the program `simulators`. It decides nothing about a request: `effects`
@@ -32,7 +32,7 @@ impl fmt::Display for Side {
     }
 }
 
-/// How a device refuses a write.
+/// Form in which a device refuses a write.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Rejection {
     /// client-error-attributes-or-values-not-supported (0x040B), the attributes with their values
@@ -41,11 +41,11 @@ pub enum Rejection {
     NotSupported,
     /// client-error-attributes-not-settable (0x0413), out-of-band value not-settable (RFC 3380).
     NotSettable,
-    /// successful-ok, nothing applied; only the unsupported group tells (seen in a real server).
+    /// successful-ok, nothing applied; only the unsupported group shows it (seen in a real server).
     Silent,
 }
 
-/// What a peer does wrong. In JSON the member `type` names the kind.
+/// Fault of a peer. In JSON the member `type` names the kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum FaultKind {
@@ -69,7 +69,7 @@ pub enum FaultKind {
         /// Attributes that lead to the refusal; empty: any.
         #[serde(default)]
         attributes: Vec<String>,
-        /// The form of the refusal; a broker takes no notice.
+        /// The form of the refusal; a broker ignores it.
         #[serde(default)]
         status: Rejection,
     },
@@ -87,20 +87,20 @@ pub enum FaultKind {
     },
     /// IPP server-error-busy (0x0507); broker: 422 ConcurrencyError.
     Busy,
-    /// Device: it loses its settings to factory values and is offline for a while. At once, or where
-    /// an operation is named: instead of answering it.
+    /// Device: it returns to factory settings and is offline for a while. At once, or, if an
+    /// operation is named, instead of answering it.
     Reboot {
-        /// How long the device stays offline.
+        /// Time for which the device stays offline, in milliseconds.
         offline_milliseconds: u64,
     },
     /// Broker: asynchronous operations started now stay `in progress` until it is cleared.
     AsyncNeverEnds,
     /// Broker: asynchronous operations started now end as `failed`.
     AsyncFails {
-        /// What last_operation says.
+        /// Description in the answer to last_operation.
         description: String,
     },
-    /// Broker: the catalogue says `instances_retrievable: false`, and a fetch answers 404.
+    /// Broker: the catalog has `instances_retrievable: false`, and a fetch answers 404.
     NotRetrievable,
     /// Broker: a fetched instance lacks parameters.
     FetchWithoutParameters {
@@ -127,7 +127,7 @@ impl FaultKind {
         }
     }
 
-    /// The name, as in JSON and on the command line.
+    /// Returns the name, as in JSON and on the command line.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Offline => "Offline",
@@ -171,7 +171,7 @@ impl FaultKind {
 /// A fault with its limits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
-    /// What goes wrong.
+    /// Kind of the fault.
     #[serde(flatten)]
     pub kind: FaultKind,
     /// It ends by itself after so many requests that met it; absent: it stays until cleared.
@@ -183,7 +183,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault that stays until it is cleared.
+    /// Returns a fault that stays until it is cleared.
     pub fn new(kind: FaultKind) -> Self {
         Self {
             kind,
@@ -221,7 +221,7 @@ impl Fault {
     }
 }
 
-/// As on a command line: the JSON form, or the name alone where the kind needs nothing else.
+/// The form of the command line: JSON, or the name alone if the kind needs nothing else.
 impl FromStr for Fault {
     type Err = serde_json::Error;
 
@@ -244,7 +244,7 @@ impl From<FaultKind> for Fault {
 mod tests {
     use super::*;
 
-    /// One of each kind.
+    /// Returns one fault of each kind.
     fn all() -> Vec<FaultKind> {
         let names = Vec::new;
         vec![

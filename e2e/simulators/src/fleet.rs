@@ -20,12 +20,12 @@ use super::{
     printer::{Device, Make},
 };
 
-/// How many ports are tried when none is named.
+/// Number of ports that are tried if none is named.
 const PORT_ATTEMPTS: usize = 50;
 /// 127.1.0.0/16 in steps of 250 hosts.
 const MOST_DEVICES: usize = 250 * 250;
 
-/// What a fleet is made of.
+/// Parts of a fleet.
 #[derive(Debug, Clone)]
 pub struct FleetOptions {
     /// Number of devices.
@@ -33,9 +33,9 @@ pub struct FleetOptions {
     /// Common port; 0 takes one that is free on every address.
     pub port: u16,
     /// Index of the first device. It decides address, printer-uuid and serial number, so that
-    /// fleets of several models can stand side by side on one port.
+    /// fleets of several models can exist side by side on one port.
     pub first_index: usize,
-    /// Names; where there are fewer than devices the rest are made from `name_prefix`.
+    /// Names; if there are fewer than devices the rest are made from `name_prefix`.
     pub names: Vec<String>,
     /// Made names are the prefix and the index + 1 with four digits: `mfp-0001`.
     pub name_prefix: String,
@@ -45,7 +45,7 @@ pub struct FleetOptions {
     pub queues: Vec<String>,
     /// Settable attributes besides the standard five; one of the same name replaces a standard one.
     pub settable: Vec<SettableAttribute>,
-    /// True if printer-settable-attributes-supported is told.
+    /// True if printer-settable-attributes-supported is reported.
     pub advertise_settable: bool,
     /// Operations that set.
     pub writes: WriteOperations,
@@ -75,7 +75,7 @@ impl Default for FleetOptions {
 }
 
 impl FleetOptions {
-    /// A fleet of so many devices on a free port.
+    /// Returns a fleet of so many devices on a free port.
     pub fn of(count: usize) -> Self {
         Self {
             count,
@@ -165,17 +165,17 @@ impl IppFleet {
         })
     }
 
-    /// The common port.
+    /// Returns the common port.
     pub fn port(&self) -> u16 {
         self.running.port
     }
 
-    /// All devices, in order of their index.
+    /// Returns all devices, in order of their index.
     pub fn devices(&self) -> &[Arc<Device>] {
         &self.running.devices
     }
 
-    /// The device of that name.
+    /// Returns the device of that name.
     pub fn device(&self, name: &str) -> Option<&Arc<Device>> {
         self.running
             .by_name

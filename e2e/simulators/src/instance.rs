@@ -1,8 +1,8 @@
 //! Service instances of the simulated broker and their operations (OSB 2.17).
 //!
-//! Decides what a request does to an instance, without HTTP: headers and faults of the transport are
-//! `broker_http`'s. Asynchronous operations end when they were polled often enough and are old
-//! enough; that is looked at on every request, so no timer runs.
+//! Decides the effect of a request on an instance, without HTTP: headers and faults of the
+//! transport are `broker_http`'s. Asynchronous operations end when they were polled often enough
+//! and are old enough; that is checked on every request, so no timer runs.
 
 mod one;
 mod verdict;
@@ -40,12 +40,12 @@ pub struct InstanceView {
     pub state: String,
 }
 
-/// What the parameters of an update mean to the broker; the specification leaves it open.
+/// Meaning of the parameters of an update to the broker; the specification leaves it open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ParameterUpdate {
     /// They are the whole set.
     Replace,
-    /// They are merged into what is there (RFC 7396).
+    /// They are merged into the existing ones (RFC 7396).
     Merge,
 }
 
@@ -232,7 +232,7 @@ impl Instances {
         Verdict::of(200, body)
     }
 
-    /// The plan in effect of an instance.
+    /// Returns the plan in effect of an instance.
     pub(super) fn plan(&self, id: &str) -> Option<&str> {
         self.by_id.get(id).map(|instance| instance.plan_id.as_str())
     }
@@ -290,7 +290,7 @@ impl Instances {
         })
     }
 
-    /// Ends the operation of an instance if it is due. A poll counts before it is looked at.
+    /// Ends the operation of an instance if it is due. A poll counts before the check.
     fn settle(&mut self, id: &str, poll: bool) {
         let Some(instance) = self.by_id.get_mut(id) else {
             return;

@@ -39,7 +39,7 @@ pub(super) mod status {
     pub(crate) const BUSY: u16 = 0x0507;
 }
 
-/// The name of an operation as the ledger and faults use it.
+/// Returns the name of an operation in the ledger and in faults.
 pub(super) fn operation_name(code: u16) -> Cow<'static, str> {
     Cow::Borrowed(match code {
         0x0002 => "Print-Job",
@@ -78,9 +78,10 @@ pub(super) struct Message {
 }
 
 impl Message {
-    /// `None` where the body is no IPP message.
+    /// Reads a body; `None` if it is no IPP message.
     pub(super) fn parse(body: Bytes) -> Option<Self> {
-        // The codec (8.0.0) panics on a text or name with language that is shorter than it says.
+        // The codec (8.0.0) panics on a text or name with language that is shorter than its length
+        // field.
         let parsed = std::panic::catch_unwind(move || {
             IppParser::new(IppReader::new(Cursor::new(body))).parse_parts()
         });
@@ -103,13 +104,13 @@ impl Message {
         self.operation_group()?.get(name).map(IppAttribute::value)
     }
 
-    /// The attributes of the printer-attributes group.
+    /// Returns the attributes of the printer-attributes group.
     pub(super) fn printer_attributes(&self) -> &[IppAttribute] {
         let group = self.attributes.first_of(DelimiterTag::PrinterAttributes);
         group.map_or(&[], IppAttributeGroup::attributes)
     }
 
-    /// The status that a malformed request gets; `None` where it is well formed.
+    /// Returns the status for a malformed request; `None` if it is well formed.
     pub(super) fn flaw(&self) -> Option<(u16, &'static str)> {
         if !matches!(self.header.version.0 >> 8, 1 | 2) {
             return Some((status::VERSION, "only versions 1.x and 2.x are supported"));
@@ -173,7 +174,7 @@ impl Reply {
     /// Starts an answer to `request` with its operation attributes.
     pub(super) fn new(request: IppHeader, status: u16, message: &str) -> Self {
         let mut wire = BytesMut::with_capacity(1024);
-        // RFC 8011 section 4.1.8: the version asked for, where it is one of ours.
+        // RFC 8011 section 4.1.8: the version of the request, if it is one of ours.
         let version = match request.version.0 {
             version @ (0x0101 | 0x0200) => version,
             version if version >> 8 == 1 => 0x0101,

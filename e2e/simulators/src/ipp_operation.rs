@@ -23,7 +23,7 @@ use super::{
     printer::{Device, OWN_ATTRIBUTES, State},
 };
 
-/// Reading only these asks who and how the device is, not what is set on it.
+/// Attributes of identity and state: a request for these alone reads no setting.
 const PROBE_ATTRIBUTES: [&str; 16] = [
     "printer-uuid",
     "printer-name",
@@ -132,7 +132,7 @@ impl Device {
         ))
     }
 
-    /// The ledger line of a request before its outcome is known.
+    /// Returns the ledger line of a request before its outcome is known.
     fn line(&self, message: &Message) -> Record {
         let code = message.code();
         let write = is_write(code);
@@ -249,7 +249,7 @@ impl Device {
     }
 }
 
-/// The names in requested-attributes; empty where it is absent.
+/// Returns the names in requested-attributes; empty if it is absent.
 fn requested(message: &Message) -> Vec<&str> {
     let values = message
         .operation_attribute("requested-attributes")

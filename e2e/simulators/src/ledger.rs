@@ -1,5 +1,5 @@
-//! The ledger: one line for every request that reached a simulator, and for every change that
-//! somebody made at the device itself.
+//! The ledger: one line for every request that reached a simulator, and for every change that was
+//! made at the device itself.
 //!
 //! Called by the device and the broker while they hold their own state, so that the order of the
 //! ledger is the order of the commits. It never decides anything. Memory is bounded: the oldest
@@ -20,7 +20,7 @@ use line::Line;
 pub(super) use line::Record;
 pub use line::{AttributeValue, Cause, Entry, PeerKind};
 
-/// Number of lines a ledger keeps when nothing else is said.
+/// Default number of lines that a ledger keeps.
 const DEFAULT_CAPACITY: usize = 1_000_000;
 /// Distinct attribute lists that are kept once and shared between lines.
 const SHARED_LIMIT: usize = 16_384;
@@ -45,11 +45,11 @@ pub struct Ledger {
     shared: Arc<Shared>,
 }
 
-/// What was waited for did not appear in the ledger in time.
+/// The awaited line did not appear in the ledger in time.
 #[derive(Debug, thiserror::Error)]
 #[error("not seen in the ledger within {waited:?}; its last lines:\n{dump}")]
 pub struct LedgerTimeout {
-    /// How long was waited.
+    /// Time of the wait.
     pub waited: Duration,
     /// The last lines of the ledger.
     pub dump: String,
@@ -62,12 +62,12 @@ impl Default for Ledger {
 }
 
 impl Ledger {
-    /// A ledger of at most 1,000,000 lines.
+    /// Returns a ledger of at most 1,000,000 lines.
     pub fn new() -> Self {
         Self::with_capacity(DEFAULT_CAPACITY)
     }
 
-    /// A ledger of at most `capacity` lines; the oldest go first.
+    /// Returns a ledger of at most `capacity` lines; the oldest are dropped first.
     pub fn with_capacity(capacity: usize) -> Self {
         let shared = Shared {
             capacity: capacity.max(1),
@@ -80,7 +80,7 @@ impl Ledger {
     }
 
     fn lines(&self) -> MutexGuard<'_, Lines> {
-        // A poisoned lock still holds whole lines: each is pushed in one step.
+        // A poisoned lock still has whole lines: each is pushed in one step.
         self.shared
             .lines
             .lock()
@@ -119,12 +119,12 @@ impl Ledger {
             .collect()
     }
 
-    /// Every line, oldest first.
+    /// Returns every line, oldest first.
     pub fn entries(&self) -> Vec<Entry> {
         self.select(|_| true)
     }
 
-    /// Every line with a sequence number above `sequence`, oldest first.
+    /// Returns every line with a sequence number above `sequence`, oldest first.
     pub fn entries_since(&self, sequence: u64) -> Vec<Entry> {
         self.select(|line| line.sequence > sequence)
     }
@@ -144,7 +144,7 @@ impl Ledger {
         self.len() == 0
     }
 
-    /// Requests that asked for a change of configuration, whatever became of them.
+    /// Returns the requests for a change of configuration, whatever their result.
     pub fn writes(&self) -> Vec<Entry> {
         self.select(is_write)
     }
@@ -166,7 +166,8 @@ impl Ledger {
         })
     }
 
-    /// Writes that a peer took hold of although all they asked for was in effect already (B7).
+    /// Returns writes that a peer carried out although all their values were in effect already
+    /// (B7).
     pub fn unneeded_writes(&self) -> Vec<Entry> {
         self.select(|line| is_write(line) && line.record.committed && !line.record.needed)
     }
@@ -197,7 +198,7 @@ impl Ledger {
         lines.shared.clear();
     }
 
-    /// Waits until `enough` holds for the lines, and returns them.
+    /// Waits until `enough` is true of the lines, and returns them.
     ///
     /// # Errors
     /// [`LedgerTimeout`] with the last lines when `deadline` passes first.
@@ -223,7 +224,7 @@ impl Ledger {
         })
     }
 
-    /// The last `count` lines, one a line, for a failing test to print.
+    /// Returns the last `count` lines, one a line, for the message of a failing test.
     pub fn dump(&self, count: usize) -> String {
         let lines = self.lines();
         let skipped = lines.ring.len().saturating_sub(count);

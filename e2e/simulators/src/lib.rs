@@ -1,10 +1,10 @@
 //! Simulated peers of Entente: a fleet of IPP printers and an Open Service Broker server.
 //!
 //! They answer the real protocols over real sockets on loopback, keep a [`Ledger`] of every request
-//! and take [`Fault`]s at run time, so that a test can say what a peer did wrong and then read what
-//! was really asked of it. They must never depend on Entente's own crates: a judge that shares code
-//! with the accused proves nothing. Called by end-to-end tests, the demo and benches in process, and
-//! by people as the program `simulators`, which [`SimulatorClient`] steers.
+//! and take [`Fault`]s at run time, so that a test can script the fault of a peer and then read the
+//! requests that it received. They must never depend on Entente's own crates: a judge that shares
+//! code with the accused proves nothing. Called by end-to-end tests, the demo and benches in
+//! process, and by people as the program `simulators`, which [`SimulatorClient`] steers.
 
 mod attribute;
 mod broker;
@@ -34,7 +34,7 @@ pub use ledger::{AttributeValue, Cause, Entry, Ledger, LedgerTimeout, PeerKind};
 pub use model::WriteOperations;
 pub use printer::{Device, DeviceView};
 
-/// User name and password of HTTP Basic authentication (RFC 7617) that a simulator asks for.
+/// User name and password of HTTP Basic authentication (RFC 7617) that a simulator requires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// The user name.
@@ -44,7 +44,7 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// The value of the `Authorization` header that these credentials make.
+    /// Returns the value of the `Authorization` header with these credentials.
     pub fn header(&self) -> String {
         use base64::Engine as _;
         let pair = format!("{}:{}", self.user, self.password);
@@ -55,7 +55,7 @@ impl Credentials {
     }
 }
 
-/// What can go wrong while a simulator is started or steered.
+/// Error while a simulator is started or steered.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulatorError {
     /// The address cannot be listened on.
@@ -63,7 +63,7 @@ pub enum SimulatorError {
     Listen {
         /// Address and port that were tried.
         address: std::net::SocketAddr,
-        /// What the system said.
+        /// Error of the system.
         source: std::io::Error,
     },
     /// No port was found that is free on every address of the fleet.
@@ -71,7 +71,7 @@ pub enum SimulatorError {
     NoCommonPort {
         /// Number of addresses.
         count: usize,
-        /// How many ports were tried.
+        /// Number of ports that were tried.
         attempts: usize,
     },
     /// The listener did not reach the wanted state in time.
@@ -103,7 +103,7 @@ pub enum SimulatorError {
     /// The options contradict each other.
     #[error("the options do not fit: {message}")]
     Options {
-        /// What does not fit.
+        /// Description of the value that does not fit.
         message: String,
     },
 }

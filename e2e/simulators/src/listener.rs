@@ -25,9 +25,9 @@ use super::SimulatorError;
 
 /// Largest request body that is read, in bytes.
 const BODY_LIMIT: usize = 4 * 1024 * 1024;
-/// How long a switch of the listener may take.
+/// Time limit of opening or closing the listener.
 const SWITCH_LIMIT: Duration = Duration::from_secs(10);
-/// How long a request that is never answered is held.
+/// Time for which a request that is never answered is held.
 const HANG_LIMIT: Duration = Duration::from_mins(1);
 /// A connection without a request is closed after this.
 const IDLE_LIMIT: Duration = Duration::from_mins(5);
@@ -51,11 +51,11 @@ impl Received {
 #[error("closed without an answer")]
 pub(super) struct Dropped;
 
-/// An answer, late where a fault says so.
+/// An answer, delayed if a fault demands it.
 pub(super) struct Answer {
     /// `None`: the connection is closed without an answer.
     pub(super) response: Option<Response<Full<Bytes>>>,
-    /// How late it is given.
+    /// Delay of the answer.
     pub(super) after: Duration,
 }
 
@@ -72,7 +72,7 @@ impl Answer {
         self
     }
 
-    /// The connection is closed at once.
+    /// Returns the answer that closes the connection at once.
     pub(super) fn dropped() -> Self {
         Self {
             response: None,
@@ -80,7 +80,7 @@ impl Answer {
         }
     }
 
-    /// The connection stays open without an answer, then it is closed.
+    /// Returns the answer that keeps the connection open without a word, then closes it.
     pub(super) fn hang() -> Self {
         Self {
             response: None,
@@ -89,7 +89,8 @@ impl Answer {
     }
 }
 
-/// What a listener hands requests to. Deciding takes no time; lateness is in the [`Answer`].
+/// The one that answers a listener's requests. Deciding takes no time; the delay is in the
+/// [`Answer`].
 pub(super) trait Service: Send + Sync + 'static {
     fn answer(self: &Arc<Self>, request: Received) -> Answer;
 }
@@ -174,7 +175,7 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(1024)
 }
 
-/// A task that ends when this value goes.
+/// A task that ends when this value is dropped.
 #[derive(Debug)]
 pub(super) struct OwnedTask(JoinHandle<()>);
 
@@ -231,7 +232,7 @@ pub(super) async fn serve<S: Service>(
     }
 }
 
-/// Waits for a state; `false` where nobody can ask for one any more.
+/// Waits for a state. Returns false if nobody can request one any more.
 async fn becomes(wanted: &mut watch::Receiver<bool>, open: bool) -> bool {
     wanted.wait_for(|wanted| *wanted == open).await.is_ok()
 }

@@ -1,8 +1,8 @@
 //! Simulated IPP printers and a simulated service broker as one process.
 //!
 //! Prints one line of JSON on stdout when everything listens, then serves until SIGTERM, SIGINT or,
-//! with `--until-stdin-closes`, the end of its standard input. Run by people who have no printers,
-//! and by tests that need another process.
+//! with `--until-stdin-closes`, the end of its standard input. Run by people without printers, and
+//! by tests that need another process.
 
 use std::{process::ExitCode, time::Duration};
 
@@ -44,7 +44,7 @@ struct Arguments {
     /// Further paths /ipp/print/QUEUE, separated by commas
     #[arg(long, value_delimiter = ',')]
     queues: Vec<String>,
-    /// Printers take CUPS-Add-Modify-Printer too
+    /// Printers accept CUPS-Add-Modify-Printer too
     #[arg(long)]
     cups: bool,
     /// Delay of every answer in milliseconds
@@ -53,7 +53,7 @@ struct Arguments {
     /// The broker works asynchronously; so many polls are answered "in progress"
     #[arg(long)]
     broker_polls: Option<u32>,
-    /// How long an asynchronous operation of the broker takes at least
+    /// Shortest duration of an asynchronous operation of the broker
     #[arg(long, default_value_t = 0)]
     broker_milliseconds: u64,
     /// HTTP Basic credentials of the broker, USER:PASSWORD

@@ -1,6 +1,6 @@
-//! The model of a fleet: what all its devices have in common, encoded once.
+//! The model of a fleet: the part that all its devices share, encoded once.
 //!
-//! Decides which attributes a device has, which can be set and through which operation. It holds
+//! Decides which attributes a device has, which can be set and through which operation. It has
 //! nothing that differs between two devices. Called by the fleet at start and by devices on reads.
 
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ use super::{
     ipp_message::operation,
 };
 
-/// The operations through which a device takes settings.
+/// The operations through which a device accepts settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WriteOperations {
     /// Set-Printer-Attributes (RFC 3380, 0x0013).
@@ -38,7 +38,7 @@ impl Default for WriteOperations {
 pub(super) enum Group {
     Description,
     JobTemplate,
-    /// In no group, not even `all`: given only where it is named.
+    /// In no group, not even `all`: returned only if it is named.
     OnlyByName,
 }
 
@@ -51,7 +51,7 @@ pub(super) struct Fixed {
     pub(super) wire: Bytes,
 }
 
-/// What the devices of a fleet have in common.
+/// The part that all devices of a fleet share.
 #[derive(Debug)]
 pub(super) struct Model {
     pub(super) maker_and_product: String,

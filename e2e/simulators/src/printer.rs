@@ -1,7 +1,7 @@
-//! One simulated printer: who it is, what is set on it, which faults it has.
+//! One simulated printer: its identity, its settings, its faults.
 //!
-//! Decides what its attributes are now. It must not read the network: `ipp_operation` does and calls
-//! it. Tests, the fleet and the control interface call it to look and to interfere.
+//! Decides the current values of its attributes. It must not read the network: `ipp_operation` does
+//! and calls it. Tests, the fleet and the control interface call it to read and to interfere.
 
 mod interference;
 
@@ -27,7 +27,7 @@ use super::{
     model::{self, Model},
 };
 
-/// Messages that a device keeps of those it was told to display.
+/// Number of displayed messages that a device keeps.
 const DISPLAY_LIMIT: usize = 16;
 
 /// Attributes whose value belongs to the one device and moment.
@@ -46,7 +46,7 @@ pub(super) const OWN_ATTRIBUTES: [&str; 12] = [
     "printer-config-change-time",
 ];
 
-/// What changes on a device.
+/// The part of a device that changes.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) uuid: Arc<str>,
@@ -99,11 +99,11 @@ pub struct DeviceView {
     pub faults: Vec<Fault>,
     /// Settable attributes that have a value, and attributes changed at the device.
     pub attributes: BTreeMap<String, Value>,
-    /// The last messages it was told to display, oldest first.
+    /// The last messages that it was asked to display, oldest first.
     pub displayed: Vec<String>,
 }
 
-/// What a device is made from.
+/// Parts of a device.
 pub(super) struct Make {
     pub(super) name: String,
     pub(super) index: usize,
@@ -164,7 +164,7 @@ impl Device {
         format!("ipp://{}/ipp/print", self.address)
     }
 
-    /// printer-uuid of the machine that stands there now.
+    /// Returns the printer-uuid of the machine that is there now.
     pub fn uuid(&self) -> String {
         self.state().uuid.to_string()
     }
@@ -179,17 +179,18 @@ impl Device {
         self.switch.is_open()
     }
 
-    /// Messages it was told to display (Identify-Printer), oldest first, at most 16.
+    /// Returns the messages that it was asked to display (Identify-Printer), oldest first, at most
+    /// 16.
     pub fn displayed(&self) -> Vec<String> {
         self.state().displayed.clone()
     }
 
-    /// The value of an attribute that is in effect now; `None` where it has none.
+    /// Returns the value of an attribute that is in effect now; `None` if it has none.
     pub fn attribute(&self, name: &str) -> Option<Value> {
         self.value(&self.state(), name).map(|value| to_json(&value))
     }
 
-    /// The device as the control interface shows it.
+    /// Returns the device in the form of the control interface.
     pub fn view(&self) -> DeviceView {
         let state = self.state();
         let settings = self.model.settable.iter().zip(&state.settings);
@@ -215,7 +216,7 @@ impl Device {
         }
     }
 
-    /// The value of any attribute.
+    /// Returns the value of any attribute.
     pub(super) fn value<'a>(&'a self, state: &'a State, name: &str) -> Option<Cow<'a, IppValue>> {
         if let Some(value) = state.changed.get(name) {
             return Some(Cow::Borrowed(value));
@@ -297,7 +298,7 @@ fn serial(index: usize, machine: u32) -> String {
     format!("NW{:08}", index + 1 + machine as usize * 1_000_000)
 }
 
-/// The same for the same place and machine in every run (RFC 9562 version 8).
+/// Returns the same uuid for the same place and machine in every run (RFC 9562 version 8).
 fn uuid(index: usize, machine: u32) -> Arc<str> {
     let digest: [u8; 32] = Sha256::digest(format!("simulated printer {index}/{machine}")).into();
     let mut bytes = [0; 16];

@@ -1,6 +1,6 @@
-//! Who talks to the control plane: clients and kubeconfig files for the administrator, for a
-//! service account by a token of its own, and for any user by impersonation, so that RBAC is
-//! tested with the rights that a real user has.
+//! Access to the control plane: clients and kubeconfig files for the administrator, for a service
+//! account by a token of its own, and for any user by impersonation, so that RBAC is tested with
+//! the rights of a real user.
 //!
 //! It must never print a token. Called by tests, benches and the demo through
 //! [`super::ControlPlane`].
@@ -21,7 +21,7 @@ use super::{ControlPlane, StartError, read_kubeconfig};
 /// Validity of a service account's token, in seconds: longer than any test or bench.
 const TOKEN_SECONDS: i64 = 4 * 3600;
 
-/// Why somebody has no access.
+/// Reason why there is no access.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
     /// A kubeconfig file cannot be used.
@@ -29,10 +29,10 @@ pub enum AccessError {
     Kubeconfig {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Error of the kubeconfig.
         source: Box<KubeconfigError>,
     },
-    /// A kubeconfig lacks its current context, or that names a cluster it does not hold.
+    /// A kubeconfig lacks its current context, or the context's cluster.
     #[error("the kubeconfig {} has no usable current context", path.display())]
     NoContext {
         /// The file.
@@ -41,7 +41,7 @@ pub enum AccessError {
     /// The client or a request of it failed.
     #[error("cannot {action}")]
     Request {
-        /// What was wanted, such as `get a token for the service account a/b`.
+        /// The action that failed, such as `get a token for the service account a/b`.
         action: String,
         /// The API server's or the client's reason.
         source: Box<kube::Error>,
@@ -51,18 +51,19 @@ pub enum AccessError {
     Write {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
 }
 
 impl ControlPlane {
-    /// A new client of the administrator. It does not retry by itself: a test sees every answer.
+    /// Returns a new client of the administrator. It does not retry by itself: a test sees every
+    /// answer.
     pub async fn client(&self) -> Result<Client, AccessError> {
         client_of(&self.kubeconfig).await
     }
 
-    /// A new client that acts as `user` in `groups` by impersonation, to test RBAC.
+    /// Returns a new client that acts as `user` in `groups` by impersonation, to test RBAC.
     pub async fn client_as(&self, user: &str, groups: &[&str]) -> Result<Client, AccessError> {
         let mut config = config_of(&self.kubeconfig).await?;
         config.auth_info.impersonate = Some(user.to_owned());
@@ -71,7 +72,7 @@ impl ControlPlane {
         connect(config)
     }
 
-    /// A new client with a token of the service account: exactly its rights, nothing more.
+    /// Returns a new client with a token of the service account: exactly its rights, nothing more.
     pub async fn client_for_service_account(
         &self,
         namespace: &str,
@@ -139,7 +140,7 @@ impl ControlPlane {
         Ok(created.name_any())
     }
 
-    /// The administrator's kubeconfig with other credentials, in a file only we can read.
+    /// Writes the administrator's kubeconfig with other credentials, into a file only we can read.
     fn write_kubeconfig(
         &self,
         user: &str,
@@ -179,7 +180,7 @@ impl ControlPlane {
     }
 }
 
-/// A new client for a kubeconfig file's current context, without retries of its own.
+/// Returns a new client for a kubeconfig file's current context, without retries of its own.
 pub(super) async fn client_of(path: &Path) -> Result<Client, AccessError> {
     connect(config_of(path).await?)
 }
@@ -228,8 +229,8 @@ fn current(kubeconfig: &Kubeconfig) -> Option<(Value, Value)> {
     ))
 }
 
-/// A temporary directory for kubeconfig files. [`ControlPlane::shared`] is never dropped, so this
-/// also removes those of processes that are gone: no credentials stay behind for long.
+/// Returns a temporary directory for kubeconfig files. [`ControlPlane::shared`] is never dropped,
+/// so this also removes those of processes that are gone: no credentials stay behind for long.
 pub(super) fn private_directory() -> Result<tempfile::TempDir, StartError> {
     const PREFIX: &str = "cluster-access-";
     let parent = std::env::temp_dir();

@@ -1,5 +1,5 @@
-//! What the API server was asked: the audit log, read back, so that tests and benches count writes
-//! and reads by user and resource from outside, not by what a client believes it sent.
+//! The API server's audit log, read back, so that tests and benches count writes and reads by user
+//! and resource from outside, and not by the client's own count.
 //!
 //! It must never judge an event. The API server's own requests and health checks are not in the
 //! log. Called by tests and benches through [`super::ControlPlane`].
@@ -14,12 +14,12 @@ use serde::Deserialize;
 
 use super::{AccessError, ControlPlane};
 
-/// How long the log may be behind the answers.
+/// Time by which the log may be behind the answers.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// Name of the objects asked for only to find that point in the log again.
+/// Prefix of objects that are read only to find that point in the log again.
 const MARK: &str = "audit-mark-";
 
-/// Why the audit log cannot be read.
+/// Reason why the audit log cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
     /// The control plane was started without one.
@@ -30,15 +30,15 @@ pub enum AuditError {
     Read {
         /// The audit log.
         path: PathBuf,
-        /// What the operating system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
     /// A line is no event of `audit.k8s.io/v1`.
     #[error("unexpected line in the audit log: {line}")]
     Line {
-        /// That line.
+        /// The line.
         line: String,
-        /// What is wrong with it.
+        /// Error of the parser.
         source: serde_json::Error,
     },
     /// The request that marks the end could not be sent.
@@ -58,7 +58,7 @@ pub enum AuditError {
 pub struct AuditEvent {
     /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`.
     pub verb: String,
-    /// Who it was, or whom it impersonated.
+    /// The user, or the one that was impersonated.
     pub user: String,
     /// API group; empty for the core group.
     pub group: String,
@@ -75,9 +75,9 @@ pub struct AuditEvent {
     /// `ResponseComplete`; a long-running request also has an earlier event `ResponseStarted`;
     /// `Panic`.
     pub stage: String,
-    /// Path and query, where `dryRun=All` and `fieldManager=` are to be seen.
+    /// Path and query, which may have `dryRun=All` and `fieldManager=`.
     pub uri: String,
-    /// When the request came.
+    /// Instant at which the request came.
     pub received: jiff::Timestamp,
 }
 
@@ -91,12 +91,12 @@ impl AuditEvent {
 }
 
 impl ControlPlane {
-    /// Every request that was answered before this call, in the order of the answers.
+    /// Returns every request that was answered before this call, in the order of the answers.
     pub async fn audit_events(&self) -> Result<Vec<AuditEvent>, AuditError> {
         self.audit_events_since(0).await
     }
 
-    /// The position after everything that was answered before this call, for
+    /// Returns the position after every request that was answered before this call, for
     /// [`ControlPlane::audit_events_since`].
     pub async fn audit_position(&self) -> Result<u64, AuditError> {
         let path = self.audit_log.as_deref().ok_or(AuditError::Off)?;
@@ -104,7 +104,7 @@ impl ControlPlane {
         Ok(end + self.settled(path, end).await?.len() as u64)
     }
 
-    /// Every request that was answered between `position` and this call.
+    /// Returns every request that was answered between `position` and this call.
     pub async fn audit_events_since(&self, position: u64) -> Result<Vec<AuditEvent>, AuditError> {
         let path = self.audit_log.as_deref().ok_or(AuditError::Off)?;
         let text = self.settled(path, position).await?;
@@ -122,8 +122,8 @@ impl ControlPlane {
         Ok(events)
     }
 
-    /// The log from `position`, up to a request that is sent now. The server writes an event
-    /// shortly after the client has the answer; the mark bounds that.
+    /// Returns the log from `position`, up to a request that is sent now. The server writes an
+    /// event shortly after the client has the answer; the mark bounds that.
     async fn settled(&self, path: &Path, position: u64) -> Result<String, AuditError> {
         let failed = |source| AuditError::Mark {
             source: Box::new(source),

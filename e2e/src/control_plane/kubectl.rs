@@ -15,7 +15,7 @@ use super::{ControlPlane, StartError, tool};
 /// Longest run of one kubectl; `kubectl wait --timeout` must stay below.
 const DEADLINE: Duration = Duration::from_mins(5);
 
-/// Why kubectl could not be run.
+/// Reason why kubectl could not be run.
 #[derive(Debug, thiserror::Error)]
 pub enum KubectlError {
     /// It has not been built.
@@ -27,15 +27,15 @@ pub enum KubectlError {
     /// It cannot be run, or its input or output broke.
     #[error("cannot run kubectl {arguments}")]
     Run {
-        /// What it was called with.
+        /// Arguments of the call.
         arguments: String,
-        /// What the operating system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
     /// It did not end in time and was killed.
     #[error("kubectl {arguments} did not end within {DEADLINE:?}")]
     Late {
-        /// What it was called with.
+        /// Arguments of the call.
         arguments: String,
     },
 }
@@ -85,7 +85,7 @@ async fn converse(command: &mut Command, input: &str) -> std::io::Result<Output>
     let mut process = command.spawn()?;
     let mut stdin = process.stdin.take().expect("its standard input is a pipe");
     let write = async move {
-        // It may end without reading; its exit status says more than a broken pipe.
+        // It may end without reading; its exit status is more informative than a broken pipe.
         let _ = stdin.write_all(input.as_bytes()).await;
     };
     let ((), output) = tokio::join!(write, process.wait_with_output());

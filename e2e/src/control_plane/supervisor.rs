@@ -1,7 +1,7 @@
 //! Runs `controlplane up`, the process that supervises etcd, API server and controllers.
 //!
-//! It ends when its standard input ends, so holding that pipe is what keeps the control plane
-//! alive, and nothing is left when this process dies in any way. Called by [`super::ControlPlane`].
+//! It ends when its standard input ends, so the open pipe keeps the control plane alive, and
+//! nothing is left when this process dies in any way. Called by [`super::ControlPlane`].
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use super::{Options, StartError, tool};
 
-/// How long the processes may take to end before the supervisor is killed, and they with it.
+/// Time in which the processes must end; then the supervisor is killed, and they with it.
 const END_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The supervisor process. Not a Tokio child: it must outlive the runtime of the test that
@@ -25,7 +25,7 @@ pub(super) struct Supervisor {
     input: Option<ChildStdin>,
 }
 
-/// What the supervisor prints once everything is ready.
+/// Line that the supervisor prints once everything is ready.
 #[derive(Debug, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Announcement {

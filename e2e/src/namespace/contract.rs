@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::TestNamespace;
 
-/// Now, in whole seconds: what a person writes into a term.
+/// Returns the current instant in whole seconds, as a person writes it into a term.
 ///
 /// # Panics
 /// Never: the present is in the range of a timestamp.
@@ -18,7 +18,7 @@ pub fn now() -> Timestamp {
     Timestamp::from_second(Timestamp::now().as_second()).expect("a present second is in range")
 }
 
-/// The first whole second that lies at least so long ahead.
+/// Returns the first whole second that lies at least that far ahead.
 ///
 /// # Panics
 /// If `ahead` leaves the range of a timestamp.
@@ -27,7 +27,7 @@ pub fn starting_in(ahead: Duration) -> Timestamp {
     Timestamp::from_second(seconds.as_second()).expect("a near second is in range")
 }
 
-/// A fee for each device and month: 120,000 is some 0.045 a second.
+/// Returns a fee for each device and month: 120,000 is some 0.045 a second.
 pub fn fee() -> Fee {
     Fee {
         amount: "120000.00".to_owned(),
@@ -37,7 +37,7 @@ pub fn fee() -> Fee {
 }
 
 impl TestNamespace<'_> {
-    /// A contract in reais, of an unlimited term in the zone of São Paulo.
+    /// Returns a contract in reais, of an unlimited term in the zone of São Paulo.
     pub fn contract(
         &self,
         name: &str,
@@ -65,8 +65,8 @@ impl TestNamespace<'_> {
         contract
     }
 
-    /// An entry of a contract: a service of this namespace on devices by name, with the fee of
-    /// [`fee`], an allowance and a credit in proportion to the time lost.
+    /// Returns an entry of a contract: a service of this namespace on devices by name, with the fee
+    /// of [`fee`], an allowance and a credit in proportion to the time lost.
     pub fn entry(
         &self,
         name: &str,

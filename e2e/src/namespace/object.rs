@@ -1,7 +1,7 @@
 //! The catalogue and the devices of a namespace, made from the examples that users are given.
 //!
-//! Decides names, loopback networks and impatient retries, nothing else. Tests change what they
-//! need before they apply it.
+//! Decides names, loopback networks and short retries, nothing else. Tests change the fields that
+//! they need before they apply an object.
 
 use std::collections::BTreeMap;
 
@@ -18,12 +18,12 @@ use super::TestNamespace;
 pub(crate) const LABEL: &str = "test-namespace";
 
 impl TestNamespace<'_> {
-    /// How simulated devices on that port are reached: `devices`.
+    /// Returns the Connection `devices` to simulated devices on that port.
     pub fn device_connection(&self, port: u16) -> Connection {
         self.ipp_connection("devices", &format!("ipp://{{address}}:{port}/ipp/print"))
     }
 
-    /// A Connection to IPP devices; every address on loopback is allowed to this namespace.
+    /// Returns a Connection to IPP devices; every address on loopback is allowed to this namespace.
     pub fn ipp_connection(&self, name: &str, url: &str) -> Connection {
         let ipp = IppEndpoint {
             url: url.to_owned(),
@@ -39,7 +39,7 @@ impl TestNamespace<'_> {
         )
     }
 
-    /// A Connection to a service broker: `broker`.
+    /// Returns a Connection to a service broker: `broker`.
     pub fn broker_connection(&self, url: &str) -> Connection {
         let osb = OsbEndpoint {
             url: url.to_owned(),
@@ -70,7 +70,7 @@ impl TestNamespace<'_> {
         self.labelled(Connection::new(&self.named(name), spec))
     }
 
-    /// The example model, as every simulated device introduces itself: `mfp-500`.
+    /// Returns the example model, with the names of every simulated device: `mfp-500`.
     pub fn model(&self) -> DeviceModel {
         self.labelled(DeviceModel::new(
             &self.named("mfp-500"),
@@ -78,7 +78,7 @@ impl TestNamespace<'_> {
         ))
     }
 
-    /// The example service with settings on both sides and an activation: `data-backup`.
+    /// Returns the example service with settings on both sides and an activation: `data-backup`.
     pub fn backup(&self) -> SmartService {
         let mut spec = example::data_backup().spec;
         if let Some(device) = &mut spec.device {
@@ -90,7 +90,7 @@ impl TestNamespace<'_> {
         self.labelled(SmartService::new(&self.named("data-backup"), spec))
     }
 
-    /// The example service that needs the device only: `parts-life`.
+    /// Returns the example service that needs the device only: `parts-life`.
     pub fn parts(&self) -> SmartService {
         let mut spec = example::parts_life().spec;
         if let Some(device) = &mut spec.device {
@@ -99,7 +99,7 @@ impl TestNamespace<'_> {
         self.labelled(SmartService::new(&self.named("parts-life"), spec))
     }
 
-    /// The Device of a simulated device, under its name.
+    /// Returns the Device of a simulated device, under its name.
     pub fn device(&self, simulated: &entente_simulators::Device) -> Device {
         self.device_at(
             simulated.name(),
@@ -108,7 +108,7 @@ impl TestNamespace<'_> {
         )
     }
 
-    /// A Device of the example model, reached by the Connection `devices`.
+    /// Returns a Device of the example model, reached by the Connection `devices`.
     pub fn device_at(&self, name: &str, address: &str, serial_number: &str) -> Device {
         let mut device = Device::new(
             name,
@@ -127,7 +127,7 @@ impl TestNamespace<'_> {
         device
     }
 
-    /// A reference to a catalogue object of this namespace.
+    /// Returns a reference to a catalogue object of this namespace.
     pub fn reference(&self, name: &str) -> NameReference {
         NameReference {
             name: self.named(name),

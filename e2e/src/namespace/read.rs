@@ -1,4 +1,4 @@
-//! What a test reads: objects by name, conditions, items and promises.
+//! Readings of a test: objects by name, conditions, items and promises.
 //!
 //! It reads from the API server every time, and decides nothing.
 
@@ -31,7 +31,7 @@ impl TestNamespace<'_> {
         Api::all(self.client.clone())
     }
 
-    /// An object of this namespace; none where it is not there or cannot be read.
+    /// Returns an object of this namespace; `None` if it does not exist or cannot be read.
     pub async fn get<K>(&self, name: &str) -> Option<K>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
@@ -42,7 +42,7 @@ impl TestNamespace<'_> {
         self.api::<K>().get_opt(name).await.ok().flatten()
     }
 
-    /// All objects of a kind in this namespace, by name.
+    /// Returns all objects of a kind in this namespace, by name.
     pub async fn list<K>(&self) -> Vec<K>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
@@ -54,17 +54,17 @@ impl TestNamespace<'_> {
         listed.map(|list| list.items).unwrap_or_default()
     }
 
-    /// The contract.
+    /// Returns the contract.
     pub async fn read_contract(&self, name: &str) -> Option<Contract> {
         self.get(name).await
     }
 
-    /// The Device.
+    /// Returns the Device.
     pub async fn read_device(&self, name: &str) -> Option<Device> {
         self.get(name).await
     }
 
-    /// The subscription of a contract's service on a device.
+    /// Returns the subscription of a contract's service on a device.
     pub async fn subscription(
         &self,
         contract: &str,
@@ -74,23 +74,23 @@ impl TestNamespace<'_> {
         self.get(&format!("{contract}.{service}.{device}")).await
     }
 
-    /// All compensations.
+    /// Returns all compensations.
     pub async fn compensations(&self) -> Vec<Compensation> {
         self.list().await
     }
 
-    /// All events in this namespace.
+    /// Returns all events in this namespace.
     pub async fn events(&self) -> Vec<Event> {
         self.list().await
     }
 }
 
-/// What has conditions.
+/// A kind with conditions.
 pub trait Conditioned {
-    /// The conditions of its status.
+    /// Returns the conditions of its status.
     fn conditions(&self) -> &[Condition];
 
-    /// The condition of that type.
+    /// Returns the condition of that type.
     fn condition(&self, kind: &str) -> Option<&Condition> {
         self.conditions()
             .iter()
@@ -103,13 +103,13 @@ pub trait Conditioned {
             .is_some_and(|condition| condition.status == "True")
     }
 
-    /// The reason of a condition; empty where it is not there.
+    /// Returns the reason of a condition; empty if it is absent.
     fn reason(&self, kind: &str) -> &str {
         self.condition(kind)
             .map_or("", |condition| condition.reason.as_str())
     }
 
-    /// The message of a condition; empty where there is none.
+    /// Returns the message of a condition; empty if it is absent.
     fn message(&self, kind: &str) -> &str {
         self.condition(kind)
             .map_or("", |condition| condition.message.as_str())
@@ -136,13 +136,13 @@ conditioned!(
     entente_crds::v1alpha1::SmartService
 );
 
-/// What a test asks of a subscription.
+/// Facts of a subscription that tests check.
 pub trait SubscriptionFacts {
-    /// The item of that key.
+    /// Returns the item of that key.
     fn item(&self, key: &str) -> Option<&Item>;
-    /// All items.
+    /// Returns all items.
     fn items(&self) -> &[Item];
-    /// All promises.
+    /// Returns all promises.
     fn promises(&self) -> &[Promise];
 }
 

@@ -1,5 +1,5 @@
-//! Installs what the operator needs in its cluster: the CRDs from `crds/manifests`, and all that
-//! `charts/entente` renders but the Deployment, whose pods would never run.
+//! Installs the operator's needs in its cluster: the CRDs from `crds/manifests`, and everything
+//! that `charts/entente` renders except the Deployment, whose pods would never run.
 //!
 //! Helm renders; it decides nothing about the chart itself. Called by [`super::Operator`].
 
@@ -35,7 +35,7 @@ pub(super) async fn install(
             problem: "there is no ServiceAccount".to_owned(),
         })?
         .to_owned();
-    // The definitions are there already, and the Deployment is what we are.
+    // The definitions exist already, and the Deployment is replaced by our process.
     let wanted = objects.iter().filter(|object| {
         object["kind"] != "Deployment" && object["kind"] != "CustomResourceDefinition"
     });
@@ -88,7 +88,7 @@ async fn kubectl(
     checked("kubectl", arguments, &output).map(drop)
 }
 
-/// What `helm template` makes of the chart.
+/// Renders the chart by `helm template`.
 async fn render(namespace: &str) -> Result<String, OperatorError> {
     let chart = workspace().join("charts/entente");
     let chart = chart.to_string_lossy();
@@ -106,7 +106,7 @@ async fn render(namespace: &str) -> Result<String, OperatorError> {
     checked("helm", &arguments, &output)
 }
 
-/// What a command printed, if it succeeded.
+/// Returns the output of a command, if it succeeded.
 fn checked(program: &str, arguments: &[&str], output: &Output) -> Result<String, OperatorError> {
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());

@@ -26,19 +26,19 @@ pub struct OperatorView {
 }
 
 impl OperatorView {
-    /// Everything that was logged so far.
+    /// Returns the log so far.
     pub fn log(&self) -> String {
         fs::read(&self.log)
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
             .unwrap_or_default()
     }
 
-    /// The file with the log.
+    /// Returns the file with the log.
     pub fn log_file(&self) -> &std::path::Path {
         &self.log
     }
 
-    /// The last lines of the log.
+    /// Returns the last lines of the log.
     pub fn log_tail(&self, lines: usize) -> String {
         let log = self.log();
         let all: Vec<&str> = log.lines().collect();
@@ -62,7 +62,7 @@ impl OperatorView {
         client.get(url).send().await
     }
 
-    /// `Ok` if it is ready, else what /readyz says.
+    /// Returns `Ok` if it is ready, else the answer of /readyz.
     async fn ready(&self) -> Result<(), String> {
         let answer = self.ask("/readyz").await.map_err(|e| e.to_string())?;
         let ready = answer.status().is_success();
@@ -86,7 +86,7 @@ impl Process {
         admin: SocketAddr,
         log: PathBuf,
     ) -> Result<Self, OperatorError> {
-        // The client for the admin endpoints needs a provider; whoever came first chose the same.
+        // The client for the admin endpoints needs a provider; an earlier caller chose the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let spawner = Spawner::new(binary, arguments, log.clone());
         let mut process = Self {
@@ -203,7 +203,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
-            // It may be gone already; there is nobody to tell.
+            // It may be gone already.
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -223,7 +223,7 @@ impl Spawner {
         let (wishes, wanted) = mpsc::channel::<Answer>();
         std::thread::spawn(move || {
             for answer in wanted {
-                // Nobody waits any more: the process goes with this thread.
+                // Without a receiver the process ends with this thread.
                 let _ = answer.send(spawn(&binary, &arguments, &log));
             }
         });

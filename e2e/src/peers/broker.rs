@@ -1,9 +1,8 @@
-//! An Open Service Broker on `openbrokerapi`: its answers under /v2 come from a library we did not
-//! write.
+//! An Open Service Broker on `openbrokerapi`: its answers under /v2 come from a foreign library.
 //!
-//! Decides its command line and talks to its /control endpoints (mode, faults, ledger), which are
-//! ours and use the words of the simulators. It must never speak OSB itself: that is the driver's task. Called by tests that provision,
-//! update and delete services.
+//! Decides its command line and uses its /control endpoints (mode, faults, ledger), which are ours
+//! and have the words of the simulators. It must never speak OSB itself: that is the driver's task.
+//! Called by tests that provision, update and delete services.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,7 +17,7 @@ use super::launch::{Footprint, Launch, Process, Sandbox, directory, free_port, t
 
 const PEER: &str = "openbrokerapi";
 
-/// Who may use the broker.
+/// Users that may use the broker.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OpenBrokerOptions {
     /// User name and password of HTTP Basic authentication; without it anyone may.
@@ -38,7 +37,7 @@ pub struct LedgerEntry {
     pub query: String,
     /// SHA-256 of the body in hexadecimal; two equal requests have equal digests.
     pub body_sha256: String,
-    /// When it arrived, RFC 3339.
+    /// Instant of arrival, RFC 3339.
     pub at: jiff::Timestamp,
     /// The status it was answered with; `None` while it is being carried out.
     pub status: Option<u16>,
@@ -47,7 +46,7 @@ pub struct LedgerEntry {
     pub lost: bool,
 }
 
-/// An instance as the broker really has it, whatever it answers.
+/// An instance as the broker really has it, independently of its answers.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct BrokerInstance {
     /// The offering's id.
@@ -124,17 +123,17 @@ impl OpenBroker {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// The TCP port.
+    /// Returns the TCP port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The process id while it runs.
+    /// Returns the process id while it runs.
     pub fn process_id(&self) -> Option<u32> {
         self.process.id()
     }
 
-    /// Everything the broker has written so far.
+    /// Returns the broker's output so far.
     pub fn log(&self) -> String {
         self.process.log()
     }
@@ -144,19 +143,19 @@ impl OpenBroker {
         self.process.footprint()
     }
 
-    /// Every request under /v2 since the last start, oldest first.
+    /// Returns every request under /v2 since the last start, oldest first.
     pub async fn ledger(&self) -> Result<Vec<LedgerEntry>, PeerError> {
         self.read("ledger", "the question for its ledger").await
     }
 
-    /// What is really there, by instance id.
+    /// Returns the existing instances, by instance id.
     pub async fn instances(&self) -> Result<BTreeMap<String, BrokerInstance>, PeerError> {
         self.read("instances", "the question for its instances")
             .await
     }
 
-    /// Changes how later requests are carried out. Operations under way keep the mode they began
-    /// with. A restart begins with [`Mode::Sync`] again.
+    /// Changes the way in which later requests are carried out. Operations under way keep the mode
+    /// they began with. A restart begins with [`Mode::Sync`] again.
     pub async fn set_mode(&self, mode: Mode) -> Result<(), PeerError> {
         let request = self.http.put(self.control("mode")).json(&mode);
         self.tell("a new mode", request).await
@@ -198,7 +197,7 @@ impl OpenBroker {
         self.until_ready().await
     }
 
-    /// SIGSTOP: connections are taken and never answered.
+    /// Freezes it by SIGSTOP: connections are accepted and never answered.
     pub async fn freeze(&self) -> Result<(), PeerError> {
         self.process.freeze().await
     }
@@ -276,7 +275,7 @@ fn can_have(fault: &FaultKind) -> bool {
     }
 }
 
-/// The Python of the virtual environment that `e2e/peers/install` makes.
+/// Returns the path of the Python of the virtual environment that `e2e/peers/install` makes.
 fn virtual_environment() -> Result<PathBuf, PeerError> {
     let python = std::env::var_os("ENTENTE_PEERS_VENV").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/peers/venv"),

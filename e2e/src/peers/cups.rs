@@ -103,22 +103,22 @@ impl CupsServer {
         "127.0.0.1"
     }
 
-    /// The TCP port.
+    /// Returns the TCP port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The path of a queue, with its leading slash.
+    /// Returns the path of a queue, with its leading slash.
     pub fn path(&self, queue: &str) -> String {
         format!("/printers/{queue}")
     }
 
-    /// The process id while it runs.
+    /// Returns the process id while it runs.
     pub fn process_id(&self) -> Option<u32> {
         self.process.id()
     }
 
-    /// cupsd's error log so far, and what it wrote before it had one.
+    /// Returns cupsd's error log so far, and its output from before it had one.
     pub fn log(&self) -> String {
         let errors = fs::read(self.directory.path().join("log/error_log")).unwrap_or_default();
         self.process.log() + &String::from_utf8_lossy(&errors)
@@ -140,7 +140,7 @@ impl CupsServer {
         self.until_ready().await
     }
 
-    /// SIGSTOP: connections are taken and never answered.
+    /// Freezes it by SIGSTOP: connections are accepted and never answered.
     pub async fn freeze(&self) -> Result<(), PeerError> {
         self.process.freeze().await
     }

@@ -1,7 +1,7 @@
-//! A small IPP client for tests: sends one operation, gives back everything the answer says.
+//! A small IPP client for tests: sends one operation, returns everything in the answer.
 //!
-//! It decides nothing about the answer and must never retry, so that a test sees exactly what the
-//! peer said. It is separate from the product's driver on purpose: a test that reads back with the
+//! It decides nothing about the answer and must never retry, so that a test sees exactly the peer's
+//! answer. It is separate from the product's driver on purpose: a test that reads back with the
 //! driver under test proves nothing. Called by tests and by the fixtures' readiness probes.
 
 use std::collections::BTreeMap;
@@ -13,10 +13,10 @@ use ipp::prelude::{
     DelimiterTag, IppAttribute, IppRequestResponse, IppValue, IppVersion, Operation, Uri,
 };
 
-/// One request may take this long.
+/// Time limit of one request.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Why there is no IPP answer.
+/// Reason why there is no IPP answer.
 #[derive(Debug, thiserror::Error)]
 pub enum IppClientError {
     /// The address cannot be used.
@@ -25,12 +25,12 @@ pub enum IppClientError {
         /// As given.
         uri: String,
     },
-    /// The HTTP exchange failed; walk the sources to tell refused from timed out.
+    /// The HTTP exchange failed; its sources distinguish refused from timed out.
     #[error("no HTTP answer from {uri}")]
     Transport {
         /// The printer.
         uri: String,
-        /// What went wrong.
+        /// The error of the request.
         source: reqwest::Error,
     },
     /// The answer or an attribute is not IPP.
@@ -38,19 +38,19 @@ pub enum IppClientError {
     Message {
         /// The printer.
         uri: String,
-        /// What the codec said.
+        /// Error of the codec.
         source: IppParseError,
     },
 }
 
-/// Everything an IPP answer says (RFC 8011 section 4.1.6).
+/// Everything in an IPP answer (RFC 8011 section 4.1.6).
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The status code, 0x0000 to 0x00ff for success.
     pub status: u16,
     /// `status-message`, when given.
     pub message: Option<String>,
-    /// The unsupported-attributes group: what the peer refused or ignored, by name.
+    /// The unsupported-attributes group: attributes that the peer refused or ignored, by name.
     pub unsupported: BTreeMap<String, IppValue>,
     /// The printer-attributes or system-attributes group, by name.
     pub attributes: BTreeMap<String, IppValue>,
@@ -62,8 +62,8 @@ impl Answer {
         self.status <= 0x00ff
     }
 
-    /// The value as text, or `None` when the attribute is absent. Out-of-band values (unknown,
-    /// no-value) are absent too.
+    /// Returns the value as text; `None` if the attribute is absent or out-of-band (unknown,
+    /// no-value).
     pub fn text(&self, attribute: &str) -> Option<String> {
         match self.attributes.get(attribute)? {
             IppValue::NoValue | IppValue::Other { .. } => None,
@@ -85,7 +85,7 @@ impl Default for IppClient {
 }
 
 impl IppClient {
-    /// A client for `ipp://` (plain HTTP) addresses.
+    /// Returns a client for `ipp://` (plain HTTP) addresses.
     pub fn new() -> IppClient {
         IppClient {
             http: http_client(),
@@ -113,7 +113,8 @@ impl IppClient {
             .await
     }
 
-    /// CUPS-Add-Modify-Printer (0x4003): the way CUPS takes what Set-Printer-Attributes ignores.
+    /// Sends CUPS-Add-Modify-Printer (0x4003), by which CUPS accepts attributes that
+    /// Set-Printer-Attributes ignores.
     pub async fn cups_modify(
         &self,
         uri: &str,
@@ -214,7 +215,7 @@ impl IppClient {
     }
 }
 
-/// An HTTP client that uses no proxy and follows no redirect: every peer is on loopback.
+/// Returns an HTTP client that uses no proxy and follows no redirect: every peer is on loopback.
 ///
 /// # Panics
 /// Never: the settings are constants and a TLS provider is installed.
@@ -229,7 +230,7 @@ pub fn http_client() -> reqwest::Client {
         .expect("constant settings and an installed TLS provider")
 }
 
-/// A `textWithoutLanguage` attribute.
+/// Returns a `textWithoutLanguage` attribute.
 ///
 /// # Panics
 /// When the value is longer than 1023 octets.
@@ -240,7 +241,7 @@ pub fn text(name: &str, value: &str) -> IppAttribute {
     )
 }
 
-/// A `uri` attribute.
+/// Returns a `uri` attribute.
 ///
 /// # Panics
 /// When the value is longer than 1023 octets.
@@ -251,7 +252,7 @@ pub fn uri(name: &str, value: &str) -> IppAttribute {
     )
 }
 
-/// A `keyword` value.
+/// Returns a `keyword` value.
 ///
 /// # Panics
 /// When the value is longer than 255 octets.
@@ -259,7 +260,7 @@ pub fn keyword(value: &str) -> IppValue {
     IppValue::new_keyword(value).expect("shorter than 256 octets")
 }
 
-/// An attribute of any value.
+/// Returns an attribute of any value.
 ///
 /// # Panics
 /// When the name is longer than 255 octets.

@@ -1,4 +1,4 @@
-//! `ippeveprinter` of CUPS: an IPP Everywhere printer that takes jobs and settles nothing, for it
+//! `ippeveprinter` of CUPS: an IPP Everywhere printer that accepts jobs and no settings, since it
 //! has no Set operation.
 //!
 //! Decides its command line and the private D-Bus it insists on. It must never touch the machine's
@@ -70,7 +70,7 @@ pub struct ExtraAttribute {
 }
 
 impl ExtraAttribute {
-    /// A `textWithoutLanguage` attribute.
+    /// Returns a `textWithoutLanguage` attribute.
     pub fn text(name: &str, value: &str) -> ExtraAttribute {
         ExtraAttribute {
             syntax: "textWithoutLanguage".to_owned(),
@@ -80,7 +80,7 @@ impl ExtraAttribute {
     }
 }
 
-/// What the printer says it is.
+/// Identity that the printer reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IppEvePrinterOptions {
     /// `printer-name`, `printer-info` and part of `printer-uuid`.
@@ -193,22 +193,22 @@ impl IppEvePrinter {
         "127.0.0.1"
     }
 
-    /// The TCP port.
+    /// Returns the TCP port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The path of the printer, with its leading slash.
+    /// Returns the path of the printer, with its leading slash.
     pub fn path(&self) -> &'static str {
         PATH
     }
 
-    /// The process id while it runs.
+    /// Returns the process id while it runs.
     pub fn process_id(&self) -> Option<u32> {
         self.process.id()
     }
 
-    /// Everything the printer has written so far.
+    /// Returns the printer's output so far.
     pub fn log(&self) -> String {
         self.process.log()
     }
@@ -229,15 +229,15 @@ impl IppEvePrinter {
         self.until_ready().await
     }
 
-    /// Changes what it reports and starts it again: a firmware update as seen from outside. Only
-    /// for a printer that was started with extra attributes.
+    /// Changes its reported attributes and starts it again: a firmware update as seen from outside.
+    /// Only for a printer that was started with extra attributes.
     pub async fn restart_with(&mut self, options: &IppEvePrinterOptions) -> Result<(), PeerError> {
         self.process.kill().await?;
         write_attributes(&self.directory, options)?;
         self.start_again().await
     }
 
-    /// SIGSTOP: connections are taken and never answered.
+    /// Freezes it by SIGSTOP: connections are accepted and never answered.
     pub async fn freeze(&self) -> Result<(), PeerError> {
         self.process.freeze().await
     }
@@ -252,7 +252,7 @@ fn attribute_file(directory: &TempDir) -> PathBuf {
     directory.path().join("attributes.conf")
 }
 
-/// The attribute file replaces the make and model options, so they are repeated in it.
+/// Writes the attribute file. It replaces the make and model options, so they are repeated in it.
 fn write_attributes(directory: &TempDir, options: &IppEvePrinterOptions) -> Result<(), PeerError> {
     let (make, model) = (&options.make, &options.model);
     let identity = [

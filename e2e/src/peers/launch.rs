@@ -1,8 +1,8 @@
-//! One process of a peer: how it is sandboxed, started, watched until ready, frozen and ended.
+//! One process of a peer: sandboxed, started, watched until ready, frozen and ended.
 //!
-//! Decides nothing about the peer's own options. Every process dies with the thread that started
-//! it (`setpriv --pdeathsig`) and is killed by its process id on drop; it must never be looked up
-//! by name. Called by the fixtures beside it.
+//! Decides nothing about the peer's own options. Every process dies with the thread that started it
+//! (`setpriv --pdeathsig`) and is killed by its process id on drop; it must never be searched by
+//! name. Called by the fixtures beside it.
 
 use std::ffi::OsStr;
 use std::net::{Ipv4Addr, TcpListener};
@@ -17,8 +17,8 @@ use tokio::process::{Child, Command};
 
 use super::PeerError;
 
-/// How long any peer may take until it answers. They need milliseconds; the rest is for a machine
-/// busy compiling.
+/// Time limit of a peer's first answer. Peers need milliseconds; the rest is for a machine busy
+/// compiling.
 pub(super) const READY_WITHIN: Duration = Duration::from_secs(20);
 const ONE_PROBE: Duration = Duration::from_secs(2);
 const BETWEEN_PROBES: Duration = Duration::from_millis(10);
@@ -27,10 +27,10 @@ const LOG_TAIL: usize = 4096;
 /// The user a peer runs as when the tests run as root: `nobody` on every Debian and most others.
 const NOBODY: u32 = 65534;
 
-/// What a peer may reach.
+/// User and network access of a peer's process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sandbox {
-    /// The user who runs the tests.
+    /// The user that runs the tests.
     SameUser,
     /// `nobody` when the tests run as root, otherwise the same user.
     Unprivileged,
@@ -38,14 +38,14 @@ pub(super) enum Sandbox {
     NoNetwork,
 }
 
-/// What a running peer costs.
+/// Resources that a running peer uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Footprint {
     /// From starting the process to its first proper answer.
     pub started_in: Duration,
     /// Resident memory in KiB.
     pub resident_kib: u64,
-    /// Proportional share of memory in KiB: what one more such process costs.
+    /// Proportional share of memory in KiB: the cost of one more such process.
     pub proportional_kib: u64,
 }
 
@@ -61,7 +61,7 @@ pub(super) struct Launch {
 }
 
 impl Launch {
-    /// `directory` becomes HOME and TMPDIR and holds the log.
+    /// Returns a launch; `directory` becomes HOME and TMPDIR and has the log.
     pub(super) fn new(name: &str, sandbox: Sandbox, program: PathBuf, directory: &Path) -> Launch {
         let directory_text = directory.display().to_string();
         let path = env::var("PATH").unwrap_or_else(|_| "/usr/bin:/bin".to_owned());
@@ -93,8 +93,8 @@ impl Launch {
         self
     }
 
-    /// The sandboxed command. `unshare` and `setpriv` replace themselves by the program, so the
-    /// process id we hold is the program's own.
+    /// Returns the sandboxed command. `unshare` and `setpriv` replace themselves by the program, so
+    /// the process id we have is the program's own.
     fn command(&self) -> Result<Command, PeerError> {
         let setpriv = program("setpriv")?;
         let mut command = if self.sandbox == Sandbox::NoNetwork {
@@ -189,7 +189,7 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Asks `probe` until it says yes.
+    /// Calls `probe` until it returns true.
     ///
     /// # Errors
     /// [`PeerError::Ended`] as soon as the process is gone, [`PeerError::NotReady`] after the
@@ -224,12 +224,12 @@ impl Process {
         }
     }
 
-    /// The process id while it runs.
+    /// Returns the process id while it runs.
     pub(super) fn id(&self) -> Option<u32> {
         self.child.id()
     }
 
-    /// Everything the process has written so far.
+    /// Returns the process's output so far.
     pub(super) fn log(&self) -> String {
         fs::read(&self.launch.log)
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
@@ -281,8 +281,8 @@ impl Process {
         self.child.kill().await.map_err(failed)
     }
 
-    /// Asks the process to end (SIGTERM), so that it saves what it has, and waits until it is gone;
-    /// after the deadline it is killed.
+    /// Ends the process by SIGTERM, so that it saves its state, and waits until it is gone; after
+    /// the deadline it is killed.
     pub(super) async fn shut_down(&mut self) -> Result<(), PeerError> {
         self.signal("TERM", "shut down").await?;
         match tokio::time::timeout(READY_WITHIN, self.child.wait()).await {
@@ -298,8 +298,9 @@ impl Process {
         Ok(())
     }
 
-    /// SIGSTOP: the process keeps its sockets and answers nothing. Its threads stop one by one, and
-    /// a busy machine lets one of them answer meanwhile, so it is waited for the last.
+    /// Freezes it by SIGSTOP: the process keeps its sockets and answers nothing. Its threads stop
+    /// one by one, and a busy machine lets one of them answer meanwhile, so the last one is waited
+    /// for.
     pub(super) async fn freeze(&self) -> Result<(), PeerError> {
         self.signal("STOP", "freeze").await?;
         let stopped = tokio::time::timeout(READY_WITHIN, async {
@@ -320,7 +321,8 @@ impl Process {
         self.signal("CONT", "thaw").await
     }
 
-    /// The shell's own `kill`, because the standard library sends no signal but KILL.
+    /// Sends a signal by the shell's own `kill`, because the standard library sends no signal but
+    /// KILL.
     async fn signal(&self, signal: &str, action: &'static str) -> Result<(), PeerError> {
         let failed = |source| PeerError::Process {
             peer: self.launch.name.clone(),
@@ -351,7 +353,7 @@ fn is_stopped(process: u32) -> bool {
     };
     threads.flatten().all(|thread| {
         let line = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
-        // The second field is a name in brackets that may hold anything.
+        // The second field is a name in brackets that may contain anything.
         let state = line
             .rsplit_once(')')
             .map_or("", |(_, rest)| rest.trim_start());
@@ -359,7 +361,7 @@ fn is_stopped(process: u32) -> bool {
     })
 }
 
-/// Finds an executable in PATH and where Debian keeps servers.
+/// Finds an executable in PATH and in Debian's directory of servers.
 ///
 /// # Errors
 /// [`PeerError::Missing`] names it.
@@ -374,7 +376,7 @@ pub(super) fn program(name: &str) -> Result<PathBuf, PeerError> {
         })
 }
 
-/// A directory of the peer's own, removed on drop. A sandboxed peer can write to it.
+/// Returns a directory of the peer's own, removed on drop. A sandboxed peer can write to it.
 pub(super) fn directory(peer: &str, sandbox: Sandbox) -> Result<TempDir, PeerError> {
     let failed = |source| PeerError::Preparation {
         peer: peer.to_owned(),
@@ -410,7 +412,7 @@ pub(super) fn give_to_peer(peer: &str, path: &Path, sandbox: Sandbox) -> Result<
     })
 }
 
-/// The numeric user id the peer will run as.
+/// Returns the numeric user id the peer will run as.
 pub(super) fn peer_user() -> u32 {
     if running_as_root() {
         NOBODY
@@ -427,8 +429,8 @@ fn own_user() -> u32 {
     fs::metadata("/proc/self").map_or(NOBODY, |metadata| metadata.uid())
 }
 
-/// A TCP port that is free on 127.0.0.1 now. Another process may take it before the peer does; the
-/// peer then ends and the start fails loudly.
+/// Returns a TCP port that is free on 127.0.0.1 now. Another process may take it before the peer
+/// does; the peer then ends and the start fails loudly.
 pub(super) fn free_port(peer: &str) -> Result<u16, PeerError> {
     let failed = |source| PeerError::Preparation {
         peer: peer.to_owned(),
@@ -439,7 +441,7 @@ pub(super) fn free_port(peer: &str) -> Result<u16, PeerError> {
     Ok(listener.local_addr().map_err(failed)?.port())
 }
 
-/// A path as an argument.
+/// Returns a path as an argument.
 pub(super) fn text(path: impl AsRef<OsStr>) -> String {
     path.as_ref().to_string_lossy().into_owned()
 }

@@ -1,10 +1,10 @@
 //! `lprint`, a label printer server on PAPPL: it answers successful-ok to settings it then does
 //! not have, which is why everything is read back.
 //!
-//! Decides its command line, its queues, and how it is kept off the network: the program listens
-//! on every interface whatever it is told, so it runs in a network namespace of its own and is
-//! reached through its Unix socket, byte for byte, from a port on 127.0.0.1. Called by tests that
-//! need a printer which lies.
+//! Decides its command line, its queues, and its separation from the network: the program listens
+//! on every interface with any options, so it runs in a network namespace of its own and is reached
+//! through its Unix socket, byte for byte, from a port on 127.0.0.1. Called by tests that need a
+//! printer which lies.
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -119,22 +119,22 @@ impl LprintServer {
         "127.0.0.1"
     }
 
-    /// The TCP port.
+    /// Returns the TCP port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The path of a queue, with its leading slash.
+    /// Returns the path of a queue, with its leading slash.
     pub fn path(&self, queue: &str) -> String {
         format!("/ipp/print/{queue}")
     }
 
-    /// The process id while it runs.
+    /// Returns the process id while it runs.
     pub fn process_id(&self) -> Option<u32> {
         self.process.id()
     }
 
-    /// Everything the server has written so far.
+    /// Returns the server's output so far.
     pub fn log(&self) -> String {
         self.process.log()
     }
@@ -176,7 +176,7 @@ impl LprintServer {
         self.until_ready().await
     }
 
-    /// SIGSTOP: connections are taken and never answered.
+    /// Freezes it by SIGSTOP: connections are accepted and never answered.
     pub async fn freeze(&self) -> Result<(), PeerError> {
         self.process.freeze().await
     }
@@ -193,7 +193,8 @@ impl Drop for LprintServer {
     }
 }
 
-/// Where PAPPL puts the socket of a server that is not root's: `$TMPDIR/NAMEuid.sock`.
+/// Returns the path at which PAPPL makes the socket of a server that is not root's:
+/// `$TMPDIR/NAMEuid.sock`.
 fn socket(directory: &Path) -> PathBuf {
     directory.join(format!("lprint{}.sock", peer_user()))
 }

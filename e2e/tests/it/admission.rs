@@ -1,6 +1,6 @@
-//! What the real API server accepts, refuses, keeps and shows of our kinds: the same cases that
-//! the unit tests of `entente-crds` put to a CEL engine in process, and what no engine can tell:
-//! cost budgets, list merging, selectable fields, status defaults and printer columns.
+//! The real API server's treatment of our kinds: the same cases that the unit tests of
+//! `entente-crds` give to a CEL engine in process, and the parts that no engine has: cost budgets,
+//! list merging, selectable fields, status defaults and printer columns.
 
 #![allow(clippy::panic, reason = "what a test needs and does not get ends it")]
 
@@ -18,7 +18,7 @@ const MERGE: &str = "application/merge-patch+json";
 const APPLY: &str = "application/apply-patch+yaml";
 const JSON: &str = "application/json";
 
-/// What the API server answered: the object, or the code and the message of its refusal.
+/// Answer of the API server: the object, or the code and the message of its refusal.
 type Answer = Result<Value, (u16, String)>;
 
 /// One test's way to the API server: a namespace of its own on the shared control plane.
@@ -72,7 +72,7 @@ impl Admission {
         }
     }
 
-    /// The object of a case under another name, in this test's namespace.
+    /// Returns the object of a case under another name, in this test's namespace.
     fn named(&self, kind: CaseKind, mut object: Value, name: &str) -> Value {
         object["metadata"]["name"] = json!(name);
         self.placed(kind, object)
@@ -112,7 +112,7 @@ impl Admission {
         self.call(Method::PATCH, &path, APPLY, object).await
     }
 
-    /// Ends what this test made; the shared control plane may be a developer's cluster.
+    /// Deletes the objects of this test; the shared control plane may be a developer's cluster.
     async fn clear(&self, cluster_scoped: &[(CaseKind, &str)]) {
         for (kind, name) in cluster_scoped {
             let path = self.path(*kind, name);
@@ -127,7 +127,7 @@ impl Admission {
     }
 }
 
-/// The control plane that tests share, with our definitions.
+/// Returns the control plane that tests share, with our definitions.
 async fn shared() -> &'static ControlPlane {
     static INSTALLED: OnceCell<()> = OnceCell::const_new();
     let plane = ControlPlane::shared().await.expect("a control plane");
@@ -136,7 +136,7 @@ async fn shared() -> &'static ControlPlane {
     plane
 }
 
-/// Applies the CRDs, waits until they are served and returns what kubectl said.
+/// Applies the CRDs, waits until they are served and returns kubectl's output.
 async fn install_definitions(plane: &ControlPlane) -> String {
     let mut text = String::new();
     for file in generate::files() {
@@ -157,7 +157,7 @@ async fn install_definitions(plane: &ControlPlane) -> String {
     said
 }
 
-/// Runs kubectl as the administrator; what it printed on both streams.
+/// Runs kubectl as the administrator. Returns its output on both streams.
 async fn kubectl(plane: &ControlPlane, arguments: &[&str], input: &str) -> String {
     let output = plane
         .kubectl_as(plane.kubeconfig(), arguments, input)
@@ -246,14 +246,14 @@ async fn the_server_comes_to_the_verdict_of_every_claim() {
     );
 }
 
-/// What the server says to the case; nothing is kept but the old object of a change.
+/// Returns the server's answer to the case; nothing is kept but the old object of a change.
 async fn judged(admission: &Admission, number: usize, case: &Case) -> Answer {
     const DRY: &str = "dryRun=All&fieldValidation=Strict";
     let kind = case.kind;
     let name = format!("case-{number}");
     let Some(old) = &case.old else {
         let mut object = admission.placed(kind, case.new.clone());
-        // Others may have the example's name now, unless the name is what the case is about.
+        // Other tests may use the example's name now, unless the case is about the name.
         if object["metadata"]["name"] == kind.complete()["metadata"]["name"] {
             object = admission.named(kind, object, &name);
         }
@@ -273,7 +273,7 @@ async fn judged(admission: &Admission, number: usize, case: &Case) -> Answer {
 /// The service of a contract whose lists are made shorter.
 const SERVICE: &str = "/spec/services/0";
 
-/// Lists that a person can leave out or shorten: where they are, a long one, and whether the list
+/// Returns lists that a person can leave out or shorten: the path, a long one, and whether the list
 /// may be absent.
 fn lists() -> Vec<(CaseKind, String, Value, bool)> {
     let step = |kind: &str| json!({ "type": kind });
@@ -338,7 +338,7 @@ async fn a_list_reads_back_as_it_was_applied_when_it_is_set_made_shorter_and_lef
     admission.clear(&cluster_scoped).await;
 }
 
-/// Puts a value at a JSON pointer; null removes what is there.
+/// Sets a value at a JSON pointer; null removes the member.
 fn set(object: &mut Value, pointer: &str, value: Value) {
     let (parent, key) = pointer.rsplit_once('/').expect("a pointer has a slash");
     let parent = object
@@ -457,7 +457,7 @@ async fn objects_are_found_by_every_selectable_field() {
     admission.clear(&[]).await;
 }
 
-/// Without it a tool that waits by conditions takes a new object for finished.
+/// Without it a tool that waits by conditions would count a new object as finished.
 #[tokio::test]
 async fn a_new_object_has_a_status_that_is_not_finished() {
     let admission = Admission::new().await;

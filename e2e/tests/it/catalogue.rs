@@ -1,6 +1,5 @@
-//! The catalogue as the operator looks after it: whether brokers answer and take our credentials,
-//! who uses what, that nothing in use goes away, and what becomes of instances that could not be
-//! removed.
+//! The operator's care of the catalogue: probes of brokers and credentials, counts of users,
+//! protection of used objects from deletion, and orphans.
 
 use entente_crds::v1alpha1::{
     Connection, Contract, Device, DeviceModel, ServiceSubscription, SmartService,
@@ -17,10 +16,10 @@ use serde::de::DeserializeOwned;
 
 use crate::delivery_fixture::{DeliveryFixture, contract_is, subscription_says};
 
-/// Long enough that no promise is missed within a test.
+/// An allowance long enough that no promise is missed within a test.
 const ALLOWED: &str = "1h";
 
-/// A cluster-scoped object of the namespace.
+/// Returns a cluster-scoped object of the namespace.
 async fn read<K>(namespace: &TestNamespace<'_>, name: &str) -> Option<K>
 where
     K: Resource<Scope = ClusterResourceScope, DynamicType = ()>
@@ -92,7 +91,7 @@ async fn a_connection_says_whether_its_broker_answers_and_takes_the_credentials(
     let found = says(namespace, "broker", &refused).await;
     assert!(found.is("Reachable") && !found.is("Authenticated") && !found.is("Ready"));
 
-    // What was last known of the credentials stays while nobody answers; it heals by itself.
+    // The last known state of the credentials stays while nothing answers; it heals by itself.
     broker.clear_faults().await.unwrap();
     says(namespace, "broker", &answered).await;
     broker.set_fault(FaultKind::Offline).await.unwrap();
@@ -106,7 +105,7 @@ async fn a_connection_says_whether_its_broker_answers_and_takes_the_credentials(
     broker.clear_faults().await.unwrap();
     says(namespace, "broker", &answered).await;
 
-    // Devices are asked one by one; there is nothing to probe.
+    // Devices are probed one by one; the Connection has nothing to probe.
     let devices = says(namespace, "devices", &[("Ready", "PerDevice")]).await;
     assert!(
         devices.condition("Reachable").is_none(),
@@ -182,7 +181,8 @@ async fn everything_in_the_catalogue_says_how_many_use_it_as_users_come_and_go()
     are_used_by(namespace, [2, 1, 2, 1]).await;
 }
 
-/// Whether the objects of the catalogue are there, and whether each is held and going.
+/// Returns, for each object of the catalogue that exists, whether it has a finalizer and is being
+/// deleted.
 async fn states(namespace: &TestNamespace<'_>) -> Vec<(&'static str, bool, bool)> {
     fn state<K: Resource>(
         name: &'static str,
@@ -258,7 +258,7 @@ async fn what_is_used_is_not_deleted_until_nobody_uses_it() {
     let contract = contract_is(namespace, "user", "Ready").await;
     assert!(contract.is("Delivered"), "the service goes on");
 
-    // The withdrawal still goes through what is being deleted.
+    // The withdrawal still uses the objects that are being deleted.
     namespace.delete::<Contract>(name, "user").await.unwrap();
     let rest = [("devices", true, true), ("mfp-500", true, true)];
     are(namespace, "broker and service are gone", &rest).await;
@@ -320,8 +320,8 @@ async fn is_an_orphan(fixture: &DeliveryFixture<'_>, contract: &str, instance: &
         ("data-backup-id", "data-backup-standard-id")
     );
     assert!(orphan.reason.contains(contract), "{orphan:?}");
-    // A person finds there what is left at the broker, and the Connection can go when nobody uses
-    // it any more.
+    // A person finds the rest at the broker there, and the Connection can be removed when nothing
+    // uses it any more.
     assert_eq!(
         fixture.broker.instances().len(),
         1,

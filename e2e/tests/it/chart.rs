@@ -1,5 +1,5 @@
-//! The Helm chart: what it renders, what it refuses, and who may write what once it is installed
-//! on a real API server.
+//! The Helm chart: its rendering, its refusals, and the rights to write each kind once it is
+//! installed on a real API server.
 
 mod cluster;
 mod installed;
@@ -50,7 +50,7 @@ pub(crate) async fn helm<S: AsRef<OsStr>>(kubeconfig: Option<&Path>, arguments: 
         .expect("helm runs")
 }
 
-/// What helm printed; the test ends if it failed.
+/// Returns helm's output; the test fails if helm failed.
 pub(crate) fn printed(output: &Output) -> String {
     let said = |stream: &[u8]| String::from_utf8_lossy(stream).into_owned();
     assert!(
@@ -62,7 +62,7 @@ pub(crate) fn printed(output: &Output) -> String {
     said(&output.stdout)
 }
 
-/// The objects that the chart renders with these settings.
+/// Returns the objects that the chart renders with these settings.
 async fn rendered(settings: &[&str]) -> Vec<Value> {
     let chart = chart();
     let mut arguments = vec![

@@ -1,5 +1,5 @@
-//! What every end-to-end test needs: a control plane that starts fast, applies the real
-//! rules, and leaves nothing behind.
+//! The base of every end-to-end test: a control plane that starts fast, applies the real rules, and
+//! leaves nothing behind.
 
 mod lifetime;
 
@@ -32,7 +32,7 @@ fn code(error: &kube::Error) -> Option<u16> {
     }
 }
 
-/// Lets a role binding of `namespace` give `user` the right to get and create config maps there.
+/// Makes a role binding in `namespace` by which `user` may get and create config maps there.
 async fn allow_config_maps(client: &kube::Client, namespace: &str, subject: Value) {
     let roles: Api<Role> = Api::namespaced(client.clone(), namespace);
     let role = object(json!({

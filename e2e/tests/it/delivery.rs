@@ -1,5 +1,5 @@
-//! Contracts on devices and brokers, through the real operator, API server and peers: what is sent
-//! and when, what counts as proof, what is owed when proof comes late.
+//! Contracts on devices and brokers, through the real operator, API server and peers: requests and
+//! their times, proofs, and debts for late proofs.
 
 mod broker;
 mod edit;

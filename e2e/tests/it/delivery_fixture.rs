@@ -1,5 +1,5 @@
-//! What most tests of delivery begin with: a namespace with simulated devices and a simulated broker,
-//! and the example catalogue; and the assertions that they share.
+//! The fixture of most tests of delivery: a namespace with simulated devices and a simulated
+//! broker, and the example catalogue; and the assertions that they share.
 
 use std::time::Duration;
 
@@ -84,17 +84,17 @@ impl<'a> DeliveryFixture<'a> {
         }
     }
 
-    /// The simulated device of that place in the fleet.
+    /// Returns the simulated device of that place in the fleet.
     pub(crate) fn device(&self, place: usize) -> &std::sync::Arc<entente_simulators::Device> {
         &self.fleet.devices()[place]
     }
 
-    /// The name of the device of that place in the fleet.
+    /// Returns the name of the device of that place in the fleet.
     pub(crate) fn name(&self, place: usize) -> &str {
         self.device(place).name()
     }
 
-    /// A contract of one entry `backup` on the first device.
+    /// Returns a contract of one entry `backup` on the first device.
     pub(crate) fn backup_contract(&self, name: &str, start: Timestamp, allowed: &str) -> Contract {
         let entry = self
             .namespace
@@ -102,7 +102,7 @@ impl<'a> DeliveryFixture<'a> {
         self.namespace.contract(name, start, vec![entry])
     }
 
-    /// A contract of one entry `parts` on the first device, which needs no broker.
+    /// Returns a contract of one entry `parts` on the first device, which needs no broker.
     pub(crate) fn parts_contract(&self, name: &str, start: Timestamp, allowed: &str) -> Contract {
         let entry = self
             .namespace
@@ -119,13 +119,13 @@ impl<'a> DeliveryFixture<'a> {
     }
 }
 
-/// A ledger's lines as a person reads them.
+/// Returns a ledger's lines in a form for people.
 pub(crate) fn brief(entries: &[Entry]) -> Vec<String> {
     let line = |e: &Entry| format!("{} {} {} {:?}", e.time(), e.name, e.operation, e.attributes);
     entries.iter().map(line).collect()
 }
 
-/// Requests over the network that changed what a peer has or tried to.
+/// Returns the requests over the network that changed a peer or tried to.
 pub(crate) fn writes_to(namespace: &TestNamespace<'_>, name: &str) -> Vec<Entry> {
     let mut writes = namespace.ledger().writes();
     writes.retain(|entry| entry.name == name && entry.cause == Cause::Request);
@@ -206,7 +206,7 @@ pub(crate) async fn calculated(namespace: &TestNamespace<'_>) -> Compensation {
     found.await.unwrap()
 }
 
-/// How late the only promise was completed, in seconds.
+/// Returns the delay of the only promise at its completion, in seconds.
 pub(crate) fn late(subscription: &ServiceSubscription) -> f64 {
     let [promise] = subscription.promises() else {
         panic!("not one promise: {:?}", subscription.promises());
@@ -215,7 +215,7 @@ pub(crate) fn late(subscription: &ServiceSubscription) -> f64 {
     completed.duration_since(promise.effective).as_secs_f64()
 }
 
-/// The state of the only promise.
+/// Returns the state of the only promise.
 pub(crate) fn promise_state(subscription: &ServiceSubscription) -> PromiseState {
     let [promise] = subscription.promises() else {
         panic!("not one promise: {:?}", subscription.promises());
@@ -223,8 +223,8 @@ pub(crate) fn promise_state(subscription: &ServiceSubscription) -> PromiseState 
     promise.state
 }
 
-/// What so many seconds of the fee of the namespace cost, in the local month of the start: calculated
-/// apart from the operator.
+/// Returns the part of the namespace's fee for that many seconds, in the local month of the start:
+/// calculated apart from the operator.
 pub(crate) fn credit(start: Timestamp, seconds: f64) -> f64 {
     let local = start.in_tz("America/Sao_Paulo").unwrap();
     120_000.0 * seconds / (f64::from(local.days_in_month()) * 86_400.0)
@@ -288,8 +288,7 @@ pub(crate) async fn every_reason_is_listed(namespace: &TestNamespace<'_>) {
     assert!(seen > 0, "no object of the namespace has a condition");
 }
 
-/// Asks for a pass over the device now and waits until it was made: whatever was to be done for it
-/// before, was done.
+/// Asks for a pass over the device and waits for its end: all work before it has been done then.
 pub(crate) async fn reconciled(namespace: &TestNamespace<'_>, device: &str) {
     let at = Timestamp::now().to_string();
     let patch = serde_json::json!({
@@ -306,5 +305,6 @@ pub(crate) async fn reconciled(namespace: &TestNamespace<'_>, device: &str) {
     handled.await.unwrap();
 }
 
-/// A start so far ahead that everything before it can be looked at, on a busy machine too.
+/// Time until a start that is so far ahead that everything before it can be checked, on a busy
+/// machine too.
 pub(crate) const AHEAD: Duration = Duration::from_secs(4);

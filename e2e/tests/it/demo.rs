@@ -1,4 +1,4 @@
-//! The demo itself: it judges itself, and its exit code says so.
+//! The demo itself: it checks itself, and its exit code is the verdict.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use entente_e2e::operator::workspace;
 use tokio::process::Command;
 
-/// It takes less than 40 s alone; other tests run beside it.
+/// Time limit of the demo: it takes less than 40 s alone; other tests run beside it.
 const DEADLINE: Duration = Duration::from_secs(150);
 
 async fn run(peers: &str) {

@@ -30,7 +30,7 @@ const READ_BACK: &str = "a setting that was sent is read back";
 const SAME_AGAIN: &str = "the same value again is accepted";
 const REFUSED_PARAMETERS: &str = "refused parameters have a reason";
 
-/// A Connection that allows loopback.
+/// Returns a Connection that allows loopback.
 fn profile(protocol: Protocol, credentials: Option<CredentialsValue>) -> Arc<ConnectionProfile> {
     let spec = ConnectionSpec {
         protocol,

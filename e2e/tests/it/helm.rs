@@ -1,4 +1,4 @@
-//! Runs helm as a user would, on a chart that holds nothing but one contract.
+//! Runs helm as a user would, on a chart with nothing but one contract.
 
 use std::path::Path;
 use std::process::Output;

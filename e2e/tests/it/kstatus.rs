@@ -1,8 +1,8 @@
-//! What Helm, Flux, Argo CD and `kubectl wait` conclude from our objects, in every situation that a
+//! The verdicts of Helm, Flux, Argo CD and `kubectl wait` on our objects, in every situation that a
 //! person meets.
 //!
-//! The judge is `target/tools/kstatus`, a program over the library that those tools use; it is fed
-//! with objects as the API server gives them. Each test is some rows of one table: the object, its
+//! The judge is `target/tools/kstatus`, a program over the library that those tools use; its input
+//! are objects as the API server returns them. Each test is some rows of one table: the object, its
 //! conditions, the verdict. A row whose conditions hold must have its verdict at once: the verdict
 //! is never waited for.
 
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use entente_e2e::environment::TestEnvironment;
 
-/// What a person is told while nobody looked at the object yet: the default in the schema.
+/// The state of an object that the operator has not seen: the default in the schema.
 const NEVER_SEEN: &str = "Ready=Unknown/Pending";
 
 /// Longest wait for a row of the table.

@@ -1,5 +1,5 @@
-//! What we rely on about software we did not write. Each test holds one peer to the facts that the
-//! drivers and the end-to-end tests build on; when a peer changes, these tests say so first.
+//! Facts about foreign software that we rely on. Each test checks one peer for the facts that the
+//! drivers and the end-to-end tests need; when a peer changes, these tests fail first.
 
 mod broker;
 mod fixture;

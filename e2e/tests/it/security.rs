@@ -1,5 +1,5 @@
-//! What must never happen, seen through the running operator: a connection that nobody allowed, a
-//! secret or a foreign body where people read, a redirect that is followed.
+//! Things that must never happen, tested through the running operator: a connection that nobody
+//! allowed, a secret or a foreign body in a place that people read, a redirect that is followed.
 //!
 //! Each test that shows that nothing was sent also shows that something is sent once it is
 //! allowed: otherwise a peer that is not reached at all would pass.
@@ -25,12 +25,12 @@ use crate::delivery_fixture::{
 };
 use listener::{Answers, Listener};
 
-/// Long enough that no promise is missed within a test.
+/// An allowance long enough that no promise is missed within a test.
 const ALLOWED: &str = "1h";
 /// A Secret is read again after ten seconds, and a probe that failed is repeated ever less often.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Waits until the Device says that it may not be reached.
+/// Waits until the Device has the reason that it may not be reached.
 async fn device_is_not_allowed(namespace: &TestNamespace<'_>, name: &str) {
     let found = namespace.soon("the Device is not allowed", async || {
         let device = namespace.read_device(name).await?;
@@ -39,8 +39,8 @@ async fn device_is_not_allowed(namespace: &TestNamespace<'_>, name: &str) {
     found.await.unwrap();
 }
 
-/// A Device `outside` of which a listener keeps the place, the Connection that does not allow it,
-/// and a contract that wants something of it.
+/// Makes a Device `outside` at the place of a listener, the Connection that does not allow it, and
+/// a contract that wants something of it.
 async fn outside(title: &str, listener: &Listener) -> (TestNamespace<'static>, Connection) {
     let namespace = test_namespace(title).await;
     let mut connection = namespace.device_connection(listener.port());
@@ -73,7 +73,7 @@ async fn an_address_outside_the_networks_is_never_dialled() {
     let parts = ["far", "parts", "outside"];
     let found = subscription_says(&namespace, parts, "Ready", "NotAllowed").await;
     assert!(found.is("Stalled"), "{:?}", found.conditions());
-    // A name that leads to the same place is judged by where it leads.
+    // A name that resolves to the same address is judged by that address.
     namespace
         .apply::<Device>(&at(&namespace, "localhost"))
         .await
@@ -136,7 +136,7 @@ async fn a_namespace_that_no_entry_allows_reaches_neither_devices_nor_broker() {
     assert!(found.is("Stalled"), "{:?}", found.conditions());
     contract_says(namespace, "foreign", "Ready", "DevicesNotProgressing").await;
     let sent = namespace.ledger().entries_since(before);
-    // The operator's own look at a broker's catalogue is on behalf of nobody.
+    // The operator's own probe of a broker's catalog serves no subscription.
     let on_behalf = sent
         .iter()
         .filter(|e| e.peer == PeerKind::Device || !e.probe);
@@ -167,7 +167,7 @@ async fn a_broker_on_an_address_that_is_not_allowed_is_never_dialled() {
     assert!(listener.connections() > 0);
 }
 
-/// Waits until the Connection `broker` gives this reason.
+/// Waits until the Connection `broker` has this reason.
 async fn connection_says(
     namespace: &TestNamespace<'_>,
     condition: &str,

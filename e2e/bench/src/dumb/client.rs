@@ -28,7 +28,7 @@ const IDENTITY: &str =
 /// The operator's.
 const FIELD_MANAGER: &str = "entente";
 
-/// The client with what it was told.
+/// The client, with the order that it received.
 pub(super) struct Client {
     order: Order,
     /// The script as text, so that names can be put in.
@@ -55,7 +55,7 @@ impl Client {
         })
     }
 
-    /// The devices with their objects, which the operator has from its watch.
+    /// Returns the devices with their objects, as the operator has them from its watch.
     pub(super) async fn targets(&self) -> Result<Vec<(Target, Value)>, BenchError> {
         let path = Device::url_path(&(), Some(&self.order.namespace));
         let request = Request::new(path).list(&ListParams::default());
@@ -113,7 +113,7 @@ impl Client {
         Ok(())
     }
 
-    /// PUT of the status, as the operator does: nothing of the object but its identity goes along.
+    /// Replaces a status by PUT, as the operator does: of the object only its identity is sent.
     async fn status<K: kube::Resource<DynamicType = ()>>(
         &self,
         object: &mut Value,
@@ -249,7 +249,7 @@ async fn kubernetes(kubeconfig: &Path) -> Result<kube::Client, BenchError> {
     kube::Client::try_from(config).map_err(problem)
 }
 
-/// What is sent to replace the status of an object.
+/// Returns the body that replaces the status of an object.
 fn written<K: kube::Resource<DynamicType = ()>>(object: &Value, status: &Value) -> Value {
     let meta = &object["metadata"];
     json!({

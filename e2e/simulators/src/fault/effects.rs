@@ -1,7 +1,7 @@
-//! Which faults a request meets, and what they add up to.
+//! The faults that a request meets, and their sum.
 //!
-//! Counts faults down. It never carries a fault out; the device and the broker ask it once for every
-//! request.
+//! Counts faults down. It never carries a fault out; the device and the broker call it once for
+//! every request.
 
 use std::{
     mem::discriminant,
@@ -37,7 +37,7 @@ impl FaultKind {
     }
 }
 
-/// The request that faults are looked up for.
+/// A request, as far as faults depend on it.
 pub(crate) struct Subject<'a> {
     pub(crate) operation: &'a str,
     pub(crate) write: bool,
@@ -45,7 +45,7 @@ pub(crate) struct Subject<'a> {
     pub(crate) names: &'a [&'a str],
 }
 
-/// What the faults met by one request add up to.
+/// Sum of the faults that one request meets.
 #[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fault of its own")]
 pub(crate) struct Effects {
@@ -144,7 +144,7 @@ impl Faults {
         self.list().iter().any(|f| f.kind == FaultKind::Offline)
     }
 
-    /// The faults that this request meets; those with a limit are counted down.
+    /// Returns the faults that this request meets, and counts down those with a limit.
     pub(crate) fn meet(&self, request: &Subject<'_>) -> Effects {
         let mut effects = Effects::default();
         if !self.any.load(Ordering::Acquire) {

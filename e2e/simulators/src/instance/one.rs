@@ -1,6 +1,7 @@
 //! One service instance of the simulated broker, its operation and its parameters.
 //!
-//! Decides what an operation changes and what a repeated provision means. Called by the collection.
+//! Decides the effect of an operation and the meaning of a repeated provision. Called by the
+//! collection.
 
 use std::{
     collections::HashSet,
@@ -12,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::{Ask, InstanceView, Verdict};
 use crate::fault::Effects;
 
-/// How an operation will end.
+/// Planned end of an operation.
 #[derive(Debug, Clone)]
 pub(super) enum Ending {
     Success,
@@ -20,7 +21,7 @@ pub(super) enum Ending {
     Never,
 }
 
-/// What an operation does.
+/// Effect of an operation.
 #[derive(Debug, Clone)]
 pub(super) enum Work {
     Provision,
@@ -59,9 +60,9 @@ pub(super) struct Instance {
     pub(super) organization: String,
     pub(super) space: String,
     pub(super) context: Option<Value>,
-    /// What the platform asked for.
+    /// Parameters that the platform sent last.
     pub(super) accepted: Map<String, Value>,
-    /// What is in effect.
+    /// Parameters in effect.
     pub(super) effective: Map<String, Value>,
     pub(super) usable: bool,
     pub(super) operation: Option<Operation>,
@@ -128,7 +129,7 @@ impl Instance {
     }
 }
 
-/// 202 with the operation, or `done` where there is none.
+/// Returns 202 with the operation, or `done` if there is none.
 pub(super) fn accepted_as(done: u16, operation: Option<&Operation>, changed: bool) -> Verdict {
     let (status, body) = match operation {
         Some(operation) => (202, json!({ "operation": operation.id })),
@@ -144,7 +145,8 @@ pub(super) fn accepted_as(done: u16, operation: Option<&Operation>, changed: boo
     }
 }
 
-/// What comes into effect of what is wanted: attributes without effect keep their old value.
+/// Returns the effect of wanted parameters: those under a fault without effect keep their old
+/// value.
 pub(super) fn effective(
     old: &Map<String, Value>,
     mut wanted: Map<String, Value>,

@@ -1,4 +1,4 @@
-//! What is asked of the instances of the simulated broker, and what a request came to.
+//! Requests to the instances of the simulated broker, and their results.
 //!
 //! Decides nothing. Called by the HTTP side and by the instances.
 
@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-/// How a write is carried out.
+/// Way in which a write is carried out.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Pace {
     AtOnce,
@@ -29,7 +29,7 @@ pub(crate) struct Ask {
     pub(crate) parameters: Option<Map<String, Value>>,
 }
 
-/// What a request came to.
+/// Result of a request.
 #[derive(Debug)]
 pub(crate) struct Verdict {
     pub(crate) status: u16,

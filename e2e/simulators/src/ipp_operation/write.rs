@@ -1,7 +1,7 @@
 //! Set-Printer-Attributes and CUPS-Add-Modify-Printer.
 //!
-//! Decides whether a write is refused, in which form, and what of it takes effect. Called by the
-//! operations while they hold the state of the device.
+//! Decides whether a write is refused, in which form, and which part of it takes effect. Called by
+//! the operations while they hold the state of the device.
 
 use ipp::{attribute::IppAttribute, model::DelimiterTag, value::IppValue};
 
@@ -12,7 +12,7 @@ use crate::{
     printer::{Device, OWN_ATTRIBUTES, State},
 };
 
-/// What an operation came to.
+/// Result of an operation.
 pub(super) struct Outcome {
     pub(super) reply: Reply,
     pub(super) committed: bool,
@@ -31,7 +31,7 @@ impl Outcome {
     }
 }
 
-/// Why one attribute of a write is refused.
+/// Reason why one attribute of a write is refused.
 enum Refusal {
     NotSettable,
     Unsupported,
@@ -39,7 +39,7 @@ enum Refusal {
 }
 
 impl Device {
-    /// Sets attributes: all that are asked for, or none (RFC 3380 section 4.1).
+    /// Sets attributes: all of the request, or none (RFC 3380 section 4.1).
     pub(super) fn set(&self, state: &mut State, message: &Message, effects: &Effects) -> Outcome {
         let attributes = message.printer_attributes();
         if attributes.is_empty() {
@@ -80,7 +80,7 @@ impl Device {
         }
     }
 
-    /// The answer that refuses a write as a whole; `None` where it is to be carried out.
+    /// Returns the answer that refuses a write as a whole; `None` if it is to be carried out.
     fn refusal(
         &self,
         message: &Message,

@@ -1,4 +1,4 @@
-//! The lines of a ledger: what is kept of a request, and the form in which it is shown.
+//! The lines of a ledger: the stored part of a request, and its form for people.
 //!
 //! Decides nothing. Called by the ledger; the simulators fill in a [`Record`].
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Longest value kept of a write, in bytes.
 const VALUE_LIMIT: usize = 256;
 
-/// Which kind of simulator wrote the line.
+/// Kind of simulator that wrote the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum PeerKind {
     /// A simulated IPP printer.
@@ -19,7 +19,7 @@ pub enum PeerKind {
     Broker,
 }
 
-/// Who caused the line.
+/// Cause of the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Cause {
     /// A request over the network.
@@ -35,7 +35,7 @@ pub enum Cause {
 pub struct AttributeValue {
     /// Name of the attribute (IPP) or JSON pointer below the body (broker).
     pub name: String,
-    /// The value as text, cut to 256 bytes; absent for a name that was only asked for.
+    /// The value as text, cut to 256 bytes; absent for a name that was only read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
 }
@@ -62,11 +62,11 @@ impl AttributeValue {
 pub struct Entry {
     /// Counts from 1 and is never used twice, not even after [`super::Ledger::clear`].
     pub sequence: u64,
-    /// When the request was decided, in milliseconds since the Unix epoch.
+    /// Instant at which the request was decided, in milliseconds since the Unix epoch.
     pub time_ms: i64,
     /// Kind of the peer.
     pub peer: PeerKind,
-    /// Who caused it.
+    /// Cause of the line.
     pub cause: Cause,
     /// Device name, or service instance id; `catalog` for the catalogue.
     pub name: String,
@@ -74,7 +74,7 @@ pub struct Entry {
     pub operation: String,
     /// True if the operation asks for a change of configuration.
     pub write: bool,
-    /// True if it only asks who the peer is and how it is (identity, state, catalogue).
+    /// True if it only reads identity, state or catalog.
     pub probe: bool,
     /// printer-uuid of the machine, or service instance id.
     pub key: String,
@@ -84,15 +84,15 @@ pub struct Entry {
     /// `X-Broker-API-Originating-Identity` as it was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub originating_identity: Option<String>,
-    /// HTTP status; absent where the connection was closed without an answer.
+    /// HTTP status; absent if the connection was closed without an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_status: Option<u16>,
-    /// IPP status code; absent where no IPP answer was sent.
+    /// IPP status code; absent if no IPP answer was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ipp_status: Option<u16>,
     /// True if the write took hold in the peer (at once, or as an accepted asynchronous operation).
     pub committed: bool,
-    /// True if what is in effect differs from before.
+    /// True if the values in effect differ from before.
     pub changed: bool,
     /// True if the write asked for anything that was not in effect already.
     pub needed: bool,
@@ -101,7 +101,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// When the request was decided.
+    /// Returns the instant at which the request was decided.
     ///
     /// # Panics
     /// Never for an entry that a ledger made.
@@ -109,8 +109,8 @@ impl Entry {
         Timestamp::from_millisecond(self.time_ms).expect("made from a timestamp")
     }
 
-    /// `X-Broker-API-Originating-Identity` taken apart: the platform and the decoded JSON (OSB 2.17,
-    /// "Originating Identity"). `None` where it is absent or malformed.
+    /// Returns `X-Broker-API-Originating-Identity` in its parts: the platform and the decoded JSON
+    /// (OSB 2.17, "Originating Identity"). `None` if it is absent or malformed.
     pub fn originating_user(&self) -> Option<(String, serde_json::Value)> {
         use base64::Engine as _;
         let (platform, encoded) = self.originating_identity.as_deref()?.split_once(' ')?;
@@ -120,7 +120,7 @@ impl Entry {
         Some((platform.to_owned(), serde_json::from_slice(&json).ok()?))
     }
 
-    /// The value that this line holds for an attribute.
+    /// Returns the value that this line has for an attribute.
     pub fn value(&self, name: &str) -> Option<&str> {
         self.attributes
             .iter()
@@ -159,7 +159,7 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// The line as tests and the control interface see it.
+    /// Returns the line in the form for tests and the control interface.
     pub(super) fn entry(&self) -> Entry {
         let record = &self.record;
         Entry {

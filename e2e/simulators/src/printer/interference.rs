@@ -1,5 +1,5 @@
-//! What tests and people do to a device behind the back of its clients: faults, restarts, changes at
-//! the panel, another machine in its place.
+//! Interference of tests and people with a device, behind the back of its clients: faults,
+//! restarts, changes at the panel, another machine in its place.
 //!
 //! Decides whether a change at the panel fits. It never answers a request.
 
@@ -50,7 +50,7 @@ impl Device {
         }
     }
 
-    /// Clears all faults. A device that is restarting goes on restarting.
+    /// Clears all faults. A restart under way continues.
     ///
     /// # Errors
     /// [`SimulatorError::Switch`] if the listener does not open in time.
@@ -103,7 +103,7 @@ impl Device {
         });
     }
 
-    /// Another machine takes the place: other printer-uuid and serial number, factory settings.
+    /// Puts another machine in its place: other printer-uuid and serial number, factory settings.
     pub fn replace_machine(&self) {
         let mut state = self.state();
         state.machine += 1;
@@ -116,8 +116,8 @@ impl Device {
         self.note(&state, Cause::Panel, "replace-machine", true, Vec::new());
     }
 
-    /// Somebody changes settings, or read-only attributes, at the device itself (drift). JSON null
-    /// removes a value. Either all or none are taken.
+    /// Changes settings, or read-only attributes, as a person at the device (drift). JSON null
+    /// removes a value. Either all or none are accepted.
     ///
     /// # Errors
     /// [`SimulatorError::Attribute`] for an unknown name or a value of another syntax.

@@ -313,7 +313,8 @@ async fn an_asynchronous_broker_asks_to_be_polled() {
     assert!(platform.ledger.duplicates().is_empty());
 }
 
-/// States that last_operation says, until so many requests were made of which the one above was one.
+/// Returns the states from last_operation, until so many requests were made of which the one above
+/// was one.
 async fn states(platform: &Platform, operation: &str, polls: usize) -> Vec<String> {
     let mut states = Vec::new();
     for _ in 1..polls {

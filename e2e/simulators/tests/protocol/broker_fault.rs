@@ -1,4 +1,5 @@
-//! Every fault of the simulated service broker: what a platform sees and what the ledger holds.
+//! Every fault of the simulated service broker: the answers to a platform and the lines of the
+//! ledger.
 
 use std::time::Duration;
 

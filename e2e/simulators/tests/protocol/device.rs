@@ -254,7 +254,7 @@ async fn a_write_with_one_bad_attribute_is_refused_as_a_whole() {
 async fn bytes_that_are_no_ipp_message_are_refused_in_http() {
     let (_fleet, device, ledger) = device().await;
     let url = format!("http://{}/ipp/print", device.address());
-    // The second says that its text is longer than it is.
+    // The second has a text with a length field that is too large.
     let bodies: [&[u8]; 2] = [
         b"\x02\x00",
         b"\x02\x00\x00\x0b\x00\x00\x00\x01\x01\x35\x00\x01x\x00\x04\x00\x50ab\x03",

@@ -1,4 +1,4 @@
-//! Every fault of a simulated device: what a client sees and what the ledger holds.
+//! Every fault of a simulated device: the answers to a client and the lines of the ledger.
 
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ async fn an_offline_device_refuses_connections_until_it_is_cured() {
     for _ in 0..3 {
         device.set_fault(FaultKind::Offline).await.unwrap();
         assert!(!device.is_listening());
-        // This client still holds a connection of before: it is cut.
+        // This client still has a connection of before: it is cut.
         let error = ipp
             .get(&device, &["printer-uuid"])
             .await

@@ -23,11 +23,11 @@ use serde_json::{Value, json};
 pub(super) const GET: u16 = 0x000B;
 pub(super) const SET: u16 = 0x0013;
 
-/// What a device answered.
+/// Answer of a device.
 pub(super) struct Answer {
     pub(super) http: u16,
     pub(super) retry_after: Option<String>,
-    /// IPP status code; absent where the body is no IPP.
+    /// IPP status code; absent if the body is no IPP.
     pub(super) status: Option<u16>,
     attributes: IppAttributes,
 }
@@ -180,7 +180,7 @@ pub(super) fn text(value: &str) -> IppValue {
     IppValue::new_text_without_language(value).unwrap()
 }
 
-/// A fleet of so many devices, and its ledger.
+/// Starts a fleet of that many devices. Returns it with its ledger.
 pub(super) async fn fleet(count: usize) -> (IppFleet, Ledger) {
     let ledger = Ledger::new();
     let fleet = IppFleet::start(FleetOptions::of(count), ledger.clone())
@@ -189,14 +189,14 @@ pub(super) async fn fleet(count: usize) -> (IppFleet, Ledger) {
     (fleet, ledger)
 }
 
-/// One device. The fleet has to be kept: its end is the device's.
+/// Starts one device. Its fleet has to be kept: the device ends with it.
 pub(super) async fn device() -> (IppFleet, Arc<Device>, Ledger) {
     let (fleet, ledger) = fleet(1).await;
     let device = Arc::clone(&fleet.devices()[0]);
     (fleet, device, ledger)
 }
 
-/// What the broker answered.
+/// Answer of the broker.
 #[derive(Debug)]
 pub(super) struct Said {
     pub(super) status: u16,

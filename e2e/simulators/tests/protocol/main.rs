@@ -1,5 +1,5 @@
-//! The simulators judged from outside: every operation and every fault over real sockets, and what
-//! the ledger says of it. A simulator that is wrong would make every end-to-end test worthless.
+//! The simulators tested from outside: every operation and every fault over real sockets, and their
+//! lines in the ledger. A simulator that is wrong would make every end-to-end test worthless.
 
 #![allow(
     clippy::unwrap_used,

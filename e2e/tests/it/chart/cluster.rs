@@ -1,5 +1,4 @@
-//! A control plane with the chart installed, and people who use it: what the tests of this folder
-//! share.
+//! A control plane with the chart installed, and its users: shared by the tests of this folder.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -11,11 +10,11 @@ use tokio::sync::OnceCell;
 
 use super::{chart, helm, printed};
 
-/// Longest wait for what the control plane does by itself: aggregating roles, loading policies.
+/// Longest wait for the control plane's own work: aggregating roles, loading policies.
 pub(super) const DEADLINE: Duration = Duration::from_mins(1);
 pub(super) const NAMESPACE: &str = "entente-system";
 
-/// A control plane with the chart installed, for all tests of this module but those that
+/// Returns a control plane with the chart installed, for all tests of this module but those that
 /// uninstall it. It is not the one of other tests, which install the definitions without Helm.
 pub(super) async fn installed() -> &'static ControlPlane {
     static INSTALLED: OnceCell<ControlPlane> = OnceCell::const_new();
@@ -40,13 +39,13 @@ pub(super) async fn install(plane: &ControlPlane, release: &str, chart: &Path, s
     printed(&helm(Some(plane.kubeconfig()), &arguments).await);
 }
 
-/// Somebody who runs kubectl.
+/// A person who runs kubectl.
 pub(super) struct Person<'p> {
     plane: &'p ControlPlane,
     kubeconfig: PathBuf,
 }
 
-/// What kubectl printed, or what it complained about.
+/// Output of kubectl, or its error.
 pub(super) type Said = Result<String, String>;
 
 impl<'p> Person<'p> {
@@ -63,7 +62,7 @@ impl<'p> Person<'p> {
         Self { plane, kubeconfig }
     }
 
-    /// A user with the cluster's own role in one namespace.
+    /// Returns a user with the cluster's own role in one namespace.
     pub(super) async fn with_role(
         plane: &'p ControlPlane,
         name: &str,
@@ -143,7 +142,7 @@ impl<'p> Person<'p> {
     }
 }
 
-/// Waits until something holds; until then it says what it sees instead.
+/// Waits until a check holds; until then the check returns its observation.
 pub(super) async fn eventually(what: &str, holds: impl AsyncFn() -> Result<(), String>) {
     let late = Instant::now() + DEADLINE;
     while let Err(state) = holds().await {
@@ -161,7 +160,7 @@ pub(super) fn refused(said: Said, message: &str) {
     assert!(said.contains(message), "{said}");
 }
 
-/// An object that the operator makes, in a namespace.
+/// Returns an object of the kinds that the operator makes, in a namespace.
 pub(super) fn own(kind: CaseKind, name: &str, namespace: &str) -> Value {
     let mut object = kind.complete();
     let labels = json!({"entente.dev/contract": "one", "desk": "north"});

@@ -43,7 +43,8 @@ async fn an_editor_writes_contracts_and_devices_and_not_the_catalogue() {
     );
 }
 
-/// The whole list, in both directions: what the operator does, and what it must not be able to do.
+/// The whole list, in both directions: the operator's requests, and those that it must not be able
+/// to make.
 #[tokio::test]
 #[allow(clippy::too_many_lines, reason = "one list, which reads as one")]
 async fn the_operator_has_exactly_the_rights_it_uses() {
@@ -160,7 +161,7 @@ async fn the_pod_meets_the_restricted_profile() {
         .await
         .expect("taken");
     assert!(!said.contains("Warning"), "{said}");
-    // The profile is really looked at: the same Pod with one right more is warned about.
+    // The profile is really enforced: the same Pod with one right more is warned about.
     let security = &mut deployment["spec"]["template"]["spec"]["containers"][0]["securityContext"];
     security["allowPrivilegeEscalation"] = json!(true);
     let said = administrator
@@ -225,7 +226,7 @@ fn contract_chart(directory: &Path) {
     std::fs::write(directory.join("templates/contract.yaml"), template).expect("written");
 }
 
-/// Helm 4 applies on the server's side, where a defaulted list could never be made shorter.
+/// Helm 4 applies on the server's side; a defaulted list could never be made shorter there.
 #[tokio::test]
 async fn a_list_that_an_upgrade_makes_shorter_reads_back_as_it_was_set() {
     let plane = installed().await;
@@ -268,7 +269,7 @@ async fn a_list_that_an_upgrade_makes_shorter_reads_back_as_it_was_set() {
 /// Uninstalling must never delete a contract, unless that was asked for.
 #[tokio::test]
 async fn an_uninstall_keeps_definitions_and_contracts_unless_told_otherwise() {
-    // An audit log can be had of a control plane of our own only: nobody's cluster is emptied.
+    // Only a control plane of our own has an audit log: no other cluster is emptied.
     let options = Options {
         audit: true,
         ..Options::default()

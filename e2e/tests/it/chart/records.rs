@@ -1,4 +1,5 @@
-//! What only the operator writes: subscriptions and compensations, held by admission policies.
+//! Objects that only the operator writes: subscriptions and compensations, protected by admission
+//! policies.
 
 use entente_crds::admission_cases::CaseKind;
 use entente_crds::v1alpha1::Compensation;
@@ -13,8 +14,8 @@ use super::cluster::{NAMESPACE, Person, eventually, install, installed, own, ref
 const SUBSCRIPTIONS: &str = "only the operator writes ServiceSubscriptions";
 const COMPENSATIONS: &str = "only the operator writes Compensations";
 
-/// Everything that somebody may try who can edit an object and is not the operator, each with what
-/// it is refused for.
+/// Returns the edits that a person with edit rights, who is not the operator, may try, each with
+/// the message of its refusal.
 fn forgeries() -> Vec<(Value, &'static str)> {
     let owner = json!([{
         "apiVersion": "v1", "kind": "ConfigMap", "name": "gone",
@@ -42,7 +43,7 @@ fn forgeries() -> Vec<(Value, &'static str)> {
     ]
 }
 
-/// A namespace, once the policies are in force there.
+/// Makes a namespace, and waits until the policies are in force there.
 async fn guarded(plane: &ControlPlane, prefix: &str) -> String {
     let namespace = plane.create_namespace(prefix).await.expect("a namespace");
     let administrator = Person::administrator(plane);
@@ -102,7 +103,7 @@ async fn nobody_but_the_operator_makes_or_changes_a_subscription() {
         said,
         "only the operator writes the status of ServiceSubscriptions",
     );
-    // What is nobody's stays possible: the garbage collector and administrators need it.
+    // Others may change finalizers, too: the garbage collector and administrators need that.
     let finalizers = json!({"metadata": {"finalizers": ["entente.dev/withdraw"]}});
     operator
         .merge(what, &namespace, &finalizers)
@@ -228,7 +229,7 @@ async fn where_owners_that_block_a_deletion_need_a_right_the_operator_has_it() {
     operator.create(&object).await.expect("it has the right");
 }
 
-// shows D8: whoever may edit a record can neither hide it nor let it vanish
+// shows D8: a person with edit rights on a record can neither hide it nor let it vanish
 #[tokio::test]
 async fn nobody_but_the_operator_changes_owners_labels_or_status_of_a_compensation() {
     let name = "a.b.c.t.credit";
@@ -280,7 +281,7 @@ async fn an_editor_can_void_a_compensation_and_nothing_else() {
     }});
     for person in [&administrator, &editor] {
         for change in [&record, &both] {
-            // The record's own rule may speak first; both say no.
+            // The record's own rule may answer first; both refuse.
             refused(person.merge(what, &namespace, change).await, "ecord");
         }
     }

@@ -1,5 +1,5 @@
-//! A control plane ends when it should, takes everything with it, and continues where a killed one
-//! stopped.
+//! A control plane ends when it should, with everything that it started, and continues where a
+//! killed one stopped.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{DEADLINE, object, tool};
 
-/// A process that still runs; one that ended and was not collected does not.
+/// True if a process still runs; one that ended and was not collected does not.
 fn runs(process: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{process}/stat")).is_ok_and(|stat| {
         !stat
@@ -174,7 +174,7 @@ fn the_servers_end_with_a_parent_that_lets_go_of_the_supervisor() {
         processes.len() >= 2 && processes.iter().all(|(_, id)| runs(*id)),
         "{line}"
     );
-    // All that a parent's death does: the kernel closes its end of the pipe.
+    // The only effect of a parent's death: the kernel closes its end of the pipe.
     drop(supervisor.stdin.take());
     assert!(supervisor.wait().unwrap().success());
     assert!(

@@ -1,4 +1,4 @@
-//! Proof and what becomes of it: drift, contact that is lost, suspension.
+//! Proof under drift, lost contact and suspension.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Devices that say yes and do no: proof is by reading back, and what is late is owed.
+//! Devices that report success and do nothing: proof is by reading back, and delays are owed.
 
 use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{ItemState, PromiseState};
@@ -153,7 +153,7 @@ async fn a_device_that_takes_requests_and_never_answers_holds_nobody_up() {
     namespace.apply(&contract).await.unwrap();
     for name in &names[1..] {
         let subscription = subscription_is(namespace, ["hung", "parts", name], "Delivered").await;
-        // A request may take 10 s; whoever waits behind one that hangs is later than that.
+        // A request may take 10 s; one that waits behind a request that hangs is later than that.
         assert!(
             late(&subscription) < 8.0,
             "{name} waited for the one that hangs: {} s",

@@ -1,4 +1,4 @@
-//! Objects come in any order; what is missing is waited for and named.
+//! Objects in any order: a missing one is waited for and named.
 
 use entente_crds::v1alpha1::{Connection, Device, DeviceModel, SmartService};
 use entente_e2e::namespace::read::Conditioned as _;

@@ -1,4 +1,4 @@
-//! What is owed is frozen: neither edits nor deletions change what was promised.
+//! Debts are frozen: neither edits nor deletions change a promise.
 
 use entente_crds::v1alpha1::{Compensation, PromiseState, ServiceSubscription};
 use entente_e2e::namespace::read::{Conditioned as _, SubscriptionFacts as _};
@@ -64,7 +64,7 @@ async fn a_subscription_that_is_deleted_by_hand_comes_back_without_a_phantom_deb
     let parts = ["phantom", "parts", fixture.name(0)];
     let first = subscription_is(namespace, parts, "Delivered").await;
     assert_eq!(promise_state(&first), PromiseState::Kept);
-    // It comes back past the allowance, when a fresh promise would be a missed one.
+    // It comes back after the allowance, when a fresh promise would be missed.
     let deadline = first.promises()[0].effective + SignedDuration::from_millis(1200);
     namespace
         .soon("the allowance has passed", async || {
@@ -201,7 +201,7 @@ async fn records(namespace: &TestNamespace<'_>, count: usize) -> Vec<Compensatio
     found.await.unwrap()
 }
 
-/// Voids a compensation as a person does, with what stands behind the reason.
+/// Voids a compensation as a person does, with these fields beside the reason.
 async fn void(namespace: &TestNamespace<'_>, name: &str, reissue: &str) {
     let patch = format!(r#"{{"spec":{{"voided":{{"reason":"agreed by phone"{reissue}}}}}}}"#);
     let target = format!("compensation/{name}");

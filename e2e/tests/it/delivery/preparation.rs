@@ -1,4 +1,4 @@
-//! What is done before the start, and what is said of a start that is at risk.
+//! Work before the start, and reports of a start that is at risk.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::delivery_fixture::{DeliveryFixture, contract_is, contract_says, subscription_says};
 
-/// Far enough ahead that it does not come within the test, and within the lead time.
+/// A start far enough ahead that it does not come within the test, and within the lead time.
 const LATER: Duration = Duration::from_hours(48);
 
 /// The service on the device alone, which may be set up before the start.

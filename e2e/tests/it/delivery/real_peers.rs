@@ -21,7 +21,7 @@ use crate::helm::helm;
 const SETTING: &str = "place";
 const KEY: &str = "DeviceSetting/place";
 
-/// What the printer says it is.
+/// Returns the product name that the printer reports.
 async fn product(uri: &str) -> String {
     let answer = IppClient::new()
         .get(uri, &["printer-make-and-model"])
@@ -32,7 +32,7 @@ async fn product(uri: &str) -> String {
         .expect("it says what it is")
 }
 
-/// A model of one setting.
+/// Returns a model of one setting.
 fn model(
     namespace: &TestNamespace<'_>,
     name: &str,
@@ -67,7 +67,7 @@ fn ipp(attribute: &str, syntax: IppSyntax, operation: IppOperation) -> IppSettin
     }
 }
 
-/// A service of that one setting, on every model that has it.
+/// Returns a service of that one setting, on every model that has it.
 fn service(namespace: &TestNamespace<'_>, value: &str) -> SmartService {
     let mut service = namespace.parts();
     service.metadata.name = Some(namespace.named("placing"));
@@ -82,7 +82,7 @@ fn service(namespace: &TestNamespace<'_>, value: &str) -> SmartService {
     service
 }
 
-/// A Device of that model, reached by the Connection `devices`.
+/// Returns a Device of that model, reached by the Connection `devices`.
 fn device(namespace: &TestNamespace<'_>, name: &str, model: &str, queue: Option<&str>) -> Device {
     let mut device = namespace.device_at(name, "127.0.0.1", &format!("SN-{name}"));
     device.spec.model_ref = namespace.reference(model);
@@ -152,7 +152,7 @@ async fn lprint_lies_about_its_location_until_the_model_names_what_it_can_set() 
 async fn lprint_takes_through_its_system_service_where_the_host_stands() {
     let namespace = test_namespace("lprint-system").await;
     let namespace = &namespace;
-    // Its identity comes of the queue's name, and one identity belongs to one Device.
+    // Its identity is made of the queue's name, and one identity belongs to one Device.
     let lprint = LprintServer::start(&["hall"]).await.unwrap();
     let url = format!("ipp://{{address}}:{}/ipp/print/{{queue}}", lprint.port());
     namespace
@@ -181,7 +181,7 @@ async fn lprint_takes_through_its_system_service_where_the_host_stands() {
         .apply(&namespace.contract("lprint-system", now(), vec![entry]))
         .await
         .unwrap();
-    // No printer has it, so what reads and sets a printer does not find it.
+    // No printer has it, so a request to a printer does not find it.
     let parts = ["lprint-system", "placing", "host-1"];
     subscription_is(namespace, parts, "Stalled").await;
 
@@ -200,7 +200,7 @@ async fn lprint_takes_through_its_system_service_where_the_host_stands() {
     every_reason_is_listed(namespace).await;
 }
 
-/// A model with one setting of the printer and one of its host.
+/// Returns a model with one setting of the printer and one of its host.
 fn model_of_both(namespace: &TestNamespace<'_>, name: &str, product: &str) -> DeviceModel {
     let set = IppOperation::SetPrinterAttributes;
     let via = ipp("printer-geo-location", IppSyntax::Uri, set);
@@ -216,7 +216,7 @@ fn model_of_both(namespace: &TestNamespace<'_>, name: &str, product: &str) -> De
     model
 }
 
-/// A second way to a host, which nobody listens on before it is joined.
+/// A second way to a host, on which nothing listens before it is joined.
 struct Detour {
     listens: std::net::SocketAddr,
     leads_to: u16,
@@ -224,7 +224,7 @@ struct Detour {
 }
 
 impl Detour {
-    /// Takes a port; nobody listens there before it is joined.
+    /// Reserves a port; nothing listens there before it is joined.
     fn to(port: u16) -> Self {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         Self {
@@ -294,7 +294,7 @@ async fn a_device_with_two_connections_has_one_of_them_down_and_the_other_goes_o
         .await
         .unwrap();
 
-    // One way is down: its own setting says so, and the other is in effect.
+    // One way is down: its own setting has that reason, and the other is in effect.
     let parts = ["two-ways", "placing", "annex"];
     let subscription = subscription_says(namespace, parts, "Delivered", "Unreachable").await;
     let state =
@@ -418,7 +418,7 @@ async fn a_printer_that_cannot_be_set_at_all_does_not_make_helm_roll_back_its_co
         "{}",
         String::from_utf8_lossy(&said.stderr)
     );
-    // It may be Ready, within what may be missing, before the one that cannot be set was asked.
+    // It may be Ready, within maxUnavailable, before the device that cannot be set was asked.
     contract_says(namespace, "helm", "DevicesFailing", "DevicesNotProgressing").await;
     let contract = contract_says(namespace, "helm", "Ready", "DeliveredWithExceptions").await;
     assert!(contract.is("Ready") && !contract.is("Stalled") && contract.is("DevicesFailing"));

@@ -1,4 +1,4 @@
-//! A broker that puts other ids behind the names of its catalogue: what a customer has stays.
+//! A broker that gives other ids to the names of its catalog: a customer's instance stays.
 
 use entente_crds::v1alpha1::{Connection, Timeouts};
 use entente_e2e::namespace::now;

@@ -41,7 +41,7 @@ async fn two_services_on_one_device_are_both_set_up_and_neither_disturbs_the_oth
         Some(json!("https://backup.northwind.example/v1"))
     );
 
-    // One of them goes; the other stays delivered and nothing is sent for it.
+    // One of them ends; the other stays delivered and nothing is sent for it.
     let sequence = namespace.ledger().last_sequence();
     let mut shorter = contract.clone();
     shorter.spec.services.truncate(1);
@@ -148,7 +148,7 @@ async fn two_devices_with_one_address_are_not_both_served() {
         Vec::<String>::new()
     );
 
-    // The first one goes, and the second has the place.
+    // The first one ends, and the second takes its place.
     namespace
         .delete::<Device>(Some(namespace.name()), fixture.name(0))
         .await
@@ -181,7 +181,7 @@ async fn a_stranger_at_the_address_gets_nothing_written() {
     written.retain(|entry| entry.write);
     assert_eq!(brief(&written), Vec::<String>::new());
 
-    // The machine was exchanged on purpose: the Device says so, and the new one is set up.
+    // The machine was exchanged on purpose: the Device names the new one, and it is set up.
     let exchanged = namespace.device(fixture.device(0));
     namespace.apply::<Device>(&exchanged).await.unwrap();
     subscription_is(namespace, ["stranger", "parts", device], "Delivered").await;

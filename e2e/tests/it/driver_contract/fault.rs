@@ -1,5 +1,5 @@
-//! What the drivers make of each thing that a peer can do wrong: the kind of failure, whether the
-//! peer may have acted all the same, and when it wants to be asked again.
+//! The drivers' reports of each fault of a peer: the kind of failure, whether the peer may have
+//! acted all the same, and the wait that it asks for.
 
 use entente_crds::v1alpha1::{IppOperation, Protocol};
 use entente_domain::remote::{

@@ -48,7 +48,7 @@ impl Server {
     }
 }
 
-/// The ids behind the names, which only the broker knows.
+/// Returns the ids behind the names, which only the broker knows.
 pub(super) async fn offering(drivers: &Drivers, target: &ServerTarget) -> (String, String) {
     let catalogue = drivers.service().catalogue(target).await.unwrap();
     let named = |name: &str| {
@@ -61,7 +61,7 @@ pub(super) async fn offering(drivers: &Drivers, target: &ServerTarget) -> (Strin
     (offering.id.clone(), offering.plans[0].id.clone())
 }
 
-/// Two sets of parameters of one shape.
+/// Returns two sets of parameters of one shape.
 pub(super) fn parameters() -> (Map<String, Value>, Map<String, Value>) {
     let of = |weekday: &str| Map::from_iter([("weekday".to_owned(), weekday.into())]);
     (of("Wed"), of("Sun"))

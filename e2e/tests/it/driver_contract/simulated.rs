@@ -1,5 +1,5 @@
-//! Both drivers against our simulators, which many other tests stand on: they must be judged as
-//! strictly as software that others wrote.
+//! Both drivers against our simulators, on which many other tests depend: the checks must be as
+//! strict as for foreign software.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use super::server::{offering, parameters};
 use super::{NO_EFFECT, assert_kept_but, profile, text};
 
-/// What the simulated device says of a write that it was told to ignore or to refuse.
+/// The attribute whose writes the simulated device ignores.
 const IGNORED: &str = "printer-location";
 const REFUSED: &str = "printer-organization";
 
@@ -268,7 +268,7 @@ async fn the_suite_tells_a_driver_that_believes_what_it_is_told_from_one_that_re
     let kinds = [FailureKind::RejectedValue];
     let operation = IppOperation::SetPrinterAttributes;
     let printer = Printer::start(operation, Rejection::NotSupported, &kinds).await;
-    // What the suite was told takes effect does not any more, and the ignored one still does not.
+    // The suite's settable attribute has no effect any more, and the ignored one still has none.
     let attributes = Vec::new();
     printer
         .device

@@ -1,4 +1,4 @@
-//! Whom the IPP driver trusts when `ippeveprinter` speaks TLS with a certificate of its own making.
+//! The trust of the IPP driver in `ippeveprinter`, which has a TLS certificate of its own making.
 
 use entente_crds::v1alpha1::Protocol;
 use entente_domain::remote::{DeviceReading, Failure, FailureKind};

@@ -1,5 +1,5 @@
-//! What every status has to keep at every moment: reasons from the closed list, one of Reconciling
-//! and Stalled at most, and messages without what does not belong there.
+//! Invariants of every status at every moment: reasons from the closed list, one of Reconciling and
+//! Stalled at most, and messages without private texts.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -20,10 +20,10 @@ const MOST_CHARACTERS: usize = 1024;
 const INSTANCE_ID: &str = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
 const INSTANT: &str = "9999-99-99T99:99";
 
-/// What is wrong with an object's status; `addresses` must not be told.
+/// Returns the faults of an object's status; `addresses` must not be in it.
 fn complaints(object: &Value, addresses: &[String]) -> Vec<String> {
     let status = &object["status"];
-    // What the schema itself puts there before anybody looked.
+    // The schema's own default, before the operator's first status.
     if conditions(object) == NEVER_SEEN && status["observedGeneration"] == -1 {
         return Vec::new();
     }
@@ -55,7 +55,7 @@ fn complaints(object: &Value, addresses: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// What is wrong with conditions that are there at one time.
+/// Returns the faults of conditions that are present at one time.
 fn wrong_together(all: &[&Value], observed: &Value) -> Vec<&'static str> {
     let of = |wanted: &str| all.iter().find(|condition| condition["type"] == wanted);
     let is_true = |wanted: &str| of(wanted).is_some_and(|condition| condition["status"] == "True");
@@ -72,7 +72,7 @@ fn wrong_together(all: &[&Value], observed: &Value) -> Vec<&'static str> {
     }
     match of("Ready") {
         None => wrong.push("no Ready"),
-        // A tool that reads observedGeneration alone must not take settled for unseen (Flux).
+        // A tool that reads observedGeneration alone must not mistake settled for unseen (Flux).
         Some(ready) => {
             let settled = is_true("Ready") || is_true("Stalled");
             if settled && *observed != ready["observedGeneration"] {
@@ -137,7 +137,7 @@ fn has(text: &str, pattern: &str) -> bool {
     text.as_bytes().windows(pattern.len()).any(fits)
 }
 
-/// Every version of every object that the API server tells of, from now on.
+/// A recorder of every version of every object that the API server's watches bring, from now on.
 struct Recorder {
     versions: Arc<Mutex<Vec<Value>>>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
@@ -177,7 +177,7 @@ impl Recorder {
         Self { versions, tasks }
     }
 
-    /// What was seen.
+    /// Ends the watch, and returns the objects that it saw.
     fn stop(self) -> Vec<Value> {
         self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
         std::mem::take(&mut *self.versions.lock().expect("nobody panics with it"))
@@ -204,7 +204,7 @@ async fn no_status_of_any_situation_ever_leaves_the_closed_list() {
             situation
         },
         async {
-            // In the order of the table; each ends where its test begins to look.
+            // In the order of the table; each ends where its test begins to check.
             let mut worlds: Vec<Situation<'_>> = vec![situation::scheduled(environment).await];
             worlds.push(situation::under_way(environment).await);
             worlds.push(situation::switched_off(environment).await);
@@ -283,7 +283,7 @@ async fn no_status_of_any_situation_ever_leaves_the_closed_list() {
     );
 }
 
-/// A condition in order, as a base for what is not.
+/// Returns a valid condition, from which faulty ones are made.
 fn condition(type_: &str, reason: &str) -> Value {
     json!({"type": type_, "status": "True", "reason": reason, "message": "All.",
            "observedGeneration": 2})

@@ -1,5 +1,5 @@
-//! The situations of the table: each a situation of its own, left as soon as everything that leads to
-//! the situation was done. It waits only for what the next deed needs.
+//! The situations of the table: each in a namespace of its own, left as soon as all steps that lead
+//! to it were made. It waits only for the conditions of its next step.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use entente_e2e::namespace::{TestNamespace, now, starting_in};
 use entente_simulators::{Broker, FaultKind, FleetOptions, IppFleet};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-/// Long enough that no promise is missed within a test.
+/// An allowance long enough that no promise is missed within a test.
 const ALLOWED: &str = "1h";
 
-/// A situation that stays as long as it is looked at.
+/// A situation that stays until it is dropped.
 pub(super) struct Situation<'a> {
     pub(super) namespace: TestNamespace<'a>,
     fleets: Vec<IppFleet>,
@@ -27,7 +27,7 @@ impl Situation<'_> {
         }
     }
 
-    /// What no message may hold: where devices and the broker are reached.
+    /// Returns the texts that no message may contain: the addresses of devices and broker.
     pub(super) fn addresses(&self) -> Vec<String> {
         let devices = self.fleets.iter().flat_map(|fleet| {
             fleet
@@ -43,7 +43,7 @@ impl Situation<'_> {
     }
 }
 
-/// A contract that starts in three weeks, which is before its lead time.
+/// Makes a contract that starts in three weeks, which is before its lead time.
 pub(super) async fn scheduled(environment: &TestEnvironment) -> Situation<'_> {
     let situation = with_broker(environment, "scheduled").await;
     let three_weeks = Duration::from_hours(3 * 7 * 24);
@@ -57,7 +57,8 @@ pub(super) async fn scheduled(environment: &TestEnvironment) -> Situation<'_> {
     situation
 }
 
-/// The only device is off, and its settings may be made before the start, which lies ahead.
+/// Makes a contract whose only device is off, and whose settings may be made before the start,
+/// which lies ahead.
 pub(super) async fn at_risk(environment: &TestEnvironment) -> Situation<'_> {
     let situation = with_devices(environment, "at-risk").await;
     let mut service: SmartService = situation.namespace.parts();
@@ -77,14 +78,14 @@ pub(super) async fn at_risk(environment: &TestEnvironment) -> Situation<'_> {
     situation
 }
 
-/// The service server has not finished what it was asked.
+/// Makes a contract whose service server has not finished a request.
 pub(super) async fn under_way(environment: &TestEnvironment) -> Situation<'_> {
     let situation = with_broker(environment, "under-way").await;
     begin_without_end(&situation, "running").await;
     situation
 }
 
-/// The same, and longer than a step of the service may take.
+/// Makes the same, and waits longer than a step of the service may take.
 pub(super) async fn too_slow(environment: &TestEnvironment) -> Situation<'_> {
     let situation = with_broker(environment, "too-slow").await;
     let mut service = situation.namespace.backup();
@@ -94,7 +95,7 @@ pub(super) async fn too_slow(environment: &TestEnvironment) -> Situation<'_> {
     situation
 }
 
-/// A contract of which the service server begins and never ends what it is asked.
+/// Makes a contract whose first request the service server begins and never ends.
 async fn begin_without_end(situation: &Situation<'_>, contract: &str) {
     let broker = situation.broker.as_ref().expect("this situation has one");
     broker.set_mode(entente_simulators::Mode::Async {
@@ -109,7 +110,7 @@ async fn begin_without_end(situation: &Situation<'_>, contract: &str) {
     situation.namespace.apply(&contract).await.unwrap();
 }
 
-/// The only device of the contract is off.
+/// Makes a contract whose only device is off.
 pub(super) async fn switched_off(environment: &TestEnvironment) -> Situation<'_> {
     let situation = with_devices(environment, "switched-off").await;
     situation.fleets[0]
@@ -129,7 +130,7 @@ pub(super) async fn switched_off(environment: &TestEnvironment) -> Situation<'_>
     situation
 }
 
-/// A term in a time zone that there is not.
+/// Makes a contract with a term in a time zone that does not exist.
 pub(super) async fn faulty_contract(environment: &TestEnvironment) -> Situation<'_> {
     let situation = with_devices(environment, "faulty").await;
     let entry = situation.parts(&["mfp"], ALLOWED);
@@ -139,7 +140,7 @@ pub(super) async fn faulty_contract(environment: &TestEnvironment) -> Situation<
     situation
 }
 
-/// Two devices, of which one lacks what the service sets.
+/// Makes a contract with two devices, of which one lacks a setting of the service.
 pub(super) async fn unsupported(
     environment: &TestEnvironment,
     max_unavailable: Option<i32>,
@@ -168,7 +169,7 @@ pub(super) async fn unsupported(
     situation
 }
 
-/// The start passed with its device off, and nothing is allowed beyond a second.
+/// Makes a contract whose start passed with its device off, with an allowance of a second.
 pub(super) async fn late(environment: &TestEnvironment) -> Situation<'_> {
     let situation = with_devices(environment, "late").await;
     situation.fleets[0]
@@ -200,7 +201,7 @@ pub(super) async fn suspended(environment: &TestEnvironment) -> Situation<'_> {
     situation
 }
 
-/// Everything is deleted while the service server, which holds an instance, is off.
+/// Makes a contract and deletes everything while the service server, which has an instance, is off.
 pub(super) async fn deleting(environment: &TestEnvironment) -> Situation<'_> {
     let situation = with_broker(environment, "deleting").await;
     let namespace = &situation.namespace;
@@ -212,7 +213,7 @@ pub(super) async fn deleting(environment: &TestEnvironment) -> Situation<'_> {
     situation
         .until("contract/leaving", "Ready=True/Delivered")
         .await;
-    // Users of the catalogue are counted with a delay, and held from then on.
+    // Users of the catalogue are counted with a delay, and protect it from then on.
     let held = [
         "connection/broker",
         "connection/devices",
@@ -254,7 +255,7 @@ pub(super) async fn deleting(environment: &TestEnvironment) -> Situation<'_> {
     situation
 }
 
-/// What a platform team gets wrong in the catalogue.
+/// Makes a catalogue with the faults that a platform team may make.
 pub(super) async fn faulty_catalogue(environment: &TestEnvironment) -> Situation<'_> {
     use entente_crds::v1alpha1::{Credentials, CredentialsType, LocalReference};
     let namespace = TestNamespace::new(environment, "catalogue").await.unwrap();
@@ -294,7 +295,7 @@ pub(super) async fn faulty_catalogue(environment: &TestEnvironment) -> Situation
     }
 }
 
-/// After a contract was delivered another machine stands at the address, and the contract changes.
+/// Makes a delivered contract, puts another machine at the address, and changes the contract.
 pub(super) async fn stranger(environment: &TestEnvironment) -> Situation<'_> {
     let situation = with_devices(environment, "stranger").await;
     let entry = situation.parts(&["mfp"], ALLOWED);
@@ -317,7 +318,7 @@ impl Situation<'_> {
     }
 }
 
-/// One device `mfp`, and the service that needs the device alone.
+/// Makes a namespace with one device `mfp`, and the service that needs the device alone.
 async fn with_devices<'a>(environment: &'a TestEnvironment, title: &str) -> Situation<'a> {
     let namespace = TestNamespace::new(environment, title).await.unwrap();
     let named = FleetOptions {
@@ -342,7 +343,7 @@ async fn with_devices<'a>(environment: &'a TestEnvironment, title: &str) -> Situ
     }
 }
 
-/// The same with a service server, and the service that needs both.
+/// Makes the same with a service server, and the service that needs both.
 async fn with_broker<'a>(environment: &'a TestEnvironment, title: &str) -> Situation<'a> {
     let mut situation = with_devices(environment, title).await;
     let broker = situation.namespace.broker().await.unwrap();

@@ -1,8 +1,8 @@
-//! The table: an object by its short name, the conditions that it must come to have, and what the
-//! outside judge then says at once.
+//! The table: an object by its short name, the conditions that it must get, and the verdict of the
+//! outside judge at that moment.
 //!
-//! `Type=Status/Reason` must be there and `!Type` must not. Reconciling and Stalled must not be
-//! there unless a row names them, so that a row always says the whole truth about both.
+//! `Type=Status/Reason` must be present and `!Type` must not. Reconciling and Stalled must not be
+//! present unless a row names them, so that a row always has the whole truth about both.
 
 use std::collections::BTreeMap;
 use std::process::Stdio;
@@ -19,7 +19,7 @@ use super::situation::Situation;
 pub(super) type Row<'a> = (&'a str, &'a str, &'a str);
 
 impl Situation<'_> {
-    /// Waits until every row holds, all at one look, and asks the judge about those very objects.
+    /// Waits until every row holds, all at one moment, and gives those very objects to the judge.
     pub(super) async fn shows(&self, rows: &[Row<'_>]) {
         let what = format!("{rows:#?}");
         let objects = self.namespace.within(SOON, &what, async || {
@@ -37,7 +37,7 @@ impl Situation<'_> {
         let objects = match objects.await {
             Ok(objects) => objects,
             Err(late) => {
-                // The differences last, where a reader looks first.
+                // The differences come last, where a reader looks first.
                 panic!(
                     "{late}\n--- what is missing\n{}",
                     self.differences(rows).await
@@ -80,8 +80,8 @@ impl Situation<'_> {
         text
     }
 
-    /// The object of a short name as the API server gives it: `contract/ahead`, or `compensation/*`
-    /// for the only one there is.
+    /// Returns the object of a short name as the API server returns it: `contract/ahead`, or
+    /// `compensation/*` for the only one.
     pub(super) async fn object(&self, short: &str) -> Option<Value> {
         let (kind, name) = short.split_once('/').expect("a short name has a kind");
         let namespaced = |plural: &str| format!("namespaces/{}/{plural}", self.namespace.name());
@@ -109,14 +109,14 @@ impl Situation<'_> {
         let items = list["items"].as_array()?;
         assert!(items.len() <= 1, "more than one: {list:#}");
         let mut only = items.first()?.clone();
-        // A list leaves out what all its items have in common.
+        // A list leaves out the fields that all its items share.
         only["kind"] = Value::String("Compensation".to_owned());
         only["apiVersion"] = Value::String("entente.dev/v1alpha1".to_owned());
         Some(only)
     }
 }
 
-/// All conditions in one line: `Ready=True/Delivered InForce=True/InTerm`.
+/// Returns all conditions in one line: `Ready=True/Delivered InForce=True/InTerm`.
 pub(super) fn conditions(object: &Value) -> String {
     let all = object["status"]["conditions"].as_array();
     let text = |condition: &Value, field: &str| condition[field].as_str().unwrap_or("").to_owned();
@@ -135,7 +135,7 @@ pub(super) fn conditions(object: &Value) -> String {
     lines.join(" ")
 }
 
-/// Which parts of a row do not hold.
+/// Returns the parts of a row that do not hold.
 fn missing(object: &Value, wanted: &str) -> Vec<String> {
     let line = conditions(object);
     let there: BTreeMap<&str, &str> = line
@@ -161,7 +161,7 @@ fn missing(object: &Value, wanted: &str) -> Vec<String> {
     missing
 }
 
-/// What kstatus says of each object.
+/// Returns the verdict of kstatus on each object.
 pub(super) async fn judge(objects: &[Value]) -> Vec<String> {
     let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools/kstatus");
     let mut process = Command::new(program)

@@ -1,4 +1,5 @@
-//! Before any operator looked: what the defaults in the schemas alone make people and tools conclude.
+//! Objects that no operator has seen: the conclusions of people and tools from the defaults in the
+//! schemas alone.
 
 use entente_crds::example;
 use entente_e2e::control_plane::ControlPlane;
@@ -57,7 +58,7 @@ async fn an_object_that_no_operator_has_seen_is_in_progress() {
     assert_eq!(judged, 7, "every kind was judged");
 }
 
-/// One object of every kind, from the examples that users are given.
+/// Returns one object of every kind, from the examples for users.
 fn every_kind() -> Vec<Value> {
     fn of<K: serde::Serialize>(object: K) -> Value {
         let mut value = serde_json::to_value(object).expect("an example is JSON");

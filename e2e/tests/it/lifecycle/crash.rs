@@ -1,4 +1,4 @@
-//! The operator is killed in the middle of a delivery, and goes on where it was.
+//! The operator is killed in the middle of a delivery, and continues from there.
 
 use std::time::Duration;
 
@@ -18,12 +18,12 @@ use crate::delivery_fixture::{
     AHEAD, DeliveryFixture, contract_is, contract_says, promise_state, subscription_is,
 };
 
-/// Where in a delivery the operator is killed.
+/// Point of a delivery at which the operator is killed.
 #[derive(Clone, Copy, Debug)]
 enum Point {
-    /// When the device has taken its first setting.
+    /// After the device accepted its first setting.
     FirstSetting,
-    /// When the broker has committed the provision, and before it answers.
+    /// After the broker committed the provision, and before it answers.
     Provision,
     /// While the broker carries out the activation.
     Activation,
@@ -55,7 +55,7 @@ async fn delivered_although_killed_at(point: Point) {
     let view = environment.operator.view();
     let fixture = DeliveryFixture::on_plane(&environment.plane, view, "crash", 2).await;
     let namespace = &fixture.namespace;
-    // Every answer comes late enough for the operator to be killed before it has it.
+    // Every answer is late enough for the operator to be killed before it arrives.
     let slow = FaultKind::Slow { milliseconds: 700 };
     match point {
         Point::FirstSetting => {
@@ -226,8 +226,8 @@ async fn a_contract_that_is_deleted_while_the_operator_is_down_owes_nothing_from
     fixture.finish().await;
 }
 
-/// Waits until the operator has said of everything in the catalogue who uses it, which it gathers
-/// for some seconds.
+/// Waits until the operator has counted the users of every object of the catalogue, which it
+/// gathers for some seconds.
 async fn catalogue_is_settled(namespace: &TestNamespace<'_>) {
     fn is_counted<K: Resource>(object: &K, used_by: Option<i64>) -> bool {
         used_by > Some(0)

@@ -1,5 +1,5 @@
-//! Contracts and namespaces end: services are withdrawn in reverse order, and what cannot be
-//! withdrawn is said and can be abandoned.
+//! Contracts and namespaces end: services are withdrawn in reverse order, and one that cannot be
+//! withdrawn is reported and can be abandoned.
 
 use entente_crds::ANNOTATION_ABANDON;
 use entente_crds::v1alpha1::{Connection, Contract, ServiceSubscription};
@@ -144,7 +144,7 @@ async fn a_withdrawal_that_is_abandoned_leaves_an_orphan_until_it_is_in_service_
     contract_is_gone(namespace, "abandon").await;
     orphans_are(namespace, &[&instance]).await;
 
-    // Applied again, the contract has its instance back, and nobody must remove that.
+    // Applied again, the contract has its instance back, and nothing may remove that.
     fixture.broker.clear_faults().await.unwrap();
     namespace.apply(&contract).await.unwrap();
     contract_is(namespace, "abandon", "Delivered").await;

@@ -1,5 +1,4 @@
-//! The Open Service Broker: what openbrokerapi answers, and that our control endpoints do what
-//! they say.
+//! The Open Service Broker: the answers of openbrokerapi, and our control endpoints.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +15,7 @@ const ASYNC: Mode = Mode::Async {
     milliseconds: 0,
 };
 
-/// A platform that speaks just enough OSB 2.17 to hold the broker to it.
+/// A platform with just enough OSB 2.17 to check the broker.
 struct Platform {
     http: reqwest::Client,
     url: String,

@@ -1,4 +1,4 @@
-//! The three IPP servers: who they say they are, what they take, and where they lie.
+//! The three IPP servers: their identity, the values that they accept, and their false reports.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ const IDENTITY: [&str; 8] = [
     "printer-firmware-string-version",
 ];
 
-/// The values a printer has now, by name; absent ones are left out.
+/// Returns the values that a printer has now, by name; absent ones are left out.
 async fn read(client: &IppClient, printer: &str, names: &[&str]) -> BTreeMap<String, String> {
     let answer = client
         .get(printer, names)
@@ -40,7 +40,7 @@ async fn read(client: &IppClient, printer: &str, names: &[&str]) -> BTreeMap<Str
         .collect()
 }
 
-/// Sets one attribute and gives back the answer and the value read afterwards.
+/// Sets one attribute and returns the answer and the value read afterwards.
 async fn set_and_read(
     client: &IppClient,
     printer: &str,
@@ -88,7 +88,7 @@ async fn lprint_reports_success_for_a_location_that_then_is_not_in_effect() {
         assert!(answer.unsupported.is_empty(), "{name}: {answer:?}");
         assert_eq!(after, before, "{name} is not in effect");
     }
-    // It even lists the location among what can be set, under a name no standard has.
+    // It even lists the location as settable, under a name no standard has.
     let listed = read(&client, &printer, &["printer-settable-attributes"]).await;
     assert!(
         listed["printer-settable-attributes"].contains("printer-location"),

@@ -1,5 +1,5 @@
-//! A secret with a name that is found wherever it goes: everything that people and machines can
-//! read of the operator is searched for it.
+//! A secret with a recognisable value: everything that people and machines can read of the operator
+//! is searched for it.
 
 use base64::Engine as _;
 use entente_crds::v1alpha1::{Connection, Contract};
@@ -11,8 +11,8 @@ use super::secret::{apply_secret, with_secret};
 use super::{ALLOWED, connection_says};
 use crate::delivery_fixture::{DeliveryFixture, contract_is};
 
-/// The places in which one of these words stands: the operator's log, its metrics, every object of
-/// ours and every event in the cluster.
+/// Returns the places that contain one of these words: the operator's log, its metrics, every
+/// object of ours and every event in the cluster.
 pub(super) async fn places_with(namespace: &TestNamespace<'_>, words: &[String]) -> Vec<String> {
     let environment = TestEnvironment::shared().await.unwrap();
     let mut places = vec![
@@ -53,7 +53,7 @@ pub(super) async fn places_with(namespace: &TestNamespace<'_>, words: &[String])
     found
 }
 
-/// The word itself and every form in which a program might have written it.
+/// Returns the word itself and every form in which a program might have written it.
 fn forms(user: &str, password: &str) -> Vec<String> {
     let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
     vec![
@@ -96,7 +96,7 @@ async fn a_password_is_nowhere_to_be_read_when_it_works_and_when_it_is_refused()
         Vec::<String>::new()
     );
 
-    // Failing in every way in which a program might tell what it sent.
+    // With every fault in which a program might reveal the request.
     for (fault, reason) in [
         (FaultKind::Unauthorized, "Unauthorized"),
         (FaultKind::http_500(), "ProtocolError"),

@@ -1,4 +1,4 @@
-//! Two namespaces that name one machine: who has proved it keeps it.
+//! Two namespaces that name one machine: the one that has proved it keeps it.
 
 use entente_crds::v1alpha1::{AllowEntry, Connection, Device, Selector, ServiceSubscription};
 use entente_e2e::namespace::read::Conditioned as _;
@@ -19,7 +19,7 @@ struct Neighbour<'a> {
 }
 
 impl<'a> Neighbour<'a> {
-    /// A Device of the neighbour for that machine of the fleet, made before anybody else's.
+    /// Makes a Device of the neighbour for that machine of the fleet, before any other.
     async fn with_device(namespace: &'a TestNamespace<'a>, fleet: &IppFleet, place: usize) -> Self {
         let neighbour = Self::of(namespace).await;
         neighbour
@@ -28,7 +28,7 @@ impl<'a> Neighbour<'a> {
         neighbour
     }
 
-    /// A neighbour without a Device.
+    /// Makes a neighbour without a Device.
     async fn of(namespace: &'a TestNamespace<'a>) -> Self {
         let own = namespace
             .plane()
@@ -63,7 +63,7 @@ impl<'a> Neighbour<'a> {
         self.is_told("DeviceNotFound").await;
     }
 
-    /// Waits until the subscription of that contract says that reason.
+    /// Waits until the subscription of that contract has that reason.
     async fn is_told(&self, reason: &str) {
         let client = self.namespace.client().clone();
         let subscriptions: Api<ServiceSubscription> = Api::namespaced(client, &self.own);
@@ -75,7 +75,7 @@ impl<'a> Neighbour<'a> {
         said.await.unwrap();
     }
 
-    /// The entry of a Connection that lets the neighbour to every address on loopback.
+    /// Returns the entry of a Connection that allows the neighbour every address on loopback.
     fn entry(&self) -> AllowEntry {
         let name = ("kubernetes.io/metadata.name".to_owned(), self.own.clone());
         AllowEntry {
@@ -88,7 +88,7 @@ impl<'a> Neighbour<'a> {
         }
     }
 
-    /// Waits until the neighbour's Device, as it is now, says that reason.
+    /// Waits until the neighbour's Device, in its current generation, has that reason.
     async fn says(&self, condition: &str, reason: &str) {
         let what = format!("the neighbour's Device says {condition} {reason}");
         let said = self.namespace.soon(&what, async || {
@@ -100,7 +100,7 @@ impl<'a> Neighbour<'a> {
         said.await.unwrap();
     }
 
-    /// Changes something that means nothing, so that the Device is looked at again.
+    /// Changes something without meaning, so that the Device is reconciled again.
     async fn touch(&self) {
         let patch = json!({"spec": {"timeZone": "UTC"}});
         let (parameters, patch) = (PatchParams::default(), Patch::Merge(&patch));
@@ -108,7 +108,7 @@ impl<'a> Neighbour<'a> {
         patched.unwrap();
     }
 
-    /// Names that machine of the fleet, as whoever may edit the Device can.
+    /// Names that machine of the fleet, as anybody can who may edit the Device.
     async fn moves_to(&self, fleet: &IppFleet, place: usize) {
         let wanted = self.namespace.device(&fleet.devices()[place]);
         let patch = json!({"spec": {
@@ -169,7 +169,7 @@ async fn a_device_that_is_moved_to_the_machine_of_another_tenant_does_not_get_it
     );
     assert_eq!(brief(&writes_to(&namespace, name)), before);
 
-    // When it is given up, whoever waits for it gets it without being touched.
+    // When it is given up, the waiting Device gets it without being touched.
     namespace
         .delete::<Device>(Some(namespace.name()), name)
         .await
@@ -187,7 +187,7 @@ async fn one_machine_behind_two_connections_is_written_for_who_has_proved_it() {
     let name = fleet.devices()[0].name();
     let before = brief(&writes_to(&namespace, name));
 
-    // Nothing but what the machine says of itself tells whose it is.
+    // Only the identity that the machine reports decides whose it is.
     let neighbour = Neighbour::of(&namespace).await;
     let url = format!("ipp://{{address}}:{}/ipp/print", fleet.port());
     let mut side_door = namespace.ipp_connection("side-door", &url);
@@ -214,7 +214,7 @@ async fn one_machine_behind_two_connections_is_written_for_who_has_proved_it() {
             .is("Delivered")
     );
 
-    // When it is given up, whoever waits for it gets it without being touched.
+    // When it is given up, the waiting Device gets it without being touched.
     namespace
         .delete::<Device>(Some(namespace.name()), name)
         .await
@@ -241,7 +241,7 @@ async fn a_device_that_its_connection_refuses_keeps_nobody_from_a_machine() {
         "{:#?}",
         ours.status
     );
-    // Nor is it told that somebody has it.
+    // Nor does its status reveal that another Device has it.
     neighbour.touch().await;
     neighbour.says("Ready", "NotAllowed").await;
 }

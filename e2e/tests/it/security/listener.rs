@@ -1,4 +1,4 @@
-//! A server that counts who connects, keeps the first line of every request, and answers in a few
+//! A server that counts connections, keeps the first line of every request, and answers in a few
 //! ways in which no broker should.
 
 use std::net::Ipv4Addr;
@@ -14,12 +14,12 @@ use tokio::task::JoinHandle;
 /// Enough for the head of every request of ours.
 const MOST_BYTES: usize = 16 * 1024;
 
-/// How it answers.
+/// Form of its answers.
 #[derive(Clone, Debug)]
 pub(super) enum Answers {
     /// It closes the connection.
     Nothing,
-    /// With a broker's catalogue, whatever was asked.
+    /// With a broker's catalog, to any request.
     Catalogue,
     /// With a redirect that keeps method and body; the catalogue too, or all but that.
     Redirect {
@@ -80,12 +80,12 @@ impl Listener {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// How often somebody connected.
+    /// Returns the number of connections.
     pub(super) fn connections(&self) -> usize {
         self.seen.connections.load(Ordering::SeqCst)
     }
 
-    /// The first line of each request.
+    /// Returns the first line of each request.
     pub(super) fn requests(&self) -> Vec<String> {
         self.seen
             .requests
@@ -115,10 +115,10 @@ async fn serve(mut stream: TcpStream, answers: Answers, seen: Arc<Seen>) {
     let Some(answer) = answer(&answers, &path) else {
         return;
     };
-    // Whoever asked may be gone.
+    // The client may be gone.
     let _ = stream.write_all(answer.as_bytes()).await;
     let _ = stream.shutdown().await;
-    // What is still on its way is read, so that closing does not reset the answer.
+    // The rest of the request is read, so that closing does not reset the answer.
     let mut rest = [0; 1024];
     while matches!(stream.read(&mut rest).await, Ok(read) if read > 0) {}
 }

@@ -1,4 +1,4 @@
-//! A broker that takes nobody without a certificate of its authority.
+//! A broker that accepts no client without a certificate of its authority.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! A broker that takes the tokens of a token endpoint (RFC 6749 section 4.4).
+//! A broker that accepts the tokens of a token endpoint (RFC 6749 section 4.4).
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ impl TokenEndpoint {
         Self { url, given, task }
     }
 
-    /// How many tokens were given.
+    /// Returns the number of tokens that were issued.
     fn given(&self) -> usize {
         self.given.load(Ordering::SeqCst)
     }
@@ -81,7 +81,7 @@ async fn token(
     (StatusCode::OK, Json(granted))
 }
 
-/// The Connection to that broker, with tokens of that endpoint.
+/// Returns the Connection to that broker, with tokens of that endpoint.
 fn connection(
     namespace: &TestNamespace<'_>,
     broker: &Broker,

@@ -56,7 +56,7 @@ pub(super) fn strings(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The Connection with the Secret of that name.
+/// Returns the Connection with the Secret of that name.
 pub(super) fn with_secret(mut connection: Connection, name: &str) -> Connection {
     connection.spec.credentials = Some(Credentials {
         r#type: CredentialsType::Basic,
@@ -83,7 +83,8 @@ async fn a_secret_that_is_missing_wrong_or_changed_heals_without_a_restart() {
         credentials: Some(credentials),
         ..BrokerOptions::default()
     };
-    // With a ledger of its own: the broker without credentials, which is replaced here, was asked.
+    // With a ledger of its own: the broker without credentials, which is replaced here, got
+    // requests.
     let ledger = entente_simulators::Ledger::new();
     let broker = Broker::start(options, ledger.clone()).await.unwrap();
     let name = namespace.named("login");

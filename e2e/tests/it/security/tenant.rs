@@ -1,4 +1,5 @@
-//! Secrets of tenants: not readable, granted, told to both sides and to nobody else, and changed.
+//! Secrets of tenants: not readable, granted, sent to both sides and shown nowhere else, and
+//! changed.
 
 use std::collections::BTreeMap;
 
@@ -41,7 +42,7 @@ async fn apply_secret(namespace: &TestNamespace<'_>, name: &str, data: &[(&str, 
     secrets.patch(name, &parameters, &patch).await.unwrap();
 }
 
-/// What the platform team does: the chart with this namespace in tenantSecrets.namespaces.
+/// Installs the chart with this namespace in tenantSecrets.namespaces, as the platform team does.
 async fn grant(namespace: &TestNamespace<'_>) {
     let environment = TestEnvironment::shared().await.unwrap();
     let chart = repository().join("charts/entente");
@@ -78,7 +79,7 @@ fn from_account() -> ValueSource {
     }
 }
 
-/// A setting of type Secret, and whether the device tells it.
+/// Returns a setting of type Secret; `write_only` if the device never returns it.
 fn setting(name: &str, attribute: &str, write_only: bool) -> DeviceSetting {
     DeviceSetting {
         name: name.to_owned(),
@@ -95,7 +96,7 @@ fn setting(name: &str, attribute: &str, write_only: bool) -> DeviceSetting {
     }
 }
 
-/// The model and the service `data-backup`, with an account that both sides are told.
+/// Applies the model and the service `data-backup`, with an account that is sent to both sides.
 async fn apply_catalogue(namespace: &TestNamespace<'_>) {
     let mut model = namespace.model();
     model.spec.settings.extend([
@@ -190,7 +191,7 @@ async fn a_secret_of_a_tenant_reaches_both_sides_and_nobody_else() {
     reconciled(namespace, fixture.name(0)).await;
     both_sides_have(&fixture, first).await;
 
-    // A change of the Secret is delivered when the Device is looked at.
+    // A change of the Secret is delivered with the Device's next pass.
     apply_secret(namespace, SECRET, &[("token", second)]).await;
     reconciled(namespace, fixture.name(0)).await;
     both_sides_have(&fixture, second).await;
