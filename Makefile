@@ -82,9 +82,10 @@ peers: ## Install what tests talk to: IPP servers (apt-get), a service broker (p
 
 ##@ Prove
 .PHONY: check
-check: tools ## Format, lints, walls, generated files, licences, chart; no tests
+check: tools ## Format, lints, walls, comments, generated files, licences, chart; no tests
 	@$(PHASE) 'format' $(CARGO) fmt --check
 	@$(PHASE) 'walls' scripts/walls
+	@$(PHASE) 'comments' scripts/comments
 	@$(PHASE) 'dependencies' scripts/deny
 	@$(PHASE) 'clippy' $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	@$(PHASE) 'generated files' $(CARGO) run --locked --quiet -p entente-crds --bin crdgen -- --check
