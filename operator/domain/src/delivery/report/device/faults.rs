@@ -1,7 +1,7 @@
-//! Report: what each connection of a device met, found once for a whole report.
+//! Report: the faults of each connection of a device, found once for a whole report.
 //!
-//! Decides which of them count as silence and which forbid the use of the device; never what is
-//! said of it. Called by the device's report.
+//! Decides which of them count as silence and which forbid the use of the device; never the words
+//! of the report. Called by the device's report.
 
 use entente_crds::{condition::Reason, v1alpha1::Device};
 
@@ -11,14 +11,15 @@ use crate::delivery::{
 };
 use crate::reasons::reason;
 
-/// What each connection met, in the order of the device's connections; none where all is well.
+/// Faults of the connections, in the order of the device's spec; those without a fault are not in
+/// it.
 pub(super) struct ConnectionFaults<'a> {
     faults: Vec<(&'a str, Blocked)>,
     connections: usize,
 }
 
 impl<'a> ConnectionFaults<'a> {
-    /// Finds what each connection of a device met when it was last used, in this pass or before.
+    /// Finds the fault of each connection of a device at its last use, in this pass or before.
     pub(super) fn find(
         snapshot: &DeviceSnapshot,
         resolved: &ResolvedDevice,
@@ -27,7 +28,7 @@ impl<'a> ConnectionFaults<'a> {
     ) -> Self {
         let met = |connection: &str| {
             let Some(reading) = observations.through(connection).reading.as_ref() else {
-                // Nobody looked again.
+                // No request used the connection in this pass.
                 return remembered_fault(device, connection);
             };
             match &reading.result {
@@ -43,14 +44,14 @@ impl<'a> ConnectionFaults<'a> {
         }
     }
 
-    /// Returns what one connection met.
+    /// Returns the fault of one connection.
     pub(super) fn of(&self, connection: &str) -> Option<&Blocked> {
         let mut faults = self.faults.iter();
         let found = faults.find(|(name, _)| *name == connection);
         found.map(|(_, fault)| fault)
     }
 
-    /// True if no connection met anything.
+    /// True if no connection has a fault.
     pub(super) fn is_empty(&self) -> bool {
         self.faults.is_empty()
     }
