@@ -159,9 +159,9 @@ impl State {
     fn patch(&mut self, path: &Path, change: &Value) -> Result<Value, Refusal> {
         let mut after = self.found(path)?.clone();
         if change.is_array() {
-            let patch: json_patch::Patch =
+            let operations: json_patch::Patch =
                 serde_json::from_value(change.clone()).map_err(|_| (400, "BadRequest"))?;
-            json_patch::patch(&mut after, &patch).map_err(|_| (422, "Invalid"))?;
+            json_patch::patch(&mut after, &operations).map_err(|_| (422, "Invalid"))?;
         } else {
             merge(&mut after, change);
         }
