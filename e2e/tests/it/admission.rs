@@ -313,6 +313,7 @@ fn lists() -> Vec<(CaseKind, String, Value, bool)> {
 }
 
 /// A list that had a default in the schema could never be made shorter again.
+// shows K1
 #[tokio::test]
 async fn a_list_reads_back_as_it_was_applied_when_it_is_set_made_shorter_and_left_out() {
     let admission = Admission::new().await;

@@ -219,7 +219,7 @@ async fn a_term_that_has_begun_before_it_was_known_is_set_up_at_once_and_promise
     fixture.finish().await;
 }
 
-// shows B3
+// shows B2 B3
 #[tokio::test]
 async fn two_terms_of_one_customer_begin_each_at_its_own_instant() {
     let fixture = DeliveryFixture::new("terms", 2).await;

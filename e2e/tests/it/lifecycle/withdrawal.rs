@@ -48,7 +48,7 @@ async fn orphans_are(namespace: &TestNamespace<'_>, instances: &[&str]) {
     listed.await.unwrap();
 }
 
-// shows B6 B9
+// shows B6 B9 C10
 #[tokio::test]
 async fn a_contract_that_is_deleted_turns_services_off_removes_them_and_leaves_devices_as_they_are()
 {
@@ -206,7 +206,7 @@ async fn a_contract_whose_policy_is_to_keep_leaves_everything_as_it_is() {
     assert_eq!(fixture.broker.instances().len(), 1);
 }
 
-// shows B3
+// shows B3 C10
 #[tokio::test]
 async fn a_term_that_ends_withdraws_its_services_at_its_end() {
     let fixture = DeliveryFixture::new("term-end", 1).await;

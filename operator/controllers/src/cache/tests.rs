@@ -91,6 +91,7 @@ fn gone() -> Value {
     failure(410, "Expired", "too old resource version")
 }
 
+// shows K5
 #[tokio::test(start_paused = true)]
 async fn an_update_that_arrives_with_a_relist_is_visible_when_it_is_announced() {
     let (cache, mut changes, mut api, _trigger) = running();
