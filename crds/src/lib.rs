@@ -18,6 +18,7 @@
 #[cfg(any(test, feature = "admission-cases"))]
 pub mod admission_cases;
 pub mod condition;
+pub mod digest;
 pub mod duration;
 pub mod example;
 pub mod generate;

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Condition, LocalReference, NameReference};
-use crate::{condition::Reason, schema};
+use crate::{condition::Reason, digest::Digest, schema};
 
 /// One device: its model, serial number, address and connections.
 #[derive(Clone, CustomResource, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
@@ -184,7 +184,7 @@ pub struct DeviceFault {
 pub struct DeviceClaim {
     /// A digest of connection, address, port, queue and serial number.
     #[schemars(length(max = 64))]
-    pub endpoint_digest: String,
+    pub endpoint_digest: Digest,
     /// The instant since which the Device names them.
     pub named: jiff::Timestamp,
     /// The instant since which the machine there is proved to be the expected one; absent until

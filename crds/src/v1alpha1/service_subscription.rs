@@ -11,7 +11,7 @@ use super::{
     Cause, Condition, DeletionPolicy, Fee, NameReference, Remedy, SecretParameter, ServiceLevel,
     StepType, contract::parameters,
 };
-use crate::{condition::Reason, duration::Duration, schema};
+use crate::{condition::Reason, digest::Digest, duration::Duration, schema};
 
 /// One service on one device: its dated revisions, the proof of delivery and the promises.
 ///
@@ -272,7 +272,7 @@ pub struct CurrentRevision {
     pub effective: Timestamp,
     /// A digest of the wanted values.
     #[schemars(length(max = 64))]
-    pub digest: String,
+    pub digest: Digest,
 }
 
 /// Subject of a proof.
@@ -284,7 +284,7 @@ pub struct Evidence {
     pub device_uid: String,
     /// A digest of the connection, the URL and the serial number.
     #[schemars(length(max = 64))]
-    pub target_digest: String,
+    pub target_digest: Digest,
 }
 
 /// One thing that has to be in effect.
@@ -299,11 +299,11 @@ pub struct Item {
     /// A digest of the wanted value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
-    pub desired_digest: Option<String>,
+    pub desired_digest: Option<Digest>,
     /// A digest of the value that was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
-    pub observed_digest: Option<String>,
+    pub observed_digest: Option<Digest>,
     /// Number of times that the current wanted value was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
@@ -385,7 +385,7 @@ pub struct ServerInstance {
     /// A digest of the parameters that were last sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
-    pub sent_digest: Option<String>,
+    pub sent_digest: Option<Digest>,
     /// Set when the deadline of withdrawal passed: the instance is left on the broker, and the
     /// Connection takes it over into its list of orphans.
     #[serde(default, skip_serializing_if = "Option::is_none")]

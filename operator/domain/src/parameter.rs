@@ -110,7 +110,7 @@ pub fn secret_value(
 /// back.
 pub fn canonical(value: &Value) -> String {
     match value {
-        Value::Secret(secret) => secret.digest().to_owned(),
+        Value::Secret(secret) => secret.digest().to_string(),
         Value::Text(text) => text.clone(),
         Value::Integer(number) => number.to_string(),
         Value::Boolean(holds) => holds.to_string(),

@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use entente_crds::{condition::Reason, v1alpha1::SecretKeyReference};
+use entente_crds::{condition::Reason, digest::Digest, v1alpha1::SecretKeyReference};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::{Serialize, Serializer};
 use sha2::Sha256;
@@ -31,12 +31,11 @@ impl DigestKey {
     ///
     /// # Panics
     /// Never: HMAC takes keys of every length.
-    fn digest(&self, text: &str) -> String {
+    fn digest(&self, text: &str) -> Digest {
         let mut code = Hmac::<Sha256>::new_from_slice(&self.0).expect("a key of any length");
         code.update(text.as_bytes());
-        let mut digits = hex::encode(code.finalize().into_bytes());
-        digits.truncate(32);
-        digits
+        let whole: [u8; 32] = code.finalize().into_bytes().into();
+        whole.into()
     }
 }
 
@@ -52,7 +51,7 @@ impl fmt::Debug for DigestKey {
 pub struct SecretText {
     text: Arc<Zeroizing<String>>,
     key: DigestKey,
-    digest: String,
+    digest: Digest,
 }
 
 impl SecretText {
@@ -78,12 +77,11 @@ impl SecretText {
     }
 
     /// Returns the keyed digest of the text.
-    pub fn digest(&self) -> &str {
-        &self.digest
+    pub fn digest(&self) -> Digest {
+        self.digest
     }
-
     /// Returns the keyed digest of a value that was read in its place.
-    pub fn digest_of<T: Serialize + ?Sized>(&self, found: &T) -> String {
+    pub fn digest_of<T: Serialize + ?Sized>(&self, found: &T) -> Digest {
         let text = serde_json::to_string(found).unwrap_or_default();
         self.key.digest(&text)
     }
@@ -117,7 +115,7 @@ impl Ord for SecretText {
 
 impl Serialize for SecretText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.digest)
+        self.digest.serialize(serializer)
     }
 }
 
@@ -157,7 +155,7 @@ mod tests {
     fn who_does_not_have_the_key_cannot_try_guesses_against_a_digest() {
         let with = |key: &[u8]| {
             let key = DigestKey::new(key.to_vec());
-            SecretText::new("1234".to_owned(), &key).digest().to_owned()
+            SecretText::new("1234".to_owned(), &key).digest()
         };
         assert_eq!(with(b"one"), with(b"one"));
         assert_ne!(with(b"one"), with(b"two"));

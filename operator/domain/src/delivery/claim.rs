@@ -8,7 +8,10 @@
 
 use std::collections::BTreeMap;
 
-use entente_crds::v1alpha1::{Connection, Device, DeviceClaim, DeviceConnection};
+use entente_crds::{
+    digest::Digest,
+    v1alpha1::{Connection, Device, DeviceClaim, DeviceConnection},
+};
 use ipnet::IpNet;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -22,7 +25,7 @@ use crate::remote::DeviceReading;
 
 /// Returns a digest of what a claim is about; another one begins it anew. Only what the Device
 /// says counts: an edit of the Connection moves nobody. `None` for a Device without a connection.
-pub fn claim_digest(device: &Device) -> Option<String> {
+pub fn claim_digest(device: &Device) -> Option<Digest> {
     let (first, others) = device.spec.connections.split_first()?;
     let of_first = (
         &first.name,
@@ -122,7 +125,7 @@ pub fn is_claimed_by_another<'a>(
 /// Returns the claim of a Device that is about what its spec says now.
 fn claim_of(device: &Device) -> Option<&DeviceClaim> {
     let claim = device.status.as_ref()?.claim.as_ref()?;
-    (Some(&claim.endpoint_digest) == claim_digest(device).as_ref()).then_some(claim)
+    (Some(claim.endpoint_digest) == claim_digest(device)).then_some(claim)
 }
 
 /// True if an endpoint can be a Device's that has not proved it: one whose machine turned out to

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use entente_crds::digest::Digest;
 use jiff::Timestamp;
 
 use self::instance::Change;
@@ -35,7 +36,7 @@ pub struct Sent {
     /// Instant of the answer.
     pub at: Timestamp,
     /// The digest of the value that was sent.
-    pub digest: String,
+    pub digest: Digest,
     /// Success, or the failure.
     pub result: Result<(), Failure>,
 }
@@ -90,7 +91,7 @@ impl Observations {
     }
 
     /// Returns what came of sending this very value of an item in this pass.
-    pub fn sent(&self, subscription: &str, item: &str, digest: &str) -> Option<&Sent> {
+    pub fn sent(&self, subscription: &str, item: &str, digest: Digest) -> Option<&Sent> {
         let sent = self.of(subscription).sent.get(item);
         sent.filter(|sent| sent.digest == digest)
     }
@@ -147,7 +148,7 @@ impl Observations {
     pub fn record_write(
         &mut self,
         connection: &str,
-        items: &[(String, String, String)],
+        items: &[(String, String, Digest)],
         result: &Result<(), Failure>,
         at: Timestamp,
     ) {
@@ -156,7 +157,7 @@ impl Observations {
                 item.clone(),
                 Sent {
                     at,
-                    digest: digest.clone(),
+                    digest: *digest,
                     result: result.clone(),
                 },
             );

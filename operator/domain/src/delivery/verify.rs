@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use entente_crds::{
     condition::Reason,
+    digest::Digest,
     v1alpha1::{Item, ItemState, Problem, ServiceSubscription, StepType, TakesEffect},
 };
 use jiff::Timestamp;
@@ -50,9 +51,9 @@ pub struct VerifiedItem {
     /// Last proved state.
     pub state: ItemState,
     /// A digest of the value that is wanted.
-    pub desired_digest: String,
+    pub desired_digest: Digest,
     /// A digest of the value that was read.
-    pub observed_digest: Option<String>,
+    pub observed_digest: Option<Digest>,
     /// Instant of the proof.
     pub verified_at: Option<Timestamp>,
     /// Problem of the last attempt.
@@ -271,14 +272,14 @@ impl Round<'_> {
     ) -> Option<VerifiedItem> {
         let sent = self
             .observations
-            .sent(&self.subscription.name, &item.key, &item.digest);
+            .sent(&self.subscription.name, &item.key, item.digest);
         if let Some(sent) = sent {
             let verified = || VerifiedItem {
                 key: item.key.clone(),
                 step,
                 state: ItemState::Effective,
-                desired_digest: item.digest.clone(),
-                observed_digest: Some(item.digest.clone()),
+                desired_digest: item.digest,
+                observed_digest: Some(item.digest),
                 verified_at: Some(sent.at),
                 problem: None,
             };
@@ -292,7 +293,7 @@ impl Round<'_> {
     fn sent_now(&self, item: &ResolvedItem) -> Option<Result<(), &Failure>> {
         let sent = self
             .observations
-            .sent(&self.subscription.name, &item.key, &item.digest)?;
+            .sent(&self.subscription.name, &item.key, item.digest)?;
         Some(sent.result.as_ref().copied())
     }
 
@@ -302,7 +303,7 @@ impl Round<'_> {
         step: StepType,
         item: &ResolvedItem,
         at: Timestamp,
-        observed_digest: Option<String>,
+        observed_digest: Option<Digest>,
         equal: bool,
         restart: bool,
     ) -> VerifiedItem {
@@ -321,7 +322,7 @@ impl Round<'_> {
             key: item.key.clone(),
             step,
             state,
-            desired_digest: item.digest.clone(),
+            desired_digest: item.digest,
             observed_digest,
             verified_at: before
                 .and_then(|previous| previous.last_verified)
@@ -421,8 +422,8 @@ impl Round<'_> {
             key: item.key.clone(),
             step,
             state: previous.map_or(ItemState::Unknown, |previous| previous.state),
-            desired_digest: item.digest.clone(),
-            observed_digest: previous.and_then(|previous| previous.observed_digest.clone()),
+            desired_digest: item.digest,
+            observed_digest: previous.and_then(|previous| previous.observed_digest),
             verified_at: previous.and_then(|previous| previous.last_verified),
             problem: previous.and_then(|previous| previous.problem.clone()),
         }
@@ -435,7 +436,7 @@ impl Round<'_> {
             .items
             .iter()
             .find(|previous| previous.key == item.key)?;
-        let same_value = previous.desired_digest.as_deref() == Some(&item.digest);
+        let same_value = previous.desired_digest == Some(item.digest);
         let same_target = match item.wanted {
             Wanted::DeviceSetting { .. } => self.same_device(status.evidence.as_ref()),
             _ => true,

@@ -27,7 +27,7 @@ fn scalars(value: &Value) -> Vec<Scalar> {
 fn as_json(value: &Value) -> serde_json::Value {
     match value {
         Value::Text(text) => text.as_str().into(),
-        Value::Secret(secret) => secret.digest().into(),
+        Value::Secret(secret) => secret.digest().to_string().into(),
         Value::Integer(number) => (*number).into(),
         Value::Boolean(truth) => (*truth).into(),
         Value::Words(words) => words.iter().map(String::as_str).collect(),

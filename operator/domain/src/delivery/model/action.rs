@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use entente_crds::digest::Digest;
+
 use crate::delivery::{Blocked, Parameters};
 use crate::remote::{DeviceReadRequest, DeviceWrite, InstanceContext, InstanceKey};
 
@@ -24,7 +26,7 @@ pub enum Action {
         /// Value to write.
         write: DeviceWrite,
         /// Subscriptions and items that are served, each with the digest of the value.
-        items: Vec<(String, String, String)>,
+        items: Vec<(String, String, Digest)>,
     },
     /// Read a broker's catalog. A probe: it serves no subscription.
     ReadCatalogue {
@@ -56,9 +58,9 @@ pub enum Action {
         /// Every parameter, inactive.
         parameters: Parameters,
         /// The digest of the parameters.
-        digest: String,
+        digest: Digest,
         /// The items that it carries, with the digest of their values.
-        items: Vec<(String, String)>,
+        items: Vec<(String, Digest)>,
     },
     /// Change an instance.
     Update {
@@ -73,9 +75,9 @@ pub enum Action {
         /// The parameters: all, or only what differs.
         parameters: Parameters,
         /// The digest of the parameters.
-        digest: String,
+        digest: Digest,
         /// The items that it carries, with the digest of their values.
-        items: Vec<(String, String)>,
+        items: Vec<(String, Digest)>,
     },
     /// Poll an operation of the service server.
     PollOperation {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use entente_crds::digest::Digest;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::backoff::{RetryPolicy, wait};
@@ -25,7 +26,7 @@ pub enum BackoffKey {
         /// The item's key.
         item: String,
         /// The digest of the wanted value.
-        digest: String,
+        digest: Digest,
     },
     /// Every request of one subscription to its service server.
     Server {
@@ -48,11 +49,11 @@ impl BackoffKey {
     }
 
     /// Returns the key of an item, as long as the value of this digest is wanted.
-    pub fn item(subscription: &str, item: &str, digest: &str) -> Self {
+    pub fn item(subscription: &str, item: &str, digest: Digest) -> Self {
         Self::Item {
             subscription: subscription.to_owned(),
             item: item.to_owned(),
-            digest: digest.to_owned(),
+            digest,
         }
     }
 

@@ -2,7 +2,10 @@
 //!
 //! Decides nothing. Made by resolve; compared by verify, sent by plan, told by report.
 
-use entente_crds::v1alpha1::{StepType, TakesEffect};
+use entente_crds::{
+    digest::Digest,
+    v1alpha1::{StepType, TakesEffect},
+};
 
 use crate::delivery::{Blocked, ServerValue};
 use crate::{
@@ -19,7 +22,7 @@ pub struct ResolvedItem {
     pub wanted: Wanted,
     /// A digest of the wanted value and of the manner in which it is carried: a corrected model
     /// gives another digest.
-    pub digest: String,
+    pub digest: Digest,
     /// Another service with precedence that wants another value.
     pub conflict: Option<Blocked>,
     /// True if another subscription in force sets the same place to another value, while this one

@@ -3,6 +3,7 @@
 //!
 //! Made by `resolve_server`, compared by verify, carried by an action to a driver.
 
+use entente_crds::digest::Digest;
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
@@ -29,7 +30,7 @@ impl ServerValue {
     }
 
     /// Returns the digest of a value that was read in its place.
-    pub fn digest_of(&self, found: &Json) -> String {
+    pub fn digest_of(&self, found: &Json) -> Digest {
         match self {
             Self::Open(_) => digest(found),
             Self::Secret(secret) => secret.digest_of(found),
@@ -52,7 +53,7 @@ impl Parameters {
         match value {
             ServerValue::Open(json) => insert(&mut self.shown, pointer, json.clone()),
             ServerValue::Secret(secret) => {
-                let digest = Json::String(secret.digest().to_owned());
+                let digest = Json::String(secret.digest().to_string());
                 insert(&mut self.shown, pointer, digest);
                 self.secrets.push((pointer.to_owned(), secret.clone()));
             }
@@ -65,7 +66,7 @@ impl Parameters {
     }
 
     /// Returns the digest of all parameters.
-    pub fn digest(&self) -> String {
+    pub fn digest(&self) -> Digest {
         digest(&self.shown)
     }
 
@@ -188,7 +189,7 @@ mod tests {
         );
         let shown = format!("{parameters:?} {}", json!(parameters));
         assert!(!shown.contains("s3cr3t"), "{shown}");
-        assert!(shown.contains(secret.digest()), "{shown}");
+        assert!(shown.contains(&secret.digest().to_string()), "{shown}");
         assert_eq!(parameters.get("/mode"), Some(&json!("Full")));
         let wanted = ServerValue::Secret(secret);
         assert!(wanted.is(&json!("s3cr3t-token")));

@@ -4,7 +4,10 @@
 
 use std::collections::BTreeSet;
 
-use entente_crds::v1alpha1::{CurrentRevision, StepType};
+use entente_crds::{
+    digest::Digest,
+    v1alpha1::{CurrentRevision, StepType},
+};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::delivery::{Blocked, DeviceEndpoint, ResolvedItem, ResolvedServer};
@@ -42,7 +45,7 @@ pub struct ResolvedDevice {
     /// Obstacle to every connection of the device.
     pub unreachable: Option<Blocked>,
     /// A digest of the target of every proof: the URLs and the serial number.
-    pub target_digest: Option<String>,
+    pub target_digest: Option<Digest>,
     /// The subscriptions, in order of precedence.
     pub subscriptions: Vec<ResolvedSubscription>,
 }

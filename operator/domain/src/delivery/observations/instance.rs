@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use entente_crds::v1alpha1::{
-    ServerInstance, ServerOperation, ServerOperationState, ServerOperationType,
+use entente_crds::{
+    digest::Digest,
+    v1alpha1::{ServerInstance, ServerOperation, ServerOperationState, ServerOperationType},
 };
 use jiff::Timestamp;
 
@@ -46,9 +47,9 @@ pub(super) struct Change<'a> {
     instance: &'a InstanceKey,
     kind: ServerOperationType,
     /// Digest of the parameters; none for a removal.
-    digest: Option<&'a String>,
+    digest: Option<Digest>,
     /// The items that it carries, with the digest of their values.
-    items: &'a [(String, String)],
+    items: &'a [(String, Digest)],
 }
 
 impl<'a> Change<'a> {
@@ -65,7 +66,7 @@ impl<'a> Change<'a> {
                 subscription,
                 instance,
                 kind: ServerOperationType::Provision,
-                digest: Some(digest),
+                digest: Some(*digest),
                 items,
             }),
             Action::Update {
@@ -78,7 +79,7 @@ impl<'a> Change<'a> {
                 subscription,
                 instance,
                 kind: ServerOperationType::Update,
-                digest: Some(digest),
+                digest: Some(*digest),
                 items,
             }),
             Action::Deprovision {
@@ -180,7 +181,7 @@ impl InstanceObservation {
         let sent = change.items.iter().map(|(item, digest)| {
             let sent = Sent {
                 at,
-                digest: digest.clone(),
+                digest: *digest,
                 result: outcome.clone(),
             };
             (item.clone(), sent)
@@ -293,7 +294,7 @@ fn after_failure(kind: ServerOperationType, at: Timestamp) -> Option<ServerOpera
 /// Returns the placeholder digest for an instance whose last request is not known: somebody else
 /// sent it, or the status was lost. Never computed from the values read: they may contain a secret
 /// in clear text.
-fn found_digest() -> String {
+fn found_digest() -> Digest {
     digest("found")
 }
 
@@ -345,7 +346,7 @@ pub(in crate::delivery) fn may_exist(handle: &ServerInstance) -> bool {
 fn is_of_other_values(
     handle: &ServerInstance,
     kind: ServerOperationType,
-    digest: Option<&String>,
+    digest: Option<Digest>,
     result: &Result<ServerAnswer, Failure>,
 ) -> bool {
     let refused = result
@@ -355,29 +356,29 @@ fn is_of_other_values(
         .operation
         .as_ref()
         .is_some_and(|operation| operation.state != ServerOperationState::UnderWay)
-        && handle.sent_digest.as_ref() == digest;
+        && handle.sent_digest == digest;
     refused && kind == ServerOperationType::Provision && !same_in_doubt
 }
 
 /// Records that an instance which exists and cannot be fetched is taken over by a full update
 /// (design section 7): waiting would never show it. From here on the instance counts as existing,
 /// also for withdrawal.
-fn take_over(handle: &mut ServerInstance, digest: Option<&String>) {
+fn take_over(handle: &mut ServerInstance, digest: Option<Digest>) {
     handle.operation = None;
-    handle.sent_digest = digest.cloned();
+    handle.sent_digest = digest;
 }
 
 fn settle(
     handle: &mut ServerInstance,
     kind: ServerOperationType,
-    digest: Option<&String>,
+    digest: Option<Digest>,
     result: &Result<ServerAnswer, Failure>,
     at: Timestamp,
 ) {
     match result {
         Ok(ServerAnswer::Done) => {
             handle.operation = None;
-            handle.sent_digest = digest.cloned();
+            handle.sent_digest = digest;
         }
         Ok(ServerAnswer::UnderWay { operation }) => {
             handle.operation = Some(ServerOperation {
@@ -386,7 +387,7 @@ fn settle(
                 since: at,
                 state: ServerOperationState::UnderWay,
             });
-            handle.sent_digest = digest.cloned();
+            handle.sent_digest = digest;
         }
         Err(failure) if failure.doubtful && kind == ServerOperationType::Provision => {
             let since = match &handle.operation {
@@ -401,7 +402,7 @@ fn settle(
                 since,
                 state: ServerOperationState::InDoubt,
             });
-            handle.sent_digest = digest.cloned();
+            handle.sent_digest = digest;
         }
         Err(failure) => note_concurrency(handle, kind, failure, at),
     }

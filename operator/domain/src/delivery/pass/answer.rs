@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use entente_crds::{condition::Reason, v1alpha1::ServiceSubscription};
+use entente_crds::{condition::Reason, digest::Digest, v1alpha1::ServiceSubscription};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
@@ -111,7 +111,7 @@ impl Pass {
     fn device_written(
         &mut self,
         connection: &str,
-        items: &[(String, String, String)],
+        items: &[(String, String, Digest)],
         answer: Answer,
         moment: Moment,
     ) {
@@ -147,12 +147,12 @@ impl Pass {
     fn hold_sent(
         &mut self,
         connection: &str,
-        items: &[(String, String, String)],
+        items: &[(String, String, Digest)],
         failure: &Failure,
         moment: Moment,
     ) {
         for (subscription, item, digest) in items {
-            let key = BackoffKey::item(subscription, item, digest);
+            let key = BackoffKey::item(subscription, item, *digest);
             let why = Blocked::on_device(&self.snapshot.device_name, failure);
             self.hold(key, why, connection, failure, moment);
         }

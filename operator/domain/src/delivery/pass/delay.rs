@@ -85,12 +85,10 @@ impl Pass {
             .zip(subscription.items())
             .filter_map(|(item, (_, wanted))| {
                 let name = &subscription.name;
-                let sent = self
-                    .observations
-                    .sent(name, &item.key, &item.desired_digest);
+                let sent = self.observations.sent(name, &item.key, item.desired_digest);
                 let open = sent.is_some() && item.state != ItemState::Effective;
                 let problem = item.problem.as_ref().filter(|_| open)?;
-                let key = BackoffKey::item(name, &item.key, &item.desired_digest);
+                let key = BackoffKey::item(name, &item.key, item.desired_digest);
                 let connection = match &wanted.wanted {
                     Wanted::DeviceSetting { connection, .. } => Some(connection.clone()),
                     _ => self.server_connection(&subscription.name),

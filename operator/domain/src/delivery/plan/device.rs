@@ -88,7 +88,7 @@ impl Round<'_> {
             return;
         };
         let name = &subscription.name;
-        let sent = self.observations.sent(name, &item.key, &item.digest);
+        let sent = self.observations.sent(name, &item.key, item.digest);
         if sent.is_some() || self.is_settled(subscription, item, verified) {
             return;
         }
@@ -97,11 +97,7 @@ impl Round<'_> {
             manner: *manner,
             value: value.clone(),
         };
-        let entry = (
-            subscription.name.clone(),
-            item.key.clone(),
-            item.digest.clone(),
-        );
+        let entry = (subscription.name.clone(), item.key.clone(), item.digest);
         // Two services that want the same value share one write.
         let shared = plan.actions.iter_mut().find_map(|action| match action {
             Action::WriteDevice {

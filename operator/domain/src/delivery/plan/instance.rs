@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use entente_crds::v1alpha1::{
-    ItemState, ServerOperation, ServerOperationState, ServerOperationType, StepType, Updates,
+use entente_crds::{
+    digest::Digest,
+    v1alpha1::{
+        ItemState, ServerOperation, ServerOperationState, ServerOperationType, StepType, Updates,
+    },
 };
 
 use crate::delivery::plan::{Action, Plan, round::Round};
@@ -154,13 +157,13 @@ impl Round<'_> {
         instance: InstanceKey,
         plan: &mut Plan,
     ) {
-        let items: Vec<(String, String)> = server
+        let items: Vec<(String, Digest)> = server
             .setting_items()
             .into_iter()
             .map(|item| (item.key, item.digest))
             .collect();
-        let was_sent = |(item, digest): &(String, String)| {
-            let sent = self.observations.sent(&subscription.name, item, digest);
+        let was_sent = |(item, digest): &(String, Digest)| {
+            let sent = self.observations.sent(&subscription.name, item, *digest);
             sent.is_some()
         };
         if items.iter().any(was_sent) {
@@ -237,7 +240,7 @@ impl Round<'_> {
             .filter(|item| !self.is_settled(subscription, item, verified))
             .filter(|item| {
                 let name = &subscription.name;
-                let sent = self.observations.sent(name, &item.key, &item.digest);
+                let sent = self.observations.sent(name, &item.key, item.digest);
                 sent.is_none()
             })
             .collect();
@@ -265,7 +268,7 @@ impl Round<'_> {
             parameters,
             items: differing
                 .into_iter()
-                .map(|item| (item.key.clone(), item.digest.clone()))
+                .map(|item| (item.key.clone(), item.digest))
                 .collect(),
         });
     }

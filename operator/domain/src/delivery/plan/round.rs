@@ -113,7 +113,7 @@ impl Round<'_> {
         if (refused || taken) && !self.snapshot.reconcile_requested {
             return true;
         }
-        let key = BackoffKey::item(&subscription.name, &item.key, &item.digest);
+        let key = BackoffKey::item(&subscription.name, &item.key, item.digest);
         self.backoffs.is_held(&key, self.now)
     }
 }

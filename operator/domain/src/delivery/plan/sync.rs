@@ -57,7 +57,7 @@ pub(in crate::delivery) fn sync_period(
         .and_then(|sync| sync.period.length().ok())
         .unwrap_or_else(|| SignedDuration::from_hours(24));
     // Between nine and ten tenths of the period, so that a fleet does not come back together.
-    let spread = digest(&(&snapshot.namespace, &snapshot.device_name));
-    let jitter = i32::from_str_radix(&spread[..4], 16).unwrap_or(0) % 1000;
+    let [high, low, ..] = digest(&(&snapshot.namespace, &snapshot.device_name)).bytes();
+    let jitter = i32::from(u16::from_be_bytes([high, low])) % 1000;
     period - period / 10_000 * jitter
 }

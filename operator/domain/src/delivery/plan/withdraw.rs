@@ -5,6 +5,7 @@
 
 use entente_crds::{
     condition::Reason,
+    digest::Digest,
     v1alpha1::{ServerInstance, ServerOperationType},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -248,10 +249,10 @@ fn off_attempt<'a>(
 ) -> Option<&'a Sent> {
     let activation = server.activation.as_ref()?;
     let (name, key) = (&subscription.name, &activation.key);
-    round.observations.sent(name, key, &off_digest(activation))
+    round.observations.sent(name, key, off_digest(activation))
 }
 
-fn off_digest(activation: &crate::delivery::resolve::instance::ResolvedActivation) -> String {
+fn off_digest(activation: &crate::delivery::resolve::instance::ResolvedActivation) -> Digest {
     digest(&("off", &activation.inactive))
 }
 

@@ -15,7 +15,7 @@ use crate::delivery::{
 impl Report<'_> {
     /// Returns the subject against which the items of the same status were verified.
     pub(super) fn evidence(&self, previous: &ServiceSubscriptionStatus) -> Option<Evidence> {
-        let target = &self.resolved.target_digest;
+        let target = self.resolved.target_digest;
         let (Some(device), Some(target)) = (&self.snapshot.device, target) else {
             return previous.evidence.clone();
         };
@@ -28,7 +28,7 @@ impl Report<'_> {
         }
         Some(Evidence {
             device_uid: device.metadata.uid.clone().unwrap_or_default(),
-            target_digest: target.clone(),
+            target_digest: target,
         })
     }
 
@@ -86,12 +86,11 @@ impl Report<'_> {
         work: Option<StepType>,
     ) -> Item {
         let before = previous.items.iter().find(|before| {
-            before.key == item.key
-                && before.desired_digest.as_deref() == Some(item.desired_digest.as_str())
+            before.key == item.key && before.desired_digest == Some(item.desired_digest)
         });
         let sent = self
             .observations
-            .sent(&self.subscription.name, &item.key, &item.desired_digest);
+            .sent(&self.subscription.name, &item.key, item.desired_digest);
         // A report that is made twice counts nothing twice.
         let counted = before.and_then(|before| before.last_sent);
         let news = sent.filter(|sent| Some(sent.at) != counted);
@@ -108,8 +107,8 @@ impl Report<'_> {
             } else {
                 item.state
             },
-            desired_digest: Some(item.desired_digest.clone()),
-            observed_digest: item.observed_digest.clone(),
+            desired_digest: Some(item.desired_digest),
+            observed_digest: item.observed_digest,
             attempts: (attempts > 0).then_some(attempts),
             last_sent: sent
                 .map(|sent| sent.at)

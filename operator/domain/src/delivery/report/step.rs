@@ -82,7 +82,7 @@ impl Report<'_> {
                 let name = &self.subscription.name;
                 let sent = self
                     .observations
-                    .sent(name, &item.key, &item.desired_digest)?;
+                    .sent(name, &item.key, item.desired_digest)?;
                 Some(sent.at)
             })
             .min()
@@ -150,8 +150,8 @@ fn wanted_before<'a>(
     item: &VerifiedItem,
     previous: &'a ServiceSubscriptionStatus,
 ) -> Option<&'a Item> {
-    previous.items.iter().find(|before| {
-        before.key == item.key
-            && before.desired_digest.as_deref() == Some(item.desired_digest.as_str())
-    })
+    previous
+        .items
+        .iter()
+        .find(|before| before.key == item.key && before.desired_digest == Some(item.desired_digest))
 }

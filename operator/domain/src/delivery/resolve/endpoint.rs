@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use entente_crds::{
     condition::Reason,
+    digest::Digest,
     v1alpha1::{AllowEntry, Connection, ConnectionSpec, Device, DeviceConnection, Protocol, Trust},
 };
 
@@ -176,7 +177,7 @@ pub(in crate::delivery) fn unreachable(
 pub(in crate::delivery) fn target_digest(
     snapshot: &DeviceSnapshot,
     connections: &[ResolvedConnection],
-) -> Option<String> {
+) -> Option<Digest> {
     let device = snapshot.device.as_deref()?;
     let serial = &device.spec.serial_number;
     match connections {

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use entente_crds::condition::Reason;
+use entente_crds::{condition::Reason, digest::Digest};
 
 use crate::delivery::{Blocked, Intent, ResolvedSubscription, Wanted};
 use crate::protocol::Place;
@@ -46,7 +46,7 @@ fn place(wanted: &Wanted) -> Option<Place> {
 
 /// Marks every device setting for which another item of higher precedence wants another value.
 pub(in crate::delivery) fn mark_settings(subscriptions: &mut [ResolvedSubscription]) {
-    let mut wanted: BTreeMap<Place, (String, String)> = BTreeMap::new();
+    let mut wanted: BTreeMap<Place, (String, Digest)> = BTreeMap::new();
     for subscription in subscriptions.iter_mut() {
         if subscription.intent != Intent::SetUp || subscription.refused.is_some() {
             continue;
@@ -60,7 +60,7 @@ pub(in crate::delivery) fn mark_settings(subscriptions: &mut [ResolvedSubscripti
             let Some(place) = place(&item.wanted) else {
                 continue;
             };
-            let own = (name.clone(), item.digest.clone());
+            let own = (name.clone(), item.digest);
             let (winner, digest) = wanted.entry(place).or_insert(own);
             if *digest != item.digest {
                 item.conflict = Some(Blocked::new(
@@ -82,7 +82,7 @@ pub(in crate::delivery) fn mark_settings(subscriptions: &mut [ResolvedSubscripti
 /// not taken for proof later.
 fn mark_overridden(
     subscriptions: &mut [ResolvedSubscription],
-    in_force: &BTreeMap<Place, (String, String)>,
+    in_force: &BTreeMap<Place, (String, Digest)>,
 ) {
     let others = subscriptions
         .iter_mut()
@@ -101,7 +101,7 @@ fn mark_overridden(
 /// is no conflict.
 fn hold_back_early(
     subscriptions: &mut [ResolvedSubscription],
-    in_force: &BTreeMap<Place, (String, String)>,
+    in_force: &BTreeMap<Place, (String, Digest)>,
 ) {
     let taken: BTreeSet<String> = subscriptions
         .iter()
@@ -110,10 +110,10 @@ fn hold_back_early(
         .collect();
     let mut wanted = in_force.clone();
     for subscription in subscriptions.iter_mut() {
-        let early: Vec<(Place, String)> = subscription
+        let early: Vec<(Place, Digest)> = subscription
             .items()
             .filter(|(step, _)| step.early)
-            .filter_map(|(_, item)| Some((place(&item.wanted)?, item.digest.clone())))
+            .filter_map(|(_, item)| Some((place(&item.wanted)?, item.digest)))
             .collect();
         let Intent::Scheduled { early_from, .. } = &mut subscription.intent else {
             continue;

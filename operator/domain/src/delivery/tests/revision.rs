@@ -1,8 +1,11 @@
 //! Tests of the entry in force, by dates alone.
 
-use entente_crds::v1alpha1::{
-    CurrentRevision, Revision, ServiceSubscription, ServiceSubscriptionSpec,
-    ServiceSubscriptionStatus,
+use entente_crds::{
+    digest::Digest,
+    v1alpha1::{
+        CurrentRevision, Revision, ServiceSubscription, ServiceSubscriptionSpec,
+        ServiceSubscriptionStatus,
+    },
 };
 use jiff::Timestamp;
 
@@ -54,7 +57,7 @@ fn what_has_begun_does_not_un_begin_and_nothing_begins_by_a_clock_that_cannot_be
     assert!(deciding_instant(&skewed, &one, hour(6)) < hour(1));
     let revision = CurrentRevision {
         effective: hour(5),
-        digest: String::new(),
+        digest: Digest::default(),
     };
     let status = ServiceSubscriptionStatus {
         revision: Some(revision),

@@ -61,14 +61,7 @@ impl Round<'_> {
                     write_only: true, ..
                 } => {
                     let taken = self.was_taken(item);
-                    self.read(
-                        step,
-                        item,
-                        at,
-                        taken.then(|| item.digest.clone()),
-                        taken,
-                        false,
-                    )
+                    self.read(step, item, at, taken.then_some(item.digest), taken, false)
                 }
                 Wanted::ServerSetting { pointer, value, .. } => {
                     let found = parameters
@@ -193,7 +186,7 @@ impl Round<'_> {
             key: item.key.clone(),
             step,
             state: ItemState::Unknown,
-            desired_digest: item.digest.clone(),
+            desired_digest: item.digest,
             observed_digest: None,
             verified_at: self
                 .previous(item)
