@@ -22,6 +22,7 @@ pub mod digest;
 pub mod duration;
 pub mod example;
 pub mod generate;
+pub mod item_key;
 pub mod manifest;
 pub mod schema;
 pub mod v1alpha1;

@@ -11,7 +11,7 @@ use super::{
     Cause, Condition, DeletionPolicy, Fee, NameReference, Remedy, SecretParameter, ServiceLevel,
     StepType, contract::parameters,
 };
-use crate::{condition::Reason, digest::Digest, duration::Duration, schema};
+use crate::{condition::Reason, digest::Digest, duration::Duration, item_key::ItemKey, schema};
 
 /// One service on one device: its dated revisions, the proof of delivery and the promises.
 ///
@@ -293,7 +293,7 @@ pub struct Evidence {
 pub struct Item {
     /// Key of the item, such as "DeviceSetting/backup.weekdays".
     #[schemars(length(min = 1, max = 128))]
-    pub key: String,
+    pub key: ItemKey,
     /// Last proved state.
     pub state: ItemState,
     /// A digest of the wanted value.

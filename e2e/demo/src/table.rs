@@ -6,7 +6,10 @@
 use std::collections::BTreeSet;
 
 use comfy_table::{CellAlignment, LineStyle, TableStyle};
-use entente_crds::v1alpha1::{Compensation, Item, ItemState, PromiseState, ServiceSubscription};
+use entente_crds::{
+    item_key::ItemKind,
+    v1alpha1::{Compensation, Item, ItemState, PromiseState, ServiceSubscription},
+};
 use entente_e2e::namespace::read::{Conditioned as _, SubscriptionFacts as _};
 use jiff::{SignedDuration, Timestamp};
 
@@ -246,8 +249,12 @@ fn row(device: &'static str, snapshot: &Snapshot) -> Row {
         .promises()
         .iter()
         .any(|promise| promise.effective <= snapshot.now);
-    row.steps = ["DeviceSetting/", "ServerSetting/", "Activation/"]
-        .map(|kind| step(subscription, kind, begun));
+    row.steps = [
+        ItemKind::DeviceSetting,
+        ItemKind::ServerSetting,
+        ItemKind::Activation,
+    ]
+    .map(|kind| step(subscription, kind, begun));
     if let Some(promise) = subscription.promises().first() {
         row.completed = promise.completed;
         row.promise = match promise.state {
@@ -275,11 +282,11 @@ fn row(device: &'static str, snapshot: &Snapshot) -> Row {
 }
 
 /// Returns the progress of a step, by its items.
-fn step(subscription: &ServiceSubscription, kind: &str, begun: bool) -> String {
+fn step(subscription: &ServiceSubscription, kind: ItemKind, begun: bool) -> String {
     let items: Vec<&Item> = subscription
         .items()
         .iter()
-        .filter(|item| item.key.starts_with(kind))
+        .filter(|item| item.key.kind() == Some(kind))
         .collect();
     if items.is_empty() || !begun {
         return if begun { "" } else { "waits" }.to_owned();
@@ -289,7 +296,7 @@ fn step(subscription: &ServiceSubscription, kind: &str, begun: bool) -> String {
         .filter(|item| item.state == ItemState::Effective)
         .count();
     if done == items.len() {
-        return if kind == "Activation/" {
+        return if kind == ItemKind::Activation {
             "active".to_owned()
         } else {
             format!("{done}/{} effective", items.len())
@@ -303,7 +310,7 @@ fn step(subscription: &ServiceSubscription, kind: &str, begun: bool) -> String {
         }
         None => match subscription.condition("Delivered") {
             // What blocks the device blocks its items, which were not even tried.
-            Some(delivered) if kind == "DeviceSetting/" => {
+            Some(delivered) if kind == ItemKind::DeviceSetting => {
                 format!("{done}/{} {}", items.len(), delivered.reason)
             }
             _ => "waits".to_owned(),

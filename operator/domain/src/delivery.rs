@@ -26,7 +26,7 @@ pub use model::{
     backoffs::Backoffs,
     blocked::Blocked,
     digest::digest,
-    item::{ResolvedItem, Wanted, step_of_item},
+    item::{ResolvedItem, Wanted},
     parameters::{Parameters, ServerValue},
     resolved::{Intent, ResolvedConnection, ResolvedDevice, ResolvedStep, ResolvedSubscription},
     snapshot::DeviceSnapshot,

@@ -13,7 +13,6 @@ use jiff::Timestamp;
 use super::subscription_state::current;
 use super::{ContractWorld, ResolvedContract, is_deleting, is_terminating};
 use crate::condition::Status;
-use crate::delivery::step_of_item;
 
 /// True if StartAtRisk may be stated now: from the instant of preparation until the start, unless
 /// the contract is on its way out or suspended by a person.
@@ -98,6 +97,6 @@ fn steps_with_a_problem(found: &ServiceSubscription) -> BTreeSet<StepType> {
             let pending = !matches!(item.state, ItemState::Effective | ItemState::Released);
             pending && item.problem.is_some()
         })
-        .filter_map(|item| step_of_item(&item.key))
+        .filter_map(|item| Some(item.key.kind()?.step()))
         .collect()
 }

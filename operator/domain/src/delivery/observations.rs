@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use entente_crds::digest::Digest;
+use entente_crds::{digest::Digest, item_key::ItemKey};
 use jiff::Timestamp;
 
 use self::instance::Change;
@@ -91,7 +91,7 @@ impl Observations {
     }
 
     /// Returns what came of sending this very value of an item in this pass.
-    pub fn sent(&self, subscription: &str, item: &str, digest: Digest) -> Option<&Sent> {
+    pub fn sent(&self, subscription: &str, item: &ItemKey, digest: Digest) -> Option<&Sent> {
         let sent = self.of(subscription).sent.get(item);
         sent.filter(|sent| sent.digest == digest)
     }
@@ -148,7 +148,7 @@ impl Observations {
     pub fn record_write(
         &mut self,
         connection: &str,
-        items: &[(String, String, Digest)],
+        items: &[(String, ItemKey, Digest)],
         result: &Result<(), Failure>,
         at: Timestamp,
     ) {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use entente_crds::{
     condition::Reason,
     digest::Digest,
+    item_key::ItemKey,
     v1alpha1::{Item, ItemState, Problem, ServiceSubscription, StepType, TakesEffect},
 };
 use jiff::Timestamp;
@@ -45,7 +46,7 @@ pub struct Verified {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct VerifiedItem {
     /// Key of the item.
-    pub key: String,
+    pub key: ItemKey,
     /// Its step.
     pub step: StepType,
     /// Last proved state.
@@ -82,8 +83,8 @@ impl Verified {
     }
 
     /// Returns one item.
-    pub fn item(&self, key: &str) -> Option<&VerifiedItem> {
-        self.items.iter().find(|item| item.key == key)
+    pub fn item(&self, key: &ItemKey) -> Option<&VerifiedItem> {
+        self.items.iter().find(|item| item.key == *key)
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use entente_crds::v1alpha1::{ItemState, StepType};
+use entente_crds::{
+    item_key::ItemKey,
+    v1alpha1::{ItemState, StepType},
+};
 use jiff::Timestamp;
 
 use entente_domain::delivery::{
@@ -128,16 +131,16 @@ fn asked_for_nobody(
 }
 
 /// Subscription, step and item that an action serves.
-type Served = (String, Option<StepType>, Option<String>);
+type Served = (String, Option<StepType>, Option<ItemKey>);
 
 /// Returns the subscriptions, steps and items that an action serves. Probes serve none.
 fn on_behalf_of(resolved: &ResolvedDevice, action: &Action) -> Vec<Served> {
-    let step_of = |subscription: &str, item: &str| {
+    let step_of = |subscription: &str, item: &ItemKey| {
         resolved
             .subscriptions
             .iter()
             .find(|entry| entry.name == subscription)
-            .and_then(|entry| entry.items().find(|(_, found)| found.key == item))
+            .and_then(|entry| entry.items().find(|(_, found)| found.key == *item))
             .map(|(step, _)| step.r#type)
     };
     match action {

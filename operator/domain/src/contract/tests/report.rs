@@ -183,7 +183,7 @@ fn the_failing_devices_are_named_up_to_five_and_one_that_lost_contact_is_not_amo
     }
     world.deliver(&subscription(1));
     let problem = |state| Item {
-        key: "DeviceSetting/x".to_owned(),
+        key: "DeviceSetting/x".into(),
         state,
         problem: Some(Problem {
             outcome: entente_crds::condition::Reason::Unreachable,

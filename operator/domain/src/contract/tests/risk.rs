@@ -58,7 +58,7 @@ fn say(
 fn item(world: &mut ContractWorld, device: &str, key: &str, state: ItemState, met: bool) {
     let status = world.existing(&subscription(device)).status.as_mut();
     status.expect("a status").items = vec![Item {
-        key: key.to_owned(),
+        key: key.into(),
         state,
         problem: met.then(|| Problem {
             outcome: entente_crds::condition::Reason::Unreachable,

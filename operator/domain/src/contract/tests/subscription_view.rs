@@ -96,7 +96,7 @@ impl Change {
                     message: "said".to_owned(),
                 });
                 status.items.push(Item {
-                    key: (*key).to_owned(),
+                    key: (*key).into(),
                     state: *state,
                     problem,
                     ..Item::default()

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use entente_crds::digest::Digest;
+use entente_crds::{digest::Digest, item_key::ItemKey};
 
 use crate::delivery::{Blocked, Parameters};
 use crate::remote::{DeviceReadRequest, DeviceWrite, InstanceContext, InstanceKey};
@@ -26,7 +26,7 @@ pub enum Action {
         /// Value to write.
         write: DeviceWrite,
         /// Subscriptions and items that are served, each with the digest of the value.
-        items: Vec<(String, String, Digest)>,
+        items: Vec<(String, ItemKey, Digest)>,
     },
     /// Read a broker's catalog. A probe: it serves no subscription.
     ReadCatalogue {
@@ -60,7 +60,7 @@ pub enum Action {
         /// The digest of the parameters.
         digest: Digest,
         /// The items that it carries, with the digest of their values.
-        items: Vec<(String, Digest)>,
+        items: Vec<(ItemKey, Digest)>,
     },
     /// Change an instance.
     Update {
@@ -77,7 +77,7 @@ pub enum Action {
         /// The digest of the parameters.
         digest: Digest,
         /// The items that it carries, with the digest of their values.
-        items: Vec<(String, Digest)>,
+        items: Vec<(ItemKey, Digest)>,
     },
     /// Poll an operation of the service server.
     PollOperation {

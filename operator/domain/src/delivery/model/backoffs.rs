@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use entente_crds::digest::Digest;
+use entente_crds::{digest::Digest, item_key::ItemKey};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::backoff::{RetryPolicy, wait};
@@ -24,7 +24,7 @@ pub enum BackoffKey {
         /// The subscription.
         subscription: String,
         /// The item's key.
-        item: String,
+        item: ItemKey,
         /// The digest of the wanted value.
         digest: Digest,
     },
@@ -49,10 +49,10 @@ impl BackoffKey {
     }
 
     /// Returns the key of an item, as long as the value of this digest is wanted.
-    pub fn item(subscription: &str, item: &str, digest: Digest) -> Self {
+    pub fn item(subscription: &str, item: &ItemKey, digest: Digest) -> Self {
         Self::Item {
             subscription: subscription.to_owned(),
-            item: item.to_owned(),
+            item: item.clone(),
             digest,
         }
     }

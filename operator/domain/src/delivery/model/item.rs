@@ -2,10 +2,7 @@
 //!
 //! Decides nothing. Made by resolve; compared by verify, sent by plan, told by report.
 
-use entente_crds::{
-    digest::Digest,
-    v1alpha1::{StepType, TakesEffect},
-};
+use entente_crds::{digest::Digest, item_key::ItemKey, v1alpha1::TakesEffect};
 
 use crate::delivery::{Blocked, ServerValue};
 use crate::{
@@ -17,7 +14,7 @@ use crate::{
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ResolvedItem {
     /// Key of the item, such as "DeviceSetting/backup.weekdays".
-    pub key: String,
+    pub key: ItemKey,
     /// Wanted state.
     pub wanted: Wanted,
     /// A digest of the wanted value and of the manner in which it is carried: a corrected model
@@ -28,16 +25,6 @@ pub struct ResolvedItem {
     /// True if another subscription in force sets the same place to another value, while this one
     /// is not in force: a proof of its value does not last.
     pub overridden: bool,
-}
-
-/// Returns the step that an item of a status belongs to, by its key.
-pub fn step_of_item(key: &str) -> Option<StepType> {
-    match key.split('/').next()? {
-        "DeviceSetting" => Some(StepType::DeviceSettings),
-        "ServerInstance" | "ServerSetting" => Some(StepType::ServerSettings),
-        "Activation" => Some(StepType::Activation),
-        _ => None,
-    }
 }
 
 /// Wanted state of an item.

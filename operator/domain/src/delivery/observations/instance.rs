@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use entente_crds::{
     digest::Digest,
+    item_key::ItemKey,
     v1alpha1::{ServerInstance, ServerOperation, ServerOperationState, ServerOperationType},
 };
 use jiff::Timestamp;
@@ -32,7 +33,7 @@ pub struct InstanceObservation {
     /// Instant at which the instance was removed, if the server cannot be asked for a proof.
     pub removed: Option<Timestamp>,
     /// Requests to either side in this pass, by item key.
-    pub sent: BTreeMap<String, Sent>,
+    pub sent: BTreeMap<ItemKey, Sent>,
 }
 
 impl Default for InstanceObservation {
@@ -49,7 +50,7 @@ pub(super) struct Change<'a> {
     /// Digest of the parameters; none for a removal.
     digest: Option<Digest>,
     /// The items that it carries, with the digest of their values.
-    items: &'a [(String, Digest)],
+    items: &'a [(ItemKey, Digest)],
 }
 
 impl<'a> Change<'a> {

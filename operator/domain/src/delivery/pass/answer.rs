@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use entente_crds::{condition::Reason, digest::Digest, v1alpha1::ServiceSubscription};
+use entente_crds::{
+    condition::Reason, digest::Digest, item_key::ItemKey, v1alpha1::ServiceSubscription,
+};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
@@ -111,7 +113,7 @@ impl Pass {
     fn device_written(
         &mut self,
         connection: &str,
-        items: &[(String, String, Digest)],
+        items: &[(String, ItemKey, Digest)],
         answer: Answer,
         moment: Moment,
     ) {
@@ -147,7 +149,7 @@ impl Pass {
     fn hold_sent(
         &mut self,
         connection: &str,
-        items: &[(String, String, Digest)],
+        items: &[(String, ItemKey, Digest)],
         failure: &Failure,
         moment: Moment,
     ) {

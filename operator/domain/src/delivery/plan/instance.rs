@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use entente_crds::{
     digest::Digest,
+    item_key::ItemKey,
     v1alpha1::{
         ItemState, ServerOperation, ServerOperationState, ServerOperationType, StepType, Updates,
     },
@@ -157,12 +158,12 @@ impl Round<'_> {
         instance: InstanceKey,
         plan: &mut Plan,
     ) {
-        let items: Vec<(String, Digest)> = server
+        let items: Vec<(ItemKey, Digest)> = server
             .setting_items()
             .into_iter()
             .map(|item| (item.key, item.digest))
             .collect();
-        let was_sent = |(item, digest): &(String, Digest)| {
+        let was_sent = |(item, digest): &(ItemKey, Digest)| {
             let sent = self.observations.sent(&subscription.name, item, *digest);
             sent.is_some()
         };
@@ -283,18 +284,18 @@ fn has_instance(items: &[&ResolvedItem]) -> bool {
 
 /// Returns the parameters of these items alone.
 fn only(server: &ResolvedServer, items: &[&ResolvedItem], active: bool) -> Parameters {
-    let keys: BTreeSet<&str> = items.iter().map(|item| item.key.as_str()).collect();
+    let keys: BTreeSet<&ItemKey> = items.iter().map(|item| &item.key).collect();
     let part = ResolvedServer {
         settings: server
             .settings
             .iter()
-            .filter(|setting| keys.contains(setting.key.as_str()))
+            .filter(|setting| keys.contains(&setting.key))
             .cloned()
             .collect(),
         activation: server
             .activation
             .clone()
-            .filter(|activation| keys.contains(activation.key.as_str())),
+            .filter(|activation| keys.contains(&activation.key)),
         ..server.clone()
     };
     part.parameters(active)

@@ -1,7 +1,8 @@
 //! Report: the items with their proof, the subject of the proof, and the instance.
 
-use entente_crds::v1alpha1::{
-    Evidence, Item, ItemState, ServerInstance, ServiceSubscriptionStatus, StepType,
+use entente_crds::{
+    item_key::ItemKind,
+    v1alpha1::{Evidence, Item, ItemState, ServerInstance, ServiceSubscriptionStatus, StepType},
 };
 
 use crate::delivery::report::Report;
@@ -53,7 +54,7 @@ impl Report<'_> {
                     .iter()
                     .map(|item| {
                         // A setting made on the device stays as it is.
-                        if item.key.starts_with("DeviceSetting/") {
+                        if item.key.kind() == Some(ItemKind::DeviceSetting) {
                             return item.clone();
                         }
                         Item {

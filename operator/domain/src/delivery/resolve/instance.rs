@@ -5,6 +5,7 @@
 
 use entente_crds::{
     condition::Reason,
+    item_key::ItemKey,
     v1alpha1::{ServerInstance, ServiceSubscription, SmartService, Updates},
 };
 use kube::ResourceExt as _;
@@ -60,7 +61,7 @@ pub struct ResolvedServer {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ResolvedActivation {
     /// The key of the item.
-    pub key: String,
+    pub key: ItemKey,
     /// Place in the parameters as a JSON pointer (RFC 6901).
     pub pointer: String,
     /// The value while it is on.
@@ -160,7 +161,7 @@ impl ResolvedServer {
     /// Returns the items of the step ServerSettings: the instance itself, then each setting.
     pub fn setting_items(&self) -> Vec<ResolvedItem> {
         let instance = ResolvedItem {
-            key: "ServerInstance".to_owned(),
+            key: ItemKey::server_instance(),
             digest: digest(&(
                 &self.connection,
                 &self.instance_id,
@@ -255,7 +256,7 @@ pub(in crate::delivery) fn resolve_server(
             .activation
             .as_ref()
             .map(|activation| ResolvedActivation {
-                key: format!("Activation/{}", activation.name),
+                key: ItemKey::activation(&activation.name),
                 pointer: pointer_of(None, &activation.name),
                 active: literal(&activation.active),
                 inactive: literal(&activation.inactive),

@@ -4,6 +4,7 @@
 
 use entente_crds::{
     condition::Reason,
+    item_key::ItemKey,
     v1alpha1::{
         ConnectionSpec, ContractFact, DeviceFact, DeviceSetting, Revision, SecretKeyReference,
         ServiceSubscription, SmartService, ValueSource, ValueType, WantedSetting, When,
@@ -207,9 +208,9 @@ fn device_item(
     connections: &[(&str, &ConnectionSpec)],
     values: &Values<'_>,
 ) -> Result<Option<ResolvedItem>, Blocked> {
-    let key = format!("DeviceSetting/{}", wanted.name);
+    let key = ItemKey::device_setting(&wanted.name);
     let given = values.of(
-        &key,
+        key.as_str(),
         wanted.value.as_ref(),
         wanted.value_from.as_ref(),
         wanted.when.as_ref(),

@@ -2,11 +2,12 @@
 
 use entente_crds::{
     condition::ConditionType,
+    item_key::ItemKind,
     v1alpha1::{ItemState, ServiceSubscriptionStatus},
 };
 use entente_domain::{
     condition::is_true,
-    delivery::{Intent, ResolvedDevice, ResolvedItem, ResolvedSubscription, Wanted, step_of_item},
+    delivery::{Intent, ResolvedDevice, ResolvedItem, ResolvedSubscription, Wanted},
 };
 
 use jiff::Timestamp;
@@ -26,7 +27,8 @@ pub(super) fn check(simulation: &Simulation, resolved: &ResolvedDevice, name: &s
         .find(|entry| entry.name == name);
     let entry = entry.expect("it is resolved");
     for (step, item) in entry.items() {
-        assert_eq!(step_of_item(&item.key), Some(step.r#type), "{}", item.key);
+        let found = item.key.kind().map(ItemKind::step);
+        assert_eq!(found, Some(step.r#type), "{}", item.key);
     }
     let delivered = is_true(&status.conditions, ConditionType::Delivered);
     if delivered && entry.intent == Intent::SetUp {

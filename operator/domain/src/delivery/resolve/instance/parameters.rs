@@ -1,6 +1,9 @@
 //! Resolve, server side: the values of the parameters and their places (RFC 6901).
 
-use entente_crds::v1alpha1::{ServerSetting, SmartService, ValueType};
+use entente_crds::{
+    item_key::ItemKey,
+    v1alpha1::{ServerSetting, SmartService, ValueType},
+};
 use serde_json::Value as Json;
 
 use crate::{
@@ -16,7 +19,7 @@ use crate::{
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ResolvedSetting {
     /// The key of the item.
-    pub key: String,
+    pub key: ItemKey,
     /// Place in the parameters as a JSON pointer (RFC 6901).
     pub pointer: String,
     /// True if the server never tells it.
@@ -30,9 +33,9 @@ pub(super) fn server_setting(
     setting: &ServerSetting,
     values: &Values<'_>,
 ) -> Result<Option<ResolvedSetting>, Blocked> {
-    let key = format!("ServerSetting/{}", setting.name);
+    let key = ItemKey::server_setting(&setting.name);
     let given = values.of(
-        &key,
+        key.as_str(),
         setting.value.as_ref(),
         setting.value_from.as_ref(),
         setting.when.as_ref(),

@@ -1,0 +1,237 @@
+//! What an item of a subscription is called, such as "DeviceSetting/backup.weekdays".
+//!
+//! Decides how the key of an item is written and which step it belongs to; nobody else takes one
+//! apart.
+
+use std::{
+    borrow::Cow,
+    collections::BTreeSet,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error, Visitor},
+};
+
+use crate::v1alpha1::StepType;
+
+/// The key of an item: its kind, and its name where there are several of that kind. Keys are
+/// ordered as texts.
+///
+/// A text of no known kind is a key as well: it can have been written by a later version, and does
+/// not keep its object from being read.
+#[derive(Clone, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ItemKey(Arc<str>);
+
+/// What kind of thing an item is.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum ItemKind {
+    /// A setting of the device.
+    DeviceSetting,
+    /// That the instance on the service server is there.
+    ServerInstance,
+    /// A setting on the service server.
+    ServerSetting,
+    /// That the service is on.
+    Activation,
+}
+
+impl ItemKind {
+    const ALL: [Self; 4] = [
+        Self::DeviceSetting,
+        Self::ServerInstance,
+        Self::ServerSetting,
+        Self::Activation,
+    ];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::DeviceSetting => "DeviceSetting",
+            Self::ServerInstance => "ServerInstance",
+            Self::ServerSetting => "ServerSetting",
+            Self::Activation => "Activation",
+        }
+    }
+
+    /// Returns the step that items of this kind belong to.
+    pub fn step(self) -> StepType {
+        match self {
+            Self::DeviceSetting => StepType::DeviceSettings,
+            Self::ServerInstance | Self::ServerSetting => StepType::ServerSettings,
+            Self::Activation => StepType::Activation,
+        }
+    }
+}
+
+impl ItemKey {
+    /// Returns the key of a setting of the device.
+    pub fn device_setting(name: &str) -> Self {
+        Self::named(ItemKind::DeviceSetting, name)
+    }
+
+    /// Returns the key of the instance on the service server, of which there is one.
+    pub fn server_instance() -> Self {
+        ItemKind::ServerInstance.as_str().into()
+    }
+
+    /// Returns the key of a setting on the service server.
+    pub fn server_setting(name: &str) -> Self {
+        Self::named(ItemKind::ServerSetting, name)
+    }
+
+    /// Returns the key of what turns the service on.
+    pub fn activation(name: &str) -> Self {
+        Self::named(ItemKind::Activation, name)
+    }
+
+    fn named(kind: ItemKind, name: &str) -> Self {
+        format!("{}/{name}", kind.as_str()).as_str().into()
+    }
+
+    /// Returns what kind of thing the item is; `None` where the text names no known one.
+    pub fn kind(&self) -> Option<ItemKind> {
+        let kind = self.0.split('/').next()?;
+        let mut all = ItemKind::ALL.into_iter();
+        all.find(|known| known.as_str() == kind)
+    }
+
+    /// Returns the key as it is written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The most texts that are shared. Catalogues have some hundreds of settings at most.
+const MOST_SHARED: usize = 4096;
+
+/// The texts that are shared. The operator holds the status of every subscription, and those of one
+/// service have the same keys.
+static SHARED: Mutex<BTreeSet<Arc<str>>> = Mutex::new(BTreeSet::new());
+
+/// Takes any text; equal ones share one place in memory.
+impl From<&str> for ItemKey {
+    fn from(text: &str) -> Self {
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = shared.get(text) {
+            return Self(known.clone());
+        }
+        let new: Arc<str> = text.into();
+        if shared.len() < MOST_SHARED {
+            shared.insert(new.clone());
+        }
+        Self(new)
+    }
+}
+
+impl fmt::Display for ItemKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for ItemKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, formatter)
+    }
+}
+
+impl PartialEq<str> for ItemKey {
+    fn eq(&self, text: &str) -> bool {
+        *self.0 == *text
+    }
+}
+
+impl PartialEq<&str> for ItemKey {
+    fn eq(&self, text: &&str) -> bool {
+        *self.0 == **text
+    }
+}
+
+impl Serialize for ItemKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for ItemKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}
+
+struct KeyVisitor;
+
+impl Visitor<'_> for KeyVisitor {
+    type Value = ItemKey;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the key of an item")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<ItemKey, E> {
+        Ok(text.into())
+    }
+}
+
+impl JsonSchema for ItemKey {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "ItemKey".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        String::json_schema(generator)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_says_its_kind_and_is_written_back_byte_for_byte() {
+        for (key, text, kind) in [
+            (
+                ItemKey::device_setting("backup.mode"),
+                "DeviceSetting/backup.mode",
+                Some(ItemKind::DeviceSetting),
+            ),
+            (
+                ItemKey::server_instance(),
+                "ServerInstance",
+                Some(ItemKind::ServerInstance),
+            ),
+            (
+                ItemKey::server_setting("a/b"),
+                "ServerSetting/a/b",
+                Some(ItemKind::ServerSetting),
+            ),
+            (
+                ItemKey::activation("on"),
+                "Activation/on",
+                Some(ItemKind::Activation),
+            ),
+            ("Firmware/1.2".into(), "Firmware/1.2", None),
+            ("".into(), "", None),
+        ] {
+            let stored = serde_json::json!(text);
+            let field: ItemKey = serde_json::from_value(stored.clone()).expect("it is a text");
+            assert_eq!((&field, field.kind()), (&key, kind));
+            assert_eq!(field.to_string(), text);
+            assert_eq!(serde_json::to_value(field).expect("it is a text"), stored);
+        }
+    }
+
+    #[test]
+    fn equal_keys_share_one_place_in_memory() {
+        let one: ItemKey = "DeviceSetting/shared".into();
+        let other: ItemKey = serde_json::from_str("\"DeviceSetting/shared\"").expect("a text");
+        assert!(Arc::ptr_eq(&one.0, &other.0));
+    }
+}
