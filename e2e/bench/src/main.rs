@@ -9,6 +9,10 @@ use std::process::{Command, ExitCode};
 use clap::{Parser, ValueEnum};
 use entente_bench::{Bench, BenchError, BenchOptions};
 
+/// That of the operator: the dumb client is this program.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Names the operator's binary for the harness.
 const BINARY_VARIABLE: &str = "ENTENTE_OPERATOR_BINARY";
 
