@@ -165,10 +165,10 @@ reasons! {
     SecretForbidden => "Grant the operator's ServiceAccount to get it.",
     /// The Connection does not allow this namespace or this address.
     NotAllowed => "Ask the platform team for an entry under allow in the Connection.",
-    /// The broker's catalogue does not have the offering or the plan.
+    /// The broker's catalog does not have the offering or the plan.
     OfferingNotFound => "Correct server.offering and server.plan in the SmartService.",
-    /// The broker's catalogue has other ids behind the names that a live instance was made with.
-    OfferingChanged => "Have the catalogue corrected, or name the offering and plan with the instance's ids in the SmartService.",
+    /// The broker's catalog has other ids behind the names that a live instance was made with.
+    OfferingChanged => "Have the catalog corrected, or name the offering and plan with the instance's ids in the SmartService.",
     /// The operator met a defect of its own; it tries again.
     InternalError => "Report it with the operator's log; what was said before may be out of date.",
     /// No subscription is in force although the term is.

@@ -54,11 +54,11 @@ AT_ONCE = {"polls": 0, "milliseconds": 0}
 
 
 def identifier(*names):
-    """Catalogue ids must be unique and stable over restarts (OSB section Catalog Management)."""
+    """Catalog ids must be unique and stable over restarts (OSB section Catalog Management)."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, "urn:example:broker:" + ":".join(names)))
 
 
-def catalogue():
+def catalog():
     return [
         Service(
             id=identifier(offering),
@@ -102,7 +102,7 @@ class Broker(ServiceBroker):
             os.replace(self.state_file + ".new", self.state_file)
 
     def catalog(self):
-        return catalogue()
+        return catalog()
 
     def set_mode(self, mode):
         """Sync, or Async with the number of polls and the least duration of an operation."""

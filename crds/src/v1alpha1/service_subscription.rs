@@ -370,12 +370,12 @@ pub struct ServerInstance {
     /// The plan (OSB `plan_id`).
     #[schemars(length(max = 1024))]
     pub plan_id: String,
-    /// Name of the offering in the broker's catalogue when the instance was made. If the catalogue
+    /// Name of the offering in the broker's catalog when the instance was made. If the catalog
     /// later has another id for this name, nothing is sent (reason OfferingChanged).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 127))]
     pub offering: Option<String>,
-    /// Name of the plan in the broker's catalogue when the instance was made.
+    /// Name of the plan in the broker's catalog when the instance was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 127))]
     pub plan: Option<String>,

@@ -255,10 +255,10 @@ pub struct When {
 pub struct ServerSide {
     /// The Connection of the service server.
     pub connection_ref: NameReference,
-    /// The offering, by its name in the broker's catalogue.
+    /// The offering, by its name in the broker's catalog.
     #[schemars(length(min = 1, max = 127))]
     pub offering: String,
-    /// The plan, by its name in the broker's catalogue.
+    /// The plan, by its name in the broker's catalog.
     #[schemars(length(min = 1, max = 127))]
     pub plan: String,
     /// Content of an update.

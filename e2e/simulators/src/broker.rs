@@ -41,7 +41,7 @@ pub enum Mode {
 pub struct BrokerOptions {
     /// Port on 127.0.0.1; 0 takes a free one.
     pub port: u16,
-    /// The catalogue.
+    /// The catalog.
     pub services: Vec<ServiceOffering>,
     /// Way in which writes are carried out.
     pub mode: Mode,
@@ -179,7 +179,7 @@ impl Broker {
         self.server.state().mode = mode;
     }
 
-    /// Puts another catalogue in place.
+    /// Puts another catalog in place.
     pub fn set_services(&self, services: Vec<ServiceOffering>) {
         self.server.state().services = services;
     }

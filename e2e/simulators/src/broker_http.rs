@@ -25,7 +25,7 @@ const REQUEST_IDENTITY: HeaderName = HeaderName::from_static("x-broker-api-reque
 /// A request that has a place in the API.
 struct Call<'a> {
     operation: &'static str,
-    /// Empty for the catalogue.
+    /// Empty for the catalog.
     id: &'a str,
     query: HashMap<&'a str, &'a str>,
     /// Null if the body is no JSON.
@@ -212,10 +212,10 @@ fn refusal(state: &State, call: &Call<'_>, met: &Effects) -> Option<Verdict> {
         .iter()
         .find(|service| service.id == service_id)
     else {
-        return bad("service_id is not in the catalogue");
+        return bad("service_id is not in the catalog");
     };
     if plan_id.is_some_and(|id| service.plans.iter().all(|plan| plan.id != id)) {
-        return bad("plan_id is not in the catalogue");
+        return bad("plan_id is not in the catalog");
     }
     let current = state
         .instances

@@ -1,4 +1,4 @@
-//! The catalogue of the simulated service broker (OSB 2.17, "Catalog Management").
+//! The catalog of the simulated service broker (OSB 2.17, "Catalog Management").
 //!
 //! Decides which offerings and plans exist. Called by the broker; tests make their own offerings.
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 pub struct ServiceOffering {
     /// Stable id.
     pub id: String,
-    /// Name, unique in the catalogue.
+    /// Name, unique in the catalog.
     pub name: String,
     /// Short description.
     pub description: String,

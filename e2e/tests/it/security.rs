@@ -155,7 +155,7 @@ async fn a_namespace_that_no_entry_allows_reaches_neither_devices_nor_broker() {
 #[tokio::test]
 async fn a_broker_on_an_address_that_is_not_allowed_is_never_dialled() {
     let namespace = test_namespace("broker-networks").await;
-    let listener = Listener::start(Answers::Catalogue).await;
+    let listener = Listener::start(Answers::Catalog).await;
     let mut connection = namespace.broker_connection(&listener.url());
     connection.spec.allow[0].networks = vec!["10.0.0.0/8".to_owned()];
     namespace.apply::<Connection>(&connection).await.unwrap();
@@ -189,11 +189,11 @@ async fn connection_says(
 // shows K4
 #[tokio::test]
 async fn a_redirect_is_not_followed_whatever_it_answers() {
-    let elsewhere = Listener::start(Answers::Catalogue).await;
+    let elsewhere = Listener::start(Answers::Catalog).await;
     let namespace = test_namespace("redirected").await;
     let all = Listener::start(Answers::Redirect {
         to: elsewhere.url(),
-        catalogue: true,
+        catalog: true,
     })
     .await;
     namespace
@@ -207,7 +207,7 @@ async fn a_redirect_is_not_followed_whatever_it_answers() {
     // A broker that sends only writes elsewhere: they carry a body and the credentials.
     let writes = Listener::start(Answers::Redirect {
         to: elsewhere.url(),
-        catalogue: false,
+        catalog: false,
     })
     .await;
     let fixture = DeliveryFixture::new("redirected-writes", 1).await;
@@ -240,7 +240,7 @@ async fn a_device_that_redirects_is_not_followed() {
     let elsewhere = Listener::start(Answers::Nothing).await;
     let listener = Listener::start(Answers::Redirect {
         to: elsewhere.url(),
-        catalogue: true,
+        catalog: true,
     })
     .await;
     let namespace = test_namespace("redirecting-device").await;

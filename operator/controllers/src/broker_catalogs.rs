@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use entente_domain::{expiring::ExpiringMap, remote::Catalogue};
+use entente_domain::{expiring::ExpiringMap, remote::Catalog};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -17,7 +17,7 @@ const KNOWN: SignedDuration = SignedDuration::from_hours(24);
 const MOST: usize = 4096;
 
 /// The catalogs by Connection.
-pub(crate) struct Catalogues {
+pub(crate) struct BrokerCatalogs {
     kept: Mutex<Kept>,
     listeners: Mutex<Vec<UnboundedSender<String>>>,
 }
@@ -25,11 +25,11 @@ pub(crate) struct Catalogues {
 type Kept = ExpiringMap<String, Read, Timestamp>;
 
 struct Read {
-    catalogue: Arc<Catalogue>,
+    catalog: Arc<Catalog>,
     fresh_until: Timestamp,
 }
 
-impl Default for Catalogues {
+impl Default for BrokerCatalogs {
     fn default() -> Self {
         Self {
             kept: Mutex::new(ExpiringMap::new(MOST, |_, _| false)),
@@ -38,18 +38,18 @@ impl Default for Catalogues {
     }
 }
 
-impl Catalogues {
+impl BrokerCatalogs {
     /// Returns the catalogs of those of these connections that are known and fresh.
     pub(crate) fn known<'a>(
         &self,
         names: impl Iterator<Item = &'a String>,
         now: Timestamp,
-    ) -> BTreeMap<String, Arc<Catalogue>> {
+    ) -> BTreeMap<String, Arc<Catalog>> {
         let kept = self.kept();
         names
             .filter_map(|name| {
                 let read = kept.get(name, now)?;
-                (read.fresh_until > now).then(|| (name.clone(), read.catalogue.clone()))
+                (read.fresh_until > now).then(|| (name.clone(), read.catalog.clone()))
             })
             .collect()
     }
@@ -58,7 +58,7 @@ impl Catalogues {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the names of connections as their catalogues change.
+    /// Returns the names of connections as their catalogs change.
     pub(crate) fn subscribe(&self) -> UnboundedReceiver<String> {
         let (listener, changes) = unbounded_channel();
         self.listeners
@@ -69,14 +69,14 @@ impl Catalogues {
     }
 
     /// Keeps a catalog that was read, and notifies subscribers if it differs from the one before.
-    pub(crate) fn keep(&self, name: &str, catalogue: &Arc<Catalogue>, now: Timestamp) {
+    pub(crate) fn keep(&self, name: &str, catalog: &Arc<Catalog>, now: Timestamp) {
         let after = |length| now.checked_add(length).unwrap_or(Timestamp::MAX);
         let read = Read {
-            catalogue: catalogue.clone(),
+            catalog: catalog.clone(),
             fresh_until: after(KEPT),
         };
         let before = self.kept().insert(name.to_owned(), read, now, after(KNOWN));
-        if before.is_none_or(|before| before.catalogue == *catalogue) {
+        if before.is_none_or(|before| before.catalog == *catalog) {
             return;
         }
         let mut listeners = self
@@ -100,24 +100,24 @@ mod tests {
     use super::*;
     use entente_domain::remote::Offering;
 
-    fn catalogue(id: &str) -> Arc<Catalogue> {
+    fn catalog(id: &str) -> Arc<Catalog> {
         let offering = Offering {
             id: id.to_owned(),
             ..Offering::default()
         };
-        Catalogue {
+        Catalog {
             offerings: vec![offering],
         }
         .into()
     }
 
     #[test]
-    fn who_listens_is_told_of_a_catalogue_that_is_another_one_and_of_no_other() {
-        let catalogues = Catalogues::default();
-        let mut changes = catalogues.subscribe();
+    fn who_listens_is_told_of_a_catalog_that_is_another_one_and_of_no_other() {
+        let catalogs = BrokerCatalogs::default();
+        let mut changes = catalogs.subscribe();
         for id in ["one", "one", "two"] {
-            catalogues.keep("northwind", &catalogue(id), Timestamp::UNIX_EPOCH);
-            catalogues.expire("northwind");
+            catalogs.keep("northwind", &catalog(id), Timestamp::UNIX_EPOCH);
+            catalogs.expire("northwind");
         }
         assert_eq!(changes.try_recv().ok().as_deref(), Some("northwind"));
         assert!(changes.try_recv().is_err());

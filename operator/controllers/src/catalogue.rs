@@ -22,7 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::{Api, ResourceExt as _};
 
 use crate::{
-    broker_catalogs::Catalogues,
+    broker_catalogs::BrokerCatalogs,
     cache::{Cache, Key},
     connection_profiles::Profiles,
     context::Context,
@@ -59,7 +59,7 @@ pub(crate) struct Catalogue {
     context: Context,
     objects: Arc<Objects>,
     profiles: Arc<Profiles>,
-    catalogues: Arc<Catalogues>,
+    catalogs: Arc<BrokerCatalogs>,
     probes: Probes,
 }
 
@@ -109,13 +109,13 @@ impl Catalogue {
         context: Context,
         objects: Arc<Objects>,
         profiles: Arc<Profiles>,
-        catalogues: Arc<Catalogues>,
+        catalogs: Arc<BrokerCatalogs>,
     ) -> Self {
         Self {
             context,
             objects,
             profiles,
-            catalogues,
+            catalogs,
             probes: Probes::default(),
         }
     }
@@ -175,7 +175,7 @@ impl Catalogue {
 
     async fn probe(&self, name: &str, target: &ServerTarget) -> Result<(), Failure> {
         let begun = std::time::Instant::now();
-        let result = self.context.drivers.service().catalogue(target).await;
+        let result = self.context.drivers.service().catalog(target).await;
         let code = result
             .as_ref()
             .err()
@@ -183,9 +183,9 @@ impl Catalogue {
         self.context
             .metrics
             .remote_request("server", &code, begun.elapsed());
-        let catalogue = result?;
-        self.catalogues
-            .keep(name, &catalogue.into(), self.context.clock.now());
+        let catalog = result?;
+        self.catalogs
+            .keep(name, &catalog.into(), self.context.clock.now());
         Ok(())
     }
 

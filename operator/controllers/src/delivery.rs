@@ -20,7 +20,7 @@ use std::{sync::Arc, time::Duration};
 use entente_domain::delivery::Pass;
 
 use crate::{
-    broker_catalogs::Catalogues,
+    broker_catalogs::BrokerCatalogs,
     cache::Key,
     connection_profiles::Profiles,
     context::Context,
@@ -38,7 +38,7 @@ pub(crate) struct Delivery {
     pub(crate) objects: Arc<Objects>,
     secrets: Arc<Secrets>,
     pub(crate) profiles: Arc<Profiles>,
-    pub(crate) catalogues: Arc<Catalogues>,
+    pub(crate) catalogs: Arc<BrokerCatalogs>,
     /// Once requested, a pass sends no more requests and reports what it knows.
     shutdown: Shutdown,
     backoffs: DeviceBackoffs,
@@ -64,7 +64,7 @@ impl Reconcile for Delivery {
         watches.cache(&objects.contracts, triggers::contract);
         watches.cache(&objects.compensations, triggers::compensation);
         watches.cache(&objects.namespaces, triggers::namespace);
-        watches.channel(self.catalogues.subscribe(), triggers::catalogue);
+        watches.channel(self.catalogs.subscribe(), triggers::catalog);
     }
 
     async fn reconcile(&self, key: &Key) -> Result<Option<Requeue>, Failed> {
@@ -107,7 +107,7 @@ impl Delivery {
         objects: Arc<Objects>,
         secrets: Arc<Secrets>,
         profiles: Arc<Profiles>,
-        catalogues: Arc<Catalogues>,
+        catalogs: Arc<BrokerCatalogs>,
         shutdown: Shutdown,
     ) -> Self {
         Self {
@@ -115,7 +115,7 @@ impl Delivery {
             objects,
             secrets,
             profiles,
-            catalogues,
+            catalogs,
             shutdown,
             backoffs: DeviceBackoffs::default(),
         }

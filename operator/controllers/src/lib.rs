@@ -34,7 +34,7 @@ mod triggers;
 use std::sync::Arc;
 
 use crate::{
-    broker_catalogs::Catalogues, catalogue::Catalogue, compensation::Compensations,
+    broker_catalogs::BrokerCatalogs, catalogue::Catalogue, compensation::Compensations,
     connection_profiles::Profiles, context::Context, contract::Contracts, delivery::Delivery,
     objects::Objects, secrets::Secrets, shutdown::Shutdown,
 };
@@ -51,18 +51,18 @@ pub async fn run(context: Context, shutdown: Shutdown) {
         context.options.namespace.clone(),
     ));
     let profiles = Arc::new(Profiles::new(Arc::clone(&secrets)));
-    let catalogues = Arc::new(Catalogues::default());
+    let catalogs = Arc::new(BrokerCatalogs::default());
     let delivery = Delivery::new(
         context.clone(),
         Arc::clone(&objects),
         secrets,
         Arc::clone(&profiles),
-        Arc::clone(&catalogues),
+        Arc::clone(&catalogs),
         shutdown.clone(),
     );
     let contracts = Contracts::new(context.clone(), Arc::clone(&objects));
     let compensations = Compensations::new(context.clone(), Arc::clone(&objects));
-    let catalogue = Catalogue::new(context.clone(), objects, profiles, catalogues);
+    let catalogue = Catalogue::new(context.clone(), objects, profiles, catalogs);
     // Every controller is named here and nowhere else.
     tokio::join!(
         controller::run(delivery, &context, &shutdown),

@@ -3,7 +3,7 @@
 //! Decides which entries are dropped: those that have expired and are not in use, and at the bound
 //! those that would expire first. Has no clock: instants are parameters, of any clock that the
 //! caller has, so that a test can pause it. An entry is dropped at once, so a value that wipes
-//! itself is wiped. Used for values that are read or made once for many: Secrets, catalogues,
+//! itself is wiped. Used for values that are read or made once for many: Secrets, catalogs,
 //! tokens, clients, counts of requests.
 
 use std::{

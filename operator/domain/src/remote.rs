@@ -149,12 +149,12 @@ pub enum OperationState {
 
 /// Part of a broker's catalog that the operator needs.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Catalogue {
+pub struct Catalog {
     /// The offerings.
     pub offerings: Vec<Offering>,
 }
 
-/// One offering of a broker's catalogue.
+/// One offering of a broker's catalog.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Offering {
     /// Its id.

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use entente_domain::protocol::Place;
-use entente_domain::remote::{Catalogue, Failure, FailureKind, Scalar};
+use entente_domain::remote::{Catalog, Failure, FailureKind, Scalar};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
@@ -23,8 +23,8 @@ pub enum Operation {
     DeviceObserve,
     /// `DeviceDriver::apply`.
     DeviceApply,
-    /// `ServiceDriver::catalogue`.
-    Catalogue,
+    /// `ServiceDriver::catalog`.
+    Catalog,
     /// `ServiceDriver::observe`.
     InstanceObserve,
     /// `ServiceDriver::provision`.
@@ -119,7 +119,7 @@ pub struct FakeDevice {
 #[derive(Clone, Debug, Default)]
 pub struct FakeServer {
     /// Catalog that it serves.
-    pub catalogue: Catalogue,
+    pub catalog: Catalog,
     /// Its instances, by instance id.
     pub instances: BTreeMap<String, FakeInstance>,
 }

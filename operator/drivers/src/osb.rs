@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use bytes::Bytes;
 use entente_domain::remote::{
-    Catalogue, Failure, FailureKind, InstanceContext, InstanceKey, InstanceReading, OperationState,
+    Catalog, Failure, FailureKind, InstanceContext, InstanceKey, InstanceReading, OperationState,
     ServerAnswer,
 };
 use http::Method;
@@ -103,16 +103,16 @@ impl OsbDriver {
 
 #[async_trait]
 impl ServiceDriver for OsbDriver {
-    async fn catalogue(&self, target: &ServerTarget) -> Result<Catalogue, Failure> {
+    async fn catalog(&self, target: &ServerTarget) -> Result<Catalog, Failure> {
         let call = Call {
-            asked: Asked::Catalogue,
+            asked: Asked::Catalog,
             method: Method::GET,
             path: &["catalog"],
             query: &[],
             body: None,
             subscription: None,
         };
-        answer::catalogue(&self.call(target, call).await?)
+        answer::catalog(&self.call(target, call).await?)
     }
 
     async fn observe(

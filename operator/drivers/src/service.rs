@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use entente_domain::remote::{
-    Catalogue, Failure, InstanceContext, InstanceKey, InstanceReading, OperationState, ServerAnswer,
+    Catalog, Failure, InstanceContext, InstanceKey, InstanceReading, OperationState, ServerAnswer,
 };
 use entente_domain::secret::Secrets;
 use serde_json::{Map, Value};
@@ -29,7 +29,7 @@ pub struct ServerTarget {
 #[async_trait]
 pub trait ServiceDriver: Send + Sync {
     /// Reads the catalog (OSB "Catalog Management").
-    async fn catalogue(&self, target: &ServerTarget) -> Result<Catalogue, Failure>;
+    async fn catalog(&self, target: &ServerTarget) -> Result<Catalog, Failure>;
 
     /// Reads one instance (OSB "Fetching a Service Instance"). If the offering is not retrievable
     /// nothing is sent and the answer is `NotRetrievable`.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use entente_crds::v1alpha1::{ConnectionSpec, IppOperation, IppSyntax, Protocol};
 use entente_domain::protocol::Place;
-use entente_domain::remote::{Catalogue, FailureKind, Offering, Plan, Scalar, Value};
+use entente_domain::remote::{Catalog, FailureKind, Offering, Plan, Scalar, Value};
 use entente_drivers::contract_suite::{
     DeviceSubject, ServerSubject, SettingWrite, judge_device, judge_server,
 };
@@ -86,13 +86,13 @@ impl Subject {
             instances_retrievable: true,
             plans: vec![plan],
         };
-        let catalogue = Catalogue {
+        let catalog = Catalog {
             offerings: vec![offering],
         };
         world.put_server(
             SERVER,
             FakeServer {
-                catalogue,
+                catalog,
                 ..FakeServer::default()
             },
         );

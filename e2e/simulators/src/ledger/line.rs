@@ -68,7 +68,7 @@ pub struct Entry {
     pub peer: PeerKind,
     /// Cause of the line.
     pub cause: Cause,
-    /// Device name, or service instance id; `catalog` for the catalogue.
+    /// Device name, or service instance id; `catalog` for the catalog.
     pub name: String,
     /// Operation, for example `Set-Printer-Attributes` or `provision`.
     pub operation: String,

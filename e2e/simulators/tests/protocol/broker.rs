@@ -36,7 +36,7 @@ async fn the_version_header_is_required_and_must_be_of_version_2() {
 }
 
 #[tokio::test]
-async fn the_catalogue_has_stable_ids_and_what_a_platform_must_know() {
+async fn the_catalog_has_stable_ids_and_what_a_platform_must_know() {
     let platform = Platform::start(Mode::Sync).await;
     let catalog = platform.request(Method::GET, "catalog");
     let said = platform
@@ -209,7 +209,7 @@ async fn parameters_of_an_update_are_the_whole_set_or_merged() {
 }
 
 #[tokio::test]
-async fn a_plan_can_be_changed_where_the_catalogue_says_so() {
+async fn a_plan_can_be_changed_where_the_catalog_says_so() {
     for updateable in [true, false] {
         let mut services = entente_simulators::default_catalog();
         services[0].plan_updateable = updateable;
@@ -427,15 +427,15 @@ async fn somebody_can_change_or_lose_an_instance_at_the_broker() {
 }
 
 #[tokio::test]
-async fn requests_about_instances_can_be_told_from_reading_the_catalogue_by_time() {
+async fn requests_about_instances_can_be_told_from_reading_the_catalog_by_time() {
     // shows B3
     let platform = Platform::start(Mode::Sync).await;
     platform
         .send(platform.request(Method::GET, "catalog"))
         .await
         .unwrap();
-    let catalogue_read = platform.ledger.entries()[0].time();
-    let later = catalogue_read + jiff::SignedDuration::from_hours(1);
+    let catalog_read = platform.ledger.entries()[0].time();
+    let later = catalog_read + jiff::SignedDuration::from_hours(1);
     assert!(
         platform
             .ledger
@@ -450,7 +450,7 @@ async fn requests_about_instances_can_be_told_from_reading_the_catalogue_by_time
     assert!(platform.ledger.writes_before(later).is_empty());
     platform.provision("i-1", json!({})).await.unwrap();
     assert_eq!(platform.ledger.writes_before(later).len(), 1);
-    assert!(platform.ledger.writes_before(catalogue_read).is_empty());
+    assert!(platform.ledger.writes_before(catalog_read).is_empty());
 }
 
 #[tokio::test]

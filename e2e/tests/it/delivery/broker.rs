@@ -206,7 +206,7 @@ async fn a_broker_that_accepts_a_parameter_and_does_not_take_it_is_found_out() {
 
 // shows B7
 #[tokio::test]
-async fn another_plan_of_the_catalogue_moves_the_instance_and_makes_no_second_one() {
+async fn another_plan_of_the_catalog_moves_the_instance_and_makes_no_second_one() {
     let fixture = DeliveryFixture::new("moved", 1).await;
     let namespace = &fixture.namespace;
     let contract = fixture.backup_contract("moved", now(), "1h");

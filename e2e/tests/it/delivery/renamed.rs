@@ -8,7 +8,7 @@ use entente_simulators::{ServiceOffering, default_catalog};
 use crate::delivery_fixture::{DeliveryFixture, subscription_is, subscription_says};
 
 impl DeliveryFixture<'_> {
-    /// Puts another catalogue in place and edits the Connection, so that it is read at once.
+    /// Puts another catalog in place and edits the Connection, so that it is read at once.
     async fn offers(&self, services: Vec<ServiceOffering>, request_timeout: &str) {
         self.broker.set_services(services);
         let mut connection = self.namespace.broker_connection(&self.broker.url());

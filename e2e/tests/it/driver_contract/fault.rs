@@ -202,7 +202,7 @@ async fn wrong_credentials_are_unauthorized_and_never_part_of_the_message() {
     };
     let failure = Drivers::real()
         .service()
-        .catalogue(&target)
+        .catalog(&target)
         .await
         .unwrap_err();
     assert_eq!(failure.kind, FailureKind::Unauthorized, "{failure:?}");

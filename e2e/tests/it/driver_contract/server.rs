@@ -50,9 +50,9 @@ impl Server {
 
 /// Returns the ids behind the names, which only the broker knows.
 pub(super) async fn offering(drivers: &Drivers, target: &ServerTarget) -> (String, String) {
-    let catalogue = drivers.service().catalogue(target).await.unwrap();
+    let catalog = drivers.service().catalog(target).await.unwrap();
     let named = |name: &str| {
-        catalogue
+        catalog
             .offerings
             .iter()
             .find(|offering| offering.name == name)

@@ -27,21 +27,21 @@ struct Platform {
 type Said = (u16, Value);
 
 impl Platform {
-    /// Reads the ids of data-backup and its plan standard from the catalogue.
+    /// Reads the ids of data-backup and its plan standard from the catalog.
     async fn of(broker: &OpenBroker) -> Platform {
         let (http, url) = (http_client(), broker.url());
         let question = http
             .get(format!("{url}/v2/catalog"))
             .header(VERSION.0, VERSION.1);
-        let (status, catalogue) = said(question).await;
-        assert_eq!(status, 200, "{catalogue}");
-        let offering = &catalogue["services"][0];
+        let (status, catalog) = said(question).await;
+        assert_eq!(status, 200, "{catalog}");
+        let offering = &catalog["services"][0];
         assert_eq!(offering["name"], "data-backup");
         assert_eq!(offering["instances_retrievable"], true);
         assert_eq!(offering["plan_updateable"], true);
         assert_eq!(offering["plans"][0]["name"], "standard");
-        assert_eq!(catalogue["services"][1]["name"], "parts-life");
-        assert_eq!(catalogue["services"][1]["plans"][0]["name"], "basic");
+        assert_eq!(catalog["services"][1]["name"], "parts-life");
+        assert_eq!(catalog["services"][1]["plans"][0]["name"], "basic");
         let id = |of: &Value| of["id"].as_str().expect("an id").to_owned();
         let (service, plan) = (id(offering), id(&offering["plans"][0]));
         Platform {
@@ -376,15 +376,15 @@ async fn the_library_insists_on_version_header_credentials_and_organisation() {
     let broker = OpenBroker::start(OpenBrokerOptions { credentials })
         .await
         .unwrap();
-    let catalogue = format!("{}/v2/catalog", broker.url());
+    let catalog = format!("{}/v2/catalog", broker.url());
     let http = http_client();
     let login = |request: RequestBuilder| request.basic_auth("operator", Some("secret"));
     assert_eq!(
-        status(login(http.get(&catalogue))).await,
+        status(login(http.get(&catalog))).await,
         400,
         "no version header"
     );
-    let versioned = || http.get(&catalogue).header(VERSION.0, VERSION.1);
+    let versioned = || http.get(&catalog).header(VERSION.0, VERSION.1);
     assert_eq!(status(versioned()).await, 401, "no credentials");
     assert_eq!(
         status(versioned().basic_auth("operator", Some("wrong"))).await,

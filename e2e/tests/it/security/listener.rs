@@ -20,13 +20,13 @@ pub(super) enum Answers {
     /// It closes the connection.
     Nothing,
     /// With a broker's catalog, to any request.
-    Catalogue,
-    /// With a redirect that keeps method and body; the catalogue too, or all but that.
+    Catalog,
+    /// With a redirect that keeps method and body; the catalog too, or all but that.
     Redirect {
         /// The URL, without a path.
         to: String,
-        /// True if a GET of the catalogue is redirected as well.
-        catalogue: bool,
+        /// True if a GET of the catalog is redirected as well.
+        catalog: bool,
     },
     /// With 500 and this body.
     Failure {
@@ -131,7 +131,7 @@ fn answer(answers: &Answers, path: &str) -> Option<String> {
         )
     };
     let json = "Content-Type: application/json\r\n";
-    let catalogue = || {
+    let catalog = || {
         of(
             "200 OK",
             json,
@@ -140,10 +140,8 @@ fn answer(answers: &Answers, path: &str) -> Option<String> {
     };
     Some(match answers {
         Answers::Nothing => return None,
-        Answers::Catalogue => catalogue(),
-        Answers::Redirect {
-            catalogue: false, ..
-        } if path.ends_with("/v2/catalog") => catalogue(),
+        Answers::Catalog => catalog(),
+        Answers::Redirect { catalog: false, .. } if path.ends_with("/v2/catalog") => catalog(),
         Answers::Redirect { to, .. } => of(
             "307 Temporary Redirect",
             &format!("Location: {to}{path}\r\n"),

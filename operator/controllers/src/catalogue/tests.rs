@@ -98,10 +98,10 @@ async fn a_broker_that_answers_is_ready_and_probed_again_after_ten_minutes_witho
     assert_eq!(broker_says(&process, "Reachable"), "True(Answered)");
     assert_eq!(broker_says(&process, "ResolvedRefs"), "True(Resolved)");
     process.let_pass(Duration::from_secs(10)).await;
-    let probes = process.world.count(Operation::Catalogue);
+    let probes = process.world.count(Operation::Catalog);
     process.cluster.forget_requests();
     process.let_pass(PROBE.unsigned_abs()).await;
-    assert_eq!(process.world.count(Operation::Catalogue), probes + 1);
+    assert_eq!(process.world.count(Operation::Catalog), probes + 1);
     assert!(
         process.cluster.writes().is_empty(),
         "{:?}",
@@ -121,7 +121,7 @@ async fn a_broker_that_fails_says_why_is_probed_sooner_and_recovers() {
     process.world.put_server(BROKER_URL, FakeServer::default());
     process
         .world
-        .script(None, Operation::Catalogue, unauthorized, 1);
+        .script(None, Operation::Catalog, unauthorized, 1);
     let since = process.world.ledger().len();
     let refused =
         |process: &InProcess| broker_says(process, "Authenticated") == "False(Unauthorized)";
@@ -147,9 +147,9 @@ async fn a_secret_that_is_missing_is_said_and_the_broker_is_ready_once_it_is_the
     process.until("the Secret is missing", missing).await;
     // An edited Connection waits for no cache of Secrets.
     assert_eq!(process.clock.now(), edited);
-    let probes = process.world.count(Operation::Catalogue);
+    let probes = process.world.count(Operation::Catalog);
     process.let_pass(Duration::from_mins(1)).await;
-    assert_eq!(process.world.count(Operation::Catalogue), probes);
+    assert_eq!(process.world.count(Operation::Catalog), probes);
     process.cluster.apply(&broker_login());
     process.until("it is ready again", is_ready).await;
 }

@@ -26,7 +26,7 @@ pub(super) async fn execute(delivery: &Delivery, pass: &Pass, action: &Action) -
         Action::ReadDevice { connection, .. } | Action::WriteDevice { connection, .. } => {
             execution.device(connection, action).await
         }
-        Action::ReadCatalogue { connection } => execution.catalogue(connection).await,
+        Action::ReadCatalog { connection } => execution.catalog(connection).await,
         Action::RecordInstance { subscription } => {
             return report::record(delivery, pass, subscription).await;
         }
@@ -91,17 +91,17 @@ impl Execution<'_> {
         device.is_some_and(|device| is_claimed(objects, device, connection, identity))
     }
 
-    async fn catalogue(&self, connection: &str) -> Result<Answer, Failure> {
+    async fn catalog(&self, connection: &str) -> Result<Answer, Failure> {
         let target = self.target(connection).await?;
         let begun = Instant::now();
-        let result = self.service().catalogue(&target).await;
+        let result = self.service().catalog(&target).await;
         self.count("server", result.as_ref().err(), begun);
         let result = result.map(Arc::from);
-        if let Ok(catalogue) = &result {
+        if let Ok(catalog) = &result {
             let now = self.delivery.context.clock.now();
-            self.delivery.catalogues.keep(connection, catalogue, now);
+            self.delivery.catalogs.keep(connection, catalog, now);
         }
-        Ok(Answer::Catalogue(result))
+        Ok(Answer::Catalog(result))
     }
 
     async fn server(&self, subscription: &str, action: &Action) -> Result<Answer, Failure> {
@@ -173,7 +173,7 @@ impl Execution<'_> {
             ),
             Action::ReadDevice { .. }
             | Action::WriteDevice { .. }
-            | Action::ReadCatalogue { .. }
+            | Action::ReadCatalog { .. }
             | Action::RecordInstance { .. } => Answer::NotAsked(unusable(
                 "nothing is asked of the service server".to_owned(),
             )),

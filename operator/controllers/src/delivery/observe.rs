@@ -61,7 +61,7 @@ pub(super) async fn snapshot(delivery: &Delivery, key: &Key) -> DeviceSnapshot {
             .as_ref()
             .map(|device| claimed_connections(objects, device))
             .unwrap_or_default(),
-        catalogues: delivery.catalogues.known(connections.keys(), now),
+        catalogs: delivery.catalogs.known(connections.keys(), now),
         compensations: compensations(objects, &key.namespace, &subscriptions),
         clock_skewed: delivery.context.skew.is_skewed().is_some(),
         reconcile_requested: device.as_deref().is_some_and(is_reconcile_requested),

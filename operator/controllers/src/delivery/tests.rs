@@ -15,7 +15,7 @@ use entente_crds::{
 };
 use entente_domain::{
     protocol::Place,
-    remote::{Catalogue, Offering, Plan, Scalar},
+    remote::{Catalog, Offering, Plan, Scalar},
 };
 use entente_drivers::fake::{FakeDevice, FakeServer, Operation};
 use jiff::Timestamp;
@@ -95,7 +95,7 @@ fn fake_broker() -> FakeServer {
         plans: vec![plan],
     };
     FakeServer {
-        catalogue: Catalogue {
+        catalog: Catalog {
             offerings: vec![offering],
         },
         ..FakeServer::default()

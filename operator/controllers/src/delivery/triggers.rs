@@ -136,7 +136,7 @@ pub(super) fn connection(delivery: &Delivery, queue: &Queue<Key>, change: &Chang
         return;
     }
     if spec {
-        delivery.catalogues.expire(&change.key.name);
+        delivery.catalogs.expire(&change.key.name);
     }
     let devices = delivery
         .objects
@@ -161,7 +161,7 @@ fn of_broker(delivery: &Delivery, queue: &Queue<Key>, connection: &str) {
     clippy::ptr_arg,
     reason = "the shell hands over what the channel carries"
 )]
-pub(super) fn catalogue(delivery: &Delivery, queue: &Queue<Key>, connection: &String) {
+pub(super) fn catalog(delivery: &Delivery, queue: &Queue<Key>, connection: &String) {
     of_broker(delivery, queue, connection);
 }
 

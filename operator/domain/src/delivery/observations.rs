@@ -49,7 +49,7 @@ pub struct Observations {
     /// Answers about each subscription, by name.
     subscriptions: BTreeMap<String, InstanceObservation>,
     /// Failed readings of catalogs, by connection.
-    pub catalogue_problems: BTreeMap<String, (Timestamp, Failure)>,
+    pub catalog_problems: BTreeMap<String, (Timestamp, Failure)>,
 }
 
 /// Readings of a device through one connection.

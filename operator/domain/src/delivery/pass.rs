@@ -271,7 +271,7 @@ impl Pass {
             Action::ReadDevice { connection, .. } | Action::WriteDevice { connection, .. } => {
                 self.backoffs.is_held(&BackoffKey::device(connection), now)
             }
-            Action::ReadCatalogue { .. }
+            Action::ReadCatalog { .. }
             | Action::RecordInstance { .. }
             | Action::ReadInstance { .. }
             | Action::Provision { .. }

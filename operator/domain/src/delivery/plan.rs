@@ -18,7 +18,7 @@ use crate::delivery::{
     observations::instance::may_exist, verify::identity,
 };
 
-mod catalogue;
+mod catalog;
 mod device;
 mod instance;
 pub(super) mod round;
@@ -132,7 +132,7 @@ impl Round<'_> {
         }
         if let Some(server) = &subscription.server
             && server.offering.is_none()
-            && !self.read_missing_catalogue(subscription, server, plan)
+            && !self.read_missing_catalog(subscription, server, plan)
         {
             return;
         }

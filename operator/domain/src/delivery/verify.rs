@@ -201,7 +201,7 @@ impl Round<'_> {
             })
             .or_else(|| {
                 self.observations
-                    .catalogue_problems
+                    .catalog_problems
                     .get(&server.connection)
                     .map(|(_, failure)| failure)
             })?;

@@ -145,7 +145,7 @@ fn on_behalf_of(resolved: &ResolvedDevice, action: &Action) -> Vec<Served> {
     };
     match action {
         Action::ReadDevice { .. }
-        | Action::ReadCatalogue { .. }
+        | Action::ReadCatalog { .. }
         | Action::RecordInstance { .. }
         | Action::ReadInstance { .. }
         | Action::PollOperation { .. }

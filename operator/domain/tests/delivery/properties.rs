@@ -194,7 +194,7 @@ proptest! {
         world.pass();
         prop_assert_eq!((world.requests, world.writes), before, "another pass\n{}", world.story());
         world.backoffs = Backoffs::default();
-        world.snapshot.catalogues.clear();
+        world.snapshot.catalogs.clear();
         world.pass();
         prop_assert_eq!((world.requests, world.writes), before, "after a restart\n{}", world.story());
     }

@@ -128,7 +128,7 @@ impl Simulation {
         self.dies_after = None;
         self.pass.push("  the process dies".to_owned());
         self.backoffs = Backoffs::default();
-        self.snapshot.catalogues.clear();
+        self.snapshot.catalogs.clear();
         self.wake = Some(self.now);
         self.say_requests(self.began);
     }
@@ -183,7 +183,7 @@ impl Simulation {
             Action::WriteDevice {
                 connection, write, ..
             } => self.write_device(connection, write),
-            Action::ReadCatalogue { connection } => self.read_catalogue(connection),
+            Action::ReadCatalog { connection } => self.read_catalog(connection),
             Action::ReadInstance { .. }
             | Action::PollOperation { .. }
             | Action::Provision { .. }

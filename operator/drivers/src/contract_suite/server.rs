@@ -86,8 +86,8 @@ pub trait ServerSubject: Send + Sync {
 pub async fn judge_server(subject: &dyn ServerSubject) -> Report {
     let mut report = Report::new(subject.name());
     report.record(
-        "the catalogue has the offering and the plan",
-        catalogue(subject).await,
+        "the catalog has the offering and the plan",
+        catalog(subject).await,
     );
     report.record(
         "an instance that was never made is absent",
@@ -248,18 +248,18 @@ async fn shows(
     }
 }
 
-async fn catalogue(subject: &dyn ServerSubject) -> Checked {
-    let catalogue = well(
-        "the catalogue",
-        subject.driver().catalogue(&subject.target()).await,
+async fn catalog(subject: &dyn ServerSubject) -> Checked {
+    let catalog = well(
+        "the catalog",
+        subject.driver().catalog(&subject.target()).await,
     )?;
     let (service_id, plan_id) = subject.offering();
-    let found = catalogue
+    let found = catalog
         .offerings
         .iter()
         .find(|offering| offering.id == service_id)
         .is_some_and(|offering| offering.plans.iter().any(|plan| plan.id == plan_id));
-    ensure(found, || format!("{catalogue:?}"))?;
+    ensure(found, || format!("{catalog:?}"))?;
     Ok(Verdict::Passed)
 }
 
@@ -380,7 +380,7 @@ async fn networks(subject: &dyn ServerSubject) -> Checked {
         .map_err(|_| "a network that cannot be read")?;
     profile.networks = vec![elsewhere];
     target.profile = profile.into();
-    let failure = ill("the catalogue", subject.driver().catalogue(&target).await)?;
+    let failure = ill("the catalog", subject.driver().catalog(&target).await)?;
     ensure(
         failure.kind == FailureKind::AddressNotAllowed && !failure.doubtful,
         || format!("{failure:?}"),

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use entente_domain::remote::{
-    Catalogue, Failure, FailureKind, InstanceContext, InstanceKey, InstanceReading, OperationState,
+    Catalog, Failure, FailureKind, InstanceContext, InstanceKey, InstanceReading, OperationState,
     ServerAnswer,
 };
 use serde_json::{Map, Value};
@@ -161,12 +161,12 @@ fn or_lost(
 
 #[async_trait]
 impl ServiceDriver for World {
-    async fn catalogue(&self, target: &ServerTarget) -> Result<Catalogue, Failure> {
-        let operation = Operation::Catalogue;
+    async fn catalog(&self, target: &ServerTarget) -> Result<Catalog, Failure> {
+        let operation = Operation::Catalog;
         if self.call(target, operation, "", Map::new()).await? == Some(Fault::LoseAnswer) {
             return Err(lost_answer(operation));
         }
-        self.with_server(&target.url, |server, _| Ok(server.catalogue.clone()))
+        self.with_server(&target.url, |server, _| Ok(server.catalog.clone()))
     }
 
     async fn observe(

@@ -4,7 +4,7 @@
 //! Only `error` and `description` of a broker's own error body are ever quoted.
 
 use entente_domain::remote::{
-    Catalogue, Failure, FailureKind, InstanceReading, Offering, OperationState, Plan, ServerAnswer,
+    Catalog, Failure, FailureKind, InstanceReading, Offering, OperationState, Plan, ServerAnswer,
 };
 use http::StatusCode;
 use jiff::SignedDuration;
@@ -17,7 +17,7 @@ use crate::text::{Private, quote};
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Asked {
     /// GET /v2/catalog
-    Catalogue,
+    Catalog,
     /// GET /v2/service_instances/:id
     Fetch,
     /// PUT /v2/service_instances/:id
@@ -217,7 +217,7 @@ pub(super) fn operation_state(
 }
 
 #[derive(Deserialize)]
-struct CatalogueBody {
+struct CatalogBody {
     services: Vec<OfferingBody>,
 }
 
@@ -242,11 +242,11 @@ struct PlanBody {
 
 /// Returns the catalog (OSB "Catalog Management"). An offering or a plan whose id is too long to be
 /// stored is left out; the others are returned.
-pub(super) fn catalogue(outcome: &Outcome) -> Result<Catalogue, Failure> {
+pub(super) fn catalog(outcome: &Outcome) -> Result<Catalog, Failure> {
     let Outcome::Done { body, .. } = outcome else {
-        return Err(senseless("catalogue"));
+        return Err(senseless("catalog"));
     };
-    let body = CatalogueBody::deserialize(body).map_err(|_| senseless("catalogue"))?;
+    let body = CatalogBody::deserialize(body).map_err(|_| senseless("catalog"))?;
     let plan = |plan: PlanBody| Plan {
         id: plan.id,
         name: plan.name,
@@ -268,7 +268,7 @@ pub(super) fn catalogue(outcome: &Outcome) -> Result<Catalogue, Failure> {
             plans: plans.map(plan).collect(),
         }
     });
-    Ok(Catalogue {
+    Ok(Catalog {
         offerings: offerings.collect(),
     })
 }

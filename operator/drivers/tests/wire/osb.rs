@@ -233,7 +233,7 @@ async fn a_broker_that_gives_the_token_back_does_not_get_it_into_a_message() {
     let drivers = Drivers::real();
     let failure = drivers
         .service()
-        .catalogue(&target(&server))
+        .catalog(&target(&server))
         .await
         .unwrap_err();
     assert_eq!(failure.kind, FailureKind::Unauthorized);
@@ -269,7 +269,7 @@ async fn a_token_that_was_fetched_is_not_given_back_either() {
         ..target(&server)
     };
     let drivers = Drivers::real();
-    let failure = drivers.service().catalogue(&target).await.unwrap_err();
+    let failure = drivers.service().catalog(&target).await.unwrap_err();
     assert_eq!(
         failure.message,
         "HTTP 400 Bad Request: bad Bearer [redacted]"

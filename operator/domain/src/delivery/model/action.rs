@@ -29,7 +29,7 @@ pub enum Action {
         items: Vec<(String, ItemKey, Digest)>,
     },
     /// Read a broker's catalog. A probe: it serves no subscription.
-    ReadCatalogue {
+    ReadCatalog {
         /// The Connection.
         connection: String,
     },
@@ -113,8 +113,8 @@ impl Plan {
         self.waits.entry(subscription.to_owned()).or_insert(blocked);
     }
 
-    pub(in crate::delivery) fn read_catalogue(&mut self, connection: &str) {
-        let action = Action::ReadCatalogue {
+    pub(in crate::delivery) fn read_catalog(&mut self, connection: &str) {
+        let action = Action::ReadCatalog {
             connection: connection.to_owned(),
         };
         if !self.actions.contains(&action) {

@@ -33,8 +33,8 @@ pub enum BackoffKey {
         /// The subscription.
         subscription: String,
     },
-    /// The catalogue of a service server.
-    Catalogue {
+    /// The catalog of a service server.
+    Catalog {
         /// The Connection.
         connection: String,
     },
@@ -64,9 +64,9 @@ impl BackoffKey {
         }
     }
 
-    /// Returns the key of the catalogue behind a Connection.
-    pub fn catalogue(connection: &str) -> Self {
-        Self::Catalogue {
+    /// Returns the key of the catalog behind a Connection.
+    pub fn catalog(connection: &str) -> Self {
+        Self::Catalog {
             connection: connection.to_owned(),
         }
     }

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use crate::{
     promise::{Circumstances, CompensationRecord},
-    remote::Catalogue,
+    remote::Catalog,
     secret::Secrets,
 };
 
@@ -60,7 +60,7 @@ pub struct DeviceSnapshot {
     /// Values of the parameters of type Secret.
     pub secrets: Secrets,
     /// The catalogs of brokers, as far as they were read.
-    pub catalogues: BTreeMap<String, Arc<Catalogue>>,
+    pub catalogs: BTreeMap<String, Arc<Catalog>>,
     /// Compensations of these subscriptions.
     pub compensations: Vec<CompensationRecord>,
     /// True if the local clock differs too much from that of the API server.

@@ -261,9 +261,8 @@ fn take_names(
     subscription: &ResolvedSubscription,
 ) {
     let wanted = subscription.server.as_ref();
-    let fresh = wanted.filter(|server| {
-        !server.is_obsolete && snapshot.catalogues.contains_key(&server.connection)
-    });
+    let fresh = wanted
+        .filter(|server| !server.is_obsolete && snapshot.catalogs.contains_key(&server.connection));
     let Some(fresh) = fresh.and_then(ResolvedServer::handle) else {
         return;
     };

@@ -15,8 +15,7 @@ use crate::{
     delivery::{Action, Blocked, model::backoffs::BackoffKey},
     reasons::{Retry, retry},
     remote::{
-        Catalogue, DeviceReading, Failure, FailureKind, InstanceReading, OperationState,
-        ServerAnswer,
+        Catalog, DeviceReading, Failure, FailureKind, InstanceReading, OperationState, ServerAnswer,
     },
 };
 
@@ -37,8 +36,8 @@ pub enum Answer {
     },
     /// Of [`Action::WriteDevice`].
     DeviceWritten(Result<(), Failure>),
-    /// Of [`Action::ReadCatalogue`].
-    Catalogue(Result<Arc<Catalogue>, Failure>),
+    /// Of [`Action::ReadCatalog`].
+    Catalog(Result<Arc<Catalog>, Failure>),
     /// Of [`Action::RecordInstance`]: the subscription as it is now, or `None` if it is gone or
     /// could not be written.
     Recorded(Option<Arc<ServiceSubscription>>),
@@ -68,7 +67,7 @@ impl Pass {
             Action::WriteDevice {
                 connection, items, ..
             } => self.device_written(connection, items, answer, moment),
-            Action::ReadCatalogue { connection } => self.catalogue_read(connection, answer, moment),
+            Action::ReadCatalog { connection } => self.catalog_read(connection, answer, moment),
             Action::RecordInstance { subscription } => {
                 self.instance_recorded(subscription, answer, moment);
             }
@@ -160,24 +159,24 @@ impl Pass {
         }
     }
 
-    fn catalogue_read(&mut self, connection: &str, answer: Answer, moment: Moment) {
+    fn catalog_read(&mut self, connection: &str, answer: Answer, moment: Moment) {
         let result = match answer {
-            Answer::Catalogue(result) => result,
+            Answer::Catalog(result) => result,
             Answer::NotAsked(failure) => Err(failure),
             _ => return,
         };
-        let key = BackoffKey::catalogue(connection);
+        let key = BackoffKey::catalog(connection);
         match result {
-            Ok(catalogue) => {
+            Ok(catalog) => {
                 self.backoffs.clear(&key);
-                let known = &mut self.snapshot.catalogues;
-                known.insert(connection.to_owned(), catalogue);
+                let known = &mut self.snapshot.catalogs;
+                known.insert(connection.to_owned(), catalog);
                 self.changed = true;
             }
             Err(failure) => {
                 let why = Blocked::on_server(connection, &failure);
                 self.hold(key, why, connection, &failure, moment);
-                let problems = &mut self.observations.catalogue_problems;
+                let problems = &mut self.observations.catalog_problems;
                 problems.insert(connection.to_owned(), (moment.now, failure));
             }
         }
@@ -239,7 +238,7 @@ impl Pass {
             }
             Answer::DeviceRead { .. }
             | Answer::DeviceWritten(_)
-            | Answer::Catalogue(_)
+            | Answer::Catalog(_)
             | Answer::Recorded(_) => {}
         }
     }

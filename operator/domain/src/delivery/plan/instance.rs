@@ -39,10 +39,10 @@ impl Round<'_> {
             .iter()
             .all(|item| self.is_settled(subscription, item, verified));
         let at_rest = is_settled && !self.server_sync_is_due(subscription, step);
-        if !self.snapshot.catalogues.contains_key(&server.connection) {
+        if !self.snapshot.catalogs.contains_key(&server.connection) {
             // Only the catalog tells whether instances can be fetched.
             if !at_rest {
-                self.read_missing_catalogue(subscription, server, plan);
+                self.read_missing_catalog(subscription, server, plan);
             }
             return;
         }

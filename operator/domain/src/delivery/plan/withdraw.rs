@@ -131,8 +131,8 @@ pub(in crate::delivery) fn remove(
         plan.wait(name, blocked.clone());
         return;
     }
-    if !round.snapshot.catalogues.contains_key(&server.connection) {
-        round.read_missing_catalogue(subscription, server, plan);
+    if !round.snapshot.catalogs.contains_key(&server.connection) {
+        round.read_missing_catalog(subscription, server, plan);
         return;
     }
     let verified = round.verified.get(name).cloned().unwrap_or_default();

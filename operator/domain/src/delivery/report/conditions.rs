@@ -51,7 +51,7 @@ impl Report<'_> {
     }
 
     /// True if what blocks before the start is met on the side of these steps: a service server
-    /// whose catalogue cannot be read is no matter of the device, whose step comes first.
+    /// whose catalog cannot be read is no matter of the device, whose step comes first.
     fn concerns(&self, steps: &[StepType]) -> bool {
         let of_server =
             self.verified.server_fault.is_some() && self.verified.device_faults.is_empty();

@@ -235,8 +235,8 @@ pub(in crate::delivery) fn resolve_server(
         .as_ref()
         .and_then(|status| status.server.as_ref())
         .filter(|handle| handle.connection_ref.name == connection);
-    let offering = match snapshot.catalogues.get(&connection) {
-        Some(catalogue) => Some(find_offering(catalogue, side, handle)?),
+    let offering = match snapshot.catalogs.get(&connection) {
+        Some(catalog) => Some(find_offering(catalog, side, handle)?),
         // After a restart the instance in status names its offering.
         None => handle.map(|handle| offering_of_handle(snapshot, handle)),
     };

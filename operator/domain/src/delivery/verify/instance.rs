@@ -33,10 +33,9 @@ impl Round<'_> {
                 ..
             }) => self.unread(step, item, Some(failure)),
             None => {
-                let catalogue = server.and_then(|server| {
-                    self.observations.catalogue_problems.get(&server.connection)
-                });
-                match catalogue {
+                let catalog = server
+                    .and_then(|server| self.observations.catalog_problems.get(&server.connection));
+                match catalog {
                     Some((_, failure)) => self.unread(step, item, Some(failure)),
                     None => self.unread_instance(step, item),
                 }

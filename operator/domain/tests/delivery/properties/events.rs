@@ -35,7 +35,7 @@ pub(super) enum Event {
     Changed(usize, usize),
     ClockBack(i64),
     DeviceReplaced,
-    CatalogueForgotten,
+    CatalogForgotten,
     Suspended(usize),
     Resumed(usize),
     Extended(usize),
@@ -75,7 +75,7 @@ fn event() -> impl Strategy<Value = Event> {
         (0..3_usize, 0..4_usize).prop_map(|(index, service)| Event::Changed(index, service)),
         (1..30_i64).prop_map(Event::ClockBack),
         Just(Event::DeviceReplaced),
-        Just(Event::CatalogueForgotten),
+        Just(Event::CatalogForgotten),
         (0..3_usize).prop_map(Event::Suspended),
         (0..3_usize).prop_map(Event::Resumed),
         (0..3_usize).prop_map(Event::Ended),
@@ -119,7 +119,7 @@ pub(super) fn happen(world: &mut Simulation, event: &Event, indexes: &[usize]) {
         | Event::BrokerIgnores(index)
         | Event::BrokerCured(index) => happen_to_broker(world, event, BROKERS[*index]),
         Event::ClockBack(count) => world.now -= minutes(*count),
-        Event::CatalogueForgotten => world.snapshot.catalogues.clear(),
+        Event::CatalogForgotten => world.snapshot.catalogs.clear(),
         Event::DeviceReplaced => {
             let serial = &mut world.device_mut().spec.serial_number;
             serial.push('B');

@@ -12,7 +12,7 @@
 //! suspend C.S|device · resume C.S|device
 //! printer off|timeout|ignores A|not-settable A|refuses A|lacks OP|busy D|loses N|is ID|product P|has A TEXT|cure
 //! broker NAME down|timeout|takes D|never-ends|fails N|next FAULT|not-retrievable|drops P|ignores P|forgets|cure
-//! broker NAME calls ID NEW-ID NEW-NAME   the catalogue has a new id and name for what had this id
+//! broker NAME calls ID NEW-ID NEW-NAME   the catalog has a new id and name for what had this id
 //! set model|service NAME POINTER JSON · remove service NAME · replace-device SERIAL
 //! secret NAME TEXT|gone    content of a Secret
 //! skew on|off · reconcile-now · restart · kill after N · take-over-orphans
@@ -116,7 +116,7 @@ fn command(world: &mut Simulation, verb: &str, mut words: VecDeque<&str>) {
         "skew" => world.snapshot.clock_skewed = first == "on",
         "restart" => {
             world.backoffs = Backoffs::default();
-            world.snapshot.catalogues.clear();
+            world.snapshot.catalogs.clear();
         }
         "kill" => world.dies_after = Some(words[1].parse().expect("a number")),
         "show" => world.show(),

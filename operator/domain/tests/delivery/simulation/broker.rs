@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use entente_domain::remote::{
-    Catalogue, Failure, FailureKind, InstanceKey, InstanceReading, Offering, OperationState, Plan,
+    Catalog, Failure, FailureKind, InstanceKey, InstanceReading, Offering, OperationState, Plan,
     ServerAnswer,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -104,7 +104,7 @@ impl Broker {
         }
     }
 
-    pub(crate) fn catalogue(&self) -> Result<Catalogue, Failure> {
+    pub(crate) fn catalog(&self) -> Result<Catalog, Failure> {
         self.reach(false)?;
         let called = |name: &str| {
             let id = format!("{name}-id");
@@ -122,7 +122,7 @@ impl Broker {
             instances_retrievable: !self.not_retrievable,
             plans: vec![plan("standard"), plan("premium")],
         };
-        Ok(Catalogue {
+        Ok(Catalog {
             offerings: vec![offering("data-backup"), offering("cloud")],
         })
     }

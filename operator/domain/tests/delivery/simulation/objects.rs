@@ -233,7 +233,7 @@ pub(super) fn subscription_of(action: &Action) -> &str {
         | Action::Update { subscription, .. }
         | Action::PollOperation { subscription, .. }
         | Action::Deprovision { subscription, .. } => subscription,
-        Action::ReadDevice { .. } | Action::WriteDevice { .. } | Action::ReadCatalogue { .. } => {
+        Action::ReadDevice { .. } | Action::WriteDevice { .. } | Action::ReadCatalog { .. } => {
             panic!("on behalf of nobody")
         }
     }

@@ -31,15 +31,15 @@ impl Simulation {
         Answer::DeviceWritten(result)
     }
 
-    pub(super) fn read_catalogue(&mut self, connection: &str) -> Answer {
-        let result = self.brokers[connection].catalogue();
+    pub(super) fn read_catalog(&mut self, connection: &str) -> Answer {
+        let result = self.brokers[connection].catalog();
         self.answered(result.as_ref().err(), false);
         let result = result.map(Arc::from);
-        if let Ok(catalogue) = &result {
-            let known = &mut self.snapshot.catalogues;
-            known.insert(connection.to_owned(), catalogue.clone());
+        if let Ok(catalog) = &result {
+            let known = &mut self.snapshot.catalogs;
+            known.insert(connection.to_owned(), catalog.clone());
         }
-        Answer::Catalogue(result)
+        Answer::Catalog(result)
     }
 
     pub(super) fn ask_broker(&mut self, action: &Action, pass: &Pass) -> Answer {

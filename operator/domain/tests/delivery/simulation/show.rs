@@ -38,7 +38,7 @@ impl Simulation {
                     write.value
                 )
             }
-            Action::ReadCatalogue { connection } => format!("read catalogue: {connection}"),
+            Action::ReadCatalog { connection } => format!("read catalog: {connection}"),
             Action::RecordInstance { subscription } => format!("record instance: {subscription}"),
             Action::ReadInstance { subscription, .. } => format!("fetch: {subscription}"),
             Action::Provision {

@@ -85,7 +85,7 @@ ill!(row_21_5xx_leaves_a_doubt, Provision, 500, "{}" => ProtocolError, doubtful 
 well!(a_202_without_an_operation_is_under_way, Deprovision, 202, "{}" => under_way(None));
 ill!(a_202_to_a_read_makes_no_sense, Fetch, 202, "{}" => ProtocolError, doubtful false);
 ill!(a_201_to_an_update_leaves_a_doubt, Update, 201, "{}" => ProtocolError, doubtful true);
-ill!(a_5xx_to_a_read_leaves_no_doubt, Catalogue, 503, "{}" => ProtocolError, doubtful false);
+ill!(a_5xx_to_a_read_leaves_no_doubt, Catalog, 503, "{}" => ProtocolError, doubtful false);
 ill!(a_5xx_to_a_deprovision_leaves_a_doubt, Deprovision, 502, "" => ProtocolError, doubtful true);
 ill!(a_404_to_an_update_is_no_success, Update, 404, "{}" => ProtocolError, doubtful false);
 ill!(a_redirect_is_not_followed, Provision, 307, "" => ProtocolError, doubtful false);
@@ -174,7 +174,7 @@ fn parameters_that_are_not_told_are_told_from_empty_ones() {
 }
 
 #[test]
-fn a_catalogue_is_read_with_what_may_be_missing() {
+fn a_catalog_is_read_with_what_may_be_missing() {
     let body = json!({"services": [{
         "id": "s", "name": "data-backup", "description": "…", "bindable": false,
         "instances_retrievable": true,
@@ -183,14 +183,14 @@ fn a_catalogue_is_read_with_what_may_be_missing() {
             {"id": "q", "name": "large"},
         ],
     }, {"id": "t", "name": "bare"}]});
-    let read = catalogue(&done(body)).unwrap();
+    let read = catalog(&done(body)).unwrap();
     assert_eq!(read.offerings.len(), 2);
     assert!(read.offerings[0].instances_retrievable && !read.offerings[1].instances_retrievable);
     let polling = |plan: usize| read.offerings[0].plans[plan].maximum_polling_duration;
     assert_eq!(polling(0), Some(SignedDuration::from_mins(10)));
     assert_eq!(polling(1), None);
-    assert!(catalogue(&done(json!({}))).is_err());
-    assert!(catalogue(&done(json!({"services": [{"id": "s"}]}))).is_err());
+    assert!(catalog(&done(json!({}))).is_err());
+    assert!(catalog(&done(json!({"services": [{"id": "s"}]}))).is_err());
 }
 
 // shows K7
@@ -217,13 +217,13 @@ fn ids_as_long_as_the_standard_allows_are_kept_whole_and_longer_ones_make_no_sen
         ]},
     ]});
     let done = judge(
-        Asked::Catalogue,
+        Asked::Catalog,
         StatusCode::OK,
         body.to_string().as_bytes(),
         None,
         NOTHING,
     );
-    let found = catalogue(&done.unwrap()).unwrap();
+    let found = catalog(&done.unwrap()).unwrap();
     let names: Vec<&str> = found.offerings.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(names, ["long"]);
     let plans: Vec<&str> = found.offerings[0]

@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 
 use crate::{
     delivery::{Blocked, DeviceSnapshot, observations::instance::may_exist},
-    remote::{Catalogue, Offering, Plan},
+    remote::{Catalog, Offering, Plan},
 };
 
 /// Time for which an operation is polled if the broker's plan has no limit.
@@ -47,21 +47,21 @@ impl ResolvedOffering {
 /// Returns the offering and plan behind the names of a service in the catalog, or the reason why
 /// the existing instance, if any, must not become that.
 pub(super) fn find_offering(
-    catalogue: &Catalogue,
+    catalog: &Catalog,
     side: &ServerSide,
     handle: Option<&ServerInstance>,
 ) -> Result<ResolvedOffering, Blocked> {
     let recorded = handle.filter(|handle| may_exist(handle));
     let connection = &side.connection_ref.name;
     let offering = one(
-        catalogue.offerings.iter(),
+        catalog.offerings.iter(),
         |offering| offering.name == side.offering,
         |offering| recorded.is_some_and(|handle| handle.service_id == offering.id),
     )
     .map_err(|found| {
         let name = &side.offering;
-        let what = format!("the catalogue behind {connection} has {found} named {name}");
-        not_found(&what, renamed(catalogue, recorded))
+        let what = format!("the catalog behind {connection} has {found} named {name}");
+        not_found(&what, renamed(catalog, recorded))
     })?;
     let plan = one(
         offering.plans.iter(),
@@ -107,9 +107,9 @@ fn not_found(what: &str, hint: Option<String>) -> Blocked {
 
 /// Returns a sentence with the name that the catalog now has for the instance's offering, if it has
 /// it.
-fn renamed(catalogue: &Catalogue, recorded: Option<&ServerInstance>) -> Option<String> {
+fn renamed(catalog: &Catalog, recorded: Option<&ServerInstance>) -> Option<String> {
     let id = &recorded?.service_id;
-    let mut offerings = catalogue.offerings.iter();
+    let mut offerings = catalog.offerings.iter();
     let found = offerings.find(|offering| offering.id == *id)?;
     let name = &found.name;
     Some(format!(
@@ -130,8 +130,8 @@ fn moved(
         Blocked::new(
             Reason::OfferingChanged,
             format!(
-                "the catalogue behind {connection} has the id {now} for the {what} {name}, and the \
-                 instance was made with {then}: nothing is sent to it until the catalogue or the \
+                "the catalog behind {connection} has the id {now} for the {what} {name}, and the \
+                 instance was made with {then}: nothing is sent to it until the catalog or the \
                  SmartService is corrected"
             ),
         )
@@ -156,14 +156,14 @@ fn moved(
     None
 }
 
-/// Returns what the handle in status says of the offering, as far as the catalogue is known.
+/// Returns what the handle in status says of the offering, as far as the catalog is known.
 pub(super) fn offering_of_handle(
     snapshot: &DeviceSnapshot,
     handle: &ServerInstance,
 ) -> ResolvedOffering {
-    let catalogue = snapshot.catalogues.get(&handle.connection_ref.name);
-    let offering = catalogue.and_then(|catalogue| {
-        let mut offerings = catalogue.offerings.iter();
+    let catalog = snapshot.catalogs.get(&handle.connection_ref.name);
+    let offering = catalog.and_then(|catalog| {
+        let mut offerings = catalog.offerings.iter();
         offerings.find(|offering| offering.id == handle.service_id)
     });
     let plan =

@@ -5,13 +5,13 @@ use crate::delivery::{ResolvedServer, ResolvedSubscription, model::backoffs::Bac
 
 impl Round<'_> {
     /// Plans to read the catalog if it is missing. Returns true if set-up may go on without it.
-    pub(in crate::delivery) fn read_missing_catalogue(
+    pub(in crate::delivery) fn read_missing_catalog(
         &self,
         subscription: &ResolvedSubscription,
         server: &ResolvedServer,
         plan: &mut Plan,
     ) -> bool {
-        let key = BackoffKey::catalogue(&server.connection);
+        let key = BackoffKey::catalog(&server.connection);
         if let Some(held) = self.backoffs.held(&key, self.now) {
             plan.wait(&subscription.name, held);
             // The device side may go on: the steps before the server do not need the catalog.
@@ -19,12 +19,12 @@ impl Round<'_> {
         }
         if self
             .observations
-            .catalogue_problems
+            .catalog_problems
             .contains_key(&server.connection)
         {
             return true;
         }
-        plan.read_catalogue(&server.connection);
+        plan.read_catalog(&server.connection);
         false
     }
 }
