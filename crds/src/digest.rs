@@ -1,7 +1,8 @@
-//! What stands for a value in a status: the first half of a SHA-256, as 32 hexadecimal digits.
+//! Digests that a status has in place of values: the first half of a SHA-256, as 32 hexadecimal
+//! digits.
 //!
-//! Decides how a digest is written and read, and never what it is made of. An object has some
-//! twenty of them and the operator holds every object in memory, hence the bytes.
+//! Decides the text of a digest, and never its input. An object has some twenty of them and the
+//! operator holds every object in memory, hence the bytes.
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
@@ -13,8 +14,8 @@ use serde::{
 
 /// A digest of a value.
 ///
-/// A text in a status that is no digest is read as the default, which stands for no value: what it
-/// was about is looked at anew, and its object is read all the same.
+/// A text in a status that is no digest is read as the default, which belongs to no value: its item
+/// is verified anew, and its object is read all the same.
 #[derive(Clone, Copy, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Digest([u8; 16]);
 

@@ -1,7 +1,6 @@
-//! What an item of a subscription is called, such as "DeviceSetting/backup.weekdays".
+//! Keys of items of a subscription, such as "DeviceSetting/backup.weekdays".
 //!
-//! Decides how the key of an item is written and which step it belongs to; nobody else takes one
-//! apart.
+//! Decides the text of a key and the step that it belongs to; no other code takes a key apart.
 
 use std::{
     borrow::Cow,
@@ -18,24 +17,24 @@ use serde::{
 
 use crate::v1alpha1::StepType;
 
-/// The key of an item: its kind, and its name where there are several of that kind. Keys are
-/// ordered as texts.
+/// The key of an item: its kind, and its name if there are several of that kind. Keys are ordered
+/// as texts.
 ///
-/// A text of no known kind is a key as well: it can have been written by a later version, and does
-/// not keep its object from being read.
+/// A text of no known kind is a key as well: a later version may have written it, and it does not
+/// prevent its object from being read.
 #[derive(Clone, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ItemKey(Arc<str>);
 
-/// What kind of thing an item is.
+/// Kind of an item.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum ItemKind {
     /// A setting of the device.
     DeviceSetting,
-    /// That the instance on the service server is there.
+    /// The instance on the service server exists.
     ServerInstance,
     /// A setting on the service server.
     ServerSetting,
-    /// That the service is on.
+    /// The service is turned on.
     Activation,
 }
 
@@ -82,7 +81,7 @@ impl ItemKey {
         Self::named(ItemKind::ServerSetting, name)
     }
 
-    /// Returns the key of what turns the service on.
+    /// Returns the key of the item that turns the service on.
     pub fn activation(name: &str) -> Self {
         Self::named(ItemKind::Activation, name)
     }
@@ -91,20 +90,20 @@ impl ItemKey {
         format!("{}/{name}", kind.as_str()).as_str().into()
     }
 
-    /// Returns what kind of thing the item is; `None` where the text names no known one.
+    /// Returns the kind of the item; `None` if the text has no known one.
     pub fn kind(&self) -> Option<ItemKind> {
         let kind = self.0.split('/').next()?;
         let mut all = ItemKind::ALL.into_iter();
         all.find(|known| known.as_str() == kind)
     }
 
-    /// Returns the key as it is written.
+    /// Returns the key as it is written in a status.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The most texts that are shared. Catalogues have some hundreds of settings at most.
+/// The largest number of texts that are shared. A catalogue has some hundreds of settings at most.
 const MOST_SHARED: usize = 4096;
 
 /// The texts that are shared. The operator holds the status of every subscription, and those of one
