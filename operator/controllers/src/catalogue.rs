@@ -24,7 +24,7 @@ use kube::{Api, ResourceExt as _};
 use crate::{
     broker_catalogs::BrokerCatalogs,
     cache::{Cache, Key},
-    connection_profiles::Profiles,
+    connection_profiles::ConnectionProfiles,
     context::Context,
     controller::{Failed, Reconcile, Watches},
     objects::Objects,
@@ -58,7 +58,7 @@ impl QueueKey for Subject {
 pub(crate) struct Catalogue {
     context: Context,
     objects: Arc<Objects>,
-    profiles: Arc<Profiles>,
+    profiles: Arc<ConnectionProfiles>,
     catalogs: Arc<BrokerCatalogs>,
     probes: Probes,
 }
@@ -108,7 +108,7 @@ impl Catalogue {
     pub(crate) fn new(
         context: Context,
         objects: Arc<Objects>,
-        profiles: Arc<Profiles>,
+        profiles: Arc<ConnectionProfiles>,
         catalogs: Arc<BrokerCatalogs>,
     ) -> Self {
         Self {

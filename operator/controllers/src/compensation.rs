@@ -195,7 +195,7 @@ impl Compensations {
             if let Reported::Written(written) = &reported
                 && is_final(written)
             {
-                self.announce(written);
+                self.publish(written);
             }
             let accrues = promise
                 .as_ref()
@@ -214,7 +214,7 @@ impl Compensations {
 
     /// Publishes an event that a record is final or voided, related to its subscription, where the
     /// operators of the service look.
-    fn announce(&self, written: &Compensation) {
+    fn publish(&self, written: &Compensation) {
         let concerned = subscription_of(written);
         let (what, reason, note) = match &written.spec.voided {
             None => (

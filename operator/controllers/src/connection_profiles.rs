@@ -23,13 +23,13 @@ use kube::ResourceExt as _;
 use crate::secrets::{Fault, Secrets};
 
 /// Makes the profiles of Connections.
-pub(crate) struct Profiles {
+pub(crate) struct ConnectionProfiles {
     secrets: Arc<Secrets>,
     /// The generation of each Connection that was last used.
     generations: Mutex<HashMap<String, Option<i64>>>,
 }
 
-impl Profiles {
+impl ConnectionProfiles {
     pub(crate) fn new(secrets: Arc<Secrets>) -> Self {
         Self {
             secrets,
@@ -164,10 +164,10 @@ mod tests {
     use super::*;
     use crate::fake_api::FakeApi;
 
-    fn profiles() -> (Profiles, FakeApi) {
+    fn profiles() -> (ConnectionProfiles, FakeApi) {
         let (client, api) = FakeApi::new();
         let secrets = Secrets::new(client, "entente-system".to_owned());
-        (Profiles::new(Arc::new(secrets)), api)
+        (ConnectionProfiles::new(Arc::new(secrets)), api)
     }
 
     /// Returns a Connection from before the rule.

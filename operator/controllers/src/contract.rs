@@ -184,7 +184,7 @@ impl Contracts {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .insert(key.clone(), now);
-            self.announce(before.as_deref(), &after);
+            self.publish(before.as_deref(), &after);
         }
         Ok(None)
     }
@@ -213,7 +213,7 @@ impl Contracts {
         (next > now).then_some(next)
     }
 
-    fn announce(&self, before: Option<&Contract>, after: &Contract) {
+    fn publish(&self, before: Option<&Contract>, after: &Contract) {
         let conditions = |contract: Option<&Contract>| {
             contract
                 .and_then(|contract| contract.status.as_ref())

@@ -6,10 +6,10 @@
 //! write loses a race only report runs again. Timers are in memory: the next instant of every
 //! device waits in the queue, so nothing has to be written for work to begin.
 
-mod announce;
 mod device_backoffs;
 mod execute;
 mod observe;
+mod publish;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -22,7 +22,7 @@ use entente_domain::delivery::Pass;
 use crate::{
     broker_catalogs::BrokerCatalogs,
     cache::Key,
-    connection_profiles::Profiles,
+    connection_profiles::ConnectionProfiles,
     context::Context,
     controller::{Failed, Reconcile, Watches},
     objects::Objects,
@@ -37,7 +37,7 @@ pub(crate) struct Delivery {
     pub(crate) context: Context,
     pub(crate) objects: Arc<Objects>,
     secrets: Arc<Secrets>,
-    pub(crate) profiles: Arc<Profiles>,
+    pub(crate) profiles: Arc<ConnectionProfiles>,
     pub(crate) catalogs: Arc<BrokerCatalogs>,
     /// Once requested, a pass sends no more requests and reports what it knows.
     shutdown: Shutdown,
@@ -106,7 +106,7 @@ impl Delivery {
         context: Context,
         objects: Arc<Objects>,
         secrets: Arc<Secrets>,
-        profiles: Arc<Profiles>,
+        profiles: Arc<ConnectionProfiles>,
         catalogs: Arc<BrokerCatalogs>,
         shutdown: Shutdown,
     ) -> Self {

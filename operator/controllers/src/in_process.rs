@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::{
     clock::{Clock as _, ClockSkew, FakeClock},
-    connection_profiles::Profiles,
+    connection_profiles::ConnectionProfiles,
     context::{Context, Options},
     controller::{self, Reconcile},
     events::Events,
@@ -58,7 +58,7 @@ pub(crate) struct Parts {
     pub(crate) context: Context,
     pub(crate) objects: Arc<Objects>,
     pub(crate) secrets: Arc<Secrets>,
-    pub(crate) profiles: Arc<Profiles>,
+    pub(crate) profiles: Arc<ConnectionProfiles>,
     pub(crate) shutdown: Shutdown,
 }
 
@@ -109,7 +109,7 @@ impl InProcess {
         let reconciler = make(Parts {
             context: context.clone(),
             objects,
-            profiles: Arc::new(Profiles::new(Arc::clone(&secrets))),
+            profiles: Arc::new(ConnectionProfiles::new(Arc::clone(&secrets))),
             secrets,
             shutdown: shutdown.clone(),
         });

@@ -35,8 +35,8 @@ use std::sync::Arc;
 
 use crate::{
     broker_catalogs::BrokerCatalogs, catalogue::Catalogue, compensation::Compensations,
-    connection_profiles::Profiles, context::Context, contract::Contracts, delivery::Delivery,
-    objects::Objects, secrets::Secrets, shutdown::Shutdown,
+    connection_profiles::ConnectionProfiles, context::Context, contract::Contracts,
+    delivery::Delivery, objects::Objects, secrets::Secrets, shutdown::Shutdown,
 };
 
 /// Runs every controller until the shutdown is requested and all passes have finished.
@@ -50,7 +50,7 @@ pub async fn run(context: Context, shutdown: Shutdown) {
         context.client.clone(),
         context.options.namespace.clone(),
     ));
-    let profiles = Arc::new(Profiles::new(Arc::clone(&secrets)));
+    let profiles = Arc::new(ConnectionProfiles::new(Arc::clone(&secrets)));
     let catalogs = Arc::new(BrokerCatalogs::default());
     let delivery = Delivery::new(
         context.clone(),

@@ -14,7 +14,7 @@ use entente_domain::delivery::{Answer, Pass, SubscriptionReport};
 use jiff::Timestamp;
 use kube::{Api, ResourceExt as _};
 
-use super::{Delivery, announce};
+use super::{Delivery, publish};
 use crate::{
     cache::Key,
     objects::{BY_DEVICE, path},
@@ -112,7 +112,7 @@ async fn write_status(
     Ok(match reported {
         Reported::Gone => None,
         Reported::Written(object) => {
-            announce::subscription(delivery, before.as_deref(), &object);
+            publish::subscription(delivery, before.as_deref(), &object);
             Some(object)
         }
         Reported::Unchanged => cache.get(&key),
@@ -168,7 +168,7 @@ async fn write_device(
     .await?;
     match &reported {
         Reported::Gone => return Ok(None),
-        Reported::Written(written) => announce::device(delivery, device, written),
+        Reported::Written(written) => publish::device(delivery, device, written),
         Reported::Unchanged => {}
     }
     let next = delivery
