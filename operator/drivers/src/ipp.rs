@@ -24,7 +24,7 @@ use ipp::model::IppVersion;
 use url::Url;
 
 use crate::device::{DeviceDriver, DeviceTarget};
-use crate::text::Private;
+use crate::text::PrivateTexts;
 use crate::transport::{Answer, Exchange, Transport};
 use codec::{Request, Response};
 
@@ -260,8 +260,8 @@ fn unreadable(writes: bool) -> Failure {
     }
 }
 
-fn private<'a>(target: &'a DeviceTarget, answer: &'a Answer) -> Private<'a> {
-    Private {
+fn private<'a>(target: &'a DeviceTarget, answer: &'a Answer) -> PrivateTexts<'a> {
+    PrivateTexts {
         credentials: target.profile.credentials.as_ref(),
         token: answer.token.as_ref(),
         url: &target.url,

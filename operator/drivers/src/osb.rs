@@ -22,7 +22,7 @@ use url::Url;
 
 use crate::credentials::AccessToken;
 use crate::service::{ServerTarget, ServiceDriver};
-use crate::text::Private;
+use crate::text::PrivateTexts;
 use crate::transport::{Exchange, Transport};
 use answer::{Asked, Outcome};
 
@@ -226,8 +226,8 @@ impl ServiceDriver for OsbDriver {
     }
 }
 
-fn private<'a>(target: &'a ServerTarget, token: Option<&'a AccessToken>) -> Private<'a> {
-    Private {
+fn private<'a>(target: &'a ServerTarget, token: Option<&'a AccessToken>) -> PrivateTexts<'a> {
+    PrivateTexts {
         credentials: target.profile.credentials.as_ref(),
         token,
         url: &target.url,

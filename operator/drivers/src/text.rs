@@ -16,7 +16,7 @@ const MOST_BYTES: usize = 256;
 
 /// Texts that are known here and must not come back in the remote side's words.
 #[derive(Clone, Copy)]
-pub(crate) struct Private<'a> {
+pub(crate) struct PrivateTexts<'a> {
     /// Credentials of the request: some servers echo those that they refused.
     pub credentials: Option<&'a CredentialsValue>,
     /// The token that was fetched with it, where one was.
@@ -27,7 +27,7 @@ pub(crate) struct Private<'a> {
     pub secrets: Option<&'a Secrets>,
 }
 
-impl Private<'_> {
+impl PrivateTexts<'_> {
     /// Returns everything that must not be shown, as texts.
     pub(crate) fn redactions(&self) -> Redactions {
         let own = self.credentials.map(own_texts).unwrap_or_default();
@@ -60,7 +60,7 @@ fn own_texts(credentials: &CredentialsValue) -> Vec<Zeroizing<String>> {
 /// Returns at most 256 bytes of a text, cut on a character boundary, without control characters and
 /// private texts. Private texts are removed first, from the words as they came: after folding or
 /// cutting they are no longer found.
-pub(crate) fn quote(text: &str, private: Private<'_>) -> String {
+pub(crate) fn quote(text: &str, private: PrivateTexts<'_>) -> String {
     let text = private.redactions().hide(text);
     let text = replace(&text, private.url, "[url]");
     let parsed = Url::parse(private.url).ok();
@@ -106,7 +106,7 @@ fn is_hidden(character: char) -> bool {
 mod tests {
     use super::*;
 
-    const NOTHING: Private<'static> = Private {
+    const NOTHING: PrivateTexts<'static> = PrivateTexts {
         credentials: None,
         token: None,
         url: "",
@@ -130,14 +130,14 @@ mod tests {
     fn credentials_are_not_given_back() {
         let token = "s3cr3t-token".to_owned().into();
         let credentials = CredentialsValue::Bearer { token };
-        let private = Private {
+        let private = PrivateTexts {
             credentials: Some(&credentials),
             ..NOTHING
         };
         let said = "token s3cr3t-token is unknown";
         assert_eq!(quote(said, private), "token [redacted] is unknown");
         let fetched = AccessToken::new("s3cr3t-token".to_owned().into());
-        let private = Private {
+        let private = PrivateTexts {
             token: Some(&fetched),
             ..NOTHING
         };
@@ -151,7 +151,7 @@ mod tests {
             username: "entente".to_owned().into(),
             password: "s3cr3t pass".to_owned().into(),
         };
-        let private = Private {
+        let private = PrivateTexts {
             credentials: Some(&credentials),
             ..NOTHING
         };
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn the_url_and_its_host_are_not_given_back() {
-        let private = Private {
+        let private = PrivateTexts {
             url: "ipp://10.1.2.3:631/ipp/print",
             ..NOTHING
         };

@@ -10,7 +10,7 @@ use ipp::model::DelimiterTag;
 use ipp::value::IppValue;
 
 use super::codec::{Response, TAG_UNSUPPORTED};
-use crate::text::{Private, quote};
+use crate::text::{PrivateTexts, quote};
 
 /// server-error-version-not-supported.
 pub(super) const VERSION_NOT_SUPPORTED: u16 = 0x0503;
@@ -26,7 +26,7 @@ const TAG_NOT_SETTABLE: u8 = 0x15;
 const FIRST_FAILURE: u16 = 0x0100;
 
 /// Refuses a reading that cannot be used.
-pub(super) fn of_reading(response: &Response, private: Private<'_>) -> Result<(), Failure> {
+pub(super) fn of_reading(response: &Response, private: PrivateTexts<'_>) -> Result<(), Failure> {
     if response.status < FIRST_FAILURE {
         return Ok(());
     }
@@ -38,7 +38,7 @@ pub(super) fn of_reading(response: &Response, private: Private<'_>) -> Result<()
 pub(super) fn of_write(
     response: &Response,
     names: &[&str],
-    private: Private<'_>,
+    private: PrivateTexts<'_>,
 ) -> Result<(), Failure> {
     let found = unsupported(response, names);
     let status = response.status;
@@ -107,7 +107,7 @@ fn kind_of(status: u16) -> FailureKind {
 }
 
 /// Returns "name-of-status (attribute): the device's words".
-fn message(response: &Response, named: &[&str], private: Private<'_>) -> String {
+fn message(response: &Response, named: &[&str], private: PrivateTexts<'_>) -> String {
     let mut message = status_name(response.status).map_or_else(
         || format!("status 0x{:04x}", response.status),
         str::to_owned,

@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::text::{Private, quote};
+use crate::text::{PrivateTexts, quote};
 
 /// Request to which the answer belongs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -71,7 +71,7 @@ pub(super) fn judge(
     status: StatusCode,
     body: &[u8],
     retry_after: Option<SignedDuration>,
-    private: Private<'_>,
+    private: PrivateTexts<'_>,
 ) -> Result<Outcome, Failure> {
     let writes = asked.writes();
     let object = || serde_json::from_slice::<Map<String, Value>>(body).ok();
@@ -122,7 +122,7 @@ fn kind(code: u16, asked: Asked, said: &ErrorBody) -> FailureKind {
     }
 }
 
-fn message(status: StatusCode, said: &ErrorBody, private: Private<'_>) -> String {
+fn message(status: StatusCode, said: &ErrorBody, private: PrivateTexts<'_>) -> String {
     let said = match (&said.error, &said.description) {
         (Some(error), Some(description)) => format!("{error}: {description}"),
         (Some(one), None) | (None, Some(one)) => one.clone(),
@@ -193,7 +193,7 @@ pub(super) fn instance(outcome: Outcome) -> Result<InstanceReading, Failure> {
 /// Returns the state of an operation (OSB "Polling Last Operation for Service Instances").
 pub(super) fn operation_state(
     outcome: &Outcome,
-    private: Private<'_>,
+    private: PrivateTexts<'_>,
 ) -> Result<OperationState, Failure> {
     let Outcome::Done { body, retry_after } = outcome else {
         return Ok(OperationState::Gone);

@@ -5,7 +5,7 @@ use ipp::attribute::{IppAttribute, IppAttributes};
 
 use super::*;
 
-const NOTHING: Private<'static> = Private {
+const NOTHING: PrivateTexts<'static> = PrivateTexts {
     secrets: None,
     credentials: None,
     token: None,

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 
-const NOTHING: Private<'static> = Private {
+const NOTHING: PrivateTexts<'static> = PrivateTexts {
     secrets: None,
     credentials: None,
     token: None,
