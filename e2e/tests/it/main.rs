@@ -13,7 +13,7 @@ mod control_plane;
 mod delivery;
 mod delivery_fixture;
 mod demo;
-mod driver_contract;
+mod driver_conformance;
 mod helm;
 mod kstatus;
 mod lifecycle;

@@ -8,7 +8,7 @@
 
 pub mod certificate;
 #[cfg(feature = "fake")]
-pub mod contract_suite;
+pub mod conformance;
 pub mod credentials;
 pub mod device;
 #[cfg(feature = "fake")]

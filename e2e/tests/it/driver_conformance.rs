@@ -1,9 +1,9 @@
-//! The drivers, judged by their own contract suite against peers that others wrote and against our
+//! The drivers under their conformance suite, against peers that others wrote and against our
 //! simulators, which also break in ways that no peer can be made to.
 //!
-//! The suite judges the fake of the unit tests as well, so that a test with the fake means
-//! something. What a peer cannot be put to is listed here by name: a check that is skipped without
-//! being listed fails the test, as does a listed one that was not skipped.
+//! The suite runs on the fake of the unit tests as well, so that a test with the fake means
+//! something. Checks that cannot be run on a peer are listed here by name: a check that is skipped
+//! without being listed fails the test, as does a listed one that was not skipped.
 
 mod device;
 mod fault;
@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use entente_crds::v1alpha1::{ConnectionSpec, IppSyntax, Protocol};
 use entente_domain::remote::Value;
-use entente_drivers::contract_suite::Report;
-use entente_drivers::contract_suite::SettingWrite;
+use entente_drivers::conformance::Report;
+use entente_drivers::conformance::SettingWrite;
 use entente_drivers::{ConnectionProfile, CredentialsValue};
 
 /// Every peer answers in far less; the hanging ones are given up after it.

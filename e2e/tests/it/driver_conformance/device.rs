@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use entente_crds::v1alpha1::{IppOperation, IppSyntax, Protocol};
 use entente_domain::remote::{FailureKind, Value};
-use entente_drivers::contract_suite::SettingWrite;
-use entente_drivers::contract_suite::{DeviceSubject, judge_device};
+use entente_drivers::conformance::SettingWrite;
+use entente_drivers::conformance::{DeviceSubject, judge_device};
 use entente_drivers::{DeviceDriver, DeviceTarget, Drivers};
 use entente_e2e::peers::{CupsServer, IppEvePrinter, IppEvePrinterOptions, LprintServer};
 use tokio::sync::Mutex;

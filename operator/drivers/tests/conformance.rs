@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use entente_crds::v1alpha1::{ConnectionSpec, IppOperation, IppSyntax, Protocol};
 use entente_domain::protocol::Place;
 use entente_domain::remote::{Catalog, FailureKind, Offering, Plan, Scalar, Value};
-use entente_drivers::contract_suite::{
+use entente_drivers::conformance::{
     DeviceSubject, ServerSubject, SettingWrite, judge_device, judge_server,
 };
 use entente_drivers::fake::{FakeDevice, FakeServer, Fault, Operation, World};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use entente_crds::v1alpha1::{IppOperation, Protocol};
 use entente_domain::remote::FailureKind;
-use entente_drivers::contract_suite::SettingWrite;
-use entente_drivers::contract_suite::{DeviceSubject, ServerSubject, judge_device, judge_server};
+use entente_drivers::conformance::SettingWrite;
+use entente_drivers::conformance::{DeviceSubject, ServerSubject, judge_device, judge_server};
 use entente_drivers::{DeviceDriver, DeviceTarget, Drivers, ServerTarget, ServiceDriver};
 use entente_simulators::{
     Broker, BrokerOptions, Device, Fault, FaultKind, FleetOptions, IppFleet, Ledger, Mode,

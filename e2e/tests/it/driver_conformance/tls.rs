@@ -2,7 +2,7 @@
 
 use entente_crds::v1alpha1::Protocol;
 use entente_domain::remote::{DeviceReading, Failure, FailureKind};
-use entente_drivers::contract_suite::ipp_probe;
+use entente_drivers::conformance::ipp_probe;
 use entente_drivers::{DeviceTarget, Drivers, TrustProfile};
 use entente_e2e::peers::{IppEvePrinter, IppEvePrinterOptions};
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use entente_crds::v1alpha1::Protocol;
-use entente_drivers::contract_suite::{ServerSubject, judge_server};
+use entente_drivers::conformance::{ServerSubject, judge_server};
 use entente_drivers::{CredentialsValue, Drivers, ServerTarget, ServiceDriver};
 use entente_e2e::peers::{OpenBroker, OpenBrokerOptions};
 use entente_simulators::Mode;

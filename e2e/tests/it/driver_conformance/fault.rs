@@ -6,7 +6,7 @@ use entente_domain::remote::{
     Failure, FailureKind, InstanceContext, InstanceKey, InstanceReading, OperationState,
     ServerAnswer,
 };
-use entente_drivers::contract_suite::ipp_probe;
+use entente_drivers::conformance::ipp_probe;
 use entente_drivers::{DeviceTarget, Drivers, ServerTarget};
 use entente_simulators::{
     Broker, BrokerOptions, Credentials, FaultKind, FleetOptions, IppFleet, Ledger, Mode,
