@@ -161,7 +161,7 @@ impl Catalogue {
         })
         .await?;
         let used = observed.used_by > 0 || !observed.abandoned.is_empty();
-        self.hold(cache, name, used).await?;
+        self.protect(cache, name, used).await?;
         let failed = observed.fault.is_some() || matches!(observed.probe, Some(Err(_)));
         Ok(match (failed, &observed.probe) {
             (true, _) => self.probes.failed(name, now),
@@ -195,7 +195,7 @@ impl Catalogue {
         let cache: &Arc<Cache<DeviceModel>> = &self.objects.models;
         self.write(cache, name, |object| report_model(object, used_by, now))
             .await?;
-        self.hold(cache, name, used_by > 0).await
+        self.protect(cache, name, used_by > 0).await
     }
 
     async fn service(&self, name: &str) -> Result<(), WriteError> {
@@ -211,7 +211,7 @@ impl Catalogue {
             report_service(object, exists, used_by, now)
         })
         .await?;
-        self.hold(cache, name, used_by > 0).await
+        self.protect(cache, name, used_by > 0).await
     }
 
     async fn write<K>(
@@ -235,7 +235,7 @@ impl Catalogue {
     }
 
     /// Adds the finalizer to an object that is used, and removes it from one that is not.
-    async fn hold<K>(&self, cache: &Cache<K>, name: &str, used: bool) -> Result<(), WriteError>
+    async fn protect<K>(&self, cache: &Cache<K>, name: &str, used: bool) -> Result<(), WriteError>
     where
         K: Written + kube::Resource<DynamicType = (), Scope = kube::core::ClusterResourceScope>,
     {
@@ -244,11 +244,11 @@ impl Catalogue {
         };
         let api: Api<K> = Api::all(self.context.client.clone());
         let deleting = object.meta().deletion_timestamp.is_some();
-        let held = object
+        let is_protected = object
             .finalizers()
             .iter()
             .any(|finalizer| finalizer == FINALIZER_IN_USE);
-        let written = match (used, held) {
+        let written = match (used, is_protected) {
             (true, false) if !deleting => add_finalizer(&api, &*object, FINALIZER_IN_USE).await,
             (false, true) => remove_finalizer(&api, &*object, FINALIZER_IN_USE).await,
             _ => return Ok(()),

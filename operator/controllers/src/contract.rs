@@ -105,7 +105,7 @@ impl Contracts {
         let reported = self.report(key, &api, world, &resolved, &outcome).await;
         let pause = reported.map_err(|error| Failed { error, at: wake })?;
         if resolved.done && !failed {
-            self.let_go(&api, key).await?;
+            self.release(&api, key).await?;
             return Ok(None);
         }
         let retry = failed.then(|| now.saturating_add(COUNTERS).unwrap_or(now));
@@ -130,7 +130,7 @@ impl Contracts {
         Ok(held)
     }
 
-    async fn let_go(&self, api: &Api<Contract>, key: &Key) -> Result<(), WriteError> {
+    async fn release(&self, api: &Api<Contract>, key: &Key) -> Result<(), WriteError> {
         let Some(contract) = self.objects.contracts.get(key) else {
             return Ok(());
         };

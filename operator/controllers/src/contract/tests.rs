@@ -42,7 +42,7 @@ async fn started() -> InProcess {
     process
 }
 
-/// Returns what [`started`] does, with a contract whose subscriptions all exist and are reported.
+/// Starts as [`started`] does, with a contract whose subscriptions all exist and are reported.
 async fn established() -> InProcess {
     let process = started().await;
     process.cluster.apply(&example::banco_sul_2027());
@@ -75,7 +75,7 @@ fn contract_says(process: &InProcess, type_: &str) -> String {
 }
 
 /// Removes the finalizer, as the delivery controller does once a subscription is withdrawn.
-fn let_go(process: &InProcess, name: &str) {
+fn release(process: &InProcess, name: &str) {
     let cluster = &process.cluster;
     cluster.edit(NAMESPACE, name, |going: &mut ServiceSubscription| {
         going.metadata.finalizers = None;
@@ -240,7 +240,7 @@ async fn a_subscription_that_is_deleted_by_hand_is_made_again_with_the_promise_f
     // An edit at the same time makes no new promise of it.
     let edit = |contract: &mut Contract| contract.spec.max_unavailable = None;
     process.cluster.edit(NAMESPACE, CONTRACT, edit);
-    let_go(&process, name);
+    release(&process, name);
     let again = |process: &InProcess| {
         subscription(process, name).is_some_and(|made| made.uid() != before.uid())
     };
@@ -314,7 +314,7 @@ async fn a_contract_that_is_deleted_goes_after_its_subscriptions() {
     for name in SUBSCRIPTIONS {
         let held: Option<Contract> = cluster.get(NAMESPACE, CONTRACT);
         assert!(held.is_some(), "it went before {name}");
-        let_go(&process, name);
+        release(&process, name);
         process.let_pass(Duration::from_secs(5)).await;
     }
     let gone = |process: &InProcess| {

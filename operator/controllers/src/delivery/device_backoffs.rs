@@ -20,7 +20,7 @@ pub(super) struct DeviceBackoffs {
 struct Remembered {
     backoffs: Backoffs,
     /// True if something changed while a pass may be under way: its backoffs are not kept.
-    let_go: bool,
+    cleared: bool,
 }
 
 impl DeviceBackoffs {
@@ -28,7 +28,7 @@ impl DeviceBackoffs {
     pub(super) fn of(&self, key: &Key) -> Backoffs {
         let mut devices = self.lock();
         let remembered = devices.entry(key.clone()).or_default();
-        if std::mem::take(&mut remembered.let_go) {
+        if std::mem::take(&mut remembered.cleared) {
             remembered.backoffs.clear_all();
         }
         remembered.backoffs.clone()
@@ -37,7 +37,7 @@ impl DeviceBackoffs {
     /// Keeps the backoffs after a pass, unless something changed meanwhile.
     pub(super) fn keep(&self, key: &Key, backoffs: Backoffs) {
         if let Some(remembered) = self.lock().get_mut(key)
-            && !remembered.let_go
+            && !remembered.cleared
         {
             remembered.backoffs = backoffs;
         }
@@ -45,9 +45,9 @@ impl DeviceBackoffs {
 
     /// Drops the backoffs after a change of an object that the device depends on: it is tried again
     /// at once.
-    pub(super) fn let_go(&self, key: &Key) {
+    pub(super) fn clear(&self, key: &Key) {
         if let Some(remembered) = self.lock().get_mut(key) {
-            remembered.let_go = true;
+            remembered.cleared = true;
         }
     }
 

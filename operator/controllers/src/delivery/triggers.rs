@@ -25,7 +25,7 @@ use crate::{
 
 /// Tries a device at once, without its backoffs.
 fn again(delivery: &Delivery, queue: &Queue<Key>, key: Key) {
-    delivery.backoffs.let_go(&key);
+    delivery.backoffs.clear(&key);
     queue.add(key);
 }
 

@@ -53,7 +53,7 @@ pub struct Pass {
     changed: bool,
     /// Instant of the last resolve, and the next instant at which dates alone change its result.
     resolved_at: Timestamp,
-    holds_until: Option<Timestamp>,
+    valid_until: Option<Timestamp>,
 }
 
 impl Pass {
@@ -77,9 +77,9 @@ impl Pass {
             news: false,
             changed: false,
             resolved_at: now,
-            holds_until: None,
+            valid_until: None,
         };
-        pass.holds_until = pass.next_instant(now);
+        pass.valid_until = pass.next_instant(now);
         pass.plan_anew(now);
         pass
     }
@@ -89,7 +89,7 @@ impl Pass {
         loop {
             while let Some(action) = self.plan.actions.get(self.given) {
                 self.given += 1;
-                if !self.is_held(action, now) {
+                if !self.is_pending(action, now) {
                     return Some(action.clone());
                 }
             }
@@ -112,7 +112,7 @@ impl Pass {
         if self.news {
             self.decide(now);
         }
-        self.hold_what_did_not_take(now, fraction);
+        self.back_off_without_effect(now, fraction);
     }
 
     /// Returns the time of the next pass that the answers of this one ask for, apart from the
@@ -121,8 +121,8 @@ impl Pass {
         let again = (self.is_endless() || self.misses_a_secret())
             .then(|| self.decided.checked_add(LOOK_AGAIN).ok())
             .flatten();
-        let held = self.backoffs.next(self.decided);
-        [held, again].into_iter().flatten().min()
+        let backoff = self.backoffs.next(self.decided);
+        [backoff, again].into_iter().flatten().min()
     }
 
     /// Returns the report of a subscription of this pass, on top of `object`; `None` if it is not
@@ -214,11 +214,11 @@ impl Pass {
 
     fn decide(&mut self, now: Timestamp) {
         // Wants follow from the objects and from dates, not from answers.
-        let is_due = self.holds_until.is_some_and(|instant| instant <= now);
+        let is_due = self.valid_until.is_some_and(|instant| instant <= now);
         if self.changed || is_due || now < self.resolved_at {
             self.resolved = resolve(&self.snapshot, now);
             self.resolved_at = now;
-            self.holds_until = self.next_instant(now);
+            self.valid_until = self.next_instant(now);
             self.changed = false;
         }
         self.plan_anew(now);
@@ -266,11 +266,11 @@ impl Pass {
     }
 
     /// True if a device that failed a moment ago would be asked for the rest of the plan.
-    fn is_held(&self, action: &Action, now: Timestamp) -> bool {
+    fn is_pending(&self, action: &Action, now: Timestamp) -> bool {
         match action {
-            Action::ReadDevice { connection, .. } | Action::WriteDevice { connection, .. } => {
-                self.backoffs.is_held(&BackoffKey::device(connection), now)
-            }
+            Action::ReadDevice { connection, .. } | Action::WriteDevice { connection, .. } => self
+                .backoffs
+                .is_pending(&BackoffKey::device(connection), now),
             Action::ReadCatalog { .. }
             | Action::RecordInstance { .. }
             | Action::ReadInstance { .. }

@@ -94,13 +94,13 @@ struct Backoff {
     failures: u32,
     until: Timestamp,
     why: Blocked,
-    /// True if it was let go since it failed last.
+    /// True if a request succeeded since the last failure.
     answered: bool,
 }
 
 impl Backoffs {
-    /// Returns why a key is held back and until when; `None` when it may go.
-    pub fn held(&self, key: &BackoffKey, now: Timestamp) -> Option<Blocked> {
+    /// Returns the obstacle of a key whose backoff is not over; `None` if requests may be sent.
+    pub fn pending(&self, key: &BackoffKey, now: Timestamp) -> Option<Blocked> {
         let backoff = self.entries.get(key)?;
         (backoff.until > now).then(|| Blocked {
             until: Some(backoff.until),
@@ -108,8 +108,8 @@ impl Backoffs {
         })
     }
 
-    /// True if a key is held back.
-    pub fn is_held(&self, key: &BackoffKey, now: Timestamp) -> bool {
+    /// True if the backoff of a key is not over.
+    pub fn is_pending(&self, key: &BackoffKey, now: Timestamp) -> bool {
         self.entries.get(key).is_some_and(|it| it.until > now)
     }
 
@@ -198,7 +198,7 @@ mod tests {
     }
 
     fn until(backoffs: &Backoffs, now: i64) -> Option<Timestamp> {
-        backoffs.held(&device(), instant(now))?.until
+        backoffs.pending(&device(), instant(now))?.until
     }
 
     #[test]
@@ -209,12 +209,12 @@ mod tests {
             ..LONGEST
         };
         backoffs.fail(device(), why(), delay, instant(1000));
-        let held = backoffs.held(&device(), instant(1000));
+        let pending = backoffs.pending(&device(), instant(1000));
         let expected = Blocked {
             until: Some(instant(1120)),
             ..why()
         };
-        assert_eq!(held, Some(expected));
+        assert_eq!(pending, Some(expected));
         assert_eq!(until(&backoffs, 1120), None);
     }
 

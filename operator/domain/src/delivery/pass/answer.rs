@@ -103,7 +103,7 @@ impl Pass {
         match &result {
             Ok(_) => self.backoffs.clear(&BackoffKey::device(connection)),
             // A read has no value that a person would have to change: it is always retried.
-            Err(failure) => self.hold_device(connection, failure, moment),
+            Err(failure) => self.back_off_device(connection, failure, moment),
         }
         self.observations
             .record_device(connection, result, moment.now);
@@ -126,17 +126,17 @@ impl Pass {
             // its requests.
             match retry(failure.kind, failure.doubtful) {
                 Retry::Never => {}
-                Retry::Sent => self.hold_sent(connection, items, failure, moment),
-                Retry::Remote => self.hold_device(connection, failure, moment),
+                Retry::Sent => self.back_off_items(connection, items, failure, moment),
+                Retry::Remote => self.back_off_device(connection, failure, moment),
             }
         }
         self.observations
             .record_write(connection, items, &result, moment.now);
     }
 
-    fn hold_device(&mut self, connection: &str, failure: &Failure, moment: Moment) {
+    fn back_off_device(&mut self, connection: &str, failure: &Failure, moment: Moment) {
         let why = Blocked::on_device(&self.snapshot.device_name, failure);
-        self.hold(
+        self.back_off(
             BackoffKey::device(connection),
             why,
             connection,
@@ -145,7 +145,7 @@ impl Pass {
         );
     }
 
-    fn hold_sent(
+    fn back_off_items(
         &mut self,
         connection: &str,
         items: &[(String, ItemKey, Digest)],
@@ -155,7 +155,7 @@ impl Pass {
         for (subscription, item, digest) in items {
             let key = BackoffKey::item(subscription, item, *digest);
             let why = Blocked::on_device(&self.snapshot.device_name, failure);
-            self.hold(key, why, connection, failure, moment);
+            self.back_off(key, why, connection, failure, moment);
         }
     }
 
@@ -175,7 +175,7 @@ impl Pass {
             }
             Err(failure) => {
                 let why = Blocked::on_server(connection, &failure);
-                self.hold(key, why, connection, &failure, moment);
+                self.back_off(key, why, connection, &failure, moment);
                 let problems = &mut self.observations.catalog_problems;
                 problems.insert(connection.to_owned(), (moment.now, failure));
             }
@@ -216,7 +216,7 @@ impl Pass {
             Answer::NotAsked(failure) => self.server_unusable(subscription, failure, moment),
             Answer::Instance(result) => {
                 if let Err(failure) = &result {
-                    self.hold_server(subscription, failure, moment);
+                    self.back_off_server(subscription, failure, moment);
                 }
                 let observations = &mut self.observations;
                 observations.record_instance(subscription, result, moment.now);
@@ -227,12 +227,14 @@ impl Pass {
                     Ok(ServerAnswer::UnderWay { .. }) => {
                         self.poll_after(subscription, POLL, moment.now);
                     }
-                    Err(failure) => self.hold_server_unless_final(subscription, failure, moment),
+                    Err(failure) => {
+                        self.back_off_server_unless_final(subscription, failure, moment);
+                    }
                 }
                 self.observations.record_server(action, result, moment.now);
             }
             Answer::Operation(result) => {
-                self.hold_operation(subscription, &result, moment);
+                self.back_off_operation(subscription, &result, moment);
                 let observations = &mut self.observations;
                 observations.record_operation(subscription, result, moment.now);
             }
@@ -245,12 +247,12 @@ impl Pass {
 
     /// Records that no request could be sent to the service server of a subscription.
     fn server_unusable(&mut self, subscription: &str, failure: Failure, moment: Moment) {
-        self.hold_server(subscription, &failure, moment);
+        self.back_off_server(subscription, &failure, moment);
         self.observations
             .record_server_problem(subscription, failure, moment.now);
     }
 
-    fn hold_operation(
+    fn back_off_operation(
         &mut self,
         subscription: &str,
         result: &Result<OperationState, Failure>,
@@ -265,28 +267,33 @@ impl Pass {
             // An operation that failed is retried like a request that failed.
             Ok(OperationState::Failed { message }) => {
                 let failure = Failure::of_operation(message);
-                self.hold_server(subscription, &failure, moment);
+                self.back_off_server(subscription, &failure, moment);
             }
             // That the server does not know the operation any more is an answer.
-            Err(failure) => self.hold_server_unless_final(subscription, failure, moment),
+            Err(failure) => self.back_off_server_unless_final(subscription, failure, moment),
         }
     }
 
     /// Starts the backoff of a subscription's service server, unless the failure is final. All
     /// requests of a subscription to its server are about one instance.
-    fn hold_server_unless_final(&mut self, subscription: &str, failure: &Failure, moment: Moment) {
+    fn back_off_server_unless_final(
+        &mut self,
+        subscription: &str,
+        failure: &Failure,
+        moment: Moment,
+    ) {
         match retry(failure.kind, failure.doubtful) {
             Retry::Never => {}
-            Retry::Sent | Retry::Remote => self.hold_server(subscription, failure, moment),
+            Retry::Sent | Retry::Remote => self.back_off_server(subscription, failure, moment),
         }
     }
 
-    fn hold_server(&mut self, subscription: &str, failure: &Failure, moment: Moment) {
+    fn back_off_server(&mut self, subscription: &str, failure: &Failure, moment: Moment) {
         let key = BackoffKey::server(subscription);
         let connection = self.server_connection(subscription);
         let connection = connection.unwrap_or_default();
         let why = Blocked::on_server(&connection, failure);
-        self.hold(key, why, &connection, failure, moment);
+        self.back_off(key, why, &connection, failure, moment);
     }
 
     fn poll_after(&mut self, subscription: &str, wait: SignedDuration, now: Timestamp) {

@@ -19,7 +19,7 @@ use crate::{
 
 impl Pass {
     /// Starts the backoff of a key after a failure that was met through a connection.
-    pub(super) fn hold(
+    pub(super) fn back_off(
         &mut self,
         key: BackoffKey,
         why: Blocked,
@@ -43,16 +43,16 @@ impl Pass {
 
     /// Starts backoffs for which no request failed: a setting that was accepted and is not in
     /// effect, another machine at the address, an instance that survives its removal.
-    pub(super) fn hold_what_did_not_take(&mut self, now: Timestamp, fraction: f64) {
-        let mut held: Vec<(BackoffKey, Blocked, Option<String>)> = self.other_machines().collect();
+    pub(super) fn back_off_without_effect(&mut self, now: Timestamp, fraction: f64) {
+        let mut found: Vec<(BackoffKey, Blocked, Option<String>)> = self.other_machines().collect();
         for subscription in &self.resolved.subscriptions {
-            held.extend(self.accepted_and_not_in_effect(subscription));
+            found.extend(self.accepted_and_not_in_effect(subscription));
             if let Some(why) = self.survives_its_removal(subscription) {
                 let key = BackoffKey::server(&subscription.name);
-                held.push((key, why, self.server_connection(&subscription.name)));
+                found.push((key, why, self.server_connection(&subscription.name)));
             }
         }
-        for (key, why, connection) in held {
+        for (key, why, connection) in found {
             let delay = Delay {
                 policy: self.policy(connection.as_deref()),
                 retry_after: None,

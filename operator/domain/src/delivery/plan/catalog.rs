@@ -12,8 +12,8 @@ impl Round<'_> {
         plan: &mut Plan,
     ) -> bool {
         let key = BackoffKey::catalog(&server.connection);
-        if let Some(held) = self.backoffs.held(&key, self.now) {
-            plan.wait(&subscription.name, held);
+        if let Some(backoff) = self.backoffs.pending(&key, self.now) {
+            plan.wait(&subscription.name, backoff);
             // The device side may go on: the steps before the server do not need the catalog.
             return true;
         }

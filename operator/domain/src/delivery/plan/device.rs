@@ -39,9 +39,9 @@ impl Round<'_> {
         plan: &mut Plan,
     ) {
         let key = BackoffKey::device(connection);
-        let held = self.backoffs.held(&key, self.now);
+        let backoff = self.backoffs.pending(&key, self.now);
         if let Some(fault) = verified.device_faults.get(connection) {
-            let until = held.and_then(|held| held.until);
+            let until = backoff.and_then(|backoff| backoff.until);
             plan.wait(
                 &subscription.name,
                 Blocked {
@@ -61,8 +61,8 @@ impl Round<'_> {
         if !was_read && (restarting() || !rest()) {
             self.read_device(connection, plan);
         }
-        if let Some(held) = held {
-            plan.wait(&subscription.name, held);
+        if let Some(backoff) = backoff {
+            plan.wait(&subscription.name, backoff);
         } else if was_read {
             for item in items() {
                 self.write_item(subscription, item, verified, plan);

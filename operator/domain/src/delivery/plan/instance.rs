@@ -134,7 +134,7 @@ impl Round<'_> {
         verified: &Verified,
     ) -> Option<Blocked> {
         let key = BackoffKey::server(&subscription.name);
-        let held = self.backoffs.held(&key, self.now);
+        let backoff = self.backoffs.pending(&key, self.now);
         let failed = self.observations.of(&subscription.name).problem.is_some()
             || self
                 .observations
@@ -144,10 +144,10 @@ impl Round<'_> {
                 .is_some_and(|r| r.result.is_err());
         match verified.server_fault.as_ref().filter(|_| failed) {
             Some(fault) => Some(Blocked {
-                until: held.and_then(|held| held.until),
+                until: backoff.and_then(|backoff| backoff.until),
                 ..fault.clone()
             }),
-            None => held,
+            None => backoff,
         }
     }
 

@@ -61,7 +61,7 @@ impl Round<'_> {
         let Some(endpoint) = self.resolved.endpoint(connection) else {
             return;
         };
-        if self.backoffs.is_held(&key, self.now) || plan.actions.iter().any(planned) {
+        if self.backoffs.is_pending(&key, self.now) || plan.actions.iter().any(planned) {
             return;
         }
         let asked = self.resolved.subscriptions.iter().flat_map(|subscription| {
@@ -90,7 +90,7 @@ impl Round<'_> {
         plan.actions.insert(after.count(), read);
     }
 
-    /// True if nothing is to be done for an item now: it is done, held back, or needs a person.
+    /// True if no action is needed for an item now: it is done, backs off, or needs a person.
     pub(in crate::delivery) fn is_settled(
         &self,
         subscription: &ResolvedSubscription,
@@ -114,6 +114,6 @@ impl Round<'_> {
             return true;
         }
         let key = BackoffKey::item(&subscription.name, &item.key, item.digest);
-        self.backoffs.is_held(&key, self.now)
+        self.backoffs.is_pending(&key, self.now)
     }
 }

@@ -75,7 +75,7 @@ pub(in crate::delivery) fn mark_settings(subscriptions: &mut [ResolvedSubscripti
         }
     }
     mark_overridden(subscriptions, &wanted);
-    hold_back_early(subscriptions, &wanted);
+    defer_early_steps(subscriptions, &wanted);
 }
 
 /// Marks settings of inactive subscriptions that an active one overrides, so that old read-backs are
@@ -99,7 +99,7 @@ fn mark_overridden(
 /// Lets early steps wait for their instant if they would change a setting of a subscription in
 /// force, or of another one that prepares and has precedence: a contract that follows another one
 /// is no conflict.
-fn hold_back_early(
+fn defer_early_steps(
     subscriptions: &mut [ResolvedSubscription],
     in_force: &BTreeMap<Place, (String, Digest)>,
 ) {
