@@ -261,7 +261,7 @@ impl Instances {
         self.by_id.remove(id).is_some()
     }
 
-    /// Lets operations end that were never to end.
+    /// Ends the faults of operations that were never to end.
     pub(super) fn release(&mut self) {
         let operations = self.by_id.values_mut().filter_map(|i| i.operation.as_mut());
         for operation in operations.filter(|o| matches!(o.ending, Ending::Never)) {

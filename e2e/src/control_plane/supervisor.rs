@@ -71,7 +71,7 @@ impl Supervisor {
         Ok((supervisor, announced))
     }
 
-    /// Lets the supervisor end everything and waits for it.
+    /// Makes the supervisor end everything, and waits for it.
     fn end(&mut self) {
         self.input = None;
         let deadline = Instant::now() + END_DEADLINE;

@@ -34,7 +34,7 @@ impl<K: Ord, V, T: Copy + Ord> ExpiringMap<K, V, T> {
         }
     }
 
-    /// Returns how many entries there are, with those that are over and were not dropped yet.
+    /// Returns the number of entries, with those that have expired and were not dropped yet.
     pub fn len(&self) -> usize {
         self.entries.len()
     }

@@ -162,7 +162,7 @@ fn by_ipp(
     carries.then_some((place, manner))
 }
 
-/// Returns where a Connection leads; `None` where that is no device.
+/// Returns the route of a Connection; `None` if it does not lead to a device.
 pub fn route(connection: &ConnectionSpec) -> Option<Route<'_>> {
     let ipp = connection.ipp.as_ref()?;
     Some(Route {

@@ -21,8 +21,8 @@ struct Failing {
 }
 
 impl Probes {
-    /// Returns when a Connection is probed again that failed now. A probe that was not due, because
-    /// something else changed, does not count: a fleet that is applied makes many.
+    /// Returns the time of the next probe of a Connection whose probe failed now. A probe before
+    /// its time, because something else changed, does not count: applying a fleet makes many.
     pub(super) fn failed(&self, name: &str, now: Timestamp) -> Option<Timestamp> {
         let mut held = self.held();
         let failing = held.entry(name.to_owned()).or_insert(Failing {

@@ -133,8 +133,7 @@ fn prepared() -> InProcess {
     process
 }
 
-/// Returns what [`prepared`] does, with a controller that has seen everything and waits for the
-/// start.
+/// Starts as [`prepared`] does, with a controller that has seen everything and waits for the start.
 async fn waiting() -> InProcess {
     let mut process = prepared();
     process.start(delivery).await;
@@ -150,7 +149,7 @@ fn begin(process: &InProcess) {
         .jump(promised().duration_since(process.clock.now()));
 }
 
-/// Returns what [`waiting`] does, after everything is delivered.
+/// Starts as [`waiting`] does, and returns after everything is delivered.
 async fn delivered() -> InProcess {
     let process = waiting().await;
     begin(&process);

@@ -55,7 +55,7 @@ impl Progress {
         now.saturating_duration_since(self.begun + Duration::from_millis(ran)) >= SILENT
     }
 
-    /// Returns how long ago the pass began.
+    /// Returns the time since the pass began.
     pub(super) fn age(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.begun)
     }

@@ -312,7 +312,7 @@ impl<K: QueueKey> State<K> {
         failures
     }
 
-    /// Returns how long the passes that run have run, added up; none if that was said just now.
+    /// Returns the sum of the durations of passes that run; `None` if it was returned just now.
     pub(super) fn unfinished(&mut self, now: Instant) -> Option<Duration> {
         if self.counted.is_some_and(|counted| now < counted + COUNT) && !self.running.is_empty() {
             return None;

@@ -83,10 +83,10 @@ fn is_final(compensation: &Compensation) -> bool {
     is_true(conditions.unwrap_or_default(), ConditionType::Calculated)
 }
 
-/// Returns what a compensation gives in each period. Its amount is the rounded sum, so the last
-/// period gives what the others leave of the amount: with it what the rounding added or took, and
-/// what a line does not tell: one from before there was `credit`, or one whose credit has too many
-/// digits. Nothing is read from a text for people.
+/// Returns the credit of a compensation in each period. Its amount is the rounded sum, so the last
+/// period has the rest of the amount: the effect of rounding, and the part of lines without an
+/// exact credit, such as those from before there was `credit`, or whose credit has too many digits.
+/// Nothing is read from a text for people.
 fn credits_of(compensation: &Compensation) -> Vec<(Date, Date, BigRational)> {
     let Some(status) = &compensation.status else {
         return Vec::new();

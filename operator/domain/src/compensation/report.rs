@@ -84,8 +84,8 @@ pub fn accrued_until(
     }
 }
 
-/// Returns when a compensation that accrues is calculated again: the next instant that
-/// [`accrued_until`] will give. Always after `now`.
+/// Returns the time of the next calculation of a compensation that accrues: the next instant that
+/// [`accrued_until`] will return. Always after `now`.
 pub fn next_accrual(
     created: Option<Timestamp>,
     interval: SignedDuration,

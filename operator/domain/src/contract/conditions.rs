@@ -167,7 +167,8 @@ impl Assessment<'_> {
         negative
     }
 
-    /// Returns why the start is at risk: a missing reference of the contract before its devices.
+    /// Returns the reason for which the start is at risk: a missing reference of the contract comes
+    /// before its devices.
     fn start_at_risk(&self) -> Option<(Reason, String)> {
         if !self.preparing {
             return None;

@@ -122,7 +122,8 @@ impl<'a> Parameters<'a> {
         (values, defaulted)
     }
 
-    /// Returns what cannot be taken, where `signed` is what a subscription of the entry has signed.
+    /// Returns the parameters that are refused; `signed` is the revision that a subscription of the
+    /// entry has signed.
     pub(super) fn faults(&self, signed: Option<&Revision>) -> Vec<Fault> {
         let mut faults = self.chosen_faults(signed);
         faults.extend(self.secret_faults());
@@ -197,7 +198,7 @@ impl<'a> Parameters<'a> {
     }
 }
 
-/// Returns where an entry chooses a parameter.
+/// Returns the place in the spec at which an entry chooses a parameter.
 fn place(entry: &ContractService, parameter: &str) -> String {
     format!("spec.services[{}].parameters.{parameter}", entry.name)
 }

@@ -92,7 +92,7 @@ fn entry_devices(contract: &Contract, devices: &DeviceSets) -> Vec<EntryDevices>
     entries.collect()
 }
 
-/// Returns how long before its start a contract is prepared.
+/// Returns the time before its start from which a contract is prepared.
 fn lead_time(contract: &Contract) -> Duration {
     let given = contract.spec.preparation.clone();
     given.unwrap_or_default().lead_time
@@ -286,7 +286,7 @@ impl<'a> Subscriptions<'a> {
             let entry = |entry: &&ContractService| entry.name == found.spec.service_name;
             match contract.spec.services.iter().find(entry) {
                 Some(entry) if !self.world.services.contains_key(&entry.service_ref.name) => {}
-                Some(entry) if is_held(entry, &resolved.entries) => {
+                Some(entry) if is_pending(entry, &resolved.entries) => {
                     resolved.changes.held.push((*name).to_owned());
                 }
                 _ => resolved.changes.delete.push(SubscriptionHandle::of(found)),
@@ -297,7 +297,7 @@ impl<'a> Subscriptions<'a> {
 
 /// True if withdrawals of an entry are held back: the number of devices is not the expected one, so
 /// that a wrong label may have caused them.
-fn is_held(entry: &ContractService, counts: &[EntryDevices]) -> bool {
+fn is_pending(entry: &ContractService, counts: &[EntryDevices]) -> bool {
     let count = counts.iter().find(|count| count.service == entry.name);
     entry.devices.selector.is_some() && count.is_some_and(EntryDevices::is_mismatch)
 }

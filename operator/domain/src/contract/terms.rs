@@ -106,7 +106,8 @@ impl<'a> EntryTerms<'a> {
         }
     }
 
-    /// Returns what cannot be taken, where `signed` is what a subscription of the entry has signed.
+    /// Returns the terms that are refused; `signed` is the revision that a subscription of the
+    /// entry has signed.
     pub(super) fn faults(&self, signed: Option<&Revision>) -> Vec<Fault> {
         let mut faults = self.parameters.faults(signed);
         faults.extend(self.level_fault(signed));

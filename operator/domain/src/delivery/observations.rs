@@ -85,12 +85,12 @@ impl Observations {
         })
     }
 
-    /// Returns when the last of those was there.
+    /// Returns the instant of the last of those.
     pub fn last_look(&self) -> Option<Timestamp> {
         self.looks().map(|(_, reading)| reading.at).max()
     }
 
-    /// Returns what came of sending this very value of an item in this pass.
+    /// Returns the result of sending this very value of an item in this pass.
     pub fn sent(&self, subscription: &str, item: &ItemKey, digest: Digest) -> Option<&Sent> {
         let sent = self.of(subscription).sent.get(item);
         sent.filter(|sent| sent.digest == digest)
@@ -108,7 +108,7 @@ impl Observations {
         }
     }
 
-    /// Returns when the first answer of this pass was there that can prove anything.
+    /// Returns the instant of the first answer of this pass that can prove anything.
     pub(super) fn heard_from(&self) -> Option<Timestamp> {
         let devices = self.devices.values().flat_map(|device| {
             let readings = [&device.reading, &device.before];

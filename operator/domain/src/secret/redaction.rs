@@ -126,8 +126,8 @@ struct Reading {
 }
 
 impl Words<'_> {
-    /// Returns where a spelling ends that begins at this place: in whole, from its beginning on,
-    /// or where the words end inside it.
+    /// Returns the end of a spelling that begins at this place: in whole, from its beginning on, or
+    /// at the end of the words inside it.
     fn end_of(&self, spelling: &[u8], from: usize, readings: &[Vec<Reading>]) -> Option<usize> {
         let begins = |reading: &Reading| spelling.starts_with(&reading.bytes);
         if !readings[from].iter().any(begins) {

@@ -208,10 +208,10 @@ impl State {
         self.version += 1;
         after["metadata"]["resourceVersion"] = json!(self.version.to_string());
         let meta = &after["metadata"];
-        let is_held = meta["finalizers"]
+        let is_pending = meta["finalizers"]
             .as_array()
             .is_some_and(|it| !it.is_empty());
-        let event = if !meta["deletionTimestamp"].is_null() && !is_held {
+        let event = if !meta["deletionTimestamp"].is_null() && !is_pending {
             self.objects.remove(path);
             "DELETED"
         } else if self.objects.insert(path.clone(), after.clone()).is_some() {

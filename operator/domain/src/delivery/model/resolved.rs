@@ -60,7 +60,7 @@ pub struct ResolvedConnection {
 }
 
 impl ResolvedDevice {
-    /// Returns what the subscription of this name wants.
+    /// Returns the wants of the subscription of this name.
     pub fn subscription(&self, name: &str) -> Option<&ResolvedSubscription> {
         let mut all = self.subscriptions.iter();
         all.find(|subscription| subscription.name == name)

@@ -81,7 +81,7 @@ impl DeviceSnapshot {
         Some(&**found)
     }
 
-    /// Returns what the judge of promises has to know besides a subscription.
+    /// Returns the circumstances by which the judge decides, besides a subscription.
     pub(in crate::delivery) fn circumstances(
         &self,
         subscription: &ServiceSubscription,

@@ -54,7 +54,7 @@ pub(super) struct Change<'a> {
 }
 
 impl<'a> Change<'a> {
-    /// Returns what an action changes; `None` where it only asks.
+    /// Returns the change of an action; `None` if it only reads.
     pub(super) fn of(action: &'a Action) -> Option<Self> {
         match action {
             Action::Provision {

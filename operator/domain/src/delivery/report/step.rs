@@ -43,8 +43,9 @@ impl Report<'_> {
         stands.then(|| self.step_of_work()).flatten()
     }
 
-    /// Returns when that step was begun. Stored because it cannot be derived: `lastSent` moves with
-    /// each retry, `problem.since` with each new problem, `operation.since` with each new operation.
+    /// Returns the start of that step. Stored because it cannot be derived: `lastSent` moves with
+    /// each retry, `problem.since` with each new problem, `operation.since` with each new
+    /// operation.
     pub(super) fn step_since(&self) -> Option<Timestamp> {
         if self.subscription.refused.is_some() || !self.subscription.wants_set_up() {
             return None;

@@ -65,9 +65,9 @@ fn is_named_by_devices(url: &str) -> bool {
     url.contains("{address}") || host.contains("{queue}")
 }
 
-/// Returns what makes two Devices share one endpoint: the Connection and its URL, filled in, with
-/// one spelling of the address. What a Device says and the URL does not have makes no difference.
-/// `None` where there is no such URL.
+/// Returns the key by which two Devices share one endpoint: the Connection and its URL, without
+/// placeholders, with one spelling of the address. A value of a Device that the URL does not use
+/// makes no difference. `None` if there is no such URL.
 pub fn endpoint_key(
     device: &Device,
     chosen: &DeviceConnection,
@@ -128,7 +128,7 @@ pub(in crate::delivery) fn canonical(address: &str) -> String {
     }
 }
 
-/// Returns how the device of the snapshot is reached, one for each of its connections.
+/// Returns the connections to the device of the snapshot, one for each in its spec.
 pub(in crate::delivery) fn resolve_connections(
     snapshot: &DeviceSnapshot,
 ) -> Vec<ResolvedConnection> {
@@ -144,8 +144,8 @@ pub(in crate::delivery) fn resolve_connections(
         .collect()
 }
 
-/// Returns what keeps the device of the snapshot from being reached at all: it does not exist, or none
-/// of its connections can be used.
+/// Returns the obstacle to every connection of the device of the snapshot: it does not exist, or
+/// none of its connections can be used.
 pub(in crate::delivery) fn unreachable(
     snapshot: &DeviceSnapshot,
     connections: &[ResolvedConnection],

@@ -12,8 +12,8 @@ use entente_crds::{
 use crate::delivery::{Blocked, DeviceSnapshot, Observations, Reading, ResolvedDevice};
 use crate::remote::DeviceReading;
 
-/// Returns what speaks against the device that answered through a connection, if it is another one
-/// than it should be. Nothing is written then.
+/// Returns the fault of the device that answered through a connection, if it is not the expected
+/// one. Nothing is written then.
 pub(in crate::delivery) fn identity_fault(
     snapshot: &DeviceSnapshot,
     resolved: &ResolvedDevice,

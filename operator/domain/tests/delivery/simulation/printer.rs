@@ -21,7 +21,7 @@ pub(crate) struct Printer {
     pub(crate) down: Option<FailureKind>,
     /// Accepts these and leaves them as they are.
     pub(crate) ignores: BTreeSet<String>,
-    /// Says that these cannot be set.
+    /// Reports that these cannot be set.
     pub(crate) not_settable: BTreeSet<String>,
     /// Refuses any value of these.
     pub(crate) refuses: BTreeSet<String>,

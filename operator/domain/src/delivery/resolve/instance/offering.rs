@@ -156,7 +156,7 @@ fn moved(
     None
 }
 
-/// Returns what the handle in status says of the offering, as far as the catalog is known.
+/// Returns the offering of the instance in status, as far as the catalog is known.
 pub(super) fn offering_of_handle(
     snapshot: &DeviceSnapshot,
     handle: &ServerInstance,
