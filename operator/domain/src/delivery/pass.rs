@@ -118,7 +118,8 @@ impl Pass {
     /// Returns the time of the next pass that the answers of this one ask for, apart from the
     /// reports. Called after [`Pass::finish`].
     pub fn wake(&self) -> Option<Timestamp> {
-        let again = (self.is_endless() || self.misses_a_secret())
+        let looks_again = self.is_endless() || self.misses_a_secret() || self.waits_for_the_clock();
+        let again = looks_again
             .then(|| self.decided.checked_add(LOOK_AGAIN).ok())
             .flatten();
         let backoff = self.backoffs.next(self.decided);
@@ -279,6 +280,12 @@ impl Pass {
             | Action::PollOperation { .. }
             | Action::Deprovision { .. } => false,
         }
+    }
+
+    /// True if the clock keeps something back: that it is right again is no change of an object, and
+    /// the instants that it went past are not waited for any more.
+    fn waits_for_the_clock(&self) -> bool {
+        self.snapshot.clock_skewed && !self.snapshot.subscriptions.is_empty()
     }
 
     fn misses_a_secret(&self) -> bool {
