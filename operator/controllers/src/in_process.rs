@@ -10,13 +10,15 @@ use k8s_openapi::{
     ByteString,
     api::core::v1::{Namespace, Secret},
 };
-use kube::Client;
+use kube::{Client, Resource};
 use tokio::{
+    sync::mpsc,
     task::JoinHandle,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use crate::{
+    cache::{Change, Key},
     clock::{Clock as _, ClockSkew, FakeClock},
     connection_profiles::ConnectionProfiles,
     context::{Context, Options},
@@ -25,6 +27,7 @@ use crate::{
     fake_api::cluster::FakeCluster,
     metrics::Metrics,
     objects::Objects,
+    queue::{Queue, Slots},
     readiness::Readiness,
     secrets::Secrets,
     shutdown::{Shutdown, ShutdownTrigger},
@@ -91,8 +94,8 @@ impl InProcess {
         }
     }
 
-    /// Starts a controller that knows nothing yet, as a new process does.
-    pub(crate) async fn start<R: Reconcile>(&mut self, make: impl FnOnce(Parts) -> R) {
+    /// Returns the parts of a controller, with all objects in its caches, and the end of them.
+    pub(crate) async fn parts(&self) -> (Parts, ShutdownTrigger) {
         let (trigger, shutdown) = Shutdown::channel();
         let client = self.cluster.client();
         let drivers = Drivers::fake(Arc::clone(&self.world));
@@ -106,15 +109,38 @@ impl InProcess {
         objects.start(&context, &shutdown).await;
         let secrets = Secrets::new(client, context.options.namespace.clone());
         let secrets = Arc::new(secrets);
-        let reconciler = make(Parts {
-            context: context.clone(),
+        let parts = Parts {
+            context,
             objects,
             profiles: Arc::new(ConnectionProfiles::new(Arc::clone(&secrets))),
             secrets,
-            shutdown: shutdown.clone(),
-        });
+            shutdown,
+        };
+        (parts, trigger)
+    }
+
+    /// Starts a controller that knows nothing yet, as a new process does.
+    pub(crate) async fn start<R: Reconcile>(&mut self, make: impl FnOnce(Parts) -> R) {
+        let (parts, trigger) = self.parts().await;
+        let (context, shutdown) = (parts.context.clone(), parts.shutdown.clone());
+        let reconciler = make(parts);
         let run = async move { controller::run(reconciler, &context, &shutdown).await };
         self.running = Some((trigger, tokio::spawn(run)));
+    }
+
+    /// Starts every controller, as the operator does.
+    pub(crate) fn start_all(&mut self) {
+        let (trigger, shutdown) = Shutdown::channel();
+        let client = self.cluster.client();
+        let drivers = Drivers::fake(Arc::clone(&self.world));
+        let context = context(client.clone(), client, Arc::clone(&self.clock), drivers);
+        self.running = Some((trigger, tokio::spawn(crate::run(context, shutdown))));
+    }
+
+    /// Ends the controller in the middle of whatever it does, as a killed process does.
+    pub(crate) fn kill(&mut self) {
+        let (_, run) = self.running.take().expect("a controller that runs");
+        run.abort();
     }
 
     /// Stops the controller as a shutdown does.
@@ -146,6 +172,69 @@ impl InProcess {
     pub(crate) async fn let_pass(&self, time: Duration) {
         sleep(time).await;
     }
+}
+
+/// Returns a change of an object, as the cache announces it.
+pub(crate) fn edited<K>(before: &K, edit: impl FnOnce(&mut K)) -> Change<K>
+where
+    K: Resource<DynamicType = ()> + Clone,
+{
+    let mut after = before.clone();
+    edit(&mut after);
+    Change {
+        key: Key::of(&after),
+        old: Some(Arc::new(before.clone())),
+        new: Some(Arc::new(after)),
+    }
+}
+
+/// Returns the change with which an object comes, and the one with which it goes.
+pub(crate) fn comes_and_goes<K>(object: &K) -> [Change<K>; 2]
+where
+    K: Resource<DynamicType = ()> + Clone,
+{
+    let key = Key::of(object);
+    let object = Some(Arc::new(object.clone()));
+    [(None, object.clone()), (object, None)].map(|(old, new)| Change {
+        key: key.clone(),
+        old,
+        new,
+    })
+}
+
+/// Returns the keys that a change wakes, as they are shown, and the delay of each.
+pub(crate) async fn woken<R: Reconcile, C>(
+    reconciler: &R,
+    wake: fn(&R, &Queue<R::Key>, &C),
+    change: &C,
+) -> Vec<(String, Duration)> {
+    let clock = Arc::new(FakeClock::starting_at(Timestamp::UNIX_EPOCH));
+    let queue = Arc::new(Queue::new("woken", clock, Arc::new(Metrics::new("0"))));
+    wake(reconciler, &queue, change);
+    let (trigger, shutdown) = Shutdown::channel();
+    let slots = Slots {
+        working: 64,
+        running: 64,
+    };
+    let began = Instant::now();
+    let (sender, mut keys) = mpsc::unbounded_channel();
+    let run = tokio::spawn(async move {
+        let work = |key: R::Key| {
+            // Who asked listens to the end.
+            let _ = sender.send((key.to_string(), began.elapsed()));
+            std::future::ready(None)
+        };
+        queue.run(slots, PATIENCE, work, shutdown).await;
+    });
+    sleep(Duration::from_mins(1)).await;
+    trigger.trigger();
+    run.await.expect("no panic");
+    let mut woken = Vec::new();
+    while let Ok(key) = keys.try_recv() {
+        woken.push(key);
+    }
+    woken.sort();
+    woken
 }
 
 /// Returns a condition as `Status(Reason)`; empty if it is absent.

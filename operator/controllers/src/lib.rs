@@ -29,6 +29,8 @@ mod secrets;
 pub mod self_test;
 pub mod shutdown;
 pub mod status;
+#[cfg(test)]
+mod tests;
 mod triggers;
 
 use std::sync::Arc;

@@ -1,3 +1,6 @@
+mod probing;
+mod triggers;
+
 use std::{sync::Arc, time::Duration};
 
 use entente_crds::{

@@ -1,3 +1,7 @@
+mod api_server;
+mod surroundings;
+mod triggers;
+
 use std::{sync::Arc, time::Duration};
 
 use entente_crds::{

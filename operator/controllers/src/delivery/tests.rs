@@ -2,7 +2,11 @@
 //! domain show its decisions; these show that they are carried out, once, whatever the API server
 //! answers.
 
+mod announce;
 mod faults;
+mod objects;
+mod remote_sides;
+mod triggers;
 
 use std::{sync::Arc, time::Duration};
 

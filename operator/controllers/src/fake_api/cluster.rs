@@ -17,7 +17,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tower::{BoxError, service_fn};
 
-use self::state::{Fault, Path, Refusal, Rival, State, begin, keep_identity, parse};
+use self::state::{Fault, Path, Refusal, Rival, State, TERMINATING, begin, keep_identity, parse};
 use super::{AnswerBody, failure};
 use crate::clock::{Clock as _, FakeClock};
 
@@ -127,6 +127,19 @@ impl FakeCluster {
             method,
             part: part.to_owned(),
             refusal,
+            is_done: false,
+            left: times,
+        });
+    }
+
+    /// Does what the next `times` requests of this method ask for whose path contains `part`, and
+    /// loses the answer.
+    pub(crate) fn lose_answer(&self, method: Method, part: &str, times: usize) {
+        self.lock().faults.push(Fault {
+            method,
+            part: part.to_owned(),
+            refusal: (504, "Timeout"),
+            is_done: true,
             left: times,
         });
     }
@@ -162,6 +175,51 @@ impl FakeCluster {
         for news in state.late.take().unwrap_or_default() {
             state.tell(news);
         }
+    }
+
+    /// Ends every watch, as a server that is restarted does.
+    pub(crate) fn disconnect(&self) {
+        self.lock().watches.clear();
+    }
+
+    /// Ends every watch and forgets what happened until now, so that who watched has to list anew
+    /// (410 Gone).
+    pub(crate) fn forget_history(&self) {
+        let mut state = self.lock();
+        state.watches.clear();
+        state.history.clear();
+        state.forgotten = state.version + 1;
+        // The version of a list from now on is not one of those that are forgotten.
+        state.version += 1;
+    }
+
+    /// Returns the events that were published, as `Reason Kind name`, in order.
+    pub(crate) fn events(&self) -> Vec<String> {
+        let state = self.lock();
+        let events = state.objects.iter();
+        let mut events: Vec<(u64, String)> = events
+            .filter(|(path, _)| path.collection == "events")
+            .map(|(_, event)| {
+                let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+                let regarding = &event["regarding"];
+                let (kind, name) = (text(&regarding["kind"]), text(&regarding["name"]));
+                let version = text(&event["metadata"]["resourceVersion"]).parse();
+                let said = format!("{} {kind} {name}", text(&event["reason"]));
+                (version.unwrap_or_default(), said)
+            })
+            .collect();
+        events.sort();
+        events.into_iter().map(|(_, said)| said).collect()
+    }
+
+    /// Counts the requests of this method whose path contains `part` since they were last
+    /// forgotten.
+    pub(crate) fn count(&self, method: &Method, part: &str) -> usize {
+        let state = self.lock();
+        let requests = state.requests.iter();
+        requests
+            .filter(|(asked, path)| asked == method && path.contains(part))
+            .count()
     }
 
     /// Returns the writes since they were last forgotten, as method and path; without those of
@@ -209,7 +267,7 @@ impl FakeCluster {
             state.requests.push((method.clone(), at.to_owned()));
         }
         let (path, part) = parse(at);
-        let answer = if let Some(refusal) = state.refused(method, at) {
+        let answer = if let Some(refusal) = state.refused(method, at, false) {
             Err(refusal)
         } else if is_watch {
             let body = state.watch(&path, query);
@@ -217,12 +275,18 @@ impl FakeCluster {
             return Response::new(body);
         } else {
             state.rivals_first(method, at, &path);
-            state.answer(method, &path, part, query, body, self.clock.now())
+            let answer = state.answer(method, &path, part, query, body, self.clock.now());
+            state.refused(method, at, true).map_or(answer, Err)
         };
         drop(state);
         self.served.send_replace(());
         let (code, answer) = match answer {
             Ok(answer) => (200, answer),
+            Err((code, TERMINATING)) => {
+                let message = "it is forbidden: unable to create new content in namespace x \
+                               because it is being terminated";
+                (code, failure(code, "Forbidden", message))
+            }
             Err((code, reason)) => (code, failure(code, reason, "as the test wants it")),
         };
         let body = Full::new(Bytes::from(answer.to_string())).map_err(|never| match never {});

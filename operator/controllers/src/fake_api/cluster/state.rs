@@ -8,7 +8,7 @@ use http_body_util::{BodyExt as _, StreamBody};
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::{Value, json};
 
-use crate::fake_api::{AnswerBody, FakeWatch};
+use crate::fake_api::{AnswerBody, FakeWatch, failure};
 
 /// Subject of a request; without a name it is the collection.
 #[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
@@ -17,6 +17,9 @@ pub(super) struct Path {
     pub(super) namespace: String,
     pub(super) name: String,
 }
+
+/// Stands for the refusal to create something in a namespace that is being deleted.
+pub(super) const TERMINATING: &str = "NamespaceTerminating";
 
 /// A failure, with the reason that a Status gives.
 pub(super) type Refusal = (u16, &'static str);
@@ -28,6 +31,8 @@ pub(super) struct Fault {
     pub(super) method: Method,
     pub(super) part: String,
     pub(super) refusal: Refusal,
+    /// True if what is asked for is done all the same, and only the answer is lost.
+    pub(super) is_done: bool,
     pub(super) left: usize,
 }
 
@@ -46,6 +51,8 @@ pub(super) struct State {
     pub(super) history: Vec<News>,
     /// Changes that will be sent, while watches lag.
     pub(super) late: Option<Vec<News>>,
+    /// Watches from before this version cannot go on: what happened since is not known any more.
+    pub(super) forgotten: u64,
     pub(super) watches: Vec<(String, FakeWatch)>,
     pub(super) faults: Vec<Fault>,
     pub(super) rivals: Vec<Rival>,
@@ -53,9 +60,13 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn refused(&mut self, method: &Method, at: &str) -> Option<Refusal> {
+    /// Returns the refusal that is scripted for a request, if there is one: of those that come
+    /// before the request is done, or of those after it.
+    pub(super) fn refused(&mut self, method: &Method, at: &str, done: bool) -> Option<Refusal> {
         let mut faults = self.faults.iter_mut();
-        let fault = faults.find(|fault| fault.method == *method && at.contains(&fault.part))?;
+        let fault = faults.find(|fault| {
+            fault.method == *method && at.contains(&fault.part) && fault.is_done == done
+        })?;
         let refusal = fault.refusal;
         fault.left -= 1;
         self.faults.retain(|fault| fault.left > 0);
@@ -84,10 +95,10 @@ impl State {
         body: Value,
         now: Timestamp,
     ) -> Result<Value, Refusal> {
-        let is_known = matches!(part, "" | "status") && !query.contains("Selector");
+        let is_known = matches!(part, "" | "status") && !query.contains("labelSelector");
         match *method {
             _ if !is_known => Err((400, "BadRequest")),
-            Method::GET if path.name.is_empty() => Ok(self.list(path)),
+            Method::GET if path.name.is_empty() => Ok(self.list(path, query)),
             Method::GET => self.found(path).cloned(),
             Method::POST => self.create(path, body, now),
             Method::PUT => self.replace(path, part, body),
@@ -113,12 +124,17 @@ impl State {
         Ok(found.clone())
     }
 
-    fn list(&self, of: &Path) -> Value {
+    fn list(&self, of: &Path, query: &str) -> Value {
         let objects = self.objects.iter();
+        let selector = field_selector(query);
         let items: Vec<&Value> = objects
             .filter(|(path, _)| path.collection == of.collection)
             .filter(|(path, _)| of.namespace.is_empty() || path.namespace == of.namespace)
             .map(|(_, object)| object)
+            .filter(|object| {
+                let mut wanted = selector.iter();
+                wanted.all(|(pointer, value)| object.pointer(pointer) == Some(&json!(value)))
+            })
             .collect();
         let version = self.version.to_string();
         json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": version},
@@ -133,6 +149,15 @@ impl State {
         };
         if self.objects.contains_key(&path) {
             return Err((409, "AlreadyExists"));
+        }
+        let namespace = Path {
+            collection: "namespaces".to_owned(),
+            name: of.namespace.clone(),
+            ..Path::default()
+        };
+        let namespace = self.objects.get(&namespace);
+        if namespace.is_some_and(|it| !it["metadata"]["deletionTimestamp"].is_null()) {
+            return Err((403, TERMINATING));
         }
         object["metadata"]["uid"] = Value::Null;
         object["status"] = Value::Null;
@@ -244,6 +269,13 @@ impl State {
         let (sender, frames) = stream::unbounded();
         let watch = FakeWatch(sender);
         let since = number("resourceVersion").unwrap_or_default();
+        if since < self.forgotten {
+            watch.send(
+                "ERROR",
+                &failure(410, "Expired", "too old resource version"),
+            );
+            return StreamBody::new(frames).boxed_unsync();
+        }
         for (version, collection, event, object) in &self.history {
             if *version > since && *collection == of.collection {
                 watch.send(event, object);
@@ -254,6 +286,19 @@ impl State {
         let frames = frames.take_until(Box::pin(tokio::time::sleep(end)));
         StreamBody::new(frames).boxed_unsync()
     }
+}
+
+/// Returns the terms of a field selector: a JSON pointer and the text that has to stand there.
+fn field_selector(query: &str) -> Vec<(String, String)> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let selector = pairs.find(|(key, _)| *key == "fieldSelector");
+    let selector = selector.map_or(String::new(), |(_, text)| {
+        text.replace("%3D", "=").replace("%2C", ",")
+    });
+    let terms = selector.split(',').filter_map(|term| term.split_once('='));
+    terms
+        .map(|(field, value)| (format!("/{}", field.replace('.', "/")), value.to_owned()))
+        .collect()
 }
 
 /// Returns the collection, namespace and name in a path of the API, and the rest of the path.

@@ -1,0 +1,284 @@
+//! Probes of Connections, whatever their Secrets, brokers and the API server do.
+
+use entente_crds::v1alpha1::{LocalReference, ServerInstance, Tls, Trust};
+use entente_drivers::fake::Fault;
+use k8s_openapi::{ByteString, api::core::v1::ConfigMap};
+
+use super::*;
+
+const READ: &str = "secrets/northwind-services";
+
+fn edit_broker(process: &InProcess, change: impl FnOnce(&mut Connection)) {
+    process.cluster.edit("", BROKER, change);
+}
+
+fn secret_with(data: &[(&str, &str)]) -> Secret {
+    let mut secret = broker_login();
+    let data = data.iter();
+    let data = data.map(|(key, text)| ((*key).to_owned(), ByteString(text.as_bytes().to_vec())));
+    secret.data = Some(data.collect());
+    secret
+}
+
+// shows K2 K4
+#[tokio::test(start_paused = true)]
+async fn whatever_keeps_a_secret_from_being_used_is_said_and_heals_by_itself() {
+    for (refusal, reason) in [
+        ((403, "Forbidden"), "False(SecretForbidden)"),
+        ((500, "InternalError"), "False(SecretNotFound)"),
+        ((404, "NotFound"), "False(SecretNotFound)"),
+    ] {
+        let process = started().await;
+        let probes = process.world.count(Operation::Catalogue);
+        process
+            .cluster
+            .refuse(Method::GET, READ, refusal, usize::MAX);
+        edit_broker(&process, |broker| {
+            broker.spec.allow[0].name = "b".to_owned()
+        });
+        let said = |process: &InProcess| broker_says(process, "ResolvedRefs") == reason;
+        process.until(reason, said).await;
+        assert_eq!(broker_says(&process, "Ready"), reason);
+        process.let_pass(Duration::from_mins(30)).await;
+        assert_eq!(process.world.count(Operation::Catalogue), probes);
+        process.cluster.recover();
+        process.until("it is ready again", is_ready).await;
+    }
+}
+
+// shows K4
+#[tokio::test(start_paused = true)]
+async fn a_secret_without_a_password_says_which_key_is_missing() {
+    let process = started().await;
+    process.cluster.apply(&secret_with(&[("username", "me")]));
+    edit_broker(&process, |broker| {
+        broker.spec.allow[0].name = "b".to_owned()
+    });
+    let said =
+        |process: &InProcess| broker_says(process, "ResolvedRefs") == "False(SecretKeyMissing)";
+    process.until("the key is missing", said).await;
+    let status = connection(&process, BROKER).status.expect("a status");
+    let said = status.conditions.iter();
+    let message = said
+        .filter(|it| it.type_ == "ResolvedRefs")
+        .map(|it| &it.message);
+    assert!(message.into_iter().all(|it| it.contains("password")));
+    process.cluster.apply(&broker_login());
+    process.until("it is ready again", is_ready).await;
+}
+
+// shows K4
+#[tokio::test(start_paused = true)]
+async fn authorities_of_ones_own_are_read_from_their_config_map() {
+    let process = started().await;
+    edit_broker(&process, |broker| {
+        broker.spec.tls = Some(Tls {
+            trust: Trust::Verify,
+            ca_config_map_ref: Some(LocalReference {
+                name: "northwind-ca".to_owned(),
+            }),
+            ..Tls::default()
+        });
+    });
+    let says = |wanted: &'static str| {
+        move |process: &InProcess| broker_says(process, "ResolvedRefs") == wanted
+    };
+    let missing = says("False(SecretNotFound)");
+    process.until("the ConfigMap is missing", missing).await;
+    let mut map = ConfigMap::default();
+    map.metadata.name = Some("northwind-ca".to_owned());
+    map.metadata.namespace = Some("entente-system".to_owned());
+    process.cluster.apply(&map);
+    let empty = says("False(SecretKeyMissing)");
+    process.until("it has no ca.crt", empty).await;
+    map.data = Some([("ca.crt".to_owned(), "-----BEGIN CERTIFICATE".to_owned())].into());
+    process.cluster.apply(&map);
+    process.until("it is ready again", is_ready).await;
+}
+
+// shows H1 K7
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_hangs_keeps_no_other_connection_from_being_probed() {
+    let process = started().await;
+    for index in 0..40 {
+        let mut hung = example::northwind_services();
+        hung.metadata.name = Some(format!("hung-{index}"));
+        let url = format!("https://hung-{index}.example");
+        hung.spec.osb.as_mut().expect("a broker").url = url.clone();
+        process
+            .world
+            .script(Some(&url), Operation::Catalogue, Fault::Hang, u32::MAX);
+        process.cluster.apply(&hung);
+    }
+    process.let_pass(Duration::from_millis(200)).await;
+    let mut good = example::northwind_services();
+    good.metadata.name = Some("good".to_owned());
+    process.cluster.apply(&good);
+    let edited = process.clock.now();
+    let probed = |process: &InProcess| {
+        let status = connection(process, "good").status.unwrap_or_default();
+        says(&status.conditions, "Ready") == "True(Succeeded)"
+    };
+    process.until("it is probed", probed).await;
+    let took = process.clock.now().duration_since(edited);
+    assert!(took < jiff::SignedDuration::from_secs(5), "{took:?}");
+    let timed_out = |process: &InProcess| {
+        let status = connection(process, "hung-7").status.unwrap_or_default();
+        says(&status.conditions, "Reachable") == "False(TimedOut)"
+    };
+    process.until("those that hang say so", timed_out).await;
+}
+
+// shows K7
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_panics_is_said_and_hurts_no_other_connection() {
+    let process = started().await;
+    process
+        .world
+        .script(None, Operation::Catalogue, Fault::Panic, 3);
+    edit_broker(&process, |broker| {
+        broker.spec.allow[0].name = "b".to_owned()
+    });
+    let said = |process: &InProcess| broker_says(process, "Ready") == "False(InternalError)";
+    process.until("the defect is said", said).await;
+    process.until("it is ready again", is_ready).await;
+}
+
+// shows K5
+#[tokio::test(start_paused = true)]
+async fn a_status_that_loses_a_race_keeps_what_won_it() {
+    let process = started().await;
+    process
+        .cluster
+        .overtake(Method::PUT, "connections/northwind-services/status", |it| {
+            it["metadata"]["labels"] = serde_json::json!({"mine": "yes"});
+        });
+    process.world.remove_server(BROKER_URL);
+    let down = |process: &InProcess| broker_says(process, "Reachable") == "False(Unreachable)";
+    process.until("it cannot be reached", down).await;
+    assert!(connection(&process, BROKER).labels().contains_key("mine"));
+}
+
+// shows K5
+#[tokio::test(start_paused = true)]
+async fn a_new_controller_over_a_settled_catalogue_writes_nothing() {
+    let mut process = started().await;
+    use_all(&process).await;
+    process.kill();
+    process.cluster.forget_requests();
+    process.start(catalogue).await;
+    process.let_pass(Duration::from_mins(5)).await;
+    assert_eq!(process.cluster.writes(), [""; 0]);
+}
+
+// shows K2
+#[tokio::test(start_paused = true)]
+async fn an_api_server_that_is_overloaded_is_asked_until_it_recovers() {
+    for failing in [
+        (429, "TooManyRequests"),
+        (500, "InternalError"),
+        (409, "Conflict"),
+    ] {
+        let process = started().await;
+        process
+            .cluster
+            .refuse(Method::PUT, "/status", failing, usize::MAX);
+        process
+            .cluster
+            .refuse(Method::PATCH, "", failing, usize::MAX);
+        process.cluster.apply(&example::devices()[0]);
+        process.cluster.apply(&example::service_subscription());
+        process.let_pass(Duration::from_mins(2)).await;
+        assert_eq!(is_held(&process), [false; 4], "{failing:?}");
+        process.cluster.recover();
+        let held =
+            |process: &InProcess| is_held(process) == [true; 4] && used_by(process) == [Some(1); 4];
+        process.until("everything is held", held).await;
+    }
+}
+
+// shows K3
+#[tokio::test(start_paused = true)]
+async fn a_fleet_that_is_applied_writes_a_few_numbers_and_not_one_for_each_device() {
+    let process = started().await;
+    process.let_pass(GATHERED).await;
+    process.cluster.forget_requests();
+    for number in 0..200 {
+        let mut device = example::devices()[0].clone();
+        device.metadata.name = Some(format!("device-{number}"));
+        process.cluster.apply(&device);
+        process.let_pass(Duration::from_millis(10)).await;
+    }
+    process.let_pass(GATHERED).await;
+    assert_eq!(used_by(&process)[..3], [Some(200), Some(0), Some(200)]);
+    let writes = process.cluster.writes();
+    assert!(writes.len() <= 6, "{writes:#?}");
+}
+
+// shows C10
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_was_left_behind_is_listed_once_and_holds_its_connection() {
+    let process = started().await;
+    use_all(&process).await;
+    let name = example::service_subscription().name_any();
+    process
+        .cluster
+        .edit(NAMESPACE, &name, |it: &mut ServiceSubscription| {
+            it.status.get_or_insert_default().server = Some(ServerInstance {
+                connection_ref: entente_crds::v1alpha1::NameReference {
+                    name: BROKER.to_owned(),
+                },
+                instance_id: "i-1".to_owned(),
+                service_id: "data-backup-id".to_owned(),
+                plan_id: "standard-id".to_owned(),
+                orphaned: Some("2027-03-01T00:00:00Z".parse().unwrap()),
+                ..ServerInstance::default()
+            });
+        });
+    let listed = |process: &InProcess| {
+        let status = connection(process, BROKER).status.unwrap_or_default();
+        let orphans: Vec<_> = status
+            .orphans
+            .iter()
+            .map(|it| &it.instance_id[..])
+            .collect();
+        orphans == ["i-1"]
+    };
+    let before = process.clock.now();
+    process.until("it is listed", listed).await;
+    let took = process.clock.now().duration_since(before);
+    assert!(took < jiff::SignedDuration::from_secs(2), "{took:?}");
+    process
+        .cluster
+        .delete::<ServiceSubscription>(NAMESPACE, &name);
+    process.let_pass(PROBE.unsigned_abs()).await;
+    assert!(
+        listed(&process),
+        "it stays listed until a person removes it"
+    );
+}
+
+// shows K1
+#[tokio::test(start_paused = true)]
+async fn watches_that_end_and_a_history_that_is_lost_hide_no_edit() {
+    for lost in [false, true] {
+        let process = started().await;
+        if lost {
+            process.cluster.forget_history();
+        } else {
+            process.cluster.disconnect();
+        }
+        process.world.remove_server(BROKER_URL);
+        edit_broker(&process, |broker| {
+            broker.spec.allow[0].name = "b".to_owned()
+        });
+        let before = process.clock.now();
+        let down = |process: &InProcess| broker_says(process, "Reachable") == "False(Unreachable)";
+        process.until("it cannot be reached", down).await;
+        let took = process.clock.now().duration_since(before);
+        assert!(
+            took < jiff::SignedDuration::from_mins(1),
+            "{lost}: {took:?}"
+        );
+    }
+}

@@ -1,0 +1,175 @@
+//! All controllers at once, as the operator runs them, against an API server, devices and a broker
+//! in this process. Here stands only what shows where one controller's writes wake another.
+
+mod crash;
+mod story;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use entente_crds::{
+    FINALIZER_WITHDRAW, example,
+    v1alpha1::{
+        Compensation, Connection, Contract, Device, PromiseState, ServiceSubscription,
+        ServiceSubscriptionStatus,
+    },
+};
+use entente_domain::{
+    protocol::Place,
+    remote::{Catalogue, Offering, Plan, Scalar},
+};
+use entente_drivers::fake::{FakeDevice, FakeServer, Operation};
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt as _;
+
+use crate::{
+    clock::Clock as _,
+    in_process::{InProcess, broker_login, says},
+};
+
+const NAMESPACE: &str = example::NAMESPACE;
+const CONTRACT: &str = "banco-sul-2027";
+const BROKER: &str = "northwind-services";
+const BROKER_URL: &str = "https://broker.northwind.example";
+/// One of the entry `backup` for each device, and one of `parts` for those that are selected.
+const SUBSCRIPTIONS: usize = 7;
+/// Three settings of each subscription, and an instance that is made and turned on for each backup.
+const WRITES: usize = 3 * SUBSCRIPTIONS + 2 * 4;
+
+fn start() -> Timestamp {
+    example::compensation().spec.record.promised
+}
+
+fn url(device: usize) -> String {
+    format!("ipp://10.20.3.{}:631/ipp/print", device + 1)
+}
+
+/// A device of the model of the examples, on which everything is set to something else.
+fn fake_device(number: usize) -> FakeDevice {
+    let places = example::mfp_500().spec.settings.into_iter();
+    let ipp = places.filter_map(|setting| setting.via.ipp);
+    let values = ipp.map(|ipp| {
+        let place = Place::ipp(ipp.operation, &ipp.attribute);
+        (place, vec![Scalar::Text("another value".to_owned())])
+    });
+    FakeDevice {
+        product_name: Some("Northwind MFP 500".to_owned()),
+        identity: Some(format!("urn:uuid:{number}")),
+        values: values.collect(),
+        ..FakeDevice::default()
+    }
+}
+
+fn fake_broker() -> FakeServer {
+    let plan = Plan {
+        id: "standard-id".to_owned(),
+        name: "standard".to_owned(),
+        ..Plan::default()
+    };
+    let offering = Offering {
+        id: "data-backup-id".to_owned(),
+        name: "data-backup".to_owned(),
+        instances_retrievable: true,
+        plans: vec![plan],
+    };
+    FakeServer {
+        catalogue: Catalogue {
+            offerings: vec![offering],
+        },
+        ..FakeServer::default()
+    }
+}
+
+/// A catalogue, four devices and a broker two days before the start of a contract that was applied
+/// in time. Nothing runs yet.
+fn prepared() -> InProcess {
+    let process = InProcess::at("2027-03-30T03:00:00Z");
+    process.world.put_server(BROKER_URL, fake_broker());
+    let cluster = &process.cluster;
+    cluster.apply(&broker_login());
+    cluster.apply(&example::hq_ipp());
+    cluster.apply(&example::northwind_services());
+    cluster.apply(&example::mfp_500());
+    cluster.apply(&example::data_backup());
+    cluster.apply(&example::parts_life());
+    for (number, device) in example::devices().iter().enumerate() {
+        process.world.put_device(&url(number), fake_device(number));
+        cluster.apply(device);
+    }
+    cluster.apply(&example::banco_sul_2027());
+    process
+}
+
+/// As [`prepared`], with an operator that has made every subscription.
+async fn established() -> InProcess {
+    let mut process = prepared();
+    process.start_all();
+    let established = |process: &InProcess| {
+        let status = contract(process).status.unwrap_or_default();
+        status.established.is_some()
+    };
+    process
+        .until("the contract is established", established)
+        .await;
+    process
+}
+
+fn jump_to_start(process: &InProcess) {
+    process
+        .clock
+        .jump(start().duration_since(process.clock.now()));
+}
+
+fn contract(process: &InProcess) -> Contract {
+    process
+        .cluster
+        .get(NAMESPACE, CONTRACT)
+        .expect("a contract")
+}
+
+fn contract_says(process: &InProcess, type_: &str) -> String {
+    says(
+        &contract(process).status.unwrap_or_default().conditions,
+        type_,
+    )
+}
+
+fn statuses(process: &InProcess) -> BTreeMap<String, ServiceSubscriptionStatus> {
+    let names = process.cluster.names::<ServiceSubscription>().into_iter();
+    names
+        .filter_map(|name| {
+            let found: Option<ServiceSubscription> = process.cluster.get(NAMESPACE, &name);
+            Some((name, found?.status.unwrap_or_default()))
+        })
+        .collect()
+}
+
+/// True if everything is delivered, and the contract says so as well.
+fn is_delivered(process: &InProcess) -> bool {
+    let statuses = statuses(process);
+    let mut all = statuses.values();
+    statuses.len() == SUBSCRIPTIONS
+        && all.all(|it| says(&it.conditions, "Ready") == "True(Delivered)")
+        && contract_says(process, "Delivered").starts_with("True")
+}
+
+/// Returns everything that was sent to remote sides, and how often each.
+fn sent(process: &InProcess) -> BTreeMap<String, usize> {
+    let mut sent = BTreeMap::new();
+    for call in process.world.ledger() {
+        if call.operation.writes() {
+            let what = match call.operation {
+                Operation::DeviceApply => {
+                    let attributes: Vec<&String> = call.values.keys().collect();
+                    format!("{} {attributes:?}", call.url)
+                }
+                operation => format!("{operation:?} {}", call.key),
+            };
+            *sent.entry(what).or_default() += 1;
+        }
+    }
+    sent
+}
+
+fn count_of(sent: &BTreeMap<String, usize>) -> usize {
+    sent.values().sum()
+}

@@ -1,0 +1,140 @@
+//! The operator is killed after each thing that it does, and once more is started: it comes to the
+//! same end, and sends nothing twice that was done.
+
+use super::*;
+
+/// True if what was sent is what a run without a death sends: everything once. What was under way
+/// when the operator was killed may have been asked for twice; it is done once all the same.
+fn assert_sent_once(process: &InProcess, killed: usize) {
+    let sent = sent(process);
+    assert_eq!(sent.len(), WRITES, "killed after {killed}: {sent:#?}");
+    let twice = sent.values().filter(|times| **times > 1).count();
+    assert_eq!(twice, 0, "killed after {killed}: {sent:#?}");
+    let server = process.world.server(BROKER_URL).expect("a broker");
+    assert_eq!(server.instances.len(), 4, "killed after {killed}");
+}
+
+// shows B7 K5
+#[tokio::test(start_paused = true)]
+async fn killed_after_any_request_that_changes_something_it_sends_the_rest_and_no_more() {
+    for killed in 1..=WRITES {
+        let mut process = established().await;
+        jump_to_start(&process);
+        let so_many = |process: &InProcess| count_of(&sent(process)) >= killed;
+        process.until("so many requests were sent", so_many).await;
+        process.kill();
+        process.start_all();
+        process.until("everything is delivered", is_delivered).await;
+        assert_sent_once(&process, killed);
+        for (name, status) in statuses(&process) {
+            let states: Vec<_> = status.promises.iter().map(|it| it.state).collect();
+            assert_eq!(states, [PromiseState::Kept], "{name}");
+        }
+    }
+}
+
+// shows B7 K5
+#[tokio::test(start_paused = true)]
+async fn killed_after_any_write_to_the_api_server_it_comes_to_the_same_end() {
+    let whole = {
+        let process = established().await;
+        jump_to_start(&process);
+        process.until("everything is delivered", is_delivered).await;
+        process.cluster.writes().len()
+    };
+    for killed in (1..whole).step_by(3) {
+        let mut process = prepared();
+        process.start_all();
+        let mut begun = false;
+        let so_many = |process: &InProcess| process.cluster.writes().len() >= killed;
+        if killed > 20 {
+            // The start comes once the contract is established.
+            let quiet = Duration::from_secs(10);
+            process.let_pass(quiet).await;
+            jump_to_start(&process);
+            begun = true;
+        }
+        process.until("so many writes were made", so_many).await;
+        process.kill();
+        process.start_all();
+        if !begun {
+            process.let_pass(Duration::from_mins(1)).await;
+            jump_to_start(&process);
+        }
+        process.until("everything is delivered", is_delivered).await;
+        assert_sent_once(&process, killed);
+        let names = process.cluster.names::<ServiceSubscription>();
+        assert_eq!(names.len(), SUBSCRIPTIONS, "killed after {killed}");
+    }
+}
+
+// shows D8 K5
+#[tokio::test(start_paused = true)]
+async fn killed_again_and_again_while_it_is_late_it_owes_one_record_and_the_whole_delay() {
+    let mut process = established().await;
+    let device = process.world.remove_device(&url(0)).expect("a device");
+    jump_to_start(&process);
+    for _ in 0..20 {
+        process.let_pass(Duration::from_mins(40)).await;
+        process.kill();
+        process.start_all();
+    }
+    process.world.put_device(&url(0), device);
+    process.until("everything is delivered", is_delivered).await;
+    let record = "banco-sul-2027.backup.lobby-mfp.20270401t030000z.credit";
+    assert_eq!(process.cluster.names::<Compensation>(), [record]);
+    let is_final = |process: &InProcess| {
+        let found: Compensation = process.cluster.get(NAMESPACE, record).expect("a record");
+        says(&found.status.unwrap_or_default().conditions, "Ready") == "True(RecordOnly)"
+    };
+    process.until("the amount is final", is_final).await;
+    let found: Compensation = process.cluster.get(NAMESPACE, record).expect("a record");
+    let lateness = found.status.expect("a status").lateness.expect("a delay");
+    assert_eq!(lateness.from, start());
+    let whole = lateness.until.expect("an end").duration_since(start());
+    assert!(whole >= SignedDuration::from_mins(20 * 40), "{whole:?}");
+    let counted: entente_crds::duration::Duration = lateness.counted.as_str().into();
+    let counted = counted.length().expect("a length");
+    assert_eq!(counted.as_secs(), whole.as_secs(), "nothing of it is lost");
+}
+
+// shows C10 K5
+#[tokio::test(start_paused = true)]
+async fn killed_after_any_request_of_a_withdrawal_it_removes_what_is_left() {
+    for killed in 1..=8 {
+        let mut process = established().await;
+        jump_to_start(&process);
+        process.until("everything is delivered", is_delivered).await;
+        process.world.clear_ledger();
+        process.cluster.delete::<Contract>(NAMESPACE, CONTRACT);
+        let so_many = |process: &InProcess| count_of(&sent(process)) >= killed;
+        process.until("so many requests were sent", so_many).await;
+        process.kill();
+        process.start_all();
+        let gone = |process: &InProcess| process.cluster.names::<Contract>().is_empty();
+        process.until("the contract is gone", gone).await;
+        let server = process.world.server(BROKER_URL).expect("a broker");
+        assert!(server.instances.is_empty(), "killed after {killed}");
+        assert_eq!(process.cluster.names::<ServiceSubscription>(), [""; 0]);
+    }
+}
+
+// shows K5
+#[tokio::test(start_paused = true)]
+async fn an_operator_that_is_down_over_the_start_delivers_when_it_is_back_and_owes_the_delay() {
+    let mut process = established().await;
+    process.kill();
+    jump_to_start(&process);
+    process.let_pass(Duration::from_hours(7)).await;
+    assert_eq!(count_of(&sent(&process)), 0);
+    process.start_all();
+    process.until("everything is delivered", is_delivered).await;
+    for (name, status) in statuses(&process) {
+        let promise = &status.promises[0];
+        assert_eq!(promise.state, PromiseState::Missed, "{name}");
+        let late = promise.completed.expect("a proof").duration_since(start());
+        assert!(late >= SignedDuration::from_hours(7), "{name}: {late:?}");
+    }
+    let all = |process: &InProcess| process.cluster.names::<Compensation>().len() == SUBSCRIPTIONS;
+    process.until("each has its record", all).await;
+}
