@@ -1,6 +1,9 @@
 //! Triggers: the object of the catalogue that a change wakes, how soon, and what wakes none.
 
-use entente_crds::v1alpha1::{NameReference, ServerInstance};
+use entente_crds::{
+    digest::Digest,
+    v1alpha1::{NameReference, ServerInstance},
+};
 
 use super::{
     super::{Subject, triggers},
@@ -185,7 +188,7 @@ async fn an_instance_that_is_left_behind_wakes_its_connection_at_once_and_one_in
     *service = Some(instance(true));
     let polled = edited(&found, |found| {
         let server = found.status.as_mut().and_then(|it| it.server.as_mut());
-        server.expect("an instance").sent_digest = Some("d".to_owned());
+        server.expect("an instance").sent_digest = Some(Digest::default());
     });
     assert_eq!(idle.wakes(triggers::subscription, &polled).await, []);
 }

@@ -95,7 +95,7 @@ async fn killed_in_the_middle_of_an_edit_the_next_one_brings_it_to_those_that_la
         let part = format!("servicesubscriptions/{name}");
         process
             .cluster
-            .refuse(Method::PUT, &part, failing, usize::MAX);
+            .refuse(Method::PATCH, &part, failing, usize::MAX);
     }
     process.cluster.edit(NAMESPACE, CONTRACT, backup_on_mondays);
     process.let_pass(Duration::from_secs(30)).await;
