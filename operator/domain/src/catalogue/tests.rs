@@ -102,3 +102,314 @@ fn a_service_with_a_text_that_is_no_duration_is_refused_by_its_field() {
         assert_eq!(said(spec), ("UnsupportedValue".to_owned(), message));
     }
 }
+
+fn failure(kind: FailureKind) -> Failure {
+    Failure::new(kind, "so it said")
+}
+
+fn broker() -> Connection {
+    entente_crds::example::northwind_services()
+}
+
+/// Returns the conditions of a Connection as `Type=Status(Reason)`, in the order of their types.
+fn shown(connection: &Connection) -> Vec<String> {
+    let status = connection.status.clone().unwrap_or_default();
+    let conditions = status.conditions.iter();
+    conditions
+        .map(|it| format!("{}={}({})", it.type_, it.status, it.reason))
+        .collect()
+}
+
+/// Reports a probe, as the controller does; shows the conditions then.
+fn probe(connection: &mut Connection, answer: Option<Result<(), Failure>>) -> Vec<String> {
+    let observed = ObservedConnection {
+        probe: answer,
+        ..ObservedConnection::default()
+    };
+    connection.status = Some(report_connection(connection, &observed, NOW));
+    shown(connection)
+}
+
+// shows K2
+#[test]
+fn what_a_probe_met_is_said_of_reachability_and_login_apart() {
+    for (answer, said) in [
+        (
+            None,
+            &["Ready=Unknown(Pending)", "ResolvedRefs=True(Resolved)"][..],
+        ),
+        (
+            Some(Ok(())),
+            &[
+                "Ready=True(Succeeded)",
+                "ResolvedRefs=True(Resolved)",
+                "Reachable=True(Answered)",
+                "Authenticated=True(Answered)",
+            ],
+        ),
+        (
+            Some(Err(failure(FailureKind::Unauthorized))),
+            &[
+                "Ready=False(Unauthorized)",
+                "Reconciling=True(ProgressingWithRetry)",
+                "ResolvedRefs=True(Resolved)",
+                "Reachable=True(Answered)",
+                "Authenticated=False(Unauthorized)",
+            ],
+        ),
+        (
+            Some(Err(failure(FailureKind::TlsFailed))),
+            &[
+                "Ready=False(TlsFailed)",
+                "Reconciling=True(ProgressingWithRetry)",
+                "ResolvedRefs=True(Resolved)",
+                "Reachable=False(TlsFailed)",
+                "Authenticated=Unknown(NeverSeen)",
+            ],
+        ),
+    ] {
+        let mut found = probe(&mut broker(), answer);
+        let mut said: Vec<String> = said.iter().map(|it| (*it).to_owned()).collect();
+        found.sort();
+        said.sort();
+        assert_eq!(found, said);
+    }
+}
+
+// shows K2
+#[test]
+fn a_login_that_was_proved_is_not_doubted_by_a_broker_that_is_off() {
+    let mut connection = broker();
+    probe(&mut connection, Some(Ok(())));
+    let off = probe(
+        &mut connection,
+        Some(Err(failure(FailureKind::Unreachable))),
+    );
+    assert!(
+        off.contains(&"Authenticated=True(Answered)".to_owned()),
+        "{off:?}"
+    );
+    assert!(
+        off.contains(&"Reachable=False(Unreachable)".to_owned()),
+        "{off:?}"
+    );
+}
+
+// shows K2
+#[test]
+fn every_failure_of_a_probe_has_a_reason_that_its_conditions_may_say() {
+    for kind in [
+        FailureKind::Unreachable,
+        FailureKind::TimedOut,
+        FailureKind::TlsFailed,
+        FailureKind::CertificateChanged,
+        FailureKind::Unauthorized,
+        FailureKind::Busy,
+        FailureKind::RejectedValue,
+        FailureKind::RejectedNotSettable,
+        FailureKind::Unsupported,
+        FailureKind::Conflict,
+        FailureKind::ProtocolError,
+    ] {
+        // The builder of conditions ends this test where one may not.
+        let said = probe(&mut broker(), Some(Err(failure(kind))));
+        assert!(
+            said.iter().any(|it| it.starts_with("Ready=False")),
+            "{said:?}"
+        );
+    }
+}
+
+// shows C10 K2
+#[test]
+fn a_list_of_orphans_that_is_full_says_so_and_takes_the_rest_once_there_is_room() {
+    let mut connection = broker();
+    let ids: Vec<String> = (0..=MOST_ORPHANS).map(|id| format!("i-{id:04}")).collect();
+    let observed = ObservedConnection {
+        abandoned: ids.iter().map(|id| abandoned(id)).collect(),
+        probe: Some(Ok(())),
+        ..ObservedConnection::default()
+    };
+    let first = listed(&mut connection, &observed);
+    assert_eq!(first, ids[..MOST_ORPHANS]);
+    let said = shown(&connection);
+    assert!(
+        said.contains(&"Ready=False(OrphansFull)".to_owned()),
+        "{said:?}"
+    );
+    assert_eq!(
+        listed(&mut connection, &observed),
+        first,
+        "nothing is pushed out"
+    );
+    let orphans = &mut connection.status.as_mut().expect("a status").orphans;
+    orphans.remove(0);
+    let gone = ObservedConnection {
+        abandoned: observed.abandoned[MOST_ORPHANS..].to_vec(),
+        ..observed
+    };
+    assert_eq!(listed(&mut connection, &gone), ids[1..]);
+    let said = shown(&connection);
+    assert!(
+        said.contains(&"Ready=True(Succeeded)".to_owned()),
+        "{said:?}"
+    );
+}
+
+// shows C10
+#[test]
+fn an_orphan_is_told_by_its_ids_and_by_whose_it_was_and_one_in_service_is_none() {
+    let mut left = abandoned("one");
+    left.metadata.namespace = Some("acme".to_owned());
+    let server = left.status.as_mut().and_then(|it| it.server.as_mut());
+    let server = server.expect("an instance");
+    server.service_id = "o-1".to_owned();
+    server.plan_id = "p-1".to_owned();
+    let mut stands = abandoned("two");
+    let server = stands.status.as_mut().and_then(|it| it.server.as_mut());
+    server.expect("an instance").orphaned = None;
+    let observed = ObservedConnection {
+        abandoned: vec![left, stands],
+        ..ObservedConnection::default()
+    };
+    let orphans = report_connection(&broker(), &observed, NOW).orphans;
+    assert_eq!(orphans.len(), 1, "{orphans:?}");
+    let orphan = &orphans[0];
+    assert_eq!(
+        (&orphan.service_id[..], &orphan.plan_id[..]),
+        ("o-1", "p-1")
+    );
+    assert_eq!(orphan.since, NOW);
+    assert_eq!(orphan.reason, "the withdrawal of acme/a.b.c was given up");
+}
+
+/// Returns Accepted and ResolvedRefs of a service as `Status(Reason) message`.
+fn service_says(service: &SmartService, connection_exists: bool) -> [String; 2] {
+    let conditions = report_service(service, connection_exists, 3, NOW).conditions;
+    [ConditionType::Accepted, ConditionType::ResolvedRefs].map(|kind| {
+        let found = find(&conditions, kind).expect("it is stated");
+        format!("{}({}) {}", found.status, found.reason, found.message)
+    })
+}
+
+// shows K1 K2
+#[test]
+fn the_services_of_the_examples_are_valid_and_say_which_connection_they_miss() {
+    for service in [
+        entente_crds::example::data_backup(),
+        entente_crds::example::parts_life(),
+    ] {
+        let [accepted, resolved] = service_says(&service, true);
+        assert_eq!(accepted, "True(Valid) The service is valid.");
+        assert!(resolved.starts_with("True(Resolved)"), "{resolved}");
+    }
+    let [accepted, resolved] = service_says(&entente_crds::example::data_backup(), false);
+    assert!(accepted.starts_with("True(Valid)"), "{accepted}");
+    let missing = "False(ConnectionNotFound) The Connection northwind-services does not exist; \
+                   create it.";
+    assert_eq!(resolved, missing);
+    // One without a server names no Connection that could be missing.
+    let [_, resolved] = service_says(&entente_crds::example::parts_life(), false);
+    assert!(resolved.starts_with("True(Resolved)"), "{resolved}");
+}
+
+// shows K1 K2
+#[test]
+fn a_fault_of_a_parameter_is_said_by_its_name_and_stalls_the_service() {
+    type Edit = fn(&mut SmartServiceSpec);
+    let cases: [(Edit, &str); 6] = [
+        (
+            |spec| spec.parameters[0].default = Some("someday".to_owned()),
+            "The default of a parameter cannot be used: weekdays is \"someday\": must be one or \
+             more of mon, tue, wed, thu, fri, sat, sun, separated by commas.",
+        ),
+        (
+            |spec| spec.parameters.truncate(1),
+            "The setting backup.mode names the parameter mode, which the service does not have.",
+        ),
+        (
+            |spec| {
+                spec.device = None;
+                spec.parameters.truncate(1);
+            },
+            "The setting mode names the parameter mode, which the service does not have.",
+        ),
+        (
+            |spec| {
+                let device = spec.device.as_mut().expect("a side");
+                device.settings[0].when = Some(When {
+                    parameter: "folder".to_owned(),
+                    r#in: vec!["a".to_owned()],
+                });
+            },
+            "The setting backup.endpoint names the parameter folder, which the service does not \
+             have.",
+        ),
+        (
+            |spec| {
+                spec.parameters[1].r#type = ValueType::Secret;
+                spec.parameters[1].default = None;
+            },
+            "The setting backup.mode has a when or a map on a parameter of type Secret: must be a \
+             parameter of another type.",
+        ),
+        (
+            |spec| {
+                spec.parameters[0].r#type = ValueType::Secret;
+                spec.parameters[0].default = None;
+                let server = spec.server.as_mut().expect("a side");
+                server.settings[1].when = Some(When {
+                    parameter: "weekdays".to_owned(),
+                    r#in: vec!["a".to_owned()],
+                });
+            },
+            "The setting mode has a when or a map on a parameter of type Secret: must be a \
+             parameter of another type.",
+        ),
+    ];
+    for (edit, message) in cases {
+        let mut service = entente_crds::example::data_backup();
+        edit(&mut service.spec);
+        let [accepted, _] = service_says(&service, true);
+        assert_eq!(accepted, format!("False(UnsupportedValue) {message}"));
+        let conditions = report_service(&service, true, 3, NOW).conditions;
+        let stalled = find(&conditions, ConditionType::Stalled).expect("a person is needed");
+        assert_eq!(stalled.reason, "UnsupportedValue");
+    }
+}
+
+// shows K2
+#[test]
+fn a_fault_of_its_own_is_said_before_a_connection_that_is_missing() {
+    let mut service = entente_crds::example::data_backup();
+    service.spec.step_timeout = "soon".into();
+    let status = report_service(&service, false, 0, NOW);
+    let ready = find(&status.conditions, ConditionType::Ready).expect("it is stated");
+    assert_eq!(ready.reason, "UnsupportedValue");
+    let resolved = find(&status.conditions, ConditionType::ResolvedRefs).expect("it is stated");
+    assert_eq!(resolved.reason, "ConnectionNotFound", "both are told");
+}
+
+// shows K3
+#[test]
+fn a_number_of_users_changes_no_condition_and_no_generation_is_spoken_of_too_early() {
+    let mut model = entente_crds::example::mfp_500();
+    model.metadata.generation = Some(4);
+    let first = report_model(&model, 0, NOW);
+    assert_eq!(
+        (first.used_by, first.observed_generation),
+        (Some(0), Some(4))
+    );
+    model.status = Some(first.clone());
+    let later = NOW + jiff::SignedDuration::from_hours(1);
+    let second = report_model(&model, 7, later);
+    assert_eq!(
+        second.conditions, first.conditions,
+        "with the same instants"
+    );
+    assert_eq!(second.used_by, Some(7));
+    let mut connection = broker();
+    connection.metadata.generation = Some(4);
+    let unknown = report_connection(&connection, &ObservedConnection::default(), NOW);
+    assert_eq!(unknown.observed_generation, None);
+}

@@ -1,7 +1,10 @@
 //! A contract, what exists, and a stand-in for the API server and the delivery controller.
 
 mod acceptance;
+mod compensation_totals;
+mod device_sets;
 mod owed;
+mod parameters;
 mod properties;
 mod report;
 mod resolve;

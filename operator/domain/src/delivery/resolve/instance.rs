@@ -18,7 +18,7 @@ use crate::delivery::{
 };
 use crate::remote::{InstanceContext, InstanceKey};
 
-mod offering;
+pub(in crate::delivery) mod offering;
 mod parameters;
 
 use self::offering::{find_offering, offering_of_handle};

@@ -220,6 +220,193 @@ fn neighbours_are_merged_into_the_one_that_counts() {
     assert_eq!(shown(&promise.delays)[0].0, 0);
 }
 
+/// Returns a promise that was judged at these seconds, whose entry may be gone.
+fn history(effective: i64, state: PromiseState) -> Promise {
+    Promise {
+        effective: second(effective),
+        state,
+        completed: None,
+        closed: Some(second(effective + 1)),
+        delays: Vec::new(),
+        emitted: Vec::new(),
+    }
+}
+
+// shows D8
+#[test]
+fn of_a_long_history_the_oldest_that_owes_nothing_is_forgotten_first_and_a_debt_last() {
+    let kept = |at| history(at, PromiseState::Kept);
+    let missed = |at| history(at, PromiseState::Missed);
+    let mut one = promised();
+    let before: Vec<Promise> = [missed(-100), kept(-99), missed(-98)]
+        .into_iter()
+        .chain((-97..-84).map(kept))
+        .collect();
+    assert_eq!(before.len(), 16);
+    one.status = Some(ServiceSubscriptionStatus {
+        promises: before,
+        ..ServiceSubscriptionStatus::default()
+    });
+    look(&mut one, 0, None, OFF);
+    let left = &one.status.as_ref().expect("a status").promises;
+    let effective: Vec<i64> = left
+        .iter()
+        .map(|it| it.effective.as_second() - 1_000_000)
+        .collect();
+    assert_eq!(effective.len(), 16);
+    assert_eq!(effective[..3], [-100, -98, -97], "-99 is forgotten");
+    assert_eq!(effective[15], 0, "and never the one that is judged");
+
+    let debts = (-100..-84).map(missed).collect();
+    one.status = Some(ServiceSubscriptionStatus {
+        promises: debts,
+        ..ServiceSubscriptionStatus::default()
+    });
+    look(&mut one, 0, None, OFF);
+    let left = &one.status.as_ref().expect("a status").promises;
+    assert_eq!(left.len(), 16);
+    assert_eq!(left[0].effective, second(-99));
+}
+
+// shows D8
+#[test]
+fn promises_that_are_open_are_never_forgotten_however_many_there_are() {
+    let mut one = promised();
+    let mut open = Vec::new();
+    for at in -20..-3 {
+        let mut promise = history(at, PromiseState::Open);
+        promise.closed = None;
+        open.push(promise);
+    }
+    one.status = Some(ServiceSubscriptionStatus {
+        promises: open,
+        ..ServiceSubscriptionStatus::default()
+    });
+    look(&mut one, 0, None, OFF);
+    assert_eq!(one.status.expect("a status").promises.len(), 18);
+}
+
+fn record(name: &str, of: &str, promised: i64) -> CompensationRecord {
+    CompensationRecord {
+        name: name.to_owned(),
+        subscription: of.to_owned(),
+        promised: second(promised),
+        calculated: false,
+        voided: false,
+        successor: None,
+    }
+}
+
+// shows D8
+#[test]
+fn records_are_listed_at_their_promise_for_ever_and_those_of_others_are_not() {
+    let mut one = promised();
+    let records = [
+        record("b", "a.b.c", 0),
+        record("a", "a.b.c", 0),
+        record("c", "a.b.other", 0),
+        record("d", "a.b.c", 60),
+    ];
+    let circumstances = Circumstances {
+        records: &records,
+        ..Circumstances::default()
+    };
+    let late = Look {
+        completed_at: None,
+        heard_from: second(1000),
+        blocking: OFF,
+        now: second(1000),
+    };
+    let promise = looks(&circumstances, &mut one, &late);
+    assert_eq!(promise.emitted, ["a", "b"]);
+    // A person deleted them: they were made all the same.
+    let promise = looks(&Circumstances::default(), &mut one, &late);
+    assert_eq!(promise.emitted, ["a", "b"]);
+    let again = looks(&circumstances, &mut one, &late);
+    assert_eq!(again.emitted, ["a", "b"], "each once");
+}
+
+// shows D8
+#[test]
+fn no_more_records_are_listed_than_a_status_may_hold() {
+    let mut one = promised();
+    let records: Vec<CompensationRecord> = (0..80)
+        .map(|number| record(&format!("r-{number:02}"), "a.b.c", 0))
+        .collect();
+    let circumstances = Circumstances {
+        records: &records,
+        ..Circumstances::default()
+    };
+    let late = Look {
+        completed_at: None,
+        heard_from: second(1000),
+        blocking: OFF,
+        now: second(1000),
+    };
+    let promise = looks(&circumstances, &mut one, &late);
+    assert_eq!(promise.emitted.len(), 64);
+}
+
+// shows K5
+#[test]
+fn a_clock_that_cannot_be_trusted_judges_nothing_and_forgets_nothing() {
+    let mut one = promised();
+    look(&mut one, 100, None, OFF);
+    let before = one.status.clone();
+    let skewed = Circumstances {
+        clock_skewed: true,
+        contract_deleted: Some(second(200)),
+        ..Circumstances::default()
+    };
+    let late = Look {
+        completed_at: Some(second(5000)),
+        heard_from: second(5000),
+        blocking: ERRS,
+        now: second(5000),
+    };
+    looks(&skewed, &mut one, &late);
+    assert_eq!(one.status, before);
+}
+
+// shows D8
+#[test]
+fn a_subscription_that_is_made_again_closes_what_nobody_can_prove_any_more() {
+    for (created, established, effective, lost) in [
+        (500, Some(100), 0, true),
+        // Its start was still to come when it was made again.
+        (500, Some(100), 501, false),
+        // The set was never complete before.
+        (500, None, 0, false),
+        (500, Some(600), 0, false),
+    ] {
+        let mut one = promised();
+        one.spec.revisions[0].effective = second(effective);
+        one.metadata.creation_timestamp = Some(Time(second(created)));
+        let established = established.map(second);
+        assert_eq!(
+            evidence_is_lost(&one, established),
+            lost,
+            "{created} {effective}"
+        );
+        let circumstances = Circumstances {
+            established,
+            ..Circumstances::default()
+        };
+        let late = Look {
+            completed_at: None,
+            heard_from: second(510),
+            blocking: OFF,
+            now: second(510),
+        };
+        let promise = looks(&circumstances, &mut one, &late);
+        assert_eq!(
+            promise.state == PromiseState::Closed,
+            lost,
+            "{created} {effective}"
+        );
+    }
+}
+
 proptest! {
     // shows D9
     #[test]

@@ -46,7 +46,7 @@ impl ResolvedOffering {
 
 /// Returns the offering and plan behind the names of a service in the catalog, or the reason why
 /// the existing instance, if any, must not become that.
-pub(super) fn find_offering(
+pub(in crate::delivery) fn find_offering(
     catalog: &Catalog,
     side: &ServerSide,
     handle: Option<&ServerInstance>,
