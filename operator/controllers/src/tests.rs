@@ -15,7 +15,7 @@ use entente_crds::{
 };
 use entente_domain::{
     protocol::Place,
-    remote::{Catalogue, Offering, Plan, Scalar},
+    remote::{Catalog, Offering, Plan, Scalar},
 };
 use entente_drivers::fake::{FakeDevice, FakeServer, Operation};
 use jiff::{SignedDuration, Timestamp};
@@ -72,7 +72,7 @@ fn fake_broker() -> FakeServer {
         plans: vec![plan],
     };
     FakeServer {
-        catalogue: Catalogue {
+        catalog: Catalog {
             offerings: vec![offering],
         },
         ..FakeServer::default()

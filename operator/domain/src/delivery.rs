@@ -22,7 +22,7 @@ mod tests;
 
 pub use claim::{claim_digest, is_claimed_by_another, known_identities, known_identity, may_claim};
 pub use model::{
-    action::{Action, Plan},
+    action::{Action, CarriedItem, Plan, ServedItem},
     backoffs::Backoffs,
     blocked::Blocked,
     digest::digest,

@@ -82,7 +82,7 @@ async fn use_all(process: &InProcess) {
     process.let_pass(GATHERED).await;
 }
 
-fn is_pending(process: &InProcess) -> [bool; 4] {
+fn is_protected(process: &InProcess) -> [bool; 4] {
     let held = |finalizers: &[String]| finalizers == [FINALIZER_IN_USE];
     let model: Option<DeviceModel> = process.cluster.get("", "mfp-500");
     let service: Option<SmartService> = process.cluster.get("", "data-backup");
@@ -174,16 +174,16 @@ async fn what_is_used_says_by_how_many_and_what_is_not_says_by_none() {
 #[tokio::test(start_paused = true)]
 async fn what_is_used_cannot_be_deleted_until_its_last_user_is_gone() {
     let process = started().await;
-    assert_eq!(is_pending(&process), [false; 4]);
+    assert_eq!(is_protected(&process), [false; 4]);
     use_all(&process).await;
-    assert_eq!(is_pending(&process), [true; 4]);
+    assert_eq!(is_protected(&process), [true; 4]);
     let cluster = &process.cluster;
     cluster.delete::<Connection>("", "hq-ipp");
     cluster.delete::<Connection>("", BROKER);
     cluster.delete::<DeviceModel>("", "mfp-500");
     cluster.delete::<SmartService>("", "data-backup");
     process.let_pass(GATHERED).await;
-    assert_eq!(is_pending(&process), [true; 4]);
+    assert_eq!(is_protected(&process), [true; 4]);
     let subscription = example::service_subscription();
     cluster.delete::<ServiceSubscription>(NAMESPACE, &subscription.name_any());
     let service_gone = |process: &InProcess| {

@@ -2,9 +2,9 @@
 //! domain show its decisions; these show that they are carried out, once, whatever the API server
 //! answers.
 
-mod announce;
 mod faults;
 mod objects;
+mod publish;
 mod remote_sides;
 mod triggers;
 

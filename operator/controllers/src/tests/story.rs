@@ -38,7 +38,7 @@ async fn what_is_delivered_rests_until_the_next_look() {
     let asked = process.world.ledger();
     let devices = asked.iter().filter(|call| call.url != BROKER_URL);
     assert_eq!(devices.count(), 0);
-    let probes = process.world.count(Operation::Catalogue);
+    let probes = process.world.count(Operation::Catalog);
     assert!(
         (70..=74).contains(&probes),
         "{probes} probes in twelve hours"
@@ -158,12 +158,12 @@ async fn a_secret_that_is_corrected_wakes_the_devices_that_wait_for_it() {
 
 // shows B8
 #[tokio::test(start_paused = true)]
-async fn a_catalogue_that_gives_other_ids_is_noticed_by_its_probe() {
+async fn a_catalog_that_gives_other_ids_is_noticed_by_its_probe() {
     let process = established().await;
     jump_to_start(&process);
     process.until("everything is delivered", is_delivered).await;
     process.world.change_server(BROKER_URL, |server| {
-        server.catalogue.offerings[0].id = "another-id".to_owned();
+        server.catalog.offerings[0].id = "another-id".to_owned();
     });
     let changed = |process: &InProcess| {
         let statuses = statuses(process);

@@ -12,7 +12,7 @@ use self::instance::Change;
 pub use self::instance::InstanceObservation;
 use crate::{
     bounded::{cut, token},
-    delivery::{Action, DeviceSnapshot, ResolvedDevice},
+    delivery::{Action, DeviceSnapshot, ResolvedDevice, ServedItem},
     remote::{DeviceReading, Failure, InstanceReading, OperationState, ServerAnswer},
 };
 
@@ -148,19 +148,18 @@ impl Observations {
     pub fn record_write(
         &mut self,
         connection: &str,
-        items: &[(String, ItemKey, Digest)],
+        items: &[ServedItem],
         result: &Result<(), Failure>,
         at: Timestamp,
     ) {
-        for (subscription, item, digest) in items {
-            self.about(subscription).sent.insert(
-                item.clone(),
-                Sent {
-                    at,
-                    digest: *digest,
-                    result: result.clone(),
-                },
-            );
+        for ServedItem { subscription, item } in items {
+            let sent = Sent {
+                at,
+                digest: item.digest,
+                result: result.clone(),
+            };
+            let heard = self.about(subscription);
+            heard.sent.insert(item.key.clone(), sent);
         }
         // The values of the device must be read anew, also after a failure: the answer may have
         // been lost after the device accepted the value.

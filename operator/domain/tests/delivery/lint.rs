@@ -9,7 +9,8 @@ use entente_crds::{
 use jiff::Timestamp;
 
 use entente_domain::delivery::{
-    Action, DeviceSnapshot, Intent, Plan, ResolvedDevice, ResolvedSubscription, Verified, Wanted,
+    Action, CarriedItem, DeviceSnapshot, Intent, Plan, ResolvedDevice, ResolvedSubscription,
+    Verified, Wanted,
 };
 use entente_domain::{protocol::Place, remote::DeviceReadRequest};
 
@@ -24,10 +25,13 @@ pub(crate) fn lint(
     let mut faults = Vec::new();
     for action in &plan.actions {
         for served in on_behalf_of(resolved, action) {
-            let entry = resolved.subscriptions.iter().find(|it| it.name == served.0);
+            let entry = resolved
+                .subscriptions
+                .iter()
+                .find(|it| it.name == served.subscription);
             match entry {
                 Some(entry) => faults.extend(faults_of(action, entry, &served, verified, now)),
-                None => faults.push(format!("{} is not one of this device", served.0)),
+                None => faults.push(format!("{} is not one of this device", served.subscription)),
             }
         }
         if matches!(action, Action::WriteDevice { .. }) && !snapshot.claimed_by_another.is_empty() {
@@ -48,11 +52,16 @@ pub(crate) fn lint(
 fn faults_of(
     action: &Action,
     entry: &ResolvedSubscription,
-    (subscription, step, item): &Served,
+    served: &Served,
     verified: &BTreeMap<String, Verified>,
     now: Timestamp,
 ) -> Vec<String> {
     let mut faults = Vec::new();
+    let Served {
+        subscription,
+        step,
+        item,
+    } = served;
     // A service that is being withdrawn may only be turned off, and that in one attribute of ours.
     let makes = matches!(
         action,
@@ -75,14 +84,9 @@ fn faults_of(
     if !entry.wants_set_up() || entry.refused.is_some() {
         return faults;
     }
-    let state = item
-        .as_ref()
-        .and_then(|item| proved.item(item))
-        .map(|item| item.state);
+    let state = proved.item(item).map(|item| item.state);
     if state == Some(ItemState::Effective) && !matches!(action, Action::Provision { .. }) {
-        faults.push(format!(
-            "{subscription}: {item:?} is sent although it is set"
-        ));
+        faults.push(format!("{subscription}: {item} is sent although it is set"));
     }
     if let Some(step) = step {
         let earlier = entry.steps.iter().take_while(|it| it.r#type != *step);
@@ -130,8 +134,12 @@ fn asked_for_nobody(
         .collect()
 }
 
-/// Subscription, step and item that an action serves.
-type Served = (String, Option<StepType>, Option<ItemKey>);
+/// Whom an action serves.
+struct Served {
+    subscription: String,
+    step: Option<StepType>,
+    item: ItemKey,
+}
 
 /// Returns the subscriptions, steps and items that an action serves. Probes serve none.
 fn on_behalf_of(resolved: &ResolvedDevice, action: &Action) -> Vec<Served> {
@@ -143,6 +151,11 @@ fn on_behalf_of(resolved: &ResolvedDevice, action: &Action) -> Vec<Served> {
             .and_then(|entry| entry.items().find(|(_, found)| found.key == *item))
             .map(|(step, _)| step.r#type)
     };
+    let serves = |subscription: &String, item: &CarriedItem| Served {
+        subscription: subscription.clone(),
+        step: step_of(subscription, &item.key),
+        item: item.key.clone(),
+    };
     match action {
         Action::ReadDevice { .. }
         | Action::ReadCatalog { .. }
@@ -152,13 +165,7 @@ fn on_behalf_of(resolved: &ResolvedDevice, action: &Action) -> Vec<Served> {
         | Action::Deprovision { .. } => Vec::new(),
         Action::WriteDevice { items, .. } => items
             .iter()
-            .map(|(subscription, item, _)| {
-                (
-                    subscription.clone(),
-                    step_of(subscription, item),
-                    Some(item.clone()),
-                )
-            })
+            .map(|served| serves(&served.subscription, &served.item))
             .collect(),
         Action::Provision {
             subscription,
@@ -171,13 +178,7 @@ fn on_behalf_of(resolved: &ResolvedDevice, action: &Action) -> Vec<Served> {
             ..
         } => items
             .iter()
-            .map(|(item, _)| {
-                (
-                    subscription.clone(),
-                    step_of(subscription, item),
-                    Some(item.clone()),
-                )
-            })
+            .map(|item| serves(subscription, item))
             .collect(),
     }
 }

@@ -29,7 +29,7 @@ async fn whatever_keeps_a_secret_from_being_used_is_said_and_heals_by_itself() {
         ((404, "NotFound"), "False(SecretNotFound)"),
     ] {
         let process = started().await;
-        let probes = process.world.count(Operation::Catalogue);
+        let probes = process.world.count(Operation::Catalog);
         process
             .cluster
             .refuse(Method::GET, READ, refusal, usize::MAX);
@@ -40,7 +40,7 @@ async fn whatever_keeps_a_secret_from_being_used_is_said_and_heals_by_itself() {
         process.until(reason, said).await;
         assert_eq!(broker_says(&process, "Ready"), reason);
         process.let_pass(Duration::from_mins(30)).await;
-        assert_eq!(process.world.count(Operation::Catalogue), probes);
+        assert_eq!(process.world.count(Operation::Catalog), probes);
         process.cluster.recover();
         process.until("it is ready again", is_ready).await;
     }
@@ -107,7 +107,7 @@ async fn a_broker_that_hangs_keeps_no_other_connection_from_being_probed() {
         hung.spec.osb.as_mut().expect("a broker").url = url.clone();
         process
             .world
-            .script(Some(&url), Operation::Catalogue, Fault::Hang, u32::MAX);
+            .script(Some(&url), Operation::Catalog, Fault::Hang, u32::MAX);
         process.cluster.apply(&hung);
     }
     process.let_pass(Duration::from_millis(200)).await;
@@ -135,7 +135,7 @@ async fn a_probe_that_panics_is_said_and_hurts_no_other_connection() {
     let process = started().await;
     process
         .world
-        .script(None, Operation::Catalogue, Fault::Panic, 3);
+        .script(None, Operation::Catalog, Fault::Panic, 3);
     edit_broker(&process, |broker| {
         broker.spec.allow[0].name = "b".to_owned()
     });
@@ -189,10 +189,11 @@ async fn an_api_server_that_is_overloaded_is_asked_until_it_recovers() {
         process.cluster.apply(&example::devices()[0]);
         process.cluster.apply(&example::service_subscription());
         process.let_pass(Duration::from_mins(2)).await;
-        assert_eq!(is_held(&process), [false; 4], "{failing:?}");
+        assert_eq!(is_protected(&process), [false; 4], "{failing:?}");
         process.cluster.recover();
-        let held =
-            |process: &InProcess| is_held(process) == [true; 4] && used_by(process) == [Some(1); 4];
+        let held = |process: &InProcess| {
+            is_protected(process) == [true; 4] && used_by(process) == [Some(1); 4]
+        };
         process.until("everything is held", held).await;
     }
 }

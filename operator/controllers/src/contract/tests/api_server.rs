@@ -153,7 +153,7 @@ async fn a_history_that_is_lost_is_listed_anew_with_every_deletion_in_it() {
     let before = subscription(&process, name).expect("a subscription");
     // Nobody is told of this: the watches end before, and what follows is not in any history.
     process.cluster.lag();
-    let_go(&process, name);
+    release(&process, name);
     process
         .cluster
         .delete::<ServiceSubscription>(NAMESPACE, name);
@@ -233,7 +233,7 @@ async fn a_deletion_whose_last_step_fails_is_ended_by_the_next_try_or_the_next_o
                 found.is_none_or(|it| it.metadata.deletion_timestamp.is_some())
             };
             process.until("it goes", goes).await;
-            let_go(&process, name);
+            release(&process, name);
         }
         process.let_pass(Duration::from_mins(1)).await;
         assert!(!process.cluster.names::<Contract>().is_empty());

@@ -75,7 +75,7 @@ async fn a_device_that_loses_the_label_ends_where_no_number_is_expected_and_is_h
     relabel(&process, example::DEVICES[1], Some(NAMESPACE));
     process.let_pass(Duration::from_mins(1)).await;
     assert!(is_going(&process, parts), "it waits for its withdrawal");
-    let_go(&process, parts);
+    release(&process, parts);
     let again = |process: &InProcess| subscription(process, parts).is_some();
     process.until("it is made again", again).await;
     assert!(!is_going(&process, parts));

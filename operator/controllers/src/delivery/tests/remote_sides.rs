@@ -340,12 +340,12 @@ async fn an_instance_that_is_gone_from_the_broker_is_made_again() {
 
 // shows B8 K2
 #[tokio::test(start_paused = true)]
-async fn a_catalogue_that_gives_other_ids_stops_everything_and_is_told_once() {
+async fn a_catalog_that_gives_other_ids_stops_everything_and_is_told_once() {
     let process = delivered().await;
     process.world.clear_ledger();
     let swap = |ids: [&str; 2]| {
         process.world.change_server(BROKER_URL, |server| {
-            let offering = &mut server.catalogue.offerings[0];
+            let offering = &mut server.catalog.offerings[0];
             offering.id = ids[0].to_owned();
             offering.plans[0].id = ids[1].to_owned();
         });
@@ -353,7 +353,7 @@ async fn a_catalogue_that_gives_other_ids_stops_everything_and_is_told_once() {
         process
             .cluster
             .edit("", "northwind-services", |broker: &mut Connection| {
-                // Who edits the Connection lets its catalogue be read anew.
+                // Who edits the Connection lets its catalog be read anew.
                 broker.spec.allow[0].name = format!("banks-{}", now.as_second());
             });
         look_again(&process, ids[0]);

@@ -207,9 +207,9 @@ async fn the_catalogue_wakes_all_who_use_what_is_edited_and_nobody_for_a_number_
         assert_eq!(woken, [""; 0], "{name}");
     }
     let name = "northwind-services".to_owned();
-    assert_eq!(idle.wakes(triggers::catalogue, &name).await, [LOBBY]);
+    assert_eq!(idle.wakes(triggers::catalog, &name).await, [LOBBY]);
     let name = "hq-ipp".to_owned();
-    assert_eq!(idle.wakes(triggers::catalogue, &name).await, [""; 0]);
+    assert_eq!(idle.wakes(triggers::catalog, &name).await, [""; 0]);
 }
 
 // shows K2 K4

@@ -9,6 +9,24 @@ use entente_crds::{digest::Digest, item_key::ItemKey};
 use crate::delivery::{Blocked, Parameters};
 use crate::remote::{DeviceReadRequest, DeviceWrite, InstanceContext, InstanceKey};
 
+/// An item that a request carries.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CarriedItem {
+    /// Key of the item.
+    pub key: ItemKey,
+    /// The digest of the value that is sent.
+    pub digest: Digest,
+}
+
+/// An item that a write to the device serves.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ServedItem {
+    /// The subscription that wants it.
+    pub subscription: String,
+    /// The item.
+    pub item: CarriedItem,
+}
+
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
@@ -25,8 +43,8 @@ pub enum Action {
         connection: String,
         /// Value to write.
         write: DeviceWrite,
-        /// Subscriptions and items that are served, each with the digest of the value.
-        items: Vec<(String, ItemKey, Digest)>,
+        /// Items that are served; two services may want the same.
+        items: Vec<ServedItem>,
     },
     /// Read a broker's catalog. A probe: it serves no subscription.
     ReadCatalog {
@@ -59,8 +77,8 @@ pub enum Action {
         parameters: Parameters,
         /// The digest of the parameters.
         digest: Digest,
-        /// The items that it carries, with the digest of their values.
-        items: Vec<(ItemKey, Digest)>,
+        /// The items that it carries.
+        items: Vec<CarriedItem>,
     },
     /// Change an instance.
     Update {
@@ -76,8 +94,8 @@ pub enum Action {
         parameters: Parameters,
         /// The digest of the parameters.
         digest: Digest,
-        /// The items that it carries, with the digest of their values.
-        items: Vec<(ItemKey, Digest)>,
+        /// The items that it carries.
+        items: Vec<CarriedItem>,
     },
     /// Poll an operation of the service server.
     PollOperation {

@@ -4,7 +4,7 @@
 
 use entente_crds::{digest::Digest, item_key::ItemKey, v1alpha1::TakesEffect};
 
-use crate::delivery::{Blocked, ServerValue};
+use crate::delivery::{Blocked, CarriedItem, ServerValue};
 use crate::{
     protocol::{Manner, Place},
     remote::Value,
@@ -25,6 +25,16 @@ pub struct ResolvedItem {
     /// True if another subscription in force sets the same place to another value, while this one
     /// is not in force: a proof of its value does not last.
     pub overridden: bool,
+}
+
+impl ResolvedItem {
+    /// Returns the item as a request carries it.
+    pub(in crate::delivery) fn carried(&self) -> CarriedItem {
+        CarriedItem {
+            key: self.key.clone(),
+            digest: self.digest,
+        }
+    }
 }
 
 /// Wanted state of an item.

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use super::{Reading, Sent};
 use crate::{
-    delivery::{Action, DeviceSnapshot, ResolvedServer, ResolvedSubscription, digest},
+    delivery::{Action, CarriedItem, DeviceSnapshot, ResolvedServer, ResolvedSubscription, digest},
     remote::{Failure, FailureKind, InstanceKey, InstanceReading, OperationState, ServerAnswer},
 };
 
@@ -49,8 +49,8 @@ pub(super) struct Change<'a> {
     kind: ServerOperationType,
     /// Digest of the parameters; none for a removal.
     digest: Option<Digest>,
-    /// The items that it carries, with the digest of their values.
-    items: &'a [(ItemKey, Digest)],
+    /// The items that it carries.
+    items: &'a [CarriedItem],
 }
 
 impl<'a> Change<'a> {
@@ -179,13 +179,13 @@ impl InstanceObservation {
         at: Timestamp,
     ) {
         let outcome = result.as_ref().map(|_| ()).map_err(Clone::clone);
-        let sent = change.items.iter().map(|(item, digest)| {
+        let sent = change.items.iter().map(|item| {
             let sent = Sent {
                 at,
-                digest: *digest,
+                digest: item.digest,
                 result: outcome.clone(),
             };
-            (item.clone(), sent)
+            (item.key.clone(), sent)
         });
         self.sent.extend(sent);
         let before = self.reading.take().filter(|reading| reading.result.is_ok());

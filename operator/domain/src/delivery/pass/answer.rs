@@ -4,15 +4,13 @@
 
 use std::sync::Arc;
 
-use entente_crds::{
-    condition::Reason, digest::Digest, item_key::ItemKey, v1alpha1::ServiceSubscription,
-};
+use entente_crds::{condition::Reason, v1alpha1::ServiceSubscription};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
 use crate::delivery::pass::Pass;
 use crate::{
-    delivery::{Action, Blocked, model::backoffs::BackoffKey},
+    delivery::{Action, Blocked, ServedItem, model::backoffs::BackoffKey},
     reasons::{Retry, retry},
     remote::{
         Catalog, DeviceReading, Failure, FailureKind, InstanceReading, OperationState, ServerAnswer,
@@ -112,7 +110,7 @@ impl Pass {
     fn device_written(
         &mut self,
         connection: &str,
-        items: &[(String, ItemKey, Digest)],
+        items: &[ServedItem],
         answer: Answer,
         moment: Moment,
     ) {
@@ -148,12 +146,12 @@ impl Pass {
     fn back_off_items(
         &mut self,
         connection: &str,
-        items: &[(String, ItemKey, Digest)],
+        items: &[ServedItem],
         failure: &Failure,
         moment: Moment,
     ) {
-        for (subscription, item, digest) in items {
-            let key = BackoffKey::item(subscription, item, *digest);
+        for ServedItem { subscription, item } in items {
+            let key = BackoffKey::item(subscription, &item.key, item.digest);
             let why = Blocked::on_device(&self.snapshot.device_name, failure);
             self.back_off(key, why, connection, failure, moment);
         }

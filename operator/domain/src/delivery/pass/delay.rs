@@ -17,6 +17,14 @@ use crate::{
     remote::Failure,
 };
 
+/// A problem that was found by reading back, and the backoff that it starts.
+struct FoundByReading {
+    key: BackoffKey,
+    why: Blocked,
+    /// The Connection whose `retry` gives the wait.
+    connection: Option<String>,
+}
+
 impl Pass {
     /// Starts the backoff of a key after a failure that was met through a connection.
     pub(super) fn back_off(
@@ -44,15 +52,23 @@ impl Pass {
     /// Starts backoffs for which no request failed: a setting that was accepted and is not in
     /// effect, another machine at the address, an instance that survives its removal.
     pub(super) fn back_off_without_effect(&mut self, now: Timestamp, fraction: f64) {
-        let mut found: Vec<(BackoffKey, Blocked, Option<String>)> = self.other_machines().collect();
+        let mut found: Vec<FoundByReading> = self.other_machines().collect();
         for subscription in &self.resolved.subscriptions {
             found.extend(self.accepted_and_not_in_effect(subscription));
             if let Some(why) = self.survives_its_removal(subscription) {
-                let key = BackoffKey::server(&subscription.name);
-                found.push((key, why, self.server_connection(&subscription.name)));
+                found.push(FoundByReading {
+                    key: BackoffKey::server(&subscription.name),
+                    why,
+                    connection: self.server_connection(&subscription.name),
+                });
             }
         }
-        for (key, why, connection) in found {
+        for FoundByReading {
+            key,
+            why,
+            connection,
+        } in found
+        {
             let delay = Delay {
                 policy: self.policy(connection.as_deref()),
                 retry_after: None,
@@ -63,22 +79,25 @@ impl Pass {
     }
 
     /// Returns the connections through which another machine answered.
-    fn other_machines(&self) -> impl Iterator<Item = (BackoffKey, Blocked, Option<String>)> {
+    fn other_machines(&self) -> impl Iterator<Item = FoundByReading> {
         self.observations
             .looks()
             .filter_map(|(connection, reading)| {
                 let mut verified = self.verified.values();
                 let fault = verified.find_map(|it| it.device_faults.get(connection));
                 let why = fault.filter(|_| reading.result.is_ok())?.clone();
-                let key = BackoffKey::device(connection);
-                Some((key, why, Some(connection.to_owned())))
+                Some(FoundByReading {
+                    key: BackoffKey::device(connection),
+                    why,
+                    connection: Some(connection.to_owned()),
+                })
             })
     }
 
     fn accepted_and_not_in_effect(
         &self,
         subscription: &ResolvedSubscription,
-    ) -> impl Iterator<Item = (BackoffKey, Blocked, Option<String>)> {
+    ) -> impl Iterator<Item = FoundByReading> {
         let verified = self.verified.get(&subscription.name);
         let items = verified.into_iter().flat_map(|verified| &verified.items);
         items
@@ -94,7 +113,12 @@ impl Pass {
                     _ => self.server_connection(&subscription.name),
                 };
                 let why = Blocked::new(problem.outcome, problem.message.clone());
-                is_found_by_reading(problem.outcome).then_some((key, why, connection))
+                let found = FoundByReading {
+                    key,
+                    why,
+                    connection,
+                };
+                is_found_by_reading(problem.outcome).then_some(found)
             })
     }
 

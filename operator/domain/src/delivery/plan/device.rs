@@ -7,7 +7,7 @@ use entente_crds::v1alpha1::ItemState;
 use crate::delivery::plan::{Action, Plan, round::Round};
 use crate::{
     delivery::{
-        Blocked, ResolvedItem, ResolvedStep, ResolvedSubscription, Verified, Wanted,
+        Blocked, ResolvedItem, ResolvedStep, ResolvedSubscription, ServedItem, Verified, Wanted,
         model::backoffs::BackoffKey,
     },
     remote::DeviceWrite,
@@ -97,7 +97,10 @@ impl Round<'_> {
             manner: *manner,
             value: value.clone(),
         };
-        let entry = (subscription.name.clone(), item.key.clone(), item.digest);
+        let entry = ServedItem {
+            subscription: subscription.name.clone(),
+            item: item.carried(),
+        };
         // Two services that want the same value share one write.
         let shared = plan.actions.iter_mut().find_map(|action| match action {
             Action::WriteDevice {

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use entente_crds::{
-    digest::Digest,
     item_key::ItemKey,
     v1alpha1::{
         ItemState, ServerOperation, ServerOperationState, ServerOperationType, StepType, Updates,
@@ -13,8 +12,9 @@ use entente_crds::{
 use crate::delivery::plan::{Action, Plan, round::Round};
 use crate::{
     delivery::{
-        Blocked, Parameters, ResolvedItem, ResolvedServer, ResolvedStep, ResolvedSubscription,
-        Verified, Wanted, model::backoffs::BackoffKey, observations::instance::may_exist,
+        Blocked, CarriedItem, Parameters, ResolvedItem, ResolvedServer, ResolvedStep,
+        ResolvedSubscription, Verified, Wanted, model::backoffs::BackoffKey,
+        observations::instance::may_exist,
     },
     remote::{InstanceKey, InstanceReading},
 };
@@ -158,13 +158,12 @@ impl Round<'_> {
         instance: InstanceKey,
         plan: &mut Plan,
     ) {
-        let items: Vec<(ItemKey, Digest)> = server
-            .setting_items()
-            .into_iter()
-            .map(|item| (item.key, item.digest))
-            .collect();
-        let was_sent = |(item, digest): &(ItemKey, Digest)| {
-            let sent = self.observations.sent(&subscription.name, item, *digest);
+        let items = server.setting_items();
+        let items: Vec<CarriedItem> = items.iter().map(ResolvedItem::carried).collect();
+        let was_sent = |item: &CarriedItem| {
+            let sent = self
+                .observations
+                .sent(&subscription.name, &item.key, item.digest);
             sent.is_some()
         };
         if items.iter().any(was_sent) {
@@ -267,10 +266,7 @@ impl Round<'_> {
             context: server.context.clone(),
             digest: full.digest(),
             parameters,
-            items: differing
-                .into_iter()
-                .map(|item| (item.key.clone(), item.digest))
-                .collect(),
+            items: differing.into_iter().map(ResolvedItem::carried).collect(),
         });
     }
 }

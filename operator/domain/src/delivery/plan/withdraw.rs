@@ -11,7 +11,7 @@ use entente_crds::{
 use jiff::{SignedDuration, Timestamp};
 
 use crate::delivery::{
-    Action, Blocked, DeviceSnapshot, Intent, Observations, Plan, ResolvedServer,
+    Action, Blocked, CarriedItem, DeviceSnapshot, Intent, Observations, Plan, ResolvedServer,
     ResolvedSubscription, Sent, digest,
     model::parameters::at_pointer,
     plan::{instance::deprovision, round::Round},
@@ -272,7 +272,10 @@ fn turn_off(
         items: server
             .activation
             .iter()
-            .map(|activation| (activation.key.clone(), off_digest(activation)))
+            .map(|activation| CarriedItem {
+                key: activation.key.clone(),
+                digest: off_digest(activation),
+            })
             .collect(),
     }
 }

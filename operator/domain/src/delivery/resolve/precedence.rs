@@ -44,9 +44,16 @@ fn place(wanted: &Wanted) -> Option<Place> {
     }
 }
 
+/// Who has a place of the device, and with which value.
+#[derive(Clone)]
+struct Holder {
+    subscription: String,
+    digest: Digest,
+}
+
 /// Marks every device setting for which another item of higher precedence wants another value.
 pub(in crate::delivery) fn mark_settings(subscriptions: &mut [ResolvedSubscription]) {
-    let mut wanted: BTreeMap<Place, (String, Digest)> = BTreeMap::new();
+    let mut wanted: BTreeMap<Place, Holder> = BTreeMap::new();
     for subscription in subscriptions.iter_mut() {
         if subscription.intent != Intent::SetUp || subscription.refused.is_some() {
             continue;
@@ -60,9 +67,13 @@ pub(in crate::delivery) fn mark_settings(subscriptions: &mut [ResolvedSubscripti
             let Some(place) = place(&item.wanted) else {
                 continue;
             };
-            let own = (name.clone(), item.digest);
-            let (winner, digest) = wanted.entry(place).or_insert(own);
-            if *digest != item.digest {
+            let own = Holder {
+                subscription: name.clone(),
+                digest: item.digest,
+            };
+            let holder = wanted.entry(place).or_insert(own);
+            if holder.digest != item.digest {
+                let winner = &holder.subscription;
                 item.conflict = Some(Blocked::new(
                     Reason::SettingsConflict,
                     format!(
@@ -80,10 +91,7 @@ pub(in crate::delivery) fn mark_settings(subscriptions: &mut [ResolvedSubscripti
 
 /// Marks settings of inactive subscriptions that an active one overrides, so that old read-backs are
 /// not taken for proof later.
-fn mark_overridden(
-    subscriptions: &mut [ResolvedSubscription],
-    in_force: &BTreeMap<Place, (String, Digest)>,
-) {
+fn mark_overridden(subscriptions: &mut [ResolvedSubscription], in_force: &BTreeMap<Place, Holder>) {
     let others = subscriptions
         .iter_mut()
         .filter(|entry| entry.intent != Intent::SetUp || entry.refused.is_some());
@@ -92,7 +100,7 @@ fn mark_overridden(
         .flat_map(|step| &mut step.items);
     for item in items {
         let winner = place(&item.wanted).and_then(|place| in_force.get(&place));
-        item.overridden = winner.is_some_and(|(_, digest)| *digest != item.digest);
+        item.overridden = winner.is_some_and(|holder| holder.digest != item.digest);
     }
 }
 
@@ -101,7 +109,7 @@ fn mark_overridden(
 /// is no conflict.
 fn defer_early_steps(
     subscriptions: &mut [ResolvedSubscription],
-    in_force: &BTreeMap<Place, (String, Digest)>,
+    in_force: &BTreeMap<Place, Holder>,
 ) {
     let taken: BTreeSet<String> = subscriptions
         .iter()
@@ -120,7 +128,7 @@ fn defer_early_steps(
         };
         let differs = early
             .iter()
-            .any(|(place, digest)| wanted.get(place).is_some_and(|(_, other)| other != digest));
+            .any(|(place, digest)| wanted.get(place).is_some_and(|it| it.digest != *digest));
         if differs
             || subscription
                 .claims
@@ -129,12 +137,13 @@ fn defer_early_steps(
         {
             *early_from = None;
         } else if early_from.is_some() {
-            let name = subscription.name.clone();
-            wanted.extend(
-                early
-                    .into_iter()
-                    .map(|(place, digest)| (place, (name.clone(), digest))),
-            );
+            let name = &subscription.name;
+            let holder = |digest| Holder {
+                subscription: name.clone(),
+                digest,
+            };
+            let early = early.into_iter();
+            wanted.extend(early.map(|(place, digest)| (place, holder(digest))));
         }
     }
 }

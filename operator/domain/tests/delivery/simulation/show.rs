@@ -31,7 +31,7 @@ impl Simulation {
                 items,
             } => {
                 let (through, place) = (self.through(connection), named(&write.place));
-                let owners: Vec<&str> = items.iter().map(|(name, ..)| name.as_str()).collect();
+                let owners: Vec<&str> = items.iter().map(|it| it.subscription.as_str()).collect();
                 let owners = owners.join(", ");
                 format!(
                     "write device{through}: {place}={:?} for {owners}",

@@ -5,7 +5,7 @@ use entente_crds::{
     v1alpha1::{Condition, Device, Promise},
 };
 
-use super::{super::announce, *};
+use super::{super::publish, *};
 
 fn condition(type_: ConditionType, status: &str, reason: Reason) -> Condition {
     let said = json!({"type": type_.as_str(), "status": status, "reason": reason.as_str(),
@@ -37,14 +37,14 @@ fn device_with(conditions: Vec<Condition>) -> Device {
 }
 
 /// The events that follow from a transition, with a Device in the cache or without one.
-async fn told(with_device: bool, announce: impl FnOnce(&Delivery)) -> Vec<String> {
+async fn told(with_device: bool, publish: impl FnOnce(&Delivery)) -> Vec<String> {
     let process = prepared();
     if !with_device {
         process.cluster.delete::<Device>(NAMESPACE, DEVICE);
     }
     let (parts, _trigger) = process.parts().await;
     let delivery = delivery(parts);
-    announce(&delivery);
+    publish(&delivery);
     delivery.context.events.flush(Duration::from_mins(1)).await;
     process.cluster.events()
 }
@@ -68,7 +68,7 @@ async fn a_subscription_that_needs_a_person_is_told_at_its_device_and_what_heals
     ] {
         let (before, after) = (with_ready(Reason::Scheduled), with_ready(reason));
         let events = told(true, |delivery| {
-            announce::subscription(delivery, Some(&before), &after);
+            publish::subscription(delivery, Some(&before), &after);
         });
         let wanted = event.map(|event| format!("{event} Device {DEVICE}"));
         assert_eq!(events.await, Vec::from_iter(wanted), "{reason:?}");
@@ -85,7 +85,7 @@ async fn what_was_told_already_is_not_told_again() {
     let status = after.status.as_mut().expect("a status");
     status.conditions[0].message = "in other words".to_owned();
     let events = told(true, |delivery| {
-        announce::subscription(delivery, Some(&before), &after);
+        publish::subscription(delivery, Some(&before), &after);
     });
     assert_eq!(events.await, [""; 0]);
 }
@@ -95,7 +95,7 @@ async fn what_was_told_already_is_not_told_again() {
 async fn without_a_device_it_is_told_at_the_subscription() {
     let after = with_ready(Reason::Unauthorized);
     let events = told(false, |delivery| {
-        announce::subscription(delivery, None, &after);
+        publish::subscription(delivery, None, &after);
     });
     let wanted = format!("CredentialsRejected ServiceSubscription {SUBSCRIPTION}");
     assert_eq!(events.await, [wanted]);
@@ -131,7 +131,7 @@ async fn a_promise_that_is_missed_is_told_once_and_one_that_is_kept_is_not() {
     ] {
         let (before, after) = (before.map(with), with(after));
         let events = told(true, |delivery| {
-            announce::subscription(delivery, before.as_ref(), &after);
+            publish::subscription(delivery, before.as_ref(), &after);
         });
         assert_eq!(events.await, Vec::from_iter(wanted.cloned()));
     }
@@ -154,8 +154,8 @@ async fn how_late_a_promise_was_fulfilled_is_counted_once() {
         delays: Vec::new(),
         emitted: Vec::new(),
     }];
-    announce::subscription(&delivery, Some(&before), &after);
-    announce::subscription(&delivery, Some(&after), &after);
+    publish::subscription(&delivery, Some(&before), &after);
+    publish::subscription(&delivery, Some(&after), &after);
     let metrics = delivery.context.metrics.encode();
     let value = |suffix: &str| {
         let mut lines = metrics.lines();
@@ -190,7 +190,7 @@ async fn a_device_that_falls_silent_is_told_once_and_one_that_refuses_is_not_cal
             true,
         ),
     ] {
-        let events = told(true, |delivery| announce::device(delivery, before, &after)).await;
+        let events = told(true, |delivery| publish::device(delivery, before, &after)).await;
         let wanted = is_told.then(|| format!("DeviceUnreachable Device {DEVICE}"));
         assert_eq!(events, Vec::from_iter(wanted), "{after:?}");
     }
@@ -215,7 +215,7 @@ async fn a_device_that_recovers_is_told_and_one_that_does_as_it_is_told_is_no_ne
         (succeeded.clone(), false),
     ] {
         let events = told(true, |delivery| {
-            announce::device(delivery, &before, &succeeded);
+            publish::device(delivery, &before, &succeeded);
         });
         let wanted = is_told.then(|| format!("DeviceConfigured Device {DEVICE}"));
         assert_eq!(events.await, Vec::from_iter(wanted), "{before:?}");
