@@ -40,14 +40,14 @@ pub(crate) struct Args {
     )]
     pub(crate) log_level: String,
 
-    /// Devices that are worked on at once. A device that has not answered for a second does not
+    /// Devices that are worked on at once. A device that has not answered for half a second does not
     /// count, so those that hang (4096 at most) do not hold up the others
-    #[arg(long, env = "ENTENTE_CONCURRENCY", default_value_t = 128,
+    #[arg(long, env = "ENTENTE_CONCURRENCY", default_value_t = 64,
           value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) concurrency: u16,
 
     /// Requests to the Kubernetes API that are under way at once, watches excepted
-    #[arg(long, env = "ENTENTE_API_IN_FLIGHT", default_value_t = 64,
+    #[arg(long, env = "ENTENTE_API_IN_FLIGHT", default_value_t = 32,
           value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) api_in_flight: u16,
 
@@ -97,7 +97,7 @@ mod tests {
         let args = Args::try_parse_from(["entente-operator"]).unwrap();
         assert_eq!(args.withdraw_deadline, Duration::from_hours(24));
         assert_eq!(args.admin_address.port(), 8080);
-        assert_eq!(args.concurrency, 128);
+        assert_eq!(args.concurrency, 64);
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //!   holds less than [`DYNAMIC_THRESHOLD`] times the slots that are free (the dynamic threshold of
 //!   shared buffers): so there is always room for the first key of a namespace whose turn has not
 //!   come, however long the passes of others hang.
-//! - A pass that has hung on a remote side for a second gives its slot to others until it
+//! - A pass that has hung on a remote side for half a second gives its slot to others until it
 //!   continues. So few passes work at once, which bounds the memory, and many hang at once
 //!   ([`Slots`]); the same rule of namespaces holds for both.
 //! - A time is either an instant of the wall clock, which is read again at least every 10 s, so

@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use super::{BenchError, Order, Script, Setting, Target, problem};
 
 /// The operator's default for requests to the API server at once.
-const API_IN_FLIGHT: usize = 64;
+const API_IN_FLIGHT: usize = 32;
 /// Longer than the operator keeps connections, so that this client never has to connect again.
 const IDLE_CONNECTION: Duration = Duration::from_secs(5);
 /// The originating identity that every request of the operator has, in short.

@@ -17,7 +17,7 @@ use std::{
 use tokio::time::Instant;
 
 /// Time after which a pass that was not woken holds no slot.
-pub(super) const SILENT: Duration = Duration::from_secs(1);
+pub(super) const SILENT: Duration = Duration::from_millis(500);
 
 /// In place of a time: the pass was not run yet, or runs at this moment.
 const RUNS: u64 = u64::MAX;

@@ -404,11 +404,11 @@ async fn passes_that_hang_for_a_second_leave_their_slots_to_others() {
     }
     // The rule of namespaces holds for passes that work: three times the free slots.
     assert_eq!(bench.settled().await.len(), 2 + 5);
-    advance(Duration::from_millis(900)).await;
+    advance(Duration::from_millis(400)).await;
     assert!(bench.settled().await.is_empty());
-    // A second after they began, the slots that they held are free; and so once a second.
+    // Half a second after they began, the slots that they held are free; and so every half second.
     let mut begun = Vec::new();
-    for _ in 0..50 {
+    for _ in 0..25 {
         advance(Duration::from_millis(100)).await;
         begun.push(bench.settled().await.len());
     }

@@ -21,7 +21,7 @@ use crate::profile::{ConnectionProfile, TrustProfile};
 
 /// Time for which an unused connection is kept: read, write and read back follow each other at
 /// once. A fleet has one for each device, and each holds some 20 KiB of buffers.
-const IDLE_CONNECTION: Duration = Duration::from_secs(1);
+const IDLE_CONNECTION: Duration = Duration::from_millis(250);
 /// Time for which an unused client is kept.
 const IDLE_CLIENT: Duration = Duration::from_mins(1);
 
