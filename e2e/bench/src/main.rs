@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode};
 use clap::{Parser, ValueEnum};
 use entente_bench::{Bench, BenchError, BenchOptions};
 
-/// That of the operator: the dumb client is this program.
+/// The allocator of the operator, since the dumb client is this program.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

@@ -137,7 +137,7 @@ impl InProcess {
         self.running = Some((trigger, tokio::spawn(crate::run(context, shutdown))));
     }
 
-    /// Ends the controller in the middle of whatever it does, as a killed process does.
+    /// Ends the controller in the middle of its work, as a killed process does.
     pub(crate) fn kill(&mut self) {
         let (_, run) = self.running.take().expect("a controller that runs");
         run.abort();
@@ -188,7 +188,7 @@ where
     }
 }
 
-/// Returns the change with which an object comes, and the one with which it goes.
+/// Returns the change by which an object appears, and the one by which it is removed.
 pub(crate) fn comes_and_goes<K>(object: &K) -> [Change<K>; 2]
 where
     K: Resource<DynamicType = ()> + Clone,
@@ -202,7 +202,7 @@ where
     })
 }
 
-/// Returns the keys that a change wakes, as they are shown, and the delay of each.
+/// Returns the keys that a change wakes, in their text form, and the delay of each.
 pub(crate) async fn woken<R: Reconcile, C>(
     reconciler: &R,
     wake: fn(&R, &Queue<R::Key>, &C),
@@ -220,7 +220,7 @@ pub(crate) async fn woken<R: Reconcile, C>(
     let (sender, mut keys) = mpsc::unbounded_channel();
     let run = tokio::spawn(async move {
         let work = |key: R::Key| {
-            // Who asked listens to the end.
+            // The caller listens to the end.
             let _ = sender.send((key.to_string(), began.elapsed()));
             std::future::ready(None)
         };

@@ -99,7 +99,7 @@ fn prepared() -> InProcess {
     process
 }
 
-/// As [`prepared`], with an operator that has made every subscription.
+/// Starts as [`prepared`] does, with an operator that has made every subscription.
 async fn established() -> InProcess {
     let mut process = prepared();
     process.start_all();

@@ -132,8 +132,8 @@ impl FakeCluster {
         });
     }
 
-    /// Does what the next `times` requests of this method ask for whose path contains `part`, and
-    /// loses the answer.
+    /// Carries out the next `times` requests of this method whose path contains `part`, and loses
+    /// the answer.
     pub(crate) fn lose_answer(&self, method: Method, part: &str, times: usize) {
         self.lock().faults.push(Fault {
             method,
@@ -182,8 +182,8 @@ impl FakeCluster {
         self.lock().watches.clear();
     }
 
-    /// Ends every watch and forgets what happened until now, so that who watched has to list anew
-    /// (410 Gone).
+    /// Ends every watch and forgets the changes until now, so that clients have to list anew (410
+    /// Gone).
     pub(crate) fn forget_history(&self) {
         let mut state = self.lock();
         state.watches.clear();

@@ -1,8 +1,8 @@
-//! Contracts from their beginning to their end.
+//! Tests of contracts from their beginning to their end.
 
 use super::*;
 
-// shows A2 B1 B3 D3
+// shows B1 B2 B3 D3
 #[tokio::test(start_paused = true)]
 async fn a_contract_is_delivered_to_every_device_at_its_start_and_nothing_is_owed() {
     let process = established().await;
@@ -24,7 +24,7 @@ async fn a_contract_is_delivered_to_every_device_at_its_start_and_nothing_is_owe
     assert_eq!(process.cluster.names::<Compensation>(), [""; 0]);
 }
 
-// shows K3 K5
+// shows B7 K5
 #[tokio::test(start_paused = true)]
 async fn what_is_delivered_rests_until_the_next_look() {
     let process = established().await;
@@ -156,7 +156,7 @@ async fn a_secret_that_is_corrected_wakes_the_devices_that_wait_for_it() {
     assert_eq!(count_of(&sent), WRITES, "{sent:#?}");
 }
 
-// shows B8
+// shows K5
 #[tokio::test(start_paused = true)]
 async fn a_catalog_that_gives_other_ids_is_noticed_by_its_probe() {
     let process = established().await;

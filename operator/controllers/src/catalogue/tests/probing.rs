@@ -1,4 +1,4 @@
-//! Probes of Connections, whatever their Secrets, brokers and the API server do.
+//! Tests of probes of Connections, with every state of their Secrets, brokers and the API server.
 
 use entente_crds::v1alpha1::{LocalReference, ServerInstance, Tls, Trust};
 use entente_drivers::fake::Fault;
@@ -96,7 +96,7 @@ async fn authorities_of_ones_own_are_read_from_their_config_map() {
     process.until("it is ready again", is_ready).await;
 }
 
-// shows H1 K7
+// shows K5 K7
 #[tokio::test(start_paused = true)]
 async fn a_broker_that_hangs_keeps_no_other_connection_from_being_probed() {
     let process = started().await;

@@ -1,4 +1,5 @@
-//! Triggers: the object of the catalogue that a change wakes, how soon, and what wakes none.
+//! Tests of triggers: the object of the catalogue that a change wakes, its delay, and changes that
+//! wake none.
 
 use entente_crds::{
     digest::Digest,
@@ -15,7 +16,7 @@ use crate::{
     shutdown::ShutdownTrigger,
 };
 
-/// The keys that run, each after so many seconds.
+/// Returns the keys that run, each with its delay in seconds.
 type Woken = Vec<(String, u64)>;
 
 struct Idle {

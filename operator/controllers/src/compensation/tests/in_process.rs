@@ -1,5 +1,5 @@
-//! The whole controller against an API server in this process: records, how they accrue, and how
-//! they become final. What they amount to is shown in the domain.
+//! Tests of the whole controller against an API server in this process: records, their accrual and
+//! their final amounts. The domain's tests show the amounts.
 
 use entente_crds::v1alpha1::{Cause, Delay, Device};
 use kube::ResourceExt as _;
@@ -24,7 +24,7 @@ fn promised() -> Timestamp {
     example::compensation().spec.record.promised
 }
 
-/// A promise of this instant that is missed because the device does not answer.
+/// Returns a promise of this instant that is missed because the device does not answer.
 fn promise(effective: Timestamp, closed: Option<Timestamp>) -> Promise {
     let delay = Delay {
         from: effective,
@@ -64,7 +64,7 @@ async fn missed() -> InProcess {
     process
 }
 
-/// As [`missed`], with the first status of the record.
+/// Starts as [`missed`] does, with the first status of the record.
 async fn accruing() -> InProcess {
     let process = missed().await;
     let accrues = |process: &InProcess| ready(process) == "False(Accruing)";

@@ -1,4 +1,4 @@
-//! Triggers: the entry that a change wakes, and what wakes none.
+//! Tests of triggers: the entry that a change wakes, and changes that wake none.
 
 use super::{super::triggers, *};
 use crate::in_process::{InProcess, comes_and_goes, edited, woken};

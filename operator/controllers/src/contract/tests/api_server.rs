@@ -1,4 +1,4 @@
-//! The API server and a death of the operator, and a contract meanwhile.
+//! Tests of faults of the API server and of a killed operator, with a contract meanwhile.
 
 use k8s_openapi::{api::core::v1::Namespace, apimachinery::pkg::apis::meta::v1::Time};
 
@@ -151,7 +151,7 @@ async fn a_history_that_is_lost_is_listed_anew_with_every_deletion_in_it() {
     let process = established().await;
     let name = SUBSCRIPTIONS[3];
     let before = subscription(&process, name).expect("a subscription");
-    // Nobody is told of this: the watches end before, and what follows is not in any history.
+    // No watch brings this: the watches end before, and the change is in no history.
     process.cluster.lag();
     release(&process, name);
     process
@@ -257,7 +257,7 @@ async fn a_contract_of_the_same_name_takes_over_nothing_of_the_one_before() {
     process
         .cluster
         .edit(NAMESPACE, CONTRACT, |contract: &mut Contract| {
-            // Somebody takes the finalizer away by force.
+            // A person removes the finalizer by force.
             contract.metadata.finalizers = None;
         });
     process.cluster.delete::<Contract>(NAMESPACE, CONTRACT);

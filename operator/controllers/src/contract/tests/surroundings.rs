@@ -1,4 +1,4 @@
-//! Changes around a contract: devices, services, the clock, and what people decide.
+//! Tests of changes around a contract: devices, services, the clock, and decisions of people.
 
 use entente_crds::v1alpha1::{Device, SmartService};
 
@@ -32,7 +32,7 @@ fn is_going(process: &InProcess, name: &str) -> bool {
     found.is_some_and(|found| found.metadata.deletion_timestamp.is_some())
 }
 
-// shows B2
+// shows B1
 #[tokio::test(start_paused = true)]
 async fn a_device_that_gets_the_label_gets_a_subscription_of_each_entry_that_selects_it() {
     let process = established().await;
@@ -173,7 +173,7 @@ async fn an_entry_that_is_removed_ends_its_subscriptions_and_no_other() {
     assert_eq!(backups.filter(|name| is_going(&process, name)).count(), 0);
 }
 
-// shows A2
+// shows B2
 #[tokio::test(start_paused = true)]
 async fn a_term_begins_and_ends_by_the_clock_alone() {
     let process = established().await;
@@ -197,7 +197,7 @@ async fn a_term_begins_and_ends_by_the_clock_alone() {
     assert_eq!(reasons, wanted);
 }
 
-// shows A2 K5
+// shows B2 K5
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_set_back_over_the_start_unsays_nothing_that_was_written() {
     let process = established().await;

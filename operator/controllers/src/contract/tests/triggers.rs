@@ -1,4 +1,4 @@
-//! Triggers: the contract that a change wakes, how soon, and what wakes none.
+//! Tests of triggers: the contract that a change wakes, its delay, and changes that wake none.
 
 use entente_crds::v1alpha1::{Compensation, Device, SmartService};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -83,7 +83,7 @@ async fn reports_of_a_fleet_are_gathered_and_one_that_is_gone_is_noticed_at_once
     let step = edited(&found, |found| {
         found.status.get_or_insert_default().step_timed_out = true;
     });
-    // What the report of a contract does not read wakes none.
+    // A field that the report of a contract does not read wakes none.
     let of_nobody = edited(&found, |found| {
         found.status.get_or_insert_default().step_since = Some(jiff::Timestamp::UNIX_EPOCH);
     });

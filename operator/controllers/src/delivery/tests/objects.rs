@@ -1,5 +1,5 @@
-//! Everything that delivery depends on at the API server: objects that come, change and go, Secrets, the
-//! clock, and the end of a service.
+//! Tests of everything that delivery depends on at the API server: objects that appear, change and
+//! are deleted, Secrets, the clock, and the end of a service.
 
 use entente_crds::{
     ANNOTATION_ABANDON, ANNOTATION_RECONCILE_AT, FINALIZER_WITHDRAW,
@@ -41,7 +41,7 @@ fn secret(namespace: &str, name: &str, data: &[(&str, &str)]) -> Secret {
     secret
 }
 
-/// Lets the service end now, as the contract controller says it.
+/// Ends the service now, as the contract controller does.
 fn delete(process: &InProcess) {
     process
         .cluster
@@ -129,7 +129,7 @@ async fn a_namespace_that_may_not_use_a_connection_any_more_reaches_nothing_thro
     process.until("it is delivered", is_delivered).await;
 }
 
-// shows K3
+// shows K1
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_is_edited_while_it_is_in_use_is_used_as_it_is_now() {
     let process = delivered().await;
@@ -154,7 +154,7 @@ async fn a_connection_that_is_edited_while_it_is_in_use_is_used_as_it_is_now() {
     assert!(calls.iter().all(|call| call.url != DEVICE_URL), "{calls:?}");
 }
 
-// shows K3
+// shows K1
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_is_edited_during_a_pass_delivers_to_the_new_place_at_once() {
     let process = waiting().await;
@@ -218,7 +218,7 @@ async fn a_device_that_is_suspended_gets_nothing_until_it_goes_on() {
     assert_eq!(sent(&process), ALL_WRITES);
 }
 
-// shows B4
+// shows D1
 #[tokio::test(start_paused = true)]
 async fn who_asks_for_it_gets_a_full_look_once_for_each_wish() {
     let process = delivered().await;
@@ -290,7 +290,7 @@ async fn a_device_with_a_login_of_its_own_says_when_its_secret_is_missing_and_go
     let missing = |process: &InProcess| ready(process) == "False(SecretNotFound)";
     process.until("its Secret is missing", missing).await;
     assert_eq!(process.world.count(Operation::DeviceObserve), 0);
-    // One without a password is no login.
+    // A Secret without a password has no credentials.
     let half = secret(NAMESPACE, "lobby-login", &[("username", "admin")]);
     process.cluster.apply(&half);
     let half = |process: &InProcess| ready(process) == "False(SecretKeyMissing)";
@@ -302,7 +302,7 @@ async fn a_device_with_a_login_of_its_own_says_when_its_secret_is_missing_and_go
     process.until("it is delivered", is_delivered).await;
 }
 
-/// Gives the service a Secret of the tenant, which goes to the broker.
+/// Gives the service a Secret of the tenant, which is sent to the broker.
 fn with_secret_parameter(process: &InProcess) {
     process
         .cluster
@@ -363,7 +363,7 @@ async fn a_secret_of_the_tenant_goes_to_the_broker_and_into_no_object() {
     let dump = process.cluster.dump();
     assert!(!dump.contains(canary), "a status holds the Secret");
 
-    // Another value is another parameter: who changes it and asks for a look gets it sent.
+    // Another value is another parameter: after a change and a request for a look it is sent.
     process.world.clear_ledger();
     let next = "canary-0815";
     process
@@ -375,7 +375,7 @@ async fn a_secret_of_the_tenant_goes_to_the_broker_and_into_no_object() {
     assert_eq!(sent(&process), [Operation::Update]);
 }
 
-// shows A2 K7
+// shows B2 K5
 #[tokio::test(start_paused = true)]
 async fn nothing_is_begun_while_the_clock_cannot_be_trusted() {
     let mut process = prepared();
@@ -400,7 +400,7 @@ async fn nothing_is_begun_while_the_clock_cannot_be_trusted() {
     process.until("it is delivered", is_delivered).await;
 }
 
-// shows A2 B7
+// shows B2 B7
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_set_back_over_the_start_takes_nothing_back() {
     let process = delivered().await;
@@ -416,7 +416,7 @@ async fn a_clock_that_is_set_back_over_the_start_takes_nothing_back() {
     assert_eq!(sent(&process), []);
 }
 
-// shows A2
+// shows B2
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_set_forward_over_the_start_is_noticed_within_seconds() {
     let process = waiting().await;

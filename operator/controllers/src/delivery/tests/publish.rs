@@ -1,4 +1,4 @@
-//! Events: the transitions that are told, and that no repetition is.
+//! Tests of events: the transitions that are published, and that no repetition is.
 
 use entente_crds::{
     condition::{ConditionType, Reason},
@@ -36,7 +36,7 @@ fn device_with(conditions: Vec<Condition>) -> Device {
     device
 }
 
-/// The events that follow from a transition, with a Device in the cache or without one.
+/// Returns the events of a transition, with a Device in the cache or without one.
 async fn told(with_device: bool, publish: impl FnOnce(&Delivery)) -> Vec<String> {
     let process = prepared();
     if !with_device {

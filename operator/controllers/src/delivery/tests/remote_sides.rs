@@ -1,4 +1,4 @@
-//! Remote sides that hang, take their time, refuse, or are not who they should be.
+//! Tests of remote sides that hang, are slow, refuse, or have another identity.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ fn second_device_url() -> &'static str {
     "ipp://10.20.3.2:631/ipp/print"
 }
 
-/// The subscription of the same entry on a device, in a namespace.
+/// Returns the subscription of the same entry on a device, in a namespace.
 fn subscription_on(device: &str, namespace: &str) -> ServiceSubscription {
     let mut other = example::service_subscription();
     other.metadata.name = Some(format!("banco-sul-2027.backup.{device}"));
@@ -47,7 +47,7 @@ fn events(process: &InProcess, reason: &str) -> usize {
     events.iter().filter(|it| it.starts_with(reason)).count()
 }
 
-// shows H1 K7
+// shows K5 K7
 #[tokio::test(start_paused = true)]
 async fn a_device_that_hangs_keeps_no_other_device_waiting() {
     let mut process = prepared();
@@ -77,7 +77,7 @@ async fn a_device_that_hangs_keeps_no_other_device_waiting() {
     assert_eq!(process.world.count(Operation::Provision), 2);
 }
 
-// shows H1 K4
+// shows K4 K5
 #[tokio::test(start_paused = true)]
 async fn a_namespace_full_of_devices_that_hang_keeps_no_other_namespace_waiting() {
     const HUNG: usize = 300;
@@ -261,7 +261,7 @@ async fn a_setting_that_is_taken_and_not_in_effect_is_told_once_and_tried_again(
     process.until("it is delivered", is_delivered).await;
 }
 
-// shows D2 K4
+// shows D1 K4
 #[tokio::test(start_paused = true)]
 async fn another_machine_at_the_address_gets_nothing_until_the_right_one_is_back() {
     let process = waiting().await;
@@ -280,7 +280,7 @@ async fn another_machine_at_the_address_gets_nothing_until_the_right_one_is_back
     assert_eq!(sent(&process), ALL_WRITES);
 }
 
-// shows D2 K4
+// shows D1 K4
 #[tokio::test(start_paused = true)]
 async fn a_machine_that_takes_the_place_of_one_that_was_set_up_is_not_set_up_in_its_stead() {
     let process = delivered().await;
@@ -299,7 +299,7 @@ async fn a_machine_that_takes_the_place_of_one_that_was_set_up_is_not_set_up_in_
     assert_eq!(sent(&process), [], "everything is still set");
 }
 
-// shows B4 D2
+// shows B7 D1
 #[tokio::test(start_paused = true)]
 async fn what_somebody_changed_on_the_device_is_seen_at_the_next_look_and_set_back() {
     let process = delivered().await;
@@ -316,7 +316,7 @@ async fn what_somebody_changed_on_the_device_is_seen_at_the_next_look_and_set_ba
     assert_eq!(promise.state, PromiseState::Kept, "a kept promise stays so");
 }
 
-// shows B5
+// shows D2 K5
 #[tokio::test(start_paused = true)]
 async fn an_instance_that_is_gone_from_the_broker_is_made_again() {
     let process = delivered().await;
@@ -338,7 +338,7 @@ async fn an_instance_that_is_gone_from_the_broker_is_made_again() {
     assert_eq!(after, before, "under the id that was recorded");
 }
 
-// shows B8 K2
+// shows K2 K5
 #[tokio::test(start_paused = true)]
 async fn a_catalog_that_gives_other_ids_stops_everything_and_is_told_once() {
     let process = delivered().await;
@@ -353,7 +353,7 @@ async fn a_catalog_that_gives_other_ids_stops_everything_and_is_told_once() {
         process
             .cluster
             .edit("", "northwind-services", |broker: &mut Connection| {
-                // Who edits the Connection lets its catalog be read anew.
+                // An edit of the Connection makes its catalog be read anew.
                 broker.spec.allow[0].name = format!("banks-{}", now.as_second());
             });
         look_again(&process, ids[0]);

@@ -1,4 +1,4 @@
-//! Triggers: the device that a change wakes, and what wakes nobody.
+//! Tests of triggers: the device that a change wakes, and changes that wake none.
 
 use entente_crds::{
     ANNOTATION_ABANDON,
@@ -73,7 +73,7 @@ fn condition(type_: &str, status: &str) -> Condition {
     serde_json::from_value(said).expect("a condition")
 }
 
-/// The claim of a device on a machine that said this.
+/// Returns the claim of a device on a machine with this identity.
 fn claim(identity: &str) -> DeviceClaim {
     DeviceClaim {
         endpoint_digest: Digest::default(),
@@ -140,7 +140,8 @@ async fn who_gets_or_loses_a_machine_wakes_those_who_wait_for_it() {
         }];
     });
     assert_eq!(idle.wakes(triggers::device, &faulty).await, [BRANCH]);
-    // Who moves away leaves the machine to those at the old address, who are woken as well.
+    // A Device that moves away leaves the machine to those at the old address, which are woken as
+    // well.
     let moved = edited(&device, |device| {
         device.spec.address = Some("10.20.3.77".to_owned());
         raise(device);
@@ -329,7 +330,7 @@ async fn the_labels_and_the_end_of_a_namespace_wake_every_device_and_subscriptio
     assert_eq!(idle.wakes(triggers::namespace, &silent).await, [""; 0]);
 }
 
-/// A status of a device that differs in nothing that others wait for.
+/// Returns a status of a device that differs in nothing that others wait for.
 #[tokio::test(start_paused = true)]
 async fn a_device_status_alike_wakes_nobody() {
     let idle = Idle::new().await;

@@ -18,7 +18,7 @@ pub(super) struct Path {
     pub(super) name: String,
 }
 
-/// Stands for the refusal to create something in a namespace that is being deleted.
+/// The refusal to create an object in a namespace that is being deleted.
 pub(super) const TERMINATING: &str = "NamespaceTerminating";
 
 /// A failure, with the reason that a Status gives.
@@ -31,7 +31,7 @@ pub(super) struct Fault {
     pub(super) method: Method,
     pub(super) part: String,
     pub(super) refusal: Refusal,
-    /// True if what is asked for is done all the same, and only the answer is lost.
+    /// True if the request is carried out all the same, and only the answer is lost.
     pub(super) is_done: bool,
     pub(super) left: usize,
 }
@@ -51,7 +51,7 @@ pub(super) struct State {
     pub(super) history: Vec<News>,
     /// Changes that will be sent, while watches lag.
     pub(super) late: Option<Vec<News>>,
-    /// Watches from before this version cannot go on: what happened since is not known any more.
+    /// Oldest version from which a watch can continue: later changes are not known any more.
     pub(super) forgotten: u64,
     pub(super) watches: Vec<(String, FakeWatch)>,
     pub(super) faults: Vec<Fault>,
@@ -288,7 +288,7 @@ impl State {
     }
 }
 
-/// Returns the terms of a field selector: a JSON pointer and the text that has to stand there.
+/// Returns the terms of a field selector: a JSON pointer and the text that must be there.
 fn field_selector(query: &str) -> Vec<(String, String)> {
     let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     let selector = pairs.find(|(key, _)| *key == "fieldSelector");
