@@ -376,8 +376,8 @@ async fn a_broker_that_refuses_the_login_is_told_once_and_asked_again() {
     let refuses = Fault::fail(FailureKind::Unauthorized);
     process.world.script(None, Operation::Provision, refuses, 5);
     begin(&process);
-    let refused = |process: &InProcess| ready(process) == "False(Unauthorized)";
-    process.until("it is refused", refused).await;
+    let is_refused = |process: &InProcess| ready(process) == "False(Unauthorized)";
+    process.until("it is refused", is_refused).await;
     process.until("it is delivered", is_delivered).await;
     assert_eq!(events(&process, "CredentialsRejected"), 1);
     assert_eq!(process.world.count(Operation::Provision), 6);
