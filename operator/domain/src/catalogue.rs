@@ -201,17 +201,18 @@ fn take_over(connection: &Connection, observed: &ObservedConnection) -> (Vec<Orp
     orphans.retain(|orphan| !observed.in_service.contains(&orphan.instance_id));
     let mut full = false;
     for subscription in &observed.abandoned {
-        let handle = subscription
+        let recorded = subscription
             .status
             .as_ref()
             .and_then(|status| status.server.as_ref());
-        let Some((handle, since)) = handle.and_then(|handle| Some((handle, handle.orphaned?)))
+        let Some((recorded, since)) =
+            recorded.and_then(|recorded| Some((recorded, recorded.orphaned?)))
         else {
             continue;
         };
         if orphans
             .iter()
-            .any(|orphan| orphan.instance_id == handle.instance_id)
+            .any(|orphan| orphan.instance_id == recorded.instance_id)
         {
             continue;
         }
@@ -220,10 +221,10 @@ fn take_over(connection: &Connection, observed: &ObservedConnection) -> (Vec<Orp
             continue;
         }
         orphans.push(Orphan {
-            instance_id: handle.instance_id.clone(),
-            service_id: handle.service_id.clone(),
-            plan_id: handle.plan_id.clone(),
-            operation: handle
+            instance_id: recorded.instance_id.clone(),
+            service_id: recorded.service_id.clone(),
+            plan_id: recorded.plan_id.clone(),
+            operation: recorded
                 .operation
                 .as_ref()
                 .and_then(|operation| operation.id.clone()),

@@ -105,17 +105,19 @@ fn instance_to_serve(
     intent: &Intent,
     wanted: Option<ResolvedServer>,
 ) -> Option<ResolvedServer> {
-    let handle = subscription
+    let recorded = subscription
         .status
         .as_ref()
         .and_then(|status| status.server.as_ref());
-    let Some(handle) = handle else { return wanted };
+    let Some(recorded) = recorded else {
+        return wanted;
+    };
     let withdraws = matches!(intent, Intent::Withdraw { .. } | Intent::Detach);
-    let recorded = ResolvedServer::from_handle(snapshot, subscription, handle);
+    let left = ResolvedServer::from_record(snapshot, subscription, recorded);
     match wanted {
-        Some(wanted) if !recorded.is_another_than(&wanted) => Some(wanted),
-        Some(wanted) if !withdraws && !observations::instance::may_exist(handle) => Some(wanted),
-        _ => Some(recorded),
+        Some(wanted) if !left.is_another_than(&wanted) => Some(wanted),
+        Some(wanted) if !withdraws && !observations::instance::may_exist(recorded) => Some(wanted),
+        _ => Some(left),
     }
 }
 

@@ -122,7 +122,7 @@ impl InstanceObservation {
             .server
             .as_ref()
             .filter(|server| wanted && !server.is_obsolete)
-            .and_then(ResolvedServer::handle);
+            .and_then(ResolvedServer::to_record);
         // An instance that is gone, and that the status does not name any more, makes room.
         if recorded.is_none() && self.removed.is_some() {
             self.removed = None;
@@ -131,17 +131,17 @@ impl InstanceObservation {
             self.recorded = None;
         }
         let known = self.recorded.take().or(recorded);
-        let handle = match (known, fresh) {
+        let recorded = match (known, fresh) {
             // No request was sent for it yet, so that it may still become the wanted instance.
             (Some(known), Some(fresh)) if !may_exist(&known) => Some(fresh),
             (known, fresh) => known.or(fresh),
         };
-        self.recorded = handle.map(|mut handle| {
+        self.recorded = recorded.map(|mut recorded| {
             if wanted {
-                handle.orphaned = None;
+                recorded.orphaned = None;
             }
-            take_names(snapshot, &mut handle, subscription);
-            handle
+            take_names(snapshot, &mut recorded, subscription);
+            recorded
         });
     }
 
@@ -154,18 +154,18 @@ impl InstanceObservation {
     }
 
     pub(super) fn record_fetch(&mut self, result: Result<InstanceReading, Failure>, at: Timestamp) {
-        if let Some(handle) = &mut self.recorded {
+        if let Some(recorded) = &mut self.recorded {
             match &result {
                 Ok(InstanceReading::Present { .. }) => {
                     // It is there, so there is no doubt any more; one that failed stays what it is.
-                    handle
+                    recorded
                         .operation
                         .take_if(|operation| operation.state == ServerOperationState::InDoubt);
-                    handle.sent_digest.get_or_insert_with(found_digest);
+                    recorded.sent_digest.get_or_insert_with(found_digest);
                 }
                 Ok(InstanceReading::Absent | InstanceReading::NotRetrievable) => {}
                 Err(failure) => {
-                    note_concurrency(handle, ServerOperationType::Update, failure, at);
+                    note_concurrency(recorded, ServerOperationType::Update, failure, at);
                 }
             }
         }
@@ -203,15 +203,15 @@ impl InstanceObservation {
             .before
             .as_ref()
             .is_none_or(|reading| reading.result != Ok(InstanceReading::NotRetrievable));
-        if let Some(handle) = &mut self.recorded {
+        if let Some(recorded) = &mut self.recorded {
             if result.is_ok() {
-                handle.service_id.clone_from(&change.instance.service_id);
-                handle.plan_id.clone_from(&change.instance.plan_id);
+                recorded.service_id.clone_from(&change.instance.service_id);
+                recorded.plan_id.clone_from(&change.instance.plan_id);
             }
-            if !fetched && is_of_other_values(handle, change.kind, change.digest, &result) {
-                take_over(handle, change.digest);
+            if !fetched && is_of_other_values(recorded, change.kind, change.digest, &result) {
+                take_over(recorded, change.digest);
             } else {
-                settle(handle, change.kind, change.digest, &result, at);
+                settle(recorded, change.kind, change.digest, &result, at);
             }
         }
         self.problem = result.err().map(|failure| (at, failure));
@@ -222,30 +222,33 @@ impl InstanceObservation {
         result: Result<OperationState, Failure>,
         at: Timestamp,
     ) {
-        let Some(handle) = &mut self.recorded else {
+        let Some(recorded) = &mut self.recorded else {
             return;
         };
-        let kind = handle.operation.as_ref().map(|operation| operation.r#type);
+        let kind = recorded
+            .operation
+            .as_ref()
+            .map(|operation| operation.r#type);
         match result {
             Ok(OperationState::InProgress { .. }) => {}
             Ok(OperationState::Succeeded | OperationState::Gone) => {
-                handle.operation = None;
+                recorded.operation = None;
                 self.problem = None;
                 self.reading = None;
                 if kind == Some(ServerOperationType::Deprovision) {
-                    handle.sent_digest = None;
+                    recorded.sent_digest = None;
                     self.removed = Some(at);
                 }
             }
             Ok(OperationState::Failed { message }) => {
-                handle.operation = kind.and_then(|kind| after_failure(kind, at));
+                recorded.operation = kind.and_then(|kind| after_failure(kind, at));
                 self.problem = Some((at, Failure::of_operation(message)));
                 self.reading = None;
             }
             Err(failure) if is_unknown_operation(&failure) => {
                 // The server does not know that operation any more, because it has ended or a later
                 // one began whose answer was lost: its result is read.
-                handle.operation = None;
+                recorded.operation = None;
                 self.reading = None;
             }
             Err(failure) => self.problem = Some((at, failure)),
@@ -257,19 +260,19 @@ impl InstanceObservation {
 /// While the catalog was not read, the names of the service prove nothing about the ids.
 fn take_names(
     snapshot: &DeviceSnapshot,
-    handle: &mut ServerInstance,
+    recorded: &mut ServerInstance,
     subscription: &ResolvedSubscription,
 ) {
     let wanted = subscription.server.as_ref();
     let fresh = wanted
         .filter(|server| !server.is_obsolete && snapshot.catalogs.contains_key(&server.connection));
-    let Some(fresh) = fresh.and_then(ResolvedServer::handle) else {
+    let Some(fresh) = fresh.and_then(ResolvedServer::to_record) else {
         return;
     };
-    if handle.service_id == fresh.service_id {
-        handle.offering = fresh.offering;
-        if handle.plan_id == fresh.plan_id {
-            handle.plan = fresh.plan;
+    if recorded.service_id == fresh.service_id {
+        recorded.offering = fresh.offering;
+        if recorded.plan_id == fresh.plan_id {
+            recorded.plan = fresh.plan;
         }
     }
 }
@@ -311,7 +314,7 @@ fn is_unknown_operation(failure: &Failure) -> bool {
 /// ConcurrencyError): no answer about it reached us. It is polled without an id, since some servers
 /// proceed only when they are polled.
 fn note_concurrency(
-    handle: &mut ServerInstance,
+    recorded: &mut ServerInstance,
     kind: ServerOperationType,
     failure: &Failure,
     at: Timestamp,
@@ -321,13 +324,13 @@ fn note_concurrency(
         ServerOperationType::Deprovision => ServerOperationType::Update,
         other => other,
     };
-    let known = handle.operation.as_ref();
+    let known = recorded.operation.as_ref();
     if failure.kind != FailureKind::Busy
         || known.is_some_and(|operation| operation.state != ServerOperationState::InDoubt)
     {
         return;
     }
-    handle.operation = Some(ServerOperation {
+    recorded.operation = Some(ServerOperation {
         r#type: known.map_or(kind, |operation| operation.r#type),
         id: None,
         since: known.map_or(at, |operation| operation.since),
@@ -336,15 +339,15 @@ fn note_concurrency(
 }
 
 /// True if something may exist on the service server for a recorded instance: something was sent.
-pub(in crate::delivery) fn may_exist(handle: &ServerInstance) -> bool {
-    handle.sent_digest.is_some() || handle.operation.is_some()
+pub(in crate::delivery) fn may_exist(recorded: &ServerInstance) -> bool {
+    recorded.sent_digest.is_some() || recorded.operation.is_some()
 }
 
 /// True if a provision was refused because an instance of this id exists with other values (OSB
 /// "Provisioning", 409). If the very same request is in doubt it proves nothing: the instance that
 /// a lost answer left is made or removed as orphans are.
 fn is_of_other_values(
-    handle: &ServerInstance,
+    recorded: &ServerInstance,
     kind: ServerOperationType,
     digest: Option<Digest>,
     result: &Result<ServerAnswer, Failure>,
@@ -352,24 +355,24 @@ fn is_of_other_values(
     let refused = result
         .as_ref()
         .is_err_and(|failure| failure.kind == FailureKind::Conflict);
-    let same_in_doubt = handle
+    let same_in_doubt = recorded
         .operation
         .as_ref()
         .is_some_and(|operation| operation.state != ServerOperationState::UnderWay)
-        && handle.sent_digest == digest;
+        && recorded.sent_digest == digest;
     refused && kind == ServerOperationType::Provision && !same_in_doubt
 }
 
 /// Records that an instance which exists and cannot be fetched is taken over by a full update
 /// (design section 7): waiting would never show it. From here on the instance counts as existing,
 /// also for withdrawal.
-fn take_over(handle: &mut ServerInstance, digest: Option<Digest>) {
-    handle.operation = None;
-    handle.sent_digest = digest;
+fn take_over(recorded: &mut ServerInstance, digest: Option<Digest>) {
+    recorded.operation = None;
+    recorded.sent_digest = digest;
 }
 
 fn settle(
-    handle: &mut ServerInstance,
+    recorded: &mut ServerInstance,
     kind: ServerOperationType,
     digest: Option<Digest>,
     result: &Result<ServerAnswer, Failure>,
@@ -377,33 +380,33 @@ fn settle(
 ) {
     match result {
         Ok(ServerAnswer::Done) => {
-            handle.operation = None;
-            handle.sent_digest = digest;
+            recorded.operation = None;
+            recorded.sent_digest = digest;
         }
         Ok(ServerAnswer::UnderWay { operation }) => {
-            handle.operation = Some(ServerOperation {
+            recorded.operation = Some(ServerOperation {
                 r#type: kind,
                 id: operation.clone(),
                 since: at,
                 state: ServerOperationState::UnderWay,
             });
-            handle.sent_digest = digest;
+            recorded.sent_digest = digest;
         }
         Err(failure) if failure.doubtful && kind == ServerOperationType::Provision => {
-            let since = match &handle.operation {
+            let since = match &recorded.operation {
                 Some(operation) if operation.state == ServerOperationState::InDoubt => {
                     operation.since
                 }
                 _ => at,
             };
-            handle.operation = Some(ServerOperation {
+            recorded.operation = Some(ServerOperation {
                 r#type: kind,
                 id: None,
                 since,
                 state: ServerOperationState::InDoubt,
             });
-            handle.sent_digest = digest;
+            recorded.sent_digest = digest;
         }
-        Err(failure) => note_concurrency(handle, kind, failure, at),
+        Err(failure) => note_concurrency(recorded, kind, failure, at),
     }
 }

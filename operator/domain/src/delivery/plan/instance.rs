@@ -52,8 +52,8 @@ impl Round<'_> {
             return;
         }
         let heard = self.observations.of(&subscription.name);
-        let handle = heard.recorded.as_ref();
-        let operation = handle.and_then(|handle| handle.operation.as_ref());
+        let recorded = heard.recorded.as_ref();
+        let operation = recorded.and_then(|recorded| recorded.operation.as_ref());
         if let Some(operation) = operation
             && self.operation(subscription, server, &instance, operation, plan)
         {
@@ -75,7 +75,7 @@ impl Round<'_> {
                 self.provision(subscription, server, instance, plan);
             }
             Some(Ok(InstanceReading::NotRetrievable))
-                if handle.is_none_or(|handle| handle.sent_digest.is_none())
+                if recorded.is_none_or(|recorded| recorded.sent_digest.is_none())
                     || operation.is_some_and(|it| it.state == ServerOperationState::InDoubt) =>
             {
                 self.provision(subscription, server, instance, plan);
@@ -169,15 +169,15 @@ impl Round<'_> {
         if items.iter().any(was_sent) {
             return;
         }
-        let handle = self.observations.of(&subscription.name).recorded.as_ref();
+        let recorded = self.observations.of(&subscription.name).recorded.as_ref();
         if !self.is_recorded(subscription, &instance, server) {
             let name = subscription.name.clone();
             plan.actions
                 .push(Action::RecordInstance { subscription: name });
             return;
         }
-        let doubtful = handle
-            .and_then(|handle| handle.operation.as_ref())
+        let doubtful = recorded
+            .and_then(|recorded| recorded.operation.as_ref())
             .filter(|operation| operation.state == ServerOperationState::InDoubt);
         let maximum = server
             .offering
@@ -213,11 +213,11 @@ impl Round<'_> {
         self.snapshot
             .subscription(&subscription.name)
             .and_then(|object| object.status.as_ref()?.server.as_ref())
-            .is_some_and(|handle| {
-                handle.connection_ref.name == server.connection
-                    && handle.instance_id == instance.instance_id
-                    && handle.service_id == instance.service_id
-                    && (handle.plan_id == instance.plan_id || may_exist(handle))
+            .is_some_and(|recorded| {
+                recorded.connection_ref.name == server.connection
+                    && recorded.instance_id == instance.instance_id
+                    && recorded.service_id == instance.service_id
+                    && (recorded.plan_id == instance.plan_id || may_exist(recorded))
             })
     }
 

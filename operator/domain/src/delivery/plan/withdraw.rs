@@ -42,10 +42,10 @@ pub(in crate::delivery) fn withdrawal(
     observations: &Observations,
     now: Timestamp,
 ) -> Withdrawal {
-    let Some(handle) = observations.of(&subscription.name).recorded.as_ref() else {
+    let Some(recorded) = observations.of(&subscription.name).recorded.as_ref() else {
         return Withdrawal::Released;
     };
-    if !subscription.begun || is_gone(subscription, observations, handle) {
+    if !subscription.begun || is_gone(subscription, observations, recorded) {
         return Withdrawal::Released;
     }
     let object = snapshot.subscription(&subscription.name);
@@ -66,7 +66,7 @@ pub(in crate::delivery) fn withdrawal(
     let status = object.and_then(|object| object.status.as_ref());
     let tried = status.is_some_and(|status| status.ended.is_some());
     let too_late = tried && now.duration_since(since) >= snapshot.withdraw_deadline;
-    if abandoned || too_late || handle.orphaned.is_some() {
+    if abandoned || too_late || recorded.orphaned.is_some() {
         Withdrawal::Abandoned
     } else {
         Withdrawal::UnderWay
@@ -77,9 +77,9 @@ pub(in crate::delivery) fn withdrawal(
 pub(in crate::delivery) fn is_gone(
     subscription: &ResolvedSubscription,
     observations: &Observations,
-    handle: &ServerInstance,
+    recorded: &ServerInstance,
 ) -> bool {
-    if handle.operation.is_some() {
+    if recorded.operation.is_some() {
         return false;
     }
     let removed = observations.of(&subscription.name).removed.is_some();
@@ -117,10 +117,10 @@ pub(in crate::delivery) fn remove(
     let Some(server) = &subscription.server else {
         return;
     };
-    let Some(handle) = round.observations.of(name).recorded.as_ref() else {
+    let Some(recorded) = round.observations.of(name).recorded.as_ref() else {
         return;
     };
-    if is_gone(subscription, round.observations, handle) {
+    if is_gone(subscription, round.observations, recorded) {
         // The status forgets it, so that another one can be made in its place.
         plan.actions.push(Action::RecordInstance {
             subscription: name.clone(),
@@ -142,7 +142,7 @@ pub(in crate::delivery) fn remove(
         plan.wait(name, blocked);
         return;
     }
-    next(round, subscription, server, handle, plan);
+    next(round, subscription, server, recorded, plan);
 }
 
 /// True if the server refuses to turn the service off in a way that does not heal by itself. It is
@@ -163,16 +163,16 @@ fn next(
     round: &Round<'_>,
     subscription: &ResolvedSubscription,
     server: &ResolvedServer,
-    handle: &ServerInstance,
+    recorded: &ServerInstance,
     plan: &mut Plan,
 ) {
     let instance = crate::remote::InstanceKey {
-        instance_id: handle.instance_id.clone(),
-        service_id: handle.service_id.clone(),
-        plan_id: handle.plan_id.clone(),
+        instance_id: recorded.instance_id.clone(),
+        service_id: recorded.service_id.clone(),
+        plan_id: recorded.plan_id.clone(),
     };
     let deprovision = deprovision(subscription, server, instance.clone());
-    match &handle.operation {
+    match &recorded.operation {
         // The operation under way is polled first: brokers refuse to remove an instance meanwhile,
         // and one whose operation never ends is removed when it has been polled for long enough.
         Some(operation) if round.operation(subscription, server, &instance, operation, plan) => {

@@ -120,31 +120,31 @@ impl Report<'_> {
     }
 
     pub(super) fn server(&self, withdrawal: &Withdrawal) -> Option<ServerInstance> {
-        let handle = self
+        let recorded = self
             .observations
             .of(&self.subscription.name)
             .recorded
             .as_ref()?;
         match (&self.subscription.intent, withdrawal) {
             (Intent::Withdraw { .. } | Intent::Detach, Withdrawal::Released) => None,
-            _ if self.has_made_room(handle) => None,
+            _ if self.has_made_room(recorded) => None,
             (Intent::Withdraw { .. }, Withdrawal::Abandoned) => Some(ServerInstance {
-                orphaned: handle.orphaned.or(Some(self.now)),
-                ..handle.clone()
+                orphaned: recorded.orphaned.or(Some(self.now)),
+                ..recorded.clone()
             }),
-            _ => Some(handle.clone()),
+            _ => Some(recorded.clone()),
         }
     }
 
     /// True if an instance that must be removed, because another contract has precedence or because
     /// it is not the wanted one any more, is gone.
-    fn has_made_room(&self, handle: &ServerInstance) -> bool {
+    fn has_made_room(&self, recorded: &ServerInstance) -> bool {
         let left_over = self
             .subscription
             .server
             .as_ref()
             .is_some_and(|it| it.is_obsolete);
         let is_preempted = self.subscription.refused.as_ref().is_some_and(is_preempted);
-        (left_over || is_preempted) && is_gone(self.subscription, self.observations, handle)
+        (left_over || is_preempted) && is_gone(self.subscription, self.observations, recorded)
     }
 }

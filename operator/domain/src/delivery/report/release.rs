@@ -22,10 +22,10 @@ impl Report<'_> {
             .of(&self.subscription.name)
             .recorded
             .as_ref()
-            .is_none_or(|handle| {
+            .is_none_or(|recorded| {
                 self.snapshot
                     .orphans_taken_over
-                    .contains(&handle.instance_id)
+                    .contains(&recorded.instance_id)
             })
     }
 

@@ -21,7 +21,7 @@ use crate::remote::{InstanceContext, InstanceKey};
 pub(in crate::delivery) mod offering;
 mod parameters;
 
-use self::offering::{find_offering, offering_of_handle};
+use self::offering::{find_offering, recorded_offering};
 use self::parameters::{literal, pointer_of, server_setting};
 pub(in crate::delivery) use offering::ResolvedOffering;
 pub use parameters::ResolvedSetting;
@@ -87,19 +87,19 @@ pub fn instance_id(namespace: &str, subscription: &ServiceSubscription) -> Strin
 
 impl ResolvedServer {
     /// Returns the server side of a service that no longer exists: the instance in the status.
-    pub(in crate::delivery) fn from_handle(
+    pub(in crate::delivery) fn from_record(
         snapshot: &DeviceSnapshot,
         subscription: &ServiceSubscription,
-        handle: &ServerInstance,
+        recorded: &ServerInstance,
     ) -> Self {
         Self {
-            connection: handle.connection_ref.name.clone(),
-            url: url(snapshot, &handle.connection_ref.name),
-            instance_id: handle.instance_id.clone(),
+            connection: recorded.connection_ref.name.clone(),
+            url: url(snapshot, &recorded.connection_ref.name),
+            instance_id: recorded.instance_id.clone(),
             context: context(snapshot, subscription),
             offering_name: String::new(),
             plan_name: String::new(),
-            offering: Some(offering_of_handle(snapshot, handle)),
+            offering: Some(recorded_offering(snapshot, recorded)),
             updates: Updates::Replace,
             settings: Vec::new(),
             activation: None,
@@ -115,8 +115,8 @@ impl ResolvedServer {
             || wanted.offering.is_some() && service(self) != service(wanted)
     }
 
-    /// Returns the handle that is written into status before the first provision.
-    pub fn handle(&self) -> Option<ServerInstance> {
+    /// Returns the instance that is written into status before the first provision.
+    pub fn to_record(&self) -> Option<ServerInstance> {
         let offering = self.offering.as_ref()?;
         Some(ServerInstance {
             connection_ref: entente_crds::v1alpha1::NameReference {
@@ -230,15 +230,15 @@ pub(in crate::delivery) fn resolve_server(
             settings.push(entry);
         }
     }
-    let handle = subscription
+    let recorded = subscription
         .status
         .as_ref()
         .and_then(|status| status.server.as_ref())
-        .filter(|handle| handle.connection_ref.name == connection);
+        .filter(|recorded| recorded.connection_ref.name == connection);
     let offering = match snapshot.catalogs.get(&connection) {
-        Some(catalog) => Some(find_offering(catalog, side, handle)?),
+        Some(catalog) => Some(find_offering(catalog, side, recorded)?),
         // After a restart the instance in status names its offering.
-        None => handle.map(|handle| offering_of_handle(snapshot, handle)),
+        None => recorded.map(|recorded| recorded_offering(snapshot, recorded)),
     };
     if let Err(blocked) = &url {
         return Err(blocked.clone());

@@ -49,7 +49,7 @@ impl<'a> Values<'a> {
     }
 
     /// Returns the wanted value; `None` if the setting is not controlled.
-    pub(in crate::delivery) fn of(
+    pub(in crate::delivery) fn value(
         &self,
         name: &str,
         value: Option<&String>,
@@ -209,7 +209,7 @@ fn device_item(
     values: &Values<'_>,
 ) -> Result<Option<ResolvedItem>, Blocked> {
     let key = ItemKey::device_setting(&wanted.name);
-    let given = values.of(
+    let given = values.value(
         key.as_str(),
         wanted.value.as_ref(),
         wanted.value_from.as_ref(),

@@ -140,8 +140,8 @@ fn of_several_of_one_name_an_instance_stays_with_that_which_it_was_made_of() {
         offering("o-1", "backup", &standard),
         offering("o-2", "backup", &standard),
     ]);
-    let handle = made("o-2", "p-2", NAMES);
-    let found = find_offering(&known, &side(), Some(&handle));
+    let recorded = made("o-2", "p-2", NAMES);
+    let found = find_offering(&known, &side(), Some(&recorded));
     assert_eq!(ids(&found), Ok(("o-2", "p-2")));
     let stranger = made("o-9", "p-2", NAMES);
     let found = find_offering(&known, &side(), Some(&stranger));
@@ -152,8 +152,8 @@ fn of_several_of_one_name_an_instance_stays_with_that_which_it_was_made_of() {
 #[test]
 fn an_offering_that_is_renamed_is_found_by_the_id_of_the_instance_and_its_name_is_told() {
     let known = catalog(&[offering("o-1", "backup-2", &[("p-1", "standard")])]);
-    let handle = made("o-1", "p-1", NAMES);
-    let found = find_offering(&known, &side(), Some(&handle));
+    let recorded = made("o-1", "p-1", NAMES);
+    let found = find_offering(&known, &side(), Some(&recorded));
     assert_eq!(
         found.expect_err("it has another name").message,
         "the catalog behind northwind has nothing named backup; the offering of the instance \
@@ -169,7 +169,7 @@ fn an_offering_that_is_renamed_is_found_by_the_id_of_the_instance_and_its_name_i
 #[test]
 fn other_ids_behind_the_names_of_an_instance_send_nothing_until_somebody_corrects_them() {
     let known = catalog(&[offering("o-2", "backup", &[("p-2", "standard")])]);
-    for (handle, changed) in [
+    for (recorded, changed) in [
         (made("o-2", "p-2", NAMES), None),
         (made("o-1", "p-2", NAMES), Some("offering backup")),
         (made("o-2", "p-1", NAMES), Some("plan standard")),
@@ -180,12 +180,12 @@ fn other_ids_behind_the_names_of_an_instance_send_nothing_until_somebody_correct
         (made("o-1", "p-1", Some(("archive", "standard"))), None),
         (made("o-2", "p-1", Some(("backup", "large"))), None),
     ] {
-        let found = find_offering(&known, &side(), Some(&handle));
+        let found = find_offering(&known, &side(), Some(&recorded));
         match changed {
-            None => assert_eq!(ids(&found), Ok(("o-2", "p-2")), "{handle:?}"),
+            None => assert_eq!(ids(&found), Ok(("o-2", "p-2")), "{recorded:?}"),
             Some(what) => {
                 let blocked = found.expect_err("another one");
-                assert_eq!(blocked.reason, Reason::OfferingChanged, "{handle:?}");
+                assert_eq!(blocked.reason, Reason::OfferingChanged, "{recorded:?}");
                 assert!(blocked.message.contains(what), "{}", blocked.message);
             }
         }
@@ -196,8 +196,8 @@ fn other_ids_behind_the_names_of_an_instance_send_nothing_until_somebody_correct
 #[test]
 fn an_instance_that_was_recorded_and_never_asked_for_is_bound_to_nothing() {
     let known = catalog(&[offering("o-2", "backup", &[("p-2", "standard")])]);
-    let mut handle = made("o-1", "p-1", NAMES);
-    handle.sent_digest = None;
-    let found = find_offering(&known, &side(), Some(&handle));
+    let mut recorded = made("o-1", "p-1", NAMES);
+    recorded.sent_digest = None;
+    let found = find_offering(&known, &side(), Some(&recorded));
     assert_eq!(ids(&found), Ok(("o-2", "p-2")));
 }

@@ -52,7 +52,9 @@ impl Case {
 
     /// Returns the text of a source, or the reason and the message of what blocks it.
     fn of(&self, source: &ValueSource) -> Result<String, (Reason, String)> {
-        let found = self.values().of("report", None, Some(source), None, None);
+        let found = self
+            .values()
+            .value("report", None, Some(source), None, None);
         match found {
             Ok(Some(RawValue::Plain(text))) => Ok(text),
             Ok(Some(RawValue::Secret(text))) => Ok(format!("secret {}", text.expose())),
@@ -152,7 +154,7 @@ fn a_parameter_without_a_value_is_named_and_nothing_is_made_up_for_it() {
         message.contains("report") && message.contains("folder"),
         "{message}"
     );
-    let nothing = case.values().of("report", None, None, None, None);
+    let nothing = case.values().value("report", None, None, None, None);
     assert!(matches!(nothing, Ok(None)));
 }
 

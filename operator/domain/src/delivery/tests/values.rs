@@ -38,7 +38,7 @@ fn text(
     let values = Values::new(&snapshot, &subscription, &revision);
     let owned = |text: Option<&str>| text.map(str::to_owned);
     let given = values
-        .of(
+        .value(
             "report",
             owned(value).as_ref(),
             source,

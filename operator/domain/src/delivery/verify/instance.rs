@@ -141,7 +141,7 @@ impl Round<'_> {
             .of(&self.subscription.name)
             .recorded
             .as_ref()
-            .and_then(|handle| handle.operation.as_ref());
+            .and_then(|recorded| recorded.operation.as_ref());
         let under_way = operation.is_some_and(|operation| {
             operation.state == ServerOperationState::UnderWay
                 && operation.r#type != ServerOperationType::Deprovision

@@ -49,14 +49,14 @@ impl ResolvedOffering {
 pub(in crate::delivery) fn find_offering(
     catalog: &Catalog,
     side: &ServerSide,
-    handle: Option<&ServerInstance>,
+    recorded: Option<&ServerInstance>,
 ) -> Result<ResolvedOffering, Blocked> {
-    let recorded = handle.filter(|handle| may_exist(handle));
+    let recorded = recorded.filter(|recorded| may_exist(recorded));
     let connection = &side.connection_ref.name;
     let offering = one(
         catalog.offerings.iter(),
         |offering| offering.name == side.offering,
-        |offering| recorded.is_some_and(|handle| handle.service_id == offering.id),
+        |offering| recorded.is_some_and(|recorded| recorded.service_id == offering.id),
     )
     .map_err(|found| {
         let name = &side.offering;
@@ -66,14 +66,14 @@ pub(in crate::delivery) fn find_offering(
     let plan = one(
         offering.plans.iter(),
         |plan| plan.name == side.plan,
-        |plan| recorded.is_some_and(|handle| handle.plan_id == plan.id),
+        |plan| recorded.is_some_and(|recorded| recorded.plan_id == plan.id),
     )
     .map_err(|found| {
         let (offering, name) = (&side.offering, &side.plan);
         let what = format!("the offering {offering} behind {connection} has {found} named {name}");
         not_found(&what, None)
     })?;
-    match recorded.and_then(|handle| moved(handle, side, offering, plan)) {
+    match recorded.and_then(|recorded| moved(recorded, side, offering, plan)) {
         Some(blocked) => Err(blocked),
         None => Ok(ResolvedOffering::new(offering, plan)),
     }
@@ -120,7 +120,7 @@ fn renamed(catalog: &Catalog, recorded: Option<&ServerInstance>) -> Option<Strin
 /// Returns an obstacle if the catalog now has other ids behind the names with which an instance was
 /// made.
 fn moved(
-    handle: &ServerInstance,
+    recorded: &ServerInstance,
     side: &ServerSide,
     offering: &Offering,
     plan: &Plan,
@@ -137,40 +137,44 @@ fn moved(
         )
     };
     // If the name with which it was made is not known, only its id can be trusted.
-    let same_offering = handle
+    let same_offering = recorded
         .offering
         .as_ref()
         .is_none_or(|it| *it == side.offering);
-    if same_offering && handle.service_id != offering.id {
+    if same_offering && recorded.service_id != offering.id {
         return Some(fault(
             "offering",
             &side.offering,
             &offering.id,
-            &handle.service_id,
+            &recorded.service_id,
         ));
     }
-    let same_plan = handle.plan.as_ref() == Some(&side.plan);
-    if same_offering && same_plan && handle.plan_id != plan.id {
-        return Some(fault("plan", &side.plan, &plan.id, &handle.plan_id));
+    let same_plan = recorded.plan.as_ref() == Some(&side.plan);
+    if same_offering && same_plan && recorded.plan_id != plan.id {
+        return Some(fault("plan", &side.plan, &plan.id, &recorded.plan_id));
     }
     None
 }
 
 /// Returns the offering of the instance in status, as far as the catalog is known.
-pub(super) fn offering_of_handle(
+pub(super) fn recorded_offering(
     snapshot: &DeviceSnapshot,
-    handle: &ServerInstance,
+    recorded: &ServerInstance,
 ) -> ResolvedOffering {
-    let catalog = snapshot.catalogs.get(&handle.connection_ref.name);
+    let catalog = snapshot.catalogs.get(&recorded.connection_ref.name);
     let offering = catalog.and_then(|catalog| {
         let mut offerings = catalog.offerings.iter();
-        offerings.find(|offering| offering.id == handle.service_id)
+        offerings.find(|offering| offering.id == recorded.service_id)
     });
-    let plan =
-        offering.and_then(|offering| offering.plans.iter().find(|plan| plan.id == handle.plan_id));
+    let plan = offering.and_then(|offering| {
+        offering
+            .plans
+            .iter()
+            .find(|plan| plan.id == recorded.plan_id)
+    });
     ResolvedOffering {
-        service_id: handle.service_id.clone(),
-        plan_id: handle.plan_id.clone(),
+        service_id: recorded.service_id.clone(),
+        plan_id: recorded.plan_id.clone(),
         retrievable: offering.is_none_or(|offering| offering.instances_retrievable),
         maximum_polling: plan
             .and_then(|plan| plan.maximum_polling_duration)

@@ -34,7 +34,7 @@ pub(super) fn server_setting(
     values: &Values<'_>,
 ) -> Result<Option<ResolvedSetting>, Blocked> {
     let key = ItemKey::server_setting(&setting.name);
-    let given = values.of(
+    let given = values.value(
         key.as_str(),
         setting.value.as_ref(),
         setting.value_from.as_ref(),
