@@ -34,7 +34,7 @@ async fn whatever_keeps_a_secret_from_being_used_is_said_and_heals_by_itself() {
             .cluster
             .refuse(Method::GET, READ, refusal, usize::MAX);
         edit_broker(&process, |broker| {
-            broker.spec.allow[0].name = "b".to_owned()
+            broker.spec.allow[0].name = "b".to_owned();
         });
         let said = |process: &InProcess| broker_says(process, "ResolvedRefs") == reason;
         process.until(reason, said).await;
@@ -52,7 +52,7 @@ async fn a_secret_without_a_password_says_which_key_is_missing() {
     let process = started().await;
     process.cluster.apply(&secret_with(&[("username", "me")]));
     edit_broker(&process, |broker| {
-        broker.spec.allow[0].name = "b".to_owned()
+        broker.spec.allow[0].name = "b".to_owned();
     });
     let said =
         |process: &InProcess| broker_says(process, "ResolvedRefs") == "False(SecretKeyMissing)";
@@ -137,7 +137,7 @@ async fn a_probe_that_panics_is_said_and_hurts_no_other_connection() {
         .world
         .script(None, Operation::Catalog, Fault::Panic, 3);
     edit_broker(&process, |broker| {
-        broker.spec.allow[0].name = "b".to_owned()
+        broker.spec.allow[0].name = "b".to_owned();
     });
     let said = |process: &InProcess| broker_says(process, "Ready") == "False(InternalError)";
     process.until("the defect is said", said).await;
@@ -271,7 +271,7 @@ async fn watches_that_end_and_a_history_that_is_lost_hide_no_edit() {
         }
         process.world.remove_server(BROKER_URL);
         edit_broker(&process, |broker| {
-            broker.spec.allow[0].name = "b".to_owned()
+            broker.spec.allow[0].name = "b".to_owned();
         });
         let before = process.clock.now();
         let down = |process: &InProcess| broker_says(process, "Reachable") == "False(Unreachable)";

@@ -54,7 +54,7 @@ fn instance(orphaned: bool) -> ServerInstance {
             name: BROKER.to_owned(),
         },
         instance_id: "i-1".to_owned(),
-        orphaned: orphaned.then(|| jiff::Timestamp::UNIX_EPOCH),
+        orphaned: orphaned.then_some(jiff::Timestamp::UNIX_EPOCH),
         ..ServerInstance::default()
     }
 }

@@ -23,6 +23,7 @@ async fn names<C>(
 // shows D8
 #[tokio::test(start_paused = true)]
 async fn of_a_subscription_only_what_is_missed_matters() {
+    type Edit = fn(&mut Promise);
     let controller = idle().await;
     let record = example::compensation();
     let promised = record.spec.record.promised;
@@ -31,7 +32,6 @@ async fn of_a_subscription_only_what_is_missed_matters() {
         let woken = names(&controller, triggers::subscription, &change).await;
         assert_eq!(woken, [ENTRY]);
     }
-    type Edit = fn(&mut Promise);
     let cases: [(Edit, &[&str]); 4] = [
         (|promise| promise.closed = None, &[ENTRY]),
         (|promise| promise.delays = vec![], &[]),

@@ -144,7 +144,7 @@ async fn a_device_wakes_the_contracts_whose_selectors_it_enters_or_leaves() {
         device
     });
     let enters = edited(&lobby, |lobby| {
-        lobby.metadata.labels = branch.metadata.labels.clone()
+        lobby.metadata.labels = branch.metadata.labels.clone();
     });
     assert_eq!(idle.wakes(triggers::device, &enters).await, Some(GATHERED));
     let leaves = edited(&branch, |branch| branch.metadata.labels = None);

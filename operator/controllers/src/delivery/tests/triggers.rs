@@ -86,12 +86,12 @@ fn claim(identity: &str) -> DeviceClaim {
 // shows K5
 #[tokio::test(start_paused = true)]
 async fn a_device_wakes_itself_when_it_is_edited_and_not_when_its_status_is_written() {
+    type Edit = fn(&mut Device);
     let idle = Idle::new().await;
     let device: Device = idle.get(NAMESPACE, DEVICE);
     for change in comes_and_goes(&device) {
         assert_eq!(idle.wakes(triggers::device, &change).await, [LOBBY]);
     }
-    type Edit = fn(&mut Device);
     let wakes: [Edit; 4] = [
         raise,
         |device| device.metadata.labels = Some([("a".to_owned(), "b".to_owned())].into()),
@@ -247,9 +247,9 @@ async fn a_secret_that_was_mended_wakes_all_who_wait_for_it_and_one_that_broke_w
 // shows B1 C10
 #[tokio::test(start_paused = true)]
 async fn of_a_contract_matters_that_it_is_established_deleted_or_abandoned() {
+    type Edit = fn(&mut Contract);
     let idle = Idle::new().await;
     let contract: Contract = idle.get(NAMESPACE, "banco-sul-2027");
-    type Edit = fn(&mut Contract);
     let wakes: [Edit; 4] = [
         |it| it.status.get_or_insert_default().established = None,
         |it| it.metadata.deletion_timestamp = Some(Time(promised())),
@@ -304,9 +304,9 @@ async fn of_a_compensation_matters_that_it_is_there_final_or_voided() {
 // shows K4
 #[tokio::test(start_paused = true)]
 async fn the_labels_and_the_end_of_a_namespace_wake_every_device_and_subscription_in_it() {
+    type Edit = fn(&mut Namespace);
     let idle = Idle::new().await;
     let namespace: Namespace = idle.get("", NAMESPACE);
-    type Edit = fn(&mut Namespace);
     let wakes: [Edit; 2] = [
         |it| it.metadata.labels = None,
         |it| it.metadata.deletion_timestamp = Some(Time(promised())),
