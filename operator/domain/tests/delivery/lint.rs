@@ -134,7 +134,7 @@ fn asked_for_nobody(
         .collect()
 }
 
-/// Whom an action serves.
+/// Subscription, step and item that an action serves.
 struct Served {
     subscription: String,
     step: Option<StepType>,

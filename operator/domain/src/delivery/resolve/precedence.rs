@@ -44,7 +44,7 @@ fn place(wanted: &Wanted) -> Option<Place> {
     }
 }
 
-/// Who has a place of the device, and with which value.
+/// Subscription that has a place of the device, and the digest of its value.
 #[derive(Clone)]
 struct Holder {
     subscription: String,

@@ -72,7 +72,7 @@ fn ids(found: &Result<ResolvedOffering, Blocked>) -> Result<(&str, &str), Reason
 
 const NAMES: Option<(&str, &str)> = Some(("backup", "standard"));
 
-// shows B8
+// shows K5
 #[test]
 fn a_new_instance_is_of_what_stands_behind_the_names() {
     let known = catalog(&[
@@ -92,7 +92,7 @@ fn a_new_instance_is_of_what_stands_behind_the_names() {
     assert_eq!((found.retrievable, found.maximum_polling), (false, polled));
 }
 
-// shows B8 K2
+// shows K2 K5
 #[test]
 fn what_the_catalog_lacks_or_has_twice_is_said_in_its_words() {
     let standard = [("p-1", "standard")];
@@ -132,7 +132,7 @@ fn what_the_catalog_lacks_or_has_twice_is_said_in_its_words() {
     }
 }
 
-// shows B8
+// shows K5
 #[test]
 fn of_several_of_one_name_an_instance_stays_with_that_which_it_was_made_of() {
     let standard = [("p-1", "standard"), ("p-2", "standard")];
@@ -148,7 +148,7 @@ fn of_several_of_one_name_an_instance_stays_with_that_which_it_was_made_of() {
     assert_eq!(ids(&found), Err(Reason::OfferingNotFound));
 }
 
-// shows B8
+// shows K5
 #[test]
 fn an_offering_that_is_renamed_is_found_by_the_id_of_the_instance_and_its_name_is_told() {
     let known = catalog(&[offering("o-1", "backup-2", &[("p-1", "standard")])]);
@@ -165,7 +165,7 @@ fn an_offering_that_is_renamed_is_found_by_the_id_of_the_instance_and_its_name_i
     assert!(!message.contains("is named"), "{message}");
 }
 
-// shows B8
+// shows K5
 #[test]
 fn other_ids_behind_the_names_of_an_instance_send_nothing_until_somebody_corrects_them() {
     let known = catalog(&[offering("o-2", "backup", &[("p-2", "standard")])]);
@@ -192,7 +192,7 @@ fn other_ids_behind_the_names_of_an_instance_send_nothing_until_somebody_correct
     }
 }
 
-// shows B8
+// shows K5
 #[test]
 fn an_instance_that_was_recorded_and_never_asked_for_is_bound_to_nothing() {
     let known = catalog(&[offering("o-2", "backup", &[("p-2", "standard")])]);
