@@ -13,6 +13,7 @@ pub mod contract;
 pub mod delivery;
 pub mod expiring;
 pub mod money;
+pub mod names;
 pub mod parameter;
 pub mod promise;
 pub mod protocol;

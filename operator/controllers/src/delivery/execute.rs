@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Instant};
 
 use entente_domain::{
     delivery::{Action, Answer, DeviceSnapshot, Pass},
+    names::SubscriptionName,
     remote::{Failure, FailureKind},
 };
 use entente_drivers::{
@@ -104,7 +105,11 @@ impl Execution<'_> {
         Ok(Answer::Catalog(result))
     }
 
-    async fn server(&self, subscription: &str, action: &Action) -> Result<Answer, Failure> {
+    async fn server(
+        &self,
+        subscription: &SubscriptionName,
+        action: &Action,
+    ) -> Result<Answer, Failure> {
         let resolved = self.pass.resolved().subscription(subscription);
         let connection = resolved
             .and_then(|entry| entry.server.as_ref())

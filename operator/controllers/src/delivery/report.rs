@@ -10,7 +10,10 @@ use entente_crds::{
     FINALIZER_WITHDRAW,
     v1alpha1::{Device, ServiceSubscription, ServiceSubscriptionStatus},
 };
-use entente_domain::delivery::{Answer, Pass, SubscriptionReport};
+use entente_domain::{
+    delivery::{Answer, Pass, SubscriptionReport},
+    names::SubscriptionName,
+};
 use jiff::Timestamp;
 use kube::{Api, ResourceExt as _};
 
@@ -58,7 +61,11 @@ pub(super) async fn write(delivery: &Delivery, pass: &Pass) -> Written {
 }
 
 /// Returns the report that a subscription would have got, for the instants in it.
-fn undelivered(delivery: &Delivery, pass: &Pass, name: &str) -> Option<SubscriptionReport> {
+fn undelivered(
+    delivery: &Delivery,
+    pass: &Pass,
+    name: &SubscriptionName,
+) -> Option<SubscriptionReport> {
     let object = pass.snapshot().subscription(name)?;
     pass.report_subscription(object, delivery.context.clock.now())
 }
@@ -79,12 +86,12 @@ pub(super) async fn panicked(delivery: &Delivery, key: &Key) {
 
 /// Writes the instance alone before its first provision, and returns the subscription after the
 /// write.
-pub(super) async fn record(delivery: &Delivery, pass: &Pass, name: &str) -> Answer {
+pub(super) async fn record(delivery: &Delivery, pass: &Pass, name: &SubscriptionName) -> Answer {
     let decide = |object: &ServiceSubscription, now| pass.record_instance(object, now);
     match write_status(delivery, pass, name, decide).await {
         Ok(written) => Answer::Recorded(written),
         Err(error) => {
-            tracing::warn!(%error, subscription = name, "the instance could not be recorded");
+            tracing::warn!(%error, subscription = name.as_str(), "the instance could not be recorded");
             Answer::Recorded(None)
         }
     }
@@ -94,11 +101,11 @@ pub(super) async fn record(delivery: &Delivery, pass: &Pass, name: &str) -> Answ
 async fn write_status(
     delivery: &Delivery,
     pass: &Pass,
-    name: &str,
+    name: &SubscriptionName,
     decide: impl Fn(&ServiceSubscription, Timestamp) -> Option<ServiceSubscriptionStatus>,
 ) -> Result<Option<Arc<ServiceSubscription>>, WriteError> {
     let snapshot = pass.snapshot();
-    let key = Key::new(snapshot.namespace.clone(), name);
+    let key = Key::new(snapshot.namespace.clone(), name.as_str());
     let api = subscriptions(delivery, pass);
     let now = delivery.context.clock.now();
     let uid = snapshot.subscription(name).and_then(kube::ResourceExt::uid);
@@ -126,7 +133,7 @@ fn subscriptions(delivery: &Delivery, pass: &Pass) -> Api<ServiceSubscription> {
 async fn write_subscription(
     delivery: &Delivery,
     pass: &Pass,
-    name: &str,
+    name: &SubscriptionName,
 ) -> Result<Option<SubscriptionReport>, WriteError> {
     let decide = |object: &ServiceSubscription, now| {
         let report = pass.report_subscription(object, now)?;
@@ -151,7 +158,7 @@ async fn write_subscription(
 async fn write_device(
     delivery: &Delivery,
     pass: &Pass,
-    reports: &BTreeMap<String, SubscriptionReport>,
+    reports: &BTreeMap<SubscriptionName, SubscriptionReport>,
 ) -> Result<Option<Timestamp>, WriteError> {
     let snapshot = pass.snapshot();
     let Some(device) = &snapshot.device else {

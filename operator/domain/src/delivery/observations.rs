@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use self::instance::Change;
 pub use self::instance::InstanceObservation;
+use crate::names::SubscriptionName;
 use crate::{
     bounded::{cut, token},
     delivery::{Action, DeviceSnapshot, ResolvedDevice, ServedItem},
@@ -47,7 +48,7 @@ pub struct Observations {
     /// Readings of the device, by connection.
     devices: BTreeMap<String, DeviceObservation>,
     /// Answers about each subscription, by name.
-    subscriptions: BTreeMap<String, InstanceObservation>,
+    subscriptions: BTreeMap<SubscriptionName, InstanceObservation>,
     /// Failed readings of catalogs, by connection.
     pub catalog_problems: BTreeMap<String, (Timestamp, Failure)>,
 }
@@ -72,7 +73,7 @@ impl Observations {
     }
 
     /// Returns the answers about a subscription.
-    pub fn of(&self, subscription: &str) -> &InstanceObservation {
+    pub fn of(&self, subscription: &SubscriptionName) -> &InstanceObservation {
         const NOTHING: &InstanceObservation = &InstanceObservation::NOTHING;
         self.subscriptions.get(subscription).unwrap_or(NOTHING)
     }
@@ -91,7 +92,12 @@ impl Observations {
     }
 
     /// Returns the result of sending this very value of an item in this pass.
-    pub fn sent(&self, subscription: &str, item: &ItemKey, digest: Digest) -> Option<&Sent> {
+    pub fn sent(
+        &self,
+        subscription: &SubscriptionName,
+        item: &ItemKey,
+        digest: Digest,
+    ) -> Option<&Sent> {
         let sent = self.of(subscription).sent.get(item);
         sent.filter(|sent| sent.digest == digest)
     }
@@ -120,10 +126,8 @@ impl Observations {
             .min()
     }
 
-    fn about(&mut self, subscription: &str) -> &mut InstanceObservation {
-        self.subscriptions
-            .entry(subscription.to_owned())
-            .or_default()
+    fn about(&mut self, subscription: &SubscriptionName) -> &mut InstanceObservation {
+        self.subscriptions.entry(subscription.clone()).or_default()
     }
 
     /// Records an answer of the device, or its failure. The reported identity goes into statuses,
@@ -175,7 +179,7 @@ impl Observations {
     /// Records the answer to a fetch of an instance.
     pub fn record_instance(
         &mut self,
-        subscription: &str,
+        subscription: &SubscriptionName,
         result: Result<InstanceReading, Failure>,
         at: Timestamp,
     ) {
@@ -198,7 +202,7 @@ impl Observations {
     /// Records the answer to a poll of an operation.
     pub fn record_operation(
         &mut self,
-        subscription: &str,
+        subscription: &SubscriptionName,
         result: Result<OperationState, Failure>,
         at: Timestamp,
     ) {
@@ -206,7 +210,12 @@ impl Observations {
     }
 
     /// Records that no request could be sent to the service server of a subscription.
-    pub fn record_server_problem(&mut self, subscription: &str, failure: Failure, at: Timestamp) {
+    pub fn record_server_problem(
+        &mut self,
+        subscription: &SubscriptionName,
+        failure: Failure,
+        at: Timestamp,
+    ) {
         self.about(subscription).problem = Some((at, failure));
     }
 }

@@ -25,6 +25,7 @@ use crate::delivery::{
     report::device::report_device, resolve::resolve, schedule::intent::next_instant,
     verify::verify,
 };
+use crate::names::SubscriptionName;
 
 /// No pass has more rounds than this: steps are few, so more would be a defect of ours.
 const MOST_ROUNDS: usize = 24;
@@ -40,7 +41,7 @@ pub struct Pass {
     backoffs: Backoffs,
     observations: Observations,
     resolved: ResolvedDevice,
-    verified: BTreeMap<String, Verified>,
+    verified: BTreeMap<SubscriptionName, Verified>,
     plan: Plan,
     /// Instant of the last decision.
     decided: Timestamp,
@@ -151,7 +152,7 @@ impl Pass {
         object: &'a ServiceSubscription,
         now: Timestamp,
     ) -> Option<Report<'a>> {
-        let name = object.name_any();
+        let name = object.name_any().into();
         Some(Report {
             snapshot: &self.snapshot,
             resolved: &self.resolved,
@@ -169,7 +170,7 @@ impl Pass {
     pub fn report_device(
         &self,
         object: &Device,
-        reports: &BTreeMap<String, SubscriptionReport>,
+        reports: &BTreeMap<SubscriptionName, SubscriptionReport>,
         now: Timestamp,
     ) -> (DeviceStatus, Option<Timestamp>) {
         report_device(
@@ -194,7 +195,7 @@ impl Pass {
     }
 
     /// Returns the proofs, as last decided.
-    pub fn verified(&self) -> &BTreeMap<String, Verified> {
+    pub fn verified(&self) -> &BTreeMap<SubscriptionName, Verified> {
         &self.verified
     }
 

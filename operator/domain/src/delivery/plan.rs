@@ -17,6 +17,7 @@ use crate::delivery::{
     ResolvedDevice, ResolvedStep, ResolvedSubscription, Verified, claim,
     observations::instance::may_exist, verify::identity,
 };
+use crate::names::SubscriptionName;
 
 mod catalog;
 mod device;
@@ -31,7 +32,7 @@ use self::round::Round;
 pub(super) fn plan(
     snapshot: &DeviceSnapshot,
     resolved: &ResolvedDevice,
-    verified: &BTreeMap<String, Verified>,
+    verified: &BTreeMap<SubscriptionName, Verified>,
     observations: &Observations,
     backoffs: &Backoffs,
     now: Timestamp,

@@ -76,7 +76,7 @@ fn resolve_subscription(
     let intent = intent(snapshot, subscription, begun, now);
     let revision = revision::wanted_revision(subscription, now);
     let mut resolved = ResolvedSubscription {
-        name: subscription.name_any(),
+        name: subscription.name_any().into(),
         intent,
         refused: None,
         steps: Vec::new(),

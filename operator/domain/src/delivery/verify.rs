@@ -19,6 +19,7 @@ use crate::delivery::{
     ResolvedItem, ResolvedStep, ResolvedSubscription, Wanted, digest,
     verify::identity::identity_fault,
 };
+use crate::names::SubscriptionName;
 use crate::{
     bounded::cut,
     condition::MAX_MESSAGE,
@@ -94,7 +95,7 @@ pub(super) fn verify(
     resolved: &ResolvedDevice,
     observations: &Observations,
     now: Timestamp,
-) -> BTreeMap<String, Verified> {
+) -> BTreeMap<SubscriptionName, Verified> {
     let device_faults = device_faults(snapshot, resolved, observations);
     resolved
         .subscriptions

@@ -12,13 +12,14 @@ use entente_domain::delivery::{
     Action, CarriedItem, DeviceSnapshot, Intent, Plan, ResolvedDevice, ResolvedSubscription,
     Verified, Wanted,
 };
+use entente_domain::names::SubscriptionName;
 use entente_domain::{protocol::Place, remote::DeviceReadRequest};
 
 /// Returns the faults of a plan; empty if it has none.
 pub(crate) fn lint(
     snapshot: &DeviceSnapshot,
     resolved: &ResolvedDevice,
-    verified: &BTreeMap<String, Verified>,
+    verified: &BTreeMap<SubscriptionName, Verified>,
     plan: &Plan,
     now: Timestamp,
 ) -> Vec<String> {
@@ -53,7 +54,7 @@ fn faults_of(
     action: &Action,
     entry: &ResolvedSubscription,
     served: &Served,
-    verified: &BTreeMap<String, Verified>,
+    verified: &BTreeMap<SubscriptionName, Verified>,
     now: Timestamp,
 ) -> Vec<String> {
     let mut faults = Vec::new();
@@ -136,22 +137,22 @@ fn asked_for_nobody(
 
 /// Subscription, step and item that an action serves.
 struct Served {
-    subscription: String,
+    subscription: SubscriptionName,
     step: Option<StepType>,
     item: ItemKey,
 }
 
 /// Returns the subscriptions, steps and items that an action serves. Probes serve none.
 fn on_behalf_of(resolved: &ResolvedDevice, action: &Action) -> Vec<Served> {
-    let step_of = |subscription: &str, item: &ItemKey| {
+    let step_of = |subscription: &SubscriptionName, item: &ItemKey| {
         resolved
             .subscriptions
             .iter()
-            .find(|entry| entry.name == subscription)
+            .find(|entry| entry.name == *subscription)
             .and_then(|entry| entry.items().find(|(_, found)| found.key == *item))
             .map(|(step, _)| step.r#type)
     };
-    let serves = |subscription: &String, item: &CarriedItem| Served {
+    let serves = |subscription: &SubscriptionName, item: &CarriedItem| Served {
         subscription: subscription.clone(),
         step: step_of(subscription, &item.key),
         item: item.key.clone(),

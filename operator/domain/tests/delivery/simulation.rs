@@ -7,6 +7,7 @@ use entente_crds::v1alpha1::{Device, ServiceSubscription, ServiceSubscriptionSta
 use entente_domain::delivery::{
     Action, Answer, Backoffs, DeviceSnapshot, Pass, SubscriptionReport, is_reconcile_requested,
 };
+use entente_domain::names::SubscriptionName;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
@@ -198,13 +199,13 @@ impl Simulation {
     }
 
     fn report(&mut self, pass: Pass) {
-        let names: Vec<String> = pass
+        let names: Vec<SubscriptionName> = pass
             .resolved()
             .subscriptions
             .iter()
             .map(|entry| entry.name.clone())
             .collect();
-        let reports: BTreeMap<String, SubscriptionReport> = names
+        let reports: BTreeMap<SubscriptionName, SubscriptionReport> = names
             .iter()
             .map(|name| (name.clone(), self.report_of(&pass, name)))
             .collect();
@@ -222,7 +223,7 @@ impl Simulation {
             if again.finalizer_may_go {
                 self.snapshot
                     .subscriptions
-                    .retain(|object| object.name_any() != name);
+                    .retain(|object| *object.name_any() != *name);
                 self.pass.push(format!("  {name} is gone"));
             }
         }

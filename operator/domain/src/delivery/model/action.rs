@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use entente_crds::{digest::Digest, item_key::ItemKey};
 
 use crate::delivery::{Blocked, Parameters};
+use crate::names::SubscriptionName;
 use crate::remote::{DeviceReadRequest, DeviceWrite, InstanceContext, InstanceKey};
 
 /// An item that a request carries.
@@ -22,7 +23,7 @@ pub struct CarriedItem {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ServedItem {
     /// The subscription that wants it.
-    pub subscription: String,
+    pub subscription: SubscriptionName,
     /// The item.
     pub item: CarriedItem,
 }
@@ -54,12 +55,12 @@ pub enum Action {
     /// Write the record of the instance into status, before the first provision.
     RecordInstance {
         /// The subscription.
-        subscription: String,
+        subscription: SubscriptionName,
     },
     /// Fetch an instance.
     ReadInstance {
         /// The subscription.
-        subscription: String,
+        subscription: SubscriptionName,
         /// The instance.
         instance: InstanceKey,
         /// True if the broker lets it be fetched.
@@ -68,7 +69,7 @@ pub enum Action {
     /// Make an instance.
     Provision {
         /// The subscription.
-        subscription: String,
+        subscription: SubscriptionName,
         /// The instance.
         instance: InstanceKey,
         /// Customer and subscription of the instance.
@@ -83,7 +84,7 @@ pub enum Action {
     /// Change an instance.
     Update {
         /// The subscription.
-        subscription: String,
+        subscription: SubscriptionName,
         /// The instance.
         instance: InstanceKey,
         /// Id of the plan that it is moved to, if that is another one.
@@ -100,7 +101,7 @@ pub enum Action {
     /// Poll an operation of the service server.
     PollOperation {
         /// The subscription.
-        subscription: String,
+        subscription: SubscriptionName,
         /// The instance.
         instance: InstanceKey,
         /// The broker's id of the operation.
@@ -109,7 +110,7 @@ pub enum Action {
     /// Remove an instance.
     Deprovision {
         /// The subscription.
-        subscription: String,
+        subscription: SubscriptionName,
         /// The instance.
         instance: InstanceKey,
         /// Customer and subscription of the instance.
@@ -123,12 +124,12 @@ pub struct Plan {
     /// Actions in their order. Empty: the pass is over.
     pub actions: Vec<Action>,
     /// Reason for which each subscription waits, by name; those that do not wait are not in it.
-    pub waits: BTreeMap<String, Blocked>,
+    pub waits: BTreeMap<SubscriptionName, Blocked>,
 }
 
 impl Plan {
-    pub(in crate::delivery) fn wait(&mut self, subscription: &str, blocked: Blocked) {
-        self.waits.entry(subscription.to_owned()).or_insert(blocked);
+    pub(in crate::delivery) fn wait(&mut self, subscription: &SubscriptionName, blocked: Blocked) {
+        self.waits.entry(subscription.clone()).or_insert(blocked);
     }
 
     pub(in crate::delivery) fn read_catalog(&mut self, connection: &str) {

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::backoff::{RetryPolicy, wait};
 use crate::delivery::model::blocked::Blocked;
+use crate::names::SubscriptionName;
 
 /// Scope of a backoff after a failure.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -22,7 +23,7 @@ pub enum BackoffKey {
     /// One item of one subscription, as long as the same value is wanted.
     Item {
         /// The subscription.
-        subscription: String,
+        subscription: SubscriptionName,
         /// The item's key.
         item: ItemKey,
         /// The digest of the wanted value.
@@ -31,7 +32,7 @@ pub enum BackoffKey {
     /// Every request of one subscription to its service server.
     Server {
         /// The subscription.
-        subscription: String,
+        subscription: SubscriptionName,
     },
     /// The catalog of a service server.
     Catalog {
@@ -49,18 +50,18 @@ impl BackoffKey {
     }
 
     /// Returns the key of an item, as long as the value of this digest is wanted.
-    pub fn item(subscription: &str, item: &ItemKey, digest: Digest) -> Self {
+    pub fn item(subscription: &SubscriptionName, item: &ItemKey, digest: Digest) -> Self {
         Self::Item {
-            subscription: subscription.to_owned(),
+            subscription: subscription.clone(),
             item: item.clone(),
             digest,
         }
     }
 
     /// Returns the key of the instance of a subscription.
-    pub fn server(subscription: &str) -> Self {
+    pub fn server(subscription: &SubscriptionName) -> Self {
         Self::Server {
-            subscription: subscription.to_owned(),
+            subscription: subscription.clone(),
         }
     }
 

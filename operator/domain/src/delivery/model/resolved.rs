@@ -11,6 +11,7 @@ use entente_crds::{
 use jiff::{SignedDuration, Timestamp};
 
 use crate::delivery::{Blocked, DeviceEndpoint, ResolvedItem, ResolvedServer};
+use crate::names::SubscriptionName;
 
 /// Treatment of a subscription at `now`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -61,9 +62,9 @@ pub struct ResolvedConnection {
 
 impl ResolvedDevice {
     /// Returns the wants of the subscription of this name.
-    pub fn subscription(&self, name: &str) -> Option<&ResolvedSubscription> {
+    pub fn subscription(&self, name: &SubscriptionName) -> Option<&ResolvedSubscription> {
         let mut all = self.subscriptions.iter();
-        all.find(|subscription| subscription.name == name)
+        all.find(|subscription| subscription.name == *name)
     }
 
     /// Returns the endpoint of a connection of the device; `None` if it cannot be used.
@@ -78,7 +79,7 @@ impl ResolvedDevice {
 #[derive(Clone, Debug)]
 pub struct ResolvedSubscription {
     /// Its name.
-    pub name: String,
+    pub name: SubscriptionName,
     /// Treatment of the subscription.
     pub intent: Intent,
     /// Obstacle to its set-up as a whole: a missing reference, another contract.

@@ -13,6 +13,7 @@ use entente_crds::{
 };
 use jiff::Timestamp;
 
+use crate::names::SubscriptionName;
 use crate::{
     promise::{Circumstances, CompensationRecord},
     remote::Catalog,
@@ -75,7 +76,7 @@ pub struct DeviceSnapshot {
 
 impl DeviceSnapshot {
     /// Returns the subscription of this name.
-    pub fn subscription(&self, name: &str) -> Option<&ServiceSubscription> {
+    pub fn subscription(&self, name: &SubscriptionName) -> Option<&ServiceSubscription> {
         let mut all = self.subscriptions.iter();
         let found = all.find(|object| object.metadata.name.as_deref() == Some(name))?;
         Some(&**found)

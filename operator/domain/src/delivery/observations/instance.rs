@@ -14,6 +14,7 @@ use entente_crds::{
 use jiff::Timestamp;
 
 use super::{Reading, Sent};
+use crate::names::SubscriptionName;
 use crate::{
     delivery::{Action, CarriedItem, DeviceSnapshot, ResolvedServer, ResolvedSubscription, digest},
     remote::{Failure, FailureKind, InstanceKey, InstanceReading, OperationState, ServerAnswer},
@@ -44,7 +45,7 @@ impl Default for InstanceObservation {
 
 /// A request that changes an instance.
 pub(super) struct Change<'a> {
-    pub(super) subscription: &'a str,
+    pub(super) subscription: &'a SubscriptionName,
     instance: &'a InstanceKey,
     kind: ServerOperationType,
     /// Digest of the parameters; none for a removal.

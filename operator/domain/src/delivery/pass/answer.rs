@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
 use crate::delivery::pass::Pass;
+use crate::names::SubscriptionName;
 use crate::{
     delivery::{Action, Blocked, ServedItem, model::backoffs::BackoffKey},
     reasons::{Retry, retry},
@@ -180,11 +181,16 @@ impl Pass {
         }
     }
 
-    fn instance_recorded(&mut self, subscription: &str, answer: Answer, moment: Moment) {
+    fn instance_recorded(
+        &mut self,
+        subscription: &SubscriptionName,
+        answer: Answer,
+        moment: Moment,
+    ) {
         match answer {
             Answer::Recorded(Some(object)) => {
                 let mut known = self.snapshot.subscriptions.iter_mut();
-                if let Some(known) = known.find(|known| known.name_any() == subscription) {
+                if let Some(known) = known.find(|known| *subscription == *known.name_any()) {
                     *known = object;
                     self.changed = true;
                 }
@@ -204,7 +210,7 @@ impl Pass {
 
     fn server_answered(
         &mut self,
-        subscription: &str,
+        subscription: &SubscriptionName,
         action: &Action,
         answer: Answer,
         moment: Moment,
@@ -244,7 +250,12 @@ impl Pass {
     }
 
     /// Records that no request could be sent to the service server of a subscription.
-    fn server_unusable(&mut self, subscription: &str, failure: Failure, moment: Moment) {
+    fn server_unusable(
+        &mut self,
+        subscription: &SubscriptionName,
+        failure: Failure,
+        moment: Moment,
+    ) {
         self.back_off_server(subscription, &failure, moment);
         self.observations
             .record_server_problem(subscription, failure, moment.now);
@@ -252,7 +263,7 @@ impl Pass {
 
     fn back_off_operation(
         &mut self,
-        subscription: &str,
+        subscription: &SubscriptionName,
         result: &Result<OperationState, Failure>,
         moment: Moment,
     ) {
@@ -276,7 +287,7 @@ impl Pass {
     /// requests of a subscription to its server are about one instance.
     fn back_off_server_unless_final(
         &mut self,
-        subscription: &str,
+        subscription: &SubscriptionName,
         failure: &Failure,
         moment: Moment,
     ) {
@@ -286,7 +297,12 @@ impl Pass {
         }
     }
 
-    fn back_off_server(&mut self, subscription: &str, failure: &Failure, moment: Moment) {
+    fn back_off_server(
+        &mut self,
+        subscription: &SubscriptionName,
+        failure: &Failure,
+        moment: Moment,
+    ) {
         let key = BackoffKey::server(subscription);
         let connection = self.server_connection(subscription);
         let connection = connection.unwrap_or_default();
@@ -294,7 +310,12 @@ impl Pass {
         self.back_off(key, why, &connection, failure, moment);
     }
 
-    fn poll_after(&mut self, subscription: &str, wait: SignedDuration, now: Timestamp) {
+    fn poll_after(
+        &mut self,
+        subscription: &SubscriptionName,
+        wait: SignedDuration,
+        now: Timestamp,
+    ) {
         let connection = self.server_connection(subscription).unwrap_or_default();
         let message =
             format!("an operation of the service server behind {connection} is under way");

@@ -7,6 +7,7 @@ use entente_crds::v1alpha1::{Connection, ItemState};
 use jiff::Timestamp;
 
 use crate::delivery::pass::{Pass, answer::Moment};
+use crate::names::SubscriptionName;
 use crate::{
     backoff::RetryPolicy,
     delivery::{
@@ -44,7 +45,7 @@ impl Pass {
     }
 
     /// Returns the Connection of the service server of a subscription.
-    pub(super) fn server_connection(&self, subscription: &str) -> Option<String> {
+    pub(super) fn server_connection(&self, subscription: &SubscriptionName) -> Option<String> {
         let server = self.resolved.subscription(subscription)?.server.as_ref()?;
         Some(server.connection.clone())
     }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use entente_crds::v1alpha1::{Device, ItemState, StepType};
 use jiff::Timestamp;
 
+use crate::names::SubscriptionName;
 use crate::{
     delivery::{
         Action, Backoffs, DeviceSnapshot, Intent, Observations, Plan, ResolvedDevice, ResolvedItem,
@@ -20,7 +21,7 @@ use crate::{
 pub(in crate::delivery) struct Round<'a> {
     pub(in crate::delivery) snapshot: &'a DeviceSnapshot,
     pub(in crate::delivery) resolved: &'a ResolvedDevice,
-    pub(in crate::delivery) verified: &'a BTreeMap<String, Verified>,
+    pub(in crate::delivery) verified: &'a BTreeMap<SubscriptionName, Verified>,
     pub(in crate::delivery) observations: &'a Observations,
     pub(in crate::delivery) backoffs: &'a Backoffs,
     pub(in crate::delivery) now: Timestamp,

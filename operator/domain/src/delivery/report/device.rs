@@ -21,6 +21,7 @@ use crate::delivery::{
     report::sentence,
     verify::identity::{pinned_certificate, pinned_identity, remembered, witness},
 };
+use crate::names::SubscriptionName;
 use crate::{
     bounded::cut,
     catalogue::RESOLVED,
@@ -41,8 +42,8 @@ pub(in crate::delivery) fn report_device(
     snapshot: &DeviceSnapshot,
     device: &Device,
     resolved: &ResolvedDevice,
-    verified: &BTreeMap<String, Verified>,
-    reports: &BTreeMap<String, SubscriptionReport>,
+    verified: &BTreeMap<SubscriptionName, Verified>,
+    reports: &BTreeMap<SubscriptionName, SubscriptionReport>,
     observations: &Observations,
     now: Timestamp,
 ) -> (DeviceStatus, Option<Timestamp>) {
@@ -64,8 +65,8 @@ pub(in crate::delivery) fn report_device(
 struct Report<'a> {
     snapshot: &'a DeviceSnapshot,
     resolved: &'a ResolvedDevice,
-    verified: &'a BTreeMap<String, Verified>,
-    reports: &'a BTreeMap<String, SubscriptionReport>,
+    verified: &'a BTreeMap<SubscriptionName, Verified>,
+    reports: &'a BTreeMap<SubscriptionName, SubscriptionReport>,
     observations: &'a Observations,
     device: &'a Device,
     faults: ConnectionFaults<'a>,
@@ -167,7 +168,7 @@ impl Report<'_> {
             .filter(|subscription| matches!(subscription.intent, Intent::SetUp))
     }
 
-    fn is_delivered(&self, name: &str) -> bool {
+    fn is_delivered(&self, name: &SubscriptionName) -> bool {
         self.reports
             .get(name)
             .is_some_and(|report| is_true(&report.status.conditions, ConditionType::Delivered))

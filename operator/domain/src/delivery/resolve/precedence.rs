@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use entente_crds::{condition::Reason, digest::Digest};
 
 use crate::delivery::{Blocked, Intent, ResolvedSubscription, Wanted};
+use crate::names::SubscriptionName;
 use crate::protocol::Place;
 
 /// Refuses every subscription in force whose service or exclusive group another one has.
 pub(in crate::delivery) fn refuse_losers(subscriptions: &mut [ResolvedSubscription]) {
-    let mut taken: BTreeMap<String, String> = BTreeMap::new();
+    let mut taken: BTreeMap<String, SubscriptionName> = BTreeMap::new();
     for subscription in subscriptions.iter_mut() {
         if subscription.intent != Intent::SetUp {
             continue;
@@ -47,7 +48,7 @@ fn place(wanted: &Wanted) -> Option<Place> {
 /// Subscription that has a place of the device, and the digest of its value.
 #[derive(Clone)]
 struct Holder {
-    subscription: String,
+    subscription: SubscriptionName,
     digest: Digest,
 }
 

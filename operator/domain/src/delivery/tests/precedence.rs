@@ -96,7 +96,7 @@ fn resolved(wishes: &[Wish], day: i64) -> ResolvedDevice {
 
 fn of<'a>(resolved: &'a ResolvedDevice, name: &str) -> &'a ResolvedSubscription {
     let name = format!("{name}.lobby-mfp");
-    resolved.subscription(&name).expect("it is there")
+    resolved.subscription(&name.into()).expect("it is there")
 }
 
 fn refused(resolved: &ResolvedDevice, name: &str) -> Option<Reason> {

@@ -11,6 +11,7 @@ use entente_crds::{
         SubscriptionCustomer,
     },
 };
+use entente_domain::names::SubscriptionName;
 use entente_domain::{
     condition::is_true,
     delivery::{Action, DeviceSnapshot},
@@ -225,7 +226,7 @@ fn revision(wish: &Wish) -> Revision {
     }
 }
 
-pub(super) fn subscription_of(action: &Action) -> &str {
+pub(super) fn subscription_of(action: &Action) -> &SubscriptionName {
     match action {
         Action::RecordInstance { subscription }
         | Action::ReadInstance { subscription, .. }

@@ -24,7 +24,7 @@ pub(super) fn check(simulation: &Simulation, resolved: &ResolvedDevice, name: &s
     let entry = resolved
         .subscriptions
         .iter()
-        .find(|entry| entry.name == name);
+        .find(|entry| *entry.name == *name);
     let entry = entry.expect("it is resolved");
     for (step, item) in entry.items() {
         let found = item.key.kind().map(ItemKind::step);
