@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use entente_domain::{expiring::ExpiringMap, remote::Catalog};
+use entente_domain::{expiring::ExpiringMap, names::ConnectionName, remote::Catalog};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -22,7 +22,7 @@ pub(crate) struct BrokerCatalogs {
     listeners: Mutex<Vec<UnboundedSender<String>>>,
 }
 
-type Kept = ExpiringMap<String, Read, Timestamp>;
+type Kept = ExpiringMap<ConnectionName, Read, Timestamp>;
 
 struct Read {
     catalog: Arc<Catalog>,
@@ -42,9 +42,9 @@ impl BrokerCatalogs {
     /// Returns the catalogs of those of these connections that are known and fresh.
     pub(crate) fn known<'a>(
         &self,
-        names: impl Iterator<Item = &'a String>,
+        names: impl Iterator<Item = &'a ConnectionName>,
         now: Timestamp,
-    ) -> BTreeMap<String, Arc<Catalog>> {
+    ) -> BTreeMap<ConnectionName, Arc<Catalog>> {
         let kept = self.kept();
         names
             .filter_map(|name| {
@@ -89,7 +89,7 @@ impl BrokerCatalogs {
     /// Marks a catalog to be read again before it is used, because its Connection changed. Its
     /// content stays known, so that a different one is noticed.
     pub(crate) fn expire(&self, name: &str) {
-        if let Some(read) = self.kept().get_mut(&name.to_owned()) {
+        if let Some(read) = self.kept().get_mut(&name.into()) {
             read.fresh_until = Timestamp::MIN;
         }
     }

@@ -11,7 +11,7 @@ macro_rules! name {
         $(#[doc = $doc])+
         ///
         /// Cheap to clone; ordered, shown and serialized as its text.
-        #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        #[derive(Clone, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
         pub struct $name(Arc<str>);
 
         impl $name {
@@ -70,4 +70,9 @@ macro_rules! name {
 name! {
     /// The name of a ServiceSubscription, in the namespace of its device.
     SubscriptionName
+}
+
+name! {
+    /// The name of a Connection; a Device names each of its connections by it.
+    ConnectionName
 }

@@ -19,6 +19,7 @@ use entente_domain::{
         DeviceSnapshot, endpoint_key, endpoint_lookup, is_claimed_by_another,
         is_reconcile_requested, known_identity, may_claim,
     },
+    names::ConnectionName,
     promise::{CompensationRecord, has_missed},
     secret::Secrets,
 };
@@ -176,7 +177,7 @@ fn connections(
     device: Option<&Device>,
     services: &BTreeMap<String, Arc<SmartService>>,
     subscriptions: &[Arc<ServiceSubscription>],
-) -> BTreeMap<String, Arc<Connection>> {
+) -> BTreeMap<ConnectionName, Arc<Connection>> {
     let of_device = device
         .into_iter()
         .flat_map(|device| &device.spec.connections)
@@ -194,17 +195,17 @@ fn connections(
         .into_iter()
         .filter_map(|name| {
             let found = objects.connections.get(&Key::new("", name.clone()))?;
-            Some((name.clone(), found))
+            Some((name.into(), found))
         })
         .collect()
 }
 
 /// Returns the connections of a Device through which it would meet another Device's machine.
-fn claimed_connections(objects: &Objects, device: &Device) -> BTreeSet<String> {
+fn claimed_connections(objects: &Objects, device: &Device) -> BTreeSet<ConnectionName> {
     let names = device.spec.connections.iter().map(|chosen| &chosen.name);
     names
         .filter(|name| is_claimed(objects, device, name, known_identity(device, name)))
-        .cloned()
+        .map(ConnectionName::from)
         .collect()
 }
 
@@ -341,7 +342,7 @@ fn contracts(objects: &Objects, snapshot: &mut DeviceSnapshot) {
     }
 }
 
-fn orphans(connections: &BTreeMap<String, Arc<Connection>>) -> BTreeSet<String> {
+fn orphans(connections: &BTreeMap<ConnectionName, Arc<Connection>>) -> BTreeSet<String> {
     connections
         .values()
         .filter_map(|connection| connection.status.as_ref())

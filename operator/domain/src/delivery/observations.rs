@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use self::instance::Change;
 pub use self::instance::InstanceObservation;
-use crate::names::SubscriptionName;
+use crate::names::{ConnectionName, SubscriptionName};
 use crate::{
     bounded::{cut, token},
     delivery::{Action, DeviceSnapshot, ResolvedDevice, ServedItem},
@@ -46,11 +46,11 @@ pub struct Sent {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Observations {
     /// Readings of the device, by connection.
-    devices: BTreeMap<String, DeviceObservation>,
+    devices: BTreeMap<ConnectionName, DeviceObservation>,
     /// Answers about each subscription, by name.
     subscriptions: BTreeMap<SubscriptionName, InstanceObservation>,
     /// Failed readings of catalogs, by connection.
-    pub catalog_problems: BTreeMap<String, (Timestamp, Failure)>,
+    pub catalog_problems: BTreeMap<ConnectionName, (Timestamp, Failure)>,
 }
 
 /// Readings of a device through one connection.
@@ -79,11 +79,9 @@ impl Observations {
     }
 
     /// Returns the last readings of the device, by connection.
-    pub fn looks(&self) -> impl Iterator<Item = (&str, &Reading<DeviceReading>)> {
+    pub fn looks(&self) -> impl Iterator<Item = (&ConnectionName, &Reading<DeviceReading>)> {
         let devices = self.devices.iter();
-        devices.filter_map(|(connection, device)| {
-            Some((connection.as_str(), device.reading.as_ref()?))
-        })
+        devices.filter_map(|(connection, device)| Some((connection, device.reading.as_ref()?)))
     }
 
     /// Returns the instant of the last of those.
@@ -134,7 +132,7 @@ impl Observations {
     /// and is cut to their limits here.
     pub fn record_device(
         &mut self,
-        connection: &str,
+        connection: &ConnectionName,
         mut result: Result<DeviceReading, Failure>,
         at: Timestamp,
     ) {
@@ -144,14 +142,14 @@ impl Observations {
             let product = reading.product_name.take();
             reading.product_name = product.map(|product| cut(product, MOST_IDENTITY));
         }
-        let device = self.devices.entry(connection.to_owned()).or_default();
+        let device = self.devices.entry(connection.clone()).or_default();
         device.reading = Some(Reading { at, result });
     }
 
     /// Records the answer to a write to the device.
     pub fn record_write(
         &mut self,
-        connection: &str,
+        connection: &ConnectionName,
         items: &[ServedItem],
         result: &Result<(), Failure>,
         at: Timestamp,
@@ -168,7 +166,7 @@ impl Observations {
         // The values of the device must be read anew, also after a failure: the answer may have
         // been lost after the device accepted the value.
         if result.is_ok() || result.as_ref().is_err_and(|failure| failure.doubtful) {
-            let device = self.devices.entry(connection.to_owned()).or_default();
+            let device = self.devices.entry(connection.clone()).or_default();
             let before = device.reading.take();
             device.before = before
                 .filter(|reading| reading.result.is_ok())

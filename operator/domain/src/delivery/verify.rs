@@ -19,7 +19,7 @@ use crate::delivery::{
     ResolvedItem, ResolvedStep, ResolvedSubscription, Wanted, digest,
     verify::identity::identity_fault,
 };
-use crate::names::SubscriptionName;
+use crate::names::{ConnectionName, SubscriptionName};
 use crate::{
     bounded::cut,
     condition::MAX_MESSAGE,
@@ -38,7 +38,7 @@ pub struct Verified {
     pub items: Vec<VerifiedItem>,
     /// Obstacle to readings and writes of the device through each connection, as far as this pass
     /// knows.
-    pub device_faults: BTreeMap<String, Blocked>,
+    pub device_faults: BTreeMap<ConnectionName, Blocked>,
     /// Obstacle to readings and writes of the service server, as far as this pass knows.
     pub server_fault: Option<Blocked>,
 }
@@ -122,7 +122,7 @@ struct Round<'a> {
     observations: &'a Observations,
     subscription: &'a ResolvedSubscription,
     object: Option<&'a ServiceSubscription>,
-    device_faults: &'a BTreeMap<String, Blocked>,
+    device_faults: &'a BTreeMap<ConnectionName, Blocked>,
     now: Timestamp,
 }
 
@@ -132,7 +132,7 @@ fn device_faults(
     snapshot: &DeviceSnapshot,
     resolved: &ResolvedDevice,
     observations: &Observations,
-) -> BTreeMap<String, Blocked> {
+) -> BTreeMap<ConnectionName, Blocked> {
     let fault = |connection: &ResolvedConnection| {
         if let Err(blocked) = &connection.endpoint {
             return Some(blocked.clone());
@@ -213,7 +213,7 @@ impl Round<'_> {
         &self,
         step: &ResolvedStep,
         item: &ResolvedItem,
-        connection: &str,
+        connection: &ConnectionName,
     ) -> VerifiedItem {
         if let Wanted::DeviceSetting {
             write_only: true, ..

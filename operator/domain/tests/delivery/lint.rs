@@ -12,7 +12,7 @@ use entente_domain::delivery::{
     Action, CarriedItem, DeviceSnapshot, Intent, Plan, ResolvedDevice, ResolvedSubscription,
     Verified, Wanted,
 };
-use entente_domain::names::SubscriptionName;
+use entente_domain::names::{ConnectionName, SubscriptionName};
 use entente_domain::{protocol::Place, remote::DeviceReadRequest};
 
 /// Returns the faults of a plan; empty if it has none.
@@ -109,7 +109,7 @@ fn faults_of(
 /// this connection: a probe asks for the identity alone.
 fn asked_for_nobody(
     resolved: &ResolvedDevice,
-    connection: &str,
+    connection: &ConnectionName,
     request: &DeviceReadRequest,
     now: Timestamp,
 ) -> Vec<String> {

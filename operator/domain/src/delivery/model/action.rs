@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use entente_crds::{digest::Digest, item_key::ItemKey};
 
 use crate::delivery::{Blocked, Parameters};
-use crate::names::SubscriptionName;
+use crate::names::{ConnectionName, SubscriptionName};
 use crate::remote::{DeviceReadRequest, DeviceWrite, InstanceContext, InstanceKey};
 
 /// An item that a request carries.
@@ -34,14 +34,14 @@ pub enum Action {
     /// Read the device: its identity and the places that are needed.
     ReadDevice {
         /// The Connection.
-        connection: String,
+        connection: ConnectionName,
         /// Places to read.
         request: DeviceReadRequest,
     },
     /// Set one value.
     WriteDevice {
         /// The Connection.
-        connection: String,
+        connection: ConnectionName,
         /// Value to write.
         write: DeviceWrite,
         /// Items that are served; two services may want the same.
@@ -50,7 +50,7 @@ pub enum Action {
     /// Read a broker's catalog. A probe: it serves no subscription.
     ReadCatalog {
         /// The Connection.
-        connection: String,
+        connection: ConnectionName,
     },
     /// Write the record of the instance into status, before the first provision.
     RecordInstance {
@@ -132,9 +132,9 @@ impl Plan {
         self.waits.entry(subscription.clone()).or_insert(blocked);
     }
 
-    pub(in crate::delivery) fn read_catalog(&mut self, connection: &str) {
+    pub(in crate::delivery) fn read_catalog(&mut self, connection: &ConnectionName) {
         let action = Action::ReadCatalog {
-            connection: connection.to_owned(),
+            connection: connection.clone(),
         };
         if !self.actions.contains(&action) {
             self.actions.push(action);

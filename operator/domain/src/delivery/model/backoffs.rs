@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::backoff::{RetryPolicy, wait};
 use crate::delivery::model::blocked::Blocked;
-use crate::names::SubscriptionName;
+use crate::names::{ConnectionName, SubscriptionName};
 
 /// Scope of a backoff after a failure.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -18,7 +18,7 @@ pub enum BackoffKey {
     /// Every request to the device through a connection.
     Device {
         /// The Connection.
-        connection: String,
+        connection: ConnectionName,
     },
     /// One item of one subscription, as long as the same value is wanted.
     Item {
@@ -37,15 +37,15 @@ pub enum BackoffKey {
     /// The catalog of a service server.
     Catalog {
         /// The Connection.
-        connection: String,
+        connection: ConnectionName,
     },
 }
 
 impl BackoffKey {
     /// Returns the key for every request to the device through a connection.
-    pub fn device(connection: &str) -> Self {
+    pub fn device(connection: &ConnectionName) -> Self {
         Self::Device {
-            connection: connection.to_owned(),
+            connection: connection.clone(),
         }
     }
 
@@ -66,9 +66,9 @@ impl BackoffKey {
     }
 
     /// Returns the key of the catalog behind a Connection.
-    pub fn catalog(connection: &str) -> Self {
+    pub fn catalog(connection: &ConnectionName) -> Self {
         Self::Catalog {
-            connection: connection.to_owned(),
+            connection: connection.clone(),
         }
     }
 }
@@ -195,7 +195,7 @@ mod tests {
     }
 
     fn device() -> BackoffKey {
-        BackoffKey::device("hq")
+        BackoffKey::device(&"hq".into())
     }
 
     fn until(backoffs: &Backoffs, now: i64) -> Option<Timestamp> {

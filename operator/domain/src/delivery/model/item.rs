@@ -5,6 +5,7 @@
 use entente_crds::{digest::Digest, item_key::ItemKey, v1alpha1::TakesEffect};
 
 use crate::delivery::{Blocked, CarriedItem, ServerValue};
+use crate::names::ConnectionName;
 use crate::{
     protocol::{Manner, Place},
     remote::Value,
@@ -43,7 +44,7 @@ pub enum Wanted {
     /// A setting of the device.
     DeviceSetting {
         /// Name of the Connection of the device that carries it.
-        connection: String,
+        connection: ConnectionName,
         /// Place on the device.
         place: Place,
         /// Manner in which it is carried there.

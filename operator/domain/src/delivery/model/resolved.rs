@@ -11,7 +11,7 @@ use entente_crds::{
 use jiff::{SignedDuration, Timestamp};
 
 use crate::delivery::{Blocked, DeviceEndpoint, ResolvedItem, ResolvedServer};
-use crate::names::SubscriptionName;
+use crate::names::{ConnectionName, SubscriptionName};
 
 /// Treatment of a subscription at `now`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -55,7 +55,7 @@ pub struct ResolvedDevice {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ResolvedConnection {
     /// The name of the Connection.
-    pub name: String,
+    pub name: ConnectionName,
     /// Endpoint of the connection, or the obstacle to its use.
     pub endpoint: Result<DeviceEndpoint, Blocked>,
 }
@@ -70,7 +70,7 @@ impl ResolvedDevice {
     /// Returns the endpoint of a connection of the device; `None` if it cannot be used.
     pub fn endpoint(&self, connection: &str) -> Option<&DeviceEndpoint> {
         let mut all = self.connections.iter();
-        let found = all.find(|found| found.name == connection)?;
+        let found = all.find(|found| *found.name == *connection)?;
         found.endpoint.as_ref().ok()
     }
 }

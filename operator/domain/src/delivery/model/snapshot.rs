@@ -13,7 +13,7 @@ use entente_crds::{
 };
 use jiff::Timestamp;
 
-use crate::names::SubscriptionName;
+use crate::names::{ConnectionName, SubscriptionName};
 use crate::{
     promise::{Circumstances, CompensationRecord},
     remote::Catalog,
@@ -40,9 +40,9 @@ pub struct DeviceSnapshot {
     /// The model that the device names.
     pub model: Option<Arc<DeviceModel>>,
     /// The Connections that are named by the device and by the services, those that exist.
-    pub connections: BTreeMap<String, Arc<Connection>>,
+    pub connections: BTreeMap<ConnectionName, Arc<Connection>>,
     /// Fault of each Connection whose Secret or authorities cannot be read, by name.
-    pub connection_faults: BTreeMap<String, (Reason, String)>,
+    pub connection_faults: BTreeMap<ConnectionName, (Reason, String)>,
     /// The SmartServices that the revisions name, those that exist.
     pub services: BTreeMap<String, Arc<SmartService>>,
     /// The subscriptions on this device.
@@ -57,11 +57,11 @@ pub struct DeviceSnapshot {
     pub established: BTreeMap<String, Timestamp>,
     /// The connections of the device whose machine is another Device's: that one has the same
     /// endpoint or the same proven identity, and the older claim.
-    pub claimed_by_another: BTreeSet<String>,
+    pub claimed_by_another: BTreeSet<ConnectionName>,
     /// Values of the parameters of type Secret.
     pub secrets: Secrets,
     /// The catalogs of brokers, as far as they were read.
-    pub catalogs: BTreeMap<String, Arc<Catalog>>,
+    pub catalogs: BTreeMap<ConnectionName, Arc<Catalog>>,
     /// Compensations of these subscriptions.
     pub compensations: Vec<CompensationRecord>,
     /// True if the local clock differs too much from that of the API server.

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
 use crate::delivery::pass::Pass;
-use crate::names::SubscriptionName;
+use crate::names::{ConnectionName, SubscriptionName};
 use crate::{
     delivery::{Action, Blocked, ServedItem, model::backoffs::BackoffKey},
     reasons::{Retry, retry},
@@ -80,7 +80,7 @@ impl Pass {
         }
     }
 
-    fn device_read(&mut self, connection: &str, answer: Answer, moment: Moment) {
+    fn device_read(&mut self, connection: &ConnectionName, answer: Answer, moment: Moment) {
         let result = match answer {
             Answer::DeviceRead {
                 result,
@@ -90,7 +90,7 @@ impl Pass {
                 // nothing must be written to it then.
                 let claimed = &mut self.snapshot.claimed_by_another;
                 self.changed |= match (&result, claimed_by_another) {
-                    (Ok(_), true) => claimed.insert(connection.to_owned()),
+                    (Ok(_), true) => claimed.insert(connection.clone()),
                     (Ok(_), false) => claimed.remove(connection),
                     (Err(_), _) => false,
                 };
@@ -110,7 +110,7 @@ impl Pass {
 
     fn device_written(
         &mut self,
-        connection: &str,
+        connection: &ConnectionName,
         items: &[ServedItem],
         answer: Answer,
         moment: Moment,
@@ -133,7 +133,7 @@ impl Pass {
             .record_write(connection, items, &result, moment.now);
     }
 
-    fn back_off_device(&mut self, connection: &str, failure: &Failure, moment: Moment) {
+    fn back_off_device(&mut self, connection: &ConnectionName, failure: &Failure, moment: Moment) {
         let why = Blocked::on_device(&self.snapshot.device_name, failure);
         self.back_off(
             BackoffKey::device(connection),
@@ -146,7 +146,7 @@ impl Pass {
 
     fn back_off_items(
         &mut self,
-        connection: &str,
+        connection: &ConnectionName,
         items: &[ServedItem],
         failure: &Failure,
         moment: Moment,
@@ -158,7 +158,7 @@ impl Pass {
         }
     }
 
-    fn catalog_read(&mut self, connection: &str, answer: Answer, moment: Moment) {
+    fn catalog_read(&mut self, connection: &ConnectionName, answer: Answer, moment: Moment) {
         let result = match answer {
             Answer::Catalog(result) => result,
             Answer::NotAsked(failure) => Err(failure),
@@ -169,14 +169,14 @@ impl Pass {
             Ok(catalog) => {
                 self.backoffs.clear(&key);
                 let known = &mut self.snapshot.catalogs;
-                known.insert(connection.to_owned(), catalog);
+                known.insert(connection.clone(), catalog);
                 self.changed = true;
             }
             Err(failure) => {
                 let why = Blocked::on_server(connection, &failure);
                 self.back_off(key, why, connection, &failure, moment);
                 let problems = &mut self.observations.catalog_problems;
-                problems.insert(connection.to_owned(), (moment.now, failure));
+                problems.insert(connection.clone(), (moment.now, failure));
             }
         }
     }

@@ -7,7 +7,7 @@ use entente_crds::v1alpha1::{Connection, ItemState};
 use jiff::Timestamp;
 
 use crate::delivery::pass::{Pass, answer::Moment};
-use crate::names::SubscriptionName;
+use crate::names::{ConnectionName, SubscriptionName};
 use crate::{
     backoff::RetryPolicy,
     delivery::{
@@ -23,7 +23,7 @@ struct FoundByReading {
     key: BackoffKey,
     why: Blocked,
     /// The Connection whose `retry` gives the wait.
-    connection: Option<String>,
+    connection: Option<ConnectionName>,
 }
 
 impl Pass {
@@ -32,7 +32,7 @@ impl Pass {
         &mut self,
         key: BackoffKey,
         why: Blocked,
-        connection: &str,
+        connection: &ConnectionName,
         failure: &Failure,
         moment: Moment,
     ) {
@@ -45,7 +45,10 @@ impl Pass {
     }
 
     /// Returns the Connection of the service server of a subscription.
-    pub(super) fn server_connection(&self, subscription: &SubscriptionName) -> Option<String> {
+    pub(super) fn server_connection(
+        &self,
+        subscription: &SubscriptionName,
+    ) -> Option<ConnectionName> {
         let server = self.resolved.subscription(subscription)?.server.as_ref()?;
         Some(server.connection.clone())
     }
@@ -90,7 +93,7 @@ impl Pass {
                 Some(FoundByReading {
                     key: BackoffKey::device(connection),
                     why,
-                    connection: Some(connection.to_owned()),
+                    connection: Some(connection.clone()),
                 })
             })
     }

@@ -5,6 +5,7 @@
 use entente_crds::v1alpha1::ItemState;
 
 use crate::delivery::plan::{Action, Plan, round::Round};
+use crate::names::ConnectionName;
 use crate::{
     delivery::{
         Blocked, ResolvedItem, ResolvedStep, ResolvedSubscription, ServedItem, Verified, Wanted,
@@ -32,7 +33,7 @@ impl Round<'_> {
     /// Plans the items of a step that one connection carries.
     fn device_step_through(
         &self,
-        connection: &str,
+        connection: &ConnectionName,
         subscription: &ResolvedSubscription,
         step: &ResolvedStep,
         verified: &Verified,
@@ -123,13 +124,13 @@ impl Round<'_> {
 
 /// Returns the connections that the items of a step go through, each once, in the order of the
 /// items.
-fn connections_of(step: &ResolvedStep) -> Vec<&str> {
+fn connections_of(step: &ResolvedStep) -> Vec<&ConnectionName> {
     let mut connections = Vec::new();
     for item in &step.items {
         if let Wanted::DeviceSetting { connection, .. } = &item.wanted
-            && !connections.contains(&connection.as_str())
+            && !connections.contains(&connection)
         {
-            connections.push(connection.as_str());
+            connections.push(connection);
         }
     }
     connections
@@ -137,7 +138,7 @@ fn connections_of(step: &ResolvedStep) -> Vec<&str> {
 
 fn items_through<'a>(
     step: &'a ResolvedStep,
-    connection: &str,
+    connection: &ConnectionName,
 ) -> impl Iterator<Item = &'a ResolvedItem> {
     step.items.iter().filter(move |item| {
         matches!(&item.wanted, Wanted::DeviceSetting { connection: through, .. }

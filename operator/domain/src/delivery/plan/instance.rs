@@ -214,7 +214,7 @@ impl Round<'_> {
             .subscription(&subscription.name)
             .and_then(|object| object.status.as_ref()?.server.as_ref())
             .is_some_and(|recorded| {
-                recorded.connection_ref.name == server.connection
+                *recorded.connection_ref.name == *server.connection
                     && recorded.instance_id == instance.instance_id
                     && recorded.service_id == instance.service_id
                     && (recorded.plan_id == instance.plan_id || may_exist(recorded))

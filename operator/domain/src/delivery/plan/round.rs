@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use entente_crds::v1alpha1::{Device, ItemState, StepType};
 use jiff::Timestamp;
 
-use crate::names::SubscriptionName;
+use crate::names::{ConnectionName, SubscriptionName};
 use crate::{
     delivery::{
         Action, Backoffs, DeviceSnapshot, Intent, Observations, Plan, ResolvedDevice, ResolvedItem,
@@ -56,7 +56,7 @@ impl Round<'_> {
     }
 
     /// Reads the device through a connection, before anything else that is planned.
-    pub(in crate::delivery) fn read_device(&self, connection: &str, plan: &mut Plan) {
+    pub(in crate::delivery) fn read_device(&self, connection: &ConnectionName, plan: &mut Plan) {
         let planned = |action: &Action| matches!(action, Action::ReadDevice { connection: planned, .. } if planned == connection);
         let key = BackoffKey::device(connection);
         let Some(endpoint) = self.resolved.endpoint(connection) else {
@@ -80,7 +80,7 @@ impl Round<'_> {
             _ => None,
         });
         let read = Action::ReadDevice {
-            connection: connection.to_owned(),
+            connection: connection.clone(),
             request: DeviceReadRequest {
                 identity: endpoint.identity.clone(),
                 places: places.collect(),

@@ -52,7 +52,7 @@ pub(in crate::delivery) fn sync_period(
         .spec
         .connections
         .first()
-        .and_then(|connection| snapshot.connections.get(&connection.name))
+        .and_then(|connection| snapshot.connections.get(connection.name.as_str()))
         .and_then(|connection| connection.spec.sync.as_ref())
         .and_then(|sync| sync.period.length().ok())
         .unwrap_or_else(|| SignedDuration::from_hours(24));

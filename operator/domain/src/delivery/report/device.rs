@@ -388,7 +388,7 @@ impl Report<'_> {
     /// Returns the claim, which a proof of the machine in this pass begins or keeps.
     fn claim(&self) -> Option<DeviceClaim> {
         let chosen = self.device.spec.connections.first()?;
-        let connection = self.snapshot.connections.get(&chosen.name);
+        let connection = self.snapshot.connections.get(chosen.name.as_str());
         let labels = &self.snapshot.namespace_labels;
         let look = claim::Look {
             may_claim: claim::may_claim(self.device, connection.map(|it| &**it), labels),

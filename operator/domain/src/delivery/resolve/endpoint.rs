@@ -138,7 +138,7 @@ pub(in crate::delivery) fn resolve_connections(
     let chosen = device.spec.connections.iter().enumerate();
     chosen
         .map(|chosen| ResolvedConnection {
-            name: chosen.1.name.clone(),
+            name: chosen.1.name.as_str().into(),
             endpoint: resolve_endpoint(snapshot, device, chosen),
         })
         .collect()
@@ -192,7 +192,7 @@ pub(in crate::delivery) fn target_digest(
                 .connections
                 .iter()
                 .map(|chosen| {
-                    let connection = snapshot.connections.get(&chosen.name)?;
+                    let connection = snapshot.connections.get(chosen.name.as_str())?;
                     endpoint_key(device, chosen, connection)
                 })
                 .collect();
@@ -207,7 +207,7 @@ fn resolve_endpoint(
     chosen: (usize, &DeviceConnection),
 ) -> Result<DeviceEndpoint, Blocked> {
     let name = &chosen.1.name;
-    let connection = snapshot.connections.get(name).ok_or_else(|| {
+    let connection = snapshot.connections.get(name.as_str()).ok_or_else(|| {
         Blocked::new(
             Reason::ConnectionNotFound,
             format!("the Connection {name} does not exist; create it"),

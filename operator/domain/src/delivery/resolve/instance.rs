@@ -16,6 +16,7 @@ use crate::delivery::{
     Blocked, DeviceSnapshot, Parameters, ResolvedItem, ServerValue, Wanted, digest,
     resolve::endpoint::check_usable, resolve::values::Values,
 };
+use crate::names::ConnectionName;
 use crate::remote::{InstanceContext, InstanceKey};
 
 pub(in crate::delivery) mod offering;
@@ -33,7 +34,7 @@ const INSTANCE_NAMESPACE: Uuid = Uuid::from_u128(0x6f1c_52f4_0c1e_5b7e_9a57_1d0e
 #[derive(Clone, Debug)]
 pub struct ResolvedServer {
     /// The Connection.
-    pub connection: String,
+    pub connection: ConnectionName,
     /// The URL of the broker, or the obstacle to its use.
     pub url: Result<String, Blocked>,
     /// The id of the instance.
@@ -93,7 +94,7 @@ impl ResolvedServer {
         recorded: &ServerInstance,
     ) -> Self {
         Self {
-            connection: recorded.connection_ref.name.clone(),
+            connection: recorded.connection_ref.name.as_str().into(),
             url: url(snapshot, &recorded.connection_ref.name),
             instance_id: recorded.instance_id.clone(),
             context: context(snapshot, subscription),
@@ -120,7 +121,7 @@ impl ResolvedServer {
         let offering = self.offering.as_ref()?;
         Some(ServerInstance {
             connection_ref: entente_crds::v1alpha1::NameReference {
-                name: self.connection.clone(),
+                name: self.connection.to_string(),
             },
             instance_id: self.instance_id.clone(),
             service_id: offering.service_id.clone(),
@@ -222,7 +223,7 @@ pub(in crate::delivery) fn resolve_server(
     let Some(side) = &service.spec.server else {
         return Ok(None);
     };
-    let connection = side.connection_ref.name.clone();
+    let connection = ConnectionName::from(&side.connection_ref.name);
     let url = url(snapshot, &connection);
     let mut settings = Vec::new();
     for setting in &side.settings {
@@ -234,7 +235,7 @@ pub(in crate::delivery) fn resolve_server(
         .status
         .as_ref()
         .and_then(|status| status.server.as_ref())
-        .filter(|recorded| recorded.connection_ref.name == connection);
+        .filter(|recorded| *recorded.connection_ref.name == *connection);
     let offering = match snapshot.catalogs.get(&connection) {
         Some(catalog) => Some(find_offering(catalog, side, recorded)?),
         // After a restart the instance in status names its offering.

@@ -182,7 +182,7 @@ pub(in crate::delivery) fn device_items(
         .connections
         .iter()
         .filter_map(|chosen| {
-            let found = snapshot.connections.get(&chosen.name)?;
+            let found = snapshot.connections.get(chosen.name.as_str())?;
             Some((chosen.name.as_str(), &found.spec))
         })
         .collect();
@@ -237,7 +237,7 @@ fn device_item(
         digest: digest(&(&place, manner, &value)),
         key,
         wanted: Wanted::DeviceSetting {
-            connection: connection.to_owned(),
+            connection: connection.into(),
             place,
             manner,
             takes_effect: setting.takes_effect,

@@ -48,7 +48,7 @@ fn the_status_of_a_device_fits_whatever_the_device_and_people_say() {
             ..DeviceReading::default()
         };
         let mut observations = Observations::default();
-        observations.record_device("", Ok(reading), NOW);
+        observations.record_device(&"".into(), Ok(reading), NOW);
         let resolved = resolve(&snapshot, NOW);
         let nothing = BTreeMap::new();
         let (status, _) = report_device(

@@ -48,7 +48,7 @@ fn answered(identity: &str) -> Observations {
         identity: Some(identity.to_owned()),
         ..DeviceReading::default()
     };
-    observations.record_device("hq", Ok(reading), at(0));
+    observations.record_device(&"hq".into(), Ok(reading), at(0));
     observations
 }
 
@@ -157,7 +157,7 @@ fn who_is_not_let_to_a_machine_any_more_has_no_claim_and_begins_anew() {
 #[test]
 fn the_machine_of_another_device_is_remembered_and_not_pinned() {
     let mut snapshot = snapshot();
-    snapshot.claimed_by_another.insert("hq".to_owned());
+    snapshot.claimed_by_another.insert("hq".into());
     let loser = pass(&mut snapshot, &answered("urn:1"), 1);
     assert_eq!(
         loser.identity, None,
@@ -191,7 +191,7 @@ fn an_answer_proves_nothing_for_an_object_that_was_edited_meanwhile() {
 #[test]
 fn a_device_that_its_connection_refuses_is_not_told_of_another() {
     let mut snapshot = snapshot();
-    snapshot.claimed_by_another.insert("hq".to_owned());
+    snapshot.claimed_by_another.insert("hq".into());
     snapshot.namespace_labels.clear();
     let status = pass(&mut snapshot, &Observations::default(), 1);
     let ready = find(&status.conditions, ConditionType::Ready).unwrap();
@@ -206,7 +206,7 @@ fn a_system_that_does_not_say_its_product_is_believed_beside_a_printer_that_does
         let mut spec = hq.spec.clone();
         spec.ipp.as_mut().unwrap().url = "ipp://{address}/ipp/system".to_owned();
         let host = Connection::new("host", spec);
-        snapshot.connections.insert("host".to_owned(), host.into());
+        snapshot.connections.insert("host".into(), host.into());
         device_mut(snapshot)
             .spec
             .connections
@@ -226,13 +226,13 @@ fn a_system_that_does_not_say_its_product_is_believed_beside_a_printer_that_does
     let mut alone = snapshot();
     system(&mut alone);
     let mut only_host = Observations::default();
-    only_host.record_device("host", Ok(nameless()), at(0));
+    only_host.record_device(&"host".into(), Ok(nameless()), at(0));
     let stranger = pass(&mut alone, &only_host, 1);
     assert_eq!(ready(&stranger), "IdentityMismatch");
     assert_eq!(stranger.identity, None, "nothing is pinned of a stranger");
 
     let mut both = answered("urn:1");
-    both.record_device("host", Ok(nameless()), at(0));
+    both.record_device(&"host".into(), Ok(nameless()), at(0));
     let known = pass(&mut alone, &both, 2);
     assert_eq!(ready(&known), "Succeeded");
     let host = known.connections.iter().find(|it| it.name == "host");
@@ -244,6 +244,6 @@ fn a_system_that_does_not_say_its_product_is_believed_beside_a_printer_that_does
         identity: Some("urn:other".to_owned()),
         ..DeviceReading::default()
     };
-    moved.record_device("host", Ok(other), at(0));
+    moved.record_device(&"host".into(), Ok(other), at(0));
     assert_eq!(ready(&pass(&mut alone, &moved, 3)), "IdentityMismatch");
 }

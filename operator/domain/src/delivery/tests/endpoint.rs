@@ -61,7 +61,7 @@ pub(super) fn snapshot(
         namespace_labels: labels.into(),
         device_name: "lobby".to_owned(),
         device: Some(device.into()),
-        connections: [("hq".to_owned(), connection.into())].into(),
+        connections: [("hq".into(), connection.into())].into(),
         ..DeviceSnapshot::default()
     }
 }
@@ -163,7 +163,7 @@ fn what_is_missing_is_named_by_its_own_reason() {
         Reason::SecretNotFound,
         "the Secret x does not exist".to_owned(),
     );
-    no_secret.connection_faults = [("hq".to_owned(), fault)].into();
+    no_secret.connection_faults = [("hq".into(), fault)].into();
     assert_eq!(url(&no_device), Err(Reason::DeviceNotFound));
     assert_eq!(url(&no_connection), Err(Reason::ConnectionNotFound));
     assert_eq!(url(&no_secret), Err(Reason::SecretNotFound));

@@ -8,6 +8,7 @@ use entente_crds::{
     v1alpha1::{ServiceSubscription, Step, StepType},
 };
 use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt as _;
 
 use crate::delivery::{
     DeviceSnapshot, Intent, ResolvedDevice, ResolvedSubscription, resolve::resolve,
@@ -83,7 +84,7 @@ fn resolved(wishes: &[Wish], day: i64) -> ResolvedDevice {
         ]
         .into(),
         connections: connections
-            .map(|it| (it.metadata.name.clone().unwrap_or_default(), Arc::new(it)))
+            .map(|it| (it.name_any().into(), Arc::new(it)))
             .into(),
         subscriptions,
         ..DeviceSnapshot::default()

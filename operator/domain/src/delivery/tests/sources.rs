@@ -35,7 +35,7 @@ impl Case {
             device_name: example::DEVICES[0].to_owned(),
             device: Some(Arc::new(example::devices()[0].clone())),
             model: Some(Arc::new(example::mfp_500())),
-            connections: [("hq-ipp".to_owned(), Arc::new(connection))].into(),
+            connections: [("hq-ipp".into(), Arc::new(connection))].into(),
             ..DeviceSnapshot::default()
         };
         Self {

@@ -10,6 +10,7 @@ use entente_crds::{
 };
 
 use crate::delivery::{Blocked, DeviceSnapshot, Observations, Reading, ResolvedDevice};
+use crate::names::ConnectionName;
 use crate::remote::DeviceReading;
 
 /// Returns the fault of the device that answered through a connection, if it is not the expected
@@ -68,7 +69,7 @@ fn is_vouched_for(
         endpoint.is_some_and(|endpoint| endpoint.identity.tells_the_product())
     };
     let seen_before = seen(device).is_some_and(|identity| identity.product_name.is_some());
-    let told_now = |(name, reading): (&str, &Reading<DeviceReading>)| {
+    let told_now = |(name, reading): (&ConnectionName, &Reading<DeviceReading>)| {
         let answered = reading.result.as_ref();
         tells(name) && answered.is_ok_and(|answer| answer.product_name.is_some())
     };

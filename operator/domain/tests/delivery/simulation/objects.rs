@@ -69,7 +69,7 @@ impl Simulation {
                         self.brokers.insert(object.name_any(), Broker::default());
                     }
                     let connections = &mut self.snapshot.connections;
-                    connections.insert(object.name_any(), object.into());
+                    connections.insert(object.name_any().into(), object.into());
                 }
                 Some("DeviceModel") => {
                     let object: DeviceModel = serde_yaml::from_value(value).expect("a model");

@@ -37,7 +37,7 @@ impl Simulation {
         let result = result.map(Arc::from);
         if let Ok(catalog) = &result {
             let known = &mut self.snapshot.catalogs;
-            known.insert(connection.to_owned(), catalog.clone());
+            known.insert(connection.into(), catalog.clone());
         }
         Answer::Catalog(result)
     }
@@ -51,7 +51,7 @@ impl Simulation {
             .expect("it has a server");
         let broker = self
             .brokers
-            .get_mut(&server.connection)
+            .get_mut(server.connection.as_str())
             .expect("its broker is simulated");
         let now = self.now;
         match action {

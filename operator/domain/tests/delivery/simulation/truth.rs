@@ -60,7 +60,7 @@ pub(super) fn check(simulation: &Simulation, resolved: &ResolvedDevice, name: &s
 fn is_there(simulation: &Simulation, entry: &ResolvedSubscription, item: &ResolvedItem) -> bool {
     let server = entry.server.as_ref();
     let instance = server.and_then(|server| {
-        simulation.brokers[&server.connection]
+        simulation.brokers[server.connection.as_str()]
             .instances
             .get(&server.instance_id)
     });

@@ -161,7 +161,7 @@ pub(super) fn recorded_offering(
     snapshot: &DeviceSnapshot,
     recorded: &ServerInstance,
 ) -> ResolvedOffering {
-    let catalog = snapshot.catalogs.get(&recorded.connection_ref.name);
+    let catalog = snapshot.catalogs.get(recorded.connection_ref.name.as_str());
     let offering = catalog.and_then(|catalog| {
         let mut offerings = catalog.offerings.iter();
         offerings.find(|offering| offering.id == recorded.service_id)
