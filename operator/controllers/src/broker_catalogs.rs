@@ -75,7 +75,7 @@ impl BrokerCatalogs {
             catalog: catalog.clone(),
             fresh_until: after(KEPT),
         };
-        let before = self.kept().insert(name.to_owned(), read, now, after(KNOWN));
+        let before = self.kept().insert(name.into(), read, now, after(KNOWN));
         if before.is_none_or(|before| before.catalog == *catalog) {
             return;
         }
