@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 /// would be in no cache and its status could not report the fault. The text is kept, and
 /// [`Self::length`] is the only way to the value, so that nobody calculates with a value that does
 /// not exist.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(from = "String", into = "String")]
 pub struct Duration {
     text: String,

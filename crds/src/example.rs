@@ -6,6 +6,7 @@
 //! tests only and is never written into `examples/`, since nobody applies it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -444,7 +445,7 @@ pub fn service_subscription() -> ServiceSubscription {
             device_ref: reference(DEVICES[0]),
             time_zone: contract.spec.term.time_zone,
             lead_time: "336h".into(),
-            revisions: vec![Revision {
+            revisions: vec![Arc::new(Revision {
                 effective: promised(),
                 promised: true,
                 service_ref: entry.service_ref,
@@ -455,7 +456,7 @@ pub fn service_subscription() -> ServiceSubscription {
                 remedies: entry.remedies,
                 counted_causes: vec![Cause::Device, Cause::Server, Cause::Provider],
                 ..Revision::default()
-            }],
+            })],
         },
     );
     subscription.metadata.namespace = Some(NAMESPACE.to_owned());

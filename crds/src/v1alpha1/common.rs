@@ -14,7 +14,7 @@ pub type Condition = k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 /// A reference by name: to an object of the catalogue, or of the same namespace.
 #[derive(
-    Clone, Debug, Default, Deserialize, Eq, KubeSchema, Ord, PartialEq, PartialOrd, Serialize,
+    Clone, Debug, Default, Deserialize, Eq, Hash, KubeSchema, Ord, PartialEq, PartialOrd, Serialize,
 )]
 #[serde(rename_all = "camelCase")]
 pub struct NameReference {
@@ -34,7 +34,7 @@ pub struct LocalReference {
 
 /// One key of a Secret in the namespace of the object that names it.
 #[derive(
-    Clone, Debug, Default, Deserialize, Eq, KubeSchema, Ord, PartialEq, PartialOrd, Serialize,
+    Clone, Debug, Default, Deserialize, Eq, Hash, KubeSchema, Ord, PartialEq, PartialOrd, Serialize,
 )]
 #[serde(rename_all = "camelCase")]
 pub struct SecretKeyReference {
@@ -47,7 +47,7 @@ pub struct SecretKeyReference {
 }
 
 /// A parameter of type Secret and the source of its value.
-#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretParameter {
     /// The name of the parameter.
@@ -165,7 +165,7 @@ pub enum ValueType {
 
 /// The side that caused a delay (D9).
 #[derive(
-    Clone, Copy, Debug, Deserialize, Eq, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
+    Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
 )]
 pub enum Cause {
     /// The device: unreachable, busy, refusing, not taking a value.
@@ -189,7 +189,7 @@ pub enum DeletionPolicy {
 }
 
 /// Delay that is allowed before compensation is owed.
-#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceLevel {
     /// The allowance after the promised instant, such as "15m" or "4h".
@@ -217,7 +217,7 @@ impl Default for ServiceLevel {
 }
 
 /// Start of the owed time once the allowance is exceeded.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 pub enum CountFrom {
     /// The promised instant: all the time counts.
     #[default]
@@ -227,7 +227,7 @@ pub enum CountFrom {
 }
 
 /// The fee of a service.
-#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Fee {
     /// The amount for one period, as a quoted decimal such as "12.50".
@@ -240,7 +240,7 @@ pub struct Fee {
 }
 
 /// A period of the calendar.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 pub enum Period {
     /// A month of the calendar.
     #[default]
@@ -252,7 +252,7 @@ pub enum Period {
 }
 
 /// Scope of a fee: one device, or all devices of the entry.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 pub enum FeeOf {
     /// The amount is for each device.
     #[default]
@@ -262,7 +262,7 @@ pub enum FeeOf {
 }
 
 /// Compensation that is owed when a promise was missed.
-#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self.type != 'FeeCredit' || has(self.credit)")
@@ -280,7 +280,7 @@ pub struct Remedy {
 }
 
 /// The kind of a remedy.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 pub enum RemedyType {
     /// A part of the fee is given back.
     #[default]
@@ -288,7 +288,7 @@ pub enum RemedyType {
 }
 
 /// Calculation of a fee credit.
-#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FeeCredit {
     /// Basis of the lost share of a period.
@@ -303,7 +303,7 @@ pub struct FeeCredit {
 }
 
 /// Basis of the share of a period that counts as lost.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 pub enum CreditBasis {
     /// The time itself, in proportion to the period.
     #[default]
@@ -315,7 +315,7 @@ pub enum CreditBasis {
 }
 
 /// The largest amount that a fee credit gives.
-#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CreditCap {
     /// Percent of a period's fee, as a quoted decimal such as "50".
@@ -326,7 +326,7 @@ pub struct CreditCap {
 }
 
 /// Scope of a cap.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 pub enum CapOf {
     /// Each period of the fee.
     #[default]

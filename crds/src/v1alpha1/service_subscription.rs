@@ -1,6 +1,7 @@
 //! ServiceSubscription: one service on one device, with its dated revisions and its proof.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
@@ -84,7 +85,7 @@ pub struct ServiceSubscriptionSpec {
     /// promise. Entries that have begun are append-only.
     #[schemars(length(min = 1, max = 4))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["effective".into()]))]
-    pub revisions: Vec<Revision>,
+    pub revisions: Vec<Arc<Revision>>,
 }
 
 /// Facts of the contract that a subscription needs.
@@ -132,7 +133,7 @@ pub struct SubscriptionCustomer {
 }
 
 /// Wanted state from an instant on.
-#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Revision {
     /// First instant of the revision.
@@ -204,7 +205,7 @@ impl Default for Revision {
 }
 
 /// Number of devices that share a fee for all devices.
-#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Share {
     /// Number of devices.

@@ -11,6 +11,7 @@
 
 mod feed;
 mod index;
+mod sharing;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ use tokio::{
 };
 
 use crate::metrics::Metrics;
+pub(crate) use sharing::Sharing;
 use state::State;
 pub(crate) use unmanaged::Unmanaged;
 
@@ -134,7 +136,7 @@ pub struct Cache<K> {
     metrics: Arc<Metrics>,
     state: RwLock<State<K>>,
     ready: watch::Sender<bool>,
-    unread: fn(&mut K),
+    shape: Box<dyn Fn(&mut K) + Send + Sync>,
 }
 
 impl<K: Cached> Cache<K> {
@@ -145,15 +147,16 @@ impl<K: Cached> Cache<K> {
             metrics,
             state: RwLock::new(State::default()),
             ready: watch::Sender::new(false),
-            unread: |_| {},
+            shape: Box::new(|_| {}),
         }
     }
 
-    /// Keeps objects without what `unread` takes away: fields that nobody reads. No object of this
-    /// cache may then be written back with its metadata. Call it before the cache runs.
+    /// Stores objects as `shape` leaves them: without fields that nobody reads, and with parts that
+    /// they share. No object of this cache may then be written back with its metadata. Call it
+    /// before the cache runs.
     #[must_use]
-    pub fn without(mut self, unread: fn(&mut K)) -> Self {
-        self.unread = unread;
+    pub fn stored_as(mut self, shape: impl Fn(&mut K) + Send + Sync + 'static) -> Self {
+        self.shape = Box::new(shape);
         self
     }
 
@@ -164,8 +167,9 @@ impl<K: Cached> Cache<K> {
         if let Some(annotations) = &mut object.meta_mut().annotations {
             annotations.remove(LAST_APPLIED);
         }
-        (self.unread)(&mut object);
-        object.clone()
+        let mut object = object.clone();
+        (self.shape)(&mut object);
+        object
     }
 
     /// Adds an index: `values` are those under which [`Self::by_index`] finds an object. Call it

@@ -11,7 +11,11 @@ use entente_domain::delivery::{endpoint_index, known_identities};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt as _;
 
-use crate::{cache::Cache, context::Context, shutdown::Shutdown};
+use crate::{
+    cache::{Cache, Sharing},
+    context::Context,
+    shutdown::Shutdown,
+};
 
 /// Index of subscriptions: "namespace/device".
 pub(crate) const BY_DEVICE: &str = "device";
@@ -145,6 +149,7 @@ fn devices(context: &Context) -> Cache<Device> {
 }
 
 fn subscriptions(context: &Context) -> Cache<ServiceSubscription> {
+    let revisions = Sharing::new();
     Cache::new(Arc::clone(&context.metrics))
         .with_index(BY_DEVICE, |subscription: &ServiceSubscription| {
             vec![path(
@@ -152,8 +157,13 @@ fn subscriptions(context: &Context) -> Cache<ServiceSubscription> {
                 &subscription.spec.device_ref.name,
             )]
         })
-        // For people; there is one subscription for each service of each device.
-        .without(|subscription| subscription.metadata.labels = None)
+        // There is one subscription for each service of each device. Labels are for people.
+        .stored_as(move |subscription| {
+            subscription.metadata.labels = None;
+            for revision in &mut subscription.spec.revisions {
+                revisions.share(revision);
+            }
+        })
         .with_index(BY_CONTRACT, |subscription| {
             vec![path(
                 &subscription.namespace().unwrap_or_default(),
@@ -183,7 +193,7 @@ fn compensations(context: &Context) -> Cache<Compensation> {
             )]
         })
         // For people; records are kept for years.
-        .without(|compensation| compensation.metadata.labels = None)
+        .stored_as(|compensation| compensation.metadata.labels = None)
         .with_index(BY_SUBSCRIPTION, |compensation| {
             vec![path(
                 &compensation.namespace().unwrap_or_default(),

@@ -73,7 +73,8 @@ pub fn promise_of(subscription: &ServiceSubscription, effective: Timestamp) -> O
 /// Returns the revision that begins at an instant; `None` where it was pruned.
 pub fn revision_of(subscription: &ServiceSubscription, effective: Timestamp) -> Option<&Revision> {
     let mut revisions = subscription.spec.revisions.iter();
-    revisions.find(|revision| revision.effective == effective)
+    let found = revisions.find(|revision| revision.effective == effective);
+    found.map(AsRef::as_ref)
 }
 
 /// True if any promise of a subscription was missed.

@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 use entente_crds::{
     example,
     v1alpha1::{
-        Contract, Device, Item, ItemState, PromiseState, ServiceSubscription,
+        Contract, Device, Item, ItemState, PromiseState, Revision, ServiceSubscription,
         ServiceSubscriptionStatus,
     },
 };
@@ -290,13 +290,13 @@ async fn a_change_sends_only_what_differs() {
         NAMESPACE,
         SUBSCRIPTION,
         |found: &mut ServiceSubscription| {
-            let mut revision = found.spec.revisions[0].clone();
+            let mut revision = Revision::clone(&found.spec.revisions[0]);
             revision
                 .parameters
                 .insert("weekdays".to_owned(), "mon".to_owned());
             revision.effective = effective;
             revision.promised = false;
-            found.spec.revisions.push(revision);
+            found.spec.revisions.push(revision.into());
         },
     );
     let changed = |process: &InProcess| {

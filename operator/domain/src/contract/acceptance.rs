@@ -137,5 +137,7 @@ fn signed<'a>(world: &'a ContractWorld, entry: &ContractService) -> Option<&'a R
     };
     let all = world.subscriptions.iter().map(|found| &**found);
     let signed = all.filter(of_entry).filter_map(last);
-    signed.min_by_key(|(name, _)| *name).map(|(_, last)| last)
+    signed
+        .min_by_key(|(name, _)| *name)
+        .map(|(_, last)| last.as_ref())
 }

@@ -210,7 +210,7 @@ impl<'a> Subscriptions<'a> {
     ) {
         let contract = &self.world.contract;
         let name = format!("{}.{}.{device}", name_of(contract), entry.name);
-        let desired = |name: String, revisions: Vec<Revision>| {
+        let desired = |name: String, revisions: Vec<Arc<Revision>>| {
             let spec = ServiceSubscriptionSpec {
                 service_name: entry.name.clone(),
                 device_ref: NameReference {

@@ -4,6 +4,8 @@
 //! are kept, changed or dropped. What has begun is append-only: only its end may move, and only
 //! while that lies ahead.
 
+use std::sync::Arc;
+
 use entente_crds::v1alpha1::{ResolvedTerm, Revision, ServiceSubscription};
 use jiff::{SignedDuration, Timestamp};
 
@@ -43,8 +45,9 @@ impl Dates {
 
 /// Returns the entry of a subscription that takes part from the start of the term, whether that
 /// lies ahead or was missed.
-pub(super) fn from_start(wanted: Wanted, dates: &Dates, devices: usize) -> Vec<Revision> {
-    vec![wanted.revision(dates.start, dates.end, dates.promised, devices)]
+pub(super) fn from_start(wanted: Wanted, dates: &Dates, devices: usize) -> Vec<Arc<Revision>> {
+    let entry = wanted.revision(dates.start, dates.end, dates.promised, devices);
+    vec![Arc::new(entry)]
 }
 
 /// Returns the entry of a subscription that an edit or a label added: in force when first seen, and
@@ -54,8 +57,9 @@ pub(super) fn from_now(
     dates: &Dates,
     devices: usize,
     now: Timestamp,
-) -> Vec<Revision> {
-    vec![wanted.revision(instant(now), dates.end, false, devices)]
+) -> Vec<Arc<Revision>> {
+    let entry = wanted.revision(instant(now), dates.end, false, devices);
+    vec![Arc::new(entry)]
 }
 
 /// Returns the entries of an existing subscription; `None` if the list is full and no old entry can
@@ -66,18 +70,26 @@ pub(super) fn advance(
     dates: &Dates,
     devices: usize,
     now: Timestamp,
-) -> Option<Vec<Revision>> {
+) -> Option<Vec<Arc<Revision>>> {
     let mut entries = subscription.spec.revisions.clone();
     entries.sort_by_key(|entry| entry.effective);
     let begun = entries.partition_point(|entry| entry.effective <= now);
     if begun == 0 {
-        return Some(replaced(entries.last(), terms, dates, devices));
+        return Some(replaced(
+            entries.last().map(Arc::as_ref),
+            terms,
+            dates,
+            devices,
+        ));
     }
     // A future entry after one that has begun was appended in this same millisecond: drop it and
     // compute it again.
     entries.truncate(begun);
-    for entry in &mut entries {
-        entry.promised |= dates.declared && dates.promised && entry.effective == dates.start;
+    if dates.declared && dates.promised {
+        let at_start = |entry: &&mut Arc<Revision>| entry.effective == dates.start;
+        for entry in entries.iter_mut().filter(at_start) {
+            Arc::make_mut(entry).promised = true;
+        }
     }
     let Some(last) = entries.last_mut() else {
         return Some(entries);
@@ -86,14 +98,17 @@ pub(super) fn advance(
     if dates.is_over(now) {
         if !ended {
             // The end was moved into the past: everything delivered until now stays delivered.
-            last.until = Some(instant(now).max(last.effective));
+            let end = instant(now).max(last.effective);
+            Arc::make_mut(last).until = Some(end);
         }
         return Some(entries);
     }
     let wanted = terms.wanted(Some(last));
     let differs = wanted.differs_from(last);
     if !ended && !differs {
-        last.until = dates.end;
+        if last.until != dates.end {
+            Arc::make_mut(last).until = dates.end;
+        }
         return Some(entries);
     }
     // Entries are keyed by their instant, so two edits of one millisecond are one apart.
@@ -103,9 +118,11 @@ pub(super) fn advance(
         .unwrap_or(now);
     let effective = instant(now).max(next);
     if !ended {
-        last.until = Some(effective);
+        Arc::make_mut(last).until = Some(effective);
     }
-    entries.push(wanted.revision(effective, dates.end, false, devices));
+    entries.push(Arc::new(
+        wanted.revision(effective, dates.end, false, devices),
+    ));
     pruned(entries, subscription, now)
 }
 
@@ -116,7 +133,7 @@ fn replaced(
     terms: &EntryTerms,
     dates: &Dates,
     devices: usize,
-) -> Vec<Revision> {
+) -> Vec<Arc<Revision>> {
     let kept = before.filter(|before| before.effective == dates.start && !dates.declared);
     let promised = kept.map_or(dates.promised, |before| before.promised);
     let dates = Dates { promised, ..*dates };
@@ -126,10 +143,10 @@ fn replaced(
 /// Drops the oldest entries that have ended and whose promise is settled, until there are at most
 /// [`MOST_REVISIONS`]; `None` if that does not suffice.
 fn pruned(
-    mut entries: Vec<Revision>,
+    mut entries: Vec<Arc<Revision>>,
     subscription: &ServiceSubscription,
     now: Timestamp,
-) -> Option<Vec<Revision>> {
+) -> Option<Vec<Arc<Revision>>> {
     while entries.len() > MOST_REVISIONS {
         let older = entries.len() - 1;
         let oldest = entries[..older].iter().position(|entry| {

@@ -55,6 +55,7 @@ pub fn judge(
         .revisions
         .iter()
         .filter(|revision| revision.promised)
+        .map(AsRef::as_ref)
         .collect();
     // Promises whose entry was dropped from the spec are history and stay as they were.
     let mut promises: Vec<Promise> = previous

@@ -21,7 +21,7 @@ fn revision(effective: i64, until: Option<i64>) -> Revision {
 fn entries_that_follow_each_other_are_one_service_and_a_gap_ends_it() {
     let end = |first: Option<i64>, second: Option<i64>| {
         let mut one = ServiceSubscription::new("a.b.c", ServiceSubscriptionSpec::default());
-        one.spec.revisions = vec![revision(1, first), revision(5, second)];
+        one.spec.revisions = vec![revision(1, first).into(), revision(5, second).into()];
         end_of_service(&one, &one.spec.revisions[0])
     };
     assert_eq!(end(Some(5), Some(8)), Some(at(8)), "joined");

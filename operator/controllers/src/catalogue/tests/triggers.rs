@@ -3,7 +3,7 @@
 
 use entente_crds::{
     digest::Digest,
-    v1alpha1::{NameReference, ServerInstance},
+    v1alpha1::{NameReference, Revision, ServerInstance},
 };
 
 use super::{
@@ -148,9 +148,9 @@ async fn a_subscription_counts_at_the_services_of_all_its_revisions_and_at_their
         assert_eq!(idle.wakes(triggers::subscription, &change).await, own);
     }
     let next = edited(&found, |found| {
-        let mut next = found.spec.revisions[0].clone();
+        let mut next = Revision::clone(&found.spec.revisions[0]);
         next.service_ref.name = "parts-life".to_owned();
-        found.spec.revisions.push(next);
+        found.spec.revisions.push(next.into());
     });
     let both = [
         "Connection/northwind-services",
@@ -162,7 +162,7 @@ async fn a_subscription_counts_at_the_services_of_all_its_revisions_and_at_their
         at(5, &both)
     );
     let edit = edited(&found, |found| {
-        let parameters = &mut found.spec.revisions[0].parameters;
+        let parameters = &mut Arc::make_mut(&mut found.spec.revisions[0]).parameters;
         parameters.insert("weekdays".to_owned(), "mon".to_owned());
     });
     assert_eq!(idle.wakes(triggers::subscription, &edit).await, []);

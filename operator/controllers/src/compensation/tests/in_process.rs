@@ -1,7 +1,7 @@
 //! Tests of the whole controller against an API server in this process: records, their accrual and
 //! their final amounts. The domain's tests show the amounts.
 
-use entente_crds::v1alpha1::{Cause, Delay, Device};
+use entente_crds::v1alpha1::{Cause, Delay, Device, Revision};
 use kube::ResourceExt as _;
 
 use super::*;
@@ -374,9 +374,9 @@ async fn a_second_promise_of_the_same_period_gets_what_the_cap_leaves() {
         promise(later, closed(later, 6)),
         promise(promised(), closed(promised(), 7)),
     ]);
-    let mut second = late.spec.revisions[0].clone();
+    let mut second = Revision::clone(&late.spec.revisions[0]);
     second.effective = later;
-    late.spec.revisions.push(second);
+    late.spec.revisions.push(second.into());
     process.cluster.apply(&late);
     process.start(compensations).await;
     let second = "banco-sul-2027.backup.lobby-mfp.20270409t030000z.credit";

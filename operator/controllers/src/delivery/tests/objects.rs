@@ -326,7 +326,7 @@ fn with_secret_parameter(process: &InProcess) {
     process
         .cluster
         .edit(NAMESPACE, SUBSCRIPTION, |it: &mut ServiceSubscription| {
-            it.spec.revisions[0].secret_parameters = vec![SecretParameter {
+            Arc::make_mut(&mut it.spec.revisions[0]).secret_parameters = vec![SecretParameter {
                 name: "account".to_owned(),
                 secret_key_ref: SecretKeyReference {
                     name: "backup-account".to_owned(),
@@ -465,8 +465,9 @@ async fn a_history_that_is_lost_and_watches_that_end_hide_no_change() {
         process
             .cluster
             .edit(NAMESPACE, SUBSCRIPTION, |it: &mut ServiceSubscription| {
-                it.spec.revisions[0].effective = effective;
-                it.spec.revisions[0].promised = false;
+                let revision = Arc::make_mut(&mut it.spec.revisions[0]);
+                revision.effective = effective;
+                revision.promised = false;
             });
         process.until("it is delivered", is_delivered).await;
         let took = process.clock.now().duration_since(effective);

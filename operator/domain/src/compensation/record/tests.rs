@@ -54,7 +54,7 @@ fn subscription(revisions: Vec<Revision>, promises: Vec<Promise>) -> ServiceSubs
     let mut spec = ServiceSubscriptionSpec {
         service_name: "backup".into(),
         time_zone: "America/Sao_Paulo".into(),
-        revisions,
+        revisions: revisions.into_iter().map(Into::into).collect(),
         ..ServiceSubscriptionSpec::default()
     };
     spec.contract.name = "banco-sul-2027".into();

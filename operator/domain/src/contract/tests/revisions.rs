@@ -6,7 +6,7 @@ use entente_crds::v1alpha1::{
 
 use super::*;
 
-fn revisions(world: &ContractWorld) -> &[Revision] {
+fn revisions(world: &ContractWorld) -> &[Arc<Revision>] {
     &world.subscriptions[0].spec.revisions
 }
 
@@ -152,9 +152,9 @@ fn an_edit_after_the_start_ends_the_entry_in_force_and_appends_one_that_promises
     assert_eq!(
         Revision {
             until: signed.until,
-            ..revisions(&world)[0].clone()
+            ..Revision::clone(&revisions(&world)[0])
         },
-        signed
+        *signed
     );
     assert_eq!(revisions(&world)[1].parameters["threshold"], "5");
     assert_eq!(revisions(&world)[1].defaulted, ["weekdays"]);
@@ -343,8 +343,9 @@ fn where_all_four_entries_are_still_needed_the_subscription_is_held() {
         .map(|day| Revision {
             effective: at(&format!("2027-04-0{day}T03:00:00Z")),
             until: (day < 4).then(|| at(&format!("2027-04-0{}T03:00:00Z", day + 1))),
-            ..first.clone()
+            ..Revision::clone(&first)
         })
+        .map(Arc::new)
         .collect();
     let before = world.subscriptions[0].spec.clone();
     world.edit(|spec| spec.services[0].parameters = texts(&[("threshold", "5")]));

@@ -70,4 +70,5 @@ pub(in crate::delivery) fn wanted_revision(
                 .min_by_key(|revision| revision.effective)
         })
         .or_else(|| revisions.iter().max_by_key(|revision| revision.effective))
+        .map(AsRef::as_ref)
 }

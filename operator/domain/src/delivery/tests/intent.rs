@@ -29,7 +29,7 @@ fn subscription(entries: &[(i64, Option<i64>)]) -> ServiceSubscription {
     });
     let spec = ServiceSubscriptionSpec {
         lead_time: "2h".into(),
-        revisions: revisions.collect(),
+        revisions: revisions.map(Arc::new).collect(),
         ..ServiceSubscriptionSpec::default()
     };
     ServiceSubscription::new("a.b.c", spec)
@@ -84,7 +84,7 @@ fn a_service_is_scheduled_then_set_up_then_withdrawn_from_its_end_on() {
 #[test]
 fn what_was_not_promised_prepares_nothing() {
     let mut one = subscription(&[(10, None)]);
-    one.spec.revisions[0].promised = false;
+    Arc::make_mut(&mut one.spec.revisions[0]).promised = false;
     let scheduled = Intent::Scheduled {
         effective: hour(10),
         early_from: None,

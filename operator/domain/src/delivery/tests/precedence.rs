@@ -46,9 +46,10 @@ impl Wish {
         spec.contract.name = self.contract.to_owned();
         spec.contract.uid = format!("uid of {}", self.contract);
         spec.contract.start = start() + DAY * i32::try_from(self.from).expect("a few");
-        spec.revisions[0].effective = spec.contract.start;
-        spec.revisions[0].service_ref.name = self.service.to_owned();
-        let parameters = &mut spec.revisions[0].parameters;
+        let revision = Arc::make_mut(&mut spec.revisions[0]);
+        revision.effective = spec.contract.start;
+        revision.service_ref.name = self.service.to_owned();
+        let parameters = &mut revision.parameters;
         parameters.insert("weekdays".to_owned(), self.weekdays.to_owned());
         object
     }

@@ -25,7 +25,7 @@ fn subscription(entries: &[(i64, Option<i64>)]) -> ServiceSubscription {
         ..Revision::default()
     });
     let spec = ServiceSubscriptionSpec {
-        revisions: revisions.collect(),
+        revisions: revisions.map(Into::into).collect(),
         ..ServiceSubscriptionSpec::default()
     };
     ServiceSubscription::new("a.b.c", spec)

@@ -166,10 +166,11 @@ fn a_secret_is_what_was_read_of_it_or_why_it_was_not() {
         name: "login".to_owned(),
         key: "token".to_owned(),
     };
-    case.subscription.spec.revisions[0].secret_parameters = vec![SecretParameter {
-        name: "account".to_owned(),
-        secret_key_ref: reference.clone(),
-    }];
+    Arc::make_mut(&mut case.subscription.spec.revisions[0]).secret_parameters =
+        vec![SecretParameter {
+            name: "account".to_owned(),
+            secret_key_ref: reference.clone(),
+        }];
     let source = of_parameter("account");
     let unread = "the Secret login was not read yet".to_owned();
     assert_eq!(case.of(&source), Err((Reason::SecretNotFound, unread)));
@@ -267,7 +268,7 @@ fn another_value_and_another_way_to_carry_it_give_another_digest_and_nothing_els
     case.device().spec.serial_number = "another".to_owned();
     case.service.spec.description = None;
     assert_eq!(digests(&case), before);
-    let parameters = &mut case.subscription.spec.revisions[0].parameters;
+    let parameters = &mut Arc::make_mut(&mut case.subscription.spec.revisions[0]).parameters;
     parameters.insert("weekdays".to_owned(), "mon".to_owned());
     let after = digests(&case);
     assert_eq!((after[0], after[2]), (before[0], before[2]));

@@ -27,7 +27,7 @@ fn text(
     let subscription = ServiceSubscription::new(
         "acme.backup.lobby",
         ServiceSubscriptionSpec {
-            revisions: vec![revision.clone()],
+            revisions: vec![revision.clone().into()],
             ..Default::default()
         },
     );

@@ -1,5 +1,7 @@
 //! The judge of promises.
 
+use std::sync::Arc;
+
 use entente_crds::v1alpha1::{
     Delay, ServiceLevel, ServiceSubscriptionSpec, ServiceSubscriptionStatus,
 };
@@ -24,7 +26,7 @@ fn promised() -> ServiceSubscription {
         ..Revision::default()
     };
     let spec = ServiceSubscriptionSpec {
-        revisions: vec![revision],
+        revisions: vec![revision.into()],
         ..ServiceSubscriptionSpec::default()
     };
     ServiceSubscription::new("a.b.c", spec)
@@ -176,7 +178,9 @@ fn a_promise_closes_when_its_contract_is_deleted_however_late_that_is_seen() {
 #[test]
 fn a_promise_whose_allowance_cannot_be_read_is_not_judged() {
     let mut one = promised();
-    one.spec.revisions[0].service_level.allowed = "soon".into();
+    Arc::make_mut(&mut one.spec.revisions[0])
+        .service_level
+        .allowed = "soon".into();
     for completed in [None, Some(901)] {
         let promise = look(&mut one, 1_000, completed, OFF);
         assert_eq!((promise.state, promise.closed), (PromiseState::Open, None));
@@ -380,7 +384,7 @@ fn a_subscription_that_is_made_again_closes_what_nobody_can_prove_any_more() {
         (500, Some(600), 0, false),
     ] {
         let mut one = promised();
-        one.spec.revisions[0].effective = second(effective);
+        Arc::make_mut(&mut one.spec.revisions[0]).effective = second(effective);
         one.metadata.creation_timestamp = Some(Time(second(created)));
         let established = established.map(second);
         assert_eq!(

@@ -80,7 +80,7 @@ fn missed(emitted: &[&str]) -> Promise {
 
 fn subscription(revision: Revision, promise: Promise) -> ServiceSubscription {
     let mut spec = ServiceSubscriptionSpec {
-        revisions: vec![revision],
+        revisions: vec![revision.into()],
         ..ServiceSubscriptionSpec::default()
     };
     spec.time_zone = "America/Sao_Paulo".to_owned();

@@ -5,6 +5,7 @@ use entente_domain::remote::FailureKind;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use proptest::prelude::*;
+use std::sync::Arc;
 
 use super::{MENU, minutes, wish};
 use crate::simulation::{Fault, Simulation};
@@ -208,12 +209,8 @@ fn happen_to_subscription(world: &mut Simulation, event: &Event, index: usize, i
         }
         Event::Extended(_) => {
             let object = world.subscription_mut(&name);
-            object
-                .spec
-                .revisions
-                .last_mut()
-                .expect("it has an entry")
-                .until = None;
+            let last = object.spec.revisions.last_mut().expect("it has an entry");
+            Arc::make_mut(last).until = None;
         }
         Event::Deleted(_) => world.delete(&name),
         _ => {}

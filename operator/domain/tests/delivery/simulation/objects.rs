@@ -1,6 +1,7 @@
 //! The objects of a simulated world, and what must hold for every status.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use entente_crds::{
     condition::Reason,
@@ -131,7 +132,7 @@ impl Simulation {
                 },
                 time_zone: "America/Sao_Paulo".to_owned(),
                 lead_time: wish.lead.as_str().into(),
-                revisions: vec![revision(wish)],
+                revisions: vec![Arc::new(revision(wish))],
             },
         );
         object.metadata.namespace = Some(NAMESPACE.to_owned());
@@ -155,20 +156,16 @@ impl Simulation {
             .expect("a subscription has an entry");
         let mut next = revision(wish);
         next.until = last.until;
-        last.until = Some(wish.from);
-        object.spec.revisions.push(next);
+        Arc::make_mut(last).until = Some(wish.from);
+        object.spec.revisions.push(Arc::new(next));
     }
 
     /// Ends the last entry.
     pub(crate) fn end(&mut self, name: &str, until: Timestamp) {
         let object = self.subscription_mut(name);
         object.metadata.generation = object.metadata.generation.map(|one| one + 1);
-        object
-            .spec
-            .revisions
-            .last_mut()
-            .expect("a subscription has an entry")
-            .until = Some(until);
+        let last = object.spec.revisions.last_mut();
+        Arc::make_mut(last.expect("a subscription has an entry")).until = Some(until);
     }
 
     /// Sets the Secret with the one key `value` as the observe stage reads it; without a text there
