@@ -109,8 +109,8 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// The operator has not seen the object yet.
-    Pending => "Wait; if it stays, look whether the operator runs.",
+    /// The operator has not seen the object yet, or does not know yet.
+    Pending => "Read the message; without one wait, and if it stays, look whether the operator runs.",
     /// Work is under way and nothing failed.
     Progressing => "Wait.",
     /// Something failed that may heal by itself; it is tried again.
@@ -123,12 +123,13 @@ reasons! {
     Delivered => "Nothing.",
     /// Delivered but for no more subscriptions than maxUnavailable allows.
     DeliveredWithExceptions => "See the condition DevicesFailing for those that are missing.",
-    /// The term is over.
+    /// The term is over, or the contract no longer asks for the service.
     Ended => "Nothing, or make a new contract.",
     /// Suspended by spec.suspend.
-    Suspended => "Set spec.suspend to false to go on.",
-    /// The object is being deleted and waits for what the message names.
-    Withdrawing => "Wait, or set the annotation entente.dev/abandon to end the withdrawal at once.",
+    Suspended => "Set spec.suspend of the Contract or the Device to false to go on.",
+    /// The object is being deleted, or services have ended; it waits for the
+    /// withdrawals that the message names.
+    Withdrawing => "Wait, or set the annotation entente.dev/abandon on the ServiceSubscription to end its withdrawal at once.",
     /// The object is valid.
     Valid => "Nothing.",
     /// Every reference was found.
@@ -143,12 +144,12 @@ reasons! {
     UnknownZone => "Use a name of the time zone database, such as Europe/Berlin.",
     /// A date that has already passed was changed.
     PastDateChanged => "Set the date back; what was promised cannot be moved.",
-    /// Two entries of one service name one device.
-    DuplicateService => "Name the device in one of the entries only.",
+    /// Two entries of one service name or select one device.
+    DuplicateService => "Name or select the device in one of the entries only.",
     /// Another Device has this address or this identity.
     AlreadyClaimed => "Correct the address, or remove the other Device.",
-    /// A value is of the wrong type or outside the allowed range.
-    UnsupportedValue => "Correct the value that the message names.",
+    /// A value is missing, of the wrong type or outside what is allowed.
+    UnsupportedValue => "Set or correct the value that the message names.",
     /// The Device does not exist.
     DeviceNotFound => "Create the Device; the subscription goes on by itself.",
     /// The DeviceModel does not exist.
@@ -157,60 +158,61 @@ reasons! {
     ServiceNotFound => "Create the SmartService, or correct serviceRef.",
     /// The Connection does not exist.
     ConnectionNotFound => "Create the Connection, or correct its name.",
-    /// A Secret or ConfigMap does not exist.
-    SecretNotFound => "Create it in the operator's namespace.",
+    /// A Secret or ConfigMap does not exist, or could not be read.
+    SecretNotFound => "Create it in the namespace that the message names: that of the Contract or the Device for their Secrets, the operator's for those of a Connection.",
     /// A Secret or ConfigMap lacks a key, or the value under the key cannot be used.
     SecretKeyMissing => "Add or correct the key that the message names.",
-    /// The operator may not read a Secret.
-    SecretForbidden => "Grant the operator's ServiceAccount to get it.",
+    /// The operator may not read a Secret or ConfigMap, or cannot write its own key.
+    SecretForbidden => "Name the tenant's namespace in tenantSecrets.namespaces of the chart, or restore the chart's Role in the operator's namespace; the message says which.",
     /// The Connection does not allow this namespace or this address.
     NotAllowed => "Ask the platform team for an entry under allow in the Connection.",
-    /// The broker's catalog does not have the offering or the plan.
+    /// The broker's catalog does not have the offering or the plan, or has several of the name.
     OfferingNotFound => "Correct server.offering and server.plan in the SmartService.",
     /// The broker's catalog has other ids behind the names that a live instance was made with.
     OfferingChanged => "Have the catalog corrected, or name the offering and plan with the instance's ids in the SmartService.",
-    /// The operator met a defect of its own; it tries again.
-    InternalError => "Report it with the operator's log; what was said before may be out of date.",
-    /// No subscription is in force although the term is.
+    /// The operator met a defect of its own, or the API server refused its status; it tries again.
+    InternalError => "Report it with the operator's log; the rest of the status may be out of date.",
+    /// An entry of the contract matches no Device.
     NoDevices => "Check the selector and the labels of the Devices.",
     /// The number of devices is not the expected one; withdrawals by label are held.
     DeviceCountMismatch => "Correct the labels or expect.",
     /// Some subscriptions are not delivered yet.
-    DevicesPending => "Wait; notReady names up to ten of them.",
+    DevicesPending => "Wait; status.notReady names up to ten of them.",
     /// Some subscriptions do not progress.
     DevicesNotProgressing => "See the ServiceSubscriptions that the message names.",
     /// A promise of this term was not kept in time.
     PromiseNotKept => "See the Compensations of this contract.",
     /// A compensation still accrues or is not delivered.
     NotFinal => "Wait until the service is delivered.",
-    /// A step waits for the one before it.
-    Waiting => "Wait for the step that the message names.",
-    /// Another contract has this service on this device, and its term began earlier.
-    ConflictingContract => "End the service in one of the two contracts.",
+    /// A step waits for the one before it, or the subscription for its contract.
+    Waiting => "Wait for the step or the Contract that the message names.",
+    /// Another subscription has this service, or one of its exclusiveGroup, on this device and
+    /// comes first.
+    ConflictingContract => "End one of the two services in its contract.",
     /// Two services want different values for one setting.
     SettingsConflict => "Choose parameters that agree, or end one of the services.",
     /// The local clock and that of the API server differ by more than 5 seconds.
     ClockSkew => "Set the clock of the operator's node.",
     /// The device says it is another one than before, or of another model.
-    IdentityMismatch => "Check who stands at the address; for a new machine change spec.serialNumber.",
+    IdentityMismatch => "Check which machine answers at the address; for a new machine change spec.serialNumber, for another name of the product correct productNames of the DeviceModel.",
     /// The device shows another certificate than before.
     CertificateChanged => "Check the device, then set spec.certificateSha256.",
     /// The model of the device cannot do this service.
-    UnsupportedByModel => "Use another model, or end the service on this device.",
+    UnsupportedByModel => "Complete the DeviceModel if the machine can do it; else use another model, or end the service on this device.",
     /// It was accepted with success and read back as something else.
-    AcceptedNotEffective => "Correct the DeviceModel: this attribute or operation does not take effect.",
+    AcceptedNotEffective => "On a device correct the DeviceModel, whose attribute or operation does not take effect; on a service server check the log of the server.",
     /// The remote side says that it cannot be set.
     RejectedNotSettable => "Correct the DeviceModel: this attribute cannot be set.",
     /// The remote side refuses the value.
     RejectedValue => "Correct the parameter or the setting that the message names.",
     /// The remote side does not know the item or the operation.
-    Unsupported => "Correct the DeviceModel, or end the service on this device.",
+    Unsupported => "Correct the DeviceModel, or end the service on this device; on a service server check the log of the server.",
     /// It cannot be read back, so it is not proven.
-    NotVerifiable => "Use a broker that lets instances be fetched.",
+    NotVerifiable => "Set writeOnly for a value that the service server never returns, or use a broker that lets instances be fetched.",
     /// No connection could be made.
     Unreachable => "Check that it is switched on, and the address.",
     /// The credentials were refused.
-    Unauthorized => "Correct the Secret of the Connection.",
+    Unauthorized => "Correct the Secret of the Connection, or that of the Device if it has a login of its own.",
     /// The remote side is busy and asks to come again.
     Busy => "Wait.",
     /// No answer came in time.
@@ -220,7 +222,7 @@ reasons! {
     /// An operation of the service server is under way.
     OperationRunning => "Wait.",
     /// A step was begun and is not wholly in effect within stepTimeout of its SmartService.
-    StepTimedOut => "Read what the message says of the remote side; retries and polling go on. Raise stepTimeout if the step takes so long.",
+    StepTimedOut => "Read in the message what the step waits for; retries and polling go on. Raise stepTimeout of the SmartService if the step takes so long.",
     /// The value takes effect after a restart of the device.
     AwaitingRestart => "Restart the device.",
     /// The operator was not running, or had not looked yet.
@@ -229,7 +231,7 @@ reasons! {
     TlsFailed => "Check the certificate and the tls of the Connection.",
     /// It answered.
     Answered => "Nothing.",
-    /// It was never asked.
+    /// It was not asked yet, or has not answered yet.
     NeverSeen => "Wait.",
     /// Devices are reached one by one; see each Device.
     PerDevice => "Nothing.",
