@@ -62,14 +62,9 @@ impl Round<'_> {
         match heard.reading.as_ref().map(|reading| &reading.result) {
             None if at_rest => {}
             Some(Ok(_)) if is_settled => {}
-            None => plan.actions.push(Action::ReadInstance {
-                subscription: subscription.name.clone(),
-                instance,
-                retrievable: server
-                    .offering
-                    .as_ref()
-                    .is_none_or(|offering| offering.retrievable),
-            }),
+            None => plan
+                .actions
+                .push(read_instance(subscription, server, instance)),
             Some(Err(_)) => {}
             Some(Ok(InstanceReading::Absent)) => {
                 self.provision(subscription, server, instance, plan);
@@ -295,6 +290,21 @@ fn only(server: &ResolvedServer, items: &[&ResolvedItem], active: bool) -> Param
         ..server.clone()
     };
     part.parameters(active)
+}
+
+/// Returns the action that reads an instance back. A server whose offering is not known may have it
+/// fetched.
+pub(in crate::delivery) fn read_instance(
+    subscription: &ResolvedSubscription,
+    server: &ResolvedServer,
+    instance: InstanceKey,
+) -> Action {
+    let offering = server.offering.as_ref();
+    Action::ReadInstance {
+        subscription: subscription.name.clone(),
+        instance,
+        retrievable: offering.is_none_or(|offering| offering.retrievable),
+    }
 }
 
 pub(in crate::delivery) fn deprovision(

@@ -14,7 +14,10 @@ use crate::delivery::{
     Action, Blocked, CarriedItem, DeviceSnapshot, Intent, Observations, Plan, ResolvedServer,
     ResolvedSubscription, Sent, digest,
     model::parameters::at_pointer,
-    plan::{instance::deprovision, round::Round},
+    plan::{
+        instance::{deprovision, read_instance},
+        round::Round,
+    },
 };
 use crate::{
     reasons::{needs_another_value, reason},
@@ -192,14 +195,9 @@ fn next(
         .as_ref()
         .map(|reading| &reading.result)
     {
-        None => plan.actions.push(Action::ReadInstance {
-            subscription: subscription.name.clone(),
-            instance,
-            retrievable: server
-                .offering
-                .as_ref()
-                .is_none_or(|offering| offering.retrievable),
-        }),
+        None => plan
+            .actions
+            .push(read_instance(subscription, server, instance)),
         Some(Err(failure)) => plan.wait(
             &subscription.name,
             Blocked::on_server(&server.connection, failure),
