@@ -16,7 +16,7 @@ use entente_drivers::{
 
 use super::{
     Delivery,
-    observe::{device_credentials, is_claimed},
+    observe::{is_claimed, profile},
     report,
 };
 
@@ -211,16 +211,8 @@ impl Execution<'_> {
             .get(name)
             .ok_or_else(|| unusable(format!("the Connection {name} does not exist")))?;
         let now = self.delivery.context.clock.now();
-        self.delivery
-            .profiles
-            .profile(
-                connection,
-                &snapshot.namespace_labels,
-                device_credentials(snapshot, name),
-                now,
-            )
-            .await
-            .map_err(|(_, message)| unusable(message))
+        let profile = profile(self.delivery, snapshot, connection, now).await;
+        profile.map_err(|(_, message)| unusable(message))
     }
 
     fn count(&self, role: &'static str, failure: Option<&Failure>, begun: Instant) {

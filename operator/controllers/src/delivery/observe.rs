@@ -23,6 +23,7 @@ use entente_domain::{
     promise::{CompensationRecord, has_missed},
     secret::Secrets,
 };
+use entente_drivers::profile::ConnectionProfile;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, ResourceExt as _};
@@ -31,6 +32,7 @@ use super::Delivery;
 use crate::{
     cache::Key,
     objects::{BY_CONNECTION, BY_DEVICE, BY_ENDPOINT, BY_IDENTITY, BY_SUBSCRIPTION, Objects, path},
+    secrets::Fault,
     status::read,
 };
 
@@ -87,24 +89,29 @@ async fn read_secrets(delivery: &Delivery, snapshot: &mut DeviceSnapshot, now: T
         delivery.secrets.forget();
     }
     for (name, connection) in &snapshot.connections {
-        let profile = delivery
-            .profiles
-            .profile(
-                connection,
-                &snapshot.namespace_labels,
-                device_credentials(snapshot, name),
-                now,
-            )
-            .await;
-        if let Err(fault) = profile {
+        if let Err(fault) = profile(delivery, snapshot, connection, now).await {
             snapshot.connection_faults.insert(name.clone(), fault);
         }
     }
     snapshot.secrets = secret_parameters(delivery, snapshot, now).await;
 }
 
+/// Returns the profile of a connection for the device of the snapshot, with its own credentials if
+/// it has some.
+pub(super) async fn profile(
+    delivery: &Delivery,
+    snapshot: &DeviceSnapshot,
+    connection: &Connection,
+    now: Timestamp,
+) -> Result<Arc<ConnectionProfile>, Fault> {
+    let profiles = &delivery.profiles;
+    let credentials = device_credentials(snapshot, &connection.name_any());
+    let labels = &snapshot.namespace_labels;
+    profiles.profile(connection, labels, credentials, now).await
+}
+
 /// Returns the namespace and name of the Secret with the device's credentials for a connection.
-pub(super) fn device_credentials<'a>(
+fn device_credentials<'a>(
     snapshot: &'a DeviceSnapshot,
     connection: &str,
 ) -> Option<(&'a str, &'a LocalReference)> {
