@@ -3,8 +3,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use entente_crds::v1alpha1::Condition;
-use entente_drivers::{Drivers, fake::World};
+use entente_crds::{example, v1alpha1::Condition};
+use entente_domain::{
+    protocol::Place,
+    remote::{Catalog, Offering, Plan, Scalar},
+};
+use entente_drivers::{
+    Drivers,
+    fake::{FakeDevice, FakeServer, World},
+};
 use jiff::Timestamp;
 use k8s_openapi::{
     ByteString,
@@ -80,7 +87,7 @@ impl InProcess {
         let clock = Arc::new(FakeClock::starting_at(now));
         let cluster = FakeCluster::new(Arc::clone(&clock));
         let mut namespace = Namespace::default();
-        let name = entente_crds::example::NAMESPACE.to_owned();
+        let name = example::NAMESPACE.to_owned();
         let label = ("kubernetes.io/metadata.name".to_owned(), name.clone());
         namespace.metadata.labels = Some([label].into());
         namespace.metadata.name = Some(name);
@@ -254,4 +261,41 @@ pub(crate) fn broker_login() -> Secret {
     let data = data.map(|(key, text)| (key.to_owned(), ByteString(text.as_bytes().to_vec())));
     secret.data = Some(data.into());
     secret
+}
+
+/// Returns a device of the model of the examples, on which every setting has another value.
+pub(crate) fn fake_device(identity: &str) -> FakeDevice {
+    let places = example::mfp_500().spec.settings.into_iter();
+    let ipp = places.filter_map(|setting| setting.via.ipp);
+    let values = ipp.map(|ipp| {
+        let place = Place::ipp(ipp.operation, &ipp.attribute);
+        (place, vec![Scalar::Text("another value".to_owned())])
+    });
+    FakeDevice {
+        product_name: Some("Northwind MFP 500".to_owned()),
+        identity: Some(identity.to_owned()),
+        values: values.collect(),
+        ..FakeDevice::default()
+    }
+}
+
+/// Returns a broker that offers the service of the examples.
+pub(crate) fn fake_broker() -> FakeServer {
+    let plan = Plan {
+        id: "standard-id".to_owned(),
+        name: "standard".to_owned(),
+        ..Plan::default()
+    };
+    let offering = Offering {
+        id: "data-backup-id".to_owned(),
+        name: "data-backup".to_owned(),
+        instances_retrievable: true,
+        plans: vec![plan],
+    };
+    FakeServer {
+        catalog: Catalog {
+            offerings: vec![offering],
+        },
+        ..FakeServer::default()
+    }
 }

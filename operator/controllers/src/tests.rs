@@ -13,17 +13,13 @@ use entente_crds::{
         ServiceSubscriptionStatus,
     },
 };
-use entente_domain::{
-    protocol::Place,
-    remote::{Catalog, Offering, Plan, Scalar},
-};
-use entente_drivers::fake::{FakeDevice, FakeServer, Operation};
+use entente_drivers::fake::Operation;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
 use crate::{
     clock::Clock as _,
-    in_process::{InProcess, broker_login, says},
+    in_process::{InProcess, broker_login, fake_broker, fake_device, says},
 };
 
 const NAMESPACE: &str = example::NAMESPACE;
@@ -43,42 +39,6 @@ fn url(device: usize) -> String {
     format!("ipp://10.20.3.{}:631/ipp/print", device + 1)
 }
 
-/// A device of the model of the examples, on which everything is set to something else.
-fn fake_device(number: usize) -> FakeDevice {
-    let places = example::mfp_500().spec.settings.into_iter();
-    let ipp = places.filter_map(|setting| setting.via.ipp);
-    let values = ipp.map(|ipp| {
-        let place = Place::ipp(ipp.operation, &ipp.attribute);
-        (place, vec![Scalar::Text("another value".to_owned())])
-    });
-    FakeDevice {
-        product_name: Some("Northwind MFP 500".to_owned()),
-        identity: Some(format!("urn:uuid:{number}")),
-        values: values.collect(),
-        ..FakeDevice::default()
-    }
-}
-
-fn fake_broker() -> FakeServer {
-    let plan = Plan {
-        id: "standard-id".to_owned(),
-        name: "standard".to_owned(),
-        ..Plan::default()
-    };
-    let offering = Offering {
-        id: "data-backup-id".to_owned(),
-        name: "data-backup".to_owned(),
-        instances_retrievable: true,
-        plans: vec![plan],
-    };
-    FakeServer {
-        catalog: Catalog {
-            offerings: vec![offering],
-        },
-        ..FakeServer::default()
-    }
-}
-
 /// A catalogue, four devices and a broker two days before the start of a contract that was applied
 /// in time. Nothing runs yet.
 fn prepared() -> InProcess {
@@ -92,7 +52,9 @@ fn prepared() -> InProcess {
     cluster.apply(&example::data_backup());
     cluster.apply(&example::parts_life());
     for (number, device) in example::devices().iter().enumerate() {
-        process.world.put_device(&url(number), fake_device(number));
+        process
+            .world
+            .put_device(&url(number), fake_device(&format!("urn:uuid:{number}")));
         cluster.apply(device);
     }
     cluster.apply(&example::banco_sul_2027());

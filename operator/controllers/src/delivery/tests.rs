@@ -17,11 +17,8 @@ use entente_crds::{
         ServiceSubscriptionStatus,
     },
 };
-use entente_domain::{
-    protocol::Place,
-    remote::{Catalog, Offering, Plan, Scalar},
-};
-use entente_drivers::fake::{FakeDevice, FakeServer, Operation};
+use entente_domain::remote::Scalar;
+use entente_drivers::fake::Operation;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use serde_json::json;
@@ -29,7 +26,7 @@ use serde_json::json;
 use super::Delivery;
 use crate::{
     clock::Clock as _,
-    in_process::{InProcess, Parts, broker_login, says},
+    in_process::{InProcess, Parts, broker_login, fake_broker, fake_device, says},
 };
 
 const NAMESPACE: &str = example::NAMESPACE;
@@ -67,43 +64,6 @@ fn delivery(parts: Parts) -> Delivery {
 
 fn promised() -> Timestamp {
     example::service_subscription().spec.revisions[0].effective
-}
-
-/// Returns a device of the model of the examples, on which every setting has another value.
-fn fake_device(identity: &str) -> FakeDevice {
-    let places = example::mfp_500().spec.settings.into_iter();
-    let ipp = places.filter_map(|setting| setting.via.ipp);
-    let values = ipp.map(|ipp| {
-        let place = Place::ipp(ipp.operation, &ipp.attribute);
-        (place, vec![Scalar::Text("another value".to_owned())])
-    });
-    FakeDevice {
-        product_name: Some("Northwind MFP 500".to_owned()),
-        identity: Some(identity.to_owned()),
-        values: values.collect(),
-        ..FakeDevice::default()
-    }
-}
-
-/// Returns a broker that offers the service of the examples.
-fn fake_broker() -> FakeServer {
-    let plan = Plan {
-        id: "standard-id".to_owned(),
-        name: "standard".to_owned(),
-        ..Plan::default()
-    };
-    let offering = Offering {
-        id: "data-backup-id".to_owned(),
-        name: "data-backup".to_owned(),
-        instances_retrievable: true,
-        plans: vec![plan],
-    };
-    FakeServer {
-        catalog: Catalog {
-            offerings: vec![offering],
-        },
-        ..FakeServer::default()
-    }
 }
 
 /// Returns the objects and the remote sides of one promise, hours before its start. Nothing runs

@@ -231,7 +231,9 @@ async fn objects_may_come_in_any_order() {
     process.cluster.apply(&example::banco_sul_2027());
     process.let_pass(apart).await;
     for (number, device) in example::devices().iter().enumerate() {
-        process.world.put_device(&url(number), fake_device(number));
+        process
+            .world
+            .put_device(&url(number), fake_device(&format!("urn:uuid:{number}")));
         process.cluster.apply::<Device>(device);
         process.let_pass(apart).await;
     }

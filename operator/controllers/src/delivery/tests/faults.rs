@@ -9,8 +9,9 @@ use entente_crds::{
         Connection, Device, DeviceConnection, DeviceModel, IppOperation, ItemState, SmartService,
     },
 };
+use entente_domain::protocol::Place;
 use entente_domain::remote::FailureKind;
-use entente_drivers::fake::{Fault, Operation};
+use entente_drivers::fake::{FakeDevice, Fault, Operation};
 use http::Method;
 use jiff::SignedDuration;
 use serde_json::json;

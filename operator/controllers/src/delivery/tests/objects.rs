@@ -8,7 +8,7 @@ use entente_crds::{
         SecretKeyReference, SecretParameter, SmartService, ValueType,
     },
 };
-use entente_drivers::fake::Fault;
+use entente_drivers::fake::{FakeDevice, Fault};
 use http::Method;
 use jiff::SignedDuration;
 use k8s_openapi::{

@@ -7,7 +7,7 @@ use entente_crds::{
     v1alpha1::{Connection, Device, ServerOperationType},
 };
 use entente_domain::remote::FailureKind;
-use entente_drivers::fake::Fault;
+use entente_drivers::fake::{FakeDevice, Fault};
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Namespace;
 
