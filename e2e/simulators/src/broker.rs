@@ -11,14 +11,13 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 
 use super::{
     Credentials, Fault, FaultKind, Ledger, ServiceOffering, Side, SimulatorError,
     catalog::default_catalog,
     fault::Faults,
     instance::{InstanceView, Instances, ParameterUpdate},
-    ledger::{AttributeValue, Cause, PeerKind, Record},
+    ledger::{AttributeValue, Cause, Change, PeerKind},
     listener::{OwnedTask, Switch, listen, serve},
 };
 
@@ -255,23 +254,14 @@ impl Broker {
     }
 
     fn note(&self, id: &str, operation: &'static str, changed: bool, what: Vec<AttributeValue>) {
-        let content = format!("{operation} {what:?}");
-        self.server.ledger.append(Record {
+        self.server.ledger.append(Change {
             peer: PeerKind::Broker,
             cause: Cause::Panel,
             name: id.into(),
-            operation: operation.into(),
-            write: true,
-            probe: false,
             key: id.into(),
-            digest: Sha256::digest(content).into(),
-            originating_identity: None,
-            http_status: None,
-            ipp_status: None,
-            committed: true,
+            operation,
             changed,
-            needed: changed,
-            attributes: what.into(),
+            attributes: what,
         });
     }
 }

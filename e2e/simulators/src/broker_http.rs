@@ -17,7 +17,7 @@ use super::{
     fault::{Effects, Subject},
     instance::{Ask, Pace, Verdict},
     ledger::{AttributeValue, Cause, PeerKind, Record},
-    listener::{Answer, Received, Service, fault_response, response},
+    listener::{Answer, Received, Service, response},
 };
 
 const REQUEST_IDENTITY: HeaderName = HeaderName::from_static("x-broker-api-request-identity");
@@ -77,14 +77,10 @@ impl Service for Server {
 impl Server {
     fn decide(&self, request: &Received, call: Call<'_>, met: &Effects) -> Answer {
         let mut line = line(request, &call);
-        if met.hang {
+        if let Some((status, answer)) = Answer::of_fault(met) {
+            line.http_status = status;
             self.ledger.append(line);
-            return Answer::hang();
-        }
-        if let Some((status, retry_after)) = met.http_status {
-            line.http_status = Some(status);
-            self.ledger.append(line);
-            return Answer::now(fault_response(status, retry_after));
+            return answer;
         }
         let mut state = self.state();
         let refused = wrong_version(request).or_else(|| refusal(&state, &call, met));

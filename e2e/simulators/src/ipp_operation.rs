@@ -18,7 +18,7 @@ use super::{
     fault::{Effects, Subject},
     ipp_message::{Message, Reply, is_write, operation, operation_name, status},
     ledger::{AttributeValue, Cause, PeerKind, Record},
-    listener::{Answer, Received, Service, fault_response, response},
+    listener::{Answer, Received, Service, response},
     model::Group,
     printer::{Device, OWN_ATTRIBUTES, State},
 };
@@ -91,14 +91,10 @@ impl Service for Device {
 impl Device {
     fn decide(self: &Arc<Self>, message: &Message, effects: &Effects) -> Answer {
         let mut line = self.line(message);
-        if effects.hang {
+        if let Some((status, answer)) = Answer::of_fault(effects) {
+            line.http_status = status;
             self.ledger.append(line);
-            return Answer::hang();
-        }
-        if let Some((http, retry_after)) = effects.http_status {
-            line.http_status = Some(http);
-            self.ledger.append(line);
-            return Answer::now(fault_response(http, retry_after));
+            return answer;
         }
         if let Some(offline) = effects.reboot {
             self.ledger.append(line);

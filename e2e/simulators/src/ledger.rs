@@ -17,8 +17,8 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use line::Line;
-pub(super) use line::Record;
 pub use line::{AttributeValue, Cause, Entry, PeerKind};
+pub(super) use line::{Change, Record};
 
 /// Default number of lines that a ledger keeps.
 const DEFAULT_CAPACITY: usize = 1_000_000;
@@ -87,7 +87,8 @@ impl Ledger {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn append(&self, mut record: Record) {
+    pub(super) fn append(&self, record: impl Into<Record>) {
+        let mut record = record.into();
         let mut lines = self.lines();
         if let Some(known) = lines.shared.get(&record.digest) {
             record.attributes = Arc::clone(known);

@@ -21,7 +21,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-use super::SimulatorError;
+use super::{SimulatorError, fault::Effects};
 
 /// Largest request body that is read, in bytes.
 const BODY_LIMIT: usize = 4 * 1024 * 1024;
@@ -72,6 +72,16 @@ impl Answer {
         self
     }
 
+    /// Returns the answer of a fault that comes before the peer decides anything, with its HTTP
+    /// status if it has one.
+    pub(super) fn of_fault(met: &Effects) -> Option<(Option<u16>, Self)> {
+        if met.hang {
+            return Some((None, Self::hang()));
+        }
+        let (status, retry_after) = met.http_status?;
+        Some((Some(status), Self::now(fault_response(status, retry_after))))
+    }
+
     /// Returns the answer that closes the connection at once.
     pub(super) fn dropped() -> Self {
         Self {
@@ -81,7 +91,7 @@ impl Answer {
     }
 
     /// Returns the answer that keeps the connection open without a word, then closes it.
-    pub(super) fn hang() -> Self {
+    fn hang() -> Self {
         Self {
             response: None,
             after: HANG_LIMIT,
@@ -109,7 +119,7 @@ pub(super) fn response(
 }
 
 /// Makes a response that a fault puts in place of the answer.
-pub(super) fn fault_response(status: u16, retry_after: Option<u32>) -> Response<Full<Bytes>> {
+fn fault_response(status: u16, retry_after: Option<u32>) -> Response<Full<Bytes>> {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = response(status, "text/plain", "a simulated fault\n");
     if let Some(seconds) = retry_after {

@@ -1,11 +1,13 @@
 //! The lines of a ledger: the stored part of a request, and its form for people.
 //!
-//! Decides nothing. Called by the ledger; the simulators fill in a [`Record`].
+//! Decides nothing. Called by the ledger; the simulators fill in a [`Record`], or a
+//! [`Change`] where there was no request.
 
 use std::{borrow::Cow, sync::Arc};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 /// Longest value kept of a write, in bytes.
 const VALUE_LIMIT: usize = 256;
@@ -148,6 +150,41 @@ pub(crate) struct Record {
     pub(crate) changed: bool,
     pub(crate) needed: bool,
     pub(crate) attributes: Arc<[AttributeValue]>,
+}
+
+/// A change of a peer that no request made.
+pub(crate) struct Change {
+    pub(crate) peer: PeerKind,
+    pub(crate) cause: Cause,
+    pub(crate) name: Arc<str>,
+    pub(crate) key: Arc<str>,
+    pub(crate) operation: &'static str,
+    /// False if everything was so before.
+    pub(crate) changed: bool,
+    pub(crate) attributes: Vec<AttributeValue>,
+}
+
+impl From<Change> for Record {
+    fn from(change: Change) -> Self {
+        let content = format!("{} {:?}", change.operation, change.attributes);
+        Self {
+            peer: change.peer,
+            cause: change.cause,
+            name: change.name,
+            operation: change.operation.into(),
+            write: true,
+            probe: false,
+            key: change.key,
+            digest: Sha256::digest(content).into(),
+            originating_identity: None,
+            http_status: None,
+            ipp_status: None,
+            committed: true,
+            changed: change.changed,
+            needed: change.changed,
+            attributes: change.attributes.into(),
+        }
+    }
 }
 
 /// A line as it is kept.

@@ -11,14 +11,13 @@ use std::{
 
 use ipp::value::IppValue;
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use super::{Device, State, serial, up_time, uuid};
 use crate::{
     SimulatorError,
     attribute::value_like,
     fault::{Fault, FaultKind, Side},
-    ledger::{AttributeValue, Cause, PeerKind, Record},
+    ledger::{AttributeValue, Cause, Change, PeerKind},
 };
 
 impl Device {
@@ -177,23 +176,14 @@ impl Device {
         changed: bool,
         attributes: Vec<AttributeValue>,
     ) {
-        let content = format!("{operation} {attributes:?}");
-        self.ledger.append(Record {
+        self.ledger.append(Change {
             peer: PeerKind::Device,
             cause,
             name: Arc::clone(&self.name),
-            operation: operation.into(),
-            write: true,
-            probe: false,
             key: Arc::clone(&state.uuid),
-            digest: Sha256::digest(content).into(),
-            originating_identity: None,
-            http_status: None,
-            ipp_status: None,
-            committed: true,
+            operation,
             changed,
-            needed: changed,
-            attributes: attributes.into(),
+            attributes,
         });
     }
 }

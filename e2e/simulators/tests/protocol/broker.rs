@@ -281,7 +281,7 @@ async fn an_asynchronous_broker_asks_to_be_polled() {
         .provision("i-1", json!({ "mode": "Full" }))
         .await
         .unwrap();
-    let operation = said.body["operation"].as_str().unwrap().to_owned();
+    let operation = said.operation().to_owned();
     assert_eq!(said.status, 202);
     assert_eq!(
         platform.fetch("i-1").await.unwrap().status,
@@ -332,7 +332,7 @@ async fn a_second_operation_has_to_wait_for_the_first() {
         .await
         .unwrap();
     assert_eq!(platform.update("i-1", json!({})).await.unwrap().status, 422);
-    let operation = said.body["operation"].as_str().unwrap().to_owned();
+    let operation = said.operation().to_owned();
     assert_eq!(
         states(&platform, &operation, 4).await.last().unwrap(),
         "succeeded"
@@ -357,7 +357,7 @@ async fn a_second_operation_has_to_wait_for_the_first() {
             (422, &json!("ConcurrencyError"))
         );
     }
-    let operation = said.body["operation"].as_str().unwrap().to_owned();
+    let operation = said.operation().to_owned();
     assert_eq!(
         states(&platform, &operation, 4).await.last().unwrap(),
         "succeeded"
@@ -366,7 +366,7 @@ async fn a_second_operation_has_to_wait_for_the_first() {
     assert_eq!(parameters, &json!({ "mode": "Differential" }));
 
     let said = platform.deprovision("i-1").await.unwrap();
-    let operation = said.body["operation"].as_str().unwrap().to_owned();
+    let operation = said.operation().to_owned();
     assert_eq!(platform.poll("i-1", &operation).await.unwrap().status, 200);
     assert_eq!(platform.poll("i-1", &operation).await.unwrap().status, 200);
     assert_eq!(platform.poll("i-1", &operation).await.unwrap().status, 410);
@@ -381,7 +381,7 @@ async fn an_operation_takes_its_time() {
     .await;
     let started = std::time::Instant::now();
     let said = platform.provision("i-1", json!({})).await.unwrap();
-    let operation = said.body["operation"].as_str().unwrap().to_owned();
+    let operation = said.operation().to_owned();
     loop {
         let said = platform.poll("i-1", &operation).await.unwrap();
         if said.body["state"] == "succeeded" {

@@ -186,7 +186,7 @@ async fn an_operation_can_go_on_until_the_broker_is_cured() {
             .unwrap();
         let said = platform.provision("i-1", json!({})).await.unwrap();
         assert_eq!(said.status, 202, "{mode:?}");
-        let operation = said.body["operation"].as_str().unwrap().to_owned();
+        let operation = said.operation().to_owned();
         for _ in 0..20 {
             let said = platform.poll("i-1", &operation).await.unwrap();
             assert_eq!(said.body["state"], "in progress");
@@ -219,7 +219,7 @@ async fn a_failed_provision_leaves_an_instance_that_only_can_be_removed() {
         .await
         .unwrap();
     let said = platform.provision("i-1", json!({})).await.unwrap();
-    let operation = said.body["operation"].as_str().unwrap().to_owned();
+    let operation = said.operation().to_owned();
     let said = platform.poll("i-1", &operation).await.unwrap();
     assert_eq!(
         said.body,
@@ -252,7 +252,7 @@ async fn a_failed_update_leaves_the_old_values_and_a_usable_instance() {
         .update("i-1", json!({ "mode": "Differential" }))
         .await
         .unwrap();
-    let operation = said.body["operation"].as_str().unwrap().to_owned();
+    let operation = said.operation().to_owned();
     let said = platform.poll("i-1", &operation).await.unwrap();
     assert_eq!(said.body["state"], "failed");
     assert_eq!(

@@ -203,6 +203,13 @@ pub(super) struct Said {
     pub(super) body: Value,
 }
 
+impl Said {
+    /// Returns the key of the operation that the broker began.
+    pub(super) fn operation(&self) -> &str {
+        self.body["operation"].as_str().expect("an operation")
+    }
+}
+
 /// A platform that talks to a broker about one instance.
 pub(super) struct Platform {
     http: reqwest::Client,
