@@ -7,9 +7,8 @@
 use std::collections::HashMap;
 
 use entente_crds::v1alpha1::{
-    Connection, DeviceConnection, DeviceModel, DeviceModelSpec, DeviceSetting, IdentitySource,
-    IppIdentity, IppOperation, IppSetting, IppSyntax, Limit, Limits, NameReference, SmartService,
-    ValueType, Via, WantedSetting,
+    Connection, DeviceConnection, DeviceModel, DeviceSetting, IppOperation, IppSetting, IppSyntax,
+    Limit, Limits, NameReference, SmartService, ValueType, Via, WantedSetting,
 };
 use entente_e2e::namespace::TestNamespace;
 use entente_e2e::peers::ipp_client::IppClient;
@@ -225,17 +224,7 @@ fn model(
         },
         ..DeviceSetting::default()
     };
-    let spec = DeviceModelSpec {
-        manufacturer: "as it introduces itself".to_owned(),
-        product_names: vec![product.to_owned()],
-        identity: Some(IdentitySource {
-            ipp: Some(IppIdentity {
-                attribute: "printer-uuid".to_owned(),
-            }),
-        }),
-        settings: vec![setting],
-    };
-    namespace.labelled(DeviceModel::new(&namespace.named(name), spec))
+    namespace.model_of(name, product, setting)
 }
 
 /// Returns the example service, with the one setting that all these devices can have.

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 
 use entente_crds::example;
 use entente_crds::v1alpha1::{
-    AllowEntry, Connection, ConnectionSpec, Device, DeviceConnection, DeviceModel, DeviceSpec,
-    IppEndpoint, NameReference, OsbEndpoint, Protocol, Retry, Selector, SmartService,
+    AllowEntry, Connection, ConnectionSpec, Device, DeviceConnection, DeviceModel, DeviceModelSpec,
+    DeviceSetting, DeviceSpec, IdentitySource, IppEndpoint, IppIdentity, NameReference,
+    OsbEndpoint, Protocol, Retry, Selector, SmartService,
 };
 use kube::{Resource, ResourceExt as _};
 
@@ -76,6 +77,22 @@ impl TestNamespace<'_> {
             &self.named("mfp-500"),
             example::mfp_500().spec,
         ))
+    }
+
+    /// Returns a model of one setting for a product that somebody else makes, which identifies itself
+    /// by printer-uuid.
+    pub fn model_of(&self, name: &str, product: &str, setting: DeviceSetting) -> DeviceModel {
+        let spec = DeviceModelSpec {
+            manufacturer: "as it introduces itself".to_owned(),
+            product_names: vec![product.to_owned()],
+            identity: Some(IdentitySource {
+                ipp: Some(IppIdentity {
+                    attribute: "printer-uuid".to_owned(),
+                }),
+            }),
+            settings: vec![setting],
+        };
+        self.labelled(DeviceModel::new(&self.named(name), spec))
     }
 
     /// Returns the example service with settings on both sides and an activation: `data-backup`.

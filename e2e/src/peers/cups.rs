@@ -81,15 +81,7 @@ impl CupsServer {
         let client = IppClient::new();
         let uris: Vec<String> = self.queues.iter().map(|queue| self.uri(queue)).collect();
         self.process
-            .until_ready(async || {
-                for uri in &uris {
-                    let answer = client.get(uri, &["printer-uuid"]).await;
-                    if !answer.is_ok_and(|answer| answer.is_success()) {
-                        return false;
-                    }
-                }
-                true
-            })
+            .until_ready(async || client.all_answer(&uris).await)
             .await
     }
 

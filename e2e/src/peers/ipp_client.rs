@@ -92,6 +92,17 @@ impl IppClient {
         }
     }
 
+    /// True if every printer answers.
+    pub(super) async fn all_answer(&self, uris: &[String]) -> bool {
+        for uri in uris {
+            let answer = self.get(uri, &["printer-uuid"]).await;
+            if !answer.is_ok_and(|answer| answer.is_success()) {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Get-Printer-Attributes (0x000b) of the requested names, or of all when there are none.
     pub async fn get(&self, uri: &str, requested: &[&str]) -> Result<Answer, IppClientError> {
         let mut operation = Vec::new();

@@ -172,14 +172,9 @@ impl IppEvePrinter {
     }
 
     async fn until_ready(&mut self) -> Result<(), PeerError> {
-        let (client, uri) = (IppClient::new(), self.uri());
+        let (client, uri) = (IppClient::new(), [self.uri()]);
         self.process
-            .until_ready(async || {
-                client
-                    .get(&uri, &["printer-uuid"])
-                    .await
-                    .is_ok_and(|answer| answer.is_success())
-            })
+            .until_ready(async || client.all_answer(&uri).await)
             .await
     }
 

@@ -13,7 +13,7 @@ use entente_e2e::environment::TestEnvironment;
 use entente_e2e::namespace::TestNamespace;
 use entente_e2e::namespace::read::{Conditioned, SubscriptionFacts as _};
 use entente_e2e::operator::OperatorView;
-use entente_simulators::{self, Broker, Cause, Entry, IppFleet};
+use entente_simulators::{self, Broker, Cause, Entry, FaultKind, IppFleet};
 use jiff::Timestamp;
 
 /// A namespace with a fleet and a broker, all of the catalogue and all Devices applied.
@@ -92,6 +92,12 @@ impl<'a> DeliveryFixture<'a> {
     /// Returns the name of the device of that place in the fleet.
     pub(crate) fn name(&self, place: usize) -> &str {
         self.device(place).name()
+    }
+
+    /// Switches the device of that place in the fleet off, until its faults are cleared.
+    pub(crate) async fn switch_off(&self, place: usize) {
+        let device = self.device(place);
+        device.set_fault(FaultKind::Offline).await.unwrap();
     }
 
     /// Returns a contract of one entry `backup` on the first device.

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use entente_crds::v1alpha1::{Cause, Contract};
 use entente_e2e::namespace::read::{Conditioned as _, SubscriptionFacts as _};
 use entente_e2e::namespace::{now, starting_in};
-use entente_simulators::FaultKind;
 use serde_json::json;
 
 use crate::delivery_fixture::{
@@ -56,11 +55,7 @@ async fn losing_contact_with_a_delivered_device_changes_only_that_it_is_not_onli
     let contract = fixture.parts_contract("contact", now(), "15m");
     namespace.apply(&contract).await.unwrap();
     contract_is(namespace, "contact", "Delivered").await;
-    fixture
-        .device(0)
-        .set_fault(FaultKind::Offline)
-        .await
-        .unwrap();
+    fixture.switch_off(0).await;
     reconciled(namespace, fixture.name(0)).await;
     namespace
         .soon("the device is not online", async || {

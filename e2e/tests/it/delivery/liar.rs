@@ -113,11 +113,7 @@ async fn each_way_to_refuse_a_setting_is_told_apart() {
 async fn a_device_that_is_off_at_the_start_is_late_until_it_is_back() {
     let fixture = DeliveryFixture::new("off", 2).await;
     let namespace = &fixture.namespace;
-    fixture
-        .device(0)
-        .set_fault(FaultKind::Offline)
-        .await
-        .unwrap();
+    fixture.switch_off(0).await;
     let start = starting_in(AHEAD / 2);
     let names = [fixture.name(0), fixture.name(1)];
     let entry = namespace.entry("backup", "data-backup", &names, "1s");

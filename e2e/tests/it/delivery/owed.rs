@@ -3,7 +3,6 @@
 use entente_crds::v1alpha1::{Compensation, PromiseState, ServiceSubscription};
 use entente_e2e::namespace::read::{Conditioned as _, SubscriptionFacts as _};
 use entente_e2e::namespace::{TestNamespace, starting_in};
-use entente_simulators::FaultKind;
 use jiff::SignedDuration;
 
 use crate::delivery_fixture::{
@@ -16,11 +15,7 @@ use crate::delivery_fixture::{
 async fn a_fee_that_is_edited_while_the_service_is_late_changes_nothing_that_was_promised() {
     let fixture = DeliveryFixture::new("fee", 1).await;
     let namespace = &fixture.namespace;
-    fixture
-        .device(0)
-        .set_fault(FaultKind::Offline)
-        .await
-        .unwrap();
+    fixture.switch_off(0).await;
     let start = starting_in(AHEAD / 2);
     let mut contract = fixture.parts_contract("fee", start, "1s");
     namespace.apply(&contract).await.unwrap();
@@ -111,11 +106,7 @@ async fn a_subscription_that_is_deleted_by_hand_comes_back_without_a_phantom_deb
 async fn a_compensation_that_a_person_deletes_is_not_made_again() {
     let fixture = DeliveryFixture::new("deleted", 1).await;
     let namespace = &fixture.namespace;
-    fixture
-        .device(0)
-        .set_fault(FaultKind::Offline)
-        .await
-        .unwrap();
+    fixture.switch_off(0).await;
     let contract = fixture.parts_contract("deleted", starting_in(AHEAD / 4), "1s");
     namespace.apply(&contract).await.unwrap();
     let parts = ["deleted", "parts", fixture.name(0)];
@@ -143,11 +134,7 @@ async fn a_compensation_that_a_person_deletes_is_not_made_again() {
 async fn a_contract_that_is_deleted_while_late_owes_until_then_and_no_longer() {
     let fixture = DeliveryFixture::new("ended-late", 1).await;
     let namespace = &fixture.namespace;
-    fixture
-        .device(0)
-        .set_fault(FaultKind::Offline)
-        .await
-        .unwrap();
+    fixture.switch_off(0).await;
     let start = starting_in(AHEAD / 2);
     let contract = fixture.parts_contract("ended-late", start, "1s");
     namespace.apply(&contract).await.unwrap();
@@ -224,8 +211,7 @@ async fn a_compensation_that_is_voided_cancels_the_debt_or_is_issued_again() {
     let fixture = DeliveryFixture::new("void", 2).await;
     let namespace = &fixture.namespace;
     for place in [0, 1] {
-        let device = fixture.device(place);
-        device.set_fault(FaultKind::Offline).await.unwrap();
+        fixture.switch_off(place).await;
     }
     let names = [fixture.name(0), fixture.name(1)];
     let entry = namespace.entry("parts", "parts-life", &names, "1s");

@@ -6,7 +6,6 @@ use entente_crds::v1alpha1::{SmartService, Step, StepType};
 use entente_e2e::namespace::TestNamespace;
 use entente_e2e::namespace::read::Conditioned as _;
 use entente_e2e::namespace::starting_in;
-use entente_simulators::FaultKind;
 use serde_json::json;
 
 use crate::delivery_fixture::{DeliveryFixture, contract_is, contract_says, subscription_says};
@@ -49,11 +48,7 @@ async fn a_device_that_is_off_in_the_time_of_preparation_puts_the_start_at_risk_
     let fixture = DeliveryFixture::new("risk", 2).await;
     let namespace = &fixture.namespace;
     apply_early_parts(namespace).await;
-    fixture
-        .device(0)
-        .set_fault(FaultKind::Offline)
-        .await
-        .unwrap();
+    fixture.switch_off(0).await;
     let names = [fixture.name(0), fixture.name(1)];
     let entry = namespace.entry("parts", "parts-life", &names, "15m");
     let contract = namespace.contract("risk", starting_in(LATER), vec![entry]);

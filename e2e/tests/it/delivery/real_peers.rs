@@ -2,9 +2,9 @@
 
 use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{
-    Connection, Device, DeviceConnection, DeviceModel, DeviceModelSpec, DeviceSetting,
-    IdentitySource, IppIdentity, IppOperation, IppSetting, IppSyntax, ItemState, PromiseState,
-    ServiceSubscription, SmartService, ValueType, Via, WantedSetting,
+    Connection, Device, DeviceConnection, DeviceModel, DeviceSetting, IppOperation, IppSetting,
+    IppSyntax, ItemState, PromiseState, ServiceSubscription, SmartService, ValueType, Via,
+    WantedSetting,
 };
 use entente_e2e::namespace::read::{Conditioned as _, SubscriptionFacts as _};
 use entente_e2e::namespace::{TestNamespace, now, starting_in};
@@ -46,17 +46,7 @@ fn model(
         via: Via { ipp: Some(via) },
         ..DeviceSetting::default()
     };
-    let spec = DeviceModelSpec {
-        manufacturer: "Somebody else".to_owned(),
-        product_names: vec![product.to_owned()],
-        identity: Some(IdentitySource {
-            ipp: Some(IppIdentity {
-                attribute: "printer-uuid".to_owned(),
-            }),
-        }),
-        settings: vec![setting],
-    };
-    namespace.labelled(DeviceModel::new(&namespace.named(name), spec))
+    namespace.model_of(name, product, setting)
 }
 
 fn ipp(attribute: &str, syntax: IppSyntax, operation: IppOperation) -> IppSetting {

@@ -190,11 +190,7 @@ async fn a_contract_that_is_deleted_while_the_operator_is_down_owes_nothing_from
     let before = namespace.contract("before", start, vec![entry(0, "1s")]);
     let within = namespace.contract("within", now(), vec![entry(1, "1h")]);
     for place in [0, 1] {
-        fixture
-            .device(place)
-            .set_fault(FaultKind::Offline)
-            .await
-            .unwrap();
+        fixture.switch_off(place).await;
     }
     for contract in [&before, &within] {
         namespace.apply(contract).await.unwrap();

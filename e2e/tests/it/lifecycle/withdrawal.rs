@@ -99,11 +99,7 @@ async fn a_contract_is_deleted_although_its_device_is_dead() {
     let contract = fixture.backup_contract("dead", now(), "15m");
     namespace.apply(&contract).await.unwrap();
     contract_is(namespace, "dead", "Delivered").await;
-    fixture
-        .device(0)
-        .set_fault(FaultKind::Offline)
-        .await
-        .unwrap();
+    fixture.switch_off(0).await;
     delete_contract(namespace, "dead").await;
     contract_is_gone(namespace, "dead").await;
     assert!(fixture.broker.instances().is_empty());

@@ -29,16 +29,21 @@ async fn until_gone(process: u32) {
     }
 }
 
+/// Starts a peer of each kind.
+async fn one_of_each() -> (LprintServer, CupsServer, IppEvePrinter, OpenBroker) {
+    let printer = IppEvePrinter::start(IppEvePrinterOptions::default());
+    let broker = OpenBroker::start(OpenBrokerOptions::default());
+    (
+        LprintServer::start(&["lab1"]).await.unwrap(),
+        CupsServer::start(&["lab1"]).await.unwrap(),
+        printer.await.unwrap(),
+        broker.await.unwrap(),
+    )
+}
+
 #[tokio::test]
 async fn every_peer_is_ended_when_its_fixture_is_dropped() {
-    let lprint = LprintServer::start(&["lab1"]).await.unwrap();
-    let cupsd = CupsServer::start(&["lab1"]).await.unwrap();
-    let ippeveprinter = IppEvePrinter::start(IppEvePrinterOptions::default())
-        .await
-        .unwrap();
-    let broker = OpenBroker::start(OpenBrokerOptions::default())
-        .await
-        .unwrap();
+    let (lprint, cupsd, ippeveprinter, broker) = one_of_each().await;
     let processes = [
         lprint.process_id(),
         cupsd.process_id(),
@@ -53,14 +58,7 @@ async fn every_peer_is_ended_when_its_fixture_is_dropped() {
 
 #[tokio::test]
 async fn every_peer_is_reached_at_127_0_0_1_and_at_no_other_address() {
-    let lprint = LprintServer::start(&["lab1"]).await.unwrap();
-    let cupsd = CupsServer::start(&["lab1"]).await.unwrap();
-    let ippeveprinter = IppEvePrinter::start(IppEvePrinterOptions::default())
-        .await
-        .unwrap();
-    let broker = OpenBroker::start(OpenBrokerOptions::default())
-        .await
-        .unwrap();
+    let (lprint, cupsd, ippeveprinter, broker) = one_of_each().await;
     for port in [
         lprint.port(),
         cupsd.port(),
