@@ -57,4 +57,36 @@ mod tests {
             SignedDuration::from_millis(500)
         );
     }
+
+    proptest::proptest! {
+        #[test]
+        fn every_wait_lies_between_half_the_first_step_and_the_cap(
+            initial in 1_i64..100_000, times in 1_i64..1_000, failures in 0_u32..2_000,
+            fraction in -1.0..2.0_f64,
+        ) {
+            let policy = RetryPolicy {
+                initial: SignedDuration::from_millis(initial),
+                max: SignedDuration::from_millis(initial * times),
+            };
+            let waited = wait(policy, failures, fraction);
+            proptest::prop_assert!(waited >= policy.initial / 2);
+            proptest::prop_assert!(waited <= policy.max);
+            // More failures never make it come sooner, and a greater fraction does not either.
+            proptest::prop_assert!(wait(policy, failures + 1, fraction) >= waited);
+            proptest::prop_assert!(wait(policy, failures, fraction + 0.1) >= waited);
+        }
+    }
+
+    #[test]
+    fn a_policy_beyond_all_lengths_ends_at_its_cap() {
+        let policy = RetryPolicy {
+            initial: SignedDuration::MAX,
+            max: SignedDuration::MAX,
+        };
+        let longest = wait(policy, u32::MAX, 1.0);
+        assert!(
+            longest >= SignedDuration::MAX - SignedDuration::from_secs(1),
+            "{longest:?}"
+        );
+    }
 }

@@ -290,6 +290,55 @@ mod tests {
         check(String, short, "four", Err("a text of at most 3 characters"));
     }
 
+    #[test]
+    fn what_is_allowed_is_said_by_the_bounds_that_there_are() {
+        use ValueType::{Integer, KeywordSet, Secret, String};
+        let free = Constraints::none();
+        let least = Constraints {
+            minimum: Some(5),
+            ..free
+        };
+        let most = Constraints {
+            maximum: Some(5),
+            ..free
+        };
+        check(Integer, least, "5", Ok("5"));
+        check(Integer, least, "4", Err("a whole number of at least 5"));
+        check(Integer, most, "-7", Ok("-7"));
+        check(Integer, most, "6", Err("a whole number of at most 5"));
+        check(Integer, free, "", Err("a whole number such as \"15\""));
+        check(Integer, free, "1 ", Err("a whole number such as \"15\""));
+        check(KeywordSet, free, "b,a,b", Ok("a,b"));
+        check(KeywordSet, free, ",", Err("words separated by commas"));
+        check(String, free, "", Ok(""));
+        let secret = "given in secretParameters, from a Secret";
+        check(Secret, free, "hunter", Err(secret));
+    }
+
+    // shows K4
+    #[test]
+    fn a_secret_is_repeated_in_no_error_whatever_is_wrong_with_it() {
+        let key = crate::secret::DigestKey::new(vec![7; 32]);
+        let text = || SecretText::new("hunter-two".to_owned(), &key);
+        let short = Constraints {
+            max_length: Some(9),
+            ..Constraints::none()
+        };
+        let refused = secret_value("login", text(), &short).map_err(|error| error.to_string());
+        let message = refused.expect_err("it is too long");
+        assert!(!message.contains("hunter"), "{message}");
+        assert!(message.contains("at most 9 characters"), "{message}");
+        let fits = Constraints {
+            max_length: Some(10),
+            ..Constraints::none()
+        };
+        let taken = secret_value("login", text(), &fits).expect("it fits");
+        assert_eq!(canonical(&taken), text().digest().to_string());
+        let written = parse_value("login", "hunter-two", ValueType::Secret, &fits);
+        let message = written.expect_err("it is no secret then").to_string();
+        assert!(!message.contains("hunter"), "{message}");
+    }
+
     // shows K2
     #[test]
     fn a_refused_value_is_named_with_what_was_found_and_what_is_allowed() {

@@ -152,6 +152,47 @@ mod tests {
 
     // shows K4
     #[test]
+    fn secrets_are_the_same_by_their_digests_and_a_reading_is_compared_by_the_same_key() {
+        let (one, other) = (DigestKey::new(vec![1; 32]), DigestKey::new(vec![2; 32]));
+        let text = |text: &str, key: &DigestKey| SecretText::new(text.to_owned(), key);
+        assert_eq!(text("a", &one), text("a", &one));
+        assert_ne!(text("a", &one), text("b", &one));
+        assert_ne!(text("a", &one), text("a", &other));
+        let mut sorted = [text("a", &one), text("b", &one), text("c", &one)];
+        sorted.sort();
+        assert!(sorted.windows(2).all(|two| two[0] < two[1]));
+        assert!(
+            sorted
+                .windows(2)
+                .all(|two| two[0].digest() < two[1].digest())
+        );
+        let secret = text("a", &one);
+        assert_eq!(secret.digest_of("x"), text("z", &one).digest_of("x"));
+        assert_ne!(secret.digest_of("x"), secret.digest_of("y"));
+        assert_ne!(secret.digest_of("x"), text("a", &other).digest_of("x"));
+    }
+
+    #[test]
+    fn the_texts_of_all_secrets_that_were_read_are_known_for_redaction() {
+        let reference = |key: &str| SecretKeyReference {
+            name: "login".to_owned(),
+            key: key.to_owned(),
+        };
+        let key = DigestKey::new(vec![1; 32]);
+        let read = [
+            (reference("a"), Ok(SecretText::new("one".to_owned(), &key))),
+            (
+                reference("b"),
+                Err((Reason::SecretNotFound, "it is missing".to_owned())),
+            ),
+            (reference("c"), Ok(SecretText::new("two".to_owned(), &key))),
+        ];
+        let secrets = Secrets(read.into());
+        let texts: Vec<&str> = secrets.texts().collect();
+        assert_eq!(texts, ["one", "two"]);
+    }
+
+    #[test]
     fn who_does_not_have_the_key_cannot_try_guesses_against_a_digest() {
         let with = |key: &[u8]| {
             let key = DigestKey::new(key.to_vec());

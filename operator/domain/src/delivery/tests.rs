@@ -1,13 +1,18 @@
 //! Tests of single decisions of delivery. Whole passes are in `tests/delivery`.
 
+mod answers;
 mod bounds;
 mod claim;
 mod claim_report;
 mod comparison;
+mod device_report;
 mod endpoint;
+mod instance_readings;
 mod intent;
 mod offering;
+mod pass_fixture;
 mod precedence;
 mod revision;
 mod sources;
 mod values;
+mod withdrawing;

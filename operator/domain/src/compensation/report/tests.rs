@@ -548,3 +548,46 @@ fn a_record_that_cannot_be_calculated_waits_for_a_person_and_says_what_is_wrong(
     let (_, message) = stalled(|record| record.service_level.allowed = "soon".into());
     assert!(message.starts_with("spec.record.serviceLevel.allowed: \"soon\" must be a duration"));
 }
+
+// shows D8
+#[test]
+fn a_voided_record_says_what_became_of_its_debt() {
+    let promise = late(START, Some("2027-04-02T10:12:00Z"));
+    let name = "c.backup.lobby.x.credit";
+    let mut voided = compensation(name, START);
+    voided.metadata.generation = Some(2);
+    let mut next = compensation("c.backup.lobby.x.credit.2", START);
+    next.spec.record.reissues = Some(entente_crds::v1alpha1::ReissueReference {
+        name: name.to_owned(),
+    });
+    let stranger = compensation("c.backup.vault.x.credit", START);
+    let cancelled = "nothing is owed for it any more";
+    let again = "it is issued again under the next number";
+    let lost = "it cannot be issued again, since its promise is gone: book what is owed by hand";
+    for (reissue, promise, others, says) in [
+        (Reissue::None, Some(&promise), vec![], cancelled),
+        (Reissue::None, None, vec![], cancelled),
+        (Reissue::Same, Some(&promise), vec![], again),
+        (Reissue::Same, None, vec![next.clone()], again),
+        (Reissue::Same, None, vec![], lost),
+        (Reissue::Same, None, vec![stranger], lost),
+    ] {
+        voided.spec.voided = Some(Voided {
+            reason: "wrong".into(),
+            reissue,
+        });
+        let status = report(&voided, promise, &others, HOUR, at("2028-05-01T00:00:00Z"));
+        let said = &status.conditions[0].message;
+        assert_eq!(*said, format!("declared wrong (wrong); {says}"));
+    }
+}
+
+// shows D8 K2
+#[test]
+fn a_promise_that_is_gone_before_anything_was_calculated_is_left_to_a_person() {
+    let of = compensation("c.backup.lobby.x.credit", START);
+    let status = report(&of, None, &[], HOUR, at("2028-05-01T00:00:00Z"));
+    assert_eq!(three(&status), ["False Pending"; 3]);
+    assert_eq!(status.amount, None, "nothing is made up");
+    assert!(status.conditions[0].message.contains("by hand"));
+}

@@ -80,7 +80,7 @@ fn a_service_is_scheduled_then_set_up_then_withdrawn_from_its_end_on() {
     }
 }
 
-// shows B3
+// shows B2
 #[test]
 fn what_was_not_promised_prepares_nothing() {
     let mut one = subscription(&[(10, None)]);

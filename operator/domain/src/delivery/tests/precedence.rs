@@ -112,7 +112,7 @@ fn conflicts(resolved: &ResolvedDevice, name: &str) -> Vec<String> {
     lost.map(|(_, item)| item.key.to_string()).collect()
 }
 
-// shows B6
+// shows C11
 #[test]
 fn of_two_contracts_of_one_service_the_one_that_began_first_has_the_device() {
     let second = || Wish {
@@ -137,7 +137,7 @@ fn of_two_contracts_of_one_service_the_one_that_began_first_has_the_device() {
     assert_eq!(refused(&before, "second.data-backup"), None);
 }
 
-// shows B6
+// shows C11
 #[test]
 fn of_two_services_that_set_one_place_to_two_values_the_first_wins_that_place_alone() {
     let other = |weekdays| Wish {
@@ -161,7 +161,7 @@ fn of_two_services_that_set_one_place_to_two_values_the_first_wins_that_place_al
     assert_eq!(conflicts(&agree, "second.copy"), [""; 0]);
 }
 
-// shows B6
+// shows C11
 #[test]
 fn who_lost_its_service_stands_in_nobodys_way_and_its_old_proofs_do_not_last() {
     let loser = Wish {
@@ -193,7 +193,7 @@ fn prepares(resolved: &ResolvedDevice, name: &str) -> bool {
     }
 }
 
-// shows B3 B6
+// shows C11
 #[test]
 fn who_prepares_changes_nothing_that_another_one_in_force_has_set() {
     let next = |weekdays| Wish {
@@ -210,7 +210,7 @@ fn who_prepares_changes_nothing_that_another_one_in_force_has_set() {
     assert!(prepares(&resolved(&[next("tue")], 5), "second.copy"));
 }
 
-// shows B3 B6
+// shows C11
 #[test]
 fn of_two_that_prepare_differently_the_first_does_and_the_other_waits_for_its_start() {
     let at = |contract, from, weekdays| Wish {

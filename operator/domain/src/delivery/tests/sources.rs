@@ -229,7 +229,7 @@ fn a_text_of_the_catalogue_in_a_secret_setting_is_kept_out_of_messages_like_a_se
     assert!(!format!("{text:?}").contains("factory"));
 }
 
-// shows B4
+// shows B5
 #[test]
 fn the_items_of_a_device_are_the_settings_of_its_service_in_their_order() {
     let case = Case::new();

@@ -1,0 +1,224 @@
+//! Tests of a pass by single answers: what is asked next, what is held back and until when.
+
+use entente_crds::condition::Reason;
+use jiff::SignedDuration;
+
+use super::pass_fixture::{Remote, name_of, now, ready, run, snapshot};
+use crate::{
+    delivery::{Action, Answer},
+    reasons::{Retry, reason, retry},
+    remote::{Failure, FailureKind, OperationState, ServerAnswer},
+};
+
+const KINDS: [FailureKind; 12] = [
+    FailureKind::Unreachable,
+    FailureKind::AddressNotAllowed,
+    FailureKind::TlsFailed,
+    FailureKind::CertificateChanged,
+    FailureKind::Unauthorized,
+    FailureKind::TimedOut,
+    FailureKind::Busy,
+    FailureKind::Conflict,
+    FailureKind::RejectedValue,
+    FailureKind::RejectedNotSettable,
+    FailureKind::Unsupported,
+    FailureKind::ProtocolError,
+];
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
+
+// shows B3 B6 D1 D2
+#[test]
+fn a_pass_without_a_failure_sends_everything_in_order_and_proves_it() {
+    let mut remote = Remote::new();
+    let (pass, object) = run(snapshot(), &mut remote, |_| None);
+    assert_eq!(ready(&pass, &object), "True(Delivered)");
+    assert_eq!(remote.count("WriteDevice"), 3);
+    assert_eq!((remote.count("Provision"), remote.count("Update")), (1, 1));
+    let first = |action: &str| remote.asked.iter().position(|asked| asked == action);
+    assert!(first("WriteDevice") < first("Provision"));
+    assert!(first("Provision") < first("Update"));
+    assert_eq!(pass.wake(), None, "nothing is held back");
+    assert!(!pass.is_endless());
+}
+
+// shows K2 K5
+#[test]
+fn a_device_that_cannot_be_read_gets_nothing_is_held_back_and_said_by_the_failures_word() {
+    for kind in KINDS {
+        let mut remote = Remote::new();
+        let (pass, object) = run(snapshot(), &mut remote, |action| match action {
+            Action::ReadDevice { .. } => Some(Answer::DeviceRead {
+                result: Err(Failure::new(kind, "so it said")),
+                claimed_by_another: false,
+            }),
+            _ => None,
+        });
+        assert_eq!(remote.count("WriteDevice"), 0, "{kind:?}");
+        assert_eq!(remote.count("Provision"), 0, "{kind:?}: a later step");
+        let said = format!("False({})", reason(kind).as_str());
+        assert_eq!(ready(&pass, &object), said, "{kind:?}");
+        assert_eq!(
+            pass.wake(),
+            Some(now() + SECOND),
+            "a read is always tried again"
+        );
+    }
+}
+
+// shows K2 K5
+#[test]
+fn a_write_that_fails_holds_back_as_much_as_it_speaks_of() {
+    for kind in KINDS {
+        for doubtful in [false, true] {
+            let mut remote = Remote::new();
+            let mut failed = false;
+            let (pass, object) = run(snapshot(), &mut remote, |action| match action {
+                Action::WriteDevice { .. } if !failed => {
+                    failed = true;
+                    Some(Answer::DeviceWritten(Err(Failure {
+                        doubtful,
+                        ..Failure::new(kind, "so it said")
+                    })))
+                }
+                _ => None,
+            });
+            let what = format!("{kind:?} {doubtful}");
+            let said = format!("False({})", reason(kind).as_str());
+            assert_eq!(ready(&pass, &object), said, "{what}");
+            assert_eq!(remote.count("Provision"), 0, "{what}");
+            let (writes, wake) = match retry(kind, doubtful) {
+                // The value needs a person; the others are sent.
+                Retry::Never => (3, None),
+                Retry::Sent => (3, Some(now() + SECOND)),
+                // The device has to come back first.
+                Retry::Remote => (1, Some(now() + SECOND)),
+            };
+            assert_eq!(remote.count("WriteDevice"), writes, "{what}");
+            assert_eq!(pass.wake(), wake, "{what}");
+        }
+    }
+}
+
+// shows K2 K5
+#[test]
+fn a_provision_that_fails_is_tried_again_unless_a_person_is_needed() {
+    for kind in KINDS {
+        let mut remote = Remote::new();
+        let (pass, object) = run(snapshot(), &mut remote, |action| match action {
+            Action::Provision { .. } => Some(Answer::Server(Err(Failure::new(kind, "so it said")))),
+            _ => None,
+        });
+        assert_eq!(remote.count("Provision"), 1, "{kind:?}");
+        assert_eq!(remote.count("Update"), 0, "{kind:?}: a later step");
+        assert_ne!(ready(&pass, &object), "True(Delivered)", "{kind:?}");
+        let waits = retry(kind, false) != Retry::Never;
+        assert_eq!(pass.wake().is_some(), waits, "{kind:?}");
+    }
+}
+
+// shows K2
+#[test]
+fn a_catalogue_that_cannot_be_read_holds_the_server_back_and_not_the_device() {
+    for kind in KINDS {
+        let mut remote = Remote::new();
+        let (pass, object) = run(snapshot(), &mut remote, |action| match action {
+            Action::ReadCatalog { .. } => {
+                Some(Answer::Catalog(Err(Failure::new(kind, "so it said"))))
+            }
+            _ => None,
+        });
+        assert_eq!(remote.count("WriteDevice"), 3, "{kind:?}");
+        assert_eq!(remote.count("Provision"), 0, "{kind:?}");
+        let said = format!("False({})", reason(kind).as_str());
+        assert_eq!(ready(&pass, &object), said, "{kind:?}");
+        assert!(pass.wake().is_some(), "{kind:?}");
+    }
+}
+
+// shows K5
+#[test]
+fn an_instance_that_could_not_be_recorded_is_not_made() {
+    let mut remote = Remote::new();
+    let (pass, object) = run(snapshot(), &mut remote, |action| match action {
+        Action::RecordInstance { .. } => Some(Answer::Recorded(None)),
+        _ => None,
+    });
+    assert_eq!(remote.count("Provision"), 0);
+    assert_ne!(ready(&pass, &object), "True(Delivered)");
+    assert_eq!(pass.wake(), Some(now() + SECOND));
+}
+
+// shows K2 K4
+#[test]
+fn a_connection_that_cannot_be_used_is_no_answer_of_the_remote_side() {
+    for unusable in ["ReadDevice", "ReadCatalog", "ReadInstance", "WriteDevice"] {
+        let mut remote = Remote::new();
+        let (pass, object) = run(snapshot(), &mut remote, |action| {
+            (name_of(action) == unusable).then(|| {
+                let kind = FailureKind::Unauthorized;
+                Answer::NotAsked(Failure::new(kind, "the Secret is missing"))
+            })
+        });
+        assert_eq!(ready(&pass, &object), "False(Unauthorized)", "{unusable}");
+        assert_eq!(remote.count("Provision"), 0, "{unusable}");
+        assert!(pass.wake().is_some(), "{unusable}");
+    }
+}
+
+// shows K4
+#[test]
+fn a_machine_that_is_another_devices_gets_nothing_written() {
+    let mut remote = Remote::new();
+    let reading = remote.reading.clone();
+    let (pass, object) = run(snapshot(), &mut remote, |action| match action {
+        Action::ReadDevice { .. } => Some(Answer::DeviceRead {
+            result: Ok(reading.clone()),
+            claimed_by_another: true,
+        }),
+        _ => None,
+    });
+    assert_eq!(remote.count("WriteDevice"), 0);
+    assert_eq!(ready(&pass, &object), "False(AlreadyClaimed)");
+}
+
+// shows K2
+#[test]
+fn an_operation_under_way_is_polled_after_a_second_or_as_the_server_says() {
+    let minute = SignedDuration::from_mins(1);
+    for (retry_after, wake) in [(None, SECOND), (Some(minute), minute)] {
+        let mut remote = Remote::new();
+        let (pass, object) = run(snapshot(), &mut remote, |action| match action {
+            Action::Provision { .. } => Some(Answer::Server(Ok(ServerAnswer::UnderWay {
+                operation: Some("op-1".to_owned()),
+            }))),
+            Action::PollOperation { .. } => {
+                Some(Answer::Operation(Ok(OperationState::InProgress {
+                    retry_after,
+                })))
+            }
+            _ => None,
+        });
+        assert_eq!(ready(&pass, &object), "False(OperationRunning)");
+        let polled = remote.count("PollOperation");
+        let wake = if polled == 0 { SECOND } else { wake };
+        assert_eq!(pass.wake(), Some(now() + wake));
+    }
+}
+
+// shows K5
+#[test]
+fn while_the_clock_cannot_be_trusted_a_pass_asks_nothing_and_comes_again_within_a_minute() {
+    let mut skewed = snapshot();
+    skewed.clock_skewed = true;
+    let mut remote = Remote::new();
+    let (pass, object) = run(skewed, &mut remote, |_| None);
+    for action in ["WriteDevice", "Provision", "Update"] {
+        assert_eq!(remote.count(action), 0, "{action}");
+    }
+    let said = ready(&pass, &object);
+    assert!(
+        said.contains(Reason::ClockSkew.as_str()) || said.starts_with("True"),
+        "{said}"
+    );
+    assert_eq!(pass.wake(), Some(now() + SignedDuration::from_mins(1)));
+}

@@ -1,0 +1,208 @@
+//! Tests of the status of a device: what it answered, what is wanted of it, and who it is.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use entente_crds::{
+    condition::ConditionType,
+    v1alpha1::{DeviceStatus, SyncResult},
+};
+
+use super::pass_fixture::{Remote, delivered, device_status, now, run, snapshot};
+use crate::{
+    condition::find,
+    delivery::{Action, Answer, Backoffs, DeviceSnapshot, Pass, is_reconcile_requested},
+    reasons::reason,
+    remote::{Failure, FailureKind},
+};
+
+/// Returns the status of the device after a pass in which every reading of it fails so.
+fn failing(snapshot: DeviceSnapshot, kind: FailureKind) -> DeviceStatus {
+    let mut remote = Remote::new();
+    let (pass, object) = run(snapshot, &mut remote, |action| match action {
+        Action::ReadDevice { .. } => Some(Answer::DeviceRead {
+            result: Err(Failure::new(kind, "so it said")),
+            claimed_by_another: false,
+        }),
+        _ => None,
+    });
+    device_status(&pass, &object)
+}
+
+fn says(status: &DeviceStatus, type_: ConditionType) -> String {
+    find(&status.conditions, type_).map_or_else(String::new, |found| {
+        format!("{}({})", found.status, found.reason)
+    })
+}
+
+// shows D1 K2 K3
+#[test]
+fn a_device_on_which_everything_works_says_so_in_every_condition_and_is_counted() {
+    let (snapshot, _) = delivered();
+    let status = snapshot.device.and_then(|it| it.status.clone());
+    let status = status.expect("it was reported");
+    for (type_, said) in [
+        (ConditionType::Ready, "True(Succeeded)"),
+        (ConditionType::Accepted, "True(Valid)"),
+        (ConditionType::ResolvedRefs, "True(Resolved)"),
+        (ConditionType::Online, "True(Answered)"),
+        (ConditionType::SettingsApplied, "True(Succeeded)"),
+    ] {
+        assert_eq!(says(&status, type_), said);
+    }
+    let counts = status.subscriptions.expect("they are counted");
+    assert_eq!(
+        (counts.total, counts.delivered, counts.failing),
+        (1, 1, None)
+    );
+    assert_eq!(counts.summary, "1/1");
+    let sync = status.last_sync.expect("it was read");
+    assert_eq!((sync.at, sync.result), (now(), SyncResult::Answered));
+    let identity = status.identity.expect("it said who it is");
+    assert_eq!(identity.id.as_deref(), Some("urn:uuid:1"));
+    assert_eq!(identity.product_name.as_deref(), Some("Northwind MFP 500"));
+    let claim = status.claim.expect("it has its machine");
+    assert_eq!(claim.since, Some(now()));
+}
+
+// shows K2 K3
+#[test]
+fn every_failure_is_the_reason_of_online_and_says_whether_the_device_answered() {
+    for kind in [
+        FailureKind::Unreachable,
+        FailureKind::TimedOut,
+        FailureKind::TlsFailed,
+        FailureKind::Unauthorized,
+        FailureKind::Busy,
+        FailureKind::ProtocolError,
+    ] {
+        let status = failing(snapshot(), kind);
+        let said = format!("False({})", reason(kind).as_str());
+        assert_eq!(says(&status, ConditionType::Online), said);
+        assert!(says(&status, ConditionType::Ready).starts_with("False"));
+        let counts = status.subscriptions.expect("they are counted");
+        assert_eq!((counts.total, counts.delivered), (1, 0), "{kind:?}");
+        let sync = status.last_sync.expect("it was tried");
+        assert_eq!(sync.result, SyncResult::NoAnswer, "{kind:?}");
+        assert_eq!(status.identity, None, "nobody said who it is");
+    }
+}
+
+// shows K2
+#[test]
+fn a_device_that_falls_silent_keeps_who_it_is_and_whose_it_is() {
+    let (mut before, _) = delivered();
+    before.reconcile_requested = true;
+    let known = before.device.as_ref().and_then(|it| it.status.clone());
+    let known = known.expect("it was reported");
+    let status = failing(before, FailureKind::Unreachable);
+    assert_eq!(status.identity, known.identity);
+    assert_eq!(status.claim, known.claim);
+    assert_eq!(says(&status, ConditionType::Online), "False(Unreachable)");
+}
+
+// shows K2
+#[test]
+fn a_device_that_misses_its_model_or_its_connection_says_which() {
+    type Edit = fn(&mut DeviceSnapshot);
+    let cases: [(Edit, &str); 2] = [
+        (|it| it.model = None, "False(ModelNotFound)"),
+        (
+            |it| drop(it.connections.remove("hq-ipp")),
+            "False(ConnectionNotFound)",
+        ),
+    ];
+    for (edit, said) in cases {
+        let mut broken = snapshot();
+        edit(&mut broken);
+        let mut remote = Remote::new();
+        let (pass, object) = run(broken, &mut remote, |_| None);
+        let status = device_status(&pass, &object);
+        assert_eq!(says(&status, ConditionType::ResolvedRefs), said);
+        assert_eq!(says(&status, ConditionType::Ready), said);
+        assert_eq!(remote.count("WriteDevice"), 0);
+    }
+}
+
+// shows K2 K4
+#[test]
+fn a_namespace_that_no_entry_allows_reaches_no_device_and_claims_none() {
+    let mut stranger = snapshot();
+    stranger.namespace_labels.clear();
+    let mut remote = Remote::new();
+    let (pass, object) = run(stranger, &mut remote, |_| None);
+    let status = device_status(&pass, &object);
+    assert_eq!(remote.count("ReadDevice"), 0);
+    assert_eq!(status.claim, None);
+    assert_eq!(says(&status, ConditionType::Ready), "False(NotAllowed)");
+}
+
+// shows K4
+#[test]
+fn a_machine_of_another_product_or_identity_is_refused_and_nothing_of_it_is_pinned() {
+    let (mut before, _) = delivered();
+    before.reconcile_requested = true;
+    let known = before.device.as_ref().and_then(|it| it.status.clone());
+    let pinned = known.and_then(|it| it.identity);
+    for (product, identity) in [
+        (Some("Southwind 9"), Some("urn:uuid:1")),
+        (Some("Northwind MFP 500"), Some("urn:uuid:2")),
+        (Some("Northwind MFP 500"), None),
+        (None, Some("urn:uuid:1")),
+    ] {
+        let mut remote = Remote::new();
+        remote.reading.product_name = product.map(str::to_owned);
+        remote.reading.identity = identity.map(str::to_owned);
+        let (pass, object) = run(before.clone(), &mut remote, |_| None);
+        let status = device_status(&pass, &object);
+        let what = format!("{product:?} {identity:?}");
+        let said = says(&status, ConditionType::Ready);
+        assert_eq!(said, "False(IdentityMismatch)", "{what}");
+        assert_eq!(remote.count("WriteDevice"), 0, "{what}");
+        assert_eq!(status.identity, pinned, "{what}");
+    }
+}
+
+// shows K3
+#[test]
+fn a_device_without_subscriptions_is_ready_and_wants_nothing() {
+    let (mut before, remote) = delivered();
+    before.subscriptions.clear();
+    let mut pass = Pass::new(before.clone(), Backoffs::default(), now());
+    while let Some(action) = pass.next(now()) {
+        let Action::ReadDevice { .. } = action else {
+            panic!("nothing is wanted, and it asks {action:?}");
+        };
+        let answer = Answer::DeviceRead {
+            result: Ok(remote.reading.clone()),
+            claimed_by_another: false,
+        };
+        pass.record(&action, answer, now(), 1.0);
+    }
+    pass.finish(now(), 1.0);
+    let device = before.device.expect("a device");
+    let (status, _) = pass.report_device(&device, &BTreeMap::new(), now());
+    assert_eq!(says(&status, ConditionType::Ready), "True(Succeeded)");
+    let applied = says(&status, ConditionType::SettingsApplied);
+    assert_eq!(applied, "True(NothingWanted)");
+}
+
+// shows D1
+#[test]
+fn a_wish_for_a_full_look_is_acted_on_once_and_repeated_in_the_status() {
+    let (mut before, mut remote) = delivered();
+    let device = Arc::make_mut(before.device.as_mut().expect("a device"));
+    let wish = entente_crds::ANNOTATION_RECONCILE_AT.to_owned();
+    device.metadata.annotations = Some([(wish, "monday".to_owned())].into());
+    assert!(is_reconcile_requested(device));
+    before.reconcile_requested = true;
+    let (pass, object) = run(before.clone(), &mut remote, |_| None);
+    assert_eq!(
+        (remote.count("ReadDevice"), remote.count("ReadInstance")),
+        (1, 1)
+    );
+    let status = device_status(&pass, &object);
+    assert_eq!(status.last_handled_reconcile_at.as_deref(), Some("monday"));
+    let device = Arc::make_mut(before.device.as_mut().expect("a device"));
+    device.status = Some(status);
+    assert!(!is_reconcile_requested(device));
+}

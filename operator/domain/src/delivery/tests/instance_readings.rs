@@ -1,0 +1,270 @@
+//! Tests of the readings of an instance: what proves it, what is sent again, and what cannot be
+//! proved.
+
+use entente_crds::{
+    condition::{ConditionType, Reason},
+    item_key::ItemKind,
+    v1alpha1::{ItemState, ServerOperation, ServerOperationState, ServerOperationType},
+};
+use serde_json::{Map, Value, json};
+
+use super::pass_fixture::{Remote, delivered, now, ready, run, says, snapshot, status};
+use crate::{
+    delivery::{Action, Answer, DeviceSnapshot},
+    remote::{Failure, FailureKind, InstanceReading, OperationState, ServerAnswer},
+};
+
+/// Asks for a full look, so that what was proved before is read again.
+fn looked_at(mut snapshot: DeviceSnapshot) -> DeviceSnapshot {
+    snapshot.reconcile_requested = true;
+    snapshot
+}
+
+/// Runs a full look over what was delivered, where every fetch of the instance is answered so.
+fn fetched(reading: &InstanceReading) -> (String, Remote) {
+    let (before, mut remote) = delivered();
+    let (pass, object) = run(looked_at(before), &mut remote, |action| match action {
+        Action::ReadInstance { .. } => Some(Answer::Instance(Ok(reading.clone()))),
+        _ => None,
+    });
+    (ready(&pass, &object), remote)
+}
+
+fn parameters() -> Map<String, Value> {
+    let (_, remote) = delivered();
+    remote.parameters.expect("it was made")
+}
+
+fn present(parameters: Map<String, Value>) -> InstanceReading {
+    InstanceReading::Present {
+        service_id: None,
+        plan_id: None,
+        parameters: Some(parameters),
+    }
+}
+
+// shows B7 D2
+#[test]
+fn what_is_read_as_it_was_sent_is_not_sent_again() {
+    let (said, remote) = fetched(&present(parameters()));
+    assert_eq!(said, "True(Delivered)");
+    assert_eq!((remote.count("Provision"), remote.count("Update")), (0, 0));
+    assert_eq!(remote.count("ReadInstance"), 1);
+}
+
+// shows B7 D2
+#[test]
+fn a_parameter_that_somebody_changed_is_sent_again_and_proved() {
+    let (before, mut remote) = delivered();
+    let known = remote.parameters.as_mut().expect("it was made");
+    known.insert("mode".to_owned(), json!("Full"));
+    let (pass, object) = run(looked_at(before), &mut remote, |_| None);
+    assert_eq!(ready(&pass, &object), "True(Delivered)");
+    assert_eq!(remote.count("Update"), 1);
+    let read = remote.parameters.expect("it is there");
+    assert_eq!(read["mode"], json!("Differential"));
+}
+
+// shows D2
+#[test]
+fn a_service_that_was_turned_off_is_turned_on_and_nothing_else_is_sent() {
+    let (before, mut remote) = delivered();
+    let known = remote.parameters.as_mut().expect("it was made");
+    known.insert("enabled".to_owned(), json!(false));
+    let mut sent = Vec::new();
+    let (pass, object) = run(looked_at(before), &mut remote, |action| {
+        if let Action::Update { parameters, .. } = action {
+            sent.push(parameters.exposed());
+        }
+        None
+    });
+    assert_eq!(ready(&pass, &object), "True(Delivered)");
+    assert_eq!(sent.len(), 1, "{sent:?}");
+    assert_eq!(sent[0]["enabled"], json!(true));
+}
+
+// shows D2
+#[test]
+fn what_the_server_adds_of_its_own_disturbs_nobody() {
+    let mut more = parameters();
+    more.insert("region".to_owned(), json!("south"));
+    let (said, remote) = fetched(&present(more));
+    assert_eq!(said, "True(Delivered)");
+    assert_eq!(remote.count("Update"), 0);
+}
+
+// shows D2 K2
+#[test]
+fn a_parameter_that_is_taken_and_not_kept_is_found_out_and_waits_before_it_is_tried_again() {
+    let mut dropped = parameters();
+    dropped.insert("mode".to_owned(), json!("Full"));
+    let (before, mut remote) = delivered();
+    let (pass, object) = run(looked_at(before), &mut remote, |action| match action {
+        Action::ReadInstance { .. } => Some(Answer::Instance(Ok(present(dropped.clone())))),
+        Action::Update { .. } => Some(Answer::Server(Ok(ServerAnswer::Done))),
+        _ => None,
+    });
+    assert_eq!(ready(&pass, &object), "False(AcceptedNotEffective)");
+    assert_eq!(remote.count("Update"), 1, "once in a pass");
+    assert!(pass.wake().is_some_and(|wake| wake > now()));
+    let items = status(&pass, &object).items;
+    let mode = items.iter().find(|it| it.key == "ServerSetting/mode");
+    assert_eq!(mode.map(|it| it.state), Some(ItemState::NotEffective));
+}
+
+// shows D2 K2
+#[test]
+fn a_server_that_tells_no_parameters_proves_none() {
+    let reading = InstanceReading::Present {
+        service_id: None,
+        plan_id: None,
+        parameters: None,
+    };
+    let mut remote = Remote::new();
+    let (pass, object) = run(snapshot(), &mut remote, |action| match action {
+        Action::ReadInstance { .. } => Some(Answer::Instance(Ok(reading.clone()))),
+        _ => None,
+    });
+    let said = ready(&pass, &object);
+    assert_ne!(said, "True(Delivered)");
+    let delivered = says(&pass, &object, ConditionType::Delivered);
+    assert!(delivered.starts_with("False"), "{delivered}");
+}
+
+// shows D2 K2
+#[test]
+fn an_instance_that_cannot_be_fetched_is_not_called_proved() {
+    let mut remote = Remote::new();
+    let (pass, object) = run(snapshot(), &mut remote, |action| match action {
+        Action::ReadInstance { .. } => Some(Answer::Instance(Ok(InstanceReading::NotRetrievable))),
+        _ => None,
+    });
+    assert_eq!(ready(&pass, &object), "False(NotVerifiable)");
+    let items = status(&pass, &object).items;
+    let proved = items
+        .iter()
+        .filter(|it| it.key.kind() != Some(ItemKind::DeviceSetting))
+        .filter(|it| it.state == ItemState::Effective);
+    assert_eq!(proved.count(), 0);
+}
+
+// shows D2 K5
+#[test]
+fn an_instance_that_is_gone_is_made_again_under_its_id() {
+    let (before, mut remote) = delivered();
+    let id = |snapshot: &DeviceSnapshot| {
+        let status = snapshot.subscriptions[0].status.clone();
+        status.and_then(|it| it.server).map(|it| it.instance_id)
+    };
+    let known = id(&before);
+    remote.parameters = None;
+    let mut made = None;
+    let (pass, object) = run(looked_at(before), &mut remote, |action| {
+        if let Action::Provision { instance, .. } = action {
+            made = Some(instance.instance_id.clone());
+        }
+        None
+    });
+    assert_eq!(ready(&pass, &object), "True(Delivered)");
+    assert_eq!(made, known);
+}
+
+// shows K2 K5
+#[test]
+fn a_fetch_that_fails_sends_nothing_and_keeps_what_was_proved_in_mind() {
+    for kind in [
+        FailureKind::Unreachable,
+        FailureKind::TimedOut,
+        FailureKind::Unauthorized,
+        FailureKind::ProtocolError,
+    ] {
+        let (before, mut remote) = delivered();
+        let (pass, _) = run(looked_at(before), &mut remote, |action| match action {
+            Action::ReadInstance { .. } => {
+                Some(Answer::Instance(Err(Failure::new(kind, "so it said"))))
+            }
+            _ => None,
+        });
+        assert_eq!((remote.count("Provision"), remote.count("Update")), (0, 0));
+        assert!(pass.wake().is_some(), "{kind:?}");
+    }
+}
+
+fn in_doubt() -> Failure {
+    Failure {
+        doubtful: true,
+        ..Failure::new(FailureKind::TimedOut, "no answer came")
+    }
+}
+
+// shows K5
+#[test]
+fn a_provision_whose_answer_was_lost_is_looked_for_and_not_repeated_blindly() {
+    let mut remote = Remote::new();
+    let mut lost = false;
+    let (pass, object) = run(snapshot(), &mut remote, |action| match action {
+        Action::Provision { .. } if !lost => {
+            lost = true;
+            Some(Answer::Server(Err(in_doubt())))
+        }
+        _ => None,
+    });
+    assert_eq!(remote.count("Provision"), 1, "it is held back");
+    let handle = status(&pass, &object).server.expect("it is recorded");
+    let operation = handle.operation.expect("it is in doubt");
+    assert_eq!(operation.state, ServerOperationState::InDoubt);
+    assert!(pass.wake().is_some());
+}
+
+// shows K5
+#[test]
+fn an_operation_that_the_server_does_not_know_any_more_is_judged_by_what_is_there() {
+    for kind in [FailureKind::RejectedValue, FailureKind::Unsupported] {
+        let (mut before, mut remote) = delivered();
+        let object = std::sync::Arc::make_mut(&mut before.subscriptions[0]);
+        let status_before = object.status.as_mut().expect("a status");
+        let handle = status_before.server.as_mut().expect("an instance");
+        handle.operation = Some(ServerOperation {
+            r#type: ServerOperationType::Update,
+            id: Some("op-1".to_owned()),
+            since: now(),
+            state: ServerOperationState::UnderWay,
+        });
+        let (pass, object) = run(looked_at(before), &mut remote, |action| match action {
+            Action::PollOperation { .. } => {
+                let unknown = Failure::new(kind, "no such operation");
+                Some(Answer::Operation(Err(unknown)))
+            }
+            _ => None,
+        });
+        assert_eq!(remote.count("PollOperation"), 1, "{kind:?}");
+        assert_eq!(remote.count("Provision"), 0, "{kind:?}");
+        let handle = status(&pass, &object).server.expect("it is recorded");
+        assert_eq!(handle.operation, None, "{kind:?}");
+    }
+}
+
+// shows K2
+#[test]
+fn an_operation_that_ended_well_is_proved_by_reading_before_it_counts() {
+    let mut remote = Remote::new();
+    let mut begun = false;
+    let (pass, object) = run(snapshot(), &mut remote, |action| match action {
+        Action::Provision { .. } if !begun => {
+            begun = true;
+            Some(Answer::Server(Ok(ServerAnswer::UnderWay {
+                operation: None,
+            })))
+        }
+        Action::PollOperation { .. } => Some(Answer::Operation(Ok(OperationState::Succeeded))),
+        _ => None,
+    });
+    let said = ready(&pass, &object);
+    assert_eq!(
+        said,
+        format!("False({})", Reason::OperationRunning.as_str())
+    );
+    let items = status(&pass, &object).items;
+    let instance = items.iter().find(|it| it.key == "ServerInstance");
+    assert_ne!(instance.map(|it| it.state), Some(ItemState::Effective));
+}

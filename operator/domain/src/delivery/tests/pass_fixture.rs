@@ -1,0 +1,229 @@
+//! A pass in memory, for the tests of single decisions: the objects of the examples, remote sides
+//! that do everything at once, and whoever meddles with an answer.
+
+use std::sync::Arc;
+
+use entente_crds::{
+    condition::ConditionType,
+    example,
+    v1alpha1::{DeviceStatus, ServiceSubscription, ServiceSubscriptionStatus},
+};
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt as _;
+
+use crate::{
+    condition::find,
+    delivery::{Action, Answer, DeviceSnapshot, Pass},
+    remote::{
+        Catalog, DeviceReading, InstanceReading, Offering, OperationState, Plan, Scalar,
+        ServerAnswer,
+    },
+};
+
+/// An hour after the start of the examples.
+pub(super) fn now() -> Timestamp {
+    example::service_subscription().spec.revisions[0].effective + SignedDuration::from_hours(1)
+}
+
+pub(super) fn subscription() -> ServiceSubscription {
+    let mut subscription = example::service_subscription();
+    subscription.metadata.uid = Some("s-1".to_owned());
+    subscription
+}
+
+pub(super) fn snapshot() -> DeviceSnapshot {
+    let labels = [(
+        "kubernetes.io/metadata.name".to_owned(),
+        example::NAMESPACE.to_owned(),
+    )];
+    let connections = [example::hq_ipp(), example::northwind_services()];
+    let mut device = example::devices()[0].clone();
+    device.metadata.uid = Some("d-1".to_owned());
+    DeviceSnapshot {
+        namespace: example::NAMESPACE.to_owned(),
+        namespace_labels: labels.into(),
+        device_name: device.name_any(),
+        device: Some(Arc::new(device)),
+        model: Some(Arc::new(example::mfp_500())),
+        connections: connections
+            .map(|it| (it.name_any().into(), Arc::new(it)))
+            .into(),
+        services: [("data-backup".to_owned(), Arc::new(example::data_backup()))].into(),
+        live_contracts: [subscription().spec.contract.uid].into(),
+        subscriptions: vec![Arc::new(subscription())],
+        ..DeviceSnapshot::default()
+    }
+}
+
+/// Remote sides that do everything at once, and the actions that they were asked for.
+#[derive(Default)]
+pub(super) struct Remote {
+    pub(super) reading: DeviceReading,
+    pub(super) parameters: Option<serde_json::Map<String, serde_json::Value>>,
+    pub(super) asked: Vec<String>,
+}
+
+impl Remote {
+    pub(super) fn new() -> Self {
+        let settings = example::mfp_500().spec.settings.into_iter();
+        let places = settings.filter_map(|it| it.via.ipp).map(|ipp| {
+            let place = crate::protocol::Place::ipp(ipp.operation, &ipp.attribute);
+            (place, vec![Scalar::Text("another".to_owned())])
+        });
+        Self {
+            reading: DeviceReading {
+                product_name: Some("Northwind MFP 500".to_owned()),
+                identity: Some("urn:uuid:1".to_owned()),
+                certificate_sha256: None,
+                values: places.collect(),
+            },
+            ..Self::default()
+        }
+    }
+
+    fn answer(&mut self, action: &Action) -> Answer {
+        let debug = format!("{action:?}");
+        let name = debug.split([' ', '{']).next().unwrap_or_default();
+        self.asked.push(name.to_owned());
+        match action {
+            Action::ReadDevice { .. } => Answer::DeviceRead {
+                result: Ok(self.reading.clone()),
+                claimed_by_another: false,
+            },
+            Action::WriteDevice { write, .. } => {
+                let value = match &write.value {
+                    crate::remote::Value::Words(words) => {
+                        words.iter().cloned().map(Scalar::Text).collect()
+                    }
+                    crate::remote::Value::Text(text) => vec![Scalar::Text(text.clone())],
+                    other => panic!("no setting of this service: {other:?}"),
+                };
+                self.reading.values.insert(write.place.clone(), value);
+                Answer::DeviceWritten(Ok(()))
+            }
+            Action::ReadCatalog { .. } => Answer::Catalog(Ok(Arc::new(catalog()))),
+            Action::RecordInstance { .. } => unreachable!("the test records it"),
+            Action::ReadInstance { .. } => Answer::Instance(Ok(match &self.parameters {
+                None => InstanceReading::Absent,
+                Some(parameters) => InstanceReading::Present {
+                    service_id: None,
+                    plan_id: None,
+                    parameters: Some(parameters.clone()),
+                },
+            })),
+            Action::Provision { parameters, .. } => {
+                self.parameters = Some(parameters.exposed());
+                Answer::Server(Ok(ServerAnswer::Done))
+            }
+            Action::Update { parameters, .. } => {
+                let known = self.parameters.get_or_insert_default();
+                known.extend(parameters.exposed());
+                Answer::Server(Ok(ServerAnswer::Done))
+            }
+            Action::PollOperation { .. } => Answer::Operation(Ok(OperationState::Succeeded)),
+            Action::Deprovision { .. } => {
+                self.parameters = None;
+                Answer::Server(Ok(ServerAnswer::Done))
+            }
+        }
+    }
+
+    pub(super) fn count(&self, action: &str) -> usize {
+        self.asked.iter().filter(|asked| *asked == action).count()
+    }
+}
+
+pub(super) fn catalog() -> Catalog {
+    let plan = Plan {
+        id: "standard-id".to_owned(),
+        name: "standard".to_owned(),
+        maximum_polling_duration: None,
+    };
+    let offering = Offering {
+        id: "data-backup-id".to_owned(),
+        name: "data-backup".to_owned(),
+        instances_retrievable: true,
+        plans: vec![plan],
+    };
+    Catalog {
+        offerings: vec![offering],
+    }
+}
+
+/// Returns the name of an action.
+pub(super) fn name_of(action: &Action) -> String {
+    let debug = format!("{action:?}");
+    let name = debug.split([' ', '{']).next();
+    name.unwrap_or_default().to_owned()
+}
+
+/// Runs a pass over the subscription of the examples to its end; `meddle` may give another answer
+/// than the remote side.
+pub(super) fn run(
+    snapshot: DeviceSnapshot,
+    remote: &mut Remote,
+    mut meddle: impl FnMut(&Action) -> Option<Answer>,
+) -> (Pass, ServiceSubscription) {
+    let first = snapshot.subscriptions.first();
+    let mut object = ServiceSubscription::clone(first.expect("a subscription"));
+    let mut pass = Pass::new(snapshot, crate::delivery::Backoffs::default(), now());
+    while let Some(action) = pass.next(now()) {
+        let answer = match (&action, meddle(&action)) {
+            (_, Some(answer)) => {
+                remote.asked.push(name_of(&action));
+                answer
+            }
+            (Action::RecordInstance { .. }, None) => {
+                object.status = pass.record_instance(&object, now());
+                Answer::Recorded(Some(Arc::new(object.clone())))
+            }
+            (_, None) => remote.answer(&action),
+        };
+        pass.record(&action, answer, now(), 1.0);
+        assert!(remote.asked.len() < 60, "it has no end: {:?}", remote.asked);
+    }
+    pass.finish(now(), 1.0);
+    (pass, object)
+}
+
+/// Returns the status of the subscription after a pass.
+pub(super) fn status(pass: &Pass, object: &ServiceSubscription) -> ServiceSubscriptionStatus {
+    let report = pass.report_subscription(object, now());
+    report.expect("it is ours").status
+}
+
+/// Returns a condition of the subscription after a pass, as `Status(Reason)`.
+pub(super) fn says(pass: &Pass, object: &ServiceSubscription, type_: ConditionType) -> String {
+    let status = status(pass, object);
+    find(&status.conditions, type_).map_or_else(String::new, |found| {
+        format!("{}({})", found.status, found.reason)
+    })
+}
+
+/// Returns Ready of the subscription after a pass, as `Status(Reason)`.
+pub(super) fn ready(pass: &Pass, object: &ServiceSubscription) -> String {
+    says(pass, object, ConditionType::Ready)
+}
+
+/// Returns the status of the device after a pass, with what is said of its subscription.
+pub(super) fn device_status(pass: &Pass, object: &ServiceSubscription) -> DeviceStatus {
+    let report = pass.report_subscription(object, now()).expect("it is ours");
+    let device = pass.snapshot().device.clone().expect("a device");
+    let reports = [(object.name_any().into(), report)].into();
+    pass.report_device(&device, &reports, now()).0
+}
+
+/// Returns a snapshot in which everything was delivered by a pass before, and those remote sides.
+pub(super) fn delivered() -> (DeviceSnapshot, Remote) {
+    let mut remote = Remote::new();
+    let (pass, mut object) = run(snapshot(), &mut remote, |_| None);
+    let device_status = device_status(&pass, &object);
+    object.status = Some(status(&pass, &object));
+    let mut next = snapshot();
+    let device = next.device.as_mut().expect("a device");
+    Arc::make_mut(device).status = Some(device_status);
+    next.subscriptions = vec![Arc::new(object)];
+    next.catalogs = [("northwind-services".into(), Arc::new(catalog()))].into();
+    remote.asked.clear();
+    (next, remote)
+}
