@@ -138,3 +138,63 @@ async fn an_operator_that_is_down_over_the_start_delivers_when_it_is_back_and_ow
     let all = |process: &InProcess| process.cluster.names::<Compensation>().len() == SUBSCRIPTIONS;
     process.until("each has its record", all).await;
 }
+
+// shows D4 K5
+#[tokio::test(start_paused = true)]
+async fn a_contract_that_is_deleted_while_the_operator_is_down_owes_nothing_from_then_on() {
+    for hours_after_the_start in [-10, 2] {
+        let mut process = established().await;
+        // Every service may be four hours late.
+        process
+            .cluster
+            .edit(NAMESPACE, CONTRACT, |contract: &mut Contract| {
+                let services = &mut contract.spec.services;
+                services[1].service_level = services[0].service_level.clone();
+            });
+        process.let_pass(Duration::from_secs(10)).await;
+        for device in 0..4 {
+            process.world.remove_device(&url(device));
+        }
+        jump_to_start(&process);
+        let deleted = SignedDuration::from_hours(hours_after_the_start);
+        if hours_after_the_start < 0 {
+            process.clock.jump(deleted);
+        }
+        process.let_pass(Duration::from_mins(1)).await;
+        process.kill();
+        process
+            .clock
+            .jump(start().duration_since(process.clock.now()) + deleted);
+        process.cluster.delete::<Contract>(NAMESPACE, CONTRACT);
+        process.let_pass(Duration::from_hours(12)).await;
+        process.start_all();
+        let gone = |process: &InProcess| process.cluster.names::<Contract>().is_empty();
+        process.until("the contract is gone", gone).await;
+        assert_eq!(process.cluster.names::<Compensation>(), [""; 0]);
+        let events = process.cluster.events();
+        let missed = events.iter().filter(|it| it.starts_with("StartDateMissed"));
+        assert_eq!(missed.count(), 0, "{events:?}");
+    }
+}
+
+// shows K5
+#[tokio::test(start_paused = true)]
+async fn a_restart_writes_nothing_and_sends_nothing_when_all_is_delivered() {
+    let mut process = established().await;
+    jump_to_start(&process);
+    process.until("everything is delivered", is_delivered).await;
+    process.let_pass(Duration::from_mins(1)).await;
+    for abruptly in [false, true] {
+        if abruptly {
+            process.kill();
+        } else {
+            process.stop().await;
+        }
+        process.cluster.forget_requests();
+        process.world.clear_ledger();
+        process.start_all();
+        process.let_pass(Duration::from_mins(30)).await;
+        assert_eq!(process.cluster.writes(), [""; 0]);
+        assert_eq!(count_of(&sent(&process)), 0);
+    }
+}

@@ -59,7 +59,7 @@ fn instance(orphaned: bool) -> ServerInstance {
     }
 }
 
-// shows K3
+// shows K1
 #[tokio::test(start_paused = true)]
 async fn what_is_edited_runs_at_once_and_what_is_reported_does_not_run_again() {
     let idle = Idle::new().await;

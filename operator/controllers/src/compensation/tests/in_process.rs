@@ -337,7 +337,7 @@ async fn a_debt_that_is_cancelled_is_not_issued_again() {
     );
 }
 
-// shows D9
+// shows D8
 #[tokio::test(start_paused = true)]
 async fn two_devices_whose_promises_are_missed_get_a_record_each_by_their_own_key() {
     let mut process = InProcess::at("2027-04-01T09:00:00Z");

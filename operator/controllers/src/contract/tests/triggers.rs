@@ -114,7 +114,7 @@ async fn a_subscription_that_somebody_deletes_is_remembered_and_one_that_goes_as
     assert!(recreated(), "nobody asked this time");
 }
 
-// shows K3
+// shows K1
 #[tokio::test(start_paused = true)]
 async fn a_service_wakes_the_contracts_that_name_it_when_its_spec_changes() {
     let idle = Idle::new().await;

@@ -195,6 +195,13 @@ async fn of_two_devices_at_one_address_the_second_waits_until_the_first_is_gone(
     let waits = |process: &InProcess| twin_says(process) == "False(AlreadyClaimed)";
     process.until("the second waits", waits).await;
     assert_eq!(device_says(&process, "Ready"), "True(Succeeded)");
+    let second: Device = process
+        .cluster
+        .get(NAMESPACE, example::DEVICES[1])
+        .expect("it is there");
+    let said = second.status.expect("a status").conditions;
+    let names_it = said.iter().find(|it| it.message.contains(DEVICE));
+    assert_eq!(names_it, None, "nobody is told whose the other is");
     process.cluster.delete::<Device>(NAMESPACE, DEVICE);
     let has_it = |process: &InProcess| twin_says(process) == "True(Succeeded)";
     let before = process.clock.now();
@@ -509,24 +516,38 @@ async fn an_instance_that_cannot_be_removed_in_time_is_left_as_an_orphan() {
 
 // shows C10
 #[tokio::test(start_paused = true)]
-async fn who_abandons_a_withdrawal_ends_it_at_once() {
-    let process = delivered().await;
-    process.world.remove_server(BROKER_URL);
-    delete(&process);
-    process.let_pass(Duration::from_hours(1)).await;
-    assert_eq!(status(&process).server.and_then(|it| it.orphaned), None);
-    process
-        .cluster
-        .edit(NAMESPACE, "banco-sul-2027", |contract: &mut Contract| {
-            let abandon = (ANNOTATION_ABANDON.to_owned(), "yes".to_owned());
-            contract.metadata.annotations = Some([abandon].into());
-        });
-    let orphaned = |process: &InProcess| {
-        status(process)
-            .server
-            .is_some_and(|it| it.orphaned.is_some())
-    };
-    process.until("it is left behind", orphaned).await;
+async fn who_abandons_a_withdrawal_ends_it_at_once_by_the_contract_or_by_the_subscription() {
+    for by_contract in [true, false] {
+        let process = delivered().await;
+        process.world.remove_server(BROKER_URL);
+        delete(&process);
+        process.let_pass(Duration::from_hours(1)).await;
+        assert_eq!(status(&process).server.and_then(|it| it.orphaned), None);
+        assert_eq!(ready(&process), "False(Withdrawing)");
+        let abandon = [(ANNOTATION_ABANDON.to_owned(), "yes".to_owned())];
+        if by_contract {
+            process
+                .cluster
+                .edit(NAMESPACE, "banco-sul-2027", |it: &mut Contract| {
+                    it.metadata.annotations = Some(abandon.into());
+                });
+        } else {
+            process
+                .cluster
+                .edit(NAMESPACE, SUBSCRIPTION, |it: &mut ServiceSubscription| {
+                    it.metadata.annotations = Some(abandon.into());
+                });
+        }
+        let before = process.clock.now();
+        let orphaned = |process: &InProcess| {
+            status(process)
+                .server
+                .is_some_and(|it| it.orphaned.is_some())
+        };
+        process.until("it is left behind", orphaned).await;
+        let took = process.clock.now().duration_since(before);
+        assert!(took < SignedDuration::from_secs(2), "{took:?}");
+    }
 }
 
 // shows D8 C10

@@ -49,7 +49,7 @@ async fn told(with_device: bool, publish: impl FnOnce(&Delivery)) -> Vec<String>
     process.cluster.events()
 }
 
-// shows K2
+// shows K3
 #[tokio::test(start_paused = true)]
 async fn a_subscription_that_needs_a_person_is_told_at_its_device_and_what_heals_is_not() {
     for (reason, event) in [
@@ -75,7 +75,7 @@ async fn a_subscription_that_needs_a_person_is_told_at_its_device_and_what_heals
     }
 }
 
-// shows K2
+// shows K3
 #[tokio::test(start_paused = true)]
 async fn what_was_told_already_is_not_told_again() {
     let (before, mut after) = (
@@ -90,7 +90,7 @@ async fn what_was_told_already_is_not_told_again() {
     assert_eq!(events.await, [""; 0]);
 }
 
-// shows K2
+// shows K3
 #[tokio::test(start_paused = true)]
 async fn without_a_device_it_is_told_at_the_subscription() {
     let after = with_ready(Reason::Unauthorized);
@@ -137,7 +137,7 @@ async fn a_promise_that_is_missed_is_told_once_and_one_that_is_kept_is_not() {
     }
 }
 
-// shows D3
+// shows D3 K3
 #[tokio::test(start_paused = true)]
 async fn how_late_a_promise_was_fulfilled_is_counted_once() {
     let process = prepared();
@@ -166,7 +166,7 @@ async fn how_late_a_promise_was_fulfilled_is_counted_once() {
     assert_eq!(value("_sum"), Some(90.0), "{metrics}");
 }
 
-// shows K2
+// shows K3
 #[tokio::test(start_paused = true)]
 async fn a_device_that_falls_silent_is_told_once_and_one_that_refuses_is_not_called_silent() {
     let online = |status: &str, reason: Reason| {
@@ -196,7 +196,7 @@ async fn a_device_that_falls_silent_is_told_once_and_one_that_refuses_is_not_cal
     }
 }
 
-// shows K2
+// shows K3
 #[tokio::test(start_paused = true)]
 async fn a_device_that_recovers_is_told_and_one_that_does_as_it_is_told_is_no_news() {
     let applied = |status: &str, reason: Reason| {

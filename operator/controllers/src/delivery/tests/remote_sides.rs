@@ -373,8 +373,10 @@ async fn a_catalog_that_gives_other_ids_stops_everything_and_is_told_once() {
 #[tokio::test(start_paused = true)]
 async fn a_broker_that_refuses_the_login_is_told_once_and_asked_again() {
     let process = waiting().await;
-    let refuses = Fault::fail(FailureKind::Unauthorized);
-    process.world.script(None, Operation::Provision, refuses, 5);
+    let wrong_login = Fault::fail(FailureKind::Unauthorized);
+    process
+        .world
+        .script(None, Operation::Provision, wrong_login, 5);
     begin(&process);
     let is_refused = |process: &InProcess| ready(process) == "False(Unauthorized)";
     process.until("it is refused", is_refused).await;

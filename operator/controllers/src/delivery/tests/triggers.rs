@@ -176,7 +176,7 @@ async fn a_subscription_wakes_the_device_that_it_is_about() {
     assert_eq!(none, [""; 0], "it is delivery itself that writes it");
 }
 
-// shows K3
+// shows K1
 #[tokio::test(start_paused = true)]
 async fn the_catalogue_wakes_all_who_use_what_is_edited_and_nobody_for_a_number_of_users() {
     let idle = Idle::new().await;
