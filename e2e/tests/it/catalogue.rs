@@ -116,71 +116,6 @@ async fn a_connection_says_whether_its_broker_answers_and_takes_the_credentials(
     assert!(probes.iter().all(|entry| entry.probe), "{probes:?}");
 }
 
-/// Numbers of users: devices, broker, model, service.
-async fn used_by(namespace: &TestNamespace<'_>) -> [Option<i64>; 4] {
-    let connection = async |name: &str| {
-        connection(namespace, name)
-            .await
-            .status
-            .and_then(|s| s.used_by)
-    };
-    let model = read::<DeviceModel>(namespace, "mfp-500").await;
-    let service = read::<SmartService>(namespace, "data-backup").await;
-    [
-        connection("devices").await,
-        connection("broker").await,
-        model
-            .and_then(|model| model.status)
-            .and_then(|status| status.used_by),
-        service
-            .and_then(|service| service.status)
-            .and_then(|status| status.used_by),
-    ]
-}
-
-async fn are_used_by(namespace: &TestNamespace<'_>, expected: [i64; 4]) {
-    let what = format!("devices, broker, model and service are used by {expected:?}");
-    let found = namespace.soon(&what, async || {
-        (used_by(namespace).await == expected.map(Some)).then_some(())
-    });
-    if let Err(late) = found.await {
-        panic!("{late}\nthey are used by {:?}", used_by(namespace).await);
-    }
-}
-
-// shows K2 K5
-#[tokio::test]
-async fn everything_in_the_catalogue_says_how_many_use_it_as_users_come_and_go() {
-    let fixture = DeliveryFixture::new("counted", 3).await;
-    let namespace = &fixture.namespace;
-    are_used_by(namespace, [3, 0, 3, 0]).await;
-    let names: Vec<&str> = (0..3).map(|place| fixture.name(place)).collect();
-    let contract = |name: &str, devices: &[&str]| {
-        let entry = namespace.entry("backup", "data-backup", devices, ALLOWED);
-        namespace.contract(name, now(), vec![entry])
-    };
-    namespace
-        .apply::<Contract>(&contract("one", &names[..1]))
-        .await
-        .unwrap();
-    are_used_by(namespace, [3, 1, 3, 1]).await;
-    namespace
-        .apply::<Contract>(&contract("two", &names[1..]))
-        .await
-        .unwrap();
-    are_used_by(namespace, [3, 3, 3, 3]).await;
-    namespace
-        .delete::<Contract>(Some(namespace.name()), "two")
-        .await
-        .unwrap();
-    are_used_by(namespace, [3, 1, 3, 1]).await;
-    namespace
-        .delete::<Device>(Some(namespace.name()), names[2])
-        .await
-        .unwrap();
-    are_used_by(namespace, [2, 1, 2, 1]).await;
-}
-
 /// Returns, for each object of the catalogue that exists, whether it has a finalizer and is being
 /// deleted.
 async fn states(namespace: &TestNamespace<'_>) -> Vec<(&'static str, bool, bool)> {
@@ -358,9 +293,10 @@ async fn a_withdrawal_that_is_too_late_leaves_an_orphan_and_lets_the_contract_go
     is_an_orphan(&fixture, "short", &instance).await;
 }
 
-/// A withdrawal that waits for its dead broker, until a person annotates the object of that kind.
-async fn abandon(title: &str, kind: &str) {
-    let fixture = DeliveryFixture::new(title, 1).await;
+// shows K2 K5
+#[tokio::test]
+async fn a_withdrawal_waits_for_its_broker_until_a_person_abandons_the_contract() {
+    let fixture = DeliveryFixture::new("abandoned-contract", 1).await;
     let namespace = &fixture.namespace;
     let instance = left_behind(&fixture, "stuck").await;
     let parts = ["stuck", "backup", fixture.name(0)];
@@ -373,13 +309,15 @@ async fn abandon(title: &str, kind: &str) {
         .message
         .clone();
     assert!(said.contains(&waiting.name_any()), "{said}");
-    let name = if kind == "contract" {
-        "stuck".to_owned()
-    } else {
-        waiting.name_any()
-    };
     let annotation = format!("{ANNOTATION_ABANDON}=now");
-    let annotate = ["annotate", kind, &name, "-n", namespace.name(), &annotation];
+    let annotate = [
+        "annotate",
+        "contract",
+        "stuck",
+        "-n",
+        namespace.name(),
+        &annotation,
+    ];
     let output = namespace.plane().kubectl(annotate).await.unwrap();
     assert!(
         output.status.success(),
@@ -387,16 +325,4 @@ async fn abandon(title: &str, kind: &str) {
         String::from_utf8_lossy(&output.stderr)
     );
     is_an_orphan(&fixture, "stuck", &instance).await;
-}
-
-// shows K2 K5
-#[tokio::test]
-async fn a_withdrawal_waits_for_its_broker_until_a_person_abandons_the_subscription() {
-    abandon("abandoned", "servicesubscription").await;
-}
-
-// shows K2 K5
-#[tokio::test]
-async fn a_withdrawal_waits_for_its_broker_until_a_person_abandons_the_contract() {
-    abandon("abandoned-contract", "contract").await;
 }

@@ -1,11 +1,11 @@
 //! Objects in any order: a missing one is waited for and named.
 
 use entente_crds::v1alpha1::{Connection, Device, DeviceModel, SmartService};
+use entente_e2e::namespace::now;
 use entente_e2e::namespace::read::Conditioned as _;
-use entente_e2e::namespace::{now, starting_in};
 
 use crate::delivery_fixture::{
-    AHEAD, DeliveryFixture, contract_is, contract_says, every_reason_is_listed, subscription_is,
+    DeliveryFixture, contract_is, contract_says, every_reason_is_listed, subscription_is,
     subscription_says, test_namespace,
 };
 
@@ -85,76 +85,5 @@ async fn a_connection_that_does_not_allow_the_namespace_or_the_address_is_not_us
     let right = namespace.device_connection(fixture.fleet.port());
     namespace.apply::<Connection>(&right).await.unwrap();
     subscription_is(namespace, parts, "Delivered").await;
-    fixture.finish().await;
-}
-
-// shows B1 K1
-#[tokio::test]
-async fn a_device_that_is_created_after_its_contract_is_set_up_when_it_comes() {
-    let fixture = DeliveryFixture::new("later", 2).await;
-    let namespace = &fixture.namespace;
-    let late = fixture.name(1);
-    namespace
-        .delete::<Device>(Some(namespace.name()), late)
-        .await
-        .unwrap();
-    let entry = namespace.entry("parts", "parts-life", &[fixture.name(0), late], "15m");
-    let contract = namespace.contract("later", starting_in(AHEAD / 4), vec![entry]);
-    namespace.apply(&contract).await.unwrap();
-    subscription_is(namespace, ["later", "parts", fixture.name(0)], "Delivered").await;
-    let waiting = subscription_says(
-        namespace,
-        ["later", "parts", late],
-        "Ready",
-        "DeviceNotFound",
-    );
-    waiting.await;
-    assert!(!namespace.read_contract("later").await.unwrap().is("Ready"));
-
-    let device = namespace.device(fixture.device(1));
-    namespace.apply::<Device>(&device).await.unwrap();
-    subscription_is(namespace, ["later", "parts", late], "Delivered").await;
-    contract_is(namespace, "later", "Ready").await;
-    fixture.finish().await;
-}
-
-// shows B1
-#[tokio::test]
-async fn devices_are_found_by_their_labels_and_leave_with_them() {
-    let fixture = DeliveryFixture::new("labels", 2).await;
-    let namespace = &fixture.namespace;
-    let mut entry = namespace.entry("parts", "parts-life", &[], "15m");
-    entry.devices.selector = Some(entente_crds::v1alpha1::Selector {
-        match_labels: [("floor".to_owned(), "1".to_owned())].into(),
-        match_expressions: Vec::new(),
-    });
-    let contract = namespace.contract("labels", now(), vec![entry]);
-    namespace.apply(&contract).await.unwrap();
-    contract_says(namespace, "labels", "Ready", "NoDevices").await;
-
-    let mut labelled = namespace.device(fixture.device(0));
-    labelled.metadata.labels = Some([("floor".to_owned(), "1".to_owned())].into());
-    namespace.apply::<Device>(&labelled).await.unwrap();
-    subscription_is(namespace, ["labels", "parts", fixture.name(0)], "Delivered").await;
-    assert!(
-        namespace
-            .subscription("labels", "parts", fixture.name(1))
-            .await
-            .is_none()
-    );
-
-    namespace
-        .apply::<Device>(&namespace.device(fixture.device(0)))
-        .await
-        .unwrap();
-    namespace
-        .soon("the service leaves with the label", async || {
-            let left = namespace
-                .subscription("labels", "parts", fixture.name(0))
-                .await;
-            left.is_none().then_some(())
-        })
-        .await
-        .unwrap();
     fixture.finish().await;
 }

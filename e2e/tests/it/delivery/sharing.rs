@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::delivery_fixture::{
     AHEAD, DeliveryFixture, brief, contract_is, contract_says, reconciled, subscription_is,
-    subscription_says, writes_to,
+    subscription_says,
 };
 
 // shows B5 K1
@@ -107,53 +107,6 @@ async fn of_two_contracts_for_one_service_the_earlier_has_the_device_until_it_re
         Some(json!(40))
     );
     contract_is(namespace, "younger", "Ready").await;
-    fixture.finish().await;
-}
-
-// shows K4
-#[tokio::test]
-async fn two_devices_with_one_address_are_not_both_served() {
-    let fixture = DeliveryFixture::new("address", 1).await;
-    let namespace = &fixture.namespace;
-    let address = fixture.device(0).address().ip().to_string();
-    namespace
-        .soon("the first Device is accepted", async || {
-            let device = namespace.read_device(fixture.name(0)).await?;
-            device.is("Accepted").then_some(())
-        })
-        .await
-        .unwrap();
-    let second = namespace.device_at("second-mfp", &address, "NW-OTHER");
-    namespace.apply::<Device>(&second).await.unwrap();
-    let refused = namespace
-        .soon("the second Device is refused", async || {
-            let device = namespace.read_device("second-mfp").await?;
-            (device.reason("Accepted") == "AlreadyClaimed").then_some(device)
-        })
-        .await
-        .unwrap();
-    let message = &refused.condition("Accepted").unwrap().message;
-    assert!(
-        !message.contains(fixture.name(0)),
-        "it names the other: {message}"
-    );
-
-    let entry = namespace.entry("parts", "parts-life", &["second-mfp"], "15m");
-    let contract = namespace.contract("second", now(), vec![entry]);
-    namespace.apply(&contract).await.unwrap();
-    let parts = ["second", "parts", "second-mfp"];
-    subscription_says(namespace, parts, "Ready", "AlreadyClaimed").await;
-    assert_eq!(
-        brief(&writes_to(namespace, fixture.name(0))),
-        Vec::<String>::new()
-    );
-
-    // The first one ends, and the second takes its place.
-    namespace
-        .delete::<Device>(Some(namespace.name()), fixture.name(0))
-        .await
-        .unwrap();
-    subscription_is(namespace, parts, "Delivered").await;
     fixture.finish().await;
 }
 

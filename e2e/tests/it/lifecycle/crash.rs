@@ -3,19 +3,17 @@
 use std::time::Duration;
 
 use entente_crds::FINALIZER_IN_USE;
-use entente_crds::v1alpha1::{
-    Cause, Connection, Contract, DeviceModel, PromiseState, SmartService,
-};
+use entente_crds::v1alpha1::{Connection, DeviceModel, PromiseState, SmartService};
 use entente_e2e::environment::TestEnvironment;
-use entente_e2e::namespace::read::{Conditioned as _, SubscriptionFacts as _};
+use entente_e2e::namespace::read::Conditioned as _;
 use entente_e2e::namespace::{TestNamespace, now, starting_in};
 use entente_e2e::operator::OperatorOptions;
-use entente_simulators::{Entry, Fault, FaultKind, Mode};
+use entente_simulators::{Entry, Fault, FaultKind};
 use kube::{Resource, ResourceExt as _};
 use serde_json::json;
 
 use crate::delivery_fixture::{
-    AHEAD, DeliveryFixture, contract_is, contract_says, promise_state, subscription_is,
+    AHEAD, DeliveryFixture, contract_is, promise_state, subscription_is,
 };
 
 /// Point of a delivery at which the operator is killed.
@@ -25,8 +23,6 @@ enum Point {
     FirstSetting,
     /// After the broker committed the provision, and before it answers.
     Provision,
-    /// While the broker carries out the activation.
-    Activation,
 }
 
 impl Point {
@@ -35,7 +31,6 @@ impl Point {
         let wanted = match self {
             Self::FirstSetting => "Set-Printer-Attributes",
             Self::Provision => "provision",
-            Self::Activation => "update",
         };
         entries
             .iter()
@@ -66,10 +61,6 @@ async fn delivered_although_killed_at(point: Point) {
             let slow = Fault::new(slow).on("provision");
             fixture.broker.set_fault(slow).await.unwrap();
         }
-        Point::Activation => fixture.broker.set_mode(Mode::Async {
-            polls: 1,
-            milliseconds: 700,
-        }),
     }
     let names = [fixture.name(0), fixture.name(1)];
     let mut entry = namespace.entry("backup", "data-backup", &names, "15m");
@@ -123,103 +114,6 @@ async fn killed_when_the_first_setting_is_taken_it_comes_to_the_same_end_and_sen
 #[tokio::test]
 async fn killed_when_the_provision_is_committed_it_comes_to_the_same_end_and_sends_nothing_twice() {
     delivered_although_killed_at(Point::Provision).await;
-}
-
-// shows K5
-#[tokio::test]
-async fn killed_while_the_service_is_turned_on_it_comes_to_the_same_end_and_sends_nothing_twice() {
-    delivered_although_killed_at(Point::Activation).await;
-}
-
-// shows D1 D3 K5
-#[tokio::test]
-async fn an_operator_that_is_down_over_the_start_delivers_when_it_is_back_and_owes_the_delay() {
-    let mut environment = own_environment().await;
-    let view = environment.operator.view();
-    let fixture = DeliveryFixture::on_plane(&environment.plane, view, "down", 1).await;
-    let namespace = &fixture.namespace;
-    let start = starting_in(AHEAD / 2);
-    let contract = fixture.backup_contract("down", start, "1s");
-    namespace.apply(&contract).await.unwrap();
-    contract_says(namespace, "down", "Ready", "Scheduled").await;
-    environment.operator.kill_hard().await.unwrap();
-    namespace
-        .soon("the allowance has passed", async || {
-            let passed = now() >= start + jiff::SignedDuration::from_secs(2);
-            passed.then_some(())
-        })
-        .await
-        .unwrap();
-    environment.operator.restart().await.unwrap();
-    let parts = ["down", "backup", fixture.name(0)];
-    let subscription = subscription_is(namespace, parts, "Delivered").await;
-    assert_eq!(promise_state(&subscription), PromiseState::Missed);
-    let delays = &subscription.promises()[0].delays;
-    assert!(
-        delays.iter().all(|delay| delay.cause == Cause::Provider),
-        "{delays:?}"
-    );
-    let compensation = crate::delivery_fixture::calculated(namespace).await;
-    let seconds = crate::delivery_fixture::late(&subscription);
-    crate::delivery_fixture::assert_credit(&compensation, start, seconds);
-    fixture.finish().await;
-}
-
-/// Waits until the clock has passed an instant.
-async fn passed(namespace: &TestNamespace<'_>, instant: jiff::Timestamp) {
-    let passed = namespace.soon("the instant has passed", async || {
-        (jiff::Timestamp::now() >= instant).then_some(())
-    });
-    passed.await.unwrap();
-}
-
-// shows D4 K5
-#[tokio::test]
-async fn a_contract_that_is_deleted_while_the_operator_is_down_owes_nothing_from_then_on() {
-    let mut environment = own_environment().await;
-    let view = environment.operator.view();
-    let fixture = DeliveryFixture::on_plane(&environment.plane, view, "deleted", 2).await;
-    let namespace = &fixture.namespace;
-    let start = starting_in(AHEAD);
-    let names = [fixture.name(0), fixture.name(1)];
-    let entry = |of: usize, allowed| {
-        let names = &names[of..=of];
-        namespace.entry("backup", "data-backup", names, allowed)
-    };
-    // One is deleted before its start, the other within its allowance.
-    let before = namespace.contract("before", start, vec![entry(0, "1s")]);
-    let within = namespace.contract("within", now(), vec![entry(1, "1h")]);
-    for place in [0, 1] {
-        fixture.switch_off(place).await;
-    }
-    for contract in [&before, &within] {
-        namespace.apply(contract).await.unwrap();
-    }
-    contract_says(namespace, "before", "Ready", "Scheduled").await;
-    contract_is(namespace, "within", "InForce").await;
-    environment.operator.kill_hard().await.unwrap();
-    for name in ["before", "within"] {
-        namespace
-            .delete::<Contract>(Some(namespace.name()), name)
-            .await
-            .unwrap();
-    }
-    passed(namespace, start + jiff::SignedDuration::from_secs(3)).await;
-    environment.operator.restart().await.unwrap();
-    for name in ["before", "within"] {
-        let gone = namespace.soon("the contract is gone", async || {
-            namespace.read_contract(name).await.is_none().then_some(())
-        });
-        gone.await.unwrap();
-    }
-    assert_eq!(namespace.compensations().await.len(), 0);
-    let missed = namespace
-        .events()
-        .await
-        .into_iter()
-        .filter(|event| event.reason.as_deref() == Some("StartDateMissed"));
-    assert_eq!(missed.count(), 0);
-    fixture.finish().await;
 }
 
 /// Waits until the operator has counted the users of every object of the catalogue, which it
