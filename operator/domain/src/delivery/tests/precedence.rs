@@ -56,7 +56,8 @@ impl Wish {
 }
 
 /// Resolves wishes at a day after the start of the examples. The service `copy` is another name of
-/// the backup, so that both set the same places; its settings are set early.
+/// the backup, so that both set the same places; its settings are set early. The service `rival` sets
+/// nothing but where backups go, and excludes `copy`.
 fn resolved(wishes: &[Wish], day: i64) -> ResolvedDevice {
     let subscriptions: Vec<_> = wishes.iter().map(|wish| Arc::new(wish.object())).collect();
     let contracts = subscriptions.iter().map(|it| it.spec.contract.uid.clone());
@@ -67,6 +68,11 @@ fn resolved(wishes: &[Wish], day: i64) -> ResolvedDevice {
         early: true,
     }];
     copy.spec.server = None;
+    copy.spec.exclusive_group = Some("copies".to_owned());
+    let mut rival = copy.clone();
+    rival.metadata.name = Some("rival".to_owned());
+    let device = rival.spec.device.as_mut().expect("a device side");
+    device.settings.truncate(1);
     let connections = [example::hq_ipp(), example::northwind_services()];
     let labels = [(
         "kubernetes.io/metadata.name".to_owned(),
@@ -82,6 +88,7 @@ fn resolved(wishes: &[Wish], day: i64) -> ResolvedDevice {
         services: [
             ("data-backup".to_owned(), Arc::new(example::data_backup())),
             ("copy".to_owned(), Arc::new(copy)),
+            ("rival".to_owned(), Arc::new(rival)),
         ]
         .into(),
         connections: connections
@@ -184,6 +191,32 @@ fn who_lost_its_service_stands_in_nobodys_way_and_its_old_proofs_do_not_last() {
         .map(|(_, item)| item.key.as_str())
         .collect();
     assert_eq!(overridden, ["DeviceSetting/backup.weekdays"]);
+}
+
+// shows C11
+#[test]
+fn a_place_that_only_the_refused_one_wants_is_free_for_who_comes_after_it() {
+    let holder = Wish {
+        service: "rival",
+        ..FIRST
+    };
+    let loser = Wish {
+        contract: "second",
+        service: "copy",
+        from: 1,
+        weekdays: "tue",
+    };
+    let third = Wish {
+        contract: "third",
+        from: 2,
+        ..FIRST
+    };
+    let all = resolved(&[holder, loser, third], 5);
+    assert_eq!(
+        refused(&all, "second.copy"),
+        Some(Reason::ConflictingContract)
+    );
+    assert_eq!(conflicts(&all, "third.data-backup"), [""; 0]);
 }
 
 fn prepares(resolved: &ResolvedDevice, name: &str) -> bool {
