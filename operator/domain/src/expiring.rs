@@ -160,6 +160,8 @@ impl<K: Ord, V, T: Copy + Ord> ExpiringMap<K, V, T> {
 mod tests {
     use std::rc::Rc;
 
+    use proptest::prelude::*;
+
     use super::*;
 
     type Map = ExpiringMap<&'static str, Rc<u8>, u32>;
@@ -233,5 +235,96 @@ mod tests {
             1,
             "what is dropped is dropped at once"
         );
+    }
+
+    #[test]
+    fn a_value_that_takes_the_place_of_another_gives_it_back_and_its_instant_alone_counts() {
+        let mut map = map(2);
+        assert_eq!(map.insert("a", Rc::new(1), 0, 30), None);
+        map.insert("b", Rc::new(2), 0, 20);
+        let before = map.insert("a", Rc::new(3), 0, 10);
+        assert_eq!(before, Some(Rc::new(1)));
+        assert_eq!(map.len(), 2, "it needs no room of its own");
+        assert_eq!(map.get(&"a", 10), None, "it is not kept for as long");
+        assert_eq!(map.insert("a", Rc::new(4), 10, 20), None, "it was over");
+    }
+
+    #[test]
+    fn a_value_may_be_changed_and_removed_also_when_it_is_over() {
+        let mut map: ExpiringMap<&str, u8, u32> = ExpiringMap::new(2, |_, _| false);
+        *map.get_or_insert_with("a", 0, 10, || 1) += 1;
+        *map.get_or_insert_with("a", 5, 10, || 9) += 1;
+        assert_eq!(map.get(&"a", 5), Some(&3));
+        *map.get_mut(&"a").expect("it is kept") = 7;
+        assert_eq!(map.get(&"a", 10), None);
+        assert_eq!(map.remove(&"a"), Some(7));
+        assert_eq!(map.remove(&"a"), None);
+        assert_eq!(map.get_mut(&"a"), None);
+        assert!(map.is_empty() && map.ends.is_empty());
+    }
+
+    #[test]
+    fn a_value_is_asked_at_each_instant_whether_it_is_in_use() {
+        // Each value is the instant until which it is in use.
+        let mut map: ExpiringMap<&str, u32, u32> = ExpiringMap::new(9, |used, now| *used > now);
+        map.insert("a", 30, 0, 10);
+        assert_eq!(map.get(&"a", 29), Some(&30));
+        assert_eq!(map.get(&"a", 30), None);
+        map.insert("b", 0, 29, 50);
+        assert_eq!(map.len(), 2);
+        map.insert("b", 0, 30, 50);
+        assert_eq!(map.len(), 1);
+    }
+
+    /// The most entries of the map of the property.
+    const MOST: usize = 3;
+
+    /// Drops from a plain list as the map does, so that one more entry has room.
+    fn drop_from(list: &mut BTreeMap<u8, (usize, u32)>, key: u8, now: u32) {
+        list.retain(|_, (_, until)| *until > now);
+        if !list.contains_key(&key) && list.len() >= MOST {
+            let ends = list.iter().map(|(key, (_, until))| (*until, *key));
+            let (_, first) = ends.min().expect("it is full");
+            list.remove(&first);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn after_any_calls_a_map_holds_the_same_as_a_plain_list(
+            calls in prop::collection::vec((0..4_u8, 0..6_u8, 0..5_u32, 0..20_u32), 1..60),
+        ) {
+            let mut map = ExpiringMap::new(MOST, |_: &usize, _: u32| false);
+            let mut list: BTreeMap<u8, (usize, u32)> = BTreeMap::new();
+            let mut now = 0;
+            for (number, (call, key, passed, lasts)) in calls.into_iter().enumerate() {
+                now += passed;
+                let until = now + lasts;
+                match call {
+                    0 => {
+                        drop_from(&mut list, key, now);
+                        let before = list.insert(key, (number, until)).map(|(value, _)| value);
+                        prop_assert_eq!(map.insert(key, number, now, until), before);
+                    }
+                    1 => {
+                        drop_from(&mut list, key, now);
+                        let entry = list.entry(key).or_insert((number, until));
+                        entry.1 = entry.1.max(until);
+                        let found = *map.get_or_insert_with(key, now, until, || number);
+                        prop_assert_eq!(found, entry.0);
+                    }
+                    2 => {
+                        let removed = list.remove(&key).map(|(value, _)| value);
+                        prop_assert_eq!(map.remove(&key), removed);
+                    }
+                    _ => {}
+                }
+                for key in 0..6 {
+                    let shown = list.get(&key).filter(|(_, until)| *until > now);
+                    prop_assert_eq!(map.get(&key, now), shown.map(|(value, _)| value));
+                }
+                prop_assert_eq!((map.len(), map.ends.len()), (list.len(), list.len()));
+            }
+        }
     }
 }

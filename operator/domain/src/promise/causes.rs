@@ -19,3 +19,38 @@ pub fn counted_causes(causes: &[Cause]) -> &[Cause] {
 pub(super) fn counts(cause: Cause, causes: &[Cause]) -> bool {
     counted_causes(causes).contains(&cause)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Cause; 4] = [
+        Cause::Device,
+        Cause::Server,
+        Cause::Provider,
+        Cause::Customer,
+    ];
+
+    // shows D9
+    #[test]
+    fn without_a_list_every_delay_counts_but_the_customers() {
+        let counted = ALL.map(|cause| counts(cause, &[]));
+        assert_eq!(counted, [true, true, true, false]);
+    }
+
+    // shows D9
+    #[test]
+    fn a_list_counts_for_itself_and_adds_nothing_and_leaves_nothing_out() {
+        for bits in 1..16_u8 {
+            let named = |cause: &Cause| {
+                let position = ALL.iter().position(|it| it == cause);
+                bits & (1 << position.expect("it is one of them")) != 0
+            };
+            let list: Vec<Cause> = ALL.into_iter().filter(named).collect();
+            for cause in ALL {
+                let counted = counts(cause, &list);
+                assert_eq!(counted, named(&cause), "{cause:?} of {list:?}");
+            }
+        }
+    }
+}

@@ -85,3 +85,6 @@ fn merge_one(delays: &mut Vec<Delay>, revision: &Revision) {
     }
     first.until = second.until;
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,3 +47,6 @@ pub(crate) fn next_issue(voided: &Compensation) -> Option<(u32, String)> {
 pub fn successor_name(voided: &Compensation) -> Option<String> {
     next_issue(voided).map(|(_, name)| name)
 }
+
+#[cfg(test)]
+mod tests;

@@ -183,3 +183,110 @@ fn a_record_of_another_remedy_is_not_taken_for_the_one_that_is_owed() {
     let second = format!("{CREDIT}.2");
     assert!(!is_recorded_with(revision("2"), &[&second], &[]));
 }
+
+// shows D8
+#[test]
+fn a_record_is_owed_for_each_remedy_of_a_missed_promise_in_their_order_and_for_no_other() {
+    let mut two = revision("credit");
+    let mut second = two.remedies[0].clone();
+    second.name = "again".to_owned();
+    two.remedies.push(second);
+    two.remedies.push(Remedy {
+        name: "nothing".to_owned(),
+        ..Remedy::default()
+    });
+    let one = subscription(two, missed(&[CREDIT]));
+    let names = |promise: &Promise| -> Vec<String> {
+        let owed = owed_records(&one, promise);
+        owed.map(|it| it.name).collect()
+    };
+    let again = CREDIT.replace("credit", "again");
+    assert_eq!(names(&missed(&[])), [CREDIT, &again], "made or not");
+    for state in [PromiseState::Open, PromiseState::Kept, PromiseState::Closed] {
+        let promise = Promise {
+            state,
+            ..missed(&[])
+        };
+        assert_eq!(names(&promise), [""; 0], "{state:?}");
+    }
+    let gone = Promise {
+        effective: start() + SignedDuration::from_secs(1),
+        ..missed(&[])
+    };
+    assert_eq!(names(&gone), [""; 0], "its revision is not there");
+}
+
+// shows D8
+#[test]
+fn a_revision_is_settled_when_its_promise_is_closed_and_all_it_owes_was_made() {
+    let closed = Some(start());
+    let cases = [
+        (PromiseState::Open, None, vec![], false),
+        (PromiseState::Kept, closed, vec![], true),
+        (PromiseState::Closed, closed, vec![], true),
+        (PromiseState::Missed, None, vec![], false),
+        (PromiseState::Missed, None, vec![CREDIT], false),
+        (PromiseState::Missed, closed, vec![], false),
+        (PromiseState::Missed, closed, vec!["another"], false),
+        (PromiseState::Missed, closed, vec![CREDIT], true),
+    ];
+    for (state, closed, emitted, settled) in cases {
+        let promise = Promise {
+            state,
+            closed,
+            ..missed(&emitted)
+        };
+        let what = format!("{promise:?}");
+        let one = subscription(revision("credit"), promise);
+        assert_eq!(is_settled(&one, &one.spec.revisions[0]), settled, "{what}");
+    }
+}
+
+// shows D8
+#[test]
+fn what_promised_nothing_is_settled_and_what_was_not_judged_yet_is_not() {
+    let mut unpromised = revision("credit");
+    unpromised.promised = false;
+    let one = subscription(unpromised, missed(&[]));
+    assert!(is_settled(&one, &one.spec.revisions[0]));
+    let mut unjudged = subscription(revision("credit"), missed(&[]));
+    unjudged.status = None;
+    assert!(!is_settled(&unjudged, &unjudged.spec.revisions[0]));
+    assert!(is_recorded(&unjudged, promises(&unjudged), &[]));
+}
+
+// shows D8
+#[test]
+fn records_of_other_subscriptions_and_of_other_promises_are_not_waited_for() {
+    let one = subscription(revision("credit"), missed(&[CREDIT]));
+    let waits = |record: CompensationRecord| !is_recorded(&one, promises(&one), &[record]);
+    assert!(waits(record("more", false, None)), "it is of this promise");
+    let other = CompensationRecord {
+        subscription: "another".to_owned(),
+        ..record("more", false, None)
+    };
+    assert!(!waits(other));
+    let earlier = CompensationRecord {
+        promised: start() - SignedDuration::from_hours(1),
+        ..record("more", false, None)
+    };
+    assert!(!waits(earlier));
+}
+
+// shows D8
+#[test]
+fn a_record_is_read_by_its_promise_its_state_and_the_one_that_follows_it() {
+    let read = record(CREDIT, true, Some(Reissue::Same));
+    let expected = CompensationRecord {
+        name: CREDIT.to_owned(),
+        subscription: NAME.to_owned(),
+        promised: start(),
+        calculated: true,
+        voided: true,
+        successor: Some(format!("{CREDIT}.2")),
+    };
+    assert_eq!(read, expected);
+    let fresh = record(CREDIT, false, None);
+    assert_eq!((fresh.calculated, fresh.voided), (false, false));
+    assert_eq!(fresh.successor, None);
+}
