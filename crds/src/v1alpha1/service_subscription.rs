@@ -317,7 +317,7 @@ pub struct Item {
     pub last_verified: Option<Timestamp>,
     /// Problem of the last attempt; absent if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub problem: Option<Problem>,
+    pub problem: Option<Box<Problem>>,
 }
 
 /// Last proved state of an item. Only Effective counts.

@@ -132,6 +132,9 @@ fn idle(title: &str, seen: &Seen) -> Figure {
     ))
 }
 
+/// Bytes that a device with its subscription may need at rest: 9 KiB.
+const AT_REST: f64 = 9216.0;
+
 /// Returns the memory of the operator at rest, and the share of each device with its subscription.
 fn memory(devices: usize, empty: Usage, now: Usage) -> [Figure; 2] {
     let resident = megabytes(now.resident_bytes);
@@ -151,7 +154,7 @@ fn memory(devices: usize, empty: Usage, now: Usage) -> [Figure; 2] {
          the program's file included, is larger by {:.0} B",
         each(grown)
     ));
-    [all, share]
+    [all, share.at_most(AT_REST)]
 }
 
 fn nothing(what: &str, seen: &Seen) -> Vec<Figure> {

@@ -360,7 +360,7 @@ impl Round<'_> {
             }
             None => (
                 ItemState::NotEffective,
-                previous.and_then(|previous| previous.problem.clone()),
+                previous.and_then(|previous| previous.problem.as_deref().cloned()),
             ),
         }
     }
@@ -427,7 +427,7 @@ impl Round<'_> {
             desired_digest: item.digest,
             observed_digest: previous.and_then(|previous| previous.observed_digest),
             verified_at: previous.and_then(|previous| previous.last_verified),
-            problem: previous.and_then(|previous| previous.problem.clone()),
+            problem: previous.and_then(|previous| previous.problem.as_deref().cloned()),
         }
     }
 

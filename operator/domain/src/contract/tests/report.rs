@@ -185,11 +185,11 @@ fn the_failing_devices_are_named_up_to_five_and_one_that_lost_contact_is_not_amo
     let problem = |state| Item {
         key: "DeviceSetting/x".into(),
         state,
-        problem: Some(Problem {
+        problem: Some(Box::new(Problem {
             outcome: entente_crds::condition::Reason::Unreachable,
             since: at(START),
             message: String::new(),
-        }),
+        })),
         ..Item::default()
     };
     let delivered = world

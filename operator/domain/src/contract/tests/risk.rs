@@ -60,10 +60,12 @@ fn item(world: &mut ContractWorld, device: &str, key: &str, state: ItemState, me
     status.expect("a status").items = vec![Item {
         key: key.into(),
         state,
-        problem: met.then(|| Problem {
-            outcome: entente_crds::condition::Reason::Unreachable,
-            since: at(BEFORE),
-            message: String::new(),
+        problem: met.then(|| {
+            Box::new(Problem {
+                outcome: entente_crds::condition::Reason::Unreachable,
+                since: at(BEFORE),
+                message: String::new(),
+            })
         }),
         ..Item::default()
     }];

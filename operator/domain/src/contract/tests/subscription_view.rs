@@ -98,7 +98,7 @@ impl Change {
                 status.items.push(Item {
                     key: (*key).into(),
                     state: *state,
-                    problem,
+                    problem: problem.map(Box::new),
                     ..Item::default()
                 });
             }

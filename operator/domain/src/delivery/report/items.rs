@@ -115,7 +115,7 @@ impl Report<'_> {
                 .map(|sent| sent.at)
                 .or_else(|| before.and_then(|b| b.last_sent)),
             last_verified: item.verified_at,
-            problem: item.problem.clone(),
+            problem: item.problem.clone().map(Box::new),
         }
     }
 

@@ -176,7 +176,8 @@ fn a_namespace_that_goes_waits_for_its_instances_and_for_no_record() {
 fn nothing_is_withdrawn_by_a_clock_that_cannot_be_trusted() {
     let (mut snapshot, mut remote) = delivered();
     let object = Arc::make_mut(&mut snapshot.subscriptions[0]);
-    object.spec.revisions[0].until = Some(now() - SignedDuration::from_mins(1));
+    let revision = Arc::make_mut(&mut object.spec.revisions[0]);
+    revision.until = Some(now() - SignedDuration::from_mins(1));
     snapshot.clock_skewed = true;
     let (_, _, orphaned) = withdrawn(snapshot.clone(), &mut remote, |_| None);
     assert!(!orphaned);
