@@ -1,0 +1,113 @@
+//! What the operator makes of the example contract: a ServiceSubscription and a Compensation.
+//!
+//! For documents and tests only; nobody applies them.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{
+    DEVICES, NAMESPACE,
+    customer::{backup_entry, banco_sul_2027, credit},
+    reference,
+};
+use crate::v1alpha1::{
+    Cause, Compensation, CompensationSpec, ObjectIdentity, Record, RecordCustomer, RecordDevice,
+    Revision, ServiceSubscription, ServiceSubscriptionSpec, SubscriptionContract,
+    SubscriptionCustomer,
+};
+
+/// The subscription that the contract controller makes of the entry `backup` for the device
+/// `lobby-mfp`.
+pub fn service_subscription() -> ServiceSubscription {
+    let contract = banco_sul_2027();
+    let entry = backup_entry();
+    let mut subscription = ServiceSubscription::new(
+        "banco-sul-2027.backup.lobby-mfp",
+        ServiceSubscriptionSpec {
+            contract: SubscriptionContract {
+                name: contract.metadata.name.unwrap_or_default(),
+                uid: "6b0a1a6e-8f3c-4d0a-9a57-0c4f8f9f2f11".to_owned(),
+                start: promised(),
+                created: instant("2027-02-03T09:12:44Z"),
+                ..SubscriptionContract::default()
+            },
+            customer: SubscriptionCustomer {
+                id: contract.spec.customer.id,
+            },
+            service_name: entry.name,
+            device_ref: reference(DEVICES[0]),
+            time_zone: contract.spec.term.time_zone,
+            lead_time: "336h".into(),
+            revisions: vec![Arc::new(Revision {
+                effective: promised(),
+                promised: true,
+                service_ref: entry.service_ref,
+                parameters: entry.parameters,
+                service_level: entry.service_level.unwrap_or_default(),
+                fee: entry.fee,
+                currency: contract.spec.currency,
+                remedies: entry.remedies,
+                counted_causes: vec![Cause::Device, Cause::Server, Cause::Provider],
+                ..Revision::default()
+            })],
+        },
+    );
+    subscription.metadata.namespace = Some(NAMESPACE.to_owned());
+    subscription
+}
+
+/// The record that the compensation controller makes when the promise of [`service_subscription`]
+/// is missed.
+pub fn compensation() -> Compensation {
+    let entry = backup_entry();
+    let mut compensation = Compensation::new(
+        "banco-sul-2027.backup.lobby-mfp.20270401t030000z.credit",
+        CompensationSpec {
+            record: Record {
+                contract: identity("banco-sul-2027", "6b0a1a6e-8f3c-4d0a-9a57-0c4f8f9f2f11"),
+                subscription: identity(
+                    "banco-sul-2027.backup.lobby-mfp",
+                    "b1d3c7f2-4d5e-4a52-8a06-5a2a53b6f0de",
+                ),
+                device: RecordDevice {
+                    name: DEVICES[0].to_owned(),
+                    serial_number: Some("NW500-0001".to_owned()),
+                },
+                service_name: entry.name,
+                customer: RecordCustomer {
+                    id: "C-4711".to_owned(),
+                },
+                promised: promised(),
+                time_zone: "America/Sao_Paulo".to_owned(),
+                currency: Some("BRL".to_owned()),
+                remedy: credit(),
+                fee: entry.fee,
+                service_level: entry.service_level.unwrap_or_default(),
+                counted_causes: vec![Cause::Device, Cause::Server, Cause::Provider],
+                share: None,
+                booking_key: "5f1d7a84db00d2fce00b31a7fc73224f4b9e0f7b1f6d6c0f6dc1a2b3c4d5e6f7"
+                    .to_owned(),
+                reissues: None,
+            },
+            voided: None,
+        },
+    );
+    compensation.metadata.namespace = Some(NAMESPACE.to_owned());
+    compensation
+}
+
+fn identity(name: &str, uid: &str) -> ObjectIdentity {
+    ObjectIdentity {
+        name: name.to_owned(),
+        uid: uid.to_owned(),
+    }
+}
+
+fn promised() -> Timestamp {
+    instant("2027-04-01T03:00:00Z")
+}
+
+fn instant(text: &str) -> Timestamp {
+    text.parse().expect("the examples are written in RFC 3339")
+}
