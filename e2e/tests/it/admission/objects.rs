@@ -1,0 +1,147 @@
+//! Objects of our kinds as people and tools see them: selectable fields, a status that is not
+//! finished, printer columns.
+
+use super::*;
+
+#[tokio::test]
+async fn objects_are_found_by_every_selectable_field() {
+    let admission = Admission::new().await;
+    let mut fields = 0;
+    for crd in manifest::all() {
+        let plural = crd.spec.names.plural.as_str();
+        let kind = CaseKind::ALL
+            .into_iter()
+            .find(|kind| kind.plural() == plural)
+            .expect("every definition has cases");
+        let selectable = crd.spec.versions[0].selectable_fields.iter().flatten();
+        for (number, field) in selectable.enumerate() {
+            let path = field.json_path.trim_start_matches('.');
+            let names = [format!("one-{number}"), format!("other-{number}")];
+            for name in &names {
+                let mut object = admission.named(kind, kind.complete(), name);
+                set(
+                    &mut object,
+                    &format!("/{}", path.replace('.', "/")),
+                    json!(name),
+                );
+                admission.create(kind, &object).await.expect("created");
+            }
+            let query = format!(
+                "{}?fieldSelector={path}%3D{}",
+                admission.path(kind, ""),
+                names[0]
+            );
+            let found = admission
+                .call(Method::GET, &query, JSON, &Value::Null)
+                .await
+                .expect("the field is selectable");
+            let found: Vec<_> = found["items"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|item| item["metadata"]["name"].clone())
+                .collect();
+            assert_eq!(found, [json!(names[0])], "{plural} by {path}");
+            if !kind.is_namespaced() {
+                for name in &names {
+                    let path = admission.path(kind, name);
+                    admission
+                        .call(Method::DELETE, &path, JSON, &json!({}))
+                        .await
+                        .expect("deleted");
+                }
+            }
+            fields += 1;
+        }
+    }
+    assert_eq!(fields, 11);
+    admission.clear(&[]).await;
+}
+
+/// Without it a tool that waits by conditions would count a new object as finished.
+#[tokio::test]
+async fn a_new_object_has_a_status_that_is_not_finished() {
+    let admission = Admission::new().await;
+    for kind in CaseKind::ALL {
+        let object = admission.named(kind, kind.complete(), "unseen");
+        let made = admission.create(kind, &object).await.expect("created");
+        let status = &made["status"];
+        assert_eq!(status["observedGeneration"], -1, "{kind:?}");
+        assert_eq!(
+            status["conditions"].as_array().map(Vec::len),
+            Some(1),
+            "{kind:?}"
+        );
+        assert_eq!(status["conditions"][0]["type"], "Ready", "{kind:?}");
+        assert_eq!(status["conditions"][0]["status"], "Unknown", "{kind:?}");
+    }
+    let catalogue = CaseKind::ALL
+        .into_iter()
+        .filter(|kind| !kind.is_namespaced());
+    let cluster_scoped: Vec<_> = catalogue.map(|kind| (kind, "unseen")).collect();
+    admission.clear(&cluster_scoped).await;
+}
+
+#[tokio::test]
+async fn the_examples_apply_with_kubectl_and_their_columns_show_what_was_written() {
+    // Its own, since the catalogue is not in a namespace and others have one of the same names.
+    let plane = &ControlPlane::start(Options::default())
+        .await
+        .expect("a control plane");
+    install_definitions(plane).await;
+    let files: BTreeMap<String, String> = generate::files()
+        .into_iter()
+        .filter(|file| file.path.starts_with("examples/"))
+        .map(|file| (file.path, file.content))
+        .collect();
+    let text: String = files.into_values().collect();
+    let said = kubectl(plane, &["apply", "--validate=strict", "-f", "-"], &text).await;
+    assert!(!said.contains("Warning"), "{said}");
+    let again = kubectl(
+        plane,
+        &["apply", "--server-side", "--force-conflicts", "-f", "-"],
+        &text,
+    );
+    assert!(!again.await.contains("Warning"));
+
+    let namespace = ["-n", example::NAMESPACE];
+    let table = kubectl(plane, &[&namespace[..], &["get", "enct"]].concat(), "").await;
+    let lines: Vec<Vec<&str>> = table
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    let head = "NAME CUSTOMER READY REASON DELIVERED START NEXT OWED AGE";
+    assert_eq!(lines[0].join(" "), head);
+    let row = [
+        "banco-sul-2027",
+        "C-4711",
+        "Unknown",
+        "Pending",
+        "2027-04-01",
+    ];
+    assert_eq!(lines[1][..5], row, "{table}");
+
+    let time = r#"{"spec":{"term":{"startDate":null,"startTime":"2027-04-01T03:00:00Z"}}}"#;
+    let patch = [
+        "patch",
+        "enct",
+        "banco-sul-2027",
+        "--type=merge",
+        "-p",
+        time,
+    ];
+    kubectl(plane, &[&namespace[..], &patch].concat(), "").await;
+    let wide = kubectl(
+        plane,
+        &[&namespace[..], &["get", "enct", "-o", "wide"]].concat(),
+        "",
+    )
+    .await;
+    assert!(wide.contains("2027-04-01T03:00:00Z"), "{wide}");
+    assert!(wide.contains("2030-03-31"), "{wide}");
+    for name in ["enconn", "endm", "ensvc", "endev", "ensub", "encmp"] {
+        kubectl(plane, &[&namespace[..], &["get", name]].concat(), "").await;
+    }
+    kubectl(plane, &["get", "entente,entente-all", "-A"], "").await;
+    kubectl(plane, &["delete", "--wait=false", "-f", "-"], &text).await;
+}
