@@ -9,14 +9,21 @@ use entente_crds::{
         Connection, Device, DeviceConnection, DeviceModel, IppOperation, ItemState, SmartService,
     },
 };
-use entente_domain::protocol::Place;
-use entente_domain::remote::FailureKind;
+use entente_domain::{
+    delivery::{Backoffs, Pass},
+    protocol::Place,
+    remote::FailureKind,
+};
 use entente_drivers::fake::{FakeDevice, Fault, Operation};
 use http::Method;
 use jiff::SignedDuration;
 use serde_json::json;
 
-use super::*;
+use super::{
+    super::{observe, report},
+    *,
+};
+use crate::cache::Key;
 
 const STATUS: &str = "servicesubscriptions/banco-sul-2027.backup.lobby-mfp/status";
 
@@ -286,4 +293,35 @@ async fn a_pass_that_panics_again_and_again_touches_no_other_device() {
     process.let_pass(Duration::from_mins(10)).await;
     let tried = process.world.ledger().len() - tried.len();
     assert!((2..=20).contains(&tried), "{tried} tries in ten minutes");
+}
+
+// shows K5
+#[tokio::test(start_paused = true)]
+async fn outcomes_are_not_reported_on_objects_that_were_made_anew_under_their_names() {
+    for anew in [false, true] {
+        let process = prepared();
+        let (parts, _trigger) = process.parts().await;
+        let delivery = delivery(parts);
+        let key = Key::new(NAMESPACE.to_owned(), DEVICE);
+        let snapshot = observe::snapshot(&delivery, &key).await;
+        let pass = Pass::new(snapshot, Backoffs::default(), process.clock.now());
+        if anew {
+            let uid = || Some("of another".to_owned());
+            let cluster = &process.cluster;
+            cluster.edit(NAMESPACE, DEVICE, |it: &mut Device| it.metadata.uid = uid());
+            cluster.edit(NAMESPACE, SUBSCRIPTION, |it: &mut ServiceSubscription| {
+                it.metadata.uid = uid();
+            });
+            process.let_pass(Duration::from_secs(1)).await;
+        }
+        report::write(&delivery, &pass).await;
+        let device: Option<Device> = process.cluster.get(NAMESPACE, DEVICE);
+        let subscription: Option<ServiceSubscription> =
+            process.cluster.get(NAMESPACE, SUBSCRIPTION);
+        let reported = [
+            device.expect("a device").status.is_some(),
+            subscription.expect("a subscription").status.is_some(),
+        ];
+        assert_eq!(reported, [!anew; 2], "made anew: {anew}");
+    }
 }
