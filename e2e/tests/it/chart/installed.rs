@@ -65,7 +65,7 @@ async fn the_operator_has_exactly_the_rights_it_uses() {
         );
         let held = !resource.starts_with("devices") && !recorded;
         expected.push(("create", resource.clone(), &other, owned || recorded));
-        expected.push(("update", resource.clone(), &other, owned));
+        expected.push(("update", resource.clone(), &other, false));
         expected.push(("patch", resource.clone(), &other, held));
         expected.push(("delete", resource.clone(), &other, owned));
         expected.push(("deletecollection", resource.clone(), &other, false));
