@@ -6,7 +6,9 @@ mod faults;
 mod objects;
 mod publish;
 mod remote_sides;
+mod secrets;
 mod triggers;
+mod withdrawal;
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,60 +1,28 @@
 //! Tests of everything that delivery depends on at the API server: objects that appear, change and
-//! are deleted, Secrets, the clock, and the end of a service.
+//! are deleted, and the clock.
 
 use entente_crds::{
-    ANNOTATION_ABANDON, ANNOTATION_RECONCILE_AT, FINALIZER_WITHDRAW,
-    v1alpha1::{
-        Compensation, Connection, Device, DeviceConnection, DeviceModel, LocalReference, Orphan,
-        SecretKeyReference, SecretParameter, SmartService, ValueType,
-    },
+    ANNOTATION_RECONCILE_AT,
+    v1alpha1::{Connection, Device, DeviceModel, SmartService},
 };
-use entente_drivers::fake::{FakeDevice, Fault};
+use entente_drivers::fake::FakeDevice;
 use http::Method;
 use jiff::SignedDuration;
-use k8s_openapi::{
-    ByteString,
-    api::core::v1::{Namespace, Secret},
-};
+use k8s_openapi::api::core::v1::Namespace;
 
 use super::*;
 
 const STATUS: &str = "servicesubscriptions/banco-sul-2027.backup.lobby-mfp/status";
 
-fn edit_device(process: &InProcess, change: impl FnOnce(&mut Device)) {
+pub(super) fn edit_device(process: &InProcess, change: impl FnOnce(&mut Device)) {
     process.cluster.edit(NAMESPACE, DEVICE, change);
 }
 
-fn ask_to_reconcile(process: &InProcess, wish: &str) {
+pub(super) fn ask_to_reconcile(process: &InProcess, wish: &str) {
     edit_device(process, |device| {
         let wish = (ANNOTATION_RECONCILE_AT.to_owned(), wish.to_owned());
         device.metadata.annotations = Some([wish].into());
     });
-}
-
-fn secret(namespace: &str, name: &str, data: &[(&str, &str)]) -> Secret {
-    let mut secret = Secret::default();
-    secret.metadata.name = Some(name.to_owned());
-    secret.metadata.namespace = Some(namespace.to_owned());
-    let data = data.iter();
-    let data = data.map(|(key, text)| ((*key).to_owned(), ByteString(text.as_bytes().to_vec())));
-    secret.data = Some(data.collect());
-    secret
-}
-
-/// Ends the service now, as the contract controller does.
-fn delete(process: &InProcess) {
-    process
-        .cluster
-        .edit(NAMESPACE, SUBSCRIPTION, |it: &mut ServiceSubscription| {
-            it.metadata.finalizers = Some(vec![FINALIZER_WITHDRAW.to_owned()]);
-        });
-    process
-        .cluster
-        .delete::<ServiceSubscription>(NAMESPACE, SUBSCRIPTION);
-}
-
-fn is_gone(process: &InProcess) -> bool {
-    process.cluster.names::<ServiceSubscription>().is_empty()
 }
 
 // shows K1 K2
@@ -245,143 +213,6 @@ async fn who_asks_for_it_gets_a_full_look_once_for_each_wish() {
     }
 }
 
-// shows K2 K4
-#[tokio::test(start_paused = true)]
-async fn a_login_whose_secret_is_missing_or_forbidden_says_so_and_asks_nobody() {
-    for (missing, reason) in [
-        (true, "False(SecretNotFound)"),
-        (false, "False(SecretForbidden)"),
-    ] {
-        let mut process = prepared();
-        let part = "secrets/northwind-services";
-        if missing {
-            let namespace = "entente-system";
-            process
-                .cluster
-                .delete::<Secret>(namespace, "northwind-services");
-        } else {
-            let refused = (403, "Forbidden");
-            process
-                .cluster
-                .refuse(Method::GET, part, refused, usize::MAX);
-        }
-        process.start(delivery).await;
-        begin(&process);
-        let said = |process: &InProcess| ready(process) == reason;
-        process.until(reason, said).await;
-        process.let_pass(Duration::from_mins(10)).await;
-        let calls = process.world.ledger();
-        assert!(calls.iter().all(|it| it.url != BROKER_URL), "{calls:?}");
-        process.cluster.recover();
-        process.cluster.apply(&broker_login());
-        process.until("it is delivered", is_delivered).await;
-    }
-}
-
-// shows K4
-#[tokio::test(start_paused = true)]
-async fn a_device_with_a_login_of_its_own_says_when_its_secret_is_missing_and_goes_on_with_it() {
-    let mut process = prepared();
-    edit_device(&process, |device| {
-        let own = LocalReference {
-            name: "lobby-login".to_owned(),
-        };
-        device.spec.connections = vec![DeviceConnection {
-            name: "hq-ipp".to_owned(),
-            credentials_ref: Some(own),
-            ..DeviceConnection::default()
-        }];
-    });
-    process.start(delivery).await;
-    begin(&process);
-    let missing = |process: &InProcess| ready(process) == "False(SecretNotFound)";
-    process.until("its Secret is missing", missing).await;
-    assert_eq!(process.world.count(Operation::DeviceObserve), 0);
-    // A Secret without a password has no credentials.
-    let half = secret(NAMESPACE, "lobby-login", &[("username", "admin")]);
-    process.cluster.apply(&half);
-    let half = |process: &InProcess| ready(process) == "False(SecretKeyMissing)";
-    process.until("its password is missing", half).await;
-    let data = [("username", "admin"), ("password", "open sesame")];
-    process
-        .cluster
-        .apply(&secret(NAMESPACE, "lobby-login", &data));
-    process.until("it is delivered", is_delivered).await;
-}
-
-/// Gives the service a Secret of the tenant, which is sent to the broker.
-fn with_secret_parameter(process: &InProcess) {
-    process
-        .cluster
-        .apply(&secret("entente-system", "entente-digest-key", &[]));
-    process
-        .cluster
-        .edit("", "data-backup", |service: &mut SmartService| {
-            let mut parameter = service.spec.parameters[0].clone();
-            parameter.name = "account".to_owned();
-            parameter.r#type = ValueType::Secret;
-            parameter.allowed = Vec::new();
-            parameter.default = None;
-            service.spec.parameters.push(parameter);
-            let server = service.spec.server.as_mut().expect("a server's side");
-            let mut setting = server.settings[1].clone();
-            setting.name = "account".to_owned();
-            let source = setting.value_from.as_mut().expect("a source");
-            source.parameter = Some("account".to_owned());
-            server.settings.push(setting);
-        });
-    process
-        .cluster
-        .edit(NAMESPACE, SUBSCRIPTION, |it: &mut ServiceSubscription| {
-            Arc::make_mut(&mut it.spec.revisions[0]).secret_parameters = vec![SecretParameter {
-                name: "account".to_owned(),
-                secret_key_ref: SecretKeyReference {
-                    name: "backup-account".to_owned(),
-                    key: "token".to_owned(),
-                },
-            }];
-        });
-}
-
-// shows K2 K4
-#[tokio::test(start_paused = true)]
-async fn a_secret_of_the_tenant_goes_to_the_broker_and_into_no_object() {
-    let mut process = prepared();
-    with_secret_parameter(&process);
-    process.start(delivery).await;
-    begin(&process);
-    let missing = |process: &InProcess| ready(process) == "False(SecretNotFound)";
-    process.until("the Secret is missing", missing).await;
-    assert_eq!(process.world.count(Operation::Provision), 0);
-    let canary = "canary-4711";
-    process
-        .cluster
-        .apply(&secret(NAMESPACE, "backup-account", &[("token", canary)]));
-    process.until("it is delivered", is_delivered).await;
-    let told = |process: &InProcess| {
-        let id = status(process).server.expect("an instance").instance_id;
-        let instance = process
-            .world
-            .instance(BROKER_URL, &id)
-            .expect("it is there");
-        json!(instance.parameters).to_string()
-    };
-    assert!(told(&process).contains(canary));
-    let dump = process.cluster.dump();
-    assert!(!dump.contains(canary), "a status holds the Secret");
-
-    // Another value is another parameter: after a change and a request for a look it is sent.
-    process.world.clear_ledger();
-    let next = "canary-0815";
-    process
-        .cluster
-        .apply(&secret(NAMESPACE, "backup-account", &[("token", next)]));
-    ask_to_reconcile(&process, "now");
-    let changed = |process: &InProcess| is_delivered(process) && told(process).contains(next);
-    process.until("the new one is sent", changed).await;
-    assert_eq!(sent(&process), [Operation::Update]);
-}
-
 // shows B2 K5
 #[tokio::test(start_paused = true)]
 async fn nothing_is_begun_while_the_clock_cannot_be_trusted() {
@@ -480,139 +311,4 @@ async fn a_history_that_is_lost_and_watches_that_end_hide_no_change() {
         let took = process.clock.now().duration_since(effective);
         assert!(took < SignedDuration::from_mins(1), "{lost}: {took:?}");
     }
-}
-
-// shows C10
-#[tokio::test(start_paused = true)]
-async fn an_instance_that_cannot_be_removed_in_time_is_left_as_an_orphan() {
-    let process = delivered().await;
-    let instance = status(&process).server.expect("an instance").instance_id;
-    let broker = process.world.remove_server(BROKER_URL).expect("a broker");
-    delete(&process);
-    process.let_pass(Duration::from_hours(23)).await;
-    assert!(!is_gone(&process), "it is tried for a day");
-    assert_eq!(status(&process).server.and_then(|it| it.orphaned), None);
-    process.let_pass(Duration::from_hours(2)).await;
-    let handle = status(&process).server.expect("an instance");
-    assert!(handle.orphaned.is_some(), "{handle:?}");
-    assert_eq!(handle.instance_id, instance);
-    assert!(!is_gone(&process), "nobody has taken it over yet");
-    process.world.put_server(BROKER_URL, broker);
-    process
-        .cluster
-        .edit("", "northwind-services", |broker: &mut Connection| {
-            let status = broker.status.get_or_insert_default();
-            status.orphans = vec![Orphan {
-                instance_id: instance,
-                service_id: handle.service_id,
-                plan_id: handle.plan_id,
-                operation: None,
-                since: promised(),
-                reason: "it could not be removed".to_owned(),
-            }];
-        });
-    process.until("the subscription is gone", is_gone).await;
-}
-
-// shows C10
-#[tokio::test(start_paused = true)]
-async fn who_abandons_a_withdrawal_ends_it_at_once_by_the_contract_or_by_the_subscription() {
-    for by_contract in [true, false] {
-        let process = delivered().await;
-        process.world.remove_server(BROKER_URL);
-        delete(&process);
-        process.let_pass(Duration::from_hours(1)).await;
-        assert_eq!(status(&process).server.and_then(|it| it.orphaned), None);
-        assert_eq!(ready(&process), "False(Withdrawing)");
-        let abandon = [(ANNOTATION_ABANDON.to_owned(), "yes".to_owned())];
-        if by_contract {
-            process
-                .cluster
-                .edit(NAMESPACE, "banco-sul-2027", |it: &mut Contract| {
-                    it.metadata.annotations = Some(abandon.into());
-                });
-        } else {
-            process
-                .cluster
-                .edit(NAMESPACE, SUBSCRIPTION, |it: &mut ServiceSubscription| {
-                    it.metadata.annotations = Some(abandon.into());
-                });
-        }
-        let before = process.clock.now();
-        let orphaned = |process: &InProcess| {
-            status(process)
-                .server
-                .is_some_and(|it| it.orphaned.is_some())
-        };
-        process.until("it is left behind", orphaned).await;
-        let took = process.clock.now().duration_since(before);
-        assert!(took < SignedDuration::from_secs(2), "{took:?}");
-    }
-}
-
-// shows D8 C10
-#[tokio::test(start_paused = true)]
-async fn a_subscription_with_a_missed_promise_stays_until_what_is_owed_is_recorded() {
-    let process = waiting().await;
-    let device = process.world.remove_device(DEVICE_URL).expect("a device");
-    begin(&process);
-    process.let_pass(Duration::from_hours(5)).await;
-    assert_eq!(status(&process).promises[0].state, PromiseState::Missed);
-    process.world.put_device(DEVICE_URL, device);
-    process.until("it is delivered", is_delivered).await;
-    delete(&process);
-    process.let_pass(Duration::from_hours(1)).await;
-    assert!(!is_gone(&process));
-    let uid = process
-        .cluster
-        .get::<ServiceSubscription>(NAMESPACE, SUBSCRIPTION)
-        .and_then(|it| it.uid());
-    let mut record = example::compensation();
-    record.spec.record.subscription.uid = uid.expect("a uid");
-    process.cluster.apply(&record);
-    process.let_pass(Duration::from_mins(10)).await;
-    assert!(!is_gone(&process), "the amount is not final");
-    let name = record.name_any();
-    process
-        .cluster
-        .edit(NAMESPACE, &name, |record: &mut Compensation| {
-            let now = jiff::Timestamp::UNIX_EPOCH;
-            let calculated = json!({"type": "Calculated", "status": "True", "message": "",
-                "reason": "AmountFinal", "lastTransitionTime": now});
-            let status = record.status.get_or_insert_default();
-            status.conditions = vec![serde_json::from_value(calculated).expect("a condition")];
-        });
-    process.until("the subscription is gone", is_gone).await;
-}
-
-// shows C10 K5
-#[tokio::test(start_paused = true)]
-async fn killed_in_the_middle_of_a_withdrawal_the_next_one_ends_it() {
-    let mut process = delivered().await;
-    let slow = Fault::Async { polls: 30 };
-    process.world.script(None, Operation::Deprovision, slow, 1);
-    delete(&process);
-    let asked = |process: &InProcess| process.world.count(Operation::Deprovision) == 1;
-    process.until("the removal is asked for", asked).await;
-    process.let_pass(Duration::from_secs(3)).await;
-    process.kill();
-    process.start(delivery).await;
-    process.until("the subscription is gone", is_gone).await;
-    let server = process.world.server(BROKER_URL).expect("a broker");
-    assert!(server.instances.is_empty());
-    assert_eq!(process.world.count(Operation::Deprovision), 1);
-}
-
-// shows C10 K5
-#[tokio::test(start_paused = true)]
-async fn a_finalizer_that_could_not_be_taken_away_is_taken_away_later() {
-    let process = delivered().await;
-    let failing = (500, "InternalError");
-    process
-        .cluster
-        .refuse(Method::PATCH, SUBSCRIPTION, failing, 5);
-    delete(&process);
-    process.until("the subscription is gone", is_gone).await;
-    assert_eq!(process.world.count(Operation::Deprovision), 1);
-    assert_eq!(process.cluster.count(&Method::PATCH, SUBSCRIPTION), 6);
 }

@@ -1,0 +1,181 @@
+//! Tests of compensations that became final earlier: no part of a fee is owed twice.
+
+use super::*;
+
+/// Returns a missed promise and its compensation, which owes a whole month's fee of 10.00 for
+/// April.
+fn whole_april(name: &str, promised: &str) -> (Compensation, Promise) {
+    let mut of = compensation(name, promised);
+    of.spec.record.fee = Some(Fee {
+        amount: "10.00".into(),
+        ..Fee::default()
+    });
+    let credit = FeeCredit {
+        basis: CreditBasis::StartedDays,
+        percent: Some("70".into()),
+        cap: None,
+    };
+    of.spec.record.remedy.credit = Some(credit);
+    let closed = at(promised) + SignedDuration::from_hours(6);
+    (of, late(promised, Some(&closed.to_string())))
+}
+
+// shows D5 D8
+#[test]
+fn a_second_delay_in_a_month_gets_at_most_what_the_first_left_of_the_fee() {
+    let (first, first_promise) = whole_april("a", START);
+    let (second, second_promise) = whole_april("b", "2027-04-10T03:00:00Z");
+    let first = reported(first, &first_promise, std::slice::from_ref(&second));
+    let after = reported(
+        second.clone(),
+        &second_promise,
+        std::slice::from_ref(&first),
+    );
+    assert_eq!(summary(first.status.as_ref().unwrap()), "BRL 7.00");
+    assert_eq!(summary(after.status.as_ref().unwrap()), "BRL 3.00");
+    assert!(message(after.status.as_ref().unwrap()).ends_with("BRL 3.00, limited by the cap"));
+    assert_eq!(
+        after
+            .status
+            .as_ref()
+            .unwrap()
+            .explanation
+            .as_ref()
+            .unwrap()
+            .periods[0]
+            .cap,
+        "3.00"
+    );
+    let mut voided = first;
+    voided.spec.voided = Some(Voided {
+        reason: "wrong".into(),
+        ..Voided::default()
+    });
+    let alone = reported(second, &second_promise, &[voided]);
+    assert_eq!(summary(alone.status.as_ref().unwrap()), "BRL 7.00");
+}
+
+fn lines(of: &mut Compensation) -> &mut Vec<PeriodShare> {
+    let explanation = of.status.as_mut().unwrap().explanation.as_mut();
+    &mut explanation.unwrap().periods
+}
+
+// shows D8
+#[test]
+fn to_word_an_explanation_anew_changes_no_money() {
+    let (mut first, first_promise) = whole_april("a", START);
+    let (second, second_promise) = whole_april("b", "2027-04-10T03:00:00Z");
+    first = reported(first, &first_promise, &[]);
+    for line in lines(&mut first) {
+        for text in [&mut line.share, &mut line.fee, &mut line.cap] {
+            "in other words".clone_into(text);
+        }
+    }
+    let after = reported(second, &second_promise, &[first]);
+    assert_eq!(summary(after.status.as_ref().unwrap()), "BRL 3.00");
+}
+
+// shows D8
+#[test]
+fn a_record_from_before_the_exact_numbers_counts_with_its_amount_in_its_last_period() {
+    let (mut first, _) = whole_april("a", START);
+    let closed = at("2027-05-01T12:00:00Z").to_string();
+    first = reported(first, &late(START, Some(&closed)), &[]);
+    // 10.00 in April, which is all there is, and 7.00 in May.
+    assert_eq!(summary(first.status.as_ref().unwrap()), "BRL 17.00");
+    let left_in_may = |first: &Compensation| {
+        let (second, promise) = whole_april("b", "2027-05-10T03:00:00Z");
+        let after = reported(second, &promise, std::slice::from_ref(first));
+        summary(after.status.as_ref().unwrap()).to_owned()
+    };
+    assert_eq!(left_in_may(&first), "BRL 3.00");
+    for line in lines(&mut first) {
+        line.credit = None;
+    }
+    assert_eq!(left_in_may(&first), "BRL 0.00");
+}
+
+// shows D8
+#[test]
+fn what_became_final_first_is_counted_also_where_its_promise_is_later() {
+    let (first, first_promise) = whole_april("a", START);
+    let (second, second_promise) = whole_april("b", "2027-04-10T03:00:00Z");
+    let second = reported(second, &second_promise, std::slice::from_ref(&first));
+    let first = reported(first, &first_promise, std::slice::from_ref(&second));
+    assert_eq!(summary(second.status.as_ref().unwrap()), "BRL 7.00");
+    assert_eq!(summary(first.status.as_ref().unwrap()), "BRL 3.00");
+}
+
+// shows D5
+#[test]
+fn another_device_another_service_and_another_namespace_take_nothing_away() {
+    let (of, promise) = whole_april("b", "2027-04-10T03:00:00Z");
+    let change = |change: fn(&mut Compensation)| {
+        let (mut other, promise) = whole_april("a", START);
+        change(&mut other);
+        let other = reported(other, &promise, &[]);
+        summary(
+            reported(of.clone(), &promise_of(&of), &[other])
+                .status
+                .as_ref()
+                .unwrap(),
+        )
+        .to_owned()
+    };
+    assert_eq!(promise, promise_of(&of));
+    assert_eq!(change(|_| ()), "BRL 3.00");
+    assert_eq!(
+        change(|other| other.spec.record.subscription.name = "c.backup.x".into()),
+        "BRL 7.00"
+    );
+    assert_eq!(
+        change(|other| other.spec.record.service_name = "cloud".into()),
+        "BRL 7.00"
+    );
+    assert_eq!(
+        change(|other| other.metadata.namespace = Some("x".into())),
+        "BRL 7.00"
+    );
+    assert_eq!(
+        change(|other| other.spec.record.currency = Some("EUR".into())),
+        "BRL 7.00"
+    );
+}
+
+fn promise_of(of: &Compensation) -> Promise {
+    let promised = of.spec.record.promised;
+    let closed = promised + SignedDuration::from_hours(6);
+    late(&promised.to_string(), Some(&closed.to_string()))
+}
+
+// shows D5
+#[test]
+fn the_fee_for_all_devices_is_never_given_twice() {
+    let mut given: Vec<Compensation> = Vec::new();
+    for device in ["p1", "p2", "p3", "p4"] {
+        let (mut of, promise) = whole_april(device, START);
+        let record = &mut of.spec.record;
+        record.subscription.name = format!("c.backup.{device}");
+        record.fee = Some(Fee {
+            amount: "10.00".into(),
+            of: FeeOf::AllDevices,
+            ..Fee::default()
+        });
+        record.remedy.credit.as_mut().unwrap().percent = Some("100".into());
+        // One device was added after the others were counted.
+        record.share = Some(Share { devices: 3 });
+        let of = reported(of, &promise, &given);
+        given.push(of);
+    }
+    let amounts: Vec<&str> = given
+        .iter()
+        .map(|of| summary(of.status.as_ref().unwrap()))
+        .collect();
+    assert_eq!(amounts, ["BRL 3.33", "BRL 3.33", "BRL 3.33", "BRL 0.01"]);
+    let explained = given[0].status.as_ref().unwrap();
+    assert_eq!(
+        explained.explanation.as_ref().unwrap().periods[0].fee,
+        "10.00/3"
+    );
+    assert!(message(explained).contains("the fee of BRL 10.00 a month shared by 3 devices"));
+}
