@@ -1,4 +1,5 @@
-//! What the operator makes of the example contract: a ServiceSubscription and a Compensation.
+//! The objects that the operator makes of the example contract: a ServiceSubscription and a
+//! Compensation.
 //!
 //! For documents and tests only; nobody applies them.
 
