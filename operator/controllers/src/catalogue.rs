@@ -19,7 +19,7 @@ use entente_domain::{
 };
 use entente_drivers::service::ServerTarget;
 use jiff::{SignedDuration, Timestamp};
-use kube::{Api, ResourceExt as _};
+use kube::Api;
 
 use crate::{
     broker_catalogs::BrokerCatalogs,
@@ -30,8 +30,8 @@ use crate::{
     objects::Objects,
     queue::{QueueKey, Requeue},
     status::{
-        Conditioned, WriteError, Written, add_finalizer, remove_finalizer, report_panic,
-        report_until_written,
+        Conditioned, WriteError, Written, add_finalizer, has_finalizer, remove_finalizer,
+        report_panic, report_until_written,
     },
 };
 
@@ -244,10 +244,7 @@ impl Catalogue {
         };
         let api: Api<K> = Api::all(self.context.client.clone());
         let deleting = object.meta().deletion_timestamp.is_some();
-        let is_protected = object
-            .finalizers()
-            .iter()
-            .any(|finalizer| finalizer == FINALIZER_IN_USE);
+        let is_protected = has_finalizer(&*object, FINALIZER_IN_USE);
         let written = match (used, is_protected) {
             (true, false) if !deleting => add_finalizer(&api, &*object, FINALIZER_IN_USE).await,
             (false, true) => remove_finalizer(&api, &*object, FINALIZER_IN_USE).await,

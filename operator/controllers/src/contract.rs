@@ -33,7 +33,8 @@ use crate::{
     objects::{BY_CONTRACT, Objects, path},
     queue::Requeue,
     status::{
-        Reported, WriteError, add_finalizer, remove_finalizer, report_panic, report_until_written,
+        Reported, WriteError, add_finalizer, has_finalizer, remove_finalizer, report_panic,
+        report_until_written,
     },
 };
 
@@ -117,10 +118,7 @@ impl Contracts {
         api: &Api<Contract>,
         contract: Contract,
     ) -> Result<Contract, WriteError> {
-        let holds = contract
-            .finalizers()
-            .iter()
-            .any(|name| name == FINALIZER_WITHDRAW);
+        let holds = has_finalizer(&contract, FINALIZER_WITHDRAW);
         if holds || contract.metadata.deletion_timestamp.is_some() {
             return Ok(contract);
         }

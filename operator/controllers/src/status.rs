@@ -346,11 +346,7 @@ pub async fn add_finalizer<K: Written>(
     object: &K,
     finalizer: &str,
 ) -> Result<K, WriteError> {
-    if object
-        .finalizers()
-        .iter()
-        .any(|existing| existing == finalizer)
-    {
+    if has_finalizer(object, finalizer) {
         return Ok(object.clone());
     }
     let mut finalizers = object.finalizers().to_vec();
@@ -365,11 +361,7 @@ pub async fn remove_finalizer<K: Written>(
     object: &K,
     finalizer: &str,
 ) -> Result<K, WriteError> {
-    if object
-        .finalizers()
-        .iter()
-        .all(|existing| existing != finalizer)
-    {
+    if !has_finalizer(object, finalizer) {
         return Ok(object.clone());
     }
     let rest: Vec<_> = object
@@ -379,6 +371,12 @@ pub async fn remove_finalizer<K: Written>(
         .cloned()
         .collect();
     patch_finalizers(api, object, &rest).await
+}
+
+/// True if the object has the finalizer.
+pub fn has_finalizer<K: Written>(object: &K, finalizer: &str) -> bool {
+    let mut finalizers = object.finalizers().iter();
+    finalizers.any(|existing| existing == finalizer)
 }
 
 async fn patch_finalizers<K: Written>(
