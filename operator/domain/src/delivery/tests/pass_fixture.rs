@@ -6,14 +6,17 @@ use std::sync::Arc;
 use entente_crds::{
     condition::ConditionType,
     example,
-    v1alpha1::{DeviceStatus, ServiceSubscription, ServiceSubscriptionStatus},
+    v1alpha1::{
+        Device, DeviceSetting, DeviceStatus, Item, Revision, ServiceSubscription,
+        ServiceSubscriptionStatus,
+    },
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
 use crate::{
     condition::find,
-    delivery::{Action, Answer, DeviceSnapshot, Pass},
+    delivery::{Action, Answer, DeviceSnapshot, Pass, SubscriptionReport},
     remote::{
         Catalog, DeviceReading, InstanceReading, Offering, OperationState, Plan, Scalar,
         ServerAnswer,
@@ -162,27 +165,36 @@ pub(super) fn name_of(action: &Action) -> String {
 pub(super) fn run(
     snapshot: DeviceSnapshot,
     remote: &mut Remote,
+    meddle: impl FnMut(&Action) -> Option<Answer>,
+) -> (Pass, ServiceSubscription) {
+    run_at(now(), snapshot, remote, meddle)
+}
+
+fn run_at(
+    now: Timestamp,
+    snapshot: DeviceSnapshot,
+    remote: &mut Remote,
     mut meddle: impl FnMut(&Action) -> Option<Answer>,
 ) -> (Pass, ServiceSubscription) {
     let first = snapshot.subscriptions.first();
     let mut object = ServiceSubscription::clone(first.expect("a subscription"));
-    let mut pass = Pass::new(snapshot, crate::delivery::Backoffs::default(), now());
-    while let Some(action) = pass.next(now()) {
+    let mut pass = Pass::new(snapshot, crate::delivery::Backoffs::default(), now);
+    while let Some(action) = pass.next(now) {
         let answer = match (&action, meddle(&action)) {
             (_, Some(answer)) => {
                 remote.asked.push(name_of(&action));
                 answer
             }
             (Action::RecordInstance { .. }, None) => {
-                object.status = pass.record_instance(&object, now());
+                object.status = pass.record_instance(&object, now);
                 Answer::Recorded(Some(Arc::new(object.clone())))
             }
             (_, None) => remote.answer(&action),
         };
-        pass.record(&action, answer, now(), 1.0);
+        pass.record(&action, answer, now, 1.0);
         assert!(remote.asked.len() < 60, "it has no end: {:?}", remote.asked);
     }
-    pass.finish(now(), 1.0);
+    pass.finish(now, 1.0);
     (pass, object)
 }
 
@@ -226,4 +238,85 @@ pub(super) fn delivered() -> (DeviceSnapshot, Remote) {
     next.catalogs = [("northwind-services".into(), Arc::new(catalog()))].into();
     remote.asked.clear();
     (next, remote)
+}
+
+/// Passes over one device, one after another.
+pub(super) struct Story {
+    pub(super) snapshot: DeviceSnapshot,
+    pub(super) remote: Remote,
+    /// True if each pass is a full look that somebody asked for, so that everything is read anew.
+    pub(super) full_looks: bool,
+}
+
+impl Story {
+    pub(super) fn new() -> Self {
+        Self {
+            snapshot: snapshot(),
+            remote: Remote::new(),
+            full_looks: true,
+        }
+    }
+
+    /// Runs a pass so long after [`now`], keeps both statuses, and returns the report of the
+    /// subscription.
+    pub(super) fn pass(
+        &mut self,
+        after: SignedDuration,
+        meddle: impl FnMut(&Action) -> Option<Answer>,
+    ) -> SubscriptionReport {
+        let at = now() + after;
+        self.remote.asked.clear();
+        self.snapshot.reconcile_requested = self.full_looks;
+        let (pass, object) = run_at(at, self.snapshot.clone(), &mut self.remote, meddle);
+        let report = pass.report_subscription(&object, at).expect("it is ours");
+        let reports = [(object.name_any().into(), report.clone())].into();
+        if let Some(device) = &mut self.snapshot.device {
+            let status = pass.report_device(device, &reports, at).0;
+            Arc::make_mut(device).status = Some(status);
+        }
+        self.edit(|it| it.status = Some(report.status.clone()));
+        report
+    }
+
+    /// Runs a pass with which nobody meddles.
+    pub(super) fn calm_pass(&mut self, after: SignedDuration) -> SubscriptionReport {
+        self.pass(after, |_| None)
+    }
+
+    pub(super) fn edit(&mut self, edit: impl FnOnce(&mut ServiceSubscription)) {
+        edit(Arc::make_mut(&mut self.snapshot.subscriptions[0]));
+    }
+
+    /// Edits the revision in force.
+    pub(super) fn edit_revision(&mut self, edit: impl FnOnce(&mut Revision)) {
+        self.edit(|it| edit(Arc::make_mut(&mut it.spec.revisions[0])));
+    }
+
+    pub(super) fn edit_device(&mut self, edit: impl FnOnce(&mut Device)) {
+        edit(Arc::make_mut(
+            self.snapshot.device.as_mut().expect("a device"),
+        ));
+    }
+
+    /// Edits the setting of the model that says on which days is backed up.
+    pub(super) fn edit_weekdays(&mut self, edit: impl FnOnce(&mut DeviceSetting)) {
+        let model = self.snapshot.model.as_mut().expect("a model");
+        let mut settings = Arc::make_mut(model).spec.settings.iter_mut();
+        let found = settings.find(|it| it.name == "backup.weekdays");
+        edit(found.expect("a setting of the examples"));
+    }
+}
+
+/// Returns a condition of a report, as `Status(Reason)`.
+pub(super) fn said(report: &SubscriptionReport, type_: ConditionType) -> String {
+    find(&report.status.conditions, type_).map_or_else(String::new, |found| {
+        format!("{}({})", found.status, found.reason)
+    })
+}
+
+/// Returns the item of the days on which is backed up.
+pub(super) fn weekdays(report: &SubscriptionReport) -> Item {
+    let mut items = report.status.items.iter();
+    let found = items.find(|it| it.key == "DeviceSetting/backup.weekdays");
+    found.expect("an item of the examples").clone()
 }

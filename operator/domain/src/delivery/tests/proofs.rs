@@ -1,0 +1,273 @@
+//! Tests of proofs over several passes: how long one holds, and what it is about.
+
+use entente_crds::{
+    condition::{ConditionType, Reason},
+    v1alpha1::{ItemState, TakesEffect},
+};
+use jiff::SignedDuration;
+
+use super::pass_fixture::{Story, now, said, weekdays};
+use crate::{
+    delivery::{Action, Answer},
+    protocol::Place,
+    remote::{Failure, FailureKind, Scalar, Value},
+};
+
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+
+/// Returns the place of the days on which is backed up.
+fn place(story: &Story) -> Place {
+    let model = story.snapshot.model.as_ref().expect("a model");
+    let mut settings = model.spec.settings.iter();
+    let setting = settings.find(|it| it.name == "backup.weekdays");
+    let ipp = setting.and_then(|it| it.via.ipp.clone()).expect("by IPP");
+    Place::ipp(ipp.operation, &ipp.attribute)
+}
+
+/// Lets somebody set other days on the device itself.
+fn set_by_hand(story: &mut Story) {
+    let place = place(story);
+    let value = vec![Scalar::Text("thu".to_owned())];
+    story.remote.reading.values.insert(place, value);
+}
+
+/// Answers that every write was accepted, without doing anything.
+fn taken(action: &Action) -> Option<Answer> {
+    matches!(action, Action::WriteDevice { .. }).then(|| Answer::DeviceWritten(Ok(())))
+}
+
+/// Refuses the days on which is backed up, and nothing else.
+fn refused(kind: FailureKind) -> impl Fn(&Action) -> Option<Answer> {
+    let place = place(&Story::new());
+    move |action| match action {
+        Action::WriteDevice { write, .. } if write.place == place => {
+            let failure = Failure::new(kind, "so it said");
+            Some(Answer::DeviceWritten(Err(failure)))
+        }
+        _ => None,
+    }
+}
+
+// shows D1 D3
+#[test]
+fn a_proof_that_is_repeated_keeps_its_instant_and_one_that_was_lost_gets_another() {
+    let mut story = Story::new();
+    let first = story.calm_pass(SignedDuration::ZERO);
+    assert_eq!(weekdays(&first).last_verified, Some(now()));
+    let again = story.calm_pass(MINUTE);
+    assert_eq!(again.status, first.status, "nothing is written");
+    set_by_hand(&mut story);
+    let mended = story.calm_pass(MINUTE * 2);
+    let item = weekdays(&mended);
+    assert_eq!(item.state, ItemState::Effective);
+    assert_eq!(item.last_verified, Some(now() + MINUTE * 2));
+    assert_eq!(item.last_sent, Some(now() + MINUTE * 2));
+    assert_eq!(item.attempts, Some(2));
+    let untouched = mended.status.items.iter().filter(|it| it.key != item.key);
+    assert!(
+        untouched.clone().all(|it| it.last_verified == Some(now())),
+        "{untouched:?}"
+    );
+}
+
+// shows D1
+#[test]
+fn what_somebody_changed_is_not_called_in_effect_while_it_cannot_be_set_back() {
+    let mut story = Story::new();
+    let first = story.calm_pass(SignedDuration::ZERO);
+    set_by_hand(&mut story);
+    let report = story.pass(MINUTE, refused(FailureKind::Busy));
+    let item = weekdays(&report);
+    assert_eq!(item.state, ItemState::NotEffective);
+    assert_ne!(item.observed_digest, weekdays(&first).observed_digest);
+    assert_eq!(item.last_verified, Some(now() + MINUTE), "seen just now");
+    assert_eq!(said(&report, ConditionType::Delivered), "False(Busy)");
+    assert_eq!(
+        said(&report, ConditionType::ServerConfigured),
+        "True(Succeeded)"
+    );
+}
+
+// shows D1 K2
+#[test]
+fn a_problem_has_its_instant_as_long_as_it_is_the_same() {
+    let mut story = Story::new();
+    let since = |story: &mut Story, after, kind| {
+        let report = story.pass(after, refused(kind));
+        let problem = weekdays(&report).problem.expect("a problem");
+        (problem.outcome, problem.since)
+    };
+    let busy = since(&mut story, SignedDuration::ZERO, FailureKind::Busy);
+    assert_eq!(busy, (Reason::Busy, now()));
+    let again = since(&mut story, MINUTE, FailureKind::Busy);
+    assert_eq!(again, busy);
+    let other = since(&mut story, MINUTE * 2, FailureKind::ProtocolError);
+    assert_eq!(other, (Reason::ProtocolError, now() + MINUTE * 2));
+    let back = since(&mut story, MINUTE * 3, FailureKind::Busy);
+    assert_eq!(back, (Reason::Busy, now() + MINUTE * 3));
+    let healed = story.calm_pass(MINUTE * 4);
+    assert_eq!(weekdays(&healed).problem, None);
+    assert_eq!(said(&healed, ConditionType::Delivered), "True(Delivered)");
+}
+
+// shows K2
+#[test]
+fn a_retry_that_meets_the_same_problem_is_no_reason_for_a_write() {
+    let mut story = Story::new();
+    story.pass(SignedDuration::ZERO, refused(FailureKind::Busy));
+    let second = story.pass(MINUTE, refused(FailureKind::Busy));
+    let third = story.pass(MINUTE * 2, refused(FailureKind::Busy));
+    assert_eq!(third.status, second.status);
+    assert!(story.remote.count("WriteDevice") > 0, "it was sent again");
+    let other = story.pass(MINUTE * 3, refused(FailureKind::ProtocolError));
+    let attempts = |report| weekdays(report).attempts;
+    assert!(attempts(&other) > attempts(&third), "then it is counted");
+}
+
+// shows D1
+#[test]
+fn what_is_accepted_and_not_in_effect_is_a_problem() {
+    let mut story = Story::new();
+    let report = story.pass(SignedDuration::ZERO, taken);
+    let item = weekdays(&report);
+    assert_eq!(item.state, ItemState::NotEffective);
+    let outcome = item.problem.map(|it| it.outcome);
+    assert_eq!(outcome, Some(Reason::AcceptedNotEffective));
+}
+
+// shows D1 B7
+#[test]
+fn what_takes_effect_after_a_restart_waits_for_it_and_is_proved_by_it() {
+    let mut story = Story::new();
+    story.full_looks = false;
+    story.edit_weekdays(|it| it.takes_effect = TakesEffect::AfterRestart);
+    let place = place(&story);
+    let mut words = vec![];
+    let report = story.pass(SignedDuration::ZERO, |action| match action {
+        Action::WriteDevice { write, .. } if write.place == place => {
+            if let Value::Words(wanted) = &write.value {
+                words = wanted.iter().cloned().map(Scalar::Text).collect();
+            }
+            Some(Answer::DeviceWritten(Ok(())))
+        }
+        _ => None,
+    });
+    assert_eq!(weekdays(&report).state, ItemState::AwaitingRestart);
+    assert_eq!(weekdays(&report).problem, None);
+    assert_eq!(
+        said(&report, ConditionType::Ready),
+        "False(AwaitingRestart)"
+    );
+    assert_eq!(report.wake_at, Some(now() + MINUTE * 5), "it is looked at");
+    let report = story.calm_pass(MINUTE * 5);
+    assert_eq!(weekdays(&report).state, ItemState::AwaitingRestart);
+    assert_eq!(story.remote.count("WriteDevice"), 0, "it was sent already");
+    // The device is restarted.
+    story.remote.reading.values.insert(place, words);
+    let report = story.calm_pass(MINUTE * 10);
+    assert_eq!(said(&report, ConditionType::Ready), "True(Delivered)");
+    assert_eq!(
+        weekdays(&report).last_verified,
+        Some(now() + MINUTE * 10),
+        "and not the instant at which it was sent"
+    );
+}
+
+// shows D1
+#[test]
+fn what_cannot_be_read_counts_once_it_was_accepted_and_not_before() {
+    let mut story = Story::new();
+    story.edit_weekdays(|it| it.write_only = true);
+    let report = story.pass(SignedDuration::ZERO, refused(FailureKind::Busy));
+    assert_eq!(weekdays(&report).state, ItemState::Unknown);
+    let report = story.calm_pass(MINUTE);
+    let item = weekdays(&report);
+    assert_eq!(item.state, ItemState::Effective);
+    assert_eq!(item.last_verified, Some(now() + MINUTE));
+    assert_eq!(item.observed_digest, item.desired_digest);
+    // A reading that has another value is none: the device never tells it.
+    set_by_hand(&mut story);
+    let later = story.calm_pass(MINUTE * 2);
+    assert_eq!(later.status, report.status);
+    assert_eq!(story.remote.count("WriteDevice"), 0, "it is not sent again");
+}
+
+// shows D1 K4
+#[test]
+fn a_proof_is_about_one_device_and_one_value() {
+    let mut story = Story::new();
+    story.edit_weekdays(|it| it.write_only = true);
+    story.calm_pass(SignedDuration::ZERO);
+    story.edit_device(|it| it.metadata.uid = Some("d-2".to_owned()));
+    let report = story.calm_pass(MINUTE);
+    assert_eq!(
+        story.remote.count("WriteDevice"),
+        1,
+        "the Device is another"
+    );
+    let evidence = report.status.evidence.expect("it is known");
+    assert_eq!(evidence.device_uid, "d-2");
+    story.edit_device(|it| it.spec.serial_number.push('9'));
+    let report = story.calm_pass(MINUTE * 2);
+    assert_eq!(
+        story.remote.count("WriteDevice"),
+        1,
+        "the machine is another"
+    );
+    let target = report.status.evidence.as_ref().map(|it| it.target_digest);
+    assert_ne!(target, Some(evidence.target_digest));
+    story.edit_revision(|it| {
+        let fridays = "fri".to_owned();
+        it.parameters.insert("weekdays".to_owned(), fridays);
+    });
+    let before = weekdays(&report);
+    let report = story.calm_pass(MINUTE * 3);
+    assert_eq!(story.remote.count("WriteDevice"), 1, "the value is another");
+    let item = weekdays(&report);
+    assert_ne!(item.desired_digest, before.desired_digest);
+    assert_eq!(item.attempts, Some(1), "its attempts are counted anew");
+}
+
+// shows D1
+#[test]
+fn a_device_that_falls_silent_loses_no_proof_and_brings_none() {
+    let mut story = Story::new();
+    let first = story.calm_pass(SignedDuration::ZERO);
+    let silent = |action: &Action| match action {
+        Action::ReadDevice { .. } => Some(Answer::DeviceRead {
+            result: Err(Failure::new(FailureKind::Unreachable, "no route")),
+            claimed_by_another: false,
+        }),
+        _ => None,
+    };
+    let report = story.pass(MINUTE, silent);
+    assert_eq!(report.status, first.status, "only the device says so");
+    // A new value cannot be proved meanwhile.
+    story.edit_revision(|it| {
+        let fridays = "fri".to_owned();
+        it.parameters.insert("weekdays".to_owned(), fridays);
+    });
+    let report = story.pass(MINUTE * 2, silent);
+    let item = weekdays(&report);
+    assert_eq!(item.state, ItemState::Unknown);
+    assert_eq!(item.problem.map(|it| it.outcome), Some(Reason::Unreachable));
+    assert_eq!(said(&report, ConditionType::Ready), "False(Unreachable)");
+}
+
+// shows D1 B7
+#[test]
+fn what_was_left_alone_is_read_again_before_it_counts_and_sent_only_where_it_differs() {
+    let mut story = Story::new();
+    story.calm_pass(SignedDuration::ZERO);
+    story.edit(|it| it.spec.contract.suspend = true);
+    let report = story.calm_pass(MINUTE);
+    assert!(report.status.unattended);
+    set_by_hand(&mut story);
+    story.edit(|it| it.spec.contract.suspend = false);
+    let report = story.calm_pass(MINUTE * 2);
+    assert_eq!(story.remote.count("WriteDevice"), 1);
+    assert!(!report.status.unattended);
+    let item = weekdays(&report);
+    assert_eq!(item.last_verified, Some(now() + MINUTE * 2));
+    assert_eq!(said(&report, ConditionType::Ready), "True(Delivered)");
+}
