@@ -74,3 +74,114 @@ impl<'a> ConnectionFaults<'a> {
         self.faults.iter().map(|(_, fault)| fault)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use entente_crds::{
+        example,
+        v1alpha1::{DeviceConnectionStatus, DeviceFault},
+    };
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::delivery::resolve::resolve;
+
+    const NAMES: [&str; 3] = ["first", "second", "third"];
+
+    /// Returns a device with three connections, of which some met a fault when they were last used.
+    fn device(faults: &[(&str, Reason)]) -> Device {
+        let mut device = example::devices()[0].clone();
+        let connection = device.spec.connections[0].clone();
+        device.spec.connections = NAMES
+            .map(|name| {
+                let mut connection = connection.clone();
+                connection.name = name.to_owned();
+                connection
+            })
+            .into();
+        let faults = faults.iter().map(|(name, reason)| DeviceConnectionStatus {
+            name: (*name).to_owned(),
+            fault: Some(DeviceFault {
+                reason: *reason,
+                message: format!("{name} met it"),
+            }),
+            ..DeviceConnectionStatus::default()
+        });
+        device.status.get_or_insert_default().connections = faults.collect();
+        device
+    }
+
+    fn found<T>(device: &Device, read: impl FnOnce(&ConnectionFaults<'_>) -> T) -> T {
+        let snapshot = DeviceSnapshot {
+            device_name: example::DEVICES[0].to_owned(),
+            device: Some(Arc::new(device.clone())),
+            ..DeviceSnapshot::default()
+        };
+        let resolved = resolve(&snapshot, Timestamp::UNIX_EPOCH);
+        let observations = Observations::default();
+        read(&ConnectionFaults::find(
+            &snapshot,
+            &resolved,
+            &observations,
+            device,
+        ))
+    }
+
+    fn words(fault: Option<&Blocked>) -> Option<String> {
+        fault.map(|fault| fault.message.clone())
+    }
+
+    // shows K2
+    #[test]
+    fn a_device_is_silent_only_while_no_connection_of_it_answers() {
+        let off = Reason::Unreachable;
+        let [first, second, third] = NAMES;
+        let all = [(third, off), (second, Reason::TimedOut), (first, off)];
+        for (faults, silence) in [
+            (&all[..0], None),
+            (&all[..1], None),
+            (&all[..2], None),
+            (&all[..], Some("first met it".to_owned())),
+        ] {
+            let silent = found(&device(faults), |it| words(it.silence()));
+            assert_eq!(silent, silence, "{faults:?}");
+        }
+    }
+
+    // shows K2 K4
+    #[test]
+    fn who_answers_as_another_machine_is_not_silent() {
+        let off = Reason::Unreachable;
+        let [first, second, third] = NAMES;
+        let faults = [
+            (first, off),
+            (second, Reason::IdentityMismatch),
+            (third, off),
+        ];
+        found(&device(&faults), |it| {
+            assert_eq!(words(it.silence()), None);
+            let mismatch = words(it.with(Reason::IdentityMismatch));
+            assert_eq!(mismatch.as_deref(), Some("second met it"));
+            let first = words(it.with(off));
+            assert_eq!(first.as_deref(), Some("first met it"), "of two");
+            assert_eq!(words(it.with(Reason::Busy)), None);
+        });
+    }
+
+    // shows K2
+    #[test]
+    fn a_fault_is_of_its_connection_and_one_that_was_taken_out_of_the_spec_has_none() {
+        let [first, second, _] = NAMES;
+        let faults = [(second, Reason::Busy), ("fourth", Reason::Busy)];
+        found(&device(&faults), |it| {
+            assert_eq!(words(it.of(second)).as_deref(), Some("second met it"));
+            assert_eq!(words(it.of(first)), None);
+            assert_eq!(words(it.of("fourth")), None);
+            assert!(!it.is_empty());
+        });
+        let gone = device(&[("fourth", Reason::Busy)]);
+        found(&gone, |it| assert!(it.is_empty()));
+    }
+}
