@@ -59,7 +59,7 @@ demo: tools $(if $(filter real,$(PEERS)),peers) ## Show a contract start, with o
 
 .PHONY: bench
 bench: tools ## Compare with a dumb client on this machine; writes docs/benchmarks.md
-	@$(PHASE) 'build' $(CARGO) build --locked --release --workspace --bins
+	@$(PHASE) 'build' $(CARGO) build --locked --release -p entente-operator -p entente-bench -p entente-simulators
 	@ulimit -n "$$(ulimit -Hn)" && target/release/bench --devices $(DEVICES)
 
 ##@ Build
