@@ -76,3 +76,35 @@ name! {
     /// The name of a Connection; a Device names each of its connections by it.
     ConnectionName
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn a_name_is_found_shown_compared_and_written_as_its_text() {
+        let name = SubscriptionName::from("c.backup.lobby");
+        let map: BTreeMap<_, _> = [(name.clone(), 1)].into();
+        assert_eq!(map.get("c.backup.lobby"), Some(&1));
+        assert_eq!(name, *"c.backup.lobby");
+        assert_eq!(
+            format!("{name} {name:?}"),
+            "c.backup.lobby \"c.backup.lobby\""
+        );
+        assert_eq!(format!("[{:>6}]", ConnectionName::from("ipp")), "[   ipp]");
+        let json = serde_json::to_value(&name).expect("a text");
+        assert_eq!(json, serde_json::json!("c.backup.lobby"));
+    }
+
+    #[test]
+    fn names_are_ordered_as_their_texts() {
+        let texts = ["b", "", "a.b", "a", "B"];
+        let mut names = texts.map(ConnectionName::from);
+        names.sort();
+        let mut sorted = texts;
+        sorted.sort_unstable();
+        assert_eq!(names.each_ref().map(ConnectionName::as_str), sorted);
+    }
+}

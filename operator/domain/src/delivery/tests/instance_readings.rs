@@ -4,11 +4,14 @@
 use entente_crds::{
     condition::{ConditionType, Reason},
     item_key::ItemKind,
-    v1alpha1::{ItemState, ServerOperation, ServerOperationState, ServerOperationType},
+    v1alpha1::{Item, ItemState, ServerOperation, ServerOperationState, ServerOperationType},
 };
+use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 
-use super::pass_fixture::{Remote, delivered, now, ready, run, says, snapshot, status};
+use super::pass_fixture::{
+    Remote, Story, delivered, now, ready, run, said, says, snapshot, status,
+};
 use crate::{
     delivery::{Action, Answer, DeviceSnapshot},
     remote::{Failure, FailureKind, InstanceReading, OperationState, ServerAnswer},
@@ -267,4 +270,125 @@ fn an_operation_that_ended_well_is_proved_by_reading_before_it_counts() {
     let items = status(&pass, &object).items;
     let instance = items.iter().find(|it| it.key == "ServerInstance");
     assert_ne!(instance.map(|it| it.state), Some(ItemState::Effective));
+}
+
+// shows D2
+#[test]
+fn an_instance_of_another_service_or_plan_is_not_the_one_that_is_wanted() {
+    for (service, plan, ours) in [
+        (None, None, true),
+        (Some("data-backup-id"), Some("standard-id"), true),
+        (Some("another"), None, false),
+        (None, Some("another"), false),
+        (Some("data-backup-id"), Some("another"), false),
+    ] {
+        let mut story = Story::new();
+        let report = story.pass(SignedDuration::ZERO, |_| None);
+        assert_eq!(said(&report, ConditionType::Ready), "True(Delivered)");
+        let reading = InstanceReading::Present {
+            service_id: service.map(str::to_owned),
+            plan_id: plan.map(str::to_owned),
+            parameters: Some(parameters()),
+        };
+        let report = story.pass(SignedDuration::from_mins(1), |action| match action {
+            Action::ReadInstance { .. } => Some(Answer::Instance(Ok(reading.clone()))),
+            _ => None,
+        });
+        let mut items = report.status.items.iter();
+        let instance = items.find(|it| it.key == "ServerInstance");
+        let is_effective = instance.map(|it| it.state) == Some(ItemState::Effective);
+        assert_eq!(is_effective, ours, "{service:?} {plan:?}");
+        let delivered = said(&report, ConditionType::Delivered).starts_with("True");
+        assert_eq!(delivered, ours, "{service:?} {plan:?}");
+    }
+}
+
+// shows D2 K2
+#[test]
+fn while_an_operation_is_under_way_what_it_carries_is_in_progress_and_the_rest_is_not() {
+    let mut story = Story::new();
+    let report = story.pass(SignedDuration::ZERO, |action| match action {
+        Action::Provision { .. } => Some(Answer::Server(Ok(ServerAnswer::UnderWay {
+            operation: Some("op-1".to_owned()),
+        }))),
+        _ => None,
+    });
+    for item in &report.status.items {
+        let state = match item.key.kind() {
+            Some(ItemKind::DeviceSetting) => ItemState::Effective,
+            // It is no part of the operation, and was not there before it.
+            Some(ItemKind::Activation) => ItemState::NotEffective,
+            _ => ItemState::InProgress,
+        };
+        assert_eq!(item.state, state, "{}", item.key.as_str());
+    }
+    let report = story.pass(SignedDuration::from_secs(5), |action| match action {
+        Action::PollOperation { .. } => Some(Answer::Operation(Ok(OperationState::Failed {
+            message: "no space".to_owned(),
+        }))),
+        _ => None,
+    });
+    let in_progress = |it: &&Item| it.state == ItemState::InProgress;
+    assert_eq!(report.status.items.iter().find(in_progress), None);
+    assert_eq!(story.remote.count("PollOperation"), 1);
+}
+
+// shows D2 K2
+#[test]
+fn what_a_server_took_and_does_not_tell_is_said_once_and_since_when() {
+    let mut told = parameters();
+    told.remove("mode");
+    let answer = |action: &Action| match action {
+        Action::ReadInstance { .. } => Some(Answer::Instance(Ok(present(told.clone())))),
+        _ => None,
+    };
+    let mut story = Story::new();
+    story.pass(SignedDuration::ZERO, |_| None);
+    let minute = SignedDuration::from_mins(1);
+    for pass in 1..4 {
+        let report = story.pass(minute * pass, answer);
+        assert_eq!(
+            said(&report, ConditionType::Delivered),
+            "False(NotVerifiable)"
+        );
+        let mut items = report.status.items.iter();
+        let mode = items.find(|it| it.key == "ServerSetting/mode");
+        let mode = mode.expect("an item of the examples");
+        assert_eq!(mode.state, ItemState::Unknown);
+        assert_eq!(mode.observed_digest, None);
+        let problem = mode.problem.as_ref().expect("a problem");
+        assert_eq!(problem.since, now() + minute, "in pass {pass}");
+        assert_eq!(mode.last_verified, Some(now() + minute), "in pass {pass}");
+    }
+    let report = story.pass(minute * 4, |_| None);
+    assert_eq!(said(&report, ConditionType::Delivered), "True(Delivered)");
+}
+
+// shows K2
+#[test]
+fn a_catalog_that_cannot_be_read_is_the_problem_of_what_was_not_proved() {
+    let mut story = Story::new();
+    let failing = |action: &Action| match action {
+        Action::ReadCatalog { .. } => {
+            let failure = Failure::new(FailureKind::TlsFailed, "no trust");
+            Some(Answer::Catalog(Err(failure)))
+        }
+        _ => None,
+    };
+    let report = story.pass(SignedDuration::ZERO, failing);
+    assert_eq!(
+        said(&report, ConditionType::ServerConfigured),
+        "False(TlsFailed)"
+    );
+    assert_eq!(
+        said(&report, ConditionType::DeviceConfigured),
+        "True(Succeeded)"
+    );
+    for item in &report.status.items {
+        let of_device = item.key.kind() == Some(ItemKind::DeviceSetting);
+        assert_eq!(item.state == ItemState::Effective, of_device);
+        let problem = item.problem.as_ref().map(|it| it.outcome);
+        let expected = (!of_device).then_some(Reason::TlsFailed);
+        assert_eq!(problem, expected, "{}", item.key.as_str());
+    }
 }

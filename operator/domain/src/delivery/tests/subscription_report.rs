@@ -8,12 +8,12 @@ use entente_crds::{
         self, Delivered, DeviceConfigured, Ready, ResolvedRefs, ServerConfigured,
     },
     item_key::ItemKind,
-    v1alpha1::{ItemState, PromiseState, StepType},
+    v1alpha1::{ItemState, PromiseState, ServiceSubscription, StepType},
 };
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::pass_fixture::{Story, now, said};
+use super::pass_fixture::{Remote, Story, now, run, said, snapshot};
 use crate::{
     condition::find,
     delivery::{Action, Answer, DeviceSnapshot, SubscriptionReport, report::sentence},
@@ -330,6 +330,29 @@ fn an_instant_that_lies_ahead_is_woken_for_and_one_that_is_over_is_not() {
     assert_eq!(report.wake_at, None, "nothing lies ahead");
     let began = report.status.revision.map(|it| it.effective);
     assert_eq!(began, Some(next));
+}
+
+// shows K5
+#[test]
+fn a_report_that_is_made_again_because_its_write_lost_a_race_says_the_same() {
+    let mut remote = Remote::new();
+    let busy = failing("WriteDevice", FailureKind::Busy);
+    let (pass, mut object) = run(snapshot(), &mut remote, busy);
+    let report = |object: &ServiceSubscription| {
+        let report = pass.report_subscription(object, now());
+        report.expect("it is ours")
+    };
+    let first = report(&object);
+    let attempts = first.status.items.iter().filter_map(|it| it.attempts);
+    assert_eq!(attempts.max(), Some(1));
+    object.status = Some(first.status.clone());
+    assert_eq!(report(&object), first);
+    // Another writer changed something of the object meanwhile.
+    object.metadata.generation = Some(9);
+    object.status.as_mut().expect("a status").conditions.clear();
+    let again = report(&object).status;
+    assert_eq!(again.items, first.status.items, "nothing is counted twice");
+    assert_eq!(again.promises, first.status.promises);
 }
 
 // shows K2
