@@ -6,8 +6,9 @@ use entente_crds::{
     condition::ConditionType,
     v1alpha1::{DeviceStatus, SyncResult},
 };
+use jiff::SignedDuration;
 
-use super::pass_fixture::{Remote, delivered, device_status, now, run, snapshot};
+use super::pass_fixture::{Remote, Story, delivered, device_status, now, run, snapshot};
 use crate::{
     condition::find,
     delivery::{Action, Answer, Backoffs, DeviceSnapshot, Pass, is_reconcile_requested},
@@ -205,4 +206,101 @@ fn a_wish_for_a_full_look_is_acted_on_once_and_repeated_in_the_status() {
     let device = Arc::make_mut(before.device.as_mut().expect("a device"));
     device.status = Some(status);
     assert!(!is_reconcile_requested(device));
+}
+
+/// Returns the status of the device after the last pass of a story.
+fn reported(story: &Story) -> DeviceStatus {
+    let device = story.snapshot.device.as_ref().expect("a device");
+    device.status.clone().expect("it was reported")
+}
+
+fn unreachable(action: &Action) -> Option<Answer> {
+    let failure = || Failure::new(FailureKind::Unreachable, "no route");
+    matches!(action, Action::ReadDevice { .. }).then(|| Answer::DeviceRead {
+        result: Err(failure()),
+        claimed_by_another: false,
+    })
+}
+
+// shows K2 K3
+#[test]
+fn the_last_contact_is_written_when_its_result_changes_and_else_twice_a_period_at_most() {
+    let hour = SignedDuration::from_hours(1);
+    let mut story = Story::new();
+    let mut last = |after, answers: bool| {
+        story.pass(
+            after,
+            |action| if answers { None } else { unreachable(action) },
+        );
+        let sync = reported(&story).last_sync.expect("it was tried");
+        (sync.at.duration_since(now()), sync.result)
+    };
+    let none = SignedDuration::ZERO;
+    let (answered, silent) = (SyncResult::Answered, SyncResult::NoAnswer);
+    assert_eq!(last(none, true), (none, answered));
+    assert_eq!(last(hour, true), (none, answered), "it is fresh");
+    assert_eq!(last(hour * 2, false), (hour * 2, silent), "it is news");
+    assert_eq!(last(hour * 3, false), (hour * 2, silent));
+    assert_eq!(last(hour * 4, true), (hour * 4, answered));
+    assert_eq!(last(hour * 30, true), (hour * 30, answered));
+}
+
+// shows D1 K2
+#[test]
+fn a_setting_that_is_refused_is_said_at_the_device_with_the_subscription_that_waits() {
+    let mut story = Story::new();
+    story.pass(SignedDuration::ZERO, |action| match action {
+        Action::WriteDevice { .. } => {
+            let failure = Failure::new(FailureKind::RejectedValue, "so it said");
+            Some(Answer::DeviceWritten(Err(failure)))
+        }
+        _ => None,
+    });
+    let status = reported(&story);
+    for (type_, said) in [
+        (ConditionType::Online, "True(Answered)"),
+        (ConditionType::SettingsApplied, "False(RejectedValue)"),
+        (ConditionType::Ready, "False(Progressing)"),
+    ] {
+        assert_eq!(says(&status, type_), said);
+    }
+    let ready = find(&status.conditions, ConditionType::Ready).expect("it is said");
+    let name = story.snapshot.subscriptions[0].metadata.name.as_ref();
+    let name = name.expect("a name");
+    assert!(ready.message.contains(name), "{}", ready.message);
+}
+
+// shows K4
+#[test]
+fn a_device_whose_machine_another_one_has_says_so_and_keeps_no_pins_of_it() {
+    let mut story = Story::new();
+    let reading = story.remote.reading.clone();
+    story.pass(SignedDuration::ZERO, |action| match action {
+        Action::ReadDevice { .. } => Some(Answer::DeviceRead {
+            result: Ok(reading.clone()),
+            claimed_by_another: true,
+        }),
+        _ => None,
+    });
+    let status = reported(&story);
+    for type_ in [ConditionType::Ready, ConditionType::Accepted] {
+        assert_eq!(says(&status, type_), "False(AlreadyClaimed)");
+    }
+    assert_eq!(status.identity, None);
+    let since = status.claim.map(|it| it.since);
+    assert_eq!(since, Some(None), "it waits for the machine");
+    assert_eq!(story.remote.count("WriteDevice"), 0);
+}
+
+// shows K2
+#[test]
+fn a_device_that_is_suspended_is_ready_and_says_why_nothing_is_done() {
+    let mut story = Story::new();
+    story.edit_device(|it| it.spec.suspend = true);
+    story.pass(SignedDuration::ZERO, |_| None);
+    let status = reported(&story);
+    assert_eq!(says(&status, ConditionType::Ready), "True(Suspended)");
+    let counts = status.subscriptions.expect("they are counted");
+    assert_eq!(counts.summary, "0/0", "none is in force");
+    assert_eq!(story.remote.count("WriteDevice"), 0);
 }
