@@ -118,7 +118,7 @@ fn a_provision_that_fails_is_tried_again_unless_a_person_is_needed() {
 
 // shows K2
 #[test]
-fn a_catalogue_that_cannot_be_read_holds_the_server_back_and_not_the_device() {
+fn a_catalog_that_cannot_be_read_holds_the_server_back_and_not_the_device() {
     for kind in KINDS {
         let mut remote = Remote::new();
         let (pass, object) = run(snapshot(), &mut remote, |action| match action {
@@ -148,7 +148,7 @@ fn an_instance_that_could_not_be_recorded_is_not_made() {
     assert_eq!(pass.wake(), Some(now() + SECOND));
 }
 
-// shows K2 K4
+// shows K2
 #[test]
 fn a_connection_that_cannot_be_used_is_no_answer_of_the_remote_side() {
     for unusable in ["ReadDevice", "ReadCatalog", "ReadInstance", "WriteDevice"] {

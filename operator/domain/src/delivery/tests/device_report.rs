@@ -163,7 +163,7 @@ fn a_machine_of_another_product_or_identity_is_refused_and_nothing_of_it_is_pinn
     }
 }
 
-// shows K3
+// shows K2
 #[test]
 fn a_device_without_subscriptions_is_ready_and_wants_nothing() {
     let (mut before, remote) = delivered();

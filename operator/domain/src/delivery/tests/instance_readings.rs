@@ -213,8 +213,8 @@ fn a_provision_whose_answer_was_lost_is_looked_for_and_not_repeated_blindly() {
         _ => None,
     });
     assert_eq!(remote.count("Provision"), 1, "it is held back");
-    let handle = status(&pass, &object).server.expect("it is recorded");
-    let operation = handle.operation.expect("it is in doubt");
+    let recorded = status(&pass, &object).server.expect("it is recorded");
+    let operation = recorded.operation.expect("it is in doubt");
     assert_eq!(operation.state, ServerOperationState::InDoubt);
     assert!(pass.wake().is_some());
 }
@@ -226,8 +226,8 @@ fn an_operation_that_the_server_does_not_know_any_more_is_judged_by_what_is_ther
         let (mut before, mut remote) = delivered();
         let object = std::sync::Arc::make_mut(&mut before.subscriptions[0]);
         let status_before = object.status.as_mut().expect("a status");
-        let handle = status_before.server.as_mut().expect("an instance");
-        handle.operation = Some(ServerOperation {
+        let recorded = status_before.server.as_mut().expect("an instance");
+        recorded.operation = Some(ServerOperation {
             r#type: ServerOperationType::Update,
             id: Some("op-1".to_owned()),
             since: now(),
@@ -242,8 +242,8 @@ fn an_operation_that_the_server_does_not_know_any_more_is_judged_by_what_is_ther
         });
         assert_eq!(remote.count("PollOperation"), 1, "{kind:?}");
         assert_eq!(remote.count("Provision"), 0, "{kind:?}");
-        let handle = status(&pass, &object).server.expect("it is recorded");
-        assert_eq!(handle.operation, None, "{kind:?}");
+        let recorded = status(&pass, &object).server.expect("it is recorded");
+        assert_eq!(recorded.operation, None, "{kind:?}");
     }
 }
 

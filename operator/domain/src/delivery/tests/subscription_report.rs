@@ -167,7 +167,7 @@ fn what_needs_a_person_is_not_called_a_step_that_takes_too_long() {
     }
 }
 
-// shows B1 K2
+// shows D9 K2
 #[test]
 fn what_is_suspended_says_so_sends_nothing_and_keeps_what_was_proved() {
     type Edit = fn(&mut Story);

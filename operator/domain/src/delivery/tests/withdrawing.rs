@@ -1,4 +1,4 @@
-//! Tests of a withdrawal by single answers: nothing is left on a server without its handle.
+//! Tests of a withdrawal by single answers: nothing is left on a server without a record of it.
 
 use std::sync::Arc;
 
@@ -41,7 +41,7 @@ fn withdrawn(
 
 // shows C10
 #[test]
-fn a_service_is_turned_off_removed_and_proved_gone_before_its_handle_is_forgotten() {
+fn a_service_is_turned_off_removed_and_proved_gone_before_its_record_is_forgotten() {
     let (snapshot, mut remote) = deleted(SignedDuration::ZERO);
     let (gone, _, orphaned) = withdrawn(snapshot, &mut remote, |_| None);
     assert!(gone && !orphaned);
