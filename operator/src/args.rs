@@ -42,7 +42,7 @@ pub(crate) struct Args {
 
     /// Devices that are worked on at once. A device that has not answered for half a second does not
     /// count, so those that hang (4096 at most) do not hold up the others
-    #[arg(long, env = "ENTENTE_CONCURRENCY", default_value_t = 64,
+    #[arg(long, env = "ENTENTE_CONCURRENCY", default_value_t = 2048,
           value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) concurrency: u16,
 
@@ -97,7 +97,7 @@ mod tests {
         let args = Args::try_parse_from(["entente-operator"]).unwrap();
         assert_eq!(args.withdraw_deadline, Duration::from_hours(24));
         assert_eq!(args.admin_address.port(), 8080);
-        assert_eq!(args.concurrency, 64);
+        assert_eq!(args.concurrency, 2048);
     }
 
     #[test]
