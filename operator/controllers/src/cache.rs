@@ -167,9 +167,8 @@ impl<K: Cached> Cache<K> {
         if let Some(annotations) = &mut object.meta_mut().annotations {
             annotations.remove(LAST_APPLIED);
         }
-        let mut object = object.clone();
         (self.shape)(&mut object);
-        object
+        object.clone()
     }
 
     /// Adds an index: `values` are those under which [`Self::by_index`] finds an object. Call it

@@ -10,8 +10,8 @@
 //!   shared buffers): so there is always room for the first key of a namespace whose turn has not
 //!   come, however long the passes of others hang.
 //! - A pass that has hung on a remote side for half a second gives its slot to others until it
-//!   continues. So few passes work at once, which bounds the memory, and many hang at once
-//!   ([`Slots`]); the same rule of namespaces holds for both.
+//!   continues. So the passes that work at once have a bound, those that hang have another
+//!   ([`Slots`]), and the same rule of namespaces holds for both.
 //! - A time is either an instant of the wall clock, which is read again at least every 10 s, so
 //!   that a clock that is set is noticed; or a length of time of the monotonic clock.
 //! - A pass that panics, takes too long or fails is retried with exponential backoff.

@@ -172,6 +172,7 @@ async fn a_shutdown_lets_passes_finish_and_begins_none() {
 #[tokio::test(start_paused = true)]
 async fn the_standard_series_of_a_queue_say_what_happened() {
     let mut bench = Bench::new(1, |key| async move {
+        // A pass that takes 7 s of the paused clock.
         tokio::time::sleep(Duration::from_secs(7)).await;
         (key.name == "fails").then_some(Requeue::Failed { at: None })
     });

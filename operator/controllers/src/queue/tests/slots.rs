@@ -53,7 +53,7 @@ async fn passes_that_hang_for_a_second_leave_their_slots_to_others() {
     let mut bench = Bench::with(slots, |key| async move {
         match key.namespace.as_str() {
             "hangs" => std::future::pending::<()>().await,
-            // Busy: it is woken again and again.
+            // Busy: the paused clock wakes it again and again.
             "busy" => loop {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             },
@@ -105,6 +105,7 @@ async fn a_pass_that_goes_on_after_a_hang_holds_a_slot_again() {
             if key.name == "a" {
                 gate.acquire().await.unwrap().forget();
             }
+            // Busy: the paused clock wakes it again and again.
             loop {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
