@@ -24,6 +24,7 @@ use entente_domain::{
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::{Api, Resource as _, ResourceExt as _};
+use tokio::sync::Semaphore;
 
 use crate::{
     cache::Key,
@@ -50,6 +51,8 @@ pub(crate) struct Contracts {
     /// Subscriptions whose deletion this process requested.
     asked: Mutex<BTreeSet<Key>>,
     written: Mutex<HashMap<Key, Timestamp>>,
+    /// Writes of subscriptions that are under way, of all contracts together.
+    writes: Semaphore,
 }
 
 impl Reconcile for Contracts {
@@ -88,6 +91,7 @@ impl Contracts {
             recreated: Mutex::default(),
             asked: Mutex::default(),
             written: Mutex::default(),
+            writes: Semaphore::new(execute::AT_ONCE),
         }
     }
 

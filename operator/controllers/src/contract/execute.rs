@@ -16,10 +16,10 @@ use crate::{
     status::{Created, Deleted, WriteError, create, delete, replace_spec},
 };
 
-/// Writes of one contract that are under way at once. Far fewer than all requests to the API server
+/// Writes of all contracts that are under way at once. Far fewer than all requests to the API server
 /// (`--api-in-flight`): a subscription that is made is work for delivery, whose writes wait in the
 /// same line, and passes that wait need memory.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
 
 /// One write. An object that is sent whole is made when its turn comes: a contract may have
 /// thousands.
@@ -105,6 +105,8 @@ async fn one(
     write: Write,
 ) -> Result<(), Unwritten> {
     let cache = &contracts.objects.subscriptions;
+    // Nobody closes it.
+    let _turn = contracts.writes.acquire().await;
     let result = match write {
         Write::Create(desired) => {
             let object = desired.object(contract);
