@@ -1,3 +1,5 @@
+//! Tests of a cache: its objects, its changes, and the answers of own writes.
+
 mod own_writes;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};

@@ -1,3 +1,5 @@
+//! Tests of the catalogue controller: users, protection and orphans.
+
 mod probing;
 mod triggers;
 

@@ -1,3 +1,5 @@
+//! Tests of the client of the API server: limits, retries and the clock.
+
 use std::{
     sync::{
         Arc,

@@ -1,3 +1,5 @@
+//! Tests of the compensation controller.
+
 mod in_process;
 mod triggers;
 

@@ -1,3 +1,5 @@
+//! Tests of the contract controller.
+
 mod api_server;
 mod surroundings;
 mod triggers;

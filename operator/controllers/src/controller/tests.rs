@@ -1,3 +1,5 @@
+//! Tests of the shell: the keys that wake, passes that fail, and the shutdown.
+
 use std::{
     collections::BTreeMap,
     io,

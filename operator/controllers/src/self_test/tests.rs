@@ -1,3 +1,5 @@
+//! Tests of the self test of rights and definitions.
+
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};

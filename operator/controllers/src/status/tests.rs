@@ -1,3 +1,5 @@
+//! Tests of writes of statuses: conflicts, refusals and objects that are gone.
+
 use std::{
     cell::{Cell, RefCell},
     sync::Arc,

@@ -1,4 +1,4 @@
-//! The devices of each entry of a contract.
+//! The devices of each entry of a contract, and which of two entries of one service gets a device.
 //!
 //! Decides between entries of one service that want one device: if both name it the contract is at
 //! fault; if a label causes it, the entry that comes first in the spec has it.

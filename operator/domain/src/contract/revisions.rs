@@ -1,4 +1,4 @@
-//! The dated entries of one subscription (api section "What is promised").
+//! The revisions of one subscription (api section "What is promised").
 //!
 //! Decides the instant at which an entry begins, whether it is promised, and which existing entries
 //! are kept, changed or dropped. What has begun is append-only: only its end may move, and only

@@ -33,14 +33,26 @@ pub(super) struct Wanted {
 impl Wanted {
     /// True if a revision has other terms. The source of a value makes no difference.
     pub(super) fn differs_from(&self, revision: &Revision) -> bool {
-        self.service_ref != revision.service_ref
-            || self.parameters != revision.parameters
-            || self.secret_parameters != revision.secret_parameters
-            || self.service_level != revision.service_level
-            || self.fee != revision.fee
-            || self.currency != revision.currency
-            || self.remedies != revision.remedies
-            || self.counted_causes != revision.counted_causes
+        // All fields, so that a new one that is forgotten here does not compile.
+        let Self {
+            service_ref,
+            parameters,
+            defaulted: _,
+            secret_parameters,
+            service_level,
+            fee,
+            currency,
+            remedies,
+            counted_causes,
+        } = self;
+        *service_ref != revision.service_ref
+            || *parameters != revision.parameters
+            || *secret_parameters != revision.secret_parameters
+            || *service_level != revision.service_level
+            || *fee != revision.fee
+            || *currency != revision.currency
+            || *remedies != revision.remedies
+            || *counted_causes != revision.counted_causes
     }
 
     /// Makes a revision of these terms; `devices` share a fee for all of them.

@@ -33,13 +33,7 @@ const DEFAULT_STEP_TIMEOUT: SignedDuration = SignedDuration::from_hours(1);
 pub(super) fn resolve(snapshot: &DeviceSnapshot, now: Timestamp) -> ResolvedDevice {
     let connections = resolve_connections(snapshot);
     let unreachable = unreachable(snapshot, &connections);
-    let mut ordered: Vec<&ServiceSubscription> = snapshot
-        .subscriptions
-        .iter()
-        .map(|found| &**found)
-        .collect();
-    ordered.sort_by_key(|subscription| order_of(subscription));
-    let mut subscriptions: Vec<ResolvedSubscription> = ordered
+    let mut subscriptions: Vec<ResolvedSubscription> = precedence::ordered(snapshot)
         .into_iter()
         .map(|subscription| resolve_subscription(snapshot, subscription, unreachable.as_ref(), now))
         .collect();
@@ -51,18 +45,6 @@ pub(super) fn resolve(snapshot: &DeviceSnapshot, now: Timestamp) -> ResolvedDevi
         unreachable,
         subscriptions,
     }
-}
-
-/// Returns the key of precedence: the earlier term start, then the older contract, then the name
-/// (api section 12).
-fn order_of(subscription: &ServiceSubscription) -> (Timestamp, Timestamp, String, String) {
-    let contract = &subscription.spec.contract;
-    (
-        contract.start,
-        contract.created,
-        contract.name.clone(),
-        subscription.name_any(),
-    )
 }
 
 fn resolve_subscription(

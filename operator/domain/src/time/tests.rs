@@ -1,3 +1,5 @@
+//! Tests of durations, zones and local dates.
+
 use entente_crds::v1alpha1::Period;
 
 use super::*;

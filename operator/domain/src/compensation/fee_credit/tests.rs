@@ -1,3 +1,5 @@
+//! Tests of the worth of owed time.
+
 use entente_crds::v1alpha1::{CreditCap, Period};
 
 use super::*;

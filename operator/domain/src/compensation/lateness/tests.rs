@@ -1,3 +1,5 @@
+//! Tests of the part of a delay that counts.
+
 use entente_crds::v1alpha1::PromiseState;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Tests of the records that are to be made.
+
 use entente_crds::v1alpha1::{
     CreditBasis, Fee, FeeCredit, PromiseState, Reissue, Remedy, RemedyType, Revision,
     ServiceSubscriptionSpec, ServiceSubscriptionStatus, Voided,

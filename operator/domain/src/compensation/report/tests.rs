@@ -1,3 +1,5 @@
+//! Tests of the status of a compensation.
+
 mod earlier;
 
 use entente_crds::v1alpha1::{

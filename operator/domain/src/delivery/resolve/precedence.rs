@@ -1,14 +1,36 @@
-//! Precedence of subscriptions that want the same device (api section 12).
+//! Precedence of subscriptions that want the same device: their order, and those that lose (api
+//! section 12).
 //!
-//! The subscriptions come in order of precedence. Called by resolve.
+//! Called by resolve.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use entente_crds::{condition::Reason, digest::Digest};
+use entente_crds::{condition::Reason, digest::Digest, v1alpha1::ServiceSubscription};
+use jiff::Timestamp;
+use kube::ResourceExt as _;
 
-use crate::delivery::{Blocked, Intent, ResolvedSubscription, Wanted};
+use crate::delivery::{Blocked, DeviceSnapshot, Intent, ResolvedSubscription, Wanted};
 use crate::names::SubscriptionName;
 use crate::protocol::Place;
+
+/// Returns the subscriptions of a device, those of higher precedence first.
+pub(in crate::delivery) fn ordered(snapshot: &DeviceSnapshot) -> Vec<&ServiceSubscription> {
+    let subscriptions = snapshot.subscriptions.iter();
+    let mut ordered: Vec<&ServiceSubscription> = subscriptions.map(|found| &**found).collect();
+    ordered.sort_by_key(|subscription| order_of(subscription));
+    ordered
+}
+
+/// Returns the key of precedence: the earlier term start, then the older contract, then the name.
+fn order_of(subscription: &ServiceSubscription) -> (Timestamp, Timestamp, String, String) {
+    let contract = &subscription.spec.contract;
+    (
+        contract.start,
+        contract.created,
+        contract.name.clone(),
+        subscription.name_any(),
+    )
+}
 
 /// Refuses every subscription in force whose service or exclusive group another one has.
 pub(in crate::delivery) fn refuse_losers(subscriptions: &mut [ResolvedSubscription]) {

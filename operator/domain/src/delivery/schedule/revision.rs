@@ -1,4 +1,4 @@
-//! The entry of a subscription that is in force, by dates alone.
+//! The revision of a subscription that is in force, by dates alone.
 //!
 //! An entry that has begun or ended stays so when the clock steps back, and nothing begins or ends
 //! by a clock that cannot be trusted. Called by resolve.
