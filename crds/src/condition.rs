@@ -47,7 +47,7 @@ condition_types! {
     Accepted of [SmartService, Device, Contract],
     /// Every object that it refers to was found and may be used.
     ResolvedRefs of [Connection, SmartService, Device, Contract, ServiceSubscription],
-    /// Now lies inside the term: dates alone.
+    /// Now lies between the dates of the term; whether anything is delivered does not matter.
     InForce of [Contract],
     /// Every required item in force was read back as Effective: proof.
     Delivered of [Contract, ServiceSubscription, Compensation],
@@ -66,7 +66,7 @@ condition_types! {
     /// Made again by the operator while its contract still existed; past promises are closed.
     /// Present only while true.
     EvidenceLost of [ServiceSubscription],
-    /// The device answered the last request.
+    /// The device answered when it was last asked. While False, what was proved before still holds.
     Online of [Device],
     /// Every setting that is wanted on the device was read back.
     SettingsApplied of [Device],
@@ -235,8 +235,6 @@ reasons! {
     NeverSeen => "Wait.",
     /// Devices are reached one by one; see each Device.
     PerDevice => "Nothing.",
-    /// It is used by no device and no service.
-    NotUsed => "Nothing.",
     /// The list of orphans is full, so withdrawals that gave up cannot finish.
     OrphansFull => "Remove the orphans on the broker and then from the list.",
     /// The subscription was deleted by hand or restored, and was made again.
@@ -357,10 +355,28 @@ impl ConditionType {
                 Voided,
                 NotObserved,
                 NothingWanted,
-                NotUsed,
             ),
             Self::Reconciling => &[Reason::Progressing, Reason::ProgressingWithRetry],
-            Self::Stalled => blocking!(PastDateChanged, DuplicateService, OrphansFull),
+            Self::Stalled => &[
+                Reason::InvalidTerm,
+                Reason::UnknownZone,
+                Reason::PastDateChanged,
+                Reason::DuplicateService,
+                Reason::AlreadyClaimed,
+                Reason::UnsupportedValue,
+                Reason::NotAllowed,
+                Reason::OfferingNotFound,
+                Reason::OfferingChanged,
+                Reason::ConflictingContract,
+                Reason::SettingsConflict,
+                Reason::IdentityMismatch,
+                Reason::CertificateChanged,
+                Reason::UnsupportedByModel,
+                Reason::RejectedNotSettable,
+                Reason::RejectedValue,
+                Reason::Unsupported,
+                Reason::NotVerifiable,
+            ],
             Self::Accepted => &[
                 Reason::Pending,
                 Reason::Valid,
@@ -425,6 +441,7 @@ impl ConditionType {
             Self::Online => &[
                 Reason::Answered,
                 Reason::NeverSeen,
+                Reason::NotAllowed,
                 Reason::Unreachable,
                 Reason::TimedOut,
                 Reason::TlsFailed,
@@ -451,14 +468,12 @@ impl ConditionType {
                 Reason::Busy,
                 Reason::ProtocolError,
                 Reason::NotAllowed,
-                Reason::NotUsed,
             ],
             Self::Authenticated => &[
                 Reason::Pending,
                 Reason::Answered,
                 Reason::Unauthorized,
                 Reason::NeverSeen,
-                Reason::NotUsed,
             ],
             Self::Calculated => &[
                 Reason::Pending,

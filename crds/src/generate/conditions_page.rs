@@ -11,13 +11,13 @@ const INTRODUCTION: &str = "\
 # Conditions and reasons
 
 Every object of Entente says in `status.conditions` where it stands.
-Each condition has a `type`, a `status` (True, False or Unknown), a `reason` from the closed list below, a `message` for people, and `observedGeneration`.
+Each condition has a `type`, a `status` (True, False or Unknown), a `reason`, which is always one of those that this page lists for the condition, a `message` for people, and `observedGeneration`.
 
 A condition of which the table says so is present only while it is True and absent otherwise.
 
 ```console
-kubectl wait contract/banco-sul-2027 --for=condition=Ready
-kubectl get contract banco-sul-2027 -o jsonpath='{.status.conditions[?(@.type==\"Ready\")].reason}'
+kubectl wait contract/banco-sul-2027 -n banco-sul --for=condition=Ready
+kubectl get contract banco-sul-2027 -n banco-sul -o jsonpath='{.status.conditions[?(@.type==\"Ready\")].reason}'
 ```
 ";
 

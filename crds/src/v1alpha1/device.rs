@@ -112,7 +112,9 @@ pub struct DeviceStatus {
     /// Number of services on the device, by state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscriptions: Option<SubscriptionCounts>,
-    /// The last time that the device was read.
+    /// A recent reading of the device. It is written when the result changes, and otherwise at most
+    /// twice in each sync.period of the Connection, so that the last reading may be up to half a
+    /// period younger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_sync: Option<LastSync>,
     /// Value of the annotation entente.dev/reconcile-at that was last acted on.
@@ -213,7 +215,7 @@ pub struct SubscriptionCounts {
     pub summary: String,
 }
 
-/// The last time that a device was read.
+/// A recent reading of a device.
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LastSync {
@@ -229,6 +231,6 @@ pub enum SyncResult {
     /// The device answered.
     #[default]
     Answered,
-    /// The device did not answer.
+    /// The device did not answer, or may not be dialled; the condition Online says which.
     NoAnswer,
 }

@@ -297,11 +297,13 @@ pub struct Item {
     pub key: ItemKey,
     /// Last proved state.
     pub state: ItemState,
-    /// A digest of the wanted value.
+    /// A digest of the wanted value, its place and the way to set it; it changes when one of them
+    /// does. It differs from observedDigest even where the values are equal: see state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub desired_digest: Option<Digest>,
-    /// A digest of the value that was read.
+    /// A digest of the value that was read; it changes when another value is read. It differs from
+    /// desiredDigest even where the values are equal: see state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub observed_digest: Option<Digest>,

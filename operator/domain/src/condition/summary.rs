@@ -114,7 +114,7 @@ mod tests {
     // shows K2
     #[test]
     fn every_summary_is_what_kstatus_reads_and_speaks_of_the_right_generation() {
-        let open = |work| Summary::open(Reason::Unreachable, "said", work);
+        let open = |work| Summary::open(Reason::Unsupported, "said", work);
         let table = [
             (Summary::done(Reason::Succeeded, "said"), "", Some(2)),
             (open(Work::Progressing), "Reconciling Progressing", Some(1)),
@@ -123,7 +123,7 @@ mod tests {
                 "Reconciling ProgressingWithRetry",
                 Some(1),
             ),
-            (open(Work::Stalled), "Stalled Unreachable", Some(2)),
+            (open(Work::Stalled), "Stalled Unsupported", Some(2)),
             (Summary::unknown(Reason::Pending, "said"), "", Some(1)),
         ];
         for (summary, negative, observed) in table {
