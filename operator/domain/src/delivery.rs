@@ -20,7 +20,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub use claim::{claim_digest, is_claimed_by_another, known_identities, known_identity, may_claim};
+pub use claim::{Claimant, claim_digest, claimant, known_identities, known_identity, may_claim};
 pub use model::{
     action::{Action, CarriedItem, Plan, ServedItem},
     backoffs::Backoffs,

@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Instant};
 
 use entente_domain::{
-    delivery::{Action, Answer, DeviceSnapshot, Pass},
+    delivery::{Action, Answer, Claimant, DeviceSnapshot, Pass},
     names::SubscriptionName,
     remote::{Failure, FailureKind},
 };
@@ -16,7 +16,7 @@ use entente_drivers::{
 
 use super::{
     Delivery,
-    observe::{is_claimed, profile},
+    observe::{claimant_of, profile},
     report,
 };
 
@@ -77,7 +77,7 @@ impl Execution<'_> {
                 self.count("device", result.as_ref().err(), begun);
                 let identity = result.as_ref().ok().and_then(|it| it.identity.as_deref());
                 Answer::DeviceRead {
-                    claimed_by_another: self.is_claimed_by_another(connection, identity),
+                    claimed_by_another: self.claimant(connection, identity),
                     result,
                 }
             }
@@ -86,10 +86,9 @@ impl Execution<'_> {
         Ok(answer)
     }
 
-    fn is_claimed_by_another(&self, connection: &str, identity: Option<&str>) -> bool {
-        let device = self.snapshot().device.as_ref();
-        let objects = &self.delivery.objects;
-        device.is_some_and(|device| is_claimed(objects, device, connection, identity))
+    fn claimant(&self, connection: &str, identity: Option<&str>) -> Option<Claimant> {
+        let device = self.snapshot().device.as_ref()?;
+        claimant_of(&self.delivery.objects, device, connection, identity)
     }
 
     async fn catalog(&self, connection: &str) -> Result<Answer, Failure> {

@@ -16,8 +16,8 @@ use entente_crds::{
 };
 use entente_domain::{
     delivery::{
-        DeviceSnapshot, endpoint_key, endpoint_lookup, is_claimed_by_another,
-        is_reconcile_requested, known_identity, may_claim,
+        Claimant, DeviceSnapshot, claimant, endpoint_key, endpoint_lookup, is_reconcile_requested,
+        known_identity, may_claim,
     },
     names::ConnectionName,
     promise::{CompensationRecord, has_missed},
@@ -207,27 +207,28 @@ fn connections(
         .collect()
 }
 
-/// Returns the connections of a Device through which it would meet another Device's machine.
-fn claimed_connections(objects: &Objects, device: &Device) -> BTreeSet<ConnectionName> {
+/// Returns the connections of a Device through which it would meet another Device's machine, with
+/// that Device.
+fn claimed_connections(objects: &Objects, device: &Device) -> BTreeMap<ConnectionName, Claimant> {
     let names = device.spec.connections.iter().map(|chosen| &chosen.name);
     names
-        .filter(|name| is_claimed(objects, device, name, known_identity(device, name)))
-        .map(ConnectionName::from)
+        .filter_map(|name| {
+            let identity = known_identity(device, name);
+            Some((name.into(), claimant_of(objects, device, name, identity)?))
+        })
         .collect()
 }
 
-/// True if another Device has the machine that this one meets through a connection, and that gave
-/// this identity there.
-pub(super) fn is_claimed(
+/// Returns the other Device that has the machine that this one meets through a connection, and that
+/// gave this identity there.
+pub(super) fn claimant_of(
     objects: &Objects,
     device: &Device,
     connection: &str,
     identity: Option<&str>,
-) -> bool {
+) -> Option<Claimant> {
     let mut chosen = device.spec.connections.iter();
-    let Some(chosen) = chosen.find(|chosen| chosen.name == connection) else {
-        return false;
-    };
+    let chosen = chosen.find(|chosen| chosen.name == connection)?;
     let connection = connection_of(objects, chosen);
     let rivals = at_the_endpoint(objects, device, chosen, connection.as_deref());
     let rivals = rivals
@@ -238,7 +239,7 @@ pub(super) fn is_claimed(
         .filter(|rival| Key::of(&**rival) != own && is_allowed(objects, rival))
         .collect();
     let rivals = rivals.iter().map(|rival| &**rival);
-    is_claimed_by_another(device, chosen, connection.as_deref(), identity, rivals)
+    claimant(device, chosen, connection.as_deref(), identity, rivals)
 }
 
 /// Returns the other Devices that share an endpoint or an identity with this one.

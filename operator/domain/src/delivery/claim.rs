@@ -3,10 +3,10 @@
 //!
 //! Decides by proof and seniority, never by the age of an object alone: the editor of a Device may
 //! give it any address. A Device whose Connection does not allow its address has no claim. It must
-//! never look into another namespace for anything but this, and no message names the owner of the
-//! other Device. Called by the observe stage, which gathers the rivals, and by the report.
+//! never look into another namespace for anything but this, and no message names a Device of another
+//! namespace. Called by the observe stage, which gathers the rivals, and by the report.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use entente_crds::{
     digest::Digest,
@@ -92,17 +92,50 @@ pub fn may_claim(
         .any(|network| network.contains(&address))
 }
 
-/// True if one of the rivals has the machine at one endpoint of a Device, and not the Device
-/// itself. `connection` is that of the endpoint; `rivals` are the other Devices with that endpoint
+/// The Device that has a machine, as far as another Device that meets it may know.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Claimant {
+    /// A Device of the same namespace.
+    SameNamespace {
+        /// Its name.
+        name: String,
+    },
+    /// A Device of another namespace, whose names are no business of this one.
+    AnotherNamespace,
+}
+
+impl Claimant {
+    fn of(rival: &Device, own: &Device) -> Self {
+        if rival.namespace() == own.namespace() {
+            Self::SameNamespace {
+                name: rival.name_any(),
+            }
+        } else {
+            Self::AnotherNamespace
+        }
+    }
+}
+
+impl fmt::Display for Claimant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SameNamespace { name } => write!(f, "the Device {name}"),
+            Self::AnotherNamespace => f.write_str("a Device of another namespace"),
+        }
+    }
+}
+
+/// Returns the rival that has the machine at one endpoint of a Device; `None` if the Device itself
+/// has it. `connection` is that of the endpoint; `rivals` are the other Devices with that endpoint
 /// or with the identity, those that [`may_claim`] it; `identity` is the one that the machine last
 /// reported, else the pinned one.
-pub fn is_claimed_by_another<'a>(
+pub fn claimant<'a>(
     own: &Device,
     chosen: &DeviceConnection,
     connection: Option<&Connection>,
     identity: Option<&str>,
     rivals: impl IntoIterator<Item = &'a Device>,
-) -> bool {
+) -> Option<Claimant> {
     let endpoint = connection.and_then(|connection| endpoint_key(own, chosen, connection));
     let shares = |rival: &Device| {
         let mut same = rival.spec.connections.iter();
@@ -112,14 +145,16 @@ pub fn is_claimed_by_another<'a>(
         })
     };
     let (here, anywhere) = (rank(own), rank_by_identity(own, identity));
-    rivals.into_iter().any(|rival| {
+    let wins = |rival: &&Device| {
         if endpoint.is_some() && shares(rival) {
             return has_a_say(rival) && rank(rival) < here;
         }
         let has_proved = claim_of(rival)
             .is_some_and(|it| it.since.is_some() && it.identity.as_deref() == identity);
         identity.is_some() && has_proved && rank(rival) < anywhere
-    })
+    };
+    let winner = rivals.into_iter().filter(wins).min_by_key(|it| rank(it));
+    winner.map(|rival| Claimant::of(rival, own))
 }
 
 /// Returns the claim of a Device that is about what its spec says now.

@@ -61,6 +61,7 @@ fn resolve_subscription(
         name: subscription.name_any().into(),
         intent,
         refused: None,
+        device_fault: None,
         steps: Vec::new(),
         step_timeout: DEFAULT_STEP_TIMEOUT,
         server: None,
@@ -120,15 +121,14 @@ fn owner_gone(snapshot: &DeviceSnapshot, subscription: &ServiceSubscription) -> 
 }
 
 fn claimed(snapshot: &DeviceSnapshot) -> Option<Blocked> {
-    (!snapshot.claimed_by_another.is_empty()).then(|| {
-        Blocked::new(
-            Reason::AlreadyClaimed,
-            format!(
-                "another Device has the address or the identity of {}; correct spec.address",
-                snapshot.device_name
-            ),
-        )
-    })
+    let claimant = snapshot.claimed_by_another.values().next()?;
+    Some(Blocked::new(
+        Reason::AlreadyClaimed,
+        format!(
+            "{claimant} has the address or the identity of {}; correct spec.address",
+            snapshot.device_name
+        ),
+    ))
 }
 
 fn resolve_revision(
@@ -163,6 +163,7 @@ fn resolve_revision(
         Ok(items) => (items, None),
         Err(blocked) => (Vec::new(), Some(blocked)),
     };
+    resolved.device_fault.clone_from(&device_fault);
     resolved.steps = steps(service)
         .into_iter()
         .map(|step| ResolvedStep {

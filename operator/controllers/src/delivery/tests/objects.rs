@@ -168,8 +168,9 @@ async fn of_two_devices_at_one_address_the_second_waits_until_the_first_is_gone(
         .get(NAMESPACE, example::DEVICES[1])
         .expect("it is there");
     let said = second.status.expect("a status").conditions;
-    let names_it = said.iter().find(|it| it.message.contains(DEVICE));
-    assert_eq!(names_it, None, "nobody is told whose the other is");
+    let ready = said.iter().find(|it| it.type_ == "Ready").expect("Ready");
+    let expected = "The Device lobby-mfp has this address or this identity; correct spec.address.";
+    assert_eq!(ready.message, expected, "of the same namespace");
     process.cluster.delete::<Device>(NAMESPACE, DEVICE);
     let has_it = |process: &InProcess| twin_says(process) == "True(Succeeded)";
     let before = process.clock.now();
@@ -266,7 +267,7 @@ async fn a_clock_that_is_set_forward_over_the_start_is_noticed_within_seconds() 
     assert!(took < SignedDuration::from_secs(15), "{took:?}");
 }
 
-// shows K7
+// shows K2 K7
 #[tokio::test(start_paused = true)]
 async fn a_status_that_is_refused_is_said_and_no_instant_is_lost_with_it() {
     let process = waiting().await;
@@ -289,7 +290,7 @@ async fn a_status_that_is_refused_is_said_and_no_instant_is_lost_with_it() {
     assert_eq!(sent(&process), ALL_WRITES);
 }
 
-// shows K2
+// shows K5
 #[tokio::test(start_paused = true)]
 async fn a_history_that_is_lost_and_watches_that_end_hide_no_change() {
     for lost in [false, true] {

@@ -84,6 +84,8 @@ pub struct ResolvedSubscription {
     pub intent: Intent,
     /// Obstacle to its set-up as a whole: a missing reference, another contract.
     pub refused: Option<Blocked>,
+    /// Obstacle to its settings on the device: they could not be resolved, so that no step has one.
+    pub device_fault: Option<Blocked>,
     /// The steps in their order.
     pub steps: Vec<ResolvedStep>,
     /// Time limit of a step, from its first request; a longer step is recorded as timed out.

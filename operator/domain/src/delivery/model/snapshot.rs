@@ -15,6 +15,7 @@ use jiff::Timestamp;
 
 use crate::names::{ConnectionName, SubscriptionName};
 use crate::{
+    delivery::Claimant,
     promise::{Circumstances, CompensationRecord},
     remote::Catalog,
     secret::Secrets,
@@ -57,7 +58,7 @@ pub struct DeviceSnapshot {
     pub established: BTreeMap<String, Timestamp>,
     /// The connections of the device whose machine is another Device's: that one has the same
     /// endpoint or the same proven identity, and the older claim.
-    pub claimed_by_another: BTreeSet<ConnectionName>,
+    pub claimed_by_another: BTreeMap<ConnectionName, Claimant>,
     /// Values of the parameters of type Secret.
     pub secrets: Secrets,
     /// The catalogs of brokers, as far as they were read.

@@ -11,7 +11,7 @@ use kube::ResourceExt as _;
 use crate::delivery::pass::Pass;
 use crate::names::{ConnectionName, SubscriptionName};
 use crate::{
-    delivery::{Action, Blocked, ServedItem, model::backoffs::BackoffKey},
+    delivery::{Action, Blocked, Claimant, ServedItem, model::backoffs::BackoffKey},
     reasons::{Retry, retry},
     remote::{
         Catalog, DeviceReading, Failure, FailureKind, InstanceReading, OperationState, ServerAnswer,
@@ -30,8 +30,8 @@ pub enum Answer {
     DeviceRead {
         /// Reading of the device.
         result: Result<DeviceReading, Failure>,
-        /// True if the machine that answered is another Device's, as far as is known now.
-        claimed_by_another: bool,
+        /// The other Device that has the machine that answered, as far as is known now.
+        claimed_by_another: Option<Claimant>,
     },
     /// Of [`Action::WriteDevice`].
     DeviceWritten(Result<(), Failure>),
@@ -90,8 +90,11 @@ impl Pass {
                 // nothing must be written to it then.
                 let claimed = &mut self.snapshot.claimed_by_another;
                 self.changed |= match (&result, claimed_by_another) {
-                    (Ok(_), true) => claimed.insert(connection.clone()),
-                    (Ok(_), false) => claimed.remove(connection),
+                    (Ok(_), Some(claimant)) => {
+                        let before = claimed.insert(connection.clone(), claimant.clone());
+                        before != Some(claimant)
+                    }
+                    (Ok(_), None) => claimed.remove(connection).is_some(),
                     (Err(_), _) => false,
                 };
                 result

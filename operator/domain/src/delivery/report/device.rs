@@ -111,12 +111,11 @@ impl Report<'_> {
     }
 
     fn claimed(&self) -> Option<Blocked> {
-        (!self.snapshot.claimed_by_another.is_empty()).then(|| {
-            Blocked::new(
-                Reason::AlreadyClaimed,
-                "another Device has this address or this identity; correct spec.address".to_owned(),
-            )
-        })
+        let claimant = self.snapshot.claimed_by_another.values().next()?;
+        Some(Blocked::new(
+            Reason::AlreadyClaimed,
+            format!("{claimant} has this address or this identity; correct spec.address"),
+        ))
     }
 
     fn model_missing(&self) -> Option<Blocked> {
@@ -229,16 +228,17 @@ impl Report<'_> {
             ),
             Some(fault) => {
                 let known = ConditionType::Online.reasons().contains(&fault.reason);
-                set.with(
-                    ConditionType::Online,
-                    Status::False,
-                    if known {
-                        fault.reason
-                    } else {
-                        Reason::Unreachable
-                    },
-                    sentence(&fault.message),
-                )
+                let reason = if known {
+                    fault.reason
+                } else {
+                    Reason::Unreachable
+                };
+                let message = match reason {
+                    Reason::NotAllowed => format!("{}; it was not dialled", fault.message),
+                    _ => fault.message.clone(),
+                };
+                let message = sentence(&message);
+                set.with(ConditionType::Online, Status::False, reason, message)
             }
         }
     }
@@ -252,6 +252,9 @@ impl Report<'_> {
                 fault.reason,
                 sentence(&fault.message),
             );
+        }
+        if let Some((reason, message)) = self.unsettable() {
+            return set.with(condition, Status::False, reason, message);
         }
         let items: Vec<_> = self
             .in_force()
@@ -295,6 +298,20 @@ impl Report<'_> {
                 ),
             },
         }
+    }
+
+    /// Returns reason and message of the first subscription in force whose settings could not be
+    /// resolved, unless something else keeps it from the device.
+    fn unsettable(&self) -> Option<(Reason, String)> {
+        self.in_force().find_map(|subscription| {
+            let fault = subscription.device_fault.as_ref()?;
+            let message = format!(
+                "The settings of {} cannot be set: {}",
+                subscription.name, fault.message
+            );
+            let is_first = subscription.refused.as_ref() == Some(fault);
+            is_first.then(|| (fault.reason, sentence(&message)))
+        })
     }
 
     /// Returns the reading of the machine through a connection, if it answered as the expected one.

@@ -168,8 +168,15 @@ pub(in crate::delivery) fn device_items(
         )
     })?;
     let model_name = &device.spec.model_ref.name;
+    let service_name = service.metadata.name.as_deref().unwrap_or_default();
     if !side.models.is_empty() && !side.models.iter().any(|model| model.name == *model_name) {
-        return Err(unsupported_by_model(service, model_name));
+        return Err(Blocked::new(
+            Reason::UnsupportedByModel,
+            format!(
+                "DeviceModel {model_name} is not among device.models of SmartService \
+                 {service_name}"
+            ),
+        ));
     }
     let model = snapshot.model.as_ref().ok_or_else(|| {
         Blocked::new(
@@ -195,7 +202,14 @@ pub(in crate::delivery) fn device_items(
                 .iter()
                 .find(|setting| setting.name == wanted.name);
             let Some(setting) = setting else {
-                return Some(Err(unsupported_by_model(service, model_name)));
+                return Some(Err(Blocked::new(
+                    Reason::UnsupportedByModel,
+                    format!(
+                        "DeviceModel {model_name} has no setting {}, which SmartService \
+                         {service_name} configures",
+                        wanted.name
+                    ),
+                )));
             };
             device_item(wanted, setting, &connections, values).transpose()
         })
@@ -272,15 +286,4 @@ pub(in crate::delivery) fn typed(
         }
     };
     value.map_err(|error| Blocked::new(Reason::UnsupportedValue, error.to_string()))
-}
-
-fn unsupported_by_model(service: &SmartService, model: &str) -> Blocked {
-    Blocked::new(
-        Reason::UnsupportedByModel,
-        format!(
-            "the model {model} cannot do the service {}: its DeviceModel lacks what the service \
-             needs",
-            service.metadata.name.as_deref().unwrap_or_default()
-        ),
-    )
 }

@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 
 use super::pass_fixture::{Remote, Story, name_of, now, ready, run, said, snapshot};
 use crate::{
-    delivery::{Action, Answer},
+    delivery::{Action, Answer, Claimant},
     reasons::{Retry, reason, retry},
     remote::{Failure, FailureKind, OperationState, ServerAnswer},
 };
@@ -49,7 +49,7 @@ fn a_device_that_cannot_be_read_gets_nothing_is_held_back_and_said_by_the_failur
         let (pass, object) = run(snapshot(), &mut remote, |action| match action {
             Action::ReadDevice { .. } => Some(Answer::DeviceRead {
                 result: Err(Failure::new(kind, "so it said")),
-                claimed_by_another: false,
+                claimed_by_another: None,
             }),
             _ => None,
         });
@@ -173,7 +173,7 @@ fn a_machine_that_is_another_devices_gets_nothing_written() {
     let (pass, object) = run(snapshot(), &mut remote, |action| match action {
         Action::ReadDevice { .. } => Some(Answer::DeviceRead {
             result: Ok(reading.clone()),
-            claimed_by_another: true,
+            claimed_by_another: Some(Claimant::AnotherNamespace),
         }),
         _ => None,
     });

@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::endpoint::lobby;
 use crate::delivery::{
-    claim_digest, endpoint_index, endpoint_key, endpoint_lookup, is_claimed_by_another, may_claim,
+    Claimant, claim_digest, claimant, endpoint_index, endpoint_key, endpoint_lookup, may_claim,
 };
 
 fn at(second: i64) -> Timestamp {
@@ -69,7 +69,7 @@ fn connection(url: &str) -> Connection {
 }
 
 fn is_claimed(own: &Device, hq: &Connection, identity: Option<&str>, rival: &Device) -> bool {
-    is_claimed_by_another(own, &own.spec.connections[0], Some(hq), identity, [rival])
+    claimant(own, &own.spec.connections[0], Some(hq), identity, [rival]).is_some()
 }
 
 fn is_preempted(own: &Device, identity: Option<&str>, rival: &Device) -> bool {
@@ -231,6 +231,30 @@ fn devices_share_an_endpoint_by_what_the_url_has_and_find_each_other() {
     let hq = connection("ipp://{address}/");
     let nowhere = endpoint_key(&nobody, &nobody.spec.connections[0], &hq);
     assert_eq!(nowhere, None);
+}
+
+// shows K2 K4
+#[test]
+fn who_has_a_machine_is_named_in_its_own_namespace_only() {
+    let hq = connection("ipp://{address}/");
+    let own = device("a", 50, "10.0.0.1");
+    let mut sibling = claims(device("a", 1, "10.0.0.1"), 1, Some(3), None);
+    sibling.metadata.name = Some("hall-mfp".to_owned());
+    let stranger = claims(device("b", 1, "10.0.0.1"), 1, Some(2), None);
+    let named = Claimant::SameNamespace {
+        name: "hall-mfp".to_owned(),
+    };
+    assert_eq!(named.to_string(), "the Device hall-mfp");
+    let hidden = Claimant::AnotherNamespace;
+    assert_eq!(hidden.to_string(), "a Device of another namespace");
+    for (rivals, expected) in [
+        (vec![&sibling], named),
+        (vec![&stranger], hidden.clone()),
+        (vec![&sibling, &stranger], hidden),
+    ] {
+        let found = claimant(&own, &own.spec.connections[0], Some(&hq), None, rivals);
+        assert_eq!(found, Some(expected), "who proved it first has it");
+    }
 }
 
 // shows K4

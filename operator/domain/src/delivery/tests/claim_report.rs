@@ -12,8 +12,8 @@ use super::endpoint::{self, device_mut, lobby};
 use crate::{
     condition::find,
     delivery::{
-        Action, Backoffs, DeviceSnapshot, Observations, plan::plan, report::device::report_device,
-        resolve::resolve, verify::verify,
+        Action, Backoffs, Claimant, DeviceSnapshot, Observations, plan::plan,
+        report::device::report_device, resolve::resolve, verify::verify,
     },
     remote::DeviceReading,
 };
@@ -157,11 +157,12 @@ fn who_is_not_let_to_a_machine_any_more_has_no_claim_and_begins_anew() {
 #[test]
 fn the_machine_of_another_device_is_remembered_and_not_pinned() {
     let mut snapshot = snapshot();
-    snapshot.claimed_by_another.insert("hq".into());
+    let claimed = &mut snapshot.claimed_by_another;
+    claimed.insert("hq".into(), Claimant::AnotherNamespace);
     let loser = pass(&mut snapshot, &answered("urn:1"), 1);
     assert_eq!(
         loser.identity, None,
-        "whoever corrects the address means another machine"
+        "a person who corrects the address means another machine"
     );
     let claim = loser.claim.unwrap();
     assert_eq!(
@@ -191,7 +192,8 @@ fn an_answer_proves_nothing_for_an_object_that_was_edited_meanwhile() {
 #[test]
 fn a_device_that_its_connection_refuses_is_not_told_of_another() {
     let mut snapshot = snapshot();
-    snapshot.claimed_by_another.insert("hq".into());
+    let claimed = &mut snapshot.claimed_by_another;
+    claimed.insert("hq".into(), Claimant::AnotherNamespace);
     snapshot.namespace_labels.clear();
     let status = pass(&mut snapshot, &Observations::default(), 1);
     let ready = find(&status.conditions, ConditionType::Ready).unwrap();

@@ -7,11 +7,12 @@ use entente_crds::{
     v1alpha1::{DeviceStatus, SyncResult},
 };
 use jiff::SignedDuration;
+use kube::ResourceExt as _;
 
-use super::pass_fixture::{Remote, Story, delivered, device_status, now, run, snapshot};
+use super::pass_fixture::{Remote, Story, delivered, device_status, now, ready, run, snapshot};
 use crate::{
     condition::find,
-    delivery::{Action, Answer, Backoffs, DeviceSnapshot, Pass, is_reconcile_requested},
+    delivery::{Action, Answer, Backoffs, Claimant, DeviceSnapshot, Pass, is_reconcile_requested},
     reasons::reason,
     remote::{Failure, FailureKind},
 };
@@ -22,7 +23,7 @@ fn failing(snapshot: DeviceSnapshot, kind: FailureKind) -> DeviceStatus {
     let (pass, object) = run(snapshot, &mut remote, |action| match action {
         Action::ReadDevice { .. } => Some(Answer::DeviceRead {
             result: Err(Failure::new(kind, "so it said")),
-            claimed_by_another: false,
+            claimed_by_another: None,
         }),
         _ => None,
     });
@@ -75,6 +76,7 @@ fn every_failure_is_the_reason_of_online_and_says_whether_the_device_answered() 
         FailureKind::Unauthorized,
         FailureKind::Busy,
         FailureKind::ProtocolError,
+        FailureKind::AddressNotAllowed,
     ] {
         let status = failing(snapshot(), kind);
         let said = format!("False({})", reason(kind).as_str());
@@ -99,6 +101,48 @@ fn a_device_that_falls_silent_keeps_who_it_is_and_whose_it_is() {
     assert_eq!(status.identity, known.identity);
     assert_eq!(status.claim, known.claim);
     assert_eq!(says(&status, ConditionType::Online), "False(Unreachable)");
+}
+
+// shows K2 K4
+#[test]
+fn a_delivered_device_whose_address_is_refused_says_that_it_was_not_dialled() {
+    let (mut before, _) = delivered();
+    before.reconcile_requested = true;
+    let mut remote = Remote::new();
+    let (pass, object) = run(before, &mut remote, |action| match action {
+        Action::ReadDevice { .. } => Some(Answer::DeviceRead {
+            result: Err(Failure::new(FailureKind::AddressNotAllowed, "so it said")),
+            claimed_by_another: None,
+        }),
+        _ => None,
+    });
+    let status = device_status(&pass, &object);
+    assert_eq!(says(&status, ConditionType::Stalled), "True(NotAllowed)");
+    let online = find(&status.conditions, ConditionType::Online).expect("it is said");
+    assert_eq!(online.message, "So it said; it was not dialled.");
+    assert_eq!(ready(&pass, &object), "True(Delivered)", "the proof holds");
+}
+
+// shows K2 C14
+#[test]
+fn a_device_whose_model_lacks_a_setting_does_not_say_that_nothing_is_wanted() {
+    let mut lacking = snapshot();
+    let model = Arc::make_mut(lacking.model.as_mut().expect("a model"));
+    model.spec.settings.retain(|it| it.name != "backup.mode");
+    let name = lacking.subscriptions[0].name_any();
+    let mut remote = Remote::new();
+    let (pass, object) = run(lacking, &mut remote, |_| None);
+    let status = device_status(&pass, &object);
+    let applied = says(&status, ConditionType::SettingsApplied);
+    assert_eq!(applied, "False(UnsupportedByModel)");
+    let applied = find(&status.conditions, ConditionType::SettingsApplied);
+    assert_eq!(
+        applied.expect("it is said").message,
+        format!(
+            "The settings of {name} cannot be set: DeviceModel mfp-500 has no setting \
+             backup.mode, which SmartService data-backup configures."
+        )
+    );
 }
 
 // shows K2
@@ -175,7 +219,7 @@ fn a_device_without_subscriptions_is_ready_and_wants_nothing() {
         };
         let answer = Answer::DeviceRead {
             result: Ok(remote.reading.clone()),
-            claimed_by_another: false,
+            claimed_by_another: None,
         };
         pass.record(&action, answer, now(), 1.0);
     }
@@ -218,7 +262,7 @@ fn unreachable(action: &Action) -> Option<Answer> {
     let failure = || Failure::new(FailureKind::Unreachable, "no route");
     matches!(action, Action::ReadDevice { .. }).then(|| Answer::DeviceRead {
         result: Err(failure()),
-        claimed_by_another: false,
+        claimed_by_another: None,
     })
 }
 
@@ -278,7 +322,7 @@ fn a_device_whose_machine_another_one_has_says_so_and_keeps_no_pins_of_it() {
     story.pass(SignedDuration::ZERO, |action| match action {
         Action::ReadDevice { .. } => Some(Answer::DeviceRead {
             result: Ok(reading.clone()),
-            claimed_by_another: true,
+            claimed_by_another: Some(Claimant::AnotherNamespace),
         }),
         _ => None,
     });

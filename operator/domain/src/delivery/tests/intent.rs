@@ -177,7 +177,7 @@ fn a_lead_time_that_is_no_duration_prepares_nothing_before_the_entry_begins() {
 }
 
 proptest! {
-    /// Between two instants that are told nothing changes by time alone: whoever sleeps until the
+    /// Between two instants that are told nothing changes by time alone: a key that sleeps until the
     /// next one misses nothing.
     #[test]
     fn an_intent_changes_at_the_instants_that_are_told_and_at_no_other(

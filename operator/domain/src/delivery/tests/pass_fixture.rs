@@ -1,5 +1,5 @@
 //! A pass in memory, for the tests of single decisions: the objects of the examples, remote sides
-//! that do everything at once, and whoever meddles with an answer.
+//! that do everything at once, and a test that changes an answer.
 
 use std::sync::Arc;
 
@@ -91,7 +91,7 @@ impl Remote {
         match action {
             Action::ReadDevice { .. } => Answer::DeviceRead {
                 result: Ok(self.reading.clone()),
-                claimed_by_another: false,
+                claimed_by_another: None,
             },
             Action::WriteDevice { write, .. } => {
                 let value = match &write.value {

@@ -236,7 +236,7 @@ fn a_device_that_falls_silent_loses_no_proof_and_brings_none() {
     let silent = |action: &Action| match action {
         Action::ReadDevice { .. } => Some(Answer::DeviceRead {
             result: Err(Failure::new(FailureKind::Unreachable, "no route")),
-            claimed_by_another: false,
+            claimed_by_another: None,
         }),
         _ => None,
     };

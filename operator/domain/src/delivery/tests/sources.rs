@@ -294,6 +294,10 @@ fn whatever_a_device_lacks_is_said_by_its_own_reason() {
     *models = vec![NameReference {
         name: "mfp-900".to_owned(),
     }];
+    assert_eq!(
+        case.items().expect_err("another model").message,
+        "DeviceModel mfp-500 is not among device.models of SmartService data-backup"
+    );
     assert_eq!(case.refused(), Reason::UnsupportedByModel);
     let models = &mut case.service.spec.device.as_mut().expect("a side").models;
     models.clear();
@@ -304,6 +308,10 @@ fn whatever_a_device_lacks_is_said_by_its_own_reason() {
         .spec
         .settings
         .retain(|it| it.name != "backup.mode");
+    assert_eq!(
+        case.items().expect_err("a setting is missing").message,
+        "DeviceModel mfp-500 has no setting backup.mode, which SmartService data-backup configures"
+    );
     assert_eq!(case.refused(), Reason::UnsupportedByModel);
 
     let mut case = Case::new();

@@ -25,7 +25,7 @@ fn echoes(secret: &str) -> Vec<(&'static str, String, &'static str)> {
         ("in base64", format!("({})", general_purpose::STANDARD.encode(secret)), "([redacted])"),
         ("in hexadecimal", format!("({})", hex::encode_upper(secret)), "([redacted])"),
         ("folded", "no s3cr3t/\"tok\r\n  en+ here".to_owned(), "no [redacted] here"),
-        ("cut off by whoever says it", "no s3cr3t/\"tok… here".to_owned(), "no [redacted]… here"),
+        ("cut off by the one that says it", "no s3cr3t/\"tok… here".to_owned(), "no [redacted]… here"),
         ("cut off at the end", "no s3cr3".to_owned(), "no [redacted]"),
         ("cut off inside an escape", "no s3cr3t\\u00".to_owned(), "no [redacted]"),
         ("cut off inside a pair", "no s3cr3t%2F%2".to_owned(), "no [redacted]"),

@@ -21,7 +21,7 @@ impl Simulation {
         self.answered(result.as_ref().err(), false);
         Answer::DeviceRead {
             result,
-            claimed_by_another: self.snapshot.claimed_by_another.contains(connection),
+            claimed_by_another: self.snapshot.claimed_by_another.get(connection).cloned(),
         }
     }
 
