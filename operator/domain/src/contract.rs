@@ -281,14 +281,19 @@ fn unsupported(message: String) -> Fault {
 
 /// Joins names as "a, b and 3 more", in the order given.
 fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    listed_up_to(NAMES_SHOWN, names)
+}
+
+/// Joins names in the same way, and shows at most so many.
+fn listed_up_to<'a>(most: usize, names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.into_iter().collect();
     let shown = names
         .iter()
-        .take(NAMES_SHOWN)
+        .take(most)
         .copied()
         .collect::<Vec<_>>()
         .join(", ");
-    match names.len().saturating_sub(NAMES_SHOWN) {
+    match names.len().saturating_sub(most) {
         0 => shown,
         more => format!("{shown} and {more} more"),
     }

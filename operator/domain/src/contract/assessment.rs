@@ -9,7 +9,10 @@ use entente_crds::v1alpha1::Contract;
 use jiff::Timestamp;
 
 use super::subscription_state::SubscriptionState;
-use super::{EntryDevices, Fault, ResolvedContract, listed};
+use super::{EntryDevices, Fault, ResolvedContract, listed, listed_up_to};
+
+/// The most devices that are named as not found: the first ones show the typing error.
+const NOT_FOUND_SHOWN: usize = 3;
 
 /// The state of a contract at `now`.
 pub(super) struct Assessment<'a> {
@@ -75,6 +78,22 @@ impl Assessment<'_> {
             .collect()
     }
 
+    /// Returns the message with the devices that the contract names and that do not exist.
+    pub(super) fn with_devices_not_found(&self, message: &str) -> String {
+        let not_found = self
+            .states
+            .iter()
+            .filter(|state| state.reason == Reason::DeviceNotFound.as_str());
+        let names: BTreeSet<&str> = not_found.map(|state| state.device.as_str()).collect();
+        let devices = listed_up_to(NOT_FOUND_SHOWN, names.iter().copied());
+        let devices = match names.len() {
+            0 => return message.to_owned(),
+            1 => format!("1 Device was not found: {devices}"),
+            count => format!("{count} Devices were not found: {devices}"),
+        };
+        format!("{message} {devices}; correct devices.names or create what is missing.")
+    }
+
     /// Returns the fault of the number of devices: an unexpected number comes before none at all.
     pub(super) fn device_fault(&self) -> Option<Fault> {
         let entries = &self.resolved.entries;
@@ -84,14 +103,14 @@ impl Assessment<'_> {
             .map(|entry| {
                 let expected = entry.expected.unwrap_or_default();
                 format!(
-                    "{} has {} devices and expects {expected}",
+                    "services[{}] has {} devices and expects {expected}",
                     entry.service, entry.devices
                 )
             })
             .collect();
         if !mismatched.is_empty() {
             let message = format!(
-                "The service {}: correct the labels or expect; withdrawals by label are held.",
+                "{}: correct the labels or expect; withdrawals by label are held.",
                 listed(mismatched.iter().map(String::as_str))
             );
             return Some(Fault {
@@ -103,10 +122,13 @@ impl Assessment<'_> {
         if empty.is_empty() {
             return None;
         }
-        let names = listed(empty.iter().map(|entry| entry.service.as_str()));
+        let names = empty
+            .iter()
+            .map(|entry| format!("services[{}]", entry.service));
+        let names: Vec<String> = names.collect();
         let message = format!(
-            "No Device matches the service {names}: check the selector and the labels of the \
-             Devices."
+            "No Device matches {}: check the selector and the labels of the Devices.",
+            listed(names.iter().map(String::as_str))
         );
         Some(Fault {
             reason: Reason::NoDevices,

@@ -126,6 +126,7 @@ impl Assessment<'_> {
             "{delivered} of {total} subscriptions are delivered; waits for {}.",
             named(&pending)
         );
+        let message = self.with_devices_not_found(&message);
         (Status::False, Reason::DevicesPending, message)
     }
 

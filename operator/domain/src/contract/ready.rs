@@ -127,15 +127,11 @@ impl Assessment<'_> {
                 self.work(),
             );
         }
-        Summary::done(
-            Reason::Scheduled,
-            match self.states.len() {
-                1 => "Accepted with one subscription; services begin at the start.".to_owned(),
-                count => {
-                    format!("Accepted with {count} subscriptions; services begin at the start.")
-                }
-            },
-        )
+        let message = match self.states.len() {
+            1 => "Accepted with one subscription; services begin at the start.".to_owned(),
+            count => format!("Accepted with {count} subscriptions; services begin at the start."),
+        };
+        Summary::done(Reason::Scheduled, self.with_devices_not_found(&message))
     }
 
     fn in_term(&self) -> Summary {
@@ -180,6 +176,7 @@ impl Assessment<'_> {
                 "{delivered} of {total} subscriptions are delivered; waits for {}.",
                 named(&pending)
             );
+            let message = self.with_devices_not_found(&message);
             return Summary::open(Reason::DevicesPending, message, Work::Progressing);
         }
         let message = format!(
@@ -187,6 +184,7 @@ impl Assessment<'_> {
             failing.len(),
             named(&failing)
         );
+        let message = self.with_devices_not_found(&message);
         Summary::open(Reason::DevicesNotProgressing, message, Work::Retrying)
     }
 

@@ -118,13 +118,16 @@ fn references(world: &ContractWorld) -> Result<(), Vec<Fault>> {
     if missing.is_empty() {
         return Ok(());
     }
-    let fault = |(service, entries): (&str, Vec<&str>)| Fault {
-        reason: Reason::ServiceNotFound,
-        message: format!(
-            "SmartService {service} was not found, which is named by the services {}: create it or \
-             correct serviceRef",
-            listed(entries)
-        ),
+    let fault = |(service, entries): (&str, Vec<&str>)| {
+        let entries: Vec<String> = entries.iter().map(|it| format!("services[{it}]")).collect();
+        Fault {
+            reason: Reason::ServiceNotFound,
+            message: format!(
+                "SmartService {service}, named by {}, was not found: create it or correct \
+                 serviceRef",
+                listed(entries.iter().map(String::as_str))
+            ),
+        }
     };
     Err(missing.into_iter().map(fault).collect())
 }

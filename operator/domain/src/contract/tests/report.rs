@@ -127,6 +127,42 @@ fn while_devices_are_set_up_it_is_reconciling_and_names_what_it_waits_for() {
 
 // shows K2
 #[test]
+fn a_name_without_a_device_is_in_the_message_before_the_start_and_after_it() {
+    let mut world = fleet(6);
+    world.pass(BEFORE);
+    world.deliver(&subscription(1));
+    let missing = (false, Reason::DeviceNotFound);
+    world.say(&subscription(2), missing, missing);
+    world.pass(BEFORE);
+    assert_eq!(
+        message(&world, ConditionType::Ready),
+        "Accepted with 6 subscriptions; services begin at the start. 1 Device was not found: \
+         m-02; correct devices.names or create what is missing."
+    );
+    for number in 3..=5 {
+        world.say(&subscription(number), missing, missing);
+    }
+    world.deliver(&subscription(6));
+    world.pass(DURING);
+    for (condition, reason) in [
+        (ConditionType::Ready, "False DevicesPending"),
+        (ConditionType::Delivered, "False DevicesPending"),
+    ] {
+        assert_eq!(said(&world, condition), reason);
+        let message = message(&world, condition);
+        let end = "4 Devices were not found: m-02, m-03, m-04 and 1 more; correct devices.names \
+                   or create what is missing.";
+        assert!(message.ends_with(end), "{message}");
+    }
+    stall(&mut world, 6);
+    world.pass(DURING);
+    let ready = ConditionType::Ready;
+    assert_eq!(said(&world, ready), "False DevicesNotProgressing");
+    assert!(message(&world, ready).contains("4 Devices were not found"));
+}
+
+// shows K2
+#[test]
 fn what_is_ready_depends_on_how_many_may_be_missing() {
     let percent = |text: &str| Some(IntOrString::String(text.to_owned()));
     let one = Some(IntOrString::Int(1));

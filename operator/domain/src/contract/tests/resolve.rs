@@ -111,7 +111,7 @@ fn withdrawals_by_label_are_held_while_the_number_of_devices_is_not_the_expected
     );
     assert_eq!(
         message(&world, ConditionType::Ready),
-        "The service backup has 2 devices and expects 3: correct the labels or expect; \
+        "services[backup] has 2 devices and expects 3: correct the labels or expect; \
          withdrawals by label are held."
     );
     world.edit(|spec| spec.services[0].devices.expect = Some(2));
@@ -129,8 +129,8 @@ fn a_missing_service_freezes_its_own_entries_and_no_others() {
     assert_eq!(names(&resolved.changes.create), ["bank.backup.a"]);
     assert_eq!(
         resolved.refs.expect_err("a fault")[0].message,
-        "SmartService other-service was not found, which is named by the services alerts: create \
-         it or correct serviceRef"
+        "SmartService other-service, named by services[alerts], was not found: create it or \
+         correct serviceRef"
     );
     world
         .services
