@@ -220,7 +220,7 @@ async fn an_object_that_is_there_before_the_controller_wakes_its_key() {
     shell.stopped().await;
 }
 
-// shows K2
+// shows K5
 #[tokio::test(start_paused = true)]
 async fn a_pass_that_fails_is_logged_and_tried_again_after_longer_and_longer() {
     let (lines, _guard) = logged();

@@ -83,7 +83,7 @@ async fn a_thousand_who_ask_at_once_make_one_request() {
     assert_eq!(data.values["token"], b"two");
 }
 
-// shows K4
+// shows K2
 #[tokio::test]
 async fn what_cannot_be_had_is_told_with_what_to_do() {
     let (secrets, mut api) = secrets();

@@ -119,7 +119,7 @@ async fn killed_after_any_request_of_a_withdrawal_it_removes_what_is_left() {
     }
 }
 
-// shows K5
+// shows D4 K5
 #[tokio::test(start_paused = true)]
 async fn an_operator_that_is_down_over_the_start_delivers_when_it_is_back_and_owes_the_delay() {
     let mut process = established().await;
@@ -177,7 +177,7 @@ async fn a_contract_that_is_deleted_while_the_operator_is_down_owes_nothing_from
     }
 }
 
-// shows K5
+// shows B7 K5
 #[tokio::test(start_paused = true)]
 async fn a_restart_writes_nothing_and_sends_nothing_when_all_is_delivered() {
     let mut process = established().await;

@@ -131,7 +131,7 @@ async fn a_broker_that_is_dead_for_a_day_keeps_no_contract_and_its_instances_are
     assert_eq!(orphans.len(), 4, "{orphans:?}");
 }
 
-// shows K2 K4
+// shows K2 K5
 #[tokio::test(start_paused = true)]
 async fn a_secret_that_is_corrected_wakes_the_devices_that_wait_for_it() {
     let process = established().await;
@@ -156,7 +156,7 @@ async fn a_secret_that_is_corrected_wakes_the_devices_that_wait_for_it() {
     assert_eq!(count_of(&sent), WRITES, "{sent:#?}");
 }
 
-// shows K5
+// shows K2
 #[tokio::test(start_paused = true)]
 async fn a_catalog_that_gives_other_ids_is_noticed_by_its_probe() {
     let process = established().await;
@@ -178,7 +178,7 @@ async fn a_catalog_that_gives_other_ids_is_noticed_by_its_probe() {
     assert!(took <= SignedDuration::from_mins(11), "{took:?}");
 }
 
-// shows B2
+// shows B2 B3 B7
 #[tokio::test(start_paused = true)]
 async fn an_edit_of_a_contract_reaches_devices_and_broker_and_sends_only_what_differs() {
     let process = established().await;
@@ -200,7 +200,7 @@ async fn an_edit_of_a_contract_reaches_devices_and_broker_and_sends_only_what_di
     assert_eq!(count_of(&sent(&process)), 8);
 }
 
-// shows C10
+// shows B2 C10
 #[tokio::test(start_paused = true)]
 async fn a_term_that_is_over_takes_everything_back_and_keeps_what_was_said() {
     let process = established().await;

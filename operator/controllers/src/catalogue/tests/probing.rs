@@ -46,7 +46,7 @@ async fn whatever_keeps_a_secret_from_being_used_is_said_and_heals_by_itself() {
     }
 }
 
-// shows K4
+// shows K2
 #[tokio::test(start_paused = true)]
 async fn a_secret_without_a_password_says_which_key_is_missing() {
     let process = started().await;
@@ -67,7 +67,7 @@ async fn a_secret_without_a_password_says_which_key_is_missing() {
     process.until("it is ready again", is_ready).await;
 }
 
-// shows K4
+// shows K2
 #[tokio::test(start_paused = true)]
 async fn authorities_of_ones_own_are_read_from_their_config_map() {
     let process = started().await;
@@ -129,7 +129,7 @@ async fn a_broker_that_hangs_keeps_no_other_connection_from_being_probed() {
     process.until("those that hang say so", timed_out).await;
 }
 
-// shows K7
+// shows K2 K7
 #[tokio::test(start_paused = true)]
 async fn a_probe_that_panics_is_said_and_hurts_no_other_connection() {
     let process = started().await;
@@ -171,7 +171,7 @@ async fn a_new_controller_over_a_settled_catalogue_writes_nothing() {
     assert_eq!(process.cluster.writes(), [""; 0]);
 }
 
-// shows K2
+// shows K5
 #[tokio::test(start_paused = true)]
 async fn an_api_server_that_is_overloaded_is_asked_until_it_recovers() {
     for failing in [
@@ -259,7 +259,7 @@ async fn an_instance_that_was_left_behind_is_listed_once_and_holds_its_connectio
     );
 }
 
-// shows K1
+// shows K5
 #[tokio::test(start_paused = true)]
 async fn watches_that_end_and_a_history_that_is_lost_hide_no_edit() {
     for lost in [false, true] {

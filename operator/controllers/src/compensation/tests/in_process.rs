@@ -156,7 +156,7 @@ async fn a_device_that_is_gone_leaves_its_record_without_a_serial_number() {
     assert_eq!(of.serial_number, None);
 }
 
-// shows D4
+// shows D4 D5
 #[tokio::test(start_paused = true)]
 async fn while_the_promise_is_open_the_amount_is_written_once_an_hour_and_grows_by_the_day() {
     let process = accruing().await;
@@ -238,7 +238,7 @@ async fn a_record_whose_answer_was_lost_is_found_by_its_name_before_the_watch_br
     assert_eq!(process.cluster.names::<Compensation>(), [RECORD]);
 }
 
-// shows K2
+// shows D8 K5
 #[tokio::test(start_paused = true)]
 async fn a_record_that_cannot_be_made_is_made_once_the_api_server_recovers() {
     for failing in [
@@ -261,7 +261,7 @@ async fn a_record_that_cannot_be_made_is_made_once_the_api_server_recovers() {
     }
 }
 
-// shows D8
+// shows D8 K5
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_listed_is_not_calculated_until_it_can() {
     let process = accruing().await;
@@ -402,7 +402,7 @@ async fn a_subscription_that_is_gone_leaves_what_was_last_said_as_final() {
     assert_eq!(amount(&process, RECORD), "BRL 0.63");
 }
 
-// shows D8
+// shows D8 K2
 #[tokio::test(start_paused = true)]
 async fn what_is_owed_in_a_namespace_that_goes_is_said_at_the_namespace() {
     use k8s_openapi::{api::core::v1::Namespace, apimachinery::pkg::apis::meta::v1::Time};
@@ -432,7 +432,7 @@ async fn what_is_owed_in_a_namespace_that_goes_is_said_at_the_namespace() {
     process.until("it is said", notice).await;
 }
 
-// shows K2
+// shows K5
 #[tokio::test(start_paused = true)]
 async fn a_watch_that_ends_and_a_history_that_is_lost_do_not_hide_a_delivery() {
     for lost in [false, true] {
@@ -450,7 +450,7 @@ async fn a_watch_that_ends_and_a_history_that_is_lost_do_not_hide_a_delivery() {
     }
 }
 
-// shows D8
+// shows D4 D8
 #[tokio::test(start_paused = true)]
 async fn a_promise_that_was_kept_owes_nothing_and_nothing_is_asked() {
     let mut process = InProcess::at("2027-04-01T09:00:00Z");

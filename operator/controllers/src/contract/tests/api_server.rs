@@ -30,7 +30,7 @@ fn say_delivered(process: &InProcess, name: &str) {
         });
 }
 
-// shows K2
+// shows K5
 #[tokio::test(start_paused = true)]
 async fn whatever_a_write_of_a_subscription_meets_it_is_made_once_in_the_end() {
     for failing in [
@@ -130,7 +130,7 @@ async fn killed_in_the_middle_of_an_edit_the_next_one_brings_it_to_those_that_la
     assert_eq!(specs.count(), 2, "{writes:#?}");
 }
 
-// shows K7
+// shows K2 K7
 #[tokio::test(start_paused = true)]
 async fn a_status_that_is_refused_is_said_as_a_defect_and_heals() {
     let process = established().await;
@@ -148,7 +148,7 @@ async fn a_status_that_is_refused_is_said_as_a_defect_and_heals() {
     process.until("it is said as it is", healed).await;
 }
 
-// shows K2
+// shows K5
 #[tokio::test(start_paused = true)]
 async fn watches_that_end_hide_no_edit() {
     let process = established().await;
@@ -162,7 +162,7 @@ async fn watches_that_end_hide_no_edit() {
     assert!(took < SignedDuration::from_mins(1), "{took:?}");
 }
 
-// shows K2 K5
+// shows K5
 #[tokio::test(start_paused = true)]
 async fn a_history_that_is_lost_is_listed_anew_with_every_deletion_in_it() {
     let process = established().await;
@@ -186,7 +186,7 @@ async fn a_history_that_is_lost_is_listed_anew_with_every_deletion_in_it() {
         .await;
 }
 
-// shows K5
+// shows K3
 #[tokio::test(start_paused = true)]
 async fn counters_of_a_fleet_that_moves_are_written_once_a_second_at_most() {
     let process = established().await;
@@ -205,7 +205,7 @@ async fn counters_of_a_fleet_that_moves_are_written_once_a_second_at_most() {
     assert_eq!(counts.map(|it| it.summary), Some("6/7".to_owned()));
 }
 
-// shows C10
+// shows C10 K2
 #[tokio::test(start_paused = true)]
 async fn in_a_namespace_that_goes_nothing_is_made_and_nothing_is_said_to_fail() {
     let process = started().await;
@@ -262,7 +262,7 @@ async fn a_deletion_whose_last_step_fails_is_ended_by_the_next_try_or_the_next_o
     }
 }
 
-// shows C10
+// shows B1
 #[tokio::test(start_paused = true)]
 async fn a_contract_of_the_same_name_takes_over_nothing_of_the_one_before() {
     let process = established().await;

@@ -154,7 +154,7 @@ async fn who_suspends_a_contract_suspends_all_its_subscriptions_and_goes_on_by_t
     assert_eq!(after, before, "no promise moves");
 }
 
-// shows B2
+// shows B2 C10
 #[tokio::test(start_paused = true)]
 async fn an_entry_that_is_removed_ends_its_subscriptions_and_no_other() {
     let process = established().await;

@@ -48,7 +48,7 @@ impl Idle {
     }
 }
 
-// shows K5
+// shows K1
 #[tokio::test(start_paused = true)]
 async fn a_contract_wakes_itself_by_its_spec_and_not_by_its_status() {
     let idle = Idle::new().await;
@@ -66,7 +66,7 @@ async fn a_contract_wakes_itself_by_its_spec_and_not_by_its_status() {
     assert_eq!(idle.wakes(triggers::contract, &reported).await, None);
 }
 
-// shows B1
+// shows K3 K5
 #[tokio::test(start_paused = true)]
 async fn reports_of_a_fleet_are_gathered_and_one_that_is_gone_is_noticed_at_once() {
     let idle = Idle::new().await;
@@ -91,7 +91,7 @@ async fn reports_of_a_fleet_are_gathered_and_one_that_is_gone_is_noticed_at_once
     drop(step);
 }
 
-// shows B1
+// shows K5
 #[tokio::test(start_paused = true)]
 async fn a_subscription_that_somebody_deletes_is_remembered_and_one_that_goes_as_asked_is_not() {
     let idle = Idle::new().await;
@@ -165,7 +165,7 @@ async fn a_device_wakes_the_contracts_whose_selectors_it_enters_or_leaves() {
     assert_eq!(idle.wakes(triggers::device, &comes).await, None);
 }
 
-// shows D4
+// shows K2
 #[tokio::test(start_paused = true)]
 async fn what_is_owed_wakes_the_contract_whose_totals_say_it() {
     let idle = Idle::new().await;

@@ -58,7 +58,7 @@ async fn a_device_that_is_off_is_said_to_be_and_gets_everything_once_when_it_ret
     assert!(late >= SignedDuration::from_mins(30), "{late:?}");
 }
 
-// shows K5
+// shows K1
 #[tokio::test(start_paused = true)]
 async fn a_device_that_a_person_has_touched_is_asked_at_once_whatever_is_held_back() {
     let process = waiting().await;
@@ -92,7 +92,7 @@ async fn a_status_of_a_device_that_could_not_be_written_is_written_later() {
     assert_eq!(sent(&process), ALL_WRITES);
 }
 
-// shows D1 K2 K7
+// shows B7 K2
 #[tokio::test(start_paused = true)]
 async fn a_value_that_is_refused_holds_its_item_and_no_other() {
     let process = waiting().await;
@@ -199,7 +199,7 @@ async fn an_instance_whose_answer_was_lost_is_found_and_not_made_twice() {
     assert!(server.instances.contains_key(&instance), "{instance}");
 }
 
-// shows D1 K2
+// shows K2 K5
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_is_down_holds_what_goes_through_it_and_nothing_else() {
     let mut process = prepared();

@@ -101,7 +101,7 @@ async fn without_a_device_it_is_told_at_the_subscription() {
     assert_eq!(events.await, [wanted]);
 }
 
-// shows D3
+// shows D4 K3
 #[tokio::test(start_paused = true)]
 async fn a_promise_that_is_missed_is_told_once_and_one_that_is_kept_is_not() {
     let with = |state: PromiseState| {

@@ -77,7 +77,7 @@ async fn a_device_that_hangs_keeps_no_other_device_waiting() {
     assert_eq!(process.world.count(Operation::Provision), 2);
 }
 
-// shows K4 K5
+// shows K5 K7
 #[tokio::test(start_paused = true)]
 async fn a_namespace_full_of_devices_that_hang_keeps_no_other_namespace_waiting() {
     const HUNG: usize = 300;
@@ -124,7 +124,7 @@ async fn a_namespace_full_of_devices_that_hang_keeps_no_other_namespace_waiting(
     assert!(hung.len() > 20, "{} of them hang by then", hung.len());
 }
 
-// shows B3 K2
+// shows K2 K5
 #[tokio::test(start_paused = true)]
 async fn an_operation_that_takes_its_time_is_said_to_run_and_is_made_once() {
     let process = waiting().await;
@@ -261,7 +261,7 @@ async fn a_setting_that_is_taken_and_not_in_effect_is_told_once_and_tried_again(
     process.until("it is delivered", is_delivered).await;
 }
 
-// shows D1 K4
+// shows K2 K4
 #[tokio::test(start_paused = true)]
 async fn another_machine_at_the_address_gets_nothing_until_the_right_one_is_back() {
     let process = waiting().await;
@@ -280,7 +280,7 @@ async fn another_machine_at_the_address_gets_nothing_until_the_right_one_is_back
     assert_eq!(sent(&process), ALL_WRITES);
 }
 
-// shows D1 K4
+// shows B7 K4
 #[tokio::test(start_paused = true)]
 async fn a_machine_that_takes_the_place_of_one_that_was_set_up_is_not_set_up_in_its_stead() {
     let process = delivered().await;
@@ -338,7 +338,7 @@ async fn an_instance_that_is_gone_from_the_broker_is_made_again() {
     assert_eq!(after, before, "under the id that was recorded");
 }
 
-// shows K2 K5
+// shows K2 K3 K5
 #[tokio::test(start_paused = true)]
 async fn a_catalog_that_gives_other_ids_stops_everything_and_is_told_once() {
     let process = delivered().await;
@@ -369,7 +369,7 @@ async fn a_catalog_that_gives_other_ids_stops_everything_and_is_told_once() {
     assert_eq!(sent(&process), []);
 }
 
-// shows K2 K4
+// shows K2 K3
 #[tokio::test(start_paused = true)]
 async fn a_broker_that_refuses_the_login_is_told_once_and_asked_again() {
     let process = waiting().await;
@@ -408,7 +408,7 @@ async fn whatever_a_device_answers_is_the_reason_and_heals_or_waits_for_a_person
     }
 }
 
-// shows K2
+// shows B7 K2
 #[tokio::test(start_paused = true)]
 async fn what_a_device_does_not_support_is_told_and_not_sent_again() {
     for (kind, reason) in [
@@ -434,7 +434,7 @@ async fn what_a_device_does_not_support_is_told_and_not_sent_again() {
     }
 }
 
-// shows K2
+// shows K5
 #[tokio::test(start_paused = true)]
 async fn a_device_that_says_when_to_come_again_is_not_asked_before() {
     let process = waiting().await;

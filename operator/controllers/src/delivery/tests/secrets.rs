@@ -54,7 +54,7 @@ async fn a_login_whose_secret_is_missing_or_forbidden_says_so_and_asks_nobody() 
     }
 }
 
-// shows K4
+// shows K2
 #[tokio::test(start_paused = true)]
 async fn a_device_with_a_login_of_its_own_says_when_its_secret_is_missing_and_goes_on_with_it() {
     let mut process = prepared();

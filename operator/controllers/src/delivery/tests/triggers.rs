@@ -83,7 +83,7 @@ fn claim(identity: &str) -> DeviceClaim {
     }
 }
 
-// shows K5
+// shows K1
 #[tokio::test(start_paused = true)]
 async fn a_device_wakes_itself_when_it_is_edited_and_not_when_its_status_is_written() {
     type Edit = fn(&mut Device);
@@ -151,7 +151,7 @@ async fn who_gets_or_loses_a_machine_wakes_those_who_wait_for_it() {
     assert_eq!(idle.wakes(triggers::device, &goes).await, [BRANCH, LOBBY]);
 }
 
-// shows K5
+// shows B2
 #[tokio::test(start_paused = true)]
 async fn a_subscription_wakes_the_device_that_it_is_about() {
     let idle = Idle::new().await;
@@ -213,7 +213,7 @@ async fn the_catalogue_wakes_all_who_use_what_is_edited_and_nobody_for_a_number_
     assert_eq!(idle.wakes(triggers::catalog, &name).await, [""; 0]);
 }
 
-// shows K2 K4
+// shows K2 K5
 #[tokio::test(start_paused = true)]
 async fn a_secret_that_was_mended_wakes_all_who_wait_for_it_and_one_that_broke_wakes_nobody() {
     let idle = Idle::new().await;

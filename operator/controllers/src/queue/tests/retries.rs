@@ -74,7 +74,7 @@ async fn failures_back_off_and_a_success_forgets_them() {
     assert!(fifth.duration_since(fourth) <= SignedDuration::from_millis(1002));
 }
 
-// shows K7
+// shows K5 K7
 #[tokio::test(start_paused = true)]
 async fn a_pass_that_fails_or_panics_keeps_the_instants_that_are_known() {
     // One had an instant before the pass began, the other found one in it.

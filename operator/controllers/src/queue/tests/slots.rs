@@ -23,7 +23,7 @@ async fn namespaces_take_turns() {
     assert_eq!(names[..4], ["big-0", "small-1", "big-1", "small-2"]);
 }
 
-// shows that one tenant's broken devices cannot slow another's start
+// shows K5 K7
 #[tokio::test(start_paused = true)]
 async fn a_namespace_whose_passes_hang_leaves_slots_to_the_others() {
     let mut bench = Bench::new(8, |key| async move {
