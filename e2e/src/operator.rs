@@ -188,6 +188,12 @@ impl Operator {
         self.view().log()
     }
 
+    /// Returns the command for a shell that starts it again with the same flags, once it was ended.
+    /// A process that is started so is not ended with this value.
+    pub fn command_line(&self) -> &str {
+        self.process.command()
+    }
+
     /// Returns the process id while it runs.
     pub fn process_id(&self) -> Option<u32> {
         self.process.id()

@@ -1,17 +1,18 @@
 //! The demo's peers as simulators in this process. Called by `peers`.
 
 use entente_e2e::namespace::{NamespaceError, TestNamespace};
-use entente_simulators::{Broker, Cause, FaultKind, FleetOptions, IppFleet, Ledger};
+use entente_simulators::{Broker, Cause, Control, FaultKind, FleetOptions, IppFleet, Ledger};
 use jiff::Timestamp;
 
 use super::DemoError;
 use super::device::{Behaviour, DEVICES, names};
 use super::peers::{Catalogue, LedgerFacts};
 
-/// A fleet of six and a broker.
+/// A fleet of six and a broker, which people may steer by hand.
 pub(super) struct Embedded {
     fleet: IppFleet,
     broker: Broker,
+    control: Control,
 }
 
 impl Embedded {
@@ -23,7 +24,15 @@ impl Embedded {
         };
         let fleet = namespace.fleet_of(fleet).await.map_err(namespace_failed)?;
         let broker = namespace.broker().await.map_err(namespace_failed)?;
-        let embedded = Self { fleet, broker };
+        let (fleets, ledger) = (vec![fleet.clone()], namespace.ledger().clone());
+        let control = Control::start(0, fleets, Some(broker.clone()), ledger)
+            .await
+            .map_err(|source| namespace_failed(NamespaceError::Simulator { source }))?;
+        let embedded = Self {
+            fleet,
+            broker,
+            control,
+        };
         let lie = FaultKind::NotEffective {
             attributes: vec!["nw-backup-weekdays".to_owned()],
         };
@@ -62,6 +71,11 @@ impl Embedded {
                 .map(|device| namespace.device(device))
                 .collect(),
         }
+    }
+
+    /// Returns the URL of the control interface.
+    pub(super) fn control(&self) -> String {
+        self.control.url()
     }
 
     pub(super) async fn mend(&mut self, behaviour: Behaviour) -> Result<&'static str, DemoError> {

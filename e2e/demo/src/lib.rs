@@ -151,7 +151,7 @@ pub async fn run(options: DemoOptions) -> Result<bool, DemoError> {
 
     let passed = watch_contract(&mut terminal, &namespace, &mut peers).await?;
     if options.keep {
-        keep(&mut terminal, &plane, &operator).await;
+        keep(&mut terminal, &plane, &operator, &peers).await;
     }
     terminal.finish();
     drop(peers);
@@ -295,8 +295,13 @@ async fn watch_contract(
     }
 }
 
-/// Prints commands for looking around, and waits for Ctrl-C.
-async fn keep(terminal: &mut Terminal, plane: &ControlPlane, operator: &Operator) {
+/// Prints commands for looking around and for disturbing what runs, and waits for Ctrl-C.
+async fn keep(
+    terminal: &mut Terminal,
+    plane: &ControlPlane,
+    operator: &Operator,
+    peers: &DemoPeers,
+) {
     let kubectl = entente_e2e::operator::workspace().join("target/tools/kubectl");
     terminal.heading("Everything is left running. Look around with");
     for line in [
@@ -312,7 +317,28 @@ async fn keep(terminal: &mut Terminal, plane: &ControlPlane, operator: &Operator
     ] {
         terminal.lines(&format!("  {line}"));
     }
-    terminal.lines("Ctrl-C ends it all.");
+    if let Some(control) = peers.control() {
+        let device = DEVICES[0].name;
+        let fault = format!("{control}/devices/{device}/fault");
+        terminal.heading("Switch a device off, and on again");
+        let json = r#"-H 'content-type: application/json' -d '{"type": "Offline"}'"#;
+        terminal.lines(&format!("  curl -X PUT {fault} {json}"));
+        terminal.lines(&format!("  curl -X DELETE {fault}"));
+        terminal.lines(&format!(
+            "  curl {control}/devices   # all of them; more in e2e/simulators/README.md"
+        ));
+        terminal.lines("The operator notices at its next look at the device; to have it look now:");
+        terminal.lines(&format!(
+            "  kubectl annotate device {device} -n {NAMESPACE} --overwrite \
+             entente.dev/reconcile-at=\"$(date +%s)\""
+        ));
+    }
+    if let Some(id) = operator.process_id() {
+        terminal.heading("Kill the operator, and start it again (end that one yourself)");
+        terminal.lines(&format!("  kill -KILL {id}"));
+        terminal.lines(&format!("  {}", operator.command_line()));
+    }
+    terminal.heading("Ctrl-C ends everything that the demo started.");
     // Without the signal there is nothing to wait for; either way everything is ended in order.
     let _ = tokio::signal::ctrl_c().await;
 }

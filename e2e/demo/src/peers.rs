@@ -106,6 +106,14 @@ impl DemoPeers {
         }
     }
 
+    /// Returns the URL at which the devices can be switched off and on; `None` for real peers.
+    pub(super) fn control(&self) -> Option<String> {
+        match self {
+            Self::Embedded(embedded) => Some(embedded.control()),
+            Self::Real(_) => None,
+        }
+    }
+
     pub(super) async fn ledger(
         &self,
         namespace: &TestNamespace<'_>,

@@ -7,7 +7,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ impl OperatorView {
     }
 
     /// Returns the file with the log.
-    pub fn log_file(&self) -> &std::path::Path {
+    pub fn log_file(&self) -> &Path {
         &self.log
     }
 
@@ -76,6 +76,7 @@ impl OperatorView {
 pub(super) struct Process {
     child: Option<Child>,
     spawner: Spawner,
+    command: String,
     view: OperatorView,
 }
 
@@ -88,10 +89,12 @@ impl Process {
     ) -> Result<Self, OperatorError> {
         // The client for the admin endpoints needs a provider; an earlier caller chose the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        let command = command_line(&binary, &arguments, &log);
         let spawner = Spawner::new(binary, arguments, log.clone());
         let mut process = Self {
             child: None,
             spawner,
+            command,
             view: OperatorView { admin, log },
         };
         process.start_again().await?;
@@ -105,6 +108,11 @@ impl Process {
             source,
         })?);
         Ok(())
+    }
+
+    /// Returns the command for a shell that starts the same again, with the same log.
+    pub(super) fn command(&self) -> &str {
+        &self.command
     }
 
     pub(super) fn view(&self) -> OperatorView {
@@ -238,6 +246,25 @@ impl Spawner {
     }
 }
 
+/// Returns the command of a process as a line for a shell.
+fn command_line(binary: &Path, arguments: &[String], log: &Path) -> String {
+    let mut words = vec![shell_word(&binary.to_string_lossy())];
+    words.extend(arguments.iter().map(|argument| shell_word(argument)));
+    let log = shell_word(&log.to_string_lossy());
+    format!("{} >> {log} 2>&1", words.join(" "))
+}
+
+/// Returns a word as a shell reads it: in quotes where it has more than letters, digits and the
+/// characters of paths and flags.
+fn shell_word(word: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:=,@%+".contains(letter);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
 fn spawn(binary: &PathBuf, arguments: &[String], log: &PathBuf) -> io::Result<Child> {
     let output = File::options().create(true).append(true).open(log)?;
     let errors = output.try_clone()?;
@@ -253,4 +280,21 @@ fn spawn(binary: &PathBuf, arguments: &[String], log: &PathBuf) -> io::Result<Ch
         .stdout(output)
         .stderr(errors)
         .spawn()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_can_be_given_to_a_shell_as_it_is() {
+        let arguments = ["--namespace=a".to_owned(), "it's".to_owned()];
+        let line = command_line(
+            Path::new("/my files/operator"),
+            &arguments,
+            Path::new("/log"),
+        );
+        let expected = r"'/my files/operator' --namespace=a 'it'\''s' >> /log 2>&1";
+        assert_eq!(line, expected);
+    }
 }
