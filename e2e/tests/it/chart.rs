@@ -117,6 +117,7 @@ async fn a_value_that_is_unknown_or_of_another_type_is_refused() {
             "/operator/withdrawDeadline",
         ),
         ("operator.concurrency=-1", "/operator/concurrency"),
+        ("operator.apiInFlight=70000", "/operator/apiInFlight"),
     ];
     for (setting, named) in refused {
         let chart = chart();
@@ -218,6 +219,7 @@ async fn the_flags_of_the_operator_come_from_values() {
         "operator.withdrawDeadline=1h30m",
         "operator.accrualInterval=5m",
         "operator.concurrency=64",
+        "operator.apiInFlight=8",
         &digest,
     ];
     let objects = rendered(&settings).await;
@@ -228,6 +230,7 @@ async fn the_flags_of_the_operator_come_from_values() {
         "--withdraw-deadline=1h30m",
         "--accrual-interval=5m",
         "--concurrency=64",
+        "--api-in-flight=8",
     ];
     assert_eq!(container(&objects)["args"], json!(expected));
     let image = container(&objects)["image"].as_str().expect("an image");
