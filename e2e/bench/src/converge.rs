@@ -249,7 +249,8 @@ fn figures(devices: usize, ours: &[Run], dumb: &[Run]) -> Vec<Figure> {
         Figure::new(title("API writes for each"), of(ours, &writes), "")
             .at_most(WRITES)
             .detail(format!(
-                "dumb client {:.2}; {}",
+                "dumb client {:.2}; above it what a fleet needs once, spread over its devices: its \
+                 contracts, the catalogue, events; {}",
                 of(dumb, &writes),
                 requests::each(&ours[0].requests.writes, devices)
             )),

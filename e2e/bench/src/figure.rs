@@ -72,14 +72,19 @@ impl Figure {
         }
     }
 
-    /// Returns `kept` or `missed`; empty if there is no budget.
-    pub(super) fn verdict(&self) -> &'static str {
-        match self.budget {
-            None => "",
-            Some(Budget::Most(most)) if self.value <= most => "kept",
-            Some(Budget::Least(least)) if self.value >= least => "kept",
-            Some(_) => "missed",
+    /// Returns `kept`, or `missed` with the part of the budget by which; empty if there is none.
+    pub(super) fn verdict(&self) -> String {
+        let bound = match self.budget {
+            None => return String::new(),
+            Some(Budget::Most(most)) if self.value <= most => return "kept".to_owned(),
+            Some(Budget::Least(least)) if self.value >= least => return "kept".to_owned(),
+            Some(Budget::Most(bound) | Budget::Least(bound)) => bound,
+        };
+        if bound == 0.0 {
+            return "missed".to_owned();
         }
+        let percent = (self.value - bound).abs() / bound * 100.0;
+        format!("missed by {} %", number(percent))
     }
 }
 
@@ -138,9 +143,13 @@ mod tests {
     #[test]
     fn a_budget_is_kept_up_to_its_bound_and_missed_beyond() {
         let verdict = |value: f64| Figure::new("x", value, "ms").at_most(4.0).verdict();
-        assert_eq!((verdict(4.0), verdict(4.01)), ("kept", "missed"));
+        assert_eq!(verdict(4.0), "kept");
+        assert_eq!(verdict(4.01), "missed by 0.25 %");
         let verdict = |value: f64| Figure::new("x", value, "").at_least(0.75).verdict();
-        assert_eq!((verdict(0.75), verdict(0.74)), ("kept", "missed"));
+        assert_eq!(verdict(0.75), "kept");
+        assert_eq!(verdict(0.72), "missed by 4 %");
+        let nothing = Figure::new("x", 1.0, "").at_most(0.0);
+        assert_eq!(nothing.verdict(), "missed");
         assert_eq!(Figure::new("x", 1.0, "").verdict(), "");
     }
 

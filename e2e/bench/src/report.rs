@@ -53,7 +53,7 @@ pub(super) fn print(all: &[(Bench, Vec<Figure>)]) {
                 figure.what.clone(),
                 figure.shown(),
                 figure.shown_budget(),
-                figure.verdict().to_owned(),
+                figure.verdict(),
             ]);
             if !figure.detail.is_empty() {
                 table.add_row(["", &format!("  {}", figure.detail), "", "", ""]);
