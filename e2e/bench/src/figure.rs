@@ -147,7 +147,7 @@ mod tests {
         assert_eq!(verdict(4.01), "missed by 0.25 %");
         let verdict = |value: f64| Figure::new("x", value, "").at_least(0.75).verdict();
         assert_eq!(verdict(0.75), "kept");
-        assert_eq!(verdict(0.72), "missed by 4 %");
+        assert_eq!(verdict(0.375), "missed by 50 %");
         let nothing = Figure::new("x", 1.0, "").at_most(0.0);
         assert_eq!(nothing.verdict(), "missed");
         assert_eq!(Figure::new("x", 1.0, "").verdict(), "");
