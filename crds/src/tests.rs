@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{condition, example, generate, manifest, yaml};
+use crate::{admission_cases::CaseKind, condition, example, generate, manifest, yaml};
 
 /// Every CRD with its plural name.
 fn crds() -> Vec<(String, Value)> {
@@ -177,6 +177,17 @@ fn every_status_has_a_default_that_is_not_finished() {
             "{plural}"
         );
     }
+}
+
+/// A kind without cases would have rules that no test looks at.
+#[test]
+fn every_kind_has_cases() {
+    let with_cases = CaseKind::ALL.map(CaseKind::plural).map(str::to_owned);
+    let mut with_cases = with_cases.to_vec();
+    let mut kinds: Vec<String> = crds().into_iter().map(|(plural, _)| plural).collect();
+    with_cases.sort();
+    kinds.sort();
+    assert_eq!(with_cases, kinds);
 }
 
 #[test]

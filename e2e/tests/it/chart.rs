@@ -5,12 +5,13 @@ mod cluster;
 mod installed;
 mod records;
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use entente_crds::{manifest, yaml};
+use entente_crds::{admission_cases::CaseKind, manifest, yaml};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -261,6 +262,23 @@ async fn what_is_optional_is_there_when_it_is_wanted_and_only_then() {
     let roles = |objects: &[Value]| of_kind(objects, "ClusterRole").len();
     assert_eq!(roles(&rendered(&[]).await), 3);
     assert_eq!(roles(&rendered(&["aggregateRoles=false"]).await), 1);
+}
+
+/// A kind that is in no role of people can be read by the administrator alone.
+#[tokio::test]
+async fn people_may_read_every_kind_but_those_that_name_addresses_and_secrets() {
+    const WITHHELD: &str = "connections";
+    let objects = rendered(&[]).await;
+    let readable: BTreeSet<String> = of_kind(&objects, "ClusterRole")
+        .into_iter()
+        .filter(|role| role["metadata"]["name"] == "entente-view")
+        .flat_map(|role| role["rules"].as_array().into_iter().flatten())
+        .flat_map(|rule| rule["resources"].as_array().into_iter().flatten())
+        .map(|resource| resource.as_str().unwrap().to_owned())
+        .collect();
+    let kinds = CaseKind::ALL.map(CaseKind::plural).into_iter();
+    let expected = kinds.filter(|plural| *plural != WITHHELD);
+    assert_eq!(readable, expected.map(str::to_owned).collect());
 }
 
 /// A right that is not needed is a right that can be abused: none of these may ever come back.

@@ -104,6 +104,10 @@ impl Place {
         model: Option<&DeviceModelSpec>,
         connection: &ConnectionSpec,
     ) -> Option<Self> {
+        match connection.protocol {
+            Protocol::IPP => {}
+            Protocol::OSB => return None,
+        }
         let object = ipp_object(connection)?;
         let named = model.and_then(|model| model.identity.as_ref()?.ipp.as_ref());
         let attribute = match (object, named) {
@@ -133,7 +137,10 @@ pub fn carrier<'a>(
     connections: &[(&'a str, &ConnectionSpec)],
 ) -> Option<(&'a str, Place, Manner)> {
     connections.iter().find_map(|(name, spec)| {
-        let (place, manner) = by_ipp(setting, spec, connections)?;
+        let (place, manner) = match spec.protocol {
+            Protocol::IPP => by_ipp(setting, spec, connections),
+            Protocol::OSB => None,
+        }?;
         Some((*name, place, manner))
     })
 }
@@ -164,11 +171,14 @@ fn by_ipp(
 
 /// Returns the route of a Connection; `None` if it does not lead to a device.
 pub fn route(connection: &ConnectionSpec) -> Option<Route<'_>> {
-    let ipp = connection.ipp.as_ref()?;
+    let (url, ports) = match connection.protocol {
+        Protocol::IPP => connection.ipp.as_ref().map(|ipp| (&ipp.url, &ipp.ports)),
+        Protocol::OSB => None,
+    }?;
     Some(Route {
-        protocol: Protocol::IPP,
-        url: &ipp.url,
-        ports: &ipp.ports,
+        protocol: connection.protocol,
+        url,
+        ports,
     })
 }
 
