@@ -3,7 +3,7 @@
 //! The controller records every answer here; a write makes the reading of that side void, so
 //! that the next round reads back. Outcomes are facts: they stay until they are reported.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::{digest::Digest, item_key::ItemKey};
 use jiff::Timestamp;
@@ -60,6 +60,17 @@ pub struct DeviceObservation {
     pub reading: Option<Reading<DeviceReading>>,
     /// The reading before the last write: it proves the values that were not written since.
     pub before: Option<Reading<DeviceReading>>,
+    /// Items that were written since the last reading that was answered.
+    unread: BTreeSet<(SubscriptionName, ItemKey)>,
+}
+
+impl DeviceObservation {
+    /// True if an item was written after the last reading that was answered, so that no reading
+    /// proves it.
+    pub fn is_unread(&self, subscription: &SubscriptionName, item: &ItemKey) -> bool {
+        let mut unread = self.unread.iter();
+        unread.any(|(of, key)| of == subscription && key == item)
+    }
 }
 
 impl Observations {
@@ -68,6 +79,7 @@ impl Observations {
         const NOTHING: &DeviceObservation = &DeviceObservation {
             reading: None,
             before: None,
+            unread: BTreeSet::new(),
         };
         self.devices.get(connection).unwrap_or(NOTHING)
     }
@@ -143,6 +155,9 @@ impl Observations {
             reading.product_name = product.map(|product| cut(product, MOST_IDENTITY));
         }
         let device = self.devices.entry(connection.clone()).or_default();
+        if result.is_ok() {
+            device.unread.clear();
+        }
         device.reading = Some(Reading { at, result });
     }
 
@@ -162,6 +177,9 @@ impl Observations {
             };
             let heard = self.about(subscription);
             heard.sent.insert(item.key.clone(), sent);
+            let device = self.devices.entry(connection.clone()).or_default();
+            let written = (subscription.clone(), item.key.clone());
+            device.unread.insert(written);
         }
         // The values of the device must be read anew, also after a failure: the answer may have
         // been lost after the device accepted the value.

@@ -6,6 +6,7 @@ mod claim;
 mod claim_report;
 mod comparison;
 mod device_report;
+mod doubtful_writes;
 mod endpoint;
 mod identity;
 mod instance_readings;

@@ -389,11 +389,16 @@ impl Round<'_> {
 
     /// Returns the proof by a reading of this pass, from before another item was written.
     fn read_before(&self, step: StepType, item: &ResolvedItem) -> Option<VerifiedItem> {
-        if self.sent_now(item).is_some() {
-            return None;
-        }
+        // A reading from before a write says nothing of a value that was accepted since, and shows
+        // what is in effect if it was not.
+        let accepted = self.sent_now(item).is_some_and(|sent| sent.is_ok());
+        let name = &self.subscription.name;
         if let Wanted::DeviceSetting { connection, .. } = &item.wanted {
-            let Reading { at, result } = self.observations.through(connection).before.as_ref()?;
+            let device = self.observations.through(connection);
+            if accepted && device.is_unread(name, &item.key) {
+                return None;
+            }
+            let Reading { at, result } = device.before.as_ref()?;
             let asked = self
                 .subscription
                 .steps
@@ -410,20 +415,32 @@ impl Round<'_> {
         {
             return None;
         }
-        let Reading { at, result } = self
-            .observations
-            .of(&self.subscription.name)
-            .before
-            .as_ref()?;
+        let heard = self.observations.of(name);
+        if accepted && heard.unread.contains(&item.key) {
+            return None;
+        }
+        let Reading { at, result } = heard.before.as_ref()?;
         Some(self.server_reading(step, item, *at, result.as_ref().ok()?))
     }
 
+    /// Returns the proof of an earlier pass. A write since then undoes it, unless it is known that
+    /// nothing was changed.
     fn of_status(&self, step: StepType, item: &ResolvedItem) -> VerifiedItem {
         let previous = self.previous(item);
+        let in_doubt = !matches!(item.wanted, Wanted::DeviceSetting { .. })
+            && self
+                .observations
+                .of(&self.subscription.name)
+                .update_is_in_doubt();
+        let written = in_doubt || self.sent_now(item).is_some();
+        let state = match previous.map_or(ItemState::Unknown, |previous| previous.state) {
+            ItemState::Effective if written => ItemState::Unknown,
+            state => state,
+        };
         VerifiedItem {
             key: item.key.clone(),
             step,
-            state: previous.map_or(ItemState::Unknown, |previous| previous.state),
+            state,
             desired_digest: item.digest,
             observed_digest: previous.and_then(|previous| previous.observed_digest),
             verified_at: previous.and_then(|previous| previous.last_verified),

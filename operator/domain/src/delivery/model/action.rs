@@ -133,9 +133,13 @@ impl Plan {
     }
 
     pub(in crate::delivery) fn read_catalog(&mut self, connection: &ConnectionName) {
-        let action = Action::ReadCatalog {
+        self.once(Action::ReadCatalog {
             connection: connection.clone(),
-        };
+        });
+    }
+
+    /// Plans an action that several steps need, once.
+    pub(in crate::delivery) fn once(&mut self, action: Action) {
         if !self.actions.contains(&action) {
             self.actions.push(action);
         }

@@ -4,7 +4,7 @@
 //! Decides the state of the instance after an answer; never the next request. Called by the
 //! observations, which keep one for each subscription.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::{
     digest::Digest,
@@ -35,6 +35,9 @@ pub struct InstanceObservation {
     pub removed: Option<Timestamp>,
     /// Requests to either side in this pass, by item key.
     pub sent: BTreeMap<ItemKey, Sent>,
+    /// Items that were sent to the server since the last fetch that was answered: no reading
+    /// proves them.
+    pub unread: BTreeSet<ItemKey>,
 }
 
 impl Default for InstanceObservation {
@@ -109,6 +112,7 @@ impl InstanceObservation {
         problem: None,
         removed: None,
         sent: BTreeMap::new(),
+        unread: BTreeSet::new(),
     };
 
     /// Adopts the instance that the status names, and for set-up the one that is about to be named.
@@ -146,6 +150,17 @@ impl InstanceObservation {
         });
     }
 
+    /// True if it is not known whether the last update was carried out: what was read before it
+    /// proves nothing until it is read again.
+    pub fn update_is_in_doubt(&self) -> bool {
+        let recorded = self.recorded.as_ref();
+        let operation = recorded.and_then(|recorded| recorded.operation.as_ref());
+        operation.is_some_and(|operation| {
+            operation.state == ServerOperationState::InDoubt
+                && operation.r#type == ServerOperationType::Update
+        })
+    }
+
     /// Returns the instants of the answers that can prove anything.
     pub(super) fn heard_at(&self) -> impl Iterator<Item = Timestamp> {
         let readings = [&self.reading, &self.before].into_iter().flatten();
@@ -164,11 +179,21 @@ impl InstanceObservation {
                         .take_if(|operation| operation.state == ServerOperationState::InDoubt);
                     recorded.sent_digest.get_or_insert_with(found_digest);
                 }
-                Ok(InstanceReading::Absent | InstanceReading::NotRetrievable) => {}
+                // What does not exist is in doubt only if it is still being made.
+                Ok(InstanceReading::Absent) => {
+                    recorded.operation.take_if(|operation| {
+                        operation.state == ServerOperationState::InDoubt
+                            && operation.r#type == ServerOperationType::Update
+                    });
+                }
+                Ok(InstanceReading::NotRetrievable) => {}
                 Err(failure) => {
                     note_concurrency(recorded, ServerOperationType::Update, failure, at);
                 }
             }
+        }
+        if result.is_ok() {
+            self.unread.clear();
         }
         self.reading = Some(Reading { at, result });
     }
@@ -189,6 +214,8 @@ impl InstanceObservation {
             (item.key.clone(), sent)
         });
         self.sent.extend(sent);
+        let keys = change.items.iter().map(|item| item.key.clone());
+        self.unread.extend(keys);
         let before = self.reading.take().filter(|reading| reading.result.is_ok());
         self.before = match before {
             // Readings of a removed instance prove nothing any more.
@@ -393,20 +420,21 @@ fn settle(
             });
             recorded.sent_digest = digest;
         }
-        Err(failure) if failure.doubtful && kind == ServerOperationType::Provision => {
-            let since = match &recorded.operation {
-                Some(operation) if operation.state == ServerOperationState::InDoubt => {
-                    operation.since
-                }
-                _ => at,
-            };
+        Err(failure) if failure.doubtful && kind != ServerOperationType::Deprovision => {
+            let in_doubt = recorded
+                .operation
+                .as_ref()
+                .filter(|operation| operation.state == ServerOperationState::InDoubt);
             recorded.operation = Some(ServerOperation {
                 r#type: kind,
                 id: None,
-                since,
+                since: in_doubt.map_or(at, |operation| operation.since),
                 state: ServerOperationState::InDoubt,
             });
-            recorded.sent_digest = digest;
+            // An update changes what exists, and leaves nothing that would have to be removed.
+            if kind == ServerOperationType::Provision {
+                recorded.sent_digest = digest;
+            }
         }
         Err(failure) => note_concurrency(recorded, kind, failure, at),
     }

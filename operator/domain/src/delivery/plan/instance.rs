@@ -62,16 +62,17 @@ impl Round<'_> {
         match heard.reading.as_ref().map(|reading| &reading.result) {
             None if at_rest => {}
             Some(Ok(_)) if is_settled => {}
-            None => plan
-                .actions
-                .push(read_instance(subscription, server, instance)),
+            None => plan.once(read_instance(subscription, server, instance)),
             Some(Err(_)) => {}
             Some(Ok(InstanceReading::Absent)) => {
                 self.provision(subscription, server, instance, plan);
             }
             Some(Ok(InstanceReading::NotRetrievable))
                 if recorded.is_none_or(|recorded| recorded.sent_digest.is_none())
-                    || operation.is_some_and(|it| it.state == ServerOperationState::InDoubt) =>
+                    || operation.is_some_and(|it| {
+                        it.state == ServerOperationState::InDoubt
+                            && it.r#type != ServerOperationType::Update
+                    }) =>
             {
                 self.provision(subscription, server, instance, plan);
             }

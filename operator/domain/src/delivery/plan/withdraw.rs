@@ -195,9 +195,7 @@ fn next(
         .as_ref()
         .map(|reading| &reading.result)
     {
-        None => plan
-            .actions
-            .push(read_instance(subscription, server, instance)),
+        None => plan.once(read_instance(subscription, server, instance)),
         Some(Err(failure)) => plan.wait(
             &subscription.name,
             Blocked::on_server(&server.connection, failure),

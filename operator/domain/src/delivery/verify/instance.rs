@@ -151,6 +151,11 @@ impl Round<'_> {
         } else {
             ItemState::Unknown
         };
+        // Its last proof is told again as it was, so that an equal status is not written.
+        if let Some(previous) = previous.filter(|previous| previous.state == verified.state) {
+            verified.observed_digest = previous.observed_digest;
+            verified.verified_at = previous.last_verified;
+        }
         verified
     }
 
