@@ -370,7 +370,7 @@ pub struct ServerInstance {
     /// The offering (OSB `service_id`).
     #[schemars(length(max = 1024))]
     pub service_id: String,
-    /// The plan (OSB `plan_id`).
+    /// The plan that the instance has, as last proved (OSB `plan_id`).
     #[schemars(length(max = 1024))]
     pub plan_id: String,
     /// Name of the offering in the broker's catalog when the instance was made. If the catalog
@@ -378,7 +378,8 @@ pub struct ServerInstance {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 127))]
     pub offering: Option<String>,
-    /// Name of the plan in the broker's catalog when the instance was made.
+    /// Name of the plan in the broker's catalog when the instance got it; its id, if the catalog
+    /// has no such plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 127))]
     pub plan: Option<String>,
@@ -405,6 +406,10 @@ pub struct ServerOperation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 10000))]
     pub id: Option<String>,
+    /// Id of the plan that an update moves the instance to. Absent: it keeps its plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub to_plan: Option<String>,
     /// The instant at which the operation was requested.
     pub since: Timestamp,
     /// State of the operation, as far as it is known.

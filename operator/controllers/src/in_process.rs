@@ -282,6 +282,7 @@ pub(crate) fn fake_device(identity: &str) -> FakeDevice {
 /// Returns a broker that offers the service of the examples.
 pub(crate) fn fake_broker() -> FakeServer {
     let plan = Plan {
+        updateable: true,
         id: "standard-id".to_owned(),
         name: "standard".to_owned(),
         ..Plan::default()

@@ -176,6 +176,9 @@ pub struct Plan {
     pub name: String,
     /// Longest time for which an operation may be polled (OSB `maximum_polling_duration`).
     pub maximum_polling_duration: Option<SignedDuration>,
+    /// True if an instance can be moved away from this plan (OSB `plan_updateable` of the plan,
+    /// else of its offering, else false).
+    pub updateable: bool,
 }
 
 /// Failure of a request, with the remote side's words.

@@ -76,6 +76,7 @@ impl Subject {
             },
         );
         let plan = Plan {
+            updateable: true,
             id: "p".to_owned(),
             name: "standard".to_owned(),
             ..Plan::default()

@@ -14,7 +14,7 @@ use crate::names::{ConnectionName, SubscriptionName};
 use crate::{
     bounded::{cut, token},
     delivery::{Action, DeviceSnapshot, ResolvedDevice, ServedItem},
-    remote::{DeviceReading, Failure, InstanceReading, OperationState, ServerAnswer},
+    remote::{Catalog, DeviceReading, Failure, InstanceReading, OperationState, ServerAnswer},
 };
 
 pub(super) mod instance;
@@ -192,14 +192,16 @@ impl Observations {
         }
     }
 
-    /// Records the answer to a fetch of an instance.
+    /// Records the answer to a fetch of an instance. The catalog has the name of the plan that the
+    /// server tells.
     pub fn record_instance(
         &mut self,
         subscription: &SubscriptionName,
         result: Result<InstanceReading, Failure>,
+        catalog: Option<&Catalog>,
         at: Timestamp,
     ) {
-        self.about(subscription).record_fetch(result, at);
+        self.about(subscription).record_fetch(result, catalog, at);
     }
 
     /// Records the answer to a provision, update or deprovision.
@@ -207,11 +209,12 @@ impl Observations {
         &mut self,
         action: &Action,
         result: Result<ServerAnswer, Failure>,
+        catalog: Option<&Catalog>,
         at: Timestamp,
     ) {
         if let Some(change) = Change::of(action) {
             self.about(change.subscription)
-                .record_change(&change, result, at);
+                .record_change(&change, result, catalog, at);
         }
     }
 
@@ -220,9 +223,11 @@ impl Observations {
         &mut self,
         subscription: &SubscriptionName,
         result: Result<OperationState, Failure>,
+        catalog: Option<&Catalog>,
         at: Timestamp,
     ) {
-        self.about(subscription).record_operation(result, at);
+        self.about(subscription)
+            .record_operation(result, catalog, at);
     }
 
     /// Records that no request could be sent to the service server of a subscription.

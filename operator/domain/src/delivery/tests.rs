@@ -13,6 +13,7 @@ mod instance_readings;
 mod intent;
 mod offering;
 mod pass_fixture;
+mod plans;
 mod precedence;
 mod proofs;
 mod revision;

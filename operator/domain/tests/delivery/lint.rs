@@ -49,6 +49,25 @@ pub(crate) fn lint(
     faults
 }
 
+/// Returns the fault of a fetch, a poll or a removal that names another plan than the instance has
+/// (OSB: two MUSTs). `acknowledged` is the plan that the broker last told of an instance.
+pub(crate) fn plan_of<'a>(
+    action: &Action,
+    acknowledged: impl Fn(&str) -> Option<&'a str>,
+) -> Option<String> {
+    let (Action::ReadInstance { instance, .. }
+    | Action::PollOperation { instance, .. }
+    | Action::Deprovision { instance, .. }) = action
+    else {
+        return None;
+    };
+    let plan = acknowledged(&instance.instance_id)?;
+    (plan != instance.plan_id).then(|| {
+        let asked = &instance.plan_id;
+        format!("the instance has the plan {plan} and is asked for with {asked}")
+    })
+}
+
 /// Returns the faults of an action's effect on one subscription.
 fn faults_of(
     action: &Action,

@@ -130,6 +130,9 @@ impl Simulation {
         self.pass.push("  the process dies".to_owned());
         self.backoffs = Backoffs::default();
         self.snapshot.catalogs.clear();
+        for broker in self.brokers.values_mut() {
+            broker.told_nobody();
+        }
         self.wake = Some(self.now);
         self.say_requests(self.began);
     }

@@ -248,6 +248,7 @@ pub(super) fn catalog(outcome: &Outcome) -> Result<Catalog, Failure> {
     };
     let body = CatalogBody::deserialize(body).map_err(|_| senseless("catalog"))?;
     let plan = |plan: PlanBody| Plan {
+        updateable: true,
         id: plan.id,
         name: plan.name,
         maximum_polling_duration: plan

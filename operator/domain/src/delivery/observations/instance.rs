@@ -16,9 +16,17 @@ use jiff::Timestamp;
 use super::{Reading, Sent};
 use crate::names::SubscriptionName;
 use crate::{
-    delivery::{Action, CarriedItem, DeviceSnapshot, ResolvedServer, ResolvedSubscription, digest},
-    remote::{Failure, FailureKind, InstanceKey, InstanceReading, OperationState, ServerAnswer},
+    delivery::{
+        Action, CarriedItem, DeviceSnapshot, ResolvedServer, ResolvedSubscription, digest,
+        resolve::instance::offering::plan_name,
+    },
+    remote::{
+        Catalog, Failure, FailureKind, InstanceKey, InstanceReading, OperationState, ServerAnswer,
+    },
 };
+
+/// The largest number of characters of an id of a plan in a status (its schema).
+const MOST_ID: usize = 1024;
 
 /// Answers about one subscription in this pass.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -51,6 +59,8 @@ pub(super) struct Change<'a> {
     pub(super) subscription: &'a SubscriptionName,
     instance: &'a InstanceKey,
     kind: ServerOperationType,
+    /// Id of the plan that it moves the instance to.
+    to_plan: Option<&'a String>,
     /// Digest of the parameters; none for a removal.
     digest: Option<Digest>,
     /// The items that it carries.
@@ -71,12 +81,14 @@ impl<'a> Change<'a> {
                 subscription,
                 instance,
                 kind: ServerOperationType::Provision,
+                to_plan: None,
                 digest: Some(*digest),
                 items,
             }),
             Action::Update {
                 subscription,
                 instance,
+                to_plan,
                 digest,
                 items,
                 ..
@@ -84,6 +96,7 @@ impl<'a> Change<'a> {
                 subscription,
                 instance,
                 kind: ServerOperationType::Update,
+                to_plan: to_plan.as_ref(),
                 digest: Some(*digest),
                 items,
             }),
@@ -95,6 +108,7 @@ impl<'a> Change<'a> {
                 subscription,
                 instance,
                 kind: ServerOperationType::Deprovision,
+                to_plan: None,
                 digest: None,
                 items: &[],
             }),
@@ -169,10 +183,25 @@ impl InstanceObservation {
             .chain(self.sent.values().map(|sent| sent.at))
     }
 
-    pub(super) fn record_fetch(&mut self, result: Result<InstanceReading, Failure>, at: Timestamp) {
+    pub(super) fn record_fetch(
+        &mut self,
+        result: Result<InstanceReading, Failure>,
+        catalog: Option<&Catalog>,
+        at: Timestamp,
+    ) {
         if let Some(recorded) = &mut self.recorded {
             match &result {
-                Ok(InstanceReading::Present { .. }) => {
+                Ok(InstanceReading::Present {
+                    service_id,
+                    plan_id,
+                    ..
+                }) => {
+                    let is_ours = service_id
+                        .as_ref()
+                        .is_none_or(|id| *id == recorded.service_id);
+                    if is_ours && let Some(plan) = plan_id {
+                        has_plan(recorded, plan, catalog);
+                    }
                     // It is there, so there is no doubt any more; one that failed stays what it is.
                     recorded
                         .operation
@@ -202,6 +231,7 @@ impl InstanceObservation {
         &mut self,
         change: &Change<'_>,
         result: Result<ServerAnswer, Failure>,
+        catalog: Option<&Catalog>,
         at: Timestamp,
     ) {
         let outcome = result.as_ref().map(|_| ()).map_err(Clone::clone);
@@ -232,14 +262,19 @@ impl InstanceObservation {
             .as_ref()
             .is_none_or(|reading| reading.result != Ok(InstanceReading::NotRetrievable));
         if let Some(recorded) = &mut self.recorded {
-            if result.is_ok() {
+            if result.is_ok() && change.kind == ServerOperationType::Provision {
                 recorded.service_id.clone_from(&change.instance.service_id);
-                recorded.plan_id.clone_from(&change.instance.plan_id);
+                has_plan(recorded, &change.instance.plan_id, catalog);
+            }
+            if result == Ok(ServerAnswer::Done)
+                && let Some(plan) = change.to_plan
+            {
+                has_plan(recorded, plan, catalog);
             }
             if !fetched && is_of_other_values(recorded, change.kind, change.digest, &result) {
                 take_over(recorded, change.digest);
             } else {
-                settle(recorded, change.kind, change.digest, &result, at);
+                settle(recorded, change, &result, at);
             }
         }
         self.problem = result.err().map(|failure| (at, failure));
@@ -248,6 +283,7 @@ impl InstanceObservation {
     pub(super) fn record_operation(
         &mut self,
         result: Result<OperationState, Failure>,
+        catalog: Option<&Catalog>,
         at: Timestamp,
     ) {
         let Some(recorded) = &mut self.recorded else {
@@ -260,7 +296,10 @@ impl InstanceObservation {
         match result {
             Ok(OperationState::InProgress { .. }) => {}
             Ok(OperationState::Succeeded | OperationState::Gone) => {
-                recorded.operation = None;
+                let to_plan = recorded.operation.take().and_then(|it| it.to_plan);
+                if let Some(plan) = to_plan {
+                    has_plan(recorded, &plan, catalog);
+                }
                 self.problem = None;
                 self.reading = None;
                 if kind == Some(ServerOperationType::Deprovision) {
@@ -282,6 +321,16 @@ impl InstanceObservation {
             Err(failure) => self.problem = Some((at, failure)),
         }
     }
+}
+
+/// Records the plan that an instance has, with its name: an instance is bound to both.
+fn has_plan(recorded: &mut ServerInstance, plan_id: &str, catalog: Option<&Catalog>) {
+    // No plan of a catalog has a longer id.
+    if recorded.plan_id == plan_id || plan_id.chars().nth(MOST_ID).is_some() {
+        return;
+    }
+    plan_id.clone_into(&mut recorded.plan_id);
+    recorded.plan = Some(plan_name(catalog, &recorded.service_id, plan_id));
 }
 
 /// Records the catalog's names for the ids of an instance, for as long as the service wants them.
@@ -317,6 +366,7 @@ fn after_failure(kind: ServerOperationType, at: Timestamp) -> Option<ServerOpera
     Some(ServerOperation {
         r#type: kind,
         id: None,
+        to_plan: None,
         since: at,
         state,
     })
@@ -361,6 +411,7 @@ fn note_concurrency(
     recorded.operation = Some(ServerOperation {
         r#type: known.map_or(kind, |operation| operation.r#type),
         id: None,
+        to_plan: known.and_then(|operation| operation.to_plan.clone()),
         since: known.map_or(at, |operation| operation.since),
         state: ServerOperationState::UnderWay,
     });
@@ -401,11 +452,11 @@ fn take_over(recorded: &mut ServerInstance, digest: Option<Digest>) {
 
 fn settle(
     recorded: &mut ServerInstance,
-    kind: ServerOperationType,
-    digest: Option<Digest>,
+    change: &Change<'_>,
     result: &Result<ServerAnswer, Failure>,
     at: Timestamp,
 ) {
+    let (kind, digest) = (change.kind, change.digest);
     match result {
         Ok(ServerAnswer::Done) => {
             recorded.operation = None;
@@ -415,6 +466,7 @@ fn settle(
             recorded.operation = Some(ServerOperation {
                 r#type: kind,
                 id: operation.clone(),
+                to_plan: change.to_plan.cloned(),
                 since: at,
                 state: ServerOperationState::UnderWay,
             });
@@ -428,6 +480,7 @@ fn settle(
             recorded.operation = Some(ServerOperation {
                 r#type: kind,
                 id: None,
+                to_plan: change.to_plan.cloned(),
                 since: in_doubt.map_or(at, |operation| operation.since),
                 state: ServerOperationState::InDoubt,
             });

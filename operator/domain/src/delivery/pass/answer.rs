@@ -225,8 +225,9 @@ impl Pass {
                 if let Err(failure) = &result {
                     self.back_off_server(subscription, failure, moment);
                 }
+                let catalog = self.server_catalog(subscription);
                 let observations = &mut self.observations;
-                observations.record_instance(subscription, result, moment.now);
+                observations.record_instance(subscription, result, catalog.as_deref(), moment.now);
             }
             Answer::Server(result) => {
                 match &result {
@@ -238,18 +239,26 @@ impl Pass {
                         self.back_off_server_unless_final(subscription, failure, moment);
                     }
                 }
-                self.observations.record_server(action, result, moment.now);
+                let catalog = self.server_catalog(subscription);
+                let observations = &mut self.observations;
+                observations.record_server(action, result, catalog.as_deref(), moment.now);
             }
             Answer::Operation(result) => {
                 self.back_off_operation(subscription, &result, moment);
+                let catalog = self.server_catalog(subscription);
                 let observations = &mut self.observations;
-                observations.record_operation(subscription, result, moment.now);
+                observations.record_operation(subscription, result, catalog.as_deref(), moment.now);
             }
             Answer::DeviceRead { .. }
             | Answer::DeviceWritten(_)
             | Answer::Catalog(_)
             | Answer::Recorded(_) => {}
         }
+    }
+
+    fn server_catalog(&self, subscription: &SubscriptionName) -> Option<Arc<Catalog>> {
+        let connection = self.server_connection(subscription)?;
+        self.snapshot.catalogs.get(&connection).cloned()
     }
 
     /// Records that no request could be sent to the service server of a subscription.

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use entente_crds::{
     item_key::ItemKey,
     v1alpha1::{
-        ItemState, ServerOperation, ServerOperationState, ServerOperationType, StepType, Updates,
+        ItemState, ServerInstance, ServerOperation, ServerOperationState, ServerOperationType,
+        StepType, Updates,
     },
 };
 
@@ -46,13 +47,14 @@ impl Round<'_> {
             }
             return;
         }
-        let Some(instance) = server.key() else { return };
+        let Some(wanted) = server.key() else { return };
         if let Some(blocked) = self.server_blocked(subscription, verified) {
             plan.wait(&subscription.name, blocked);
             return;
         }
         let heard = self.observations.of(&subscription.name);
         let recorded = heard.recorded.as_ref();
+        let instance = instance_as_it_is(recorded, &wanted);
         let operation = recorded.and_then(|recorded| recorded.operation.as_ref());
         if let Some(operation) = operation
             && self.operation(subscription, server, &instance, operation, plan)
@@ -65,7 +67,7 @@ impl Round<'_> {
             None => plan.once(read_instance(subscription, server, instance)),
             Some(Err(_)) => {}
             Some(Ok(InstanceReading::Absent)) => {
-                self.provision(subscription, server, instance, plan);
+                self.provision(subscription, server, (wanted, instance), plan);
             }
             Some(Ok(InstanceReading::NotRetrievable))
                 if recorded.is_none_or(|recorded| recorded.sent_digest.is_none())
@@ -74,10 +76,11 @@ impl Round<'_> {
                             && it.r#type != ServerOperationType::Update
                     }) =>
             {
-                self.provision(subscription, server, instance, plan);
+                self.provision(subscription, server, (wanted, instance), plan);
             }
             Some(Ok(InstanceReading::Present { .. } | InstanceReading::NotRetrievable)) => {
-                self.update(subscription, server, (instance, step), verified, plan);
+                let ids = (wanted.plan_id, instance);
+                self.update((subscription, server, step), ids, verified, plan);
             }
         }
     }
@@ -151,7 +154,7 @@ impl Round<'_> {
         &self,
         subscription: &ResolvedSubscription,
         server: &ResolvedServer,
-        instance: InstanceKey,
+        (instance, as_it_is): (InstanceKey, InstanceKey),
         plan: &mut Plan,
     ) {
         let items = server.setting_items();
@@ -185,7 +188,7 @@ impl Round<'_> {
         {
             // An instance that is left would make the server refuse the new one.
             plan.actions
-                .push(deprovision(subscription, server, instance));
+                .push(deprovision(subscription, server, as_it_is));
             return;
         }
         let parameters = server.parameters(false);
@@ -224,9 +227,8 @@ impl Round<'_> {
 
     fn update(
         &self,
-        subscription: &ResolvedSubscription,
-        server: &ResolvedServer,
-        (instance, step): (InstanceKey, &ResolvedStep),
+        (subscription, server, step): (&ResolvedSubscription, &ResolvedServer, &ResolvedStep),
+        (wanted_plan, instance): (String, InstanceKey),
         verified: &Verified,
         plan: &mut Plan,
     ) {
@@ -257,13 +259,29 @@ impl Round<'_> {
         };
         plan.actions.push(Action::Update {
             subscription: subscription.name.clone(),
-            to_plan: has_instance(&differing).then(|| instance.plan_id.clone()),
+            to_plan: has_instance(&differing).then_some(wanted_plan),
             instance,
             context: server.context.clone(),
             digest: full.digest(),
             parameters,
             items: differing.into_iter().map(ResolvedItem::carried).collect(),
         });
+    }
+}
+
+/// Returns the instance with the offering and the plan that it has (OSB: in every fetch, poll and
+/// removal), which may be another plan than the wanted one.
+fn instance_as_it_is(recorded: Option<&ServerInstance>, wanted: &InstanceKey) -> InstanceKey {
+    let recorded = recorded.filter(|recorded| may_exist(recorded));
+    recorded.map_or_else(|| wanted.clone(), recorded_key)
+}
+
+/// Returns the recorded instance as the driver names it.
+pub(in crate::delivery) fn recorded_key(recorded: &ServerInstance) -> InstanceKey {
+    InstanceKey {
+        instance_id: recorded.instance_id.clone(),
+        service_id: recorded.service_id.clone(),
+        plan_id: recorded.plan_id.clone(),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::delivery::{
     ResolvedSubscription, Sent, digest,
     model::parameters::at_pointer,
     plan::{
-        instance::{deprovision, read_instance},
+        instance::{deprovision, read_instance, recorded_key},
         round::Round,
     },
 };
@@ -169,11 +169,7 @@ fn next(
     recorded: &ServerInstance,
     plan: &mut Plan,
 ) {
-    let instance = crate::remote::InstanceKey {
-        instance_id: recorded.instance_id.clone(),
-        service_id: recorded.service_id.clone(),
-        plan_id: recorded.plan_id.clone(),
-    };
+    let instance = recorded_key(recorded);
     let deprovision = deprovision(subscription, server, instance.clone());
     match &recorded.operation {
         // The operation under way is polled first: brokers refuse to remove an instance meanwhile,

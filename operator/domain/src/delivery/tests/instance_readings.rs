@@ -230,6 +230,7 @@ fn an_operation_that_the_server_does_not_know_any_more_is_judged_by_what_is_ther
         recorded.operation = Some(ServerOperation {
             r#type: ServerOperationType::Update,
             id: Some("op-1".to_owned()),
+            to_plan: None,
             since: now(),
             state: ServerOperationState::UnderWay,
         });

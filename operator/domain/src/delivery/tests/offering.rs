@@ -19,7 +19,8 @@ fn plan(id: &str, name: &str) -> Plan {
     Plan {
         id: id.to_owned(),
         name: name.to_owned(),
-        maximum_polling_duration: None,
+        updateable: true,
+        ..Plan::default()
     }
 }
 
@@ -110,7 +111,7 @@ fn what_the_catalog_lacks_or_has_twice_is_said_in_its_words() {
                 offering("o-1", "backup", &standard),
                 offering("o-2", "backup", &standard),
             ],
-            "the catalog behind northwind has more than one entry named backup",
+            "the catalog behind northwind has 2 entries named backup: o-1 and o-2",
         ),
         (
             vec![offering("o-1", "backup", &[])],
@@ -122,7 +123,7 @@ fn what_the_catalog_lacks_or_has_twice_is_said_in_its_words() {
                 "backup",
                 &[("p-1", "standard"), ("p-2", "standard")],
             )],
-            "the offering backup behind northwind has more than one entry named standard",
+            "the offering backup behind northwind has 2 entries named standard: p-1 and p-2",
         ),
     ] {
         let found = find_offering(&catalog(&offerings), &side(), None);
@@ -173,9 +174,9 @@ fn other_ids_behind_the_names_of_an_instance_send_nothing_until_somebody_correct
         (made("o-2", "p-2", NAMES), None),
         (made("o-1", "p-2", NAMES), Some("offering backup")),
         (made("o-2", "p-1", NAMES), Some("plan standard")),
-        // An instance from before names were kept is bound to the id of its offering.
+        // An instance from before names were kept is bound to the ids that it has.
         (made("o-1", "p-2", None), Some("offering backup")),
-        (made("o-2", "p-1", None), None),
+        (made("o-2", "p-1", None), Some("plan standard")),
         // The SmartService was edited: another offering or plan is meant by it.
         (made("o-1", "p-1", Some(("archive", "standard"))), None),
         (made("o-2", "p-1", Some(("backup", "large"))), None),
@@ -200,4 +201,31 @@ fn an_instance_that_was_recorded_and_never_asked_for_is_bound_to_nothing() {
     recorded.sent_digest = None;
     let found = find_offering(&known, &side(), Some(&recorded));
     assert_eq!(ids(&found), Ok(("o-2", "p-2")));
+}
+
+// shows K5
+#[test]
+fn an_instance_of_a_plan_that_cannot_be_changed_stays_with_it() {
+    let mut known = catalog(&[offering(
+        "o-1",
+        "backup",
+        &[("p-1", "standard"), ("p-2", "large")],
+    )]);
+    known.offerings[0].plans[1].updateable = false;
+    for (recorded, blocked) in [
+        // It has the wanted plan, and its parameters may change.
+        (made("o-1", "p-1", NAMES), false),
+        (made("o-1", "p-2", Some(("backup", "large"))), true),
+        // What it has is not in the catalog any more: the broker knows.
+        (made("o-1", "p-3", Some(("backup", "small"))), false),
+        (made("o-2", "p-2", Some(("archive", "large"))), false),
+    ] {
+        let found = find_offering(&known, &side(), Some(&recorded));
+        let expected = if blocked {
+            Err(Reason::UnsupportedValue)
+        } else {
+            Ok(("o-1", "p-1"))
+        };
+        assert_eq!(ids(&found), expected, "{recorded:?}");
+    }
 }

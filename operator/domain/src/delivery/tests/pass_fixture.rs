@@ -140,7 +140,8 @@ pub(super) fn catalog() -> Catalog {
     let plan = Plan {
         id: "standard-id".to_owned(),
         name: "standard".to_owned(),
-        maximum_polling_duration: None,
+        updateable: true,
+        ..Plan::default()
     };
     let offering = Offering {
         id: "data-backup-id".to_owned(),

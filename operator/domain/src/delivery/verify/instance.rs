@@ -159,12 +159,14 @@ impl Round<'_> {
         verified
     }
 
+    /// True if the offering and the plan are the wanted ones. A server that does not tell them is
+    /// taken at its last word about the instance.
     fn is_our_offering(&self, service_id: Option<&String>, plan_id: Option<&String>) -> bool {
-        let offering = self
-            .subscription
-            .server
-            .as_ref()
-            .and_then(|server| server.offering.as_ref());
+        let server = self.subscription.server.as_ref();
+        let offering = server.and_then(|server| server.offering.as_ref());
+        let heard = self.observations.of(&self.subscription.name);
+        let recorded = heard.recorded.as_ref();
+        let plan_id = plan_id.or_else(|| recorded.map(|recorded| &recorded.plan_id));
         offering.is_some_and(|offering| {
             service_id.is_none_or(|id| *id == offering.service_id)
                 && plan_id.is_none_or(|id| *id == offering.plan_id)

@@ -35,6 +35,8 @@ struct Operation {
     succeeds: bool,
     removes: bool,
     then: Map<String, Json>,
+    /// The plan that it moves the instance to.
+    to_plan: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -46,6 +48,9 @@ pub(crate) struct Instance {
     failed: bool,
     /// True if a provision of it ever succeeded.
     pub(crate) ready: bool,
+    /// The plan that the broker last told or acknowledged; `None` if the operator may have
+    /// forgotten that.
+    pub(crate) acknowledged: Option<String>,
 }
 
 /// A simulated service broker.
@@ -71,6 +76,8 @@ pub(crate) struct Broker {
     pub(crate) renamed: BTreeMap<String, (String, String)>,
     /// Instances cannot be fetched.
     pub(crate) not_retrievable: bool,
+    /// Instances keep the plan that they were made with.
+    pub(crate) fixed_plans: bool,
     /// Parameters that are accepted and never returned.
     pub(crate) drops: BTreeSet<String>,
     /// Parameters that are accepted and never changed.
@@ -90,6 +97,13 @@ impl Broker {
             if let Some(operation) = &mut instance.operation {
                 operation.ends.get_or_insert(Timestamp::MIN);
             }
+        }
+    }
+
+    /// Forgets what the operator was told, because it may have died before it wrote that down.
+    pub(crate) fn told_nobody(&mut self) {
+        for instance in self.instances.values_mut() {
+            instance.acknowledged = None;
         }
     }
 
@@ -115,6 +129,7 @@ impl Broker {
             id: called(name).0,
             name: called(name).1,
             maximum_polling_duration: Some(SignedDuration::from_mins(10)),
+            updateable: !self.fixed_plans,
         };
         let offering = |name: &str| Offering {
             id: called(name).0,
@@ -138,12 +153,11 @@ impl Broker {
         }
         self.reach(false)?;
         self.settle(now);
-        let Some(instance) = self.instances.get(&key.instance_id) else {
+        let found = self.instances.get_mut(&key.instance_id);
+        let Some(instance) = found.filter(|instance| instance.ready) else {
             return Ok(InstanceReading::Absent);
         };
-        if !instance.ready {
-            return Ok(InstanceReading::Absent);
-        }
+        instance.acknowledged = Some(instance.plan_id.clone());
         let mut parameters = instance.parameters.clone();
         parameters.retain(|name, _| !self.drops.contains(name));
         Ok(InstanceReading::Present {
@@ -186,6 +200,7 @@ impl Broker {
                 ready: operation.is_none(),
                 failed: false,
                 operation,
+                acknowledged: after.is_told().then(|| key.plan_id.clone()),
             },
         );
         after.answer(Ok(self.state_of(&key.instance_id)))
@@ -214,13 +229,17 @@ impl Broker {
         }
         let operation = self.begin(then.clone(), false, now);
         if let Some(instance) = self.instances.get_mut(&key.instance_id) {
-            if let Some(plan) = to_plan {
-                instance.plan_id.clone_from(plan);
-            }
             instance.failed = false;
-            match operation {
-                None => instance.parameters = then,
-                Some(_) => instance.operation = operation,
+            if let Some(mut operation) = operation {
+                operation.to_plan = to_plan.cloned();
+                instance.operation = Some(operation);
+            } else {
+                instance.parameters = then;
+                if let Some(plan) = to_plan {
+                    instance.plan_id.clone_from(plan);
+                    let told = after.is_told();
+                    instance.acknowledged = told.then(|| plan.clone());
+                }
             }
         }
         after.answer(Ok(self.state_of(&key.instance_id)))
@@ -259,7 +278,7 @@ impl Broker {
     ) -> Result<OperationState, Failure> {
         self.reach(false)?;
         self.settle(now);
-        match self.instances.get(&key.instance_id) {
+        match self.instances.get_mut(&key.instance_id) {
             None => Ok(OperationState::Gone),
             Some(instance) if instance.operation.is_some() => Ok(OperationState::InProgress {
                 retry_after: self.retry_after,
@@ -267,7 +286,10 @@ impl Broker {
             Some(instance) if instance.failed => Ok(OperationState::Failed {
                 message: "out of storage".to_owned(),
             }),
-            Some(_) => Ok(OperationState::Succeeded),
+            Some(instance) => {
+                instance.acknowledged = Some(instance.plan_id.clone());
+                Ok(OperationState::Succeeded)
+            }
         }
     }
 
@@ -304,6 +326,7 @@ impl Broker {
             succeeds,
             removes,
             then,
+            to_plan: None,
         })
     }
 
@@ -341,6 +364,10 @@ impl Broker {
                 (true, false) => {
                     instance.ready = true;
                     instance.parameters = operation.then;
+                    if let Some(plan) = operation.to_plan {
+                        instance.plan_id = plan;
+                        instance.acknowledged = None;
+                    }
                 }
                 // A failed provision leaves something that can not be fetched.
                 (false, _) => instance.failed = true,
@@ -356,6 +383,11 @@ impl Broker {
 struct After(Option<Failure>);
 
 impl After {
+    /// True if the operator hears what was done.
+    fn is_told(&self) -> bool {
+        self.0.is_none()
+    }
+
     fn answer(self, answer: Result<ServerAnswer, Failure>) -> Result<ServerAnswer, Failure> {
         self.0.map_or(answer, Err)
     }

@@ -54,6 +54,11 @@ impl Simulation {
             .get_mut(server.connection.as_str())
             .expect("its broker is simulated");
         let now = self.now;
+        let faults = crate::lint::plan_of(action, |id| {
+            let instance = broker.instances.get(id)?;
+            instance.acknowledged.as_deref()
+        });
+        assert_eq!(faults, None, "{action:?}");
         match action {
             Action::ReadInstance {
                 instance,

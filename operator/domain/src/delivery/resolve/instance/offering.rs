@@ -11,12 +11,16 @@ use entente_crds::{
 use jiff::SignedDuration;
 
 use crate::{
+    bounded::token,
     delivery::{Blocked, DeviceSnapshot, observations::instance::may_exist},
     remote::{Catalog, Offering, Plan},
 };
 
 /// Time for which an operation is polled if the broker's plan has no limit.
 const DEFAULT_MAXIMUM_POLLING: SignedDuration = SignedDuration::from_hours(1);
+
+/// The largest number of characters of a plan's name in a status (its schema).
+const MOST_NAME: usize = 127;
 
 /// Offering and plan of an instance in a broker's catalog.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -59,8 +63,8 @@ pub(in crate::delivery) fn find_offering(
         |offering| recorded.is_some_and(|recorded| recorded.service_id == offering.id),
     )
     .map_err(|found| {
-        let name = &side.offering;
-        let what = format!("the catalog behind {connection} has {found} named {name}");
+        let found = entries(&found, &side.offering, |offering| &offering.id);
+        let what = format!("the catalog behind {connection} has {found}");
         not_found(&what, renamed(catalog, recorded))
     })?;
     let plan = one(
@@ -69,35 +73,44 @@ pub(in crate::delivery) fn find_offering(
         |plan| recorded.is_some_and(|recorded| recorded.plan_id == plan.id),
     )
     .map_err(|found| {
-        let (offering, name) = (&side.offering, &side.plan);
-        let what = format!("the offering {offering} behind {connection} has {found} named {name}");
+        let found = entries(&found, &side.plan, |plan| &plan.id);
+        let what = format!(
+            "the offering {} behind {connection} has {found}",
+            offering.name
+        );
         not_found(&what, None)
     })?;
-    match recorded.and_then(|recorded| moved(recorded, side, offering, plan)) {
-        Some(blocked) => Err(blocked),
-        None => Ok(ResolvedOffering::new(offering, plan)),
-    }
+    let obstacle = recorded.and_then(|recorded| {
+        moved(recorded, side, offering, plan).or_else(|| fixed(recorded, side, offering, plan))
+    });
+    obstacle.map_or_else(|| Ok(ResolvedOffering::new(offering, plan)), Err)
 }
 
 /// Returns the only entry of a name; of several, the one that the instance was made of. The error
-/// is the number of entries, in words.
+/// is all of them.
 fn one<'a, T>(
     entries: impl Iterator<Item = &'a T>,
     is_named: impl Fn(&T) -> bool,
     is_bound: impl Fn(&T) -> bool,
-) -> Result<&'a T, &'static str> {
+) -> Result<&'a T, Vec<&'a T>> {
     let named: Vec<&T> = entries.filter(|entry| is_named(entry)).collect();
     match named.as_slice() {
-        [] => Err("nothing"),
         [entry] => Ok(entry),
         several => {
-            let mut several = several.iter();
-            several
-                .find(|entry| is_bound(entry))
-                .copied()
-                .ok_or("more than one entry")
+            let bound = several.iter().find(|entry| is_bound(entry)).copied();
+            bound.ok_or(named)
         }
     }
+}
+
+/// Returns the entries of a name in words, with their ids.
+fn entries<T>(found: &[&T], name: &str, id: impl Fn(&T) -> &String) -> String {
+    if found.is_empty() {
+        return format!("nothing named {name}");
+    }
+    let ids: Vec<&str> = found.iter().map(|entry| id(entry).as_str()).collect();
+    let ids = ids.join(" and ");
+    format!("{} entries named {name}: {ids}", found.len())
 }
 
 fn not_found(what: &str, hint: Option<String>) -> Blocked {
@@ -149,11 +162,52 @@ fn moved(
             &recorded.service_id,
         ));
     }
-    let same_plan = recorded.plan.as_ref() == Some(&side.plan);
+    let same_plan = recorded.plan.as_ref().is_none_or(|it| *it == side.plan);
     if same_offering && same_plan && recorded.plan_id != plan.id {
         return Some(fault("plan", &side.plan, &plan.id, &recorded.plan_id));
     }
     None
+}
+
+/// Returns an obstacle if another plan is wanted for an instance than it has, and the broker lets no
+/// instance be moved away from that (OSB `plan_updateable`).
+fn fixed(
+    recorded: &ServerInstance,
+    side: &ServerSide,
+    offering: &Offering,
+    plan: &Plan,
+) -> Option<Blocked> {
+    if recorded.service_id != offering.id || recorded.plan_id == plan.id {
+        return None;
+    }
+    let mut plans = offering.plans.iter();
+    let has = plans.find(|plan| plan.id == recorded.plan_id)?;
+    let (connection, offering) = (&side.connection_ref.name, &offering.name);
+    (!has.updateable).then(|| {
+        Blocked::new(
+            Reason::UnsupportedValue,
+            format!(
+                "the plan {} of the offering {offering} behind {connection} cannot be changed to \
+                 {}, says the catalog (plan_updateable); name {} again, or make another service of \
+                 the other plan",
+                has.name, plan.name, has.name
+            ),
+        )
+    })
+}
+
+/// Returns the catalog's name of a plan, or its id where the catalog has no such plan.
+pub(in crate::delivery) fn plan_name(
+    catalog: Option<&Catalog>,
+    service_id: &str,
+    plan_id: &str,
+) -> String {
+    let offerings = catalog.into_iter().flat_map(|catalog| &catalog.offerings);
+    let mut plans = offerings
+        .filter(|offering| offering.id == service_id)
+        .flat_map(|offering| &offering.plans);
+    let plan = plans.find(|plan| plan.id == plan_id);
+    token(plan.map_or(plan_id, |plan| &plan.name), MOST_NAME)
 }
 
 /// Returns the offering of the instance in status, as far as the catalog is known.
