@@ -79,6 +79,25 @@ pub fn retry(kind: FailureKind, doubtful: bool) -> Retry {
     }
 }
 
+/// True if the failure is about the request that met it: another one to the same remote side may
+/// succeed all the same, so that a removal is sent after a fetch that fails like this.
+pub fn is_about_the_request(kind: FailureKind) -> bool {
+    match kind {
+        FailureKind::TimedOut
+        | FailureKind::Unauthorized
+        | FailureKind::RejectedValue
+        | FailureKind::RejectedNotSettable
+        | FailureKind::Unsupported
+        | FailureKind::Conflict
+        | FailureKind::ProtocolError => true,
+        FailureKind::Unreachable
+        | FailureKind::TlsFailed
+        | FailureKind::CertificateChanged
+        | FailureKind::AddressNotAllowed
+        | FailureKind::Busy => false,
+    }
+}
+
 /// True if the problem is found by reading back, not by a failed request: no request started a
 /// wait, so that the item needs its own.
 pub fn is_found_by_reading(reason: Reason) -> bool {

@@ -126,6 +126,12 @@ pub enum ServerAnswer {
         /// The server's id of the operation, to be sent back when asking.
         operation: Option<String>,
     },
+    /// The server does not know the instance that it is to remove (404 to a deprovision, for which
+    /// OSB defines no meaning). It is gone if a fetch says so as well.
+    Absent {
+        /// One sentence with the server's words, as in a [`Failure`].
+        message: String,
+    },
 }
 
 /// State of an operation that is under way (OSB `last_operation`).

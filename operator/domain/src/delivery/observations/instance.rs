@@ -41,6 +41,9 @@ pub struct InstanceObservation {
     pub problem: Option<(Timestamp, Failure)>,
     /// Instant at which the instance was removed, if the server cannot be asked for a proof.
     pub removed: Option<Timestamp>,
+    /// The server's words if it does not know the instance that it was to remove: a fetch has to
+    /// say the same before that counts as a removal.
+    pub denied: Option<String>,
     /// Requests to either side in this pass, by item key.
     pub sent: BTreeMap<ItemKey, Sent>,
     /// Items that were sent to the server since the last fetch that was answered: no reading
@@ -125,6 +128,7 @@ impl InstanceObservation {
         recorded: None,
         problem: None,
         removed: None,
+        denied: None,
         sent: BTreeMap::new(),
         unread: BTreeSet::new(),
     };
@@ -145,6 +149,7 @@ impl InstanceObservation {
         // An instance that is gone, and that the status does not name any more, makes room.
         if recorded.is_none() && self.removed.is_some() {
             self.removed = None;
+            self.denied = None;
             self.reading = None;
             self.before = None;
             self.recorded = None;
@@ -224,6 +229,9 @@ impl InstanceObservation {
         if result.is_ok() {
             self.unread.clear();
         }
+        if result == Ok(InstanceReading::Absent) && self.denied.is_some() {
+            self.is_removed(at);
+        }
         self.reading = Some(Reading { at, result });
     }
 
@@ -253,9 +261,12 @@ impl InstanceObservation {
             Some(before) => Some(before),
             None => self.before.take(),
         };
-        if result == Ok(ServerAnswer::Done) && change.kind == ServerOperationType::Deprovision {
-            // Without a record there is no instance whose removal could be reported.
-            self.removed = self.recorded.as_ref().map(|_| at).or(self.removed);
+        if change.kind == ServerOperationType::Deprovision {
+            match &result {
+                Ok(ServerAnswer::Done) => self.is_removed(at),
+                Ok(ServerAnswer::Absent { message }) => self.denied = Some(message.clone()),
+                Ok(ServerAnswer::UnderWay { .. }) | Err(_) => {}
+            }
         }
         let fetched = self
             .before
@@ -278,6 +289,16 @@ impl InstanceObservation {
             }
         }
         self.problem = result.err().map(|failure| (at, failure));
+    }
+
+    /// Records that the instance was removed. Without a record there is no instance whose removal
+    /// could be reported.
+    fn is_removed(&mut self, at: Timestamp) {
+        if let Some(recorded) = &mut self.recorded {
+            recorded.operation = None;
+            recorded.sent_digest = None;
+            self.removed = Some(at);
+        }
     }
 
     pub(super) fn record_operation(
@@ -462,6 +483,8 @@ fn settle(
             recorded.operation = None;
             recorded.sent_digest = digest;
         }
+        // A fetch has to say so as well.
+        Ok(ServerAnswer::Absent { .. }) => {}
         Ok(ServerAnswer::UnderWay { operation }) => {
             recorded.operation = Some(ServerOperation {
                 r#type: kind,

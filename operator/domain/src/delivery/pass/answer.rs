@@ -231,9 +231,15 @@ impl Pass {
             }
             Answer::Server(result) => {
                 match &result {
-                    Ok(ServerAnswer::Done) => self.backoffs.clear(&key),
+                    Ok(ServerAnswer::Done | ServerAnswer::Absent { .. }) => {
+                        self.backoffs.clear(&key);
+                    }
                     Ok(ServerAnswer::UnderWay { .. }) => {
                         self.poll_after(subscription, POLL, moment.now);
+                    }
+                    // A removal has no value that a person would have to change.
+                    Err(failure) if matches!(action, Action::Deprovision { .. }) => {
+                        self.back_off_server(subscription, failure, moment);
                     }
                     Err(failure) => {
                         self.back_off_server_unless_final(subscription, failure, moment);

@@ -126,13 +126,17 @@ impl Pass {
             })
     }
 
-    /// Returns the reason of the wait if the server reported that it removed an instance and the
-    /// instance is still there.
+    /// Returns the reason of the wait if the server reported that it removed an instance, or that it
+    /// does not know it, and no fetch says the same.
     fn survives_its_removal(&self, subscription: &ResolvedSubscription) -> Option<Blocked> {
-        let removed = self.observations.of(&subscription.name).removed.is_some();
+        let heard = self.observations.of(&subscription.name);
         let withdraws = matches!(subscription.intent, Intent::Withdraw { .. });
+        let survives = match heard.removed {
+            Some(_) => withdraws,
+            None => heard.denied.is_some(),
+        };
         let wait = self.plan.waits.get(&subscription.name);
-        wait.filter(|_| removed && withdraws).cloned()
+        wait.filter(|_| survives).cloned()
     }
 
     fn policy(&self, connection: Option<&str>) -> RetryPolicy {

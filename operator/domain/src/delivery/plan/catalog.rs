@@ -4,6 +4,16 @@ use crate::delivery::plan::{Plan, round::Round};
 use crate::delivery::{ResolvedServer, ResolvedSubscription, model::backoffs::BackoffKey};
 
 impl Round<'_> {
+    /// True if the catalog is missing and nothing keeps it from being read.
+    pub(in crate::delivery) fn may_read_catalog(&self, server: &ResolvedServer) -> bool {
+        let connection = &server.connection;
+        let failed = self.observations.catalog_problems.contains_key(connection)
+            || self
+                .backoffs
+                .is_pending(&BackoffKey::catalog(connection), self.now);
+        !failed && !self.snapshot.catalogs.contains_key(connection)
+    }
+
     /// Plans to read the catalog if it is missing. Returns true if set-up may go on without it.
     pub(in crate::delivery) fn read_missing_catalog(
         &self,

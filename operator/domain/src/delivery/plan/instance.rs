@@ -17,7 +17,7 @@ use crate::{
         ResolvedSubscription, Verified, Wanted, model::backoffs::BackoffKey,
         observations::instance::may_exist,
     },
-    remote::{InstanceKey, InstanceReading},
+    remote::{Failure, FailureKind, InstanceKey, InstanceReading},
 };
 
 impl Round<'_> {
@@ -55,6 +55,9 @@ impl Round<'_> {
         let heard = self.observations.of(&subscription.name);
         let recorded = heard.recorded.as_ref();
         let instance = instance_as_it_is(recorded, &wanted);
+        if self.look_after_a_denial(subscription, server, &instance, plan) {
+            return;
+        }
         let operation = recorded.and_then(|recorded| recorded.operation.as_ref());
         if let Some(operation) = operation
             && self.operation(subscription, server, &instance, operation, plan)
@@ -122,6 +125,29 @@ impl Round<'_> {
             instance: instance.clone(),
             operation: operation.id.clone(),
         });
+        true
+    }
+
+    /// Plans to fetch an instance that the server says it does not know, and waits if it cannot be
+    /// fetched or is there. Returns true if nothing else may be planned now.
+    pub(in crate::delivery) fn look_after_a_denial(
+        &self,
+        subscription: &ResolvedSubscription,
+        server: &ResolvedServer,
+        instance: &InstanceKey,
+        plan: &mut Plan,
+    ) -> bool {
+        let heard = self.observations.of(&subscription.name);
+        let Some(message) = heard.denied.as_ref().filter(|_| heard.removed.is_none()) else {
+            return false;
+        };
+        if heard.reading.is_none() {
+            plan.once(read_instance(subscription, server, instance.clone()));
+        } else {
+            let failure = Failure::new(FailureKind::ProtocolError, message);
+            let blocked = Blocked::on_server(&server.connection, &failure);
+            plan.wait(&subscription.name, blocked);
+        }
         true
     }
 

@@ -6,23 +6,20 @@
 use entente_crds::{
     condition::Reason,
     digest::Digest,
-    v1alpha1::{ServerInstance, ServerOperationType},
+    v1alpha1::{ItemState, ServerInstance, ServerOperationType},
 };
 use jiff::{SignedDuration, Timestamp};
 
 use crate::delivery::{
-    Action, Blocked, CarriedItem, DeviceSnapshot, Intent, Observations, Plan, ResolvedServer,
-    ResolvedSubscription, Sent, digest,
+    Action, Blocked, CarriedItem, DeviceSnapshot, Intent, Observations, Plan, Reading,
+    ResolvedServer, ResolvedSubscription, Sent, digest,
     model::parameters::at_pointer,
     plan::{
         instance::{deprovision, read_instance, recorded_key},
         round::Round,
     },
 };
-use crate::{
-    reasons::{needs_another_value, reason},
-    remote::InstanceReading,
-};
+use crate::{reasons::is_about_the_request, remote::InstanceReading};
 
 /// Interval between fetches of an instance that the server reported as removed and still has.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(5);
@@ -85,16 +82,12 @@ pub(in crate::delivery) fn is_gone(
     if recorded.operation.is_some() {
         return false;
     }
-    let removed = observations.of(&subscription.name).removed.is_some();
-    match observations
-        .of(&subscription.name)
-        .reading
-        .as_ref()
-        .map(|reading| &reading.result)
-    {
-        Some(Ok(InstanceReading::Absent | InstanceReading::NotRetrievable)) => removed,
-        _ => false,
-    }
+    let heard = observations.of(&subscription.name);
+    // A fetch that fails takes nothing back from what the server said.
+    let is_there = |reading: &Reading<InstanceReading>| {
+        matches!(reading.result, Ok(InstanceReading::Present { .. }))
+    };
+    heard.removed.is_some() && heard.reading.as_ref().is_some_and(|it| !is_there(it))
 }
 
 /// Plans the next action of a withdrawal.
@@ -134,12 +127,13 @@ pub(in crate::delivery) fn remove(
         plan.wait(name, blocked.clone());
         return;
     }
-    if !round.snapshot.catalogs.contains_key(&server.connection) {
-        round.read_missing_catalog(subscription, server, plan);
+    // The catalog says at most that the instance cannot be fetched.
+    if round.may_read_catalog(server) {
+        plan.read_catalog(&server.connection);
         return;
     }
     let verified = round.verified.get(name).cloned().unwrap_or_default();
-    if !is_refused_off(round, subscription, server)
+    if !goes_on_all_the_same(round, subscription, server)
         && let Some(blocked) = round.server_blocked(subscription, &verified)
     {
         plan.wait(name, blocked);
@@ -148,17 +142,40 @@ pub(in crate::delivery) fn remove(
     next(round, subscription, server, recorded, plan);
 }
 
-/// True if the server refuses to turn the service off in a way that does not heal by itself. It is
-/// asked to remove the instance all the same.
-fn is_refused_off(
+/// True if the instance could not be fetched, or the service not be turned off, for a reason that
+/// does not concern its removal.
+fn goes_on_all_the_same(
     round: &Round<'_>,
     subscription: &ResolvedSubscription,
     server: &ResolvedServer,
 ) -> bool {
-    let problem = round.observations.of(&subscription.name).problem.as_ref();
+    let heard = round.observations.of(&subscription.name);
+    let reading = heard.reading.as_ref();
+    let unread = reading.and_then(|reading| reading.result.as_ref().err());
     let off = off_attempt(round, subscription, server);
-    off.zip(problem).is_some_and(|(off, (at, failure))| {
-        off.at == *at && needs_another_value(reason(failure.kind))
+    let met = match &heard.problem {
+        None => unread,
+        // The failure is that of turning it off.
+        Some((at, failure))
+            if off.is_some_and(|off| off.at == *at && off.result.as_ref() == Err(failure)) =>
+        {
+            Some(failure)
+        }
+        Some(_) => None,
+    };
+    met.is_some_and(|failure| is_about_the_request(failure.kind))
+}
+
+/// True if the service was on when it was last read, as the status has it.
+fn was_on(round: &Round<'_>, subscription: &ResolvedSubscription, server: &ResolvedServer) -> bool {
+    let object = round.snapshot.subscription(&subscription.name);
+    let status = object.and_then(|object| object.status.as_ref());
+    let items = status.map(|status| status.items.iter());
+    server.activation.as_ref().is_some_and(|activation| {
+        items
+            .into_iter()
+            .flatten()
+            .any(|item| item.key == activation.key && item.state == ItemState::Effective)
     })
 }
 
@@ -184,34 +201,27 @@ fn next(
         }
         _ => {}
     }
-    match round
-        .observations
-        .of(&subscription.name)
-        .reading
-        .as_ref()
-        .map(|reading| &reading.result)
-    {
-        None => plan.once(read_instance(subscription, server, instance)),
-        Some(Err(failure)) => plan.wait(
-            &subscription.name,
-            Blocked::on_server(&server.connection, failure),
-        ),
-        Some(Ok(InstanceReading::Present { parameters, .. })) => {
-            if is_on(server, parameters.as_ref())
-                && off_attempt(round, subscription, server).is_none()
-            {
-                plan.actions.push(turn_off(subscription, server, instance));
-            } else if round.observations.of(&subscription.name).removed.is_some() {
-                plan.wait(&subscription.name, still_there(round));
-            } else {
-                plan.actions.push(deprovision);
-            }
+    if round.look_after_a_denial(subscription, server, &instance, plan) {
+        return;
+    }
+    let heard = round.observations.of(&subscription.name);
+    let is_on = match heard.reading.as_ref().map(|reading| &reading.result) {
+        None => {
+            plan.once(read_instance(subscription, server, instance));
+            return;
         }
+        Some(Err(_)) => was_on(round, subscription, server),
+        Some(Ok(InstanceReading::Present { parameters, .. })) => is_on(server, parameters.as_ref()),
         // Absent may also mean that a provision is still under way, so it is removed all the same;
         // the broker answers 410 if there is no instance.
-        Some(Ok(InstanceReading::Absent | InstanceReading::NotRetrievable)) => {
-            plan.actions.push(deprovision);
-        }
+        Some(Ok(InstanceReading::Absent | InstanceReading::NotRetrievable)) => false,
+    };
+    if is_on && off_attempt(round, subscription, server).is_none() {
+        plan.actions.push(turn_off(subscription, server, instance));
+    } else if heard.removed.is_some() {
+        plan.wait(&subscription.name, still_there(round));
+    } else {
+        plan.actions.push(deprovision);
     }
 }
 

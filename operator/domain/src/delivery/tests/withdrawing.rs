@@ -93,6 +93,10 @@ fn a_server_that_does_not_remove_it_keeps_the_finalizer_until_the_deadline() {
         FailureKind::Busy,
         FailureKind::Unauthorized,
         FailureKind::ProtocolError,
+        // There is no value in it that a person would have to change.
+        FailureKind::RejectedValue,
+        FailureKind::Unsupported,
+        FailureKind::Conflict,
     ] {
         let refuse = |action: &Action| match action {
             Action::Deprovision { .. } => {
@@ -101,9 +105,103 @@ fn a_server_that_does_not_remove_it_keeps_the_finalizer_until_the_deadline() {
             _ => None,
         };
         let (snapshot, mut remote) = deleted(DAY / 2);
-        let (gone, said, orphaned) = withdrawn(snapshot, &mut remote, refuse);
-        assert!(!gone && !orphaned, "{kind:?} {said}");
+        let (pass, object) = run(snapshot, &mut remote, refuse);
+        let report = pass.report_subscription(&object, now());
+        let report = report.expect("it is ours");
+        assert!(!report.finalizer_may_go, "{kind:?}");
+        assert_eq!(report.status.server.and_then(|it| it.orphaned), None);
+        let said = ready(&pass, &object);
         assert!(said.starts_with("False"), "{kind:?} {said}");
+        assert_eq!(remote.count("Deprovision"), 1, "{kind:?}");
+        assert!(pass.wake().is_some(), "{kind:?}: it is tried again");
+    }
+}
+
+// shows C10
+#[test]
+fn a_withdrawal_needs_no_catalog() {
+    let (mut snapshot, mut remote) = deleted(SignedDuration::ZERO);
+    snapshot.catalogs.clear();
+    let (gone, ..) = withdrawn(snapshot, &mut remote, |action| match action {
+        Action::ReadCatalog { .. } => {
+            let failure = Failure::new(FailureKind::ProtocolError, "no catalog");
+            Some(Answer::Catalog(Err(failure)))
+        }
+        _ => None,
+    });
+    assert!(gone);
+    assert_eq!(remote.parameters, None);
+}
+
+// shows C10
+#[test]
+fn a_withdrawal_needs_no_fetch_and_tries_once_to_turn_off_what_was_on() {
+    for (kind, updates, refused) in [
+        (FailureKind::ProtocolError, 1, false),
+        (FailureKind::ProtocolError, 1, true),
+        (FailureKind::TimedOut, 1, false),
+        (FailureKind::Unauthorized, 1, false),
+    ] {
+        let (snapshot, mut remote) = deleted(SignedDuration::ZERO);
+        let (gone, ..) = withdrawn(snapshot, &mut remote, |action| match action {
+            Action::ReadInstance { .. } => {
+                Some(Answer::Instance(Err(Failure::new(kind, "no fetch"))))
+            }
+            Action::Update { .. } if refused => {
+                Some(Answer::Server(Err(Failure::new(kind, "no update"))))
+            }
+            _ => None,
+        });
+        assert!(gone, "{kind:?} {refused}");
+        let asked = ["Update", "Deprovision"].map(|action| remote.count(action));
+        assert_eq!(asked, [updates, 1], "{kind:?} {refused}");
+    }
+}
+
+// shows C10 K2
+#[test]
+fn a_server_that_nothing_reaches_is_not_asked_for_more() {
+    for kind in [FailureKind::Unreachable, FailureKind::Busy] {
+        let (snapshot, mut remote) = deleted(SignedDuration::ZERO);
+        let (pass, _) = run(snapshot, &mut remote, |action| match action {
+            Action::ReadInstance { .. } => {
+                Some(Answer::Instance(Err(Failure::new(kind, "no answer"))))
+            }
+            _ => None,
+        });
+        let asked = ["Update", "Deprovision"].map(|action| remote.count(action));
+        assert_eq!(asked, [0, 0], "{kind:?}");
+        assert!(pass.wake().is_some(), "{kind:?}");
+    }
+}
+
+// shows C10 D2
+#[test]
+fn an_instance_that_the_server_does_not_know_is_gone_if_a_fetch_says_so_too() {
+    let absent = InstanceReading::Absent;
+    let unknown = Failure::new(FailureKind::ProtocolError, "500");
+    for (second, expected) in [
+        (Ok(absent), true),
+        (Ok(InstanceReading::NotRetrievable), false),
+        (Err(unknown), false),
+    ] {
+        let (snapshot, mut remote) = deleted(SignedDuration::ZERO);
+        let mut denied = false;
+        let (pass, object) = run(snapshot, &mut remote, |action| match action {
+            Action::Deprovision { .. } => {
+                denied = true;
+                Some(Answer::Server(Ok(ServerAnswer::Absent {
+                    message: "404".to_owned(),
+                })))
+            }
+            Action::ReadInstance { .. } if denied => Some(Answer::Instance(second.clone())),
+            _ => None,
+        });
+        let report = pass.report_subscription(&object, now());
+        let gone = report.expect("it is ours").finalizer_may_go;
+        assert_eq!(gone, expected, "{second:?}");
+        assert_eq!(remote.count("Deprovision"), 1, "{second:?}");
+        assert_eq!(pass.wake().is_none(), expected, "{second:?}");
     }
 }
 
