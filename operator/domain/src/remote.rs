@@ -39,6 +39,9 @@ pub enum Scalar {
     Boolean(bool),
     /// Something that cannot be compared, such as a collection or an out-of-band value; as text.
     Other(String),
+    /// A value that breaks the rules of its syntax or of the message, and equals nothing that can be
+    /// wanted: a phrase that says how, such as "8 octets where an integer has 4".
+    Malformed(String),
 }
 
 /// Content of one reading of a device.

@@ -38,6 +38,16 @@ fn an_attribute_is_compared_by_type_and_sets_have_no_order() {
             vec![Scalar::Other("no-value".to_owned())],
             false,
         ),
+        (
+            text("not UTF-8"),
+            vec![Scalar::Malformed("not UTF-8".to_owned())],
+            false,
+        ),
+        (
+            Value::Integer(1),
+            vec![Scalar::Integer(1), Scalar::Malformed("cut off".to_owned())],
+            false,
+        ),
     ];
     for (wanted, found, equal) in table {
         assert_eq!(is_equal(&wanted, &found), equal, "{wanted:?} {found:?}");
