@@ -6,6 +6,7 @@
 //! shown by the next reading.
 
 mod codec;
+mod response;
 mod status;
 
 use std::borrow::Cow;
@@ -19,14 +20,14 @@ use entente_domain::protocol::{IppObject, Place};
 use entente_domain::remote::{DeviceReadRequest, DeviceReading, DeviceWrite, Failure, FailureKind};
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
-use ipp::attribute::IppAttributes;
 use ipp::model::IppVersion;
 use url::Url;
 
 use crate::device::{DeviceDriver, DeviceTarget};
 use crate::text::PrivateTexts;
 use crate::transport::{Answer, Exchange, Transport};
-use codec::{Request, Response};
+use codec::Request;
+use response::Response;
 
 /// Get-Printer-Attributes (RFC 8011 section 4.2.5).
 const GET_PRINTER_ATTRIBUTES: u16 = 0x000B;
@@ -140,12 +141,14 @@ impl IppDriver {
             })
             .await?;
         if object == IppObject::System && answer.status == StatusCode::NOT_FOUND {
-            return Ok((no_system(), answer));
+            return Ok((Response::of_status(status::OPERATION_NOT_SUPPORTED), answer));
         }
         check_http(&answer, writes)?;
-        let response = codec::decode(&answer.body, id).ok_or_else(|| unreadable(writes))?;
+        let response = Response::read(answer.body.clone())
+            .filter(|response| response.answers(id))
+            .ok_or_else(|| unreadable(writes))?;
         if object == IppObject::System && response.status == status::NOT_FOUND {
-            return Ok((no_system(), answer));
+            return Ok((Response::of_status(status::OPERATION_NOT_SUPPORTED), answer));
         }
         Ok((response, answer))
     }
@@ -165,10 +168,8 @@ impl IppDriver {
         let groups = codec::reading_groups(request, object)?;
         let asked = (object, operation);
         let (response, answer) = self.send(target, asked, groups, false).await?;
-        let judged = codec::guarded(|| status::of_reading(&response, private(target, &answer)));
-        judged.unwrap_or_else(|| Err(unreadable(false)))?;
-        codec::guarded(|| codec::take_reading(reading, &response, request, object))
-            .ok_or_else(|| unreadable(false))?;
+        status::of_reading(&response, private(target, &answer))?;
+        codec::take_reading(reading, &response, request, object)?;
         Ok(answer)
     }
 
@@ -236,8 +237,7 @@ impl DeviceDriver for IppDriver {
         let groups = codec::write_groups(attribute, syntax, &write.value)?;
         let asked = (object, operation);
         let (response, answer) = self.send(&target, asked, groups, true).await?;
-        codec::guarded(|| status::of_write(&response, &[attribute], private(&target, &answer)))
-            .unwrap_or_else(|| Err(unreadable(true)))
+        status::of_write(&response, &[attribute], private(&target, &answer))
     }
 }
 
@@ -266,15 +266,6 @@ fn private<'a>(target: &'a DeviceTarget, answer: &'a Answer) -> PrivateTexts<'a>
         token: answer.token.as_ref(),
         url: &target.url,
         secrets: Some(&target.secrets),
-    }
-}
-
-/// Returns the answer that stands in for a host without a System Service: the operation is not
-/// supported.
-fn no_system() -> Response {
-    Response {
-        status: status::OPERATION_NOT_SUPPORTED,
-        attributes: IppAttributes::new(),
     }
 }
 

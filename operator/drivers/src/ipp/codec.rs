@@ -1,10 +1,8 @@
-//! Requests and responses of IPP as values of ours, over the `ipp` crate's codec.
+//! Requests of IPP as octets, by the `ipp` crate, and readings from responses.
 //!
-//! Pure. Never trusts a response: its length is capped by the transport, its nesting here, and a
-//! value that cannot be compared becomes a text that describes it.
+//! Pure. Refuses a value that does not fit its syntax before anything is sent. Called by the driver.
 
 use std::collections::BTreeSet;
-use std::io::Cursor;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use entente_crds::v1alpha1::IppSyntax;
@@ -13,20 +11,15 @@ use entente_domain::remote::{
     DeviceReadRequest, DeviceReading, Failure, FailureKind, Scalar, Value,
 };
 use ipp::IppHeader;
-use ipp::attribute::{IppAttribute, IppAttributeGroup, IppAttributes};
+use ipp::attribute::{IppAttribute, IppAttributes};
 use ipp::model::{DelimiterTag, IppVersion};
-use ipp::parser::{IppParseError, IppParser};
-use ipp::reader::IppReader;
+use ipp::parser::IppParseError;
 use ipp::value::{IppCharset, IppKeyword, IppLanguage, IppName, IppString, IppValue};
+
+use super::response::{self, Response};
 
 /// Name of the user that every request carries: "requesting-user-name" (RFC 8011 section 9.3).
 const USER: &str = "entente";
-/// Collections deeper than this are refused: real ones reach four, and dropping a deep one would
-/// take as deep a stack.
-const DEEPEST: usize = 16;
-/// "unsupported" as a value: the attribute is not there (RFC 8010 section 3.5.2).
-pub(super) const TAG_UNSUPPORTED: u8 = 0x10;
-const TAG_UNKNOWN: u8 = 0x12;
 
 /// Returns the operation attribute that names an object.
 fn uri_attribute(object: IppObject) -> &'static str {
@@ -70,26 +63,23 @@ pub(super) struct Request<'a> {
     pub groups: &'a Groups,
 }
 
-/// A response.
-#[derive(Debug)]
-pub(super) struct Response {
-    /// The status code (RFC 8011 appendix B).
-    pub status: u16,
-    /// Its groups.
-    pub attributes: IppAttributes,
-}
-
 /// Returns the groups that ask an object for its attributes: exactly those needed, and the identity
 /// if it is an attribute of that object.
 pub(super) fn reading_groups(
     request: &DeviceReadRequest,
     object: IppObject,
 ) -> Result<Groups, Failure> {
+    requested(asked(request, object))
+}
+
+/// Returns the attributes of an object that a reading needs.
+fn asked(request: &DeviceReadRequest, object: IppObject) -> BTreeSet<&str> {
     let mut names: BTreeSet<&str> = attributes_of(request.places.iter(), object).collect();
     if let Some(identity) = attributes_of([&request.identity], object).next() {
         names.extend([product_attribute(object), identity]);
     }
-    requested(names)
+    names.remove("");
+    names
 }
 
 /// Returns the attributes of an object among places.
@@ -104,10 +94,7 @@ fn attributes_of<'a>(
 }
 
 fn requested<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Groups, Failure> {
-    let names = names
-        .into_iter()
-        .filter(|name| !name.is_empty())
-        .map(keyword);
+    let names = names.into_iter().map(keyword);
     let asked = IppValue::Array(names.collect::<Result<_, _>>()?);
     Ok(Groups {
         operation: vec![attribute(IppAttribute::REQUESTED_ATTRIBUTES, asked)?],
@@ -246,97 +233,41 @@ pub(super) fn encode(request: &Request<'_>) -> Result<Bytes, Failure> {
     Ok(body.freeze())
 }
 
-/// Runs a foreign library on bytes that a device sent. A panic there counts as an answer that
-/// cannot be read, and concerns that device alone.
-pub(super) fn guarded<T>(read: impl FnOnce() -> T) -> Option<T> {
-    // The parser's unfinished state is dropped here.
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).ok()
-}
-
-/// Reads a response to the request of this id; `None` where it is not one, or where it cannot be
-/// read at all.
-pub(super) fn decode(body: &Bytes, id: i32) -> Option<Response> {
-    guarded(|| parse(body, id)).flatten()
-}
-
-fn parse(body: &Bytes, id: i32) -> Option<Response> {
-    if !is_shallow(body) {
-        return None;
-    }
-    let parser = IppParser::new(IppReader::new(Cursor::new(body.clone())));
-    let (header, attributes, _) = parser.parse_parts().ok()?;
-    let major = header.version.0 >> 8;
-    if !(1..=2).contains(&major) || header.request_id != id {
-        return None;
-    }
-    Some(Response {
-        status: header.operation_or_status.cast_unsigned(),
-        attributes,
-    })
-}
-
-/// True if no collection lies deeper than `DEEPEST`. Says nothing about the rest.
-fn is_shallow(body: &[u8]) -> bool {
-    const HEADER: usize = 8;
-    let mut rest = body.get(HEADER..).unwrap_or_default();
-    let mut depth = 0_usize;
-    while let [tag, after @ ..] = rest {
-        rest = after;
-        match tag {
-            0x03 => break,
-            0x00..=0x0f => continue,
-            0x34 => depth += 1,
-            0x37 => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > DEEPEST {
-            return false;
-        }
-        // The name, then the value: each a length of two bytes and that many bytes.
-        for _ in 0..2 {
-            let [high, low, after @ ..] = rest else {
-                return true;
-            };
-            let length = usize::from(u16::from_be_bytes([*high, *low]));
-            rest = after.get(length..).unwrap_or_default();
-        }
-    }
-    true
-}
-
 /// Copies the attributes that an object returned into a reading, if they were asked for.
+///
+/// # Errors
+/// That the answer was cut off before it said which device it is. Any other attribute that may have
+/// been lost is malformed, since nothing says that it is unsupported.
 pub(super) fn take_reading(
     reading: &mut DeviceReading,
     response: &Response,
     request: &DeviceReadRequest,
     object: IppObject,
-) {
-    for (name, values) in answered(response, object) {
-        let place = Place::Ipp {
-            object,
-            attribute: name.to_owned(),
-        };
-        let own = request.identity.as_ipp().map(|(object, _)| object);
-        if name == product_attribute(object) && own == Some(object) {
-            reading.product_name = first_text(&values);
-        }
-        if place == request.identity {
-            reading.identity = first_text(&values);
-        }
-        if request.places.contains(&place) {
-            reading.values.insert(place, values);
+) -> Result<(), Failure> {
+    let names = asked(request, object);
+    let mut values = response.values(group(object) as u8, &names);
+    let is_cut_off = response.is_cut_off();
+    if let Some(identity) = attributes_of([&request.identity], object).next() {
+        let text = |name: &str| values.get(name).and_then(|values| first_text(values));
+        reading.product_name = text(product_attribute(object));
+        reading.identity = text(identity);
+        let lacks = |name: &str| !name.is_empty() && text(name).is_none();
+        if is_cut_off && (lacks(product_attribute(object)) || lacks(identity)) {
+            let message = "the answer was cut off before it said which device it is";
+            return Err(Failure::new(FailureKind::ProtocolError, message));
         }
     }
-}
-
-/// Returns the attributes that an object has.
-fn answered(response: &Response, object: IppObject) -> impl Iterator<Item = (&str, Vec<Scalar>)> {
-    response
-        .attributes
-        .groups_of(group(object))
-        .flat_map(IppAttributeGroup::attributes)
-        .filter(|attribute| attribute.value().to_tag() != TAG_UNSUPPORTED)
-        .map(|attribute| (attribute.name().as_str(), scalars(attribute.value())))
+    for place in &request.places {
+        let Some(name) = attributes_of([place], object).next() else {
+            continue;
+        };
+        let lost = || vec![Scalar::Malformed(response::CUT_OFF.to_owned())];
+        let found = values.remove(name);
+        if let Some(found) = found.or_else(|| is_cut_off.then(lost)) {
+            reading.values.insert(place.clone(), found);
+        }
+    }
+    Ok(())
 }
 
 fn first_text(values: &[Scalar]) -> Option<String> {
@@ -344,38 +275,6 @@ fn first_text(values: &[Scalar]) -> Option<String> {
         Scalar::Text(text) => Some(text.clone()),
         Scalar::Integer(number) => Some(number.to_string()),
         Scalar::Boolean(_) | Scalar::Other(_) | Scalar::Malformed(_) => None,
-    }
-}
-
-fn scalars(value: &IppValue) -> Vec<Scalar> {
-    match value {
-        IppValue::Array(values) => values.iter().map(scalar).collect(),
-        single => vec![scalar(single)],
-    }
-}
-
-fn scalar(value: &IppValue) -> Scalar {
-    match value {
-        IppValue::Integer(number) | IppValue::Enum(number) => Scalar::Integer((*number).into()),
-        IppValue::Boolean(truth) => Scalar::Boolean(*truth),
-        IppValue::TextWithoutLanguage(text) | IppValue::TextWithLanguage { text, .. } => {
-            Scalar::Text(text.as_ref().to_owned())
-        }
-        IppValue::NameWithoutLanguage(name) | IppValue::NameWithLanguage { name, .. } => {
-            Scalar::Text(name.as_str().to_owned())
-        }
-        IppValue::Keyword(word) | IppValue::MemberAttrName(word) => {
-            Scalar::Text(word.as_str().to_owned())
-        }
-        IppValue::MimeMediaType(media) => Scalar::Text(media.as_str().to_owned()),
-        IppValue::Uri(uri) | IppValue::UriScheme(uri) => Scalar::Text(uri.as_str().to_owned()),
-        IppValue::Charset(charset) => Scalar::Text(charset.as_str().to_owned()),
-        IppValue::NaturalLanguage(language) => Scalar::Text(language.as_str().to_owned()),
-        IppValue::NoValue => Scalar::Other("no-value".to_owned()),
-        IppValue::Other {
-            tag: TAG_UNKNOWN, ..
-        } => Scalar::Other("unknown".to_owned()),
-        other => Scalar::Other(other.to_string()),
     }
 }
 

@@ -5,11 +5,8 @@
 //! differ).
 
 use entente_domain::remote::{Failure, FailureKind};
-use ipp::attribute::IppAttributeGroup;
-use ipp::model::DelimiterTag;
-use ipp::value::IppValue;
 
-use super::codec::{Response, TAG_UNSUPPORTED};
+use super::response::{NOT_SETTABLE, OPERATION_GROUP, Response, UNSUPPORTED, UNSUPPORTED_GROUP};
 use crate::text::{PrivateTexts, quote};
 
 /// server-error-version-not-supported.
@@ -19,8 +16,6 @@ pub(super) const NOT_FOUND: u16 = 0x0406;
 /// server-error-operation-not-supported.
 pub(super) const OPERATION_NOT_SUPPORTED: u16 = 0x0501;
 const ATTRIBUTES_OR_VALUES_NOT_SUPPORTED: u16 = 0x040B;
-/// "not-settable" as a value (RFC 3380 section 8.1).
-const TAG_NOT_SETTABLE: u8 = 0x15;
 
 /// Status codes below this one are successes (RFC 8011 appendix B.1).
 const FIRST_FAILURE: u16 = 0x0100;
@@ -65,22 +60,18 @@ pub(super) fn of_write(
 /// tag.
 fn unsupported<'a>(response: &Response, names: &[&'a str]) -> Vec<(&'a str, FailureKind)> {
     response
-        .attributes
-        .groups_of(DelimiterTag::UnsupportedAttributes)
-        .flat_map(IppAttributeGroup::attributes)
+        .attributes(UNSUPPORTED_GROUP)
         .filter_map(|attribute| {
-            let name = names
-                .iter()
-                .find(|name| **name == attribute.name().as_str())?;
-            Some((*name, kind_of_tag(attribute.value().to_tag())))
+            let name = names.iter().find(|name| **name == attribute.name())?;
+            Some((*name, kind_of_tag(attribute.tag())))
         })
         .collect()
 }
 
 fn kind_of_tag(tag: u8) -> FailureKind {
     match tag {
-        TAG_NOT_SETTABLE => FailureKind::RejectedNotSettable,
-        TAG_UNSUPPORTED => FailureKind::Unsupported,
+        NOT_SETTABLE => FailureKind::RejectedNotSettable,
+        UNSUPPORTED => FailureKind::Unsupported,
         _ => FailureKind::RejectedValue,
     }
 }
@@ -122,19 +113,10 @@ fn message(response: &Response, named: &[&str], private: PrivateTexts<'_>) -> St
 }
 
 fn status_message(response: &Response) -> Option<String> {
-    let group = response
-        .attributes
-        .first_of(DelimiterTag::OperationAttributes)?;
-    let attribute = group
-        .attributes()
-        .iter()
-        .find(|attribute| attribute.name().as_str() == "status-message")?;
-    match attribute.value() {
-        IppValue::TextWithoutLanguage(text) | IppValue::TextWithLanguage { text, .. } => {
-            Some(text.as_ref().to_owned()).filter(|text| !text.is_empty())
-        }
-        _ => None,
-    }
+    let attribute = response
+        .attributes(OPERATION_GROUP)
+        .find(|attribute| attribute.name() == "status-message")?;
+    attribute.words().filter(|words| !words.is_empty())
 }
 
 /// Returns the keyword of a status code (RFC 8011 appendix B, RFC 3380 section 8.2).

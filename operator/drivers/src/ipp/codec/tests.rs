@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::super::response::Attribute;
+use super::super::response::tests::{Octets, answer, group};
 use super::*;
 
 /// Returns a request for attributes of an object, and for the printer's identity by one of them.
@@ -18,7 +20,7 @@ fn asking(object: IppObject, identity: &str, names: &[&str]) -> DeviceReadReques
 
 fn reading(response: &Response, request: &DeviceReadRequest, object: IppObject) -> DeviceReading {
     let mut reading = DeviceReading::default();
-    take_reading(&mut reading, response, request, object);
+    take_reading(&mut reading, response, request, object).unwrap();
     reading
 }
 
@@ -52,7 +54,16 @@ fn bytes_to(object: IppObject, groups: &Groups) -> Bytes {
 
 /// Reads a request back as if it were a response, which has the same shape.
 fn back(groups: &Groups) -> Response {
-    decode(&bytes_of(groups), 7).unwrap()
+    Response::read(bytes_of(groups)).unwrap()
+}
+
+/// Returns the operation attributes of a request.
+fn operation_attributes(sent: &Response) -> Vec<Attribute> {
+    sent.attributes(response::OPERATION_GROUP).collect()
+}
+
+fn names(attributes: &[Attribute]) -> Vec<&str> {
+    attributes.iter().map(Attribute::name).collect()
 }
 
 #[test]
@@ -60,17 +71,8 @@ fn a_request_begins_as_rfc_8011_wants_it() {
     let request = asking(IppObject::Printer, "printer-uuid", &[]);
     let sent = back(&reading_groups(&request, IppObject::Printer).unwrap());
     assert_eq!(sent.status, 0x4003);
-    let group = sent
-        .attributes
-        .first_of(DelimiterTag::OperationAttributes)
-        .unwrap();
-    let names: Vec<&str> = group
-        .attributes()
-        .iter()
-        .map(|a| a.name().as_str())
-        .collect();
     assert_eq!(
-        names,
+        names(&operation_attributes(&sent)),
         [
             "attributes-charset",
             "attributes-natural-language",
@@ -87,11 +89,7 @@ fn exactly_what_is_needed_is_asked_for() {
     let asked = |identity: &str, names: &[&str]| {
         let request = asking(IppObject::Printer, identity, names);
         let sent = back(&reading_groups(&request, IppObject::Printer).unwrap());
-        let group = sent
-            .attributes
-            .first_of(DelimiterTag::OperationAttributes)
-            .unwrap();
-        scalars(group.attributes().last().unwrap().value())
+        operation_attributes(&sent).last().unwrap().scalars()
     };
     let texts = |texts: &[&str]| -> Vec<Scalar> {
         texts
@@ -159,30 +157,10 @@ fn what_cannot_be_written_is_refused_before_it_is_sent() {
     }
 }
 
-/// Returns a response with these bytes behind its header.
-fn raw(attributes: &[u8]) -> Bytes {
-    let mut body = vec![2, 0, 0, 0, 0, 0, 0, 7];
-    body.extend_from_slice(attributes);
-    body.into()
-}
-
-fn raw_value(tag: u8, name: &str, value: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![tag];
-    for part in [name.as_bytes(), value] {
-        bytes.extend_from_slice(&u16::try_from(part.len()).unwrap().to_be_bytes());
-        bytes.extend_from_slice(part);
-    }
-    bytes
-}
-
-fn read(values: &[(u8, &str, &[u8])], asked: &[&str]) -> DeviceReading {
-    let mut group = vec![4];
-    for (tag, name, value) in values {
-        group.extend(raw_value(*tag, name, value));
-    }
-    group.push(3);
+fn read(values: &[Octets<'_>], asked: &[&str]) -> DeviceReading {
+    let group = group(4, values);
     let request = asking(IppObject::Printer, "printer-uuid", asked);
-    let response = decode(&raw(&group), 7).unwrap();
+    let response = Response::read(answer(0, &group)).unwrap();
     reading(&response, &request, IppObject::Printer)
 }
 
@@ -224,65 +202,17 @@ fn unsupported_is_missing_and_no_value_is_something() {
 }
 
 #[test]
-fn what_is_no_response_to_the_request_is_refused() {
-    let good = raw(&[3]);
-    assert!(decode(&good, 7).is_some());
-    assert!(decode(&good, 8).is_none(), "the answer to another request");
-    assert!(decode(&Bytes::from_static(b"<!DOCTYPE html><html></html>"), 7).is_none());
-    assert!(decode(&Bytes::new(), 7).is_none());
-    assert!(decode(&raw(&[4, 0x21, 0, 1]), 7).is_none(), "cut off");
-}
-
-#[test]
-fn nesting_without_end_is_refused_before_it_is_built() {
-    let nested = |depth: usize| {
-        let mut group = vec![4];
-        group.extend(raw_value(0x34, "media-col", b""));
-        for _ in 1..depth {
-            group.extend(raw_value(0x4a, "", b"m"));
-            group.extend(raw_value(0x34, "", b""));
-        }
-        group.extend(raw_value(0x37, "", b"").repeat(depth));
-        group.push(3);
-        raw(&group)
-    };
-    assert!(decode(&nested(DEEPEST), 7).is_some());
-    assert!(decode(&nested(DEEPEST + 1), 7).is_none());
-
-    let mut shallow = vec![4];
-    for _ in 0..3 {
-        shallow.extend(raw_value(0x34, "media-col", b""));
-        shallow.extend(raw_value(0x4a, "", b"m"));
-        shallow.extend(raw_value(0x21, "", &[0, 0, 0, 1]));
-        shallow.extend(raw_value(0x37, "", b""));
-    }
-    shallow.push(3);
-    assert!(decode(&raw(&shallow), 7).is_some());
-}
-
-#[test]
 fn what_is_set_on_the_system_names_it_and_stands_in_its_group() {
     let lobby = Value::Text("Lobby".to_owned());
     let groups = write_groups("a", IppSyntax::Text, &lobby).unwrap();
-    let sent = decode(&bytes_to(IppObject::System, &groups), 7).unwrap();
-    let operation = sent
-        .attributes
-        .first_of(DelimiterTag::OperationAttributes)
-        .unwrap();
-    let names: Vec<&str> = operation
-        .attributes()
-        .iter()
-        .map(|a| a.name().as_str())
-        .collect();
+    let sent = Response::read(bytes_to(IppObject::System, &groups)).unwrap();
+    let operation = operation_attributes(&sent);
+    let names = names(&operation);
     assert!(
         names.contains(&"system-uri") && !names.contains(&"printer-uri"),
         "{names:?}"
     );
-    assert!(
-        sent.attributes
-            .first_of(DelimiterTag::PrinterAttributes)
-            .is_none()
-    );
+    assert!(!sent.has_group(DelimiterTag::PrinterAttributes as u8));
     // Values are read from the group that was asked for, and only those that were asked for.
     let said = |name: &str, object: IppObject| {
         let request = asking(IppObject::System, "printer-uuid", &[name]);
@@ -297,15 +227,12 @@ fn what_is_set_on_the_system_names_it_and_stands_in_its_group() {
 
 #[test]
 fn the_system_service_says_which_product_it_is_and_who_in_its_own_attributes() {
-    let mut group = vec![10];
-    for (tag, name, value) in [
+    let values = [
         (0x41, "system-make-and-model", &b"NW MFP 500"[..]),
         (0x45, "system-uuid", b"urn:uuid:2"),
         (0x41, "printer-make-and-model", b"another"),
-    ] {
-        group.extend(raw_value(tag, name, value));
-    }
-    group.push(3);
+    ];
+    let group = group(10, &values);
     let request = DeviceReadRequest {
         identity: Place::Ipp {
             object: IppObject::System,
@@ -313,8 +240,60 @@ fn the_system_service_says_which_product_it_is_and_who_in_its_own_attributes() {
         },
         places: BTreeSet::new(),
     };
-    let response = decode(&raw(&group), 7).unwrap();
+    let response = Response::read(answer(0, &group)).unwrap();
     let reading = reading(&response, &request, IppObject::System);
     assert_eq!(reading.product_name.as_deref(), Some("NW MFP 500"));
     assert_eq!(reading.identity.as_deref(), Some("urn:uuid:2"));
+}
+
+#[test]
+fn an_attribute_that_may_have_been_cut_off_is_not_called_unsupported() {
+    let itself = [
+        (0x41, "printer-make-and-model", &b"NW MFP 500"[..]),
+        (0x45, "printer-uuid", b"urn:uuid:1"),
+        (0x41, "a", b"x"),
+        (0x41, "b", b"y"),
+    ];
+    let whole = group(4, &itself);
+    let read = |octets: &[u8]| {
+        let response = Response::read(answer(0, octets)).unwrap();
+        let request = asking(IppObject::Printer, "printer-uuid", &["a", "b"]);
+        let mut reading = DeviceReading::default();
+        take_reading(&mut reading, &response, &request, IppObject::Printer)?;
+        Ok::<_, Failure>(values(reading))
+    };
+    let values = read(&whole[..whole.len() - 1]).unwrap();
+    assert_eq!(values["a"], [Scalar::Text("x".to_owned())]);
+    assert_eq!(values["b"], [Scalar::Malformed("cut off".to_owned())]);
+    // Without its name or its model it would look like another machine.
+    for attributes in 1..=2 {
+        let before = group(4, &itself[..attributes]);
+        let failure = read(&whole[..before.len() - 1]).unwrap_err();
+        assert_eq!(failure.kind, FailureKind::ProtocolError);
+        assert!(failure.message.contains("cut off"), "{failure:?}");
+    }
+}
+
+#[test]
+fn of_an_attribute_that_is_there_twice_both_must_say_the_same() {
+    let values_of = |location: &'static str, uuid: &'static str| {
+        let values_of = [
+            (0x41, "a", &b"x"[..]),
+            (0x45, "printer-uuid", b"urn:uuid:1"),
+            (0x41, "a", location.as_bytes()),
+            (0x45, "printer-uuid", uuid.as_bytes()),
+        ];
+        let reading = read(&values_of, &["a"]);
+        (
+            reading.identity.clone(),
+            values(reading).remove("a").unwrap(),
+        )
+    };
+    let (identity, location) = values_of("x", "urn:uuid:1");
+    assert_eq!(identity.as_deref(), Some("urn:uuid:1"));
+    assert_eq!(location, [Scalar::Text("x".to_owned())]);
+    let (identity, location) = values_of("y", "urn:uuid:2");
+    assert_eq!(identity, None, "it is no identity");
+    let different = "is there twice, with different values".to_owned();
+    assert_eq!(location, [Scalar::Malformed(different)]);
 }

@@ -1,8 +1,6 @@
 //! Tests of every sign by which a device reports the result of a request.
 
-use bytes::Bytes;
-use ipp::attribute::{IppAttribute, IppAttributes};
-
+use super::super::response::tests::{Octets, answer, group};
 use super::*;
 
 const NOTHING: PrivateTexts<'static> = PrivateTexts {
@@ -13,29 +11,24 @@ const NOTHING: PrivateTexts<'static> = PrivateTexts {
 };
 const OURS: &str = "printer-location";
 
-fn response(status: u16, unsupported: &[(&str, IppValue)], said: Option<&str>) -> Response {
-    let mut attributes = IppAttributes::new();
-    let mut add = |tag, name: &str, value| {
-        attributes.add(tag, IppAttribute::with_name(name, value).unwrap());
-    };
-    if let Some(said) = said {
-        let said = IppValue::new_text_without_language(said).unwrap();
-        add(DelimiterTag::OperationAttributes, "status-message", said);
-    }
-    for (name, value) in unsupported {
-        add(DelimiterTag::UnsupportedAttributes, name, value.clone());
-    }
-    Response { status, attributes }
+/// Returns a response that names attributes as unsupported, each with a tag.
+fn response(status: u16, unsupported: &[(&str, u8)], said: Option<&str>) -> Response {
+    let said: Vec<Octets<'_>> = said
+        .map(|said| (0x41, "status-message", said.as_bytes()))
+        .into_iter()
+        .collect();
+    let unsupported: Vec<Octets<'_>> = unsupported
+        .iter()
+        .map(|(name, tag)| (*tag, *name, &[][..]))
+        .collect();
+    let groups = [
+        group(OPERATION_GROUP, &said),
+        group(UNSUPPORTED_GROUP, &unsupported),
+    ];
+    Response::read(answer(status, &groups.concat())).unwrap()
 }
 
-fn tagged(tag: u8) -> IppValue {
-    IppValue::Other {
-        tag,
-        data: Bytes::new(),
-    }
-}
-
-fn written(status: u16, unsupported: &[(&str, IppValue)]) -> Option<FailureKind> {
+fn written(status: u16, unsupported: &[(&str, u8)]) -> Option<FailureKind> {
     let response = response(status, unsupported, None);
     of_write(&response, &[OURS], NOTHING)
         .err()
@@ -45,7 +38,7 @@ fn written(status: u16, unsupported: &[(&str, IppValue)]) -> Option<FailureKind>
 // shows B7
 #[test]
 fn success_is_no_success_where_our_attribute_is_named_as_unsupported() {
-    let not_settable = tagged(TAG_NOT_SETTABLE);
+    let not_settable = NOT_SETTABLE;
     assert_eq!(written(0, &[]), None);
     assert_eq!(
         written(1, &[]),
@@ -53,15 +46,15 @@ fn success_is_no_success_where_our_attribute_is_named_as_unsupported() {
         "what was ignored is seen by reading back"
     );
     assert_eq!(
-        written(0, &[(OURS, not_settable.clone())]),
+        written(0, &[(OURS, not_settable)]),
         Some(FailureKind::RejectedNotSettable)
     );
     assert_eq!(
-        written(1, &[(OURS, tagged(TAG_UNSUPPORTED))]),
+        written(1, &[(OURS, UNSUPPORTED)]),
         Some(FailureKind::Unsupported)
     );
     assert_eq!(
-        written(1, &[(OURS, IppValue::Integer(3))]),
+        written(1, &[(OURS, 0x21)]),
         Some(FailureKind::RejectedValue)
     );
     assert_eq!(written(1, &[("another", not_settable)]), None);
@@ -72,15 +65,15 @@ fn a_refusal_is_told_apart_by_the_tag() {
     const STATUS: u16 = ATTRIBUTES_OR_VALUES_NOT_SUPPORTED;
     assert_eq!(written(STATUS, &[]), Some(FailureKind::RejectedValue));
     assert_eq!(
-        written(STATUS, &[(OURS, IppValue::Boolean(true))]),
+        written(STATUS, &[(OURS, 0x22)]),
         Some(FailureKind::RejectedValue)
     );
-    let not_settable = (OURS, tagged(TAG_NOT_SETTABLE));
+    let not_settable = (OURS, NOT_SETTABLE);
     assert_eq!(
         written(STATUS, &[not_settable]),
         Some(FailureKind::RejectedNotSettable)
     );
-    let unsupported = (OURS, tagged(TAG_UNSUPPORTED));
+    let unsupported = (OURS, UNSUPPORTED);
     assert_eq!(
         written(STATUS, &[unsupported]),
         Some(FailureKind::Unsupported)
@@ -124,8 +117,18 @@ fn an_error_in_the_middle_of_a_write_leaves_a_doubt() {
 }
 
 #[test]
+fn words_in_another_encoding_are_quoted_as_far_as_they_can_be() {
+    let words = group(OPERATION_GROUP, &[(0x41, "status-message", b"st\xf6rung")]);
+    let refused = Response::read(answer(0x0400, &words)).unwrap();
+    assert_eq!(
+        of_reading(&refused, NOTHING).unwrap_err().message,
+        "client-error-bad-request: st\u{fffd}rung"
+    );
+}
+
+#[test]
 fn the_message_has_the_status_the_attribute_and_the_devices_words() {
-    let named = [(OURS, tagged(TAG_UNSUPPORTED))];
+    let named = [(OURS, UNSUPPORTED)];
     let refused = response(0x040B, &named, Some("not\u{7} here\r\nplease"));
     assert_eq!(
         of_write(&refused, &[OURS], NOTHING).unwrap_err().message,
