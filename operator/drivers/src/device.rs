@@ -26,7 +26,9 @@ pub struct DeviceTarget {
 }
 
 /// A driver of devices. Every call sends at most one request to the device, and one to the System
-/// Service of its host if it has attributes there; none is sent twice.
+/// Service of its host if it has attributes there. A request is sent twice only in two versions of
+/// its protocol: a reading if the first answer leaves open whether the device understood it, a write
+/// if the device refused the version.
 #[async_trait]
 pub trait DeviceDriver: Send + Sync {
     /// Takes one reading. A request without attributes is a probe: identity and model alone.

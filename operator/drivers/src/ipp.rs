@@ -28,6 +28,7 @@ use crate::text::PrivateTexts;
 use crate::transport::{Answer, Exchange, Transport};
 use codec::Request;
 use response::Response;
+use status::{Ending, Purpose};
 
 /// Get-Printer-Attributes (RFC 8011 section 4.2.5).
 const GET_PRINTER_ATTRIBUTES: u16 = 0x000B;
@@ -53,7 +54,7 @@ const MOST_OLD_HOSTS: usize = 100_000;
 pub struct IppDriver {
     transport: Arc<Transport>,
     request_id: AtomicI32,
-    /// URLs whose device refused version 2.0.
+    /// URLs whose device answers version 1.1 and not 2.0.
     old: Mutex<HashSet<String>>,
 }
 
@@ -67,90 +68,108 @@ impl IppDriver {
         }
     }
 
-    /// Sends one operation; once more by version 1.1 if 2.0 is refused, which a device reports
-    /// before it does anything.
+    /// Sends one operation; once more by version 1.1 if the answer to 2.0 leaves open whether the
+    /// device understands that. Only one that clearly refuses the version is sent a write again.
+    ///
+    /// # Errors
+    /// The failure by 2.0, if neither version is answered in a way that says anything.
     async fn send(
         &self,
         target: &DeviceTarget,
-        (object, operation): (IppObject, u16),
-        groups: codec::Groups,
-        writes: bool,
+        asked: &Asked<'_>,
     ) -> Result<(Response, Answer), Failure> {
-        let old = self.is_old(&target.url);
-        let version = if old {
-            IppVersion::v1_1()
-        } else {
-            IppVersion::v2_0()
-        };
-        let answered = self
-            .send_once(target, version, (object, operation), &groups, writes)
-            .await?;
-        if old || answered.0.status != status::VERSION_NOT_SUPPORTED {
-            return Ok(answered);
+        let mut by_2_0 = None;
+        if !self.is_old(&target.url) {
+            match self.send_once(target, IppVersion::v2_0(), asked).await {
+                Ending::Success(answered) => return Ok(answered),
+                Ending::Refusal(failure) => return Err(failure),
+                Ending::Unclear(failure) => by_2_0 = Some(failure),
+            }
         }
-        let answered = self
-            .send_once(
-                target,
-                IppVersion::v1_1(),
-                (object, operation),
-                &groups,
-                writes,
-            )
-            .await?;
-        if answered.0.status != status::VERSION_NOT_SUPPORTED {
-            self.remember_old(&target.url);
+        match self.send_once(target, IppVersion::v1_1(), asked).await {
+            Ending::Success(answered) => {
+                self.remember_old(&target.url);
+                Ok(answered)
+            }
+            Ending::Refusal(failure) => Err(failure),
+            Ending::Unclear(failure) => {
+                // Another device may be there by now.
+                self.forget_old(&target.url);
+                Err(by_2_0.unwrap_or(failure))
+            }
         }
-        Ok(answered)
     }
 
     async fn send_once(
         &self,
         target: &DeviceTarget,
         version: IppVersion,
-        (object, operation): (IppObject, u16),
-        groups: &codec::Groups,
-        writes: bool,
-    ) -> Result<(Response, Answer), Failure> {
+        asked: &Asked<'_>,
+    ) -> Ending<(Response, Answer)> {
+        let writes = asked.purpose.writes();
         // Positive and never zero (RFC 8010 section 3.1.1).
         let id = self
             .request_id
             .fetch_add(1, Ordering::Relaxed)
             .rem_euclid(i32::MAX)
             .max(1);
+        let answer = match self.exchange(target, (version, id), asked).await {
+            Ok(answer) => answer,
+            // The connection ended early, or the answer is none of HTTP.
+            Err(failure) if !writes && failure.kind == FailureKind::ProtocolError => {
+                return Ending::Unclear(failure);
+            }
+            Err(failure) => return Ending::Refusal(failure),
+        };
+        if asked.object == IppObject::System && answer.status == StatusCode::NOT_FOUND {
+            return Ending::Refusal(status::no_system());
+        }
+        match check_http(&answer, writes) {
+            Err(failure) if !writes && is_unclear(answer.status) => Ending::Unclear(failure),
+            Err(failure) => Ending::Refusal(failure),
+            Ok(()) => {
+                let response = Response::read(answer.body.clone());
+                if asked.object == IppObject::System && status::is_not_found(response.as_ref()) {
+                    return Ending::Refusal(status::no_system());
+                }
+                let private = private(target, &answer);
+                match status::ending(response, id, asked.purpose, private) {
+                    Ending::Success(response) => Ending::Success((response, answer)),
+                    Ending::Refusal(failure) => Ending::Refusal(failure),
+                    Ending::Unclear(failure) => Ending::Unclear(failure),
+                }
+            }
+        }
+    }
+
+    /// Sends one HTTP request.
+    async fn exchange(
+        &self,
+        target: &DeviceTarget,
+        (version, id): (IppVersion, i32),
+        asked: &Asked<'_>,
+    ) -> Result<Answer, Failure> {
         let request = Request {
             version,
-            operation,
+            operation: asked.operation,
             id,
-            object,
+            object: asked.object,
             uri: &target.url,
-            groups,
+            groups: &asked.groups,
         };
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/ipp"));
-        let answer = self
-            .transport
-            .send(Exchange {
-                profile: &target.profile,
-                method: Method::POST,
-                url: http_url(&target.url)?,
-                headers,
-                body: codec::encode(&request)?,
-                pinned: target.pinned_certificate.as_deref(),
-                most_bytes: MOST_BYTES,
-                writes,
-            })
-            .await?;
-        if object == IppObject::System && answer.status == StatusCode::NOT_FOUND {
-            return Ok((Response::of_status(status::OPERATION_NOT_SUPPORTED), answer));
-        }
-        check_http(&answer, writes)?;
-        let response = Response::read(answer.body.clone())
-            .filter(|response| response.answers(id))
-            .ok_or_else(|| unreadable(writes))?;
-        if object == IppObject::System && response.status == status::NOT_FOUND {
-            return Ok((Response::of_status(status::OPERATION_NOT_SUPPORTED), answer));
-        }
-        Ok((response, answer))
+        let exchange = Exchange {
+            profile: &target.profile,
+            method: Method::POST,
+            url: http_url(&target.url)?,
+            headers,
+            body: codec::encode(&request)?,
+            pinned: target.pinned_certificate.as_deref(),
+            most_bytes: MOST_BYTES,
+            writes: asked.purpose.writes(),
+        };
+        self.transport.send(exchange).await
     }
 
     /// Reads one object of the device.
@@ -165,10 +184,15 @@ impl IppDriver {
             IppObject::Printer => GET_PRINTER_ATTRIBUTES,
             IppObject::System => GET_SYSTEM_ATTRIBUTES,
         };
-        let groups = codec::reading_groups(request, object)?;
-        let asked = (object, operation);
-        let (response, answer) = self.send(target, asked, groups, false).await?;
-        status::of_reading(&response, private(target, &answer))?;
+        let asked = Asked {
+            object,
+            operation,
+            groups: codec::reading_groups(request, object)?,
+            purpose: Purpose::Read {
+                group: codec::group_of_identity(request, object),
+            },
+        };
+        let (response, answer) = self.send(target, &asked).await?;
         codec::take_reading(reading, &response, request, object)?;
         Ok(answer)
     }
@@ -187,6 +211,19 @@ impl IppDriver {
         }
         old.insert(url.to_owned());
     }
+
+    fn forget_old(&self, url: &str) {
+        let mut old = self.old.lock().unwrap_or_else(PoisonError::into_inner);
+        old.remove(url);
+    }
+}
+
+/// One operation on one object of a device.
+struct Asked<'a> {
+    object: IppObject,
+    operation: u16,
+    groups: codec::Groups,
+    purpose: Purpose<'a>,
 }
 
 #[async_trait]
@@ -234,10 +271,13 @@ impl DeviceDriver for IppDriver {
             IppObject::Printer => Cow::Borrowed(target),
             IppObject::System => Cow::Owned(system_of(target)?),
         };
-        let groups = codec::write_groups(attribute, syntax, &write.value)?;
-        let asked = (object, operation);
-        let (response, answer) = self.send(&target, asked, groups, true).await?;
-        status::of_write(&response, &[attribute], private(&target, &answer))
+        let asked = Asked {
+            object,
+            operation,
+            groups: codec::write_groups(attribute, syntax, &write.value)?,
+            purpose: Purpose::Write { attribute },
+        };
+        self.send(&target, &asked).await.map(drop)
     }
 }
 
@@ -247,17 +287,6 @@ fn no_ipp() -> Failure {
         FailureKind::Unsupported,
         "the setting is not one that IPP can carry",
     )
-}
-
-/// Returns the failure of an answer that cannot be read as IPP.
-fn unreadable(writes: bool) -> Failure {
-    Failure {
-        doubtful: writes,
-        ..Failure::new(
-            FailureKind::ProtocolError,
-            "the answer is not an IPP response that can be read",
-        )
-    }
 }
 
 fn private<'a>(target: &'a DeviceTarget, answer: &'a Answer) -> PrivateTexts<'a> {
@@ -332,6 +361,13 @@ fn check_http(answer: &Answer, writes: bool) -> Result<(), Failure> {
     })
 }
 
+/// True if an HTTP status other than 200 leaves open whether the device understands the version:
+/// devices answer any of these to one that they do not know.
+fn is_unclear(status: StatusCode) -> bool {
+    let failed = status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE;
+    failed || status.is_success() || status == StatusCode::BAD_REQUEST
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -388,5 +424,12 @@ mod tests {
         assert_eq!(http(503, true), Some((FailureKind::Busy, false)));
         assert_eq!(http(500, true), Some((FailureKind::ProtocolError, true)));
         assert_eq!(http(500, false), Some((FailureKind::ProtocolError, false)));
+    }
+
+    #[test]
+    fn a_status_that_says_nothing_of_the_version_leaves_it_open() {
+        let unclear = |status| is_unclear(StatusCode::from_u16(status).unwrap());
+        assert!([204, 400, 500, 501, 502, 505].map(unclear) == [true; 6]);
+        assert!([307, 401, 403, 404, 426, 429, 503].map(unclear) == [false; 7]);
     }
 }

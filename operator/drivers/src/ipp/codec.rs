@@ -37,6 +37,12 @@ fn group(object: IppObject) -> DelimiterTag {
     }
 }
 
+/// Returns the group without which an answer of an object says nothing: it has the identity.
+pub(super) fn group_of_identity(request: &DeviceReadRequest, object: IppObject) -> Option<u8> {
+    let own = attributes_of([&request.identity], object).next();
+    own.map(|_| group(object) as u8)
+}
+
 /// Returns the attribute with an object's product name.
 fn product_attribute(object: IppObject) -> &'static str {
     match object {

@@ -102,16 +102,6 @@ impl Response {
         })
     }
 
-    /// Returns a response that has a status and nothing else.
-    pub(super) fn of_status(status: u16) -> Self {
-        Self {
-            status,
-            major: LATEST_MAJOR,
-            id: 0,
-            groups: Bytes::new(),
-        }
-    }
-
     /// True if it is the answer to the request of this id, by a version of IPP that exists.
     pub(super) fn answers(&self, id: i32) -> bool {
         self.major > 0 && self.id == id
@@ -144,7 +134,6 @@ impl Response {
         found
     }
 
-    #[cfg(test)]
     /// True if there is a group with a tag, with or without attributes.
     pub(super) fn has_group(&self, group: u8) -> bool {
         let mut walk = self.walk();

@@ -1,6 +1,7 @@
 //! The meaning of a response: status code, unsupported group and its tags together.
 //!
-//! Pure. A device may report success and name our attribute as unsupported; it may refuse and give
+//! Pure. Decides whether a request succeeded, was refused, or should be tried by an older version of
+//! IPP; called by the driver with each answer. A device may report success and name our attribute as unsupported; it may refuse and give
 //! the reason by a tag alone. No one sign is enough (RFC 3380 section 4.1, and servers that
 //! differ).
 
@@ -9,19 +10,112 @@ use entente_domain::remote::{Failure, FailureKind};
 use super::response::{NOT_SETTABLE, OPERATION_GROUP, Response, UNSUPPORTED, UNSUPPORTED_GROUP};
 use crate::text::{PrivateTexts, quote};
 
-/// server-error-version-not-supported.
-pub(super) const VERSION_NOT_SUPPORTED: u16 = 0x0503;
+/// client-error-bad-request.
+const BAD_REQUEST: u16 = 0x0400;
 /// client-error-not-found.
-pub(super) const NOT_FOUND: u16 = 0x0406;
-/// server-error-operation-not-supported.
-pub(super) const OPERATION_NOT_SUPPORTED: u16 = 0x0501;
+const NOT_FOUND: u16 = 0x0406;
 const ATTRIBUTES_OR_VALUES_NOT_SUPPORTED: u16 = 0x040B;
+/// server-error-operation-not-supported.
+const OPERATION_NOT_SUPPORTED: u16 = 0x0501;
+/// server-error-version-not-supported.
+const VERSION_NOT_SUPPORTED: u16 = 0x0503;
 
 /// Status codes below this one are successes (RFC 8011 appendix B.1).
 const FIRST_FAILURE: u16 = 0x0100;
 
+/// Purpose of a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Purpose<'a> {
+    /// Reads attributes.
+    Read {
+        /// Tag of the group without which the answer says nothing.
+        group: Option<u8>,
+    },
+    /// Sets an attribute.
+    Write {
+        /// Its name.
+        attribute: &'a str,
+    },
+}
+
+impl Purpose<'_> {
+    /// True if the device is to change something.
+    pub(super) fn writes(self) -> bool {
+        matches!(self, Self::Write { .. })
+    }
+}
+
+/// Meaning of the answer to a request by one version of IPP.
+#[derive(Debug)]
+pub(super) enum Ending<T> {
+    /// A success of IPP.
+    Success(T),
+    /// A definite refusal, or no answer.
+    Refusal(Failure),
+    /// Neither: the device may understand another version, and has done nothing.
+    Unclear(Failure),
+}
+
+/// Decides the meaning of a response to the request of an id; `None` stands for an answer that is
+/// none of IPP.
+pub(super) fn ending(
+    response: Option<Response>,
+    id: i32,
+    purpose: Purpose<'_>,
+    private: PrivateTexts<'_>,
+) -> Ending<Response> {
+    // A device that does not know the version may not know its header either.
+    let may_be_foreign = |status| matches!(status, VERSION_NOT_SUPPORTED | BAD_REQUEST);
+    let ours = |response: &Response| may_be_foreign(response.status) || response.answers(id);
+    let Some(response) = response.filter(ours) else {
+        return unreadable(purpose);
+    };
+    let judged = match purpose {
+        Purpose::Read { .. } => of_reading(&response, private),
+        Purpose::Write { attribute } => of_write(&response, &[attribute], private),
+    };
+    let is_unclear = response.status == VERSION_NOT_SUPPORTED
+        || (response.status == BAD_REQUEST && !purpose.writes());
+    match (judged, purpose) {
+        (Err(failure), _) if is_unclear => Ending::Unclear(failure),
+        (Err(failure), _) => Ending::Refusal(failure),
+        (Ok(()), Purpose::Read { group: Some(group) }) if !response.has_group(group) => {
+            Ending::Unclear(Failure::new(
+                FailureKind::ProtocolError,
+                "the device reports success and none of its attributes",
+            ))
+        }
+        (Ok(()), _) => Ending::Success(response),
+    }
+}
+
+/// Returns the ending of an answer that cannot be read as IPP, or is not one to our request.
+fn unreadable(purpose: Purpose<'_>) -> Ending<Response> {
+    let message = "the answer is not an IPP response that can be read";
+    let failure = Failure {
+        doubtful: purpose.writes(),
+        ..Failure::new(FailureKind::ProtocolError, message)
+    };
+    if purpose.writes() {
+        Ending::Refusal(failure)
+    } else {
+        Ending::Unclear(failure)
+    }
+}
+
+/// True if a response says that the object is not there.
+pub(super) fn is_not_found(response: Option<&Response>) -> bool {
+    response.is_some_and(|response| response.status == NOT_FOUND)
+}
+
+/// Returns the failure of a host without a System Service: it has none of its operations.
+pub(super) fn no_system() -> Failure {
+    let name = status_name(OPERATION_NOT_SUPPORTED).unwrap_or_default();
+    Failure::new(FailureKind::Unsupported, name)
+}
+
 /// Refuses a reading that cannot be used.
-pub(super) fn of_reading(response: &Response, private: PrivateTexts<'_>) -> Result<(), Failure> {
+fn of_reading(response: &Response, private: PrivateTexts<'_>) -> Result<(), Failure> {
     if response.status < FIRST_FAILURE {
         return Ok(());
     }
@@ -30,11 +124,7 @@ pub(super) fn of_reading(response: &Response, private: PrivateTexts<'_>) -> Resu
 }
 
 /// Decides whether a write of these attributes was accepted.
-pub(super) fn of_write(
-    response: &Response,
-    names: &[&str],
-    private: PrivateTexts<'_>,
-) -> Result<(), Failure> {
+fn of_write(response: &Response, names: &[&str], private: PrivateTexts<'_>) -> Result<(), Failure> {
     let found = unsupported(response, names);
     let status = response.status;
     let worst = found
@@ -51,7 +141,7 @@ pub(super) fn of_write(
     let found: Vec<&str> = found.into_iter().map(|(name, _)| name).collect();
     Err(Failure {
         // A device that reports an error in the middle of the operation may have done half of it.
-        doubtful: matches!(status, 0x0500 | 0x0504 | 0x0505),
+        doubtful: matches!(status, 0x0500 | 0x0502 | 0x0504 | 0x0505),
         ..Failure::new(kind, message(response, &found, private))
     })
 }
@@ -92,7 +182,7 @@ fn kind_of(status: u16) -> FailureKind {
         ATTRIBUTES_OR_VALUES_NOT_SUPPORTED | 0x0409 | 0x040E => FailureKind::RejectedValue,
         0x0413 => FailureKind::RejectedNotSettable,
         OPERATION_NOT_SUPPORTED => FailureKind::Unsupported,
-        0x0506 | 0x0507 => FailureKind::Busy,
+        0x0502 | 0x0505..=0x0507 => FailureKind::Busy,
         _ => FailureKind::ProtocolError,
     }
 }

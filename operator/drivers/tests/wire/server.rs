@@ -30,7 +30,7 @@ impl Arrived {
     }
 }
 
-/// Status with reason and further headers, and a body.
+/// Status with reason and further headers, and a body. An empty status closes the connection.
 pub(crate) type Reply = (String, Vec<u8>);
 type Answering = Arc<dyn Fn(&Arrived) -> Reply + Send + Sync>;
 
@@ -75,6 +75,9 @@ async fn serve(mut stream: TcpStream, answer: Answering, seen: Arc<Mutex<Vec<Arr
     while let Some(request) = read(&mut stream).await {
         seen.lock().unwrap().push(request.clone());
         let (head, body) = answer(&request);
+        if head.is_empty() {
+            return;
+        }
         let head = format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n", body.len());
         let sent = [head.as_bytes(), &body].concat();
         if stream.write_all(&sent).await.is_err() {

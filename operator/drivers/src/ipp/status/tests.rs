@@ -91,7 +91,10 @@ fn each_status_has_its_kind() {
         (0x0413, FailureKind::RejectedNotSettable),
         (0x0500, FailureKind::ProtocolError),
         (0x0501, FailureKind::Unsupported),
+        (0x0502, FailureKind::Busy),
         (0x0503, FailureKind::ProtocolError),
+        (0x0504, FailureKind::ProtocolError),
+        (0x0505, FailureKind::Busy),
         (0x0506, FailureKind::Busy),
         (0x0507, FailureKind::Busy),
         (0x7777, FailureKind::ProtocolError),
@@ -112,7 +115,7 @@ fn an_error_in_the_middle_of_a_write_leaves_a_doubt() {
             .unwrap_err()
             .doubtful
     };
-    assert!(doubtful(0x0500) && doubtful(0x0504));
+    assert!([0x0500, 0x0502, 0x0504, 0x0505].map(doubtful) == [true; 4]);
     assert!(!doubtful(0x0501) && !doubtful(0x040B) && !doubtful(0x0507));
 }
 
@@ -139,4 +142,54 @@ fn the_message_has_the_status_the_attribute_and_the_devices_words() {
         of_reading(&unknown, NOTHING).unwrap_err().message,
         "status 0x0799"
     );
+}
+
+const READ: Purpose<'static> = Purpose::Read { group: Some(4) };
+const WRITE: Purpose<'static> = Purpose::Write { attribute: OURS };
+
+/// Returns the ending of an answer to the request 7: its kind, and whether it leaves a doubt.
+fn ended(octets: &[u8], purpose: Purpose<'_>) -> (&'static str, bool) {
+    let response = Response::read(octets.to_vec().into());
+    match ending(response, 7, purpose, NOTHING) {
+        Ending::Success(_) => ("success", false),
+        Ending::Refusal(failure) => ("refusal", failure.doubtful),
+        Ending::Unclear(failure) => ("unclear", failure.doubtful),
+    }
+}
+
+#[test]
+fn only_a_success_with_our_id_and_what_we_need_is_one() {
+    let with_group = [&answer(0, &[4])[..], &[3]].concat();
+    assert_eq!(ended(&with_group, READ), ("success", false));
+    assert_eq!(ended(&answer(0, &[3]), READ), ("unclear", false));
+    let anything = Purpose::Read { group: None };
+    assert_eq!(ended(&answer(0, &[3]), anything), ("success", false));
+    assert_eq!(ended(&answer(0, &[3]), WRITE), ("success", false));
+    for foreign in [
+        &[2, 0, 0, 0, 0, 0, 0, 0, 4, 3][..],
+        &[0, 0, 0, 0, 0, 0, 0, 7, 4, 3],
+        &[2, 0, 4, 0xB, 0, 0, 0, 8, 3],
+        b"<html></html>",
+        b"",
+    ] {
+        assert_eq!(ended(foreign, READ), ("unclear", false), "{foreign:?}");
+        assert_eq!(ended(foreign, WRITE), ("refusal", true), "{foreign:?}");
+    }
+}
+
+#[test]
+fn a_version_may_be_refused_in_any_shape_and_a_write_by_its_own_status_alone() {
+    for header in [[2, 0, 7], [1, 1, 7], [1, 0, 0], [0, 0, 0], [2, 0, 99]] {
+        let refused = |status: u16| {
+            let [high, low] = status.to_be_bytes();
+            let [major, minor, id] = header;
+            [major, minor, high, low, 0, 0, 0, id]
+        };
+        assert_eq!(ended(&refused(0x0503), READ), ("unclear", false));
+        assert_eq!(ended(&refused(0x0503), WRITE), ("unclear", false));
+        assert_eq!(ended(&refused(0x0400), READ), ("unclear", false));
+        assert_eq!(ended(&refused(0x0400), WRITE), ("refusal", false));
+    }
+    assert_eq!(ended(&answer(0x0501, &[3]), READ), ("refusal", false));
+    assert_eq!(ended(&answer(0x040B, &[3]), WRITE), ("refusal", false));
 }
