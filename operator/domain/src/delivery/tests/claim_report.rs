@@ -230,7 +230,8 @@ fn a_system_that_does_not_say_its_product_is_believed_beside_a_printer_that_does
     let mut only_host = Observations::default();
     only_host.record_device(&"host".into(), Ok(nameless()), at(0));
     let stranger = pass(&mut alone, &only_host, 1);
-    assert_eq!(ready(&stranger), "IdentityMismatch");
+    let fault = stranger.connections[0].fault.as_ref();
+    assert_eq!(fault.map(|it| it.reason), Some(Reason::ProtocolError));
     assert_eq!(stranger.identity, None, "nothing is pinned of a stranger");
 
     let mut both = answered("urn:1");

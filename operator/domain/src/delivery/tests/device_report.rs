@@ -9,7 +9,9 @@ use entente_crds::{
 use jiff::SignedDuration;
 use kube::ResourceExt as _;
 
-use super::pass_fixture::{Remote, Story, delivered, device_status, now, ready, run, snapshot};
+use super::pass_fixture::{
+    Remote, Story, delivered, device_status, now, ready, run, says as subscription_says, snapshot,
+};
 use crate::{
     condition::find,
     delivery::{Action, Answer, Backoffs, Claimant, DeviceSnapshot, Pass, is_reconcile_requested},
@@ -191,8 +193,8 @@ fn a_machine_of_another_product_or_identity_is_refused_and_nothing_of_it_is_pinn
     for (product, identity) in [
         (Some("Southwind 9"), Some("urn:uuid:1")),
         (Some("Northwind MFP 500"), Some("urn:uuid:2")),
-        (Some("Northwind MFP 500"), None),
-        (None, Some("urn:uuid:1")),
+        (None, Some("urn:uuid:2")),
+        (Some("Southwind 9"), None),
     ] {
         let mut remote = Remote::new();
         remote.reading.product_name = product.map(str::to_owned);
@@ -204,6 +206,38 @@ fn a_machine_of_another_product_or_identity_is_refused_and_nothing_of_it_is_pinn
         assert_eq!(said, "False(IdentityMismatch)", "{what}");
         assert_eq!(remote.count("WriteDevice"), 0, "{what}");
         assert_eq!(status.identity, pinned, "{what}");
+    }
+}
+
+// shows D1 K2 K4
+#[test]
+fn an_answer_without_what_the_device_is_known_by_is_no_usable_answer_and_no_other_machine() {
+    let (mut before, remote) = delivered();
+    before.reconcile_requested = true;
+    let known = before.device.as_ref().and_then(|it| it.status.clone());
+    let known = known.expect("it was reported");
+    for (product, identity, lacks) in [
+        (None, None, "the name of the product"),
+        (None, Some("urn:uuid:1"), "the name of the product"),
+        (Some("Northwind MFP 500"), None, "printer-uuid"),
+    ] {
+        let mut remote = Remote {
+            parameters: remote.parameters.clone(),
+            ..Remote::new()
+        };
+        remote.reading.product_name = product.map(str::to_owned);
+        remote.reading.identity = identity.map(str::to_owned);
+        let (pass, object) = run(before.clone(), &mut remote, |_| None);
+        let status = device_status(&pass, &object);
+        let online = find(&status.conditions, ConditionType::Online).expect("it is said");
+        let said = format!("The answer lacks {lacks}, by which the device is known.");
+        assert_eq!((&*online.reason, &online.message), ("ProtocolError", &said));
+        assert_eq!(remote.count("WriteDevice"), 0, "{lacks}");
+        assert_eq!(status.identity, known.identity, "{lacks}");
+        assert_eq!(status.claim, known.claim, "{lacks}");
+        let delivered = subscription_says(&pass, &object, ConditionType::Delivered);
+        assert_eq!(delivered, "True(Delivered)", "nobody else was seen");
+        assert!(pass.wake().is_some(), "it is asked again");
     }
 }
 

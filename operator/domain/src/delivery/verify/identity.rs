@@ -2,19 +2,21 @@
 //! (K4).
 //!
 //! Each connection is a witness of its own: the identity pinned there when first seen has to be
-//! seen again. Called by verify, by the claim and by the device's report.
+//! seen again. An answer without it is no usable answer, and never another machine. Called by verify, by the claim and by the device's report.
 
 use entente_crds::{
     condition::Reason,
     v1alpha1::{Device, DeviceConnectionStatus, DeviceFault, DeviceIdentity},
 };
 
-use crate::delivery::{Blocked, DeviceSnapshot, Observations, Reading, ResolvedDevice};
+use crate::delivery::{
+    Blocked, DeviceSnapshot, Observations, Reading, ResolvedDevice, known_identity,
+};
 use crate::names::ConnectionName;
 use crate::remote::DeviceReading;
 
-/// Returns the fault of the device that answered through a connection, if it is not the expected
-/// one. Nothing is written then.
+/// Returns the fault of the answer through a connection, if it does not show the expected device:
+/// another machine gave it, or it does not say which machine did. Nothing is written then.
 pub(in crate::delivery) fn identity_fault(
     snapshot: &DeviceSnapshot,
     resolved: &ResolvedDevice,
@@ -24,27 +26,50 @@ pub(in crate::delivery) fn identity_fault(
     let model = snapshot.model.as_ref()?;
     let reading = answer(observations, connection)?;
     let mismatch = |message: String| Some(Blocked::new(Reason::IdentityMismatch, message));
-    match &reading.product_name {
-        None if is_vouched_for(resolved, (device, observations), connection) => {}
-        None => return mismatch("the device does not say which product it is".to_owned()),
-        Some(product) if !model.spec.product_names.contains(product) => {
-            return mismatch(format!(
-                "the device says it is a {product}, which is none of the product names of the \
-                 DeviceModel {}",
-                device.spec.model_ref.name
-            ));
-        }
-        Some(_) => {}
+    if let Some(product) = &reading.product_name
+        && !model.spec.product_names.contains(product)
+    {
+        return mismatch(format!(
+            "the device says it is a {product}, which is none of the product names of the \
+             DeviceModel {}",
+            device.spec.model_ref.name
+        ));
     }
-    let pinned = pinned_identity(device, connection)?;
-    if reading.identity.as_deref() == Some(pinned) {
-        return None;
+    let pinned = pinned_identity(device, connection);
+    if pinned.is_some() && reading.identity.is_some() && reading.identity.as_deref() != pinned {
+        return mismatch(
+            "another device answers at this address than before; for a new machine change \
+             spec.serialNumber"
+                .to_owned(),
+        );
     }
-    mismatch(
-        "another device answers at this address than before; for a new machine change \
-         spec.serialNumber"
-            .to_owned(),
-    )
+    hollow(resolved, (device, observations), connection, reading)
+}
+
+/// Returns the fault of an answer that lacks what the device is known by. It shows no other
+/// machine: some devices leave attributes out while they start.
+fn hollow(
+    resolved: &ResolvedDevice,
+    (device, observations): (&Device, &Observations),
+    connection: &str,
+    reading: &DeviceReading,
+) -> Option<Blocked> {
+    let lacks = |what: &str| {
+        let message = format!("the answer lacks {what}, by which the device is known");
+        Some(Blocked::new(Reason::ProtocolError, message))
+    };
+    if reading.product_name.is_none()
+        && !is_vouched_for(resolved, (device, observations), connection)
+    {
+        return lacks("the name of the product");
+    }
+    if reading.identity.is_none() && known_identity(device, connection).is_some() {
+        let place = resolved
+            .endpoint(connection)
+            .map(|it| it.identity.to_string());
+        return lacks(place.as_deref().unwrap_or("the identity"));
+    }
+    None
 }
 
 fn answer<'a>(observations: &'a Observations, connection: &str) -> Option<&'a DeviceReading> {

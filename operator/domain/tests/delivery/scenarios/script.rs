@@ -10,7 +10,7 @@
 //! revise C.S SERVICE from T [plain] [allowed D] [parameter=value …]
 //! end C.S at T · delete C.S · delete-contract C.S · abandon C.S · keep C.S · recreate C.S · orphan-contract C.S
 //! suspend C.S|device · resume C.S|device
-//! printer off|timeout|ignores A|not-settable A|refuses A|lacks OP|busy D|loses N|is ID|product P|has A TEXT|cure
+//! printer off|timeout|hollow|ignores A|not-settable A|refuses A|lacks OP|busy D|loses N|is ID|product P|has A TEXT|cure
 //! broker NAME down|timeout|takes D|never-ends|fails N|next FAULT|not-retrievable|fixed-plans|drops P|ignores P|forgets|cure
 //! broker NAME calls ID NEW-ID NEW-NAME   the catalog has a new id and name for what had this id
 //! set model|service NAME POINTER JSON · remove service NAME · replace-device SERIAL
@@ -211,6 +211,7 @@ fn printer(world: &mut Simulation, what: &str, words: &VecDeque<&str>) {
     match what {
         "off" => printer.down = Some(FailureKind::Unreachable),
         "timeout" => printer.down = Some(FailureKind::TimedOut),
+        "hollow" => printer.hollow = true,
         "ignores" => {
             printer.ignores.insert(rest);
         }
