@@ -98,6 +98,15 @@ pub fn is_about_the_request(kind: FailureKind) -> bool {
     }
 }
 
+/// True if the reason is that a machine answers which is not the expected one: whatever was proved
+/// of the expected one is in doubt.
+pub fn shows_another_machine(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::IdentityMismatch | Reason::CertificateChanged
+    )
+}
+
 /// True if the problem is found by reading back, not by a failed request: no request started a
 /// wait, so that the item needs its own.
 pub fn is_found_by_reading(reason: Reason) -> bool {

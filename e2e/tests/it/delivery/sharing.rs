@@ -133,6 +133,9 @@ async fn a_stranger_at_the_address_gets_nothing_written() {
     let mut written = namespace.ledger().entries_since(sequence);
     written.retain(|entry| entry.write);
     assert_eq!(brief(&written), Vec::<String>::new());
+    let served = ["stranger", "parts", device];
+    subscription_says(namespace, served, "Stalled", "IdentityMismatch").await;
+    subscription_says(namespace, served, "Delivered", "IdentityMismatch").await;
 
     // The machine was exchanged on purpose: the Device names the new one, and it is set up.
     let exchanged = namespace.device(fixture.device(0));

@@ -23,7 +23,7 @@ use crate::names::{ConnectionName, SubscriptionName};
 use crate::{
     bounded::cut,
     condition::MAX_MESSAGE,
-    reasons::reason,
+    reasons::{reason, shows_another_machine},
     remote::{DeviceReading, Failure, Value},
 };
 
@@ -215,6 +215,9 @@ impl Round<'_> {
         item: &ResolvedItem,
         connection: &ConnectionName,
     ) -> VerifiedItem {
+        if let Some(verified) = self.of_another_machine(step.r#type, item, connection) {
+            return verified;
+        }
         if let Wanted::DeviceSetting {
             write_only: true, ..
         } = item.wanted
@@ -236,6 +239,33 @@ impl Round<'_> {
             }) => self.unread(step.r#type, item, Some(failure)),
             _ => self.unread(step.r#type, item, None),
         }
+    }
+
+    /// Returns the item without its proof, if another machine than the expected one answers: what
+    /// the expected one was set to is not in effect there.
+    fn of_another_machine(
+        &self,
+        step: StepType,
+        item: &ResolvedItem,
+        connection: &ConnectionName,
+    ) -> Option<VerifiedItem> {
+        let fault = self.device_faults.get(connection)?;
+        if !shows_another_machine(fault.reason) {
+            return None;
+        }
+        // The words of another identity are those of the wait; they are none of an attempt.
+        let problem = Reason::OF_AN_ATTEMPT.contains(&fault.reason).then(|| {
+            let message = format!("{}: {}", item.key, fault.message);
+            self.problem(item, fault.reason, &message, self.now)
+        });
+        let before = self.of_status(step, item);
+        Some(VerifiedItem {
+            state: ItemState::Unknown,
+            observed_digest: None,
+            verified_at: None,
+            problem,
+            ..before
+        })
     }
 
     fn device_reading(

@@ -106,6 +106,7 @@ impl Report<'_> {
             .or_else(|| self.claimed())
             .or_else(|| self.model_missing())
             .or_else(|| forbidden(Reason::IdentityMismatch))
+            .or_else(|| forbidden(Reason::CertificateChanged))
             // The address lies outside the networks of the Connection: until it is tried anew.
             .or_else(|| forbidden(Reason::NotAllowed))
     }

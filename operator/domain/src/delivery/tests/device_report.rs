@@ -209,6 +209,22 @@ fn a_machine_of_another_product_or_identity_is_refused_and_nothing_of_it_is_pinn
     }
 }
 
+// shows K2 K4
+#[test]
+fn a_device_that_shows_another_certificate_needs_a_person_and_is_not_only_silent() {
+    let (mut before, _) = delivered();
+    before.reconcile_requested = true;
+    let status = failing(before, FailureKind::CertificateChanged);
+    for (type_, said) in [
+        (ConditionType::Ready, "False(CertificateChanged)"),
+        (ConditionType::Stalled, "True(CertificateChanged)"),
+        (ConditionType::SettingsApplied, "False(CertificateChanged)"),
+        (ConditionType::Online, "False(CertificateChanged)"),
+    ] {
+        assert_eq!(says(&status, type_), said);
+    }
+}
+
 // shows D1 K2 K4
 #[test]
 fn an_answer_without_what_the_device_is_known_by_is_no_usable_answer_and_no_other_machine() {

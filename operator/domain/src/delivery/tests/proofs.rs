@@ -6,11 +6,11 @@ use entente_crds::{
 };
 use jiff::SignedDuration;
 
-use super::pass_fixture::{Story, now, said, weekdays};
+use super::pass_fixture::{Remote, Story, now, said, weekdays};
 use crate::{
     delivery::{Action, Answer},
     protocol::Place,
-    remote::{Failure, FailureKind, Scalar, Value},
+    remote::{DeviceReading, Failure, FailureKind, Scalar, Value},
 };
 
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
@@ -252,6 +252,58 @@ fn a_device_that_falls_silent_loses_no_proof_and_brings_none() {
     assert_eq!(item.state, ItemState::Unknown);
     assert_eq!(item.problem.map(|it| it.outcome), Some(Reason::Unreachable));
     assert_eq!(said(&report, ConditionType::Ready), "False(Unreachable)");
+}
+
+// shows D1 K2 K4
+#[test]
+fn a_machine_that_is_not_the_expected_one_undoes_what_was_delivered_until_that_one_is_back() {
+    let other = Remote::new().reading;
+    let another = DeviceReading {
+        identity: Some("urn:uuid:2".to_owned()),
+        ..other
+    };
+    let replaced = Failure::new(FailureKind::CertificateChanged, "another certificate");
+    for (answer, reason) in [
+        (Ok(another), "IdentityMismatch"),
+        (Err(replaced), "CertificateChanged"),
+    ] {
+        let mut story = Story::new();
+        story.calm_pass(SignedDuration::ZERO);
+        let replaced = |action: &Action| match action {
+            Action::ReadDevice { .. } => Some(Answer::DeviceRead {
+                result: answer.clone(),
+                claimed_by_another: None,
+            }),
+            _ => None,
+        };
+        let report = story.pass(MINUTE, replaced);
+        assert_eq!(weekdays(&report).state, ItemState::Unknown, "{reason}");
+        for (type_, status) in [
+            (ConditionType::Delivered, "False"),
+            (ConditionType::DeviceConfigured, "False"),
+            (ConditionType::Ready, "False"),
+            (ConditionType::Stalled, "True"),
+        ] {
+            assert_eq!(said(&report, type_), format!("{status}({reason})"));
+        }
+        let server = said(&report, ConditionType::ServerConfigured);
+        assert_eq!(
+            server, "True(Succeeded)",
+            "its proof is no matter of the device"
+        );
+        let again = story.pass(MINUTE * 2, replaced);
+        assert_eq!(again.status, report.status, "nothing is written");
+        assert_eq!(story.remote.count("WriteDevice"), 0, "{reason}");
+        let back = story.calm_pass(MINUTE * 3);
+        assert_eq!(said(&back, ConditionType::Delivered), "True(Delivered)");
+        let item = weekdays(&back);
+        assert_eq!(item.last_verified, Some(now() + MINUTE * 3), "{reason}");
+        assert_eq!(
+            story.remote.count("WriteDevice"),
+            0,
+            "it has what is wanted"
+        );
+    }
 }
 
 // shows D1 B7
