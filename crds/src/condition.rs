@@ -194,7 +194,7 @@ reasons! {
     /// The local clock and that of the API server differ by more than 5 seconds.
     ClockSkew => "Set the clock of the operator's node.",
     /// The device says it is another one than before, or of another model.
-    IdentityMismatch => "Check which machine answers at the address; for a new machine change spec.serialNumber, for another name of the product correct productNames of the DeviceModel.",
+    IdentityMismatch => "Check which machine answers at the address; for a new machine set spec.identity or change spec.serialNumber, for another name of the product correct productNames of the DeviceModel.",
     /// The device shows another certificate than before.
     CertificateChanged => "Check the device, then set spec.certificateSha256.",
     /// The model of the device cannot do this service.

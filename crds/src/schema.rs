@@ -67,6 +67,15 @@ pub fn reason_of_a_look(_: &mut SchemaGenerator) -> Schema {
     one_of(Reason::OF_A_LOOK)
 }
 
+/// The identity of a machine. What firmware reports that has none is refused.
+pub fn identity(_: &mut SchemaGenerator) -> Schema {
+    ruled(
+        127,
+        "self.matches('^[!-~]+( [!-~]+)*$') && !self.matches('^(?i)((urn:)?uuid:)?[{]?([-0]*|[-f]{36}|unknown|none|n/a|null)[}]?$')",
+        "must be what the device reports, without blanks at its ends; zeros and \"unknown\" are no identity",
+    )
+}
+
 /// The name of any Kubernetes object (RFC 1123 subdomain).
 pub fn object_name(_: &mut SchemaGenerator) -> Schema {
     ruled(

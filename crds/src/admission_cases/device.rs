@@ -41,6 +41,28 @@ pub(super) fn case(table: &mut Table) {
         &[none],
         "should have at least 1 items",
     );
+    for identity in [
+        "urn:uuid:4509a320-00a0-008f-00b6-00559a327d32",
+        "{4509A320-00A0-008F-00B6-00559A327D32}",
+        "NW MFP 000017",
+        "unknown-7",
+    ] {
+        let identity = [("/spec/identity", json!(identity))];
+        table.accepts(Device, &format!("an identity {identity:?}"), &identity);
+    }
+    const NO_IDENTITY: &str = "must be what the device reports";
+    for identity in [
+        "urn:uuid:00000000-0000-0000-0000-000000000000",
+        "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",
+        "0000",
+        "Unknown",
+        " blank at the start",
+        "blank at the end ",
+    ] {
+        let named = [("/spec/identity", json!(identity))];
+        let case = format!("an identity that is none: {identity:?}");
+        table.rejects(Device, &case, &named, NO_IDENTITY);
+    }
     let serial = ("/spec/serialNumber", Value::Null);
     table.rejects_by_schema(Device, "no serial number", &[serial], "Required value");
     let unknown = ("/spec/serialNo", json!("x"));

@@ -24,6 +24,21 @@ pub(super) fn case(table: &mut Table) {
         "Unsupported value",
     );
 
+    for names in [json!(["NW MFP 500*"]), json!(["NW MFP 500", "NW 7 *"])] {
+        let case = format!("product names {names}");
+        table.accepts(DeviceModel, &case, &[("/spec/productNames", names)]);
+    }
+    for names in [
+        json!(["*"]),
+        json!(["NW", "**"]),
+        json!(["N*W"]),
+        json!([" "]),
+    ] {
+        let case = format!("product names {names}");
+        const NAMES: &str = "each name must have characters besides blanks";
+        table.rejects(DeviceModel, &case, &[("/spec/productNames", names)], NAMES);
+    }
+
     let place = "/spec/settings/-";
     let setting = |kind: &str, more: Value| {
         let mut setting = json!({"name": "another", "type": kind, "via": {}});

@@ -33,9 +33,14 @@ pub struct DeviceModelSpec {
     /// Name of the manufacturer.
     #[schemars(schema_with = "schema::required_text")]
     pub manufacturer: String,
-    /// The names by which such a device introduces itself (IPP printer-make-and-model).
+    /// The names by which such a device introduces itself (IPP printer-make-and-model). A name that
+    /// ends in `*` stands for all names that begin with what is before it. Blanks at the ends do not
+    /// count.
     #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 127)))]
-    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    #[x_kube(
+        merge_strategy = ListMerge::Atomic,
+        validation = Rule::new("self.all(name, name.matches('^[^*]*[^* ][^*]*[*]?$'))").message("each name must have characters besides blanks, and may end in one '*'")
+    )]
     pub product_names: Vec<String>,
     /// Source of the device's identity. Nothing is written before the identity matches.
     #[serde(default, skip_serializing_if = "Option::is_none")]

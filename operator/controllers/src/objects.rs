@@ -144,7 +144,7 @@ fn devices(context: &Context) -> Cache<Device> {
         .with_index(BY_ENDPOINT, endpoint_index)
         .with_index(BY_IDENTITY, |device| {
             let identities = known_identities(device).into_iter();
-            identities.map(str::to_owned).collect()
+            identities.map(|identity| identity.to_string()).collect()
         })
 }
 

@@ -12,6 +12,7 @@ pub mod condition;
 pub mod contract;
 pub mod delivery;
 pub mod expiring;
+pub mod identity;
 pub mod money;
 pub mod names;
 pub mod parameter;

@@ -98,6 +98,14 @@ impl Place {
         }
     }
 
+    /// True if the identity here is a UUID by the standard, which tells nothing about its machine;
+    /// anything else may be private.
+    pub fn is_a_uuid(&self) -> bool {
+        match self {
+            Self::Ipp { attribute, .. } => attribute.ends_with("-uuid"),
+        }
+    }
+
     /// Returns the place of a device's identity, over a connection. `None` if the connection does
     /// not lead to a device.
     pub fn of_identity(

@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Instant};
 
 use entente_domain::{
     delivery::{Action, Answer, Claimant, DeviceSnapshot, Pass},
+    identity::Identity,
     names::SubscriptionName,
     remote::{Failure, FailureKind},
 };
@@ -76,8 +77,9 @@ impl Execution<'_> {
                 let result = driver.observe(&target, request).await;
                 self.count("device", result.as_ref().err(), begun);
                 let identity = result.as_ref().ok().and_then(|it| it.identity.as_deref());
+                let identity = identity.and_then(Identity::of);
                 Answer::DeviceRead {
-                    claimed_by_another: self.claimant(connection, identity),
+                    claimed_by_another: self.claimant(connection, identity.as_ref()),
                     result,
                 }
             }
@@ -86,7 +88,7 @@ impl Execution<'_> {
         Ok(answer)
     }
 
-    fn claimant(&self, connection: &str, identity: Option<&str>) -> Option<Claimant> {
+    fn claimant(&self, connection: &str, identity: Option<&Identity>) -> Option<Claimant> {
         let device = self.snapshot().device.as_ref()?;
         claimant_of(&self.delivery.objects, device, connection, identity)
     }

@@ -19,6 +19,7 @@ use entente_domain::{
         Claimant, DeviceSnapshot, claimant, endpoint_key, endpoint_lookup, is_reconcile_requested,
         known_identity, may_claim,
     },
+    identity::Identity,
     names::ConnectionName,
     promise::{CompensationRecord, has_missed},
     secret::Secrets,
@@ -214,7 +215,8 @@ fn claimed_connections(objects: &Objects, device: &Device) -> BTreeMap<Connectio
     names
         .filter_map(|name| {
             let identity = known_identity(device, name);
-            Some((name.into(), claimant_of(objects, device, name, identity)?))
+            let claimant = claimant_of(objects, device, name, identity.as_ref())?;
+            Some((name.into(), claimant))
         })
         .collect()
 }
@@ -225,7 +227,7 @@ pub(super) fn claimant_of(
     objects: &Objects,
     device: &Device,
     connection: &str,
-    identity: Option<&str>,
+    identity: Option<&Identity>,
 ) -> Option<Claimant> {
     let mut chosen = device.spec.connections.iter();
     let chosen = chosen.find(|chosen| chosen.name == connection)?;
@@ -252,14 +254,14 @@ pub(super) fn rivals(objects: &Objects, device: &Device) -> Vec<Arc<Device>> {
         let identity = known_identity(device, &chosen.name);
         same_endpoint
             .into_iter()
-            .chain(with_the_identity(objects, identity))
+            .chain(with_the_identity(objects, identity.as_ref()))
     });
     found.filter(|other| Key::of(&**other) != own).collect()
 }
 
-fn with_the_identity(objects: &Objects, identity: Option<&str>) -> Vec<Arc<Device>> {
+fn with_the_identity(objects: &Objects, identity: Option<&Identity>) -> Vec<Arc<Device>> {
     identity
-        .map(|identity| objects.devices.by_index(BY_IDENTITY, identity))
+        .map(|identity| objects.devices.by_index(BY_IDENTITY, identity.as_str()))
         .unwrap_or_default()
 }
 

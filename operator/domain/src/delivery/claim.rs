@@ -21,7 +21,7 @@ use crate::delivery::{
     resolve::endpoint::{canonical, endpoint_key},
     verify::identity::{forbids_use, pinned_identity},
 };
-use crate::remote::DeviceReading;
+use crate::{identity::Identity, remote::DeviceReading};
 
 /// Returns a digest of what a claim is about; another one begins it anew. Only what the Device
 /// says counts: an edit of the Connection moves nobody. `None` for a Device without a connection.
@@ -46,16 +46,21 @@ pub fn claim_digest(device: &Device) -> Option<Digest> {
 
 /// Returns the identity by which other Devices that meet the same machine through a connection find
 /// this one: the identity last reported there, else the pinned one.
-pub fn known_identity<'a>(device: &'a Device, connection: &str) -> Option<&'a str> {
+pub fn known_identity(device: &Device, connection: &str) -> Option<Identity> {
     let first = device.spec.connections.first();
     let is_first = first.is_some_and(|first| first.name == connection);
     let said = claim_of(device).filter(|_| is_first);
-    said.and_then(|claim| claim.identity.as_deref())
+    said.and_then(identity_of)
         .or_else(|| pinned_identity(device, connection))
 }
 
+/// Returns the identity of a claim; one from before it had one spelling may have another.
+fn identity_of(claim: &DeviceClaim) -> Option<Identity> {
+    claim.identity.as_deref().and_then(Identity::of)
+}
+
 /// Returns the identities of a Device, of all its connections.
-pub fn known_identities(device: &Device) -> Vec<&str> {
+pub fn known_identities(device: &Device) -> Vec<Identity> {
     let connections = device.spec.connections.iter();
     connections
         .filter_map(|connection| known_identity(device, &connection.name))
@@ -133,7 +138,7 @@ pub fn claimant<'a>(
     own: &Device,
     chosen: &DeviceConnection,
     connection: Option<&Connection>,
-    identity: Option<&str>,
+    identity: Option<&Identity>,
     rivals: impl IntoIterator<Item = &'a Device>,
 ) -> Option<Claimant> {
     let endpoint = connection.and_then(|connection| endpoint_key(own, chosen, connection));
@@ -150,7 +155,7 @@ pub fn claimant<'a>(
             return has_a_say(rival) && rank(rival) < here;
         }
         let has_proved = claim_of(rival)
-            .is_some_and(|it| it.since.is_some() && it.identity.as_deref() == identity);
+            .is_some_and(|it| it.since.is_some() && identity_of(it).as_ref() == identity);
         identity.is_some() && has_proved && rank(rival) < anywhere
     };
     let winner = rivals.into_iter().filter(wins).min_by_key(|it| rank(it));
@@ -185,8 +190,8 @@ fn rank(device: &Device) -> Rank {
 
 /// Returns the rank among Devices that meet one machine at several places: a proof of another
 /// machine at a Device's own place does not count for this one.
-fn rank_by_identity(device: &Device, identity: Option<&str>) -> Rank {
-    let about = claim_of(device).filter(|it| it.identity.as_deref() == identity);
+fn rank_by_identity(device: &Device, identity: Option<&Identity>) -> Rank {
+    let about = claim_of(device).filter(|it| identity_of(it).as_ref() == identity);
     rank_of(device, about)
 }
 
@@ -243,7 +248,8 @@ pub(super) fn next_claim(device: &Device, look: &Look<'_>, now: Timestamp) -> Op
         },
     };
     if let Some(DeviceReading { identity, .. }) = look.said
-        && (claim.since.is_none() || claim.identity != *identity)
+        && (claim.since.is_none()
+            || identity_of(&claim) != identity.as_deref().and_then(Identity::of))
     {
         // The second claimant remembers the machine that it waits for.
         claim.since = (!look.is_claimed_by_another).then_some(now);

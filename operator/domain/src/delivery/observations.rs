@@ -12,15 +12,16 @@ use self::instance::Change;
 pub use self::instance::InstanceObservation;
 use crate::names::{ConnectionName, SubscriptionName};
 use crate::{
-    bounded::{cut, token},
+    bounded::cut,
     delivery::{Action, DeviceSnapshot, ResolvedDevice, ServedItem},
+    identity::Identity,
     remote::{Catalog, DeviceReading, Failure, InstanceReading, OperationState, ServerAnswer},
 };
 
 pub(super) mod instance;
 
-/// The largest number of characters of an identity and of a product name (their schemas).
-const MOST_IDENTITY: usize = 127;
+/// The largest number of characters of a product name (its schema).
+const MOST_PRODUCT: usize = 127;
 
 /// One answer to a reading.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -140,8 +141,8 @@ impl Observations {
         self.subscriptions.entry(subscription.clone()).or_default()
     }
 
-    /// Records an answer of the device, or its failure. The reported identity goes into statuses,
-    /// and is cut to their limits here.
+    /// Records an answer of the device, or its failure. The reported identity and product go
+    /// into statuses: they get their one spelling and are cut to their limits here.
     pub fn record_device(
         &mut self,
         connection: &ConnectionName,
@@ -150,9 +151,12 @@ impl Observations {
     ) {
         if let Ok(reading) = &mut result {
             let identity = reading.identity.take();
-            reading.identity = identity.map(|identity| token(&identity, MOST_IDENTITY));
+            let identity = identity.and_then(|identity| Identity::of(&identity));
+            reading.identity = identity.map(|identity| identity.to_string());
             let product = reading.product_name.take();
-            reading.product_name = product.map(|product| cut(product, MOST_IDENTITY));
+            reading.product_name = product
+                .map(|product| cut(product.trim().to_owned(), MOST_PRODUCT))
+                .filter(|product| !product.is_empty());
         }
         let device = self.devices.entry(connection.clone()).or_default();
         if result.is_ok() {

@@ -19,7 +19,7 @@ use crate::delivery::{
     claim::{self, claim_digest, next_claim},
     plan::sync::{next_sync, reconcile_wish, sync_period},
     report::sentence,
-    verify::identity::{pinned_certificate, pinned_identity, remembered, witness},
+    verify::identity::{pinned_certificate, pinned_identity, remembered, seen, witness},
 };
 use crate::names::SubscriptionName;
 use crate::{
@@ -340,8 +340,8 @@ impl Report<'_> {
         self.said(connection).filter(|_| own)
     }
 
-    /// Returns the identity for the status: a pinned one stays as long as the serial number is the
-    /// same.
+    /// Returns the identity for the status: a pinned one stays as long as the spec means the same
+    /// machine.
     fn identity(&self, previous: &DeviceStatus) -> Option<DeviceIdentity> {
         let connections = self.device.spec.connections.iter();
         let mut answers = connections.filter_map(|it| self.said_by_its_own(&it.name));
@@ -350,11 +350,7 @@ impl Report<'_> {
         };
         let witness = witness(self.device)?;
         let reading = self.said_by_its_own(witness);
-        let same_machine = previous
-            .identity
-            .as_ref()
-            .filter(|identity| identity.serial_number == self.device.spec.serial_number);
-        let seen_before = same_machine.and_then(|identity| identity.product_name.clone());
+        let seen_before = seen(self.device).and_then(|identity| identity.product_name.clone());
         Some(DeviceIdentity {
             product_name: reading.map_or_else(
                 || seen_before.or_else(|| any.product_name.clone()),
@@ -363,7 +359,7 @@ impl Report<'_> {
             serial_number: self.device.spec.serial_number.clone(),
             connection: Some(witness.to_owned()),
             id: pinned_identity(self.device, witness)
-                .map(str::to_owned)
+                .map(|pinned| pinned.to_string())
                 .or_else(|| reading?.identity.clone()),
             certificate_sha256: pinned_certificate(self.device, witness)
                 .map(str::to_owned)
@@ -390,11 +386,15 @@ impl Report<'_> {
         let fault = self.faults.of(name).cloned();
         let own = witness(self.device) != Some(name);
         let said = self.said_by_its_own(name).filter(|_| own);
-        let pinned = |pin: Option<&str>| pin.filter(|_| own).map(str::to_owned);
+        let pinned = pinned_identity(self.device, name).filter(|_| own);
+        let certificate = pinned_certificate(self.device, name).filter(|_| own);
         DeviceConnectionStatus {
             name: name.to_owned(),
-            identity: pinned(pinned_identity(self.device, name)).or_else(|| said?.identity.clone()),
-            certificate_sha256: pinned(pinned_certificate(self.device, name))
+            identity: pinned
+                .map(|pinned| pinned.to_string())
+                .or_else(|| said?.identity.clone()),
+            certificate_sha256: certificate
+                .map(str::to_owned)
                 .or_else(|| said?.certificate_sha256.clone()),
             fault: fault.map(|fault| DeviceFault {
                 reason: fault.reason,

@@ -13,7 +13,10 @@ use entente_crds::{
 use crate::delivery::{
     Blocked, DeviceSnapshot, ResolvedConnection, digest, verify::identity::pinned_certificate,
 };
-use crate::protocol::{Place, Route, route};
+use crate::{
+    identity::Identity,
+    protocol::{Place, Route, route},
+};
 
 /// Endpoint of a device through one connection.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -172,18 +175,28 @@ pub(in crate::delivery) fn unreachable(
         .cloned()
 }
 
-/// Returns a digest of what proof is bound to, where the device can be reached: another URL or
-/// another serial number is another target. That a connection may not be used is none.
+/// Returns the machine that a spec means, as a part of a digest: its serial number, and its identity
+/// if the spec says one. Without one the digest is that of before the field was there.
+fn machine(device: &Device) -> serde_json::Value {
+    let serial = &device.spec.serial_number;
+    match device.spec.identity.as_deref().and_then(Identity::of) {
+        None => serde_json::json!(serial),
+        Some(identity) => serde_json::json!([serial, identity.as_str()]),
+    }
+}
+
+/// Returns a digest of what proof is bound to, where the device can be reached: another URL, another
+/// serial number or another identity in the spec is another target. That a connection may not be used is none.
 pub(in crate::delivery) fn target_digest(
     snapshot: &DeviceSnapshot,
     connections: &[ResolvedConnection],
 ) -> Option<Digest> {
     let device = snapshot.device.as_deref()?;
-    let serial = &device.spec.serial_number;
+    let machine = machine(device);
     match connections {
         [only] => {
             let endpoint = only.endpoint.as_ref().ok()?;
-            Some(digest(&(&only.name, &endpoint.url, serial)))
+            Some(digest(&(&only.name, &endpoint.url, machine)))
         }
         _ if unreachable(snapshot, connections).is_some() => None,
         _ => {
@@ -196,7 +209,7 @@ pub(in crate::delivery) fn target_digest(
                     endpoint_key(device, chosen, connection)
                 })
                 .collect();
-            Some(digest(&(urls, serial)))
+            Some(digest(&(urls, machine)))
         }
     }
 }

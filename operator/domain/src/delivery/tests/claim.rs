@@ -14,6 +14,7 @@ use super::endpoint::lobby;
 use crate::delivery::{
     Claimant, claim_digest, claimant, endpoint_index, endpoint_key, endpoint_lookup, may_claim,
 };
+use crate::identity::Identity;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).expect("in range")
@@ -69,7 +70,9 @@ fn connection(url: &str) -> Connection {
 }
 
 fn is_claimed(own: &Device, hq: &Connection, identity: Option<&str>, rival: &Device) -> bool {
-    claimant(own, &own.spec.connections[0], Some(hq), identity, [rival]).is_some()
+    let identity = identity.and_then(Identity::of);
+    let chosen = &own.spec.connections[0];
+    claimant(own, chosen, Some(hq), identity.as_ref(), [rival]).is_some()
 }
 
 fn is_preempted(own: &Device, identity: Option<&str>, rival: &Device) -> bool {

@@ -250,3 +250,18 @@ fn a_system_that_does_not_say_its_product_is_believed_beside_a_printer_that_does
     moved.record_device(&"host".into(), Ok(other), at(0));
     assert_eq!(ready(&pass(&mut alone, &moved, 3)), "IdentityMismatch");
 }
+
+// shows K4
+#[test]
+fn a_claim_whose_identity_has_another_spelling_keeps_its_age() {
+    let uuid = "4509a320-00a0-008f-00b6-00559a327d32";
+    let mut snapshot = snapshot();
+    pass(&mut snapshot, &answered(uuid), 1);
+    let status = device_mut(&mut snapshot).status.as_mut().expect("reported");
+    let claim = status.claim.as_mut().expect("it has its machine");
+    claim.identity = Some(uuid.to_uppercase());
+    let identity = status.identity.as_mut().expect("it was seen");
+    identity.id = Some(format!("{{{uuid}}}"));
+    let spelled = answered(&format!("urn:uuid:{uuid}"));
+    assert_eq!(since(&pass(&mut snapshot, &spelled, 2)), Some(at(1)));
+}

@@ -1,11 +1,17 @@
 //! Tests of the memory of a machine: who is remembered through which connection, and until when.
 
 use entente_crds::{
-    condition::Reason,
+    condition::{ConditionType, Reason},
     example,
-    v1alpha1::{Device, DeviceConnectionStatus, DeviceFault, DeviceIdentity},
+    v1alpha1::{
+        Device, DeviceConnectionStatus, DeviceFault, DeviceIdentity, IdentitySource, IppIdentity,
+    },
 };
+use jiff::SignedDuration;
 
+use super::pass_fixture::{Story, said};
+use crate::condition::find;
+use crate::delivery::digest;
 use crate::delivery::verify::identity::{
     forbids_use, pinned_certificate, pinned_identity, remembered, remembered_fault, witness,
 };
@@ -42,11 +48,11 @@ fn device() -> Device {
 }
 
 fn pins(device: &Device, connection: &str) -> (Option<String>, Option<String>) {
-    let owned = |pin: Option<&str>| pin.map(str::to_owned);
+    let identity = pinned_identity(device, connection);
     let certificate = pinned_certificate(device, connection);
     (
-        owned(pinned_identity(device, connection)),
-        owned(certificate),
+        identity.map(|pin| pin.to_string()),
+        certificate.map(str::to_owned),
     )
 }
 
@@ -128,4 +134,105 @@ fn who_is_not_the_expected_one_or_not_allowed_may_not_be_used_and_who_is_silent_
         };
         assert_eq!(forbids_use(&fault), forbids, "{reason:?}");
     }
+}
+
+const UUID: &str = "4509a320-00a0-008f-00b6-00559a327d32";
+const OTHER: &str = "4509a320-00a0-008f-00b6-00559a327d33";
+
+// shows K4
+#[test]
+fn a_pin_of_another_spelling_is_the_same_and_one_of_zeros_is_none() {
+    let pinned = |pin: &str| {
+        let mut device = device();
+        let status = device.status.as_mut().expect("it was seen");
+        let identity = status.identity.as_mut().expect("it was seen");
+        identity.id = Some(pin.to_owned());
+        pins(&device, "second").0
+    };
+    let spelled = Some(format!("urn:uuid:{UUID}"));
+    assert_eq!(pinned(&UUID.to_uppercase()), spelled);
+    assert_eq!(pinned(&format!("{{{UUID}}} ")), spelled);
+    let zeros = "urn:uuid:00000000-0000-0000-0000-000000000000";
+    assert_eq!(pinned(zeros), None, "it was pinned before zeros were known");
+}
+
+// shows K4
+#[test]
+fn an_identity_in_the_spec_overrides_the_pin_and_another_one_is_another_machine() {
+    let mut device = device();
+    device.spec.identity = Some("URN:UUID:2".to_owned());
+    let other = Some("URN:UUID:2".to_owned());
+    assert_eq!(witness(&device), Some("first"), "as for a new device");
+    assert_eq!(pins(&device, "first"), (other, None));
+    assert_eq!(pins(&device, "second"), (None, None));
+
+    device.spec.identity = Some("urn:uuid:2".to_owned());
+    assert_eq!(pins(&device, "second"), pair("urn:uuid:2", "c2"));
+    assert_eq!(pins(&device, "first"), pair("urn:uuid:1", "c1"));
+}
+
+/// Returns the words about a machine that answers in place of the one that was seen.
+fn words(edit: impl FnOnce(&mut Story)) -> String {
+    let mut story = Story::new();
+    story.remote.reading.identity = Some(format!("urn:uuid:{UUID}"));
+    story.calm_pass(SignedDuration::ZERO);
+    edit(&mut story);
+    story.remote.reading.identity = Some(OTHER.to_uppercase());
+    let report = story.calm_pass(SignedDuration::from_mins(1));
+    assert_eq!(
+        said(&report, ConditionType::Ready),
+        "False(IdentityMismatch)"
+    );
+    let ready = find(&report.status.conditions, ConditionType::Ready);
+    ready.expect("it is said").message.clone()
+}
+
+// shows K2 K4
+#[test]
+fn the_words_about_another_machine_name_both_and_the_way_to_accept_it() {
+    assert_eq!(
+        words(|_| ()),
+        format!(
+            "The machine urn:uuid:{OTHER} answers in place of urn:uuid:{UUID}; if it is \
+             meant set spec.identity of the Device lobby-mfp to urn:uuid:{OTHER}."
+        )
+    );
+    let private = words(|story| {
+        let model = story.snapshot.model.as_mut().expect("a model");
+        std::sync::Arc::make_mut(model).spec.identity = Some(IdentitySource {
+            ipp: Some(IppIdentity {
+                attribute: "nw-serial".to_owned(),
+            }),
+        });
+    });
+    for identity in [UUID, OTHER] {
+        assert!(!private.contains(identity), "{private}");
+    }
+    let digest = digest(&format!("urn:uuid:{OTHER}"));
+    assert!(private.contains(&digest.to_string()), "{private}");
+}
+
+// shows K4
+#[test]
+fn what_the_words_say_is_the_way_to_accept_the_other_machine() {
+    let mut story = Story::new();
+    story.remote.reading.identity = Some(format!("urn:uuid:{UUID}"));
+    story.calm_pass(SignedDuration::ZERO);
+    story.remote.reading.identity = Some(format!("urn:uuid:{OTHER}"));
+    let minute = SignedDuration::from_mins(1);
+    story.calm_pass(minute);
+    story.edit_device(|it| it.spec.identity = Some(OTHER.to_owned()));
+    let report = story.calm_pass(minute * 2);
+    assert_eq!(said(&report, ConditionType::Ready), "True(Delivered)");
+    let device = story.snapshot.device.as_ref().expect("a device");
+    let status = device.status.as_ref().expect("it was reported");
+    let identity = status.identity.as_ref().expect("it was seen");
+    assert_eq!(identity.id, Some(format!("urn:uuid:{OTHER}")));
+    // The first machine is now the stranger.
+    story.remote.reading.identity = Some(format!("urn:uuid:{UUID}"));
+    let report = story.calm_pass(minute * 3);
+    assert_eq!(
+        said(&report, ConditionType::Stalled),
+        "True(IdentityMismatch)"
+    );
 }

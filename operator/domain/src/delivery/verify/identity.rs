@@ -2,18 +2,24 @@
 //! (K4).
 //!
 //! Each connection is a witness of its own: the identity pinned there when first seen has to be
-//! seen again. An answer without it is no usable answer, and never another machine. Called by verify, by the claim and by the device's report.
+//! seen again. An answer without it is no usable answer, and never another machine. Called by verify,
+//! by the claim and by the device's report.
 
 use entente_crds::{
     condition::Reason,
     v1alpha1::{Device, DeviceConnectionStatus, DeviceFault, DeviceIdentity},
 };
+use kube::ResourceExt as _;
 
 use crate::delivery::{
-    Blocked, DeviceSnapshot, Observations, Reading, ResolvedDevice, known_identity,
+    Blocked, DeviceSnapshot, Observations, Reading, ResolvedDevice, digest, known_identity,
 };
 use crate::names::ConnectionName;
-use crate::remote::DeviceReading;
+use crate::{
+    identity::{Identity, is_product},
+    protocol::Place,
+    remote::DeviceReading,
+};
 
 /// Returns the fault of the answer through a connection, if it does not show the expected device:
 /// another machine gave it, or it does not say which machine did. Nothing is written then.
@@ -27,7 +33,7 @@ pub(in crate::delivery) fn identity_fault(
     let reading = answer(observations, connection)?;
     let mismatch = |message: String| Some(Blocked::new(Reason::IdentityMismatch, message));
     if let Some(product) = &reading.product_name
-        && !model.spec.product_names.contains(product)
+        && !is_product(&model.spec.product_names, product)
     {
         return mismatch(format!(
             "the device says it is a {product}, which is none of the product names of the \
@@ -35,15 +41,46 @@ pub(in crate::delivery) fn identity_fault(
             device.spec.model_ref.name
         ));
     }
-    let pinned = pinned_identity(device, connection);
-    if pinned.is_some() && reading.identity.is_some() && reading.identity.as_deref() != pinned {
-        return mismatch(
-            "another device answers at this address than before; for a new machine change \
-             spec.serialNumber"
-                .to_owned(),
-        );
+    let found = reading.identity.as_deref().and_then(Identity::of);
+    if let (Some(pinned), Some(found)) = (pinned_identity(device, connection), found)
+        && pinned != found
+    {
+        let place = resolved.endpoint(connection).map(|it| &it.identity);
+        let is_public = place.is_some_and(Place::is_a_uuid);
+        return mismatch(another_answers(
+            device,
+            (connection, is_public),
+            (&pinned, &found),
+        ));
     }
     hollow(resolved, (device, observations), connection, reading)
+}
+
+/// Returns the words for another identity than the one that is expected, with the way to accept it.
+/// An identity that is no UUID may be private, such as a serial number: a digest tells two apart.
+fn another_answers(
+    device: &Device,
+    (connection, is_public): (&str, bool),
+    (pinned, found): (&Identity, &Identity),
+) -> String {
+    let shown = |identity: &Identity| {
+        if is_public {
+            identity.to_string()
+        } else {
+            format!("with the digest {}", digest(identity.as_str()))
+        }
+    };
+    let place = if is_public { "" } else { "that " };
+    let pinned = format!("{place}{}", shown(pinned));
+    let (found, name) = (shown(found), device.name_any());
+    let accept = if witness(device) != Some(connection) {
+        format!("for a new machine change spec.serialNumber of the Device {name}")
+    } else if is_public {
+        format!("if it is meant set spec.identity of the Device {name} to {found}")
+    } else {
+        format!("if it is meant set spec.identity of the Device {name} to what it reports")
+    };
+    format!("the machine {found} answers in place of {pinned}; {accept}")
 }
 
 /// Returns the fault of an answer that lacks what the device is known by. It shows no other
@@ -101,10 +138,13 @@ fn is_vouched_for(
     !tells(connection) && (seen_before || observations.looks().any(told_now))
 }
 
-/// Returns the identity first seen of the machine, as long as the serial number is the same.
-fn seen(device: &Device) -> Option<&DeviceIdentity> {
+/// Returns the identity first seen of the machine, as long as the spec means the same machine: its
+/// serial number, and its identity if it says one.
+pub(in crate::delivery) fn seen(device: &Device) -> Option<&DeviceIdentity> {
     let identity = device.status.as_ref()?.identity.as_ref()?;
-    (identity.serial_number == device.spec.serial_number).then_some(identity)
+    let named = device.spec.identity.as_deref().and_then(Identity::of);
+    let is_named = named.is_none() || named == identity.id.as_deref().and_then(Identity::of);
+    (identity.serial_number == device.spec.serial_number && is_named).then_some(identity)
 }
 
 /// Returns the connection that `status.identity` was seen through; where the Device has it no more,
@@ -117,7 +157,7 @@ pub(in crate::delivery) fn witness<'a>(device: &'a Device) -> Option<&'a str> {
 }
 
 /// Returns the memory of a connection in the status, of any machine: its pins hold as long as the
-/// serial number is the same, and its fault until it is used again.
+/// spec means the same machine, and its fault until it is used again.
 pub(in crate::delivery) fn remembered<'a>(
     device: &'a Device,
     connection: &str,
@@ -127,20 +167,21 @@ pub(in crate::delivery) fn remembered<'a>(
     all.find(|found| found.name == connection)
 }
 
-/// Returns the identity seen first through a connection, as long as the serial number is the same.
-pub(in crate::delivery) fn pinned_identity<'a>(
-    device: &'a Device,
-    connection: &str,
-) -> Option<&'a str> {
-    let seen = seen(device)?;
-    if witness(device) == Some(connection) {
-        return seen.id.as_deref();
-    }
-    remembered(device, connection)?.identity.as_deref()
+/// Returns the identity that has to answer through a connection: that of the spec, which is about
+/// the witness, else the one seen first there of the machine that the spec means.
+pub(in crate::delivery) fn pinned_identity(device: &Device, connection: &str) -> Option<Identity> {
+    let is_witness = witness(device) == Some(connection);
+    let named = device.spec.identity.as_deref().filter(|_| is_witness);
+    let seen = seen(device);
+    let pinned = match named {
+        Some(named) => Some(named),
+        None if is_witness => seen?.id.as_deref(),
+        None => seen.and(remembered(device, connection)?.identity.as_deref()),
+    };
+    pinned.and_then(Identity::of)
 }
 
-/// Returns the certificate seen first through a connection, as long as the serial number is the
-/// same.
+/// Returns the certificate seen first through a connection, of the machine that the spec means.
 pub(in crate::delivery) fn pinned_certificate<'a>(
     device: &'a Device,
     connection: &str,
