@@ -296,7 +296,7 @@ impl Round<'_> {
     }
 
     /// Returns the proof of an item that cannot be read: it is in effect as soon as it was
-    /// accepted, in this pass or before.
+    /// accepted, in this pass or before, and is not if it was refused.
     fn accepted_without_read_back(
         &self,
         step: StepType,
@@ -306,19 +306,42 @@ impl Round<'_> {
             .observations
             .sent(&self.subscription.name, &item.key, item.digest);
         if let Some(sent) = sent {
-            let verified = || VerifiedItem {
-                key: item.key.clone(),
-                step,
-                state: ItemState::Effective,
-                desired_digest: item.digest,
-                observed_digest: Some(item.digest),
-                verified_at: Some(sent.at),
-                problem: None,
-            };
-            return sent.result.is_ok().then(verified);
+            return Some(match &sent.result {
+                Ok(()) => VerifiedItem {
+                    key: item.key.clone(),
+                    step,
+                    state: ItemState::Effective,
+                    desired_digest: item.digest,
+                    observed_digest: Some(item.digest),
+                    verified_at: Some(sent.at),
+                    problem: None,
+                },
+                Err(failure) => self.not_accepted(step, item, failure, sent.at),
+            });
         }
         let previous = self.previous(item)?;
         (previous.state == ItemState::Effective).then(|| self.of_status(step, item))
+    }
+
+    /// Returns the proof of an item that cannot be read and was not accepted: no reading would
+    /// report the failure.
+    fn not_accepted(
+        &self,
+        step: StepType,
+        item: &ResolvedItem,
+        failure: &Failure,
+        at: Timestamp,
+    ) -> VerifiedItem {
+        let state = if failure.doubtful {
+            ItemState::Unknown
+        } else {
+            ItemState::NotEffective
+        };
+        VerifiedItem {
+            state,
+            problem: Some(self.failed(item, failure, at)),
+            ..self.of_status(step, item)
+        }
     }
 
     /// Returns the answer to the request that sent this very value in this pass.

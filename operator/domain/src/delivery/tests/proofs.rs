@@ -10,6 +10,7 @@ use super::pass_fixture::{Remote, Story, now, said, weekdays};
 use crate::{
     delivery::{Action, Answer},
     protocol::Place,
+    reasons::{Side, cause, needs_another_value, reason},
     remote::{DeviceReading, Failure, FailureKind, Scalar, Value},
 };
 
@@ -179,7 +180,7 @@ fn what_cannot_be_read_counts_once_it_was_accepted_and_not_before() {
     let mut story = Story::new();
     story.edit_weekdays(|it| it.write_only = true);
     let report = story.pass(SignedDuration::ZERO, refused(FailureKind::Busy));
-    assert_eq!(weekdays(&report).state, ItemState::Unknown);
+    assert_eq!(weekdays(&report).state, ItemState::NotEffective);
     let report = story.calm_pass(MINUTE);
     let item = weekdays(&report);
     assert_eq!(item.state, ItemState::Effective);
@@ -190,6 +191,59 @@ fn what_cannot_be_read_counts_once_it_was_accepted_and_not_before() {
     let later = story.calm_pass(MINUTE * 2);
     assert_eq!(later.status, report.status);
     assert_eq!(story.remote.count("WriteDevice"), 0, "it is not sent again");
+}
+
+// shows D1 D9 K2
+#[test]
+fn what_cannot_be_read_and_is_refused_says_so_is_sent_once_and_is_the_devices_delay() {
+    for kind in [
+        FailureKind::RejectedValue,
+        FailureKind::RejectedNotSettable,
+        FailureKind::Unsupported,
+        FailureKind::Busy,
+        FailureKind::ProtocolError,
+        FailureKind::Unauthorized,
+        FailureKind::Unreachable,
+    ] {
+        let mut story = Story::new();
+        story.full_looks = false;
+        story.edit_weekdays(|it| it.write_only = true);
+        let told = reason(kind);
+        for after in [SignedDuration::ZERO, MINUTE] {
+            let report = story.pass(after, refused(kind));
+            let item = weekdays(&report);
+            assert_eq!(item.state, ItemState::NotEffective, "{kind:?}");
+            let problem = item.problem.map(|it| (it.outcome, it.since));
+            assert_eq!(problem, Some((told, now())), "{kind:?}");
+            let ready = format!("False({})", told.as_str());
+            assert_eq!(said(&report, ConditionType::Ready), ready);
+            let delays = report.status.promises.iter().flat_map(|it| &it.delays);
+            let last = delays.last().map(|it| (it.cause, it.reason.as_str()));
+            assert_eq!(last, Some((cause(told, Side::Device), told.as_str())));
+        }
+        let sent = story.remote.count("WriteDevice");
+        assert_eq!(sent == 0, needs_another_value(told), "{kind:?}");
+    }
+}
+
+// shows D1 K2
+#[test]
+fn what_cannot_be_read_and_whose_answer_was_lost_is_not_known() {
+    let mut story = Story::new();
+    story.edit_weekdays(|it| it.write_only = true);
+    let place = place(&story);
+    let report = story.pass(SignedDuration::ZERO, |action| match action {
+        Action::WriteDevice { write, .. } if write.place == place => {
+            let lost = Failure {
+                doubtful: true,
+                ..Failure::new(FailureKind::TimedOut, "the answer was lost")
+            };
+            Some(Answer::DeviceWritten(Err(lost)))
+        }
+        _ => None,
+    });
+    assert_eq!(weekdays(&report).state, ItemState::Unknown);
+    assert_eq!(said(&report, ConditionType::Ready), "False(TimedOut)");
 }
 
 // shows D1 K4
