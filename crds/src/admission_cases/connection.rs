@@ -89,6 +89,31 @@ fn connections(table: &mut Table) {
     let changes = [("/spec/ipp/url", fixed), ("/spec/ipp/ports", Value::Null)];
     table.accepts(Connection, "neither {port} nor ports", &changes);
 
+    const PLACEHOLDERS: &str = "no other placeholders than {address}, {port} and {queue}";
+    let url = |url: &str| {
+        [
+            ("/spec/ipp/url", json!(url)),
+            ("/spec/ipp/ports", Value::Null),
+        ]
+    };
+    for template in [
+        "ipps://{address}/ipp/{queue}",
+        "ipps://{queue}.example/{address}",
+    ] {
+        table.accepts(Connection, &format!("the url {template}"), &url(template));
+    }
+    for template in [
+        "ipps://{adress}/ipp/print",
+        "ipps://{address}/ipp/{que}",
+        "ipps://{address/ipp/print",
+        "ipps://address}/ipp/print",
+        "ipps://{address}/{{queue}}",
+        "ipps://{}/ipp/print",
+    ] {
+        let case = format!("the placeholder in {template}");
+        table.rejects(Connection, &case, &url(template), PLACEHOLDERS);
+    }
+
     const AUTHORITIES: &str = "caConfigMapRef goes with trust Verify only";
     for trust in ["Pin", "FirstUse"] {
         let change = ("/spec/tls/trust", json!(trust));

@@ -109,7 +109,7 @@ pub enum Protocol {
 pub struct IppEndpoint {
     /// The URL, with {address}, {port} and {queue} at the places that the Device fills.
     #[schemars(length(min = 1, max = 253))]
-    #[x_kube(validation = Rule::new("self.matches('^ipps?://[^/?#@]+(/[^?#]*)?$')").message("must be a URL such as \"ipp://{address}:631/ipp/print\", with scheme ipp or ipps and without user"))]
+    #[x_kube(validation = Rule::new("self.matches('^ipps?://([^/?#@{}]|[{](address|port|queue)[}])+(/([^?#{}]|[{](address|port|queue)[}])*)?$')").message("must be a URL such as \"ipp://{address}:631/ipp/print\", with scheme ipp or ipps, without user, and with no other placeholders than {address}, {port} and {queue}"))]
     pub url: String,
     /// The allowed values of {port}.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

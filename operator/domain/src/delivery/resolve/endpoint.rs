@@ -322,5 +322,12 @@ fn fill(
         })?;
         url = url.replace("{queue}", queue);
     }
+    // The API server refuses such a Connection; one from before that rule may be stored.
+    if url.contains(['{', '}']) {
+        return Err(unsupported(format!(
+            "the url of the Connection {name} has a placeholder that is none of {{address}}, {{port}} \
+             and {{queue}}; ask the platform team to correct it"
+        )));
+    }
     Ok(url)
 }

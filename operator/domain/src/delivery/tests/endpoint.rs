@@ -5,13 +5,14 @@ use std::sync::Arc;
 use entente_crds::{
     condition::Reason,
     v1alpha1::{
-        AllowEntry, Connection, ConnectionSpec, Credentials, Device, DeviceConnection,
+        AllowEntry, Cause, Connection, ConnectionSpec, Credentials, Device, DeviceConnection,
         DeviceIdentity, DeviceSpec, DeviceStatus, IppEndpoint, LocalReference, Selector, Tls,
         Trust,
     },
 };
 
 use crate::delivery::{Blocked, DeviceEndpoint, DeviceSnapshot, login_fault, resolve::resolve};
+use crate::reasons::{Side, cause};
 
 /// Returns a Device that is reached through the Connection `hq`.
 pub(super) fn lobby(address: Option<&str>, how: DeviceConnection) -> Device {
@@ -140,6 +141,21 @@ fn what_a_template_needs_must_be_there_and_allowed() {
     assert_eq!(filled(all, &[631], "h", 22, "q"), unsupported);
     assert_eq!(filled(all, &[631], "h", 0, "none"), unsupported);
     assert_eq!(filled(all, &[], "h", 0, "q"), unsupported);
+}
+
+// shows D9 K2
+#[test]
+fn a_placeholder_that_there_is_not_is_no_host_and_no_delay_of_the_device() {
+    for template in [
+        "ipp://{adress}/",
+        "ipp://{address}/{que}",
+        "ipp://{address/",
+    ] {
+        let snapshot = snapshot(template, &[], Some("h"), how(None, None));
+        let refused = url(&snapshot).expect_err(template);
+        assert_eq!(refused, Reason::UnsupportedValue);
+        assert_eq!(cause(refused, Side::Device), Cause::Provider);
+    }
 }
 
 // shows K4
