@@ -17,6 +17,7 @@ mod triggers;
 
 use std::{sync::Arc, time::Duration};
 
+use entente_crds::v1alpha1::Device;
 use entente_domain::delivery::Pass;
 
 use crate::{
@@ -77,6 +78,7 @@ impl Reconcile for Delivery {
         // On the heap: its state is large, and most passes wait in it.
         let mut pass = Box::new(pass);
         while !self.shutdown.is_requested()
+            && !self.is_outdated(&pass)
             && let Some(action) = pass.next(self.context.clock.now())
         {
             let answer = execute::execute(self, &pass, &action).await;
@@ -102,6 +104,21 @@ impl Reconcile for Delivery {
 }
 
 impl Delivery {
+    /// True if the Device of a pass is not the one that it began with: deleted, made again, moved or
+    /// suspended. Nothing more is sent for it; the change starts another pass.
+    fn is_outdated(&self, pass: &Pass) -> bool {
+        let Some(known) = &pass.snapshot().device else {
+            return false;
+        };
+        let found = self.objects.devices.get(&Key::of(&**known));
+        let meant = |device: &Device| {
+            let meta = &device.metadata;
+            let is_deleted = meta.deletion_timestamp.is_some();
+            (meta.uid.clone(), meta.generation, is_deleted)
+        };
+        found.is_none_or(|found| meant(&found) != meant(known))
+    }
+
     pub(crate) fn new(
         context: Context,
         objects: Arc<Objects>,

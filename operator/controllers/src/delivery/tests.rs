@@ -4,6 +4,7 @@
 
 mod faults;
 mod objects;
+mod outdated;
 mod publish;
 mod remote_sides;
 mod secrets;
