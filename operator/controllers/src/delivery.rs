@@ -8,6 +8,7 @@
 
 mod device_backoffs;
 mod execute;
+mod machines;
 mod observe;
 mod publish;
 mod report;
@@ -32,6 +33,7 @@ use crate::{
     shutdown::Shutdown,
 };
 use device_backoffs::DeviceBackoffs;
+use machines::Machines;
 
 /// The delivery controller.
 pub(crate) struct Delivery {
@@ -43,6 +45,7 @@ pub(crate) struct Delivery {
     /// Once requested, a pass sends no more requests and reports what it knows.
     shutdown: Shutdown,
     backoffs: DeviceBackoffs,
+    machines: Machines,
 }
 
 impl Reconcile for Delivery {
@@ -74,6 +77,10 @@ impl Reconcile for Delivery {
             self.backoffs.forget(key);
             return Ok(None);
         }
+        let looks = Looks {
+            delivery: self,
+            key,
+        };
         let pass = Pass::new(snapshot, self.backoffs.of(key), self.context.clock.now());
         // On the heap: its state is large, and most passes wait in it.
         let mut pass = Box::new(pass);
@@ -86,6 +93,8 @@ impl Reconcile for Delivery {
         }
         pass.finish(self.context.clock.now(), fraction());
         let reported = report::write(self, &pass).await;
+        // The claim is in the cache now.
+        drop(looks);
         let next = [reported.wake, pass.wake()].into_iter().flatten().min();
         if pass.is_endless() {
             let (namespace, device) = (&key.namespace, &key.name);
@@ -135,7 +144,20 @@ impl Delivery {
             catalogs,
             shutdown,
             backoffs: DeviceBackoffs::default(),
+            machines: Machines::default(),
         }
+    }
+}
+
+/// The machines that a pass has looked at; let go of in whatever way it ends.
+struct Looks<'a> {
+    delivery: &'a Delivery,
+    key: &'a Key,
+}
+
+impl Drop for Looks<'_> {
+    fn drop(&mut self) {
+        self.delivery.machines.forget(self.key);
     }
 }
 

@@ -5,8 +5,9 @@
 
 use std::{sync::Arc, time::Instant};
 
+use entente_crds::v1alpha1::Device;
 use entente_domain::{
-    delivery::{Action, Answer, Claimant, DeviceSnapshot, Pass},
+    delivery::{Action, Answer, Claimant, DeviceSnapshot, Pass, known_identity},
     identity::Identity,
     names::SubscriptionName,
     remote::{Failure, FailureKind},
@@ -14,6 +15,8 @@ use entente_domain::{
 use entente_drivers::{
     ServiceDriver, device::DeviceTarget, profile::ConnectionProfile, service::ServerTarget,
 };
+
+use crate::cache::Key;
 
 use super::{
     Delivery,
@@ -90,7 +93,29 @@ impl Execution<'_> {
 
     fn claimant(&self, connection: &str, identity: Option<&Identity>) -> Option<Claimant> {
         let device = self.snapshot().device.as_ref()?;
-        claimant_of(&self.delivery.objects, device, connection, identity)
+        let known = claimant_of(&self.delivery.objects, device, connection, identity);
+        known.or_else(|| self.looked_first(device, connection, identity?))
+    }
+
+    /// Returns the other Device that has looked at a machine first, in a pass that is under way. A
+    /// machine other than the known one is not used, and so is left to others.
+    fn looked_first(
+        &self,
+        device: &Device,
+        connection: &str,
+        machine: &Identity,
+    ) -> Option<Claimant> {
+        let known = known_identity(device, connection);
+        if known.is_some_and(|known| known != *machine) {
+            return None;
+        }
+        let own = Key::of(device);
+        let first = self.delivery.machines.of_another(machine, &own)?;
+        Some(if first.namespace == own.namespace {
+            Claimant::SameNamespace { name: first.name }
+        } else {
+            Claimant::AnotherNamespace
+        })
     }
 
     async fn catalog(&self, connection: &str) -> Result<Answer, Failure> {

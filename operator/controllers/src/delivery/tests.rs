@@ -3,6 +3,7 @@
 //! answers.
 
 mod faults;
+mod machines;
 mod objects;
 mod outdated;
 mod publish;

@@ -30,8 +30,8 @@ use crate::names::SubscriptionName;
 /// No pass has more rounds than this: steps are few, so more would be a defect of ours.
 const MOST_ROUNDS: usize = 24;
 
-/// Interval until the next pass after a defect of ours, or with a Secret that cannot be used: no
-/// event reports that the Secret exists, except the probe of its Connection, which may be later.
+/// Interval until the next pass after a defect of ours, when a machine turned out to be another's, or
+/// with a Secret that cannot be used: no event reports that the Secret exists, except the probe of its Connection, which may be later.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
 
 /// One pass over one device.
@@ -52,6 +52,9 @@ pub struct Pass {
     news: bool,
     /// True if an answer changed the snapshot since it was last resolved.
     changed: bool,
+    /// True if a machine that answered turned out to be another Device's: whether that one keeps it
+    /// is known when its pass has ended.
+    met_anothers_machine: bool,
     /// Instant of the last resolve, and the next instant at which dates alone change its result.
     resolved_at: Timestamp,
     valid_until: Option<Timestamp>,
@@ -77,6 +80,7 @@ impl Pass {
             rounds: 0,
             news: false,
             changed: false,
+            met_anothers_machine: false,
             resolved_at: now,
             valid_until: None,
         };
@@ -119,7 +123,10 @@ impl Pass {
     /// Returns the time of the next pass that the answers of this one ask for, apart from the
     /// reports. Called after [`Pass::finish`].
     pub fn wake(&self) -> Option<Timestamp> {
-        let looks_again = self.is_endless() || self.misses_a_secret() || self.waits_for_the_clock();
+        let looks_again = self.is_endless()
+            || self.misses_a_secret()
+            || self.waits_for_the_clock()
+            || self.met_anothers_machine;
         let again = looks_again
             .then(|| self.decided.checked_add(LOOK_AGAIN).ok())
             .flatten();

@@ -88,6 +88,7 @@ impl Pass {
             } => {
                 // The machine that answered may be another Device's, which is known only now;
                 // nothing must be written to it then.
+                self.met_anothers_machine |= result.is_ok() && claimed_by_another.is_some();
                 let claimed = &mut self.snapshot.claimed_by_another;
                 self.changed |= match (&result, claimed_by_another) {
                     (Ok(_), Some(claimant)) => {
