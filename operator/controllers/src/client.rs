@@ -217,7 +217,8 @@ impl Bounded {
             let sent = self.clock.now();
             let response = answer.await.map_err(Into::into)?;
             if let Some(date) = date(&response) {
-                self.skew.observe(date, sent, self.clock.now());
+                let skew = self.skew.observe(date, sent, self.clock.now());
+                self.metrics.clock_skew(skew);
             }
             let (parts, body) = response.into_parts();
             let body = if watch {

@@ -10,8 +10,14 @@ use std::sync::{
     atomic::{AtomicI64, Ordering},
 };
 
+use entente_domain::time::format_duration;
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
-use tokio::time::Instant;
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    time::Instant,
+};
+
+use crate::{readiness::Readiness, shutdown::Shutdown};
 
 /// The wall clock.
 pub trait Clock: Send + Sync {
@@ -76,6 +82,7 @@ fn truncated(instant: Timestamp) -> Timestamp {
 #[derive(Debug, Default)]
 pub struct ClockSkew {
     milliseconds: AtomicI64,
+    listeners: Mutex<Vec<UnboundedSender<()>>>,
 }
 
 impl ClockSkew {
@@ -88,7 +95,10 @@ impl ClockSkew {
     /// The server wrote the date somewhere between the two, so a slow answer, or a process that was
     /// stopped in between, widens the interval and is not mistaken for a skew. `date` has whole
     /// seconds only, cut off.
-    pub fn observe(&self, date: Timestamp, sent: Timestamp, received: Timestamp) {
+    ///
+    /// Returns the time by which the local clock is ahead, and notifies subscribers when that
+    /// becomes more than is tolerated, or is so no more.
+    pub fn observe(&self, date: Timestamp, sent: Timestamp, received: Timestamp) -> SignedDuration {
         let earliest = date.as_millisecond();
         let latest = earliest.saturating_add(999);
         let ahead = sent.as_millisecond().saturating_sub(latest);
@@ -100,14 +110,77 @@ impl ClockSkew {
         } else {
             0
         };
-        self.milliseconds.store(skew, Ordering::Relaxed);
+        let before = self.milliseconds.swap(skew, Ordering::Relaxed);
+        if excess(before).is_some() != excess(skew).is_some() {
+            let mut listeners = self
+                .listeners
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            listeners.retain(|listener| listener.send(()).is_ok());
+        }
+        SignedDuration::from_millis(skew)
+    }
+
+    /// Returns a message for each time that the clocks begin to differ or agree again.
+    pub fn subscribe(&self) -> UnboundedReceiver<()> {
+        let (listener, changes) = unbounded_channel();
+        let mut listeners = self
+            .listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        listeners.push(listener);
+        changes
     }
 
     /// Returns the time by which the local clock is ahead (behind, if negative), if that is more
     /// than is tolerated. `None` also before the first answer.
     pub fn is_skewed(&self) -> Option<SignedDuration> {
-        let skew = SignedDuration::from_millis(self.milliseconds.load(Ordering::Relaxed));
-        (skew.abs() > Self::TOLERANCE).then_some(skew)
+        excess(self.milliseconds.load(Ordering::Relaxed))
+    }
+}
+
+/// Returns a difference of so many milliseconds, if it is more than is tolerated.
+fn excess(milliseconds: i64) -> Option<SignedDuration> {
+    let skew = SignedDuration::from_millis(milliseconds);
+    (skew.abs() > ClockSkew::TOLERANCE).then_some(skew)
+}
+
+/// Name of the clock in the readiness.
+const COMPONENT: &str = "clock";
+
+/// Reports in the readiness and in the log that the clocks differ, and that they agree again, until
+/// the shutdown is requested.
+pub(crate) async fn report_skew(skew: &ClockSkew, readiness: &Readiness, shutdown: &Shutdown) {
+    let mut changes = skew.subscribe();
+    let mut differed = false;
+    loop {
+        let found = skew.is_skewed();
+        if let Some(skew) = found {
+            let line = format!(
+                "it is {} {} that of the API server; set the clock of the node",
+                format_duration(skew.abs()),
+                if skew.is_negative() {
+                    "behind"
+                } else {
+                    "ahead of"
+                },
+            );
+            tracing::warn!(
+                line,
+                "the clocks differ: no service is begun, judged or withdrawn"
+            );
+            readiness.set_missing(COMPONENT, vec![line]);
+        } else {
+            if differed {
+                tracing::info!("the clocks agree again");
+            }
+            readiness.set_ready(COMPONENT);
+        }
+        differed = found.is_some();
+        tokio::select! {
+            () = shutdown.requested() => return,
+            change = changes.recv() => if change.is_none() { return },
+        }
     }
 }
 
@@ -115,9 +188,7 @@ impl ClockSkew {
 mod tests {
     use std::time::Duration;
 
-    use jiff::{SignedDuration, Timestamp};
-
-    use super::{Clock, ClockSkew, FakeClock, SystemClock};
+    use super::*;
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -153,6 +224,36 @@ mod tests {
         let close = at("2027-03-01T00:00:05Z");
         skew.observe(date, close, close);
         assert_eq!(skew.is_skewed(), None);
+    }
+
+    // shows K5
+    #[tokio::test]
+    async fn a_clock_that_differs_is_not_ready_and_says_in_which_direction() {
+        let (skew, readiness) = (ClockSkew::default(), Readiness::default());
+        let (trigger, shutdown) = Shutdown::channel();
+        let date = at("2027-03-01T01:00:00Z");
+        let measured = |received: &str| {
+            skew.observe(date, at(received), at(received));
+        };
+        let told = async {
+            measured("2027-03-01T00:00:00Z");
+            tokio::task::yield_now().await;
+            assert_eq!(
+                readiness.missing(),
+                ["clock: it is 1h behind that of the API server; set the clock of the node"]
+            );
+            measured("2027-03-01T01:00:00Z");
+            tokio::task::yield_now().await;
+            assert!(readiness.is_ready());
+            measured("2027-03-01T01:00:11Z");
+            tokio::task::yield_now().await;
+            assert_eq!(
+                readiness.missing(),
+                ["clock: it is 10s ahead of that of the API server; set the clock of the node"]
+            );
+            trigger.trigger();
+        };
+        tokio::join!(report_skew(&skew, &readiness, &shutdown), told);
     }
 
     #[test]

@@ -66,6 +66,7 @@ impl Reconcile for Contracts {
         watches.cache(&objects.services, triggers::service);
         watches.cache(&objects.devices, triggers::device);
         watches.cache(&objects.compensations, triggers::compensation);
+        watches.channel(self.context.skew.subscribe(), triggers::clock);
     }
 
     async fn reconcile(&self, key: &Key) -> Result<Option<Requeue>, Failed> {
@@ -106,7 +107,7 @@ impl Contracts {
         let outcome = WriteOutcome {
             failure: executed.failure,
         };
-        let wake = next_wake(&resolved, now);
+        let wake = next_wake(&resolved, world.clock_skew, now);
         let reported = self.report(key, &api, world, &resolved, &outcome).await;
         let pause = reported.map_err(|error| Failed { error, at: wake })?;
         if resolved.done && !failed {

@@ -69,6 +69,7 @@ impl Reconcile for Delivery {
         watches.cache(&objects.compensations, triggers::compensation);
         watches.cache(&objects.namespaces, triggers::namespace);
         watches.channel(self.catalogs.subscribe(), triggers::catalog);
+        watches.channel(self.context.skew.subscribe(), triggers::clock);
     }
 
     async fn reconcile(&self, key: &Key) -> Result<Option<Requeue>, Failed> {

@@ -43,8 +43,13 @@ use crate::{
 
 /// Runs every controller until the shutdown is requested and all passes have finished.
 pub async fn run(context: Context, shutdown: Shutdown) {
-    let objects = Arc::new(Objects::new(&context));
-    objects.start(&context, &shutdown).await;
+    let skew = clock::report_skew(&context.skew, &context.readiness, &shutdown);
+    tokio::join!(skew, run_controllers(&context, &shutdown));
+}
+
+async fn run_controllers(context: &Context, shutdown: &Shutdown) {
+    let objects = Arc::new(Objects::new(context));
+    objects.start(context, shutdown).await;
     if shutdown.is_requested() {
         return;
     }
@@ -67,9 +72,9 @@ pub async fn run(context: Context, shutdown: Shutdown) {
     let catalogue = Catalogue::new(context.clone(), objects, profiles, catalogs);
     // Every controller is named here and nowhere else.
     tokio::join!(
-        controller::run(delivery, &context, &shutdown),
-        controller::run(contracts, &context, &shutdown),
-        controller::run(compensations, &context, &shutdown),
-        controller::run(catalogue, &context, &shutdown),
+        controller::run(delivery, context, shutdown),
+        controller::run(contracts, context, shutdown),
+        controller::run(compensations, context, shutdown),
+        controller::run(catalogue, context, shutdown),
     );
 }

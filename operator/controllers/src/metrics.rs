@@ -6,13 +6,15 @@
 
 mod workqueue;
 
-use std::time::Duration;
+use std::{sync::atomic::AtomicU64, time::Duration};
 
+use jiff::SignedDuration;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{
         counter::Counter,
         family::Family,
+        gauge::Gauge,
         histogram::{Histogram, exponential_buckets},
         info::Info,
     },
@@ -77,6 +79,7 @@ pub struct Metrics {
     events_failed: Counter,
     setup_lateness_seconds: Histogram,
     compensations: Family<CompensationLabels, Counter>,
+    clock_skew_seconds: Gauge<f64, AtomicU64>,
 }
 
 /// Returns a histogram from 1 ms to 131 s.
@@ -101,6 +104,7 @@ impl Metrics {
             // From 1 s to 12 days: how late a set-up may be found to be.
             setup_lateness_seconds: Histogram::new(exponential_buckets(1.0, 4.0, 11)),
             compensations: Family::default(),
+            clock_skew_seconds: Gauge::default(),
         };
         metrics.register(version);
         metrics
@@ -142,6 +146,9 @@ impl Metrics {
         let text = "How long after its promised instant a service was proven";
         let (unit, seconds) = (Unit::Seconds, self.setup_lateness_seconds.clone());
         registry.register_with_unit("setup_lateness", text, unit, seconds);
+        let text = "Time by which the clock is ahead of that of the API server; negative: behind";
+        let (unit, seconds) = (Unit::Seconds, self.clock_skew_seconds.clone());
+        registry.register_with_unit("clock_skew", text, unit, seconds);
     }
 
     /// Counts a pass of a controller, with its result and its duration.
@@ -217,6 +224,11 @@ impl Metrics {
         self.setup_lateness_seconds.observe(lateness.as_secs_f64());
     }
 
+    /// Sets the time by which the local clock is ahead of that of the API server.
+    pub fn clock_skew(&self, skew: SignedDuration) {
+        self.clock_skew_seconds.set(skew.as_secs_f64());
+    }
+
     /// Counts a compensation with its result (`created`, `calculated`, `delivered`, …).
     pub fn compensation(&self, r#type: &str, result: &str) {
         let labels = CompensationLabels {
@@ -256,6 +268,7 @@ mod tests {
         metrics.api_request("PUT", "409");
         metrics.watch_failed("Device");
         metrics.object_undecodable("Device");
+        metrics.clock_skew(jiff::SignedDuration::from_millis(-1500));
         metrics.event_failed();
         metrics.setup_late_by(Duration::from_secs(90));
         metrics.compensation("FeeCredit", "created");
@@ -278,6 +291,7 @@ mod tests {
             "entente_events_failed_total 1",
             "entente_setup_lateness_seconds_count 1",
             "entente_compensations_total{type=\"FeeCredit\",result=\"created\"} 1",
+            "entente_clock_skew_seconds -1.5",
         ] {
             assert!(
                 text.lines().any(|found| found == line),

@@ -38,7 +38,7 @@ use entente_crds::{
     FINALIZER_WITHDRAW, LABEL_CONTRACT, LABEL_CUSTOMER, LABEL_DEVICE, LABEL_MANAGED_BY,
     LABEL_SERVICE, MANAGED_BY,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::Resource;
 
 pub use report::{WriteOutcome, report};
@@ -60,6 +60,9 @@ pub struct ContractWorld {
     /// The ServiceSubscriptions of its namespace that carry its name, live and terminating, in any
     /// order; those of another contract of the same name as well.
     pub subscriptions: Vec<Arc<ServiceSubscription>>,
+    /// Time by which the local clock is ahead of that of the API server, or behind if negative, if
+    /// that is too much.
+    pub clock_skew: Option<SignedDuration>,
     /// Names of subscriptions whose deletion was seen although the operator had not requested it.
     pub recreated: BTreeSet<String>,
 }

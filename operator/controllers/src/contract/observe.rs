@@ -70,6 +70,7 @@ pub(super) fn world(contracts: &Contracts, contract: Contract) -> ContractWorld 
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
     ContractWorld {
+        clock_skew: contracts.context.skew.is_skewed(),
         services,
         devices,
         subscriptions: objects.subscriptions.by_index(BY_CONTRACT, &of),

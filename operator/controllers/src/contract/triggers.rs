@@ -26,6 +26,17 @@ pub(super) fn contract(_: &Contracts, queue: &Queue<Key>, change: &Change<Contra
     }
 }
 
+/// Wakes every contract: whether its start has come depends on the clock.
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the shell hands over what the channel carries"
+)]
+pub(super) fn clock(contracts: &Contracts, queue: &Queue<Key>, (): &()) {
+    for contract in contracts.objects.contracts.all() {
+        queue.add(Key::of(&*contract));
+    }
+}
+
 pub(super) fn subscription(
     contracts: &Contracts,
     queue: &Queue<Key>,

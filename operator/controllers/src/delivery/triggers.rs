@@ -165,6 +165,22 @@ pub(super) fn catalog(delivery: &Delivery, queue: &Queue<Key>, connection: &Stri
     of_broker(delivery, queue, connection);
 }
 
+/// Wakes every device with a subscription: what has begun depends on the clock, and instants that
+/// are waited for are those of the local one.
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the shell hands over what the channel carries"
+)]
+pub(super) fn clock(delivery: &Delivery, queue: &Queue<Key>, (): &()) {
+    for subscription in delivery.objects.subscriptions.all() {
+        let namespace = subscription.namespace().unwrap_or_default();
+        queue.add(Key::new(
+            namespace,
+            subscription.spec.device_ref.name.clone(),
+        ));
+    }
+}
+
 /// True if a Secret was made or corrected. Secrets are not watched: the probe of the Connection
 /// sees it, and wakes all devices that wait for it.
 fn is_mended(change: &Change<Connection>) -> bool {

@@ -6,10 +6,11 @@ use std::collections::BTreeSet;
 
 use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::Contract;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::subscription_state::SubscriptionState;
 use super::{EntryDevices, Fault, ResolvedContract, listed, listed_up_to};
+use crate::time::{earlier_clock, later_clock};
 
 /// The most devices that are named as not found: the first ones show the typing error.
 const NOT_FOUND_SHOWN: usize = 3;
@@ -38,6 +39,8 @@ pub(super) struct Assessment<'a> {
     pub(super) missed: bool,
     /// The number of compensations that are not final or not delivered.
     pub(super) pending: i32,
+    /// Time by which the local clock is ahead of that of the API server, if that is too much.
+    pub(super) clock_skew: Option<SignedDuration>,
     pub(super) now: Timestamp,
 }
 
@@ -47,6 +50,15 @@ impl Assessment<'_> {
             .term
             .as_ref()
             .is_some_and(|term| term.start <= self.now)
+    }
+
+    /// True if the start has come by one of two clocks that differ, and lies ahead by the other.
+    pub(super) fn start_is_in_doubt(&self) -> bool {
+        let (now, skew) = (self.now, self.clock_skew);
+        let term = self.resolved.term.as_ref();
+        term.is_some_and(|term| {
+            earlier_clock(now, skew) < term.start && term.start <= later_clock(now, skew)
+        })
     }
 
     pub(super) fn is_over(&self) -> bool {

@@ -61,6 +61,12 @@ impl Assessment<'_> {
             );
             return Summary::open(Reason::Progressing, message, self.work());
         }
+        if self.start_is_in_doubt() {
+            let message = "The local clock and that of the API server differ by more than 5 \
+                           seconds, and the start lies between them: set the clock of the \
+                           operator's node.";
+            return Summary::open(Reason::ClockSkew, message, Work::Retrying);
+        }
         if self.has_begun() {
             self.in_term()
         } else {

@@ -85,6 +85,7 @@ pub fn report(
         missed,
         pending,
         states: &states,
+        clock_skew: world.clock_skew,
         now,
     };
     let summary = assessment.ready();

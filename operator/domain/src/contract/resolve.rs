@@ -12,7 +12,7 @@ use entente_crds::v1alpha1::{
     Contract, ContractService, NameReference, ResolvedTerm, Revision, ServiceSubscription,
     ServiceSubscriptionSpec, SubscriptionContract, SubscriptionCustomer,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::acceptance::faults;
 use super::device_sets::DeviceSets;
@@ -23,6 +23,7 @@ use super::{
     Changes, ContractWorld, DesiredSubscription, EntryDevices, Fault, ResolvedContract,
     SubscriptionHandle, SubscriptionUpdate, is_deleting, is_own, is_terminating, listed, name_of,
 };
+use crate::time::earlier_clock;
 
 /// Resolves a contract, and the writes that lead to its subscriptions.
 ///
@@ -305,9 +306,21 @@ fn is_pending(entry: &ContractService, counts: &[EntryDevices]) -> bool {
     entry.devices.selector.is_some() && count.is_some_and(EntryDevices::is_mismatch)
 }
 
+/// Interval between two looks while the clocks differ: the local one may be set at any time.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
+
 /// Returns the next instant at which the changes or the report differ by time alone; `None` if only
-/// an event can make a difference.
-pub fn next_wake(resolved: &ResolvedContract, now: Timestamp) -> Option<Timestamp> {
+/// an event can make a difference. While clocks differ by `clock_skew` before the start, the local
+/// one does not show the instant at which it comes by the other.
+pub fn next_wake(
+    resolved: &ResolvedContract,
+    clock_skew: Option<SignedDuration>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let start = resolved.term.as_ref().map(|term| term.start);
+    let lies_ahead = start.is_some_and(|start| start > earlier_clock(now, clock_skew));
+    let again = clock_skew.filter(|_| lies_ahead);
+    let again = again.and_then(|_| now.checked_add(LOOK_AGAIN).ok());
     let term = resolved
         .term
         .iter()
@@ -321,5 +334,6 @@ pub fn next_wake(resolved: &ResolvedContract, now: Timestamp) -> Option<Timestam
         .chain([resolved.preparation])
         .flatten()
         .filter(|instant| *instant > now)
+        .chain(again)
         .min()
 }

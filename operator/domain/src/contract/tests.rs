@@ -138,6 +138,7 @@ fn world(services: Vec<ContractService>) -> ContractWorld {
     contract.metadata.generation = Some(1);
     contract.metadata.creation_timestamp = Some(Time(at(CREATED)));
     ContractWorld {
+        clock_skew: None,
         contract,
         services: [(
             "backup-service".to_owned(),

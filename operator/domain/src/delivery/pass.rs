@@ -293,7 +293,7 @@ impl Pass {
     /// True if the clock keeps something back: that it is right again is no change of an object, and
     /// the instants that it went past are not waited for any more.
     fn waits_for_the_clock(&self) -> bool {
-        self.snapshot.clock_skewed && !self.snapshot.subscriptions.is_empty()
+        self.snapshot.clock_skew.is_some() && !self.snapshot.subscriptions.is_empty()
     }
 
     fn misses_a_secret(&self) -> bool {

@@ -18,6 +18,7 @@ use crate::delivery::{
     observations::instance::may_exist, verify::identity,
 };
 use crate::names::SubscriptionName;
+use crate::time::later_clock;
 
 mod catalog;
 mod device;
@@ -181,7 +182,8 @@ impl Round<'_> {
             Some(from) if step.early => from,
             _ => effective,
         };
-        if self.snapshot.clock_skewed && begins <= self.now {
+        let skew = self.snapshot.clock_skew;
+        if skew.is_some() && begins <= later_clock(self.now, skew) {
             return Some(clock_skew());
         }
         (begins > self.now).then(|| {

@@ -133,7 +133,7 @@ impl Report<'_> {
                 .filter(|revision| match self.subscription.intent {
                     Intent::SetUp => true,
                     Intent::Suspended => {
-                        revision.effective <= self.now && !self.snapshot.clock_skewed
+                        revision.effective <= self.now && self.snapshot.clock_skew.is_none()
                     }
                     _ => false,
                 });

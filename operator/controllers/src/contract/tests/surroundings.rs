@@ -254,3 +254,32 @@ async fn an_edit_that_is_not_valid_leaves_what_runs_as_it_is() {
     let after = SUBSCRIPTIONS.map(|name| subscription(&process, name).expect("one").spec);
     assert_eq!(after, before);
 }
+
+// shows K2 K5
+#[tokio::test(start_paused = true)]
+async fn a_start_that_has_come_by_the_other_clock_is_told_as_soon_as_the_clocks_differ() {
+    let mut process = InProcess::at("2027-04-01T02:30:00Z");
+    process.cluster.apply(&example::data_backup());
+    process.cluster.apply(&example::parts_life());
+    for device in example::devices() {
+        process.cluster.apply(&device);
+    }
+    process.cluster.apply(&example::banco_sul_2027());
+    let mut skew = None;
+    process
+        .start(|parts| {
+            skew = Some(Arc::clone(&parts.context.skew));
+            contracts(parts)
+        })
+        .await;
+    let skew = skew.expect("it was started");
+    let scheduled = |process: &InProcess| contract_says(process, "Ready") == "True(Scheduled)";
+    process.until("it waits for the start", scheduled).await;
+    let now = process.clock.now();
+    skew.observe(now + SignedDuration::from_hours(1), now, now);
+    let doubted = |process: &InProcess| contract_says(process, "Ready") == "False(ClockSkew)";
+    process.until("the clock is behind", doubted).await;
+    let now = process.clock.now();
+    skew.observe(now, now, now);
+    process.until("the clock is right again", scheduled).await;
+}

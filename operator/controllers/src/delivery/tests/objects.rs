@@ -239,6 +239,31 @@ async fn nothing_is_begun_while_the_clock_cannot_be_trusted() {
     process.until("it is delivered", is_delivered).await;
 }
 
+// shows B2 K2 K5
+#[tokio::test(start_paused = true)]
+async fn a_start_that_has_come_by_the_other_clock_is_told_as_soon_as_the_clocks_differ() {
+    let mut process = prepared();
+    let mut skew = None;
+    process
+        .start(|parts| {
+            skew = Some(Arc::clone(&parts.context.skew));
+            delivery(parts)
+        })
+        .await;
+    let skew = skew.expect("it was started");
+    let scheduled = |process: &InProcess| ready(process) == "True(Scheduled)";
+    process.until("it waits for the start", scheduled).await;
+    let now = process.clock.now();
+    skew.observe(promised() + SignedDuration::from_mins(1), now, now);
+    let skewed = |process: &InProcess| ready(process) == "False(ClockSkew)";
+    process.until("the clock is behind", skewed).await;
+    assert_eq!(sent(&process), []);
+    begin(&process);
+    let now = process.clock.now();
+    skew.observe(now, now, now);
+    process.until("it is delivered", is_delivered).await;
+}
+
 // shows B2 B7
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_set_back_over_the_start_takes_nothing_back() {

@@ -218,7 +218,7 @@ proptest! {
         }
         let settled = resolve(&world, now);
         let then = later(now, seconds);
-        let wake = next_wake(&settled, now);
+        let wake = next_wake(&settled, None, now);
         prop_assume!(wake.is_none_or(|wake| then < wake));
         prop_assert!(resolve(&world, then).changes.is_empty());
         let status = world.contract.status.clone().expect("a status");

@@ -409,3 +409,28 @@ fn what_could_not_be_written_is_said_and_tried_again() {
         "2 of 2 subscriptions are not written yet: backup on m-01, backup on m-02."
     );
 }
+
+// shows K2 K5
+#[test]
+fn a_start_between_two_clocks_that_differ_is_told_and_looked_at_again_soon() {
+    let hour = SignedDuration::from_hours(1);
+    let (half_before, half_after) = ("2027-04-01T02:30:00Z", "2027-04-01T03:30:00Z");
+    for (now, skew, ready) in [
+        (half_before, None, "True Scheduled"),
+        (half_before, Some(-hour), "False ClockSkew"),
+        (half_before, Some(hour), "True Scheduled"),
+        (half_after, Some(hour), "False ClockSkew"),
+        (half_after, Some(-hour), "False DevicesPending"),
+        (half_after, None, "False DevicesPending"),
+    ] {
+        let mut world = fleet(1);
+        world.pass(BEFORE);
+        world.clock_skew = skew;
+        let resolved = world.pass(now);
+        assert_eq!(said(&world, ConditionType::Ready), ready, "{now} {skew:?}");
+        let soon = at(now) + SignedDuration::from_mins(1);
+        let wake = next_wake(&resolved, skew, at(now));
+        let looks = skew.is_some() && ready != "False DevicesPending";
+        assert_eq!(wake == Some(soon), looks, "{now} {skew:?}: {wake:?}");
+    }
+}

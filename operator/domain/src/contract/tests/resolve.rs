@@ -220,7 +220,7 @@ fn nothing_is_made_after_the_term_is_over_and_what_is_not_wanted_still_goes() {
 #[test]
 fn the_next_wake_is_the_preparation_then_the_start_then_the_end_and_then_none() {
     let world = named(&["a"]);
-    let wake = |now: &str| next_wake(&resolve(&world, at(now)), at(now));
+    let wake = |now: &str| next_wake(&resolve(&world, at(now)), None, at(now));
     let preparation = "2027-03-18T03:00:00Z";
     assert_eq!(wake(BEFORE), Some(at(preparation)));
     assert_eq!(wake(preparation), Some(at(START)));

@@ -181,10 +181,13 @@ fn it_is_said_from_the_beginning_of_preparation_until_the_start_and_the_controll
     say(&mut world, "a", (false, Reason::DeviceNotFound), None);
     let resolved = world.pass(BEFORE);
     assert_eq!(said(&world, ConditionType::StartAtRisk), "absent");
-    assert_eq!(next_wake(&resolved, at(BEFORE)), Some(at(PREPARATION)));
+    assert_eq!(
+        next_wake(&resolved, None, at(BEFORE)),
+        Some(at(PREPARATION))
+    );
     let resolved = world.pass(PREPARATION);
     assert_eq!(said(&world, ConditionType::StartAtRisk), AT_RISK);
-    assert_eq!(next_wake(&resolved, at(PREPARATION)), Some(at(START)));
+    assert_eq!(next_wake(&resolved, None, at(PREPARATION)), Some(at(START)));
     assert_eq!(risk(&mut world, START), "absent");
     assert_eq!(risk(&mut world, END), "absent");
 }

@@ -11,7 +11,7 @@ use entente_crds::{
     condition::Reason,
     v1alpha1::{Connection, Device, DeviceModel, ServiceSubscription, SmartService},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::names::{ConnectionName, SubscriptionName};
 use crate::{
@@ -65,12 +65,13 @@ pub struct DeviceSnapshot {
     pub catalogs: BTreeMap<ConnectionName, Arc<Catalog>>,
     /// Compensations of these subscriptions.
     pub compensations: Vec<CompensationRecord>,
-    /// True if the local clock differs too much from that of the API server.
-    pub clock_skewed: bool,
+    /// Time by which the local clock is ahead of that of the API server, or behind if negative, if
+    /// that is too much.
+    pub clock_skew: Option<SignedDuration>,
     /// True if a person asked for a full read-back now.
     pub reconcile_requested: bool,
     /// Time after which a withdrawal is given up.
-    pub withdraw_deadline: jiff::SignedDuration,
+    pub withdraw_deadline: SignedDuration,
     /// Instances of subscriptions that are in a Connection's list of orphans, by instance id.
     pub orphans_taken_over: BTreeSet<String>,
 }
@@ -92,7 +93,7 @@ impl DeviceSnapshot {
         Circumstances {
             established: self.established.get(contract).copied(),
             contract_deleted: self.deleted_contracts.get(contract).copied(),
-            clock_skewed: self.clock_skewed,
+            clock_skewed: self.clock_skew.is_some(),
             records: &self.compensations,
         }
     }

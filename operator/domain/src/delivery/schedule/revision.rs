@@ -26,7 +26,7 @@ pub(in crate::delivery) fn deciding_instant(
     now: Timestamp,
 ) -> Timestamp {
     let known = begun_at(subscription).max(ended_at(subscription));
-    if !snapshot.clock_skewed {
+    if snapshot.clock_skew.is_none() {
         return known.map_or(now, |known| known.max(now));
     }
     let first = subscription

@@ -219,7 +219,7 @@ fn an_operation_under_way_is_polled_after_a_second_or_as_the_server_says() {
 #[test]
 fn while_the_clock_cannot_be_trusted_a_pass_asks_nothing_and_comes_again_within_a_minute() {
     let mut skewed = snapshot();
-    skewed.clock_skewed = true;
+    skewed.clock_skew = Some(jiff::SignedDuration::from_hours(1));
     let mut remote = Remote::new();
     let (pass, object) = run(skewed, &mut remote, |_| None);
     for action in ["WriteDevice", "Provision", "Update"] {

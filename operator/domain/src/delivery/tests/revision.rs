@@ -50,7 +50,7 @@ fn what_has_begun_does_not_un_begin_and_nothing_begins_by_a_clock_that_cannot_be
     let mut one = subscription(&[(1, None), (5, None)]);
     let trusted = DeviceSnapshot::default();
     let skewed = DeviceSnapshot {
-        clock_skewed: true,
+        clock_skew: Some(jiff::SignedDuration::from_hours(1)),
         ..DeviceSnapshot::default()
     };
     assert_eq!(deciding_instant(&trusted, &one, hour(6)), hour(6));

@@ -276,11 +276,11 @@ fn nothing_is_withdrawn_by_a_clock_that_cannot_be_trusted() {
     let object = Arc::make_mut(&mut snapshot.subscriptions[0]);
     let revision = Arc::make_mut(&mut object.spec.revisions[0]);
     revision.until = Some(now() - SignedDuration::from_mins(1));
-    snapshot.clock_skewed = true;
+    snapshot.clock_skew = Some(jiff::SignedDuration::from_hours(1));
     let (_, _, orphaned) = withdrawn(snapshot.clone(), &mut remote, |_| None);
     assert!(!orphaned);
     assert_eq!(remote.count("Deprovision"), 0);
-    snapshot.clock_skewed = false;
+    snapshot.clock_skew = None;
     withdrawn(snapshot, &mut remote, |_| None);
     assert_eq!(
         remote.count("Deprovision"),

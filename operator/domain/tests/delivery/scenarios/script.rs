@@ -15,7 +15,7 @@
 //! broker NAME calls ID NEW-ID NEW-NAME   the catalog has a new id and name for what had this id
 //! set model|service NAME POINTER JSON · remove service NAME · replace-device SERIAL
 //! secret NAME TEXT|gone    content of a Secret
-//! skew on|off · reconcile-now · restart · kill after N · take-over-orphans
+//! skew on|-D|off · reconcile-now · restart · kill after N · take-over-orphans
 //! show · count             everything, or the number of writes and requests so far
 //! ```
 
@@ -33,7 +33,7 @@ use entente_domain::{
     remote::{FailureKind, Scalar},
     time::parse_duration,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::{Resource, ResourceExt as _};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -113,7 +113,11 @@ fn command(world: &mut Simulation, verb: &str, mut words: VecDeque<&str>) {
             let text = Some(words[1]).filter(|text| *text != "gone");
             world.set_secret(first, text);
         }
-        "skew" => world.snapshot.clock_skewed = first == "on",
+        "skew" => {
+            let behind = first.strip_prefix('-').map(|length| -duration(length));
+            let ahead = || Some(duration("1h")).filter(|_| first == "on");
+            world.snapshot.clock_skew = behind.or_else(ahead);
+        }
         "restart" => {
             world.backoffs = Backoffs::default();
             world.snapshot.catalogs.clear();
@@ -375,6 +379,10 @@ fn wish(world: &Simulation, words: &mut VecDeque<&str>) -> Wish {
         }
     }
     wish
+}
+
+fn duration(text: &str) -> SignedDuration {
+    parse_duration(text).expect("a duration")
 }
 
 fn full_name(short: &str) -> String {
