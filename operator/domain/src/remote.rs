@@ -65,6 +65,9 @@ pub struct DeviceReading {
     /// The values at the places that it has, of those that were asked for. A missing one is not
     /// supported.
     pub values: BTreeMap<Place, Vec<Scalar>>,
+    /// The places whose values have a secret in them, such as the credentials of the request: they
+    /// are compared, and never shown.
+    pub private: BTreeSet<Place>,
 }
 
 /// One value that is set by one request: some devices drop a whole group because of one member.

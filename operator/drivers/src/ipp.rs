@@ -17,7 +17,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use entente_crds::v1alpha1::IppOperation;
 use entente_domain::protocol::{IppObject, Place};
-use entente_domain::remote::{DeviceReadRequest, DeviceReading, DeviceWrite, Failure, FailureKind};
+use entente_domain::remote::{
+    DeviceReadRequest, DeviceReading, DeviceWrite, Failure, FailureKind, Scalar,
+};
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use ipp::model::IppVersion;
@@ -256,6 +258,15 @@ impl DeviceDriver for IppDriver {
                 return Err(failure);
             }
         }
+        let has_a_secret = |value: &Scalar| match value {
+            Scalar::Text(text) | Scalar::Other(text) | Scalar::Malformed(text) => {
+                redactions.hide(text) != *text
+            }
+            Scalar::Integer(_) | Scalar::Boolean(_) => false,
+        };
+        let values = reading.values.iter();
+        let private = values.filter(|(_, values)| values.iter().any(has_a_secret));
+        reading.private = private.map(|(place, _)| place.clone()).collect();
         Ok(reading)
     }
 

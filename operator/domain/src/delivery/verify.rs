@@ -13,7 +13,10 @@ use entente_crds::{
 };
 use jiff::Timestamp;
 
-use self::compare::is_equal;
+use self::{
+    compare::is_equal,
+    difference::{difference, malformed},
+};
 use crate::delivery::{
     Blocked, DeviceSnapshot, Intent, Observations, Reading, ResolvedConnection, ResolvedDevice,
     ResolvedItem, ResolvedStep, ResolvedSubscription, Wanted, digest,
@@ -28,6 +31,7 @@ use crate::{
 };
 
 pub(super) mod compare;
+mod difference;
 pub(super) mod identity;
 mod instance;
 
@@ -285,14 +289,27 @@ impl Round<'_> {
         else {
             return self.of_status(step, item);
         };
-        let observed = reading.values.get(place);
-        let equal = observed.is_some_and(|observed| is_equal(value, observed));
+        let found = reading.values.get(place).map(Vec::as_slice);
+        let equal = found.is_some_and(|found| is_equal(value, found));
         let restart = *takes_effect == TakesEffect::AfterRestart;
-        let observed = observed.map(|observed| match value {
-            Value::Secret(secret) => secret.digest_of(observed),
-            _ => digest(observed),
+        let observed = found.map(|found| match value {
+            Value::Secret(secret) => secret.digest_of(found),
+            _ => digest(found),
         });
-        self.read(step, item, at, observed, equal, restart)
+        let mut verified = self.read(step, item, at, observed, equal, restart);
+        let sent = self.sent_now(item);
+        if let Some(how) = malformed(place, found)
+            && !matches!(sent, Some(Err(_)))
+        {
+            let message = format!("{}: {how}", item.key);
+            verified.problem = Some(self.problem(item, Reason::ProtocolError, &message, at));
+        } else if let (Some(problem), Some(Ok(()))) = (&mut verified.problem, sent)
+            && let Some(words) = difference(place, value, found, reading.private.contains(place))
+        {
+            let message = format!("{}: {words}", problem.message);
+            problem.message = cut(message, MAX_MESSAGE);
+        }
+        verified
     }
 
     /// Returns the proof of an item that cannot be read: it is in effect as soon as it was

@@ -89,6 +89,7 @@ impl DeviceDriver for World {
                 .certificate_sha256
                 .filter(|_| url.starts_with("ipps:")),
             values,
+            ..DeviceReading::default()
         })
     }
 

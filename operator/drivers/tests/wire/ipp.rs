@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use entente_crds::v1alpha1::{IppOperation, IppSyntax, Protocol};
+use entente_crds::v1alpha1::{IppOperation, IppSyntax, Protocol, SecretKeyReference};
 use entente_domain::protocol::{Manner, Place};
 use entente_domain::remote::{DeviceReadRequest, DeviceWrite, FailureKind, Scalar, Value};
+use entente_domain::secret::{DigestKey, SecretText, Secrets};
 use entente_drivers::{DeviceTarget, Drivers};
 
 use super::server::{Arrived, Reply, Server, profile};
@@ -424,4 +425,35 @@ async fn an_attribute_that_nobody_asked_for_loses_no_device_whatever_it_is() {
     assert_eq!(reading.values.into_values().collect::<Vec<_>>(), [lobby]);
     let write = location(IppOperation::SetPrinterAttributes);
     driver.apply(&target, &write).await.unwrap();
+}
+
+// shows K4
+#[tokio::test]
+async fn a_value_with_a_secret_in_it_is_read_as_it_is_and_marked_as_private() {
+    let server = Server::start(|arrived| {
+        let values = [
+            value(0x41, "printer-make-and-model", "NW MFP 500"),
+            value(0x41, "printer-location", "Lobby, open sesame"),
+        ];
+        reply(arrived, 0, &group(4, &values))
+    })
+    .await;
+    let reference = SecretKeyReference {
+        name: "scan".to_owned(),
+        key: "password".to_owned(),
+    };
+    let secret = SecretText::new("open sesame".to_owned(), &DigestKey::new(b"own".to_vec()));
+    let target = DeviceTarget {
+        secrets: Secrets([(reference, Ok(secret))].into()),
+        ..target(&server)
+    };
+    let drivers = Drivers::real();
+    let device = drivers.device(Protocol::IPP).unwrap();
+    let reading = device.observe(&target, &probe()).await.unwrap();
+    let location = Place::ipp(IppOperation::SetPrinterAttributes, "printer-location");
+    assert_eq!(
+        reading.values[&location],
+        [Scalar::Text("Lobby, open sesame".to_owned())]
+    );
+    assert_eq!(reading.private, [location].into());
 }

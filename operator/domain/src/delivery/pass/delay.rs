@@ -3,7 +3,10 @@
 //! The next request after the backoff is decided by plan. Called when an answer comes and at the
 //! end of a pass.
 
-use entente_crds::v1alpha1::{Connection, ItemState};
+use entente_crds::{
+    condition::Reason,
+    v1alpha1::{Connection, ItemState},
+};
 use jiff::Timestamp;
 
 use crate::delivery::pass::{Pass, answer::Moment};
@@ -122,7 +125,12 @@ impl Pass {
                     why,
                     connection,
                 };
-                is_found_by_reading(problem.outcome).then_some(found)
+                // A value that breaks the rules of the protocol is found by reading, too.
+                let accepted = sent.is_some_and(|sent| sent.result.is_ok());
+                let is_malformed = accepted
+                    && problem.outcome == Reason::ProtocolError
+                    && matches!(wanted.wanted, Wanted::DeviceSetting { .. });
+                (is_malformed || is_found_by_reading(problem.outcome)).then_some(found)
             })
     }
 

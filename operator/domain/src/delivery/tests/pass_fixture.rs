@@ -79,6 +79,7 @@ impl Remote {
                 identity: Some("urn:uuid:1".to_owned()),
                 certificate_sha256: None,
                 values: places.collect(),
+                ..DeviceReading::default()
             },
             ..Self::default()
         }

@@ -132,8 +132,53 @@ fn what_is_accepted_and_not_in_effect_is_a_problem() {
     let report = story.pass(SignedDuration::ZERO, taken);
     let item = weekdays(&report);
     assert_eq!(item.state, ItemState::NotEffective);
-    let outcome = item.problem.map(|it| it.outcome);
-    assert_eq!(outcome, Some(Reason::AcceptedNotEffective));
+    let problem = item.problem.expect("a problem");
+    assert_eq!(problem.outcome, Reason::AcceptedNotEffective);
+    assert_eq!(
+        problem.message,
+        "DeviceSetting/backup.weekdays was accepted and is not in effect: wants \"sun\", has \
+         \"another\""
+    );
+}
+
+// shows D1 K2
+#[test]
+fn a_value_that_breaks_the_rules_is_the_problem_of_its_item_and_of_no_other() {
+    let mut story = Story::new();
+    let place = place(&story);
+    let malformed = vec![Scalar::Malformed("not UTF-8".to_owned())];
+    let values = &mut story.remote.reading.values;
+    values.insert(place.clone(), malformed);
+    let report = story.pass(SignedDuration::ZERO, |action| match action {
+        Action::WriteDevice { write, .. } if write.place == place => {
+            Some(Answer::DeviceWritten(Ok(())))
+        }
+        _ => None,
+    });
+    let item = weekdays(&report);
+    assert_eq!(item.state, ItemState::NotEffective);
+    let problem = item.problem.expect("a problem");
+    assert_eq!(problem.outcome, Reason::ProtocolError);
+    let said = format!("DeviceSetting/backup.weekdays: {place}: not UTF-8");
+    assert_eq!(problem.message, said);
+    assert_eq!(story.remote.count("WriteDevice"), 3, "it is not sent twice");
+    let others = report.status.items.iter().filter(|it| it.key != item.key);
+    let others = others.filter(|it| it.key.to_string().starts_with("DeviceSetting"));
+    assert!(others.clone().all(|it| it.state == ItemState::Effective));
+    assert_eq!(others.count(), 2);
+}
+
+// shows D1 K2
+#[test]
+fn a_setting_that_the_device_does_not_report_says_so() {
+    let mut story = Story::new();
+    let place = place(&story);
+    story.remote.reading.values.remove(&place);
+    let report = story.pass(SignedDuration::ZERO, taken);
+    let problem = weekdays(&report).problem.expect("a problem");
+    assert_eq!(problem.outcome, Reason::AcceptedNotEffective);
+    let said = format!("is not in effect: the device does not report {place}");
+    assert!(problem.message.ends_with(&said), "{}", problem.message);
 }
 
 // shows D1 B7
