@@ -107,6 +107,7 @@ mod tests {
         };
         Catalog {
             offerings: vec![offering],
+            ..Catalog::default()
         }
         .into()
     }

@@ -285,6 +285,7 @@ pub(crate) fn fake_broker() -> FakeServer {
         updateable: true,
         id: "standard-id".to_owned(),
         name: "standard".to_owned(),
+        updateable: true,
         ..Plan::default()
     };
     let offering = Offering {
@@ -296,6 +297,7 @@ pub(crate) fn fake_broker() -> FakeServer {
     FakeServer {
         catalog: Catalog {
             offerings: vec![offering],
+            ..Catalog::default()
         },
         ..FakeServer::default()
     }

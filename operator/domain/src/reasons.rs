@@ -40,7 +40,10 @@ pub fn reason(kind: FailureKind) -> Reason {
         FailureKind::CertificateChanged => Reason::CertificateChanged,
         FailureKind::Unauthorized => Reason::Unauthorized,
         FailureKind::TimedOut => Reason::TimedOut,
-        FailureKind::Busy | FailureKind::Conflict => Reason::Busy,
+        FailureKind::Busy
+        | FailureKind::Concurrent
+        | FailureKind::CatalogOutdated
+        | FailureKind::Conflict => Reason::Busy,
         FailureKind::RejectedValue => Reason::RejectedValue,
         FailureKind::RejectedNotSettable => Reason::RejectedNotSettable,
         FailureKind::Unsupported => Reason::Unsupported,
@@ -75,6 +78,8 @@ pub fn retry(kind: FailureKind, doubtful: bool) -> Retry {
         | FailureKind::AddressNotAllowed
         | FailureKind::Unauthorized
         | FailureKind::Busy
+        | FailureKind::Concurrent
+        | FailureKind::CatalogOutdated
         | FailureKind::Conflict => Retry::Remote,
     }
 }
@@ -284,6 +289,8 @@ mod tests {
         FailureKind::AddressNotAllowed,
         FailureKind::Unauthorized,
         FailureKind::Busy,
+        FailureKind::Concurrent,
+        FailureKind::CatalogOutdated,
         FailureKind::RejectedValue,
         FailureKind::RejectedNotSettable,
         FailureKind::Unsupported,

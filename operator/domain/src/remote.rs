@@ -131,6 +131,8 @@ pub enum ServerAnswer {
     UnderWay {
         /// The server's id of the operation, to be sent back when asking.
         operation: Option<String>,
+        /// The server's Retry-After: the first poll is sent after this time.
+        retry_after: Option<SignedDuration>,
     },
     /// The server does not know the instance that it is to remove (404 to a deprovision, for which
     /// OSB defines no meaning). It is gone if a fetch says so as well.
@@ -138,6 +140,23 @@ pub enum ServerAnswer {
         /// One sentence with the server's words, as in a [`Failure`].
         message: String,
     },
+}
+
+/// Content of a request that makes or changes an instance (OSB "Provisioning", "Updating a Service
+/// Instance").
+#[derive(Clone, Copy, Debug)]
+pub struct InstanceRequest<'a> {
+    /// The instance; for an update with the plan that it has.
+    pub instance: &'a InstanceKey,
+    /// Id of the plan that it is moved to; `None` if it keeps its plan.
+    pub to_plan: Option<&'a str>,
+    /// The version of the plan that it is to have (OSB `maintenance_info`), if the catalog names
+    /// one and this request chooses a plan.
+    pub maintenance_version: Option<&'a str>,
+    /// Customer and subscription of the instance.
+    pub context: &'a InstanceContext,
+    /// Its parameters: all of them, or those that change.
+    pub parameters: &'a serde_json::Map<String, serde_json::Value>,
 }
 
 /// State of an operation that is under way (OSB `last_operation`).
@@ -150,11 +169,8 @@ pub enum OperationState {
     },
     /// It is done.
     Succeeded,
-    /// It ended without success, in the server's own words.
-    Failed {
-        /// The server's description, cut and without secrets.
-        message: String,
-    },
+    /// It ended without success, in the server's own words; see [`Failure::of_operation`].
+    Failed(Failure),
     /// The server does not know the instance any more (OSB: 410 while deprovisioning).
     Gone,
 }
@@ -162,8 +178,11 @@ pub enum OperationState {
 /// Part of a broker's catalog that the operator needs.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Catalog {
-    /// The offerings.
+    /// The offerings that can be used.
     pub offerings: Vec<Offering>,
+    /// The entries that cannot be used, each as a short text that names it and its fault, with the
+    /// broker's words quoted. At most eight.
+    pub odd: Vec<String>,
 }
 
 /// One offering of a broker's catalog.
@@ -191,6 +210,8 @@ pub struct Plan {
     /// True if an instance can be moved away from this plan (OSB `plan_updateable` of the plan,
     /// else of its offering, else false).
     pub updateable: bool,
+    /// The version of the plan (OSB `maintenance_info.version`), if the broker names one.
+    pub maintenance_version: Option<String>,
 }
 
 /// Failure of a request, with the remote side's words.
@@ -206,16 +227,21 @@ pub struct Failure {
     /// True if the remote side may have acted all the same: the answer was lost, made no sense or
     /// was a server error (OSB section "Orphan Mitigation").
     pub doubtful: bool,
+    /// False if the remote side says that the same request would fail again (OSB
+    /// `update_repeatable`).
+    pub repeatable: bool,
 }
 
 impl Failure {
-    /// Returns a failure that leaves no doubt, and that does not say when to ask again.
+    /// Returns a failure that leaves no doubt, that does not say when to ask again, and after which
+    /// the same request may succeed.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         Self {
             kind,
             message: message.into(),
             retry_after: None,
             doubtful: false,
+            repeatable: true,
         }
     }
 
@@ -240,8 +266,12 @@ pub enum FailureKind {
     AddressNotAllowed,
     /// HTTP 401 or 403, or an IPP status that says so.
     Unauthorized,
-    /// Busy: IPP server-error-busy, HTTP 429, OSB ConcurrencyError.
+    /// Busy: IPP server-error-busy, HTTP 429.
     Busy,
+    /// Another operation on the same instance is under way (OSB `ConcurrencyError`).
+    Concurrent,
+    /// The catalog that we read is not the server's any more (OSB `MaintenanceInfoConflict`).
+    CatalogOutdated,
     /// The value is refused.
     RejectedValue,
     /// The remote side says that it cannot be set (RFC 3380 not-settable).

@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use bytes::Bytes;
 use entente_domain::remote::{
-    Catalog, Failure, FailureKind, InstanceContext, InstanceKey, InstanceReading, OperationState,
-    ServerAnswer,
+    Catalog, Failure, FailureKind, InstanceContext, InstanceKey, InstanceReading, InstanceRequest,
+    OperationState, ServerAnswer,
 };
 use http::Method;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -138,10 +138,9 @@ impl ServiceDriver for OsbDriver {
     async fn provision(
         &self,
         target: &ServerTarget,
-        instance: &InstanceKey,
-        context: &InstanceContext,
-        parameters: &Map<String, Value>,
+        request: InstanceRequest<'_>,
     ) -> Result<ServerAnswer, Failure> {
+        let (instance, context) = (request.instance, request.context);
         let call = Call {
             asked: Asked::Provision,
             method: Method::PUT,
@@ -153,7 +152,7 @@ impl ServiceDriver for OsbDriver {
                 "organization_guid": context.customer,
                 "space_guid": context.namespace,
                 "context": platform_context(context),
-                "parameters": parameters,
+                "parameters": request.parameters,
             })),
             subscription: Some(&context.subscription),
         };
@@ -163,17 +162,15 @@ impl ServiceDriver for OsbDriver {
     async fn update(
         &self,
         target: &ServerTarget,
-        instance: &InstanceKey,
-        to_plan: Option<&str>,
-        context: &InstanceContext,
-        parameters: &Map<String, Value>,
+        request: InstanceRequest<'_>,
     ) -> Result<ServerAnswer, Failure> {
+        let (instance, context) = (request.instance, request.context);
         let mut body = json!({
             "service_id": instance.service_id,
             "context": platform_context(context),
-            "parameters": parameters,
+            "parameters": request.parameters,
         });
-        if let Some(plan) = to_plan {
+        if let Some(plan) = request.to_plan {
             body["plan_id"] = json!(plan);
         }
         let call = Call {

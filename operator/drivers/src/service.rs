@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use entente_domain::remote::{
-    Catalog, Failure, InstanceContext, InstanceKey, InstanceReading, OperationState, ServerAnswer,
+    Catalog, Failure, InstanceContext, InstanceKey, InstanceReading, InstanceRequest,
+    OperationState, ServerAnswer,
 };
 use entente_domain::secret::Secrets;
-use serde_json::{Map, Value};
 
 use crate::profile::ConnectionProfile;
 
@@ -44,20 +44,15 @@ pub trait ServiceDriver: Send + Sync {
     async fn provision(
         &self,
         target: &ServerTarget,
-        instance: &InstanceKey,
-        context: &InstanceContext,
-        parameters: &Map<String, Value>,
+        request: InstanceRequest<'_>,
     ) -> Result<ServerAnswer, Failure>;
 
-    /// Changes parameters of an instance, and its plan where one is given (OSB "Updating a Service
-    /// Instance": without one the plan must not change).
+    /// Changes parameters of an instance, and its plan if the request names another (OSB "Updating
+    /// a Service Instance").
     async fn update(
         &self,
         target: &ServerTarget,
-        instance: &InstanceKey,
-        to_plan: Option<&str>,
-        context: &InstanceContext,
-        parameters: &Map<String, Value>,
+        request: InstanceRequest<'_>,
     ) -> Result<ServerAnswer, Failure>;
 
     /// Polls an operation (OSB "Polling Last Operation").
@@ -68,7 +63,8 @@ pub trait ServiceDriver: Send + Sync {
         operation: Option<&str>,
     ) -> Result<OperationState, Failure>;
 
-    /// Removes an instance (OSB "Deprovisioning"); `Done` also where there is none.
+    /// Removes an instance (OSB "Deprovisioning"); `Done` also if the server says that it was
+    /// removed before.
     async fn deprovision(
         &self,
         target: &ServerTarget,

@@ -79,6 +79,7 @@ impl Subject {
             updateable: true,
             id: "p".to_owned(),
             name: "standard".to_owned(),
+            updateable: true,
             ..Plan::default()
         };
         let offering = Offering {
@@ -89,6 +90,7 @@ impl Subject {
         };
         let catalog = Catalog {
             offerings: vec![offering],
+            ..Catalog::default()
         };
         world.put_server(
             SERVER,
@@ -308,7 +310,16 @@ async fn a_lost_answer_leaves_a_doubt_and_the_deed() {
     let (parameters, _) = subject.parameters();
     let service = subject.drivers.service();
     let failure = service
-        .provision(&target, &instance, &context, &parameters)
+        .provision(
+            &target,
+            entente_domain::remote::InstanceRequest {
+                instance: &instance,
+                to_plan: None,
+                maintenance_version: None,
+                context: &context,
+                parameters: &parameters,
+            },
+        )
         .await
         .unwrap_err();
     assert!(failure.doubtful);

@@ -3,8 +3,8 @@
 
 use entente_crds::v1alpha1::{IppOperation, Protocol};
 use entente_domain::remote::{
-    Failure, FailureKind, InstanceContext, InstanceKey, InstanceReading, OperationState,
-    ServerAnswer,
+    Failure, FailureKind, InstanceContext, InstanceKey, InstanceReading, InstanceRequest,
+    OperationState, ServerAnswer,
 };
 use entente_drivers::conformance::ipp_probe;
 use entente_drivers::{DeviceTarget, Drivers, ServerTarget};
@@ -15,8 +15,9 @@ use entente_simulators::{
 use super::server::{offering, parameters};
 use super::{profile, text};
 
-/// Fault, kind of failure, whether a write is in doubt, seconds of Retry-After.
-fn faults() -> Vec<(FaultKind, FailureKind, bool, Option<i64>)> {
+/// Fault, kind of failure, whether a write is in doubt, seconds of Retry-After. `busy` is the kind
+/// of the fault of that name, which a broker says of one instance.
+fn faults(busy: FailureKind) -> Vec<(FaultKind, FailureKind, bool, Option<i64>)> {
     let later = FaultKind::too_many_requests(7);
     vec![
         (FaultKind::Hang, FailureKind::TimedOut, true, None),
@@ -33,7 +34,7 @@ fn faults() -> Vec<(FaultKind, FailureKind, bool, Option<i64>)> {
             None,
         ),
         (later, FailureKind::Busy, false, Some(7)),
-        (FaultKind::Busy, FailureKind::Busy, false, None),
+        (FaultKind::Busy, busy, false, None),
         (FaultKind::Offline, FailureKind::Unreachable, false, None),
     ]
 }
@@ -65,7 +66,7 @@ async fn every_fault_of_a_device_has_its_own_name() {
     let request = ipp_probe("printer-uuid");
     let location = text("printer-location", "Lobby");
     let write = location.by(IppOperation::SetPrinterAttributes);
-    for (fault, kind, doubtful, again) in faults() {
+    for (fault, kind, doubtful, again) in faults(FailureKind::Busy) {
         device.set_fault(fault.clone()).await.unwrap();
         let read = driver.observe(&target, &request).await.unwrap_err();
         // Nobody can act on a reading.
@@ -98,11 +99,13 @@ async fn every_fault_of_a_broker_has_its_own_name() {
         plan_id: plan_id.clone(),
     };
     let (wanted, _) = parameters();
-    for (number, (fault, kind, doubtful, again)) in faults().into_iter().enumerate() {
+    for (number, (fault, kind, doubtful, again)) in
+        faults(FailureKind::Concurrent).into_iter().enumerate()
+    {
         broker.set_fault(fault.clone()).await.unwrap();
         let id = instance(&number.to_string());
         let failure = driver
-            .provision(&target, &id, &context(), &wanted)
+            .provision(&target, request(&id, &context(), &wanted))
             .await
             .unwrap_err();
         check(&fault, &failure, (kind, doubtful, again));
@@ -110,7 +113,7 @@ async fn every_fault_of_a_broker_has_its_own_name() {
     }
     broker.set_fault(FaultKind::ResetAfterCommit).await.unwrap();
     let lost = driver
-        .provision(&target, &instance("lost"), &context(), &wanted)
+        .provision(&target, request(&instance("lost"), &context(), &wanted))
         .await;
     assert!(
         lost.as_ref().is_err_and(|failure| failure.doubtful),
@@ -164,19 +167,20 @@ async fn an_operation_that_fails_in_the_end_says_so_in_the_brokers_words() {
     };
     let (wanted, _) = parameters();
     let answer = driver
-        .provision(&target, &instance, &context(), &wanted)
+        .provision(&target, request(&instance, &context(), &wanted))
         .await
         .unwrap();
-    let ServerAnswer::UnderWay { operation } = answer else {
+    let ServerAnswer::UnderWay { operation, .. } = answer else {
         panic!("{answer:?}")
     };
     let state = driver
         .last_operation(&target, &instance, operation.as_deref())
         .await
         .unwrap();
-    let OperationState::Failed { message } = state else {
+    let OperationState::Failed(failure) = state else {
         panic!("{state:?}")
     };
+    let message = failure.message;
     assert!(message.contains("no tape in the library"), "{message}");
 }
 
@@ -214,6 +218,20 @@ fn target(broker: &Broker) -> ServerTarget {
         secrets: entente_domain::secret::Secrets::default(),
         profile: profile(Protocol::OSB, None),
         url: broker.url(),
+    }
+}
+
+fn request<'a>(
+    instance: &'a InstanceKey,
+    context: &'a InstanceContext,
+    parameters: &'a serde_json::Map<String, serde_json::Value>,
+) -> InstanceRequest<'a> {
+    InstanceRequest {
+        instance,
+        to_plan: None,
+        maintenance_version: None,
+        context,
+        parameters,
     }
 }
 

@@ -10,7 +10,7 @@ use entente_domain::{
     delivery::{Action, Answer, Claimant, DeviceSnapshot, Pass, known_identity},
     identity::Identity,
     names::SubscriptionName,
-    remote::{Failure, FailureKind},
+    remote::{Failure, FailureKind, InstanceRequest},
 };
 use entente_drivers::{
     ServiceDriver, device::DeviceTarget, profile::ConnectionProfile, service::ServerTarget,
@@ -166,30 +166,36 @@ impl Execution<'_> {
             Action::Provision {
                 instance,
                 context,
+                maintenance_version,
                 parameters,
                 ..
-            } => Answer::Server(
-                driver
-                    .provision(target, instance, context, &parameters.exposed())
-                    .await,
-            ),
+            } => {
+                let request = InstanceRequest {
+                    instance,
+                    to_plan: None,
+                    maintenance_version: maintenance_version.as_deref(),
+                    context,
+                    parameters: &parameters.exposed(),
+                };
+                Answer::Server(driver.provision(target, request).await)
+            }
             Action::Update {
                 instance,
                 to_plan,
                 context,
+                maintenance_version,
                 parameters,
                 ..
-            } => Answer::Server(
-                driver
-                    .update(
-                        target,
-                        instance,
-                        to_plan.as_deref(),
-                        context,
-                        &parameters.exposed(),
-                    )
-                    .await,
-            ),
+            } => {
+                let request = InstanceRequest {
+                    instance,
+                    to_plan: to_plan.as_deref(),
+                    maintenance_version: maintenance_version.as_deref(),
+                    context,
+                    parameters: &parameters.exposed(),
+                };
+                Answer::Server(driver.update(target, request).await)
+            }
             Action::Deprovision {
                 instance, context, ..
             } => Answer::Server(driver.deprovision(target, instance, context).await),

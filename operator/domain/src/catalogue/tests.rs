@@ -205,6 +205,8 @@ fn every_failure_of_a_probe_has_a_reason_that_its_conditions_may_say() {
         FailureKind::CertificateChanged,
         FailureKind::Unauthorized,
         FailureKind::Busy,
+        FailureKind::Concurrent,
+        FailureKind::CatalogOutdated,
         FailureKind::RejectedValue,
         FailureKind::RejectedNotSettable,
         FailureKind::Unsupported,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use entente_domain::remote::{
-    Failure, FailureKind, InstanceContext, InstanceKey, InstanceReading, OperationState,
-    ServerAnswer,
+    Failure, FailureKind, InstanceContext, InstanceKey, InstanceReading, InstanceRequest,
+    OperationState, ServerAnswer,
 };
 use serde_json::{Map, Value};
 use tokio::time::Instant;
@@ -144,6 +144,20 @@ fn context() -> InstanceContext {
     }
 }
 
+fn request<'a>(
+    instance: &'a InstanceKey,
+    context: &'a InstanceContext,
+    parameters: &'a Map<String, Value>,
+) -> InstanceRequest<'a> {
+    InstanceRequest {
+        instance,
+        to_plan: None,
+        maintenance_version: None,
+        context,
+        parameters,
+    }
+}
+
 async fn provision(
     subject: &dyn ServerSubject,
     instance: &InstanceKey,
@@ -152,7 +166,7 @@ async fn provision(
     let target = subject.target();
     subject
         .driver()
-        .provision(&target, instance, &context(), parameters)
+        .provision(&target, request(instance, &context(), parameters))
         .await
 }
 
@@ -172,7 +186,7 @@ async fn settle(
     instance: &InstanceKey,
     answer: ServerAnswer,
 ) -> Result<(), String> {
-    let ServerAnswer::UnderWay { operation } = answer else {
+    let ServerAnswer::UnderWay { operation, .. } = answer else {
         return Ok(());
     };
     let deadline = Instant::now() + subject.patience();
@@ -183,7 +197,9 @@ async fn settle(
             .await;
         match well("a poll", asked)? {
             OperationState::Succeeded | OperationState::Gone => return Ok(()),
-            OperationState::Failed { message } => return Err(format!("it failed: {message}")),
+            OperationState::Failed(failure) => {
+                return Err(format!("it failed: {}", failure.message));
+            }
             OperationState::InProgress { .. } if Instant::now() >= deadline => {
                 return Err(format!("still in progress after {:?}", subject.patience()));
             }
@@ -324,7 +340,7 @@ async fn updated(subject: &dyn ServerSubject) -> Checked {
     let target = subject.target();
     let answer = subject
         .driver()
-        .update(&target, &instance, None, &context(), &second)
+        .update(&target, request(&instance, &context(), &second))
         .await;
     settle(subject, &instance, well("an update", answer)?).await?;
     shows(subject, &instance, &second).await?;
@@ -344,7 +360,8 @@ async fn removed(subject: &dyn ServerSubject) -> Checked {
         "the second deprovision",
         deprovision(subject, &instance).await,
     )?;
-    ensure(second == ServerAnswer::Done, || format!("{second:?}"))?;
+    let is_gone = matches!(second, ServerAnswer::Done | ServerAnswer::Absent { .. });
+    ensure(is_gone, || format!("{second:?}"))?;
     Ok(Verdict::Passed)
 }
 

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use entente_domain::remote::{
-    Catalog, Failure, FailureKind, InstanceContext, InstanceKey, InstanceReading, OperationState,
-    ServerAnswer,
+    Catalog, Failure, FailureKind, InstanceContext, InstanceKey, InstanceReading, InstanceRequest,
+    OperationState, ServerAnswer,
 };
 use serde_json::{Map, Value};
 
@@ -97,6 +97,7 @@ impl World {
                 });
                 return Ok(ServerAnswer::UnderWay {
                     operation: Some(id),
+                    retry_after: None,
                 });
             }
             settle(server, &instance.instance_id, end);
@@ -128,12 +129,13 @@ fn settle(server: &mut FakeServer, instance_id: &str, end: PendingEnd) {
 fn under_way(pending: &Pending) -> ServerAnswer {
     ServerAnswer::UnderWay {
         operation: Some(pending.operation.clone()),
+        retry_after: None,
     }
 }
 
 fn busy() -> Failure {
     Failure::new(
-        FailureKind::Busy,
+        FailureKind::Concurrent,
         "ConcurrencyError: another operation is under way",
     )
 }
@@ -206,19 +208,18 @@ impl ServiceDriver for World {
     async fn provision(
         &self,
         target: &ServerTarget,
-        instance: &InstanceKey,
-        context: &InstanceContext,
-        parameters: &Map<String, Value>,
+        request: InstanceRequest<'_>,
     ) -> Result<ServerAnswer, Failure> {
         let operation = Operation::Provision;
-        let values = with_context(parameters, context);
+        let instance = request.instance;
+        let values = with_context(request.parameters, request.context);
         let fault = self
             .call(target, operation, &instance.instance_id, values)
             .await?;
         let existing = self.with_server(&target.url, |server, _| {
             Ok(server.instances.get(&instance.instance_id).cloned())
         })?;
-        let wanted = kept(parameters, fault.as_ref());
+        let wanted = kept(request.parameters, fault.as_ref());
         if let Some(held) = existing {
             let same_plan =
                 held.service_id == instance.service_id && held.plan_id == instance.plan_id;
@@ -248,13 +249,11 @@ impl ServiceDriver for World {
     async fn update(
         &self,
         target: &ServerTarget,
-        instance: &InstanceKey,
-        to_plan: Option<&str>,
-        context: &InstanceContext,
-        parameters: &Map<String, Value>,
+        request: InstanceRequest<'_>,
     ) -> Result<ServerAnswer, Failure> {
         let operation = Operation::Update;
-        let values = with_context(parameters, context);
+        let instance = request.instance;
+        let values = with_context(request.parameters, request.context);
         let fault = self
             .call(target, operation, &instance.instance_id, values)
             .await?;
@@ -271,7 +270,8 @@ impl ServiceDriver for World {
             return Err(busy());
         }
         let mut merged = held.parameters;
-        merged.extend(kept(parameters, fault.as_ref()));
+        merged.extend(kept(request.parameters, fault.as_ref()));
+        let to_plan = request.to_plan;
         if let Some(plan) = to_plan.filter(|_| fault != Some(Fault::AcceptWithoutEffect)) {
             self.with_server(&target.url, |server, _| {
                 if let Some(held) = server.instances.get_mut(&instance.instance_id) {
@@ -317,9 +317,9 @@ impl ServiceDriver for World {
             }
             let end = pending.end.clone();
             let state = match &end {
-                PendingEnd::Failed(message) => OperationState::Failed {
-                    message: message.clone(),
-                },
+                PendingEnd::Failed(message) => {
+                    OperationState::Failed(Failure::of_operation(message.clone()))
+                }
                 PendingEnd::Present(_) | PendingEnd::Removed => OperationState::Succeeded,
             };
             settle(server, &instance.instance_id, end);

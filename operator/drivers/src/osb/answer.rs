@@ -51,18 +51,55 @@ pub(super) enum Outcome {
     UnderWay {
         /// The broker's id of the operation.
         operation: Option<String>,
+        /// The broker's Retry-After.
+        retry_after: Option<SignedDuration>,
     },
     /// 404 to a fetch, 410 to a deprovision or a poll: there is no such instance.
     Missing,
+    /// 404 to a deprovision, with a sentence about it.
+    Unknown(String),
 }
 
-/// The body of an error (OSB "Service Broker Errors").
-#[derive(Debug, Default, Deserialize)]
-struct ErrorBody {
-    #[serde(default)]
+/// Words of a broker about a failure (OSB "Service Broker Errors", "Polling Last Operation").
+struct Said {
     error: Option<String>,
-    #[serde(default)]
     description: Option<String>,
+    /// False if the same update would fail again (OSB `update_repeatable`).
+    repeatable: bool,
+    /// False if the instance cannot be used any more (OSB `instance_usable`).
+    usable: bool,
+}
+
+impl Said {
+    /// Reads a body. A field of another form than the standard's is one that is not there.
+    fn of(body: &Map<String, Value>) -> Self {
+        let text = |field: &str| body.get(field).and_then(Value::as_str).map(str::to_owned);
+        let is_false = |field: &str| body.get(field) == Some(&Value::Bool(false));
+        Self {
+            error: text("error"),
+            description: text("description"),
+            repeatable: !is_false("update_repeatable"),
+            usable: !is_false("instance_usable"),
+        }
+    }
+
+    /// Returns the sentence for people: the start, the broker's words or the sentence for none, and
+    /// what the failed request did to the instance.
+    fn sentence(&self, start: &str, none: String, private: PrivateTexts<'_>) -> String {
+        let words = match (&self.error, &self.description) {
+            (Some(error), Some(description)) => Some(format!("{error}: {description}")),
+            (Some(one), None) | (None, Some(one)) => Some(one.clone()),
+            (None, None) => None,
+        };
+        let mut sentence = words.map_or(none, |words| format!("{start}{}", quote(&words, private)));
+        if !self.repeatable {
+            sentence.push_str("; the server says that the same update would fail again");
+        }
+        if !self.usable {
+            sentence.push_str("; the server says that the instance cannot be used any more");
+        }
+        sentence
+    }
 }
 
 /// Reads the table.
@@ -90,27 +127,38 @@ pub(super) fn judge(
             .map(|body| Outcome::Done { body, retry_after })
             .ok_or_else(|| senseless(true)),
         (202, Asked::Provision | Asked::Update | Asked::Deprovision) => object()
-            .and_then(|body| under_way(&body))
+            .and_then(|body| under_way(&body, retry_after))
             .ok_or_else(|| senseless(true)),
         (200..=299, _) => Err(senseless(writes)),
         (404, Asked::Fetch) | (410, Asked::Deprovision | Asked::LastOperation) => {
             Ok(Outcome::Missing)
         }
         (code, _) => {
-            let said: ErrorBody = serde_json::from_slice(body).unwrap_or_default();
+            let mut said = Said::of(&object().unwrap_or_default());
+            // Neither has a meaning in the errors of other requests.
+            said.repeatable |= asked != Asked::Update;
+            said.usable |= !matches!(asked, Asked::Update | Asked::Deprovision);
+            let none = format!("the server answered HTTP {status}");
+            let message = said.sentence(&format!("HTTP {status}: "), none, private);
+            if (code, asked) == (404, Asked::Deprovision) {
+                return Ok(Outcome::Unknown(message));
+            }
             Err(Failure {
                 retry_after,
                 doubtful: writes && (500..=599).contains(&code),
-                ..Failure::new(kind(code, asked, &said), message(status, &said, private))
+                repeatable: said.repeatable,
+                ..Failure::new(kind(code, asked, &said), message)
             })
         }
     }
 }
 
-fn kind(code: u16, asked: Asked, said: &ErrorBody) -> FailureKind {
-    let concurrent = said.error.as_deref() == Some("ConcurrencyError");
+fn kind(code: u16, asked: Asked, said: &Said) -> FailureKind {
     match code {
-        422 if concurrent => FailureKind::Busy,
+        422 if said.error.as_deref() == Some("ConcurrencyError") => FailureKind::Concurrent,
+        422 if said.error.as_deref() == Some("MaintenanceInfoConflict") => {
+            FailureKind::CatalogOutdated
+        }
         // There is no such operation, or not any more.
         404 if asked == Asked::LastOperation => FailureKind::Unsupported,
         400 | 422 => FailureKind::RejectedValue,
@@ -120,15 +168,6 @@ fn kind(code: u16, asked: Asked, said: &ErrorBody) -> FailureKind {
         429 => FailureKind::Busy,
         _ => FailureKind::ProtocolError,
     }
-}
-
-fn message(status: StatusCode, said: &ErrorBody, private: PrivateTexts<'_>) -> String {
-    let said = match (&said.error, &said.description) {
-        (Some(error), Some(description)) => format!("{error}: {description}"),
-        (Some(one), None) | (None, Some(one)) => one.clone(),
-        (None, None) => return format!("the server answered HTTP {status}"),
-    };
-    format!("HTTP {status}: {}", quote(&said, private))
 }
 
 /// The largest number of characters of an operation's id (OSB "Asynchronous Operations").
@@ -142,21 +181,30 @@ fn fits(text: &str, most: usize) -> bool {
 
 /// Returns the outcome of a 202: under way, with the id of the operation if there is one. `None` if
 /// the id is no text, which makes no sense.
-fn under_way(body: &Map<String, Value>) -> Option<Outcome> {
-    match body.get("operation") {
-        None | Some(Value::Null) => Some(Outcome::UnderWay { operation: None }),
-        Some(Value::String(id)) if fits(id, MOST_OPERATION) => Some(Outcome::UnderWay {
-            operation: Some(id.clone()),
-        }),
-        Some(_) => None,
-    }
+fn under_way(body: &Map<String, Value>, retry_after: Option<SignedDuration>) -> Option<Outcome> {
+    let operation = match body.get("operation") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(id)) if fits(id, MOST_OPERATION) => Some(id.clone()),
+        Some(_) => return None,
+    };
+    Some(Outcome::UnderWay {
+        operation,
+        retry_after,
+    })
 }
 
 /// Returns the answer to a write.
 pub(super) fn of_write(outcome: Outcome) -> ServerAnswer {
     match outcome {
         Outcome::Done { .. } | Outcome::Missing => ServerAnswer::Done,
-        Outcome::UnderWay { operation } => ServerAnswer::UnderWay { operation },
+        Outcome::UnderWay {
+            operation,
+            retry_after,
+        } => ServerAnswer::UnderWay {
+            operation,
+            retry_after,
+        },
+        Outcome::Unknown(message) => ServerAnswer::Absent { message },
     }
 }
 
@@ -204,13 +252,16 @@ pub(super) fn operation_state(
         }),
         Some("succeeded") => Ok(OperationState::Succeeded),
         Some("failed") => {
-            let said = body
-                .get("description")
-                .and_then(Value::as_str)
-                .unwrap_or_default();
-            Ok(OperationState::Failed {
-                message: quote(said, private),
-            })
+            let said = Said {
+                error: None,
+                ..Said::of(body)
+            };
+            let none = "the operation failed, and the server does not say why".to_owned();
+            Ok(OperationState::Failed(Failure {
+                retry_after: *retry_after,
+                repeatable: said.repeatable,
+                ..Failure::of_operation(said.sentence("", none, private))
+            }))
         }
         _ => Err(senseless("state")),
     }
@@ -228,6 +279,8 @@ struct OfferingBody {
     #[serde(default)]
     instances_retrievable: bool,
     #[serde(default)]
+    plan_updateable: bool,
+    #[serde(default)]
     plans: Vec<PlanBody>,
 }
 
@@ -238,6 +291,15 @@ struct PlanBody {
     /// Seconds.
     #[serde(default)]
     maximum_polling_duration: Option<u32>,
+    #[serde(default)]
+    plan_updateable: Option<bool>,
+    #[serde(default)]
+    maintenance_info: Option<MaintenanceBody>,
+}
+
+#[derive(Deserialize)]
+struct MaintenanceBody {
+    version: String,
 }
 
 /// Returns the catalog (OSB "Catalog Management"). An offering or a plan whose id is too long to be
@@ -247,8 +309,9 @@ pub(super) fn catalog(outcome: &Outcome) -> Result<Catalog, Failure> {
         return Err(senseless("catalog"));
     };
     let body = CatalogBody::deserialize(body).map_err(|_| senseless("catalog"))?;
-    let plan = |plan: PlanBody| Plan {
-        updateable: true,
+    let plan = |plan: PlanBody, updateable: bool| Plan {
+        updateable: plan.plan_updateable.unwrap_or(updateable),
+        maintenance_version: plan.maintenance_info.map(|info| info.version),
         id: plan.id,
         name: plan.name,
         maximum_polling_duration: plan
@@ -266,11 +329,12 @@ pub(super) fn catalog(outcome: &Outcome) -> Result<Catalog, Failure> {
             id: offering.id,
             name: offering.name,
             instances_retrievable: offering.instances_retrievable,
-            plans: plans.map(plan).collect(),
+            plans: plans.map(|it| plan(it, offering.plan_updateable)).collect(),
         }
     });
     Ok(Catalog {
         offerings: offerings.collect(),
+        odd: Vec::new(),
     })
 }
 

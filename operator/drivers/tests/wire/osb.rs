@@ -3,7 +3,8 @@
 use base64::Engine as _;
 use entente_crds::v1alpha1::{Protocol, SecretKeyReference};
 use entente_domain::remote::{
-    FailureKind, InstanceContext, InstanceKey, InstanceReading, OperationState, ServerAnswer,
+    Failure, FailureKind, InstanceContext, InstanceKey, InstanceReading, InstanceRequest,
+    OperationState, ServerAnswer,
 };
 use entente_domain::secret::{DigestKey, SecretText, Secrets};
 use entente_drivers::{CredentialsValue, Drivers, ServerTarget};
@@ -48,6 +49,21 @@ fn parameters() -> Map<String, Value> {
     json!({"weekday": "Wed"}).as_object().unwrap().clone()
 }
 
+/// Returns the request that makes or changes the instance.
+fn request<'a>(
+    instance: &'a InstanceKey,
+    context: &'a InstanceContext,
+    parameters: &'a Map<String, Value>,
+) -> InstanceRequest<'a> {
+    InstanceRequest {
+        instance,
+        to_plan: None,
+        maintenance_version: None,
+        context,
+        parameters,
+    }
+}
+
 fn json_of(arrived: &Arrived) -> Value {
     serde_json::from_slice(&arrived.body).unwrap()
 }
@@ -77,16 +93,17 @@ async fn a_provision_says_what_for_whom_and_by_whom() {
     let service = drivers.service();
     let target = target(&server);
     let answer = service
-        .provision(&target, &instance(), &context(), &parameters())
+        .provision(&target, request(&instance(), &context(), &parameters()))
         .await;
     assert_eq!(
         answer,
         Ok(ServerAnswer::UnderWay {
-            operation: Some("o-1".to_owned())
+            operation: Some("o-1".to_owned()),
+            retry_after: None,
         })
     );
     let again = service
-        .provision(&target, &instance(), &context(), &parameters())
+        .provision(&target, request(&instance(), &context(), &parameters()))
         .await;
     assert_eq!(again, answer);
 
@@ -138,7 +155,13 @@ async fn an_update_sends_the_parameters_and_the_plan_only_where_it_changes() {
     for plan in [None, Some("p 2")] {
         let answer = drivers
             .service()
-            .update(&target, &instance(), plan, &context(), &parameters())
+            .update(
+                &target,
+                InstanceRequest {
+                    to_plan: plan,
+                    ..request(&instance(), &context(), &parameters())
+                },
+            )
             .await;
         assert_eq!(answer, Ok(ServerAnswer::Done));
     }
@@ -278,8 +301,8 @@ async fn a_token_that_was_fetched_is_not_given_back_either() {
         .service()
         .last_operation(&target, &instance(), None)
         .await;
-    let message = "bad Bearer [redacted]".to_owned();
-    assert_eq!(state, Ok(OperationState::Failed { message }));
+    let failure = Failure::of_operation("bad Bearer [redacted]");
+    assert_eq!(state, Ok(OperationState::Failed(failure)));
     assert_eq!(endpoint.arrived().len(), 1);
 }
 
@@ -307,7 +330,7 @@ async fn a_secret_that_the_request_carried_is_not_given_back_in_whatever_spellin
     let drivers = Drivers::real();
     let refused = drivers
         .service()
-        .provision(&target, &instance(), &context(), &parameters)
+        .provision(&target, request(&instance(), &context(), &parameters))
         .await;
     let message = refused.unwrap_err().message;
     assert!(
@@ -326,7 +349,7 @@ async fn an_answer_of_more_than_64_kib_is_not_read() {
     let target = target(&server);
     let failure = drivers
         .service()
-        .provision(&target, &instance(), &context(), &parameters())
+        .provision(&target, request(&instance(), &context(), &parameters()))
         .await
         .unwrap_err();
     assert_eq!(

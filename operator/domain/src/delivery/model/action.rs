@@ -74,6 +74,8 @@ pub enum Action {
         instance: InstanceKey,
         /// Customer and subscription of the instance.
         context: InstanceContext,
+        /// The version of the plan in the catalog, if it has one.
+        maintenance_version: Option<String>,
         /// Every parameter, inactive.
         parameters: Parameters,
         /// The digest of the parameters.
@@ -89,6 +91,8 @@ pub enum Action {
         instance: InstanceKey,
         /// Id of the plan that it is moved to, if that is another one.
         to_plan: Option<String>,
+        /// The version of that plan in the catalog, if it has one.
+        maintenance_version: Option<String>,
         /// Customer and subscription of the instance.
         context: InstanceContext,
         /// The parameters: all, or only what differs.

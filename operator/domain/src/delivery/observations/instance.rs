@@ -328,9 +328,9 @@ impl InstanceObservation {
                     self.removed = Some(at);
                 }
             }
-            Ok(OperationState::Failed { message }) => {
+            Ok(OperationState::Failed(failure)) => {
                 recorded.operation = kind.and_then(|kind| after_failure(kind, at));
-                self.problem = Some((at, Failure::of_operation(message)));
+                self.problem = Some((at, failure));
                 self.reading = None;
             }
             Err(failure) if is_unknown_operation(&failure) => {
@@ -424,7 +424,7 @@ fn note_concurrency(
         other => other,
     };
     let known = recorded.operation.as_ref();
-    if failure.kind != FailureKind::Busy
+    if failure.kind != FailureKind::Concurrent
         || known.is_some_and(|operation| operation.state != ServerOperationState::InDoubt)
     {
         return;
@@ -479,13 +479,13 @@ fn settle(
 ) {
     let (kind, digest) = (change.kind, change.digest);
     match result {
+        // A fetch has to say so as well.
+        Ok(ServerAnswer::Absent { .. }) => {}
         Ok(ServerAnswer::Done) => {
             recorded.operation = None;
             recorded.sent_digest = digest;
         }
-        // A fetch has to say so as well.
-        Ok(ServerAnswer::Absent { .. }) => {}
-        Ok(ServerAnswer::UnderWay { operation }) => {
+        Ok(ServerAnswer::UnderWay { operation, .. }) => {
             recorded.operation = Some(ServerOperation {
                 r#type: kind,
                 id: operation.clone(),

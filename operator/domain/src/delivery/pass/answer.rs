@@ -48,6 +48,17 @@ pub enum Answer {
     Operation(Result<OperationState, Failure>),
 }
 
+/// Returns an answer with the absence of the instance as the failure of its removal: by itself it
+/// proves nothing.
+fn without_absence(result: Result<ServerAnswer, Failure>) -> Result<ServerAnswer, Failure> {
+    match result {
+        Ok(ServerAnswer::Absent { message }) => {
+            Err(Failure::new(FailureKind::ProtocolError, message))
+        }
+        other => other,
+    }
+}
+
 /// Instant of an answer, and the fraction in 0..=1 that spreads the wait after a failure.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
@@ -231,6 +242,7 @@ impl Pass {
                 observations.record_instance(subscription, result, catalog.as_deref(), moment.now);
             }
             Answer::Server(result) => {
+                let result = without_absence(result);
                 match &result {
                     Ok(ServerAnswer::Done | ServerAnswer::Absent { .. }) => {
                         self.backoffs.clear(&key);
@@ -293,9 +305,8 @@ impl Pass {
             }
             Ok(OperationState::Succeeded | OperationState::Gone) => self.backoffs.clear(&key),
             // An operation that failed is retried like a request that failed.
-            Ok(OperationState::Failed { message }) => {
-                let failure = Failure::of_operation(message);
-                self.back_off_server(subscription, &failure, moment);
+            Ok(OperationState::Failed(failure)) => {
+                self.back_off_server(subscription, failure, moment);
             }
             // That the server does not know the operation any more is an answer.
             Err(failure) => self.back_off_server_unless_final(subscription, failure, moment),

@@ -222,6 +222,7 @@ impl Round<'_> {
             subscription: subscription.name.clone(),
             instance,
             context: server.context.clone(),
+            maintenance_version: maintenance_version(server),
             digest: parameters.digest(),
             parameters,
             items,
@@ -283,9 +284,12 @@ impl Round<'_> {
             }
             Updates::Merge | Updates::Replace => full.clone(),
         };
+        let to_plan = has_instance(&differing).then_some(wanted_plan);
         plan.actions.push(Action::Update {
             subscription: subscription.name.clone(),
-            to_plan: has_instance(&differing).then_some(wanted_plan),
+            // To name the version of a plan that is kept would be to ask for an upgrade.
+            maintenance_version: to_plan.as_ref().and_then(|_| maintenance_version(server)),
+            to_plan,
             instance,
             context: server.context.clone(),
             digest: full.digest(),
@@ -309,6 +313,12 @@ pub(in crate::delivery) fn recorded_key(recorded: &ServerInstance) -> InstanceKe
         service_id: recorded.service_id.clone(),
         plan_id: recorded.plan_id.clone(),
     }
+}
+
+/// Returns the version of the wanted plan in the catalog (OSB `maintenance_info`).
+fn maintenance_version(server: &ResolvedServer) -> Option<String> {
+    let offering = server.offering.as_ref()?;
+    offering.maintenance_version.clone()
 }
 
 /// True if the instance itself is among what differs.

@@ -268,6 +268,7 @@ fn turn_off(
         subscription: subscription.name.clone(),
         instance,
         to_plan: None,
+        maintenance_version: None,
         context: server.context.clone(),
         digest: digest(&parameters),
         parameters,

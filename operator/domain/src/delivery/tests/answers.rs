@@ -10,7 +10,7 @@ use crate::{
     remote::{Failure, FailureKind, OperationState, ServerAnswer},
 };
 
-const KINDS: [FailureKind; 12] = [
+const KINDS: [FailureKind; 14] = [
     FailureKind::Unreachable,
     FailureKind::AddressNotAllowed,
     FailureKind::TlsFailed,
@@ -18,6 +18,8 @@ const KINDS: [FailureKind; 12] = [
     FailureKind::Unauthorized,
     FailureKind::TimedOut,
     FailureKind::Busy,
+    FailureKind::Concurrent,
+    FailureKind::CatalogOutdated,
     FailureKind::Conflict,
     FailureKind::RejectedValue,
     FailureKind::RejectedNotSettable,
@@ -190,6 +192,7 @@ fn an_operation_under_way_is_polled_after_a_second_or_as_the_server_says() {
         let answer = |action: &Action| match action {
             Action::Provision { .. } => Some(Answer::Server(Ok(ServerAnswer::UnderWay {
                 operation: Some("op-1".to_owned()),
+                retry_after: None,
             }))),
             Action::PollOperation { .. } => {
                 Some(Answer::Operation(Ok(OperationState::InProgress {

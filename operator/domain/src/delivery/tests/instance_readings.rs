@@ -221,6 +221,27 @@ fn a_provision_whose_answer_was_lost_is_looked_for_and_not_repeated_blindly() {
 
 // shows K5
 #[test]
+fn only_a_concurrency_error_tells_of_an_operation_on_the_instance() {
+    for (kind, operation) in [
+        (
+            FailureKind::Concurrent,
+            Some(ServerOperationState::UnderWay),
+        ),
+        (FailureKind::Busy, None),
+    ] {
+        let (before, mut remote) = delivered();
+        let (pass, object) = run(looked_at(before), &mut remote, |action| match action {
+            Action::ReadInstance { .. } => Some(Answer::Instance(Err(Failure::new(kind, "later")))),
+            _ => None,
+        });
+        let recorded = status(&pass, &object).server.expect("it is recorded");
+        let found = recorded.operation.map(|operation| operation.state);
+        assert_eq!(found, operation, "{kind:?}");
+    }
+}
+
+// shows K5
+#[test]
 fn an_operation_that_the_server_does_not_know_any_more_is_judged_by_what_is_there() {
     for kind in [FailureKind::RejectedValue, FailureKind::Unsupported] {
         let (mut before, mut remote) = delivered();
@@ -258,6 +279,7 @@ fn an_operation_that_ended_well_is_proved_by_reading_before_it_counts() {
             begun = true;
             Some(Answer::Server(Ok(ServerAnswer::UnderWay {
                 operation: None,
+                retry_after: None,
             })))
         }
         Action::PollOperation { .. } => Some(Answer::Operation(Ok(OperationState::Succeeded))),
@@ -311,6 +333,7 @@ fn while_an_operation_is_under_way_what_it_carries_is_in_progress_and_the_rest_i
     let report = story.pass(SignedDuration::ZERO, |action| match action {
         Action::Provision { .. } => Some(Answer::Server(Ok(ServerAnswer::UnderWay {
             operation: Some("op-1".to_owned()),
+            retry_after: None,
         }))),
         _ => None,
     });
@@ -324,9 +347,9 @@ fn while_an_operation_is_under_way_what_it_carries_is_in_progress_and_the_rest_i
         assert_eq!(item.state, state, "{}", item.key.as_str());
     }
     let report = story.pass(SignedDuration::from_secs(5), |action| match action {
-        Action::PollOperation { .. } => Some(Answer::Operation(Ok(OperationState::Failed {
-            message: "no space".to_owned(),
-        }))),
+        Action::PollOperation { .. } => Some(Answer::Operation(Ok(OperationState::Failed(
+            Failure::of_operation("no space"),
+        )))),
         _ => None,
     });
     let in_progress = |it: &&Item| it.state == ItemState::InProgress;

@@ -36,6 +36,7 @@ fn offering(id: &str, name: &str, plans: &[(&str, &str)]) -> Offering {
 fn catalog(offerings: &[Offering]) -> Catalog {
     Catalog {
         offerings: offerings.to_vec(),
+        ..Catalog::default()
     }
 }
 

@@ -152,6 +152,7 @@ pub(super) fn catalog() -> Catalog {
     };
     Catalog {
         offerings: vec![offering],
+        ..Catalog::default()
     }
 }
 

@@ -91,6 +91,7 @@ fn a_server_that_does_not_remove_it_keeps_the_finalizer_until_the_deadline() {
         FailureKind::Unreachable,
         FailureKind::TimedOut,
         FailureKind::Busy,
+        FailureKind::Concurrent,
         FailureKind::Unauthorized,
         FailureKind::ProtocolError,
         // There is no value in it that a person would have to change.

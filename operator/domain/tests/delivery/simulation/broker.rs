@@ -130,6 +130,7 @@ impl Broker {
             name: called(name).1,
             maximum_polling_duration: Some(SignedDuration::from_mins(10)),
             updateable: !self.fixed_plans,
+            ..Plan::default()
         };
         let offering = |name: &str| Offering {
             id: called(name).0,
@@ -139,6 +140,7 @@ impl Broker {
         };
         Ok(Catalog {
             offerings: vec![offering("data-backup"), offering("cloud")],
+            ..Catalog::default()
         })
     }
 
@@ -218,7 +220,7 @@ impl Broker {
         let mut then = match self.instances.get(&key.instance_id) {
             None => return Err(Failure::new(FailureKind::Unsupported, "no such instance")),
             Some(instance) if instance.operation.is_some() => {
-                return Err(Failure::new(FailureKind::Busy, "ConcurrencyError"));
+                return Err(Failure::new(FailureKind::Concurrent, "ConcurrencyError"));
             }
             Some(instance) => instance.parameters.clone(),
         };
@@ -257,7 +259,7 @@ impl Broker {
             .get(&key.instance_id)
             .and_then(|it| it.operation.as_ref());
         if running.is_some_and(|operation| operation.ends.is_some()) {
-            return Err(Failure::new(FailureKind::Busy, "ConcurrencyError"));
+            return Err(Failure::new(FailureKind::Concurrent, "ConcurrencyError"));
         }
         let operation = self.begin(Map::new(), true, now);
         let Some(instance) = self.instances.get_mut(&key.instance_id) else {
@@ -283,9 +285,9 @@ impl Broker {
             Some(instance) if instance.operation.is_some() => Ok(OperationState::InProgress {
                 retry_after: self.retry_after,
             }),
-            Some(instance) if instance.failed => Ok(OperationState::Failed {
-                message: "out of storage".to_owned(),
-            }),
+            Some(instance) if instance.failed => Ok(OperationState::Failed(Failure::of_operation(
+                "out of storage",
+            ))),
             Some(instance) => {
                 instance.acknowledged = Some(instance.plan_id.clone());
                 Ok(OperationState::Succeeded)
@@ -299,7 +301,7 @@ impl Broker {
         match self.faults.pop_front() {
             Some(Fault::ErrorBefore) => Err(error(true)),
             Some(Fault::Conflict) => Err(Failure::new(FailureKind::Conflict, "409")),
-            Some(Fault::Busy) => Err(Failure::new(FailureKind::Busy, "ConcurrencyError")),
+            Some(Fault::Busy) => Err(Failure::new(FailureKind::Concurrent, "ConcurrencyError")),
             Some(Fault::Refused) => Err(Failure::new(FailureKind::RejectedValue, "400")),
             Some(Fault::ErrorAfter) => Ok(After(Some(error(true)))),
             Some(Fault::Lost) => Ok(After(Some(failure(
@@ -333,6 +335,7 @@ impl Broker {
     fn under_way() -> ServerAnswer {
         ServerAnswer::UnderWay {
             operation: Some("op".to_owned()),
+            retry_after: None,
         }
     }
 

@@ -31,6 +31,7 @@ fn done(body: Value) -> Outcome {
 fn under_way(operation: Option<&str>) -> Outcome {
     Outcome::UnderWay {
         operation: operation.map(str::to_owned),
+        retry_after: None,
     }
 }
 
@@ -68,7 +69,7 @@ ill!(row_06_202_malformed_leaves_a_doubt, Provision, 202, r#"{"operation":7}"# =
 ill!(row_07_any_other_2xx_leaves_a_doubt, Provision, 204, "{}" => ProtocolError, doubtful true);
 ill!(row_08_408_was_never_taken_up, Provision, 408, "{}" => TimedOut, doubtful false);
 ill!(row_09_409_is_a_conflict, Provision, 409, "{}" => Conflict, doubtful false);
-ill!(row_10_422_concurrency_error_is_busy, Update, 422, r#"{"error":"ConcurrencyError"}"# => Busy, doubtful false);
+ill!(row_10_422_concurrency_error_is_concurrent, Update, 422, r#"{"error":"ConcurrencyError"}"# => Concurrent, doubtful false);
 ill!(row_11_422_async_required_is_a_rejection, Provision, 422, r#"{"error":"AsyncRequired"}"# => RejectedValue, doubtful false);
 ill!(row_12_422_for_any_other_reason_is_a_rejection, Provision, 422, "" => RejectedValue, doubtful false);
 ill!(row_13_400_is_a_rejection, Provision, 400, r#"{"description":"no"}"# => RejectedValue, doubtful false);
@@ -88,6 +89,9 @@ ill!(a_201_to_an_update_leaves_a_doubt, Update, 201, "{}" => ProtocolError, doub
 ill!(a_5xx_to_a_read_leaves_no_doubt, Catalog, 503, "{}" => ProtocolError, doubtful false);
 ill!(a_5xx_to_a_deprovision_leaves_a_doubt, Deprovision, 502, "" => ProtocolError, doubtful true);
 ill!(a_404_to_an_update_is_no_success, Update, 404, "{}" => ProtocolError, doubtful false);
+ill!(a_409_stays_a_conflict_whatever_error_it_names, Provision, 409, r#"{"error":"ConcurrencyError"}"# => Conflict, doubtful false);
+ill!(a_429_is_not_an_operation_on_the_instance, Update, 429, r#"{"error":"ConcurrencyError"}"# => Busy, doubtful false);
+ill!(a_422_about_the_version_of_the_plan_is_an_outdated_catalog, Update, 422, r#"{"error":"MaintenanceInfoConflict"}"# => CatalogOutdated, doubtful false);
 ill!(a_redirect_is_not_followed, Provision, 307, "" => ProtocolError, doubtful false);
 ill!(a_list_is_not_an_answer, Provision, 200, "[]" => ProtocolError, doubtful false);
 
@@ -122,6 +126,18 @@ fn a_wish_to_be_asked_later_is_handed_on() {
     );
     assert_eq!(busy.unwrap_err().retry_after, later);
     let body = br#"{"state":"in progress"}"#;
+    let under_way = judge(
+        Asked::Deprovision,
+        StatusCode::ACCEPTED,
+        b"{}",
+        later,
+        NOTHING,
+    );
+    let accepted = ServerAnswer::UnderWay {
+        operation: None,
+        retry_after: later,
+    };
+    assert_eq!(under_way.map(of_write), Ok(accepted));
     let polled = judge(Asked::LastOperation, StatusCode::OK, body, later, NOTHING).unwrap();
     assert_eq!(
         operation_state(&polled, NOTHING),
@@ -136,12 +152,14 @@ fn each_state_of_an_operation_is_read() {
         state(json!({"state": "succeeded"})),
         Ok(OperationState::Succeeded)
     );
-    let failed = OperationState::Failed {
-        message: "no disk".to_owned(),
-    };
+    let failed = |message: &str| Ok(OperationState::Failed(Failure::of_operation(message)));
     assert_eq!(
         state(json!({"state": "failed", "description": "no\tdisk"})),
-        Ok(failed)
+        failed("no disk")
+    );
+    assert_eq!(
+        state(json!({"state": "failed"})),
+        failed("the operation failed, and the server does not say why")
     );
     assert_eq!(
         operation_state(&Outcome::Missing, NOTHING),
@@ -180,7 +198,8 @@ fn a_catalog_is_read_with_what_may_be_missing() {
         "instances_retrievable": true,
         "plans": [
             {"id": "p", "name": "standard", "maximum_polling_duration": 600},
-            {"id": "q", "name": "large"},
+            {"id": "q", "name": "large", "plan_updateable": true,
+                "maintenance_info": {"version": "2.1.1+abcdef", "description": "…"}},
         ],
     }, {"id": "t", "name": "bare"}]});
     let read = catalog(&done(body)).unwrap();
@@ -189,8 +208,87 @@ fn a_catalog_is_read_with_what_may_be_missing() {
     let polling = |plan: usize| read.offerings[0].plans[plan].maximum_polling_duration;
     assert_eq!(polling(0), Some(SignedDuration::from_mins(10)));
     assert_eq!(polling(1), None);
+    let [standard, large] = read.offerings[0].plans.as_slice() else {
+        panic!("two plans are needed")
+    };
+    assert!(!standard.updateable && large.updateable);
+    assert_eq!(standard.maintenance_version, None);
+    assert_eq!(large.maintenance_version.as_deref(), Some("2.1.1+abcdef"));
     assert!(catalog(&done(json!({}))).is_err());
     assert!(catalog(&done(json!({"services": [{"id": "s"}]}))).is_err());
+}
+
+#[test]
+fn a_plan_can_be_left_if_it_says_so_or_else_its_offering() {
+    for (offering, plan, updateable) in [
+        (json!(true), json!(null), true),
+        (json!(true), json!(false), false),
+        (json!(false), json!(true), true),
+        (json!(null), json!(null), false),
+    ] {
+        let mut body = json!({"id": "s", "name": "s", "plans": [{"id": "p", "name": "p"}]});
+        if !offering.is_null() {
+            body["plan_updateable"] = offering.clone();
+        }
+        if !plan.is_null() {
+            body["plans"][0]["plan_updateable"] = plan.clone();
+        }
+        let read = catalog(&done(json!({"services": [body]}))).unwrap();
+        let found = read.offerings[0].plans[0].updateable;
+        assert_eq!(found, updateable, "{offering} {plan}");
+    }
+}
+
+// shows B7
+#[test]
+fn a_deprovision_of_what_the_broker_does_not_know_is_told_from_one_that_is_done() {
+    let answer = |body| answer(Asked::Deprovision, 404, body).map(of_write);
+    let absent = |message: &str| {
+        Ok(ServerAnswer::Absent {
+            message: message.to_owned(),
+        })
+    };
+    assert_eq!(
+        answer(r#"{"description":"no such tenant"}"#),
+        absent("HTTP 404 Not Found: no such tenant")
+    );
+    assert_eq!(
+        answer("<html>"),
+        absent("the server answered HTTP 404 Not Found")
+    );
+}
+
+#[test]
+fn what_a_failed_update_did_to_the_instance_is_told() {
+    let body = json!({
+        "error": "Bad", "description": "half done", "state": "failed",
+        "update_repeatable": false, "instance_usable": false,
+    });
+    let told = "half done; the server says that the same update would fail again; the server \
+                says that the instance cannot be used any more";
+    let state = operation_state(&done(body.clone()), NOTHING);
+    let Ok(OperationState::Failed(failure)) = state else {
+        panic!("{state:?}")
+    };
+    assert_eq!(
+        (failure.message.as_str(), failure.repeatable),
+        (told, false)
+    );
+    let refused = |asked| answer(asked, 422, &body.to_string()).unwrap_err();
+    let update = refused(Asked::Update);
+    assert!(update.message.ends_with(told), "{}", update.message);
+    assert!(!update.repeatable);
+    // Of any other request these say nothing.
+    let provision = refused(Asked::Provision);
+    assert!(
+        provision.message.ends_with("half done"),
+        "{}",
+        provision.message
+    );
+    assert!(provision.repeatable);
+    let odd = r#"{"description":"no","update_repeatable":"no","instance_usable":0}"#;
+    let odd = answer(Asked::Update, 422, odd).unwrap_err();
+    assert!(odd.repeatable && odd.message.ends_with(": no"), "{odd:?}");
 }
 
 // shows K7
@@ -206,8 +304,11 @@ fn ids_as_long_as_the_standard_allows_are_kept_whole_and_longer_ones_make_no_sen
             NOTHING,
         )
     };
-    let operation = Some("x".repeat(10_000));
-    assert_eq!(under_way(10_000).unwrap(), Outcome::UnderWay { operation });
+    let operation = "x".repeat(10_000);
+    assert_eq!(
+        under_way(10_000).unwrap(),
+        self::under_way(Some(&operation))
+    );
     assert!(under_way(10_001).is_err_and(|failure| failure.doubtful));
     let id = |length: usize| "i".repeat(length);
     let body = serde_json::json!({"services": [

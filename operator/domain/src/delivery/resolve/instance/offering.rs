@@ -33,6 +33,8 @@ pub struct ResolvedOffering {
     pub retrievable: bool,
     /// Time for which an operation is polled.
     pub maximum_polling: SignedDuration,
+    /// The version of the plan, if the catalog has one.
+    pub maintenance_version: Option<String>,
 }
 
 impl ResolvedOffering {
@@ -44,6 +46,7 @@ impl ResolvedOffering {
             maximum_polling: plan
                 .maximum_polling_duration
                 .unwrap_or(DEFAULT_MAXIMUM_POLLING),
+            maintenance_version: plan.maintenance_version.clone(),
         }
     }
 }
@@ -233,5 +236,6 @@ pub(super) fn recorded_offering(
         maximum_polling: plan
             .and_then(|plan| plan.maximum_polling_duration)
             .unwrap_or(DEFAULT_MAXIMUM_POLLING),
+        maintenance_version: plan.and_then(|plan| plan.maintenance_version.clone()),
     }
 }
