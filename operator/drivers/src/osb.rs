@@ -30,8 +30,6 @@ const VERSION: HeaderName = HeaderName::from_static("x-broker-api-version");
 const ORIGINATING_IDENTITY: HeaderName =
     HeaderName::from_static("x-broker-api-originating-identity");
 const REQUEST_IDENTITY: HeaderName = HeaderName::from_static("x-broker-api-request-identity");
-/// The longest answer that is read.
-const MOST_BYTES: usize = 64 * 1024;
 
 /// The driver. One for a process.
 pub struct OsbDriver {
@@ -86,7 +84,7 @@ impl OsbDriver {
                 headers,
                 body: body.map(Bytes::from).unwrap_or_default(),
                 pinned: None,
-                most_bytes: MOST_BYTES,
+                most_bytes: call.asked.most_bytes(),
                 writes: call.asked.writes(),
             })
             .await?;

@@ -57,7 +57,7 @@ pub(crate) struct Exchange<'a> {
     pub body: Bytes,
     /// The fingerprint that the certificate must have, for Pin and FirstUse.
     pub pinned: Option<&'a str>,
-    /// The longest answer that is read.
+    /// The longest answer that is read; of a longer error its status is kept.
     pub most_bytes: usize,
     /// True if the remote side is to change something: only then can a failure be doubtful.
     pub writes: bool,
@@ -231,27 +231,32 @@ async fn read(
         .get::<TlsInfo>()
         .and_then(TlsInfo::peer_certificate)
         .map(fingerprint);
+    // The status of an error is definite, whatever the length of its body and whether or not its
+    // end arrives.
+    let is_success = status.is_success();
     let too_long = || Failure {
         doubtful: writes,
+        retry_after,
         ..Failure::new(
             FailureKind::ProtocolError,
             format!("the answer is longer than {most_bytes} bytes"),
         )
     };
     let announced = response.content_length().unwrap_or_default();
-    if usize::try_from(announced).map_or(true, |announced| announced > most_bytes) {
+    if is_success && usize::try_from(announced).map_or(true, |length| length > most_bytes) {
         return Err(too_long());
     }
     let mut body = Vec::new();
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| failure::classify(&error, writes))?
-    {
-        if body.len() + chunk.len() > most_bytes {
-            return Err(too_long());
+    loop {
+        match response.chunk().await {
+            Ok(None) => break,
+            Ok(Some(chunk)) if body.len() + chunk.len() <= most_bytes => {
+                body.extend_from_slice(&chunk);
+            }
+            Ok(Some(_)) if is_success => return Err(too_long()),
+            Err(error) if is_success => return Err(failure::classify(&error, writes)),
+            Ok(Some(_)) | Err(_) => break,
         }
-        body.extend_from_slice(&chunk);
     }
     Ok(Answer {
         status,

@@ -35,6 +35,15 @@ impl Asked {
     pub(super) fn writes(self) -> bool {
         matches!(self, Self::Provision | Self::Update | Self::Deprovision)
     }
+
+    /// Returns the length in bytes of the longest answer that is read. A catalog has the schemas of
+    /// every plan.
+    pub(super) fn most_bytes(self) -> usize {
+        match self {
+            Self::Catalog => 8 * 1024 * 1024,
+            _ => 64 * 1024,
+        }
+    }
 }
 
 /// An answer that is no failure.
@@ -114,19 +123,30 @@ pub(super) fn judge(
     let object = || serde_json::from_slice::<Map<String, Value>>(body).ok();
     let senseless = |doubtful: bool| Failure {
         doubtful,
+        retry_after,
         ..Failure::new(
             FailureKind::ProtocolError,
             format!("HTTP {status}: the answer makes no sense"),
         )
     };
+    let done = |body| Outcome::Done { body, retry_after };
     match (status.as_u16(), asked) {
+        // A removal is judged by its code: a body that makes no sense takes nothing back.
+        (202, Asked::Deprovision) => {
+            let readable = object().and_then(|body| under_way(&body, retry_after));
+            Ok(readable.unwrap_or(Outcome::UnderWay {
+                operation: None,
+                retry_after,
+            }))
+        }
+        (200..=299, Asked::Deprovision) => Ok(done(object().unwrap_or_default())),
+        // A malformed 200 to a provision leaves nothing to clean up (OSB "Orphan Mitigation"); that
+        // to an update may have changed everything.
         (200, _) => object()
-            .map(|body| Outcome::Done { body, retry_after })
-            .ok_or_else(|| senseless(false)),
-        (201, Asked::Provision) => object()
-            .map(|body| Outcome::Done { body, retry_after })
-            .ok_or_else(|| senseless(true)),
-        (202, Asked::Provision | Asked::Update | Asked::Deprovision) => object()
+            .map(done)
+            .ok_or_else(|| senseless(asked == Asked::Update)),
+        (201, Asked::Provision) => object().map(done).ok_or_else(|| senseless(true)),
+        (202, Asked::Provision | Asked::Update) => object()
             .and_then(|body| under_way(&body, retry_after))
             .ok_or_else(|| senseless(true)),
         (200..=299, _) => Err(senseless(writes)),
@@ -208,28 +228,36 @@ pub(super) fn of_write(outcome: Outcome) -> ServerAnswer {
     }
 }
 
-fn senseless(what: &str) -> Failure {
-    Failure::new(
-        FailureKind::ProtocolError,
-        format!("the {what} that the server sent makes no sense"),
-    )
+fn senseless(what: &str, retry_after: Option<SignedDuration>) -> Failure {
+    Failure {
+        retry_after,
+        ..Failure::new(
+            FailureKind::ProtocolError,
+            format!("the {what} that the server sent makes no sense"),
+        )
+    }
 }
 
 /// Returns the answer to a fetch (OSB "Fetching a Service Instance").
 pub(super) fn instance(outcome: Outcome) -> Result<InstanceReading, Failure> {
-    let Outcome::Done { mut body, .. } = outcome else {
+    let Outcome::Done {
+        mut body,
+        retry_after,
+    } = outcome
+    else {
         return Ok(InstanceReading::Absent);
     };
+    let senseless = || senseless("instance", retry_after);
     let mut text = |key: &str| match body.remove(key) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(senseless("instance")),
+        Some(_) => Err(senseless()),
     };
     let (service_id, plan_id) = (text("service_id")?, text("plan_id")?);
     let parameters = match body.remove("parameters") {
         None | Some(Value::Null) => None,
         Some(Value::Object(parameters)) => Some(parameters),
-        Some(_) => return Err(senseless("instance")),
+        Some(_) => return Err(senseless()),
     };
     Ok(InstanceReading::Present {
         service_id,
@@ -263,7 +291,7 @@ pub(super) fn operation_state(
                 ..Failure::of_operation(said.sentence("", none, private))
             }))
         }
-        _ => Err(senseless("state")),
+        _ => Err(senseless("state", *retry_after)),
     }
 }
 
@@ -305,10 +333,11 @@ struct MaintenanceBody {
 /// Returns the catalog (OSB "Catalog Management"). An offering or a plan whose id is too long to be
 /// stored is left out; the others are returned.
 pub(super) fn catalog(outcome: &Outcome) -> Result<Catalog, Failure> {
-    let Outcome::Done { body, .. } = outcome else {
-        return Err(senseless("catalog"));
+    let Outcome::Done { body, retry_after } = outcome else {
+        return Err(senseless("catalog", None));
     };
-    let body = CatalogBody::deserialize(body).map_err(|_| senseless("catalog"))?;
+    let senseless = |_| senseless("catalog", *retry_after);
+    let body = CatalogBody::deserialize(body).map_err(senseless)?;
     let plan = |plan: PlanBody, updateable: bool| Plan {
         updateable: plan.plan_updateable.unwrap_or(updateable),
         maintenance_version: plan.maintenance_info.map(|info| info.version),

@@ -155,18 +155,20 @@ async fn a_name_without_an_address_is_unreachable() {
 async fn an_answer_longer_than_the_cap_is_not_read() {
     let profile = profile();
     let announced = format!(
-        "HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n{}",
+        "HTTP/1.1 200 OK\r\nRetry-After: 9\r\nContent-Length: 1001\r\n\r\n{}",
         "x".repeat(1001)
     );
     let chunk = format!("1f4\r\n{}\r\n", "x".repeat(500));
     let chunked = format!(
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nRetry-After: 9\r\nTransfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n",
         chunk.repeat(3)
     );
     for answer in [announced, chunked] {
         let server = Server::start(Behaviour::Answer(answer)).await;
-        let failed = kind(put(&profile, &url(server.address)).await);
-        assert_eq!(failed, (FailureKind::ProtocolError, true));
+        let failed = put(&profile, &url(server.address)).await;
+        let retry_after = failed.as_ref().unwrap_err().retry_after;
+        assert_eq!(retry_after, Some(SignedDuration::from_secs(9)));
+        assert_eq!(kind(failed), (FailureKind::ProtocolError, true));
     }
     let just = format!(
         "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{}",
@@ -181,6 +183,26 @@ async fn an_answer_longer_than_the_cap_is_not_read() {
             .len(),
         1000
     );
+}
+
+#[tokio::test]
+async fn an_error_keeps_its_status_and_its_wish_whatever_its_length() {
+    let profile = profile();
+    let head = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 30";
+    let announced = format!("{head}\r\nContent-Length: 5000\r\n\r\n{}", "x".repeat(5000));
+    let chunk = format!("1f4\r\n{}\r\n", "x".repeat(500));
+    let chunked = format!(
+        "{head}\r\nTransfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n",
+        chunk.repeat(9)
+    );
+    let broken = format!("{head}\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}no length\r\n");
+    for answer in [announced, chunked, broken] {
+        let server = Server::start(Behaviour::Answer(answer)).await;
+        let answer = put(&profile, &url(server.address)).await.unwrap();
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(answer.retry_after, Some(SignedDuration::from_secs(30)));
+        assert!(answer.body.len() <= 1000);
+    }
 }
 
 #[tokio::test]

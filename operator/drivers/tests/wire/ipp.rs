@@ -457,3 +457,28 @@ async fn a_value_with_a_secret_in_it_is_read_as_it_is_and_marked_as_private() {
     );
     assert_eq!(reading.private, [location].into());
 }
+
+// shows K5
+#[tokio::test]
+async fn an_error_of_more_than_a_mebibyte_keeps_its_status() {
+    for (status, kind, doubtful) in [
+        ("401 Unauthorized", FailureKind::Unauthorized, false),
+        ("503 Service Unavailable", FailureKind::Busy, false),
+        (
+            "500 Internal Server Error",
+            FailureKind::ProtocolError,
+            true,
+        ),
+    ] {
+        let server = Server::start(move |_| (status.to_owned(), vec![b'x'; 1_100_000])).await;
+        let drivers = Drivers::real();
+        let driver = drivers.device(Protocol::IPP).unwrap();
+        let write = text(IppOperation::SetPrinterAttributes, "printer-location");
+        let failure = driver.apply(&target(&server), &write).await.unwrap_err();
+        assert_eq!((failure.kind, failure.doubtful), (kind, doubtful));
+        assert_eq!(
+            failure.message,
+            format!("the device answered HTTP {status}")
+        );
+    }
+}

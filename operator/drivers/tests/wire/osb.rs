@@ -357,3 +357,32 @@ async fn an_answer_of_more_than_64_kib_is_not_read() {
         (FailureKind::ProtocolError, true)
     );
 }
+
+// shows K5
+#[tokio::test]
+async fn a_refusal_of_more_than_64_kib_is_still_a_refusal() {
+    let server =
+        Server::start(|_| reply("400 Bad Request", &json!({"x": "x".repeat(70_000)}))).await;
+    let drivers = Drivers::real();
+    let target = target(&server);
+    let refused = drivers
+        .service()
+        .provision(&target, request(&instance(), &context(), &parameters()))
+        .await;
+    let refused = refused.map_err(|failure| (failure.kind, failure.doubtful, failure.message));
+    let message = "the server answered HTTP 400 Bad Request".to_owned();
+    assert_eq!(refused, Err((FailureKind::RejectedValue, false, message)));
+}
+
+#[tokio::test]
+async fn a_catalog_of_up_to_8_mib_is_read() {
+    const MIB: usize = 1024 * 1024;
+    for (length, is_read) in [(7 * MIB, true), (9 * MIB, false)] {
+        let plan = json!({"id": "p", "name": "standard", "schemas": "x".repeat(length)});
+        let catalog = json!({"services": [{"id": "s", "name": "backup", "plans": [plan]}]});
+        let server = Server::start(move |_| reply("200 OK", &catalog)).await;
+        let read = Drivers::real().service().catalog(&target(&server)).await;
+        let plans = read.map(|read| read.offerings[0].plans.len());
+        assert_eq!(plans.ok(), is_read.then_some(1), "{length}");
+    }
+}

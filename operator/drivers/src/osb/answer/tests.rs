@@ -83,6 +83,8 @@ ill!(row_20_429_is_busy, Provision, 429, "" => Busy, doubtful false);
 ill!(row_21_5xx_leaves_a_doubt, Provision, 500, "{}" => ProtocolError, doubtful true);
 
 // Cases between the rows.
+ill!(a_malformed_200_to_an_update_leaves_a_doubt, Update, 200, "<html>" => ProtocolError, doubtful true);
+ill!(a_malformed_202_to_an_update_leaves_a_doubt, Update, 202, "" => ProtocolError, doubtful true);
 well!(a_202_without_an_operation_is_under_way, Deprovision, 202, "{}" => under_way(None));
 ill!(a_202_to_a_read_makes_no_sense, Fetch, 202, "{}" => ProtocolError, doubtful false);
 ill!(a_201_to_an_update_leaves_a_doubt, Update, 201, "{}" => ProtocolError, doubtful true);
@@ -143,6 +145,46 @@ fn a_wish_to_be_asked_later_is_handed_on() {
         operation_state(&polled, NOTHING),
         Ok(OperationState::InProgress { retry_after: later })
     );
+}
+
+// shows B7
+#[test]
+fn a_removal_is_judged_by_its_code_whatever_its_body() {
+    for body in ["", "{}", "<html>", "[]", "null", r#"{"operation":7}"#] {
+        for code in [200, 201, 203, 204, 205, 206, 299] {
+            let answer = answer(Asked::Deprovision, code, body).map(of_write);
+            assert_eq!(answer, Ok(ServerAnswer::Done), "{code} {body}");
+        }
+        let answer = answer(Asked::Deprovision, 202, body);
+        assert_eq!(answer, Ok(under_way(None)), "{body}");
+    }
+    let named = answer(Asked::Deprovision, 202, r#"{"operation":"o1"}"#);
+    assert_eq!(named, Ok(under_way(Some("o1"))));
+}
+
+// shows K5
+#[test]
+fn a_wish_to_be_asked_later_is_kept_with_an_answer_that_makes_no_sense() {
+    let later = Some(SignedDuration::from_secs(7));
+    let judged = |asked, status, body: &str| {
+        let status = StatusCode::from_u16(status).unwrap();
+        judge(asked, status, body.as_bytes(), later, NOTHING)
+    };
+    for (asked, status) in [
+        (Asked::Fetch, 200),
+        (Asked::Provision, 204),
+        (Asked::Update, 202),
+    ] {
+        assert_eq!(judged(asked, status, "").unwrap_err().retry_after, later);
+    }
+    let body = |asked, body| judged(asked, 200, body).unwrap();
+    let fetched = instance(body(Asked::Fetch, r#"{"parameters":[]}"#));
+    let polled = operation_state(&body(Asked::LastOperation, "{}"), NOTHING);
+    let listed = catalog(&body(Asked::Catalog, "{}"));
+    let failures = [fetched.err(), polled.err(), listed.err()];
+    for failure in failures {
+        assert_eq!(failure.and_then(|failure| failure.retry_after), later);
+    }
 }
 
 #[test]
