@@ -95,6 +95,8 @@ reasons! {
     StartDateMissed => Warning, Schedule;
     /// A remote system refused the credentials of a Connection.
     CredentialsRejected => Warning, Connect;
+    /// A broker's catalog has entries that cannot be used.
+    CatalogEntryUnusable => Warning, Connect;
     /// A withdrawal ran out of time and is given up.
     FinalizerTimedOut => Warning, CleanUp;
 }

@@ -39,6 +39,8 @@ pub struct ObservedConnection {
     pub fault: Option<(Reason, String)>,
     /// Answer to the last probe; `None` if none was made.
     pub probe: Option<Result<(), Failure>>,
+    /// Entries of the broker's catalog that cannot be used, as the last probe found them.
+    pub odd: Vec<String>,
     /// Number of Devices and subscriptions that use it.
     pub used_by: i64,
     /// Subscriptions whose withdrawal was given up with an instance behind this connection.
@@ -111,8 +113,13 @@ fn connection_summary(
     } else if route(&connection.spec).is_some() {
         let message = "Devices are reached one by one; see each Device.";
         Summary::done(Reason::PerDevice, message)
-    } else if observed.probe.is_some() {
+    } else if observed.probe.is_some() && observed.odd.is_empty() {
         Summary::done(Reason::Succeeded, "The last probe was answered.")
+    } else if observed.probe.is_some() {
+        let odd = observed.odd.join("; ");
+        let message =
+            format!("The last probe was answered. Its catalog is used as far as it can be: {odd}.");
+        Summary::done(Reason::Succeeded, message)
     } else {
         Summary::unknown(Reason::Pending, "It was not probed yet.")
     }

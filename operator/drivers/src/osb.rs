@@ -5,6 +5,7 @@
 //! subscription), never a uid, so that the same instance is found after a restore.
 
 mod answer;
+mod catalog;
 
 use std::sync::Arc;
 
@@ -110,7 +111,8 @@ impl ServiceDriver for OsbDriver {
             body: None,
             subscription: None,
         };
-        answer::catalog(&self.call(target, call).await?)
+        let (outcome, token) = self.ask(target, call).await?;
+        answer::catalog(&outcome, private(target, token.as_ref()))
     }
 
     async fn observe(

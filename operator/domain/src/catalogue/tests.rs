@@ -176,6 +176,32 @@ fn what_a_probe_met_is_said_of_reachability_and_login_apart() {
     }
 }
 
+// shows K2 K7
+#[test]
+fn a_catalog_with_odd_entries_is_answered_and_they_are_named() {
+    let mut connection = broker();
+    let observed = ObservedConnection {
+        probe: Some(Ok(())),
+        odd: ["the offering \"x\" has no id", "3 more"]
+            .map(str::to_owned)
+            .into(),
+        ..ObservedConnection::default()
+    };
+    connection.status = Some(report_connection(&connection, &observed, NOW));
+    let said = shown(&connection);
+    assert!(
+        said.contains(&"Ready=True(Succeeded)".to_owned()),
+        "{said:?}"
+    );
+    let conditions = connection.status.unwrap_or_default().conditions;
+    let ready = find(&conditions, ConditionType::Ready).expect("it is stated");
+    assert_eq!(
+        ready.message,
+        "The last probe was answered. Its catalog is used as far as it can be: the offering \"x\" \
+         has no id; 3 more."
+    );
+}
+
 // shows K2
 #[test]
 fn a_login_that_was_proved_is_not_doubted_by_a_broker_that_is_off() {

@@ -4,11 +4,10 @@
 //! Only `error` and `description` of a broker's own error body are ever quoted.
 
 use entente_domain::remote::{
-    Catalog, Failure, FailureKind, InstanceReading, Offering, OperationState, Plan, ServerAnswer,
+    Catalog, Failure, FailureKind, InstanceReading, OperationState, ServerAnswer,
 };
 use http::StatusCode;
 use jiff::SignedDuration;
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::text::{PrivateTexts, quote};
@@ -192,19 +191,13 @@ fn kind(code: u16, asked: Asked, said: &Said) -> FailureKind {
 
 /// The largest number of characters of an operation's id (OSB "Asynchronous Operations").
 const MOST_OPERATION: usize = 10_000;
-/// The largest number of characters of an id in the catalog that a status can hold.
-const MOST_ID: usize = 1_024;
-
-fn fits(text: &str, most: usize) -> bool {
-    text.chars().nth(most).is_none()
-}
 
 /// Returns the outcome of a 202: under way, with the id of the operation if there is one. `None` if
 /// the id is no text, which makes no sense.
 fn under_way(body: &Map<String, Value>, retry_after: Option<SignedDuration>) -> Option<Outcome> {
     let operation = match body.get("operation") {
         None | Some(Value::Null) => None,
-        Some(Value::String(id)) if fits(id, MOST_OPERATION) => Some(id.clone()),
+        Some(Value::String(id)) if id.chars().nth(MOST_OPERATION).is_none() => Some(id.clone()),
         Some(_) => return None,
     };
     Some(Outcome::UnderWay {
@@ -295,76 +288,12 @@ pub(super) fn operation_state(
     }
 }
 
-#[derive(Deserialize)]
-struct CatalogBody {
-    services: Vec<OfferingBody>,
-}
-
-#[derive(Deserialize)]
-struct OfferingBody {
-    id: String,
-    name: String,
-    #[serde(default)]
-    instances_retrievable: bool,
-    #[serde(default)]
-    plan_updateable: bool,
-    #[serde(default)]
-    plans: Vec<PlanBody>,
-}
-
-#[derive(Deserialize)]
-struct PlanBody {
-    id: String,
-    name: String,
-    /// Seconds.
-    #[serde(default)]
-    maximum_polling_duration: Option<u32>,
-    #[serde(default)]
-    plan_updateable: Option<bool>,
-    #[serde(default)]
-    maintenance_info: Option<MaintenanceBody>,
-}
-
-#[derive(Deserialize)]
-struct MaintenanceBody {
-    version: String,
-}
-
-/// Returns the catalog (OSB "Catalog Management"). An offering or a plan whose id is too long to be
-/// stored is left out; the others are returned.
-pub(super) fn catalog(outcome: &Outcome) -> Result<Catalog, Failure> {
+/// Returns the catalog (OSB "Catalog Management").
+pub(super) fn catalog(outcome: &Outcome, private: PrivateTexts<'_>) -> Result<Catalog, Failure> {
     let Outcome::Done { body, retry_after } = outcome else {
         return Err(senseless("catalog", None));
     };
-    let senseless = |_| senseless("catalog", *retry_after);
-    let body = CatalogBody::deserialize(body).map_err(senseless)?;
-    let plan = |plan: PlanBody, updateable: bool| Plan {
-        updateable: plan.plan_updateable.unwrap_or(updateable),
-        maintenance_version: plan.maintenance_info.map(|info| info.version),
-        id: plan.id,
-        name: plan.name,
-        maximum_polling_duration: plan
-            .maximum_polling_duration
-            .map(|seconds| SignedDuration::from_secs(seconds.into())),
-    };
-    let offerings = body
-        .services
-        .into_iter()
-        .filter(|offering| fits(&offering.id, MOST_ID));
-    let offerings = offerings.map(|offering| {
-        let plans = offering.plans.into_iter();
-        let plans = plans.filter(|plan| fits(&plan.id, MOST_ID));
-        Offering {
-            id: offering.id,
-            name: offering.name,
-            instances_retrievable: offering.instances_retrievable,
-            plans: plans.map(|it| plan(it, offering.plan_updateable)).collect(),
-        }
-    });
-    Ok(Catalog {
-        offerings: offerings.collect(),
-        odd: Vec::new(),
-    })
+    super::catalog::read(body, private).ok_or_else(|| senseless("catalog", *retry_after))
 }
 
 #[cfg(test)]
