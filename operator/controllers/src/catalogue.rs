@@ -11,15 +11,15 @@ use std::{fmt, sync::Arc};
 
 use entente_crds::{
     FINALIZER_IN_USE,
-    v1alpha1::{DeviceModel, Protocol, SmartService},
+    v1alpha1::{Connection, DeviceModel, Protocol, SmartService},
 };
 use entente_domain::{
     catalogue::{ObservedConnection, report_connection, report_model, report_service},
-    remote::Failure,
+    remote::{Catalog, Failure},
 };
 use entente_drivers::service::ServerTarget;
 use jiff::{SignedDuration, Timestamp};
-use kube::Api;
+use kube::{Api, Resource as _, ResourceExt as _};
 
 use crate::{
     broker_catalogs::BrokerCatalogs,
@@ -27,6 +27,7 @@ use crate::{
     connection_profiles::ConnectionProfiles,
     context::Context,
     controller::{Failed, Reconcile, Watches},
+    events::EventReason,
     objects::Objects,
     queue::{QueueKey, Requeue},
     status::{
@@ -135,6 +136,8 @@ impl Catalogue {
             return Ok(None);
         };
         let now = self.context.clock.now();
+        let generation = connection.metadata.generation;
+        let asked_to_wait = self.probes.asked_to_wait(name, generation, now);
         let (abandoned, in_service) = usage::of_instances(&self.objects, name);
         let mut observed = ObservedConnection {
             used_by: usage::of_connection(&self.objects, name),
@@ -144,16 +147,23 @@ impl Catalogue {
         };
         match self.profiles.probe_profile(&connection, now).await {
             Err(fault) => observed.fault = Some(fault),
-            Ok(profile) if connection.spec.protocol == Protocol::OSB => {
+            Ok(profile) if connection.spec.protocol == Protocol::OSB && asked_to_wait.is_none() => {
                 let url = connection.spec.osb.as_ref().map(|osb| osb.url.clone());
                 let target = ServerTarget {
                     secrets: entente_domain::secret::Secrets::default(),
                     profile,
                     url: url.unwrap_or_default(),
                 };
-                observed.probe = Some(self.probe(name, &target).await);
+                let answer = self.probe(name, &target).await;
+                observed.odd = answer
+                    .as_ref()
+                    .map_or_else(|_| Vec::new(), |it| it.odd.clone());
+                observed.probe = Some(answer.map(|_| ()));
             }
-            Ok(_) => {}
+            Ok(_) => {
+                let failure = asked_to_wait.as_ref().map(|(failure, _)| failure.clone());
+                observed.probe = failure.map(Err);
+            }
         }
         let now = self.context.clock.now();
         self.write(cache, name, |object| {
@@ -162,18 +172,38 @@ impl Catalogue {
         .await?;
         let used = observed.used_by > 0 || !observed.abandoned.is_empty();
         self.protect(cache, name, used).await?;
-        let failed = observed.fault.is_some() || matches!(observed.probe, Some(Err(_)));
-        Ok(match (failed, &observed.probe) {
-            (true, _) => self.probes.failed(name, now),
-            (false, Some(_)) => {
-                self.probes.forget(name);
-                now.checked_add(PROBE).ok()
-            }
-            (false, None) => None,
-        })
+        // What it refers to may change before the broker may be asked again.
+        let look = |(_, until): (Failure, Timestamp)| now.checked_add(PROBE).ok().min(Some(until));
+        let look = asked_to_wait.and_then(look);
+        Ok(look.or_else(|| self.next_probe(&connection, &observed, now)))
     }
 
-    async fn probe(&self, name: &str, target: &ServerTarget) -> Result<(), Failure> {
+    /// Returns the time of the next probe, and tells of odd entries in the catalog.
+    fn next_probe(
+        &self,
+        connection: &Connection,
+        observed: &ObservedConnection,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let name = connection.name_any();
+        let generation = connection.metadata.generation;
+        match &observed.probe {
+            _ if observed.fault.is_some() => self.probes.failed(&name, now),
+            Some(Err(failure)) => self.probes.refused(&name, failure, generation, now),
+            Some(Ok(())) => {
+                if self.probes.answered(&name, &observed.odd) && !observed.odd.is_empty() {
+                    let note = format!("The catalog has odd entries: {}.", observed.odd.join("; "));
+                    let regarding = connection.object_ref(&());
+                    let reason = EventReason::CatalogEntryUnusable;
+                    self.context.events.publish(&regarding, reason, note, None);
+                }
+                now.checked_add(PROBE).ok()
+            }
+            None => None,
+        }
+    }
+
+    async fn probe(&self, name: &str, target: &ServerTarget) -> Result<Arc<Catalog>, Failure> {
         let begun = std::time::Instant::now();
         let result = self.context.drivers.service().catalog(target).await;
         let code = result
@@ -183,10 +213,9 @@ impl Catalogue {
         self.context
             .metrics
             .remote_request("server", &code, begun.elapsed());
-        let catalog = result?;
-        self.catalogs
-            .keep(name, &catalog.into(), self.context.clock.now());
-        Ok(())
+        let catalog = Arc::new(result?);
+        self.catalogs.keep(name, &catalog, self.context.clock.now());
+        Ok(catalog)
     }
 
     async fn model(&self, name: &str) -> Result<(), WriteError> {

@@ -1,4 +1,4 @@
-//! The time of the next probe of a Connection.
+//! The time of the next probe of a Connection, and what the last one found.
 //!
 //! Keeps the number of failures of each in memory; never reads a status, whose conditions are for
 //! people. Called by the catalogue controller.
@@ -8,47 +8,109 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use entente_domain::backoff::{RetryPolicy, wait};
+use entente_domain::{
+    backoff::{RetryPolicy, wait},
+    remote::Failure,
+};
 use jiff::Timestamp;
 
-/// The failures in a row, by Connection.
+/// The memory of probes, by Connection.
 #[derive(Default)]
-pub(super) struct Probes(Mutex<HashMap<String, Failing>>);
+pub(super) struct Probes(Mutex<HashMap<String, Probed>>);
 
-struct Failing {
+#[derive(Default)]
+struct Probed {
+    /// The failures in a row.
     failures: u32,
-    due: Timestamp,
+    /// Time of the next probe after a failure.
+    due: Option<Timestamp>,
+    /// The failure with which the broker asked for a wait, and the generation of the Connection.
+    asked: Option<(Failure, Option<i64>)>,
+    /// The odd entries of the last catalog.
+    odd: Vec<String>,
 }
 
 impl Probes {
-    /// Returns the time of the next probe of a Connection whose probe failed now. A probe before
-    /// its time, because something else changed, does not count: applying a fleet makes many.
+    /// Returns the time of the next probe of a Connection that could not be probed now, or whose
+    /// probe failed. A probe before its time, because something else changed, does not count:
+    /// applying a fleet makes many.
     pub(super) fn failed(&self, name: &str, now: Timestamp) -> Option<Timestamp> {
         let mut held = self.held();
-        let failing = held.entry(name.to_owned()).or_insert(Failing {
-            failures: 0,
-            due: now,
-        });
-        if failing.due <= now {
-            failing.failures = failing.failures.saturating_add(1);
-            let pause = wait(RetryPolicy::default(), failing.failures, 1.0);
-            failing.due = now.checked_add(pause).ok()?;
+        let probed = held.entry(name.to_owned()).or_default();
+        let due = probed.due.unwrap_or(now);
+        if due > now {
+            return Some(due);
         }
-        Some(failing.due)
+        probed.failures = probed.failures.saturating_add(1);
+        probed.asked = None;
+        let pause = wait(RetryPolicy::default(), probed.failures, 1.0);
+        probed.due = Some(now.checked_add(pause).ok()?);
+        probed.due
     }
 
-    /// Drops the memory of a Connection that answered, or was removed.
+    /// Returns the time of the next probe after this failure: not before the broker's Retry-After.
+    pub(super) fn refused(
+        &self,
+        name: &str,
+        failure: &Failure,
+        generation: Option<i64>,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let due = self.failed(name, now)?;
+        let asked = failure.retry_after;
+        let Some(until) = asked.and_then(|asked| now.checked_add(asked).ok()) else {
+            return Some(due);
+        };
+        let mut held = self.held();
+        let probed = held.entry(name.to_owned()).or_default();
+        probed.due = Some(due.max(until));
+        probed.asked = Some((failure.clone(), generation));
+        probed.due
+    }
+
+    /// Returns the failure with which the broker asked for a wait that is not over, and its end.
+    /// Only an edit of the Connection ends it before: that may name another broker.
+    pub(super) fn asked_to_wait(
+        &self,
+        name: &str,
+        generation: Option<i64>,
+        now: Timestamp,
+    ) -> Option<(Failure, Timestamp)> {
+        let held = self.held();
+        let probed = held.get(name)?;
+        let due = probed.due.filter(|due| *due > now)?;
+        let (failure, of) = probed.asked.as_ref()?;
+        (*of == generation).then(|| (failure.clone(), due))
+    }
+
+    /// Ends the failures of a Connection that answered. Returns true if its catalog has other odd
+    /// entries than before.
+    pub(super) fn answered(&self, name: &str, odd: &[String]) -> bool {
+        let mut held = self.held();
+        let probed = held.entry(name.to_owned()).or_default();
+        let is_news = probed.odd != odd;
+        *probed = Probed {
+            odd: odd.to_vec(),
+            ..Probed::default()
+        };
+        is_news
+    }
+
+    /// Drops the memory of a Connection that was removed.
     pub(super) fn forget(&self, name: &str) {
         self.held().remove(name);
     }
 
-    fn held(&self) -> MutexGuard<'_, HashMap<String, Failing>> {
+    fn held(&self) -> MutexGuard<'_, HashMap<String, Probed>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use entente_domain::remote::FailureKind;
+    use jiff::SignedDuration;
+
     use super::*;
 
     fn at(seconds: i64) -> Timestamp {
@@ -64,7 +126,49 @@ mod tests {
             assert_eq!(probes.failed("hq", at(now)), Some(at(next)));
         }
         assert_eq!(probes.failed("other", at(7)), Some(at(8)));
-        probes.forget("hq");
+        probes.answered("hq", &[]);
         assert_eq!(probes.failed("hq", at(15)), Some(at(16)));
+        probes.forget("hq");
+        assert_eq!(probes.failed("hq", at(16)), Some(at(17)));
+    }
+
+    // shows K5
+    #[test]
+    fn a_broker_that_asks_for_a_wait_is_not_probed_before_and_one_that_asks_for_none_backs_off() {
+        let busy = |seconds| Failure {
+            retry_after: Some(SignedDuration::from_secs(seconds)),
+            ..Failure::new(FailureKind::Busy, "later")
+        };
+        let probes = Probes::default();
+        let first = Some(1);
+        let refused = |failure: &Failure, now| probes.refused("hq", failure, first, at(now));
+        assert_eq!(refused(&busy(60), 0), Some(at(60)));
+        let asked = probes.asked_to_wait("hq", first, at(59));
+        assert_eq!(asked, Some((busy(60), at(60))));
+        assert_eq!(probes.asked_to_wait("hq", first, at(60)), None);
+        // The Connection was edited.
+        assert_eq!(probes.asked_to_wait("hq", Some(2), at(59)), None);
+        // A wish for less than the wait that has grown counts for nothing.
+        assert_eq!(refused(&busy(0), 60), Some(at(62)));
+        assert_eq!(
+            refused(&Failure::new(FailureKind::Busy, "later"), 62),
+            Some(at(66))
+        );
+        assert_eq!(probes.asked_to_wait("hq", first, at(63)), None);
+        assert_eq!(probes.asked_to_wait("other", first, at(0)), None);
+        assert_eq!(refused(&busy(60), 66), Some(at(126)));
+        probes.answered("hq", &[]);
+        assert_eq!(probes.asked_to_wait("hq", first, at(67)), None);
+    }
+
+    #[test]
+    fn odd_entries_are_news_once() {
+        let probes = Probes::default();
+        let odd = ["the offering \"x\" has no id".to_owned()];
+        assert!(!probes.answered("hq", &[]));
+        assert!(probes.answered("hq", &odd));
+        assert_eq!(probes.failed("hq", at(0)), Some(at(1)));
+        assert!(!probes.answered("hq", &odd));
+        assert!(probes.answered("hq", &[]));
     }
 }

@@ -2,6 +2,7 @@
 
 use entente_crds::v1alpha1::{LocalReference, ServerInstance, Tls, Trust};
 use entente_drivers::fake::Fault;
+use jiff::SignedDuration;
 use k8s_openapi::{ByteString, api::core::v1::ConfigMap};
 
 use super::*;
@@ -65,6 +66,75 @@ async fn a_secret_without_a_password_says_which_key_is_missing() {
     assert!(message.into_iter().all(|it| it.contains("password")));
     process.cluster.apply(&broker_login());
     process.until("it is ready again", is_ready).await;
+}
+
+fn busy_for(minutes: i64) -> Fault {
+    Fault::Fail {
+        kind: FailureKind::Busy,
+        retry_after: Some(SignedDuration::from_mins(minutes)),
+        doubtful: false,
+    }
+}
+
+fn is_busy(process: &InProcess) -> bool {
+    broker_says(process, "Ready") == "False(Busy)"
+}
+
+// shows K5
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_asks_for_a_wait_is_not_probed_before_its_end_whatever_changes() {
+    let process = started().await;
+    process
+        .world
+        .script(None, Operation::Catalog, busy_for(7), 1);
+    process.until("it is busy", is_busy).await;
+    let (probes, since) = (process.world.count(Operation::Catalog), process.clock.now());
+    use_all(&process).await;
+    process.let_pass(Duration::from_mins(5)).await;
+    assert_eq!(process.world.count(Operation::Catalog), probes);
+    assert!(is_busy(&process));
+    process.until("it is ready again", is_ready).await;
+    let took = process.clock.now().duration_since(since);
+    assert!(took >= SignedDuration::from_secs(7 * 60 - 1), "{took:?}");
+    assert_eq!(process.world.count(Operation::Catalog), probes + 1);
+}
+
+// shows K5
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_edited_is_probed_at_once_whatever_its_broker_asked_for() {
+    let process = started().await;
+    process
+        .world
+        .script(None, Operation::Catalog, busy_for(60), 1);
+    process.until("it is busy", is_busy).await;
+    let since = process.clock.now();
+    edit_broker(&process, |broker| {
+        broker.spec.allow[0].name = "b".to_owned();
+    });
+    process.until("it is ready again", is_ready).await;
+    let took = process.clock.now().duration_since(since);
+    assert!(took < SignedDuration::from_mins(1), "{took:?}");
+}
+
+// shows K2 K7
+#[tokio::test(start_paused = true)]
+async fn odd_entries_of_a_catalog_are_named_by_its_connection_and_told_once() {
+    let process = started().await;
+    let odd = "the offering \"cloud\" has no id";
+    process.world.change_server(BROKER_URL, |server| {
+        server.catalog.odd = vec![odd.to_owned()];
+    });
+    let named = |process: &InProcess| {
+        let status = connection(process, BROKER).status.unwrap_or_default();
+        let mut conditions = status.conditions.iter();
+        conditions.any(|it| it.type_ == "Ready" && it.message.contains(odd))
+    };
+    process.until("it is named", named).await;
+    assert!(is_ready(&process));
+    process.let_pass(PROBE.unsigned_abs() * 3).await;
+    let events = process.cluster.events();
+    let told = format!("CatalogEntryUnusable Connection {BROKER}");
+    assert_eq!(events, [told]);
 }
 
 // shows K2
