@@ -141,19 +141,23 @@ impl ServiceDriver for OsbDriver {
         request: InstanceRequest<'_>,
     ) -> Result<ServerAnswer, Failure> {
         let (instance, context) = (request.instance, request.context);
+        let mut body = json!({
+            "service_id": instance.service_id,
+            "plan_id": instance.plan_id,
+            "organization_guid": context.customer,
+            "space_guid": context.namespace,
+            "context": platform_context(context),
+            "parameters": request.parameters,
+        });
+        if let Some(version) = request.maintenance_version {
+            body["maintenance_info"] = json!({ "version": version });
+        }
         let call = Call {
             asked: Asked::Provision,
             method: Method::PUT,
             path: &["service_instances", &instance.instance_id],
             query: &[("accepts_incomplete", "true")],
-            body: Some(json!({
-                "service_id": instance.service_id,
-                "plan_id": instance.plan_id,
-                "organization_guid": context.customer,
-                "space_guid": context.namespace,
-                "context": platform_context(context),
-                "parameters": request.parameters,
-            })),
+            body: Some(body),
             subscription: Some(&context.subscription),
         };
         Ok(answer::of_write(self.call(target, call).await?))
@@ -165,13 +169,16 @@ impl ServiceDriver for OsbDriver {
         request: InstanceRequest<'_>,
     ) -> Result<ServerAnswer, Failure> {
         let (instance, context) = (request.instance, request.context);
+        // A plan is named where it stays, too: many brokers know no update without one.
         let mut body = json!({
             "service_id": instance.service_id,
+            "plan_id": request.to_plan.unwrap_or(&instance.plan_id),
+            "previous_values": { "plan_id": instance.plan_id },
             "context": platform_context(context),
             "parameters": request.parameters,
         });
-        if let Some(plan) = request.to_plan {
-            body["plan_id"] = json!(plan);
+        if let Some(version) = request.maintenance_version {
+            body["maintenance_info"] = json!({ "version": version });
         }
         let call = Call {
             asked: Asked::Update,

@@ -152,6 +152,10 @@ impl Execution<'_> {
             _ => return Ok(answer),
         };
         self.count("server", failure, begun);
+        if failure.is_some_and(|failure| failure.kind == FailureKind::CatalogOutdated) {
+            // Every other device reads it again, too.
+            self.delivery.catalogs.expire(connection);
+        }
         Ok(answer)
     }
 

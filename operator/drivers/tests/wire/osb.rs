@@ -147,22 +147,20 @@ async fn a_provision_says_what_for_whom_and_by_whom() {
     assert_ne!(request(0), request(1));
 }
 
+// shows B3
 #[tokio::test]
-async fn an_update_sends_the_parameters_and_the_plan_only_where_it_changes() {
+async fn an_update_names_the_plan_that_the_instance_has_and_the_one_that_it_is_to_have() {
     let server = Server::start(|_| reply("200 OK", &json!({}))).await;
     let drivers = Drivers::real();
     let target = target(&server);
-    for plan in [None, Some("p 2")] {
-        let answer = drivers
-            .service()
-            .update(
-                &target,
-                InstanceRequest {
-                    to_plan: plan,
-                    ..request(&instance(), &context(), &parameters())
-                },
-            )
-            .await;
+    for (to_plan, maintenance_version) in [(None, None), (Some("p 2"), Some("2.1.1"))] {
+        let (instance, context, parameters) = (instance(), context(), parameters());
+        let update = InstanceRequest {
+            to_plan,
+            maintenance_version,
+            ..request(&instance, &context, &parameters)
+        };
+        let answer = drivers.service().update(&target, update).await;
         assert_eq!(answer, Ok(ServerAnswer::Done));
     }
     let arrived = server.arrived();
@@ -170,11 +168,32 @@ async fn an_update_sends_the_parameters_and_the_plan_only_where_it_changes() {
         arrived[0].line,
         "PATCH /broker/v2/service_instances/i-1?accepts_incomplete=true"
     );
-    let body = json_of(&arrived[0]);
-    assert_eq!(body["service_id"], "s 1");
-    assert_eq!(body["parameters"], json!({"weekday": "Wed"}));
-    assert_eq!(body.get("plan_id"), None);
-    assert_eq!(json_of(&arrived[1])["plan_id"], "p 2");
+    let mut expected = json!({
+        "service_id": "s 1",
+        "plan_id": "p/1",
+        "previous_values": {"plan_id": "p/1"},
+        "parameters": {"weekday": "Wed"},
+        "context": json_of(&arrived[0])["context"],
+    });
+    assert_eq!(json_of(&arrived[0]), expected);
+    expected["plan_id"] = json!("p 2");
+    expected["maintenance_info"] = json!({"version": "2.1.1"});
+    assert_eq!(json_of(&arrived[1]), expected);
+}
+
+#[tokio::test]
+async fn a_provision_names_the_version_of_the_plan_that_the_catalog_had() {
+    let server = Server::start(|_| reply("201 Created", &json!({}))).await;
+    let (instance, context, parameters) = (instance(), context(), parameters());
+    let provision = InstanceRequest {
+        maintenance_version: Some("2.1.1"),
+        ..request(&instance, &context, &parameters)
+    };
+    let drivers = Drivers::real();
+    let answer = drivers.service().provision(&target(&server), provision);
+    assert_eq!(answer.await, Ok(ServerAnswer::Done));
+    let body = json_of(&server.arrived()[0]);
+    assert_eq!(body["maintenance_info"], json!({"version": "2.1.1"}));
 }
 
 #[tokio::test]

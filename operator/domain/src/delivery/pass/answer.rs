@@ -256,6 +256,7 @@ impl Pass {
                     }
                     Err(failure) => {
                         self.back_off_server_unless_final(subscription, failure, moment);
+                        self.drop_outdated_catalog(subscription, failure);
                     }
                 }
                 let catalog = self.server_catalog(subscription);
@@ -278,6 +279,17 @@ impl Pass {
     fn server_catalog(&self, subscription: &SubscriptionName) -> Option<Arc<Catalog>> {
         let connection = self.server_connection(subscription)?;
         self.snapshot.catalogs.get(&connection).cloned()
+    }
+
+    /// Drops the catalog of a server that says that it has another one by now, so that it is read
+    /// before the next request.
+    fn drop_outdated_catalog(&mut self, subscription: &SubscriptionName, failure: &Failure) {
+        if failure.kind == FailureKind::CatalogOutdated
+            && let Some(connection) = self.server_connection(subscription)
+        {
+            self.snapshot.catalogs.remove(&connection);
+            self.changed = true;
+        }
     }
 
     /// Records that no request could be sent to the service server of a subscription.

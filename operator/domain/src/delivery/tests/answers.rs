@@ -3,7 +3,7 @@
 use entente_crds::condition::ConditionType;
 use jiff::SignedDuration;
 
-use super::pass_fixture::{Remote, Story, name_of, now, ready, run, said, snapshot};
+use super::pass_fixture::{Remote, Story, catalog, name_of, now, ready, run, said, snapshot};
 use crate::{
     delivery::{Action, Answer, Claimant},
     reasons::{Retry, reason, retry},
@@ -216,6 +216,47 @@ fn an_operation_under_way_is_polled_after_a_second_or_as_the_server_says() {
         );
         assert_eq!(report.wake_at, Some(now() + SECOND + wait));
     }
+}
+
+// shows B3 K5
+#[test]
+fn a_plan_whose_version_is_another_by_now_has_its_catalog_read_before_it_is_asked_for_again() {
+    let mut story = Story::new();
+    let mut version = "1.0.0";
+    let mut sent = Vec::new();
+    let mut asked = Vec::new();
+    for after in [SignedDuration::ZERO, SECOND] {
+        let report = story.pass(after, |action| {
+            asked.push(name_of(action));
+            match action {
+                Action::ReadCatalog { .. } => {
+                    let mut catalog = catalog();
+                    let plan = &mut catalog.offerings[0].plans[0];
+                    plan.maintenance_version = Some(version.to_owned());
+                    Some(Answer::Catalog(Ok(catalog.into())))
+                }
+                Action::Provision {
+                    maintenance_version,
+                    ..
+                } => {
+                    sent.extend(maintenance_version.clone());
+                    version = "2.0.0";
+                    let outdated = Failure::new(FailureKind::CatalogOutdated, "another version");
+                    (sent.len() == 1).then_some(Answer::Server(Err(outdated)))
+                }
+                _ => None,
+            }
+        });
+        let ready = said(&report, ConditionType::Ready);
+        let expected = if after.is_zero() {
+            assert_eq!(asked.pop().as_deref(), Some("ReadCatalog"));
+            "False(Busy)"
+        } else {
+            "True(Delivered)"
+        };
+        assert_eq!(ready, expected);
+    }
+    assert_eq!(sent, ["1.0.0", "2.0.0"]);
 }
 
 // shows K5
