@@ -21,7 +21,8 @@ pub enum ServerValue {
 }
 
 impl ServerValue {
-    /// True if the value read equals this one. The order of a list means nothing.
+    /// True if the value read equals this one. The order of a list means nothing, nor does the form
+    /// of a number.
     pub fn is(&self, found: &Json) -> bool {
         match self {
             Self::Open(wanted) => is_same_json(wanted, found),
@@ -95,16 +96,30 @@ fn unescaped(token: &str) -> String {
     token.replace("~1", "/").replace("~0", "~")
 }
 
-/// True if two values are equal in JSON, with arrays as sets: lists of words have no order.
+/// True if two values are equal in JSON, with arrays as sets, since lists of words have no order,
+/// and numbers by their value, since many servers keep every number as a float.
 fn is_same_json(wanted: &Json, found: &Json) -> bool {
     match (wanted, found) {
         (Json::Array(wanted), Json::Array(found)) => {
-            let sorted = |values: &[Json]| {
-                let mut texts: Vec<String> = values.iter().map(Json::to_string).collect();
-                texts.sort();
-                texts
+            let mut left: Vec<&Json> = found.iter().collect();
+            let mut take = |value| {
+                let place = left.iter().position(|found| is_same_json(value, found));
+                place.map(|place| left.swap_remove(place)).is_some()
             };
-            sorted(wanted) == sorted(found)
+            wanted.len() == found.len() && wanted.iter().all(&mut take)
+        }
+        (Json::Object(wanted), Json::Object(found)) => {
+            let mut fields = wanted.iter();
+            wanted.len() == found.len()
+                && fields.all(|(name, value)| {
+                    let found = found.get(name);
+                    found.is_some_and(|found| is_same_json(value, found))
+                })
+        }
+        (Json::Number(wanted), Json::Number(found)) => {
+            // Whole numbers are compared whole: as floats large ones would be equal too soon.
+            let is_float = wanted.is_f64() || found.is_f64();
+            wanted == found || (is_float && wanted.as_f64() == found.as_f64())
         }
         (wanted, found) => wanted == found,
     }
@@ -194,5 +209,25 @@ mod tests {
         let wanted = ServerValue::Secret(secret);
         assert!(wanted.is(&json!("s3cr3t-token")));
         assert!(!wanted.is(&json!("another")) && !wanted.is(&json!(5)));
+    }
+
+    // shows K2
+    #[test]
+    fn a_number_is_the_same_in_whatever_form_it_is_given_back() {
+        let same = |wanted: Json, found: Json| ServerValue::Open(wanted).is(&found);
+        assert!(same(json!(15), json!(15.0)) && same(json!(15.0), json!(15)));
+        assert!(same(json!(-3), json!(-3.0)) && same(json!(0), json!(-0.0)));
+        assert!(same(json!([1, "two", 3]), json!([3.0, 1.0, "two"])));
+        assert!(same(
+            json!({"a": [1, {"b": 2}]}),
+            json!({"a": [{"b": 2.0}, 1]})
+        ));
+        assert!(!same(json!(15), json!(15.5)) && !same(json!(15), json!("15")));
+        assert!(!same(json!(1), json!(true)) && !same(json!(0), json!(null)));
+        // As floats these are equal.
+        assert!(!same(json!(u64::MAX), json!(u64::MAX - 1)));
+        assert!(!same(json!([1, 1, 2]), json!([1, 2, 2])));
+        assert!(!same(json!([1]), json!([1, 1])) && !same(json!({"a": 1}), json!({})));
+        assert!(!same(json!({"a": 1}), json!({"a": 1, "b": 1})));
     }
 }
