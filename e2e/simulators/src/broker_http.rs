@@ -220,6 +220,16 @@ fn refusal(state: &State, call: &Call<'_>, met: &Effects) -> Option<Verdict> {
     if !service.plan_updateable && plan_id.is_some_and(|id| current.is_some_and(|c| c != id)) {
         return bad("the plan of this offering cannot be changed");
     }
+    let version = call.body["maintenance_info"]["version"].as_str();
+    let plan = plan_id.or(current);
+    let plan = service
+        .plans
+        .iter()
+        .find(|known| Some(known.id.as_str()) == plan);
+    let known = plan.and_then(|plan| plan.maintenance_info.as_ref());
+    if version.is_some() && version != known.map(|info| info.version.as_str()) {
+        return Some(Verdict::outdated());
+    }
     if call.operation != "deprovision" && serde_json::from_value::<Ask>(call.body.clone()).is_err()
     {
         return bad("the body is not of the form that the specification asks for");

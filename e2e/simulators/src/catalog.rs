@@ -38,9 +38,19 @@ pub struct Plan {
     /// Longest time in seconds that a platform polls an operation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maximum_polling_duration: Option<u32>,
+    /// Its version; a request that names another one is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance_info: Option<MaintenanceInfo>,
     /// JSON schemas of the parameters; returned, never enforced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schemas: Option<Value>,
+}
+
+/// The version of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MaintenanceInfo {
+    /// A semantic version.
+    pub version: String,
 }
 
 impl ServiceOffering {
@@ -52,6 +62,7 @@ impl ServiceOffering {
             description: format!("{description}, {plan}"),
             free: false,
             maximum_polling_duration: None,
+            maintenance_info: None,
             schemas: None,
         };
         Self {

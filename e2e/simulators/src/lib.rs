@@ -24,7 +24,7 @@ mod printer;
 
 pub use attribute::{SettableAttribute, Syntax};
 pub use broker::{Broker, BrokerOptions, Mode};
-pub use catalog::{Plan, ServiceOffering, default_catalog};
+pub use catalog::{MaintenanceInfo, Plan, ServiceOffering, default_catalog};
 pub use client::{ClientError, Ready, SimulatorClient};
 pub use control::Control;
 pub use fault::{Fault, FaultKind, Rejection, Side};

@@ -58,8 +58,16 @@ impl Verdict {
     }
 
     pub(crate) fn concurrency() -> Self {
-        let description = "an operation is in progress";
-        let body = json!({ "error": "ConcurrencyError", "description": description });
+        Self::named("ConcurrencyError", "an operation is in progress")
+    }
+
+    pub(crate) fn outdated() -> Self {
+        let description = "the plan has another version in the catalog";
+        Self::named("MaintenanceInfoConflict", description)
+    }
+
+    fn named(error: &str, description: &str) -> Self {
+        let body = json!({ "error": error, "description": description });
         Self {
             needed: true,
             ..Self::of(422, body)

@@ -185,6 +185,53 @@ async fn an_operation_that_fails_in_the_end_says_so_in_the_brokers_words() {
 }
 
 #[tokio::test]
+async fn a_request_with_the_version_of_an_older_catalog_has_to_read_it_again() {
+    let broker = Broker::start(BrokerOptions::default(), Ledger::new())
+        .await
+        .unwrap();
+    let (drivers, target) = (Drivers::real(), target(&broker));
+    let driver = drivers.service();
+    let (service_id, plan_id) = offering(&drivers, &target).await;
+    let set_version = |version: &str| {
+        let mut services = entente_simulators::default_catalog();
+        for plan in services.iter_mut().flat_map(|service| &mut service.plans) {
+            let version = version.to_owned();
+            plan.maintenance_info = Some(entente_simulators::MaintenanceInfo { version });
+        }
+        broker.set_services(services);
+    };
+    set_version("1.0.0");
+    let catalog = driver.catalog(&target).await.unwrap();
+    let mut plans = catalog.offerings.iter().flat_map(|it| &it.plans);
+    let plan = plans.find(|plan| plan.id == plan_id).unwrap();
+    set_version("2.0.0");
+    let instance = InstanceKey {
+        instance_id: "versioned".to_owned(),
+        service_id,
+        plan_id: plan_id.clone(),
+    };
+    let ((wanted, _), context) = (parameters(), context());
+    for (version, kind) in [
+        (
+            plan.maintenance_version.as_deref(),
+            Some(FailureKind::CatalogOutdated),
+        ),
+        (Some("2.0.0"), None),
+    ] {
+        let provision = InstanceRequest {
+            maintenance_version: version,
+            ..request(&instance, &context, &wanted)
+        };
+        let answer = driver.provision(&target, provision).await;
+        assert_eq!(
+            answer.err().map(|failure| failure.kind),
+            kind,
+            "{version:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn wrong_credentials_are_unauthorized_and_never_part_of_the_message() {
     let credentials = Some(Credentials {
         user: "entente".to_owned(),
