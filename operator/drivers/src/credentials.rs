@@ -87,6 +87,15 @@ impl fmt::Debug for CredentialsValue {
 }
 
 impl CredentialsValue {
+    /// Returns the scheme by which they are sent, or their type where no header carries them.
+    pub(crate) fn scheme(&self) -> &'static str {
+        match self {
+            Self::Basic { .. } => "Basic",
+            Self::Bearer { .. } | Self::OAuth2ClientCredentials { .. } => "Bearer",
+            Self::ClientCertificate(_) => "ClientCertificate",
+        }
+    }
+
     /// Reads the credentials of a Secret: the keys are those that the documentation of
     /// `spec.credentials.type` names. White space at the end is dropped, since files and `base64`
     /// leave a line feed there.

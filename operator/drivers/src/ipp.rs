@@ -26,6 +26,7 @@ use ipp::model::IppVersion;
 use url::Url;
 
 use crate::device::{DeviceDriver, DeviceTarget};
+use crate::refusal;
 use crate::text::PrivateTexts;
 use crate::transport::{Answer, Exchange, Transport};
 use codec::Request;
@@ -126,7 +127,7 @@ impl IppDriver {
         if asked.object == IppObject::System && answer.status == StatusCode::NOT_FOUND {
             return Ending::Refusal(status::no_system());
         }
-        match check_http(&answer, writes) {
+        match check_http(&answer, private(target, &answer), writes) {
             Err(failure) if !writes && is_unclear(answer.status) => Ending::Unclear(failure),
             Err(failure) => Ending::Refusal(failure),
             Ok(()) => {
@@ -356,7 +357,7 @@ fn http_url(text: &str) -> Result<Url, Failure> {
 }
 
 /// Checks the HTTP status, before the IPP message is read.
-fn check_http(answer: &Answer, writes: bool) -> Result<(), Failure> {
+fn check_http(answer: &Answer, private: PrivateTexts<'_>, writes: bool) -> Result<(), Failure> {
     let status = answer.status;
     let kind = match status {
         StatusCode::OK => return Ok(()),
@@ -368,7 +369,7 @@ fn check_http(answer: &Answer, writes: bool) -> Result<(), Failure> {
         retry_after: answer.retry_after,
         doubtful: writes
             && (status.is_success() || (status.is_server_error() && kind != FailureKind::Busy)),
-        ..Failure::new(kind, format!("the device answered HTTP {status}"))
+        ..Failure::new(kind, refusal::of_device(answer, private))
     })
 }
 
@@ -413,12 +414,15 @@ mod tests {
     fn http(status: u16, writes: bool) -> Option<(FailureKind, bool)> {
         let answer = Answer {
             status: StatusCode::from_u16(status).unwrap(),
-            retry_after: None,
-            body: bytes::Bytes::new(),
-            certificate_sha256: None,
-            token: None,
+            ..Answer::default()
         };
-        check_http(&answer, writes)
+        let private = PrivateTexts {
+            credentials: None,
+            token: None,
+            url: "",
+            secrets: None,
+        };
+        check_http(&answer, private, writes)
             .err()
             .map(|failure| (failure.kind, failure.doubtful))
     }

@@ -16,6 +16,7 @@ pub mod fake;
 pub mod ipp;
 pub mod osb;
 pub mod profile;
+mod refusal;
 pub mod service;
 mod text;
 pub mod transport;

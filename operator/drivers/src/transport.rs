@@ -6,10 +6,12 @@
 //! Called by the drivers; retries are the domain's, except one: if a token is refused, another is
 //! fetched and the request sent again, since nothing was done yet.
 
+mod challenge;
 mod clients;
 mod failure;
 mod limits;
 mod networks;
+mod redirect;
 mod retry_after;
 mod token;
 mod tokens;
@@ -27,8 +29,10 @@ use zeroize::Zeroizing;
 use crate::certificate::fingerprint;
 use crate::credentials::{AccessToken, CredentialsValue};
 use crate::profile::{ConnectionProfile, TrustProfile};
+pub(crate) use challenge::Challenge;
 use clients::Clients;
 use limits::Limits;
+pub(crate) use redirect::Redirect;
 use token::{Client, Grant};
 use tokens::Tokens;
 
@@ -64,12 +68,16 @@ pub(crate) struct Exchange<'a> {
 }
 
 /// One answer, read in full.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Answer {
     /// Its status.
     pub status: StatusCode,
     /// Wait that the remote side asks for (RFC 9110 section 10.2.3), as a time from now.
     pub retry_after: Option<SignedDuration>,
+    /// Schemes by which it asks for a login.
+    pub challenges: Vec<Challenge>,
+    /// Its direction, if it leads elsewhere.
+    pub redirect: Option<Redirect>,
     /// Its body.
     pub body: Bytes,
     /// The SHA-256 of the certificate that was shown, where TLS was spoken.
@@ -226,6 +234,8 @@ async fn read(
 ) -> Result<Answer, Failure> {
     let status = response.status();
     let retry_after = retry_after::parse(response.headers());
+    let challenges = challenge::parse(response.headers());
+    let redirect = redirect::parse(status, response.headers(), response.url());
     let certificate_sha256 = response
         .extensions()
         .get::<TlsInfo>()
@@ -261,6 +271,8 @@ async fn read(
     Ok(Answer {
         status,
         retry_after,
+        challenges,
+        redirect,
         body: body.into(),
         certificate_sha256,
         token: None,

@@ -6,5 +6,6 @@
 mod wire {
     pub(crate) mod ipp;
     pub(crate) mod osb;
+    pub(crate) mod refusal;
     pub(crate) mod server;
 }

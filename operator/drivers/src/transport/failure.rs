@@ -6,7 +6,7 @@ use std::error::Error;
 use std::io;
 
 use entente_domain::remote::{Failure, FailureKind};
-use rustls::{AlertDescription, CertificateError};
+use rustls::{AlertDescription, CertificateError, PeerIncompatible, PeerMisbehaved};
 
 use super::networks::{AddressNotAllowedError, NameNotFoundError};
 use crate::certificate::CertificateChangedError;
@@ -83,7 +83,7 @@ fn known_cause(cause: &(dyn Error + 'static)) -> Option<Failure> {
     cause.downcast_ref::<rustls::Error>().map(of_tls)
 }
 
-fn of_tls(error: &rustls::Error) -> Failure {
+pub(super) fn of_tls(error: &rustls::Error) -> Failure {
     use rustls::Error as Tls;
 
     let message = match error {
@@ -101,11 +101,41 @@ fn of_tls(error: &rustls::Error) -> Failure {
             );
         }
         Tls::InvalidMessage(_) => "the remote side does not speak TLS",
+        Tls::AlertReceived(AlertDescription::ProtocolVersion) => VERSION,
+        // What a server answers that accepts no cipher or group which it was offered.
+        Tls::AlertReceived(
+            AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity,
+        )
+        | Tls::PeerMisbehaved(
+            PeerMisbehaved::SelectedUnofferedCipherSuite | PeerMisbehaved::SelectedUnofferedKxGroup,
+        ) => CIPHER,
+        Tls::PeerMisbehaved(
+            PeerMisbehaved::SignedKxWithWrongAlgorithm
+            | PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme,
+        ) => KEY,
         Tls::AlertReceived(_) => "the remote side refused the TLS handshake",
-        Tls::PeerIncompatible(_) => "the remote side speaks no TLS version or cipher of ours",
+        Tls::PeerIncompatible(lacking) => of_incompatible(lacking),
         _ => "the TLS handshake failed",
     };
     Failure::new(FailureKind::TlsFailed, message)
+}
+
+const VERSION: &str = "the remote side speaks no TLS version of ours, which are 1.2 and 1.3";
+const CIPHER: &str = "the remote side accepts no TLS cipher of ours";
+const KEY: &str = "the remote side signs the TLS handshake in no way that is accepted, perhaps with \
+                   SHA-1 or a key that is too short";
+
+fn of_incompatible(lacking: &PeerIncompatible) -> &'static str {
+    use PeerIncompatible as Lacking;
+
+    match lacking {
+        Lacking::ServerDoesNotSupportTls12Or13
+        | Lacking::ServerTlsVersionIsDisabledByOurConfig
+        | Lacking::SupportedVersionsExtensionRequired => VERSION,
+        Lacking::NoCipherSuitesInCommon | Lacking::NoKxGroupsInCommon => CIPHER,
+        Lacking::NoSignatureSchemesInCommon => KEY,
+        _ => "the remote side speaks TLS in a way that is not ours",
+    }
 }
 
 /// True if an alert of a server is about the certificate that we showed or did not show (RFC 8446
@@ -141,6 +171,14 @@ fn of_certificate(problem: &CertificateError) -> &'static str {
             "the certificate carries another name"
         }
         CertificateError::Revoked => "the certificate is revoked",
+        CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => KEY,
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. } => {
+            "the certificate is signed in a way that is not accepted, perhaps with SHA-1"
+        }
+        CertificateError::BadEncoding => "the certificate cannot be read",
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "the certificate is not one of a server"
+        }
         _ => "the certificate is not acceptable",
     }
 }

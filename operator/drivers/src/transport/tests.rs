@@ -2,6 +2,7 @@
 
 mod client_certificate;
 mod oauth2;
+mod sentences;
 mod server;
 mod tls;
 

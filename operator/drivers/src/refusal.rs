@@ -1,0 +1,81 @@
+//! The sentence for an HTTP answer in place of one of the protocol, by its remedy.
+//!
+//! Pure. Names the scheme of a login, the host of a redirect and the status; never quotes a body, a
+//! path or a value of credentials. Called by the drivers of devices when the status of HTTP alone
+//! says that a request failed.
+
+use http::StatusCode;
+
+use crate::credentials::CredentialsValue;
+use crate::text::{PrivateTexts, quote};
+use crate::transport::{Answer, Challenge, Redirect};
+
+/// Schemes that are named; the device chooses the words of all others.
+const SCHEMES: [&str; 5] = ["Basic", "Bearer", "Digest", "Negotiate", "NTLM"];
+
+/// Returns the sentence for an answer of a device to a request with these private texts.
+pub(crate) fn of_device(answer: &Answer, private: PrivateTexts<'_>) -> String {
+    let credentials = private.credentials;
+    let status = answer.status;
+    match (status, &answer.redirect) {
+        (StatusCode::UNAUTHORIZED, _) => of_login(&answer.challenges, credentials),
+        (StatusCode::FORBIDDEN, _) if credentials.is_none() => {
+            "the device forbids the request (HTTP 403), which had no login".to_owned()
+        }
+        (StatusCode::FORBIDDEN, _) => {
+            "the device forbids the request (HTTP 403) to this login".to_owned()
+        }
+        (StatusCode::NOT_FOUND, _) => {
+            "the device has nothing at the path of the URL (HTTP 404)".to_owned()
+        }
+        (StatusCode::UPGRADE_REQUIRED, _) => {
+            "the device answers over TLS only (HTTP 426): the Connection needs an ipps:// URL"
+                .to_owned()
+        }
+        (_, Some(Redirect::Host(host))) => {
+            let host = quote(host, private);
+            format!("the device redirects to {host}, and no redirect is followed")
+        }
+        (_, Some(Redirect::Tls)) => {
+            "the device redirects to TLS: the Connection needs an ipps:// URL".to_owned()
+        }
+        (_, Some(Redirect::Path)) => {
+            "the device redirects to another path, and no redirect is followed".to_owned()
+        }
+        _ => format!("the device answered HTTP {status}"),
+    }
+}
+
+/// Returns the sentence for a login that is missing, refused or of another scheme (HTTP 401).
+fn of_login(challenges: &[Challenge], credentials: Option<&CredentialsValue>) -> String {
+    let used = credentials.map(CredentialsValue::scheme);
+    let Some(asked) = asked(challenges) else {
+        return match used {
+            None => "the device asks for a login by no named scheme (HTTP 401)".to_owned(),
+            Some(used) => {
+                format!("the device refuses the login ({used}) and names no scheme (HTTP 401)")
+            }
+        };
+    };
+    match used {
+        None => format!("the device asks for a login by {asked}, and there is none"),
+        Some(used) if challenges.iter().any(|asked| asked.is_of(used)) => {
+            format!("the device refuses the login ({used})")
+        }
+        Some(used) => {
+            format!("the device asks for a login by {asked}, and credentials.type is {used}")
+        }
+    }
+}
+
+/// Returns the schemes of the challenges, each once.
+fn asked(challenges: &[Challenge]) -> Option<String> {
+    let known = |challenge: &Challenge| {
+        let found = SCHEMES.into_iter().find(|scheme| challenge.is_of(scheme));
+        found.unwrap_or("a scheme that is not known")
+    };
+    let mut schemes: Vec<&str> = challenges.iter().map(known).collect();
+    schemes.sort_unstable();
+    schemes.dedup();
+    (!schemes.is_empty()).then(|| schemes.join(" or "))
+}
