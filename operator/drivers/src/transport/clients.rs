@@ -136,6 +136,8 @@ fn make(profile: &ConnectionProfile, pinned: Option<&str>) -> Result<Client, Fai
         .redirect(Policy::none())
         .no_proxy()
         .http1_only()
+        // Some devices compare the names of headers by case (RFC 9110 section 5.1 forbids it).
+        .http1_title_case_headers()
         .referer(false)
         .user_agent("entente")
         .connect_timeout(connect_timeout(profile))

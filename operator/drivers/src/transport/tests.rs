@@ -291,6 +291,38 @@ async fn credentials_are_sent_and_never_shown() {
     );
 }
 
+// shows K7
+#[tokio::test]
+async fn the_names_of_headers_are_written_as_devices_that_compare_by_case_expect_them() {
+    let server = Server::start(Behaviour::Answer(OK.to_owned())).await;
+    let login = CredentialsValue::Bearer {
+        token: "t0k".to_owned().into(),
+    };
+    let profile = ConnectionProfile {
+        credentials: Some(login),
+        ..profile()
+    };
+    let headers = [("content-type", "application/ipp")];
+    let headers = headers.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+    let sent = Exchange {
+        method: Method::POST,
+        headers: HeaderMap::from_iter(headers),
+        body: Bytes::from_static(b"ipp"),
+        ..exchange(&profile, &url(server.address))
+    };
+    Transport::new().send(sent).await.unwrap();
+    let request = server.requests().remove(0);
+    for header in [
+        "\r\nHost: ",
+        "\r\nContent-Type: application/ipp\r\n",
+        "\r\nContent-Length: 3\r\n",
+        "\r\nAuthorization: Bearer t0k\r\n",
+        "\r\nUser-Agent: entente\r\n",
+    ] {
+        assert!(request.contains(header), "{header:?} in {request}");
+    }
+}
+
 #[tokio::test]
 async fn no_more_requests_are_in_flight_than_the_host_may_have() {
     let server = Server::start(Behaviour::Slow(Duration::from_millis(30))).await;

@@ -75,7 +75,7 @@ async fn one_token_serves_many_requests_at_once_and_one_after_the_other() {
     assert_eq!(asked.len(), 1, "{asked:?}");
     let asked = &asked[0];
     // entente:s3cr3t-of-the-client
-    let login = "authorization: Basic ZW50ZW50ZTpzM2NyM3Qtb2YtdGhlLWNsaWVudA==\r\n";
+    let login = "Authorization: Basic ZW50ZW50ZTpzM2NyM3Qtb2YtdGhlLWNsaWVudA==\r\n";
     assert!(asked.starts_with("POST /path "), "{asked}");
     assert!(asked.contains(login), "{asked}");
     assert!(
