@@ -145,7 +145,11 @@ impl Catalogue {
             in_service,
             ..ObservedConnection::default()
         };
-        match self.profiles.probe_profile(&connection, now).await {
+        let profile = self.profiles.probe_profile(&connection, now).await;
+        if let Ok(profile) = &profile {
+            observed.warnings.clone_from(&profile.warnings);
+        }
+        match profile {
             Err(fault) => observed.fault = Some(fault),
             Ok(profile) if connection.spec.protocol == Protocol::OSB && asked_to_wait.is_none() => {
                 let url = connection.spec.osb.as_ref().map(|osb| osb.url.clone());
@@ -199,6 +203,8 @@ impl Catalogue {
                 }
                 now.checked_add(PROBE).ok()
             }
+            // No event tells that the ConfigMap was corrected.
+            None if !observed.warnings.is_empty() => now.checked_add(PROBE).ok(),
             None => None,
         }
     }

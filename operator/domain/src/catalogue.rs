@@ -37,6 +37,8 @@ pub(crate) const RESOLVED: (Reason, &str) = (
 pub struct ObservedConnection {
     /// Fault of its Secret or of its authorities, which prevents its use.
     pub fault: Option<(Reason, String)>,
+    /// Sentences about parts of its authorities that are left out.
+    pub warnings: Vec<String>,
     /// Answer to the last probe; `None` if none was made.
     pub probe: Option<Result<(), Failure>>,
     /// Entries of the broker's catalog that cannot be used, as the last probe found them.
@@ -59,7 +61,7 @@ pub fn report_connection(
     let (orphans, full) = take_over(connection, observed);
     let generation = connection.metadata.generation;
     let mut set = ConditionSet::new(&previous.conditions, generation, now);
-    set = references(set, observed.fault.as_ref());
+    set = references(set, observed);
     let failure = observed
         .probe
         .as_ref()
@@ -75,10 +77,16 @@ pub fn report_connection(
 }
 
 /// States ResolvedRefs of a Connection. A fault of its own spec is not about a reference;
-/// references are not looked up then.
-fn references(set: ConditionSet, fault: Option<&(Reason, String)>) -> ConditionSet {
+/// references are not looked up then. What is left out of something that was found is said beside.
+fn references(set: ConditionSet, observed: &ObservedConnection) -> ConditionSet {
     let condition = ConditionType::ResolvedRefs;
-    match fault {
+    match observed.fault.as_ref() {
+        None if !observed.warnings.is_empty() => {
+            let warnings = observed.warnings.join("; ");
+            let (reason, found) = RESOLVED;
+            let message = format!("{found} But {warnings}.");
+            set.with(condition, Status::True, reason, message)
+        }
         Some((reason, _)) if !is_allowed(condition, *reason) => set.with(
             condition,
             Status::Unknown,

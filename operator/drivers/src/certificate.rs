@@ -5,6 +5,8 @@
 //! server must hold the certificate's key, also if any certificate is accepted at first use. Called
 //! by `transport` when it makes a client.
 
+mod bundle;
+
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -12,7 +14,6 @@ use rustls::client::Resumption;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::SingleCertAndKey;
 use rustls::{
@@ -23,6 +24,7 @@ use sha2::{Digest, Sha256};
 
 use crate::credentials::ClientCertificate;
 use crate::profile::TrustProfile;
+pub(crate) use bundle::read_bundle;
 
 /// Returns the SHA-256 of a certificate (DER) in lower case hexadecimal.
 pub fn fingerprint(der: &[u8]) -> String {
@@ -116,14 +118,10 @@ fn system_roots() -> Arc<RootCertStore> {
     }))
 }
 
+/// Returns the authorities of a bundle that can be read. That there are some was checked when the
+/// profile was made.
 fn given_roots(pem: &str) -> Result<Arc<RootCertStore>, TrustError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-        let certificate = certificate.map_err(|_| TrustError::Authorities)?;
-        roots
-            .add(certificate)
-            .map_err(|_| TrustError::Authorities)?;
-    }
+    let roots = read_bundle(pem).roots;
     if roots.is_empty() {
         Err(TrustError::Authorities)
     } else {

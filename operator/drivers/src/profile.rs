@@ -11,6 +11,7 @@ use entente_crds::v1alpha1::{ConnectionSpec, CredentialsType, Limit, Protocol, T
 use ipnet::IpNet;
 use url::Url;
 
+use crate::certificate::read_bundle;
 use crate::credentials::CredentialsValue;
 
 /// Reason why no profile could be made of a Connection.
@@ -39,6 +40,9 @@ pub enum ProfileError {
     /// No token endpoint, or one that is no URL.
     #[error("credentials.tokenURL must be a URL such as \"https://login.example/token\"")]
     TokenUrl,
+    /// A bundle of authorities without any that can be read.
+    #[error("ca.crt of tls.caConfigMapRef has no certificate in PEM that can be read")]
+    Authorities,
     /// A network that cannot be read.
     #[error("a network must be written such as \"10.20.0.0/16\"")]
     Network,
@@ -68,6 +72,8 @@ pub struct ConnectionProfile {
     pub per_host: LimitValues,
     /// Limits of the whole Connection.
     pub total: LimitValues,
+    /// Sentences about a part that is left out, with which the Connection can be used all the same.
+    pub warnings: Vec<String>,
 }
 
 /// Trust in the certificate of the remote side.
@@ -122,7 +128,7 @@ impl ConnectionProfile {
     /// of `tls.caConfigMapRef`; `credentials` are those of the Device, else of the Connection.
     ///
     /// # Errors
-    /// `Duration` or `Limit` with the field's name, or `TokenUrl`.
+    /// `Duration` or `Limit` with the field's name, `TokenUrl`, or `Authorities`.
     pub fn from_spec(
         name: &str,
         spec: &ConnectionSpec,
@@ -135,6 +141,9 @@ impl ConnectionProfile {
         let limits = spec.limits.clone().unwrap_or_default();
         waits_are_readable(spec)?;
         let (per_host, total) = Self::default_limits(spec.protocol);
+        let warnings = ca_pem
+            .as_deref()
+            .map_or(Ok(Vec::new()), authority_warnings)?;
         Ok(Self {
             name: name.to_owned(),
             networks,
@@ -150,6 +159,7 @@ impl ConnectionProfile {
             request_timeout: positive_duration(&timeouts.request, "timeouts.request")?,
             per_host: LimitValues::resolve(limits.per_host.as_ref(), per_host, "limits.perHost")?,
             total: LimitValues::resolve(limits.total.as_ref(), total, "limits.total")?,
+            warnings,
         })
     }
 
@@ -186,6 +196,29 @@ pub fn parse_networks<'a>(
         .into_iter()
         .map(|text| text.parse().map_err(|_| ProfileError::Network))
         .collect()
+}
+
+/// Returns a sentence about the authorities of a bundle that cannot be read, if there are any beside
+/// others that can.
+fn authority_warnings(pem: &str) -> Result<Vec<String>, ProfileError> {
+    const MOST: usize = 8;
+    let bundle = read_bundle(pem);
+    if bundle.roots.is_empty() {
+        return Err(ProfileError::Authorities);
+    }
+    if bundle.unreadable.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut numbers: Vec<String> = bundle.unreadable.iter().map(ToString::to_string).collect();
+    if numbers.len() > MOST {
+        numbers.truncate(MOST);
+        numbers.push("others".to_owned());
+    }
+    Ok(vec![format!(
+        "of the {} certificates of ca.crt the following cannot be read and are left out: {}",
+        bundle.total,
+        numbers.join(", ")
+    )])
 }
 
 /// Returns the URL of the token endpoint, if there is one. It comes from the Connection and never
@@ -334,6 +367,34 @@ mod tests {
         for odd in [None, Some("login.example"), Some("ftp://login.example/")] {
             let refused = of(&with(oauth2, odd));
             assert_eq!(refused, Err(ProfileError::TokenUrl), "{odd:?}");
+        }
+    }
+
+    fn with_authorities(pem: &str) -> Result<Vec<String>, ProfileError> {
+        let spec = ConnectionSpec::default();
+        let made =
+            ConnectionProfile::from_spec("hq", &spec, Vec::new(), Some(pem.to_owned()), None);
+        made.map(|profile| profile.warnings)
+    }
+
+    // shows K7
+    #[test]
+    fn authorities_that_cannot_be_read_are_told_and_the_others_are_used() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec!["authority".to_owned()]).unwrap();
+        let good = params.self_signed(&key).unwrap().pem();
+        let broken = "-----BEGIN CERTIFICATE-----\n@@@\n-----END CERTIFICATE-----\n";
+        assert_eq!(with_authorities(&good), Ok(Vec::new()));
+        let told = with_authorities(&[broken, &good, broken].concat()).unwrap();
+        assert_eq!(
+            told,
+            ["of the 3 certificates of ca.crt the following cannot be read and are left out: 1, 3"]
+        );
+        let many = with_authorities(&[&broken.repeat(300), &good[..]].concat()).unwrap();
+        assert!(many[0].ends_with("7, 8, others"), "{many:?}");
+        for none in [broken, "garbage", ""] {
+            let refused = with_authorities(none);
+            assert_eq!(refused, Err(ProfileError::Authorities), "{none}");
         }
     }
 }

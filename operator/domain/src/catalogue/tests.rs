@@ -75,6 +75,23 @@ fn a_connection_whose_spec_cannot_be_used_says_so_and_nothing_of_what_it_refers_
     );
 }
 
+// shows K7
+#[test]
+fn what_is_left_out_of_the_authorities_is_said_beside_what_was_found() {
+    let observed = ObservedConnection {
+        warnings: vec!["certificate 2 of 3 is left out".to_owned()],
+        ..ObservedConnection::default()
+    };
+    let connection = Connection::new("hq", ConnectionSpec::default());
+    let conditions = report_connection(&connection, &observed, NOW).conditions;
+    let found = find(&conditions, ConditionType::ResolvedRefs).expect("it is stated");
+    assert_eq!(found.status, "True");
+    assert_eq!(
+        found.message,
+        "Everything that is referred to was found. But certificate 2 of 3 is left out."
+    );
+}
+
 // shows K2
 #[test]
 fn a_service_with_a_text_that_is_no_duration_is_refused_by_its_field() {

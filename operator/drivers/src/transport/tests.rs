@@ -36,6 +36,7 @@ fn profile() -> ConnectionProfile {
             in_flight: 512,
             per_second: 1000,
         },
+        warnings: Vec::new(),
     }
 }
 

@@ -161,9 +161,37 @@ async fn authorities_of_ones_own_are_read_from_their_config_map() {
     process.cluster.apply(&map);
     let empty = says("False(SecretKeyMissing)");
     process.until("it has no ca.crt", empty).await;
-    map.data = Some([("ca.crt".to_owned(), "-----BEGIN CERTIFICATE".to_owned())].into());
-    process.cluster.apply(&map);
+    const BROKEN: &str = "-----BEGIN CERTIFICATE";
+    let mut holding = |pem: &str| {
+        map.data = Some([("ca.crt".to_owned(), pem.to_owned())].into());
+        process.cluster.apply(&map);
+    };
+    holding(BROKEN);
+    let unusable = |process: &InProcess| broker_says(process, "Ready") == "False(UnsupportedValue)";
+    process.until("none can be read", unusable).await;
+    holding(&[&authority(), BROKEN].concat());
     process.until("it is ready again", is_ready).await;
+    let status = connection(&process, BROKER).status.expect("a status");
+    let resolved = status.conditions.iter();
+    let mut resolved = resolved.filter(|it| it.type_ == "ResolvedRefs");
+    let said = resolved.next().expect("it is said").message.clone();
+    assert!(said.contains("left out: 2"), "{said}");
+    holding(&authority());
+    let told = |process: &InProcess| {
+        let status = connection(process, BROKER).status.unwrap_or_default();
+        let all = status.conditions.iter();
+        all.filter(|it| it.type_ == "ResolvedRefs")
+            .any(|it| it.status == "True" && !it.message.contains("left out"))
+    };
+    process.until("nothing is left out", told).await;
+}
+
+/// Returns an authority in PEM.
+fn authority() -> String {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let params = rcgen::CertificateParams::new(vec!["authority".to_owned()]);
+    let certificate = params.expect("a name").self_signed(&key);
+    certificate.expect("a certificate").pem()
 }
 
 // shows K5 K7
