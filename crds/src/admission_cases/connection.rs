@@ -296,6 +296,28 @@ fn credentials(table: &mut Table) {
         &[("/spec/credentials/tokenURL", json!("https://login.example"))],
         TOKEN_URL,
     );
+    let place = |place: &str| ("/spec/credentials/clientAuthentication", json!(place));
+    for known in ["Basic", "Body"] {
+        let [client, url] = with("https://login.example/token");
+        table.accepts(
+            Connection,
+            &format!("a client that is authenticated by {known}"),
+            &[client, url, place(known)],
+        );
+    }
+    let [client_of, url] = with("https://login.example/token");
+    table.rejects_by_schema(
+        Connection,
+        "a client that is authenticated in the query",
+        &[client_of, url, place("Query")],
+        "Unsupported value",
+    );
+    table.rejects(
+        Connection,
+        "an authentication of a client for a password",
+        &[place("Body")],
+        "clientAuthentication goes with type OAuth2ClientCredentials only",
+    );
     const URL: &str = "http only to a loopback address";
     for url in ["http://127.0.0.1:8080/token", "http://[::1]/token"] {
         table.accepts(

@@ -54,7 +54,7 @@ pub fn northwind_services() -> Connection {
                 secret_ref: LocalReference {
                     name: "northwind-services".to_owned(),
                 },
-                token_url: None,
+                ..Credentials::default()
             }),
             ..ConnectionSpec::default()
         },

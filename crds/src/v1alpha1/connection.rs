@@ -183,7 +183,9 @@ pub enum Trust {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("(self.type == 'OAuth2ClientCredentials') == has(self.tokenURL)")
-        .message("tokenURL is required with type OAuth2ClientCredentials, and only then")
+        .message("tokenURL is required with type OAuth2ClientCredentials, and only then"),
+    validation = Rule::new("!has(self.clientAuthentication) || self.type == 'OAuth2ClientCredentials'")
+        .message("clientAuthentication goes with type OAuth2ClientCredentials only")
 )]
 pub struct Credentials {
     /// Use and keys of the Secret: Basic = keys `username` and `password`; Bearer = key `token`;
@@ -201,6 +203,21 @@ pub struct Credentials {
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = Rule::new("self.matches('^(https://[^/?#@{}]+|http://(127([.][0-9]{1,3}){3}|\\\\[::1\\\\])(:[0-9]{1,5})?)(/[^?#{}]*)?([?][^#{}]*)?$')").message("must be a URL such as \"https://login.example/oauth2/token\", without user; http only to a loopback address"))]
     pub token_url: Option<String>,
+    /// Place of `client-id` and `client-secret` in the request for a token, with type
+    /// OAuth2ClientCredentials: Basic, which is meant if it is absent, or Body for a token endpoint
+    /// that does not accept them in a header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_authentication: Option<ClientAuthentication>,
+}
+
+/// Place of a client's id and secret in the request for a token (RFC 6749 section 2.3.1).
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum ClientAuthentication {
+    /// The header Authorization (client_secret_basic). Every token endpoint has to accept it.
+    #[default]
+    Basic,
+    /// The form in the body (client_secret_post).
+    Body,
 }
 
 /// Kind of credentials that a Secret holds.

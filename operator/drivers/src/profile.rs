@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use entente_crds::duration::{Duration as SpecDuration, DurationError};
-use entente_crds::v1alpha1::{ConnectionSpec, CredentialsType, Limit, Protocol, Trust};
+use entente_crds::v1alpha1::{ClientAuthentication, ConnectionSpec, CredentialsType, Limit, Protocol, Trust};
 use ipnet::IpNet;
 use url::Url;
 
@@ -63,6 +63,8 @@ pub struct ConnectionProfile {
     pub credentials: Option<CredentialsValue>,
     /// URL of the token endpoint; only with OAuth2ClientCredentials.
     pub token_url: Option<Url>,
+    /// Place of the client's id and secret in a request to it.
+    pub client_authentication: ClientAuthentication,
     /// Time limit for a connection to be made, TLS included.
     pub connect_timeout: Duration,
     /// Time limit for the complete answer to a request, the connection included; waiting for a slot
@@ -155,6 +157,11 @@ impl ConnectionProfile {
             server_name: tls.server_name,
             credentials,
             token_url: token_url(spec)?,
+            client_authentication: spec
+                .credentials
+                .as_ref()
+                .and_then(|credentials| credentials.client_authentication)
+                .unwrap_or_default(),
             connect_timeout: positive_duration(&timeouts.connect, "timeouts.connect")?,
             request_timeout: positive_duration(&timeouts.request, "timeouts.request")?,
             per_host: LimitValues::resolve(limits.per_host.as_ref(), per_host, "limits.perHost")?,

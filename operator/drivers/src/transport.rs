@@ -112,6 +112,7 @@ impl Transport {
             id,
             secret,
             scope: scope.as_ref().map(|scope| scope.as_str()),
+            authentication: exchange.profile.client_authentication,
         };
         let first = self.token(exchange.profile, client, None).await?;
         let answer = self.send_with_token(&exchange, &first).await?;

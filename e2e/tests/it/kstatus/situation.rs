@@ -270,7 +270,7 @@ pub(super) async fn faulty_catalogue(environment: &TestEnvironment) -> Situation
         secret_ref: LocalReference {
             name: namespace.named("no-such-secret"),
         },
-        token_url: None,
+        ..Credentials::default()
     });
     namespace.apply(&connection).await.unwrap();
     let mut service = namespace.backup();

@@ -167,7 +167,7 @@ async fn a_broker_behind_mutual_tls_is_used_with_the_certificate_of_the_secret_a
         secret_ref: LocalReference {
             name: namespace.named("client"),
         },
-        token_url: None,
+        ..Credentials::default()
     });
     let pair = authority.sign("entente");
     apply_pair(namespace, &pair, "no key at all").await;

@@ -94,6 +94,7 @@ fn connection(
             name: namespace.named("client"),
         },
         token_url: Some(endpoint.url.clone()),
+        ..Credentials::default()
     });
     connection
 }

@@ -63,7 +63,7 @@ pub(super) fn with_secret(mut connection: Connection, name: &str) -> Connection 
         secret_ref: LocalReference {
             name: name.to_owned(),
         },
-        token_url: None,
+        ..Credentials::default()
     });
     connection
 }

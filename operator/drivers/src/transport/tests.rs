@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use entente_crds::v1alpha1::ClientAuthentication;
 use futures::future::join_all;
 
 use super::*;
@@ -26,6 +27,7 @@ fn profile() -> ConnectionProfile {
         server_name: None,
         credentials: None,
         token_url: None,
+        client_authentication: ClientAuthentication::Basic,
         connect_timeout: Duration::from_secs(5),
         request_timeout: Duration::from_secs(5),
         per_host: LimitValues {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use bytes::Bytes;
+use entente_crds::v1alpha1::ClientAuthentication;
 use entente_domain::remote::{Failure, FailureKind};
 use http::StatusCode;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -33,6 +34,7 @@ pub(super) struct Client<'a> {
     pub(super) id: &'a str,
     pub(super) secret: &'a str,
     pub(super) scope: Option<&'a str>,
+    pub(super) authentication: ClientAuthentication,
 }
 
 /// A token, and the time for which it may be used, from the moment of the request.
@@ -42,9 +44,23 @@ pub(super) struct Grant {
     pub(super) usable: Duration,
 }
 
-/// Returns the headers of the request. Id and secret are in the header and not in the body: every
-/// token endpoint must accept them there (RFC 6749 section 2.3.1).
+/// Returns the headers of the request. Id and secret are in one of them unless the endpoint wants
+/// them in the body.
 pub(super) fn headers(client: Client<'_>) -> Result<HeaderMap, Failure> {
+    let mut headers = HeaderMap::from_iter([
+        (ACCEPT, HeaderValue::from_static("application/json")),
+        (
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/x-www-form-urlencoded"),
+        ),
+    ]);
+    if client.authentication == ClientAuthentication::Basic {
+        headers.insert(AUTHORIZATION, basic(client)?);
+    }
+    Ok(headers)
+}
+
+fn basic(client: Client<'_>) -> Result<HeaderValue, Failure> {
     let encoded = |text: &str| Zeroizing::new(byte_serialize(text.as_bytes()).collect::<String>());
     let (id, secret) = (encoded(client.id), encoded(client.secret));
     let pair = Zeroizing::new(format!("{}:{}", id.as_str(), secret.as_str()));
@@ -53,24 +69,24 @@ pub(super) fn headers(client: Client<'_>) -> Result<HeaderMap, Failure> {
     let mut login = HeaderValue::from_str(&basic)
         .map_err(|_| Failure::new(FailureKind::Unauthorized, "the client id cannot be sent"))?;
     login.set_sensitive(true);
-    Ok(HeaderMap::from_iter([
-        (AUTHORIZATION, login),
-        (ACCEPT, HeaderValue::from_static("application/json")),
-        (
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/x-www-form-urlencoded"),
-        ),
-    ]))
+    Ok(login)
 }
 
-/// Returns the body of the request; nothing in it is secret.
+/// Returns the body of the request, which is wiped when it was sent: it may hold the secret.
 pub(super) fn body(client: Client<'_>) -> Bytes {
-    let mut form = Serializer::new(String::new());
+    // A character takes three at most, so that the text is never copied to grow.
+    let scope = client.scope.map_or(0, str::len);
+    let length = 100 + 3 * (client.id.len() + client.secret.len() + scope);
+    let mut form = Serializer::new(String::with_capacity(length));
     form.append_pair("grant_type", "client_credentials");
+    if client.authentication == ClientAuthentication::Body {
+        form.append_pair("client_id", client.id);
+        form.append_pair("client_secret", client.secret);
+    }
     if let Some(scope) = client.scope {
         form.append_pair("scope", scope);
     }
-    form.finish().into()
+    Bytes::from_owner(Zeroizing::new(form.finish().into_bytes()))
 }
 
 #[derive(Deserialize)]
@@ -262,6 +278,7 @@ mod tests {
             id: "a:b",
             secret: "c d%",
             scope: Some("one two"),
+            authentication: ClientAuthentication::Basic,
         };
         let headers = headers(client).unwrap();
         let sent = headers[AUTHORIZATION].to_str().unwrap();

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use entente_crds::v1alpha1::ClientAuthentication;
 use entente_domain::expiring::ExpiringMap;
 use entente_domain::remote::Failure;
 use sha2::{Digest, Sha256};
@@ -39,6 +40,10 @@ pub(super) fn key(profile: &ConnectionProfile, client: Client<'_>) -> Key {
     part(client.id.as_bytes());
     part(client.secret.as_bytes());
     part(client.scope.unwrap_or_default().as_bytes());
+    part(match client.authentication {
+        ClientAuthentication::Basic => b"basic",
+        ClientAuthentication::Body => b"body",
+    });
     for network in &profile.networks {
         part(network.to_string().as_bytes());
     }

@@ -84,6 +84,32 @@ async fn one_token_serves_many_requests_at_once_and_one_after_the_other() {
     );
 }
 
+// shows K7
+#[tokio::test]
+async fn an_endpoint_that_wants_id_and_secret_in_the_body_gets_them_there_alone() {
+    let endpoint = start(numbered(3600)).await;
+    let server = start(always(ok("ok"))).await;
+    let transport = Transport::new();
+    let address = url(server.address);
+    let by_header = client_of(&url(endpoint.address));
+    let by_body = ConnectionProfile {
+        client_authentication: ClientAuthentication::Body,
+        ..by_header.clone()
+    };
+    for profile in [&by_body, &by_header] {
+        let answer = transport.send(exchange(profile, &address)).await.unwrap();
+        assert_eq!(answer.status, StatusCode::OK);
+    }
+    let asked = endpoint.requests();
+    assert_eq!(asked.len(), 2, "a token of the other way is not used");
+    assert!(!asked[0].contains("Authorization"), "{}", asked[0]);
+    let form = "\r\n\r\ngrant_type=client_credentials&client_id=entente\
+                &client_secret=s3cr3t-of-the-client&scope=fleet";
+    assert!(asked[0].ends_with(form), "{}", asked[0]);
+    assert!(asked[1].contains("Authorization: Basic "), "{}", asked[1]);
+    assert!(!asked[1].contains("client_secret="), "{}", asked[1]);
+}
+
 #[tokio::test]
 async fn a_token_whose_time_is_over_is_fetched_again() {
     let endpoint = start(numbered(0)).await;
