@@ -18,6 +18,11 @@ pub(super) fn whole() -> Value {
     put(&mut object, "/spec/connections/0/queue", json!("lab1"));
     put(
         &mut object,
+        "/spec/connections/0/printerUri",
+        json!("ipp://localhost/ipp/print"),
+    );
+    put(
+        &mut object,
         "/spec/certificateSha256",
         json!("ab".repeat(32)),
     );
@@ -34,6 +39,24 @@ pub(super) fn case(table: &mut Table) {
         &port(65536),
         "less than or equal to 65535",
     );
+    let uri = |uri: &str| [("/spec/connections/0/printerUri", json!(uri))];
+    for good in ["ipps://[::1]:60000/ipp/print", "ipp://mfp.local"] {
+        table.accepts(Device, &format!("a printer-uri {good}"), &uri(good));
+    }
+    for odd in [
+        "http://localhost/ipp/print",
+        "ipp://user@localhost/",
+        "ipp://{address}/ipp/print",
+        "ipp:///ipp/print",
+        "/ipp/print",
+    ] {
+        table.rejects(
+            Device,
+            &format!("a printer-uri {odd}"),
+            &uri(odd),
+            "must be a URI such as",
+        );
+    }
     let none = ("/spec/connections", json!([]));
     table.rejects_by_schema(
         Device,

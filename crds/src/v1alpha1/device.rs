@@ -86,6 +86,12 @@ pub struct DeviceConnection {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::queue")]
     pub queue: Option<String>,
+    /// The printer-uri of requests, where the device expects another one than the Connection's URL:
+    /// another host, port or scheme with the same path. It is never dialled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1023))]
+    #[x_kube(validation = Rule::new("self.matches('^ipps?://[^/?#@{}]+(/[^?#{}]*)?$')").message("must be a URI such as \"ipp://localhost/ipp/print\", with scheme ipp or ipps and without user"))]
+    pub printer_uri: Option<String>,
 }
 
 /// Observed state of a Device.

@@ -18,6 +18,8 @@ pub struct DeviceTarget {
     pub profile: Arc<ConnectionProfile>,
     /// The URL without placeholders: `ipp://` or `ipps://`.
     pub url: String,
+    /// The printer-uri of requests, where it is not the URL; never dialled.
+    pub printer_uri: Option<String>,
     /// The SHA-256 of the certificate that the device must show, in hexadecimal: the one of the
     /// Device's spec, or the one first seen.
     pub pinned_certificate: Option<String>,

@@ -157,7 +157,10 @@ impl IppDriver {
             operation: asked.operation,
             id,
             object: asked.object,
-            uri: &target.url,
+            uri: match asked.object {
+                IppObject::Printer => target.printer_uri.as_deref().unwrap_or(&target.url),
+                IppObject::System => &target.url,
+            },
             groups: &asked.groups,
         };
         let mut headers = HeaderMap::new();

@@ -7,7 +7,9 @@
 use std::time::Duration;
 
 use entente_crds::duration::{Duration as SpecDuration, DurationError};
-use entente_crds::v1alpha1::{ClientAuthentication, ConnectionSpec, CredentialsType, Limit, Protocol, Trust};
+use entente_crds::v1alpha1::{
+    ClientAuthentication, ConnectionSpec, CredentialsType, Limit, Protocol, Trust,
+};
 use ipnet::IpNet;
 use url::Url;
 

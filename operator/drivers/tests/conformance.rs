@@ -122,6 +122,7 @@ impl DeviceSubject for Subject {
             secrets: entente_domain::secret::Secrets::default(),
             profile: profile(Protocol::IPP),
             url: DEVICE.to_owned(),
+            printer_uri: None,
             pinned_certificate: None,
         }
     }

@@ -70,6 +70,7 @@ impl DeviceSubject for Device {
             secrets: entente_domain::secret::Secrets::default(),
             profile: profile(Protocol::IPP, None),
             url: self.uri.clone(),
+            printer_uri: None,
             pinned_certificate: None,
         }
     }

@@ -61,6 +61,7 @@ async fn every_fault_of_a_device_has_its_own_name() {
         secrets: entente_domain::secret::Secrets::default(),
         profile: profile(Protocol::IPP, None),
         url: device.uri(),
+        printer_uri: None,
         pinned_certificate: None,
     };
     let request = ipp_probe("printer-uuid");

@@ -85,6 +85,7 @@ impl DeviceSubject for Printer {
             secrets: entente_domain::secret::Secrets::default(),
             profile: profile(Protocol::IPP, None),
             url: self.device.uri(),
+            printer_uri: None,
             pinned_certificate: None,
         }
     }

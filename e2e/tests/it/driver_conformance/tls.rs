@@ -19,6 +19,7 @@ async fn read(
         secrets: entente_domain::secret::Secrets::default(),
         profile: profile.into(),
         url: url.to_owned(),
+        printer_uri: None,
         pinned_certificate: pinned.map(str::to_owned),
     };
     let request = ipp_probe("printer-uuid");

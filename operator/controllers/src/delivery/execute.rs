@@ -61,6 +61,7 @@ impl Execution<'_> {
         let target = DeviceTarget {
             profile: self.profile(connection).await?,
             url: endpoint.url.clone(),
+            printer_uri: endpoint.printer_uri.clone(),
             pinned_certificate: endpoint.pinned_certificate.clone(),
             secrets: self.snapshot().secrets.clone(),
         };

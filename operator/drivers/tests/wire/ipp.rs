@@ -36,6 +36,7 @@ fn target(server: &Server) -> DeviceTarget {
         secrets: entente_domain::secret::Secrets::default(),
         profile: profile(Protocol::IPP, None),
         url: format!("ipp://{}/ipp/print", server.address),
+        printer_uri: None,
         pinned_certificate: None,
     }
 }
@@ -102,6 +103,37 @@ async fn a_reading_asks_for_what_is_needed_and_tells_it() {
         &value(0x42, "requesting-user-name", "entente")
     ));
     assert!(!contains(&arrived.body, b"all"));
+}
+
+// shows K7
+#[tokio::test]
+async fn a_device_is_asked_by_the_uri_that_it_expects_at_the_url_that_is_dialled() {
+    let server = Server::start(|arrived| {
+        let location = group(4, &[value(0x41, "printer-location", "Lobby")]);
+        reply(arrived, 0, &location)
+    })
+    .await;
+    let drivers = Drivers::real();
+    let device = drivers.device(Protocol::IPP).unwrap();
+    let expected = "ipp://mfp.local:60000/ipp/print";
+    let target = DeviceTarget {
+        printer_uri: Some(expected.to_owned()),
+        ..target(&server)
+    };
+    device.observe(&target, &of_system()).await.unwrap();
+    let write = location(IppOperation::SetPrinterAttributes);
+    device.apply(&target, &write).await.unwrap();
+    let arrived = server.arrived();
+    assert_eq!(arrived.len(), 3);
+    for (arrived, printer) in arrived.iter().zip([true, false, true]) {
+        let stands = contains(&arrived.body, &value(0x45, "printer-uri", expected));
+        assert_eq!(stands, printer, "{}", arrived.line);
+        let dialled = server.address.to_string();
+        assert_eq!(arrived.header("host"), Some(dialled.as_str()));
+    }
+    let system = format!("ipp://{}/ipp/system", server.address);
+    let system = value(0x45, "system-uri", &system);
+    assert!(contains(&arrived[1].body, &system), "the host has its own");
 }
 
 #[tokio::test]

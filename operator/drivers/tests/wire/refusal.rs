@@ -37,6 +37,7 @@ async fn a_refusal_names_the_scheme_the_host_and_the_url_that_is_needed() {
             secrets: entente_domain::secret::Secrets::default(),
             profile: profile(Protocol::IPP, Some(login)),
             url: format!("ipp://{}/ipp/print", server.address),
+            printer_uri: None,
             pinned_certificate: None,
         };
         let probe = DeviceReadRequest {

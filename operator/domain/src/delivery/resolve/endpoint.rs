@@ -30,6 +30,8 @@ pub struct DeviceEndpoint {
     /// The fingerprint that the certificate must have: that of the spec, or with trust FirstUse
     /// the one seen first.
     pub pinned_certificate: Option<String>,
+    /// The printer-uri of requests, where it is not the URL; never dialled.
+    pub printer_uri: Option<String>,
 }
 
 /// Returns the entry of `allow` that admits a namespace, if any.
@@ -185,8 +187,9 @@ fn machine(device: &Device) -> serde_json::Value {
     }
 }
 
-/// Returns a digest of what proof is bound to, where the device can be reached: another URL, another
-/// serial number or another identity in the spec is another target. That a connection may not be used is none.
+/// Returns a digest of what proof is bound to, where the device can be reached: another URL,
+/// printer-uri, serial number or identity in the spec is another target. That a connection may not
+/// be used is none.
 pub(in crate::delivery) fn target_digest(
     snapshot: &DeviceSnapshot,
     connections: &[ResolvedConnection],
@@ -196,7 +199,12 @@ pub(in crate::delivery) fn target_digest(
     match connections {
         [only] => {
             let endpoint = only.endpoint.as_ref().ok()?;
-            Some(digest(&(&only.name, &endpoint.url, machine)))
+            let (name, url) = (&only.name, &endpoint.url);
+            Some(match &endpoint.printer_uri {
+                // The digest of a Device that names no URI is as it was before there were any.
+                None => digest(&(name, url, machine)),
+                Some(uri) => digest(&(name, url, machine, uri)),
+            })
         }
         _ if unreachable(snapshot, connections).is_some() => None,
         _ => {
@@ -209,7 +217,13 @@ pub(in crate::delivery) fn target_digest(
                     endpoint_key(device, chosen, connection)
                 })
                 .collect();
-            Some(digest(&(urls, machine)))
+            let uris = device.spec.connections.iter();
+            let uris: Vec<_> = uris.map(|chosen| &chosen.printer_uri).collect();
+            Some(if uris.iter().all(|uri| uri.is_none()) {
+                digest(&(urls, machine))
+            } else {
+                digest(&(urls, machine, uris))
+            })
         }
     }
 }
@@ -237,12 +251,39 @@ fn resolve_endpoint(
         )
     })?;
     let trust = spec.tls.as_ref().map(|tls| tls.trust);
+    let url = fill(&route, chosen, device.spec.address.as_deref())?;
+    let printer_uri = printer_uri(&url, chosen)?;
     Ok(DeviceEndpoint {
         protocol: route.protocol,
-        url: fill(&route, chosen, device.spec.address.as_deref())?,
+        url,
         identity,
         pinned_certificate: pinned(device, name, trust.unwrap_or_default()),
+        printer_uri,
     })
+}
+
+/// Returns the printer-uri that the Device names. The platform team chooses the path by the URL of
+/// the Connection, since a server of several queues finds the queue by the path of this URI.
+fn printer_uri(
+    url: &str,
+    (index, chosen): (usize, &DeviceConnection),
+) -> Result<Option<String>, Blocked> {
+    let path = |uri: &str| {
+        let behind = uri.split_once("://").map_or("", |(_, behind)| behind);
+        let path = behind.find('/').map_or("/", |begin| &behind[begin..]);
+        path.to_owned()
+    };
+    match &chosen.printer_uri {
+        Some(uri) if path(uri) != path(url) => Err(Blocked::new(
+            Reason::UnsupportedValue,
+            format!(
+                "spec.connections[{index}].printerUri must have the path that the url of the \
+                 Connection {} has; only scheme, host and port may differ",
+                chosen.name
+            ),
+        )),
+        uri => Ok(uri.clone()),
+    }
 }
 
 /// Refuses a connection that the namespace of the device may not use, or whose Secret cannot be

@@ -185,6 +185,43 @@ fn what_is_missing_is_named_by_its_own_reason() {
     assert_eq!(url(&no_secret), Err(Reason::SecretNotFound));
 }
 
+// shows K4
+#[test]
+fn a_printer_uri_may_name_another_host_and_never_another_queue() {
+    let template = "ipp://{address}:631/printers/{queue}";
+    let named = |uri: &str| {
+        let how = DeviceConnection {
+            printer_uri: Some(uri.to_owned()),
+            ..how(None, Some("lab"))
+        };
+        endpoint(&snapshot(template, &[], Some("h"), how))
+    };
+    for good in ["ipp://localhost/printers/lab", "ipps://o:1/printers/lab"] {
+        let endpoint = named(good).expect("it can be used");
+        assert_eq!(endpoint.url, "ipp://h:631/printers/lab");
+        assert_eq!(endpoint.printer_uri.as_deref(), Some(good));
+    }
+    for other in [
+        "ipp://h:631/printers/hall",
+        "ipp://h:631/printers/lab/",
+        "ipp://h:631/printers/x/../lab",
+        "ipp://h:631",
+        "printers/lab",
+    ] {
+        let blocked = named(other).expect_err("it names another queue");
+        assert_eq!(blocked.reason, Reason::UnsupportedValue, "{other}");
+        assert!(blocked.message.contains("connections[0].printerUri"));
+    }
+    let whole = |uri: &str| {
+        let how = DeviceConnection {
+            printer_uri: Some(uri.to_owned()),
+            ..how(None, None)
+        };
+        endpoint(&snapshot("ipp://h", &[], None, how)).is_ok()
+    };
+    assert!(whole("ipp://localhost/") && whole("ipp://localhost") && !whole("ipp://o/x"));
+}
+
 #[test]
 fn proof_is_bound_to_connection_url_and_serial_number() {
     let target = |snapshot: &DeviceSnapshot| {
@@ -198,6 +235,10 @@ fn proof_is_bound_to_connection_url_and_serial_number() {
     assert_eq!(target(&one), target(&one.clone()));
     assert_ne!(target(&one), target(&other_serial));
     assert_ne!(target(&one), target(&other_address));
+    let mut other_uri = one.clone();
+    let connections = &mut device_mut(&mut other_uri).spec.connections;
+    connections[0].printer_uri = Some("ipp://localhost/".to_owned());
+    assert_ne!(target(&one), target(&other_uri));
 }
 
 // shows K4
