@@ -234,7 +234,16 @@ fn login_of_any_host(table: &mut Table) {
 fn credentials(table: &mut Table) {
     const PLACE: &str = "/spec/credentials";
     let of = |kind: &str| json!({"type": kind, "secretRef": {"name": "login"}});
-    table.accepts(Connection, "a Bearer token", &[(PLACE, of("Bearer"))]);
+    for known in ["Bearer", "Digest"] {
+        let name = format!("a login by {known}");
+        table.accepts(Connection, &name, &[(PLACE, of(known))]);
+    }
+    table.rejects_by_schema(
+        Connection,
+        "a login by a scheme that is not known",
+        &[(PLACE, of("Negotiate"))],
+        "Unsupported value",
+    );
 
     const PLAIN: &str = "the url must begin with ipps:// or https://";
     let certificate = (PLACE, of("ClientCertificate"));

@@ -188,7 +188,7 @@ pub enum Trust {
         .message("clientAuthentication goes with type OAuth2ClientCredentials only")
 )]
 pub struct Credentials {
-    /// Use and keys of the Secret: Basic = keys `username` and `password`; Bearer = key `token`;
+    /// Use and keys of the Secret: Basic and Digest = keys `username` and `password`; Bearer = key `token`;
     /// ClientCertificate = keys `tls.crt` and `tls.key`, as in a Secret of type kubernetes.io/tls;
     /// OAuth2ClientCredentials = keys `client-id`, `client-secret` and, if needed, `scope`.
     pub r#type: CredentialsType,
@@ -226,6 +226,9 @@ pub enum CredentialsType {
     /// `username` and `password` (RFC 7617).
     #[default]
     Basic,
+    /// `username` and `password`, which are proved and never sent (RFC 7616). A device that asks for
+    /// Basic does not get them.
+    Digest,
     /// `token` (RFC 6750).
     Bearer,
     /// `tls.crt` and `tls.key` in PEM, shown in the TLS handshake (mutual TLS). Needs a URL with

@@ -56,6 +56,13 @@ pub enum CredentialsValue {
         /// The password.
         password: Zeroizing<String>,
     },
+    /// RFC 7616. Never sent as it is.
+    Digest {
+        /// The user.
+        username: Zeroizing<String>,
+        /// The password.
+        password: Zeroizing<String>,
+    },
     /// RFC 6750.
     Bearer {
         /// The token.
@@ -79,6 +86,7 @@ impl fmt::Debug for CredentialsValue {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Basic { .. } => "Basic(redacted)",
+            Self::Digest { .. } => "Digest(redacted)",
             Self::Bearer { .. } => "Bearer(redacted)",
             Self::ClientCertificate(_) => "ClientCertificate(redacted)",
             Self::OAuth2ClientCredentials { .. } => "OAuth2ClientCredentials(redacted)",
@@ -91,6 +99,7 @@ impl CredentialsValue {
     pub(crate) fn scheme(&self) -> &'static str {
         match self {
             Self::Basic { .. } => "Basic",
+            Self::Digest { .. } => "Digest",
             Self::Bearer { .. } | Self::OAuth2ClientCredentials { .. } => "Bearer",
             Self::ClientCertificate(_) => "ClientCertificate",
         }
@@ -108,6 +117,10 @@ impl CredentialsValue {
     ) -> Result<Self, CredentialsError> {
         match kind {
             CredentialsType::Basic => Ok(Self::Basic {
+                username: text(data, "username")?,
+                password: text(data, "password")?,
+            }),
+            CredentialsType::Digest => Ok(Self::Digest {
                 username: text(data, "username")?,
                 password: text(data, "password")?,
             }),

@@ -8,7 +8,7 @@ use http::StatusCode;
 
 use crate::credentials::CredentialsValue;
 use crate::text::{PrivateTexts, quote};
-use crate::transport::{Answer, Challenge, Redirect};
+use crate::transport::{Answer, Challenge, Redirect, can_be_answered};
 
 /// Schemes that are named; the device chooses the words of all others.
 const SCHEMES: [&str; 5] = ["Basic", "Bearer", "Digest", "Negotiate", "NTLM"];
@@ -59,6 +59,11 @@ fn of_login(challenges: &[Challenge], credentials: Option<&CredentialsValue>) ->
     };
     match used {
         None => format!("the device asks for a login by {asked}, and there is none"),
+        Some("Digest") if is_digest(challenges) && !can_be_answered(challenges) => {
+            "the device asks for a login by Digest in a form that is not spoken: the algorithm is \
+             not MD5, SHA-256 or SHA-512-256, or qop is not auth"
+                .to_owned()
+        }
         Some(used) if challenges.iter().any(|asked| asked.is_of(used)) => {
             format!("the device refuses the login ({used})")
         }
@@ -66,6 +71,10 @@ fn of_login(challenges: &[Challenge], credentials: Option<&CredentialsValue>) ->
             format!("the device asks for a login by {asked}, and credentials.type is {used}")
         }
     }
+}
+
+fn is_digest(challenges: &[Challenge]) -> bool {
+    challenges.iter().any(|asked| asked.is_of("Digest"))
 }
 
 /// Returns the schemes of the challenges, each once.

@@ -45,7 +45,8 @@ fn own_texts(credentials: &CredentialsValue) -> Vec<Zeroizing<String>> {
         vec![secret.clone(), together]
     };
     match credentials {
-        CredentialsValue::Basic { username, password } => pair(username, password),
+        CredentialsValue::Basic { username, password }
+        | CredentialsValue::Digest { username, password } => pair(username, password),
         CredentialsValue::Bearer { token } => vec![token.clone()],
         CredentialsValue::OAuth2ClientCredentials {
             client_id,

@@ -3,14 +3,16 @@
 //! Holds the clients (one for each trust, networks and timeouts) and the limits. Every exchange has
 //! a timeout and a cap on its answer; a redirect is never followed, a proxy never used, an address
 //! outside the networks never dialled. Every error becomes a `Failure` without URL, body or secret.
-//! Called by the drivers; retries are the domain's, except one: if a token is refused, another is
-//! fetched and the request sent again, since nothing was done yet.
+//! Called by the drivers; retries are the domain's, except those that a login needs: if a token or
+//! a nonce is refused, the request is sent again with another, since nothing was done yet.
 
 mod challenge;
 mod clients;
+mod digest;
 mod failure;
 mod limits;
 mod networks;
+mod nonces;
 mod redirect;
 mod retry_after;
 mod token;
@@ -23,7 +25,7 @@ use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use jiff::SignedDuration;
 use reqwest::tls::TlsInfo;
-use url::Url;
+use url::{Position, Url};
 use zeroize::Zeroizing;
 
 use crate::certificate::fingerprint;
@@ -31,7 +33,10 @@ use crate::credentials::{AccessToken, CredentialsValue};
 use crate::profile::{ConnectionProfile, TrustProfile};
 pub(crate) use challenge::Challenge;
 use clients::Clients;
+pub(crate) use digest::can_be_answered;
+use digest::{Authorized, DigestChallenge};
 use limits::Limits;
+use nonces::Nonces;
 pub(crate) use redirect::Redirect;
 use token::{Client, Grant};
 use tokens::Tokens;
@@ -42,6 +47,7 @@ pub struct Transport {
     clients: Clients,
     limits: Limits,
     tokens: Tokens,
+    nonces: Nonces,
 }
 
 /// The longest answer of a token endpoint that is read.
@@ -101,6 +107,9 @@ impl Transport {
             return self.send_once(&exchange, None).await;
         };
         let (id, secret, scope) = match credentials {
+            CredentialsValue::Digest { username, password } => {
+                return self.send_with_digest(&exchange, username, password).await;
+            }
             CredentialsValue::OAuth2ClientCredentials {
                 client_id,
                 client_secret,
@@ -121,6 +130,49 @@ impl Transport {
         }
         let next = self.token(exchange.profile, client, Some(&first)).await?;
         self.send_with_token(&exchange, &next).await
+    }
+
+    /// Sends a request with HTTP Digest: by the nonce that is held, if there is one, and by a new one
+    /// where the remote side asks for it, which did nothing then. A login that it refuses with a
+    /// nonce that is new is not sent again.
+    async fn send_with_digest(
+        &self,
+        exchange: &Exchange<'_>,
+        username: &str,
+        password: &str,
+    ) -> Result<Answer, Failure> {
+        let key = nonces::key(exchange.profile, &exchange.url, username, password);
+        let login = |(challenge, count): &(DigestChallenge, u32)| {
+            let cnonce = uuid::Uuid::new_v4().simple().to_string();
+            let request = Authorized {
+                username,
+                password,
+                method: exchange.method.as_str(),
+                uri: &exchange.url[Position::BeforePath..Position::AfterQuery],
+                count: *count,
+                cnonce: &cnonce,
+            };
+            sensitive(&digest::authorization(challenge, request))
+        };
+        let held = self.nonces.next(key);
+        let held = held.as_ref().map(login).transpose()?;
+        let mut answer = self.send_once(exchange, held).await?;
+        // A nonce that is stale although it is new is exchanged once.
+        for attempt in 0..2 {
+            let asked = digest::choose(&answer.challenges);
+            let Some(asked) = asked.filter(|asked| attempt == 0 || asked.stale) else {
+                break;
+            };
+            if answer.status != StatusCode::UNAUTHORIZED {
+                break;
+            }
+            let next = self.nonces.keep(key, asked);
+            answer = self.send_once(exchange, Some(login(&next)?)).await?;
+        }
+        if answer.status == StatusCode::UNAUTHORIZED {
+            self.nonces.forget(key);
+        }
+        Ok(answer)
     }
 
     async fn send_with_token(
@@ -280,8 +332,8 @@ async fn read(
     })
 }
 
-/// Returns the header of the credentials; `None` if TLS itself carries them. No token is fetched
-/// here.
+/// Returns the header of the credentials; `None` if TLS itself carries them, or a challenge or a
+/// token is needed first.
 fn authorization(credentials: &CredentialsValue) -> Result<Option<HeaderValue>, Failure> {
     match credentials {
         CredentialsValue::Basic { username, password } => {
@@ -292,6 +344,7 @@ fn authorization(credentials: &CredentialsValue) -> Result<Option<HeaderValue>, 
         }
         CredentialsValue::Bearer { token } => bearer(token).map(Some),
         CredentialsValue::ClientCertificate(_)
+        | CredentialsValue::Digest { .. }
         | CredentialsValue::OAuth2ClientCredentials { .. } => Ok(None),
     }
 }

@@ -1,6 +1,7 @@
 //! The transport against small servers on loopback that behave badly.
 
 mod client_certificate;
+mod digest;
 mod oauth2;
 mod sentences;
 mod server;

@@ -67,13 +67,19 @@ fn of_http() -> Vec<(&'static str, String)> {
         username: "entente".to_owned().into(),
         password: "s3cr3t".to_owned().into(),
     };
-    let basic = Some(&basic);
+    let digest = CredentialsValue::Digest {
+        username: "entente".to_owned().into(),
+        password: "s3cr3t".to_owned().into(),
+    };
+    let (basic, digest) = (Some(&basic), Some(&digest));
     vec![
         ("no login", of_login(&["Basic"], None)),
         ("no login, Digest asked", of_login(&["digest"], None)),
         ("another scheme", of_login(&["Digest"], basic)),
         ("a scheme of none of ours", of_login(&["x-s3cr3t"], basic)),
         ("the same scheme", of_login(&["Digest", "BASIC"], basic)),
+        ("Digest of no nonce", of_login(&["Digest"], digest)),
+        ("Basic in place of Digest", of_login(&["Basic"], digest)),
         ("no scheme and a login", of_login(&[], basic)),
         ("no scheme and no login", of_login(&[], None)),
         ("forbidden to all", of_status(StatusCode::FORBIDDEN, None)),
