@@ -27,12 +27,13 @@ use crate::{
     connection_profiles::ConnectionProfiles,
     context::Context,
     controller::{Failed, Reconcile, Watches},
+    defect::Defect,
     events::EventReason,
     objects::Objects,
     queue::{QueueKey, Requeue},
     status::{
         Conditioned, WriteError, Written, add_finalizer, has_finalizer, remove_finalizer,
-        report_panic, report_until_written,
+        report_defect, report_until_written,
     },
 };
 
@@ -96,11 +97,14 @@ impl Reconcile for Catalogue {
         Ok(wake.map(Requeue::At))
     }
 
-    async fn report_panic(&self, subject: &Subject) {
+    async fn report_defect(&self, subject: &Subject, defect: &Defect) {
         match subject {
-            Subject::Connection(name) => self.say_panicked(&self.objects.connections, name).await,
-            Subject::Model(name) => self.say_panicked(&self.objects.models, name).await,
-            Subject::Service(name) => self.say_panicked(&self.objects.services, name).await,
+            Subject::Connection(name) => {
+                self.say_defect(&self.objects.connections, name, defect)
+                    .await
+            }
+            Subject::Model(name) => self.say_defect(&self.objects.models, name, defect).await,
+            Subject::Service(name) => self.say_defect(&self.objects.services, name, defect).await,
         }
     }
 }
@@ -121,12 +125,13 @@ impl Catalogue {
         }
     }
 
-    async fn say_panicked<K>(&self, cache: &Cache<K>, name: &str)
+    async fn say_defect<K>(&self, cache: &Cache<K>, name: &str, defect: &Defect)
     where
         K: Conditioned + kube::Resource<DynamicType = (), Scope = kube::core::ClusterResourceScope>,
     {
         let api: Api<K> = Api::all(self.context.client.clone());
-        report_panic(&api, cache, &Key::new("", name), self.context.clock.now()).await;
+        let now = self.context.clock.now();
+        report_defect(&api, cache, &Key::new("", name), defect, now).await;
     }
 
     async fn connection(&self, name: &str) -> Result<Option<Timestamp>, WriteError> {

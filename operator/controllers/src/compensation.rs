@@ -28,10 +28,11 @@ use crate::{
     cache::Key,
     context::Context,
     controller::{Failed, Reconcile, Watches},
+    defect::Defect,
     events::EventReason,
     objects::{BY_ENTRY, Objects, path},
     queue::Requeue,
-    status::{Created, Reported, WriteError, create, read, report_panic, report_until_written},
+    status::{Created, Reported, WriteError, create, read, report_defect, report_until_written},
 };
 
 /// The compensation controller.
@@ -54,14 +55,14 @@ impl Reconcile for Compensations {
         Ok(wake.map(Requeue::At))
     }
 
-    /// Reports a pass that panicked in every compensation of the entry that is not final.
-    async fn report_panic(&self, key: &Key) {
+    /// Reports a pass that ended in a defect in every compensation of the entry that is not final.
+    async fn report_defect(&self, key: &Key, defect: &Defect) {
         let of = path(&key.namespace, &key.name);
         let api: Api<Compensation> = Api::namespaced(self.context.client.clone(), &key.namespace);
         let (cache, now) = (&self.objects.compensations, self.context.clock.now());
         for compensation in cache.by_index(BY_ENTRY, &of) {
             if !is_final(&compensation) {
-                report_panic(&api, cache, &Key::of(&*compensation), now).await;
+                report_defect(&api, cache, &Key::of(&*compensation), defect, now).await;
             }
         }
     }

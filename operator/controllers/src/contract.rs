@@ -30,11 +30,12 @@ use crate::{
     cache::Key,
     context::Context,
     controller::{Failed, Reconcile, Watches},
+    defect::Defect,
     events::EventReason,
     objects::{BY_CONTRACT, Objects, path},
     queue::Requeue,
     status::{
-        Reported, WriteError, add_finalizer, has_finalizer, remove_finalizer, report_panic,
+        Reported, WriteError, add_finalizer, has_finalizer, remove_finalizer, report_defect,
         report_until_written,
     },
 };
@@ -78,9 +79,10 @@ impl Reconcile for Contracts {
         Ok(wake.map(Requeue::At))
     }
 
-    async fn report_panic(&self, key: &Key) {
+    async fn report_defect(&self, key: &Key, defect: &Defect) {
         let api: Api<Contract> = Api::namespaced(self.context.client.clone(), &key.namespace);
-        report_panic(&api, &self.objects.contracts, key, self.context.clock.now()).await;
+        let now = self.context.clock.now();
+        report_defect(&api, &self.objects.contracts, key, defect, now).await;
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! A controller defines its keys, the changes that matter to it, and one pass ([`Reconcile`]). The
 //! shell makes its queue, subscribes to its caches, runs its passes, logs and retries failures, and
-//! reports a pass that panics. It never decides anything about an object. [`crate::run`] names
-//! every controller; a new one is one implementation and one line there.
+//! reports a pass that ends in a defect. It never decides anything about an object. [`crate::run`]
+//! names every controller; a new one is one implementation and one line there.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -13,7 +13,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::{
     cache::{Cache, Cached, Change},
     context::Context,
-    defect::reporting_panics,
+    defect::{Defect, guarded, guarded_now},
     queue::{Queue, QueueKey, Requeue, Slots},
     shutdown::Shutdown,
     status::WriteError,
@@ -48,8 +48,14 @@ pub(crate) trait Reconcile: Send + Sync + 'static {
         key: &Self::Key,
     ) -> impl Future<Output = Result<Option<Requeue>, Failed>> + Send;
 
-    /// Writes into the status of the objects of this key that a pass over it panicked.
-    fn report_panic(&self, key: &Self::Key) -> impl Future<Output = ()> + Send;
+    /// Writes into the status of the objects of this key that a pass over it ended in a defect.
+    fn report_defect(&self, key: &Self::Key, defect: &Defect) -> impl Future<Output = ()> + Send;
+
+    /// Returns the next instant that matters to a key by dates alone. It is asked if a pass ended
+    /// in a defect and so found none.
+    fn next_instant(&self, _key: &Self::Key) -> Option<Timestamp> {
+        None
+    }
 }
 
 /// Failure of a pass, which is retried with the backoff of the queue.
@@ -98,7 +104,10 @@ impl<R: Reconcile> Watches<R> {
                 tokio::select! {
                     () = shutdown.requested() => return,
                     change = changes.recv() => match change {
-                        Some(change) => wake(&reconciler, &queue, &change),
+                        // A panic loses this change, and none after it.
+                        Some(change) => {
+                            guarded_now("trigger", || wake(&reconciler, &queue, &change));
+                        }
                         None => return,
                     },
                 }
@@ -130,13 +139,26 @@ pub(crate) async fn run<R: Reconcile>(reconciler: R, context: &Context, shutdown
         // On the heap, and only once it begins: a fleet that becomes ready at one instant has as
         // many passes waiting for their first turn.
         async move {
-            let work = Box::pin(pass(&*reconciler, &key));
-            reporting_panics(work, || reconciler.report_panic(&key)).await
+            match guarded(R::PASS_LIMIT, Box::pin(pass(&*reconciler, &key))).await {
+                Ok(requeue) => requeue,
+                // Made only now, and on the heap: a pass must not be larger for what it hardly ever
+                // does.
+                Err(defect) => Box::pin(defective(&*reconciler, &key, &defect)).await,
+            }
         }
     };
-    queue
-        .run(slots, R::PASS_LIMIT, worker, shutdown.clone())
-        .await;
+    queue.run(slots, worker, shutdown.clone()).await;
+}
+
+/// Reports a pass that ended in a defect.
+async fn defective<R: Reconcile>(reconciler: &R, key: &R::Key, defect: &Defect) -> Option<Requeue> {
+    tracing::error!(controller = R::NAME, %key, ?defect, "a pass ended in a defect of Entente");
+    let at = guarded_now("next instant", || reconciler.next_instant(key)).flatten();
+    reconciler.report_defect(key, defect).await;
+    Some(match defect {
+        Defect::Panicked(_) => Requeue::Panicked { at },
+        Defect::TimedOut(_) => Requeue::TimedOut { at },
+    })
 }
 
 async fn pass<R: Reconcile>(reconciler: &R, key: &R::Key) -> Option<Requeue> {

@@ -19,7 +19,8 @@ mod triggers;
 use std::{sync::Arc, time::Duration};
 
 use entente_crds::v1alpha1::Device;
-use entente_domain::delivery::Pass;
+use entente_domain::delivery::{Pass, next_date};
+use jiff::Timestamp;
 
 use crate::{
     broker_catalogs::BrokerCatalogs,
@@ -27,7 +28,8 @@ use crate::{
     connection_profiles::ConnectionProfiles,
     context::Context,
     controller::{Failed, Reconcile, Watches},
-    objects::Objects,
+    defect::Defect,
+    objects::{BY_DEVICE, Objects, path},
     queue::Requeue,
     secrets::Secrets,
     shutdown::Shutdown,
@@ -108,8 +110,16 @@ impl Reconcile for Delivery {
         }
     }
 
-    async fn report_panic(&self, key: &Key) {
-        report::panicked(self, key).await;
+    async fn report_defect(&self, key: &Key, defect: &Defect) {
+        report::defective(self, key, defect).await;
+    }
+
+    fn next_instant(&self, key: &Key) -> Option<Timestamp> {
+        let device = path(&key.namespace, &key.name);
+        let subscriptions = self.objects.subscriptions.by_index(BY_DEVICE, &device);
+        let now = self.context.clock.now();
+        let dates = subscriptions.iter().filter_map(|it| next_date(it, now));
+        dates.min()
     }
 }
 

@@ -231,7 +231,7 @@ pub(crate) async fn woken<R: Reconcile, C>(
             let _ = sender.send((key.to_string(), began.elapsed()));
             std::future::ready(None)
         };
-        queue.run(slots, PATIENCE, work, shutdown).await;
+        queue.run(slots, work, shutdown).await;
     });
     sleep(Duration::from_mins(1)).await;
     trigger.trigger();

@@ -27,7 +27,8 @@ pub(crate) const BY_ENTRY: &str = "entry";
 pub(crate) const BY_SERVICE: &str = "service";
 /// Index of devices: the DeviceModel.
 pub(crate) const BY_MODEL: &str = "model";
-/// Index of devices and services: the Connections that they name.
+/// Index of devices and services: the Connections that they name. Index of subscriptions: the
+/// Connection of the broker that has their instance, which their service need not name any more.
 pub(crate) const BY_CONNECTION: &str = "connection";
 /// Index of devices: the inputs of their endpoint.
 pub(crate) const BY_ENDPOINT: &str = "endpoint";
@@ -181,6 +182,10 @@ fn subscriptions(context: &Context) -> Cache<ServiceSubscription> {
             revisions
                 .map(|revision| revision.service_ref.name.clone())
                 .collect()
+        })
+        .with_index(BY_CONNECTION, |subscription| {
+            let handle = subscription.status.iter().flat_map(|it| &it.server);
+            handle.map(|it| it.connection_ref.name.clone()).collect()
         })
 }
 

@@ -14,7 +14,7 @@
 //!   ([`Slots`]), and the same rule of namespaces holds for both.
 //! - A time is either an instant of the wall clock, which is read again at least every 10 s, so
 //!   that a clock that is set is noticed; or a length of time of the monotonic clock.
-//! - A pass that panics, takes too long or fails is retried with exponential backoff.
+//! - A pass that fails, panics or took too long is retried with exponential backoff.
 //!
 //! One queue per controller; fed by changes of caches, run by the controller's task.
 
@@ -37,13 +37,14 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::{
     sync::Notify,
     task::JoinSet,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep_until},
 };
-use tracing::{error, warn};
+use tracing::error;
 
 use crate::{
     cache::Key,
     clock::Clock,
+    defect,
     metrics::{Metrics, Workqueue},
     shutdown::Shutdown,
 };
@@ -86,6 +87,28 @@ pub enum Requeue {
         /// The next instant that the pass found before it failed.
         at: Option<Timestamp>,
     },
+    /// As after a failed pass; it panicked.
+    Panicked {
+        /// The next instant that matters to the key.
+        at: Option<Timestamp>,
+    },
+    /// As after a failed pass; it took longer than it may.
+    TimedOut {
+        /// The next instant that matters to the key.
+        at: Option<Timestamp>,
+    },
+}
+
+impl Requeue {
+    /// Returns the word for the end of the pass, a label of metrics.
+    fn result(self) -> &'static str {
+        match self {
+            Self::At(_) | Self::After(_) => "succeeded",
+            Self::Failed { .. } => "failed",
+            Self::Panicked { .. } => "panicked",
+            Self::TimedOut { .. } => "timed_out",
+        }
+    }
 }
 
 /// A keyed work queue. Share it in an [`Arc`].
@@ -96,13 +119,6 @@ pub struct Queue<K> {
     series: Workqueue,
     state: Mutex<State<K>>,
     changed: Notify,
-}
-
-/// End of a pass.
-enum Ended {
-    Finished(Option<Requeue>),
-    Panicked(String),
-    TimedOut,
 }
 
 impl<K: QueueKey> Queue<K> {
@@ -157,14 +173,12 @@ impl<K: QueueKey> Queue<K> {
 
     /// Runs keys, as many at once as there are slots, until the shutdown is requested; then waits
     /// for the passes that run. Dropping the future aborts them. Call it once.
-    ///
-    /// A pass may take at most `limit`; its future is dropped then.
-    pub async fn run<W, F>(&self, slots: Slots, limit: Duration, worker: W, shutdown: Shutdown)
+    pub async fn run<W, F>(&self, slots: Slots, worker: W, shutdown: Shutdown)
     where
         W: Fn(K) -> F,
         F: Future<Output = Option<Requeue>> + Send + 'static,
     {
-        let mut running: JoinSet<(K, Ended, Duration)> = JoinSet::new();
+        let mut running: JoinSet<(K, Option<Requeue>, Duration)> = JoinSet::new();
         loop {
             let (begun, wake) = self.next(slots);
             for Begun {
@@ -175,7 +189,7 @@ impl<K: QueueKey> Queue<K> {
             {
                 self.series.began_after(waited);
                 let work = noted(progress, worker(key.clone()));
-                running.spawn(pass(key, work, limit));
+                running.spawn(pass(key, work));
             }
             tokio::select! {
                 biased;
@@ -216,8 +230,8 @@ impl<K: QueueKey> Queue<K> {
         (begun, wake)
     }
 
-    fn ended(&self, ended: Result<(K, Ended, Duration), tokio::task::JoinError>) {
-        let (key, ended, took) = match ended {
+    fn ended(&self, ended: Result<(K, Option<Requeue>, Duration), tokio::task::JoinError>) {
+        let (key, requeue, took) = match ended {
             Ok(ended) => ended,
             // Panics are caught within, and nothing cancels.
             Err(error) => {
@@ -225,41 +239,18 @@ impl<K: QueueKey> Queue<K> {
                 return;
             }
         };
-        let (requeue, result) = match ended {
-            Ended::Finished(Some(Requeue::Failed { at })) => {
-                (Some(Requeue::Failed { at }), "failed")
-            }
-            Ended::Finished(requeue) => (requeue, "succeeded"),
-            Ended::Panicked(message) => {
-                let controller = self.controller;
-                error!(
-                    controller,
-                    ?key,
-                    message,
-                    "a pass panicked; this is a defect of Entente"
-                );
-                (Some(Requeue::Failed { at: None }), "panicked")
-            }
-            Ended::TimedOut => {
-                warn!(
-                    controller = self.controller,
-                    ?key,
-                    "a pass took too long and was ended"
-                );
-                (Some(Requeue::Failed { at: None }), "timed_out")
-            }
-        };
+        let result = requeue.map_or("succeeded", Requeue::result);
         self.metrics.reconciled(self.controller, result, took);
         self.series.worked(took);
         let wall = self.clock.now();
         let mut state = self.lock();
-        let failed = matches!(requeue, Some(Requeue::Failed { .. }));
+        let failed = result != "succeeded";
         let failures = state.ended(&key, failed, Instant::now());
         match requeue {
             None => {}
             Some(Requeue::At(instant)) => _ = state.add_at(key, instant),
             Some(Requeue::After(delay)) => _ = state.add_after(key, Instant::now() + delay),
-            Some(Requeue::Failed { at }) => {
+            Some(Requeue::Failed { at } | Requeue::Panicked { at } | Requeue::TimedOut { at }) => {
                 self.series.retried();
                 let due = Instant::now() + backoff(&key, failures);
                 state.add_after(key.clone(), due);
@@ -277,24 +268,22 @@ impl<K: QueueKey> Queue<K> {
     }
 }
 
+/// Runs a pass. The controllers catch panics themselves: one that reaches this is of their report.
 async fn pass<K: QueueKey>(
     key: K,
     work: impl Future<Output = Option<Requeue>>,
-    limit: Duration,
-) -> (K, Ended, Duration) {
+) -> (K, Option<Requeue>, Duration) {
     let began = Instant::now();
-    let ended = match AssertUnwindSafe(timeout(limit, work)).catch_unwind().await {
-        Ok(Ok(requeue)) => Ended::Finished(requeue),
-        Ok(Err(_)) => Ended::TimedOut,
-        Err(panic) => Ended::Panicked(
-            panic
-                .downcast_ref::<&str>()
-                .map(|text| (*text).to_owned())
-                .or_else(|| panic.downcast_ref::<String>().cloned())
-                .unwrap_or_default(),
-        ),
-    };
-    (key, ended, began.elapsed())
+    let ended = AssertUnwindSafe(work).catch_unwind().await;
+    let requeue = ended.unwrap_or_else(|panic| {
+        let message = defect::message(&*panic);
+        error!(
+            ?key,
+            message, "a pass panicked; this is a defect of Entente"
+        );
+        Some(Requeue::Panicked { at: None })
+    });
+    (key, requeue, began.elapsed())
 }
 
 /// Returns the wait after so many failures of a key in a row: between half of the step and all of

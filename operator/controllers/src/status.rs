@@ -27,6 +27,7 @@ use serde_json::json;
 
 use crate::{
     cache::{Cache, Cached, Key, Unmanaged},
+    defect::Defect,
     queue::keeping_slot,
 };
 
@@ -303,16 +304,16 @@ where
 }
 
 /// Reports in an object that a pass over it ended in a defect of ours.
-pub async fn report_panic<K: Conditioned>(
+pub(crate) async fn report_defect<K: Conditioned>(
     api: &Api<K>,
     cache: &Cache<K>,
     key: &Key,
+    defect: &Defect,
     now: Timestamp,
 ) {
-    const MESSAGE: &str = "The operator met a defect of its own while it looked at this object; \
-                           its log says more.";
+    let message = defect.sentence();
     let result = report_until_written(api, cache, key, now, |object| {
-        Some(internal_error(object, MESSAGE, now))
+        Some(internal_error(object, &message, now))
     })
     .await;
     if let Err(error) = result {

@@ -41,4 +41,5 @@ pub use resolve::{
     },
     instance::{ResolvedServer, ResolvedSetting, instance_id},
 };
+pub use schedule::intent::next_date;
 pub use verify::{Verified, VerifiedItem};

@@ -99,7 +99,9 @@ pub fn is_about_the_request(kind: FailureKind) -> bool {
         | FailureKind::TlsFailed
         | FailureKind::CertificateChanged
         | FailureKind::AddressNotAllowed
-        | FailureKind::Busy => false,
+        | FailureKind::Busy
+        | FailureKind::Concurrent
+        | FailureKind::CatalogOutdated => false,
     }
 }
 

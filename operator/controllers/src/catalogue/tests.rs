@@ -243,3 +243,30 @@ async fn a_service_whose_connection_does_not_exist_says_so_until_it_does() {
     let found = |process: &InProcess| resolved(process) == "True(Resolved)" && is_ready(process);
     process.until("the service finds it", found).await;
 }
+
+// shows K2
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_only_an_instance_names_is_protected_until_that_is_gone() {
+    let process = started().await;
+    use_all(&process).await;
+    let edit = |change: fn(&mut ServiceSubscription)| {
+        let name = example::service_subscription().name_any();
+        process.cluster.edit(NAMESPACE, &name, change);
+    };
+    edit(|subscription| {
+        let server = &mut subscription.status.get_or_insert_default().server;
+        server.get_or_insert_default().connection_ref.name = BROKER.to_owned();
+    });
+    process
+        .cluster
+        .edit("", "data-backup", |service: &mut SmartService| {
+            let server = service.spec.server.as_mut().expect("a server");
+            server.connection_ref.name = "another-broker".to_owned();
+        });
+    process.let_pass(GATHERED).await;
+    assert_eq!(used_by(&process)[1], Some(1), "its instance is there");
+    assert!(is_protected(&process)[1]);
+    edit(|subscription| subscription.status.get_or_insert_default().server = None);
+    let unused = |process: &InProcess| used_by(process)[1] == Some(0) && !is_protected(process)[1];
+    process.until("nobody uses it any more", unused).await;
+}

@@ -88,6 +88,8 @@ pub(super) fn subscription(
         for (name, (instance, orphaned)) in versions.filter_map(|version| handle(version)) {
             if orphaned.is_some() || is_orphan(catalogue, &name, &instance) {
                 queue.add(Subject::Connection(name));
+            } else {
+                queue.add_after(Subject::Connection(name), GATHER);
             }
         }
     }

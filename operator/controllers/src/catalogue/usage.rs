@@ -6,16 +6,26 @@ use entente_crds::v1alpha1::ServiceSubscription;
 
 use crate::objects::{BY_CONNECTION, BY_MODEL, BY_SERVICE, Objects};
 
-/// Returns the number of Devices and subscriptions that use a Connection.
+/// Returns the number of Devices and subscriptions that use a Connection: because their service names
+/// it, or because their instance is behind it, whatever their service names by now.
 pub(super) fn of_connection(objects: &Objects, name: &str) -> i64 {
     let devices = objects.devices.by_index(BY_CONNECTION, name).len();
     let services = objects.services.by_index(BY_CONNECTION, name);
-    let subscriptions: usize = services
+    let services: BTreeSet<&String> = services
         .iter()
         .filter_map(|service| service.metadata.name.as_ref())
+        .collect();
+    let of_services: usize = services
+        .iter()
         .map(|service| objects.subscriptions.by_index(BY_SERVICE, service).len())
         .sum();
-    count(devices + subscriptions)
+    let names_none = |subscription: &Arc<ServiceSubscription>| {
+        let mut revisions = subscription.spec.revisions.iter();
+        !revisions.any(|revision| services.contains(&revision.service_ref.name))
+    };
+    let of_handles = objects.subscriptions.by_index(BY_CONNECTION, name);
+    let of_handles = of_handles.into_iter().filter(names_none).count();
+    count(devices + of_services + of_handles)
 }
 
 /// Returns the number of Devices of a model.
@@ -36,12 +46,12 @@ pub(super) fn of_instances(
 ) -> (Vec<ServiceSubscription>, BTreeSet<String>) {
     let mut abandoned = Vec::new();
     let mut in_service = BTreeSet::new();
-    for subscription in objects.subscriptions.all() {
+    for subscription in objects.subscriptions.by_index(BY_CONNECTION, connection) {
         let handle = subscription
             .status
             .as_ref()
             .and_then(|it| it.server.as_ref());
-        match handle.filter(|handle| handle.connection_ref.name == connection) {
+        match handle {
             Some(handle) if handle.orphaned.is_some() => {
                 abandoned.push(Arc::unwrap_or_clone(subscription));
             }

@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{Failed, Reconcile, Watches, run};
+use super::{Defect, Failed, Reconcile, Watches, run};
 use crate::{
     cache::{Cache, Change, Key},
     clock::FakeClock,
@@ -42,7 +42,11 @@ enum Did {
     Began(String),
     Ended(String),
     Reported(String),
+    TimedOut(String),
 }
+
+/// The next instant of the key "dated".
+const DATE: Timestamp = Timestamp::constant(45, 0);
 
 /// A controller of Connections whose passes follow the test's plan.
 struct Obedient {
@@ -70,6 +74,7 @@ impl Reconcile for Obedient {
         watches.cache(&self.connections, wake);
         let others = self.others.lock().unwrap().take().unwrap();
         watches.channel(others, |_, queue, name: &String| {
+            assert_ne!(name, "panic", "on purpose");
             queue.add(Key::new("", name.as_str()));
         });
     }
@@ -94,8 +99,16 @@ impl Reconcile for Obedient {
         Ok(None)
     }
 
-    async fn report_panic(&self, key: &Key) {
-        self.say(Did::Reported(key.name.clone()));
+    async fn report_defect(&self, key: &Key, defect: &Defect) {
+        let name = key.name.clone();
+        self.say(match defect {
+            Defect::Panicked(_) => Did::Reported(name),
+            Defect::TimedOut(_) => Did::TimedOut(name),
+        });
+    }
+
+    fn next_instant(&self, key: &Key) -> Option<Timestamp> {
+        (key.name == "dated").then_some(DATE)
     }
 }
 
@@ -267,6 +280,56 @@ async fn a_pass_that_panics_is_reported_counted_and_tried_again_and_ends_no_othe
         counted.is_some_and(|line| line.ends_with(" 1")),
         "{metrics}"
     );
+    shell.stopped().await;
+}
+
+// shows K7
+#[tokio::test(start_paused = true)]
+async fn a_pass_that_does_not_end_is_ended_reported_counted_and_tried_again() {
+    let never = Plan::Wait(Arc::default());
+    let mut shell = Shell::start(&[("one", &[never])]);
+    shell.connections.put_written(connection("one", 1));
+    let began = shell.begins("one").await;
+    let (ended, did) = shell.next().await;
+    assert_eq!(did, Did::TimedOut("one".to_owned()));
+    assert!(ended - began >= Obedient::PASS_LIMIT);
+    shell.begins("one").await;
+    shell.ends("one").await;
+    let metrics = shell.context.metrics.encode();
+    let counted = metrics.lines().find(|line| line.contains("timed_out"));
+    assert!(
+        counted.is_some_and(|line| line.ends_with(" 1")),
+        "{metrics}"
+    );
+    shell.stopped().await;
+}
+
+// shows K7
+#[tokio::test(start_paused = true)]
+async fn a_key_whose_passes_panic_runs_at_its_next_instant_all_the_same() {
+    let plans = vec![Plan::Panic; 40];
+    let mut shell = Shell::start(&[("dated", &plans)]);
+    shell.connections.put_written(connection("dated", 1));
+    let first = shell.begins("dated").await;
+    loop {
+        assert_eq!(shell.next().await.1, Did::Reported("dated".to_owned()));
+        let after = shell.begins("dated").await - first;
+        if after >= Duration::from_secs(45) {
+            assert!(after <= Duration::from_secs(46), "{after:?}");
+            break;
+        }
+    }
+    shell.stopped().await;
+}
+
+// shows K7
+#[tokio::test(start_paused = true)]
+async fn a_trigger_that_panics_over_one_change_still_takes_the_next() {
+    let mut shell = Shell::start(&[]);
+    shell.others.send("panic".to_owned()).unwrap();
+    shell.others.send("one".to_owned()).unwrap();
+    shell.begins("one").await;
+    shell.ends("one").await;
     shell.stopped().await;
 }
 

@@ -20,8 +20,9 @@ use kube::{Api, ResourceExt as _};
 use super::{Delivery, publish};
 use crate::{
     cache::Key,
+    defect::Defect,
     objects::{BY_DEVICE, path},
-    status::{Reported, WriteError, remove_finalizer, report_panic, report_until_written},
+    status::{Reported, WriteError, remove_finalizer, report_defect, report_until_written},
 };
 
 /// Result of the reports of a pass.
@@ -71,16 +72,16 @@ fn undelivered(
 }
 
 /// Reports in a device and its subscriptions that a pass over them ended in a defect of ours.
-pub(super) async fn panicked(delivery: &Delivery, key: &Key) {
+pub(super) async fn defective(delivery: &Delivery, key: &Key, defect: &Defect) {
     let (client, objects) = (&delivery.context.client, &delivery.objects);
     let now = delivery.context.clock.now();
     let api: Api<Device> = Api::namespaced(client.clone(), &key.namespace);
-    report_panic(&api, &objects.devices, key, now).await;
+    report_defect(&api, &objects.devices, key, defect, now).await;
     let api: Api<ServiceSubscription> = Api::namespaced(client.clone(), &key.namespace);
     let device = path(&key.namespace, &key.name);
     for subscription in objects.subscriptions.by_index(BY_DEVICE, &device) {
         let key = Key::of(&*subscription);
-        report_panic(&api, &objects.subscriptions, &key, now).await;
+        report_defect(&api, &objects.subscriptions, &key, defect, now).await;
     }
 }
 

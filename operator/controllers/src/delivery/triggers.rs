@@ -113,7 +113,13 @@ pub(super) fn service(delivery: &Delivery, queue: &Queue<Key>, change: &Change<S
 }
 
 fn of_service(delivery: &Delivery, queue: &Queue<Key>, name: &str) {
-    for subscription in delivery.objects.subscriptions.by_index(BY_SERVICE, name) {
+    let subscriptions = &delivery.objects.subscriptions;
+    again_for(delivery, queue, &subscriptions.by_index(BY_SERVICE, name));
+}
+
+/// Tries the devices of these subscriptions at once.
+fn again_for(delivery: &Delivery, queue: &Queue<Key>, subscriptions: &[Arc<ServiceSubscription>]) {
+    for subscription in subscriptions {
         let namespace = subscription.namespace().unwrap_or_default();
         again(
             delivery,
@@ -154,6 +160,13 @@ fn of_broker(delivery: &Delivery, queue: &Queue<Key>, connection: &str) {
     {
         of_service(delivery, queue, &service.name_any());
     }
+    // Their service may name another one by now.
+    let subscriptions = &delivery.objects.subscriptions;
+    again_for(
+        delivery,
+        queue,
+        &subscriptions.by_index(BY_CONNECTION, connection),
+    );
 }
 
 /// Wakes the devices that use a broker whose catalog changed.

@@ -81,7 +81,7 @@ impl Bench {
                 sender.send((key.clone(), wall.now())).unwrap();
                 work(key)
             };
-            running.run(slots, LIMIT, worker, shutdown).await;
+            running.run(slots, worker, shutdown).await;
         });
         Self {
             queue,

@@ -348,3 +348,27 @@ async fn a_device_status_alike_wakes_nobody() {
     });
     assert_eq!(idle.wakes(triggers::device, &same).await, [""; 0]);
 }
+
+// shows K2
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_only_an_instance_names_wakes_its_device() {
+    let idle = Idle::new().await;
+    let mut subscription = example::service_subscription();
+    subscription.metadata.uid = Some("moved".to_owned());
+    subscription.metadata.resource_version = Some("9000".to_owned());
+    let server = &mut subscription.status.get_or_insert_default().server;
+    server.get_or_insert_default().connection_ref.name = "former-broker".to_owned();
+    idle.delivery
+        .objects
+        .subscriptions
+        .put_written(subscription);
+    let mut former = example::northwind_services();
+    former.metadata.name = Some("former-broker".to_owned());
+    for change in comes_and_goes(&former) {
+        assert_eq!(idle.wakes(triggers::connection, &change).await, [LOBBY]);
+    }
+    let woken = idle
+        .wakes(triggers::catalog, &"former-broker".to_owned())
+        .await;
+    assert_eq!(woken, [LOBBY]);
+}

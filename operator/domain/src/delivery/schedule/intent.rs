@@ -1,12 +1,14 @@
 //! The treatment of a subscription, by its dates, its deletion and suspensions.
 //!
-//! Called by resolve.
+//! Called by resolve, and by the delivery controller after a pass that ended in a defect.
+
+use std::sync::Arc;
 
 use entente_crds::v1alpha1::{DeletionPolicy, Revision, ServiceSubscription};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::delivery::{DeviceSnapshot, Intent, schedule::revision};
-use crate::promise::end_of;
+use crate::promise::{deadline, end_of};
 
 /// True if anything may have been done for it yet.
 pub(in crate::delivery) fn has_begun(subscription: &ServiceSubscription, now: Timestamp) -> bool {
@@ -25,6 +27,20 @@ pub(in crate::delivery) fn next_instant(
         [Some(prepared), Some(revision.effective), revision.until]
     });
     instants.flatten().filter(|instant| *instant > now).min()
+}
+
+/// Returns the next instant that matters to a subscription by its dates alone: what it wants changes
+/// then, or a promise is missed.
+pub fn next_date(subscription: &ServiceSubscription, now: Timestamp) -> Option<Timestamp> {
+    let missed = |revision: &Arc<Revision>| {
+        let kept_until = deadline(revision).ok()?;
+        kept_until.checked_add(SignedDuration::from_millis(1)).ok()
+    };
+    let deadlines = subscription.spec.revisions.iter().filter_map(missed);
+    deadlines
+        .filter(|instant| *instant > now)
+        .chain(next_instant(subscription, now))
+        .min()
 }
 
 /// Returns the instant from which on an entry is prepared. Where the lead time is no duration,

@@ -6,13 +6,13 @@ use entente_crds::v1alpha1::{
     CurrentRevision, DeletionPolicy, Device, DeviceSpec, Revision, ServerInstance,
     ServiceSubscription, ServiceSubscriptionSpec, ServiceSubscriptionStatus,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use proptest::prelude::*;
 
 use crate::delivery::{
     DeviceSnapshot, Intent,
-    schedule::intent::{has_begun, intent, next_instant},
+    schedule::intent::{has_begun, intent, next_date, next_instant},
 };
 
 fn hour(hour: i64) -> Timestamp {
@@ -174,6 +174,21 @@ fn a_lead_time_that_is_no_duration_prepares_nothing_before_the_entry_begins() {
     assert!(!has_begun(&one, hour(9)));
     assert!(has_begun(&one, hour(10)));
     assert_eq!(next_instant(&one, hour(0)), Some(hour(10)));
+}
+
+// shows K7
+#[test]
+fn the_next_date_is_when_it_changes_or_when_its_promise_is_missed() {
+    let one = subscription(&[(10, Some(20))]);
+    let allowed = one.spec.revisions[0]
+        .service_level
+        .allowed
+        .length()
+        .unwrap();
+    let missed = hour(10) + allowed + SignedDuration::from_millis(1);
+    assert_eq!(next_date(&one, hour(9)), Some(hour(10)));
+    assert_eq!(next_date(&one, hour(10)), Some(missed).min(Some(hour(20))));
+    assert_eq!(next_date(&one, hour(20)), None);
 }
 
 proptest! {
