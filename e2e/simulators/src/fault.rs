@@ -11,7 +11,10 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::SimulatorError;
+use super::{
+    SimulatorError,
+    odd::{self, Odd},
+};
 pub(super) use effects::{Effects, Faults, Subject};
 
 /// The side that has a fault.
@@ -93,6 +96,11 @@ pub enum FaultKind {
         /// Time for which the device stays offline, in milliseconds.
         offline_milliseconds: u64,
     },
+    /// Device: its answers are odd in the way of a row of the [zoo](super::odd).
+    Odd {
+        /// Name of the row.
+        name: String,
+    },
     /// Broker: asynchronous operations started now stay `in progress` until it is cleared.
     AsyncNeverEnds,
     /// Broker: asynchronous operations started now end as `failed`.
@@ -140,6 +148,7 @@ impl FaultKind {
             Self::HttpStatus { .. } => "HttpStatus",
             Self::Busy => "Busy",
             Self::Reboot { .. } => "Reboot",
+            Self::Odd { .. } => "Odd",
             Self::AsyncNeverEnds => "AsyncNeverEnds",
             Self::AsyncFails { .. } => "AsyncFails",
             Self::NotRetrievable => "NotRetrievable",
@@ -159,7 +168,7 @@ impl FaultKind {
             | Self::ResetAfterCommit
             | Self::HttpStatus { .. }
             | Self::Busy => true,
-            Self::Reboot { .. } => side == Side::Device,
+            Self::Reboot { .. } | Self::Odd { .. } => side == Side::Device,
             Self::AsyncNeverEnds
             | Self::AsyncFails { .. }
             | Self::NotRetrievable
@@ -211,8 +220,15 @@ impl Fault {
     /// Returns the fault if a simulated peer of that side can have it.
     ///
     /// # Errors
-    /// [`SimulatorError::Fault`].
+    /// [`SimulatorError::Fault`]; [`SimulatorError::Options`] if no row of the zoo has that name, or
+    /// its answer is none of HTTP/1.1.
     pub(super) fn checked(self, side: Side) -> Result<Self, SimulatorError> {
+        if let FaultKind::Odd { name } = &self.kind
+            && !odd::row(name).is_some_and(Odd::is_http)
+        {
+            let message = format!("no simulated printer can be odd as {name} is");
+            return Err(SimulatorError::Options { message });
+        }
         if self.kind.is_of(side) {
             return Ok(self);
         }
@@ -265,6 +281,9 @@ mod tests {
             FaultKind::Reboot {
                 offline_milliseconds: 1,
             },
+            FaultKind::Odd {
+                name: "no-end".to_owned(),
+            },
             FaultKind::AsyncNeverEnds,
             FaultKind::AsyncFails {
                 description: "no room".to_owned(),
@@ -293,6 +312,16 @@ mod tests {
             );
             assert!(readme.contains(&row), "{row}");
         }
+    }
+
+    #[test]
+    fn a_printer_is_odd_in_a_way_that_exists_and_that_it_can_send() {
+        let odd = |name: &str| {
+            let name = name.to_owned();
+            Fault::new(FaultKind::Odd { name }).checked(Side::Device)
+        };
+        assert!(odd("no-end").is_ok());
+        assert!(odd("no-such-row").is_err() && odd("junk-before-http").is_err());
     }
 
     #[test]

@@ -8,18 +8,20 @@ mod write;
 
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use http::{Method, StatusCode};
 use ipp::{model::DelimiterTag, value::IppValue};
 
 use write::Outcome;
 
 use super::{
-    attribute::{one_or_more, to_text},
+    attribute::{one_or_more, put, to_text},
     fault::{Effects, Subject},
     ipp_message::{Message, Reply, is_write, operation, operation_name, status},
     ledger::{AttributeValue, Cause, PeerKind, Record},
     listener::{Answer, Received, Service, response},
     model::Group,
+    odd::{self, Truth},
     printer::{Device, OWN_ATTRIBUTES, State},
 };
 
@@ -103,11 +105,15 @@ impl Device {
         }
         let mut state = self.state();
         line.key = Arc::clone(&state.uuid);
+        let odd = effects.odd.as_deref().and_then(odd::row);
+        let in_vain = odd.is_some_and(|odd| !odd.carries_out());
         let outcome = if effects.busy {
             let busy = Reply::new(message.header, status::BUSY, "busy");
             Outcome::without_effect(busy)
         } else if let Some((code, text)) = message.flaw().or_else(|| self.wrong_target(message)) {
             Outcome::without_effect(Reply::new(message.header, code, text))
+        } else if in_vain {
+            Outcome::without_effect(Reply::new(message.header, status::OK, ""))
         } else {
             self.operate(&mut state, message, effects)
         };
@@ -117,6 +123,16 @@ impl Device {
         if effects.reset_after_commit {
             self.ledger.append(line);
             return Answer::dropped();
+        }
+        if let Some(odd) = odd {
+            let answer = Answer::odd(odd.sent(&Truth {
+                version: message.header.version.0.to_be_bytes(),
+                id: message.header.request_id,
+                asked: &self.asked(&state, message),
+            }));
+            line.http_status = answer.response.as_ref().map(|it| it.status().as_u16());
+            self.ledger.append(line);
+            return answer;
         }
         line.http_status = Some(200);
         line.ipp_status = Some(outcome.reply.status);
@@ -204,6 +220,17 @@ impl Device {
                 Outcome::without_effect(reply)
             }
         }
+    }
+
+    /// Returns every attribute that is asked for by its name, as it is on the wire.
+    fn asked(&self, state: &State, message: &Message) -> Vec<(String, Vec<u8>)> {
+        let names = requested(message).into_iter();
+        let wire = |name: &str| {
+            let mut wire = BytesMut::new();
+            put(&mut wire, name, &*self.value(state, name)?);
+            Some((name.to_owned(), wire.to_vec()))
+        };
+        names.filter_map(wire).collect()
     }
 
     fn get(&self, state: &State, message: &Message) -> Reply {

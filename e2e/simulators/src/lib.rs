@@ -20,6 +20,7 @@ mod ipp_operation;
 mod ledger;
 mod listener;
 mod model;
+pub mod odd;
 mod printer;
 
 pub use attribute::{SettableAttribute, Syntax};

@@ -21,7 +21,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-use super::{SimulatorError, fault::Effects};
+use super::{SimulatorError, fault::Effects, odd::Sent};
 
 /// Largest request body that is read, in bytes.
 const BODY_LIMIT: usize = 4 * 1024 * 1024;
@@ -80,6 +80,25 @@ impl Answer {
         }
         let (status, retry_after) = met.http_status?;
         Some((Some(status), Self::now(fault_response(status, retry_after))))
+    }
+
+    /// Returns an odd answer; a closed connection where it is none of HTTP.
+    pub(super) fn odd(sent: Sent) -> Self {
+        let Sent::Http {
+            status,
+            headers,
+            body,
+        } = sent
+        else {
+            return Self::dropped();
+        };
+        let mut response = Response::new(Full::new(body.into()));
+        *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
+        for (name, value) in headers {
+            let value = header::HeaderValue::from_static(value);
+            response.headers_mut().insert(name, value);
+        }
+        Self::now(response)
     }
 
     /// Returns the answer that closes the connection at once.

@@ -270,6 +270,7 @@ fn can_have(fault: &FaultKind) -> bool {
         FaultKind::Offline
         | FaultKind::Hang
         | FaultKind::Reboot { .. }
+        | FaultKind::Odd { .. }
         | FaultKind::NotRetrievable
         | FaultKind::FetchWithoutParameters { .. } => false,
     }

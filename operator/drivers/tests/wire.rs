@@ -8,4 +8,5 @@ mod wire {
     pub(crate) mod osb;
     pub(crate) mod refusal;
     pub(crate) mod server;
+    pub(crate) mod zoo;
 }

@@ -13,6 +13,7 @@ use std::{
 };
 
 use super::{Fault, FaultKind, Rejection};
+use crate::odd;
 
 impl FaultKind {
     /// True if a request meets a fault of this kind; `named`: the fault names its operation.
@@ -30,6 +31,7 @@ impl FaultKind {
             }
             Self::ResetAfterCommit => request.write || named,
             Self::AsyncNeverEnds | Self::AsyncFails { .. } => request.write,
+            Self::Odd { name } => odd::row(name).is_some_and(|row| row.meets(request.write)),
             Self::NotRetrievable => matches!(request.operation, "fetch" | "catalog"),
             Self::FetchWithoutParameters { .. } => request.operation == "fetch",
             _ => true,
@@ -57,6 +59,7 @@ pub(crate) struct Effects {
     pub(crate) busy: bool,
     pub(crate) reset_after_commit: bool,
     pub(crate) reboot: Option<Duration>,
+    pub(crate) odd: Option<String>,
     pub(crate) never_ends: bool,
     pub(crate) fails: Option<String>,
     pub(crate) not_retrievable: bool,
@@ -91,6 +94,7 @@ impl Effects {
             } => {
                 self.reboot = Some(Duration::from_millis(*offline_milliseconds));
             }
+            FaultKind::Odd { name } => self.odd = Some(name.clone()),
             FaultKind::AsyncNeverEnds => self.never_ends = true,
             FaultKind::AsyncFails { description } => self.fails = Some(description.clone()),
             FaultKind::NotRetrievable => self.not_retrievable = true,

@@ -32,7 +32,7 @@ impl Arrived {
 
 /// Status with reason and further headers, and a body. An empty status closes the connection.
 pub(crate) type Reply = (String, Vec<u8>);
-type Answering = Arc<dyn Fn(&Arrived) -> Reply + Send + Sync>;
+type Answering = Arc<dyn Fn(&Arrived) -> Vec<u8> + Send + Sync>;
 
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -48,6 +48,21 @@ impl Drop for Server {
 
 impl Server {
     pub(crate) async fn start(answer: impl Fn(&Arrived) -> Reply + Send + Sync + 'static) -> Self {
+        Self::start_raw(move |request| {
+            let (head, body) = answer(request);
+            if head.is_empty() {
+                return Vec::new();
+            }
+            let head = format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n", body.len());
+            [head.as_bytes(), &body].concat()
+        })
+        .await
+    }
+
+    /// Answers by octets, and closes the connection if they do not say how long they are.
+    pub(crate) async fn start_raw(
+        answer: impl Fn(&Arrived) -> Vec<u8> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let arrived = Arc::new(Mutex::new(Vec::new()));
@@ -74,13 +89,9 @@ impl Server {
 async fn serve(mut stream: TcpStream, answer: Answering, seen: Arc<Mutex<Vec<Arrived>>>) {
     while let Some(request) = read(&mut stream).await {
         seen.lock().unwrap().push(request.clone());
-        let (head, body) = answer(&request);
-        if head.is_empty() {
-            return;
-        }
-        let head = format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n", body.len());
-        let sent = [head.as_bytes(), &body].concat();
-        if stream.write_all(&sent).await.is_err() {
+        let sent = answer(&request);
+        let has_length = sent.windows(16).any(|it| it == b"Content-Length: ");
+        if stream.write_all(&sent).await.is_err() || !has_length {
             return;
         }
     }
