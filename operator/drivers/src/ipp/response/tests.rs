@@ -1,5 +1,7 @@
 //! Tests of answers by their octets.
 
+mod mutations;
+
 use super::*;
 
 /// A value of an answer: its tag, the name of its attribute, its octets.
