@@ -5,6 +5,7 @@ mod broker;
 mod edit;
 mod evidence;
 mod liar;
+mod odd_printers;
 mod order;
 mod owed;
 mod preparation;
