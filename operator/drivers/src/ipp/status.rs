@@ -120,7 +120,11 @@ fn of_reading(response: &Response, private: PrivateTexts<'_>) -> Result<(), Fail
         return Ok(());
     }
     let kind = kind_of(response.status);
-    Err(Failure::new(kind, message(response, &[], private)))
+    let mut message = message(response, &[], private);
+    if response.status == NOT_FOUND {
+        message = format!("no printer is at the path of the URL: {message}");
+    }
+    Err(Failure::new(kind, message))
 }
 
 /// Decides whether a write of these attributes was accepted.

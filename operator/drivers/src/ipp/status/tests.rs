@@ -137,6 +137,11 @@ fn the_message_has_the_status_the_attribute_and_the_devices_words() {
         of_write(&refused, &[OURS], NOTHING).unwrap_err().message,
         "client-error-attributes-or-values-not-supported (printer-location): not here please"
     );
+    let nowhere = response(0x0406, &[], Some("gone"));
+    assert_eq!(
+        of_reading(&nowhere, NOTHING).unwrap_err().message,
+        "no printer is at the path of the URL: client-error-not-found: gone"
+    );
     let unknown = response(0x0799, &[], None);
     assert_eq!(
         of_reading(&unknown, NOTHING).unwrap_err().message,
