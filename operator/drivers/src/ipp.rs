@@ -6,13 +6,13 @@
 //! shown by the next reading.
 
 mod codec;
+mod old_devices;
 mod response;
 mod status;
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use entente_crds::v1alpha1::IppOperation;
@@ -30,6 +30,7 @@ use crate::refusal;
 use crate::text::PrivateTexts;
 use crate::transport::{Answer, Exchange, Transport};
 use codec::Request;
+use old_devices::OldDevices;
 use response::Response;
 use status::{Ending, Purpose};
 
@@ -49,16 +50,12 @@ const SYSTEM_PATH: &str = "/ipp/system";
 const PORT: u16 = 631;
 /// The longest answer that is read: all attributes of a large device are about 100 KiB.
 const MOST_BYTES: usize = 1024 * 1024;
-/// Number of hosts with IPP 1.1 only that are remembered; beyond it all are forgotten and learnt
-/// again.
-const MOST_OLD_HOSTS: usize = 100_000;
 
 /// The driver. One for a process.
 pub struct IppDriver {
     transport: Arc<Transport>,
     request_id: AtomicI32,
-    /// URLs whose device answers version 1.1 and not 2.0.
-    old: Mutex<HashSet<String>>,
+    old: OldDevices,
 }
 
 impl IppDriver {
@@ -67,7 +64,7 @@ impl IppDriver {
         Self {
             transport,
             request_id: AtomicI32::new(1),
-            old: Mutex::default(),
+            old: OldDevices::default(),
         }
     }
 
@@ -82,7 +79,7 @@ impl IppDriver {
         asked: &Asked<'_>,
     ) -> Result<(Response, Answer), Failure> {
         let mut by_2_0 = None;
-        if !self.is_old(&target.url) {
+        if !self.old.contains(&target.url) {
             match self.send_once(target, IppVersion::v2_0(), asked).await {
                 Ending::Success(answered) => return Ok(answered),
                 Ending::Refusal(failure) => return Err(failure),
@@ -91,13 +88,13 @@ impl IppDriver {
         }
         match self.send_once(target, IppVersion::v1_1(), asked).await {
             Ending::Success(answered) => {
-                self.remember_old(&target.url);
+                self.old.remember(&target.url);
                 Ok(answered)
             }
             Ending::Refusal(failure) => Err(failure),
             Ending::Unclear(failure) => {
                 // Another device may be there by now.
-                self.forget_old(&target.url);
+                self.old.forget(&target.url);
                 Err(by_2_0.unwrap_or(failure))
             }
         }
@@ -201,26 +198,6 @@ impl IppDriver {
         let (response, answer) = self.send(target, &asked).await?;
         codec::take_reading(reading, &response, request, object)?;
         Ok(answer)
-    }
-
-    fn is_old(&self, url: &str) -> bool {
-        self.old
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains(url)
-    }
-
-    fn remember_old(&self, url: &str) {
-        let mut old = self.old.lock().unwrap_or_else(PoisonError::into_inner);
-        if old.len() >= MOST_OLD_HOSTS {
-            old.clear();
-        }
-        old.insert(url.to_owned());
-    }
-
-    fn forget_old(&self, url: &str) {
-        let mut old = self.old.lock().unwrap_or_else(PoisonError::into_inner);
-        old.remove(url);
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod wire {
     pub(crate) mod ipp;
+    pub(crate) mod ipp_versions;
     pub(crate) mod osb;
     pub(crate) mod refusal;
     pub(crate) mod server;
