@@ -6,6 +6,7 @@
 //! by `transport` when it makes a client.
 
 mod bundle;
+mod public_key;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -25,6 +26,7 @@ use sha2::{Digest, Sha256};
 use crate::credentials::ClientCertificate;
 use crate::profile::TrustProfile;
 pub(crate) use bundle::read_bundle;
+use public_key::PublicKey;
 
 /// Returns the SHA-256 of a certificate (DER) in lower case hexadecimal.
 pub fn fingerprint(der: &[u8]) -> String {
@@ -43,6 +45,50 @@ pub fn normalise_fingerprint(text: &str) -> String {
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the certificate is another one than that pinned")]
 pub(crate) struct CertificateChangedError;
+
+/// Fault of the key of a certificate, or of its use, that the TLS library does not tell apart.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum KeyError {
+    /// Another key signed the handshake: the server does not hold that of the certificate.
+    #[error("the TLS handshake is not signed with the key of the certificate")]
+    Other,
+    /// The RSA key is shorter than can be checked here.
+    #[error(
+        "the RSA key of the certificate has {bits} bits, which is too short (accepted are 2,048, and \
+         1,024 under TLS 1.2 with tls.trust Pin or FirstUse)"
+    )]
+    Short {
+        /// Length of its modulus.
+        bits: usize,
+    },
+    /// No key can be found in the certificate.
+    #[error("the key of the certificate cannot be read")]
+    Unreadable,
+    /// The certificate is of a version that no authority is asked about.
+    #[error("the certificate is of X.509 version 1, which tls.trust Pin and FirstUse alone accept")]
+    Version,
+}
+
+impl From<KeyError> for Error {
+    fn from(fault: KeyError) -> Self {
+        Self::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(fault))))
+    }
+}
+
+/// Returns the fault of a handshake whose signature was refused, with what is known of the key.
+fn explained(refused: Error, certificate: &CertificateDer<'_>) -> Error {
+    let bits = PublicKey::of(certificate).and_then(|key| key.rsa_bits());
+    match (refused, bits) {
+        (Error::InvalidCertificate(_), Some(bits)) if bits < SHORTEST_RSA => {
+            KeyError::Short { bits }.into()
+        }
+        (Error::InvalidCertificate(CertificateError::BadSignature), _) => KeyError::Other.into(),
+        (refused, _) => refused,
+    }
+}
+
+/// The shortest RSA key, in bits, that TLS libraries accept today.
+const SHORTEST_RSA: usize = 2048;
 
 /// Reason why no TLS configuration could be made.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -174,6 +220,9 @@ impl ServerCertVerifier for AuthorityVerifier {
         let Some(inner) = &self.inner else {
             return Err(Error::InvalidCertificate(CertificateError::UnknownIssuer));
         };
+        if public_key::is_version_1(end_entity) {
+            return Err(KeyError::Version.into());
+        }
         let name = self.name.as_ref().unwrap_or(server_name);
         inner.verify_server_cert(end_entity, intermediates, name, ocsp_response, now)
     }
@@ -186,6 +235,7 @@ impl ServerCertVerifier for AuthorityVerifier {
     ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls12_signature(message, certificate, signed, algorithms)
+            .map_err(|refused| explained(refused, certificate))
     }
 
     fn verify_tls13_signature(
@@ -196,6 +246,7 @@ impl ServerCertVerifier for AuthorityVerifier {
     ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls13_signature(message, certificate, signed, algorithms)
+            .map_err(|refused| explained(refused, certificate))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -205,8 +256,9 @@ impl ServerCertVerifier for AuthorityVerifier {
     }
 }
 
-/// Judges by the fingerprint of the leaf alone: neither name nor dates, which are wrong on devices
-/// that make their own certificates. Without an expected fingerprint any leaf is accepted.
+/// Judges by the fingerprint of the leaf alone: neither name nor dates, version nor length of the
+/// key, which are wrong on devices that make their own certificates. Without an expected fingerprint
+/// any leaf is accepted. That the server holds its key is checked in every case.
 struct FingerprintVerifier {
     expected: Option<String>,
     provider: Arc<CryptoProvider>,
@@ -245,7 +297,10 @@ impl ServerCertVerifier for FingerprintVerifier {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signed, algorithms)
+        PublicKey::of(certificate)
+            .ok_or(KeyError::Unreadable)?
+            .verify_tls12(message, signed, algorithms)
+            .map_err(|refused| explained(refused, certificate))
     }
 
     fn verify_tls13_signature(
@@ -255,12 +310,13 @@ impl ServerCertVerifier for FingerprintVerifier {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signed, algorithms)
+        PublicKey::of(certificate)
+            .ok_or(KeyError::Unreadable)?
+            .verify_tls13(message, signed, algorithms)
+            .map_err(|refused| explained(refused, certificate))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        public_key::schemes(&self.provider.signature_verification_algorithms)
     }
 }

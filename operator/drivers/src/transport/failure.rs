@@ -9,7 +9,7 @@ use entente_domain::remote::{Failure, FailureKind};
 use rustls::{AlertDescription, CertificateError, PeerIncompatible, PeerMisbehaved};
 
 use super::networks::{AddressNotAllowedError, NameNotFoundError};
-use crate::certificate::CertificateChangedError;
+use crate::certificate::{CertificateChangedError, KeyError};
 
 /// Returns the failure of an address that is not allowed: nothing was dialled.
 pub(super) fn not_allowed(error: AddressNotAllowedError) -> Failure {
@@ -86,6 +86,11 @@ fn known_cause(cause: &(dyn Error + 'static)) -> Option<Failure> {
 pub(super) fn of_tls(error: &rustls::Error) -> Failure {
     use rustls::Error as Tls;
 
+    if let Tls::InvalidCertificate(CertificateError::Other(other)) = error
+        && let Some(fault) = other.0.downcast_ref::<KeyError>()
+    {
+        return Failure::new(FailureKind::TlsFailed, fault.to_string());
+    }
     let message = match error {
         Tls::InvalidCertificate(CertificateError::Other(other))
             if other.0.is::<CertificateChangedError>() =>

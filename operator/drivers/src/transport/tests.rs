@@ -3,6 +3,7 @@
 mod client_certificate;
 mod digest;
 mod oauth2;
+mod pinned;
 mod sentences;
 mod server;
 mod tls;

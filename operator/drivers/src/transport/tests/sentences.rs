@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rustls::{AlertDescription, CertificateError, Error as Tls, PeerIncompatible, PeerMisbehaved};
 
 use super::*;
-use crate::certificate::CertificateChangedError;
+use crate::certificate::{CertificateChangedError, KeyError};
 use crate::refusal;
 use crate::text::PrivateTexts;
 use failure::of_tls;
@@ -62,6 +62,10 @@ fn changed() -> CertificateError {
     CertificateError::Other(rustls::OtherError(Arc::new(CertificateChangedError)))
 }
 
+fn of_key(fault: KeyError) -> String {
+    of_tls(&fault.into()).message
+}
+
 fn of_http() -> Vec<(&'static str, String)> {
     let basic = CredentialsValue::Basic {
         username: "entente".to_owned().into(),
@@ -107,6 +111,10 @@ fn of_handshakes() -> Vec<(&'static str, String)> {
         ("ours", alert(AlertDescription::BadCertificate)),
         ("alert", alert(AlertDescription::InternalError)),
         ("pin", of_certificate(changed())),
+        ("another key", of_key(KeyError::Other)),
+        ("a short key", of_key(KeyError::Short { bits: 1024 })),
+        ("no key", of_key(KeyError::Unreadable)),
+        ("version 1", of_key(KeyError::Version)),
         ("dates", of_certificate(CertificateError::Expired)),
         ("clock", of_certificate(CertificateError::NotValidYet)),
         ("issuer", of_certificate(CertificateError::UnknownIssuer)),
