@@ -225,6 +225,16 @@ fn login_of_any_host(table: &mut Table) {
             &without,
         );
     }
+    let type_alone = [
+        at("ipp://{address}:631/ipp/print"),
+        tls(Value::Null),
+        ("/spec/credentials", json!({"type": "Digest"})),
+    ];
+    table.accepts(
+        Connection,
+        "the type of each Device's own login",
+        &type_alone,
+    );
     let fixed = [at("ipp://mfp.example/ipp/print"), tls(Value::Null)];
     table.accepts(Connection, "a login for one host", &fixed);
     let queues = [at("ipp://cups.example/printers/{queue}"), tls(Value::Null)];
@@ -278,6 +288,14 @@ fn credentials(table: &mut Table) {
         "a client certificate for a broker without TLS",
         &broker("http://broker.example"),
         PLAIN,
+    );
+
+    let [osb, ipp, url, _] = broker("https://broker.example");
+    table.rejects(
+        Connection,
+        "a login for a broker without a Secret",
+        &[osb, ipp, url, (PLACE, json!({"type": "Basic"}))],
+        "credentials.secretRef is required, but for Devices",
     );
 
     const TOKEN_URL: &str = "tokenURL is required with type OAuth2ClientCredentials, and only then";

@@ -51,9 +51,9 @@ pub fn northwind_services() -> Connection {
             tls: Some(Tls::default()),
             credentials: Some(Credentials {
                 r#type: CredentialsType::Basic,
-                secret_ref: LocalReference {
+                secret_ref: Some(LocalReference {
                     name: "northwind-services".to_owned(),
-                },
+                }),
                 ..Credentials::default()
             }),
             ..ConnectionSpec::default()

@@ -35,8 +35,10 @@ use crate::schema;
         .message("exactly the member that the protocol names must be set: ipp for IPP, osb for OSB"),
     validation = Rule::new("!has(self.credentials) || self.credentials.type != 'ClientCertificate' || (has(self.ipp) ? self.ipp.url.startsWith('ipps://') : !has(self.osb) || self.osb.url.startsWith('https://'))")
         .message("credentials.type ClientCertificate is shown in a TLS handshake: the url must begin with ipps:// or https://"),
-    validation = Rule::new("!has(self.credentials) || !has(self.ipp) || !(self.ipp.url.contains('{address}') || self.ipp.url.matches('^[^/]*//[^/]*[{]queue[}]')) || (self.ipp.url.startsWith('ipps://') && has(self.tls) && (!has(self.tls.trust) || self.tls.trust == 'Verify') && has(self.tls.caConfigMapRef))")
-        .message("credentials go to whatever host a Device names where url has {address}, or {queue} in its host: then url must begin with ipps:// and tls must have trust Verify and caConfigMapRef; else leave credentials out and set credentialsRef in each Device")
+    validation = Rule::new("!has(self.credentials) || !has(self.credentials.secretRef) || !has(self.ipp) || !(self.ipp.url.contains('{address}') || self.ipp.url.matches('^[^/]*//[^/]*[{]queue[}]')) || (self.ipp.url.startsWith('ipps://') && has(self.tls) && (!has(self.tls.trust) || self.tls.trust == 'Verify') && has(self.tls.caConfigMapRef))")
+        .message("credentials go to whatever host a Device names where url has {address}, or {queue} in its host: then url must begin with ipps:// and tls must have trust Verify and caConfigMapRef; else leave credentials or their secretRef out and set credentialsRef in each Device"),
+    validation = Rule::new("!has(self.credentials) || has(self.credentials.secretRef) || has(self.ipp)")
+        .message("credentials.secretRef is required, but for Devices that have logins of their own")
 )]
 pub struct ConnectionSpec {
     /// Protocol of the connection. Exactly the member of that name is set.
@@ -57,7 +59,7 @@ pub struct ConnectionSpec {
     pub tls: Option<Tls>,
     /// Credentials that are sent to the remote side. If a Device decides to which host, because the
     /// URL has {address}, or {queue} in its host, they are allowed over ipps with trust Verify and
-    /// caConfigMapRef only. Otherwise leave them out: each Device then names its own in
+    /// caConfigMapRef only. Otherwise leave out their secretRef: each Device then names its own in
     /// spec.connections[].credentialsRef.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<Credentials>,
@@ -193,7 +195,9 @@ pub struct Credentials {
     /// OAuth2ClientCredentials = keys `client-id`, `client-secret` and, if needed, `scope`.
     pub r#type: CredentialsType,
     /// A Secret in the operator's namespace. It is read before use, so a change takes effect at once.
-    pub secret_ref: LocalReference,
+    /// If it is absent, each Device names its own in spec.connections[].credentialsRef, of this type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<LocalReference>,
     /// URL of the token endpoint, with type OAuth2ClientCredentials. It is here and not in the
     /// Secret, so that every address that is dialled can be reviewed and only the platform team
     /// chooses it. Its address must lie in the networks of `allow` like every other one; its

@@ -140,7 +140,8 @@ impl ConnectionProfiles {
         let of_connection = connection.spec.credentials.as_ref();
         let kind = of_connection.map(|credentials| credentials.r#type);
         let own = self.secrets.own_namespace();
-        let of_connection = of_connection.map(|credentials| (own, &credentials.secret_ref));
+        let of_connection = of_connection.and_then(|credentials| credentials.secret_ref.as_ref());
+        let of_connection = of_connection.map(|reference| (own, reference));
         let Some((namespace, reference)) = of_device.or(of_connection) else {
             return Ok(None);
         };
@@ -178,7 +179,10 @@ mod tests {
                 ports: Vec::new(),
             }),
             allow: vec![AllowEntry::default()],
-            credentials: Some(Credentials::default()),
+            credentials: Some(Credentials {
+                secret_ref: Some(LocalReference::default()),
+                ..Credentials::default()
+            }),
             ..ConnectionSpec::default()
         };
         Connection::new("hq", spec)

@@ -267,9 +267,9 @@ pub(super) async fn faulty_catalogue(environment: &TestEnvironment) -> Situation
     connection.metadata.name = Some(namespace.named("keyless"));
     connection.spec.credentials = Some(Credentials {
         r#type: CredentialsType::Basic,
-        secret_ref: LocalReference {
+        secret_ref: Some(LocalReference {
             name: namespace.named("no-such-secret"),
-        },
+        }),
         ..Credentials::default()
     });
     namespace.apply(&connection).await.unwrap();

@@ -164,9 +164,9 @@ async fn a_broker_behind_mutual_tls_is_used_with_the_certificate_of_the_secret_a
     });
     connection.spec.credentials = Some(Credentials {
         r#type: CredentialsType::ClientCertificate,
-        secret_ref: LocalReference {
+        secret_ref: Some(LocalReference {
             name: namespace.named("client"),
-        },
+        }),
         ..Credentials::default()
     });
     let pair = authority.sign("entente");

@@ -90,9 +90,9 @@ fn connection(
     let mut connection = namespace.broker_connection(&broker.url());
     connection.spec.credentials = Some(Credentials {
         r#type: CredentialsType::OAuth2ClientCredentials,
-        secret_ref: LocalReference {
+        secret_ref: Some(LocalReference {
             name: namespace.named("client"),
-        },
+        }),
         token_url: Some(endpoint.url.clone()),
         ..Credentials::default()
     });

@@ -60,9 +60,9 @@ pub(super) fn strings(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
 pub(super) fn with_secret(mut connection: Connection, name: &str) -> Connection {
     connection.spec.credentials = Some(Credentials {
         r#type: CredentialsType::Basic,
-        secret_ref: LocalReference {
+        secret_ref: Some(LocalReference {
             name: name.to_owned(),
-        },
+        }),
         ..Credentials::default()
     });
     connection

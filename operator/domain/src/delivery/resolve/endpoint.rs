@@ -54,7 +54,9 @@ pub fn login_fault(name: &str, spec: &ConnectionSpec) -> Option<String> {
     let tls = spec.tls.as_ref();
     let is_checked = url.starts_with("ipps://")
         && tls.is_some_and(|tls| tls.trust == Trust::Verify && tls.ca_config_map_ref.is_some());
-    (spec.credentials.is_some() && is_named_by_devices(url) && !is_checked).then(|| {
+    let credentials = spec.credentials.as_ref();
+    let has_login = credentials.is_some_and(|credentials| credentials.secret_ref.is_some());
+    (has_login && is_named_by_devices(url) && !is_checked).then(|| {
         format!(
             "the Connection {name} has credentials that would go to whatever host a Device names: \
              its url must begin with ipps:// and tls must have trust Verify and caConfigMapRef, or \

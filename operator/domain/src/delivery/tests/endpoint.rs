@@ -283,7 +283,10 @@ fn a_login_of_the_platform_team_goes_to_no_host_that_a_device_names_unless_its_c
             ca_config_map_ref: ca.then(LocalReference::default),
             server_name: None,
         }),
-        credentials: Some(Credentials::default()),
+        credentials: Some(Credentials {
+            secret_ref: Some(LocalReference::default()),
+            ..Credentials::default()
+        }),
         ..ConnectionSpec::default()
     };
     let table = [
