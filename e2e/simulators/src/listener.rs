@@ -4,6 +4,7 @@
 //! refused by the system and existing connections are cut. Called by the fleet and the broker.
 
 use std::{
+    convert::Infallible,
     io,
     net::SocketAddr,
     sync::Arc,
@@ -12,8 +13,12 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use http_body_util::{BodyExt as _, Either, Full, Limited, StreamBody};
+use hyper::{
+    body::{Frame, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
@@ -57,6 +62,8 @@ pub(super) struct Answer {
     pub(super) response: Option<Response<Full<Bytes>>>,
     /// Delay of the answer.
     pub(super) after: Duration,
+    /// True if the connection is closed in the middle of the body.
+    pub(super) truncated: bool,
 }
 
 impl Answer {
@@ -64,6 +71,7 @@ impl Answer {
         Self {
             response: Some(response),
             after: Duration::ZERO,
+            truncated: false,
         }
     }
 
@@ -106,14 +114,16 @@ impl Answer {
         Self {
             response: None,
             after: Duration::ZERO,
+            truncated: false,
         }
     }
 
     /// Returns the answer that keeps the connection open without a word, then closes it.
-    fn hang() -> Self {
+    pub(super) fn hang() -> Self {
         Self {
             response: None,
             after: HANG_LIMIT,
+            truncated: false,
         }
     }
 }
@@ -154,6 +164,12 @@ fn fault_response(status: u16, retry_after: Option<u32>) -> Response<Full<Bytes>
     }
     response
 }
+
+/// Body that is sent: whole, or one that ends too early.
+type Sent = Either<
+    Full<Bytes>,
+    StreamBody<futures::stream::Iter<std::array::IntoIter<Result<Frame<Bytes>, Infallible>, 1>>>,
+>;
 
 /// Opens and closes a listener.
 #[derive(Debug)]
@@ -293,14 +309,11 @@ async fn connection<S: Service>(stream: TcpStream, service: Arc<S>) {
 async fn receive<S: Service>(
     service: Arc<S>,
     request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Dropped> {
+) -> Result<Response<Sent>, Dropped> {
     let (head, body) = request.into_parts();
     let Ok(body) = Limited::new(body, BODY_LIMIT).collect().await else {
-        return Ok(response(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "text/plain",
-            "too large\n",
-        ));
+        let refused = response(StatusCode::PAYLOAD_TOO_LARGE, "text/plain", "too large\n");
+        return Ok(refused.map(Either::Left));
     };
     let answer = service.answer(Received {
         method: head.method,
@@ -311,5 +324,23 @@ async fn receive<S: Service>(
     if !answer.after.is_zero() {
         tokio::time::sleep(answer.after).await;
     }
-    answer.response.ok_or(Dropped)
+    let response = answer.response.ok_or(Dropped)?;
+    Ok(if answer.truncated {
+        truncated(response).await
+    } else {
+        response.map(Either::Left)
+    })
+}
+
+/// Returns the response with a length that its body does not reach, after which the connection is
+/// closed.
+async fn truncated(response: Response<Full<Bytes>>) -> Response<Sent> {
+    let (mut head, body) = response.into_parts();
+    let Ok(body) = body.collect().await;
+    let body = body.to_bytes();
+    let length = header::HeaderValue::from(body.len() + 1);
+    head.headers.insert(header::CONTENT_LENGTH, length);
+    let frame = Ok(Frame::data(body));
+    let body = StreamBody::new(futures::stream::iter([frame]));
+    Response::from_parts(head, Either::Right(body))
 }

@@ -10,7 +10,9 @@ use clap::Parser;
 use entente_simulators::{
     Broker, BrokerOptions, Control, Credentials, Fault, FleetOptions, IppFleet, Ledger, Mode,
     Ready, SimulatorError, WriteOperations,
+    zoo::{self, Pace, ZooBroker, ZooListener},
 };
+use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Simulated IPP printers and a simulated service broker on loopback.
@@ -32,6 +34,9 @@ struct Arguments {
     /// No broker
     #[arg(long)]
     no_broker: bool,
+    /// In place of the broker, the one of this row of zoo/brokers.txt
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["no_broker", "broker_fault"])]
+    zoo: Option<String>,
     /// Names of the printers are this and a number with four digits
     #[arg(long, default_value = "mfp-")]
     name_prefix: String,
@@ -89,7 +94,11 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let until_stdin_closes = arguments.until_stdin_closes;
     let ledger = Ledger::with_capacity(arguments.ledger_capacity);
     let fleet = IppFleet::start(fleet_options(&arguments), ledger.clone()).await?;
-    let broker = if arguments.no_broker {
+    let zoo = arguments.zoo.as_deref();
+    let zoo = zoo
+        .map(|name| zoo_broker(name, arguments.broker_port))
+        .transpose()?;
+    let broker = if arguments.no_broker || zoo.is_some() {
         None
     } else {
         Some(Broker::start(broker_options(&arguments)?, ledger.clone()).await?)
@@ -112,7 +121,10 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         ipp_port: fleet.port(),
         first_device: uri(fleet.devices().first()),
         last_device: uri(fleet.devices().last()),
-        broker: broker.as_ref().map(Broker::url),
+        broker: match &zoo {
+            Some(zoo) => Some(zoo.url()),
+            None => broker.as_ref().map(Broker::url),
+        },
         control: control.url(),
     };
     println!("{}", serde_json::to_string(&ready)?);
@@ -124,6 +136,15 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         () = stdin_end(), if until_stdin_closes => {}
     }
     Ok(())
+}
+
+/// Starts the broker of a row of the zoo, whose story begins now.
+fn zoo_broker(name: &str, port: u16) -> Result<ZooListener, Box<dyn std::error::Error>> {
+    let rows = zoo::rows()?;
+    let row = rows.iter().find(|row| row.name == name);
+    let row = row.ok_or_else(|| format!("the zoo has no row {name}"))?;
+    let broker = ZooBroker::new(row, Pace::Virtual, Timestamp::now());
+    Ok(ZooListener::start(broker, port, Timestamp::now)?)
 }
 
 async fn stdin_end() {

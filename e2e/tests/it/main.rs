@@ -19,3 +19,4 @@ mod kstatus;
 mod lifecycle;
 mod peers;
 mod security;
+mod zoo;

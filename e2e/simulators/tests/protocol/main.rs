@@ -13,3 +13,4 @@ mod device;
 mod device_fault;
 mod driven;
 mod process;
+mod zoo;
