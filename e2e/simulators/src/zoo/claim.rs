@@ -82,6 +82,8 @@ pub enum Fact {
     Shortest(Asked, Compare, Span),
     /// Time of the first request since the start.
     First(Asked, Compare, Span),
+    /// Time of the last request since the start.
+    Last(Asked, Compare, Span),
     /// A request failed like this.
     Driver {
         /// The operation.
@@ -187,6 +189,7 @@ impl Fact {
             "longest" => Self::Longest(asked(tokens)?, Compare::parse(tokens)?, bound(tokens)?),
             "shortest" => Self::Shortest(asked(tokens)?, Compare::parse(tokens)?, bound(tokens)?),
             "first" => Self::First(asked(tokens)?, Compare::parse(tokens)?, bound(tokens)?),
+            "last" => Self::Last(asked(tokens)?, Compare::parse(tokens)?, bound(tokens)?),
             "driver" => driver(tokens)?,
             _ => return Ok(None),
         };
@@ -240,6 +243,10 @@ impl Fact {
             Self::First(asked, compare, span) => {
                 let first = of(*asked).map(|it| it.since_start).next();
                 first.is_some_and(|first| compare.holds(first, span.at(pace)))
+            }
+            Self::Last(asked, compare, span) => {
+                let last = of(*asked).map(|it| it.since_start).last();
+                last.is_some_and(|last| compare.holds(last, span.at(pace)))
             }
             _ => return None,
         })

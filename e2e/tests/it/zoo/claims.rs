@@ -152,7 +152,8 @@ impl Seen {
             | Fact::Between { .. }
             | Fact::Longest(..)
             | Fact::Shortest(..)
-            | Fact::First(..) => false,
+            | Fact::First(..)
+            | Fact::Last(..) => false,
         }
     }
 
@@ -242,15 +243,15 @@ pub(super) fn judge(row: &Row, phases: &[Seen], pace: Pace) -> Judged {
         .filter(|(claim, seen)| !seen.holds(claim, pace))
         .collect();
     let unmatched = phases.last().map_or(&[][..], |seen| &seen.unmatched);
-    let place = format!("{}, line {}", row.name, row.line);
+    let heading = format!("{}, line {}", row.name, row.line);
     let wrong = match (&row.known, failed.first()) {
         (Some(known), None) => Some(format!(
-            "\n=== {place}: it holds, so that it does not wait any more: remove `known: {known}`"
+            "\n=== {heading}: it holds, so that it does not wait any more: remove `known: {known}`"
         )),
         (Some(_), Some(_)) => None,
         (None, None) if unmatched.is_empty() => None,
         (None, None) => Some(format!(
-            "\n=== {place}: no request met the rules of the lines {unmatched:?}\n{}\n{}",
+            "\n=== {heading}: no request met the rules of the lines {unmatched:?}\n{}\n{}",
             row.text,
             phases.last().map(Seen::story).unwrap_or_default()
         )),
@@ -259,7 +260,7 @@ pub(super) fn judge(row: &Row, phases: &[Seen], pace: Pace) -> Judged {
                 .iter()
                 .map(|(claim, _)| format!("  line {}: {}\n", claim.line, claim.text));
             Some(format!(
-                "\n=== {place}: these claims do not hold:\n{}\n{}\n\n{}",
+                "\n=== {heading}: these claims do not hold:\n{}\n{}\n\n{}",
                 lines.collect::<String>(),
                 row.text,
                 seen.story()

@@ -151,7 +151,7 @@ impl<'a> Played<'a> {
         if failed.is_empty() {
             return Ok(());
         }
-        let lines: String = failed
+        let lines: Vec<String> = failed
             .iter()
             .map(|claim| format!("  line {}: {}\n", claim.line, claim.text))
             .collect();
@@ -164,9 +164,10 @@ impl<'a> Played<'a> {
             },
         );
         Err(format!(
-            "\n=== {}, line {}: these claims do not {when}:\n{lines}\n{}\n\n{}",
+            "\n=== {}, line {}: these claims do not {when}:\n{}\n{}\n\n{}",
             row.name,
             row.line,
+            lines.concat(),
             row.text,
             seen.story()
         ))
@@ -239,7 +240,11 @@ impl<'a> Played<'a> {
 fn is_for_both(fact: &Fact) -> bool {
     match fact {
         Fact::Requests { .. } => fact.is_an_upper_bound(),
-        Fact::Longest(..) | Fact::Shortest(..) | Fact::First(..) | Fact::Driver { .. } => false,
+        Fact::Longest(..)
+        | Fact::Shortest(..)
+        | Fact::First(..)
+        | Fact::Last(..)
+        | Fact::Driver { .. } => false,
         _ => true,
     }
 }

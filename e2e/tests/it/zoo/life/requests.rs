@@ -21,8 +21,6 @@ const TIMEOUT: SignedDuration = SignedDuration::from_secs(10);
 impl Life {
     /// Carries out an action of a pass.
     pub(super) async fn answer(&mut self, pass: &Pass, action: &Action) -> Answer {
-        let driver = self.drivers.clone();
-        let (driver, target) = (driver.service(), self.target.clone());
         match action {
             Action::ReadDevice { .. } => Answer::DeviceRead {
                 result: Ok(DeviceReading {
@@ -43,6 +41,19 @@ impl Life {
                 }
                 Answer::Recorded(self.subscription().cloned())
             }
+            Action::ReadInstance { .. }
+            | Action::Provision { .. }
+            | Action::Update { .. }
+            | Action::PollOperation { .. }
+            | Action::Deprovision { .. } => self.ask(action).await,
+        }
+    }
+
+    /// Sends the request of an action to the broker.
+    async fn ask(&mut self, action: &Action) -> Answer {
+        let (drivers, target) = (self.drivers.clone(), self.target.clone());
+        let driver = drivers.service();
+        match action {
             Action::ReadInstance {
                 instance,
                 retrievable,
@@ -92,6 +103,7 @@ impl Life {
                 let result = driver.deprovision(&target, instance, context).await;
                 Answer::Server(self.answered(Asked::Delete, result))
             }
+            _ => unreachable!("only what concerns an instance"),
         }
     }
 
