@@ -1,8 +1,8 @@
 //! The zoo of odd service brokers: behaviours as data, and the broker that plays them.
 //!
-//! A row of `zoo/brokers.txt` is a broker with rules, what people do meanwhile, and the claims that
-//! must hold of whoever talks to it. The parser decides the form of a row; [`ZooBroker`] decides
-//! every answer, without a clock or a socket. Nothing here knows the operator: claims are words and
+//! A row of `zoo/brokers.txt` is a broker with rules, the actions of people meanwhile, and the claims
+//! that must hold of the platform that talks to it. The parser decides the form of a row;
+//! [`ZooBroker`] decides every answer, without a clock or a socket. Nothing here knows the operator: claims are words and
 //! numbers. Called by the end-to-end tests, which judge the claims, and by the program `simulators`.
 
 mod broker;

@@ -1,4 +1,4 @@
-//! A claim of the zoo: something that must hold of whoever talked to a broker.
+//! A claim of the zoo: something that must hold of the platform that talked to a broker.
 //!
 //! Decides the form of claims, and those that follow from the requests alone. The words of
 //! conditions and failures are not known here. Called by the parser and by the judges of tests.

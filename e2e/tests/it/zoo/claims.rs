@@ -11,7 +11,7 @@ use entente_simulators::zoo::{Asked, Claim, Fact, Heard, Pace, Row};
 /// Requests that are shown of a story, at its begin and at its end.
 const SHOWN: usize = 25;
 
-/// What was seen until an instant.
+/// Everything that was seen until an instant.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Seen {
     /// The subscription; `None` if it is gone.
