@@ -2,8 +2,9 @@
 //!
 //! A row of `zoo/brokers.txt` is a broker with rules, the actions of people meanwhile, and the claims
 //! that must hold of the platform that talks to it. The parser decides the form of a row;
-//! [`ZooBroker`] decides every answer, without a clock or a socket. Nothing here knows the operator: claims are words and
-//! numbers. Called by the end-to-end tests, which judge the claims, and by the program `simulators`.
+//! [`ZooBroker`] decides every answer, without a clock or a socket. Nothing here knows the operator:
+//! claims are words and numbers. Called by the end-to-end tests, which judge the claims, and by the
+//! program `simulators`.
 
 mod broker;
 mod claim;

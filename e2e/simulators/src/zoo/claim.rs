@@ -241,11 +241,11 @@ impl Fact {
                 gaps.is_some_and(|gap| compare.holds(gap, span.at(pace)))
             }
             Self::First(asked, compare, span) => {
-                let first = of(*asked).map(|it| it.since_start).next();
+                let first = of(*asked).next().map(|it| it.since_start);
                 first.is_some_and(|first| compare.holds(first, span.at(pace)))
             }
             Self::Last(asked, compare, span) => {
-                let last = of(*asked).map(|it| it.since_start).last();
+                let last = of(*asked).next_back().map(|it| it.since_start);
                 last.is_some_and(|last| compare.holds(last, span.at(pace)))
             }
             _ => return None,

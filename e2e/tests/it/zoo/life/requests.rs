@@ -28,7 +28,7 @@ impl Life {
                     identity: Some("urn:uuid:1".to_owned()),
                     ..DeviceReading::default()
                 }),
-                claimed_by_another: false,
+                claimed_by_another: None,
             },
             Action::WriteDevice { .. } => Answer::DeviceWritten(Ok(())),
             Action::ReadCatalog { .. } => Answer::Catalog(self.ask_catalog().await),
