@@ -2,7 +2,7 @@
 //! changes it.
 
 use entente_crds::v1alpha1::{SecretKeyReference, SecretParameter, SmartServiceSpec};
-use entente_simulators::zoo::{Row, merge};
+use entente_simulators::zoo::{Given, Row, merge};
 use serde_json::{Value, json};
 
 /// The parameter whose value is a secret.
@@ -56,4 +56,13 @@ pub(super) fn secret_parameters(row: &Row) -> Vec<SecretParameter> {
         secret_key_ref: secret_reference(),
     };
     row.setup.secret.iter().map(|_| parameter.clone()).collect()
+}
+
+/// True if the broker of a row does not answer some request.
+pub(super) fn is_silent(row: &Row) -> bool {
+    let is_silent = |given: &Given| matches!(given, Given::Hang | Given::WellLate(_));
+    row.rules.iter().any(|rule| match &rule.given {
+        Given::WellThen(then) => is_silent(then),
+        given => is_silent(given),
+    })
 }

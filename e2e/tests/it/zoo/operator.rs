@@ -70,10 +70,12 @@ impl<'a> Played<'a> {
             initial: "500ms".into(),
             max: "4s".into(),
         });
-        connection.spec.timeouts = Some(Timeouts {
-            connect: "1s".into(),
-            request: "1s".into(),
-        });
+        if objects::is_silent(row) {
+            connection.spec.timeouts = Some(Timeouts {
+                connect: "1s".into(),
+                request: "1s".into(),
+            });
+        }
         namespace.apply::<Connection>(&connection).await.unwrap();
         let service = SmartService::new(&name, objects::service(row, &name));
         let service = namespace.labelled(service);

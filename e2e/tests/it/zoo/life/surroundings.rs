@@ -13,7 +13,7 @@ use entente_crds::v1alpha1::{
 use entente_domain::delivery::DeviceSnapshot;
 use entente_domain::secret::{DigestKey, SecretText, Secrets};
 use entente_drivers::{ConnectionProfile, ServerTarget};
-use entente_simulators::zoo::{Given, Row};
+use entente_simulators::zoo::Row;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
@@ -29,7 +29,7 @@ pub(super) const SERVICE: &str = "zoo";
 /// Uid of the contract.
 pub(super) const CONTRACT: &str = "zoo-uid";
 /// Time limit of a request to a broker that does not answer some. The real one would be waited for.
-const SOON: Duration = Duration::from_millis(300);
+const SOON: Duration = Duration::from_millis(500);
 
 /// Returns the objects of a row's story.
 pub(super) fn snapshot(row: &Row, url: &str) -> DeviceSnapshot {
@@ -68,12 +68,7 @@ pub(super) fn target(row: &Row, snapshot: &DeviceSnapshot, url: String) -> Serve
     let mut profile = profile.unwrap();
     profile.per_host.per_second = 1_000_000;
     profile.total.per_second = 1_000_000;
-    let is_silent = |given: &Given| matches!(given, Given::Hang | Given::WellLate(_));
-    let silent = row.rules.iter().any(|rule| match &rule.given {
-        Given::WellThen(then) => is_silent(then),
-        given => is_silent(given),
-    });
-    if silent {
+    if objects::is_silent(row) {
         profile.request_timeout = SOON;
     }
     ServerTarget {
