@@ -166,7 +166,7 @@ fn fault_response(status: u16, retry_after: Option<u32>) -> Response<Full<Bytes>
 }
 
 /// Body that is sent: whole, or one that ends too early.
-type Sent = Either<
+type SentBody = Either<
     Full<Bytes>,
     StreamBody<futures::stream::Iter<std::array::IntoIter<Result<Frame<Bytes>, Infallible>, 1>>>,
 >;
@@ -309,7 +309,7 @@ async fn connection<S: Service>(stream: TcpStream, service: Arc<S>) {
 async fn receive<S: Service>(
     service: Arc<S>,
     request: Request<Incoming>,
-) -> Result<Response<Sent>, Dropped> {
+) -> Result<Response<SentBody>, Dropped> {
     let (head, body) = request.into_parts();
     let Ok(body) = Limited::new(body, BODY_LIMIT).collect().await else {
         let refused = response(StatusCode::PAYLOAD_TOO_LARGE, "text/plain", "too large\n");
@@ -334,7 +334,7 @@ async fn receive<S: Service>(
 
 /// Returns the response with a length that its body does not reach, after which the connection is
 /// closed.
-async fn truncated(response: Response<Full<Bytes>>) -> Response<Sent> {
+async fn truncated(response: Response<Full<Bytes>>) -> Response<SentBody> {
     let (mut head, body) = response.into_parts();
     let Ok(body) = body.collect().await;
     let body = body.to_bytes();

@@ -285,7 +285,6 @@ pub(crate) fn fake_broker() -> FakeServer {
         updateable: true,
         id: "standard-id".to_owned(),
         name: "standard".to_owned(),
-        updateable: true,
         ..Plan::default()
     };
     let offering = Offering {

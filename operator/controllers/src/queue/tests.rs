@@ -28,7 +28,6 @@ use crate::{
     shutdown::{Shutdown, ShutdownTrigger},
 };
 
-const LIMIT: Duration = Duration::from_mins(1);
 
 fn start() -> Timestamp {
     "2027-03-01T00:00:00Z".parse().unwrap()

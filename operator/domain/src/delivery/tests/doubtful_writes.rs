@@ -100,6 +100,7 @@ fn what_is_being_set_back_is_in_progress_until_it_was_read() {
     let report = story.pass(MINUTE, |action| match action {
         Action::Update { .. } => Some(Answer::Server(Ok(ServerAnswer::UnderWay {
             operation: None,
+            retry_after: None,
         }))),
         _ => None,
     });

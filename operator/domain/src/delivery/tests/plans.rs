@@ -94,6 +94,7 @@ fn while_a_change_of_plan_is_under_way_the_handle_keeps_the_plan_that_was_proved
         match action {
             Action::Update { .. } => Some(Answer::Server(Ok(ServerAnswer::UnderWay {
                 operation: None,
+                retry_after: None,
             }))),
             _ => None,
         }
