@@ -48,17 +48,6 @@ pub enum Answer {
     Operation(Result<OperationState, Failure>),
 }
 
-/// Returns an answer with the absence of the instance as the failure of its removal: by itself it
-/// proves nothing.
-fn without_absence(result: Result<ServerAnswer, Failure>) -> Result<ServerAnswer, Failure> {
-    match result {
-        Ok(ServerAnswer::Absent { message }) => {
-            Err(Failure::new(FailureKind::ProtocolError, message))
-        }
-        other => other,
-    }
-}
-
 /// Instant of an answer, and the fraction in 0..=1 that spreads the wait after a failure.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
@@ -242,7 +231,6 @@ impl Pass {
                 observations.record_instance(subscription, result, catalog.as_deref(), moment.now);
             }
             Answer::Server(result) => {
-                let result = without_absence(result);
                 match &result {
                     Ok(ServerAnswer::Done | ServerAnswer::Absent { .. }) => {
                         self.backoffs.clear(&key);

@@ -6,7 +6,7 @@ use entente_crds::{
 };
 use jiff::SignedDuration;
 
-use super::pass_fixture::{Remote, Story, now, said, weekdays};
+use super::pass_fixture::{Remote, Story, now, run, said, snapshot, weekdays};
 use crate::{
     delivery::{Action, Answer},
     protocol::Place,
@@ -136,8 +136,8 @@ fn what_is_accepted_and_not_in_effect_is_a_problem() {
     assert_eq!(problem.outcome, Reason::AcceptedNotEffective);
     assert_eq!(
         problem.message,
-        "DeviceSetting/backup.weekdays was accepted and is not in effect: wants \"sun\", has \
-         \"another\""
+        "DeviceSetting/backup.weekdays was accepted and is not in effect: wants \"sun\", \"wed\", \
+         has \"another\""
     );
 }
 
@@ -166,6 +166,22 @@ fn a_value_that_breaks_the_rules_is_the_problem_of_its_item_and_of_no_other() {
     let others = others.filter(|it| it.key.to_string().starts_with("DeviceSetting"));
     assert!(others.clone().all(|it| it.state == ItemState::Effective));
     assert_eq!(others.count(), 2);
+}
+
+// shows D1 B7
+#[test]
+fn a_value_that_still_breaks_the_rules_after_it_was_set_is_set_again_after_a_wait() {
+    let mut remote = Remote::new();
+    let place = place(&Story::new());
+    let malformed = vec![Scalar::Malformed("not UTF-8".to_owned())];
+    remote.reading.values.insert(place.clone(), malformed);
+    let (pass, _) = run(snapshot(), &mut remote, |action| match action {
+        Action::WriteDevice { write, .. } if write.place == place => {
+            Some(Answer::DeviceWritten(Ok(())))
+        }
+        _ => None,
+    });
+    assert!(pass.wake().is_some_and(|at| at > now()));
 }
 
 // shows D1 K2

@@ -61,7 +61,8 @@ fn joined(values: impl Iterator<Item = String>) -> String {
     if values.is_empty() {
         return "nothing".to_owned();
     }
-    cut(values.join(", "), MOST_SHOWN)
+    // One value with its quotation marks is shown whole.
+    cut(values.join(", "), MOST_SHOWN + 2)
 }
 
 /// Returns a text in quotation marks, cut, and without anything that a terminal would act on.
