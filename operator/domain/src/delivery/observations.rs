@@ -113,6 +113,19 @@ impl Observations {
         sent.filter(|sent| sent.digest == digest)
     }
 
+    /// Returns the result of sending this very value of an item in this pass, or in an earlier one
+    /// by an operation that ended in this one.
+    pub fn sent_or_ended(
+        &self,
+        subscription: &SubscriptionName,
+        item: &ItemKey,
+        digest: Digest,
+    ) -> Option<&Sent> {
+        let ended = self.of(subscription).ended.get(item);
+        let ended = ended.filter(|sent| sent.digest == digest);
+        self.sent(subscription, item, digest).or(ended)
+    }
+
     /// Adopts the instances that the status names, and for set-up those that are about to be named.
     /// Called after resolve in every round; an instance already known stays.
     pub fn adopt_instances(&mut self, snapshot: &DeviceSnapshot, resolved: &ResolvedDevice) {

@@ -361,11 +361,12 @@ impl Round<'_> {
         }
     }
 
-    /// Returns the answer to the request that sent this very value in this pass.
+    /// Returns the answer to the request that sent this very value in this pass, or whose operation
+    /// ended in it.
     fn sent_now(&self, item: &ResolvedItem) -> Option<Result<(), &Failure>> {
-        let sent = self
-            .observations
-            .sent(&self.subscription.name, &item.key, item.digest)?;
+        let name = &self.subscription.name;
+        let observations = self.observations;
+        let sent = observations.sent_or_ended(name, &item.key, item.digest)?;
         Some(sent.result.as_ref().copied())
     }
 

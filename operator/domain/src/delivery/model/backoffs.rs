@@ -78,7 +78,7 @@ impl BackoffKey {
 pub struct Delay {
     /// The waits of the Connection.
     pub policy: RetryPolicy,
-    /// The remote side's Retry-After, which has precedence.
+    /// The remote side's Retry-After: no request is sent before, nor before the wait of the policy.
     pub retry_after: Option<SignedDuration>,
     /// Fraction in 0..=1 that spreads the waits.
     pub fraction: f64,
@@ -117,9 +117,8 @@ impl Backoffs {
     /// Starts the backoff of a key after a failure.
     pub fn fail(&mut self, key: BackoffKey, why: Blocked, delay: Delay, now: Timestamp) {
         let failures = self.failures(&key).saturating_add(1);
-        let wait = delay
-            .retry_after
-            .unwrap_or_else(|| wait(delay.policy, failures, delay.fraction));
+        let own = wait(delay.policy, failures, delay.fraction);
+        let wait = delay.retry_after.map_or(own, |asked| asked.max(own));
         let backoff = Backoff {
             failures,
             until: now.checked_add(wait).unwrap_or(Timestamp::MAX),
@@ -203,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_wins_over_the_backoff_and_what_is_held_says_why() {
+    fn the_longer_of_retry_after_and_the_backoff_holds_and_what_is_held_says_why() {
         let mut backoffs = Backoffs::default();
         let delay = Delay {
             retry_after: Some(SignedDuration::from_secs(120)),
@@ -217,6 +216,16 @@ mod tests {
         };
         assert_eq!(pending, Some(expected));
         assert_eq!(until(&backoffs, 1120), None);
+        // A date that has passed, or none of it, is no leave to ask at once.
+        for asked in [-60, 0] {
+            let mut backoffs = Backoffs::default();
+            let delay = Delay {
+                retry_after: Some(SignedDuration::from_secs(asked)),
+                ..LONGEST
+            };
+            backoffs.fail(device(), why(), delay, instant(1000));
+            assert_eq!(until(&backoffs, 1000), Some(instant(1001)), "{asked}");
+        }
     }
 
     #[test]

@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use entente_crds::{
     digest::Digest,
     item_key::ItemKey,
-    v1alpha1::{ServerInstance, ServerOperation, ServerOperationState, ServerOperationType},
+    v1alpha1::{
+        ItemState, ServerInstance, ServerOperation, ServerOperationState, ServerOperationType,
+    },
 };
 use jiff::Timestamp;
 
@@ -46,6 +48,10 @@ pub struct InstanceObservation {
     pub denied: Option<String>,
     /// Requests to either side in this pass, by item key.
     pub sent: BTreeMap<ItemKey, Sent>,
+    /// Items that the operation under way carries, with the digests of their values.
+    in_progress: BTreeMap<ItemKey, Digest>,
+    /// Items that such an operation carried which ended in this pass and did not fail.
+    pub ended: BTreeMap<ItemKey, Sent>,
     /// Items that were sent to the server since the last fetch that was answered: no reading
     /// proves them.
     pub unread: BTreeSet<ItemKey>,
@@ -130,6 +136,8 @@ impl InstanceObservation {
         removed: None,
         denied: None,
         sent: BTreeMap::new(),
+        in_progress: BTreeMap::new(),
+        ended: BTreeMap::new(),
         unread: BTreeSet::new(),
     };
 
@@ -167,6 +175,7 @@ impl InstanceObservation {
             take_names(snapshot, &mut recorded, subscription);
             recorded
         });
+        self.in_progress = in_progress(snapshot, subscription);
     }
 
     /// True if it is not known whether the last update was carried out: what was read before it
@@ -301,6 +310,22 @@ impl InstanceObservation {
         }
     }
 
+    /// Records that the operation under way ended and may have taken effect.
+    fn has_ended(&mut self, at: Timestamp) {
+        let ended = std::mem::take(&mut self.in_progress).into_iter();
+        self.ended = ended
+            .map(|(key, digest)| {
+                let sent = Sent {
+                    at,
+                    digest,
+                    result: Ok(()),
+                };
+                (key, sent)
+            })
+            .collect();
+        self.reading = None;
+    }
+
     pub(super) fn record_operation(
         &mut self,
         result: Result<OperationState, Failure>,
@@ -322,11 +347,11 @@ impl InstanceObservation {
                     has_plan(recorded, &plan, catalog);
                 }
                 self.problem = None;
-                self.reading = None;
                 if kind == Some(ServerOperationType::Deprovision) {
                     recorded.sent_digest = None;
                     self.removed = Some(at);
                 }
+                self.has_ended(at);
             }
             Ok(OperationState::Failed(failure)) => {
                 recorded.operation = kind.and_then(|kind| after_failure(kind, at));
@@ -337,11 +362,25 @@ impl InstanceObservation {
                 // The server does not know that operation any more, because it has ended or a later
                 // one began whose answer was lost: its result is read.
                 recorded.operation = None;
-                self.reading = None;
+                self.has_ended(at);
             }
             Err(failure) => self.problem = Some((at, failure)),
         }
     }
+}
+
+/// Returns the items that the status has in progress, with the digests of their values.
+fn in_progress(
+    snapshot: &DeviceSnapshot,
+    subscription: &ResolvedSubscription,
+) -> BTreeMap<ItemKey, Digest> {
+    let object = snapshot.subscription(&subscription.name);
+    let status = object.and_then(|object| object.status.as_ref());
+    let items = status.into_iter().flat_map(|status| &status.items);
+    items
+        .filter(|item| item.state == ItemState::InProgress)
+        .filter_map(|item| Some((item.key.clone(), item.desired_digest?)))
+        .collect()
 }
 
 /// Records the plan that an instance has, with its name: an instance is bound to both.

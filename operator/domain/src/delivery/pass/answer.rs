@@ -18,8 +18,16 @@ use crate::{
     },
 };
 
-/// Interval between two polls of an operation, if the server asks for none.
-const POLL: SignedDuration = SignedDuration::from_secs(1);
+/// The shortest and the longest interval between two polls of an operation, if the server asks for
+/// no longer one.
+const POLL: (SignedDuration, SignedDuration) =
+    (SignedDuration::from_secs(1), SignedDuration::from_mins(1));
+
+/// Returns the interval until the next poll of an operation of this age: a tenth of it.
+fn poll_interval(age: SignedDuration) -> SignedDuration {
+    let (shortest, longest) = POLL;
+    SignedDuration::from_secs(age.as_secs() / 10).clamp(shortest, longest)
+}
 
 /// Answer of a remote side to an action.
 #[derive(Clone, Debug)]
@@ -201,10 +209,7 @@ impl Pass {
             }
             Answer::Recorded(None) => {
                 let message = "the instance could not be recorded in status yet";
-                let failure = Failure {
-                    retry_after: Some(POLL),
-                    ..Failure::new(FailureKind::ProtocolError, message)
-                };
+                let failure = Failure::new(FailureKind::ProtocolError, message);
                 self.server_unusable(subscription, failure, moment);
             }
             Answer::NotAsked(failure) => self.server_unusable(subscription, failure, moment),
@@ -235,8 +240,8 @@ impl Pass {
                     Ok(ServerAnswer::Done | ServerAnswer::Absent { .. }) => {
                         self.backoffs.clear(&key);
                     }
-                    Ok(ServerAnswer::UnderWay { .. }) => {
-                        self.poll_after(subscription, POLL, moment.now);
+                    Ok(ServerAnswer::UnderWay { retry_after, .. }) => {
+                        self.poll_after(subscription, moment.now, *retry_after, moment.now);
                     }
                     // A removal has no value that a person would have to change.
                     Err(failure) if matches!(action, Action::Deprovision { .. }) => {
@@ -301,7 +306,10 @@ impl Pass {
         let key = BackoffKey::server(subscription);
         match result {
             Ok(OperationState::InProgress { retry_after }) => {
-                self.poll_after(subscription, retry_after.unwrap_or(POLL), moment.now);
+                let recorded = self.observations.of(subscription).recorded.as_ref();
+                let operation = recorded.and_then(|recorded| recorded.operation.as_ref());
+                let since = operation.map_or(moment.now, |operation| operation.since);
+                self.poll_after(subscription, since, *retry_after, moment.now);
             }
             Ok(OperationState::Succeeded | OperationState::Gone) => self.backoffs.clear(&key),
             // An operation that failed is retried like a request that failed.
@@ -340,12 +348,17 @@ impl Pass {
         self.back_off(key, why, &connection, failure, moment);
     }
 
+    /// Waits for the next poll of an operation that was begun at an instant. `asked` is the server's
+    /// Retry-After.
     fn poll_after(
         &mut self,
         subscription: &SubscriptionName,
-        wait: SignedDuration,
+        since: Timestamp,
+        asked: Option<SignedDuration>,
         now: Timestamp,
     ) {
+        let own = poll_interval(now.duration_since(since));
+        let wait = asked.map_or(own, |asked| asked.max(own));
         let connection = self.server_connection(subscription).unwrap_or_default();
         let message =
             format!("an operation of the service server behind {connection} is under way");

@@ -111,7 +111,8 @@ impl Pass {
             .zip(subscription.items())
             .filter_map(|(item, (_, wanted))| {
                 let name = &subscription.name;
-                let sent = self.observations.sent(name, &item.key, item.desired_digest);
+                let observations = &self.observations;
+                let sent = observations.sent_or_ended(name, &item.key, item.desired_digest);
                 let open = sent.is_some() && item.state != ItemState::Effective;
                 let problem = item.problem.as_ref().filter(|_| open)?;
                 let key = BackoffKey::item(name, &item.key, item.desired_digest);

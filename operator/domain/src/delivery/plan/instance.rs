@@ -40,8 +40,13 @@ impl Round<'_> {
             .iter()
             .all(|item| self.is_settled(subscription, item, verified));
         let at_rest = is_settled && !self.server_sync_is_due(subscription, step);
-        if !self.snapshot.catalogs.contains_key(&server.connection) {
-            // Only the catalog tells whether instances can be fetched.
+        let heard = self.observations.of(&subscription.name);
+        let recorded = heard.recorded.as_ref();
+        let operation = recorded.and_then(|recorded| recorded.operation.as_ref());
+        let is_polled = operation.is_some_and(|it| it.state == ServerOperationState::UnderWay);
+        // Only the catalog tells whether instances can be fetched, and a poll does not need it.
+        let misses_catalog = !self.snapshot.catalogs.contains_key(&server.connection);
+        if misses_catalog && !is_polled {
             if !at_rest {
                 self.read_missing_catalog(subscription, server, plan);
             }
@@ -52,16 +57,17 @@ impl Round<'_> {
             plan.wait(&subscription.name, blocked);
             return;
         }
-        let heard = self.observations.of(&subscription.name);
-        let recorded = heard.recorded.as_ref();
         let instance = instance_as_it_is(recorded, &wanted);
         if self.look_after_a_denial(subscription, server, &instance, plan) {
             return;
         }
-        let operation = recorded.and_then(|recorded| recorded.operation.as_ref());
         if let Some(operation) = operation
             && self.operation(subscription, server, &instance, operation, plan)
         {
+            return;
+        }
+        if misses_catalog {
+            self.read_missing_catalog(subscription, server, plan);
             return;
         }
         match heard.reading.as_ref().map(|reading| &reading.result) {
@@ -188,7 +194,7 @@ impl Round<'_> {
         let was_sent = |item: &CarriedItem| {
             let sent = self
                 .observations
-                .sent(&subscription.name, &item.key, item.digest);
+                .sent_or_ended(&subscription.name, &item.key, item.digest);
             sent.is_some()
         };
         if items.iter().any(was_sent) {
@@ -265,7 +271,8 @@ impl Round<'_> {
             .filter(|item| !self.is_settled(subscription, item, verified))
             .filter(|item| {
                 let name = &subscription.name;
-                let sent = self.observations.sent(name, &item.key, item.digest);
+                let observations = self.observations;
+                let sent = observations.sent_or_ended(name, &item.key, item.digest);
                 sent.is_none()
             })
             .collect();

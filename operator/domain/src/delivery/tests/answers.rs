@@ -185,9 +185,18 @@ fn a_machine_that_is_another_devices_gets_nothing_written() {
 
 // shows K2
 #[test]
-fn an_operation_under_way_is_polled_after_a_second_or_as_the_server_says() {
-    let minute = SignedDuration::from_mins(1);
-    for (retry_after, wait) in [(None, SECOND), (Some(minute), minute)] {
+fn an_operation_under_way_is_polled_less_often_with_its_age_and_not_before_the_server_says() {
+    let (minute, hour) = (SECOND * 60, SECOND * 3600);
+    for (retry_after, age, wait) in [
+        (None, SECOND, SECOND),
+        (None, SECOND * 100, SECOND * 10),
+        (None, hour / 2, minute),
+        (Some(minute), SECOND, minute),
+        (Some(minute * 20), hour / 2, minute * 20),
+        // A date that has passed is no leave to ask at once.
+        (Some(SignedDuration::ZERO), SECOND, SECOND),
+        (Some(-minute), SECOND * 100, SECOND * 10),
+    ] {
         let mut story = Story::new();
         let answer = |action: &Action| match action {
             Action::Provision { .. } => Some(Answer::Server(Ok(ServerAnswer::UnderWay {
@@ -207,14 +216,15 @@ fn an_operation_under_way_is_polled_after_a_second_or_as_the_server_says() {
             "False(OperationRunning)"
         );
         assert_eq!(report.wake_at, Some(now() + SECOND));
-        let report = story.pass(SECOND, answer);
-        assert_eq!(story.remote.count("PollOperation"), 1);
+        let report = story.pass(age, answer);
+        assert_eq!(story.remote.count("PollOperation"), 1, "{retry_after:?}");
         assert_eq!(story.remote.count("Provision"), 0, "it is under way");
         assert_eq!(
             said(&report, ConditionType::Ready),
             "False(OperationRunning)"
         );
-        assert_eq!(report.wake_at, Some(now() + SECOND + wait));
+        let until = Some(now() + age + wait);
+        assert_eq!(report.wake_at, until, "{retry_after:?} at {age:?}");
     }
 }
 
@@ -257,6 +267,75 @@ fn a_plan_whose_version_is_another_by_now_has_its_catalog_read_before_it_is_aske
         assert_eq!(ready, expected);
     }
     assert_eq!(sent, ["1.0.0", "2.0.0"]);
+}
+
+// shows K2
+#[test]
+fn the_first_poll_is_not_before_the_server_says() {
+    let mut story = Story::new();
+    let report = story.pass(SignedDuration::ZERO, |action| match action {
+        Action::Provision { .. } => Some(Answer::Server(Ok(ServerAnswer::UnderWay {
+            operation: None,
+            retry_after: Some(SECOND * 40),
+        }))),
+        _ => None,
+    });
+    assert_eq!(report.wake_at, Some(now() + SECOND * 40));
+}
+
+// shows K2
+#[test]
+fn an_operation_is_polled_although_the_catalog_cannot_be_read() {
+    let mut story = Story::new();
+    story.pass(SignedDuration::ZERO, |action| match action {
+        Action::Provision { .. } => Some(Answer::Server(Ok(ServerAnswer::UnderWay {
+            operation: None,
+            retry_after: None,
+        }))),
+        _ => None,
+    });
+    story.snapshot.catalogs.clear();
+    let report = story.pass(SECOND * 5, |action| match action {
+        Action::ReadCatalog { .. } => {
+            let failure = Failure::new(FailureKind::ProtocolError, "no catalog");
+            Some(Answer::Catalog(Err(failure)))
+        }
+        Action::PollOperation { .. } => {
+            let state = OperationState::InProgress { retry_after: None };
+            Some(Answer::Operation(Ok(state)))
+        }
+        _ => None,
+    });
+    assert_eq!(story.remote.count("PollOperation"), 1);
+    assert_eq!(
+        said(&report, ConditionType::Ready),
+        "False(OperationRunning)"
+    );
+}
+
+// shows K2
+#[test]
+fn what_an_operation_was_to_set_and_did_not_waits_before_it_is_sent_again() {
+    let mut story = Story::new();
+    story.calm_pass(SignedDuration::ZERO);
+    let known = story.remote.parameters.as_mut().expect("it was made");
+    known.insert("mode".to_owned(), serde_json::json!("Full"));
+    let ignoring = |action: &Action| match action {
+        Action::Update { .. } => Some(Answer::Server(Ok(ServerAnswer::UnderWay {
+            operation: None,
+            retry_after: None,
+        }))),
+        _ => None,
+    };
+    story.pass(SECOND * 60, ignoring);
+    story.full_looks = false;
+    let report = story.pass(SECOND * 65, ignoring);
+    let asked = ["PollOperation", "ReadInstance", "Update"].map(|it| story.remote.count(it));
+    assert_eq!(asked, [1, 1, 0]);
+    assert_eq!(
+        said(&report, ConditionType::Ready),
+        "False(AcceptedNotEffective)"
+    );
 }
 
 // shows K5

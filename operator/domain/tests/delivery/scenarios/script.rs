@@ -11,7 +11,7 @@
 //! end C.S at T · delete C.S · delete-contract C.S · abandon C.S · keep C.S · recreate C.S · orphan-contract C.S
 //! suspend C.S|device · resume C.S|device
 //! printer off|timeout|hollow|ignores A|not-settable A|refuses A|lacks OP|busy D|loses N|is ID|product P|has A TEXT|cure
-//! broker NAME down|timeout|takes D|never-ends|fails N|next FAULT|not-retrievable|fixed-plans|drops P|ignores P|forgets|cure
+//! broker NAME down|timeout|takes D|never-ends|fails N|next FAULT|not-retrievable|fixed-plans|leaves-nothing|drops P|ignores P|forgets|cure
 //! broker NAME calls ID NEW-ID NEW-NAME   the catalog has a new id and name for what had this id
 //! set model|service NAME POINTER JSON · remove service NAME · replace-device SERIAL
 //! secret NAME TEXT|gone    content of a Secret
@@ -283,6 +283,7 @@ fn broker(world: &mut Simulation, name: &str, words: &VecDeque<&str>) {
             broker.renamed.insert(argument.to_owned(), names);
         }
         "not-retrievable" => broker.not_retrievable = true,
+        "leaves-nothing" => broker.leaves_nothing = true,
         "fixed-plans" => broker.fixed_plans = true,
         "drops" => {
             broker.drops.insert(argument.to_owned());

@@ -67,6 +67,8 @@ pub(crate) struct Broker {
     pub(crate) retry_after: Option<SignedDuration>,
     /// Operations that begin now never end.
     pub(crate) never_ends: bool,
+    /// Operations succeed and leave nothing.
+    pub(crate) leaves_nothing: bool,
     /// Number of operations, of those that begin now, that will fail.
     pub(crate) fails: u32,
     /// Faults of the next changing requests, in order.
@@ -281,6 +283,7 @@ impl Broker {
         self.reach(false)?;
         self.settle(now);
         match self.instances.get_mut(&key.instance_id) {
+            None if self.leaves_nothing => Ok(OperationState::Succeeded),
             None => Ok(OperationState::Gone),
             Some(instance) if instance.operation.is_some() => Ok(OperationState::InProgress {
                 retry_after: self.retry_after,
@@ -364,6 +367,7 @@ impl Broker {
             };
             match (operation.succeeds, operation.removes) {
                 (true, true) => gone.push(id.clone()),
+                (true, false) if self.leaves_nothing => gone.push(id.clone()),
                 (true, false) => {
                     instance.ready = true;
                     instance.parameters = operation.then;
