@@ -54,8 +54,9 @@ pub fn reason(kind: FailureKind) -> Reason {
 /// Scope of the backoff after a failed request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Retry {
-    /// No retry: the same request is not sent again until a person changed something.
-    Never,
+    /// The request itself, after an hour: it was refused, and only a person's change ends the wait
+    /// before.
+    Hourly,
     /// Only the request itself: others may go on.
     Sent,
     /// Every request to that remote side: it has to come back first.
@@ -68,7 +69,7 @@ pub fn retry(kind: FailureKind, doubtful: bool) -> Retry {
     match kind {
         FailureKind::RejectedValue
         | FailureKind::RejectedNotSettable
-        | FailureKind::Unsupported => Retry::Never,
+        | FailureKind::Unsupported => Retry::Hourly,
         FailureKind::ProtocolError if !doubtful => Retry::Sent,
         FailureKind::ProtocolError
         | FailureKind::Unreachable
@@ -118,18 +119,6 @@ pub fn shows_another_machine(reason: Reason) -> bool {
 /// wait, so that the item needs its own.
 pub fn is_found_by_reading(reason: Reason) -> bool {
     reason == Reason::AcceptedNotEffective
-}
-
-/// True if the same value is not sent again for this problem: another value, or another model of
-/// the device, has to be wanted first.
-pub fn needs_another_value(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::RejectedValue
-            | Reason::RejectedNotSettable
-            | Reason::Unsupported
-            | Reason::NotVerifiable
-    )
 }
 
 /// True if the reason only means that time must pass, so that a problem of the last attempt is more
@@ -349,16 +338,16 @@ mod tests {
 
     // shows K2 K5
     #[test]
-    fn what_is_not_tried_again_needs_another_value_and_a_person() {
+    fn what_is_tried_again_by_the_hour_needs_a_person() {
         for kind in KINDS {
             for doubtful in [false, true] {
-                let never = retry(*kind, doubtful) == Retry::Never;
-                assert_eq!(never, needs_another_value(reason(*kind)), "{kind:?}");
+                let is_refused = retry(*kind, doubtful) == Retry::Hourly;
+                let needs_a_person = class(reason(*kind)) == Class::Stalled;
+                assert!(!is_refused || needs_a_person, "{kind:?}");
             }
         }
         for reason in Reason::OF_AN_ATTEMPT.iter().copied() {
             let needs_a_person = class(reason) == Class::Stalled;
-            assert!(!needs_another_value(reason) || needs_a_person, "{reason}");
             assert!(!is_found_by_reading(reason) || !needs_a_person, "{reason}");
         }
         assert_eq!(retry(FailureKind::ProtocolError, false), Retry::Sent);

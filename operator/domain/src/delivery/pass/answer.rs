@@ -29,6 +29,18 @@ fn poll_interval(age: SignedDuration) -> SignedDuration {
     SignedDuration::from_secs(age.as_secs() / 10).clamp(shortest, longest)
 }
 
+/// Least wait before a request that was refused is sent again although nobody changed anything.
+const REFUSED: SignedDuration = SignedDuration::from_hours(1);
+
+/// Returns a failure after which the request is not sent again for an hour.
+fn by_the_hour(failure: &Failure) -> Failure {
+    let asked = failure.retry_after.unwrap_or_default();
+    Failure {
+        retry_after: Some(asked.max(REFUSED)),
+        ..failure.clone()
+    }
+}
+
 /// Answer of a remote side to an action.
 #[derive(Clone, Debug)]
 pub enum Answer {
@@ -136,7 +148,9 @@ impl Pass {
             // A failure of the value needs a person; one of the device starts the backoff of all
             // its requests.
             match retry(failure.kind, failure.doubtful) {
-                Retry::Never => {}
+                Retry::Hourly => {
+                    self.back_off_items(connection, items, &by_the_hour(failure), moment);
+                }
                 Retry::Sent => self.back_off_items(connection, items, failure, moment),
                 Retry::Remote => self.back_off_device(connection, failure, moment),
             }
@@ -250,6 +264,7 @@ impl Pass {
                     Err(failure) => {
                         self.back_off_server_unless_final(subscription, failure, moment);
                         self.drop_outdated_catalog(subscription, failure);
+                        self.back_off_carried_if_final(action, failure, moment);
                     }
                 }
                 let catalog = self.server_catalog(subscription);
@@ -330,8 +345,35 @@ impl Pass {
         moment: Moment,
     ) {
         match retry(failure.kind, failure.doubtful) {
-            Retry::Never => {}
+            Retry::Hourly => {}
             Retry::Sent | Retry::Remote => self.back_off_server(subscription, failure, moment),
+        }
+    }
+
+    /// Starts the backoff of the items that a request to a service server carried, if the failure is
+    /// final: others may go on, and so may the removal of the instance.
+    fn back_off_carried_if_final(&mut self, action: &Action, failure: &Failure, moment: Moment) {
+        let (Action::Provision {
+            subscription,
+            items,
+            ..
+        }
+        | Action::Update {
+            subscription,
+            items,
+            ..
+        }) = action
+        else {
+            return;
+        };
+        if retry(failure.kind, failure.doubtful) != Retry::Hourly {
+            return;
+        }
+        let connection = self.server_connection(subscription).unwrap_or_default();
+        for item in items {
+            let key = BackoffKey::item(subscription, &item.key, item.digest);
+            let why = Blocked::on_server(&connection, failure);
+            self.back_off(key, why, &connection, &by_the_hour(failure), moment);
         }
     }
 

@@ -4,7 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use entente_crds::v1alpha1::{Device, ItemState, StepType};
+use entente_crds::{
+    condition::Reason,
+    v1alpha1::{Device, ItemState, StepType},
+};
 use jiff::Timestamp;
 
 use crate::names::{ConnectionName, SubscriptionName};
@@ -14,7 +17,6 @@ use crate::{
         ResolvedStep, ResolvedSubscription, Verified, Wanted, model::backoffs::BackoffKey,
         plan::sync::next_sync,
     },
-    reasons::needs_another_value,
     remote::DeviceReadRequest,
 };
 
@@ -91,7 +93,8 @@ impl Round<'_> {
         plan.actions.insert(after.count(), read);
     }
 
-    /// True if no action is needed for an item now: it is done, backs off, or needs a person.
+    /// True if no action is needed for an item now: it is done, backs off, or was accepted and
+    /// cannot be proved.
     pub(in crate::delivery) fn is_settled(
         &self,
         subscription: &ResolvedSubscription,
@@ -104,14 +107,11 @@ impl Round<'_> {
         if proved.state == ItemState::Effective || item.conflict.is_some() {
             return true;
         }
-        // A value that a person must change is not sent again with the same model, unless a person
-        // asks for it.
-        let refused = proved
-            .problem
-            .as_ref()
-            .is_some_and(|problem| needs_another_value(problem.outcome));
-        let taken = proved.state == ItemState::AwaitingRestart;
-        if (refused || taken) && !self.snapshot.reconcile_requested {
+        // What was accepted is not sent again, unless a person asks for it.
+        let problem = proved.problem.as_ref();
+        let taken = proved.state == ItemState::AwaitingRestart
+            || problem.is_some_and(|problem| problem.outcome == Reason::NotVerifiable);
+        if taken && !self.snapshot.reconcile_requested {
             return true;
         }
         let key = BackoffKey::item(&subscription.name, &item.key, item.digest);

@@ -90,7 +90,7 @@ fn a_write_that_fails_holds_back_as_much_as_it_speaks_of() {
             assert_eq!(remote.count("Provision"), 0, "{what}");
             let (writes, wake) = match retry(kind, doubtful) {
                 // The value needs a person; the others are sent.
-                Retry::Never => (3, None),
+                Retry::Hourly => (3, Some(now() + SECOND * 3600)),
                 Retry::Sent => (3, Some(now() + SECOND)),
                 // The device has to come back first.
                 Retry::Remote => (1, Some(now() + SECOND)),
@@ -103,7 +103,7 @@ fn a_write_that_fails_holds_back_as_much_as_it_speaks_of() {
 
 // shows K2 K5
 #[test]
-fn a_provision_that_fails_is_tried_again_unless_a_person_is_needed() {
+fn a_provision_that_fails_is_tried_again_within_the_hour() {
     for kind in KINDS {
         let mut remote = Remote::new();
         let (pass, object) = run(snapshot(), &mut remote, |action| match action {
@@ -113,8 +113,11 @@ fn a_provision_that_fails_is_tried_again_unless_a_person_is_needed() {
         assert_eq!(remote.count("Provision"), 1, "{kind:?}");
         assert_eq!(remote.count("Update"), 0, "{kind:?}: a later step");
         assert_ne!(ready(&pass, &object), "True(Delivered)", "{kind:?}");
-        let waits = retry(kind, false) != Retry::Never;
-        assert_eq!(pass.wake().is_some(), waits, "{kind:?}");
+        let wait = match retry(kind, false) {
+            Retry::Hourly => SECOND * 3600,
+            Retry::Sent | Retry::Remote => SECOND,
+        };
+        assert_eq!(pass.wake(), Some(now() + wait), "{kind:?}");
     }
 }
 
