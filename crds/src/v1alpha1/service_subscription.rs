@@ -415,6 +415,10 @@ pub struct ServerOperation {
     /// State of the operation, as far as it is known.
     #[serde(default)]
     pub state: ServerOperationState,
+    /// The instant until which a provision whose answer was lost may still make the instance,
+    /// although it was removed: the instance is looked for once more then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_until: Option<Timestamp>,
 }
 
 /// State of an operation on the service server.

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::{digest::Digest, item_key::ItemKey};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use self::instance::Change;
 pub use self::instance::InstanceObservation;
@@ -41,6 +41,17 @@ pub struct Sent {
     pub digest: Digest,
     /// Success, or the failure.
     pub result: Result<(), Failure>,
+}
+
+/// Instant of an answer of a service server, and what its meaning depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerMoment<'a> {
+    /// The catalog, where it is known: it has the names of plans.
+    pub catalog: Option<&'a Catalog>,
+    /// Time after which a request whose answer was lost will not be carried out any more.
+    pub late: SignedDuration,
+    /// Instant of the answer.
+    pub at: Timestamp,
 }
 
 /// All answers of this pass.
@@ -209,16 +220,14 @@ impl Observations {
         }
     }
 
-    /// Records the answer to a fetch of an instance. The catalog has the name of the plan that the
-    /// server tells.
+    /// Records the answer to a fetch of an instance.
     pub fn record_instance(
         &mut self,
         subscription: &SubscriptionName,
         result: Result<InstanceReading, Failure>,
-        catalog: Option<&Catalog>,
-        at: Timestamp,
+        moment: ServerMoment<'_>,
     ) {
-        self.about(subscription).record_fetch(result, catalog, at);
+        self.about(subscription).record_fetch(result, moment);
     }
 
     /// Records the answer to a provision, update or deprovision.
@@ -226,12 +235,11 @@ impl Observations {
         &mut self,
         action: &Action,
         result: Result<ServerAnswer, Failure>,
-        catalog: Option<&Catalog>,
-        at: Timestamp,
+        moment: ServerMoment<'_>,
     ) {
         if let Some(change) = Change::of(action) {
             self.about(change.subscription)
-                .record_change(&change, result, catalog, at);
+                .record_change(&change, result, moment);
         }
     }
 
@@ -240,11 +248,9 @@ impl Observations {
         &mut self,
         subscription: &SubscriptionName,
         result: Result<OperationState, Failure>,
-        catalog: Option<&Catalog>,
-        at: Timestamp,
+        moment: ServerMoment<'_>,
     ) {
-        self.about(subscription)
-            .record_operation(result, catalog, at);
+        self.about(subscription).record_operation(result, moment);
     }
 
     /// Records that no request could be sent to the service server of a subscription.

@@ -13,9 +13,9 @@ use entente_crds::{
         ItemState, ServerInstance, ServerOperation, ServerOperationState, ServerOperationType,
     },
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use super::{Reading, Sent};
+use super::{Reading, Sent, ServerMoment};
 use crate::names::SubscriptionName;
 use crate::{
     delivery::{
@@ -200,8 +200,7 @@ impl InstanceObservation {
     pub(super) fn record_fetch(
         &mut self,
         result: Result<InstanceReading, Failure>,
-        catalog: Option<&Catalog>,
-        at: Timestamp,
+        ServerMoment { catalog, late, at }: ServerMoment<'_>,
     ) {
         if let Some(recorded) = &mut self.recorded {
             match &result {
@@ -238,8 +237,12 @@ impl InstanceObservation {
         if result.is_ok() {
             self.unread.clear();
         }
-        if result == Ok(InstanceReading::Absent) && self.denied.is_some() {
-            self.is_removed(at);
+        let operation = self.recorded.as_ref().and_then(|it| it.operation.as_ref());
+        let was_late = operation
+            .and_then(|operation| operation.late_until)
+            .is_some_and(|until| until <= at);
+        if result == Ok(InstanceReading::Absent) && (self.denied.is_some() || was_late) {
+            self.is_removed(late, at);
         }
         self.reading = Some(Reading { at, result });
     }
@@ -248,8 +251,7 @@ impl InstanceObservation {
         &mut self,
         change: &Change<'_>,
         result: Result<ServerAnswer, Failure>,
-        catalog: Option<&Catalog>,
-        at: Timestamp,
+        ServerMoment { catalog, late, at }: ServerMoment<'_>,
     ) {
         let outcome = result.as_ref().map(|_| ()).map_err(Clone::clone);
         let sent = change.items.iter().map(|item| {
@@ -272,7 +274,7 @@ impl InstanceObservation {
         };
         if change.kind == ServerOperationType::Deprovision {
             match &result {
-                Ok(ServerAnswer::Done) => self.is_removed(at),
+                Ok(ServerAnswer::Done) => self.is_removed(late, at),
                 Ok(ServerAnswer::Absent { message }) => self.denied = Some(message.clone()),
                 Ok(ServerAnswer::UnderWay { .. }) | Err(_) => {}
             }
@@ -294,17 +296,19 @@ impl InstanceObservation {
             if !fetched && is_of_other_values(recorded, change.kind, change.digest, &result) {
                 take_over(recorded, change.digest);
             } else {
-                settle(recorded, change, &result, at);
+                settle(recorded, change, &result, late, at);
             }
         }
         self.problem = result.err().map(|failure| (at, failure));
     }
 
     /// Records that the instance was removed. Without a record there is no instance whose removal
-    /// could be reported.
-    fn is_removed(&mut self, at: Timestamp) {
+    /// could be reported. A provision whose answer was lost may still make it for a while.
+    fn is_removed(&mut self, late: SignedDuration, at: Timestamp) {
         if let Some(recorded) = &mut self.recorded {
-            recorded.operation = None;
+            let operation = recorded.operation.take();
+            recorded.operation =
+                operation.and_then(|operation| late_provision(&operation, late, at));
             recorded.sent_digest = None;
             self.removed = Some(at);
         }
@@ -329,8 +333,7 @@ impl InstanceObservation {
     pub(super) fn record_operation(
         &mut self,
         result: Result<OperationState, Failure>,
-        catalog: Option<&Catalog>,
-        at: Timestamp,
+        ServerMoment { catalog, late, at }: ServerMoment<'_>,
     ) {
         let Some(recorded) = &mut self.recorded else {
             return;
@@ -342,14 +345,11 @@ impl InstanceObservation {
         match result {
             Ok(OperationState::InProgress { .. }) => {}
             Ok(OperationState::Succeeded | OperationState::Gone) => {
-                let to_plan = recorded.operation.take().and_then(|it| it.to_plan);
-                if let Some(plan) = to_plan {
-                    has_plan(recorded, &plan, catalog);
-                }
                 self.problem = None;
                 if kind == Some(ServerOperationType::Deprovision) {
-                    recorded.sent_digest = None;
-                    self.removed = Some(at);
+                    self.is_removed(late, at);
+                } else if let Some(plan) = recorded.operation.take().and_then(|it| it.to_plan) {
+                    has_plan(recorded, &plan, catalog);
                 }
                 self.has_ended(at);
             }
@@ -414,6 +414,30 @@ fn take_names(
     }
 }
 
+/// Returns the record of a provision that may still be carried out after the instance was removed:
+/// one whose answer was lost, until an instant.
+fn late_provision(
+    operation: &ServerOperation,
+    late: SignedDuration,
+    at: Timestamp,
+) -> Option<ServerOperation> {
+    let in_doubt = operation.state == ServerOperationState::InDoubt
+        && operation.r#type == ServerOperationType::Provision;
+    let until = match operation.late_until {
+        Some(until) => until,
+        None if in_doubt => at.checked_add(late).ok()?,
+        None => return None,
+    };
+    (at < until).then_some(ServerOperation {
+        r#type: ServerOperationType::Provision,
+        id: None,
+        to_plan: None,
+        since: operation.since,
+        state: ServerOperationState::InDoubt,
+        late_until: Some(until),
+    })
+}
+
 /// Returns the record of an operation that failed. A failed provision leaves an orphan that has to
 /// be removed, and so may a failed deprovision, unless the instance can be fetched; a failed update
 /// must never start a clean-up (OSB "Orphan Mitigation").
@@ -429,6 +453,7 @@ fn after_failure(kind: ServerOperationType, at: Timestamp) -> Option<ServerOpera
         to_plan: None,
         since: at,
         state,
+        late_until: None,
     })
 }
 
@@ -474,6 +499,7 @@ fn note_concurrency(
         to_plan: known.and_then(|operation| operation.to_plan.clone()),
         since: known.map_or(at, |operation| operation.since),
         state: ServerOperationState::UnderWay,
+        late_until: known.and_then(|operation| operation.late_until),
     });
 }
 
@@ -514,23 +540,31 @@ fn settle(
     recorded: &mut ServerInstance,
     change: &Change<'_>,
     result: &Result<ServerAnswer, Failure>,
+    late: SignedDuration,
     at: Timestamp,
 ) {
     let (kind, digest) = (change.kind, change.digest);
     match result {
         // A fetch has to say so as well.
         Ok(ServerAnswer::Absent { .. }) => {}
+        // The record knows of its removal.
+        Ok(ServerAnswer::Done) if kind == ServerOperationType::Deprovision => {}
         Ok(ServerAnswer::Done) => {
             recorded.operation = None;
             recorded.sent_digest = digest;
         }
         Ok(ServerAnswer::UnderWay { operation, .. }) => {
+            let before = recorded.operation.take();
+            let late = before
+                .filter(|_| kind == ServerOperationType::Deprovision)
+                .and_then(|before| late_provision(&before, late, at));
             recorded.operation = Some(ServerOperation {
                 r#type: kind,
                 id: operation.clone(),
                 to_plan: change.to_plan.cloned(),
                 since: at,
                 state: ServerOperationState::UnderWay,
+                late_until: late.and_then(|operation| operation.late_until),
             });
             recorded.sent_digest = digest;
         }
@@ -545,6 +579,7 @@ fn settle(
                 to_plan: change.to_plan.cloned(),
                 since: in_doubt.map_or(at, |operation| operation.since),
                 state: ServerOperationState::InDoubt,
+                late_until: None,
             });
             // An update changes what exists, and leaves nothing that would have to be removed.
             if kind == ServerOperationType::Provision {

@@ -8,7 +8,7 @@ use entente_crds::{condition::Reason, v1alpha1::ServiceSubscription};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
-use crate::delivery::pass::Pass;
+use crate::delivery::{observations::ServerMoment, pass::Pass};
 use crate::names::{ConnectionName, SubscriptionName};
 use crate::{
     delivery::{Action, Blocked, Claimant, ServedItem, model::backoffs::BackoffKey},
@@ -28,6 +28,10 @@ fn poll_interval(age: SignedDuration) -> SignedDuration {
     let (shortest, longest) = POLL;
     SignedDuration::from_secs(age.as_secs() / 10).clamp(shortest, longest)
 }
+
+/// Time after which a request whose answer was lost will not be carried out any more, with the
+/// default time limit of requests.
+const LATE: SignedDuration = SignedDuration::from_secs(20);
 
 /// Least wait before a request that was refused is sent again although nobody changed anything.
 const REFUSED: SignedDuration = SignedDuration::from_hours(1);
@@ -246,8 +250,9 @@ impl Pass {
                     self.back_off_server(subscription, failure, moment);
                 }
                 let catalog = self.server_catalog(subscription);
+                let known = self.server_moment(subscription, catalog.as_deref(), moment.now);
                 let observations = &mut self.observations;
-                observations.record_instance(subscription, result, catalog.as_deref(), moment.now);
+                observations.record_instance(subscription, result, known);
             }
             Answer::Server(result) => {
                 match &result {
@@ -268,14 +273,16 @@ impl Pass {
                     }
                 }
                 let catalog = self.server_catalog(subscription);
+                let known = self.server_moment(subscription, catalog.as_deref(), moment.now);
                 let observations = &mut self.observations;
-                observations.record_server(action, result, catalog.as_deref(), moment.now);
+                observations.record_server(action, result, known);
             }
             Answer::Operation(result) => {
                 self.back_off_operation(subscription, &result, moment);
                 let catalog = self.server_catalog(subscription);
+                let known = self.server_moment(subscription, catalog.as_deref(), moment.now);
                 let observations = &mut self.observations;
-                observations.record_operation(subscription, result, catalog.as_deref(), moment.now);
+                observations.record_operation(subscription, result, known);
             }
             Answer::DeviceRead { .. }
             | Answer::DeviceWritten(_)
@@ -297,6 +304,23 @@ impl Pass {
         {
             self.snapshot.catalogs.remove(&connection);
             self.changed = true;
+        }
+    }
+
+    fn server_moment<'a>(
+        &self,
+        subscription: &SubscriptionName,
+        catalog: Option<&'a Catalog>,
+        at: Timestamp,
+    ) -> ServerMoment<'a> {
+        let connection = self.server_connection(subscription);
+        let connection = connection.and_then(|name| self.snapshot.connections.get(&name));
+        let timeouts = connection.and_then(|connection| connection.spec.timeouts.clone());
+        let request = timeouts.unwrap_or_default().request.length();
+        ServerMoment {
+            catalog,
+            late: request.unwrap_or(LATE / 2) * 2,
+            at,
         }
     }
 

@@ -78,13 +78,7 @@ impl Round<'_> {
             Some(Ok(InstanceReading::Absent)) => {
                 self.provision(subscription, server, (wanted, instance), plan);
             }
-            Some(Ok(InstanceReading::NotRetrievable))
-                if recorded.is_none_or(|recorded| recorded.sent_digest.is_none())
-                    || operation.is_some_and(|it| {
-                        it.state == ServerOperationState::InDoubt
-                            && it.r#type != ServerOperationType::Update
-                    }) =>
-            {
+            Some(Ok(InstanceReading::NotRetrievable)) if is_to_be_made(recorded) => {
                 self.provision(subscription, server, (wanted, instance), plan);
             }
             Some(Ok(InstanceReading::Present { .. } | InstanceReading::NotRetrievable)) => {
@@ -209,7 +203,8 @@ impl Round<'_> {
         }
         let doubtful = recorded
             .and_then(|recorded| recorded.operation.as_ref())
-            .filter(|operation| operation.state == ServerOperationState::InDoubt);
+            .filter(|operation| operation.state == ServerOperationState::InDoubt)
+            .filter(|operation| operation.late_until.is_none());
         let maximum = server
             .offering
             .as_ref()
@@ -304,6 +299,19 @@ impl Round<'_> {
             items: differing.into_iter().map(ResolvedItem::carried).collect(),
         });
     }
+}
+
+/// True if an instance that cannot be fetched has to be made: nothing was sent for it, or it is not
+/// known what became of that.
+fn is_to_be_made(recorded: Option<&ServerInstance>) -> bool {
+    recorded.is_none_or(|recorded| {
+        let operation = recorded.operation.as_ref();
+        let in_doubt = operation.is_some_and(|operation| {
+            operation.state == ServerOperationState::InDoubt
+                && operation.r#type != ServerOperationType::Update
+        });
+        recorded.sent_digest.is_none() || in_doubt
+    })
 }
 
 /// Returns the instance with the offering and the plan that it has (OSB: in every fetch, poll and

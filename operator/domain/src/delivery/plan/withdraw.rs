@@ -14,6 +14,7 @@ use crate::delivery::{
     Action, Blocked, CarriedItem, DeviceSnapshot, Intent, Observations, Plan, Reading,
     ResolvedServer, ResolvedSubscription, Sent, digest,
     model::parameters::at_pointer,
+    observations::instance::may_exist,
     plan::{
         instance::{deprovision, read_instance, recorded_key},
         round::Round,
@@ -45,7 +46,10 @@ pub(in crate::delivery) fn withdrawal(
     let Some(recorded) = observations.of(&subscription.name).recorded.as_ref() else {
         return Withdrawal::Released;
     };
-    if !subscription.begun || is_gone(subscription, observations, recorded) {
+    // What was never asked for is nowhere; what was removed has to be proved gone.
+    let removed = observations.of(&subscription.name).removed.is_some();
+    let is_nowhere = !removed && !may_exist(recorded);
+    if !subscription.begun || is_nowhere || is_gone(subscription, observations, recorded) {
         return Withdrawal::Released;
     }
     let object = snapshot.subscription(&subscription.name);
@@ -195,7 +199,10 @@ fn next(
             return;
         }
         // The result of a provision does not matter: the instance is not wanted any more.
-        Some(operation) if operation.r#type == ServerOperationType::Provision => {
+        Some(operation)
+            if operation.r#type == ServerOperationType::Provision
+                && operation.late_until.is_none() =>
+        {
             plan.actions.push(deprovision);
             return;
         }
@@ -205,6 +212,18 @@ fn next(
         return;
     }
     let heard = round.observations.of(&subscription.name);
+    // It was removed, and a lost request may still make it: it is looked for once more after that.
+    let operation = recorded.operation.as_ref();
+    if let Some(until) = operation.and_then(|operation| operation.late_until) {
+        if round.now < until {
+            plan.wait(&subscription.name, may_still_be_made(until));
+            return;
+        }
+        if heard.reading.as_ref().is_some_and(|it| it.at < until) {
+            plan.once(read_instance(subscription, server, instance));
+            return;
+        }
+    }
     let is_on = match heard.reading.as_ref().map(|reading| &reading.result) {
         None => {
             plan.once(read_instance(subscription, server, instance));
@@ -223,6 +242,12 @@ fn next(
     } else {
         plan.actions.push(deprovision);
     }
+}
+
+fn may_still_be_made(until: Timestamp) -> Blocked {
+    let message = "a request whose answer was lost may still make the instance that was removed; \
+                   it is looked for once more";
+    Blocked::until(Reason::OperationRunning, message.to_owned(), until)
 }
 
 fn still_there(round: &Round<'_>) -> Blocked {

@@ -254,6 +254,7 @@ fn an_operation_that_the_server_does_not_know_any_more_is_judged_by_what_is_ther
             to_plan: None,
             since: now(),
             state: ServerOperationState::UnderWay,
+            late_until: None,
         });
         let (pass, object) = run(looked_at(before), &mut remote, |action| match action {
             Action::PollOperation { .. } => {

@@ -82,6 +82,17 @@ fn what_was_never_sent_or_is_to_be_kept_is_let_go_without_a_request() {
     let asked = ["Update", "Deprovision"].map(|action| remote.count(action));
     assert_eq!(asked, [0, 0]);
     assert!(remote.parameters.is_some(), "it is kept");
+    // Its record was written, and the server was never asked to make it.
+    let (mut snapshot, mut remote) = deleted(SignedDuration::ZERO);
+    let object = Arc::make_mut(&mut snapshot.subscriptions[0]);
+    let recorded = object.status.as_mut().and_then(|it| it.server.as_mut());
+    recorded.expect("an instance").sent_digest = None;
+    let (gone, _, orphaned) = withdrawn(snapshot, &mut remote, |action| {
+        assert!(!matches!(action, Action::ReadInstance { .. }));
+        None
+    });
+    assert!(gone && !orphaned);
+    assert_eq!(remote.count("Deprovision"), 0);
 }
 
 // shows C10 K2

@@ -276,6 +276,7 @@ fn broker(world: &mut Simulation, name: &str, words: &VecDeque<&str>) {
             "conflict" => Fault::Conflict,
             "busy" => Fault::Busy,
             "refused" => Fault::Refused,
+            "late" => Fault::Late(parse_duration(words[2]).expect("a duration")),
             _ => panic!("no fault: {argument}"),
         }),
         "calls" => {

@@ -20,6 +20,8 @@ pub(crate) enum Fault {
     ErrorAfter,
     /// It was done, and the answer got lost.
     Lost,
+    /// No answer came, and a provision is carried out only after this time.
+    Late(SignedDuration),
     /// 409.
     Conflict,
     /// 422 ConcurrencyError.
@@ -76,6 +78,8 @@ pub(crate) struct Broker {
     /// Catalog entries that were renamed or got another id, in the order of the catalog: the new id
     /// and the new name by the old id.
     pub(crate) renamed: BTreeMap<String, (String, String)>,
+    /// An instance that is made at an instant, by a request that nobody waits for any more.
+    late: Option<(Timestamp, String, Instance)>,
     /// Instances cannot be fetched.
     pub(crate) not_retrievable: bool,
     /// Instances keep the plan that they were made with.
@@ -177,7 +181,16 @@ impl Broker {
         parameters: &Map<String, Json>,
         now: Timestamp,
     ) -> Result<ServerAnswer, Failure> {
-        let after = self.before()?;
+        let late = match self.faults.front() {
+            Some(Fault::Late(late)) if self.down.is_none() => Some(*late),
+            _ => None,
+        };
+        let after = self.before();
+        if let Some(late) = late {
+            let id = key.instance_id.clone();
+            self.late = Some((now + late, id, made(key, parameters)));
+        }
+        let after = after?;
         self.settle(now);
         if let Some(instance) = self.instances.get(&key.instance_id) {
             let same = instance.parameters == *parameters && instance.plan_id == key.plan_id;
@@ -305,6 +318,7 @@ impl Broker {
             Some(Fault::ErrorBefore) => Err(error(true)),
             Some(Fault::Conflict) => Err(Failure::new(FailureKind::Conflict, "409")),
             Some(Fault::Busy) => Err(Failure::new(FailureKind::Concurrent, "ConcurrencyError")),
+            Some(Fault::Late(_)) => Err(failure(FailureKind::TimedOut, "no answer", true)),
             Some(Fault::Refused) => Err(Failure::new(FailureKind::RejectedValue, "400")),
             Some(Fault::ErrorAfter) => Ok(After(Some(error(true)))),
             Some(Fault::Lost) => Ok(After(Some(failure(
@@ -356,6 +370,10 @@ impl Broker {
 
     /// Ends the operations whose time has come.
     fn settle(&mut self, now: Timestamp) {
+        if let Some((_, id, instance)) = self.late.take_if(|(at, ..)| *at <= now) {
+            self.created += 1;
+            self.instances.entry(id).or_insert(instance);
+        }
         let mut gone = Vec::new();
         for (id, instance) in &mut self.instances {
             let over = instance
@@ -383,6 +401,18 @@ impl Broker {
         for id in gone {
             self.instances.remove(&id);
         }
+    }
+}
+
+fn made(key: &InstanceKey, parameters: &Map<String, Json>) -> Instance {
+    Instance {
+        service_id: key.service_id.clone(),
+        plan_id: key.plan_id.clone(),
+        parameters: parameters.clone(),
+        operation: None,
+        failed: false,
+        ready: true,
+        acknowledged: None,
     }
 }
 
