@@ -28,7 +28,6 @@ use crate::{
     shutdown::{Shutdown, ShutdownTrigger},
 };
 
-
 fn start() -> Timestamp {
     "2027-03-01T00:00:00Z".parse().unwrap()
 }
