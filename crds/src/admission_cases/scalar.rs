@@ -300,8 +300,8 @@ const POINTER: Scalar = Scalar {
 };
 
 const IPP_URL: Scalar = Scalar {
-    message: "must be a URL such as \"ipp://{address}:631/ipp/print\", with scheme ipp or ipps and \
-              without user",
+    message: "must be a URL such as \"ipp://{address}:631/ipp/print\", with scheme ipp or ipps, \
+              without user, and with no other placeholders than {address}, {port} and {queue}",
     good: &[
         "ipps://{address}:{port}/printers/{queue}",
         "ipp://[fd00::1]:{port}/ipp/print",

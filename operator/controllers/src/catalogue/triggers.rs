@@ -88,7 +88,7 @@ pub(super) fn subscription(
         for (name, (instance, orphaned)) in versions.filter_map(|version| handle(version)) {
             if orphaned.is_some() || is_orphan(catalogue, &name, &instance) {
                 queue.add(Subject::Connection(name));
-            } else {
+            } else if !names_the_connection(catalogue, change, &name) {
                 queue.add_after(Subject::Connection(name), GATHER);
             }
         }
@@ -108,6 +108,22 @@ pub(super) fn subscription(
             used_service(catalogue, queue, name);
         }
     }
+}
+
+/// True if the service of a subscription names a Connection, so that the subscription is counted
+/// there whether it has an instance or not.
+fn names_the_connection(
+    catalogue: &Catalogue,
+    change: &Change<ServiceSubscription>,
+    connection: &str,
+) -> bool {
+    let mut revisions = change.new.iter().flat_map(|it| &it.spec.revisions);
+    revisions.any(|revision| {
+        let key = Key::new("", revision.service_ref.name.clone());
+        let service = catalogue.objects.services.get(&key);
+        let server = service.as_ref().and_then(|it| it.spec.server.as_ref());
+        server.is_some_and(|server| server.connection_ref.name == connection)
+    })
 }
 
 /// True if a Connection lists an instance as an orphan.
