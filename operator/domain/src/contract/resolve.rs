@@ -242,7 +242,7 @@ impl<'a> Subscriptions<'a> {
                 });
             }
             resolved.desired.push(desired);
-        } else if !self.dates.is_over(self.now) {
+        } else if !self.dates.is_over(self.now) || self.was_never_judged(&name, device, named) {
             let wanted = terms.wanted(None);
             let revisions = if self.counts_from_start(&name, device, named) {
                 from_start(wanted, &self.dates, devices)
@@ -256,6 +256,25 @@ impl<'a> Subscriptions<'a> {
             }
             resolved.desired.push(desired);
         }
+    }
+
+    /// True if the promise of a subscription whose term is over was never judged: the contract is
+    /// first seen now. It is made all the same, so that what was promised is judged and owed. One
+    /// that existed and was removed after the end is not, nor is one for a device that a label
+    /// brought after it.
+    fn was_never_judged(&self, name: &str, device: &str, named: bool) -> bool {
+        let contract = &self.world.contract;
+        let status = contract.status.as_ref();
+        let existed = status.is_some_and(|status| status.established.is_some())
+            || self.world.recreated.contains(name)
+            || self
+                .existing
+                .get(name)
+                .is_some_and(|found| is_own(contract, found));
+        let created = self.created.get(device);
+        let took_part = created.zip(self.dates.end.as_ref());
+        let took_part = named || took_part.is_some_and(|(created, end)| created < end);
+        self.dates.promised && !existed && took_part
     }
 
     /// True if a subscription that does not exist takes part from the start of the term. After the

@@ -10,6 +10,7 @@ mod report;
 mod resolve;
 mod revisions;
 mod risk;
+mod seen_late;
 mod subscription_view;
 
 use std::collections::{BTreeMap, BTreeSet};
