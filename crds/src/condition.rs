@@ -172,6 +172,8 @@ reasons! {
     OfferingChanged => "Have the catalog corrected, or name the offering and plan with the instance's ids in the SmartService.",
     /// The operator met a defect of its own, or the API server refused its status; it tries again.
     InternalError => "Report it with the operator's log; the rest of the status may be out of date.",
+    /// The operator cannot read the object as it is stored; it leaves it as it is.
+    Undecodable => "Correct the field that the message names; the rest of the status is from before.",
     /// An entry of the contract matches no Device.
     NoDevices => "Check the selector and the labels of the Devices.",
     /// The number of devices is not the expected one; withdrawals by label are held.
@@ -330,6 +332,7 @@ impl ConditionType {
         match self {
             Self::Ready => blocking!(
                 InternalError,
+                Undecodable,
                 Pending,
                 Progressing,
                 ProgressingWithRetry,
@@ -358,6 +361,7 @@ impl ConditionType {
             ),
             Self::Reconciling => &[Reason::Progressing, Reason::ProgressingWithRetry],
             Self::Stalled => &[
+                Reason::Undecodable,
                 Reason::InvalidTerm,
                 Reason::UnknownZone,
                 Reason::PastDateChanged,

@@ -34,6 +34,7 @@ use tokio::{
 use crate::metrics::Metrics;
 pub(crate) use sharing::Sharing;
 use state::State;
+pub use undecoded::Unreadable;
 pub(crate) use unmanaged::Unmanaged;
 
 /// Key of an object: its namespace (empty for kinds of the cluster) and its name.
@@ -97,6 +98,15 @@ impl<K> Clone for Change<K> {
             new: self.new.clone(),
         }
     }
+}
+
+/// Begin or end of the time in which the newest version of an object cannot be read.
+#[derive(Clone, Debug)]
+pub struct UnreadableChange {
+    /// The version that cannot be read.
+    pub object: Arc<Unreadable>,
+    /// True if it is gone, or another version can be read.
+    pub is_over: bool,
 }
 
 /// Requirements of a cache on a kind: it is typed and can be read from JSON.
@@ -219,10 +229,21 @@ impl<K: Cached> Cache<K> {
         self.len() == 0
     }
 
-    /// Returns the objects whose newest version cannot be read, with the error, sorted by key. The
-    /// version before stays in the cache, if there was one: an object must not look deleted.
-    pub fn undecodable(&self) -> Vec<(Key, String)> {
-        self.read().undecodable()
+    /// Returns the objects whose newest version cannot be read, sorted by key. The version before
+    /// stays in the cache, if there was one: an object must not look deleted. But nothing may be
+    /// written on it: it is not what the API server has.
+    pub fn unreadable(&self) -> Vec<Arc<Unreadable>> {
+        self.read().unreadable()
+    }
+
+    /// True if the newest version of an object cannot be read.
+    pub fn is_unreadable(&self, key: &Key) -> bool {
+        self.read().is_unreadable(key)
+    }
+
+    /// Returns every object that cannot be read, and every change of that from now on.
+    pub fn subscribe_unreadable(&self) -> mpsc::UnboundedReceiver<UnreadableChange> {
+        self.write().subscribe_unreadable()
     }
 
     /// Returns every change from now on, after one change (old: none) for each existing object: a

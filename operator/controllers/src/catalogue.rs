@@ -86,6 +86,13 @@ impl Reconcile for Catalogue {
         watches.cache(&objects.services, triggers::service);
         watches.cache(&objects.devices, triggers::device);
         watches.cache(&objects.subscriptions, triggers::subscription);
+        for unreadable in [
+            objects.services.subscribe_unreadable(),
+            objects.devices.subscribe_unreadable(),
+            objects.subscriptions.subscribe_unreadable(),
+        ] {
+            watches.channel(unreadable, triggers::unreadable_user);
+        }
     }
 
     async fn reconcile(&self, subject: &Subject) -> Result<Option<Requeue>, Failed> {
@@ -282,12 +289,17 @@ impl Catalogue {
         let Some(object) = cache.get(&Key::new("", name)) else {
             return Ok(());
         };
+        if cache.is_unreadable(&Key::new("", name)) {
+            return Ok(());
+        }
         let api: Api<K> = Api::all(self.context.client.clone());
         let deleting = object.meta().deletion_timestamp.is_some();
         let is_protected = has_finalizer(&*object, FINALIZER_IN_USE);
         let written = match (used, is_protected) {
             (true, false) if !deleting => add_finalizer(&api, &*object, FINALIZER_IN_USE).await,
-            (false, true) => remove_finalizer(&api, &*object, FINALIZER_IN_USE).await,
+            (false, true) if !usage::is_unknown(&self.objects) => {
+                remove_finalizer(&api, &*object, FINALIZER_IN_USE).await
+            }
             _ => return Ok(()),
         };
         match written {

@@ -68,6 +68,8 @@ impl Reconcile for Contracts {
         watches.cache(&objects.devices, triggers::device);
         watches.cache(&objects.compensations, triggers::compensation);
         watches.channel(self.context.skew.subscribe(), triggers::clock);
+        let unreadable = objects.subscriptions.subscribe_unreadable();
+        watches.channel(unreadable, triggers::unreadable_subscription);
     }
 
     async fn reconcile(&self, key: &Key) -> Result<Option<Requeue>, Failed> {
@@ -75,6 +77,9 @@ impl Reconcile for Contracts {
             self.forget(key);
             return Ok(None);
         };
+        if self.objects.contracts.is_unreadable(key) {
+            return Ok(None);
+        }
         let wake = self.pass(key, Contract::clone(&contract)).await?;
         Ok(wake.map(Requeue::At))
     }
@@ -159,7 +164,7 @@ impl Contracts {
     ) -> Result<Option<Timestamp>, WriteError> {
         let now = self.context.clock.now();
         let of = path(&key.namespace, &key.name);
-        let subscriptions = self.objects.subscriptions.by_index(BY_CONTRACT, &of);
+        let subscriptions = observe::subscriptions(&self.objects, &of);
         let compensations = self.objects.compensations.by_index(BY_CONTRACT, &of);
         let uid = world.contract.uid();
         // Moved and changed instead of copied for each try: it holds a whole fleet.

@@ -32,6 +32,7 @@ pub mod status;
 #[cfg(test)]
 mod tests;
 mod triggers;
+mod unreadable;
 
 use std::sync::Arc;
 

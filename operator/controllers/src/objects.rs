@@ -15,6 +15,7 @@ use crate::{
     cache::{Cache, Sharing},
     context::Context,
     shutdown::Shutdown,
+    unreadable,
 };
 
 /// Index of subscriptions: "namespace/device".
@@ -97,6 +98,24 @@ impl Objects {
                 })+
             };
         }
+        macro_rules! say_unreadable {
+            ($($cache:ident),+) => {
+                $(tokio::spawn(unreadable::report(
+                    Arc::clone(&self.$cache),
+                    context.clone(),
+                    shutdown.clone(),
+                ));)+
+            };
+        }
+        say_unreadable!(
+            connections,
+            models,
+            services,
+            devices,
+            contracts,
+            subscriptions,
+            compensations
+        );
         watch!(
             namespaces,
             connections,

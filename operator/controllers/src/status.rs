@@ -127,7 +127,8 @@ pub enum Reported<K> {
     Written(Arc<K>),
     /// Nothing was written: the status is equal, or none was decided.
     Unchanged,
-    /// The object is gone, or another one has its name: there is no object to report to.
+    /// The object is gone, or another one has its name, or its newest version cannot be read: there
+    /// is no object to report to.
     Gone,
 }
 
@@ -210,8 +211,19 @@ where
     K: Written + HasStatus,
     K::Status: Serialize,
 {
-    let name = object.name_any();
-    let meta = object.meta();
+    let written = send(api, |_| status_request::<K>(object.meta(), status));
+    written
+        .await
+        .map_err(|error| WriteError::new::<K>(&Key::of(object), error))
+}
+
+/// Returns the request that replaces the status of an object, if it still has the UID and the
+/// resourceVersion of this metadata.
+pub(crate) fn status_request<K: Cached>(
+    meta: &ObjectMeta,
+    status: &impl Serialize,
+) -> Result<http::Request<Vec<u8>>, RequestError> {
+    let name = meta.name.clone().unwrap_or_default();
     let wanted = StatusOnly {
         api_version: K::api_version(&()),
         kind: K::kind(&()),
@@ -224,12 +236,8 @@ where
         },
         status,
     };
-    let written = send(api, |request| {
-        request.replace_subresource("status", &name, &post(), text(&wanted)?)
-    });
-    written
-        .await
-        .map_err(|error| WriteError::new::<K>(&Key::of(object), error))
+    let url = K::url_path(&(), meta.namespace.as_deref());
+    Request::new(url).replace_subresource("status", &name, &post(), text(&wanted)?)
 }
 
 /// Reports the outcomes of a pass in spite of other writers.
@@ -255,6 +263,9 @@ pub async fn report_until_written<K>(
 where
     K: Conditioned,
 {
+    if cache.is_unreadable(key) {
+        return Ok(Reported::Gone);
+    }
     let mut object = match cache.get(key) {
         Some(object) => object,
         None => match read(api, key).await? {

@@ -3,6 +3,7 @@
 
 mod crash;
 mod story;
+mod undecodable;
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -80,6 +80,31 @@ pub fn of_internal_error(
     summary.state(set).finish()
 }
 
+/// Returns the conditions of an object of a kind whose newest version cannot be read. `problem`
+/// names the field and the error. Every other condition stays as it was.
+pub fn of_undecodable(
+    previous: &[Condition],
+    kind: &str,
+    generation: Option<i64>,
+    problem: &str,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let kept = ConditionType::ALL.iter().filter(|condition| {
+        let is_summary = [ConditionType::Stalled, ConditionType::Reconciling].contains(condition);
+        condition.is_negative() && !is_summary && find(previous, **condition).is_some()
+    });
+    let set = ConditionSet::new(previous, generation, now);
+    let set = kept.fold(set, |set, condition| set.keep(*condition));
+    let work = if ConditionType::Stalled.kinds().contains(&kind) {
+        Work::Stalled
+    } else {
+        Work::Unknown
+    };
+    let message = format!("This object cannot be read, and is left as it is: {problem}.");
+    let summary = Summary::open(Reason::Undecodable, message, work);
+    summary.state(set).finish()
+}
+
 /// The conditions of a new status, made from those of the previous one.
 ///
 /// Conditions that are always present and that nobody states stay as they were. Those that are

@@ -63,6 +63,9 @@ pub struct ContractWorld {
     /// Time by which the local clock is ahead of that of the API server, or behind if negative, if
     /// that is too much.
     pub clock_skew: Option<SignedDuration>,
+    /// Names of subscriptions of this very contract that exist and cannot be read; none of them is
+    /// among `subscriptions`.
+    pub unreadable: BTreeSet<String>,
     /// Names of subscriptions whose deletion was seen although the operator had not requested it.
     pub recreated: BTreeSet<String>,
 }
@@ -208,7 +211,7 @@ pub struct Changes {
     /// is not the expected one, or all their revisions are still needed.
     pub held: Vec<String>,
     /// Wanted, but an object of that name has to be removed first: it is being deleted, or is
-    /// another contract's.
+    /// another contract's. Or it cannot be read.
     pub waiting: Vec<String>,
 }
 
@@ -246,7 +249,8 @@ pub struct ResolvedContract {
     pub desired: Vec<Arc<DesiredSubscription>>,
     /// The writes that lead to `desired`; none while the contract is not accepted.
     pub changes: Changes,
-    /// True if the contract is being deleted and none of its subscriptions exists any more.
+    /// True if the contract is being deleted and none of its subscriptions exists any more, one
+    /// that cannot be read included.
     pub done: bool,
 }
 

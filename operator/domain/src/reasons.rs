@@ -183,6 +183,7 @@ fn row(reason: Reason) -> (Class, Blame) {
         | Reason::NotAllowed
         | Reason::OfferingNotFound
         | Reason::OfferingChanged
+        | Reason::Undecodable
         | Reason::SettingsConflict
         | Reason::ConflictingContract
         // Faults of a contract's own spec, or of the facts in a record.

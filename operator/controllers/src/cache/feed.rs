@@ -16,7 +16,7 @@ use kube::{
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use super::{Cache, Cached, Key, state, undecoded::Undecoded};
+use super::{Cache, Cached, Key, Unreadable, state, undecoded::Undecoded};
 use crate::shutdown::Shutdown;
 
 /// Duration of one watch request, in seconds. A connection that is dead without a sign is noticed
@@ -151,11 +151,11 @@ impl<K: Cached> Cache<K> {
                 let object = self.compact(object);
                 self.write().applied(object, listed);
             }
-            Err(problem) => {
-                let key = Key::of(object);
+            Err(unreadable) => {
+                let Unreadable { key, problem, .. } = &unreadable;
                 self.metrics.object_undecodable(&self.kind);
                 warn!(kind = self.kind, object = %key, problem, "an object can not be read");
-                self.write().undecodable_seen(key, meta, problem);
+                self.write().unreadable_seen(unreadable);
             }
         }
     }

@@ -27,7 +27,7 @@ use tokio::{
 };
 use tracing::error;
 
-use super::{Change, Key, index::Index};
+use super::{Change, Key, Unreadable, UnreadableChange, index::Index};
 
 /// Time for which the UID of a removed object is remembered: longer than any request may take.
 const TOMBSTONE: Duration = Duration::from_mins(2);
@@ -46,7 +46,9 @@ pub(super) struct State<K> {
     namespaces: BTreeMap<String, BTreeSet<Arc<Key>>>,
     indexes: Vec<Index<K>>,
     subscribers: Vec<mpsc::UnboundedSender<Change<K>>>,
-    undecodable: BTreeMap<Key, (String, u64)>,
+    /// Objects whose newest version cannot be read, and the relist that saw it last.
+    unreadable: BTreeMap<Key, (Arc<Unreadable>, u64)>,
+    unreadable_subscribers: Vec<mpsc::UnboundedSender<UnreadableChange>>,
     tombstones: HashMap<String, Instant>,
     oldest_tombstones: VecDeque<(Instant, String)>,
     relist: u64,
@@ -63,7 +65,8 @@ impl<K> Default for State<K> {
             namespaces: BTreeMap::new(),
             indexes: Vec::new(),
             subscribers: Vec::new(),
-            undecodable: BTreeMap::new(),
+            unreadable: BTreeMap::new(),
+            unreadable_subscribers: Vec::new(),
             tombstones: HashMap::new(),
             oldest_tombstones: VecDeque::new(),
             relist: 0,
@@ -111,9 +114,26 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         self.objects.len()
     }
 
-    pub(super) fn undecodable(&self) -> Vec<(Key, String)> {
-        let pair = |(key, (problem, _)): (&Key, &(String, u64))| (key.clone(), problem.clone());
-        self.undecodable.iter().map(pair).collect()
+    pub(super) fn unreadable(&self) -> Vec<Arc<Unreadable>> {
+        let all = self.unreadable.values();
+        all.map(|(unreadable, _)| Arc::clone(unreadable)).collect()
+    }
+
+    pub(super) fn is_unreadable(&self, key: &Key) -> bool {
+        self.unreadable.contains_key(key)
+    }
+
+    pub(super) fn subscribe_unreadable(&mut self) -> mpsc::UnboundedReceiver<UnreadableChange> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        for object in self.unreadable() {
+            // The receiver is in our hands, so it can not be closed.
+            let _ = sender.send(UnreadableChange {
+                object,
+                is_over: false,
+            });
+        }
+        self.unreadable_subscribers.push(sender);
+        receiver
     }
 
     pub(super) fn subscribe(&mut self) -> mpsc::UnboundedReceiver<Change<K>> {
@@ -165,25 +185,29 @@ impl<K: Resource<DynamicType = ()>> State<K> {
             self.waiting.remove(&key);
         }
         if is_same || is_older {
-            self.undecodable.remove(&key);
+            self.no_longer_unreadable(&key);
         }
         is_same || is_older
     }
 
-    /// Stores an object that the watch or a relist brought.
+    /// Stores an object that the watch or a relist brought. One that could not be read before is
+    /// announced as a new one: whatever differs, its status says that it cannot be read.
     pub(super) fn applied(&mut self, object: K, listed: bool) {
         if self.is_known(object.meta(), listed) {
             return;
         }
         let key = Key::of(&object);
-        self.undecodable.remove(&key);
-        self.store(key, Arc::new(object), true);
+        let anew = self.no_longer_unreadable(&key);
+        let change = self.store(key, Arc::new(object), true);
+        let old = change.old.clone().filter(|_| !anew);
+        self.tell(&Change { old, ..change });
     }
 
     /// Notes an object from the watch or a relist that cannot be read. The version before stays.
-    pub(super) fn undecodable_seen(&mut self, key: Key, meta: &ObjectMeta, problem: String) {
+    pub(super) fn unreadable_seen(&mut self, unreadable: Unreadable) {
+        let key = unreadable.key.clone();
         if let Some(entry) = self.objects.get_mut(&key) {
-            if entry.object.meta().uid == meta.uid {
+            if entry.object.meta().uid == unreadable.metadata.uid {
                 entry.relist = self.relist;
                 entry.written = None;
                 self.waiting.remove(&key);
@@ -191,13 +215,31 @@ impl<K: Resource<DynamicType = ()>> State<K> {
                 self.remove(&key);
             }
         }
-        self.undecodable.insert(key, (problem, self.relist));
+        let object = Arc::new(unreadable);
+        let seen = (Arc::clone(&object), self.relist);
+        self.unreadable.insert(key, seen);
+        self.tell_unreadable(&UnreadableChange {
+            object,
+            is_over: false,
+        });
+    }
+
+    /// Forgets that an object cannot be read. Returns true if that was so.
+    fn no_longer_unreadable(&mut self, key: &Key) -> bool {
+        let Some((object, _)) = self.unreadable.remove(key) else {
+            return false;
+        };
+        self.tell_unreadable(&UnreadableChange {
+            object,
+            is_over: true,
+        });
+        true
     }
 
     /// Removes an object after the watch's message.
     pub(super) fn deleted(&mut self, key: &Key, uid: &str, meta: &ObjectMeta) {
         self.drop_unlisted_before(version(meta));
-        self.undecodable.remove(key);
+        self.no_longer_unreadable(key);
         self.put_deleted(key, uid);
     }
 
@@ -210,7 +252,12 @@ impl<K: Resource<DynamicType = ()>> State<K> {
     /// Ends a relist that brought every existing object.
     pub(super) fn relist_ends(&mut self) {
         let relist = self.relist;
-        self.undecodable.retain(|_, (_, seen)| *seen == relist);
+        let unreadable = self.unreadable.iter();
+        let unlisted = unreadable.filter(|(_, (_, seen))| *seen != relist);
+        let unlisted: Vec<Key> = unlisted.map(|(key, _)| key.clone()).collect();
+        for key in unlisted {
+            self.no_longer_unreadable(&key);
+        }
         let stale = self
             .objects
             .iter()
@@ -244,7 +291,8 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         if meta.deletion_timestamp.is_some() && meta.finalizers.as_ref().is_none_or(Vec::is_empty) {
             self.put_deleted(&key, &uid);
         } else {
-            self.store(key, object, false);
+            let change = self.store(key, object, false);
+            self.tell(&change);
         }
     }
 
@@ -288,9 +336,10 @@ impl<K: Resource<DynamicType = ()>> State<K> {
     }
 }
 
-// Storage: each change is visible, in the objects and in every index, before it is announced.
+// Storage: each change is visible, in the objects and in every index, before it is announced; the
+// caller of `store` announces.
 impl<K: Resource<DynamicType = ()>> State<K> {
-    fn store(&mut self, key: Key, object: Arc<K>, confirmed: bool) {
+    fn store(&mut self, key: Key, object: Arc<K>, confirmed: bool) -> Change<K> {
         let known = self.objects.get_key_value(&key);
         let shared = known.map_or_else(|| Arc::new(key.clone()), |(known, _)| Arc::clone(known));
         let entry = Entry {
@@ -316,11 +365,11 @@ impl<K: Resource<DynamicType = ()>> State<K> {
             let namespace = self.namespaces.entry(key.namespace.clone());
             namespace.or_default().insert(shared);
         }
-        self.tell(&Change {
+        Change {
             key,
             old,
             new: Some(object),
-        });
+        }
     }
 
     fn remove(&mut self, key: &Key) {
@@ -367,6 +416,11 @@ impl<K: Resource<DynamicType = ()>> State<K> {
 
     fn tell(&mut self, change: &Change<K>) {
         self.subscribers
+            .retain(|subscriber| subscriber.send(change.clone()).is_ok());
+    }
+
+    fn tell_unreadable(&mut self, change: &UnreadableChange) {
+        self.unreadable_subscribers
             .retain(|subscriber| subscriber.send(change.clone()).is_ok());
     }
 }

@@ -171,8 +171,13 @@ async fn one_object_that_can_not_be_read_does_not_stop_the_others() {
     let watch = api.next().await.watch();
     cache.ready().await;
     assert_eq!(told(&mut changes), ["a - -> a"]);
-    assert_eq!(cache.undecodable().len(), 1);
-    assert_eq!(cache.undecodable()[0].0, key("broken"));
+    assert_eq!(cache.unreadable().len(), 1);
+    let broken = &cache.unreadable()[0];
+    assert_eq!(broken.key, key("broken"));
+    assert_eq!(
+        broken.problem,
+        "data: invalid type: string \"not a map\", expected a map"
+    );
     assert!(
         cache
             .metrics
@@ -187,7 +192,7 @@ async fn one_object_that_can_not_be_read_does_not_stop_the_others() {
     watch.send("MODIFIED", &config_map("broken", "u9", 12, "mended"));
     assert_eq!(line(&next(&mut changes).await), "broken - -> mended");
     assert_eq!(shown(&cache, "a").as_deref(), Some("a"));
-    assert_eq!(cache.undecodable()[0].0, key("a"));
+    assert_eq!(cache.unreadable()[0].key, key("a"));
 
     // Also not by a relist that brings it unreadable again.
     watch.send("ERROR", &gone());
@@ -197,7 +202,7 @@ async fn one_object_that_can_not_be_read_does_not_stop_the_others() {
     let watch = api.next().await.watch();
     watch.send("DELETED", &config_map("a", "u1", 21, ""));
     assert_eq!(line(&next(&mut changes).await), "a a -> -");
-    assert!(cache.undecodable().is_empty());
+    assert!(cache.unreadable().is_empty());
 
     // An object removed during an outage is not reported any more.
     watch.send("ADDED", &{
@@ -207,10 +212,10 @@ async fn one_object_that_can_not_be_read_does_not_stop_the_others() {
     });
     watch.send("ERROR", &gone());
     let asked = api.next().await;
-    assert_eq!(cache.undecodable()[0].0, key("c"));
+    assert_eq!(cache.unreadable()[0].key, key("c"));
     asked.list(30, "", &[config_map("broken", "u9", 12, "mended")]);
     let _watch = api.next().await.watch();
-    assert!(cache.undecodable().is_empty());
+    assert!(cache.unreadable().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

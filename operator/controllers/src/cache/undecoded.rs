@@ -2,7 +2,8 @@
 //! read.
 //!
 //! So an object that cannot be decoded does not stop the watch of the others, and a version that
-//! the cache has already is not decoded again. Decides nothing. Used by `feed` only.
+//! the cache has already is not decoded again. Decides nothing. Used by `feed`; what cannot be read
+//! is kept as [`Unreadable`].
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
@@ -12,9 +13,9 @@ use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, Error as _},
 };
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
-use super::unmanaged::Unmanaged;
+use super::{Key, unmanaged::Unmanaged};
 
 /// An object that was received and not decoded.
 pub(super) struct Undecoded<K> {
@@ -24,13 +25,64 @@ pub(super) struct Undecoded<K> {
 }
 
 impl<K: DeserializeOwned> Undecoded<K> {
-    /// Returns the object without its managed fields, or the error in the words of serde.
-    pub(super) fn decode(&self) -> Result<K, String> {
+    /// Returns the object without its managed fields, or what can be read of it.
+    pub(super) fn decode(&self) -> Result<K, Unreadable> {
         let decoded: Result<Unmanaged<K>, _> = serde_json::from_str(self.text.get());
         decoded
             .map(|Unmanaged(object)| object)
-            .map_err(|error| error.to_string())
+            .map_err(|error| self.unreadable(&error.to_string()))
     }
+
+    fn unreadable(&self, error: &str) -> Unreadable {
+        let rest: Option<Rest> = serde_json::from_str(self.text.get()).ok();
+        let (metadata, status) = rest.map_or_else(
+            || (self.metadata.clone(), Value::Null),
+            |Rest { metadata, status }| (metadata, status),
+        );
+        Unreadable {
+            key: Key::of_meta(&metadata),
+            metadata: ObjectMeta {
+                managed_fields: None,
+                ..metadata
+            },
+            problem: self.field_and_error().unwrap_or_else(|| error.to_owned()),
+            status,
+        }
+    }
+
+    /// Returns the path of the field that cannot be read, with the error.
+    fn field_and_error(&self) -> Option<String> {
+        let mut text = serde_json::Deserializer::from_str(self.text.get());
+        let decoded: Result<Unmanaged<K>, _> = serde_path_to_error::deserialize(&mut text);
+        let error = decoded.err()?;
+        let words = error.inner().to_string();
+        // Line and column are those of a text that nobody sees.
+        let words = words
+            .rsplit_once(" at line ")
+            .map_or(&*words, |(words, _)| words);
+        Some(format!("{}: {words}", error.path()))
+    }
+}
+
+/// A version of an object that cannot be read: all that is known of it.
+#[derive(Clone, Debug)]
+pub struct Unreadable {
+    /// Key of the object.
+    pub key: Key,
+    /// Its metadata, without managed fields.
+    pub metadata: ObjectMeta,
+    /// Path of the field, as in `spec.term.timeZone`, and the error in the words of serde.
+    pub problem: String,
+    /// Its status as it was received; null if it has none.
+    pub status: Value,
+}
+
+/// The parts that are still read of an object that cannot be read.
+#[derive(Deserialize)]
+struct Rest {
+    metadata: ObjectMeta,
+    #[serde(default)]
+    status: Value,
 }
 
 /// The part of every object that is read at once.

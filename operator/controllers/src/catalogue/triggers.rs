@@ -10,7 +10,7 @@ use kube::ResourceExt as _;
 
 use super::{Catalogue, Subject};
 use crate::{
-    cache::{Change, Key},
+    cache::{Change, Key, UnreadableChange},
     queue::Queue,
     triggers::{differs, spec_differs},
 };
@@ -124,6 +124,27 @@ fn names_the_connection(
         let server = service.as_ref().and_then(|it| it.spec.server.as_ref());
         server.is_some_and(|server| server.connection_ref.name == connection)
     })
+}
+
+/// Wakes everything that a user may have held that could not be read and is gone.
+pub(super) fn unreadable_user(
+    catalogue: &Catalogue,
+    queue: &Queue<Subject>,
+    change: &UnreadableChange,
+) {
+    if !change.is_over {
+        return;
+    }
+    let objects = &catalogue.objects;
+    let connections = objects.connections.all().into_iter();
+    let connections = connections.map(|it| Subject::Connection(it.name_any()));
+    let models = objects.models.all().into_iter();
+    let models = models.map(|it| Subject::Model(it.name_any()));
+    let services = objects.services.all().into_iter();
+    let services = services.map(|it| Subject::Service(it.name_any()));
+    for subject in connections.chain(models).chain(services) {
+        queue.add_after(subject, GATHER);
+    }
 }
 
 /// True if a Connection lists an instance as an orphan.

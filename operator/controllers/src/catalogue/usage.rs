@@ -64,6 +64,14 @@ pub(super) fn of_instances(
     (abandoned, in_service)
 }
 
+/// True if an object that may use others of the catalogue cannot be read, so that none of them is
+/// known to be unused.
+pub(super) fn is_unknown(objects: &Objects) -> bool {
+    !(objects.services.unreadable().is_empty()
+        && objects.devices.unreadable().is_empty()
+        && objects.subscriptions.unreadable().is_empty())
+}
+
 fn count(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -1,19 +1,20 @@
 //! Observe: the objects that a contract's subscriptions depend on, from the caches.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, PoisonError},
 };
 
-use entente_crds::v1alpha1::{Contract, SmartService};
+use entente_crds::v1alpha1::{Contract, ServiceSubscription, SmartService};
 use entente_domain::contract::{ContractWorld, DeviceFacts};
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
 
 use super::Contracts;
 use crate::{
     cache::Key,
-    objects::{BY_CONTRACT, path},
+    objects::{BY_CONTRACT, Objects, path},
 };
 
 /// Returns the objects of one contract.
@@ -40,19 +41,16 @@ pub(super) fn world(contracts: &Contracts, contract: Contract) -> ContractWorld 
             .filter_map(|name| objects.devices.get(&Key::new(namespace.clone(), name)))
             .collect()
     };
-    let mut devices: Vec<DeviceFacts> = devices
-        .iter()
-        .filter(|device| device.metadata.deletion_timestamp.is_none())
-        .map(|device| DeviceFacts {
-            name: device.name_any(),
-            labels: device.labels().clone(),
-            created: device
-                .metadata
-                .creation_timestamp
-                .as_ref()
-                .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
-        })
+    // A Device that cannot be read is there all the same, with its labels.
+    let unreadable = objects.devices.unreadable();
+    let unreadable = unreadable.iter().filter(|it| it.key.namespace == namespace);
+    let mut devices: Vec<DeviceFacts> = unreadable
+        .map(|device| &device.metadata)
+        .chain(devices.iter().map(|device| &device.metadata))
+        .filter(|metadata| metadata.deletion_timestamp.is_none())
+        .map(device_facts)
         .collect();
+    // Stable: of one that cannot be read and an older version of it, the first stays.
     devices.sort_by(|a, b| a.name.cmp(&b.name));
     devices.dedup_by(|a, b| a.name == b.name);
     let services: BTreeMap<String, Arc<SmartService>> = contract
@@ -73,7 +71,8 @@ pub(super) fn world(contracts: &Contracts, contract: Contract) -> ContractWorld 
         clock_skew: contracts.context.skew.is_skewed(),
         services,
         devices,
-        subscriptions: objects.subscriptions.by_index(BY_CONTRACT, &of),
+        subscriptions: subscriptions(objects, &of),
+        unreadable: unreadable_subscriptions(objects, &contract),
         recreated: recreated
             .iter()
             .filter(|key| key.namespace == namespace)
@@ -81,4 +80,35 @@ pub(super) fn world(contracts: &Contracts, contract: Contract) -> ContractWorld 
             .collect(),
         contract,
     }
+}
+
+fn device_facts(metadata: &ObjectMeta) -> DeviceFacts {
+    DeviceFacts {
+        name: metadata.name.clone().unwrap_or_default(),
+        labels: metadata.labels.clone().unwrap_or_default(),
+        created: metadata
+            .creation_timestamp
+            .as_ref()
+            .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+    }
+}
+
+/// Returns the subscriptions of "namespace/contract" that can be read. An older version of one that
+/// cannot be read is not what the API server has.
+pub(super) fn subscriptions(objects: &Objects, of: &str) -> Vec<Arc<ServiceSubscription>> {
+    let cache = &objects.subscriptions;
+    let mut found = cache.by_index(BY_CONTRACT, of);
+    found.retain(|subscription| !cache.is_unreadable(&Key::of(&**subscription)));
+    found
+}
+
+/// Returns the names of the subscriptions of this very contract that cannot be read.
+fn unreadable_subscriptions(objects: &Objects, contract: &Contract) -> BTreeSet<String> {
+    let unreadable = objects.subscriptions.unreadable();
+    let own = unreadable.iter().filter(|subscription| {
+        let mut owners = subscription.metadata.owner_references.iter().flatten();
+        owners.any(|owner| Some(&owner.uid) == contract.metadata.uid.as_ref())
+    });
+    own.map(|subscription| subscription.key.name.clone())
+        .collect()
 }

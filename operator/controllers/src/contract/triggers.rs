@@ -11,7 +11,7 @@ use kube::ResourceExt as _;
 
 use super::Contracts;
 use crate::{
-    cache::{Change, Key},
+    cache::{Change, Key, UnreadableChange},
     objects::BY_SERVICE,
     queue::Queue,
     triggers::{differs, spec_differs},
@@ -81,6 +81,19 @@ pub(super) fn subscription(
     }
     if differs(change, view) {
         queue.add_after(key, GATHER);
+    }
+}
+
+/// Wakes the contract of a subscription that cannot be read, or no longer so: it waits for it.
+pub(super) fn unreadable_subscription(
+    _: &Contracts,
+    queue: &Queue<Key>,
+    change: &UnreadableChange,
+) {
+    let metadata = &change.object.metadata;
+    for owner in metadata.owner_references.iter().flatten() {
+        let namespace = change.object.key.namespace.clone();
+        queue.add(Key::new(namespace, owner.name.clone()));
     }
 }
 

@@ -26,7 +26,7 @@ use entente_domain::{
 };
 use entente_drivers::profile::ConnectionProfile;
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::{api::core::v1::Namespace, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{Api, ResourceExt as _};
 
 use super::Delivery;
@@ -328,20 +328,19 @@ fn contracts(objects: &Objects, snapshot: &mut DeviceSnapshot) {
         .map(|entry| &entry.spec.contract.name)
         .collect();
     for name in names {
-        let Some(contract) = objects
-            .contracts
-            .get(&Key::new(snapshot.namespace.clone(), name.clone()))
-        else {
+        let key = Key::new(snapshot.namespace.clone(), name.clone());
+        let Some((metadata, established)) = contract_facts(objects, &key) else {
             continue;
         };
-        let Some(uid) = contract.uid() else { continue };
-        if let Some(established) = contract.status.as_ref().and_then(|s| s.established) {
+        let Some(uid) = metadata.uid else { continue };
+        if let Some(established) = established {
             snapshot.established.insert(uid.clone(), established);
         }
-        if contract.annotations().contains_key(ANNOTATION_ABANDON) {
+        let annotations = metadata.annotations.unwrap_or_default();
+        if annotations.contains_key(ANNOTATION_ABANDON) {
             snapshot.abandoned_contracts.insert(uid.clone());
         }
-        match &contract.metadata.deletion_timestamp {
+        match &metadata.deletion_timestamp {
             Some(deleted) => {
                 snapshot.deleted_contracts.insert(uid, deleted.0);
             }
@@ -350,6 +349,21 @@ fn contracts(objects: &Objects, snapshot: &mut DeviceSnapshot) {
             }
         }
     }
+}
+
+/// Returns the metadata of a contract and the instant at which its set was complete. Of one that
+/// cannot be read no more is needed than is known of it, and it is there all the same.
+fn contract_facts(objects: &Objects, key: &Key) -> Option<(ObjectMeta, Option<Timestamp>)> {
+    let unreadable = objects.contracts.unreadable();
+    if let Some(found) = unreadable.into_iter().find(|found| found.key == *key) {
+        let established = found.status["established"].as_str();
+        let established = established.and_then(|text| text.parse().ok());
+        return Some((found.metadata.clone(), established));
+    }
+    let contract = objects.contracts.get(key)?;
+    let status = contract.status.as_ref();
+    let established = status.and_then(|status| status.established);
+    Some((contract.metadata.clone(), established))
 }
 
 fn orphans(connections: &BTreeMap<ConnectionName, Arc<Connection>>) -> BTreeSet<String> {

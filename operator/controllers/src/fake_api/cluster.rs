@@ -92,6 +92,29 @@ impl FakeCluster {
         self.served.send_replace(());
     }
 
+    /// Changes the JSON of an object that exists, into whatever the types cannot read.
+    pub(crate) fn edit_json<K: Resource<DynamicType = ()>>(
+        &self,
+        namespace: &str,
+        name: &str,
+        change: impl FnOnce(&mut Value),
+    ) {
+        let path = path_of::<K>(Some(namespace), Some(name));
+        let mut state = self.lock();
+        let before = state.objects.get(&path).cloned().expect("an object");
+        let mut after = before.clone();
+        change(&mut after);
+        state.commit(&path, Some(&before), after);
+        drop(state);
+        self.served.send_replace(());
+    }
+
+    /// Returns the JSON of an object as it is now; null if there is none.
+    pub(crate) fn json<K: Resource<DynamicType = ()>>(&self, namespace: &str, name: &str) -> Value {
+        let path = path_of::<K>(Some(namespace), Some(name));
+        self.lock().objects.get(&path).cloned().unwrap_or_default()
+    }
+
     /// Deletes an object as `kubectl delete` does: it stays while it has finalizers.
     pub(crate) fn delete<K: Resource<DynamicType = ()>>(&self, namespace: &str, name: &str) {
         let path = path_of::<K>(Some(namespace), Some(name));

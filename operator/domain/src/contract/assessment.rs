@@ -25,6 +25,8 @@ pub(super) struct Assessment<'a> {
     pub(super) allowed: usize,
     /// The names of subscriptions that are being withdrawn, sorted.
     pub(super) withdrawing: Vec<String>,
+    /// The names of subscriptions that cannot be read, sorted.
+    pub(super) unreadable: &'a BTreeSet<String>,
     /// Devices whose withdrawal does not progress.
     pub(super) withdrawing_failing: Vec<String>,
     /// True from the instant of preparation until the start, when StartAtRisk may be stated.

@@ -75,9 +75,15 @@ impl Assessment<'_> {
     }
 
     fn deleting(&self) -> Summary {
-        let message = match self.withdrawing.len() {
-            0 => "Everything is withdrawn.".to_owned(),
-            _ => self.waits_for_withdrawal(),
+        let message = match (self.withdrawing.len(), self.unreadable.len()) {
+            (0, 0) => "Everything is withdrawn.".to_owned(),
+            (0, _) => self.waits_for_unreadable(),
+            (_, 0) => self.waits_for_withdrawal(),
+            _ => format!(
+                "{} {}",
+                self.waits_for_unreadable(),
+                self.waits_for_withdrawal()
+            ),
         };
         Summary::open(Reason::Withdrawing, message, self.work())
     }
@@ -87,6 +93,20 @@ impl Assessment<'_> {
         match self.withdrawing.len() {
             1 => format!("Waits for the withdrawal of the subscription {names}."),
             count => format!("Waits for the withdrawal of {count} subscriptions: {names}."),
+        }
+    }
+
+    fn waits_for_unreadable(&self) -> String {
+        let names = listed(self.unreadable.iter().map(String::as_str));
+        match self.unreadable.len() {
+            1 => format!(
+                "The subscription {names} cannot be read, so that it is not withdrawn; its status \
+                 names the field."
+            ),
+            count => format!(
+                "{count} subscriptions cannot be read, so that they are not withdrawn; the status \
+                 of each names the field: {names}."
+            ),
         }
     }
 

@@ -77,6 +77,7 @@ pub fn report(
         resolved,
         allowed: allowed(contract.spec.max_unavailable.as_ref(), states.len()),
         withdrawing: withdrawing(contract, resolved, &own),
+        unreadable: &world.unreadable,
         withdrawing_failing: failing_withdrawals(resolved, &own),
         preparing: is_watched(world, resolved, now),
         at_risk: devices_at_risk(world, resolved, &own, now),

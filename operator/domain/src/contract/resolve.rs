@@ -63,7 +63,7 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
         exceptions: readings.devices.exceptions.clone(),
         desired: Vec::new(),
         changes: Changes::default(),
-        done: is_deleting(contract) && own().next().is_none(),
+        done: is_deleting(contract) && own().next().is_none() && world.unreadable.is_empty(),
     };
     if is_deleting(contract) {
         let live = own().filter(|found| !is_terminating(found));
@@ -250,9 +250,11 @@ impl<'a> Subscriptions<'a> {
                 from_now(wanted, &self.dates, devices, self.now)
             };
             let desired = desired(name, revisions);
-            match found {
-                Some(_) => resolved.changes.waiting.push(desired.name.clone()),
-                None => resolved.changes.create.push(Arc::clone(&desired)),
+            let exists = found.is_some() || self.world.unreadable.contains(&desired.name);
+            if exists {
+                resolved.changes.waiting.push(desired.name.clone());
+            } else {
+                resolved.changes.create.push(Arc::clone(&desired));
             }
             resolved.desired.push(desired);
         }
@@ -267,6 +269,7 @@ impl<'a> Subscriptions<'a> {
         let status = contract.status.as_ref();
         let existed = status.is_some_and(|status| status.established.is_some())
             || self.world.recreated.contains(name)
+            || self.world.unreadable.contains(name)
             || self
                 .existing
                 .get(name)

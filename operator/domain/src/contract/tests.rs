@@ -148,6 +148,7 @@ fn world(services: Vec<ContractService>) -> ContractWorld {
         .into(),
         devices: Vec::new(),
         subscriptions: Vec::new(),
+        unreadable: BTreeSet::new(),
         recreated: BTreeSet::new(),
     }
 }

@@ -182,6 +182,30 @@ fn a_contract_that_is_deleted_deletes_its_own_and_is_done_when_they_are_gone() {
     assert!(resolved.done && resolved.changes.is_empty());
 }
 
+// shows K1
+#[test]
+fn a_subscription_that_cannot_be_read_is_neither_made_again_nor_taken_for_withdrawn() {
+    let mut world = named(&["a", "b"]);
+    world.pass(BEFORE);
+    let name = "bank.backup.a".to_owned();
+    world.subscriptions.remove(0);
+    world.unreadable.insert(name.clone());
+    let resolved = world.pass(BEFORE);
+    assert!(resolved.changes.is_empty());
+    assert_eq!(resolved.changes.waiting, [name]);
+    world.contract.metadata.deletion_timestamp = Some(Time(at(BEFORE)));
+    assert_eq!(deleted(&world.pass(BEFORE)), ["bank.backup.b"]);
+    world.collect();
+    assert!(!world.pass(BEFORE).done);
+    assert_eq!(
+        message(&world, ConditionType::Ready),
+        "The subscription bank.backup.a cannot be read, so that it is not withdrawn; its status \
+         names the field."
+    );
+    world.unreadable.clear();
+    assert!(world.pass(BEFORE).done);
+}
+
 // shows B1
 #[test]
 fn of_two_entries_of_one_service_the_first_takes_a_device_that_a_label_brings_to_both() {
