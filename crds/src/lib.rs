@@ -25,6 +25,9 @@ pub mod generate;
 pub mod item_key;
 pub mod manifest;
 pub mod schema;
+/// For tests: the operator never asks it.
+#[cfg(any(test, feature = "admission-cases"))]
+pub mod status_rules;
 pub mod v1alpha1;
 pub mod yaml;
 

@@ -1,8 +1,9 @@
 //! An API server for tests that keeps its objects, as far as the operator uses one: lists and
 //! watches, decisions on an old resourceVersion, finalizers, and status as a subresource.
 //!
-//! It applies no schema, follows no owner reference and admits everything; it refuses a request
-//! that it does not know. It fails, and lets others write in between, as a test scripts it.
+//! It applies the schema of a status that is written, and no other rule; it follows no owner
+//! reference and admits everything else; it refuses a request that it does not know. It fails, and
+//! lets others write in between, as a test scripts it.
 
 mod state;
 
@@ -17,7 +18,9 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tower::{BoxError, service_fn};
 
-use self::state::{Fault, Path, Refusal, Rival, State, TERMINATING, begin, keep_identity, parse};
+use self::state::{
+    Fault, OUTSIDE_SCHEMA, Path, Refusal, Rival, State, TERMINATING, begin, keep_identity, parse,
+};
 use super::{AnswerBody, failure};
 use crate::clock::{Clock as _, FakeClock};
 
@@ -310,6 +313,10 @@ impl FakeCluster {
                                because it is being terminated";
                 (code, failure(code, "Forbidden", message))
             }
+            Err((code, OUTSIDE_SCHEMA)) => {
+                let refusals = self.lock().outside_schema.clone();
+                (code, failure(code, "Invalid", &refusals))
+            }
             Err((code, reason)) => (code, failure(code, reason, "as the test wants it")),
         };
         let body = Full::new(Bytes::from(answer.to_string())).map_err(|never| match never {});
@@ -323,5 +330,47 @@ fn path_of<K: Resource<DynamicType = ()>>(namespace: Option<&str>, name: Option<
         collection: K::plural(&()).into_owned(),
         namespace: namespace.unwrap_or_default().to_owned(),
         name: name.unwrap_or_default().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use entente_crds::{
+        example,
+        v1alpha1::{Connection, ConnectionStatus, Orphan},
+    };
+    use kube::Api;
+
+    use super::*;
+    use crate::status::{WriteError, write_status};
+
+    // shows K7
+    #[tokio::test]
+    async fn a_status_that_its_schema_does_not_allow_is_refused_and_the_field_is_named() {
+        let clock = Arc::new(FakeClock::starting_at(jiff::Timestamp::UNIX_EPOCH));
+        let cluster = FakeCluster::new(clock);
+        let broker = example::northwind_services();
+        cluster.apply(&broker);
+        let name = broker.metadata.name.clone().unwrap();
+        let stored: Connection = cluster.get("", &name).unwrap();
+        let api: Api<Connection> = Api::all(cluster.client());
+        let with = |instance_id: String| ConnectionStatus {
+            orphans: vec![Orphan {
+                instance_id,
+                ..Orphan::default()
+            }],
+            ..ConnectionStatus::default()
+        };
+        let refused = write_status(&api, &stored, &with("i".repeat(65))).await;
+        let Err(WriteError::Refused { code, message, .. }) = refused else {
+            panic!("it is refused");
+        };
+        assert_eq!(code, 422);
+        assert!(
+            message.contains("status.orphans[0].instanceId"),
+            "{message}"
+        );
+        let written = write_status(&api, &stored, &with("i".repeat(64))).await;
+        assert!(written.is_ok(), "{written:?}");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use entente_crds::status_rules::refusals;
 use futures::{StreamExt as _, channel::mpsc as stream};
 use http::Method;
 use http_body_util::{BodyExt as _, StreamBody};
@@ -20,6 +21,9 @@ pub(super) struct Path {
 
 /// The refusal to create an object in a namespace that is being deleted.
 pub(super) const TERMINATING: &str = "NamespaceTerminating";
+
+/// The refusal of a status that its schema does not allow.
+pub(super) const OUTSIDE_SCHEMA: &str = "OutsideSchema";
 
 /// A failure, with the reason that a Status gives.
 pub(super) type Refusal = (u16, &'static str);
@@ -57,6 +61,8 @@ pub(super) struct State {
     pub(super) faults: Vec<Fault>,
     pub(super) rivals: Vec<Rival>,
     pub(super) requests: Vec<(Method, String)>,
+    /// Reasons of the last refusal of a status by its schema.
+    pub(super) outside_schema: String,
 }
 
 impl State {
@@ -168,6 +174,11 @@ impl State {
     fn replace(&mut self, path: &Path, part: &str, body: Value) -> Result<Value, Refusal> {
         let before = self.expected(path, &body["metadata"])?;
         let after = if part == "status" {
+            let refusals = refusals(&path.collection, &body["status"]);
+            if !refusals.is_empty() {
+                self.outside_schema = format!("{path:?}: {}", refusals.join("; "));
+                return Err((422, OUTSIDE_SCHEMA));
+            }
             let mut after = before.clone();
             after["status"] = body["status"].clone();
             after
