@@ -303,6 +303,17 @@ impl Reason {
         of_an_attempt.copy_from_slice(Self::OF_AN_ATTEMPT);
         all
     };
+
+    /// Returns the reason if a list has it, else ProtocolError, which every list of a status has: a
+    /// status with another word would be refused as a whole.
+    #[must_use]
+    pub fn within(self, list: &[Reason]) -> Self {
+        if list.contains(&self) {
+            self
+        } else {
+            Reason::ProtocolError
+        }
+    }
 }
 
 /// Reasons that block a side or an item, shared by several conditions below.

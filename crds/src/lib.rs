@@ -17,6 +17,7 @@
 /// For tests: the operator never reads them.
 #[cfg(any(test, feature = "admission-cases"))]
 pub mod admission_cases;
+pub mod bounded;
 pub mod condition;
 pub mod digest;
 pub mod duration;

@@ -7,6 +7,9 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 
 use crate::condition::Reason;
 
+/// The most characters that a message in a status has.
+pub const MAX_MESSAGE: usize = 1024;
+
 /// The largest number of digits of a [`whole_number`].
 pub const MAX_WHOLE_NUMBER: usize = 256;
 
@@ -52,9 +55,9 @@ pub fn required_text(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "minLength": 1, "maxLength": 253})
 }
 
-/// A sentence of a status: at most 1,024 characters.
-pub fn message(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": "string", "maxLength": 1024})
+/// The status of a condition.
+pub fn status_of_condition(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "enum": ["True", "False", "Unknown"]})
 }
 
 /// A reason that an attempt at one item can have.

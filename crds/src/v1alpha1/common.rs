@@ -2,15 +2,38 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::bounded::Text;
 use crate::duration::Duration;
-use crate::schema;
+use crate::schema::{self, MAX_MESSAGE};
 
-/// A condition in the form that every Kubernetes tool reads.
-pub type Condition = k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+/// A condition in the form that every Kubernetes tool reads (metav1.Condition), with bounds.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// The instant at which the status last changed.
+    #[schemars(schema_with = "schema::date_time")]
+    pub last_transition_time: Time,
+    /// One or more sentences for people.
+    pub message: Text<MAX_MESSAGE>,
+    /// The generation of the object that the condition speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Reason of the status, from the list of the condition.
+    #[schemars(length(max = 64))]
+    pub reason: String,
+    /// True, False or Unknown.
+    #[schemars(schema_with = "schema::status_of_condition")]
+    pub status: String,
+    /// Type of the condition.
+    #[serde(rename = "type")]
+    #[schemars(length(max = 64))]
+    pub type_: String,
+}
 
 /// A reference by name: to an object of the catalogue, or of the same namespace.
 #[derive(

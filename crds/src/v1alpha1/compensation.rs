@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Amount, Cause, Condition, Customer, Fee, Remedy, ServiceLevel, Share};
-use crate::schema;
+use crate::bounded::Text;
+use crate::schema::{self, MAX_MESSAGE};
 
 /// Compensation owed for one missed promise by one remedy: a frozen record and its settlement.
 #[derive(Clone, CustomResource, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
@@ -295,8 +296,7 @@ pub struct Explanation {
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub periods: Vec<PeriodShare>,
     /// The whole calculation in one sentence.
-    #[schemars(schema_with = "schema::message")]
-    pub message: String,
+    pub message: Text<MAX_MESSAGE>,
 }
 
 /// Contribution of one period of the fee.

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Condition, LocalReference, Selector};
+use crate::bounded::Text;
 use crate::duration::Duration;
 use crate::schema;
 
@@ -401,6 +402,5 @@ pub struct Orphan {
     /// The instant at which it became an orphan.
     pub since: jiff::Timestamp,
     /// Reason why it could not be removed.
-    #[schemars(schema_with = "schema::text")]
-    pub reason: String,
+    pub reason: Text<253>,
 }

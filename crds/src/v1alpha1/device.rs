@@ -5,7 +5,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Condition, LocalReference, NameReference};
-use crate::{condition::Reason, digest::Digest, schema};
+use crate::{
+    bounded::{Text, Token},
+    condition::Reason,
+    digest::Digest,
+    schema::{self, MAX_MESSAGE},
+};
+
+/// The most characters of what a device says of itself.
+pub const MAX_IDENTITY: usize = 127;
+/// The most characters of the last request for a reconcile.
+pub const MAX_RECONCILE_AT: usize = 64;
 
 /// One device: its model, serial number, address and connections.
 #[derive(Clone, CustomResource, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
@@ -131,8 +141,7 @@ pub struct DeviceStatus {
     pub last_sync: Option<LastSync>,
     /// Value of the annotation entente.dev/reconcile-at that was last acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64))]
-    pub last_handled_reconcile_at: Option<String>,
+    pub last_handled_reconcile_at: Option<Token<MAX_RECONCILE_AT>>,
 }
 
 /// Identity that a device reported.
@@ -141,8 +150,7 @@ pub struct DeviceStatus {
 pub struct DeviceIdentity {
     /// Product name that it reported (IPP printer-make-and-model).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 127))]
-    pub product_name: Option<String>,
+    pub product_name: Option<Text<MAX_IDENTITY>>,
     /// The spec.serialNumber that this identity belongs to.
     #[schemars(length(max = 64))]
     pub serial_number: String,
@@ -152,8 +160,7 @@ pub struct DeviceIdentity {
     pub connection: Option<String>,
     /// Identity that it reported (IPP printer-uuid), pinned when first seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 127))]
-    pub id: Option<String>,
+    pub id: Option<Token<MAX_IDENTITY>>,
     /// The fingerprint of its certificate, pinned when first seen (trust FirstUse).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
@@ -169,8 +176,7 @@ pub struct DeviceConnectionStatus {
     pub name: String,
     /// The identity that the device gave through it, pinned when first seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 127))]
-    pub identity: Option<String>,
+    pub identity: Option<Token<MAX_IDENTITY>>,
     /// The fingerprint of the certificate there, pinned when first seen (trust FirstUse).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
@@ -188,8 +194,7 @@ pub struct DeviceFault {
     #[schemars(schema_with = "schema::reason_of_a_look")]
     pub reason: Reason,
     /// The fault in one sentence.
-    #[schemars(schema_with = "schema::message")]
-    pub message: String,
+    pub message: Text<MAX_MESSAGE>,
 }
 
 /// Claim of a Device on its machine.
@@ -207,8 +212,7 @@ pub struct DeviceClaim {
     pub since: Option<jiff::Timestamp>,
     /// Identity that the machine reported, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 127))]
-    pub identity: Option<String>,
+    pub identity: Option<Token<MAX_IDENTITY>>,
 }
 
 /// Number of services, and of those that are proven.

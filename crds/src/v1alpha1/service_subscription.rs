@@ -12,7 +12,14 @@ use super::{
     Cause, Condition, DeletionPolicy, Fee, NameReference, Remedy, SecretParameter, ServiceLevel,
     StepType, contract::parameters,
 };
-use crate::{condition::Reason, digest::Digest, duration::Duration, item_key::ItemKey, schema};
+use crate::{
+    bounded::Text,
+    condition::Reason,
+    digest::Digest,
+    duration::Duration,
+    item_key::ItemKey,
+    schema::{self, MAX_MESSAGE},
+};
 
 /// One service on one device: its dated revisions, the proof of delivery and the promises.
 ///
@@ -354,8 +361,7 @@ pub struct Problem {
     /// The instant since which the last attempts met this problem.
     pub since: Timestamp,
     /// One sentence with the remote side's own words, at most 256 bytes of them.
-    #[schemars(schema_with = "schema::message")]
-    pub message: String,
+    pub message: Text<MAX_MESSAGE>,
 }
 
 /// The instance on the service server.

@@ -227,7 +227,7 @@ impl Compensations {
                 "voided",
                 EventReason::CompensationVoided,
                 find(status_conditions(written), ConditionType::Ready)
-                    .map_or_else(String::new, |ready| ready.message.clone()),
+                    .map_or_else(String::new, |ready| ready.message.to_string()),
             ),
         };
         self.context.metrics.compensation("FeeCredit", what);

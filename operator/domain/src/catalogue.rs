@@ -249,9 +249,7 @@ fn take_over(connection: &Connection, observed: &ObservedConnection) -> (Vec<Orp
                 subscription.namespace().unwrap_or_default(),
                 subscription.name_any()
             )
-            .chars()
-            .take(253)
-            .collect(),
+            .into(),
         });
     }
     orphans.sort_by(|a, b| a.instance_id.cmp(&b.instance_id));

@@ -4,19 +4,15 @@
 //! while it is True. It must never spell a type or a reason: those are enums of `entente_crds`.
 //! Called by everything that writes a status.
 
+use entente_crds::bounded::Text;
 use entente_crds::condition::{ConditionType, Reason};
 use entente_crds::v1alpha1::Condition;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::bounded::cut;
-
 mod summary;
 
 pub use summary::{Summary, Work};
-
-/// The most characters that a message of ours has.
-pub const MAX_MESSAGE: usize = 1024;
 
 /// The status of a condition.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -133,7 +129,7 @@ impl ConditionSet {
     }
 
     /// States a condition; a later statement of a type replaces an earlier one. The message is cut
-    /// to [`MAX_MESSAGE`] characters.
+    /// to its field.
     ///
     /// A reason outside the list of the condition is a defect of ours: it ends a debug build.
     #[must_use]
@@ -160,7 +156,7 @@ impl ConditionSet {
             type_: condition.as_str().to_owned(),
             status: status.as_str().to_owned(),
             reason: reason.as_str().to_owned(),
-            message: cut(message.into(), MAX_MESSAGE),
+            message: Text::from(Into::<String>::into(message)),
             last_transition_time,
             observed_generation: self.generation,
         };
@@ -348,9 +344,8 @@ mod tests {
                 "é".repeat(2000),
             )
             .finish();
-        assert_eq!(conditions[0].message.chars().count(), MAX_MESSAGE);
+        assert_eq!(conditions[0].message.chars().count(), 1024);
         assert!(conditions[0].message.ends_with('…'));
-        assert_eq!(cut("é".repeat(1024), 1024), "é".repeat(1024));
     }
 
     // shows K2

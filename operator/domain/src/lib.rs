@@ -5,7 +5,6 @@
 //! output, byte for byte. Called by `drivers` (the values of `remote`) and by `controllers`.
 
 pub mod backoff;
-pub mod bounded;
 pub mod catalogue;
 pub mod compensation;
 pub mod condition;
@@ -22,3 +21,5 @@ pub mod reasons;
 pub mod remote;
 pub mod secret;
 pub mod time;
+
+pub use entente_crds::bounded;

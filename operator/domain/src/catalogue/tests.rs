@@ -99,7 +99,7 @@ fn a_service_with_a_text_that_is_no_duration_is_refused_by_its_field() {
         let service = SmartService::new("data-backup", spec);
         let conditions = report_service(&service, true, 0, NOW).conditions;
         let accepted = find(&conditions, ConditionType::Accepted).expect("it is stated");
-        (accepted.reason.clone(), accepted.message.clone())
+        (accepted.reason.clone(), accepted.message.to_string())
     };
     let level = SmartServiceSpec {
         service_level: Some(ServiceLevel {

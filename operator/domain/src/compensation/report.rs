@@ -280,7 +280,7 @@ fn explain(
 ) -> Explanation {
     Explanation {
         periods: explanation::lines(terms, credit),
-        message: explanation::sentence(record, terms, owed, credit),
+        message: explanation::sentence(record, terms, owed, credit).into(),
     }
 }
 

@@ -284,7 +284,7 @@ fn message(world: &ContractWorld, condition: ConditionType) -> String {
         .as_ref()
         .map_or(&[][..], |status| &status.conditions);
     find(conditions, condition)
-        .map(|found| found.message.clone())
+        .map(|found| found.message.to_string())
         .unwrap_or_default()
 }
 

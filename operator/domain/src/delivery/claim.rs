@@ -253,7 +253,7 @@ pub(super) fn next_claim(device: &Device, look: &Look<'_>, now: Timestamp) -> Op
     {
         // The second claimant remembers the machine that it waits for.
         claim.since = (!look.is_claimed_by_another).then_some(now);
-        claim.identity.clone_from(identity);
+        claim.identity = identity.as_deref().map(Into::into);
     }
     Some(claim)
 }

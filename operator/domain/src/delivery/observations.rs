@@ -5,23 +5,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use entente_crds::{digest::Digest, item_key::ItemKey};
+use entente_crds::{bounded::Text, digest::Digest, item_key::ItemKey, v1alpha1::MAX_IDENTITY};
 use jiff::{SignedDuration, Timestamp};
 
 use self::instance::Change;
 pub use self::instance::InstanceObservation;
 use crate::names::{ConnectionName, SubscriptionName};
 use crate::{
-    bounded::cut,
     delivery::{Action, DeviceSnapshot, ResolvedDevice, ServedItem},
     identity::Identity,
     remote::{Catalog, DeviceReading, Failure, InstanceReading, OperationState, ServerAnswer},
 };
 
 pub(super) mod instance;
-
-/// The largest number of characters of a product name (its schema).
-const MOST_PRODUCT: usize = 127;
 
 /// One answer to a reading.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -179,8 +175,8 @@ impl Observations {
             reading.identity = identity.map(|identity| identity.to_string());
             let product = reading.product_name.take();
             reading.product_name = product
-                .map(|product| cut(product.trim().to_owned(), MOST_PRODUCT))
-                .filter(|product| !product.is_empty());
+                .map(|product| Text::<MAX_IDENTITY>::from(product.trim().to_owned()).into())
+                .filter(|product: &String| !product.is_empty());
         }
         let device = self.devices.entry(connection.clone()).or_default();
         if result.is_ok() {

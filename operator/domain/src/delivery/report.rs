@@ -190,7 +190,7 @@ impl Report<'_> {
             (Some(wait), Some(_)) if says_more_than_a_problem(wait.reason) => Some(wait.clone()),
             (wait, Some(problem)) => Some(Blocked {
                 reason: problem.outcome,
-                message: problem.message.clone(),
+                message: problem.message.to_string(),
                 until: wait.and_then(|wait| wait.until),
             }),
             (None, None) => self.waiting_item(),

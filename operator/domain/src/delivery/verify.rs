@@ -24,8 +24,6 @@ use crate::delivery::{
 };
 use crate::names::{ConnectionName, SubscriptionName};
 use crate::{
-    bounded::cut,
-    condition::MAX_MESSAGE,
     reasons::{reason, shows_another_machine},
     remote::{DeviceReading, Failure, Value},
 };
@@ -563,9 +561,9 @@ impl Round<'_> {
             .filter(|problem| problem.outcome == met)
             .map_or(at, |problem| problem.since);
         Problem {
-            outcome: met,
+            outcome: met.within(Reason::OF_AN_ATTEMPT),
             since,
-            message: cut(message.to_owned(), MAX_MESSAGE),
+            message: message.into(),
         }
     }
 }

@@ -83,7 +83,7 @@ async fn what_was_told_already_is_not_told_again() {
         with_ready(Reason::RejectedValue),
     );
     let status = after.status.as_mut().expect("a status");
-    status.conditions[0].message = "in other words".to_owned();
+    status.conditions[0].message = "in other words".into();
     let events = told(true, |delivery| {
         publish::subscription(delivery, Some(&before), &after);
     });

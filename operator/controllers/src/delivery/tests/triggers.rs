@@ -79,7 +79,7 @@ fn claim(identity: &str) -> DeviceClaim {
         endpoint_digest: Digest::default(),
         named: promised(),
         since: Some(promised()),
-        identity: Some(identity.to_owned()),
+        identity: Some(identity.into()),
     }
 }
 
@@ -131,7 +131,7 @@ async fn who_gets_or_loses_a_machine_wakes_those_who_wait_for_it() {
     let faulty = edited(&device, |device| {
         let fault = DeviceFault {
             reason: Reason::IdentityMismatch,
-            message: String::new(),
+            message: "".into(),
         };
         device.status.get_or_insert_default().connections = vec![DeviceConnectionStatus {
             name: "hq-ipp".to_owned(),

@@ -357,7 +357,7 @@ fn a_record_that_cannot_be_calculated_waits_for_a_person_and_says_what_is_wrong(
         assert!(status.amount.is_none());
         (
             shown(&status, ConditionType::Stalled),
-            status.conditions[0].message.clone(),
+            status.conditions[0].message.to_string(),
         )
     };
     let (reason, message) = stalled(|record| record.time_zone = "Europe/Atlantis".into());

@@ -224,7 +224,7 @@ fn the_failing_devices_are_named_up_to_five_and_one_that_lost_contact_is_not_amo
         problem: Some(Box::new(Problem {
             outcome: entente_crds::condition::Reason::Unreachable,
             since: at(START),
-            message: String::new(),
+            message: "".into(),
         })),
         ..Item::default()
     };

@@ -64,7 +64,7 @@ fn item(world: &mut ContractWorld, device: &str, key: &str, state: ItemState, me
             Box::new(Problem {
                 outcome: entente_crds::condition::Reason::Unreachable,
                 since: at(BEFORE),
-                message: String::new(),
+                message: "".into(),
             })
         }),
         ..Item::default()

@@ -93,7 +93,7 @@ impl Change {
                 let problem = met.then(|| Problem {
                     outcome: entente_crds::condition::Reason::Unreachable,
                     since: at(START),
-                    message: "said".to_owned(),
+                    message: "said".into(),
                 });
                 status.items.push(Item {
                     key: (*key).into(),

@@ -120,7 +120,7 @@ impl Pass {
                     Wanted::DeviceSetting { connection, .. } => Some(connection.clone()),
                     _ => self.server_connection(&subscription.name),
                 };
-                let why = Blocked::new(problem.outcome, problem.message.clone());
+                let why = Blocked::new(problem.outcome, problem.message.to_string());
                 let found = FoundByReading {
                     key,
                     why,

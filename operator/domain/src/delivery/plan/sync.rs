@@ -5,22 +5,19 @@
 
 use entente_crds::{
     ANNOTATION_RECONCILE_AT,
-    v1alpha1::{Device, DeviceStatus},
+    bounded::Token,
+    v1alpha1::{Device, DeviceStatus, MAX_RECONCILE_AT},
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
-use crate::bounded::token;
 use crate::delivery::{DeviceSnapshot, digest};
-
-/// The largest number of characters of such a request in the status (its schema).
-const MOST_WISH: usize = 64;
 
 /// Returns a person's request for a full read-back (annotation entente.dev/reconcile-at), cut as
 /// the status repeats it when it was acted on. The annotation may have any text.
-pub(in crate::delivery) fn reconcile_wish(device: &Device) -> Option<String> {
+pub(in crate::delivery) fn reconcile_wish(device: &Device) -> Option<Token<MAX_RECONCILE_AT>> {
     let wish = device.annotations().get(ANNOTATION_RECONCILE_AT)?;
-    Some(token(wish, MOST_WISH))
+    Some(wish.as_str().into())
 }
 
 /// True if a person asked for a full read-back and it was not acted on yet.

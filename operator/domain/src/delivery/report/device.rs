@@ -23,9 +23,8 @@ use crate::delivery::{
 };
 use crate::names::SubscriptionName;
 use crate::{
-    bounded::cut,
     catalogue::RESOLVED,
-    condition::{ConditionSet, MAX_MESSAGE, Status, Summary, Work, find, is_true},
+    condition::{ConditionSet, Status, Summary, Work, find, is_true},
     reasons::{Class, class},
     remote::DeviceReading,
 };
@@ -353,14 +352,15 @@ impl Report<'_> {
         let seen_before = seen(self.device).and_then(|identity| identity.product_name.clone());
         Some(DeviceIdentity {
             product_name: reading.map_or_else(
-                || seen_before.or_else(|| any.product_name.clone()),
-                |reading| reading.product_name.clone(),
+                || seen_before.or_else(|| any.product_name.clone().map(Into::into)),
+                |reading| reading.product_name.clone().map(Into::into),
             ),
             serial_number: self.device.spec.serial_number.clone(),
             connection: Some(witness.to_owned()),
             id: pinned_identity(self.device, witness)
                 .map(|pinned| pinned.to_string())
-                .or_else(|| reading?.identity.clone()),
+                .or_else(|| reading?.identity.clone())
+                .map(Into::into),
             certificate_sha256: pinned_certificate(self.device, witness)
                 .map(str::to_owned)
                 .or_else(|| reading?.certificate_sha256.clone()),
@@ -392,13 +392,14 @@ impl Report<'_> {
             name: name.to_owned(),
             identity: pinned
                 .map(|pinned| pinned.to_string())
-                .or_else(|| said?.identity.clone()),
+                .or_else(|| said?.identity.clone())
+                .map(Into::into),
             certificate_sha256: certificate
                 .map(str::to_owned)
                 .or_else(|| said?.certificate_sha256.clone()),
             fault: fault.map(|fault| DeviceFault {
-                reason: fault.reason,
-                message: cut(fault.message, MAX_MESSAGE),
+                reason: fault.reason.within(Reason::OF_A_LOOK),
+                message: fault.message.into(),
             }),
         }
     }

@@ -33,7 +33,7 @@ fn claims(mut device: Device, named: i64, since: Option<i64>, identity: Option<&
         endpoint_digest: claim_digest(&device).expect("it has an endpoint"),
         named: at(named),
         since: since.map(at),
-        identity: identity.map(str::to_owned),
+        identity: identity.map(Into::into),
     };
     device.status = Some(DeviceStatus {
         claim: Some(claim),
@@ -46,7 +46,7 @@ fn claims(mut device: Device, named: i64, since: Option<i64>, identity: Option<&
 fn met(mut device: Device, reason: Reason) -> Device {
     let fault = DeviceFault {
         reason,
-        message: "said".to_owned(),
+        message: "said".into(),
     };
     let status = device.status.get_or_insert_with(Default::default);
     status.connections = vec![DeviceConnectionStatus {

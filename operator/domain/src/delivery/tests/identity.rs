@@ -29,19 +29,19 @@ fn device() -> Device {
         .into();
     let status = device.status.get_or_insert_default();
     status.identity = Some(DeviceIdentity {
-        product_name: Some("Northwind MFP 500".to_owned()),
+        product_name: Some("Northwind MFP 500".into()),
         serial_number: device.spec.serial_number.clone(),
         connection: Some("second".to_owned()),
-        id: Some("urn:uuid:2".to_owned()),
+        id: Some("urn:uuid:2".into()),
         certificate_sha256: Some("c2".to_owned()),
     });
     status.connections = vec![DeviceConnectionStatus {
         name: "first".to_owned(),
-        identity: Some("urn:uuid:1".to_owned()),
+        identity: Some("urn:uuid:1".into()),
         certificate_sha256: Some("c1".to_owned()),
         fault: Some(DeviceFault {
             reason: Reason::Unreachable,
-            message: "no route".to_owned(),
+            message: "no route".into(),
         }),
     }];
     device
@@ -130,7 +130,7 @@ fn who_is_not_the_expected_one_or_not_allowed_may_not_be_used_and_who_is_silent_
     ] {
         let fault = DeviceFault {
             reason,
-            message: String::new(),
+            message: "".into(),
         };
         assert_eq!(forbids_use(&fault), forbids, "{reason:?}");
     }

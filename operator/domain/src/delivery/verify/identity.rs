@@ -198,7 +198,7 @@ pub(in crate::delivery) fn pinned_certificate<'a>(
 /// Returns the fault of a connection at its last use: it holds until the connection is used again.
 pub(in crate::delivery) fn remembered_fault(device: &Device, connection: &str) -> Option<Blocked> {
     let fault = remembered(device, connection)?.fault.as_ref()?;
-    Some(Blocked::new(fault.reason, fault.message.clone()))
+    Some(Blocked::new(fault.reason, fault.message.to_string()))
 }
 
 /// True if a fault is not that the device did not answer, but that it must not be used.

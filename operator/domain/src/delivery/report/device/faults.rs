@@ -105,7 +105,7 @@ mod tests {
             name: (*name).to_owned(),
             fault: Some(DeviceFault {
                 reason: *reason,
-                message: format!("{name} met it"),
+                message: format!("{name} met it").into(),
             }),
             ..DeviceConnectionStatus::default()
         });
