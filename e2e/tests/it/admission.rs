@@ -6,6 +6,7 @@
 
 mod lists;
 mod objects;
+mod statuses;
 
 use std::collections::BTreeMap;
 
