@@ -182,12 +182,15 @@ impl Catalogue {
             }
         }
         let now = self.context.clock.now();
-        self.write(cache, name, |object| {
-            report_connection(object, &observed, now)
-        })
-        .await?;
+        let written = self
+            .write(cache, name, |object| {
+                report_connection(object, &observed, now)
+            })
+            .await;
+        // What is used is protected, whatever became of its status.
         let used = observed.used_by > 0 || !observed.abandoned.is_empty();
         self.protect(cache, name, used).await?;
+        written?;
         // What it refers to may change before the broker may be asked again.
         let look = |(_, until): (Failure, Timestamp)| now.checked_add(PROBE).ok().min(Some(until));
         let look = asked_to_wait.and_then(look);
@@ -240,25 +243,28 @@ impl Catalogue {
         let used_by = usage::of_model(&self.objects, name);
         let now = self.context.clock.now();
         let cache: &Arc<Cache<DeviceModel>> = &self.objects.models;
-        self.write(cache, name, |object| report_model(object, used_by, now))
-            .await?;
-        self.protect(cache, name, used_by > 0).await
+        let written = self
+            .write(cache, name, |object| report_model(object, used_by, now))
+            .await;
+        self.protect(cache, name, used_by > 0).await?;
+        written
     }
 
     async fn service(&self, name: &str) -> Result<(), WriteError> {
         let used_by = usage::of_service(&self.objects, name);
         let now = self.context.clock.now();
         let cache: &Arc<Cache<SmartService>> = &self.objects.services;
-        self.write(cache, name, |object| {
+        let written = self.write(cache, name, |object| {
             let server = object.spec.server.as_ref();
             let exists = server.is_none_or(|server| {
                 let key = Key::new("", server.connection_ref.name.clone());
                 self.objects.connections.get(&key).is_some()
             });
             report_service(object, exists, used_by, now)
-        })
-        .await?;
-        self.protect(cache, name, used_by > 0).await
+        });
+        let written = written.await;
+        self.protect(cache, name, used_by > 0).await?;
+        written
     }
 
     async fn write<K>(

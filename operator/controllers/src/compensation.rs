@@ -82,10 +82,13 @@ impl Compensations {
             return Ok(None);
         }
         let api: Api<Compensation> = Api::namespaced(self.context.client.clone(), &key.namespace);
+        // A record that is refused prevents none of the others.
+        let mut refused = Ok(());
         for subscription in &missed {
-            self.issue(&api, key, subscription).await?;
+            later(&mut refused, self.issue(&api, key, subscription).await)?;
         }
-        self.calculate(&api, key).await
+        let wakes = self.calculate(&api, key).await?;
+        refused.map(|()| wakes)
     }
 
     /// Makes the records that are missing.
@@ -103,6 +106,7 @@ impl Compensations {
         let serial = device
             .as_ref()
             .map(|device| device.spec.serial_number.as_str());
+        let mut refused = Ok(());
         for record in records_for(subscription, serial, &key.namespace) {
             let record_key = Key::of(&record);
             if self.objects.compensations.get(&record_key).is_some()
@@ -110,9 +114,9 @@ impl Compensations {
             {
                 continue;
             }
-            self.make(api, &record).await?;
+            later(&mut refused, self.make(api, &record).await)?;
         }
-        Ok(())
+        refused
     }
 
     /// Makes a record, with an event on its subscription.
@@ -168,49 +172,49 @@ impl Compensations {
             (compensation.spec.record.promised, compensation.name_any())
         });
         let mut wakes = Vec::new();
-        let interval = SignedDuration::try_from(self.context.options.accrual_interval)
-            .unwrap_or(SignedDuration::from_hours(1));
+        let mut refused = Ok(());
         for compensation in open {
-            let others = self.fresh(api, &compensation).await?;
-            let promise = self.promise(&compensation).await?;
-            if let Some(next) = successor(&compensation, promise.as_ref(), &others) {
-                self.make(api, &next).await?;
-            }
-            let now = self.context.clock.now();
-            let record_key = Key::of(&*compensation);
-            let reported = report_until_written(
-                api,
-                &self.objects.compensations,
-                &record_key,
-                now,
-                |object| {
-                    // A person voided it meanwhile: the pass that this change starts makes the new
-                    // issue before it reports that.
-                    if object.spec != compensation.spec {
-                        return None;
-                    }
-                    Some(report(object, promise.as_ref(), &others, interval, now))
-                },
-            )
-            .await?;
-            if let Reported::Written(written) = &reported
-                && is_final(written)
-            {
-                self.publish(written);
-            }
-            let accrues = promise
-                .as_ref()
-                .is_some_and(|promise| promise.closed.is_none());
-            if accrues {
-                let created = compensation
-                    .metadata
-                    .creation_timestamp
-                    .as_ref()
-                    .map(|time| time.0);
-                wakes.push(next_accrual(created, interval, now));
+            match self.calculate_one(api, &compensation).await {
+                Ok(next) => wakes.extend(next),
+                Err(error) => later(&mut refused, Err(error))?,
             }
         }
-        Ok(wakes.into_iter().min())
+        refused.map(|()| wakes.into_iter().min())
+    }
+
+    /// Calculates a record; returns when it accrues next.
+    async fn calculate_one(
+        &self,
+        api: &Api<Compensation>,
+        compensation: &Compensation,
+    ) -> Result<Option<Timestamp>, WriteError> {
+        let interval = SignedDuration::try_from(self.context.options.accrual_interval)
+            .unwrap_or(SignedDuration::from_hours(1));
+        let others = self.fresh(api, compensation).await?;
+        let promise = self.promise(compensation).await?;
+        if let Some(next) = successor(compensation, promise.as_ref(), &others) {
+            self.make(api, &next).await?;
+        }
+        let now = self.context.clock.now();
+        let cache = &self.objects.compensations;
+        let reported = report_until_written(api, cache, &Key::of(compensation), now, |object| {
+            // A person voided it meanwhile: the pass that this change starts makes the new issue
+            // before it reports that.
+            if object.spec != compensation.spec {
+                return None;
+            }
+            Some(report(object, promise.as_ref(), &others, interval, now))
+        })
+        .await?;
+        if let Reported::Written(written) = &reported
+            && is_final(written)
+        {
+            self.publish(written);
+        }
+        let accrues = promise.is_some_and(|promise| promise.closed.is_none());
+        let created = compensation.metadata.creation_timestamp.as_ref();
+        let created = created.map(|time| time.0);
+        Ok(accrues.then(|| next_accrual(created, interval, now)))
     }
 
     /// Publishes an event that a record is final or voided, related to its subscription, where the
@@ -284,6 +288,23 @@ impl Compensations {
         let api: Api<ServiceSubscription> =
             Api::namespaced(self.context.client.clone(), &namespace);
         Ok(read(&api, &key).await?.as_ref().and_then(of))
+    }
+}
+
+/// Keeps the first refusal for the end, so that what comes after it is done as well: the API server
+/// would refuse the same again. Any other error is returned at once.
+fn later(
+    refused: &mut Result<(), WriteError>,
+    result: Result<(), WriteError>,
+) -> Result<(), WriteError> {
+    match result {
+        Err(error @ WriteError::Refused { .. }) => {
+            if refused.is_ok() {
+                *refused = Err(error);
+            }
+            Ok(())
+        }
+        other => other,
     }
 }
 

@@ -92,13 +92,17 @@ impl WriteError {
             kube::Error::Api(status) => match status.code {
                 404 => Self::Gone { kind, key },
                 409 => Self::Conflict { kind, key },
-                code @ (400 | 401 | 403 | 405 | 413 | 415 | 422) => Self::Refused {
-                    kind,
-                    key,
-                    code,
-                    reason: status.reason.clone(),
-                    message: status.message.clone(),
-                },
+                code if matches!(code, 400 | 401 | 403 | 405 | 413 | 415 | 422)
+                    || is_too_large(&status.message) =>
+                {
+                    Self::Refused {
+                        kind,
+                        key,
+                        code,
+                        reason: status.reason.clone(),
+                        message: status.message.clone(),
+                    }
+                }
                 _ => Self::Unknown {
                     kind,
                     key,
@@ -118,6 +122,14 @@ impl WriteError {
         // The API server gives this as a cause, and in its message since Kubernetes 1.0.
         matches!(self, Self::Refused { code: 403, message, .. } if message.contains("is being terminated"))
     }
+}
+
+/// True if a message of the API server is that of its store about an object that is too large. The
+/// server answers 500 then, and would again: the limit is that of one request to etcd, or of one
+/// message to it.
+fn is_too_large(message: &str) -> bool {
+    message.contains("etcdserver: request is too large")
+        || message.contains("trying to send message larger than max")
 }
 
 /// Result of a status write.

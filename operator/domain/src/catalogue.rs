@@ -26,6 +26,14 @@ use crate::{
 /// The most orphans that a Connection lists; when full, withdrawals that gave up wait.
 pub const MOST_ORPHANS: usize = 256;
 
+/// The most bytes that all orphans of a Connection have: a half of what etcd stores as one object
+/// (1.5 MiB by default), since an object that is larger cannot be written at all.
+const MOST_BYTES: usize = 768 * 1024;
+
+/// The most bytes of orphans up to which one is listed with its operation, which may have 10,000
+/// characters and which nobody needs in order to remove the instance.
+const MOST_BYTES_WITH_OPERATIONS: usize = 256 * 1024;
+
 /// Reason and message of ResolvedRefs if no reference is missing.
 pub(crate) const RESOLVED: (Reason, &str) = (
     Reason::Resolved,
@@ -111,10 +119,8 @@ fn connection_summary(
     if let Some((reason, message)) = &observed.fault {
         retried(*reason, message.clone())
     } else if full {
-        let message = format!(
-            "The list of orphans is full ({MOST_ORPHANS}); remove them on the broker, then here."
-        );
-        retried(Reason::OrphansFull, message)
+        let message = "The list of orphans is full; remove them on the broker, then here.";
+        retried(Reason::OrphansFull, message.to_owned())
     } else if let Some(failure) = failure {
         let reason = known(ConditionType::Ready, reason(failure.kind));
         retried(reason, format!("The probe failed: {}.", failure.message))
@@ -214,6 +220,7 @@ fn take_over(connection: &Connection, observed: &ObservedConnection) -> (Vec<Orp
     // the instance that was left behind. To remove it then would remove an instance that a customer
     // uses.
     orphans.retain(|orphan| !observed.in_service.contains(&orphan.instance_id));
+    let mut bytes: usize = orphans.iter().map(size_of).sum();
     let mut full = false;
     for subscription in &observed.abandoned {
         let recorded = subscription
@@ -231,11 +238,7 @@ fn take_over(connection: &Connection, observed: &ObservedConnection) -> (Vec<Orp
         {
             continue;
         }
-        if orphans.len() >= MOST_ORPHANS {
-            full = true;
-            continue;
-        }
-        orphans.push(Orphan {
+        let mut orphan = Orphan {
             instance_id: recorded.instance_id.clone(),
             service_id: recorded.service_id.clone(),
             plan_id: recorded.plan_id.clone(),
@@ -250,10 +253,24 @@ fn take_over(connection: &Connection, observed: &ObservedConnection) -> (Vec<Orp
                 subscription.name_any()
             )
             .into(),
-        });
+        };
+        if bytes + size_of(&orphan) > MOST_BYTES_WITH_OPERATIONS {
+            orphan.operation = None;
+        }
+        if orphans.len() >= MOST_ORPHANS || bytes + size_of(&orphan) > MOST_BYTES {
+            full = true;
+            continue;
+        }
+        bytes += size_of(&orphan);
+        orphans.push(orphan);
     }
     orphans.sort_by(|a, b| a.instance_id.cmp(&b.instance_id));
     (orphans, full)
+}
+
+/// Returns the size of an orphan in a request, in bytes.
+fn size_of(orphan: &Orphan) -> usize {
+    serde_json::to_vec(orphan).map_or(MOST_BYTES, |text| text.len())
 }
 
 /// Returns the status of a DeviceModel.

@@ -400,3 +400,28 @@ async fn a_status_that_is_refused_becomes_a_condition_once_and_the_refusal_is_th
     }
     assert!(server.is_silent());
 }
+
+// shows K7
+#[tokio::test(start_paused = true)]
+async fn a_status_that_is_too_large_for_the_store_is_refused_and_becomes_a_condition() {
+    for message in [
+        "etcdserver: request is too large",
+        "rpc error: code = ResourceExhausted desc = trying to send message larger than max \
+         (3000000 vs. 2097152)",
+    ] {
+        let (api, mut server, cache) = bench();
+        cache.put_written(connection("u1", 5, 1));
+        let hq = hq();
+        let report = report_until_written(&api, &cache, &hq, NOW, |_| Some(status(2)));
+        let serve = async {
+            let refused = server.next().await;
+            refused.refuse(500, "InternalError", message);
+            let asked = server.next().await;
+            let conditions = &asked.body["status"]["conditions"];
+            assert_eq!(conditions[0]["reason"], "InternalError");
+            asked.answer(200, &json_of(&connection("u1", 6, 1)));
+        };
+        let (reported, ()) = both(report, serve).await;
+        assert!(matches!(reported, Err(WriteError::Refused { .. })));
+    }
+}

@@ -1,8 +1,8 @@
 //! Tests of a Connection's conditions and of its list of orphans.
 
 use entente_crds::v1alpha1::{
-    ConnectionSpec, ServerInstance, ServiceLevel, ServiceSubscriptionSpec,
-    ServiceSubscriptionStatus, SmartServiceSpec,
+    ConnectionSpec, ServerInstance, ServerOperation, ServerOperationState, ServerOperationType,
+    ServiceLevel, ServiceSubscriptionSpec, ServiceSubscriptionStatus, SmartServiceSpec,
 };
 
 use super::*;
@@ -299,6 +299,36 @@ fn a_list_of_orphans_that_is_full_says_so_and_takes_the_rest_once_there_is_room(
         said.contains(&"Ready=True(Succeeded)".to_owned()),
         "{said:?}"
     );
+}
+
+// shows C10 K7
+#[test]
+fn a_list_of_orphans_is_never_larger_than_what_the_api_server_stores() {
+    for (ids, most) in [(36, MOST_ORPHANS), (1_024, MOST_ORPHANS - 1)] {
+        let left = |number: usize| {
+            let mut left = abandoned(&format!("i-{number:04}"));
+            let server = left.status.as_mut().and_then(|it| it.server.as_mut());
+            let server = server.expect("an instance");
+            server.service_id = "服".repeat(ids);
+            server.plan_id = "服".repeat(ids);
+            server.operation = Some(ServerOperation {
+                r#type: ServerOperationType::Deprovision,
+                id: Some("\u{1}".repeat(10_000)),
+                since: NOW,
+                state: ServerOperationState::UnderWay,
+            });
+            left
+        };
+        let observed = ObservedConnection {
+            abandoned: (0..MOST_ORPHANS).map(left).collect(),
+            ..ObservedConnection::default()
+        };
+        let status = report_connection(&broker(), &observed, NOW);
+        assert!(status.orphans[0].operation.is_some(), "while there is room");
+        assert!((64..=most).contains(&status.orphans.len()));
+        let text = serde_json::to_string(&status).expect("it is JSON");
+        assert!(text.len() < 1_000_000, "{}", text.len());
+    }
 }
 
 // shows C10

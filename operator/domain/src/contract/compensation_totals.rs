@@ -13,6 +13,9 @@ use crate::money::{format_amount, summary};
 
 /// The most characters of a summary (its schema).
 const MAX_SUMMARY: usize = 64;
+/// The greatest sum, 10^24, which fits its field with the digits of any currency. No fee leads
+/// there; a status that a person wrote might.
+const MAX_SUM: Decimal = Decimal::from_parts(0xA100_0000, 0x1BCE_CCED, 0xD3C2, false, 0);
 /// The most currencies (its schema).
 const MAX_AMOUNTS: usize = 8;
 
@@ -41,7 +44,8 @@ pub(super) fn owed<'a>(
         let owes_nothing = calculated && value.is_some_and(|value| value.is_zero());
         pending += i32::from(!delivered && !owes_nothing);
         if let (Some(amount), Some(value)) = (amount, value) {
-            *sums.entry(&amount.currency).or_default() += value;
+            let sum = sums.entry(&amount.currency).or_default();
+            *sum = sum.checked_add(value).unwrap_or(MAX_SUM).min(MAX_SUM);
         }
     }
     if !any {
@@ -74,7 +78,4 @@ fn sums_in_short(sums: &BTreeMap<&str, Decimal>) -> String {
     let more = texts.len().saturating_sub(1);
     let first = texts.first().map_or("", String::as_str);
     format!("{first} and {more} more")
-        .chars()
-        .take(MAX_SUMMARY)
-        .collect()
 }

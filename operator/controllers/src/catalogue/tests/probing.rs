@@ -296,6 +296,20 @@ async fn an_api_server_that_is_overloaded_is_asked_until_it_recovers() {
     }
 }
 
+// shows K7
+#[tokio::test(start_paused = true)]
+async fn what_is_used_is_protected_although_its_status_is_refused() {
+    let process = started().await;
+    let refusal = (422, "Invalid");
+    process
+        .cluster
+        .refuse(Method::PUT, "/status", refusal, usize::MAX);
+    process.cluster.apply(&example::devices()[0]);
+    process.cluster.apply(&example::service_subscription());
+    let held = |process: &InProcess| is_protected(process) == [true; 4];
+    process.until("everything is held", held).await;
+}
+
 // shows K3
 #[tokio::test(start_paused = true)]
 async fn a_fleet_that_is_applied_writes_a_few_numbers_and_not_one_for_each_device() {

@@ -261,6 +261,36 @@ async fn a_record_that_cannot_be_made_is_made_once_the_api_server_recovers() {
     }
 }
 
+// shows D8 K7
+#[tokio::test(start_paused = true)]
+async fn a_record_that_is_refused_stops_none_of_those_that_come_after_it() {
+    let mut process = InProcess::at("2027-04-03T09:00:00Z");
+    let later: Timestamp = "2027-04-02T03:00:00Z".parse().unwrap();
+    let promises = vec![promise(promised(), None), promise(later, None)];
+    let mut both = subscription(promises);
+    let mut second = (*both.spec.revisions[0]).clone();
+    second.effective = later;
+    both.spec.revisions.push(second.into());
+    process.cluster.apply(&both);
+    let refusal = (422, "Invalid");
+    let status = format!("{RECORD}/status");
+    process
+        .cluster
+        .refuse(Method::PUT, &status, refusal, usize::MAX);
+    process.start(compensations).await;
+    let accrues = |process: &InProcess| {
+        let names = process.cluster.names::<Compensation>();
+        let others = names.iter().filter(|name| *name != RECORD);
+        let mut conditions = others.map(|name| {
+            let status = record(process, name).status.unwrap_or_default();
+            says(&status.conditions, "Ready")
+        });
+        conditions.next().as_deref() == Some("False(Accruing)")
+    };
+    process.until("the other record accrues", accrues).await;
+    assert_eq!(ready(&process), "", "the first was refused");
+}
+
 // shows D8 K5
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_listed_is_not_calculated_until_it_can() {

@@ -149,3 +149,22 @@ fn an_amount_that_cannot_be_read_is_left_out_and_its_record_still_counts() {
         ("BRL 1.00", 2, 2)
     );
 }
+
+// shows D8 K7
+#[test]
+fn sums_that_no_number_holds_still_fit_their_fields() {
+    let most = rust_decimal::Decimal::MAX.to_string();
+    for currency in ["BRL", "JPY", "KWD", "CLF"] {
+        let amount = Some((currency, &most[..]));
+        let records = [
+            record(Stage::Final, amount),
+            record(Stage::Final, amount),
+            record(Stage::Final, Some(("EUR", &most[..]))),
+        ];
+        let (owed, _) = sum(&records);
+        assert!(owed.summary.chars().count() <= 64, "{}", owed.summary);
+        for amount in &owed.amounts {
+            assert!(amount.value.len() <= 32, "{}", amount.value);
+        }
+    }
+}
