@@ -237,6 +237,7 @@ pub const BOUNDED_BY_SOURCE: &[&str] = &[
     "servicesubscriptions.server.offering",
     "servicesubscriptions.server.operation.id",
     "servicesubscriptions.server.plan",
+    "servicesubscriptions.server.operation.toPlan",
     "servicesubscriptions.server.planId",
     "servicesubscriptions.server.serviceId",
     "smartservices.conditions[].reason",

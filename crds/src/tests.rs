@@ -124,7 +124,11 @@ fn is_foreign(path: &str) -> bool {
 
 #[test]
 fn no_enum_has_a_word_that_yaml_1_1_takes_for_a_boolean() {
-    let found = complaints(|_, schema| {
+    let found = complaints(|path, schema| {
+        // Kubernetes' own words, which nobody writes by hand.
+        if path.ends_with(".status.conditions[].status") {
+            return None;
+        }
         let words = schema["enum"].as_array()?;
         let booleans = ["y", "n", "yes", "no", "on", "off", "true", "false"];
         let taken = words

@@ -30,10 +30,19 @@ async fn play(row: Row, drivers: Drivers, turns: Arc<Semaphore>) -> Judged {
     judge(&row, &phases, Pace::Virtual)
 }
 
-/// Plays rows in process. Returns the verdicts in their order.
-async fn play_all(rows: Vec<Row>) -> Vec<Judged> {
+// shows B9 D2 K5
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_broker_of_the_zoo_has_its_right_verdict() {
+    let rows = rows();
+    let through_the_operator = rows.iter().filter(|row| row.end_to_end).count();
+    assert!(rows.len() >= FEWEST, "{} rows", rows.len());
+    assert!(
+        through_the_operator * 3 >= rows.len(),
+        "{through_the_operator}"
+    );
+
     let (drivers, turns) = (Drivers::real(), Arc::new(Semaphore::new(AT_ONCE)));
-    let playing: Vec<_> = rows
+    let playing: Vec<_> = chosen(rows)
         .into_iter()
         .map(|row| {
             let playing = play(row.clone(), drivers.clone(), Arc::clone(&turns));
@@ -47,21 +56,6 @@ async fn play_all(rows: Vec<Row>) -> Vec<Judged> {
             Err(panic) => Judged::panicked(&row, &panic.to_string()),
         });
     }
-    judged
-}
-
-// shows B9 D2 K5
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_broker_of_the_zoo_has_its_right_verdict() {
-    let rows = rows();
-    let through_the_operator = rows.iter().filter(|row| row.end_to_end).count();
-    assert!(rows.len() >= FEWEST, "{} rows", rows.len());
-    assert!(
-        through_the_operator * 3 >= rows.len(),
-        "{through_the_operator}"
-    );
-
-    let judged = play_all(chosen(rows)).await;
     let wait: Vec<&str> = judged
         .iter()
         .filter(|row| row.waits)
@@ -75,28 +69,6 @@ async fn every_broker_of_the_zoo_has_its_right_verdict() {
         wrong.join("\n"),
         wrong.len()
     );
-}
-
-#[tokio::test]
-async fn a_wrong_row_is_shown_with_its_story_and_one_that_holds_does_not_wait() {
-    let text = "row idle\nPATCH 9 : cut\nsays Delivered=True\n\n\
-                row mended\nknown: nothing\nsays Delivered=True\n\n\
-                row wrong\nPUT : 500 {}\nsays Delivered=True\nfor 1m\n\n\
-                row waiting\nknown: nothing\nsays Delivered=False\n";
-    let judged = play_all(rows_of(text).unwrap()).await;
-    let shown = |place: usize| judged[place].wrong.as_deref().unwrap_or_default();
-    assert!(shown(0).contains("no request met the rules of the lines [2]"));
-    assert!(shown(1).contains("remove `known: nothing`"));
-    for part in [
-        "=== wrong, line 9: these claims do not hold:\n  line 11: says Delivered=True\n",
-        "row wrong\nPUT : 500 {}\n",
-        "+100ms PUT 1: PUT /v2/service_instances/",
-        "-> 500 {} (line 10)",
-        "status at the end:\n  Ready=False(ProtocolError)",
-    ] {
-        assert!(shown(2).contains(part), "{part}\n{}", shown(2));
-    }
-    assert_eq!((shown(3), judged[3].waits), ("", true));
 }
 
 /// Returns the rows as they are in the file now: to try one, nothing has to be compiled.

@@ -79,7 +79,6 @@ impl Subject {
             updateable: true,
             id: "p".to_owned(),
             name: "standard".to_owned(),
-            updateable: true,
             ..Plan::default()
         };
         let offering = Offering {

@@ -31,7 +31,7 @@ const NO_JITTER: f64 = 1.0;
 /// Time for which a catalog is used, and between two probes of a broker that answers.
 const PROBE: SignedDuration = SignedDuration::from_mins(10);
 /// Number of requests after which a story is taken for an endless loop.
-const MOST_REQUESTS: usize = 1_000;
+const MOST_REQUESTS: usize = 2_000;
 /// Number of instants after which a story is taken for an endless loop.
 const MOST_INSTANTS: usize = 20_000;
 

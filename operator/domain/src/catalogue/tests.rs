@@ -314,6 +314,8 @@ fn a_list_of_orphans_is_never_larger_than_what_the_api_server_stores() {
             server.operation = Some(ServerOperation {
                 r#type: ServerOperationType::Deprovision,
                 id: Some("\u{1}".repeat(10_000)),
+                to_plan: None,
+                late_until: None,
                 since: NOW,
                 state: ServerOperationState::UnderWay,
             });

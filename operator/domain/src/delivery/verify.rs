@@ -305,7 +305,7 @@ impl Round<'_> {
             && let Some(words) = difference(place, value, found, reading.private.contains(place))
         {
             let message = format!("{}: {words}", problem.message);
-            problem.message = cut(message, MAX_MESSAGE);
+            problem.message = message.into();
         }
         verified
     }

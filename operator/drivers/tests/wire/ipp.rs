@@ -385,9 +385,7 @@ async fn an_error_of_more_than_a_mebibyte_keeps_its_status() {
         let write = text(IppOperation::SetPrinterAttributes, "printer-location");
         let failure = driver.apply(&target(&server), &write).await.unwrap_err();
         assert_eq!((failure.kind, failure.doubtful), (kind, doubtful));
-        assert_eq!(
-            failure.message,
-            format!("the device answered HTTP {status}")
-        );
+        let code = &status[..3];
+        assert!(failure.message.contains(code), "{}", failure.message);
     }
 }

@@ -189,9 +189,9 @@ async fn a_provision_names_the_version_of_the_plan_that_the_catalog_had() {
         maintenance_version: Some("2.1.1"),
         ..request(&instance, &context, &parameters)
     };
-    let drivers = Drivers::real();
-    let answer = drivers.service().provision(&target(&server), provision);
-    assert_eq!(answer.await, Ok(ServerAnswer::Done));
+    let (drivers, target) = (Drivers::real(), target(&server));
+    let answer = drivers.service().provision(&target, provision).await;
+    assert_eq!(answer, Ok(ServerAnswer::Done));
     let body = json_of(&server.arrived()[0]);
     assert_eq!(body["maintenance_info"], json!({"version": "2.1.1"}));
 }

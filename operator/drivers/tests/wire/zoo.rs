@@ -92,6 +92,7 @@ async fn judge(driver: &dyn DeviceDriver, row: &'static Odd) -> Result<(), Strin
         secrets: entente_domain::secret::Secrets::default(),
         profile: profile(Protocol::IPP, None),
         url: format!("ipp://{}/ipp/print", server.address),
+        printer_uri: None,
         pinned_certificate: None,
     };
     if row.on == On::Write {

@@ -7,7 +7,7 @@ use entente_crds::v1alpha1::Condition;
 use entente_domain::catalogue::{ObservedConnection, report_connection};
 use entente_domain::condition::{find, is_true};
 use entente_domain::delivery::{Action, Answer, Backoffs, Pass};
-use entente_domain::remote::{Catalog, DeviceReading, Failure, FailureKind};
+use entente_domain::remote::{Catalog, DeviceReading, Failure, FailureKind, InstanceRequest};
 use entente_simulators::zoo::Asked;
 use jiff::SignedDuration;
 
@@ -66,12 +66,17 @@ impl Life {
                 instance,
                 context,
                 parameters,
+                maintenance_version,
                 ..
             } => {
-                let parameters = parameters.exposed();
-                let result = driver
-                    .provision(&target, instance, context, &parameters)
-                    .await;
+                let request = InstanceRequest {
+                    instance,
+                    to_plan: None,
+                    maintenance_version: maintenance_version.as_deref(),
+                    context,
+                    parameters: &parameters.exposed(),
+                };
+                let result = driver.provision(&target, request).await;
                 Answer::Server(self.answered(Asked::Put, result))
             }
             Action::Update {
@@ -79,12 +84,17 @@ impl Life {
                 to_plan,
                 context,
                 parameters,
+                maintenance_version,
                 ..
             } => {
-                let (plan, parameters) = (to_plan.as_deref(), parameters.exposed());
-                let result = driver
-                    .update(&target, instance, plan, context, &parameters)
-                    .await;
+                let request = InstanceRequest {
+                    instance,
+                    to_plan: to_plan.as_deref(),
+                    maintenance_version: maintenance_version.as_deref(),
+                    context,
+                    parameters: &parameters.exposed(),
+                };
+                let result = driver.update(&target, request).await;
                 Answer::Server(self.answered(Asked::Patch, result))
             }
             Action::PollOperation {

@@ -52,7 +52,7 @@ async fn an_instance_that_cannot_be_removed_in_time_is_left_as_an_orphan() {
                 plan_id: handle.plan_id,
                 operation: None,
                 since: promised(),
-                reason: "it could not be removed".to_owned(),
+                reason: "it could not be removed".into(),
             }];
         });
     process.until("the subscription is gone", is_gone).await;

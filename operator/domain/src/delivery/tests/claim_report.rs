@@ -259,9 +259,9 @@ fn a_claim_whose_identity_has_another_spelling_keeps_its_age() {
     pass(&mut snapshot, &answered(uuid), 1);
     let status = device_mut(&mut snapshot).status.as_mut().expect("reported");
     let claim = status.claim.as_mut().expect("it has its machine");
-    claim.identity = Some(uuid.to_uppercase());
+    claim.identity = Some(uuid.to_uppercase().into());
     let identity = status.identity.as_mut().expect("it was seen");
-    identity.id = Some(format!("{{{uuid}}}"));
+    identity.id = Some(format!("{{{uuid}}}").into());
     let spelled = answered(&format!("urn:uuid:{uuid}"));
     assert_eq!(since(&pass(&mut snapshot, &spelled, 2)), Some(at(1)));
 }

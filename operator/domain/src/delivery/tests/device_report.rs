@@ -247,7 +247,10 @@ fn an_answer_without_what_the_device_is_known_by_is_no_usable_answer_and_no_othe
         let status = device_status(&pass, &object);
         let online = find(&status.conditions, ConditionType::Online).expect("it is said");
         let said = format!("The answer lacks {lacks}, by which the device is known.");
-        assert_eq!((&*online.reason, &online.message), ("ProtocolError", &said));
+        assert_eq!(
+            (&*online.reason, &*online.message),
+            ("ProtocolError", &*said)
+        );
         assert_eq!(remote.count("WriteDevice"), 0, "{lacks}");
         assert_eq!(status.identity, known.identity, "{lacks}");
         assert_eq!(status.claim, known.claim, "{lacks}");

@@ -146,7 +146,7 @@ fn a_pin_of_another_spelling_is_the_same_and_one_of_zeros_is_none() {
         let mut device = device();
         let status = device.status.as_mut().expect("it was seen");
         let identity = status.identity.as_mut().expect("it was seen");
-        identity.id = Some(pin.to_owned());
+        identity.id = Some(pin.into());
         pins(&device, "second").0
     };
     let spelled = Some(format!("urn:uuid:{UUID}"));
@@ -184,7 +184,7 @@ fn words(edit: impl FnOnce(&mut Story)) -> String {
         "False(IdentityMismatch)"
     );
     let ready = find(&report.status.conditions, ConditionType::Ready);
-    ready.expect("it is said").message.clone()
+    ready.expect("it is said").message.to_string()
 }
 
 // shows K2 K4
@@ -227,7 +227,7 @@ fn what_the_words_say_is_the_way_to_accept_the_other_machine() {
     let device = story.snapshot.device.as_ref().expect("a device");
     let status = device.status.as_ref().expect("it was reported");
     let identity = status.identity.as_ref().expect("it was seen");
-    assert_eq!(identity.id, Some(format!("urn:uuid:{OTHER}")));
+    assert_eq!(identity.id, Some(format!("urn:uuid:{OTHER}").into()));
     // The first machine is now the stranger.
     story.remote.reading.identity = Some(format!("urn:uuid:{UUID}"));
     let report = story.calm_pass(minute * 3);
