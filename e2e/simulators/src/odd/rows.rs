@@ -41,6 +41,7 @@ pub(super) const fn also(row: Odd) -> Odd {
 }
 
 /// Returns the row for the operator, too, which does not reach its verdict yet.
+#[allow(dead_code, reason = "no row waits for a mend now")]
 pub(super) const fn later(row: Odd) -> Odd {
     Odd {
         e2e: true,
@@ -136,9 +137,9 @@ pub(super) static ROWS: &[Odd] = &[
     also(read("collection-without-end", "OpenPrinting/cups#1149", &[PRINTER, Value(BEGIN, "media-col-default", b""), More(MEMBER, b"m"), More(0x21, &[0, 0, 0, 1]), Asked], Well)),
     also(read("collections-without-end", "", &[PRINTER, Times(17, &[Value(BEGIN, "media-col-database", b""), More(MEMBER, b"m"), More(BEGIN, b"")]), Asked], Well)),
     read("collection-17-deep", "", &[PRINTER, Value(BEGIN, "media-col", b""), Times(16, &[More(MEMBER, b"m"), More(BEGIN, b"")]), Times(17, &[More(END, b"")]), Asked], Well),
-    later(read("end-of-collection-behind-a-setting", "", &[PRINTER, But(TEXT), As(TEXT, 0x42, same), More(END, b"")], Item(TEXT, "ProtocolError"))),
+    also(read("end-of-collection-behind-a-setting", "", &[PRINTER, But(TEXT), As(TEXT, 0x42, same), More(END, b"")], Item(TEXT, "ProtocolError"))),
     read("member-outside-unasked", "OpenPrinting/cups#755", &[PRINTER, Value(0x44, UNASKED, b"a4"), More(MEMBER, b"m"), More(0x44, b"x"), Asked], Well),
-    later(read("member-outside-behind-a-setting", "OpenPrinting/cups#755", &[PRINTER, But(TEXT), As(TEXT, 0x42, same), More(MEMBER, b"m"), More(0x42, b"x")], Item(TEXT, "ProtocolError"))),
+    also(read("member-outside-behind-a-setting", "OpenPrinting/cups#755", &[PRINTER, But(TEXT), As(TEXT, 0x42, same), More(MEMBER, b"m"), More(0x42, b"x")], Item(TEXT, "ProtocolError"))),
     read("collection-begins-with-octets", "", &[PRINTER, Value(BEGIN, "media-col", b"octets"), More(MEMBER, b"m"), More(0x44, b"x"), More(END, b"octets"), Asked], Well),
     read("group-within-a-collection", "HPInc/jipp#143", &[PRINTER, Value(BEGIN, "media-col", b""), More(MEMBER, b"m"), Group(2), PRINTER, Asked], Well),
     also(read("value-without-a-name-first", "danielklecha/SharpIppNext#3", &[PRINTER, More(0x44, b"two-sided"), Asked], Well)),
@@ -149,26 +150,26 @@ pub(super) static ROWS: &[Odd] = &[
     read("octets-behind-the-end", "", &[PRINTER, Asked, Raw(b"\x03\x04\x44 no longer IPP"), NoEnd], Well),
     // Settings that were asked for.
     read("setting-twice-equal", "", &[PRINTER, Asked, As(TEXT, 0x42, same)], Well),
-    later(read("setting-twice-different", "", &[PRINTER, Asked, Value(0x42, TEXT, b"another")], Item(TEXT, "ProtocolError"))),
+    also(read("setting-twice-different", "", &[PRINTER, Asked, Value(0x42, TEXT, b"another")], Item(TEXT, "ProtocolError"))),
     read("two-printer-groups", "", &[PRINTER, Asked, PRINTER, Asked], Well),
-    later(read("setting-latin-1", "ctalkington/python-ipp#8", &[PRINTER, But(TEXT), As(TEXT, 0x42, latin_1)], Item(TEXT, "ProtocolError"))),
+    also(read("setting-latin-1", "ctalkington/python-ipp#8", &[PRINTER, But(TEXT), As(TEXT, 0x42, latin_1)], Item(TEXT, "ProtocolError"))),
     read("charset-is-latin-1", "home-assistant/core#33860", &[Bare, Group(1), Value(0x47, "attributes-charset", b"iso-8859-1"), PRINTER, But(TEXT), As(TEXT, 0x42, latin_1)], Item(TEXT, "ProtocolError")),
     read("setting-as-keyword", "", &[PRINTER, But(TEXT), As(TEXT, 0x44, same)], Well),
     read("setting-with-language", "RFC 8010 section 3.9", &[PRINTER, But(TEXT), As(TEXT, 0x36, with_language)], Well),
     read("setting-as-a-set", "", &[PRINTER, But(TEXT), As(TEXT, 0x42, same), More(0x42, b"another")], Item(TEXT, "AcceptedNotEffective")),
-    later(read("setting-of-8-octets", "", &[PRINTER, But(NUMBER), As(NUMBER, 0x21, eight_octets)], Item(NUMBER, "ProtocolError"))),
+    also(read("setting-of-8-octets", "", &[PRINTER, But(NUMBER), As(NUMBER, 0x21, eight_octets)], Item(NUMBER, "ProtocolError"))),
     read("setting-without-a-value", "", &[PRINTER, But(TEXT), Value(0x13, TEXT, b"")], Item(TEXT, "AcceptedNotEffective")),
     also(read("setting-absent", "", &[PRINTER, But(TEXT)], Item(TEXT, "AcceptedNotEffective"))),
     // Identity.
-    later(read("only-the-group", "OpenPrinting/cups-filters#173", &[PRINTER], Hollow)),
+    also(read("only-the-group", "OpenPrinting/cups-filters#173", &[PRINTER], Hollow)),
     read("only-the-model", "", &[PRINTER, But(UUID)], Hollow),
     read("only-the-uuid", "", &[PRINTER, But(MODEL)], Hollow),
     read("uuid-twice-different", "", &[PRINTER, Asked, Value(0x45, UUID, b"urn:uuid:0d3d8dbd-bcd1-4ead-beef-76c7e04caf42")], Hollow),
-    later(after(read("uuid-upper-case", "", &[PRINTER, But(UUID), As(UUID, 0x45, upper)], Well))),
-    later(after(read("uuid-in-braces", "", &[PRINTER, But(UUID), As(UUID, 0x45, in_braces)], Well))),
+    also(after(read("uuid-upper-case", "", &[PRINTER, But(UUID), As(UUID, 0x45, upper)], Well))),
+    also(after(read("uuid-in-braces", "", &[PRINTER, But(UUID), As(UUID, 0x45, in_braces)], Well))),
     read("uuid-without-scheme", "", &[PRINTER, But(UUID), As(UUID, 0x41, without_scheme)], Well),
-    later(after(read("uuid-with-blank-and-nul", "", &[PRINTER, But(UUID), As(UUID, 0x45, blank_and_nul)], Well))),
+    also(after(read("uuid-with-blank-and-nul", "", &[PRINTER, But(UUID), As(UUID, 0x45, blank_and_nul)], Well))),
     also(after(read("uuid-of-another", "istopwg/ippsample#15", &[PRINTER, But(UUID), Value(0x45, UUID, b"urn:uuid:5accac29-2942-4a10-9367-7a4d46ec0701")], Mismatch))),
-    later(read("model-with-blanks-behind", "", &[PRINTER, But(MODEL), As(MODEL, 0x41, blank)], Well)),
+    also(read("model-with-blanks-behind", "", &[PRINTER, But(MODEL), As(MODEL, 0x41, blank)], Well)),
     read("operation-group-twice", "", &[Operation, Operation, PRINTER, Asked], Well),
 ];
