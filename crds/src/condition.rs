@@ -210,7 +210,7 @@ reasons! {
     /// The remote side does not know the item or the operation.
     Unsupported => "Correct the DeviceModel, or end the service on this device; on a service server check the log of the server.",
     /// It cannot be read back, so it is not proven.
-    NotVerifiable => "Set writeOnly for a value that the service server never returns, or use a broker that lets instances be fetched.",
+    NotVerifiable => "Set writeOnly for a value that the service server never returns, use a broker that lets instances be fetched, or have what was accepted count by server.proof Taken in the SmartService.",
     /// No connection could be made.
     Unreachable => "Check that it is switched on, and the address.",
     /// The credentials were refused.

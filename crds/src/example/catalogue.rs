@@ -5,9 +5,9 @@ use crate::v1alpha1::{
     Activation, AllowEntry, Connection, ConnectionSpec, ContractFact, Credentials, CredentialsType,
     DeviceFact, DeviceModel, DeviceModelSpec, DeviceSetting, DeviceSide, IdentitySource,
     IppEndpoint, IppIdentity, IppOperation, IppSetting, IppSyntax, Limit, Limits, LocalReference,
-    Mapping, OsbEndpoint, Parameter, Protocol, Selector, ServerSetting, ServerSide, ServiceLevel,
-    SmartService, SmartServiceSpec, TakesEffect, Tls, Updates, ValueSource, ValueType, Via,
-    WantedSetting, When,
+    Mapping, OsbEndpoint, Parameter, Proof, Protocol, Selector, ServerSetting, ServerSide,
+    ServiceLevel, SmartService, SmartServiceSpec, TakesEffect, Tls, Updates, ValueSource,
+    ValueType, Via, WantedSetting, When,
 };
 
 const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
@@ -185,6 +185,7 @@ fn data_backup_server() -> ServerSide {
         offering: "data-backup".to_owned(),
         plan: "standard".to_owned(),
         updates: Updates::Replace,
+        proof: Proof::Read,
         settings: vec![
             ServerSetting {
                 name: "weekdays".to_owned(),

@@ -9,8 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cause, Condition, DeletionPolicy, Fee, NameReference, Remedy, SecretParameter, ServiceLevel,
-    StepType, contract::parameters,
+    Cause, Condition, DeletionPolicy, Fee, NameReference, Proof, Remedy, SecretParameter,
+    ServiceLevel, StepType, contract::parameters,
 };
 use crate::{
     bounded::Text,
@@ -324,6 +324,10 @@ pub struct Item {
     /// The instant at which its state was last proved by reading.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_verified: Option<Timestamp>,
+    /// Taken if it counts because it was accepted (server.proof of the SmartService); absent if it
+    /// was read back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Proof>,
     /// Problem of the last attempt; absent if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Box<Problem>>,
@@ -463,6 +467,10 @@ pub struct Promise {
     /// The instant at which the last required item was read back as Effective (D3).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed: Option<Timestamp>,
+    /// The weakest proof of its items then: Taken if one of them was accepted and could not be
+    /// read; absent if all were read back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Proof>,
     /// The instant from which no more time can be owed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed: Option<Timestamp>,

@@ -264,6 +264,9 @@ pub struct ServerSide {
     /// Content of an update.
     #[serde(default)]
     pub updates: Updates,
+    /// Proof that counts for an instance that the broker does not let be fetched.
+    #[serde(default)]
+    pub proof: Proof,
     /// Settings to make on the server.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
@@ -273,6 +276,17 @@ pub struct ServerSide {
     /// service is active as soon as all before it is Effective.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activation: Option<Activation>,
+}
+
+/// Proof that something is in effect on a service server.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum Proof {
+    /// It was read back as wanted. What cannot be fetched is never proved (reason NotVerifiable).
+    #[default]
+    Read,
+    /// It was accepted, and the broker does not let it be fetched. What can be fetched has to be
+    /// read back all the same.
+    Taken,
 }
 
 /// Content of an update.

@@ -17,7 +17,8 @@ pub enum Class {
     /// It heals by itself: the object is Reconciling, and the request is retried for ever at the
     /// cap of the backoff.
     Reconciling,
-    /// It needs a person: the object is Stalled until a spec, a Secret or the catalogue changes.
+    /// It needs a person: the object is Stalled until a spec, a Secret or the catalogue changes. What
+    /// was refused is sent again by the hour all the same.
     Stalled,
 }
 

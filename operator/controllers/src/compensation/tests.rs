@@ -92,6 +92,7 @@ fn missed(record: &Compensation, completed: Timestamp) -> ServiceSubscription {
             effective: record.spec.record.promised,
             state: PromiseState::Missed,
             completed: Some(completed),
+            proof: None,
             closed: Some(completed),
             delays: Vec::new(),
             emitted: vec![record.metadata.name.clone().expect("a name")],

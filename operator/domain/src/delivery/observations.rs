@@ -44,6 +44,8 @@ pub struct Sent {
 pub struct ServerMoment<'a> {
     /// The catalog, where it is known: it has the names of plans.
     pub catalog: Option<&'a Catalog>,
+    /// True if the catalog says that the instance can be fetched; `None` while it is not known.
+    pub retrievable: Option<bool>,
     /// Time after which a request whose answer was lost will not be carried out any more.
     pub late: SignedDuration,
     /// Instant of the answer.

@@ -6,7 +6,8 @@
 use entente_crds::{
     condition::{ConditionType, Reason},
     v1alpha1::{
-        Cause, CurrentRevision, ItemState, ServiceSubscription, ServiceSubscriptionStatus, StepType,
+        Cause, CurrentRevision, ItemState, Promise, ServiceSubscription, ServiceSubscriptionStatus,
+        StepType,
     },
 };
 use jiff::Timestamp;
@@ -86,7 +87,7 @@ impl Report<'_> {
         );
         let blocked = self.blocked();
         let blocking = self.blocking(blocked.as_ref());
-        let promises = promise::judge(
+        let mut promises = promise::judge(
             self.object,
             &self.snapshot.circumstances(self.object),
             &promise::Look {
@@ -96,6 +97,7 @@ impl Report<'_> {
                 now: self.now,
             },
         );
+        self.add_proof(&mut promises, &previous.promises);
         let summary = self.summary(blocked.as_ref(), &withdrawal);
         let mut status = ServiceSubscriptionStatus {
             observed_generation: summary.observed_generation(
@@ -121,6 +123,18 @@ impl Report<'_> {
             finalizer_may_go: self.finalizer_may_go(&status, &withdrawal),
             wake_at: self.wake_at(&status),
             status,
+        }
+    }
+
+    /// Adds the weakest proof of its items to each promise that this report completes.
+    fn add_proof(&self, promises: &mut [Promise], previous: &[Promise]) {
+        let weakest = self.verified.items.iter().find_map(|item| item.proof);
+        for promise in promises.iter_mut().filter(|it| it.completed.is_some()) {
+            let mut before = previous.iter();
+            let before = before.find(|before| before.effective == promise.effective);
+            if before.is_none_or(|before| before.completed.is_none()) {
+                promise.proof = weakest;
+            }
         }
     }
 

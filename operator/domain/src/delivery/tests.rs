@@ -19,5 +19,6 @@ mod proofs;
 mod revision;
 mod sources;
 mod subscription_report;
+mod unfetchable;
 mod values;
 mod withdrawing;

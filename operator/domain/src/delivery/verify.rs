@@ -9,7 +9,7 @@ use entente_crds::{
     condition::Reason,
     digest::Digest,
     item_key::ItemKey,
-    v1alpha1::{Item, ItemState, Problem, ServiceSubscription, StepType, TakesEffect},
+    v1alpha1::{Item, ItemState, Problem, Proof, ServiceSubscription, StepType, TakesEffect},
 };
 use jiff::Timestamp;
 
@@ -60,6 +60,8 @@ pub struct VerifiedItem {
     pub observed_digest: Option<Digest>,
     /// Instant of the proof.
     pub verified_at: Option<Timestamp>,
+    /// Taken if it counts because it was accepted; `None` if it was read back.
+    pub proof: Option<Proof>,
     /// Problem of the last attempt.
     pub problem: Option<Problem>,
 }
@@ -329,6 +331,7 @@ impl Round<'_> {
                     desired_digest: item.digest,
                     observed_digest: Some(item.digest),
                     verified_at: Some(sent.at),
+                    proof: None,
                     problem: None,
                 },
                 Err(failure) => self.not_accepted(step, item, failure, sent.at),
@@ -398,6 +401,7 @@ impl Round<'_> {
             verified_at: before
                 .and_then(|previous| previous.last_verified)
                 .or(Some(at)),
+            proof: None,
             problem,
         }
     }
@@ -502,8 +506,10 @@ impl Round<'_> {
                 .of(&self.subscription.name)
                 .update_is_in_doubt();
         let written = in_doubt || self.sent_now(item).is_some();
+        let proof = previous.and_then(|previous| previous.proof);
+        let too_weak = proof == Some(Proof::Taken) && !self.takes_acceptance();
         let state = match previous.map_or(ItemState::Unknown, |previous| previous.state) {
-            ItemState::Effective if written => ItemState::Unknown,
+            ItemState::Effective if written || too_weak => ItemState::Unknown,
             state => state,
         };
         VerifiedItem {
@@ -513,8 +519,15 @@ impl Round<'_> {
             desired_digest: item.digest,
             observed_digest: previous.and_then(|previous| previous.observed_digest),
             verified_at: previous.and_then(|previous| previous.last_verified),
+            proof: proof.filter(|_| state == ItemState::Effective),
             problem: previous.and_then(|previous| previous.problem.as_deref().cloned()),
         }
+    }
+
+    /// True if the service has what was accepted count where it cannot be fetched.
+    fn takes_acceptance(&self) -> bool {
+        let server = self.subscription.server.as_ref();
+        server.is_some_and(|server| server.proof == Proof::Taken)
     }
 
     /// Returns the item in the status, if it wants the same value of the same target.

@@ -142,6 +142,7 @@ fn first_sight(
             PromiseState::Open
         },
         completed: None,
+        proof: None,
         closed: lost.then_some(effective),
         delays: Vec::new(),
         emitted: Vec::new(),

@@ -36,6 +36,7 @@ fn promise(effective: Timestamp, closed: Option<Timestamp>) -> Promise {
         effective,
         state: PromiseState::Missed,
         completed: closed,
+        proof: None,
         closed,
         delays: vec![delay],
         emitted: Vec::new(),

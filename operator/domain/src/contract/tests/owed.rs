@@ -141,6 +141,7 @@ fn a_missed_promise_stays_said_for_the_term_also_when_its_subscription_is_gone()
         effective: at(START),
         state: PromiseState::Missed,
         completed: None,
+        proof: None,
         closed: None,
         delays: Vec::new(),
         emitted: Vec::new(),

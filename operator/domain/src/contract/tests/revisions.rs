@@ -28,6 +28,7 @@ fn promise(world: &mut ContractWorld, state: PromiseState, emitted: &[&str]) {
         effective: at(START),
         state,
         completed: None,
+        proof: None,
         closed: (state != PromiseState::Open).then(|| at(DURING)),
         delays: Vec::new(),
         emitted: emitted.iter().map(|name| (*name).to_owned()).collect(),

@@ -112,6 +112,7 @@ impl Change {
                     effective: at(START),
                     state: *state,
                     completed: None,
+                    proof: None,
                     closed: closed.then(|| at(DURING)),
                     delays: Vec::new(),
                     emitted: if *emitted { vec![name] } else { Vec::new() },

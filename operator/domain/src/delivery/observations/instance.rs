@@ -200,8 +200,11 @@ impl InstanceObservation {
     pub(super) fn record_fetch(
         &mut self,
         result: Result<InstanceReading, Failure>,
-        ServerMoment { catalog, late, at }: ServerMoment<'_>,
+        moment: ServerMoment<'_>,
     ) {
+        let ServerMoment {
+            catalog, late, at, ..
+        } = moment;
         if let Some(recorded) = &mut self.recorded {
             match &result {
                 Ok(InstanceReading::Present {
@@ -251,8 +254,11 @@ impl InstanceObservation {
         &mut self,
         change: &Change<'_>,
         result: Result<ServerAnswer, Failure>,
-        ServerMoment { catalog, late, at }: ServerMoment<'_>,
+        moment: ServerMoment<'_>,
     ) {
+        let ServerMoment {
+            catalog, late, at, ..
+        } = moment;
         let outcome = result.as_ref().map(|_| ()).map_err(Clone::clone);
         let sent = change.items.iter().map(|item| {
             let sent = Sent {
@@ -330,11 +336,56 @@ impl InstanceObservation {
         self.reading = None;
     }
 
+    /// Records that the server does not know the operation that makes or changes the instance. The
+    /// result is read; where the instance cannot be fetched, it stays in doubt.
+    fn is_forgotten(&mut self, moment: ServerMoment<'_>) {
+        let recorded = self.recorded.as_mut();
+        if let Some(operation) = recorded.and_then(|recorded| recorded.operation.as_mut()) {
+            operation.state = ServerOperationState::InDoubt;
+            operation.id = None;
+        }
+        self.reading = None;
+        match moment.retrievable {
+            Some(true) => self.has_ended(moment.at),
+            Some(false) => self.problem = Some((moment.at, unknown_operation())),
+            None => {}
+        }
+    }
+
+    /// Returns the failure if a server does not know an operation whose result cannot be read
+    /// either.
+    pub fn forgotten_for_good(
+        &self,
+        result: &Result<OperationState, Failure>,
+        retrievable: Option<bool>,
+    ) -> Option<Failure> {
+        let recorded = self.recorded.as_ref()?;
+        let kind = recorded.operation.as_ref()?.r#type;
+        let unknown = match result {
+            Ok(state) => *state == OperationState::Gone,
+            Err(failure) => is_unknown_operation(failure),
+        };
+        let for_good =
+            unknown && kind != ServerOperationType::Deprovision && retrievable == Some(false);
+        for_good.then(unknown_operation)
+    }
+
+    /// True if it is not known whether the last request that makes or changes the instance was
+    /// carried out.
+    pub fn is_in_doubt(&self) -> bool {
+        let recorded = self.recorded.as_ref();
+        let operation = recorded.and_then(|recorded| recorded.operation.as_ref());
+        operation.is_some_and(|operation| operation.state == ServerOperationState::InDoubt)
+    }
+
     pub(super) fn record_operation(
         &mut self,
         result: Result<OperationState, Failure>,
-        ServerMoment { catalog, late, at }: ServerMoment<'_>,
+        moment: ServerMoment<'_>,
     ) {
+        let ServerMoment {
+            catalog, late, at, ..
+        } = moment;
         let Some(recorded) = &mut self.recorded else {
             return;
         };
@@ -344,7 +395,7 @@ impl InstanceObservation {
             .map(|operation| operation.r#type);
         match result {
             Ok(OperationState::InProgress { .. }) => {}
-            Ok(OperationState::Succeeded | OperationState::Gone) => {
+            Ok(OperationState::Succeeded) => {
                 self.problem = None;
                 if kind == Some(ServerOperationType::Deprovision) {
                     self.is_removed(late, at);
@@ -353,16 +404,27 @@ impl InstanceObservation {
                 }
                 self.has_ended(at);
             }
+            // What is being removed is gone; what is being made is not, and it is in doubt.
+            Ok(OperationState::Gone) if kind == Some(ServerOperationType::Deprovision) => {
+                self.problem = None;
+                self.is_removed(late, at);
+                self.has_ended(at);
+            }
+            Ok(OperationState::Gone) => self.is_forgotten(moment),
             Ok(OperationState::Failed(failure)) => {
                 recorded.operation = kind.and_then(|kind| after_failure(kind, at));
                 self.problem = Some((at, failure));
                 self.reading = None;
             }
+            // The server does not know that operation any more, because it has ended or a later one
+            // began whose answer was lost.
             Err(failure) if is_unknown_operation(&failure) => {
-                // The server does not know that operation any more, because it has ended or a later
-                // one began whose answer was lost: its result is read.
-                recorded.operation = None;
-                self.has_ended(at);
+                if kind == Some(ServerOperationType::Deprovision) {
+                    recorded.operation = None;
+                    self.has_ended(at);
+                } else {
+                    self.is_forgotten(moment);
+                }
             }
             Err(failure) => self.problem = Some((at, failure)),
         }
@@ -462,6 +524,11 @@ fn after_failure(kind: ServerOperationType, at: Timestamp) -> Option<ServerOpera
 /// in clear text.
 fn found_digest() -> Digest {
     digest("found")
+}
+
+fn unknown_operation() -> Failure {
+    let message = "it does not know the operation that it began";
+    Failure::new(FailureKind::ProtocolError, message)
 }
 
 /// True if an answer about an operation says that there is no such operation: a definite 4xx.

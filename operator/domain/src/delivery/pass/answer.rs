@@ -278,9 +278,13 @@ impl Pass {
                 observations.record_server(action, result, known);
             }
             Answer::Operation(result) => {
-                self.back_off_operation(subscription, &result, moment);
                 let catalog = self.server_catalog(subscription);
                 let known = self.server_moment(subscription, catalog.as_deref(), moment.now);
+                let heard = self.observations.of(subscription);
+                match heard.forgotten_for_good(&result, known.retrievable) {
+                    Some(failure) => self.back_off_server(subscription, &failure, moment),
+                    None => self.back_off_operation(subscription, &result, moment),
+                }
                 let observations = &mut self.observations;
                 observations.record_operation(subscription, result, known);
             }
@@ -317,8 +321,14 @@ impl Pass {
         let connection = connection.and_then(|name| self.snapshot.connections.get(&name));
         let timeouts = connection.and_then(|connection| connection.spec.timeouts.clone());
         let request = timeouts.unwrap_or_default().request.length();
+        let recorded = self.observations.of(subscription).recorded.as_ref();
         ServerMoment {
             catalog,
+            retrievable: recorded.zip(catalog).and_then(|(recorded, catalog)| {
+                let mut offerings = catalog.offerings.iter();
+                let found = offerings.find(|offering| offering.id == recorded.service_id)?;
+                Some(found.instances_retrievable)
+            }),
             late: request.unwrap_or(LATE / 2) * 2,
             at,
         }

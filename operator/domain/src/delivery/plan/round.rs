@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use entente_crds::{
     condition::Reason,
-    v1alpha1::{Device, ItemState, StepType},
+    v1alpha1::{Device, ItemState, Proof, StepType},
 };
 use jiff::Timestamp;
 
@@ -109,8 +109,10 @@ impl Round<'_> {
         }
         // What was accepted is not sent again, unless a person asks for it.
         let problem = proved.problem.as_ref();
+        let server = subscription.server.as_ref();
+        let counts = server.is_some_and(|server| server.proof == Proof::Taken);
         let taken = proved.state == ItemState::AwaitingRestart
-            || problem.is_some_and(|problem| problem.outcome == Reason::NotVerifiable);
+            || problem.is_some_and(|it| it.outcome == Reason::NotVerifiable) && !counts;
         if taken && !self.snapshot.reconcile_requested {
             return true;
         }

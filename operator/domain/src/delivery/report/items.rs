@@ -59,6 +59,7 @@ impl Report<'_> {
                         }
                         Item {
                             state: ItemState::Released,
+                            proof: None,
                             problem: None,
                             ..item.clone()
                         }
@@ -115,6 +116,7 @@ impl Report<'_> {
                 .map(|sent| sent.at)
                 .or_else(|| before.and_then(|b| b.last_sent)),
             last_verified: item.verified_at,
+            proof: item.proof,
             problem: item.problem.clone().map(Box::new),
         }
     }

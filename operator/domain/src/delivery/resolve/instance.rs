@@ -6,7 +6,7 @@
 use entente_crds::{
     condition::Reason,
     item_key::ItemKey,
-    v1alpha1::{ServerInstance, ServiceSubscription, SmartService, Updates},
+    v1alpha1::{Proof, ServerInstance, ServiceSubscription, SmartService, Updates},
 };
 use kube::ResourceExt as _;
 use serde_json::Value as Json;
@@ -49,6 +49,8 @@ pub struct ResolvedServer {
     pub offering: Option<ResolvedOffering>,
     /// Content of an update.
     pub updates: Updates,
+    /// Proof that counts if the instance cannot be fetched.
+    pub proof: Proof,
     /// The settings.
     pub settings: Vec<ResolvedSetting>,
     /// Setting that the Activation step turns on.
@@ -102,6 +104,7 @@ impl ResolvedServer {
             plan_name: String::new(),
             offering: Some(recorded_offering(snapshot, recorded)),
             updates: Updates::Replace,
+            proof: Proof::Read,
             settings: Vec::new(),
             activation: None,
             is_obsolete: true,
@@ -252,6 +255,7 @@ pub(in crate::delivery) fn resolve_server(
         plan_name: side.plan.clone(),
         offering,
         updates: side.updates,
+        proof: side.proof,
         settings,
         activation: side
             .activation

@@ -2,7 +2,7 @@
 
 use entente_crds::{
     condition::Reason,
-    v1alpha1::{ItemState, ServerOperationState, ServerOperationType, StepType},
+    v1alpha1::{ItemState, Proof, ServerOperationState, ServerOperationType, StepType},
 };
 use jiff::Timestamp;
 use serde_json::Value as Json;
@@ -86,15 +86,12 @@ impl Round<'_> {
                     )
                 }
             },
-            InstanceReading::NotRetrievable
-                if self
-                    .observations
-                    .of(&self.subscription.name)
-                    .removed
-                    .is_none()
-                    && self.was_taken(item) =>
-            {
-                self.not_verifiable(step, item, at)
+            InstanceReading::NotRetrievable if self.was_made() && self.was_taken(item) => {
+                if self.takes_acceptance() {
+                    self.accepted(step, item, at)
+                } else {
+                    self.not_verifiable(step, item, at)
+                }
             }
             InstanceReading::Absent | InstanceReading::NotRetrievable => {
                 self.read(step, item, at, None, false, false)
@@ -173,8 +170,18 @@ impl Round<'_> {
         })
     }
 
+    /// True if something was sent for the instance, and it was not removed since.
+    fn was_made(&self) -> bool {
+        let heard = self.observations.of(&self.subscription.name);
+        let recorded = heard.recorded.as_ref();
+        heard.removed.is_none() && recorded.is_some_and(|recorded| recorded.sent_digest.is_some())
+    }
+
     /// True if the value that is wanted was sent and taken, in this pass or before.
     fn was_taken(&self, item: &ResolvedItem) -> bool {
+        if self.observations.of(&self.subscription.name).is_in_doubt() {
+            return false;
+        }
         if let Some(sent) = self.sent_now(item) {
             return sent.is_ok();
         }
@@ -185,6 +192,32 @@ impl Round<'_> {
                 .is_some_and(|problem| problem.outcome != Reason::NotVerifiable);
             previous.last_sent.is_some() && !refused
         })
+    }
+
+    /// Returns the proof of an item that was accepted by a server that does not let it be fetched: it
+    /// is in effect since then.
+    fn accepted(&self, step: StepType, item: &ResolvedItem, at: Timestamp) -> VerifiedItem {
+        let name = &self.subscription.name;
+        let observations = self.observations;
+        let sent = observations.sent_or_ended(name, &item.key, item.digest);
+        let previous = self.previous(item);
+        let proved = previous
+            .filter(|previous| previous.state == ItemState::Effective)
+            .and_then(|previous| previous.last_verified);
+        VerifiedItem {
+            key: item.key.clone(),
+            step,
+            state: ItemState::Effective,
+            desired_digest: item.digest,
+            observed_digest: None,
+            verified_at: sent
+                .map(|sent| sent.at)
+                .or(proved)
+                .or_else(|| previous.and_then(|previous| previous.last_sent))
+                .or(Some(at)),
+            proof: Some(Proof::Taken),
+            problem: None,
+        }
     }
 
     fn not_verifiable(&self, step: StepType, item: &ResolvedItem, at: Timestamp) -> VerifiedItem {
@@ -199,6 +232,7 @@ impl Round<'_> {
                 .filter(|previous| previous.state == ItemState::Unknown)
                 .and_then(|previous| previous.last_verified)
                 .or(Some(at)),
+            proof: None,
             problem: Some(self.problem(
                 item,
                 Reason::NotVerifiable,

@@ -21,6 +21,7 @@ fn after(looks: &[(i64, (Cause, &str))], counted: &[Cause]) -> Vec<Delay> {
         effective: second(0),
         state: PromiseState::Open,
         completed: None,
+        proof: None,
         closed: None,
         delays: vec![],
         emitted: vec![],

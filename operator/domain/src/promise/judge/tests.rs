@@ -230,6 +230,7 @@ fn history(effective: i64, state: PromiseState) -> Promise {
         effective: second(effective),
         state,
         completed: None,
+        proof: None,
         closed: Some(second(effective + 1)),
         delays: Vec::new(),
         emitted: Vec::new(),

@@ -72,6 +72,7 @@ fn missed(emitted: &[&str]) -> Promise {
         effective: start(),
         state: PromiseState::Missed,
         completed: None,
+        proof: None,
         closed: Some(start()),
         delays: Vec::new(),
         emitted: emitted.iter().map(|name| (*name).to_owned()).collect(),

@@ -213,6 +213,9 @@ fn in_full(object: &ServiceSubscription) -> String {
         if let Some(at) = item.last_verified {
             let _ = write!(said, " verified {at}");
         }
+        if let Some(proof) = item.proof {
+            let _ = write!(said, " {proof:?}");
+        }
         if let Some(problem) = &item.problem {
             let _ = write!(
                 said,
@@ -242,6 +245,9 @@ fn in_full(object: &ServiceSubscription) -> String {
         );
         if let Some(completed) = promise.completed {
             let _ = write!(said, " completed {completed}");
+        }
+        if let Some(proof) = promise.proof {
+            let _ = write!(said, " {proof:?}");
         }
         if let Some(closed) = promise.closed {
             let _ = write!(said, " closed {closed}");
