@@ -48,6 +48,7 @@ fn delays() -> impl Strategy<Value = Vec<Delay>> {
 
 fn promise() -> impl Strategy<Value = Promise> {
     (delays(), 0..100 * DAY).prop_map(|(delays, late)| Promise {
+        proof: None,
         effective: at(PROMISED),
         state: PromiseState::Missed,
         completed: Some(at(PROMISED + late)),
@@ -260,6 +261,7 @@ proptest! {
             let promised = PROMISED + 3 * DAY + i64::try_from(index).unwrap() * 3_600;
             let closed = Some(at(promised + late * 3_600));
             let promise = Promise {
+                proof: None,
                 effective: at(promised),
                 state: PromiseState::Missed,
                 completed: closed,

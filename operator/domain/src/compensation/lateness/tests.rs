@@ -24,6 +24,7 @@ fn delay(from: &str, until: Option<&str>, cause: Cause, reason: &str) -> Delay {
 
 fn promise(closed: Option<&str>, delays: Vec<Delay>) -> Promise {
     Promise {
+        proof: None,
         effective: clock("00:00"),
         state: PromiseState::Missed,
         completed: closed.map(clock),

@@ -43,6 +43,7 @@ fn revision(effective: &str, remedies: &[&str]) -> Revision {
 
 fn promise(effective: &str, state: PromiseState) -> Promise {
     Promise {
+        proof: None,
         effective: at(effective),
         state,
         completed: None,

@@ -70,6 +70,7 @@ fn compensation(name: &str, promised: &str) -> Compensation {
 
 fn late(effective: &str, closed: Option<&str>) -> Promise {
     Promise {
+        proof: None,
         effective: at(effective),
         state: PromiseState::Missed,
         completed: closed.map(at),

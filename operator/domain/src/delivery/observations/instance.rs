@@ -339,16 +339,21 @@ impl InstanceObservation {
     /// Records that the server does not know the operation that makes or changes the instance. The
     /// result is read; where the instance cannot be fetched, it stays in doubt.
     fn is_forgotten(&mut self, moment: ServerMoment<'_>) {
-        let recorded = self.recorded.as_mut();
-        if let Some(operation) = recorded.and_then(|recorded| recorded.operation.as_mut()) {
+        let Some(recorded) = self.recorded.as_mut() else {
+            return;
+        };
+        self.reading = None;
+        if moment.retrievable == Some(true) {
+            recorded.operation = None;
+            self.has_ended(moment.at);
+            return;
+        }
+        if let Some(operation) = recorded.operation.as_mut() {
             operation.state = ServerOperationState::InDoubt;
             operation.id = None;
         }
-        self.reading = None;
-        match moment.retrievable {
-            Some(true) => self.has_ended(moment.at),
-            Some(false) => self.problem = Some((moment.at, unknown_operation())),
-            None => {}
+        if moment.retrievable == Some(false) {
+            self.problem = Some((moment.at, unknown_operation()));
         }
     }
 

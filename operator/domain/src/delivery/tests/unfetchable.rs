@@ -137,6 +137,8 @@ fn an_operation_that_the_broker_does_not_know_any_more_is_no_success() {
 #[test]
 fn an_operation_whose_instance_can_be_fetched_is_judged_by_a_fetch() {
     let mut story = Story::new();
+    let catalogs = &mut story.snapshot.catalogs;
+    catalogs.insert("northwind-services".into(), Arc::new(catalog()));
     story.pass(SignedDuration::ZERO, |action| match action {
         Action::Provision { .. } => Some(Answer::Server(Ok(ServerAnswer::UnderWay {
             operation: None,
