@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     broker::{Mode, Server, State},
+    catalog::ServiceOffering,
     fault::{Effects, Subject},
     instance::{Ask, Pace, Verdict},
     ledger::{AttributeValue, Cause, PeerKind, Record},
@@ -213,22 +214,8 @@ fn refusal(state: &State, call: &Call<'_>, met: &Effects) -> Option<Verdict> {
     if plan_id.is_some_and(|id| service.plans.iter().all(|plan| plan.id != id)) {
         return bad("plan_id is not in the catalog");
     }
-    let current = state
-        .instances
-        .plan(call.id)
-        .filter(|_| call.operation == "update");
-    if !service.plan_updateable && plan_id.is_some_and(|id| current.is_some_and(|c| c != id)) {
-        return bad("the plan of this offering cannot be changed");
-    }
-    let version = call.body["maintenance_info"]["version"].as_str();
-    let plan = plan_id.or(current);
-    let plan = service
-        .plans
-        .iter()
-        .find(|known| Some(known.id.as_str()) == plan);
-    let known = plan.and_then(|plan| plan.maintenance_info.as_ref());
-    if version.is_some() && version != known.map(|info| info.version.as_str()) {
-        return Some(Verdict::outdated());
+    if let Some(refused) = refusal_of_plan(state, call, service, plan_id) {
+        return Some(refused);
     }
     if call.operation != "deprovision" && serde_json::from_value::<Ask>(call.body.clone()).is_err()
     {
@@ -250,6 +237,29 @@ fn refusal(state: &State, call: &Call<'_>, met: &Effects) -> Option<Verdict> {
         });
     }
     None
+}
+
+/// Returns the refusal of a change of plan, or of a version that the catalog does not have.
+fn refusal_of_plan(
+    state: &State,
+    call: &Call<'_>,
+    service: &ServiceOffering,
+    plan_id: Option<&str>,
+) -> Option<Verdict> {
+    let current = state
+        .instances
+        .plan(call.id)
+        .filter(|_| call.operation == "update");
+    if !service.plan_updateable && plan_id.is_some_and(|id| current.is_some_and(|c| c != id)) {
+        let description = "the plan of this offering cannot be changed";
+        return Some(Verdict::refused(400, description));
+    }
+    let version = call.body["maintenance_info"]["version"].as_str()?;
+    let plan = plan_id.or(current);
+    let mut plans = service.plans.iter();
+    let plan = plans.find(|known| Some(known.id.as_str()) == plan);
+    let known = plan.and_then(|plan| plan.maintenance_info.as_ref());
+    (known.map(|info| info.version.as_str()) != Some(version)).then(Verdict::outdated)
 }
 
 fn line(request: &Received, call: &Call<'_>) -> Record {

@@ -108,7 +108,7 @@ impl Reconcile for Catalogue {
         match subject {
             Subject::Connection(name) => {
                 self.say_defect(&self.objects.connections, name, defect)
-                    .await
+                    .await;
             }
             Subject::Model(name) => self.say_defect(&self.objects.models, name, defect).await,
             Subject::Service(name) => self.say_defect(&self.objects.services, name, defect).await,

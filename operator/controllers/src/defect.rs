@@ -74,7 +74,7 @@ mod tests {
     // shows K7
     #[tokio::test(start_paused = true)]
     async fn a_pass_that_panics_or_hangs_ends_in_a_defect_with_its_sentence() {
-        let limit = Duration::from_secs(60);
+        let limit = Duration::from_mins(1);
         assert_eq!(guarded(limit, async { 7 }).await, Ok(7));
         let panicked = guarded(limit, async { panic!("on purpose") }).await;
         let panicked: Defect = panicked.map(|(): ()| ()).expect_err("a defect");

@@ -1,10 +1,10 @@
 //! The text by which a machine identifies itself, in one spelling, so that two readings of one
 //! machine are equal.
 //!
-//! Decides what is an identity at all, and nothing else: firmware that has none reports zeros or
-//! "unknown", and machines that do so must not be taken for one. Never sees a status or a spec as a
-//! whole. Called where a reading enters, and wherever a stored identity is compared: statuses from
-//! before this module have other spellings.
+//! Decides what is an identity at all, and which names of products a model has: firmware without an
+//! identity reports zeros or "unknown", and machines that do so must not be taken for one. Never
+//! sees a status or a spec as a whole. Called where a reading enters, and wherever a stored identity
+//! is compared: statuses from before this module have other spellings.
 
 use std::fmt;
 

@@ -312,13 +312,13 @@ async fn read(
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
-            Ok(None) => break,
             Ok(Some(chunk)) if body.len() + chunk.len() <= most_bytes => {
                 body.extend_from_slice(&chunk);
             }
             Ok(Some(_)) if is_success => return Err(too_long()),
             Err(error) if is_success => return Err(failure::classify(&error, writes)),
-            Ok(Some(_)) | Err(_) => break,
+            // An error is known by its status, whatever its body lacks.
+            Ok(None | Some(_)) | Err(_) => break,
         }
     }
     Ok(Answer {

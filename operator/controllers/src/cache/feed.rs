@@ -152,10 +152,10 @@ impl<K: Cached> Cache<K> {
                 self.write().applied(object, listed);
             }
             Err(unreadable) => {
-                let Unreadable { key, problem, .. } = &unreadable;
+                let Unreadable { key, problem, .. } = &*unreadable;
                 self.metrics.object_undecodable(&self.kind);
                 warn!(kind = self.kind, object = %key, problem, "an object can not be read");
-                self.write().unreadable_seen(unreadable);
+                self.write().unreadable_seen(*unreadable);
             }
         }
     }

@@ -26,11 +26,11 @@ pub(super) struct Undecoded<K> {
 
 impl<K: DeserializeOwned> Undecoded<K> {
     /// Returns the object without its managed fields, or what can be read of it.
-    pub(super) fn decode(&self) -> Result<K, Unreadable> {
+    pub(super) fn decode(&self) -> Result<K, Box<Unreadable>> {
         let decoded: Result<Unmanaged<K>, _> = serde_json::from_str(self.text.get());
         decoded
             .map(|Unmanaged(object)| object)
-            .map_err(|error| self.unreadable(&error.to_string()))
+            .map_err(|error| Box::new(self.unreadable(&error.to_string())))
     }
 
     fn unreadable(&self, error: &str) -> Unreadable {

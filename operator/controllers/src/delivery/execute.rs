@@ -160,6 +160,7 @@ impl Execution<'_> {
         Ok(answer)
     }
 
+    #[allow(clippy::too_many_lines, reason = "one arm for each request of OSB")]
     async fn ask(&self, target: &ServerTarget, action: &Action) -> Answer {
         let driver = self.service();
         match action {

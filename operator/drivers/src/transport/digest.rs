@@ -163,26 +163,24 @@ where
     } else {
         request.username.to_owned()
     };
-    let mut header = format!(
-        "Digest username={}, realm={}, nonce={}, uri={}, response=\"{response}\"",
-        quoted(&username),
-        quoted(realm),
-        quoted(nonce),
-        quoted(request.uri)
-    );
-    if let Some(named) = &challenge.named {
-        header += &format!(", algorithm={named}");
-    }
-    if let Some(opaque) = &challenge.opaque {
-        header += &format!(", opaque={}", quoted(opaque));
-    }
+    let mut parameters = vec![
+        format!("username={}", quoted(&username)),
+        format!("realm={}", quoted(realm)),
+        format!("nonce={}", quoted(nonce)),
+        format!("uri={}", quoted(request.uri)),
+        format!("response=\"{response}\""),
+    ];
+    let named = challenge.named.iter();
+    parameters.extend(named.map(|named| format!("algorithm={named}")));
+    let opaque = challenge.opaque.iter();
+    parameters.extend(opaque.map(|opaque| format!("opaque={}", quoted(opaque))));
     if challenge.with_qop {
-        header += &format!(", qop=auth, nc={count}, cnonce={}", quoted(cnonce));
+        parameters.push(format!("qop=auth, nc={count}, cnonce={}", quoted(cnonce)));
     }
     if challenge.userhash {
-        header += ", userhash=true";
+        parameters.push("userhash=true".to_owned());
     }
-    header
+    format!("{SCHEME} {}", parameters.join(", "))
 }
 
 /// Returns a text as a quoted-string (RFC 9110 section 5.6.4).

@@ -50,6 +50,7 @@ impl Life {
     }
 
     /// Sends the request of an action to the broker.
+    #[allow(clippy::too_many_lines, reason = "one arm for each request of OSB")]
     async fn ask(&mut self, action: &Action) -> Answer {
         let (drivers, target) = (self.drivers.clone(), self.target.clone());
         let driver = drivers.service();

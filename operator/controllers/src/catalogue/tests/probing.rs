@@ -137,6 +137,9 @@ async fn odd_entries_of_a_catalog_are_named_by_its_connection_and_told_once() {
     assert_eq!(events, [told]);
 }
 
+/// The begin of a certificate without its end.
+const BROKEN: &str = "-----BEGIN CERTIFICATE";
+
 // shows K2
 #[tokio::test(start_paused = true)]
 async fn authorities_of_ones_own_are_read_from_their_config_map() {
@@ -161,7 +164,6 @@ async fn authorities_of_ones_own_are_read_from_their_config_map() {
     process.cluster.apply(&map);
     let empty = says("False(SecretKeyMissing)");
     process.until("it has no ca.crt", empty).await;
-    const BROKEN: &str = "-----BEGIN CERTIFICATE";
     let mut holding = |pem: &str| {
         map.data = Some([("ca.crt".to_owned(), pem.to_owned())].into());
         process.cluster.apply(&map);

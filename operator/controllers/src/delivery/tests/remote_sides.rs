@@ -458,3 +458,25 @@ async fn a_device_that_says_when_to_come_again_is_not_asked_before() {
     assert!(pause >= SignedDuration::from_mins(7), "{pause:?}");
     assert!(pause < SignedDuration::from_mins(8), "{pause:?}");
 }
+
+// shows B3 K5
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_has_another_catalog_by_now_is_asked_for_it_before_the_next_provision() {
+    let process = waiting().await;
+    let outdated = Fault::fail(FailureKind::CatalogOutdated);
+    process
+        .world
+        .script(None, Operation::Provision, outdated, 1);
+    begin(&process);
+    process.until("it is delivered", is_delivered).await;
+    let calls = process.world.ledger().into_iter();
+    let calls = calls.map(|call| call.operation);
+    let kinds = [Operation::Catalog, Operation::Provision];
+    let calls: Vec<Operation> = calls.filter(|call| kinds.contains(call)).collect();
+    let expected = [
+        Operation::Provision,
+        Operation::Catalog,
+        Operation::Provision,
+    ];
+    assert!(calls.ends_with(&expected), "{calls:?}");
+}

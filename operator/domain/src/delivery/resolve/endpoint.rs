@@ -219,12 +219,12 @@ pub(in crate::delivery) fn target_digest(
                     endpoint_key(device, chosen, connection)
                 })
                 .collect();
-            let uris = device.spec.connections.iter();
-            let uris: Vec<_> = uris.map(|chosen| &chosen.printer_uri).collect();
-            Some(if uris.iter().all(|uri| uri.is_none()) {
+            let printers = device.spec.connections.iter();
+            let printers: Vec<_> = printers.map(|chosen| &chosen.printer_uri).collect();
+            Some(if printers.iter().all(|uri| uri.is_none()) {
                 digest(&(urls, machine))
             } else {
-                digest(&(urls, machine, uris))
+                digest(&(urls, machine, printers))
             })
         }
     }

@@ -57,6 +57,7 @@ pub(crate) struct Instance {
 
 /// A simulated service broker.
 #[derive(Clone, Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a habit of its own")]
 pub(crate) struct Broker {
     pub(crate) instances: BTreeMap<String, Instance>,
     /// Number of times that an instance was created.

@@ -194,6 +194,10 @@ fn brief(object: &ServiceSubscription) -> String {
     said
 }
 
+#[allow(
+    clippy::too_many_lines,
+    reason = "the lines of one page, in their order"
+)]
 fn in_full(object: &ServiceSubscription) -> String {
     let status = object.status.clone().unwrap_or_default();
     let mut said = format!("  {}", object.name_any());
