@@ -206,6 +206,7 @@ impl Report<'_> {
                 reason: problem.outcome,
                 message: problem.message.to_string(),
                 until: wait.and_then(|wait| wait.until),
+                side: self.step_of_work().map(side_of),
             }),
             (None, None) => self.waiting_item(),
         }
@@ -254,7 +255,10 @@ impl Report<'_> {
         if self.subscription.intent == Intent::Suspended {
             return (Cause::Customer, Reason::Suspended.as_str().to_owned());
         }
-        let side = self.step_of_work().map_or(Side::Device, side_of);
+        let of_step = || self.step_of_work().map_or(Side::Device, side_of);
+        let side = blocked
+            .and_then(|blocked| blocked.side)
+            .unwrap_or_else(of_step);
         let reason = blocked.map_or(Reason::Progressing, |blocked| blocked.reason);
         (cause(reason, side), reason.as_str().to_owned())
     }

@@ -8,6 +8,7 @@ use entente_crds::{digest::Digest, item_key::ItemKey};
 
 use crate::delivery::{Blocked, Parameters};
 use crate::names::{ConnectionName, SubscriptionName};
+use crate::reasons::Side;
 use crate::remote::{DeviceReadRequest, DeviceWrite, InstanceContext, InstanceKey};
 
 /// An item that a request carries.
@@ -133,7 +134,14 @@ pub struct Plan {
 
 impl Plan {
     pub(in crate::delivery) fn wait(&mut self, subscription: &SubscriptionName, blocked: Blocked) {
-        self.waits.entry(subscription.clone()).or_insert(blocked);
+        // The device comes first, as its step does, in whatever order the two were looked at: the
+        // same obstacles give the same words.
+        let is_behind = |found: &Blocked| {
+            found.side == Some(Side::Server) && blocked.side == Some(Side::Device)
+        };
+        if self.waits.get(subscription).is_none_or(is_behind) {
+            self.waits.insert(subscription.clone(), blocked);
+        }
     }
 
     pub(in crate::delivery) fn read_catalog(&mut self, connection: &ConnectionName) {

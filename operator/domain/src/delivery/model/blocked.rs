@@ -5,7 +5,10 @@
 use entente_crds::condition::Reason;
 use jiff::Timestamp;
 
-use crate::{reasons::reason, remote::Failure};
+use crate::{
+    reasons::{Side, reason},
+    remote::Failure,
+};
 
 /// Obstacle that blocks a device, a connection, a subscription or an item.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -16,6 +19,9 @@ pub struct Blocked {
     pub message: String,
     /// End of the obstacle, if it is known.
     pub until: Option<Timestamp>,
+    /// The side on which it is, if it is on one: its condition is that of this side, and a delay is
+    /// put on it.
+    pub side: Option<Side>,
 }
 
 impl Blocked {
@@ -25,13 +31,23 @@ impl Blocked {
             reason,
             message,
             until: None,
+            side: None,
+        }
+    }
+
+    /// Returns it as an obstacle on a side.
+    #[must_use]
+    pub(in crate::delivery) fn on(self, side: Side) -> Self {
+        Self {
+            side: Some(side),
+            ..self
         }
     }
 
     /// Returns the obstacle of a failed request to the device.
     pub(in crate::delivery) fn on_device(device: &str, failure: &Failure) -> Self {
         let message = format!("the device {device}: {}", failure.message);
-        Self::new(reason(failure.kind), message)
+        Self::new(reason(failure.kind), message).on(Side::Device)
     }
 
     /// Returns the obstacle of a failed request to a service server.
@@ -40,7 +56,7 @@ impl Blocked {
             "the service server behind {connection}: {}",
             failure.message
         );
-        Self::new(reason(failure.kind), message)
+        Self::new(reason(failure.kind), message).on(Side::Server)
     }
 
     /// Returns an obstacle that ends at an instant.
@@ -49,6 +65,7 @@ impl Blocked {
             reason,
             message,
             until: Some(until),
+            side: None,
         }
     }
 }

@@ -6,6 +6,7 @@ use entente_crds::v1alpha1::ItemState;
 
 use crate::delivery::plan::{Action, Plan, round::Round};
 use crate::names::ConnectionName;
+use crate::reasons::Side;
 use crate::{
     delivery::{
         Blocked, ResolvedItem, ResolvedStep, ResolvedSubscription, ServedItem, Verified, Wanted,
@@ -47,6 +48,7 @@ impl Round<'_> {
                 &subscription.name,
                 Blocked {
                     until,
+                    side: Some(Side::Device),
                     ..fault.clone()
                 },
             );

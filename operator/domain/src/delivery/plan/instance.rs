@@ -17,6 +17,7 @@ use crate::{
         ResolvedSubscription, Verified, Wanted, model::backoffs::BackoffKey,
         observations::instance::may_exist,
     },
+    reasons::Side,
     remote::{Failure, FailureKind, InstanceKey, InstanceReading},
 };
 
@@ -170,6 +171,7 @@ impl Round<'_> {
         match verified.server_fault.as_ref().filter(|_| failed) {
             Some(fault) => Some(Blocked {
                 until: backoff.and_then(|backoff| backoff.until),
+                side: Some(Side::Server),
                 ..fault.clone()
             }),
             None => backoff,

@@ -5,7 +5,7 @@ use entente_crds::{
     v1alpha1::{ItemState, StepType},
 };
 
-use crate::delivery::report::{Report, sentence};
+use crate::delivery::report::{Report, sentence, side_of};
 use crate::{
     catalogue::RESOLVED,
     condition::{ConditionSet, Status, Summary},
@@ -50,16 +50,15 @@ impl Report<'_> {
         set.finish()
     }
 
-    /// True if what blocks before the start is met on the side of these steps: a service server
-    /// whose catalog cannot be read is no matter of the device, whose step comes first.
-    fn concerns(&self, steps: &[StepType]) -> bool {
-        let of_server =
-            self.verified.server_fault.is_some() && self.verified.device_faults.is_empty();
-        if of_server {
-            return steps.contains(&StepType::ServerSettings);
+    /// True if an obstacle is on the side of these steps: a service server whose catalog cannot be
+    /// read is no matter of the device, whose step comes first.
+    fn concerns(&self, blocked: &Blocked, steps: &[StepType]) -> bool {
+        match blocked.side {
+            Some(side) => steps.iter().any(|step| side_of(*step) == side),
+            None => self
+                .step_of_work()
+                .is_some_and(|step| steps.contains(&step)),
         }
-        self.step_of_work()
-            .is_some_and(|step| steps.contains(&step))
     }
 
     fn side(
@@ -97,7 +96,7 @@ impl Report<'_> {
                 "Every item was read back as wanted.".to_owned(),
             ),
             Intent::Scheduled { .. } => match blocked {
-                Some(blocked) if self.concerns(steps) => {
+                Some(blocked) if self.concerns(blocked, steps) => {
                     (Status::False, blocked.reason, sentence(&blocked.message))
                 }
                 _ => (
@@ -117,10 +116,12 @@ impl Report<'_> {
                     Reason::Waiting,
                     format!("Waits for the step {step:?}."),
                 ),
-                _ => blocked.map_or_else(
-                    || (Status::False, Reason::Progressing, self.progress()),
-                    |blocked| (Status::False, blocked.reason, sentence(&blocked.message)),
-                ),
+                _ => match blocked {
+                    Some(blocked) if self.concerns(blocked, steps) => {
+                        (Status::False, blocked.reason, sentence(&blocked.message))
+                    }
+                    _ => (Status::False, Reason::Progressing, self.progress()),
+                },
             },
         };
         set.with(condition, status, reason, message)

@@ -141,6 +141,7 @@ impl Report<'_> {
                 None => takes,
                 Some(blocked) => format!("{takes}: {}", blocked.message),
             },
+            side: Some(side_of(step)),
             until: blocked.and_then(|blocked| blocked.until),
         })
     }
