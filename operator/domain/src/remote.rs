@@ -159,6 +159,23 @@ pub struct InstanceRequest<'a> {
     pub parameters: &'a serde_json::Map<String, serde_json::Value>,
 }
 
+impl<'a> InstanceRequest<'a> {
+    /// Returns a request that moves the instance to no other plan and names no version of it.
+    pub fn new(
+        instance: &'a InstanceKey,
+        context: &'a InstanceContext,
+        parameters: &'a serde_json::Map<String, serde_json::Value>,
+    ) -> Self {
+        Self {
+            instance,
+            to_plan: None,
+            maintenance_version: None,
+            context,
+            parameters,
+        }
+    }
+}
+
 /// State of an operation that is under way (OSB `last_operation`).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum OperationState {

@@ -106,7 +106,7 @@ async fn every_fault_of_a_broker_has_its_own_name() {
         broker.set_fault(fault.clone()).await.unwrap();
         let id = instance(&number.to_string());
         let failure = driver
-            .provision(&target, request(&id, &context(), &wanted))
+            .provision(&target, InstanceRequest::new(&id, &context(), &wanted))
             .await
             .unwrap_err();
         check(&fault, &failure, (kind, doubtful, again));
@@ -114,7 +114,10 @@ async fn every_fault_of_a_broker_has_its_own_name() {
     }
     broker.set_fault(FaultKind::ResetAfterCommit).await.unwrap();
     let lost = driver
-        .provision(&target, request(&instance("lost"), &context(), &wanted))
+        .provision(
+            &target,
+            InstanceRequest::new(&instance("lost"), &context(), &wanted),
+        )
         .await;
     assert!(
         lost.as_ref().is_err_and(|failure| failure.doubtful),
@@ -168,7 +171,10 @@ async fn an_operation_that_fails_in_the_end_says_so_in_the_brokers_words() {
     };
     let (wanted, _) = parameters();
     let answer = driver
-        .provision(&target, request(&instance, &context(), &wanted))
+        .provision(
+            &target,
+            InstanceRequest::new(&instance, &context(), &wanted),
+        )
         .await
         .unwrap();
     let ServerAnswer::UnderWay { operation, .. } = answer else {
@@ -221,7 +227,7 @@ async fn a_request_with_the_version_of_an_older_catalog_has_to_read_it_again() {
     ] {
         let provision = InstanceRequest {
             maintenance_version: version,
-            ..request(&instance, &context, &wanted)
+            ..InstanceRequest::new(&instance, &context, &wanted)
         };
         let answer = driver.provision(&target, provision).await;
         assert_eq!(
@@ -266,20 +272,6 @@ fn target(broker: &Broker) -> ServerTarget {
         secrets: entente_domain::secret::Secrets::default(),
         profile: profile(Protocol::OSB, None),
         url: broker.url(),
-    }
-}
-
-fn request<'a>(
-    instance: &'a InstanceKey,
-    context: &'a InstanceContext,
-    parameters: &'a serde_json::Map<String, serde_json::Value>,
-) -> InstanceRequest<'a> {
-    InstanceRequest {
-        instance,
-        to_plan: None,
-        maintenance_version: None,
-        context,
-        parameters,
     }
 }
 

@@ -160,7 +160,6 @@ impl Execution<'_> {
         Ok(answer)
     }
 
-    #[allow(clippy::too_many_lines, reason = "one arm for each request of OSB")]
     async fn ask(&self, target: &ServerTarget, action: &Action) -> Answer {
         let driver = self.service();
         match action {
@@ -176,12 +175,10 @@ impl Execution<'_> {
                 parameters,
                 ..
             } => {
+                let parameters = parameters.exposed();
                 let request = InstanceRequest {
-                    instance,
-                    to_plan: None,
                     maintenance_version: maintenance_version.as_deref(),
-                    context,
-                    parameters: &parameters.exposed(),
+                    ..InstanceRequest::new(instance, context, &parameters)
                 };
                 Answer::Server(driver.provision(target, request).await)
             }
@@ -193,12 +190,11 @@ impl Execution<'_> {
                 parameters,
                 ..
             } => {
+                let parameters = parameters.exposed();
                 let request = InstanceRequest {
-                    instance,
                     to_plan: to_plan.as_deref(),
                     maintenance_version: maintenance_version.as_deref(),
-                    context,
-                    parameters: &parameters.exposed(),
+                    ..InstanceRequest::new(instance, context, &parameters)
                 };
                 Answer::Server(driver.update(target, request).await)
             }

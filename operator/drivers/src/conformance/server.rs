@@ -144,20 +144,6 @@ fn context() -> InstanceContext {
     }
 }
 
-fn request<'a>(
-    instance: &'a InstanceKey,
-    context: &'a InstanceContext,
-    parameters: &'a Map<String, Value>,
-) -> InstanceRequest<'a> {
-    InstanceRequest {
-        instance,
-        to_plan: None,
-        maintenance_version: None,
-        context,
-        parameters,
-    }
-}
-
 async fn provision(
     subject: &dyn ServerSubject,
     instance: &InstanceKey,
@@ -166,7 +152,10 @@ async fn provision(
     let target = subject.target();
     subject
         .driver()
-        .provision(&target, request(instance, &context(), parameters))
+        .provision(
+            &target,
+            InstanceRequest::new(instance, &context(), parameters),
+        )
         .await
 }
 
@@ -340,7 +329,10 @@ async fn updated(subject: &dyn ServerSubject) -> Checked {
     let target = subject.target();
     let answer = subject
         .driver()
-        .update(&target, request(&instance, &context(), &second))
+        .update(
+            &target,
+            InstanceRequest::new(&instance, &context(), &second),
+        )
         .await;
     settle(subject, &instance, well("an update", answer)?).await?;
     shows(subject, &instance, &second).await?;

@@ -242,8 +242,8 @@ pub(super) fn encode(request: &Request<'_>) -> Result<Bytes, Failure> {
 /// Copies the attributes that an object returned into a reading, if they were asked for.
 ///
 /// # Errors
-/// That the answer was cut off before it said which device it is. Any other attribute that may have
-/// been lost is malformed, since nothing says that it is unsupported.
+/// The answer was cut off before it said which device it is. Any other attribute that may have been
+/// lost is malformed, since nothing says that it is unsupported.
 pub(super) fn take_reading(
     reading: &mut DeviceReading,
     response: &Response,

@@ -49,21 +49,6 @@ fn parameters() -> Map<String, Value> {
     json!({"weekday": "Wed"}).as_object().unwrap().clone()
 }
 
-/// Returns the request that makes or changes the instance.
-fn request<'a>(
-    instance: &'a InstanceKey,
-    context: &'a InstanceContext,
-    parameters: &'a Map<String, Value>,
-) -> InstanceRequest<'a> {
-    InstanceRequest {
-        instance,
-        to_plan: None,
-        maintenance_version: None,
-        context,
-        parameters,
-    }
-}
-
 fn json_of(arrived: &Arrived) -> Value {
     serde_json::from_slice(&arrived.body).unwrap()
 }
@@ -92,9 +77,9 @@ async fn a_provision_says_what_for_whom_and_by_whom() {
     let drivers = Drivers::real();
     let service = drivers.service();
     let target = target(&server);
-    let answer = service
-        .provision(&target, request(&instance(), &context(), &parameters()))
-        .await;
+    let (instance, context, parameters) = (instance(), context(), parameters());
+    let request = InstanceRequest::new(&instance, &context, &parameters);
+    let answer = service.provision(&target, request).await;
     assert_eq!(
         answer,
         Ok(ServerAnswer::UnderWay {
@@ -102,9 +87,7 @@ async fn a_provision_says_what_for_whom_and_by_whom() {
             retry_after: None,
         })
     );
-    let again = service
-        .provision(&target, request(&instance(), &context(), &parameters()))
-        .await;
+    let again = service.provision(&target, request).await;
     assert_eq!(again, answer);
 
     let arrived = server.arrived();
@@ -158,7 +141,7 @@ async fn an_update_names_the_plan_that_the_instance_has_and_the_one_that_it_is_t
         let update = InstanceRequest {
             to_plan,
             maintenance_version,
-            ..request(&instance, &context, &parameters)
+            ..InstanceRequest::new(&instance, &context, &parameters)
         };
         let answer = drivers.service().update(&target, update).await;
         assert_eq!(answer, Ok(ServerAnswer::Done));
@@ -187,7 +170,7 @@ async fn a_provision_names_the_version_of_the_plan_that_the_catalog_had() {
     let (instance, context, parameters) = (instance(), context(), parameters());
     let provision = InstanceRequest {
         maintenance_version: Some("2.1.1"),
-        ..request(&instance, &context, &parameters)
+        ..InstanceRequest::new(&instance, &context, &parameters)
     };
     let (drivers, target) = (Drivers::real(), target(&server));
     let answer = drivers.service().provision(&target, provision).await;
@@ -349,7 +332,10 @@ async fn a_secret_that_the_request_carried_is_not_given_back_in_whatever_spellin
     let drivers = Drivers::real();
     let refused = drivers
         .service()
-        .provision(&target, request(&instance(), &context(), &parameters))
+        .provision(
+            &target,
+            InstanceRequest::new(&instance(), &context(), &parameters),
+        )
         .await;
     let message = refused.unwrap_err().message;
     assert!(
@@ -368,7 +354,10 @@ async fn an_answer_of_more_than_64_kib_is_not_read() {
     let target = target(&server);
     let failure = drivers
         .service()
-        .provision(&target, request(&instance(), &context(), &parameters()))
+        .provision(
+            &target,
+            InstanceRequest::new(&instance(), &context(), &parameters()),
+        )
         .await
         .unwrap_err();
     assert_eq!(
@@ -386,7 +375,10 @@ async fn a_refusal_of_more_than_64_kib_is_still_a_refusal() {
     let target = target(&server);
     let refused = drivers
         .service()
-        .provision(&target, request(&instance(), &context(), &parameters()))
+        .provision(
+            &target,
+            InstanceRequest::new(&instance(), &context(), &parameters()),
+        )
         .await;
     let refused = refused.map_err(|failure| (failure.kind, failure.doubtful, failure.message));
     let message = "the server answered HTTP 400 Bad Request".to_owned();

@@ -70,12 +70,10 @@ impl Life {
                 maintenance_version,
                 ..
             } => {
+                let parameters = parameters.exposed();
                 let request = InstanceRequest {
-                    instance,
-                    to_plan: None,
                     maintenance_version: maintenance_version.as_deref(),
-                    context,
-                    parameters: &parameters.exposed(),
+                    ..InstanceRequest::new(instance, context, &parameters)
                 };
                 let result = driver.provision(&target, request).await;
                 Answer::Server(self.answered(Asked::Put, result))
@@ -88,12 +86,11 @@ impl Life {
                 maintenance_version,
                 ..
             } => {
+                let parameters = parameters.exposed();
                 let request = InstanceRequest {
-                    instance,
                     to_plan: to_plan.as_deref(),
                     maintenance_version: maintenance_version.as_deref(),
-                    context,
-                    parameters: &parameters.exposed(),
+                    ..InstanceRequest::new(instance, context, &parameters)
                 };
                 let result = driver.update(&target, request).await;
                 Answer::Server(self.answered(Asked::Patch, result))
