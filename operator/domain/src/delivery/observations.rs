@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use entente_crds::{bounded::Text, digest::Digest, item_key::ItemKey, v1alpha1::MAX_IDENTITY};
 use jiff::{SignedDuration, Timestamp};
 
-use self::instance::Change;
 pub use self::instance::InstanceObservation;
+use self::record::Change;
 use crate::names::{ConnectionName, SubscriptionName};
 use crate::{
     delivery::{Action, DeviceSnapshot, ResolvedDevice, ServedItem},
@@ -17,7 +17,8 @@ use crate::{
     remote::{Catalog, DeviceReading, Failure, InstanceReading, OperationState, ServerAnswer},
 };
 
-pub(super) mod instance;
+mod instance;
+pub(super) mod record;
 
 /// One answer to a reading.
 #[derive(Clone, Debug, Eq, PartialEq)]

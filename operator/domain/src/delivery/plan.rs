@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use crate::delivery::{
     Action, Backoffs, Blocked, DeviceSnapshot, Intent, Observations, Plan, ResolvedConnection,
     ResolvedDevice, ResolvedStep, ResolvedSubscription, Verified, claim,
-    observations::instance::may_exist, verify::identity,
+    observations::record::may_exist, verify::identity,
 };
 use crate::names::SubscriptionName;
 use crate::time::later_clock;

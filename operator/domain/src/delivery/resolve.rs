@@ -99,7 +99,7 @@ fn instance_to_serve(
     let left = ResolvedServer::from_record(snapshot, subscription, recorded);
     match wanted {
         Some(wanted) if !left.is_another_than(&wanted) => Some(wanted),
-        Some(wanted) if !withdraws && !observations::instance::may_exist(recorded) => Some(wanted),
+        Some(wanted) if !withdraws && !observations::record::may_exist(recorded) => Some(wanted),
         _ => Some(left),
     }
 }

@@ -9,26 +9,20 @@ use entente_crds::{
     condition::Reason,
     digest::Digest,
     item_key::ItemKey,
-    v1alpha1::{Item, ItemState, Problem, Proof, ServiceSubscription, StepType, TakesEffect},
+    v1alpha1::{Item, ItemState, Problem, Proof, ServiceSubscription, StepType},
 };
 use jiff::Timestamp;
 
-use self::{
-    compare::is_equal,
-    difference::{difference, malformed},
-};
+use self::device::device_faults;
 use crate::delivery::{
-    Blocked, DeviceSnapshot, Intent, Observations, Reading, ResolvedConnection, ResolvedDevice,
-    ResolvedItem, ResolvedStep, ResolvedSubscription, Wanted, digest,
-    verify::identity::identity_fault,
+    Blocked, DeviceSnapshot, Intent, Observations, Reading, ResolvedDevice, ResolvedItem,
+    ResolvedSubscription, Wanted,
 };
 use crate::names::{ConnectionName, SubscriptionName};
-use crate::{
-    reasons::{reason, shows_another_machine},
-    remote::{DeviceReading, Failure, Value},
-};
+use crate::{reasons::reason, remote::Failure};
 
 pub(super) mod compare;
+mod device;
 mod difference;
 pub(super) mod identity;
 mod instance;
@@ -130,32 +124,6 @@ struct Round<'a> {
     now: Timestamp,
 }
 
-/// Returns the obstacle to each connection: it cannot be used, another machine answers there, or
-/// none does.
-fn device_faults(
-    snapshot: &DeviceSnapshot,
-    resolved: &ResolvedDevice,
-    observations: &Observations,
-) -> BTreeMap<ConnectionName, Blocked> {
-    let fault = |connection: &ResolvedConnection| {
-        if let Err(blocked) = &connection.endpoint {
-            return Some(blocked.clone());
-        }
-        let reading = observations.through(&connection.name).reading.as_ref()?;
-        match &reading.result {
-            Ok(_) => {
-                let device = snapshot.device.as_deref()?;
-                identity_fault(snapshot, resolved, (device, observations), &connection.name)
-            }
-            Err(failure) => Some(Blocked::on_device(&snapshot.device_name, failure)),
-        }
-    };
-    let connections = resolved.connections.iter();
-    connections
-        .filter_map(|connection| Some((connection.name.clone(), fault(connection)?)))
-        .collect()
-}
-
 /// Returns the proof without Effective if another subscription will set the place to another value,
 /// even while this value still is in effect.
 fn demote_if_overridden(mut verified: VerifiedItem, item: &ResolvedItem) -> VerifiedItem {
@@ -211,155 +179,6 @@ impl Round<'_> {
                     .map(|(_, failure)| failure)
             })?;
         Some(Blocked::on_server(&server.connection, failure))
-    }
-
-    fn device_item(
-        &self,
-        step: &ResolvedStep,
-        item: &ResolvedItem,
-        connection: &ConnectionName,
-    ) -> VerifiedItem {
-        if let Some(verified) = self.of_another_machine(step.r#type, item, connection) {
-            return verified;
-        }
-        if let Wanted::DeviceSetting {
-            write_only: true, ..
-        } = item.wanted
-            && let Some(verified) = self.accepted_without_read_back(step.r#type, item)
-        {
-            return verified;
-        }
-        let trusted = !self.device_faults.contains_key(connection);
-        match self.observations.through(connection).reading.as_ref() {
-            Some(Reading {
-                at,
-                result: Ok(reading),
-            }) if trusted && self.subscription.was_asked(step, *at, self.now) => {
-                self.device_reading(step.r#type, item, *at, reading)
-            }
-            Some(Reading {
-                result: Err(failure),
-                ..
-            }) => self.unread(step.r#type, item, Some(failure)),
-            _ => self.unread(step.r#type, item, None),
-        }
-    }
-
-    /// Returns the item without its proof, if another machine than the expected one answers: what
-    /// the expected one was set to is not in effect there.
-    fn of_another_machine(
-        &self,
-        step: StepType,
-        item: &ResolvedItem,
-        connection: &ConnectionName,
-    ) -> Option<VerifiedItem> {
-        let fault = self.device_faults.get(connection)?;
-        if !shows_another_machine(fault.reason) {
-            return None;
-        }
-        // The words of another identity are those of the wait; they are none of an attempt.
-        let problem = Reason::OF_AN_ATTEMPT.contains(&fault.reason).then(|| {
-            let message = format!("{}: {}", item.key, fault.message);
-            self.problem(item, fault.reason, &message, self.now)
-        });
-        let before = self.of_status(step, item);
-        Some(VerifiedItem {
-            state: ItemState::Unknown,
-            observed_digest: None,
-            verified_at: None,
-            problem,
-            ..before
-        })
-    }
-
-    fn device_reading(
-        &self,
-        step: StepType,
-        item: &ResolvedItem,
-        at: Timestamp,
-        reading: &DeviceReading,
-    ) -> VerifiedItem {
-        let Wanted::DeviceSetting {
-            place,
-            value,
-            takes_effect,
-            write_only: false,
-            ..
-        } = &item.wanted
-        else {
-            return self.of_status(step, item);
-        };
-        let found = reading.values.get(place).map(Vec::as_slice);
-        let equal = found.is_some_and(|found| is_equal(value, found));
-        let restart = *takes_effect == TakesEffect::AfterRestart;
-        let observed = found.map(|found| match value {
-            Value::Secret(secret) => secret.digest_of(found),
-            _ => digest(found),
-        });
-        let mut verified = self.read(step, item, at, observed, equal, restart);
-        let sent = self.sent_now(item);
-        if let Some(how) = malformed(place, found)
-            && !matches!(sent, Some(Err(_)))
-        {
-            let message = format!("{}: {how}", item.key);
-            verified.problem = Some(self.problem(item, Reason::ProtocolError, &message, at));
-        } else if let (Some(problem), Some(Ok(()))) = (&mut verified.problem, sent)
-            && let Some(words) = difference(place, value, found, reading.private.contains(place))
-        {
-            let message = format!("{}: {words}", problem.message);
-            problem.message = message.into();
-        }
-        verified
-    }
-
-    /// Returns the proof of an item that cannot be read: it is in effect as soon as it was
-    /// accepted, in this pass or before, and is not if it was refused.
-    fn accepted_without_read_back(
-        &self,
-        step: StepType,
-        item: &ResolvedItem,
-    ) -> Option<VerifiedItem> {
-        let sent = self
-            .observations
-            .sent(&self.subscription.name, &item.key, item.digest);
-        if let Some(sent) = sent {
-            return Some(match &sent.result {
-                Ok(()) => VerifiedItem {
-                    key: item.key.clone(),
-                    step,
-                    state: ItemState::Effective,
-                    desired_digest: item.digest,
-                    observed_digest: Some(item.digest),
-                    verified_at: Some(sent.at),
-                    proof: None,
-                    problem: None,
-                },
-                Err(failure) => self.not_accepted(step, item, failure, sent.at),
-            });
-        }
-        let previous = self.previous(item)?;
-        (previous.state == ItemState::Effective).then(|| self.of_status(step, item))
-    }
-
-    /// Returns the proof of an item that cannot be read and was not accepted: no reading would
-    /// report the failure.
-    fn not_accepted(
-        &self,
-        step: StepType,
-        item: &ResolvedItem,
-        failure: &Failure,
-        at: Timestamp,
-    ) -> VerifiedItem {
-        let state = if failure.doubtful {
-            ItemState::Unknown
-        } else {
-            ItemState::NotEffective
-        };
-        VerifiedItem {
-            state,
-            problem: Some(self.failed(item, failure, at)),
-            ..self.of_status(step, item)
-        }
     }
 
     /// Returns the answer to the request that sent this very value in this pass, or whose operation

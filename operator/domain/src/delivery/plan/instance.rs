@@ -15,7 +15,7 @@ use crate::{
     delivery::{
         Blocked, CarriedItem, Parameters, ResolvedItem, ResolvedServer, ResolvedStep,
         ResolvedSubscription, Verified, Wanted, model::backoffs::BackoffKey,
-        observations::instance::may_exist,
+        observations::record::may_exist,
     },
     reasons::Side,
     remote::{Failure, FailureKind, InstanceKey, InstanceReading},

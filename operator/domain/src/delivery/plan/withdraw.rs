@@ -14,7 +14,7 @@ use crate::delivery::{
     Action, Blocked, CarriedItem, DeviceSnapshot, Intent, Observations, Plan, Reading,
     ResolvedServer, ResolvedSubscription, Sent, digest,
     model::parameters::at_pointer,
-    observations::instance::may_exist,
+    observations::record::may_exist,
     plan::{
         instance::{deprovision, read_instance, recorded_key},
         round::Round,

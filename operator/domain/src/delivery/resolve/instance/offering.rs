@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 
 use crate::{
     bounded::token,
-    delivery::{Blocked, DeviceSnapshot, observations::instance::may_exist},
+    delivery::{Blocked, DeviceSnapshot, observations::record::may_exist},
     remote::{Catalog, Offering, Plan},
 };
 
