@@ -49,11 +49,7 @@ pub enum Pace {
     Real,
 }
 
-/// Factor by which the second of two times is longer on the wall than it is written: all rows begin at
-/// once, and a busy machine must have set all of them up before the first of them changes.
-const STRETCH: i32 = 3;
-
-/// A length of time: `10m`, or `10m/3s` if it is another one by the clock on the wall.
+/// A length of time: `10m`, or `10m/9s` if it is another one by the clock on the wall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span {
     in_life: SignedDuration,
@@ -73,15 +69,13 @@ impl Span {
     pub fn at(self, pace: Pace) -> SignedDuration {
         match pace {
             Pace::Virtual => self.in_life,
-            Pace::Real => self
-                .on_the_wall
-                .map_or(self.in_life, |length| length * STRETCH),
+            Pace::Real => self.on_the_wall.unwrap_or(self.in_life),
         }
     }
 
     /// True if it can be waited for by the clock on the wall.
     fn is_short(self) -> bool {
-        self.on_the_wall.unwrap_or(self.in_life) <= SignedDuration::from_secs(10)
+        self.on_the_wall.unwrap_or(self.in_life) <= SignedDuration::from_secs(30)
     }
 }
 

@@ -88,7 +88,8 @@ pub struct InstanceKey {
     pub instance_id: String,
     /// The offering (OSB `service_id`).
     pub service_id: String,
-    /// The plan (OSB `plan_id`).
+    /// The plan (OSB `plan_id`). Empty in a fetch while it is not known which of two plans it has:
+    /// a fetch need not name one.
     pub plan_id: String,
 }
 

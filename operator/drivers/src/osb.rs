@@ -124,11 +124,13 @@ impl ServiceDriver for OsbDriver {
         if !retrievable {
             return Ok(InstanceReading::NotRetrievable);
         }
+        let mut query = offering(instance).to_vec();
+        query.retain(|(_, id)| !id.is_empty());
         let call = Call {
             asked: Asked::Fetch,
             method: Method::GET,
             path: &["service_instances", &instance.instance_id],
-            query: &offering(instance),
+            query: &query,
             body: None,
             subscription: None,
         };

@@ -302,7 +302,7 @@ async fn read(
         retry_after,
         ..Failure::new(
             FailureKind::ProtocolError,
-            format!("the answer is longer than {most_bytes} bytes"),
+            format!("the answer is longer than {}", size(most_bytes)),
         )
     };
     let announced = response.content_length().unwrap_or_default();
@@ -330,6 +330,17 @@ async fn read(
         certificate_sha256,
         token: None,
     })
+}
+
+/// Returns a limit for people, in the largest unit of which it is a whole number.
+fn size(bytes: usize) -> String {
+    const KIB: usize = 1024;
+    const MIB: usize = KIB * KIB;
+    match bytes {
+        _ if bytes > 0 && bytes.is_multiple_of(MIB) => format!("{} MiB", bytes / MIB),
+        _ if bytes > 0 && bytes.is_multiple_of(KIB) => format!("{} KiB", bytes / KIB),
+        _ => format!("{bytes} bytes"),
+    }
 }
 
 /// Returns the header of the credentials; `None` if TLS itself carries them, or a challenge or a

@@ -21,6 +21,9 @@ struct Instance {
     operation: Option<Operation>,
     /// Id of the last operation.
     last: String,
+    /// Plan that it had before the last operation, which is the one in its polls (OSB "Polling Last
+    /// Operation for Service Instances").
+    plan_before: String,
 }
 
 /// An operation that has not ended.
@@ -100,9 +103,13 @@ impl Instances {
     fn other_plan(&self, request: &Request) -> Option<HttpReply> {
         let instance = self.by_id.get(&request.id)?;
         let asked = request.query("plan_id")?;
-        let queried = matches!(request.asked, Asked::Get | Asked::Poll | Asked::Delete);
-        (queried && asked != instance.plan_id).then(|| {
-            let description = format!("the instance is of the plan {}", instance.plan_id);
+        let plan = match request.asked {
+            Asked::Get | Asked::Delete => &instance.plan_id,
+            Asked::Poll => &instance.plan_before,
+            Asked::Put | Asked::Patch | Asked::Catalog | Asked::Other => return None,
+        };
+        (asked != *plan).then(|| {
+            let description = format!("the instance is of the plan {plan}");
             reply(400, &json!({ "description": description }))
         })
     }
@@ -128,6 +135,7 @@ impl Instances {
         self.gone.remove(&request.id);
         let instance = Instance {
             service_id: request.member("service_id"),
+            plan_before: plan_id.clone(),
             plan_id,
             parameters,
             ready: operation.is_none(),
@@ -165,6 +173,7 @@ impl Instances {
         let Some(known) = self.by_id.get_mut(&request.id) else {
             return concurrency();
         };
+        known.plan_before.clone_from(&known.plan_id);
         if operation.is_none() {
             known.plan_id = plan_id;
             known.parameters = parameters;
@@ -185,6 +194,7 @@ impl Instances {
         let Some(known) = self.by_id.get_mut(&request.id) else {
             return reply(410, &json!({}));
         };
+        known.plan_before.clone_from(&known.plan_id);
         known.operation = operation;
         known.last = last;
         let answer = accepted(200, known);

@@ -152,7 +152,7 @@ impl Parser {
         }
         let mut times = row.story.iter().map(|event| event.at).chain(row.cure);
         if row.end_to_end && !times.all(Span::is_short) {
-            return failed("through the operator a time must be short: write it as 10m/3s");
+            return failed("through the operator a time must be short: write it as 10m/9s");
         }
         row.story.sort_by_key(|event| event.at);
         row.text.truncate(row.text.trim_end().len());

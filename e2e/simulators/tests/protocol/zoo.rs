@@ -99,7 +99,7 @@ fn a_row_that_nothing_could_fail_is_refused() {
     assert!(refused("row a\ngone\nrow a\ngone").contains("line 1 has a row a too"));
     assert!(refused("row a\ncure at 1m\ngone").contains("`cure` and `then`"));
     assert!(refused("row a\nend at 2h\ngone").contains("it ends before everything"));
-    assert!(refused("row a e2e\nend at 5m\ngone").contains("write it as 10m/3s"));
+    assert!(refused("row a e2e\nend at 5m\ngone").contains("write it as 10m/9s"));
 }
 
 #[test]

@@ -23,14 +23,6 @@ const HOLDS_WITHIN: Duration = Duration::from_secs(20);
 /// Time for which they must go on to hold.
 const HOLDS_FOR: Duration = Duration::from_secs(3);
 
-/// Rows that are not played to the operator yet: their claims come true there and do not stay so for
-/// the time that the test looks, since the broker never comes to rest. In process they are judged.
-const RESTLESS: [&str; 3] = [
-    "410-is-no-success",
-    "late-put-after-end",
-    "update-async-ignored",
-];
-
 /// A row that is played to the operator.
 struct Played<'a> {
     namespace: &'a TestNamespace<'static>,
@@ -48,12 +40,7 @@ async fn brokers_of_the_zoo_have_their_right_verdict_through_the_operator() {
     let mut rows = chosen(rows());
     // Those that wait for a mend are required to fail in process, which is quicker.
     rows.retain(|row| row.end_to_end && row.known.is_none());
-    rows.retain(|row| !RESTLESS.contains(&row.name.as_str()));
-    println!(
-        "{} rows; {} wait for a look of their own",
-        rows.len(),
-        RESTLESS.len()
-    );
+    println!("{} rows", rows.len());
     let fixture = DeliveryFixture::new("zoo", rows.len()).await;
     let rows = rows.iter().enumerate();
     let played = rows.map(async |(place, row)| {

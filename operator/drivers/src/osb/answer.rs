@@ -62,7 +62,8 @@ pub(super) enum Outcome {
         /// The broker's Retry-After.
         retry_after: Option<SignedDuration>,
     },
-    /// 404 to a fetch, 410 to a deprovision or a poll: there is no such instance.
+    /// 404 to a fetch, 410 to any of fetch, poll and deprovision: there is no such instance. OSB has
+    /// no 410 for a fetch; some libraries have no other word for it (cloudfoundry/brokerapi#363).
     Missing,
     /// 404 to a deprovision, with a sentence about it.
     Unknown(String),
@@ -149,7 +150,7 @@ pub(super) fn judge(
             .and_then(|body| under_way(&body, retry_after))
             .ok_or_else(|| senseless(true)),
         (200..=299, _) => Err(senseless(writes)),
-        (404, Asked::Fetch) | (410, Asked::Deprovision | Asked::LastOperation) => {
+        (404 | 410, Asked::Fetch) | (410, Asked::Deprovision | Asked::LastOperation) => {
             Ok(Outcome::Missing)
         }
         (code, _) => {

@@ -103,6 +103,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn offerings(&mut self, values: &[Value]) -> Vec<Offering> {
         let mut known = BTreeSet::new();
+        let mut known_plans = BTreeSet::new();
         let mut offerings = Vec::new();
         for entry in Entry::all("offering", values, None) {
             let (id, name) = match entry.identity(&mut known) {
@@ -116,13 +117,16 @@ impl Reader<'_> {
                 id,
                 name,
                 instances_retrievable: self.flag(entry, "instances_retrievable") == Some(true),
-                plans: self.plans(entry),
+                plans: self.plans(entry, &mut known_plans),
             });
         }
         offerings
     }
 
-    fn plans(&mut self, offering: Entry<'_>) -> Vec<Plan> {
+    /// Returns the plans of an offering. `elsewhere` has the ids of those of the offerings before it:
+    /// an id must be unique in the world (OSB "Service Plan Object"), but the pair of both ids, which
+    /// every request has, still names one plan.
+    fn plans(&mut self, offering: Entry<'_>, elsewhere: &mut BTreeSet<String>) -> Vec<Plan> {
         let values = offering.get("plans").and_then(Value::as_array);
         let values = values.filter(|values| !values.is_empty());
         let Some(values) = values else {
@@ -140,6 +144,13 @@ impl Reader<'_> {
                     continue;
                 }
             };
+            if elsewhere.contains(id.as_str()) {
+                let id = cut(quote(&id, self.private), MOST_NAME);
+                self.note(
+                    entry,
+                    &format!("has the id \"{id}\" of a plan of another offering"),
+                );
+            }
             plans.push(Plan {
                 id,
                 name,
@@ -148,6 +159,7 @@ impl Reader<'_> {
                 maintenance_version: self.version(entry),
             });
         }
+        elsewhere.extend(known.into_iter().map(str::to_owned));
         plans
     }
 

@@ -141,10 +141,22 @@ impl Life {
         result
     }
 
+    /// Returns the entries of the catalog that cannot be used, if the last probe was answered.
+    fn odd(&self) -> Vec<String> {
+        let answered = self
+            .catalog
+            .as_ref()
+            .filter(|_| matches!(self.probe, Some(Ok(()))));
+        answered
+            .map(|(catalog, _)| catalog.odd.clone())
+            .unwrap_or_default()
+    }
+
     /// Reports the Connection, and wakes the device where its controller would.
     pub(super) fn report_connection(&mut self) {
         let mut observed = ObservedConnection {
             probe: self.probe.clone(),
+            odd: self.odd(),
             used_by: 1,
             ..ObservedConnection::default()
         };

@@ -14,8 +14,9 @@ use entente_crds::{
 use jiff::{SignedDuration, Timestamp};
 
 use super::record::{
-    Change, after_failure, found_digest, has_plan, is_of_other_values, late_provision, may_exist,
-    note_concurrency, settle, take_names, take_over,
+    Change, after_failure, found_digest, has_plan, has_succeeded, in_doubt, is_in_doubt,
+    is_of_other_values, is_removal_in_doubt, late_provision, may_exist, note_concurrency, settle,
+    take_names, take_over,
 };
 use super::{Reading, Sent, ServerMoment};
 use crate::{
@@ -133,8 +134,14 @@ impl InstanceObservation {
         moment: ServerMoment<'_>,
     ) {
         let ServerMoment {
-            catalog, late, at, ..
+            catalog,
+            retrievable,
+            late,
+            at,
         } = moment;
+        // Only where the catalog says that it can be fetched: some servers answer 404 to every fetch.
+        let was_removed =
+            retrievable == Some(true) && self.recorded.as_ref().is_some_and(is_removal_in_doubt);
         if let Some(recorded) = &mut self.recorded {
             match &result {
                 Ok(InstanceReading::Present {
@@ -151,7 +158,7 @@ impl InstanceObservation {
                     // It is there, so there is no doubt any more; one that failed stays what it is.
                     recorded
                         .operation
-                        .take_if(|operation| operation.state == ServerOperationState::InDoubt);
+                        .take_if(|operation| is_in_doubt(operation));
                     recorded.sent_digest.get_or_insert_with(found_digest);
                 }
                 // What does not exist is in doubt only if it is still being made.
@@ -163,7 +170,7 @@ impl InstanceObservation {
                 }
                 Ok(InstanceReading::NotRetrievable) => {}
                 Err(failure) => {
-                    note_concurrency(recorded, ServerOperationType::Update, failure, at);
+                    note_concurrency(recorded, ServerOperationType::Update, None, failure, at);
                 }
             }
         }
@@ -174,7 +181,9 @@ impl InstanceObservation {
         let was_late = operation
             .and_then(|operation| operation.late_until)
             .is_some_and(|until| until <= at);
-        if result == Ok(InstanceReading::Absent) && (self.denied.is_some() || was_late) {
+        if result == Ok(InstanceReading::Absent)
+            && (self.denied.is_some() || was_late || was_removed)
+        {
             self.is_removed(late, at);
         }
         self.reading = Some(Reading { at, result });
@@ -274,14 +283,13 @@ impl InstanceObservation {
         };
         self.reading = None;
         if moment.retrievable == Some(true) {
-            recorded.operation = None;
+            // Which plan it has is in doubt until it is read.
+            let operation = recorded.operation.take();
+            recorded.operation = operation.filter(|it| it.to_plan.is_some()).map(in_doubt);
             self.has_ended(moment.at);
             return;
         }
-        if let Some(operation) = recorded.operation.as_mut() {
-            operation.state = ServerOperationState::InDoubt;
-            operation.id = None;
-        }
+        recorded.operation = recorded.operation.take().map(in_doubt);
         if moment.retrievable == Some(false) {
             self.problem = Some((moment.at, unknown_operation()));
         }
@@ -310,7 +318,7 @@ impl InstanceObservation {
     pub fn is_in_doubt(&self) -> bool {
         let recorded = self.recorded.as_ref();
         let operation = recorded.and_then(|recorded| recorded.operation.as_ref());
-        operation.is_some_and(|operation| operation.state == ServerOperationState::InDoubt)
+        operation.is_some_and(is_in_doubt)
     }
 
     pub(super) fn record_operation(
@@ -318,9 +326,7 @@ impl InstanceObservation {
         result: Result<OperationState, Failure>,
         moment: ServerMoment<'_>,
     ) {
-        let ServerMoment {
-            catalog, late, at, ..
-        } = moment;
+        let ServerMoment { late, at, .. } = moment;
         let Some(recorded) = &mut self.recorded else {
             return;
         };
@@ -334,8 +340,8 @@ impl InstanceObservation {
                 self.problem = None;
                 if kind == Some(ServerOperationType::Deprovision) {
                     self.is_removed(late, at);
-                } else if let Some(plan) = recorded.operation.take().and_then(|it| it.to_plan) {
-                    has_plan(recorded, &plan, catalog);
+                } else {
+                    has_succeeded(recorded, moment);
                 }
                 self.has_ended(at);
             }

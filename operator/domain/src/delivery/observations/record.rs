@@ -10,6 +10,7 @@ use entente_crds::{
 };
 use jiff::{SignedDuration, Timestamp};
 
+use crate::delivery::observations::ServerMoment;
 use crate::names::SubscriptionName;
 use crate::{
     delivery::{
@@ -145,8 +146,9 @@ pub(super) fn late_provision(
 /// must never start a clean-up (OSB "Orphan Mitigation").
 pub(super) fn after_failure(kind: ServerOperationType, at: Timestamp) -> Option<ServerOperation> {
     let state = match kind {
-        ServerOperationType::Provision => ServerOperationState::Failed,
-        ServerOperationType::Deprovision => ServerOperationState::InDoubt,
+        ServerOperationType::Provision | ServerOperationType::Deprovision => {
+            ServerOperationState::Failed
+        }
         ServerOperationType::Update => return None,
     };
     Some(ServerOperation {
@@ -168,10 +170,12 @@ pub(super) fn found_digest() -> Digest {
 
 /// Records an operation of unknown kind for a server that is busy with the instance itself (OSB
 /// ConcurrencyError): no answer about it reached us. It is polled without an id, since some servers
-/// proceed only when they are polled.
+/// proceed only when they are polled. `to_plan` is the plan to which the refused request moves the
+/// instance: it may be what is under way already.
 pub(super) fn note_concurrency(
     recorded: &mut ServerInstance,
     kind: ServerOperationType,
+    to_plan: Option<&String>,
     failure: &Failure,
     at: Timestamp,
 ) {
@@ -182,14 +186,17 @@ pub(super) fn note_concurrency(
     };
     let known = recorded.operation.as_ref();
     if failure.kind != FailureKind::Concurrent
-        || known.is_some_and(|operation| operation.state != ServerOperationState::InDoubt)
+        || known.is_some_and(|operation| !is_in_doubt(operation))
     {
         return;
     }
     recorded.operation = Some(ServerOperation {
         r#type: known.map_or(kind, |operation| operation.r#type),
         id: None,
-        to_plan: known.and_then(|operation| operation.to_plan.clone()),
+        to_plan: known
+            .and_then(|operation| operation.to_plan.as_ref())
+            .or(to_plan)
+            .cloned(),
         since: known.map_or(at, |operation| operation.since),
         state: ServerOperationState::UnderWay,
         late_until: known.and_then(|operation| operation.late_until),
@@ -279,6 +286,68 @@ pub(super) fn settle(
                 recorded.sent_digest = digest;
             }
         }
-        Err(failure) => note_concurrency(recorded, kind, failure, at),
+        // Its answer was lost: a fetch tells whether it was carried out, unless a request that is in
+        // doubt itself may still make the instance.
+        Err(failure) if failure.doubtful => {
+            recorded
+                .operation
+                .get_or_insert_with(|| removal_in_doubt(at));
+        }
+        Err(failure) => note_concurrency(recorded, kind, change.to_plan, failure, at),
     }
+}
+
+/// Returns the record of a removal of which it is not known whether it was carried out.
+fn removal_in_doubt(since: Timestamp) -> ServerOperation {
+    ServerOperation {
+        r#type: ServerOperationType::Deprovision,
+        id: None,
+        to_plan: None,
+        since,
+        state: ServerOperationState::InDoubt,
+        late_until: None,
+    }
+}
+
+/// Records that an operation ended with success, which may have moved the instance to another plan.
+/// One without an id may be another one than ours: where the plan can be read, it is in doubt.
+pub(super) fn has_succeeded(recorded: &mut ServerInstance, moment: ServerMoment<'_>) {
+    let operation = recorded.operation.take();
+    let Some(operation) = operation.filter(|operation| operation.to_plan.is_some()) else {
+        return;
+    };
+    if operation.id.is_none() && moment.retrievable == Some(true) {
+        recorded.operation = Some(in_doubt(operation));
+    } else if let Some(plan) = operation.to_plan {
+        has_plan(recorded, &plan, moment.catalog);
+    }
+}
+
+/// Returns an operation as one of which nobody knows what became.
+pub(super) fn in_doubt(operation: ServerOperation) -> ServerOperation {
+    ServerOperation {
+        id: None,
+        state: ServerOperationState::InDoubt,
+        ..operation
+    }
+}
+
+/// True if it is not known whether the operation left anything: its answer was lost, or it is a
+/// removal that failed.
+pub(in crate::delivery) fn is_in_doubt(operation: &ServerOperation) -> bool {
+    match operation.state {
+        ServerOperationState::InDoubt => true,
+        ServerOperationState::Failed => operation.r#type == ServerOperationType::Deprovision,
+        ServerOperationState::UnderWay => false,
+    }
+}
+
+/// True if the answer to the last removal was lost. One that failed may leave something that the
+/// server does not show any more.
+pub(super) fn is_removal_in_doubt(recorded: &ServerInstance) -> bool {
+    let operation = recorded.operation.as_ref();
+    operation.is_some_and(|operation| {
+        operation.state == ServerOperationState::InDoubt
+            && operation.r#type == ServerOperationType::Deprovision
+    })
 }

@@ -14,8 +14,9 @@ use crate::delivery::plan::{Action, Plan, round::Round};
 use crate::{
     delivery::{
         Blocked, CarriedItem, Parameters, ResolvedItem, ResolvedServer, ResolvedStep,
-        ResolvedSubscription, Verified, Wanted, model::backoffs::BackoffKey,
-        observations::record::may_exist,
+        ResolvedSubscription, Verified, Wanted,
+        model::backoffs::BackoffKey,
+        observations::record::{is_in_doubt, may_exist},
     },
     reasons::Side,
     remote::{Failure, FailureKind, InstanceKey, InstanceReading},
@@ -74,7 +75,7 @@ impl Round<'_> {
         match heard.reading.as_ref().map(|reading| &reading.result) {
             None if at_rest => {}
             Some(Ok(_)) if is_settled => {}
-            None => plan.once(read_instance(subscription, server, instance)),
+            None => plan.once(self.read_instance(subscription, server, instance)),
             Some(Err(_)) => {}
             Some(Ok(InstanceReading::Absent)) => {
                 self.provision(subscription, server, (wanted, instance), plan);
@@ -103,8 +104,11 @@ impl Round<'_> {
             .offering
             .as_ref()
             .map(|offering| offering.maximum_polling);
+        if is_in_doubt(operation) {
+            return false;
+        }
         let given_up = match operation.state {
-            ServerOperationState::InDoubt => return false,
+            ServerOperationState::InDoubt => false,
             ServerOperationState::Failed => true,
             ServerOperationState::UnderWay => {
                 maximum.is_some_and(|maximum| self.now.duration_since(operation.since) > maximum)
@@ -143,7 +147,7 @@ impl Round<'_> {
             return false;
         };
         if heard.reading.is_none() {
-            plan.once(read_instance(subscription, server, instance.clone()));
+            plan.once(self.read_instance(subscription, server, instance.clone()));
         } else {
             let failure = Failure::new(FailureKind::ProtocolError, message);
             let blocked = Blocked::on_server(&server.connection, &failure);
@@ -178,6 +182,28 @@ impl Round<'_> {
         }
     }
 
+    /// Returns the action that reads an instance back. A server whose offering is not known may have
+    /// it fetched. While nobody knows whether it was moved to another plan, it names none: some
+    /// servers refuse a fetch that names another than the instance has.
+    pub(in crate::delivery) fn read_instance(
+        &self,
+        subscription: &ResolvedSubscription,
+        server: &ResolvedServer,
+        mut instance: InstanceKey,
+    ) -> Action {
+        let recorded = self.observations.of(&subscription.name).recorded.as_ref();
+        let operation = recorded.and_then(|recorded| recorded.operation.as_ref());
+        if operation.is_some_and(|operation| operation.to_plan.is_some()) {
+            instance.plan_id.clear();
+        }
+        let offering = server.offering.as_ref();
+        Action::ReadInstance {
+            subscription: subscription.name.clone(),
+            instance,
+            retrievable: offering.is_none_or(|offering| offering.retrievable),
+        }
+    }
+
     fn provision(
         &self,
         subscription: &ResolvedSubscription,
@@ -205,7 +231,7 @@ impl Round<'_> {
         }
         let doubtful = recorded
             .and_then(|recorded| recorded.operation.as_ref())
-            .filter(|operation| operation.state == ServerOperationState::InDoubt)
+            .filter(|operation| is_in_doubt(operation))
             .filter(|operation| operation.late_until.is_none());
         let maximum = server
             .offering
@@ -309,8 +335,7 @@ fn is_to_be_made(recorded: Option<&ServerInstance>) -> bool {
     recorded.is_none_or(|recorded| {
         let operation = recorded.operation.as_ref();
         let in_doubt = operation.is_some_and(|operation| {
-            operation.state == ServerOperationState::InDoubt
-                && operation.r#type != ServerOperationType::Update
+            is_in_doubt(operation) && operation.r#type != ServerOperationType::Update
         });
         recorded.sent_digest.is_none() || in_doubt
     })
@@ -362,21 +387,6 @@ fn only(server: &ResolvedServer, items: &[&ResolvedItem], active: bool) -> Param
         ..server.clone()
     };
     part.parameters(active)
-}
-
-/// Returns the action that reads an instance back. A server whose offering is not known may have it
-/// fetched.
-pub(in crate::delivery) fn read_instance(
-    subscription: &ResolvedSubscription,
-    server: &ResolvedServer,
-    instance: InstanceKey,
-) -> Action {
-    let offering = server.offering.as_ref();
-    Action::ReadInstance {
-        subscription: subscription.name.clone(),
-        instance,
-        retrievable: offering.is_none_or(|offering| offering.retrievable),
-    }
 }
 
 pub(in crate::delivery) fn deprovision(

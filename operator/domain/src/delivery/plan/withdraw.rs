@@ -16,7 +16,7 @@ use crate::delivery::{
     model::parameters::at_pointer,
     observations::record::may_exist,
     plan::{
-        instance::{deprovision, read_instance, recorded_key},
+        instance::{deprovision, recorded_key},
         round::Round,
     },
 };
@@ -220,13 +220,13 @@ fn next(
             return;
         }
         if heard.reading.as_ref().is_some_and(|it| it.at < until) {
-            plan.once(read_instance(subscription, server, instance));
+            plan.once(round.read_instance(subscription, server, instance));
             return;
         }
     }
     let is_on = match heard.reading.as_ref().map(|reading| &reading.result) {
         None => {
-            plan.once(read_instance(subscription, server, instance));
+            plan.once(round.read_instance(subscription, server, instance));
             return;
         }
         Some(Err(_)) => was_on(round, subscription, server),

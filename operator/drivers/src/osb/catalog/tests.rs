@@ -156,7 +156,7 @@ fn of_two_entries_with_one_id_the_first_counts_and_the_other_is_named() {
     let read = catalog(&json!([
         offering("backup", &[plan("standard"), plan("large")]),
         offering("cloud", &[plan("standard")]),
-        // Ids of plans are looked up within their offering.
+        // Ids of plans are looked up within their offering (cloudfoundry/cloud_controller_ng PR 2097).
         {"id": "t", "name": "third", "plans": [plan("standard")]},
     ]));
     let expected = [("backup", vec!["standard"]), ("third", vec!["standard"])];
@@ -164,6 +164,8 @@ fn of_two_entries_with_one_id_the_first_counts_and_the_other_is_named() {
     let said = [
         "the plan \"large\" of the offering \"backup\" has the id of one before it",
         "the offering \"cloud\" has the id of one before it",
+        "the plan \"standard\" of the offering \"third\" has the id \"p\" of a plan of another \
+         offering",
     ];
     assert_eq!(read.odd, said);
 }
