@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::v1alpha1::{IppOperation, IppSyntax, Protocol};
+use entente_domain::identity::Identity;
 use entente_domain::protocol::{Manner, Place};
 use entente_domain::remote::{
     DeviceReadRequest, DeviceReading, DeviceWrite, Failure, Scalar, Value,
@@ -61,15 +62,14 @@ fn answer(row: &Odd, arrived: &Arrived) -> Vec<u8> {
 }
 
 /// Returns the digits of a UUID, however it is spelled.
-fn digits(uuid: &str) -> String {
-    let uuid = uuid.trim_start_matches("urn:uuid:").to_lowercase();
-    uuid.chars().filter(char::is_ascii_hexdigit).collect()
+/// Returns the identity as the operator spells it; `None` if what was read is none.
+fn identity(reading: &DeviceReading) -> Option<Identity> {
+    Identity::of(reading.identity.as_deref()?)
 }
 
 fn is_itself(reading: &DeviceReading) -> bool {
-    let identity = reading.identity.as_deref().map(digits);
     let product = reading.product_name.as_deref().map(str::trim);
-    identity == Some(digits(UUID)) && product == Some(MODEL)
+    identity(reading) == Identity::of(UUID) && product == Some(MODEL)
 }
 
 fn is_kind(failure: &Failure, word: &str) -> bool {
@@ -138,8 +138,8 @@ async fn judge(driver: &dyn DeviceDriver, row: &'static Odd) -> Result<(), Strin
 }
 
 fn is_another(reading: &DeviceReading) -> bool {
-    let identity = reading.identity.as_deref();
-    identity.is_some_and(|identity| digits(identity) != digits(UUID))
+    let identity = identity(reading);
+    identity.is_some() && identity != Identity::of(UUID)
 }
 
 // shows K7
