@@ -238,7 +238,7 @@ reasons! {
     /// Devices are reached one by one; see each Device.
     PerDevice => "Nothing.",
     /// The list of orphans is full, so withdrawals that gave up cannot finish.
-    OrphansFull => "Remove the orphans on the broker and then from the list.",
+    OrphansFull => "See the message of each orphan in status.orphans; the annotation entente.dev/forget-orphan takes one out of the list.",
     /// The subscription was deleted by hand or restored, and was made again.
     Recreated => "Nothing: promises from before are closed.",
     /// The amount is final.

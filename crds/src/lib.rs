@@ -50,6 +50,10 @@ pub const ANNOTATION_ABANDON: &str = "entente.dev/abandon";
 /// Annotation by which a person asks for a reconcile now; echoed in `status.lastHandledReconcileAt`.
 pub const ANNOTATION_RECONCILE_AT: &str = "entente.dev/reconcile-at";
 
+/// Annotation of a Connection by which a person takes orphans out of its list, without a request to
+/// the broker: ids of instances, with commas between them; echoed in `status.forgotten`.
+pub const ANNOTATION_FORGET_ORPHAN: &str = "entente.dev/forget-orphan";
+
 /// Label on generated objects: the contract they come from.
 pub const LABEL_CONTRACT: &str = "entente.dev/contract";
 /// Label on generated objects: the entry of `services` they come from.

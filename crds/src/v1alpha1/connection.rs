@@ -26,6 +26,7 @@ use crate::schema;
     printcolumn(name = "REASON", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "PROTOCOL", type_ = "string", json_path = ".spec.protocol"),
     printcolumn(name = "USED BY", type_ = "integer", json_path = ".status.usedBy"),
+    printcolumn(name = "ORPHANS", type_ = "integer", json_path = ".status.orphanCount"),
     printcolumn(name = "MESSAGE", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1),
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
@@ -375,14 +376,25 @@ pub struct ConnectionStatus {
     /// Number of Devices and subscriptions that use it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used_by: Option<i64>,
-    /// Instances on the broker that could not be removed before their deadline.
+    /// Instances on the broker that were left behind, by an abandoned withdrawal or by one that did
+    /// not end before its deadline. The operator tries to remove them while the broker answers, but
+    /// none whose id a subscription has. The annotation entente.dev/forget-orphan takes one out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["instanceId".into()]))]
     pub orphans: Vec<Orphan>,
+    /// Number of orphans that are not gone, of a Connection to a broker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orphan_count: Option<i64>,
+    /// The ids in the annotation entente.dev/forget-orphan that were acted on. An orphan of such an
+    /// id that is listed later is forgotten only if the annotation is set anew.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), inner(length(max = 64)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub forgotten: Vec<String>,
 }
 
-/// An instance on a broker that could not be removed before its deadline.
+/// An instance on a broker that was left behind.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Orphan {
@@ -395,7 +407,7 @@ pub struct Orphan {
     /// The plan (OSB `plan_id`).
     #[schemars(length(max = 1024))]
     pub plan_id: String,
-    /// The operation that was under way, as the broker named it.
+    /// The operation that was under way when it was left behind, as the broker named it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 10000))]
     pub operation: Option<String>,
@@ -403,4 +415,45 @@ pub struct Orphan {
     pub since: jiff::Timestamp,
     /// Reason why it could not be removed.
     pub reason: Text<253>,
+    /// The subscription that left it behind, which need not exist any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscription: Option<OrphanedBy>,
+    /// Result of the last attempt to remove it, or the reason for which none is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<Text<253>>,
+    /// Present while the operator may have a request to remove it under way. No subscription is set
+    /// up under its id meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removal: Option<OrphanRemoval>,
+    /// The instant at which it was found gone, or a person forgot it: it is listed until the
+    /// subscription that left it behind has taken note.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone: Option<jiff::Timestamp>,
+}
+
+/// The subscription that left an instance behind.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrphanedBy {
+    /// Its namespace.
+    #[schemars(length(max = 63))]
+    pub namespace: String,
+    /// Its name.
+    #[schemars(length(max = 253))]
+    pub name: String,
+}
+
+/// The attempts of the operator to remove an orphan.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrphanRemoval {
+    /// The instant of the decision to send the first of them.
+    pub since: jiff::Timestamp,
+    /// The instant since which the broker has a removal under way, if it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub under_way_since: Option<jiff::Timestamp>,
+    /// The broker's own id of that removal (OSB `operation`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 10000))]
+    pub operation: Option<String>,
 }

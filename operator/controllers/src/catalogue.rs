@@ -1,8 +1,9 @@
 //! The catalogue controller: Connection, DeviceModel and SmartService.
 //!
 //! Probes brokers (by their catalog, for no subscription), counts users, keeps used objects from
-//! being deleted, and takes over orphans. It is the only writer of these kinds' status.
+//! being deleted, takes over orphans and removes them. It is the only writer of these kinds' status.
 
+mod orphans;
 mod probes;
 mod triggers;
 mod usage;
@@ -17,7 +18,7 @@ use entente_domain::{
     catalogue::{ObservedConnection, report_connection, report_model, report_service},
     remote::{Catalog, Failure},
 };
-use entente_drivers::service::ServerTarget;
+use entente_drivers::{profile::ConnectionProfile, service::ServerTarget};
 use jiff::{SignedDuration, Timestamp};
 use kube::{Api, Resource as _, ResourceExt as _};
 
@@ -37,6 +38,7 @@ use crate::{
     },
 };
 
+use orphans::OrphanRemovals;
 use probes::Probes;
 
 /// The time between two probes of a broker that answers.
@@ -46,6 +48,8 @@ const PROBE: SignedDuration = SignedDuration::from_mins(10);
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Subject {
     Connection(String),
+    /// The orphans of a Connection.
+    Orphans(String),
     Model(String),
     Service(String),
 }
@@ -63,12 +67,14 @@ pub(crate) struct Catalogue {
     profiles: Arc<ConnectionProfiles>,
     catalogs: Arc<BrokerCatalogs>,
     probes: Probes,
+    orphans: OrphanRemovals,
 }
 
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connection(name) => write!(f, "Connection/{name}"),
+            Self::Orphans(name) => write!(f, "Orphans/{name}"),
             Self::Model(name) => write!(f, "DeviceModel/{name}"),
             Self::Service(name) => write!(f, "SmartService/{name}"),
         }
@@ -86,6 +92,7 @@ impl Reconcile for Catalogue {
         watches.cache(&objects.services, triggers::service);
         watches.cache(&objects.devices, triggers::device);
         watches.cache(&objects.subscriptions, triggers::subscription);
+        watches.channel(self.orphans.subscribe(), triggers::answered);
         for unreadable in [
             objects.services.subscribe_unreadable(),
             objects.devices.subscribe_unreadable(),
@@ -98,6 +105,7 @@ impl Reconcile for Catalogue {
     async fn reconcile(&self, subject: &Subject) -> Result<Option<Requeue>, Failed> {
         let wake = match subject {
             Subject::Connection(name) => self.connection(name).await?,
+            Subject::Orphans(name) => self.orphans(name).await?,
             Subject::Model(name) => self.model(name).await.map(|()| None)?,
             Subject::Service(name) => self.service(name).await.map(|()| None)?,
         };
@@ -106,7 +114,7 @@ impl Reconcile for Catalogue {
 
     async fn report_defect(&self, subject: &Subject, defect: &Defect) {
         match subject {
-            Subject::Connection(name) => {
+            Subject::Connection(name) | Subject::Orphans(name) => {
                 self.say_defect(&self.objects.connections, name, defect)
                     .await;
             }
@@ -129,6 +137,7 @@ impl Catalogue {
             profiles,
             catalogs,
             probes: Probes::default(),
+            orphans: OrphanRemovals::default(),
         }
     }
 
@@ -145,16 +154,16 @@ impl Catalogue {
         let cache = &self.objects.connections;
         let Some(connection) = cache.get(&Key::new("", name)) else {
             self.probes.forget(name);
+            self.orphans.forget(name);
+            self.context.metrics.orphans(name, None);
             return Ok(None);
         };
         let now = self.context.clock.now();
         let generation = connection.metadata.generation;
         let asked_to_wait = self.probes.asked_to_wait(name, generation, now);
-        let (abandoned, in_service) = usage::of_instances(&self.objects, name);
         let mut observed = ObservedConnection {
             used_by: usage::of_connection(&self.objects, name),
-            abandoned,
-            in_service,
+            instances: usage::of_instances(&self.objects, name),
             ..ObservedConnection::default()
         };
         let profile = self.profiles.probe_profile(&connection, now).await;
@@ -164,13 +173,8 @@ impl Catalogue {
         match profile {
             Err(fault) => observed.fault = Some(fault),
             Ok(profile) if connection.spec.protocol == Protocol::OSB && asked_to_wait.is_none() => {
-                let url = connection.spec.osb.as_ref().map(|osb| osb.url.clone());
-                let target = ServerTarget {
-                    secrets: entente_domain::secret::Secrets::default(),
-                    profile,
-                    url: url.unwrap_or_default(),
-                };
-                let answer = self.probe(name, &target).await;
+                let answer = self.probe(name, &target(&connection, profile)).await;
+                self.orphans.probed(name, answer.as_ref().ok().cloned());
                 observed.odd = answer
                     .as_ref()
                     .map_or_else(|_| Vec::new(), |it| it.odd.clone());
@@ -182,15 +186,17 @@ impl Catalogue {
             }
         }
         let now = self.context.clock.now();
+        let before = cache.get(&Key::new("", name)).unwrap_or(connection.clone());
         let written = self
             .write(cache, name, |object| {
                 report_connection(object, &observed, now)
             })
             .await;
         // What is used is protected, whatever became of its status.
-        let used = observed.used_by > 0 || !observed.abandoned.is_empty();
+        let used = observed.used_by > 0 || !observed.instances.abandoned.is_empty();
         self.protect(cache, name, used).await?;
         written?;
+        self.say_orphans(name, &before);
         // What it refers to may change before the broker may be asked again.
         let look = |(_, until): (Failure, Timestamp)| now.checked_add(PROBE).ok().min(Some(until));
         let look = asked_to_wait.and_then(look);
@@ -316,6 +322,16 @@ impl Catalogue {
             Err(WriteError::Gone { .. }) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+}
+
+/// Returns the broker of a Connection, for requests on behalf of no subscription.
+fn target(connection: &Connection, profile: Arc<ConnectionProfile>) -> ServerTarget {
+    let url = connection.spec.osb.as_ref().map(|osb| osb.url.clone());
+    ServerTarget {
+        secrets: entente_domain::secret::Secrets::default(),
+        profile,
+        url: url.unwrap_or_default(),
     }
 }
 

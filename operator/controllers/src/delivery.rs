@@ -173,7 +173,7 @@ impl Drop for Looks<'_> {
 }
 
 /// Returns a number in 0..=1 that spreads waits; its quality does not matter.
-fn fraction() -> f64 {
+pub(crate) fn fraction() -> f64 {
     use std::hash::{BuildHasher as _, RandomState};
     let number = RandomState::new().hash_one(0u8);
     f64::from(u32::try_from(number >> 32).unwrap_or(u32::MAX)) / f64::from(u32::MAX)

@@ -97,6 +97,10 @@ reasons! {
     CredentialsRejected => Warning, Connect;
     /// A broker's catalog has entries that cannot be used.
     CatalogEntryUnusable => Warning, Connect;
+    /// An instance was left behind on the broker of a Connection, and is listed there as an orphan.
+    InstanceOrphaned => Warning, CleanUp;
+    /// An orphan is gone from the broker of a Connection.
+    InstanceRemoved => Normal, CleanUp;
     /// A withdrawal ran out of time and is given up.
     FinalizerTimedOut => Warning, CleanUp;
 }

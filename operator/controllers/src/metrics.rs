@@ -1,8 +1,8 @@
 //! The metrics of the operator, in the OpenMetrics text format.
 //!
 //! One [`Metrics`] per process. Labels come from closed lists (controllers, kinds, roles, results),
-//! never from names of objects, so that the number of series does not grow with the fleet. Written
-//! to by everything; read by `/metrics`.
+//! never from names of objects, so that the number of series does not grow with the fleet; but for
+//! Connections that have orphans, which are few. Written to by everything; read by `/metrics`.
 
 mod workqueue;
 
@@ -53,6 +53,11 @@ struct KindLabels {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ConnectionLabels {
+    connection: String,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct CompensationLabels {
     r#type: String,
     result: String,
@@ -79,6 +84,7 @@ pub struct Metrics {
     events_failed: Counter,
     setup_lateness_seconds: Histogram,
     compensations: Family<CompensationLabels, Counter>,
+    orphans: Family<ConnectionLabels, Gauge>,
     clock_skew_seconds: Gauge<f64, AtomicU64>,
 }
 
@@ -104,6 +110,7 @@ impl Metrics {
             // From 1 s to 12 days: how late a set-up may be found to be.
             setup_lateness_seconds: Histogram::new(exponential_buckets(1.0, 4.0, 11)),
             compensations: Family::default(),
+            orphans: Family::default(),
             clock_skew_seconds: Gauge::default(),
         };
         metrics.register(version);
@@ -133,6 +140,8 @@ impl Metrics {
         registry.register("events_failed", text, self.events_failed.clone());
         let text = "Compensations, by type of remedy and result";
         registry.register("compensations", text, self.compensations.clone());
+        let text = "Instances that were left behind on the broker of a Connection";
+        registry.register("orphans", text, self.orphans.clone());
         self.register_durations();
     }
 
@@ -238,6 +247,18 @@ impl Metrics {
         self.compensations.get_or_create(&labels).inc();
     }
 
+    /// Sets the number of instances that were left behind on the broker of a Connection. `None`: it
+    /// has no such list, or is gone.
+    pub fn orphans(&self, connection: &str, number: Option<i64>) {
+        let labels = ConnectionLabels {
+            connection: connection.to_owned(),
+        };
+        match number {
+            Some(number) => _ = self.orphans.get_or_create(&labels).set(number),
+            None => _ = self.orphans.remove(&labels),
+        }
+    }
+
     /// Returns all metrics as OpenMetrics text.
     pub fn encode(&self) -> String {
         let mut text = String::new();
@@ -272,6 +293,9 @@ mod tests {
         metrics.event_failed();
         metrics.setup_late_by(Duration::from_secs(90));
         metrics.compensation("FeeCredit", "created");
+        metrics.orphans("northwind", Some(2));
+        metrics.orphans("gone", Some(1));
+        metrics.orphans("gone", None);
         let text = metrics.encode();
         for line in [
             "entente_build_info{version=\"1.2.3\"} 1",
@@ -291,6 +315,7 @@ mod tests {
             "entente_events_failed_total 1",
             "entente_setup_lateness_seconds_count 1",
             "entente_compensations_total{type=\"FeeCredit\",result=\"created\"} 1",
+            "entente_orphans{connection=\"northwind\"} 2",
             "entente_clock_skew_seconds -1.5",
         ] {
             assert!(
@@ -298,5 +323,6 @@ mod tests {
                 "no line {line} in:\n{text}"
             );
         }
+        assert!(!text.contains("connection=\"gone\""), "{text}");
     }
 }

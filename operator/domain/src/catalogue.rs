@@ -1,20 +1,25 @@
 //! Reports of the catalogue kinds: Connection, DeviceModel and SmartService.
 //!
-//! Decides conditions, the number of users and the orphans that a Connection takes over from
-//! subscriptions. Called by the catalogue controller, which probes brokers and reads Secrets.
+//! Decides conditions, the number of users, the orphans that a Connection takes over from
+//! subscriptions, and when one of them is removed. Called by the catalogue controller, which probes brokers and reads Secrets.
 
-use std::collections::BTreeSet;
+mod orphans;
+mod removals;
 
 use entente_crds::{
     condition::{ConditionType, Reason},
     v1alpha1::{
-        Connection, ConnectionStatus, DeviceModel, DeviceModelStatus, Orphan, ServiceSubscription,
-        SmartService, SmartServiceStatus, ValueSource, ValueType, When,
+        Connection, ConnectionStatus, DeviceModel, DeviceModelStatus, Protocol, SmartService,
+        SmartServiceStatus, ValueSource, ValueType, When,
     },
 };
 use jiff::Timestamp;
-use kube::ResourceExt as _;
 
+use self::orphans::OrphanList;
+pub use self::{
+    orphans::{BrokerInstances, MOST_ORPHANS},
+    removals::{MOST_ATTEMPTS, Removals, Turn, may_deprovision},
+};
 use crate::{
     condition::{ConditionSet, Status, Summary, Work, find, is_allowed},
     parameter::{Constraints, parse_value},
@@ -22,17 +27,6 @@ use crate::{
     reasons::reason,
     remote::{Failure, FailureKind},
 };
-
-/// The most orphans that a Connection lists; when full, withdrawals that gave up wait.
-pub const MOST_ORPHANS: usize = 256;
-
-/// The most bytes that all orphans of a Connection have: a half of what etcd stores as one object
-/// (1.5 MiB by default), since an object that is larger cannot be written at all.
-const MOST_BYTES: usize = 768 * 1024;
-
-/// The most bytes of orphans up to which one is listed with its operation, which may have 10,000
-/// characters and which nobody needs in order to remove the instance.
-const MOST_BYTES_WITH_OPERATIONS: usize = 256 * 1024;
 
 /// Reason and message of ResolvedRefs if no reference is missing.
 pub(crate) const RESOLVED: (Reason, &str) = (
@@ -53,10 +47,8 @@ pub struct ObservedConnection {
     pub odd: Vec<String>,
     /// Number of Devices and subscriptions that use it.
     pub used_by: i64,
-    /// Subscriptions whose withdrawal was given up with an instance behind this connection.
-    pub abandoned: Vec<ServiceSubscription>,
-    /// The ids of instances behind this connection that subscriptions have in service.
-    pub in_service: BTreeSet<String>,
+    /// The instances behind this connection.
+    pub instances: BrokerInstances,
 }
 
 /// Returns the status of a Connection.
@@ -66,7 +58,12 @@ pub fn report_connection(
     now: Timestamp,
 ) -> ConnectionStatus {
     let previous = connection.status.clone().unwrap_or_default();
-    let (orphans, full) = take_over(connection, observed);
+    let list = OrphanList::of(
+        connection,
+        previous.orphans.clone(),
+        &observed.instances,
+        now,
+    );
     let generation = connection.metadata.generation;
     let mut set = ConditionSet::new(&previous.conditions, generation, now);
     set = references(set, observed);
@@ -75,13 +72,39 @@ pub fn report_connection(
         .as_ref()
         .and_then(|probe| probe.as_ref().err());
     set = probed(set, observed, failure);
-    let summary = connection_summary(connection, observed, full);
+    let summary = connection_summary(connection, observed, &list);
     ConnectionStatus {
         observed_generation: summary.observed_generation(generation, previous.observed_generation),
         conditions: summary.state(set).finish(),
         used_by: Some(observed.used_by),
-        orphans,
+        orphan_count: orphan_count(connection, &list),
+        orphans: list.orphans,
+        forgotten: list.forgotten,
     }
+}
+
+/// Returns the status of a Connection after attempts to remove its orphans: all but these as it was.
+pub fn report_orphans(
+    connection: &Connection,
+    instances: &BrokerInstances,
+    removals: &Removals,
+    now: Timestamp,
+) -> ConnectionStatus {
+    let previous = connection.status.clone().unwrap_or_default();
+    let known = removals.told(previous.orphans.clone());
+    let list = OrphanList::of(connection, known, instances, now);
+    ConnectionStatus {
+        orphan_count: orphan_count(connection, &list),
+        orphans: list.orphans,
+        forgotten: list.forgotten,
+        ..previous
+    }
+}
+
+/// Returns the number of orphans, of a Connection that can have some.
+fn orphan_count(connection: &Connection, list: &OrphanList) -> Option<i64> {
+    let is_broker = connection.spec.protocol == Protocol::OSB;
+    (is_broker || !list.orphans.is_empty()).then(|| list.count())
 }
 
 /// States ResolvedRefs of a Connection. A fault of its own spec is not about a reference;
@@ -109,8 +132,16 @@ fn references(set: ConditionSet, observed: &ObservedConnection) -> ConditionSet 
 fn connection_summary(
     connection: &Connection,
     observed: &ObservedConnection,
-    full: bool,
+    list: &OrphanList,
 ) -> Summary {
+    let summary = summary_of(connection, observed, list.is_full);
+    match list.warning() {
+        Some(warning) => summary.and(&warning),
+        None => summary,
+    }
+}
+
+fn summary_of(connection: &Connection, observed: &ObservedConnection, full: bool) -> Summary {
     let retried = |reason, message: String| Summary::open(reason, message, Work::Retrying);
     let failure = observed
         .probe
@@ -119,7 +150,8 @@ fn connection_summary(
     if let Some((reason, message)) = &observed.fault {
         retried(*reason, message.clone())
     } else if full {
-        let message = "The list of orphans is full; remove them on the broker, then here.";
+        let message =
+            "The list of orphans is full; the message of each says why it is there still.";
         retried(Reason::OrphansFull, message.to_owned())
     } else if let Some(failure) = failure {
         let reason = known(ConditionType::Ready, reason(failure.kind));
@@ -206,71 +238,6 @@ fn known(condition: ConditionType, reason: Reason) -> Reason {
     } else {
         Reason::ProtocolError
     }
-}
-
-/// Returns the orphans with those that were given up added, without those that are in service
-/// again, and true if there was not enough room for all.
-fn take_over(connection: &Connection, observed: &ObservedConnection) -> (Vec<Orphan>, bool) {
-    let mut orphans = connection
-        .status
-        .as_ref()
-        .map(|status| status.orphans.clone())
-        .unwrap_or_default();
-    // The id of an instance is made of names alone, so that a contract that is applied again finds
-    // the instance that was left behind. To remove it then would remove an instance that a customer
-    // uses.
-    orphans.retain(|orphan| !observed.in_service.contains(&orphan.instance_id));
-    let mut bytes: usize = orphans.iter().map(size_of).sum();
-    let mut full = false;
-    for subscription in &observed.abandoned {
-        let recorded = subscription
-            .status
-            .as_ref()
-            .and_then(|status| status.server.as_ref());
-        let Some((recorded, since)) =
-            recorded.and_then(|recorded| Some((recorded, recorded.orphaned?)))
-        else {
-            continue;
-        };
-        if orphans
-            .iter()
-            .any(|orphan| orphan.instance_id == recorded.instance_id)
-        {
-            continue;
-        }
-        let mut orphan = Orphan {
-            instance_id: recorded.instance_id.clone(),
-            service_id: recorded.service_id.clone(),
-            plan_id: recorded.plan_id.clone(),
-            operation: recorded
-                .operation
-                .as_ref()
-                .and_then(|operation| operation.id.clone()),
-            since,
-            reason: format!(
-                "the withdrawal of {}/{} was given up",
-                subscription.namespace().unwrap_or_default(),
-                subscription.name_any()
-            )
-            .into(),
-        };
-        if bytes + size_of(&orphan) > MOST_BYTES_WITH_OPERATIONS {
-            orphan.operation = None;
-        }
-        if orphans.len() >= MOST_ORPHANS || bytes + size_of(&orphan) > MOST_BYTES {
-            full = true;
-            continue;
-        }
-        bytes += size_of(&orphan);
-        orphans.push(orphan);
-    }
-    orphans.sort_by(|a, b| a.instance_id.cmp(&b.instance_id));
-    (orphans, full)
-}
-
-/// Returns the size of an orphan in a request, in bytes.
-fn size_of(orphan: &Orphan) -> usize {
-    serde_json::to_vec(orphan).map_or(MOST_BYTES, |text| text.len())
 }
 
 /// Returns the status of a DeviceModel.

@@ -12,6 +12,7 @@ mod model;
 mod observations;
 mod pass;
 mod plan;
+mod removal;
 mod report;
 mod resolve;
 mod schedule;
@@ -31,9 +32,12 @@ pub use model::{
     resolved::{Intent, ResolvedConnection, ResolvedDevice, ResolvedStep, ResolvedSubscription},
     snapshot::DeviceSnapshot,
 };
+pub use observations::record::may_exist;
 pub use observations::{DeviceObservation, InstanceObservation, Observations, Reading, Sent};
+pub(crate) use pass::answer::{late, poll_interval};
 pub use pass::{Answer, Pass};
 pub use plan::sync::is_reconcile_requested;
+pub use removal::{RemovalAnswer, RemovalAttempt, RemovalEnd, RemovalRequest};
 pub use report::SubscriptionReport;
 pub use resolve::{
     endpoint::{
@@ -41,5 +45,5 @@ pub use resolve::{
     },
     instance::{ResolvedServer, ResolvedSetting, instance_id},
 };
-pub use schedule::intent::next_date;
+pub use schedule::intent::{next_date, wants_nothing};
 pub use verify::{Verified, VerifiedItem};

@@ -5,10 +5,15 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use entente_crds::v1alpha1::{Connection, Device, DeviceModel, ServiceSubscription, SmartService};
+use entente_crds::{
+    ANNOTATION_FORGET_ORPHAN,
+    v1alpha1::{Connection, Device, DeviceModel, ServiceSubscription, SmartService},
+};
+use entente_domain::delivery::may_exist;
+use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use super::{Catalogue, Subject};
+use super::{Catalogue, Subject, usage};
 use crate::{
     cache::{Change, Key, UnreadableChange},
     queue::Queue,
@@ -23,8 +28,16 @@ pub(super) fn connection(
     queue: &Queue<Subject>,
     change: &Change<Connection>,
 ) {
+    let name = &change.key.name;
+    if differs(change, listed_orphans) && change.new.as_ref().is_some_and(|it| has_orphans(it)) {
+        queue.add(Subject::Orphans(name.clone()));
+    }
+    let forget = |it: &Connection| it.annotations().get(ANNOTATION_FORGET_ORPHAN).cloned();
+    if differs(change, forget) {
+        queue.add(Subject::Connection(name.clone()));
+    }
     if spec_differs(change) {
-        queue.add(Subject::Connection(change.key.name.clone()));
+        queue.add(Subject::Connection(name.clone()));
         for service in catalogue
             .objects
             .services
@@ -33,6 +46,76 @@ pub(super) fn connection(
             queue.add(Subject::Service(service.name_any()));
         }
     }
+}
+
+/// Returns what an attempt to remove orphans depends on.
+fn listed_orphans(connection: &Connection) -> Vec<(String, Timestamp, bool, bool, bool)> {
+    let orphans = connection.status.iter().flat_map(|it| &it.orphans);
+    let wish = connection.annotations().get(ANNOTATION_FORGET_ORPHAN);
+    orphans
+        .map(|it| {
+            let (is_removed, is_gone) = (it.removal.is_some(), it.gone.is_some());
+            let id = it.instance_id.clone();
+            (id, it.since, is_removed, is_gone, wish.is_some())
+        })
+        .collect()
+}
+
+fn has_orphans(connection: &Connection) -> bool {
+    let mut orphans = connection.status.iter().flat_map(|it| &it.orphans);
+    orphans.any(|orphan| orphan.gone.is_none())
+}
+
+/// Wakes the orphans of a Connection whose broker answers.
+#[allow(
+    clippy::ptr_arg,
+    reason = "the shell hands over what the channel carries"
+)]
+pub(super) fn answered(catalogue: &Catalogue, queue: &Queue<Subject>, name: &String) {
+    let found = catalogue.objects.connections.get(&Key::new("", name));
+    if found.is_some_and(|found| has_orphans(&found)) {
+        queue.add(Subject::Orphans(name.clone()));
+    }
+}
+
+/// Wakes the orphans whose id a subscription comes to hold or to let go of.
+fn held_orphans(
+    catalogue: &Catalogue,
+    queue: &Queue<Subject>,
+    change: &Change<ServiceSubscription>,
+) {
+    let connections = catalogue.objects.connections.all();
+    let with_orphans: Vec<_> = connections.iter().filter(|it| has_orphans(it)).collect();
+    if with_orphans.is_empty() {
+        return;
+    }
+    let part = |it: &ServiceSubscription| {
+        let meta = &it.metadata;
+        let deleted = meta.deletion_timestamp.clone();
+        (meta.uid.clone(), meta.generation, deleted, handle_of(it))
+    };
+    if !differs(change, part) {
+        return;
+    }
+    let versions = [&change.old, &change.new].into_iter().flatten();
+    let ids: BTreeSet<String> = versions.flat_map(|it| usage::instance_ids(it)).collect();
+    for connection in with_orphans {
+        let mut orphans = connection.status.iter().flat_map(|it| &it.orphans);
+        if orphans.any(|orphan| ids.contains(&orphan.instance_id)) {
+            queue.add(Subject::Orphans(connection.name_any()));
+        }
+    }
+}
+
+/// Returns the Connection of a subscription's instance, and what the list of orphans there depends
+/// on: the instance, since when it is given up, and whether it may exist if it is not.
+fn handle_of(
+    subscription: &ServiceSubscription,
+) -> Option<(String, (String, Option<Timestamp>, bool))> {
+    let handle = subscription.status.as_ref()?.server.as_ref()?;
+    let exists = handle.orphaned.is_none() && may_exist(handle);
+    let instance = (handle.instance_id.clone(), handle.orphaned, exists);
+    Some((handle.connection_ref.name.clone(), instance))
 }
 
 pub(super) fn model(_: &Catalogue, queue: &Queue<Subject>, change: &Change<DeviceModel>) {
@@ -77,15 +160,11 @@ pub(super) fn subscription(
     queue: &Queue<Subject>,
     change: &Change<ServiceSubscription>,
 ) {
-    let handle = |subscription: &ServiceSubscription| {
-        let handle = subscription.status.as_ref()?.server.as_ref()?;
-        let instance = (handle.instance_id.clone(), handle.orphaned);
-        Some((handle.connection_ref.name.clone(), instance))
-    };
-    if differs(change, handle) {
+    held_orphans(catalogue, queue, change);
+    if differs(change, handle_of) {
         // A removed one counts, too: it held the Connection, whatever its service names now.
         let versions = [&change.old, &change.new].into_iter().flatten();
-        for (name, (instance, orphaned)) in versions.filter_map(|version| handle(version)) {
+        for (name, (instance, orphaned, _)) in versions.filter_map(|version| handle_of(version)) {
             if orphaned.is_some() || is_orphan(catalogue, &name, &instance) {
                 queue.add(Subject::Connection(name));
             } else if !names_the_connection(catalogue, change, &name) {

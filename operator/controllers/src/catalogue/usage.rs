@@ -3,8 +3,17 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use entente_crds::v1alpha1::ServiceSubscription;
+use entente_domain::{
+    catalogue::BrokerInstances,
+    delivery::{instance_id, may_exist, wants_nothing},
+};
+use jiff::Timestamp;
+use kube::ResourceExt as _;
 
-use crate::objects::{BY_CONNECTION, BY_MODEL, BY_SERVICE, Objects};
+use crate::{
+    cache::Key,
+    objects::{BY_CONNECTION, BY_MODEL, BY_SERVICE, Objects},
+};
 
 /// Returns the number of Devices and subscriptions that use a Connection: because their service names
 /// it, or because their instance is behind it, whatever their service names by now.
@@ -40,12 +49,8 @@ pub(super) fn of_service(objects: &Objects, name: &str) -> i64 {
 
 /// Sorts the instances behind a connection: subscriptions whose withdrawal was given up, and the
 /// ids of the instances that are in service.
-pub(super) fn of_instances(
-    objects: &Objects,
-    connection: &str,
-) -> (Vec<ServiceSubscription>, BTreeSet<String>) {
-    let mut abandoned = Vec::new();
-    let mut in_service = BTreeSet::new();
+pub(super) fn of_instances(objects: &Objects, connection: &str) -> BrokerInstances {
+    let mut instances = BrokerInstances::default();
     for subscription in objects.subscriptions.by_index(BY_CONNECTION, connection) {
         let handle = subscription
             .status
@@ -53,15 +58,53 @@ pub(super) fn of_instances(
             .and_then(|it| it.server.as_ref());
         match handle {
             Some(handle) if handle.orphaned.is_some() => {
-                abandoned.push(Arc::unwrap_or_clone(subscription));
+                let abandoned = Arc::unwrap_or_clone(subscription);
+                instances.abandoned.push(abandoned);
             }
-            Some(handle) => {
-                in_service.insert(handle.instance_id.clone());
+            // One that was recorded and not asked for yet may come to nothing.
+            Some(handle) if may_exist(handle) => {
+                instances.in_service.insert(handle.instance_id.clone());
             }
-            None => {}
+            Some(_) | None => {}
         }
     }
-    (abandoned, in_service)
+    instances
+}
+
+/// Returns a phrase about a subscription that holds an instance, whatever the Connection: two may
+/// lead to one broker. One that gave the instance up holds it as long as it may come to want it
+/// again. While a subscription cannot be read, it may hold every instance.
+pub(super) fn holder(objects: &Objects, instance: &str, now: Timestamp) -> Option<String> {
+    if let Some(unreadable) = objects.subscriptions.unreadable().first() {
+        let Key { namespace, name } = &unreadable.key;
+        return Some(format!(
+            "the ServiceSubscription {namespace}/{name} cannot be read and may use it"
+        ));
+    }
+    let all = objects.subscriptions.all();
+    let found = all.iter().find(|found| holds(found, instance, now))?;
+    let namespace = found.namespace().unwrap_or_default();
+    Some(format!(
+        "the ServiceSubscription {namespace}/{} uses its id",
+        found.name_any()
+    ))
+}
+
+/// Returns the ids of instances that a subscription has or will have: that in its status, and that
+/// which its names make.
+pub(super) fn instance_ids(subscription: &ServiceSubscription) -> BTreeSet<String> {
+    let recorded = subscription.status.iter().flat_map(|it| &it.server);
+    let recorded = recorded.map(|it| it.instance_id.clone());
+    let namespace = subscription.namespace().unwrap_or_default();
+    recorded
+        .chain([instance_id(&namespace, subscription)])
+        .collect()
+}
+
+fn holds(subscription: &ServiceSubscription, instance: &str, now: Timestamp) -> bool {
+    let recorded = subscription.status.iter().flat_map(|it| &it.server).next();
+    let given_up = recorded.is_some_and(|it| it.instance_id == instance && it.orphaned.is_some());
+    instance_ids(subscription).contains(instance) && !(given_up && wants_nothing(subscription, now))
 }
 
 /// True if an object that may use others of the catalogue cannot be read, so that none of them is

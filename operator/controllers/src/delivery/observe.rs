@@ -10,7 +10,7 @@ use std::{
 use entente_crds::{
     ANNOTATION_ABANDON,
     v1alpha1::{
-        Connection, Device, DeviceConnection, LocalReference, SecretKeyReference,
+        Connection, Device, DeviceConnection, LocalReference, Orphan, SecretKeyReference,
         ServiceSubscription, SmartService,
     },
 };
@@ -72,6 +72,8 @@ pub(super) async fn snapshot(delivery: &Delivery, key: &Key) -> DeviceSnapshot {
         withdraw_deadline: SignedDuration::try_from(delivery.context.options.withdraw_deadline)
             .unwrap_or(SignedDuration::MAX),
         orphans_taken_over: orphans(&connections),
+        orphans_being_removed: known_orphans(objects, |it| it.removal.is_some()),
+        orphans_gone: known_orphans(objects, |it| it.gone.is_some()),
         device,
         services,
         connections,
@@ -364,6 +366,16 @@ fn contract_facts(objects: &Objects, key: &Key) -> Option<(ObjectMeta, Option<Ti
     let status = contract.status.as_ref();
     let established = status.and_then(|status| status.established);
     Some((contract.metadata.clone(), established))
+}
+
+/// Returns the ids of orphans, whatever their Connection: two may lead to one broker. Called after
+/// the subscriptions were read.
+fn known_orphans(objects: &Objects, is_one: impl Fn(&Orphan) -> bool) -> BTreeSet<String> {
+    let connections = objects.connections.all();
+    let statuses = connections.iter().flat_map(|it| &it.status);
+    let orphans = statuses.flat_map(|status| &status.orphans);
+    let found = orphans.filter(|orphan| is_one(orphan));
+    found.map(|orphan| orphan.instance_id.clone()).collect()
 }
 
 fn orphans(connections: &BTreeMap<ConnectionName, Arc<Connection>>) -> BTreeSet<String> {

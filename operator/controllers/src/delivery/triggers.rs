@@ -3,7 +3,7 @@
 //! Changes of the status that delivery itself writes are left out; a change of a spec also drops
 //! the backoffs, so that a correction is tried at once.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use entente_crds::ANNOTATION_ABANDON;
 use entente_crds::condition::ConditionType;
@@ -11,6 +11,7 @@ use entente_crds::v1alpha1::{
     Compensation, Connection, Contract, Device, DeviceModel, ServiceSubscription, SmartService,
 };
 use entente_domain::condition::{find, is_true};
+use entente_domain::delivery::instance_id;
 use entente_domain::promise::CompensationRecord;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Resource, ResourceExt as _};
@@ -130,15 +131,9 @@ fn again_for(delivery: &Delivery, queue: &Queue<Key>, subscriptions: &[Arc<Servi
 }
 
 pub(super) fn connection(delivery: &Delivery, queue: &Queue<Key>, change: &Change<Connection>) {
-    let orphans = differs(change, |connection| {
-        connection
-            .status
-            .as_ref()
-            .map(|status| status.orphans.clone())
-            .unwrap_or_default()
-    });
+    of_orphans(delivery, queue, change);
     let spec = spec_changed(change);
-    if !spec && !orphans && !is_mended(change) {
+    if !spec && !is_mended(change) {
         return;
     }
     if spec {
@@ -150,6 +145,33 @@ pub(super) fn connection(delivery: &Delivery, queue: &Queue<Key>, change: &Chang
         .by_index(BY_CONNECTION, &change.key.name);
     again_with_rivals(delivery, queue, &devices);
     of_broker(delivery, queue, &change.key.name);
+}
+
+/// Wakes the subscriptions that left an orphan behind, or that wait for its removal.
+fn of_orphans(delivery: &Delivery, queue: &Queue<Key>, change: &Change<Connection>) {
+    let orphans = |version: &Option<Arc<Connection>>| -> BTreeSet<(String, bool, bool)> {
+        let statuses = version.iter().flat_map(|it| &it.status);
+        let orphans = statuses.flat_map(|status| &status.orphans);
+        let known = orphans.map(|it| {
+            let (is_removed, is_gone) = (it.removal.is_some(), it.gone.is_some());
+            (it.instance_id.clone(), is_removed, is_gone)
+        });
+        known.collect()
+    };
+    let (old, new) = (orphans(&change.old), orphans(&change.new));
+    let changed: BTreeSet<&String> = old.symmetric_difference(&new).map(|it| &it.0).collect();
+    if changed.is_empty() {
+        return;
+    }
+    let mut concerned = delivery.objects.subscriptions.all();
+    concerned.retain(|subscription| {
+        let recorded = subscription.status.iter().flat_map(|it| &it.server);
+        let mut recorded = recorded.map(|it| &it.instance_id);
+        let namespace = subscription.namespace().unwrap_or_default();
+        recorded.any(|id| changed.contains(id))
+            || changed.contains(&instance_id(&namespace, subscription))
+    });
+    again_for(delivery, queue, &concerned);
 }
 
 fn of_broker(delivery: &Delivery, queue: &Queue<Key>, connection: &str) {

@@ -2,7 +2,8 @@
 
 use entente_crds::v1alpha1::{
     ConnectionSpec, ServerInstance, ServerOperation, ServerOperationState, ServerOperationType,
-    ServiceLevel, ServiceSubscriptionSpec, ServiceSubscriptionStatus, SmartServiceSpec,
+    ServiceLevel, ServiceSubscription, ServiceSubscriptionSpec, ServiceSubscriptionStatus,
+    SmartServiceSpec,
 };
 
 use super::*;
@@ -23,6 +24,13 @@ fn abandoned(instance: &str) -> ServiceSubscription {
     subscription
 }
 
+fn left(abandoned: Vec<ServiceSubscription>) -> BrokerInstances {
+    BrokerInstances {
+        abandoned,
+        ..BrokerInstances::default()
+    }
+}
+
 fn listed(connection: &mut Connection, observed: &ObservedConnection) -> Vec<String> {
     let status = report_connection(connection, observed, NOW);
     let orphans = status.orphans.iter();
@@ -36,14 +44,17 @@ fn listed(connection: &mut Connection, observed: &ObservedConnection) -> Vec<Str
 fn an_orphan_that_is_in_service_again_leaves_the_list() {
     let mut connection = Connection::new("northwind", ConnectionSpec::default());
     let given_up = ObservedConnection {
-        abandoned: vec![abandoned("one"), abandoned("two")],
+        instances: left(vec![abandoned("one"), abandoned("two")]),
         ..ObservedConnection::default()
     };
     assert_eq!(listed(&mut connection, &given_up), ["one", "two"]);
     let gone = ObservedConnection::default();
     assert_eq!(listed(&mut connection, &gone), ["one", "two"]);
     let adopted = ObservedConnection {
-        in_service: ["two".to_owned()].into(),
+        instances: BrokerInstances {
+            in_service: ["two".to_owned()].into(),
+            ..BrokerInstances::default()
+        },
         ..ObservedConnection::default()
     };
     assert_eq!(listed(&mut connection, &adopted), ["one"]);
@@ -271,7 +282,7 @@ fn a_list_of_orphans_that_is_full_says_so_and_takes_the_rest_once_there_is_room(
     let mut connection = broker();
     let ids: Vec<String> = (0..=MOST_ORPHANS).map(|id| format!("i-{id:04}")).collect();
     let observed = ObservedConnection {
-        abandoned: ids.iter().map(|id| abandoned(id)).collect(),
+        instances: left(ids.iter().map(|id| abandoned(id)).collect()),
         probe: Some(Ok(())),
         ..ObservedConnection::default()
     };
@@ -290,7 +301,7 @@ fn a_list_of_orphans_that_is_full_says_so_and_takes_the_rest_once_there_is_room(
     let orphans = &mut connection.status.as_mut().expect("a status").orphans;
     orphans.remove(0);
     let gone = ObservedConnection {
-        abandoned: observed.abandoned[MOST_ORPHANS..].to_vec(),
+        instances: left(observed.instances.abandoned[MOST_ORPHANS..].to_vec()),
         ..observed
     };
     assert_eq!(listed(&mut connection, &gone), ids[1..]);
@@ -305,7 +316,7 @@ fn a_list_of_orphans_that_is_full_says_so_and_takes_the_rest_once_there_is_room(
 #[test]
 fn a_list_of_orphans_is_never_larger_than_what_the_api_server_stores() {
     for (ids, most) in [(36, MOST_ORPHANS), (1_024, MOST_ORPHANS - 1)] {
-        let left = |number: usize| {
+        let left_behind = |number: usize| {
             let mut left = abandoned(&format!("i-{number:04}"));
             let server = left.status.as_mut().and_then(|it| it.server.as_mut());
             let server = server.expect("an instance");
@@ -322,7 +333,7 @@ fn a_list_of_orphans_is_never_larger_than_what_the_api_server_stores() {
             left
         };
         let observed = ObservedConnection {
-            abandoned: (0..MOST_ORPHANS).map(left).collect(),
+            instances: left((0..MOST_ORPHANS).map(left_behind).collect()),
             ..ObservedConnection::default()
         };
         let status = report_connection(&broker(), &observed, NOW);
@@ -336,9 +347,9 @@ fn a_list_of_orphans_is_never_larger_than_what_the_api_server_stores() {
 // shows C10
 #[test]
 fn an_orphan_is_told_by_its_ids_and_by_whose_it_was_and_one_in_service_is_none() {
-    let mut left = abandoned("one");
-    left.metadata.namespace = Some("acme".to_owned());
-    let server = left.status.as_mut().and_then(|it| it.server.as_mut());
+    let mut given_up = abandoned("one");
+    given_up.metadata.namespace = Some("acme".to_owned());
+    let server = given_up.status.as_mut().and_then(|it| it.server.as_mut());
     let server = server.expect("an instance");
     server.service_id = "o-1".to_owned();
     server.plan_id = "p-1".to_owned();
@@ -346,7 +357,7 @@ fn an_orphan_is_told_by_its_ids_and_by_whose_it_was_and_one_in_service_is_none()
     let server = stands.status.as_mut().and_then(|it| it.server.as_mut());
     server.expect("an instance").orphaned = None;
     let observed = ObservedConnection {
-        abandoned: vec![left, stands],
+        instances: left(vec![given_up, stands]),
         ..ObservedConnection::default()
     };
     let orphans = report_connection(&broker(), &observed, NOW).orphans;

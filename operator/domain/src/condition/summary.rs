@@ -57,6 +57,14 @@ impl Summary {
         }
     }
 
+    /// Adds a sentence to the message of Ready.
+    #[must_use]
+    pub fn and(mut self, sentence: &str) -> Self {
+        self.message.push(' ');
+        self.message.push_str(sentence);
+        self
+    }
+
     /// True if the object is ready.
     pub fn is_ready(&self) -> bool {
         self.ready == Status::True

@@ -6,7 +6,7 @@
 //! (resolve, verify, plan), and never sends anything itself, reads no clock and makes no random
 //! number.
 
-mod answer;
+pub(in crate::delivery) mod answer;
 mod delay;
 
 use std::collections::BTreeMap;

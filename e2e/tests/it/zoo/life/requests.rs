@@ -164,9 +164,10 @@ impl Life {
             && let Some(server) = object.status.as_ref().and_then(|it| it.server.as_ref())
         {
             if server.orphaned.is_some() {
-                observed.abandoned.push((**object).clone());
+                observed.instances.abandoned.push((**object).clone());
             } else {
-                observed.in_service.insert(server.instance_id.clone());
+                let id = server.instance_id.clone();
+                observed.instances.in_service.insert(id);
             }
         }
         let now = self.now;

@@ -53,6 +53,7 @@ async fn an_instance_that_cannot_be_removed_in_time_is_left_as_an_orphan() {
                 operation: None,
                 since: promised(),
                 reason: "it could not be removed".into(),
+                ..Orphan::default()
             }];
         });
     process.until("the subscription is gone", is_gone).await;

@@ -74,6 +74,11 @@ pub struct DeviceSnapshot {
     pub withdraw_deadline: SignedDuration,
     /// Instances of subscriptions that are in a Connection's list of orphans, by instance id.
     pub orphans_taken_over: BTreeSet<String>,
+    /// The orphans of any Connection that may have a request to remove them under way, by instance
+    /// id: nothing is sent about such an instance.
+    pub orphans_being_removed: BTreeSet<String>,
+    /// The orphans that are gone, or that a person forgot, by instance id.
+    pub orphans_gone: BTreeSet<String>,
 }
 
 impl DeviceSnapshot {

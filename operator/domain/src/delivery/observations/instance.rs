@@ -72,6 +72,14 @@ impl InstanceObservation {
         unread: BTreeSet::new(),
     };
 
+    /// Begins with an instance that no subscription has.
+    pub(in crate::delivery) fn of_record(recorded: ServerInstance) -> Self {
+        Self {
+            recorded: Some(recorded),
+            ..Self::NOTHING
+        }
+    }
+
     /// Adopts the instance that the status names, and for set-up the one that is about to be named.
     pub(super) fn adopt(
         &mut self,
@@ -120,6 +128,25 @@ impl InstanceObservation {
         })
     }
 
+    /// True if the instance was removed and proved gone.
+    pub(in crate::delivery) fn is_gone(&self) -> bool {
+        let recorded = self.recorded.as_ref();
+        if recorded.is_none_or(|recorded| recorded.operation.is_some()) {
+            return false;
+        }
+        // A fetch that fails takes nothing back from what the server said.
+        let is_there = |reading: &Reading<InstanceReading>| {
+            matches!(reading.result, Ok(InstanceReading::Present { .. }))
+        };
+        self.removed.is_some() && self.reading.as_ref().is_some_and(|it| !is_there(it))
+    }
+
+    /// Returns the server's words if it does not know the instance that it was to remove, and no
+    /// fetch has said the same yet.
+    pub(in crate::delivery) fn denial(&self) -> Option<&String> {
+        self.denied.as_ref().filter(|_| self.removed.is_none())
+    }
+
     /// Returns the instants of the answers that can prove anything.
     pub(super) fn heard_at(&self) -> impl Iterator<Item = Timestamp> {
         let readings = [&self.reading, &self.before].into_iter().flatten();
@@ -128,7 +155,7 @@ impl InstanceObservation {
             .chain(self.sent.values().map(|sent| sent.at))
     }
 
-    pub(super) fn record_fetch(
+    pub(in crate::delivery) fn record_fetch(
         &mut self,
         result: Result<InstanceReading, Failure>,
         moment: ServerMoment<'_>,
@@ -189,7 +216,7 @@ impl InstanceObservation {
         self.reading = Some(Reading { at, result });
     }
 
-    pub(super) fn record_change(
+    pub(in crate::delivery) fn record_change(
         &mut self,
         change: &Change<'_>,
         result: Result<ServerAnswer, Failure>,
@@ -321,7 +348,7 @@ impl InstanceObservation {
         operation.is_some_and(is_in_doubt)
     }
 
-    pub(super) fn record_operation(
+    pub(in crate::delivery) fn record_operation(
         &mut self,
         result: Result<OperationState, Failure>,
         moment: ServerMoment<'_>,

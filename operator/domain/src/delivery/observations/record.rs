@@ -24,16 +24,16 @@ use crate::{
 const MOST_ID: usize = 1024;
 
 /// A request that changes an instance.
-pub(super) struct Change<'a> {
-    pub(super) subscription: &'a SubscriptionName,
-    pub(super) instance: &'a InstanceKey,
-    pub(super) kind: ServerOperationType,
+pub(in crate::delivery) struct Change<'a> {
+    pub(in crate::delivery) subscription: &'a SubscriptionName,
+    pub(in crate::delivery) instance: &'a InstanceKey,
+    pub(in crate::delivery) kind: ServerOperationType,
     /// Id of the plan that it moves the instance to.
-    pub(super) to_plan: Option<&'a String>,
+    pub(in crate::delivery) to_plan: Option<&'a String>,
     /// Digest of the parameters; none for a removal.
-    pub(super) digest: Option<Digest>,
+    pub(in crate::delivery) digest: Option<Digest>,
     /// The items that it carries.
-    pub(super) items: &'a [CarriedItem],
+    pub(in crate::delivery) items: &'a [CarriedItem],
 }
 
 impl<'a> Change<'a> {
@@ -204,7 +204,7 @@ pub(super) fn note_concurrency(
 }
 
 /// True if something may exist on the service server for a recorded instance: something was sent.
-pub(in crate::delivery) fn may_exist(recorded: &ServerInstance) -> bool {
+pub fn may_exist(recorded: &ServerInstance) -> bool {
     recorded.sent_digest.is_some() || recorded.operation.is_some()
 }
 

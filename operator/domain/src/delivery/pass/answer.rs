@@ -4,7 +4,10 @@
 
 use std::sync::Arc;
 
-use entente_crds::{condition::Reason, v1alpha1::ServiceSubscription};
+use entente_crds::{
+    condition::Reason,
+    v1alpha1::{ServiceSubscription, Timeouts},
+};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
@@ -24,13 +27,19 @@ const POLL: (SignedDuration, SignedDuration) =
     (SignedDuration::from_secs(1), SignedDuration::from_mins(1));
 
 /// Returns the interval until the next poll of an operation of this age: a tenth of it.
-fn poll_interval(age: SignedDuration) -> SignedDuration {
+pub(crate) fn poll_interval(age: SignedDuration) -> SignedDuration {
     let (shortest, longest) = POLL;
     SignedDuration::from_secs(age.as_secs() / 10).clamp(shortest, longest)
 }
 
-/// Time after which a request whose answer was lost will not be carried out any more, with the
-/// default time limit of requests.
+/// Returns the time after which a request whose answer was lost will not be carried out any more, by
+/// the time limits of its Connection.
+pub(crate) fn late(timeouts: Option<&Timeouts>) -> SignedDuration {
+    let request = timeouts.cloned().unwrap_or_default().request.length();
+    request.unwrap_or(LATE / 2) * 2
+}
+
+/// The time that [`late`] returns for the default time limit of requests.
 const LATE: SignedDuration = SignedDuration::from_secs(20);
 
 /// Least wait before a request that was refused is sent again although nobody changed anything.
@@ -319,8 +328,6 @@ impl Pass {
     ) -> ServerMoment<'a> {
         let connection = self.server_connection(subscription);
         let connection = connection.and_then(|name| self.snapshot.connections.get(&name));
-        let timeouts = connection.and_then(|connection| connection.spec.timeouts.clone());
-        let request = timeouts.unwrap_or_default().request.length();
         let recorded = self.observations.of(subscription).recorded.as_ref();
         ServerMoment {
             catalog,
@@ -329,7 +336,7 @@ impl Pass {
                 let found = offerings.find(|offering| offering.id == recorded.service_id)?;
                 Some(found.instances_retrievable)
             }),
-            late: request.unwrap_or(LATE / 2) * 2,
+            late: late(connection.and_then(|connection| connection.spec.timeouts.as_ref())),
             at,
         }
     }

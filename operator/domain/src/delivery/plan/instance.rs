@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use entente_crds::{
+    condition::Reason,
     item_key::ItemKey,
     v1alpha1::{
         ItemState, ServerInstance, ServerOperation, ServerOperationState, ServerOperationType,
@@ -143,7 +144,7 @@ impl Round<'_> {
         plan: &mut Plan,
     ) -> bool {
         let heard = self.observations.of(&subscription.name);
-        let Some(message) = heard.denied.as_ref().filter(|_| heard.removed.is_none()) else {
+        let Some(message) = heard.denial() else {
             return false;
         };
         if heard.reading.is_none() {
@@ -163,6 +164,9 @@ impl Round<'_> {
         subscription: &ResolvedSubscription,
         verified: &Verified,
     ) -> Option<Blocked> {
+        if let Some(waits) = self.waits_for_a_removal(subscription) {
+            return Some(waits);
+        }
         let key = BackoffKey::server(&subscription.name);
         let backoff = self.backoffs.pending(&key, self.now);
         let failed = self.observations.of(&subscription.name).problem.is_some()
@@ -202,6 +206,24 @@ impl Round<'_> {
             instance,
             retrievable: offering.is_none_or(|offering| offering.retrievable),
         }
+    }
+
+    /// Returns the obstacle to every request about an instance that was left behind under the same
+    /// id, while the Connection may have a request under way that removes it.
+    fn waits_for_a_removal(&self, subscription: &ResolvedSubscription) -> Option<Blocked> {
+        let server = subscription.server.as_ref()?;
+        let removed = &self.snapshot.orphans_being_removed;
+        removed.contains(&server.instance_id).then(|| {
+            let message = format!(
+                "the instance {} was left behind earlier and is being removed; the service is set \
+                 up once that has ended",
+                server.instance_id
+            );
+            Blocked {
+                side: Some(Side::Server),
+                ..Blocked::new(Reason::OperationRunning, message)
+            }
+        })
     }
 
     fn provision(

@@ -11,8 +11,8 @@ use entente_crds::{
 use jiff::{SignedDuration, Timestamp};
 
 use crate::delivery::{
-    Action, Blocked, CarriedItem, DeviceSnapshot, Intent, Observations, Plan, Reading,
-    ResolvedServer, ResolvedSubscription, Sent, digest,
+    Action, Blocked, CarriedItem, DeviceSnapshot, Intent, Observations, Plan, ResolvedServer,
+    ResolvedSubscription, Sent, digest,
     model::parameters::at_pointer,
     observations::record::may_exist,
     plan::{
@@ -49,7 +49,8 @@ pub(in crate::delivery) fn withdrawal(
     // What was never asked for is nowhere; what was removed has to be proved gone.
     let removed = observations.of(&subscription.name).removed.is_some();
     let is_nowhere = !removed && !may_exist(recorded);
-    if !subscription.begun || is_nowhere || is_gone(subscription, observations, recorded) {
+    let heard = observations.of(&subscription.name);
+    if !subscription.begun || is_nowhere || heard.is_gone() {
         return Withdrawal::Released;
     }
     let object = snapshot.subscription(&subscription.name);
@@ -70,28 +71,16 @@ pub(in crate::delivery) fn withdrawal(
     let status = object.and_then(|object| object.status.as_ref());
     let tried = status.is_some_and(|status| status.ended.is_some());
     let too_late = tried && now.duration_since(since) >= snapshot.withdraw_deadline;
+    // The Connection found it gone, or a person took it out of the list of orphans.
+    let is_settled = snapshot.orphans_gone.contains(&recorded.instance_id);
+    if recorded.orphaned.is_some() && is_settled {
+        return Withdrawal::Released;
+    }
     if abandoned || too_late || recorded.orphaned.is_some() {
         Withdrawal::Abandoned
     } else {
         Withdrawal::UnderWay
     }
-}
-
-/// True if the instance was removed and proved gone.
-pub(in crate::delivery) fn is_gone(
-    subscription: &ResolvedSubscription,
-    observations: &Observations,
-    recorded: &ServerInstance,
-) -> bool {
-    if recorded.operation.is_some() {
-        return false;
-    }
-    let heard = observations.of(&subscription.name);
-    // A fetch that fails takes nothing back from what the server said.
-    let is_there = |reading: &Reading<InstanceReading>| {
-        matches!(reading.result, Ok(InstanceReading::Present { .. }))
-    };
-    heard.removed.is_some() && heard.reading.as_ref().is_some_and(|it| !is_there(it))
 }
 
 /// Plans the next action of a withdrawal.
@@ -117,10 +106,11 @@ pub(in crate::delivery) fn remove(
     let Some(server) = &subscription.server else {
         return;
     };
-    let Some(recorded) = round.observations.of(name).recorded.as_ref() else {
+    let heard = round.observations.of(name);
+    let Some(recorded) = heard.recorded.as_ref() else {
         return;
     };
-    if is_gone(subscription, round.observations, recorded) {
+    if heard.is_gone() {
         // The status forgets it, so that another one can be made in its place.
         plan.actions.push(Action::RecordInstance {
             subscription: name.clone(),

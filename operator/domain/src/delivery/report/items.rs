@@ -7,10 +7,7 @@ use entente_crds::{
 
 use crate::delivery::report::Report;
 use crate::delivery::{
-    Intent,
-    plan::is_preempted,
-    plan::withdraw::{Withdrawal, is_gone},
-    verify::VerifiedItem,
+    Intent, plan::is_preempted, plan::withdraw::Withdrawal, verify::VerifiedItem,
 };
 
 impl Report<'_> {
@@ -129,7 +126,7 @@ impl Report<'_> {
             .as_ref()?;
         match (&self.subscription.intent, withdrawal) {
             (Intent::Withdraw { .. } | Intent::Detach, Withdrawal::Released) => None,
-            _ if self.has_made_room(recorded) => None,
+            _ if self.has_made_room() => None,
             (Intent::Withdraw { .. }, Withdrawal::Abandoned) => Some(ServerInstance {
                 orphaned: recorded.orphaned.or(Some(self.now)),
                 ..recorded.clone()
@@ -140,13 +137,14 @@ impl Report<'_> {
 
     /// True if an instance that must be removed, because another contract has precedence or because
     /// it is not the wanted one any more, is gone.
-    fn has_made_room(&self, recorded: &ServerInstance) -> bool {
+    fn has_made_room(&self) -> bool {
         let left_over = self
             .subscription
             .server
             .as_ref()
             .is_some_and(|it| it.is_obsolete);
         let is_preempted = self.subscription.refused.as_ref().is_some_and(is_preempted);
-        (left_over || is_preempted) && is_gone(self.subscription, self.observations, recorded)
+        let heard = self.observations.of(&self.subscription.name);
+        (left_over || is_preempted) && heard.is_gone()
     }
 }

@@ -95,6 +95,7 @@ impl ResolvedServer {
         subscription: &ServiceSubscription,
         recorded: &ServerInstance,
     ) -> Self {
+        let catalog = snapshot.catalogs.get(recorded.connection_ref.name.as_str());
         Self {
             connection: recorded.connection_ref.name.as_str().into(),
             url: url(snapshot, &recorded.connection_ref.name),
@@ -102,7 +103,7 @@ impl ResolvedServer {
             context: context(snapshot, subscription),
             offering_name: String::new(),
             plan_name: String::new(),
-            offering: Some(recorded_offering(snapshot, recorded)),
+            offering: Some(recorded_offering(catalog.map(|it| &**it), recorded)),
             updates: Updates::Replace,
             proof: Proof::Read,
             settings: Vec::new(),
@@ -242,7 +243,7 @@ pub(in crate::delivery) fn resolve_server(
     let offering = match snapshot.catalogs.get(&connection) {
         Some(catalog) => Some(find_offering(catalog, side, recorded)?),
         // After a restart the instance in status names its offering.
-        None => recorded.map(|recorded| recorded_offering(snapshot, recorded)),
+        None => recorded.map(|recorded| recorded_offering(None, recorded)),
     };
     if let Err(blocked) = &url {
         return Err(blocked.clone());

@@ -107,6 +107,14 @@ pub(in crate::delivery) fn intent(
     }
 }
 
+/// True if a subscription wants nothing any more, now and later, unless it is edited.
+pub fn wants_nothing(subscription: &ServiceSubscription, now: Timestamp) -> bool {
+    let mut revisions = subscription.spec.revisions.iter();
+    subscription.metadata.deletion_timestamp.is_some()
+        || !revision::is_in_force(subscription, now)
+            && !revisions.any(|revision| revision.effective > now)
+}
+
 /// Returns the end of the last entry that has ended.
 fn ended(subscription: &ServiceSubscription, now: Timestamp) -> Timestamp {
     let revisions = subscription.spec.revisions.iter();

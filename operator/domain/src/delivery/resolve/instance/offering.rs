@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 
 use crate::{
     bounded::token,
-    delivery::{Blocked, DeviceSnapshot, observations::record::may_exist},
+    delivery::{Blocked, observations::record::may_exist},
     remote::{Catalog, Offering, Plan},
 };
 
@@ -214,11 +214,10 @@ pub(in crate::delivery) fn plan_name(
 }
 
 /// Returns the offering of the instance in status, as far as the catalog is known.
-pub(super) fn recorded_offering(
-    snapshot: &DeviceSnapshot,
+pub(in crate::delivery) fn recorded_offering(
+    catalog: Option<&Catalog>,
     recorded: &ServerInstance,
 ) -> ResolvedOffering {
-    let catalog = snapshot.catalogs.get(recorded.connection_ref.name.as_str());
     let offering = catalog.and_then(|catalog| {
         let mut offerings = catalog.offerings.iter();
         offerings.find(|offering| offering.id == recorded.service_id)

@@ -1,0 +1,371 @@
+//! The attempts to remove the orphans of one Connection: which one is due, and which must wait.
+//!
+//! The protocol by which an instance that is in service again is never removed:
+//!
+//! 1. Before the first removal of an orphan is sent, `removal` is written into its entry in the
+//!    status of the Connection, and is in the cache.
+//! 2. Immediately before each removal the cache is asked for a subscription that holds the id, by
+//!    its names or by its status ([`may_deprovision`]); if there is one, nothing is sent.
+//! 3. Delivery sends nothing about an instance whose orphan has a `removal`, and records none
+//!    (`DeviceSnapshot::orphans_being_removed`, taken after the subscriptions were read).
+//! 4. `removal` goes only when no request may be under way any more: the operation of the broker
+//!    has ended or was polled for its longest time, and the time after which a request whose answer
+//!    was lost is not carried out any more is over. Polls and fetches go on meanwhile.
+//!
+//! So one of both sees the other: a subscription that the cache did not have at 2 finds the
+//! `removal` of 1 at 3. After a restart a `removal` in the status counts as one whose answer was
+//! lost. What is in memory here is lost without harm: each orphan is tried once more.
+//!
+//! Never removes anything by itself, and never holds back a probe. Called by the catalogue
+//! controller, one pass at a time for each Connection.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use entente_crds::v1alpha1::{
+    Connection, Orphan, OrphanRemoval, ServerOperation, ServerOperationState, ServerOperationType,
+};
+use jiff::{SignedDuration, Timestamp};
+
+use super::orphans::{MOST_BYTES_WITH_OPERATIONS, is_to_be_forgotten, size_of};
+use crate::{
+    backoff::{RetryPolicy, wait},
+    delivery::{RemovalAttempt, RemovalEnd, late, poll_interval},
+    remote::{Catalog, Failure, FailureKind},
+};
+
+/// Waits between two attempts to remove one orphan. The first follows this long after it was left
+/// behind: a person may take it out of the list meanwhile, and no request that made it is left.
+const RETRY: RetryPolicy = RetryPolicy {
+    initial: SignedDuration::from_mins(1),
+    max: SignedDuration::from_hours(1),
+};
+
+/// The most attempts of one pass.
+pub const MOST_ATTEMPTS: usize = 8;
+
+/// Wait for the next pass if there were more orphans to try than one pass does.
+const PAUSE: SignedDuration = SignedDuration::from_secs(10);
+
+/// Longest time for which a subscription waits for an operation that removes its instance.
+const LONGEST: SignedDuration = SignedDuration::from_hours(1);
+
+/// Time for which a broker that says that it removed an instance and still has it may be about to
+/// remove it.
+const MAY_STILL_GO: SignedDuration = SignedDuration::from_mins(5);
+
+/// The attempts of one Connection, from one pass to the next.
+#[derive(Clone, Debug, Default)]
+pub struct Removals {
+    entries: BTreeMap<String, Entry>,
+    /// True if the broker answered when it was last asked.
+    is_answering: bool,
+    /// The instant before which the broker wants no request.
+    not_before: Option<Timestamp>,
+    /// The catalog that the last probe brought.
+    catalog: Option<std::sync::Arc<Catalog>>,
+}
+
+/// One orphan.
+#[derive(Clone, Debug)]
+struct Entry {
+    /// The instant at which it became an orphan: one of the same id that is listed later is another.
+    orphaned: Timestamp,
+    /// The instant of the decision to send the first removal. `None`: no request is under way.
+    begun: Option<Timestamp>,
+    operation: Option<ServerOperation>,
+    /// The instant until which a request whose answer was lost may be carried out.
+    lost_until: Option<Timestamp>,
+    /// The instant until which the attempt under way may last, should its end never be known.
+    busy_until: Option<Timestamp>,
+    failures: u32,
+    due: Timestamp,
+    message: Option<String>,
+    gone: Option<Timestamp>,
+}
+
+/// The attempts of one pass.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Turn {
+    /// The orphans to try, by the ids of their instances.
+    pub attempts: Vec<String>,
+    /// The instant of the next pass, if nothing else changes.
+    pub wake: Option<Timestamp>,
+}
+
+/// True if a removal may be sent: the status of the Connection, as it is in the cache, says so, no
+/// subscription holds the instance, and no person wants it to be left alone.
+pub fn may_deprovision(connection: &Connection, instance_id: &str, is_held: bool) -> bool {
+    let orphans = connection.status.iter().flat_map(|it| &it.orphans);
+    let mut marked = orphans.filter(|it| it.removal.is_some() && it.gone.is_none());
+    !is_held
+        && !is_to_be_forgotten(connection, instance_id)
+        && marked.any(|orphan| orphan.instance_id == instance_id)
+}
+
+impl Removals {
+    /// Records that a probe was answered with this catalog, or that it failed.
+    pub fn probed(&mut self, catalog: Option<std::sync::Arc<Catalog>>) {
+        self.is_answering = catalog.is_some();
+        if catalog.is_some() {
+            self.catalog = catalog;
+        }
+    }
+
+    /// Returns the attempts to make now. `holder` returns a phrase about the subscription that holds
+    /// an instance.
+    pub fn turn(
+        &mut self,
+        connection: &Connection,
+        holder: impl Fn(&str) -> Option<String>,
+        now: Timestamp,
+    ) -> Turn {
+        let orphans = connection.status.iter().flat_map(|it| &it.orphans);
+        let orphans: Vec<&Orphan> = orphans.collect();
+        let late = late(connection.spec.timeouts.as_ref());
+        let ids: BTreeSet<&String> = orphans.iter().map(|it| &it.instance_id).collect();
+        self.entries.retain(|id, _| ids.contains(id));
+        let mut turn = Turn::default();
+        let mut wake = |at: Timestamp| {
+            turn.wake = Some(turn.wake.map_or(at, |known| known.min(at)));
+        };
+        for orphan in orphans.into_iter().filter(|it| it.gone.is_none()) {
+            let entry = self.entries.entry(orphan.instance_id.clone());
+            let entry = entry.or_insert_with(|| Entry::of(orphan, late, now));
+            if entry.orphaned != orphan.since {
+                *entry = Entry::of(orphan, late, now);
+            }
+            if entry.gone.is_some() {
+                continue;
+            }
+            let left_alone = if is_to_be_forgotten(connection, &orphan.instance_id) {
+                Some("it is taken out of the list by the annotation".to_owned())
+            } else {
+                holder(&orphan.instance_id)
+            };
+            if let Some(why) = &left_alone {
+                entry.message = Some(format!("not removed: {why}"));
+                let is_over = |it: &ServerOperation| now.duration_since(it.since) > LONGEST;
+                entry.operation.take_if(|it| is_over(it));
+                if !entry.is_under_way(now) {
+                    entry.begun = None;
+                    continue;
+                }
+            } else if orphan.service_id.is_empty() || orphan.plan_id.is_empty() {
+                entry.message = Some(
+                    "not removed: the ids of its service and plan are not known; remove it at the \
+                     broker, then set the annotation entente.dev/forget-orphan"
+                        .to_owned(),
+                );
+                continue;
+            }
+            let lost = entry.lost_until.max(entry.busy_until);
+            let due = entry.due.max(self.not_before.max(lost).unwrap_or(now));
+            if left_alone.is_some() && entry.operation.is_none() {
+                lost.into_iter().for_each(&mut wake);
+            } else if due > now {
+                wake(due);
+            } else if !self.is_answering {
+                // The next probe that is answered wakes it.
+            } else if turn.attempts.len() < MOST_ATTEMPTS {
+                turn.attempts.push(orphan.instance_id.clone());
+            } else {
+                now.checked_add(PAUSE).into_iter().for_each(&mut wake);
+            }
+        }
+        turn
+    }
+
+    /// Records the decision to make these attempts. What follows from it is in the status before the
+    /// first request.
+    pub fn begin(&mut self, turn: &Turn, now: Timestamp) {
+        for id in &turn.attempts {
+            if let Some(entry) = self.entries.get_mut(id) {
+                entry.begun.get_or_insert(now);
+            }
+        }
+    }
+
+    /// Begins an attempt to remove an orphan; `None` if the broker is not to be asked any more in
+    /// this pass.
+    pub fn attempt(
+        &mut self,
+        connection: &Connection,
+        instance_id: &str,
+        now: Timestamp,
+    ) -> Option<(Orphan, RemovalAttempt)> {
+        let waits = self.not_before.is_some_and(|until| until > now);
+        let entry = self.entries.get_mut(instance_id)?;
+        let mut orphans = connection.status.iter().flat_map(|it| &it.orphans);
+        let orphan = orphans.find(|it| it.instance_id == instance_id && it.since == entry.orphaned);
+        let orphan = orphan.filter(|_| self.is_answering && !waits)?;
+        entry.busy_until = now.checked_add(MAY_STILL_GO).ok();
+        let attempt = RemovalAttempt::new(
+            orphan,
+            entry.operation.clone(),
+            self.catalog.as_deref(),
+            late(connection.spec.timeouts.as_ref()),
+        );
+        Some((orphan.clone(), attempt))
+    }
+
+    /// Records the end of an attempt. `fraction` lies in 0..=1 and spreads the waits.
+    pub fn ended(
+        &mut self,
+        connection: &Connection,
+        instance_id: &str,
+        end: RemovalEnd,
+        now: Timestamp,
+        fraction: f64,
+    ) {
+        let late = late(connection.spec.timeouts.as_ref());
+        let Some(entry) = self.entries.get_mut(instance_id) else {
+            return;
+        };
+        let after = |wait| now.checked_add(wait).unwrap_or(Timestamp::MAX);
+        entry.busy_until = None;
+        let failure = match end {
+            RemovalEnd::Gone => {
+                entry.gone = Some(now);
+                entry.begun = None;
+                return;
+            }
+            RemovalEnd::NotSent => {
+                entry.operation = None;
+                return;
+            }
+            RemovalEnd::UnderWay(operation, asked) => {
+                let own = poll_interval(now.duration_since(operation.since));
+                entry.due = after(asked.map_or(own, |asked| asked.max(own)));
+                entry.operation = Some(operation);
+                entry.failures = 0;
+                entry.message = Some("the broker has an operation on it under way".to_owned());
+                return;
+            }
+            RemovalEnd::Stays(failure) => {
+                entry.operation = None;
+                entry.lost_until = Some(after(MAY_STILL_GO));
+                failure
+            }
+            RemovalEnd::Failed(failure, operation) => {
+                entry.operation = operation;
+                if failure.doubtful {
+                    entry.lost_until = Some(after(late));
+                }
+                failure
+            }
+        };
+        entry.failures = entry.failures.saturating_add(1);
+        let asked = failure.retry_after.unwrap_or_default();
+        entry.due = after(wait(RETRY, entry.failures, fraction).max(asked));
+        entry.message = Some(format!("the last attempt failed: {}", failure.message));
+        if failure.retry_after.is_some() {
+            self.not_before = Some(after(asked));
+        }
+        self.is_answering &= !is_about_the_broker(&failure);
+    }
+
+    /// Returns the orphans of a status with what is known of them here.
+    pub(super) fn told(&self, mut orphans: Vec<Orphan>) -> Vec<Orphan> {
+        for orphan in &mut orphans {
+            if let Some(removal) = &mut orphan.removal {
+                removal.operation = None;
+            }
+        }
+        let mut bytes: usize = orphans.iter().map(size_of).sum();
+        for orphan in &mut orphans {
+            let Some(entry) = self.entries.get(&orphan.instance_id) else {
+                continue;
+            };
+            if entry.orphaned != orphan.since || orphan.gone.is_some() {
+                continue;
+            }
+            orphan.message = entry.message.clone().map(Into::into);
+            orphan.gone = entry.gone;
+            orphan.removal = entry.begun.map(|begun| OrphanRemoval {
+                since: orphan.removal.as_ref().map_or(begun, |it| it.since),
+                under_way_since: entry.operation.as_ref().map(|it| it.since),
+                operation: entry.operation.as_ref().and_then(|it| it.id.clone()),
+            });
+            let id = orphan.removal.as_mut().and_then(|it| it.operation.as_mut());
+            let length = id.map_or(0, |id| id.len());
+            if bytes + length > MOST_BYTES_WITH_OPERATIONS
+                && let Some(removal) = &mut orphan.removal
+            {
+                removal.operation = None;
+            } else {
+                bytes += length;
+            }
+        }
+        orphans
+    }
+
+    /// Returns the orphans that were found gone, as they were listed.
+    pub fn found_gone(&self, orphans: &[Orphan]) -> Vec<Orphan> {
+        let is_gone = |orphan: &&Orphan| {
+            let entry = self.entries.get(&orphan.instance_id);
+            entry.is_some_and(|it| it.gone.is_some() && it.orphaned == orphan.since)
+        };
+        orphans
+            .iter()
+            .filter(|orphan| orphan.gone.is_none())
+            .filter(is_gone)
+            .cloned()
+            .collect()
+    }
+}
+
+impl Entry {
+    /// Returns what is known of an orphan from its status alone.
+    fn of(orphan: &Orphan, late: SignedDuration, now: Timestamp) -> Self {
+        let removal = orphan.removal.as_ref();
+        let operation = removal.and_then(|removal| {
+            Some(ServerOperation {
+                r#type: ServerOperationType::Deprovision,
+                id: removal.operation.clone(),
+                to_plan: None,
+                since: removal.under_way_since?,
+                state: ServerOperationState::UnderWay,
+                late_until: None,
+            })
+        });
+        let first = orphan.since.checked_add(RETRY.initial.max(late));
+        Self {
+            orphaned: orphan.since,
+            begun: removal.map(|removal| removal.since),
+            // Its last answer may have been lost with the process that waited for it.
+            lost_until: removal.and_then(|_| now.checked_add(late).ok()),
+            operation,
+            busy_until: None,
+            failures: 0,
+            due: first.unwrap_or(Timestamp::MAX),
+            message: orphan.message.as_ref().map(ToString::to_string),
+            gone: None,
+        }
+    }
+
+    /// True if a request to remove it may still be carried out.
+    fn is_under_way(&self, now: Timestamp) -> bool {
+        let waits = [self.lost_until, self.busy_until];
+        self.operation.is_some() || waits.into_iter().flatten().any(|until| until > now)
+    }
+}
+
+/// True if a failure speaks of the broker, so that the other orphans wait for its next answer, too.
+fn is_about_the_broker(failure: &Failure) -> bool {
+    match failure.kind {
+        FailureKind::Unreachable
+        | FailureKind::TimedOut
+        | FailureKind::TlsFailed
+        | FailureKind::CertificateChanged
+        | FailureKind::AddressNotAllowed
+        | FailureKind::Unauthorized
+        | FailureKind::Busy => true,
+        FailureKind::Concurrent
+        | FailureKind::CatalogOutdated
+        | FailureKind::RejectedValue
+        | FailureKind::RejectedNotSettable
+        | FailureKind::Unsupported
+        | FailureKind::Conflict
+        | FailureKind::ProtocolError => false,
+    }
+}
