@@ -1,8 +1,9 @@
 //! Events and metrics of delivery: on transitions only, never once per failed attempt.
 
 use entente_crds::{
+    ANNOTATION_ABANDON,
     condition::{ConditionType, Reason},
-    v1alpha1::{Condition, Device, PromiseState, ServiceSubscription},
+    v1alpha1::{Condition, Device, PromiseState, ServiceSubscription, ServiceSubscriptionStatus},
 };
 use entente_domain::condition::{find, is_true};
 use kube::{Resource as _, ResourceExt as _};
@@ -45,6 +46,7 @@ pub(super) fn subscription(
             );
         }
     }
+    timed_out(delivery, &old, after);
     let Some(ready) = find(&status.conditions, ConditionType::Ready) else {
         return;
     };
@@ -73,6 +75,33 @@ pub(super) fn subscription(
             None,
         ),
     }
+}
+
+/// Publishes that a withdrawal ran out of time. One that a person gave up did not.
+fn timed_out(delivery: &Delivery, old: &ServiceSubscriptionStatus, after: &ServiceSubscription) {
+    let recorded = after.status.iter().flat_map(|it| &it.server).next();
+    let Some(recorded) = recorded.filter(|it| it.orphaned.is_some()) else {
+        return;
+    };
+    let contract = Key::new(
+        after.namespace().unwrap_or_default(),
+        &after.spec.contract.name,
+    );
+    let contract = delivery.objects.contracts.get(&contract);
+    let annotations = contract.iter().flat_map(|it| it.annotations());
+    let mut annotations = annotations.chain(after.annotations());
+    let was_given_up = old.server.iter().any(|it| it.orphaned.is_some());
+    if was_given_up || annotations.any(|(name, _)| name == ANNOTATION_ABANDON) {
+        return;
+    }
+    let note = format!(
+        "The withdrawal did not end in time and is given up: the instance {} is left on the broker \
+         of the Connection {}.",
+        recorded.instance_id, recorded.connection_ref.name
+    );
+    let regarding = after.object_ref(&());
+    let events = &delivery.context.events;
+    events.publish(&regarding, EventReason::FinalizerTimedOut, note, None);
 }
 
 fn event_of(ready: &Condition) -> Option<EventReason> {

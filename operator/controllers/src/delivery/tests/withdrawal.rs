@@ -41,6 +41,9 @@ async fn an_instance_that_cannot_be_removed_in_time_is_left_as_an_orphan() {
     assert!(handle.orphaned.is_some(), "{handle:?}");
     assert_eq!(handle.instance_id, instance);
     assert!(!is_gone(&process), "nobody has taken it over yet");
+    let told = |event: &String| event.contains("FinalizerTimedOut");
+    let events = process.cluster.events();
+    assert_eq!(events.iter().filter(|it| told(it)).count(), 1, "{events:?}");
     process.world.put_server(BROKER_URL, broker);
     process
         .cluster
