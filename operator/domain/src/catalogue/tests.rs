@@ -1,5 +1,8 @@
 //! Tests of a Connection's conditions and of its list of orphans.
 
+mod forgetting;
+mod removals;
+
 use entente_crds::v1alpha1::{
     ConnectionSpec, ServerInstance, ServerOperation, ServerOperationState, ServerOperationType,
     ServiceLevel, ServiceSubscription, ServiceSubscriptionSpec, ServiceSubscriptionStatus,
