@@ -249,6 +249,8 @@ reasons! {
     NothingOwed => "Nothing.",
     /// It is only recorded; no booking system is named.
     RecordOnly => "Nothing.",
+    /// Another Compensation has the name of the one that is owed, and is about another debt.
+    CompensationNameTaken => "Settle the debt of the Compensation that the message names, then delete it; what is owed is recorded by itself.",
     /// A person declared the record wrong.
     Voided => "Nothing.",
     /// The service asks for nothing on this side.
@@ -366,6 +368,7 @@ impl ConditionType {
                 Accruing,
                 NothingOwed,
                 RecordOnly,
+                CompensationNameTaken,
                 Voided,
                 NotObserved,
                 NothingWanted,
@@ -391,6 +394,7 @@ impl ConditionType {
                 Reason::RejectedValue,
                 Reason::Unsupported,
                 Reason::NotVerifiable,
+                Reason::CompensationNameTaken,
             ],
             Self::Accepted => &[
                 Reason::Pending,
@@ -437,6 +441,7 @@ impl ConditionType {
                 NothingOwed,
                 Accruing,
                 Voided,
+                CompensationNameTaken,
             ),
             Self::StartAtRisk => &[Reason::ServiceNotFound, Reason::DevicesNotProgressing],
             Self::PromiseMissed => &[Reason::PromiseNotKept],
@@ -496,6 +501,7 @@ impl ConditionType {
                 Reason::AmountFinal,
                 Reason::NothingOwed,
                 Reason::Voided,
+                Reason::CompensationNameTaken,
                 Reason::UnknownZone,
                 Reason::UnsupportedValue,
             ],

@@ -67,6 +67,7 @@ pub fn compensation() -> Compensation {
         CompensationSpec {
             record: Record {
                 contract: identity("banco-sul-2027", "6b0a1a6e-8f3c-4d0a-9a57-0c4f8f9f2f11"),
+                contract_start: Some(promised()),
                 subscription: identity(
                     "banco-sul-2027.backup.lobby-mfp",
                     "b1d3c7f2-4d5e-4a52-8a06-5a2a53b6f0de",
@@ -87,7 +88,7 @@ pub fn compensation() -> Compensation {
                 service_level: entry.service_level.unwrap_or_default(),
                 counted_causes: vec![Cause::Device, Cause::Server, Cause::Provider],
                 share: None,
-                booking_key: "5f1d7a84db00d2fce00b31a7fc73224f4b9e0f7b1f6d6c0f6dc1a2b3c4d5e6f7"
+                booking_key: "b0e96bf90f935e05f5c59044c7b3eaecd507ef65b656b570055451adf21e1b53"
                     .to_owned(),
                 reissues: None,
             },

@@ -89,6 +89,10 @@ pub struct CompensationSpec {
 pub struct Record {
     /// The contract of the promise.
     pub contract: ObjectIdentity,
+    /// Start of the contract's term: it tells the record of a contract from one of a contract that
+    /// has the same name and another term. Absent in records that were made without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract_start: Option<Timestamp>,
     /// The subscription of the promise.
     pub subscription: ObjectIdentity,
     /// The device of the promise.
@@ -134,6 +138,7 @@ impl Default for Record {
     fn default() -> Self {
         Self {
             contract: ObjectIdentity::default(),
+            contract_start: None,
             subscription: ObjectIdentity::default(),
             device: RecordDevice::default(),
             service_name: String::new(),

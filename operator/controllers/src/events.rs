@@ -75,7 +75,8 @@ reasons! {
     CompensationDelivered => Normal, Deliver;
     /// A person voided the record.
     CompensationVoided => Normal, Compensate;
-    /// The debt could not be recorded, because its namespace is being deleted.
+    /// The debt could not be recorded: its namespace is being deleted, or another Compensation has
+    /// its name.
     CompensationNotRecorded => Warning, Compensate;
     /// A Device does not answer.
     DeviceUnreachable => Warning, Push;

@@ -19,5 +19,5 @@ mod report;
 pub use earlier::{EarlierCredit, earlier_credits};
 pub use fee_credit::{Credit, CreditTerms, PeriodCredit, fee_credit};
 pub use lateness::{CauseTotal, Interval, OwedTime, owed_time};
-pub use record::{records_for, successor};
+pub use record::{booking_key, records_for, successor};
 pub use report::{CalculationError, accrued_until, next_accrual, report};

@@ -23,9 +23,11 @@ use crate::time::{DurationError, TermError, local_date, start_of_date, zone};
 
 pub use causes::counted_causes;
 pub use judge::{Circumstances, Look, evidence_is_lost, judge};
-pub(crate) use names::next_issue;
+pub(crate) use names::{DebtFacts, issue_of, next_issue};
 pub use names::{compensation_name, successor_name};
-pub use owed::{CompensationRecord, OwedRecord, is_recorded, is_settled, owed_records};
+pub use owed::{
+    CompensationRecord, OwedRecord, TakenName, is_recorded, is_settled, owed_records, taken_name,
+};
 
 /// Returns the instant from which on a contract promises its start: that of `promisesFrom`, else
 /// its creation. A start that lies before it was not known before it came.

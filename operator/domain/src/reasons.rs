@@ -188,6 +188,7 @@ fn row(reason: Reason) -> (Class, Blame) {
         | Reason::SettingsConflict
         | Reason::ConflictingContract
         // Faults of a contract's own spec, or of the facts in a record.
+        | Reason::CompensationNameTaken
         | Reason::InvalidTerm
         | Reason::UnknownZone
         | Reason::PastDateChanged

@@ -5,7 +5,7 @@ use entente_crds::v1alpha1::{
     FeeCredit, FeeOf, ObjectIdentity, Period, Promise, PromiseState, Record, Remedy, RemedyType,
     ServiceLevel, Share,
 };
-use entente_domain::compensation::{owed_time, report};
+use entente_domain::compensation::{booking_key, owed_time, report};
 use entente_domain::money::{currency_digits, round};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -139,7 +139,8 @@ fn record() -> impl Strategy<Value = Record> {
     )
 }
 
-fn compensation(name: &str, record: Record) -> Compensation {
+fn compensation(name: &str, mut record: Record) -> Compensation {
+    record.booking_key = booking_key("", &record, 1);
     Compensation::new(
         name,
         CompensationSpec {

@@ -1,5 +1,7 @@
 //! Triggers: the changes after which the compensations of an entry are reconciled again.
 
+use std::collections::BTreeSet;
+
 use entente_crds::v1alpha1::{Compensation, PromiseState, ServiceSubscription};
 use kube::ResourceExt as _;
 
@@ -41,6 +43,13 @@ pub(super) fn compensation(_: &Compensations, queue: &Queue<Key>, change: &Chang
         };
         let record = &found.spec.record;
         let entry = format!("{}.{}", record.contract.name, record.service_name);
-        queue.add(Key::new(change.key.namespace.clone(), entry));
+        // One about something else may have had the name of a record that is owed here.
+        let mut labels = change.key.name.splitn(3, '.');
+        let named = labels.next().zip(labels.next());
+        let named = named.map(|(contract, service)| format!("{contract}.{service}"));
+        let entries: BTreeSet<String> = [Some(entry), named].into_iter().flatten().collect();
+        for entry in entries {
+            queue.add(Key::new(change.key.namespace.clone(), entry));
+        }
     }
 }

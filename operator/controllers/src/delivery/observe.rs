@@ -21,7 +21,7 @@ use entente_domain::{
     },
     identity::Identity,
     names::ConnectionName,
-    promise::{CompensationRecord, has_missed},
+    promise::{CompensationRecord, has_missed, owed_records, promises},
     secret::Secrets,
 };
 use entente_drivers::profile::ConnectionProfile;
@@ -317,7 +317,18 @@ fn compensations(
     missed
         .flat_map(|subscription| {
             let subject = path(namespace, &subscription.name_any());
-            objects.compensations.by_index(BY_SUBSCRIPTION, &subject)
+            let about = objects.compensations.by_index(BY_SUBSCRIPTION, &subject);
+            // One about something else may have the name of a record that is owed.
+            let owed = promises(subscription)
+                .iter()
+                .flat_map(|promise| owed_records(subscription, promise));
+            let named = owed.filter_map(|owed| {
+                let key = Key::new(namespace, owed.name);
+                let found = objects.compensations.get(&key)?;
+                let is_about = found.spec.record.subscription.name == subscription.name_any();
+                (!is_about).then_some(found)
+            });
+            about.into_iter().chain(named).collect::<Vec<_>>()
         })
         .map(|compensation| CompensationRecord::from(&*compensation))
         .collect()

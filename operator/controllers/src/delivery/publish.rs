@@ -3,7 +3,9 @@
 use entente_crds::{
     ANNOTATION_ABANDON,
     condition::{ConditionType, Reason},
-    v1alpha1::{Condition, Device, PromiseState, ServiceSubscription, ServiceSubscriptionStatus},
+    v1alpha1::{
+        Condition, Device, Promise, PromiseState, ServiceSubscription, ServiceSubscriptionStatus,
+    },
 };
 use entente_domain::condition::{find, is_true};
 use kube::{Resource as _, ResourceExt as _};
@@ -21,9 +23,50 @@ pub(super) fn subscription(
     let old = before
         .and_then(|before| before.status.clone())
         .unwrap_or_default();
-    for promise in &status.promises {
+    promises(delivery, &old.promises, after);
+    timed_out(delivery, &old, after);
+    let Some(ready) = find(&status.conditions, ConditionType::Ready) else {
+        return;
+    };
+    if find(&old.conditions, ConditionType::Ready).is_some_and(|old| old.reason == ready.reason) {
+        return;
+    }
+    let Some(reason) = event_of(ready) else {
+        return;
+    };
+    // What is owed is no matter of the device.
+    if reason == EventReason::CompensationNotRecorded {
+        let about = after.object_ref(&());
+        let events = &delivery.context.events;
+        events.publish(&about, reason, ready.message.clone(), None);
+        return;
+    }
+    let device = Key::new(
+        after.namespace().unwrap_or_default(),
+        &after.spec.device_ref.name,
+    );
+    match delivery.objects.devices.get(&device) {
+        // Reasons of the device become events of the device, related to the subscription.
+        Some(device) => delivery.context.events.publish(
+            &device.object_ref(&()),
+            reason,
+            ready.message.clone(),
+            Some(after.object_ref(&())),
+        ),
+        None => delivery.context.events.publish(
+            &after.object_ref(&()),
+            reason,
+            ready.message.clone(),
+            None,
+        ),
+    }
+}
+
+/// Publishes events about promises that were missed, and counts those that were completed.
+fn promises(delivery: &Delivery, old: &[Promise], after: &ServiceSubscription) {
+    let status = after.status.iter();
+    for promise in status.flat_map(|status| &status.promises) {
         let known = old
-            .promises
             .iter()
             .find(|known| known.effective == promise.effective);
         if promise.completed.is_some() && known.is_none_or(|known| known.completed.is_none()) {
@@ -45,35 +88,6 @@ pub(super) fn subscription(
                 None,
             );
         }
-    }
-    timed_out(delivery, &old, after);
-    let Some(ready) = find(&status.conditions, ConditionType::Ready) else {
-        return;
-    };
-    if find(&old.conditions, ConditionType::Ready).is_some_and(|old| old.reason == ready.reason) {
-        return;
-    }
-    let Some(reason) = event_of(ready) else {
-        return;
-    };
-    let device = Key::new(
-        after.namespace().unwrap_or_default(),
-        &after.spec.device_ref.name,
-    );
-    match delivery.objects.devices.get(&device) {
-        // Reasons of the device become events of the device, related to the subscription.
-        Some(device) => delivery.context.events.publish(
-            &device.object_ref(&()),
-            reason,
-            ready.message.clone(),
-            Some(after.object_ref(&())),
-        ),
-        None => delivery.context.events.publish(
-            &after.object_ref(&()),
-            reason,
-            ready.message.clone(),
-            None,
-        ),
     }
 }
 
@@ -119,6 +133,8 @@ fn event_of(ready: &Condition) -> Option<EventReason> {
         Some(EventReason::CredentialsRejected)
     } else if is(Reason::OfferingChanged) {
         Some(EventReason::OfferingChanged)
+    } else if is(Reason::CompensationNameTaken) {
+        Some(EventReason::CompensationNotRecorded)
     } else {
         None
     }

@@ -263,8 +263,13 @@ pub(super) fn compensation(_: &Delivery, queue: &Queue<Key>, change: &Change<Com
     let Some(found) = change.new.as_ref().or(change.old.as_ref()) else {
         return;
     };
-    if matters {
-        let device = found.spec.record.device.name.clone();
+    if !matters {
+        return;
+    }
+    let device = &*found.spec.record.device.name;
+    // One about something else may have the name of a record that is owed for another device.
+    let named = change.key.name.split('.').nth(2).unwrap_or(device);
+    for device in BTreeSet::from([device, named]) {
         queue.add(Key::new(change.key.namespace.clone(), device));
     }
 }

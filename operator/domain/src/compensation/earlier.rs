@@ -4,7 +4,7 @@
 //! read from the exact numbers of their status. Called by the report.
 
 use entente_crds::condition::ConditionType;
-use entente_crds::v1alpha1::{Compensation, FeeOf, PeriodShare};
+use entente_crds::v1alpha1::{Compensation, FeeOf, PeriodShare, Record};
 use jiff::civil::Date;
 use kube::ResourceExt;
 use num_rational::BigRational;
@@ -31,7 +31,7 @@ pub struct EarlierCredit {
 
 /// Returns the credits of the `others` that lower the cap of one compensation.
 ///
-/// Counts those of the same contract, service and currency that are not voided, and whose amount is
+/// Counts those of the same contract, customer, service and currency that are not voided, and whose amount is
 /// final, or whose promise is earlier (of one instant: whose name comes first). So nothing that is
 /// final is ever counted twice or overlooked, in whatever order they become so. The order of
 /// `others` does not matter.
@@ -70,9 +70,22 @@ fn concerns(compensation: &Compensation, other: &Compensation) -> bool {
     let (ours, theirs) = (&compensation.spec.record, &other.spec.record);
     other.spec.voided.is_none()
         && compensation.namespace() == other.namespace()
-        && ours.contract.name == theirs.contract.name
+        && is_same_contract(ours, theirs)
         && ours.service_name == theirs.service_name
         && ours.currency == theirs.currency
+}
+
+/// True if two records are of one contract: of one object, or of two with one name and customer
+/// whose terms both have both promises, as after a restore. A contract that was deleted and applied
+/// again with another term takes over no debt. A term that is not known has every promise.
+fn is_same_contract(ours: &Record, theirs: &Record) -> bool {
+    let has = |of: &Record, other: &Record| {
+        of.contract_start
+            .is_none_or(|start| start <= other.promised)
+    };
+    ours.contract.name == theirs.contract.name
+        && ours.customer.id == theirs.customer.id
+        && (ours.contract.uid == theirs.contract.uid || has(ours, theirs) && has(theirs, ours))
 }
 
 fn is_final(compensation: &Compensation) -> bool {

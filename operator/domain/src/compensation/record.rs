@@ -15,9 +15,8 @@ use entente_crds::{
     LABEL_CONTRACT, LABEL_CUSTOMER, LABEL_DEVICE, LABEL_MANAGED_BY, LABEL_SERVICE, MANAGED_BY,
 };
 use kube::ResourceExt;
-use sha2::{Digest, Sha256};
 
-use crate::promise::{OwedRecord, counted_causes, next_issue, owed_records, promises};
+use crate::promise::{DebtFacts, OwedRecord, counted_causes, next_issue, owed_records, promises};
 
 /// Returns the compensations that are to be made for a subscription: one for each record that a
 /// promise owes, unless `emitted` lists it already, however it ended. In the order of promise and
@@ -54,6 +53,7 @@ fn record(
             name: spec.contract.name.clone(),
             uid: spec.contract.uid.clone(),
         },
+        contract_start: Some(spec.contract.start),
         subscription: ObjectIdentity {
             name: name.clone(),
             uid: subscription.uid().unwrap_or_default(),
@@ -108,26 +108,11 @@ fn object(name: &str, namespace: &str, record: Record) -> Compensation {
     made
 }
 
-/// Returns the key under which a record is booked: the SHA-256, in hexadecimal, of namespace,
-/// contract, customer id, service, device, promised instant, remedy name and the number of the
-/// issue (1 for the first), each followed by a line feed. None of them can contain one. Neither uid
-/// nor wall time is in it, so that a restored record is booked under its old key.
-fn booking_key(namespace: &str, record: &Record, issue: u32) -> String {
-    let mut digest = Sha256::new();
-    for part in [
-        namespace,
-        &record.contract.name,
-        &record.customer.id,
-        &record.service_name,
-        &record.device.name,
-        &record.promised.to_string(),
-        &record.remedy.name,
-        &issue.to_string(),
-    ] {
-        digest.update(part.as_bytes());
-        digest.update(b"\n");
-    }
-    hex::encode(digest.finalize())
+/// Returns the key under which an issue of a record in a namespace is booked (1 for the first): the
+/// digest of its namespace, contract, customer, service, device, promised instant, remedy and of the
+/// number of the issue. Neither uid nor wall time is in it.
+pub fn booking_key(namespace: &str, record: &Record, issue: u32) -> String {
+    DebtFacts::of_record(namespace, record).booking_key(issue)
 }
 
 /// Returns the compensation that issues a voided one again; `None` if it is not voided, if that

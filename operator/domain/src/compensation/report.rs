@@ -15,8 +15,10 @@ use kube::ResourceExt;
 use super::earlier::earlier_credits;
 use super::fee_credit::{Credit, CreditTerms, fee_credit};
 use super::lateness::{OwedTime, owed_time};
+use super::record::booking_key;
 use crate::condition::{ConditionSet, Status, Summary, Work, is_true};
 use crate::money::{self, AmountError};
+use crate::promise::{TakenName, compensation_name, issue_of, next_issue};
 use crate::time::{DurationError, UnknownZone, format_duration, zone};
 
 mod explanation;
@@ -48,6 +50,16 @@ pub enum CalculationError {
         /// The field of spec.record.
         field: &'static str,
     },
+    /// The key is not that of the facts: the record is not one that the operator made.
+    #[error(
+        "spec.record.bookingKey is {found}, and what is owed by this record is booked under {owed}"
+    )]
+    BookingKey {
+        /// The key in the record.
+        found: String,
+        /// The key that follows from its facts.
+        owed: String,
+    },
 }
 
 impl CalculationError {
@@ -55,9 +67,10 @@ impl CalculationError {
     pub fn reason(&self) -> Reason {
         match self {
             Self::Zone { .. } => Reason::UnknownZone,
-            Self::Amount { .. } | Self::Allowance { .. } | Self::Missing { .. } => {
-                Reason::UnsupportedValue
-            }
+            Self::Amount { .. }
+            | Self::Allowance { .. }
+            | Self::Missing { .. }
+            | Self::BookingKey { .. } => Reason::UnsupportedValue,
         }
     }
 }
@@ -113,14 +126,11 @@ pub fn report(
 ) -> CompensationStatus {
     let previous = compensation.status.clone().unwrap_or_default();
     if let Some(voided) = &compensation.spec.voided {
-        let debt = match voided.reissue {
-            Reissue::None => Debt::Cancelled,
-            Reissue::Same if promise.is_some() || is_reissued(compensation, others) => {
-                Debt::IssuedAgain
-            }
-            Reissue::Same => Debt::Lost,
+        let reissues = voided.reissue == Reissue::Same && !is_reissued(compensation, others);
+        let outcome = match taken_name(compensation, others).filter(|_| reissues) {
+            Some(taken) => Outcome::NameTaken(taken),
+            None => Outcome::Voided(&voided.reason, debt(compensation, promise, others)),
         };
-        let outcome = Outcome::Voided(&voided.reason, debt);
         return with_conditions(compensation, previous, &outcome, now);
     }
     if is_true(&previous.conditions, ConditionType::Calculated) {
@@ -174,6 +184,28 @@ fn is_reissued(record: &Compensation, others: &[Compensation]) -> bool {
     })
 }
 
+/// Returns the other Compensation that has the name under which a voided record is to be issued
+/// again, and that is about another debt.
+fn taken_name(voided: &Compensation, others: &[Compensation]) -> Option<TakenName> {
+    let (issue, name) = next_issue(voided)?;
+    let mut others = others.iter();
+    let found = others.find(|other| other.name_any() == name)?;
+    let namespace = voided.namespace().unwrap_or_default();
+    let owed = booking_key(&namespace, &voided.spec.record, issue);
+    let found = found.spec.record.booking_key.clone();
+    (found != owed).then_some(TakenName { name, owed, found })
+}
+
+/// Returns the fate of the debt of a voided record.
+fn debt(voided: &Compensation, promise: Option<&Promise>, others: &[Compensation]) -> Debt {
+    let reissue = voided.spec.voided.as_ref().map(|voided| voided.reissue);
+    match reissue.unwrap_or_default() {
+        Reissue::None => Debt::Cancelled,
+        Reissue::Same if promise.is_some() || is_reissued(voided, others) => Debt::IssuedAgain,
+        Reissue::Same => Debt::Lost,
+    }
+}
+
 /// The debt of a voided record.
 #[derive(Clone, Copy)]
 enum Debt {
@@ -201,6 +233,8 @@ enum Outcome<'a> {
     Final,
     NothingOwed,
     Voided(&'a str, Debt),
+    /// It is to be issued again under a name that is taken.
+    NameTaken(TakenName),
     /// The promise is gone and nothing was reported of it.
     Lost,
     Unusable(&'a CalculationError),
@@ -212,6 +246,21 @@ impl Outcome<'_> {
     }
 }
 
+/// Refuses a record whose key is not that of its facts: it would be booked as another debt.
+fn check_booking_key(compensation: &Compensation) -> Result<(), CalculationError> {
+    let (record, name) = (&compensation.spec.record, compensation.name_any());
+    let remedy = &record.remedy.name;
+    let first = compensation_name(&record.subscription.name, record.promised, remedy);
+    let issue = issue_of(&name, &first).unwrap_or(1);
+    let namespace = compensation.namespace().unwrap_or_default();
+    let owed = booking_key(&namespace, record, issue);
+    if owed == record.booking_key {
+        return Ok(());
+    }
+    let found = record.booking_key.clone();
+    Err(CalculationError::BookingKey { found, owed })
+}
+
 /// Calculates a status without conditions; true if anything is owed.
 fn calculated(
     compensation: &Compensation,
@@ -220,6 +269,7 @@ fn calculated(
     until: Timestamp,
 ) -> Result<(CompensationStatus, bool), CalculationError> {
     let record = &compensation.spec.record;
+    check_booking_key(compensation)?;
     let owed = owed_time(
         promise,
         &record.counted_causes,
@@ -323,6 +373,14 @@ fn saying(outcome: &Outcome<'_>) -> Saying {
                 &format!("declared wrong ({reason}); {}", debt.in_words()),
             )
         },
+        Outcome::NameTaken(taken) => {
+            let summary = Summary::open(
+                Reason::CompensationNameTaken,
+                taken.in_words(),
+                Work::Stalled,
+            );
+            alike(Status::False, summary)
+        }
         Outcome::Lost => alike(
             Status::False,
             Summary::open(

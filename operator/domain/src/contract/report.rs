@@ -110,13 +110,15 @@ pub fn report(
 }
 
 /// True if a record is about what this contract promised, and not about what one of the same name
-/// did that was deleted. One that was restored from a backup has another uid and the same term.
+/// did that was deleted, or was for another customer. One that was restored from a backup has another uid and the same term.
 fn is_of_term(record: &Compensation, contract: &Contract, term: Option<&ResolvedTerm>) -> bool {
     let about = &record.spec.record;
     let promised = |term: &ResolvedTerm| {
         term.start <= about.promised && term.end.is_none_or(|end| about.promised < end)
     };
-    Some(&about.contract.uid) == contract.metadata.uid.as_ref() || term.is_some_and(promised)
+    let is_customers = about.customer.id == contract.spec.customer.id;
+    Some(&about.contract.uid) == contract.metadata.uid.as_ref()
+        || is_customers && term.is_some_and(promised)
 }
 
 /// Returns the names of subscriptions that are being withdrawn, sorted.

@@ -98,13 +98,16 @@ impl Report<'_> {
             },
         );
         self.add_proof(&mut promises, &previous.promises);
-        let summary = self.summary(blocked.as_ref(), &withdrawal);
+        let delivery = self.summary(blocked.as_ref(), &withdrawal);
+        let is_stalled = delivery.work() == Work::Stalled;
+        let debt = self.debt(&promises).filter(|_| !is_stalled);
+        let ready = debt.as_ref().unwrap_or(&delivery);
         let mut status = ServiceSubscriptionStatus {
-            observed_generation: summary.observed_generation(
+            observed_generation: ready.observed_generation(
                 self.object.metadata.generation,
                 previous.observed_generation,
             ),
-            conditions: self.conditions(&previous.conditions, &summary, blocked.as_ref()),
+            conditions: self.conditions(&previous.conditions, (ready, &delivery), blocked.as_ref()),
             revision: self.revision(&previous),
             step: self.step(),
             step_since: self.step_since(),
@@ -121,9 +124,18 @@ impl Report<'_> {
         keep_counters_of_an_equal_status(&mut status, &previous);
         SubscriptionReport {
             finalizer_may_go: self.finalizer_may_go(&status, &withdrawal),
-            wake_at: self.wake_at(&status),
+            wake_at: self.wake_at(&status, is_stalled),
             status,
         }
+    }
+
+    /// Returns the summary of a debt that only a person can make recordable. Delivery goes on all the
+    /// same.
+    fn debt(&self, promises: &[Promise]) -> Option<Summary> {
+        let records = &self.snapshot.compensations;
+        let taken = promise::taken_name(self.object, promises, records)?;
+        let reason = Reason::CompensationNameTaken;
+        Some(Summary::open(reason, taken.in_words(), Work::Stalled))
     }
 
     /// Adds the weakest proof of its items to each promise that this report completes.

@@ -5,6 +5,7 @@ mod bounds;
 mod claim;
 mod claim_report;
 mod comparison;
+mod debts;
 mod device_report;
 mod doubtful_writes;
 mod endpoint;

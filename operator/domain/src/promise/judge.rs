@@ -5,7 +5,6 @@
 
 use entente_crds::v1alpha1::{Cause, Promise, PromiseState, Revision, ServiceSubscription};
 use jiff::Timestamp;
-use kube::ResourceExt as _;
 
 use super::delays::{not_observed, observe};
 use super::owed::CompensationRecord;
@@ -245,10 +244,10 @@ fn add_emitted(
     records: &[CompensationRecord],
     promise: &mut Promise,
 ) {
-    let name = subscription.name_any();
-    let seen = records
+    let seen: Vec<&CompensationRecord> = records
         .iter()
-        .filter(|record| record.subscription == name && record.promised == promise.effective);
+        .filter(|record| record.is_about(subscription, promise))
+        .collect();
     for record in seen {
         let room = promise.emitted.len() < MOST_EMITTED;
         if room && !promise.emitted.contains(&record.name) {

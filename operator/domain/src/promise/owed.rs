@@ -11,7 +11,7 @@ use entente_crds::v1alpha1::{
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use super::names::{compensation_name, successor_name};
+use super::names::{DebtFacts, compensation_name, issue_of, successor_name};
 use super::{promise_of, revision_of};
 use crate::condition::is_true;
 
@@ -66,6 +66,10 @@ pub struct CompensationRecord {
     pub subscription: String,
     /// The promised instant.
     pub promised: Timestamp,
+    /// The name of its remedy.
+    pub remedy: String,
+    /// The key under which it is booked.
+    pub booking_key: String,
     /// True if its amount is final.
     pub calculated: bool,
     /// True if a person declared it wrong.
@@ -82,12 +86,76 @@ impl From<&Compensation> for CompensationRecord {
             name: compensation.name_any(),
             subscription: record.subscription.name.clone(),
             promised: record.promised,
+            remedy: record.remedy.name.clone(),
+            booking_key: record.booking_key.clone(),
             calculated: status
                 .is_some_and(|status| is_true(&status.conditions, ConditionType::Calculated)),
             voided: compensation.spec.voided.is_some(),
             successor: successor_name(compensation),
         }
     }
+}
+
+impl CompensationRecord {
+    /// True if it is about a promise of this subscription, and not of another one that had its
+    /// name, as one for another customer: the key of a record that has our name says so.
+    pub(super) fn is_about(&self, subscription: &ServiceSubscription, promise: &Promise) -> bool {
+        let name = subscription.name_any();
+        if self.subscription != name || self.promised != promise.effective {
+            return false;
+        }
+        let first = compensation_name(&name, promise.effective, &self.remedy);
+        let debt = DebtFacts::of_subscription(subscription, promise.effective, &self.remedy);
+        let is_booked = |issue| debt.booking_key(issue) == self.booking_key;
+        issue_of(&self.name, &first).is_none_or(is_booked)
+    }
+}
+
+/// A Compensation that has the name of a record which is owed, and is about another debt.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TakenName {
+    /// The name of both.
+    pub name: String,
+    /// The key under which what is owed has to be booked.
+    pub owed: String,
+    /// The key of the Compensation that exists.
+    pub found: String,
+}
+
+impl TakenName {
+    /// Returns the sentence that names both and the way out.
+    pub fn in_words(&self) -> String {
+        let Self { name, owed, found } = self;
+        format!(
+            "What is owed cannot be recorded: the Compensation {name} is there already and has the \
+             booking key {found} of another debt, not {owed}. It is left as it is: settle its debt, \
+             then delete it."
+        )
+    }
+}
+
+/// Returns the first Compensation that keeps a record from being made, since it has its name and is
+/// about another debt: that of another customer, or one that a person made.
+pub fn taken_name(
+    subscription: &ServiceSubscription,
+    promises: &[Promise],
+    records: &[CompensationRecord],
+) -> Option<TakenName> {
+    let owed = promises.iter().flat_map(|promise| {
+        let owed = owed_records(subscription, promise);
+        owed.map(|owed| (owed.name, owed.revision.effective, &owed.remedy.name))
+    });
+    let mut taken = owed.filter_map(|(name, promised, remedy)| {
+        let mut records = records.iter();
+        let found = records.find(|record| record.name == name)?;
+        let key = DebtFacts::of_subscription(subscription, promised, remedy).booking_key(1);
+        (found.booking_key != key).then(|| TakenName {
+            name,
+            owed: key,
+            found: found.booking_key.clone(),
+        })
+    });
+    taken.next()
 }
 
 /// True if everything that the promises owe is recorded and final (api section 10): each existing
@@ -98,15 +166,14 @@ pub fn is_recorded(
     promises: &[Promise],
     records: &[CompensationRecord],
 ) -> bool {
-    let name = subscription.name_any();
     let mut missed = promises
         .iter()
         .filter(|promise| promise.state == PromiseState::Missed);
     missed.all(|promise| {
         let records = || {
-            records.iter().filter(|record| {
-                record.subscription == name && record.promised == promise.effective
-            })
+            records
+                .iter()
+                .filter(|record| record.is_about(subscription, promise))
         };
         let exists = |wanted: &String| {
             promise.emitted.contains(wanted) || records().any(|record| record.name == *wanted)

@@ -2,6 +2,7 @@
 //! their final amounts. The domain's tests show the amounts.
 
 use entente_crds::v1alpha1::{Cause, Delay, Device, Revision};
+use entente_domain::compensation::booking_key;
 use kube::ResourceExt as _;
 
 use super::*;
@@ -237,6 +238,31 @@ async fn a_record_whose_answer_was_lost_is_found_by_its_name_before_the_watch_br
     let accrues = |process: &InProcess| ready(process) == "False(Accruing)";
     process.until("the record accrues", accrues).await;
     assert_eq!(process.cluster.names::<Compensation>(), [RECORD]);
+}
+
+// shows D8
+#[tokio::test(start_paused = true)]
+async fn a_record_of_another_debt_under_our_name_is_left_as_it_is_and_ours_is_made_once_it_is_gone()
+{
+    let mut process = InProcess::at("2027-04-01T09:00:00Z");
+    process
+        .cluster
+        .apply(&subscription(vec![promise(promised(), None)]));
+    let mut another = example::compensation();
+    let customer = &mut another.spec.record.customer.id;
+    "another-customer".clone_into(customer);
+    "another-contract".clone_into(&mut another.spec.record.contract.name);
+    another.spec.record.booking_key = booking_key(NAMESPACE, &another.spec.record, 1);
+    process.cluster.apply(&another);
+    process.start(compensations).await;
+    process.let_pass(HOUR * 3).await;
+    assert_eq!(process.cluster.count(&Method::POST, "/compensations"), 0);
+    assert_eq!(record(&process, RECORD).spec, another.spec);
+    process.cluster.delete::<Compensation>(NAMESPACE, RECORD);
+    let accrues = |process: &InProcess| ready(process) == "False(Accruing)";
+    process.until("ours is made", accrues).await;
+    let made = record(&process, RECORD).spec.record.booking_key;
+    assert_eq!(made, example::compensation().spec.record.booking_key);
 }
 
 // shows D8 K5

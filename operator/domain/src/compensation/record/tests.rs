@@ -5,6 +5,7 @@ use entente_crds::v1alpha1::{
     ServiceSubscriptionSpec, ServiceSubscriptionStatus, Voided,
 };
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 
 use super::*;
 use crate::promise::compensation_name;
@@ -212,6 +213,25 @@ fn the_booking_key_is_that_of_the_names_the_instant_and_the_issue() {
     restored.metadata.uid = Some("another-uid".into());
     let again = records_for(&restored, None, NAMESPACE).remove(0);
     assert_eq!(again.spec.record.booking_key, made.spec.record.booking_key);
+}
+
+// shows D8
+#[test]
+fn the_example_of_a_record_is_what_is_made_of_the_example_of_a_subscription() {
+    let example = entente_crds::example::compensation();
+    let mut subscription = entente_crds::example::service_subscription();
+    subscription.metadata.uid = Some(example.spec.record.subscription.uid.clone());
+    subscription.status = Some(ServiceSubscriptionStatus {
+        promises: vec![promise(START, PromiseState::Missed)],
+        ..ServiceSubscriptionStatus::default()
+    });
+    let serial = example.spec.record.device.serial_number.as_deref();
+    let made = records_for(&subscription, serial, NAMESPACE);
+    let [made] = made.as_slice() else {
+        panic!("one record is owed: {made:?}");
+    };
+    assert_eq!(made.metadata.name, example.metadata.name);
+    assert_eq!(made.spec, example.spec);
 }
 
 #[test]

@@ -20,6 +20,11 @@ fn at(text: &str) -> Timestamp {
     text.parse().expect("the test's own instant")
 }
 
+/// Returns the key of the first issue of a record.
+fn key(of: &Compensation) -> String {
+    booking_key("banco-sul", &of.spec.record, 1)
+}
+
 fn compensation(name: &str, promised: &str) -> Compensation {
     let credit = FeeCredit {
         basis: CreditBasis::StartedDays,
@@ -63,6 +68,7 @@ fn compensation(name: &str, promised: &str) -> Compensation {
         },
     );
     made.metadata.namespace = Some("banco-sul".into());
+    made.spec.record.booking_key = key(&made);
     made.metadata.generation = Some(1);
     made.metadata.creation_timestamp = Some(Time(at("2027-04-01T07:00:10Z")));
     made
@@ -374,6 +380,62 @@ fn a_record_that_cannot_be_calculated_waits_for_a_person_and_says_what_is_wrong(
     );
     let (_, message) = stalled(|record| record.service_level.allowed = "soon".into());
     assert!(message.starts_with("spec.record.serviceLevel.allowed: \"soon\" must be a duration"));
+}
+
+// shows D8 K2
+#[test]
+fn a_record_that_is_not_booked_under_its_own_debt_is_not_calculated_and_names_both_keys() {
+    let promise = late(START, Some("2027-04-02T10:12:00Z"));
+    let mut of = compensation("c.backup.lobby.x.credit", START);
+    let owed = key(&of);
+    of.spec.record.booking_key = "invented".into();
+    let status = report(&of, Some(&promise), &[], HOUR, at("2028-05-01T00:00:00Z"));
+    assert_eq!(
+        shown(&status, ConditionType::Stalled),
+        "True UnsupportedValue"
+    );
+    assert_eq!(status.amount, None);
+    assert_eq!(
+        *status.conditions[0].message,
+        format!(
+            "spec.record.bookingKey is invented, and what is owed by this record is booked under \
+             {owed}: void this compensation and book what is owed by hand"
+        )
+    );
+}
+
+// shows D8 K2
+#[test]
+fn a_record_whose_next_issue_has_its_name_taken_waits_for_a_person_and_names_both_keys() {
+    let promise = late(START, Some("2027-04-02T10:12:00Z"));
+    let mut voided = compensation("c.backup.lobby.20270401t030000z.credit", START);
+    voided.spec.voided = Some(Voided {
+        reason: "wrong".into(),
+        reissue: Reissue::Same,
+    });
+    let mut other = compensation("c.backup.lobby.20270401t030000z.credit.2", START);
+    other.spec.record.booking_key = "another".into();
+    let said = |others: &[Compensation]| {
+        let now = at("2028-05-01T00:00:00Z");
+        let status = report(&voided, Some(&promise), others, HOUR, now);
+        let message = status.conditions[0].message.to_string();
+        (shown(&status, ConditionType::Stalled), message)
+    };
+    assert!(
+        super::super::successor(&voided, Some(&promise), std::slice::from_ref(&other)).is_none()
+    );
+    let (stalled, message) = said(std::slice::from_ref(&other));
+    assert_eq!(stalled, "True CompensationNameTaken");
+    let owed = booking_key("banco-sul", &voided.spec.record, 2);
+    for named in [other.name_any().as_str(), "another", owed.as_str()] {
+        assert!(message.contains(named), "{message}");
+    }
+    other.spec.record.booking_key = owed;
+    assert!(
+        said(&[other])
+            .1
+            .ends_with("it is issued again under the next number")
+    );
 }
 
 // shows D8

@@ -172,20 +172,27 @@ fn shared(compensations: &[Compensation]) -> Vec<Arc<Compensation>> {
 // shows D8
 #[test]
 fn a_contract_that_is_applied_again_under_its_name_inherits_no_debt_of_another_term() {
+    let customer = named(&["a"]).contract.spec.customer.id;
+    let another = "another-customer".to_owned();
+    let before = "2027-03-31T03:00:00Z";
+    let of = &customer;
     let table = [
-        ("its own", "contract-uid", "2026-01-01T00:00:00Z", true),
+        ("its own", "contract-uid", of, "2026-01-01T00:00:00Z", true),
         (
             "of one of that name before it",
             "another",
-            "2027-03-31T03:00:00Z",
+            of,
+            before,
             false,
         ),
-        ("restored with another uid", "another", START, true),
-        ("of a term after it", "another", END, false),
+        ("restored with another uid", "another", of, START, true),
+        ("of a term after it", "another", of, END, false),
+        ("of another customer", "another", &another, START, false),
     ];
-    for (whose, uid, promised, counts) in table {
+    for (whose, uid, customer, promised, counts) in table {
         let mut record = compensation(Some(("BRL", "99.00")), false);
         record.spec.record.contract.uid = uid.to_owned();
+        record.spec.record.customer.id.clone_from(customer);
         record.spec.record.promised = at(promised);
         let mut world = named(&["a"]);
         let resolved = world.pass(BEFORE);

@@ -17,11 +17,11 @@ impl Report<'_> {
     pub(super) fn conditions(
         &self,
         previous: &[entente_crds::v1alpha1::Condition],
-        summary: &Summary,
+        (ready, delivery): (&Summary, &Summary),
         blocked: Option<&Blocked>,
     ) -> Vec<entente_crds::v1alpha1::Condition> {
         let set = ConditionSet::new(previous, self.object.metadata.generation, self.now);
-        let mut set = summary.state(set);
+        let mut set = ready.state(set);
         set = refs(set, blocked);
         set = self.side(
             set,
@@ -35,7 +35,7 @@ impl Report<'_> {
             &[StepType::ServerSettings, StepType::Activation],
             blocked,
         );
-        set = self.delivered(set, summary);
+        set = self.delivered(set, delivery);
         if evidence_is_lost(
             self.object,
             self.snapshot.circumstances(self.object).established,

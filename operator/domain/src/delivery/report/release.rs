@@ -1,14 +1,10 @@
 //! Report: the release of a subscription's finalizer, and the time of its next pass.
 
-use entente_crds::{
-    condition::ConditionType,
-    v1alpha1::{Item, ItemState, PromiseState, ServiceSubscriptionStatus},
-};
+use entente_crds::v1alpha1::{Item, ItemState, PromiseState, ServiceSubscriptionStatus};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::delivery::report::Report;
 use crate::{
-    condition::is_true,
     delivery::{Intent, plan::withdraw::Withdrawal},
     promise::{deadline, is_recorded},
 };
@@ -48,7 +44,11 @@ impl Report<'_> {
                 || is_recorded(self.object, &status.promises, records))
     }
 
-    pub(super) fn wake_at(&self, status: &ServiceSubscriptionStatus) -> Option<Timestamp> {
+    pub(super) fn wake_at(
+        &self,
+        status: &ServiceSubscriptionStatus,
+        is_stalled: bool,
+    ) -> Option<Timestamp> {
         let mut instants: Vec<Timestamp> = Vec::new();
         if let Intent::Scheduled {
             effective,
@@ -74,7 +74,7 @@ impl Report<'_> {
                 instants.extend(past.ok());
             }
         }
-        if !is_true(&status.conditions, ConditionType::Stalled) {
+        if !is_stalled {
             instants.extend(self.step_deadline());
         }
         let restarting = |item: &Item| item.state == ItemState::AwaitingRestart;

@@ -296,6 +296,8 @@ fn record(name: &str, of: &str, promised: i64) -> CompensationRecord {
         name: name.to_owned(),
         subscription: of.to_owned(),
         promised: second(promised),
+        remedy: "credit".to_owned(),
+        booking_key: String::new(),
         calculated: false,
         voided: false,
         successor: None,

@@ -8,7 +8,7 @@ use entente_crds::v1alpha1::{
 use jiff::SignedDuration;
 
 use super::*;
-use crate::compensation::{records_for, report};
+use crate::compensation::{booking_key, records_for, report};
 use crate::condition::{ConditionSet, Status, find};
 use crate::promise::promises;
 
@@ -48,6 +48,8 @@ fn record(name: &str, calculated: bool, reissue: Option<Reissue>) -> Compensatio
     };
     record.subscription.name = NAME.to_owned();
     record.remedy.name = "credit".to_owned();
+    let issue = issue_of(name, CREDIT).unwrap_or(1);
+    record.booking_key = booking_key("", &record, issue);
     let voided = reissue.map(|reissue| Voided {
         reason: "wrong fee".to_owned(),
         reissue,
@@ -167,7 +169,7 @@ fn what_is_made_waited_for_kept_and_calculated_is_the_same_under_all_terms() {
 
 /// Returns a record under the terms of a revision, also if it would not be made.
 fn record_under(revision: &Revision) -> Record {
-    Record {
+    let mut record = Record {
         promised: revision.effective,
         time_zone: "America/Sao_Paulo".to_owned(),
         remedy: revision.remedies[0].clone(),
@@ -175,7 +177,9 @@ fn record_under(revision: &Revision) -> Record {
         currency: revision.currency.clone(),
         service_level: revision.service_level.clone(),
         ..Record::default()
-    }
+    };
+    record.booking_key = booking_key("", &record, 1);
+    record
 }
 
 /// The name of one remedy may end with a number like that of another remedy's issue.
@@ -282,6 +286,8 @@ fn a_record_is_read_by_its_promise_its_state_and_the_one_that_follows_it() {
         name: CREDIT.to_owned(),
         subscription: NAME.to_owned(),
         promised: start(),
+        remedy: "credit".to_owned(),
+        booking_key: read.booking_key.clone(),
         calculated: true,
         voided: true,
         successor: Some(format!("{CREDIT}.2")),
@@ -290,4 +296,46 @@ fn a_record_is_read_by_its_promise_its_state_and_the_one_that_follows_it() {
     let fresh = record(CREDIT, false, None);
     assert_eq!((fresh.calculated, fresh.voided), (false, false));
     assert_eq!(fresh.successor, None);
+}
+
+// shows D8 K2
+#[test]
+fn a_record_of_another_debt_that_has_the_name_is_not_taken_for_the_one_that_is_owed() {
+    let one = subscription(revision("credit"), missed(&[]));
+    let ours = record(CREDIT, true, None);
+    let another = CompensationRecord {
+        booking_key: "of another customer".to_owned(),
+        ..record(CREDIT, true, None)
+    };
+    // What a person made may say nothing that is right but its name.
+    let invented = CompensationRecord {
+        subscription: "another".to_owned(),
+        promised: start() - SignedDuration::from_hours(1),
+        ..another.clone()
+    };
+    let found = |records: &[CompensationRecord]| taken_name(&one, promises(&one), records);
+    assert_eq!(found(&[]), None);
+    assert_eq!(found(std::slice::from_ref(&ours)), None);
+    for record in [another, invented] {
+        let taken = TakenName {
+            name: CREDIT.to_owned(),
+            owed: ours.booking_key.clone(),
+            found: "of another customer".to_owned(),
+        };
+        let records = [record];
+        assert_eq!(found(&records), Some(taken));
+        assert!(
+            !is_recorded(&one, promises(&one), &records),
+            "it is waited for"
+        );
+    }
+    let kept = Promise {
+        state: PromiseState::Kept,
+        ..missed(&[])
+    };
+    let records = [CompensationRecord {
+        booking_key: "of another customer".to_owned(),
+        ..ours
+    }];
+    assert_eq!(taken_name(&one, &[kept], &records), None, "nothing is owed");
 }

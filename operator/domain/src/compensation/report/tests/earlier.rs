@@ -113,7 +113,11 @@ fn another_device_another_service_and_another_namespace_take_nothing_away() {
     let change = |change: fn(&mut Compensation)| {
         let (mut other, promise) = whole_april("a", START);
         change(&mut other);
+        let namespace = other.namespace().unwrap();
+        let key = booking_key(&namespace, &other.spec.record, 1);
+        other.spec.record.booking_key = key;
         let other = reported(other, &promise, &[]);
+        assert_eq!(summary(other.status.as_ref().unwrap())[4..], *"7.00");
         summary(
             reported(of.clone(), &promise_of(&of), &[other])
                 .status
@@ -140,6 +144,84 @@ fn another_device_another_service_and_another_namespace_take_nothing_away() {
         change(|other| other.spec.record.currency = Some("EUR".into())),
         "BRL 7.00"
     );
+}
+
+/// Returns the credit of the second of two delays in April, where the first is in a record of a
+/// contract with the same name and another uid. Each contract has a start, or none that is known.
+fn after_one_of(first: Option<&str>, second: Option<&str>, change: fn(&mut Record)) -> String {
+    let (mut one, promise) = whole_april("a", START);
+    one.spec.record.contract_start = first.map(at);
+    one.spec.record.contract.uid = "another".into();
+    change(&mut one.spec.record);
+    one.spec.record.booking_key = key(&one);
+    let one = reported(one, &promise, &[]);
+    assert_eq!(summary(one.status.as_ref().unwrap()), "BRL 7.00");
+    let (mut of, _) = whole_april("b", "2027-04-10T03:00:00Z");
+    of.spec.record.contract_start = second.map(at);
+    let promise = promise_of(&of);
+    let of = reported(of, &promise, &[one]);
+    summary(of.status.as_ref().unwrap()).to_owned()
+}
+
+// shows D5 D8
+#[test]
+fn a_contract_that_is_applied_again_with_another_term_has_the_whole_fee_for_its_own_delays() {
+    let same = |_: &mut Record| ();
+    let (april, later) = (Some(START), Some("2027-04-09T03:00:00Z"));
+    for (first, second, change, credit, what) in [
+        (
+            april,
+            april,
+            same as fn(&mut Record),
+            "BRL 3.00",
+            "restored",
+        ),
+        (
+            april,
+            later,
+            same,
+            "BRL 7.00",
+            "applied again with a later start",
+        ),
+        (
+            later,
+            april,
+            same,
+            "BRL 3.00",
+            "a start that lies after its promise",
+        ),
+        (
+            None,
+            april,
+            same,
+            "BRL 3.00",
+            "a record that was made without the start",
+        ),
+        (
+            None,
+            later,
+            same,
+            "BRL 7.00",
+            "one of those, of the contract before",
+        ),
+        (None, None, same, "BRL 3.00", "two of those"),
+        (
+            april,
+            april,
+            |it| it.customer.id = "C-2".into(),
+            "BRL 7.00",
+            "of another customer",
+        ),
+        (
+            april,
+            later,
+            |it| it.contract.uid = "u".into(),
+            "BRL 3.00",
+            "the same object, whose start was edited",
+        ),
+    ] {
+        assert_eq!(after_one_of(first, second, change), credit, "{what}");
+    }
 }
 
 fn promise_of(of: &Compensation) -> Promise {
