@@ -82,6 +82,8 @@ fn truncated(instant: Timestamp) -> Timestamp {
 #[derive(Debug, Default)]
 pub struct ClockSkew {
     milliseconds: AtomicI64,
+    /// Difference that subscribers were told of last.
+    told: AtomicI64,
     listeners: Mutex<Vec<UnboundedSender<()>>>,
 }
 
@@ -110,8 +112,10 @@ impl ClockSkew {
         } else {
             0
         };
-        let before = self.milliseconds.swap(skew, Ordering::Relaxed);
-        if excess(before).is_some() != excess(skew).is_some() {
+        self.milliseconds.store(skew, Ordering::Relaxed);
+        let told = self.told.load(Ordering::Relaxed);
+        if is_news(excess(told), excess(skew)) {
+            self.told.store(skew, Ordering::Relaxed);
             let mut listeners = self
                 .listeners
                 .lock()
@@ -121,7 +125,8 @@ impl ClockSkew {
         SignedDuration::from_millis(skew)
     }
 
-    /// Returns a message for each time that the clocks begin to differ or agree again.
+    /// Returns a message for each time that the clocks begin to differ, differ by another time than
+    /// was told, or agree again.
     pub fn subscribe(&self) -> UnboundedReceiver<()> {
         let (listener, changes) = unbounded_channel();
         let mut listeners = self
@@ -136,6 +141,15 @@ impl ClockSkew {
     /// than is tolerated. `None` also before the first answer.
     pub fn is_skewed(&self) -> Option<SignedDuration> {
         excess(self.milliseconds.load(Ordering::Relaxed))
+    }
+}
+
+/// True if a difference of the clocks is not what was told before: it came, went, or is another by
+/// more than is tolerated.
+fn is_news(told: Option<SignedDuration>, found: Option<SignedDuration>) -> bool {
+    match (told, found) {
+        (Some(told), Some(found)) => (found - told).abs() > ClockSkew::TOLERANCE,
+        (told, found) => told.is_some() != found.is_some(),
     }
 }
 
@@ -253,6 +267,10 @@ mod tests {
             says(&[]).await;
             measured("2027-03-01T01:00:11Z");
             says(&["clock: it is 10s ahead of that of the API server; set the clock of the node"])
+                .await;
+            // Another difference is told, too, once it is more than is tolerated.
+            measured("2027-03-01T00:59:00Z");
+            says(&["clock: it is 1m behind that of the API server; set the clock of the node"])
                 .await;
             trigger.trigger();
         };

@@ -16,6 +16,13 @@ const MOST: usize = 127;
 /// Words that say that there is no identity.
 const NONE: [&str; 4] = ["unknown", "none", "n/a", "null"];
 
+/// Characters between the digits of an identity, such as those of a MAC address.
+const SEPARATORS: [char; 4] = ['-', ':', '.', ' '];
+
+/// The smallest number of characters of which all are F, so that they mean no identity: the digits of
+/// a MAC address.
+const SHORTEST_GREATEST: usize = 12;
+
 /// Identity of a machine: a UUID as "urn:uuid:" and lower case (RFC 9562), any other text without
 /// blanks at its ends, a digest of one that is too long for a status.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -32,15 +39,22 @@ impl Identity {
             .unwrap_or(text);
         let unbraced = bare.strip_prefix('{').and_then(|it| it.strip_suffix('}'));
         let bare = unbraced.unwrap_or(bare).trim_matches(is_blank);
-        let is_filled = |with: [char; 2]| bare.chars().all(|c| with.contains(&c) || c == '-');
-        if is_filled(['0', '0']) || NONE.iter().any(|none| bare.eq_ignore_ascii_case(none)) {
+        let is_filled = |with: [char; 2]| {
+            let mut chars = bare.chars();
+            chars.all(|c| with.contains(&c) || SEPARATORS.contains(&c))
+        };
+        let is_greatest = is_filled(['f', 'F']) && bare.chars().count() >= SHORTEST_GREATEST;
+        if is_filled(['0', '0'])
+            || is_greatest
+            || NONE.iter().any(|none| bare.eq_ignore_ascii_case(none))
+        {
             return None;
         }
-        if !is_uuid(bare) {
-            return Some(Self(token(text, MOST)));
-        }
-        let is_greatest = is_filled(['f', 'F']);
-        (!is_greatest).then(|| Self(format!("urn:uuid:{}", bare.to_ascii_lowercase())))
+        let identity = match uuid(bare) {
+            Some(uuid) => format!("urn:uuid:{uuid}"),
+            None => token(text, MOST),
+        };
+        Some(Self(identity))
     }
 
     /// Returns the text of the identity.
@@ -61,11 +75,26 @@ fn strip_prefix<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
     start.eq_ignore_ascii_case(prefix).then_some(rest)
 }
 
-/// True if a text has the form of a UUID: hexadecimal digits in groups of 8, 4, 4, 4 and 12.
-fn is_uuid(text: &str) -> bool {
+/// Returns the one spelling of a UUID: hexadecimal digits in lower case, in groups of 8, 4, 4, 4 and
+/// 12. Some firmware leaves the hyphens out. `None` if the text is no UUID.
+fn uuid(text: &str) -> Option<String> {
     let groups: Vec<&str> = text.split('-').collect();
-    let is_hexadecimal = |group: &&str| group.bytes().all(|octet| octet.is_ascii_hexdigit());
-    groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12]) && groups.iter().all(is_hexadecimal)
+    let lengths = groups.iter().map(|group| group.len());
+    let digits = groups.concat().to_ascii_lowercase();
+    if !lengths.clone().eq([8, 4, 4, 4, 12]) && !lengths.eq([32])
+        || !digits.bytes().all(|octet| octet.is_ascii_hexdigit())
+    {
+        return None;
+    }
+    let group = |from: usize, to: usize| digits.get(from..to);
+    let groups = [
+        group(0, 8)?,
+        group(8, 12)?,
+        group(12, 16)?,
+        group(16, 20)?,
+        group(20, 32)?,
+    ];
+    Some(groups.join("-"))
 }
 
 /// True if a device of this product name is of a model with these names. Blanks at the ends do not
@@ -135,6 +164,12 @@ mod tests {
             "URN:UUID:FFFFFFFF-FFFF-ffff-FFFF-FFFFFFFFFFFF",
             "0",
             "0000000000",
+            "00000000000000000000000000000000",
+            "00:00:00:00:00:00",
+            "00-00-00-00-00-00",
+            "0000.0000.0000",
+            "ff:ff:ff:ff:ff:ff",
+            "FFFFFFFFFFFF",
             "unknown",
             "Unknown",
             "uuid:UNKNOWN",
@@ -190,12 +225,16 @@ mod tests {
             uuid in "[1-9a-e][0-9a-f]{7}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
             prefix in prop::sample::select(vec!["", "urn:uuid:", "uuid:", "URN:UUID:"]),
             braces in any::<bool>(),
+            hyphens in any::<bool>(),
             upper in any::<bool>(),
             blanks in "[ \t\0]{0,3}",
         ) {
             let plain = Identity::of(&uuid);
             prop_assert!(plain.is_some());
             let mut text = if upper { uuid.to_uppercase() } else { uuid };
+            if !hyphens {
+                text = text.replace('-', "");
+            }
             if braces {
                 text = format!("{{{text}}}");
             }

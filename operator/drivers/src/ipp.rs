@@ -171,6 +171,7 @@ impl IppDriver {
             pinned: target.pinned_certificate.as_deref(),
             most_bytes: MOST_BYTES,
             writes: asked.purpose.writes(),
+            needs_body: true,
         };
         self.transport.send(exchange).await
     }

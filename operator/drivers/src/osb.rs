@@ -87,6 +87,7 @@ impl OsbDriver {
                 pinned: None,
                 most_bytes: call.asked.most_bytes(),
                 writes: call.asked.writes(),
+                needs_body: call.asked != Asked::Deprovision,
             })
             .await?;
         let outcome = answer::judge(

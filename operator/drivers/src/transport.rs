@@ -71,6 +71,8 @@ pub(crate) struct Exchange<'a> {
     pub most_bytes: usize,
     /// True if the remote side is to change something: only then can a failure be doubtful.
     pub writes: bool,
+    /// False if a success counts by its status, whatever its body lacks.
+    pub needs_body: bool,
 }
 
 /// One answer, read in full.
@@ -231,6 +233,7 @@ impl Transport {
             most_bytes: MOST_TOKEN_BYTES,
             // The request that needs the token was not begun.
             writes: false,
+            needs_body: true,
         };
         let answer = self
             .send_once(&exchange, None)
@@ -265,7 +268,7 @@ impl Transport {
             .send()
             .await
             .map_err(|error| failure::classify(&error, exchange.writes))?;
-        read(response, exchange.most_bytes, exchange.writes).await
+        read(response, &exchange).await
     }
 
     /// Returns the number of hosts and Connections that are counted at the moment; for tests and
@@ -280,11 +283,8 @@ impl Transport {
     }
 }
 
-async fn read(
-    mut response: reqwest::Response,
-    most_bytes: usize,
-    writes: bool,
-) -> Result<Answer, Failure> {
+async fn read(mut response: reqwest::Response, exchange: &Exchange<'_>) -> Result<Answer, Failure> {
+    let (most_bytes, writes) = (exchange.most_bytes, exchange.writes);
     let status = response.status();
     let retry_after = retry_after::parse(response.headers());
     let challenges = challenge::parse(response.headers());
@@ -296,7 +296,7 @@ async fn read(
         .map(fingerprint);
     // The status of an error is definite, whatever the length of its body and whether or not its
     // end arrives.
-    let is_success = status.is_success();
+    let is_in_its_body = status.is_success() && exchange.needs_body;
     let too_long = || Failure {
         doubtful: writes,
         retry_after,
@@ -306,7 +306,7 @@ async fn read(
         )
     };
     let announced = response.content_length().unwrap_or_default();
-    if is_success && usize::try_from(announced).map_or(true, |length| length > most_bytes) {
+    if is_in_its_body && usize::try_from(announced).map_or(true, |length| length > most_bytes) {
         return Err(too_long());
     }
     let mut body = Vec::new();
@@ -315,8 +315,8 @@ async fn read(
             Ok(Some(chunk)) if body.len() + chunk.len() <= most_bytes => {
                 body.extend_from_slice(&chunk);
             }
-            Ok(Some(_)) if is_success => return Err(too_long()),
-            Err(error) if is_success => return Err(failure::classify(&error, writes)),
+            Ok(Some(_)) if is_in_its_body => return Err(too_long()),
+            Err(error) if is_in_its_body => return Err(failure::classify(&error, writes)),
             // An error is known by its status, whatever its body lacks.
             Ok(None | Some(_)) | Err(_) => break,
         }

@@ -21,9 +21,9 @@ use kube::ResourceExt as _;
 pub use self::answer::Answer;
 use crate::delivery::{
     Action, Backoffs, Blocked, DeviceSnapshot, Observations, Plan, ResolvedDevice,
-    SubscriptionReport, Verified, model::backoffs::BackoffKey, plan::plan, report::Report,
-    report::device::report_device, resolve::resolve, schedule::intent::next_instant,
-    verify::verify,
+    SubscriptionReport, Verified, model::backoffs::BackoffKey, plan::plan,
+    plan::sync::reconcile_wish, report::Report, report::device::report_device, resolve::resolve,
+    schedule::intent::next_instant, verify::verify,
 };
 use crate::names::SubscriptionName;
 
@@ -65,7 +65,7 @@ impl Pass {
     /// person asks for a reconcile.
     pub fn new(snapshot: DeviceSnapshot, mut backoffs: Backoffs, now: Timestamp) -> Self {
         if snapshot.reconcile_requested {
-            backoffs.clear_all();
+            backoffs.clear_for(snapshot.device.as_deref().and_then(reconcile_wish));
         }
         let resolved = resolve(&snapshot, now);
         let mut pass = Self {

@@ -53,6 +53,7 @@ fn exchange<'a>(profile: &'a ConnectionProfile, url: &str) -> Exchange<'a> {
         body: Bytes::new(),
         pinned: None,
         most_bytes: 1000,
+        needs_body: true,
         writes: false,
     }
 }

@@ -72,7 +72,10 @@ fn a_wrong_id_is_named_with_those_that_are_allowed() {
          is no instanceId in status.orphans; there are: a."
     );
     // One that is named before it is listed is forgotten as soon as it is.
-    assert_eq!(listed(&mut connection, &seen(vec![abandoned("x")])), ["a", "x"]);
+    assert_eq!(
+        listed(&mut connection, &seen(vec![abandoned("x")])),
+        ["a", "x"]
+    );
     assert_eq!(count(&connection), Some(1));
     assert_eq!(ready(&connection), "True The last probe was answered.");
     assert_eq!(listed(&mut connection, &seen(Vec::new())), ["a"]);

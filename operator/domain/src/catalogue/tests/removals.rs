@@ -259,62 +259,214 @@ type Row = (
     usize,
 );
 
-use FailureKind::{Busy, Concurrent, Conflict, ProtocolError, RejectedValue, TimedOut, Unauthorized};
+use FailureKind::{
+    Busy, Concurrent, Conflict, ProtocolError, RejectedValue, TimedOut, Unauthorized,
+};
 use Says::{Failed, Fails, Later, Lost, NoSuchOperation, NotYet, Unknown, Yes};
 
 const ROWS: &[Row] = &[
-    ("2xx or 410, and a fetch finds nothing", true, &[Yes], &[Yes], &[Yes], None, 1),
-    ("2xx, and it cannot be fetched", false, &[Yes], &[Yes], &[Yes], None, 1),
+    (
+        "2xx or 410, and a fetch finds nothing",
+        true,
+        &[Yes],
+        &[Yes],
+        &[Yes],
+        None,
+        1,
+    ),
+    (
+        "2xx, and it cannot be fetched",
+        false,
+        &[Yes],
+        &[Yes],
+        &[Yes],
+        None,
+        1,
+    ),
     (
         "2xx, and the fetch fails: it takes nothing back",
-        true, &[Yes], &[Yes], &[Fails(ProtocolError)], None, 1,
+        true,
+        &[Yes],
+        &[Yes],
+        &[Fails(ProtocolError)],
+        None,
+        1,
     ),
     (
         "2xx, and it stays for good",
-        true, &[Yes], &[Yes], &[NotYet], Some("still has it"), 35,
+        true,
+        &[Yes],
+        &[Yes],
+        &[NotYet],
+        Some("still has it"),
+        35,
     ),
-    ("2xx, and it is gone a while later", true, &[Yes], &[Yes], &[NotYet, NotYet, Yes], None, 3),
-    ("404, and a fetch says the same", true, &[Unknown], &[Yes], &[Yes], None, 1),
-    ("404, and it is there", true, &[Unknown], &[Yes], &[NotYet], Some("HTTP 404"), 35),
-    ("404, and it cannot be fetched", false, &[Unknown], &[Yes], &[Yes], Some("HTTP 404"), 35),
-    ("202, then it ends", true, &[NotYet], &[NotYet, NotYet, Yes], &[Yes], None, 1),
-    ("202, then a poll says that it is gone", true, &[NotYet], &[NotYet, Unknown], &[Yes], None, 1),
+    (
+        "2xx, and it is gone a while later",
+        true,
+        &[Yes],
+        &[Yes],
+        &[NotYet, NotYet, Yes],
+        None,
+        3,
+    ),
+    (
+        "404, and a fetch says the same",
+        true,
+        &[Unknown],
+        &[Yes],
+        &[Yes],
+        None,
+        1,
+    ),
+    (
+        "404, and it is there",
+        true,
+        &[Unknown],
+        &[Yes],
+        &[NotYet],
+        Some("HTTP 404"),
+        35,
+    ),
+    (
+        "404, and it cannot be fetched",
+        false,
+        &[Unknown],
+        &[Yes],
+        &[Yes],
+        Some("HTTP 404"),
+        35,
+    ),
+    (
+        "202, then it ends",
+        true,
+        &[NotYet],
+        &[NotYet, NotYet, Yes],
+        &[Yes],
+        None,
+        1,
+    ),
+    (
+        "202, then a poll says that it is gone",
+        true,
+        &[NotYet],
+        &[NotYet, Unknown],
+        &[Yes],
+        None,
+        1,
+    ),
     (
         "202, then the operation is not known (cloudfoundry/servicebroker#763)",
-        true, &[NotYet, Yes], &[NoSuchOperation], &[Yes], None, 2,
+        true,
+        &[NotYet, Yes],
+        &[NoSuchOperation],
+        &[Yes],
+        None,
+        2,
     ),
     (
         "202, then it fails, then it works (cloudfoundry/servicebroker#749)",
-        true, &[NotYet, NotYet, Yes], &[Failed], &[Yes], None, 3,
+        true,
+        &[NotYet, NotYet, Yes],
+        &[Failed],
+        &[Yes],
+        None,
+        3,
     ),
     (
         "202, and it never ends: tried again after the longest time of polls",
-        true, &[NotYet], &[NotYet], &[Yes], Some("under way"), 24,
+        true,
+        &[NotYet],
+        &[NotYet],
+        &[Yes],
+        Some("under way"),
+        24,
     ),
     (
         "an operation is under way (kubernetes-retired/service-catalog#2836)",
-        true, &[Fails(Concurrent), Yes], &[NotYet, NotYet, Yes], &[Yes], None, 2,
+        true,
+        &[Fails(Concurrent), Yes],
+        &[NotYet, NotYet, Yes],
+        &[Yes],
+        None,
+        2,
     ),
     (
         "500 a few times: tried until it succeeds (kubernetes-retired/service-catalog#988)",
-        true, &[Lost(ProtocolError), Lost(ProtocolError), Lost(ProtocolError), Yes],
-        &[Yes], &[Yes], None, 4,
+        true,
+        &[
+            Lost(ProtocolError),
+            Lost(ProtocolError),
+            Lost(ProtocolError),
+            Yes,
+        ],
+        &[Yes],
+        &[Yes],
+        None,
+        4,
     ),
     (
         "500 for a missing instance, for ever (kyma-incubator/compass#924)",
-        true, &[Lost(ProtocolError)], &[Yes], &[Yes], Some("scripted"), 35,
+        true,
+        &[Lost(ProtocolError)],
+        &[Yes],
+        &[Yes],
+        Some("scripted"),
+        35,
     ),
     (
         "400, then 422, then it works (cloudfoundry/servicebroker#255)",
-        true, &[Fails(RejectedValue), Fails(RejectedValue), Yes], &[Yes], &[Yes], None, 3,
+        true,
+        &[Fails(RejectedValue), Fails(RejectedValue), Yes],
+        &[Yes],
+        &[Yes],
+        None,
+        3,
     ),
-    ("409, for ever", true, &[Fails(Conflict)], &[Yes], &[Yes], Some("scripted"), 35),
-    ("401, then it works", true, &[Fails(Unauthorized), Yes], &[Yes], &[Yes], None, 2),
-    ("429 for half an hour", true, &[Later(Busy, 30), Yes], &[Yes], &[Yes], None, 2),
-    ("no answer, and it was done", true, &[Lost(TimedOut), Yes], &[Yes], &[Yes], None, 2),
+    (
+        "409, for ever",
+        true,
+        &[Fails(Conflict)],
+        &[Yes],
+        &[Yes],
+        Some("scripted"),
+        35,
+    ),
+    (
+        "401, then it works",
+        true,
+        &[Fails(Unauthorized), Yes],
+        &[Yes],
+        &[Yes],
+        None,
+        2,
+    ),
+    (
+        "429 for half an hour",
+        true,
+        &[Later(Busy, 30), Yes],
+        &[Yes],
+        &[Yes],
+        None,
+        2,
+    ),
+    (
+        "no answer, and it was done",
+        true,
+        &[Lost(TimedOut), Yes],
+        &[Yes],
+        &[Yes],
+        None,
+        2,
+    ),
     (
         "no answer, for ever (kubernetes-retired/service-catalog#2025: no loop)",
-        true, &[Lost(TimedOut)], &[Yes], &[Yes], Some("scripted"), 35,
+        true,
+        &[Lost(TimedOut)],
+        &[Yes],
+        &[Yes],
+        Some("scripted"),
+        35,
     ),
 ];
 
@@ -333,8 +485,15 @@ fn an_orphan_is_removed_or_says_why_not_whatever_a_broker_answers() {
             }
         }
         let sent = play.removals_sent();
-        assert!((1..=*most).contains(&sent), "{name}: {sent} removals: {:?}", play.asked);
-        assert!(play.asked[0].0 >= 1, "{name}: nothing is sent in the first minute");
+        assert!(
+            (1..=*most).contains(&sent),
+            "{name}: {sent} removals: {:?}",
+            play.asked
+        );
+        assert!(
+            play.asked[0].0 >= 1,
+            "{name}: nothing is sent in the first minute"
+        );
     }
 }
 
@@ -351,7 +510,11 @@ fn waits_between_attempts_grow_to_an_hour_and_no_longer() {
 // shows K5
 #[test]
 fn a_broker_that_asks_for_a_wait_or_does_not_answer_gets_no_request_for_any_orphan() {
-    for (says, quiet) in [(Later(Busy, 30), 30), (Lost(TimedOut), 10), (Fails(Unauthorized), 10)] {
+    for (says, quiet) in [
+        (Later(Busy, 30), 30),
+        (Lost(TimedOut), 10),
+        (Fails(Unauthorized), 10),
+    ] {
         let mut play = Play::of(["a", "b", "c"].map(orphan).into());
         play.now = NOW + HOUR;
         let turn = play.pass(|request| says.answer(request));
@@ -381,7 +544,8 @@ fn a_pass_tries_a_few_and_the_rest_follows() {
 
 // shows C10 K4: kubernetes-retired/service-catalog#2242.
 #[test]
-fn nothing_is_removed_that_a_subscription_holds_or_a_person_left_alone_or_whose_ids_are_not_known() {
+fn nothing_is_removed_that_a_subscription_holds_or_a_person_left_alone_or_whose_ids_are_not_known()
+{
     let mut held = Play::of(vec![orphan("one")]);
     held.holder = Some("the ServiceSubscription acme/a.b.c uses its id".to_owned());
     let mut forgotten = Play::of(vec![orphan("one")]);
@@ -399,7 +563,11 @@ fn nothing_is_removed_that_a_subscription_holds_or_a_person_left_alone_or_whose_
         held.message(),
         "not removed: the ServiceSubscription acme/a.b.c uses its id"
     );
-    assert!(without_plan.message().contains("the ids of its service and plan are not known"));
+    assert!(
+        without_plan
+            .message()
+            .contains("the ids of its service and plan are not known")
+    );
     assert_eq!(forgotten.left(), [""; 0]);
     // It is let go of: it is tried.
     held.holder = None;
@@ -434,7 +602,10 @@ fn who_comes_to_hold_an_instance_waits_until_no_request_that_removes_it_can_be_u
         }
         assert!(!play.is_marked(), "{says:?}: it may be set up");
         let took = play.now.duration_since(begun);
-        assert!(took >= waits && took <= waits + SignedDuration::from_mins(2), "{says:?} {took:?}");
+        assert!(
+            took >= waits && took <= waits + SignedDuration::from_mins(2),
+            "{says:?} {took:?}"
+        );
     }
 }
 

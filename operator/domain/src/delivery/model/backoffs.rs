@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use entente_crds::{digest::Digest, item_key::ItemKey};
+use entente_crds::{bounded::Token, digest::Digest, item_key::ItemKey, v1alpha1::MAX_RECONCILE_AT};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::backoff::{RetryPolicy, wait};
@@ -88,6 +88,8 @@ pub struct Delay {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Backoffs {
     entries: BTreeMap<BackoffKey, Backoff>,
+    /// The request of a person for which all were dropped.
+    dropped_for: Option<Token<MAX_RECONCILE_AT>>,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -154,7 +156,16 @@ impl Backoffs {
         backoff.until = Timestamp::MIN;
     }
 
-    /// Drops every backoff, for a person who asked for a reconcile now or changed something.
+    /// Drops every backoff, once for each request of a person to reconcile now. The request stands
+    /// until the device was looked at, which may never be.
+    pub fn clear_for(&mut self, wish: Option<Token<MAX_RECONCILE_AT>>) {
+        if self.dropped_for != wish {
+            self.clear_all();
+            self.dropped_for = wish;
+        }
+    }
+
+    /// Drops every backoff, for a person who changed something.
     pub fn clear_all(&mut self) {
         self.entries.clear();
     }
@@ -199,6 +210,17 @@ mod tests {
 
     fn until(backoffs: &Backoffs, now: i64) -> Option<Timestamp> {
         backoffs.pending(&device(), instant(now))?.until
+    }
+
+    // shows K5
+    #[test]
+    fn one_request_of_a_person_drops_the_backoffs_once() {
+        let mut backoffs = Backoffs::default();
+        for (wish, held) in [("monday", false), ("monday", true), ("tuesday", false)] {
+            backoffs.fail(device(), why(), LONGEST, instant(1000));
+            backoffs.clear_for(Some(wish.into()));
+            assert_eq!(until(&backoffs, 1000).is_some(), held, "{wish}");
+        }
     }
 
     #[test]

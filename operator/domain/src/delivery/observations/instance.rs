@@ -117,6 +117,12 @@ impl InstanceObservation {
         self.in_progress = in_progress(snapshot, subscription);
     }
 
+    /// Returns the items that the operation under way carries, with the digests of their values.
+    pub fn in_progress(&self) -> impl Iterator<Item = (ItemKey, Digest)> {
+        let carried = self.in_progress.iter();
+        carried.map(|(key, digest)| (key.clone(), *digest))
+    }
+
     /// True if it is not known whether the last update was carried out: what was read before it
     /// proves nothing until it is read again.
     pub fn update_is_in_doubt(&self) -> bool {

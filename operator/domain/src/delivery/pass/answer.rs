@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use entente_crds::{
     condition::Reason,
+    digest::Digest,
+    item_key::ItemKey,
     v1alpha1::{ServiceSubscription, Timeouts},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -369,8 +371,14 @@ impl Pass {
             }
             Ok(OperationState::Succeeded | OperationState::Gone) => self.backoffs.clear(&key),
             // An operation that failed is retried like a request that failed.
-            Ok(OperationState::Failed(failure)) => {
+            Ok(OperationState::Failed(failure)) if failure.repeatable => {
                 self.back_off_server(subscription, failure, moment);
+            }
+            // The same would fail again (OSB `update_repeatable`).
+            Ok(OperationState::Failed(failure)) => {
+                let heard = self.observations.of(subscription);
+                let carried: Vec<_> = heard.in_progress().collect();
+                self.back_off_carried(subscription, carried, failure, moment);
             }
             // That the server does not know the operation any more is an answer.
             Err(failure) => self.back_off_server_unless_final(subscription, failure, moment),
@@ -410,9 +418,21 @@ impl Pass {
         if retry(failure.kind, failure.doubtful) != Retry::Hourly {
             return;
         }
+        let items = items.iter().map(|item| (item.key.clone(), item.digest));
+        self.back_off_carried(subscription, items, failure, moment);
+    }
+
+    /// Starts the backoff of items of a service server whose values are not sent again for an hour.
+    fn back_off_carried(
+        &mut self,
+        subscription: &SubscriptionName,
+        items: impl IntoIterator<Item = (ItemKey, Digest)>,
+        failure: &Failure,
+        moment: Moment,
+    ) {
         let connection = self.server_connection(subscription).unwrap_or_default();
-        for item in items {
-            let key = BackoffKey::item(subscription, &item.key, item.digest);
+        for (item, digest) in items {
+            let key = BackoffKey::item(subscription, &item, digest);
             let why = Blocked::on_server(&connection, failure);
             self.back_off(key, why, &connection, &by_the_hour(failure), moment);
         }

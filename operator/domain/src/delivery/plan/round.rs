@@ -14,8 +14,8 @@ use crate::names::{ConnectionName, SubscriptionName};
 use crate::{
     delivery::{
         Action, Backoffs, DeviceSnapshot, Intent, Observations, Plan, ResolvedDevice, ResolvedItem,
-        ResolvedStep, ResolvedSubscription, Verified, Wanted, model::backoffs::BackoffKey,
-        plan::sync::next_sync,
+        ResolvedServer, ResolvedStep, ResolvedSubscription, Verified, Wanted,
+        model::backoffs::BackoffKey, plan::sync::next_sync,
     },
     remote::DeviceReadRequest,
 };
@@ -110,7 +110,12 @@ impl Round<'_> {
         // What was accepted is not sent again, unless a person asks for it.
         let problem = proved.problem.as_ref();
         let server = subscription.server.as_ref();
-        let counts = server.is_some_and(|server| server.proof == Proof::Taken);
+        let may_be_fetched = |server: &ResolvedServer| {
+            let offering = server.offering.as_ref();
+            offering.is_some_and(|offering| offering.retrievable)
+        };
+        let counts =
+            server.is_some_and(|server| server.proof == Proof::Taken && !may_be_fetched(server));
         let taken = proved.state == ItemState::AwaitingRestart
             || problem.is_some_and(|it| it.outcome == Reason::NotVerifiable) && !counts;
         if taken && !self.snapshot.reconcile_requested {
