@@ -106,7 +106,7 @@ impl Catalogue {
         if turn.attempts.is_empty() {
             return Ok(turn.wake);
         }
-        self.write_orphans(name).await.map_err(failed)?;
+        // What may be let go of now is written with what became of the attempts.
         let Some(connection) = self.objects.connections.get(&Key::new("", name)) else {
             return Ok(None);
         };
@@ -114,6 +114,7 @@ impl Catalogue {
         let next = self
             .orphans
             .with(name, |removals| removals.turn(&connection, holder, now));
+        self.write_orphans(name).await.map_err(failed)?;
         // One pass does no more than a few.
         let more = (!next.attempts.is_empty()).then_some(now);
         Ok(more.into_iter().chain(next.wake).min())
@@ -124,8 +125,9 @@ impl Catalogue {
             return;
         };
         let now = self.context.clock.now();
-        // The probe tells that it cannot be used.
         let Ok(profile) = self.profiles.probe_profile(&connection, now).await else {
+            // The next probe says so, or brings it back.
+            self.orphans.with(name, |removals| removals.probed(None));
             return;
         };
         let target = super::target(&connection, profile);

@@ -8,9 +8,9 @@
 //!    its names or by its status ([`may_deprovision`]); if there is one, nothing is sent.
 //! 3. Delivery sends nothing about an instance whose orphan has a `removal`, and records none
 //!    (`DeviceSnapshot::orphans_being_removed`, taken after the subscriptions were read).
-//! 4. `removal` goes only when no request may be under way any more: the operation of the broker
-//!    has ended or was polled for its longest time, and the time after which a request whose answer
-//!    was lost is not carried out any more is over. Polls and fetches go on meanwhile.
+//! 4. `removal` goes only when no request may be under way any more: the time after which a request
+//!    whose answer was lost is not carried out any more is over, and the operation of the broker,
+//!    also one that such a request may have begun, has ended or was polled for an hour.
 //!
 //! So one of both sees the other: a subscription that the cache did not have at 2 finds the
 //! `removal` of 1 at 3. After a restart a `removal` in the status counts as one whose answer was
@@ -78,7 +78,9 @@ struct Entry {
     /// The instant until which the attempt under way may last, should its end never be known.
     busy_until: Option<Timestamp>,
     failures: u32,
+    /// The instant of the next attempt, and that of the next poll of its operation.
     due: Timestamp,
+    poll_due: Timestamp,
     message: Option<String>,
     gone: Option<Timestamp>,
 }
@@ -144,7 +146,7 @@ impl Removals {
             };
             if let Some(why) = &left_alone {
                 entry.message = Some(format!("not removed: {why}"));
-                let is_over = |it: &ServerOperation| now.duration_since(it.since) > LONGEST;
+                let is_over = |it: &ServerOperation| now.duration_since(it.since) >= LONGEST;
                 entry.operation.take_if(|it| is_over(it));
                 if !entry.is_under_way(now) {
                     entry.begun = None;
@@ -159,13 +161,23 @@ impl Removals {
                 continue;
             }
             let lost = entry.lost_until.max(entry.busy_until);
-            let due = entry.due.max(self.not_before.max(lost).unwrap_or(now));
-            if left_alone.is_some() && entry.operation.is_none() {
-                lost.into_iter().for_each(&mut wake);
-            } else if due > now {
+            let mut due = entry.due;
+            if left_alone.is_some() {
+                let Some(operation) = &entry.operation else {
+                    lost.into_iter().for_each(&mut wake);
+                    continue;
+                };
+                // It is polled alone, and not for ever.
+                due = entry.poll_due;
+                let over = operation.since.checked_add(LONGEST);
+                over.into_iter().for_each(&mut wake);
+            }
+            due = due.max(self.not_before.max(lost).unwrap_or(now));
+            if due > now {
                 wake(due);
-            } else if !self.is_answering {
-                // The next probe that is answered wakes it.
+            } else if !self.is_answering && left_alone.is_none() {
+                // The next probe that is answered wakes it. A poll for a subscription that waits is
+                // sent all the same.
             } else if turn.attempts.len() < MOST_ATTEMPTS {
                 turn.attempts.push(orphan.instance_id.clone());
             } else {
@@ -197,7 +209,8 @@ impl Removals {
         let entry = self.entries.get_mut(instance_id)?;
         let mut orphans = connection.status.iter().flat_map(|it| &it.orphans);
         let orphan = orphans.find(|it| it.instance_id == instance_id && it.since == entry.orphaned);
-        let orphan = orphan.filter(|_| self.is_answering && !waits)?;
+        let orphan =
+            orphan.filter(|_| !waits && (self.is_answering || entry.operation.is_some()))?;
         entry.busy_until = now.checked_add(MAY_STILL_GO).ok();
         let attempt = RemovalAttempt::new(
             orphan,
@@ -231,11 +244,13 @@ impl Removals {
             }
             RemovalEnd::NotSent => {
                 entry.operation = None;
+                entry.due = after(RETRY.initial);
                 return;
             }
             RemovalEnd::UnderWay(operation, asked) => {
                 let own = poll_interval(now.duration_since(operation.since));
                 entry.due = after(asked.map_or(own, |asked| asked.max(own)));
+                entry.poll_due = entry.due;
                 entry.operation = Some(operation);
                 entry.failures = 0;
                 entry.message = Some("the broker has an operation on it under way".to_owned());
@@ -250,7 +265,10 @@ impl Removals {
                 entry.operation = operation;
                 if failure.doubtful {
                     entry.lost_until = Some(after(late));
+                    entry.operation.get_or_insert_with(|| in_doubt(now));
                 }
+                let since = entry.operation.as_ref().map_or(now, |it| it.since);
+                entry.poll_due = after(poll_interval(now.duration_since(since)));
                 failure
             }
         };
@@ -281,10 +299,12 @@ impl Removals {
             }
             orphan.message = entry.message.clone().map(Into::into);
             orphan.gone = entry.gone;
+            let operation = entry.operation.as_ref();
+            let operation = operation.filter(|it| it.r#type == ServerOperationType::Deprovision);
             orphan.removal = entry.begun.map(|begun| OrphanRemoval {
                 since: orphan.removal.as_ref().map_or(begun, |it| it.since),
-                under_way_since: entry.operation.as_ref().map(|it| it.since),
-                operation: entry.operation.as_ref().and_then(|it| it.id.clone()),
+                under_way_since: operation.map(|it| it.since),
+                operation: operation.and_then(|it| it.id.clone()),
             });
             let id = orphan.removal.as_mut().and_then(|it| it.operation.as_mut());
             let length = id.map_or(0, |id| id.len());
@@ -318,26 +338,26 @@ impl Entry {
     /// Returns what is known of an orphan from its status alone.
     fn of(orphan: &Orphan, late: SignedDuration, now: Timestamp) -> Self {
         let removal = orphan.removal.as_ref();
-        let operation = removal.and_then(|removal| {
-            Some(ServerOperation {
+        let operation = removal.map(|removal| match removal.under_way_since {
+            Some(since) => ServerOperation {
                 r#type: ServerOperationType::Deprovision,
                 id: removal.operation.clone(),
-                to_plan: None,
-                since: removal.under_way_since?,
-                state: ServerOperationState::UnderWay,
-                late_until: None,
-            })
+                since,
+                ..in_doubt(now)
+            },
+            // Its last answer may have been lost with the process that waited for it.
+            None => in_doubt(now),
         });
         let first = orphan.since.checked_add(RETRY.initial.max(late));
         Self {
             orphaned: orphan.since,
             begun: removal.map(|removal| removal.since),
-            // Its last answer may have been lost with the process that waited for it.
             lost_until: removal.and_then(|_| now.checked_add(late).ok()),
             operation,
             busy_until: None,
             failures: 0,
             due: first.unwrap_or(Timestamp::MAX),
+            poll_due: now,
             message: orphan.message.as_ref().map(ToString::to_string),
             gone: None,
         }
@@ -347,6 +367,19 @@ impl Entry {
     fn is_under_way(&self, now: Timestamp) -> bool {
         let waits = [self.lost_until, self.busy_until];
         self.operation.is_some() || waits.into_iter().flatten().any(|until| until > now)
+    }
+}
+
+/// Returns the operation that a removal may have begun whose answer was lost. It is polled without
+/// an id, and proves nothing when it ends: what was polled may be an older one.
+fn in_doubt(now: Timestamp) -> ServerOperation {
+    ServerOperation {
+        r#type: ServerOperationType::Update,
+        id: None,
+        to_plan: None,
+        since: now,
+        state: ServerOperationState::UnderWay,
+        late_until: None,
     }
 }
 
