@@ -1,5 +1,6 @@
 //! Tests of the catalogue controller: users, protection and orphans.
 
+mod orphans;
 mod probing;
 mod triggers;
 
