@@ -235,7 +235,7 @@ impl Catalogue {
         Ok(())
     }
 
-    /// Tells of the orphans that the list of a Connection has since it was as it is here.
+    /// Publishes the orphans that are new in the list of a Connection, and sets their number.
     pub(super) fn say_orphans(&self, name: &str, before: &Connection) {
         let Some(after) = self.objects.connections.get(&Key::new("", name)) else {
             return;

@@ -48,7 +48,7 @@ pub(super) fn connection(
     }
 }
 
-/// Returns what an attempt to remove orphans depends on.
+/// Returns the parts of a list of orphans on which the attempts to remove them depend.
 fn listed_orphans(connection: &Connection) -> Vec<(String, Timestamp, bool, bool, bool)> {
     let orphans = connection.status.iter().flat_map(|it| &it.orphans);
     let wish = connection.annotations().get(ANNOTATION_FORGET_ORPHAN);

@@ -335,7 +335,7 @@ impl Removals {
 }
 
 impl Entry {
-    /// Returns what is known of an orphan from its status alone.
+    /// Returns the entry of an orphan whose status alone is known.
     fn of(orphan: &Orphan, late: SignedDuration, now: Timestamp) -> Self {
         let removal = orphan.removal.as_ref();
         let operation = removal.map(|removal| match removal.under_way_since {

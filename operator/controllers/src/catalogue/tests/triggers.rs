@@ -2,8 +2,9 @@
 //! wake none.
 
 use entente_crds::{
+    ANNOTATION_FORGET_ORPHAN,
     digest::Digest,
-    v1alpha1::{NameReference, Revision, ServerInstance},
+    v1alpha1::{NameReference, Orphan, Revision, ServerInstance},
 };
 
 use super::{
@@ -82,6 +83,48 @@ async fn what_is_edited_runs_at_once_and_what_is_reported_does_not_run_again() {
     assert_eq!(woken, at(0, &["DeviceModel/mfp-500"]));
     let reported = edited(&model, |it| it.status = None);
     assert_eq!(idle.wakes(triggers::model, &reported).await, []);
+}
+
+// shows C10
+#[tokio::test(start_paused = true)]
+async fn orphans_are_looked_at_when_they_are_listed_answered_held_or_to_be_forgotten() {
+    let idle = Idle::new().await;
+    let wakes = |change| idle.wakes(triggers::connection, change);
+    let orphans = at(0, &["Orphans/northwind-services"]);
+    let without = connection(&idle.process, BROKER);
+    let found = example::service_subscription();
+    let id = entente_domain::delivery::instance_id(NAMESPACE, &found);
+    let list = |broker: &mut Connection, id: &str| {
+        let orphan = Orphan {
+            instance_id: id.to_owned(),
+            ..Orphan::default()
+        };
+        broker.status.get_or_insert_default().orphans = vec![orphan];
+    };
+    let listed = edited(&without, |it| list(it, &id));
+    assert_eq!(wakes(&listed).await, orphans);
+    let said = edited(&**listed.new.as_ref().expect("it is there"), |it| {
+        it.status.get_or_insert_default().orphans[0].message = Some("it was tried".into());
+    });
+    assert_eq!(wakes(&said).await, []);
+    let annotated = edited(&without, |it| {
+        let annotation = (ANNOTATION_FORGET_ORPHAN.to_owned(), "i-1".to_owned());
+        it.metadata.annotations = Some([annotation].into());
+    });
+    let own = at(0, &["Connection/northwind-services"]);
+    assert_eq!(wakes(&annotated).await, own);
+
+    let answered = BROKER.to_owned();
+    assert_eq!(idle.wakes(triggers::answered, &answered).await, []);
+    idle.process.cluster.edit("", BROKER, |it| list(it, &id));
+    idle.process.let_pass(GATHERED).await;
+    assert_eq!(idle.wakes(triggers::answered, &answered).await, orphans);
+    for change in comes_and_goes(&found) {
+        let woken = idle.wakes(triggers::subscription, &change).await;
+        assert!(woken.contains(&orphans[0]), "{woken:?}");
+    }
+    let other = edited(&found, |it| it.metadata.labels = None);
+    assert_eq!(idle.wakes(triggers::subscription, &other).await, []);
 }
 
 // shows K3

@@ -6,9 +6,9 @@ use entente_crds::v1alpha1::DeletionPolicy;
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::pass_fixture::{Remote, delivered, now, ready, run, status};
+use super::pass_fixture::{Remote, delivered, now, ready, run, snapshot, status};
 use crate::{
-    delivery::{Action, Answer, DeviceSnapshot},
+    delivery::{Action, Answer, DeviceSnapshot, instance_id},
     remote::{Failure, FailureKind, InstanceReading, ServerAnswer},
 };
 
@@ -231,6 +231,45 @@ fn past_the_deadline_it_is_an_orphan_and_goes_once_its_connection_has_taken_it_o
     snapshot.orphans_taken_over.insert(id.instance_id);
     let (gone, ..) = withdrawn(snapshot, &mut remote, |_| None);
     assert!(gone);
+}
+
+// shows C10
+#[test]
+fn an_orphan_that_is_gone_is_forgotten_by_the_subscription_that_left_it_behind() {
+    let (mut snapshot, mut remote) = deleted(SignedDuration::ZERO);
+    let object = Arc::make_mut(&mut snapshot.subscriptions[0]);
+    let status = object.status.as_mut().expect("a status");
+    let recorded = status.server.as_mut().expect("an instance");
+    recorded.orphaned = Some(now());
+    snapshot.orphans_gone.insert(recorded.instance_id.clone());
+    let (pass, object) = run(snapshot.clone(), &mut remote, |_| None);
+    assert_eq!(super::pass_fixture::status(&pass, &object).server, None);
+    let (gone, ..) = withdrawn(snapshot, &mut remote, |_| None);
+    assert!(gone);
+    assert_eq!(remote.count("Deprovision"), 0);
+}
+
+// shows C10 K4
+#[test]
+fn nothing_is_sent_about_an_instance_while_the_one_that_was_left_behind_is_being_removed() {
+    let mut waiting = snapshot();
+    let id = instance_id(&waiting.namespace, &waiting.subscriptions[0]);
+    waiting.orphans_being_removed.insert(id);
+    let mut remote = Remote::new();
+    let (pass, object) = run(waiting.clone(), &mut remote, |_| None);
+    assert!(ready(&pass, &object).contains("OperationRunning"));
+    for action in [
+        "ReadInstance",
+        "RecordInstance",
+        "Provision",
+        "Update",
+        "PollOperation",
+    ] {
+        assert_eq!(remote.count(action), 0, "{action}");
+    }
+    waiting.orphans_being_removed.clear();
+    run(waiting, &mut remote, |_| None);
+    assert_eq!(remote.count("Provision"), 1);
 }
 
 // shows C10
