@@ -170,6 +170,8 @@ reasons! {
     OfferingNotFound => "Correct server.offering and server.plan in the SmartService.",
     /// The broker's catalog has other ids behind the names that a live instance was made with.
     OfferingChanged => "Have the catalog corrected, or name the offering and plan with the instance's ids in the SmartService.",
+    /// The Connection leads to another broker than the one at which a live instance was made.
+    BrokerChanged => "Set spec.osb.url of the Connection back, or name the old URL in its spec.osb.movedFrom if the same broker has moved.",
     /// The operator met a defect of its own, or the API server refused its status; it tries again.
     InternalError => "Report it with the operator's log; the rest of the status may be out of date.",
     /// The operator cannot read the object as it is stored; it leaves it as it is.
@@ -325,7 +327,7 @@ macro_rules! blocking {
             Reason::DeviceNotFound, Reason::ModelNotFound, Reason::ServiceNotFound,
             Reason::ConnectionNotFound, Reason::SecretNotFound, Reason::SecretKeyMissing,
             Reason::SecretForbidden, Reason::NotAllowed, Reason::OfferingNotFound,
-            Reason::OfferingChanged, Reason::ConflictingContract, Reason::SettingsConflict, Reason::ClockSkew,
+            Reason::OfferingChanged, Reason::BrokerChanged, Reason::ConflictingContract, Reason::SettingsConflict, Reason::ClockSkew,
             Reason::IdentityMismatch, Reason::CertificateChanged, Reason::UnsupportedByModel,
             Reason::AcceptedNotEffective, Reason::RejectedNotSettable, Reason::RejectedValue,
             Reason::Unsupported, Reason::NotVerifiable, Reason::Unreachable, Reason::Unauthorized,
@@ -385,6 +387,7 @@ impl ConditionType {
                 Reason::NotAllowed,
                 Reason::OfferingNotFound,
                 Reason::OfferingChanged,
+                Reason::BrokerChanged,
                 Reason::ConflictingContract,
                 Reason::SettingsConflict,
                 Reason::IdentityMismatch,

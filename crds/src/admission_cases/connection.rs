@@ -393,4 +393,19 @@ fn brokers(table: &mut Table) {
     ] {
         table.rejects(Connection, &format!("a broker at {url}"), &broker(url), URL);
     }
+    const MOVED: &str = "movedFrom must have URLs such as \"https://broker.example\", without user \
+                         and without a template";
+    let moved = |from: &str| {
+        let [protocol, ipp, _] = broker("");
+        let osb = json!({"url": "https://new.example", "movedFrom": [from]});
+        [protocol, ipp, ("/spec/osb", osb)]
+    };
+    let (good, bad) = ("http://old.example:8080/osb", "old.example");
+    table.accepts(Connection, "a broker that has moved", &moved(good));
+    table.rejects(
+        Connection,
+        "a broker that moved from no URL",
+        &moved(bad),
+        MOVED,
+    );
 }

@@ -46,6 +46,7 @@ pub fn northwind_services() -> Connection {
             protocol: Protocol::OSB,
             osb: Some(OsbEndpoint {
                 url: "https://broker.northwind.example".to_owned(),
+                ..OsbEndpoint::default()
             }),
             allow: vec![allow("banks", "203.0.113.0/24")],
             tls: Some(Tls::default()),

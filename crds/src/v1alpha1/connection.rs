@@ -4,7 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, LocalReference, Selector};
+use super::{Condition, InstanceBroker, LocalReference, Selector};
 use crate::bounded::Text;
 use crate::duration::Duration;
 use crate::schema;
@@ -125,11 +125,21 @@ pub struct IppEndpoint {
 /// Endpoint of an Open Service Broker.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.movedFrom) || self.movedFrom.all(url, url.matches('^https?://[^/?#@{}]+(/[^?#{}]*)?$'))")
+        .message("movedFrom must have URLs such as \"https://broker.example\", without user and without a template")
+)]
 pub struct OsbEndpoint {
     /// The URL of the broker, without /v2.
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = Rule::new("self.matches('^https?://[^/?#@{}]+(/[^?#{}]*)?$')").message("must be a URL such as \"https://broker.example\", without user and without a template"))]
     pub url: String,
+    /// Former URLs of this very broker, which has moved: the instances that were made there are
+    /// served at url now. Instances that were made at any other URL are left alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), inner(length(min = 1, max = 253)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub moved_from: Vec<String>,
 }
 
 /// Namespaces that may use a connection, and the addresses that they may use it for.
@@ -401,6 +411,9 @@ pub struct Orphan {
     /// The id of the instance (OSB `instance_id`).
     #[schemars(length(max = 64))]
     pub instance_id: String,
+    /// The broker on which it was left, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broker: Option<InstanceBroker>,
     /// The offering (OSB `service_id`).
     #[schemars(length(max = 1024))]
     pub service_id: String,

@@ -374,6 +374,11 @@ pub struct Problem {
 pub struct ServerInstance {
     /// The Connection of the service server.
     pub connection_ref: NameReference,
+    /// The broker at which it was made. Nothing about the instance is sent to another one (reason
+    /// BrokerChanged). Absent in the status of an earlier version: it is then the broker at which
+    /// the instance is proved next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broker: Option<InstanceBroker>,
     /// The id of the instance (OSB `instance_id`).
     #[schemars(length(max = 64))]
     pub instance_id: String,
@@ -404,6 +409,17 @@ pub struct ServerInstance {
     /// Connection takes it over into its list of orphans.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orphaned: Option<Timestamp>,
+}
+
+/// The broker at which an instance was made.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceBroker {
+    /// Its host, for people.
+    pub host: Text<253>,
+    /// A digest of scheme, host, port and path of its URL.
+    #[schemars(length(max = 64))]
+    pub url_digest: Digest,
 }
 
 /// An operation on the service server.

@@ -44,6 +44,7 @@ impl TestNamespace<'_> {
     pub fn broker_connection(&self, url: &str) -> Connection {
         let osb = OsbEndpoint {
             url: url.to_owned(),
+            ..OsbEndpoint::default()
         };
         self.connection(
             "broker",

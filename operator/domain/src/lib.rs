@@ -5,6 +5,7 @@
 //! output, byte for byte. Called by `drivers` (the values of `remote`) and by `controllers`.
 
 pub mod backoff;
+pub mod broker;
 pub mod catalogue;
 pub mod compensation;
 pub mod condition;

@@ -184,6 +184,7 @@ fn row(reason: Reason) -> (Class, Blame) {
         | Reason::NotAllowed
         | Reason::OfferingNotFound
         | Reason::OfferingChanged
+        | Reason::BrokerChanged
         | Reason::Undecodable
         | Reason::SettingsConflict
         | Reason::ConflictingContract

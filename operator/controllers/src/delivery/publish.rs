@@ -133,6 +133,8 @@ fn event_of(ready: &Condition) -> Option<EventReason> {
         Some(EventReason::CredentialsRejected)
     } else if is(Reason::OfferingChanged) {
         Some(EventReason::OfferingChanged)
+    } else if is(Reason::BrokerChanged) {
+        Some(EventReason::BrokerChanged)
     } else if is(Reason::CompensationNameTaken) {
         Some(EventReason::CompensationNotRecorded)
     } else {

@@ -195,6 +195,7 @@ fn orphan_of(subscription: &ServiceSubscription) -> Option<Orphan> {
     );
     Some(Orphan {
         instance_id: recorded.instance_id.clone(),
+        broker: recorded.broker.clone(),
         service_id: recorded.service_id.clone(),
         plan_id: recorded.plan_id.clone(),
         operation: recorded.operation.as_ref().and_then(|it| it.id.clone()),

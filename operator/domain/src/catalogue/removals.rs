@@ -25,10 +25,12 @@ use entente_crds::v1alpha1::{
     Connection, Orphan, OrphanRemoval, ServerOperation, ServerOperationState, ServerOperationType,
 };
 use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt as _;
 
 use super::orphans::{MOST_BYTES_WITH_OPERATIONS, is_to_be_forgotten, size_of};
 use crate::{
     backoff::{RetryPolicy, wait},
+    broker::another_broker,
     delivery::{RemovalAttempt, RemovalEnd, late, poll_interval},
     remote::{Catalog, Failure, FailureKind},
 };
@@ -139,10 +141,11 @@ impl Removals {
             if entry.gone.is_some() {
                 continue;
             }
+            let elsewhere = elsewhere(connection, orphan);
             let left_alone = if is_to_be_forgotten(connection, &orphan.instance_id) {
                 Some("it is taken out of the list by the annotation".to_owned())
             } else {
-                holder(&orphan.instance_id)
+                elsewhere.clone().or_else(|| holder(&orphan.instance_id))
             };
             if let Some(why) = &left_alone {
                 entry.message = Some(format!("not removed: {why}"));
@@ -150,6 +153,9 @@ impl Removals {
                 entry.operation.take_if(|it| is_over(it));
                 if !entry.is_under_way(now) {
                     entry.begun = None;
+                    continue;
+                }
+                if elsewhere.is_some() {
                     continue;
                 }
             } else if orphan.service_id.is_empty() || orphan.plan_id.is_empty() {
@@ -381,6 +387,13 @@ fn in_doubt(now: Timestamp) -> ServerOperation {
         state: ServerOperationState::UnderWay,
         late_until: None,
     }
+}
+
+/// Returns a sentence if an orphan was left on another broker than the one to which its Connection
+/// leads now: nothing is asked about it there.
+fn elsewhere(connection: &Connection, orphan: &Orphan) -> Option<String> {
+    let endpoint = connection.spec.osb.as_ref()?;
+    another_broker(&connection.name_any(), endpoint, orphan.broker.as_ref())
 }
 
 /// True if a failure speaks of the broker, so that the other orphans wait for its next answer, too.

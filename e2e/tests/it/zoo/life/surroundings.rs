@@ -96,6 +96,7 @@ fn connection(url: &str) -> Connection {
         protocol: Protocol::OSB,
         osb: Some(OsbEndpoint {
             url: url.to_owned(),
+            ..OsbEndpoint::default()
         }),
         allow: vec![allow],
         ..ConnectionSpec::default()

@@ -107,7 +107,13 @@ impl InstanceObservation {
             (Some(known), Some(fresh)) if !may_exist(&known) => Some(fresh),
             (known, fresh) => known.or(fresh),
         };
+        let is_proved = self.is_proved();
         self.recorded = recorded.map(|mut recorded| {
+            if is_proved
+                && let Some(broker) = subscription.server.as_ref().and_then(|it| it.broker())
+            {
+                recorded.broker = Some(broker);
+            }
             if wanted {
                 recorded.orphaned = None;
             }
@@ -121,6 +127,17 @@ impl InstanceObservation {
     pub fn in_progress(&self) -> impl Iterator<Item = (ItemKey, Digest)> {
         let carried = self.in_progress.iter();
         carried.map(|(key, digest)| (key.clone(), *digest))
+    }
+
+    /// True if a fetch found the instance in this pass, or cannot find any at this broker.
+    fn is_proved(&self) -> bool {
+        let mut readings = [&self.reading, &self.before].into_iter().flatten();
+        readings.any(|reading| {
+            matches!(
+                reading.result,
+                Ok(InstanceReading::Present { .. } | InstanceReading::NotRetrievable)
+            )
+        })
     }
 
     /// True if it is not known whether the last update was carried out: what was read before it

@@ -294,7 +294,8 @@ impl Round<'_> {
                 *recorded.connection_ref.name == *server.connection
                     && recorded.instance_id == instance.instance_id
                     && recorded.service_id == instance.service_id
-                    && (recorded.plan_id == instance.plan_id || may_exist(recorded))
+                    && (recorded.plan_id == instance.plan_id && recorded.broker == server.broker()
+                        || may_exist(recorded))
             })
     }
 

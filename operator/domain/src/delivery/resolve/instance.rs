@@ -6,17 +6,20 @@
 use entente_crds::{
     condition::Reason,
     item_key::ItemKey,
-    v1alpha1::{Proof, ServerInstance, ServiceSubscription, SmartService, Updates},
+    v1alpha1::{InstanceBroker, Proof, ServerInstance, ServiceSubscription, SmartService, Updates},
 };
 use kube::ResourceExt as _;
 use serde_json::Value as Json;
 use uuid::Uuid;
 
+use crate::broker::{another_broker, broker_at};
+use crate::delivery::observations::record::may_exist;
 use crate::delivery::{
     Blocked, DeviceSnapshot, Parameters, ResolvedItem, ServerValue, Wanted, digest,
     resolve::endpoint::check_usable, resolve::values::Values,
 };
 use crate::names::ConnectionName;
+use crate::reasons::Side;
 use crate::remote::{InstanceContext, InstanceKey};
 
 pub(in crate::delivery) mod offering;
@@ -98,7 +101,10 @@ impl ResolvedServer {
         let catalog = snapshot.catalogs.get(recorded.connection_ref.name.as_str());
         Self {
             connection: recorded.connection_ref.name.as_str().into(),
-            url: url(snapshot, &recorded.connection_ref.name),
+            url: match broker_changed(snapshot, recorded) {
+                Some(blocked) => Err(blocked),
+                None => url(snapshot, &recorded.connection_ref.name),
+            },
             instance_id: recorded.instance_id.clone(),
             context: context(snapshot, subscription),
             offering_name: String::new(),
@@ -132,8 +138,14 @@ impl ResolvedServer {
             plan_id: offering.plan_id.clone(),
             offering: Some(self.offering_name.clone()),
             plan: Some(self.plan_name.clone()),
+            broker: self.broker(),
             ..ServerInstance::default()
         })
+    }
+
+    /// Returns the broker to which the Connection leads, if it may be used.
+    pub(in crate::delivery) fn broker(&self) -> Option<InstanceBroker> {
+        self.url.as_ref().ok().map(|url| broker_at(url))
     }
 
     /// Returns the instance as the driver names it.
@@ -240,6 +252,9 @@ pub(in crate::delivery) fn resolve_server(
         .as_ref()
         .and_then(|status| status.server.as_ref())
         .filter(|recorded| *recorded.connection_ref.name == *connection);
+    if let Some(blocked) = recorded.and_then(|recorded| broker_changed(snapshot, recorded)) {
+        return Err(blocked);
+    }
     let offering = match snapshot.catalogs.get(&connection) {
         Some(catalog) => Some(find_offering(catalog, side, recorded)?),
         // After a restart the instance in status names its offering.
@@ -270,6 +285,19 @@ pub(in crate::delivery) fn resolve_server(
         is_obsolete: false,
         connection,
     }))
+}
+
+/// Returns the obstacle if the Connection of an instance that may exist leads to another broker than
+/// the one at which it was made.
+fn broker_changed(snapshot: &DeviceSnapshot, recorded: &ServerInstance) -> Option<Blocked> {
+    let name = &*recorded.connection_ref.name;
+    let endpoint = snapshot.connections.get(name)?.spec.osb.as_ref()?;
+    let made_at = recorded.broker.as_ref().filter(|_| may_exist(recorded));
+    let message = another_broker(name, endpoint, made_at)?;
+    Some(Blocked {
+        side: Some(Side::Server),
+        ..Blocked::new(Reason::BrokerChanged, message)
+    })
 }
 
 fn url(snapshot: &DeviceSnapshot, name: &str) -> Result<String, Blocked> {

@@ -13,7 +13,7 @@
 //! printer off|timeout|hollow|ignores A|not-settable A|refuses A|lacks OP|busy D|loses N|is ID|product P|has A TEXT|cure
 //! broker NAME down|timeout|takes D|never-ends|fails N|next FAULT|not-retrievable|fixed-plans|leaves-nothing|drops P|ignores P|forgets|cure
 //! broker NAME calls ID NEW-ID NEW-NAME   the catalog has a new id and name for what had this id
-//! set model|service NAME POINTER JSON · remove service NAME · replace-device SERIAL
+//! set model|service|connection NAME POINTER JSON · remove service NAME · replace-device SERIAL
 //! secret NAME TEXT|gone    content of a Secret
 //! skew on|-D|off · reconcile-now · restart · kill after N · take-over-orphans
 //! show · count             everything, or the number of writes and requests so far
@@ -24,7 +24,8 @@ use std::collections::VecDeque;
 use entente_crds::{
     ANNOTATION_ABANDON, ANNOTATION_RECONCILE_AT,
     v1alpha1::{
-        DeletionPolicy, DeviceConnection, DeviceModel, IppOperation, SecretParameter, SmartService,
+        Connection, DeletionPolicy, DeviceConnection, DeviceModel, IppOperation, SecretParameter,
+        SmartService,
     },
 };
 use entente_domain::{
@@ -317,6 +318,12 @@ fn set(world: &mut Simulation, mut words: VecDeque<&str>) {
                 .snapshot
                 .services
                 .insert(name.to_owned(), service.into());
+        }
+        "connection" => {
+            let name = name.into();
+            let known = &world.snapshot.connections[&name];
+            let connection = changed::<Connection>(known, pointer, &value).into();
+            world.snapshot.connections.insert(name, connection);
         }
         _ => panic!("no kind: {kind}"),
     }
