@@ -20,7 +20,10 @@ use entente_drivers::{
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use crate::secrets::{Fault, Secrets};
+use crate::{
+    defect::guarded_now,
+    secrets::{Fault, Secrets},
+};
 
 /// Makes the profiles of Connections.
 pub(crate) struct ConnectionProfiles {
@@ -90,9 +93,10 @@ impl ConnectionProfiles {
             )
         };
         let networks = parse_networks(networks).map_err(unusable)?;
-        ConnectionProfile::from_spec(&name, &connection.spec, networks, ca_pem, credentials)
-            .map(Arc::new)
-            .map_err(unusable)
+        let made = read_guarded(&name, || {
+            ConnectionProfile::from_spec(&name, &connection.spec, networks, ca_pem, credentials)
+        })?;
+        made.map(Arc::new).map_err(unusable)
     }
 
     /// Reads the Secret and the authorities anew after an edit of the Connection: both are often
@@ -147,14 +151,26 @@ impl ConnectionProfiles {
         };
         let name = &reference.name;
         let secret = self.secrets.secret(namespace, name, now).await?;
-        secret
-            .credentials(kind.unwrap_or_default())
+        let kind = kind.unwrap_or_default();
+        read_guarded(name, || secret.credentials(kind))?
             .map(Some)
             .map_err(|error| {
                 let message = format!("the Secret {name}: {error}");
                 (Reason::SecretKeyMissing, message)
             })
     }
+}
+
+/// Reads certificates and keys of a Connection or Secret with the decoders of others; one that
+/// panics over them makes that object unusable, and nothing else.
+fn read_guarded<T>(name: &str, read: impl FnOnce() -> T) -> Result<T, Fault> {
+    guarded_now("certificates and keys", read).ok_or_else(|| {
+        let message = format!(
+            "the operator met a defect of its own over the certificates and keys of {name}, and \
+             its log says more"
+        );
+        (Reason::UnsupportedValue, message)
+    })
 }
 
 #[cfg(test)]
@@ -226,5 +242,15 @@ mod tests {
         let (profile, ()) = tokio::join!(asking, answering);
         assert!(profile.expect("it can be used").credentials.is_some());
         assert!(api.is_silent());
+    }
+
+    // shows K7
+    #[test]
+    fn a_certificate_over_which_its_decoder_panics_is_a_fault_of_its_object() {
+        let read = read_guarded::<u8>("hq", || panic!("on purpose"));
+        let (reason, message) = read.expect_err("a fault");
+        assert_eq!(reason, Reason::UnsupportedValue);
+        assert!(message.contains("of hq"), "{message}");
+        assert_eq!(read_guarded("hq", || 7), Ok(7));
     }
 }

@@ -13,6 +13,7 @@ pub mod credentials;
 pub mod device;
 #[cfg(feature = "fake")]
 pub mod fake;
+mod guarded;
 pub mod ipp;
 pub mod osb;
 pub mod profile;
@@ -41,18 +42,25 @@ impl Drivers {
     /// Returns the real drivers, over one shared transport. Sends nothing by itself.
     pub fn real() -> Self {
         let transport = Arc::new(transport::Transport::new());
-        Self {
-            ipp: Arc::new(ipp::IppDriver::new(Arc::clone(&transport))),
-            osb: Arc::new(osb::OsbDriver::new(transport)),
-        }
+        let ipp = Arc::new(ipp::IppDriver::new(Arc::clone(&transport)));
+        Self::guarded(ipp, Arc::new(osb::OsbDriver::new(transport)))
     }
 
     /// Drivers that reach nothing but this world in memory.
     #[cfg(feature = "fake")]
     pub fn fake(world: Arc<fake::World>) -> Self {
+        Self::guarded(Arc::clone(&world), world)
+    }
+
+    /// Returns these drivers, each behind the guard: there is no other way to make them.
+    fn guarded<D, S>(ipp: Arc<D>, osb: Arc<S>) -> Self
+    where
+        D: DeviceDriver + 'static,
+        S: ServiceDriver + 'static,
+    {
         Self {
-            ipp: Arc::clone(&world) as Arc<dyn DeviceDriver>,
-            osb: world,
+            ipp: Arc::new(guarded::Guarded(ipp)),
+            osb: Arc::new(guarded::Guarded(osb)),
         }
     }
 

@@ -6,6 +6,7 @@ mod faults;
 mod machines;
 mod objects;
 mod outdated;
+mod panics;
 mod publish;
 mod remote_sides;
 mod secrets;

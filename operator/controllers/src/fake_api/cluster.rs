@@ -19,7 +19,8 @@ use tokio::sync::watch;
 use tower::{BoxError, service_fn};
 
 use self::state::{
-    Fault, OUTSIDE_SCHEMA, Path, Refusal, Rival, State, TERMINATING, begin, keep_identity, parse,
+    Fault, OUTSIDE_SCHEMA, PANIC, Path, Refusal, Rival, State, TERMINATING, begin, keep_identity,
+    parse,
 };
 use super::{AnswerBody, failure};
 use crate::clock::{Clock as _, FakeClock};
@@ -156,6 +157,12 @@ impl FakeCluster {
             is_done: false,
             left: times,
         });
+    }
+
+    /// Panics in whoever sends the next `times` requests of this method whose path contains `part`:
+    /// a defect of the code that sends them.
+    pub(crate) fn panic(&self, method: Method, part: &str, times: usize) {
+        self.refuse(method, part, (0, PANIC), times);
     }
 
     /// Carries out the next `times` requests of this method whose path contains `part`, and loses
@@ -313,6 +320,7 @@ impl FakeCluster {
                                because it is being terminated";
                 (code, failure(code, "Forbidden", message))
             }
+            Err((_, PANIC)) => panic!("as the test wants it"),
             Err((code, OUTSIDE_SCHEMA)) => {
                 let refusals = self.lock().outside_schema.clone();
                 (code, failure(code, "Invalid", &refusals))

@@ -231,11 +231,26 @@ async fn a_broker_that_hangs_keeps_no_other_connection_from_being_probed() {
 
 // shows K2 K7
 #[tokio::test(start_paused = true)]
-async fn a_probe_that_panics_is_said_and_hurts_no_other_connection() {
+async fn a_probe_whose_driver_panics_is_a_fault_of_that_connection() {
     let process = started().await;
     process
         .world
         .script(None, Operation::Catalog, Fault::Panic, 3);
+    edit_broker(&process, |broker| {
+        broker.spec.allow[0].name = "b".to_owned();
+    });
+    let said = |process: &InProcess| broker_says(process, "Reachable") == "False(ProtocolError)";
+    process.until("the fault is said", said).await;
+    process.until("it is ready again", is_ready).await;
+}
+
+// shows K2 K7
+#[tokio::test(start_paused = true)]
+async fn a_pass_over_a_connection_that_panics_is_said_and_the_next_ones_help() {
+    let process = started().await;
+    process
+        .cluster
+        .panic(Method::GET, "secrets/northwind-services", 3);
     edit_broker(&process, |broker| {
         broker.spec.allow[0].name = "b".to_owned();
     });

@@ -249,52 +249,6 @@ async fn a_connection_that_is_down_holds_what_goes_through_it_and_nothing_else()
     assert_eq!(through, ["hq-ipp", "hq-ipp", "hq-system"]);
 }
 
-// shows K2 K7
-#[tokio::test(start_paused = true)]
-async fn a_pass_that_panics_is_said_in_status_and_the_next_one_delivers() {
-    let process = waiting().await;
-    process
-        .world
-        .script(None, Operation::DeviceApply, Fault::Panic, 1);
-    begin(&process);
-    let said = |process: &InProcess| {
-        ready(process) == "False(InternalError)"
-            && device_says(process, "Ready") == "False(InternalError)"
-    };
-    process.until("the defect is said", said).await;
-    process.until("it is delivered", is_delivered).await;
-    assert_eq!(device_says(&process, "Ready"), "True(Succeeded)");
-}
-
-// shows K7
-#[tokio::test(start_paused = true)]
-async fn a_pass_that_panics_again_and_again_touches_no_other_device() {
-    let mut process = prepared();
-    process.cluster.apply(&example::devices()[1]);
-    process.world.script(
-        Some(DEVICE_URL),
-        Operation::DeviceObserve,
-        Fault::Panic,
-        u32::MAX,
-    );
-    let other = "ipp://10.20.3.2:631/ipp/print";
-    process.world.put_device(other, fake_device("urn:uuid:2"));
-    process.start(delivery).await;
-    let served = |process: &InProcess| {
-        let device: Option<Device> = process.cluster.get(NAMESPACE, example::DEVICES[1]);
-        let status = device.and_then(|device| device.status).unwrap_or_default();
-        says(&status.conditions, "Ready") == "True(Succeeded)"
-            && device_says(process, "Ready") == "False(InternalError)"
-    };
-    process
-        .until("one is served and the other says why not", served)
-        .await;
-    let tried = process.world.ledger();
-    process.let_pass(Duration::from_mins(10)).await;
-    let tried = process.world.ledger().len() - tried.len();
-    assert!((2..=20).contains(&tried), "{tried} tries in ten minutes");
-}
-
 // shows K5
 #[tokio::test(start_paused = true)]
 async fn outcomes_are_not_reported_on_objects_that_were_made_anew_under_their_names() {

@@ -25,6 +25,9 @@ pub(super) const TERMINATING: &str = "NamespaceTerminating";
 /// The refusal of a status that its schema does not allow.
 pub(super) const OUTSIDE_SCHEMA: &str = "OutsideSchema";
 
+/// The end of the client that sent a request: a panic, in its own task, without an answer.
+pub(super) const PANIC: &str = "Panic";
+
 /// A failure, with the reason that a Status gives.
 pub(super) type Refusal = (u16, &'static str);
 

@@ -1,0 +1,150 @@
+//! Tests of panics: in a driver, in a pass and while a status is written.
+
+use std::time::Duration;
+
+use entente_crds::{
+    example,
+    v1alpha1::{Device, ItemState, ServiceSubscription},
+};
+use entente_drivers::fake::{Fault, Operation};
+use http::Method;
+
+use super::*;
+
+const OTHER_DEVICE: &str = example::DEVICES[1];
+const OTHER_DEVICE_URL: &str = "ipp://10.20.3.2:631/ipp/print";
+/// The login of the broker, which a pass over the device reads.
+const BROKER_LOGIN: &str = "secrets/northwind-services";
+
+/// Returns what [`prepared`] does, with another device beside it.
+fn prepared_two() -> InProcess {
+    let process = prepared();
+    process.cluster.apply(&example::devices()[1]);
+    let other = fake_device("urn:uuid:2");
+    process.world.put_device(OTHER_DEVICE_URL, other);
+    process
+}
+
+/// True if all is well with the other device.
+fn other_is_served(process: &InProcess) -> bool {
+    let device: Option<Device> = process.cluster.get(NAMESPACE, OTHER_DEVICE);
+    let status = device.and_then(|device| device.status).unwrap_or_default();
+    says(&status.conditions, "Ready") == "True(Succeeded)"
+}
+
+/// Asserts that the subscription says what the guard of the drivers does.
+fn is_said_to_be_ours(process: &InProcess, operation: Operation) {
+    let conditions = status(process).conditions;
+    let ready = conditions.iter().find(|it| it.type_ == "Ready");
+    let message = ready.map(|it| it.message.clone()).unwrap_or_default();
+    assert!(
+        message.contains("a defect of its own"),
+        "{operation:?}: {message}"
+    );
+}
+
+// shows K2 K7
+#[tokio::test(start_paused = true)]
+async fn a_driver_that_panics_over_a_device_is_a_fault_of_that_device_alone() {
+    for operation in [Operation::DeviceObserve, Operation::DeviceApply] {
+        let mut process = prepared_two();
+        process.start(delivery).await;
+        process.until("the other is served", other_is_served).await;
+        let at_fault = Some(DEVICE_URL);
+        process.world.script(at_fault, operation, Fault::Panic, 1);
+        begin(&process);
+        let said = |process: &InProcess| ready(process) == "False(ProtocolError)";
+        process.until("the panic is said", said).await;
+        is_said_to_be_ours(&process, operation);
+        assert!(other_is_served(&process), "{operation:?}");
+        process.until("it is delivered", is_delivered).await;
+    }
+}
+
+// shows K2 K7
+#[tokio::test(start_paused = true)]
+async fn a_driver_that_panics_over_a_broker_loses_nothing_of_the_device() {
+    let operations = [
+        Operation::Catalog,
+        Operation::InstanceObserve,
+        Operation::Provision,
+        Operation::Update,
+        Operation::LastOperation,
+    ];
+    for operation in operations {
+        let process = waiting().await;
+        let world = &process.world;
+        if operation == Operation::LastOperation {
+            let slow = Fault::Async { polls: 1 };
+            world.script(None, Operation::Provision, slow, 1);
+        }
+        world.script(Some(BROKER_URL), operation, Fault::Panic, 1);
+        begin(&process);
+        let said = |process: &InProcess| ready(process) == "False(ProtocolError)";
+        process.until("the panic is said", said).await;
+        is_said_to_be_ours(&process, operation);
+        for key in ["DeviceSetting/backup.weekdays", "DeviceSetting/backup.mode"] {
+            let state = item(&process, key).state;
+            assert_eq!(state, ItemState::Effective, "{operation:?}: {key}");
+        }
+        process.until("it is delivered", is_delivered).await;
+        let server = process.world.server(BROKER_URL).expect("a broker");
+        assert_eq!(server.instances.len(), 1, "{operation:?}");
+    }
+}
+
+// shows C10 K7
+#[tokio::test(start_paused = true)]
+async fn a_removal_in_which_a_driver_panics_is_tried_again() {
+    let process = delivered().await;
+    let panics = Fault::Panic;
+    process
+        .world
+        .script(None, Operation::Deprovision, panics, 1);
+    let protected = |found: &mut ServiceSubscription| {
+        let finalizer = entente_crds::FINALIZER_WITHDRAW.to_owned();
+        found.metadata.finalizers = Some(vec![finalizer]);
+    };
+    process.cluster.edit(NAMESPACE, SUBSCRIPTION, protected);
+    process
+        .cluster
+        .delete::<ServiceSubscription>(NAMESPACE, SUBSCRIPTION);
+    let gone = |process: &InProcess| process.cluster.names::<ServiceSubscription>().is_empty();
+    process.until("it is gone", gone).await;
+    assert_eq!(process.world.count(Operation::Deprovision), 2);
+    let server = process.world.server(BROKER_URL).expect("a broker");
+    assert!(server.instances.is_empty(), "{:?}", server.instances);
+}
+
+// shows K2 K7
+#[tokio::test(start_paused = true)]
+async fn a_pass_that_panics_is_said_in_status_and_the_next_one_delivers() {
+    let process = waiting().await;
+    process.cluster.panic(Method::GET, BROKER_LOGIN, 1);
+    begin(&process);
+    let said = |process: &InProcess| {
+        ready(process) == "False(InternalError)"
+            && device_says(process, "Ready") == "False(InternalError)"
+    };
+    process.until("the defect is said", said).await;
+    process.until("it is delivered", is_delivered).await;
+    assert_eq!(device_says(&process, "Ready"), "True(Succeeded)");
+}
+
+// shows K7
+#[tokio::test(start_paused = true)]
+async fn a_pass_that_panics_again_and_again_touches_no_other_device() {
+    let mut process = prepared_two();
+    process.cluster.panic(Method::GET, BROKER_LOGIN, usize::MAX);
+    process.start(delivery).await;
+    let served = |process: &InProcess| {
+        other_is_served(process) && device_says(process, "Ready") == "False(InternalError)"
+    };
+    process
+        .until("one is served and the other says why not", served)
+        .await;
+    process.cluster.forget_requests();
+    process.let_pass(Duration::from_mins(10)).await;
+    let tried = process.cluster.count(&Method::GET, BROKER_LOGIN);
+    assert!((2..=20).contains(&tried), "{tried} tries in ten minutes");
+}
