@@ -166,7 +166,10 @@ async fn pass<R: Reconcile>(reconciler: &R, key: &R::Key) -> Option<Requeue> {
         Ok(requeue) => requeue,
         Err(Failed { error, at }) => {
             tracing::warn!(controller = R::NAME, %key, %error, "reconcile failed");
-            Some(Requeue::Failed { at })
+            Some(match error {
+                WriteError::Panicked { .. } => Requeue::Panicked { at },
+                _ => Requeue::Failed { at },
+            })
         }
     }
 }

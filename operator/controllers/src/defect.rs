@@ -42,10 +42,14 @@ pub(crate) async fn guarded<T>(
     limit: Duration,
     work: impl Future<Output = T>,
 ) -> Result<T, Defect> {
-    match AssertUnwindSafe(timeout(limit, work)).catch_unwind().await {
-        Ok(done) => done.map_err(|_| Defect::TimedOut(limit)),
-        Err(panic) => Err(Defect::Panicked(message(&*panic))),
-    }
+    let done = alone(timeout(limit, work)).await?;
+    done.map_err(|_| Defect::TimedOut(limit))
+}
+
+/// Runs one piece of the work of a pass, so that a panic in it loses no other.
+pub(crate) async fn alone<T>(work: impl Future<Output = T>) -> Result<T, Defect> {
+    let done = AssertUnwindSafe(work).catch_unwind().await;
+    done.map_err(|panic| Defect::Panicked(message(&*panic)))
 }
 
 /// Runs a piece of work that never waits; `None` if it panics, which is logged under this name.

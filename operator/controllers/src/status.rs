@@ -27,7 +27,7 @@ use serde_json::json;
 
 use crate::{
     cache::{Cache, Cached, Key, Unmanaged},
-    defect::Defect,
+    defect::{Defect, alone},
     queue::keeping_slot,
 };
 
@@ -71,6 +71,14 @@ pub enum WriteError {
         reason: String,
         /// The message in the server's answer.
         message: String,
+    },
+    /// A panic while it was decided or written: a defect of ours.
+    #[error("{kind} {key} was not written: a panic, which is a defect of Entente")]
+    Panicked {
+        /// The kind.
+        kind: String,
+        /// Key of the object.
+        key: Key,
     },
     /// The outcome is not known: no answer, or one that leaves it open.
     #[error("writing {kind} {key} failed: {source}")]
@@ -342,6 +350,33 @@ pub(crate) async fn report_defect<K: Conditioned>(
     if let Err(error) = result {
         tracing::error!(%error, "a defect could not be reported");
     }
+}
+
+/// Waits for what is decided about one object and written to it. A panic on the way is said in that
+/// object, and is an error like any other write that failed.
+pub(crate) async fn written_alone<K: Conditioned, T>(
+    api: &Api<K>,
+    cache: &Cache<K>,
+    key: &Key,
+    now: Timestamp,
+    work: impl Future<Output = Result<T, WriteError>>,
+) -> Result<T, WriteError> {
+    let defect = match alone(work).await {
+        Ok(written) => return written,
+        Err(defect) => defect,
+    };
+    let kind = K::kind(&()).into_owned();
+    tracing::error!(kind, %key, ?defect, "a panic over one object; this is a defect of Entente");
+    if alone(report_defect(api, cache, key, &defect, now))
+        .await
+        .is_err()
+    {
+        tracing::error!(kind, %key, "a defect could not be reported: another panic");
+    }
+    Err(WriteError::Panicked {
+        kind,
+        key: key.clone(),
+    })
 }
 
 /// Writes a status, without parts that could be refused, if it differs.

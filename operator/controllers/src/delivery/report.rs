@@ -2,7 +2,8 @@
 //! it differs.
 //!
 //! Runs at the end of every pass, and once before a first provision. A write that loses a race is
-//! decided again from the object read anew with the same observations.
+//! decided again from the object read anew with the same observations. Each object is reported
+//! alone: neither a write that fails nor a panic over one of them loses the others.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -11,7 +12,7 @@ use entente_crds::{
     v1alpha1::{Device, ServiceSubscription, ServiceSubscriptionStatus},
 };
 use entente_domain::{
-    delivery::{Answer, Pass, SubscriptionReport},
+    delivery::{Answer, Pass, SubscriptionReport, next_date},
     names::SubscriptionName,
 };
 use jiff::Timestamp;
@@ -20,9 +21,11 @@ use kube::{Api, ResourceExt as _};
 use super::{Delivery, publish};
 use crate::{
     cache::Key,
-    defect::Defect,
+    defect::{Defect, guarded_now},
     objects::{BY_DEVICE, path},
-    status::{Reported, WriteError, remove_finalizer, report_defect, report_until_written},
+    status::{
+        Reported, WriteError, remove_finalizer, report_defect, report_until_written, written_alone,
+    },
 };
 
 /// Result of the reports of a pass.
@@ -34,18 +37,20 @@ pub(super) struct Written {
     pub(super) failure: Option<WriteError>,
 }
 
-/// Writes every status of a pass. A write that fails neither prevents the others nor loses an
-/// instant.
+/// Writes every status of a pass. A write that fails, or panics, neither prevents the others nor
+/// loses an instant.
 pub(super) async fn write(delivery: &Delivery, pass: &Pass) -> Written {
     let mut written = Written::default();
     let mut wakes = Vec::new();
     let mut reports = BTreeMap::new();
     for subscription in &pass.resolved().subscriptions {
         let name = &subscription.name;
-        let report = match write_subscription(delivery, pass, name).await {
+        let work = write_subscription(delivery, pass, name);
+        let report = match subscription_alone(delivery, pass, name, work).await {
             Ok(report) => report,
             Err(error) => {
                 written.failure.get_or_insert(error);
+                wakes.extend(known_date(delivery, pass, name));
                 undelivered(delivery, pass, name)
             }
         };
@@ -53,7 +58,7 @@ pub(super) async fn write(delivery: &Delivery, pass: &Pass) -> Written {
         wakes.extend(report.wake_at);
         reports.insert(name.clone(), report);
     }
-    match write_device(delivery, pass, &reports).await {
+    match device_alone(delivery, pass, &reports).await {
         Ok(wake) => wakes.extend(wake),
         Err(error) => _ = written.failure.get_or_insert(error),
     }
@@ -68,7 +73,15 @@ fn undelivered(
     name: &SubscriptionName,
 ) -> Option<SubscriptionReport> {
     let object = pass.snapshot().subscription(name)?;
-    pass.report_subscription(object, delivery.context.clock.now())
+    let now = delivery.context.clock.now();
+    // It may be the panic that kept it from being written.
+    guarded_now("report", || pass.report_subscription(object, now)).flatten()
+}
+
+/// Returns the next instant of a subscription by its dates alone.
+fn known_date(delivery: &Delivery, pass: &Pass, name: &SubscriptionName) -> Option<Timestamp> {
+    let object = pass.snapshot().subscription(name)?;
+    next_date(object, delivery.context.clock.now())
 }
 
 /// Reports in a device and its subscriptions that a pass over them ended in a defect of ours.
@@ -89,7 +102,8 @@ pub(super) async fn defective(delivery: &Delivery, key: &Key, defect: &Defect) {
 /// write.
 pub(super) async fn record(delivery: &Delivery, pass: &Pass, name: &SubscriptionName) -> Answer {
     let decide = |object: &ServiceSubscription, now| pass.record_instance(object, now);
-    match write_status(delivery, pass, name, decide).await {
+    let written = write_status(delivery, pass, name, decide);
+    match subscription_alone(delivery, pass, name, written).await {
         Ok(written) => Answer::Recorded(written),
         Err(error) => {
             tracing::warn!(%error, subscription = name.as_str(), "the instance could not be recorded");
@@ -127,6 +141,20 @@ async fn write_status(
     })
 }
 
+/// Waits for what is decided about one subscription and written to it.
+async fn subscription_alone<T>(
+    delivery: &Delivery,
+    pass: &Pass,
+    name: &SubscriptionName,
+    work: impl Future<Output = Result<T, WriteError>>,
+) -> Result<T, WriteError> {
+    let key = Key::new(pass.snapshot().namespace.clone(), name.as_str());
+    let (api, now) = (subscriptions(delivery, pass), delivery.context.clock.now());
+    let cache = &delivery.objects.subscriptions;
+    // On the heap: the state of a pass is large enough.
+    written_alone(&api, cache, &key, now, Box::pin(work)).await
+}
+
 fn subscriptions(delivery: &Delivery, pass: &Pass) -> Api<ServiceSubscription> {
     Api::namespaced(delivery.context.client.clone(), &pass.snapshot().namespace)
 }
@@ -154,6 +182,20 @@ async fn write_subscription(
         }
     }
     Ok(report)
+}
+
+async fn device_alone(
+    delivery: &Delivery,
+    pass: &Pass,
+    reports: &BTreeMap<SubscriptionName, SubscriptionReport>,
+) -> Result<Option<Timestamp>, WriteError> {
+    let Some(device) = &pass.snapshot().device else {
+        return Ok(None);
+    };
+    let (key, now) = (Key::of(&**device), delivery.context.clock.now());
+    let api: Api<Device> = Api::namespaced(delivery.context.client.clone(), &key.namespace);
+    let work = Box::pin(write_device(delivery, pass, reports));
+    written_alone(&api, &delivery.objects.devices, &key, now, work).await
 }
 
 async fn write_device(

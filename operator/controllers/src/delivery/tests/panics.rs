@@ -10,7 +10,10 @@ use entente_drivers::fake::{Fault, Operation};
 use http::Method;
 
 use super::*;
+use crate::{cache::Key, controller::Reconcile as _, status::WriteError};
 
+const SIBLING: &str = "banco-sul-2027.second.lobby-mfp";
+const SUBSCRIPTION_STATUS: &str = "servicesubscriptions/banco-sul-2027.backup.lobby-mfp/status";
 const OTHER_DEVICE: &str = example::DEVICES[1];
 const OTHER_DEVICE_URL: &str = "ipp://10.20.3.2:631/ipp/print";
 /// The login of the broker, which a pass over the device reads.
@@ -147,4 +150,67 @@ async fn a_pass_that_panics_again_and_again_touches_no_other_device() {
     process.let_pass(Duration::from_mins(10)).await;
     let tried = process.cluster.count(&Method::GET, BROKER_LOGIN);
     assert!((2..=20).contains(&tried), "{tried} tries in ten minutes");
+}
+
+/// Returns the subscription of another service on the same device.
+fn sibling() -> ServiceSubscription {
+    let mut sibling = example::service_subscription();
+    sibling.metadata.name = Some(SIBLING.to_owned());
+    sibling.metadata.uid = Some("9a1b".to_owned());
+    sibling.spec.service_name = "second".to_owned();
+    sibling
+}
+
+// shows K2 K7
+#[tokio::test(start_paused = true)]
+async fn a_panic_over_one_status_loses_no_other_and_no_instant() {
+    let objects = [SUBSCRIPTION, SIBLING, DEVICE];
+    for panicked in objects {
+        let process = prepared();
+        process.cluster.apply(&sibling());
+        let (parts, _trigger) = process.parts().await;
+        let delivery = delivery(parts);
+        let at = format!("/{panicked}/status");
+        process.cluster.panic(Method::PUT, &at, 1);
+        let key = Key::new(NAMESPACE, DEVICE);
+        let failed = delivery.reconcile(&key).await.expect_err("a failure");
+        assert!(
+            matches!(failed.error, WriteError::Panicked { .. }),
+            "{failed:?}"
+        );
+        let wake = failed.at.expect("the instants survive");
+        assert!(wake <= promised(), "{wake}");
+        for name in objects {
+            let said = [
+                process.cluster.json::<ServiceSubscription>(NAMESPACE, name),
+                process.cluster.json::<Device>(NAMESPACE, name),
+            ];
+            let conditions = said
+                .iter()
+                .find_map(|it| it["status"]["conditions"].as_array());
+            let conditions = conditions.expect("a status is written");
+            let is_ours = conditions.iter().any(|it| it["reason"] == "InternalError");
+            assert_eq!(is_ours, name == panicked, "{panicked}: {conditions:?}");
+        }
+    }
+}
+
+// shows K5 K7
+#[tokio::test(start_paused = true)]
+async fn an_instance_over_whose_record_we_panic_is_not_made_and_the_settings_are_sent_once() {
+    let mut process = prepared();
+    process
+        .cluster
+        .panic(Method::PUT, SUBSCRIPTION_STATUS, usize::MAX);
+    process.start(delivery).await;
+    begin(&process);
+    process.let_pass(Duration::from_mins(10)).await;
+    assert_eq!(
+        sent(&process),
+        ALL_WRITES[..3],
+        "settings need no record, and each is sent once"
+    );
+    process.cluster.recover();
+    process.until("it is delivered", is_delivered).await;
+    assert_eq!(sent(&process), ALL_WRITES);
 }
