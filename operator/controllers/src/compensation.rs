@@ -16,7 +16,7 @@ use entente_crds::{
     v1alpha1::{Compensation, Condition, Promise, ServiceSubscription},
 };
 use entente_domain::{
-    compensation::{next_accrual, records_for, report, successor},
+    compensation::{first_accrual, next_accrual, records_for, report, successor},
     condition::{find, is_true},
     promise::{has_missed, promise_of},
 };
@@ -196,6 +196,14 @@ impl Compensations {
             self.make(api, &next).await?;
         }
         let now = self.context.clock.now();
+        let accrues = promise.as_ref().is_some_and(|it| it.closed.is_none());
+        let created = compensation.metadata.creation_timestamp.as_ref();
+        let created = created.map(|time| time.0);
+        // A report before its first accrual would be replaced a moment later.
+        let first = first_accrual(created).filter(|first| *first > now);
+        if accrues && compensation.spec.voided.is_none() && first.is_some() {
+            return Ok(first);
+        }
         let cache = &self.objects.compensations;
         let reported = report_until_written(api, cache, &Key::of(compensation), now, |object| {
             // A person voided it meanwhile: the pass that this change starts makes the new issue
@@ -211,9 +219,6 @@ impl Compensations {
         {
             self.publish(written);
         }
-        let accrues = promise.is_some_and(|promise| promise.closed.is_none());
-        let created = compensation.metadata.creation_timestamp.as_ref();
-        let created = created.map(|time| time.0);
         Ok(accrues.then(|| next_accrual(created, interval, now)))
     }
 

@@ -87,14 +87,19 @@ pub fn accrued_until(
     interval: SignedDuration,
     now: Timestamp,
 ) -> Timestamp {
-    let first = created.and_then(|created| created.checked_add(SignedDuration::from_secs(1)).ok());
-    match first {
+    match first_accrual(created) {
         Some(first) if first <= now && interval > SignedDuration::ZERO => {
             let over = now.duration_since(first).as_nanos() % interval.as_nanos();
             now - SignedDuration::from_nanos_i128(over)
         }
         _ => now,
     }
+}
+
+/// Returns the instant of the first report of a promise that is still open: the second after the
+/// compensation's creation. A report before it would change at it.
+pub fn first_accrual(created: Option<Timestamp>) -> Option<Timestamp> {
+    created?.checked_add(SignedDuration::from_secs(1)).ok()
 }
 
 /// Returns the time of the next calculation of a compensation that accrues: the next instant that
@@ -104,6 +109,9 @@ pub fn next_accrual(
     interval: SignedDuration,
     now: Timestamp,
 ) -> Timestamp {
+    if let Some(first) = first_accrual(created).filter(|first| *first > now) {
+        return first;
+    }
     let interval = interval.max(SignedDuration::from_secs(1));
     accrued_until(created, interval, now)
         .saturating_add(interval)

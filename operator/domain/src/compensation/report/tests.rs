@@ -199,6 +199,7 @@ fn a_compensation_that_accrues_is_looked_at_again_when_its_status_changes() {
         now,
         "the server's clock is ahead"
     );
+    assert_eq!(next_accrual(ahead, HOUR, now), at("2027-04-01T08:30:02Z"));
 }
 
 // shows D5 D9
