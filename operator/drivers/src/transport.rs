@@ -268,7 +268,7 @@ impl Transport {
             .send()
             .await
             .map_err(|error| failure::classify(&error, exchange.writes))?;
-        read(response, &exchange).await
+        read(response, exchange).await
     }
 
     /// Returns the number of hosts and Connections that are counted at the moment; for tests and
