@@ -186,7 +186,9 @@ impl Catalogue {
             }
         }
         let now = self.context.clock.now();
-        let before = cache.get(&Key::new("", name)).unwrap_or(connection.clone());
+        let before = cache
+            .get(&Key::new("", name))
+            .unwrap_or_else(|| connection.clone());
         let written = self
             .write(cache, name, |object| {
                 report_connection(object, &observed, now)

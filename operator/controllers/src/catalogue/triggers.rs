@@ -107,15 +107,24 @@ fn held_orphans(
     }
 }
 
-/// Returns the Connection of a subscription's instance, and what the list of orphans there depends
-/// on: the instance, since when it is given up, and whether it may exist if it is not.
-fn handle_of(
-    subscription: &ServiceSubscription,
-) -> Option<(String, (String, Option<Timestamp>, bool))> {
+/// The instance of a subscription, as far as the list of orphans of its Connection depends on it.
+#[derive(PartialEq)]
+struct Handle {
+    connection: String,
+    instance: String,
+    orphaned: Option<Timestamp>,
+    /// True if it is not given up, and may exist.
+    is_in_service: bool,
+}
+
+fn handle_of(subscription: &ServiceSubscription) -> Option<Handle> {
     let handle = subscription.status.as_ref()?.server.as_ref()?;
-    let exists = handle.orphaned.is_none() && may_exist(handle);
-    let instance = (handle.instance_id.clone(), handle.orphaned, exists);
-    Some((handle.connection_ref.name.clone(), instance))
+    Some(Handle {
+        connection: handle.connection_ref.name.clone(),
+        instance: handle.instance_id.clone(),
+        orphaned: handle.orphaned,
+        is_in_service: handle.orphaned.is_none() && may_exist(handle),
+    })
 }
 
 pub(super) fn model(_: &Catalogue, queue: &Queue<Subject>, change: &Change<DeviceModel>) {
@@ -164,8 +173,9 @@ pub(super) fn subscription(
     if differs(change, handle_of) {
         // A removed one counts, too: it held the Connection, whatever its service names now.
         let versions = [&change.old, &change.new].into_iter().flatten();
-        for (name, (instance, orphaned, _)) in versions.filter_map(|version| handle_of(version)) {
-            if orphaned.is_some() || is_orphan(catalogue, &name, &instance) {
+        for handle in versions.filter_map(|version| handle_of(version)) {
+            let name = handle.connection;
+            if handle.orphaned.is_some() || is_orphan(catalogue, &name, &handle.instance) {
                 queue.add(Subject::Connection(name));
             } else if !names_the_connection(catalogue, change, &name) {
                 queue.add_after(Subject::Connection(name), GATHER);

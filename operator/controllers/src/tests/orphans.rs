@@ -63,7 +63,7 @@ fn fault(numbers: &mut Numbers) -> Fault {
         0 => Fault::Hang,
         1 => Fault::LoseAnswer,
         2 => Fault::Async {
-            polls: u32::try_from(numbers.below(30)).expect("it is small"),
+            polls: small(numbers.below(30)),
         },
         3 => Fault::AsyncFails {
             polls: 2,
@@ -74,87 +74,121 @@ fn fault(numbers: &mut Numbers) -> Fault {
     }
 }
 
-/// Ends the story: a contract that exists is delivered with its instances, and the instances of one
-/// that does not are gone.
-async fn settle(process: &InProcess, story: &str) {
-    process.world.clear_faults();
-    if exists(process) {
-        process
-            .until(&format!("{story}: delivered"), is_delivered)
-            .await;
-        process.let_pass(Duration::from_hours(2)).await;
-        assert_eq!(instances(process), INSTANCES, "{story}");
-        assert!(is_delivered(process), "{story}");
-    } else {
-        let clear = |process: &InProcess| orphans(process) == 0 && instances(process) == 0;
-        process.until(&format!("{story}: clear"), clear).await;
+/// A sequence of events, and the places in the ledger between which a contract was there.
+struct Story {
+    process: InProcess,
+    numbers: Numbers,
+    told: String,
+    applied: Vec<(usize, usize)>,
+}
+
+impl Story {
+    async fn of(seed: u64) -> Self {
+        let process = established().await;
+        jump_to_start(&process);
+        process.until("everything is delivered", is_delivered).await;
+        Self {
+            process,
+            numbers: Numbers(seed),
+            told: format!("seed {seed}"),
+            applied: vec![(0, usize::MAX)],
+        }
     }
-    assert_eq!(orphans(process), 0, "{story}");
+
+    fn here(&self) -> usize {
+        self.process.world.ledger().len()
+    }
+
+    async fn go_on(&mut self) {
+        let step = self.numbers.below(5);
+        self.told = format!("{} {step}", self.told);
+        match step {
+            0 | 1 if exists(&self.process) => {
+                abandon(&self.process);
+                let here = self.here();
+                if let Some((_, end)) = self.applied.last_mut() {
+                    *end = here;
+                }
+                let gone = |process: &InProcess| !exists(process);
+                self.process.until(&self.told, gone).await;
+            }
+            0 | 1 => {
+                self.applied.push((self.here(), usize::MAX));
+                self.process.cluster.apply(&example::banco_sul_2027());
+            }
+            2 => {
+                let fault = fault(&mut self.numbers);
+                let times = small(1 + self.numbers.below(3));
+                let world = &self.process.world;
+                world.script(None, Operation::Deprovision, fault, times);
+            }
+            3 => {
+                self.process.kill();
+                self.process.start_all();
+            }
+            _ => {}
+        }
+        let waits = [1, 20, 61, 70, 125, 700];
+        let seconds = waits[small(self.numbers.below(6)) as usize];
+        self.process.let_pass(Duration::from_secs(seconds)).await;
+    }
+
+    /// Ends the story: a contract that exists is delivered with its instances, and the instances of
+    /// one that does not are gone.
+    async fn settle(&self) {
+        let (process, told) = (&self.process, &self.told);
+        process.world.clear_faults();
+        if exists(process) {
+            process.until(told, is_delivered).await;
+            process.let_pass(Duration::from_hours(2)).await;
+            assert_eq!(instances(process), INSTANCES, "{told}");
+            assert!(is_delivered(process), "{told}");
+        } else {
+            let clear = |process: &InProcess| orphans(process) == 0 && instances(process) == 0;
+            process.until(told, clear).await;
+        }
+        assert_eq!(orphans(process), 0, "{told}");
+    }
+
+    /// Returns the number of removals of orphans, none of which was sent about an instance that the
+    /// contract of its time had asked for.
+    fn removals(&self) -> usize {
+        let ledger = self.process.world.ledger();
+        let all = ledger.iter().enumerate();
+        let removals = all.filter(|(_, call)| is_of_an_orphan(call));
+        let mut found = 0;
+        for (place, removal) in removals {
+            found += 1;
+            let mut of_now = self.applied.iter();
+            let Some((start, _)) = of_now.find(|(start, end)| (*start..*end).contains(&place))
+            else {
+                continue;
+            };
+            let asked_for = ledger[*start..place].iter().find(|before| {
+                let writes = [Operation::Provision, Operation::Update];
+                before.key == removal.key && writes.contains(&before.operation)
+            });
+            assert_eq!(asked_for, None, "{}: before {removal:?}", self.told);
+        }
+        found
+    }
+}
+
+fn small(number: u64) -> u32 {
+    u32::try_from(number).expect("it is small")
 }
 
 // shows C10 K4 K5
 #[tokio::test(start_paused = true)]
 async fn whatever_the_order_of_events_an_instance_in_service_is_never_removed_as_an_orphan() {
-    let mut tried = 0;
+    let mut removals = 0;
     for seed in 0..12 {
-        let mut numbers = Numbers(seed);
-        let mut process = established().await;
-        jump_to_start(&process);
-        process.until("everything is delivered", is_delivered).await;
-        let mut story = format!("seed {seed}");
-        // The calls while a contract is there, by their place in the ledger.
-        let mut applied = vec![0..usize::MAX];
+        let mut story = Story::of(seed).await;
         for _ in 0..14 {
-            let step = numbers.below(5);
-            story.push_str(&format!(" {step}"));
-            match step {
-                0 | 1 if exists(&process) => {
-                    abandon(&process);
-                    if let Some(last) = applied.last_mut() {
-                        last.end = process.world.ledger().len();
-                    }
-                    let gone = |process: &InProcess| !exists(process);
-                    process.until(&format!("{story}: it is gone"), gone).await;
-                }
-                0 | 1 => {
-                    applied.push(process.world.ledger().len()..usize::MAX);
-                    process.cluster.apply(&example::banco_sul_2027());
-                }
-                2 => {
-                    let fault = fault(&mut numbers);
-                    let times = u32::try_from(1 + numbers.below(3)).expect("it is small");
-                    process
-                        .world
-                        .script(None, Operation::Deprovision, fault, times);
-                }
-                3 => {
-                    process.kill();
-                    process.start_all();
-                }
-                _ => {}
-            }
-            let seconds =
-                [1, 20, 61, 70, 125, 700][usize::try_from(numbers.below(6)).expect("it is small")];
-            process.let_pass(Duration::from_secs(seconds)).await;
+            story.go_on().await;
         }
-        settle(&process, &story).await;
-        let ledger = process.world.ledger();
-        for (place, call) in ledger
-            .iter()
-            .enumerate()
-            .filter(|(_, it)| is_of_an_orphan(it))
-        {
-            tried += 1;
-            let mut of_now = applied.iter().filter(|range| range.contains(&place));
-            let Some(since) = of_now.next().map(|range| range.start) else {
-                continue;
-            };
-            let provided = ledger[since..place].iter().find(|before| {
-                let writes = [Operation::Provision, Operation::Update];
-                before.key == call.key && writes.contains(&before.operation)
-            });
-            assert!(provided.is_none(), "{story}: {call:?} after {provided:?}");
-        }
+        story.settle().await;
+        removals += story.removals();
     }
-    assert!(tried > 25, "{tried} removals of orphans");
+    assert!(removals > 25, "{removals} removals of orphans");
 }

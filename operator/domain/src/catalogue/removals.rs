@@ -83,6 +83,8 @@ struct Entry {
     /// The instant of the next attempt, and that of the next poll of its operation.
     due: Timestamp,
     poll_due: Timestamp,
+    /// True if a subscription holds it, or a person wants it to be left alone.
+    is_left_alone: bool,
     message: Option<String>,
     gone: Option<Timestamp>,
 }
@@ -104,6 +106,12 @@ pub fn may_deprovision(connection: &Connection, instance_id: &str, is_held: bool
     !is_held
         && !is_to_be_forgotten(connection, instance_id)
         && marked.any(|orphan| orphan.instance_id == instance_id)
+}
+
+impl Turn {
+    fn wake_at(&mut self, at: Option<Timestamp>) {
+        self.wake = self.wake.into_iter().chain(at).min();
+    }
 }
 
 impl Removals {
@@ -129,17 +137,11 @@ impl Removals {
         let ids: BTreeSet<&String> = orphans.iter().map(|it| &it.instance_id).collect();
         self.entries.retain(|id, _| ids.contains(id));
         let mut turn = Turn::default();
-        let mut wake = |at: Timestamp| {
-            turn.wake = Some(turn.wake.map_or(at, |known| known.min(at)));
-        };
         for orphan in orphans.into_iter().filter(|it| it.gone.is_none()) {
             let entry = self.entries.entry(orphan.instance_id.clone());
             let entry = entry.or_insert_with(|| Entry::of(orphan, late, now));
             if entry.orphaned != orphan.since {
                 *entry = Entry::of(orphan, late, now);
-            }
-            if entry.gone.is_some() {
-                continue;
             }
             let elsewhere = elsewhere(connection, orphan);
             let left_alone = if is_to_be_forgotten(connection, &orphan.instance_id) {
@@ -147,48 +149,26 @@ impl Removals {
             } else {
                 elsewhere.clone().or_else(|| holder(&orphan.instance_id))
             };
-            if let Some(why) = &left_alone {
-                entry.message = Some(format!("not removed: {why}"));
-                let is_over = |it: &ServerOperation| now.duration_since(it.since) >= LONGEST;
-                entry.operation.take_if(|it| is_over(it));
-                if !entry.is_under_way(now) {
-                    entry.begun = None;
-                    continue;
+            let next = match left_alone {
+                _ if entry.gone.is_some() => None,
+                Some(why) => entry.next_poll(&why, now),
+                None => entry.next_attempt(orphan, now),
+            };
+            // Nothing is asked about it at another broker.
+            let next = next.filter(|_| elsewhere.is_none());
+            let next = next.map(|due| self.not_before.map_or(due, |until| due.max(until)));
+            // A poll for a subscription that waits is sent whether the broker answers or not.
+            let may_ask = self.is_answering || entry.is_left_alone;
+            match next {
+                Some(due) if due > now => turn.wake_at(Some(due)),
+                Some(_) if !may_ask => {}
+                Some(_) if turn.attempts.len() < MOST_ATTEMPTS => {
+                    turn.attempts.push(orphan.instance_id.clone());
                 }
-                if elsewhere.is_some() {
-                    continue;
-                }
-            } else if orphan.service_id.is_empty() || orphan.plan_id.is_empty() {
-                entry.message = Some(
-                    "not removed: the ids of its service and plan are not known; remove it at the \
-                     broker, then set the annotation entente.dev/forget-orphan"
-                        .to_owned(),
-                );
-                continue;
+                Some(_) => turn.wake_at(now.checked_add(PAUSE).ok()),
+                None => {}
             }
-            let lost = entry.lost_until.max(entry.busy_until);
-            let mut due = entry.due;
-            if left_alone.is_some() {
-                let Some(operation) = &entry.operation else {
-                    lost.into_iter().for_each(&mut wake);
-                    continue;
-                };
-                // It is polled alone, and not for ever.
-                due = entry.poll_due;
-                let over = operation.since.checked_add(LONGEST);
-                over.into_iter().for_each(&mut wake);
-            }
-            due = due.max(self.not_before.max(lost).unwrap_or(now));
-            if due > now {
-                wake(due);
-            } else if !self.is_answering && left_alone.is_none() {
-                // The next probe that is answered wakes it. A poll for a subscription that waits is
-                // sent all the same.
-            } else if turn.attempts.len() < MOST_ATTEMPTS {
-                turn.attempts.push(orphan.instance_id.clone());
-            } else {
-                now.checked_add(PAUSE).into_iter().for_each(&mut wake);
-            }
+            turn.wake_at(entry.let_go_at(now));
         }
         turn
     }
@@ -364,15 +344,56 @@ impl Entry {
             failures: 0,
             due: first.unwrap_or(Timestamp::MAX),
             poll_due: now,
+            is_left_alone: false,
             message: orphan.message.as_ref().map(ToString::to_string),
             gone: None,
         }
     }
 
+    /// Returns the instant of the next attempt; `None` if none can be made.
+    fn next_attempt(&mut self, orphan: &Orphan, now: Timestamp) -> Option<Timestamp> {
+        self.is_left_alone = false;
+        if orphan.service_id.is_empty() || orphan.plan_id.is_empty() {
+            self.message = Some(
+                "not removed: the ids of its service and plan are not known; remove it at the \
+                 broker, then set the annotation entente.dev/forget-orphan"
+                    .to_owned(),
+            );
+            return None;
+        }
+        Some(self.due.max(self.quiet_until().unwrap_or(now)))
+    }
+
+    /// Leaves it alone for this reason, and returns the instant of the next poll of the operation
+    /// that may remove it all the same. Once no request may be under way, it is let go of.
+    fn next_poll(&mut self, why: &str, now: Timestamp) -> Option<Timestamp> {
+        self.is_left_alone = true;
+        self.message = Some(format!("not removed: {why}"));
+        let is_over = |it: &ServerOperation| now.duration_since(it.since) >= LONGEST;
+        self.operation.take_if(|it| is_over(it));
+        if !self.is_under_way(now) {
+            self.begun = None;
+        }
+        self.operation.as_ref()?;
+        Some(self.poll_due.max(self.quiet_until().unwrap_or(now)))
+    }
+
+    /// Returns the instant at which it can be let go of at the latest, if it is to be left alone.
+    fn let_go_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let operation = self.operation.as_ref();
+        let over = operation.and_then(|it| it.since.checked_add(LONGEST).ok());
+        let at = over.max(self.quiet_until());
+        at.filter(|at| self.is_left_alone && *at > now)
+    }
+
+    /// Returns the instant until which a request that was sent may be carried out.
+    fn quiet_until(&self) -> Option<Timestamp> {
+        self.lost_until.max(self.busy_until)
+    }
+
     /// True if a request to remove it may still be carried out.
     fn is_under_way(&self, now: Timestamp) -> bool {
-        let waits = [self.lost_until, self.busy_until];
-        self.operation.is_some() || waits.into_iter().flatten().any(|until| until > now)
+        self.operation.is_some() || self.quiet_until().is_some_and(|until| until > now)
     }
 }
 

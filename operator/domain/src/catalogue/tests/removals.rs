@@ -233,8 +233,8 @@ impl Play {
     }
 
     fn message(&self) -> String {
-        let orphans = self.connection.status.iter().flat_map(|it| &it.orphans);
-        let message = orphans.filter_map(|it| it.message.as_ref()).next();
+        let mut orphans = self.connection.status.iter().flat_map(|it| &it.orphans);
+        let message = orphans.find_map(|it| it.message.as_ref());
         message.map(ToString::to_string).unwrap_or_default()
     }
 

@@ -113,13 +113,13 @@ impl Scene {
     }
 
     fn listed(&self) -> Option<&Orphan> {
-        let orphans = self
+        let mut orphans = self
             .play
             .connection
             .status
             .iter()
             .flat_map(|it| &it.orphans);
-        orphans.filter(|orphan| orphan.gone.is_none()).next()
+        orphans.find(|orphan| orphan.gone.is_none())
     }
 
     fn carry_out(&mut self) {
