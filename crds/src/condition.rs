@@ -168,7 +168,8 @@ reasons! {
     NotAllowed => "Ask the platform team for an entry under allow in the Connection.",
     /// The broker's catalog does not have the offering or the plan, or has several of the name.
     OfferingNotFound => "Correct server.offering and server.plan in the SmartService.",
-    /// The broker's catalog has other ids behind the names that a live instance was made with.
+    /// The broker's catalog has other ids behind the names that a live instance was made with, or
+    /// the broker has an instance of another offering under our id.
     OfferingChanged => "Have the catalog corrected, or name the offering and plan with the instance's ids in the SmartService.",
     /// The Connection leads to another broker than the one at which a live instance was made.
     BrokerChanged => "Set spec.osb.url of the Connection back, or name the old URL in its spec.osb.movedFrom if the same broker has moved.",

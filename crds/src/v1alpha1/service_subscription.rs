@@ -379,6 +379,10 @@ pub struct ServerInstance {
     /// the instance is proved next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broker: Option<InstanceBroker>,
+    /// Set if the instance was there already and was taken over: under its id, which is made of
+    /// names, it was made before a restore, by a contract of the same name, or by somebody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopted: Option<Adoption>,
     /// The id of the instance (OSB `instance_id`).
     #[schemars(length(max = 64))]
     pub instance_id: String,
@@ -420,6 +424,27 @@ pub struct InstanceBroker {
     /// A digest of scheme, host, port and path of its URL.
     #[schemars(length(max = 64))]
     pub url_digest: Digest,
+}
+
+/// Discovery of an instance that was there already.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Adoption {
+    /// The instant at which the broker said so.
+    pub since: Timestamp,
+    /// Answer of the broker that said so.
+    pub by: AdoptedBy,
+}
+
+/// Answer that shows an instance which was there already.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum AdoptedBy {
+    /// A fetch found it before anything was sent.
+    Fetch,
+    /// The broker answered a provision that the identical instance exists (OSB: 200).
+    Identical,
+    /// The broker answered a provision that an instance with other values exists (OSB: 409).
+    Conflict,
 }
 
 /// An operation on the service server.

@@ -88,6 +88,8 @@ reasons! {
     VerificationMismatch => Warning, Verify;
     /// A broker's catalog has other ids behind the names with which an instance was made.
     OfferingChanged => Warning, Verify;
+    /// An instance that was on the service server already was taken over.
+    InstanceAdopted => Normal, Activate;
     /// A Connection leads to another broker than the one at which an instance was made.
     BrokerChanged => Warning, Verify;
     /// A service server refuses a request.

@@ -128,6 +128,8 @@ pub enum InstanceReading {
 pub enum ServerAnswer {
     /// It is done (OSB: 200, 201; 410 for deprovision).
     Done,
+    /// The instance to provision was there already, just as it was asked for (OSB: 200).
+    Existed,
     /// It is under way (OSB: 202), with the server's id of the operation.
     UnderWay {
         /// The server's id of the operation, to be sent back when asking.

@@ -4,10 +4,14 @@ use entente_crds::{
     ANNOTATION_ABANDON,
     condition::{ConditionType, Reason},
     v1alpha1::{
-        Condition, Device, Promise, PromiseState, ServiceSubscription, ServiceSubscriptionStatus,
+        AdoptedBy, Condition, Device, Promise, PromiseState, ServiceSubscription,
+        ServiceSubscriptionStatus,
     },
 };
-use entente_domain::condition::{find, is_true};
+use entente_domain::{
+    condition::{find, is_true},
+    delivery::may_exist,
+};
 use kube::{Resource as _, ResourceExt as _};
 
 use super::Delivery;
@@ -25,6 +29,7 @@ pub(super) fn subscription(
         .unwrap_or_default();
     promises(delivery, &old.promises, after);
     timed_out(delivery, &old, after);
+    adopted(delivery, &old, after);
     let Some(ready) = find(&status.conditions, ConditionType::Ready) else {
         return;
     };
@@ -89,6 +94,34 @@ fn promises(delivery: &Delivery, old: &[Promise], after: &ServiceSubscription) {
             );
         }
     }
+}
+
+/// Publishes that an instance was there already and is taken over, once something may be sent to it.
+fn adopted(delivery: &Delivery, old: &ServiceSubscriptionStatus, after: &ServiceSubscription) {
+    let taken = |status: &ServiceSubscriptionStatus| {
+        let server = status.server.clone()?;
+        let adopted = server.adopted.clone().filter(|_| may_exist(&server))?;
+        Some((server, adopted))
+    };
+    let Some((server, adopted)) = after.status.as_ref().and_then(taken) else {
+        return;
+    };
+    if taken(old).is_some() {
+        return;
+    }
+    let how = match adopted.by {
+        AdoptedBy::Fetch => "a fetch found it before anything was sent",
+        AdoptedBy::Identical => "the broker answered that the identical one exists",
+        AdoptedBy::Conflict => "the broker answered that one with other values exists",
+    };
+    let note = format!(
+        "The instance {} was on the broker of the Connection {} already ({how}), and is taken over: \
+         it gets what the service wants.",
+        server.instance_id, server.connection_ref.name
+    );
+    let regarding = after.object_ref(&());
+    let events = &delivery.context.events;
+    events.publish(&regarding, EventReason::InstanceAdopted, note, None);
 }
 
 /// Publishes that a withdrawal ran out of time. One that a person gave up did not.

@@ -230,7 +230,7 @@ impl ServiceDriver for World {
                     Ok(under_way(pending))
                 }
                 Some(_) => Err(busy()),
-                None if same_plan && held.parameters == wanted => Ok(ServerAnswer::Done),
+                None if same_plan && held.parameters == wanted => Ok(ServerAnswer::Existed),
                 None => Err(Failure::new(
                     FailureKind::Conflict,
                     "an instance with other values exists",

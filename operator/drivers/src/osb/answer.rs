@@ -55,6 +55,8 @@ pub(super) enum Outcome {
         /// The broker's Retry-After.
         retry_after: Option<SignedDuration>,
     },
+    /// 200 to a provision: the identical instance was there already.
+    Existed,
     /// 202.
     UnderWay {
         /// The broker's id of the operation.
@@ -142,6 +144,9 @@ pub(super) fn judge(
         (200..=299, Asked::Deprovision) => Ok(done(object().unwrap_or_default())),
         // A malformed 200 to a provision leaves nothing to clean up (OSB "Orphan Mitigation"); that
         // to an update may have changed everything.
+        (200, Asked::Provision) => object()
+            .map(|_| Outcome::Existed)
+            .ok_or_else(|| senseless(false)),
         (200, _) => object()
             .map(done)
             .ok_or_else(|| senseless(asked == Asked::Update)),
@@ -211,6 +216,7 @@ fn under_way(body: &Map<String, Value>, retry_after: Option<SignedDuration>) -> 
 pub(super) fn of_write(outcome: Outcome) -> ServerAnswer {
     match outcome {
         Outcome::Done { .. } | Outcome::Missing => ServerAnswer::Done,
+        Outcome::Existed => ServerAnswer::Existed,
         Outcome::UnderWay {
             operation,
             retry_after,

@@ -2,7 +2,8 @@
 
 use entente_crds::{
     condition::{ConditionType, Reason},
-    v1alpha1::{Condition, Device, Promise},
+    digest::Digest,
+    v1alpha1::{AdoptedBy, Adoption, Condition, Device, Promise, ServerInstance},
 };
 
 use super::{super::publish, *};
@@ -60,6 +61,7 @@ async fn a_subscription_that_needs_a_person_is_told_at_its_device_and_what_heals
         (Reason::IdentityMismatch, Some("IdentityMismatch")),
         (Reason::Unauthorized, Some("CredentialsRejected")),
         (Reason::OfferingChanged, Some("OfferingChanged")),
+        (Reason::BrokerChanged, Some("BrokerChanged")),
         (Reason::Unreachable, None),
         (Reason::TimedOut, None),
         (Reason::Busy, None),
@@ -72,6 +74,49 @@ async fn a_subscription_that_needs_a_person_is_told_at_its_device_and_what_heals
         });
         let wanted = event.map(|event| format!("{event} Device {DEVICE}"));
         assert_eq!(events.await, Vec::from_iter(wanted), "{reason:?}");
+    }
+}
+
+// shows D8 K3
+#[tokio::test(start_paused = true)]
+async fn a_debt_that_cannot_be_recorded_is_told_at_its_subscription() {
+    let after = with_ready(Reason::CompensationNameTaken);
+    let events = told(true, |delivery| {
+        publish::subscription(delivery, None, &after);
+    });
+    let wanted = format!("CompensationNotRecorded ServiceSubscription {SUBSCRIPTION}");
+    assert_eq!(events.await, [wanted]);
+}
+
+// shows K3 K5
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_was_there_already_is_told_once_and_only_once_it_is_taken_over() {
+    let with = |is_adopted: bool, is_taken_over: bool| {
+        let mut subscription = with_ready(Reason::Delivered);
+        let status = subscription.status.as_mut().expect("a status");
+        status.server = Some(ServerInstance {
+            adopted: is_adopted.then_some(Adoption {
+                since: promised(),
+                by: AdoptedBy::Fetch,
+            }),
+            sent_digest: is_taken_over.then(Digest::default),
+            ..ServerInstance::default()
+        });
+        subscription
+    };
+    let adopted = format!("InstanceAdopted ServiceSubscription {SUBSCRIPTION}");
+    for (before, after, wanted) in [
+        ((false, false), (true, true), Some(&adopted)),
+        ((true, false), (true, true), Some(&adopted)),
+        ((false, false), (true, false), None),
+        ((true, true), (true, true), None),
+        ((false, false), (false, true), None),
+    ] {
+        let (before, after) = (with(before.0, before.1), with(after.0, after.1));
+        let events = told(true, |delivery| {
+            publish::subscription(delivery, Some(&before), &after);
+        });
+        assert_eq!(events.await, Vec::from_iter(wanted.cloned()));
     }
 }
 

@@ -9,12 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use entente_crds::{
     digest::Digest,
     item_key::ItemKey,
-    v1alpha1::{ItemState, ServerInstance, ServerOperationState, ServerOperationType},
+    v1alpha1::{AdoptedBy, ItemState, ServerInstance, ServerOperationState, ServerOperationType},
 };
 use jiff::{SignedDuration, Timestamp};
 
 use super::record::{
-    Change, after_failure, found_digest, has_plan, has_succeeded, in_doubt, is_in_doubt,
+    Change, adopt, after_failure, found_digest, has_plan, has_succeeded, in_doubt, is_in_doubt,
     is_of_other_values, is_removal_in_doubt, late_provision, may_exist, note_concurrency, settle,
     take_names, take_over,
 };
@@ -33,6 +33,9 @@ pub struct InstanceObservation {
     pub before: Option<Reading<InstanceReading>>,
     /// The instance as it is recorded after the requests of this pass.
     pub recorded: Option<ServerInstance>,
+    /// True if the status named the instance when the pass began, so that a request of an earlier
+    /// pass may have made it.
+    named_before: Option<bool>,
     /// Failure of the last request to the service server.
     pub problem: Option<(Timestamp, Failure)>,
     /// Instant at which the instance was removed, if the server cannot be asked for a proof.
@@ -63,6 +66,7 @@ impl InstanceObservation {
         reading: None,
         before: None,
         recorded: None,
+        named_before: None,
         problem: None,
         removed: None,
         denied: None,
@@ -87,6 +91,7 @@ impl InstanceObservation {
         subscription: &ResolvedSubscription,
         recorded: Option<ServerInstance>,
     ) {
+        self.named_before.get_or_insert(recorded.is_some());
         let wanted = subscription.wants_set_up() && subscription.refused.is_none();
         let fresh = subscription
             .server
@@ -104,7 +109,11 @@ impl InstanceObservation {
         let known = self.recorded.take().or(recorded);
         let recorded = match (known, fresh) {
             // No request was sent for it yet, so that it may still become the wanted instance.
-            (Some(known), Some(fresh)) if !may_exist(&known) => Some(fresh),
+            (Some(known), Some(fresh)) if !may_exist(&known) => {
+                let same = known.connection_ref == fresh.connection_ref;
+                let adopted = known.adopted.filter(|_| same);
+                Some(ServerInstance { adopted, ..fresh })
+            }
             (known, fresh) => known.or(fresh),
         };
         let is_proved = self.is_proved();
@@ -192,6 +201,7 @@ impl InstanceObservation {
         // Only where the catalog says that it can be fetched: some servers answer 404 to every fetch.
         let was_removed =
             retrievable == Some(true) && self.recorded.as_ref().is_some_and(is_removal_in_doubt);
+        let is_unknown = self.named_before == Some(false);
         if let Some(recorded) = &mut self.recorded {
             match &result {
                 Ok(InstanceReading::Present {
@@ -209,10 +219,16 @@ impl InstanceObservation {
                     recorded
                         .operation
                         .take_if(|operation| is_in_doubt(operation));
-                    recorded.sent_digest.get_or_insert_with(found_digest);
+                    if is_ours && !may_exist(recorded) {
+                        if is_unknown {
+                            adopt(recorded, AdoptedBy::Fetch, at);
+                        }
+                        recorded.sent_digest = Some(found_digest());
+                    }
                 }
                 // What does not exist is in doubt only if it is still being made.
                 Ok(InstanceReading::Absent) => {
+                    recorded.adopted = None;
                     recorded.operation.take_if(|operation| {
                         operation.state == ServerOperationState::InDoubt
                             && operation.r#type == ServerOperationType::Update
@@ -248,6 +264,12 @@ impl InstanceObservation {
         let ServerMoment {
             catalog, late, at, ..
         } = moment;
+        let existed = result == Ok(ServerAnswer::Existed);
+        let result = if existed {
+            Ok(ServerAnswer::Done)
+        } else {
+            result
+        };
         let outcome = result.as_ref().map(|_| ()).map_err(Clone::clone);
         let sent = change.items.iter().map(|item| {
             let sent = Sent {
@@ -271,14 +293,19 @@ impl InstanceObservation {
             match &result {
                 Ok(ServerAnswer::Done) => self.is_removed(late, at),
                 Ok(ServerAnswer::Absent { message }) => self.denied = Some(message.clone()),
-                Ok(ServerAnswer::UnderWay { .. }) | Err(_) => {}
+                Ok(ServerAnswer::UnderWay { .. } | ServerAnswer::Existed) | Err(_) => {}
             }
         }
         let fetched = self
             .before
             .as_ref()
             .is_none_or(|reading| reading.result != Ok(InstanceReading::NotRetrievable));
+        let is_unknown = self.named_before == Some(false);
         if let Some(recorded) = &mut self.recorded {
+            // Where it can be fetched, a fetch has just said that it was not there.
+            if existed && !fetched && is_unknown && !may_exist(recorded) {
+                adopt(recorded, AdoptedBy::Identical, at);
+            }
             if result.is_ok() && change.kind == ServerOperationType::Provision {
                 recorded.service_id.clone_from(&change.instance.service_id);
                 has_plan(recorded, &change.instance.plan_id, catalog);
@@ -288,7 +315,11 @@ impl InstanceObservation {
             {
                 has_plan(recorded, plan, catalog);
             }
-            if !fetched && is_of_other_values(recorded, change.kind, change.digest, &result) {
+            let is_another = is_of_other_values(recorded, change.kind, change.digest, &result);
+            if is_another && !may_exist(recorded) {
+                adopt(recorded, AdoptedBy::Conflict, at);
+            }
+            if is_another && !fetched {
                 take_over(recorded, change.digest);
             } else {
                 settle(recorded, change, &result, late, at);
@@ -305,6 +336,7 @@ impl InstanceObservation {
             recorded.operation =
                 operation.and_then(|operation| late_provision(&operation, late, at));
             recorded.sent_digest = None;
+            recorded.adopted = None;
             self.removed = Some(at);
         }
     }

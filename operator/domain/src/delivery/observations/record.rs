@@ -6,7 +6,10 @@
 
 use entente_crds::{
     digest::Digest,
-    v1alpha1::{ServerInstance, ServerOperation, ServerOperationState, ServerOperationType},
+    v1alpha1::{
+        AdoptedBy, Adoption, ServerInstance, ServerOperation, ServerOperationState,
+        ServerOperationType,
+    },
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -228,6 +231,11 @@ pub(super) fn is_of_other_values(
     refused && kind == ServerOperationType::Provision && !same_in_doubt
 }
 
+/// Records that an instance was there already. What was said first stays.
+pub(super) fn adopt(recorded: &mut ServerInstance, by: AdoptedBy, since: Timestamp) {
+    recorded.adopted.get_or_insert(Adoption { since, by });
+}
+
 /// Records that an instance which exists and cannot be fetched is taken over by a full update
 /// (design section 7): waiting would never show it. From here on the instance counts as existing,
 /// also for withdrawal.
@@ -249,7 +257,7 @@ pub(super) fn settle(
         Ok(ServerAnswer::Absent { .. }) => {}
         // The record knows of its removal.
         Ok(ServerAnswer::Done) if kind == ServerOperationType::Deprovision => {}
-        Ok(ServerAnswer::Done) => {
+        Ok(ServerAnswer::Done | ServerAnswer::Existed) => {
             recorded.operation = None;
             recorded.sent_digest = digest;
         }

@@ -267,7 +267,9 @@ impl Pass {
             }
             Answer::Server(result) => {
                 match &result {
-                    Ok(ServerAnswer::Done | ServerAnswer::Absent { .. }) => {
+                    Ok(
+                        ServerAnswer::Done | ServerAnswer::Existed | ServerAnswer::Absent { .. },
+                    ) => {
                         self.backoffs.clear(&key);
                     }
                     Ok(ServerAnswer::UnderWay { retry_after, .. }) => {

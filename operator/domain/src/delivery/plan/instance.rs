@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use entente_crds::{
+    bounded::token,
     condition::Reason,
     item_key::ItemKey,
     v1alpha1::{
@@ -22,6 +23,9 @@ use crate::{
     reasons::Side,
     remote::{Failure, FailureKind, InstanceKey, InstanceReading},
 };
+
+/// The most characters of an id that a message shows.
+const MOST_SHOWN: usize = 128;
 
 impl Round<'_> {
     pub(super) fn server_step(
@@ -83,6 +87,12 @@ impl Round<'_> {
             }
             Some(Ok(InstanceReading::NotRetrievable)) if is_to_be_made(recorded) => {
                 self.provision(subscription, server, (wanted, instance), plan);
+            }
+            Some(Ok(InstanceReading::Present {
+                service_id: Some(found),
+                ..
+            })) if *found != wanted.service_id => {
+                plan.wait(&subscription.name, of_another_offering(&wanted, found));
             }
             Some(Ok(InstanceReading::Present { .. } | InstanceReading::NotRetrievable)) => {
                 let ids = (wanted.plan_id, instance);
@@ -349,6 +359,28 @@ impl Round<'_> {
             parameters,
             items: differing.into_iter().map(ResolvedItem::carried).collect(),
         });
+    }
+}
+
+/// Returns the obstacle that the server has an instance of another offering under our id: it is not
+/// ours to change.
+fn of_another_offering(wanted: &InstanceKey, found: &str) -> Blocked {
+    let InstanceKey {
+        instance_id,
+        service_id,
+        ..
+    } = wanted;
+    let found = token(found, MOST_SHOWN);
+    Blocked {
+        side: Some(Side::Server),
+        ..Blocked::new(
+            Reason::OfferingChanged,
+            format!(
+                "the service server has an instance {instance_id} of the offering {found}, and the \
+                 service wants one of {service_id}: nothing is sent to it until it is removed there, \
+                 or the SmartService names its offering"
+            ),
+        )
     }
 }
 

@@ -200,7 +200,7 @@ impl Broker {
                     Err(Failure::new(FailureKind::Conflict, "exists and failed"))
                 }
                 Some(_) if same => after.answer(Ok(Self::under_way())),
-                None if same => after.answer(Ok(ServerAnswer::Done)),
+                None if same => after.answer(Ok(ServerAnswer::Existed)),
                 _ => Err(Failure::new(
                     FailureKind::Conflict,
                     "exists with other values",

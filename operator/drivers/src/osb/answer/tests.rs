@@ -60,7 +60,8 @@ macro_rules! ill {
 }
 
 // shows B7: the rows of "Orphan Mitigation".
-well!(row_01_200_well_formed_is_done, Provision, 200, "{}" => done(json!({})));
+well!(row_01_200_well_formed_was_there_already, Provision, 200, "{}" => Outcome::Existed);
+well!(row_01_200_well_formed_is_done, Update, 200, "{}" => done(json!({})));
 ill!(row_02_200_malformed_made_nothing_to_clean_up, Provision, 200, "" => ProtocolError, doubtful false);
 well!(row_03_201_well_formed_is_done, Provision, 201, r#"{"dashboard_url":"x"}"# => done(json!({"dashboard_url": "x"})));
 ill!(row_04_201_malformed_leaves_a_doubt, Provision, 201, "<html>" => ProtocolError, doubtful true);
