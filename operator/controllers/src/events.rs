@@ -108,6 +108,8 @@ reasons! {
     InstanceRemoved => Normal, CleanUp;
     /// A withdrawal ran out of time and is given up.
     FinalizerTimedOut => Warning, CleanUp;
+    /// The operator met a defect of its own over an object, or the API server refused its status.
+    InternalError => Warning, Report;
 }
 
 struct Notice {

@@ -21,6 +21,7 @@ pub mod events;
 mod fake_api;
 #[cfg(test)]
 mod in_process;
+mod internal_errors;
 pub mod metrics;
 mod objects;
 pub mod queue;

@@ -14,6 +14,7 @@ use kube::ResourceExt as _;
 use crate::{
     cache::{Cache, Sharing},
     context::Context,
+    internal_errors,
     shutdown::Shutdown,
     unreadable,
 };
@@ -87,45 +88,51 @@ impl Objects {
         context
             .readiness
             .set_missing(COMPONENT, vec!["objects are being listed".to_owned()]);
-        macro_rules! watch {
+        macro_rules! start {
             ($($cache:ident),+) => {
                 $(tokio::spawn(
                     Arc::clone(&self.$cache).run(context.client.clone(), shutdown.clone()),
                 );)+
+            };
+        }
+        macro_rules! tell {
+            ($($cache:ident),+) => {
+                $(
+                    let parts = || (Arc::clone(&self.$cache), context.clone(), shutdown.clone());
+                    let (cache, shared, end) = parts();
+                    tokio::spawn(unreadable::report(cache, shared, end));
+                    let (cache, shared, end) = parts();
+                    tokio::spawn(internal_errors::report(cache, shared, end));
+                )+
+            };
+        }
+        macro_rules! wait {
+            ($($cache:ident),+) => {
                 $(tokio::select! {
                     () = self.$cache.ready() => {}
                     () = shutdown.requested() => return,
                 })+
             };
         }
-        macro_rules! say_unreadable {
-            ($($cache:ident),+) => {
-                $(tokio::spawn(unreadable::report(
-                    Arc::clone(&self.$cache),
-                    context.clone(),
-                    shutdown.clone(),
-                ));)+
+        // Every kind with conditions is named here and nowhere else.
+        macro_rules! each {
+            ($act:ident) => {
+                $act!(
+                    connections,
+                    models,
+                    services,
+                    devices,
+                    contracts,
+                    subscriptions,
+                    compensations
+                )
             };
         }
-        say_unreadable!(
-            connections,
-            models,
-            services,
-            devices,
-            contracts,
-            subscriptions,
-            compensations
-        );
-        watch!(
-            namespaces,
-            connections,
-            models,
-            services,
-            devices,
-            contracts,
-            subscriptions,
-            compensations
-        );
+        each!(tell);
+        start!(namespaces);
+        each!(start);
+        wait!(namespaces);
+        each!(wait);
         context.readiness.set_ready(COMPONENT);
     }
 }

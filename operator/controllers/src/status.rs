@@ -179,8 +179,11 @@ impl<K: Cached + Serialize> Written for K {}
 pub trait Conditioned:
     Written + HasStatus<Status: Clone + Default + PartialEq + Serialize>
 {
-    /// Returns the conditions of a status.
+    /// Returns the conditions of a status, to be changed.
     fn conditions(status: &mut Self::Status) -> &mut Vec<Condition>;
+
+    /// Returns the conditions of an object.
+    fn said(object: &Self) -> &[Condition];
 }
 
 macro_rules! conditioned {
@@ -188,6 +191,10 @@ macro_rules! conditioned {
         $(impl Conditioned for $kind {
             fn conditions(status: &mut Self::Status) -> &mut Vec<Condition> {
                 &mut status.conditions
+            }
+
+            fn said(object: &Self) -> &[Condition] {
+                object.status.as_ref().map_or(&[], |status| &status.conditions)
             }
         })+
     };

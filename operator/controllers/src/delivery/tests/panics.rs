@@ -121,7 +121,7 @@ async fn a_removal_in_which_a_driver_panics_is_tried_again() {
 
 // shows K2 K7
 #[tokio::test(start_paused = true)]
-async fn a_pass_that_panics_is_said_in_status_and_the_next_one_delivers() {
+async fn a_pass_that_panics_is_said_in_status_and_by_an_event_and_the_next_one_delivers() {
     let process = waiting().await;
     process.cluster.panic(Method::GET, BROKER_LOGIN, 1);
     begin(&process);
@@ -132,6 +132,15 @@ async fn a_pass_that_panics_is_said_in_status_and_the_next_one_delivers() {
     process.until("the defect is said", said).await;
     process.until("it is delivered", is_delivered).await;
     assert_eq!(device_says(&process, "Ready"), "True(Succeeded)");
+    let events = process.cluster.events();
+    for object in [
+        "Device lobby-mfp",
+        "ServiceSubscription banco-sul-2027.backup.lobby-mfp",
+    ] {
+        let event = format!("InternalError {object}");
+        let told = events.iter().filter(|told| **told == event).count();
+        assert_eq!(told, 1, "{event} in {events:?}");
+    }
 }
 
 // shows K7
@@ -213,4 +222,19 @@ async fn an_instance_over_whose_record_we_panic_is_not_made_and_the_settings_are
     process.cluster.recover();
     process.until("it is delivered", is_delivered).await;
     assert_eq!(sent(&process), ALL_WRITES);
+}
+
+// shows K7
+#[tokio::test(start_paused = true)]
+async fn a_status_that_the_api_server_refuses_is_told_by_an_event_with_its_words() {
+    let process = waiting().await;
+    let refusal = (422, "Invalid");
+    process
+        .cluster
+        .refuse(Method::PUT, SUBSCRIPTION_STATUS, refusal, 1);
+    begin(&process);
+    process.until("it is delivered", is_delivered).await;
+    let event = format!("InternalError ServiceSubscription {SUBSCRIPTION}");
+    let told = |process: &InProcess| process.cluster.events().contains(&event);
+    process.until("the refusal is told", told).await;
 }
