@@ -88,6 +88,9 @@ pub struct Change<K> {
     pub old: Option<Arc<K>>,
     /// The object after; `None`: it is gone.
     pub new: Option<Arc<K>>,
+    /// True if somebody else wrote a version of an object that existed, as far as is known. `old`
+    /// and `new` may be the same version then, if that was known only later.
+    pub by_others: bool,
 }
 
 impl<K> Clone for Change<K> {
@@ -96,6 +99,7 @@ impl<K> Clone for Change<K> {
             key: self.key.clone(),
             old: self.old.clone(),
             new: self.new.clone(),
+            by_others: self.by_others,
         }
     }
 }
@@ -281,6 +285,17 @@ impl<K: Cached> Cache<K> {
         }
     }
 
+    /// Notes that a status of this object is being written, until the answer is dropped: what the
+    /// watch brings meanwhile may be that write.
+    pub(crate) fn writing(&self, key: &Key) -> Writing<'_, K> {
+        self.write().write_begins(key);
+        Writing {
+            cache: self,
+            key: key.clone(),
+            own: None,
+        }
+    }
+
     /// Notes that the API server confirmed that the object of this UID is gone.
     pub fn put_deleted(&self, key: &Key, uid: &str) {
         self.write().put_deleted(key, uid);
@@ -310,5 +325,25 @@ impl<K: Cached> Cache<K> {
 
     fn write(&self) -> RwLockWriteGuard<'_, State<K>> {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A status write that is under way.
+pub(crate) struct Writing<'a, K: Cached> {
+    cache: &'a Cache<K>,
+    key: Key,
+    own: Option<u64>,
+}
+
+impl<K: Cached> Writing<'_, K> {
+    /// Ends with the object that the API server answered.
+    pub(crate) fn answered(mut self, object: &K) {
+        self.own = Some(state::version(object.meta()));
+    }
+}
+
+impl<K: Cached> Drop for Writing<'_, K> {
+    fn drop(&mut self) {
+        self.cache.write().write_ends(&self.key, self.own);
     }
 }

@@ -226,8 +226,8 @@ impl Catalogue {
                 }
                 now.checked_add(PROBE).ok()
             }
-            // No event tells that the ConfigMap was corrected.
-            None if !observed.warnings.is_empty() => now.checked_add(PROBE).ok(),
+            // No event tells that a Secret or a ConfigMap was corrected or removed.
+            None if refers_to_others(connection) => now.checked_add(PROBE).ok(),
             None => None,
         }
     }
@@ -335,6 +335,18 @@ fn target(connection: &Connection, profile: Arc<ConnectionProfile>) -> ServerTar
         profile,
         url: url.unwrap_or_default(),
     }
+}
+
+/// True if a Connection refers to a Secret or a ConfigMap.
+fn refers_to_others(connection: &Connection) -> bool {
+    let spec = &connection.spec;
+    let authorities = spec
+        .tls
+        .as_ref()
+        .and_then(|it| it.ca_config_map_ref.as_ref());
+    let login = spec.credentials.as_ref();
+    let login = login.and_then(|it| it.secret_ref.as_ref());
+    authorities.is_some() || login.is_some()
 }
 
 #[cfg(test)]

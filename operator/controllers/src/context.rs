@@ -58,4 +58,7 @@ pub struct Context {
     pub drivers: Drivers,
     /// Flags.
     pub options: Options,
+    /// The queues of the controllers that run.
+    #[cfg(test)]
+    pub(crate) queues: crate::queue::rest::Queues,
 }

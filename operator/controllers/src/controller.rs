@@ -124,6 +124,8 @@ pub(crate) async fn run<R: Reconcile>(reconciler: R, context: &Context, shutdown
         Arc::clone(&context.clock),
         Arc::clone(&context.metrics),
     ));
+    #[cfg(test)]
+    context.queues.register(Arc::clone(&queue) as _);
     let working = reconciler.concurrency();
     let slots = Slots {
         working,

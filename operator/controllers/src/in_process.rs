@@ -34,7 +34,7 @@ use crate::{
     fake_api::cluster::FakeCluster,
     metrics::Metrics,
     objects::Objects,
-    queue::{Queue, Slots},
+    queue::{Queue, Slots, rest::Queues},
     readiness::Readiness,
     secrets::Secrets,
     shutdown::{Shutdown, ShutdownTrigger},
@@ -60,6 +60,7 @@ pub(crate) fn context(
         readiness: Arc::new(Readiness::default()),
         drivers,
         options: Options::default(),
+        queues: Queues::default(),
     }
 }
 
@@ -77,6 +78,8 @@ pub(crate) struct InProcess {
     pub(crate) cluster: Arc<FakeCluster>,
     pub(crate) world: Arc<World>,
     pub(crate) clock: Arc<FakeClock>,
+    /// The queues of all controllers, if [all](Self::start_all) were started.
+    pub(crate) queues: Queues,
     running: Option<(ShutdownTrigger, JoinHandle<()>)>,
 }
 
@@ -97,6 +100,7 @@ impl InProcess {
             cluster,
             world: Arc::new(World::with_clock(move || wall.now())),
             clock,
+            queues: Queues::default(),
             running: None,
         }
     }
@@ -141,6 +145,7 @@ impl InProcess {
         let client = self.cluster.client();
         let drivers = Drivers::fake(Arc::clone(&self.world));
         let context = context(client.clone(), client, Arc::clone(&self.clock), drivers);
+        self.queues = context.queues.clone();
         self.running = Some((trigger, tokio::spawn(crate::run(context, shutdown))));
     }
 
@@ -192,6 +197,7 @@ where
         key: Key::of(&after),
         old: Some(Arc::new(before.clone())),
         new: Some(Arc::new(after)),
+        by_others: false,
     }
 }
 
@@ -206,6 +212,7 @@ where
         key: key.clone(),
         old,
         new,
+        by_others: false,
     })
 }
 

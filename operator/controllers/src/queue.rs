@@ -19,6 +19,8 @@
 //! One queue per controller; fed by changes of caches, run by the controller's task.
 
 mod progress;
+#[cfg(test)]
+pub(crate) mod rest;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -119,6 +121,9 @@ pub struct Queue<K> {
     series: Workqueue,
     state: Mutex<State<K>>,
     changed: Notify,
+    /// Every key that was ever added.
+    #[cfg(test)]
+    seen: Mutex<std::collections::BTreeSet<K>>,
 }
 
 impl<K: QueueKey> Queue<K> {
@@ -133,11 +138,15 @@ impl<K: QueueKey> Queue<K> {
             series,
             state,
             changed: Notify::new(),
+            #[cfg(test)]
+            seen: Mutex::default(),
         }
     }
 
     /// Runs a key as soon as there is a slot; once, however often it is added before that.
     pub fn add(&self, key: K) {
+        #[cfg(test)]
+        self.see(&key);
         if self.lock().add(key, Instant::now()) {
             self.series.added(1);
         }
@@ -148,6 +157,8 @@ impl<K: QueueKey> Queue<K> {
     /// set already. A pass that begins clears it, and the instant that the pass returns counts
     /// then.
     pub fn add_at(&self, key: K, instant: Timestamp) {
+        #[cfg(test)]
+        self.see(&key);
         if self.lock().add_at(key, instant) {
             self.changed.notify_one();
         }
@@ -155,6 +166,8 @@ impl<K: QueueKey> Queue<K> {
 
     /// Runs a key after this length of time, unless an earlier time is set already.
     pub fn add_after(&self, key: K, delay: Duration) {
+        #[cfg(test)]
+        self.see(&key);
         if self.lock().add_after(key, Instant::now() + delay) {
             self.changed.notify_one();
         }

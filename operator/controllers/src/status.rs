@@ -314,7 +314,13 @@ where
             object = newer;
             continue;
         }
-        match write_status(api, &*object, &status).await {
+        let writing = cache.writing(key);
+        let answer = write_status(api, &*object, &status).await;
+        match &answer {
+            Ok(written) => writing.answered(written),
+            Err(_) => drop(writing),
+        }
+        match answer {
             Ok(written) => return Ok(Reported::Written(cache.share_written(written))),
             Err(WriteError::Gone { .. }) => return Ok(Reported::Gone),
             Err(WriteError::Conflict { .. }) if tries < TRIES => tries += 1,

@@ -3,6 +3,7 @@
 
 mod crash;
 mod orphans;
+mod settle;
 mod story;
 mod undecodable;
 

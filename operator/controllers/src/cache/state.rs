@@ -56,6 +56,9 @@ pub(super) struct State<K> {
     unlisted: BTreeMap<u64, Arc<Key>>,
     /// Callers that wait for the echo of an own write; dropped when it has come.
     waiting: HashMap<Arc<Key>, Vec<oneshot::Sender<()>>>,
+    /// Objects of which we are writing a status, and the versions that watch or list brought
+    /// meanwhile.
+    writing: HashMap<Key, Vec<u64>>,
 }
 
 impl<K> Default for State<K> {
@@ -72,6 +75,7 @@ impl<K> Default for State<K> {
             relist: 0,
             unlisted: BTreeMap::new(),
             waiting: HashMap::new(),
+            writing: HashMap::new(),
         }
     }
 }
@@ -145,6 +149,7 @@ impl<K: Resource<DynamicType = ()>> State<K> {
                 key: Key::clone(key),
                 old: None,
                 new,
+                by_others: false,
             });
         }
         self.subscribers.push(sender);
@@ -198,9 +203,42 @@ impl<K: Resource<DynamicType = ()>> State<K> {
         }
         let key = Key::of(&object);
         let anew = self.no_longer_unreadable(&key);
+        // While a status is being written, this may be that write, which came before its answer.
+        let writing = self.writing.get_mut(&key);
+        let by_others = writing.is_none();
+        if let Some(brought) = writing {
+            brought.push(version(object.meta()));
+        }
         let change = self.store(key, Arc::new(object), true);
         let old = change.old.clone().filter(|_| !anew);
-        self.tell(&Change { old, ..change });
+        let by_others = by_others && old.is_some();
+        self.tell(&Change {
+            old,
+            by_others,
+            ..change
+        });
+    }
+
+    /// Notes that we write a status of an object.
+    pub(super) fn write_begins(&mut self, key: &Key) {
+        self.writing.insert(key.clone(), Vec::new());
+    }
+
+    /// Ends the write of a status, with the version that it made. What was brought meanwhile and is
+    /// not this version was written by others.
+    pub(super) fn write_ends(&mut self, key: &Key, own: Option<u64>) {
+        let brought = self.writing.remove(key).unwrap_or_default();
+        if brought.iter().all(|version| Some(*version) == own) {
+            return;
+        }
+        if let Some(object) = self.get(key) {
+            self.tell(&Change {
+                key: key.clone(),
+                old: Some(Arc::clone(&object)),
+                new: Some(object),
+                by_others: true,
+            });
+        }
     }
 
     /// Notes an object from the watch or a relist that cannot be read. The version before stays.
@@ -369,6 +407,7 @@ impl<K: Resource<DynamicType = ()>> State<K> {
             key,
             old,
             new: Some(object),
+            by_others: false,
         }
     }
 
@@ -391,6 +430,7 @@ impl<K: Resource<DynamicType = ()>> State<K> {
             key: key.clone(),
             old: Some(entry.object),
             new: None,
+            by_others: false,
         });
     }
 

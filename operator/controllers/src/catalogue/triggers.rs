@@ -1,6 +1,6 @@
 //! The changes after which an object of the catalogue is reconciled again.
 //!
-//! Numbers of users may lag: they are gathered for a while, so that applying a fleet does not write
+//! What others write into a status or take from the finalizers is put right. Numbers of users may lag: they are gathered for a while, so that applying a fleet does not write
 //! one status per device.
 
 use std::{collections::BTreeSet, time::Duration};
@@ -45,6 +45,8 @@ pub(super) fn connection(
         {
             queue.add(Subject::Service(service.name_any()));
         }
+    } else if change.by_others {
+        queue.add(Subject::Connection(change.key.name.clone()));
     }
 }
 
@@ -128,7 +130,7 @@ fn handle_of(subscription: &ServiceSubscription) -> Option<Handle> {
 }
 
 pub(super) fn model(_: &Catalogue, queue: &Queue<Subject>, change: &Change<DeviceModel>) {
-    if spec_differs(change) {
+    if spec_differs(change) || change.by_others {
         queue.add(Subject::Model(change.key.name.clone()));
     }
 }
@@ -141,6 +143,8 @@ pub(super) fn service(_: &Catalogue, queue: &Queue<Subject>, change: &Change<Sma
             let name = server.connection_ref.name.clone();
             queue.add_after(Subject::Connection(name), GATHER);
         }
+    } else if change.by_others {
+        queue.add(Subject::Service(change.key.name.clone()));
     }
 }
 

@@ -35,9 +35,10 @@ pub(super) fn subscription(
 }
 
 pub(super) fn compensation(_: &Compensations, queue: &Queue<Key>, change: &Change<Compensation>) {
-    if differs(change, |compensation| {
+    let spec = differs(change, |compensation| {
         (compensation.uid(), compensation.metadata.generation)
-    }) {
+    });
+    if spec || change.by_others {
         let Some(found) = change.new.as_ref().or(change.old.as_ref()) else {
             return;
         };

@@ -21,7 +21,8 @@ use crate::{
 const GATHER: Duration = Duration::from_millis(50);
 
 pub(super) fn contract(_: &Contracts, queue: &Queue<Key>, change: &Change<Contract>) {
-    if spec_differs(change) {
+    // What others wrote into its status or its finalizers is put right.
+    if spec_differs(change) || change.by_others {
         queue.add(change.key.clone());
     }
 }

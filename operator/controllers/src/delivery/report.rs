@@ -24,7 +24,8 @@ use crate::{
     defect::{Defect, guarded_now},
     objects::{BY_DEVICE, path},
     status::{
-        Reported, WriteError, remove_finalizer, report_defect, report_until_written, written_alone,
+        Reported, WriteError, add_finalizer, has_finalizer, remove_finalizer, report_defect,
+        report_until_written, written_alone,
     },
 };
 
@@ -172,6 +173,7 @@ async fn write_subscription(
         return Ok(None);
     };
     let report = pass.report_subscription(&object, delivery.context.clock.now());
+    let object = with_finalizer(delivery, pass, object).await?;
     if report.as_ref().is_some_and(|it| it.finalizer_may_go) {
         let api = subscriptions(delivery, pass);
         let freed = remove_finalizer(&api, &*object, FINALIZER_WITHDRAW).await;
@@ -196,6 +198,25 @@ async fn device_alone(
     let api: Api<Device> = Api::namespaced(delivery.context.client.clone(), &key.namespace);
     let work = Box::pin(write_device(delivery, pass, reports));
     written_alone(&api, &delivery.objects.devices, &key, now, work).await
+}
+
+/// Puts the finalizer back that a person removed from a subscription: without it a withdrawal would
+/// leave an instance behind.
+async fn with_finalizer(
+    delivery: &Delivery,
+    pass: &Pass,
+    object: Arc<ServiceSubscription>,
+) -> Result<Arc<ServiceSubscription>, WriteError> {
+    let is_deleted = object.metadata.deletion_timestamp.is_some();
+    if is_deleted || has_finalizer(&*object, FINALIZER_WITHDRAW) {
+        return Ok(object);
+    }
+    let api = subscriptions(delivery, pass);
+    match add_finalizer(&api, &*object, FINALIZER_WITHDRAW).await {
+        Ok(held) => Ok(delivery.objects.subscriptions.share_written(held)),
+        Err(WriteError::Gone { .. }) => Ok(object),
+        Err(error) => Err(error),
+    }
 }
 
 async fn write_device(

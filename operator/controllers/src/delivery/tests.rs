@@ -16,7 +16,7 @@ mod withdrawal;
 use std::{sync::Arc, time::Duration};
 
 use entente_crds::{
-    example,
+    FINALIZER_WITHDRAW, example,
     v1alpha1::{
         Contract, Device, Item, ItemState, PromiseState, Revision, ServiceSubscription,
         ServiceSubscriptionStatus,
@@ -86,7 +86,8 @@ fn prepared() -> InProcess {
     cluster.apply(&example::mfp_500());
     cluster.apply(&example::data_backup());
     cluster.apply(&example::devices()[0]);
-    let subscription = example::service_subscription();
+    let mut subscription = example::service_subscription();
+    subscription.metadata.finalizers = Some(vec![FINALIZER_WITHDRAW.to_owned()]);
     let mut contract = example::banco_sul_2027();
     contract.metadata.uid = Some(subscription.spec.contract.uid.clone());
     cluster.apply(&contract);
@@ -291,7 +292,7 @@ async fn a_subscription_that_is_deleted_goes_after_its_instance() {
         NAMESPACE,
         SUBSCRIPTION,
         |found: &mut ServiceSubscription| {
-            found.metadata.finalizers = Some(vec![entente_crds::FINALIZER_WITHDRAW.to_owned()]);
+            found.metadata.finalizers = Some(vec![FINALIZER_WITHDRAW.to_owned()]);
         },
     );
     process

@@ -40,6 +40,8 @@ pub(super) fn device(delivery: &Delivery, queue: &Queue<Key>, change: &Change<De
     let spec = spec_changed(change);
     if spec {
         again(delivery, queue, change.key.clone());
+    } else if change.by_others {
+        queue.add(change.key.clone());
     }
     // Others with the same endpoint or identity may get the machine, or lose it.
     let claim = |device: &Device| {
@@ -82,6 +84,12 @@ pub(super) fn subscription(
     change: &Change<ServiceSubscription>,
 ) {
     if !spec_changed(change) {
+        if change.by_others
+            && let Some(found) = &change.new
+        {
+            let device = found.spec.device_ref.name.clone();
+            queue.add(Key::new(change.key.namespace.clone(), device));
+        }
         return;
     }
     for version in [&change.old, &change.new].into_iter().flatten() {
@@ -121,12 +129,7 @@ fn of_service(delivery: &Delivery, queue: &Queue<Key>, name: &str) {
 /// Tries the devices of these subscriptions at once.
 fn again_for(delivery: &Delivery, queue: &Queue<Key>, subscriptions: &[Arc<ServiceSubscription>]) {
     for subscription in subscriptions {
-        let namespace = subscription.namespace().unwrap_or_default();
-        again(
-            delivery,
-            queue,
-            Key::new(namespace, subscription.spec.device_ref.name.clone()),
-        );
+        again(delivery, queue, device_of(subscription));
     }
 }
 
@@ -134,6 +137,9 @@ pub(super) fn connection(delivery: &Delivery, queue: &Queue<Key>, change: &Chang
     of_orphans(delivery, queue, change);
     let spec = spec_changed(change);
     if !spec && !is_mended(change) {
+        if refers_to_others(change) {
+            woken_by_connection(delivery, queue, &change.key.name);
+        }
         return;
     }
     if spec {
@@ -174,21 +180,38 @@ fn of_orphans(delivery: &Delivery, queue: &Queue<Key>, change: &Change<Connectio
     again_for(delivery, queue, &concerned);
 }
 
-fn of_broker(delivery: &Delivery, queue: &Queue<Key>, connection: &str) {
-    for service in delivery
-        .objects
-        .services
-        .by_index(BY_CONNECTION, connection)
-    {
-        of_service(delivery, queue, &service.name_any());
+/// Runs every device that uses a Connection, with its backoffs.
+fn woken_by_connection(delivery: &Delivery, queue: &Queue<Key>, connection: &str) {
+    let objects = &delivery.objects;
+    for device in objects.devices.by_index(BY_CONNECTION, connection) {
+        queue.add(Key::of(&*device));
     }
-    // Their service may name another one by now.
-    let subscriptions = &delivery.objects.subscriptions;
-    again_for(
-        delivery,
-        queue,
-        &subscriptions.by_index(BY_CONNECTION, connection),
-    );
+    for subscription in of_connection(delivery, connection) {
+        queue.add(device_of(&subscription));
+    }
+}
+
+/// Returns the subscriptions that a broker serves: those whose service names its Connection, and
+/// those whose instance it has, although their service may name another one by now.
+fn of_connection(delivery: &Delivery, connection: &str) -> Vec<Arc<ServiceSubscription>> {
+    let objects = &delivery.objects;
+    let services = objects.services.by_index(BY_CONNECTION, connection);
+    let subscriptions = &objects.subscriptions;
+    let mut found: Vec<_> = services
+        .iter()
+        .flat_map(|service| subscriptions.by_index(BY_SERVICE, &service.name_any()))
+        .collect();
+    found.extend(subscriptions.by_index(BY_CONNECTION, connection));
+    found
+}
+
+fn device_of(subscription: &ServiceSubscription) -> Key {
+    let namespace = subscription.namespace().unwrap_or_default();
+    Key::new(namespace, subscription.spec.device_ref.name.clone())
+}
+
+fn of_broker(delivery: &Delivery, queue: &Queue<Key>, connection: &str) {
+    again_for(delivery, queue, &of_connection(delivery, connection));
 }
 
 /// Wakes the devices that use a broker whose catalog changed.
@@ -208,11 +231,7 @@ pub(super) fn catalog(delivery: &Delivery, queue: &Queue<Key>, connection: &Stri
 )]
 pub(super) fn clock(delivery: &Delivery, queue: &Queue<Key>, (): &()) {
     for subscription in delivery.objects.subscriptions.all() {
-        let namespace = subscription.namespace().unwrap_or_default();
-        queue.add(Key::new(
-            namespace,
-            subscription.spec.device_ref.name.clone(),
-        ));
+        queue.add(device_of(&subscription));
     }
 }
 
@@ -234,6 +253,20 @@ fn is_mended(change: &Change<Connection>) -> bool {
             let failed = find(&old, condition).is_some_and(|found| found.status == "False");
             failed && is_true(&new, condition)
         })
+}
+
+/// True if another Secret or ConfigMap is missing than before, or none any more: the devices say so
+/// as well.
+fn refers_to_others(change: &Change<Connection>) -> bool {
+    differs(change, |connection| {
+        let conditions = connection.status.as_ref().map(|it| &it.conditions);
+        let found = conditions.and_then(|all| find(all, ConditionType::ResolvedRefs))?;
+        Some((
+            found.status.clone(),
+            found.reason.clone(),
+            found.message.clone(),
+        ))
+    })
 }
 
 pub(super) fn contract(delivery: &Delivery, queue: &Queue<Key>, change: &Change<Contract>) {

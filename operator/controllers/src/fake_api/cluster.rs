@@ -7,7 +7,10 @@
 
 mod state;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use bytes::Bytes;
 use http::{Method, Response};
@@ -274,6 +277,23 @@ impl FakeCluster {
     /// Returns a receiver that is notified of every request that was served and every change.
     pub(crate) fn served(&self) -> watch::Receiver<()> {
         self.served.subscribe()
+    }
+
+    /// Returns every object but events, by collection, namespace and name.
+    pub(crate) fn objects(&self) -> BTreeMap<String, Value> {
+        let state = self.lock();
+        let objects = state.objects.iter();
+        objects
+            .filter(|(path, _)| path.collection != "events")
+            .map(|(path, object)| {
+                let Path {
+                    collection,
+                    namespace,
+                    name,
+                } = path;
+                (format!("{collection} {namespace}/{name}"), object.clone())
+            })
+            .collect()
     }
 
     /// Returns all objects and the last requests, for the message of a test that fails.

@@ -335,6 +335,12 @@ impl<K: QueueKey> State<K> {
         self.after.first().map(|(due, _)| *due)
     }
 
+    /// Returns the keys that wait for an instant of the wall clock.
+    #[cfg(test)]
+    pub(super) fn instants(&self) -> impl Iterator<Item = &(Timestamp, K)> {
+        self.at.iter()
+    }
+
     pub(super) fn depth(&self) -> usize {
         self.ready
     }

@@ -215,16 +215,21 @@ async fn the_catalogue_wakes_all_who_use_what_is_edited_and_nobody_for_a_number_
 
 // shows K2 K5
 #[tokio::test(start_paused = true)]
-async fn a_secret_that_was_mended_wakes_all_who_wait_for_it_and_one_that_broke_wakes_nobody() {
+async fn a_secret_that_is_missing_or_was_mended_wakes_all_who_use_it_and_a_refused_login_nobody() {
     let idle = Idle::new().await;
     let mut before: Connection = idle.get("", "northwind-services");
     for type_ in ["ResolvedRefs", "Authenticated"] {
+        // Whether a login is refused, each device finds out by itself; what is missing, it reports.
+        let missing = match type_ {
+            "ResolvedRefs" => &[LOBBY][..],
+            _ => &[],
+        };
         for (old, new, woken) in [
             ("False", "True", &[LOBBY][..]),
-            ("True", "False", &[]),
+            ("True", "False", missing),
             ("True", "True", &[]),
-            ("Unknown", "True", &[]),
-            ("False", "Unknown", &[]),
+            ("Unknown", "True", missing),
+            ("False", "Unknown", missing),
         ] {
             before.status.get_or_insert_default().conditions = vec![condition(type_, old)];
             let change = edited(&before, |after| {

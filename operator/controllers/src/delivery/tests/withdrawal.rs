@@ -1,7 +1,7 @@
 //! Tests of the end of a service: its subscription waits until everything is withdrawn and recorded.
 
 use entente_crds::{
-    ANNOTATION_ABANDON, FINALIZER_WITHDRAW,
+    ANNOTATION_ABANDON,
     v1alpha1::{Compensation, Connection, Orphan},
 };
 use entente_drivers::fake::Fault;
@@ -12,11 +12,6 @@ use super::*;
 
 /// Ends the service now, as the contract controller does.
 fn delete(process: &InProcess) {
-    process
-        .cluster
-        .edit(NAMESPACE, SUBSCRIPTION, |it: &mut ServiceSubscription| {
-            it.metadata.finalizers = Some(vec![FINALIZER_WITHDRAW.to_owned()]);
-        });
     process
         .cluster
         .delete::<ServiceSubscription>(NAMESPACE, SUBSCRIPTION);

@@ -1,0 +1,202 @@
+//! No missed wake-up: after random events everything comes to rest, and then one more run of every
+//! controller over every key changes nothing.
+//!
+//! At rest nothing is ready and nothing runs; what waits, waits for an instant. Then objects,
+//! instants and remote sides must be what a run over everything leaves as they are: a difference is
+//! a change that woke nobody.
+//!
+//! Exceptions, each with its bound. What is not watched is looked at now and then:
+//! - Secrets and ConfigMaps of Connections, and brokers, by the probe of the Connection:
+//!   within [`NOT_WATCHED`] after they changed.
+//!
+//! A run may read what is due to be read, such as a catalog that is ten minutes old. If that fails
+//! because the remote side is off, its backoff begins: then an instant may be earlier.
+
+mod events;
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use entente_crds::v1alpha1::{DeviceModel, SmartService};
+use jiff::Timestamp;
+use proptest::prelude::*;
+use serde_json::Value;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use self::events::{Event, events};
+use super::*;
+
+/// Longest time after which a change of something that is not watched is seen: the longest backoff
+/// of a probe, which is longer than the interval of those that are answered.
+const NOT_WATCHED: Duration = Duration::from_mins(16);
+
+/// Virtual time in which everything has to come to rest.
+const TO_REST: Duration = Duration::from_hours(2);
+
+/// The parts that a run over everything must leave as they are.
+#[derive(Clone, Debug)]
+struct Picture {
+    objects: BTreeMap<String, Value>,
+    instants: BTreeMap<String, Timestamp>,
+    /// Requests that meant to change a remote side.
+    sent: Vec<String>,
+    /// Writes to the API server.
+    writes: Vec<String>,
+    /// True if a remote side was asked that is not there: its backoff begins.
+    asked_in_vain: bool,
+}
+
+impl Picture {
+    fn of(process: &InProcess) -> Self {
+        let instants = process.queues.all();
+        let instants = instants.iter().flat_map(|queue| queue.instants()).collect();
+        let calls = process.world.ledger();
+        let is_off = |url: &str| {
+            let world = &process.world;
+            world.server(url).is_none() && world.device(url).is_none()
+        };
+        let asked_in_vain = calls.iter().any(|call| is_off(&call.url));
+        let calls = calls.iter().filter(|call| call.operation.writes());
+        let sent = calls
+            .map(|call| format!("{:?} {} {:?}", call.operation, call.key, call.values))
+            .collect();
+        Self {
+            objects: process.cluster.objects(),
+            instants,
+            sent,
+            writes: process.cluster.writes(),
+            asked_in_vain,
+        }
+    }
+
+    /// Returns the differences to a later picture.
+    fn differences(&self, after: &Self) -> String {
+        let mut said = String::new();
+        let names: std::collections::BTreeSet<&String> =
+            self.objects.keys().chain(after.objects.keys()).collect();
+        for name in names {
+            let (before, now) = (self.objects.get(name), after.objects.get(name));
+            if before != now {
+                let before = before.cloned().unwrap_or_default();
+                let now = now.cloned().unwrap_or_default();
+                let _ = write!(said, "\n{name}");
+                differences(&mut said, "", &before, &now);
+            }
+        }
+        for write in &after.writes {
+            let _ = write!(said, "\nwritten: {write}");
+        }
+        for sent in &after.sent {
+            let _ = write!(said, "\nsent: {sent}");
+        }
+        for (key, instant) in &after.instants {
+            match self.instants.get(key) {
+                None => _ = write!(said, "\n{key} waits for {instant}, and waited for nothing"),
+                Some(before) if instant < before && !after.asked_in_vain => {
+                    let _ = write!(said, "\n{key} waits for {instant}, and waited for {before}");
+                }
+                Some(_) => {}
+            }
+        }
+        said
+    }
+}
+
+/// Adds the fields in which two values differ.
+fn differences(said: &mut String, at: &str, before: &Value, after: &Value) {
+    match (before, after) {
+        (Value::Object(old), Value::Object(new)) => {
+            let fields: std::collections::BTreeSet<&String> =
+                old.keys().chain(new.keys()).collect();
+            for field in fields {
+                let (old, new) = (&before[field], &after[field]);
+                differences(said, &format!("{at}.{field}"), old, new);
+            }
+        }
+        (Value::Array(old), Value::Array(new)) if old.len() == new.len() => {
+            for (index, (old, new)) in old.iter().zip(new).enumerate() {
+                differences(said, &format!("{at}[{index}]"), old, new);
+            }
+        }
+        _ if before != after => {
+            let short = |value: &Value| value.to_string().chars().take(300).collect::<String>();
+            let _ = write!(said, "\n  {at}: {} -> {}", short(before), short(after));
+        }
+        _ => {}
+    }
+}
+
+/// Waits until nothing is ready, nothing runs and nothing waits but for an instant of the clock.
+async fn rest(process: &InProcess) {
+    let until = Instant::now() + TO_REST;
+    loop {
+        // The clock of the runtime goes on only when every task waits.
+        sleep(Duration::from_millis(1)).await;
+        let queues = process.queues.all();
+        if queues.is_empty() || queues.iter().any(|queue| !queue.is_idle()) {
+            sleep(Duration::from_millis(100)).await;
+        } else if let Some(after) = queues.iter().filter_map(|queue| queue.next_after()).min() {
+            sleep_until(after).await;
+        } else if !events::collect_garbage(process) {
+            return;
+        }
+        assert!(Instant::now() < until, "it does not come to rest");
+    }
+}
+
+/// Lives through events, and returns the differences that a run over everything makes.
+async fn live(sequences: &[Vec<Event>]) -> Result<(), String> {
+    let mut process = events::prepared();
+    process.start_all();
+    rest(&process).await;
+    for sequence in sequences {
+        for event in sequence {
+            events::happen(&mut process, event).await;
+        }
+        rest(&process).await;
+        if sequence.iter().any(Event::is_not_watched) {
+            process.let_pass(NOT_WATCHED).await;
+            rest(&process).await;
+        }
+        process.cluster.forget_requests();
+        process.world.clear_ledger();
+        let before = Picture::of(&process);
+        for queue in process.queues.all() {
+            queue.run_all();
+        }
+        rest(&process).await;
+        let differences = before.differences(&Picture::of(&process));
+        if !differences.is_empty() {
+            return Err(format!("at {}{differences}", process.clock.now()));
+        }
+    }
+    process.kill();
+    Ok(())
+}
+
+fn run(sequences: &[Vec<Event>]) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    runtime.block_on(live(sequences))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: std::env::var("PROPTEST_CASES").map_or(64, |it| it.parse().expect("a number")),
+        failure_persistence: None,
+        max_shrink_iters: 200,
+        ..ProptestConfig::default()
+    })]
+
+    // shows K2 K5
+    #[test]
+    fn after_any_events_one_more_run_of_every_controller_changes_nothing(
+        sequences in prop::collection::vec(prop::collection::vec(events(), 1..5), 1..4),
+    ) {
+        if let Err(differences) = run(&sequences) {
+            prop_assert!(false, "a missed wake-up: {differences}\nafter {sequences:#?}");
+        }
+    }
+}

@@ -1,0 +1,536 @@
+//! Events that may happen to the cluster and to the remote sides, at random.
+
+use entente_crds::{
+    ANNOTATION_ABANDON, ANNOTATION_RECONCILE_AT,
+    v1alpha1::{LocalReference, Tls, Trust},
+};
+use entente_domain::remote::FailureKind;
+use entente_drivers::fake::Fault;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
+use kube::Resource;
+use serde_json::json;
+
+use super::*;
+use crate::context::Options;
+
+const DEVICES: usize = 3;
+const OTHER_BROKER: &str = "southwind-services";
+const OTHER_BROKER_URL: &str = "https://broker.southwind.example";
+const AUTHORITIES: &str = "hq-authorities";
+
+/// An object that people write.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Subject {
+    Contract,
+    Device(usize),
+    Service(usize),
+    Model,
+    Connection(usize),
+}
+
+/// Something that happens.
+#[derive(Clone, Debug)]
+pub(super) enum Event {
+    Passes(Duration),
+    Starts,
+    /// Another spec, one of some.
+    Edited(Subject, usize),
+    Deleted(Subject),
+    /// Applied as it was in the beginning, made anew if it is gone.
+    Applied(Subject),
+    Labelled(usize, bool),
+    NamespaceLabelled(bool),
+    ReconcileAsked(usize, u32),
+    AbandonAsked,
+    /// A person removes our finalizers.
+    Unprotected(Subject),
+    SubscriptionUnprotected(usize),
+    SubscriptionDeleted(usize),
+    CompensationDeleted(usize),
+    CompensationVoided(usize),
+    /// A person changes a status.
+    Status(Subject, Defacement),
+    SubscriptionStatus(usize, Defacement),
+    OrphansCleared,
+    LoginGone,
+    LoginBack,
+    AuthoritiesGone,
+    AuthoritiesBack,
+    DeviceOff(usize),
+    DeviceOn(usize),
+    DeviceRefuses(usize, usize),
+    BrokerOff,
+    BrokerOn,
+    BrokerFails(usize),
+    BrokerSlow,
+    RemoteCured,
+    Restarted,
+    Refused(usize),
+}
+
+/// A change of a status by hand.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Defacement {
+    Gone,
+    NoConditions,
+    OtherReady,
+    OtherGeneration,
+}
+
+impl Event {
+    /// True if no watch tells of it.
+    pub(super) fn is_not_watched(&self) -> bool {
+        matches!(
+            self,
+            Self::LoginGone
+                | Self::LoginBack
+                | Self::AuthoritiesGone
+                | Self::AuthoritiesBack
+                | Self::BrokerOff
+                | Self::BrokerOn
+                | Self::BrokerFails(_)
+                | Self::RemoteCured
+        )
+    }
+}
+
+fn subject() -> impl Strategy<Value = Subject> {
+    prop_oneof![
+        Just(Subject::Contract),
+        (0..DEVICES).prop_map(Subject::Device),
+        (0..2_usize).prop_map(Subject::Service),
+        Just(Subject::Model),
+        (0..3_usize).prop_map(Subject::Connection),
+    ]
+}
+
+fn defacement() -> impl Strategy<Value = Defacement> {
+    prop::sample::select(vec![
+        Defacement::Gone,
+        Defacement::NoConditions,
+        Defacement::OtherReady,
+        Defacement::OtherGeneration,
+    ])
+}
+
+pub(super) fn events() -> impl Strategy<Value = Event> {
+    let times = [1, 300, 7_000, 61_000, 1_200_000, 18_000_000, 93_600_000];
+    let times = prop::sample::select(times.map(Duration::from_millis).to_vec());
+    let objects = prop_oneof![
+        4 => (subject(), 0..6_usize).prop_map(|(it, to)| Event::Edited(it, to)),
+        1 => subject().prop_map(Event::Deleted),
+        2 => subject().prop_map(Event::Applied),
+        1 => (0..DEVICES, any::<bool>()).prop_map(|(it, on)| Event::Labelled(it, on)),
+        1 => any::<bool>().prop_map(Event::NamespaceLabelled),
+        1 => (0..DEVICES, 0..3_u32).prop_map(|(it, time)| Event::ReconcileAsked(it, time)),
+        1 => Just(Event::AbandonAsked),
+    ];
+    let meddling = prop_oneof![
+        2 => subject().prop_map(Event::Unprotected),
+        1 => (0..8_usize).prop_map(Event::SubscriptionUnprotected),
+        1 => (0..8_usize).prop_map(Event::SubscriptionDeleted),
+        1 => (0..8_usize).prop_map(Event::CompensationDeleted),
+        1 => (0..8_usize).prop_map(Event::CompensationVoided),
+        2 => (subject(), defacement()).prop_map(|(it, how)| Event::Status(it, how)),
+        1 => (0..8_usize, defacement()).prop_map(|(it, how)| Event::SubscriptionStatus(it, how)),
+        1 => Just(Event::OrphansCleared),
+        1 => Just(Event::Restarted),
+        1 => (1..4_usize).prop_map(Event::Refused),
+    ];
+    let outside = prop_oneof![
+        Just(Event::LoginGone),
+        Just(Event::LoginBack),
+        Just(Event::AuthoritiesGone),
+        Just(Event::AuthoritiesBack),
+        (0..DEVICES).prop_map(Event::DeviceOff),
+        (0..DEVICES).prop_map(Event::DeviceOn),
+        (0..DEVICES, 0..3_usize).prop_map(|(it, how)| Event::DeviceRefuses(it, how)),
+        Just(Event::BrokerOff),
+        Just(Event::BrokerOn),
+        (0..4_usize).prop_map(Event::BrokerFails),
+        Just(Event::BrokerSlow),
+        Just(Event::RemoteCured),
+    ];
+    prop_oneof![
+        3 => times.prop_map(Event::Passes),
+        1 => Just(Event::Starts),
+        4 => objects,
+        3 => meddling,
+        3 => outside,
+    ]
+}
+
+fn contract() -> Contract {
+    let mut contract = example::banco_sul_2027();
+    contract.spec.services[0].devices.expect = Some(3);
+    contract
+}
+
+fn connections() -> [Connection; 3] {
+    let mut hq = example::hq_ipp();
+    hq.spec.tls = Some(Tls {
+        trust: Trust::Verify,
+        ca_config_map_ref: Some(LocalReference {
+            name: AUTHORITIES.to_owned(),
+        }),
+        server_name: None,
+    });
+    let mut other = example::northwind_services();
+    other.metadata.name = Some(OTHER_BROKER.to_owned());
+    other.spec.osb.as_mut().expect("a broker").url = OTHER_BROKER_URL.to_owned();
+    [hq, example::northwind_services(), other]
+}
+
+fn services() -> [SmartService; 2] {
+    [example::data_backup(), example::parts_life()]
+}
+
+fn authorities() -> ConfigMap {
+    let key = rcgen::generate_simple_self_signed(["authority.example".to_owned()]);
+    let mut map = ConfigMap::default();
+    map.metadata.name = Some(AUTHORITIES.to_owned());
+    map.metadata.namespace = Some(Options::default().namespace);
+    let text = key.expect("a certificate").cert.pem();
+    map.data = Some([("ca.crt".to_owned(), text)].into());
+    map
+}
+
+/// Objects and remote sides two days before the start of a contract. Nothing runs yet.
+pub(super) fn prepared() -> InProcess {
+    let process = InProcess::at("2027-03-30T03:00:00Z");
+    for url in [BROKER_URL, OTHER_BROKER_URL] {
+        process.world.put_server(url, fake_broker());
+    }
+    let cluster = &process.cluster;
+    cluster.apply(&broker_login());
+    cluster.apply(&authorities());
+    for number in 0..3 {
+        apply(&process, Subject::Connection(number));
+    }
+    apply(&process, Subject::Model);
+    for number in 0..2 {
+        apply(&process, Subject::Service(number));
+    }
+    for number in 0..DEVICES {
+        let device = fake_device(&format!("urn:uuid:{number}"));
+        process.world.put_device(&url(number), device);
+        apply(&process, Subject::Device(number));
+    }
+    apply(&process, Subject::Contract);
+    process
+}
+
+fn apply(process: &InProcess, subject: Subject) {
+    let cluster = &process.cluster;
+    match subject {
+        Subject::Contract => cluster.apply(&contract()),
+        Subject::Device(number) => cluster.apply(&example::devices()[number]),
+        Subject::Service(number) => cluster.apply(&services()[number]),
+        Subject::Model => cluster.apply(&example::mfp_500()),
+        Subject::Connection(number) => cluster.apply(&connections()[number]),
+    }
+}
+
+/// Returns namespace and name.
+fn name(subject: Subject) -> (&'static str, String) {
+    match subject {
+        Subject::Contract => (NAMESPACE, CONTRACT.to_owned()),
+        Subject::Device(number) => (NAMESPACE, example::DEVICES[number].to_owned()),
+        Subject::Service(number) => ("", services()[number].name_any()),
+        Subject::Model => ("", example::mfp_500().name_any()),
+        Subject::Connection(number) => ("", connections()[number].name_any()),
+    }
+}
+
+/// Changes the JSON of an object, if it exists.
+fn change(process: &InProcess, subject: Subject, change: impl FnOnce(&mut Value)) {
+    let (namespace, name) = name(subject);
+    match subject {
+        Subject::Contract => change_json::<Contract>(process, namespace, &name, change),
+        Subject::Device(_) => change_json::<Device>(process, namespace, &name, change),
+        Subject::Service(_) => change_json::<SmartService>(process, namespace, &name, change),
+        Subject::Model => change_json::<DeviceModel>(process, namespace, &name, change),
+        Subject::Connection(_) => change_json::<Connection>(process, namespace, &name, change),
+    }
+}
+
+fn change_json<K: Resource<DynamicType = ()>>(
+    process: &InProcess,
+    namespace: &str,
+    name: &str,
+    change: impl FnOnce(&mut Value),
+) {
+    if !process.cluster.json::<K>(namespace, name).is_null() {
+        process.cluster.edit_json::<K>(namespace, name, change);
+    }
+}
+
+fn delete<K: Resource<DynamicType = ()>>(process: &InProcess, namespace: &str, name: &str) {
+    if !process.cluster.json::<K>(namespace, name).is_null() {
+        process.cluster.delete::<K>(namespace, name);
+    }
+}
+
+/// Returns the name of the object of this number, if there are any.
+fn nth<K: Resource<DynamicType = ()>>(process: &InProcess, number: usize) -> Option<String> {
+    let names = process.cluster.names::<K>();
+    names.get(number % names.len().max(1)).cloned()
+}
+
+/// Deletes subscriptions whose contract is gone, as the garbage collector of Kubernetes does.
+/// Returns true if there was one.
+pub(super) fn collect_garbage(process: &InProcess) -> bool {
+    let contract = process.cluster.json::<Contract>(NAMESPACE, CONTRACT);
+    let uid = &contract["metadata"]["uid"];
+    let mut collected = false;
+    for name in process.cluster.names::<ServiceSubscription>() {
+        let found = process
+            .cluster
+            .json::<ServiceSubscription>(NAMESPACE, &name);
+        let meta = &found["metadata"];
+        if meta["deletionTimestamp"].is_null() && meta["ownerReferences"][0]["uid"] != *uid {
+            process
+                .cluster
+                .delete::<ServiceSubscription>(NAMESPACE, &name);
+            collected = true;
+        }
+    }
+    collected
+}
+
+pub(super) async fn happen(process: &mut InProcess, event: &Event) {
+    collect_garbage(process);
+    match event {
+        Event::Passes(time) => process.let_pass(*time).await,
+        Event::Starts if process.clock.now() < start() => {
+            jump_to_start(process);
+            // A queue notices a clock that is set when it reads it again.
+            process.let_pass(Duration::from_secs(11)).await;
+        }
+        Event::Starts => {}
+        Event::Restarted => {
+            process.kill();
+            process.start_all();
+        }
+        Event::Edited(subject, to) => edit(process, *subject, *to),
+        Event::Deleted(subject) => {
+            let (namespace, name) = name(*subject);
+            match subject {
+                Subject::Contract => delete::<Contract>(process, namespace, &name),
+                Subject::Device(_) => delete::<Device>(process, namespace, &name),
+                Subject::Service(_) => delete::<SmartService>(process, namespace, &name),
+                Subject::Model => delete::<DeviceModel>(process, namespace, &name),
+                Subject::Connection(_) => delete::<Connection>(process, namespace, &name),
+            }
+        }
+        Event::Applied(subject) => apply(process, *subject),
+        Event::Labelled(..)
+        | Event::NamespaceLabelled(_)
+        | Event::ReconcileAsked(..)
+        | Event::AbandonAsked => happen_to_metadata(process, event),
+        Event::Unprotected(subject) => change(process, *subject, without_finalizers),
+        Event::Status(subject, how) => change(process, *subject, |object| deface(object, *how)),
+        Event::OrphansCleared => change(process, Subject::Connection(1), |object| {
+            if !object["status"].is_null() {
+                object["status"]["orphans"] = json!([]);
+            }
+        }),
+        Event::SubscriptionUnprotected(_)
+        | Event::SubscriptionDeleted(_)
+        | Event::SubscriptionStatus(..)
+        | Event::CompensationDeleted(_)
+        | Event::CompensationVoided(_) => happen_to_made(process, event),
+        _ => happen_outside(process, event),
+    }
+}
+
+fn happen_to_metadata(process: &InProcess, event: &Event) {
+    match event {
+        Event::Labelled(number, on) => change(process, Subject::Device(*number), |object| {
+            let labels = if *on {
+                json!({"contract": NAMESPACE})
+            } else {
+                json!({})
+            };
+            object["metadata"]["labels"] = labels;
+        }),
+        Event::NamespaceLabelled(on) => {
+            change_json::<Namespace>(process, "", NAMESPACE, |object| {
+                let key = if *on {
+                    "kubernetes.io/metadata.name"
+                } else {
+                    "another"
+                };
+                object["metadata"]["labels"] = json!({key: NAMESPACE});
+            });
+        }
+        Event::ReconcileAsked(number, time) => {
+            change(process, Subject::Device(*number), |object| {
+                object["metadata"]["annotations"] =
+                    json!({ANNOTATION_RECONCILE_AT: format!("{time}")});
+            });
+        }
+        Event::AbandonAsked => change(process, Subject::Contract, |object| {
+            object["metadata"]["annotations"] = json!({ANNOTATION_ABANDON: "true"});
+        }),
+        _ => {}
+    }
+}
+
+/// Meddles with an object that the operator made.
+fn happen_to_made(process: &InProcess, event: &Event) {
+    match event {
+        Event::SubscriptionUnprotected(number) => {
+            if let Some(name) = nth::<ServiceSubscription>(process, *number) {
+                change_json::<ServiceSubscription>(process, NAMESPACE, &name, without_finalizers);
+            }
+        }
+        Event::SubscriptionDeleted(number) => {
+            if let Some(name) = nth::<ServiceSubscription>(process, *number) {
+                delete::<ServiceSubscription>(process, NAMESPACE, &name);
+            }
+        }
+        Event::SubscriptionStatus(number, how) => {
+            if let Some(name) = nth::<ServiceSubscription>(process, *number) {
+                let change = |object: &mut Value| deface(object, *how);
+                change_json::<ServiceSubscription>(process, NAMESPACE, &name, change);
+            }
+        }
+        Event::CompensationDeleted(number) => {
+            if let Some(name) = nth::<Compensation>(process, *number) {
+                delete::<Compensation>(process, NAMESPACE, &name);
+            }
+        }
+        Event::CompensationVoided(number) => {
+            if let Some(name) = nth::<Compensation>(process, *number) {
+                change_json::<Compensation>(process, NAMESPACE, &name, |object| {
+                    object["spec"]["voided"] = json!({"reason": "settled", "reissue": "Same"});
+                });
+            }
+        }
+        _ => {}
+    }
+}
+
+fn happen_outside(process: &InProcess, event: &Event) {
+    let (cluster, world) = (&process.cluster, &process.world);
+    let own = Options::default().namespace;
+    match event {
+        Event::LoginGone => delete::<Secret>(process, &own, BROKER),
+        Event::LoginBack => cluster.apply(&broker_login()),
+        Event::AuthoritiesGone => delete::<ConfigMap>(process, &own, AUTHORITIES),
+        Event::AuthoritiesBack => cluster.apply(&authorities()),
+        Event::DeviceOff(number) => _ = world.remove_device(&url(*number)),
+        Event::DeviceOn(number) => {
+            let device = fake_device(&format!("urn:uuid:{number}"));
+            world.put_device(&url(*number), device);
+        }
+        Event::DeviceRefuses(number, how) => {
+            let attributes = [
+                "nw-backup-endpoint",
+                "nw-alert-threshold",
+                "nw-backup-weekdays",
+            ];
+            let attribute = attributes[*how].to_owned();
+            world.change_device(&url(*number), |device| {
+                let places = device.values.keys().map(ToString::to_string);
+                let place = places.into_iter().find(|place| place.contains(&attribute));
+                if let Some(place) = place {
+                    device.refused.insert(place, FailureKind::RejectedValue);
+                }
+            });
+        }
+        Event::BrokerOff => _ = world.remove_server(BROKER_URL),
+        Event::BrokerOn if world.server(BROKER_URL).is_none() => {
+            world.put_server(BROKER_URL, fake_broker());
+        }
+        Event::BrokerFails(how) => {
+            let operations = [
+                Operation::Provision,
+                Operation::Update,
+                Operation::InstanceObserve,
+                Operation::Deprovision,
+            ];
+            let fault = Fault::fail(FailureKind::Busy);
+            world.script(Some(BROKER_URL), operations[*how], fault, 3);
+        }
+        Event::BrokerSlow => {
+            let fault = Fault::Async { polls: 3 };
+            world.script(Some(BROKER_URL), Operation::Provision, fault, 2);
+        }
+        Event::RemoteCured => {
+            world.clear_faults();
+            for number in 0..DEVICES {
+                world.change_device(&url(number), |device| device.refused.clear());
+            }
+        }
+        Event::Refused(times) => {
+            cluster.refuse(http::Method::PUT, "/status", (500, "InternalError"), *times);
+        }
+        _ => {}
+    }
+}
+
+fn without_finalizers(object: &mut Value) {
+    object["metadata"]["finalizers"] = Value::Null;
+}
+
+fn deface(object: &mut Value, how: Defacement) {
+    match how {
+        _ if object["status"].is_null() => {}
+        Defacement::Gone => object["status"] = Value::Null,
+        Defacement::NoConditions => object["status"]["conditions"] = json!([]),
+        Defacement::OtherReady => {
+            let conditions = object["status"]["conditions"].as_array_mut();
+            for condition in conditions.into_iter().flatten() {
+                if condition["type"] == "Ready" {
+                    let other = if condition["status"] == "True" {
+                        "False"
+                    } else {
+                        "True"
+                    };
+                    condition["status"] = json!(other);
+                }
+            }
+        }
+        Defacement::OtherGeneration => object["status"]["observedGeneration"] = json!(0),
+    }
+}
+
+fn edit(process: &InProcess, subject: Subject, to: usize) {
+    change(process, subject, |object| {
+        let spec = &mut object["spec"];
+        match (subject, to) {
+            (Subject::Contract, 0) => spec["services"][0]["fee"]["amount"] = json!("13"),
+            (Subject::Contract, 1) => spec["services"][0]["parameters"]["weekdays"] = json!("mon"),
+            (Subject::Contract, 2) => spec["services"][0]["devices"]["names"] = json!(["nobody"]),
+            (Subject::Contract, 3) | (Subject::Device(_), 4) => {
+                spec["suspend"] = json!(spec["suspend"] != true);
+            }
+            (Subject::Contract, 4) => spec["term"]["endDate"] = json!("2027-04-02"),
+            (Subject::Contract, _) => spec["services"][1]["parameters"]["threshold"] = json!("x"),
+            (Subject::Device(_), 0) => spec["address"] = json!("10.20.3.1"),
+            (Subject::Device(_), 1) => spec["address"] = json!("10.99.3.1"),
+            (Subject::Device(_), 2) => spec["serialNumber"] = json!("NW500-9999"),
+            (Subject::Device(_), 3) => spec["modelRef"]["name"] = json!("another"),
+            (Subject::Device(_), _) => spec["connections"] = json!([{"name": "another"}]),
+            (Subject::Service(0), 0 | 1) => {
+                spec["server"]["connectionRef"]["name"] = json!(OTHER_BROKER);
+            }
+            (Subject::Service(0), 2) => spec["server"]["plan"] = json!("premium"),
+            (Subject::Service(0), 3) => spec["server"]["connectionRef"]["name"] = json!("another"),
+            (Subject::Service(_), 4) => spec["parameters"][0]["default"] = json!("99999"),
+            (Subject::Service(_), _) => spec["provider"] = json!("Southwind"),
+            (Subject::Model, 0 | 1) => spec["productNames"] = json!(["Another"]),
+            (Subject::Model, 2 | 3) => _ = spec["settings"].as_array_mut().and_then(Vec::pop),
+            (Subject::Model, _) => spec["identity"] = Value::Null,
+            (Subject::Connection(_), 0 | 1) => spec["allow"][0]["networks"] = json!(["10.0.0.0/8"]),
+            (Subject::Connection(_), 2) => spec["allow"] = json!([]),
+            (Subject::Connection(_), 3) => spec["tls"] = Value::Null,
+            (Subject::Connection(_), 4) => spec["sync"] = json!({"period": "1h"}),
+            (Subject::Connection(_), _) => {
+                spec["credentials"] = json!({"type": "Basic", "secretRef": {"name": "nobody"}});
+            }
+        }
+    });
+}
