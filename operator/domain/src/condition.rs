@@ -59,6 +59,23 @@ pub fn is_true(conditions: &[Condition], condition: ConditionType) -> bool {
     find(conditions, condition).is_some_and(|found| found.status == Status::True.as_str())
 }
 
+/// Returns conditions without the words of those whose reason an attempt at a remote side can have:
+/// the remote side's own, which may be others in each answer.
+pub fn without_words_of_attempts(conditions: &[Condition]) -> Vec<Condition> {
+    let of_an_attempt = |condition: &Condition| {
+        let mut reasons = Reason::OF_AN_ATTEMPT.iter();
+        reasons.any(|reason| reason.as_str() == condition.reason)
+    };
+    let bare = conditions.iter().map(|condition| {
+        let mut bare = condition.clone();
+        if of_an_attempt(condition) {
+            bare.message = String::new().into();
+        }
+        bare
+    });
+    bare.collect()
+}
+
 /// Returns the conditions of an object whose status could not be decided or was refused, because of
 /// a defect of ours: the pass is retried, and every other condition stays as it was.
 pub fn of_internal_error(

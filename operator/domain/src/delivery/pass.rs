@@ -21,9 +21,16 @@ use kube::ResourceExt as _;
 pub use self::answer::Answer;
 use crate::delivery::{
     Action, Backoffs, Blocked, DeviceSnapshot, Observations, Plan, ResolvedDevice,
-    SubscriptionReport, Verified, model::backoffs::BackoffKey, plan::plan,
-    plan::sync::reconcile_wish, report::Report, report::device::report_device, resolve::resolve,
-    schedule::intent::next_instant, verify::verify,
+    SubscriptionReport, Verified,
+    model::backoffs::BackoffKey,
+    plan::plan,
+    plan::sync::reconcile_wish,
+    report::Report,
+    report::device::report_device,
+    report::words::{self, Wordy as _},
+    resolve::resolve,
+    schedule::intent::next_instant,
+    verify::verify,
 };
 use crate::names::SubscriptionName;
 
@@ -58,6 +65,8 @@ pub struct Pass {
     /// Instant of the last resolve, and the next instant at which dates alone change its result.
     resolved_at: Timestamp,
     valid_until: Option<Timestamp>,
+    /// Instant until which the words of problems that are still the same stay as they are.
+    words_kept_until: Option<Timestamp>,
 }
 
 impl Pass {
@@ -83,6 +92,7 @@ impl Pass {
             met_anothers_machine: false,
             resolved_at: now,
             valid_until: None,
+            words_kept_until: None,
         };
         pass.valid_until = pass.next_instant(now);
         pass.plan_anew(now);
@@ -118,6 +128,7 @@ impl Pass {
             self.decide(now);
         }
         self.back_off_without_effect(now, fraction);
+        self.words_kept_until = self.backoffs.keep_words(words::KEPT, now);
     }
 
     /// Returns the time of the next pass that the answers of this one ask for, apart from the
@@ -141,7 +152,14 @@ impl Pass {
         object: &ServiceSubscription,
         now: Timestamp,
     ) -> Option<SubscriptionReport> {
-        Some(self.report_on(object, now)?.report())
+        let mut report = self.report_on(object, now)?.report();
+        if let (Some(until), Some(previous)) = (self.words_kept_until, &object.status)
+            && report.status.keep_words_of(previous)
+        {
+            let next = [report.wake_at, Some(until)];
+            report.wake_at = next.into_iter().flatten().min();
+        }
+        Some(report)
     }
 
     /// Returns the status that [`Action::RecordInstance`] writes, on top of `object`: a second
@@ -180,7 +198,7 @@ impl Pass {
         reports: &BTreeMap<SubscriptionName, SubscriptionReport>,
         now: Timestamp,
     ) -> (DeviceStatus, Option<Timestamp>) {
-        report_device(
+        let (mut status, mut next) = report_device(
             &self.snapshot,
             object,
             &self.resolved,
@@ -188,7 +206,13 @@ impl Pass {
             reports,
             &self.observations,
             now,
-        )
+        );
+        if let (Some(until), Some(previous)) = (self.words_kept_until, &object.status)
+            && status.keep_words_of(previous)
+        {
+            next = [next, Some(until)].into_iter().flatten().min();
+        }
+        (status, next)
     }
 
     /// Returns the objects that the pass is about, with what changed in them during it.

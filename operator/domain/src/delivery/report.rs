@@ -6,8 +6,8 @@
 use entente_crds::{
     condition::{ConditionType, Reason},
     v1alpha1::{
-        Cause, CurrentRevision, ItemState, Promise, ServiceSubscription, ServiceSubscriptionStatus,
-        StepType,
+        Cause, CurrentRevision, ItemState, Promise, ServerOperationState, ServerOperationType,
+        ServiceSubscription, ServiceSubscriptionStatus, StepType,
     },
 };
 use jiff::Timestamp;
@@ -30,6 +30,7 @@ pub(super) mod device;
 mod items;
 mod release;
 mod step;
+pub(super) mod words;
 
 /// Report of one subscription.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,7 +122,8 @@ impl Report<'_> {
             server: self.server(&withdrawal),
             promises,
         };
-        keep_counters_of_an_equal_status(&mut status, &previous);
+        let heard = self.observations.of(&self.subscription.name);
+        keep_counters_of_an_equal_status(&mut status, &previous, heard.was_fetched());
         SubscriptionReport {
             finalizer_may_go: self.finalizer_may_go(&status, &withdrawal),
             wake_at: self.wake_at(&status, is_stalled),
@@ -386,10 +388,11 @@ pub(super) fn sentence(text: &str) -> String {
 }
 
 /// Keeps the counters of a retry that met the same problem again: they alone are no reason for a
-/// write.
+/// write. The instant of an update in doubt is one of them, where the next reading settles it.
 fn keep_counters_of_an_equal_status(
     status: &mut ServiceSubscriptionStatus,
     previous: &ServiceSubscriptionStatus,
+    was_fetched: bool,
 ) {
     let without_counters = |status: &ServiceSubscriptionStatus| {
         let mut status = status.clone();
@@ -397,9 +400,19 @@ fn keep_counters_of_an_equal_status(
             item.attempts = None;
             item.last_sent = None;
         }
+        let server = status.server.as_mut();
+        let operation = server.and_then(|server| server.operation.as_mut());
+        if let Some(operation) = operation
+            && was_fetched
+            && operation.state == ServerOperationState::InDoubt
+            && operation.r#type == ServerOperationType::Update
+        {
+            operation.since = Timestamp::UNIX_EPOCH;
+        }
         status
     };
     if without_counters(status) == without_counters(previous) {
         status.items.clone_from(&previous.items);
+        status.server.clone_from(&previous.server);
     }
 }

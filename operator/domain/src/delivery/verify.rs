@@ -127,11 +127,17 @@ struct Round<'a> {
 /// Returns the proof without Effective if another subscription will set the place to another value,
 /// even while this value still is in effect.
 fn demote_if_overridden(mut verified: VerifiedItem, item: &ResolvedItem) -> VerifiedItem {
-    let yields = item.conflict.is_some() || item.overridden;
-    if yields && verified.state == ItemState::Effective {
-        verified.state = ItemState::Pending;
-    }
+    verified.state = demoted(verified.state, item);
     verified
+}
+
+fn demoted(state: ItemState, item: &ResolvedItem) -> ItemState {
+    let yields = item.conflict.is_some() || item.overridden;
+    if yields && state == ItemState::Effective {
+        ItemState::Pending
+    } else {
+        state
+    }
 }
 
 impl Round<'_> {
@@ -207,7 +213,7 @@ impl Round<'_> {
         };
         // A proof that is repeated keeps its instant, so that an equal status is not written.
         let before = self.previous(item).filter(|previous| {
-            previous.state == state
+            [state, demoted(state, item)].contains(&previous.state)
                 && previous.observed_digest == observed_digest
                 && (state != ItemState::Effective || self.sent_now(item).is_none())
         });

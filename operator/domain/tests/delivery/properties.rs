@@ -22,6 +22,7 @@ use kube::ResourceExt as _;
 use proptest::prelude::*;
 
 mod events;
+mod writes;
 
 use self::events::{Event, events, happen};
 use crate::simulation::{Fault, Simulation, Wish};

@@ -90,6 +90,8 @@ pub struct Backoffs {
     entries: BTreeMap<BackoffKey, Backoff>,
     /// The request of a person for which all were dropped.
     dropped_for: Option<Token<MAX_RECONCILE_AT>>,
+    /// Instant until which the words of problems that are still the same stay as they are.
+    words_kept_until: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -168,6 +170,19 @@ impl Backoffs {
     /// Drops every backoff, for a person who changed something.
     pub fn clear_all(&mut self) {
         self.entries.clear();
+        self.words_kept_until = None;
+    }
+
+    /// Returns the instant until which the words of problems that are still the same stay as they
+    /// are; `None` if new ones are due, which are kept for this long then.
+    pub fn keep_words(&mut self, length: SignedDuration, now: Timestamp) -> Option<Timestamp> {
+        let kept = self.words_kept_until.filter(|until| *until > now);
+        // Set back, a clock must not keep them for longer.
+        let kept = kept.filter(|until| until.duration_since(now) <= length);
+        if kept.is_none() {
+            self.words_kept_until = now.checked_add(length).ok();
+        }
+        kept
     }
 
     /// Returns the next instant at which something may go again.

@@ -38,6 +38,8 @@ pub struct InstanceObservation {
     named_before: Option<bool>,
     /// Failure of the last request to the service server.
     pub problem: Option<(Timestamp, Failure)>,
+    /// True if the server answered in this pass what became of the operation under way.
+    pub polled: bool,
     /// Instant at which the instance was removed, if the server cannot be asked for a proof.
     pub removed: Option<Timestamp>,
     /// The server's words if it does not know the instance that it was to remove: a fetch has to
@@ -68,6 +70,7 @@ impl InstanceObservation {
         recorded: None,
         named_before: None,
         problem: None,
+        polled: false,
         removed: None,
         denied: None,
         sent: BTreeMap::new(),
@@ -177,6 +180,12 @@ impl InstanceObservation {
     /// fetch has said the same yet.
     pub(in crate::delivery) fn denial(&self) -> Option<&String> {
         self.denied.as_ref().filter(|_| self.removed.is_none())
+    }
+
+    /// True if the instance was fetched in this pass, before the last request that changes it.
+    pub fn was_fetched(&self) -> bool {
+        let before = self.before.as_ref();
+        before.is_some_and(|it| matches!(it.result, Ok(InstanceReading::Present { .. })))
     }
 
     /// Returns the instants of the answers that can prove anything.
@@ -416,6 +425,7 @@ impl InstanceObservation {
             .operation
             .as_ref()
             .map(|operation| operation.r#type);
+        self.polled |= result.is_ok();
         match result {
             Ok(OperationState::InProgress { .. }) => {}
             Ok(OperationState::Succeeded) => {

@@ -127,18 +127,14 @@ impl Round<'_> {
         if !carried || verified.state == ItemState::Effective {
             return verified;
         }
-        let problem = self
-            .observations
-            .of(&self.subscription.name)
-            .problem
-            .as_ref();
-        verified.problem = problem.map(|(at, failure)| self.failed(item, failure, *at));
-        let operation = self
-            .observations
-            .of(&self.subscription.name)
-            .recorded
-            .as_ref()
-            .and_then(|recorded| recorded.operation.as_ref());
+        let heard = self.observations.of(&self.subscription.name);
+        let problem = heard.problem.as_ref();
+        // A pass that asked nothing knows nothing else than the one before.
+        if problem.is_some() || heard.polled || self.sent_now(item).is_some() {
+            verified.problem = problem.map(|(at, failure)| self.failed(item, failure, *at));
+        }
+        let recorded = heard.recorded.as_ref();
+        let operation = recorded.and_then(|recorded| recorded.operation.as_ref());
         let under_way = operation.is_some_and(|operation| {
             operation.state == ServerOperationState::UnderWay
                 && operation.r#type != ServerOperationType::Deprovision

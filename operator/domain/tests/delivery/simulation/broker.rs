@@ -89,6 +89,8 @@ pub(crate) struct Broker {
     pub(crate) drops: BTreeSet<String>,
     /// Parameters that are accepted and never changed.
     pub(crate) ignores: BTreeSet<String>,
+    /// The words of each failure are others.
+    pub(crate) chatters: bool,
 }
 
 impl Broker {

@@ -33,6 +33,8 @@ pub(crate) struct Printer {
     pub(crate) busy: Option<SignedDuration>,
     /// Number of answers to writes that will be lost after the value was accepted.
     pub(crate) lose: u32,
+    /// The words of each failure are others.
+    pub(crate) chatters: bool,
     /// Writes that were accepted, in order.
     pub(crate) written: Vec<(String, Value)>,
 }
@@ -60,6 +62,7 @@ impl Printer {
             lacks: None,
             busy: None,
             lose: 0,
+            chatters: false,
             written: Vec::new(),
         }
     }

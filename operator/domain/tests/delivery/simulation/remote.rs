@@ -18,6 +18,7 @@ const TIMEOUT: SignedDuration = SignedDuration::from_secs(10);
 impl Simulation {
     pub(super) fn read_device(&mut self, connection: &str, request: &DeviceReadRequest) -> Answer {
         let result = self.printer.read(connection, request);
+        let result = self.in_other_words(result, self.printer.chatters);
         self.answered(result.as_ref().err(), false);
         Answer::DeviceRead {
             result,
@@ -27,12 +28,14 @@ impl Simulation {
 
     pub(super) fn write_device(&mut self, connection: &str, write: &DeviceWrite) -> Answer {
         let result = self.printer.write(connection, write);
+        let result = self.in_other_words(result, self.printer.chatters);
         self.answered(result.as_ref().err(), true);
         Answer::DeviceWritten(result)
     }
 
     pub(super) fn read_catalog(&mut self, connection: &str) -> Answer {
-        let result = self.brokers[connection].catalog();
+        let broker = &self.brokers[connection];
+        let result = self.in_other_words(broker.catalog(), broker.chatters);
         self.answered(result.as_ref().err(), false);
         let result = result.map(Arc::from);
         if let Ok(catalog) = &result {
@@ -59,6 +62,7 @@ impl Simulation {
             instance.acknowledged.as_deref()
         });
         assert_eq!(faults, None, "{action:?}");
+        let chatters = broker.chatters;
         match action {
             Action::ReadInstance {
                 instance,
@@ -66,20 +70,34 @@ impl Simulation {
                 ..
             } => {
                 let result = broker.fetch(instance, *retrievable, now);
+                let result = self.in_other_words(result, chatters);
                 self.answered(result.as_ref().err(), false);
                 Answer::Instance(result)
             }
             Action::PollOperation { instance, .. } => {
                 let result = broker.poll(instance, now);
+                let result = self.in_other_words(result, chatters);
                 self.answered(result.as_ref().err(), false);
                 Answer::Operation(result)
             }
             _ => {
                 let result = change(broker, action, now);
+                let result = self.in_other_words(result, chatters);
                 self.answered(result.as_ref().err(), true);
                 Answer::Server(result)
             }
         }
+    }
+
+    /// Adds the number of the request to the words of a failure, if its side does so.
+    fn in_other_words<T>(&self, result: Result<T, Failure>, chatters: bool) -> Result<T, Failure> {
+        result.map_err(|failure| match chatters {
+            true => Failure {
+                message: format!("{} (request {})", failure.message, self.requests),
+                ..failure
+            },
+            false => failure,
+        })
     }
 
     /// Counts a request and lets its time pass.
