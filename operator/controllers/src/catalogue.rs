@@ -186,6 +186,8 @@ impl Catalogue {
             }
         }
         let now = self.context.clock.now();
+        let failed = matches!(observed.probe, Some(Err(_)));
+        observed.keeps_words = failed && self.probes.keeps_words(name, now);
         let before = cache
             .get(&Key::new("", name))
             .unwrap_or_else(|| connection.clone());

@@ -21,7 +21,7 @@ pub use self::{
     removals::{MOST_ATTEMPTS, Removals, Turn, may_deprovision},
 };
 use crate::{
-    condition::{ConditionSet, Status, Summary, Work, find, is_allowed},
+    condition::{ConditionSet, Status, Summary, Work, find, is_allowed, without_words_of_attempts},
     parameter::{Constraints, parse_value},
     protocol::route,
     reasons::reason,
@@ -43,6 +43,8 @@ pub struct ObservedConnection {
     pub warnings: Vec<String>,
     /// Answer to the last probe; `None` if none was made.
     pub probe: Option<Result<(), Failure>>,
+    /// True if new words alone are not reported yet: a broker may put others into each answer.
+    pub keeps_words: bool,
     /// Entries of the broker's catalog that cannot be used, as the last probe found them.
     pub odd: Vec<String>,
     /// Number of Devices and subscriptions that use it.
@@ -73,9 +75,15 @@ pub fn report_connection(
         .and_then(|probe| probe.as_ref().err());
     set = probed(set, observed, failure);
     let summary = connection_summary(connection, observed, &list);
+    let observed_generation = summary.observed_generation(generation, previous.observed_generation);
+    let mut conditions = summary.state(set).finish();
+    let bare = without_words_of_attempts;
+    if observed.keeps_words && bare(&conditions) == bare(&previous.conditions) {
+        conditions = previous.conditions;
+    }
     ConnectionStatus {
-        observed_generation: summary.observed_generation(generation, previous.observed_generation),
-        conditions: summary.state(set).finish(),
+        observed_generation,
+        conditions,
         used_by: Some(observed.used_by),
         orphan_count: orphan_count(connection, &list),
         orphans: list.orphans,

@@ -14,6 +14,8 @@ use entente_domain::{
 };
 use jiff::Timestamp;
 
+use super::PROBE;
+
 /// The memory of probes, by Connection.
 #[derive(Default)]
 pub(super) struct Probes(Mutex<HashMap<String, Probed>>);
@@ -28,6 +30,8 @@ struct Probed {
     asked: Option<(Failure, Option<i64>)>,
     /// The odd entries of the last catalog.
     odd: Vec<String>,
+    /// Instant until which the words of a failure stay as they are.
+    words_kept_until: Option<Timestamp>,
 }
 
 impl Probes {
@@ -81,6 +85,17 @@ impl Probes {
         let due = probed.due.filter(|due| *due > now)?;
         let (failure, of) = probed.asked.as_ref()?;
         (*of == generation).then(|| (failure.clone(), due))
+    }
+
+    /// True if new words of a failure are not reported yet: once in each interval between probes.
+    pub(super) fn keeps_words(&self, name: &str, now: Timestamp) -> bool {
+        let mut held = self.held();
+        let probed = held.entry(name.to_owned()).or_default();
+        let keeps = probed.words_kept_until.is_some_and(|until| now < until);
+        if !keeps {
+            probed.words_kept_until = now.checked_add(PROBE).ok();
+        }
+        keeps
     }
 
     /// Ends the failures of a Connection that answered. Returns true if its catalog has other odd

@@ -63,6 +63,28 @@ fn an_orphan_that_is_in_service_again_leaves_the_list() {
     assert_eq!(listed(&mut connection, &adopted), ["one"]);
 }
 
+// shows K2 K5
+#[test]
+fn new_words_of_the_same_failure_are_reported_when_they_are_due_and_another_failure_at_once() {
+    let mut connection = Connection::new("northwind", ConnectionSpec::default());
+    let mut said = |kind, words: &str, keeps_words| {
+        let observed = ObservedConnection {
+            probe: Some(Err(Failure::new(kind, words))),
+            keeps_words,
+            ..ObservedConnection::default()
+        };
+        let status = report_connection(&connection, &observed, NOW);
+        let said = find(&status.conditions, ConditionType::Reachable).map(|it| it.message.clone());
+        connection.status = Some(status);
+        said.expect("a condition").to_string()
+    };
+    let failed = FailureKind::ProtocolError;
+    assert_eq!(said(failed, "request 1", false), "request 1");
+    assert_eq!(said(failed, "request 2", true), "request 1");
+    assert_eq!(said(failed, "request 3", false), "request 3");
+    assert_eq!(said(FailureKind::Busy, "later", true), "later");
+}
+
 // shows K2 K4
 #[test]
 fn a_connection_whose_spec_cannot_be_used_says_so_and_nothing_of_what_it_refers_to() {

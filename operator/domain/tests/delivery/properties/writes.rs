@@ -100,9 +100,10 @@ impl Faults {
 fn writes_until(world: &mut Simulation, faults: &Faults, until: Timestamp) -> usize {
     let before = (world.writes, world.sent);
     world.run_until(until);
-    let recorded = match faults.has_operations() {
-        true => 2 * (world.sent - before.1),
-        false => 0,
+    let recorded = if faults.has_operations() {
+        2 * (world.sent - before.1)
+    } else {
+        0
     };
     (world.writes - before.0).saturating_sub(recorded)
 }

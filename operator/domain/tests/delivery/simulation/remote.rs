@@ -91,12 +91,13 @@ impl Simulation {
 
     /// Adds the number of the request to the words of a failure, if its side does so.
     fn in_other_words<T>(&self, result: Result<T, Failure>, chatters: bool) -> Result<T, Failure> {
-        result.map_err(|failure| match chatters {
-            true => Failure {
-                message: format!("{} (request {})", failure.message, self.requests),
-                ..failure
+        result.map_err(|failure| Failure {
+            message: if chatters {
+                format!("{} (request {})", failure.message, self.requests)
+            } else {
+                failure.message
             },
-            false => failure,
+            ..failure
         })
     }
 
