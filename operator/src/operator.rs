@@ -6,6 +6,7 @@
 use std::{io, process::ExitCode, sync::Arc, time::Duration};
 
 use entente_controllers::{
+    brokers::Brokers,
     client::{self, ClientError, ClientOptions},
     clock::{Clock, ClockSkew, SystemClock},
     context::{Context, Options},
@@ -129,14 +130,16 @@ async fn context(
     )
     .await
     .map_err(|source| OperatorError::Client { source })?;
+    let drivers = Drivers::real();
     Ok(Context {
+        brokers: Arc::new(Brokers::new(drivers.clone(), Arc::clone(&clock))),
         events: Events::start(client.clone(), args.pod_name.clone(), Arc::clone(&metrics)),
         client,
         clock,
         skew,
         metrics,
         readiness,
-        drivers: Drivers::real(),
+        drivers,
         options: Options {
             namespace: args.namespace.clone(),
             withdraw_deadline: args.withdraw_deadline,

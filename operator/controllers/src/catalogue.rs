@@ -18,7 +18,7 @@ use entente_domain::{
     catalogue::{ObservedConnection, report_connection, report_model, report_service},
     remote::{Catalog, Failure},
 };
-use entente_drivers::{profile::ConnectionProfile, service::ServerTarget};
+use entente_drivers::{ServiceDriver as _, profile::ConnectionProfile, service::ServerTarget};
 use jiff::{SignedDuration, Timestamp};
 use kube::{Api, Resource as _, ResourceExt as _};
 
@@ -236,7 +236,7 @@ impl Catalogue {
 
     async fn probe(&self, name: &str, target: &ServerTarget) -> Result<Arc<Catalog>, Failure> {
         let begun = std::time::Instant::now();
-        let result = self.context.drivers.service().catalog(target).await;
+        let result = self.context.brokers.catalog(target).await;
         let code = result
             .as_ref()
             .err()

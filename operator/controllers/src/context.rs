@@ -8,6 +8,7 @@ use entente_drivers::Drivers;
 use kube::Client;
 
 use crate::{
+    brokers::Brokers,
     clock::{Clock, ClockSkew},
     events::Events,
     metrics::Metrics,
@@ -54,8 +55,10 @@ pub struct Context {
     pub events: Events,
     /// Components that are not ready yet.
     pub readiness: Arc<Readiness>,
-    /// Devices and service servers.
+    /// Devices.
     pub drivers: Drivers,
+    /// Service servers: every request to one goes through here.
+    pub brokers: Arc<Brokers>,
     /// Flags.
     pub options: Options,
     /// The queues of the controllers that run.

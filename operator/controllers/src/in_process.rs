@@ -25,6 +25,7 @@ use tokio::{
 };
 
 use crate::{
+    brokers::Brokers,
     cache::{Change, Key},
     clock::{Clock as _, ClockSkew, FakeClock},
     connection_profiles::ConnectionProfiles,
@@ -52,6 +53,7 @@ pub(crate) fn context(
 ) -> Context {
     let metrics = Arc::new(Metrics::new("0"));
     Context {
+        brokers: Arc::new(Brokers::new(drivers.clone(), clock.clone())),
         client,
         clock,
         skew: Arc::new(ClockSkew::default()),

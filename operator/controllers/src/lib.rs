@@ -5,6 +5,7 @@
 //! binary `entente-operator`.
 
 mod broker_catalogs;
+pub mod brokers;
 pub mod cache;
 mod catalogue;
 pub mod client;

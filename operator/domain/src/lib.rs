@@ -6,6 +6,7 @@
 
 pub mod backoff;
 pub mod broker;
+pub mod broker_waits;
 pub mod catalogue;
 pub mod compensation;
 pub mod condition;

@@ -19,7 +19,7 @@ use entente_domain::{
     delivery::{RemovalAnswer, RemovalRequest},
     remote::{Catalog, Failure, InstanceContext, InstanceKey},
 };
-use entente_drivers::service::ServerTarget;
+use entente_drivers::{ServiceDriver, service::ServerTarget};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{Api, Resource as _};
@@ -169,7 +169,7 @@ impl Catalogue {
         instance: &InstanceKey,
         request: RemovalRequest,
     ) -> RemovalAnswer {
-        let driver = self.context.drivers.service();
+        let driver: &dyn ServiceDriver = &*self.context.brokers;
         let begun = Instant::now();
         let count = |failure: Option<&Failure>| {
             let code = failure.map_or_else(|| "Ok".to_owned(), |it| format!("{:?}", it.kind));

@@ -220,7 +220,7 @@ impl Execution<'_> {
     }
 
     fn service(&self) -> &dyn ServiceDriver {
-        self.delivery.context.drivers.service()
+        &*self.delivery.context.brokers
     }
 
     async fn target(&self, connection: &str) -> Result<ServerTarget, Failure> {

@@ -11,6 +11,7 @@ mod publish;
 mod remote_sides;
 mod secrets;
 mod triggers;
+mod waits;
 mod withdrawal;
 
 use std::{sync::Arc, time::Duration};
