@@ -1,7 +1,7 @@
 //! `/livez`, `/readyz` and `/metrics`, over plain HTTP.
 //!
-//! Reads state and shows it; nothing can be changed here. `/livez` answers as long as the process
-//! can; `/readyz` names the missing parts, with status 503 until none is missing.
+//! Reads state and shows it; nothing can be changed here. `/livez` names the tasks that do not run any
+//! more, with status 503, and answers 200 while there is none; `/readyz` names the missing parts, with status 503 until none is missing.
 
 use std::sync::Arc;
 
@@ -12,12 +12,15 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use entente_controllers::{metrics::Metrics, readiness::Readiness, shutdown::Shutdown};
+use entente_controllers::{
+    liveness::Liveness, metrics::Metrics, readiness::Readiness, shutdown::Shutdown,
+};
 use tokio::net::TcpListener;
 
 #[derive(Clone)]
 struct Shown {
     metrics: Arc<Metrics>,
+    liveness: Arc<Liveness>,
     readiness: Arc<Readiness>,
 }
 
@@ -25,10 +28,14 @@ struct Shown {
 pub(crate) async fn serve(
     listener: TcpListener,
     metrics: Arc<Metrics>,
-    readiness: Arc<Readiness>,
+    (liveness, readiness): (Arc<Liveness>, Arc<Readiness>),
     shutdown: Shutdown,
 ) -> std::io::Result<()> {
-    let router = router(metrics, readiness);
+    let router = router(Shown {
+        metrics,
+        liveness,
+        readiness,
+    });
     // Answers are immediate, so there is nothing to wait for at the end.
     tokio::select! {
         result = axum::serve(listener, router) => result,
@@ -36,20 +43,27 @@ pub(crate) async fn serve(
     }
 }
 
-fn router(metrics: Arc<Metrics>, readiness: Arc<Readiness>) -> Router {
+fn router(shown: Shown) -> Router {
     Router::new()
-        .route("/livez", get(|| async { "ok\n" }))
+        .route("/livez", get(live))
         .route("/readyz", get(ready))
         .route("/metrics", get(scrape))
-        .with_state(Shown { metrics, readiness })
+        .with_state(shown)
+}
+
+async fn live(State(shown): State<Shown>) -> Response {
+    ok_unless(&shown.liveness.faults())
 }
 
 async fn ready(State(shown): State<Shown>) -> Response {
-    let missing = shown.readiness.missing();
-    if missing.is_empty() {
+    ok_unless(&shown.readiness.missing())
+}
+
+fn ok_unless(faults: &[String]) -> Response {
+    if faults.is_empty() {
         return "ok\n".into_response();
     }
-    (StatusCode::SERVICE_UNAVAILABLE, missing.join("\n") + "\n").into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, faults.join("\n") + "\n").into_response()
 }
 
 async fn scrape(State(shown): State<Shown>) -> Response {
@@ -61,7 +75,9 @@ async fn scrape(State(shown): State<Shown>) -> Response {
 mod tests {
     use std::{net::SocketAddr, sync::Arc};
 
-    use entente_controllers::{metrics::Metrics, readiness::Readiness, shutdown::Shutdown};
+    use entente_controllers::{
+        liveness::Liveness, metrics::Metrics, readiness::Readiness, shutdown::Shutdown,
+    };
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _},
         net::{TcpListener, TcpStream},
@@ -77,16 +93,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn readyz_says_what_is_missing_until_nothing_is() {
+    async fn readyz_says_what_is_missing_and_livez_what_does_not_run_any_more() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let liveness = Arc::new(Liveness::default());
         let readiness = Arc::new(Readiness::waiting_for(&["self-test"]));
         let metrics = Arc::new(Metrics::new("1.2.3"));
         let (trigger, shutdown) = Shutdown::channel();
         let served = tokio::spawn(super::serve(
             listener,
             metrics,
-            Arc::clone(&readiness),
+            (Arc::clone(&liveness), Arc::clone(&readiness)),
             shutdown,
         ));
 
@@ -102,6 +119,10 @@ mod tests {
             "{answer}"
         );
         assert!(answer.contains("application/openmetrics-text"), "{answer}");
+        liveness.failed("watch", "the watch of Device panicked".to_owned());
+        let answer = get(address, "/livez").await;
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+        assert!(answer.contains("the watch of Device panicked"), "{answer}");
 
         trigger.trigger();
         served.await.unwrap().unwrap();

@@ -11,6 +11,7 @@ use entente_controllers::{
     clock::{Clock, ClockSkew, SystemClock},
     context::{Context, Options},
     events::Events,
+    liveness::Liveness,
     metrics::Metrics,
     readiness::Readiness,
     self_test,
@@ -61,7 +62,7 @@ pub(crate) enum OperatorError {
         problem: String,
     },
     /// The controllers ended without a signal to stop.
-    #[error("the controllers ended by themselves")]
+    #[error("the controllers ended by themselves, or panicked")]
     Ended,
     /// Passes under way did not finish in time.
     #[error("passes under way did not finish within {GRACE:?} after the signal to stop")]
@@ -72,21 +73,28 @@ pub(crate) enum OperatorError {
 pub(crate) async fn run(args: Args) -> Result<(), OperatorError> {
     let metrics = Arc::new(Metrics::new(VERSION));
     let readiness = Arc::new(Readiness::waiting_for(&[self_test::COMPONENT]));
+    let liveness = Arc::new(Liveness::default());
     let (trigger, shutdown) = Shutdown::channel();
     stop_on_signals(trigger)?;
     let listener = TcpListener::bind(args.admin_address)
         .await
         .map_err(|source| OperatorError::Listen { source })?;
-    let context = context(&args, Arc::clone(&metrics), Arc::clone(&readiness)).await?;
+    let context = context(&args, &metrics, &readiness, &liveness).await?;
     let address = listener
         .local_addr()
         .map_err(|source| OperatorError::Listen { source })?;
     info!(version = VERSION, admin = %address, "started");
 
-    let admin = tokio::spawn(admin::serve(listener, metrics, readiness, shutdown.clone()));
+    let admin = tokio::spawn(admin::serve(
+        listener,
+        metrics,
+        (liveness, readiness),
+        shutdown.clone(),
+    ));
     let events = context.events.clone();
     let controllers = tokio::spawn(work(context, shutdown.clone()));
     tokio::pin!(admin, controllers);
+    let mut has_ended = false;
     tokio::select! {
         () = shutdown.requested() => {}
         // They end at once at the signal to stop, and may be seen first.
@@ -95,14 +103,17 @@ pub(crate) async fn run(args: Args) -> Result<(), OperatorError> {
                 return Err(OperatorError::Admin { problem: format!("{ended:?}") });
             }
         }
-        _ = &mut controllers => {
-            if !shutdown.is_requested() {
+        ended = &mut controllers => {
+            if ended.is_err() || !shutdown.is_requested() {
                 return Err(OperatorError::Ended);
             }
+            has_ended = true;
         }
     }
-    if !controllers.is_finished() && tokio::time::timeout(GRACE, controllers).await.is_err() {
-        return Err(OperatorError::Late);
+    if !has_ended {
+        let ended = tokio::time::timeout(GRACE, controllers).await;
+        let ended = ended.map_err(|_| OperatorError::Late)?;
+        ended.map_err(|_| OperatorError::Ended)?;
     }
     events.flush(FLUSH).await;
     info!("stopped");
@@ -111,8 +122,9 @@ pub(crate) async fn run(args: Args) -> Result<(), OperatorError> {
 
 async fn context(
     args: &Args,
-    metrics: Arc<Metrics>,
-    readiness: Arc<Readiness>,
+    metrics: &Arc<Metrics>,
+    readiness: &Arc<Readiness>,
+    liveness: &Arc<Liveness>,
 ) -> Result<Context, OperatorError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let skew = Arc::new(ClockSkew::default());
@@ -126,19 +138,20 @@ async fn context(
         &options,
         Arc::clone(&clock),
         Arc::clone(&skew),
-        Arc::clone(&metrics),
+        Arc::clone(metrics),
     )
     .await
     .map_err(|source| OperatorError::Client { source })?;
     let drivers = Drivers::real();
     Ok(Context {
         brokers: Arc::new(Brokers::new(drivers.clone(), Arc::clone(&clock))),
-        events: Events::start(client.clone(), args.pod_name.clone(), Arc::clone(&metrics)),
+        events: Events::start(client.clone(), args.pod_name.clone(), Arc::clone(metrics)),
         client,
         clock,
         skew,
-        metrics,
-        readiness,
+        metrics: Arc::clone(metrics),
+        readiness: Arc::clone(readiness),
+        liveness: Arc::clone(liveness),
         drivers,
         options: Options {
             namespace: args.namespace.clone(),

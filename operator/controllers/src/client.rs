@@ -27,6 +27,7 @@ use tower::{BoxError, Layer, Service};
 
 use crate::{
     clock::{Clock, ClockSkew},
+    defect::guarded_now,
     metrics::Metrics,
 };
 
@@ -177,9 +178,13 @@ where
         let watch = is_watch(&request);
         let method = request.method().clone();
         let bounded = self.bounded.clone();
-        let answer = self.inner.call(request);
+        // This runs in the one task of the client's queue, without which no request is ever sent.
+        let answer = guarded_now("request", || self.inner.call(request));
         async move {
-            let result = bounded.exchange(answer, watch).await;
+            let result = match answer {
+                Some(answer) => bounded.exchange(answer, watch).await,
+                None => Err(BoxError::from("a panic before the request was sent")),
+            };
             let code = match &result {
                 Ok(response) => response.status().as_u16().to_string(),
                 Err(error) if error.is::<TimedOut>() => "timeout".to_owned(),

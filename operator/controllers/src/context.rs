@@ -11,6 +11,7 @@ use crate::{
     brokers::Brokers,
     clock::{Clock, ClockSkew},
     events::Events,
+    liveness::Liveness,
     metrics::Metrics,
     readiness::Readiness,
 };
@@ -55,6 +56,8 @@ pub struct Context {
     pub events: Events,
     /// Components that are not ready yet.
     pub readiness: Arc<Readiness>,
+    /// Tasks that do not run any more.
+    pub liveness: Arc<Liveness>,
     /// Devices.
     pub drivers: Drivers,
     /// Service servers: every request to one goes through here.

@@ -14,6 +14,7 @@ use crate::{
     cache::{Cache, Cached, Change},
     context::Context,
     defect::{Defect, guarded, guarded_now},
+    liveness::Liveness,
     queue::{Queue, QueueKey, Requeue, Slots},
     shutdown::Shutdown,
     status::WriteError,
@@ -78,6 +79,7 @@ pub(crate) struct Watches<R: Reconcile> {
     reconciler: Arc<R>,
     queue: Arc<Queue<R::Key>>,
     shutdown: Shutdown,
+    liveness: Arc<Liveness>,
 }
 
 impl<R: Reconcile> Watches<R> {
@@ -98,7 +100,7 @@ impl<R: Reconcile> Watches<R> {
     ) {
         let reconciler = Arc::clone(&self.reconciler);
         let queue = Arc::clone(&self.queue);
-        let shutdown = self.shutdown.clone();
+        let (shutdown, liveness) = (self.shutdown.clone(), Arc::clone(&self.liveness));
         tokio::spawn(async move {
             loop {
                 tokio::select! {
@@ -108,7 +110,7 @@ impl<R: Reconcile> Watches<R> {
                         Some(change) => {
                             guarded_now("trigger", || wake(&reconciler, &queue, &change));
                         }
-                        None => return,
+                        None => return unheard::<R, C>(&liveness, &shutdown),
                     },
                 }
             }
@@ -135,6 +137,7 @@ pub(crate) async fn run<R: Reconcile>(reconciler: R, context: &Context, shutdown
         reconciler: Arc::clone(&reconciler),
         queue: Arc::clone(&queue),
         shutdown: shutdown.clone(),
+        liveness: Arc::clone(&context.liveness),
     });
     let worker = move |key: R::Key| {
         let reconciler = Arc::clone(&reconciler);
@@ -150,6 +153,16 @@ pub(crate) async fn run<R: Reconcile>(reconciler: R, context: &Context, shutdown
         }
     };
     queue.run(slots, worker, shutdown.clone()).await;
+}
+
+/// Says that changes reach a controller no more, unless all ends: nothing would wake for them.
+fn unheard<R: Reconcile, C>(liveness: &Liveness, shutdown: &Shutdown) {
+    if !shutdown.is_requested() {
+        let name = R::NAME;
+        let of = std::any::type_name::<C>();
+        let sentence = format!("the controller {name} hears no more of changes ({of})");
+        liveness.failed(&format!("{name} {of}"), sentence);
+    }
 }
 
 /// Reports a pass that ended in a defect.

@@ -17,7 +17,7 @@ use tokio::{
 };
 use tracing::warn;
 
-use crate::metrics::Metrics;
+use crate::{defect::alone, metrics::Metrics};
 
 /// Number of events that may wait; further ones are dropped and counted.
 const QUEUE: usize = 1024;
@@ -211,10 +211,13 @@ async fn write(recorder: Recorder, mut queued: mpsc::Receiver<Queued>, metrics: 
             action: next.reason.action().to_owned(),
             secondary: next.related,
         };
-        let problem = match timeout(PATIENCE, recorder.publish(&event, &next.regarding)).await {
-            Ok(Ok(())) => continue,
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "the API server did not answer in time".to_owned(),
+        let published = timeout(PATIENCE, recorder.publish(&event, &next.regarding));
+        // A panic loses this event, and none after it.
+        let problem = match alone(published).await {
+            Ok(Ok(Ok(()))) => continue,
+            Ok(Ok(Err(error))) => error.to_string(),
+            Err(_) => "a panic".to_owned(),
+            Ok(Err(_)) => "the API server did not answer in time".to_owned(),
         };
         metrics.event_failed();
         warn!(
@@ -331,6 +334,31 @@ mod tests {
         })
         .await;
         assert_eq!(posted.lock().unwrap().len(), 2);
+    }
+
+    fn on_purpose() -> Result<http::Response<Body>, kube::Error> {
+        panic!("on purpose")
+    }
+
+    // shows K7
+    #[tokio::test]
+    async fn an_event_over_which_we_panic_is_counted_and_the_next_one_still_goes_out() {
+        let asked = Arc::new(Mutex::new(0));
+        let count = Arc::clone(&asked);
+        let panics = service_fn(move |_: http::Request<Body>| {
+            *count.lock().unwrap() += 1;
+            async { on_purpose() }
+        });
+        let metrics = Arc::new(Metrics::new("0"));
+        let client = Client::new(panics, "default");
+        let events = Events::start(client, None, Arc::clone(&metrics));
+        events.publish(&device(), EventReason::ContractStarted, "a", None);
+        events.publish(&device(), EventReason::ContractEnded, "b", None);
+        until("both are tried", || {
+            metrics.encode().contains("entente_events_failed_total 2")
+        })
+        .await;
+        assert_eq!(*asked.lock().unwrap(), 2);
     }
 
     #[tokio::test]

@@ -60,6 +60,7 @@ pub(crate) fn context(
         metrics: Arc::clone(&metrics),
         events: Events::start(recorder, None, metrics),
         readiness: Arc::new(Readiness::default()),
+        liveness: Arc::default(),
         drivers,
         options: Options::default(),
         queues: Queues::default(),

@@ -23,6 +23,7 @@ mod fake_api;
 #[cfg(test)]
 mod in_process;
 mod internal_errors;
+pub mod liveness;
 pub mod metrics;
 mod objects;
 pub mod queue;

@@ -8,6 +8,7 @@ use entente_crds::v1alpha1::{
     Compensation, Connection, Contract, Device, DeviceModel, ServiceSubscription, SmartService,
 };
 use entente_domain::delivery::{endpoint_index, known_identities};
+use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt as _;
 
@@ -15,6 +16,7 @@ use crate::{
     cache::{Cache, Sharing},
     context::Context,
     internal_errors,
+    liveness::keep_running,
     shutdown::Shutdown,
     unreadable,
 };
@@ -41,6 +43,9 @@ pub(crate) const BY_SUBSCRIPTION: &str = "subscription";
 
 /// Name of this component in /readyz.
 const COMPONENT: &str = "caches";
+
+/// Begins a task, each time that it is called.
+type Task = Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// The caches.
 pub(crate) struct Objects {
@@ -88,11 +93,18 @@ impl Objects {
         context
             .readiness
             .set_missing(COMPONENT, vec!["objects are being listed".to_owned()]);
+        let keep = |what: &str, kind: &str, task: Task| {
+            keep_running(&context.liveness, shutdown, format!("{what} {kind}"), task);
+        };
         macro_rules! start {
             ($($cache:ident),+) => {
-                $(tokio::spawn(
-                    Arc::clone(&self.$cache).run(context.client.clone(), shutdown.clone()),
-                );)+
+                $(
+                    let (cache, client, end) =
+                        (Arc::clone(&self.$cache), context.client.clone(), shutdown.clone());
+                    keep("the watch of", self.$cache.kind(), Box::new(move || {
+                        Box::pin(Arc::clone(&cache).run(client.clone(), end.clone()))
+                    }));
+                )+
             };
         }
         macro_rules! tell {
@@ -100,9 +112,15 @@ impl Objects {
                 $(
                     let parts = || (Arc::clone(&self.$cache), context.clone(), shutdown.clone());
                     let (cache, shared, end) = parts();
-                    tokio::spawn(unreadable::report(cache, shared, end));
+                    keep("the report of unreadable objects of", self.$cache.kind(), Box::new(move || {
+                        let cache = Arc::clone(&cache);
+                        Box::pin(unreadable::report(cache, shared.clone(), end.clone()))
+                    }));
                     let (cache, shared, end) = parts();
-                    tokio::spawn(internal_errors::report(cache, shared, end));
+                    keep("the report of internal errors of", self.$cache.kind(), Box::new(move || {
+                        let cache = Arc::clone(&cache);
+                        Box::pin(internal_errors::report(cache, shared.clone(), end.clone()))
+                    }));
                 )+
             };
         }

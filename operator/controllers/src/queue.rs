@@ -26,6 +26,7 @@ mod state;
 mod tests;
 
 use std::{
+    collections::HashMap,
     fmt,
     hash::{DefaultHasher, Hash, Hasher},
     panic::AssertUnwindSafe,
@@ -38,7 +39,7 @@ use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 use tokio::{
     sync::Notify,
-    task::JoinSet,
+    task::{Id, JoinError, JoinSet},
     time::{Instant, sleep_until},
 };
 use tracing::error;
@@ -112,6 +113,9 @@ impl Requeue {
         }
     }
 }
+
+/// End of a pass: the time of the next one, and how long it took.
+type Ended = (Option<Requeue>, Duration);
 
 /// A keyed work queue. Share it in an [`Arc`].
 pub struct Queue<K> {
@@ -191,7 +195,8 @@ impl<K: QueueKey> Queue<K> {
         W: Fn(K) -> F,
         F: Future<Output = Option<Requeue>> + Send + 'static,
     {
-        let mut running: JoinSet<(K, Option<Requeue>, Duration)> = JoinSet::new();
+        let mut running: JoinSet<Ended> = JoinSet::new();
+        let mut keys: HashMap<Id, K> = HashMap::new();
         loop {
             let (begun, wake) = self.next(slots);
             for Begun {
@@ -202,21 +207,22 @@ impl<K: QueueKey> Queue<K> {
             {
                 self.series.began_after(waited);
                 let work = noted(progress, worker(key.clone()));
-                running.spawn(pass(key, work));
+                let task = running.spawn(pass(key.clone(), work)).id();
+                keys.insert(task, key);
             }
             tokio::select! {
                 biased;
                 () = shutdown.requested() => break,
-                Some(ended) = running.join_next() => self.ended(ended),
+                Some(ended) = running.join_next_with_id() => self.ended(&mut keys, ended),
                 () = self.changed.notified() => {}
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
             }
-            while let Some(ended) = running.try_join_next() {
-                self.ended(ended);
+            while let Some(ended) = running.try_join_next_with_id() {
+                self.ended(&mut keys, ended);
             }
         }
-        while let Some(ended) = running.join_next().await {
-            self.ended(ended);
+        while let Some(ended) = running.join_next_with_id().await {
+            self.ended(&mut keys, ended);
         }
     }
 
@@ -243,14 +249,15 @@ impl<K: QueueKey> Queue<K> {
         (begun, wake)
     }
 
-    fn ended(&self, ended: Result<(K, Option<Requeue>, Duration), tokio::task::JoinError>) {
-        let (key, requeue, took) = match ended {
-            Ok(ended) => ended,
-            // Panics are caught within, and nothing cancels.
-            Err(error) => {
-                error!(controller = self.controller, %error, "a pass was lost");
-                return;
-            }
+    fn ended(&self, keys: &mut HashMap<Id, K>, ended: Result<(Id, Ended), JoinError>) {
+        let (task, (requeue, took)) = ended.unwrap_or_else(|error| {
+            // Panics are caught within, but for one of what is dropped with the pass.
+            error!(controller = self.controller, %error, "a pass was lost");
+            let lost = Requeue::Panicked { at: None };
+            (error.id(), (Some(lost), Duration::ZERO))
+        });
+        let Some(key) = keys.remove(&task) else {
+            return;
         };
         let result = requeue.map_or("succeeded", Requeue::result);
         self.metrics.reconciled(self.controller, result, took);
@@ -282,10 +289,7 @@ impl<K: QueueKey> Queue<K> {
 }
 
 /// Runs a pass. The controllers catch panics themselves: one that reaches this is of their report.
-async fn pass<K: QueueKey>(
-    key: K,
-    work: impl Future<Output = Option<Requeue>>,
-) -> (K, Option<Requeue>, Duration) {
+async fn pass<K: QueueKey>(key: K, work: impl Future<Output = Option<Requeue>>) -> Ended {
     let began = Instant::now();
     let ended = AssertUnwindSafe(work).catch_unwind().await;
     let requeue = ended.unwrap_or_else(|panic| {
@@ -296,7 +300,7 @@ async fn pass<K: QueueKey>(
         );
         Some(Requeue::Panicked { at: None })
     });
-    (key, requeue, began.elapsed())
+    (requeue, began.elapsed())
 }
 
 /// Returns the wait after so many failures of a key in a row: between half of the step and all of

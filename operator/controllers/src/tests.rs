@@ -5,6 +5,7 @@ mod crash;
 mod orphans;
 mod settle;
 mod story;
+mod tasks;
 mod undecodable;
 
 use std::{collections::BTreeMap, time::Duration};

@@ -249,3 +249,19 @@ async fn a_write_that_is_answered_with_503_is_sent_once_and_carries_the_user_age
         requests[0]
     );
 }
+
+// shows K7
+#[tokio::test(start_paused = true)]
+async fn a_panic_over_one_request_ends_no_later_one() {
+    let bench = bench(8);
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let client = client(&bench, move |_| {
+        assert_ne!(count.fetch_add(1, Ordering::SeqCst), 0, "on purpose");
+        std::future::ready(empty_list("Mon, 01 Mar 2027 00:00:00 GMT"))
+    });
+    let api: Api<ConfigMap> = Api::all(client);
+    let failed = api.list(&ListParams::default()).await;
+    assert!(failed.is_err_and(|error| error.to_string().contains("a panic")));
+    assert!(api.list(&ListParams::default()).await.is_ok());
+}

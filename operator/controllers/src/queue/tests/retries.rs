@@ -97,3 +97,31 @@ fn the_backoff_doubles_up_to_its_limit_and_differs_between_keys() {
     }
     assert!(spread.len() > 25, "{spread:?}");
 }
+
+/// Panics when it is dropped, unless it does so because of a panic.
+struct Fragile;
+
+impl Drop for Fragile {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "on purpose");
+    }
+}
+
+// shows K7
+#[tokio::test(start_paused = true)]
+async fn a_pass_that_panics_while_it_is_dropped_is_tried_again_and_blocks_no_key() {
+    let tries = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&tries);
+    let mut bench = Bench::new(1, move |_| {
+        let fragile = (counted.fetch_add(1, Ordering::SeqCst) == 0).then_some(Fragile);
+        std::future::poll_fn(move |_| {
+            let _held = &fragile;
+            std::task::Poll::Ready(None)
+        })
+    });
+    bench.queue.add(key("acme", "a"));
+    for _ in 0..2 {
+        assert_eq!(bench.next().await.0.name, "a");
+    }
+    assert!(bench.settled().await.is_empty());
+}
