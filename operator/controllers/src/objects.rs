@@ -89,6 +89,10 @@ impl Objects {
     }
 
     /// Starts the watches, and returns when every object was listed once.
+    #[allow(
+        clippy::too_many_lines,
+        reason = "the kinds are named once, for what is done with each"
+    )]
     pub(crate) async fn start(&self, context: &Context, shutdown: &Shutdown) {
         context
             .readiness

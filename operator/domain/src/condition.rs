@@ -60,11 +60,12 @@ pub fn is_true(conditions: &[Condition], condition: ConditionType) -> bool {
 }
 
 /// Returns conditions without the words of those whose reason an attempt at a remote side can have:
-/// the remote side's own, which may be others in each answer.
+/// the remote side's own, which may be others in each answer. Reconciling has the words of Ready.
 pub fn without_words_of_attempts(conditions: &[Condition]) -> Vec<Condition> {
     let of_an_attempt = |condition: &Condition| {
         let mut reasons = Reason::OF_AN_ATTEMPT.iter();
-        reasons.any(|reason| reason.as_str() == condition.reason)
+        condition.type_ == ConditionType::Reconciling.as_str()
+            || reasons.any(|reason| reason.as_str() == condition.reason)
     };
     let bare = conditions.iter().map(|condition| {
         let mut bare = condition.clone();

@@ -38,20 +38,18 @@ async fn guarded<T>(
     request: impl Future<Output = Result<T, Failure>> + Send,
 ) -> Result<T, Failure> {
     // What drivers share is behind locks that no panic spoils.
-    match AssertUnwindSafe(request).catch_unwind().await {
-        Ok(answer) => answer,
-        Err(_) => {
-            tracing::error!(connection, "a driver panicked; this is a defect of Entente");
-            Err(Failure {
-                doubtful: effect == Effect::Doubtful,
-                ..Failure::new(
-                    FailureKind::ProtocolError,
-                    "the operator met a defect of its own over this request or its answer, and \
-                     its log says more",
-                )
-            })
-        }
+    if let Ok(answer) = AssertUnwindSafe(request).catch_unwind().await {
+        return answer;
     }
+    tracing::error!(connection, "a driver panicked; this is a defect of Entente");
+    Err(Failure {
+        doubtful: effect == Effect::Doubtful,
+        ..Failure::new(
+            FailureKind::ProtocolError,
+            "the operator met a defect of its own over this request or its answer, and its log \
+             says more",
+        )
+    })
 }
 
 #[async_trait]

@@ -33,7 +33,7 @@ pub(super) async fn execute(delivery: &Delivery, pass: &Pass, action: &Action) -
         }
         Action::ReadCatalog { connection } => execution.catalog(connection).await,
         Action::RecordInstance { subscription } => {
-            return report::record(delivery, pass, subscription).await;
+            return Box::pin(report::record(delivery, pass, subscription)).await;
         }
         Action::ReadInstance { subscription, .. }
         | Action::Provision { subscription, .. }

@@ -46,7 +46,7 @@ pub(super) async fn write(delivery: &Delivery, pass: &Pass) -> Written {
     let mut reports = BTreeMap::new();
     for subscription in &pass.resolved().subscriptions {
         let name = &subscription.name;
-        let work = write_subscription(delivery, pass, name);
+        let work = Box::pin(write_subscription(delivery, pass, name));
         let report = match subscription_alone(delivery, pass, name, work).await {
             Ok(report) => report,
             Err(error) => {
@@ -103,7 +103,7 @@ pub(super) async fn defective(delivery: &Delivery, key: &Key, defect: &Defect) {
 /// write.
 pub(super) async fn record(delivery: &Delivery, pass: &Pass, name: &SubscriptionName) -> Answer {
     let decide = |object: &ServiceSubscription, now| pass.record_instance(object, now);
-    let written = write_status(delivery, pass, name, decide);
+    let written = Box::pin(write_status(delivery, pass, name, decide));
     match subscription_alone(delivery, pass, name, written).await {
         Ok(written) => Answer::Recorded(written),
         Err(error) => {

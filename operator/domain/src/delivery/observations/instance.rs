@@ -20,7 +20,7 @@ use super::record::{
 };
 use super::{Reading, Sent, ServerMoment};
 use crate::{
-    delivery::{DeviceSnapshot, ResolvedServer, ResolvedSubscription},
+    delivery::{CarriedItem, DeviceSnapshot, ResolvedServer, ResolvedSubscription},
     remote::{Failure, FailureKind, InstanceReading, OperationState, ServerAnswer},
 };
 
@@ -94,7 +94,7 @@ impl InstanceObservation {
         subscription: &ResolvedSubscription,
         recorded: Option<ServerInstance>,
     ) {
-        self.named_before.get_or_insert(recorded.is_some());
+        self.named_before.get_or_insert_with(|| recorded.is_some());
         let wanted = subscription.wants_set_up() && subscription.refused.is_none();
         let fresh = subscription
             .server
@@ -122,7 +122,10 @@ impl InstanceObservation {
         let is_proved = self.is_proved();
         self.recorded = recorded.map(|mut recorded| {
             if is_proved
-                && let Some(broker) = subscription.server.as_ref().and_then(|it| it.broker())
+                && let Some(broker) = subscription
+                    .server
+                    .as_ref()
+                    .and_then(ResolvedServer::broker)
             {
                 recorded.broker = Some(broker);
             }
@@ -264,6 +267,25 @@ impl InstanceObservation {
         self.reading = Some(Reading { at, result });
     }
 
+    /// Records that items were sent: no reading proves them from here on.
+    fn record_sent(
+        &mut self,
+        items: &[CarriedItem],
+        result: &Result<ServerAnswer, Failure>,
+        at: Timestamp,
+    ) {
+        let outcome = result.as_ref().map(|_| ()).map_err(Clone::clone);
+        for item in items {
+            let sent = Sent {
+                at,
+                digest: item.digest,
+                result: outcome.clone(),
+            };
+            self.sent.insert(item.key.clone(), sent);
+            self.unread.insert(item.key.clone());
+        }
+    }
+
     pub(in crate::delivery) fn record_change(
         &mut self,
         change: &Change<'_>,
@@ -279,18 +301,7 @@ impl InstanceObservation {
         } else {
             result
         };
-        let outcome = result.as_ref().map(|_| ()).map_err(Clone::clone);
-        let sent = change.items.iter().map(|item| {
-            let sent = Sent {
-                at,
-                digest: item.digest,
-                result: outcome.clone(),
-            };
-            (item.key.clone(), sent)
-        });
-        self.sent.extend(sent);
-        let keys = change.items.iter().map(|item| item.key.clone());
-        self.unread.extend(keys);
+        self.record_sent(change.items, &result, at);
         let before = self.reading.take().filter(|reading| reading.result.is_ok());
         self.before = match before {
             // Readings of a removed instance prove nothing any more.

@@ -35,11 +35,8 @@ impl Round<'_> {
         verified: &Verified,
         plan: &mut Plan,
     ) {
-        let Some(server) = subscription
-            .server
-            .as_ref()
-            .filter(|server| !server.is_obsolete)
-        else {
+        let server = subscription.server.as_ref();
+        let Some(server) = server.filter(|server| !server.is_obsolete) else {
             return;
         };
         let is_settled = step
