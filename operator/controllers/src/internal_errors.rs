@@ -1,4 +1,4 @@
-//! Tells by an event that an object has got the reason InternalError (K7).
+//! The event that tells of the reason InternalError of an object (K7).
 //!
 //! A pass that panics, a status that the API server refuses and whatever else is said with this
 //! reason goes through the status, so the change of the status is what is watched, of every kind

@@ -19,7 +19,7 @@ const OTHER_DEVICE_URL: &str = "ipp://10.20.3.2:631/ipp/print";
 /// The login of the broker, which a pass over the device reads.
 const BROKER_LOGIN: &str = "secrets/northwind-services";
 
-/// Returns what [`prepared`] does, with another device beside it.
+/// Returns the process of [`prepared`], with another device beside it.
 fn prepared_two() -> InProcess {
     let process = prepared();
     process.cluster.apply(&example::devices()[1]);
