@@ -178,6 +178,37 @@ fn small(number: u64) -> u32 {
     u32::try_from(number).expect("it is small")
 }
 
+// shows C10 K4
+#[tokio::test(start_paused = true)]
+async fn a_contract_that_is_applied_again_waits_for_the_removal_that_its_broker_has_under_way() {
+    let mut story = Story::of(0).await;
+    let process = &story.process;
+    let slow = Fault::Async { polls: 30 };
+    process.world.script(None, Operation::Deprovision, slow, 4);
+    abandon(process);
+    let under_way = |process: &InProcess| process.world.count(Operation::LastOperation) >= 8;
+    process.until("the removals are under way", under_way).await;
+    let here = story.here();
+    story.process.cluster.apply(&example::banco_sul_2027());
+    story.told = "it is delivered again".to_owned();
+    story.settle().await;
+    let ledger = story.process.world.ledger();
+    let (first, after) = (&ledger[..here], &ledger[here..]);
+    let removed = first.iter().filter(|call| is_of_an_orphan(call));
+    for removal in removed {
+        let mut about = after.iter().filter(|call| call.key == removal.key);
+        let last_poll = after.iter().rposition(|call| {
+            call.key == removal.key && call.operation == Operation::LastOperation
+        });
+        let last_poll = last_poll.expect("it is polled");
+        let early = about.find(|call| {
+            let reads = [Operation::LastOperation, Operation::InstanceObserve];
+            !reads.contains(&call.operation) && call.at < after[last_poll].at
+        });
+        assert_eq!(early, None);
+    }
+}
+
 // shows C10 K4 K5
 #[tokio::test(start_paused = true)]
 async fn whatever_the_order_of_events_an_instance_in_service_is_never_removed_as_an_orphan() {

@@ -251,7 +251,10 @@ impl Removals {
                 entry.operation = operation;
                 if failure.doubtful {
                     entry.lost_until = Some(after(late));
-                    entry.operation.get_or_insert_with(|| in_doubt(now));
+                }
+                // It is another one than that which was given up.
+                if failure.doubtful || failure.kind == FailureKind::Concurrent {
+                    entry.operation = Some(in_doubt(now));
                 }
                 let since = entry.operation.as_ref().map_or(now, |it| it.since);
                 entry.poll_due = after(poll_interval(now.duration_since(since)));

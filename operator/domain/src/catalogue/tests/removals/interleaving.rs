@@ -15,7 +15,7 @@ const ID: &str = "one";
 /// One step of somebody.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// The remover does the next thing: it decides and writes, asks the cache and sends, hears the
+    /// The remover does the next thing: it decides, writes that, asks the cache and sends, hears the
     /// answer, or writes the end. The broker deals with a removal in this way.
     Remover(Broker),
     /// A probe is answered.
@@ -54,7 +54,7 @@ fn step() -> impl Strategy<Value = Step> {
         (1..20_i64).prop_map(Broker::Late),
         ((1..1800_i64), any::<bool>()).prop_map(|(length, heard)| Broker::Begins(length, heard)),
     ];
-    let wait = prop_oneof![Just(1), Just(10), Just(20), Just(61), Just(600)];
+    let wait = prop_oneof![Just(1), Just(10), Just(20), Just(61), Just(600), Just(3600)];
     prop_oneof![
         8 => broker.prop_map(Step::Remover),
         2 => Just(Step::Probe),
@@ -83,6 +83,8 @@ struct Scene {
     /// The snapshot of a pass of delivery: true if nothing keeps it from sending.
     may_provide: Option<bool>,
     in_service: bool,
+    /// A decision that is not in the cache yet.
+    decided: Option<Turn>,
     pending: Vec<String>,
     attempt: Option<RemovalAttempt>,
     /// The request that was sent, with its answer.
@@ -104,6 +106,7 @@ impl Scene {
             is_applied: false,
             may_provide: None,
             in_service: false,
+            decided: None,
             pending: Vec::new(),
             attempt: None,
             sent: None,
@@ -176,6 +179,12 @@ impl Scene {
 
     fn remover(&mut self, how: Broker) {
         let now = self.play.now;
+        if let Some(turn) = self.decided.take() {
+            self.play.removals.begin(&turn, now);
+            self.write();
+            self.pending = turn.attempts;
+            return;
+        }
         let Some(mut attempt) = self.attempt.take() else {
             if let Some(id) = self.pending.pop() {
                 let begun = self.play.removals.attempt(&self.play.connection, &id, now);
@@ -185,9 +194,7 @@ impl Scene {
             let held = self.is_applied.then(|| "it is in use".to_owned());
             let connection = &self.play.connection;
             let turn = self.play.removals.turn(connection, |_| held.clone(), now);
-            self.play.removals.begin(&turn, now);
-            self.write();
-            self.pending = turn.attempts;
+            self.decided = Some(turn);
             return;
         };
         if let Some(answer) = self.sent.take() {
@@ -236,6 +243,8 @@ impl Scene {
                 }
             }
             Step::Abandon if self.in_service => {
+                // A device has one pass at a time, which is the one that gives it up.
+                self.may_provide = None;
                 self.is_applied = false;
                 self.in_service = false;
                 let mut given_up = abandoned(ID);
@@ -254,6 +263,7 @@ impl Scene {
                 self.attempt = None;
                 self.sent = None;
                 self.pending.clear();
+                self.decided = None;
                 self.may_provide = None;
             }
             Step::Wait(seconds) => self.wait(seconds),
@@ -274,6 +284,40 @@ proptest! {
         for step in steps {
             scene.step(step);
         }
+    }
+}
+
+/// Returns the scene after an operation that a lost removal may have begun was not polled for more
+/// than an hour.
+fn after_an_hour_of_silence() -> Scene {
+    let mut scene = Scene::new();
+    for how in [Broker::Late(1); 5] {
+        scene.step(Step::Remover(how));
+    }
+    scene.step(Step::Wait(1));
+    scene.step(Step::Remover(Broker::Removes));
+    scene.step(Step::Wait(3601));
+    scene.step(Step::Probe);
+    scene
+}
+
+// shows C10 K4
+#[test]
+fn a_removal_that_follows_an_hour_of_silence_is_waited_for_as_any_other() {
+    for heard in [true, false] {
+        let mut scene = after_an_hour_of_silence();
+        let begins = Broker::Begins(1800, heard);
+        while scene.broker.operation.is_none() {
+            scene.step(Step::Remover(begins));
+        }
+        scene.step(Step::Apply);
+        for _ in 0..300 {
+            scene.step(Step::Remover(Broker::Removes));
+            scene.step(Step::Wait(10));
+            scene.step(Step::Snapshot);
+            scene.step(Step::Provide);
+        }
+        assert!(scene.in_service, "{heard}");
     }
 }
 
