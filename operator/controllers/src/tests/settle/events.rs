@@ -524,7 +524,11 @@ fn edit(process: &InProcess, subject: Subject, to: usize) {
             (Subject::Model, 0 | 1) => spec["productNames"] = json!(["Another"]),
             (Subject::Model, 2 | 3) => _ = spec["settings"].as_array_mut().and_then(Vec::pop),
             (Subject::Model, _) => spec["identity"] = Value::Null,
-            (Subject::Connection(_), 0 | 1) => spec["allow"][0]["networks"] = json!(["10.0.0.0/8"]),
+            (Subject::Connection(_), 0 | 1) => {
+                if let Some(entry) = spec["allow"].get_mut(0) {
+                    entry["networks"] = json!(["10.0.0.0/8"]);
+                }
+            }
             (Subject::Connection(_), 2) => spec["allow"] = json!([]),
             (Subject::Connection(_), 3) => spec["tls"] = Value::Null,
             (Subject::Connection(_), 4) => spec["sync"] = json!({"period": "1h"}),
