@@ -62,7 +62,8 @@ pub struct DeviceSpec {
     #[schemars(schema_with = "schema::sha256")]
     pub certificate_sha256: Option<String>,
     /// Identity that the device must report (IPP printer-uuid), through the connection in
-    /// `status.identity.connection`; default: the one that it reported when it was first seen.
+    /// `status.identity.connection` and every other one that reports the same attribute; default:
+    /// the one that it reported when it was first seen.
     /// Another one is another machine in the same place, with the same serial number or not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::identity")]

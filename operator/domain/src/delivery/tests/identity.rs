@@ -4,17 +4,18 @@ use entente_crds::{
     condition::{ConditionType, Reason},
     example,
     v1alpha1::{
-        Device, DeviceConnectionStatus, DeviceFault, DeviceIdentity, IdentitySource, IppIdentity,
+        Connection, Device, DeviceConnectionStatus, DeviceFault, DeviceIdentity, IdentitySource,
+        IppIdentity,
     },
 };
 use jiff::SignedDuration;
 
 use super::pass_fixture::{Story, said};
 use crate::condition::find;
-use crate::delivery::digest;
 use crate::delivery::verify::identity::{
     forbids_use, pinned_certificate, pinned_identity, remembered, remembered_fault, witness,
 };
+use crate::delivery::{Action, Answer, digest};
 
 /// Returns a device with the connections `first` and `second`, first seen through the second.
 fn device() -> Device {
@@ -235,4 +236,55 @@ fn what_the_words_say_is_the_way_to_accept_the_other_machine() {
         said(&report, ConditionType::Stalled),
         "True(IdentityMismatch)"
     );
+}
+
+/// Returns what Stalled of the Device of the examples says, where the spec names the identity of the
+/// machine that answers through its connection, and a machine answers with `second` beside it.
+fn stalled_beside(second: &str, edit: impl FnOnce(&mut Connection)) -> Option<String> {
+    let mut story = Story::new();
+    let mut connection = example::hq_ipp();
+    connection.metadata.name = Some("beside".to_owned());
+    edit(&mut connection);
+    let known = &mut story.snapshot.connections;
+    known.insert("beside".into(), connection.into());
+    story.edit_device(|device| {
+        device.spec.identity = Some(UUID.to_owned());
+        let mut other = device.spec.connections[0].clone();
+        "beside".clone_into(&mut other.name);
+        device.spec.connections.push(other);
+    });
+    story.remote.reading.identity = Some(format!("urn:uuid:{UUID}"));
+    let mut reading = story.remote.reading.clone();
+    reading.identity = Some(second.to_owned());
+    let report = story.pass(SignedDuration::ZERO, |action| match action {
+        Action::ReadDevice { connection, .. } if **connection == *"beside" => {
+            Some(Answer::DeviceRead {
+                result: Ok(reading.clone()),
+                claimed_by_another: None,
+            })
+        }
+        _ => None,
+    });
+    // The settings go through the other connection.
+    assert_eq!(said(&report, ConditionType::Ready), "True(Delivered)");
+    let device = story.snapshot.device.as_ref().expect("a device");
+    let status = device.status.as_ref().expect("it was reported");
+    let stalled = find(&status.conditions, ConditionType::Stalled)?;
+    Some(format!("{}: {}", stalled.reason, stalled.message))
+}
+
+// shows K2 K4
+#[test]
+fn an_identity_in_the_spec_holds_for_every_connection_that_tells_the_same_of_a_machine() {
+    assert_eq!(stalled_beside(&UUID.to_uppercase(), |_| ()), None);
+    let other = stalled_beside(OTHER, |_| ()).expect("another machine answers");
+    for part in ["IdentityMismatch", "Connection beside", UUID, OTHER] {
+        assert!(other.contains(part), "{other}");
+    }
+    // The system of a host has an identity of its own.
+    let system = |connection: &mut Connection| {
+        let ipp = connection.spec.ipp.as_mut().expect("it is IPP");
+        "ipp://{address}:631/ipp/system".clone_into(&mut ipp.url);
+    };
+    assert_eq!(stalled_beside(OTHER, system), None);
 }

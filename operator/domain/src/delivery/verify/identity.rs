@@ -42,6 +42,20 @@ pub(in crate::delivery) fn identity_fault(
         ));
     }
     let found = reading.identity.as_deref().and_then(Identity::of);
+    if let (Some(named), Some(found)) = (named_beside(snapshot, device, connection), &found)
+        && named != *found
+    {
+        let is_public = resolved
+            .endpoint(connection)
+            .is_some_and(|it| it.identity.is_a_uuid());
+        let [named, found] = [&named, found].map(|it| shown(it, is_public));
+        return mismatch(format!(
+            "the machine {found} answers through the Connection {connection} in place of {named}, \
+             which spec.identity of the Device {} names; correct the address there, or \
+             spec.identity",
+            device.name_any()
+        ));
+    }
     if let (Some(pinned), Some(found)) = (pinned_identity(device, connection), found)
         && pinned != found
     {
@@ -56,6 +70,27 @@ pub(in crate::delivery) fn identity_fault(
     hollow(resolved, (device, observations), connection, reading)
 }
 
+/// Returns the identity that the spec names, for a connection beside the witness that tells the same
+/// attribute of the machine: a printer and the system of its host have identities of their own.
+fn named_beside(snapshot: &DeviceSnapshot, device: &Device, connection: &str) -> Option<Identity> {
+    let named = device.spec.identity.as_deref().and_then(Identity::of)?;
+    let model = snapshot.model.as_ref().map(|model| &model.spec);
+    let place = |name: &str| {
+        let connection = snapshot.connections.get(name)?;
+        Place::of_identity(model, &connection.spec)
+    };
+    let witness = witness(device).filter(|witness| *witness != connection)?;
+    (place(witness)? == place(connection)?).then_some(named)
+}
+
+fn shown(identity: &Identity, is_public: bool) -> String {
+    if is_public {
+        identity.to_string()
+    } else {
+        format!("with the digest {}", digest(identity.as_str()))
+    }
+}
+
 /// Returns the words for another identity than the one that is expected, with the way to accept it.
 /// An identity that is no UUID may be private, such as a serial number: a digest tells two apart.
 fn another_answers(
@@ -63,13 +98,7 @@ fn another_answers(
     (connection, is_public): (&str, bool),
     (pinned, found): (&Identity, &Identity),
 ) -> String {
-    let shown = |identity: &Identity| {
-        if is_public {
-            identity.to_string()
-        } else {
-            format!("with the digest {}", digest(identity.as_str()))
-        }
-    };
+    let shown = |identity: &Identity| shown(identity, is_public);
     let place = if is_public { "" } else { "that " };
     let pinned = format!("{place}{}", shown(pinned));
     let (found, name) = (shown(found), device.name_any());
