@@ -122,6 +122,17 @@ impl Reconcile for Catalogue {
             Subject::Service(name) => self.say_defect(&self.objects.services, name, defect).await,
         }
     }
+
+    fn next_instant(&self, subject: &Subject) -> Option<Timestamp> {
+        match subject {
+            Subject::Connection(name) => {
+                self.objects.connections.get(&Key::new("", name))?;
+                self.probes.next(name, self.context.clock.now())
+            }
+            Subject::Orphans(name) => self.next_removal(name),
+            Subject::Model(_) | Subject::Service(_) => None,
+        }
+    }
 }
 
 impl Catalogue {
@@ -150,7 +161,7 @@ impl Catalogue {
         report_defect(&api, cache, &Key::new("", name), defect, now).await;
     }
 
-    async fn connection(&self, name: &str) -> Result<Option<Timestamp>, WriteError> {
+    async fn connection(&self, name: &str) -> Result<Option<Timestamp>, Failed> {
         let cache = &self.objects.connections;
         let Some(connection) = cache.get(&Key::new("", name)) else {
             self.probes.forget(name);
@@ -198,13 +209,17 @@ impl Catalogue {
             .await;
         // What is used is protected, whatever became of its status.
         let used = observed.used_by > 0 || !observed.instances.abandoned.is_empty();
-        self.protect(cache, name, used).await?;
-        written?;
+        let protected = self.protect(cache, name, used).await;
         self.say_orphans(name, &before);
         // What it refers to may change before the broker may be asked again.
         let look = |(_, until): (Failure, Timestamp)| now.checked_add(PROBE).ok().min(Some(until));
         let look = asked_to_wait.and_then(look);
-        Ok(look.or_else(|| self.next_probe(&connection, &observed, now)))
+        // The answer is remembered, whatever became of the writes: with it a wait that the broker
+        // asked for.
+        let at = look.or_else(|| self.next_probe(&connection, &observed, now));
+        let written = written.and(protected);
+        written.map_err(|error| Failed { error, at })?;
+        Ok(at)
     }
 
     /// Returns the time of the next probe, and tells of odd entries in the catalog.

@@ -32,7 +32,10 @@ use crate::{
     events::EventReason,
     objects::{BY_ENTRY, Objects, path},
     queue::Requeue,
-    status::{Created, Reported, WriteError, create, read, report_defect, report_until_written},
+    status::{
+        Created, Reported, WriteError, create, read, report_defect, report_until_written,
+        written_alone,
+    },
 };
 
 /// The compensation controller.
@@ -66,6 +69,18 @@ impl Reconcile for Compensations {
             }
         }
     }
+
+    fn next_instant(&self, key: &Key) -> Option<Timestamp> {
+        let of = path(&key.namespace, &key.name);
+        let (interval, now) = (self.accrual_interval(), self.context.clock.now());
+        let records = self.objects.compensations.by_index(BY_ENTRY, &of);
+        let accruing = records.iter().filter(|record| {
+            let known = self.known_promise(record);
+            !is_final(record) && known.is_none_or(|promise| promise.closed.is_none())
+        });
+        let created = accruing.map(|record| created(record));
+        created.map(|at| next_accrual(at, interval, now)).min()
+    }
 }
 
 impl Compensations {
@@ -82,13 +97,13 @@ impl Compensations {
             return Ok(None);
         }
         let api: Api<Compensation> = Api::namespaced(self.context.client.clone(), &key.namespace);
-        // A record that is refused prevents none of the others.
-        let mut refused = Ok(());
+        // A record that fails prevents none of the others.
+        let mut failed = Ok(());
         for subscription in &missed {
-            later(&mut refused, self.issue(&api, key, subscription).await)?;
+            later(&mut failed, self.issue(&api, key, subscription).await)?;
         }
         let wakes = self.calculate(&api, key).await?;
-        refused.map(|()| wakes)
+        failed.map(|()| wakes)
     }
 
     /// Makes the records that are missing.
@@ -106,7 +121,7 @@ impl Compensations {
         let serial = device
             .as_ref()
             .map(|device| device.spec.serial_number.as_str());
-        let mut refused = Ok(());
+        let mut failed = Ok(());
         for record in records_for(subscription, serial, &key.namespace) {
             let record_key = Key::of(&record);
             if self.objects.compensations.get(&record_key).is_some()
@@ -114,9 +129,9 @@ impl Compensations {
             {
                 continue;
             }
-            later(&mut refused, self.make(api, &record).await)?;
+            later(&mut failed, self.make(api, &record).await)?;
         }
-        refused
+        failed
     }
 
     /// Makes a record, with an event on its subscription.
@@ -172,14 +187,17 @@ impl Compensations {
             (compensation.spec.record.promised, compensation.name_any())
         });
         let mut wakes = Vec::new();
-        let mut refused = Ok(());
+        let mut failed = Ok(());
+        let (cache, now) = (&self.objects.compensations, self.context.clock.now());
         for compensation in open {
-            match self.calculate_one(api, &compensation).await {
+            let key = Key::of(&*compensation);
+            let work = Box::pin(self.calculate_one(api, &compensation));
+            match written_alone(api, cache, &key, now, work).await {
                 Ok(next) => wakes.extend(next),
-                Err(error) => later(&mut refused, Err(error))?,
+                Err(error) => later(&mut failed, Err(error))?,
             }
         }
-        refused.map(|()| wakes.into_iter().min())
+        failed.map(|()| wakes.into_iter().min())
     }
 
     /// Calculates a record; returns when it accrues next.
@@ -188,8 +206,7 @@ impl Compensations {
         api: &Api<Compensation>,
         compensation: &Compensation,
     ) -> Result<Option<Timestamp>, WriteError> {
-        let interval = SignedDuration::try_from(self.context.options.accrual_interval)
-            .unwrap_or(SignedDuration::from_hours(1));
+        let interval = self.accrual_interval();
         let others = self.fresh(api, compensation).await?;
         let promise = self.promise(compensation).await?;
         if let Some(next) = successor(compensation, promise.as_ref(), &others) {
@@ -197,8 +214,7 @@ impl Compensations {
         }
         let now = self.context.clock.now();
         let accrues = promise.as_ref().is_some_and(|it| it.closed.is_none());
-        let created = compensation.metadata.creation_timestamp.as_ref();
-        let created = created.map(|time| time.0);
+        let created = created(compensation);
         // A report before its first accrual would be replaced a moment later.
         let first = first_accrual(created).filter(|first| *first > now);
         if accrues && compensation.spec.voided.is_none() && first.is_some() {
@@ -273,43 +289,65 @@ impl Compensations {
 
     /// Returns the promise that a record is about; `None` only if the API server says it is gone.
     async fn promise(&self, compensation: &Compensation) -> Result<Option<Promise>, WriteError> {
-        let record = &compensation.spec.record;
-        let namespace = compensation.namespace().unwrap_or_default();
-        let key = Key::new(namespace.clone(), record.subscription.name.clone());
-        let of = |subscription: &ServiceSubscription| {
-            if subscription.uid().as_deref() != Some(&record.subscription.uid) {
-                return None;
-            }
-            promise_of(subscription, record.promised).cloned()
-        };
-        if let Some(promise) = self
-            .objects
-            .subscriptions
-            .get(&key)
-            .and_then(|found| of(&found))
-        {
+        if let Some(promise) = self.known_promise(compensation) {
             return Ok(Some(promise));
         }
+        let key = subscription_key(compensation);
         let api: Api<ServiceSubscription> =
-            Api::namespaced(self.context.client.clone(), &namespace);
-        Ok(read(&api, &key).await?.as_ref().and_then(of))
+            Api::namespaced(self.context.client.clone(), &key.namespace);
+        let found = read(&api, &key).await?;
+        Ok(found.and_then(|found| promise_in(&found, compensation)))
+    }
+
+    /// Returns the promise that a record is about, as the cache has it.
+    fn known_promise(&self, compensation: &Compensation) -> Option<Promise> {
+        let key = subscription_key(compensation);
+        let found = self.objects.subscriptions.get(&key)?;
+        promise_in(&found, compensation)
+    }
+
+    fn accrual_interval(&self) -> SignedDuration {
+        SignedDuration::try_from(self.context.options.accrual_interval)
+            .unwrap_or(SignedDuration::from_hours(1))
     }
 }
 
-/// Keeps the first refusal for the end, so that what comes after it is done as well: the API server
-/// would refuse the same again. Any other error is returned at once.
+fn created(compensation: &Compensation) -> Option<Timestamp> {
+    let created = compensation.metadata.creation_timestamp.as_ref();
+    created.map(|time| time.0)
+}
+
+/// Returns the key of the subscription that a record is about.
+fn subscription_key(compensation: &Compensation) -> Key {
+    let namespace = compensation.namespace().unwrap_or_default();
+    Key::new(namespace, &*compensation.spec.record.subscription.name)
+}
+
+/// Returns the promise that a record is about, if this is its subscription.
+fn promise_in(subscription: &ServiceSubscription, compensation: &Compensation) -> Option<Promise> {
+    let record = &compensation.spec.record;
+    if subscription.uid().as_deref() != Some(&record.subscription.uid) {
+        return None;
+    }
+    promise_of(subscription, record.promised).cloned()
+}
+
+/// Keeps the first error about one object for the end, so that what comes after it is done as well.
+/// Without an answer of the API server nothing else would be answered either: that error is returned
+/// at once.
 fn later(
-    refused: &mut Result<(), WriteError>,
+    failed: &mut Result<(), WriteError>,
     result: Result<(), WriteError>,
 ) -> Result<(), WriteError> {
     match result {
-        Err(error @ WriteError::Refused { .. }) => {
-            if refused.is_ok() {
-                *refused = Err(error);
+        Err(error @ WriteError::Unknown { .. }) => Err(error),
+        Err(error) => {
+            if failed.is_ok() {
+                *failed = Err(error);
             }
             Ok(())
         }
-        other => other,
+        Ok(()) => Ok(()),
     }
 }
 

@@ -20,7 +20,9 @@ use entente_crds::{
 };
 use entente_domain::{
     condition::{find, is_true},
-    contract::{ContractWorld, ResolvedContract, WriteOutcome, next_wake, report, resolve},
+    contract::{
+        ContractWorld, ResolvedContract, WriteOutcome, next_date, next_wake, report, resolve,
+    },
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::{Api, Resource as _, ResourceExt as _};
@@ -39,6 +41,8 @@ use crate::{
         report_until_written,
     },
 };
+
+use execute::Executed;
 
 /// Interval between two writes that change counters only.
 const COUNTERS: SignedDuration = SignedDuration::from_secs(1);
@@ -89,6 +93,14 @@ impl Reconcile for Contracts {
         let now = self.context.clock.now();
         report_defect(&api, &self.objects.contracts, key, defect, now).await;
     }
+
+    fn next_instant(&self, key: &Key) -> Option<Timestamp> {
+        let contract = self.objects.contracts.get(key)?;
+        let of = path(&key.namespace, &key.name);
+        let subscriptions = self.objects.subscriptions.by_index(BY_CONTRACT, &of);
+        let subscriptions = subscriptions.iter().map(|found| &**found);
+        next_date(&contract, subscriptions, self.context.clock.now())
+    }
 }
 
 impl Contracts {
@@ -105,18 +117,33 @@ impl Contracts {
 
     async fn pass(&self, key: &Key, contract: Contract) -> Result<Option<Timestamp>, Failed> {
         let api: Api<Contract> = Api::namespaced(self.context.client.clone(), &key.namespace);
-        let contract = self.with_finalizer(&api, contract).await?;
+        let (contract, unheld) = match self.with_finalizer(&api, &contract).await {
+            Ok(held) => (held, None),
+            // Decided anew, on what came in between.
+            Err(error @ (WriteError::Conflict { .. } | WriteError::Gone { .. })) => {
+                return Err(error.into());
+            }
+            Err(error) => (contract, Some(error)),
+        };
         let world = observe::world(self, contract);
         let now = self.context.clock.now();
         let resolved = resolve(&world, now);
-        let executed = execute::changes(self, &world, &resolved).await;
+        let executed = match &unheld {
+            None => execute::changes(self, &world, &resolved).await,
+            // Nothing is made for a contract whose withdrawal would not be waited for.
+            Some(error) => Executed::failed(error.to_string()),
+        };
         let failed = executed.failure.is_some() || executed.overtaken;
         let outcome = WriteOutcome {
             failure: executed.failure,
         };
         let wake = next_wake(&resolved, world.clock_skew, now);
         let reported = self.report(key, &api, world, &resolved, &outcome).await;
-        let pause = reported.map_err(|error| Failed { error, at: wake })?;
+        let failed_at = |error| Failed { error, at: wake };
+        let pause = reported.map_err(failed_at)?;
+        if let Some(error) = unheld {
+            return Err(failed_at(error));
+        }
         if resolved.done && !failed {
             self.release(&api, key).await?;
             return Ok(None);
@@ -128,13 +155,13 @@ impl Contracts {
     async fn with_finalizer(
         &self,
         api: &Api<Contract>,
-        contract: Contract,
+        contract: &Contract,
     ) -> Result<Contract, WriteError> {
-        let holds = has_finalizer(&contract, FINALIZER_WITHDRAW);
+        let holds = has_finalizer(contract, FINALIZER_WITHDRAW);
         if holds || contract.metadata.deletion_timestamp.is_some() {
-            return Ok(contract);
+            return Ok(contract.clone());
         }
-        let mut held = add_finalizer(api, &contract, FINALIZER_WITHDRAW).await?;
+        let mut held = add_finalizer(api, contract, FINALIZER_WITHDRAW).await?;
         held.metadata.managed_fields = None;
         self.objects.contracts.put_written(held.clone());
         Ok(held)

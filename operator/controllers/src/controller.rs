@@ -52,11 +52,9 @@ pub(crate) trait Reconcile: Send + Sync + 'static {
     /// Writes into the status of the objects of this key that a pass over it ended in a defect.
     fn report_defect(&self, key: &Self::Key, defect: &Defect) -> impl Future<Output = ()> + Send;
 
-    /// Returns the next instant that matters to a key by dates alone. It is asked if a pass ended
-    /// in a defect and so found none.
-    fn next_instant(&self, _key: &Self::Key) -> Option<Timestamp> {
-        None
-    }
+    /// Returns the next instant that matters to a key by what is known without a pass. It is asked
+    /// after every pass that failed or ended in a defect, which may have found none.
+    fn next_instant(&self, key: &Self::Key) -> Option<Timestamp>;
 }
 
 /// Failure of a pass, which is retried with the backoff of the queue.
@@ -64,7 +62,7 @@ pub(crate) trait Reconcile: Send + Sync + 'static {
 pub(crate) struct Failed {
     /// Error of the write.
     pub(crate) error: WriteError,
-    /// The next instant that matters all the same, if the pass found one.
+    /// The next instant that the pass found before that, if it did.
     pub(crate) at: Option<Timestamp>,
 }
 
@@ -143,14 +141,7 @@ pub(crate) async fn run<R: Reconcile>(reconciler: R, context: &Context, shutdown
         let reconciler = Arc::clone(&reconciler);
         // On the heap, and only once it begins: a fleet that becomes ready at one instant has as
         // many passes waiting for their first turn.
-        async move {
-            match guarded(R::PASS_LIMIT, Box::pin(pass(&*reconciler, &key))).await {
-                Ok(requeue) => requeue,
-                // Made only now, and on the heap: a pass must not be larger for what it hardly ever
-                // does.
-                Err(defect) => Box::pin(defective(&*reconciler, &key, &defect)).await,
-            }
-        }
+        async move { run_once(&*reconciler, &key).await }
     };
     queue.run(slots, worker, shutdown.clone()).await;
 }
@@ -165,10 +156,30 @@ fn unheard<R: Reconcile, C>(liveness: &Liveness, shutdown: &Shutdown) {
     }
 }
 
+/// Runs one pass over a key, in whatever way it ends. Returns when the key runs again.
+pub(crate) async fn run_once<R: Reconcile>(reconciler: &R, key: &R::Key) -> Option<Requeue> {
+    match guarded(R::PASS_LIMIT, Box::pin(pass(reconciler, key))).await {
+        Ok(requeue) => requeue,
+        // Made only now, and on the heap: a pass must not be larger for what it hardly ever does.
+        Err(defect) => Box::pin(defective(reconciler, key, &defect)).await,
+    }
+}
+
+/// Returns the next instant of a key whose pass did not come to its end: the one that it found
+/// before that, or an earlier one that is known without it.
+fn surviving<R: Reconcile>(
+    reconciler: &R,
+    key: &R::Key,
+    found: Option<Timestamp>,
+) -> Option<Timestamp> {
+    let known = guarded_now("next instant", || reconciler.next_instant(key)).flatten();
+    found.into_iter().chain(known).min()
+}
+
 /// Reports a pass that ended in a defect.
 async fn defective<R: Reconcile>(reconciler: &R, key: &R::Key, defect: &Defect) -> Option<Requeue> {
     tracing::error!(controller = R::NAME, %key, ?defect, "a pass ended in a defect of Entente");
-    let at = guarded_now("next instant", || reconciler.next_instant(key)).flatten();
+    let at = surviving(reconciler, key, None);
     reconciler.report_defect(key, defect).await;
     Some(match defect {
         Defect::Panicked(_) => Requeue::Panicked { at },
@@ -181,6 +192,7 @@ async fn pass<R: Reconcile>(reconciler: &R, key: &R::Key) -> Option<Requeue> {
         Ok(requeue) => requeue,
         Err(Failed { error, at }) => {
             tracing::warn!(controller = R::NAME, %key, %error, "reconcile failed");
+            let at = surviving(reconciler, key, at);
             Some(match error {
                 WriteError::Panicked { .. } => Requeue::Panicked { at },
                 _ => Requeue::Failed { at },

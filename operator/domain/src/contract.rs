@@ -4,7 +4,8 @@
 //! that lead there, and the contract's status. It must never read a device or a server, and never
 //! change what has begun: entries that have begun are append-only. Called by the contract
 //! controller: [`resolve`], then the writes of [`Changes`], then [`report`]; [`next_wake`] returns
-//! the time of the next pass if no event comes first.
+//! the time of the next pass if no event comes first, and [`next_date`] the same after a pass that
+//! ended early.
 
 mod acceptance;
 mod assessment;
@@ -42,7 +43,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::Resource;
 
 pub use report::{WriteOutcome, report};
-pub use resolve::{next_wake, resolve};
+pub use resolve::{next_date, next_wake, resolve};
 pub use subscription_view::{SubscriptionView, view};
 
 /// The most names that a message lists before it says "and N more".

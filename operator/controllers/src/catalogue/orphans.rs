@@ -120,6 +120,17 @@ impl Catalogue {
         Ok(more.into_iter().chain(next.wake).min())
     }
 
+    /// Returns the time of the next pass over the orphans of a Connection, by those in its list.
+    pub(super) fn next_removal(&self, name: &str) -> Option<Timestamp> {
+        let connection = self.objects.connections.get(&Key::new("", name))?;
+        let now = self.context.clock.now();
+        let holder = |id: &str| usage::holder(&self.objects, id, now);
+        let turn = self
+            .orphans
+            .with(name, |removals| removals.turn(&connection, holder, now));
+        turn.wake.filter(|wake| *wake > now)
+    }
+
     async fn try_to_remove(&self, name: &str, id: &str) {
         let Some(connection) = self.objects.connections.get(&Key::new("", name)) else {
             return;

@@ -98,6 +98,13 @@ impl Probes {
         keeps
     }
 
+    /// Returns the time of the next probe of a Connection of which a pass came to no end.
+    pub(super) fn next(&self, name: &str, now: Timestamp) -> Option<Timestamp> {
+        let due = self.held().get(name).and_then(|probed| probed.due);
+        let due = due.filter(|due| *due > now);
+        due.or_else(|| now.checked_add(PROBE).ok())
+    }
+
     /// Ends the failures of a Connection that answered. Returns true if its catalog has other odd
     /// entries than before.
     pub(super) fn answered(&self, name: &str, odd: &[String]) -> bool {

@@ -39,6 +39,16 @@ pub(super) struct Executed {
     pub(super) overtaken: bool,
 }
 
+impl Executed {
+    /// Returns the result of writes that did not begin, for this reason.
+    pub(super) fn failed(failure: String) -> Self {
+        Self {
+            failure: Some(failure),
+            overtaken: false,
+        }
+    }
+}
+
 /// Reason why one write did not happen.
 enum Unwritten {
     Failed(String),

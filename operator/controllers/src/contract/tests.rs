@@ -267,12 +267,32 @@ async fn an_api_server_that_fails_is_asked_until_it_recovers() {
     process.let_pass(Duration::from_mins(2)).await;
     assert_eq!(contract(&process).status, None);
     assert!(process.cluster.names::<ServiceSubscription>().is_empty());
-    let tried = process.cluster.writes().len();
+    let tried = process.cluster.count(&Method::PATCH, "contracts");
     assert!((3..=12).contains(&tried), "{tried} tries in two minutes");
     process.cluster.recover();
     process
         .until("the contract is established", is_established)
         .await;
+}
+
+// shows K2 K7
+#[tokio::test(start_paused = true)]
+async fn a_finalizer_that_is_refused_is_said_in_status_and_nothing_is_made_without_it() {
+    let process = started().await;
+    let webhook = (500, "InternalError");
+    process
+        .cluster
+        .refuse(Method::PATCH, "contracts", webhook, usize::MAX);
+    process.cluster.apply(&example::banco_sul_2027());
+    let said = |process: &InProcess| contract_says(process, "Ready").contains("Retry");
+    process.until("the failure is said", said).await;
+    assert!(process.cluster.names::<ServiceSubscription>().is_empty());
+    process.cluster.recover();
+    process
+        .until("the contract is established", is_established)
+        .await;
+    let finalizers = contract(&process).metadata.finalizers.unwrap_or_default();
+    assert_eq!(finalizers, [FINALIZER_WITHDRAW]);
 }
 
 // shows K2

@@ -61,7 +61,10 @@ pub(super) async fn write(delivery: &Delivery, pass: &Pass) -> Written {
     }
     match device_alone(delivery, pass, &reports).await {
         Ok(wake) => wakes.extend(wake),
-        Err(error) => _ = written.failure.get_or_insert(error),
+        Err(error) => {
+            written.failure.get_or_insert(error);
+            wakes.extend(device_wake(delivery, pass, &reports));
+        }
     }
     written.wake = wakes.into_iter().min();
     written
@@ -77,6 +80,18 @@ fn undelivered(
     let now = delivery.context.clock.now();
     // It may be the panic that kept it from being written.
     guarded_now("report", || pass.report_subscription(object, now)).flatten()
+}
+
+/// Returns the next instant in the report that a device would have got.
+fn device_wake(
+    delivery: &Delivery,
+    pass: &Pass,
+    reports: &BTreeMap<SubscriptionName, SubscriptionReport>,
+) -> Option<Timestamp> {
+    let device = pass.snapshot().device.as_ref()?;
+    let now = delivery.context.clock.now();
+    let report = guarded_now("report", || pass.report_device(device, reports, now));
+    report?.1.filter(|next| *next > now)
 }
 
 /// Returns the next instant of a subscription by its dates alone.

@@ -162,6 +162,17 @@ impl FakeCluster {
         });
     }
 
+    /// Lets this many requests through, and fails the one after them: it is refused, or whoever sends
+    /// it panics if there is no refusal. Watches and events do not count.
+    pub(crate) fn fail_after(&self, requests: usize, refusal: Option<Refusal>) {
+        self.lock().nth = Some((requests, refusal.unwrap_or((0, PANIC))));
+    }
+
+    /// True if the request that [`Self::fail_after`] is about has not come.
+    pub(crate) fn waits_to_fail(&self) -> bool {
+        self.lock().nth.is_some()
+    }
+
     /// Panics in whoever sends the next `times` requests of this method whose path contains `part`:
     /// a defect of the code that sends them.
     pub(crate) fn panic(&self, method: Method, part: &str, times: usize) {
@@ -182,7 +193,9 @@ impl FakeCluster {
 
     /// Serves requests that were scripted to be refused again.
     pub(crate) fn recover(&self) {
-        self.lock().faults.clear();
+        let mut state = self.lock();
+        state.faults.clear();
+        state.nth = None;
     }
 
     /// Makes another writer change the object of the next request of this method whose path
@@ -320,7 +333,10 @@ impl FakeCluster {
             state.requests.push((method.clone(), at.to_owned()));
         }
         let (path, part) = parse(at);
-        let answer = if let Some(refusal) = state.refused(method, at, false) {
+        let counts = !is_watch && !at.contains("/events");
+        let counted_out = counts.then(|| state.counted_out()).flatten();
+        let refusal = counted_out.or_else(|| state.refused(method, at, false));
+        let answer = if let Some(refusal) = refusal {
             Err(refusal)
         } else if is_watch {
             let body = state.watch(&path, query);

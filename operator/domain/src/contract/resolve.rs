@@ -23,7 +23,7 @@ use super::{
     Changes, ContractWorld, DesiredSubscription, EntryDevices, Fault, ResolvedContract,
     SubscriptionHandle, SubscriptionUpdate, is_deleting, is_own, is_terminating, listed, name_of,
 };
-use crate::time::earlier_clock;
+use crate::time::{earlier_clock, resolve_term};
 
 /// Resolves a contract, and the writes that lead to its subscriptions.
 ///
@@ -358,4 +358,30 @@ pub fn next_wake(
         .filter(|instant| *instant > now)
         .chain(again)
         .min()
+}
+
+/// Returns the next instant that matters to a contract by its own dates and those of its
+/// subscriptions; none of them needs the catalogue, a device or the rest of a pass.
+pub fn next_date<'a>(
+    contract: &Contract,
+    subscriptions: impl IntoIterator<Item = &'a ServiceSubscription>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let status = contract.status.as_ref();
+    let terms = [
+        resolve_term(&contract.spec.term).ok(),
+        // It holds while an edit is refused.
+        status.and_then(|status| status.term.clone()),
+    ];
+    let of_terms = terms
+        .iter()
+        .flatten()
+        .flat_map(|term| [preparation(contract, term), Some(term.start), term.end]);
+    let own = subscriptions
+        .into_iter()
+        .filter(|found| is_own(contract, found));
+    let revisions = own.flat_map(|found| &found.spec.revisions);
+    let of_revisions = revisions.flat_map(|revision| [Some(revision.effective), revision.until]);
+    let dates = of_terms.chain(of_revisions).flatten();
+    dates.filter(|instant| *instant > now).min()
 }

@@ -80,6 +80,24 @@ fn is_busy(process: &InProcess) -> bool {
     broker_says(process, "Ready") == "False(Busy)"
 }
 
+// shows K5 K7
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_a_broker_asked_for_holds_although_the_status_cannot_be_written() {
+    let process = started().await;
+    let (status, refusal) = (format!("{BROKER}/status"), (422, "Invalid"));
+    process
+        .cluster
+        .refuse(Method::PUT, &status, refusal, usize::MAX);
+    process
+        .world
+        .script(None, Operation::Catalog, busy_for(7), 1);
+    let probes = process.world.count(Operation::Catalog);
+    let asked_again = |process: &InProcess| process.world.count(Operation::Catalog) > probes;
+    process.until("it is probed", asked_again).await;
+    process.let_pass(Duration::from_mins(6)).await;
+    assert_eq!(process.world.count(Operation::Catalog), probes + 1);
+}
+
 // shows K5
 #[tokio::test(start_paused = true)]
 async fn a_broker_that_asks_for_a_wait_is_not_probed_before_its_end_whatever_changes() {

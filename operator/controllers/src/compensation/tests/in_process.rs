@@ -84,6 +84,25 @@ fn deliver(process: &InProcess) {
     process.cluster.edit(NAMESPACE, SUBSCRIPTION, close);
 }
 
+/// The subscription of the examples with two promises that are missed.
+fn missed_twice() -> ServiceSubscription {
+    let later: Timestamp = "2027-04-02T03:00:00Z".parse().unwrap();
+    let promises = vec![promise(promised(), None), promise(later, None)];
+    let mut both = subscription(promises);
+    let mut second = (*both.spec.revisions[0]).clone();
+    second.effective = later;
+    both.spec.revisions.push(second.into());
+    both
+}
+
+/// Returns the condition Ready of a record that is not the first.
+fn ready_of_another(process: &InProcess) -> String {
+    let names = process.cluster.names::<Compensation>();
+    let another = names.iter().find(|name| *name != RECORD);
+    let status = another.and_then(|name| record(process, name).status);
+    says(&status.unwrap_or_default().conditions, "Ready")
+}
+
 fn is_final(process: &InProcess) -> bool {
     ready(process) == "True(RecordOnly)"
 }
@@ -292,30 +311,33 @@ async fn a_record_that_cannot_be_made_is_made_once_the_api_server_recovers() {
 #[tokio::test(start_paused = true)]
 async fn a_record_that_is_refused_stops_none_of_those_that_come_after_it() {
     let mut process = InProcess::at("2027-04-03T09:00:00Z");
-    let later: Timestamp = "2027-04-02T03:00:00Z".parse().unwrap();
-    let promises = vec![promise(promised(), None), promise(later, None)];
-    let mut both = subscription(promises);
-    let mut second = (*both.spec.revisions[0]).clone();
-    second.effective = later;
-    both.spec.revisions.push(second.into());
-    process.cluster.apply(&both);
+    process.cluster.apply(&missed_twice());
     let refusal = (422, "Invalid");
     let status = format!("{RECORD}/status");
     process
         .cluster
         .refuse(Method::PUT, &status, refusal, usize::MAX);
     process.start(compensations).await;
-    let accrues = |process: &InProcess| {
-        let names = process.cluster.names::<Compensation>();
-        let others = names.iter().filter(|name| *name != RECORD);
-        let mut conditions = others.map(|name| {
-            let status = record(process, name).status.unwrap_or_default();
-            says(&status.conditions, "Ready")
-        });
-        conditions.next().as_deref() == Some("False(Accruing)")
-    };
+    let accrues = |process: &InProcess| ready_of_another(process) == "False(Accruing)";
     process.until("the other record accrues", accrues).await;
     assert_eq!(ready(&process), "", "the first was refused");
+}
+
+// shows D8 K7
+#[tokio::test(start_paused = true)]
+async fn a_panic_over_one_record_is_said_in_it_and_stops_none_of_the_others() {
+    let mut process = InProcess::at("2027-04-03T09:00:00Z");
+    process.cluster.apply(&missed_twice());
+    process.start(compensations).await;
+    let both = |process: &InProcess| process.cluster.names::<Compensation>().len() == 2;
+    process.until("both records are made", both).await;
+    let status = format!("{RECORD}/status");
+    process.cluster.panic(Method::PUT, &status, 1);
+    let accrues = |process: &InProcess| ready_of_another(process) == "False(Accruing)";
+    process.until("the other record accrues", accrues).await;
+    assert_eq!(ready(&process), "False(InternalError)");
+    let accrues = |process: &InProcess| ready(process) == "False(Accruing)";
+    process.until("the first accrues, too", accrues).await;
 }
 
 // shows D8 K5

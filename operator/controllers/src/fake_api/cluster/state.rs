@@ -62,6 +62,8 @@ pub(super) struct State {
     pub(super) forgotten: u64,
     pub(super) watches: Vec<(String, FakeWatch)>,
     pub(super) faults: Vec<Fault>,
+    /// The number of requests until one that fails, and the failure of it.
+    pub(super) nth: Option<(usize, Refusal)>,
     pub(super) rivals: Vec<Rival>,
     pub(super) requests: Vec<(Method, String)>,
     /// Reasons of the last refusal of a status by its schema.
@@ -69,6 +71,18 @@ pub(super) struct State {
 }
 
 impl State {
+    /// Returns the failure of this request, if it is the one that was counted out.
+    pub(super) fn counted_out(&mut self) -> Option<Refusal> {
+        let (left, refusal) = self.nth.as_mut()?;
+        if *left > 0 {
+            *left -= 1;
+            return None;
+        }
+        let refusal = *refusal;
+        self.nth = None;
+        Some(refusal)
+    }
+
     /// Returns the refusal that is scripted for a request, if there is one: of those that come
     /// before the request is done, or of those after it.
     pub(super) fn refused(&mut self, method: &Method, at: &str, done: bool) -> Option<Refusal> {

@@ -219,6 +219,10 @@ proptest! {
         let settled = resolve(&world, now);
         let then = later(now, seconds);
         let wake = next_wake(&settled, None, now);
+        let own = world.subscriptions.iter().map(|found| &**found);
+        let date = next_date(&world.contract, own, now);
+        let in_time = wake.is_none_or(|wake| date.is_some_and(|date| date <= wake));
+        prop_assert!(in_time, "{:?} and not {:?}", date, wake);
         prop_assume!(wake.is_none_or(|wake| then < wake));
         prop_assert!(resolve(&world, then).changes.is_empty());
         let status = world.contract.status.clone().expect("a status");

@@ -251,3 +251,19 @@ fn the_next_wake_is_the_preparation_then_the_start_then_the_end_and_then_none() 
     assert_eq!(wake(START), Some(at(END)));
     assert_eq!(wake(END), None);
 }
+
+// shows K7
+#[test]
+fn the_next_date_without_a_pass_is_never_after_the_wake_that_a_pass_finds() {
+    let mut world = named(&["a", "b"]);
+    world.pass(BEFORE);
+    let own: Vec<_> = world.subscriptions.clone();
+    let preparation = "2027-03-18T03:00:00Z";
+    for now in [BEFORE, preparation, START, DURING, END] {
+        let wake = next_wake(&resolve(&world, at(now)), None, at(now));
+        let own = own.iter().map(|found| &**found);
+        assert_eq!(next_date(&world.contract, own, at(now)), wake, "{now}");
+    }
+    let alone = next_date(&world.contract, [], at(BEFORE));
+    assert_eq!(alone, Some(at(preparation)), "before anything is made");
+}
