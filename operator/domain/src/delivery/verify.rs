@@ -149,7 +149,9 @@ impl Round<'_> {
                 Wanted::DeviceSetting { connection, .. } => {
                     self.device_item(step, item, connection)
                 }
-                _ => self.server_item(step.r#type, item),
+                Wanted::ServerInstance
+                | Wanted::ServerSetting { .. }
+                | Wanted::Activation { .. } => self.server_item(step.r#type, item),
             })
             .zip(self.subscription.items())
             .map(|(verified, (_, item))| demote_if_overridden(verified, item))
@@ -365,7 +367,9 @@ impl Round<'_> {
         let same_value = previous.desired_digest == Some(item.digest);
         let same_target = match item.wanted {
             Wanted::DeviceSetting { .. } => self.same_device(status.evidence.as_ref()),
-            _ => true,
+            Wanted::ServerInstance | Wanted::ServerSetting { .. } | Wanted::Activation { .. } => {
+                true
+            }
         };
         // Once it is in force again, a value that was proved before may have been changed since.
         let lasts = previous.state != ItemState::Effective

@@ -3,6 +3,9 @@
 //! The next request after the backoff is decided by plan. Called when an answer comes and at the
 //! end of a pass.
 
+// A new kind of item is decided on here, and does not fall to the side of the broker.
+#![deny(clippy::wildcard_enum_match_arm)]
+
 use entente_crds::{
     condition::Reason,
     v1alpha1::{Connection, ItemState},
@@ -118,7 +121,9 @@ impl Pass {
                 let key = BackoffKey::item(name, &item.key, item.desired_digest);
                 let connection = match &wanted.wanted {
                     Wanted::DeviceSetting { connection, .. } => Some(connection.clone()),
-                    _ => self.server_connection(&subscription.name),
+                    Wanted::ServerInstance
+                    | Wanted::ServerSetting { .. }
+                    | Wanted::Activation { .. } => self.server_connection(&subscription.name),
                 };
                 let why = Blocked::new(problem.outcome, problem.message.to_string());
                 let found = FoundByReading {

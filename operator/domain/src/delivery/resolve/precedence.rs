@@ -3,6 +3,9 @@
 //!
 //! Called by resolve.
 
+// A new kind of item is decided on here, and does not fall to the side of the broker.
+#![deny(clippy::wildcard_enum_match_arm)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::{condition::Reason, digest::Digest, v1alpha1::ServiceSubscription};
@@ -63,7 +66,7 @@ pub(in crate::delivery) fn refuse_losers(subscriptions: &mut [ResolvedSubscripti
 fn place(wanted: &Wanted) -> Option<Place> {
     match wanted {
         Wanted::DeviceSetting { place, .. } => Some(place.clone()),
-        _ => None,
+        Wanted::ServerInstance | Wanted::ServerSetting { .. } | Wanted::Activation { .. } => None,
     }
 }
 
