@@ -238,7 +238,7 @@ fn what_the_words_say_is_the_way_to_accept_the_other_machine() {
     );
 }
 
-/// Returns what Stalled of the Device of the examples says, where the spec names the identity of the
+/// Returns the words of Stalled of the Device of the examples, where the spec names the identity of the
 /// machine that answers through its connection, and a machine answers with `second` beside it.
 fn stalled_beside(second: &str, edit: impl FnOnce(&mut Connection)) -> Option<String> {
     let mut story = Story::new();
@@ -267,9 +267,13 @@ fn stalled_beside(second: &str, edit: impl FnOnce(&mut Connection)) -> Option<St
     });
     // The settings go through the other connection.
     assert_eq!(said(&report, ConditionType::Ready), "True(Delivered)");
-    let device = story.snapshot.device.as_ref().expect("a device");
-    let status = device.status.as_ref().expect("it was reported");
-    let stalled = find(&status.conditions, ConditionType::Stalled)?;
+    let device = story.snapshot.device.as_ref()?;
+    let conditions = &device.status.as_ref()?.conditions;
+    assert!(
+        find(conditions, ConditionType::Ready).is_some(),
+        "it was reported"
+    );
+    let stalled = find(conditions, ConditionType::Stalled)?;
     Some(format!("{}: {}", stalled.reason, stalled.message))
 }
 
