@@ -110,6 +110,8 @@ reasons! {
     FinalizerTimedOut => Warning, CleanUp;
     /// The operator met a defect of its own over an object, or the API server refused its status.
     InternalError => Warning, Report;
+    /// The newest version of an object cannot be read, so the object is left as it is.
+    ObjectUndecodable => Warning, Read;
 }
 
 struct Notice {

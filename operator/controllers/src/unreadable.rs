@@ -2,19 +2,21 @@
 //!
 //! Such an object is left as it is but for its conditions: no controller writes it, its finalizers
 //! stay, and it is read again with its next version. The write carries the resourceVersion that
-//! could not be read, so it never replaces what a person corrected. Decides nothing else. Started
-//! for every kind with conditions by `objects`.
+//! could not be read, so it never replaces what a person corrected. An event tells of it once. Decides
+//! nothing else. Started for every kind with conditions by `objects`.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use entente_crds::v1alpha1::Condition;
+use entente_crds::{condition::Reason, v1alpha1::Condition};
 use entente_domain::condition::of_undecodable;
+use k8s_openapi::api::core::v1::ObjectReference;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::{
     cache::{Cache, Key, Unreadable},
     context::Context,
+    events::EventReason,
     shutdown::Shutdown,
     status::{Conditioned, status_request},
 };
@@ -85,7 +87,26 @@ async fn write<K: Conditioned>(context: &Context, object: &Unreadable) -> Result
     status["observedGeneration"] = json!(meta.generation);
     let request = status_request::<K>(meta, &status).map_err(kube::Error::BuildRequest)?;
     match context.client.request::<Value>(request).await {
-        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
-        answer => answer.map(drop),
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => return Ok(()),
+        answer => drop(answer?),
+    }
+    let is_told = |condition: &Condition| condition.reason == Reason::Undecodable.as_str();
+    if !before.iter().any(is_told) {
+        let note = format!("This object cannot be read: {}.", object.problem);
+        let (regarding, reason) = (reference::<K>(object), EventReason::ObjectUndecodable);
+        context.events.publish(&regarding, reason, note, None);
+    }
+    Ok(())
+}
+
+fn reference<K: Conditioned>(object: &Unreadable) -> ObjectReference {
+    let meta = &object.metadata;
+    ObjectReference {
+        api_version: Some(K::api_version(&()).into_owned()),
+        kind: Some(K::kind(&()).into_owned()),
+        namespace: meta.namespace.clone(),
+        name: meta.name.clone(),
+        uid: meta.uid.clone(),
+        ..ObjectReference::default()
     }
 }

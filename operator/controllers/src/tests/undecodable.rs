@@ -57,6 +57,9 @@ where
         };
         let what = format!("{kind} names {path}, restarted: {restarted}");
         process.until(&what, is_said).await;
+        let event = format!("ObjectUndecodable {kind} {name}");
+        let is_told = |process: &InProcess| process.cluster.events().contains(&event);
+        process.until(&event, is_told).await;
         process.let_pass(Duration::from_mins(10)).await;
         let after = process.cluster.json::<K>(namespace, name);
         assert_eq!(
