@@ -204,7 +204,9 @@ impl Catalogue {
             .unwrap_or_else(|| connection.clone());
         let written = self
             .write(cache, name, |object| {
-                report_connection(object, &observed, now)
+                // What was observed is of the spec that was probed; an edit has woken the key.
+                let is_probed = object.metadata.generation == generation;
+                is_probed.then(|| report_connection(object, &observed, now))
             })
             .await;
         // What is used is protected, whatever became of its status.
@@ -269,7 +271,9 @@ impl Catalogue {
         let now = self.context.clock.now();
         let cache: &Arc<Cache<DeviceModel>> = &self.objects.models;
         let written = self
-            .write(cache, name, |object| report_model(object, used_by, now))
+            .write(cache, name, |object| {
+                Some(report_model(object, used_by, now))
+            })
             .await;
         self.protect(cache, name, used_by > 0).await?;
         written
@@ -285,7 +289,7 @@ impl Catalogue {
                 let key = Key::new("", server.connection_ref.name.clone());
                 self.objects.connections.get(&key).is_some()
             });
-            report_service(object, exists, used_by, now)
+            Some(report_service(object, exists, used_by, now))
         });
         let written = written.await;
         self.protect(cache, name, used_by > 0).await?;
@@ -296,7 +300,7 @@ impl Catalogue {
         &self,
         cache: &Cache<K>,
         name: &str,
-        decide: impl Fn(&K) -> K::Status,
+        decide: impl Fn(&K) -> Option<K::Status>,
     ) -> Result<(), WriteError>
     where
         K: Conditioned + kube::Resource<DynamicType = (), Scope = kube::core::ClusterResourceScope>,
@@ -307,7 +311,7 @@ impl Catalogue {
         }
         let api: Api<K> = Api::all(self.context.client.clone());
         let now = self.context.clock.now();
-        report_until_written(&api, cache, &key, now, |object| Some(decide(object)))
+        report_until_written(&api, cache, &key, now, decide)
             .await
             .map(|_| ())
     }

@@ -194,6 +194,10 @@ impl Contracts {
         let subscriptions = observe::subscriptions(&self.objects, &of);
         let compensations = self.objects.compensations.by_index(BY_CONTRACT, &of);
         let uid = world.contract.uid();
+        let generation = world.contract.metadata.generation;
+        // Another spec than the one that was decided on: the change has woken the key.
+        let is_decided =
+            |object: &Contract| object.uid() == uid && object.metadata.generation == generation;
         // Moved and changed instead of copied for each try: it holds a whole fleet.
         let mut decide = |object: &Contract| {
             world.contract = object.clone();
@@ -207,13 +211,13 @@ impl Contracts {
             )
         };
         let before = self.objects.contracts.get(key);
-        if let Some(before) = &before
+        if let Some(before) = before.as_ref().filter(|it| is_decided(it))
             && let Some(pause) = self.pause(key, before, &decide(before), now)
         {
             return Ok(Some(pause));
         }
         let reported = report_until_written(api, &self.objects.contracts, key, now, |object| {
-            (object.uid() == uid).then(|| decide(object))
+            is_decided(object).then(|| decide(object))
         })
         .await?;
         if let Reported::Written(after) = reported {

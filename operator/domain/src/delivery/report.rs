@@ -69,8 +69,7 @@ impl Report<'_> {
         let mut status = self.object.status.clone().unwrap_or_default();
         status.server = self.server(&withdrawal);
         if status.conditions.is_empty() {
-            let generation = self.object.metadata.generation;
-            let set = ConditionSet::new(&[], generation, self.now);
+            let set = ConditionSet::new(&[], self.generation(), self.now);
             let summary = Summary::open(Reason::Progressing, self.progress(), Work::Progressing);
             status.conditions = summary.state(set).finish();
         }
@@ -104,10 +103,8 @@ impl Report<'_> {
         let debt = self.debt(&promises).filter(|_| !is_stalled);
         let ready = debt.as_ref().unwrap_or(&delivery);
         let mut status = ServiceSubscriptionStatus {
-            observed_generation: ready.observed_generation(
-                self.object.metadata.generation,
-                previous.observed_generation,
-            ),
+            observed_generation: ready
+                .observed_generation(self.generation(), previous.observed_generation),
             conditions: self.conditions(&previous.conditions, (ready, &delivery), blocked.as_ref()),
             revision: self.revision(&previous),
             step: self.step(),
@@ -129,6 +126,13 @@ impl Report<'_> {
             wake_at: self.wake_at(&status, is_stalled),
             status,
         }
+    }
+
+    /// Returns the generation that the pass decided on. The object may have got another spec since, of
+    /// which this report says nothing.
+    fn generation(&self) -> Option<i64> {
+        let decided = self.snapshot.subscription(&self.subscription.name);
+        decided.map_or(self.object.metadata.generation, |it| it.metadata.generation)
     }
 
     /// Returns the summary of a debt that only a person can make recordable. Delivery goes on all the

@@ -105,19 +105,21 @@ fn instance_to_serve(
 }
 
 fn owner_gone(snapshot: &DeviceSnapshot, subscription: &ServiceSubscription) -> Option<Blocked> {
-    (!snapshot
-        .live_contracts
-        .contains(&subscription.spec.contract.uid))
-    .then(|| {
-        Blocked::new(
-            Reason::Waiting,
-            format!(
-                "the Contract {} that this subscription was made for is not there; nothing is set \
-                 up for it",
-                subscription.spec.contract.name
-            ),
-        )
-    })
+    let contract = &subscription.spec.contract;
+    if snapshot.live_contracts.contains(&contract.uid) {
+        return None;
+    }
+    let (name, is_ending) = (
+        &contract.name,
+        snapshot.deleted_contracts.contains_key(&*contract.uid),
+    );
+    let state = if is_ending {
+        "is being deleted"
+    } else {
+        "that this subscription was made for is not there"
+    };
+    let message = format!("the Contract {name} {state}; nothing is set up for it");
+    Some(Blocked::new(Reason::Waiting, message))
 }
 
 fn claimed(snapshot: &DeviceSnapshot) -> Option<Blocked> {

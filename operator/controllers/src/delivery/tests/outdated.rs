@@ -1,9 +1,18 @@
-//! Tests of a pass whose Device is changed while it is under way: nothing more is written to the
-//! machine that the pass began with, except by the request that had left.
+//! Tests of a pass during which an object is changed: nothing more is written to the machine that the
+//! pass began with, except by the request that had left, and its report speaks of what it decided on.
 
-use entente_crds::v1alpha1::Device;
+use std::sync::Arc;
 
-use super::{objects::edit_device, *};
+use entente_crds::{
+    condition::ConditionType,
+    v1alpha1::{Device, DeviceStatus},
+};
+use entente_domain::condition::find;
+
+use super::{
+    objects::{ask_to_reconcile, edit_device},
+    *,
+};
 
 /// Returns the writes to the machine that the pass began with, after an edit during the first one.
 async fn writes_with(edit: impl FnOnce(&InProcess)) -> usize {
@@ -54,4 +63,49 @@ async fn after_a_device_is_deleted_moved_or_suspended_nothing_more_is_written_to
         });
     });
     assert_eq!(unchanged.await, ATTRIBUTES.len(), "a label means nothing");
+}
+
+/// Returns the generation of the subscription, and that of which Delivered=True speaks.
+fn delivered_of(process: &InProcess) -> (Option<i64>, Option<i64>) {
+    let found: Option<ServiceSubscription> = process.cluster.get(NAMESPACE, SUBSCRIPTION);
+    let generation = found.as_ref().and_then(|it| it.metadata.generation);
+    let status = found.and_then(|it| it.status).unwrap_or_default();
+    let delivered = find(&status.conditions, ConditionType::Delivered);
+    let delivered = delivered.filter(|it| it.status == "True");
+    (generation, delivered.and_then(|it| it.observed_generation))
+}
+
+// shows K2 D2
+#[tokio::test(start_paused = true)]
+async fn the_report_of_a_pass_speaks_of_the_spec_that_it_decided_on() {
+    let process = delivered().await;
+    let latency = Duration::from_secs(5);
+    process.world.set_latency(Some(DEVICE_URL), latency);
+    let device = |process: &InProcess| -> DeviceStatus {
+        let found: Option<Device> = process.cluster.get(NAMESPACE, DEVICE);
+        found.and_then(|it| it.status).unwrap_or_default()
+    };
+    ask_to_reconcile(&process, "now");
+    process.let_pass(Duration::from_secs(1)).await;
+    process
+        .cluster
+        .edit(NAMESPACE, SUBSCRIPTION, |it: &mut ServiceSubscription| {
+            let last = it.spec.revisions.last_mut().expect("it has one");
+            let parameters = &mut Arc::make_mut(last).parameters;
+            parameters.insert("weekdays".to_owned(), "sat".to_owned());
+        });
+    let handled =
+        |process: &InProcess| device(process).last_handled_reconcile_at.as_deref() == Some("now");
+    process
+        .until("the pass that was under way has reported", handled)
+        .await;
+    let (generation, delivered) = delivered_of(&process);
+    assert!(delivered < generation, "{delivered:?} of {generation:?}");
+    let is_current = |process: &InProcess| {
+        let (generation, delivered) = delivered_of(process);
+        delivered == generation
+    };
+    process
+        .until("the new value is delivered", is_current)
+        .await;
 }

@@ -53,8 +53,20 @@ impl Round<'_> {
             && !step.items.is_empty()
             && self.observations.of(&subscription.name).reading.is_none()
             && self.observations.of(&subscription.name).problem.is_none()
-            && self.observations.last_look().is_some()
-            && self.sync_is_due(device)
+            && (self.is_to_be_bound(subscription)
+                || self.observations.last_look().is_some() && self.sync_is_due(device))
+    }
+
+    /// True if the instance is bound to a broker that has moved: it is bound to the new place once it
+    /// is proved there, so that the former URL can be dropped.
+    fn is_to_be_bound(&self, subscription: &ResolvedSubscription) -> bool {
+        let recorded = self.observations.of(&subscription.name).recorded.as_ref();
+        let bound = recorded.and_then(|recorded| recorded.broker.as_ref());
+        let now = subscription
+            .server
+            .as_ref()
+            .and_then(ResolvedServer::broker);
+        bound.zip(now).is_some_and(|(bound, now)| *bound != now)
     }
 
     /// Reads the device through a connection, before anything else that is planned.

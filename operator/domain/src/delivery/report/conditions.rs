@@ -20,7 +20,7 @@ impl Report<'_> {
         (ready, delivery): (&Summary, &Summary),
         blocked: Option<&Blocked>,
     ) -> Vec<entente_crds::v1alpha1::Condition> {
-        let set = ConditionSet::new(previous, self.object.metadata.generation, self.now);
+        let set = ConditionSet::new(previous, self.generation(), self.now);
         let mut set = ready.state(set);
         set = refs(set, blocked);
         set = self.side(

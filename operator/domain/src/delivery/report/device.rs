@@ -77,10 +77,8 @@ impl Report<'_> {
         let previous = self.device.status.clone().unwrap_or_default();
         let summary = self.summary();
         DeviceStatus {
-            observed_generation: summary.observed_generation(
-                self.device.metadata.generation,
-                previous.observed_generation,
-            ),
+            observed_generation: summary
+                .observed_generation(self.generation(), previous.observed_generation),
             conditions: self.conditions(&previous, &summary),
             identity: self.identity(&previous),
             connections: self.connections(),
@@ -93,6 +91,12 @@ impl Report<'_> {
                 reconcile_wish(self.device)
             },
         }
+    }
+
+    /// Returns the generation that the pass decided on, as the report of a subscription does.
+    fn generation(&self) -> Option<i64> {
+        let decided = self.snapshot.device.as_ref();
+        decided.map_or(self.device.metadata.generation, |it| it.metadata.generation)
     }
 
     fn unusable(&self) -> Option<Blocked> {
@@ -178,8 +182,7 @@ impl Report<'_> {
         previous: &DeviceStatus,
         summary: &Summary,
     ) -> Vec<entente_crds::v1alpha1::Condition> {
-        let generation = self.device.metadata.generation;
-        let set = ConditionSet::new(&previous.conditions, generation, self.now);
+        let set = ConditionSet::new(&previous.conditions, self.generation(), self.now);
         let mut set = summary.state(set);
         set = self.accepted_and_resolved(set);
         set = self.online(set, previous);
