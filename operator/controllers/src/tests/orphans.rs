@@ -209,6 +209,29 @@ async fn a_contract_that_is_applied_again_waits_for_the_removal_that_its_broker_
     }
 }
 
+// shows C10 K2
+#[tokio::test(start_paused = true)]
+async fn an_instance_whose_removal_failed_is_said_to_be_taken_over() {
+    let mut story = Story::of(0).await;
+    let process = &story.process;
+    let fails = Fault::AsyncFails {
+        polls: 30,
+        message: "a backup is under way".to_owned(),
+    };
+    process.world.script(None, Operation::Deprovision, fails, 4);
+    abandon(process);
+    let under_way = |process: &InProcess| process.world.count(Operation::LastOperation) >= 8;
+    process.until("the removals are under way", under_way).await;
+    let left = instances(process);
+    process.cluster.apply(&example::banco_sul_2027());
+    story.told = "it is delivered again".to_owned();
+    story.settle().await;
+    let objects = story.process.cluster.objects();
+    let servers = objects.values().map(|it| &it["status"]["server"]);
+    let adopted = servers.filter(|it| !it["adopted"].is_null()).count();
+    assert_eq!((adopted, left > 0), (left, true));
+}
+
 // shows C10 K4 K5
 #[tokio::test(start_paused = true)]
 async fn whatever_the_order_of_events_an_instance_in_service_is_never_removed_as_an_orphan() {

@@ -20,7 +20,7 @@ use kube::ResourceExt as _;
 
 pub use self::answer::Answer;
 use crate::delivery::{
-    Action, Backoffs, Blocked, DeviceSnapshot, Observations, Plan, ResolvedDevice,
+    Action, Backoffs, Blocked, DeviceSnapshot, Observations, Plan, ResolvedDevice, ResolvedItem,
     SubscriptionReport, Verified,
     model::backoffs::BackoffKey,
     plan::plan,
@@ -38,8 +38,13 @@ use crate::names::SubscriptionName;
 const MOST_ROUNDS: usize = 24;
 
 /// Interval until the next pass after a defect of ours, when a machine turned out to be another's, or
-/// with a Secret that cannot be used: no event reports that the Secret exists, except the probe of its Connection, which may be later.
+/// with a Secret that cannot be used: no event reports that the Secret exists, except the probe of
+/// its Connection, which may be later.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
+
+/// Interval until the next pass while a value from a Secret is refused: no event reports that the
+/// Secret was corrected, and then the value is sent at once. Nothing else is.
+const SECRET_MAY_BE_CORRECTED: SignedDuration = SignedDuration::from_mins(10);
 
 /// One pass over one device.
 #[derive(Clone, Debug)]
@@ -142,7 +147,13 @@ impl Pass {
             .then(|| self.decided.checked_add(LOOK_AGAIN).ok())
             .flatten();
         let backoff = self.backoffs.next(self.decided);
-        [backoff, again].into_iter().flatten().min()
+        let secret = self
+            .is_a_secret_refused()
+            .then(|| self.decided.checked_add(SECRET_MAY_BE_CORRECTED).ok());
+        [backoff, again, secret.flatten()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Returns the report of a subscription of this pass, on top of `object`; `None` if it is not
@@ -318,6 +329,19 @@ impl Pass {
     /// the instants that it went past are not waited for any more.
     fn waits_for_the_clock(&self) -> bool {
         self.snapshot.clock_skew.is_some() && !self.snapshot.subscriptions.is_empty()
+    }
+
+    /// True if an item whose value is from a Secret met a problem.
+    fn is_a_secret_refused(&self) -> bool {
+        self.resolved.subscriptions.iter().any(|subscription| {
+            let verified = self.verified.get(&subscription.name);
+            let met = |item: &ResolvedItem| {
+                let proved = verified.and_then(|verified| verified.item(&item.key));
+                proved.is_some_and(|proved| proved.problem.is_some())
+            };
+            let mut items = subscription.items();
+            items.any(|(_, item)| item.wanted.is_secret() && met(item))
+        })
     }
 
     fn misses_a_secret(&self) -> bool {

@@ -3,6 +3,8 @@
 use entente_crds::v1alpha1::{
     DeviceConnection, LocalReference, SecretKeyReference, SecretParameter, SmartService, ValueType,
 };
+use entente_domain::remote::FailureKind;
+use entente_drivers::fake::Fault;
 use http::Method;
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 
@@ -156,4 +158,26 @@ async fn a_secret_of_the_tenant_goes_to_the_broker_and_into_no_object() {
     let changed = |process: &InProcess| is_delivered(process) && told(process).contains(next);
     process.until("the new one is sent", changed).await;
     assert_eq!(sent(&process), [Operation::Update]);
+}
+
+// shows K5
+#[tokio::test(start_paused = true)]
+async fn a_refused_value_from_a_secret_is_sent_within_minutes_after_the_secret_was_corrected() {
+    let mut process = prepared();
+    with_secret_parameter(&process);
+    let token = |text: &str| secret(NAMESPACE, "backup-account", &[("token", text)]);
+    process.cluster.apply(&token("wrong"));
+    let refused = Fault::fail(FailureKind::RejectedValue);
+    process
+        .world
+        .script(Some(BROKER_URL), Operation::Provision, refused, 1);
+    process.start(delivery).await;
+    begin(&process);
+    let said = |process: &InProcess| ready(process) == "False(RejectedValue)";
+    process.until("it is refused", said).await;
+    process.let_pass(Duration::from_mins(15)).await;
+    assert_eq!(process.world.count(Operation::Provision), 1);
+    process.cluster.apply(&token("right"));
+    process.let_pass(Duration::from_mins(11)).await;
+    assert!(is_delivered(&process), "{}", ready(&process));
 }

@@ -75,3 +75,14 @@ pub enum Wanted {
         active: serde_json::Value,
     },
 }
+
+impl Wanted {
+    /// True if the value comes from a Secret.
+    pub(in crate::delivery) fn is_secret(&self) -> bool {
+        match self {
+            Self::DeviceSetting { value, .. } => matches!(value, Value::Secret(_)),
+            Self::ServerSetting { value, .. } => matches!(value, ServerValue::Secret(_)),
+            Self::ServerInstance | Self::Activation { .. } => false,
+        }
+    }
+}

@@ -7,7 +7,8 @@ use entente_crds::{
 
 use crate::delivery::report::Report;
 use crate::delivery::{
-    Intent, plan::is_preempted, plan::withdraw::Withdrawal, verify::VerifiedItem,
+    Intent, observations::record::may_exist, plan::is_preempted, plan::withdraw::Withdrawal,
+    verify::VerifiedItem,
 };
 
 impl Report<'_> {
@@ -127,12 +128,23 @@ impl Report<'_> {
         match (&self.subscription.intent, withdrawal) {
             (Intent::Withdraw { .. } | Intent::Detach, Withdrawal::Released) => None,
             _ if self.has_made_room() => None,
+            // While it waits for a removal nothing was sent for it: what is found afterwards is not
+            // its own.
+            _ if self.waits_for_a_removal(recorded) => None,
             (Intent::Withdraw { .. }, Withdrawal::Abandoned) => Some(ServerInstance {
                 orphaned: recorded.orphaned.or(Some(self.now)),
                 ..recorded.clone()
             }),
             _ => Some(recorded.clone()),
         }
+    }
+
+    /// True if the Connection may remove an instance of this id, which this subscription did not make.
+    fn waits_for_a_removal(&self, recorded: &ServerInstance) -> bool {
+        let removed = &self.snapshot.orphans_being_removed;
+        let status = self.object.status.as_ref();
+        let was_named = status.is_some_and(|status| status.server.is_some());
+        removed.contains(&recorded.instance_id) && !was_named && !may_exist(recorded)
     }
 
     /// True if an instance that must be removed, because another contract has precedence or because
