@@ -1,7 +1,8 @@
 //! The changes after which an object of the catalogue is reconciled again.
 //!
-//! What others write into a status or take from the finalizers is put right. Numbers of users may lag: they are gathered for a while, so that applying a fleet does not write
-//! one status per device.
+//! A change by others of a status or of the finalizers is one of them: it is put right. Numbers of
+//! users may lag: they are gathered for a while, so that applying a fleet does not write one status
+//! per device.
 
 use std::{collections::BTreeSet, time::Duration};
 

@@ -127,7 +127,9 @@ fn differences(said: &mut String, at: &str, before: &Value, after: &Value) {
 async fn rest(process: &InProcess) {
     let until = Instant::now() + TO_REST;
     loop {
-        // The clock of the runtime goes on only when every task waits.
+        // No sleep of the wall: the clock of the runtime is paused, and goes on only when every task
+        // waits. So the first lets all of them run as far as they can, and the second lets the time
+        // of a request or of a watch pass; TO_REST is the deadline.
         sleep(Duration::from_millis(1)).await;
         let queues = process.queues.all();
         if queues.is_empty() || queues.iter().any(|queue| !queue.is_idle()) {

@@ -148,18 +148,12 @@ pub(super) fn late_provision(
 /// be removed, and so may a failed deprovision, unless the instance can be fetched; a failed update
 /// must never start a clean-up (OSB "Orphan Mitigation").
 pub(super) fn after_failure(kind: ServerOperationType, at: Timestamp) -> Option<ServerOperation> {
-    let state = match kind {
-        ServerOperationType::Provision | ServerOperationType::Deprovision => {
-            ServerOperationState::Failed
-        }
-        ServerOperationType::Update => return None,
-    };
-    Some(ServerOperation {
+    (kind != ServerOperationType::Update).then_some(ServerOperation {
         r#type: kind,
         id: None,
         to_plan: None,
         since: at,
-        state,
+        state: ServerOperationState::Failed,
         late_until: None,
     })
 }
