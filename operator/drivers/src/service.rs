@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use entente_domain::delivery::{Action, Answer};
 use entente_domain::remote::{
     Catalog, Failure, InstanceContext, InstanceKey, InstanceReading, InstanceRequest,
     OperationState, ServerAnswer,
@@ -71,4 +72,66 @@ pub trait ServiceDriver: Send + Sync {
         instance: &InstanceKey,
         context: &InstanceContext,
     ) -> Result<ServerAnswer, Failure>;
+}
+
+/// Sends the request of an action about an instance, with everything that the action carries. `None`
+/// if the action is about none.
+pub async fn send(
+    driver: &dyn ServiceDriver,
+    target: &ServerTarget,
+    action: &Action,
+) -> Option<Answer> {
+    Some(match action {
+        Action::ReadInstance {
+            instance,
+            retrievable,
+            ..
+        } => Answer::Instance(driver.observe(target, instance, *retrievable).await),
+        Action::Provision {
+            instance,
+            context,
+            maintenance_version,
+            parameters,
+            ..
+        } => {
+            let parameters = parameters.exposed();
+            let request = InstanceRequest {
+                maintenance_version: maintenance_version.as_deref(),
+                ..InstanceRequest::new(instance, context, &parameters)
+            };
+            Answer::Server(driver.provision(target, request).await)
+        }
+        Action::Update {
+            instance,
+            to_plan,
+            context,
+            maintenance_version,
+            parameters,
+            ..
+        } => {
+            let parameters = parameters.exposed();
+            let request = InstanceRequest {
+                to_plan: to_plan.as_deref(),
+                maintenance_version: maintenance_version.as_deref(),
+                ..InstanceRequest::new(instance, context, &parameters)
+            };
+            Answer::Server(driver.update(target, request).await)
+        }
+        Action::Deprovision {
+            instance, context, ..
+        } => Answer::Server(driver.deprovision(target, instance, context).await),
+        Action::PollOperation {
+            instance,
+            operation,
+            ..
+        } => Answer::Operation(
+            driver
+                .last_operation(target, instance, operation.as_deref())
+                .await,
+        ),
+        Action::ReadDevice { .. }
+        | Action::WriteDevice { .. }
+        | Action::ReadCatalog { .. }
+        | Action::RecordInstance { .. } => return None,
+    })
 }

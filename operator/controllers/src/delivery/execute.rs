@@ -10,10 +10,13 @@ use entente_domain::{
     delivery::{Action, Answer, Claimant, DeviceSnapshot, Pass, known_identity},
     identity::Identity,
     names::SubscriptionName,
-    remote::{Failure, FailureKind, InstanceRequest},
+    remote::{Failure, FailureKind},
 };
 use entente_drivers::{
-    ServiceDriver, device::DeviceTarget, profile::ConnectionProfile, service::ServerTarget,
+    ServiceDriver,
+    device::DeviceTarget,
+    profile::ConnectionProfile,
+    service::{ServerTarget, send},
 };
 
 use crate::cache::Key;
@@ -145,7 +148,9 @@ impl Execution<'_> {
             connection.ok_or_else(|| unusable("it has no service server".to_owned()))?;
         let target = self.target(connection).await?;
         let begun = Instant::now();
-        let answer = self.ask(&target, action).await;
+        let answer = send(self.service(), &target, action).await;
+        let answer =
+            answer.ok_or_else(|| unusable("nothing is asked of the service server".to_owned()))?;
         let failure = match &answer {
             Answer::Instance(result) => result.as_ref().err(),
             Answer::Server(result) => result.as_ref().err(),
@@ -158,65 +163,6 @@ impl Execution<'_> {
             self.delivery.catalogs.expire(connection);
         }
         Ok(answer)
-    }
-
-    async fn ask(&self, target: &ServerTarget, action: &Action) -> Answer {
-        let driver = self.service();
-        match action {
-            Action::ReadInstance {
-                instance,
-                retrievable,
-                ..
-            } => Answer::Instance(driver.observe(target, instance, *retrievable).await),
-            Action::Provision {
-                instance,
-                context,
-                maintenance_version,
-                parameters,
-                ..
-            } => {
-                let parameters = parameters.exposed();
-                let request = InstanceRequest {
-                    maintenance_version: maintenance_version.as_deref(),
-                    ..InstanceRequest::new(instance, context, &parameters)
-                };
-                Answer::Server(driver.provision(target, request).await)
-            }
-            Action::Update {
-                instance,
-                to_plan,
-                context,
-                maintenance_version,
-                parameters,
-                ..
-            } => {
-                let parameters = parameters.exposed();
-                let request = InstanceRequest {
-                    to_plan: to_plan.as_deref(),
-                    maintenance_version: maintenance_version.as_deref(),
-                    ..InstanceRequest::new(instance, context, &parameters)
-                };
-                Answer::Server(driver.update(target, request).await)
-            }
-            Action::Deprovision {
-                instance, context, ..
-            } => Answer::Server(driver.deprovision(target, instance, context).await),
-            Action::PollOperation {
-                instance,
-                operation,
-                ..
-            } => Answer::Operation(
-                driver
-                    .last_operation(target, instance, operation.as_deref())
-                    .await,
-            ),
-            Action::ReadDevice { .. }
-            | Action::WriteDevice { .. }
-            | Action::ReadCatalog { .. }
-            | Action::RecordInstance { .. } => Answer::NotAsked(unusable(
-                "nothing is asked of the service server".to_owned(),
-            )),
-        }
     }
 
     fn service(&self) -> &dyn ServiceDriver {

@@ -7,7 +7,8 @@ use entente_crds::v1alpha1::Condition;
 use entente_domain::catalogue::{ObservedConnection, report_connection};
 use entente_domain::condition::{find, is_true};
 use entente_domain::delivery::{Action, Answer, Backoffs, Pass};
-use entente_domain::remote::{Catalog, DeviceReading, Failure, FailureKind, InstanceRequest};
+use entente_domain::remote::{Catalog, DeviceReading, Failure, FailureKind};
+use entente_drivers::service::send;
 use entente_simulators::zoo::Asked;
 use jiff::SignedDuration;
 
@@ -50,68 +51,20 @@ impl Life {
     }
 
     /// Sends the request of an action to the broker.
-    #[allow(clippy::too_many_lines, reason = "one arm for each request of OSB")]
     async fn ask(&mut self, action: &Action) -> Answer {
-        let (drivers, target) = (self.drivers.clone(), self.target.clone());
-        let driver = drivers.service();
-        match action {
-            Action::ReadInstance {
-                instance,
-                retrievable,
-                ..
-            } => {
-                let result = driver.observe(&target, instance, *retrievable).await;
-                Answer::Instance(self.answered(Asked::Get, result))
-            }
-            Action::Provision {
-                instance,
-                context,
-                parameters,
-                maintenance_version,
-                ..
-            } => {
-                let parameters = parameters.exposed();
-                let request = InstanceRequest {
-                    maintenance_version: maintenance_version.as_deref(),
-                    ..InstanceRequest::new(instance, context, &parameters)
-                };
-                let result = driver.provision(&target, request).await;
-                Answer::Server(self.answered(Asked::Put, result))
-            }
-            Action::Update {
-                instance,
-                to_plan,
-                context,
-                parameters,
-                maintenance_version,
-                ..
-            } => {
-                let parameters = parameters.exposed();
-                let request = InstanceRequest {
-                    to_plan: to_plan.as_deref(),
-                    maintenance_version: maintenance_version.as_deref(),
-                    ..InstanceRequest::new(instance, context, &parameters)
-                };
-                let result = driver.update(&target, request).await;
-                Answer::Server(self.answered(Asked::Patch, result))
-            }
-            Action::PollOperation {
-                instance,
-                operation,
-                ..
-            } => {
-                let result = driver
-                    .last_operation(&target, instance, operation.as_deref())
-                    .await;
-                Answer::Operation(self.answered(Asked::Poll, result))
-            }
-            Action::Deprovision {
-                instance, context, ..
-            } => {
-                let result = driver.deprovision(&target, instance, context).await;
-                Answer::Server(self.answered(Asked::Delete, result))
-            }
+        let asked = match action {
+            Action::ReadInstance { .. } => Asked::Get,
+            Action::Provision { .. } => Asked::Put,
+            Action::Update { .. } => Asked::Patch,
+            Action::PollOperation { .. } => Asked::Poll,
+            Action::Deprovision { .. } => Asked::Delete,
             _ => unreachable!("only what concerns an instance"),
+        };
+        match send(self.drivers.service(), &self.target, action).await {
+            Some(Answer::Instance(result)) => Answer::Instance(self.answered(asked, result)),
+            Some(Answer::Server(result)) => Answer::Server(self.answered(asked, result)),
+            Some(Answer::Operation(result)) => Answer::Operation(self.answered(asked, result)),
+            other => unreachable!("{other:?} is no answer about an instance"),
         }
     }
 
