@@ -185,6 +185,10 @@ pub struct DeviceConnectionStatus {
     /// Fault at its last use; absent if it answered as the expected device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<DeviceFault>,
+    /// Fault by which another machine answered there before `fault`, until the expected one
+    /// answers; absent where `fault` says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub another_machine: Option<DeviceFault>,
 }
 
 /// Fault at the last request to a device.

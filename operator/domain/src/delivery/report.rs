@@ -190,7 +190,8 @@ impl Report<'_> {
 
     fn completed_at(&self) -> Option<Timestamp> {
         let proves = matches!(self.subscription.intent, Intent::SetUp | Intent::Suspended);
-        if !proves || self.subscription.refused.is_some() {
+        let is_in_doubt = self.verified.another_machine.is_some();
+        if !proves || is_in_doubt || self.subscription.refused.is_some() {
             return None;
         }
         match self.verified.completed_at() {
@@ -211,6 +212,17 @@ impl Report<'_> {
             return Some(refused.clone());
         }
         self.timed_out(self.met())
+            .or_else(|| self.another_machine())
+    }
+
+    /// Returns the obstacle to a subscription whose every item was proved, while another machine is in
+    /// place of its device: somebody else answers, wherever the items are.
+    fn another_machine(&self) -> Option<Blocked> {
+        let fault = self.verified.another_machine.clone();
+        fault.filter(|_| self.in_force()).map(|fault| Blocked {
+            side: Some(Side::Device),
+            ..fault
+        })
     }
 
     /// Returns the obstacle to the first step that is not done.

@@ -13,7 +13,7 @@ use entente_crds::{
 };
 use jiff::Timestamp;
 
-use self::device::device_faults;
+use self::{device::device_faults, faults::ConnectionFaults};
 use crate::delivery::{
     Blocked, DeviceSnapshot, Intent, Observations, Reading, ResolvedDevice, ResolvedItem,
     ResolvedSubscription, Wanted,
@@ -24,6 +24,7 @@ use crate::{reasons::reason, remote::Failure};
 pub(super) mod compare;
 mod device;
 mod difference;
+pub(super) mod faults;
 pub(super) mod identity;
 mod instance;
 
@@ -37,6 +38,9 @@ pub struct Verified {
     pub device_faults: BTreeMap<ConnectionName, Blocked>,
     /// Obstacle to readings and writes of the service server, as far as this pass knows.
     pub server_fault: Option<Blocked>,
+    /// Fault by which another machine is in place of the device, through whichever connection, in
+    /// this pass or when it was last asked. Nothing is usable on the named device meanwhile.
+    pub another_machine: Option<Blocked>,
 }
 
 /// Proof of one item.
@@ -95,6 +99,10 @@ pub(super) fn verify(
     now: Timestamp,
 ) -> BTreeMap<SubscriptionName, Verified> {
     let device_faults = device_faults(snapshot, resolved, observations);
+    let another_machine = snapshot.device.as_deref().and_then(|device| {
+        let faults = ConnectionFaults::find(snapshot, resolved, observations, device);
+        faults.another_machine()
+    });
     resolved
         .subscriptions
         .iter()
@@ -107,6 +115,7 @@ pub(super) fn verify(
                 subscription,
                 object,
                 device_faults: &device_faults,
+                another_machine: another_machine.as_ref(),
                 now,
             };
             (subscription.name.clone(), round.verify())
@@ -121,6 +130,7 @@ struct Round<'a> {
     subscription: &'a ResolvedSubscription,
     object: Option<&'a ServiceSubscription>,
     device_faults: &'a BTreeMap<ConnectionName, Blocked>,
+    another_machine: Option<&'a Blocked>,
     now: Timestamp,
 }
 
@@ -160,6 +170,7 @@ impl Round<'_> {
             items,
             device_faults: self.device_faults.clone(),
             server_fault: self.server_failure(),
+            another_machine: self.another_machine.cloned(),
         }
     }
 

@@ -19,6 +19,7 @@ use crate::delivery::{
     claim::{self, claim_digest, next_claim},
     plan::sync::{next_sync, reconcile_wish, sync_period},
     report::sentence,
+    verify::faults::ConnectionFaults,
     verify::identity::{pinned_certificate, pinned_identity, remembered, seen, witness},
 };
 use crate::names::SubscriptionName;
@@ -28,10 +29,6 @@ use crate::{
     reasons::{Class, class},
     remote::DeviceReading,
 };
-
-mod faults;
-
-use self::faults::ConnectionFaults;
 
 /// A sync instant younger than this part of the period is not written again on its own.
 const FRESH: i32 = 2;
@@ -404,6 +401,7 @@ impl Report<'_> {
                 reason: fault.reason.within(Reason::OF_A_LOOK),
                 message: fault.message.into(),
             }),
+            another_machine: self.faults.machine_before(name).cloned(),
         }
     }
 

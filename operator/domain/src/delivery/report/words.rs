@@ -48,8 +48,9 @@ impl Wordy for DeviceStatus {
     fn without_words(&self) -> Self {
         let mut bare = self.clone();
         bare.conditions = without_words_of_attempts(&self.conditions);
-        let faults = bare.connections.iter_mut();
-        for fault in faults.filter_map(|connection| connection.fault.as_mut()) {
+        let connections = bare.connections.iter_mut();
+        let faults = connections.flat_map(|it| [&mut it.fault, &mut it.another_machine]);
+        for fault in faults.flatten() {
             fault.message = String::new().into();
         }
         bare

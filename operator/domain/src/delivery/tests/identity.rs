@@ -4,18 +4,19 @@ use entente_crds::{
     condition::{ConditionType, Reason},
     example,
     v1alpha1::{
-        Connection, Device, DeviceConnectionStatus, DeviceFault, DeviceIdentity, IdentitySource,
-        IppIdentity,
+        Cause, Connection, Device, DeviceConnectionStatus, DeviceFault, DeviceIdentity,
+        IdentitySource, IppIdentity, Step, StepType,
     },
 };
 use jiff::SignedDuration;
 
-use super::pass_fixture::{Story, said};
+use super::pass_fixture::{Story, now, said};
 use crate::condition::find;
 use crate::delivery::verify::identity::{
     forbids_use, pinned_certificate, pinned_identity, remembered, remembered_fault, witness,
 };
-use crate::delivery::{Action, Answer, digest};
+use crate::delivery::{Action, Answer, SubscriptionReport, digest};
+use crate::remote::{Failure, FailureKind};
 
 /// Returns a device with the connections `first` and `second`, first seen through the second.
 fn device() -> Device {
@@ -44,6 +45,7 @@ fn device() -> Device {
             reason: Reason::Unreachable,
             message: "no route".into(),
         }),
+        another_machine: None,
     }];
     device
 }
@@ -238,9 +240,110 @@ fn what_the_words_say_is_the_way_to_accept_the_other_machine() {
     );
 }
 
-/// Returns the words of Stalled of the Device of the examples, where the spec names the identity of the
-/// machine that answers through its connection, and a machine answers with `second` beside it.
-fn stalled_beside(second: &str, edit: impl FnOnce(&mut Connection)) -> Option<String> {
+/// Returns a story of a service that is set up at its server alone, delivered once.
+fn delivered_at_the_server_alone() -> Story {
+    let mut story = Story::new();
+    let services = story.snapshot.services.values_mut();
+    for service in services {
+        let service = &mut std::sync::Arc::make_mut(service).spec;
+        service.steps = vec![Step {
+            r#type: StepType::ServerSettings,
+            early: false,
+        }];
+    }
+    story.remote.reading.identity = Some(format!("urn:uuid:{UUID}"));
+    let report = story.calm_pass(SignedDuration::ZERO);
+    assert_eq!(said(&report, ConditionType::Ready), "True(Delivered)");
+    let items = report.status.items.iter();
+    assert!(items.count() > 0, "it asks for something of its server");
+    story.full_looks = false;
+    story
+}
+
+fn ready_and_delivered(report: &SubscriptionReport) -> [String; 2] {
+    [ConditionType::Ready, ConditionType::Delivered].map(|it| said(report, it))
+}
+
+// shows K2 K4
+#[test]
+fn another_machine_undoes_a_service_that_is_set_up_at_its_server_alone_until_the_expected_one_answers()
+ {
+    let mut story = delivered_at_the_server_alone();
+    let hour = SignedDuration::from_hours(1);
+    let undone = ["False(IdentityMismatch)"; 2].map(str::to_owned);
+    let off = |action: &Action| match action {
+        Action::ReadDevice { .. } => Some(Answer::DeviceRead {
+            result: Err(Failure::new(FailureKind::Unreachable, "no route")),
+            claimed_by_another: None,
+        }),
+        _ => None,
+    };
+    // Another machine is found when the device is looked at, some day.
+    story.remote.reading.identity = Some(format!("urn:uuid:{OTHER}"));
+    story.full_looks = true;
+    let report = story.calm_pass(hour);
+    assert_eq!(ready_and_delivered(&report), undone);
+    assert_eq!(
+        said(&report, ConditionType::Stalled),
+        "True(IdentityMismatch)"
+    );
+    assert_eq!(
+        said(&report, ConditionType::DeviceConfigured),
+        "True(NothingWanted)"
+    );
+    story.full_looks = false;
+    // Nobody asks the device, and then it is off: the expected one has not answered since.
+    let mut asleep = story.snapshot.clone();
+    let device = std::sync::Arc::make_mut(asleep.device.as_mut().expect("a device"));
+    device.spec.suspend = true;
+    std::mem::swap(&mut story.snapshot, &mut asleep);
+    let report = story.calm_pass(hour * 2);
+    assert_eq!(said(&report, ConditionType::Delivered), "False(Suspended)");
+    std::mem::swap(&mut story.snapshot, &mut asleep);
+    for minutes in [1, 2] {
+        let report = story.pass(hour * 2 + SignedDuration::from_mins(minutes), off);
+        assert_eq!(ready_and_delivered(&report), undone, "off, {minutes}");
+    }
+    // A device that is switched off while it was the expected one undoes nothing.
+    story.remote.reading.identity = Some(format!("urn:uuid:{UUID}"));
+    let delivered = ["True(Delivered)"; 2].map(str::to_owned);
+    let report = story.calm_pass(hour * 3);
+    assert_eq!(ready_and_delivered(&report), delivered);
+    let device = story.snapshot.device.as_ref().expect("a device");
+    let status = device.status.as_ref().expect("it was reported");
+    assert_eq!(status.connections, [], "nothing is remembered");
+    story.full_looks = true;
+    let report = story.pass(hour * 4, off);
+    assert_eq!(ready_and_delivered(&report), delivered);
+}
+
+// shows D3 K4
+#[test]
+fn a_promise_is_not_kept_by_what_was_proved_before_another_machine_came() {
+    let mut story = delivered_at_the_server_alone();
+    story.edit(|it| it.status.as_mut().expect("a status").promises.clear());
+    story.remote.reading.identity = Some(format!("urn:uuid:{OTHER}"));
+    story.full_looks = true;
+    let report = story.calm_pass(SignedDuration::from_hours(1));
+    let [promise] = &report.status.promises[..] else {
+        panic!("one promise: {:?}", report.status.promises);
+    };
+    assert_eq!(promise.completed, None);
+    let delay = promise.delays.last().expect("it is late");
+    assert_eq!(
+        (delay.cause, &*delay.reason),
+        (Cause::Device, "IdentityMismatch")
+    );
+    story.remote.reading.identity = Some(format!("urn:uuid:{UUID}"));
+    let back = SignedDuration::from_hours(2);
+    let report = story.calm_pass(back);
+    assert_eq!(report.status.promises[0].completed, Some(now() + back));
+}
+
+/// Returns Delivered of a subscription whose settings all go through the connection of the Device of
+/// the examples, and the words of Stalled of that Device: its spec names the identity of the machine
+/// that answers there, and a machine answers with `second` beside it.
+fn said_beside(second: &str, edit: impl FnOnce(&mut Connection)) -> (String, Option<String>) {
     let mut story = Story::new();
     let mut connection = example::hq_ipp();
     connection.metadata.name = Some("beside".to_owned());
@@ -265,23 +368,29 @@ fn stalled_beside(second: &str, edit: impl FnOnce(&mut Connection)) -> Option<St
         }
         _ => None,
     });
-    // The settings go through the other connection.
-    assert_eq!(said(&report, ConditionType::Ready), "True(Delivered)");
-    let device = story.snapshot.device.as_ref()?;
-    let conditions = &device.status.as_ref()?.conditions;
-    assert!(
-        find(conditions, ConditionType::Ready).is_some(),
-        "it was reported"
+    let applied = said(&report, ConditionType::DeviceConfigured);
+    assert_eq!(
+        applied, "True(Succeeded)",
+        "the settings go through the other connection"
     );
-    let stalled = find(conditions, ConditionType::Stalled)?;
-    Some(format!("{}: {}", stalled.reason, stalled.message))
+    let device = story.snapshot.device.as_ref().expect("a device");
+    let status = device.status.as_ref().expect("it was reported");
+    let stalled = find(&status.conditions, ConditionType::Stalled);
+    (
+        said(&report, ConditionType::Delivered),
+        stalled.map(|it| format!("{}: {}", it.reason, it.message)),
+    )
 }
 
 // shows K2 K4
 #[test]
 fn an_identity_in_the_spec_holds_for_every_connection_that_tells_the_same_of_a_machine() {
-    assert_eq!(stalled_beside(&UUID.to_uppercase(), |_| ()), None);
-    let other = stalled_beside(OTHER, |_| ()).expect("another machine answers");
+    let one_machine = ("True(Delivered)".to_owned(), None);
+    assert_eq!(said_beside(&UUID.to_uppercase(), |_| ()), one_machine);
+    let (delivered, other) = said_beside(OTHER, |_| ());
+    // One of the two is not the machine that the Device names: whose services these are is in doubt.
+    assert_eq!(delivered, "False(IdentityMismatch)");
+    let other = other.expect("another machine answers");
     for part in ["IdentityMismatch", "Connection beside", UUID, OTHER] {
         assert!(other.contains(part), "{other}");
     }
@@ -290,5 +399,5 @@ fn an_identity_in_the_spec_holds_for_every_connection_that_tells_the_same_of_a_m
         let ipp = connection.spec.ipp.as_mut().expect("it is IPP");
         "ipp://{address}:631/ipp/system".clone_into(&mut ipp.url);
     };
-    assert_eq!(stalled_beside(OTHER, system), None);
+    assert_eq!(said_beside(OTHER, system), one_machine);
 }

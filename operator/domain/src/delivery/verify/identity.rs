@@ -18,6 +18,7 @@ use crate::names::ConnectionName;
 use crate::{
     identity::{Identity, is_product},
     protocol::Place,
+    reasons::shows_another_machine,
     remote::DeviceReading,
 };
 
@@ -228,6 +229,18 @@ pub(in crate::delivery) fn pinned_certificate<'a>(
 pub(in crate::delivery) fn remembered_fault(device: &Device, connection: &str) -> Option<Blocked> {
     let fault = remembered(device, connection)?.fault.as_ref()?;
     Some(Blocked::new(fault.reason, fault.message.to_string()))
+}
+
+/// Returns the fault by which another machine answered through a connection, if the expected one has
+/// not answered since.
+pub(in crate::delivery) fn remembered_machine(
+    device: &Device,
+    connection: &str,
+) -> Option<DeviceFault> {
+    let memory = remembered(device, connection)?;
+    let at_last_use = memory.fault.as_ref();
+    let shown = at_last_use.filter(|fault| shows_another_machine(fault.reason));
+    shown.or(memory.another_machine.as_ref()).cloned()
 }
 
 /// True if a fault is not that the device did not answer, but that it must not be used.

@@ -1,26 +1,32 @@
-//! Report: the faults of each connection of a device, found once for a whole report.
+//! The fault of each connection of a device at its last use, in this pass or before.
 //!
-//! Decides which of them count as silence and which forbid the use of the device; never the words
-//! of the report. Called by the device's report.
+//! Decides which of them count as silence, which forbid the use of the device, and which one shows
+//! that another machine is in its place; never the words of a report. Called by verify and by the
+//! device's report.
 
-use entente_crds::{condition::Reason, v1alpha1::Device};
+use entente_crds::{
+    condition::Reason,
+    v1alpha1::{Device, DeviceFault},
+};
 
 use crate::delivery::{
     Blocked, DeviceSnapshot, Observations, ResolvedDevice,
-    verify::identity::{identity_fault, remembered_fault},
+    verify::identity::{identity_fault, remembered_fault, remembered_machine},
 };
-use crate::reasons::reason;
+use crate::reasons::{reason, shows_another_machine};
 
 /// Faults of the connections, in the order of the device's spec; those without a fault are not in
 /// it.
-pub(super) struct ConnectionFaults<'a> {
+pub(in crate::delivery) struct ConnectionFaults<'a> {
     faults: Vec<(&'a str, Blocked)>,
+    /// Faults by which another machine answered, where the expected one has not answered since.
+    machines: Vec<(&'a str, DeviceFault)>,
     connections: usize,
 }
 
 impl<'a> ConnectionFaults<'a> {
     /// Finds the fault of each connection of a device at its last use, in this pass or before.
-    pub(super) fn find(
+    pub(in crate::delivery) fn find(
         snapshot: &DeviceSnapshot,
         resolved: &ResolvedDevice,
         observations: &Observations,
@@ -38,31 +44,63 @@ impl<'a> ConnectionFaults<'a> {
         };
         let connections = device.spec.connections.iter();
         let names = connections.map(|connection| connection.name.as_str());
+        let faults: Vec<_> = names.filter_map(|name| Some((name, met(name)?))).collect();
+        let machine = |(name, fault): &(&'a str, Blocked)| {
+            let machine = if shows_another_machine(fault.reason) {
+                DeviceFault {
+                    reason: fault.reason,
+                    message: fault.message.as_str().into(),
+                }
+            } else {
+                remembered_machine(device, name)?
+            };
+            Some((*name, machine))
+        };
         Self {
-            faults: names.filter_map(|name| Some((name, met(name)?))).collect(),
+            machines: faults.iter().filter_map(machine).collect(),
+            faults,
             connections: device.spec.connections.len(),
         }
     }
 
     /// Returns the fault of one connection.
-    pub(super) fn of(&self, connection: &str) -> Option<&Blocked> {
+    pub(in crate::delivery) fn of(&self, connection: &str) -> Option<&Blocked> {
         let mut faults = self.faults.iter();
         let found = faults.find(|(name, _)| *name == connection);
         found.map(|(_, fault)| fault)
     }
 
     /// True if no connection has a fault.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::delivery) fn is_empty(&self) -> bool {
         self.faults.is_empty()
     }
 
     /// Returns the first fault with this reason.
-    pub(super) fn with(&self, reason: Reason) -> Option<&Blocked> {
+    pub(in crate::delivery) fn with(&self, reason: Reason) -> Option<&Blocked> {
         self.all().find(|fault| fault.reason == reason)
     }
 
+    /// Returns the first fault by which another machine is in place of the device.
+    pub(super) fn another_machine(&self) -> Option<Blocked> {
+        let (_, machine) = self.machines.first()?;
+        let message = machine.message.to_string();
+        Some(Blocked::new(machine.reason, message))
+    }
+
+    /// Returns the fault by which another machine answered through a connection before the fault that
+    /// it has now.
+    pub(in crate::delivery) fn machine_before(&self, connection: &str) -> Option<&DeviceFault> {
+        let is_said = |fault: &Blocked| shows_another_machine(fault.reason);
+        if self.of(connection).is_some_and(is_said) {
+            return None;
+        }
+        let mut machines = self.machines.iter();
+        let found = machines.find(|(name, _)| *name == connection);
+        found.map(|(_, machine)| machine)
+    }
+
     /// Returns the fault that every connection has: the first of them. `None` while one answers.
-    pub(super) fn silence(&self) -> Option<&Blocked> {
+    pub(in crate::delivery) fn silence(&self) -> Option<&Blocked> {
         let mut silent = self
             .all()
             .filter(|fault| Reason::OF_AN_ATTEMPT.contains(&fault.reason));
@@ -164,6 +202,7 @@ mod tests {
             assert_eq!(words(it.silence()), None);
             let mismatch = words(it.with(Reason::IdentityMismatch));
             assert_eq!(mismatch.as_deref(), Some("second met it"));
+            assert_eq!(it.another_machine().map(|it| it.message), mismatch);
             let first = words(it.with(off));
             assert_eq!(first.as_deref(), Some("first met it"), "of two");
             assert_eq!(words(it.with(Reason::Busy)), None);
