@@ -430,6 +430,7 @@ impl ConditionType {
                 Reason::Ended,
             ],
             Self::Delivered => blocking!(
+                InternalError,
                 Pending,
                 Progressing,
                 ProgressingWithRetry,
@@ -452,6 +453,7 @@ impl ConditionType {
             Self::DevicesFailing => &[Reason::DevicesNotProgressing],
             Self::CompensationPending => &[Reason::NotFinal],
             Self::DeviceConfigured | Self::ServerConfigured => blocking!(
+                InternalError,
                 Pending,
                 Succeeded,
                 Progressing,

@@ -15,6 +15,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 mod triggers;
+mod unwritten;
 
 use std::{
     hash::{BuildHasher as _, RandomState},
@@ -40,6 +41,7 @@ use crate::{
 };
 use device_backoffs::DeviceBackoffs;
 use machines::Machines;
+use unwritten::UnwrittenStatuses;
 
 /// The delivery controller.
 pub(crate) struct Delivery {
@@ -52,6 +54,7 @@ pub(crate) struct Delivery {
     shutdown: Shutdown,
     backoffs: DeviceBackoffs,
     machines: Machines,
+    unwritten: UnwrittenStatuses,
 }
 
 impl Reconcile for Delivery {
@@ -82,6 +85,7 @@ impl Reconcile for Delivery {
         let snapshot = observe::snapshot(self, key).await;
         if snapshot.device.is_none() && snapshot.subscriptions.is_empty() {
             self.backoffs.forget(key);
+            self.unwritten.written(key);
             return Ok(None);
         }
         let looks = Looks {
@@ -160,6 +164,7 @@ impl Delivery {
             shutdown,
             backoffs: DeviceBackoffs::default(),
             machines: Machines::default(),
+            unwritten: UnwrittenStatuses::default(),
         }
     }
 }

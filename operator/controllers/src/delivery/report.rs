@@ -44,6 +44,8 @@ pub(super) async fn write(delivery: &Delivery, pass: &Pass) -> Written {
     let mut written = Written::default();
     let mut wakes = Vec::new();
     let mut reports = BTreeMap::new();
+    let snapshot = pass.snapshot();
+    let device = Key::new(snapshot.namespace.clone(), snapshot.device_name.clone());
     for subscription in &pass.resolved().subscriptions {
         let name = &subscription.name;
         let work = Box::pin(write_subscription(delivery, pass, name));
@@ -60,8 +62,14 @@ pub(super) async fn write(delivery: &Delivery, pass: &Pass) -> Written {
         reports.insert(name.clone(), report);
     }
     match device_alone(delivery, pass, &reports).await {
-        Ok(wake) => wakes.extend(wake),
+        Ok(wake) => {
+            wakes.extend(wake);
+            // What waited for this status goes on at once.
+            let waited = delivery.unwritten.written(&device);
+            wakes.extend(waited.then(|| delivery.context.clock.now()));
+        }
         Err(error) => {
+            delivery.unwritten.failed(&device, &error.to_string());
             written.failure.get_or_insert(error);
             wakes.extend(device_wake(delivery, pass, &reports));
         }
@@ -104,6 +112,8 @@ fn known_date(delivery: &Delivery, pass: &Pass, name: &SubscriptionName) -> Opti
 pub(super) async fn defective(delivery: &Delivery, key: &Key, defect: &Defect) {
     let (client, objects) = (&delivery.context.client, &delivery.objects);
     let now = delivery.context.clock.now();
+    // It may have written to a machine whose identity is in no status.
+    delivery.unwritten.failed(key, &defect.sentence());
     let api: Api<Device> = Api::namespaced(client.clone(), &key.namespace);
     report_defect(&api, &objects.devices, key, defect, now).await;
     let api: Api<ServiceSubscription> = Api::namespaced(client.clone(), &key.namespace);

@@ -11,6 +11,7 @@ mod publish;
 mod remote_sides;
 mod secrets;
 mod triggers;
+mod unwritten;
 mod waits;
 mod withdrawal;
 

@@ -22,5 +22,6 @@ mod revision;
 mod sources;
 mod subscription_report;
 mod unfetchable;
+mod unwritten;
 mod values;
 mod withdrawing;
