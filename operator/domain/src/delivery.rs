@@ -16,6 +16,7 @@ mod removal;
 mod report;
 mod resolve;
 mod schedule;
+mod unwritten;
 mod verify;
 
 #[cfg(test)]
@@ -46,4 +47,5 @@ pub use resolve::{
     instance::{ResolvedServer, ResolvedSetting, instance_id},
 };
 pub use schedule::intent::{next_date, wants_nothing};
+pub use unwritten::UnwrittenStatus;
 pub use verify::{Verified, VerifiedItem};

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use entente_crds::{
     FINALIZER_WITHDRAW,
-    v1alpha1::{Device, ServiceSubscription, ServiceSubscriptionStatus},
+    v1alpha1::{Device, DeviceStatus, ServiceSubscription, ServiceSubscriptionStatus},
 };
 use entente_domain::{
     delivery::{Answer, Pass, SubscriptionReport, next_date},
@@ -69,9 +69,12 @@ pub(super) async fn write(delivery: &Delivery, pass: &Pass) -> Written {
             wakes.extend(waited.then(|| delivery.context.clock.now()));
         }
         Err(error) => {
-            delivery.unwritten.failed(&device, &error.to_string());
+            let (status, wake) = undelivered_device(delivery, pass, &reports);
+            delivery
+                .unwritten
+                .failed(&device, error.to_string(), status);
             written.failure.get_or_insert(error);
-            wakes.extend(device_wake(delivery, pass, &reports));
+            wakes.extend(wake);
         }
     }
     written.wake = wakes.into_iter().min();
@@ -90,16 +93,20 @@ fn undelivered(
     guarded_now("report", || pass.report_subscription(object, now)).flatten()
 }
 
-/// Returns the next instant in the report that a device would have got.
-fn device_wake(
+/// Returns the status that a device would have got, and the next instant in its report.
+fn undelivered_device(
     delivery: &Delivery,
     pass: &Pass,
     reports: &BTreeMap<SubscriptionName, SubscriptionReport>,
-) -> Option<Timestamp> {
-    let device = pass.snapshot().device.as_ref()?;
+) -> (Option<DeviceStatus>, Option<Timestamp>) {
     let now = delivery.context.clock.now();
-    let report = guarded_now("report", || pass.report_device(device, reports, now));
-    report?.1.filter(|next| *next > now)
+    let report = pass.snapshot().device.as_ref().and_then(|device| {
+        // It may be the panic that kept it from being written.
+        guarded_now("report", || pass.report_device(device, reports, now))
+    });
+    report.map_or((None, None), |(status, next)| {
+        (Some(status), next.filter(|next| *next > now))
+    })
 }
 
 /// Returns the next instant of a subscription by its dates alone.
@@ -113,7 +120,7 @@ pub(super) async fn defective(delivery: &Delivery, key: &Key, defect: &Defect) {
     let (client, objects) = (&delivery.context.client, &delivery.objects);
     let now = delivery.context.clock.now();
     // It may have written to a machine whose identity is in no status.
-    delivery.unwritten.failed(key, &defect.sentence());
+    delivery.unwritten.failed(key, defect.sentence(), None);
     let api: Api<Device> = Api::namespaced(client.clone(), &key.namespace);
     report_defect(&api, &objects.devices, key, defect, now).await;
     let api: Api<ServiceSubscription> = Api::namespaced(client.clone(), &key.namespace);

@@ -209,6 +209,7 @@ impl Pass {
         reports: &BTreeMap<SubscriptionName, SubscriptionReport>,
         now: Timestamp,
     ) -> (DeviceStatus, Option<Timestamp>) {
+        let object = &*self.snapshot.with_unwritten_pins(object);
         let (mut status, mut next) = report_device(
             &self.snapshot,
             object,

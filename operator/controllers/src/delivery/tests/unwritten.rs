@@ -30,6 +30,13 @@ fn writes(process: &InProcess) -> usize {
     process.world.count(Operation::DeviceApply)
 }
 
+/// True if the status of the Device pins the machine that was written to.
+fn is_pinned(process: &InProcess) -> bool {
+    let device: Option<Device> = process.cluster.get(NAMESPACE, DEVICE);
+    let identity = device.and_then(|device| device.status?.identity?.id);
+    identity.is_some_and(|id| id == "urn:uuid:1")
+}
+
 /// Returns the instant at which the machine was proved, as the status has it.
 fn pinned_at(process: &InProcess) -> Option<Timestamp> {
     let device: Option<Device> = process.cluster.get(NAMESPACE, DEVICE);
@@ -52,13 +59,27 @@ async fn another_machine_gets_nothing_written_while_the_one_before_could_not_be_
         process.start(delivery).await;
         process.until("it is delivered", is_delivered).await;
         let first = writes(&process);
-        let stranger = fake_device("urn:uuid:2");
-        process.world.put_device(DEVICE_URL, stranger);
-        let held = |process: &InProcess| ready(process) == "False(InternalError)";
-        process.until("it says why nothing is written", held).await;
+        let says = |process: &InProcess, reason| ready(process) == format!("False({reason})");
+        for (identity, reason) in [
+            ("urn:uuid:1", "InternalError"),
+            ("urn:uuid:2", "IdentityMismatch"),
+        ] {
+            let machine = fake_device(identity);
+            process.world.put_device(DEVICE_URL, machine);
+            let held = |process: &InProcess| says(process, reason);
+            process.until("it says why nothing is written", held).await;
+            process.let_pass(Duration::from_mins(30)).await;
+            assert!(held(&process), "{refusal:?}: it stays so");
+            assert_eq!(writes(&process), first, "{refusal:?}: {identity}");
+        }
+        process.cluster.recover();
+        process.until("it is pinned", is_pinned).await;
         process.let_pass(Duration::from_mins(30)).await;
-        assert!(held(&process), "{refusal:?}: it stays so");
+        assert!(says(&process, "IdentityMismatch"), "{refusal:?}");
         assert_eq!(writes(&process), first, "{refusal:?}");
+        let before = fake_device("urn:uuid:1");
+        process.world.put_device(DEVICE_URL, before);
+        process.until("it is delivered again", is_delivered).await;
     }
 }
 
@@ -114,7 +135,9 @@ async fn a_failure_to_write_is_known_to_the_next_pass_and_a_conflict_that_is_set
         .refuse(Method::PUT, DEVICE_STATUS, (500, "InternalError"), 1);
     let failed = delivery.reconcile(&key()).await.expect_err("a failure");
     let known = delivery.unwritten.of(&key()).expect("it is known");
-    assert_eq!(known, failed.error.to_string());
+    assert_eq!(known.failure, failed.error.to_string());
+    let identity = known.identity.and_then(|identity| identity.id);
+    assert_eq!(identity, Some("urn:uuid:1".into()));
     let next = delivery.reconcile(&key()).await.expect("no failure");
     assert_eq!(delivery.unwritten.of(&key()), None);
     assert_eq!(next, Some(Requeue::At(process.clock.now())), "it goes on");

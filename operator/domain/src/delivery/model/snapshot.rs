@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::names::{ConnectionName, SubscriptionName};
 use crate::{
-    delivery::Claimant,
+    delivery::{Claimant, UnwrittenStatus},
     promise::{Circumstances, CompensationRecord},
     remote::Catalog,
     secret::Secrets,
@@ -68,9 +68,8 @@ pub struct DeviceSnapshot {
     /// Time by which the local clock is ahead of that of the API server, or behind if negative, if
     /// that is too much.
     pub clock_skew: Option<SignedDuration>,
-    /// Words of the failure because of which the last status of the device could not be written: the
-    /// identity of the machine that was looked at may be pinned nowhere.
-    pub status_unwritten: Option<String>,
+    /// The last status of the device, if it could not be written.
+    pub unwritten: Option<UnwrittenStatus>,
     /// True if a person asked for a full read-back now.
     pub reconcile_requested: bool,
     /// Time after which a withdrawal is given up.

@@ -2,7 +2,7 @@
 //!
 //! Each connection of the device proceeds by itself: one that is down blocks its own items only.
 
-use entente_crds::{condition::Reason, v1alpha1::ItemState};
+use entente_crds::v1alpha1::ItemState;
 
 use crate::delivery::plan::{Action, Plan, round::Round};
 use crate::names::ConnectionName;
@@ -11,7 +11,6 @@ use crate::{
     delivery::{
         Blocked, ResolvedItem, ResolvedStep, ResolvedSubscription, ServedItem, Verified, Wanted,
         model::backoffs::BackoffKey,
-        verify::identity::{pinned_certificate, pinned_identity},
     },
     remote::DeviceWrite,
 };
@@ -67,32 +66,17 @@ impl Round<'_> {
         }
         if let Some(backoff) = backoff {
             plan.wait(&subscription.name, backoff);
-        } else if let Some(unpinned) = self.unpinned(connection).filter(|_| was_read && !rest()) {
-            plan.wait(&subscription.name, unpinned);
+        } else if let Some(unpinned) = self.snapshot.unpinned(connection)
+            && was_read
+        {
+            if !rest() {
+                plan.wait(&subscription.name, unpinned);
+            }
         } else if was_read {
             for item in items() {
                 self.write_item(subscription, item, verified, plan);
             }
         }
-    }
-
-    /// Returns the obstacle to every write through a connection while the status of the device cannot
-    /// be written and has no pin for it: another machine than the one that was written to may answer
-    /// now, and nothing would show it (K4).
-    fn unpinned(&self, connection: &ConnectionName) -> Option<Blocked> {
-        let failure = self.snapshot.status_unwritten.as_deref()?;
-        let device = self.snapshot.device.as_deref()?;
-        let is_pinned = pinned_identity(device, connection).is_some()
-            || pinned_certificate(device, connection).is_some();
-        (!is_pinned).then(|| {
-            let name = &self.snapshot.device_name;
-            let message = format!(
-                "the status of the Device {name} cannot be written, so that nothing shows whether \
-                 the same machine answers through the Connection {connection}: nothing is written \
-                 to it until then: {failure}"
-            );
-            Blocked::new(Reason::InternalError, message)
-        })
     }
 
     fn write_item(

@@ -7,14 +7,14 @@ use entente_crds::{
 use jiff::SignedDuration;
 
 use super::pass_fixture::{Story, said};
-use crate::condition::find;
+use crate::{condition::find, delivery::UnwrittenStatus};
 
 const FAILURE: &str = "the API server refuses to write Device acme/lobby-mfp: no room";
 
 /// Returns the story of a device of which a status could not be written, with this edit of it.
 fn unwritten(edit: impl FnOnce(&mut Device)) -> Story {
     let mut story = Story::new();
-    story.snapshot.status_unwritten = Some(FAILURE.to_owned());
+    story.snapshot.unwritten = Some(UnwrittenStatus::new(FAILURE.to_owned(), None));
     story.edit_device(edit);
     story
 }
@@ -57,7 +57,7 @@ fn nothing_is_written_to_a_machine_without_a_pin_while_the_status_cannot_be_writ
         for part in ["status of the Device lobby-mfp", FAILURE] {
             assert!(message.contains(part), "{message}");
         }
-        story.snapshot.status_unwritten = None;
+        story.snapshot.unwritten = None;
         let report = story.calm_pass(SignedDuration::from_secs(1));
         assert_eq!(said(&report, ConditionType::Ready), "True(Delivered)");
     }
@@ -83,7 +83,62 @@ fn what_is_set_already_is_delivered_although_the_status_cannot_be_written() {
     let mut story = Story::new();
     story.calm_pass(SignedDuration::ZERO);
     story.edit_device(|device| device.status = None);
-    story.snapshot.status_unwritten = Some(FAILURE.to_owned());
+    story.snapshot.unwritten = Some(UnwrittenStatus::new(FAILURE.to_owned(), None));
     let report = story.calm_pass(SignedDuration::from_secs(1));
     assert_eq!(said(&report, ConditionType::Ready), "True(Delivered)");
+}
+
+/// Returns the story of a machine that was written to and of whose device no status could be written,
+/// with what is remembered of it.
+fn written_to(identity: &str) -> Story {
+    let mut story = Story::new();
+    story.remote.reading.identity = Some(identity.to_owned());
+    story.calm_pass(SignedDuration::ZERO);
+    let mut decided = None;
+    story.edit_device(|device| decided = device.status.take());
+    story.snapshot.unwritten = Some(UnwrittenStatus::new(FAILURE.to_owned(), decided));
+    story
+}
+
+fn pinned(story: &Story) -> Option<String> {
+    let device = story.snapshot.device.as_ref()?;
+    let identity = device.status.as_ref()?.identity.as_ref()?;
+    identity.id.as_ref().map(ToString::to_string)
+}
+
+// shows K4
+#[test]
+fn another_machine_than_the_one_that_is_remembered_is_another_one_and_is_never_pinned() {
+    let mut story = written_to("urn:uuid:1");
+    story.remote.reading.identity = Some("urn:uuid:2".to_owned());
+    for after in [1, 2] {
+        let report = story.calm_pass(SignedDuration::from_secs(after));
+        let ready = said(&report, ConditionType::Ready);
+        assert_eq!(ready, "False(IdentityMismatch)", "pass {after}");
+        assert_eq!(pinned(&story).as_deref(), Some("urn:uuid:1"));
+        assert_eq!(story.remote.count("WriteDevice"), 0);
+        // The status is written now.
+        story.snapshot.unwritten = None;
+    }
+    story.remote.reading.identity = Some("urn:uuid:1".to_owned());
+    let report = story.calm_pass(SignedDuration::from_secs(3));
+    assert_eq!(said(&report, ConditionType::Ready), "True(Delivered)");
+}
+
+// shows K1 K4
+#[test]
+fn a_device_that_means_another_machine_by_now_is_not_held_to_the_one_that_is_remembered() {
+    let edits: [fn(&mut Device); 2] = [
+        |device| device.spec.serial_number.push('9'),
+        |device| device.spec.identity = Some("urn:uuid:2".to_owned()),
+    ];
+    for edit in edits {
+        let mut story = written_to("urn:uuid:1");
+        story.remote.reading.identity = Some("urn:uuid:2".to_owned());
+        story.edit_device(edit);
+        let report = story.calm_pass(SignedDuration::from_secs(1));
+        let ready = said(&report, ConditionType::Ready);
+        assert_eq!(ready, "True(Delivered)", "nothing differs");
+        assert_eq!(pinned(&story).as_deref(), Some("urn:uuid:2"));
+    }
 }

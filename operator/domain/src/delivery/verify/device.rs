@@ -39,8 +39,13 @@ pub(super) fn device_faults(
         let reading = observations.through(&connection.name).reading.as_ref()?;
         match &reading.result {
             Ok(_) => {
-                let device = snapshot.device.as_deref()?;
-                identity_fault(snapshot, resolved, (device, observations), &connection.name)
+                let device = snapshot.with_unwritten_pins(snapshot.device.as_deref()?);
+                identity_fault(
+                    snapshot,
+                    resolved,
+                    (&device, observations),
+                    &connection.name,
+                )
             }
             Err(failure) => Some(Blocked::on_device(&snapshot.device_name, failure)),
         }
