@@ -13,6 +13,7 @@
 //!   with a broker that is off it is the next run that must change nothing.
 
 mod events;
+mod objects;
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -136,7 +137,7 @@ async fn rest(process: &InProcess) {
             sleep(Duration::from_millis(100)).await;
         } else if let Some(after) = queues.iter().filter_map(|queue| queue.next_after()).min() {
             sleep_until(after).await;
-        } else if !events::collect_garbage(process) {
+        } else if !objects::collect_garbage(process) {
             return;
         }
         assert!(Instant::now() < until, "it does not come to rest");
@@ -145,7 +146,7 @@ async fn rest(process: &InProcess) {
 
 /// Lives through events, and returns the differences that a run over everything makes.
 async fn live(sequences: &[Vec<Event>]) -> Result<(), String> {
-    let mut process = events::prepared();
+    let mut process = objects::prepared();
     process.start_all();
     rest(&process).await;
     for sequence in sequences {

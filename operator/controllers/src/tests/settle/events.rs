@@ -1,32 +1,19 @@
 //! Events that may happen to the cluster and to the remote sides, at random.
 
-use entente_crds::{
-    ANNOTATION_ABANDON, ANNOTATION_RECONCILE_AT,
-    v1alpha1::{LocalReference, Tls, Trust},
-};
+use entente_crds::{ANNOTATION_ABANDON, ANNOTATION_RECONCILE_AT};
 use entente_domain::remote::FailureKind;
 use entente_drivers::fake::Fault;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
-use kube::Resource;
 use serde_json::json;
 
-use super::*;
+use super::{
+    objects::{
+        AUTHORITIES, DEVICES, OTHER_BROKER, Subject, apply, authorities, change, change_json,
+        collect_garbage, delete, name, nth,
+    },
+    *,
+};
 use crate::context::Options;
-
-const DEVICES: usize = 3;
-const OTHER_BROKER: &str = "southwind-services";
-const OTHER_BROKER_URL: &str = "https://broker.southwind.example";
-const AUTHORITIES: &str = "hq-authorities";
-
-/// An object that people write.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Subject {
-    Contract,
-    Device(usize),
-    Service(usize),
-    Model,
-    Connection(usize),
-}
 
 /// Something that happens.
 #[derive(Clone, Debug)]
@@ -158,144 +145,6 @@ pub(super) fn events() -> impl Strategy<Value = Event> {
         3 => meddling,
         3 => outside,
     ]
-}
-
-fn contract() -> Contract {
-    let mut contract = example::banco_sul_2027();
-    contract.spec.services[0].devices.expect = Some(3);
-    contract
-}
-
-fn connections() -> [Connection; 3] {
-    let mut hq = example::hq_ipp();
-    hq.spec.tls = Some(Tls {
-        trust: Trust::Verify,
-        ca_config_map_ref: Some(LocalReference {
-            name: AUTHORITIES.to_owned(),
-        }),
-        server_name: None,
-    });
-    let mut other = example::northwind_services();
-    other.metadata.name = Some(OTHER_BROKER.to_owned());
-    other.spec.osb.as_mut().expect("a broker").url = OTHER_BROKER_URL.to_owned();
-    [hq, example::northwind_services(), other]
-}
-
-fn services() -> [SmartService; 2] {
-    [example::data_backup(), example::parts_life()]
-}
-
-fn authorities() -> ConfigMap {
-    let key = rcgen::generate_simple_self_signed(["authority.example".to_owned()]);
-    let mut map = ConfigMap::default();
-    map.metadata.name = Some(AUTHORITIES.to_owned());
-    map.metadata.namespace = Some(Options::default().namespace);
-    let text = key.expect("a certificate").cert.pem();
-    map.data = Some([("ca.crt".to_owned(), text)].into());
-    map
-}
-
-/// Objects and remote sides two days before the start of a contract. Nothing runs yet.
-pub(super) fn prepared() -> InProcess {
-    let process = InProcess::at("2027-03-30T03:00:00Z");
-    for url in [BROKER_URL, OTHER_BROKER_URL] {
-        process.world.put_server(url, fake_broker());
-    }
-    let cluster = &process.cluster;
-    cluster.apply(&broker_login());
-    cluster.apply(&authorities());
-    for number in 0..3 {
-        apply(&process, Subject::Connection(number));
-    }
-    apply(&process, Subject::Model);
-    for number in 0..2 {
-        apply(&process, Subject::Service(number));
-    }
-    for number in 0..DEVICES {
-        let device = fake_device(&format!("urn:uuid:{number}"));
-        process.world.put_device(&url(number), device);
-        apply(&process, Subject::Device(number));
-    }
-    apply(&process, Subject::Contract);
-    process
-}
-
-fn apply(process: &InProcess, subject: Subject) {
-    let cluster = &process.cluster;
-    match subject {
-        Subject::Contract => cluster.apply(&contract()),
-        Subject::Device(number) => cluster.apply(&example::devices()[number]),
-        Subject::Service(number) => cluster.apply(&services()[number]),
-        Subject::Model => cluster.apply(&example::mfp_500()),
-        Subject::Connection(number) => cluster.apply(&connections()[number]),
-    }
-}
-
-/// Returns namespace and name.
-fn name(subject: Subject) -> (&'static str, String) {
-    match subject {
-        Subject::Contract => (NAMESPACE, CONTRACT.to_owned()),
-        Subject::Device(number) => (NAMESPACE, example::DEVICES[number].to_owned()),
-        Subject::Service(number) => ("", services()[number].name_any()),
-        Subject::Model => ("", example::mfp_500().name_any()),
-        Subject::Connection(number) => ("", connections()[number].name_any()),
-    }
-}
-
-/// Changes the JSON of an object, if it exists.
-fn change(process: &InProcess, subject: Subject, change: impl FnOnce(&mut Value)) {
-    let (namespace, name) = name(subject);
-    match subject {
-        Subject::Contract => change_json::<Contract>(process, namespace, &name, change),
-        Subject::Device(_) => change_json::<Device>(process, namespace, &name, change),
-        Subject::Service(_) => change_json::<SmartService>(process, namespace, &name, change),
-        Subject::Model => change_json::<DeviceModel>(process, namespace, &name, change),
-        Subject::Connection(_) => change_json::<Connection>(process, namespace, &name, change),
-    }
-}
-
-fn change_json<K: Resource<DynamicType = ()>>(
-    process: &InProcess,
-    namespace: &str,
-    name: &str,
-    change: impl FnOnce(&mut Value),
-) {
-    if !process.cluster.json::<K>(namespace, name).is_null() {
-        process.cluster.edit_json::<K>(namespace, name, change);
-    }
-}
-
-fn delete<K: Resource<DynamicType = ()>>(process: &InProcess, namespace: &str, name: &str) {
-    if !process.cluster.json::<K>(namespace, name).is_null() {
-        process.cluster.delete::<K>(namespace, name);
-    }
-}
-
-/// Returns the name of the object of this number, if there are any.
-fn nth<K: Resource<DynamicType = ()>>(process: &InProcess, number: usize) -> Option<String> {
-    let names = process.cluster.names::<K>();
-    names.get(number % names.len().max(1)).cloned()
-}
-
-/// Deletes subscriptions whose contract is gone, as the garbage collector of Kubernetes does.
-/// Returns true if there was one.
-pub(super) fn collect_garbage(process: &InProcess) -> bool {
-    let contract = process.cluster.json::<Contract>(NAMESPACE, CONTRACT);
-    let uid = &contract["metadata"]["uid"];
-    let mut collected = false;
-    for name in process.cluster.names::<ServiceSubscription>() {
-        let found = process
-            .cluster
-            .json::<ServiceSubscription>(NAMESPACE, &name);
-        let meta = &found["metadata"];
-        if meta["deletionTimestamp"].is_null() && meta["ownerReferences"][0]["uid"] != *uid {
-            process
-                .cluster
-                .delete::<ServiceSubscription>(NAMESPACE, &name);
-            collected = true;
-        }
-    }
-    collected
 }
 
 pub(super) async fn happen(process: &mut InProcess, event: &Event) {
