@@ -8,6 +8,7 @@
     reason = "money is exact until it is rounded once"
 )]
 
+use entente_crds::v1alpha1::{Amount, CreditCap, Fee, FeeCredit};
 use rust_decimal::{Decimal, RoundingStrategy};
 
 /// Currencies whose amounts do not have two digits (ISO 4217, list one, "minor unit").
@@ -32,26 +33,58 @@ pub fn currency_digits(currency: &str) -> u32 {
         .map_or(2, |(digits, _)| *digits)
 }
 
-/// A text that is no amount or percentage.
+/// A field whose text is no amount or percentage.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("\"{found}\" must be a decimal without a sign such as \"3000\" or \"12.50\"")]
+#[error("{field}: \"{found}\" must be a decimal without a sign such as \"3000\" or \"12.50\"")]
 pub struct AmountError {
+    /// The field, from its entry in a contract or from the record on.
+    pub field: &'static str,
     /// The text that was found.
     pub found: String,
 }
 
-/// Reads an amount: at most 12 digits before and 6 behind the point, no sign, as the schema of
-/// `entente_crds::schema::amount` has it.
-pub fn parse_amount(text: &str) -> Result<Decimal, AmountError> {
-    unsigned(text, 12, 6).ok_or_else(|| AmountError {
-        found: text.to_owned(),
-    })
+/// Returns the amount of a fee: at most 12 digits before and 6 behind the point, no sign, as the
+/// schema of `entente_crds::schema::amount` has it.
+///
+/// # Errors
+/// Names the field, what was found and what is allowed.
+pub fn fee_amount(fee: &Fee) -> Result<Decimal, AmountError> {
+    read("fee.amount", &fee.amount, (12, 6))
 }
 
-/// Reads a percentage: at most 3 digits before and 4 behind the point, without the sign `%`, as
-/// the schema of `entente_crds::schema::percent` has it.
-pub fn parse_percent(text: &str) -> Result<Decimal, AmountError> {
-    unsigned(text, 3, 4).ok_or_else(|| AmountError {
+/// Returns the percentage of the fee for each day, if a credit has one: at most 3 digits before and 4
+/// behind the point, without the sign `%`, as the schema of `entente_crds::schema::percent` has it.
+///
+/// # Errors
+/// As of [`fee_amount`].
+pub fn credit_percent(credit: &FeeCredit) -> Result<Option<Decimal>, AmountError> {
+    let percent = credit.percent.as_deref();
+    let read = percent.map(|text| read("remedy.credit.percent", text, (3, 4)));
+    read.transpose()
+}
+
+/// Returns the percentage of a cap, as [`credit_percent`] does.
+///
+/// # Errors
+/// As of [`fee_amount`].
+pub fn cap_percent(cap: &CreditCap) -> Result<Decimal, AmountError> {
+    read("remedy.credit.cap.percent", &cap.percent, (3, 4))
+}
+
+/// Returns an amount that [`format_amount`] wrote into a status: a sum, which may have more digits
+/// than a fee. `None` for a text that somebody else put there.
+pub fn amount_owed(amount: &Amount) -> Option<Decimal> {
+    let value: Decimal = amount.value.parse().ok()?;
+    (!value.is_sign_negative()).then_some(value)
+}
+
+fn read(
+    field: &'static str,
+    text: &str,
+    (before, behind): (usize, usize),
+) -> Result<Decimal, AmountError> {
+    unsigned(text, before, behind).ok_or_else(|| AmountError {
+        field,
         found: text.to_owned(),
     })
 }
@@ -123,10 +156,17 @@ mod tests {
         assert_eq!(round(decimal("-0.125"), "EUR"), decimal("-0.13"));
     }
 
+    fn fee(amount: &str) -> Fee {
+        Fee {
+            amount: amount.to_owned(),
+            ..Fee::default()
+        }
+    }
+
     #[test]
     fn amounts_are_read_as_the_schema_accepts_them() {
         for text in ["3000", "12.50", "0", "999999999999.999999"] {
-            assert_eq!(parse_amount(text), Ok(decimal(text)));
+            assert_eq!(fee_amount(&fee(text)), Ok(decimal(text)));
         }
         for text in [
             "",
@@ -140,14 +180,59 @@ mod tests {
             "1234567890123",
             "1.2345678",
         ] {
-            assert_eq!(parse_amount(text), Err(AmountError { found: text.into() }));
+            let refused = fee_amount(&fee(text)).expect_err(text);
+            assert_eq!(
+                refused.to_string(),
+                format!(
+                    "fee.amount: \"{text}\" must be a decimal without a sign such as \"3000\" or \
+                     \"12.50\""
+                )
+            );
         }
-        assert_eq!(parse_percent("2.5"), Ok(decimal("2.5")));
+    }
+
+    #[test]
+    fn percentages_are_read_as_the_schema_accepts_them_and_named_by_their_field() {
+        let credit = |percent: &str| FeeCredit {
+            percent: Some(percent.to_owned()),
+            ..FeeCredit::default()
+        };
+        let cap = |percent: &str| CreditCap {
+            percent: percent.to_owned(),
+            ..CreditCap::default()
+        };
+        assert_eq!(credit_percent(&FeeCredit::default()), Ok(None));
+        assert_eq!(credit_percent(&credit("2.5")), Ok(Some(decimal("2.5"))));
+        assert_eq!(cap_percent(&cap("50")), Ok(decimal("50")));
+        let found = || "1000".to_owned();
+        let refused = |field| AmountError {
+            field,
+            found: found(),
+        };
         assert_eq!(
-            parse_percent("1000"),
-            Err(AmountError {
-                found: "1000".into()
-            })
+            credit_percent(&credit("1000")),
+            Err(refused("remedy.credit.percent"))
         );
+        assert_eq!(
+            cap_percent(&cap("1000")),
+            Err(refused("remedy.credit.cap.percent"))
+        );
+    }
+
+    // shows D5
+    #[test]
+    fn an_amount_that_was_written_is_read_whatever_its_digits() {
+        for (value, amount) in [
+            ("0.63", Some("0.63")),
+            ("1234567890123.00", Some("1234567890123.00")),
+            ("much", None),
+            ("-1", None),
+        ] {
+            let written = Amount {
+                currency: "BRL".to_owned(),
+                value: value.to_owned(),
+            };
+            assert_eq!(amount_owed(&written), amount.map(decimal), "{value}");
+        }
     }
 }

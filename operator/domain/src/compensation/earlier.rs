@@ -11,7 +11,7 @@ use num_rational::BigRational;
 
 use super::exact::{exact, read_field, rest, total};
 use crate::condition::is_true;
-use crate::money::parse_amount;
+use crate::money::amount_owed;
 use crate::time::parse_date;
 
 /// The credit of another compensation in one period.
@@ -107,7 +107,7 @@ fn credits_of(compensation: &Compensation) -> Vec<(Date, Date, BigRational)> {
     let periods = status.explanation.iter().flat_map(|it| &it.periods);
     let mut lines: Vec<_> = periods.filter_map(line).collect();
     let amount = status.amount.as_ref();
-    let amount = amount.and_then(|amount| parse_amount(&amount.value).ok());
+    let amount = amount.and_then(amount_owed);
     if let (Some((last, before)), Some(amount)) = (lines.split_last_mut(), amount) {
         let given = total(before.iter().map(|(_, _, credit)| credit));
         last.2 = rest(&exact(amount), &given);

@@ -79,17 +79,12 @@ pub fn fee_credit(
     owed: &[Interval],
     earlier: &[EarlierCredit],
 ) -> Result<Credit, AmountError> {
-    let whole_fee = exact(money::parse_amount(&terms.fee.amount)?);
+    let whole_fee = exact(money::fee_amount(terms.fee)?);
     let fee = &whole_fee / BigInt::from(sharing(terms.fee, terms.share));
-    let percent = terms
-        .credit
-        .percent
-        .as_deref()
-        .map(money::parse_percent)
-        .transpose()?;
+    let percent = money::credit_percent(terms.credit)?;
     let cap = terms.credit.cap.as_ref();
     let limit = cap
-        .map(|cap| money::parse_percent(&cap.percent))
+        .map(money::cap_percent)
         .transpose()?
         .map(|percent| &fee * quotient(percent, Decimal::ONE_HUNDRED));
     let for_promise = cap.is_some_and(|cap| cap.of == CapOf::Promise);

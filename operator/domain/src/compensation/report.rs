@@ -33,9 +33,9 @@ pub enum CalculationError {
         source: UnknownZone,
     },
     /// An amount or a percentage is none.
-    #[error("spec.record: {source}")]
+    #[error("spec.record.{source}")]
     Amount {
-        /// The text that is no amount.
+        /// The field that is no amount.
         source: AmountError,
     },
     /// The allowance is no duration.

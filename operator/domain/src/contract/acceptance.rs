@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use super::parsed::Readings;
 use super::terms::EntryTerms;
 use super::{ContractWorld, Fault, is_own, unsupported};
-use crate::money::parse_amount;
+use crate::money::fee_amount;
 
 /// Returns every fault of the spec, sorted.
 pub(super) fn faults(world: &ContractWorld, readings: &Readings<'_>, now: Timestamp) -> Vec<Fault> {
@@ -31,11 +31,7 @@ pub(super) fn faults(world: &ContractWorld, readings: &Readings<'_>, now: Timest
         reason: error.reason(),
         message: error.to_string(),
     }));
-    if let Some(preparation) = &contract.spec.preparation
-        && let Err(error) = preparation.lead_time.length()
-    {
-        faults.insert(unsupported(format!("spec.preparation.leadTime: {error}")));
-    }
+    faults.extend(readings.lead_time.as_ref().err().cloned());
     faults.extend(readings.devices.faults.iter().cloned());
     for (entry, terms) in contract.spec.services.iter().zip(&readings.terms) {
         faults.extend(entry_faults(world, entry, terms.as_ref()));
@@ -111,9 +107,9 @@ fn remedy_faults(contract: &Contract, entry: &ContractService) -> Vec<Fault> {
         )));
     }
     if let Some(fee) = &entry.fee
-        && let Err(error) = parse_amount(&fee.amount)
+        && let Err(error) = fee_amount(fee)
     {
-        faults.push(unsupported(format!("{path}.fee.amount: {error}")));
+        faults.push(unsupported(format!("{path}.{error}")));
     }
     if entry.fee.is_some() && contract.spec.currency.is_none() {
         faults.push(unsupported(format!(

@@ -9,7 +9,7 @@ use entente_crds::v1alpha1::{Amount, Compensation, Owed};
 use rust_decimal::Decimal;
 
 use crate::condition::is_true;
-use crate::money::{format_amount, summary};
+use crate::money::{amount_owed, format_amount, summary};
 
 /// The most characters of a summary (its schema).
 const MAX_SUMMARY: usize = 64;
@@ -40,7 +40,7 @@ pub(super) fn owed<'a>(
         owed.calculated += i32::from(calculated);
         owed.delivered += i32::from(delivered);
         let amount = status.and_then(|status| status.amount.as_ref());
-        let value = amount.and_then(|amount| amount.value.parse::<Decimal>().ok());
+        let value = amount.and_then(amount_owed);
         let owes_nothing = calculated && value.is_some_and(|value| value.is_zero());
         pending += i32::from(!delivered && !owes_nothing);
         if let (Some(amount), Some(value)) = (amount, value) {

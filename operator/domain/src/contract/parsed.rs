@@ -4,11 +4,11 @@
 //! made of the values, which nobody reads a second time.
 
 use entente_crds::v1alpha1::{Contract, ResolvedTerm};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use super::ContractWorld;
 use super::device_sets::{DeviceSets, device_sets};
 use super::terms::EntryTerms;
+use super::{ContractWorld, Fault, unsupported};
 use crate::promise::promised_from;
 use crate::time::{TermError, resolve_term};
 
@@ -18,6 +18,8 @@ pub(super) struct Readings<'a> {
     pub(super) term: Result<ResolvedTerm, TermError>,
     /// The instant from which on the start is promised.
     pub(super) promised_from: Result<Timestamp, TermError>,
+    /// The time before its start from which the contract is prepared.
+    pub(super) lead_time: Result<SignedDuration, Fault>,
     /// The devices of each entry.
     pub(super) devices: DeviceSets,
     /// The terms of each entry, in order; `None` where its SmartService was not found.
@@ -34,10 +36,22 @@ impl<'a> Readings<'a> {
         Self {
             term: resolve_term(&contract.spec.term),
             promised_from: promised_from(contract, created(contract, now)),
+            lead_time: lead_time(contract),
             devices: device_sets(contract, &world.devices),
             terms: terms.collect(),
         }
     }
+}
+
+/// Returns the time before its start from which a contract is prepared; that of the
+/// schema if it names none.
+///
+/// # Errors
+/// Returns the fault that names the field, what was found and what is allowed.
+pub(super) fn lead_time(contract: &Contract) -> Result<SignedDuration, Fault> {
+    let given = contract.spec.preparation.clone();
+    let length = given.unwrap_or_default().lead_time.length();
+    length.map_err(|error| unsupported(format!("spec.preparation.leadTime: {error}")))
 }
 
 /// Returns the creationTimestamp of a contract; `now` if it has none yet.

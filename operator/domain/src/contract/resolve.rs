@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use entente_crds::condition::Reason;
-use entente_crds::duration::Duration;
 use entente_crds::v1alpha1::{
     Contract, ContractService, NameReference, ResolvedTerm, Revision, ServiceSubscription,
     ServiceSubscriptionSpec, SubscriptionContract, SubscriptionCustomer,
@@ -16,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::acceptance::faults;
 use super::device_sets::DeviceSets;
-use super::parsed::{Readings, created};
+use super::parsed::{Readings, created, lead_time};
 use super::revisions::{Dates, advance, from_now, from_start};
 use super::terms::EntryTerms;
 use super::{
@@ -93,14 +92,8 @@ fn entry_devices(contract: &Contract, devices: &DeviceSets) -> Vec<EntryDevices>
     entries.collect()
 }
 
-/// Returns the time before its start from which a contract is prepared.
-fn lead_time(contract: &Contract) -> Duration {
-    let given = contract.spec.preparation.clone();
-    given.unwrap_or_default().lead_time
-}
-
 fn preparation(contract: &Contract, term: &ResolvedTerm) -> Option<Timestamp> {
-    let lead = lead_time(contract).length().ok()?;
+    let lead = lead_time(contract).ok()?;
     term.start.checked_sub(lead).ok()
 }
 
@@ -174,7 +167,7 @@ impl<'a> Subscriptions<'a> {
                     id: spec.customer.id.clone(),
                 },
                 time_zone: spec.term.time_zone.clone(),
-                lead_time: lead_time(contract),
+                lead_time: spec.preparation.clone().unwrap_or_default().lead_time,
                 ..ServiceSubscriptionSpec::default()
             },
         }

@@ -388,6 +388,7 @@ fn what_is_no_amount_is_an_error_and_not_a_panic() {
     assert_eq!(
         fee_credit(&terms, &of.1, &[]),
         Err(AmountError {
+            field: "fee.amount",
             found: "much".into()
         })
     );

@@ -41,14 +41,19 @@ pub(super) fn lines(terms: &CreditTerms<'_>, credit: &Credit) -> Vec<PeriodShare
 
 /// Writes the fee of a period for this device: `12.50`, or `1000.00/3000` where devices share it.
 fn fee(terms: &CreditTerms<'_>) -> String {
-    let whole = money::parse_amount(&terms.fee.amount).map_or_else(
-        |_| terms.fee.amount.clone(),
-        |amount| decimal(amount, terms.currency),
-    );
+    let whole = whole_fee(terms);
     match sharing(terms.fee, terms.share) {
         1 => whole,
         devices => format!("{whole}/{devices}"),
     }
+}
+
+/// Writes the fee of a period for all who share it.
+fn whole_fee(terms: &CreditTerms<'_>) -> String {
+    money::fee_amount(terms.fee).map_or_else(
+        |_| terms.fee.amount.clone(),
+        |amount| decimal(amount, terms.currency),
+    )
 }
 
 /// Writes a share such as `6/31`.
@@ -161,9 +166,6 @@ fn fee_in_words(terms: &CreditTerms<'_>) -> String {
             devices => format!(" shared by {devices} devices"),
         },
     };
-    let amount = money::parse_amount(&terms.fee.amount).map_or_else(
-        |_| terms.fee.amount.clone(),
-        |amount| decimal(amount, terms.currency),
-    );
+    let amount = whole_fee(terms);
     format!("{} {amount} a {per}{of}", terms.currency)
 }
