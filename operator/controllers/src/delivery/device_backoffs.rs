@@ -1,6 +1,7 @@
 //! The backoffs of a device, kept between passes.
 //!
-//! Lost at a restart, when everything is tried once. A change of a spec drops the backoffs.
+//! Lost at a restart, when everything is tried once. A change of a spec drops the backoffs, and
+//! leaves the waits that remote sides asked for.
 
 use std::{
     collections::HashMap,
@@ -19,7 +20,7 @@ pub(super) struct DeviceBackoffs {
 #[derive(Default)]
 struct Remembered {
     backoffs: Backoffs,
-    /// True if something changed while a pass may be under way: its backoffs are not kept.
+    /// True if something changed since the last pass began: the next one begins without backoffs.
     cleared: bool,
 }
 
@@ -34,17 +35,16 @@ impl DeviceBackoffs {
         remembered.backoffs.clone()
     }
 
-    /// Keeps the backoffs after a pass, unless something changed meanwhile.
+    /// Keeps the backoffs after a pass. If something changed meanwhile the next pass drops them, but
+    /// for the waits that remote sides asked for in this one.
     pub(super) fn keep(&self, key: &Key, backoffs: Backoffs) {
-        if let Some(remembered) = self.lock().get_mut(key)
-            && !remembered.cleared
-        {
+        if let Some(remembered) = self.lock().get_mut(key) {
             remembered.backoffs = backoffs;
         }
     }
 
     /// Drops the backoffs after a change of an object that the device depends on: it is tried again
-    /// at once.
+    /// at once, unless a remote side asked for a wait.
     pub(super) fn clear(&self, key: &Key) {
         if let Some(remembered) = self.lock().get_mut(key) {
             remembered.cleared = true;

@@ -4,6 +4,7 @@
 //! that has it.
 
 pub(in crate::delivery) mod action;
+mod asked_waits;
 pub(in crate::delivery) mod backoffs;
 pub(in crate::delivery) mod blocked;
 pub(in crate::delivery) mod digest;

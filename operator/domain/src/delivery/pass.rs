@@ -76,7 +76,7 @@ pub struct Pass {
 
 impl Pass {
     /// Begins a pass over a snapshot, with the backoffs of earlier passes. They are dropped if a
-    /// person asks for a reconcile.
+    /// person asks for a reconcile, except for the waits that remote sides asked for.
     pub fn new(snapshot: DeviceSnapshot, mut backoffs: Backoffs, now: Timestamp) -> Self {
         if snapshot.reconcile_requested {
             backoffs.clear_for(snapshot.device.as_deref().and_then(reconcile_wish));
@@ -313,9 +313,10 @@ impl Pass {
     /// True if a device that failed a moment ago would be asked for the rest of the plan.
     fn is_pending(&self, action: &Action, now: Timestamp) -> bool {
         match action {
-            Action::ReadDevice { connection, .. } | Action::WriteDevice { connection, .. } => self
-                .backoffs
-                .is_pending(&BackoffKey::device(connection), now),
+            Action::ReadDevice { connection, .. } | Action::WriteDevice { connection, .. } => {
+                let key = BackoffKey::device(connection);
+                self.backoffs.is_pending(&key, self.asker(&key), now)
+            }
             Action::ReadCatalog { .. }
             | Action::RecordInstance { .. }
             | Action::ReadInstance { .. }

@@ -21,6 +21,7 @@ use crate::delivery::{
     schedule::revision,
 };
 
+pub(super) mod asker;
 pub(super) mod endpoint;
 pub(super) mod instance;
 mod precedence;

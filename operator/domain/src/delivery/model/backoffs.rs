@@ -1,7 +1,8 @@
 //! Backoffs of a device and its service servers after failures, with the failure that caused each.
 //!
-//! Kept in memory between passes: after a restart everything is tried once. Filled by the pass;
-//! read by plan, which waits for the end of each backoff.
+//! Kept in memory between passes: after a restart everything is tried once. A backoff is ours, and
+//! falls when a person changes something; the wait that a remote side asked for is its own, and
+//! stays. Filled by the pass; read by plan, which waits for the end of each.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use entente_crds::{bounded::Token, digest::Digest, item_key::ItemKey, v1alpha1::
 use jiff::{SignedDuration, Timestamp};
 
 use crate::backoff::{RetryPolicy, wait};
-use crate::delivery::model::blocked::Blocked;
+use crate::delivery::model::{asked_waits::AskedWaits, blocked::Blocked};
 use crate::names::{ConnectionName, SubscriptionName};
 
 /// Scope of a backoff after a failure.
@@ -33,6 +34,13 @@ pub enum BackoffKey {
     Server {
         /// The subscription.
         subscription: SubscriptionName,
+    },
+    /// Every request of one subscription to its service server, while this operation is under way.
+    Operation {
+        /// The subscription.
+        subscription: SubscriptionName,
+        /// Start of the operation, which tells it from the next one.
+        since: Timestamp,
     },
     /// The catalog of a service server.
     Catalog {
@@ -65,11 +73,24 @@ impl BackoffKey {
         }
     }
 
+    /// Returns the key of an operation on the instance of a subscription that began at an instant.
+    pub fn operation(subscription: &SubscriptionName, since: Timestamp) -> Self {
+        Self::Operation {
+            subscription: subscription.clone(),
+            since,
+        }
+    }
+
     /// Returns the key of the catalog behind a Connection.
     pub fn catalog(connection: &ConnectionName) -> Self {
         Self::Catalog {
             connection: connection.clone(),
         }
+    }
+
+    /// True if it is the key of an operation on the instance of a subscription.
+    pub(super) fn is_operation_of(&self, name: &SubscriptionName) -> bool {
+        matches!(self, Self::Operation { subscription, .. } if subscription == name)
     }
 }
 
@@ -88,6 +109,8 @@ pub struct Delay {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Backoffs {
     entries: BTreeMap<BackoffKey, Backoff>,
+    /// The waits that a remote side asked for: no person shortens them.
+    asked: AskedWaits,
     /// The request of a person for which all were dropped.
     dropped_for: Option<Token<MAX_RECONCILE_AT>>,
     /// Instant until which the words of problems that are still the same stay as they are.
@@ -104,18 +127,39 @@ struct Backoff {
 }
 
 impl Backoffs {
-    /// Returns the obstacle of a key whose backoff is not over; `None` if requests may be sent.
-    pub fn pending(&self, key: &BackoffKey, now: Timestamp) -> Option<Blocked> {
-        let backoff = self.entries.get(key)?;
-        (backoff.until > now).then(|| Blocked {
+    /// Returns the obstacle of a key whose backoff is not over, or where the remote side asked for a
+    /// wait that is not; `None` if requests may be sent. `asker` is the side to which the key leads.
+    pub fn pending(
+        &self,
+        key: &BackoffKey,
+        asker: Option<Digest>,
+        now: Timestamp,
+    ) -> Option<Blocked> {
+        let own = self.entries.get(key).filter(|it| it.until > now);
+        let own = own.map(|backoff| Blocked {
             until: Some(backoff.until),
             ..backoff.why.clone()
-        })
+        });
+        let asked = self.asked(key, asker, now);
+        match (own, asked) {
+            (Some(own), Some(asked)) if own.until < asked.until => Some(asked),
+            (own, asked) => own.or(asked),
+        }
     }
 
-    /// True if the backoff of a key is not over.
-    pub fn is_pending(&self, key: &BackoffKey, now: Timestamp) -> bool {
-        self.entries.get(key).is_some_and(|it| it.until > now)
+    /// True if there is an obstacle to requests of a key.
+    pub fn is_pending(&self, key: &BackoffKey, asker: Option<Digest>, now: Timestamp) -> bool {
+        self.pending(key, asker, now).is_some()
+    }
+
+    /// Returns the obstacle of a key where the remote side asked for a wait that is not over.
+    pub fn asked(
+        &self,
+        key: &BackoffKey,
+        asker: Option<Digest>,
+        now: Timestamp,
+    ) -> Option<Blocked> {
+        self.asked.pending(key, asker?, now)
     }
 
     /// Starts the backoff of a key after a failure.
@@ -132,15 +176,48 @@ impl Backoffs {
         self.entries.insert(key, backoff);
     }
 
-    /// Starts a wait of known length that is no failure, such as between two polls.
-    pub fn wait(&mut self, key: BackoffKey, why: Blocked, until: Timestamp) {
+    /// Starts the wait between two polls of an operation, which is no failure.
+    pub fn wait_to_poll(
+        &mut self,
+        subscription: &SubscriptionName,
+        since: Timestamp,
+        why: Blocked,
+        until: Timestamp,
+    ) {
+        self.entries
+            .retain(|key, _| !key.is_operation_of(subscription));
         let backoff = Backoff {
-            failures: self.failures(&key),
+            failures: 0,
             until,
             why,
             answered: false,
         };
+        let key = BackoffKey::operation(subscription, since);
         self.entries.insert(key, backoff);
+        // What was begun is no success yet.
+        let server = BackoffKey::server(subscription);
+        if let Some(backoff) = self.entries.get_mut(&server) {
+            backoff.answered = false;
+        }
+    }
+
+    /// Ends the waits between the polls of an operation that is over.
+    pub fn end_operation(&mut self, subscription: &SubscriptionName) {
+        self.entries
+            .retain(|key, _| !key.is_operation_of(subscription));
+        self.asked.end_operations(subscription);
+    }
+
+    /// Records that the remote side to which a key leads asked for no request before an instant.
+    pub fn ask(
+        &mut self,
+        key: BackoffKey,
+        asker: Digest,
+        why: Blocked,
+        until: Timestamp,
+        now: Timestamp,
+    ) {
+        self.asked.ask(key, asker, why, until, now);
     }
 
     /// Ends the backoff of a key after a success. Its failures are forgotten after the second
@@ -158,8 +235,8 @@ impl Backoffs {
         backoff.until = Timestamp::MIN;
     }
 
-    /// Drops every backoff, once for each request of a person to reconcile now. The request stands
-    /// until the device was looked at, which may never be.
+    /// Drops every backoff, as [`Backoffs::clear_all`] does, once for each request of a person to
+    /// reconcile now. The request stands until the device was looked at, which may never be.
     pub fn clear_for(&mut self, wish: Option<Token<MAX_RECONCILE_AT>>) {
         if self.dropped_for != wish {
             self.clear_all();
@@ -167,7 +244,8 @@ impl Backoffs {
         }
     }
 
-    /// Drops every backoff, for a person who changed something.
+    /// Drops every backoff, for a person who changed something. What a remote side asked for stays:
+    /// it said so of itself, and our change does not take that back.
     pub fn clear_all(&mut self) {
         self.entries.clear();
         self.words_kept_until = None;
@@ -187,7 +265,8 @@ impl Backoffs {
 
     /// Returns the next instant at which something may go again.
     pub fn next(&self, now: Timestamp) -> Option<Timestamp> {
-        let instants = self.entries.values().map(|backoff| backoff.until);
+        let own = self.entries.values().map(|backoff| backoff.until);
+        let instants = own.chain(self.asked.ends());
         instants.filter(|until| *until > now).min()
     }
 
@@ -224,7 +303,7 @@ mod tests {
     }
 
     fn until(backoffs: &Backoffs, now: i64) -> Option<Timestamp> {
-        backoffs.pending(&device(), instant(now))?.until
+        backoffs.pending(&device(), None, instant(now))?.until
     }
 
     // shows K5
@@ -246,7 +325,7 @@ mod tests {
             ..LONGEST
         };
         backoffs.fail(device(), why(), delay, instant(1000));
-        let pending = backoffs.pending(&device(), instant(1000));
+        let pending = backoffs.pending(&device(), None, instant(1000));
         let expected = Blocked {
             until: Some(instant(1120)),
             ..why()
@@ -285,6 +364,125 @@ mod tests {
         backoffs.clear(&device());
         assert_eq!(until(&backoffs, 0), None);
         backoffs.clear(&device());
+        assert_eq!(backoffs, Backoffs::default());
+    }
+
+    /// Returns the sides that may be behind a key.
+    fn sides() -> [Digest; 2] {
+        ["one", "another"].map(|side| crate::delivery::digest(side))
+    }
+
+    /// Fails with a side's wish for a wait of so many seconds.
+    fn asked_to_wait(backoffs: &mut Backoffs, key: &BackoffKey, seconds: i64) {
+        let now = instant(1000);
+        let retry_after = Some(SignedDuration::from_secs(seconds));
+        let delay = Delay {
+            retry_after,
+            ..LONGEST
+        };
+        backoffs.fail(key.clone(), why(), delay, now);
+        backoffs.ask(key.clone(), sides()[0], why(), instant(1000 + seconds), now);
+    }
+
+    // shows K5
+    #[test]
+    fn what_a_person_changes_ends_our_own_backoff_and_not_the_wait_that_was_asked_for() {
+        let [one, another] = sides();
+        for seconds in [120, 1, 0, -60] {
+            let mut backoffs = Backoffs::default();
+            asked_to_wait(&mut backoffs, &device(), seconds);
+            backoffs.clear_all();
+            for wish in ["monday", "tuesday"] {
+                backoffs.clear_for(Some(wish.into()));
+            }
+            let end = 1000 + seconds;
+            let held = |side: Digest, now: i64| {
+                let pending = backoffs.pending(&device(), Some(side), instant(now));
+                pending.and_then(|it| it.until)
+            };
+            let asked = (seconds > 0).then(|| instant(end));
+            assert_eq!(held(one, 1000), asked, "{seconds}");
+            assert_eq!(held(one, end.max(1000)), None, "{seconds}");
+            assert_eq!(held(another, 1000), None, "another server did not ask");
+            assert_eq!(backoffs.next(instant(1000)), asked, "it wakes the device");
+        }
+    }
+
+    // shows K5
+    #[test]
+    fn a_backoff_that_has_grown_falls_to_the_wait_that_was_asked_for_and_its_failures_are_forgotten()
+     {
+        let mut backoffs = Backoffs::default();
+        for _ in 0..8 {
+            asked_to_wait(&mut backoffs, &device(), 30);
+        }
+        let held = |backoffs: &Backoffs| {
+            let asker = Some(sides()[0]);
+            backoffs.pending(&device(), asker, instant(1000))
+        };
+        let grown = Blocked {
+            until: Some(instant(1128)),
+            ..why()
+        };
+        assert_eq!(held(&backoffs), Some(grown));
+        backoffs.clear_all();
+        let left = held(&backoffs).expect("it was asked for");
+        assert_eq!(left.until, Some(instant(1030)));
+        assert_eq!(
+            left.message,
+            "it is busy; it asked for no request before 1970-01-01T00:17:10Z"
+        );
+        backoffs.fail(device(), why(), LONGEST, instant(1030));
+        assert_eq!(until(&backoffs, 1030), Some(instant(1031)), "the first");
+    }
+
+    // shows K5
+    #[test]
+    fn a_wait_that_was_asked_for_is_not_shortened_by_less_nor_forgotten_while_others_answer() {
+        let [one, another] = sides();
+        let mut backoffs = Backoffs::default();
+        let ask = |backoffs: &mut Backoffs, side, end, now| {
+            backoffs.ask(device(), side, why(), instant(end), instant(now));
+        };
+        let held = |backoffs: &Backoffs, side, now| {
+            let pending = backoffs.asked(&device(), Some(side), instant(now));
+            pending.and_then(|it| it.until)
+        };
+        ask(&mut backoffs, one, 300, 0);
+        ask(&mut backoffs, one, 60, 10);
+        // The Connection leads elsewhere for a while, and then back again.
+        ask(&mut backoffs, another, 40, 20);
+        assert_eq!(held(&backoffs, another, 30), Some(instant(40)));
+        assert_eq!(held(&backoffs, one, 30), Some(instant(300)));
+        ask(&mut backoffs, one, 400, 50);
+        assert_eq!(held(&backoffs, one, 50), Some(instant(400)));
+        assert_eq!(backoffs.asked(&device(), None, instant(50)), None);
+    }
+
+    // shows K5
+    #[test]
+    fn a_wait_between_polls_holds_back_its_own_operation_alone() {
+        let asker = Some(sides()[0]);
+        let name = SubscriptionName::from("acme.backup.lobby");
+        let key = |since| BackoffKey::operation(&name, instant(since));
+        let running = || Blocked::new(Reason::OperationRunning, "it is under way".to_owned());
+        let mut backoffs = Backoffs::default();
+        backoffs.ask(key(0), sides()[0], running(), instant(60), instant(0));
+        backoffs.wait_to_poll(&name, instant(0), running(), instant(60));
+        let pending = |backoffs: &Backoffs, since| {
+            let pending = backoffs.pending(&key(since), asker, instant(5));
+            pending.and_then(|it| it.until)
+        };
+        assert_eq!(pending(&backoffs, 0), Some(instant(60)));
+        assert_eq!(pending(&backoffs, 3), None, "another operation");
+        let server = BackoffKey::server(&name);
+        assert_eq!(backoffs.pending(&server, asker, instant(5)), None);
+        // Our own interval between polls falls with an edit, the server's does not.
+        backoffs.wait_to_poll(&name, instant(0), running(), instant(90));
+        backoffs.clear_all();
+        assert_eq!(pending(&backoffs, 0), Some(instant(60)));
+        backoffs.end_operation(&name);
+        assert_eq!(pending(&backoffs, 0), None);
         assert_eq!(backoffs, Backoffs::default());
     }
 }

@@ -169,6 +169,9 @@ impl Pass {
                 Retry::Sent => self.back_off_items(connection, items, failure, moment),
                 Retry::Remote => self.back_off_device(connection, failure, moment),
             }
+            let why = Blocked::on_device(&self.snapshot.device_name, failure);
+            let key = BackoffKey::device(connection);
+            self.ask(key, &why, failure.retry_after, moment.now);
         }
         self.observations
             .record_write(connection, items, &result, moment.now);
@@ -271,7 +274,10 @@ impl Pass {
                         ServerAnswer::Done | ServerAnswer::Existed | ServerAnswer::Absent { .. },
                     ) => {
                         self.backoffs.clear(&key);
+                        self.backoffs.end_operation(subscription);
                     }
+                    // The operation that it began has its start as key: what is waited for is one
+                    // with the same.
                     Ok(ServerAnswer::UnderWay { retry_after, .. }) => {
                         self.poll_after(subscription, moment.now, *retry_after, moment.now);
                     }
@@ -371,7 +377,10 @@ impl Pass {
                 let since = operation.map_or(moment.now, |operation| operation.since);
                 self.poll_after(subscription, since, *retry_after, moment.now);
             }
-            Ok(OperationState::Succeeded | OperationState::Gone) => self.backoffs.clear(&key),
+            Ok(OperationState::Succeeded | OperationState::Gone) => {
+                self.backoffs.clear(&key);
+                self.backoffs.end_operation(subscription);
+            }
             // An operation that failed is retried like a request that failed.
             Ok(OperationState::Failed(failure)) if failure.repeatable => {
                 self.back_off_server(subscription, failure, moment);
@@ -381,6 +390,7 @@ impl Pass {
                 let heard = self.observations.of(subscription);
                 let carried: Vec<_> = heard.in_progress().collect();
                 self.back_off_carried(subscription, carried, failure, moment);
+                self.ask_of_server(subscription, failure, moment);
             }
             // That the server does not know the operation any more is an answer.
             Err(failure) => self.back_off_server_unless_final(subscription, failure, moment),
@@ -396,9 +406,22 @@ impl Pass {
         moment: Moment,
     ) {
         match retry(failure.kind, failure.doubtful) {
-            Retry::Hourly => {}
+            Retry::Hourly => self.ask_of_server(subscription, failure, moment),
             Retry::Sent | Retry::Remote => self.back_off_server(subscription, failure, moment),
         }
+    }
+
+    /// Records the wait that the service server of a subscription asked for, if it did.
+    fn ask_of_server(
+        &mut self,
+        subscription: &SubscriptionName,
+        failure: &Failure,
+        moment: Moment,
+    ) {
+        let connection = self.server_connection(subscription).unwrap_or_default();
+        let why = Blocked::on_server(&connection, failure);
+        let key = BackoffKey::server(subscription);
+        self.ask(key, &why, failure.retry_after, moment.now);
     }
 
     /// Starts the backoff of the items that a request to a service server carried, if the failure is
@@ -467,9 +490,10 @@ impl Pass {
         let connection = self.server_connection(subscription).unwrap_or_default();
         let message =
             format!("an operation of the service server behind {connection} is under way");
-        let key = BackoffKey::server(subscription);
         let until = now.checked_add(wait).unwrap_or(Timestamp::MAX);
         let why = Blocked::new(Reason::OperationRunning, message);
-        self.backoffs.wait(key, why, until);
+        let key = BackoffKey::operation(subscription, since);
+        self.ask(key, &why, asked, now);
+        self.backoffs.wait_to_poll(subscription, since, why, until);
     }
 }

@@ -8,9 +8,10 @@
 
 use entente_crds::{
     condition::Reason,
+    digest::Digest,
     v1alpha1::{Connection, ItemState},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::delivery::pass::{Pass, answer::Moment};
 use crate::names::{ConnectionName, SubscriptionName};
@@ -19,6 +20,7 @@ use crate::{
     delivery::{
         Blocked, Intent, ResolvedSubscription, Wanted,
         model::backoffs::{BackoffKey, Delay},
+        resolve::asker::asker,
     },
     reasons::is_found_by_reading,
     remote::Failure,
@@ -47,7 +49,30 @@ impl Pass {
             retry_after: failure.retry_after,
             fraction: moment.fraction,
         };
+        if !matches!(key, BackoffKey::Item { .. }) {
+            self.ask(key.clone(), &why, failure.retry_after, moment.now);
+        }
         self.backoffs.fail(key, why, delay, moment.now);
+    }
+
+    /// Records that the side to which a key leads asked for a wait, if it did: what it said holds
+    /// for every request of the key, whatever became of the one that it answered.
+    pub(super) fn ask(
+        &mut self,
+        key: BackoffKey,
+        why: &Blocked,
+        asked: Option<SignedDuration>,
+        now: Timestamp,
+    ) {
+        let until = asked.and_then(|asked| now.checked_add(asked).ok());
+        if let (Some(until), Some(asker)) = (until, self.asker(&key)) {
+            self.backoffs.ask(key, asker, why.clone(), until, now);
+        }
+    }
+
+    /// Returns the side to which the requests of a key go.
+    pub(super) fn asker(&self, key: &BackoffKey) -> Option<Digest> {
+        asker(key, &self.snapshot, &self.resolved)
     }
 
     /// Returns the Connection of the service server of a subscription.

@@ -8,9 +8,7 @@ impl Round<'_> {
     pub(in crate::delivery) fn may_read_catalog(&self, server: &ResolvedServer) -> bool {
         let connection = &server.connection;
         let failed = self.observations.catalog_problems.contains_key(connection)
-            || self
-                .backoffs
-                .is_pending(&BackoffKey::catalog(connection), self.now);
+            || self.pending(&BackoffKey::catalog(connection)).is_some();
         !failed && !self.snapshot.catalogs.contains_key(connection)
     }
 
@@ -22,7 +20,7 @@ impl Round<'_> {
         plan: &mut Plan,
     ) -> bool {
         let key = BackoffKey::catalog(&server.connection);
-        if let Some(backoff) = self.backoffs.pending(&key, self.now) {
+        if let Some(backoff) = self.pending(&key) {
             plan.wait(&subscription.name, backoff);
             // The device side may go on: the steps before the server do not need the catalog.
             return true;

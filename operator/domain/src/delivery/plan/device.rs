@@ -41,7 +41,7 @@ impl Round<'_> {
         plan: &mut Plan,
     ) {
         let key = BackoffKey::device(connection);
-        let backoff = self.backoffs.pending(&key, self.now);
+        let backoff = self.pending(&key);
         if let Some(fault) = verified.device_faults.get(connection) {
             let until = backoff.and_then(|backoff| backoff.until);
             plan.wait(

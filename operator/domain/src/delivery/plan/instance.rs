@@ -174,8 +174,7 @@ impl Round<'_> {
         if let Some(waits) = self.waits_for_a_removal(subscription) {
             return Some(waits);
         }
-        let key = BackoffKey::server(&subscription.name);
-        let backoff = self.backoffs.pending(&key, self.now);
+        let backoff = self.server_backoff(subscription);
         let failed = self.observations.of(&subscription.name).problem.is_some()
             || self
                 .observations
@@ -191,6 +190,19 @@ impl Round<'_> {
             }),
             None => backoff,
         }
+    }
+
+    /// Returns the backoff after a failure, or the wait for the next poll of the operation under
+    /// way; the later of both.
+    fn server_backoff(&self, subscription: &ResolvedSubscription) -> Option<Blocked> {
+        let name = &subscription.name;
+        let recorded = self.observations.of(name).recorded.as_ref();
+        let operation = recorded.and_then(|recorded| recorded.operation.as_ref());
+        let under_way = operation.filter(|it| it.state == ServerOperationState::UnderWay);
+        let poll = under_way.map(|operation| BackoffKey::operation(name, operation.since));
+        let keys = [Some(BackoffKey::server(name)), poll];
+        let waits = keys.iter().flatten().filter_map(|key| self.pending(key));
+        waits.max_by_key(|wait| wait.until)
     }
 
     /// Returns the action that reads an instance back. A server whose offering is not known may have

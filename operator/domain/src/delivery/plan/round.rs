@@ -13,9 +13,9 @@ use jiff::Timestamp;
 use crate::names::{ConnectionName, SubscriptionName};
 use crate::{
     delivery::{
-        Action, Backoffs, DeviceSnapshot, Intent, Observations, Plan, ResolvedDevice, ResolvedItem,
-        ResolvedServer, ResolvedStep, ResolvedSubscription, Verified, Wanted,
-        model::backoffs::BackoffKey, plan::sync::next_sync,
+        Action, Backoffs, Blocked, DeviceSnapshot, Intent, Observations, Plan, ResolvedDevice,
+        ResolvedItem, ResolvedServer, ResolvedStep, ResolvedSubscription, Verified, Wanted,
+        model::backoffs::BackoffKey, plan::sync::next_sync, resolve::asker::asker,
     },
     remote::DeviceReadRequest,
 };
@@ -30,6 +30,19 @@ pub(in crate::delivery) struct Round<'a> {
 }
 
 impl Round<'_> {
+    /// Returns the obstacle to requests of a key: our own backoff, or the wait that the side asked
+    /// for to which they go.
+    pub(super) fn pending(&self, key: &BackoffKey) -> Option<Blocked> {
+        let asker = asker(key, self.snapshot, self.resolved);
+        self.backoffs.pending(key, asker, self.now)
+    }
+
+    /// Returns the obstacle to requests of a key to which the side asked for a wait.
+    pub(super) fn asked(&self, key: &BackoffKey) -> Option<Blocked> {
+        let asker = asker(key, self.snapshot, self.resolved);
+        self.backoffs.asked(key, asker, self.now)
+    }
+
     pub(super) fn sync_is_due(&self, device: &Device) -> bool {
         self.snapshot.reconcile_requested
             || next_sync(self.snapshot, device, device.status.as_ref())
@@ -76,7 +89,7 @@ impl Round<'_> {
         let Some(endpoint) = self.resolved.endpoint(connection) else {
             return;
         };
-        if self.backoffs.is_pending(&key, self.now) || plan.actions.iter().any(planned) {
+        if self.pending(&key).is_some() || plan.actions.iter().any(planned) {
             return;
         }
         let asked = self.resolved.subscriptions.iter().flat_map(|subscription| {
@@ -134,6 +147,6 @@ impl Round<'_> {
             return true;
         }
         let key = BackoffKey::item(&subscription.name, &item.key, item.digest);
-        self.backoffs.is_pending(&key, self.now)
+        self.backoffs.is_pending(&key, None, self.now)
     }
 }

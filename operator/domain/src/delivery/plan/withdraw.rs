@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::delivery::{
     Action, Blocked, CarriedItem, DeviceSnapshot, Intent, Observations, Plan, ResolvedServer,
     ResolvedSubscription, Sent, digest,
-    model::parameters::at_pointer,
+    model::{backoffs::BackoffKey, parameters::at_pointer},
     observations::record::may_exist,
     plan::{
         instance::{deprovision, recorded_key},
@@ -137,7 +137,7 @@ pub(in crate::delivery) fn remove(
 }
 
 /// True if the instance could not be fetched, or the service not be turned off, for a reason that
-/// does not concern its removal.
+/// does not concern its removal, and the server did not ask for a wait.
 fn goes_on_all_the_same(
     round: &Round<'_>,
     subscription: &ResolvedSubscription,
@@ -157,7 +157,8 @@ fn goes_on_all_the_same(
         }
         Some(_) => None,
     };
-    met.is_some_and(|failure| is_about_the_request(failure.kind))
+    let asked = round.asked(&BackoffKey::server(&subscription.name));
+    asked.is_none() && met.is_some_and(|failure| is_about_the_request(failure.kind))
 }
 
 /// True if the service was on when it was last read, as the status has it.

@@ -1,0 +1,86 @@
+//! The waits that remote sides asked for themselves, each with the side that asked.
+//!
+//! Nothing that a person changes on our side shortens one: an edit, an annotation or a wish to
+//! reconcile now is no leave to ask a server sooner than it said. Another server did not ask, so a
+//! wait holds only where the key leads to the one that did. Part of the backoffs; lost at a restart.
+
+use std::collections::BTreeMap;
+
+use entente_crds::digest::Digest;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    delivery::{Blocked, model::backoffs::BackoffKey},
+    names::SubscriptionName,
+};
+
+/// The waits of a device and its service servers.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct AskedWaits(BTreeMap<(BackoffKey, Digest), AskedWait>);
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct AskedWait {
+    until: Timestamp,
+    why: Blocked,
+}
+
+impl AskedWaits {
+    /// Returns the obstacle to requests of a key that leads to this side; `None` if it did not ask
+    /// for a wait, or the wait is over.
+    pub(super) fn pending(
+        &self,
+        key: &BackoffKey,
+        asker: Digest,
+        now: Timestamp,
+    ) -> Option<Blocked> {
+        let wait = self.0.get(&(key.clone(), asker))?;
+        (wait.until > now).then(|| Blocked {
+            message: format!(
+                "{}; it asked for no request before {}",
+                wait.why.message,
+                whole_second(wait.until)
+            ),
+            until: Some(wait.until),
+            ..wait.why.clone()
+        })
+    }
+
+    /// Records that a side asked for a wait. One that is under way is never shortened.
+    pub(super) fn ask(
+        &mut self,
+        key: BackoffKey,
+        asker: Digest,
+        why: Blocked,
+        until: Timestamp,
+        now: Timestamp,
+    ) {
+        self.0.retain(|_, wait| wait.until > now);
+        let known = self.0.get(&(key.clone(), asker));
+        if until > now && known.is_none_or(|known| known.until < until) {
+            self.0.insert((key, asker), AskedWait { until, why });
+        }
+    }
+
+    /// Drops the waits between polls of the operations of a subscription, which are over.
+    pub(super) fn end_operations(&mut self, subscription: &SubscriptionName) {
+        self.0
+            .retain(|(key, _), _| !key.is_operation_of(subscription));
+    }
+
+    /// Returns the ends of the waits.
+    pub(super) fn ends(&self) -> impl Iterator<Item = Timestamp> {
+        self.0.values().map(|wait| wait.until)
+    }
+}
+
+/// Returns the first whole second that is not before an instant: what is shown must not be too
+/// early.
+fn whole_second(instant: Timestamp) -> Timestamp {
+    let second = SignedDuration::from_secs(1);
+    match instant.subsec_nanosecond() {
+        0 => instant,
+        _ => Timestamp::from_second(instant.as_second())
+            .and_then(|whole| whole.checked_add(second))
+            .unwrap_or(instant),
+    }
+}
