@@ -13,14 +13,12 @@ use std::sync::Arc;
 use entente_crds::{
     ANNOTATION_RECONCILE_AT, condition::ConditionType, v1alpha1::ServiceSubscription,
 };
-use entente_domain::{
-    condition::{find, is_true},
-    delivery::Backoffs,
-};
+use entente_domain::condition::{find, is_true};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use proptest::prelude::*;
 
+mod asked_waits;
 mod events;
 mod writes;
 
@@ -97,13 +95,17 @@ fn heal(world: &mut Simulation) {
     for object in &mut world.snapshot.subscriptions {
         Arc::make_mut(object).spec.contract.suspend = false;
     }
+    ask_to_reconcile(world);
+    world.forget_waits();
+}
+
+fn ask_to_reconcile(world: &mut Simulation) {
     let now = world.now.to_string();
     world
         .device_mut()
         .annotations_mut()
         .insert(ANNOTATION_RECONCILE_AT.to_owned(), now);
     world.snapshot.reconcile_requested = true;
-    world.backoffs = Backoffs::default();
 }
 
 fn live(indexes: &[usize], events: &[(i64, Event)]) -> Simulation {
@@ -194,7 +196,7 @@ proptest! {
         let before = (world.requests, world.writes);
         world.pass();
         prop_assert_eq!((world.requests, world.writes), before, "another pass\n{}", world.story());
-        world.backoffs = Backoffs::default();
+        world.forget_waits();
         world.snapshot.catalogs.clear();
         world.pass();
         prop_assert_eq!((world.requests, world.writes), before, "after a restart\n{}", world.story());

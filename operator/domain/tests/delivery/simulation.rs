@@ -13,6 +13,7 @@ use kube::ResourceExt as _;
 
 mod broker;
 mod objects;
+mod patience;
 mod printer;
 mod remote;
 mod show;
@@ -39,6 +40,8 @@ pub(crate) struct Simulation {
     /// Memory of the controller between passes.
     pub(crate) backoffs: Backoffs,
     pub(crate) now: Timestamp,
+    /// What the remote sides asked for.
+    wishes: patience::Wishes,
     /// Status writes so far.
     pub(crate) writes: usize,
     /// Requests to remote sides so far.
@@ -73,6 +76,7 @@ impl Simulation {
             printer: Printer::new("Northwind MFP 500", "urn:uuid:1"),
             brokers: BTreeMap::new(),
             backoffs: Backoffs::default(),
+            wishes: patience::Wishes::default(),
             now,
             writes: 0,
             requests: 0,
@@ -128,7 +132,7 @@ impl Simulation {
     fn die(&mut self) {
         self.dies_after = None;
         self.pass.push("  the process dies".to_owned());
-        self.backoffs = Backoffs::default();
+        self.forget_waits();
         self.snapshot.catalogs.clear();
         for broker in self.brokers.values_mut() {
             broker.told_nobody();
@@ -183,10 +187,10 @@ impl Simulation {
             Action::ReadDevice {
                 connection,
                 request,
-            } => self.read_device(connection, request),
+            } => self.read_device(connection, request, pass),
             Action::WriteDevice {
                 connection, write, ..
-            } => self.write_device(connection, write),
+            } => self.write_device(connection, write, pass),
             Action::ReadCatalog { connection } => self.read_catalog(connection),
             Action::ReadInstance { .. }
             | Action::PollOperation { .. }

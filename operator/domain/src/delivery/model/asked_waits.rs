@@ -6,12 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use entente_crds::digest::Digest;
+use entente_crds::{condition::Reason, digest::Digest};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     delivery::{Blocked, model::backoffs::BackoffKey},
     names::SubscriptionName,
+    reasons::{Class, class},
 };
 
 /// The waits of a device and its service servers.
@@ -22,6 +23,9 @@ pub(super) struct AskedWaits(BTreeMap<(BackoffKey, Digest), AskedWait>);
 struct AskedWait {
     until: Timestamp,
     why: Blocked,
+    /// True if a person changed something since: what failed may be right by now, and it is the wish
+    /// alone that holds it back.
+    is_all_that_is_left: bool,
 }
 
 impl AskedWaits {
@@ -34,15 +38,7 @@ impl AskedWaits {
         now: Timestamp,
     ) -> Option<Blocked> {
         let wait = self.0.get(&(key.clone(), asker))?;
-        (wait.until > now).then(|| Blocked {
-            message: format!(
-                "{}; it asked for no request before {}",
-                wait.why.message,
-                whole_second(wait.until)
-            ),
-            until: Some(wait.until),
-            ..wait.why.clone()
-        })
+        (wait.until > now).then(|| wait.obstacle())
     }
 
     /// Records that a side asked for a wait. One that is under way is never shortened.
@@ -57,7 +53,19 @@ impl AskedWaits {
         self.0.retain(|_, wait| wait.until > now);
         let known = self.0.get(&(key.clone(), asker));
         if until > now && known.is_none_or(|known| known.until < until) {
-            self.0.insert((key, asker), AskedWait { until, why });
+            let wait = AskedWait {
+                until,
+                why,
+                is_all_that_is_left: false,
+            };
+            self.0.insert((key, asker), wait);
+        }
+    }
+
+    /// Records that a person changed something.
+    pub(super) fn outlive_a_change(&mut self) {
+        for wait in self.0.values_mut() {
+            wait.is_all_that_is_left = true;
         }
     }
 
@@ -70,6 +78,27 @@ impl AskedWaits {
     /// Returns the ends of the waits.
     pub(super) fn ends(&self) -> impl Iterator<Item = Timestamp> {
         self.0.values().map(|wait| wait.until)
+    }
+}
+
+impl AskedWait {
+    fn obstacle(&self) -> Blocked {
+        let mut obstacle = Blocked {
+            until: Some(self.until),
+            ..self.why.clone()
+        };
+        if self.is_all_that_is_left {
+            obstacle.message = format!(
+                "{}; it asked for no request before {}",
+                self.why.message,
+                whole_second(self.until)
+            );
+            // No person is needed any more, only time.
+            if class(obstacle.reason) == Class::Stalled {
+                obstacle.reason = Reason::Busy;
+            }
+        }
+        obstacle
     }
 }
 

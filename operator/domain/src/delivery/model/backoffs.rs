@@ -248,6 +248,7 @@ impl Backoffs {
     /// it said so of itself, and our change does not take that back.
     pub fn clear_all(&mut self) {
         self.entries.clear();
+        self.asked.outlive_a_change();
         self.words_kept_until = None;
     }
 
@@ -432,8 +433,29 @@ mod tests {
             left.message,
             "it is busy; it asked for no request before 1970-01-01T00:17:10Z"
         );
+        assert_eq!(left.reason, Reason::Busy);
         backoffs.fail(device(), why(), LONGEST, instant(1030));
         assert_eq!(until(&backoffs, 1030), Some(instant(1031)), "the first");
+    }
+
+    // shows K5
+    #[test]
+    fn after_a_change_a_refused_value_waits_for_time_alone_and_needs_no_person() {
+        let asker = sides()[0];
+        let refused = Blocked::new(Reason::RejectedValue, "HTTP 400".to_owned());
+        let mut backoffs = Backoffs::default();
+        backoffs.ask(device(), asker, refused, instant(60), instant(0));
+        let said = |backoffs: &Backoffs| {
+            let pending = backoffs.pending(&device(), Some(asker), instant(0));
+            pending.map(|it| (it.reason, it.message, it.until))
+        };
+        let until = Some(instant(60));
+        let plain = "HTTP 400".to_owned();
+        let expected = Some((Reason::RejectedValue, plain, until));
+        assert_eq!(said(&backoffs), expected);
+        backoffs.clear_all();
+        let left = "HTTP 400; it asked for no request before 1970-01-01T00:01:00Z".to_owned();
+        assert_eq!(said(&backoffs), Some((Reason::Busy, left, until)));
     }
 
     // shows K5

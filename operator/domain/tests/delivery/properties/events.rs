@@ -11,7 +11,7 @@ use super::{MENU, minutes, wish};
 use crate::simulation::{Fault, Simulation};
 
 const ATTRIBUTES: &[&str] = &["nw-endpoint", "nw-weekdays", "nw-threshold", "nw-cloud"];
-const BROKERS: &[&str] = &["northwind", "southwind"];
+pub(super) const BROKERS: &[&str] = &["northwind", "southwind"];
 
 /// Something that happens.
 #[derive(Clone, Debug)]

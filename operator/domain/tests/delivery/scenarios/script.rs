@@ -12,6 +12,9 @@
 //! suspend C.S|device · resume C.S|device
 //! printer off|timeout|hollow|ignores A|not-settable A|refuses A|lacks OP|busy D|loses N|is ID|product P|has A TEXT|cure
 //! broker NAME down|timeout|takes D|never-ends|fails N|next FAULT|not-retrievable|fixed-plans|leaves-nothing|drops P|ignores P|forgets|cure
+//! broker NAME asks unavailable|refused|busy D   every request fails, with this Retry-After
+//! broker NAME polls D      Retry-After of the answers about operations
+//! label                    a label of an object that the device depends on
 //! broker NAME calls ID NEW-ID NEW-NAME   the catalog has a new id and name for what had this id
 //! set model|service|connection NAME POINTER JSON · remove service NAME · replace-device SERIAL
 //! secret NAME TEXT|gone    content of a Secret
@@ -29,7 +32,6 @@ use entente_crds::{
     },
 };
 use entente_domain::{
-    delivery::Backoffs,
     protocol::Place,
     remote::{FailureKind, Scalar},
     time::parse_duration,
@@ -55,6 +57,7 @@ const EDITS: &[&str] = &[
     "keep",
     "abandon",
     "recreate",
+    "label",
 ];
 
 /// Runs a script and returns its transcript.
@@ -114,13 +117,14 @@ fn command(world: &mut Simulation, verb: &str, mut words: VecDeque<&str>) {
             let text = Some(words[1]).filter(|text| *text != "gone");
             world.set_secret(first, text);
         }
+        "label" => {}
         "skew" => {
             let behind = first.strip_prefix('-').map(|length| -duration(length));
             let ahead = || Some(duration("1h")).filter(|_| first == "on");
             world.snapshot.clock_skew = behind.or_else(ahead);
         }
         "restart" => {
-            world.backoffs = Backoffs::default();
+            world.forget_waits();
             world.snapshot.catalogs.clear();
         }
         "kill" => world.dies_after = Some(words[1].parse().expect("a number")),
@@ -267,6 +271,16 @@ fn broker(world: &mut Simulation, name: &str, words: &VecDeque<&str>) {
     match words[0] {
         "down" => broker.down = Some(FailureKind::Unreachable),
         "timeout" => broker.down = Some(FailureKind::TimedOut),
+        "asks" => {
+            let kind = match argument {
+                "unavailable" => FailureKind::ProtocolError,
+                "refused" => FailureKind::RejectedValue,
+                "busy" => FailureKind::Busy,
+                _ => panic!("no failure: {argument}"),
+            };
+            broker.asks = Some((kind, duration(words[2])));
+        }
+        "polls" => broker.retry_after = Some(duration(argument)),
         "takes" => broker.takes = parse_duration(argument).ok(),
         "never-ends" => broker.never_ends = true,
         "fails" => broker.fails = argument.parse().expect("a number"),

@@ -64,6 +64,8 @@ pub(crate) struct Broker {
     pub(crate) created: u32,
     /// Every request fails like this.
     pub(crate) down: Option<FailureKind>,
+    /// Every request fails like this, and asks to come again after a time.
+    pub(crate) asks: Option<(FailureKind, SignedDuration)>,
     /// Duration of an operation; none: it is done at once.
     pub(crate) takes: Option<SignedDuration>,
     /// Retry-After of every answer about an operation under way, if any.
@@ -97,6 +99,7 @@ impl Broker {
     /// Ends every fault; its speed and the things that it reports stay.
     pub(crate) fn cure(&mut self) {
         self.down = None;
+        self.asks = None;
         self.faults.clear();
         self.never_ends = false;
         self.fails = 0;
@@ -117,6 +120,16 @@ impl Broker {
     }
 
     fn reach(&self, writing: bool) -> Result<(), Failure> {
+        if let Some((kind, retry_after)) = self.asks {
+            return Err(Failure {
+                retry_after: Some(retry_after),
+                ..failure(
+                    kind,
+                    "come again later",
+                    writing && kind == FailureKind::ProtocolError,
+                )
+            });
+        }
         match self.down {
             Some(kind) => Err(failure(
                 kind,
@@ -201,7 +214,7 @@ impl Broker {
                 _ if instance.failed && !instance.ready => {
                     Err(Failure::new(FailureKind::Conflict, "exists and failed"))
                 }
-                Some(_) if same => after.answer(Ok(Self::under_way())),
+                Some(_) if same => after.answer(Ok(self.under_way())),
                 None if same => after.answer(Ok(ServerAnswer::Existed)),
                 _ => Err(Failure::new(
                     FailureKind::Conflict,
@@ -288,7 +301,7 @@ impl Broker {
             self.instances.remove(&key.instance_id);
             return after.answer(Ok(ServerAnswer::Done));
         }
-        after.answer(Ok(Self::under_way()))
+        after.answer(Ok(self.under_way()))
     }
 
     pub(crate) fn poll(
@@ -352,10 +365,10 @@ impl Broker {
         })
     }
 
-    fn under_way() -> ServerAnswer {
+    fn under_way(&self) -> ServerAnswer {
         ServerAnswer::UnderWay {
             operation: Some("op".to_owned()),
-            retry_after: None,
+            retry_after: self.retry_after,
         }
     }
 
@@ -365,7 +378,7 @@ impl Broker {
             .get(id)
             .is_some_and(|instance| instance.operation.is_some());
         if running {
-            Self::under_way()
+            self.under_way()
         } else {
             ServerAnswer::Done
         }

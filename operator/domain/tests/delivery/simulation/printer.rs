@@ -31,6 +31,8 @@ pub(crate) struct Printer {
     pub(crate) lacks: Option<IppOperation>,
     /// Busy, and asks to come again after this time.
     pub(crate) busy: Option<SignedDuration>,
+    /// Every write fails like this, and asks to come again after a time.
+    pub(crate) asks: Option<(FailureKind, SignedDuration)>,
     /// Number of answers to writes that will be lost after the value was accepted.
     pub(crate) lose: u32,
     /// The words of each failure are others.
@@ -61,6 +63,7 @@ impl Printer {
             refuses: BTreeSet::new(),
             lacks: None,
             busy: None,
+            asks: None,
             lose: 0,
             chatters: false,
             written: Vec::new(),
@@ -90,10 +93,11 @@ impl Printer {
                 writing && kind == FailureKind::TimedOut,
             ));
         }
-        if let Some(retry_after) = self.busy {
+        let busy = self.busy.map(|wait| (FailureKind::Busy, wait));
+        if let Some((kind, retry_after)) = busy.or(self.asks.filter(|_| writing)) {
             return Err(Failure {
                 retry_after: Some(retry_after),
-                ..Failure::new(FailureKind::Busy, "busy")
+                ..Failure::new(kind, "busy")
             });
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, sync::Arc};
 
 use entente_domain::{
     delivery::{Action, Answer, Pass},
-    remote::{DeviceReadRequest, DeviceWrite, Failure, FailureKind, ServerAnswer},
+    remote::{DeviceReadRequest, DeviceWrite, Failure, FailureKind, OperationState, ServerAnswer},
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -12,31 +12,53 @@ use super::{Broker, Simulation, objects};
 
 /// Duration of any request.
 const REQUEST: SignedDuration = SignedDuration::from_millis(50);
+/// What a request to the device is about, and one for a catalog.
+const DEVICE: &str = "the device";
+const CATALOG: &str = "the catalog";
 /// Duration of a request that nobody answers.
 const TIMEOUT: SignedDuration = SignedDuration::from_secs(10);
 
 impl Simulation {
-    pub(super) fn read_device(&mut self, connection: &str, request: &DeviceReadRequest) -> Answer {
+    pub(super) fn read_device(
+        &mut self,
+        connection: &str,
+        request: &DeviceReadRequest,
+        pass: &Pass,
+    ) -> Answer {
+        let url = device_url(pass, connection);
+        self.assert_patience(&url, DEVICE);
         let result = self.printer.read(connection, request);
         let result = self.in_other_words(result, self.printer.chatters);
         self.answered(result.as_ref().err(), false);
+        self.hear_wish(&url, DEVICE, wish(&result));
         Answer::DeviceRead {
             result,
             claimed_by_another: self.snapshot.claimed_by_another.get(connection).cloned(),
         }
     }
 
-    pub(super) fn write_device(&mut self, connection: &str, write: &DeviceWrite) -> Answer {
+    pub(super) fn write_device(
+        &mut self,
+        connection: &str,
+        write: &DeviceWrite,
+        pass: &Pass,
+    ) -> Answer {
+        let url = device_url(pass, connection);
+        self.assert_patience(&url, DEVICE);
         let result = self.printer.write(connection, write);
         let result = self.in_other_words(result, self.printer.chatters);
         self.answered(result.as_ref().err(), true);
+        self.hear_wish(&url, DEVICE, wish(&result));
         Answer::DeviceWritten(result)
     }
 
     pub(super) fn read_catalog(&mut self, connection: &str) -> Answer {
+        let url = self.broker_url(connection);
+        self.assert_patience(&url, CATALOG);
         let broker = &self.brokers[connection];
         let result = self.in_other_words(broker.catalog(), broker.chatters);
         self.answered(result.as_ref().err(), false);
+        self.hear_wish(&url, CATALOG, wish(&result));
         let result = result.map(Arc::from);
         if let Ok(catalog) = &result {
             let known = &mut self.snapshot.catalogs;
@@ -52,6 +74,22 @@ impl Simulation {
             .subscription(name)
             .and_then(|entry| entry.server.as_ref())
             .expect("it has a server");
+        let url = self.broker_url(&server.connection);
+        let about = format!("the instance {}", server.instance_id);
+        let operation = format!("the operation on {}", server.instance_id);
+        let is_sent = !matches!(
+            action,
+            Action::ReadInstance {
+                retrievable: false,
+                ..
+            }
+        );
+        if is_sent {
+            self.assert_patience(&url, &about);
+        }
+        if matches!(action, Action::PollOperation { .. }) {
+            self.assert_patience(&url, &operation);
+        }
         let broker = self
             .brokers
             .get_mut(server.connection.as_str())
@@ -72,18 +110,35 @@ impl Simulation {
                 let result = broker.fetch(instance, *retrievable, now);
                 let result = self.in_other_words(result, chatters);
                 self.answered(result.as_ref().err(), false);
+                self.hear_wish(&url, &about, wish(&result));
                 Answer::Instance(result)
             }
             Action::PollOperation { instance, .. } => {
                 let result = broker.poll(instance, now);
                 let result = self.in_other_words(result, chatters);
                 self.answered(result.as_ref().err(), false);
+                self.hear_wish(&url, &about, wish(&result));
+                match &result {
+                    Ok(OperationState::InProgress { retry_after }) => {
+                        self.hear_of_operation(&url, &operation, *retry_after);
+                    }
+                    Ok(_) => self.hear_of_operation(&url, &operation, None),
+                    Err(_) => {}
+                }
                 Answer::Operation(result)
             }
             _ => {
                 let result = change(broker, action, now);
                 let result = self.in_other_words(result, chatters);
                 self.answered(result.as_ref().err(), true);
+                self.hear_wish(&url, &about, wish(&result));
+                match &result {
+                    Ok(ServerAnswer::UnderWay { retry_after, .. }) => {
+                        self.hear_of_operation(&url, &operation, *retry_after);
+                    }
+                    Ok(_) => self.hear_of_operation(&url, &operation, None),
+                    Err(_) => {}
+                }
                 Answer::Server(result)
             }
         }
@@ -101,6 +156,12 @@ impl Simulation {
         })
     }
 
+    fn broker_url(&self, connection: &str) -> String {
+        let known = &self.snapshot.connections[connection];
+        let broker = known.spec.osb.as_ref().expect("it is a broker");
+        broker.url.clone()
+    }
+
     /// Counts a request and lets its time pass.
     fn answered(&mut self, failure: Option<&Failure>, sent: bool) {
         self.requests += 1;
@@ -113,6 +174,16 @@ impl Simulation {
             let _ = write!(line, " -> {:?}", failure.kind);
         }
     }
+}
+
+/// Returns the wait that a failure asks for.
+fn wish<T>(result: &Result<T, Failure>) -> Option<SignedDuration> {
+    result.as_ref().err()?.retry_after
+}
+
+fn device_url(pass: &Pass, connection: &str) -> String {
+    let endpoint = pass.resolved().endpoint(connection);
+    endpoint.expect("it can be reached").url.clone()
 }
 
 /// Sends a request that changes an instance.
