@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use entente_domain::{
-    broker_waits::BrokerWaits,
+    broker_waits::{About, BrokerWaits},
     remote::{
         Catalog, Failure, InstanceContext, InstanceKey, InstanceReading, InstanceRequest,
         OperationState, ServerAnswer,
@@ -35,26 +35,22 @@ impl Brokers {
         }
     }
 
-    /// Ends the wait of a Connection that was edited.
-    pub(crate) fn forget(&self, connection: &str) {
-        self.waits().forget(connection);
-    }
-
     /// Returns the answer to a request, or the broker's wish for a wait that is not over.
     async fn unless_held_back<T>(
         &self,
         target: &ServerTarget,
+        about: About,
         request: impl Future<Output = Result<T, Failure>> + Send,
     ) -> Result<T, Failure> {
         let (name, url) = (&target.profile.name, &target.url);
-        let held = self.waits().pending(name, url, self.clock.now());
+        let held = self.waits().pending(name, url, &about, self.clock.now());
         if let Some(failure) = held {
             return Err(failure);
         }
         let answer = request.await;
         if let Err(failure) = &answer {
             let now = self.clock.now();
-            self.waits().record(name, url, failure, now);
+            self.waits().record(name, url, &about, failure, now);
         }
         answer
     }
@@ -71,7 +67,7 @@ impl Brokers {
 #[async_trait]
 impl ServiceDriver for Brokers {
     async fn catalog(&self, target: &ServerTarget) -> Result<Catalog, Failure> {
-        self.unless_held_back(target, self.driver().catalog(target))
+        self.unless_held_back(target, About::Catalog, self.driver().catalog(target))
             .await
     }
 
@@ -86,7 +82,7 @@ impl ServiceDriver for Brokers {
             // Nothing is sent.
             return request.await;
         }
-        self.unless_held_back(target, request).await
+        self.unless_held_back(target, of(instance), request).await
     }
 
     async fn provision(
@@ -94,8 +90,9 @@ impl ServiceDriver for Brokers {
         target: &ServerTarget,
         request: InstanceRequest<'_>,
     ) -> Result<ServerAnswer, Failure> {
-        self.unless_held_back(target, self.driver().provision(target, request))
-            .await
+        let about = of(request.instance);
+        let request = self.driver().provision(target, request);
+        self.unless_held_back(target, about, request).await
     }
 
     async fn update(
@@ -103,8 +100,9 @@ impl ServiceDriver for Brokers {
         target: &ServerTarget,
         request: InstanceRequest<'_>,
     ) -> Result<ServerAnswer, Failure> {
-        self.unless_held_back(target, self.driver().update(target, request))
-            .await
+        let about = of(request.instance);
+        let request = self.driver().update(target, request);
+        self.unless_held_back(target, about, request).await
     }
 
     async fn last_operation(
@@ -114,7 +112,7 @@ impl ServiceDriver for Brokers {
         operation: Option<&str>,
     ) -> Result<OperationState, Failure> {
         let request = self.driver().last_operation(target, instance, operation);
-        self.unless_held_back(target, request).await
+        self.unless_held_back(target, of(instance), request).await
     }
 
     async fn deprovision(
@@ -124,6 +122,10 @@ impl ServiceDriver for Brokers {
         context: &InstanceContext,
     ) -> Result<ServerAnswer, Failure> {
         let request = self.driver().deprovision(target, instance, context);
-        self.unless_held_back(target, request).await
+        self.unless_held_back(target, of(instance), request).await
     }
+}
+
+fn of(instance: &InstanceKey) -> About {
+    About::Instance(instance.instance_id.clone())
 }

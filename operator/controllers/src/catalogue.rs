@@ -171,7 +171,7 @@ impl Catalogue {
         };
         let now = self.context.clock.now();
         let generation = connection.metadata.generation;
-        let asked_to_wait = self.probes.asked_to_wait(name, generation, now);
+        let asked_to_wait = self.probes.asked_to_wait(name, url(&connection), now);
         let mut observed = ObservedConnection {
             used_by: usage::of_connection(&self.objects, name),
             instances: usage::of_instances(&self.objects, name),
@@ -232,10 +232,9 @@ impl Catalogue {
         now: Timestamp,
     ) -> Option<Timestamp> {
         let name = connection.name_any();
-        let generation = connection.metadata.generation;
         match &observed.probe {
             _ if observed.fault.is_some() => self.probes.failed(&name, now),
-            Some(Err(failure)) => self.probes.refused(&name, failure, generation, now),
+            Some(Err(failure)) => self.probes.refused(&name, failure, url(connection), now),
             Some(Ok(())) => {
                 if self.probes.answered(&name, &observed.odd) && !observed.odd.is_empty() {
                     let note = format!("The catalog has odd entries: {}.", observed.odd.join("; "));
@@ -350,12 +349,17 @@ impl Catalogue {
 
 /// Returns the broker of a Connection, for requests on behalf of no subscription.
 fn target(connection: &Connection, profile: Arc<ConnectionProfile>) -> ServerTarget {
-    let url = connection.spec.osb.as_ref().map(|osb| osb.url.clone());
     ServerTarget {
         secrets: entente_domain::secret::Secrets::default(),
         profile,
-        url: url.unwrap_or_default(),
+        url: url(connection).to_owned(),
     }
+}
+
+/// Returns the URL of the broker of a Connection; nothing if it has none.
+fn url(connection: &Connection) -> &str {
+    let broker = connection.spec.osb.as_ref();
+    broker.map_or("", |broker| &broker.url)
 }
 
 /// True if a Connection refers to a Secret or a ConfigMap.

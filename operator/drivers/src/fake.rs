@@ -118,6 +118,8 @@ pub struct FakeDevice {
 /// A service server in memory.
 #[derive(Clone, Debug, Default)]
 pub struct FakeServer {
+    /// Retry-After of the answers about an operation under way.
+    pub poll_after: Option<SignedDuration>,
     /// Catalog that it serves.
     pub catalog: Catalog,
     /// Its instances, by instance id.

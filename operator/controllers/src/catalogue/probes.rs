@@ -26,8 +26,8 @@ struct Probed {
     failures: u32,
     /// Time of the next probe after a failure.
     due: Option<Timestamp>,
-    /// The failure with which the broker asked for a wait, and the generation of the Connection.
-    asked: Option<(Failure, Option<i64>)>,
+    /// The failure with which the broker asked for a wait, and its URL.
+    asked: Option<(Failure, String)>,
     /// The odd entries of the last catalog.
     odd: Vec<String>,
     /// Instant until which the words of a failure stay as they are.
@@ -57,9 +57,10 @@ impl Probes {
         &self,
         name: &str,
         failure: &Failure,
-        generation: Option<i64>,
+        url: &str,
         now: Timestamp,
     ) -> Option<Timestamp> {
+        self.forget_what_another_asked(name, url);
         let due = self.failed(name, now)?;
         let asked = failure.retry_after;
         let Some(until) = asked.and_then(|asked| now.checked_add(asked).ok()) else {
@@ -68,23 +69,36 @@ impl Probes {
         let mut held = self.held();
         let probed = held.entry(name.to_owned()).or_default();
         probed.due = Some(due.max(until));
-        probed.asked = Some((failure.clone(), generation));
+        probed.asked = Some((failure.clone(), url.to_owned()));
         probed.due
     }
 
+    /// Forgets the wait that the broker at a former URL asked for: this one did not.
+    fn forget_what_another_asked(&self, name: &str, url: &str) {
+        let mut held = self.held();
+        if let Some(probed) = held.get_mut(name)
+            && probed.asked.as_ref().is_some_and(|(_, of)| of != url)
+        {
+            *probed = Probed {
+                odd: std::mem::take(&mut probed.odd),
+                ..Probed::default()
+            };
+        }
+    }
+
     /// Returns the failure with which the broker asked for a wait that is not over, and its end.
-    /// Only an edit of the Connection ends it before: that may name another broker.
+    /// Only an edit of the URL ends it before: another broker did not ask.
     pub(super) fn asked_to_wait(
         &self,
         name: &str,
-        generation: Option<i64>,
+        url: &str,
         now: Timestamp,
     ) -> Option<(Failure, Timestamp)> {
         let held = self.held();
         let probed = held.get(name)?;
         let due = probed.due.filter(|due| *due > now)?;
         let (failure, of) = probed.asked.as_ref()?;
-        (*of == generation).then(|| (failure.clone(), due))
+        (of == url).then(|| (failure.clone(), due))
     }
 
     /// True if new words of a failure are not reported yet: once in each interval between probes.
@@ -162,14 +176,15 @@ mod tests {
             ..Failure::new(FailureKind::Busy, "later")
         };
         let probes = Probes::default();
-        let first = Some(1);
+        let first = "https://broker.example";
         let refused = |failure: &Failure, now| probes.refused("hq", failure, first, at(now));
         assert_eq!(refused(&busy(60), 0), Some(at(60)));
         let asked = probes.asked_to_wait("hq", first, at(59));
         assert_eq!(asked, Some((busy(60), at(60))));
         assert_eq!(probes.asked_to_wait("hq", first, at(60)), None);
-        // The Connection was edited.
-        assert_eq!(probes.asked_to_wait("hq", Some(2), at(59)), None);
+        // The Connection leads to another broker.
+        let another = "https://another.example";
+        assert_eq!(probes.asked_to_wait("hq", another, at(59)), None);
         // A wish for less than the wait that has grown counts for nothing.
         assert_eq!(refused(&busy(0), 60), Some(at(62)));
         assert_eq!(
@@ -181,6 +196,10 @@ mod tests {
         assert_eq!(refused(&busy(60), 66), Some(at(126)));
         probes.answered("hq", &[]);
         assert_eq!(probes.asked_to_wait("hq", first, at(67)), None);
+        // What one asked for does not hold back the next probe of another, which failed.
+        assert_eq!(refused(&busy(3600), 70), Some(at(3670)));
+        let down = Failure::new(FailureKind::Unreachable, "no answer");
+        assert_eq!(probes.refused("hq", &down, another, at(80)), Some(at(81)));
     }
 
     #[test]

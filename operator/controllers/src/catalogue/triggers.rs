@@ -38,7 +38,6 @@ pub(super) fn connection(
         queue.add(Subject::Connection(name.clone()));
     }
     if spec_differs(change) {
-        catalogue.context.brokers.forget(name);
         queue.add(Subject::Connection(name.clone()));
         for service in catalogue
             .objects

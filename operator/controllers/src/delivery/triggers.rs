@@ -144,7 +144,6 @@ pub(super) fn connection(delivery: &Delivery, queue: &Queue<Key>, change: &Chang
     }
     if spec {
         delivery.catalogs.expire(&change.key.name);
-        delivery.context.brokers.forget(&change.key.name);
     }
     let devices = delivery
         .objects

@@ -97,7 +97,7 @@ impl World {
                 });
                 return Ok(ServerAnswer::UnderWay {
                     operation: Some(id),
-                    retry_after: None,
+                    retry_after: server.poll_after,
                 });
             }
             settle(server, &instance.instance_id, end);
@@ -305,6 +305,7 @@ impl ServiceDriver for World {
             return Err(lost_answer(asked));
         }
         self.with_server(&target.url, |server, _| {
+            let retry_after = server.poll_after;
             let Some(held) = server.instances.get_mut(&instance.instance_id) else {
                 return Ok(OperationState::Gone);
             };
@@ -313,7 +314,7 @@ impl ServiceDriver for World {
             };
             if pending.polls > 0 {
                 pending.polls -= 1;
-                return Ok(OperationState::InProgress { retry_after: None });
+                return Ok(OperationState::InProgress { retry_after });
             }
             let end = pending.end.clone();
             let state = match &end {

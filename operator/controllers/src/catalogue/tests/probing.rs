@@ -119,15 +119,28 @@ async fn a_broker_that_asks_for_a_wait_is_not_probed_before_its_end_whatever_cha
 
 // shows K5
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_is_edited_is_probed_at_once_whatever_its_broker_asked_for() {
+async fn a_connection_is_probed_at_once_when_it_leads_to_another_broker_and_not_after_other_edits()
+{
     let process = started().await;
     process
         .world
         .script(None, Operation::Catalog, busy_for(60), 1);
     process.until("it is busy", is_busy).await;
-    let since = process.clock.now();
+    let probes = process.world.count(Operation::Catalog);
     edit_broker(&process, |broker| {
         broker.spec.allow[0].name = "b".to_owned();
+        broker.metadata.labels = Some([("a".to_owned(), "b".to_owned())].into());
+    });
+    process.let_pass(Duration::from_mins(5)).await;
+    assert_eq!(process.world.count(Operation::Catalog), probes);
+    assert!(is_busy(&process));
+    let since = process.clock.now();
+    let another = "https://another.example";
+    let server = process.world.server(BROKER_URL);
+    process.world.put_server(another, server.expect("a broker"));
+    edit_broker(&process, |broker| {
+        let broker = broker.spec.osb.as_mut().expect("a broker");
+        another.clone_into(&mut broker.url);
     });
     process.until("it is ready again", is_ready).await;
     let took = process.clock.now().duration_since(since);

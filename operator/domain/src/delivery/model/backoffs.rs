@@ -128,11 +128,11 @@ struct Backoff {
 
 impl Backoffs {
     /// Returns the obstacle of a key whose backoff is not over, or where the remote side asked for a
-    /// wait that is not; `None` if requests may be sent. `asker` is the side to which the key leads.
+    /// wait that is not; `None` if requests may be sent. `side` is the one to which the key leads.
     pub fn pending(
         &self,
         key: &BackoffKey,
-        asker: Option<Digest>,
+        side: Option<Digest>,
         now: Timestamp,
     ) -> Option<Blocked> {
         let own = self.entries.get(key).filter(|it| it.until > now);
@@ -140,7 +140,7 @@ impl Backoffs {
             until: Some(backoff.until),
             ..backoff.why.clone()
         });
-        let asked = self.asked(key, asker, now);
+        let asked = self.asked(key, side, now);
         match (own, asked) {
             (Some(own), Some(asked)) if own.until < asked.until => Some(asked),
             (own, asked) => own.or(asked),
@@ -148,18 +148,13 @@ impl Backoffs {
     }
 
     /// True if there is an obstacle to requests of a key.
-    pub fn is_pending(&self, key: &BackoffKey, asker: Option<Digest>, now: Timestamp) -> bool {
-        self.pending(key, asker, now).is_some()
+    pub fn is_pending(&self, key: &BackoffKey, side: Option<Digest>, now: Timestamp) -> bool {
+        self.pending(key, side, now).is_some()
     }
 
     /// Returns the obstacle of a key where the remote side asked for a wait that is not over.
-    pub fn asked(
-        &self,
-        key: &BackoffKey,
-        asker: Option<Digest>,
-        now: Timestamp,
-    ) -> Option<Blocked> {
-        self.asked.pending(key, asker?, now)
+    pub fn asked(&self, key: &BackoffKey, side: Option<Digest>, now: Timestamp) -> Option<Blocked> {
+        self.asked.pending(key, side?, now)
     }
 
     /// Starts the backoff of a key after a failure.
