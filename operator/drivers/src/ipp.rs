@@ -83,6 +83,8 @@ impl IppDriver {
             match self.send_once(target, IppVersion::v2_0(), asked).await {
                 Ending::Success(answered) => return Ok(answered),
                 Ending::Refusal(failure) => return Err(failure),
+                // It wants no request for a while, and so not the same by another version either.
+                Ending::Unclear(failure) if asks_for_a_wait(&failure) => return Err(failure),
                 Ending::Unclear(failure) => by_2_0 = Some(failure),
             }
         }
@@ -133,10 +135,14 @@ impl IppDriver {
                     return Ending::Refusal(status::no_system());
                 }
                 let private = private(target, &answer);
+                let asked_for = |failure| Failure {
+                    retry_after: answer.retry_after,
+                    ..failure
+                };
                 match status::ending(response, id, asked.purpose, private) {
                     Ending::Success(response) => Ending::Success((response, answer)),
-                    Ending::Refusal(failure) => Ending::Refusal(failure),
-                    Ending::Unclear(failure) => Ending::Unclear(failure),
+                    Ending::Refusal(failure) => Ending::Refusal(asked_for(failure)),
+                    Ending::Unclear(failure) => Ending::Unclear(asked_for(failure)),
                 }
             }
         }
@@ -352,6 +358,11 @@ fn check_http(answer: &Answer, private: PrivateTexts<'_>, writes: bool) -> Resul
             && (status.is_success() || (status.is_server_error() && kind != FailureKind::Busy)),
         ..Failure::new(kind, refusal::of_device(answer, private))
     })
+}
+
+fn asks_for_a_wait(failure: &Failure) -> bool {
+    let asked = failure.retry_after;
+    asked.is_some_and(|asked| asked.is_positive())
 }
 
 /// True if an HTTP status other than 200 leaves open whether the device understands the version:

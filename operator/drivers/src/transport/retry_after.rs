@@ -1,4 +1,8 @@
 //! Reads Retry-After (RFC 9110 section 10.2.3), as seconds or as a date.
+//!
+//! What a server meant is taken, and never less: seconds with a fraction, which the RFC does not
+//! have and which servers send (getsentry/sentry#7919, opensearch-project/data-prepper#6927), are
+//! rounded up, and of several wishes, such as a proxy's beside the server's, the longest counts.
 
 use std::time::SystemTime;
 
@@ -6,24 +10,43 @@ use http::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use jiff::SignedDuration;
 
 /// The longest wait that is kept. A longer one is cut: a broken clock must not silence us for
-/// years.
+/// years. Cloud Foundry cuts at the same length.
 const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 
 /// Returns the time from now; `None` if the header is missing or makes no sense.
 pub(super) fn parse(headers: &HeaderMap) -> Option<SignedDuration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let wish = if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() {
-        text.parse().map_or(LONGEST, SignedDuration::from_secs)
-    } else {
-        let until = httpdate::parse_http_date(text).ok()?;
-        // The server's own clock decides if it is in the answer, so that a wrong one does no harm.
-        let now = date(headers, &DATE).unwrap_or_else(SystemTime::now);
-        match until.duration_since(now) {
-            Ok(ahead) => SignedDuration::try_from(ahead).unwrap_or(LONGEST),
-            Err(_) => SignedDuration::ZERO,
-        }
-    };
-    Some(wish.min(LONGEST))
+    let texts = headers.get_all(RETRY_AFTER).iter();
+    let wishes = texts.filter_map(|text| {
+        let text = text.to_str().ok()?.trim();
+        seconds(text).or_else(|| until_date(text, headers))
+    });
+    Some(wishes.max()?.min(LONGEST))
+}
+
+/// Returns a number of seconds, rounded up; `None` if the text is no number.
+fn seconds(text: &str) -> Option<SignedDuration> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
+    if !is_number(whole) || !is_number(fraction) {
+        return None;
+    }
+    let more = i64::from(fraction.bytes().any(|digit| digit != b'0'));
+    let whole = whole.parse::<i64>().unwrap_or(i64::MAX);
+    Some(SignedDuration::from_secs(whole.saturating_add(more)))
+}
+
+/// Returns the time until a date; nothing if it has passed, `None` if the text is no date.
+fn until_date(text: &str, headers: &HeaderMap) -> Option<SignedDuration> {
+    let until = httpdate::parse_http_date(text).ok()?;
+    // The server's own clock decides if it is in the answer, so that a wrong one does no harm.
+    let now = date(headers, &DATE).unwrap_or_else(SystemTime::now);
+    Some(
+        until
+            .duration_since(now)
+            .map_or(SignedDuration::ZERO, |ahead| {
+                SignedDuration::try_from(ahead).unwrap_or(LONGEST)
+            }),
+    )
 }
 
 fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
@@ -50,6 +73,48 @@ mod tests {
     }
 
     #[test]
+    fn a_fraction_of_a_second_is_waited_for_as_a_whole_one() {
+        for (text, whole) in [
+            ("2.0", 2),
+            ("1.5", 2),
+            ("0.001", 1),
+            ("0.0", 0),
+            ("292.052427053", 293),
+        ] {
+            let expected = Some(SignedDuration::from_secs(whole));
+            assert_eq!(parsed(text, None), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn of_several_wishes_the_longest_counts_and_nonsense_hides_none() {
+        let mut headers = HeaderMap::new();
+        for wish in ["soon", "30", "120", "Wed, 21 Oct 2026 07:29:00 GMT"] {
+            headers.append(RETRY_AFTER, wish.parse().unwrap());
+        }
+        let date = "Wed, 21 Oct 2026 07:28:00 GMT";
+        headers.insert(DATE, date.parse().unwrap());
+        assert_eq!(parse(&headers), Some(SignedDuration::from_secs(120)));
+    }
+
+    #[test]
+    fn a_clock_that_is_hours_off_on_either_side_makes_no_difference() {
+        for (date, until) in [
+            (
+                "Wed, 21 Oct 2009 03:00:00 GMT",
+                "Wed, 21 Oct 2009 03:05:00 GMT",
+            ),
+            (
+                "Wed, 21 Oct 2099 03:00:00 GMT",
+                "Wed, 21 Oct 2099 03:05:00 GMT",
+            ),
+        ] {
+            let wish = parsed(until, Some(date));
+            assert_eq!(wish, Some(SignedDuration::from_mins(5)), "{date}");
+        }
+    }
+
+    #[test]
     fn a_date_counts_from_the_date_of_the_server() {
         let now = Some("Wed, 21 Oct 2026 07:28:00 GMT");
         assert_eq!(
@@ -73,12 +138,15 @@ mod tests {
     fn a_wish_is_never_longer_than_a_day() {
         assert_eq!(parsed("99999999", None), Some(LONGEST));
         assert_eq!(parsed("99999999999999999999999999", None), Some(LONGEST));
+        assert_eq!(parsed("99999999999999999999999999.9", None), Some(LONGEST));
         assert_eq!(parsed("Wed, 21 Oct 2099 07:28:00 GMT", None), Some(LONGEST));
     }
 
     #[test]
     fn nonsense_is_no_wish() {
-        for nonsense in ["", "soon", "-5", "1.5"] {
+        for nonsense in [
+            "", "soon", "-5", "-1.5", "1.", ".5", "1.5.2", "1e9", "inf", "NaN", "2s",
+        ] {
             assert_eq!(parsed(nonsense, None), None, "{nonsense}");
         }
     }

@@ -1,6 +1,12 @@
 //! The Internet Printing Protocol on the wire.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use entente_crds::v1alpha1::{IppOperation, IppSyntax, Protocol, SecretKeyReference};
 use entente_domain::protocol::{Manner, Place};
@@ -287,6 +293,28 @@ async fn http_speaks_before_ipp_does() {
             .contains("Retry-After")
             .then(|| jiff::SignedDuration::from_secs(9));
         assert_eq!(failure.retry_after, wish, "{head}");
+    }
+}
+
+// shows K5
+#[tokio::test]
+async fn a_device_that_asks_for_a_wait_is_asked_once_by_whatever_it_says_so() {
+    let ninety = Some(jiff::SignedDuration::from_secs(90));
+    for head in ["500 Oops", "400 Bad Request", "503 Busy", "200 OK"] {
+        let arrivals = Arc::new(AtomicUsize::new(0));
+        let counted = arrivals.clone();
+        let server = Server::start(move |arrived| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            // server-error-busy, or a status that says nothing of HTTP.
+            let (_, body) = reply(arrived, 0x0507, &[]);
+            (format!("{head}\r\nRetry-After: 89.2"), body)
+        })
+        .await;
+        let drivers = Drivers::real();
+        let device = drivers.device(Protocol::IPP).unwrap();
+        let failure = device.observe(&target(&server), &probe()).await;
+        assert_eq!(failure.unwrap_err().retry_after, ninety, "{head}");
+        assert_eq!(arrivals.load(Ordering::Relaxed), 1, "{head}");
     }
 }
 
