@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use entente_crds::ANNOTATION_RECONCILE_AT;
-use entente_domain::delivery::Backoffs;
 use entente_simulators::zoo::Action;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -33,7 +32,7 @@ impl Life {
                 }
                 Action::Reconcile => self.reconcile(),
             }
-            self.backoffs = Backoffs::default();
+            self.backoffs.clear_all();
             self.wake = Some(self.now);
         }
     }
