@@ -71,8 +71,8 @@ pub struct ConnectionSpec {
     /// Limits of concurrent requests. No slot is used while a request backs off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
-    /// Retries: exponential backoff with full jitter; a Retry-After of the remote side takes
-    /// precedence.
+    /// Retries: exponential backoff with full jitter. What the remote side asks for with Retry-After
+    /// is waited for, whatever is edited meanwhile; at most 24 h of it count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
     /// Intervals at which everything is read back although nothing changed.

@@ -29,7 +29,7 @@ pub enum About {
 #[derive(Clone, Debug, Default)]
 pub struct BrokerWaits(BTreeMap<Scope, Wait>);
 
-/// What a wait holds back.
+/// The requests that a wait holds back.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 struct Scope {
     connection: ConnectionName,

@@ -1,7 +1,7 @@
 //! The changes after which a device is reconciled again: those of everything that it depends on.
 //!
 //! Changes of the status that delivery itself writes are left out; a change of a spec also drops
-//! the backoffs, so that a correction is tried at once.
+//! the backoffs, so that a correction is tried at once; a wait that a remote side asked for stays.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -24,7 +24,7 @@ use crate::{
     triggers::differs,
 };
 
-/// Tries a device at once, without its backoffs.
+/// Tries a device at once, without its backoffs, but for the waits that remote sides asked for.
 fn again(delivery: &Delivery, queue: &Queue<Key>, key: Key) {
     delivery.backoffs.clear(&key);
     queue.add(key);

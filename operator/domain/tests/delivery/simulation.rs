@@ -40,7 +40,7 @@ pub(crate) struct Simulation {
     /// Memory of the controller between passes.
     pub(crate) backoffs: Backoffs,
     pub(crate) now: Timestamp,
-    /// What the remote sides asked for.
+    /// The waits that the remote sides asked for.
     wishes: patience::Wishes,
     /// Status writes so far.
     pub(crate) writes: usize,

@@ -103,7 +103,7 @@ async fn meddle(process: &InProcess, seconds: i64) {
             label(&mut it.metadata);
         });
         cluster.edit("", "mfp-500", |it: &mut DeviceModel| {
-            label(&mut it.metadata)
+            label(&mut it.metadata);
         });
         cluster.edit("", "data-backup", |it: &mut SmartService| {
             label(&mut it.metadata);

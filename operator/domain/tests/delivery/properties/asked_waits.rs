@@ -1,5 +1,6 @@
-//! What a remote side asked for holds against everything that a person does on our side: edits,
-//! labels, reconcile-at, deletions, in any order and at any time, also through another URL and back.
+//! The wait that a remote side asked for holds against everything that a person does on our side:
+//! edits, labels, reconcile-at, deletions, in any order and at any time, also through another URL
+//! and back.
 //!
 //! The simulation itself judges every request by what its side has said.
 

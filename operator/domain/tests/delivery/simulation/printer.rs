@@ -94,7 +94,7 @@ impl Printer {
             ));
         }
         let busy = self.busy.map(|wait| (FailureKind::Busy, wait));
-        if let Some((kind, retry_after)) = busy.or(self.asks.filter(|_| writing)) {
+        if let Some((kind, retry_after)) = busy.or_else(|| self.asks.filter(|_| writing)) {
             return Err(Failure {
                 retry_after: Some(retry_after),
                 ..Failure::new(kind, "busy")

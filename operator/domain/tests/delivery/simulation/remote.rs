@@ -4,17 +4,17 @@ use std::{fmt::Write as _, sync::Arc};
 
 use entente_domain::{
     delivery::{Action, Answer, Pass},
-    remote::{DeviceReadRequest, DeviceWrite, Failure, FailureKind, OperationState, ServerAnswer},
+    remote::{DeviceReadRequest, DeviceWrite, Failure, FailureKind, ServerAnswer},
 };
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Broker, Simulation, objects};
+use super::{
+    Broker, Simulation, objects,
+    patience::{CATALOG, DEVICE, wish},
+};
 
 /// Duration of any request.
 const REQUEST: SignedDuration = SignedDuration::from_millis(50);
-/// What a request to the device is about, and one for a catalog.
-const DEVICE: &str = "the device";
-const CATALOG: &str = "the catalog";
 /// Duration of a request that nobody answers.
 const TIMEOUT: SignedDuration = SignedDuration::from_secs(10);
 
@@ -75,21 +75,8 @@ impl Simulation {
             .and_then(|entry| entry.server.as_ref())
             .expect("it has a server");
         let url = self.broker_url(&server.connection);
-        let about = format!("the instance {}", server.instance_id);
-        let operation = format!("the operation on {}", server.instance_id);
-        let is_sent = !matches!(
-            action,
-            Action::ReadInstance {
-                retrievable: false,
-                ..
-            }
-        );
-        if is_sent {
-            self.assert_patience(&url, &about);
-        }
-        if matches!(action, Action::PollOperation { .. }) {
-            self.assert_patience(&url, &operation);
-        }
+        let instance = server.instance_id.clone();
+        self.assert_patience_with(&url, &instance, action);
         let broker = self
             .brokers
             .get_mut(server.connection.as_str())
@@ -101,7 +88,7 @@ impl Simulation {
         });
         assert_eq!(faults, None, "{action:?}");
         let chatters = broker.chatters;
-        match action {
+        let answer = match action {
             Action::ReadInstance {
                 instance,
                 retrievable,
@@ -110,38 +97,23 @@ impl Simulation {
                 let result = broker.fetch(instance, *retrievable, now);
                 let result = self.in_other_words(result, chatters);
                 self.answered(result.as_ref().err(), false);
-                self.hear_wish(&url, &about, wish(&result));
                 Answer::Instance(result)
             }
             Action::PollOperation { instance, .. } => {
                 let result = broker.poll(instance, now);
                 let result = self.in_other_words(result, chatters);
                 self.answered(result.as_ref().err(), false);
-                self.hear_wish(&url, &about, wish(&result));
-                match &result {
-                    Ok(OperationState::InProgress { retry_after }) => {
-                        self.hear_of_operation(&url, &operation, *retry_after);
-                    }
-                    Ok(_) => self.hear_of_operation(&url, &operation, None),
-                    Err(_) => {}
-                }
                 Answer::Operation(result)
             }
             _ => {
                 let result = change(broker, action, now);
                 let result = self.in_other_words(result, chatters);
                 self.answered(result.as_ref().err(), true);
-                self.hear_wish(&url, &about, wish(&result));
-                match &result {
-                    Ok(ServerAnswer::UnderWay { retry_after, .. }) => {
-                        self.hear_of_operation(&url, &operation, *retry_after);
-                    }
-                    Ok(_) => self.hear_of_operation(&url, &operation, None),
-                    Err(_) => {}
-                }
                 Answer::Server(result)
             }
-        }
+        };
+        self.hear_of_instance(&url, &instance, &answer);
+        answer
     }
 
     /// Adds the number of the request to the words of a failure, if its side does so.
@@ -174,11 +146,6 @@ impl Simulation {
             let _ = write!(line, " -> {:?}", failure.kind);
         }
     }
-}
-
-/// Returns the wait that a failure asks for.
-fn wish<T>(result: &Result<T, Failure>) -> Option<SignedDuration> {
-    result.as_ref().err()?.retry_after
 }
 
 fn device_url(pass: &Pass, connection: &str) -> String {
