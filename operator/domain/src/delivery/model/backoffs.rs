@@ -365,7 +365,7 @@ mod tests {
 
     /// Returns the sides that may be behind a key.
     fn sides() -> [Digest; 2] {
-        ["one", "another"].map(|side| crate::delivery::digest(side))
+        ["one", "another"].map(crate::delivery::digest)
     }
 
     /// Fails with a side's wish for a wait of so many seconds.
