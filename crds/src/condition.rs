@@ -175,8 +175,9 @@ reasons! {
     BrokerChanged => "Set spec.osb.url of the Connection back, or name the old URL in its spec.osb.movedFrom if the same broker has moved.",
     /// The operator met a defect of its own, or the API server refused its status; it tries again.
     InternalError => "Report it with the operator's log; the rest of the status may be out of date.",
-    /// The operator cannot read the object as it is stored; it leaves it as it is.
-    Undecodable => "Correct the field that the message names; the rest of the status is from before.",
+    /// The operator cannot read this object as it is stored, or one that it refers to, or a
+    /// subscription of this contract. What it cannot read it leaves as it is.
+    Undecodable => "Correct the field that the message names, of the object that it names; the rest of the status of an object that cannot be read is from before.",
     /// An entry of the contract matches no Device.
     NoDevices => "Check the selector and the labels of the Devices.",
     /// The number of devices is not the expected one; withdrawals by label are held.
@@ -325,6 +326,7 @@ impl Reason {
 macro_rules! blocking {
     ($($more:ident),* $(,)?) => {
         &[
+            Reason::Undecodable,
             Reason::DeviceNotFound, Reason::ModelNotFound, Reason::ServiceNotFound,
             Reason::ConnectionNotFound, Reason::SecretNotFound, Reason::SecretKeyMissing,
             Reason::SecretForbidden, Reason::NotAllowed, Reason::OfferingNotFound,
@@ -348,7 +350,6 @@ impl ConditionType {
         match self {
             Self::Ready => blocking!(
                 InternalError,
-                Undecodable,
                 Pending,
                 Progressing,
                 ProgressingWithRetry,
@@ -413,6 +414,7 @@ impl ConditionType {
             Self::ResolvedRefs => &[
                 Reason::Pending,
                 Reason::Resolved,
+                Reason::Undecodable,
                 Reason::DeviceNotFound,
                 Reason::ModelNotFound,
                 Reason::ServiceNotFound,
@@ -448,7 +450,11 @@ impl ConditionType {
                 Voided,
                 CompensationNameTaken,
             ),
-            Self::StartAtRisk => &[Reason::ServiceNotFound, Reason::DevicesNotProgressing],
+            Self::StartAtRisk => &[
+                Reason::ServiceNotFound,
+                Reason::Undecodable,
+                Reason::DevicesNotProgressing,
+            ],
             Self::PromiseMissed => &[Reason::PromiseNotKept],
             Self::DevicesFailing => &[Reason::DevicesNotProgressing],
             Self::CompensationPending => &[Reason::NotFinal],
@@ -502,6 +508,7 @@ impl ConditionType {
                 Reason::NeverSeen,
             ],
             Self::Calculated => &[
+                Reason::Undecodable,
                 Reason::Pending,
                 Reason::Accruing,
                 Reason::AmountFinal,

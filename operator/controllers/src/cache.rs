@@ -35,6 +35,7 @@ use crate::metrics::Metrics;
 pub(crate) use sharing::Sharing;
 use state::State;
 pub use undecoded::Unreadable;
+pub(crate) use undecoded::{entries, part};
 pub(crate) use unmanaged::Unmanaged;
 
 /// Key of an object: its namespace (empty for kinds of the cluster) and its name.

@@ -93,6 +93,8 @@ impl Reconcile for Catalogue {
         watches.cache(&objects.devices, triggers::device);
         watches.cache(&objects.subscriptions, triggers::subscription);
         watches.channel(self.orphans.subscribe(), triggers::answered);
+        let connections = objects.connections.subscribe_unreadable();
+        watches.channel(connections, triggers::unreadable_connection);
         for unreadable in [
             objects.services.subscribe_unreadable(),
             objects.devices.subscribe_unreadable(),
@@ -288,7 +290,8 @@ impl Catalogue {
                 let key = Key::new("", server.connection_ref.name.clone());
                 self.objects.connections.get(&key).is_some()
             });
-            Some(report_service(object, exists, used_by, now))
+            let unreadable = self.objects.unreadable("");
+            Some(report_service(object, exists, &unreadable, used_by, now))
         });
         let written = written.await;
         self.protect(cache, name, used_by > 0).await?;

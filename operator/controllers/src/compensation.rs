@@ -16,7 +16,10 @@ use entente_crds::{
     v1alpha1::{Compensation, Condition, Promise, ServiceSubscription},
 };
 use entente_domain::{
-    compensation::{first_accrual, next_accrual, records_for, report, successor},
+    compensation::{
+        UnreadableSource, first_accrual, next_accrual, records_for, report, report_unread,
+        successor,
+    },
     condition::{find, is_true},
     promise::{has_missed, promise_of},
 };
@@ -30,7 +33,7 @@ use crate::{
     controller::{Failed, Reconcile, Watches},
     defect::Defect,
     events::EventReason,
-    objects::{BY_ENTRY, Objects, path},
+    objects::{BY_ENTRY, Objects, entry_label, path},
     queue::Requeue,
     status::{
         Created, Reported, WriteError, create, read, report_defect, report_until_written,
@@ -51,6 +54,10 @@ impl Reconcile for Compensations {
     fn watch(&self, watches: &Watches<Self>) {
         watches.cache(&self.objects.subscriptions, triggers::subscription);
         watches.cache(&self.objects.compensations, triggers::compensation);
+        let unreadable = self.objects.subscriptions.subscribe_unreadable();
+        watches.channel(unreadable, triggers::unreadable);
+        let unreadable = self.objects.compensations.subscribe_unreadable();
+        watches.channel(unreadable, triggers::unreadable);
     }
 
     async fn reconcile(&self, key: &Key) -> Result<Option<Requeue>, Failed> {
@@ -125,6 +132,7 @@ impl Compensations {
         for record in records_for(subscription, serial, &key.namespace) {
             let record_key = Key::of(&record);
             if self.objects.compensations.get(&record_key).is_some()
+                || self.objects.compensations.is_unreadable(&record_key)
                 || read(api, &record_key).await?.is_some()
             {
                 continue;
@@ -206,6 +214,9 @@ impl Compensations {
         api: &Api<Compensation>,
         compensation: &Compensation,
     ) -> Result<Option<Timestamp>, WriteError> {
+        if let Some(unreadable) = self.unreadable_source(compensation) {
+            return self.wait_for(api, compensation, unreadable).await;
+        }
         let interval = self.accrual_interval();
         let others = self.fresh(api, compensation).await?;
         let promise = self.promise(compensation).await?;
@@ -236,6 +247,41 @@ impl Compensations {
             self.publish(written);
         }
         Ok(accrues.then(|| next_accrual(created, interval, now)))
+    }
+
+    /// Returns the object that cannot be read and on which the amount of a record depends: its
+    /// subscription, of which there is no older version, or another record of the same entry.
+    fn unreadable_source(&self, compensation: &Compensation) -> Option<UnreadableSource> {
+        let subscriptions = &self.objects.subscriptions;
+        let key = subscription_key(compensation);
+        if subscriptions.is_unreadable(&key) && subscriptions.get(&key).is_none() {
+            return Some(UnreadableSource::Subscription(key.name));
+        }
+        let record = &compensation.spec.record;
+        let entry = format!("{}.{}", record.contract.name, record.service_name);
+        let unreadable = self.objects.compensations.unreadable();
+        let mut unreadable = unreadable.iter().map(|it| &it.key);
+        let found = unreadable.find(|it| {
+            it.namespace == key.namespace && entry_label(&it.name).as_ref() == Some(&entry)
+        })?;
+        Some(UnreadableSource::Compensation(found.name.clone()))
+    }
+
+    /// Says in a record that its amount waits for an object that cannot be read. The change of that
+    /// object wakes the entry.
+    async fn wait_for(
+        &self,
+        api: &Api<Compensation>,
+        compensation: &Compensation,
+        unreadable: UnreadableSource,
+    ) -> Result<Option<Timestamp>, WriteError> {
+        let (cache, now) = (&self.objects.compensations, self.context.clock.now());
+        let key = Key::of(compensation);
+        report_until_written(api, cache, &key, now, |object| {
+            Some(report_unread(object, &unreadable, now))
+        })
+        .await?;
+        Ok(None)
     }
 
     /// Publishes an event that a record is final or voided, related to its subscription, where the

@@ -74,6 +74,12 @@ impl Reconcile for Contracts {
         watches.channel(self.context.skew.subscribe(), triggers::clock);
         let unreadable = objects.subscriptions.subscribe_unreadable();
         watches.channel(unreadable, triggers::unreadable_subscription);
+        let unreadable = objects.services.subscribe_unreadable();
+        watches.channel(unreadable, triggers::unreadable_service);
+        let unreadable = objects.devices.subscribe_unreadable();
+        watches.channel(unreadable, triggers::unreadable_device);
+        let unreadable = objects.compensations.subscribe_unreadable();
+        watches.channel(unreadable, triggers::unreadable_compensation);
     }
 
     async fn reconcile(&self, key: &Key) -> Result<Option<Requeue>, Failed> {

@@ -12,6 +12,7 @@ mod machines;
 mod observe;
 mod publish;
 mod report;
+mod rivals;
 #[cfg(test)]
 mod tests;
 mod triggers;
@@ -79,6 +80,18 @@ impl Reconcile for Delivery {
         watches.cache(&objects.namespaces, triggers::namespace);
         watches.channel(self.catalogs.subscribe(), triggers::catalog);
         watches.channel(self.context.skew.subscribe(), triggers::clock);
+        let unreadable = objects.devices.subscribe_unreadable();
+        watches.channel(unreadable, triggers::unreadable::device);
+        let unreadable = objects.subscriptions.subscribe_unreadable();
+        watches.channel(unreadable, triggers::unreadable::subscription);
+        let unreadable = objects.models.subscribe_unreadable();
+        watches.channel(unreadable, triggers::unreadable::model);
+        let unreadable = objects.services.subscribe_unreadable();
+        watches.channel(unreadable, triggers::unreadable::service);
+        let unreadable = objects.connections.subscribe_unreadable();
+        watches.channel(unreadable, triggers::unreadable::connection);
+        let unreadable = objects.contracts.subscribe_unreadable();
+        watches.channel(unreadable, triggers::unreadable::contract);
     }
 
     async fn reconcile(&self, key: &Key) -> Result<Option<Requeue>, Failed> {

@@ -7,13 +7,16 @@ use std::sync::Arc;
 use entente_crds::v1alpha1::{
     Compensation, Connection, Contract, Device, DeviceModel, ServiceSubscription, SmartService,
 };
-use entente_domain::delivery::{endpoint_index, known_identities};
+use entente_domain::{
+    delivery::{endpoint_index, known_identities},
+    unreadable::{Referent, UnreadableObjects},
+};
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt as _;
 
 use crate::{
-    cache::{Cache, Sharing},
+    cache::{Cache, Sharing, Unreadable},
     context::Context,
     internal_errors,
     liveness::keep_running,
@@ -86,6 +89,21 @@ impl Objects {
             subscriptions: Arc::new(subscriptions(context)),
             compensations: Arc::new(compensations(context)),
         }
+    }
+
+    /// Returns the objects that cannot be read, of those that objects of a namespace may refer to.
+    pub(crate) fn unreadable(&self, namespace: &str) -> UnreadableObjects {
+        let named = |kind, found: Vec<Arc<Unreadable>>| {
+            let found = found.into_iter();
+            found.map(move |object| (kind, object.key.name.clone()))
+        };
+        let mut devices = self.devices.unreadable();
+        devices.retain(|device| device.key.namespace == namespace);
+        named(Referent::Connection, self.connections.unreadable())
+            .chain(named(Referent::DeviceModel, self.models.unreadable()))
+            .chain(named(Referent::SmartService, self.services.unreadable()))
+            .chain(named(Referent::Device, devices))
+            .collect()
     }
 
     /// Starts the watches, and returns when every object was listed once.
@@ -175,6 +193,19 @@ impl SpecOf for SmartService {
 /// Returns "namespace/name", the key in indexes of namespaced objects.
 pub(crate) fn path(namespace: &str, name: &str) -> String {
     format!("{namespace}/{name}")
+}
+
+/// Returns the Device in the name of a subscription or of a Compensation.
+pub(crate) fn device_label(name: &str) -> Option<&str> {
+    name.split('.').nth(2)
+}
+
+/// Returns "contract.service" in the name of a subscription or of a Compensation, as
+/// [`entry_of`] does of one that can be read.
+pub(crate) fn entry_label(name: &str) -> Option<String> {
+    let mut labels = name.split('.');
+    let entry = labels.next().zip(labels.next());
+    entry.map(|(contract, service)| format!("{contract}.{service}"))
 }
 
 fn devices(context: &Context) -> Cache<Device> {

@@ -7,8 +7,8 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use entente_crds::{condition::Reason, v1alpha1::Condition};
-use entente_domain::condition::of_undecodable;
+use entente_crds::{condition::ConditionType, v1alpha1::Condition};
+use entente_domain::condition::{find, of_undecodable};
 use k8s_openapi::api::core::v1::ObjectReference;
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -90,8 +90,12 @@ async fn write<K: Conditioned>(context: &Context, object: &Unreadable) -> Result
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => return Ok(()),
         answer => drop(answer?),
     }
-    let is_told = |condition: &Condition| condition.reason == Reason::Undecodable.as_str();
-    if !before.iter().any(is_told) {
+    // The same reason may be about an object that this one refers to.
+    let said = |conditions: &[Condition]| {
+        let ready = find(conditions, ConditionType::Ready);
+        ready.map(|ready| (ready.reason.clone(), ready.message.clone()))
+    };
+    if said(&before) != said(&after) {
         let note = format!("This object cannot be read: {}.", object.problem);
         let (regarding, reason) = (reference::<K>(object), EventReason::ObjectUndecodable);
         context.events.publish(&regarding, reason, note, None);

@@ -22,10 +22,12 @@ pub use self::{
 };
 use crate::{
     condition::{ConditionSet, Status, Summary, Work, find, is_allowed, without_words_of_attempts},
+    delivery::sentence,
     parameter::{Constraints, parse_value},
     protocol::route,
     reasons::reason,
     remote::{Failure, FailureKind},
+    unreadable::{Referent, UnreadableObjects},
 };
 
 /// Reason and message of ResolvedRefs if no reference is missing.
@@ -261,41 +263,35 @@ pub fn report_model(model: &DeviceModel, used_by: i64, now: Timestamp) -> Device
     }
 }
 
-/// Returns the status of a SmartService. `connection_exists` is about its server's Connection.
+/// Returns the status of a SmartService. `is_at_hand` is about its server's Connection; if it is not,
+/// `unreadable` says whether it exists.
 pub fn report_service(
     service: &SmartService,
-    connection_exists: bool,
+    is_at_hand: bool,
+    unreadable: &UnreadableObjects,
     used_by: i64,
     now: Timestamp,
 ) -> SmartServiceStatus {
     let previous = service.status.clone().unwrap_or_default();
     let generation = service.metadata.generation;
     let fault = duration_fault(service).or_else(|| parameter_fault(service));
-    let missing = service
-        .spec
-        .server
-        .as_ref()
-        .filter(|_| !connection_exists)
-        .map(|server| {
-            format!(
-                "The Connection {} does not exist; create it.",
-                server.connection_ref.name
-            )
-        });
+    let server = service.spec.server.as_ref();
+    let unresolved = server.filter(|_| !is_at_hand).map(|server| {
+        let name = &server.connection_ref.name;
+        let (reason, message) = unreadable.not_at_hand(Referent::Connection, name);
+        (reason, sentence(&message))
+    });
     let refused = fault
         .clone()
         .map(|message| (Reason::UnsupportedValue, message));
-    let unresolved = missing
-        .clone()
-        .map(|message| (Reason::ConnectionNotFound, message));
     let set = ConditionSet::new(&previous.conditions, generation, now)
         .with_fault(
             ConditionType::Accepted,
             refused,
             (Reason::Valid, "The service is valid."),
         )
-        .with_fault(ConditionType::ResolvedRefs, unresolved, RESOLVED);
-    let summary = service_summary(fault, missing);
+        .with_fault(ConditionType::ResolvedRefs, unresolved.clone(), RESOLVED);
+    let summary = service_summary(fault, unresolved);
     SmartServiceStatus {
         observed_generation: summary.observed_generation(generation, previous.observed_generation),
         conditions: summary.state(set).finish(),
@@ -304,10 +300,10 @@ pub fn report_service(
 }
 
 /// Returns the summary of a SmartService: its own fault comes before a missing reference.
-fn service_summary(fault: Option<String>, missing: Option<String>) -> Summary {
-    match (fault, missing) {
+fn service_summary(fault: Option<String>, unresolved: Option<(Reason, String)>) -> Summary {
+    match (fault, unresolved) {
         (Some(message), _) => Summary::open(Reason::UnsupportedValue, message, Work::Stalled),
-        (None, Some(message)) => Summary::open(Reason::ConnectionNotFound, message, Work::Retrying),
+        (None, Some((reason, message))) => Summary::open(reason, message, Work::of(reason)),
         (None, None) => Summary::done(Reason::Succeeded, "The service can be used by contracts."),
     }
 }

@@ -20,4 +20,7 @@ pub use earlier::{EarlierCredit, earlier_credits};
 pub use fee_credit::{Credit, CreditTerms, PeriodCredit, fee_credit};
 pub use lateness::{CauseTotal, Interval, OwedTime, owed_time};
 pub use record::{booking_key, records_for, successor};
-pub use report::{CalculationError, accrued_until, first_accrual, next_accrual, report};
+pub use report::{
+    CalculationError, UnreadableSource, accrued_until, first_accrual, next_accrual, report,
+    report_unread,
+};

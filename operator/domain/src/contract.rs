@@ -64,9 +64,14 @@ pub struct ContractWorld {
     /// Time by which the local clock is ahead of that of the API server, or behind if negative, if
     /// that is too much.
     pub clock_skew: Option<SignedDuration>,
+    /// The SmartServices that its entries name and that cannot be read. One of which there is no older
+    /// version is not among `services`.
+    pub unreadable_services: BTreeSet<String>,
     /// Names of subscriptions of this very contract that exist and cannot be read; none of them is
     /// among `subscriptions`.
     pub unreadable: BTreeSet<String>,
+    /// True if a Compensation of this contract cannot be read, so that what is owed is not known.
+    pub unreadable_record: bool,
     /// Names of subscriptions whose deletion was seen although the operator had not requested it.
     pub recreated: BTreeSet<String>,
 }
@@ -239,7 +244,7 @@ pub struct ResolvedContract {
     pub preparation: Option<Timestamp>,
     /// `Ok` if the spec is accepted; else every fault at once, sorted.
     pub accepted: Result<(), Vec<Fault>>,
-    /// `Ok` if every SmartService was found; else one fault for each that is missing, sorted.
+    /// `Ok` if every SmartService was found and read; else one fault for each that was not, sorted.
     pub refs: Result<(), Vec<Fault>>,
     /// The number of devices of each entry, in the order of the entries.
     pub entries: Vec<EntryDevices>,
@@ -305,6 +310,12 @@ fn listed_up_to<'a>(most: usize, names: impl IntoIterator<Item = &'a str>) -> St
         0 => shown,
         more => format!("{shown} and {more} more"),
     }
+}
+
+/// Returns the reason of several faults: that of the first.
+fn reason_of(faults: &[Fault]) -> Reason {
+    let first = faults.first();
+    first.map_or(Reason::Pending, |fault| fault.reason)
 }
 
 /// Joins several faults to one message.

@@ -23,5 +23,6 @@ pub mod reasons;
 pub mod remote;
 pub mod secret;
 pub mod time;
+pub mod unreadable;
 
 pub use entente_crds::bounded;

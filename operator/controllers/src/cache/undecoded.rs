@@ -35,10 +35,15 @@ impl<K: DeserializeOwned> Undecoded<K> {
 
     fn unreadable(&self, error: &str) -> Unreadable {
         let rest: Option<Rest> = serde_json::from_str(self.text.get()).ok();
-        let (metadata, status) = rest.map_or_else(
-            || (self.metadata.clone(), Value::Null),
-            |Rest { metadata, status }| (metadata, status),
-        );
+        let Rest {
+            metadata,
+            spec,
+            status,
+        } = rest.unwrap_or_else(|| Rest {
+            metadata: self.metadata.clone(),
+            spec: Value::Null,
+            status: Value::Null,
+        });
         Unreadable {
             key: Key::of_meta(&metadata),
             metadata: ObjectMeta {
@@ -46,6 +51,7 @@ impl<K: DeserializeOwned> Undecoded<K> {
                 ..metadata
             },
             problem: self.field_and_error().unwrap_or_else(|| error.to_owned()),
+            spec,
             status,
         }
     }
@@ -73,14 +79,29 @@ pub struct Unreadable {
     pub metadata: ObjectMeta,
     /// Path of the field, as in `spec.term.timeZone`, and the error in the words of serde.
     pub problem: String,
+    /// Its spec as it was received; null if it has none.
+    pub spec: Value,
     /// Its status as it was received; null if it has none.
     pub status: Value,
+}
+
+/// Returns a part of an object that cannot be read, if that part can.
+pub(crate) fn part<T: DeserializeOwned>(value: &Value) -> Option<T> {
+    serde_json::from_value(value.clone()).ok()
+}
+
+/// Returns the entries of a list in an object that cannot be read, those that can be read.
+pub(crate) fn entries<T: DeserializeOwned>(list: &Value) -> Vec<T> {
+    let entries = list.as_array().into_iter().flatten();
+    entries.filter_map(part).collect()
 }
 
 /// The parts that are still read of an object that cannot be read.
 #[derive(Deserialize)]
 struct Rest {
     metadata: ObjectMeta,
+    #[serde(default)]
+    spec: Value,
     #[serde(default)]
     status: Value,
 }

@@ -220,6 +220,18 @@ fn names_the_connection(
     })
 }
 
+/// Wakes the services that name a Connection which cannot be read, or is no more so.
+pub(super) fn unreadable_connection(
+    catalogue: &Catalogue,
+    queue: &Queue<Subject>,
+    change: &UnreadableChange,
+) {
+    let services = &catalogue.objects.services;
+    for service in services.by_index(crate::objects::BY_CONNECTION, &change.object.key.name) {
+        queue.add(Subject::Service(service.name_any()));
+    }
+}
+
 /// Wakes everything that a user may have held that could not be read and is gone.
 pub(super) fn unreadable_user(
     catalogue: &Catalogue,

@@ -7,8 +7,8 @@ use kube::ResourceExt as _;
 
 use super::Compensations;
 use crate::{
-    cache::{Change, Key},
-    objects::entry_of,
+    cache::{Change, Key, UnreadableChange},
+    objects::{entry_label, entry_of},
     queue::Queue,
     triggers::differs,
 };
@@ -45,12 +45,19 @@ pub(super) fn compensation(_: &Compensations, queue: &Queue<Key>, change: &Chang
         let record = &found.spec.record;
         let entry = format!("{}.{}", record.contract.name, record.service_name);
         // One about something else may have had the name of a record that is owed here.
-        let mut labels = change.key.name.splitn(3, '.');
-        let named = labels.next().zip(labels.next());
-        let named = named.map(|(contract, service)| format!("{contract}.{service}"));
+        let named = entry_label(&change.key.name);
         let entries: BTreeSet<String> = [Some(entry), named].into_iter().flatten().collect();
         for entry in entries {
             queue.add(Key::new(change.key.namespace.clone(), entry));
         }
+    }
+}
+
+/// Wakes the entry of a subscription or of a Compensation that cannot be read, or is no more so:
+/// amounts wait for it.
+pub(super) fn unreadable(_: &Compensations, queue: &Queue<Key>, change: &UnreadableChange) {
+    let Key { namespace, name } = &change.object.key;
+    if let Some(entry) = entry_label(name) {
+        queue.add(Key::new(namespace.clone(), entry));
     }
 }

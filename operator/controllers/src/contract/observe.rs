@@ -63,6 +63,11 @@ pub(super) fn world(contracts: &Contracts, contract: Contract) -> ContractWorld 
             Some((name.clone(), service))
         })
         .collect();
+    let named = contract.spec.services.iter().map(|it| &it.service_ref.name);
+    let unreadable_services = named
+        .filter(|name| objects.services.is_unreadable(&Key::new("", *name)))
+        .cloned()
+        .collect();
     let recreated = contracts
         .recreated
         .lock()
@@ -72,7 +77,9 @@ pub(super) fn world(contracts: &Contracts, contract: Contract) -> ContractWorld 
         services,
         devices,
         subscriptions: subscriptions(objects, &of),
+        unreadable_services,
         unreadable: unreadable_subscriptions(objects, &contract),
+        unreadable_record: has_unreadable_record(objects, &contract),
         recreated: recreated
             .iter()
             .filter(|key| key.namespace == namespace)
@@ -100,6 +107,15 @@ pub(super) fn subscriptions(objects: &Objects, of: &str) -> Vec<Arc<ServiceSubsc
     let mut found = cache.by_index(BY_CONTRACT, of);
     found.retain(|subscription| !cache.is_unreadable(&Key::of(&**subscription)));
     found
+}
+
+/// True if a Compensation of this contract cannot be read, by the contract in its name.
+fn has_unreadable_record(objects: &Objects, contract: &Contract) -> bool {
+    let key = Key::of(contract);
+    let unreadable = objects.compensations.unreadable();
+    let mut unreadable = unreadable.iter().map(|it| &it.key);
+    unreadable
+        .any(|it| it.namespace == key.namespace && it.name.split('.').next() == Some(&*key.name))
 }
 
 /// Returns the names of the subscriptions of this very contract that cannot be read.

@@ -1,9 +1,6 @@
 //! The changes after which a contract is reconciled again.
 
-use std::{
-    sync::{Arc, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::PoisonError, time::Duration};
 
 use entente_crds::v1alpha1::{Compensation, Contract, Device, ServiceSubscription, SmartService};
 use entente_domain::contract::view;
@@ -104,13 +101,57 @@ pub(super) fn service(contracts: &Contracts, queue: &Queue<Key>, change: &Change
     }) {
         return;
     }
-    for contract in contracts
-        .objects
-        .contracts
-        .by_index(BY_SERVICE, &change.key.name)
-    {
+    of_service(contracts, queue, &change.key.name);
+}
+
+fn of_service(contracts: &Contracts, queue: &Queue<Key>, service: &str) {
+    for contract in contracts.objects.contracts.by_index(BY_SERVICE, service) {
         queue.add(Key::of(&*contract));
     }
+}
+
+/// Wakes the contracts that name a SmartService which cannot be read, or is no more so.
+pub(super) fn unreadable_service(
+    contracts: &Contracts,
+    queue: &Queue<Key>,
+    change: &UnreadableChange,
+) {
+    of_service(contracts, queue, &change.object.key.name);
+}
+
+/// Wakes the contracts that select a Device which cannot be read, or is no more so: it has its labels
+/// all the same.
+pub(super) fn unreadable_device(
+    contracts: &Contracts,
+    queue: &Queue<Key>,
+    change: &UnreadableChange,
+) {
+    let labels = change.object.metadata.labels.clone().unwrap_or_default();
+    let namespace = &change.object.key.namespace;
+    for contract in contracts.objects.contracts.in_namespace(namespace) {
+        if selects(&contract, &labels) {
+            queue.add_after(Key::of(&*contract), GATHER);
+        }
+    }
+}
+
+/// Wakes the contract of a Compensation that cannot be read, or is no more so: what it owes counts.
+pub(super) fn unreadable_compensation(
+    _: &Contracts,
+    queue: &Queue<Key>,
+    change: &UnreadableChange,
+) {
+    let Key { namespace, name } = &change.object.key;
+    let contract = name.split('.').next().unwrap_or_default();
+    queue.add_after(Key::new(namespace.clone(), contract), GATHER);
+}
+
+fn selects(contract: &Contract, labels: &BTreeMap<String, String>) -> bool {
+    let mut entries = contract.spec.services.iter();
+    entries.any(|entry| {
+        let selector = entry.devices.selector.as_ref();
+        selector.is_some_and(|selector| selector.matches(labels))
+    })
 }
 
 pub(super) fn device(contracts: &Contracts, queue: &Queue<Key>, change: &Change<Device>) {
@@ -130,15 +171,8 @@ pub(super) fn device(contracts: &Contracts, queue: &Queue<Key>, change: &Change<
         .contracts
         .in_namespace(&change.key.namespace)
     {
-        let selected = contract.spec.services.iter().any(|entry| {
-            entry.devices.selector.as_ref().is_some_and(|selector| {
-                let of = |device: &Arc<Device>| selector.matches(device.labels());
-                versions
-                    .iter()
-                    .any(|version| version.as_ref().is_some_and(of))
-            })
-        });
-        if selected {
+        let mut versions = versions.into_iter().flatten();
+        if versions.any(|device| selects(&contract, device.labels())) {
             queue.add_after(Key::of(&*contract), GATHER);
         }
     }

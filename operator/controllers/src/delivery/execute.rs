@@ -21,11 +21,7 @@ use entente_drivers::{
 
 use crate::cache::Key;
 
-use super::{
-    Delivery,
-    observe::{claimant_of, profile},
-    report,
-};
+use super::{Delivery, observe::profile, report, rivals::claimant_of};
 
 /// Sends the request of one action.
 pub(super) async fn execute(delivery: &Delivery, pass: &Pass, action: &Action) -> Answer {

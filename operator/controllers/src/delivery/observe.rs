@@ -10,17 +10,13 @@ use std::{
 use entente_crds::{
     ANNOTATION_ABANDON,
     v1alpha1::{
-        Connection, Device, DeviceConnection, LocalReference, Orphan, SecretKeyReference,
-        ServiceSubscription, SmartService,
+        Connection, Device, LocalReference, Orphan, SecretKeyReference, ServiceSubscription,
+        SmartService,
     },
 };
 use entente_domain::{
-    delivery::{
-        Claimant, DeviceSnapshot, claimant, endpoint_key, endpoint_lookup, is_reconcile_requested,
-        known_identity, may_claim,
-    },
-    identity::Identity,
-    names::ConnectionName,
+    delivery::{DeviceSnapshot, is_reconcile_requested},
+    names::{ConnectionName, SubscriptionName},
     promise::{CompensationRecord, has_missed, owed_records, promises},
     secret::Secrets,
 };
@@ -29,10 +25,10 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{api::core::v1::Namespace, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{Api, ResourceExt as _};
 
-use super::Delivery;
+use super::{Delivery, rivals::claimed_connections};
 use crate::{
-    cache::Key,
-    objects::{BY_CONNECTION, BY_DEVICE, BY_ENDPOINT, BY_IDENTITY, BY_SUBSCRIPTION, Objects, path},
+    cache::{Key, entries},
+    objects::{BY_DEVICE, BY_SUBSCRIPTION, Objects, device_label, path},
     secrets::Fault,
     status::read,
 };
@@ -75,6 +71,8 @@ pub(super) async fn snapshot(delivery: &Delivery, key: &Key) -> DeviceSnapshot {
         orphans_taken_over: orphans(&connections),
         orphans_being_removed: known_orphans(objects, |it| it.removal.is_some()),
         orphans_gone: known_orphans(objects, |it| it.gone.is_some()),
+        unreadable: objects.unreadable(&key.namespace),
+        unreadable_subscriptions: unreadable_subscriptions(objects, key),
         device,
         services,
         connections,
@@ -211,102 +209,17 @@ fn connections(
         .collect()
 }
 
-/// Returns the connections of a Device through which it would meet another Device's machine, with
-/// that Device.
-fn claimed_connections(objects: &Objects, device: &Device) -> BTreeMap<ConnectionName, Claimant> {
-    let names = device.spec.connections.iter().map(|chosen| &chosen.name);
-    names
-        .filter_map(|name| {
-            let identity = known_identity(device, name);
-            let claimant = claimant_of(objects, device, name, identity.as_ref())?;
-            Some((name.into(), claimant))
-        })
-        .collect()
-}
-
-/// Returns the other Device that has the machine that this one meets through a connection, and that
-/// gave this identity there.
-pub(super) fn claimant_of(
-    objects: &Objects,
-    device: &Device,
-    connection: &str,
-    identity: Option<&Identity>,
-) -> Option<Claimant> {
-    let mut chosen = device.spec.connections.iter();
-    let chosen = chosen.find(|chosen| chosen.name == connection)?;
-    let connection = connection_of(objects, chosen);
-    let rivals = at_the_endpoint(objects, device, chosen, connection.as_deref());
-    let rivals = rivals
-        .into_iter()
-        .chain(with_the_identity(objects, identity));
-    let own = Key::of(device);
-    let rivals: Vec<Arc<Device>> = rivals
-        .filter(|rival| Key::of(&**rival) != own && is_allowed(objects, rival))
-        .collect();
-    let rivals = rivals.iter().map(|rival| &**rival);
-    claimant(device, chosen, connection.as_deref(), identity, rivals)
-}
-
-/// Returns the other Devices that share an endpoint or an identity with this one.
-pub(super) fn rivals(objects: &Objects, device: &Device) -> Vec<Arc<Device>> {
-    let own = Key::of(device);
-    let connections = device.spec.connections.iter();
-    let found = connections.flat_map(|chosen| {
-        let connection = connection_of(objects, chosen);
-        let same_endpoint = at_the_endpoint(objects, device, chosen, connection.as_deref());
-        let identity = known_identity(device, &chosen.name);
-        same_endpoint
-            .into_iter()
-            .chain(with_the_identity(objects, identity.as_ref()))
+/// Returns the subscriptions on a device that cannot be read and of which there is no older version.
+/// Their names say whose they are.
+fn unreadable_subscriptions(objects: &Objects, device: &Key) -> BTreeSet<SubscriptionName> {
+    let unreadable = objects.subscriptions.unreadable();
+    let of_device = unreadable.iter().filter(|it| {
+        let key = &it.key;
+        key.namespace == device.namespace
+            && device_label(&key.name) == Some(&*device.name)
+            && objects.subscriptions.get(key).is_none()
     });
-    found.filter(|other| Key::of(&**other) != own).collect()
-}
-
-fn with_the_identity(objects: &Objects, identity: Option<&Identity>) -> Vec<Arc<Device>> {
-    identity
-        .map(|identity| objects.devices.by_index(BY_IDENTITY, identity.as_str()))
-        .unwrap_or_default()
-}
-
-fn at_the_endpoint(
-    objects: &Objects,
-    device: &Device,
-    chosen: &DeviceConnection,
-    connection: Option<&Connection>,
-) -> Vec<Arc<Device>> {
-    let Some(connection) = connection else {
-        return Vec::new();
-    };
-    let Some(endpoint) = endpoint_key(device, chosen, connection) else {
-        return Vec::new();
-    };
-    let devices = &objects.devices;
-    let mut found = match endpoint_lookup(device, chosen, connection) {
-        Some(value) => devices.by_index(BY_ENDPOINT, &value),
-        None => devices.by_index(BY_CONNECTION, &connection.name_any()),
-    };
-    found.retain(|other| {
-        let mut same = other.spec.connections.iter();
-        same.any(|it| {
-            it.name == chosen.name
-                && endpoint_key(other, it, connection).as_ref() == Some(&endpoint)
-        })
-    });
-    found
-}
-
-fn connection_of(objects: &Objects, chosen: &DeviceConnection) -> Option<Arc<Connection>> {
-    objects.connections.get(&Key::new("", chosen.name.clone()))
-}
-
-/// True if a Device may have its machine, as far as its first connection says.
-fn is_allowed(objects: &Objects, device: &Device) -> bool {
-    let first = device.spec.connections.first();
-    let connection = first.and_then(|first| connection_of(objects, first));
-    let namespace = device.namespace().unwrap_or_default();
-    let namespace = objects.namespaces.get(&Key::new("", namespace));
-    let labels = namespace.map(|found| found.labels().clone());
-    may_claim(device, connection.as_deref(), &labels.unwrap_or_default())
+    of_device.map(|it| it.key.name.as_str().into()).collect()
 }
 
 fn compensations(
@@ -386,7 +299,11 @@ fn known_orphans(objects: &Objects, is_one: impl Fn(&Orphan) -> bool) -> BTreeSe
     let connections = objects.connections.all();
     let statuses = connections.iter().flat_map(|it| &it.status);
     let orphans = statuses.flat_map(|status| &status.orphans);
-    let found = orphans.filter(|orphan| is_one(orphan));
+    // The list of a Connection that cannot be read holds all the same.
+    let unreadable = objects.connections.unreadable().into_iter();
+    let unreadable = unreadable.flat_map(|it| entries::<Orphan>(&it.status["orphans"]));
+    let unreadable: Vec<Orphan> = unreadable.collect();
+    let found = orphans.chain(&unreadable).filter(|orphan| is_one(orphan));
     found.map(|orphan| orphan.instance_id.clone()).collect()
 }
 

@@ -3,6 +3,8 @@
 //! Changes of the status that delivery itself writes are left out; a change of a spec also drops
 //! the backoffs, so that a correction is tried at once; a wait that a remote side asked for stays.
 
+pub(super) mod unreadable;
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use entente_crds::ANNOTATION_ABANDON;
@@ -16,10 +18,10 @@ use entente_domain::promise::CompensationRecord;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Resource, ResourceExt as _};
 
-use super::{Delivery, observe};
+use super::{Delivery, rivals::rivals};
 use crate::{
     cache::{Change, Key},
-    objects::{BY_CONNECTION, BY_CONTRACT, BY_MODEL, BY_SERVICE, path},
+    objects::{BY_CONNECTION, BY_CONTRACT, BY_MODEL, BY_SERVICE, device_label, path},
     queue::Queue,
     triggers::differs,
 };
@@ -65,7 +67,7 @@ pub(super) fn device(delivery: &Delivery, queue: &Queue<Key>, change: &Change<De
 }
 
 fn wake_rivals(delivery: &Delivery, queue: &Queue<Key>, device: &Device) {
-    for other in observe::rivals(&delivery.objects, device) {
+    for other in rivals(&delivery.objects, device) {
         queue.add(Key::of(&*other));
     }
 }
@@ -284,10 +286,13 @@ pub(super) fn contract(delivery: &Delivery, queue: &Queue<Key>, change: &Change<
     if !matters {
         return;
     }
-    let of = path(&change.key.namespace, &change.key.name);
+    of_contract(delivery, queue, &change.key);
+}
+
+fn of_contract(delivery: &Delivery, queue: &Queue<Key>, contract: &Key) {
+    let of = path(&contract.namespace, &contract.name);
     for subscription in delivery.objects.subscriptions.by_index(BY_CONTRACT, &of) {
-        let device = subscription.spec.device_ref.name.clone();
-        queue.add(Key::new(change.key.namespace.clone(), device));
+        queue.add(device_of(&subscription));
     }
 }
 
@@ -301,7 +306,7 @@ pub(super) fn compensation(_: &Delivery, queue: &Queue<Key>, change: &Change<Com
     }
     let device = &*found.spec.record.device.name;
     // One about something else may have the name of a record that is owed for another device.
-    let named = change.key.name.split('.').nth(2).unwrap_or(device);
+    let named = device_label(&change.key.name).unwrap_or(device);
     for device in BTreeSet::from([device, named]) {
         queue.add(Key::new(change.key.namespace.clone(), device));
     }

@@ -1,11 +1,27 @@
 //! Objects whose newest version cannot be read: of every kind, while the operator runs and after it
 //! was started anew.
 
+mod deletions;
+mod references;
+
 use entente_crds::v1alpha1::{DeviceModel, SmartService};
 use kube::Resource;
 use serde_json::{Value, json};
 
 use super::*;
+
+/// Sets a field of an object to whatever the types can or cannot read.
+fn set<K: Resource<DynamicType = ()>>(
+    process: &InProcess,
+    namespace: &str,
+    name: &str,
+    pointer: &str,
+    value: &Value,
+) {
+    process.cluster.edit_json::<K>(namespace, name, |object| {
+        *object.pointer_mut(pointer).expect("the field") = value.clone();
+    });
+}
 
 /// Ready of an object as `Status(Reason) message`.
 fn ready<K: Resource<DynamicType = ()>>(
@@ -42,12 +58,7 @@ where
         }
         let before = process.cluster.json::<K>(namespace, name);
         let field = before.pointer(pointer).cloned().expect("the field");
-        let set = |value: Value| {
-            process.cluster.edit_json::<K>(namespace, name, |object| {
-                *object.pointer_mut(pointer).expect("the field") = value;
-            });
-        };
-        set(json!([7]));
+        set::<K>(&process, namespace, name, pointer, &json!([7]));
         if restarted {
             process.start_all();
         }
@@ -74,9 +85,7 @@ where
             .filter(|write| write.contains(&format!("/{name}")));
         assert_eq!(own.count(), 0, "{what}: {writes:?}");
 
-        process.cluster.edit_json::<K>(namespace, name, |object| {
-            *object.pointer_mut(pointer).expect("the field") = field;
-        });
+        set::<K>(&process, namespace, name, pointer, &field);
         let is_over =
             |process: &InProcess| !ready::<K>(process, namespace, name).contains("Undecodable");
         process.until(&format!("{kind} is mended"), is_over).await;
@@ -113,11 +122,7 @@ async fn the_withdrawal_of_a_contract_waits_for_a_subscription_that_cannot_be_re
             process.kill();
         }
         let field = "/spec/serviceName";
-        process
-            .cluster
-            .edit_json::<ServiceSubscription>(NAMESPACE, &name, |object| {
-                *object.pointer_mut(field).expect("the field") = json!([7]);
-            });
+        set::<ServiceSubscription>(&process, NAMESPACE, &name, field, &json!([7]));
         if restarted {
             process.start_all();
         }
@@ -134,11 +139,7 @@ async fn the_withdrawal_of_a_contract_waits_for_a_subscription_that_cannot_be_re
         process.until("the others are withdrawn", waits).await;
         process.let_pass(Duration::from_hours(48)).await;
         assert!(waits(&process), "it waits as long as it takes");
-        process
-            .cluster
-            .edit_json::<ServiceSubscription>(NAMESPACE, &name, |object| {
-                *object.pointer_mut(field).expect("the field") = json!("backup");
-            });
+        set::<ServiceSubscription>(&process, NAMESPACE, &name, field, &json!("backup"));
         let is_gone = |process: &InProcess| process.cluster.names::<Contract>().is_empty();
         process.until("the contract is gone", is_gone).await;
         let deprovisioned = sent(&process)

@@ -133,7 +133,7 @@ fn what_is_left_out_of_the_authorities_is_said_beside_what_was_found() {
 fn a_service_with_a_text_that_is_no_duration_is_refused_by_its_field() {
     let said = |spec: SmartServiceSpec| {
         let service = SmartService::new("data-backup", spec);
-        let conditions = report_service(&service, true, 0, NOW).conditions;
+        let conditions = report_of(&service, true, 0).conditions;
         let accepted = find(&conditions, ConditionType::Accepted).expect("it is stated");
         (accepted.reason.clone(), accepted.message.to_string())
     };
@@ -396,9 +396,14 @@ fn an_orphan_is_told_by_its_ids_and_by_whose_it_was_and_one_in_service_is_none()
     assert_eq!(orphan.reason, "the withdrawal of acme/a.b.c was given up");
 }
 
+fn report_of(service: &SmartService, connection_exists: bool, used_by: i64) -> SmartServiceStatus {
+    let unreadable = UnreadableObjects::default();
+    report_service(service, connection_exists, &unreadable, used_by, NOW)
+}
+
 /// Returns Accepted and ResolvedRefs of a service as `Status(Reason) message`.
 fn service_says(service: &SmartService, connection_exists: bool) -> [String; 2] {
-    let conditions = report_service(service, connection_exists, 3, NOW).conditions;
+    let conditions = report_of(service, connection_exists, 3).conditions;
     [ConditionType::Accepted, ConditionType::ResolvedRefs].map(|kind| {
         let found = find(&conditions, kind).expect("it is stated");
         format!("{}({}) {}", found.status, found.reason, found.message)
@@ -424,6 +429,30 @@ fn the_services_of_the_examples_are_valid_and_say_which_connection_they_miss() {
     // One without a server names no Connection that could be missing.
     let [_, resolved] = service_says(&entente_crds::example::parts_life(), false);
     assert!(resolved.starts_with("True(Resolved)"), "{resolved}");
+}
+
+// shows K2 K7
+#[test]
+fn a_connection_that_cannot_be_read_is_not_said_to_be_missing() {
+    let service = entente_crds::example::data_backup();
+    let broker = (Referent::Connection, "northwind-services".to_owned());
+    let unreadable = UnreadableObjects::from_iter([broker]);
+    let said = "The Connection northwind-services cannot be read; correct the field that its \
+                status names.";
+    let conditions = report_service(&service, false, &unreadable, 3, NOW).conditions;
+    for (kind, status) in [
+        (ConditionType::Ready, "False"),
+        (ConditionType::Stalled, "True"),
+        (ConditionType::ResolvedRefs, "False"),
+    ] {
+        let found = find(&conditions, kind).expect("it is stated");
+        let found = (&*found.status, &*found.reason, &*found.message);
+        assert_eq!(found, (status, "Undecodable", said));
+    }
+    // An older version of it is at hand.
+    let conditions = report_service(&service, true, &unreadable, 3, NOW).conditions;
+    let ready = find(&conditions, ConditionType::Ready).expect("it is stated");
+    assert_eq!(ready.status, "True");
 }
 
 // shows K1 K2
@@ -485,7 +514,7 @@ fn a_fault_of_a_parameter_is_said_by_its_name_and_stalls_the_service() {
         edit(&mut service.spec);
         let [accepted, _] = service_says(&service, true);
         assert_eq!(accepted, format!("False(UnsupportedValue) {message}"));
-        let conditions = report_service(&service, true, 3, NOW).conditions;
+        let conditions = report_of(&service, true, 3).conditions;
         let stalled = find(&conditions, ConditionType::Stalled).expect("a person is needed");
         assert_eq!(stalled.reason, "UnsupportedValue");
     }
@@ -496,7 +525,7 @@ fn a_fault_of_a_parameter_is_said_by_its_name_and_stalls_the_service() {
 fn a_fault_of_its_own_is_said_before_a_connection_that_is_missing() {
     let mut service = entente_crds::example::data_backup();
     service.spec.step_timeout = "soon".into();
-    let status = report_service(&service, false, 0, NOW);
+    let status = report_of(&service, false, 0);
     let ready = find(&status.conditions, ConditionType::Ready).expect("it is stated");
     assert_eq!(ready.reason, "UnsupportedValue");
     let resolved = find(&status.conditions, ConditionType::ResolvedRefs).expect("it is stated");

@@ -20,6 +20,7 @@ use crate::condition::{ConditionSet, Status, Summary, Work, is_true};
 use crate::money::{self, AmountError};
 use crate::promise::{TakenName, compensation_name, issue_of, next_issue};
 use crate::time::{DurationError, UnknownZone, format_duration, zone};
+use crate::unreadable::UnreadableObjects;
 
 mod explanation;
 
@@ -182,6 +183,31 @@ pub fn report(
     }
 }
 
+/// An object that cannot be read, and on which an amount depends.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum UnreadableSource {
+    /// The subscription of this name, which has the promise.
+    Subscription(String),
+    /// Another Compensation of the same service of the contract, whose credit may count towards a
+    /// cap.
+    Compensation(String),
+}
+
+/// Returns the status of a compensation whose amount cannot be calculated, because an object cannot
+/// be read on which it depends. What was reported of it stays, and nothing becomes final or changes
+/// once it is.
+pub fn report_unread(
+    compensation: &Compensation,
+    unreadable: &UnreadableSource,
+    now: Timestamp,
+) -> CompensationStatus {
+    let previous = compensation.status.clone().unwrap_or_default();
+    if is_true(&previous.conditions, ConditionType::Calculated) {
+        return previous;
+    }
+    with_conditions(compensation, previous, &Outcome::Unread(unreadable), now)
+}
+
 /// True if one of the others issues a record again.
 fn is_reissued(record: &Compensation, others: &[Compensation]) -> bool {
     let name = record.name_any();
@@ -246,6 +272,7 @@ enum Outcome<'a> {
     /// The promise is gone and nothing was reported of it.
     Lost,
     Unusable(&'a CalculationError),
+    Unread(&'a UnreadableSource),
 }
 
 impl Outcome<'_> {
@@ -398,6 +425,18 @@ fn saying(outcome: &Outcome<'_>) -> Saying {
                 Work::Unknown,
             ),
         ),
+        Outcome::Unread(unreadable) => {
+            let (kind, name) = match unreadable {
+                UnreadableSource::Subscription(name) => ("ServiceSubscription", name),
+                UnreadableSource::Compensation(name) => ("Compensation", name),
+            };
+            let message = format!(
+                "the {kind} {name} {}; the amount is calculated then",
+                UnreadableObjects::CANNOT_BE_READ
+            );
+            let summary = Summary::open(Reason::Undecodable, message, Work::Stalled);
+            alike(Status::False, summary)
+        }
         Outcome::Unusable(error) => {
             let message = format!("{error}: void this compensation and book what is owed by hand");
             let summary = Summary::open(error.reason(), message, Work::Stalled);

@@ -7,6 +7,7 @@
 use entente_crds::condition::{ConditionType, Reason};
 
 use super::{ConditionSet, Status};
+use crate::reasons::{Class, class};
 
 /// Work that is left for an object, and the one who has to do it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -21,6 +22,16 @@ pub enum Work {
     Stalled,
     /// It is not known yet.
     Unknown,
+}
+
+impl Work {
+    /// Returns the work that is left for what a reason holds up.
+    pub fn of(reason: Reason) -> Self {
+        match class(reason) {
+            Class::Stalled => Self::Stalled,
+            Class::Reconciling => Self::Retrying,
+        }
+    }
 }
 
 /// Summary of an object: Ready, Reconciling, Stalled and observedGeneration.

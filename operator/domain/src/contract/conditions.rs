@@ -10,7 +10,7 @@ use entente_crds::v1alpha1::Condition;
 use super::assessment::Assessment;
 use super::ready::all_delivered;
 use super::subscription_state::named;
-use super::{is_deleting, joined, listed};
+use super::{is_deleting, joined, listed, reason_of};
 use crate::condition::{ConditionSet, Status, Summary};
 
 /// Returns the conditions; `summary` is that of [`Assessment::ready`].
@@ -47,9 +47,7 @@ impl Assessment<'_> {
                 "The contract is valid.".to_owned(),
             ),
             Err(faults) => {
-                let reason = faults
-                    .first()
-                    .map_or(Reason::InvalidTerm, |fault| fault.reason);
+                let reason = reason_of(faults);
                 (Status::False, reason, joined(faults))
             }
         }
@@ -62,7 +60,7 @@ impl Assessment<'_> {
                 Reason::Resolved,
                 "Every SmartService was found.".to_owned(),
             ),
-            Err(faults) => (Status::False, Reason::ServiceNotFound, joined(faults)),
+            Err(faults) => (Status::False, reason_of(faults), joined(faults)),
         }
     }
 
@@ -106,7 +104,7 @@ impl Assessment<'_> {
             return (status, reason, message);
         }
         if let Err(faults) = &self.resolved.refs {
-            return (Status::False, Reason::ServiceNotFound, joined(faults));
+            return (Status::False, reason_of(faults), joined(faults));
         }
         if self.resolved.accepted.is_ok() {
             if let Some(fault) = self.device_fault() {
@@ -126,7 +124,7 @@ impl Assessment<'_> {
             "{delivered} of {total} subscriptions are delivered; waits for {}.",
             named(&pending)
         );
-        let message = self.with_devices_not_found(&message);
+        let message = self.explained(&message);
         (Status::False, Reason::DevicesPending, message)
     }
 
@@ -175,7 +173,7 @@ impl Assessment<'_> {
             return None;
         }
         if let Err(faults) = &self.resolved.refs {
-            return Some((Reason::ServiceNotFound, joined(faults)));
+            return Some((reason_of(faults), joined(faults)));
         }
         let names = listed(self.at_risk.iter().map(String::as_str));
         let devices = match self.at_risk.len() {

@@ -7,7 +7,7 @@ use entente_crds::condition::Reason;
 
 use super::assessment::Assessment;
 use super::subscription_state::{Progress, SubscriptionState, named};
-use super::{is_deleting, joined, listed};
+use super::{is_deleting, joined, listed, reason_of};
 use crate::condition::{Summary, Work};
 
 impl Assessment<'_> {
@@ -24,10 +24,7 @@ impl Assessment<'_> {
             return self.deleting();
         }
         if let Err(faults) = &self.resolved.accepted {
-            let reason = faults
-                .first()
-                .map_or(Reason::InvalidTerm, |fault| fault.reason);
-            return Summary::open(reason, joined(faults), Work::Stalled);
+            return Summary::open(reason_of(faults), joined(faults), Work::Stalled);
         }
         if let Some(failure) = self.failure {
             return Summary::open(Reason::ProgressingWithRetry, failure, Work::Retrying);
@@ -39,7 +36,7 @@ impl Assessment<'_> {
             );
         }
         if let Err(faults) = &self.resolved.refs {
-            return Summary::open(Reason::ServiceNotFound, joined(faults), Work::Retrying);
+            return Summary::open(reason_of(faults), joined(faults), Work::Retrying);
         }
         if self.is_over() {
             return self.over();
@@ -77,11 +74,11 @@ impl Assessment<'_> {
     fn deleting(&self) -> Summary {
         let message = match (self.withdrawing.len(), self.unreadable.len()) {
             (0, 0) => "Everything is withdrawn.".to_owned(),
-            (0, _) => self.waits_for_unreadable(),
+            (0, _) => self.waits_for_unreadable("withdrawn"),
             (_, 0) => self.waits_for_withdrawal(),
             _ => format!(
                 "{} {}",
-                self.waits_for_unreadable(),
+                self.waits_for_unreadable("withdrawn"),
                 self.waits_for_withdrawal()
             ),
         };
@@ -96,18 +93,28 @@ impl Assessment<'_> {
         }
     }
 
-    fn waits_for_unreadable(&self) -> String {
+    /// Returns the sentence about subscriptions that cannot be read: they are not `done`.
+    fn waits_for_unreadable(&self, done: &str) -> String {
         let names = listed(self.unreadable.iter().map(String::as_str));
         match self.unreadable.len() {
             1 => format!(
-                "The subscription {names} cannot be read, so that it is not withdrawn; its status \
+                "The subscription {names} cannot be read, so that it is not {done}; its status \
                  names the field."
             ),
             count => format!(
-                "{count} subscriptions cannot be read, so that they are not withdrawn; the status \
+                "{count} subscriptions cannot be read, so that they are not {done}; the status \
                  of each names the field: {names}."
             ),
         }
+    }
+
+    /// Returns the message with what hinders subscriptions and is not said by one of their items.
+    pub(super) fn explained(&self, message: &str) -> String {
+        let message = self.with_devices_not_found(message);
+        if self.unreadable.is_empty() {
+            return message;
+        }
+        format!("{message} {}", self.waits_for_unreadable("delivered"))
     }
 
     fn over(&self) -> Summary {
@@ -153,11 +160,15 @@ impl Assessment<'_> {
                 self.work(),
             );
         }
+        if self.unreadable.len() > self.allowed {
+            let message = self.waits_for_unreadable("delivered");
+            return Summary::open(Reason::Undecodable, message, Work::Retrying);
+        }
         let message = match self.states.len() {
             1 => "Accepted with one subscription; services begin at the start.".to_owned(),
             count => format!("Accepted with {count} subscriptions; services begin at the start."),
         };
-        Summary::done(Reason::Scheduled, self.with_devices_not_found(&message))
+        Summary::done(Reason::Scheduled, self.explained(&message))
     }
 
     fn in_term(&self) -> Summary {
@@ -202,7 +213,7 @@ impl Assessment<'_> {
                 "{delivered} of {total} subscriptions are delivered; waits for {}.",
                 named(&pending)
             );
-            let message = self.with_devices_not_found(&message);
+            let message = self.explained(&message);
             return Summary::open(Reason::DevicesPending, message, Work::Progressing);
         }
         let message = format!(
@@ -210,7 +221,7 @@ impl Assessment<'_> {
             failing.len(),
             named(&failing)
         );
-        let message = self.with_devices_not_found(&message);
+        let message = self.explained(&message);
         Summary::open(Reason::DevicesNotProgressing, message, Work::Retrying)
     }
 

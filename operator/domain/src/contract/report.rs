@@ -58,7 +58,7 @@ pub fn report(
         .filter(|found| is_own(contract, found))
         .map(|found| (found.metadata.name.as_deref().unwrap_or_default(), &**found))
         .collect();
-    let states = subscription_states(contract, resolved, &own);
+    let states = subscription_states(contract, resolved, &own, &world.unreadable);
     let term = if resolved.accepted.is_ok() {
         resolved.term.clone()
     } else {
@@ -68,7 +68,11 @@ pub fn report(
         let records = compensations.iter().map(|found| &**found);
         records.filter(|record| is_of_term(record, contract, term.as_ref()))
     };
-    let (owed, pending) = owed(records(), contract.spec.currency.as_deref());
+    let (owed, pending) = if world.unreadable_record {
+        (previous.owed, 1)
+    } else {
+        owed(records(), contract.spec.currency.as_deref())
+    };
     let missed = own.values().any(|found| has_missed(found))
         || records().any(|found| found.spec.voided.is_none())
         || is_true(&previous.conditions, ConditionType::PromiseMissed);

@@ -23,6 +23,7 @@ use super::{
     SubscriptionHandle, SubscriptionUpdate, is_deleting, is_own, is_terminating, listed, name_of,
 };
 use crate::time::{earlier_clock, resolve_term};
+use crate::unreadable::UnreadableObjects;
 
 /// Resolves a contract, and the writes that lead to its subscriptions.
 ///
@@ -97,8 +98,8 @@ fn preparation(contract: &Contract, term: &ResolvedTerm) -> Option<Timestamp> {
     term.start.checked_sub(lead).ok()
 }
 
-/// Checks that each SmartService exists; the fault of a missing one names the entries that refer
-/// to it.
+/// Checks that each SmartService is at hand; the fault of one that is not names the entries that
+/// refer to it.
 fn references(world: &ContractWorld) -> Result<(), Vec<Fault>> {
     let mut missing: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for entry in &world.contract.spec.services {
@@ -114,13 +115,17 @@ fn references(world: &ContractWorld) -> Result<(), Vec<Fault>> {
     }
     let fault = |(service, entries): (&str, Vec<&str>)| {
         let entries: Vec<String> = entries.iter().map(|it| format!("services[{it}]")).collect();
+        let (reason, words) = if world.unreadable_services.contains(service) {
+            let words = UnreadableObjects::CANNOT_BE_READ;
+            (Reason::Undecodable, words)
+        } else {
+            let words = "was not found: create it or correct serviceRef";
+            (Reason::ServiceNotFound, words)
+        };
+        let entries = listed(entries.iter().map(String::as_str));
         Fault {
-            reason: Reason::ServiceNotFound,
-            message: format!(
-                "SmartService {service}, named by {}, was not found: create it or correct \
-                 serviceRef",
-                listed(entries.iter().map(String::as_str))
-            ),
+            reason,
+            message: format!("SmartService {service}, named by {entries}, {words}"),
         }
     };
     Err(missing.into_iter().map(fault).collect())

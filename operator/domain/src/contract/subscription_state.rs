@@ -3,7 +3,7 @@
 //! Decides how far each has come, from its conditions and items. Called by report; what follows for
 //! the contract is decided in `assessment`, `ready` and `conditions`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::condition::{ConditionType, Reason};
 use entente_crds::v1alpha1::{Condition, Contract, ItemState, ServiceSubscription};
@@ -54,6 +54,7 @@ pub(super) fn subscription_states(
     contract: &Contract,
     resolved: &ResolvedContract,
     own: &BTreeMap<&str, &ServiceSubscription>,
+    unreadable: &BTreeSet<String>,
 ) -> Vec<SubscriptionState> {
     let desired: BTreeMap<&str, &DesiredSubscription> = resolved
         .desired
@@ -61,9 +62,10 @@ pub(super) fn subscription_states(
         .map(|desired| (desired.name.as_str(), &**desired))
         .collect();
     let deleted = resolved.changes.deleted_names();
-    let wanted = desired
-        .iter()
-        .map(|(name, desired)| state_of(own.get(name).copied(), desired));
+    let wanted = desired.iter().map(|(name, desired)| match own.get(name) {
+        None if unreadable.contains(*name) => state_of_unreadable(desired),
+        found => state_of(found.copied(), desired),
+    });
     let kept = own.iter().filter(|(name, found)| {
         !desired.contains_key(*name) && !deleted.contains(*name) && !is_terminating(found)
     });
@@ -86,6 +88,15 @@ pub(super) fn subscription_states(
     };
     states.sort_by(|a, b| (&a.device, &a.service).cmp(&(&b.device, &b.service)));
     states
+}
+
+/// Returns the state of a subscription that exists and cannot be read.
+fn state_of_unreadable(desired: &DesiredSubscription) -> SubscriptionState {
+    SubscriptionState {
+        reason: Reason::Undecodable.as_str().to_owned(),
+        progress: Progress::Failing,
+        ..state_of(None, desired)
+    }
 }
 
 fn state_of(

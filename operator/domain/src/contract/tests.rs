@@ -148,7 +148,9 @@ fn world(services: Vec<ContractService>) -> ContractWorld {
         .into(),
         devices: Vec::new(),
         subscriptions: Vec::new(),
+        unreadable_services: BTreeSet::new(),
         unreadable: BTreeSet::new(),
+        unreadable_record: false,
         recreated: BTreeSet::new(),
     }
 }

@@ -369,11 +369,8 @@ fn is_of_the_moment(reason: Reason) -> bool {
 }
 
 fn failing(blocked: &Blocked) -> Summary {
-    let work = match class(blocked.reason) {
-        Class::Stalled => Work::Stalled,
-        Class::Reconciling => Work::Retrying,
-    };
-    Summary::open(blocked.reason, sentence(&blocked.message), work)
+    let message = sentence(&blocked.message);
+    Summary::open(blocked.reason, message, Work::of(blocked.reason))
 }
 
 /// Returns the side on which a step runs.
@@ -391,7 +388,7 @@ fn says_more_than_a_problem(wait: Reason) -> bool {
 }
 
 /// Returns the text with a capital letter and a full stop.
-pub(super) fn sentence(text: &str) -> String {
+pub(crate) fn sentence(text: &str) -> String {
     let mut characters = text.chars();
     let Some(first) = characters.next() else {
         return String::new();

@@ -20,8 +20,10 @@ use crate::delivery::{
     schedule::intent::{has_begun, intent},
     schedule::revision,
 };
+use crate::unreadable::Referent;
 
 pub(super) mod asker;
+mod doubt;
 pub(super) mod endpoint;
 pub(super) mod instance;
 mod precedence;
@@ -39,6 +41,7 @@ pub(super) fn resolve(snapshot: &DeviceSnapshot, now: Timestamp) -> ResolvedDevi
         .map(|subscription| resolve_subscription(snapshot, subscription, unreachable.as_ref(), now))
         .collect();
     precedence::refuse_losers(&mut subscriptions);
+    doubt::defer_in_doubt(snapshot, &mut subscriptions);
     precedence::mark_settings(&mut subscriptions);
     ResolvedDevice {
         target_digest: target_digest(snapshot, &connections),
@@ -142,12 +145,8 @@ fn resolve_revision(
 ) -> Result<(), Blocked> {
     let name = &revision.service_ref.name;
     resolved.claims.insert(format!("service {name}"));
-    let service = snapshot.services.get(name).ok_or_else(|| {
-        Blocked::new(
-            Reason::ServiceNotFound,
-            format!("the SmartService {name} does not exist; create it"),
-        )
-    })?;
+    let service = snapshot.services.get(name);
+    let service = service.ok_or_else(|| snapshot.not_at_hand(Referent::SmartService, name))?;
     if let Some(group) = &service.spec.exclusive_group {
         resolved.claims.insert(format!("group {group}"));
     }

@@ -15,10 +15,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::names::{ConnectionName, SubscriptionName};
 use crate::{
-    delivery::{Claimant, UnwrittenStatus},
+    delivery::{Blocked, Claimant, UnwrittenStatus},
     promise::{Circumstances, CompensationRecord},
     remote::Catalog,
     secret::Secrets,
+    unreadable::{Referent, UnreadableObjects},
 };
 
 /// The objects that delivery on one device depends on.
@@ -46,6 +47,11 @@ pub struct DeviceSnapshot {
     pub connection_faults: BTreeMap<ConnectionName, (Reason, String)>,
     /// The SmartServices that the revisions name, those that exist.
     pub services: BTreeMap<String, Arc<SmartService>>,
+    /// The objects that cannot be read, among those that the device and its subscriptions may refer to,
+    /// and the device itself. One of which there is no older version is in no other field.
+    pub unreadable: UnreadableObjects,
+    /// The subscriptions on this device that exist and of which no version can be read.
+    pub unreadable_subscriptions: BTreeSet<SubscriptionName>,
     /// The subscriptions on this device.
     pub subscriptions: Vec<Arc<ServiceSubscription>>,
     /// The uids of contracts that exist and are not being deleted.
@@ -89,6 +95,17 @@ impl DeviceSnapshot {
         let mut all = self.subscriptions.iter();
         let found = all.find(|object| object.metadata.name.as_deref() == Some(name))?;
         Some(&**found)
+    }
+
+    /// Returns the obstacle of a reference to an object that is not in the snapshot.
+    pub(in crate::delivery) fn not_at_hand(&self, kind: Referent, name: &str) -> Blocked {
+        let (reason, message) = self.unreadable.not_at_hand(kind, name);
+        Blocked::new(reason, message)
+    }
+
+    /// Returns the obstacle of everything that needs the device, which is not in the snapshot.
+    pub(in crate::delivery) fn device_not_at_hand(&self) -> Blocked {
+        self.not_at_hand(Referent::Device, &self.device_name)
     }
 
     /// Returns the circumstances by which the judge decides, besides a subscription.

@@ -26,8 +26,8 @@ use crate::names::SubscriptionName;
 use crate::{
     catalogue::RESOLVED,
     condition::{ConditionSet, Status, Summary, Work, find, is_true},
-    reasons::{Class, class},
     remote::DeviceReading,
+    unreadable::Referent,
 };
 
 /// A sync instant younger than this part of the period is not written again on its own.
@@ -120,15 +120,9 @@ impl Report<'_> {
     }
 
     fn model_missing(&self) -> Option<Blocked> {
-        self.snapshot.model.is_none().then(|| {
-            Blocked::new(
-                Reason::ModelNotFound,
-                format!(
-                    "the DeviceModel {} does not exist; create it",
-                    self.device.spec.model_ref.name
-                ),
-            )
-        })
+        let model = &self.device.spec.model_ref.name;
+        let is_missing = self.snapshot.model.is_none();
+        is_missing.then(|| self.snapshot.not_at_hand(Referent::DeviceModel, model))
     }
 
     fn summary(&self) -> Summary {
@@ -137,11 +131,8 @@ impl Report<'_> {
             return Summary::done(Reason::Suspended, message);
         }
         if let Some(fault) = self.unusable() {
-            let work = match class(fault.reason) {
-                Class::Stalled => Work::Stalled,
-                Class::Reconciling => Work::Retrying,
-            };
-            return Summary::open(fault.reason, sentence(&fault.message), work);
+            let message = sentence(&fault.message);
+            return Summary::open(fault.reason, message, Work::of(fault.reason));
         }
         let pending: Vec<&str> = self
             .in_force()

@@ -16,6 +16,7 @@ use crate::delivery::{
 use crate::{
     identity::Identity,
     protocol::{Place, Route, route},
+    unreadable::Referent,
 };
 
 /// Endpoint of a device through one connection.
@@ -151,20 +152,14 @@ pub(in crate::delivery) fn resolve_connections(
         .collect()
 }
 
-/// Returns the obstacle to every connection of the device of the snapshot: it does not exist, or
-/// none of its connections can be used.
+/// Returns the obstacle to every connection of the device of the snapshot: it is not there or cannot
+/// be read, or none of its connections can be used.
 pub(in crate::delivery) fn unreachable(
     snapshot: &DeviceSnapshot,
     connections: &[ResolvedConnection],
 ) -> Option<Blocked> {
     if snapshot.device.is_none() {
-        return Some(Blocked::new(
-            Reason::DeviceNotFound,
-            format!(
-                "the Device {} does not exist; create it",
-                snapshot.device_name
-            ),
-        ));
+        return Some(snapshot.device_not_at_hand());
     }
     let Some(first) = connections.first() else {
         return Some(Blocked::new(
@@ -236,12 +231,8 @@ fn resolve_endpoint(
     chosen: (usize, &DeviceConnection),
 ) -> Result<DeviceEndpoint, Blocked> {
     let name = &chosen.1.name;
-    let connection = snapshot.connections.get(name.as_str()).ok_or_else(|| {
-        Blocked::new(
-            Reason::ConnectionNotFound,
-            format!("the Connection {name} does not exist; create it"),
-        )
-    })?;
+    let connection = snapshot.connections.get(name.as_str());
+    let connection = connection.ok_or_else(|| snapshot.not_at_hand(Referent::Connection, name))?;
     check_usable(snapshot, name, connection)?;
     let spec = &connection.spec;
     let model = snapshot.model.as_ref().map(|model| &model.spec);

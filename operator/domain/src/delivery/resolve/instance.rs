@@ -21,6 +21,7 @@ use crate::delivery::{
 use crate::names::ConnectionName;
 use crate::reasons::Side;
 use crate::remote::{InstanceContext, InstanceKey};
+use crate::unreadable::Referent;
 
 pub(in crate::delivery) mod offering;
 mod parameters;
@@ -301,12 +302,8 @@ fn broker_changed(snapshot: &DeviceSnapshot, recorded: &ServerInstance) -> Optio
 }
 
 fn url(snapshot: &DeviceSnapshot, name: &str) -> Result<String, Blocked> {
-    let connection = snapshot.connections.get(name).ok_or_else(|| {
-        Blocked::new(
-            Reason::ConnectionNotFound,
-            format!("the Connection {name} does not exist; create it"),
-        )
-    })?;
+    let connection = snapshot.connections.get(name);
+    let connection = connection.ok_or_else(|| snapshot.not_at_hand(Referent::Connection, name))?;
     check_usable(snapshot, name, connection)?;
     connection
         .spec

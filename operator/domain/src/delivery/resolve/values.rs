@@ -17,6 +17,7 @@ use crate::{
     protocol::carrier,
     remote::Value,
     secret::SecretText,
+    unreadable::Referent,
 };
 
 /// Value that a service wants, before it gets its type.
@@ -137,15 +138,8 @@ impl<'a> Values<'a> {
             }
             (None, None) => None,
         };
-        fact.map(RawValue::Plain).ok_or_else(|| {
-            Blocked::new(
-                Reason::DeviceNotFound,
-                format!(
-                    "the Device {} does not exist; create it",
-                    self.snapshot.device_name
-                ),
-            )
-        })
+        fact.map(RawValue::Plain)
+            .ok_or_else(|| self.snapshot.device_not_at_hand())
     }
 }
 
@@ -158,15 +152,8 @@ pub(in crate::delivery) fn device_items(
     let Some(side) = &service.spec.device else {
         return Ok(Vec::new());
     };
-    let device = snapshot.device.as_ref().ok_or_else(|| {
-        Blocked::new(
-            Reason::DeviceNotFound,
-            format!(
-                "the Device {} does not exist; create it",
-                snapshot.device_name
-            ),
-        )
-    })?;
+    let device = snapshot.device.as_ref();
+    let device = device.ok_or_else(|| snapshot.device_not_at_hand())?;
     let model_name = &device.spec.model_ref.name;
     let service_name = service.metadata.name.as_deref().unwrap_or_default();
     if !side.models.is_empty() && !side.models.iter().any(|model| model.name == *model_name) {
@@ -178,12 +165,8 @@ pub(in crate::delivery) fn device_items(
             ),
         ));
     }
-    let model = snapshot.model.as_ref().ok_or_else(|| {
-        Blocked::new(
-            Reason::ModelNotFound,
-            format!("the DeviceModel {model_name} does not exist; create it"),
-        )
-    })?;
+    let model = snapshot.model.as_ref();
+    let model = model.ok_or_else(|| snapshot.not_at_hand(Referent::DeviceModel, model_name))?;
     let connections: Vec<(&str, &ConnectionSpec)> = device
         .spec
         .connections

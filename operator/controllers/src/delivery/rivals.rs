@@ -1,0 +1,164 @@
+//! The Devices that may have the machine which a Device meets, from the caches.
+//!
+//! One that cannot be read has its machine all the same, as far as it is still known. Decides nothing:
+//! whose a machine is, is decided by the domain's `claimant`. Called by observe, by execute after a
+//! reading, and by the triggers.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use entente_crds::v1alpha1::{
+    Connection, Device, DeviceClaim, DeviceConnection, DeviceSpec, DeviceStatus,
+};
+use entente_domain::{
+    delivery::{
+        Claimant, claim_digest, claimant, endpoint_key, endpoint_lookup, known_identity, may_claim,
+    },
+    identity::Identity,
+    names::ConnectionName,
+};
+use kube::ResourceExt as _;
+
+use crate::{
+    cache::{Key, Unreadable, entries, part},
+    objects::{BY_CONNECTION, BY_ENDPOINT, BY_IDENTITY, Objects},
+};
+
+/// Returns the connections of a Device through which it would meet another Device's machine, with
+/// that Device.
+pub(super) fn claimed_connections(
+    objects: &Objects,
+    device: &Device,
+) -> BTreeMap<ConnectionName, Claimant> {
+    let names = device.spec.connections.iter().map(|chosen| &chosen.name);
+    names
+        .filter_map(|name| {
+            let identity = known_identity(device, name);
+            let claimant = claimant_of(objects, device, name, identity.as_ref())?;
+            Some((name.into(), claimant))
+        })
+        .collect()
+}
+
+/// Returns the other Device that has the machine that this one meets through a connection, and that
+/// gave this identity there.
+pub(super) fn claimant_of(
+    objects: &Objects,
+    device: &Device,
+    connection: &str,
+    identity: Option<&Identity>,
+) -> Option<Claimant> {
+    let mut chosen = device.spec.connections.iter();
+    let chosen = chosen.find(|chosen| chosen.name == connection)?;
+    let connection = connection_of(objects, chosen);
+    let rivals = at_the_endpoint(objects, device, chosen, connection.as_deref());
+    let rivals = rivals
+        .into_iter()
+        .chain(with_the_identity(objects, identity));
+    let own = Key::of(device);
+    let mut rivals: Vec<Arc<Device>> = rivals
+        .filter(|rival| Key::of(&**rival) != own && is_allowed(objects, rival))
+        .collect();
+    rivals.extend(unreadable_rivals(objects));
+    let rivals = rivals.iter().map(|rival| &**rival);
+    claimant(device, chosen, connection.as_deref(), identity, rivals)
+}
+
+/// Returns the other Devices that share an endpoint or an identity with this one.
+pub(super) fn rivals(objects: &Objects, device: &Device) -> Vec<Arc<Device>> {
+    let own = Key::of(device);
+    let connections = device.spec.connections.iter();
+    let found = connections.flat_map(|chosen| {
+        let connection = connection_of(objects, chosen);
+        let same_endpoint = at_the_endpoint(objects, device, chosen, connection.as_deref());
+        let identity = known_identity(device, &chosen.name);
+        same_endpoint
+            .into_iter()
+            .chain(with_the_identity(objects, identity.as_ref()))
+    });
+    found.filter(|other| Key::of(&**other) != own).collect()
+}
+
+/// Returns what can be read of the Devices that cannot be read and of which there is no older version.
+/// What their Connections allow them is not known, so that they keep what they have.
+fn unreadable_rivals(objects: &Objects) -> impl Iterator<Item = Arc<Device>> {
+    let unreadable = objects.devices.unreadable().into_iter();
+    let unknown = unreadable.filter(|it| objects.devices.get(&it.key).is_none());
+    unknown.map(|it| Arc::new(remnant(&it)))
+}
+
+/// Returns what can be read of a Device that cannot be read: where its machine is, and its claim,
+/// which stands until it is known to be about something else.
+///
+/// A machine without an identity, of a Device whose address is what cannot be read, is known by nobody.
+pub(super) fn remnant(device: &Unreadable) -> Device {
+    let (spec, status) = (&device.spec, &device.status);
+    let text = |field: &str| spec[field].as_str().map(str::to_owned);
+    let mut remnant = Device {
+        metadata: device.metadata.clone(),
+        spec: DeviceSpec {
+            serial_number: text("serialNumber").unwrap_or_default(),
+            address: text("address"),
+            connections: entries(&spec["connections"]),
+            ..DeviceSpec::default()
+        },
+        status: None,
+    };
+    let mut claim: Option<DeviceClaim> = part(&status["claim"]);
+    if let (Some(claim), Some(digest)) = (&mut claim, claim_digest(&remnant)) {
+        claim.endpoint_digest = digest;
+    }
+    remnant.status = Some(DeviceStatus {
+        identity: part(&status["identity"]),
+        connections: entries(&status["connections"]),
+        claim,
+        ..DeviceStatus::default()
+    });
+    remnant
+}
+
+fn with_the_identity(objects: &Objects, identity: Option<&Identity>) -> Vec<Arc<Device>> {
+    identity
+        .map(|identity| objects.devices.by_index(BY_IDENTITY, identity.as_str()))
+        .unwrap_or_default()
+}
+
+fn at_the_endpoint(
+    objects: &Objects,
+    device: &Device,
+    chosen: &DeviceConnection,
+    connection: Option<&Connection>,
+) -> Vec<Arc<Device>> {
+    let Some(connection) = connection else {
+        return Vec::new();
+    };
+    let Some(endpoint) = endpoint_key(device, chosen, connection) else {
+        return Vec::new();
+    };
+    let devices = &objects.devices;
+    let mut found = match endpoint_lookup(device, chosen, connection) {
+        Some(value) => devices.by_index(BY_ENDPOINT, &value),
+        None => devices.by_index(BY_CONNECTION, &connection.name_any()),
+    };
+    found.retain(|other| {
+        let mut same = other.spec.connections.iter();
+        same.any(|it| {
+            it.name == chosen.name
+                && endpoint_key(other, it, connection).as_ref() == Some(&endpoint)
+        })
+    });
+    found
+}
+
+fn connection_of(objects: &Objects, chosen: &DeviceConnection) -> Option<Arc<Connection>> {
+    objects.connections.get(&Key::new("", chosen.name.clone()))
+}
+
+/// True if a Device may have its machine, as far as its first connection says.
+fn is_allowed(objects: &Objects, device: &Device) -> bool {
+    let first = device.spec.connections.first();
+    let connection = first.and_then(|first| connection_of(objects, first));
+    let namespace = device.namespace().unwrap_or_default();
+    let namespace = objects.namespaces.get(&Key::new("", namespace));
+    let labels = namespace.map(|found| found.labels().clone());
+    may_claim(device, connection.as_deref(), &labels.unwrap_or_default())
+}
