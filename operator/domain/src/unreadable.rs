@@ -68,7 +68,7 @@ impl UnreadableObjects {
         (kind.not_found(), message)
     }
 
-    /// What is said of an object that cannot be read, after its name.
+    /// Words about an object that cannot be read, after its name.
     pub const CANNOT_BE_READ: &str = "cannot be read; correct the field that its status names";
 }
 

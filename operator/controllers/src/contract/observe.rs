@@ -63,11 +63,6 @@ pub(super) fn world(contracts: &Contracts, contract: Contract) -> ContractWorld 
             Some((name.clone(), service))
         })
         .collect();
-    let named = contract.spec.services.iter().map(|it| &it.service_ref.name);
-    let unreadable_services = named
-        .filter(|name| objects.services.is_unreadable(&Key::new("", *name)))
-        .cloned()
-        .collect();
     let recreated = contracts
         .recreated
         .lock()
@@ -77,7 +72,7 @@ pub(super) fn world(contracts: &Contracts, contract: Contract) -> ContractWorld 
         services,
         devices,
         subscriptions: subscriptions(objects, &of),
-        unreadable_services,
+        unreadable_services: unreadable_services(objects, &contract),
         unreadable: unreadable_subscriptions(objects, &contract),
         unreadable_record: has_unreadable_record(objects, &contract),
         recreated: recreated
@@ -107,6 +102,13 @@ pub(super) fn subscriptions(objects: &Objects, of: &str) -> Vec<Arc<ServiceSubsc
     let mut found = cache.by_index(BY_CONTRACT, of);
     found.retain(|subscription| !cache.is_unreadable(&Key::of(&**subscription)));
     found
+}
+
+/// Returns the SmartServices that a contract names and that cannot be read.
+fn unreadable_services(objects: &Objects, contract: &Contract) -> BTreeSet<String> {
+    let named = contract.spec.services.iter().map(|it| &it.service_ref.name);
+    let unreadable = named.filter(|name| objects.services.is_unreadable(&Key::new("", *name)));
+    unreadable.cloned().collect()
 }
 
 /// True if a Compensation of this contract cannot be read, by the contract in its name.

@@ -78,7 +78,7 @@ pub(super) fn rivals(objects: &Objects, device: &Device) -> Vec<Arc<Device>> {
     found.filter(|other| Key::of(&**other) != own).collect()
 }
 
-/// Returns what can be read of the Devices that cannot be read and of which there is no older version.
+/// Returns the Devices that cannot be read and of which there is no older version, as far as they can.
 /// What their Connections allow them is not known, so that they keep what they have.
 fn unreadable_rivals(objects: &Objects) -> impl Iterator<Item = Arc<Device>> {
     let unreadable = objects.devices.unreadable().into_iter();
@@ -86,7 +86,7 @@ fn unreadable_rivals(objects: &Objects) -> impl Iterator<Item = Arc<Device>> {
     unknown.map(|it| Arc::new(remnant(&it)))
 }
 
-/// Returns what can be read of a Device that cannot be read: where its machine is, and its claim,
+/// Returns a Device that cannot be read, as far as it can: where its machine is, and its claim,
 /// which stands until it is known to be about something else.
 ///
 /// A machine without an identity, of a Device whose address is what cannot be read, is known by nobody.

@@ -30,6 +30,9 @@ use super::*;
 /// of a probe, which is longer than the interval of those that are answered.
 const NOT_WATCHED: Duration = Duration::from_mins(16);
 
+/// Longest time after which an object that cannot be read says so, if its status is refused.
+const STATED: Duration = Duration::from_mins(2);
+
 /// Virtual time in which everything has to come to rest.
 const TO_REST: Duration = Duration::from_hours(2);
 
@@ -156,6 +159,10 @@ async fn live(sequences: &[Vec<Event>]) -> Result<(), String> {
         rest(&process).await;
         if sequence.iter().any(Event::is_not_watched) {
             process.let_pass(NOT_WATCHED).await;
+            rest(&process).await;
+        }
+        if sequence.iter().any(Event::is_spoiled) {
+            process.let_pass(STATED).await;
             rest(&process).await;
         }
         let (mut differences, read_in_vain) = run_all(&process).await;

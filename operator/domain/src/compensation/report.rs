@@ -193,6 +193,17 @@ pub enum UnreadableSource {
     Compensation(String),
 }
 
+impl UnreadableSource {
+    fn in_words(&self) -> String {
+        let (kind, name) = match self {
+            Self::Subscription(name) => ("ServiceSubscription", name),
+            Self::Compensation(name) => ("Compensation", name),
+        };
+        let words = UnreadableObjects::CANNOT_BE_READ;
+        format!("the {kind} {name} {words}; the amount is calculated then")
+    }
+}
+
 /// Returns the status of a compensation whose amount cannot be calculated, because an object cannot
 /// be read on which it depends. What was reported of it stays, and nothing becomes final or changes
 /// once it is.
@@ -426,14 +437,7 @@ fn saying(outcome: &Outcome<'_>) -> Saying {
             ),
         ),
         Outcome::Unread(unreadable) => {
-            let (kind, name) = match unreadable {
-                UnreadableSource::Subscription(name) => ("ServiceSubscription", name),
-                UnreadableSource::Compensation(name) => ("Compensation", name),
-            };
-            let message = format!(
-                "the {kind} {name} {}; the amount is calculated then",
-                UnreadableObjects::CANNOT_BE_READ
-            );
+            let message = unreadable.in_words();
             let summary = Summary::open(Reason::Undecodable, message, Work::Stalled);
             alike(Status::False, summary)
         }

@@ -12,6 +12,7 @@ mod revisions;
 mod risk;
 mod seen_late;
 mod subscription_view;
+mod unreadable;
 
 use std::collections::{BTreeMap, BTreeSet};
 

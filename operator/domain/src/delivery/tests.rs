@@ -8,6 +8,7 @@ mod claim_report;
 mod comparison;
 mod debts;
 mod device_report;
+mod doubt;
 mod doubtful_writes;
 mod endpoint;
 mod identity;

@@ -1,6 +1,8 @@
 //! Tests of the whole controller against an API server in this process: records, their accrual and
 //! their final amounts. The domain's tests show the amounts.
 
+mod unreadable;
+
 use entente_crds::v1alpha1::{Cause, Delay, Device, Revision};
 use entente_domain::compensation::booking_key;
 use kube::ResourceExt as _;

@@ -29,6 +29,12 @@ pub(super) enum Event {
     NamespaceLabelled(bool),
     ReconcileAsked(usize, u32),
     AbandonAsked,
+    /// An edited definition lets a field in that cannot be read; applied again, it can.
+    Spoiled(Subject),
+    SubscriptionSpoiled(usize),
+    SubscriptionMended(usize),
+    CompensationSpoiled(usize),
+    CompensationMended(usize),
     /// A person removes our finalizers.
     Unprotected(Subject),
     SubscriptionUnprotected(usize),
@@ -65,6 +71,15 @@ pub(super) enum Defacement {
 }
 
 impl Event {
+    /// True if it makes an object that cannot be read, or that can be read again: its status is
+    /// written by no queue.
+    pub(super) fn is_spoiled(&self) -> bool {
+        matches!(
+            self,
+            Self::Spoiled(_) | Self::SubscriptionSpoiled(_) | Self::CompensationSpoiled(_)
+        )
+    }
+
     /// True if no watch tells of it.
     pub(super) fn is_not_watched(&self) -> bool {
         matches!(
@@ -118,6 +133,11 @@ pub(super) fn events() -> impl Strategy<Value = Event> {
         1 => (0..8_usize).prop_map(Event::SubscriptionDeleted),
         1 => (0..8_usize).prop_map(Event::CompensationDeleted),
         1 => (0..8_usize).prop_map(Event::CompensationVoided),
+        2 => subject().prop_map(Event::Spoiled),
+        1 => (0..8_usize).prop_map(Event::SubscriptionSpoiled),
+        1 => (0..8_usize).prop_map(Event::SubscriptionMended),
+        1 => (0..8_usize).prop_map(Event::CompensationSpoiled),
+        1 => (0..8_usize).prop_map(Event::CompensationMended),
         2 => (subject(), defacement()).prop_map(|(it, how)| Event::Status(it, how)),
         1 => (0..8_usize, defacement()).prop_map(|(it, how)| Event::SubscriptionStatus(it, how)),
         1 => Just(Event::OrphansCleared),
@@ -178,6 +198,7 @@ pub(super) async fn happen(process: &mut InProcess, event: &Event) {
         | Event::ReconcileAsked(..)
         | Event::AbandonAsked => happen_to_metadata(process, event),
         Event::Unprotected(subject) => change(process, *subject, without_finalizers),
+        Event::Spoiled(subject) => spoil(process, *subject),
         Event::Status(subject, how) => change(process, *subject, |object| deface(object, *how)),
         Event::OrphansCleared => change(process, Subject::Connection(1), |object| {
             if !object["status"].is_null() {
@@ -185,6 +206,10 @@ pub(super) async fn happen(process: &mut InProcess, event: &Event) {
             }
         }),
         Event::SubscriptionUnprotected(_)
+        | Event::SubscriptionSpoiled(_)
+        | Event::SubscriptionMended(_)
+        | Event::CompensationSpoiled(_)
+        | Event::CompensationMended(_)
         | Event::SubscriptionDeleted(_)
         | Event::SubscriptionStatus(..)
         | Event::CompensationDeleted(_)
@@ -232,6 +257,34 @@ fn happen_to_made(process: &InProcess, event: &Event) {
         Event::SubscriptionUnprotected(number) => {
             if let Some(name) = nth::<ServiceSubscription>(process, *number) {
                 change_json::<ServiceSubscription>(process, NAMESPACE, &name, without_finalizers);
+            }
+        }
+        Event::SubscriptionSpoiled(number) => {
+            if let Some(name) = nth::<ServiceSubscription>(process, *number) {
+                change_json::<ServiceSubscription>(process, NAMESPACE, &name, |object| {
+                    spoil_at(object, "/spec/timeZone");
+                });
+            }
+        }
+        Event::SubscriptionMended(number) => {
+            if let Some(name) = nth::<ServiceSubscription>(process, *number) {
+                change_json::<ServiceSubscription>(process, NAMESPACE, &name, |object| {
+                    mend_at(object, "/spec/timeZone");
+                });
+            }
+        }
+        Event::CompensationSpoiled(number) => {
+            if let Some(name) = nth::<Compensation>(process, *number) {
+                change_json::<Compensation>(process, NAMESPACE, &name, |object| {
+                    spoil_at(object, "/spec/record/timeZone");
+                });
+            }
+        }
+        Event::CompensationMended(number) => {
+            if let Some(name) = nth::<Compensation>(process, *number) {
+                change_json::<Compensation>(process, NAMESPACE, &name, |object| {
+                    mend_at(object, "/spec/record/timeZone");
+                });
             }
         }
         Event::SubscriptionDeleted(number) => {
@@ -317,6 +370,32 @@ fn happen_outside(process: &InProcess, event: &Event) {
             cluster.refuse(http::Method::PUT, "/status", (500, "InternalError"), *times);
         }
         _ => {}
+    }
+}
+
+/// Gives a field of an object a type that cannot be read.
+fn spoil(process: &InProcess, subject: Subject) {
+    let at = match subject {
+        Subject::Contract => "/spec/term/timeZone",
+        Subject::Device(_) => "/spec/serialNumber",
+        Subject::Service(_) => "/spec/provider",
+        Subject::Model => "/spec/manufacturer",
+        Subject::Connection(_) => "/spec/protocol",
+    };
+    change(process, subject, |object| spoil_at(object, at));
+}
+
+/// Puts a text into a list.
+fn spoil_at(object: &mut Value, at: &str) {
+    if let Some(field) = object.pointer_mut(at).filter(|it| it.is_string()) {
+        *field = json!([field.clone()]);
+    }
+}
+
+/// Takes a text out of a list.
+fn mend_at(object: &mut Value, at: &str) {
+    if let Some(field) = object.pointer_mut(at).filter(|it| it.is_array()) {
+        *field = field[0].take();
     }
 }
 

@@ -169,7 +169,7 @@ async fn the_machine_of_a_device_that_cannot_be_read_is_not_given_to_another() {
     }
 }
 
-// shows C13 K7
+// shows K7
 #[tokio::test(start_paused = true)]
 async fn nothing_is_begun_on_a_device_where_a_subscription_cannot_be_read() {
     let name = "banco-sul-2027.backup.lobby-mfp";

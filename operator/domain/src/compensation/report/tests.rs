@@ -481,3 +481,38 @@ fn a_promise_that_is_gone_before_anything_was_calculated_is_left_to_a_person() {
     assert_eq!(status.amount, None, "nothing is made up");
     assert!(status.conditions[0].message.contains("by hand"));
 }
+
+// shows D8 K7
+#[test]
+fn an_amount_waits_for_an_object_that_cannot_be_read_and_one_that_is_final_does_not_change() {
+    let open = compensation("c.backup.lobby.1.credit", START);
+    let accruing = reported(open, &late(START, None), &[]);
+    let subscription = UnreadableSource::Subscription("c.backup.lobby".to_owned());
+    let now = at("2028-01-01T01:00:00Z");
+    let waits = report_unread(&accruing, &subscription, now);
+    assert_eq!(three(&waits), ["False Undecodable"; 3]);
+    assert_eq!(shown(&waits, ConditionType::Stalled), "True Undecodable");
+    let ready = find(&waits.conditions, ConditionType::Ready).expect("it is stated");
+    assert_eq!(
+        ready.message,
+        "the ServiceSubscription c.backup.lobby cannot be read; correct the field that its status \
+         names; the amount is calculated then"
+    );
+    let before = accruing.status.clone().expect("a status");
+    assert_eq!(waits.amount, before.amount, "what was reported stays");
+    let other = UnreadableSource::Compensation("c.backup.hall.1.credit".to_owned());
+    let of_another = report_unread(&accruing, &other, now);
+    assert_eq!(three(&of_another), three(&waits));
+
+    let open = compensation("c.backup.lobby.1.credit", START);
+    let closed = late(START, Some("2027-04-03T03:00:00Z"));
+    let fixed = reported(open, &closed, &[]);
+    assert_eq!(
+        shown(fixed.status.as_ref().unwrap(), ConditionType::Calculated),
+        "True AmountFinal"
+    );
+    assert_eq!(
+        Some(report_unread(&fixed, &subscription, now)),
+        fixed.status
+    );
+}

@@ -14,22 +14,22 @@ use crate::delivery::{
     DeviceSnapshot, Intent, ResolvedDevice, ResolvedSubscription, resolve::resolve,
 };
 
-const DAY: SignedDuration = SignedDuration::from_hours(24);
+pub(super) const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-fn start() -> Timestamp {
+pub(super) fn start() -> Timestamp {
     example::service_subscription().spec.revisions[0].effective
 }
 
 /// A subscription of a contract on the device of the examples.
-struct Wish {
-    contract: &'static str,
-    service: &'static str,
+pub(super) struct Wish {
+    pub(super) contract: &'static str,
+    pub(super) service: &'static str,
     /// The days from the start of the examples on.
-    from: i64,
-    weekdays: &'static str,
+    pub(super) from: i64,
+    pub(super) weekdays: &'static str,
 }
 
-const FIRST: Wish = Wish {
+pub(super) const FIRST: Wish = Wish {
     contract: "first",
     service: "data-backup",
     from: 0,
@@ -59,6 +59,13 @@ impl Wish {
 /// the backup, so that both set the same places; its settings are set early. The service `rival` sets
 /// nothing but where backups go, and excludes `copy`.
 fn resolved(wishes: &[Wish], day: i64) -> ResolvedDevice {
+    resolve(
+        &snapshot(wishes),
+        start() + DAY * i32::try_from(day).expect("a few"),
+    )
+}
+
+pub(super) fn snapshot(wishes: &[Wish]) -> DeviceSnapshot {
     let subscriptions: Vec<_> = wishes.iter().map(|wish| Arc::new(wish.object())).collect();
     let contracts = subscriptions.iter().map(|it| it.spec.contract.uid.clone());
     let mut copy = example::data_backup();
@@ -78,7 +85,7 @@ fn resolved(wishes: &[Wish], day: i64) -> ResolvedDevice {
         "kubernetes.io/metadata.name".to_owned(),
         example::NAMESPACE.to_owned(),
     )];
-    let snapshot = DeviceSnapshot {
+    DeviceSnapshot {
         namespace: example::NAMESPACE.to_owned(),
         namespace_labels: labels.into(),
         device_name: example::DEVICES[0].to_owned(),
@@ -96,11 +103,7 @@ fn resolved(wishes: &[Wish], day: i64) -> ResolvedDevice {
             .into(),
         subscriptions,
         ..DeviceSnapshot::default()
-    };
-    resolve(
-        &snapshot,
-        start() + DAY * i32::try_from(day).expect("a few"),
-    )
+    }
 }
 
 fn of<'a>(resolved: &'a ResolvedDevice, name: &str) -> &'a ResolvedSubscription {
@@ -108,7 +111,7 @@ fn of<'a>(resolved: &'a ResolvedDevice, name: &str) -> &'a ResolvedSubscription 
     resolved.subscription(&name.into()).expect("it is there")
 }
 
-fn refused(resolved: &ResolvedDevice, name: &str) -> Option<Reason> {
+pub(super) fn refused(resolved: &ResolvedDevice, name: &str) -> Option<Reason> {
     of(resolved, name).refused.as_ref().map(|it| it.reason)
 }
 
