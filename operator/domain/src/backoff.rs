@@ -3,7 +3,16 @@
 //! Randomness comes in as a fraction, so that the arithmetic can be tested. Called by everything
 //! that tries again.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
+
+/// The longest wait that a remote side is left alone for because it asked: a broken clock, theirs or
+/// ours that was set back, must not silence us for years. Cloud Foundry cuts at the same length.
+pub const LONGEST_ASKED: SignedDuration = SignedDuration::from_hours(24);
+
+/// True if a wait that was asked for is not over.
+pub(crate) fn is_asked_still(until: Timestamp, now: Timestamp) -> bool {
+    until > now && until.duration_since(now) <= LONGEST_ASKED
+}
 
 /// The waits of a connection (`spec.retry`).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

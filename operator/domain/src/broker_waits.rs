@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
+    backoff::is_asked_still,
     names::ConnectionName,
     remote::{Failure, FailureKind},
 };
@@ -58,7 +59,7 @@ impl BrokerWaits {
         let scopes = [None, Some(about)].map(|about| scope(connection, url, about.cloned()));
         let waits = scopes.iter().filter_map(|scope| self.0.get(scope));
         let wait = waits.max_by_key(|wait| wait.until)?;
-        (wait.until > now).then(|| Failure {
+        is_asked_still(wait.until, now).then(|| Failure {
             retry_after: Some(wait.until.duration_since(now)),
             ..Failure::new(FailureKind::Busy, wait.failure.message.clone())
         })
@@ -73,7 +74,7 @@ impl BrokerWaits {
         failure: &Failure,
         now: Timestamp,
     ) {
-        self.0.retain(|_, wait| wait.until > now);
+        self.0.retain(|_, wait| is_asked_still(wait.until, now));
         let asked = failure.retry_after.filter(SignedDuration::is_positive);
         let Some(until) = asked.and_then(|asked| now.checked_add(asked).ok()) else {
             return;
@@ -201,5 +202,15 @@ mod tests {
             waits.record("hq", URL, &about, &failure, at(second));
         }
         assert_eq!(waits.0.len(), 2);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_by_a_year_silences_nobody() {
+        let mut waits = BrokerWaits::default();
+        let year = 31_536_000;
+        let failure = asking(FailureKind::Busy, Some(60));
+        waits.record("hq", URL, &one(), &failure, at(year));
+        assert_eq!(until(&waits, &one(), year - 3600), Some(year + 60));
+        assert_eq!(until(&waits, &one(), 0), None);
     }
 }

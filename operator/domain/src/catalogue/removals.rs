@@ -21,8 +21,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use entente_crds::v1alpha1::{
-    Connection, Orphan, OrphanRemoval, ServerOperation, ServerOperationState, ServerOperationType,
+use entente_crds::{
+    digest::Digest,
+    v1alpha1::{
+        Connection, Orphan, OrphanRemoval, ServerOperation, ServerOperationState,
+        ServerOperationType,
+    },
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
@@ -30,7 +34,7 @@ use kube::ResourceExt as _;
 use super::orphans::{MOST_BYTES_WITH_OPERATIONS, is_to_be_forgotten, size_of};
 use crate::{
     backoff::{RetryPolicy, wait},
-    broker::another_broker,
+    broker::{another_broker, broker_at},
     delivery::{RemovalAttempt, RemovalEnd, late, poll_interval},
     remote::{Catalog, Failure, FailureKind},
 };
@@ -61,8 +65,8 @@ pub struct Removals {
     entries: BTreeMap<String, Entry>,
     /// True if the broker answered when it was last asked.
     is_answering: bool,
-    /// The instant before which the broker wants no request.
-    not_before: Option<Timestamp>,
+    /// The instant before which a broker wants no request, and the digest of its URL.
+    not_before: Option<(Timestamp, Option<Digest>)>,
     /// The catalog that the last probe brought.
     catalog: Option<std::sync::Arc<Catalog>>,
 }
@@ -137,6 +141,7 @@ impl Removals {
         let ids: BTreeSet<&String> = orphans.iter().map(|it| &it.instance_id).collect();
         self.entries.retain(|id, _| ids.contains(id));
         let mut turn = Turn::default();
+        let not_before = self.not_before(connection);
         for orphan in orphans.into_iter().filter(|it| it.gone.is_none()) {
             let entry = self.entries.entry(orphan.instance_id.clone());
             let entry = entry.or_insert_with(|| Entry::of(orphan, late, now));
@@ -156,7 +161,7 @@ impl Removals {
             };
             // Nothing is asked about it at another broker.
             let next = next.filter(|_| elsewhere.is_none());
-            let next = next.map(|due| self.not_before.map_or(due, |until| due.max(until)));
+            let next = next.map(|due| not_before.map_or(due, |until| due.max(until)));
             // A poll for a subscription that waits is sent whether the broker answers or not.
             let may_ask = self.is_answering || entry.is_left_alone;
             match next {
@@ -191,7 +196,7 @@ impl Removals {
         instance_id: &str,
         now: Timestamp,
     ) -> Option<(Orphan, RemovalAttempt)> {
-        let waits = self.not_before.is_some_and(|until| until > now);
+        let waits = self.not_before(connection).is_some_and(|until| until > now);
         let entry = self.entries.get_mut(instance_id)?;
         let mut orphans = connection.status.iter().flat_map(|it| &it.orphans);
         let orphan = orphans.find(|it| it.instance_id == instance_id && it.since == entry.orphaned);
@@ -263,12 +268,19 @@ impl Removals {
         };
         entry.failures = entry.failures.saturating_add(1);
         let asked = failure.retry_after.unwrap_or_default();
-        entry.due = after(wait(RETRY, entry.failures, fraction).max(asked));
+        entry.due = after(wait(RETRY, entry.failures, fraction));
         entry.message = Some(format!("the last attempt failed: {}", failure.message));
         if failure.retry_after.is_some() {
-            self.not_before = Some(after(asked));
+            self.not_before = Some((after(asked), broker_digest(connection)));
         }
         self.is_answering &= !is_about_the_broker(&failure);
+    }
+
+    /// Returns the instant before which the broker of a Connection wants no request: one at another
+    /// URL did not ask.
+    fn not_before(&self, connection: &Connection) -> Option<Timestamp> {
+        let (until, asker) = self.not_before?;
+        (broker_digest(connection) == asker).then_some(until)
     }
 
     /// Returns the orphans of a status with what is known of them here.
@@ -321,6 +333,11 @@ impl Removals {
             .cloned()
             .collect()
     }
+}
+
+fn broker_digest(connection: &Connection) -> Option<Digest> {
+    let broker = connection.spec.osb.as_ref();
+    broker.map(|broker| broker_at(&broker.url).url_digest)
 }
 
 impl Entry {

@@ -6,12 +6,9 @@
 
 use std::time::SystemTime;
 
+use entente_domain::backoff::LONGEST_ASKED;
 use http::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use jiff::SignedDuration;
-
-/// The longest wait that is kept. A longer one is cut: a broken clock must not silence us for
-/// years. Cloud Foundry cuts at the same length.
-const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 
 /// Returns the time from now; `None` if the header is missing or makes no sense.
 pub(super) fn parse(headers: &HeaderMap) -> Option<SignedDuration> {
@@ -20,7 +17,7 @@ pub(super) fn parse(headers: &HeaderMap) -> Option<SignedDuration> {
         let text = text.to_str().ok()?.trim();
         seconds(text).or_else(|| until_date(text, headers))
     });
-    Some(wishes.max()?.min(LONGEST))
+    Some(wishes.max()?.min(LONGEST_ASKED))
 }
 
 /// Returns a number of seconds, rounded up; `None` if the text is no number.
@@ -44,7 +41,7 @@ fn until_date(text: &str, headers: &HeaderMap) -> Option<SignedDuration> {
         until
             .duration_since(now)
             .map_or(SignedDuration::ZERO, |ahead| {
-                SignedDuration::try_from(ahead).unwrap_or(LONGEST)
+                SignedDuration::try_from(ahead).unwrap_or(LONGEST_ASKED)
             }),
     )
 }
@@ -136,10 +133,19 @@ mod tests {
 
     #[test]
     fn a_wish_is_never_longer_than_a_day() {
-        assert_eq!(parsed("99999999", None), Some(LONGEST));
-        assert_eq!(parsed("99999999999999999999999999", None), Some(LONGEST));
-        assert_eq!(parsed("99999999999999999999999999.9", None), Some(LONGEST));
-        assert_eq!(parsed("Wed, 21 Oct 2099 07:28:00 GMT", None), Some(LONGEST));
+        assert_eq!(parsed("99999999", None), Some(LONGEST_ASKED));
+        assert_eq!(
+            parsed("99999999999999999999999999", None),
+            Some(LONGEST_ASKED)
+        );
+        assert_eq!(
+            parsed("99999999999999999999999999.9", None),
+            Some(LONGEST_ASKED)
+        );
+        assert_eq!(
+            parsed("Wed, 21 Oct 2099 07:28:00 GMT", None),
+            Some(LONGEST_ASKED)
+        );
     }
 
     #[test]

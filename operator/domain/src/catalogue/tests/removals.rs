@@ -301,6 +301,31 @@ fn a_broker_that_asks_for_a_wait_or_does_not_answer_gets_no_request_for_any_orph
 
 // shows K5
 #[test]
+fn what_one_broker_asked_for_holds_back_no_removal_at_another() {
+    let mut play = Play::of(vec![orphan("one")]);
+    let at = |play: &mut Play, url: &str| {
+        let broker = play.connection.spec.osb.get_or_insert_with(|| {
+            let example = entente_crds::example::northwind_services();
+            example.spec.osb.expect("a broker")
+        });
+        url.clone_into(&mut broker.url);
+        play.probe(true);
+    };
+    at(&mut play, "https://broker.example");
+    play.now = NOW + HOUR;
+    play.pass(|request| Later(Busy, 30).answer(request));
+    play.now += SignedDuration::from_mins(5);
+    play.connection.metadata.labels = Some([("a".to_owned(), "b".to_owned())].into());
+    play.pass(|_| panic!("a label is no leave to ask"));
+    at(&mut play, "https://broker.example/");
+    play.pass(|_| panic!("it is the same broker"));
+    at(&mut play, "https://another.example");
+    play.pass(|request| Yes.answer(request));
+    assert_eq!(play.left(), [""; 0]);
+}
+
+// shows K5
+#[test]
 fn a_pass_tries_a_few_and_the_rest_follows() {
     let ids: Vec<String> = (0..30).map(|id| format!("i-{id:02}")).collect();
     let mut play = Play::of(ids.iter().map(|id| orphan(id)).collect());

@@ -10,6 +10,7 @@ use entente_crds::{condition::Reason, digest::Digest};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
+    backoff::is_asked_still,
     delivery::{Blocked, model::backoffs::BackoffKey},
     names::SubscriptionName,
     reasons::{Class, class},
@@ -38,7 +39,7 @@ impl AskedWaits {
         now: Timestamp,
     ) -> Option<Blocked> {
         let wait = self.0.get(&(key.clone(), asker))?;
-        (wait.until > now).then(|| wait.obstacle())
+        is_asked_still(wait.until, now).then(|| wait.obstacle())
     }
 
     /// Records that a side asked for a wait. One that is under way is never shortened.
@@ -50,7 +51,7 @@ impl AskedWaits {
         until: Timestamp,
         now: Timestamp,
     ) {
-        self.0.retain(|_, wait| wait.until > now);
+        self.0.retain(|_, wait| is_asked_still(wait.until, now));
         let known = self.0.get(&(key.clone(), asker));
         if until > now && known.is_none_or(|known| known.until < until) {
             let wait = AskedWait {

@@ -473,6 +473,9 @@ mod tests {
         assert_eq!(held(&backoffs, one, 30), Some(instant(300)));
         ask(&mut backoffs, one, 400, 50);
         assert_eq!(held(&backoffs, one, 50), Some(instant(400)));
+        // A clock that is set back by days makes no wait of days.
+        assert_eq!(held(&backoffs, one, -3600), Some(instant(400)));
+        assert_eq!(held(&backoffs, one, -400_000), None);
         assert_eq!(backoffs.asked(&device(), None, instant(50)), None);
     }
 
