@@ -50,10 +50,11 @@ pub(crate) fn lint(
 }
 
 /// Returns the fault of a fetch, a poll or a removal that names another plan than the instance has
-/// (OSB: two MUSTs). `acknowledged` is the plan that the broker last told of an instance.
+/// (OSB: two MUSTs). `acknowledged` is the plan that the broker last told of an instance, and whether
+/// it is moving the instance to another one: a fetch may name none then, since nobody knows it.
 pub(crate) fn plan_of<'a>(
     action: &Action,
-    acknowledged: impl Fn(&str) -> Option<&'a str>,
+    acknowledged: impl Fn(&str) -> Option<(&'a str, bool)>,
 ) -> Option<String> {
     let (Action::ReadInstance { instance, .. }
     | Action::PollOperation { instance, .. }
@@ -61,8 +62,10 @@ pub(crate) fn plan_of<'a>(
     else {
         return None;
     };
-    let plan = acknowledged(&instance.instance_id)?;
-    (plan != instance.plan_id).then(|| {
+    let (plan, is_moving) = acknowledged(&instance.instance_id)?;
+    let is_fetch = matches!(action, Action::ReadInstance { .. });
+    let names_none = is_moving && is_fetch && instance.plan_id.is_empty();
+    (plan != instance.plan_id && !names_none).then(|| {
         let asked = &instance.plan_id;
         format!("the instance has the plan {plan} and is asked for with {asked}")
     })

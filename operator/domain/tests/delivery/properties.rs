@@ -122,6 +122,13 @@ fn live(indexes: &[usize], events: &[(i64, Event)]) -> Simulation {
     world
 }
 
+// shows B7 D2
+#[test]
+fn a_move_to_another_plan_that_never_ends_is_given_up_and_what_came_of_it_is_read() {
+    let events = [(0, Event::BrokerNeverEnds(0)), (1, Event::Changed(0, 2))];
+    assert_settled(&live(&[0], &events));
+}
+
 fn reason(object: &ServiceSubscription, condition: ConditionType) -> String {
     let conditions = &object.status.as_ref().expect("it was reported").conditions;
     find(conditions, condition)

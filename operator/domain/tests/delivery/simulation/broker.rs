@@ -55,6 +55,15 @@ pub(crate) struct Instance {
     pub(crate) acknowledged: Option<String>,
 }
 
+impl Instance {
+    /// Returns the plan that the broker last told, and whether it is moving the instance to another.
+    pub(crate) fn told_plan(&self) -> Option<(&str, bool)> {
+        let operation = self.operation.as_ref();
+        let is_moving = operation.is_some_and(|operation| operation.to_plan.is_some());
+        Some((self.acknowledged.as_deref()?, is_moving))
+    }
+}
+
 /// A simulated service broker.
 #[derive(Clone, Debug, Default)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a habit of its own")]

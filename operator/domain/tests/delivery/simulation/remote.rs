@@ -82,10 +82,7 @@ impl Simulation {
             .get_mut(server.connection.as_str())
             .expect("its broker is simulated");
         let now = self.now;
-        let faults = crate::lint::plan_of(action, |id| {
-            let instance = broker.instances.get(id)?;
-            instance.acknowledged.as_deref()
-        });
+        let faults = crate::lint::plan_of(action, |id| broker.instances.get(id)?.told_plan());
         assert_eq!(faults, None, "{action:?}");
         let chatters = broker.chatters;
         let answer = match action {
