@@ -324,8 +324,8 @@ pub struct Item {
     /// The instant at which its state was last proved by reading.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_verified: Option<Timestamp>,
-    /// Taken if it counts because it was accepted (server.proof of the SmartService); absent if it
-    /// was read back.
+    /// Taken if it counts because it was accepted (writeOnly, or server.proof of the SmartService);
+    /// absent if it was read back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Proof>,
     /// Problem of the last attempt; absent if there was none.

@@ -278,14 +278,14 @@ pub struct ServerSide {
     pub activation: Option<Activation>,
 }
 
-/// Proof that something is in effect on a service server.
+/// Proof that something is in effect.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum Proof {
     /// It was read back as wanted. What cannot be fetched is never proved (reason NotVerifiable).
     #[default]
     Read,
-    /// It was accepted, and the broker does not let it be fetched. What can be fetched has to be
-    /// read back all the same.
+    /// It was accepted, and the broker does not let it be fetched, or it can only be written. What
+    /// can be fetched has to be read back all the same.
     Taken,
 }
 

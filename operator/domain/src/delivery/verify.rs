@@ -134,6 +134,15 @@ struct Round<'a> {
     now: Timestamp,
 }
 
+/// Returns the proof with the word for how it was proved: a value that can only be written was taken,
+/// and never read (D1).
+fn tell_proof(mut verified: VerifiedItem, item: &ResolvedItem) -> VerifiedItem {
+    if item.wanted.is_write_only() && verified.state == ItemState::Effective {
+        verified.proof = Some(Proof::Taken);
+    }
+    verified
+}
+
 /// Returns the proof without Effective if another subscription will set the place to another value,
 /// even while this value still is in effect.
 fn demote_if_overridden(mut verified: VerifiedItem, item: &ResolvedItem) -> VerifiedItem {
@@ -164,7 +173,7 @@ impl Round<'_> {
                 | Wanted::Activation { .. } => self.server_item(step.r#type, item),
             })
             .zip(self.subscription.items())
-            .map(|(verified, (_, item))| demote_if_overridden(verified, item))
+            .map(|(verified, (_, item))| demote_if_overridden(tell_proof(verified, item), item))
             .collect();
         Verified {
             items,
@@ -345,7 +354,8 @@ impl Round<'_> {
                 .update_is_in_doubt();
         let written = in_doubt || self.sent_now(item).is_some();
         let proof = previous.and_then(|previous| previous.proof);
-        let too_weak = proof == Some(Proof::Taken) && !self.takes_acceptance();
+        let too_weak =
+            proof == Some(Proof::Taken) && !item.wanted.is_write_only() && !self.takes_acceptance();
         let state = match previous.map_or(ItemState::Unknown, |previous| previous.state) {
             ItemState::Effective if written || too_weak => ItemState::Unknown,
             state => state,

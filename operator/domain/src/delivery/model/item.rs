@@ -77,6 +77,16 @@ pub enum Wanted {
 }
 
 impl Wanted {
+    /// True if the remote side never tells it, so that it counts as soon as it was accepted.
+    pub(in crate::delivery) fn is_write_only(&self) -> bool {
+        match self {
+            Self::DeviceSetting { write_only, .. } | Self::ServerSetting { write_only, .. } => {
+                *write_only
+            }
+            Self::ServerInstance | Self::Activation { .. } => false,
+        }
+    }
+
     /// True if the value comes from a Secret.
     pub(in crate::delivery) fn is_secret(&self) -> bool {
         match self {

@@ -2,7 +2,7 @@
 
 use entente_crds::{
     condition::{ConditionType, Reason},
-    v1alpha1::{ItemState, TakesEffect},
+    v1alpha1::{ItemState, Proof, TakesEffect},
 };
 use jiff::SignedDuration;
 
@@ -247,11 +247,22 @@ fn what_cannot_be_read_counts_once_it_was_accepted_and_not_before() {
     assert_eq!(item.state, ItemState::Effective);
     assert_eq!(item.last_verified, Some(now() + MINUTE));
     assert_eq!(item.observed_digest, item.desired_digest);
+    let told = report.status.items.iter().filter(|it| it.proof.is_some());
+    let taken: Vec<_> = told.map(|it| (it.key.to_string(), it.proof)).collect();
+    let expected = (item.key.to_string(), Some(Proof::Taken));
+    assert_eq!(taken, [expected], "the others were read back");
+    assert_eq!(report.status.promises[0].proof, Some(Proof::Taken));
     // A reading that has another value is none: the device never tells it.
     set_by_hand(&mut story);
     let later = story.calm_pass(MINUTE * 2);
     assert_eq!(later.status, report.status);
     assert_eq!(story.remote.count("WriteDevice"), 0, "it is not sent again");
+    // Once it can be read, that it was taken is no proof.
+    story.edit_weekdays(|it| it.write_only = false);
+    let read = story.calm_pass(MINUTE * 3);
+    assert_eq!(story.remote.count("WriteDevice"), 1, "it was set by hand");
+    let item = weekdays(&read);
+    assert_eq!((item.state, item.proof), (ItemState::Effective, None));
 }
 
 // shows D1 D9 K2
