@@ -5,17 +5,19 @@
 //! refused as a whole, so that nothing is said at all; hence no such text can be built. Used for the
 //! fields of statuses that devices, servers and people fill.
 
-use std::{borrow::Cow, fmt, ops::Deref};
+use std::{borrow::Cow, fmt, ops::Deref, sync::Arc};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
+use crate::shared::shared;
+
 /// A text that people read, of at most `MAX` characters: what does not fit is replaced by an
 /// ellipsis. It has no control character and none that changes the direction of writing; line
 /// breaks and tabs are blanks.
 #[derive(Clone, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Text<const MAX: usize>(String);
+pub struct Text<const MAX: usize>(Arc<str>);
 
 /// A text of at most `MAX` characters that is only compared: itself where it fits and has no
 /// character that [`Text`] leaves out, else a digest of it, so that two that differ stay different.
@@ -93,13 +95,13 @@ macro_rules! bounded {
 
         impl<const MAX: usize> From<$name<MAX>> for String {
             fn from(text: $name<MAX>) -> Self {
-                text.0
+                (*text.0).to_owned()
             }
         }
 
         impl<const MAX: usize> From<&$name<MAX>> for String {
             fn from(text: &$name<MAX>) -> Self {
-                text.0.clone()
+                (*text.0).to_owned()
             }
         }
 
@@ -125,19 +127,19 @@ macro_rules! bounded {
 
         impl<const MAX: usize> PartialEq<str> for $name<MAX> {
             fn eq(&self, text: &str) -> bool {
-                self.0 == text
+                *self.0 == *text
             }
         }
 
         impl<const MAX: usize> PartialEq<&str> for $name<MAX> {
             fn eq(&self, text: &&str) -> bool {
-                self.0 == *text
+                *self.0 == **text
             }
         }
 
         impl<const MAX: usize> PartialEq<String> for $name<MAX> {
             fn eq(&self, text: &String) -> bool {
-                self.0 == *text
+                *self.0 == **text
             }
         }
 
@@ -170,7 +172,7 @@ macro_rules! bounded {
     };
 }
 
-bounded!(Text, text => cut(text, MAX));
+bounded!(Text, text => shared(&cut(text, MAX)));
 bounded!(Token, text => token(&text, MAX));
 
 #[cfg(test)]

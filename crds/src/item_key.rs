@@ -2,12 +2,7 @@
 //!
 //! Decides the text of a key and the step that it belongs to; no other code takes a key apart.
 
-use std::{
-    borrow::Cow,
-    collections::BTreeSet,
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{
@@ -15,7 +10,7 @@ use serde::{
     de::{Error, Visitor},
 };
 
-use crate::v1alpha1::StepType;
+use crate::{shared::shared, v1alpha1::StepType};
 
 /// The key of an item: its kind, and its name if there are several of that kind. Keys are ordered
 /// as texts.
@@ -103,25 +98,10 @@ impl ItemKey {
     }
 }
 
-/// The largest number of texts that are shared. A catalogue has some hundreds of settings at most.
-const MOST_SHARED: usize = 4096;
-
-/// The texts that are shared. The operator holds the status of every subscription, and those of one
-/// service have the same keys.
-static SHARED: Mutex<BTreeSet<Arc<str>>> = Mutex::new(BTreeSet::new());
-
 /// Takes any text; equal ones share one place in memory.
 impl From<&str> for ItemKey {
     fn from(text: &str) -> Self {
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = shared.get(text) {
-            return Self(known.clone());
-        }
-        let new: Arc<str> = text.into();
-        if shared.len() < MOST_SHARED {
-            shared.insert(new.clone());
-        }
-        Self(new)
+        Self(shared(text))
     }
 }
 

@@ -26,6 +26,7 @@ pub mod generate;
 pub mod item_key;
 pub mod manifest;
 pub mod schema;
+mod shared;
 /// For tests: the operator never asks it.
 #[cfg(any(test, feature = "admission-cases"))]
 pub mod status_rules;
