@@ -188,11 +188,11 @@ fn stop_on_signals(trigger: ShutdownTrigger) -> Result<(), OperatorError> {
                 _ = interrupt.recv() => {}
             }
             if first {
-                info!("asked to stop: passes under way may finish");
+                info!("shutting down: passes in progress may finish");
                 trigger.trigger();
             }
         }
-        error!("asked to stop a second time");
+        error!("asked to shut down a second time");
         std::process::exit(1);
     });
     Ok(())

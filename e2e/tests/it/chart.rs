@@ -260,7 +260,7 @@ async fn what_is_optional_is_there_when_it_is_wanted_and_only_then() {
         assert_eq!(of_kind(&without, kind).len(), 0, "{kind}");
     }
     let roles = |objects: &[Value]| of_kind(objects, "ClusterRole").len();
-    assert_eq!(roles(&rendered(&[]).await), 3);
+    assert_eq!(roles(&rendered(&[]).await), 4);
     assert_eq!(roles(&rendered(&["aggregateRoles=false"]).await), 1);
 }
 

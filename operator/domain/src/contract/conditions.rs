@@ -147,8 +147,8 @@ impl Assessment<'_> {
         if !failing.is_empty() {
             let names = listed(failing.iter().copied());
             let message = match failing.len() {
-                1 => format!("1 device does not progress: {names}."),
-                count => format!("{count} devices do not progress: {names}."),
+                1 => format!("1 device is stuck: {names}."),
+                count => format!("{count} devices are stuck: {names}."),
             };
             negative.push((
                 ConditionType::DevicesFailing,
@@ -182,7 +182,7 @@ impl Assessment<'_> {
             count => format!("{count} devices: {names}"),
         };
         let message = format!(
-            "The preparation of the start does not proceed on {devices}; see the \
+            "Preparation for the start is stuck on {devices}; see the \
              ServiceSubscriptions there."
         );
         Some((Reason::DevicesNotProgressing, message))

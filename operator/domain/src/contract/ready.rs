@@ -217,7 +217,7 @@ impl Assessment<'_> {
             return Summary::open(Reason::DevicesPending, message, Work::Progressing);
         }
         let message = format!(
-            "{delivered} of {total} subscriptions are delivered; {} without progress: {}.",
+            "{delivered} of {total} subscriptions are delivered; {} stuck: {}.",
             failing.len(),
             named(&failing)
         );

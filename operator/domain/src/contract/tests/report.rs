@@ -242,7 +242,7 @@ fn the_failing_devices_are_named_up_to_five_and_one_that_lost_contact_is_not_amo
     world.pass(DURING);
     assert_eq!(
         message(&world, ConditionType::DevicesFailing),
-        "7 devices do not progress: m-02, m-03, m-04, m-05, m-06 and 2 more."
+        "7 devices are stuck: m-02, m-03, m-04, m-05, m-06 and 2 more."
     );
 }
 
@@ -261,7 +261,7 @@ fn a_subscription_whose_step_takes_too_long_does_not_progress() {
     );
     assert_eq!(
         message(&world, ConditionType::DevicesFailing),
-        "1 device does not progress: m-02."
+        "1 device is stuck: m-02."
     );
     assert_eq!(status(&world).not_ready[0].reason, "StepTimedOut");
 }

@@ -88,7 +88,7 @@ fn an_early_step_that_meets_a_problem_puts_the_start_at_risk_and_ready_stays_as_
     assert_eq!(risk(&mut world, PREPARING), AT_RISK);
     assert_eq!(
         message(&world, ConditionType::StartAtRisk),
-        "The preparation of the start does not proceed on 2 devices: a, c; see the \
+        "Preparation for the start is stuck on 2 devices: a, c; see the \
          ServiceSubscriptions there."
     );
     assert_eq!(said(&world, ConditionType::Ready), "True Scheduled");
@@ -105,7 +105,7 @@ fn an_early_step_that_meets_a_problem_puts_the_start_at_risk_and_ready_stays_as_
     assert_eq!(risk(&mut world, PREPARING), AT_RISK);
     assert_eq!(
         message(&world, ConditionType::StartAtRisk),
-        "The preparation of the start does not proceed on 1 device: c; see the \
+        "Preparation for the start is stuck on 1 device: c; see the \
          ServiceSubscriptions there."
     );
     // Losing contact with an item that is in effect does not endanger the start.

@@ -59,7 +59,7 @@ fn a_subscription_that_cannot_be_read_is_named_before_and_after_the_start_as_any
     );
     assert_eq!(
         message(&world, ConditionType::Ready),
-        format!("1 of 2 subscriptions are delivered; 1 without progress: backup on a. {words}")
+        format!("1 of 2 subscriptions are delivered; 1 stuck: backup on a. {words}")
     );
     let status = world.contract.status.as_ref().expect("a status");
     assert_eq!(status.not_ready[0].reason, "Undecodable");
