@@ -29,6 +29,9 @@ pub mod schema;
 mod shared;
 /// For tests: the operator never asks it.
 #[cfg(any(test, feature = "admission-cases"))]
+pub mod spec_rules;
+/// For tests: the operator never asks it.
+#[cfg(any(test, feature = "admission-cases"))]
 pub mod status_rules;
 pub mod v1alpha1;
 pub mod yaml;

@@ -51,7 +51,17 @@ pub fn refusals(plural: &str, status: &Value) -> Vec<String> {
     found
 }
 
+/// Returns every reason for which the API server would refuse a value by its schema.
+pub fn refusals_of(path: &str, schema: &Value, value: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    check(path, schema, value, &mut found);
+    found
+}
+
 fn check(path: &str, schema: &Value, value: &Value, found: &mut Vec<String>) {
+    if schema["x-kubernetes-int-or-string"] == true && (value.is_i64() || value.is_string()) {
+        return;
+    }
     match value {
         Value::Null => {
             if schema["nullable"] != true {
@@ -111,7 +121,7 @@ fn check_text(path: &str, schema: &Value, text: &str, found: &mut Vec<String>) {
     }
 }
 
-/// True if a text matches one of the few patterns that statuses have.
+/// True if a text matches one of the few patterns that schemas have.
 fn matches_pattern(pattern: &str, text: &str) -> bool {
     match pattern {
         "^(0|[1-9][0-9]*)$" => {
@@ -119,6 +129,12 @@ fn matches_pattern(pattern: &str, text: &str) -> bool {
                 || !text.is_empty()
                     && !text.starts_with('0')
                     && text.bytes().all(|found| found.is_ascii_digit())
+        }
+        "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" => {
+            let is_plain = |found: u8| found.is_ascii_lowercase() || found.is_ascii_digit();
+            text.bytes().all(|found| is_plain(found) || found == b'-')
+                && text.bytes().next().is_some_and(is_plain)
+                && text.bytes().last().is_some_and(is_plain)
         }
         unknown => panic!("{unknown} is a pattern that this check does not know yet"),
     }
@@ -176,6 +192,9 @@ fn check_object(path: &str, schema: &Value, value: &Value, found: &mut Vec<Strin
     }
     for (name, inner) in value.as_object().into_iter().flatten() {
         if let Some(schema) = schema["properties"].get(name) {
+            check(&format!("{path}.{name}"), schema, inner, found);
+        } else if schema["additionalProperties"].is_object() {
+            let schema = &schema["additionalProperties"];
             check(&format!("{path}.{name}"), schema, inner, found);
         }
     }

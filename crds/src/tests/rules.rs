@@ -1,44 +1,21 @@
 //! The table of cases against the CEL engine of kube, and against itself.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
+use std::collections::BTreeSet;
 
-use kube::core::cel::{
-    CompiledSchema, ErrorKind, ValidationError, ValidationErrors, Validator, apply_defaults,
-    compile_schema,
-};
+use kube::core::cel::{ErrorKind, ValidationError};
 use serde_json::Value;
 
-use crate::admission_cases::{self, Case, CaseKind, Verdict};
+use crate::{
+    admission_cases::{self, Case, CaseKind, Verdict},
+    spec_rules::{self, ONLY_ON_A_SERVER},
+};
 
 /// A rule: kind, the place it complains about with `[]` for an index, and its message.
 type Site = (CaseKind, String, String);
 
-/// The schema of each kind, as it is and compiled.
-static SCHEMAS: LazyLock<BTreeMap<CaseKind, (Value, CompiledSchema)>> = LazyLock::new(|| {
-    let crds: BTreeMap<String, Value> = super::crds().into_iter().collect();
-    let schema = |kind: CaseKind| super::root_schema(&crds[kind.plural()]).clone();
-    CaseKind::ALL
-        .into_iter()
-        .map(|kind| (kind, (schema(kind), compile_schema(&schema(kind)))))
-        .collect()
-});
-
-/// The engine has no `type()`, so the one rule that needs it is proved on a real server only.
-const ONLY_ON_A_SERVER: &str = "type(self) == int";
-
 /// Returns the faults that the CEL rules of the CRD find in a case.
 fn complaints(case: &Case) -> Vec<ValidationError> {
-    let (schema, compiled) = &SCHEMAS[&case.kind];
-    let new = apply_defaults(schema, &case.new);
-    let old = case.old.as_ref().map(|old| apply_defaults(schema, old));
-    let answer = Validator::new().validate_compiled(compiled, &new, old.as_ref());
-    let mut errors = answer
-        .err()
-        .map(ValidationErrors::into_vec)
-        .unwrap_or_default();
-    errors.retain(|error| !error.rule.starts_with(ONLY_ON_A_SERVER));
-    errors
+    spec_rules::complaints(case.kind, case.old.as_ref(), &case.new)
 }
 
 #[test]
@@ -74,7 +51,7 @@ fn every_claim_about_a_rule_holds_in_process() {
 /// Every rule of spec and metadata. Those in status guard against nobody but the operator.
 fn sites(kind: CaseKind) -> Vec<(Site, String)> {
     let mut sites = Vec::new();
-    super::walk("", &SCHEMAS[&kind].0, &mut |path, schema| {
+    super::walk("", spec_rules::schema_of(kind), &mut |path, schema| {
         if path.starts_with(".status") {
             return;
         }

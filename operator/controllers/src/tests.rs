@@ -4,6 +4,7 @@
 mod crash;
 mod instants;
 mod orphans;
+mod random_specs;
 mod settle;
 mod story;
 mod tasks;

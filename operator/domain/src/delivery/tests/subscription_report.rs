@@ -386,6 +386,8 @@ fn a_message_is_a_sentence_whatever_it_was_made_of() {
         ("stop!", "Stop!"),
         ("and so on…", "And so on…"),
         ("ärger", "Ärger."),
+        ("backup.mode: why?", "backup.mode: why?"),
+        ("spec.services[0] is 7", "spec.services[0] is 7."),
         ("ßx", "SSx."),
     ] {
         assert_eq!(sentence(text), expected);

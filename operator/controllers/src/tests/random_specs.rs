@@ -1,0 +1,345 @@
+//! Odd specs, as a person may write them: each object is refused when it is written, or accepted and
+//! carried out, or a condition says what is wrong with it.
+//!
+//! One field of one object of the examples is odd, at random. The API server's own answer comes from
+//! the schema and the CEL rules; what it takes runs through all controllers, with devices and a broker
+//! that do everything. Then no object may say that the operator met a defect or cannot read it, what
+//! does not go on must be said with the field or the value, and what a person wrote wrong must never be
+//! the delay of a device or a server.
+
+use entente_crds::{
+    admission_cases::CaseKind,
+    spec_rules,
+    v1alpha1::{Cause, DeviceModel, SmartService},
+};
+use kube::Resource;
+use proptest::prelude::*;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use super::*;
+
+/// Time after the start in which everything that can be delivered is.
+const TO_DELIVER: Duration = Duration::from_mins(30);
+
+/// Ends of fields that name something of a remote side, which no one but that side can judge: where it
+/// is, what it is called there, and which value it takes.
+const OF_REMOTE_SIDES: &[&str] = &[
+    "address",
+    "port",
+    "queue",
+    "url",
+    "identity",
+    "productNames",
+    "attribute",
+    "operation",
+    "syntax",
+    "offering",
+    "plan",
+    "value",
+    "values",
+    "default",
+    "type",
+    "takesEffect",
+    "writeOnly",
+    "pointer",
+    "path",
+    "active",
+    "inactive",
+    "choices",
+    "networks",
+    "namespaces",
+    "timeouts",
+    "retry",
+    "limits",
+];
+
+/// An object of the examples as JSON, with its kind.
+fn objects() -> Vec<(CaseKind, Value)> {
+    fn plain<K: Serialize>(kind: CaseKind, object: &K) -> (CaseKind, Value) {
+        (kind, serde_json::to_value(object).expect("it is JSON"))
+    }
+    vec![
+        plain(CaseKind::Connection, &example::hq_ipp()),
+        plain(CaseKind::Connection, &example::northwind_services()),
+        plain(CaseKind::DeviceModel, &example::mfp_500()),
+        plain(CaseKind::SmartService, &example::data_backup()),
+        plain(CaseKind::SmartService, &example::parts_life()),
+        plain(CaseKind::Device, &example::devices()[0]),
+        plain(CaseKind::Contract, &example::banco_sul_2027()),
+        plain(CaseKind::Contract, &example::banco_sul_2027()),
+        plain(CaseKind::Contract, &example::banco_sul_2027()),
+    ]
+}
+
+/// Returns the pointers (RFC 6901) of every value below one, itself included.
+fn pointers(at: &str, value: &Value) -> Vec<String> {
+    let mut found = vec![at.to_owned()];
+    match value {
+        Value::Object(fields) => {
+            for (name, inner) in fields {
+                let name = name.replace('~', "~0").replace('/', "~1");
+                found.extend(pointers(&format!("{at}/{name}"), inner));
+            }
+        }
+        Value::Array(entries) => {
+            for (index, inner) in entries.iter().enumerate() {
+                found.extend(pointers(&format!("{at}/{index}"), inner));
+            }
+        }
+        _ => {}
+    }
+    found
+}
+
+/// Texts that people, templates and other systems write where something else was meant.
+#[rustfmt::skip]
+fn odd_texts() -> Vec<String> {
+    let long = |count: usize| "a".repeat(count);
+    [
+        "", " ", "-", ".", "..", ":", "/", "*", "0", "-1", "1", "1.5", "12.50", "1e9", "99999",
+        "007", "true", "null", "YEN", "BTC", "JPY", "BRL", "Asia/Tokio", "Europe/Berlin",
+        "UTC", "+03:00", "0s", "1s", "1d", "8760h", "PT1H", "-5m", "2027-02-30", "2027-04-01",
+        "9999-12-31", "0001-01-01", "256.1.1.1", "127.0.0.256", "0x7f000001", "10.20.3.4",
+        "::1", "fe80::1", "{adress}", "{address}", "${x}", "../../etc/passwd", "a b", "ä",
+        "日本", "a\u{202e}b", "a\nb", "\u{0}", "'; drop", "http://x", "ipp://{address}:99999/",
+        "monday", "MON", "100%", "50", "2%",
+    ]
+    .into_iter()
+    .map(str::to_owned)
+    .chain([long(64), long(254), long(5000)])
+    .collect()
+}
+
+/// Returns the value in place of another one; `None` takes the field out.
+fn odd_value(before: &Value, choice: usize) -> Option<Value> {
+    let pick = |values: Vec<Value>| {
+        let count = values.len();
+        values.into_iter().nth(choice % count)
+    };
+    if choice.is_multiple_of(13) {
+        return None;
+    }
+    match before {
+        Value::String(_) => pick(odd_texts().into_iter().map(Value::String).collect()),
+        Value::Number(_) => pick(
+            [0, -1, 1, 2, 65_535, 65_536, i64::from(i32::MAX), i64::MAX]
+                .map(Value::from)
+                .into(),
+        ),
+        Value::Bool(was) => Some(json!(!was)),
+        Value::Array(entries) => {
+            let twice: Vec<Value> = entries.iter().chain(entries).cloned().collect();
+            pick(vec![json!([]), json!(twice), json!([entries.first()])])
+        }
+        Value::Object(_) => Some(json!({})),
+        Value::Null => None,
+    }
+}
+
+fn text_of(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Returns every text below a value.
+fn texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) => vec![text.clone()],
+        Value::Array(entries) => entries.iter().flat_map(texts).collect(),
+        Value::Object(fields) => fields.values().flat_map(texts).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// One odd field of one object.
+#[derive(Clone, Debug)]
+struct Odd {
+    kind: CaseKind,
+    object: Value,
+    pointer: String,
+    /// The value, as text; empty if the field was taken out.
+    found: String,
+    /// Words by which a condition may name it: the field, what is and what was there, and the names
+    /// of the entries around it.
+    names: Vec<String>,
+}
+
+impl Odd {
+    fn new(object: usize, field: usize, choice: usize) -> Self {
+        let mut all = objects();
+        let (kind, mut object) = all.swap_remove(object % all.len());
+        let mut pointers = pointers("/spec", &object["spec"]);
+        let pointer = pointers.swap_remove(field % pointers.len());
+        let before = object.pointer(&pointer).cloned().unwrap_or_default();
+        let odd = odd_value(&before, choice);
+        let found = odd.as_ref().map(text_of).unwrap_or_default();
+        let field = pointer
+            .rsplit('/')
+            .find(|step| step.parse::<usize>().is_err());
+        let mut names: Vec<String> = field.map(str::to_owned).into_iter().collect();
+        names.push(found.trim().chars().take(40).collect());
+        names.extend([format!(" {found} "), format!("\"{found}\"")]);
+        names.extend(texts(&before));
+        let around = pointer.match_indices('/').map(|(end, _)| &pointer[..end]);
+        let around = around.filter_map(|above| object.pointer(above)?["name"].as_str());
+        names.extend(around.map(str::to_owned));
+        names.retain(|name| name.len() > 1);
+        match odd {
+            Some(odd) => *object.pointer_mut(&pointer).expect("its own pointer") = odd,
+            None => take_out(&mut object, &pointer),
+        }
+        Self {
+            kind,
+            object,
+            pointer,
+            found,
+            names,
+        }
+    }
+
+    fn steps(&self) -> impl Iterator<Item = &str> {
+        let steps = self.pointer.split('/');
+        steps.filter(|step| !step.is_empty() && step.parse::<usize>().is_err())
+    }
+
+    /// True if only a remote side can judge the field.
+    fn is_of_a_remote_side(&self) -> bool {
+        self.steps().any(|step| OF_REMOTE_SIDES.contains(&step))
+    }
+
+    fn is_named_in(&self, text: &str) -> bool {
+        self.names.iter().any(|name| text.contains(name))
+    }
+
+    fn apply(&self, process: &InProcess) -> Result<(), String> {
+        match self.kind {
+            CaseKind::Connection => self.apply_as::<Connection>(process),
+            CaseKind::DeviceModel => self.apply_as::<DeviceModel>(process),
+            CaseKind::SmartService => self.apply_as::<SmartService>(process),
+            CaseKind::Device => self.apply_as::<Device>(process),
+            CaseKind::Contract => self.apply_as::<Contract>(process),
+            CaseKind::ServiceSubscription | CaseKind::Compensation => {
+                unreachable!("nobody writes these")
+            }
+        }
+    }
+
+    fn apply_as<K>(&self, process: &InProcess) -> Result<(), String>
+    where
+        K: Resource<DynamicType = ()> + DeserializeOwned + Serialize,
+    {
+        let stored = spec_rules::stored(self.kind, &self.object);
+        let decoded: K = serde_json::from_value(stored)
+            .map_err(|error| format!("it is accepted and cannot be read: {error}"))?;
+        process.cluster.apply(&decoded);
+        Ok(())
+    }
+}
+
+fn take_out(object: &mut Value, pointer: &str) {
+    let (above, name) = pointer.rsplit_once('/').expect("it is below the spec");
+    match object.pointer_mut(above) {
+        Some(Value::Object(fields)) => {
+            let name = name.replace("~1", "/").replace("~0", "~");
+            fields.remove(&name);
+        }
+        Some(Value::Array(entries)) => {
+            let index: usize = name.parse().expect("an index");
+            entries.remove(index);
+        }
+        _ => {}
+    }
+}
+
+/// Returns `kind/name condition: Status(Reason) message` of every condition of every object.
+fn conditions(process: &InProcess) -> Vec<String> {
+    let mut told = Vec::new();
+    for (name, object) in process.cluster.objects() {
+        let conditions = object["status"]["conditions"].as_array();
+        for condition in conditions.into_iter().flatten() {
+            let text = |field: &str| condition[field].as_str().unwrap_or_default();
+            told.push(format!(
+                "{name} {}: {}({}) {}",
+                text("type"),
+                text("status"),
+                text("reason"),
+                text("message")
+            ));
+        }
+    }
+    told
+}
+
+async fn carried_out(odd: &Odd) -> Result<(), String> {
+    let mut process = prepared();
+    odd.apply(&process)?;
+    process.start_all();
+    process.let_pass(Duration::from_mins(2)).await;
+    jump_to_start(&process);
+    process.let_pass(TO_DELIVER).await;
+    let told = conditions(&process);
+    let all = told.join("\n");
+    let defect = |it: &&String| it.contains("(InternalError)") || it.contains("(Undecodable)");
+    if let Some(defect) = told.iter().find(defect) {
+        return Err(format!("a defect of ours: {defect}"));
+    }
+    if told.is_empty() {
+        return Err("nothing is said".to_owned());
+    }
+    let goes_on = contract_says(&process, "Ready").starts_with("True");
+    let is_said = || {
+        let failing = told.iter().filter(|it| it.contains(": False("));
+        failing.clone().any(|it| odd.is_named_in(it))
+    };
+    if !goes_on && !odd.is_of_a_remote_side() && !is_said() {
+        return Err(format!("no condition names the field or the value:\n{all}"));
+    }
+    for (name, status) in statuses(&process) {
+        let delays = status.promises.iter().flat_map(|promise| &promise.delays);
+        let mut remote = delays.filter(|it| matches!(it.cause, Cause::Device | Cause::Server));
+        if let Some(delay) = remote.next().filter(|_| !odd.is_of_a_remote_side()) {
+            return Err(format!(
+                "{name}: it is the delay of a remote side: {delay:?}\n{all}"
+            ));
+        }
+    }
+    process.kill();
+    Ok(())
+}
+
+fn run(odd: &Odd) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    runtime.block_on(carried_out(odd))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: std::env::var("PROPTEST_CASES").map_or(256, |it| it.parse().expect("a number")),
+        failure_persistence: None,
+        max_shrink_iters: 40,
+        ..ProptestConfig::default()
+    })]
+
+    // shows K2 K7
+    #[test]
+    fn whatever_a_person_writes_is_refused_or_carried_out_or_said(
+        object in 0..64_usize, field in 0..4096_usize, choice in 0..4096_usize,
+    ) {
+        let odd = Odd::new(object, field, choice);
+        let refusals = spec_rules::refusals(odd.kind, &odd.object);
+        for refusal in &refusals {
+            let (path, words) = refusal.split_once(": ").unwrap_or_default();
+            prop_assert!(path.contains("spec") && !words.is_empty(), "{refusal:?} of {odd:#?}");
+        }
+        if refusals.is_empty() && let Err(fault) = run(&odd) {
+            prop_assert!(false, "{} = {:?} of {:?}: {fault}", odd.pointer, odd.found, odd.kind);
+        }
+    }
+}
