@@ -129,7 +129,7 @@ reasons! {
     Suspended => "Set spec.suspend of the Contract or the Device to false to go on.",
     /// The object is being deleted, or services have ended; it waits for the
     /// withdrawals that the message names.
-    Withdrawing => "Wait, or set the annotation entente.dev/abandon on the ServiceSubscription to end its withdrawal at once.",
+    Withdrawing => "Wait, or let somebody who may update Connections set the annotation entente.dev/abandon on the ServiceSubscription, which ends its withdrawal at once.",
     /// The object is valid.
     Valid => "Nothing.",
     /// Every reference was found.

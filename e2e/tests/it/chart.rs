@@ -4,6 +4,7 @@
 mod cluster;
 mod installed;
 mod records;
+mod rights;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -246,11 +247,11 @@ async fn what_is_optional_is_there_when_it_is_wanted_and_only_then() {
     let cases = [
         ("metrics.service.enabled", "Service", 1),
         ("networkPolicy.enabled", "NetworkPolicy", 1),
-        ("admissionPolicy.enabled", "ValidatingAdmissionPolicy", 2),
+        ("admissionPolicy.enabled", "ValidatingAdmissionPolicy", 3),
         (
             "admissionPolicy.enabled",
             "ValidatingAdmissionPolicyBinding",
-            2,
+            3,
         ),
     ];
     for (value, kind, number) in cases {
