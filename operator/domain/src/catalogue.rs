@@ -6,6 +6,8 @@
 mod orphans;
 mod removals;
 
+use std::collections::BTreeSet;
+
 use entente_crds::{
     condition::{ConditionType, Reason},
     v1alpha1::{
@@ -15,7 +17,7 @@ use entente_crds::{
 };
 use jiff::Timestamp;
 
-use self::orphans::OrphanList;
+use self::orphans::{OrphanList, some_of};
 pub use self::{
     orphans::{BrokerInstances, MOST_ORPHANS},
     removals::{MOST_ATTEMPTS, Removals, Turn, may_deprovision},
@@ -144,14 +146,18 @@ fn connection_summary(
     observed: &ObservedConnection,
     list: &OrphanList,
 ) -> Summary {
-    let summary = summary_of(connection, observed, list.is_full);
+    let summary = summary_of(connection, observed, &list.without_room);
     match list.warning() {
         Some(warning) => summary.and(&warning),
         None => summary,
     }
 }
 
-fn summary_of(connection: &Connection, observed: &ObservedConnection, full: bool) -> Summary {
+fn summary_of(
+    connection: &Connection,
+    observed: &ObservedConnection,
+    without_room: &BTreeSet<String>,
+) -> Summary {
     let retried = |reason, message: String| Summary::open(reason, message, Work::Retrying);
     let failure = observed
         .probe
@@ -159,10 +165,13 @@ fn summary_of(connection: &Connection, observed: &ObservedConnection, full: bool
         .and_then(|probe| probe.as_ref().err());
     if let Some((reason, message)) = &observed.fault {
         retried(*reason, message.clone())
-    } else if full {
-        let message =
-            "The list of orphans is full; the message of each says why it is there still.";
-        retried(Reason::OrphansFull, message.to_owned())
+    } else if !without_room.is_empty() {
+        let namespaces = some_of(without_room.iter());
+        let message = format!(
+            "The list of orphans has no room for more of the namespaces {namespaces}; the message \
+             of each says why it is there still."
+        );
+        retried(Reason::OrphansFull, message)
     } else if let Some(failure) = failure {
         let reason = known(ConditionType::Ready, reason(failure.kind));
         retried(reason, format!("The probe failed: {}.", failure.message))

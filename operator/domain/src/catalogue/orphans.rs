@@ -4,7 +4,7 @@
 //! forgotten by a person. Never decides to remove one: that is [`super::removals`]. Called by the
 //! report of a Connection, after every probe and after every attempt to remove an orphan.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::{
     ANNOTATION_FORGET_ORPHAN,
@@ -13,12 +13,16 @@ use entente_crds::{
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-/// The most orphans that a Connection lists; when full, withdrawals that gave up wait.
+/// The most orphans that a Connection lists; where there is no room, withdrawals that gave up wait.
 pub const MOST_ORPHANS: usize = 256;
 
 /// The most bytes that all orphans of a Connection have: a half of what etcd stores as one object
 /// (1.5 MiB by default), since an object that is larger cannot be written at all.
 const MOST_BYTES: usize = 768 * 1024;
+
+/// A namespace gets another place while it has less than so many times what is free: three quarters
+/// of the list, where it is alone.
+const SHARE: usize = 3;
 
 /// The most bytes of orphans up to which one is listed with its operation, which may have 10,000
 /// characters and which nobody needs in order to remove the instance.
@@ -39,8 +43,8 @@ pub(super) struct OrphanList {
     pub(super) orphans: Vec<Orphan>,
     /// The ids in the annotation that were acted on.
     pub(super) forgotten: Vec<String>,
-    /// True if there was not enough room for all.
-    pub(super) is_full: bool,
+    /// The namespaces with orphans for which there was no room.
+    pub(super) without_room: BTreeSet<String>,
     /// The ids in the annotation that are none of an orphan.
     pub(super) unknown: Vec<String>,
 }
@@ -54,7 +58,7 @@ impl OrphanList {
         instances: &BrokerInstances,
         now: Timestamp,
     ) -> Self {
-        let is_full = !take_over(&mut orphans, &instances.abandoned);
+        let without_room = take_over(&mut orphans, &instances.abandoned);
         let known: BTreeSet<String> = orphans.iter().map(|it| it.instance_id.clone()).collect();
         let wish = wish(connection);
         let before = forgotten_before(connection);
@@ -89,7 +93,7 @@ impl OrphanList {
         Self {
             orphans,
             forgotten,
-            is_full,
+            without_room,
             unknown,
         }
     }
@@ -121,7 +125,7 @@ impl OrphanList {
 }
 
 /// Returns the first few ids, with the number of the others.
-fn some_of<'a>(ids: impl Iterator<Item = &'a String>) -> String {
+pub(super) fn some_of<'a>(ids: impl Iterator<Item = &'a String>) -> String {
     const SHOWN: usize = 4;
     let ids: Vec<&str> = ids.map(String::as_str).collect();
     let shown = ids.iter().take(SHOWN).copied().collect::<Vec<_>>();
@@ -157,33 +161,96 @@ fn recorded_id(subscription: &ServiceSubscription) -> Option<&String> {
     Some(&status.server.as_ref()?.instance_id)
 }
 
-/// Adds the instances that subscriptions gave up. Returns false if there is not enough room for all.
-fn take_over(orphans: &mut Vec<Orphan>, abandoned: &[ServiceSubscription]) -> bool {
-    let mut bytes: usize = orphans.iter().map(size_of).sum();
-    let mut fits = true;
-    for mut orphan in abandoned.iter().filter_map(orphan_of) {
-        let mut known = orphans.iter();
-        let known = known.position(|known| known.instance_id == orphan.instance_id);
-        if let Some(known) = known {
-            let known = &mut orphans[known];
+/// Adds the instances that subscriptions gave up. Returns the namespaces of those for which there is
+/// no room.
+fn take_over(orphans: &mut Vec<Orphan>, abandoned: &[ServiceSubscription]) -> BTreeSet<String> {
+    let mut new: BTreeMap<String, Vec<Orphan>> = BTreeMap::new();
+    for orphan in abandoned.iter().filter_map(orphan_of) {
+        let mut known = orphans.iter_mut();
+        let known = known.find(|known| known.instance_id == orphan.instance_id);
+        match known {
             // It was in service again, and was given up again.
-            if known.since != orphan.since {
-                orphan.removal = known.removal.take();
-                *known = orphan;
+            Some(known) if known.since != orphan.since => {
+                let removal = known.removal.take();
+                *known = Orphan { removal, ..orphan };
             }
-            continue;
+            Some(_) => {}
+            None => {
+                let of_namespace = new.entry(namespace(&orphan).to_owned());
+                of_namespace.or_default().push(orphan);
+            }
         }
-        if bytes + size_of(&orphan) > MOST_BYTES_WITH_OPERATIONS {
+    }
+    let mut room = Room::default();
+    for orphan in orphans.iter() {
+        room.take(orphan);
+    }
+    let mut without = BTreeSet::new();
+    for mut orphan in in_turn(new) {
+        if room.all.bytes + size_of(&orphan) > MOST_BYTES_WITH_OPERATIONS {
             orphan.operation = None;
         }
-        if orphans.len() >= MOST_ORPHANS || bytes + size_of(&orphan) > MOST_BYTES {
-            fits = false;
-            continue;
+        if room.is_there_for(&orphan) {
+            room.take(&orphan);
+            orphans.push(orphan);
+        } else {
+            without.insert(namespace(&orphan).to_owned());
         }
-        bytes += size_of(&orphan);
-        orphans.push(orphan);
     }
-    fits
+    without
+}
+
+/// Returns the first of each namespace, then the second of each, and so on.
+fn in_turn(orphans: BTreeMap<String, Vec<Orphan>>) -> Vec<Orphan> {
+    let of_one = orphans
+        .into_values()
+        .flat_map(|it| it.into_iter().enumerate());
+    let mut all: Vec<(usize, Orphan)> = of_one.collect();
+    all.sort_by_key(|(turn, _)| *turn);
+    all.into_iter().map(|(_, orphan)| orphan).collect()
+}
+
+/// Returns the namespace that left an orphan behind; that of those listed by an old version is not
+/// known.
+fn namespace(orphan: &Orphan) -> &str {
+    let left_by = orphan.subscription.as_ref();
+    left_by.map_or("", |left_by| &left_by.namespace)
+}
+
+/// The places and bytes that orphans have.
+#[derive(Clone, Copy, Debug, Default)]
+struct Taken {
+    places: usize,
+    bytes: usize,
+}
+
+/// The room of a list, by the namespaces that have it. A namespace gets another place only while it
+/// has less than [`SHARE`] times what is free, so that no one fills the list for another.
+#[derive(Debug, Default)]
+struct Room {
+    all: Taken,
+    by_namespace: BTreeMap<String, Taken>,
+}
+
+impl Room {
+    fn take(&mut self, orphan: &Orphan) {
+        let of_namespace = self.by_namespace.entry(namespace(orphan).to_owned());
+        for taken in [&mut self.all, of_namespace.or_default()] {
+            taken.places += 1;
+            taken.bytes += size_of(orphan);
+        }
+    }
+
+    fn is_there_for(&self, orphan: &Orphan) -> bool {
+        let of_namespace = self.by_namespace.get(namespace(orphan));
+        let own = of_namespace.copied().unwrap_or_default();
+        let free_places = MOST_ORPHANS.saturating_sub(self.all.places);
+        let free_bytes = MOST_BYTES.saturating_sub(self.all.bytes);
+        free_places > 0
+            && size_of(orphan) <= free_bytes
+            && own.places < SHARE * free_places
+            && own.bytes < SHARE * free_bytes
+    }
 }
 
 /// Returns the orphan that a subscription gave up.

@@ -4,9 +4,9 @@ mod forgetting;
 mod removals;
 
 use entente_crds::v1alpha1::{
-    ConnectionSpec, ServerInstance, ServerOperation, ServerOperationState, ServerOperationType,
-    ServiceLevel, ServiceSubscription, ServiceSubscriptionSpec, ServiceSubscriptionStatus,
-    SmartServiceSpec,
+    ConnectionSpec, Orphan, ServerInstance, ServerOperation, ServerOperationState,
+    ServerOperationType, ServiceLevel, ServiceSubscription, ServiceSubscriptionSpec,
+    ServiceSubscriptionStatus, SmartServiceSpec,
 };
 
 use super::*;
@@ -305,14 +305,18 @@ fn every_failure_of_a_probe_has_a_reason_that_its_conditions_may_say() {
 #[test]
 fn a_list_of_orphans_that_is_full_says_so_and_takes_the_rest_once_there_is_room() {
     let mut connection = broker();
-    let ids: Vec<String> = (0..=MOST_ORPHANS).map(|id| format!("i-{id:04}")).collect();
+    let ids: Vec<String> = (0..=MOST_ORPHANS / 4 * 3)
+        .map(|id| format!("i-{id:04}"))
+        .collect();
     let observed = ObservedConnection {
         instances: left(ids.iter().map(|id| abandoned(id)).collect()),
         probe: Some(Ok(())),
         ..ObservedConnection::default()
     };
     let first = listed(&mut connection, &observed);
-    assert_eq!(first, ids[..MOST_ORPHANS]);
+    // One namespace alone gets three quarters.
+    let most = MOST_ORPHANS / 4 * 3;
+    assert_eq!(first, ids[..most]);
     let said = shown(&connection);
     assert!(
         said.contains(&"Ready=False(OrphansFull)".to_owned()),
@@ -326,7 +330,7 @@ fn a_list_of_orphans_that_is_full_says_so_and_takes_the_rest_once_there_is_room(
     let orphans = &mut connection.status.as_mut().expect("a status").orphans;
     orphans.remove(0);
     let gone = ObservedConnection {
-        instances: left(observed.instances.abandoned[MOST_ORPHANS..].to_vec()),
+        instances: left(observed.instances.abandoned[most..].to_vec()),
         ..observed
     };
     assert_eq!(listed(&mut connection, &gone), ids[1..]);
@@ -335,6 +339,64 @@ fn a_list_of_orphans_that_is_full_says_so_and_takes_the_rest_once_there_is_room(
         said.contains(&"Ready=True(Succeeded)".to_owned()),
         "{said:?}"
     );
+}
+
+/// Returns a subscription of a namespace whose withdrawal was given up.
+fn abandoned_in(namespace: &str, number: usize) -> ServiceSubscription {
+    let mut subscription = abandoned(&format!("{namespace}-{number:04}"));
+    subscription.metadata.namespace = Some(namespace.to_owned());
+    subscription
+}
+
+fn listed_of(connection: &Connection, namespace: &str) -> usize {
+    let orphans = connection.status.iter().flat_map(|it| &it.orphans);
+    let of_namespace = |orphan: &&Orphan| {
+        let left_by = orphan.subscription.as_ref();
+        left_by.is_some_and(|left_by| left_by.namespace == namespace)
+    };
+    orphans.filter(of_namespace).count()
+}
+
+// shows C10 K2
+#[test]
+fn a_namespace_that_leaves_any_number_of_orphans_does_not_fill_the_list_for_another() {
+    let mut connection = broker();
+    let mut abandoned: Vec<_> = (0..300).map(|number| abandoned_in("a", number)).collect();
+    let observed = |abandoned: &[ServiceSubscription]| ObservedConnection {
+        instances: left(abandoned.to_vec()),
+        probe: Some(Ok(())),
+        ..ObservedConnection::default()
+    };
+    listed(&mut connection, &observed(&abandoned));
+    let before = listed_of(&connection, "a");
+    abandoned.push(abandoned_in("b", 0));
+    abandoned.push(abandoned_in("c", 0));
+    listed(&mut connection, &observed(&abandoned));
+    let of = |namespace| listed_of(&connection, namespace);
+    assert_eq!((of("a"), of("b"), of("c")), (before, 1, 1));
+    let status = connection.status.as_ref().expect("a status");
+    let ready = status.conditions.iter().find(|it| it.type_ == "Ready");
+    let ready = ready.expect("it is stated");
+    assert!(
+        ready
+            .message
+            .contains("no room for more of the namespaces a;"),
+        "{}",
+        ready.message
+    );
+}
+
+#[test]
+fn namespaces_that_leave_orphans_at_once_get_places_in_turn() {
+    let mut connection = broker();
+    let of_both = ["a", "b"].map(|namespace| (0..300).map(move |it| abandoned_in(namespace, it)));
+    let observed = ObservedConnection {
+        instances: left(of_both.into_iter().flatten().collect()),
+        ..ObservedConnection::default()
+    };
+    listed(&mut connection, &observed);
+    let (a, b) = (listed_of(&connection, "a"), listed_of(&connection, "b"));
+    assert!(a.abs_diff(b) <= 1 && a > MOST_ORPHANS / 3, "{a} and {b}");
 }
 
 // shows C10 K7
