@@ -245,6 +245,7 @@ pub const BOUNDED_BY_SOURCE: &[&str] = &[
     "contracts.owed.amounts[].currency",
     "contracts.owed.amounts[].value",
     "contracts.owed.summary",
+    "contracts.promisesFrom",
     "contracts.subscriptions.summary",
     "devicemodels.conditions[].reason",
     "devicemodels.conditions[].type",

@@ -76,6 +76,7 @@ const DURATION: Scalar = Scalar {
         (Connection, "/spec/timeouts/request"),
         (SmartService, "/spec/serviceLevel/allowed"),
         (SmartService, "/spec/stepTimeout"),
+        (SmartService, "/spec/bounds/promisesBefore"),
         (ServiceSubscription, "/spec/leadTime"),
         (
             ServiceSubscription,
@@ -91,6 +92,7 @@ const AMOUNT: Scalar = Scalar {
     bad: &["12,50", "-1", "1e3", "12.", ".5", "BRL 3", "1234567890123"],
     places: &[
         (Contract, "/spec/services/0/fee/amount"),
+        (SmartService, "/spec/bounds/feeCeiling/0/amount"),
         (ServiceSubscription, "/spec/revisions/0/fee/amount"),
         (Compensation, "/spec/record/fee/amount"),
     ],
@@ -217,6 +219,7 @@ const CURRENCY: Scalar = Scalar {
     bad: &["eur", "EU", "R$"],
     places: &[
         (Contract, "/spec/currency"),
+        (SmartService, "/spec/bounds/feeCeiling/0/currency"),
         (ServiceSubscription, "/spec/revisions/0/currency"),
     ],
 };

@@ -35,6 +35,14 @@ pub(super) fn whole() -> Value {
     put(&mut object, "/spec/exclusiveGroup", json!("consumables"));
     put(
         &mut object,
+        "/spec/bounds",
+        json!({
+            "promisesBefore": "720h",
+            "feeCeiling": [{"currency": "BRL", "amount": "100000", "per": "Month"}],
+        }),
+    );
+    put(
+        &mut object,
         "/spec/remedies",
         json!([super::contract::credit()]),
     );
@@ -45,6 +53,7 @@ pub(super) fn case(table: &mut Table) {
     parameters(table);
     settings(table);
     steps(table);
+    bounds(table);
 }
 
 fn parameters(table: &mut Table) {
@@ -197,5 +206,36 @@ fn steps(table: &mut Table) {
         SmartService,
         "without a server",
         &[("/spec/server", Value::Null)],
+    );
+}
+
+fn bounds(table: &mut Table) {
+    let bounds = |value: Value| [("/spec/bounds", value)];
+    table.accepts(SmartService, "bounds by default", &bounds(json!({})));
+    table.accepts(
+        SmartService,
+        "bounds of dates alone",
+        &bounds(json!({"promisesBefore": "8760h"})),
+    );
+    let ceiling = |fields: Value| {
+        let mut ceiling = json!({"currency": "BRL", "amount": "100000", "per": "Month"});
+        for (key, value) in fields.as_object().into_iter().flatten() {
+            ceiling[key] = value.clone();
+        }
+        ceiling
+    };
+    let twice = json!({"feeCeiling": [ceiling(json!({})), ceiling(json!({"per": "Year"}))]});
+    table.rejects_by_schema(
+        SmartService,
+        "two ceilings of one currency",
+        &bounds(twice),
+        "Duplicate value",
+    );
+    let week = json!({"feeCeiling": [ceiling(json!({"per": "Week"}))]});
+    table.rejects_by_schema(
+        SmartService,
+        "a ceiling for a week",
+        &bounds(week),
+        "Unsupported value",
     );
 }

@@ -75,7 +75,7 @@ pub struct ContractSpec {
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub counted_causes: Option<Vec<Cause>>,
     /// Local date from which the term's start counts as promised; absent: the creation of this
-    /// object.
+    /// object. It may lie before that as far as `bounds.promisesBefore` of each SmartService allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::date")]
     pub promises_from: Option<String>,
@@ -269,6 +269,11 @@ pub struct ContractStatus {
     /// The instant at which the set of subscriptions was first complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub established: Option<jiff::Timestamp>,
+    /// The `promisesFrom` that was accepted last: it stays accepted, also when this object was
+    /// restored from a backup and so was created anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 10))]
+    pub promises_from: Option<String>,
     /// The last 5 changes of InForce, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 5))]

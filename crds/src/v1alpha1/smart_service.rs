@@ -4,7 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, NameReference, Remedy, ServiceLevel, ValueType};
+use super::{Condition, NameReference, Period, Remedy, ServiceLevel, ValueType};
 use crate::duration::Duration;
 use crate::schema;
 
@@ -67,6 +67,10 @@ pub struct SmartServiceSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::dns_label")]
     pub exclusive_group: Option<String>,
+    /// Limits of what a contract may promise for this service; absent: no promise from before the
+    /// contract was created, and any fee.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<Bounds>,
     /// Delay that is allowed, unless the contract sets another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_level: Option<ServiceLevel>,
@@ -94,10 +98,42 @@ impl Default for SmartServiceSpec {
             steps: Vec::new(),
             step_timeout: Self::default_step_timeout(),
             exclusive_group: None,
+            bounds: None,
             service_level: None,
             remedies: Vec::new(),
         }
     }
+}
+
+/// Limits of what contracts may promise for a service. What was accepted once is not refused later.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Bounds {
+    /// Time before the creation of a contract to which its `promisesFrom` may go back; 0s: to the
+    /// local day on which it was created.
+    #[serde(default)]
+    #[schemars(schema_with = "schema::duration")]
+    pub promises_before: Duration,
+    /// The largest fee in each currency; absent: none. A currency that is not listed is refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["currency".into()]))]
+    pub fee_ceiling: Vec<FeeCeiling>,
+}
+
+/// The largest fee of a service in one currency, for each device or for all devices together as the
+/// fee is.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FeeCeiling {
+    /// The currency (ISO 4217).
+    #[schemars(schema_with = "schema::currency")]
+    pub currency: String,
+    /// The largest amount for one period, as a quoted decimal such as "100000".
+    #[schemars(schema_with = "schema::amount")]
+    pub amount: String,
+    /// The period: fees for another one are compared by their months.
+    pub per: Period,
 }
 
 /// A value that a contract can choose.

@@ -321,10 +321,13 @@ fn service_summary(fault: Option<String>, unresolved: Option<(Reason, String)>) 
 fn duration_fault(service: &SmartService) -> Option<String> {
     let level = service.spec.service_level.as_ref();
     let level = level.map(|level| ("serviceLevel.allowed", &level.allowed));
+    let bounds = service.spec.bounds.as_ref();
+    let bounds = bounds.map(|bounds| ("bounds.promisesBefore", &bounds.promises_before));
     let durations = [("stepTimeout", &service.spec.step_timeout)];
     durations
         .into_iter()
         .chain(level)
+        .chain(bounds)
         .find_map(|(field, found)| {
             let error = found.length().err()?;
             Some(format!("spec.{field}: {error}."))

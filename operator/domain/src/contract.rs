@@ -9,6 +9,7 @@
 
 mod acceptance;
 mod assessment;
+mod bounds;
 mod compensation_totals;
 mod conditions;
 mod device_sets;

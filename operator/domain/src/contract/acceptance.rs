@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::parsed::Readings;
 use super::terms::EntryTerms;
-use super::{ContractWorld, Fault, is_own, unsupported};
+use super::{ContractWorld, Fault, bounds, is_own, unsupported};
 use crate::money::fee_amount;
 
 /// Returns every fault of the spec, sorted.
@@ -36,6 +36,7 @@ pub(super) fn faults(world: &ContractWorld, readings: &Readings<'_>, now: Timest
     for (entry, terms) in contract.spec.services.iter().zip(&readings.terms) {
         faults.extend(entry_faults(world, entry, terms.as_ref()));
     }
+    faults.extend(bounds::faults(world, readings, now));
     faults.into_iter().collect()
 }
 

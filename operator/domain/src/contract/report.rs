@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::assessment::Assessment;
+use super::bounds::accepted_promises_from;
 use super::compensation_totals::owed;
 use super::conditions::conditions;
 use super::revisions::instant;
@@ -108,6 +109,7 @@ pub fn report(
         established: previous
             .established
             .or_else(|| established(&assessment, &own)),
+        promises_from: accepted_promises_from(contract, resolved),
         history: history(previous.history, resolved.term.as_ref(), now),
         term,
     }

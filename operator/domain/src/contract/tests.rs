@@ -1,6 +1,7 @@
 //! A contract, what exists, and a stand-in for the API server and the delivery controller.
 
 mod acceptance;
+mod bounds;
 mod compensation_totals;
 mod device_sets;
 mod owed;

@@ -67,6 +67,10 @@ fn the_start_is_promised_when_it_was_known_before_it_came() {
 fn setting_promises_from_decides_the_start_anew_and_takes_nothing_back() {
     let mut world = named(&["a"]);
     world.contract.metadata.creation_timestamp = Some(Time(at(DURING)));
+    world.backup_service().bounds = Some(entente_crds::v1alpha1::Bounds {
+        promises_before: "8760h".into(),
+        ..Default::default()
+    });
     world.pass(DURING);
     assert_eq!(dates(&world), [dated(START, END, false)]);
     world.edit(|spec| spec.promises_from = Some("2027-04-01".to_owned()));
