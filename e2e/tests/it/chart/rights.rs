@@ -1,4 +1,5 @@
-//! Rights that RBAC alone cannot draw, drawn by admission policies: who abandons a withdrawal.
+//! Rights that RBAC alone cannot draw, drawn by admission policies: who abandons a withdrawal, and
+//! what the operator changes of objects of people.
 
 use entente_crds::ANNOTATION_ABANDON;
 use entente_crds::admission_cases::CaseKind;
@@ -110,4 +111,62 @@ async fn who_may_write_subscriptions_but_not_update_connections_abandons_none() 
     let held = json!({"metadata": {"finalizers": ["entente.dev/withdraw"]}});
     let kept = operator.merge(what, namespace, &held).await;
     kept.expect("the operator works on with what an administrator abandoned");
+}
+
+const FINALIZERS: &str = "the operator writes finalizers and status of this kind, and nothing else";
+
+#[tokio::test]
+async fn of_objects_of_people_the_operator_writes_finalizers_and_status_and_nothing_else() {
+    let plane = installed().await;
+    let namespace = &plane.create_namespace("catalogue").await.expect("one");
+    let (administrator, operator) = (Person::administrator(plane), Person::operator(plane).await);
+    for kind in [
+        CaseKind::Contract,
+        CaseKind::Connection,
+        CaseKind::DeviceModel,
+        CaseKind::SmartService,
+    ] {
+        let mut object = kind.complete();
+        object["metadata"] = json!({"name": "held", "finalizers": ["example.com/theirs"]});
+        if kind == CaseKind::Contract {
+            object["metadata"]["namespace"] = json!(namespace);
+        }
+        administrator.create(&object).await.expect("it is made");
+        let what = &format!("{}.entente.dev/held", kind.plural());
+        let label = json!({"metadata": {"labels": {"desk": "south"}}});
+        eventually("the policy is in force", async || {
+            match operator.merge(what, namespace, &label).await {
+                Err(said) if said.contains(FINALIZERS) => Ok(()),
+                Ok(said) | Err(said) => Err(said),
+            }
+        })
+        .await;
+        let spec = match kind {
+            CaseKind::Contract => json!({"spec": {"suspend": true}}),
+            CaseKind::Connection => json!({"spec": {"sync": {"period": "2h"}}}),
+            CaseKind::DeviceModel => json!({"spec": {"manufacturer": "Another"}}),
+            _ => json!({"spec": {"provider": "Another"}}),
+        };
+        let annotation = json!({"metadata": {"annotations": {"entente.dev/abandon": "now"}}});
+        for forged in [&spec, &annotation] {
+            let said = operator.merge(what, namespace, forged).await;
+            refused(said, "Forbidden");
+        }
+        let theirs = json!({"metadata": {"finalizers": ["entente.dev/in-use"]}});
+        let said = operator.merge(what, namespace, &theirs).await;
+        refused(said, "finalizers entente.dev/… only");
+        for finalizers in [
+            json!(["example.com/theirs", "entente.dev/in-use"]),
+            json!(["example.com/theirs"]),
+        ] {
+            let own = json!({"metadata": {"finalizers": finalizers}});
+            let held = operator.merge(what, namespace, &own).await;
+            held.expect("the operator holds it and lets it go");
+        }
+        let free = json!({"metadata": {"finalizers": null, "labels": {"desk": "south"}}});
+        let edited = administrator.merge(what, namespace, &free).await;
+        edited.expect("people are not held to that");
+        let edited = administrator.merge(what, namespace, &spec).await;
+        edited.expect("nor in the spec");
+    }
 }
