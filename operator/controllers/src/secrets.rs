@@ -101,8 +101,13 @@ impl Secrets {
         &self.namespace
     }
 
-    /// Forgets every reading: a person asked for that, or has just changed an object that refers to
-    /// them.
+    /// Forgets the readings of a tenant's Secrets: a person there asked for that. What others have
+    /// stays, so that no tenant makes the operator read all Secrets all the time.
+    pub(crate) fn forget_namespace(&self, namespace: &str) {
+        self.objects.forget_namespace(namespace);
+    }
+
+    /// Forgets every reading: the platform team has just changed an object that refers to them.
     pub(crate) fn forget(&self) {
         self.objects.forget();
         self.config_maps.forget();

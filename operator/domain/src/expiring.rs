@@ -126,6 +126,15 @@ impl<K: Ord, V, T: Copy + Ord> ExpiringMap<K, V, T> {
         self.ends.clear();
     }
 
+    /// Drops the entries whose keys are chosen.
+    pub fn remove_where(&mut self, is_chosen: impl Fn(&K) -> bool) {
+        let chosen = self.entries.keys().filter(|key| is_chosen(key));
+        let chosen: Vec<Arc<K>> = chosen.cloned().collect();
+        for key in chosen {
+            self.remove(&key);
+        }
+    }
+
     /// Drops everything that has expired.
     fn sweep(&mut self, now: T) {
         let over = self.ends.iter().take_while(|(until, _)| *until <= now);
@@ -184,6 +193,16 @@ mod tests {
         assert_eq!(map.get(&"a", 10), None);
         map.insert("b", Rc::new(8), 10, 20);
         assert_eq!((map.len(), map.ends.len()), (1, 1));
+    }
+
+    #[test]
+    fn what_is_chosen_is_dropped_and_nothing_else() {
+        let mut map = map(9);
+        for key in ["a", "b"] {
+            map.insert(key, Rc::new(7), 0, 10);
+        }
+        map.remove_where(|key| *key == "a");
+        assert_eq!((map.get(&"a", 1), map.len(), map.ends.len()), (None, 1, 1));
     }
 
     #[test]

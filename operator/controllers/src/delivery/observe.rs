@@ -88,7 +88,7 @@ pub(super) async fn snapshot(delivery: &Delivery, key: &Key) -> DeviceSnapshot {
 /// that prevent it.
 async fn read_secrets(delivery: &Delivery, snapshot: &mut DeviceSnapshot, now: Timestamp) {
     if snapshot.reconcile_requested {
-        delivery.secrets.forget();
+        delivery.secrets.forget_namespace(&snapshot.namespace);
     }
     for (name, connection) in &snapshot.connections {
         if let Err(fault) = profile(delivery, snapshot, connection, now).await {

@@ -40,6 +40,11 @@ impl<T, E: Clone> ReadThrough<T, E> {
         self.entries().clear();
     }
 
+    /// Reads everything of a namespace anew.
+    pub(super) fn forget_namespace(&self, namespace: &str) {
+        self.entries().remove_where(|(of, _)| of == namespace);
+    }
+
     fn entries(&self) -> MutexGuard<'_, Entries<T, E>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

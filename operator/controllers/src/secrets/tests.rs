@@ -83,6 +83,29 @@ async fn a_thousand_who_ask_at_once_make_one_request() {
     assert_eq!(data.values["token"], b"two");
 }
 
+#[tokio::test]
+async fn what_is_forgotten_for_one_namespace_is_kept_for_the_others() {
+    let (secrets, mut api) = secrets();
+    let login = object("login", &[("token", b"one")]);
+    for namespace in ["acme", "other", "entente-system"] {
+        let read = secrets.secret(namespace, "login", at(0));
+        let read = served(&mut api, read, |asked| asked.answer(200, &login)).await;
+        assert!(read.is_ok(), "{namespace}");
+    }
+    secrets.forget_namespace("acme");
+    for namespace in ["other", "entente-system"] {
+        let read = secrets.secret(namespace, "login", at(9)).await;
+        assert!(read.is_ok() && api.is_silent(), "{namespace}");
+    }
+    let mut requests = 0;
+    let read = served(&mut api, secrets.secret("acme", "login", at(9)), |asked| {
+        requests += 1;
+        asked.answer(200, &login);
+    });
+    assert!(read.await.is_ok());
+    assert_eq!(requests, 1, "its own are read anew");
+}
+
 // shows K2
 #[tokio::test]
 async fn what_cannot_be_had_is_told_with_what_to_do() {
