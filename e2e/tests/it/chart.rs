@@ -265,6 +265,30 @@ async fn what_is_optional_is_there_when_it_is_wanted_and_only_then() {
     assert_eq!(roles(&rendered(&["aggregateRoles=false"]).await), 1);
 }
 
+#[tokio::test]
+async fn nothing_but_metrics_is_let_in_and_those_only_for_who_is_named() {
+    let ingress = |objects: &[Value]| {
+        let policies = of_kind(objects, "NetworkPolicy");
+        assert_eq!(policies.len(), 1, "it is there by default");
+        assert_eq!(policies[0]["spec"]["policyTypes"], json!(["Ingress"]));
+        policies[0]["spec"]["ingress"].clone()
+    };
+    let ports = json!([{"port": "admin"}]);
+    assert_eq!(
+        ingress(&rendered(&[]).await),
+        json!([{"from": [{"podSelector": {}}], "ports": ports}])
+    );
+    let monitoring = "networkPolicy.metricsFrom[0].namespaceSelector.matchLabels.team=monitoring";
+    let peer = json!({"namespaceSelector": {"matchLabels": {"team": "monitoring"}}});
+    assert_eq!(
+        ingress(&rendered(&[monitoring]).await),
+        json!([{"from": [peer], "ports": ports}])
+    );
+    let all = container(&rendered(&[]).await)["ports"].clone();
+    assert_eq!(all.as_array().map(Vec::len), Some(1), "{all}");
+    assert_eq!(all[0]["name"], "admin");
+}
+
 /// A kind that is in no role of people can be read by the administrator alone.
 #[tokio::test]
 async fn people_may_read_every_kind_but_those_that_name_addresses_and_secrets() {
