@@ -265,6 +265,7 @@ pub const BOUNDED_BY_SOURCE: &[&str] = &[
     "servicesubscriptions.promises[].emitted[]",
     "servicesubscriptions.server.instanceId",
     "servicesubscriptions.server.offering",
+    "servicesubscriptions.server.organization",
     "servicesubscriptions.server.operation.id",
     "servicesubscriptions.server.plan",
     "servicesubscriptions.server.operation.toPlan",

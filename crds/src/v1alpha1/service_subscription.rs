@@ -374,6 +374,11 @@ pub struct Problem {
 pub struct ServerInstance {
     /// The Connection of the service server.
     pub connection_ref: NameReference,
+    /// The customer as the broker knows it (OSB `organization_guid`): a digest of namespace and
+    /// customer id. Absent for an instance of an earlier version, which has the customer id itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub organization: Option<String>,
     /// The broker at which it was made. Nothing about the instance is sent to another one (reason
     /// BrokerChanged). Absent in the status of an earlier version: it is then the broker at which
     /// the instance is proved next.

@@ -97,8 +97,8 @@ pub struct InstanceKey {
 /// `organization_guid`, `space_guid`).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct InstanceContext {
-    /// The customer's id.
-    pub customer: String,
+    /// The customer, as the broker knows it: for all requests about an instance the same.
+    pub organization: String,
     /// The namespace.
     pub namespace: String,
     /// Name of the subscription, for the header with the originating identity.

@@ -202,7 +202,7 @@ mod tests {
             plan_id: "p".to_owned(),
         };
         let context = &InstanceContext {
-            customer: "c".to_owned(),
+            organization: "c".to_owned(),
             namespace: "n".to_owned(),
             subscription: "s".to_owned(),
         };

@@ -147,7 +147,7 @@ impl ServiceDriver for OsbDriver {
         let mut body = json!({
             "service_id": instance.service_id,
             "plan_id": instance.plan_id,
-            "organization_guid": context.customer,
+            "organization_guid": context.organization,
             "space_guid": context.namespace,
             "context": platform_context(context),
             "parameters": request.parameters,
@@ -250,13 +250,14 @@ fn offering(instance: &InstanceKey) -> [(&'static str, &str); 2] {
 }
 
 /// Returns the context of the platform `kubernetes` (OSB profile). It has no `clusterid`: the same
-/// instance must be found after a move to another cluster.
+/// instance must be found after a move to another cluster. A broker that tells customers apart by it
+/// does so as by the organization.
 fn platform_context(context: &InstanceContext) -> Value {
     json!({
         "platform": "kubernetes",
         "namespace": context.namespace,
         "instance_name": context.subscription,
-        "customer": context.customer,
+        "customer": context.organization,
     })
 }
 

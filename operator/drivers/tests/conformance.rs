@@ -303,7 +303,7 @@ async fn a_lost_answer_leaves_a_doubt_and_the_deed() {
         plan_id: "p".to_owned(),
     };
     let context = entente_domain::remote::InstanceContext {
-        customer: "c".to_owned(),
+        organization: "c".to_owned(),
         namespace: "n".to_owned(),
         subscription: "u".to_owned(),
     };

@@ -277,7 +277,7 @@ fn target(broker: &Broker) -> ServerTarget {
 
 fn context() -> InstanceContext {
     InstanceContext {
-        customer: "C-4711".to_owned(),
+        organization: "C-4711".to_owned(),
         namespace: "banco-sul".to_owned(),
         subscription: "banco-sul-2027.backup.lobby-mfp".to_owned(),
     }

@@ -290,7 +290,7 @@ fn left_by(orphan: &Orphan) -> Option<ObjectReference> {
 fn context_of(orphan: &Orphan) -> InstanceContext {
     let left_by = orphan.subscription.clone().unwrap_or_default();
     InstanceContext {
-        customer: String::new(),
+        organization: String::new(),
         namespace: left_by.namespace,
         subscription: left_by.name,
     }

@@ -15,6 +15,7 @@ mod identity;
 mod instance_readings;
 mod intent;
 mod offering;
+mod organization;
 mod pass_fixture;
 mod plans;
 mod precedence;

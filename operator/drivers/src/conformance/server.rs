@@ -138,7 +138,7 @@ fn instance(subject: &dyn ServerSubject) -> InstanceKey {
 
 fn context() -> InstanceContext {
     InstanceContext {
-        customer: "C-4711".to_owned(),
+        organization: "C-4711".to_owned(),
         namespace: "banco-sul".to_owned(),
         subscription: "banco-sul-2027.backup.lobby-mfp".to_owned(),
     }

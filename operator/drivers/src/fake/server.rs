@@ -20,7 +20,7 @@ fn unreachable() -> Failure {
 fn with_context(parameters: &Map<String, Value>, context: &InstanceContext) -> Map<String, Value> {
     let mut values = parameters.clone();
     let mut told = Map::new();
-    told.insert("customer".to_owned(), context.customer.as_str().into());
+    told.insert("customer".to_owned(), context.organization.as_str().into());
     told.insert("namespace".to_owned(), context.namespace.as_str().into());
     told.insert(
         "subscription".to_owned(),

@@ -34,6 +34,9 @@ pub use parameters::ResolvedSetting;
 /// The namespace of our instance ids (RFC 9562 version 5).
 const INSTANCE_NAMESPACE: Uuid = Uuid::from_u128(0x6f1c_52f4_0c1e_5b7e_9a57_1d0e_3c7b_aa01);
 
+/// The namespace of the ids of customers at brokers (RFC 9562 version 5).
+const ORGANIZATION_NAMESPACE: Uuid = Uuid::from_u128(0xd2a7_0e53_6b0f_5d41_8c3e_94f1_27ab_5e02);
+
 /// Wants of one subscription on its service server.
 #[derive(Clone, Debug)]
 pub struct ResolvedServer {
@@ -92,6 +95,13 @@ pub fn instance_id(namespace: &str, subscription: &ServiceSubscription) -> Strin
     Uuid::new_v5(&INSTANCE_NAMESPACE, name.as_bytes()).to_string()
 }
 
+/// Returns the id of a customer at a broker: version 5 UUID of namespace and customer id, since who
+/// edits a namespace chooses customer ids, and those of another one are no business of his.
+fn organization(namespace: &str, customer: &str) -> String {
+    let name = [namespace, customer].join("\n");
+    Uuid::new_v5(&ORGANIZATION_NAMESPACE, name.as_bytes()).to_string()
+}
+
 impl ResolvedServer {
     /// Returns the server side of a service that no longer exists: the instance in the status.
     pub(in crate::delivery) fn from_record(
@@ -107,7 +117,7 @@ impl ResolvedServer {
                 None => url(snapshot, &recorded.connection_ref.name),
             },
             instance_id: recorded.instance_id.clone(),
-            context: context(snapshot, subscription),
+            context: context(snapshot, subscription, Some(recorded)),
             offering_name: String::new(),
             plan_name: String::new(),
             offering: Some(recorded_offering(catalog.map(|it| &**it), recorded)),
@@ -135,6 +145,7 @@ impl ResolvedServer {
                 name: self.connection.to_string(),
             },
             instance_id: self.instance_id.clone(),
+            organization: Some(self.context.organization.clone()),
             service_id: offering.service_id.clone(),
             plan_id: offering.plan_id.clone(),
             offering: Some(self.offering_name.clone()),
@@ -267,7 +278,7 @@ pub(in crate::delivery) fn resolve_server(
     Ok(Some(ResolvedServer {
         url,
         instance_id: instance_id(&snapshot.namespace, subscription),
-        context: context(snapshot, subscription),
+        context: context(snapshot, subscription, recorded),
         offering_name: side.offering.clone(),
         plan_name: side.plan.clone(),
         offering,
@@ -318,9 +329,21 @@ fn url(snapshot: &DeviceSnapshot, name: &str) -> Result<String, Blocked> {
         })
 }
 
-fn context(snapshot: &DeviceSnapshot, subscription: &ServiceSubscription) -> InstanceContext {
+/// Returns the customer and the subscription of an instance, as the broker is told them. The
+/// record is there before the first provision is sent, so that the one after a lost answer is the
+/// same; one without an organization is of an earlier version, which sent the customer id.
+fn context(
+    snapshot: &DeviceSnapshot,
+    subscription: &ServiceSubscription,
+    recorded: Option<&ServerInstance>,
+) -> InstanceContext {
+    let customer = &subscription.spec.customer.id;
+    let organization = match recorded {
+        Some(recorded) => recorded.organization.as_ref().unwrap_or(customer).clone(),
+        None => organization(&snapshot.namespace, customer),
+    };
     InstanceContext {
-        customer: subscription.spec.customer.id.clone(),
+        organization,
         namespace: snapshot.namespace.clone(),
         subscription: subscription.name_any(),
     }
