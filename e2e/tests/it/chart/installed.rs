@@ -37,9 +37,17 @@ async fn an_editor_writes_contracts_and_devices_and_not_the_catalogue() {
             .await
             .expect("an editor deletes it");
     }
-    refused(
-        editor.create(&CaseKind::Connection.complete()).await,
-        "forbidden",
+    for kind in [
+        CaseKind::Connection,
+        CaseKind::DeviceModel,
+        CaseKind::SmartService,
+    ] {
+        refused(editor.create(&kind.complete()).await, "forbidden");
+    }
+    assert!(
+        !editor
+            .can("get", "connections.entente.dev", &namespace)
+            .await
     );
 }
 
