@@ -6,6 +6,7 @@
 //! Called by the drivers; retries are the domain's, except those that a login needs: if a token or
 //! a nonce is refused, the request is sent again with another, since nothing was done yet.
 
+mod body;
 mod challenge;
 mod clients;
 mod digest;
@@ -24,11 +25,9 @@ use entente_domain::remote::{Failure, FailureKind};
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use jiff::SignedDuration;
-use reqwest::tls::TlsInfo;
 use url::{Position, Url};
 use zeroize::Zeroizing;
 
-use crate::certificate::fingerprint;
 use crate::credentials::{AccessToken, CredentialsValue};
 use crate::profile::{ConnectionProfile, TrustProfile};
 pub(crate) use challenge::Challenge;
@@ -268,7 +267,7 @@ impl Transport {
             .send()
             .await
             .map_err(|error| failure::classify(&error, exchange.writes))?;
-        read(response, exchange).await
+        body::read(response, exchange).await
     }
 
     /// Returns the number of hosts and Connections that are counted at the moment; for tests and
@@ -280,66 +279,6 @@ impl Transport {
     /// Returns the number of clients that are held at the moment; for tests and metrics.
     pub fn held_clients(&self) -> usize {
         self.clients.len()
-    }
-}
-
-async fn read(mut response: reqwest::Response, exchange: &Exchange<'_>) -> Result<Answer, Failure> {
-    let (most_bytes, writes) = (exchange.most_bytes, exchange.writes);
-    let status = response.status();
-    let retry_after = retry_after::parse(response.headers());
-    let challenges = challenge::parse(response.headers());
-    let redirect = redirect::parse(status, response.headers(), response.url());
-    let certificate_sha256 = response
-        .extensions()
-        .get::<TlsInfo>()
-        .and_then(TlsInfo::peer_certificate)
-        .map(fingerprint);
-    // The status of an error is definite, whatever the length of its body and whether or not its
-    // end arrives.
-    let is_in_its_body = status.is_success() && exchange.needs_body;
-    let too_long = || Failure {
-        doubtful: writes,
-        retry_after,
-        ..Failure::new(
-            FailureKind::ProtocolError,
-            format!("the answer is longer than {}", size(most_bytes)),
-        )
-    };
-    let announced = response.content_length().unwrap_or_default();
-    if is_in_its_body && usize::try_from(announced).map_or(true, |length| length > most_bytes) {
-        return Err(too_long());
-    }
-    let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() <= most_bytes => {
-                body.extend_from_slice(&chunk);
-            }
-            Ok(Some(_)) if is_in_its_body => return Err(too_long()),
-            Err(error) if is_in_its_body => return Err(failure::classify(&error, writes)),
-            // An error is known by its status, whatever its body lacks.
-            Ok(None | Some(_)) | Err(_) => break,
-        }
-    }
-    Ok(Answer {
-        status,
-        retry_after,
-        challenges,
-        redirect,
-        body: body.into(),
-        certificate_sha256,
-        token: None,
-    })
-}
-
-/// Returns a limit for people, in the largest unit of which it is a whole number.
-fn size(bytes: usize) -> String {
-    const KIB: usize = 1024;
-    const MIB: usize = KIB * KIB;
-    match bytes {
-        _ if bytes > 0 && bytes.is_multiple_of(MIB) => format!("{} MiB", bytes / MIB),
-        _ if bytes > 0 && bytes.is_multiple_of(KIB) => format!("{} KiB", bytes / KIB),
-        _ => format!("{bytes} bytes"),
     }
 }
 

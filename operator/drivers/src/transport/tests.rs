@@ -16,6 +16,7 @@ use entente_crds::v1alpha1::ClientAuthentication;
 use futures::future::join_all;
 
 use super::*;
+use crate::certificate::fingerprint;
 use crate::profile::{LimitValues, TrustProfile};
 use server::{Behaviour, Server};
 
@@ -118,6 +119,22 @@ async fn a_body_that_drips_without_end_is_given_up_in_time() {
         kind(put(&profile, &url(server.address)).await),
         (FailureKind::TimedOut, true)
     );
+}
+
+// shows K5
+#[tokio::test]
+async fn a_body_that_comes_too_slowly_is_given_up_long_before_the_end_of_the_request() {
+    let server = Server::start(Behaviour::Drip).await;
+    let profile = ConnectionProfile {
+        request_timeout: Duration::from_mins(1),
+        ..profile()
+    };
+    let failed = put(&profile, &url(server.address)).await;
+    assert_eq!(
+        failed.as_ref().unwrap_err().message,
+        "the answer came too slowly"
+    );
+    assert_eq!(kind(failed), (FailureKind::TimedOut, true));
 }
 
 #[tokio::test]
