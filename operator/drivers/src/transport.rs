@@ -25,11 +25,13 @@ use entente_domain::remote::{Failure, FailureKind};
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use jiff::SignedDuration;
+use tokio::time::{Instant, timeout_at};
 use url::{Position, Url};
 use zeroize::Zeroizing;
 
 use crate::credentials::{AccessToken, CredentialsValue};
 use crate::profile::{ConnectionProfile, TrustProfile};
+use body::BodyBudget;
 pub(crate) use challenge::Challenge;
 use clients::Clients;
 pub(crate) use digest::can_be_answered;
@@ -47,6 +49,7 @@ pub struct Transport {
     limits: Limits,
     tokens: Tokens,
     nonces: Nonces,
+    bodies: BodyBudget,
 }
 
 /// The longest answer of a token endpoint that is read.
@@ -85,7 +88,7 @@ pub(crate) struct Answer {
     pub challenges: Vec<Challenge>,
     /// Its direction, if it leads elsewhere.
     pub redirect: Option<Redirect>,
-    /// Its body.
+    /// Its body, with its part of the memory of all bodies.
     pub body: Bytes,
     /// The SHA-256 of the certificate that was shown, where TLS was spoken.
     pub certificate_sha256: Option<String>,
@@ -261,13 +264,13 @@ impl Transport {
         let request = client
             .request(exchange.method.clone(), url.clone())
             .headers(headers)
-            .body(exchange.body.clone())
-            .timeout(profile.request_timeout);
-        let response = request
-            .send()
+            .body(exchange.body.clone());
+        let deadline = Instant::now() + profile.request_timeout;
+        let response = timeout_at(deadline, request.send())
             .await
+            .map_err(|_| failure::too_late(exchange.writes))?
             .map_err(|error| failure::classify(&error, exchange.writes))?;
-        body::read(response, exchange).await
+        body::read(response, exchange, deadline, &self.bodies).await
     }
 
     /// Returns the number of hosts and Connections that are counted at the moment; for tests and

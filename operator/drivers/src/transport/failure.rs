@@ -16,6 +16,14 @@ pub(super) fn not_allowed(error: AddressNotAllowedError) -> Failure {
     Failure::new(FailureKind::AddressNotAllowed, error.to_string())
 }
 
+/// Returns the failure of a request whose time is over after it was sent.
+pub(super) fn too_late(writes: bool) -> Failure {
+    Failure {
+        doubtful: writes,
+        ..Failure::new(FailureKind::TimedOut, "no answer came in time")
+    }
+}
+
 /// Returns the failure that an error of the client means. `writes`: true if the request was to
 /// change anything.
 pub(super) fn classify(error: &reqwest::Error, writes: bool) -> Failure {
@@ -31,7 +39,7 @@ pub(super) fn classify(error: &reqwest::Error, writes: bool) -> Failure {
         };
     }
     let (kind, message) = if error.is_timeout() {
-        (FailureKind::TimedOut, "no answer came in time")
+        return too_late(writes);
     } else if error.is_builder() {
         return Failure::new(FailureKind::ProtocolError, "the request cannot be written");
     } else {

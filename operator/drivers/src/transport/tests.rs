@@ -137,6 +137,56 @@ async fn a_body_that_comes_too_slowly_is_given_up_long_before_the_end_of_the_req
     assert_eq!(kind(failed), (FailureKind::TimedOut, true));
 }
 
+// shows K4
+#[tokio::test]
+async fn large_bodies_wait_for_memory_longer_than_the_request_may_take_and_small_ones_do_not() {
+    const KIB: usize = 1024;
+    let most_bytes = 1024 * KIB;
+    // One body of 300 KiB and what is read ahead of it.
+    let transport = Transport {
+        bodies: BodyBudget::of(700 * KIB),
+        ..Transport::default()
+    };
+    let profile = ConnectionProfile {
+        request_timeout: Duration::from_secs(1),
+        ..profile()
+    };
+    let stalled = Server::start(Behaviour::Stall(300 * KIB, 200 * KIB)).await;
+    let body = "x".repeat(300 * KIB);
+    let length = body.len();
+    let large = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}");
+    let large = Server::start(Behaviour::Answer(large)).await;
+    let small = Server::start(Behaviour::Answer(OK.to_owned())).await;
+    let ask = async |server: &Server| {
+        let exchange = Exchange {
+            most_bytes,
+            ..exchange(&profile, &url(server.address))
+        };
+        transport.send(exchange).await
+    };
+    // Three that stall hold the memory for a second each, one after the other.
+    let stalls = join_all((0..3).map(|_| ask(&stalled)));
+    let others = async {
+        while transport.bodies.is_whole() {
+            tokio::task::yield_now().await;
+        }
+        let begun = Instant::now();
+        let answer = ask(&small).await.unwrap();
+        assert_eq!(answer.body, "ok");
+        assert!(begun.elapsed() < Duration::from_millis(900), "at once");
+        let answer = ask(&large).await.unwrap();
+        assert_eq!(answer.body.len(), length);
+        assert!(!transport.bodies.is_whole(), "as long as the body is there");
+        begun.elapsed()
+    };
+    let (stalls, waited) = futures::join!(stalls, others);
+    assert!(waited > Duration::from_millis(1500), "{waited:?}");
+    for failed in stalls {
+        assert_eq!(kind(failed), (FailureKind::TimedOut, false));
+    }
+    assert!(transport.bodies.is_whole(), "all of it is given back");
+}
+
 #[tokio::test]
 async fn a_reset_after_the_request_leaves_a_doubt_about_a_write() {
     let server = Server::start(Behaviour::Reset).await;

@@ -23,6 +23,8 @@ pub(super) enum Behaviour {
     Hang,
     /// One byte of the body now and then, for ever.
     Drip,
+    /// A head that announces so many bytes, and then only the first so many of them.
+    Stall(usize, usize),
     /// The connection ends.
     Reset,
     /// Answers with the result for the request: its head, and its body after the empty line.
@@ -156,6 +158,12 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             }
             Behaviour::Hang | Behaviour::Greet(_) => std::future::pending().await,
             Behaviour::Drip => drip(&mut stream).await,
+            Behaviour::Stall(announced, sent) => {
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {announced}\r\n\r\n");
+                let answer = [head.as_bytes(), &vec![b'x'; *sent]].concat();
+                let _ = stream.write_all(&answer).await;
+                std::future::pending().await
+            }
             Behaviour::Reset => return,
             Behaviour::Reply(reply) => stream.write_all(reply(&request).as_bytes()).await,
         };
