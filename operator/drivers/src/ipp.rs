@@ -48,8 +48,9 @@ const SET_SYSTEM_ATTRIBUTES: u16 = 0x0062;
 const SYSTEM_PATH: &str = "/ipp/system";
 /// The port of both schemes (RFC 3510, RFC 7472).
 const PORT: u16 = 631;
-/// The longest answer that is read: all attributes of a large device are about 100 KiB.
-const MOST_BYTES: usize = 1024 * 1024;
+/// The longest answer that is read. Every request names the attributes that it wants; some devices
+/// return all of theirs all the same, which are about 100 KiB.
+const MOST_BYTES: usize = 256 * 1024;
 
 /// The driver. One for a process.
 pub struct IppDriver {

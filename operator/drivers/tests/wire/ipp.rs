@@ -366,6 +366,32 @@ async fn an_attribute_that_nobody_asked_for_loses_no_device_whatever_it_is() {
 
 // shows K4
 #[tokio::test]
+async fn a_device_that_returns_all_its_attributes_is_read_up_to_256_kib() {
+    for (kib, is_read) in [(200, true), (300, false)] {
+        let unasked = value(0x41, "printer-more", &"x".repeat(1007));
+        assert_eq!(unasked.len(), 1024);
+        let mut values = vec![unasked; kib];
+        values.push(value(0x41, "printer-make-and-model", "NW MFP 500"));
+        values.push(value(0x41, "printer-location", "Lobby"));
+        let groups = group(4, &values);
+        let server = Server::start(move |arrived| reply(arrived, 0, &groups)).await;
+        let drivers = Drivers::real();
+        let driver = drivers.device(Protocol::IPP).unwrap();
+        let read = driver.observe(&target(&server), &probe()).await;
+        match read {
+            Ok(reading) => assert_eq!((reading.values.len(), is_read), (1, true)),
+            Err(failure) => {
+                let told = (failure.kind, &failure.message[..]);
+                let long = "the answer is longer than 256 KiB";
+                assert_eq!(told, (FailureKind::ProtocolError, long));
+                assert!(!is_read);
+            }
+        }
+    }
+}
+
+// shows K4
+#[tokio::test]
 async fn a_value_with_a_secret_in_it_is_read_as_it_is_and_marked_as_private() {
     let server = Server::start(|arrived| {
         let values = [
