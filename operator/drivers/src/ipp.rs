@@ -26,6 +26,7 @@ use ipp::model::IppVersion;
 use url::Url;
 
 use crate::device::{DeviceDriver, DeviceTarget};
+use crate::parsing::parse;
 use crate::refusal;
 use crate::text::PrivateTexts;
 use crate::transport::{Answer, Exchange, Transport};
@@ -131,19 +132,11 @@ impl IppDriver {
             Err(failure) if !writes && is_unclear(answer.status) => Ending::Unclear(failure),
             Err(failure) => Ending::Refusal(failure),
             Ok(()) => {
-                let response = Response::read(answer.body.clone());
-                if asked.object == IppObject::System && status::is_not_found(response.as_ref()) {
-                    return Ending::Refusal(status::no_system());
-                }
-                let private = private(target, &answer);
-                let asked_for = |failure| Failure {
-                    retry_after: answer.retry_after,
-                    ..failure
-                };
-                match status::ending(response, id, asked.purpose, private) {
+                let read = || read_response(target, asked, id, &answer);
+                match parse(answer.body.len(), read).await {
                     Ending::Success(response) => Ending::Success((response, answer)),
-                    Ending::Refusal(failure) => Ending::Refusal(asked_for(failure)),
-                    Ending::Unclear(failure) => Ending::Unclear(asked_for(failure)),
+                    Ending::Refusal(failure) => Ending::Refusal(failure),
+                    Ending::Unclear(failure) => Ending::Unclear(failure),
                 }
             }
         }
@@ -204,7 +197,8 @@ impl IppDriver {
             },
         };
         let (response, answer) = self.send(target, &asked).await?;
-        codec::take_reading(reading, &response, request, object)?;
+        let take = || codec::take_reading(reading, &response, request, object);
+        parse(answer.body.len(), take).await?;
         Ok(answer)
     }
 }
@@ -287,6 +281,28 @@ fn no_ipp() -> Failure {
         FailureKind::Unsupported,
         "the setting is not one that IPP can carry",
     )
+}
+
+/// Reads the answer to a request of that id.
+fn read_response(
+    target: &DeviceTarget,
+    asked: &Asked<'_>,
+    id: i32,
+    answer: &Answer,
+) -> Ending<Response> {
+    let response = Response::read(answer.body.clone());
+    if asked.object == IppObject::System && status::is_not_found(response.as_ref()) {
+        return Ending::Refusal(status::no_system());
+    }
+    let asked_for = |failure| Failure {
+        retry_after: answer.retry_after,
+        ..failure
+    };
+    match status::ending(response, id, asked.purpose, private(target, answer)) {
+        Ending::Success(response) => Ending::Success(response),
+        Ending::Refusal(failure) => Ending::Refusal(asked_for(failure)),
+        Ending::Unclear(failure) => Ending::Unclear(asked_for(failure)),
+    }
 }
 
 fn private<'a>(target: &'a DeviceTarget, answer: &'a Answer) -> PrivateTexts<'a> {

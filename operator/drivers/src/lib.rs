@@ -16,6 +16,7 @@ pub mod fake;
 mod guarded;
 pub mod ipp;
 pub mod osb;
+mod parsing;
 pub mod profile;
 mod refusal;
 pub mod service;

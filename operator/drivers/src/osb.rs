@@ -22,6 +22,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::credentials::AccessToken;
+use crate::parsing::parse;
 use crate::service::{ServerTarget, ServiceDriver};
 use crate::text::PrivateTexts;
 use crate::transport::{Exchange, Transport};
@@ -56,15 +57,16 @@ impl OsbDriver {
     }
 
     async fn call(&self, target: &ServerTarget, call: Call<'_>) -> Result<Outcome, Failure> {
-        self.ask(target, call).await.map(|(outcome, _)| outcome)
+        self.ask(target, call, |outcome, _| Ok(outcome)).await
     }
 
-    /// Sends a request. Returns its answer and the token that was sent.
-    async fn ask(
+    /// Sends a request. Returns what is read from its outcome, in which no private text may be quoted.
+    async fn ask<T>(
         &self,
         target: &ServerTarget,
         call: Call<'_>,
-    ) -> Result<(Outcome, Option<AccessToken>), Failure> {
+        read: impl FnOnce(Outcome, PrivateTexts<'_>) -> Result<T, Failure> + Send,
+    ) -> Result<T, Failure> {
         let mut headers = HeaderMap::new();
         headers.insert(VERSION, HeaderValue::from_static("2.17"));
         headers.insert(
@@ -90,14 +92,13 @@ impl OsbDriver {
                 needs_body: call.asked != Asked::Deprovision,
             })
             .await?;
-        let outcome = answer::judge(
-            call.asked,
-            answer.status,
-            &answer.body,
-            answer.retry_after,
-            private(target, answer.token.as_ref()),
-        )?;
-        Ok((outcome, answer.token))
+        let private = private(target, answer.token.as_ref());
+        let (asked, status, wait) = (call.asked, answer.status, answer.retry_after);
+        parse(answer.body.len(), || {
+            let outcome = answer::judge(asked, status, &answer.body, wait, private)?;
+            read(outcome, private)
+        })
+        .await
     }
 }
 
@@ -112,8 +113,8 @@ impl ServiceDriver for OsbDriver {
             body: None,
             subscription: None,
         };
-        let (outcome, token) = self.ask(target, call).await?;
-        answer::catalog(&outcome, private(target, token.as_ref()))
+        let read = |outcome, private: PrivateTexts<'_>| answer::catalog(&outcome, private);
+        self.ask(target, call, read).await
     }
 
     async fn observe(
@@ -210,8 +211,8 @@ impl ServiceDriver for OsbDriver {
             body: None,
             subscription: None,
         };
-        let (outcome, token) = self.ask(target, call).await?;
-        answer::operation_state(&outcome, private(target, token.as_ref()))
+        let read = |outcome, private: PrivateTexts<'_>| answer::operation_state(&outcome, private);
+        self.ask(target, call, read).await
     }
 
     async fn deprovision(

@@ -365,7 +365,7 @@ async fn an_attribute_that_nobody_asked_for_loses_no_device_whatever_it_is() {
 }
 
 // shows K4
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_device_that_returns_all_its_attributes_is_read_up_to_256_kib() {
     for (kib, is_read) in [(200, true), (300, false)] {
         let unasked = value(0x41, "printer-more", &"x".repeat(1007));

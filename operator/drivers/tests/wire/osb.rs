@@ -385,7 +385,7 @@ async fn a_refusal_of_more_than_64_kib_is_still_a_refusal() {
     assert_eq!(refused, Err((FailureKind::RejectedValue, false, message)));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_catalog_of_up_to_8_mib_is_read() {
     const MIB: usize = 1024 * 1024;
     for (length, is_read) in [(7 * MIB, true), (9 * MIB, false)] {
