@@ -56,6 +56,12 @@ pub enum FaultKind {
     Offline,
     /// The request is taken and never answered (at most 60 s, then the connection is closed).
     Hang,
+    /// The request is not carried out. The answer is HTTP 200 and so many bytes of a body without an
+    /// end, after which nothing comes (at most 60 s, then the body ends).
+    Stall {
+        /// Bytes that are sent at once.
+        bytes: usize,
+    },
     /// The request is carried out at once and answered late.
     Slow {
         /// Delay of the answer.
@@ -140,6 +146,7 @@ impl FaultKind {
         match self {
             Self::Offline => "Offline",
             Self::Hang => "Hang",
+            Self::Stall { .. } => "Stall",
             Self::Slow { .. } => "Slow",
             Self::NotEffective { .. } => "NotEffective",
             Self::Reject { .. } => "Reject",
@@ -161,6 +168,7 @@ impl FaultKind {
         match self {
             Self::Offline
             | Self::Hang
+            | Self::Stall { .. }
             | Self::Slow { .. }
             | Self::NotEffective { .. }
             | Self::Reject { .. }
@@ -266,6 +274,7 @@ mod tests {
         vec![
             FaultKind::Offline,
             FaultKind::Hang,
+            FaultKind::Stall { bytes: 1 },
             FaultKind::Slow { milliseconds: 1 },
             FaultKind::NotEffective {
                 attributes: names(),

@@ -5,13 +5,17 @@
 
 use std::{
     convert::Infallible,
-    io,
+    io, iter,
     net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
+use futures::{
+    StreamExt as _, future,
+    stream::{self, BoxStream},
+};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Either, Full, Limited, StreamBody};
 use hyper::{
@@ -62,8 +66,20 @@ pub(super) struct Answer {
     pub(super) response: Option<Response<Full<Bytes>>>,
     /// Delay of the answer.
     pub(super) after: Duration,
-    /// True if the connection is closed in the middle of the body.
-    pub(super) truncated: bool,
+    /// End of the body.
+    pub(super) end: End,
+}
+
+/// End of a body.
+#[derive(Clone, Copy, Default)]
+pub(super) enum End {
+    /// As its length says.
+    #[default]
+    Proper,
+    /// The connection is closed in the middle of it.
+    Truncated,
+    /// So many bytes come behind it, and then nothing for long.
+    Stalled(usize),
 }
 
 impl Answer {
@@ -71,7 +87,7 @@ impl Answer {
         Self {
             response: Some(response),
             after: Duration::ZERO,
-            truncated: false,
+            end: End::Proper,
         }
     }
 
@@ -85,6 +101,13 @@ impl Answer {
     pub(super) fn of_fault(met: &Effects) -> Option<(Option<u16>, Self)> {
         if met.hang {
             return Some((None, Self::hang()));
+        }
+        if let Some(bytes) = met.stall {
+            let begun = Self {
+                end: End::Stalled(bytes),
+                ..Self::now(Response::default())
+            };
+            return Some((Some(200), begun));
         }
         let (status, retry_after) = met.http_status?;
         Some((Some(status), Self::now(fault_response(status, retry_after))))
@@ -114,7 +137,7 @@ impl Answer {
         Self {
             response: None,
             after: Duration::ZERO,
-            truncated: false,
+            end: End::Proper,
         }
     }
 
@@ -123,7 +146,7 @@ impl Answer {
         Self {
             response: None,
             after: HANG_LIMIT,
-            truncated: false,
+            end: End::Proper,
         }
     }
 }
@@ -165,11 +188,9 @@ fn fault_response(status: u16, retry_after: Option<u32>) -> Response<Full<Bytes>
     response
 }
 
-/// Body that is sent: whole, or one that ends too early.
-type SentBody = Either<
-    Full<Bytes>,
-    StreamBody<futures::stream::Iter<std::array::IntoIter<Result<Frame<Bytes>, Infallible>, 1>>>,
->;
+/// Body that is sent: whole, or one that ends too early or late.
+type SentBody =
+    Either<Full<Bytes>, StreamBody<BoxStream<'static, Result<Frame<Bytes>, Infallible>>>>;
 
 /// Opens and closes a listener.
 #[derive(Debug)]
@@ -325,11 +346,22 @@ async fn receive<S: Service>(
         tokio::time::sleep(answer.after).await;
     }
     let response = answer.response.ok_or(Dropped)?;
-    Ok(if answer.truncated {
-        truncated(response).await
-    } else {
-        response.map(Either::Left)
+    Ok(match answer.end {
+        End::Proper => response.map(Either::Left),
+        End::Truncated => truncated(response).await,
+        End::Stalled(bytes) => response.map(|_| stalled(bytes)),
     })
+}
+
+/// Returns a body of so many bytes that does not end for long, and does not say its length.
+fn stalled(bytes: usize) -> SentBody {
+    static PIECE: [u8; 16 * 1024] = [0; 16 * 1024];
+    let rest = Bytes::from_static(&PIECE[..bytes % PIECE.len()]);
+    let pieces = iter::repeat_n(Bytes::from_static(&PIECE), bytes / PIECE.len()).chain([rest]);
+    let pieces = stream::iter(pieces.map(|piece| Ok(Frame::data(piece))));
+    let silence = stream::once(tokio::time::sleep(HANG_LIMIT));
+    let silence = silence.filter_map(|()| future::ready(None));
+    Either::Right(StreamBody::new(pieces.chain(silence).boxed()))
 }
 
 /// Returns the response with a length that its body does not reach, after which the connection is
@@ -341,6 +373,6 @@ async fn truncated(response: Response<Full<Bytes>>) -> Response<SentBody> {
     let length = header::HeaderValue::from(body.len() + 1);
     head.headers.insert(header::CONTENT_LENGTH, length);
     let frame = Ok(Frame::data(body));
-    let body = StreamBody::new(futures::stream::iter([frame]));
+    let body = StreamBody::new(stream::iter([frame]).boxed());
     Response::from_parts(head, Either::Right(body))
 }

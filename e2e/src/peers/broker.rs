@@ -269,6 +269,7 @@ fn can_have(fault: &FaultKind) -> bool {
         | FaultKind::AsyncFails { .. } => true,
         FaultKind::Offline
         | FaultKind::Hang
+        | FaultKind::Stall { .. }
         | FaultKind::Reboot { .. }
         | FaultKind::Odd { .. }
         | FaultKind::NotRetrievable

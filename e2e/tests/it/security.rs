@@ -7,6 +7,7 @@
 mod canary;
 mod claim;
 mod listener;
+mod memory;
 mod mutual_tls;
 mod oauth2;
 mod secret;

@@ -52,6 +52,7 @@ pub(crate) struct Subject<'a> {
 #[expect(clippy::struct_excessive_bools, reason = "each is a fault of its own")]
 pub(crate) struct Effects {
     pub(crate) hang: bool,
+    pub(crate) stall: Option<usize>,
     pub(crate) slow: Option<Duration>,
     pub(crate) not_effective: Option<Vec<String>>,
     pub(crate) reject: Option<(Vec<String>, Rejection)>,
@@ -71,6 +72,7 @@ impl Effects {
         match kind {
             FaultKind::Offline => {}
             FaultKind::Hang => self.hang = true,
+            FaultKind::Stall { bytes } => self.stall = Some(*bytes),
             FaultKind::Slow { milliseconds } => {
                 self.slow = Some(Duration::from_millis(*milliseconds));
             }

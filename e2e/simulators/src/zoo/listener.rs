@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use super::{HttpReply, Reply, Request, ZooBroker};
 use crate::{
     SimulatorError,
-    listener::{Answer, OwnedTask, Received, Service, Switch, listen, response, serve},
+    listener::{Answer, End, OwnedTask, Received, Service, Switch, listen, response, serve},
 };
 
 type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
@@ -47,9 +47,13 @@ impl Service for Server {
             Reply::Hang => Answer::hang(),
             Reply::Cut => Answer::dropped(),
             Reply::Http(reply) => {
-                let truncated = reply.truncated;
+                let end = if reply.truncated {
+                    End::Truncated
+                } else {
+                    End::Proper
+                };
                 Answer {
-                    truncated,
+                    end,
                     ..Answer::now(of_http(reply))
                 }
             }

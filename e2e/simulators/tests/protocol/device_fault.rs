@@ -6,7 +6,7 @@ use entente_simulators::{Cause, Fault, FaultKind, Rejection};
 use ipp::value::IppValue;
 use serde_json::json;
 
-use super::driven::{GET, Ipp, device, fleet, text};
+use super::driven::{GET, Ipp, device, fleet, http, text};
 
 fn location(place: &str) -> Vec<(&'static str, IppValue)> {
     vec![("printer-location", text(place))]
@@ -95,6 +95,27 @@ async fn a_hanging_device_takes_the_request_and_never_answers() {
             .status,
         Some(0)
     );
+}
+
+#[tokio::test]
+async fn a_device_that_stalls_begins_a_long_answer_carries_out_nothing_and_does_not_end_it() {
+    const BYTES: usize = 1024 * 1024 + 1;
+    let (_fleet, device, ledger) = device().await;
+    let stall = Fault::new(FaultKind::Stall { bytes: BYTES });
+    device.set_fault(stall).await.unwrap();
+    let url = format!("http://{}/ipp/print", device.address());
+    // Set-Printer-Attributes, without any.
+    let request = http().post(url).body(&b"\x02\0\0\x13\0\0\0\x01\x03"[..]);
+    let request = request.header("content-type", "application/ipp");
+    let mut answer = request.send().await.unwrap();
+    let mut came = 0;
+    while came < BYTES {
+        came += answer.chunk().await.unwrap().expect("it has no end").len();
+    }
+    assert_eq!(came, BYTES);
+    let more = tokio::time::timeout(Duration::from_millis(200), answer.chunk()).await;
+    assert!(more.is_err(), "{more:?}");
+    assert!(!ledger.writes()[0].committed);
 }
 
 #[tokio::test]

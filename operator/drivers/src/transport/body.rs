@@ -270,7 +270,7 @@ mod tests {
         let slow = (Some(GivenUp::Slow), WINDOW);
         assert_eq!(end(1000, 1, drip).await, slow);
         assert_eq!(end(9, 4000, second * 4).await, slow);
-        let just = end(9, LEAST_BYTES, WINDOW - second).await;
+        let just = end(9, LEAST_BYTES, second * 2).await;
         assert_eq!(just.0, None, "just fast enough");
         let short = end(1, 10, second).await;
         assert_eq!(short.0, None, "short, and at its end");
