@@ -26,7 +26,7 @@ pub(super) fn faults(world: &ContractWorld, readings: &Readings<'_>, now: Timest
         let bounds = service.spec.bounds.clone().unwrap_or_default();
         let signed = Signed::of(world, entry);
         if let (Ok(promised_from), Ok(term)) = (&readings.promised_from, &readings.term)
-            && contract.spec.promises_from != accepted_before(contract)
+            && contract.spec.promises_from != accepted_before(contract, term.start)
             && !signed.is_promised(term.start)
         {
             let created = created(contract, now);
@@ -59,10 +59,13 @@ fn recorded(contract: &Contract) -> Option<String> {
     contract.status.as_ref()?.promises_from.clone()
 }
 
-/// Returns the `promisesFrom` that was accepted once the set of subscriptions was complete: from
-/// then on it promises nothing that it did not promise before.
-fn accepted_before(contract: &Contract) -> Option<String> {
-    contract.status.as_ref()?.established?;
+/// Returns the `promisesFrom` that was accepted for this start, once the set of subscriptions was
+/// complete: from then on it promises nothing that it did not promise before. For another start it
+/// may promise what it did not.
+fn accepted_before(contract: &Contract, start: Timestamp) -> Option<String> {
+    let status = contract.status.as_ref()?;
+    status.established?;
+    status.term.as_ref().filter(|term| term.start == start)?;
     recorded(contract)
 }
 
@@ -76,11 +79,8 @@ fn date_fault(
 ) -> Option<Fault> {
     let found = contract.spec.promises_from.as_ref()?;
     let (entry, service) = (&entry.name, &entry.service_ref.name);
-    let before = match bounds.promises_before.length() {
-        Ok(before) => before,
-        // What cannot be read allows nothing more than its default.
-        Err(_) => jiff::SignedDuration::ZERO,
-    };
+    // What cannot be read allows no more than the default, which is none.
+    let before = bounds.promises_before.length().unwrap_or_default();
     let zone = zone(&contract.spec.term.time_zone).ok()?;
     let earliest = created.checked_sub(before).unwrap_or(Timestamp::MIN);
     let date = earliest.to_zoned(zone.clone()).date();

@@ -60,6 +60,7 @@ pub fn report(
         .map(|found| (found.metadata.name.as_deref().unwrap_or_default(), &**found))
         .collect();
     let states = subscription_states(contract, resolved, &own, &world.unreadable);
+    let resolved_term = resolved.term.as_ref();
     let term = if resolved.accepted.is_ok() {
         resolved.term.clone()
     } else {
@@ -102,15 +103,12 @@ pub fn report(
         subscriptions: Some(counts(&states)),
         not_ready: not_ready(&assessment),
         owed,
-        next_transition: resolved
-            .term
-            .as_ref()
-            .and_then(|term| next_transition(term, now)),
+        next_transition: resolved_term.and_then(|term| next_transition(term, now)),
         established: previous
             .established
             .or_else(|| established(&assessment, &own)),
         promises_from: accepted_promises_from(contract, resolved),
-        history: history(previous.history, resolved.term.as_ref(), now),
+        history: history(previous.history, resolved_term, now),
         term,
     }
 }

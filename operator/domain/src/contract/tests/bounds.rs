@@ -117,6 +117,26 @@ fn what_was_accepted_stays_so_when_the_catalogue_allows_less_or_the_contract_is_
     );
 }
 
+// shows D3
+#[test]
+fn a_date_that_was_accepted_for_a_start_ahead_promises_nothing_when_the_start_is_moved_back() {
+    let mut world = promising_from("2027-06-10");
+    let start = |world: &mut ContractWorld, date: &str| {
+        world.edit(|spec| spec.term.start_date = Some(date.to_owned()));
+    };
+    start(&mut world, "2027-07-01");
+    world.pass(LATE);
+    assert_eq!(said(&world, ConditionType::Accepted), "True Valid");
+    // It promises no more than before, since the start is promised already.
+    world.edit(|spec| spec.promises_from = Some("2020-01-01".to_owned()));
+    world.pass(LATE);
+    start(&mut world, "2020-01-01");
+    for _ in 0..3 {
+        assert_eq!(faults(&world, LATE), refused("2020-01-01"));
+        assert!(world.pass(LATE).changes.is_empty());
+    }
+}
+
 #[test]
 fn what_was_accepted_while_its_service_was_missing_is_held_against_the_bounds_of_the_service() {
     let mut world = promising_from("2020-01-01");
