@@ -134,7 +134,6 @@ fn an_instance_that_a_restore_finds_with_another_organization_is_taken_over_and_
         Action::ReadInstance { .. } if !is_there => {
             Some(Answer::Instance(Ok(InstanceReading::Absent)))
         }
-        Action::ReadInstance { .. } => None,
         Action::Provision { .. } => {
             is_there = true;
             let differs = Failure::new(FailureKind::Conflict, "of another organization");
