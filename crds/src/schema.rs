@@ -133,6 +133,16 @@ pub fn duration(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
+/// A length of time that is not zero: a limit of nothing refuses everything, and a wait of nothing
+/// never ends.
+pub fn positive_duration(_: &mut SchemaGenerator) -> Schema {
+    ruled(
+        20,
+        "self.matches('^([0-9]{1,6}(ms|s|m|h))+$') && self.matches('[1-9]')",
+        "must be a duration longer than zero such as \"10s\", \"15m\" or \"24h\"",
+    )
+}
+
 /// A name of the time zone database. The operator checks that it exists.
 pub fn time_zone(_: &mut SchemaGenerator) -> Schema {
     ruled(
@@ -170,12 +180,57 @@ pub fn sha256(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
-/// The address of a device: a host name or an IP address.
+/// The address of a device: a host name or an IP address. A name whose last label is a number is
+/// an address to everyone who dials it (WHATWG URL, "ends in a number"), so it must be one.
 pub fn address(_: &mut SchemaGenerator) -> Schema {
     ruled(
         253,
-        "self.matches('^([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)$')",
-        "must be a host name or an IP address without scheme, port and path",
+        "isIP(self) || (self.matches('^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?$') \
+         && !self.matches('(^|[.])([0-9]+|0[xX][0-9A-Fa-f]*)$') && !self.contains('..'))",
+        "must be a host name or an IP address without scheme, port and path; a name that ends in a \
+         number must be an IPv4 address such as 10.20.3.4",
+    )
+}
+
+/// A host in the authority of a URL: a name, or an IPv6 address in brackets. In a literal of CEL.
+const HOST: &str = r"([^/?#@{}:\\[\\]]+|\\[[0-9A-Fa-f:.]+\\])";
+
+/// Such a host with the places that a Device fills.
+const HOST_TEMPLATE: &str =
+    r"(([^/?#@{}:\\[\\]]|[{](address|port|queue)[}])+|\\[[0-9A-Fa-f:.]+\\])";
+
+/// A port from 1 to 65535.
+const PORT: &str =
+    "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
+
+/// Returns the rule of a URL without user and query, of schemes that are given as a pattern.
+pub fn url_rule(url: &str, schemes: &str) -> String {
+    let whole = format!("{url}.matches('^{schemes}://{HOST}(:{PORT})?(/[^?#{{}}]*)?$')");
+    format!("{whole} && {}", numeric_host_rule(url))
+}
+
+/// Returns the rule of the URL of devices, in which some parts may be left to the Device.
+pub fn url_template_rule() -> String {
+    let path = "(/([^?#{}]|[{](address|port|queue)[}])*)?";
+    let port = format!("(:({PORT}|[{{]port[}}]))?");
+    let whole = format!("self.matches('^ipps?://{HOST_TEMPLATE}{port}{path}$')");
+    format!("{whole} && {}", numeric_host_rule("self"))
+}
+
+/// Returns the rule of the URL of a token endpoint.
+pub fn token_url_rule() -> String {
+    let host = format!(r"(https://{HOST}|http://(127([.][0-9]{{1,3}}){{3}}|\\[::1\\]))(:{PORT})?");
+    let whole = format!("self.matches('^{host}(/[^?#{{}}]*)?([?][^#{{}}]*)?$')");
+    format!("{whole} && {}", numeric_host_rule("self"))
+}
+
+/// Returns the rule that a host which ends in a number is an IPv4 address.
+fn numeric_host_rule(url: &str) -> String {
+    let number = "([^/]*[.])?([0-9]+|0[xX][0-9A-Fa-f]*)[.]?";
+    let octet = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
+    format!(
+        "(!{url}.matches('^[a-z]+://{number}([:/?]|$)') \
+         || {url}.matches('^[a-z]+://({octet}[.]){{3}}{octet}([:/?]|$)'))"
     )
 }
 

@@ -109,10 +109,21 @@ fn connections(table: &mut Table) {
         "ipps://address}/ipp/print",
         "ipps://{address}/{{queue}}",
         "ipps://{}/ipp/print",
+        "ipps://{address}:99999/ipp/print",
+        "ipps://{address}:0/ipp/print",
+        "ipps://{address}:/ipp/print",
     ] {
         let case = format!("the placeholder in {template}");
         table.rejects(Connection, &case, &url(template), PLACEHOLDERS);
     }
+
+    let far = [("/spec/ipp/ports", json!([65536]))];
+    table.rejects_by_schema(
+        Connection,
+        "ports too far",
+        &far,
+        "less than or equal to 65535",
+    );
 
     const AUTHORITIES: &str = "caConfigMapRef goes with trust Verify only";
     for trust in ["Pin", "FirstUse"] {
@@ -360,6 +371,8 @@ fn credentials(table: &mut Table) {
         "https://user@login.example/token",
         "https://login.example/token#x",
         "ftp://login.example/",
+        "https://login.example:99999/",
+        "http://127.0.0.256/token",
         "login.example",
     ] {
         table.rejects(
@@ -381,7 +394,12 @@ fn brokers(table: &mut Table) {
             ("/spec/osb", json!({"url": url})),
         ]
     };
-    for url in ["https://broker.example", "http://broker.example:8080/osb"] {
+    for url in [
+        "https://broker.example",
+        "http://broker.example:8080/osb",
+        "https://10.20.3.4:65535/",
+        "https://[fd00::1]:8443/osb",
+    ] {
         table.accepts(Connection, &format!("a broker at {url}"), &broker(url));
     }
     for url in [
@@ -390,22 +408,32 @@ fn brokers(table: &mut Table) {
         "https://{address}/",
         "broker.example",
         "https://broker.example/?x=1",
+        "https://broker.example:99999",
+        "https://broker.example:0/",
+        "https://256.1.1.1",
+        "https://0x7f000001/",
     ] {
         table.rejects(Connection, &format!("a broker at {url}"), &broker(url), URL);
     }
     const MOVED: &str = "movedFrom must have URLs such as \"https://broker.example\", without user \
-                         and without a template";
+                         and without a template, with a port from 1 to 65535";
     let moved = |from: &str| {
         let [protocol, ipp, _] = broker("");
         let osb = json!({"url": "https://new.example", "movedFrom": [from]});
         [protocol, ipp, ("/spec/osb", osb)]
     };
-    let (good, bad) = ("http://old.example:8080/osb", "old.example");
+    let good = "http://old.example:8080/osb";
     table.accepts(Connection, "a broker that has moved", &moved(good));
-    table.rejects(
-        Connection,
-        "a broker that moved from no URL",
-        &moved(bad),
-        MOVED,
-    );
+    for bad in [
+        "old.example",
+        "http://old.example:99999",
+        "http://127.0.0.256/",
+    ] {
+        table.rejects(
+            Connection,
+            &format!("a broker that moved from {bad}"),
+            &moved(bad),
+            MOVED,
+        );
+    }
 }

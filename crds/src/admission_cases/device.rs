@@ -49,6 +49,9 @@ pub(super) fn case(table: &mut Table) {
         "ipp://{address}/ipp/print",
         "ipp:///ipp/print",
         "/ipp/print",
+        "ipp://localhost:99999/ipp/print",
+        "ipp://localhost:0/ipp/print",
+        "ipp://127.0.0.256/ipp/print",
     ] {
         table.rejects(
             Device,

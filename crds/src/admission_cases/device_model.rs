@@ -93,6 +93,7 @@ pub(super) fn case(table: &mut Table) {
         &setting("String", late),
         UNSEEN,
     );
+    syntaxes(table);
     const ORDER: &str = "minimum must not be above maximum";
     let range = |minimum: i32, maximum: i32| {
         setting("Integer", json!({"minimum": minimum, "maximum": maximum}))
@@ -109,4 +110,35 @@ pub(super) fn case(table: &mut Table) {
         &twice,
         "Duplicate value",
     );
+}
+
+/// A syntax that cannot carry the type is refused when it is written: at the device every value of
+/// it would be a refusal, which is nobody's delay but the platform team's.
+fn syntaxes(table: &mut Table) {
+    const FITS: &str = "type String or Secret goes with via.ipp.syntax Text";
+    let setting = |kind: &str, syntax: &str| {
+        let ipp = json!({"attribute": "a", "syntax": syntax});
+        let setting = json!({"name": "another", "type": kind, "via": {"ipp": ipp}});
+        [("/spec/settings/-", setting)]
+    };
+    for (kind, syntax) in [
+        ("Boolean", "Boolean"),
+        ("Integer", "Enum"),
+        ("Keyword", "Name"),
+        ("KeywordSet", "Keyword"),
+        ("Secret", "Uri"),
+    ] {
+        let case = format!("a {kind} in the syntax {syntax}");
+        table.accepts(DeviceModel, &case, &setting(kind, syntax));
+    }
+    for (kind, syntax) in [
+        ("Boolean", "Integer"),
+        ("Integer", "Text"),
+        ("String", "Boolean"),
+        ("KeywordSet", "Text"),
+        ("Secret", "Enum"),
+    ] {
+        let case = format!("a {kind} in the syntax {syntax}");
+        table.rejects(DeviceModel, &case, &setting(kind, syntax), FITS);
+    }
 }

@@ -43,6 +43,7 @@ pub(super) fn case(table: &mut Table) {
 
 const SCALARS: &[Scalar] = &[
     DURATION,
+    POSITIVE_DURATION,
     AMOUNT,
     PERCENT,
     DNS_LABEL,
@@ -69,13 +70,7 @@ const DURATION: Scalar = Scalar {
     places: &[
         (Contract, "/spec/services/0/serviceLevel/allowed"),
         (Contract, "/spec/preparation/leadTime"),
-        (Connection, "/spec/retry/initial"),
-        (Connection, "/spec/retry/max"),
-        (Connection, "/spec/sync/period"),
-        (Connection, "/spec/timeouts/connect"),
-        (Connection, "/spec/timeouts/request"),
         (SmartService, "/spec/serviceLevel/allowed"),
-        (SmartService, "/spec/stepTimeout"),
         (SmartService, "/spec/bounds/promisesBefore"),
         (ServiceSubscription, "/spec/leadTime"),
         (
@@ -83,6 +78,20 @@ const DURATION: Scalar = Scalar {
             "/spec/revisions/0/serviceLevel/allowed",
         ),
         (Compensation, "/spec/record/serviceLevel/allowed"),
+    ],
+};
+
+const POSITIVE_DURATION: Scalar = Scalar {
+    message: "must be a duration longer than zero such as \"10s\", \"15m\" or \"24h\"",
+    good: &["1h30m", "90s", "250ms", "0h1s"],
+    bad: &["0s", "0h0m", "15 minutes", "-1h"],
+    places: &[
+        (Connection, "/spec/retry/initial"),
+        (Connection, "/spec/retry/max"),
+        (Connection, "/spec/sync/period"),
+        (Connection, "/spec/timeouts/connect"),
+        (Connection, "/spec/timeouts/request"),
+        (SmartService, "/spec/stepTimeout"),
     ],
 };
 
@@ -271,7 +280,14 @@ const DIGEST: Scalar = Scalar {
 
 const ADDRESS: Scalar = Scalar {
     message: "must be a host name or an IP address without scheme, port and path",
-    good: &["mfp.example", "10.20.3.4", "fd00::1", "MFP-7"],
+    good: &[
+        "mfp.example",
+        "10.20.3.4",
+        "fd00::1",
+        "::1",
+        "MFP-7",
+        "7.mfp.example",
+    ],
     bad: &[
         "ipp://mfp.example",
         "mfp.example:631",
@@ -281,6 +297,14 @@ const ADDRESS: Scalar = Scalar {
         "user@mfp",
         "mfp.example.",
         "-mfp",
+        "256.1.1.1",
+        "127.0.0.256",
+        "10.20.3",
+        "0x7f.1",
+        "2130706433",
+        "mfp..example",
+        ":",
+        "::1::",
     ],
     places: &[
         (Device, "/spec/address"),
@@ -304,7 +328,8 @@ const POINTER: Scalar = Scalar {
 
 const IPP_URL: Scalar = Scalar {
     message: "must be a URL such as \"ipp://{address}:631/ipp/print\", with scheme ipp or ipps, \
-              without user, and with no other placeholders than {address}, {port} and {queue}",
+              without user, with a port from 1 to 65535, with an address that there is, and with no \
+              other placeholders than {address}, {port} and {queue}",
     good: &[
         "ipps://{address}:{port}/printers/{queue}",
         "ipp://[fd00::1]:{port}/ipp/print",
@@ -315,6 +340,8 @@ const IPP_URL: Scalar = Scalar {
         "ipp:///x/{port}",
         "ipp://{address}:{port}/ipp?x=1",
         "{address}:{port}",
+        "ipp://256.1.1.1:{port}/ipp/print",
+        "ipp://[{address}]:{port}/ipp/print",
     ],
     places: &[(Connection, "/spec/ipp/url")],
 };

@@ -186,6 +186,18 @@ pub enum ValueType {
     Secret,
 }
 
+impl ValueType {
+    /// Every type.
+    pub const ALL: [Self; 6] = [
+        Self::String,
+        Self::Secret,
+        Self::Keyword,
+        Self::KeywordSet,
+        Self::Integer,
+        Self::Boolean,
+    ];
+}
+
 /// The side that caused a delay (D9).
 #[derive(
     Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,

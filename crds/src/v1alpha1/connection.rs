@@ -113,7 +113,7 @@ pub enum Protocol {
 pub struct IppEndpoint {
     /// The URL, with {address}, {port} and {queue} at the places that the Device fills.
     #[schemars(length(min = 1, max = 253))]
-    #[x_kube(validation = Rule::new("self.matches('^ipps?://([^/?#@{}]|[{](address|port|queue)[}])+(/([^?#{}]|[{](address|port|queue)[}])*)?$')").message("must be a URL such as \"ipp://{address}:631/ipp/print\", with scheme ipp or ipps, without user, and with no other placeholders than {address}, {port} and {queue}"))]
+    #[x_kube(validation = Rule::new(schema::url_template_rule()).message("must be a URL such as \"ipp://{address}:631/ipp/print\", with scheme ipp or ipps, without user, with a port from 1 to 65535, with an address that there is, and with no other placeholders than {address}, {port} and {queue}"))]
     pub url: String,
     /// The allowed values of {port}.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -126,13 +126,13 @@ pub struct IppEndpoint {
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("!has(self.movedFrom) || self.movedFrom.all(url, url.matches('^https?://[^/?#@{}]+(/[^?#{}]*)?$'))")
-        .message("movedFrom must have URLs such as \"https://broker.example\", without user and without a template")
+    validation = Rule::new(format!("!has(self.movedFrom) || self.movedFrom.all(url, {})", schema::url_rule("url", "https?")))
+        .message("movedFrom must have URLs such as \"https://broker.example\", without user and without a template, with a port from 1 to 65535 and an address that there is")
 )]
 pub struct OsbEndpoint {
     /// The URL of the broker, without /v2.
     #[schemars(length(min = 1, max = 253))]
-    #[x_kube(validation = Rule::new("self.matches('^https?://[^/?#@{}]+(/[^?#{}]*)?$')").message("must be a URL such as \"https://broker.example\", without user and without a template"))]
+    #[x_kube(validation = Rule::new(schema::url_rule("self", "https?")).message("must be a URL such as \"https://broker.example\", without user and without a template, with a port from 1 to 65535 and an address that there is"))]
     pub url: String,
     /// Former URLs of this very broker, which has moved: the instances that were made there are
     /// served at url now. Instances that were made at any other URL are left alone.
@@ -217,7 +217,7 @@ pub struct Credentials {
     /// whatever `tls.trust` is. Only https, or http to a loopback address such as a sidecar's.
     #[serde(rename = "tokenURL", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
-    #[x_kube(validation = Rule::new("self.matches('^(https://[^/?#@{}]+|http://(127([.][0-9]{1,3}){3}|\\\\[::1\\\\])(:[0-9]{1,5})?)(/[^?#{}]*)?([?][^#{}]*)?$')").message("must be a URL such as \"https://login.example/oauth2/token\", without user; http only to a loopback address"))]
+    #[x_kube(validation = Rule::new(schema::token_url_rule()).message("must be a URL such as \"https://login.example/oauth2/token\", without user, with a port from 1 to 65535 and an address that there is; http only to a loopback address"))]
     pub token_url: Option<String>,
     /// Place of `client-id` and `client-secret` in the request for a token, with type
     /// OAuth2ClientCredentials: Basic, which is meant if it is absent, or Body for a token endpoint
@@ -262,11 +262,11 @@ pub enum CredentialsType {
 pub struct Timeouts {
     /// Time limit for the connection to be established.
     #[serde(default = "Timeouts::default_connect")]
-    #[schemars(schema_with = "schema::duration")]
+    #[schemars(schema_with = "schema::positive_duration")]
     pub connect: Duration,
     /// Time limit for the complete answer to a request.
     #[serde(default = "Timeouts::default_request")]
-    #[schemars(schema_with = "schema::duration")]
+    #[schemars(schema_with = "schema::positive_duration")]
     pub request: Duration,
 }
 
@@ -320,11 +320,11 @@ pub struct Limit {
 pub struct Retry {
     /// Upper bound of the wait after the first failure.
     #[serde(default = "Retry::default_initial")]
-    #[schemars(schema_with = "schema::duration")]
+    #[schemars(schema_with = "schema::positive_duration")]
     pub initial: Duration,
     /// Upper bound of every wait, unless the remote side asks for a longer one.
     #[serde(default = "Retry::default_max")]
-    #[schemars(schema_with = "schema::duration")]
+    #[schemars(schema_with = "schema::positive_duration")]
     pub max: Duration,
 }
 
@@ -353,7 +353,7 @@ impl Default for Retry {
 pub struct Sync {
     /// The time between two full read-backs; jittered by namespace and name.
     #[serde(default = "Sync::default_period")]
-    #[schemars(schema_with = "schema::duration")]
+    #[schemars(schema_with = "schema::positive_duration")]
     pub period: Duration,
 }
 

@@ -101,7 +101,7 @@ pub struct DeviceConnection {
     /// another host, port or scheme with the same path. It is never dialled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1023))]
-    #[x_kube(validation = Rule::new("self.matches('^ipps?://[^/?#@{}]+(/[^?#{}]*)?$')").message("must be a URI such as \"ipp://localhost/ipp/print\", with scheme ipp or ipps and without user"))]
+    #[x_kube(validation = Rule::new(schema::url_rule("self", "ipps?")).message("must be a URI such as \"ipp://localhost/ipp/print\", with scheme ipp or ipps, without user, with a port from 1 to 65535 and an address that there is"))]
     pub printer_uri: Option<String>,
 }
 

@@ -77,7 +77,8 @@ pub struct IppIdentity {
     validation = Rule::new("self.type == 'Integer' || (!has(self.minimum) && !has(self.maximum) && !has(self.unit))").message("minimum, maximum and unit go with type Integer only"),
     validation = Rule::new("self.type in ['Keyword', 'KeywordSet'] || !has(self.allowed)").message("allowed goes with type Keyword or KeywordSet only"),
     validation = Rule::new("!has(self.minimum) || !has(self.maximum) || self.minimum <= self.maximum").message("minimum must not be above maximum"),
-    validation = Rule::new("!has(self.writeOnly) || !self.writeOnly || self.takesEffect == 'Immediately'").message("writeOnly goes with takesEffect Immediately only: nothing could tell that the restart has been")
+    validation = Rule::new("!has(self.writeOnly) || !self.writeOnly || self.takesEffect == 'Immediately'").message("writeOnly goes with takesEffect Immediately only: nothing could tell that the restart has been"),
+    validation = Rule::new(IppSyntax::rule()).message("type String or Secret goes with via.ipp.syntax Text, Name, Keyword or Uri; Keyword with Keyword, Text, Name or Uri; KeywordSet with Keyword; Integer with Integer or Enum; Boolean with Boolean")
 )]
 pub struct DeviceSetting {
     /// The name that services use.
@@ -156,6 +157,38 @@ pub enum IppSyntax {
     Boolean,
     /// enum.
     Enum,
+}
+
+impl IppSyntax {
+    /// Returns the syntaxes in which values of a type can be written.
+    pub fn of_type(r#type: ValueType) -> &'static [Self] {
+        const TEXTS: &[IppSyntax] = &[
+            IppSyntax::Text,
+            IppSyntax::Name,
+            IppSyntax::Keyword,
+            IppSyntax::Uri,
+        ];
+        match r#type {
+            ValueType::String | ValueType::Secret | ValueType::Keyword => TEXTS,
+            ValueType::KeywordSet => &[Self::Keyword],
+            ValueType::Integer => &[Self::Integer, Self::Enum],
+            ValueType::Boolean => &[Self::Boolean],
+        }
+    }
+
+    /// Returns the rule that the syntax of a setting can carry values of its type.
+    fn rule() -> String {
+        let of_type = |r#type: &ValueType| {
+            let syntaxes = Self::of_type(*r#type).iter();
+            let words: Vec<String> = syntaxes.map(|it| format!("'{it:?}'")).collect();
+            format!(
+                "(self.type == '{type:?}' && self.via.ipp.syntax in [{}])",
+                words.join(", ")
+            )
+        };
+        let types: Vec<String> = ValueType::ALL.iter().map(of_type).collect();
+        format!("!has(self.via.ipp) || {}", types.join(" || "))
+    }
 }
 
 /// The operation that sets an attribute.

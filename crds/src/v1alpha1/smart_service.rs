@@ -61,7 +61,7 @@ pub struct SmartServiceSpec {
     /// Time limit of a step, from its first request until all of it is Effective. A longer delay is
     /// recorded as StepTimedOut; nothing is given up.
     #[serde(default = "SmartServiceSpec::default_step_timeout")]
-    #[schemars(schema_with = "schema::duration")]
+    #[schemars(schema_with = "schema::positive_duration")]
     pub step_timeout: Duration,
     /// Name of a group: two services of one group never act on one device at once (C11).
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -32,6 +32,9 @@ impl Default for RetryPolicy {
     }
 }
 
+/// The shortest wait. Zero is refused when it is written; one that is stored must hammer nobody.
+const SHORTEST_WAIT: SignedDuration = SignedDuration::from_millis(100);
+
 /// Returns the wait after this many failures in a row: anything up to the step, so that hosts do not come
 /// back together, and never less than half the initial step, so that none is hammered.
 pub fn wait(policy: RetryPolicy, failures: u32, fraction: f64) -> SignedDuration {
@@ -46,11 +49,22 @@ pub fn wait(policy: RetryPolicy, failures: u32, fraction: f64) -> SignedDuration
         .unwrap_or(step)
         .max(policy.initial / 2)
         .min(policy.max)
+        .max(SHORTEST_WAIT)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // shows K2
+    #[test]
+    fn a_stored_policy_of_zero_still_waits() {
+        let zero = RetryPolicy {
+            initial: SignedDuration::ZERO,
+            max: SignedDuration::ZERO,
+        };
+        assert_eq!(wait(zero, 9, 0.5), SHORTEST_WAIT);
+    }
 
     #[test]
     fn waits_double_up_to_the_cap_and_never_pass_it() {

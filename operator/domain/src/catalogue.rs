@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 use entente_crds::{
     condition::{ConditionType, Reason},
     v1alpha1::{
-        Connection, ConnectionStatus, DeviceModel, DeviceModelStatus, Protocol, SmartService,
-        SmartServiceStatus, ValueSource, ValueType, When,
+        Connection, ConnectionStatus, DeviceModel, DeviceModelStatus, IppSyntax, Protocol,
+        SmartService, SmartServiceStatus, ValueSource, ValueType, When,
     },
 };
 use jiff::Timestamp;
@@ -263,13 +263,32 @@ fn known(condition: ConditionType, reason: Reason) -> Reason {
 pub fn report_model(model: &DeviceModel, used_by: i64, now: Timestamp) -> DeviceModelStatus {
     let previous = model.status.clone().unwrap_or_default();
     let generation = model.metadata.generation;
-    let summary = Summary::done(Reason::Succeeded, "The model is valid.");
+    let summary = match syntax_fault(model) {
+        Some(message) => Summary::open(Reason::UnsupportedValue, message, Work::Stalled),
+        None => Summary::done(Reason::Succeeded, "The model is valid."),
+    };
     let set = ConditionSet::new(&previous.conditions, generation, now);
     DeviceModelStatus {
         observed_generation: summary.observed_generation(generation, previous.observed_generation),
         conditions: summary.state(set).finish(),
         used_by: Some(used_by),
     }
+}
+
+/// Returns the fault of a setting whose syntax cannot carry its type. The API server refuses such a
+/// model; one from before that rule may be stored.
+fn syntax_fault(model: &DeviceModel) -> Option<String> {
+    model.spec.settings.iter().find_map(|setting| {
+        let syntax = setting.via.ipp.as_ref()?.syntax;
+        let allowed = IppSyntax::of_type(setting.r#type);
+        let (name, r#type) = (&setting.name, setting.r#type);
+        let words: Vec<String> = allowed.iter().map(|it| format!("{it:?}")).collect();
+        let message = format!(
+            "spec.settings[{name}].via.ipp.syntax is {syntax:?}: with type {type:?} it must be one of {}.",
+            words.join(", ")
+        );
+        (!allowed.contains(&syntax)).then_some(message)
+    })
 }
 
 /// Returns the status of a SmartService. `is_at_hand` is about its server's Connection; if it is not,

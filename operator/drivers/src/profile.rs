@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use entente_crds::duration::{Duration as SpecDuration, DurationError};
+use entente_crds::duration::Duration as SpecDuration;
 use entente_crds::v1alpha1::{
     ClientAuthentication, ConnectionSpec, CredentialsType, Limit, Protocol, Trust,
 };
@@ -20,18 +20,12 @@ use crate::credentials::CredentialsValue;
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ProfileError {
     /// A duration that cannot be read, is negative or zero.
-    #[error("{field} must be a duration longer than zero such as \"10s\"")]
+    #[error("{field} is \"{found}\": must be a duration longer than zero such as \"10s\"")]
     Duration {
         /// The field.
         field: &'static str,
-    },
-    /// A wait that is no duration.
-    #[error("{field}: {source}")]
-    Wait {
-        /// The field.
-        field: &'static str,
-        /// The text that is no duration.
-        source: DurationError,
+        /// Its text.
+        found: String,
     },
     /// A limit that is not a positive number.
     #[error("{field} must be a number of at least 1")]
@@ -247,7 +241,7 @@ fn token_url(spec: &ConnectionSpec) -> Result<Option<Url>, ProfileError> {
         .ok_or(ProfileError::TokenUrl)
 }
 
-/// Refuses waits of `retry` that are no durations. They are not used here, but the backoff would
+/// Refuses waits of `retry` and `sync` that are no durations or zero. They are not used here, but the backoff would
 /// use its defaults instead.
 fn waits_are_readable(spec: &ConnectionSpec) -> Result<(), ProfileError> {
     let retry = spec
@@ -255,13 +249,8 @@ fn waits_are_readable(spec: &ConnectionSpec) -> Result<(), ProfileError> {
         .iter()
         .flat_map(|retry| [(&retry.initial, "retry.initial"), (&retry.max, "retry.max")]);
     let sync = spec.sync.iter().map(|sync| (&sync.period, "sync.period"));
-    retry.chain(sync).try_for_each(|(written, field)| {
-        let length = written.length();
-        length.map_or_else(
-            |source| Err(ProfileError::Wait { field, source }),
-            |_| Ok(()),
-        )
-    })
+    let mut waits = retry.chain(sync);
+    waits.try_for_each(|(written, field)| positive_duration(written, field).map(drop))
 }
 
 fn positive_duration(
@@ -273,7 +262,10 @@ fn positive_duration(
         .ok()
         .and_then(|duration| Duration::try_from(duration).ok())
         .filter(|duration| !duration.is_zero())
-        .ok_or(ProfileError::Duration { field })
+        .ok_or_else(|| ProfileError::Duration {
+            field,
+            found: written.to_string(),
+        })
 }
 
 #[cfg(test)]
@@ -324,20 +316,25 @@ mod tests {
             let field = "timeouts.connect";
             assert_eq!(
                 made(&of(odd)).unwrap_err(),
-                ProfileError::Duration { field },
+                ProfileError::Duration {
+                    field,
+                    found: odd.to_owned()
+                },
                 "{odd}"
             );
         }
-        let waits = ConnectionSpec {
-            sync: Some(Sync {
-                period: "daily".into(),
-            }),
-            ..ConnectionSpec::default()
-        };
-        assert_eq!(
-            made(&waits).unwrap_err().to_string(),
-            "sync.period: \"daily\" must be a duration such as \"90s\", \"15m\" or \"336h\""
-        );
+        for odd in ["daily", "0s"] {
+            let waits = ConnectionSpec {
+                sync: Some(Sync { period: odd.into() }),
+                ..ConnectionSpec::default()
+            };
+            assert_eq!(
+                made(&waits).unwrap_err().to_string(),
+                format!(
+                    "sync.period is \"{odd}\": must be a duration longer than zero such as \"10s\""
+                )
+            );
+        }
         let total = Some(Limit {
             in_flight: 0,
             per_second: 5,

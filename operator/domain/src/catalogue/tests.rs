@@ -4,9 +4,9 @@ mod forgetting;
 mod removals;
 
 use entente_crds::v1alpha1::{
-    ConnectionSpec, Orphan, ServerInstance, ServerOperation, ServerOperationState,
-    ServerOperationType, ServiceLevel, ServiceSubscription, ServiceSubscriptionSpec,
-    ServiceSubscriptionStatus, SmartServiceSpec,
+    ConnectionSpec, DeviceModelSpec, DeviceSetting, IppSetting, Orphan, ServerInstance, ServerOperation,
+    ServerOperationState, ServerOperationType, ServiceLevel, ServiceSubscription,
+    ServiceSubscriptionSpec, ServiceSubscriptionStatus, SmartServiceSpec, Via,
 };
 
 use super::*;
@@ -125,6 +125,34 @@ fn what_is_left_out_of_the_authorities_is_said_beside_what_was_found() {
     assert_eq!(
         found.message,
         "Everything that is referred to was found. But certificate 2 of 3 is left out."
+    );
+}
+
+// shows K2
+#[test]
+fn a_stored_model_whose_syntax_cannot_carry_its_type_names_both_and_what_is_allowed() {
+    let setting = DeviceSetting {
+        name: "duplex".to_owned(),
+        r#type: ValueType::Boolean,
+        via: Via {
+            ipp: Some(IppSetting {
+                attribute: "duplex".to_owned(),
+                syntax: IppSyntax::Integer,
+                ..IppSetting::default()
+            }),
+        },
+        ..DeviceSetting::default()
+    };
+    let spec = DeviceModelSpec {
+        settings: vec![setting],
+        ..DeviceModelSpec::default()
+    };
+    let conditions = report_model(&DeviceModel::new("mfp", spec), 0, NOW).conditions;
+    let ready = find(&conditions, ConditionType::Ready).expect("it is stated");
+    assert_eq!(
+        format!("{}({}) {}", ready.status, ready.reason, ready.message),
+        "False(UnsupportedValue) spec.settings[duplex].via.ipp.syntax is Integer: with type Boolean \
+         it must be one of Boolean."
     );
 }
 

@@ -40,6 +40,9 @@ pub(in crate::delivery) fn next_sync(
     last.at.checked_add(sync_period(snapshot, device)).ok()
 }
 
+/// The shortest time between two readings.
+const SHORTEST_PERIOD: SignedDuration = SignedDuration::from_mins(1);
+
 /// Returns the time between two readings.
 pub(in crate::delivery) fn sync_period(
     snapshot: &DeviceSnapshot,
@@ -53,6 +56,8 @@ pub(in crate::delivery) fn sync_period(
         .and_then(|connection| connection.spec.sync.as_ref())
         .and_then(|sync| sync.period.length().ok())
         .unwrap_or_else(|| SignedDuration::from_hours(24));
+    // A period of zero is refused when it is written; one that is stored must not read for ever.
+    let period = period.max(SHORTEST_PERIOD);
     // Between nine and ten tenths of the period, so that a fleet does not come back together.
     let [high, low, ..] = digest(&(&snapshot.namespace, &snapshot.device_name)).bytes();
     let jitter = i32::from(u16::from_be_bytes([high, low])) % 1000;
