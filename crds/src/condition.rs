@@ -163,7 +163,7 @@ reasons! {
     /// A Secret or ConfigMap lacks a key, or the value under the key cannot be used.
     SecretKeyMissing => "Add or correct the key that the message names.",
     /// The operator may not read a Secret or ConfigMap, or cannot write its own key.
-    SecretForbidden => "Name the tenant's namespace in tenantSecrets.namespaces of the chart, or restore the chart's Role in the operator's namespace; the message says which.",
+    SecretForbidden => "Name the tenant's namespace in tenantSecrets.namespaces of the chart, give the Secret the label entente.dev/use: \"true\", or restore the chart's Role in the operator's namespace; the message says which.",
     /// The Connection does not allow this namespace or this address.
     NotAllowed => "Ask the platform team for an entry under allow in the Connection.",
     /// The broker's catalog does not have the offering or the plan, or has several of the name.

@@ -68,5 +68,9 @@ pub const LABEL_DEVICE: &str = "entente.dev/device";
 pub const LABEL_CUSTOMER: &str = "entente.dev/customer";
 /// Standard label with the name of the tool that manages an object.
 pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Label by which a namespace lets its Secrets be used, one by one.
+pub const LABEL_USE: &str = "entente.dev/use";
+/// The value of [`LABEL_USE`] of a Secret that may be used.
+pub const MAY_BE_USED: &str = "true";
 /// The value of [`LABEL_MANAGED_BY`] on objects that the operator makes.
 pub const MANAGED_BY: &str = "entente";

@@ -236,7 +236,8 @@ mod tests {
             let data = json!({"username": "bWU=", "password": "bWU="});
             asked.answer(
                 200,
-                &json!({"kind": "Secret", "apiVersion": "v1", "metadata": {"name": "own"}, "data": data}),
+                &json!({"kind": "Secret", "apiVersion": "v1", "data": data,
+                    "metadata": {"name": "own", "labels": {"entente.dev/use": "true"}}}),
             );
         };
         let (profile, ()) = tokio::join!(asking, answering);

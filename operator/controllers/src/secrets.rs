@@ -14,6 +14,7 @@ use std::{
 };
 
 use entente_crds::{
+    LABEL_USE, MAY_BE_USED,
     condition::Reason,
     v1alpha1::{CredentialsType, SecretKeyReference},
 };
@@ -113,7 +114,9 @@ impl Secrets {
         self.config_maps.forget();
     }
 
-    /// Returns the content of a Secret.
+    /// Returns the content of a Secret. One outside the operator's own namespace needs the label by
+    /// which its owners let it be used: else whoever may write a Contract there could have any
+    /// Secret sent out.
     pub(crate) async fn secret(
         &self,
         namespace: &str,
@@ -123,12 +126,27 @@ impl Secrets {
         let read = async || {
             let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
             let secret = self.found("Secret", namespace, name, api.get_opt(name).await)?;
+            let labels = secret.metadata.labels.unwrap_or_default();
             let data = secret.data.unwrap_or_default();
             let data = data.into_iter().map(|(key, value)| (key, value.0));
-            Ok(SecretData {
+            // Wiped when dropped, also if it may not be used.
+            let data = SecretData {
                 values: data.collect(),
                 login: Mutex::default(),
-            })
+            };
+            let is_labelled = labels
+                .get(LABEL_USE)
+                .is_some_and(|value| value == MAY_BE_USED);
+            if namespace != self.namespace && !is_labelled {
+                return Err((
+                    Reason::SecretForbidden,
+                    format!(
+                        "the Secret {name} in {namespace} may not be used; it needs the label \
+                         {LABEL_USE}: \"{MAY_BE_USED}\""
+                    ),
+                ));
+            }
+            Ok(data)
         };
         self.objects.get(namespace, name, now, read).await
     }

@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 
 use entente_crds::v1alpha1::{
     Contract, Device, DeviceModel, DeviceSetting, IppSetting, IppSyntax, LocalReference, Parameter,
-    SecretKeyReference, SecretParameter, ServerSetting, SmartService, ValueSource, ValueType, Via,
-    WantedSetting,
+    SecretKeyReference, SecretParameter, ServerSetting, ServiceSubscription, SmartService,
+    ValueSource, ValueType, Via, WantedSetting,
 };
+use entente_crds::{LABEL_USE, MAY_BE_USED};
 use entente_e2e::environment::TestEnvironment;
 use entente_e2e::namespace::read::Conditioned as _;
 use entente_e2e::namespace::{TestNamespace, now};
 use entente_simulators::{Credentials, FleetOptions};
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Patch, PatchParams};
+use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
 
 use super::ALLOWED;
@@ -25,8 +26,18 @@ use crate::delivery_fixture::{
 
 const SECRET: &str = "cloud-account";
 
-/// Writes a Secret into the tenant's namespace.
+/// Writes a Secret with the label by which it may be used into the tenant's namespace.
 async fn apply_secret(namespace: &TestNamespace<'_>, name: &str, data: &[(&str, &str)]) {
+    apply_secret_as(namespace, name, data, true).await;
+}
+
+/// Writes a Secret into the tenant's namespace, with or without that label.
+async fn apply_secret_as(
+    namespace: &TestNamespace<'_>,
+    name: &str,
+    data: &[(&str, &str)],
+    labelled: bool,
+) {
     let data = data.iter();
     let data: BTreeMap<String, String> = data
         .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
@@ -36,6 +47,10 @@ async fn apply_secret(namespace: &TestNamespace<'_>, name: &str, data: &[(&str, 
         ..Secret::default()
     };
     secret.metadata.name = Some(name.to_owned());
+    secret.metadata.labels = labelled.then(|| {
+        let label = (LABEL_USE.to_owned(), MAY_BE_USED.to_owned());
+        [label].into()
+    });
     let parameters = PatchParams::apply("kubectl").force();
     let patch = Patch::Apply(&secret);
     let secrets = namespace.api::<Secret>();
@@ -170,7 +185,7 @@ async fn a_secret_of_a_tenant_reaches_both_sides_and_nobody_else() {
     let fixture = DeliveryFixture::new("tenant-secret", 1).await;
     let namespace = &fixture.namespace;
     apply_catalogue(namespace).await;
-    apply_secret(namespace, SECRET, &[("token", first)]).await;
+    apply_secret_as(namespace, SECRET, &[("token", first)], false).await;
     namespace
         .apply::<Contract>(&contract(&fixture))
         .await
@@ -188,6 +203,23 @@ async fn a_secret_of_a_tenant_reaches_both_sides_and_nobody_else() {
     }
     assert!(fixture.broker.instances().is_empty());
     grant(namespace).await;
+    reconciled(namespace, fixture.name(0)).await;
+
+    // The tenant has not let this Secret be used.
+    namespace
+        .soon("the missing label is said", async || {
+            let all = namespace.api::<ServiceSubscription>();
+            let all = all.list(&ListParams::default()).await.ok()?;
+            let said = all.items.iter().any(|it| {
+                let found = it.condition("ResolvedRefs");
+                found.is_some_and(|found| found.message.contains(LABEL_USE))
+            });
+            said.then_some(())
+        })
+        .await
+        .unwrap();
+    assert!(fixture.broker.instances().is_empty());
+    apply_secret(namespace, SECRET, &[("token", first)]).await;
     reconciled(namespace, fixture.name(0)).await;
     both_sides_have(&fixture, first).await;
 

@@ -28,7 +28,7 @@ fn object(name: &str, data: &[(&str, &[u8])]) -> Value {
         .map(|(key, value)| ((*key).to_owned(), json!(encode(value))))
         .collect();
     json!({"kind": "Secret", "apiVersion": "v1", "data": data,
-           "metadata": {"name": name, "resourceVersion": "7"}})
+           "metadata": {"name": name, "resourceVersion": "7", "labels": {"entente.dev/use": "true"}}})
 }
 
 fn secrets() -> (Arc<Secrets>, FakeApi) {
@@ -141,6 +141,32 @@ async fn what_cannot_be_had_is_told_with_what_to_do() {
         told,
         "SecretKeyMissing the key token of the Secret login holds no text"
     );
+}
+
+// shows K2 K4
+#[tokio::test]
+async fn a_secret_of_a_tenant_without_the_label_is_not_used_and_one_of_the_operator_needs_none() {
+    let (secrets, mut api) = secrets();
+    let mut now = 0;
+    for labels in [json!(null), json!({"entente.dev/use": "false"})] {
+        now += 100;
+        let mut found = object("login", &[("token", b"one")]);
+        found["metadata"]["labels"] = labels;
+        let read = secrets.secret("acme", "login", at(now));
+        let read = served(&mut api, read, |asked| asked.answer(200, &found)).await;
+        assert_eq!(
+            read.err(),
+            Some((
+                Reason::SecretForbidden,
+                "the Secret login in acme may not be used; it needs the label entente.dev/use: \
+                 \"true\""
+                    .to_owned()
+            ))
+        );
+        let own = secrets.secret("entente-system", "login", at(now));
+        let own = served(&mut api, own, |asked| asked.answer(200, &found)).await;
+        assert!(own.is_ok());
+    }
 }
 
 // shows K4

@@ -1,7 +1,11 @@
 //! Tests of Secrets that delivery reads: logins of Connections and Devices, and values of tenants.
 
-use entente_crds::v1alpha1::{
-    DeviceConnection, LocalReference, SecretKeyReference, SecretParameter, SmartService, ValueType,
+use entente_crds::{
+    LABEL_USE, MAY_BE_USED,
+    v1alpha1::{
+        DeviceConnection, LocalReference, SecretKeyReference, SecretParameter, SmartService,
+        ValueType,
+    },
 };
 use entente_domain::remote::FailureKind;
 use entente_drivers::fake::Fault;
@@ -17,6 +21,8 @@ fn secret(namespace: &str, name: &str, data: &[(&str, &str)]) -> Secret {
     let mut secret = Secret::default();
     secret.metadata.name = Some(name.to_owned());
     secret.metadata.namespace = Some(namespace.to_owned());
+    let label = (LABEL_USE.to_owned(), MAY_BE_USED.to_owned());
+    secret.metadata.labels = Some([label].into());
     let data = data.iter();
     let data = data.map(|(key, text)| ((*key).to_owned(), ByteString(text.as_bytes().to_vec())));
     secret.data = Some(data.collect());
