@@ -57,6 +57,11 @@ impl Identity {
         Some(Self(identity))
     }
 
+    /// True if it is a UUID, which says nothing but which machine it is.
+    pub fn is_a_uuid(&self) -> bool {
+        self.0.strip_prefix("urn:uuid:").and_then(uuid).is_some()
+    }
+
     /// Returns the text of the identity.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -16,10 +16,12 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use async_trait::async_trait;
 use entente_crds::v1alpha1::IppOperation;
+use entente_domain::identity::Identity;
 use entente_domain::protocol::{IppObject, Place};
 use entente_domain::remote::{
     DeviceReadRequest, DeviceReading, DeviceWrite, Failure, FailureKind, Scalar,
 };
+use entente_domain::secret::Redactions;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use ipp::model::IppVersion;
@@ -225,6 +227,8 @@ impl DeviceDriver for IppDriver {
         let redactions = private(target, &answer).redactions();
         let product = reading.product_name.take();
         reading.product_name = product.map(|product| redactions.hide(&product));
+        let identity = reading.identity.take();
+        reading.identity = identity.filter(|identity| !echoes(identity, &redactions));
         reading.certificate_sha256 = answer.certificate_sha256;
         let of_system = |place: &Place| {
             let object = place.as_ipp().map(|(object, _)| object);
@@ -311,6 +315,18 @@ fn private<'a>(target: &'a DeviceTarget, answer: &'a Answer) -> PrivateTexts<'a>
         token: answer.token.as_ref(),
         url: &target.url,
         secrets: Some(&target.secrets),
+    }
+}
+
+/// True if an identity has a secret in it: it is no identity then, since it would be pinned in a
+/// status, and so would a digest that anybody can try guesses against. A short secret may be in a
+/// UUID by chance.
+fn echoes(identity: &str, redactions: &Redactions) -> bool {
+    let is_a_uuid = Identity::of(identity).is_some_and(|identity| identity.is_a_uuid());
+    if is_a_uuid {
+        redactions.reveal(identity)
+    } else {
+        redactions.hide(identity) != identity
     }
 }
 

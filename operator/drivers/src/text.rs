@@ -28,6 +28,12 @@ pub(crate) struct PrivateTexts<'a> {
 }
 
 impl PrivateTexts<'_> {
+    /// True if a request that writes may have carried a tenant's secret.
+    pub(crate) fn has_a_tenants_secret(&self) -> bool {
+        self.secrets
+            .is_some_and(|secrets| secrets.texts().next().is_some())
+    }
+
     /// Returns everything that must not be shown, as texts.
     pub(crate) fn redactions(&self) -> Redactions {
         let own = self.credentials.map(own_texts).unwrap_or_default();
@@ -37,6 +43,10 @@ impl PrivateTexts<'_> {
         Redactions::new(own.chain(token).chain(tenant))
     }
 }
+
+/// The words that are not shown of an odd answer to a request that carried a tenant's secret: it may
+/// hold the secret in a spelling that nobody thought of.
+pub(crate) const NOT_SHOWN: &str = "its words are not shown, since the request carried a secret";
 
 /// Returns the texts of credentials, together with the user as a header carries them and alone.
 fn own_texts(credentials: &CredentialsValue) -> Vec<Zeroizing<String>> {
@@ -105,6 +115,9 @@ fn is_hidden(character: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine as _, engine::general_purpose};
+    use proptest::prelude::*;
+
     use super::*;
 
     const NOTHING: PrivateTexts<'static> = PrivateTexts {
@@ -178,5 +191,69 @@ mod tests {
             ),
             "printer-uri [url] not found at [host]."
         );
+    }
+
+    /// Returns the ways in which a remote side may echo a login: its spellings, and what it began to
+    /// say of it.
+    fn echoes(secret: &str, user: &str, cut: usize) -> Vec<String> {
+        let base64 = |text: &str| general_purpose::STANDARD.encode(text);
+        let percent = |text: &str| -> String {
+            let octets = text.bytes().map(|octet| format!("%{octet:02X}"));
+            octets.collect::<Vec<_>>().concat()
+        };
+        let units = secret.encode_utf16().map(|unit| format!("\\u{unit:04x}"));
+        let pair = format!("{user}:{secret}");
+        let cut = 8 + cut % (secret.len() - 7);
+        vec![
+            secret.to_owned(),
+            secret[..cut].to_owned(),
+            secret.to_ascii_uppercase(),
+            units.collect::<Vec<_>>().concat(),
+            percent(secret),
+            percent(&base64(secret)),
+            base64(secret),
+            base64(&format!("x{secret}")),
+            base64(&format!("xy{secret}")),
+            base64(&pair),
+            general_purpose::URL_SAFE_NO_PAD.encode(&pair),
+            hex::encode(secret),
+            hex::encode_upper(secret),
+        ]
+    }
+
+    // shows K4
+    proptest! {
+        #[test]
+        fn the_gate_shows_no_eight_characters_of_a_secret(
+            secret in "[A-Za-z0-9+/=_-]{12,40}",
+            user in "[a-z]{1,12}",
+            before in "[ .,]{0,260}",
+            after in "[ .,]{0,20}",
+            cut in any::<usize>(),
+            kind in 0..4_u8,
+        ) {
+            let (username, password) = (user.clone().into(), secret.clone().into());
+            let credentials = match kind {
+                0 => CredentialsValue::Basic { username, password },
+                1 => CredentialsValue::Digest { username, password },
+                2 => CredentialsValue::Bearer { token: password },
+                _ => CredentialsValue::OAuth2ClientCredentials {
+                    client_id: username,
+                    client_secret: password,
+                    scope: None,
+                },
+            };
+            let private = PrivateTexts { credentials: Some(&credentials), ..NOTHING };
+            for echo in echoes(&secret, &user, cut) {
+                let shown = quote(&format!("{before}<{echo}>{after}"), private);
+                let echo = echo.as_bytes();
+                // The user of a bearer token is none of its business.
+                let of_secret = if kind == 2 { &echo[echo.len() / 2..] } else { echo };
+                for eight in of_secret.windows(8) {
+                    let eight = std::str::from_utf8(eight).expect("it is ASCII");
+                    prop_assert!(!shown.contains(eight), "{} in {}", eight, shown);
+                }
+            }
+        }
     }
 }

@@ -52,10 +52,24 @@ impl Redactions {
     /// Returns the words without any of the secrets.
     pub fn hide(&self, words: &str) -> String {
         let words = beginning(words);
-        if self.0.is_empty() {
-            return words.to_owned();
-        }
+        replaced(words, &self.found(words))
+    }
+
+    /// True if eight bytes of the words or more, one after the other, belong to a secret. Fewer may
+    /// do so by chance, in a text that is all digits.
+    pub fn reveal(&self, words: &str) -> bool {
+        let hidden = self.found(beginning(words));
+        hidden
+            .split(|hidden| !hidden)
+            .any(|run| run.len() >= BEGINNING)
+    }
+
+    /// Returns for each byte of the words whether it is of a secret.
+    fn found(&self, words: &str) -> Vec<bool> {
         let mut hidden = vec![false; words.len()];
+        if self.0.is_empty() {
+            return hidden;
+        }
         let lower = Zeroizing::new(words.to_ascii_lowercase());
         let read = Words(lower.as_bytes());
         let readings: Vec<_> = (0..words.len()).map(|at| read.readings(at)).collect();
@@ -66,7 +80,7 @@ impl Redactions {
                 }
             }
         }
-        replaced(words, &hidden)
+        hidden
     }
 }
 

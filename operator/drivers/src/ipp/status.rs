@@ -8,7 +8,7 @@
 use entente_domain::remote::{Failure, FailureKind};
 
 use super::response::{NOT_SETTABLE, OPERATION_GROUP, Response, UNSUPPORTED, UNSUPPORTED_GROUP};
-use crate::text::{PrivateTexts, quote};
+use crate::text::{NOT_SHOWN, PrivateTexts, quote};
 
 /// client-error-bad-request.
 const BAD_REQUEST: u16 = 0x0400;
@@ -146,7 +146,7 @@ fn of_write(response: &Response, names: &[&str], private: PrivateTexts<'_>) -> R
     Err(Failure {
         // A device that reports an error in the middle of the operation may have done half of it.
         doubtful: matches!(status, 0x0500 | 0x0502 | 0x0504 | 0x0505),
-        ..Failure::new(kind, message(response, &found, private))
+        ..Failure::new(kind, of_refused_write(response, kind, &found, private))
     })
 }
 
@@ -191,18 +191,39 @@ fn kind_of(status: u16) -> FailureKind {
     }
 }
 
+/// Returns the message for a write that failed. What is no refusal of a known kind is not quoted if
+/// the request carried a secret.
+fn of_refused_write(
+    response: &Response,
+    kind: FailureKind,
+    named: &[&str],
+    private: PrivateTexts<'_>,
+) -> String {
+    if kind == FailureKind::ProtocolError && private.has_a_tenants_secret() {
+        return format!("{}; {NOT_SHOWN}", name_of(response, named));
+    }
+    message(response, named, private)
+}
+
 /// Returns "name-of-status (attribute): the device's words".
 fn message(response: &Response, named: &[&str], private: PrivateTexts<'_>) -> String {
-    let mut message = status_name(response.status).map_or_else(
+    let name = name_of(response, named);
+    match status_message(response) {
+        Some(words) => format!("{name}: {}", quote(&words, private)),
+        None => name,
+    }
+}
+
+/// Returns "name-of-status (attribute)".
+fn name_of(response: &Response, named: &[&str]) -> String {
+    let name = status_name(response.status).map_or_else(
         || format!("status 0x{:04x}", response.status),
         str::to_owned,
     );
-    if !named.is_empty() {
-        message = format!("{message} ({})", named.join(", "));
-    }
-    match status_message(response) {
-        Some(words) => format!("{message}: {}", quote(&words, private)),
-        None => message,
+    if named.is_empty() {
+        name
+    } else {
+        format!("{name} ({})", named.join(", "))
     }
 }
 

@@ -10,7 +10,7 @@ use http::StatusCode;
 use jiff::SignedDuration;
 use serde_json::{Map, Value};
 
-use crate::text::{PrivateTexts, quote};
+use crate::text::{NOT_SHOWN, PrivateTexts, quote};
 
 /// Request to which the answer belongs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -94,6 +94,12 @@ impl Said {
         }
     }
 
+    /// Forgets the broker's words, and keeps what they say of the instance.
+    fn without_words(&mut self) {
+        self.error = None;
+        self.description = None;
+    }
+
     /// Returns the sentence for people: the start, the broker's words or the sentence for none, and
     /// what the failed request did to the instance.
     fn sentence(&self, start: &str, none: String, private: PrivateTexts<'_>) -> String {
@@ -164,7 +170,14 @@ pub(super) fn judge(
             said.repeatable |= asked != Asked::Update;
             said.usable |= !matches!(asked, Asked::Update | Asked::Deprovision);
             let none = format!("the server answered HTTP {status}");
-            let message = said.sentence(&format!("HTTP {status}: "), none, private);
+            let kind = kind(code, asked, &said);
+            let is_odd = writes && kind == FailureKind::ProtocolError;
+            let message = if is_odd && private.has_a_tenants_secret() {
+                said.without_words();
+                said.sentence("", format!("{none}; {NOT_SHOWN}"), private)
+            } else {
+                said.sentence(&format!("HTTP {status}: "), none, private)
+            };
             if (code, asked) == (404, Asked::Deprovision) {
                 return Ok(Outcome::Unknown(message));
             }
@@ -172,7 +185,7 @@ pub(super) fn judge(
                 retry_after,
                 doubtful: writes && (500..=599).contains(&code),
                 repeatable: said.repeatable,
-                ..Failure::new(kind(code, asked, &said), message)
+                ..Failure::new(kind, message)
             })
         }
     }

@@ -421,6 +421,42 @@ async fn a_value_with_a_secret_in_it_is_read_as_it_is_and_marked_as_private() {
     assert_eq!(reading.private, [location].into());
 }
 
+// shows K4
+#[tokio::test]
+async fn an_identity_that_echoes_a_secret_is_none_and_a_uuid_with_a_short_one_is_kept() {
+    const UUID: &str = "urn:uuid:4509a320-00a0-008f-00b6-00559a327d32";
+    for (secret, identity, is_kept) in [
+        ("open sesame", "machine open sesame 7", false),
+        ("open sesame", "machine 7", true),
+        ("32", UUID, true),
+        ("4509", UUID, true),
+        ("4509a320-00a0", UUID, false),
+    ] {
+        let server = Server::start(move |arrived| {
+            let values = [
+                value(0x41, "printer-make-and-model", "NW MFP 500"),
+                value(0x45, "printer-uuid", identity),
+            ];
+            reply(arrived, 0, &group(4, &values))
+        })
+        .await;
+        let reference = SecretKeyReference {
+            name: "scan".to_owned(),
+            key: "password".to_owned(),
+        };
+        let text = SecretText::new(secret.to_owned(), &DigestKey::new(b"own".to_vec()));
+        let target = DeviceTarget {
+            secrets: Secrets([(reference, Ok(text))].into()),
+            ..target(&server)
+        };
+        let drivers = Drivers::real();
+        let device = drivers.device(Protocol::IPP).unwrap();
+        let reading = device.observe(&target, &probe()).await.unwrap();
+        let found = reading.identity.as_deref();
+        assert_eq!(found, is_kept.then_some(identity), "{secret} in {identity}");
+    }
+}
+
 // shows K5
 #[tokio::test]
 async fn an_error_of_more_than_a_mebibyte_keeps_its_status() {

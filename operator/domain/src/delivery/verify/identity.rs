@@ -85,7 +85,8 @@ fn named_beside(snapshot: &DeviceSnapshot, device: &Device, connection: &str) ->
 }
 
 fn shown(identity: &Identity, is_public: bool) -> String {
-    if is_public {
+    // An attribute for UUIDs may hold any text all the same.
+    if is_public && identity.is_a_uuid() {
         identity.to_string()
     } else {
         format!("with the digest {}", digest(identity.as_str()))

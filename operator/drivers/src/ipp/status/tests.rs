@@ -1,5 +1,8 @@
 //! Tests of every sign by which a device reports the result of a request.
 
+use entente_crds::v1alpha1::SecretKeyReference;
+use entente_domain::secret::{SecretText, Secrets};
+
 use super::super::response::tests::{Octets, answer, group};
 use super::*;
 
@@ -58,6 +61,38 @@ fn success_is_no_success_where_our_attribute_is_named_as_unsupported() {
         Some(FailureKind::RejectedValue)
     );
     assert_eq!(written(1, &[("another", not_settable)]), None);
+}
+
+// shows K4
+#[test]
+fn an_odd_answer_to_a_request_with_a_secret_is_not_quoted_in_any_spelling() {
+    let reference = SecretKeyReference {
+        name: "scan".to_owned(),
+        key: "password".to_owned(),
+    };
+    let text = SecretText::of_catalogue("s3cr3t-token");
+    let secrets = Secrets([(reference, Ok(text))].into());
+    let private = PrivateTexts {
+        secrets: Some(&secrets),
+        ..NOTHING
+    };
+    let said = |status, private| {
+        let response = response(status, &[], Some("backwards: nekot-t3rc3s"));
+        of_write(&response, &[OURS], private).unwrap_err().message
+    };
+    assert_eq!(
+        said(0x0500, private),
+        "server-error-internal-error; its words are not shown, since the request carried a secret"
+    );
+    let refused = ATTRIBUTES_OR_VALUES_NOT_SUPPORTED;
+    assert!(
+        said(refused, private).contains("nekot"),
+        "a refusal says why"
+    );
+    assert!(
+        said(0x0500, NOTHING).contains("nekot"),
+        "there was no secret"
+    );
 }
 
 #[test]

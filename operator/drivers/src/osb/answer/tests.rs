@@ -1,5 +1,7 @@
 //! The table, row by row.
 
+use entente_crds::v1alpha1::SecretKeyReference;
+use entente_domain::secret::{SecretText, Secrets};
 use serde_json::json;
 
 use super::*;
@@ -305,4 +307,40 @@ fn an_operation_of_10000_characters_is_kept_whole_and_a_longer_one_makes_no_sens
         self::under_way(Some(&operation))
     );
     assert!(under_way(10_001).is_err_and(|failure| failure.doubtful));
+}
+
+// shows K4
+#[test]
+fn an_odd_answer_to_a_request_with_a_secret_is_not_quoted_in_any_spelling() {
+    let reference = SecretKeyReference {
+        name: "scan".to_owned(),
+        key: "password".to_owned(),
+    };
+    let text = SecretText::of_catalogue("s3cr3t-token");
+    let secrets = Secrets([(reference, Ok(text))].into());
+    let private = PrivateTexts {
+        secrets: Some(&secrets),
+        ..NOTHING
+    };
+    let body = br#"{"description": "backwards: nekot-t3rc3s", "instance_usable": false}"#;
+    let said = |asked, status, private| {
+        let judged = judge(asked, status, body, None, private);
+        judged.unwrap_err().message
+    };
+    assert_eq!(
+        said(Asked::Update, StatusCode::INTERNAL_SERVER_ERROR, private),
+        "the server answered HTTP 500 Internal Server Error; its words are not shown, since the \
+         request carried a secret; the server says that the instance cannot be used any more"
+    );
+    let quoted = [
+        (Asked::Update, StatusCode::BAD_REQUEST, private),
+        (Asked::Fetch, StatusCode::INTERNAL_SERVER_ERROR, private),
+        (Asked::Update, StatusCode::INTERNAL_SERVER_ERROR, NOTHING),
+    ];
+    for (asked, status, private) in quoted {
+        assert!(
+            said(asked, status, private).contains("nekot"),
+            "{asked:?} {status}"
+        );
+    }
 }
