@@ -57,9 +57,12 @@ impl Identity {
         Some(Self(identity))
     }
 
-    /// True if it is a UUID, which says nothing but which machine it is.
+    /// True if it has the form of a UUID, which says nothing but which machine it is. Some firmware
+    /// leaves digits out.
     pub fn is_a_uuid(&self) -> bool {
-        self.0.strip_prefix("urn:uuid:").and_then(uuid).is_some()
+        let is_of_uuid = |octet: u8| octet.is_ascii_hexdigit() || octet == b'-';
+        let digits = self.0.strip_prefix("urn:uuid:");
+        digits.is_some_and(|digits| digits.len() <= 36 && digits.bytes().all(is_of_uuid))
     }
 
     /// Returns the text of the identity.

@@ -100,6 +100,7 @@ fn another_answers(
     (connection, is_public): (&str, bool),
     (pinned, found): (&Identity, &Identity),
 ) -> String {
+    let is_public = is_public && pinned.is_a_uuid() && found.is_a_uuid();
     let shown = |identity: &Identity| shown(identity, is_public);
     let place = if is_public { "" } else { "that " };
     let pinned = format!("{place}{}", shown(pinned));
