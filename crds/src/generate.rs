@@ -107,14 +107,17 @@ fn examples() -> Vec<GeneratedFile> {
     catalogue.add(&example::data_backup());
     catalogue.add(&example::parts_life());
 
+    let mut namespace =
+        ExampleFile::new("The customer's namespace, in which devices and contracts are.");
+    namespace
+        .text
+        .push_str("---\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: ");
+    namespace.text.push_str(example::NAMESPACE);
+    namespace.text.push('\n');
+
     let mut devices = ExampleFile::new(
         "The customer's devices. All but the first carry the label that the contract selects by.",
     );
-    devices
-        .text
-        .push_str("---\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: ");
-    devices.text.push_str(example::NAMESPACE);
-    devices.text.push('\n');
     for device in example::devices() {
         devices.add(&device);
     }
@@ -124,6 +127,7 @@ fn examples() -> Vec<GeneratedFile> {
     );
     contract.add(&example::banco_sul_2027());
     vec![
+        file("examples/0-namespace.yaml", namespace.text),
         file("examples/1-catalogue.yaml", catalogue.text),
         file("examples/2-devices.yaml", devices.text),
         file("examples/3-contract.yaml", contract.text),

@@ -1,10 +1,11 @@
 //! The manifests: every CRD as it is installed, with the defaults of its status.
 //!
 //! A status default makes kstatus report InProgress before the operator has seen an object: without
-//! it an object with no conditions counts as finished.
+//! it an object with no conditions counts as finished. The default of a field of a spec is told in its
+//! description, since `kubectl explain` shows that alone.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSON,
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
 };
 use kube::CustomResourceExt;
 use serde_json::json;
@@ -16,14 +17,48 @@ use crate::v1alpha1::{
 /// Every CRD of the group, in the order in which they are documented.
 pub fn all() -> Vec<CustomResourceDefinition> {
     vec![
-        with_status_default(Connection::crd()),
-        with_status_default(DeviceModel::crd()),
-        with_status_default(SmartService::crd()),
-        with_status_default(Device::crd()),
-        with_status_default(Contract::crd()),
-        with_status_default(ServiceSubscription::crd()),
-        with_status_default(Compensation::crd()),
+        finished(Connection::crd()),
+        finished(DeviceModel::crd()),
+        finished(SmartService::crd()),
+        finished(Device::crd()),
+        finished(Contract::crd()),
+        finished(ServiceSubscription::crd()),
+        finished(Compensation::crd()),
     ]
+}
+
+fn finished(crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    let mut crd = with_status_default(crd);
+    let spec = crd
+        .spec
+        .versions
+        .iter_mut()
+        .filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut())
+        .filter_map(|schema| schema.properties.as_mut()?.get_mut("spec"));
+    spec.for_each(tell_defaults);
+    crd
+}
+
+/// Adds to the description of each field below a schema the scalar that it has by default.
+fn tell_defaults(schema: &mut JSONSchemaProps) {
+    for field in schema.properties.iter_mut().flat_map(|it| it.values_mut()) {
+        let default = field
+            .default
+            .as_ref()
+            .and_then(|JSON(default)| match default {
+                serde_json::Value::String(text) => Some(text.clone()),
+                serde_json::Value::Number(number) => Some(number.to_string()),
+                serde_json::Value::Bool(truth) => Some(truth.to_string()),
+                _ => None,
+            });
+        if let (Some(default), Some(description)) = (default, &mut field.description) {
+            description.push_str(&format!(" Default: {default}."));
+        }
+        tell_defaults(field);
+    }
+    if let Some(JSONSchemaPropsOrArray::Schema(item)) = &mut schema.items {
+        tell_defaults(item);
+    }
 }
 
 fn with_status_default(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {

@@ -180,6 +180,15 @@ pub fn sha256(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
+/// The serial number of a device, as it stands on its plate.
+pub fn serial_number(_: &mut SchemaGenerator) -> Schema {
+    ruled(
+        64,
+        "self.matches('^[^[:space:][:cntrl:]]([^[:cntrl:]]*[^[:space:][:cntrl:]])?$')",
+        "must be what stands on the device, without blanks at its ends and without control characters",
+    )
+}
+
 /// The address of a device: a host name or an IP address. A name whose last label is a number is
 /// an address to everyone who dials it (WHATWG URL, "ends in a number"), so it must be one.
 pub fn address(_: &mut SchemaGenerator) -> Schema {

@@ -248,6 +248,46 @@ fn no_column_of_type_date_shows_an_instant_that_can_lie_ahead() {
 }
 
 #[test]
+fn kubectl_explain_tells_the_default_of_a_field_and_nothing_that_only_the_code_knows() {
+    for (name, crd) in crds() {
+        walk("", root_schema(&crd), &mut |path, schema| {
+            let Some(description) = schema["description"].as_str() else {
+                return;
+            };
+            let words = description.split(|it: char| it.is_whitespace() || it == ';');
+            for word in words {
+                let inner = word.trim_end_matches([',', '.']);
+                let inner = inner.strip_prefix('(').and_then(|it| it.strip_suffix(')'));
+                let is_requirement = inner.is_some_and(|it| {
+                    let mut chars = it.chars();
+                    chars.next().is_some_and(|it| ('A'..='K').contains(&it))
+                        && !chars.as_str().is_empty()
+                        && chars.all(|it| it.is_ascii_digit())
+                });
+                assert!(!is_requirement, "{name}{path}: {description}");
+            }
+            assert!(!description.contains("[`"), "{name}{path}: {description}");
+            let default = match &schema["default"] {
+                Value::String(text) => text.clone(),
+                Value::Null | Value::Array(_) | Value::Object(_) => return,
+                other => other.to_string(),
+            };
+            if path.starts_with(".spec") {
+                let told = description.ends_with(&format!("Default: {default}."));
+                assert!(told, "{name}{path}: {description}");
+            }
+        });
+    }
+}
+
+// shows K6
+#[test]
+fn no_instant_in_a_manifest_is_plain_since_readers_of_yaml_1_1_make_a_date_of_it() {
+    let text = crate::yaml::write(&serde_json::json!({"at": "1970-01-01T00:00:00Z"})).unwrap();
+    assert_eq!(text, "at: \"1970-01-01T00:00:00Z\"\n");
+}
+
+#[test]
 fn every_yaml_reader_takes_a_manifest_for_the_same_object() {
     for crd in manifest::all() {
         let text = yaml::write(&crd).unwrap();
@@ -260,15 +300,13 @@ fn every_yaml_reader_takes_a_manifest_for_the_same_object() {
 #[test]
 fn every_yaml_reader_takes_an_example_for_the_object_it_was_written_from() {
     let mut expected = vec![
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": example::NAMESPACE}}),
         json!(example::hq_ipp()),
         json!(example::northwind_services()),
     ];
     expected.push(json!(example::mfp_500()));
     expected.push(json!(example::data_backup()));
     expected.push(json!(example::parts_life()));
-    expected.push(json!({
-        "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": example::NAMESPACE}
-    }));
     expected.extend(example::devices().iter().map(|device| json!(device)));
     expected.push(json!(example::banco_sul_2027()));
 

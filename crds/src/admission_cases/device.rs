@@ -91,6 +91,15 @@ pub(super) fn case(table: &mut Table) {
     }
     let serial = ("/spec/serialNumber", Value::Null);
     table.rejects_by_schema(Device, "no serial number", &[serial], "Required value");
+    for serial in ["NW500-0001", "CN 51 7", "№ 7"] {
+        let named = [("/spec/serialNumber", json!(serial))];
+        table.accepts(Device, &format!("a serial number {serial:?}"), &named);
+    }
+    for serial in [" ", "NW500 ", " NW500", "NW\t500", "NW500\u{7}"] {
+        let named = [("/spec/serialNumber", json!(serial))];
+        let case = format!("a serial number that nobody can read off: {serial:?}");
+        table.rejects(Device, &case, &named, "must be what stands on the device");
+    }
     let unknown = ("/spec/serialNo", json!("x"));
     table.rejects_by_schema(
         Device,

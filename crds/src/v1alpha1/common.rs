@@ -104,7 +104,7 @@ fn match_labels(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     })
 }
 
-/// One requirement of a [`Selector`].
+/// One requirement of a selector.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -198,7 +198,7 @@ impl ValueType {
     ];
 }
 
-/// The side that caused a delay (D9).
+/// The side that caused a delay.
 #[derive(
     Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
 )]
@@ -309,7 +309,7 @@ pub struct Remedy {
     pub name: String,
     /// Kind of remedy. Exactly the member that goes with it is set.
     pub r#type: RemedyType,
-    /// Calculation of a fee credit (D5).
+    /// Calculation of a fee credit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credit: Option<FeeCredit>,
 }

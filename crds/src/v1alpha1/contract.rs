@@ -69,7 +69,7 @@ pub struct ContractSpec {
     #[schemars(length(min = 1, max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub services: Vec<ContractService>,
-    /// Causes whose delays count; absent: Device, Server and Provider (D9).
+    /// Causes whose delays count; absent: Device, Server and Provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]

@@ -47,7 +47,7 @@ pub struct DeviceSpec {
     /// The model of the device.
     pub model_ref: NameReference,
     /// The serial number. Another one is another machine in the same place.
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(schema_with = "schema::serial_number")]
     pub serial_number: String,
     /// The host name or IP address, without scheme, port and path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -135,9 +135,9 @@ pub struct DeviceStatus {
     /// Number of services on the device, by state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscriptions: Option<SubscriptionCounts>,
-    /// A recent reading of the device. It is written when the result changes, and otherwise at most
-    /// twice in each sync.period of the Connection, so that the last reading may be up to half a
-    /// period younger.
+    /// A recent reading of the device. It is written when the result changes or when a person
+    /// asked for it by entente.dev/reconcile-at, and otherwise at most twice in each sync.period of
+    /// the Connection, so that the last reading may be up to half a period younger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_sync: Option<LastSync>,
     /// Value of the annotation entente.dev/reconcile-at that was last acted on.

@@ -510,7 +510,7 @@ pub struct Promise {
     pub effective: Timestamp,
     /// State of the promise.
     pub state: PromiseState,
-    /// The instant at which the last required item was read back as Effective (D3).
+    /// The instant at which the last required item was read back as Effective.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed: Option<Timestamp>,
     /// The weakest proof of its items then: Taken if one of them was accepted and could not be
@@ -520,7 +520,7 @@ pub struct Promise {
     /// The instant from which no more time can be owed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed: Option<Timestamp>,
-    /// Parts of the delay, each with its cause (D9).
+    /// Parts of the delay, each with its cause.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]

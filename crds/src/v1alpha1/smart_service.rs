@@ -47,11 +47,10 @@ pub struct SmartServiceSpec {
     /// Needs of the service on the device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<DeviceSide>,
-    /// Needs of the service on the service server; absent: no service instruction is ever sent
-    /// (B4).
+    /// Needs of the service on the service server; absent: no service instruction is ever sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerSide>,
-    /// The controlled order (B6); absent: DeviceSettings, ServerSettings, Activation.
+    /// The controlled order; absent: DeviceSettings, ServerSettings, Activation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -63,7 +62,7 @@ pub struct SmartServiceSpec {
     #[serde(default = "SmartServiceSpec::default_step_timeout")]
     #[schemars(schema_with = "schema::positive_duration")]
     pub step_timeout: Duration,
-    /// Name of a group: two services of one group never act on one device at once (C11).
+    /// Name of a group: two services of one group never act on one device at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::dns_label")]
     pub exclusive_group: Option<String>,
@@ -172,7 +171,7 @@ pub struct Parameter {
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceSide {
-    /// The models that can do it (C14); absent: every model that has the settings named below.
+    /// The models that can do it; absent: every model that has the settings named below.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 128))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
@@ -202,7 +201,7 @@ pub struct WantedSetting {
     /// Source of the value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value_from: Option<ValueSource>,
-    /// Condition for the setting (B4); absent: always set.
+    /// Condition for the setting; absent: always set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<When>,
     /// The value if the condition fails, quoted; absent: the setting is not controlled then.
@@ -219,7 +218,7 @@ pub struct WantedSetting {
     validation = Rule::new("!has(self.map) || has(self.parameter)").message("map goes with parameter only")
 )]
 pub struct ValueSource {
-    /// A parameter of the service (B5).
+    /// A parameter of the service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::setting_name")]
     pub parameter: Option<String>,
@@ -361,7 +360,7 @@ pub struct ServerSetting {
     /// Source of the value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value_from: Option<ValueSource>,
-    /// Condition for the setting (B4); absent: always set.
+    /// Condition for the setting; absent: always set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<When>,
     /// The value if the condition fails, quoted; absent: the setting is not controlled then.
