@@ -23,6 +23,7 @@ use crate::delivery::{
 use crate::unreadable::Referent;
 
 pub(super) mod asker;
+mod authority;
 mod doubt;
 pub(super) mod endpoint;
 pub(super) mod instance;

@@ -10,6 +10,7 @@ use entente_crds::{
     v1alpha1::{AllowEntry, Connection, ConnectionSpec, Device, DeviceConnection, Protocol, Trust},
 };
 
+use crate::delivery::resolve::authority::authority_fault;
 use crate::delivery::{
     Blocked, DeviceSnapshot, ResolvedConnection, digest, verify::identity::pinned_certificate,
 };
@@ -362,6 +363,14 @@ fn fill(
             "the url of the Connection {name} has a placeholder that is none of {{address}}, {{port}} \
              and {{queue}}; ask the platform team to correct it"
         )));
+    }
+    if let Some(fault) = authority_fault(&url) {
+        let place = if route.url.contains("{address}") && fault.starts_with("the host") {
+            "spec.address".to_owned()
+        } else {
+            format!("the url of the Connection {name}")
+        };
+        return Err(unsupported(format!("{place} cannot be dialled: {fault}")));
     }
     Ok(url)
 }

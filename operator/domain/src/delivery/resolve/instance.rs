@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::broker::{another_broker, broker_at};
 use crate::delivery::observations::record::may_exist;
+use crate::delivery::resolve::authority::authority_fault;
 use crate::delivery::{
     Blocked, DeviceSnapshot, Parameters, ResolvedItem, ServerValue, Wanted, digest,
     resolve::endpoint::check_usable, resolve::values::Values,
@@ -316,17 +317,18 @@ fn url(snapshot: &DeviceSnapshot, name: &str) -> Result<String, Blocked> {
     let connection = snapshot.connections.get(name);
     let connection = connection.ok_or_else(|| snapshot.not_at_hand(Referent::Connection, name))?;
     check_usable(snapshot, name, connection)?;
-    connection
-        .spec
-        .osb
-        .as_ref()
-        .map(|osb| osb.url.clone())
-        .ok_or_else(|| {
-            Blocked::new(
-                Reason::UnsupportedValue,
-                format!("the Connection {name} is no service broker; name one of protocol OSB"),
-            )
-        })
+    let unsupported = |message: String| Blocked::new(Reason::UnsupportedValue, message);
+    let osb = connection.spec.osb.as_ref().ok_or_else(|| {
+        unsupported(format!(
+            "the Connection {name} is no service broker; name one of protocol OSB"
+        ))
+    })?;
+    match authority_fault(&osb.url) {
+        None => Ok(osb.url.clone()),
+        Some(fault) => Err(unsupported(format!(
+            "the url of the Connection {name} cannot be dialled: {fault}"
+        ))),
+    }
 }
 
 /// Returns the customer and the subscription of an instance, as the broker is told them. The

@@ -158,6 +158,22 @@ fn a_placeholder_that_there_is_not_is_no_host_and_no_delay_of_the_device() {
     }
 }
 
+// shows D9 K2
+#[test]
+fn a_stored_address_or_port_that_there_is_not_is_no_delay_of_the_device() {
+    for (template, address) in [
+        ("ipp://{address}/", "256.1.1.1"),
+        ("ipp://{address}/", "127.0.0.256"),
+        ("ipp://{address}/", ":"),
+        ("ipp://{address}:99999/", "h"),
+    ] {
+        let snapshot = snapshot(template, &[], Some(address), how(None, None));
+        let refused = url(&snapshot).expect_err(address);
+        assert_eq!(refused, Reason::UnsupportedValue);
+        assert_eq!(cause(refused, Side::Device), Cause::Provider);
+    }
+}
+
 // shows K4
 #[test]
 fn a_namespace_that_no_entry_allows_reaches_nothing() {
