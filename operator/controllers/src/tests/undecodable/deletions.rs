@@ -163,7 +163,7 @@ async fn the_machine_of_a_device_that_cannot_be_read_is_not_given_to_another() {
                 device["metadata"]["finalizers"] = Value::Null;
             });
         process.cluster.delete::<Device>(NAMESPACE, "lobby-mfp");
-        let has_it = |process: &InProcess| says(process, "True(Succeeded)");
+        let has_it = |process: &InProcess| says(process, "True(");
         process.until("it has the machine then", has_it).await;
         process.kill();
     }

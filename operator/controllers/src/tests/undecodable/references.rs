@@ -186,6 +186,6 @@ async fn who_refers_to_it_is_woken_when_it_is_first_seen_unreadable_and_when_it_
     process.cluster.delete::<DeviceModel>("", &name);
     process.until("it is missing again", missing).await;
     process.cluster.apply(&model);
-    let is_ready = |process: &InProcess| says(process, "True(Succeeded)");
+    let is_ready = |process: &InProcess| says(process, "True(NothingWanted)");
     process.until("it is there", is_ready).await;
 }

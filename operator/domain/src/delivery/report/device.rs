@@ -17,7 +17,7 @@ use crate::delivery::{
     Blocked, DeviceSnapshot, Intent, Observations, ResolvedDevice, ResolvedSubscription,
     SubscriptionReport, Verified,
     claim::{self, claim_digest, next_claim},
-    plan::sync::{next_sync, reconcile_wish, sync_period},
+    plan::sync::{is_reconcile_requested, next_sync, reconcile_wish, sync_period},
     report::sentence,
     verify::faults::ConnectionFaults,
     verify::identity::{pinned_certificate, pinned_identity, remembered, seen, witness},
@@ -27,6 +27,7 @@ use crate::{
     catalogue::RESOLVED,
     condition::{ConditionSet, Status, Summary, Work, find, is_true},
     remote::DeviceReading,
+    time::zone,
     unreadable::Referent,
 };
 
@@ -125,12 +126,20 @@ impl Report<'_> {
         is_missing.then(|| self.snapshot.not_at_hand(Referent::DeviceModel, model))
     }
 
+    /// Returns the fault of a zone that does not exist. The services that do not use it go on.
+    fn unknown_zone(&self) -> Option<Blocked> {
+        let name = self.device.spec.time_zone.as_deref()?;
+        let fault = zone(name).err()?;
+        let message = format!("spec.timeZone: {fault}");
+        Some(Blocked::new(Reason::UnknownZone, message))
+    }
+
     fn summary(&self) -> Summary {
         if self.device.spec.suspend {
             let message = "Suspended; nothing is sent until suspend is false.";
             return Summary::done(Reason::Suspended, message);
         }
-        if let Some(fault) = self.unusable() {
+        if let Some(fault) = self.unusable().or_else(|| self.unknown_zone()) {
             let message = sentence(&fault.message);
             return Summary::open(fault.reason, message, Work::of(fault.reason));
         }
@@ -139,9 +148,17 @@ impl Report<'_> {
             .filter(|subscription| !self.is_delivered(&subscription.name))
             .map(|subscription| subscription.name.as_str())
             .collect();
+        if self.in_force().next().is_none() {
+            let message = "No service in force asks for anything on this device.";
+            return Summary::done(Reason::NothingWanted, message);
+        }
         if pending.is_empty() {
             let message = "Everything that is wanted on the device is in effect.";
             return Summary::done(Reason::Succeeded, message);
+        }
+        if let Some((reason, message)) = self.refused() {
+            let message = format!("{message} Not delivered yet: {}.", pending.join(", "));
+            return Summary::open(reason, message, Work::of(reason));
         }
         let (reason, work) = if self.faults.is_empty() {
             (Reason::Progressing, Work::Progressing)
@@ -150,6 +167,20 @@ impl Report<'_> {
         };
         let message = format!("Not delivered yet: {}.", pending.join(", "));
         Summary::open(reason, message, work)
+    }
+
+    /// Returns reason and message of the first setting that the device does not take and that goes
+    /// on only when a person has done something.
+    fn refused(&self) -> Option<(Reason, String)> {
+        let items = self
+            .in_force()
+            .filter_map(|subscription| self.verified.get(&subscription.name))
+            .flat_map(|verified| verified.of_step(StepType::DeviceSettings));
+        let problems = items.filter_map(|item| item.problem.as_ref());
+        let mut refused =
+            problems.filter(|problem| matches!(Work::of(problem.outcome), Work::Stalled));
+        let problem = refused.next()?;
+        Some((problem.outcome, sentence(&problem.message)))
     }
 
     fn in_force(&self) -> impl Iterator<Item = &ResolvedSubscription> {
@@ -178,7 +209,7 @@ impl Report<'_> {
     }
 
     fn accepted_and_resolved(&self, set: ConditionSet) -> ConditionSet {
-        let fault = self.unusable();
+        let fault = self.unusable().or_else(|| self.unknown_zone());
         let of = |condition: ConditionType| {
             fault
                 .as_ref()
@@ -434,10 +465,12 @@ impl Report<'_> {
             SyncResult::NoAnswer
         };
         let period = sync_period(self.snapshot, self.device);
-        let fresh = previous
-            .last_sync
-            .as_ref()
-            .filter(|last| last.result == result && at.duration_since(last.at) < period / FRESH);
+        // Who asked for a look is told that it was made.
+        let is_asked_for = is_reconcile_requested(self.device);
+        let is_fresh =
+            |last: &&LastSync| last.result == result && at.duration_since(last.at) < period / FRESH;
+        let fresh = previous.last_sync.as_ref().filter(is_fresh);
+        let fresh = fresh.filter(|_| !is_asked_for);
         Some(fresh.cloned().unwrap_or(LastSync { at, result }))
     }
 }

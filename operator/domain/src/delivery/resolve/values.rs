@@ -6,10 +6,12 @@ use entente_crds::{
     condition::Reason,
     item_key::ItemKey,
     v1alpha1::{
-        ConnectionSpec, ContractFact, DeviceFact, DeviceSetting, Revision, SecretKeyReference,
-        ServiceSubscription, SmartService, ValueSource, ValueType, WantedSetting, When,
+        ConnectionSpec, ContractFact, Device, DeviceFact, DeviceSetting, Revision,
+        SecretKeyReference, ServiceSubscription, SmartService, ValueSource, ValueType,
+        WantedSetting, When,
     },
 };
+use kube::ResourceExt as _;
 
 use crate::delivery::{Blocked, DeviceSnapshot, ResolvedItem, Wanted, digest};
 use crate::{
@@ -17,6 +19,7 @@ use crate::{
     protocol::carrier,
     remote::Value,
     secret::SecretText,
+    time::zone,
     unreadable::Referent,
 };
 
@@ -114,6 +117,18 @@ impl<'a> Values<'a> {
         }
     }
 
+    /// Returns the zone of a device, which is that of its contract if it has none of its own.
+    fn zone_of(&self, device: &Device) -> Result<String, Blocked> {
+        let Some(own) = &device.spec.time_zone else {
+            return Ok(self.subscription.spec.time_zone.clone());
+        };
+        zone(own).map_err(|fault| {
+            let message = format!("spec.timeZone of the Device {}: {fault}", device.name_any());
+            Blocked::new(Reason::UnknownZone, message)
+        })?;
+        Ok(own.clone())
+    }
+
     fn of_source(&self, name: &str, source: &ValueSource) -> Result<RawValue, Blocked> {
         if let Some(parameter) = &source.parameter {
             return self.of_parameter(name, parameter, source);
@@ -125,13 +140,7 @@ impl<'a> Values<'a> {
                 device.map(|device| device.spec.serial_number.clone())
             }
             (Some(DeviceFact::Model), _) => device.map(|device| device.spec.model_ref.name.clone()),
-            (Some(DeviceFact::TimeZone), _) => device.map(|device| {
-                device
-                    .spec
-                    .time_zone
-                    .clone()
-                    .unwrap_or_else(|| self.subscription.spec.time_zone.clone())
-            }),
+            (Some(DeviceFact::TimeZone), _) => device.map(|it| self.zone_of(it)).transpose()?,
             (None, Some(ContractFact::Name)) => Some(self.subscription.spec.contract.name.clone()),
             (None, Some(ContractFact::CustomerID)) => {
                 Some(self.subscription.spec.customer.id.clone())

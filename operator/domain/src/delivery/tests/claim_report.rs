@@ -237,7 +237,7 @@ fn a_system_that_does_not_say_its_product_is_believed_beside_a_printer_that_does
     let mut both = answered("urn:1");
     both.record_device(&"host".into(), Ok(nameless()), at(0));
     let known = pass(&mut alone, &both, 2);
-    assert_eq!(ready(&known), "Succeeded");
+    assert_eq!(ready(&known), "NothingWanted");
     let host = known.connections.iter().find(|it| it.name == "host");
     assert_eq!(host.unwrap().identity.as_deref(), Some("urn:host"));
 

@@ -279,7 +279,7 @@ fn a_device_without_subscriptions_is_ready_and_wants_nothing() {
     pass.finish(now(), 1.0);
     let device = before.device.expect("a device");
     let (status, _) = pass.report_device(&device, &BTreeMap::new(), now());
-    assert_eq!(says(&status, ConditionType::Ready), "True(Succeeded)");
+    assert_eq!(says(&status, ConditionType::Ready), "True(NothingWanted)");
     let applied = says(&status, ConditionType::SettingsApplied);
     assert_eq!(applied, "True(NothingWanted)");
 }
@@ -292,6 +292,9 @@ fn a_wish_for_a_full_look_is_acted_on_once_and_repeated_in_the_status() {
     let wish = entente_crds::ANNOTATION_RECONCILE_AT.to_owned();
     device.metadata.annotations = Some([(wish, "monday".to_owned())].into());
     assert!(is_reconcile_requested(device));
+    let older = now() - SignedDuration::from_mins(5);
+    let last = device.status.as_mut().and_then(|it| it.last_sync.as_mut());
+    last.expect("it was looked at").at = older;
     before.reconcile_requested = true;
     let (pass, object) = run(before.clone(), &mut remote, |_| None);
     assert_eq!(
@@ -300,6 +303,8 @@ fn a_wish_for_a_full_look_is_acted_on_once_and_repeated_in_the_status() {
     );
     let status = device_status(&pass, &object);
     assert_eq!(status.last_handled_reconcile_at.as_deref(), Some("monday"));
+    let sync = status.last_sync.as_ref().expect("it was looked at");
+    assert_eq!(sync.at, now(), "what was asked for shows, however fresh");
     let device = Arc::make_mut(before.device.as_mut().expect("a device"));
     device.status = Some(status);
     assert!(!is_reconcile_requested(device));
@@ -357,7 +362,7 @@ fn a_setting_that_is_refused_is_said_at_the_device_with_the_subscription_that_wa
     for (type_, said) in [
         (ConditionType::Online, "True(Answered)"),
         (ConditionType::SettingsApplied, "False(RejectedValue)"),
-        (ConditionType::Ready, "False(Progressing)"),
+        (ConditionType::Ready, "False(RejectedValue)"),
     ] {
         assert_eq!(says(&status, type_), said);
     }
@@ -365,6 +370,7 @@ fn a_setting_that_is_refused_is_said_at_the_device_with_the_subscription_that_wa
     let name = story.snapshot.subscriptions[0].metadata.name.as_ref();
     let name = name.expect("a name");
     assert!(ready.message.contains(name), "{}", ready.message);
+    assert!(ready.message.contains("so it said"), "{}", ready.message);
 }
 
 // shows K4
@@ -387,6 +393,27 @@ fn a_device_whose_machine_another_one_has_says_so_and_keeps_no_pins_of_it() {
     let since = status.claim.map(|it| it.since);
     assert_eq!(since, Some(None), "it waits for the machine");
     assert_eq!(story.remote.count("WriteDevice"), 0);
+}
+
+// shows K2
+#[test]
+fn a_zone_that_does_not_exist_is_refused_at_the_device_and_services_without_it_go_on() {
+    let mut story = Story::new();
+    story.edit_device(|it| it.spec.time_zone = Some("Asia/Tokio".to_owned()));
+    story.pass(SignedDuration::ZERO, |_| None);
+    let status = reported(&story);
+    for type_ in [ConditionType::Ready, ConditionType::Accepted] {
+        assert_eq!(says(&status, type_), "False(UnknownZone)");
+    }
+    let accepted = find(&status.conditions, ConditionType::Accepted).expect("it is said");
+    let expected = "Spec.timeZone: time zone \"Asia/Tokio\" is unknown: must be a name of the time \
+                    zone database such as \"America/Sao_Paulo\" or \"UTC\".";
+    assert!(
+        accepted.message.eq_ignore_ascii_case(expected),
+        "{}",
+        accepted.message
+    );
+    assert_ne!(story.remote.count("WriteDevice"), 0);
 }
 
 // shows K2

@@ -119,6 +119,11 @@ fn facts_of_device_and_contract_are_those_of_their_objects() {
     case.device().spec.time_zone = Some("America/Manaus".to_owned());
     let zone = of_device(DeviceFact::TimeZone);
     assert_eq!(case.of(&zone).as_deref(), Ok("America/Manaus"));
+    case.device().spec.time_zone = Some("Asia/Tokio".to_owned());
+    let unknown = "spec.timeZone of the Device lobby-mfp: time zone \"Asia/Tokio\" is unknown: must \
+                   be a name of the time zone database such as \"America/Sao_Paulo\" or \"UTC\"";
+    let expected = Err((Reason::UnknownZone, unknown.to_owned()));
+    assert_eq!(case.of(&zone), expected);
     case.device().spec.time_zone = None;
     // A device without a zone is where its contract is.
     assert_eq!(case.of(&zone).as_deref(), Ok("America/Sao_Paulo"));
