@@ -280,7 +280,6 @@ fn kubectl_explain_tells_the_default_of_a_field_and_nothing_that_only_the_code_k
     }
 }
 
-// shows K6
 #[test]
 fn no_instant_in_a_manifest_is_plain_since_readers_of_yaml_1_1_make_a_date_of_it() {
     let text = crate::yaml::write(&serde_json::json!({"at": "1970-01-01T00:00:00Z"})).unwrap();

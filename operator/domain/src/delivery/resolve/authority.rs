@@ -7,7 +7,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// Returns what is wrong with the host or the port of a URL, and what is allowed.
+/// Returns the fault of the host or the port of a URL, with what is allowed; `None` if there is none.
 pub(in crate::delivery) fn authority_fault(url: &str) -> Option<String> {
     let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
