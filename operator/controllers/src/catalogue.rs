@@ -286,12 +286,18 @@ impl Catalogue {
         let cache: &Arc<Cache<SmartService>> = &self.objects.services;
         let written = self.write(cache, name, |object| {
             let server = object.spec.server.as_ref();
-            let exists = server.is_none_or(|server| {
+            let connection = server.and_then(|server| {
                 let key = Key::new("", server.connection_ref.name.clone());
-                self.objects.connections.get(&key).is_some()
+                self.objects.connections.get(&key)
             });
             let unreadable = self.objects.unreadable("");
-            Some(report_service(object, exists, &unreadable, used_by, now))
+            Some(report_service(
+                object,
+                connection.as_deref(),
+                &unreadable,
+                used_by,
+                now,
+            ))
         });
         let written = written.await;
         self.protect(cache, name, used_by > 0).await?;

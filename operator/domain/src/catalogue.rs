@@ -16,6 +16,7 @@ use entente_crds::{
     },
 };
 use jiff::Timestamp;
+use kube::ResourceExt as _;
 
 use self::orphans::{OrphanList, some_of};
 pub use self::{
@@ -291,20 +292,22 @@ fn syntax_fault(model: &DeviceModel) -> Option<String> {
     })
 }
 
-/// Returns the status of a SmartService. `is_at_hand` is about its server's Connection; if it is not,
+/// Returns the status of a SmartService. `connection` is that of its server; if it is not at hand,
 /// `unreadable` says whether it exists.
 pub fn report_service(
     service: &SmartService,
-    is_at_hand: bool,
+    connection: Option<&Connection>,
     unreadable: &UnreadableObjects,
     used_by: i64,
     now: Timestamp,
 ) -> SmartServiceStatus {
     let previous = service.status.clone().unwrap_or_default();
     let generation = service.metadata.generation;
-    let fault = duration_fault(service).or_else(|| parameter_fault(service));
+    let fault = duration_fault(service)
+        .or_else(|| parameter_fault(service))
+        .or_else(|| protocol_fault(connection));
     let server = service.spec.server.as_ref();
-    let unresolved = server.filter(|_| !is_at_hand).map(|server| {
+    let unresolved = server.filter(|_| connection.is_none()).map(|server| {
         let name = &server.connection_ref.name;
         let (reason, message) = unreadable.not_at_hand(Referent::Connection, name);
         (reason, sentence(&message))
@@ -334,6 +337,17 @@ fn service_summary(fault: Option<String>, unresolved: Option<(Reason, String)>) 
         (None, Some((reason, message))) => Summary::open(reason, message, Work::of(reason)),
         (None, None) => Summary::done(Reason::Succeeded, "The service can be used by contracts."),
     }
+}
+
+/// Returns the fault of a server's Connection that is the way to no service server.
+fn protocol_fault(connection: Option<&Connection>) -> Option<String> {
+    let connection = connection.filter(|it| it.spec.protocol != Protocol::OSB)?;
+    Some(format!(
+        "spec.server.connectionRef names the Connection {}, which has protocol {:?}: must be one of \
+         protocol OSB.",
+        connection.name_any(),
+        connection.spec.protocol
+    ))
 }
 
 /// Returns the fault of a duration in the service's spec.

@@ -2,12 +2,12 @@
 //!
 //! A change by others of a status or of the finalizers is one of them: it is put right. Numbers of
 //! users may lag: they are gathered for a while, so that applying a fleet does not write one status
-//! per device.
+//! per device. Only the first user of an object is counted at once, since it protects the object.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use entente_crds::{
-    ANNOTATION_FORGET_ORPHAN,
+    ANNOTATION_FORGET_ORPHAN, FINALIZER_IN_USE,
     v1alpha1::{Connection, Device, DeviceModel, ServiceSubscription, SmartService},
 };
 use entente_domain::delivery::may_exist;
@@ -18,6 +18,7 @@ use super::{Catalogue, Subject, usage};
 use crate::{
     cache::{Change, Key, UnreadableChange},
     queue::Queue,
+    status::has_finalizer,
     triggers::{differs, spec_differs},
 };
 
@@ -149,7 +150,7 @@ pub(super) fn service(_: &Catalogue, queue: &Queue<Subject>, change: &Change<Sma
     }
 }
 
-pub(super) fn device(_: &Catalogue, queue: &Queue<Subject>, change: &Change<Device>) {
+pub(super) fn device(catalogue: &Catalogue, queue: &Queue<Subject>, change: &Change<Device>) {
     if !differs(change, |device| {
         (
             device.uid(),
@@ -160,11 +161,14 @@ pub(super) fn device(_: &Catalogue, queue: &Queue<Subject>, change: &Change<Devi
         return;
     }
     for device in [&change.old, &change.new].into_iter().flatten() {
-        let model = Subject::Model(device.spec.model_ref.name.clone());
-        queue.add_after(model, GATHER);
+        let model = device.spec.model_ref.name.clone();
+        count_users(catalogue, queue, Subject::Model(model));
         for connection in &device.spec.connections {
-            let subject = Subject::Connection(connection.name.clone());
-            queue.add_after(subject, GATHER);
+            count_users(
+                catalogue,
+                queue,
+                Subject::Connection(connection.name.clone()),
+            );
         }
     }
 }
@@ -183,7 +187,7 @@ pub(super) fn subscription(
             if handle.orphaned.is_some() || is_orphan(catalogue, &name, &handle.instance) {
                 queue.add(Subject::Connection(name));
             } else if !names_the_connection(catalogue, change, &name) {
-                queue.add_after(Subject::Connection(name), GATHER);
+                count_users(catalogue, queue, Subject::Connection(name));
             }
         }
     }
@@ -273,7 +277,33 @@ fn used_service(catalogue: &Catalogue, queue: &Queue<Subject>, name: String) {
         .and_then(|service| service.spec.server.as_ref())
     {
         let connection = server.connection_ref.name.clone();
-        queue.add_after(Subject::Connection(connection), GATHER);
+        count_users(catalogue, queue, Subject::Connection(connection));
     }
-    queue.add_after(Subject::Service(name), GATHER);
+    count_users(catalogue, queue, Subject::Service(name));
+}
+
+/// Wakes an object that got or lost a user: one that nothing protects from being deleted yet at
+/// once, so that it does not go while it is used, and every other when users were gathered.
+fn count_users(catalogue: &Catalogue, queue: &Queue<Subject>, subject: Subject) {
+    let objects = &catalogue.objects;
+    let is_open = match &subject {
+        Subject::Connection(name) => objects
+            .connections
+            .get(&Key::new("", name.clone()))
+            .is_some_and(|it| !has_finalizer(&*it, FINALIZER_IN_USE)),
+        Subject::Model(name) => objects
+            .models
+            .get(&Key::new("", name.clone()))
+            .is_some_and(|it| !has_finalizer(&*it, FINALIZER_IN_USE)),
+        Subject::Service(name) => objects
+            .services
+            .get(&Key::new("", name.clone()))
+            .is_some_and(|it| !has_finalizer(&*it, FINALIZER_IN_USE)),
+        Subject::Orphans(_) => false,
+    };
+    if is_open {
+        queue.add(subject);
+    } else {
+        queue.add_after(subject, GATHER);
+    }
 }

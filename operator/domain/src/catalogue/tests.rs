@@ -4,8 +4,8 @@ mod forgetting;
 mod removals;
 
 use entente_crds::v1alpha1::{
-    ConnectionSpec, DeviceModelSpec, DeviceSetting, IppSetting, Orphan, ServerInstance, ServerOperation,
-    ServerOperationState, ServerOperationType, ServiceLevel, ServiceSubscription,
+    ConnectionSpec, DeviceModelSpec, DeviceSetting, IppSetting, Orphan, ServerInstance,
+    ServerOperation, ServerOperationState, ServerOperationType, ServiceLevel, ServiceSubscription,
     ServiceSubscriptionSpec, ServiceSubscriptionStatus, SmartServiceSpec, Via,
 };
 
@@ -488,7 +488,8 @@ fn an_orphan_is_told_by_its_ids_and_by_whose_it_was_and_one_in_service_is_none()
 
 fn report_of(service: &SmartService, connection_exists: bool, used_by: i64) -> SmartServiceStatus {
     let unreadable = UnreadableObjects::default();
-    report_service(service, connection_exists, &unreadable, used_by, NOW)
+    let connection = connection_exists.then(entente_crds::example::northwind_services);
+    report_service(service, connection.as_ref(), &unreadable, used_by, NOW)
 }
 
 /// Returns Accepted and ResolvedRefs of a service as `Status(Reason) message`.
@@ -498,6 +499,24 @@ fn service_says(service: &SmartService, connection_exists: bool) -> [String; 2] 
         let found = find(&conditions, kind).expect("it is stated");
         format!("{}({}) {}", found.status, found.reason, found.message)
     })
+}
+
+// shows K2
+#[test]
+fn a_service_whose_server_is_behind_a_connection_for_devices_says_which_and_what_is_allowed() {
+    let service = entente_crds::example::data_backup();
+    let devices = entente_crds::example::hq_ipp();
+    let unreadable = UnreadableObjects::default();
+    let conditions = report_service(&service, Some(&devices), &unreadable, 0, NOW).conditions;
+    let accepted = find(&conditions, ConditionType::Accepted).expect("it is stated");
+    assert_eq!(
+        format!(
+            "{}({}) {}",
+            accepted.status, accepted.reason, accepted.message
+        ),
+        "False(UnsupportedValue) spec.server.connectionRef names the Connection hq-ipp, which has \
+         protocol IPP: must be one of protocol OSB."
+    );
 }
 
 // shows K1 K2
@@ -529,7 +548,7 @@ fn a_connection_that_cannot_be_read_is_not_said_to_be_missing() {
     let unreadable = UnreadableObjects::from_iter([broker]);
     let said = "The Connection northwind-services cannot be read; correct the field that its \
                 status names.";
-    let conditions = report_service(&service, false, &unreadable, 3, NOW).conditions;
+    let conditions = report_service(&service, None, &unreadable, 3, NOW).conditions;
     for (kind, status) in [
         (ConditionType::Ready, "False"),
         (ConditionType::Stalled, "True"),
@@ -540,7 +559,8 @@ fn a_connection_that_cannot_be_read_is_not_said_to_be_missing() {
         assert_eq!(found, (status, "Undecodable", said));
     }
     // An older version of it is at hand.
-    let conditions = report_service(&service, true, &unreadable, 3, NOW).conditions;
+    let connection = Some(entente_crds::example::northwind_services());
+    let conditions = report_service(&service, connection.as_ref(), &unreadable, 3, NOW).conditions;
     let ready = find(&conditions, ConditionType::Ready).expect("it is stated");
     assert_eq!(ready.status, "True");
 }

@@ -180,6 +180,33 @@ async fn a_device_counts_at_its_model_and_connections_and_at_those_it_leaves() {
 
 // shows K3
 #[tokio::test(start_paused = true)]
+async fn the_first_user_of_an_object_protects_it_at_once() {
+    let idle = Idle::new().await;
+    let mut unused = connection(&idle.process, "hq-ipp");
+    unused.metadata.name = Some("branch-ipp".to_owned());
+    unused.metadata.finalizers = None;
+    idle.process.cluster.apply(&unused);
+    idle.process.let_pass(GATHERED).await;
+    let device: Device = idle
+        .process
+        .cluster
+        .get(NAMESPACE, example::DEVICES[0])
+        .unwrap();
+    let moved = edited(&device, |device| {
+        device.spec.connections[0].name = "branch-ipp".to_owned();
+    });
+    let woken = idle.wakes(triggers::device, &moved).await;
+    let mut expected = at(0, &["Connection/branch-ipp"]);
+    expected.extend(at(5, &["Connection/hq-ipp", "DeviceModel/mfp-500"]));
+    let sorted = |mut woken: Woken| {
+        woken.sort();
+        woken
+    };
+    assert_eq!(sorted(woken), sorted(expected));
+}
+
+// shows K3
+#[tokio::test(start_paused = true)]
 async fn a_subscription_counts_at_the_services_of_all_its_revisions_and_at_their_brokers() {
     let idle = Idle::new().await;
     let found = example::service_subscription();
