@@ -36,7 +36,8 @@ pub(crate) struct Args {
         long,
         env = "ENTENTE_LOG_LEVEL",
         default_value = "info",
-        value_name = "LEVEL"
+        value_name = "LEVEL",
+        value_parser = log_directives
     )]
     pub(crate) log_level: String,
 
@@ -62,6 +63,27 @@ pub(crate) struct Args {
     /// Shortest time between two writes of a status whose compensation accrues
     #[arg(long, env = "ENTENTE_ACCRUAL_INTERVAL", default_value = "1h", value_parser = duration)]
     pub(crate) accrual_interval: Duration,
+}
+
+/// The levels of the log.
+const LEVELS: [&str; 6] = ["trace", "debug", "info", "warn", "error", "off"];
+
+/// Reads a level, or directives of which each ends in one. A word alone that is no level would be
+/// the name of a part of the program, and the log silent.
+fn log_directives(text: &str) -> Result<String, String> {
+    for directive in text.split(',') {
+        let level = directive
+            .rsplit_once('=')
+            .map_or(directive, |(_, level)| level);
+        if !LEVELS
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(level.trim()))
+        {
+            let levels = LEVELS.join(", ");
+            return Err(format!("\"{level}\": must be one of {levels}"));
+        }
+    }
+    Ok(text.to_owned())
 }
 
 /// Format of the log.
@@ -107,10 +129,32 @@ mod tests {
             "--api-timeout=30",
             "--admin-address=x",
             "--nonsense",
+            "--log-level=verbose",
+            "--log-level=warning",
+            "--log-level=info,entente_controllers=loud",
+            "--log-level=",
         ] {
             let error = Args::try_parse_from(["entente-operator", wrong]).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_level_of_the_log_that_there_is_not_is_named_with_those_that_there_are() {
+        let parsed = |level: &str| Args::try_parse_from(["entente-operator", "--log-level", level]);
+        for level in [
+            "info",
+            "OFF",
+            "info,entente_controllers=debug",
+            "warn,[pass]=trace",
+        ] {
+            assert!(parsed(level).is_ok(), "{level}");
+        }
+        let error = parsed("info,kube=loud").unwrap_err().to_string();
+        assert!(
+            error.contains("\"loud\": must be one of trace, debug, info, warn, error, off"),
+            "{error}"
+        );
     }
 
     #[test]
