@@ -151,6 +151,7 @@ pub struct Cache<K> {
     metrics: Arc<Metrics>,
     state: RwLock<State<K>>,
     ready: watch::Sender<bool>,
+    broken: watch::Sender<Option<String>>,
     shape: Box<dyn Fn(&mut K) + Send + Sync>,
 }
 
@@ -162,8 +163,15 @@ impl<K: Cached> Cache<K> {
             metrics,
             state: RwLock::new(State::default()),
             ready: watch::Sender::new(false),
+            broken: watch::Sender::new(None),
             shape: Box::new(|_| {}),
         }
+    }
+
+    /// Returns the problem of the watch, as long as it has failed twice and more in a row: once is
+    /// common, since the API server ends watches whose version it does not hold any more.
+    pub(crate) fn broken(&self) -> watch::Receiver<Option<String>> {
+        self.broken.subscribe()
     }
 
     /// Stores objects as `shape` leaves them: without fields that nobody reads, and with parts that

@@ -4,8 +4,11 @@
 
 use std::sync::Arc;
 
-use entente_crds::v1alpha1::{
-    Compensation, Connection, Contract, Device, DeviceModel, ServiceSubscription, SmartService,
+use entente_crds::{
+    bounded::Text,
+    v1alpha1::{
+        Compensation, Connection, Contract, Device, DeviceModel, ServiceSubscription, SmartService,
+    },
 };
 use entente_domain::{
     delivery::{endpoint_index, known_identities},
@@ -16,10 +19,11 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt as _;
 
 use crate::{
-    cache::{Cache, Sharing, Unreadable},
+    cache::{Cache, Cached, Sharing, Unreadable},
     context::Context,
     internal_errors,
     liveness::keep_running,
+    readiness::Readiness,
     shutdown::Shutdown,
     unreadable,
 };
@@ -126,6 +130,15 @@ impl Objects {
                     keep("the watch of", self.$cache.kind(), Box::new(move || {
                         Box::pin(Arc::clone(&cache).run(client.clone(), end.clone()))
                     }));
+                    let (cache, readiness, end) = (
+                        Arc::clone(&self.$cache),
+                        Arc::clone(&context.readiness),
+                        shutdown.clone(),
+                    );
+                    keep("the readiness of the watch of", self.$cache.kind(), Box::new(move || {
+                        let (cache, readiness) = (Arc::clone(&cache), Arc::clone(&readiness));
+                        Box::pin(follow_watch(cache, readiness, end.clone()))
+                    }));
                 )+
             };
         }
@@ -174,6 +187,25 @@ impl Objects {
         wait!(namespaces);
         each!(wait);
         context.readiness.set_ready(COMPONENT);
+    }
+}
+
+/// Says in /readyz that a watch fails, until it works again: the operator is blind meanwhile.
+async fn follow_watch<K: Cached>(
+    cache: Arc<Cache<K>>,
+    readiness: Arc<Readiness>,
+    shutdown: Shutdown,
+) {
+    let component = format!("watch of {}", cache.kind());
+    let mut broken = cache.broken();
+    loop {
+        let problem = broken.borrow_and_update().clone();
+        let lines = problem.map(|problem| Text::<253>::from(problem).to_string());
+        readiness.set_missing(&component, lines.into_iter().collect());
+        tokio::select! {
+            changed = broken.changed() => if changed.is_err() { return },
+            () = shutdown.requested() => return,
+        }
     }
 }
 

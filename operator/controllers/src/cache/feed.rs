@@ -98,6 +98,8 @@ impl<K: Cached> Cache<K> {
                     // Init, and the pages of a list that may still fail, prove nothing.
                     if !matches!(event, Event::Init | Event::InitApply(_)) {
                         failures = Failures::default();
+                        self.broken
+                            .send_if_modified(|broken| broken.take().is_some());
                         if failing.take().is_some() {
                             info!(kind = self.kind, "the watch works again");
                         }
@@ -117,8 +119,12 @@ impl<K: Cached> Cache<K> {
                     if problem.contains("Too large resource version") {
                         return;
                     }
+                    let rest = failures.failed();
+                    if failures.count > 1 {
+                        self.broken.send_replace(Some(problem.clone()));
+                    }
                     failing = Some(problem);
-                    sleep(failures.failed()).await;
+                    sleep(rest).await;
                 }
             }
         }

@@ -222,17 +222,22 @@ async fn one_object_that_can_not_be_read_does_not_stop_the_others() {
 async fn a_server_that_fails_is_counted_and_asked_again_with_rests() {
     let (cache, _changes, mut api, _trigger) = running();
     let began = tokio::time::Instant::now();
-    for _ in 0..8 {
+    let broken = cache.broken();
+    for failures in 0..8 {
         assert!(!cache.is_ready());
-        api.next()
-            .await
-            .refuse(500, "InternalError", "etcd is away");
+        let asked = api.next().await;
+        let said = broken.borrow().clone();
+        assert_eq!(said.is_some(), failures > 1, "{failures}: {said:?}");
+        asked.refuse(500, "InternalError", "etcd is away");
     }
     let asked = api.next().await;
+    let said = broken.borrow().clone().unwrap_or_default();
+    assert!(said.contains("etcd is away"), "{said}");
     // 0.5 + 1 + 2 + 4 + 8 + 10 + 10 + 10 s.
     assert_eq!(began.elapsed().as_secs(), 45);
     asked.list(10, "", &[]);
     cache.ready().await;
+    assert_eq!(*broken.borrow(), None, "it works again");
     assert!(
         cache
             .metrics
