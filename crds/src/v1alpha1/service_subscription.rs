@@ -520,9 +520,10 @@ pub struct Promise {
     /// The instant from which no more time can be owed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed: Option<Timestamp>,
-    /// Parts of the delay, each with its cause.
+    /// Parts of the delay, each with its cause. Beyond 32, neighbours are merged that both
+    /// count or both do not; the longer one gives cause and reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32))]
+    #[schemars(length(max = 256))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub delays: Vec<Delay>,
     /// The compensations that were made for it.

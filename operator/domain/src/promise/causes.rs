@@ -1,7 +1,7 @@
 //! The causes whose delays count (D9).
 //!
 //! Decides it for the judge, who merges delays, and for the calculation, which adds them up: time
-//! merged into a cause that does not count would be a lost debt.
+//! merged into a cause that does not count would be a lost debt, and the reverse a made one.
 
 use entente_crds::v1alpha1::Cause;
 

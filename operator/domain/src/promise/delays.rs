@@ -1,7 +1,8 @@
 //! The delays of a promise, each with its cause (D9).
 //!
 //! Decides whether the present blocker continues, ends or begins a delay, and which two delays are
-//! merged if there are more than a status may hold. Called by the judge.
+//! merged if there are many. It must never turn time that does not count into time that counts
+//! (rule of money 4). Called by the judge.
 
 use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{Cause, Delay, Promise, Revision};
@@ -14,8 +15,12 @@ use super::judge::Look;
 /// the first pass may have waited that long for a remote side.
 const PUNCTUAL: SignedDuration = SignedDuration::from_secs(30);
 
-/// The most delays that are kept (api section 11).
-const MOST_DELAYS: usize = 32;
+/// The most delays that are kept while neighbours can be merged (api section 11): as many as a
+/// person reads.
+const MOST_READ: usize = 32;
+
+/// The most delays that are kept at all (their schema), where those that count and others alternate.
+const MOST_DELAYS: usize = 256;
 
 /// Returns a delay in which nobody looked, which is the provider's.
 pub(super) fn not_observed(from: Timestamp, until: Timestamp) -> Delay {
@@ -65,25 +70,62 @@ pub(super) fn observe(promise: &mut Promise, revision: &Revision, look: &Look<'_
     promise
         .delays
         .retain(|delay| delay.until != Some(delay.from));
-    while promise.delays.len() > MOST_DELAYS {
-        merge_one(&mut promise.delays, revision);
+    bound(&mut promise.delays, &revision.counted_causes);
+}
+
+/// Brings delays down to the number that is kept, without a change of what counts.
+///
+/// Beyond the number that people read, the oldest neighbours of one cause are merged, else the
+/// oldest that both count or both do not. The one that lasts keeps its name until it ends. Where
+/// delays that count and others alternate, none of them is merged until there are as many as the
+/// status may hold; then [`drop_shortest`] takes time away from what counts, and never adds to it.
+fn bound(delays: &mut Vec<Delay>, counted: &[Cause]) {
+    while delays.len() > MOST_READ {
+        let ended = &delays[..delays.len() - 1];
+        let position = |alike: &dyn Fn(&Delay, &Delay) -> bool| {
+            ended.windows(2).position(|pair| alike(&pair[0], &pair[1]))
+        };
+        let alike = |a: &Delay, b: &Delay| counts(a.cause, counted) == counts(b.cause, counted);
+        let found = position(&|a, b| a.cause == b.cause).or_else(|| position(&alike));
+        if let Some(at) = found {
+            merge(delays, at);
+        } else if delays.len() > MOST_DELAYS {
+            drop_shortest(delays, counted);
+        } else {
+            return;
+        }
     }
 }
 
-/// Merges the two oldest neighbours of one cause, else the two oldest, into the one that counts.
-fn merge_one(delays: &mut Vec<Delay>, revision: &Revision) {
-    let same = delays
-        .windows(2)
-        .position(|pair| pair[0].cause == pair[1].cause);
-    let at = same.unwrap_or(0);
+/// Merges a delay and the next one; the longer one gives cause and reason.
+fn merge(delays: &mut Vec<Delay>, at: usize) {
     let second = delays.remove(at + 1);
     let first = &mut delays[at];
-    let counted = &revision.counted_causes;
-    if !counts(first.cause, counted) && counts(second.cause, counted) {
+    if length(&second) > length(first) {
         first.cause = second.cause;
         first.reason = second.reason;
     }
     first.until = second.until;
+}
+
+/// Puts the shortest delay that counts and has ended to the account of a neighbour that does not.
+/// Every delay alternates with its neighbours here, so that one is within reach.
+fn drop_shortest(delays: &mut Vec<Delay>, counted: &[Cause]) {
+    let ended = delays.len() - 1;
+    let counting = (0..ended).filter(|at| counts(delays[*at].cause, counted));
+    let Some(at) = counting.min_by_key(|at| length(&delays[*at])) else {
+        return;
+    };
+    let neighbour = if at == 0 { 1 } else { at - 1 };
+    let (cause, reason) = (delays[neighbour].cause, delays[neighbour].reason.clone());
+    delays[at].cause = cause;
+    delays[at].reason = reason;
+}
+
+/// Returns the length of a delay that has ended.
+fn length(delay: &Delay) -> SignedDuration {
+    let until = delay.until.unwrap_or(delay.from);
+    until.duration_since(delay.from)
 }
 
 #[cfg(test)]

@@ -208,7 +208,7 @@ fn a_promise_of_what_is_deleted_closes_then_and_is_missed_only_past_the_allowanc
 }
 
 #[test]
-fn neighbours_are_merged_into_the_one_that_counts() {
+fn what_the_customer_holds_up_again_and_again_is_never_merged_into_what_counts() {
     let mut one = promised();
     for step in 0..80 {
         let blocking = if step % 2 == 0 {
@@ -219,8 +219,9 @@ fn neighbours_are_merged_into_the_one_that_counts() {
         look(&mut one, step * 60, None, blocking);
     }
     let promise = look(&mut one, 5000, Some(5000), OFF);
-    assert_eq!(promise.delays.len(), 32);
-    assert_eq!(promise.delays[0].cause, Cause::Device);
+    let is_customers = |delay: &&Delay| delay.cause == Cause::Customer;
+    assert_eq!(promise.delays.len(), 80);
+    assert_eq!(promise.delays.iter().filter(is_customers).count(), 40);
     assert_eq!(shown(&promise.delays)[0].0, 0);
 }
 
