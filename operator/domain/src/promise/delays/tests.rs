@@ -218,7 +218,7 @@ fn seen(passed: &[(i64, usize)]) -> (Vec<(i64, (Cause, &'static str))>, Vec<Dela
     (seen, all, second(now))
 }
 
-/// Returns what is owed of a promise with those delays that is still open at `end`.
+/// Returns the owed time of a promise with those delays that is still open at `end`.
 fn owed(delays: &[Delay], counted: &[Cause], level: &ServiceLevel, end: Timestamp) -> OwedTime {
     let promise = Promise {
         delays: delays.to_vec(),
