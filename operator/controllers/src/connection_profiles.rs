@@ -40,12 +40,12 @@ impl ConnectionProfiles {
         }
     }
 
-    /// Returns the profile of a connection for objects of a namespace with these labels.
+    /// Returns the profile of a connection for objects of a namespace, given by name and labels.
     /// `of_device` is the namespace of a Device and the Secret in it with its credentials.
     pub(crate) async fn profile(
         &self,
         connection: &Connection,
-        namespace_labels: &BTreeMap<String, String>,
+        (namespace, namespace_labels): (&str, &BTreeMap<String, String>),
         of_device: Option<(&str, &LocalReference)>,
         now: Timestamp,
     ) -> Result<Arc<ConnectionProfile>, Fault> {
@@ -61,7 +61,8 @@ impl ConnectionProfiles {
             let message = format!("the Connection {name} does not allow this namespace");
             return Err((Reason::NotAllowed, message));
         }
-        self.build(connection, &networks, of_device, now).await
+        let built = self.build(connection, &networks, of_device, now).await?;
+        Ok(Arc::new(built.for_tenant(namespace)))
     }
 
     /// Returns the profile of a connection for a probe of the operator's own, for all its networks.
@@ -72,7 +73,8 @@ impl ConnectionProfiles {
     ) -> Result<Arc<ConnectionProfile>, Fault> {
         let entries = connection.spec.allow.iter();
         let networks: Vec<String> = entries.flat_map(|entry| entry.networks.clone()).collect();
-        self.build(connection, &networks, None, now).await
+        let built = self.build(connection, &networks, None, now).await?;
+        Ok(Arc::new(built))
     }
 
     async fn build(
@@ -81,7 +83,7 @@ impl ConnectionProfiles {
         networks: &[String],
         of_device: Option<(&str, &LocalReference)>,
         now: Timestamp,
-    ) -> Result<Arc<ConnectionProfile>, Fault> {
+    ) -> Result<ConnectionProfile, Fault> {
         let name = connection.name_any();
         self.read_anew_where_changed(connection);
         let ca_pem = self.authorities(connection, now).await?;
@@ -96,7 +98,7 @@ impl ConnectionProfiles {
         let made = read_guarded(&name, || {
             ConnectionProfile::from_spec(&name, &connection.spec, networks, ca_pem, credentials)
         })?;
-        made.map(Arc::new).map_err(unusable)
+        made.map_err(unusable)
     }
 
     /// Reads the Secret and the authorities anew after an edit of the Connection: both are often
@@ -211,7 +213,7 @@ mod tests {
         let (connection, now) = (for_any_host(), Timestamp::UNIX_EPOCH);
         let labels = BTreeMap::new();
         let of_nobody = profiles.probe_profile(&connection, now).await;
-        let of_a_device = profiles.profile(&connection, &labels, None, now);
+        let of_a_device = profiles.profile(&connection, ("acme", &labels), None, now);
         for refused in [of_nobody, of_a_device.await] {
             let (reason, message) = refused.expect_err("it is refused");
             assert_eq!(reason, Reason::UnsupportedValue);
@@ -229,7 +231,7 @@ mod tests {
             name: "own".to_owned(),
         };
         let labels = BTreeMap::new();
-        let asking = profiles.profile(&connection, &labels, Some(("acme", &own)), now);
+        let asking = profiles.profile(&connection, ("acme", &labels), Some(("acme", &own)), now);
         let answering = async {
             let asked = api.next().await;
             assert_eq!(asked.target, "/api/v1/namespaces/acme/secrets/own");
@@ -241,7 +243,9 @@ mod tests {
             );
         };
         let (profile, ()) = tokio::join!(asking, answering);
-        assert!(profile.expect("it can be used").credentials.is_some());
+        let profile = profile.expect("it can be used");
+        assert!(profile.credentials.is_some());
+        assert_eq!(profile.tenant, "acme");
         assert!(api.is_silent());
     }
 

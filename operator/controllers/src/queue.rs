@@ -6,7 +6,7 @@
 //!
 //! - The same key never runs twice at once. A key that is added while it runs, runs again.
 //! - Ready keys are taken in turn by namespace, and a namespace gets another slot only while it
-//!   holds less than [`DYNAMIC_THRESHOLD`] times the slots that are free (the dynamic threshold of
+//!   holds less than [`DYNAMIC_THRESHOLD`](entente_domain::turns) times the slots that are free (the dynamic threshold of
 //!   shared buffers): so there is always room for the first key of a namespace whose turn has not
 //!   come, however long the passes of others hang.
 //! - A pass that has hung on a remote side for half a second gives its slot to others until it
@@ -55,7 +55,7 @@ use progress::noted;
 use state::{Begun, State};
 
 pub(crate) use progress::keeping_slot;
-pub use state::{DYNAMIC_THRESHOLD, Slots};
+pub use state::Slots;
 
 /// Longest time between two readings of the wall clock while an instant is waited for.
 const WALL_CLOCK_READ: Duration = Duration::from_secs(10);

@@ -23,6 +23,7 @@ pub mod reasons;
 pub mod remote;
 pub mod secret;
 pub mod time;
+pub mod turns;
 pub mod unreadable;
 
 pub use entente_crds::bounded;

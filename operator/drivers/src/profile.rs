@@ -49,6 +49,9 @@ pub enum ProfileError {
 pub struct ConnectionProfile {
     /// The name of the Connection: limits are counted under it.
     pub name: String,
+    /// The tenant among whom the limits are shared: a namespace, or empty for the operator's own
+    /// requests, as probes and removals of orphans are.
+    pub tenant: String,
     /// The networks that a resolved address must lie in. Empty: nothing can be dialled.
     pub networks: Vec<IpNet>,
     /// Trust in the certificate.
@@ -144,6 +147,7 @@ impl ConnectionProfile {
             .map_or(Ok(Vec::new()), authority_warnings)?;
         Ok(Self {
             name: name.to_owned(),
+            tenant: String::new(),
             networks,
             trust: match tls.trust {
                 Trust::Verify => TrustProfile::Verify { ca_pem },
@@ -164,6 +168,15 @@ impl ConnectionProfile {
             total: LimitValues::resolve(limits.total.as_ref(), total, "limits.total")?,
             warnings,
         })
+    }
+
+    /// Returns the profile for requests on behalf of a namespace.
+    #[must_use]
+    pub fn for_tenant(self, namespace: &str) -> Self {
+        Self {
+            tenant: namespace.to_owned(),
+            ..self
+        }
     }
 
     /// Returns the limits without any in the spec: per host and in total (api.md section 1).

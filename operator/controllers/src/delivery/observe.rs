@@ -108,8 +108,10 @@ pub(super) async fn profile(
 ) -> Result<Arc<ConnectionProfile>, Fault> {
     let profiles = &delivery.profiles;
     let credentials = device_credentials(snapshot, &connection.name_any());
-    let labels = &snapshot.namespace_labels;
-    profiles.profile(connection, labels, credentials, now).await
+    let namespace = (snapshot.namespace.as_str(), &snapshot.namespace_labels);
+    profiles
+        .profile(connection, namespace, credentials, now)
+        .await
 }
 
 /// Returns the namespace and name of the Secret with the device's credentials for a connection.

@@ -1,23 +1,16 @@
 //! Keys that are ready, that run, and that wait for a time. Pure: no clock, no task.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
 
+use entente_domain::turns::{Turns, may_take};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{QueueKey, progress::Progress};
-
-/// A namespace gets another slot while it holds less than this many times the free slots; a
-/// namespace that holds none gets one in any case. A single namespace can thus hold three quarters
-/// of all slots; however many namespaces hold all they can get, some slots stay free.
-///
-/// Switches share their buffers among ports by this rule. It is called dynamic threshold there, and
-/// this number alpha (Choudhury and Hahne, 1998).
-pub const DYNAMIC_THRESHOLD: usize = 3;
 
 /// Interval at which the passes that hold slots are counted again.
 const LOOK: Duration = Duration::from_millis(250);
@@ -65,9 +58,9 @@ pub(super) struct Begun<K> {
     pub(super) waited: Duration,
 }
 
-#[derive(Debug)]
-struct Namespace<K> {
-    ready: VecDeque<K>,
+/// The passes of a namespace that run.
+#[derive(Clone, Copy, Debug, Default)]
+struct Held {
     running: usize,
     working: usize,
 }
@@ -83,9 +76,10 @@ pub(super) struct State<K> {
     entries: HashMap<K, Entry>,
     at: BTreeSet<(Timestamp, K)>,
     after: BTreeSet<(Instant, K)>,
-    namespaces: HashMap<Arc<str>, Namespace<K>>,
-    /// Namespaces that have ready keys, in the order of their turns.
-    turns: VecDeque<Arc<str>>,
+    /// Namespaces that have running passes.
+    namespaces: HashMap<Arc<str>, Held>,
+    /// Ready keys by namespace.
+    turns: Turns<K>,
     ready: usize,
     running: HashMap<K, Pass>,
     working: usize,
@@ -102,7 +96,7 @@ impl<K> Default for State<K> {
             at: BTreeSet::new(),
             after: BTreeSet::new(),
             namespaces: HashMap::new(),
-            turns: VecDeque::new(),
+            turns: Turns::default(),
             ready: 0,
             running: HashMap::new(),
             working: 0,
@@ -122,19 +116,8 @@ impl<K: QueueKey> State<K> {
             Phase::Idle => {
                 entry.phase = Phase::Ready;
                 self.ready += 1;
-                let name: Arc<str> = key.namespace().into();
-                let namespace =
-                    self.namespaces
-                        .entry(Arc::clone(&name))
-                        .or_insert_with(|| Namespace {
-                            ready: VecDeque::new(),
-                            running: 0,
-                            working: 0,
-                        });
-                if namespace.ready.is_empty() {
-                    self.turns.push_back(name);
-                }
-                namespace.ready.push_back(key);
+                let namespace = key.namespace().to_owned();
+                self.turns.push(&namespace, key);
             }
             Phase::Ready => {}
             Phase::Running { .. } => entry.phase = Phase::Running { again: true },
@@ -229,48 +212,37 @@ impl<K: QueueKey> State<K> {
     pub(super) fn begin(&mut self, slots: Slots, now: Instant) -> Option<Begun<K>> {
         let free = slots.working.saturating_sub(self.working);
         let left = slots.running.saturating_sub(self.running.len());
-        if free == 0 || left == 0 {
-            return None;
+        let namespaces = &self.namespaces;
+        let (name, key) = self.turns.take(|name| {
+            let held = namespaces.get(name).copied().unwrap_or_default();
+            may_take(held.working, free) && may_take(held.running, left)
+        })?;
+        let held = self.namespaces.entry(name).or_default();
+        held.running += 1;
+        held.working += 1;
+        self.ready -= 1;
+        self.working += 1;
+        let progress = Arc::new(Progress::new(now));
+        let pass = Pass {
+            progress: Arc::clone(&progress),
+            working: true,
+        };
+        self.running.insert(key.clone(), pass);
+        let entry = self.entries.entry(key.clone()).or_default();
+        entry.phase = Phase::Running { again: false };
+        entry.before = entry.at.take();
+        if let Some(instant) = entry.before {
+            self.at.remove(&(instant, key.clone()));
         }
-        for _ in 0..self.turns.len() {
-            let name = self.turns.pop_front()?;
-            let namespace = self.namespaces.get_mut(&name)?;
-            let is_over = |held: usize, free: usize| held > 0 && held >= DYNAMIC_THRESHOLD * free;
-            if is_over(namespace.working, free) || is_over(namespace.running, left) {
-                self.turns.push_back(name);
-                continue;
-            }
-            let key = namespace.ready.pop_front()?;
-            namespace.running += 1;
-            namespace.working += 1;
-            if !namespace.ready.is_empty() {
-                self.turns.push_back(name);
-            }
-            self.ready -= 1;
-            self.working += 1;
-            let progress = Arc::new(Progress::new(now));
-            let pass = Pass {
-                progress: Arc::clone(&progress),
-                working: true,
-            };
-            self.running.insert(key.clone(), pass);
-            let entry = self.entries.entry(key.clone()).or_default();
-            entry.phase = Phase::Running { again: false };
-            entry.before = entry.at.take();
-            if let Some(instant) = entry.before {
-                self.at.remove(&(instant, key.clone()));
-            }
-            if let Some(due) = entry.after.take() {
-                self.after.remove(&(due, key.clone()));
-            }
-            let added = entry.added.take();
-            return Some(Begun {
-                key,
-                progress,
-                waited: added.map_or(Duration::ZERO, |added| now.saturating_duration_since(added)),
-            });
+        if let Some(due) = entry.after.take() {
+            self.after.remove(&(due, key.clone()));
         }
-        None
+        let added = entry.added.take();
+        Some(Begun {
+            key,
+            progress,
+            waited: added.map_or(Duration::ZERO, |added| now.saturating_duration_since(added)),
+        })
     }
 
     /// Ends a pass. Returns how many have failed in a row.
@@ -280,7 +252,7 @@ impl<K: QueueKey> State<K> {
         if let Some(namespace) = self.namespaces.get_mut(key.namespace()) {
             namespace.running -= 1;
             namespace.working -= usize::from(working);
-            if namespace.running == 0 && namespace.ready.is_empty() {
+            if namespace.running == 0 {
                 self.namespaces.remove(key.namespace());
             }
         }

@@ -3,14 +3,18 @@
 //!
 //! A permit is held for one request and given back when it is answered or dropped, so none is held
 //! during a backoff. The permit of the host comes first: a request that waits for a slow host holds
-//! none that others need. Requests are served in the order in which they came.
+//! none that others need. Tenants are served in turn, and none takes so many slots that another
+//! finds none (`turns` of the domain); the instant at which a request may begin is reserved with
+//! its slot, so that nobody is before others only because he waits for the rate.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use entente_domain::expiring::ExpiringMap;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use entente_domain::turns::{Turns, may_take};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
 use crate::profile::{ConnectionProfile, LimitValues};
@@ -24,8 +28,8 @@ const MOST_COUNTS: usize = 16_384;
 
 /// The right to send one request.
 pub(super) struct Permit {
-    _host: OwnedSemaphorePermit,
-    _total: OwnedSemaphorePermit,
+    _host: Slot,
+    _total: Slot,
 }
 
 /// Subject of a count: a whole Connection (`remote` is empty) or one host and port of it. Changed
@@ -66,14 +70,12 @@ impl Limits {
         let host = self.count(&profile.name, remote, profile.per_host);
         let total = self.count(&profile.name, "", profile.total);
 
-        let host_slot = host.slot().await;
-        sleep_until(host.reserve()).await;
-        let total_slot = total.slot().await;
-        sleep_until(total.reserve()).await;
-        host.began_late(Instant::now());
+        let mut host = host.slot(&profile.tenant).await;
+        let total = total.slot(&profile.tenant).await;
+        host.begin(total.began);
         Permit {
-            _host: host_slot,
-            _total: total_slot,
+            _host: host,
+            _total: total,
         }
     }
 
@@ -91,124 +93,185 @@ impl Limits {
 }
 
 struct Count {
-    slots: Arc<Semaphore>,
     in_flight: usize,
     per_second: usize,
-    /// Instants at which the latest requests began or will begin: at most `per_second` of them.
-    begun: Mutex<VecDeque<Instant>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Requests under way of each tenant that has some.
+    held: BTreeMap<Arc<str>, usize>,
+    under_way: usize,
+    waiting: Turns<oneshot::Sender<Slot>>,
+    /// Instants at which the latest requests began, the earliest first: at most `per_second`.
+    begun: VecDeque<Instant>,
+    /// True while a task waits for the instant at which the rate allows another one.
+    timed: bool,
+}
+
+/// A request that may begin at one count, or is under way; its place is free again once this is
+/// dropped, also where nobody took it.
+struct Slot {
+    count: Arc<Count>,
+    tenant: Arc<str>,
+    began: Instant,
+}
+
+impl Slot {
+    /// Says that the request begins later than its slot was given.
+    fn begin(&mut self, at: Instant) {
+        let mut state = self.count.state();
+        let begun = &mut state.begun;
+        if let Ok(place) = begun.binary_search(&self.began) {
+            begun.remove(place);
+        }
+        let place = begun.partition_point(|other| *other <= at);
+        begun.insert(place, at);
+        self.began = at;
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.count.state().give_back(&self.tenant);
+        self.count.grant();
+    }
+}
+
+/// A tenant that waits for a slot; it leaves no trace if it is dropped.
+struct Waiter<'a> {
+    count: &'a Count,
+    tenant: &'a str,
+    granted: oneshot::Receiver<Slot>,
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.granted.close();
+        let mut state = self.count.state();
+        state
+            .waiting
+            .retain(self.tenant, |other| !other.is_closed());
+    }
+}
+
+impl State {
+    fn give_back(&mut self, tenant: &str) {
+        self.under_way = self.under_way.saturating_sub(1);
+        if let Some(held) = self.held.get_mut(tenant) {
+            *held = held.saturating_sub(1);
+            if *held == 0 {
+                self.held.remove(tenant);
+            }
+        }
+    }
+
+    /// Returns the first instant at which the rate allows one more request to begin.
+    fn allowed_from(&mut self, per_second: usize, now: Instant) -> Instant {
+        while self.begun.front().is_some_and(|it| *it + SECOND <= now) {
+            self.begun.pop_front();
+        }
+        // The request that is `per_second` places ahead must be a second old.
+        let ahead = self.begun.len().checked_sub(per_second);
+        ahead.map_or(now, |ahead| (self.begun[ahead] + SECOND).max(now))
+    }
+
+    /// Takes the waiter whose turn it is, if there is a slot for one.
+    fn next(&mut self, in_flight: usize) -> Option<(Arc<str>, oneshot::Sender<Slot>)> {
+        let free = in_flight.saturating_sub(self.under_way);
+        let held = &self.held;
+        let may = |tenant: &str| may_take(held.get(tenant).copied().unwrap_or_default(), free);
+        self.waiting.take(may)
+    }
 }
 
 impl Count {
     fn new(values: LimitValues) -> Self {
-        let in_flight = values.in_flight.max(1) as usize;
         Self {
-            slots: Arc::new(Semaphore::new(in_flight)),
-            in_flight,
+            in_flight: values.in_flight.max(1) as usize,
             per_second: values.per_second.max(1) as usize,
-            begun: Mutex::default(),
+            state: Mutex::default(),
         }
     }
 
-    fn begun(&self) -> MutexGuard<'_, VecDeque<Instant>> {
-        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn slot(self: &Arc<Self>) -> OwnedSemaphorePermit {
-        Arc::clone(&self.slots)
-            .acquire_owned()
-            .await
-            .expect("the semaphore is never closed")
-    }
-
-    /// Returns the first instant at which one more request may begin, and reserves it.
-    fn reserve(&self) -> Instant {
-        let now = Instant::now();
-        let mut begun = self.begun();
-        while begun.front().is_some_and(|first| *first + SECOND <= now) {
-            begun.pop_front();
-        }
-        let free = match begun.len().checked_sub(self.per_second) {
-            // The request that is `per_second` places ahead must be a second old.
-            Some(ahead) => (begun[ahead] + SECOND).max(now),
-            None => now,
+    /// Waits until a request of this tenant may begin.
+    async fn slot(self: &Arc<Self>, tenant: &str) -> Slot {
+        let (grants, granted) = oneshot::channel();
+        self.state().waiting.push(tenant, grants);
+        let mut waiter = Waiter {
+            count: self,
+            tenant,
+            granted,
         };
-        begun.push_back(free);
-        free
+        self.grant();
+        (&mut waiter.granted)
+            .await
+            .expect("a waiter is dropped by itself only")
     }
 
-    /// Notes that the request reserved last began later than its instant.
-    fn began_late(&self, at: Instant) {
-        if let Some(last) = self.begun().back_mut().filter(|last| **last < at) {
-            *last = at;
+    /// Lets requests begin as far as slots and rate allow.
+    fn grant(self: &Arc<Self>) {
+        while let Some((slot, waiter)) = self.next() {
+            // Of a waiter that is gone the slot comes back: it is dropped here, outside the lock.
+            let _ = waiter.send(slot);
         }
     }
 
-    /// True if a request is under way, or the last second is not over: another count would let
-    /// more begin than is allowed.
+    fn next(self: &Arc<Self>) -> Option<(Slot, oneshot::Sender<Slot>)> {
+        let mut state = self.state();
+        if state.waiting.is_empty() || state.under_way >= self.in_flight {
+            return None;
+        }
+        let now = Instant::now();
+        let from = state.allowed_from(self.per_second, now);
+        if from > now {
+            if !state.timed {
+                state.timed = self.grant_at(from);
+            }
+            return None;
+        }
+        let (tenant, waiter) = state.next(self.in_flight)?;
+        *state.held.entry(Arc::clone(&tenant)).or_default() += 1;
+        state.under_way += 1;
+        state.begun.push_back(now);
+        let slot = Slot {
+            count: Arc::clone(self),
+            tenant,
+            began: now,
+        };
+        Some((slot, waiter))
+    }
+
+    /// True if a task will let requests begin at this instant; there is none while the process
+    /// ends, and then nobody waits.
+    fn grant_at(self: &Arc<Self>, at: Instant) -> bool {
+        let Ok(runtime) = Handle::try_current() else {
+            return false;
+        };
+        let count = Arc::downgrade(self);
+        runtime.spawn(async move {
+            sleep_until(at).await;
+            if let Some(count) = count.upgrade() {
+                count.state().timed = false;
+                count.grant();
+            }
+        });
+        true
+    }
+
+    /// True if a request is under way or waited for, or the last second is not over: another count
+    /// would let more begin than is allowed.
     fn is_needed(&self, now: Instant) -> bool {
-        let is_warm = self.begun().back().is_some_and(|last| *last + SECOND > now);
-        is_warm || self.slots.available_permits() < self.in_flight
+        let state = self.state();
+        let is_warm = state.begun.back().is_some_and(|last| *last + SECOND > now);
+        is_warm || state.under_way > 0 || !state.waiting.is_empty()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn values(in_flight: u32, per_second: u32) -> LimitValues {
-        LimitValues {
-            in_flight,
-            per_second,
-        }
-    }
-
-    fn profile() -> ConnectionProfile {
-        let spec = entente_crds::v1alpha1::ConnectionSpec::default();
-        ConnectionProfile::from_spec("hq", &spec, Vec::new(), None, None).unwrap()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn no_second_holds_more_beginnings_than_allowed() {
-        let count = Arc::new(Count::new(values(100, 10)));
-        let mut begun = Vec::new();
-        for _ in 0..35 {
-            let _slot = count.slot().await;
-            sleep_until(count.reserve()).await;
-            begun.push(Instant::now());
-        }
-        for window in begun.windows(11) {
-            assert!(window[10] - window[0] >= SECOND, "{window:?}");
-        }
-        assert!(
-            begun[34] - begun[0] <= Duration::from_millis(3100),
-            "no slower than allowed"
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn counts_of_hosts_that_nobody_asks_are_forgotten() {
-        let limits = Limits::default();
-        let profile = profile();
-        for host in 0..1000 {
-            drop(limits.permit(&profile, &format!("10.0.0.1/{host}")).await);
-        }
-        assert_eq!(limits.len(), 1001);
-        tokio::time::advance(IDLE_COUNT + SECOND).await;
-        drop(limits.permit(&profile, "10.0.0.1/1").await);
-        assert_eq!(limits.len(), 2, "the Connection and the one host");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_host_whose_request_is_under_way_is_not_forgotten_however_long_it_takes() {
-        let limits = Limits::default();
-        let mut profile = profile();
-        profile.per_host = values(1, 10);
-        let slow = limits.permit(&profile, "10.0.0.1/631").await;
-        tokio::time::advance(IDLE_COUNT * 2).await;
-        drop(limits.permit(&profile, "10.0.0.2/631").await);
-        let mut second = Box::pin(limits.permit(&profile, "10.0.0.1/631"));
-        assert!(futures::poll!(second.as_mut()).is_pending());
-        drop(slow);
-        drop(second.await);
-    }
-}
+mod tests;

@@ -25,6 +25,7 @@ const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 fn profile() -> ConnectionProfile {
     ConnectionProfile {
         name: "hq".to_owned(),
+        tenant: "acme".to_owned(),
         networks: vec!["127.0.0.0/8".parse().unwrap()],
         trust: TrustProfile::Verify { ca_pem: None },
         server_name: None,
