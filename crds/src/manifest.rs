@@ -52,7 +52,7 @@ fn tell_defaults(schema: &mut JSONSchemaProps) {
                 _ => None,
             });
         if let (Some(default), Some(description)) = (default, &mut field.description) {
-            description.push_str(&format!(" Default: {default}."));
+            *description = format!("{description} Default: {default}.");
         }
         tell_defaults(field);
     }

@@ -110,7 +110,7 @@ fn merge(delays: &mut Vec<Delay>, at: usize) {
 
 /// Puts the shortest delay that counts and has ended to the account of a neighbour that does not.
 /// Every delay alternates with its neighbours here, so that one is within reach.
-fn drop_shortest(delays: &mut Vec<Delay>, counted: &[Cause]) {
+fn drop_shortest(delays: &mut [Delay], counted: &[Cause]) {
     let ended = delays.len() - 1;
     let counting = (0..ended).filter(|at| counts(delays[*at].cause, counted));
     let Some(at) = counting.min_by_key(|at| length(&delays[*at])) else {

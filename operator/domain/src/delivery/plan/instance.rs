@@ -129,11 +129,10 @@ impl Round<'_> {
         if given_up {
             // OSB "Orphan Mitigation": an instance that failed, or whose operation never ends, is
             // removed, then made again.
-            plan.actions
-                .push(deprovision(subscription, server, instance.clone()));
+            plan.once(deprovision(subscription, server, instance.clone()));
             return true;
         }
-        plan.actions.push(Action::PollOperation {
+        plan.once(Action::PollOperation {
             subscription: subscription.name.clone(),
             instance: instance.clone(),
             operation: operation.id.clone(),

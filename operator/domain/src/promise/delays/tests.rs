@@ -202,6 +202,7 @@ fn counted_seconds(delays: &[Delay], counted: &[Cause], end: Timestamp) -> i64 {
 }
 
 /// Returns looks that pass after each other, every delay that they find, and the end.
+#[allow(clippy::type_complexity, reason = "three parts of one story")]
 fn seen(passed: &[(i64, usize)]) -> (Vec<(i64, (Cause, &'static str))>, Vec<Delay>, Timestamp) {
     let mut now = 0;
     let mut seen = vec![];
