@@ -355,6 +355,14 @@ fn fill(
                 "spec.connections[{index}].queue is missing; the Connection {name} needs it"
             ))
         })?;
+        // In a path they lead elsewhere. The API server refuses such a Device; one from before that
+        // rule may be stored.
+        if matches!(queue, "." | "..") {
+            return Err(unsupported(format!(
+                "spec.connections[{index}].queue is \"{queue}\", and must be the name of a queue: \
+                 \".\" and \"..\" stand for other parts of a path"
+            )));
+        }
         url = url.replace("{queue}", queue);
     }
     // The API server refuses such a Connection; one from before that rule may be stored.

@@ -176,6 +176,23 @@ fn a_stored_address_or_port_that_there_is_not_is_no_delay_of_the_device() {
 
 // shows K4
 #[test]
+fn a_queue_that_would_lead_to_another_path_of_the_host_is_refused_by_its_field() {
+    let template = "ipp://{address}/printers/{queue}";
+    for queue in [".", ".."] {
+        let snapshot = snapshot(template, &[], Some("h"), how(None, Some(queue)));
+        let blocked = endpoint(&snapshot).expect_err(queue);
+        assert_eq!(blocked.reason, Reason::UnsupportedValue);
+        let field = format!("spec.connections[0].queue is \"{queue}\"");
+        assert!(blocked.message.starts_with(&field), "{}", blocked.message);
+    }
+    for queue in ["...", "a..b", ".hidden"] {
+        let url = filled(template, &[], "h", 0, queue);
+        assert_eq!(url, format!("ipp://h/printers/{queue}"));
+    }
+}
+
+// shows K4
+#[test]
 fn a_namespace_that_no_entry_allows_reaches_nothing() {
     let mut snapshot = snapshot("ipp://{address}/", &[], Some("h"), how(None, None));
     assert_eq!(url(&snapshot), Ok("ipp://h/".to_owned()));
