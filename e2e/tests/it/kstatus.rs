@@ -44,7 +44,7 @@ async fn a_valid_contract_whose_term_starts_in_three_weeks_is_current() {
                 "Ready=True/Scheduled Delivered=False/NotStarted",
                 "Current",
             ),
-            ("device/mfp", "Ready=True/Succeeded", "Current"),
+            ("device/mfp", "Ready=True/NothingWanted", "Current"),
             ("connection/devices", "Ready=True/PerDevice", "Current"),
             (
                 "connection/broker",
@@ -211,8 +211,8 @@ async fn an_unsupported_setting_fails_its_subscription_and_not_its_contract() {
             ),
             (
                 "device/bare",
-                "Ready=False/Progressing Reconciling=True/Progressing",
-                "InProgress",
+                "Ready=False/Unsupported Stalled=True/Unsupported",
+                "Failed",
             ),
             ("device/mfp", "Ready=True/Succeeded", "Current"),
         ])

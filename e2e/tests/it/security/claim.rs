@@ -146,7 +146,7 @@ async fn a_device_that_is_moved_to_the_machine_of_another_tenant_does_not_get_it
     let mut connection = namespace.device_connection(fleet.port());
     connection.spec.allow.push(neighbour.entry());
     apply_catalogue(&namespace, &connection).await;
-    neighbour.says("Ready", "Succeeded").await;
+    neighbour.says("Ready", "NothingWanted").await;
     delivered(&namespace, &fleet).await;
     let name = fleet.devices()[0].name();
     let before = brief(&writes_to(&namespace, name));
@@ -174,7 +174,7 @@ async fn a_device_that_is_moved_to_the_machine_of_another_tenant_does_not_get_it
         .delete::<Device>(Some(namespace.name()), name)
         .await
         .unwrap();
-    neighbour.says("Ready", "Succeeded").await;
+    neighbour.says("Ready", "NothingWanted").await;
 }
 
 // shows K4

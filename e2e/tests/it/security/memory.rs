@@ -107,11 +107,12 @@ async fn stalled(namespace: &TestNamespace<'_>, bytes: usize) -> IppFleet {
     let entry = namespace.entry("parts", "parts-life", &names, ALLOWED);
     let contract = namespace.contract("stalled", now(), vec![entry]);
     namespace.apply(&contract).await.unwrap();
-    subscription_is(namespace, ["stalled", "parts", names[0]], "Delivered").await;
     let asked = namespace
         .ledger()
         .wait_for(WITHIN, |entries| entries.len() > 2 * STALLING);
     asked.await.unwrap();
+    // A namespace has its devices asked in turn, so that each waits for those before it.
+    subscription_is(namespace, ["stalled", "parts", names[0]], "Delivered").await;
     fleet
 }
 
