@@ -6,7 +6,7 @@
 
 use entente_crds::v1alpha1::{InstanceBroker, OsbEndpoint};
 
-use crate::delivery::digest;
+use crate::{authority::host_and_port, delivery::digest};
 
 /// Returns the broker at a URL (the schema of `spec.osb.url`). Case of scheme and host, a port that
 /// is the default, and slashes at the end do not count.
@@ -16,12 +16,8 @@ pub fn broker_at(url: &str) -> InstanceBroker {
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let authority = authority.to_ascii_lowercase();
     let default = if scheme == "http" { "80" } else { "443" };
-    // The last colon of an address of IPv6 is followed by its bracket.
-    let (host, port) = authority
-        .rsplit_once(':')
-        .filter(|(_, port)| !port.contains(']'))
-        .unwrap_or((&authority, default));
-    let port = if port.is_empty() { default } else { port };
+    let (host, port) = host_and_port(&authority);
+    let port = port.filter(|port| !port.is_empty()).unwrap_or(default);
     InstanceBroker {
         host: host.to_owned().into(),
         url_digest: digest(&(&scheme, host, port, path.trim_end_matches('/'))),

@@ -4,6 +4,7 @@
 //! runtime (walls: `Cargo.toml`, `clippy.toml` of this crate, `make check`). Same input, same
 //! output, byte for byte. Called by `drivers` (the values of `remote`) and by `controllers`.
 
+mod authority;
 pub mod backoff;
 pub mod broker;
 pub mod broker_waits;

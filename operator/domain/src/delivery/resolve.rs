@@ -23,7 +23,6 @@ use crate::delivery::{
 use crate::unreadable::Referent;
 
 pub(super) mod asker;
-mod authority;
 mod doubt;
 pub(super) mod endpoint;
 pub(super) mod instance;

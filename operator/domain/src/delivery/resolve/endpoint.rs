@@ -10,7 +10,7 @@ use entente_crds::{
     v1alpha1::{AllowEntry, Connection, ConnectionSpec, Device, DeviceConnection, Protocol, Trust},
 };
 
-use crate::delivery::resolve::authority::authority_fault;
+use crate::authority::authority_fault;
 use crate::delivery::{
     Blocked, DeviceSnapshot, ResolvedConnection, digest, verify::identity::pinned_certificate,
 };

@@ -12,9 +12,9 @@ use kube::ResourceExt as _;
 use serde_json::Value as Json;
 use uuid::Uuid;
 
+use crate::authority::authority_fault;
 use crate::broker::{another_broker, broker_at};
 use crate::delivery::observations::record::may_exist;
-use crate::delivery::resolve::authority::authority_fault;
 use crate::delivery::{
     Blocked, DeviceSnapshot, Parameters, ResolvedItem, ServerValue, Wanted, digest,
     resolve::endpoint::check_usable, resolve::values::Values,

@@ -1,27 +1,20 @@
-//! The host and the port of a URL that is about to be dialled.
+//! The host and the port of a URL.
 //!
-//! Decides whether anybody could dial them, by the rules of the schema. The API server refuses a URL
+//! Decides where one ends and the other begins, and whether anybody could dial them, by the rules of the schema. The API server refuses a URL
 //! that they break; one from before those rules may be stored, and would otherwise fail at the
 //! driver as if the remote side were away. Never resolves a name. Called by the resolve stage for
-//! devices and for brokers.
+//! devices and brokers, and to tell one broker from another.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Returns the fault of the host or the port of a URL, with what is allowed; `None` if there is none.
-pub(in crate::delivery) fn authority_fault(url: &str) -> Option<String> {
+pub(crate) fn authority_fault(url: &str) -> Option<String> {
     let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
     let authority = authority
         .rsplit_once('@')
         .map_or(authority, |(_, rest)| rest);
-    let after_host = authority.rfind(']').map_or(0, |end| end + 1);
-    let port = authority[after_host..]
-        .find(':')
-        .map(|colon| after_host + colon);
-    let (host, port) = match port {
-        Some(colon) => (&authority[..colon], Some(&authority[colon + 1..])),
-        None => (authority, None),
-    };
+    let (host, port) = host_and_port(authority);
     if let Some(port) = port
         && !port.parse::<u16>().is_ok_and(|port| port > 0)
     {
@@ -32,6 +25,19 @@ pub(in crate::delivery) fn authority_fault(url: &str) -> Option<String> {
     (!can_be_dialled(host)).then(|| {
         format!("the host \"{host}\": must be a name or an IP address such as 10.20.3.4 or fd00::1")
     })
+}
+
+/// Returns the host of an authority, with the brackets of an IPv6 address, and the text of its port;
+/// `None` without a colon behind the host.
+pub(crate) fn host_and_port(authority: &str) -> (&str, Option<&str>) {
+    let after_host = authority.rfind(']').map_or(0, |end| end + 1);
+    match authority[after_host..].find(':') {
+        Some(colon) => {
+            let colon = after_host + colon;
+            (&authority[..colon], Some(&authority[colon + 1..]))
+        }
+        None => (authority, None),
+    }
 }
 
 /// True if a host is a name or an IP address. One whose last label is a number is an IPv4 address.
