@@ -359,6 +359,7 @@ fn stalled(bytes: usize) -> SentBody {
     let rest = Bytes::from_static(&PIECE[..bytes % PIECE.len()]);
     let pieces = iter::repeat_n(Bytes::from_static(&PIECE), bytes / PIECE.len()).chain([rest]);
     let pieces = stream::iter(pieces.map(|piece| Ok(Frame::data(piece))));
+    // The silence is the fault that is simulated: nothing is waited for, and the reader gives up before.
     let silence = stream::once(tokio::time::sleep(HANG_LIMIT));
     let silence = silence.filter_map(|()| future::ready(None));
     Either::Right(StreamBody::new(pieces.chain(silence).boxed()))

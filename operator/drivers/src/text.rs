@@ -114,18 +114,29 @@ fn is_hidden(character: char) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use base64::{Engine as _, engine::general_purpose};
+    use entente_crds::v1alpha1::SecretKeyReference;
+    use entente_domain::secret::SecretText;
     use proptest::prelude::*;
 
     use super::*;
 
-    const NOTHING: PrivateTexts<'static> = PrivateTexts {
+    pub(crate) const NOTHING: PrivateTexts<'static> = PrivateTexts {
         credentials: None,
         token: None,
         url: "",
         secrets: None,
     };
+
+    /// Returns the Secrets of a tenant with this one text.
+    pub(crate) fn tenants_secret(text: &str) -> Secrets {
+        let reference = SecretKeyReference {
+            name: "scan".to_owned(),
+            key: "password".to_owned(),
+        };
+        Secrets([(reference, Ok(SecretText::of_catalogue(text)))].into())
+    }
 
     #[test]
     fn at_most_256_bytes_are_quoted_and_no_character_is_torn() {

@@ -79,7 +79,7 @@ pub(super) fn rivals(objects: &Objects, device: &Device) -> Vec<Arc<Device>> {
 }
 
 /// Returns the Devices that cannot be read and of which there is no older version, as far as they can.
-/// What their Connections allow them is not known, so that they keep what they have.
+/// Nobody knows what their Connections allow them, so that they keep what they have.
 fn unreadable_rivals(objects: &Objects) -> impl Iterator<Item = Arc<Device>> {
     let unreadable = objects.devices.unreadable().into_iter();
     let unknown = unreadable.filter(|it| objects.devices.get(&it.key).is_none());

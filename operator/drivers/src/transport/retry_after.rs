@@ -1,6 +1,6 @@
 //! Reads Retry-After (RFC 9110 section 10.2.3), as seconds or as a date.
 //!
-//! What a server meant is taken, and never less: seconds with a fraction, which the RFC does not
+//! Takes what a server meant, and never less: seconds with a fraction, which the RFC does not
 //! have and which servers send (getsentry/sentry#7919, opensearch-project/data-prepper#6927), are
 //! rounded up, and of several wishes, such as a proxy's beside the server's, the longest counts.
 

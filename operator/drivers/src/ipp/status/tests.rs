@@ -1,17 +1,9 @@
 //! Tests of every sign by which a device reports the result of a request.
 
-use entente_crds::v1alpha1::SecretKeyReference;
-use entente_domain::secret::{SecretText, Secrets};
-
 use super::super::response::tests::{Octets, answer, group};
 use super::*;
+use crate::text::tests::{NOTHING, tenants_secret};
 
-const NOTHING: PrivateTexts<'static> = PrivateTexts {
-    secrets: None,
-    credentials: None,
-    token: None,
-    url: "",
-};
 const OURS: &str = "printer-location";
 
 /// Returns a response that names attributes as unsupported, each with a tag.
@@ -66,12 +58,7 @@ fn success_is_no_success_where_our_attribute_is_named_as_unsupported() {
 // shows K4
 #[test]
 fn an_odd_answer_to_a_request_with_a_secret_is_not_quoted_in_any_spelling() {
-    let reference = SecretKeyReference {
-        name: "scan".to_owned(),
-        key: "password".to_owned(),
-    };
-    let text = SecretText::of_catalogue("s3cr3t-token");
-    let secrets = Secrets([(reference, Ok(text))].into());
+    let secrets = tenants_secret("s3cr3t-token");
     let private = PrivateTexts {
         secrets: Some(&secrets),
         ..NOTHING

@@ -1,17 +1,9 @@
 //! The table, row by row.
 
-use entente_crds::v1alpha1::SecretKeyReference;
-use entente_domain::secret::{SecretText, Secrets};
 use serde_json::json;
 
 use super::*;
-
-const NOTHING: PrivateTexts<'static> = PrivateTexts {
-    secrets: None,
-    credentials: None,
-    token: None,
-    url: "",
-};
+use crate::text::tests::{NOTHING, tenants_secret};
 
 fn answer(asked: Asked, status: u16, body: &str) -> Result<Outcome, Failure> {
     let Ok(status) = StatusCode::from_u16(status) else {
@@ -312,12 +304,7 @@ fn an_operation_of_10000_characters_is_kept_whole_and_a_longer_one_makes_no_sens
 // shows K4
 #[test]
 fn an_odd_answer_to_a_request_with_a_secret_is_not_quoted_in_any_spelling() {
-    let reference = SecretKeyReference {
-        name: "scan".to_owned(),
-        key: "password".to_owned(),
-    };
-    let text = SecretText::of_catalogue("s3cr3t-token");
-    let secrets = Secrets([(reference, Ok(text))].into());
+    let secrets = tenants_secret("s3cr3t-token");
     let private = PrivateTexts {
         secrets: Some(&secrets),
         ..NOTHING

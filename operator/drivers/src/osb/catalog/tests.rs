@@ -3,13 +3,7 @@
 use serde_json::json;
 
 use super::*;
-
-const NOTHING: PrivateTexts<'static> = PrivateTexts {
-    secrets: None,
-    credentials: None,
-    token: None,
-    url: "",
-};
+use crate::text::tests::NOTHING;
 
 fn catalog(services: &Value) -> Catalog {
     let body = json!({ "services": services });
