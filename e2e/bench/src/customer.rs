@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use entente_crds::v1alpha1::{Connection, Contract, Limit, Limits};
+use entente_crds::v1alpha1::{Connection, Contract, Device, Limit, Limits};
 use entente_e2e::control_plane::ControlPlane;
 use entente_e2e::namespace::TestNamespace;
 use entente_e2e::operator::OperatorView;
@@ -29,9 +29,9 @@ const AT_ONCE: usize = 32;
 /// Interval between two checks of a changing state.
 const LOOK: Duration = Duration::from_millis(250);
 /// The most devices that an entry of a contract may name.
-const MOST_NAMES: usize = 1000;
+pub(super) const MOST_NAMES: usize = 1000;
 /// The service of all benches: settings on both sides, proven, and an activation.
-const SERVICE: &str = "data-backup";
+pub(super) const SERVICE: &str = "data-backup";
 
 /// A customer.
 pub(super) struct Customer<'p> {
@@ -49,16 +49,26 @@ impl<'p> Customer<'p> {
         devices: usize,
         first_index: usize,
     ) -> Result<Self, BenchError> {
+        let options = FleetOptions {
+            first_index,
+            ..FleetOptions::of(devices)
+        };
+        Self::with_fleet(plane, view, name, options).await
+    }
+
+    /// As [`Customer::new`], with devices of these options.
+    pub(super) async fn with_fleet(
+        plane: &'p ControlPlane,
+        view: OperatorView,
+        name: &str,
+        options: FleetOptions,
+    ) -> Result<Self, BenchError> {
         let namespace = TestNamespace::with_name(plane, view, name.to_owned())
             .await
             .map_err(namespace_failed)?;
         let mut object = Namespace::default();
         object.metadata.name = Some(name.to_owned());
         namespace.apply(&object).await.map_err(namespace_failed)?;
-        let options = FleetOptions {
-            first_index,
-            ..FleetOptions::of(devices)
-        };
         let fleet = IppFleet::start(options, namespace.ledger().clone())
             .await
             .map_err(|source| BenchError::Simulator { source })?;
@@ -76,15 +86,28 @@ impl<'p> Customer<'p> {
         devices.map(|device| device.name()).collect()
     }
 
-    /// Applies catalogue and Devices.
+    /// Applies catalogue and Devices, with Connections that do not bound what is measured.
     pub(super) async fn apply(&self) -> Result<(), BenchError> {
         let namespace = &self.namespace;
-        for connection in [
-            namespace.device_connection(self.fleet.port()),
-            namespace.broker_connection(&self.broker.url()),
-        ] {
+        let connections = [
+            unlimited(namespace.device_connection(self.fleet.port())),
+            unlimited(namespace.broker_connection(&self.broker.url())),
+        ];
+        self.apply_catalogue(&connections).await?;
+        let simulated = self.fleet.devices().iter();
+        let devices: Vec<_> = simulated.map(|device| namespace.device(device)).collect();
+        self.apply_devices(&devices).await
+    }
+
+    /// Applies these Connections, the model and the service.
+    pub(super) async fn apply_catalogue(
+        &self,
+        connections: &[Connection],
+    ) -> Result<(), BenchError> {
+        let namespace = &self.namespace;
+        for connection in connections {
             namespace
-                .apply(&unlimited(connection))
+                .apply(connection)
                 .await
                 .map_err(namespace_failed)?;
         }
@@ -95,14 +118,13 @@ impl<'p> Customer<'p> {
         namespace
             .apply(&namespace.backup())
             .await
-            .map_err(namespace_failed)?;
-        let devices: Vec<_> = self
-            .fleet
-            .devices()
-            .iter()
-            .map(|d| namespace.device(d))
-            .collect();
-        stream::iter(devices.iter().map(|device| namespace.apply(device)))
+            .map(drop)
+            .map_err(namespace_failed)
+    }
+
+    /// Applies these Devices, of whichever namespace.
+    pub(super) async fn apply_devices(&self, devices: &[Device]) -> Result<(), BenchError> {
+        stream::iter(devices.iter().map(|device| self.namespace.apply(device)))
             .buffer_unordered(AT_ONCE)
             .try_for_each(|_| async { Ok(()) })
             .await

@@ -9,6 +9,7 @@
 mod converge;
 mod customer;
 mod dumb;
+mod fair;
 mod figure;
 mod hung;
 mod meter;
@@ -63,11 +64,19 @@ pub enum Bench {
     Start,
     /// One hung device among many.
     Hung,
+    /// The start of one customer beside another with hung devices.
+    Fair,
 }
 
 impl Bench {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Converge, Self::Settled, Self::Start, Self::Hung];
+    pub const ALL: [Self; 5] = [
+        Self::Converge,
+        Self::Settled,
+        Self::Start,
+        Self::Hung,
+        Self::Fair,
+    ];
 
     /// Returns its name.
     pub fn name(self) -> &'static str {
@@ -76,6 +85,7 @@ impl Bench {
             Self::Settled => "settled",
             Self::Start => "start",
             Self::Hung => "hung",
+            Self::Fair => "fair",
         }
     }
 }
@@ -203,6 +213,7 @@ async fn run_all(options: &BenchOptions) -> Result<(), BenchError> {
             Bench::Settled => settled::run(options).await?,
             Bench::Start => start::run(options).await?,
             Bench::Hung => hung::run(options).await?,
+            Bench::Fair => fair::run(options).await?,
         };
         all.push((*bench, figures));
     }

@@ -44,6 +44,8 @@ enum Which {
     Start,
     /// One hung device among many
     Hung,
+    /// The start of one customer beside another with hung devices
+    Fair,
 }
 
 /// Reads a number of devices: at most as many as have an address of their own, also if several
@@ -62,6 +64,7 @@ impl From<Which> for Bench {
             Which::Settled => Self::Settled,
             Which::Start => Self::Start,
             Which::Hung => Self::Hung,
+            Which::Fair => Self::Fair,
         }
     }
 }

@@ -50,32 +50,53 @@ pub(super) fn claimant_of(
     let mut chosen = device.spec.connections.iter();
     let chosen = chosen.find(|chosen| chosen.name == connection)?;
     let connection = connection_of(objects, chosen);
-    let rivals = at_the_endpoint(objects, device, chosen, connection.as_deref());
-    let rivals = rivals
-        .into_iter()
-        .chain(with_the_identity(objects, identity));
-    let own = Key::of(device);
-    let mut rivals: Vec<Arc<Device>> = rivals
-        .filter(|rival| Key::of(&**rival) != own && is_allowed(objects, rival))
-        .collect();
-    rivals.extend(unreadable_rivals(objects));
-    let rivals = rivals.iter().map(|rival| &**rival);
-    claimant(device, chosen, connection.as_deref(), identity, rivals)
+    let connection = connection.as_deref();
+    let mut rivals = at_the_endpoint(objects, device, chosen, connection);
+    rivals.extend(with_the_identity(objects, identity));
+    first_of(objects, device, chosen, connection, identity, &rivals)
 }
 
-/// Returns the other Devices that share an endpoint or an identity with this one.
-pub(super) fn rivals(objects: &Objects, device: &Device) -> Vec<Arc<Device>> {
+/// Returns the one of these rivals, and of those that cannot be read, that has the machine before a
+/// Device.
+fn first_of(
+    objects: &Objects,
+    device: &Device,
+    chosen: &DeviceConnection,
+    connection: Option<&Connection>,
+    identity: Option<&Identity>,
+    rivals: &[Arc<Device>],
+) -> Option<Claimant> {
     let own = Key::of(device);
-    let connections = device.spec.connections.iter();
-    let found = connections.flat_map(|chosen| {
-        let connection = connection_of(objects, chosen);
-        let same_endpoint = at_the_endpoint(objects, device, chosen, connection.as_deref());
-        let identity = known_identity(device, &chosen.name);
-        same_endpoint
-            .into_iter()
-            .chain(with_the_identity(objects, identity.as_ref()))
+    let allowed = rivals.iter().filter(|rival| {
+        let rival = &***rival;
+        Key::of(rival) != own && is_allowed(objects, rival)
     });
-    found.filter(|other| Key::of(&**other) != own).collect()
+    let unreadable: Vec<_> = unreadable_rivals(objects).collect();
+    let all = allowed.chain(&unreadable).map(|rival| &**rival);
+    claimant(device, chosen, connection, identity, all)
+}
+
+/// Returns the other Devices that wait for this one: they share an endpoint or an identity with it,
+/// and none of all has the machine there before it.
+pub(super) fn rivals_behind(objects: &Objects, device: &Device) -> Vec<Arc<Device>> {
+    let mut found = Vec::new();
+    for chosen in &device.spec.connections {
+        let connection = connection_of(objects, chosen);
+        let connection = connection.as_deref();
+        let at_the_endpoint = at_the_endpoint(objects, device, chosen, connection);
+        if first_of(objects, device, chosen, connection, None, &at_the_endpoint).is_none() {
+            found.extend(at_the_endpoint);
+        }
+        let identity = known_identity(device, &chosen.name);
+        let identity = identity.as_ref();
+        let with_the_identity = with_the_identity(objects, identity);
+        if first_of(objects, device, chosen, None, identity, &with_the_identity).is_none() {
+            found.extend(with_the_identity);
+        }
+    }
+    let own = Key::of(device);
+    found.retain(|other| Key::of(&**other) != own);
+    found
 }
 
 /// Returns the Devices that cannot be read and of which there is no older version, as far as they can.

@@ -18,7 +18,7 @@ use entente_domain::promise::CompensationRecord;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Resource, ResourceExt as _};
 
-use super::{Delivery, rivals::rivals};
+use super::{Delivery, rivals::rivals_behind};
 use crate::{
     cache::{Change, Key},
     objects::{BY_CONNECTION, BY_CONTRACT, BY_MODEL, BY_SERVICE, device_label, path},
@@ -66,8 +66,10 @@ pub(super) fn device(delivery: &Delivery, queue: &Queue<Key>, change: &Change<De
     }
 }
 
+/// Wakes the others at each place where this Device is the first of all: whose a machine is changes
+/// only where the first one does. Otherwise each of a thousand Devices at one place would wake all.
 fn wake_rivals(delivery: &Delivery, queue: &Queue<Key>, device: &Device) {
-    for other in rivals(&delivery.objects, device) {
+    for other in rivals_behind(&delivery.objects, device) {
         queue.add(Key::of(&*other));
     }
 }

@@ -3,12 +3,12 @@
 use entente_crds::{
     ANNOTATION_ABANDON,
     condition::Reason,
-    digest::Digest,
     v1alpha1::{
         Compensation, Condition, Connection, Device, DeviceClaim, DeviceConnectionStatus,
         DeviceFault, DeviceModel, DeviceStatus, LastSync, SmartService,
     },
 };
+use entente_domain::delivery::claim_digest;
 use k8s_openapi::{api::core::v1::Namespace, apimachinery::pkg::apis::meta::v1::Time};
 
 use super::{super::triggers, *};
@@ -73,10 +73,10 @@ fn condition(type_: &str, status: &str) -> Condition {
     serde_json::from_value(said).expect("a condition")
 }
 
-/// Returns the claim of a device on a machine with this identity.
-fn claim(identity: &str) -> DeviceClaim {
+/// Returns the claim of a device that has proved a machine with this identity.
+fn claim(device: &Device, identity: &str) -> DeviceClaim {
     DeviceClaim {
-        endpoint_digest: Digest::default(),
+        endpoint_digest: claim_digest(device).expect("a device with an address"),
         named: promised(),
         since: Some(promised()),
         identity: Some(identity.into()),
@@ -124,10 +124,19 @@ async fn who_gets_or_loses_a_machine_wakes_those_who_wait_for_it() {
     idle.delivery.objects.devices.put_written(twin);
     let device: Device = idle.get(NAMESPACE, DEVICE);
 
+    let seen = edited(&device, |device| {
+        let mut named = claim(device, "urn:uuid:1");
+        named.since = None;
+        named.named = promised();
+        device.status.get_or_insert_default().claim = Some(named);
+    });
+    assert_eq!(idle.wakes(triggers::device, &seen).await, [BRANCH]);
     let claimed = edited(&device, |device| {
-        device.status.get_or_insert_default().claim = Some(claim("urn:uuid:1"));
+        device.status.get_or_insert_default().claim = Some(claim(device, "urn:uuid:1"));
     });
     assert_eq!(idle.wakes(triggers::device, &claimed).await, [BRANCH]);
+    let device = claimed.new.clone().expect("an edited device");
+    let device = Device::clone(&device);
     let faulty = edited(&device, |device| {
         let fault = DeviceFault {
             reason: Reason::IdentityMismatch,
@@ -149,6 +158,36 @@ async fn who_gets_or_loses_a_machine_wakes_those_who_wait_for_it() {
     assert_eq!(idle.wakes(triggers::device, &moved).await, [BRANCH, LOBBY]);
     let [_, goes] = comes_and_goes(&device);
     assert_eq!(idle.wakes(triggers::device, &goes).await, [BRANCH, LOBBY]);
+}
+
+// shows K4
+#[tokio::test(start_paused = true)]
+async fn a_device_that_has_no_machine_wakes_none_of_those_who_wait_for_the_same() {
+    let idle = Idle::new().await;
+    let device: Device = idle.get(NAMESPACE, DEVICE);
+    let [second, holder] = ["b-second", "c-holder"].map(|name| {
+        let mut stored = device.clone();
+        stored.metadata.name = Some(name.to_owned());
+        stored.metadata.uid = Some(name.to_owned());
+        stored.metadata.resource_version = Some("9000".to_owned());
+        let mut named = claim(&stored, "urn:uuid:1");
+        named.since = (name == "c-holder").then(promised);
+        stored.status.get_or_insert_default().claim = Some(named);
+        idle.delivery.objects.devices.put_written(stored.clone());
+        stored
+    });
+    for change in comes_and_goes(&second) {
+        let woken = idle.wakes(triggers::device, &change).await;
+        assert_eq!(woken, ["banco-sul/b-second"]);
+    }
+    let found = edited(&second, |second| {
+        second.status.get_or_insert_default().claim = None;
+    });
+    assert_eq!(idle.wakes(triggers::device, &found).await, [""; 0]);
+    for change in comes_and_goes(&holder) {
+        let woken = idle.wakes(triggers::device, &change).await;
+        assert_eq!(woken, ["banco-sul/b-second", "banco-sul/c-holder", LOBBY]);
+    }
 }
 
 // shows B2
@@ -341,7 +380,7 @@ async fn a_device_status_alike_wakes_nobody() {
     let idle = Idle::new().await;
     let mut device: Device = idle.get(NAMESPACE, DEVICE);
     device.status = Some(DeviceStatus {
-        claim: Some(claim("urn:uuid:1")),
+        claim: Some(claim(&device, "urn:uuid:1")),
         ..DeviceStatus::default()
     });
     let same = edited(&device, |device| {
