@@ -257,8 +257,7 @@ impl Transport {
         let client = self.clients.get(profile, exchange.pinned)?;
         let mut headers = exchange.headers.clone();
         headers.extend(login.map(|login| (AUTHORIZATION, login)));
-        let port = url.port_or_known_default().unwrap_or_default();
-        let remote = format!("{}:{port}", url.host_str().unwrap_or_default());
+        let remote = limits::remote(url);
 
         let _permit = self.limits.permit(profile, &remote).await;
         let request = client

@@ -16,6 +16,7 @@ use entente_domain::turns::{Turns, may_take};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
+use url::{Host, Url};
 
 use crate::profile::{ConnectionProfile, LimitValues};
 
@@ -46,6 +47,23 @@ pub(super) struct Limits {
 }
 
 type Held = ExpiringMap<Key, Arc<Count>, Instant>;
+
+/// Returns host and port of a URL in the one spelling under which they are counted: a name without
+/// final dots, an IPv4 address that is written as IPv6 as what it is. The URL has read all others
+/// already: letters of either case, and IPv4 addresses as one number, octal or hexadecimal. Names
+/// that lead to one address are counted apart.
+pub(super) fn remote(url: &Url) -> String {
+    let port = url.port_or_known_default().unwrap_or_default();
+    match url.host() {
+        Some(Host::Domain(name)) => format!("{}:{port}", name.trim_end_matches('.')),
+        Some(Host::Ipv4(address)) => format!("{address}:{port}"),
+        Some(Host::Ipv6(address)) => match address.to_ipv4_mapped() {
+            Some(mapped) => format!("{mapped}:{port}"),
+            None => format!("[{address}]:{port}"),
+        },
+        None => format!(":{port}"),
+    }
+}
 
 impl Default for Limits {
     fn default() -> Self {

@@ -157,3 +157,27 @@ async fn what_was_granted_to_one_that_is_gone_is_granted_to_the_next() {
     assert!(state.waiting.is_empty() && state.held.is_empty());
     assert_eq!(state.under_way, 0);
 }
+
+// shows K5
+#[test]
+fn a_host_has_one_count_however_it_is_spelled() {
+    let of = |host: &str| remote(&format!("http://{host}:631/ipp").parse().unwrap());
+    for spelled in [
+        "10.1.2.3",
+        "10.1.2.3.",
+        "0x0a010203",
+        "0X0A.1.2.3",
+        "167838211",
+        "012.1.2.3",
+        "10.1.515",
+        "[::ffff:10.1.2.3]",
+        "[0:0:0:0:0:ffff:a01:203]",
+    ] {
+        assert_eq!(of(spelled), "10.1.2.3:631", "{spelled}");
+    }
+    for spelled in ["mfp.example", "MFP.Example", "mfp.example."] {
+        assert_eq!(of(spelled), "mfp.example:631", "{spelled}");
+    }
+    assert_eq!(of("[FD00:0::1]"), "[fd00::1]:631");
+    assert_eq!(remote(&"https://h/".parse().unwrap()), "h:443");
+}
