@@ -473,6 +473,7 @@ impl ConditionType {
             Self::Online => &[
                 Reason::Answered,
                 Reason::NeverSeen,
+                Reason::AlreadyClaimed,
                 Reason::NotAllowed,
                 Reason::Unreachable,
                 Reason::TimedOut,

@@ -22,7 +22,10 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub use claim::{Claimant, claim_digest, claimant, known_identities, known_identity, may_claim};
+pub use claim::{
+    Claimant, claim_digest, claimant, is_proved_by_another, known_identities, known_identity,
+    may_claim,
+};
 pub use model::{
     action::{Action, CarriedItem, Plan, ServedItem},
     backoffs::Backoffs,

@@ -25,7 +25,10 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{api::core::v1::Namespace, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{Api, ResourceExt as _};
 
-use super::{Delivery, rivals::claimed_connections};
+use super::{
+    Delivery,
+    rivals::{claimed_connections, proved_by_others},
+};
 use crate::{
     cache::{Key, entries},
     objects::{BY_DEVICE, BY_SUBSCRIPTION, Objects, device_label, path},
@@ -43,6 +46,9 @@ pub(super) async fn snapshot(delivery: &Delivery, key: &Key) -> DeviceSnapshot {
         .by_index(BY_DEVICE, &path(&key.namespace, &key.name));
     let services = services(objects, &subscriptions);
     let connections = connections(objects, device.as_deref(), &services, &subscriptions);
+    let claimed = device.as_ref();
+    let claimed = claimed.map(|device| claimed_connections(objects, device));
+    let claimed = claimed.unwrap_or_default();
     let namespace = namespace(delivery, &key.namespace).await;
     let mut snapshot = DeviceSnapshot {
         namespace: key.namespace.clone(),
@@ -57,10 +63,11 @@ pub(super) async fn snapshot(delivery: &Delivery, key: &Key) -> DeviceSnapshot {
             let name = device.spec.model_ref.name.clone();
             objects.models.get(&Key::new("", name))
         }),
-        claimed_by_another: device
+        proved_by_others: device
             .as_ref()
-            .map(|device| claimed_connections(objects, device))
+            .map(|device| proved_by_others(objects, device, &claimed))
             .unwrap_or_default(),
+        claimed_by_another: claimed,
         catalogs: delivery.catalogs.known(connections.keys(), now),
         compensations: compensations(objects, &key.namespace, &subscriptions),
         clock_skew: delivery.context.skew.is_skewed(),

@@ -4,14 +4,18 @@
 //! whose a machine is, is decided by the domain's `claimant`. Called by observe, by execute after a
 //! reading, and by the triggers.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use entente_crds::v1alpha1::{
     Connection, Device, DeviceClaim, DeviceConnection, DeviceSpec, DeviceStatus,
 };
 use entente_domain::{
     delivery::{
-        Claimant, claim_digest, claimant, endpoint_key, endpoint_lookup, known_identity, may_claim,
+        Claimant, claim_digest, claimant, endpoint_key, endpoint_lookup, is_proved_by_another,
+        known_identity, may_claim,
     },
     identity::Identity,
     names::ConnectionName,
@@ -39,6 +43,26 @@ pub(super) fn claimed_connections(
         .collect()
 }
 
+/// Returns those of the claimed connections of a Device whose very endpoint another Device has
+/// proved.
+pub(super) fn proved_by_others(
+    objects: &Objects,
+    device: &Device,
+    claimed: &BTreeMap<ConnectionName, Claimant>,
+) -> BTreeSet<ConnectionName> {
+    let chosen = device.spec.connections.iter();
+    let chosen = chosen.filter(|chosen| claimed.contains_key(chosen.name.as_str()));
+    let proved = chosen.filter(|chosen| {
+        let connection = connection_of(objects, chosen);
+        connection.is_some_and(|connection| {
+            let rivals = at_the_endpoint(objects, device, chosen, Some(&connection));
+            let rivals = who_may_claim(objects, device, rivals);
+            is_proved_by_another(device, chosen, &connection, refs(&rivals))
+        })
+    });
+    proved.map(|chosen| chosen.name.as_str().into()).collect()
+}
+
 /// Returns the other Device that has the machine that this one meets through a connection, and that
 /// gave this identity there.
 pub(super) fn claimant_of(
@@ -53,27 +77,8 @@ pub(super) fn claimant_of(
     let connection = connection.as_deref();
     let mut rivals = at_the_endpoint(objects, device, chosen, connection);
     rivals.extend(with_the_identity(objects, identity));
-    first_of(objects, device, chosen, connection, identity, &rivals)
-}
-
-/// Returns the one of these rivals, and of those that cannot be read, that has the machine before a
-/// Device.
-fn first_of(
-    objects: &Objects,
-    device: &Device,
-    chosen: &DeviceConnection,
-    connection: Option<&Connection>,
-    identity: Option<&Identity>,
-    rivals: &[Arc<Device>],
-) -> Option<Claimant> {
-    let own = Key::of(device);
-    let allowed = rivals.iter().filter(|rival| {
-        let rival = &***rival;
-        Key::of(rival) != own && is_allowed(objects, rival)
-    });
-    let unreadable: Vec<_> = unreadable_rivals(objects).collect();
-    let all = allowed.chain(&unreadable).map(|rival| &**rival);
-    claimant(device, chosen, connection, identity, all)
+    let rivals = who_may_claim(objects, device, rivals);
+    claimant(device, chosen, connection, identity, refs(&rivals))
 }
 
 /// Returns the other Devices that wait for this one: they share an endpoint or an identity with it,
@@ -83,20 +88,39 @@ pub(super) fn rivals_behind(objects: &Objects, device: &Device) -> Vec<Arc<Devic
     for chosen in &device.spec.connections {
         let connection = connection_of(objects, chosen);
         let connection = connection.as_deref();
-        let at_the_endpoint = at_the_endpoint(objects, device, chosen, connection);
-        if first_of(objects, device, chosen, connection, None, &at_the_endpoint).is_none() {
-            found.extend(at_the_endpoint);
+        let there = at_the_endpoint(objects, device, chosen, connection);
+        let there = who_may_claim(objects, device, there);
+        if claimant(device, chosen, connection, None, refs(&there)).is_none() {
+            found.extend(at_the_endpoint(objects, device, chosen, connection));
         }
         let identity = known_identity(device, &chosen.name);
         let identity = identity.as_ref();
-        let with_the_identity = with_the_identity(objects, identity);
-        if first_of(objects, device, chosen, None, identity, &with_the_identity).is_none() {
-            found.extend(with_the_identity);
+        let alike = with_the_identity(objects, identity);
+        let alike = who_may_claim(objects, device, alike);
+        if claimant(device, chosen, None, identity, refs(&alike)).is_none() {
+            found.extend(with_the_identity(objects, identity));
         }
     }
     let own = Key::of(device);
     found.retain(|other| Key::of(&**other) != own);
     found
+}
+
+/// Returns those of the found Devices, without this one, that may have what it meets, and those that
+/// cannot be read.
+fn who_may_claim(
+    objects: &Objects,
+    device: &Device,
+    mut found: Vec<Arc<Device>>,
+) -> Vec<Arc<Device>> {
+    let own = Key::of(device);
+    found.retain(|rival| Key::of(&**rival) != own && is_allowed(objects, rival));
+    found.extend(unreadable_rivals(objects));
+    found
+}
+
+fn refs(devices: &[Arc<Device>]) -> impl Iterator<Item = &Device> {
+    devices.iter().map(|device| &**device)
 }
 
 /// Returns the Devices that cannot be read and of which there is no older version, as far as they can.

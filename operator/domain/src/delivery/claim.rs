@@ -141,17 +141,9 @@ pub fn claimant<'a>(
     identity: Option<&Identity>,
     rivals: impl IntoIterator<Item = &'a Device>,
 ) -> Option<Claimant> {
-    let endpoint = connection.and_then(|connection| endpoint_key(own, chosen, connection));
-    let shares = |rival: &Device| {
-        let mut same = rival.spec.connections.iter();
-        same.any(|it| {
-            it.name == chosen.name
-                && connection.and_then(|found| endpoint_key(rival, it, found)) == endpoint
-        })
-    };
     let (here, anywhere) = (rank(own), rank_by_identity(own, identity));
     let wins = |rival: &&Device| {
-        if endpoint.is_some() && shares(rival) {
+        if connection.is_some_and(|it| shares_endpoint(own, chosen, it, rival)) {
             return has_a_say(rival) && rank(rival) < here;
         }
         let has_proved = claim_of(rival)
@@ -160,6 +152,35 @@ pub fn claimant<'a>(
     };
     let winner = rivals.into_iter().filter(wins).min_by_key(|it| rank(it));
     winner.map(|rival| Claimant::of(rival, own))
+}
+
+/// True if one of these rivals has proved the very endpoint of a Device before it did: what answers
+/// there is known without a request. One that has not proved it may never do so, and then somebody
+/// has to look. `chosen`, `connection` and `rivals` are as for [`claimant`].
+pub fn is_proved_by_another<'a>(
+    own: &Device,
+    chosen: &DeviceConnection,
+    connection: &Connection,
+    rivals: impl IntoIterator<Item = &'a Device>,
+) -> bool {
+    let here = rank(own);
+    let has_proved = |rival: &Device| claim_of(rival).is_some_and(|it| it.since.is_some());
+    rivals.into_iter().any(|rival| {
+        shares_endpoint(own, chosen, connection, rival) && has_proved(rival) && rank(rival) < here
+    })
+}
+
+/// True if a rival meets what this Device meets through a connection.
+fn shares_endpoint(
+    own: &Device,
+    chosen: &DeviceConnection,
+    connection: &Connection,
+    rival: &Device,
+) -> bool {
+    let endpoint = endpoint_key(own, chosen, connection);
+    let mut same = rival.spec.connections.iter();
+    endpoint.is_some()
+        && same.any(|it| it.name == chosen.name && endpoint_key(rival, it, connection) == endpoint)
 }
 
 /// Returns the claim of a Device that is about what its spec says now.

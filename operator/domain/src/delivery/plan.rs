@@ -91,6 +91,10 @@ impl Round<'_> {
     /// True if the device has to be read although nothing is pending: it was never read, its last
     /// reading failed or was of another machine, its claim is not proved yet, or the sync period is
     /// over.
+    ///
+    /// A machine that another Device has is left alone: it is never asked at an endpoint that the
+    /// other one has proved, and elsewhere once in each sync period, since only an answer tells
+    /// whether another machine has come there.
     fn device_read_is_due(&self, connection: &ResolvedConnection) -> bool {
         let Some(device) = &self.snapshot.device else {
             return false;
@@ -98,6 +102,7 @@ impl Round<'_> {
         let name = &connection.name;
         if device.spec.suspend
             || connection.endpoint.is_err()
+            || self.snapshot.proved_by_others.contains(name)
             || self.observations.through(name).reading.is_some()
         {
             return false;
@@ -109,14 +114,14 @@ impl Round<'_> {
             .is_some_and(|last| last.result == SyncResult::NoAnswer);
         let is_witness = identity::witness(device) == Some(name);
         let unproved = self.snapshot.model.is_some()
-            && self.snapshot.claimed_by_another.is_empty()
             && if is_witness {
                 claim::is_unproved(device)
             } else {
                 identity::remembered(device, name).is_none()
             };
         let failed = identity::remembered_fault(device, name).is_some();
-        silent || unproved || failed || self.sync_is_due(device)
+        let is_free = self.snapshot.claimed_by_another.is_empty();
+        is_free && (silent || unproved || failed) || self.sync_is_due(device)
     }
 
     fn set_up(&self, subscription: &ResolvedSubscription, plan: &mut Plan) {

@@ -171,6 +171,21 @@ async fn of_two_devices_at_one_address_the_second_waits_until_the_first_is_gone(
     let ready = said.iter().find(|it| it.type_ == "Ready").expect("Ready");
     let expected = "The Device lobby-mfp has this address or this identity; correct spec.address.";
     assert_eq!(ready.message, expected, "of the same namespace");
+    assert_eq!(says(&said, "Online"), "Unknown(AlreadyClaimed)");
+    process.world.clear_ledger();
+    process
+        .cluster
+        .edit(NAMESPACE, example::DEVICES[1], |device: &mut Device| {
+            let wish = (ANNOTATION_RECONCILE_AT.to_owned(), "now".to_owned());
+            device.metadata.annotations = Some([wish].into());
+        });
+    let answered = |process: &InProcess| {
+        let device: Option<Device> = process.cluster.get(NAMESPACE, example::DEVICES[1]);
+        let status = device.and_then(|device| device.status).unwrap_or_default();
+        status.last_handled_reconcile_at.as_deref() == Some("now")
+    };
+    process.until("its wish is answered", answered).await;
+    assert_eq!(process.world.ledger(), [], "the machine is not asked");
     process.cluster.delete::<Device>(NAMESPACE, DEVICE);
     let has_it = |process: &InProcess| twin_says(process) == "True(NothingWanted)";
     let before = process.clock.now();

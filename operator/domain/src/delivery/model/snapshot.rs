@@ -65,6 +65,9 @@ pub struct DeviceSnapshot {
     /// The connections of the device whose machine is another Device's: that one has the same
     /// endpoint or the same proven identity, and the older claim.
     pub claimed_by_another: BTreeMap<ConnectionName, Claimant>,
+    /// Those of them whose very endpoint another Device has proved: what answers there is known
+    /// without a request.
+    pub proved_by_others: BTreeSet<ConnectionName>,
     /// Values of the parameters of type Secret.
     pub secrets: Secrets,
     /// The catalogs of brokers, as far as they were read.

@@ -55,7 +55,8 @@ pub(in crate::delivery) fn report_device(
         now,
     };
     let status = report.report();
-    let next = next_sync(snapshot, device, Some(&status));
+    // A change of the Device that has the machine wakes this one.
+    let next = next_sync(snapshot, device, Some(&status)).filter(|_| !report.is_left_alone());
     (status, next)
 }
 
@@ -83,10 +84,10 @@ impl Report<'_> {
             claim: self.claim(),
             subscriptions: Some(self.counts()),
             last_sync: self.last_sync(&previous),
-            last_handled_reconcile_at: if self.observations.last_look().is_none() {
-                previous.last_handled_reconcile_at.clone()
-            } else {
+            last_handled_reconcile_at: if self.is_answered() {
                 reconcile_wish(self.device)
+            } else {
+                previous.last_handled_reconcile_at.clone()
             },
         }
     }
@@ -110,6 +111,23 @@ impl Report<'_> {
             .or_else(|| forbidden(Reason::CertificateChanged))
             // The address lies outside the networks of the Connection: until it is tried anew.
             .or_else(|| forbidden(Reason::NotAllowed))
+    }
+
+    /// True if a wish for a look is answered: it was made, or there will be none while another
+    /// Device has the machine, which the conditions say.
+    fn is_answered(&self) -> bool {
+        self.observations.last_look().is_some() || self.is_left_alone()
+    }
+
+    /// True if nothing of the device is asked, since another Device has proved the endpoint of each
+    /// of its connections, and nothing else stands in its way, which would be no business of whoever
+    /// is not let there.
+    fn is_left_alone(&self) -> bool {
+        let proved = &self.snapshot.proved_by_others;
+        let mut connections = self.device.spec.connections.iter();
+        let all = connections.all(|it| proved.contains(it.name.as_str()));
+        let is_claimed = |fault: Blocked| fault.reason == Reason::AlreadyClaimed;
+        !proved.is_empty() && all && self.unusable().is_some_and(is_claimed)
     }
 
     fn claimed(&self) -> Option<Blocked> {
@@ -230,8 +248,17 @@ impl Report<'_> {
     }
 
     fn online(&self, set: ConditionSet, previous: &DeviceStatus) -> ConditionSet {
+        let claimant = self.snapshot.claimed_by_another.values().next();
+        if let Some(claimant) = claimant.filter(|_| self.is_left_alone()) {
+            let message = format!("It is not asked: {claimant} has proved its address.");
+            let (unknown, reason) = (Status::Unknown, Reason::AlreadyClaimed);
+            return set.with(ConditionType::Online, unknown, reason, message);
+        }
         if self.observations.last_look().is_none() {
-            return match find(&previous.conditions, ConditionType::Online) {
+            let said = find(&previous.conditions, ConditionType::Online);
+            // What was said of the other Device holds no longer.
+            let said = said.filter(|it| it.reason != Reason::AlreadyClaimed.as_str());
+            return match said {
                 Some(_) => set.keep(ConditionType::Online),
                 None => set.with(
                     ConditionType::Online,

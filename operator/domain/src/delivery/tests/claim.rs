@@ -12,7 +12,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::endpoint::lobby;
 use crate::delivery::{
-    Claimant, claim_digest, claimant, endpoint_index, endpoint_key, endpoint_lookup, may_claim,
+    Claimant, claim_digest, claimant, endpoint_index, endpoint_key, endpoint_lookup,
+    is_proved_by_another, may_claim,
 };
 use crate::identity::Identity;
 
@@ -146,6 +147,29 @@ fn before_anybody_has_proved_it_who_names_it_longer_is_asked_first() {
         is_preempted(&here("b", 2), None, &here("a", 1)),
         "the older object, where nobody looked"
     );
+}
+
+// shows K4
+#[test]
+fn only_who_has_proved_a_place_before_keeps_it_from_being_looked_at() {
+    let hq = connection("ipp://{address}/");
+    let own = claims(device("a", 50, "10.0.0.1"), 50, Some(60), None);
+    let at_place = |since, place| claims(device("b", 1, place), 1, since, None);
+    let table = [
+        ("who proved it before", at_place(Some(59), "10.0.0.1"), true),
+        ("who proved it later", at_place(Some(61), "10.0.0.1"), false),
+        (
+            "who names it longer only",
+            at_place(None, "10.0.0.1"),
+            false,
+        ),
+        ("who has another", at_place(Some(59), "10.0.0.2"), false),
+    ];
+    for (who, rival, is_proved) in table {
+        let chosen = &own.spec.connections[0];
+        let found = is_proved_by_another(&own, chosen, &hq, [&rival]);
+        assert_eq!(found, is_proved, "{who}");
+    }
 }
 
 // shows K4

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use entente_crds::{
+    ANNOTATION_RECONCILE_AT,
     condition::{ConditionType, Reason},
     v1alpha1::{Connection, Device, DeviceConnection, DeviceModel, DeviceModelSpec, DeviceStatus},
 };
@@ -15,7 +16,7 @@ use crate::{
         Action, Backoffs, Claimant, DeviceSnapshot, Observations, plan::plan,
         report::device::report_device, resolve::resolve, verify::verify,
     },
-    remote::DeviceReading,
+    remote::{DeviceReading, Failure, FailureKind},
 };
 
 const PRODUCT: &str = "Northwind MFP 500";
@@ -176,6 +177,75 @@ fn the_machine_of_another_device_is_remembered_and_not_pinned() {
     let winner = pass(&mut snapshot, &answered("urn:1"), 2);
     assert_eq!(since(&winner), Some(at(2)));
     assert_eq!(winner.identity.unwrap().id.as_deref(), Some("urn:1"));
+}
+
+/// Returns status and reason of the condition Online.
+fn online(status: &DeviceStatus) -> String {
+    let found = find(&status.conditions, ConditionType::Online).expect("it is said");
+    format!("{}({})", found.status, found.reason)
+}
+
+fn claim_by_another(snapshot: &mut DeviceSnapshot) {
+    let claimed = &mut snapshot.claimed_by_another;
+    claimed.insert("hq".into(), Claimant::AnotherNamespace);
+}
+
+// shows K4
+#[test]
+fn an_endpoint_that_another_device_has_proved_is_never_asked() {
+    let mut snapshot = snapshot();
+    claim_by_another(&mut snapshot);
+    assert!(reads(&snapshot), "only an answer tells what is there");
+    snapshot.proved_by_others.insert("hq".into());
+    assert!(!reads(&snapshot), "the place is the other's");
+    let status = pass(&mut snapshot, &Observations::default(), 1);
+    assert_eq!(online(&status), "Unknown(AlreadyClaimed)");
+    snapshot.reconcile_requested = true;
+    assert!(!reads(&snapshot), "whoever asks for it");
+
+    snapshot.proved_by_others.clear();
+    snapshot.claimed_by_another.clear();
+    snapshot.reconcile_requested = false;
+    assert!(reads(&snapshot), "it takes over by proof");
+    let free = pass(&mut snapshot, &Observations::default(), 2);
+    assert_eq!(online(&free), "Unknown(NeverSeen)", "until it is asked");
+}
+
+// shows K4
+#[test]
+fn a_device_whose_machine_another_has_is_not_asked_before_the_sync_period_is_over() {
+    let mut snapshot = snapshot();
+    let mut silent = Observations::default();
+    let failure = Failure::new(FailureKind::TimedOut, "no answer".to_owned());
+    silent.record_device(&"hq".into(), Err(failure), at(1));
+    pass(&mut snapshot, &silent, 1);
+    assert!(reads(&snapshot), "it is its own");
+    claim_by_another(&mut snapshot);
+    assert!(!reads(&snapshot));
+    snapshot.reconcile_requested = true;
+    assert!(reads(&snapshot), "a person asks for it");
+}
+
+// shows K4
+#[test]
+fn a_wish_for_a_look_at_the_machine_of_another_device_is_answered_without_one() {
+    let mut snapshot = snapshot();
+    claim_by_another(&mut snapshot);
+    snapshot.proved_by_others.insert("hq".into());
+    let wish = (ANNOTATION_RECONCILE_AT.to_owned(), "now".to_owned());
+    device_mut(&mut snapshot).metadata.annotations = Some([wish].into());
+    let nobody = Observations::default();
+    let status = pass(&mut snapshot, &nobody, 1);
+    let handled = status.last_handled_reconcile_at;
+    assert_eq!(handled.as_deref(), Some("now"));
+    assert_eq!(status.last_sync, None, "nobody looked");
+
+    // Who is not let there is not told of the other Device.
+    device_mut(&mut snapshot).status = None;
+    snapshot.namespace_labels.clear();
+    let refused = pass(&mut snapshot, &nobody, 2);
+    assert_eq!(refused.last_handled_reconcile_at, None);
+    assert_eq!(online(&refused), "Unknown(NeverSeen)");
 }
 
 // shows K4
