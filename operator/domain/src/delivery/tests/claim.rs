@@ -312,6 +312,27 @@ fn a_claim_is_about_address_connection_and_serial_number_in_whatever_spelling() 
 
 // shows K4
 #[test]
+fn an_address_in_an_odd_spelling_has_no_endpoint_and_claims_nothing() {
+    let mut hq = connection("ipp://{address}/");
+    hq.spec.allow = vec![AllowEntry {
+        name: "all".to_owned(),
+        namespaces: Selector::default(),
+        networks: vec!["0.0.0.0/0".to_owned()],
+    }];
+    let labels = [("team".to_owned(), "a".to_owned())].into();
+    let of = |address: &str| {
+        let device = device("a", 1, address);
+        let key = endpoint_key(&device, &device.spec.connections[0], &hq);
+        (key.is_some(), may_claim(&device, Some(&hq), &labels))
+    };
+    assert_eq!(of("10.20.3.4"), (true, true));
+    for odd in ["0x0a140304", "169083652", "10.20.772", "012.024.3.4"] {
+        assert_eq!(of(odd), (false, false), "{odd}");
+    }
+}
+
+// shows K4
+#[test]
 fn only_whom_the_connection_lets_there_may_claim_a_machine() {
     let labels = |team: &str| [("team".to_owned(), team.to_owned())].into();
     let connection = Connection::new(
