@@ -243,6 +243,8 @@ reasons! {
     PerDevice => "Nothing.",
     /// The list of orphans is full, so withdrawals that gave up cannot finish.
     OrphansFull => "See the message of each orphan in status.orphans; the annotation entente.dev/forget-orphan takes one out of the list.",
+    /// The object is being deleted, and waits until nothing uses it any more.
+    InUse => "Delete the Devices, or end the services in their contracts, that the message names, or let them name another object.",
     /// The subscription was deleted by hand or restored, and was made again.
     Recreated => "Nothing: promises from before are closed.",
     /// The amount is final.
@@ -368,6 +370,7 @@ impl ConditionType {
                 DevicesNotProgressing,
                 PerDevice,
                 OrphansFull,
+                InUse,
                 AmountFinal,
                 Accruing,
                 NothingOwed,

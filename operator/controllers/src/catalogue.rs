@@ -12,10 +12,12 @@ use std::{fmt, sync::Arc};
 
 use entente_crds::{
     FINALIZER_IN_USE,
+    condition::{ConditionType, Reason},
     v1alpha1::{Connection, DeviceModel, Protocol, SmartService},
 };
 use entente_domain::{
-    catalogue::{ObservedConnection, report_connection, report_model, report_service},
+    catalogue::{ObservedConnection, Users, report_connection, report_model, report_service},
+    condition::find,
     remote::{Catalog, Failure},
 };
 use entente_drivers::{ServiceDriver as _, profile::ConnectionProfile, service::ServerTarget};
@@ -175,7 +177,7 @@ impl Catalogue {
         let generation = connection.metadata.generation;
         let asked_to_wait = self.probes.asked_to_wait(name, url(&connection), now);
         let mut observed = ObservedConnection {
-            used_by: usage::of_connection(&self.objects, name),
+            users: usage::of_connection(&self.objects, name),
             instances: usage::of_instances(&self.objects, name),
             ..ObservedConnection::default()
         };
@@ -212,8 +214,7 @@ impl Catalogue {
             })
             .await;
         // What is used is protected, whatever became of its status.
-        let used = observed.used_by > 0 || !observed.instances.abandoned.is_empty();
-        let protected = self.protect(cache, name, used).await;
+        let protected = self.protect(cache, name, &observed.users).await;
         self.say_orphans(name, &before);
         // What it refers to may change before the broker may be asked again.
         let look = |(_, until): (Failure, Timestamp)| now.checked_add(PROBE).ok().min(Some(until));
@@ -268,20 +269,20 @@ impl Catalogue {
     }
 
     async fn model(&self, name: &str) -> Result<(), WriteError> {
-        let used_by = usage::of_model(&self.objects, name);
+        let users = usage::of_model(&self.objects, name);
         let now = self.context.clock.now();
         let cache: &Arc<Cache<DeviceModel>> = &self.objects.models;
         let written = self
             .write(cache, name, |object| {
-                Some(report_model(object, used_by, now))
+                Some(report_model(object, &users, now))
             })
             .await;
-        self.protect(cache, name, used_by > 0).await?;
+        self.protect(cache, name, &users).await?;
         written
     }
 
     async fn service(&self, name: &str) -> Result<(), WriteError> {
-        let used_by = usage::of_service(&self.objects, name);
+        let users = usage::of_service(&self.objects, name);
         let now = self.context.clock.now();
         let cache: &Arc<Cache<SmartService>> = &self.objects.services;
         let written = self.write(cache, name, |object| {
@@ -295,12 +296,12 @@ impl Catalogue {
                 object,
                 connection.as_deref(),
                 &unreadable,
-                used_by,
+                &users,
                 now,
             ))
         });
         let written = written.await;
-        self.protect(cache, name, used_by > 0).await?;
+        self.protect(cache, name, &users).await?;
         written
     }
 
@@ -319,13 +320,36 @@ impl Catalogue {
         }
         let api: Api<K> = Api::all(self.context.client.clone());
         let now = self.context.clock.now();
-        report_until_written(&api, cache, &key, now, decide)
-            .await
-            .map(|_| ())
+        let before = cache.get(&key);
+        let written = report_until_written(&api, cache, &key, now, decide).await;
+        self.say_wait(before.as_deref(), cache.get(&key).as_deref());
+        written.map(|_| ())
+    }
+
+    /// Publishes that an object which is being deleted begins to wait for its users.
+    fn say_wait<K>(&self, before: Option<&K>, after: Option<&K>)
+    where
+        K: Conditioned + kube::Resource<DynamicType = ()>,
+    {
+        let wait = |object: Option<&K>| {
+            let ready = find(K::said(object?), ConditionType::Ready)?;
+            (ready.reason == Reason::InUse.as_str()).then(|| ready.message.to_string())
+        };
+        let (None, Some(note), Some(after)) = (wait(before), wait(after), after) else {
+            return;
+        };
+        let regarding = after.object_ref(&());
+        let events = &self.context.events;
+        events.publish(&regarding, EventReason::InUse, note, None);
     }
 
     /// Adds the finalizer to an object that is used, and removes it from one that is not.
-    async fn protect<K>(&self, cache: &Cache<K>, name: &str, used: bool) -> Result<(), WriteError>
+    async fn protect<K>(
+        &self,
+        cache: &Cache<K>,
+        name: &str,
+        users: &Users,
+    ) -> Result<(), WriteError>
     where
         K: Written + kube::Resource<DynamicType = (), Scope = kube::core::ClusterResourceScope>,
     {
@@ -338,9 +362,9 @@ impl Catalogue {
         let api: Api<K> = Api::all(self.context.client.clone());
         let deleting = object.meta().deletion_timestamp.is_some();
         let is_protected = has_finalizer(&*object, FINALIZER_IN_USE);
-        let written = match (used, is_protected) {
+        let written = match (users.is_some(), is_protected) {
             (true, false) if !deleting => add_finalizer(&api, &*object, FINALIZER_IN_USE).await,
-            (false, true) if !usage::is_unknown(&self.objects) => {
+            (false, true) if users.unreadable.is_empty() => {
                 remove_finalizer(&api, &*object, FINALIZER_IN_USE).await
             }
             _ => return Ok(()),

@@ -102,6 +102,8 @@ reasons! {
     CredentialsRejected => Warning, Connect;
     /// A broker's catalog has entries that cannot be used.
     CatalogEntryUnusable => Warning, Connect;
+    /// An object of the catalogue is being deleted and waits for those that use it.
+    InUse => Warning, CleanUp;
     /// An instance was left behind on the broker of a Connection, and is listed there as an orphan.
     InstanceOrphaned => Warning, CleanUp;
     /// An orphan is gone from the broker of a Connection.

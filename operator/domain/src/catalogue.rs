@@ -5,6 +5,7 @@
 
 mod orphans;
 mod removals;
+mod users;
 
 use std::collections::BTreeSet;
 
@@ -18,10 +19,11 @@ use entente_crds::{
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use self::orphans::{OrphanList, some_of};
+use self::orphans::{MOST_NAMES, OrphanList, some_of};
 pub use self::{
     orphans::{BrokerInstances, MOST_ORPHANS},
     removals::{MOST_ATTEMPTS, Removals, Turn, may_deprovision},
+    users::Users,
 };
 use crate::{
     condition::{ConditionSet, Status, Summary, Work, find, is_allowed, without_words_of_attempts},
@@ -52,8 +54,8 @@ pub struct ObservedConnection {
     pub keeps_words: bool,
     /// Entries of the broker's catalog that cannot be used, as the last probe found them.
     pub odd: Vec<String>,
-    /// Number of Devices and subscriptions that use it.
-    pub used_by: i64,
+    /// Devices and subscriptions that use it.
+    pub users: Users,
     /// The instances behind this connection.
     pub instances: BrokerInstances,
 }
@@ -89,7 +91,7 @@ pub fn report_connection(
     ConnectionStatus {
         observed_generation,
         conditions,
-        used_by: Some(observed.used_by),
+        used_by: Some(observed.users.count()),
         orphan_count: orphan_count(connection, &list),
         orphans: list.orphans,
         forgotten: list.forgotten,
@@ -148,6 +150,7 @@ fn connection_summary(
     list: &OrphanList,
 ) -> Summary {
     let summary = summary_of(connection, observed, &list.without_room);
+    let summary = observed.users.or_wait(summary, connection);
     match list.warning() {
         Some(warning) => summary.and(&warning),
         None => summary,
@@ -167,7 +170,7 @@ fn summary_of(
     if let Some((reason, message)) = &observed.fault {
         retried(*reason, message.clone())
     } else if !without_room.is_empty() {
-        let namespaces = some_of(without_room.iter());
+        let namespaces = some_of(without_room.iter(), MOST_NAMES);
         let message = format!(
             "The list of orphans has no room for more of the namespaces {namespaces}; the message \
              of each says why it is there still."
@@ -261,18 +264,19 @@ fn known(condition: ConditionType, reason: Reason) -> Reason {
 }
 
 /// Returns the status of a DeviceModel.
-pub fn report_model(model: &DeviceModel, used_by: i64, now: Timestamp) -> DeviceModelStatus {
+pub fn report_model(model: &DeviceModel, users: &Users, now: Timestamp) -> DeviceModelStatus {
     let previous = model.status.clone().unwrap_or_default();
     let generation = model.metadata.generation;
     let summary = match syntax_fault(model) {
         Some(message) => Summary::open(Reason::UnsupportedValue, message, Work::Stalled),
         None => Summary::done(Reason::Succeeded, "The model is valid."),
     };
+    let summary = users.or_wait(summary, model);
     let set = ConditionSet::new(&previous.conditions, generation, now);
     DeviceModelStatus {
         observed_generation: summary.observed_generation(generation, previous.observed_generation),
         conditions: summary.state(set).finish(),
-        used_by: Some(used_by),
+        used_by: Some(users.count()),
     }
 }
 
@@ -298,7 +302,7 @@ pub fn report_service(
     service: &SmartService,
     connection: Option<&Connection>,
     unreadable: &UnreadableObjects,
-    used_by: i64,
+    users: &Users,
     now: Timestamp,
 ) -> SmartServiceStatus {
     let previous = service.status.clone().unwrap_or_default();
@@ -322,11 +326,11 @@ pub fn report_service(
             (Reason::Valid, "The service is valid."),
         )
         .with_fault(ConditionType::ResolvedRefs, unresolved.clone(), RESOLVED);
-    let summary = service_summary(fault, unresolved);
+    let summary = users.or_wait(service_summary(fault, unresolved), service);
     SmartServiceStatus {
         observed_generation: summary.observed_generation(generation, previous.observed_generation),
         conditions: summary.state(set).finish(),
-        used_by: Some(used_by),
+        used_by: Some(users.count()),
     }
 }
 

@@ -232,6 +232,7 @@ fn row(reason: Reason) -> (Class, Blame) {
         | Reason::Answered
         | Reason::PerDevice
         | Reason::OrphansFull
+        | Reason::InUse
         | Reason::Recreated
         | Reason::AmountFinal
         | Reason::Accruing

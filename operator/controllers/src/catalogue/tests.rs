@@ -187,6 +187,15 @@ async fn what_is_used_cannot_be_deleted_until_its_last_user_is_gone() {
     cluster.delete::<SmartService>("", "data-backup");
     process.let_pass(GATHERED).await;
     assert_eq!(is_protected(&process), [true; 4]);
+    let waits = format!("Waits for 1 Device: {NAMESPACE}/lobby-mfp; delete or move them.");
+    let model: DeviceModel = cluster.get("", "mfp-500").expect("a model that waits");
+    let conditions = model.status.unwrap_or_default().conditions;
+    assert_eq!(says(&conditions, "Ready"), "False(InUse)");
+    assert_eq!(conditions[0].message, waits);
+    assert_eq!(broker_says(&process, "Ready"), "False(InUse)");
+    let told: Vec<String> = cluster.events();
+    let told = told.iter().filter(|it| it.starts_with("InUse ")).count();
+    assert_eq!(told, 4, "{:?}", cluster.events());
     let subscription = example::service_subscription();
     cluster.delete::<ServiceSubscription>(NAMESPACE, &subscription.name_any());
     let service_gone = |process: &InProcess| {
@@ -206,6 +215,50 @@ async fn what_is_used_cannot_be_deleted_until_its_last_user_is_gone() {
     process
         .until("the model and its Connection are gone", all_gone)
         .await;
+}
+
+// shows K2
+#[tokio::test(start_paused = true)]
+async fn a_model_that_waits_for_its_users_is_written_once_for_all_that_go_in_five_seconds() {
+    let process = started().await;
+    let device = |number: usize| {
+        let mut device = example::devices().remove(0);
+        device.metadata.name = Some(format!("device-{number:02}"));
+        device
+    };
+    for number in 0..40 {
+        process.cluster.apply(&device(number));
+    }
+    process.let_pass(GATHERED).await;
+    process.cluster.delete::<DeviceModel>("", "mfp-500");
+    let message = |process: &InProcess| {
+        let model: Option<DeviceModel> = process.cluster.get("", "mfp-500");
+        let status = model.and_then(|it| it.status).unwrap_or_default();
+        status.conditions[0].message.to_string()
+    };
+    let says_all = |process: &InProcess| {
+        message(process)
+            == format!(
+                "Waits for 40 Devices: {NAMESPACE}/device-00, {NAMESPACE}/device-01, \
+                 {NAMESPACE}/device-02 and 37 more; delete or move them."
+            )
+    };
+    process.until("all are counted", says_all).await;
+    process.cluster.forget_requests();
+    for number in 0..39 {
+        let name = device(number).name_any();
+        process.cluster.delete::<Device>(NAMESPACE, &name);
+        process.let_pass(Duration::from_millis(250)).await;
+    }
+    process.let_pass(GATHERED).await;
+    let last = format!("Waits for 1 Device: {NAMESPACE}/device-39; delete or move them.");
+    assert_eq!(message(&process), last);
+    let writes = process.cluster.writes();
+    let of_model = writes.iter().filter(|it| it.contains("devicemodels"));
+    assert!((1..=3).contains(&of_model.count()), "{writes:?}");
+    let told = process.cluster.events();
+    let told = told.iter().filter(|it| it.starts_with("InUse "));
+    assert_eq!(told.count(), 1, "{:?}", process.cluster.events());
 }
 
 // shows K5

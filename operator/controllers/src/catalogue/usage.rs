@@ -4,47 +4,71 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use entente_crds::v1alpha1::ServiceSubscription;
 use entente_domain::{
-    catalogue::BrokerInstances,
+    catalogue::{BrokerInstances, Users},
     delivery::{instance_id, may_exist, wants_nothing},
 };
 use jiff::Timestamp;
-use kube::ResourceExt as _;
+use kube::{Resource, ResourceExt as _};
 
 use crate::{
-    cache::Key,
-    objects::{BY_CONNECTION, BY_MODEL, BY_SERVICE, Objects},
+    cache::{Key, Unreadable},
+    objects::{BY_CONNECTION, BY_MODEL, BY_SERVICE, Objects, path},
 };
 
-/// Returns the number of Devices and subscriptions that use a Connection: because their service names
-/// it, or because their instance is behind it, whatever their service names by now.
-pub(super) fn of_connection(objects: &Objects, name: &str) -> i64 {
-    let devices = objects.devices.by_index(BY_CONNECTION, name).len();
+/// Returns the Devices and subscriptions that use a Connection: because their service names it, or
+/// because their instance is behind it, whatever their service names by now.
+pub(super) fn of_connection(objects: &Objects, name: &str) -> Users {
     let services = objects.services.by_index(BY_CONNECTION, name);
-    let services: BTreeSet<&String> = services
-        .iter()
-        .filter_map(|service| service.metadata.name.as_ref())
-        .collect();
-    let of_services: usize = services
-        .iter()
-        .map(|service| objects.subscriptions.by_index(BY_SERVICE, service).len())
-        .sum();
-    let names_none = |subscription: &Arc<ServiceSubscription>| {
-        let mut revisions = subscription.spec.revisions.iter();
-        !revisions.any(|revision| services.contains(&revision.service_ref.name))
-    };
+    let services = services.iter().filter_map(|it| it.metadata.name.as_ref());
+    let of_services = services.flat_map(|it| objects.subscriptions.by_index(BY_SERVICE, it));
     let of_handles = objects.subscriptions.by_index(BY_CONNECTION, name);
-    let of_handles = of_handles.into_iter().filter(names_none).count();
-    count(devices + of_services + of_handles)
+    Users {
+        devices: names(objects.devices.by_index(BY_CONNECTION, name)),
+        subscriptions: names(of_services.chain(of_handles)),
+        unreadable: unreadable(objects),
+    }
 }
 
-/// Returns the number of Devices of a model.
-pub(super) fn of_model(objects: &Objects, name: &str) -> i64 {
-    count(objects.devices.by_index(BY_MODEL, name).len())
+/// Returns the Devices of a model.
+pub(super) fn of_model(objects: &Objects, name: &str) -> Users {
+    Users {
+        devices: names(objects.devices.by_index(BY_MODEL, name)),
+        unreadable: unreadable(objects),
+        ..Users::default()
+    }
 }
 
-/// Returns the number of subscriptions that use a service.
-pub(super) fn of_service(objects: &Objects, name: &str) -> i64 {
-    count(objects.subscriptions.by_index(BY_SERVICE, name).len())
+/// Returns the subscriptions that use a service.
+pub(super) fn of_service(objects: &Objects, name: &str) -> Users {
+    Users {
+        subscriptions: names(objects.subscriptions.by_index(BY_SERVICE, name)),
+        unreadable: unreadable(objects),
+        ..Users::default()
+    }
+}
+
+fn names<K: Resource>(objects: impl IntoIterator<Item = Arc<K>>) -> BTreeSet<String> {
+    let objects = objects.into_iter();
+    let path = |it: Arc<K>| path(&it.namespace().unwrap_or_default(), &it.name_any());
+    objects.map(path).collect()
+}
+
+/// Returns the objects that cannot be read and may use others of the catalogue: while there is one,
+/// none is known to be unused.
+fn unreadable(objects: &Objects) -> BTreeSet<String> {
+    let services = objects.services.unreadable().into_iter();
+    let services = services.map(|it| format!("SmartService {}", it.key.name));
+    let named = |kind: &'static str, found: Vec<Arc<Unreadable>>| {
+        let found = found.into_iter();
+        found.map(move |it| format!("{kind} {}", path(&it.key.namespace, &it.key.name)))
+    };
+    services
+        .chain(named("Device", objects.devices.unreadable()))
+        .chain(named(
+            "ServiceSubscription",
+            objects.subscriptions.unreadable(),
+        ))
+        .collect()
 }
 
 /// Sorts the instances behind a connection: subscriptions whose withdrawal was given up, and the
@@ -105,16 +129,4 @@ fn holds(subscription: &ServiceSubscription, instance: &str, now: Timestamp) -> 
     let recorded = subscription.status.iter().flat_map(|it| &it.server).next();
     let given_up = recorded.is_some_and(|it| it.instance_id == instance && it.orphaned.is_some());
     instance_ids(subscription).contains(instance) && !(given_up && wants_nothing(subscription, now))
-}
-
-/// True if an object that may use others of the catalogue cannot be read, so that none of them is
-/// known to be unused.
-pub(super) fn is_unknown(objects: &Objects) -> bool {
-    !(objects.services.unreadable().is_empty()
-        && objects.devices.unreadable().is_empty()
-        && objects.subscriptions.unreadable().is_empty())
-}
-
-fn count(number: usize) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }

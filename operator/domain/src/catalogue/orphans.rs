@@ -20,6 +20,9 @@ pub const MOST_ORPHANS: usize = 256;
 /// (1.5 MiB by default), since an object that is larger cannot be written at all.
 const MOST_BYTES: usize = 768 * 1024;
 
+/// Number of ids and namespaces that a message names.
+pub(super) const MOST_NAMES: usize = 4;
+
 /// A namespace gets another place while it has less than so many times what is free: three quarters
 /// of the list, where it is alone.
 const SHARE: usize = 3;
@@ -109,9 +112,9 @@ impl OrphanList {
         if self.unknown.is_empty() {
             return None;
         }
-        let unknown = some_of(self.unknown.iter());
+        let unknown = some_of(self.unknown.iter(), MOST_NAMES);
         let left = self.orphans.iter().filter(|orphan| orphan.gone.is_none());
-        let listed = some_of(left.map(|orphan| &orphan.instance_id));
+        let listed = some_of(left.map(|orphan| &orphan.instance_id), MOST_NAMES);
         let allowed = if listed.is_empty() {
             "there are none".to_owned()
         } else {
@@ -124,12 +127,11 @@ impl OrphanList {
     }
 }
 
-/// Returns the first few ids, with the number of the others.
-pub(super) fn some_of<'a>(ids: impl Iterator<Item = &'a String>) -> String {
-    const SHOWN: usize = 4;
+/// Returns the first ids, `most` at most, with the number of the others.
+pub(super) fn some_of<'a>(ids: impl Iterator<Item = &'a String>, most: usize) -> String {
     let ids: Vec<&str> = ids.map(String::as_str).collect();
-    let shown = ids.iter().take(SHOWN).copied().collect::<Vec<_>>();
-    match ids.len().checked_sub(SHOWN) {
+    let shown = ids.iter().take(most).copied().collect::<Vec<_>>();
+    match ids.len().checked_sub(most) {
         None | Some(0) => shown.join(", "),
         Some(more) => format!("{} and {more} more", shown.join(", ")),
     }

@@ -147,7 +147,8 @@ fn a_stored_model_whose_syntax_cannot_carry_its_type_names_both_and_what_is_allo
         settings: vec![setting],
         ..DeviceModelSpec::default()
     };
-    let conditions = report_model(&DeviceModel::new("mfp", spec), 0, NOW).conditions;
+    let conditions =
+        report_model(&DeviceModel::new("mfp", spec), &Users::default(), NOW).conditions;
     let ready = find(&conditions, ConditionType::Ready).expect("it is stated");
     assert_eq!(
         format!("{}({}) {}", ready.status, ready.reason, ready.message),
@@ -486,10 +487,28 @@ fn an_orphan_is_told_by_its_ids_and_by_whose_it_was_and_one_in_service_is_none()
     assert_eq!(orphan.reason, "the withdrawal of acme/a.b.c was given up");
 }
 
-fn report_of(service: &SmartService, connection_exists: bool, used_by: i64) -> SmartServiceStatus {
+/// Returns this number of Devices as the users of an object.
+fn users(number: usize) -> Users {
+    Users {
+        devices: (0..number).map(|it| format!("acme/{it}")).collect(),
+        ..Users::default()
+    }
+}
+
+fn report_of(
+    service: &SmartService,
+    connection_exists: bool,
+    used_by: usize,
+) -> SmartServiceStatus {
     let unreadable = UnreadableObjects::default();
     let connection = connection_exists.then(entente_crds::example::northwind_services);
-    report_service(service, connection.as_ref(), &unreadable, used_by, NOW)
+    report_service(
+        service,
+        connection.as_ref(),
+        &unreadable,
+        &users(used_by),
+        NOW,
+    )
 }
 
 /// Returns Accepted and ResolvedRefs of a service as `Status(Reason) message`.
@@ -507,7 +526,8 @@ fn a_service_whose_server_is_behind_a_connection_for_devices_says_which_and_what
     let service = entente_crds::example::data_backup();
     let devices = entente_crds::example::hq_ipp();
     let unreadable = UnreadableObjects::default();
-    let conditions = report_service(&service, Some(&devices), &unreadable, 0, NOW).conditions;
+    let conditions =
+        report_service(&service, Some(&devices), &unreadable, &users(0), NOW).conditions;
     let accepted = find(&conditions, ConditionType::Accepted).expect("it is stated");
     assert_eq!(
         format!(
@@ -548,7 +568,7 @@ fn a_connection_that_cannot_be_read_is_not_said_to_be_missing() {
     let unreadable = UnreadableObjects::from_iter([broker]);
     let said = "The Connection northwind-services cannot be read; correct the field that its \
                 status names.";
-    let conditions = report_service(&service, None, &unreadable, 3, NOW).conditions;
+    let conditions = report_service(&service, None, &unreadable, &users(3), NOW).conditions;
     for (kind, status) in [
         (ConditionType::Ready, "False"),
         (ConditionType::Stalled, "True"),
@@ -560,7 +580,8 @@ fn a_connection_that_cannot_be_read_is_not_said_to_be_missing() {
     }
     // An older version of it is at hand.
     let connection = Some(entente_crds::example::northwind_services());
-    let conditions = report_service(&service, connection.as_ref(), &unreadable, 3, NOW).conditions;
+    let conditions =
+        report_service(&service, connection.as_ref(), &unreadable, &users(3), NOW).conditions;
     let ready = find(&conditions, ConditionType::Ready).expect("it is stated");
     assert_eq!(ready.status, "True");
 }
@@ -647,14 +668,14 @@ fn a_fault_of_its_own_is_said_before_a_connection_that_is_missing() {
 fn a_number_of_users_changes_no_condition_and_no_generation_is_spoken_of_too_early() {
     let mut model = entente_crds::example::mfp_500();
     model.metadata.generation = Some(4);
-    let first = report_model(&model, 0, NOW);
+    let first = report_model(&model, &users(0), NOW);
     assert_eq!(
         (first.used_by, first.observed_generation),
         (Some(0), Some(4))
     );
     model.status = Some(first.clone());
     let later = NOW + jiff::SignedDuration::from_hours(1);
-    let second = report_model(&model, 7, later);
+    let second = report_model(&model, &users(7), later);
     assert_eq!(
         second.conditions, first.conditions,
         "with the same instants"

@@ -110,7 +110,6 @@ impl Life {
         let mut observed = ObservedConnection {
             probe: self.probe.clone(),
             odd: self.odd(),
-            used_by: 1,
             ..ObservedConnection::default()
         };
         if let Some(object) = self.subscription()
