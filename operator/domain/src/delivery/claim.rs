@@ -142,8 +142,9 @@ pub fn claimant<'a>(
     rivals: impl IntoIterator<Item = &'a Device>,
 ) -> Option<Claimant> {
     let (here, anywhere) = (rank(own), rank_by_identity(own, identity));
+    let shares = connection.map(|it| sharing_endpoint(own, chosen, it));
     let wins = |rival: &&Device| {
-        if connection.is_some_and(|it| shares_endpoint(own, chosen, it, rival)) {
+        if shares.as_ref().is_some_and(|shares| shares(rival)) {
             return has_a_say(rival) && rank(rival) < here;
         }
         let has_proved = claim_of(rival)
@@ -164,23 +165,25 @@ pub fn is_proved_by_another<'a>(
     rivals: impl IntoIterator<Item = &'a Device>,
 ) -> bool {
     let here = rank(own);
+    let shares = sharing_endpoint(own, chosen, connection);
     let has_proved = |rival: &Device| claim_of(rival).is_some_and(|it| it.since.is_some());
-    rivals.into_iter().any(|rival| {
-        shares_endpoint(own, chosen, connection, rival) && has_proved(rival) && rank(rival) < here
-    })
+    let mut rivals = rivals.into_iter();
+    rivals.any(|rival| has_proved(rival) && rank(rival) < here && shares(rival))
 }
 
-/// True if a rival meets what this Device meets through a connection.
-fn shares_endpoint(
+/// Returns what tells whether a rival meets what this Device meets through a connection.
+fn sharing_endpoint(
     own: &Device,
     chosen: &DeviceConnection,
     connection: &Connection,
-    rival: &Device,
-) -> bool {
+) -> impl Fn(&Device) -> bool {
     let endpoint = endpoint_key(own, chosen, connection);
-    let mut same = rival.spec.connections.iter();
-    endpoint.is_some()
-        && same.any(|it| it.name == chosen.name && endpoint_key(rival, it, connection) == endpoint)
+    move |rival| {
+        let mut same = rival.spec.connections.iter();
+        endpoint.is_some()
+            && same
+                .any(|it| it.name == chosen.name && endpoint_key(rival, it, connection) == endpoint)
+    }
 }
 
 /// Returns the claim of a Device that is about what its spec says now.
