@@ -254,7 +254,7 @@ proptest! {
     // shows D8
     #[test]
     fn all_compensations_of_a_period_together_give_at_most_its_fee(
-        record in record(), hours in proptest::collection::vec(1..300i64, 1..6), turn in any::<u64>(),
+        record in record(), hours in proptest::collection::vec(1..300i64, 1..9),
     ) {
         // All promises lie in the first days of February, in every zone.
         let mut given: Vec<Compensation> = Vec::new();
@@ -272,14 +272,70 @@ proptest! {
             };
             let mut record = Record { promised: at(promised), ..record.clone() };
             record.counted_causes = vec![];
-            if (turn >> index) & 1 == 1 && record.fee.as_ref().unwrap().of == FeeOf::AllDevices {
-                record.subscription.name = format!("c.s.{index}");
+            if record.fee.as_ref().unwrap().of == FeeOf::AllDevices {
+                // Of the devices that share the fee there are no more than its record says.
+                let devices = usize::try_from(record.share.as_ref().unwrap().devices).unwrap();
+                record.subscription.name = format!("c.s.d{}", index % devices);
             }
             let of = reported(compensation(&index.to_string(), record), &promise, &given, end());
             given.push(of);
         }
         let sum: Decimal = given.iter().map(amount).sum();
         prop_assert!(sum <= fee_of(&record), "{sum} is more than the fee");
+    }
+
+    /// Neither names nor the order in which amounts become final decide what is owed.
+    // shows D5 D8
+    #[test]
+    fn what_the_remedies_of_a_device_give_together_is_the_same_in_every_order(
+        remedies in proptest::collection::vec((1..100u32, proptest::option::of(0..120u32)), 1..4),
+        (names, order) in (Just(["a", "b", "c"].to_vec()).prop_shuffle(), Just(vec![0, 1, 2]).prop_shuffle()),
+        other in proptest::option::of(1..100u32),
+    ) {
+        let closed = Some(at(PROMISED + 3 * DAY + 3_600));
+        let promise = Promise {
+            proof: None,
+            effective: at(PROMISED + 3 * DAY),
+            state: PromiseState::Missed,
+            completed: closed,
+            closed,
+            delays: vec![],
+            emitted: vec![],
+        };
+        let made = |index: usize, name: &str, device: &str| {
+            let (percent, cap) = remedies[index];
+            let credit = FeeCredit {
+                basis: CreditBasis::StartedDays,
+                percent: Some(percent.to_string()),
+                cap: cap.map(|percent| CreditCap { percent: percent.to_string(), of: CapOf::Period }),
+            };
+            let mut record = Record {
+                promised: promise.effective,
+                time_zone: "UTC".into(),
+                currency: Some("BRL".into()),
+                fee: Some(Fee { amount: "70.00".into(), of: FeeOf::AllDevices, ..Fee::default() }),
+                share: Some(Share { devices: 3 }),
+                remedy: Remedy { name: index.to_string(), r#type: RemedyType::FeeCredit, credit: Some(credit) },
+                ..Record::default()
+            };
+            record.subscription.name = device.into();
+            record.contract.name = "c".into();
+            record.service_level.allowed = "0s".into();
+            compensation(name, record)
+        };
+        let sum = |names: &[&str], order: &[usize], others: Vec<Compensation>| -> Decimal {
+            let mut given = others;
+            let before = given.len();
+            for index in order.iter().filter(|index| **index < remedies.len()) {
+                let of = made(*index, names[*index], "c.s.d");
+                given.push(reported(of, &promise, &given, end()));
+            }
+            given[before..].iter().map(amount).sum()
+        };
+        let expected = sum(&["a", "b", "c"], &[0, 1, 2], vec![]);
+        // Of another device nothing is taken, whether it came first or not.
+        let others = other.map(|_| reported(made(0, "x", "c.s.x"), &promise, &[], end()));
+        prop_assert_eq!(sum(&names, &order, others.into_iter().collect()), expected);
     }
 
     // shows D9

@@ -4,7 +4,7 @@
 //! read from the exact numbers of their status. Called by the report.
 
 use entente_crds::condition::ConditionType;
-use entente_crds::v1alpha1::{Compensation, FeeOf, PeriodShare, Record};
+use entente_crds::v1alpha1::{Compensation, PeriodShare, Record};
 use jiff::civil::Date;
 use kube::ResourceExt;
 use num_rational::BigRational;
@@ -21,47 +21,36 @@ pub struct EarlierCredit {
     pub first: Date,
     /// The last local date of the period, inclusive.
     pub last: Date,
-    /// True if it is for the same device.
-    pub of_device: bool,
-    /// True if it is a part of the fee for all devices of the service.
-    pub of_all_devices: bool,
+    /// True if it is by the same remedy.
+    pub of_remedy: bool,
     /// The exact amount.
     pub credit: BigRational,
 }
 
 /// Returns the credits of the `others` that lower the cap of one compensation.
 ///
-/// Counts those of the same contract, customer, service and currency that are not voided, and whose amount is
-/// final, or whose promise is earlier (of one instant: whose name comes first). So nothing that is
-/// final is ever counted twice or overlooked, in whatever order they become so. The order of
-/// `others` does not matter.
+/// Counts those of the same contract, customer, subscription and currency that are not voided, and
+/// whose amount is final, or whose promise is earlier (of one instant: whose name comes first). So
+/// nothing that is final is ever counted twice or overlooked, in whatever order they become so. The
+/// order of `others` does not matter, and another device takes nothing away.
 pub fn earlier_credits(compensation: &Compensation, others: &[Compensation]) -> Vec<EarlierCredit> {
     let rank = |of: &Compensation| (of.spec.record.promised, of.name_any());
     let ours = rank(compensation);
+    let remedy = &compensation.spec.record.remedy.name;
     others
         .iter()
         .filter(|other| concerns(compensation, other))
         .filter(|other| other.name_any() != ours.1)
         .filter(|other| is_final(other) || rank(other) < ours)
-        .map(|other| {
-            let of_device =
-                other.spec.record.subscription.name == compensation.spec.record.subscription.name;
-            let fee = other.spec.record.fee.as_ref();
-            let of_all_devices = fee.is_some_and(|fee| fee.of == FeeOf::AllDevices);
-            (other, of_device, of_all_devices)
-        })
-        // Another device with a fee of its own takes nothing away: thousands need not be read.
-        .filter(|(_, of_device, of_all_devices)| *of_device || *of_all_devices)
-        .flat_map(|(other, of_device, of_all_devices)| {
-            credits_of(other)
-                .into_iter()
-                .map(move |(first, last, credit)| EarlierCredit {
-                    first,
-                    last,
-                    of_device,
-                    of_all_devices,
-                    credit,
-                })
+        .flat_map(|other| {
+            let of_remedy = other.spec.record.remedy.name == *remedy;
+            let credits = credits_of(other).into_iter();
+            credits.map(move |(first, last, credit)| EarlierCredit {
+                first,
+                last,
+                of_remedy,
+                credit,
+            })
         })
         .collect()
 }
@@ -72,6 +61,7 @@ fn concerns(compensation: &Compensation, other: &Compensation) -> bool {
         && compensation.namespace() == other.namespace()
         && is_same_contract(ours, theirs)
         && ours.service_name == theirs.service_name
+        && ours.subscription.name == theirs.subscription.name
         && ours.currency == theirs.currency
 }
 

@@ -14,7 +14,7 @@ use num_rational::BigRational;
 use rust_decimal::Decimal;
 
 use super::earlier::EarlierCredit;
-use super::exact::{exact, quotient, rest, rounded, total};
+use super::exact::{exact, quotient, rest, rounded, total, truncated};
 use super::lateness::Interval;
 use crate::money::{self, AmountError};
 use crate::time::{CalendarPeriod, dates_over, periods_over};
@@ -71,16 +71,19 @@ pub struct Credit {
 /// - StartedDays: local dates that owed time touches, each once; FullDays: local dates that lie
 ///   wholly inside one stretch of it. Over the dates of the period, or `percent` for each.
 ///
-/// The cap of a period is the fee of the period, or a percentage of it, less what `earlier`
-/// credits of the device give in it. Of a fee for all devices, all devices together get at most
-/// the fee, too. A cap of the promise is a percentage of one period's fee for all its periods.
+/// In a period a remedy gives at most its percentage of the fee, less what `earlier` credits of it
+/// give in the period, and all remedies of a subscription at most the fee. Of a fee for all devices
+/// each device has an equal part of its own, of which it gets whole minor units at most, rounded
+/// down, so that all together never get more than the fee (ADR 0019). A cap of the promise is a
+/// percentage of one period's fee for all its periods.
 pub fn fee_credit(
     terms: &CreditTerms<'_>,
     owed: &[Interval],
     earlier: &[EarlierCredit],
 ) -> Result<Credit, AmountError> {
-    let whole_fee = exact(money::fee_amount(terms.fee)?);
-    let fee = &whole_fee / BigInt::from(sharing(terms.fee, terms.share));
+    let fee = exact(money::fee_amount(terms.fee)?);
+    let fee = fee / BigInt::from(sharing(terms.fee, terms.share));
+    let part = payable(&fee, terms);
     let percent = money::credit_percent(terms.credit)?;
     let cap = terms.credit.cap.as_ref();
     let limit = cap
@@ -88,26 +91,27 @@ pub fn fee_credit(
         .transpose()?
         .map(|percent| &fee * quotient(percent, Decimal::ONE_HUNDRED));
     let for_promise = cap.is_some_and(|cap| cap.of == CapOf::Promise);
-    let period_limit = limit
-        .clone()
-        .filter(|_| !for_promise)
-        .map_or_else(|| fee.clone(), |limit| limit.min(fee.clone()));
-    let mut promise_left = limit.filter(|_| for_promise);
+    let (mut promise_left, period_limit) = if for_promise {
+        (limit, None)
+    } else {
+        (None, limit)
+    };
     let mut periods = Vec::new();
     let mut capped = false;
     for (period, share) in lost_shares(terms, percent, owed) {
-        let of_device = given(earlier, &period, |credit| credit.of_device);
-        let mut cap = rest(&period_limit, &of_device);
-        if terms.fee.of == FeeOf::AllDevices {
-            let of_all = given(earlier, &period, |credit| credit.of_all_devices);
-            cap = cap.min(rest(&whole_fee, &of_all));
+        let mut cap = rest(&part, &given(earlier, &period, |_| true));
+        if let Some(limit) = &period_limit {
+            let of_remedy = given(earlier, &period, |credit| credit.of_remedy);
+            cap = cap.min(rest(limit, &of_remedy));
         }
         if let Some(left) = &promise_left {
             cap = cap.min(left.clone());
         }
         let worth = &fee * quotient(share.0, share.1);
         let credit = worth.clone().min(cap.clone());
-        capped |= credit < worth;
+        // A part of a minor unit that no device gets is no cap.
+        let is_rounding = credit == part && worth <= fee;
+        capped |= credit < worth && !is_rounding;
         promise_left = promise_left.map(|left| rest(&left, &credit));
         let (first, last) = (period.first, period.last);
         periods.push(PeriodCredit {
@@ -126,6 +130,15 @@ pub fn fee_credit(
         periods,
         capped,
     })
+}
+
+/// Returns the most that a device gets of its fee of a period: all of it, or the whole minor units
+/// of its part of a fee that it shares.
+fn payable(fee: &BigRational, terms: &CreditTerms<'_>) -> BigRational {
+    match terms.fee.of {
+        FeeOf::EachDevice => fee.clone(),
+        FeeOf::AllDevices => exact(truncated(fee, money::currency_digits(terms.currency))),
+    }
 }
 
 /// Returns the number of devices that share a fee.

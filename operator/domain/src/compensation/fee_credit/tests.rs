@@ -274,12 +274,11 @@ fn a_cap_holds_for_each_period_or_for_the_promise() {
     assert_eq!(amount(&fee, &capped("0", CapOf::Period), &of), "0.00");
 }
 
-fn earlier(first: &str, last: &str, amount: u32, of_device: bool) -> EarlierCredit {
+fn earlier(first: &str, last: &str, amount: u32, of_remedy: bool) -> EarlierCredit {
     EarlierCredit {
         first: first.parse().unwrap(),
         last: last.parse().unwrap(),
-        of_device,
-        of_all_devices: true,
+        of_remedy,
         credit: exact(amount.into()),
     }
 }
@@ -307,8 +306,11 @@ fn a_second_delay_in_a_period_gets_what_the_first_left() {
     let april = |credit, own| earlier("2027-04-01", "2027-04-30", credit, own);
     assert_eq!(amount(&[april(30, true)]), "30.00");
     assert_eq!(amount(&[april(30, true), april(30, true)]), "10.00");
-    // Another device has its own fee, and another period is another.
+    // Another remedy has a cap of its own, and all together have the fee.
     assert_eq!(amount(&[april(30, false)]), "60.00");
+    assert_eq!(amount(&[april(60, false)]), "50.00");
+    assert_eq!(amount(&[april(60, false), april(30, true)]), "20.00");
+    // Another period is another.
     assert_eq!(
         amount(&[earlier("2027-03-01", "2027-03-31", 30, true)]),
         "60.00"
@@ -317,36 +319,34 @@ fn a_second_delay_in_a_period_gets_what_the_first_left() {
 
 // shows D5
 #[test]
-fn a_fee_for_all_devices_is_shared_and_all_together_get_at_most_the_fee() {
+fn of_a_fee_for_all_devices_each_has_an_equal_part_of_whole_units() {
     let of = local("UTC", "2027-04-01T00:00", "2027-05-01T00:00");
-    let fee = Fee {
-        of: FeeOf::AllDevices,
-        ..fee("1000.00", Period::Month)
-    };
     let credit = pro_rata(CreditBasis::FullDays);
-    let share = Share { devices: 3 };
-    let terms = CreditTerms {
-        fee: &fee,
-        credit: &credit,
-        currency: "BRL",
-        share: Some(&share),
-        zone: &of.0,
-    };
-    let amount = |earlier: &[EarlierCredit]| {
-        fee_credit(&terms, &of.1, earlier)
-            .unwrap()
-            .amount
-            .to_string()
-    };
-    assert_eq!(amount(&[]), "333.33");
-    assert_eq!(
-        amount(&[earlier("2027-04-01", "2027-04-30", 900, false)]),
-        "100.00"
-    );
-    assert_eq!(
-        amount(&[earlier("2027-04-01", "2027-04-30", 1000, false)]),
-        "0.00"
-    );
+    for (whole, devices, currency, part) in [
+        ("1000.00", 3, "BRL", "333.33"),
+        // Rounded to the nearest, three of these would be more than the fee.
+        ("20.00", 3, "BRL", "6.66"),
+        ("20", 3, "JPY", "6"),
+        ("20.000", 3, "KWD", "6.666"),
+        ("0.02", 3, "BRL", "0.00"),
+        ("20.00", 4, "BRL", "5.00"),
+    ] {
+        let fee = Fee {
+            of: FeeOf::AllDevices,
+            ..fee(whole, Period::Month)
+        };
+        let share = Share { devices };
+        let terms = CreditTerms {
+            fee: &fee,
+            credit: &credit,
+            currency,
+            share: Some(&share),
+            zone: &of.0,
+        };
+        let found = fee_credit(&terms, &of.1, &[]).unwrap();
+        let found = (found.amount.to_string(), found.capped);
+        assert_eq!(found, (part.to_owned(), false), "{whole}/{devices}");
+    }
 }
 
 // shows D5

@@ -3,9 +3,9 @@
 mod earlier;
 
 use entente_crds::v1alpha1::{
-    Cause, CompensationSpec, CountFrom, CreditBasis, Delay, ExactNumber, Fee, FeeCredit, FeeOf,
-    ObjectIdentity, Period, PeriodShare, PromiseState, Remedy, RemedyType, ServiceLevel, Share,
-    Voided,
+    CapOf, Cause, CompensationSpec, CountFrom, CreditBasis, CreditCap, Delay, ExactNumber, Fee,
+    FeeCredit, FeeOf, ObjectIdentity, Period, PeriodShare, PromiseState, Remedy, RemedyType,
+    ServiceLevel, Share, Voided,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 

@@ -230,34 +230,75 @@ fn promise_of(of: &Compensation) -> Promise {
     late(&promised.to_string(), Some(&closed.to_string()))
 }
 
+/// Returns a compensation of a device that owes a whole month's fee, which is 20.00 for so many.
+fn of_device(device: &str, devices: i32) -> (Compensation, Promise) {
+    let (mut of, promise) = whole_april(device, START);
+    let record = &mut of.spec.record;
+    record.subscription.name = format!("c.backup.{device}");
+    record.fee = Some(Fee {
+        amount: "20.00".into(),
+        of: FeeOf::AllDevices,
+        ..Fee::default()
+    });
+    record.remedy.credit.as_mut().unwrap().percent = Some("100".into());
+    record.share = Some(Share { devices });
+    (of, promise)
+}
+
 // shows D5
 #[test]
-fn the_fee_for_all_devices_is_never_given_twice() {
-    let mut given: Vec<Compensation> = Vec::new();
-    for device in ["p1", "p2", "p3", "p4"] {
-        let (mut of, promise) = whole_april(device, START);
-        let record = &mut of.spec.record;
-        record.subscription.name = format!("c.backup.{device}");
-        record.fee = Some(Fee {
-            amount: "10.00".into(),
-            of: FeeOf::AllDevices,
-            ..Fee::default()
-        });
-        record.remedy.credit.as_mut().unwrap().percent = Some("100".into());
-        // One device was added after the others were counted.
-        record.share = Some(Share { devices: 3 });
-        let of = reported(of, &promise, &given);
-        given.push(of);
+fn the_parts_of_a_fee_for_all_devices_never_compete_in_whatever_order_they_become_final() {
+    for order in [["p1", "p2", "p3"], ["p3", "p1", "p2"], ["p2", "p3", "p1"]] {
+        let mut given: Vec<Compensation> = Vec::new();
+        for device in order {
+            let (of, promise) = of_device(device, 3);
+            given.push(reported(of, &promise, &given));
+        }
+        for of in &given {
+            let explained = of.status.as_ref().unwrap();
+            assert_eq!(summary(explained), "BRL 6.66", "{order:?}");
+            let line = &explained.explanation.as_ref().unwrap().periods[0];
+            assert_eq!((line.fee.as_str(), line.cap.as_str()), ("20.00/3", "6.66"));
+            assert!(
+                message(explained).contains("the fee of BRL 20.00 a month shared by 3 devices")
+            );
+        }
+        // One that was added later has the part of its own number.
+        let (later, promise) = of_device("p4", 4);
+        let later = reported(later, &promise, &given);
+        assert_eq!(summary(later.status.as_ref().unwrap()), "BRL 5.00");
     }
-    let amounts: Vec<&str> = given
-        .iter()
-        .map(|of| summary(of.status.as_ref().unwrap()))
-        .collect();
-    assert_eq!(amounts, ["BRL 3.33", "BRL 3.33", "BRL 3.33", "BRL 0.01"]);
-    let explained = given[0].status.as_ref().unwrap();
-    assert_eq!(
-        explained.explanation.as_ref().unwrap().periods[0].fee,
-        "10.00/3"
-    );
-    assert!(message(explained).contains("the fee of BRL 10.00 a month shared by 3 devices"));
+}
+
+// shows D5
+#[test]
+fn two_remedies_owe_together_the_same_whatever_their_names_are() {
+    let by = |name: &str, remedy: &str, cap: &str| {
+        let (mut of, promise) = whole_april(name, START);
+        let record = &mut of.spec.record;
+        record.fee.as_mut().unwrap().amount = "100.00".into();
+        record.remedy.name = remedy.into();
+        let credit = record.remedy.credit.as_mut().unwrap();
+        credit.percent = Some("40".into());
+        credit.cap = Some(CreditCap {
+            percent: cap.into(),
+            of: CapOf::Period,
+        });
+        of.spec.record.booking_key = key(&of);
+        (of, promise)
+    };
+    for (low, high) in [("a", "b"), ("b", "a")] {
+        for low_is_first in [true, false] {
+            let (low, high) = (by(low, "low", "40"), by(high, "high", "60"));
+            let (first, second) = if low_is_first {
+                (low, high)
+            } else {
+                (high, low)
+            };
+            let one = reported(first.0, &first.1, std::slice::from_ref(&second.0));
+            let two = reported(second.0, &second.1, std::slice::from_ref(&one));
+            let both = [&one, &two].map(|of| summary(of.status.as_ref().unwrap()));
+            assert_eq!(both, ["BRL 40.00", "BRL 40.00"]);
+        }
+    }
 }
