@@ -131,6 +131,22 @@ impl<'p> Customer<'p> {
             .map_err(namespace_failed)
     }
 
+    /// Deletes these Devices, of whichever namespace.
+    pub(super) async fn delete_devices(&self, devices: &[Device]) -> Result<(), BenchError> {
+        let delete = |device: &Device| {
+            let (namespace, name) = (device.namespace(), device.name_any());
+            async move {
+                let namespace = namespace.as_deref();
+                self.namespace.delete::<Device>(namespace, &name).await
+            }
+        };
+        stream::iter(devices.iter().map(delete))
+            .buffer_unordered(AT_ONCE)
+            .try_for_each(|()| async { Ok(()) })
+            .await
+            .map_err(namespace_failed)
+    }
+
     /// Returns a contract for one service on these devices.
     pub(super) fn contract(&self, name: &str, start: Timestamp, devices: &[&str]) -> Contract {
         let entry = self.namespace.entry("backup", SERVICE, devices, "15m");

@@ -75,14 +75,10 @@ async fn measure(pair: &Pair<'_>, sizes: &Sizes) -> Result<Vec<Figure>, BenchErr
     pair.starts("of cold caches", part(0), nothing).await?;
     let mut without = pair.starts("alone", part(1), nothing).await?;
 
-    let intrude = async |printers: Range<usize>, queue: &dyn Fn(usize) -> usize| {
-        let devices = pair.intruders(printers, sizes.intruders, queue);
-        pair.own.apply_devices(&devices).await
-    };
-    let same = async |_: Timestamp| intrude(part(2), &|_| 0).await;
-    let same = pair.starts("beside its addresses", part(2), same).await?;
-    let queues = async |_: Timestamp| intrude(part(3), &|number| number + 1).await;
-    let queues = pair.starts("beside other queues", part(3), queues).await?;
+    let same = pair.intruders(part(2), sizes.intruders, |_| 0);
+    let same = pair.starts_beside("its addresses", part(2), same).await?;
+    let queues = pair.intruders(part(3), sizes.intruders, |number| number + 1);
+    let queues = pair.starts_beside("other queues", part(3), queues).await?;
 
     without.extend(pair.starts("alone", part(4), nothing).await?);
     let hang = async |start: Timestamp| pair.hang(start - HEAD_START).await;
@@ -216,7 +212,7 @@ impl<'p> Pair<'p> {
         &self,
         printers: Range<usize>,
         each: usize,
-        queued: &dyn Fn(usize) -> usize,
+        queued: impl Fn(usize) -> usize,
     ) -> Vec<Device> {
         let printers = &self.own.fleet.devices()[printers];
         printers
@@ -229,6 +225,22 @@ impl<'p> Pair<'p> {
                 self.device(&self.other, &name, &address, &serial, queued(number))
             })
             .collect()
+    }
+
+    /// [`Pair::starts`] while these Devices of the other customer appear; they are removed again.
+    async fn starts_beside(
+        &self,
+        title: &str,
+        printers: Range<usize>,
+        intruders: Vec<Device>,
+    ) -> Result<Vec<f64>, BenchError> {
+        let intrude = async |_: Timestamp| self.own.apply_devices(&intruders).await;
+        let times = self
+            .starts(&format!("beside {title}"), printers, intrude)
+            .await?;
+        self.own.delete_devices(&intruders).await?;
+        self.own.until_quiet(QUIET).await?;
+        Ok(times)
     }
 
     /// Lets the other customer's devices hang, and its contracts for all of them begin then.
