@@ -55,9 +55,10 @@ pub(super) fn proved_by_others(
     let proved = chosen.filter(|chosen| {
         let connection = connection_of(objects, chosen);
         connection.is_some_and(|connection| {
-            let rivals = at_the_endpoint(objects, device, chosen, Some(&connection));
-            let rivals = who_may_claim(objects, device, rivals);
-            is_proved_by_another(device, chosen, &connection, refs(&rivals))
+            let rivals = near_the_endpoint(objects, device, chosen, &connection);
+            let rivals = others(objects, device, rivals);
+            let may_claim = |rival: &Device| may_have(objects, rival);
+            is_proved_by_another(device, chosen, &connection, refs(&rivals), may_claim)
         })
     });
     proved.map(|chosen| chosen.name.as_str().into()).collect()
@@ -75,10 +76,31 @@ pub(super) fn claimant_of(
     let chosen = chosen.find(|chosen| chosen.name == connection)?;
     let connection = connection_of(objects, chosen);
     let connection = connection.as_deref();
-    let mut rivals = at_the_endpoint(objects, device, chosen, connection);
+    let near = connection.map(|it| near_the_endpoint(objects, device, chosen, it));
+    let mut rivals = near.unwrap_or_default();
     rivals.extend(with_the_identity(objects, identity));
-    let rivals = who_may_claim(objects, device, rivals);
-    claimant(device, chosen, connection, identity, refs(&rivals))
+    first_of(objects, device, chosen, connection, identity, rivals)
+}
+
+/// Returns the one of these rivals that has the machine before a Device.
+fn first_of(
+    objects: &Objects,
+    device: &Device,
+    chosen: &DeviceConnection,
+    connection: Option<&Connection>,
+    identity: Option<&Identity>,
+    rivals: Vec<Arc<Device>>,
+) -> Option<Claimant> {
+    let rivals = others(objects, device, rivals);
+    let may_claim = |rival: &Device| may_have(objects, rival);
+    claimant(
+        device,
+        chosen,
+        connection,
+        identity,
+        refs(&rivals),
+        may_claim,
+    )
 }
 
 /// Returns the other Devices that wait for this one: they share an endpoint or an identity with it,
@@ -86,19 +108,25 @@ pub(super) fn claimant_of(
 pub(super) fn rivals_behind(objects: &Objects, device: &Device) -> Vec<Arc<Device>> {
     let mut found = Vec::new();
     for chosen in &device.spec.connections {
-        let connection = connection_of(objects, chosen);
-        let connection = connection.as_deref();
-        let there = at_the_endpoint(objects, device, chosen, connection);
-        let there = who_may_claim(objects, device, there);
-        if claimant(device, chosen, connection, None, refs(&there)).is_none() {
-            found.extend(at_the_endpoint(objects, device, chosen, connection));
+        if let Some(connection) = connection_of(objects, chosen) {
+            let near = near_the_endpoint(objects, device, chosen, &connection);
+            let first = first_of(
+                objects,
+                device,
+                chosen,
+                Some(&connection),
+                None,
+                near.clone(),
+            );
+            if first.is_none() {
+                found.extend(near);
+            }
         }
         let identity = known_identity(device, &chosen.name);
         let identity = identity.as_ref();
         let alike = with_the_identity(objects, identity);
-        let alike = who_may_claim(objects, device, alike);
-        if claimant(device, chosen, None, identity, refs(&alike)).is_none() {
-            found.extend(with_the_identity(objects, identity));
+        if first_of(objects, device, chosen, None, identity, alike.clone()).is_none() {
+            found.extend(alike);
         }
     }
     let own = Key::of(device);
@@ -106,21 +134,25 @@ pub(super) fn rivals_behind(objects: &Objects, device: &Device) -> Vec<Arc<Devic
     found
 }
 
-/// Returns those of the found Devices, without this one, that may have what it meets, and those that
-/// cannot be read.
-fn who_may_claim(
-    objects: &Objects,
-    device: &Device,
-    mut found: Vec<Arc<Device>>,
-) -> Vec<Arc<Device>> {
-    let own = Key::of(device);
-    found.retain(|rival| Key::of(&**rival) != own && is_allowed(objects, rival));
+/// Returns the found Devices without this one, and those that cannot be read.
+fn others(objects: &Objects, device: &Device, mut found: Vec<Arc<Device>>) -> Vec<Arc<Device>> {
+    let own = (device.namespace(), device.name_any());
+    found.retain(|other| {
+        let metadata = &other.metadata;
+        (metadata.namespace.as_ref(), metadata.name.as_ref()) != (own.0.as_ref(), Some(&own.1))
+    });
     found.extend(unreadable_rivals(objects));
     found
 }
 
 fn refs(devices: &[Arc<Device>]) -> impl Iterator<Item = &Device> {
     devices.iter().map(|device| &**device)
+}
+
+/// True if a Device may have its machine, or nobody knows since it cannot be read.
+fn may_have(objects: &Objects, device: &Device) -> bool {
+    let is_readable = objects.devices.get(&Key::of(device)).is_some();
+    !is_readable || is_allowed(objects, device)
 }
 
 /// Returns the Devices that cannot be read and of which there is no older version, as far as they can.
@@ -167,31 +199,21 @@ fn with_the_identity(objects: &Objects, identity: Option<&Identity>) -> Vec<Arc<
         .unwrap_or_default()
 }
 
-fn at_the_endpoint(
+/// Returns the Devices that may share this endpoint of a Device, among them all that do.
+fn near_the_endpoint(
     objects: &Objects,
     device: &Device,
     chosen: &DeviceConnection,
-    connection: Option<&Connection>,
+    connection: &Connection,
 ) -> Vec<Arc<Device>> {
-    let Some(connection) = connection else {
+    if endpoint_key(device, chosen, connection).is_none() {
         return Vec::new();
-    };
-    let Some(endpoint) = endpoint_key(device, chosen, connection) else {
-        return Vec::new();
-    };
+    }
     let devices = &objects.devices;
-    let mut found = match endpoint_lookup(device, chosen, connection) {
+    match endpoint_lookup(device, chosen, connection) {
         Some(value) => devices.by_index(BY_ENDPOINT, &value),
         None => devices.by_index(BY_CONNECTION, &connection.name_any()),
-    };
-    found.retain(|other| {
-        let mut same = other.spec.connections.iter();
-        same.any(|it| {
-            it.name == chosen.name
-                && endpoint_key(other, it, connection).as_ref() == Some(&endpoint)
-        })
-    });
-    found
+    }
 }
 
 fn connection_of(objects: &Objects, chosen: &DeviceConnection) -> Option<Arc<Connection>> {

@@ -131,44 +131,64 @@ impl fmt::Display for Claimant {
 }
 
 /// Returns the rival that has the machine at one endpoint of a Device; `None` if the Device itself
-/// has it. `connection` is that of the endpoint; `rivals` are the other Devices with that endpoint
-/// or with the identity, those that [`may_claim`] it; `identity` is the one that the machine last
-/// reported, else the pinned one.
+/// has it. `connection` is that of the endpoint; `rivals` are other Devices that may have that
+/// endpoint or the identity, and `may_claim` tells which of them [`may_claim`] it; `identity` is the
+/// one that the machine last reported, else the pinned one.
+///
+/// A thousand rivals cost little: only one that comes before all so far is looked at.
 pub fn claimant<'a>(
     own: &Device,
     chosen: &DeviceConnection,
     connection: Option<&Connection>,
     identity: Option<&Identity>,
     rivals: impl IntoIterator<Item = &'a Device>,
+    may_claim: impl Fn(&Device) -> bool,
 ) -> Option<Claimant> {
     let (here, anywhere) = (rank(own), rank_by_identity(own, identity));
     let shares = connection.map(|it| sharing_endpoint(own, chosen, it));
-    let wins = |rival: &&Device| {
+    let wins = |rival: &Device, rank: &Rank<'_>| {
         if shares.as_ref().is_some_and(|shares| shares(rival)) {
-            return has_a_say(rival) && rank(rival) < here;
+            return has_a_say(rival) && *rank < here;
         }
         let has_proved = claim_of(rival)
             .is_some_and(|it| it.since.is_some() && identity_of(it).as_ref() == identity);
-        identity.is_some() && has_proved && rank(rival) < anywhere
+        identity.is_some() && has_proved && *rank < anywhere
     };
-    let winner = rivals.into_iter().filter(wins).min_by_key(|it| rank(it));
+    let mut first = Rank::max(here, anywhere);
+    let mut winner = None;
+    for rival in rivals {
+        if earliest_rank(rival) >= first {
+            continue;
+        }
+        let rank = rank(rival);
+        if rank < first && wins(rival, &rank) && may_claim(rival) {
+            (first, winner) = (rank, Some(rival));
+        }
+    }
     winner.map(|rival| Claimant::of(rival, own))
 }
 
 /// True if one of these rivals has proved the very endpoint of a Device before it did: what answers
 /// there is known without a request. One that has not proved it may never do so, and then somebody
-/// has to look. `chosen`, `connection` and `rivals` are as for [`claimant`].
+/// has to look. The other arguments are as for [`claimant`].
 pub fn is_proved_by_another<'a>(
     own: &Device,
     chosen: &DeviceConnection,
     connection: &Connection,
     rivals: impl IntoIterator<Item = &'a Device>,
+    may_claim: impl Fn(&Device) -> bool,
 ) -> bool {
     let here = rank(own);
     let shares = sharing_endpoint(own, chosen, connection);
     let has_proved = |rival: &Device| claim_of(rival).is_some_and(|it| it.since.is_some());
     let mut rivals = rivals.into_iter();
-    rivals.any(|rival| has_proved(rival) && rank(rival) < here && shares(rival))
+    rivals.any(|rival| {
+        earliest_rank(rival) < here
+            && rank(rival) < here
+            && has_proved(rival)
+            && shares(rival)
+            && may_claim(rival)
+    })
 }
 
 /// Returns what tells whether a rival meets what this Device meets through a connection.
@@ -203,23 +223,31 @@ fn has_a_say(device: &Device) -> bool {
     claim.since.is_some() || !faults.any(forbids_use)
 }
 
-type Rank = (u8, Option<Timestamp>, Option<Timestamp>, String, String);
+/// Class, instant of proof or of naming, creation, namespace and name.
+type Rank<'a> = (u8, Option<Timestamp>, Option<Timestamp>, &'a str, &'a str);
 
 /// Returns the rank by which the claim is decided, lowest first: Devices that have proved the
 /// machine, in the order of their proofs; then those that name it, in the order in which they did;
 /// then those that no pass has seen, by creation.
-fn rank(device: &Device) -> Rank {
+fn rank(device: &Device) -> Rank<'_> {
     rank_of(device, claim_of(device))
+}
+
+/// Returns a rank that is no later than [`rank`], without a digest: what the claim is about may have
+/// been edited since, and then it does not count.
+fn earliest_rank(device: &Device) -> Rank<'_> {
+    let status = device.status.as_ref();
+    rank_of(device, status.and_then(|status| status.claim.as_ref()))
 }
 
 /// Returns the rank among Devices that meet one machine at several places: a proof of another
 /// machine at a Device's own place does not count for this one.
-fn rank_by_identity(device: &Device, identity: Option<&Identity>) -> Rank {
+fn rank_by_identity<'a>(device: &'a Device, identity: Option<&Identity>) -> Rank<'a> {
     let about = claim_of(device).filter(|it| identity_of(it).as_ref() == identity);
     rank_of(device, about)
 }
 
-fn rank_of(device: &Device, claim: Option<&DeviceClaim>) -> Rank {
+fn rank_of<'a>(device: &'a Device, claim: Option<&DeviceClaim>) -> Rank<'a> {
     let (class, since) = match claim {
         Some(DeviceClaim {
             since: Some(since), ..
@@ -227,18 +255,11 @@ fn rank_of(device: &Device, claim: Option<&DeviceClaim>) -> Rank {
         Some(claim) => (1, Some(claim.named)),
         None => (2, None),
     };
-    let created = device
-        .metadata
-        .creation_timestamp
-        .as_ref()
-        .map(|time| time.0);
-    (
-        class,
-        since,
-        created,
-        device.namespace().unwrap_or_default(),
-        device.name_any(),
-    )
+    let metadata = &device.metadata;
+    let created = metadata.creation_timestamp.as_ref().map(|time| time.0);
+    let namespace = metadata.namespace.as_deref().unwrap_or_default();
+    let name = metadata.name.as_deref().unwrap_or_default();
+    (class, since, created, namespace, name)
 }
 
 /// True if the machine of a Device was not proved yet to be the one that is meant.

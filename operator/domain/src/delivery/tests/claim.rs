@@ -73,7 +73,7 @@ fn connection(url: &str) -> Connection {
 fn is_claimed(own: &Device, hq: &Connection, identity: Option<&str>, rival: &Device) -> bool {
     let identity = identity.and_then(Identity::of);
     let chosen = &own.spec.connections[0];
-    claimant(own, chosen, Some(hq), identity.as_ref(), [rival]).is_some()
+    claimant(own, chosen, Some(hq), identity.as_ref(), [rival], |_| true).is_some()
 }
 
 fn is_preempted(own: &Device, identity: Option<&str>, rival: &Device) -> bool {
@@ -167,7 +167,7 @@ fn only_who_has_proved_a_place_before_keeps_it_from_being_looked_at() {
     ];
     for (who, rival, is_proved) in table {
         let chosen = &own.spec.connections[0];
-        let found = is_proved_by_another(&own, chosen, &hq, [&rival]);
+        let found = is_proved_by_another(&own, chosen, &hq, [&rival], |_| true);
         assert_eq!(found, is_proved, "{who}");
     }
 }
@@ -279,7 +279,14 @@ fn who_has_a_machine_is_named_in_its_own_namespace_only() {
         (vec![&stranger], hidden.clone()),
         (vec![&sibling, &stranger], hidden),
     ] {
-        let found = claimant(&own, &own.spec.connections[0], Some(&hq), None, rivals);
+        let found = claimant(
+            &own,
+            &own.spec.connections[0],
+            Some(&hq),
+            None,
+            rivals,
+            |_| true,
+        );
         assert_eq!(found, Some(expected), "who proved it first has it");
     }
 }
