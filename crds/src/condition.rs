@@ -51,11 +51,11 @@ condition_types! {
     InForce of [Contract],
     /// Every required item in force was read back as Effective: proof.
     Delivered of [Contract, ServiceSubscription, Compensation],
-    /// The start lies ahead and its preparation does not proceed; present only while true.
+    /// The start lies ahead and its preparation is stuck; present only while true.
     StartAtRisk of [Contract],
     /// A promise of this term was missed; stays for the term, present only while true.
     PromiseMissed of [Contract],
-    /// Names the devices that do not progress; present only while true.
+    /// Names the devices that are stuck; present only while true.
     DevicesFailing of [Contract],
     /// The amount owed is not final or not delivered yet; present only while true.
     CompensationPending of [Contract],
@@ -184,7 +184,7 @@ reasons! {
     DeviceCountMismatch => "Correct the labels or expect.",
     /// Some subscriptions are not delivered yet.
     DevicesPending => "Wait; status.notReady names up to ten of them.",
-    /// Some subscriptions do not progress.
+    /// Some subscriptions are stuck.
     DevicesNotProgressing => "See the ServiceSubscriptions that the message names.",
     /// A promise of this term was not kept in time.
     PromiseNotKept => "See the Compensations of this contract.",

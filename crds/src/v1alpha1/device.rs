@@ -228,7 +228,7 @@ pub struct SubscriptionCounts {
     pub total: i32,
     /// Number of subscriptions with every required item Effective.
     pub delivered: i32,
-    /// Number of subscriptions that do not progress.
+    /// Number of subscriptions that are stuck.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing: Option<i32>,
     /// Delivered and total as "3/3", for tables.

@@ -299,7 +299,7 @@ pub struct ServerSide {
     /// Content of an update.
     #[serde(default)]
     pub updates: Updates,
-    /// Proof that counts for an instance that the broker does not let be fetched.
+    /// Proof that counts for an instance that cannot be fetched from the broker.
     #[serde(default)]
     pub proof: Proof,
     /// Settings to make on the server.

@@ -155,7 +155,7 @@ pub async fn pass(
         };
         readiness.set_missing(COMPONENT, missing.clone());
         if missing.is_empty() {
-            info!("permissions and custom resource definitions are as needed");
+            info!("permissions and custom resource definitions are verified");
             return;
         }
         if missing != before {

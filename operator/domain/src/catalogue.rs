@@ -26,8 +26,9 @@ pub use self::{
     users::Users,
 };
 use crate::{
-    condition::{ConditionSet, Status, Summary, Work, find, is_allowed, without_words_of_attempts},
-    delivery::sentence,
+    condition::{
+        ConditionSet, Status, Summary, Work, find, is_allowed, sentence, without_words_of_attempts,
+    },
     parameter::{Constraints, parse_value},
     protocol::route,
     reasons::reason,

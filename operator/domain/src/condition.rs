@@ -146,8 +146,8 @@ impl ConditionSet {
         }
     }
 
-    /// States a condition; a later statement of a type replaces an earlier one. The message is cut
-    /// to its field.
+    /// States a condition; a later statement of a type replaces an earlier one. The message becomes a
+    /// [`sentence`] and is cut to its field.
     ///
     /// A reason outside the list of the condition is a defect of ours: it ends a debug build.
     #[must_use]
@@ -174,7 +174,7 @@ impl ConditionSet {
             type_: condition.as_str().to_owned(),
             status: status.as_str().to_owned(),
             reason: reason.as_str().to_owned(),
-            message: Text::from(Into::<String>::into(message)),
+            message: Text::from(sentence(&Into::<String>::into(message))),
             last_transition_time,
             observed_generation: self.generation,
         };
@@ -253,6 +253,26 @@ fn whole_second(now: Timestamp) -> Time {
     Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
 }
 
+/// Returns the text with a capital letter and a full stop, as every message of a condition has them.
+/// A field, a setting and a key stay as they are written.
+pub(crate) fn sentence(text: &str) -> String {
+    let first = text.split([' ', ',', ';', ':']).next().unwrap_or_default();
+    let first = first.trim_end_matches(['.', '!', '?', '…']);
+    let is_word = first.chars().all(char::is_alphabetic);
+    let mut characters = text.chars();
+    let Some(initial) = characters.next() else {
+        return String::new();
+    };
+    let mut sentence = text.to_owned();
+    if is_word {
+        sentence = initial.to_uppercase().chain(characters).collect();
+    }
+    if !sentence.ends_with(['.', '!', '?', '…']) {
+        sentence.push('.');
+    }
+    sentence
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,6 +285,20 @@ mod tests {
         ConditionSet::new(&[], Some(1), at(now))
             .with(ConditionType::Ready, status, reason, "m")
             .finish()
+    }
+
+    // shows K2
+    #[test]
+    fn every_message_is_a_sentence_whoever_states_it() {
+        let said = |message: &str| {
+            let set = ConditionSet::new(&[], Some(1), at("2027-04-01T03:00:00Z"));
+            let stated = set.with(ConditionType::Ready, Status::False, Reason::Busy, message);
+            stated.finish()[0].message.to_string()
+        };
+        assert_eq!(said("the device is busy"), "The device is busy.");
+        assert_eq!(said("Wait!"), "Wait!");
+        assert_eq!(said("spec.term: set it back"), "spec.term: set it back.");
+        assert_eq!(said(""), "");
     }
 
     // shows K2

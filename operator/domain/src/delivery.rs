@@ -43,7 +43,6 @@ pub use pass::{Answer, Pass};
 pub use plan::sync::is_reconcile_requested;
 pub use removal::{RemovalAnswer, RemovalAttempt, RemovalEnd, RemovalRequest};
 pub use report::SubscriptionReport;
-pub(crate) use report::sentence;
 pub use resolve::{
     endpoint::{
         DeviceEndpoint, allows, endpoint_index, endpoint_key, endpoint_lookup, login_fault,

@@ -79,10 +79,10 @@ fn new_words_of_the_same_failure_are_reported_when_they_are_due_and_another_fail
         said.expect("a condition").to_string()
     };
     let failed = FailureKind::ProtocolError;
-    assert_eq!(said(failed, "request 1", false), "request 1");
-    assert_eq!(said(failed, "request 2", true), "request 1");
-    assert_eq!(said(failed, "request 3", false), "request 3");
-    assert_eq!(said(FailureKind::Busy, "later", true), "later");
+    assert_eq!(said(failed, "request 1", false), "Request 1.");
+    assert_eq!(said(failed, "request 2", true), "Request 1.");
+    assert_eq!(said(failed, "request 3", false), "Request 3.");
+    assert_eq!(said(FailureKind::Busy, "later", true), "Later.");
 }
 
 // shows K2 K4

@@ -399,7 +399,7 @@ fn saying(outcome: &Outcome<'_>) -> Saying {
             Status::False,
             Summary::open(
                 Reason::Accruing,
-                "the service is not delivered yet, so the amount still grows",
+                "The amount grows until the service is delivered.",
                 Work::Progressing,
             ),
         ),
@@ -407,16 +407,18 @@ fn saying(outcome: &Outcome<'_>) -> Saying {
             calculated: (Status::True, Reason::AmountFinal),
             ..is_final(
                 Reason::RecordOnly,
-                "the amount is final; it is only recorded, since no booking system is named",
+                "The amount is final and recorded; delivery to a booking system comes later.",
             )
         },
-        Outcome::NothingOwed => is_final(Reason::NothingOwed, "nothing is owed, and that is final"),
+        Outcome::NothingOwed => {
+            is_final(Reason::NothingOwed, "Nothing is owed, and that is final.")
+        }
         // Nothing is given for a voided record.
         Outcome::Voided(reason, debt) => Saying {
             delivered: (Status::False, Reason::Voided),
             ..is_final(
                 Reason::Voided,
-                &format!("declared wrong ({reason}); {}", debt.in_words()),
+                &format!("voided ({reason}); {}", debt.in_words()),
             )
         },
         Outcome::NameTaken(taken) => {
@@ -431,8 +433,8 @@ fn saying(outcome: &Outcome<'_>) -> Saying {
             Status::False,
             Summary::open(
                 Reason::Pending,
-                "the promise is gone before anything was calculated: void this compensation and \
-                 book what is owed by hand",
+                "The promise was gone before anything was calculated: void this compensation and \
+                 book what is owed by hand.",
                 Work::Unknown,
             ),
         ),

@@ -20,7 +20,7 @@ use crate::delivery::{
     verify::VerifiedItem,
 };
 use crate::{
-    condition::{ConditionSet, Summary, Work},
+    condition::{ConditionSet, Summary, Work, sentence},
     promise,
     reasons::{Class, Side, cause, class, is_a_matter_of_time},
 };
@@ -385,26 +385,6 @@ fn side_of(step: StepType) -> Side {
 /// machine, the clock.
 fn says_more_than_a_problem(wait: Reason) -> bool {
     !Reason::OF_AN_ATTEMPT.contains(&wait) && !is_a_matter_of_time(wait)
-}
-
-/// Returns the text with a capital letter and a full stop. A field, a setting and a key stay as they
-/// are written.
-pub(crate) fn sentence(text: &str) -> String {
-    let first = text.split([' ', ',', ';', ':']).next().unwrap_or_default();
-    let first = first.trim_end_matches(['.', '!', '?', '…']);
-    let is_word = first.chars().all(char::is_alphabetic);
-    let mut characters = text.chars();
-    let Some(initial) = characters.next() else {
-        return String::new();
-    };
-    let mut sentence = text.to_owned();
-    if is_word {
-        sentence = initial.to_uppercase().chain(characters).collect();
-    }
-    if !sentence.ends_with(['.', '!', '?', '…']) {
-        sentence.push('.');
-    }
-    sentence
 }
 
 /// Keeps the counters of a retry that met the same problem again: they alone are no reason for a

@@ -320,7 +320,7 @@ fn a_voided_compensation_keeps_its_amount_and_says_why() {
     );
     assert_eq!(
         status.conditions[0].message,
-        "declared wrong (the fee was wrong); nothing is owed for it any more"
+        "Voided (the fee was wrong); nothing is owed for it any more."
     );
     assert_eq!(
         (summary(&status), status.observed_generation),
@@ -400,7 +400,7 @@ fn a_record_that_is_not_booked_under_its_own_debt_is_not_calculated_and_names_bo
         *status.conditions[0].message,
         format!(
             "spec.record.bookingKey is invented, and what is owed by this record is booked under \
-             {owed}: void this compensation and book what is owed by hand"
+             {owed}: void this compensation and book what is owed by hand."
         )
     );
 }
@@ -435,7 +435,7 @@ fn a_record_whose_next_issue_has_its_name_taken_waits_for_a_person_and_names_bot
     assert!(
         said(&[other])
             .1
-            .ends_with("it is issued again under the next number")
+            .ends_with("it is issued again under the next number.")
     );
 }
 
@@ -468,7 +468,7 @@ fn a_voided_record_says_what_became_of_its_debt() {
         });
         let status = report(&voided, promise, &others, HOUR, at("2028-05-01T00:00:00Z"));
         let said = &status.conditions[0].message;
-        assert_eq!(*said, format!("declared wrong (wrong); {says}"));
+        assert_eq!(*said, format!("Voided (wrong); {says}."));
     }
 }
 
@@ -495,8 +495,8 @@ fn an_amount_waits_for_an_object_that_cannot_be_read_and_one_that_is_final_does_
     let ready = find(&waits.conditions, ConditionType::Ready).expect("it is stated");
     assert_eq!(
         ready.message,
-        "the ServiceSubscription c.backup.lobby cannot be read; correct the field that its status \
-         names; the amount is calculated then"
+        "The ServiceSubscription c.backup.lobby cannot be read; correct the field that its status \
+         names; the amount is calculated then."
     );
     let before = accruing.status.clone().expect("a status");
     assert_eq!(waits.amount, before.amount, "what was reported stays");

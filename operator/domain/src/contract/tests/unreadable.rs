@@ -26,7 +26,7 @@ fn a_service_that_cannot_be_read_is_not_said_to_be_missing_and_its_subscriptions
         assert_eq!(
             message(&world, condition),
             "SmartService backup-service, named by services[backup], cannot be read; correct the \
-             field that its status names"
+             field that its status names."
         );
     }
     // The spec of the contract is not at fault.

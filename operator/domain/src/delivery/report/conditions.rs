@@ -5,10 +5,10 @@ use entente_crds::{
     v1alpha1::{ItemState, StepType},
 };
 
-use crate::delivery::report::{Report, sentence, side_of};
+use crate::delivery::report::{Report, side_of};
 use crate::{
     catalogue::RESOLVED,
-    condition::{ConditionSet, Status, Summary},
+    condition::{ConditionSet, Status, Summary, sentence},
     delivery::{Blocked, Intent, verify::VerifiedItem},
     promise::evidence_is_lost,
 };

@@ -18,14 +18,13 @@ use crate::delivery::{
     SubscriptionReport, Verified,
     claim::{self, claim_digest, next_claim},
     plan::sync::{is_reconcile_requested, next_sync, reconcile_wish, sync_period},
-    report::sentence,
     verify::faults::ConnectionFaults,
     verify::identity::{pinned_certificate, pinned_identity, remembered, seen, witness},
 };
 use crate::names::SubscriptionName;
 use crate::{
     catalogue::RESOLVED,
-    condition::{ConditionSet, Status, Summary, Work, find, is_true},
+    condition::{ConditionSet, Status, Summary, Work, find, is_true, sentence},
     remote::DeviceReading,
     time::zone,
     unreadable::Referent,

@@ -15,8 +15,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::pass_fixture::{Remote, Story, now, run, said, snapshot};
 use crate::{
-    condition::find,
-    delivery::{Action, Answer, DeviceSnapshot, SubscriptionReport, report::sentence},
+    condition::{find, sentence},
+    delivery::{Action, Answer, DeviceSnapshot, SubscriptionReport},
     remote::{Failure, FailureKind},
 };
 
