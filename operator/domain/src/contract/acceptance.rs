@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::parsed::Readings;
 use super::terms::EntryTerms;
-use super::{ContractWorld, Fault, bounds, is_own, unsupported};
+use super::{ContractWorld, Fault, bounds, fee_parts, is_own, unsupported};
 use crate::money::fee_amount;
 
 /// Returns every fault of the spec, sorted.
@@ -37,6 +37,7 @@ pub(super) fn faults(world: &ContractWorld, readings: &Readings<'_>, now: Timest
         faults.extend(entry_faults(world, entry, terms.as_ref()));
     }
     faults.extend(bounds::faults(world, readings, now));
+    faults.extend(fee_parts::faults(world, readings));
     faults.into_iter().collect()
 }
 

@@ -164,10 +164,10 @@ fn word(period: Period) -> &'static str {
 }
 
 /// The revisions that subscriptions of an entry have of its service.
-struct Signed<'a>(Vec<&'a Revision>);
+pub(super) struct Signed<'a>(Vec<&'a Revision>);
 
 impl<'a> Signed<'a> {
-    fn of(world: &'a ContractWorld, entry: &ContractService) -> Self {
+    pub(super) fn of(world: &'a ContractWorld, entry: &ContractService) -> Self {
         let of_entry = |found: &&'a ServiceSubscription| {
             is_own(&world.contract, found) && found.spec.service_name == entry.name
         };
@@ -187,7 +187,8 @@ impl<'a> Signed<'a> {
         revisions.any(|revision| revision.promised && revision.effective == effective)
     }
 
-    fn has_fee(&self, fee: &Fee, currency: &String) -> bool {
+    /// True if one has this fee in this currency.
+    pub(super) fn has_fee(&self, fee: &Fee, currency: &String) -> bool {
         let mut revisions = self.0.iter();
         revisions.any(|revision| {
             revision.fee.as_ref() == Some(fee) && revision.currency.as_ref() == Some(currency)
