@@ -326,10 +326,14 @@ pub struct PeriodShare {
     /// The largest credit of this period.
     #[schemars(length(max = 32))]
     pub cap: String,
-    /// Credit of this period, before the sum of all periods is rounded. Later compensations count
-    /// it as already given when they check their caps.
+    /// Credit of this period, before the sum of all periods is rounded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credit: Option<ExactNumber>,
+    /// Part of the amount that this period gives, in whole minor units of the currency: the rounded
+    /// sum is spread over the periods by largest remainder. Later compensations count it as already
+    /// given when they check their caps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given: Option<ExactNumber>,
 }
 
 /// A number that need not have a decimal: a third of a fee, three of which are the fee again. In

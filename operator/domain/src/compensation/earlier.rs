@@ -86,9 +86,9 @@ fn is_final(compensation: &Compensation) -> bool {
     is_true(conditions.unwrap_or_default(), ConditionType::Calculated)
 }
 
-/// Returns the credit of a compensation in each period. Its amount is the rounded sum, so the last
-/// period has the rest of the amount: the effect of rounding, and the part of lines without an
-/// exact credit, such as those from before there was `credit`, or whose credit has too many digits.
+/// Returns the credit of a compensation in each period: the minor units of its lines. Where those have
+/// none, as from before there was `given`, they give their exact credit, and the last one the
+/// rest of the amount: the effect of rounding, and the part of lines without an exact credit.
 /// Nothing is read from a text for people.
 fn credits_of(compensation: &Compensation) -> Vec<(Date, Date, BigRational)> {
     let Some(status) = &compensation.status else {
@@ -98,6 +98,7 @@ fn credits_of(compensation: &Compensation) -> Vec<(Date, Date, BigRational)> {
     let mut lines: Vec<_> = periods.filter_map(line).collect();
     let amount = status.amount.as_ref();
     let amount = amount.and_then(amount_owed);
+    // Also where all lines have it, since there may be periods beyond the last line.
     if let (Some((last, before)), Some(amount)) = (lines.split_last_mut(), amount) {
         let given = total(before.iter().map(|(_, _, credit)| credit));
         last.2 = rest(&exact(amount), &given);
@@ -108,6 +109,7 @@ fn credits_of(compensation: &Compensation) -> Vec<(Date, Date, BigRational)> {
 /// Returns the period of a line and what it gives.
 fn line(line: &PeriodShare) -> Option<(Date, Date, BigRational)> {
     let (first, last) = (parse_date(&line.from)?, parse_date(&line.until)?);
-    let credit = line.credit.as_ref().and_then(read_field);
-    Some((first, last, credit.unwrap_or_default()))
+    let given = line.given.as_ref().or(line.credit.as_ref());
+    let given = given.and_then(read_field);
+    Some((first, last, given.unwrap_or_default()))
 }

@@ -5,13 +5,14 @@
 //! a fraction becomes a decimal; must never round anything else. Called by the fee credit and by
 //! the reader of earlier credits.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use entente_crds::schema::MAX_WHOLE_NUMBER;
 use entente_crds::v1alpha1::ExactNumber;
 use num_bigint::{BigInt, BigUint};
 use num_rational::BigRational;
-use num_traits::{ToPrimitive, Zero};
+use num_traits::{One, ToPrimitive, Zero};
 use rust_decimal::Decimal;
 
 /// Returns a decimal as a fraction.
@@ -73,6 +74,25 @@ pub(super) fn rounded(value: &BigRational, digits: u32) -> Decimal {
 /// Cuts to so many digits behind the point, toward zero.
 pub(super) fn truncated(value: &BigRational, digits: u32) -> Decimal {
     decimal(&shifted(value, digits).trunc(), digits)
+}
+
+/// Spreads a total over parts by largest remainder, in units of `10^-digits`: each part gets its
+/// whole units, and those with the largest rest one more until the total is reached; of equal rests
+/// the first. The result sums to the total where that lies between the sum of the parts rounded
+/// down and that of the parts rounded up, as the rounded sum of the parts does.
+pub(super) fn spread(total: Decimal, parts: &[BigRational], digits: u32) -> Vec<Decimal> {
+    let parts: Vec<_> = parts.iter().map(|part| shifted(part, digits)).collect();
+    let mut units: Vec<_> = parts.iter().map(BigRational::floor).collect();
+    let given: BigRational = units.iter().sum();
+    let left = shifted(&exact(total), digits) - given;
+    let left = left.to_integer().to_usize().unwrap_or_default();
+    let mut order: Vec<usize> = (0..parts.len()).collect();
+    // Stable: of equal rests the first one comes first.
+    order.sort_by_key(|index| Reverse(parts[*index].fract()));
+    for index in order.into_iter().take(left) {
+        units[index] += BigRational::one();
+    }
+    units.iter().map(|units| decimal(units, digits)).collect()
 }
 
 fn shifted(value: &BigRational, digits: u32) -> BigRational {
@@ -172,6 +192,25 @@ mod tests {
                 .collect();
             let one_by_one = parts.iter().fold(BigRational::zero(), |sum, part| sum + part);
             prop_assert_eq!(total(parts.iter()), one_by_one);
+        }
+
+        // shows D5
+        #[test]
+        fn whole_units_are_spread_to_the_total_and_each_part_is_within_one_of_its_exact_share(
+            parts in proptest::collection::vec((0u32..1_000, 1u32..12), 0..12), digits in 0u32..4,
+        ) {
+            let parts: Vec<_> = parts
+                .into_iter()
+                .map(|(numerator, denominator)| quotient(numerator.into(), denominator.into()))
+                .collect();
+            let whole = rounded(&total(parts.iter()), digits);
+            let spread = spread(whole, &parts, digits);
+            prop_assert_eq!(spread.iter().sum::<Decimal>(), whole);
+            let unit = exact(Decimal::new(1, digits));
+            for (given, part) in spread.iter().zip(&parts) {
+                let given = exact(*given);
+                prop_assert!(given < part + &unit && *part < given + &unit);
+            }
         }
 
         #[test]

@@ -14,7 +14,7 @@ use num_rational::BigRational;
 use rust_decimal::Decimal;
 
 use super::earlier::EarlierCredit;
-use super::exact::{exact, quotient, rest, rounded, total, truncated};
+use super::exact::{exact, quotient, rest, rounded, spread, total, truncated};
 use super::lateness::Interval;
 use crate::money::{self, AmountError};
 use crate::time::{CalendarPeriod, dates_over, periods_over};
@@ -50,6 +50,8 @@ pub struct PeriodCredit {
     pub cap: BigRational,
     /// The credit of the period: its share of the fee, at most the cap.
     pub credit: BigRational,
+    /// The whole minor units that the period gives: its part of the amount.
+    pub given: Decimal,
 }
 
 /// The credit of a promise.
@@ -121,15 +123,26 @@ pub fn fee_credit(
             fee: fee.clone(),
             cap,
             credit,
+            given: Decimal::ZERO,
         });
     }
-    let sum = total(periods.iter().map(|period| &period.credit));
-    let amount = rounded(&sum, money::currency_digits(terms.currency));
+    let amount = spread_over(&mut periods, money::currency_digits(terms.currency));
     Ok(Credit {
         amount,
         periods,
         capped,
     })
+}
+
+/// Rounds the sum of the periods once, spreads it over them and returns it.
+fn spread_over(periods: &mut [PeriodCredit], digits: u32) -> Decimal {
+    let credits: Vec<_> = periods.iter().map(|period| period.credit.clone()).collect();
+    let amount = rounded(&total(credits.iter()), digits);
+    let given = spread(amount, &credits, digits);
+    for (period, given) in periods.iter_mut().zip(given) {
+        period.given = given;
+    }
+    amount
 }
 
 /// Returns the most that a device gets of its fee of a period: all of it, or the whole minor units

@@ -7,7 +7,7 @@ use entente_crds::v1alpha1::{Cause, CountFrom, CreditBasis, FeeOf, Period, Perio
 use jiff::SignedDuration;
 use rust_decimal::Decimal;
 
-use crate::compensation::exact::{field_of, quotient, truncated};
+use crate::compensation::exact::{exact, field_of, quotient, truncated};
 use crate::compensation::fee_credit::{Credit, CreditTerms, sharing};
 use crate::compensation::lateness::OwedTime;
 use crate::money;
@@ -35,6 +35,7 @@ pub(super) fn lines(terms: &CreditTerms<'_>, credit: &Credit) -> Vec<PeriodShare
             fee: fee.clone(),
             cap: decimal(truncated(&period.cap, CAP_DIGITS), terms.currency),
             credit: field_of(&period.credit),
+            given: field_of(&exact(period.given)),
         })
         .collect()
 }

@@ -90,9 +90,26 @@ fn a_record_from_before_the_exact_numbers_counts_with_its_amount_in_its_last_per
     };
     assert_eq!(left_in_may(&first), "BRL 3.00");
     for line in lines(&mut first) {
-        line.credit = None;
+        (line.credit, line.given) = (None, None);
     }
     assert_eq!(left_in_may(&first), "BRL 0.00");
+}
+
+// shows D5 D8
+#[test]
+fn a_later_record_counts_the_minor_units_that_a_line_gives_and_not_its_exact_credit() {
+    let (mut first, _) = whole_april("a", START);
+    let closed = at("2027-05-01T12:00:00Z").to_string();
+    first = reported(first, &late(START, Some(&closed)), &[]);
+    let april = &mut lines(&mut first)[0];
+    let (nine, one) = ("9".to_owned(), "1".to_owned());
+    april.given = Some(ExactNumber {
+        numerator: nine,
+        denominator: one,
+    });
+    let (second, promise) = whole_april("b", "2027-04-10T03:00:00Z");
+    let after = reported(second, &promise, &[first]);
+    assert_eq!(summary(after.status.as_ref().unwrap()), "BRL 1.00");
 }
 
 // shows D8
