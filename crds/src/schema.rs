@@ -13,6 +13,9 @@ pub const MAX_MESSAGE: usize = 1024;
 /// The largest number of digits of a [`whole_number`].
 pub const MAX_WHOLE_NUMBER: usize = 256;
 
+/// The most compensations that a line of an explanation names as those that took of its period.
+pub const MAX_TAKEN_BY: usize = 8;
+
 /// A DNS label (RFC 1123): names of entries and of the objects that are referred to.
 pub fn dns_label(_: &mut SchemaGenerator) -> Schema {
     ruled(

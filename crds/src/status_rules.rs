@@ -222,6 +222,7 @@ pub const BOUNDED_BY_SOURCE: &[&str] = &[
     "compensations.explanation.periods[].fee",
     "compensations.explanation.periods[].from",
     "compensations.explanation.periods[].share",
+    "compensations.explanation.periods[].takenBy[].name",
     "compensations.explanation.periods[].until",
     "compensations.lateness.causes[].counted",
     "compensations.lateness.causes[].reason",

@@ -323,6 +323,14 @@ pub struct PeriodShare {
     /// The fee of the period for this device.
     #[schemars(length(max = 32))]
     pub fee: String,
+    /// Worth of the lost share, before any cap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worth: Option<ExactNumber>,
+    /// Compensations that already give in this period, and how much.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = schema::MAX_TAKEN_BY))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub taken_by: Vec<TakenCredit>,
     /// The largest credit of this period.
     #[schemars(length(max = 32))]
     pub cap: String,
@@ -334,6 +342,19 @@ pub struct PeriodShare {
     /// given when they check their caps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given: Option<ExactNumber>,
+}
+
+/// Credit that another compensation gives in the same period.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TakenCredit {
+    /// Name of the compensation; absent: the sum of all that are not named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub name: Option<String>,
+    /// Credit that it gives; absent where it has more digits than a field holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credit: Option<ExactNumber>,
 }
 
 /// A number that need not have a decimal: a third of a fee, three of which are the fee again. In

@@ -123,8 +123,10 @@ mod tests {
     #[test]
     fn only_an_object_that_is_deleted_and_held_waits_and_it_still_says_what_is_wrong() {
         let mut model = example::mfp_500();
-        let mut users = Users::default();
-        users.devices = names(&["acme/1"]);
+        let users = Users {
+            devices: names(&["acme/1"]),
+            ..Users::default()
+        };
         let wrong = || Summary::open(Reason::UnsupportedValue, "It is wrong.", Work::Stalled);
         let off = || Summary::open(Reason::Unreachable, "Its own words.", Work::Retrying);
         model.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));

@@ -17,6 +17,8 @@ use crate::time::parse_date;
 /// The credit of another compensation in one period.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct EarlierCredit {
+    /// The name of the other compensation.
+    pub name: String,
     /// The first local date of the period.
     pub first: Date,
     /// The last local date of the period, inclusive.
@@ -46,6 +48,7 @@ pub fn earlier_credits(compensation: &Compensation, others: &[Compensation]) -> 
             let of_remedy = other.spec.record.remedy.name == *remedy;
             let credits = credits_of(other).into_iter();
             credits.map(move |(first, last, credit)| EarlierCredit {
+                name: other.name_any(),
                 first,
                 last,
                 of_remedy,

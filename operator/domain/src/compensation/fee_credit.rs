@@ -3,7 +3,7 @@
 //! Decides which share of a fee is lost in each period of the calendar, what caps it, and the
 //! amount, which is rounded once. Everything before that rounding is an exact fraction.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::v1alpha1::{CapOf, CreditBasis, Fee, FeeCredit, FeeOf, Share};
 use jiff::civil::Date;
@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use num_bigint::BigInt;
 use num_rational::BigRational;
+use num_traits::Zero as _;
 use rust_decimal::Decimal;
 
 use super::earlier::EarlierCredit;
@@ -46,8 +47,12 @@ pub struct PeriodCredit {
     pub share: (Decimal, Decimal),
     /// The fee of the period for this device.
     pub fee: BigRational,
+    /// The lost share of that fee, before any cap.
+    pub worth: BigRational,
     /// The most that the period can give.
     pub cap: BigRational,
+    /// The other compensations that already give in the period, by name, and how much.
+    pub taken_by: BTreeMap<String, BigRational>,
     /// The credit of the period: its share of the fee, at most the cap.
     pub credit: BigRational,
     /// The whole minor units that the period gives: its part of the amount.
@@ -115,12 +120,13 @@ pub fn fee_credit(
         let is_rounding = credit == part && worth <= fee;
         capped |= credit < worth && !is_rounding;
         promise_left = promise_left.map(|left| rest(&left, &credit));
-        let (first, last) = (period.first, period.last);
         periods.push(PeriodCredit {
-            first,
-            last,
+            first: period.first,
+            last: period.last,
             share,
+            taken_by: taken_by(earlier, &period),
             fee: fee.clone(),
+            worth,
             cap,
             credit,
             given: Decimal::ZERO,
@@ -169,11 +175,27 @@ fn given(
     period: &CalendarPeriod,
     meant: fn(&EarlierCredit) -> bool,
 ) -> BigRational {
-    let inside = earlier
-        .iter()
-        .filter(|credit| meant(credit))
-        .filter(|credit| period.first <= credit.first && credit.last <= period.last);
-    total(inside.map(|credit| &credit.credit))
+    let meant = inside(earlier, period).filter(|credit| meant(credit));
+    total(meant.map(|credit| &credit.credit))
+}
+
+/// Returns the credit of each earlier compensation in a period, by name, without those that give
+/// nothing.
+fn taken_by(earlier: &[EarlierCredit], period: &CalendarPeriod) -> BTreeMap<String, BigRational> {
+    let mut taken: BTreeMap<String, BigRational> = BTreeMap::new();
+    for credit in inside(earlier, period).filter(|credit| !credit.credit.is_zero()) {
+        *taken.entry(credit.name.clone()).or_default() += &credit.credit;
+    }
+    taken
+}
+
+fn inside<'a>(
+    earlier: &'a [EarlierCredit],
+    period: &CalendarPeriod,
+) -> impl Iterator<Item = &'a EarlierCredit> + use<'a> {
+    let (first, last) = (period.first, period.last);
+    let earlier = earlier.iter();
+    earlier.filter(move |credit| first <= credit.first && credit.last <= last)
 }
 
 /// Returns the share of the fee that is lost in each period, as numerator and denominator, in order

@@ -191,7 +191,7 @@ pub fn is_proved_by_another<'a>(
     })
 }
 
-/// Returns what tells whether a rival meets what this Device meets through a connection.
+/// Returns a test for rivals: true of one that meets what this Device meets through a connection.
 fn sharing_endpoint(
     own: &Device,
     chosen: &DeviceConnection,

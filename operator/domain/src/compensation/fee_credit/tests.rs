@@ -276,6 +276,7 @@ fn a_cap_holds_for_each_period_or_for_the_promise() {
 
 fn earlier(first: &str, last: &str, amount: u32, of_remedy: bool) -> EarlierCredit {
     EarlierCredit {
+        name: "earlier".into(),
         first: first.parse().unwrap(),
         last: last.parse().unwrap(),
         of_remedy,

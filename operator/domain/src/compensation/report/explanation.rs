@@ -3,11 +3,17 @@
 //! Decides no amount. Beside the texts each line has its share and its credit
 //! as exact numbers, which `earlier` reads: a text may be worded anew without changing money.
 
-use entente_crds::v1alpha1::{Cause, CountFrom, CreditBasis, FeeOf, Period, PeriodShare, Record};
+use std::collections::BTreeMap;
+
+use entente_crds::schema::MAX_TAKEN_BY;
+use entente_crds::v1alpha1::{
+    Cause, CountFrom, CreditBasis, FeeOf, Period, PeriodShare, Record, TakenCredit,
+};
 use jiff::SignedDuration;
+use num_rational::BigRational;
 use rust_decimal::Decimal;
 
-use crate::compensation::exact::{exact, field_of, quotient, truncated};
+use crate::compensation::exact::{exact, field_of, quotient, total, truncated};
 use crate::compensation::fee_credit::{Credit, CreditTerms, sharing};
 use crate::compensation::lateness::OwedTime;
 use crate::money;
@@ -33,11 +39,38 @@ pub(super) fn lines(terms: &CreditTerms<'_>, credit: &Credit) -> Vec<PeriodShare
             share: share(period.share),
             exact_share: field_of(&quotient(period.share.0, period.share.1)),
             fee: fee.clone(),
+            worth: field_of(&period.worth),
+            taken_by: taken_by(&period.taken_by),
             cap: decimal(truncated(&period.cap, CAP_DIGITS), terms.currency),
             credit: field_of(&period.credit),
             given: field_of(&exact(period.given)),
         })
         .collect()
+}
+
+/// Returns the compensations that took of a period: of more than a line names the last one is the
+/// sum of the others, without a name.
+fn taken_by(taken: &BTreeMap<String, BigRational>) -> Vec<TakenCredit> {
+    let named = if taken.len() > MAX_TAKEN_BY {
+        MAX_TAKEN_BY - 1
+    } else {
+        taken.len()
+    };
+    let mut lines: Vec<_> = taken
+        .iter()
+        .take(named)
+        .map(|(name, credit)| TakenCredit {
+            name: Some(name.clone()),
+            credit: field_of(credit),
+        })
+        .collect();
+    if named < taken.len() {
+        lines.push(TakenCredit {
+            name: None,
+            credit: field_of(&total(taken.values().skip(named))),
+        });
+    }
+    lines
 }
 
 /// Writes the fee of a period for this device: `12.50`, or `1000.00/3000` where devices share it.

@@ -1,5 +1,8 @@
 //! Tests of compensations that became final earlier: no part of a fee is owed twice.
 
+use entente_crds::schema::MAX_TAKEN_BY;
+use entente_crds::v1alpha1::TakenCredit;
+
 use super::*;
 
 /// Returns a missed promise and its compensation, which owes a whole month's fee of 10.00 for
@@ -110,6 +113,51 @@ fn a_later_record_counts_the_minor_units_that_a_line_gives_and_not_its_exact_cre
     let (second, promise) = whole_april("b", "2027-04-10T03:00:00Z");
     let after = reported(second, &promise, &[first]);
     assert_eq!(summary(after.status.as_ref().unwrap()), "BRL 1.00");
+}
+
+// shows D5 D8
+#[test]
+fn a_line_says_what_the_loss_is_worth_and_which_records_took_of_the_fee() {
+    let number = |numerator: &str| {
+        let (numerator, denominator) = (numerator.to_owned(), "1".to_owned());
+        Some(ExactNumber {
+            numerator,
+            denominator,
+        })
+    };
+    let (first, first_promise) = whole_april("a", START);
+    let first = reported(first, &first_promise, &[]);
+    let (second, second_promise) = whole_april("b", "2027-04-10T03:00:00Z");
+    let mut second = reported(second, &second_promise, &[first]);
+    let line = &lines(&mut second)[0];
+    assert_eq!(line.worth, number("7"));
+    let taken = [TakenCredit {
+        name: Some("a".to_owned()),
+        credit: number("7"),
+    }];
+    assert_eq!(line.taken_by, taken);
+    assert_eq!((&line.credit, &line.given), (&number("3"), &number("3")));
+
+    // Of more than fit the last one is the sum of the others.
+    let many: Vec<_> = (10..30)
+        .map(|day| {
+            let (mut of, promise) = whole_april(&format!("a{day}"), START);
+            let credit = of.spec.record.remedy.credit.as_mut().expect("a credit");
+            credit.percent = Some("1".to_owned());
+            reported(of, &promise, &[])
+        })
+        .collect();
+    let (last, promise) = whole_april("z", "2027-04-10T03:00:00Z");
+    let mut last = reported(last, &promise, &many);
+    let taken = &lines(&mut last)[0].taken_by;
+    assert_eq!(taken.len(), MAX_TAKEN_BY);
+    assert_eq!(taken[0].name.as_deref(), Some("a10"));
+    let rest = taken.last().expect("a sum");
+    let of_thirteen = ExactNumber {
+        numerator: "13".to_owned(),
+        denominator: "10".to_owned(),
+    };
+    assert_eq!((&rest.name, &rest.credit), (&None, &Some(of_thirteen)));
 }
 
 // shows D8
