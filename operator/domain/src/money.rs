@@ -9,28 +9,20 @@
 )]
 
 use entente_crds::v1alpha1::{Amount, CreditCap, Fee, FeeCredit};
+use iso_currency::Currency;
 use rust_decimal::{Decimal, RoundingStrategy};
 
-/// Currencies whose amounts do not have two digits (ISO 4217, list one, "minor unit").
-const OTHER_THAN_TWO: &[(u32, &[&str])] = &[
-    (
-        0,
-        &[
-            "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI",
-            "VND", "VUV", "XAF", "XOF", "XPF",
-        ],
-    ),
-    (3, &["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"]),
-    (4, &["CLF", "UYW"]),
-];
-
 /// Returns the number of digits after the decimal point in amounts of a currency: 2 unless ISO 4217
-/// has another.
+/// has another, also for a text that is no currency, so that a record in it stays readable.
 pub fn currency_digits(currency: &str) -> u32 {
-    OTHER_THAN_TWO
-        .iter()
-        .find(|(_, currencies)| currencies.contains(&currency))
-        .map_or(2, |(digits, _)| *digits)
+    iso_digits(currency).unwrap_or(2)
+}
+
+/// Returns the digits of a currency of ISO 4217, superseded ones among them; `None` for other texts
+/// and for codes without a minor unit, as `XXX` and metals.
+pub fn iso_digits(currency: &str) -> Option<u32> {
+    let digits = Currency::from_code(currency)?.exponent()?;
+    Some(digits.into())
 }
 
 /// A field whose text is no amount or percentage.
@@ -145,6 +137,36 @@ mod tests {
             assert_eq!(format_amount(decimal(amount), currency), text, "{currency}");
         }
         assert_eq!(summary(decimal("0.625"), "BRL"), "BRL 0.63");
+    }
+
+    /// ISO 4217, list one, "minor unit": those that do not have two digits.
+    const OTHER_THAN_TWO: &[(u32, &[&str])] = &[
+        (
+            0,
+            &[
+                "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI",
+                "VND", "VUV", "XAF", "XOF", "XPF",
+            ],
+        ),
+        (3, &["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"]),
+        (4, &["CLF", "UYW"]),
+    ];
+
+    // shows D5
+    #[test]
+    fn the_digits_are_those_of_iso_4217_and_other_texts_are_no_currencies() {
+        for (digits, currencies) in OTHER_THAN_TWO {
+            for currency in *currencies {
+                assert_eq!(iso_digits(currency), Some(*digits), "{currency}");
+            }
+        }
+        for currency in ["BRL", "EUR", "USD", "CHF"] {
+            assert_eq!(iso_digits(currency), Some(2), "{currency}");
+        }
+        for none in ["YEN", "BTC", "XXX", "XTS", "XAU", "brl", ""] {
+            assert_eq!(iso_digits(none), None, "{none}");
+            assert_eq!(currency_digits(none), 2, "{none}");
+        }
     }
 
     // shows D5

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use super::parsed::Readings;
 use super::terms::EntryTerms;
 use super::{ContractWorld, Fault, bounds, fee_parts, is_own, unsupported};
-use crate::money::fee_amount;
+use crate::money::{fee_amount, iso_digits};
 
 /// Returns every fault of the spec, sorted.
 pub(super) fn faults(world: &ContractWorld, readings: &Readings<'_>, now: Timestamp) -> Vec<Fault> {
@@ -71,7 +71,9 @@ fn entry_faults(
     entry: &ContractService,
     terms: Option<&EntryTerms<'_>>,
 ) -> Vec<Fault> {
-    let mut faults = remedy_faults(&world.contract, entry);
+    let signed = signed(world, entry);
+    let mut faults = remedy_faults(entry);
+    faults.extend(fee_faults(&world.contract, entry, signed));
     if let Some(level) = &entry.service_level
         && let Err(error) = level.allowed.length()
     {
@@ -79,12 +81,12 @@ fn entry_faults(
         faults.push(unsupported(format!("{path}: {error}")));
     }
     if let Some(terms) = terms {
-        faults.extend(terms.faults(signed(world, entry)));
+        faults.extend(terms.faults(signed));
     }
     faults
 }
 
-fn remedy_faults(contract: &Contract, entry: &ContractService) -> Vec<Fault> {
+fn remedy_faults(entry: &ContractService) -> Vec<Fault> {
     let path = format!("spec.services[{}]", entry.name);
     let mut faults = Vec::new();
     for remedy in &entry.remedies {
@@ -108,15 +110,47 @@ fn remedy_faults(contract: &Contract, entry: &ContractService) -> Vec<Fault> {
             "{path}.elect is \"{elect}\": must be the name of one of its remedies"
         )));
     }
-    if let Some(fee) = &entry.fee
-        && let Err(error) = fee_amount(fee)
-    {
-        faults.push(unsupported(format!("{path}.{error}")));
+    faults
+}
+
+/// Returns the faults of a fee and its currency, unless just these are signed.
+fn fee_faults(
+    contract: &Contract,
+    entry: &ContractService,
+    signed: Option<&Revision>,
+) -> Vec<Fault> {
+    let Some(fee) = &entry.fee else {
+        return Vec::new();
+    };
+    let path = format!("spec.services[{}].fee", entry.name);
+    let mut faults = Vec::new();
+    let amount = fee_amount(fee);
+    if let Err(error) = &amount {
+        let entry = &entry.name;
+        faults.push(unsupported(format!("spec.services[{entry}].{error}")));
     }
-    if entry.fee.is_some() && contract.spec.currency.is_none() {
-        faults.push(unsupported(format!(
-            "{path}.fee: spec.currency must be set"
-        )));
+    let Some(currency) = &contract.spec.currency else {
+        faults.push(unsupported(format!("{path}: spec.currency must be set")));
+        return faults;
+    };
+    let is_signed = signed.is_some_and(|revision| {
+        revision.fee.as_ref() == Some(fee) && revision.currency.as_ref() == Some(currency)
+    });
+    if is_signed {
+        return faults;
+    }
+    match (iso_digits(currency), amount) {
+        (None, _) => faults.push(unsupported(format!(
+            "spec.currency is \"{currency}\": must be a currency of ISO 4217 such as \"EUR\" or \
+             \"JPY\""
+        ))),
+        (Some(digits), Ok(amount)) if amount.normalize().scale() > digits => {
+            faults.push(unsupported(format!(
+                "{path}.amount is \"{}\": {currency} has at most {digits} digits behind the point",
+                fee.amount
+            )));
+        }
+        (Some(_), _) => {}
     }
     faults
 }

@@ -1,5 +1,7 @@
 //! Tests of faults that are refused, and of those that a running contract survives.
 
+use std::sync::Arc;
+
 use entente_crds::v1alpha1::{FeeCredit, Preparation, Remedy};
 
 use super::*;
@@ -91,6 +93,47 @@ fn each_fault_of_the_spec_has_its_reason() {
             format!("True {reason}")
         );
         assert_eq!(said(&world, ConditionType::Reconciling), "absent");
+    }
+}
+
+// shows K2 D5
+#[test]
+fn a_fee_has_the_digits_of_a_currency_of_iso_4217_unless_it_is_signed() {
+    let unknown = |found| {
+        format!(
+            "UnsupportedValue: spec.currency is \"{found}\": must be a currency of ISO 4217 such \
+             as \"EUR\" or \"JPY\""
+        )
+    };
+    let long = |amount, currency, digits| {
+        format!(
+            "UnsupportedValue: spec.services[backup].fee.amount is \"{amount}\": {currency} has \
+             at most {digits} digits behind the point"
+        )
+    };
+    for (currency, amount, fault) in [
+        ("BRL", "12.00", None),
+        ("BRL", "12.500", None),
+        ("BRL", "12.505", Some(long("12.505", "BRL", 2))),
+        ("JPY", "12.00", None),
+        ("JPY", "12.50", Some(long("12.50", "JPY", 0))),
+        ("KWD", "1.234", None),
+        ("YEN", "12", Some(unknown("YEN"))),
+        ("XXX", "12", Some(unknown("XXX"))),
+    ] {
+        let mut world = named(&["a"]);
+        world.pass(BEFORE);
+        world.edit(|spec| {
+            spec.currency = Some(currency.to_owned());
+            spec.services[0].fee = Some(fee(amount, FeeOf::EachDevice));
+        });
+        let expected: Vec<String> = fault.into_iter().collect();
+        assert_eq!(faults(&world, BEFORE), expected, "{amount} {currency}");
+        let subscription = Arc::make_mut(&mut world.subscriptions[0]);
+        let revision = Arc::make_mut(&mut subscription.spec.revisions[0]);
+        revision.fee = Some(fee(amount, FeeOf::EachDevice));
+        revision.currency = Some(currency.to_owned());
+        assert_eq!(faults(&world, BEFORE), Vec::<String>::new(), "signed");
     }
 }
 
