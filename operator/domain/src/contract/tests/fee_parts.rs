@@ -21,7 +21,6 @@ fn a_fee_for_all_devices_has_one_minor_unit_for_each_at_least() {
     let mut world = labelled(&["a", "b", "c"]);
     for (amount, currency, least) in [
         ("0.02", "BRL", Some("0.03")),
-        ("0.029999", "BRL", Some("0.03")),
         ("0.03", "BRL", None),
         ("2", "JPY", Some("3")),
         ("3", "JPY", None),
