@@ -190,8 +190,9 @@ reasons! {
     PromiseNotKept => "See the Compensations of this contract.",
     /// A compensation still accrues or is not delivered.
     NotFinal => "Wait until the service is delivered.",
-    /// A step waits for the one before it, or the subscription for its contract.
-    Waiting => "Wait for the step or the Contract that the message names.",
+    /// A step waits for the one before it, the subscription for its contract, or a first instance
+    /// until its Connection and SmartService are kept from being deleted.
+    Waiting => "Wait for the step or the object that the message names.",
     /// Another subscription has this service, or one of its exclusiveGroup, on this device and
     /// comes first.
     ConflictingContract => "End one of the two services in its contract.",

@@ -16,7 +16,9 @@ pub use self::{
     customer::{banco_sul_2027, devices},
     derived::{compensation, service_subscription},
 };
-use crate::v1alpha1::NameReference;
+use kube::Resource;
+
+use crate::{FINALIZER_IN_USE, v1alpha1::NameReference};
 
 /// The namespace of the example customer.
 pub const NAMESPACE: &str = "banco-sul";
@@ -29,6 +31,13 @@ pub const DEVICES: [&str; 4] = [
     "branch-02-mfp",
     "branch-03-mfp",
 ];
+
+/// Returns an object of the catalogue as it is while something uses it.
+#[must_use]
+pub fn in_use<K: Resource>(mut object: K) -> K {
+    object.meta_mut().finalizers = Some(vec![FINALIZER_IN_USE.to_owned()]);
+    object
+}
 
 fn reference(name: &str) -> NameReference {
     NameReference {

@@ -176,8 +176,11 @@ impl Catalogue {
         let now = self.context.clock.now();
         let generation = connection.metadata.generation;
         let asked_to_wait = self.probes.asked_to_wait(name, url(&connection), now);
+        let mut users = usage::of_connection(&self.objects, name);
+        // Before the broker is asked, which may take its time: first instances wait for this.
+        let held = self.hold(cache, name, &mut users).await;
         let mut observed = ObservedConnection {
-            users: usage::of_connection(&self.objects, name),
+            users,
             instances: usage::of_instances(&self.objects, name),
             ..ObservedConnection::default()
         };
@@ -213,8 +216,8 @@ impl Catalogue {
                 is_probed.then(|| report_connection(object, &observed, now))
             })
             .await;
-        // What is used is protected, whatever became of its status.
-        let protected = self.protect(cache, name, &observed.users).await;
+        // Whatever became of its status.
+        let released = self.release(cache, name, &observed.users).await;
         self.say_orphans(name, &before);
         // What it refers to may change before the broker may be asked again.
         let look = |(_, until): (Failure, Timestamp)| now.checked_add(PROBE).ok().min(Some(until));
@@ -222,7 +225,7 @@ impl Catalogue {
         // The answer is remembered, whatever became of the writes: with it a wait that the broker
         // asked for.
         let at = look.or_else(|| self.next_probe(&connection, &observed, now));
-        let written = written.and(protected);
+        let written = written.and(held).and(released);
         written.map_err(|error| Failed { error, at })?;
         Ok(at)
     }
@@ -269,22 +272,24 @@ impl Catalogue {
     }
 
     async fn model(&self, name: &str) -> Result<(), WriteError> {
-        let users = usage::of_model(&self.objects, name);
+        let mut users = usage::of_model(&self.objects, name);
         let now = self.context.clock.now();
         let cache: &Arc<Cache<DeviceModel>> = &self.objects.models;
+        let held = self.hold(cache, name, &mut users).await;
         let written = self
             .write(cache, name, |object| {
                 Some(report_model(object, &users, now))
             })
             .await;
-        self.protect(cache, name, &users).await?;
-        written
+        let released = self.release(cache, name, &users).await;
+        written.and(held).and(released)
     }
 
     async fn service(&self, name: &str) -> Result<(), WriteError> {
-        let users = usage::of_service(&self.objects, name);
+        let mut users = usage::of_service(&self.objects, name);
         let now = self.context.clock.now();
         let cache: &Arc<Cache<SmartService>> = &self.objects.services;
+        let held = self.hold(cache, name, &mut users).await;
         let written = self.write(cache, name, |object| {
             let server = object.spec.server.as_ref();
             let connection = server.and_then(|server| {
@@ -301,8 +306,8 @@ impl Catalogue {
             ))
         });
         let written = written.await;
-        self.protect(cache, name, &users).await?;
-        written
+        let released = self.release(cache, name, &users).await;
+        written.and(held).and(released)
     }
 
     async fn write<K>(
@@ -343,8 +348,35 @@ impl Catalogue {
         events.publish(&regarding, EventReason::InUse, note, None);
     }
 
-    /// Adds the finalizer to an object that is used, and removes it from one that is not.
-    async fn protect<K>(
+    /// Adds the finalizer to an object that is used, and notes the error if that is refused.
+    async fn hold<K>(
+        &self,
+        cache: &Cache<K>,
+        name: &str,
+        users: &mut Users,
+    ) -> Result<(), WriteError>
+    where
+        K: Written + kube::Resource<DynamicType = (), Scope = kube::core::ClusterResourceScope>,
+    {
+        let Some(object) = writable(cache, name).filter(|_| users.is_some()) else {
+            return Ok(());
+        };
+        let is_deleted = object.meta().deletion_timestamp.is_some();
+        if is_deleted || has_finalizer(&*object, FINALIZER_IN_USE) {
+            return Ok(());
+        }
+        let api: Api<K> = Api::all(self.context.client.clone());
+        let held = kept(cache, add_finalizer(&api, &*object, FINALIZER_IN_USE).await);
+        if let Err(error) = &held
+            && !matches!(error, WriteError::Conflict { .. })
+        {
+            users.unprotected = Some(error.to_string());
+        }
+        held
+    }
+
+    /// Removes the finalizer from an object that is not used.
+    async fn release<K>(
         &self,
         cache: &Cache<K>,
         name: &str,
@@ -353,30 +385,34 @@ impl Catalogue {
     where
         K: Written + kube::Resource<DynamicType = (), Scope = kube::core::ClusterResourceScope>,
     {
-        let Some(object) = cache.get(&Key::new("", name)) else {
+        let is_unused = !users.is_some() && users.unreadable.is_empty();
+        let object = writable(cache, name).filter(|_| is_unused);
+        let Some(object) = object.filter(|it| has_finalizer(&**it, FINALIZER_IN_USE)) else {
             return Ok(());
         };
-        if cache.is_unreadable(&Key::new("", name)) {
-            return Ok(());
-        }
         let api: Api<K> = Api::all(self.context.client.clone());
-        let deleting = object.meta().deletion_timestamp.is_some();
-        let is_protected = has_finalizer(&*object, FINALIZER_IN_USE);
-        let written = match (users.is_some(), is_protected) {
-            (true, false) if !deleting => add_finalizer(&api, &*object, FINALIZER_IN_USE).await,
-            (false, true) if users.unreadable.is_empty() => {
-                remove_finalizer(&api, &*object, FINALIZER_IN_USE).await
-            }
-            _ => return Ok(()),
-        };
-        match written {
-            Ok(written) => {
-                cache.put_written(written);
-                Ok(())
-            }
-            Err(WriteError::Gone { .. }) => Ok(()),
-            Err(error) => Err(error),
+        kept(
+            cache,
+            remove_finalizer(&api, &*object, FINALIZER_IN_USE).await,
+        )
+    }
+}
+
+/// Returns an object whose newest version can be read.
+fn writable<K: Written>(cache: &Cache<K>, name: &str) -> Option<Arc<K>> {
+    let key = Key::new("", name);
+    cache.get(&key).filter(|_| !cache.is_unreadable(&key))
+}
+
+/// Puts what was written into the cache; an object that is gone needs no finalizer.
+fn kept<K: Written>(cache: &Cache<K>, written: Result<K, WriteError>) -> Result<(), WriteError> {
+    match written {
+        Ok(written) => {
+            cache.put_written(written);
+            Ok(())
         }
+        Err(WriteError::Gone { .. }) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

@@ -13,13 +13,14 @@ mod undecodable;
 use std::{collections::BTreeMap, time::Duration};
 
 use entente_crds::{
-    FINALIZER_WITHDRAW, example,
+    FINALIZER_IN_USE, FINALIZER_WITHDRAW, example,
     v1alpha1::{
         Compensation, Connection, Contract, Device, PromiseState, ServiceSubscription,
-        ServiceSubscriptionStatus,
+        ServiceSubscriptionStatus, SmartService,
     },
 };
 use entente_drivers::fake::Operation;
+use http::Method;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 

@@ -26,6 +26,7 @@ pub(super) fn of_connection(objects: &Objects, name: &str) -> Users {
         devices: names(objects.devices.by_index(BY_CONNECTION, name)),
         subscriptions: names(of_services.chain(of_handles)),
         unreadable: unreadable(objects),
+        ..Users::default()
     }
 }
 

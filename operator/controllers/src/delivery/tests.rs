@@ -84,9 +84,9 @@ fn prepared() -> InProcess {
     let cluster = &process.cluster;
     cluster.apply(&broker_login());
     cluster.apply(&example::hq_ipp());
-    cluster.apply(&example::northwind_services());
+    cluster.apply(&example::in_use(example::northwind_services()));
     cluster.apply(&example::mfp_500());
-    cluster.apply(&example::data_backup());
+    cluster.apply(&example::in_use(example::data_backup()));
     cluster.apply(&example::devices()[0]);
     let mut subscription = example::service_subscription();
     subscription.metadata.finalizers = Some(vec![FINALIZER_WITHDRAW.to_owned()]);

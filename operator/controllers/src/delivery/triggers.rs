@@ -7,11 +7,11 @@ pub(super) mod unreadable;
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use entente_crds::ANNOTATION_ABANDON;
 use entente_crds::condition::ConditionType;
 use entente_crds::v1alpha1::{
     Compensation, Connection, Contract, Device, DeviceModel, ServiceSubscription, SmartService,
 };
+use entente_crds::{ANNOTATION_ABANDON, FINALIZER_IN_USE};
 use entente_domain::condition::{find, is_true};
 use entente_domain::delivery::instance_id;
 use entente_domain::promise::CompensationRecord;
@@ -23,6 +23,7 @@ use crate::{
     cache::{Change, Key},
     objects::{BY_CONNECTION, BY_CONTRACT, BY_MODEL, BY_SERVICE, device_label, path},
     queue::Queue,
+    status::{Written, has_finalizer},
     triggers::differs,
 };
 
@@ -122,7 +123,21 @@ pub(super) fn model(delivery: &Delivery, queue: &Queue<Key>, change: &Change<Dev
 pub(super) fn service(delivery: &Delivery, queue: &Queue<Key>, change: &Change<SmartService>) {
     if spec_changed(change) {
         of_service(delivery, queue, &change.key.name);
+    } else if is_protected_now(change) {
+        let subscriptions = &delivery.objects.subscriptions;
+        for subscription in subscriptions.by_index(BY_SERVICE, &change.key.name) {
+            queue.add(device_of(&subscription));
+        }
     }
+}
+
+/// True if an object is kept from being deleted, and was not before: first instances waited for it.
+fn is_protected_now<K: Written>(change: &Change<K>) -> bool {
+    let is_held = |it: &Option<Arc<K>>| {
+        it.as_ref()
+            .is_some_and(|it| has_finalizer(&**it, FINALIZER_IN_USE))
+    };
+    !is_held(&change.old) && is_held(&change.new)
 }
 
 fn of_service(delivery: &Delivery, queue: &Queue<Key>, name: &str) {
@@ -141,7 +156,7 @@ pub(super) fn connection(delivery: &Delivery, queue: &Queue<Key>, change: &Chang
     of_orphans(delivery, queue, change);
     let spec = spec_changed(change);
     if !spec && !is_mended(change) {
-        if refers_to_others(change) {
+        if refers_to_others(change) || is_protected_now(change) {
             woken_by_connection(delivery, queue, &change.key.name);
         }
         return;

@@ -211,7 +211,9 @@ impl Odd {
     }
 
     fn is_named_in(&self, text: &str) -> bool {
+        let mut words = text.split(|letter: char| !letter.is_alphanumeric());
         self.names.iter().any(|name| text.contains(name))
+            || words.any(|word| !word.is_empty() && word == self.found)
     }
 
     fn apply(&self, process: &InProcess) -> Result<(), String> {

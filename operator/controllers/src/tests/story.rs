@@ -24,6 +24,57 @@ async fn a_contract_is_delivered_to_every_device_at_its_start_and_nothing_is_owe
     assert_eq!(process.cluster.names::<Compensation>(), [""; 0]);
 }
 
+// shows B3 K1
+#[tokio::test(start_paused = true)]
+async fn a_start_at_once_waits_for_the_finalizers_and_asks_nobody_once_more_for_it() {
+    let mut process = prepared();
+    jump_to_start(&process);
+    process.start_all();
+    process.until("everything is delivered", is_delivered).await;
+    let sent = sent(&process);
+    assert_eq!(count_of(&sent), WRITES, "{sent:#?}");
+    // Each device before its settings, after those of the first step and after those of the other
+    // service; each instance before it is made, after that and after it was turned on.
+    let observed = [Operation::DeviceObserve, Operation::InstanceObserve];
+    assert_eq!(observed.map(|it| process.world.count(it)), [12, 12]);
+    let broker: Connection = process.cluster.get("", BROKER).expect("a broker");
+    assert_eq!(broker.finalizers(), [FINALIZER_IN_USE]);
+}
+
+// shows C10 K2 K7
+#[tokio::test(start_paused = true)]
+async fn a_finalizer_of_the_catalogue_that_is_refused_is_said_and_nothing_is_made_without_it() {
+    let mut process = prepared();
+    let webhook = (403, "Forbidden");
+    process.cluster.refuse(
+        Method::PATCH,
+        "smartservices/data-backup",
+        webhook,
+        usize::MAX,
+    );
+    jump_to_start(&process);
+    process.start_all();
+    let service = |process: &InProcess| {
+        let found: SmartService = process.cluster.get("", "data-backup").expect("a service");
+        says(&found.status.unwrap_or_default().conditions, "Ready")
+    };
+    let is_said = |process: &InProcess| service(process) == "False(ProgressingWithRetry)";
+    process.until("the refusal is said", is_said).await;
+    process.let_pass(Duration::from_mins(10)).await;
+    assert_eq!(process.world.count(Operation::Provision), 0);
+    let waits = |process: &InProcess| {
+        let statuses = statuses(process);
+        let backup = &statuses["banco-sul-2027.backup.lobby-mfp"];
+        says(&backup.conditions, "Ready") == "False(Waiting)"
+    };
+    process
+        .until("the subscription says that it waits", waits)
+        .await;
+    process.cluster.recover();
+    process.until("everything is delivered", is_delivered).await;
+    assert_eq!(service(&process), "True(Succeeded)");
+}
+
 // shows B7 K5
 #[tokio::test(start_paused = true)]
 async fn what_is_delivered_rests_until_the_next_look() {

@@ -24,6 +24,8 @@ pub struct Users {
     pub subscriptions: BTreeSet<String>,
     /// Objects that cannot be read and may use it, with their kind.
     pub unreadable: BTreeSet<String>,
+    /// Error of the write that would keep the object from being deleted while it is used.
+    pub unprotected: Option<String>,
 }
 
 impl Users {
@@ -41,9 +43,17 @@ impl Users {
         self.devices.len() + self.subscriptions.len()
     }
 
-    /// Returns a summary as it is of an object that stays, or the wait for users of one that is
-    /// being deleted. What is still wrong with it stays said, except for words of a remote side.
+    /// Returns a summary as it is of an object that stays and is kept, or the wait for users of one
+    /// that is being deleted. What is still wrong with it stays said, except for words of a remote
+    /// side.
     pub(super) fn or_wait(&self, summary: Summary, object: &impl Resource) -> Summary {
+        if let Some(error) = &self.unprotected {
+            let message = format!(
+                "It is used, and the finalizer that keeps it from being deleted meanwhile was not \
+                 written, so that no first instance is made with it: {error}."
+            );
+            return Summary::open(Reason::ProgressingWithRetry, message, Work::Retrying);
+        }
         let is_held = object.finalizers().iter().any(|it| it == FINALIZER_IN_USE);
         let is_deleted = object.meta().deletion_timestamp.is_some();
         let Some(message) = self.awaited().filter(|_| is_deleted && is_held) else {

@@ -20,6 +20,7 @@ mod pass_fixture;
 mod plans;
 mod precedence;
 mod proofs;
+mod protected;
 mod revision;
 mod sources;
 mod subscription_report;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::{
+    FINALIZER_IN_USE,
     item_key::ItemKey,
     v1alpha1::{ItemState, StepType},
 };
@@ -35,6 +36,9 @@ pub(crate) fn lint(
                 None => faults.push(format!("{} is not one of this device", served.subscription)),
             }
         }
+        if let Action::Provision { subscription, .. } = action {
+            faults.extend(unprotected(snapshot, resolved, subscription));
+        }
         if matches!(action, Action::WriteDevice { .. }) && !snapshot.claimed_by_another.is_empty() {
             faults.push("a device that belongs to another is written".to_owned());
         }
@@ -47,6 +51,19 @@ pub(crate) fn lint(
         }
     }
     faults
+}
+
+/// Returns the fault of a provision through a Connection that could be deleted unnoticed.
+fn unprotected(
+    snapshot: &DeviceSnapshot,
+    resolved: &ResolvedDevice,
+    subscription: &SubscriptionName,
+) -> Option<String> {
+    let server = resolved.subscription(subscription)?.server.as_ref()?;
+    let connection = snapshot.connections.get(&server.connection)?;
+    let finalizers = connection.metadata.finalizers.iter().flatten();
+    let is_held = finalizers.into_iter().any(|it| it == FINALIZER_IN_USE);
+    (!is_held).then(|| format!("{} may be deleted while it is used", server.connection))
 }
 
 /// Returns the fault of a fetch, a poll or a removal that names another plan than the instance has

@@ -39,7 +39,7 @@ pub(super) fn snapshot(row: &Row, url: &str) -> DeviceSnapshot {
     let spec = objects::service(row, CONNECTION);
     let mut service = SmartService::new(SERVICE, spec);
     service.metadata.generation = Some(1);
-    let connections = [example::hq_ipp(), broker];
+    let connections = [example::hq_ipp(), example::in_use(broker)];
     DeviceSnapshot {
         namespace: example::NAMESPACE.to_owned(),
         namespace_labels: labels(),
@@ -48,7 +48,7 @@ pub(super) fn snapshot(row: &Row, url: &str) -> DeviceSnapshot {
         connections: connections
             .map(|it| (it.name_any().into(), Arc::new(it)))
             .into(),
-        services: [(SERVICE.to_owned(), Arc::new(service))].into(),
+        services: [(SERVICE.to_owned(), Arc::new(example::in_use(service)))].into(),
         live_contracts: [CONTRACT.to_owned()].into(),
         established: [(CONTRACT.to_owned(), START)].into(),
         subscriptions: vec![Arc::new(subscription(row, &device.name_any()))],

@@ -43,8 +43,16 @@ async fn what_is_missing_is_named_and_delivery_goes_on_when_it_comes() {
         ),
         (
             "False(ServiceNotFound)",
-            |process| process.cluster.delete::<SmartService>("", "data-backup"),
-            |process| process.cluster.apply(&example::data_backup()),
+            |process| {
+                let free = |it: &mut SmartService| it.metadata.finalizers = None;
+                process.cluster.edit("", "data-backup", free);
+                process.cluster.delete::<SmartService>("", "data-backup");
+            },
+            |process| {
+                process
+                    .cluster
+                    .apply(&example::in_use(example::data_backup()))
+            },
         ),
         (
             "False(ConnectionNotFound)",

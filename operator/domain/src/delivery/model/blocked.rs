@@ -2,12 +2,14 @@
 //!
 //! Decides nothing. Made by every stage; told by report.
 
-use entente_crds::condition::Reason;
+use entente_crds::{FINALIZER_IN_USE, condition::Reason};
 use jiff::Timestamp;
+use kube::{Resource, ResourceExt as _};
 
 use crate::{
     reasons::{Side, reason},
     remote::Failure,
+    unreadable::Referent,
 };
 
 /// Obstacle that blocks a device, a connection, a subscription or an item.
@@ -57,6 +59,24 @@ impl Blocked {
             failure.message
         );
         Self::new(reason(failure.kind), message).on(Side::Server)
+    }
+
+    /// Returns the obstacle that nothing keeps an object of the catalogue from being deleted yet;
+    /// `None` if it is kept.
+    pub(in crate::delivery) fn unprotected(kind: Referent, object: &impl Resource) -> Option<Self> {
+        if object.finalizers().iter().any(|it| it == FINALIZER_IN_USE) {
+            return None;
+        }
+        let name = object.name_any();
+        let message = if object.meta().deletion_timestamp.is_some() {
+            format!("the {kind} {name} is being deleted, so that nothing is begun with it")
+        } else {
+            format!(
+                "the {kind} {name} is not kept from being deleted yet; its own conditions say so if \
+                 its finalizer {FINALIZER_IN_USE} is refused"
+            )
+        };
+        Some(Self::new(Reason::Waiting, message))
     }
 
     /// Returns an obstacle that ends at an instant.

@@ -22,6 +22,7 @@ use crate::{
     },
     reasons::Side,
     remote::{Failure, FailureKind, InstanceKey, InstanceReading},
+    unreadable::Referent,
 };
 
 /// The most characters of an id that a message shows.
@@ -61,6 +62,12 @@ impl Round<'_> {
             plan.wait(&subscription.name, blocked);
             return;
         }
+        if let Some(open) = self.unprotected(subscription, server, recorded) {
+            if !is_settled {
+                plan.wait(&subscription.name, open);
+            }
+            return;
+        }
         let instance = instance_as_it_is(recorded, &wanted);
         if self.look_after_a_denial(subscription, server, &instance, plan) {
             return;
@@ -96,6 +103,30 @@ impl Round<'_> {
                 self.update((subscription, server, step), ids, verified, plan);
             }
         }
+    }
+
+    /// Returns the obstacle to a first instance that the Connection, or a SmartService, could be
+    /// deleted before anybody knew that it is used: then nobody could remove the instance.
+    fn unprotected(
+        &self,
+        subscription: &ResolvedSubscription,
+        server: &ResolvedServer,
+        recorded: Option<&ServerInstance>,
+    ) -> Option<Blocked> {
+        if recorded.is_some_and(may_exist) {
+            return None;
+        }
+        let snapshot = self.snapshot;
+        let connection = snapshot.connections.get(&server.connection);
+        let object = snapshot.subscription(&subscription.name);
+        let revisions = object.into_iter().flat_map(|it| &it.spec.revisions);
+        let services = revisions.filter_map(|it| snapshot.services.get(&it.service_ref.name));
+        connection
+            .and_then(|it| Blocked::unprotected(Referent::Connection, &**it))
+            .or_else(|| {
+                let mut services = services.map(|it| (Referent::SmartService, &**it));
+                services.find_map(|(kind, it)| Blocked::unprotected(kind, it))
+            })
     }
 
     /// Plans the next request about an operation that was begun before. Returns true if nothing

@@ -39,7 +39,10 @@ pub(super) fn snapshot() -> DeviceSnapshot {
         "kubernetes.io/metadata.name".to_owned(),
         example::NAMESPACE.to_owned(),
     )];
-    let connections = [example::hq_ipp(), example::northwind_services()];
+    let connections = [
+        example::hq_ipp(),
+        example::in_use(example::northwind_services()),
+    ];
     let mut device = example::devices()[0].clone();
     device.metadata.uid = Some("d-1".to_owned());
     DeviceSnapshot {
@@ -51,7 +54,11 @@ pub(super) fn snapshot() -> DeviceSnapshot {
         connections: connections
             .map(|it| (it.name_any().into(), Arc::new(it)))
             .into(),
-        services: [("data-backup".to_owned(), Arc::new(example::data_backup()))].into(),
+        services: [(
+            "data-backup".to_owned(),
+            Arc::new(example::in_use(example::data_backup())),
+        )]
+        .into(),
         live_contracts: [subscription().spec.contract.uid].into(),
         subscriptions: vec![Arc::new(subscription())],
         ..DeviceSnapshot::default()

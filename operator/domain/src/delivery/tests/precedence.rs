@@ -80,7 +80,10 @@ pub(super) fn snapshot(wishes: &[Wish]) -> DeviceSnapshot {
     rival.metadata.name = Some("rival".to_owned());
     let device = rival.spec.device.as_mut().expect("a device side");
     device.settings.truncate(1);
-    let connections = [example::hq_ipp(), example::northwind_services()];
+    let connections = [
+        example::hq_ipp(),
+        example::in_use(example::northwind_services()),
+    ];
     let labels = [(
         "kubernetes.io/metadata.name".to_owned(),
         example::NAMESPACE.to_owned(),
@@ -93,7 +96,10 @@ pub(super) fn snapshot(wishes: &[Wish]) -> DeviceSnapshot {
         model: Some(Arc::new(example::mfp_500())),
         live_contracts: contracts.collect(),
         services: [
-            ("data-backup".to_owned(), Arc::new(example::data_backup())),
+            (
+                "data-backup".to_owned(),
+                Arc::new(example::in_use(example::data_backup())),
+            ),
             ("copy".to_owned(), Arc::new(copy)),
             ("rival".to_owned(), Arc::new(rival)),
         ]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use entente_crds::{
     condition::Reason,
+    example::in_use,
     v1alpha1::{
         Connection, Device, DeviceConnection, DeviceModel, DeviceSpec, NameReference, PromiseState,
         Revision, SecretKeyReference, SecretParameter, ServiceLevel, ServiceSubscription,
@@ -66,6 +67,7 @@ impl Simulation {
             match value["kind"].as_str() {
                 Some("Connection") => {
                     let object: Connection = serde_yaml::from_value(value).expect("a Connection");
+                    let object = in_use(object);
                     if object.spec.osb.is_some() {
                         self.brokers.insert(object.name_any(), Broker::default());
                     }
@@ -78,6 +80,7 @@ impl Simulation {
                 }
                 Some("SmartService") => {
                     let object: SmartService = serde_yaml::from_value(value).expect("a service");
+                    let object = in_use(object);
                     let services = &mut self.snapshot.services;
                     services.insert(object.name_any(), object.into());
                 }
