@@ -25,11 +25,16 @@ pub struct Text<const MAX: usize>(Arc<str>);
 #[derive(Clone, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Token<const MAX: usize>(String);
 
-/// True for a character that a reader cannot see and that may change what else is seen: controls
-/// (C0, C1, delete), marks of direction (Unicode UAX 9), and separators of lines.
-fn is_unseen(found: char) -> bool {
+/// True for a character that a reader cannot see and that may change or hide what else is seen:
+/// controls (C0, C1, delete), marks of direction (Unicode UAX 9), separators of lines, blanks and
+/// joiners without width, and tags. The two joiners of letters (U+200C, U+200D) are none of them:
+/// some scripts cannot be written without. This is the one list, for statuses, events and what is
+/// quoted of devices and servers.
+pub fn is_unseen(found: char) -> bool {
     found.is_control()
-        || matches!(found, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(found, '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            | '\u{e0000}'..='\u{e007f}')
 }
 
 fn is_break(found: char) -> bool {
@@ -212,6 +217,7 @@ mod tests {
             ("a\u{7f}\u{9b}31mb", "a31mb"),
             ("txt\u{202e}exe\u{2066}\u{200f}\u{61c}", "txtexe"),
             ("a\u{2028}b", "a b"),
+            ("pass\u{200b}word\u{2060}\u{feff}\u{e0041}", "password"),
         ] {
             assert_eq!(Text::<64>::from(text), shown);
             let token = Token::<127>::from(text);

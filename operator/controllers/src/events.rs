@@ -17,6 +17,8 @@ use tokio::{
 };
 use tracing::warn;
 
+use entente_crds::bounded;
+
 use crate::{defect::alone, metrics::Metrics};
 
 /// Number of events that may wait; further ones are dropped and counted.
@@ -211,7 +213,7 @@ async fn write(recorder: Recorder, mut queued: mpsc::Receiver<Queued>, metrics: 
         let event = Event {
             type_: next.reason.severity(),
             reason: next.reason.as_str().to_owned(),
-            note: Some(cut(&next.note).to_owned()),
+            note: Some(cut(next.note)),
             action: next.reason.action().to_owned(),
             secondary: next.related,
         };
@@ -235,8 +237,11 @@ async fn write(recorder: Recorder, mut queued: mpsc::Receiver<Queued>, metrics: 
     }
 }
 
-fn cut(note: &str) -> &str {
-    &note[..note.floor_char_boundary(NOTE_BYTES)]
+/// Returns a note as it is written: without what a reader cannot see, and not too long.
+fn cut(note: String) -> String {
+    let mut note = bounded::cut(note, NOTE_BYTES);
+    note.truncate(note.floor_char_boundary(NOTE_BYTES));
+    note
 }
 
 #[cfg(test)]
@@ -387,10 +392,17 @@ mod tests {
     #[test]
     fn a_note_is_cut_at_a_character() {
         let note = "ä".repeat(NOTE_BYTES);
-        assert_eq!(cut(&note).len(), NOTE_BYTES);
         let odd = format!("x{note}");
-        assert_eq!(cut(&odd).len(), NOTE_BYTES - 1);
-        assert_eq!(cut("short"), "short");
+        assert_eq!(cut(note).len(), NOTE_BYTES);
+        assert_eq!(cut(odd).len(), NOTE_BYTES - 1);
+        assert_eq!(cut("short".to_owned()), "short");
+    }
+
+    // shows K4
+    #[test]
+    fn a_note_has_no_character_that_a_reader_cannot_see() {
+        let odd = "the device says \u{1b}[31m\u{202e}gpj.exe\u{200b}\nReady";
+        assert_eq!(cut(odd.to_owned()), "the device says [31mgpj.exe Ready");
     }
 
     #[test]

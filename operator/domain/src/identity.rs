@@ -8,7 +8,7 @@
 
 use std::fmt;
 
-use crate::bounded::token;
+use crate::bounded::{is_unseen, token};
 
 /// The largest number of characters of an identity (its schema).
 const MOST: usize = 127;
@@ -24,14 +24,15 @@ const SEPARATORS: [char; 4] = ['-', ':', '.', ' '];
 const SHORTEST_GREATEST: usize = 12;
 
 /// Identity of a machine: a UUID as "urn:uuid:" and lower case (RFC 9562), any other text without
-/// blanks at its ends, a digest of one that is too long for a status.
+/// blanks and unseen characters at its ends, a digest of one that is too long for a status or has
+/// unseen characters inside.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Identity(String);
 
 impl Identity {
     /// Returns the identity that a text is; `None` if it is none.
     pub fn of(text: &str) -> Option<Self> {
-        let is_blank = |c: char| c.is_whitespace() || c == '\0';
+        let is_blank = |c: char| c.is_whitespace() || is_unseen(c);
         let text = text.trim_matches(is_blank);
         let bare = ["urn:uuid:", "uuid:"]
             .into_iter()
@@ -137,6 +138,7 @@ mod tests {
             "urn:uuid:{4509a320-00a0-008f-00b6-00559a327d32}",
             " urn:uuid:4509a320-00a0-008f-00b6-00559a327d32\0\0",
             "urn:uuid: 4509a320-00a0-008f-00b6-00559a327d32\n",
+            "\u{feff}urn:uuid:4509a320-00a0-008f-00b6-00559a327d32\u{202e}",
         ] {
             let found = Identity::of(text).expect(text);
             assert_eq!(found.as_str(), PLAIN, "{text:?}");

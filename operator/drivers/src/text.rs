@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use entente_domain::bounded::is_unseen;
 use entente_domain::secret::{Redactions, Secrets};
 use url::Url;
 use zeroize::Zeroizing;
@@ -96,7 +97,7 @@ fn cut(text: &str) -> String {
         } else {
             character
         };
-        if is_hidden(character) || (character == ' ' && quoted.ends_with(' ')) {
+        if is_unseen(character) || (character == ' ' && quoted.ends_with(' ')) {
             continue;
         }
         if quoted.len() + character.len_utf8() > MOST_BYTES {
@@ -105,12 +106,6 @@ fn cut(text: &str) -> String {
         quoted.push(character);
     }
     quoted.trim().to_owned()
-}
-
-/// True for control characters, and for those that reorder or hide their neighbours.
-fn is_hidden(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]

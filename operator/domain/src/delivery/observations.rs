@@ -165,7 +165,8 @@ impl Observations {
     }
 
     /// Records an answer of the device, or its failure. The reported identity and product go
-    /// into statuses: they get their one spelling and are cut to their limits here.
+    /// into statuses: they get their one spelling, lose unseen characters and are cut to their limits
+    /// here.
     pub fn record_device(
         &mut self,
         connection: &ConnectionName,
@@ -178,8 +179,8 @@ impl Observations {
             reading.identity = identity.map(|identity| identity.to_string());
             let product = reading.product_name.take();
             reading.product_name = product
-                .map(|product| Text::<MAX_IDENTITY>::from(product.trim().to_owned()).into())
-                .filter(|product: &String| !product.is_empty());
+                .map(|product| Text::<MAX_IDENTITY>::from(product.trim()).trim().to_owned())
+                .filter(|product| !product.is_empty());
         }
         let device = self.devices.entry(connection.clone()).or_default();
         if result.is_ok() {

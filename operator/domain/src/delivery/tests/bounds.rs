@@ -31,6 +31,31 @@ fn snapshot(wish: &str) -> DeviceSnapshot {
     }
 }
 
+// shows K4
+#[test]
+fn who_a_machine_is_has_no_character_that_a_reader_cannot_see() {
+    let said = |identity: &str, product: &str| {
+        let reading = DeviceReading {
+            identity: Some(identity.to_owned()),
+            product_name: Some(product.to_owned()),
+            ..DeviceReading::default()
+        };
+        let mut observations = Observations::default();
+        observations.record_device(&"".into(), Ok(reading), NOW);
+        let reading = observations.through("").reading.as_ref();
+        let reading = reading.and_then(|it| it.result.as_ref().ok());
+        let reading = reading.expect("it was recorded").clone();
+        (reading.identity, reading.product_name)
+    };
+    let (identity, product) = said("\u{feff}SN-1\0", "\u{200b} NW\u{202e} MFP\n500 \u{1b}");
+    assert_eq!(identity.as_deref(), Some("SN-1"));
+    assert_eq!(product.as_deref(), Some("NW MFP 500"));
+    let (inside, none) = said("SN\u{202e}-1", "\u{200b}");
+    let digest = inside.expect("it is one, and another than without");
+    assert!(digest.starts_with("sha256:"), "{digest}");
+    assert_eq!(none, None);
+}
+
 // shows K7
 #[test]
 fn the_status_of_a_device_fits_whatever_the_device_and_people_say() {
