@@ -142,7 +142,9 @@ async fn context(
     )
     .await
     .map_err(|source| OperatorError::Client { source })?;
-    let drivers = Drivers::real();
+    let api_server = client::api_server_addresses(&options).await;
+    let api_server = api_server.map_err(|source| OperatorError::Client { source })?;
+    let drivers = Drivers::beside(&api_server);
     Ok(Context {
         brokers: Arc::new(Brokers::new(drivers.clone(), Arc::clone(&clock))),
         events: Events::start(client.clone(), args.pod_name.clone(), Arc::clone(metrics)),

@@ -6,6 +6,7 @@
 //! Made once by the binary.
 
 use std::{
+    net::IpAddr,
     path::PathBuf,
     sync::Arc,
     task::{Context, Poll},
@@ -98,6 +99,23 @@ pub async fn connect(
     let builder =
         ClientBuilder::try_from(config).map_err(|source| ClientError::Build { source })?;
     Ok(builder.with_layer(&bounded).build())
+}
+
+/// Returns the addresses of the API server: those of the URL of the client, and that under which a
+/// pod finds it. A name is resolved once; one that has no address is left out.
+pub async fn api_server_addresses(options: &ClientOptions) -> Result<Vec<IpAddr>, ClientError> {
+    let url = configuration(options).await?.cluster_url;
+    let in_pod = std::env::var("KUBERNETES_SERVICE_HOST").ok();
+    let hosts = url.host().map(str::to_owned).into_iter().chain(in_pod);
+    let mut addresses = Vec::new();
+    for host in hosts {
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        match timeout(CONNECT, tokio::net::lookup_host((bare, 0))).await {
+            Ok(Ok(found)) => addresses.extend(found.map(|address| address.ip())),
+            _ => tracing::warn!(host, "the name of the API server has no address"),
+        }
+    }
+    Ok(addresses)
 }
 
 async fn configuration(options: &ClientOptions) -> Result<Config, ClientError> {

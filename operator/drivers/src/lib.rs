@@ -23,6 +23,7 @@ pub mod service;
 mod text;
 pub mod transport;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use entente_crds::v1alpha1::Protocol;
@@ -42,7 +43,13 @@ pub struct Drivers {
 impl Drivers {
     /// Returns the real drivers, over one shared transport. Sends nothing by itself.
     pub fn real() -> Self {
-        let transport = Arc::new(transport::Transport::new());
+        Self::beside(&[])
+    }
+
+    /// Returns the real drivers, which dial these addresses, those of the API server of Kubernetes,
+    /// only for a Connection that lists them one by one.
+    pub fn beside(api_server: &[IpAddr]) -> Self {
+        let transport = Arc::new(transport::Transport::beside(api_server));
         let ipp = Arc::new(ipp::IppDriver::new(Arc::clone(&transport)));
         Self::guarded(ipp, Arc::new(osb::OsbDriver::new(transport)))
     }

@@ -19,6 +19,9 @@ mod retry_after;
 mod token;
 mod tokens;
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use base64::Engine as _;
 use bytes::Bytes;
 use entente_domain::remote::{Failure, FailureKind};
@@ -50,6 +53,8 @@ pub struct Transport {
     tokens: Tokens,
     nonces: Nonces,
     bodies: BodyBudget,
+    /// Addresses of the API server of Kubernetes.
+    api_server: Arc<[IpAddr]>,
 }
 
 /// The longest answer of a token endpoint that is read.
@@ -100,6 +105,15 @@ impl Transport {
     /// Makes a transport. Nothing is dialled before the first exchange.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Makes a transport that dials these addresses, those of the API server of Kubernetes, only for
+    /// a Connection that lists them one by one.
+    pub fn beside(api_server: &[IpAddr]) -> Self {
+        Self {
+            api_server: api_server.into(),
+            ..Self::default()
+        }
     }
 
     /// Sends one request and reads its answer, with any status.
@@ -253,8 +267,10 @@ impl Transport {
         login: Option<HeaderValue>,
     ) -> Result<Answer, Failure> {
         let (profile, url) = (exchange.profile, &exchange.url);
-        networks::check_literal(url, &profile.networks).map_err(failure::not_allowed)?;
-        let client = self.clients.get(profile, exchange.pinned)?;
+        networks::check_literal(url, &profile.networks, &self.api_server)
+            .map_err(failure::not_allowed)?;
+        let clients = &self.clients;
+        let client = clients.get(profile, exchange.pinned, &self.api_server)?;
         let mut headers = exchange.headers.clone();
         headers.extend(login.map(|login| (AUTHORIZATION, login)));
         let remote = limits::remote(url);

@@ -4,7 +4,8 @@
 //! trust, networks and timeouts: a pooled connection was checked by exactly these. Clients that are
 //! not used for a while are dropped, since a fleet with pins has one for each device.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use entente_domain::expiring::ExpiringMap;
@@ -59,6 +60,7 @@ impl Clients {
         &self,
         profile: &ConnectionProfile,
         pinned: Option<&str>,
+        api_server: &Arc<[IpAddr]>,
     ) -> Result<Client, Failure> {
         let pinned = match profile.trust {
             TrustProfile::Verify { .. } => None,
@@ -67,7 +69,7 @@ impl Clients {
         let key = key(profile, pinned.as_deref());
         let now = Instant::now();
         let mut held = self.held();
-        let make = || make(profile, pinned.as_deref());
+        let make = || make(profile, pinned.as_deref(), api_server);
         let client = held.get_or_try_insert(key, now, now + IDLE_CLIENT, make)?;
         Ok(client.clone())
     }
@@ -121,7 +123,11 @@ fn connect_timeout(profile: &ConnectionProfile) -> Duration {
         .min(profile.request_timeout.mul_f32(0.9))
 }
 
-fn make(profile: &ConnectionProfile, pinned: Option<&str>) -> Result<Client, Failure> {
+fn make(
+    profile: &ConnectionProfile,
+    pinned: Option<&str>,
+    api_server: &Arc<[IpAddr]>,
+) -> Result<Client, Failure> {
     let trust = client_config(
         &profile.trust,
         profile.server_name.as_deref(),
@@ -132,7 +138,7 @@ fn make(profile: &ConnectionProfile, pinned: Option<&str>) -> Result<Client, Fai
     Client::builder()
         .tls_backend_preconfigured(trust)
         .tls_info(true)
-        .dns_resolver(CheckedResolver::new(&profile.networks))
+        .dns_resolver(CheckedResolver::new(&profile.networks, api_server))
         .redirect(Policy::none())
         .no_proxy()
         .http1_only()

@@ -47,9 +47,15 @@ fn special_networks() -> &'static [IpNet] {
 /// True if an address may be dialled.
 ///
 /// It must lie in a listed network. A special address must be listed as such, by a network that
-/// lies inside the special one: `0.0.0.0/0` spans loopback and does not open it.
-pub(crate) fn is_allowed(address: IpAddr, networks: &[IpNet]) -> bool {
+/// lies inside the special one: `0.0.0.0/0` spans loopback and does not open it. An address of the
+/// API server must be listed by itself; one on loopback is left to the rule of loopback.
+pub(super) fn is_allowed(address: IpAddr, networks: &[IpNet], api_server: &[IpAddr]) -> bool {
     let address = address.to_canonical();
+    let is_api_server =
+        !address.is_loopback() && api_server.iter().any(|own| own.to_canonical() == address);
+    if is_api_server {
+        return networks.contains(&IpNet::from(address));
+    }
     let special = special_networks()
         .iter()
         .find(|special| special.contains(&address));
@@ -60,14 +66,18 @@ pub(crate) fn is_allowed(address: IpAddr, networks: &[IpNet]) -> bool {
 
 /// Checks a URL whose host is an address; names are left to the resolver. A URL without a host
 /// leads to no address at all.
-pub(super) fn check_literal(url: &Url, networks: &[IpNet]) -> Result<(), AddressNotAllowedError> {
+pub(super) fn check_literal(
+    url: &Url,
+    networks: &[IpNet],
+    api_server: &[IpAddr],
+) -> Result<(), AddressNotAllowedError> {
     let address = match url.host() {
         Some(Host::Ipv4(address)) => IpAddr::V4(address),
         Some(Host::Ipv6(address)) => IpAddr::V6(address),
         Some(Host::Domain(_)) => return Ok(()),
         None => return Err(AddressNotAllowedError),
     };
-    if is_allowed(address, networks) {
+    if is_allowed(address, networks, api_server) {
         Ok(())
     } else {
         Err(AddressNotAllowedError)
@@ -77,12 +87,14 @@ pub(super) fn check_literal(url: &Url, networks: &[IpNet]) -> Result<(), Address
 /// Resolves by the system, and hands on the allowed addresses alone.
 pub(super) struct CheckedResolver {
     networks: Arc<[IpNet]>,
+    api_server: Arc<[IpAddr]>,
 }
 
 impl CheckedResolver {
-    pub(super) fn new(networks: &[IpNet]) -> Self {
+    pub(super) fn new(networks: &[IpNet], api_server: &Arc<[IpAddr]>) -> Self {
         Self {
             networks: networks.into(),
+            api_server: Arc::clone(api_server),
         }
     }
 }
@@ -90,6 +102,7 @@ impl CheckedResolver {
 impl Resolve for CheckedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let networks = Arc::clone(&self.networks);
+        let api_server = Arc::clone(&self.api_server);
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0))
                 .await
@@ -100,7 +113,7 @@ impl Resolve for CheckedResolver {
             }
             let allowed: Vec<SocketAddr> = found
                 .into_iter()
-                .filter(|found| is_allowed(found.ip(), &networks))
+                .filter(|found| is_allowed(found.ip(), &networks, &api_server))
                 .collect();
             if allowed.is_empty() {
                 return Err(AddressNotAllowedError.into());
@@ -116,7 +129,34 @@ mod tests {
 
     fn allowed(address: &str, networks: &[&str]) -> bool {
         let networks: Vec<IpNet> = networks.iter().map(|text| text.parse().unwrap()).collect();
-        is_allowed(address.parse().unwrap(), &networks)
+        is_allowed(address.parse().unwrap(), &networks, &[])
+    }
+
+    // shows K4
+    #[test]
+    fn an_address_of_the_api_server_is_opened_only_by_a_network_of_its_own() {
+        let api_server = ["10.96.0.1", "127.0.0.1", "fd00::1"].map(|text| text.parse().unwrap());
+        let allowed = |address: &str, network: &str| {
+            let networks = [network.parse().unwrap()];
+            is_allowed(address.parse().unwrap(), &networks, &api_server)
+        };
+        for (address, wide, own) in [
+            ("10.96.0.1", "10.0.0.0/8", "10.96.0.1/32"),
+            ("::ffff:10.96.0.1", "10.96.0.0/31", "10.96.0.1/32"),
+            ("fd00::1", "fd00::/64", "fd00::1/128"),
+        ] {
+            assert!(!allowed(address, wide), "{address}");
+            assert!(allowed(address, own), "{address}");
+        }
+        assert!(allowed("10.96.0.2", "10.0.0.0/8"), "another service");
+        assert!(
+            allowed("127.0.0.1", "127.0.0.0/8"),
+            "by the rule of loopback"
+        );
+        assert!(
+            !allowed("127.0.0.1", "0.0.0.0/0"),
+            "by the rule of loopback"
+        );
     }
 
     // shows K4
@@ -165,7 +205,7 @@ mod tests {
         let networks = ["10.20.0.0/16".parse().unwrap()];
         for spelling in ["2130706433", "0x7f.1", "127.1", "[::1]", "[::ffff:7f00:1]"] {
             let url = Url::parse(&format!("http://{spelling}/")).unwrap();
-            assert!(check_literal(&url, &networks).is_err(), "{spelling}");
+            assert!(check_literal(&url, &networks, &[]).is_err(), "{spelling}");
         }
     }
 }

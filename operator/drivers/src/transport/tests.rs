@@ -312,6 +312,26 @@ async fn an_address_outside_the_networks_is_never_dialled() {
     assert_eq!(server.connections(), 1);
 }
 
+// shows K4
+#[tokio::test]
+async fn an_address_of_the_api_server_is_dialled_only_if_it_is_listed_by_itself() {
+    // An address of documentation (RFC 5737): nothing listens there, and nothing is dialled.
+    let api_server = "192.0.2.1".parse().unwrap();
+    let listing = |network: &str| ConnectionProfile {
+        networks: vec![network.parse().unwrap()],
+        request_timeout: Duration::from_millis(50),
+        ..profile()
+    };
+    for (network, is_refused) in [("192.0.2.0/24", true), ("192.0.2.1/32", false)] {
+        let transport = Transport::beside(&[api_server]);
+        let profile = listing(network);
+        let asked = exchange(&profile, "https://192.0.2.1:443/");
+        let (failed, _) = kind(transport.send(asked).await);
+        let refused = failed == FailureKind::AddressNotAllowed;
+        assert_eq!(refused, is_refused, "{network}: {failed:?}");
+    }
+}
+
 #[tokio::test]
 async fn no_networks_means_nothing_is_dialled() {
     let server = Server::start(Behaviour::Answer(OK.to_owned())).await;

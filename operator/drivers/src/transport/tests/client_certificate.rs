@@ -107,7 +107,10 @@ async fn a_renewed_certificate_is_shown_at_once_and_the_old_client_is_dropped() 
 
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(61)).await;
-    transport.clients.get(&new, None).unwrap();
+    transport
+        .clients
+        .get(&new, None, &transport.api_server)
+        .unwrap();
     assert_eq!(
         transport.held_clients(),
         1,

@@ -212,15 +212,22 @@ async fn a_handshake_that_hangs_leaves_no_doubt() {
 
 #[tokio::test]
 async fn a_fleet_with_pins_does_not_keep_a_client_for_each_device_for_ever() {
+    let api_server = Arc::from([]);
     let transport = Transport::new();
     let profile = trusting(TrustProfile::Pin);
     tokio::time::pause();
     for device in 0..50 {
         let pinned = format!("{device:064x}");
-        transport.clients.get(&profile, Some(&pinned)).unwrap();
+        transport
+            .clients
+            .get(&profile, Some(&pinned), &api_server)
+            .unwrap();
     }
     assert_eq!(transport.held_clients(), 50);
     tokio::time::advance(Duration::from_secs(61)).await;
-    transport.clients.get(&profile, Some("00")).unwrap();
+    transport
+        .clients
+        .get(&profile, Some("00"), &api_server)
+        .unwrap();
     assert_eq!(transport.held_clients(), 1);
 }
