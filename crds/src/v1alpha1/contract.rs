@@ -51,7 +51,8 @@ use crate::schema;
 pub struct ContractSpec {
     /// The customer, as named in the contract.
     pub customer: Customer,
-    /// The currency (ISO 4217) of every fee in the contract; required where there is one.
+    /// The currency (ISO 4217) of every fee in the contract, such as "EUR"; required where there is
+    /// one. A fee has at most its digits: 12.50 EUR, and 12 JPY.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::currency")]
     pub currency: Option<String>,

@@ -10,7 +10,9 @@ use entente_crds::v1alpha1::{
     Contract, ContractService, RemedyType, ResolvedTerm, Revision, ServiceSubscription,
 };
 use jiff::Timestamp;
+use rust_decimal::Decimal;
 
+use super::bounds::Signed;
 use super::parsed::Readings;
 use super::terms::EntryTerms;
 use super::{ContractWorld, Fault, bounds, fee_parts, is_own, unsupported};
@@ -36,6 +38,7 @@ pub(super) fn faults(world: &ContractWorld, readings: &Readings<'_>, now: Timest
     for (entry, terms) in contract.spec.services.iter().zip(&readings.terms) {
         faults.extend(entry_faults(world, entry, terms.as_ref()));
     }
+    faults.extend(currency_fault(world));
     faults.extend(bounds::faults(world, readings, now));
     faults.extend(fee_parts::faults(world, readings));
     faults.into_iter().collect()
@@ -73,7 +76,7 @@ fn entry_faults(
 ) -> Vec<Fault> {
     let signed = signed(world, entry);
     let mut faults = remedy_faults(entry);
-    faults.extend(fee_faults(&world.contract, entry, signed));
+    faults.extend(fee_faults(world, entry));
     if let Some(level) = &entry.service_level
         && let Err(error) = level.allowed.length()
     {
@@ -113,12 +116,28 @@ fn remedy_faults(entry: &ContractService) -> Vec<Fault> {
     faults
 }
 
-/// Returns the faults of a fee and its currency, unless just these are signed.
-fn fee_faults(
-    contract: &Contract,
-    entry: &ContractService,
-    signed: Option<&Revision>,
-) -> Vec<Fault> {
+/// Refuses a currency that there is not. Of a contract that runs it stays, since it cannot be changed,
+/// while every fee in it is signed.
+fn currency_fault(world: &ContractWorld) -> Option<Fault> {
+    let contract = &world.contract;
+    let currency = contract.spec.currency.as_ref()?;
+    let status = contract.status.as_ref();
+    let runs = status.is_some_and(|status| status.established.is_some());
+    let is_signed = |entry: &ContractService| {
+        let mut fee = entry.fee.iter();
+        fee.all(|fee| Signed::of(world, entry).has_fee(fee, currency))
+    };
+    let is_kept = runs && contract.spec.services.iter().all(is_signed);
+    if iso_digits(currency).is_some() || is_kept {
+        return None;
+    }
+    Some(unsupported(format!(
+        "spec.currency is \"{currency}\": must be a currency of ISO 4217 such as \"EUR\" or \"JPY\""
+    )))
+}
+
+/// Returns the faults of a fee, unless just this one is signed.
+fn fee_faults(world: &ContractWorld, entry: &ContractService) -> Vec<Fault> {
     let Some(fee) = &entry.fee else {
         return Vec::new();
     };
@@ -129,28 +148,21 @@ fn fee_faults(
         let entry = &entry.name;
         faults.push(unsupported(format!("spec.services[{entry}].{error}")));
     }
-    let Some(currency) = &contract.spec.currency else {
+    let Some(currency) = &world.contract.spec.currency else {
         faults.push(unsupported(format!("{path}: spec.currency must be set")));
         return faults;
     };
-    let is_signed = signed.is_some_and(|revision| {
-        revision.fee.as_ref() == Some(fee) && revision.currency.as_ref() == Some(currency)
-    });
-    if is_signed {
-        return faults;
-    }
-    match (iso_digits(currency), amount) {
-        (None, _) => faults.push(unsupported(format!(
-            "spec.currency is \"{currency}\": must be a currency of ISO 4217 such as \"EUR\" or \
-             \"JPY\""
-        ))),
-        (Some(digits), Ok(amount)) if amount.normalize().scale() > digits => {
-            faults.push(unsupported(format!(
-                "{path}.amount is \"{}\": {currency} has at most {digits} digits behind the point",
-                fee.amount
-            )));
-        }
-        (Some(_), _) => {}
+    let has_too_many = |digits: u32| {
+        let is_longer = |amount: &Decimal| amount.normalize().scale() > digits;
+        amount.as_ref().is_ok_and(is_longer)
+    };
+    if let Some(digits) = iso_digits(currency).filter(|digits| has_too_many(*digits))
+        && !Signed::of(world, entry).has_fee(fee, currency)
+    {
+        faults.push(unsupported(format!(
+            "{path}.amount is \"{}\": {currency} has at most {digits} digits behind the point",
+            fee.amount
+        )));
     }
     faults
 }

@@ -137,6 +137,25 @@ fn a_fee_has_the_digits_of_a_currency_of_iso_4217_unless_it_is_signed() {
     }
 }
 
+// shows K2 D5
+#[test]
+fn a_currency_that_there_is_not_is_refused_without_a_fee_too_and_stays_where_a_contract_runs() {
+    let mut world = named(&["a"]);
+    let in_yen = |spec: &mut ContractSpec| {
+        spec.currency = Some("YEN".to_owned());
+        for service in &mut spec.services {
+            service.fee = None;
+            service.remedies = Vec::new();
+        }
+    };
+    world.edit(in_yen);
+    assert_eq!(faults(&world, BEFORE).len(), 1);
+    let mut world = named(&["a"]);
+    world.pass(BEFORE);
+    world.edit(in_yen);
+    assert_eq!(faults(&world, BEFORE), Vec::<String>::new());
+}
+
 // shows K2
 #[test]
 fn what_is_no_duration_is_refused_wherever_it_comes_from() {
