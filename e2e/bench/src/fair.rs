@@ -73,25 +73,25 @@ async fn measure(pair: &Pair<'_>, sizes: &Sizes) -> Result<Vec<Figure>, BenchErr
     let nothing = async |_: Timestamp| Ok(());
     // The first starts meet cold caches everywhere; they are not counted.
     pair.starts("of cold caches", part(0), nothing).await?;
-    let mut without = pair.starts("alone", part(1), nothing).await?;
+    let mut alone = pair.starts("alone", part(1), nothing).await?;
 
     let same = pair.intruders(part(2), sizes.intruders, |_| 0);
     let same = pair.starts_beside("its addresses", part(2), same).await?;
     let queues = pair.intruders(part(3), sizes.intruders, |number| number + 1);
     let queues = pair.starts_beside("other queues", part(3), queues).await?;
 
-    without.extend(pair.starts("alone", part(4), nothing).await?);
+    alone.extend(pair.starts("alone", part(4), nothing).await?);
     let hang = async |start: Timestamp| pair.hang(start - HEAD_START).await;
-    let hung = pair.starts("beside hung devices", part(5), hang).await?;
+    let beside = pair.starts("beside hung devices", part(5), hang).await?;
 
     let figure = |what: String, with: &[f64]| {
-        let (with_median, alone) = (quantile(with, 0.5), quantile(&without, 0.5));
-        Figure::new(what, with_median / alone, "").detail(format!(
-            "median of {} starts {with_median:.0} ms, longest {:.0} ms; alone {alone:.0} and {:.0} ms of {}",
+        let (median, base) = (quantile(with, 0.5), quantile(&alone, 0.5));
+        Figure::new(what, median / base, "").detail(format!(
+            "median of {} starts {median:.0} ms, longest {:.0} ms; alone {base:.0} and {:.0} ms of {}",
             with.len(),
             quantile(with, 1.0),
-            quantile(&without, 1.0),
-            without.len(),
+            quantile(&alone, 1.0),
+            alone.len(),
         ))
     };
     let of = sizes.intruders;
@@ -101,7 +101,7 @@ async fn measure(pair: &Pair<'_>, sizes: &Sizes) -> Result<Vec<Figure>, BenchErr
                 "start beside {} hung devices of another customer",
                 sizes.hung
             ),
-            &hung,
+            &beside,
         )
         .at_most(MOST),
         figure(
@@ -183,7 +183,7 @@ impl<'p> Pair<'p> {
             .spec
             .allow
             .extend(theirs.into_iter().map(|mut entry| {
-                entry.name = "other".to_owned();
+                "other".clone_into(&mut entry.name);
                 entry
             }));
         with_own_retry(connection)

@@ -110,9 +110,11 @@ pub async fn api_server_addresses(options: &ClientOptions) -> Result<Vec<IpAddr>
     let mut addresses = Vec::new();
     for host in hosts {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        match timeout(CONNECT, tokio::net::lookup_host((bare, 0))).await {
-            Ok(Ok(found)) => addresses.extend(found.map(|address| address.ip())),
-            _ => tracing::warn!(host, "the name of the API server has no address"),
+        let found = timeout(CONNECT, tokio::net::lookup_host((bare, 0))).await;
+        if let Ok(Ok(found)) = found {
+            addresses.extend(found.map(|address| address.ip()));
+        } else {
+            tracing::warn!(host, "the name of the API server has no address");
         }
     }
     Ok(addresses)

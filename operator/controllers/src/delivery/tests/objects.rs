@@ -51,7 +51,7 @@ async fn what_is_missing_is_named_and_delivery_goes_on_when_it_comes() {
             |process| {
                 process
                     .cluster
-                    .apply(&example::in_use(example::data_backup()))
+                    .apply(&example::in_use(example::data_backup()));
             },
         ),
         (

@@ -81,8 +81,25 @@ impl Round<'_> {
             self.read_missing_catalog(subscription, server, plan);
             return;
         }
+        if heard.reading.is_some() || !at_rest {
+            let of = (subscription, server, step);
+            self.by_reading(of, (wanted, instance), is_settled, verified, plan);
+        }
+    }
+
+    /// Plans what follows from the last reading of an instance, or a reading.
+    fn by_reading(
+        &self,
+        of: (&ResolvedSubscription, &ResolvedServer, &ResolvedStep),
+        (wanted, instance): (InstanceKey, InstanceKey),
+        is_settled: bool,
+        verified: &Verified,
+        plan: &mut Plan,
+    ) {
+        let (subscription, server, _) = of;
+        let heard = self.observations.of(&subscription.name);
+        let recorded = heard.recorded.as_ref();
         match heard.reading.as_ref().map(|reading| &reading.result) {
-            None if at_rest => {}
             Some(Ok(_)) if is_settled => {}
             None => plan.once(self.read_instance(subscription, server, instance)),
             Some(Err(_)) => {}
@@ -99,8 +116,7 @@ impl Round<'_> {
                 plan.wait(&subscription.name, of_another_offering(&wanted, found));
             }
             Some(Ok(InstanceReading::Present { .. } | InstanceReading::NotRetrievable)) => {
-                let ids = (wanted.plan_id, instance);
-                self.update((subscription, server, step), ids, verified, plan);
+                self.update(of, (wanted.plan_id, instance), verified, plan);
             }
         }
     }
