@@ -386,7 +386,7 @@ fn listed_of(connection: &Connection, namespace: &str) -> usize {
     orphans.filter(of_namespace).count()
 }
 
-// shows C10 K2
+// shows C10 K2 K4
 #[test]
 fn a_namespace_that_leaves_any_number_of_orphans_does_not_fill_the_list_for_another() {
     let mut connection = broker();

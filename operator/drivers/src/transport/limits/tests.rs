@@ -72,7 +72,7 @@ fn is_ready<T>(future: impl Future<Output = T>) -> Option<T> {
     future.now_or_never()
 }
 
-// shows K5
+// shows K5 K4
 #[tokio::test(start_paused = true)]
 async fn a_tenant_whose_requests_hang_leaves_slots_of_the_connection_to_others() {
     let limits = Limits::default();
