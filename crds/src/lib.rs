@@ -25,6 +25,7 @@ pub mod example;
 pub mod generate;
 pub mod item_key;
 pub mod manifest;
+mod meanings;
 pub mod schema;
 mod shared;
 /// For tests: the operator never asks it.

@@ -8,26 +8,30 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
 };
 use kube::CustomResourceExt;
+use schemars::JsonSchema;
 use serde_json::json;
 
+use crate::meanings;
 use crate::v1alpha1::{
-    Compensation, Connection, Contract, Device, DeviceModel, ServiceSubscription, SmartService,
+    Compensation, CompensationSpec, Connection, ConnectionSpec, Contract, ContractSpec, Device,
+    DeviceModel, DeviceModelSpec, DeviceSpec, ServiceSubscription, ServiceSubscriptionSpec,
+    SmartService, SmartServiceSpec,
 };
 
 /// Every CRD of the group, in the order in which they are documented.
 pub fn all() -> Vec<CustomResourceDefinition> {
     vec![
-        finished(Connection::crd()),
-        finished(DeviceModel::crd()),
-        finished(SmartService::crd()),
-        finished(Device::crd()),
-        finished(Contract::crd()),
-        finished(ServiceSubscription::crd()),
-        finished(Compensation::crd()),
+        finished::<ConnectionSpec>(Connection::crd()),
+        finished::<DeviceModelSpec>(DeviceModel::crd()),
+        finished::<SmartServiceSpec>(SmartService::crd()),
+        finished::<DeviceSpec>(Device::crd()),
+        finished::<ContractSpec>(Contract::crd()),
+        finished::<ServiceSubscriptionSpec>(ServiceSubscription::crd()),
+        finished::<CompensationSpec>(Compensation::crd()),
     ]
 }
 
-fn finished(crd: CustomResourceDefinition) -> CustomResourceDefinition {
+fn finished<T: JsonSchema>(crd: CustomResourceDefinition) -> CustomResourceDefinition {
     let mut crd = with_status_default(crd);
     let spec = crd
         .spec
@@ -35,8 +39,41 @@ fn finished(crd: CustomResourceDefinition) -> CustomResourceDefinition {
         .iter_mut()
         .filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut())
         .filter_map(|schema| schema.properties.as_mut()?.get_mut("spec"));
-    spec.for_each(tell_defaults);
+    for schema in spec {
+        meanings::tell::<T>(schema);
+        tell_defaults(schema);
+        tell_found(schema);
+    }
     crd
+}
+
+/// What the message of a rule on a whole object says of the values that were found, in CEL: there the
+/// API server shows none. The message of the rule itself is what it says where this fails.
+const FOUND: &[(&str, &str)] = &[
+    (
+        "endDate must not be before startDate",
+        "'endDate is ' + string(self.endDate).substring(0, 10) + ': endDate must not be before \
+         startDate ' + string(self.startDate).substring(0, 10)",
+    ),
+    (
+        "endTime must be after startTime",
+        "'endTime is ' + string(self.endTime) + ': endTime must be after startTime ' + \
+         string(self.startTime)",
+    ),
+];
+
+fn tell_found(schema: &mut JSONSchemaProps) {
+    for rule in schema.x_kubernetes_validations.iter_mut().flatten() {
+        let found = FOUND
+            .iter()
+            .find(|(message, _)| rule.message.as_deref() == Some(*message));
+        rule.message_expression = found
+            .map(|(_, expression)| (*expression).to_owned())
+            .or_else(|| rule.message_expression.take());
+    }
+    for field in schema.properties.iter_mut().flat_map(|it| it.values_mut()) {
+        tell_found(field);
+    }
 }
 
 /// Adds to the description of each field below a schema the scalar that it has by default.

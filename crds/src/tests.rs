@@ -247,6 +247,89 @@ fn no_column_of_type_date_shows_an_instant_that_can_lie_ahead() {
     }
 }
 
+/// Characters of a value that only the operator writes, as wide as it often is.
+fn usual_width(column: &str) -> usize {
+    let usual = match column {
+        "READY" | "ONLINE" | "INFORCE" => "False",
+        "REASON" => "Progressing",
+        "STEP" => "DeviceSettings",
+        "DELIVERED" | "SERVICES" => "8997/9000",
+        "NEXT" => "2027-04-01T03:00:00Z",
+        "OWED" | "AMOUNT" => "BRL 1250.00",
+        "LATE" => "7h12m30s",
+        "START" => "2027-04-01",
+        "FIRMWARE" | "SYNCED" | "AGE" | "USED BY" | "ORPHANS" => "4m30s",
+        "MODEL" => "NW MFP 500",
+        other => panic!("how wide is a value of {other}?"),
+    };
+    usual.len()
+}
+
+/// Characters between two columns of kubectl.
+const GAP: usize = 3;
+
+// shows K2
+#[test]
+fn the_columns_of_every_kind_fit_120_characters_with_the_names_of_the_examples() {
+    let plain = |object: Result<Value, serde_json::Error>| object.expect("an example is JSON");
+    let examples = [
+        plain(serde_json::to_value(example::hq_ipp())),
+        plain(serde_json::to_value(example::mfp_500())),
+        plain(serde_json::to_value(example::data_backup())),
+        plain(serde_json::to_value(&example::devices()[1])),
+        plain(serde_json::to_value(example::banco_sul_2027())),
+        plain(serde_json::to_value(example::service_subscription())),
+        plain(serde_json::to_value(example::compensation())),
+    ];
+    for ((plural, crd), object) in crds().into_iter().zip(examples) {
+        assert_eq!(object["kind"], crd["spec"]["names"]["kind"]);
+        let columns = &crd["spec"]["versions"][0]["additionalPrinterColumns"];
+        let columns = columns.as_array().expect("every kind has columns");
+        let shown = columns
+            .iter()
+            .filter(|it| it["priority"].as_i64().unwrap_or(0) == 0);
+        let widths = shown.map(|column| {
+            let name = column["name"].as_str().expect("a column has a name");
+            let path = column["jsonPath"].as_str().expect("a column has a path");
+            let of_spec = path.starts_with(".spec").then(|| path.replace('.', "/"));
+            let value = of_spec.and_then(|path| object.pointer(&path));
+            let width = value.map_or_else(
+                || usual_width(name),
+                |value| value.as_str().map_or(5, |text| text.chars().count()),
+            );
+            width.max(name.len())
+        });
+        let name = object["metadata"]["name"].as_str().expect("a name").len();
+        let line: usize = name + widths.map(|width| GAP + width).sum::<usize>();
+        assert!(line <= 120, "a line of {plural} has {line} characters");
+    }
+}
+
+// shows K2
+#[test]
+fn kubectl_explain_tells_what_each_value_of_a_list_of_values_means() {
+    let mut told = 0;
+    for (name, crd) in crds() {
+        walk(
+            "",
+            &root_schema(&crd)["properties"]["spec"],
+            &mut |path, schema| {
+                let description = schema["description"].as_str().unwrap_or_default();
+                for value in schema["enum"].as_array().into_iter().flatten() {
+                    let value = value.as_str().expect("values are texts");
+                    let mut words = description.split(|it: char| !it.is_alphanumeric());
+                    assert!(
+                        words.any(|it| it == value),
+                        "{name}{path} {value}: {description}"
+                    );
+                    told += 1;
+                }
+            },
+        );
+    }
+    assert!(told > 100, "only {told} values");
+}
+
 #[test]
 fn kubectl_explain_tells_the_default_of_a_field_and_nothing_that_only_the_code_knows() {
     for (name, crd) in crds() {

@@ -140,10 +140,13 @@ fn explanation(schema: &Schema) -> String {
         .flatten()
         .filter_map(Schema::as_str)
         .collect();
-    if words.len() > 1 {
+    if words.len() > 1 && !words.iter().all(|word| text.contains(word)) {
         let _ = write!(text, " One of {}.", words.join(", "));
     }
-    if let Some(default) = schema["default"].as_str() {
+    if let Some(default) = schema["default"]
+        .as_str()
+        .filter(|_| !text.contains("Default: "))
+    {
         let _ = write!(text, " Default: {default}.");
     }
     text

@@ -29,17 +29,20 @@ use crate::schema::{self, MAX_MESSAGE};
     printcolumn(
         name = "CUSTOMER",
         type_ = "string",
-        json_path = ".spec.record.customer.id"
+        json_path = ".spec.record.customer.id",
+        priority = 1
     ),
     printcolumn(
         name = "CONTRACT",
         type_ = "string",
-        json_path = ".spec.record.contract.name"
+        json_path = ".spec.record.contract.name",
+        priority = 1
     ),
     printcolumn(
         name = "REMEDY",
         type_ = "string",
-        json_path = ".spec.record.remedy.name"
+        json_path = ".spec.record.remedy.name",
+        priority = 1
     ),
     printcolumn(
         name = "LATE",

@@ -51,8 +51,18 @@ use crate::{
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
     ),
-    printcolumn(name = "SERVICE", type_ = "string", json_path = ".spec.serviceName"),
-    printcolumn(name = "DEVICE", type_ = "string", json_path = ".spec.deviceRef.name"),
+    printcolumn(
+        name = "SERVICE",
+        type_ = "string",
+        json_path = ".spec.serviceName",
+        priority = 1
+    ),
+    printcolumn(
+        name = "DEVICE",
+        type_ = "string",
+        json_path = ".spec.deviceRef.name",
+        priority = 1
+    ),
     printcolumn(
         name = "DELIVERED",
         type_ = "string",

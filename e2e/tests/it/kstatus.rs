@@ -332,12 +332,20 @@ async fn what_is_being_deleted_and_held_is_terminating() {
             ),
             (
                 "connection/broker",
-                "Ready=False/Unreachable Reconciling=True/ProgressingWithRetry",
+                "Ready=False/InUse Reconciling=True/Progressing",
                 "Terminating",
             ),
-            ("connection/devices", "Ready=True/PerDevice", "Terminating"),
-            ("model/mfp-500", "Ready=True/Succeeded", "Terminating"),
-            ("service/data-backup", "Ready=True/Succeeded", "Terminating"),
+            (
+                "connection/devices",
+                "Ready=False/InUse Reconciling=True/Progressing",
+                "Terminating",
+            ),
+            ("model/mfp-500", "Ready=False/InUse", "Terminating"),
+            (
+                "service/data-backup",
+                "Ready=False/InUse Reconciling=True/Progressing",
+                "Terminating",
+            ),
         ])
         .await;
 }

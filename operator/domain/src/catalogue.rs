@@ -30,6 +30,7 @@ use crate::{
         ConditionSet, Status, Summary, Work, find, is_allowed, sentence, without_words_of_attempts,
     },
     parameter::{Constraints, parse_value},
+    promise::{WITHOUT_CREDIT, is_without_credit},
     protocol::route,
     reasons::reason,
     remote::{Failure, FailureKind},
@@ -310,6 +311,7 @@ pub fn report_service(
     let generation = service.metadata.generation;
     let fault = duration_fault(service)
         .or_else(|| parameter_fault(service))
+        .or_else(|| remedy_fault(service))
         .or_else(|| protocol_fault(connection));
     let server = service.spec.server.as_ref();
     let unresolved = server.filter(|_| connection.is_none()).map(|server| {
@@ -353,6 +355,14 @@ fn protocol_fault(connection: Option<&Connection>) -> Option<String> {
         connection.name_any(),
         connection.spec.protocol
     ))
+}
+
+/// Returns the fault of a remedy by which nothing would ever be owed. The schema refuses it; one that
+/// was stored before is said.
+fn remedy_fault(service: &SmartService) -> Option<String> {
+    let mut remedies = service.spec.remedies.iter();
+    let found = remedies.find(|remedy| is_without_credit(remedy))?;
+    Some(format!("spec.remedies[{}] {WITHOUT_CREDIT}.", found.name))
 }
 
 /// Returns the fault of a duration in the service's spec.

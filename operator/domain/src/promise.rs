@@ -26,7 +26,8 @@ pub use judge::{Circumstances, Look, evidence_is_lost, judge};
 pub(crate) use names::{DebtFacts, issue_of, next_issue};
 pub use names::{compensation_name, successor_name};
 pub use owed::{
-    CompensationRecord, OwedRecord, TakenName, is_recorded, is_settled, owed_records, taken_name,
+    CompensationRecord, OwedRecord, TakenName, WITHOUT_CREDIT, is_recorded, is_settled,
+    is_without_credit, owed_records, taken_name,
 };
 
 /// Returns the instant from which on a contract promises its start: that of `promisesFrom`, else

@@ -4,9 +4,9 @@ mod forgetting;
 mod removals;
 
 use entente_crds::v1alpha1::{
-    ConnectionSpec, DeviceModelSpec, DeviceSetting, IppSetting, Orphan, ServerInstance,
-    ServerOperation, ServerOperationState, ServerOperationType, ServiceLevel, ServiceSubscription,
-    ServiceSubscriptionSpec, ServiceSubscriptionStatus, SmartServiceSpec, Via,
+    ConnectionSpec, DeviceModelSpec, DeviceSetting, FeeCredit, IppSetting, Orphan, Remedy,
+    ServerInstance, ServerOperation, ServerOperationState, ServerOperationType, ServiceLevel,
+    ServiceSubscription, ServiceSubscriptionSpec, ServiceSubscriptionStatus, SmartServiceSpec, Via,
 };
 
 use super::*;
@@ -183,6 +183,27 @@ fn a_service_with_a_text_that_is_no_duration_is_refused_by_its_field() {
         );
         assert_eq!(said(spec), ("UnsupportedValue".to_owned(), message));
     }
+}
+
+// shows K2 D5
+#[test]
+fn a_service_with_a_remedy_by_which_nothing_is_ever_owed_says_so() {
+    let mut service = SmartService::new("data-backup", SmartServiceSpec::default());
+    service.spec.remedies = vec![Remedy {
+        name: "credit".into(),
+        ..Remedy::default()
+    }];
+    let said = |service: &SmartService| {
+        let conditions = report_of(service, true, 0).conditions;
+        let accepted = find(&conditions, ConditionType::Accepted).expect("it is stated");
+        format!("{} {}", accepted.reason, accepted.message)
+    };
+    assert_eq!(
+        said(&service),
+        "UnsupportedValue spec.remedies[credit] is a FeeCredit: it must have the member credit."
+    );
+    service.spec.remedies[0].credit = Some(FeeCredit::default());
+    assert!(said(&service).starts_with("Valid "));
 }
 
 fn failure(kind: FailureKind) -> Failure {

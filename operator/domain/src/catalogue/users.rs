@@ -6,7 +6,10 @@
 
 use std::collections::BTreeSet;
 
-use entente_crds::{FINALIZER_IN_USE, condition::Reason};
+use entente_crds::{
+    FINALIZER_IN_USE,
+    condition::{ConditionType, Reason},
+};
 use kube::{Resource, ResourceExt as _};
 
 use super::orphans::some_of;
@@ -46,20 +49,26 @@ impl Users {
     /// Returns a summary as it is of an object that stays and is kept, or the wait for users of one
     /// that is being deleted. What is still wrong with it stays said, except for words of a remote
     /// side.
-    pub(super) fn or_wait(&self, summary: Summary, object: &impl Resource) -> Summary {
+    pub(super) fn or_wait<K>(&self, summary: Summary, object: &K) -> Summary
+    where
+        K: Resource<DynamicType = ()>,
+    {
+        // A kind without Reconciling has Ready alone.
+        let tells_work = ConditionType::Reconciling.kinds().contains(&&*K::kind(&()));
+        let work = |work| if tells_work { work } else { Work::Unknown };
         if let Some(error) = &self.unprotected {
             let message = format!(
                 "It is used, and the finalizer that keeps it from being deleted meanwhile was not \
                  written, so that no first instance is made with it: {error}."
             );
-            return Summary::open(Reason::ProgressingWithRetry, message, Work::Retrying);
+            return Summary::open(Reason::ProgressingWithRetry, message, work(Work::Retrying));
         }
         let is_held = object.finalizers().iter().any(|it| it == FINALIZER_IN_USE);
         let is_deleted = object.meta().deletion_timestamp.is_some();
         let Some(message) = self.awaited().filter(|_| is_deleted && is_held) else {
             return summary;
         };
-        let wait = Summary::open(Reason::InUse, message, Work::Progressing);
+        let wait = Summary::open(Reason::InUse, message, work(Work::Progressing));
         if summary.is_ready() || Reason::OF_AN_ATTEMPT.contains(&summary.reason()) {
             wait
         } else {

@@ -17,6 +17,7 @@ use super::parsed::Readings;
 use super::terms::EntryTerms;
 use super::{ContractWorld, Fault, bounds, fee_parts, is_own, unsupported};
 use crate::money::{fee_amount, iso_digits};
+use crate::promise::{WITHOUT_CREDIT, is_without_credit};
 
 /// Returns every fault of the spec, sorted.
 pub(super) fn faults(world: &ContractWorld, readings: &Readings<'_>, now: Timestamp) -> Vec<Fault> {
@@ -100,9 +101,9 @@ fn remedy_faults(entry: &ContractService) -> Vec<Fault> {
                 "{path}.remedies[{name}] is a FeeCredit: the entry must have a fee"
             )));
         }
-        if remedy.credit.is_none() {
+        if is_without_credit(remedy) {
             faults.push(unsupported(format!(
-                "{path}.remedies[{name}] is a FeeCredit: it must have the member credit"
+                "{path}.remedies[{name}] {WITHOUT_CREDIT}"
             )));
         }
     }

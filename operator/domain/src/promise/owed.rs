@@ -57,6 +57,15 @@ fn owes(remedy: &Remedy, revision: &Revision) -> bool {
     }
 }
 
+/// True if a remedy never owes anything, whatever is missed: a fee credit without its calculation.
+pub fn is_without_credit(remedy: &Remedy) -> bool {
+    let RemedyType::FeeCredit = remedy.r#type;
+    remedy.credit.is_none()
+}
+
+/// Says of a remedy that [`is_without_credit`] what it needs.
+pub const WITHOUT_CREDIT: &str = "is a FeeCredit: it must have the member credit";
+
 /// The part of a Compensation on which its subscription depends.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CompensationRecord {
