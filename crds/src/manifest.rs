@@ -42,38 +42,8 @@ fn finished<T: JsonSchema>(crd: CustomResourceDefinition) -> CustomResourceDefin
     for schema in spec {
         meanings::tell::<T>(schema);
         tell_defaults(schema);
-        tell_found(schema);
     }
     crd
-}
-
-/// What the message of a rule on a whole object says of the values that were found, in CEL: there the
-/// API server shows none. The message of the rule itself is what it says where this fails.
-const FOUND: &[(&str, &str)] = &[
-    (
-        "endDate must not be before startDate",
-        "'endDate is ' + string(self.endDate).substring(0, 10) + ': endDate must not be before \
-         startDate ' + string(self.startDate).substring(0, 10)",
-    ),
-    (
-        "endTime must be after startTime",
-        "'endTime is ' + string(self.endTime) + ': endTime must be after startTime ' + \
-         string(self.startTime)",
-    ),
-];
-
-fn tell_found(schema: &mut JSONSchemaProps) {
-    for rule in schema.x_kubernetes_validations.iter_mut().flatten() {
-        let found = FOUND
-            .iter()
-            .find(|(message, _)| rule.message.as_deref() == Some(*message));
-        rule.message_expression = found
-            .map(|(_, expression)| (*expression).to_owned())
-            .or_else(|| rule.message_expression.take());
-    }
-    for field in schema.properties.iter_mut().flat_map(|it| it.values_mut()) {
-        tell_found(field);
-    }
 }
 
 /// Adds to the description of each field below a schema the scalar that it has by default.

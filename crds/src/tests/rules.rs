@@ -105,12 +105,7 @@ fn every_rule_refuses_something_in_the_table() {
         .map(|(site, _)| site)
         .collect();
     assert!(rules.len() > 100, "only {} rules were found", rules.len());
-    // A message that shows what was found has the message of the rule in it.
-    let has_fired = |(kind, place, message): &&Site| {
-        let mut fired = fired.iter();
-        fired.any(|(its, at, said)| (its, at) == (kind, place) && said.contains(message.as_str()))
-    };
-    let silent: Vec<_> = rules.iter().filter(|site| !has_fired(site)).collect();
+    let silent: Vec<_> = rules.iter().filter(|site| !fired.contains(site)).collect();
     assert!(silent.is_empty(), "no case breaks {silent:#?}");
 }
 
