@@ -129,6 +129,37 @@ fn a_move_to_another_plan_that_never_ends_is_given_up_and_what_came_of_it_is_rea
     assert_settled(&live(&[0], &events));
 }
 
+// shows D3
+#[test]
+fn what_is_wanted_no_longer_while_it_is_late_does_not_date_the_completion_back() {
+    for (index, setting) in [(2, 0), (4, 0)] {
+        assert_settled(&dropped_while_late(index, 0, setting));
+    }
+}
+
+// shows D1 D2
+#[test]
+fn a_service_that_wants_nothing_any_more_lists_no_item_beside_delivered() {
+    let world = dropped_while_late(6, 3, 0);
+    assert_settled(&world);
+    let status = world.snapshot.subscriptions[0].status.as_ref();
+    assert_eq!(
+        status.expect("it was reported").items,
+        [],
+        "{}",
+        world.story()
+    );
+}
+
+/// Lets a subscription be late for an attribute of the device, of which a setting is then dropped.
+fn dropped_while_late(index: usize, attribute: usize, setting: usize) -> Simulation {
+    let events = [
+        (-5, Event::NotSettable(attribute)),
+        (30, Event::Dropped(0, setting)),
+    ];
+    live(&[index], &events)
+}
+
 fn reason(object: &ServiceSubscription, condition: ConditionType) -> String {
     let conditions = &object.status.as_ref().expect("it was reported").conditions;
     find(conditions, condition)

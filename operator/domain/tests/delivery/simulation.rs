@@ -54,6 +54,8 @@ pub(crate) struct Simulation {
     pub(crate) dies_after: Option<usize>,
     /// True if nobody but the operator changes the remote sides.
     pub(crate) alone: bool,
+    /// What was not in place after a pass, kept beside all that the operator says.
+    incomplete: truth::Incomplete,
     /// The instant at which the last pass asked to be followed by another.
     pub(crate) wake: Option<Timestamp>,
     /// Start of the pass under way.
@@ -84,6 +86,7 @@ impl Simulation {
             transcript: Vec::new(),
             dies_after: None,
             alone: true,
+            incomplete: truth::Incomplete::default(),
             wake: None,
             began: now,
             pass: Vec::new(),
@@ -223,6 +226,7 @@ impl Simulation {
             wakes.extend(report.wake_at);
             self.store_subscription(&name, &report.status);
             truth::check(self, pass.resolved(), &name);
+            truth::note(self, pass.resolved(), &name);
             // Outcomes are facts: a second report on top of the written status changes nothing.
             let again = self.report_of(&pass, &name);
             let stored = self.subscription(&name).status.clone();
@@ -249,9 +253,8 @@ impl Simulation {
 
     fn store_subscription(&mut self, name: &str, status: &ServiceSubscriptionStatus) {
         objects::check(status);
-        let began = self.began;
+        truth::check_completion(self, self.subscription(name), status);
         let object = self.subscription_mut(name);
-        truth::check_completion(object.status.as_ref(), status, began);
         if object.status.as_ref() != Some(status) {
             // Through JSON, as the API server does it.
             let json = serde_json::to_value(status).expect("a status is JSON");

@@ -65,7 +65,10 @@ impl Report<'_> {
                     .collect();
             }
             (Intent::Withdraw { .. } | Intent::Detach, _) => return previous.items.clone(),
-            _ if self.verified.items.is_empty() => return previous.items.clone(),
+            // What is wanted is not known.
+            _ if self.verified.items.is_empty() && !self.wants_nothing() => {
+                return previous.items.clone();
+            }
             _ => {}
         }
         let work = self.step_of_work();
@@ -77,6 +80,15 @@ impl Report<'_> {
             .collect();
         items.sort_by(|a, b| a.key.cmp(&b.key));
         items
+    }
+
+    /// True if the service in force was resolved and wants no item, so that none is listed.
+    fn wants_nothing(&self) -> bool {
+        let subscription = self.subscription;
+        let is_known = subscription.refused.is_none() && subscription.device_fault.is_none();
+        matches!(subscription.intent, Intent::SetUp)
+            && is_known
+            && subscription.items().count() == 0
     }
 
     fn item(

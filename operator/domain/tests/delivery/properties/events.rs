@@ -7,7 +7,7 @@ use kube::ResourceExt as _;
 use proptest::prelude::*;
 use std::sync::Arc;
 
-use super::{MENU, minutes, wish};
+use super::{CATALOGUE, MENU, minutes, wish};
 use crate::simulation::{Fault, Simulation};
 
 const ATTRIBUTES: &[&str] = &["nw-endpoint", "nw-weekdays", "nw-threshold", "nw-cloud"];
@@ -37,6 +37,10 @@ pub(super) enum Event {
     ClockBack(i64),
     DeviceReplaced,
     CatalogForgotten,
+    /// The service of a subscription wants one of its settings no longer.
+    Dropped(usize, usize),
+    /// The service of a subscription wants again all that it wanted first.
+    Restored(usize),
     Suspended(usize),
     Resumed(usize),
     Extended(usize),
@@ -56,33 +60,35 @@ fn event() -> impl Strategy<Value = Event> {
         Fault::Refused,
     ]);
     prop_oneof![
-        down().prop_map(Event::PrinterDown),
-        Just(Event::PrinterBusy),
-        (0..4_usize).prop_map(Event::Ignores),
-        (0..4_usize).prop_map(Event::NotSettable),
-        (0..4_usize).prop_map(Event::Refuses),
-        Just(Event::Lacks),
-        (1..3_u32).prop_map(Event::Loses),
-        Just(Event::PrinterCured),
-        (0..2_usize, down()).prop_map(|(broker, kind)| Event::BrokerDown(broker, kind)),
-        (0..2_usize, fault).prop_map(|(broker, fault)| Event::BrokerNext(broker, fault)),
-        (0..2_usize, 1..90_i64).prop_map(|(broker, takes)| Event::BrokerTakes(broker, takes)),
-        (0..2_usize).prop_map(Event::BrokerAtOnce),
-        (0..2_usize).prop_map(Event::BrokerNeverEnds),
-        (0..2_usize).prop_map(Event::BrokerFails),
-        (0..2_usize).prop_map(Event::BrokerIgnores),
-        (0..2_usize).prop_map(Event::BrokerCured),
-        (0..3_usize, any::<bool>()).prop_map(|(index, promised)| Event::Revised(index, promised)),
-        (0..3_usize, 0..4_usize).prop_map(|(index, service)| Event::Changed(index, service)),
-        (1..30_i64).prop_map(Event::ClockBack),
-        Just(Event::DeviceReplaced),
-        Just(Event::CatalogForgotten),
-        (0..3_usize).prop_map(Event::Suspended),
-        (0..3_usize).prop_map(Event::Resumed),
-        (0..3_usize).prop_map(Event::Ended),
-        (0..3_usize).prop_map(Event::Extended),
-        (0..3_usize).prop_map(Event::Deleted),
-        (0..12_usize).prop_map(Event::Dies),
+        1 => down().prop_map(Event::PrinterDown),
+        1 => Just(Event::PrinterBusy),
+        1 => (0..4_usize).prop_map(Event::Ignores),
+        1 => (0..4_usize).prop_map(Event::NotSettable),
+        1 => (0..4_usize).prop_map(Event::Refuses),
+        1 => Just(Event::Lacks),
+        1 => (1..3_u32).prop_map(Event::Loses),
+        1 => Just(Event::PrinterCured),
+        1 => (0..2_usize, down()).prop_map(|(broker, kind)| Event::BrokerDown(broker, kind)),
+        1 => (0..2_usize, fault).prop_map(|(broker, fault)| Event::BrokerNext(broker, fault)),
+        1 => (0..2_usize, 1..90_i64).prop_map(|(broker, takes)| Event::BrokerTakes(broker, takes)),
+        1 => (0..2_usize).prop_map(Event::BrokerAtOnce),
+        1 => (0..2_usize).prop_map(Event::BrokerNeverEnds),
+        1 => (0..2_usize).prop_map(Event::BrokerFails),
+        1 => (0..2_usize).prop_map(Event::BrokerIgnores),
+        1 => (0..2_usize).prop_map(Event::BrokerCured),
+        1 => (0..3_usize, any::<bool>()).prop_map(|(index, promised)| Event::Revised(index, promised)),
+        1 => (0..3_usize, 0..4_usize).prop_map(|(index, service)| Event::Changed(index, service)),
+        1 => (1..30_i64).prop_map(Event::ClockBack),
+        1 => Just(Event::DeviceReplaced),
+        1 => Just(Event::CatalogForgotten),
+        3 => (0..3_usize, 0..3_usize).prop_map(|(index, setting)| Event::Dropped(index, setting)),
+        1 => (0..3_usize).prop_map(Event::Restored),
+        1 => (0..3_usize).prop_map(Event::Suspended),
+        1 => (0..3_usize).prop_map(Event::Resumed),
+        1 => (0..3_usize).prop_map(Event::Ended),
+        1 => (0..3_usize).prop_map(Event::Extended),
+        1 => (0..3_usize).prop_map(Event::Deleted),
+        1 => (0..12_usize).prop_map(Event::Dies),
     ]
 }
 
@@ -131,6 +137,8 @@ pub(super) fn happen(world: &mut Simulation, event: &Event, indexes: &[usize]) {
         }
         Event::Revised(index, _)
         | Event::Changed(index, _)
+        | Event::Dropped(index, _)
+        | Event::Restored(index)
         | Event::Suspended(index)
         | Event::Resumed(index)
         | Event::Extended(index)
@@ -202,6 +210,8 @@ fn happen_to_subscription(world: &mut Simulation, event: &Event, index: usize, i
                 world.revise(&name, &wish);
             }
         }
+        Event::Dropped(_, setting) => drop_setting(world, &last.service_ref.name, *setting),
+        Event::Restored(_) => restore(world, &last.service_ref.name),
         Event::Suspended(_) => world.subscription_mut(&name).spec.contract.suspend = true,
         Event::Resumed(_) => world.subscription_mut(&name).spec.contract.suspend = false,
         Event::Ended(_) if last.effective < whole && last.until.is_none() => {
@@ -215,6 +225,30 @@ fn happen_to_subscription(world: &mut Simulation, event: &Event, index: usize, i
         Event::Deleted(_) => world.delete(&name),
         _ => {}
     }
+}
+
+/// Takes a setting out of a service: those of the device are counted first.
+fn drop_setting(world: &mut Simulation, service: &str, setting: usize) {
+    let services = &mut world.snapshot.services;
+    let Some(service) = services.get_mut(service).map(Arc::make_mut) else {
+        return;
+    };
+    let device = service.spec.device.as_mut().map(|side| &mut side.settings);
+    let of_device = device.as_ref().map_or(0, |settings| settings.len());
+    let server = service.spec.server.as_mut().map(|side| &mut side.settings);
+    if let Some(settings) = device.filter(|_| setting < of_device) {
+        settings.remove(setting);
+    } else if let Some(settings) = server.filter(|it| setting - of_device < it.len()) {
+        settings.remove(setting - of_device);
+    }
+}
+
+/// Makes a service again what it is in the catalogue of the scripts.
+fn restore(world: &mut Simulation, service: &str) {
+    let mut fresh = Simulation::new(world.now);
+    fresh.load_catalogue(CATALOGUE);
+    let service = fresh.snapshot.services.remove_entry(service);
+    world.snapshot.services.extend(service);
 }
 
 fn names(world: &Simulation) -> Vec<String> {

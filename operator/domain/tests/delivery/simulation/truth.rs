@@ -1,9 +1,12 @@
-//! Compares every Delivered with the remote sides, behind the operator's back (D1, D2).
+//! Compares every Delivered and every completion with the remote sides, behind the operator's back
+//! (D1, D2, D3).
+
+use std::collections::BTreeMap;
 
 use entente_crds::{
     condition::ConditionType,
     item_key::ItemKind,
-    v1alpha1::{ItemState, ServiceSubscriptionStatus},
+    v1alpha1::{ItemState, ServiceSubscription, ServiceSubscriptionStatus},
 };
 use entente_domain::{
     condition::is_true,
@@ -11,6 +14,7 @@ use entente_domain::{
 };
 
 use jiff::Timestamp;
+use kube::ResourceExt as _;
 
 use super::{Simulation, printer::scalars};
 
@@ -81,13 +85,56 @@ fn is_there(simulation: &Simulation, entry: &ResolvedSubscription, item: &Resolv
     }
 }
 
+/// The end of the last pass after which a wanted item was not in place, by the uid of the
+/// subscription and the instant of the promise.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Incomplete(BTreeMap<(String, Timestamp), Timestamp>);
+
+impl Incomplete {
+    fn of(&self, object: &ServiceSubscription, promise: Timestamp) -> Option<Timestamp> {
+        let uid = object.uid().unwrap_or_default();
+        self.0.get(&(uid, promise)).copied()
+    }
+}
+
+/// Notes, at the end of a pass, that an item which a subscription wants is not in place at its
+/// remote side, whatever the status says.
+pub(super) fn note(simulation: &mut Simulation, resolved: &ResolvedDevice, name: &str) {
+    let entries = &resolved.subscriptions;
+    let entry = entries.iter().find(|entry| *entry.name == *name);
+    let entry = entry.expect("it is resolved");
+    let is_wanted = matches!(entry.intent, Intent::SetUp | Intent::Suspended);
+    let complete = entry
+        .items()
+        .all(|(_, item)| is_there(simulation, entry, item));
+    if complete || !is_wanted || !simulation.alone {
+        return;
+    }
+    let object = simulation.subscription(name);
+    let uid = object.uid().unwrap_or_default();
+    let now = simulation.now;
+    let revisions = object.spec.revisions.iter();
+    let promised: Vec<Timestamp> = revisions
+        .filter(|revision| revision.promised && revision.effective <= now)
+        .map(|revision| revision.effective)
+        .collect();
+    for effective in promised {
+        simulation
+            .incomplete
+            .0
+            .insert((uid.clone(), effective), now);
+    }
+}
+
 /// A promise is completed at the instant at which the last item was read back, and not before; nor
-/// before a pass that found it incomplete (D3). `began` is when the pass under way did.
+/// before a pass after which an item that was wanted then was not in place, whatever is wanted now
+/// (D3). A pass that asks nobody takes no time, so that the two instants may be one.
 pub(super) fn check_completion(
-    before: Option<&ServiceSubscriptionStatus>,
+    simulation: &Simulation,
+    object: &ServiceSubscription,
     after: &ServiceSubscriptionStatus,
-    began: Timestamp,
 ) {
+    let before = object.status.as_ref();
     let latest = after
         .items
         .iter()
@@ -102,14 +149,19 @@ pub(super) fn check_completion(
             .into_iter()
             .flat_map(|before| &before.promises)
             .find(|known| known.effective == promise.effective);
-        let known = before.is_some_and(|known| known.completed.is_some());
-        let incomplete = before.is_some_and(|known| !known.delays.is_empty());
+        if before.is_some_and(|known| known.completed.is_some()) {
+            continue;
+        }
+        // The clock may have been set back since.
+        let incomplete = simulation.incomplete.of(object, promise.effective);
+        let incomplete = incomplete.map(|at| at.min(simulation.began));
         assert!(
-            known || !incomplete || promise.completed >= Some(began),
-            "completed before the pass of {began} that proves it: {promise:#?}"
+            promise.completed >= incomplete,
+            "completed before {incomplete:?}, when it was not: {promise:#?}\n{}",
+            simulation.story()
         );
         assert!(
-            known || promise.completed >= latest,
+            promise.completed >= latest,
             "{promise:#?} {:#?}",
             after.items
         );
