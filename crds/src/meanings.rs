@@ -34,7 +34,7 @@ fn at(root: &Value, of: &Value, schema: &mut JSONSchemaProps) {
         let says = |(value, _): &(String, String)| names(description, value);
         if !meanings.is_empty() && !meanings.iter().all(says) {
             for (value, meaning) in meanings {
-                description.push_str(&format!(" {value}: {meaning}"));
+                description.extend([" ", &value, ": ", &meaning]);
             }
         }
     }
@@ -51,7 +51,9 @@ fn names(text: &str, value: &str) -> bool {
 fn meanings(of: &Value) -> Vec<(String, String)> {
     let values = of["oneOf"].as_array().into_iter().flatten();
     let one = |value: &Value| {
-        let name = value["const"].as_str().or(value["enum"][0].as_str())?;
+        let name = value["const"]
+            .as_str()
+            .or_else(|| value["enum"][0].as_str())?;
         let meaning = value["description"].as_str()?;
         let meaning = meaning.split_whitespace().collect::<Vec<_>>().join(" ");
         Some((name.to_owned(), meaning))

@@ -54,7 +54,7 @@ pub(crate) struct Simulation {
     pub(crate) dies_after: Option<usize>,
     /// True if nobody but the operator changes the remote sides.
     pub(crate) alone: bool,
-    /// What was not in place after a pass, kept beside all that the operator says.
+    /// Items that were not in place after a pass, kept beside all that the operator says.
     incomplete: truth::Incomplete,
     /// The instant at which the last pass asked to be followed by another.
     pub(crate) wake: Option<Timestamp>,
