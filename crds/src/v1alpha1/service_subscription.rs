@@ -324,7 +324,8 @@ pub struct Item {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub observed_digest: Option<Digest>,
-    /// Number of times that the current wanted value was sent.
+    /// Number of times that the current wanted value was sent. It is written with the next change of
+    /// the status; a restart of the operator loses those since the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub attempts: Option<i32>,

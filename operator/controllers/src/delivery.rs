@@ -6,6 +6,7 @@
 //! write loses a race only report runs again. Timers are in memory: the next instant of every
 //! device waits in the queue, so nothing has to be written for work to begin.
 
+mod attempts;
 mod device_backoffs;
 mod execute;
 mod machines;
@@ -25,7 +26,7 @@ use std::{
 };
 
 use entente_crds::v1alpha1::Device;
-use entente_domain::delivery::{Pass, next_date};
+use entente_domain::delivery::{Pass, UnsaidAttempts, next_date};
 use jiff::Timestamp;
 
 use crate::{
@@ -40,6 +41,7 @@ use crate::{
     secrets::Secrets,
     shutdown::Shutdown,
 };
+use attempts::Attempts;
 use device_backoffs::DeviceBackoffs;
 use machines::Machines;
 use unwritten::UnwrittenStatuses;
@@ -56,6 +58,7 @@ pub(crate) struct Delivery {
     backoffs: DeviceBackoffs,
     machines: Machines,
     unwritten: UnwrittenStatuses,
+    attempts: Attempts,
 }
 
 impl Reconcile for Delivery {
@@ -99,6 +102,7 @@ impl Reconcile for Delivery {
         if snapshot.device.is_none() && snapshot.subscriptions.is_empty() {
             self.backoffs.forget(key);
             self.unwritten.written(key);
+            self.attempts.keep(key, UnsaidAttempts::new());
             return Ok(None);
         }
         let looks = Looks {
@@ -178,6 +182,7 @@ impl Delivery {
             backoffs: DeviceBackoffs::default(),
             machines: Machines::default(),
             unwritten: UnwrittenStatuses::default(),
+            attempts: Attempts::default(),
         }
     }
 }

@@ -34,7 +34,7 @@ pub use model::{
     item::{ResolvedItem, Wanted},
     parameters::{Parameters, ServerValue},
     resolved::{Intent, ResolvedConnection, ResolvedDevice, ResolvedStep, ResolvedSubscription},
-    snapshot::DeviceSnapshot,
+    snapshot::{DeviceSnapshot, UnsaidAttempts},
 };
 pub use observations::record::may_exist;
 pub use observations::{DeviceObservation, InstanceObservation, Observations, Reading, Sent};

@@ -13,6 +13,8 @@ use super::{chart, helm, printed};
 /// Longest wait for the control plane's own work: aggregating roles, loading policies.
 pub(super) const DEADLINE: Duration = Duration::from_mins(1);
 pub(super) const NAMESPACE: &str = "entente-system";
+/// The user whom the installed policies let write records, to restore a backup.
+pub(super) const RESTORER: &str = "restorer";
 
 /// Returns a control plane with the chart installed, for all tests of this module but those that
 /// uninstall it. It is not the one of other tests, which install the definitions without Helm.
@@ -23,7 +25,8 @@ pub(super) async fn installed() -> &'static ControlPlane {
             let plane = ControlPlane::start(Options::default())
                 .await
                 .expect("a control plane");
-            install(&plane, "entente", &chart(), &[]).await;
+            let restorer = format!("admissionPolicy.alsoAllowUsers=[\"{RESTORER}\"]");
+            install(&plane, "entente", &chart(), &[&restorer]).await;
             plane
         })
         .await

@@ -9,7 +9,7 @@ use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::chart;
-use super::cluster::{NAMESPACE, Person, eventually, install, installed, own, refused};
+use super::cluster::{NAMESPACE, Person, RESTORER, eventually, install, installed, own, refused};
 
 const SUBSCRIPTIONS: &str = "only the operator writes ServiceSubscriptions";
 const COMPENSATIONS: &str = "only the operator writes Compensations";
@@ -120,6 +120,25 @@ async fn nobody_but_the_operator_makes_or_changes_a_subscription() {
         .kubectl(&delete, "")
         .await
         .expect("an administrator deletes it");
+}
+
+// shows D8
+#[tokio::test]
+async fn who_restores_a_backup_writes_records_and_their_status_and_nobody_else_does() {
+    let plane = installed().await;
+    let namespace = guarded(plane, "restored").await;
+    let restorer = Person::with_role(plane, RESTORER, "cluster-admin", &namespace).await;
+    let object = own(CaseKind::Compensation, "a.b.c.1.credit", &namespace);
+    let administrator = Person::administrator(plane);
+    refused(administrator.create(&object).await, COMPENSATIONS);
+    restorer.create(&object).await.expect("it is restored");
+    let what = "compensations.entente.dev/a.b.c.1.credit";
+    let status = json!({"status": {"summary": "BRL 3.00"}});
+    let said = restorer.merge_status(what, &namespace, &status).await;
+    said.expect("its status is restored");
+    let forged = json!({"status": {"summary": "BRL 9.00"}});
+    let said = administrator.merge_status(what, &namespace, &forged).await;
+    refused(said, "only the operator writes the status of Compensations");
 }
 
 /// Writes the status as the operator does, without reading it by its own path first.

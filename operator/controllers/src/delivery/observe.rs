@@ -72,6 +72,7 @@ pub(super) async fn snapshot(delivery: &Delivery, key: &Key) -> DeviceSnapshot {
         compensations: compensations(objects, &key.namespace, &subscriptions),
         clock_skew: delivery.context.skew.is_skewed(),
         unwritten: delivery.unwritten.of(key),
+        unsaid_attempts: delivery.attempts.of(key),
         reconcile_requested: device.as_deref().is_some_and(is_reconcile_requested),
         withdraw_deadline: SignedDuration::try_from(delivery.context.options.withdraw_deadline)
             .unwrap_or(SignedDuration::MAX),

@@ -12,7 +12,7 @@ use entente_crds::{
     v1alpha1::{Device, DeviceStatus, ServiceSubscription, ServiceSubscriptionStatus},
 };
 use entente_domain::{
-    delivery::{Answer, Pass, SubscriptionReport, next_date},
+    delivery::{Answer, Pass, SubscriptionReport, UnsaidAttempts, next_date},
     names::SubscriptionName,
 };
 use jiff::Timestamp;
@@ -61,6 +61,7 @@ pub(super) async fn write(delivery: &Delivery, pass: &Pass) -> Written {
         wakes.extend(report.wake_at);
         reports.insert(name.clone(), report);
     }
+    delivery.attempts.keep(&device, unsaid_attempts(&reports));
     match device_alone(delivery, pass, &reports).await {
         Ok(wake) => {
             wakes.extend(wake);
@@ -79,6 +80,12 @@ pub(super) async fn write(delivery: &Delivery, pass: &Pass) -> Written {
     }
     written.wake = wakes.into_iter().min();
     written
+}
+
+fn unsaid_attempts(reports: &BTreeMap<SubscriptionName, SubscriptionReport>) -> UnsaidAttempts {
+    let unsaid = reports.iter();
+    let unsaid = unsaid.map(|(name, report)| (name.clone(), report.unsaid_attempts.clone()));
+    unsaid.filter(|(_, unsaid)| !unsaid.is_empty()).collect()
 }
 
 /// Returns the report that a subscription would have got, for the instants in it.

@@ -3,11 +3,14 @@
 //! Makes conditions, items and promises of everything that was resolved, proved, planned and met.
 //! Called once at the end of a pass, and again with the same observations when a write lost a race.
 
+use std::collections::BTreeMap;
+
 use entente_crds::{
     condition::{ConditionType, Reason},
+    item_key::ItemKey,
     v1alpha1::{
-        Cause, CurrentRevision, ItemState, Promise, ServerOperationState, ServerOperationType,
-        ServiceSubscription, ServiceSubscriptionStatus, StepType,
+        Cause, CurrentRevision, Item, ItemState, Promise, ServerOperationState,
+        ServerOperationType, ServiceSubscription, ServiceSubscriptionStatus, StepType,
     },
 };
 use jiff::Timestamp;
@@ -41,6 +44,8 @@ pub struct SubscriptionReport {
     pub finalizer_may_go: bool,
     /// The next instant at which something changes by time alone.
     pub wake_at: Option<Timestamp>,
+    /// Number of attempts at each item for which the status has a smaller one.
+    pub unsaid_attempts: BTreeMap<ItemKey, i32>,
 }
 
 /// Inputs of the report of one subscription.
@@ -120,8 +125,10 @@ impl Report<'_> {
             promises,
         };
         let heard = self.observations.of(&self.subscription.name);
+        let counted = status.items.clone();
         keep_counters_of_an_equal_status(&mut status, &previous, heard.was_fetched());
         SubscriptionReport {
+            unsaid_attempts: unsaid_attempts(&counted, &status.items),
             finalizer_may_go: self.finalizer_may_go(&status, &withdrawal),
             wake_at: self.wake_at(&status, is_stalled),
             status,
@@ -385,6 +392,14 @@ fn side_of(step: StepType) -> Side {
 /// machine, the clock.
 fn says_more_than_a_problem(wait: Reason) -> bool {
     !Reason::OF_AN_ATTEMPT.contains(&wait) && !is_a_matter_of_time(wait)
+}
+
+/// Returns the attempts that were counted and that the items of a status do not say.
+fn unsaid_attempts(counted: &[Item], said: &[Item]) -> BTreeMap<ItemKey, i32> {
+    let pairs = counted.iter().zip(said);
+    let unsaid = pairs.filter(|(counted, said)| counted.attempts > said.attempts);
+    let unsaid = unsaid.filter_map(|(counted, _)| Some((counted.key.clone(), counted.attempts?)));
+    unsaid.collect()
 }
 
 /// Keeps the counters of a retry that met the same problem again: they alone are no reason for a

@@ -9,6 +9,7 @@ use std::{
 
 use entente_crds::{
     condition::Reason,
+    item_key::ItemKey,
     v1alpha1::{Connection, Device, DeviceModel, ServiceSubscription, SmartService},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -21,6 +22,9 @@ use crate::{
     secret::Secrets,
     unreadable::{Referent, UnreadableObjects},
 };
+
+/// Number of attempts at each item of a subscription, where it is larger than its status says.
+pub type UnsaidAttempts = BTreeMap<SubscriptionName, BTreeMap<ItemKey, i32>>;
 
 /// The objects that delivery on one device depends on.
 #[derive(Clone, Debug, Default)]
@@ -79,6 +83,8 @@ pub struct DeviceSnapshot {
     pub clock_skew: Option<SignedDuration>,
     /// The last status of the device, if it could not be written.
     pub unwritten: Option<UnwrittenStatus>,
+    /// Attempts that no status says yet, since their number alone is no reason for a write.
+    pub unsaid_attempts: UnsaidAttempts,
     /// True if a person asked for a full read-back now.
     pub reconcile_requested: bool,
     /// Time after which a withdrawal is given up.

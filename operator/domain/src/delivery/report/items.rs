@@ -106,8 +106,12 @@ impl Report<'_> {
         // A report that is made twice counts nothing twice.
         let counted = before.and_then(|before| before.last_sent);
         let news = sent.filter(|sent| Some(sent.at) != counted);
-        let attempts =
-            before.and_then(|before| before.attempts).unwrap_or(0) + i32::from(news.is_some());
+        let said = before.map(|before| before.attempts.unwrap_or(0));
+        let unsaid = &self.snapshot.unsaid_attempts;
+        let unsaid = unsaid.get(&self.subscription.name);
+        let unsaid = unsaid.and_then(|it| it.get(&item.key)).copied();
+        let counted = said.map_or(0, |said| said.max(unsaid.unwrap_or(0)));
+        let attempts = counted + i32::from(news.is_some());
         let waits = item.state == ItemState::Unknown
             && item.problem.is_none()
             && (work.is_some_and(|step| step != item.step)

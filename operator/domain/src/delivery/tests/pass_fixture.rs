@@ -285,6 +285,8 @@ impl Story {
             Arc::make_mut(device).status = Some(status);
         }
         self.edit(|it| it.status = Some(report.status.clone()));
+        let unsaid = report.unsaid_attempts.clone();
+        self.snapshot.unsaid_attempts = [(object.name_any().into(), unsaid)].into();
         report
     }
 

@@ -89,6 +89,9 @@ fn json(text: &str) -> String {
     quoted[1..quoted.len() - 1].to_owned()
 }
 
+/// Number of the ways in which [`spelled`] spells a text.
+const SPELLINGS: u8 = 13;
+
 /// Spells a text in one of the ways in which a remote side may echo it.
 fn spelled(text: &str, how: u8) -> String {
     let percent = |text: &str, upper: bool| -> String {
@@ -101,7 +104,7 @@ fn spelled(text: &str, how: u8) -> String {
         };
         text.bytes().map(digits).collect::<Vec<_>>().concat()
     };
-    match how % 9 {
+    match how % SPELLINGS {
         0 => text.to_owned(),
         1 => json(text),
         2 => json(text).replace('/', "\\/"),
@@ -110,6 +113,15 @@ fn spelled(text: &str, how: u8) -> String {
         5 => general_purpose::STANDARD.encode(text),
         6 => general_purpose::URL_SAFE_NO_PAD.encode(text),
         7 => text.to_ascii_uppercase(),
+        // As a proxy shows a login (RFC 7617), or a dump shows bytes.
+        9 => general_purpose::STANDARD.encode(format!("operator:{text}")),
+        10 => text.bytes().map(|byte| format!("{byte:02x}")).collect(),
+        // As a log cuts it, or a reader of PEM quotes the line that it does not understand.
+        11 => {
+            let whole = text.chars().count();
+            text.chars().take(8.max(whole * 2 / 3)).collect()
+        }
+        12 => text.lines().last().unwrap_or_default().to_owned(),
         _ => {
             let units = text.encode_utf16().map(|unit| format!("\\u{unit:04x}"));
             units.collect::<Vec<_>>().concat()
@@ -149,12 +161,13 @@ proptest! {
         width in 0..40_usize,
     ) {
         let mut echo = spelled(&secret, how);
-        if width > 10 && echo.is_ascii() && how % 9 >= 5 {
+        let how = how % SPELLINGS;
+        if width > 10 && echo.is_ascii() && (5..9).contains(&how) {
             // Some fold what they print; not inside what an escape is made of.
             let lines: Vec<&str> = echo.as_bytes().chunks(width).map(|line| {
                 std::str::from_utf8(line).expect("it is ASCII")
             }).collect();
-            if how % 9 != 8 {
+            if how != 8 {
                 echo = lines.join("\r\n ");
             }
         }
