@@ -115,7 +115,11 @@ fn spelled(text: &str, how: u8) -> String {
         7 => text.to_ascii_uppercase(),
         // As a proxy shows a login (RFC 7617), or a dump shows bytes.
         9 => general_purpose::STANDARD.encode(format!("operator:{text}")),
-        10 => text.bytes().map(|byte| format!("{byte:02x}")).collect(),
+        10 => {
+            let digits =
+                |byte: u8| [byte >> 4, byte & 15].map(|it| char::from_digit(it.into(), 16));
+            text.bytes().flat_map(digits).flatten().collect()
+        }
         // As a log cuts it, or a reader of PEM quotes the line that it does not understand.
         11 => {
             let whole = text.chars().count();
