@@ -217,3 +217,13 @@ proptest! {
         }
     }
 }
+
+// shows K2 K5
+#[test]
+fn a_device_that_cannot_be_read_and_is_off_at_the_start_is_looked_at_when_it_is_due() {
+    let sequences = [
+        vec![Event::Spoiled(objects::Subject::Device(2))],
+        vec![Event::Starts, Event::DeviceOff(2)],
+    ];
+    assert_eq!(run(&sequences), Ok(()));
+}

@@ -19,6 +19,7 @@ use crate::delivery::{
 };
 use crate::names::SubscriptionName;
 use crate::time::later_clock;
+use crate::unreadable::Referent;
 
 mod catalog;
 mod device;
@@ -100,8 +101,11 @@ impl Round<'_> {
             return false;
         };
         let name = &connection.name;
+        // What is learnt of a Device whose newest version cannot be read cannot be written.
+        let unreadable = &self.snapshot.unreadable;
         if device.spec.suspend
             || connection.endpoint.is_err()
+            || unreadable.contains(Referent::Device, &self.snapshot.device_name)
             || self.snapshot.proved_by_others.contains(name)
             || self.observations.through(name).reading.is_some()
         {
