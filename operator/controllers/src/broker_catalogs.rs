@@ -19,7 +19,14 @@ const MOST: usize = 4096;
 /// The catalogs by Connection.
 pub(crate) struct BrokerCatalogs {
     kept: Mutex<Kept>,
-    listeners: Mutex<Vec<UnboundedSender<String>>>,
+    listeners: Mutex<Vec<Listener>>,
+}
+
+/// A listener, which is told of the Connection whose catalog is another one than before.
+struct Listener {
+    sender: UnboundedSender<String>,
+    /// True if a catalog that was not known before is one, too.
+    wants_first: bool,
 }
 
 type Kept = ExpiringMap<ConnectionName, Read, Timestamp>;
@@ -58,17 +65,39 @@ impl BrokerCatalogs {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns the catalog of a connection as it was last read, fresh or not.
+    pub(crate) fn last(&self, name: &str, now: Timestamp) -> Option<Arc<Catalog>> {
+        let kept = self.kept();
+        kept.get(&name.into(), now).map(|read| read.catalog.clone())
+    }
+
     /// Returns the names of connections as their catalogs change.
     pub(crate) fn subscribe(&self) -> UnboundedReceiver<String> {
-        let (listener, changes) = unbounded_channel();
-        self.listeners
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(listener);
+        self.listen(false)
+    }
+
+    /// Returns the names of connections as their catalogs change or become known.
+    pub(crate) fn subscribe_from_first(&self) -> UnboundedReceiver<String> {
+        self.listen(true)
+    }
+
+    fn listen(&self, wants_first: bool) -> UnboundedReceiver<String> {
+        let (sender, changes) = unbounded_channel();
+        let listener = Listener {
+            sender,
+            wants_first,
+        };
+        self.listeners().push(listener);
         changes
     }
 
-    /// Keeps a catalog that was read, and notifies subscribers if it differs from the one before.
+    fn listeners(&self) -> MutexGuard<'_, Vec<Listener>> {
+        self.listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a catalog that was read, and notifies those whom it is news for.
     pub(crate) fn keep(&self, name: &str, catalog: &Arc<Catalog>, now: Timestamp) {
         let after = |length| now.checked_add(length).unwrap_or(Timestamp::MAX);
         let read = Read {
@@ -76,14 +105,14 @@ impl BrokerCatalogs {
             fresh_until: after(KEPT),
         };
         let before = self.kept().insert(name.into(), read, now, after(KNOWN));
-        if before.is_none_or(|before| before.catalog == *catalog) {
+        let is_first = before.is_none();
+        if before.is_some_and(|before| before.catalog == *catalog) {
             return;
         }
-        let mut listeners = self
-            .listeners
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        listeners.retain(|listener| listener.send(name.to_owned()).is_ok());
+        self.listeners().retain(|listener| {
+            let is_news = !is_first || listener.wants_first;
+            !is_news || listener.sender.send(name.to_owned()).is_ok()
+        });
     }
 
     /// Marks a catalog to be read again before it is used, because its Connection changed. Its
@@ -116,11 +145,18 @@ mod tests {
     fn who_listens_is_told_of_a_catalog_that_is_another_one_and_of_no_other() {
         let catalogs = BrokerCatalogs::default();
         let mut changes = catalogs.subscribe();
+        let mut from_first = catalogs.subscribe_from_first();
         for id in ["one", "one", "two"] {
             catalogs.keep("northwind", &catalog(id), Timestamp::UNIX_EPOCH);
             catalogs.expire("northwind");
         }
-        assert_eq!(changes.try_recv().ok().as_deref(), Some("northwind"));
-        assert!(changes.try_recv().is_err());
+        let told = |number: usize, changes: &mut UnboundedReceiver<String>| {
+            for _ in 0..number {
+                assert_eq!(changes.try_recv().ok().as_deref(), Some("northwind"));
+            }
+            assert!(changes.try_recv().is_err());
+        };
+        told(1, &mut changes);
+        told(2, &mut from_first);
     }
 }

@@ -16,7 +16,9 @@ use entente_crds::{
     v1alpha1::{Connection, DeviceModel, Protocol, SmartService},
 };
 use entente_domain::{
-    catalogue::{ObservedConnection, Users, report_connection, report_model, report_service},
+    catalogue::{
+        ObservedConnection, ObservedServer, Users, report_connection, report_model, report_service,
+    },
     condition::find,
     remote::{Catalog, Failure},
 };
@@ -95,6 +97,7 @@ impl Reconcile for Catalogue {
         watches.cache(&objects.devices, triggers::device);
         watches.cache(&objects.subscriptions, triggers::subscription);
         watches.channel(self.orphans.subscribe(), triggers::answered);
+        watches.channel(self.catalogs.subscribe_from_first(), triggers::catalog);
         let connections = objects.connections.subscribe_unreadable();
         watches.channel(connections, triggers::unreadable_connection);
         for unreadable in [
@@ -292,18 +295,15 @@ impl Catalogue {
         let held = self.hold(cache, name, &mut users).await;
         let written = self.write(cache, name, |object| {
             let server = object.spec.server.as_ref();
-            let connection = server.and_then(|server| {
-                let key = Key::new("", server.connection_ref.name.clone());
-                self.objects.connections.get(&key)
-            });
+            let name = server.map_or("", |server| &*server.connection_ref.name);
+            let connection = self.objects.connections.get(&Key::new("", name));
+            let catalog = self.catalogs.last(name, now);
+            let server = ObservedServer {
+                connection: connection.as_deref(),
+                catalog: catalog.as_deref(),
+            };
             let unreadable = self.objects.unreadable("");
-            Some(report_service(
-                object,
-                connection.as_deref(),
-                &unreadable,
-                &users,
-                now,
-            ))
+            Some(report_service(object, server, &unreadable, &users, now))
         });
         let written = written.await;
         let released = self.release(cache, name, &users).await;

@@ -302,6 +302,7 @@ pub(crate) fn fake_broker() -> FakeServer {
         name: "data-backup".to_owned(),
         instances_retrievable: true,
         plans: vec![plan],
+        ..Offering::default()
     };
     FakeServer {
         catalog: Catalog {

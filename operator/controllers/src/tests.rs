@@ -2,6 +2,7 @@
 //! in this process. Here stands only what shows where one controller's writes wake another.
 
 mod crash;
+mod full_caches;
 mod instants;
 mod orphans;
 mod random_specs;

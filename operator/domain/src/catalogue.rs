@@ -5,36 +5,30 @@
 
 mod orphans;
 mod removals;
+mod service;
 mod users;
 
 use std::collections::BTreeSet;
 
 use entente_crds::{
     condition::{ConditionType, Reason},
-    v1alpha1::{
-        Connection, ConnectionStatus, DeviceModel, DeviceModelStatus, IppSyntax, Protocol,
-        SmartService, SmartServiceStatus, ValueSource, ValueType, When,
-    },
+    v1alpha1::{Connection, ConnectionStatus, DeviceModel, DeviceModelStatus, IppSyntax, Protocol},
 };
 use jiff::Timestamp;
-use kube::ResourceExt as _;
 
-use self::orphans::{MOST_NAMES, OrphanList, some_of};
+use self::orphans::{MOST_NAMES, OrphanList};
 pub use self::{
     orphans::{BrokerInstances, MOST_ORPHANS},
     removals::{MOST_ATTEMPTS, Removals, Turn, may_deprovision},
+    service::{ObservedServer, report_service},
     users::Users,
 };
 use crate::{
-    condition::{
-        ConditionSet, Status, Summary, Work, find, is_allowed, sentence, without_words_of_attempts,
-    },
-    parameter::{Constraints, parse_value},
-    promise::{WITHOUT_CREDIT, is_without_credit},
+    condition::{ConditionSet, Status, Summary, Work, find, is_allowed, without_words_of_attempts},
+    listing::some_of,
     protocol::route,
     reasons::reason,
     remote::{Failure, FailureKind},
-    unreadable::{Referent, UnreadableObjects},
 };
 
 /// Reason and message of ResolvedRefs if no reference is missing.
@@ -295,154 +289,6 @@ fn syntax_fault(model: &DeviceModel) -> Option<String> {
             words.join(", ")
         );
         (!allowed.contains(&syntax)).then_some(message)
-    })
-}
-
-/// Returns the status of a SmartService. `connection` is that of its server; if it is not at hand,
-/// `unreadable` says whether it exists.
-pub fn report_service(
-    service: &SmartService,
-    connection: Option<&Connection>,
-    unreadable: &UnreadableObjects,
-    users: &Users,
-    now: Timestamp,
-) -> SmartServiceStatus {
-    let previous = service.status.clone().unwrap_or_default();
-    let generation = service.metadata.generation;
-    let fault = duration_fault(service)
-        .or_else(|| parameter_fault(service))
-        .or_else(|| remedy_fault(service))
-        .or_else(|| protocol_fault(connection));
-    let server = service.spec.server.as_ref();
-    let unresolved = server.filter(|_| connection.is_none()).map(|server| {
-        let name = &server.connection_ref.name;
-        let (reason, message) = unreadable.not_at_hand(Referent::Connection, name);
-        (reason, sentence(&message))
-    });
-    let refused = fault
-        .clone()
-        .map(|message| (Reason::UnsupportedValue, message));
-    let set = ConditionSet::new(&previous.conditions, generation, now)
-        .with_fault(
-            ConditionType::Accepted,
-            refused,
-            (Reason::Valid, "The service is valid."),
-        )
-        .with_fault(ConditionType::ResolvedRefs, unresolved.clone(), RESOLVED);
-    let summary = users.or_wait(service_summary(fault, unresolved), service);
-    SmartServiceStatus {
-        observed_generation: summary.observed_generation(generation, previous.observed_generation),
-        conditions: summary.state(set).finish(),
-        used_by: Some(users.count()),
-    }
-}
-
-/// Returns the summary of a SmartService: its own fault comes before a missing reference.
-fn service_summary(fault: Option<String>, unresolved: Option<(Reason, String)>) -> Summary {
-    match (fault, unresolved) {
-        (Some(message), _) => Summary::open(Reason::UnsupportedValue, message, Work::Stalled),
-        (None, Some((reason, message))) => Summary::open(reason, message, Work::of(reason)),
-        (None, None) => Summary::done(Reason::Succeeded, "The service can be used by contracts."),
-    }
-}
-
-/// Returns the fault of a server's Connection that is the way to no service server.
-fn protocol_fault(connection: Option<&Connection>) -> Option<String> {
-    let connection = connection.filter(|it| it.spec.protocol != Protocol::OSB)?;
-    Some(format!(
-        "spec.server.connectionRef names the Connection {}, which has protocol {:?}: must be one of \
-         protocol OSB.",
-        connection.name_any(),
-        connection.spec.protocol
-    ))
-}
-
-/// Returns the fault of a remedy by which nothing would ever be owed. The schema refuses it; one that
-/// was stored before is said.
-fn remedy_fault(service: &SmartService) -> Option<String> {
-    let mut remedies = service.spec.remedies.iter();
-    let found = remedies.find(|remedy| is_without_credit(remedy))?;
-    Some(format!("spec.remedies[{}] {WITHOUT_CREDIT}.", found.name))
-}
-
-/// Returns the fault of a duration in the service's spec.
-fn duration_fault(service: &SmartService) -> Option<String> {
-    let level = service.spec.service_level.as_ref();
-    let level = level.map(|level| ("serviceLevel.allowed", &level.allowed));
-    let bounds = service.spec.bounds.as_ref();
-    let bounds = bounds.map(|bounds| ("bounds.promisesBefore", &bounds.promises_before));
-    let durations = [("stepTimeout", &service.spec.step_timeout)];
-    durations
-        .into_iter()
-        .chain(level)
-        .chain(bounds)
-        .find_map(|(field, found)| {
-            let error = found.length().err()?;
-            Some(format!("spec.{field}: {error}."))
-        })
-}
-
-/// Returns the fault of a parameter: a default that the parameter itself does not allow, or a value
-/// from a parameter that does not exist.
-fn parameter_fault(service: &SmartService) -> Option<String> {
-    let parameters = &service.spec.parameters;
-    for parameter in parameters {
-        let Some(default) = &parameter.default else {
-            continue;
-        };
-        let constraints = Constraints::of_parameter(parameter);
-        if let Err(error) = parse_value(&parameter.name, default, parameter.r#type, &constraints) {
-            return Some(format!(
-                "The default of a parameter cannot be used: {error}."
-            ));
-        }
-    }
-    let device = service.spec.device.iter().flat_map(|side| &side.settings);
-    let server = service.spec.server.iter().flat_map(|side| &side.settings);
-    let named = device
-        .map(|setting| (&setting.name, &setting.value_from, &setting.when))
-        .chain(server.map(|setting| (&setting.name, &setting.value_from, &setting.when)));
-    for (setting, source, when) in named {
-        if let Some(fault) = secret_fault(service, setting, source.as_ref(), when.as_ref()) {
-            return Some(fault);
-        }
-        let from = source.as_ref().and_then(|source| source.parameter.as_ref());
-        for name in from
-            .into_iter()
-            .chain(when.as_ref().map(|when| &when.parameter))
-        {
-            if !parameters.iter().any(|parameter| parameter.name == *name) {
-                return Some(format!(
-                    "The setting {setting} names the parameter {name}, which the service does not \
-                     have."
-                ));
-            }
-        }
-    }
-    None
-}
-
-/// Returns the fault of a secret that decides something: the decision would reveal it.
-fn secret_fault(
-    service: &SmartService,
-    setting: &str,
-    source: Option<&ValueSource>,
-    when: Option<&When>,
-) -> Option<String> {
-    let is_secret = |name: &str| {
-        let mut parameters = service.spec.parameters.iter();
-        parameters.any(|one| one.name == name && one.r#type == ValueType::Secret)
-    };
-    let asked = when.filter(|when| is_secret(&when.parameter));
-    let mapped = source.filter(|source| {
-        let parameter = source.parameter.as_deref().unwrap_or_default();
-        !source.map.is_empty() && is_secret(parameter)
-    });
-    (asked.is_some() || mapped.is_some()).then(|| {
-        format!(
-            "The setting {setting} has a when or a map on a parameter of type Secret: must be a \
-             parameter of another type."
-        )
     })
 }
 

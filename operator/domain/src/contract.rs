@@ -44,6 +44,8 @@ use entente_crds::{
 use jiff::{SignedDuration, Timestamp};
 use kube::Resource;
 
+use crate::listing::some_of;
+
 pub use report::{WriteOutcome, report};
 pub use resolve::{next_date, next_wake, resolve};
 pub use subscription_view::{SubscriptionView, view};
@@ -296,22 +298,7 @@ fn unsupported(message: String) -> Fault {
 
 /// Joins names as "a, b and 3 more", in the order given.
 fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    listed_up_to(NAMES_SHOWN, names)
-}
-
-/// Joins names in the same way, and shows at most so many.
-fn listed_up_to<'a>(most: usize, names: impl IntoIterator<Item = &'a str>) -> String {
-    let names: Vec<&str> = names.into_iter().collect();
-    let shown = names
-        .iter()
-        .take(most)
-        .copied()
-        .collect::<Vec<_>>()
-        .join(", ");
-    match names.len().saturating_sub(most) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
+    some_of(names, NAMES_SHOWN)
 }
 
 /// Returns the reason of several faults: that of the first.

@@ -15,6 +15,7 @@ pub mod contract;
 pub mod delivery;
 pub mod expiring;
 pub mod identity;
+mod listing;
 pub mod money;
 pub mod names;
 pub mod parameter;

@@ -212,10 +212,19 @@ pub struct Offering {
     pub id: String,
     /// Its name.
     pub name: String,
+    /// Its name as it may be shown, where that is not the name: one that has a secret in it.
+    pub shown: Option<String>,
     /// True if instances can be fetched (OSB `instances_retrievable`).
     pub instances_retrievable: bool,
     /// Its plans.
     pub plans: Vec<Plan>,
+}
+
+impl Offering {
+    /// Returns the name as a message may show it.
+    pub fn shown_name(&self) -> &str {
+        self.shown.as_deref().unwrap_or(&self.name)
+    }
 }
 
 /// One plan of an offering.
@@ -225,6 +234,8 @@ pub struct Plan {
     pub id: String,
     /// Its name.
     pub name: String,
+    /// Its name as it may be shown, where that is not the name: one that has a secret in it.
+    pub shown: Option<String>,
     /// Longest time for which an operation may be polled (OSB `maximum_polling_duration`).
     pub maximum_polling_duration: Option<SignedDuration>,
     /// True if an instance can be moved away from this plan (OSB `plan_updateable` of the plan,
@@ -232,6 +243,13 @@ pub struct Plan {
     pub updateable: bool,
     /// The version of the plan (OSB `maintenance_info.version`), if the broker names one.
     pub maintenance_version: Option<String>,
+}
+
+impl Plan {
+    /// Returns the name as a message may show it.
+    pub fn shown_name(&self) -> &str {
+        self.shown.as_deref().unwrap_or(&self.name)
+    }
 }
 
 /// Failure of a request, with the remote side's words.

@@ -86,6 +86,7 @@ impl Subject {
             name: "data-backup".to_owned(),
             instances_retrievable: true,
             plans: vec![plan],
+            ..Offering::default()
         };
         let catalog = Catalog {
             offerings: vec![offering],

@@ -19,7 +19,7 @@ use kube::ResourceExt as _;
 use super::{Catalogue, PROBE};
 use crate::{
     clock::Clock as _,
-    in_process::{InProcess, Parts, broker_login, says},
+    in_process::{InProcess, Parts, broker_login, fake_broker, says},
 };
 
 const BROKER: &str = "northwind-services";
@@ -36,7 +36,7 @@ fn catalogue(parts: Parts) -> Catalogue {
 /// uses.
 async fn started() -> InProcess {
     let mut process = InProcess::at("2027-03-01T00:00:00Z");
-    process.world.put_server(BROKER_URL, FakeServer::default());
+    process.world.put_server(BROKER_URL, fake_broker());
     process.cluster.apply(&broker_login());
     process.cluster.apply(&example::northwind_services());
     process.cluster.apply(&example::hq_ipp());
@@ -296,6 +296,36 @@ async fn a_service_whose_connection_does_not_exist_says_so_until_it_does() {
     process.cluster.apply(&example::northwind_services());
     let found = |process: &InProcess| resolved(process) == "True(Resolved)" && is_ready(process);
     process.until("the service finds it", found).await;
+}
+
+// shows K2
+#[tokio::test(start_paused = true)]
+async fn a_service_says_that_the_catalog_lacks_its_offering_until_it_has_it_or_the_service_is_edited()
+ {
+    let process = started().await;
+    let resolved = |process: &InProcess| {
+        let service: SmartService = process.cluster.get("", "data-backup").expect("a service");
+        let conditions = service.status.unwrap_or_default().conditions;
+        [
+            says(&conditions, "ResolvedRefs"),
+            says(&conditions, "Ready"),
+        ]
+    };
+    let found = ["True(Resolved)", "True(Succeeded)"];
+    let lacks = ["False(OfferingNotFound)", "False(OfferingNotFound)"];
+    let is = |expected: [&'static str; 2]| move |process: &InProcess| resolved(process) == expected;
+    process.until("the catalog has it", is(found)).await;
+    let rename = |process: &InProcess, offering: &str| {
+        let edit = |service: &mut SmartService| {
+            let side = service.spec.server.as_mut().expect("a side");
+            offering.clone_into(&mut side.offering);
+        };
+        process.cluster.edit("", "data-backup", edit);
+    };
+    rename(&process, "data-backpu");
+    process.until("a typing error is said", is(lacks)).await;
+    rename(&process, "data-backup");
+    process.until("and its correction", is(found)).await;
 }
 
 // shows K2

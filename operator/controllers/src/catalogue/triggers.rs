@@ -17,6 +17,7 @@ use kube::ResourceExt as _;
 use super::{Catalogue, Subject, usage};
 use crate::{
     cache::{Change, Key, UnreadableChange},
+    objects::BY_CONNECTION,
     queue::Queue,
     status::has_finalizer,
     triggers::{differs, spec_differs},
@@ -40,15 +41,25 @@ pub(super) fn connection(
     }
     if spec_differs(change) {
         queue.add(Subject::Connection(name.clone()));
-        for service in catalogue
-            .objects
-            .services
-            .by_index(crate::objects::BY_CONNECTION, &change.key.name)
-        {
-            queue.add(Subject::Service(service.name_any()));
-        }
+        services_of(catalogue, queue, name);
     } else if change.by_others {
         queue.add(Subject::Connection(change.key.name.clone()));
+    }
+}
+
+/// Wakes the services whose offering is in a catalog that is another one than before.
+#[allow(
+    clippy::ptr_arg,
+    reason = "the shell hands over what the channel carries"
+)]
+pub(super) fn catalog(catalogue: &Catalogue, queue: &Queue<Subject>, connection: &String) {
+    services_of(catalogue, queue, connection);
+}
+
+fn services_of(catalogue: &Catalogue, queue: &Queue<Subject>, connection: &str) {
+    let services = &catalogue.objects.services;
+    for service in services.by_index(BY_CONNECTION, connection) {
+        queue.add(Subject::Service(service.name_any()));
     }
 }
 

@@ -13,6 +13,8 @@ use entente_crds::{
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
+use crate::listing::some_of;
+
 /// The most orphans that a Connection lists; where there is no room, withdrawals that gave up wait.
 pub const MOST_ORPHANS: usize = 256;
 
@@ -124,16 +126,6 @@ impl OrphanList {
             "The annotation {ANNOTATION_FORGET_ORPHAN} names {unknown}, which is no instanceId in \
              status.orphans; {allowed}."
         ))
-    }
-}
-
-/// Returns the first ids, `most` at most, with the number of the others.
-pub(super) fn some_of<'a>(ids: impl Iterator<Item = &'a String>, most: usize) -> String {
-    let ids: Vec<&str> = ids.map(String::as_str).collect();
-    let shown = ids.iter().take(most).copied().collect::<Vec<_>>();
-    match ids.len().checked_sub(most) {
-        None | Some(0) => shown.join(", "),
-        Some(more) => format!("{} and {more} more", shown.join(", ")),
     }
 }
 

@@ -1,12 +1,13 @@
-//! Tests of a Connection's conditions and of its list of orphans.
+//! Tests of the conditions of a Connection and of a DeviceModel, and of the list of orphans.
 
 mod forgetting;
 mod removals;
+mod service;
 
 use entente_crds::v1alpha1::{
-    ConnectionSpec, DeviceModelSpec, DeviceSetting, FeeCredit, IppSetting, Orphan, Remedy,
-    ServerInstance, ServerOperation, ServerOperationState, ServerOperationType, ServiceLevel,
-    ServiceSubscription, ServiceSubscriptionSpec, ServiceSubscriptionStatus, SmartServiceSpec, Via,
+    ConnectionSpec, DeviceModelSpec, DeviceSetting, IppSetting, Orphan, ServerInstance,
+    ServerOperation, ServerOperationState, ServerOperationType, ServiceSubscription,
+    ServiceSubscriptionSpec, ServiceSubscriptionStatus, ValueType, Via,
 };
 
 use super::*;
@@ -155,55 +156,6 @@ fn a_stored_model_whose_syntax_cannot_carry_its_type_names_both_and_what_is_allo
         "False(UnsupportedValue) spec.settings[duplex].via.ipp.syntax is Integer: with type Boolean \
          it must be one of Boolean."
     );
-}
-
-// shows K2
-#[test]
-fn a_service_with_a_text_that_is_no_duration_is_refused_by_its_field() {
-    let said = |spec: SmartServiceSpec| {
-        let service = SmartService::new("data-backup", spec);
-        let conditions = report_of(&service, true, 0).conditions;
-        let accepted = find(&conditions, ConditionType::Accepted).expect("it is stated");
-        (accepted.reason.clone(), accepted.message.to_string())
-    };
-    let level = SmartServiceSpec {
-        service_level: Some(ServiceLevel {
-            allowed: "soon".into(),
-            ..ServiceLevel::default()
-        }),
-        ..SmartServiceSpec::default()
-    };
-    let timeout = SmartServiceSpec {
-        step_timeout: "soon".into(),
-        ..SmartServiceSpec::default()
-    };
-    for (spec, field) in [(level, "serviceLevel.allowed"), (timeout, "stepTimeout")] {
-        let message = format!(
-            "spec.{field}: \"soon\" must be a duration such as \"90s\", \"15m\" or \"336h\"."
-        );
-        assert_eq!(said(spec), ("UnsupportedValue".to_owned(), message));
-    }
-}
-
-// shows K2 D5
-#[test]
-fn a_service_with_a_remedy_by_which_nothing_is_ever_owed_says_so() {
-    let mut service = SmartService::new("data-backup", SmartServiceSpec::default());
-    service.spec.remedies = vec![Remedy {
-        name: "credit".into(),
-        ..Remedy::default()
-    }];
-    let said = |service: &SmartService| {
-        let conditions = report_of(service, true, 0).conditions;
-        let accepted = find(&conditions, ConditionType::Accepted).expect("it is stated");
-        format!("{} {}", accepted.reason, accepted.message)
-    };
-    assert_eq!(
-        said(&service),
-        "UnsupportedValue spec.remedies[credit] is a FeeCredit: it must have the member credit."
-    );
-    service.spec.remedies[0].credit = Some(FeeCredit::default());
-    assert!(said(&service).starts_with("Valid "));
 }
 
 fn failure(kind: FailureKind) -> Failure {
@@ -514,174 +466,6 @@ fn users(number: usize) -> Users {
         devices: (0..number).map(|it| format!("acme/{it}")).collect(),
         ..Users::default()
     }
-}
-
-fn report_of(
-    service: &SmartService,
-    connection_exists: bool,
-    used_by: usize,
-) -> SmartServiceStatus {
-    let unreadable = UnreadableObjects::default();
-    let connection = connection_exists.then(entente_crds::example::northwind_services);
-    report_service(
-        service,
-        connection.as_ref(),
-        &unreadable,
-        &users(used_by),
-        NOW,
-    )
-}
-
-/// Returns Accepted and ResolvedRefs of a service as `Status(Reason) message`.
-fn service_says(service: &SmartService, connection_exists: bool) -> [String; 2] {
-    let conditions = report_of(service, connection_exists, 3).conditions;
-    [ConditionType::Accepted, ConditionType::ResolvedRefs].map(|kind| {
-        let found = find(&conditions, kind).expect("it is stated");
-        format!("{}({}) {}", found.status, found.reason, found.message)
-    })
-}
-
-// shows K2
-#[test]
-fn a_service_whose_server_is_behind_a_connection_for_devices_says_which_and_what_is_allowed() {
-    let service = entente_crds::example::data_backup();
-    let devices = entente_crds::example::hq_ipp();
-    let unreadable = UnreadableObjects::default();
-    let conditions =
-        report_service(&service, Some(&devices), &unreadable, &users(0), NOW).conditions;
-    let accepted = find(&conditions, ConditionType::Accepted).expect("it is stated");
-    assert_eq!(
-        format!(
-            "{}({}) {}",
-            accepted.status, accepted.reason, accepted.message
-        ),
-        "False(UnsupportedValue) spec.server.connectionRef names the Connection hq-ipp, which has \
-         protocol IPP: must be one of protocol OSB."
-    );
-}
-
-// shows K1 K2
-#[test]
-fn the_services_of_the_examples_are_valid_and_say_which_connection_they_miss() {
-    for service in [
-        entente_crds::example::data_backup(),
-        entente_crds::example::parts_life(),
-    ] {
-        let [accepted, resolved] = service_says(&service, true);
-        assert_eq!(accepted, "True(Valid) The service is valid.");
-        assert!(resolved.starts_with("True(Resolved)"), "{resolved}");
-    }
-    let [accepted, resolved] = service_says(&entente_crds::example::data_backup(), false);
-    assert!(accepted.starts_with("True(Valid)"), "{accepted}");
-    let missing = "False(ConnectionNotFound) The Connection northwind-services does not exist; \
-                   create it.";
-    assert_eq!(resolved, missing);
-    // One without a server names no Connection that could be missing.
-    let [_, resolved] = service_says(&entente_crds::example::parts_life(), false);
-    assert!(resolved.starts_with("True(Resolved)"), "{resolved}");
-}
-
-// shows K2 K7
-#[test]
-fn a_connection_that_cannot_be_read_is_not_said_to_be_missing() {
-    let service = entente_crds::example::data_backup();
-    let broker = (Referent::Connection, "northwind-services".to_owned());
-    let unreadable = UnreadableObjects::from_iter([broker]);
-    let said = "The Connection northwind-services cannot be read; correct the field that its \
-                status names.";
-    let conditions = report_service(&service, None, &unreadable, &users(3), NOW).conditions;
-    for (kind, status) in [
-        (ConditionType::Ready, "False"),
-        (ConditionType::Stalled, "True"),
-        (ConditionType::ResolvedRefs, "False"),
-    ] {
-        let found = find(&conditions, kind).expect("it is stated");
-        let found = (&*found.status, &*found.reason, &*found.message);
-        assert_eq!(found, (status, "Undecodable", said));
-    }
-    // An older version of it is at hand.
-    let connection = Some(entente_crds::example::northwind_services());
-    let conditions =
-        report_service(&service, connection.as_ref(), &unreadable, &users(3), NOW).conditions;
-    let ready = find(&conditions, ConditionType::Ready).expect("it is stated");
-    assert_eq!(ready.status, "True");
-}
-
-// shows K1 K2
-#[test]
-fn a_fault_of_a_parameter_is_said_by_its_name_and_stalls_the_service() {
-    type Edit = fn(&mut SmartServiceSpec);
-    let cases: [(Edit, &str); 6] = [
-        (
-            |spec| spec.parameters[0].default = Some("someday".to_owned()),
-            "The default of a parameter cannot be used: weekdays is \"someday\": must be one or \
-             more of mon, tue, wed, thu, fri, sat, sun, separated by commas.",
-        ),
-        (
-            |spec| spec.parameters.truncate(1),
-            "The setting backup.mode names the parameter mode, which the service does not have.",
-        ),
-        (
-            |spec| {
-                spec.device = None;
-                spec.parameters.truncate(1);
-            },
-            "The setting mode names the parameter mode, which the service does not have.",
-        ),
-        (
-            |spec| {
-                let device = spec.device.as_mut().expect("a side");
-                device.settings[0].when = Some(When {
-                    parameter: "folder".to_owned(),
-                    r#in: vec!["a".to_owned()],
-                });
-            },
-            "The setting backup.endpoint names the parameter folder, which the service does not \
-             have.",
-        ),
-        (
-            |spec| {
-                spec.parameters[1].r#type = ValueType::Secret;
-                spec.parameters[1].default = None;
-            },
-            "The setting backup.mode has a when or a map on a parameter of type Secret: must be a \
-             parameter of another type.",
-        ),
-        (
-            |spec| {
-                spec.parameters[0].r#type = ValueType::Secret;
-                spec.parameters[0].default = None;
-                let server = spec.server.as_mut().expect("a side");
-                server.settings[1].when = Some(When {
-                    parameter: "weekdays".to_owned(),
-                    r#in: vec!["a".to_owned()],
-                });
-            },
-            "The setting mode has a when or a map on a parameter of type Secret: must be a \
-             parameter of another type.",
-        ),
-    ];
-    for (edit, message) in cases {
-        let mut service = entente_crds::example::data_backup();
-        edit(&mut service.spec);
-        let [accepted, _] = service_says(&service, true);
-        assert_eq!(accepted, format!("False(UnsupportedValue) {message}"));
-        let conditions = report_of(&service, true, 3).conditions;
-        let stalled = find(&conditions, ConditionType::Stalled).expect("a person is needed");
-        assert_eq!(stalled.reason, "UnsupportedValue");
-    }
-}
-
-// shows K2
-#[test]
-fn a_fault_of_its_own_is_said_before_a_connection_that_is_missing() {
-    let mut service = entente_crds::example::data_backup();
-    service.spec.step_timeout = "soon".into();
-    let status = report_of(&service, false, 0);
-    let ready = find(&status.conditions, ConditionType::Ready).expect("it is stated");
-    assert_eq!(ready.reason, "UnsupportedValue");
-    let resolved = find(&status.conditions, ConditionType::ResolvedRefs).expect("it is stated");
-    assert_eq!(resolved.reason, "ConnectionNotFound", "both are told");
 }
 
 // shows K3

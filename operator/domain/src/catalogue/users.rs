@@ -12,8 +12,8 @@ use entente_crds::{
 };
 use kube::{Resource, ResourceExt as _};
 
-use super::orphans::some_of;
 use crate::condition::{Summary, Work};
+use crate::listing::some_of;
 
 /// Number of users whose names are in a message.
 const SHOWN: usize = 3;

@@ -9,7 +9,8 @@ use entente_crds::v1alpha1::Contract;
 use jiff::{SignedDuration, Timestamp};
 
 use super::subscription_state::SubscriptionState;
-use super::{EntryDevices, Fault, ResolvedContract, listed, listed_up_to};
+use super::{EntryDevices, Fault, ResolvedContract, listed};
+use crate::listing::some_of;
 use crate::time::{earlier_clock, later_clock};
 
 /// The most devices that are named as not found: the first ones show the typing error.
@@ -99,7 +100,7 @@ impl Assessment<'_> {
             .iter()
             .filter(|state| state.reason == Reason::DeviceNotFound.as_str());
         let names: BTreeSet<&str> = not_found.map(|state| state.device.as_str()).collect();
-        let devices = listed_up_to(NOT_FOUND_SHOWN, names.iter().copied());
+        let devices = some_of(names.iter().copied(), NOT_FOUND_SHOWN);
         let devices = match names.len() {
             0 => return message.to_owned(),
             1 => format!("1 Device was not found: {devices}"),

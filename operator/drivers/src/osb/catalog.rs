@@ -115,6 +115,7 @@ impl Reader<'_> {
             };
             offerings.push(Offering {
                 id,
+                shown: self.shown(&name),
                 name,
                 instances_retrievable: self.flag(entry, "instances_retrievable") == Some(true),
                 plans: self.plans(entry, &mut known_plans),
@@ -153,6 +154,7 @@ impl Reader<'_> {
             }
             plans.push(Plan {
                 id,
+                shown: self.shown(&name),
                 name,
                 maximum_polling_duration: self.polling(entry),
                 updateable: self.flag(entry, "plan_updateable").unwrap_or(updateable),
@@ -161,6 +163,12 @@ impl Reader<'_> {
         }
         elsewhere.extend(known.into_iter().map(str::to_owned));
         plans
+    }
+
+    /// Returns a name as it may be shown, if that is not the name itself.
+    fn shown(&self, name: &str) -> Option<String> {
+        let shown = quote(name, self.private);
+        (shown != name).then_some(shown)
     }
 
     /// Returns a flag; one that is neither true nor false is noted, and counts as missing.

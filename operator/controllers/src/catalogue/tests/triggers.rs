@@ -115,6 +115,8 @@ async fn orphans_are_looked_at_when_they_are_listed_answered_held_or_to_be_forgo
     assert_eq!(wakes(&annotated).await, own);
 
     let answered = BROKER.to_owned();
+    let service = at(0, &["SmartService/data-backup"]);
+    assert_eq!(idle.wakes(triggers::catalog, &answered).await, service);
     assert_eq!(idle.wakes(triggers::answered, &answered).await, []);
     idle.process.cluster.edit("", BROKER, |it| list(it, &id));
     idle.process.let_pass(GATHERED).await;

@@ -29,6 +29,7 @@ fn offering(id: &str, name: &str, plans: &[(&str, &str)]) -> Offering {
         id: id.to_owned(),
         name: name.to_owned(),
         instances_retrievable: true,
+        shown: None,
         plans: plans.iter().map(|(id, name)| plan(id, name)).collect(),
     }
 }
@@ -101,11 +102,11 @@ fn what_the_catalog_lacks_or_has_twice_is_said_in_its_words() {
     for (offerings, message) in [
         (
             vec![],
-            "the catalog behind northwind has nothing named backup",
+            "the catalog behind northwind has nothing named backup (it has none)",
         ),
         (
             vec![offering("o-1", "Backup", &standard)],
-            "the catalog behind northwind has nothing named backup",
+            "the catalog behind northwind has nothing named backup (it has Backup)",
         ),
         (
             vec![
@@ -116,7 +117,7 @@ fn what_the_catalog_lacks_or_has_twice_is_said_in_its_words() {
         ),
         (
             vec![offering("o-1", "backup", &[])],
-            "the offering backup behind northwind has nothing named standard",
+            "the offering backup behind northwind has nothing named standard (it has none)",
         ),
         (
             vec![offering(
@@ -158,7 +159,7 @@ fn an_offering_that_is_renamed_is_found_by_the_id_of_the_instance_and_its_name_i
     let found = find_offering(&known, &side(), Some(&recorded));
     assert_eq!(
         found.expect_err("it has another name").message,
-        "the catalog behind northwind has nothing named backup; the offering of the instance \
+        "the catalog behind northwind has nothing named backup (it has backup-2); the offering of the instance \
          (o-1) is named backup-2 there"
     );
     let nobody = made("o-7", "p-1", NAMES);

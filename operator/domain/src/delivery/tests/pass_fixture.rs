@@ -156,6 +156,7 @@ pub(super) fn catalog() -> Catalog {
         name: "data-backup".to_owned(),
         instances_retrievable: true,
         plans: vec![plan],
+        ..Offering::default()
     };
     Catalog {
         offerings: vec![offering],

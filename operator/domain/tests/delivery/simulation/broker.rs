@@ -168,6 +168,7 @@ impl Broker {
             name: called(name).1,
             instances_retrievable: !self.not_retrievable,
             plans: vec![plan("standard"), plan("premium")],
+            ..Offering::default()
         };
         Ok(Catalog {
             offerings: vec![offering("data-backup"), offering("cloud")],

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::text::tests::NOTHING;
+use crate::{credentials::CredentialsValue, text::tests::NOTHING};
 
 fn catalog(services: &Value) -> Catalog {
     let body = json!({ "services": services });
@@ -243,4 +243,27 @@ fn at_most_eight_are_named_without_what_is_private() {
     let read = super::read(body.as_object().unwrap(), private).unwrap();
     let said = format!("the offering \"at [url] {}…\" has no id", "é".repeat(54));
     assert_eq!(read.odd, [said]);
+}
+
+// shows K4
+#[test]
+fn a_name_that_holds_the_login_is_used_as_it_is_and_shown_without_it() {
+    let login = CredentialsValue::Basic {
+        username: "northwind".to_owned().into(),
+        password: "correct-horse-battery".to_owned().into(),
+    };
+    let private = PrivateTexts {
+        credentials: Some(&login),
+        ..NOTHING
+    };
+    let name = "backup correct-horse-battery";
+    let plan = json!({"id": "p", "name": "for northwind:correct-horse-battery"});
+    let body = json!({"services": [{"id": "s", "name": name, "plans": [plan]}]});
+    let read = super::read(body.as_object().unwrap(), private).unwrap();
+    let offering = &read.offerings[0];
+    assert_eq!(offering.name, name);
+    for shown in [offering.shown_name(), offering.plans[0].shown_name()] {
+        assert!(!shown.contains("battery"), "{shown}");
+    }
+    assert_eq!(catalog(&json!([good()])).offerings[0].shown, None);
 }

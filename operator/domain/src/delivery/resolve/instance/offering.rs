@@ -11,8 +11,9 @@ use entente_crds::{
 use jiff::SignedDuration;
 
 use crate::{
-    bounded::token,
+    bounded::{cut, token},
     delivery::{Blocked, observations::record::may_exist},
+    listing::some_of,
     remote::{Catalog, Offering, Plan},
 };
 
@@ -21,6 +22,10 @@ const DEFAULT_MAXIMUM_POLLING: SignedDuration = SignedDuration::from_hours(1);
 
 /// The largest number of characters of a plan's name in a status (its schema).
 const MOST_NAME: usize = 127;
+
+/// Number of names of a catalog that a message shows, and the most characters of each.
+const NAMES_SHOWN: usize = 5;
+const MOST_SHOWN: usize = 64;
 
 /// Offering and plan of an instance in a broker's catalog.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -66,7 +71,8 @@ pub(in crate::delivery) fn find_offering(
         |offering| recorded.is_some_and(|recorded| recorded.service_id == offering.id),
     )
     .map_err(|found| {
-        let found = entries(&found, &side.offering, |offering| &offering.id);
+        let has = catalog.offerings.iter().map(Offering::shown_name);
+        let found = entries(&found, &side.offering, |offering| &offering.id, has);
         let what = format!("the catalog behind {connection} has {found}");
         not_found(&what, renamed(catalog, recorded))
     })?;
@@ -76,17 +82,23 @@ pub(in crate::delivery) fn find_offering(
         |plan| recorded.is_some_and(|recorded| recorded.plan_id == plan.id),
     )
     .map_err(|found| {
-        let found = entries(&found, &side.plan, |plan| &plan.id);
-        let what = format!(
-            "the offering {} behind {connection} has {found}",
-            offering.name
-        );
+        let has = offering.plans.iter().map(Plan::shown_name);
+        let found = entries(&found, &side.plan, |plan| &plan.id, has);
+        let offering = &side.offering;
+        let what = format!("the offering {offering} behind {connection} has {found}");
         not_found(&what, None)
     })?;
     let obstacle = recorded.and_then(|recorded| {
         moved(recorded, side, offering, plan).or_else(|| fixed(recorded, side, offering, plan))
     });
     obstacle.map_or_else(|| Ok(ResolvedOffering::new(offering, plan)), Err)
+}
+
+/// Returns a sentence about the name of a service's offering or plan that a catalog lacks, where no
+/// instance exists.
+pub(crate) fn missing_offering(catalog: &Catalog, side: &ServerSide) -> Option<String> {
+    let blocked = find_offering(catalog, side, None).err()?;
+    (blocked.reason == Reason::OfferingNotFound).then_some(blocked.message)
 }
 
 /// Returns the only entry of a name; of several, the one that the instance was made of. The error
@@ -106,10 +118,21 @@ fn one<'a, T>(
     }
 }
 
-/// Returns the entries of a name in words, with their ids.
-fn entries<T>(found: &[&T], name: &str, id: impl Fn(&T) -> &String) -> String {
+/// Returns the entries of a name in words, with their ids; if there is none, the names that there
+/// are.
+fn entries<'a, T>(
+    found: &[&T],
+    name: &str,
+    id: impl Fn(&T) -> &String,
+    has: impl Iterator<Item = &'a str>,
+) -> String {
     if found.is_empty() {
-        return format!("nothing named {name}");
+        let has = some_of(
+            has.map(|name| cut(name.to_owned(), MOST_SHOWN)),
+            NAMES_SHOWN,
+        );
+        let has = if has.is_empty() { "none" } else { &has };
+        return format!("nothing named {name} (it has {has})");
     }
     let ids: Vec<&str> = found.iter().map(|entry| id(entry).as_str()).collect();
     let ids = ids.join(" and ");
@@ -127,7 +150,7 @@ fn renamed(catalog: &Catalog, recorded: Option<&ServerInstance>) -> Option<Strin
     let id = &recorded?.service_id;
     let mut offerings = catalog.offerings.iter();
     let found = offerings.find(|offering| offering.id == *id)?;
-    let name = &found.name;
+    let name = found.shown_name();
     Some(format!(
         "the offering of the instance ({id}) is named {name} there"
     ))
@@ -185,7 +208,7 @@ fn fixed(
     }
     let mut plans = offering.plans.iter();
     let has = plans.find(|plan| plan.id == recorded.plan_id)?;
-    let (connection, offering) = (&side.connection_ref.name, &offering.name);
+    let (connection, offering) = (&side.connection_ref.name, &side.offering);
     (!has.updateable).then(|| {
         Blocked::new(
             Reason::UnsupportedValue,
@@ -193,7 +216,9 @@ fn fixed(
                 "the plan {} of the offering {offering} behind {connection} cannot be changed to \
                  {}, says the catalog (plan_updateable); name {} again, or make another service of \
                  the other plan",
-                has.name, plan.name, has.name
+                has.shown_name(),
+                side.plan,
+                has.shown_name()
             ),
         )
     })
