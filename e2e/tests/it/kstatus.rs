@@ -20,7 +20,7 @@ use entente_e2e::environment::TestEnvironment;
 const NEVER_SEEN: &str = "Ready=Unknown/Pending";
 
 /// Longest wait for a row of the table.
-const SOON: Duration = Duration::from_secs(40);
+const SOON: Duration = entente_e2e::namespace::SOON;
 
 async fn environment() -> &'static TestEnvironment {
     TestEnvironment::shared()

@@ -9,7 +9,7 @@ use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use kube::Api;
 use kube::api::DeleteParams;
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = entente_e2e::namespace::SOON;
 
 // shows K4 K5
 #[tokio::test]

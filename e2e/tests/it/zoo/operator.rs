@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use entente_crds::ANNOTATION_ABANDON;
 use entente_crds::v1alpha1::{Connection, Contract, Retry, SmartService, Timeouts};
 use entente_e2e::namespace::TestNamespace;
-use entente_e2e::namespace::now;
+use entente_e2e::namespace::read::Conditioned as _;
+use entente_e2e::namespace::{SOON, now};
 use entente_e2e::wait::wait_for;
-use entente_simulators::zoo::{Action, Claim, Fact, Pace, Row, ZooBroker, ZooListener};
+use entente_simulators::zoo::{Action, Asked, Claim, Fact, Pace, Row, ZooBroker, ZooListener};
 use futures::future::join_all;
 use jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
@@ -19,7 +20,7 @@ use super::{chosen, objects, rows};
 use crate::delivery_fixture::{DeliveryFixture, reconciled};
 
 /// Time limit for the claims of a phase to hold.
-const HOLDS_WITHIN: Duration = Duration::from_secs(20);
+const HOLDS_WITHIN: Duration = SOON;
 /// Time for which they must go on to hold.
 const HOLDS_FOR: Duration = Duration::from_secs(3);
 
@@ -99,6 +100,7 @@ impl<'a> Played<'a> {
     async fn story(&mut self) -> Result<(), String> {
         let mut seen = Seen::default();
         let row = self.row;
+        self.taken_up(&mut seen).await;
         let cure = row.cure.map(|cure| cure.at(Pace::Real));
         let mut events = row.story.iter().peekable();
         for claims in row.phases().filter(|claims| !claims.is_empty()) {
@@ -117,6 +119,22 @@ impl<'a> Played<'a> {
             self.hold(claims, &mut seen).await?;
         }
         Ok(())
+    }
+
+    /// Waits until the operator has begun with the subscription, and counts the story from then on: on
+    /// a busy machine an edit would else come before what it edits.
+    async fn taken_up(&mut self, seen: &mut Seen) {
+        let begun = wait_for("the operator has begun", SOON, async || {
+            self.look(seen).await;
+            let mut heard = seen.heard.iter();
+            let was_asked = heard.any(|request| request.asked != Asked::Catalog);
+            let said = seen.subscription.as_ref();
+            let is_judged = said.is_some_and(|it| it.is("Stalled") || it.is("Reconciling"));
+            (was_asked || is_judged).then_some(())
+        });
+        // A row whose operator never begins says so by its claims.
+        let _ = begun.await;
+        self.begun = Instant::now();
     }
 
     /// Looks on until an instant of the story.
