@@ -61,7 +61,8 @@ pub(super) async fn write(delivery: &Delivery, pass: &Pass) -> Written {
         wakes.extend(report.wake_at);
         reports.insert(name.clone(), report);
     }
-    delivery.attempts.keep(&device, unsaid_attempts(&reports));
+    let unsaid = unsaid_attempts(pass, &reports);
+    delivery.attempts.keep(&device, unsaid);
     match device_alone(delivery, pass, &reports).await {
         Ok(wake) => {
             wakes.extend(wake);
@@ -82,13 +83,26 @@ pub(super) async fn write(delivery: &Delivery, pass: &Pass) -> Written {
     written
 }
 
-fn unsaid_attempts(reports: &BTreeMap<SubscriptionName, SubscriptionReport>) -> UnsaidAttempts {
-    let unsaid = reports.iter();
-    let unsaid = unsaid.map(|(name, report)| (name.clone(), report.unsaid_attempts.clone()));
-    unsaid.filter(|(_, unsaid)| !unsaid.is_empty()).collect()
+/// Returns the attempts that the stored statuses do not say. Those of a subscription without a report
+/// are as they were.
+fn unsaid_attempts(
+    pass: &Pass,
+    reports: &BTreeMap<SubscriptionName, SubscriptionReport>,
+) -> UnsaidAttempts {
+    let snapshot = pass.snapshot();
+    let unsaid = snapshot.subscriptions.iter().filter_map(|object| {
+        let uid = object.uid()?;
+        let report = reports.get(object.name_any().as_str());
+        let unsaid = match report {
+            Some(report) => &report.unsaid_attempts,
+            None => snapshot.unsaid_attempts.get(&uid)?,
+        };
+        (!unsaid.is_empty()).then(|| (uid, unsaid.clone()))
+    });
+    unsaid.collect()
 }
 
-/// Returns the report that a subscription would have got, for the instants in it.
+/// Returns the report that a subscription would have got, for the instants and the attempts in it.
 fn undelivered(
     delivery: &Delivery,
     pass: &Pass,

@@ -2,6 +2,7 @@
 //! domain show its decisions; these show that they are carried out, once, whatever the API server
 //! answers.
 
+mod attempts;
 mod faults;
 mod machines;
 mod objects;

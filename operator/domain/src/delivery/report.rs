@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use entente_crds::{
     condition::{ConditionType, Reason},
-    item_key::ItemKey,
     v1alpha1::{
         Cause, CurrentRevision, Item, ItemState, Promise, ServerOperationState,
         ServerOperationType, ServiceSubscription, ServiceSubscriptionStatus, StepType,
@@ -16,8 +15,8 @@ use entente_crds::{
 use jiff::Timestamp;
 
 use crate::delivery::{
-    Blocked, DeviceSnapshot, Intent, Observations, Plan, ResolvedDevice, ResolvedSubscription,
-    Verified,
+    Blocked, CarriedItem, DeviceSnapshot, Intent, Observations, Plan, ResolvedDevice,
+    ResolvedSubscription, Verified,
     plan::is_preempted,
     plan::withdraw::{Withdrawal, withdrawal},
     verify::VerifiedItem,
@@ -44,8 +43,9 @@ pub struct SubscriptionReport {
     pub finalizer_may_go: bool,
     /// The next instant at which something changes by time alone.
     pub wake_at: Option<Timestamp>,
-    /// Number of attempts at each item for which the status has a smaller one.
-    pub unsaid_attempts: BTreeMap<ItemKey, i32>,
+    /// Number of attempts at each item for which the object has a smaller one, whose status may never
+    /// be written.
+    pub unsaid_attempts: BTreeMap<CarriedItem, i32>,
 }
 
 /// Inputs of the report of one subscription.
@@ -128,7 +128,7 @@ impl Report<'_> {
         let counted = status.items.clone();
         keep_counters_of_an_equal_status(&mut status, &previous, heard.was_fetched());
         SubscriptionReport {
-            unsaid_attempts: unsaid_attempts(&counted, &status.items),
+            unsaid_attempts: unsaid_attempts(&counted, &previous.items),
             finalizer_may_go: self.finalizer_may_go(&status, &withdrawal),
             wake_at: self.wake_at(&status, is_stalled),
             status,
@@ -395,10 +395,16 @@ fn says_more_than_a_problem(wait: Reason) -> bool {
 }
 
 /// Returns the attempts that were counted and that the items of a status do not say.
-fn unsaid_attempts(counted: &[Item], said: &[Item]) -> BTreeMap<ItemKey, i32> {
-    let pairs = counted.iter().zip(said);
-    let unsaid = pairs.filter(|(counted, said)| counted.attempts > said.attempts);
-    let unsaid = unsaid.filter_map(|(counted, _)| Some((counted.key.clone(), counted.attempts?)));
+fn unsaid_attempts(counted: &[Item], said: &[Item]) -> BTreeMap<CarriedItem, i32> {
+    let unsaid = counted.iter().filter_map(|item| {
+        let same =
+            |said: &&Item| said.key == item.key && said.desired_digest == item.desired_digest;
+        let said = said.iter().find(same).and_then(|said| said.attempts);
+        let attempts = item.attempts.filter(|attempts| Some(*attempts) > said)?;
+        let key = item.key.clone();
+        let digest = item.desired_digest?;
+        Some((CarriedItem { key, digest }, attempts))
+    });
     unsaid.collect()
 }
 

@@ -12,7 +12,7 @@ use crate::reasons::Side;
 use crate::remote::{DeviceReadRequest, DeviceWrite, InstanceContext, InstanceKey};
 
 /// An item that a request carries.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct CarriedItem {
     /// Key of the item.
     pub key: ItemKey,

@@ -9,22 +9,22 @@ use std::{
 
 use entente_crds::{
     condition::Reason,
-    item_key::ItemKey,
     v1alpha1::{Connection, Device, DeviceModel, ServiceSubscription, SmartService},
 };
 use jiff::{SignedDuration, Timestamp};
 
 use crate::names::{ConnectionName, SubscriptionName};
 use crate::{
-    delivery::{Blocked, Claimant, UnwrittenStatus},
+    delivery::{Blocked, CarriedItem, Claimant, UnwrittenStatus},
     promise::{Circumstances, CompensationRecord},
     remote::Catalog,
     secret::Secrets,
     unreadable::{Referent, UnreadableObjects},
 };
 
-/// Number of attempts at each item of a subscription, where it is larger than its status says.
-pub type UnsaidAttempts = BTreeMap<SubscriptionName, BTreeMap<ItemKey, i32>>;
+/// Number of attempts at each item, by the uid of its subscription, where it is larger than the status
+/// says that is stored.
+pub type UnsaidAttempts = BTreeMap<String, BTreeMap<CarriedItem, i32>>;
 
 /// The objects that delivery on one device depends on.
 #[derive(Clone, Debug, Default)]
@@ -83,7 +83,8 @@ pub struct DeviceSnapshot {
     pub clock_skew: Option<SignedDuration>,
     /// The last status of the device, if it could not be written.
     pub unwritten: Option<UnwrittenStatus>,
-    /// Attempts that no status says yet, since their number alone is no reason for a write.
+    /// Attempts that no status says yet: their number alone is no reason for a write, or the write of
+    /// one failed.
     pub unsaid_attempts: UnsaidAttempts,
     /// True if a person asked for a full read-back now.
     pub reconcile_requested: bool,

@@ -1,15 +1,29 @@
 //! Report: the items with their proof, the subject of the proof, and the instance.
 
 use entente_crds::{
-    item_key::ItemKind,
+    digest::Digest,
+    item_key::{ItemKey, ItemKind},
     v1alpha1::{Evidence, Item, ItemState, ServerInstance, ServiceSubscriptionStatus, StepType},
 };
 
 use crate::delivery::report::Report;
 use crate::delivery::{
-    Intent, observations::record::may_exist, plan::is_preempted, plan::withdraw::Withdrawal,
-    verify::VerifiedItem,
+    CarriedItem, Intent, observations::record::may_exist, plan::is_preempted,
+    plan::withdraw::Withdrawal, verify::VerifiedItem,
 };
+
+/// Returns an item of a service that was withdrawn. A setting made on the device stays as it is.
+fn released(item: Item) -> Item {
+    if item.key.kind() == Some(ItemKind::DeviceSetting) {
+        return item;
+    }
+    Item {
+        state: ItemState::Released,
+        proof: None,
+        problem: None,
+        ..item
+    }
+}
 
 impl Report<'_> {
     /// Returns the subject against which the items of the same status were verified.
@@ -47,27 +61,12 @@ impl Report<'_> {
                 return Vec::new();
             }
             (Intent::Withdraw { .. }, Withdrawal::Released) => {
-                return previous
-                    .items
-                    .iter()
-                    .map(|item| {
-                        // A setting made on the device stays as it is.
-                        if item.key.kind() == Some(ItemKind::DeviceSetting) {
-                            return item.clone();
-                        }
-                        Item {
-                            state: ItemState::Released,
-                            proof: None,
-                            problem: None,
-                            ..item.clone()
-                        }
-                    })
-                    .collect();
+                return self.kept(previous).map(released).collect();
             }
-            (Intent::Withdraw { .. } | Intent::Detach, _) => return previous.items.clone(),
+            (Intent::Withdraw { .. } | Intent::Detach, _) => return self.kept(previous).collect(),
             // What is wanted is not known.
             _ if self.verified.items.is_empty() && !self.wants_nothing() => {
-                return previous.items.clone();
+                return self.kept(previous).collect();
             }
             _ => {}
         }
@@ -80,6 +79,28 @@ impl Report<'_> {
             .collect();
         items.sort_by(|a, b| a.key.cmp(&b.key));
         items
+    }
+
+    /// Returns the items of the status before as they are, with every attempt at them.
+    fn kept<'a>(
+        &'a self,
+        previous: &'a ServiceSubscriptionStatus,
+    ) -> impl Iterator<Item = Item> + 'a {
+        previous.items.iter().map(|item| Item {
+            attempts: item
+                .attempts
+                .max(self.unsaid(&item.key, item.desired_digest)),
+            ..item.clone()
+        })
+    }
+
+    /// Returns the number of attempts at a value that the status before does not say, if there are
+    /// some.
+    fn unsaid(&self, item: &ItemKey, digest: Option<Digest>) -> Option<i32> {
+        let object = self.object.metadata.uid.as_deref()?;
+        let unsaid = self.snapshot.unsaid_attempts.get(object)?;
+        let (key, digest) = (item.clone(), digest?);
+        unsaid.get(&CarriedItem { key, digest }).copied()
     }
 
     /// True if the service in force was resolved and wants no item, so that none is listed.
@@ -106,12 +127,9 @@ impl Report<'_> {
         // A report that is made twice counts nothing twice.
         let counted = before.and_then(|before| before.last_sent);
         let news = sent.filter(|sent| Some(sent.at) != counted);
-        let said = before.map(|before| before.attempts.unwrap_or(0));
-        let unsaid = &self.snapshot.unsaid_attempts;
-        let unsaid = unsaid.get(&self.subscription.name);
-        let unsaid = unsaid.and_then(|it| it.get(&item.key)).copied();
-        let counted = said.map_or(0, |said| said.max(unsaid.unwrap_or(0)));
-        let attempts = counted + i32::from(news.is_some());
+        let said = before.and_then(|before| before.attempts);
+        let unsaid = self.unsaid(&item.key, Some(item.desired_digest));
+        let attempts = said.max(unsaid).unwrap_or(0) + i32::from(news.is_some());
         let waits = item.state == ItemState::Unknown
             && item.problem.is_none()
             && (work.is_some_and(|step| step != item.step)

@@ -287,7 +287,8 @@ impl Story {
         }
         self.edit(|it| it.status = Some(report.status.clone()));
         let unsaid = report.unsaid_attempts.clone();
-        self.snapshot.unsaid_attempts = [(object.name_any().into(), unsaid)].into();
+        let uid = object.metadata.uid.unwrap_or_default();
+        self.snapshot.unsaid_attempts = [(uid, unsaid)].into();
         report
     }
 

@@ -131,6 +131,57 @@ fn a_retry_that_meets_the_same_problem_is_no_reason_for_a_write() {
     assert_eq!(attempts(&last), Some(5));
 }
 
+// shows K2
+#[test]
+fn attempts_whose_status_was_not_written_are_counted_with_the_next_one() {
+    let attempts = |report| weekdays(report).attempts;
+    let mut story = Story::new();
+    let unwritten = |story: &mut Story, after, kind| {
+        let stored = story.snapshot.subscriptions[0].status.clone();
+        story.pass(after, refused(kind));
+        story.edit(|it| it.status = stored);
+    };
+    // No status has said anything of the item yet.
+    unwritten(&mut story, SignedDuration::ZERO, FailureKind::Busy);
+    let second = story.pass(MINUTE, refused(FailureKind::Busy));
+    assert_eq!(attempts(&second), Some(2));
+    story.pass(MINUTE * 2, refused(FailureKind::Busy));
+    unwritten(&mut story, MINUTE * 3, FailureKind::ProtocolError);
+    let fifth = story.pass(MINUTE * 4, refused(FailureKind::ProtocolError));
+    assert_eq!(attempts(&fifth), Some(5));
+    // Those of a subscription that was made anew begin anew, and so do those of another value.
+    unwritten(&mut story, MINUTE * 5, FailureKind::Busy);
+    let before = story.snapshot.clone();
+    story.edit(|it| (it.metadata.uid, it.status) = (Some("s-2".to_owned()), None));
+    let anew = story.pass(MINUTE * 6, refused(FailureKind::Busy));
+    assert_eq!(attempts(&anew), Some(1));
+    story.snapshot = before;
+    story.edit_revision(|it| {
+        it.parameters
+            .insert("weekdays".to_owned(), "mon".to_owned());
+    });
+    let other = story.pass(MINUTE * 6, refused(FailureKind::Busy));
+    assert_eq!(attempts(&other), Some(1));
+}
+
+// shows K2
+#[test]
+fn attempts_are_counted_on_after_a_pass_that_could_not_tell_what_is_wanted() {
+    let mut story = Story::new();
+    for minute in 0..3 {
+        story.pass(MINUTE * minute, refused(FailureKind::Busy));
+    }
+    let known = std::mem::take(&mut story.snapshot.services);
+    let unknown = story.calm_pass(MINUTE * 3);
+    assert_eq!(
+        said(&unknown, ConditionType::Ready),
+        "False(ServiceNotFound)"
+    );
+    story.snapshot.services = known;
+    let fourth = story.pass(MINUTE * 4, refused(FailureKind::ProtocolError));
+    assert_eq!(weekdays(&fourth).attempts, Some(4));
+}
+
 // shows D1
 #[test]
 fn what_is_accepted_and_not_in_effect_is_a_problem() {
