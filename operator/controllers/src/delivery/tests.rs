@@ -4,6 +4,7 @@
 
 mod attempts;
 mod faults;
+mod handovers;
 mod machines;
 mod objects;
 mod outdated;
