@@ -11,6 +11,7 @@ use super::{
     Cause, Condition, DeletionPolicy, Fee, NameReference, Remedy, SecretParameter, Selector,
     ServiceLevel, SubscriptionCounts,
 };
+use crate::bounded::Text;
 use crate::duration::Duration;
 use crate::schema;
 
@@ -283,7 +284,7 @@ pub struct ContractStatus {
 }
 
 /// A term, resolved to instants.
-#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ResolvedTerm {
     /// The first instant.
@@ -291,6 +292,15 @@ pub struct ResolvedTerm {
     /// The first instant that is no longer covered; absent: until ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<jiff::Timestamp>,
+    /// The term of the spec from which the instants were read, such as
+    /// "2027-04-01 to 2030-03-31 in America/Sao_Paulo". While the spec says the same, an instant that
+    /// has passed stays, whatever a newer time zone database says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<Text<256>>,
+    /// Version of the time zone database by which the instants that lie ahead are read, such as
+    /// "2026e".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone_database: Option<Text<16>>,
 }
 
 /// A subscription that is not delivered.

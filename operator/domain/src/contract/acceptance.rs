@@ -56,6 +56,8 @@ fn past_dates(contract: &Contract, term: &ResolvedTerm, now: Timestamp) -> Vec<F
     };
     let moved_start = before.start <= now && before.start != term.start;
     let moved_end = before.end.is_some_and(|end| end <= now) && before.end != term.end;
+    let of = before.of.as_ref();
+    let was = of.map(|of| format!("; it was {of}")).unwrap_or_default();
     [(moved_start, "start"), (moved_end, "end")]
         .into_iter()
         .filter(|(moved, _)| *moved)
@@ -63,7 +65,7 @@ fn past_dates(contract: &Contract, term: &ResolvedTerm, now: Timestamp) -> Vec<F
             reason: Reason::PastDateChanged,
             message: format!(
                 "spec.term: the {what} has already passed and cannot be moved, neither by its date \
-                 nor by timeZone: set it back"
+                 nor by timeZone: set it back{was}"
             ),
         })
         .collect()

@@ -10,7 +10,7 @@ use super::device_sets::{DeviceSets, device_sets};
 use super::terms::EntryTerms;
 use super::{ContractWorld, Fault, unsupported};
 use crate::promise::promised_from;
-use crate::time::{TermError, resolve_term};
+use crate::time::{TermError, resolve_accepted_term};
 
 /// Values of a contract, or the faults of their texts.
 pub(super) struct Readings<'a> {
@@ -34,13 +34,26 @@ impl<'a> Readings<'a> {
             Some(EntryTerms::new(contract, entry, service))
         });
         Self {
-            term: resolve_term(&contract.spec.term),
+            term: accepted_term(contract, now),
             promised_from: promised_from(contract, created(contract, now)),
             lead_time: lead_time(contract),
             devices: device_sets(contract, &world.devices),
             terms: terms.collect(),
         }
     }
+}
+
+/// Returns the term of a contract as instants.
+///
+/// # Errors
+/// Returns the fault of its texts.
+pub(super) fn accepted_term(
+    contract: &Contract,
+    now: Timestamp,
+) -> Result<ResolvedTerm, TermError> {
+    let status = contract.status.as_ref();
+    let accepted = status.and_then(|status| status.term.as_ref());
+    resolve_accepted_term(&contract.spec.term, accepted, now)
 }
 
 /// Returns the time before its start from which a contract is prepared; that of the

@@ -15,14 +15,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::acceptance::faults;
 use super::device_sets::DeviceSets;
-use super::parsed::{Readings, created, lead_time};
+use super::parsed::{Readings, accepted_term, created, lead_time};
 use super::revisions::{Dates, advance, from_now, from_start};
 use super::terms::EntryTerms;
 use super::{
     Changes, ContractWorld, DesiredSubscription, EntryDevices, Fault, ResolvedContract,
     SubscriptionHandle, SubscriptionUpdate, is_deleting, is_own, is_terminating, listed, name_of,
 };
-use crate::time::{earlier_clock, resolve_term};
+use crate::time::earlier_clock;
 use crate::unreadable::UnreadableObjects;
 
 /// Resolves a contract, and the writes that lead to its subscriptions.
@@ -367,7 +367,7 @@ pub fn next_date<'a>(
 ) -> Option<Timestamp> {
     let status = contract.status.as_ref();
     let terms = [
-        resolve_term(&contract.spec.term).ok(),
+        accepted_term(contract, now).ok(),
         // It holds while an edit is refused.
         status.and_then(|status| status.term.clone()),
     ];

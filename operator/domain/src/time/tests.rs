@@ -119,6 +119,66 @@ fn a_term_runs_from_the_first_instant_of_its_first_day_through_its_last_day() {
     assert_eq!(one_day.end, Some(at("2027-04-02T03:00:00Z")));
 }
 
+// shows B2 K1
+#[test]
+fn a_new_zone_database_moves_no_instant_of_an_accepted_term_that_has_passed_and_none_into_the_past()
+{
+    let spec = term("2027-04-01", Some("2030-03-31"));
+    let read = resolve_term(&spec).unwrap();
+    assert_eq!(read.zone_database.as_deref(), Some(zone_database()));
+    let dates = [read.start, read.end.unwrap()];
+    let shift = |instant: Timestamp, minutes: i64| instant + SignedDuration::from_mins(minutes);
+    let mut kept = 0;
+    for minutes in [-1_440, -60, -1, 0, 1, 60, 1_440] {
+        // The instants by an older database.
+        let accepted = ResolvedTerm {
+            start: shift(read.start, minutes),
+            end: read.end.map(|end| shift(end, minutes)),
+            zone_database: Some("1999a".into()),
+            ..read.clone()
+        };
+        let before = [accepted.start, accepted.end.unwrap()];
+        for now in dates
+            .iter()
+            .flat_map(|date| [-2_000, -30, 0, 30, 2_000].map(|it| shift(*date, it)))
+        {
+            let found = resolve_accepted_term(&spec, Some(&accepted), now).unwrap();
+            for (index, found) in [found.start, found.end.unwrap()].into_iter().enumerate() {
+                let lie_ahead = before[index] > now && dates[index] > now;
+                let expected = if lie_ahead {
+                    dates[index]
+                } else {
+                    before[index]
+                };
+                assert_eq!(found, expected, "{minutes} minutes, {now}");
+                kept += usize::from(found != dates[index]);
+            }
+            assert_eq!(found.zone_database.as_deref(), Some(zone_database()));
+        }
+    }
+    assert!(kept > 10, "{kept}");
+}
+
+// shows K1
+#[test]
+fn a_term_that_was_accepted_has_no_fault_though_the_zone_database_lost_its_zone() {
+    let spec = Term {
+        time_zone: "Europe/Atlantis".to_owned(),
+        ..term("2027-04-01", None)
+    };
+    let accepted = ResolvedTerm {
+        start: at("2027-04-01T03:00:00Z"),
+        of: Some(term_in_words(&spec)),
+        ..ResolvedTerm::default()
+    };
+    let found = resolve_accepted_term(&spec, Some(&accepted), at("2027-01-01T00:00:00Z"));
+    assert_eq!(found, Ok(accepted.clone()));
+    let edited = term("2027-04-02", None);
+    let found = resolve_accepted_term(&edited, Some(&accepted), at("2027-01-01T00:00:00Z"));
+    assert_eq!(found, resolve_term(&edited));
+    assert!(resolve_accepted_term(&spec, None, at("2027-01-01T00:00:00Z")).is_err());
+}
+
 #[test]
 fn the_end_time_of_a_term_is_exclusive_and_a_term_may_have_no_end() {
     let resolved = resolve_term(&term(

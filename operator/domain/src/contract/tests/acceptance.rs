@@ -254,6 +254,52 @@ fn a_date_that_has_passed_cannot_be_moved_by_itself_or_by_the_zone() {
     }
 }
 
+// shows B2 K1
+#[test]
+fn a_contract_that_nobody_edited_is_refused_by_no_new_zone_database() {
+    for minutes in [-180, -60, 60, 180] {
+        for now in [BEFORE, DURING, END] {
+            let mut world = named(&["a"]);
+            world.pass(BEFORE);
+            let status = world.contract.status.as_mut().unwrap();
+            let term = status.term.as_mut().unwrap();
+            // As an older database read them.
+            let shift = SignedDuration::from_mins(minutes);
+            term.start += shift;
+            term.end = term.end.map(|end| end + shift);
+            let accepted = term.clone();
+            assert_eq!(faults(&world, now), [""; 0], "{minutes} {now}");
+            world.pass(now);
+            let found = world
+                .contract
+                .status
+                .as_ref()
+                .unwrap()
+                .term
+                .clone()
+                .unwrap();
+            if now != BEFORE {
+                assert_eq!(found.start, accepted.start, "{minutes} {now}");
+            }
+        }
+    }
+}
+
+// shows B2 K2
+#[test]
+fn a_date_that_has_passed_and_was_moved_is_said_with_what_it_was() {
+    let mut world = named(&["a"]);
+    world.pass(BEFORE);
+    world.edit(|spec| spec.term.start_date = Some("2027-06-01".to_owned()));
+    assert_eq!(
+        faults(&world, DURING),
+        [
+            "PastDateChanged: spec.term: the start has already passed and cannot be moved, neither \
+             by its date nor by timeZone: set it back; it was 2027-04-01 to 2030-03-31 in America/Sao_Paulo"
+        ]
+    );
+}
+
 // shows B2
 #[test]
 fn a_refused_date_stays_refused_and_is_cured_by_setting_it_back() {
