@@ -16,6 +16,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::device::DEVICES;
 use super::{CONTRACT, SERVICE, Snapshot};
 
+/// Shown in place of an amount before the first one is calculated.
+const NOTHING_YET: &str = "nothing yet";
+
 /// One device in the table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Row {
@@ -269,16 +272,18 @@ fn row(device: &'static str, snapshot: &Snapshot) -> Row {
         .compensations
         .iter()
         .find(|c| c.spec.record.subscription.name == name)
-        .map(|compensation| {
-            let state = if compensation.is("Calculated") {
-                "final"
-            } else {
-                "growing"
-            };
-            format!("{} {state}", summary(compensation))
-        })
+        .map(|compensation| owed(amount(compensation), compensation.is("Calculated")))
         .unwrap_or_default();
     row
+}
+
+/// Returns the debt of a Compensation in words; only an amount can grow or be final.
+fn owed(amount: Option<&str>, is_final: bool) -> String {
+    match (amount, is_final) {
+        (None, _) => NOTHING_YET.to_owned(),
+        (Some(amount), true) => format!("{amount} final"),
+        (Some(amount), false) => format!("{amount} growing"),
+    }
 }
 
 /// Returns the progress of a step, by its items.
@@ -318,13 +323,14 @@ fn step(subscription: &ServiceSubscription, kind: ItemKind, begun: bool) -> Stri
     }
 }
 
-/// Returns the amount in the form of the API server's columns.
+/// Returns the amount in the form of the API server's columns, or words for none.
 pub(super) fn summary(compensation: &Compensation) -> &str {
-    compensation
-        .status
-        .as_ref()
-        .and_then(|status| status.summary.as_deref())
-        .unwrap_or("nothing yet")
+    amount(compensation).unwrap_or(NOTHING_YET)
+}
+
+fn amount(compensation: &Compensation) -> Option<&str> {
+    let status = compensation.status.as_ref()?;
+    status.summary.as_deref()
 }
 
 /// Returns a table with one line below its header.
@@ -342,5 +348,17 @@ pub(super) fn seconds(duration: SignedDuration) -> String {
         format!("{seconds:.2} s")
     } else {
         format!("{seconds:.1} s")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::owed;
+
+    #[test]
+    fn only_an_amount_is_said_to_grow_or_to_be_final() {
+        assert_eq!(owed(None, false), "nothing yet");
+        assert_eq!(owed(Some("BRL 0.28"), false), "BRL 0.28 growing");
+        assert_eq!(owed(Some("BRL 0.28"), true), "BRL 0.28 final");
     }
 }
