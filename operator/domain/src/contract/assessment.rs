@@ -93,6 +93,19 @@ impl Assessment<'_> {
             .collect()
     }
 
+    /// Returns the message with the devices that do not answer, each once: before the start nothing
+    /// else of Ready tells them.
+    pub(super) fn with_silent_devices(&self, message: &str) -> String {
+        let silent = self.states.iter().filter(|state| state.silent);
+        let names: BTreeSet<&str> = silent.map(|state| state.device.as_str()).collect();
+        let devices = listed(names.iter().copied());
+        match names.len() {
+            0 => message.to_owned(),
+            1 => format!("{message} 1 device does not answer yet: {devices}."),
+            count => format!("{message} {count} devices do not answer yet: {devices}."),
+        }
+    }
+
     /// Returns the message with the devices that the contract names and that do not exist.
     pub(super) fn with_devices_not_found(&self, message: &str) -> String {
         let not_found = self

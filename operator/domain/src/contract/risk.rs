@@ -7,10 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::condition::ConditionType;
-use entente_crds::v1alpha1::{ItemState, ServiceSubscription, StepType};
+use entente_crds::v1alpha1::{ServiceSubscription, StepType};
 use jiff::Timestamp;
 
-use super::subscription_state::current;
+use super::subscription_state::{current, is_done};
 use super::{ContractWorld, ResolvedContract, is_deleting, is_terminating};
 use crate::condition::Status;
 
@@ -93,10 +93,7 @@ pub(super) fn hindrances(found: &ServiceSubscription) -> Hindrances {
 fn steps_with_a_problem(found: &ServiceSubscription) -> BTreeSet<StepType> {
     let items = found.status.iter().flat_map(|status| &status.items);
     items
-        .filter(|item| {
-            let pending = !matches!(item.state, ItemState::Effective | ItemState::Released);
-            pending && item.problem.is_some()
-        })
+        .filter(|item| item.problem.is_some() && !is_done(item.state))
         .filter_map(|item| Some(item.key.kind()?.step()))
         .collect()
 }

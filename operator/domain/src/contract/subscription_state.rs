@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::condition::{ConditionType, Reason};
+use entente_crds::item_key::ItemKind;
 use entente_crds::v1alpha1::{Condition, Contract, ItemState, ServiceSubscription};
 
 use super::{DesiredSubscription, ResolvedContract, is_deleting, is_terminating, listed};
@@ -20,6 +21,8 @@ pub(super) struct SubscriptionState {
     pub(super) progress: Progress,
     /// True if the subscription is Ready and its spec is as it should be.
     pub(super) settled: bool,
+    /// True if its device did not answer the last attempt at a setting.
+    pub(super) silent: bool,
 }
 
 /// The progress of a subscription.
@@ -79,6 +82,7 @@ pub(super) fn subscription_states(
             reason: Reason::DuplicateService.as_str().to_owned(),
             progress: Progress::Duplicate,
             settled: true,
+            silent: false,
         });
     let mut states: Vec<SubscriptionState> = if is_deleting(contract) || resolved.accepted.is_err()
     {
@@ -111,6 +115,7 @@ fn state_of(
             reason: Reason::Pending.as_str().to_owned(),
             progress: Progress::Unwritten,
             settled: false,
+            silent: false,
         },
         |live| state_of_existing(live, live.spec == desired.spec),
     )
@@ -133,6 +138,7 @@ fn state_of_existing(found: &ServiceSubscription, written: bool) -> Subscription
         reason: reason.unwrap_or_else(|| Reason::Pending.as_str().to_owned()),
         progress,
         settled: written && holds(ConditionType::Ready),
+        silent: is_silent(found),
     }
 }
 
@@ -146,13 +152,29 @@ pub(super) fn current(found: &ServiceSubscription, condition: ConditionType) -> 
 /// problem.
 pub(super) fn is_failing(found: &ServiceSubscription) -> bool {
     found.status.as_ref().is_some_and(|status| {
-        let met = |state| !matches!(state, ItemState::Effective | ItemState::Released);
         is_true(&status.conditions, ConditionType::Stalled)
             || status.step_timed_out
             || status
                 .items
                 .iter()
-                .any(|item| item.problem.is_some() && met(item.state))
+                .any(|item| item.problem.is_some() && !is_done(item.state))
+    })
+}
+
+/// True if an item in this state is done: a problem of its last attempt hinders nothing.
+pub(super) fn is_done(state: ItemState) -> bool {
+    matches!(state, ItemState::Effective | ItemState::Released)
+}
+
+/// True if the device did not answer the last attempt at a setting that is not in effect.
+pub(super) fn is_silent(found: &ServiceSubscription) -> bool {
+    let items = found.status.iter().flat_map(|status| &status.items);
+    let mut pending = items
+        .filter(|item| item.key.kind() == Some(ItemKind::DeviceSetting) && !is_done(item.state));
+    pending.any(|item| {
+        item.problem.as_ref().is_some_and(|problem| {
+            matches!(problem.outcome, Reason::Unreachable | Reason::TimedOut)
+        })
     })
 }
 

@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 
 use super::is_terminating;
 use super::risk::{Hindrances, hindrances};
-use super::subscription_state::{current, is_failing};
+use super::subscription_state::{current, is_failing, is_silent};
 
 /// The part of a subscription that a contract reads.
 #[derive(Debug, PartialEq)]
@@ -27,6 +27,7 @@ pub struct SubscriptionView {
     /// Status and reason of Ready and Delivered, if they are about this generation.
     said: [Option<(String, String)>; 2],
     failing: bool,
+    silent: bool,
     hindrances: Hindrances,
     promises: Vec<PromiseView>,
 }
@@ -57,6 +58,7 @@ pub fn view(subscription: &ServiceSubscription) -> SubscriptionView {
             current(subscription, condition).map(|said| (said.status.clone(), said.reason.clone()))
         }),
         failing: is_failing(subscription),
+        silent: is_silent(subscription),
         hindrances: hindrances(subscription),
         promises: promises
             .map(|promise| PromiseView {

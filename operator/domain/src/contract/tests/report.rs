@@ -161,6 +161,68 @@ fn a_name_without_a_device_is_in_the_message_before_the_start_and_after_it() {
     assert!(message(&world, ready).contains("4 Devices were not found"));
 }
 
+/// Gives a subscription items of which each met a problem of this outcome.
+fn meet(world: &mut ContractWorld, number: usize, problems: &[(&str, ItemState, Reason)]) {
+    let found = world.existing(&subscription(number));
+    let items = problems.iter().map(|(key, state, outcome)| Item {
+        key: (*key).into(),
+        state: *state,
+        problem: Some(Box::new(Problem {
+            outcome: *outcome,
+            since: at(BEFORE),
+            message: "said".into(),
+        })),
+        ..Item::default()
+    });
+    found.status.get_or_insert_with(Default::default).items = items.collect();
+}
+
+// shows K2
+#[test]
+fn a_contract_that_is_scheduled_says_how_many_devices_do_not_answer_yet() {
+    const SETTINGS: [&str; 2] = ["DeviceSetting/one", "DeviceSetting/two"];
+    let mut world = fleet(6);
+    world.pass(BEFORE);
+    let ready = |world: &mut ContractWorld| {
+        world.pass(BEFORE);
+        assert_eq!(said(world, ConditionType::Ready), "True Scheduled");
+        message(world, ConditionType::Ready)
+    };
+    let accepted = "Accepted with 6 subscriptions; services begin at the start.";
+    let unknown = ItemState::Unknown;
+    meet(
+        &mut world,
+        1,
+        &[("ServerInstance", unknown, Reason::Unreachable)],
+    );
+    meet(
+        &mut world,
+        2,
+        &[(SETTINGS[0], unknown, Reason::RejectedValue)],
+    );
+    meet(
+        &mut world,
+        3,
+        &[(SETTINGS[0], ItemState::Effective, Reason::TimedOut)],
+    );
+    assert_eq!(
+        ready(&mut world),
+        accepted,
+        "a broker, a device that refuses, and one that was set up"
+    );
+    let silent = SETTINGS.map(|key| (key, unknown, Reason::Unreachable));
+    meet(&mut world, 4, &silent);
+    assert_eq!(
+        ready(&mut world),
+        format!("{accepted} 1 device does not answer yet: m-04.")
+    );
+    meet(&mut world, 5, &[(SETTINGS[0], unknown, Reason::TimedOut)]);
+    assert_eq!(
+        ready(&mut world),
+        format!("{accepted} 2 devices do not answer yet: m-04, m-05.")
+    );
+}
+
 // shows K2
 #[test]
 fn what_is_ready_depends_on_how_many_may_be_missing() {

@@ -17,7 +17,7 @@ enum Change {
     Spec(bool),
     /// The delivery controller states the conditions for the spec as it is now.
     SaysAgain,
-    Item(&'static str, ItemState, bool),
+    Item(&'static str, ItemState, Option<Reason>),
     Promise(PromiseState, bool, bool),
     Deleted,
     Uid,
@@ -40,6 +40,12 @@ fn change() -> impl Strategy<Value = Change> {
         ItemState::Effective,
         ItemState::Released,
     ]);
+    let outcomes = prop::sample::select(vec![
+        None,
+        Some(Reason::Unreachable),
+        Some(Reason::TimedOut),
+        Some(Reason::RejectedValue),
+    ]);
     let promises = prop::sample::select(vec![
         PromiseState::Open,
         PromiseState::Kept,
@@ -51,7 +57,7 @@ fn change() -> impl Strategy<Value = Change> {
         1 => Just(Change::SaysNothing),
         2 => any::<bool>().prop_map(Change::Spec),
         2 => Just(Change::SaysAgain),
-        4 => (items, states, any::<bool>()).prop_map(|(key, state, met)| Change::Item(key, state, met)),
+        4 => (items, states, outcomes).prop_map(|(key, state, outcome)| Change::Item(key, state, outcome)),
         4 => (promises, any::<bool>(), any::<bool>())
             .prop_map(|(state, closed, emitted)| Change::Promise(state, closed, emitted)),
         1 => Just(Change::Deleted),
@@ -88,10 +94,10 @@ impl Change {
                     said.observed_generation = generation;
                 }
             }
-            Self::Item(key, state, met) => {
+            Self::Item(key, state, outcome) => {
                 status.items.retain(|item| item.key != *key);
-                let problem = met.then(|| Problem {
-                    outcome: entente_crds::condition::Reason::Unreachable,
+                let problem = outcome.map(|outcome| Problem {
+                    outcome,
                     since: at(START),
                     message: "said".into(),
                 });
@@ -207,4 +213,18 @@ fn a_subscription_that_is_delivered_again_after_an_edit_is_news() {
     let again = view(world.existing(subscription_name()));
     assert_ne!(delivered, edited);
     assert_ne!(edited, again);
+}
+
+// shows K2
+#[test]
+fn a_device_that_answers_after_it_did_not_is_news_although_its_setting_still_fails() {
+    let mut world = subject(0);
+    let mut seen = |outcome| {
+        let met = Change::Item("DeviceSetting/one", ItemState::Unknown, Some(outcome));
+        met.happen(world.existing(subscription_name()));
+        view(world.existing(subscription_name()))
+    };
+    let silent = seen(Reason::Unreachable);
+    assert_ne!(seen(Reason::RejectedValue), silent);
+    assert_eq!(seen(Reason::TimedOut), silent);
 }
