@@ -199,6 +199,9 @@ impl Secrets {
     async fn read_or_make_digest_key(&self) -> Result<DigestKey, Fault> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
         let found = api.get_opt(DIGEST_KEY_SECRET).await;
+        if matches!(found, Ok(None)) {
+            return Err(missing_digest_key(&self.namespace));
+        }
         let mut secret = self.found("Secret", &self.namespace, DIGEST_KEY_SECRET, found)?;
         let data = secret.data.get_or_insert_default();
         if let Some(key) = data.get(DIGEST_KEY).filter(|key| is_long_enough(key)) {
@@ -255,6 +258,15 @@ impl Secrets {
 
 fn is_long_enough(key: &ByteString) -> bool {
     key.0.len() >= DIGEST_KEY_BYTES
+}
+
+/// Returns the fault of a digest key that was deleted: the operator may fill it and not make it.
+fn missing_digest_key(namespace: &str) -> Fault {
+    let message = format!(
+        "the Secret {DIGEST_KEY_SECRET} does not exist in the namespace {namespace}; make it again \
+         by `helm upgrade` of Entente's release"
+    );
+    (Reason::SecretNotFound, message)
 }
 
 fn unusable_key(error: &str) -> Fault {

@@ -343,7 +343,7 @@ async fn an_uninstall_keeps_definitions_and_contracts_unless_told_otherwise() {
 
 // shows K1, K4
 #[tokio::test]
-async fn an_upgrade_leaves_the_key_for_digests_as_the_operator_made_it() {
+async fn an_upgrade_leaves_the_key_for_digests_as_it_is_and_makes_one_that_was_deleted_again() {
     let plane = ControlPlane::start(Options::default())
         .await
         .expect("a control plane");
@@ -374,4 +374,12 @@ async fn an_upgrade_leaves_the_key_for_digests_as_the_operator_made_it() {
     assert_eq!(read().await["data"], secret["data"]);
     assert!(operator.can("get", "secrets", "default").await);
     assert!(!operator.can("list", "secrets", "default").await);
+
+    // What a message and the guide name as the cure of a key that was deleted.
+    let delete = ["delete", "secret", "entente-digest-key", "-n", NAMESPACE];
+    let administrator = Person::administrator(&plane);
+    let deleted = administrator.kubectl(&delete, "").await;
+    deleted.expect("an administrator may delete it");
+    install(&plane, "entente", &chart(), &[granted]).await;
+    assert_eq!(read().await.get("data"), None, "an upgrade makes it again");
 }

@@ -208,3 +208,25 @@ async fn the_key_for_digests_is_made_once_and_never_replaced() {
     let again = again.await.map_err(|fault| fault.1).unwrap();
     assert_eq!(again.digest(), text.digest());
 }
+
+// shows K2
+#[tokio::test]
+async fn a_key_for_digests_that_was_deleted_is_named_with_the_command_that_makes_it_again() {
+    let (secrets, mut api) = secrets();
+    let reference = reference();
+    let text = served(
+        &mut api,
+        secrets.text("acme", &reference, at(0)),
+        |asked| match asked.target.as_str() {
+            SECRET => asked.answer(200, &object("login", &[("token", b"one")])),
+            KEY => asked.refuse(404, "NotFound", "no"),
+            target => unreachable!("{target}"),
+        },
+    );
+    let (reason, message) = text.await.map(|_| ()).expect_err("there is no key");
+    assert_eq!(
+        format!("{} {message}", reason.as_str()),
+        "SecretNotFound the Secret entente-digest-key does not exist in the namespace \
+         entente-system; make it again by `helm upgrade` of Entente's release"
+    );
+}
