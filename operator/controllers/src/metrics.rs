@@ -181,8 +181,7 @@ impl Metrics {
     }
 
     /// Counts a request to a device or a server, and its duration. `role` is the kind of remote
-    /// side (`device`, `service`, `order`, `booking`), `code` a status of its protocol or the kind
-    /// of the failure.
+    /// side (`device` or `server`), `code` is `Ok` or the kind of the failure.
     pub fn remote_request(&self, role: &str, code: &str, took: Duration) {
         let labels = RemoteLabels {
             role: role.to_owned(),
@@ -285,7 +284,7 @@ mod tests {
         queue.worked(Duration::from_millis(5));
         queue.retried();
         queue.unfinished(Duration::from_millis(1500));
-        metrics.remote_request("device", "200", Duration::from_millis(20));
+        metrics.remote_request("device", "Ok", Duration::from_millis(20));
         metrics.api_request("PUT", "409");
         metrics.watch_failed("Device");
         metrics.object_undecodable("Device");
@@ -307,7 +306,7 @@ mod tests {
             "entente_workqueue_work_duration_seconds_count{controller=\"delivery\"} 1",
             "entente_workqueue_retries_total{controller=\"delivery\"} 1",
             "entente_workqueue_unfinished_work_seconds{controller=\"delivery\"} 1.5",
-            "entente_remote_requests_total{role=\"device\",code=\"200\"} 1",
+            "entente_remote_requests_total{role=\"device\",code=\"Ok\"} 1",
             "entente_remote_request_duration_seconds_count{role=\"device\"} 1",
             "entente_api_requests_total{method=\"PUT\",code=\"409\"} 1",
             "entente_watch_errors_total{kind=\"Device\"} 1",
