@@ -49,7 +49,7 @@ condition_types! {
     ResolvedRefs of [Connection, SmartService, Device, Contract, ServiceSubscription],
     /// Now lies between the dates of the term; whether anything is delivered does not matter.
     InForce of [Contract],
-    /// Every required item in force was read back as Effective: proof.
+    /// Every required item in force was read back as Effective: proof. Of a Compensation: its amount is final and nothing is left to be delivered.
     Delivered of [Contract, ServiceSubscription, Compensation],
     /// The start lies ahead and its preparation is stuck; present only while true.
     StartAtRisk of [Contract],
@@ -254,8 +254,8 @@ reasons! {
     Accruing => "Wait until the service is delivered.",
     /// Nothing is owed, because the counted time stays within the allowance.
     NothingOwed => "Nothing.",
-    /// It is only recorded; no booking system is named.
-    RecordOnly => "Nothing.",
+    /// The amount is final and recorded, and nothing is to be delivered: Entente sends it to no booking system yet.
+    RecordOnly => "Book the amount by hand.",
     /// Another Compensation has the name of the one that is owed, and is about another debt.
     CompensationNameTaken => "Settle the debt of the Compensation that the message names, then delete it; what is owed is recorded by itself.",
     /// A person declared the record wrong.

@@ -288,19 +288,12 @@ impl Compensations {
     /// operators of the service look.
     fn publish(&self, written: &Compensation) {
         let concerned = subscription_of(written);
-        let (what, reason, note) = match &written.spec.voided {
-            None => (
-                "calculated",
-                EventReason::CompensationDelivered,
-                "The amount is final and recorded.".to_owned(),
-            ),
-            Some(_) => (
-                "voided",
-                EventReason::CompensationVoided,
-                find(status_conditions(written), ConditionType::Ready)
-                    .map_or_else(String::new, |ready| ready.message.to_string()),
-            ),
+        let (what, reason) = match &written.spec.voided {
+            None => ("calculated", EventReason::CompensationDelivered),
+            Some(_) => ("voided", EventReason::CompensationVoided),
         };
+        let ready = find(status_conditions(written), ConditionType::Ready);
+        let note = ready.map_or_else(String::new, |ready| ready.message.to_string());
         self.context.metrics.compensation("FeeCredit", what);
         let events = &self.context.events;
         events.publish(&written.object_ref(&()), reason, note, Some(concerned));

@@ -407,7 +407,8 @@ fn saying(outcome: &Outcome<'_>) -> Saying {
             calculated: (Status::True, Reason::AmountFinal),
             ..is_final(
                 Reason::RecordOnly,
-                "The amount is final and recorded; delivery to a booking system comes later.",
+                "The amount is final and recorded, and nothing is to be delivered: Entente sends it to \
+                 no booking system yet, so book it by hand.",
             )
         },
         Outcome::NothingOwed => {

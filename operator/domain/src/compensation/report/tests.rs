@@ -212,6 +212,12 @@ fn when_the_promise_is_closed_the_amount_is_final_and_explained() {
         three(&status),
         ["True RecordOnly", "True AmountFinal", "True RecordOnly"]
     );
+    let delivered = find(&status.conditions, ConditionType::Delivered).expect("Delivered");
+    assert_eq!(
+        delivered.message,
+        "The amount is final and recorded, and nothing is to be delivered: Entente sends it to no \
+         booking system yet, so book it by hand."
+    );
     assert_eq!(status.observed_generation, Some(1));
     assert_eq!(summary(&status), "BRL 0.83");
     let amount = status.amount.clone().unwrap();
