@@ -387,6 +387,10 @@ struct Saying {
     delivered: (Status, Reason),
 }
 
+/// Message of an amount that nobody has to deliver.
+const RECORD_ONLY: &str = "The amount is final and recorded, and nothing is to be delivered: Entente \
+                           sends it to no booking system yet, so book it by hand.";
+
 fn saying(outcome: &Outcome<'_>) -> Saying {
     let alike = |status, summary: Summary| Saying {
         calculated: (status, summary.reason()),
@@ -405,11 +409,7 @@ fn saying(outcome: &Outcome<'_>) -> Saying {
         ),
         Outcome::Final => Saying {
             calculated: (Status::True, Reason::AmountFinal),
-            ..is_final(
-                Reason::RecordOnly,
-                "The amount is final and recorded, and nothing is to be delivered: Entente sends it to \
-                 no booking system yet, so book it by hand.",
-            )
+            ..is_final(Reason::RecordOnly, RECORD_ONLY)
         },
         Outcome::NothingOwed => {
             is_final(Reason::NothingOwed, "Nothing is owed, and that is final.")
