@@ -70,9 +70,9 @@ condition_types! {
     Online of [Device],
     /// Every setting that is wanted on the device was read back.
     SettingsApplied of [Device],
-    /// The remote system answered.
+    /// The remote side answered.
     Reachable of [Connection],
-    /// The remote system took the credentials.
+    /// The remote side accepted the credentials.
     Authenticated of [Connection],
     /// The amount is final.
     Calculated of [Compensation],
@@ -118,10 +118,10 @@ reasons! {
     /// Everything that is asked for is done.
     Succeeded => "Nothing.",
     /// The contract is accepted and resolved, and its start is ahead.
-    Scheduled => "Nothing: work begins at the start.",
+    Scheduled => "Where the message counts devices that do not answer yet, see to them before the start; else nothing.",
     /// Every required item was read back as Effective.
     Delivered => "Nothing.",
-    /// Delivered but for no more subscriptions than maxUnavailable allows.
+    /// Everything is delivered except for some subscriptions, no more than maxUnavailable allows.
     DeliveredWithExceptions => "See the condition DevicesFailing for those that are missing.",
     /// The term is over, or the contract no longer asks for the service.
     Ended => "Nothing, or make a new contract.",
@@ -159,7 +159,7 @@ reasons! {
     /// The Connection does not exist.
     ConnectionNotFound => "Create the Connection, or correct its name.",
     /// A Secret or ConfigMap does not exist, or could not be read.
-    SecretNotFound => "Create it in the namespace that the message names: that of the Contract or the Device for their Secrets, the operator's for those of a Connection.",
+    SecretNotFound => "Create it in the namespace that the message names: that of the Contract or the Device for their Secrets, the operator's for those of a Connection. The Secret entente-digest-key is made again by helm upgrade.",
     /// A Secret or ConfigMap lacks a key, or the value under the key cannot be used.
     SecretKeyMissing => "Add or correct the key that the message names.",
     /// The operator may not read a Secret or ConfigMap, or cannot write its own key.
@@ -169,8 +169,8 @@ reasons! {
     /// The broker's catalog does not have the offering or the plan, or has several of the name.
     OfferingNotFound => "Correct server.offering and server.plan in the SmartService.",
     /// The broker's catalog has other ids behind the names that a live instance was made with, or
-    /// the broker has an instance of another offering under our id.
-    OfferingChanged => "Have the catalog corrected, or name the offering and plan with the instance's ids in the SmartService.",
+    /// the broker has an instance of another offering under the id that the operator uses.
+    OfferingChanged => "Have the broker's catalog corrected, or name the offering and plan with the instance's ids in the SmartService.",
     /// The Connection leads to another broker than the one at which a live instance was made.
     BrokerChanged => "Set spec.osb.url of the Connection back, or name the old URL in its spec.osb.movedFrom if the same broker has moved.",
     /// The operator met a defect of its own, or the API server refused its status; it tries again.
@@ -180,7 +180,8 @@ reasons! {
     Undecodable => "Correct the field that the message names, of the object that it names; the rest of the status of an object that cannot be read is from before.",
     /// An entry of the contract matches no Device.
     NoDevices => "Check the selector and the labels of the Devices.",
-    /// The number of devices is not the expected one; withdrawals by label are held.
+    /// The number of devices is not the expected one; until it is, no service is withdrawn because a
+    /// label is gone.
     DeviceCountMismatch => "Correct the labels or expect.",
     /// Some subscriptions are not delivered yet.
     DevicesPending => "Wait; status.notReady names up to ten of them.",

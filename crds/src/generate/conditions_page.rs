@@ -10,7 +10,7 @@ const INTRODUCTION: &str = "\
 
 # Conditions and reasons
 
-Every object of Entente says in `status.conditions` where it stands.
+Every object of Entente reports its state in `status.conditions`.
 Each condition has a `type`, a `status` (True, False or Unknown), a `reason`, which is always one of those that this page lists for the condition, a `message` for people, and `observedGeneration`.
 
 A condition of which the table says so is present only while it is True and absent otherwise.

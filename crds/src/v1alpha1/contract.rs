@@ -329,7 +329,8 @@ pub struct Owed {
     pub open: i32,
     /// Compensations whose amount is final.
     pub calculated: i32,
-    /// Compensations that were delivered (here: recorded).
+    /// Compensations that are final and of which nothing is left to be delivered. Their amounts are
+    /// recorded, and sent nowhere yet.
     pub delivered: i32,
     /// The sums, one per currency.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
