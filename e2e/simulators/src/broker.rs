@@ -18,7 +18,7 @@ use super::{
     fault::Faults,
     instance::{InstanceView, Instances, ParameterUpdate},
     ledger::{AttributeValue, Cause, Change, PeerKind},
-    listener::{OwnedTask, Switch, listen, serve},
+    listener::{OwnPath, OwnedTask, Switch, listen, serve},
 };
 
 /// Way in which the broker carries out writes.
@@ -76,6 +76,7 @@ pub(super) struct State {
 /// The part of the broker that answers requests.
 #[derive(Debug)]
 pub(super) struct Server {
+    pub(super) path: OwnPath,
     pub(super) parameter_update: ParameterUpdate,
     pub(super) latency: Duration,
     authorization: Mutex<Option<String>>,
@@ -128,6 +129,7 @@ impl Broker {
         let address = socket.local_addr().map_err(failed)?;
         let switch = Arc::new(Switch::new(address));
         let server = Arc::new(Server {
+            path: OwnPath::for_port(options.port),
             parameter_update: options.parameter_update,
             latency: options.latency,
             authorization: Mutex::new(options.credentials.as_ref().map(Credentials::header)),
@@ -153,9 +155,14 @@ impl Broker {
         self.address.port()
     }
 
-    /// `http://127.0.0.1:PORT`, to which a platform adds `/v2/…`.
+    /// `http://127.0.0.1:PORT`, on a free port with the path, to which a platform adds `/v2/…`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}{}", self.address, self.path())
+    }
+
+    /// Path below which it is asked: empty unless it is on a free port.
+    pub fn path(&self) -> &str {
+        self.server.path.as_str()
     }
 
     /// True if the listener is open.

@@ -18,7 +18,7 @@ use super::{
     fault::{Effects, Subject},
     instance::{Ask, Pace, Verdict},
     ledger::{AttributeValue, Cause, PeerKind, Record},
-    listener::{Answer, Received, Service, response},
+    listener::{Answer, OwnPath, Received, Service, response},
 };
 
 const REQUEST_IDENTITY: HeaderName = HeaderName::from_static("x-broker-api-request-identity");
@@ -45,7 +45,7 @@ impl Call<'_> {
 
 impl Service for Server {
     fn answer(self: &Arc<Self>, request: Received) -> Answer {
-        let Some(call) = route(&request) else {
+        let Some(call) = route(&self.path, &request) else {
             let text = "{\"description\": \"not found\"}";
             return Answer::now(response(StatusCode::NOT_FOUND, "application/json", text));
         };
@@ -139,8 +139,8 @@ impl Server {
     }
 }
 
-fn route(request: &Received) -> Option<Call<'_>> {
-    let path = request.uri.path().strip_prefix("/v2/")?;
+fn route<'a>(own: &OwnPath, request: &'a Received) -> Option<Call<'a>> {
+    let path = own.rest(request.uri.path())?.strip_prefix("/v2/")?;
     let parts: Vec<&str> = path.split('/').collect();
     let (operation, id) = match (&request.method, parts.as_slice()) {
         (&Method::GET, ["catalog"]) => ("catalog", ""),

@@ -7,7 +7,10 @@ use std::{
     convert::Infallible,
     io, iter,
     net::SocketAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -52,6 +55,32 @@ pub(super) struct Received {
 impl Received {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+}
+
+/// The path below which a broker is asked. One on a free port has a path that no other one had: the
+/// system may give it the port of one that ended, which somebody goes on to ask.
+#[derive(Clone, Debug, Default)]
+pub(super) struct OwnPath(String);
+
+impl OwnPath {
+    /// Returns the path of a broker that is started on this port; 0 is a free one.
+    pub(super) fn for_port(port: u16) -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(1);
+        if port != 0 {
+            return Self::default();
+        }
+        Self(format!("/{}", NEXT.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    /// Returns the rest of a path that leads below this one.
+    pub(super) fn rest<'a>(&self, path: &'a str) -> Option<&'a str> {
+        let rest = path.strip_prefix(&self.0)?;
+        rest.starts_with('/').then_some(rest)
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
     }
 }
 

@@ -1,6 +1,7 @@
 //! All controllers at once, as the operator runs them, against an API server, devices and a broker
 //! in this process. Here stands only what shows where one controller's writes wake another.
 
+mod clock;
 mod crash;
 mod full_caches;
 mod instants;

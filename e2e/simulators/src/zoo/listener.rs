@@ -16,12 +16,15 @@ use jiff::Timestamp;
 use super::{HttpReply, Reply, Request, ZooBroker};
 use crate::{
     SimulatorError,
-    listener::{Answer, End, OwnedTask, Received, Service, Switch, listen, response, serve},
+    listener::{
+        Answer, End, OwnPath, OwnedTask, Received, Service, Switch, listen, response, serve,
+    },
 };
 
 type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
 
 struct Server {
+    path: OwnPath,
     broker: Mutex<ZooBroker>,
     clock: Clock,
 }
@@ -41,6 +44,10 @@ impl Server {
 impl Service for Server {
     fn answer(self: &Arc<Self>, request: Received) -> Answer {
         let path = request.uri.path_and_query().map_or("", |it| it.as_str());
+        let Some(path) = self.path.rest(path) else {
+            let text = "{\"description\": \"not found\"}";
+            return Answer::now(response(StatusCode::NOT_FOUND, "application/json", text));
+        };
         let body = String::from_utf8_lossy(&request.body).into_owned();
         let asked = Request::new(request.method.as_str(), path, body);
         match self.broker().answer(&asked, (self.clock)()) {
@@ -104,6 +111,7 @@ impl ZooListener {
         let socket = listen(wanted).map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
         let server = Arc::new(Server {
+            path: OwnPath::for_port(port),
             broker: Mutex::new(broker),
             clock: Box::new(clock),
         });
@@ -116,9 +124,9 @@ impl ZooListener {
         })
     }
 
-    /// `http://127.0.0.1:PORT`, to which a platform adds `/v2/…`.
+    /// `http://127.0.0.1:PORT`, on a free port with a path of its own, to which a platform adds `/v2/…`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}{}", self.address, self.server.path.as_str())
     }
 
     /// Returns the broker, which answers nobody meanwhile.

@@ -156,7 +156,8 @@ async fn a_broker_behind_mutual_tls_is_used_with_the_certificate_of_the_secret_a
     let trusted = namespace.named("authority");
     apply_authority(namespace, &trusted, &authority).await;
 
-    let mut connection = namespace.broker_connection(&format!("https://{}", gate.address));
+    let mut connection =
+        namespace.broker_connection(&format!("https://{}{}", gate.address, broker.path()));
     connection.spec.tls = Some(Tls {
         trust: Trust::Verify,
         ca_config_map_ref: Some(LocalReference { name: trusted }),
