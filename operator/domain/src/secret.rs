@@ -13,6 +13,8 @@ use serde::{Serialize, Serializer};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+#[cfg(any(test, feature = "echo"))]
+pub mod echo;
 mod redaction;
 
 pub use redaction::{HIDDEN, Redactions};

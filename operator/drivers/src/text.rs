@@ -45,6 +45,18 @@ impl PrivateTexts<'_> {
     }
 }
 
+impl<'a> PrivateTexts<'a> {
+    /// Returns the gate for an answer of which much is quoted: the redactions are made once.
+    pub(crate) fn gate(&self) -> Gate<'a> {
+        let parsed = Url::parse(self.url).ok();
+        Gate {
+            redactions: self.redactions(),
+            url: self.url,
+            host: parsed.as_ref().and_then(Url::host_str).map(str::to_owned),
+        }
+    }
+}
+
 /// The words that are not shown of an odd answer to a request that carried a tenant's secret: it may
 /// hold the secret in a spelling that nobody thought of.
 pub(crate) const NOT_SHOWN: &str = "its words are not shown, since the request carried a secret";
@@ -69,15 +81,28 @@ fn own_texts(credentials: &CredentialsValue) -> Vec<Zeroizing<String>> {
     }
 }
 
-/// Returns at most 256 bytes of a text, cut on a character boundary, without control characters and
-/// private texts. Private texts are removed first, from the words as they came: after folding or
-/// cutting they are no longer found.
+/// The gate for everything that is quoted of one answer.
+pub(crate) struct Gate<'a> {
+    redactions: Redactions,
+    url: &'a str,
+    host: Option<String>,
+}
+
+impl Gate<'_> {
+    /// Returns at most 256 bytes of a text, cut on a character boundary, without control characters
+    /// and private texts. Private texts are removed first, from the words as they came: after folding
+    /// or cutting they are no longer found.
+    pub(crate) fn quote(&self, text: &str) -> String {
+        let text = self.redactions.hide(text);
+        let text = replace(&text, self.url, "[url]");
+        let host = self.host.as_deref().unwrap_or_default();
+        cut(&replace(&text, host, "[host]"))
+    }
+}
+
+/// Returns a text as its [`Gate`] quotes it.
 pub(crate) fn quote(text: &str, private: PrivateTexts<'_>) -> String {
-    let text = private.redactions().hide(text);
-    let text = replace(&text, private.url, "[url]");
-    let parsed = Url::parse(private.url).ok();
-    let host = parsed.as_ref().and_then(Url::host_str).unwrap_or_default();
-    cut(&replace(&text, host, "[host]"))
+    private.gate().quote(text)
 }
 
 /// Replaces a text, unless it is shorter than four bytes: that would tear words apart.

@@ -10,7 +10,7 @@ use entente_domain::remote::{Catalog, Offering, Plan};
 use jiff::SignedDuration;
 use serde_json::{Map, Value};
 
-use crate::text::{PrivateTexts, quote};
+use crate::text::{Gate, PrivateTexts};
 
 /// The largest number of characters of an id in the catalog that a status can hold. A name that is
 /// longer cannot be wanted.
@@ -24,7 +24,7 @@ const MOST_NAME: usize = 64;
 pub(super) fn read(body: &Map<String, Value>, private: PrivateTexts<'_>) -> Option<Catalog> {
     let services = body.get("services")?.as_array()?;
     let mut reader = Reader {
-        private,
+        gate: private.gate(),
         odd: Vec::new(),
         count: 0,
     };
@@ -94,7 +94,7 @@ impl<'a> Entry<'a> {
 
 /// The reader of one catalog.
 struct Reader<'a> {
-    private: PrivateTexts<'a>,
+    gate: Gate<'a>,
     odd: Vec<String>,
     /// Number of odd entries, told or not.
     count: usize,
@@ -146,7 +146,7 @@ impl Reader<'_> {
                 }
             };
             if elsewhere.contains(id.as_str()) {
-                let id = cut(quote(&id, self.private), MOST_NAME);
+                let id = cut(self.gate.quote(&id), MOST_NAME);
                 self.note(
                     entry,
                     &format!("has the id \"{id}\" of a plan of another offering"),
@@ -167,7 +167,7 @@ impl Reader<'_> {
 
     /// Returns a name as it may be shown, if that is not the name itself.
     fn shown(&self, name: &str) -> Option<String> {
-        let shown = quote(name, self.private);
+        let shown = self.gate.quote(name);
         (shown != name).then_some(shown)
     }
 
@@ -217,7 +217,7 @@ impl Reader<'_> {
         let named = entry.text("name").or_else(|| entry.text("id"));
         let place = match named {
             Some(name) => {
-                let name = cut(quote(name, self.private), MOST_NAME);
+                let name = cut(self.gate.quote(name), MOST_NAME);
                 format!("the {kind} \"{name}\"")
             }
             None => format!("the {kind} number {}", entry.number),

@@ -1,8 +1,10 @@
 //! Secrets in the words of others, in every spelling that was met.
 
+use base64::{Engine as _, engine::general_purpose};
 use proptest::prelude::*;
 
 use super::*;
+use crate::secret::echo::{Choices, Echo};
 
 const PEM: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ+DYvh6SEqVTm50DFtM\nDoQikTmiCqirVv9mWG9qfSnF\n-----END PRIVATE KEY-----";
 
@@ -58,14 +60,134 @@ fn an_echo_is_hidden_in_every_spelling() {
 fn a_secret_of_many_lines_is_hidden_line_by_line() {
     let one = hide(PEM, "bad key DoQikTmiCqirVv9mWG9qfSnF given");
     assert_eq!(one, "bad key [redacted] given");
+    let body = PEM.replace("-----BEGIN PRIVATE KEY-----\n", "<");
+    let body = body.replace("\n-----END PRIVATE KEY-----", ">");
     for words in [
-        PEM.to_owned(),
-        PEM.replace('\n', "\\n"),
-        PEM.replace('\n', " "),
+        body.clone(),
+        body.replace('\n', "\\n"),
+        body.replace('\n', " "),
+        body.replace('\n', "\\u000a"),
+        body.replace('\n', "%0A"),
     ] {
-        let shown = hide(PEM, &format!("<{words}>"));
-        assert_eq!(shown, "<[redacted]>");
+        assert_eq!(hide(PEM, &words), "<[redacted]>");
     }
+}
+
+#[test]
+fn the_frame_of_pem_is_no_secret() {
+    let words = "this private key is not a -----BEGIN PRIVATE KEY-----";
+    assert_eq!(hide(PEM, words), words);
+    let shown = "-----BEGIN PRIVATE KEY-----\n[redacted]\n-----END PRIVATE KEY-----";
+    assert_eq!(hide(PEM, PEM), shown);
+    // Of what only looks like one all is secret.
+    for secret in [
+        "-----s3cr3t-token-----",
+        "-----BEGIN s3cr3t-----",
+        "-----BEGIN S3CR3T TOKEN",
+    ] {
+        assert_eq!(hide(secret, &format!("<{secret}>")), "<[redacted]>");
+    }
+}
+
+// shows K4
+#[test]
+fn eight_characters_from_the_middle_of_a_secret_are_hidden() {
+    let secret = "correct horse battery staple";
+    assert_eq!(hide(secret, "no …battery st…"), "no …[redacted]…");
+    assert_eq!(hide(secret, "no horse staple"), "no horse staple");
+    let digits = general_purpose::STANDARD.encode("se battery s");
+    assert_eq!(hide(secret, &digits), "[redacted]");
+    // Eight characters of which one is a space.
+    assert_eq!(hide("my pass wrd", "<pass wrd>"), "<[redacted]>");
+}
+
+// shows K4
+#[test]
+fn capitals_that_are_not_of_ascii_are_hidden() {
+    assert_eq!(
+        hide("pâté-größe-ñandú", "<PÂTÉ-GRÖSSE-ÑANDÚ>"),
+        "<[redacted]>"
+    );
+    assert_eq!(hide("PÂTÉ-ÑANDÚ", "<pâté-ñandú>"), "<[redacted]>");
+    assert_eq!(
+        hide("pâté-ñandú", "<P\\u00c2T\\u00c9-%C3%91AND%C3%9A>"),
+        "<[redacted]>"
+    );
+}
+
+// shows K4
+#[test]
+fn nothing_that_is_not_seen_hides_a_secret() {
+    let secret = "s3cr3t-token";
+    let with = |between: &str| {
+        let characters: Vec<String> = secret.chars().map(String::from).collect();
+        format!("<{}>", characters.join(between))
+    };
+    // As UTF-16 is read as bytes, or with marks of direction.
+    for between in [
+        "\0", "\u{200b}", "\u{202e}", "\u{a0}", "\r\n\t", "\\u200b", "%0D%0A",
+    ] {
+        assert_eq!(hide(secret, &with(between)), "<[redacted]>", "{between:?}");
+    }
+    assert_eq!(
+        hide(secret, "<s%3\n3cr\\u0\r\n 033t-token>"),
+        "<[redacted]>"
+    );
+}
+
+// shows K4
+#[test]
+fn an_escape_that_is_escaped_again_is_read() {
+    let secret = "a\"b\\c/d é😀 token";
+    let twice = json(&json(secret));
+    assert_eq!(hide(secret, &format!("<{twice}>")), "<[redacted]>");
+    assert_eq!(
+        hide(
+            secret,
+            "<%2561%2522%2562%255Cc%252Fd+%25C3%25A9%F0%9F%98%80+token>"
+        ),
+        "<[redacted]>"
+    );
+    assert_eq!(
+        hide(
+            secret,
+            "<a%5C%22b%5C%5Cc%2Fd%20%5Cu00e9%5Cud83d%5Cude00+token>"
+        ),
+        "<[redacted]>"
+    );
+}
+
+// shows K4
+#[test]
+fn a_secret_of_any_length_is_hidden_at_every_place() {
+    let numbers = (0..11_700).map(|number| format!("{number:05}-"));
+    let secret = numbers.collect::<Vec<_>>().concat();
+    let end = secret.len() - 12;
+    assert!(end > MOST_AT_ONCE);
+    let near_the_cut = MOST_AT_ONCE - 20..MOST_AT_ONCE;
+    let echoes = near_the_cut.chain([0, end]).flat_map(|from| {
+        let run = &secret[from..from + 12];
+        let digits = general_purpose::STANDARD.encode(run);
+        [run.to_owned(), hex::encode(run), digits]
+    });
+    let words: Vec<String> = echoes.collect();
+    let shown = vec![HIDDEN; words.len() + 1].join("|");
+    let redactions = Redactions::new(["s3cr3t-token", &secret]);
+    let words = format!("s3cr3t-token|{}", words.join("|"));
+    assert_eq!(redactions.hide(&words), shown);
+}
+
+#[test]
+fn words_of_nothing_but_escapes_are_read_as_fast_as_others() {
+    let secret = "++++++++++\\\\\\\\\\\\\\\\%%%%%%%%%%%%";
+    for odd in [
+        "+", "\\", "%", "%2B", "%25", "\\u005c", "\\u0025", "%5C", "+\\",
+    ] {
+        let words = odd.repeat(MOST_WORDS / odd.len());
+        assert!(hide(secret, &words).len() < 30, "{odd}");
+    }
+    let words = "\\n".repeat(MOST_WORDS / 2);
+    assert_eq!(hide(secret, &words), words);
 }
 
 #[test]
@@ -89,50 +211,6 @@ fn json(text: &str) -> String {
     quoted[1..quoted.len() - 1].to_owned()
 }
 
-/// Number of the ways in which [`spelled`] spells a text.
-const SPELLINGS: u8 = 13;
-
-/// Spells a text in one of the ways in which a remote side may echo it.
-fn spelled(text: &str, how: u8) -> String {
-    let percent = |text: &str, upper: bool| -> String {
-        let digits = |byte: u8| {
-            if upper {
-                format!("%{byte:02X}")
-            } else {
-                format!("%{byte:02x}")
-            }
-        };
-        text.bytes().map(digits).collect::<Vec<_>>().concat()
-    };
-    match how % SPELLINGS {
-        0 => text.to_owned(),
-        1 => json(text),
-        2 => json(text).replace('/', "\\/"),
-        3 => percent(text, true),
-        4 => percent(text, false),
-        5 => general_purpose::STANDARD.encode(text),
-        6 => general_purpose::URL_SAFE_NO_PAD.encode(text),
-        7 => text.to_ascii_uppercase(),
-        // As a proxy shows a login (RFC 7617), or a dump shows bytes.
-        9 => general_purpose::STANDARD.encode(format!("operator:{text}")),
-        10 => {
-            let digits =
-                |byte: u8| [byte >> 4, byte & 15].map(|it| char::from_digit(it.into(), 16));
-            text.bytes().flat_map(digits).flatten().collect()
-        }
-        // As a log cuts it, or a reader of PEM quotes the line that it does not understand.
-        11 => {
-            let whole = text.chars().count();
-            text.chars().take(8.max(whole * 2 / 3)).collect()
-        }
-        12 => text.lines().last().unwrap_or_default().to_owned(),
-        _ => {
-            let units = text.encode_utf16().map(|unit| format!("\\u{unit:04x}"));
-            units.collect::<Vec<_>>().concat()
-        }
-    }
-}
-
 // shows K4
 #[test]
 fn a_secret_that_begins_like_what_stands_before_it_is_hidden_whole() {
@@ -152,33 +230,28 @@ fn a_backslash_before_an_echo_hides_nothing_of_it() {
     }
 }
 
+/// Returns secrets of one line, of several, and in PEM.
+fn secrets() -> impl Strategy<Value = String> {
+    prop_oneof![
+        4 => "[!-~é😀]{8,40}( [!-~]{8,20})?(\n[!-~]{12,40}){0,2}",
+        1 => "([!-~]{1,6}[ \t\u{a0}éÉß]){3,8}[!-~]{4}",
+        1 => "-----BEGIN PRIVATE KEY-----(\r?\n[A-Za-z0-9+/]{64}){1,3}\n[A-Za-z0-9+/]{8,60}={0,2}\n-----END PRIVATE KEY-----\n?",
+    ]
+}
+
 // shows K4
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
-
     #[test]
-    fn a_secret_is_never_shown_however_it_is_spelled_and_whatever_stands_around_it(
-        secret in "[!-~é😀]{8,40}( [!-~]{8,20})?(\n[!-~]{12,40}){0,2}",
+    fn no_eight_characters_of_a_secret_are_shown_however_they_are_spelled(
+        secret in secrets(),
+        user in "[a-z]{1,12}",
+        // A mark is in place of what was hidden, so nothing around it completes a run.
         before in "[ -~é]{0,40}",
         after in "[ -~é]{0,40}",
-        how in any::<u8>(),
-        width in 0..40_usize,
+        choices in any::<Choices>(),
     ) {
-        let mut echo = spelled(&secret, how);
-        let how = how % SPELLINGS;
-        if width > 10 && echo.is_ascii() && (5..9).contains(&how) {
-            // Some fold what they print; not inside what an escape is made of.
-            let lines: Vec<&str> = echo.as_bytes().chunks(width).map(|line| {
-                std::str::from_utf8(line).expect("it is ASCII")
-            }).collect();
-            if how != 8 {
-                echo = lines.join("\r\n ");
-            }
-        }
-        let shown = hide(&secret, &format!("{before}{echo}{after}"));
-        // The middle half of the echo: fragments at an end reveal too little.
-        let quarter = echo.chars().count() / 4;
-        let middle: String = echo.chars().skip(quarter).take(quarter * 2).collect();
-        prop_assert!(!shown.contains(&middle), "{} in {}", middle, shown);
+        let echo = Echo::new(&secret, &user, choices);
+        let shown = hide(&secret, &format!("{before}{}{after}", echo.words));
+        prop_assert_eq!(echo.found_in(&shown, &secret), None, "{} in {}", echo.words, shown);
     }
 }
