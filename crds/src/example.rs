@@ -8,6 +8,7 @@
 mod catalogue;
 mod customer;
 mod derived;
+pub mod services;
 
 use std::collections::BTreeMap;
 

@@ -37,6 +37,7 @@ pub fn files() -> Vec<GeneratedFile> {
     files.push(kustomization(&crds));
     files.extend(crds.iter().map(chart_file));
     files.extend(examples());
+    files.extend(example_services());
     files.push(file(
         "docs/reference/conditions.md",
         conditions_page::text(),
@@ -131,6 +132,39 @@ fn examples() -> Vec<GeneratedFile> {
         file("examples/1-catalogue.yaml", catalogue.text),
         file("examples/2-devices.yaml", devices.text),
         file("examples/3-contract.yaml", contract.text),
+    ]
+}
+
+/// The objects that `kubectl apply -f examples/services/` applies: each example service with all its
+/// options. They use the namespace and the Connections of [`examples`].
+fn example_services() -> Vec<GeneratedFile> {
+    let mut catalogue = ExampleFile::new(
+        "Seven services with all their options, and two models of device that can do them. The \
+         Connections that they name are those of examples/1-catalogue.yaml. Only the models know \
+         the names that a device has for its settings.",
+    );
+    for model in [example::services::mfp_700(), example::services::mfp_320()] {
+        catalogue.add(&model);
+    }
+    for service in example::services::services() {
+        catalogue.add(&service);
+    }
+    let mut devices = ExampleFile::new(
+        "Devices of both models, in the namespace of examples/0-namespace.yaml. The label says \
+         which of them the contract is about.",
+    );
+    for device in example::services::devices() {
+        devices.add(&device);
+    }
+    let mut contract = ExampleFile::new(
+        "One contract of all seven services. It chooses each option that they have, and none by \
+         its default.",
+    );
+    contract.add(&example::services::contract());
+    vec![
+        file("examples/services/1-catalogue.yaml", catalogue.text),
+        file("examples/services/2-devices.yaml", devices.text),
+        file("examples/services/3-contract.yaml", contract.text),
     ]
 }
 

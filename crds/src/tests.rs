@@ -391,6 +391,13 @@ fn every_yaml_reader_takes_an_example_for_the_object_it_was_written_from() {
     expected.push(json!(example::parts_life()));
     expected.extend(example::devices().iter().map(|device| json!(device)));
     expected.push(json!(example::banco_sul_2027()));
+    expected.push(json!(example::services::mfp_700()));
+    expected.push(json!(example::services::mfp_320()));
+    let services = example::services::services();
+    expected.extend(services.iter().map(|service| json!(service)));
+    let devices = example::services::devices();
+    expected.extend(devices.iter().map(|device| json!(device)));
+    expected.push(json!(example::services::contract()));
 
     let files = generate::files();
     let examples = files

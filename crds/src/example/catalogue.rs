@@ -10,7 +10,7 @@ use crate::v1alpha1::{
     ValueType, Via, WantedSetting, When,
 };
 
-const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+pub(super) const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 /// A Connection to the example devices, by IPP.
 pub fn hq_ipp() -> Connection {
@@ -122,7 +122,10 @@ fn settings() -> Vec<DeviceSetting> {
     ]
 }
 
-fn setting(kind: ValueType, (name, attribute, syntax): (&str, &str, IppSyntax)) -> DeviceSetting {
+pub(super) fn setting(
+    kind: ValueType,
+    (name, attribute, syntax): (&str, &str, IppSyntax),
+) -> DeviceSetting {
     DeviceSetting {
         name: name.to_owned(),
         r#type: kind,
@@ -270,7 +273,7 @@ pub fn parts_life() -> SmartService {
     )
 }
 
-fn fixed(name: &str, value: &str) -> WantedSetting {
+pub(super) fn fixed(name: &str, value: &str) -> WantedSetting {
     WantedSetting {
         name: name.to_owned(),
         value: Some(value.to_owned()),
@@ -278,7 +281,7 @@ fn fixed(name: &str, value: &str) -> WantedSetting {
     }
 }
 
-fn from_parameter(name: &str, source: &str, mapping: &[(&str, &str)]) -> WantedSetting {
+pub(super) fn from_parameter(name: &str, source: &str, mapping: &[(&str, &str)]) -> WantedSetting {
     WantedSetting {
         name: name.to_owned(),
         value_from: Some(parameter(source, mapping)),
@@ -286,7 +289,7 @@ fn from_parameter(name: &str, source: &str, mapping: &[(&str, &str)]) -> WantedS
     }
 }
 
-fn parameter(name: &str, mapping: &[(&str, &str)]) -> ValueSource {
+pub(super) fn parameter(name: &str, mapping: &[(&str, &str)]) -> ValueSource {
     ValueSource {
         parameter: Some(name.to_owned()),
         map: mapping
