@@ -36,7 +36,7 @@ pub fn services() -> Vec<SmartService> {
 
 fn device_backup() -> SmartService {
     let mode = [("Full", "full"), ("Differential", "differential")];
-    service(
+    let service = service(
         "device-backup",
         "Backup of address book and settings at a fixed period or on weekdays",
         vec![
@@ -58,15 +58,16 @@ fn device_backup() -> SmartService {
             from_parameter("backup.weekdays", "weekdays", &[]),
             from_parameter("backup.mode", "mode", &mode),
         ],
-        Some(server(
-            "data-backup",
-            vec![
-                at("enabled", "/schedule/enabled"),
-                at("period-hours", "/schedule/periodHours"),
-                at("weekdays", "/schedule/weekdays"),
-                at("mode", "/mode"),
-            ],
-        )),
+    );
+    with_server(
+        service,
+        "data-backup",
+        vec![
+            at("enabled", "/schedule/enabled"),
+            at("period-hours", "/schedule/periodHours"),
+            at("weekdays", "/schedule/weekdays"),
+            at("mode", "/mode"),
+        ],
     )
 }
 
@@ -88,7 +89,6 @@ fn parts_prediction() -> SmartService {
             from_parameter("alert.feeder", "feeder", &[]),
             from_parameter("alert.threshold", "threshold", &[]),
         ],
-        None,
     )
 }
 
@@ -101,7 +101,7 @@ fn consumables_delivery() -> SmartService {
         }),
         ..at("payment", "/billing/method")
     };
-    service(
+    let service = service(
         "consumables-delivery",
         "Consumables before they run out",
         vec![
@@ -117,14 +117,15 @@ fn consumables_delivery() -> SmartService {
             from_parameter("supplies.enabled", "enabled", &[]),
             from_parameter("supplies.threshold", "threshold", &[]),
         ],
-        Some(server(
-            "consumables-delivery",
-            vec![
-                at("enabled", "/enabled"),
-                at("threshold", "/threshold"),
-                payment,
-            ],
-        )),
+    );
+    with_server(
+        service,
+        "consumables-delivery",
+        vec![
+            at("enabled", "/enabled"),
+            at("threshold", "/threshold"),
+            payment,
+        ],
     )
 }
 
@@ -143,22 +144,22 @@ fn document_cloud() -> SmartService {
             from_parameter("cloud.automatic-backup", "automatic-backup", &[]),
             from_parameter("cloud.deletion", "deletion", &deletion),
         ],
-        Some(server(
-            "document-cloud",
-            vec![
-                at("automatic-backup", "/automaticBackup"),
-                at("deletion", "/deletion"),
-            ],
-        )),
     );
     if let Some(device) = &mut service.spec.device {
         device.models = vec![reference("mfp-700")];
     }
-    service
+    with_server(
+        service,
+        "document-cloud",
+        vec![
+            at("automatic-backup", "/automaticBackup"),
+            at("deletion", "/deletion"),
+        ],
+    )
 }
 
 fn failure_prediction() -> SmartService {
-    service(
+    let service = service(
         "failure-prediction",
         "Notice of a failure some days before it is likely",
         vec![number("days-ahead", 30, "7")],
@@ -166,33 +167,35 @@ fn failure_prediction() -> SmartService {
             fixed("prediction.enabled", "true"),
             from_parameter("prediction.days-ahead", "days-ahead", &[]),
         ],
-        Some(server(
-            "failure-prediction",
-            vec![at("days-ahead", "/daysAhead")],
-        )),
+    );
+    with_server(
+        service,
+        "failure-prediction",
+        vec![at("days-ahead", "/daysAhead")],
     )
 }
 
 fn remote_maintenance() -> SmartService {
     let access = [("Diagnose", "diagnose"), ("Repair", "repair")];
-    service(
+    let service = service(
         "remote-maintenance",
         "Diagnosis and repair from afar",
         vec![word("access", &["Diagnose", "Repair"], "Diagnose")],
         vec![from_parameter("maintenance.access", "access", &access)],
-        Some(server(
-            "remote-maintenance",
-            vec![
-                at("access", "/access"),
-                fact(
-                    "timeZone",
-                    ValueSource {
-                        device: Some(DeviceFact::TimeZone),
-                        ..ValueSource::default()
-                    },
-                ),
-            ],
-        )),
+    );
+    with_server(
+        service,
+        "remote-maintenance",
+        vec![
+            at("access", "/access"),
+            fact(
+                "timeZone",
+                ValueSource {
+                    device: Some(DeviceFact::TimeZone),
+                    ..ValueSource::default()
+                },
+            ),
+        ],
     )
 }
 
@@ -202,7 +205,7 @@ fn usage_reports() -> SmartService {
         ("Weekly", "weekly"),
         ("Monthly", "monthly"),
     ];
-    service(
+    let service = service(
         "usage-reports",
         "Reports of pages and supplies",
         vec![word("period", &["Daily", "Weekly", "Monthly"], "Monthly")],
@@ -210,8 +213,8 @@ fn usage_reports() -> SmartService {
             fixed("usage.enabled", "true"),
             from_parameter("usage.period", "period", &period),
         ],
-        Some(server("usage-reports", vec![at("period", "/period")])),
-    )
+    );
+    with_server(service, "usage-reports", vec![at("period", "/period")])
 }
 
 fn service(
@@ -219,7 +222,6 @@ fn service(
     description: &str,
     parameters: Vec<Parameter>,
     settings: Vec<WantedSetting>,
-    server: Option<ServerSide>,
 ) -> SmartService {
     SmartService::new(
         name,
@@ -231,14 +233,18 @@ fn service(
                 models: Vec::new(),
                 settings,
             }),
-            server,
             ..SmartServiceSpec::default()
         },
     )
 }
 
-/// Returns a server part that names the device and the customer and is turned on last.
-fn server(offering: &str, mut settings: Vec<ServerSetting>) -> ServerSide {
+/// Returns the service with a server part that names the device and the customer, and that is turned
+/// on last.
+fn with_server(
+    mut service: SmartService,
+    offering: &str,
+    mut settings: Vec<ServerSetting>,
+) -> SmartService {
     settings.push(fact(
         "device",
         ValueSource {
@@ -253,7 +259,7 @@ fn server(offering: &str, mut settings: Vec<ServerSetting>) -> ServerSide {
             ..ValueSource::default()
         },
     ));
-    ServerSide {
+    service.spec.server = Some(ServerSide {
         connection_ref: reference("northwind-services"),
         offering: offering.to_owned(),
         plan: "standard".to_owned(),
@@ -265,7 +271,8 @@ fn server(offering: &str, mut settings: Vec<ServerSetting>) -> ServerSide {
             active: "true".to_owned(),
             inactive: "false".to_owned(),
         }),
-    }
+    });
+    service
 }
 
 /// Returns a setting of the server that has its value from the parameter of its name.

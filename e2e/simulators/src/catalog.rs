@@ -77,13 +77,15 @@ impl ServiceOffering {
     }
 }
 
-/// Returns the four example services: `data-backup`, `parts-life`, `consumables-delivery` and
-/// `document-cloud`, with the plans `standard` and `premium`.
+/// Returns the example services with the plans `standard` and `premium`.
 pub fn default_catalog() -> Vec<ServiceOffering> {
     vec![
         ServiceOffering::named("data-backup", "Backup of address book and settings"),
         ServiceOffering::named("parts-life", "Prediction of the life of parts"),
         ServiceOffering::named("consumables-delivery", "Consumables before they run out"),
         ServiceOffering::named("document-cloud", "Documents kept in the cloud"),
+        ServiceOffering::named("failure-prediction", "Notice before a failure"),
+        ServiceOffering::named("remote-maintenance", "Diagnosis and repair from afar"),
+        ServiceOffering::named("usage-reports", "Reports of pages and supplies"),
     ]
 }

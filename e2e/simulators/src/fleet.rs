@@ -16,14 +16,18 @@ use tokio::net::TcpListener;
 use super::{
     Credentials, Fault, Ledger, SettableAttribute, SimulatorError, WriteOperations,
     listener::{OwnedTask, listen, serve},
-    model::{Model, northwind_settable},
+    model::Model,
     printer::{Device, Make},
+    vendor::settable_of,
 };
 
 /// Number of ports that are tried if none is named.
 const PORT_ATTEMPTS: usize = 50;
 /// 127.1.0.0/16 in steps of 250 hosts.
 const MOST_DEVICES: usize = 250 * 250;
+
+/// The product of a fleet that names no other.
+const PRODUCT: &str = "Northwind MFP 500";
 
 /// Parts of a fleet.
 #[derive(Debug, Clone)]
@@ -63,9 +67,9 @@ impl Default for FleetOptions {
             first_index: 0,
             names: Vec::new(),
             name_prefix: "mfp-".to_owned(),
-            make_and_model: "Northwind MFP 500".to_owned(),
+            make_and_model: PRODUCT.to_owned(),
             queues: Vec::new(),
-            settable: northwind_settable(),
+            settable: settable_of(PRODUCT),
             advertise_settable: true,
             writes: WriteOperations::default(),
             latency: Duration::ZERO,
@@ -79,6 +83,17 @@ impl FleetOptions {
     pub fn of(count: usize) -> Self {
         Self {
             count,
+            ..Self::default()
+        }
+    }
+
+    /// Returns a fleet of so many devices of a product, with the settings that this product has:
+    /// `Northwind MFP 500`, `Northwind MFP 700`, `Southwind MFP 320`; others have those of the first.
+    pub fn of_product(make_and_model: &str, count: usize) -> Self {
+        Self {
+            count,
+            make_and_model: make_and_model.to_owned(),
+            settable: settable_of(make_and_model),
             ..Self::default()
         }
     }

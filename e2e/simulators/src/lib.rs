@@ -22,6 +22,7 @@ mod listener;
 mod model;
 pub mod odd;
 mod printer;
+mod vendor;
 pub mod zoo;
 
 pub use attribute::{SettableAttribute, Syntax};

@@ -43,7 +43,8 @@ struct Arguments {
     /// Names of the first printers, separated by commas
     #[arg(long, value_delimiter = ',')]
     names: Vec<String>,
-    /// Maker, a space, product
+    /// Maker, a space, product; "Northwind MFP 700" and "Southwind MFP 320" have the settings of all
+    /// example services
     #[arg(long, default_value = "Northwind MFP 500")]
     make_and_model: String,
     /// Further paths /ipp/print/QUEUE, separated by commas
@@ -159,18 +160,16 @@ async fn stdin_end() {
 
 fn fleet_options(arguments: &Arguments) -> FleetOptions {
     FleetOptions {
-        count: arguments.devices,
         port: arguments.ipp_port,
         names: arguments.names.clone(),
         name_prefix: arguments.name_prefix.clone(),
-        make_and_model: arguments.make_and_model.clone(),
         queues: arguments.queues.clone(),
         writes: WriteOperations {
             cups_add_modify_printer: arguments.cups,
             ..WriteOperations::default()
         },
         latency: Duration::from_millis(arguments.latency_milliseconds),
-        ..FleetOptions::default()
+        ..FleetOptions::of_product(&arguments.make_and_model, arguments.devices)
     }
 }
 

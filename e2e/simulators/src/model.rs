@@ -143,48 +143,6 @@ fn standard_settable(make_and_model: &str) -> Vec<SettableAttribute> {
     ]
 }
 
-/// Vendor attributes of the imagined maker, enough for the example services.
-pub(super) fn northwind_settable() -> Vec<SettableAttribute> {
-    let words = |list: &[&str]| list.iter().map(|w| (*w).to_owned()).collect();
-    let percent = || Syntax::Integer {
-        minimum: 1,
-        maximum: 100,
-    };
-    let uri = || Syntax::Text { maximum: 1023 };
-    let days = words(&["mon", "tue", "wed", "thu", "fri", "sat", "sun"]);
-    vec![
-        SettableAttribute::new("nw-backup-enabled", Syntax::Boolean, false),
-        SettableAttribute::new("nw-backup-endpoint", uri(), ""),
-        SettableAttribute::new(
-            "nw-backup-weekdays",
-            Syntax::KeywordSet { allowed: days },
-            json!([]),
-        ),
-        SettableAttribute::new(
-            "nw-backup-mode",
-            Syntax::Keyword {
-                allowed: words(&["full", "differential"]),
-            },
-            "full",
-        ),
-        SettableAttribute::new(
-            "nw-backup-period-hours",
-            Syntax::Integer {
-                minimum: 1,
-                maximum: 8760,
-            },
-            168,
-        ),
-        SettableAttribute::new("nw-alert-enabled", Syntax::Boolean, false),
-        SettableAttribute::new("nw-alert-threshold", percent(), 20),
-        SettableAttribute::new("nw-alert-unit", Syntax::Name { maximum: 255 }, ""),
-        SettableAttribute::new("nw-supplies-enabled", Syntax::Boolean, false),
-        SettableAttribute::new("nw-supplies-threshold", percent(), 10),
-        SettableAttribute::new("nw-cloud-endpoint", uri(), ""),
-        SettableAttribute::new("nw-cloud-enabled", Syntax::Boolean, false),
-    ]
-}
-
 type Row = (&'static str, Group, IppValue);
 
 fn table(writes: WriteOperations) -> Vec<Row> {
