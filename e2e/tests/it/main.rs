@@ -14,6 +14,7 @@ mod delivery;
 mod delivery_fixture;
 mod demo;
 mod driver_conformance;
+mod example_services;
 mod helm;
 mod kstatus;
 mod lifecycle;

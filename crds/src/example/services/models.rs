@@ -6,7 +6,7 @@ use crate::v1alpha1::{
     DeviceModel, DeviceModelSpec, DeviceSetting, IdentitySource, IppIdentity, IppSyntax, ValueType,
 };
 
-/// How a maker names and carries settings.
+/// Names and syntaxes of a maker's settings.
 struct Maker {
     name: &'static str,
     /// Beginning of the names of all its attributes.
