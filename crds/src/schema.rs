@@ -16,6 +16,10 @@ pub const MAX_WHOLE_NUMBER: usize = 256;
 /// The most compensations that a line of an explanation names as those that took of its period.
 pub const MAX_TAKEN_BY: usize = 8;
 
+/// The most times of exclusions that a revision and a record have: those that an exclusion of the
+/// contract still has ahead, and as many that have passed.
+pub const MAX_EXCLUDED_TIMES: usize = 64;
+
 /// A DNS label (RFC 1123): names of entries and of the objects that are referred to.
 pub fn dns_label(_: &mut SchemaGenerator) -> Schema {
     ruled(

@@ -227,6 +227,7 @@ pub const BOUNDED_BY_SOURCE: &[&str] = &[
     "compensations.lateness.causes[].counted",
     "compensations.lateness.causes[].reason",
     "compensations.lateness.counted",
+    "compensations.lateness.excluded",
     "compensations.summary",
     "connections.conditions[].reason",
     "connections.conditions[].type",

@@ -88,6 +88,7 @@ pub fn compensation() -> Compensation {
                 service_level: entry.service_level.unwrap_or_default(),
                 counted_causes: vec![Cause::Device, Cause::Server, Cause::Provider],
                 share: None,
+                exclusions: Vec::new(),
                 booking_key: "b0e96bf90f935e05f5c59044c7b3eaecd507ef65b656b570055451adf21e1b53"
                     .to_owned(),
                 reissues: None,

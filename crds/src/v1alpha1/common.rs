@@ -209,7 +209,7 @@ pub enum Cause {
     Server,
     /// The provider: catalogue, connections, secrets, rights, conflicts, our own time.
     Provider,
-    /// The customer: suspended, excluded, switched off locally.
+    /// The customer: suspended, switched off locally.
     Customer,
 }
 

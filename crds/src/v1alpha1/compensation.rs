@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Amount, Cause, Condition, Customer, Fee, Remedy, ServiceLevel, Share};
+use super::{Amount, Cause, Condition, Customer, ExcludedTime, Fee, Remedy, ServiceLevel, Share};
 use crate::bounded::Text;
 use crate::schema::{self, MAX_MESSAGE};
 
@@ -128,6 +128,11 @@ pub struct Record {
     /// Number of devices that share a fee for all devices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<Share>,
+    /// Times that are not owed, as they were agreed when this record was made; in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = schema::MAX_EXCLUDED_TIMES))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub exclusions: Vec<ExcludedTime>,
     /// The key under which it is booked: sha256 of namespace, contract, customer id, service,
     /// device, instant, remedy name and reissue number.
     #[schemars(length(max = 64))]
@@ -154,6 +159,7 @@ impl Default for Record {
             service_level: ServiceLevel::default(),
             counted_causes: Vec::new(),
             share: None,
+            exclusions: Vec::new(),
             booking_key: String::new(),
             reissues: None,
         }
@@ -273,6 +279,11 @@ pub struct Lateness {
     /// The time that counts, such as "7h12m".
     #[schemars(length(max = 32))]
     pub counted: String,
+    /// Time of the delay that is not owed by an exclusion of the contract, such as "24h"; it is in
+    /// no cause. Absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub excluded: Option<String>,
     /// Time of each cause.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]

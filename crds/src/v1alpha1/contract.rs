@@ -47,7 +47,8 @@ use crate::schema;
 #[x_kube(
     validation = Rule::new("!has(oldSelf.currency) || (has(self.currency) && self.currency == oldSelf.currency)").message("currency cannot be changed once it is set").field_path(".currency"),
     validation = Rule::new("has(self.currency) || !self.services.exists(s, has(s.fee))").message("currency is required where a service has a fee").field_path(".currency"),
-    validation = Rule::new("self.services.map(s, has(s.devices.names) ? size(s.devices.names) : 0).sum() <= 4000").message("all services together may name at most 4,000 devices; use a selector").field_path(".services")
+    validation = Rule::new("self.services.map(s, has(s.devices.names) ? size(s.devices.names) : 0).sum() <= 4000").message("all services together may name at most 4,000 devices; use a selector").field_path(".services"),
+    validation = Rule::new("!has(self.exclusions) || self.services.map(s, has(s.devices.names) ? size(s.devices.names) : 0).sum() + self.exclusions.map(e, has(e.devices) && has(e.devices.names) ? size(e.devices.names) : 0).sum() <= 4000").message("all services and exclusions together may name at most 4,000 devices; use a selector").field_path(".exclusions")
 )]
 pub struct ContractSpec {
     /// The customer, as named in the contract.
@@ -76,6 +77,13 @@ pub struct ContractSpec {
     #[schemars(length(max = 4))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub counted_causes: Option<Vec<Cause>>,
+    /// Days that are agreed not to be owed, such as a holiday of the customer. The service is
+    /// delivered in them as ever, and a late one is late; only the time that is owed for it is less.
+    /// What has passed when the operator first sees an exclusion stays owed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub exclusions: Vec<Exclusion>,
     /// Local date from which the term's start counts as promised; absent: the creation of this
     /// object. It may lie before that as far as `bounds.promisesBefore` of each SmartService allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -236,6 +244,56 @@ pub struct Devices {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub expect: Option<i32>,
+}
+
+/// Days that are agreed not to be owed.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.until > self.from").message("until must be after from: it is the first day that is owed again").field_path(".until")
+)]
+pub struct Exclusion {
+    /// The key of the exclusion.
+    #[schemars(schema_with = "schema::dns_label")]
+    pub name: String,
+    /// The first day that is not owed; it begins in the term's time zone, such as "2027-12-24".
+    #[schemars(schema_with = "schema::date")]
+    pub from: String,
+    /// The first day that is owed again, such as "2027-12-27": the last excluded day is the one
+    /// before it.
+    #[schemars(schema_with = "schema::date")]
+    pub until: String,
+    /// The devices for which the days are not owed; absent: all devices of the contract.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub devices: Option<ExcludedDevices>,
+    /// The agreement, in a sentence for people.
+    #[schemars(schema_with = "schema::required_text")]
+    pub reason: String,
+}
+
+/// Devices of an exclusion: the union of those selected and those named. Those that have no service
+/// of the contract make no difference.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.selector) || (has(self.names) && size(self.names) > 0)").message("selector or names must be set; without devices an exclusion is for all of them")
+)]
+pub struct ExcludedDevices {
+    /// Devices of this namespace by their labels. The empty selector is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("(has(self.matchLabels) && size(self.matchLabels) > 0) || (has(self.matchExpressions) && size(self.matchExpressions) > 0)").message("must require at least one label: the empty selector would match every device"))]
+    pub selector: Option<Selector>,
+    /// Devices of this namespace by name; they need not exist yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 1000),
+        inner(
+            length(min = 1, max = 63),
+            regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+        )
+    )]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub names: Vec<String>,
 }
 
 /// Observed state of a Contract.

@@ -199,6 +199,12 @@ pub struct Revision {
     /// Number of devices that share a fee for all devices, counted when this entry was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<Share>,
+    /// Times that are not owed, by the exclusions of the contract; in order, none touches the next.
+    /// An edit of the contract changes those that lie ahead, and none that has passed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = schema::MAX_EXCLUDED_TIMES))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub exclusions: Vec<ExcludedTime>,
 }
 
 impl Default for Revision {
@@ -217,8 +223,19 @@ impl Default for Revision {
             remedies: Vec::new(),
             counted_causes: Vec::new(),
             share: None,
+            exclusions: Vec::new(),
         }
     }
+}
+
+/// A time that is not owed.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExcludedTime {
+    /// First instant that is not owed.
+    pub from: Timestamp,
+    /// First instant that is owed again.
+    pub until: Timestamp,
 }
 
 /// Number of devices that share a fee for all devices.

@@ -18,7 +18,7 @@ mod report;
 
 pub use earlier::{EarlierCredit, earlier_credits};
 pub use fee_credit::{Credit, CreditTerms, PeriodCredit, fee_credit};
-pub use lateness::{CauseTotal, Interval, OwedTime, owed_time};
+pub use lateness::{CauseTotal, Interval, LatenessTerms, OwedTime, owed_time};
 pub use record::{booking_key, records_for, successor};
 pub use report::{
     CalculationError, UnreadableSource, accrued_until, first_accrual, next_accrual, report,

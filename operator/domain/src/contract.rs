@@ -13,6 +13,7 @@ mod bounds;
 mod compensation_totals;
 mod conditions;
 mod device_sets;
+mod exclusions;
 mod fee_parts;
 mod parameters;
 mod parsed;

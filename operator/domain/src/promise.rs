@@ -26,7 +26,7 @@ pub use judge::{Circumstances, Look, evidence_is_lost, judge};
 pub(crate) use names::{DebtFacts, issue_of, next_issue};
 pub use names::{compensation_name, successor_name};
 pub use owed::{
-    CompensationRecord, OwedRecord, TakenName, WITHOUT_CREDIT, is_recorded, is_settled,
+    CompensationRecord, OwedRecord, TakenName, WITHOUT_CREDIT, is_frozen, is_recorded, is_settled,
     is_without_credit, owed_records, taken_name,
 };
 

@@ -1,9 +1,9 @@
 //! Properties of every compensation, for every promise, delay, fee and remedy (D4, D5, D8).
 
 use entente_crds::v1alpha1::{
-    CapOf, Cause, Compensation, CompensationSpec, CountFrom, CreditBasis, CreditCap, Delay, Fee,
-    FeeCredit, FeeOf, ObjectIdentity, Period, Promise, PromiseState, Record, Remedy, RemedyType,
-    ServiceLevel, Share,
+    CapOf, Cause, Compensation, CompensationSpec, CountFrom, CreditBasis, CreditCap, Delay,
+    ExcludedTime, Fee, FeeCredit, FeeOf, ObjectIdentity, Period, Promise, PromiseState, Record,
+    Remedy, RemedyType, ServiceLevel, Share,
 };
 use entente_domain::compensation::{booking_key, owed_time, report};
 use entente_domain::money::{currency_digits, round};
@@ -56,6 +56,20 @@ fn promise() -> impl Strategy<Value = Promise> {
         delays,
         emitted: vec![],
     })
+}
+
+fn excluded(from: i64, until: i64) -> ExcludedTime {
+    ExcludedTime {
+        from: at(PROMISED + from),
+        until: at(PROMISED + until),
+    }
+}
+
+/// Excluded times around the delays, in any order and with overlaps.
+fn exclusions() -> impl Strategy<Value = Vec<ExcludedTime>> {
+    let time = (-5 * DAY..100 * DAY, 1..20 * DAY);
+    let time = time.prop_map(|(from, length)| excluded(from, from + length));
+    proptest::collection::vec(time, 0..5)
 }
 
 fn credit() -> impl Strategy<Value = FeeCredit> {
@@ -215,8 +229,10 @@ proptest! {
     // shows D4
     #[test]
     fn an_amount_never_shrinks_while_it_accrues(
-        record in record(), promise in promise(), first in 0..100 * DAY, more in 0..50 * DAY,
+        record in record(), promise in promise(), exclusions in exclusions(),
+        first in 0..100 * DAY, more in 0..50 * DAY,
     ) {
+        let record = Record { exclusions, ..record };
         let open = Promise { completed: None, closed: None, ..promise };
         let now = |late: i64| {
             amount(&reported(compensation("a", record.clone()), &open, &[], at(PROMISED + late)))
@@ -363,8 +379,11 @@ proptest! {
 
     // shows D4 D9
     #[test]
-    fn owed_time_is_ordered_disjoint_and_accounted_for(record in record(), promise in promise()) {
-        let owed = owed_time(&promise, &record.counted_causes, &record.service_level, end()).unwrap();
+    fn owed_time_is_ordered_disjoint_and_accounted_for(
+        record in record(), promise in promise(), exclusions in exclusions(),
+    ) {
+        let record = Record { exclusions, ..record };
+        let owed = owed_time(&promise, &(&record).into(), end()).unwrap();
         let sum = |lengths: &mut dyn Iterator<Item = SignedDuration>| {
             lengths.fold(SignedDuration::ZERO, |sum, length| sum + length)
         };
@@ -373,6 +392,70 @@ proptest! {
         prop_assert_eq!(sum(&mut owed.owed.iter().map(|part| part.length())), owed.counted);
         prop_assert_eq!(sum(&mut owed.causes.iter().map(|cause| cause.counted)), owed.counted);
         let late = promise.closed.unwrap().duration_since(promise.effective);
-        prop_assert_eq!(sum(&mut owed.causes.iter().map(|cause| cause.total)), late);
+        let caused = sum(&mut owed.causes.iter().map(|cause| cause.total));
+        prop_assert_eq!(caused + owed.excluded, late);
+    }
+
+    // shows D9
+    #[test]
+    fn where_everything_is_excluded_nothing_is_owed_and_all_of_it_is_told(
+        record in record(), promise in promise(), cut in 0..100 * DAY,
+    ) {
+        let exclusions = vec![excluded(cut, 400 * DAY), excluded(-DAY, cut)];
+        let record = Record { exclusions, ..record };
+        let of = reported(compensation("a", record.clone()), &promise, &[], end());
+        prop_assert_eq!(amount(&of), Decimal::ZERO);
+        let owed = owed_time(&promise, &(&record).into(), end()).unwrap();
+        let late = promise.closed.unwrap().duration_since(promise.effective);
+        prop_assert_eq!(owed.excluded, late);
+        prop_assert!(owed.owed.is_empty() && owed.causes.is_empty());
+    }
+
+    // shows D9
+    #[test]
+    fn an_exclusion_never_raises_an_amount_nor_owes_a_time_that_was_not_owed(
+        record in record(), promise in promise(), exclusions in exclusions(), more in exclusions(),
+    ) {
+        let few = Record { exclusions: exclusions.clone(), ..record.clone() };
+        let many = Record { exclusions: [exclusions, more].concat(), ..record };
+        let of = |record: &Record| {
+            amount(&reported(compensation("a", record.clone()), &promise, &[], end()))
+        };
+        prop_assert!(of(&many) <= of(&few));
+        let owed = |record: &Record| owed_time(&promise, &record.into(), end()).unwrap().owed;
+        let before = owed(&few);
+        let inside = owed(&many).iter().all(|part| {
+            before.iter().any(|whole| whole.from <= part.from && part.until <= whole.until)
+        });
+        prop_assert!(inside, "{before:?}");
+    }
+
+    // shows D9
+    #[test]
+    fn an_exclusion_that_the_delay_does_not_touch_changes_nothing(
+        record in record(), promise in promise(), length in 1..50 * DAY,
+    ) {
+        let closed = promise.closed.unwrap().duration_since(at(PROMISED)).as_secs();
+        let around = vec![excluded(closed, closed + length), excluded(-length, 0)];
+        let excluding = Record { exclusions: around, ..record.clone() };
+        let of = |record: Record| reported(compensation("a", record), &promise, &[], end());
+        prop_assert_eq!(of(excluding).status, of(record).status);
+    }
+
+    // shows D9
+    #[test]
+    fn neither_the_order_of_exclusions_nor_how_they_are_cut_makes_a_difference(
+        record in record(), promise in promise(), exclusions in exclusions(), part in 1..99i64,
+    ) {
+        let cut = exclusions.iter().rev().flat_map(|time| {
+            let length = time.until.duration_since(time.from).as_secs() * part / 100;
+            let middle = time.from + SignedDuration::from_secs(length);
+            let (from, until) = (time.from, time.until);
+            [ExcludedTime { from: middle, until }, ExcludedTime { from, until: middle }]
+        });
+        let cut = Record { exclusions: cut.collect(), ..record.clone() };
+        let whole = Record { exclusions, ..record };
+        let of = |record: Record| reported(compensation("a", record), &promise, &[], end());
+        prop_assert_eq!(of(cut).status, of(whole).status);
     }
 }

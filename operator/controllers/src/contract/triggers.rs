@@ -146,12 +146,14 @@ pub(super) fn unreadable_compensation(
     queue.add_after(Key::new(namespace.clone(), contract), GATHER);
 }
 
+/// True if an entry or an exclusion of a contract selects a Device with these labels.
 fn selects(contract: &Contract, labels: &BTreeMap<String, String>) -> bool {
-    let mut entries = contract.spec.services.iter();
-    entries.any(|entry| {
-        let selector = entry.devices.selector.as_ref();
-        selector.is_some_and(|selector| selector.matches(labels))
-    })
+    let entries = contract.spec.services.iter();
+    let of_entries = entries.filter_map(|entry| entry.devices.selector.as_ref());
+    let exclusions = contract.spec.exclusions.iter();
+    let excluded = exclusions.filter_map(|it| it.devices.as_ref()?.selector.as_ref());
+    let mut selectors = of_entries.chain(excluded);
+    selectors.any(|selector| selector.matches(labels))
 }
 
 pub(super) fn device(contracts: &Contracts, queue: &Queue<Key>, change: &Change<Device>) {

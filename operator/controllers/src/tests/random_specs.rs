@@ -10,7 +10,7 @@
 use entente_crds::{
     admission_cases::CaseKind,
     spec_rules,
-    v1alpha1::{Cause, DeviceModel, SmartService},
+    v1alpha1::{Cause, DeviceModel, ExcludedDevices, Exclusion, SmartService},
 };
 use kube::Resource;
 use proptest::prelude::*;
@@ -68,8 +68,24 @@ fn objects() -> Vec<(CaseKind, Value)> {
         plain(CaseKind::Device, &example::devices()[0]),
         plain(CaseKind::Contract, &example::banco_sul_2027()),
         plain(CaseKind::Contract, &example::banco_sul_2027()),
-        plain(CaseKind::Contract, &example::banco_sul_2027()),
+        plain(CaseKind::Contract, &excluding()),
     ]
+}
+
+/// The contract of the examples with an exclusion.
+fn excluding() -> Contract {
+    let mut contract = example::banco_sul_2027();
+    contract.spec.exclusions = vec![Exclusion {
+        name: "osasco-closed".to_owned(),
+        from: "2027-04-01".to_owned(),
+        until: "2027-04-05".to_owned(),
+        devices: Some(ExcludedDevices {
+            selector: contract.spec.services[0].devices.selector.clone(),
+            names: contract.spec.services[0].devices.names.clone(),
+        }),
+        reason: "closed by the customer".to_owned(),
+    }];
+    contract
 }
 
 /// Returns the pointers (RFC 6901) of every value below one, itself included.

@@ -1,13 +1,15 @@
 //! Owed time: the part of a delay that counts (D4, D9).
 //!
-//! Decides that from the delays that the delivery controller wrote, the causes that count by the
-//! contract, and the allowance. Knows nothing of money.
+//! Decides that from the delays that the delivery controller wrote, the times that the contract
+//! excludes, the causes that count by it, and the allowance, in this order. Knows nothing of money.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use entente_crds::condition::Reason;
-use entente_crds::v1alpha1::{Cause, CountFrom, Delay, Promise, ServiceLevel};
+use entente_crds::v1alpha1::{
+    Cause, CountFrom, Delay, ExcludedTime, Promise, Record, ServiceLevel,
+};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::promise::counted_causes;
@@ -26,6 +28,27 @@ impl Interval {
     /// Returns its length.
     pub fn length(self) -> SignedDuration {
         self.until.duration_since(self.from)
+    }
+}
+
+/// The terms of a contract by which a part of a delay counts.
+#[derive(Clone, Copy, Debug)]
+pub struct LatenessTerms<'a> {
+    /// The causes that count; none: those of [`counted_causes`].
+    pub causes: &'a [Cause],
+    /// The allowance.
+    pub level: &'a ServiceLevel,
+    /// Times that are not owed, in any order.
+    pub exclusions: &'a [ExcludedTime],
+}
+
+impl<'a> From<&'a Record> for LatenessTerms<'a> {
+    fn from(record: &'a Record) -> Self {
+        Self {
+            causes: &record.counted_causes,
+            level: &record.service_level,
+            exclusions: &record.exclusions,
+        }
     }
 }
 
@@ -55,35 +78,38 @@ pub struct OwedTime {
     pub counted: SignedDuration,
     /// The time whose cause counts, before the allowance is applied.
     pub counting: SignedDuration,
-    /// The delay by cause and reason, in this order.
+    /// The time that is excluded. It is of no cause.
+    pub excluded: SignedDuration,
+    /// The rest of the delay by cause and reason, in this order.
     pub causes: Vec<CauseTotal>,
 }
 
-/// Returns the owed time of a promise: the part of `[effective, closed)` whose cause counts, if
-/// that is longer than the allowance; with `AfterAllowance` the allowance is taken off its front.
-/// While the promise is open it ends at `now`.
+/// Returns the owed time of a promise: the part of `[effective, closed)` that is not excluded and
+/// whose cause counts, if that is longer than the allowance; with `AfterAllowance` the allowance is
+/// taken off its front. While the promise is open it ends at `now`.
+///
+/// Exclusions are cut out before anything else: excluded time counts by no cause, and neither as a
+/// part of the allowance (rule of money 4).
 ///
 /// An instant counts if any of the delays that cover it counts. An instant that none covers
 /// belongs to the last delay before it; before the first one it is the provider's (NotObserved).
 pub fn owed_time(
     promise: &Promise,
-    causes: &[Cause],
-    level: &ServiceLevel,
+    terms: &LatenessTerms<'_>,
     now: Timestamp,
 ) -> Result<OwedTime, DurationError> {
+    let level = terms.level;
     let allowed = level.allowed.length()?;
-    let causes = counted_causes(causes);
+    let causes = counted_causes(terms.causes);
     let until = [promise.closed, promise.completed]
         .into_iter()
         .flatten()
         .min();
-    let slices = slices(promise, until.unwrap_or(now), causes);
-    let counting = slices
-        .iter()
-        .filter(|slice| causes.contains(&slice.cause))
-        .fold(SignedDuration::ZERO, |sum, slice| {
-            sum.saturating_add(slice.interval.length())
-        });
+    let end = until.unwrap_or(now);
+    let (excluded, parts) = parts(promise, end, terms.exclusions);
+    let slices = slices(promise, &parts, causes);
+    let counts = |slice: &&Slice<'_>| causes.contains(&slice.cause);
+    let counting = length(slices.iter().filter(counts).map(|slice| slice.interval));
     let mut to_skip = match level.count {
         _ if counting <= allowed => SignedDuration::MAX,
         CountFrom::FromPromise => SignedDuration::ZERO,
@@ -106,9 +132,7 @@ pub fn owed_time(
         *counted = counted.saturating_add(rest.length());
         append(&mut owed, rest);
     }
-    let counted = owed.iter().fold(SignedDuration::ZERO, |sum, part| {
-        sum.saturating_add(part.length())
-    });
+    let counted = length(owed.iter().copied());
     let causes = totals
         .into_iter()
         .map(|((cause, reason), (total, counted))| CauseTotal {
@@ -124,7 +148,15 @@ pub fn owed_time(
         owed,
         counted,
         counting,
+        excluded: length(excluded.into_iter()),
         causes,
+    })
+}
+
+/// Adds up the lengths of intervals.
+fn length(parts: impl Iterator<Item = Interval>) -> SignedDuration {
+    parts.fold(SignedDuration::ZERO, |sum, part| {
+        sum.saturating_add(part.length())
     })
 }
 
@@ -146,33 +178,46 @@ struct Slice<'a> {
     reason: &'a str,
 }
 
-/// Cuts `[effective, end)` wherever a delay begins or ends, in order.
-fn slices<'a>(promise: &'a Promise, end: Timestamp, causes: &[Cause]) -> Vec<Slice<'a>> {
+/// Cuts `[effective, end)` wherever a delay or an exclusion begins or ends; returns the parts that
+/// are excluded and those that are not, each in order.
+fn parts(
+    promise: &Promise,
+    end: Timestamp,
+    exclusions: &[ExcludedTime],
+) -> (Vec<Interval>, Vec<Interval>) {
     let inside = |instant: &Timestamp| (promise.effective..=end).contains(instant);
-    let mut cuts: Vec<Timestamp> = promise
-        .delays
-        .iter()
-        .flat_map(|delay| [Some(delay.from), delay.until])
+    let delays = promise.delays.iter();
+    let delays = delays.flat_map(|delay| [Some(delay.from), delay.until]);
+    let excluded = exclusions.iter().flat_map(|time| [time.from, time.until]);
+    let mut cuts: Vec<Timestamp> = delays
         .flatten()
+        .chain(excluded)
         .chain([promise.effective, end])
         .filter(inside)
         .collect();
     cuts.sort_unstable();
     cuts.dedup();
-    cuts.windows(2)
-        .map(|cut| {
-            let interval = Interval {
-                from: cut[0],
-                until: cut[1],
-            };
-            let (cause, reason) = blocked_by(&promise.delays, cut[0], causes);
-            Slice {
-                interval,
-                cause,
-                reason,
-            }
-        })
-        .collect()
+    let cuts = cuts.windows(2).map(|cut| Interval {
+        from: cut[0],
+        until: cut[1],
+    });
+    cuts.partition(|part| {
+        let mut exclusions = exclusions.iter();
+        exclusions.any(|time| (time.from..time.until).contains(&part.from))
+    })
+}
+
+/// Gives each part of a delay its cause.
+fn slices<'a>(promise: &'a Promise, parts: &[Interval], causes: &[Cause]) -> Vec<Slice<'a>> {
+    let slice = |interval: &Interval| {
+        let (cause, reason) = blocked_by(&promise.delays, interval.from, causes);
+        Slice {
+            interval: *interval,
+            cause,
+            reason,
+        }
+    };
+    parts.iter().map(slice).collect()
 }
 
 /// Returns the cause and the reason of an instant. Of several delays that count it is the first by

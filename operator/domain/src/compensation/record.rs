@@ -8,8 +8,8 @@
 use std::collections::BTreeMap;
 
 use entente_crds::v1alpha1::{
-    Compensation, CompensationSpec, ObjectIdentity, Promise, Record, RecordCustomer, RecordDevice,
-    ReissueReference, ServiceSubscription,
+    Compensation, CompensationSpec, ExcludedTime, ObjectIdentity, Promise, Record, RecordCustomer,
+    RecordDevice, ReissueReference, Revision, ServiceSubscription,
 };
 use entente_crds::{
     LABEL_CONTRACT, LABEL_CUSTOMER, LABEL_DEVICE, LABEL_MANAGED_BY, LABEL_SERVICE, MANAGED_BY,
@@ -74,11 +74,19 @@ fn record(
         service_level: revision.service_level.clone(),
         counted_causes: counted_causes(&revision.counted_causes).to_vec(),
         share: revision.share.clone(),
+        exclusions: exclusions_after(revision),
         booking_key: String::new(),
         reissues: None,
     };
     record.booking_key = booking_key(namespace, &record, 1);
     object(&record_name, namespace, record)
+}
+
+/// Returns the excluded times of a revision that do not lie wholly before its promise.
+fn exclusions_after(revision: &Revision) -> Vec<ExcludedTime> {
+    let times = revision.exclusions.iter();
+    let after = times.filter(|time| time.until > revision.effective);
+    after.cloned().collect()
 }
 
 /// Makes an object without an owner.

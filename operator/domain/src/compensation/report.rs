@@ -316,13 +316,8 @@ fn calculated(
 ) -> Result<(CompensationStatus, bool), CalculationError> {
     let record = &compensation.spec.record;
     check_booking_key(compensation)?;
-    let owed = owed_time(
-        promise,
-        &record.counted_causes,
-        &record.service_level,
-        until,
-    )
-    .map_err(|source| CalculationError::Allowance { source })?;
+    let owed = owed_time(promise, &record.into(), until)
+        .map_err(|source| CalculationError::Allowance { source })?;
     let zone = zone(&record.time_zone).map_err(|source| CalculationError::Zone { source })?;
     let missing = |field| CalculationError::Missing { field };
     let terms = CreditTerms {
@@ -364,6 +359,7 @@ fn lateness(owed: &OwedTime) -> Lateness {
         from: owed.from,
         until: owed.until,
         counted: format_duration(owed.counted),
+        excluded: (!owed.excluded.is_zero()).then(|| format_duration(owed.excluded)),
         causes: causes.collect(),
     }
 }

@@ -36,6 +36,15 @@ pub(super) fn faults(world: &ContractWorld, readings: &Readings<'_>, now: Timest
     }));
     faults.extend(readings.lead_time.as_ref().err().cloned());
     faults.extend(readings.devices.faults.iter().cloned());
+    faults.extend(
+        readings
+            .exclusions
+            .as_ref()
+            .err()
+            .into_iter()
+            .flatten()
+            .cloned(),
+    );
     for (entry, terms) in contract.spec.services.iter().zip(&readings.terms) {
         faults.extend(entry_faults(world, entry, terms.as_ref()));
     }

@@ -7,6 +7,7 @@ use entente_crds::v1alpha1::{Contract, ResolvedTerm};
 use jiff::{SignedDuration, Timestamp};
 
 use super::device_sets::{DeviceSets, device_sets};
+use super::exclusions::Exclusions;
 use super::terms::EntryTerms;
 use super::{ContractWorld, Fault, unsupported};
 use crate::promise::promised_from;
@@ -22,6 +23,8 @@ pub(super) struct Readings<'a> {
     pub(super) lead_time: Result<SignedDuration, Fault>,
     /// The devices of each entry.
     pub(super) devices: DeviceSets,
+    /// The times that are agreed not to be owed, or the faults of their texts.
+    pub(super) exclusions: Result<Exclusions<'a>, Vec<Fault>>,
     /// The terms of each entry, in order; `None` where its SmartService was not found.
     pub(super) terms: Vec<Option<EntryTerms<'a>>>,
 }
@@ -38,6 +41,7 @@ impl<'a> Readings<'a> {
             promised_from: promised_from(contract, created(contract, now)),
             lead_time: lead_time(contract),
             devices: device_sets(contract, &world.devices),
+            exclusions: Exclusions::new(contract),
             terms: terms.collect(),
         }
     }

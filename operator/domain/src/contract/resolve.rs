@@ -8,19 +8,21 @@ use std::sync::Arc;
 
 use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{
-    Contract, ContractService, NameReference, ResolvedTerm, Revision, ServiceSubscription,
-    ServiceSubscriptionSpec, SubscriptionContract, SubscriptionCustomer,
+    Contract, ContractService, ExcludedTime, NameReference, ResolvedTerm, Revision,
+    ServiceSubscription, ServiceSubscriptionSpec, SubscriptionContract, SubscriptionCustomer,
 };
 use jiff::{SignedDuration, Timestamp};
 
 use super::acceptance::faults;
 use super::device_sets::DeviceSets;
+use super::exclusions::{Exclusions, exclude, exclude_first, known_since};
 use super::parsed::{Readings, accepted_term, created, lead_time};
 use super::revisions::{Dates, advance, from_now, from_start};
 use super::terms::EntryTerms;
 use super::{
-    Changes, ContractWorld, DesiredSubscription, EntryDevices, Fault, ResolvedContract,
-    SubscriptionHandle, SubscriptionUpdate, is_deleting, is_own, is_terminating, listed, name_of,
+    Changes, ContractWorld, DesiredSubscription, DeviceFacts, EntryDevices, Fault,
+    ResolvedContract, SubscriptionHandle, SubscriptionUpdate, is_deleting, is_own, is_terminating,
+    listed, name_of,
 };
 use crate::time::earlier_clock;
 use crate::unreadable::UnreadableObjects;
@@ -71,10 +73,13 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
         resolved.changes.delete.sort_unstable();
     } else if resolved.accepted.is_ok()
         && let (Some(term), Ok(promised_from)) = (resolved.term.clone(), &readings.promised_from)
+        && let Ok(exclusions) = &readings.exclusions
     {
         let declared = contract.spec.promises_from.is_some();
         let dates = Dates::new(&term, *promised_from, declared);
-        Subscriptions::new(world, dates, now).fill(&readings, &mut resolved);
+        let known_since = known_since(contract, *promised_from, now);
+        Subscriptions::new(world, dates, (exclusions, known_since), now)
+            .fill(&readings, &mut resolved);
     }
     resolved
 }
@@ -135,14 +140,21 @@ fn references(world: &ContractWorld) -> Result<(), Vec<Fault>> {
 struct Subscriptions<'a> {
     world: &'a ContractWorld,
     existing: BTreeMap<&'a str, &'a ServiceSubscription>,
-    created: BTreeMap<&'a str, Timestamp>,
+    devices: BTreeMap<&'a str, &'a DeviceFacts>,
     dates: Dates,
+    /// The times that are not owed, and the instant since which they are known.
+    exclusions: (&'a Exclusions<'a>, Timestamp),
     now: Timestamp,
     common: ServiceSubscriptionSpec,
 }
 
 impl<'a> Subscriptions<'a> {
-    fn new(world: &'a ContractWorld, dates: Dates, now: Timestamp) -> Self {
+    fn new(
+        world: &'a ContractWorld,
+        dates: Dates,
+        exclusions: (&'a Exclusions<'a>, Timestamp),
+        now: Timestamp,
+    ) -> Self {
         let contract = &world.contract;
         let spec = &contract.spec;
         let existing = world.subscriptions.iter().map(|found| {
@@ -152,12 +164,13 @@ impl<'a> Subscriptions<'a> {
         let devices = world
             .devices
             .iter()
-            .map(|device| (device.name.as_str(), device.created));
+            .map(|device| (device.name.as_str(), device));
         Self {
             world,
             existing: existing.collect(),
-            created: devices.collect(),
+            devices: devices.collect(),
             dates,
+            exclusions,
             now,
             common: ServiceSubscriptionSpec {
                 contract: SubscriptionContract {
@@ -223,10 +236,12 @@ impl<'a> Subscriptions<'a> {
             };
             Arc::new(DesiredSubscription { name, spec })
         };
+        let excluded = self.excluded(device);
         let found = self.existing.get(name.as_str()).copied();
         if let Some(live) = found.filter(|found| is_own(contract, found) && !is_terminating(found))
         {
             let revisions = advance(live, terms, &self.dates, devices, self.now);
+            let revisions = revisions.and_then(|it| exclude(it, live, &excluded, self.now));
             if revisions.is_none() {
                 resolved.changes.held.push(name.clone());
             }
@@ -247,6 +262,7 @@ impl<'a> Subscriptions<'a> {
             } else {
                 from_now(wanted, &self.dates, devices, self.now)
             };
+            let revisions = exclude_first(revisions, &excluded, self.exclusions.1);
             let desired = desired(name, revisions);
             let exists = found.is_some() || self.world.unreadable.contains(&desired.name);
             if exists {
@@ -256,6 +272,12 @@ impl<'a> Subscriptions<'a> {
             }
             resolved.desired.push(desired);
         }
+    }
+
+    /// Returns the times of a device that are not owed.
+    fn excluded(&self, device: &str) -> Vec<ExcludedTime> {
+        let labels = self.devices.get(device).map(|device| &device.labels);
+        self.exclusions.0.of_device(device, labels)
     }
 
     /// True if the promise of a subscription whose term is over was never judged: the contract is
@@ -272,7 +294,7 @@ impl<'a> Subscriptions<'a> {
                 .existing
                 .get(name)
                 .is_some_and(|found| is_own(contract, found));
-        let created = self.created.get(device);
+        let created = self.devices.get(device).map(|device| &device.created);
         let took_part = created.zip(self.dates.end.as_ref());
         let took_part = named || took_part.is_some_and(|(created, end)| created < end);
         self.dates.promised && !existed && took_part
@@ -289,7 +311,7 @@ impl<'a> Subscriptions<'a> {
         };
         let unchanged =
             status.and_then(|status| status.observed_generation) == contract.metadata.generation;
-        let created = self.created.get(device);
+        let created = self.devices.get(device).map(|device| &device.created);
         self.now < self.dates.start
             || self.world.recreated.contains(name)
             || (unchanged && (named || created.is_some_and(|created| *created < established)))

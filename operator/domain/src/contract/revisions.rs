@@ -2,7 +2,7 @@
 //!
 //! Decides the instant at which an entry begins, whether it is promised, and which existing entries
 //! are kept, changed or dropped. What has begun is append-only: only its end may move, and only
-//! while that lies ahead.
+//! while that lies ahead (and its exclusions, by `exclusions`).
 
 use std::sync::Arc;
 
@@ -137,7 +137,12 @@ fn replaced(
     let kept = before.filter(|before| before.effective == dates.start && !dates.declared);
     let promised = kept.map_or(dates.promised, |before| before.promised);
     let dates = Dates { promised, ..*dates };
-    from_start(terms.wanted(before), &dates, devices)
+    let mut entries = from_start(terms.wanted(before), &dates, devices);
+    for entry in entries.iter_mut().map(Arc::make_mut) {
+        // What was excluded and has passed stays so, also if the start is moved before it.
+        entry.exclusions = before.map_or_else(Vec::new, |before| before.exclusions.clone());
+    }
+    entries
 }
 
 /// Drops the oldest entries that have ended and whose promise is settled, until there are at most

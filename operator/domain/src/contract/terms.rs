@@ -82,6 +82,7 @@ impl Wanted {
             remedies: self.remedies,
             counted_causes: self.counted_causes,
             share: shared.then_some(Share { devices }),
+            exclusions: Vec::new(),
         }
     }
 }

@@ -4,6 +4,7 @@ mod acceptance;
 mod bounds;
 mod compensation_totals;
 mod device_sets;
+mod exclusions;
 mod fee_parts;
 mod owed;
 mod parameters;

@@ -201,6 +201,15 @@ pub fn is_recorded(
 /// True if nothing can be owed any more for a revision, so that it may go: it promised nothing, or
 /// its promise is closed and every record that it owes was made.
 pub fn is_settled(subscription: &ServiceSubscription, revision: &Revision) -> bool {
+    let promise = promise_of(subscription, revision.effective);
+    let is_open =
+        |promise: &Promise| promise.state == PromiseState::Missed && promise.closed.is_none();
+    is_frozen(subscription, revision) && !(revision.promised && promise.is_some_and(is_open))
+}
+
+/// True if no further record takes the terms of a revision: it promised nothing, or its promise is
+/// decided and every record that it owes was made, whose facts are frozen.
+pub fn is_frozen(subscription: &ServiceSubscription, revision: &Revision) -> bool {
     if !revision.promised {
         return true;
     }
@@ -211,8 +220,7 @@ pub fn is_settled(subscription: &ServiceSubscription, revision: &Revision) -> bo
         PromiseState::Open => false,
         PromiseState::Kept | PromiseState::Closed => true,
         PromiseState::Missed => {
-            let mut owed = owed_records(subscription, promise);
-            promise.closed.is_some() && owed.all(|owed| promise.emitted.contains(&owed.name))
+            owed_records(subscription, promise).all(|owed| promise.emitted.contains(&owed.name))
         }
     }
 }

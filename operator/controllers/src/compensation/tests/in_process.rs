@@ -3,7 +3,7 @@
 
 mod unreadable;
 
-use entente_crds::v1alpha1::{Cause, Delay, Device, Revision};
+use entente_crds::v1alpha1::{Cause, Delay, Device, ExcludedTime, Revision};
 use entente_domain::compensation::booking_key;
 use kube::ResourceExt as _;
 
@@ -546,4 +546,39 @@ async fn a_promise_that_was_kept_owes_nothing_and_nothing_is_asked() {
     process.let_pass(HOUR).await;
     assert_eq!(process.cluster.writes(), [""; 0]);
     assert_eq!(process.cluster.count(&Method::GET, "compensations"), 0);
+}
+
+// shows D8 D9
+#[tokio::test(start_paused = true)]
+async fn a_promise_that_is_late_over_an_excluded_day_owes_less_and_its_record_keeps_the_day() {
+    let mut process = InProcess::at("2027-04-01T09:00:00Z");
+    let mut late = subscription(vec![promise(promised(), None)]);
+    let day = ExcludedTime {
+        from: "2027-04-02T03:00:00Z".parse().unwrap(),
+        until: "2027-04-03T03:00:00Z".parse().unwrap(),
+    };
+    std::sync::Arc::make_mut(&mut late.spec.revisions[0]).exclusions = vec![day.clone()];
+    process.cluster.apply(&late);
+    process.start(compensations).await;
+    let accrues = |process: &InProcess| ready(process) == "False(Accruing)";
+    process.until("the record accrues", accrues).await;
+    let take_back = |found: &mut ServiceSubscription| {
+        std::sync::Arc::make_mut(&mut found.spec.revisions[0])
+            .exclusions
+            .clear();
+    };
+    process.cluster.edit(NAMESPACE, SUBSCRIPTION, take_back);
+    process.let_pass(HOUR * 48).await;
+    deliver(&process);
+    process.until("the amount is final", is_final).await;
+    let told = record(&process, RECORD);
+    assert_eq!(told.spec.record.exclusions, [day], "it is frozen");
+    let status = told.status.expect("a status");
+    assert_eq!(
+        status.summary.as_deref(),
+        Some("BRL 1.25"),
+        "two days of three"
+    );
+    let lateness = status.lateness.expect("how late it was");
+    assert_eq!(lateness.excluded.as_deref(), Some("24h"));
 }

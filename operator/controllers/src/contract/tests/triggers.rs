@@ -1,6 +1,8 @@
 //! Tests of triggers: the contract that a change wakes, its delay, and changes that wake none.
 
-use entente_crds::v1alpha1::{Compensation, Device, SmartService};
+use entente_crds::v1alpha1::{
+    Compensation, Device, ExcludedDevices, Exclusion, Selector, SmartService,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{super::triggers, *};
@@ -163,6 +165,47 @@ async fn a_device_wakes_the_contracts_whose_selectors_it_enters_or_leaves() {
     elsewhere.metadata.namespace = Some("acme".to_owned());
     let [comes, _] = comes_and_goes(&elsewhere);
     assert_eq!(idle.wakes(triggers::device, &comes).await, None);
+}
+
+// shows D9
+#[tokio::test(start_paused = true)]
+async fn a_device_wakes_the_contracts_whose_exclusions_select_it() {
+    let idle = Idle::new().await;
+    let lobby: Device = idle
+        .process
+        .cluster
+        .get(NAMESPACE, example::DEVICES[0])
+        .unwrap();
+    let closed = edited(&lobby, |lobby| {
+        lobby.metadata.labels = Some([("site".to_owned(), "osasco".to_owned())].into());
+    });
+    assert_eq!(idle.wakes(triggers::device, &closed).await, None);
+    let name = example::banco_sul_2027().metadata.name.unwrap();
+    let exclude = |contract: &mut Contract| {
+        contract.spec.exclusions = vec![Exclusion {
+            name: "osasco".to_owned(),
+            from: "2027-04-01".to_owned(),
+            until: "2027-04-05".to_owned(),
+            devices: Some(ExcludedDevices {
+                selector: Some(Selector {
+                    match_labels: closed
+                        .new
+                        .as_ref()
+                        .unwrap()
+                        .metadata
+                        .labels
+                        .clone()
+                        .unwrap(),
+                    ..Selector::default()
+                }),
+                names: Vec::new(),
+            }),
+            reason: "closed by the customer".to_owned(),
+        }];
+    };
+    idle.process.cluster.edit(NAMESPACE, &name, exclude);
+    idle.process.let_pass(Duration::from_mins(1)).await;
+    assert_eq!(idle.wakes(triggers::device, &closed).await, Some(GATHERED));
 }
 
 // shows K2

@@ -41,8 +41,16 @@ fn level(allowed: &str, count: CountFrom) -> ServiceLevel {
     }
 }
 
+fn terms<'a>(causes: &'a [Cause], level: &'a ServiceLevel) -> LatenessTerms<'a> {
+    LatenessTerms {
+        causes,
+        level,
+        exclusions: &[],
+    }
+}
+
 fn counted(promise: &Promise, causes: &[Cause], level: &ServiceLevel) -> (Vec<String>, String) {
-    let owed = owed_time(promise, causes, level, clock("23:00")).unwrap();
+    let owed = owed_time(promise, &terms(causes, level), clock("23:00")).unwrap();
     let shown = |interval: &Interval| {
         format!(
             "{}-{}",
@@ -89,7 +97,12 @@ fn time_whose_cause_does_not_count_is_left_out_and_is_still_told() {
             "2h".to_owned()
         )
     );
-    let owed = owed_time(&promise, &[], &ServiceLevel::default(), clock("23:00")).unwrap();
+    let owed = owed_time(
+        &promise,
+        &terms(&[], &ServiceLevel::default()),
+        clock("23:00"),
+    )
+    .unwrap();
     let hours = SignedDuration::from_hours;
     assert_eq!(
         owed.causes,
@@ -134,7 +147,12 @@ fn time_that_nobody_observed_is_the_providers_before_the_first_delay_and_then_th
             delay("05:00", Some("06:00"), Cause::Device, "Busy"),
         ],
     );
-    let owed = owed_time(&promise, &[], &ServiceLevel::default(), clock("23:00")).unwrap();
+    let owed = owed_time(
+        &promise,
+        &terms(&[], &ServiceLevel::default()),
+        clock("23:00"),
+    )
+    .unwrap();
     let told: Vec<_> = owed
         .causes
         .iter()
@@ -211,14 +229,24 @@ fn after_the_allowance_means_that_it_is_taken_off_the_front_of_what_counts() {
 #[test]
 fn an_open_promise_is_late_until_now_and_a_closed_one_until_it_closed() {
     let mut promise = promise(None, vec![]);
-    let open = owed_time(&promise, &[], &ServiceLevel::default(), clock("10:00")).unwrap();
+    let open = owed_time(
+        &promise,
+        &terms(&[], &ServiceLevel::default()),
+        clock("10:00"),
+    )
+    .unwrap();
     assert_eq!(
         (open.until, open.counted),
         (None, SignedDuration::from_hours(10))
     );
     promise.closed = Some(clock("03:00"));
     promise.completed = Some(clock("05:00"));
-    let closed = owed_time(&promise, &[], &ServiceLevel::default(), clock("10:00")).unwrap();
+    let closed = owed_time(
+        &promise,
+        &terms(&[], &ServiceLevel::default()),
+        clock("10:00"),
+    )
+    .unwrap();
     assert_eq!(
         (closed.until, closed.counted.as_hours()),
         (Some(clock("03:00")), 3)
@@ -229,7 +257,7 @@ fn an_open_promise_is_late_until_now_and_a_closed_one_until_it_closed() {
 fn a_promise_that_lies_ahead_is_not_late() {
     let promise = promise(None, vec![delay("00:00", None, Cause::Device, "Busy")]);
     let before = at("2027-03-31T23:00:00Z");
-    let owed = owed_time(&promise, &[], &ServiceLevel::default(), before).unwrap();
+    let owed = owed_time(&promise, &terms(&[], &ServiceLevel::default()), before).unwrap();
     assert_eq!((owed.owed, owed.causes), (vec![], vec![]));
 }
 
@@ -242,4 +270,42 @@ fn delays_that_begin_before_the_promise_are_cut_at_it() {
     promise.delays[0].from = at("2027-03-31T12:00:00Z");
     let found = counted(&promise, &[], &ServiceLevel::default());
     assert_eq!(found, (vec!["00:00-01:00".into()], "1h".to_owned()));
+}
+
+// shows D9
+#[test]
+fn excluded_time_is_cut_out_before_causes_and_before_the_allowance() {
+    let promise = promise(
+        Some("10:00"),
+        vec![
+            delay("00:00", Some("05:00"), Cause::Device, "Busy"),
+            delay("05:00", Some("10:00"), Cause::Customer, "Suspended"),
+        ],
+    );
+    let level = level("1h", CountFrom::AfterAllowance);
+    let excluded = |from: &str, until: &str| ExcludedTime {
+        from: clock(from),
+        until: clock(until),
+    };
+    let exclusions = [excluded("04:00", "06:00"), excluded("00:00", "02:00")];
+    let found = |causes: &[Cause]| {
+        let terms = LatenessTerms {
+            causes,
+            level: &level,
+            exclusions: &exclusions,
+        };
+        let owed = owed_time(&promise, &terms, clock("23:00")).unwrap();
+        let shown = |part: &Interval| {
+            format!(
+                "{}-{}",
+                part.from.strftime("%H:%M"),
+                part.until.strftime("%H:%M")
+            )
+        };
+        let parts: Vec<String> = owed.owed.iter().map(shown).collect();
+        (parts, owed.counting.as_hours(), owed.excluded.as_hours())
+    };
+    assert_eq!(found(&[]), (vec!["03:00-04:00".to_owned()], 2, 4));
+    let customer = found(&[Cause::Customer]);
+    assert_eq!(customer, (vec!["07:00-10:00".to_owned()], 4, 4));
 }

@@ -316,3 +316,19 @@ fn an_issue_that_a_person_deleted_is_not_made_again() {
     assert_eq!(successor(&first, Some(&missed), &[]), None);
     assert_eq!(successor(&first, None, &[]), None, "its promise is gone");
 }
+
+// shows D8 D9
+#[test]
+fn a_record_freezes_the_excluded_times_that_its_promise_can_reach() {
+    let time = |from: &str, until: &str| ExcludedTime {
+        from: at(from),
+        until: at(until),
+    };
+    let before = time("2027-03-01T03:00:00Z", START);
+    let reached = time("2027-03-31T03:00:00Z", "2027-04-02T03:00:00Z");
+    let mut of = revision(START, &["credit"]);
+    of.exclusions = vec![before, reached.clone()];
+    let late = subscription(vec![of], vec![promise(START, PromiseState::Missed)]);
+    let made = records_for(&late, None, NAMESPACE);
+    assert_eq!(made[0].spec.record.exclusions, [reached]);
+}

@@ -149,10 +149,12 @@ fn uncounted(owed: &OwedTime, causes: &[Cause]) -> String {
             _ => parts.push((total.cause, total.total)),
         }
     }
-    let parts: Vec<String> = parts
+    let excluded = Some(owed.excluded).filter(|excluded| !excluded.is_zero());
+    let excluded = excluded.map(|sum| format!("{} that are excluded", format_duration(sum)));
+    let by_cause = parts
         .iter()
-        .map(|(cause, sum)| format!("{} by the {}", format_duration(*sum), who(*cause)))
-        .collect();
+        .map(|(cause, sum)| format!("{} by the {}", format_duration(*sum), who(*cause)));
+    let parts: Vec<String> = excluded.into_iter().chain(by_cause).collect();
     match parts.as_slice() {
         [] => String::new(),
         parts => format!(" (not counting {})", parts.join(" and ")),

@@ -3,9 +3,9 @@
 mod earlier;
 
 use entente_crds::v1alpha1::{
-    CapOf, Cause, CompensationSpec, CountFrom, CreditBasis, CreditCap, Delay, ExactNumber, Fee,
-    FeeCredit, FeeOf, ObjectIdentity, Period, PeriodShare, PromiseState, Remedy, RemedyType,
-    ServiceLevel, Share, Voided,
+    CapOf, Cause, CompensationSpec, CountFrom, CreditBasis, CreditCap, Delay, ExactNumber,
+    ExcludedTime, Fee, FeeCredit, FeeOf, ObjectIdentity, Period, PeriodShare, PromiseState, Remedy,
+    RemedyType, ServiceLevel, Share, Voided,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -520,5 +520,40 @@ fn an_amount_waits_for_an_object_that_cannot_be_read_and_one_that_is_final_does_
     assert_eq!(
         Some(report_unread(&fixed, &subscription, now)),
         fixed.status
+    );
+}
+
+// shows D9
+#[test]
+fn time_that_is_excluded_is_told_and_owes_nothing() {
+    let excluding = |until: &str| {
+        let mut of = compensation("c.backup.lobby.x.credit", START);
+        of.spec.record.exclusions = vec![ExcludedTime {
+            from: at(START),
+            until: at(until),
+        }];
+        let promise = late(START, Some("2027-04-02T10:12:00Z"));
+        reported(of, &promise, &[]).status.expect("a status")
+    };
+    let day = excluding("2027-04-02T03:00:00Z");
+    assert_eq!(summary(&day), "BRL 0.42");
+    assert_eq!(
+        message(&day),
+        "7h12m of delay (not counting 24h that are excluded) is 1/30 (started days) of the fee of \
+         BRL 12.50 a month, which gives BRL 0.42"
+    );
+    let lateness = day.lateness.expect("how late it was");
+    assert_eq!(lateness.excluded.as_deref(), Some("24h"));
+    let causes: Vec<&str> = lateness
+        .causes
+        .iter()
+        .map(|it| it.counted.as_str())
+        .collect();
+    assert_eq!(causes, ["7h12m"]);
+    let all = excluding("2027-04-05T03:00:00Z");
+    assert_eq!(shown(&all, ConditionType::Ready), "True NothingOwed");
+    assert_eq!(
+        message(&all),
+        "0s of delay (not counting 31h12m that are excluded) is within the allowance of 4h"
     );
 }

@@ -1,5 +1,6 @@
 //! Properties that hold for every contract and every sequence of events.
 
+use entente_crds::v1alpha1::{ExcludedDevices, ExcludedTime, Exclusion, Revision};
 use proptest::prelude::*;
 
 use super::*;
@@ -21,6 +22,8 @@ enum Event {
     Collect,
     Suspend(bool),
     Bad(bool),
+    /// The first month of an exclusion, its number of months, and whether it is for a label alone.
+    Exclude(Option<(u8, u8, bool)>),
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -39,6 +42,7 @@ fn event() -> impl Strategy<Value = Event> {
         Just(Event::Collect),
         any::<bool>().prop_map(Event::Suspend),
         prop::bool::weighted(0.2).prop_map(Event::Bad),
+        prop::option::of((1..9_u8, 1..4_u8, any::<bool>())).prop_map(Event::Exclude),
     ]
 }
 
@@ -105,6 +109,9 @@ impl Event {
                 spec.services.extend(on.then_some(second));
             }
             Self::Suspend(on) => spec.suspend = *on,
+            Self::Exclude(months) => {
+                spec.exclusions = months.iter().map(|months| exclusion(*months)).collect();
+            }
             Self::Bad(on) => {
                 entry_of.parameters.remove("colour");
                 let bad = on.then(|| ("colour".to_owned(), "red".to_owned()));
@@ -113,6 +120,32 @@ impl Event {
             other => unreachable!("{other:?} is no edit of the contract"),
         }
     }
+}
+
+fn exclusion((first, months, labelled): (u8, u8, bool)) -> Exclusion {
+    let selector = Selector {
+        match_labels: texts(&[("in", "bank")]),
+        ..Selector::default()
+    };
+    Exclusion {
+        name: "closed".to_owned(),
+        from: format!("2027-0{first}-10"),
+        until: format!("2027-{:02}-10", first + months),
+        devices: labelled.then(|| ExcludedDevices {
+            selector: Some(selector),
+            names: Vec::new(),
+        }),
+        reason: "agreed".to_owned(),
+    }
+}
+
+/// Returns the excluded times of a revision up to an instant.
+fn excluded_before(revision: &Revision, now: Timestamp) -> Vec<ExcludedTime> {
+    let cut = revision.exclusions.iter().map(|time| ExcludedTime {
+        from: time.from,
+        until: time.until.min(now),
+    });
+    cut.filter(|time| time.from < time.until).collect()
 }
 
 fn start() -> ContractWorld {
@@ -155,7 +188,7 @@ proptest! {
 
     // shows B1
     #[test]
-    fn what_has_begun_keeps_everything_but_an_end_that_lies_ahead(life in life()) {
+    fn what_has_begun_keeps_everything_but_an_end_and_exclusions_that_lie_ahead(life in life()) {
         let (mut world, mut now) = (start(), at(CREATED));
         for (seconds, event) in life {
             now = later(now, seconds);
@@ -172,9 +205,15 @@ proptest! {
                     match after {
                         None => prop_assert!(ended && !begun.promised),
                         Some(after) => {
-                            prop_assert!(!ended || after == begun);
+                            prop_assert!(!ended || after.until == begun.until);
+                            // Of exclusions only what lies ahead may change, to the millisecond.
+                            let passed = now - jiff::SignedDuration::from_millis(1);
+                            let before = excluded_before(begun, passed);
+                            prop_assert_eq!(excluded_before(after, passed), before);
                             let mut same = after.clone();
-                            Arc::make_mut(&mut same).until = begun.until;
+                            let revision = Arc::make_mut(&mut same);
+                            revision.until = begun.until;
+                            revision.exclusions.clone_from(&begun.exclusions);
                             prop_assert_eq!(&same, begun);
                         }
                     }

@@ -4,7 +4,7 @@ use entente_crds::v1alpha1::{CountFrom, PromiseState, ServiceLevel};
 use proptest::prelude::*;
 
 use super::*;
-use crate::compensation::{Interval, OwedTime, owed_time};
+use crate::compensation::{Interval, LatenessTerms, OwedTime, owed_time};
 
 const OFF: (Cause, &str) = (Cause::Device, "Unreachable");
 const ERRS: (Cause, &str) = (Cause::Server, "ProtocolError");
@@ -225,7 +225,12 @@ fn owed(delays: &[Delay], counted: &[Cause], level: &ServiceLevel, end: Timestam
         delays: delays.to_vec(),
         ..promise()
     };
-    owed_time(&promise, counted, level, end).expect("the test's own allowance")
+    let terms = LatenessTerms {
+        causes: counted,
+        level,
+        exclusions: &[],
+    };
+    owed_time(&promise, &terms, end).expect("the test's own allowance")
 }
 
 fn counted_causes() -> impl Strategy<Value = Vec<Cause>> {
