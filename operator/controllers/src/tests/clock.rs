@@ -18,7 +18,7 @@ fn promises(process: &InProcess) -> Vec<(String, Promise)> {
     promises.collect()
 }
 
-/// Returns how long after the start a subscription may be proved.
+/// Returns the time after the start within which a subscription may be proved.
 fn allowed(process: &InProcess, name: &str) -> SignedDuration {
     let found: Option<ServiceSubscription> = process.cluster.get(NAMESPACE, name);
     let revisions = found.expect("a subscription").spec.revisions;

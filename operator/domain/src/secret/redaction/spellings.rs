@@ -102,7 +102,7 @@ impl Parts {
         self.all.is_empty()
     }
 
-    /// Returns what the beginning of a part is together with the bytes after it.
+    /// Returns everything that the beginning of a part is together with the bytes after it.
     pub(super) fn with(&self, part: Part, bytes: &[u8]) -> impl Iterator<Item = Found> {
         let (mut longer, mut is_whole) = (part, false);
         for byte in bytes {
