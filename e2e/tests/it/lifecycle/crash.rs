@@ -9,7 +9,7 @@ use entente_e2e::namespace::read::Conditioned as _;
 use entente_e2e::namespace::{TestNamespace, now, starting_in};
 use entente_e2e::operator::OperatorOptions;
 use entente_simulators::{Entry, Fault, FaultKind};
-use kube::{Resource, ResourceExt as _};
+use kube::ResourceExt as _;
 use serde_json::json;
 
 use crate::delivery_fixture::{
@@ -118,14 +118,10 @@ async fn killed_when_the_provision_is_committed_it_comes_to_the_same_end_and_sen
 
 /// Waits until the operator has counted the users of every object of the catalogue, which it
 /// gathers for some seconds.
-async fn catalogue_is_settled(namespace: &TestNamespace<'_>) {
-    fn is_counted<K: Resource>(object: &K, used_by: Option<i64>) -> bool {
-        used_by > Some(0)
-            && object
-                .finalizers()
-                .iter()
-                .any(|name| name == FINALIZER_IN_USE)
-    }
+async fn catalogue_is_settled(namespace: &TestNamespace<'_>, users: i64) {
+    let is_counted = |used_by: Option<i64>, finalizers: &[String]| {
+        used_by == Some(users) && finalizers.iter().any(|name| name == FINALIZER_IN_USE)
+    };
     let connections = [namespace.named("devices"), namespace.named("broker")];
     let model = namespace.named("mfp-500");
     let service = namespace.named("data-backup");
@@ -133,7 +129,7 @@ async fn catalogue_is_settled(namespace: &TestNamespace<'_>) {
         for name in &connections {
             let found = namespace.catalogue::<Connection>().get(name).await.ok()?;
             let used_by = found.status.as_ref()?.used_by;
-            is_counted(&found, used_by).then_some(())?;
+            is_counted(used_by, found.finalizers()).then_some(())?;
         }
         let found = namespace
             .catalogue::<DeviceModel>()
@@ -141,14 +137,15 @@ async fn catalogue_is_settled(namespace: &TestNamespace<'_>) {
             .await
             .ok()?;
         let used_by = found.status.as_ref()?.used_by;
-        is_counted(&found, used_by).then_some(())?;
+        is_counted(used_by, found.finalizers()).then_some(())?;
         let found = namespace
             .catalogue::<SmartService>()
             .get(&service)
             .await
             .ok()?;
         let used_by = found.status.as_ref()?.used_by;
-        is_counted(&found, used_by).then_some(())
+        // Ready says that the catalog of its broker was read, which its subscriptions may know before.
+        (is_counted(used_by, found.finalizers()) && found.is("Ready")).then_some(())
     });
     settled.await.unwrap();
 }
@@ -170,7 +167,7 @@ async fn a_restart_writes_nothing_and_sends_nothing_when_all_is_delivered() {
     for name in &names {
         crate::delivery_fixture::reconciled(namespace, name).await;
     }
-    catalogue_is_settled(namespace).await;
+    catalogue_is_settled(namespace, 3).await;
     assert!(
         environment.operator.stop().await.unwrap().success(),
         "{}",
