@@ -118,7 +118,7 @@ reasons! {
     /// Everything that is asked for is done.
     Succeeded => "Nothing.",
     /// The contract is accepted and resolved, and its start is ahead.
-    Scheduled => "Where the message counts devices that do not answer yet, see to them before the start; else nothing.",
+    Scheduled => "Where the message counts devices that do not answer yet or are stuck, see to them before the start; else nothing.",
     /// Every required item was read back as Effective.
     Delivered => "Nothing.",
     /// Everything is delivered except for some subscriptions, no more than maxUnavailable allows.

@@ -93,17 +93,22 @@ impl Assessment<'_> {
             .collect()
     }
 
-    /// Returns the message with the devices that do not answer, each once: before the start nothing
-    /// else of Ready tells them.
-    pub(super) fn with_silent_devices(&self, message: &str) -> String {
+    /// Returns the message with the devices that do not answer, and with those on which something
+    /// else is stuck: before the start nothing else of Ready tells them.
+    pub(super) fn with_failing_devices(&self, message: &str) -> String {
         let silent = self.states.iter().filter(|state| state.silent);
-        let names: BTreeSet<&str> = silent.map(|state| state.device.as_str()).collect();
-        let devices = listed(names.iter().copied());
-        match names.len() {
-            0 => message.to_owned(),
-            1 => format!("{message} 1 device does not answer yet: {devices}."),
-            count => format!("{message} {count} devices do not answer yet: {devices}."),
+        let silent: BTreeSet<&str> = silent.map(|state| state.device.as_str()).collect();
+        let names = listed(silent.iter().copied());
+        let silent_devices = match silent.len() {
+            0 => String::new(),
+            1 => format!(" 1 device does not answer yet: {names}."),
+            count => format!(" {count} devices do not answer yet: {names}."),
+        };
+        let others: BTreeSet<&str> = &self.failing_devices() - &silent;
+        if others.is_empty() {
+            return format!("{message}{silent_devices}");
         }
+        format!("{message}{silent_devices} {}", stuck_devices(&others))
     }
 
     /// Returns the message with the devices that the contract names and that do not exist.
@@ -162,5 +167,14 @@ impl Assessment<'_> {
             reason: Reason::NoDevices,
             message,
         })
+    }
+}
+
+/// Returns the sentence about devices on which something is stuck.
+pub(super) fn stuck_devices(devices: &BTreeSet<&str>) -> String {
+    let names = listed(devices.iter().copied());
+    match devices.len() {
+        1 => format!("1 device is stuck: {names}."),
+        count => format!("{count} devices are stuck: {names}."),
     }
 }

@@ -7,7 +7,7 @@
 use entente_crds::condition::{ConditionType, Reason};
 use entente_crds::v1alpha1::Condition;
 
-use super::assessment::Assessment;
+use super::assessment::{Assessment, stuck_devices};
 use super::ready::all_delivered;
 use super::subscription_state::named;
 use super::{is_deleting, joined, listed, reason_of};
@@ -145,15 +145,10 @@ impl Assessment<'_> {
         }
         let failing = self.failing_devices();
         if !failing.is_empty() {
-            let names = listed(failing.iter().copied());
-            let message = match failing.len() {
-                1 => format!("1 device is stuck: {names}."),
-                count => format!("{count} devices are stuck: {names}."),
-            };
             negative.push((
                 ConditionType::DevicesFailing,
                 Reason::DevicesNotProgressing,
-                message,
+                stuck_devices(&failing),
             ));
         }
         if self.pending > 0 {

@@ -140,7 +140,7 @@ impl Assessment<'_> {
     }
 
     /// Returns Ready before the start, when nothing has to be delivered but every device is known.
-    /// Devices that do not answer are in its message only: they may yet answer in time.
+    /// Devices that do not answer or are stuck are in its message only: there is time to mend them.
     fn ahead(&self) -> Summary {
         let duplicates: Vec<&SubscriptionState> = self
             .states
@@ -169,7 +169,7 @@ impl Assessment<'_> {
             1 => "Accepted with one subscription; services begin at the start.".to_owned(),
             count => format!("Accepted with {count} subscriptions; services begin at the start."),
         };
-        let message = self.with_silent_devices(&message);
+        let message = self.with_failing_devices(&message);
         Summary::done(Reason::Scheduled, self.explained(&message))
     }
 

@@ -179,7 +179,7 @@ fn meet(world: &mut ContractWorld, number: usize, problems: &[(&str, ItemState, 
 
 // shows K2
 #[test]
-fn a_contract_that_is_scheduled_says_how_many_devices_do_not_answer_yet() {
+fn a_contract_that_is_scheduled_says_how_many_devices_do_not_answer_yet_or_are_stuck() {
     const SETTINGS: [&str; 2] = ["DeviceSetting/one", "DeviceSetting/two"];
     let mut world = fleet(6);
     world.pass(BEFORE);
@@ -192,24 +192,10 @@ fn a_contract_that_is_scheduled_says_how_many_devices_do_not_answer_yet() {
     let unknown = ItemState::Unknown;
     meet(
         &mut world,
-        1,
-        &[("ServerInstance", unknown, Reason::Unreachable)],
-    );
-    meet(
-        &mut world,
-        2,
-        &[(SETTINGS[0], unknown, Reason::RejectedValue)],
-    );
-    meet(
-        &mut world,
         3,
         &[(SETTINGS[0], ItemState::Effective, Reason::TimedOut)],
     );
-    assert_eq!(
-        ready(&mut world),
-        accepted,
-        "a broker, a device that refuses, and one that was set up"
-    );
+    assert_eq!(ready(&mut world), accepted, "one that was set up before");
     let silent = SETTINGS.map(|key| (key, unknown, Reason::Unreachable));
     meet(&mut world, 4, &silent);
     assert_eq!(
@@ -220,6 +206,19 @@ fn a_contract_that_is_scheduled_says_how_many_devices_do_not_answer_yet() {
     assert_eq!(
         ready(&mut world),
         format!("{accepted} 2 devices do not answer yet: m-04, m-05.")
+    );
+    let at_the_broker = [("ServerInstance", unknown, Reason::Unreachable)];
+    meet(&mut world, 1, &at_the_broker);
+    let silent = format!("{accepted} 2 devices do not answer yet: m-04, m-05.");
+    assert_eq!(
+        ready(&mut world),
+        format!("{silent} 1 device is stuck: m-01.")
+    );
+    let refused = [(SETTINGS[0], unknown, Reason::RejectedValue)];
+    meet(&mut world, 2, &refused);
+    assert_eq!(
+        ready(&mut world),
+        format!("{silent} 2 devices are stuck: m-01, m-02.")
     );
 }
 
