@@ -135,9 +135,10 @@ fn cut(text: &str) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use base64::{Engine as _, engine::general_purpose};
+    use entente_crds::condition::Reason;
     use entente_crds::v1alpha1::SecretKeyReference;
     use entente_domain::secret::SecretText;
+    use entente_domain::secret::echo::{Choices, Echo, OF_LINES, OF_ONE_LINE, OF_PEM, OF_WORDS};
     use proptest::prelude::*;
 
     use super::*;
@@ -224,66 +225,74 @@ pub(crate) mod tests {
         );
     }
 
-    /// Returns the ways in which a remote side may echo a login: its spellings, and what it began to
-    /// say of it.
-    fn echoes(secret: &str, user: &str, cut: usize) -> Vec<String> {
-        let base64 = |text: &str| general_purpose::STANDARD.encode(text);
-        let percent = |text: &str| -> String {
-            let octets = text.bytes().map(|octet| format!("%{octet:02X}"));
-            octets.collect::<Vec<_>>().concat()
+    /// Returns a login of each type that is sent, with its secret.
+    fn login(kind: u8, user: &str, secret: &str) -> Option<CredentialsValue> {
+        let (username, password) = (user.to_owned().into(), secret.to_owned().into());
+        Some(match kind {
+            0 => CredentialsValue::Basic { username, password },
+            1 => CredentialsValue::Digest { username, password },
+            2 => CredentialsValue::Bearer { token: password },
+            3 => CredentialsValue::OAuth2ClientCredentials {
+                client_id: username,
+                client_secret: password,
+                scope: None,
+            },
+            // That of a client certificate is no text, and never leaves the process.
+            _ => return None,
+        })
+    }
+
+    /// Returns the Secrets of a tenant with these texts, and one that could not be read.
+    fn tenants_secrets(texts: &[String]) -> Secrets {
+        let reference = |key: usize| SecretKeyReference {
+            name: "scan".to_owned(),
+            key: key.to_string(),
         };
-        let units = secret.encode_utf16().map(|unit| format!("\\u{unit:04x}"));
-        let pair = format!("{user}:{secret}");
-        let cut = 8 + cut % (secret.len() - 7);
-        vec![
-            secret.to_owned(),
-            secret[..cut].to_owned(),
-            secret.to_ascii_uppercase(),
-            units.collect::<Vec<_>>().concat(),
-            percent(secret),
-            percent(&base64(secret)),
-            base64(secret),
-            base64(&format!("x{secret}")),
-            base64(&format!("xy{secret}")),
-            base64(&pair),
-            general_purpose::URL_SAFE_NO_PAD.encode(&pair),
-            hex::encode(secret),
-            hex::encode_upper(secret),
-        ]
+        let unread = Err((Reason::SecretNotFound, "it is missing".to_owned()));
+        let read = texts.iter().map(|text| Ok(SecretText::of_catalogue(text)));
+        let all = std::iter::once(unread).chain(read).enumerate();
+        Secrets(all.map(|(key, read)| (reference(key), read)).collect())
     }
 
     // shows K4
     proptest! {
         #[test]
-        fn the_gate_shows_no_eight_characters_of_a_secret(
-            secret in "[A-Za-z0-9+/=_-]{12,40}",
+        fn the_gate_shows_no_eight_characters_of_any_secret_of_a_request(
+            kind in 0..5_u8,
             user in "[a-z]{1,12}",
+            password in prop_oneof![OF_ONE_LINE, "[A-Za-z0-9+/=_-]{12,40}"],
+            token in proptest::option::of("[A-Za-z0-9_-]{12,40}(\\.[A-Za-z0-9_-]{12,40}){0,2}"),
+            of_tenant in proptest::collection::vec(
+                prop_oneof![OF_ONE_LINE, OF_LINES, OF_WORDS, OF_PEM],
+                0..3,
+            ),
+            echoed in proptest::collection::vec((any::<usize>(), any::<Choices>()), 1..3),
             before in "[ .,]{0,260}",
-            after in "[ .,]{0,20}",
-            cut in any::<usize>(),
-            kind in 0..4_u8,
+            between in "[ -~é]{0,20}",
         ) {
-            let (username, password) = (user.clone().into(), secret.clone().into());
-            let credentials = match kind {
-                0 => CredentialsValue::Basic { username, password },
-                1 => CredentialsValue::Digest { username, password },
-                2 => CredentialsValue::Bearer { token: password },
-                _ => CredentialsValue::OAuth2ClientCredentials {
-                    client_id: username,
-                    client_secret: password,
-                    scope: None,
-                },
+            let credentials = login(kind, &user, &password);
+            let secrets: Vec<String> = credentials.iter().map(|_| password.clone())
+                .chain(token.clone())
+                .chain(of_tenant.clone())
+                .collect();
+            prop_assume!(!secrets.is_empty());
+            let fetched = token.map(|token| AccessToken::new(token.into()));
+            let tenant = tenants_secrets(&of_tenant);
+            let private = PrivateTexts {
+                credentials: credentials.as_ref(),
+                token: fetched.as_ref(),
+                secrets: Some(&tenant),
+                ..NOTHING
             };
-            let private = PrivateTexts { credentials: Some(&credentials), ..NOTHING };
-            for echo in echoes(&secret, &user, cut) {
-                let shown = quote(&format!("{before}<{echo}>{after}"), private);
-                let echo = echo.as_bytes();
-                // The user of a bearer token is none of its business.
-                let of_secret = if kind == 2 { &echo[echo.len() / 2..] } else { echo };
-                for eight in of_secret.windows(8) {
-                    let eight = std::str::from_utf8(eight).expect("it is ASCII");
-                    prop_assert!(!shown.contains(eight), "{} in {}", eight, shown);
-                }
+            let echoes: Vec<(&String, Echo)> = echoed.iter().map(|(which, choices)| {
+                let secret = &secrets[which % secrets.len()];
+                (secret, Echo::new(secret, &user, *choices))
+            }).collect();
+            let words: Vec<&str> = echoes.iter().map(|(_, echo)| echo.words.as_str()).collect();
+            let shown = quote(&format!("{before}{}", words.join(&between)), private);
+            for (secret, echo) in &echoes {
+                let found = echo.found_in(&shown, secret);
+                prop_assert_eq!(found, None, "{:?} in {}", words, shown);
             }
         }
     }

@@ -6,6 +6,18 @@
 
 use base64::{Engine as _, engine::general_purpose};
 
+/// Secrets of one line, such as passwords and tokens, as a regular expression.
+pub const OF_ONE_LINE: &str = "[!-~é😀]{8,40}( [!-~]{8,20})?";
+
+/// Secrets of words, some of which are not of ASCII, as a regular expression.
+pub const OF_WORDS: &str = "([!-~]{1,6}[ \\t\u{a0}éÉß]){3,8}[!-~]{4}";
+
+/// Secrets of several lines, as a regular expression.
+pub const OF_LINES: &str = "[!-~é😀]{8,40}( [!-~]{8,20})?(\n[!-~]{12,40}){1,2}";
+
+/// Keys in PEM (RFC 7468), as a regular expression.
+pub const OF_PEM: &str = "-----BEGIN PRIVATE KEY-----(\r?\n[A-Za-z0-9+/]{64}){1,3}\n[A-Za-z0-9+/]{8,60}={0,2}\n-----END PRIVATE KEY-----\n?";
+
 /// Number of characters of a secret that must not be shown one after the other.
 const RUN: usize = 8;
 
