@@ -273,6 +273,7 @@ impl Contracts {
         let ended = find(&new, ConditionType::InForce).is_some_and(|found| found.reason == "Ended")
             && find(&old, ConditionType::InForce).is_some_and(|found| found.reason != "Ended");
         let at_risk = find(&new, ConditionType::StartAtRisk);
+        let accepted = find(&new, ConditionType::Accepted);
         let facts = [
             (
                 began(ConditionType::StartAtRisk),
@@ -282,7 +283,7 @@ impl Contracts {
             (
                 began(ConditionType::Accepted),
                 EventReason::ContractAccepted,
-                "The contract is valid.",
+                accepted.map_or("", |found| found.message.as_str()),
             ),
             (
                 began(ConditionType::InForce),

@@ -255,6 +255,8 @@ pub struct ResolvedContract {
     pub entries: Vec<EntryDevices>,
     /// Devices that an entry does not get, sorted.
     pub exceptions: Vec<Exception>,
+    /// Entries without a fee, with the FeeCredits of their SmartServices that owe nothing for it.
+    pub without_fee: Vec<String>,
     /// Every wanted subscription, sorted by name. Empty while the contract is not accepted or is
     /// being deleted.
     pub desired: Vec<Arc<DesiredSubscription>>,

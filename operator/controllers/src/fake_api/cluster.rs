@@ -242,6 +242,16 @@ impl FakeCluster {
         state.version += 1;
     }
 
+    /// Returns the notes of the events with a reason.
+    pub(crate) fn notes(&self, reason: &str) -> Vec<String> {
+        let state = self.lock();
+        let events = state.objects.iter();
+        let events =
+            events.filter(|(path, event)| path.collection == "events" && event["reason"] == reason);
+        let notes = events.map(|(_, event)| event["note"].as_str().unwrap_or_default().to_owned());
+        notes.collect()
+    }
+
     /// Returns the events that were published, as `Reason Kind name`, in order.
     pub(crate) fn events(&self) -> Vec<String> {
         let state = self.lock();

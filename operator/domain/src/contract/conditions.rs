@@ -41,16 +41,27 @@ type Stated = (Status, Reason, String);
 impl Assessment<'_> {
     fn accepted(&self) -> Stated {
         match &self.resolved.accepted {
-            Ok(()) => (
-                Status::True,
-                Reason::Valid,
-                "The contract is valid.".to_owned(),
-            ),
+            Ok(()) => (Status::True, Reason::Valid, self.valid()),
             Err(faults) => {
                 let reason = reason_of(faults);
                 (Status::False, reason, joined(faults))
             }
         }
+    }
+
+    /// Returns the message of a valid contract, with what its reader may not expect: a remedy of the
+    /// catalogue that owes nothing.
+    fn valid(&self) -> String {
+        let valid = "The contract is valid.".to_owned();
+        let without_fee = &self.resolved.without_fee;
+        if without_fee.is_empty() {
+            return valid;
+        }
+        let entries = listed(without_fee.iter().map(String::as_str));
+        format!(
+            "{valid} A FeeCredit owes nothing without spec.services[].fee, which is not set in \
+             {entries}: set it if a missed promise is to be credited."
+        )
     }
 
     fn resolved_refs(&self) -> Stated {

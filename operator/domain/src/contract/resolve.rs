@@ -63,6 +63,12 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
         refs: references(world),
         entries: entry_devices(contract, &readings.devices),
         exceptions: readings.devices.exceptions.clone(),
+        without_fee: readings
+            .terms
+            .iter()
+            .flatten()
+            .filter_map(EntryTerms::without_fee)
+            .collect(),
         desired: Vec::new(),
         changes: Changes::default(),
         done: is_deleting(contract) && own().next().is_none() && world.unreadable.is_empty(),

@@ -177,14 +177,10 @@ impl<'a> EntryTerms<'a> {
                 .collect();
         }
         if self.entry.fee.is_none() {
-            // Without a fee nothing can be credited.
-            let other = |remedy: &&Remedy| remedy.r#type != RemedyType::FeeCredit;
-            return self
-                .service
-                .spec
-                .remedies
-                .iter()
-                .filter(other)
+            // Without a fee nothing can be credited, which `without_fee` says.
+            let offered = self.service.spec.remedies.iter();
+            return offered
+                .filter(|remedy| !is_credit(remedy))
                 .cloned()
                 .collect();
         }
@@ -194,4 +190,30 @@ impl<'a> EntryTerms<'a> {
             None => self.service.spec.remedies.clone(),
         }
     }
+
+    /// Returns the entry with the FeeCredits of its service that owe nothing, since it has no fee.
+    /// The entry's own ones are refused without a fee.
+    pub(super) fn without_fee(&self) -> Option<String> {
+        let Self { entry, service, .. } = self;
+        if entry.fee.is_some() || !entry.remedies.is_empty() {
+            return None;
+        }
+        let credits = service
+            .spec
+            .remedies
+            .iter()
+            .filter(|remedy| is_credit(remedy));
+        let credits: Vec<&str> = credits.map(|remedy| remedy.name.as_str()).collect();
+        (!credits.is_empty()).then(|| {
+            let (credits, service) = (credits.join(", "), &entry.service_ref.name);
+            format!(
+                "services[{}] ({credits} of SmartService {service})",
+                entry.name
+            )
+        })
+    }
+}
+
+fn is_credit(remedy: &Remedy) -> bool {
+    remedy.r#type == RemedyType::FeeCredit
 }

@@ -197,6 +197,33 @@ async fn a_term_begins_and_ends_by_the_clock_alone() {
     assert_eq!(reasons, wanted);
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_event_of_an_accepted_contract_says_which_credit_owes_nothing() {
+    let process = started().await;
+    let (mut contract, mut service) = (example::banco_sul_2027(), example::parts_life());
+    let entry = &mut contract.spec.services[1];
+    service.spec.remedies = std::mem::take(&mut entry.remedies);
+    entry.fee = None;
+    process.cluster.apply(&service);
+    process.let_pass(Duration::from_secs(10)).await;
+    process.cluster.apply(&contract);
+    process
+        .until("the contract is established", is_established)
+        .await;
+    process.let_pass(Duration::from_mins(1)).await;
+    let said = "The contract is valid. A FeeCredit owes nothing without spec.services[].fee, which \
+                is not set in services[parts] (pro-rata of SmartService parts-life): set it if a \
+                missed promise is to be credited.";
+    assert_eq!(process.cluster.notes("ContractAccepted"), [said]);
+    let contract: Contract = process
+        .cluster
+        .get(NAMESPACE, CONTRACT)
+        .expect("it is there");
+    let conditions = contract.status.unwrap_or_default().conditions;
+    let accepted = conditions.iter().find(|found| found.type_ == "Accepted");
+    assert_eq!(accepted.map(|found| found.message.as_str()), Some(said));
+}
+
 // shows B2 K5
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_set_back_over_the_start_unsays_nothing_that_was_written() {

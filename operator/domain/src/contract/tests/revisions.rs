@@ -5,6 +5,7 @@ use entente_crds::v1alpha1::{
 };
 
 use super::*;
+use crate::condition::is_true;
 
 fn revisions(world: &ContractWorld) -> &[Arc<Revision>] {
     &world.subscriptions[0].spec.revisions
@@ -384,6 +385,66 @@ fn a_fee_for_all_devices_is_shared_by_those_counted_when_the_entry_is_written() 
     world.edit(|spec| spec.services[0].fee = Some(fee("91", FeeOf::AllDevices)));
     world.pass(DURING);
     assert_eq!(revisions(&world)[1].share, Some(Share { devices: 4 }));
+}
+
+// shows D8
+#[test]
+fn a_contract_without_a_fee_says_which_credit_of_a_service_owes_nothing() {
+    let credit = |name: &str| Remedy {
+        name: name.to_owned(),
+        credit: Some(FeeCredit::default()),
+        ..Remedy::default()
+    };
+    let accepted = |world: &mut ContractWorld| {
+        world.pass(BEFORE);
+        message(world, ConditionType::Accepted)
+    };
+    let mut world = named(&["a"]);
+    let valid = "The contract is valid.";
+    assert_eq!(accepted(&mut world), valid);
+    world.backup_service().remedies = vec![credit("usual"), credit("more")];
+    let said = "The contract is valid. A FeeCredit owes nothing without spec.services[].fee, which \
+                is not set in services[backup] (usual, more of SmartService backup-service): set \
+                it if a missed promise is to be credited.";
+    assert_eq!(accepted(&mut world), said);
+    assert!(revisions(&world)[0].remedies.is_empty());
+    let condition = world.contract.status.clone().unwrap_or_default().conditions;
+    assert!(is_true(&condition, ConditionType::Accepted));
+    // What the entry says of itself, or a fee, leaves nothing to say.
+    world.edit(|spec| spec.services[0].fee = Some(fee("1", FeeOf::EachDevice)));
+    assert_eq!(accepted(&mut world), valid);
+    world.edit(|spec| spec.services[0].remedies = vec![credit("own")]);
+    assert_eq!(accepted(&mut world), valid);
+    world.edit(|spec| spec.services[0].remedies = Vec::new());
+    world.edit(|spec| spec.services[0].fee = None);
+    assert_eq!(accepted(&mut world), said);
+}
+
+#[test]
+fn many_entries_without_a_fee_do_not_fill_the_message() {
+    let mut world = named(&["a"]);
+    world.backup_service().remedies = vec![Remedy {
+        name: "usual".to_owned(),
+        credit: Some(FeeCredit::default()),
+        ..Remedy::default()
+    }];
+    world.edit(|spec| {
+        let entry = spec.services[0].clone();
+        spec.services = (0..7)
+            .map(|number| ContractService {
+                name: format!("backup-{number}"),
+                devices: Devices {
+                    names: vec![format!("device-{number}")],
+                    ..Devices::default()
+                },
+                ..entry.clone()
+            })
+            .collect();
+    });
+    world.pass(BEFORE);
+    let said = message(&world, ConditionType::Accepted);
+    let last = "services[backup-4] (usual of SmartService backup-service) and 2 more: set it";
+    assert!(said.contains(last), "{said}");
 }
 
 // shows D8
