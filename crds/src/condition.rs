@@ -146,6 +146,8 @@ reasons! {
     PastDateChanged => "Set the date back; what was promised cannot be moved.",
     /// Two entries of one service name or select one device.
     DuplicateService => "Name or select the device in one of the entries only.",
+    /// Two overrides of one entry set a parameter of one device to different values.
+    OverridesConflict => "Name or select the device in one of the overrides only, or give the parameter one value.",
     /// Another Device has this address or this identity.
     AlreadyClaimed => "Correct the address, or remove the other Device.",
     /// A value is missing, of the wrong type or outside what is allowed.
@@ -366,6 +368,7 @@ impl ConditionType {
                 NotStarted,
                 PastDateChanged,
                 DuplicateService,
+                OverridesConflict,
                 NoDevices,
                 DeviceCountMismatch,
                 DevicesPending,
@@ -389,6 +392,7 @@ impl ConditionType {
                 Reason::UnknownZone,
                 Reason::PastDateChanged,
                 Reason::DuplicateService,
+                Reason::OverridesConflict,
                 Reason::AlreadyClaimed,
                 Reason::UnsupportedValue,
                 Reason::NotAllowed,
@@ -413,6 +417,7 @@ impl ConditionType {
                 Reason::UnknownZone,
                 Reason::PastDateChanged,
                 Reason::DuplicateService,
+                Reason::OverridesConflict,
                 Reason::AlreadyClaimed,
                 Reason::UnsupportedValue,
             ],

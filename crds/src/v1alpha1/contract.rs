@@ -47,7 +47,7 @@ use crate::schema;
 #[x_kube(
     validation = Rule::new("!has(oldSelf.currency) || (has(self.currency) && self.currency == oldSelf.currency)").message("currency cannot be changed once it is set").field_path(".currency"),
     validation = Rule::new("has(self.currency) || !self.services.exists(s, has(s.fee))").message("currency is required where a service has a fee").field_path(".currency"),
-    validation = Rule::new("self.services.map(s, has(s.devices.names) ? size(s.devices.names) : 0).sum() <= 4000").message("all services together may name at most 4,000 devices; use a selector").field_path(".services"),
+    validation = Rule::new("self.services.map(s, (has(s.devices.names) ? size(s.devices.names) : 0) + (has(s.overrides) ? s.overrides.map(o, has(o.devices.names) ? size(o.devices.names) : 0).sum() : 0)).sum() <= 4000").message("all services and their overrides together may name at most 4,000 devices; use a selector").field_path(".services"),
     validation = Rule::new("!has(self.exclusions) || self.services.map(s, has(s.devices.names) ? size(s.devices.names) : 0).sum() + self.exclusions.map(e, has(e.devices) && has(e.devices.names) ? size(e.devices.names) : 0).sum() <= 4000").message("all services and exclusions together may name at most 4,000 devices; use a selector").field_path(".exclusions")
 )]
 pub struct ContractSpec {
@@ -172,6 +172,7 @@ impl Default for Preparation {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("!has(self.secretParameters) || !has(self.parameters) || self.secretParameters.all(s, !(s.name in self.parameters))").message("a parameter must not be both in parameters and in secretParameters").field_path(".secretParameters"),
+    validation = Rule::new("!has(self.secretParameters) || !has(self.overrides) || self.secretParameters.all(s, self.overrides.all(o, !(s.name in o.parameters)))").message("a parameter must not be both in overrides and in secretParameters, whose secrets are those of all devices").field_path(".overrides"),
     validation = Rule::new("!has(self.elect) || (has(self.remedies) && self.remedies.exists(r, r.name == self.elect))").message("elect must name one of the remedies").field_path(".elect")
 )]
 pub struct ContractService {
@@ -186,6 +187,12 @@ pub struct ContractService {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "parameters")]
     pub parameters: BTreeMap<String, String>,
+    /// Other values for some of the devices. A device that several of them have gets the values of
+    /// each, so they must not set one parameter to different values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub overrides: Vec<Override>,
     /// Sources of the values of parameters of type Secret.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
@@ -216,6 +223,48 @@ pub(crate) fn parameters(_: &mut schemars::SchemaGenerator) -> schemars::Schema 
         "maxProperties": 64,
         "additionalProperties": {"type": "string", "maxLength": 1023}
     })
+}
+
+/// Other values of parameters for some devices of an entry.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("size(self.parameters) > 0").message("must set at least one parameter").field_path(".parameters")
+)]
+pub struct Override {
+    /// The key of the override.
+    #[schemars(schema_with = "schema::dns_label")]
+    pub name: String,
+    /// The devices that get these values; those that the entry does not have are passed over.
+    pub devices: OverriddenDevices,
+    /// Values in place of those of the entry; all are quoted strings. Parameters that are not named
+    /// here stay as the entry says.
+    #[schemars(schema_with = "parameters")]
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// Devices of an override: the union of those selected and those named.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.selector) || (has(self.names) && size(self.names) > 0)").message("selector or names must be set")
+)]
+pub struct OverriddenDevices {
+    /// Devices of the entry by their labels. The empty selector is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("(has(self.matchLabels) && size(self.matchLabels) > 0) || (has(self.matchExpressions) && size(self.matchExpressions) > 0)").message("must require at least one label: the empty selector would match every device"))]
+    pub selector: Option<Selector>,
+    /// Devices of the entry by name, at most 100; they need not exist yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 100),
+        inner(
+            length(min = 1, max = 63),
+            regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+        )
+    )]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub names: Vec<String>,
 }
 
 /// Devices of an entry: the union of those selected and those named.

@@ -193,7 +193,8 @@ fn row(reason: Reason) -> (Class, Blame) {
         | Reason::InvalidTerm
         | Reason::UnknownZone
         | Reason::PastDateChanged
-        | Reason::DuplicateService => (Class::Stalled, Blame::Provider),
+        | Reason::DuplicateService
+        | Reason::OverridesConflict => (Class::Stalled, Blame::Provider),
         // Missing: the object may appear without any change of the subscription.
         Reason::DeviceNotFound
         | Reason::ModelNotFound
