@@ -15,6 +15,7 @@ mod conditions;
 mod device_sets;
 mod exclusions;
 mod fee_parts;
+mod overrides;
 mod parameters;
 mod parsed;
 mod ready;
@@ -102,16 +103,46 @@ pub struct Fault {
     pub message: String,
 }
 
-/// A device that an entry wants and does not get, because an earlier entry of the same service
-/// has it (DuplicateService caused by labels).
+/// A device on which an entry cannot be carried out, because of labels: that is no fault of the
+/// spec, and the other devices go on.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Exception {
     /// The device.
     pub device: String,
-    /// The entry that does not get it.
+    /// The entry that does not get it, or not with the values of today.
     pub service: String,
-    /// The entry that has it.
-    pub taken_by: String,
+    /// The two that want it.
+    pub cause: ExceptionCause,
+}
+
+/// The cause of an [`Exception`].
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum ExceptionCause {
+    /// The earlier entry of the same service that has the device (DuplicateService).
+    TakenBy(String),
+    /// Two overrides that set one parameter differently (OverridesConflict). The subscription keeps
+    /// its last revision; one that does not exist is not made.
+    Overrides(OverridesConflict),
+}
+
+impl ExceptionCause {
+    fn reason(&self) -> Reason {
+        match self {
+            Self::TakenBy(_) => Reason::DuplicateService,
+            Self::Overrides(_) => Reason::OverridesConflict,
+        }
+    }
+}
+
+/// Two overrides of an entry that set a parameter of one device to different values.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct OverridesConflict {
+    /// The parameter.
+    pub parameter: String,
+    /// The override that comes first in the spec.
+    pub first: String,
+    /// The other one.
+    pub second: String,
 }
 
 /// The number of devices of an entry, beside the expected one.
@@ -253,7 +284,7 @@ pub struct ResolvedContract {
     pub refs: Result<(), Vec<Fault>>,
     /// The number of devices of each entry, in the order of the entries.
     pub entries: Vec<EntryDevices>,
-    /// Devices that an entry does not get, sorted.
+    /// Devices on which an entry cannot be carried out, sorted.
     pub exceptions: Vec<Exception>,
     /// Entries without a fee, with the FeeCredits of their SmartServices that owe nothing for it.
     pub without_fee: Vec<String>,

@@ -146,10 +146,14 @@ pub(super) fn unreadable_compensation(
     queue.add_after(Key::new(namespace.clone(), contract), GATHER);
 }
 
-/// True if an entry or an exclusion of a contract selects a Device with these labels.
+/// True if an entry, an override of one or an exclusion selects a Device with these labels.
 fn selects(contract: &Contract, labels: &BTreeMap<String, String>) -> bool {
     let entries = contract.spec.services.iter();
-    let of_entries = entries.filter_map(|entry| entry.devices.selector.as_ref());
+    let of_entries = entries.flat_map(|entry| {
+        let overrides = entry.overrides.iter();
+        let of_overrides = overrides.filter_map(|given| given.devices.selector.as_ref());
+        of_overrides.chain(&entry.devices.selector)
+    });
     let exclusions = contract.spec.exclusions.iter();
     let excluded = exclusions.filter_map(|it| it.devices.as_ref()?.selector.as_ref());
     let mut selectors = of_entries.chain(excluded);

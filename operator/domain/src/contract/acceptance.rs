@@ -4,6 +4,7 @@
 //! parses nothing again. Called by `resolve`.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{
@@ -86,7 +87,6 @@ fn entry_faults(
     entry: &ContractService,
     terms: Option<&EntryTerms<'_>>,
 ) -> Vec<Fault> {
-    let signed = signed(world, entry);
     let mut faults = remedy_faults(entry);
     faults.extend(fee_faults(world, entry));
     if let Some(level) = &entry.service_level
@@ -96,7 +96,7 @@ fn entry_faults(
         faults.push(unsupported(format!("{path}: {error}")));
     }
     if let Some(terms) = terms {
-        faults.extend(terms.faults(signed));
+        faults.extend(terms.faults(&signed(world, entry)));
     }
     faults
 }
@@ -179,21 +179,18 @@ fn fee_faults(world: &ContractWorld, entry: &ContractService) -> Vec<Fault> {
     faults
 }
 
-/// Returns the signed state: the last revision of the first subscription of an entry, if it has the
-/// same service.
-fn signed<'a>(world: &'a ContractWorld, entry: &ContractService) -> Option<&'a Revision> {
+/// Returns the signed state: the last revision of each subscription of an entry that has the same
+/// service.
+fn signed<'a>(world: &'a ContractWorld, entry: &ContractService) -> Vec<&'a Revision> {
     let of_entry = |subscription: &&ServiceSubscription| {
         is_own(&world.contract, subscription) && subscription.spec.service_name == entry.name
     };
     let last = |subscription: &'a ServiceSubscription| {
         let revisions = subscription.spec.revisions.iter();
-        let last = revisions.max_by_key(|revision| revision.effective)?;
-        let same = last.service_ref == entry.service_ref;
-        same.then_some((subscription.metadata.name.as_deref(), last))
+        revisions.max_by_key(|revision| revision.effective)
     };
     let all = world.subscriptions.iter().map(|found| &**found);
-    let signed = all.filter(of_entry).filter_map(last);
-    signed
-        .min_by_key(|(name, _)| *name)
-        .map(|(_, last)| last.as_ref())
+    let last = all.filter(of_entry).filter_map(last).map(Arc::as_ref);
+    last.filter(|last: &&Revision| last.service_ref == entry.service_ref)
+        .collect()
 }

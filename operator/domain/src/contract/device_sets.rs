@@ -6,31 +6,34 @@
 use std::collections::BTreeMap;
 
 use entente_crds::condition::Reason;
-use entente_crds::v1alpha1::{Contract, ContractService};
+use entente_crds::v1alpha1::{Contract, Selector};
 
-use super::{DeviceFacts, Exception, Fault, listed};
+use super::{DeviceFacts, Exception, ExceptionCause, Fault, listed};
 
 /// The devices of each entry, in the order of the entries.
 #[derive(Clone, Debug, Default)]
 pub(super) struct DeviceSets {
     /// By the name of a device: true if the entry names it, false if a label selects it.
     pub(super) sets: Vec<BTreeMap<String, bool>>,
-    /// Devices that an entry does not get, sorted.
+    /// Devices that an entry does not get, because another one has them; sorted.
     pub(super) exceptions: Vec<Exception>,
     /// Devices that two entries of one service name.
     pub(super) faults: Vec<Fault>,
 }
 
-/// Returns the devices that an entry selects or names; a named one need not exist.
-fn wanted(entry: &ContractService, devices: &[DeviceFacts]) -> BTreeMap<String, bool> {
+/// Returns the devices that are selected or named, true for those named; a named one need not exist.
+pub(super) fn members(
+    selector: Option<&Selector>,
+    names: &[String],
+    devices: &[DeviceFacts],
+) -> BTreeMap<String, bool> {
     let selected = devices.iter().filter(|device| {
-        let selector = entry.devices.selector.as_ref();
         selector.is_some_and(|selector| !selector.is_empty() && selector.matches(&device.labels))
     });
     let mut set: BTreeMap<String, bool> = selected
         .map(|device| (device.name.clone(), false))
         .collect();
-    set.extend(entry.devices.names.iter().map(|name| (name.clone(), true)));
+    set.extend(names.iter().map(|name| (name.clone(), true)));
     set
 }
 
@@ -42,7 +45,8 @@ pub(super) fn device_sets(contract: &Contract, devices: &[DeviceFacts]) -> Devic
     let mut named_twice: BTreeMap<(&str, &str, &str), Vec<String>> = BTreeMap::new();
     for entry in &contract.spec.services {
         let service = entry.service_ref.name.as_str();
-        let mut set = wanted(entry, devices);
+        let wanted = &entry.devices;
+        let mut set = members(wanted.selector.as_ref(), &wanted.names, devices);
         set.retain(|device, named| {
             let key = (service, device.clone());
             let Some((first, first_named)) = taken.get(&key).copied() else {
@@ -56,7 +60,7 @@ pub(super) fn device_sets(contract: &Contract, devices: &[DeviceFacts]) -> Devic
                 result.exceptions.push(Exception {
                     device: device.clone(),
                     service: entry.name.clone(),
-                    taken_by: first.to_owned(),
+                    cause: ExceptionCause::TakenBy(first.to_owned()),
                 });
             }
             false

@@ -1,9 +1,10 @@
 //! The parameters of an entry: chosen by the contract, signed before, or default of the catalogue.
+//! What an override sets on some devices is read here as well, and chosen by `overrides`.
 //!
 //! Each text is parsed once, when the entry is read: from then on it is the canonical text that
 //! subscriptions hold and compare, or it is refused. A value that the catalogue no longer allows
 //! but a subscription of the entry has signed is not a fault: an edit of the catalogue must not
-//! stop a contract that runs. Called by `terms`.
+//! stop a contract that runs. Called by `terms` and `overrides`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,9 +26,9 @@ pub(super) struct Parameters<'a> {
 
 /// A text of a spec as it was read.
 #[derive(Clone, Debug)]
-struct Reading {
+pub(super) struct Reading {
     /// The canonical text; a text that cannot be read stays as it was written.
-    text: String,
+    pub(super) text: String,
     /// The message of the fault, if the catalogue of today does not allow it.
     refused: Option<String>,
     /// True if the catalogue knows the parameter, and so its type.
@@ -50,6 +51,16 @@ impl Reading {
         }
     }
 
+    /// Returns the fault of the value; none if one of these revisions has signed it.
+    pub(super) fn fault(&self, parameter: &str, signed: &[&Revision]) -> Option<Fault> {
+        let refused = self.refused.as_ref()?;
+        let is_signed = signed.iter().any(|signed| {
+            let before = signed.parameters.get(parameter);
+            before.is_some_and(|before| self.says(before))
+        });
+        (!is_signed).then(|| unsupported(refused.clone()))
+    }
+
     /// True if this is the signed value. If the catalogue no longer has the parameter, its type is
     /// not known either; the order of words then makes no difference.
     fn says(&self, signed: &str) -> bool {
@@ -67,23 +78,11 @@ impl Reading {
 impl<'a> Parameters<'a> {
     /// Reads the values that an entry chooses and the defaults of its service.
     pub(super) fn new(entry: &'a ContractService, service: &'a SmartService) -> Self {
-        let definitions = || service.spec.parameters.iter();
-        let chosen = entry.parameters.iter().map(|(name, raw)| {
-            let place = place(entry, name);
-            let definition = definitions().find(|parameter| parameter.name == *name);
-            let reading = definition.map_or_else(
-                || Reading {
-                    text: raw.clone(),
-                    refused: Some(unknown_parameter(&place, entry, service)),
-                    is_known: false,
-                },
-                |parameter| Reading::new(&place, raw, parameter),
-            );
-            (name.as_str(), reading)
-        });
-        let defaults = definitions().filter_map(|parameter| {
+        let chosen = chosen(entry, service, &entry.parameters, "parameters");
+        let definitions = service.spec.parameters.iter();
+        let defaults = definitions.filter_map(|parameter| {
             let service = &entry.service_ref.name;
-            let place = place(entry, &parameter.name);
+            let place = place(entry, "parameters", &parameter.name);
             let place = format!("{place} must be set: the default of SmartService {service}");
             let reading = Reading::new(&place, parameter.default.as_ref()?, parameter);
             Some((parameter.name.as_str(), reading))
@@ -91,15 +90,17 @@ impl<'a> Parameters<'a> {
         Self {
             entry,
             service,
-            chosen: chosen.collect(),
+            chosen,
             defaults: defaults.collect(),
         }
     }
 
-    /// Returns the values by name, and the names of those that the contract does not choose.
-    /// `signed` is the last revision of the subscription with the same service.
+    /// Returns the values of a device by name, and the names of those that the contract does not
+    /// choose. `overridden` are in place of those of the entry; `signed` is the last revision of the
+    /// subscription with the same service.
     pub(super) fn values(
         &self,
+        overridden: &BTreeMap<&str, &Reading>,
         signed: Option<&Revision>,
     ) -> (BTreeMap<String, String>, Vec<String>) {
         let defaults = self.defaults.iter();
@@ -111,38 +112,35 @@ impl<'a> Parameters<'a> {
                 values.insert(name.clone(), value.clone());
             }
         }
+        let mut chosen: BTreeMap<&str, &Reading> = self
+            .chosen
+            .iter()
+            .map(|(name, reading)| (*name, reading))
+            .collect();
+        chosen.extend(overridden);
         let names = values.keys();
-        let defaulted = names.filter(|name| !self.chosen.contains_key(name.as_str()));
+        let defaulted = names.filter(|name| !chosen.contains_key(name.as_str()));
         let defaulted = defaulted.cloned().collect();
-        for (name, chosen) in &self.chosen {
-            let before = signed.and_then(|signed| signed.parameters.get(*name));
-            let same = before.filter(|before| chosen.says(before));
-            values.insert((*name).to_owned(), same.unwrap_or(&chosen.text).clone());
+        for (name, reading) in chosen {
+            let before = signed.and_then(|signed| signed.parameters.get(name));
+            let same = before.filter(|before| reading.says(before));
+            values.insert(name.to_owned(), same.unwrap_or(&reading.text).clone());
         }
         (values, defaulted)
     }
 
-    /// Returns the parameters that are refused; `signed` is the revision that a subscription of the
-    /// entry has signed.
-    pub(super) fn faults(&self, signed: Option<&Revision>) -> Vec<Fault> {
-        let mut faults = self.chosen_faults(signed);
+    /// Returns the parameters that are refused; `signed` are the last revisions of the subscriptions
+    /// of the entry.
+    pub(super) fn faults(&self, signed: &[&Revision]) -> Vec<Fault> {
+        let chosen = self.chosen.iter();
+        let chosen = chosen.filter_map(|(name, reading)| reading.fault(name, signed));
+        let mut faults: Vec<Fault> = chosen.collect();
         faults.extend(self.secret_faults());
         // Values that a running entry does not choose were signed, or it never needed them.
-        if signed.is_none() {
+        if signed.is_empty() {
             faults.extend(self.missing_faults());
         }
         faults
-    }
-
-    fn chosen_faults(&self, signed: Option<&Revision>) -> Vec<Fault> {
-        let is_signed = |name: &str, chosen: &Reading| {
-            let before = signed.and_then(|signed| signed.parameters.get(name));
-            before.is_some_and(|before| chosen.says(before))
-        };
-        let chosen = self.chosen.iter();
-        let chosen = chosen.filter(|(name, chosen)| !is_signed(name, chosen));
-        let refused = chosen.filter_map(|(_, chosen)| chosen.refused.clone());
-        refused.map(unsupported).collect()
     }
 
     /// Refuses Secrets for parameters of another type: their values would be shown.
@@ -183,7 +181,7 @@ impl<'a> Parameters<'a> {
                 Some(default) => default.refused.clone(),
                 None => Some(format!(
                     "{} must be set: SmartService {service} has no default for it",
-                    place(self.entry, name)
+                    place(self.entry, "parameters", name)
                 )),
             }
         };
@@ -198,9 +196,33 @@ impl<'a> Parameters<'a> {
     }
 }
 
+/// Reads values that an entry chooses in the field `field` of it.
+pub(super) fn chosen<'a>(
+    entry: &ContractService,
+    service: &SmartService,
+    values: &'a BTreeMap<String, String>,
+    field: &str,
+) -> BTreeMap<&'a str, Reading> {
+    let chosen = values.iter().map(|(name, raw)| {
+        let place = place(entry, field, name);
+        let mut definitions = service.spec.parameters.iter();
+        let definition = definitions.find(|parameter| parameter.name == *name);
+        let reading = definition.map_or_else(
+            || Reading {
+                text: raw.clone(),
+                refused: Some(unknown_parameter(&place, entry, service)),
+                is_known: false,
+            },
+            |parameter| Reading::new(&place, raw, parameter),
+        );
+        (name.as_str(), reading)
+    });
+    chosen.collect()
+}
+
 /// Returns the place in the spec at which an entry chooses a parameter.
-fn place(entry: &ContractService, parameter: &str) -> String {
-    format!("spec.services[{}].parameters.{parameter}", entry.name)
+fn place(entry: &ContractService, field: &str, parameter: &str) -> String {
+    format!("spec.services[{}].{field}.{parameter}", entry.name)
 }
 
 fn unknown_parameter(place: &str, entry: &ContractService, service: &SmartService) -> String {

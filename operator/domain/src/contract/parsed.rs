@@ -34,7 +34,7 @@ impl<'a> Readings<'a> {
         let contract = &world.contract;
         let terms = contract.spec.services.iter().map(|entry| {
             let service = world.services.get(&entry.service_ref.name)?;
-            Some(EntryTerms::new(contract, entry, service))
+            Some(EntryTerms::new(contract, entry, service, &world.devices))
         });
         Self {
             term: accepted_term(contract, now),

@@ -7,7 +7,7 @@ use entente_crds::condition::Reason;
 
 use super::assessment::Assessment;
 use super::subscription_state::{Progress, SubscriptionState, named};
-use super::{is_deleting, joined, listed, reason_of};
+use super::{ExceptionCause, is_deleting, joined, listed, reason_of};
 use crate::condition::{Summary, Work};
 
 impl Assessment<'_> {
@@ -142,17 +142,10 @@ impl Assessment<'_> {
     /// Returns Ready before the start, when nothing has to be delivered but every device is known.
     /// Devices that do not answer or are stuck are in its message only: there is time to mend them.
     fn ahead(&self) -> Summary {
-        let duplicates: Vec<&SubscriptionState> = self
-            .states
-            .iter()
-            .filter(|state| state.progress == Progress::Duplicate)
-            .collect();
-        if duplicates.len() > self.allowed {
-            return Summary::open(
-                Reason::DuplicateService,
-                self.duplicates(),
-                Work::Progressing,
-            );
+        let states = self.states.iter();
+        let excepted = states.filter(|state| state.progress == Progress::Excepted);
+        if excepted.count() > self.allowed {
+            return self.excepted();
         }
         if self.withdrawing.len() > self.allowed {
             return Summary::open(
@@ -196,13 +189,9 @@ impl Assessment<'_> {
         }
         if pending
             .iter()
-            .all(|state| state.progress == Progress::Duplicate)
+            .all(|state| state.progress == Progress::Excepted)
         {
-            return Summary::open(
-                Reason::DuplicateService,
-                self.duplicates(),
-                Work::Progressing,
-            );
+            return self.excepted();
         }
         let failing: Vec<&SubscriptionState> = pending
             .iter()
@@ -227,19 +216,42 @@ impl Assessment<'_> {
         Summary::open(Reason::DevicesNotProgressing, message, Work::Retrying)
     }
 
-    fn duplicates(&self) -> String {
-        let exceptions = self.resolved.exceptions.iter().map(|exception| {
-            format!(
-                "{} in services {} and {}",
-                exception.device, exception.taken_by, exception.service
-            )
+    /// Returns Ready where labels keep entries from being carried out on some devices.
+    fn excepted(&self) -> Summary {
+        let (mut taken, mut overridden) = (Vec::new(), Vec::new());
+        for exception in &self.resolved.exceptions {
+            let (device, service) = (&exception.device, &exception.service);
+            match &exception.cause {
+                ExceptionCause::TakenBy(first) => {
+                    taken.push(format!("{device} in services {first} and {service}"));
+                }
+                ExceptionCause::Overrides(conflict) => overridden.push(format!(
+                    "{} of service {service} on {device} in {} and {}",
+                    conflict.parameter, conflict.first, conflict.second
+                )),
+            }
+        }
+        let shown = |exceptions: &[String]| listed(exceptions.iter().map(String::as_str));
+        let taken = (!taken.is_empty()).then(|| {
+            let message = format!(
+                "Two entries of one SmartService have the same device, and the first one takes it: \
+                 {}; change the labels or the selectors.",
+                shown(&taken)
+            );
+            (Reason::DuplicateService, message)
         });
-        let exceptions: Vec<String> = exceptions.collect();
-        format!(
-            "Two entries of one SmartService have the same device, and the first one takes it: {}; \
-             change the labels or the selectors.",
-            listed(exceptions.iter().map(String::as_str))
-        )
+        let overridden = (!overridden.is_empty()).then(|| {
+            let message = format!(
+                "Two overrides have the same device and set a parameter differently, so that it \
+                 keeps what it had: {}; change the labels or the selectors.",
+                shown(&overridden)
+            );
+            (Reason::OverridesConflict, message)
+        });
+        let both: Vec<(Reason, String)> = taken.into_iter().chain(overridden).collect();
+        let reason = both.first().map_or(Reason::Pending, |(reason, _)| *reason);
+        let messages: Vec<String> = both.into_iter().map(|(_, message)| message).collect();
+        Summary::open(reason, messages.join(" "), Work::Progressing)
     }
 }
 

@@ -20,9 +20,9 @@ use super::parsed::{Readings, accepted_term, created, lead_time};
 use super::revisions::{Dates, advance, from_now, from_start};
 use super::terms::EntryTerms;
 use super::{
-    Changes, ContractWorld, DesiredSubscription, DeviceFacts, EntryDevices, Fault,
-    ResolvedContract, SubscriptionHandle, SubscriptionUpdate, is_deleting, is_own, is_terminating,
-    listed, name_of,
+    Changes, ContractWorld, DesiredSubscription, DeviceFacts, EntryDevices, Exception,
+    ExceptionCause, Fault, ResolvedContract, SubscriptionHandle, SubscriptionUpdate, is_deleting,
+    is_own, is_terminating, listed, name_of,
 };
 use crate::time::earlier_clock;
 use crate::unreadable::UnreadableObjects;
@@ -62,7 +62,7 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
         },
         refs: references(world),
         entries: entry_devices(contract, &readings.devices),
-        exceptions: readings.devices.exceptions.clone(),
+        exceptions: exceptions(contract, &readings),
         without_fee: readings
             .terms
             .iter()
@@ -88,6 +88,28 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
             .fill(&readings, &mut resolved);
     }
     resolved
+}
+
+/// Returns the devices on which an entry cannot be carried out, sorted.
+fn exceptions(contract: &Contract, readings: &Readings<'_>) -> Vec<Exception> {
+    let entries = contract.spec.services.iter();
+    let entries = entries.zip(&readings.devices.sets).zip(&readings.terms);
+    let conflicts = entries.flat_map(|((entry, devices), terms)| {
+        let terms = terms.as_ref();
+        let conflicts = devices.keys().filter_map(move |device| {
+            let conflict = terms?.overrides_conflict(device)?;
+            Some(Exception {
+                device: device.clone(),
+                service: entry.name.clone(),
+                cause: ExceptionCause::Overrides(conflict),
+            })
+        });
+        conflicts
+    });
+    let taken = readings.devices.exceptions.iter().cloned();
+    let mut exceptions: Vec<Exception> = taken.chain(conflicts).collect();
+    exceptions.sort_unstable();
+    exceptions
 }
 
 /// Counts the devices of each entry.
@@ -261,8 +283,9 @@ impl<'a> Subscriptions<'a> {
                 });
             }
             resolved.desired.push(desired);
-        } else if !self.dates.is_over(self.now) || self.was_never_judged(&name, device, named) {
-            let wanted = terms.wanted(None);
+        } else if let Ok(wanted) = terms.wanted(device, None)
+            && (!self.dates.is_over(self.now) || self.was_never_judged(&name, device, named))
+        {
             let revisions = if self.counts_from_start(&name, device, named) {
                 from_start(wanted, &self.dates, devices)
             } else {

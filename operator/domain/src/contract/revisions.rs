@@ -75,12 +75,9 @@ pub(super) fn advance(
     entries.sort_by_key(|entry| entry.effective);
     let begun = entries.partition_point(|entry| entry.effective <= now);
     if begun == 0 {
-        return Some(replaced(
-            entries.last().map(Arc::as_ref),
-            terms,
-            dates,
-            devices,
-        ));
+        let last = entries.last()?;
+        let wanted = terms.wanted_or_signed(&subscription.spec.device_ref.name, last);
+        return Some(replaced(last, wanted, dates, devices));
     }
     // A future entry after one that has begun was appended in this same millisecond: drop it and
     // compute it again.
@@ -103,7 +100,8 @@ pub(super) fn advance(
         }
         return Some(entries);
     }
-    let wanted = terms.wanted(Some(last));
+    let device = &subscription.spec.device_ref.name;
+    let wanted = terms.wanted_or_signed(device, last);
     let differs = wanted.differs_from(last);
     if !ended && !differs {
         if last.until != dates.end {
@@ -129,18 +127,22 @@ pub(super) fn advance(
 /// Replaces an entry that has not begun. Whether it is promised was decided when it was first
 /// written; another start is decided anew.
 fn replaced(
-    before: Option<&Revision>,
-    terms: &EntryTerms,
+    before: &Revision,
+    wanted: Wanted,
     dates: &Dates,
     devices: usize,
 ) -> Vec<Arc<Revision>> {
-    let kept = before.filter(|before| before.effective == dates.start && !dates.declared);
-    let promised = kept.map_or(dates.promised, |before| before.promised);
+    let is_kept = before.effective == dates.start && !dates.declared;
+    let promised = if is_kept {
+        before.promised
+    } else {
+        dates.promised
+    };
     let dates = Dates { promised, ..*dates };
-    let mut entries = from_start(terms.wanted(before), &dates, devices);
+    let mut entries = from_start(wanted, &dates, devices);
     for entry in entries.iter_mut().map(Arc::make_mut) {
         // What was excluded and has passed stays so, also if the start is moved before it.
-        entry.exclusions = before.map_or_else(Vec::new, |before| before.exclusions.clone());
+        entry.exclusions.clone_from(&before.exclusions);
     }
     entries
 }

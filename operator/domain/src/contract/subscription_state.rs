@@ -34,8 +34,8 @@ pub(super) enum Progress {
     Pending,
     /// It does not progress.
     Failing,
-    /// An entry wants the device and another entry of the service has it.
-    Duplicate,
+    /// The entry cannot be carried out on the device, because of labels.
+    Excepted,
     /// It is proven.
     Delivered,
 }
@@ -45,8 +45,17 @@ impl SubscriptionState {
         self.progress == Progress::Delivered
     }
 
+    /// Returns the state of one that exists or not, with an exception of the contract.
+    fn excepted(self, reason: Reason) -> Self {
+        Self {
+            reason: reason.as_str().to_owned(),
+            progress: Progress::Excepted,
+            ..self
+        }
+    }
+
     pub(super) fn is_failing(&self) -> bool {
-        matches!(self.progress, Progress::Failing | Progress::Duplicate)
+        matches!(self.progress, Progress::Failing | Progress::Excepted)
     }
 }
 
@@ -65,30 +74,43 @@ pub(super) fn subscription_states(
         .map(|desired| (desired.name.as_str(), &**desired))
         .collect();
     let deleted = resolved.changes.deleted_names();
-    let wanted = desired.iter().map(|(name, desired)| match own.get(name) {
-        None if unreadable.contains(*name) => state_of_unreadable(desired),
-        found => state_of(found.copied(), desired),
-    });
+    let mut excepted: BTreeMap<(&str, &str), Reason> = resolved
+        .exceptions
+        .iter()
+        .map(|it| ((&*it.device, &*it.service), it.cause.reason()))
+        .collect();
+    let mut wanted = Vec::new();
+    for (name, desired) in &desired {
+        let state = match own.get(name) {
+            None if unreadable.contains(*name) => state_of_unreadable(desired),
+            found => state_of(found.copied(), desired),
+        };
+        let key = (&*desired.spec.device_ref.name, &*desired.spec.service_name);
+        wanted.push(match excepted.remove(&key) {
+            Some(reason) => state.excepted(reason),
+            None => state,
+        });
+    }
     let kept = own.iter().filter(|(name, found)| {
         !desired.contains_key(*name) && !deleted.contains(*name) && !is_terminating(found)
     });
     let kept = kept.map(|(_, found)| state_of_existing(found, true));
-    let duplicates = resolved
-        .exceptions
-        .iter()
-        .map(|exception| SubscriptionState {
-            device: exception.device.clone(),
-            service: exception.service.clone(),
-            reason: Reason::DuplicateService.as_str().to_owned(),
-            progress: Progress::Duplicate,
+    let exceptions = excepted.into_iter().map(|((device, service), reason)| {
+        let state = SubscriptionState {
+            device: device.to_owned(),
+            service: service.to_owned(),
+            reason: String::new(),
+            progress: Progress::Excepted,
             settled: true,
             silent: false,
-        });
+        };
+        state.excepted(reason)
+    });
     let mut states: Vec<SubscriptionState> = if is_deleting(contract) || resolved.accepted.is_err()
     {
         kept.collect()
     } else {
-        wanted.chain(kept).chain(duplicates).collect()
+        wanted.into_iter().chain(kept).chain(exceptions).collect()
     };
     states.sort_by(|a, b| (&a.device, &a.service).cmp(&(&b.device, &b.service)));
     states

@@ -2,7 +2,8 @@
 //!
 //! Decides the source of each value: the contract, the revision signed before, or the catalogue of
 //! today, in this order. A value once taken from the catalogue stays, so that an edit of the
-//! catalogue never changes what a customer signed (B1).
+//! catalogue never changes what a customer signed (B1). The devices of an entry have the same terms,
+//! but for the parameters that an override sets.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +13,9 @@ use entente_crds::v1alpha1::{
 };
 use jiff::Timestamp;
 
+use super::overrides::Overrides;
 use super::parameters::Parameters;
-use super::{Fault, unsupported};
+use super::{DeviceFacts, Fault, OverridesConflict, unsupported};
 use crate::promise::counted_causes;
 
 /// The terms of a revision, apart from dates and the number of devices.
@@ -55,6 +57,21 @@ impl Wanted {
             || *counted_causes != revision.counted_causes
     }
 
+    /// Returns the terms of a revision.
+    fn of(revision: &Revision) -> Self {
+        Self {
+            service_ref: revision.service_ref.clone(),
+            parameters: revision.parameters.clone(),
+            defaulted: revision.defaulted.clone(),
+            secret_parameters: revision.secret_parameters.clone(),
+            service_level: revision.service_level.clone(),
+            fee: revision.fee.clone(),
+            currency: revision.currency.clone(),
+            remedies: revision.remedies.clone(),
+            counted_causes: revision.counted_causes.clone(),
+        }
+    }
+
     /// Makes a revision of these terms; `devices` share a fee for all of them.
     pub(super) fn revision(
         self,
@@ -93,6 +110,7 @@ pub(super) struct EntryTerms<'a> {
     entry: &'a ContractService,
     service: &'a SmartService,
     parameters: Parameters<'a>,
+    overrides: Overrides<'a>,
     currency: Option<String>,
     counted_causes: Vec<Cause>,
 }
@@ -102,6 +120,7 @@ impl<'a> EntryTerms<'a> {
         contract: &Contract,
         entry: &'a ContractService,
         service: &'a SmartService,
+        devices: &[DeviceFacts],
     ) -> Self {
         let given = contract.spec.counted_causes.as_deref();
         let mut counted_causes = counted_causes(given.unwrap_or_default()).to_vec();
@@ -111,6 +130,7 @@ impl<'a> EntryTerms<'a> {
             entry,
             service,
             parameters: Parameters::new(entry, service),
+            overrides: Overrides::new(entry, service, devices),
             currency: entry
                 .fee
                 .as_ref()
@@ -119,17 +139,18 @@ impl<'a> EntryTerms<'a> {
         }
     }
 
-    /// Returns the terms that are refused; `signed` is the revision that a subscription of the
-    /// entry has signed.
-    pub(super) fn faults(&self, signed: Option<&Revision>) -> Vec<Fault> {
+    /// Returns the terms that are refused; `signed` are the last revisions of the subscriptions of the
+    /// entry.
+    pub(super) fn faults(&self, signed: &[&Revision]) -> Vec<Fault> {
         let mut faults = self.parameters.faults(signed);
+        faults.extend(self.overrides.faults(signed));
         faults.extend(self.level_fault(signed));
         faults
     }
 
     /// Refuses a service level of the catalogue that is no duration, if none is chosen or signed.
-    fn level_fault(&self, signed: Option<&Revision>) -> Option<Fault> {
-        let is_taken = self.entry.service_level.is_none() && signed.is_none();
+    fn level_fault(&self, signed: &[&Revision]) -> Option<Fault> {
+        let is_taken = self.entry.service_level.is_none() && signed.is_empty();
         let level = self.service.spec.service_level.as_ref();
         let error = level.filter(|_| is_taken)?.allowed.length().err()?;
         let (entry, service) = (&self.entry.name, &self.entry.service_ref.name);
@@ -139,12 +160,20 @@ impl<'a> EntryTerms<'a> {
         )))
     }
 
-    /// Returns the terms; `signed` is the last revision of the subscription.
-    pub(super) fn wanted(&self, signed: Option<&Revision>) -> Wanted {
+    /// Returns the terms of one device; `signed` is the last revision of its subscription.
+    ///
+    /// # Errors
+    /// Returns two overrides that set a parameter of the device differently.
+    pub(super) fn wanted(
+        &self,
+        device: &str,
+        signed: Option<&Revision>,
+    ) -> Result<Wanted, OverridesConflict> {
+        let overridden = self.overrides.of(device)?;
         let signed = signed.filter(|signed| signed.service_ref == self.entry.service_ref);
-        let (parameters, defaulted) = self.parameters.values(signed);
+        let (parameters, defaulted) = self.parameters.values(&overridden, signed);
         let service = &self.service.spec;
-        Wanted {
+        Ok(Wanted {
             service_ref: self.entry.service_ref.clone(),
             parameters,
             defaulted,
@@ -157,7 +186,18 @@ impl<'a> EntryTerms<'a> {
             currency: self.currency.clone(),
             remedies: self.remedies(signed),
             counted_causes: self.counted_causes.clone(),
-        }
+        })
+    }
+
+    /// Returns two overrides that set a parameter of a device differently.
+    pub(super) fn overrides_conflict(&self, device: &str) -> Option<OverridesConflict> {
+        self.overrides.of(device).err()
+    }
+
+    /// Returns the terms of a device that has signed some: these, while overrides are in conflict.
+    pub(super) fn wanted_or_signed(&self, device: &str, signed: &Revision) -> Wanted {
+        let wanted = self.wanted(device, Some(signed));
+        wanted.unwrap_or_else(|_| Wanted::of(signed))
     }
 
     /// Returns the references to Secrets, sorted; the Secrets are read when they are delivered.

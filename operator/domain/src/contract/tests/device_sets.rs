@@ -18,9 +18,10 @@ fn shown(world: &ContractWorld) -> Vec<String> {
 
 fn exceptions(world: &ContractWorld) -> Vec<String> {
     let found = device_sets(&world.contract, &world.devices).exceptions;
-    let shown = found
-        .iter()
-        .map(|it| format!("{} of {} has {}", it.device, it.service, it.taken_by));
+    let shown = found.iter().map(|it| match &it.cause {
+        ExceptionCause::TakenBy(first) => format!("{} of {} has {first}", it.device, it.service),
+        ExceptionCause::Overrides(_) => unreachable!("of entries only"),
+    });
     shown.collect()
 }
 

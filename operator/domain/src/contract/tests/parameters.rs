@@ -51,12 +51,12 @@ fn faults(
     service: &SmartService,
     signed: Option<&Revision>,
 ) -> Vec<String> {
-    let faults = Parameters::new(entry, service).faults(signed);
+    let faults = Parameters::new(entry, service).faults(signed.as_slice());
     faults.into_iter().map(|fault| fault.message).collect()
 }
 
 fn values(entry: &ContractService, service: &SmartService, signed: Option<&Revision>) -> String {
-    let (values, defaulted) = Parameters::new(entry, service).values(signed);
+    let (values, defaulted) = Parameters::new(entry, service).values(&BTreeMap::new(), signed);
     let shown = values.iter().map(|(name, value)| {
         let mark = if defaulted.contains(name) { "*" } else { "" };
         format!("{name}{mark}={value}")

@@ -219,7 +219,7 @@ fn of_two_entries_of_one_service_the_first_takes_a_device_that_a_label_brings_to
     let exception = Exception {
         device: "a".to_owned(),
         service: "second".to_owned(),
-        taken_by: "first".to_owned(),
+        cause: ExceptionCause::TakenBy("first".to_owned()),
     };
     assert_eq!(resolved.exceptions, [exception]);
     assert_eq!(said(&world, ConditionType::Ready), "False DuplicateService");
