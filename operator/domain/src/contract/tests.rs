@@ -6,6 +6,7 @@ mod compensation_totals;
 mod device_sets;
 mod exclusions;
 mod fee_parts;
+mod overrides;
 mod owed;
 mod parameters;
 mod properties;
