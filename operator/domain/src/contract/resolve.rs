@@ -96,15 +96,14 @@ fn exceptions(contract: &Contract, readings: &Readings<'_>) -> Vec<Exception> {
     let entries = entries.zip(&readings.devices.sets).zip(&readings.terms);
     let conflicts = entries.flat_map(|((entry, devices), terms)| {
         let terms = terms.as_ref();
-        let conflicts = devices.keys().filter_map(move |device| {
+        devices.keys().filter_map(move |device| {
             let conflict = terms?.overrides_conflict(device)?;
             Some(Exception {
                 device: device.clone(),
                 service: entry.name.clone(),
                 cause: ExceptionCause::Overrides(conflict),
             })
-        });
-        conflicts
+        })
     });
     let taken = readings.devices.exceptions.iter().cloned();
     let mut exceptions: Vec<Exception> = taken.chain(conflicts).collect();
