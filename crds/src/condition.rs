@@ -235,6 +235,10 @@ reasons! {
     StepTimedOut => "Read in the message what the step waits for; retries and polling go on. Raise stepTimeout of the SmartService if the step takes so long.",
     /// The value takes effect after a restart of the device.
     AwaitingRestart => "Restart the device.",
+    /// Everything is in effect, and the device does not report yet that the service works.
+    AwaitingAcceptance => "Wait: the device is read again until spec.acceptance.within of the SmartService.",
+    /// The device does not report that the service works, although everything is in effect.
+    AcceptanceFailed => "Find out at the device why the service does not work; the message has what it reports. If it works, correct spec.acceptance of the SmartService. The device is read again by itself.",
     /// The operator was not running, or had not looked yet.
     NotObserved => "Nothing.",
     /// The certificate or the TLS handshake is not good.
@@ -293,6 +297,7 @@ impl Reason {
     /// Reasons that an attempt at one item can have: the words of `items[].problem.outcome`.
     pub const OF_AN_ATTEMPT: &[Reason] = &[
         Reason::AcceptedNotEffective,
+        Reason::AcceptanceFailed,
         Reason::RejectedNotSettable,
         Reason::RejectedValue,
         Reason::Unsupported,
@@ -342,6 +347,7 @@ macro_rules! blocking {
             Reason::Unsupported, Reason::NotVerifiable, Reason::Unreachable, Reason::Unauthorized,
             Reason::Busy, Reason::TimedOut, Reason::ProtocolError, Reason::OperationRunning,
             Reason::StepTimedOut, Reason::AwaitingRestart, Reason::TlsFailed,
+            Reason::AwaitingAcceptance, Reason::AcceptanceFailed,
             Reason::UnsupportedValue, Reason::UnknownZone, Reason::InvalidTerm,
             Reason::AlreadyClaimed, Reason::Suspended, Reason::Waiting,
             $(Reason::$more),*

@@ -31,14 +31,17 @@ pub enum ItemKind {
     ServerSetting,
     /// The service is turned on.
     Activation,
+    /// The device reports that the service works.
+    Acceptance,
 }
 
 impl ItemKind {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 5] = [
         Self::DeviceSetting,
         Self::ServerInstance,
         Self::ServerSetting,
         Self::Activation,
+        Self::Acceptance,
     ];
 
     fn as_str(self) -> &'static str {
@@ -47,6 +50,7 @@ impl ItemKind {
             Self::ServerInstance => "ServerInstance",
             Self::ServerSetting => "ServerSetting",
             Self::Activation => "Activation",
+            Self::Acceptance => "Acceptance",
         }
     }
 
@@ -56,6 +60,7 @@ impl ItemKind {
             Self::DeviceSetting => StepType::DeviceSettings,
             Self::ServerInstance | Self::ServerSetting => StepType::ServerSettings,
             Self::Activation => StepType::Activation,
+            Self::Acceptance => StepType::Acceptance,
         }
     }
 }
@@ -79,6 +84,11 @@ impl ItemKey {
     /// Returns the key of the item that turns the service on.
     pub fn activation(name: &str) -> Self {
         Self::named(ItemKind::Activation, name)
+    }
+
+    /// Returns the key of the check that the service works, by a setting of the device.
+    pub fn acceptance(setting: &str) -> Self {
+        Self::named(ItemKind::Acceptance, setting)
     }
 
     fn named(kind: ItemKind, name: &str) -> Self {
@@ -195,6 +205,11 @@ mod tests {
                 ItemKey::activation("on"),
                 "Activation/on",
                 Some(ItemKind::Activation),
+            ),
+            (
+                ItemKey::acceptance("backup.lastRun"),
+                "Acceptance/backup.lastRun",
+                Some(ItemKind::Acceptance),
             ),
             ("Firmware/1.2".into(), "Firmware/1.2", None),
             ("".into(), "", None),

@@ -52,6 +52,18 @@ pub fn value(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "maxLength": 1023})
 }
 
+/// A value that must not be empty: a device reports an empty one before anything has set it.
+pub fn present_value(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "maxLength": 1023,
+        "x-kubernetes-validations": [{
+            "rule": "self.size() > 0",
+            "message": "must be the value that the device reports once the service works; an empty one says nothing",
+        }],
+    })
+}
+
 /// A text for people: at most 253 characters.
 pub fn text(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "maxLength": 253})

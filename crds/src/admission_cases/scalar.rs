@@ -92,6 +92,7 @@ const POSITIVE_DURATION: Scalar = Scalar {
         (Connection, "/spec/timeouts/connect"),
         (Connection, "/spec/timeouts/request"),
         (SmartService, "/spec/stepTimeout"),
+        (SmartService, "/spec/acceptance/within"),
     ],
 };
 
@@ -173,6 +174,7 @@ const SETTING_NAME: Scalar = Scalar {
         (DeviceModel, "/spec/identity/ipp/attribute"),
         (SmartService, "/spec/parameters/0/name"),
         (SmartService, "/spec/device/settings/0/name"),
+        (SmartService, "/spec/acceptance/setting"),
         (SmartService, "/spec/device/settings/1/valueFrom/parameter"),
         (SmartService, "/spec/device/settings/0/when/parameter"),
         (SmartService, "/spec/server/activation/name"),

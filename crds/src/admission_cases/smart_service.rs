@@ -35,6 +35,11 @@ pub(super) fn whole() -> Value {
     put(&mut object, "/spec/exclusiveGroup", json!("consumables"));
     put(
         &mut object,
+        "/spec/acceptance",
+        json!({"setting": "backup.lastRun", "equals": "ok", "within": "10m"}),
+    );
+    put(
+        &mut object,
         "/spec/bounds",
         json!({
             "promisesBefore": "720h",
@@ -53,6 +58,7 @@ pub(super) fn case(table: &mut Table) {
     parameters(table);
     settings(table);
     steps(table);
+    acceptance(table);
     bounds(table);
 }
 
@@ -207,6 +213,49 @@ fn steps(table: &mut Table) {
         "without a server",
         &[("/spec/server", Value::Null)],
     );
+}
+
+fn acceptance(table: &mut Table) {
+    let acceptance = |value: Value| [("/spec/acceptance", value)];
+    let check = json!({"setting": "backup.lastRun", "equals": "ok"});
+    table.accepts(
+        SmartService,
+        "acceptance without a time",
+        &acceptance(check.clone()),
+    );
+    let alone = [
+        ("/spec/device", Value::Null),
+        ("/spec/acceptance", check.clone()),
+    ];
+    table.accepts(SmartService, "acceptance without settings", &alone);
+    const PRESENT: &str = "must be the value that the device reports once the service works; an empty one says nothing";
+    let empty = json!({"setting": "backup.lastRun", "equals": ""});
+    table.rejects(
+        SmartService,
+        "acceptance of an empty value",
+        &acceptance(empty),
+        PRESENT,
+    );
+    const OTHER: &str = "acceptance.setting must be a setting that the device sets by itself, and none of device.settings: what the service writes proves nothing";
+    let written = json!({"setting": "backup.endpoint", "equals": "ok"});
+    table.rejects(
+        SmartService,
+        "acceptance of what the service writes",
+        &acceptance(written.clone()),
+        OTHER,
+    );
+    let not_written = [
+        ("/spec/device/settings", json!([])),
+        ("/spec/acceptance", written),
+    ];
+    table.accepts(
+        SmartService,
+        "acceptance by a setting that the service does not write",
+        &not_written,
+    );
+    const STEP: &str = "Acceptance has no place in steps: it follows all of them if spec.acceptance names a check; must be DeviceSettings, ServerSettings or Activation";
+    let step = [("/spec/steps", json!([{"type": "Acceptance"}]))];
+    table.rejects(SmartService, "a step Acceptance", &step, STEP);
 }
 
 fn bounds(table: &mut Table) {

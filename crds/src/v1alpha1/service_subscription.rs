@@ -267,7 +267,8 @@ pub struct ServiceSubscriptionStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<StepType>,
     /// The instant at which that step began: its first request was sent. Its stepTimeout counts
-    /// from here, whatever is sent again later.
+    /// from here, whatever is sent again later. Acceptance begins when all before it is Effective, and
+    /// has no stepTimeout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step_since: Option<Timestamp>,
     /// True if that step takes longer than stepTimeout of its SmartService.
@@ -375,7 +376,8 @@ pub enum ItemState {
     Effective,
     /// It was read back as something else.
     NotEffective,
-    /// An operation of the remote side is under way.
+    /// An operation of the remote side is under way, or the device has not reported yet that the
+    /// service works.
     InProgress,
     /// It was accepted and takes effect after a restart.
     AwaitingRestart,

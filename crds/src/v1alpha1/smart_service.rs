@@ -31,6 +31,7 @@ use crate::schema;
 )]
 #[cfg_attr(test, kube(cel))]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.acceptance) || !has(self.device) || !has(self.device.settings) || !self.device.settings.exists(i, i.name == self.acceptance.setting)").message("acceptance.setting must be a setting that the device sets by itself, and none of device.settings: what the service writes proves nothing"))]
 pub struct SmartServiceSpec {
     /// Name of the provider of the service.
     #[schemars(schema_with = "schema::required_text")]
@@ -62,6 +63,10 @@ pub struct SmartServiceSpec {
     #[serde(default = "SmartServiceSpec::default_step_timeout")]
     #[schemars(schema_with = "schema::positive_duration")]
     pub step_timeout: Duration,
+    /// Check that the service works, read from the device after all steps are in effect; a promise
+    /// completes with it. Absent: the service is usable as soon as everything was read back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acceptance: Option<Acceptance>,
     /// Name of a group: two services of one group never act on one device at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::dns_label")]
@@ -96,10 +101,45 @@ impl Default for SmartServiceSpec {
             server: None,
             steps: Vec::new(),
             step_timeout: Self::default_step_timeout(),
+            acceptance: None,
             exclusive_group: None,
             bounds: None,
             service_level: None,
             remedies: Vec::new(),
+        }
+    }
+}
+
+/// Check that a service works: a setting of the device that is only read, and never written.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Acceptance {
+    /// The name of the setting in the DeviceModel. Its value must come from the service at work: one
+    /// that was there before the service was turned on passes as well.
+    #[schemars(schema_with = "schema::setting_name")]
+    pub setting: String,
+    /// The value that it has when the service works, quoted.
+    #[schemars(schema_with = "schema::present_value")]
+    pub equals: String,
+    /// Time after the last step in which another value is no failure. A later one is reported as
+    /// AcceptanceFailed, and the setting is read again all the same.
+    #[serde(default = "Acceptance::default_within")]
+    #[schemars(schema_with = "schema::positive_duration")]
+    pub within: Duration,
+}
+
+impl Acceptance {
+    fn default_within() -> Duration {
+        "10m".into()
+    }
+}
+
+impl Default for Acceptance {
+    fn default() -> Self {
+        Self {
+            setting: String::new(),
+            equals: String::new(),
+            within: Self::default_within(),
         }
     }
 }
@@ -393,7 +433,10 @@ pub struct Activation {
 /// A step of the controlled order.
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.type != 'Activation' || !has(self.early) || !self.early").message("Activation is never early"))]
+#[x_kube(
+    validation = Rule::new("self.type != 'Activation' || !has(self.early) || !self.early").message("Activation is never early"),
+    validation = Rule::new("self.type != 'Acceptance'").message("Acceptance has no place in steps: it follows all of them if spec.acceptance names a check; must be DeviceSettings, ServerSettings or Activation")
+)]
 pub struct Step {
     /// Part of the service that the step sets up.
     pub r#type: StepType,
@@ -414,6 +457,9 @@ pub enum StepType {
     ServerSettings,
     /// Turning the service on.
     Activation,
+    /// Reading from the device that the service works. It follows all other steps, and is never
+    /// named among them.
+    Acceptance,
 }
 
 /// Observed state of a SmartService.

@@ -119,7 +119,10 @@ pub fn shows_another_machine(reason: Reason) -> bool {
 /// True if the problem is found by reading back, not by a failed request: no request started a
 /// wait, so that the item needs its own.
 pub fn is_found_by_reading(reason: Reason) -> bool {
-    reason == Reason::AcceptedNotEffective
+    matches!(
+        reason,
+        Reason::AcceptedNotEffective | Reason::AcceptanceFailed
+    )
 }
 
 /// True if the reason only means that time must pass, so that a problem of the last attempt is more
@@ -166,12 +169,15 @@ fn row(reason: Reason) -> (Class, Blame) {
         | Reason::Busy
         | Reason::TimedOut
         | Reason::AcceptedNotEffective
+        | Reason::AcceptanceFailed
         | Reason::ProtocolError
         | Reason::Unauthorized
         | Reason::TlsFailed
         | Reason::StepTimedOut => (Class::Reconciling, Blame::TheSide),
         Reason::RejectedValue | Reason::RejectedNotSettable => (Class::Stalled, Blame::TheSide),
-        Reason::AwaitingRestart => (Class::Reconciling, Blame::Device),
+        Reason::AwaitingRestart | Reason::AwaitingAcceptance => {
+            (Class::Reconciling, Blame::Device)
+        }
         Reason::IdentityMismatch | Reason::CertificateChanged => (Class::Stalled, Blame::Device),
         Reason::OperationRunning => (Class::Reconciling, Blame::Server),
         Reason::NotVerifiable => (Class::Stalled, Blame::Server),
@@ -263,6 +269,7 @@ mod tests {
         use {Cause::*, Class::*};
         &[
             (Reason::AcceptedNotEffective, Reconciling, Device, Server),
+            (Reason::AcceptanceFailed, Reconciling, Device, Server),
             (Reason::RejectedNotSettable, Stalled, Device, Server),
             (Reason::RejectedValue, Stalled, Device, Server),
             (Reason::Unsupported, Stalled, Provider, Provider),
@@ -311,7 +318,11 @@ mod tests {
     #[test]
     fn every_failure_has_a_reason_that_an_item_may_tell_and_every_such_reason_has_a_source() {
         let found: std::collections::BTreeSet<_> = KINDS.iter().map(|kind| reason(*kind)).collect();
-        let found_by_reading = [Reason::AcceptedNotEffective, Reason::NotVerifiable];
+        let found_by_reading = [
+            Reason::AcceptedNotEffective,
+            Reason::AcceptanceFailed,
+            Reason::NotVerifiable,
+        ];
         let told: std::collections::BTreeSet<_> =
             found.into_iter().chain(found_by_reading).collect();
         assert_eq!(told, Reason::OF_AN_ATTEMPT.iter().copied().collect());
@@ -377,6 +388,7 @@ mod tests {
             for reason in [
                 Reason::OperationRunning,
                 Reason::AwaitingRestart,
+                Reason::AwaitingAcceptance,
                 Reason::AcceptedNotEffective,
                 Reason::Busy,
                 Reason::Unreachable,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::condition::{ConditionType, Reason};
 use entente_crds::item_key::ItemKind;
-use entente_crds::v1alpha1::{Condition, Contract, ItemState, ServiceSubscription};
+use entente_crds::v1alpha1::{Condition, Contract, Item, ItemState, ServiceSubscription};
 
 use super::{DesiredSubscription, ResolvedContract, is_deleting, is_terminating, listed};
 use crate::condition::{Status, find, is_true};
@@ -191,8 +191,11 @@ pub(super) fn is_done(state: ItemState) -> bool {
 /// True if the device did not answer the last attempt at a setting that is not in effect.
 pub(super) fn is_silent(found: &ServiceSubscription) -> bool {
     let items = found.status.iter().flat_map(|status| &status.items);
-    let mut pending = items
-        .filter(|item| item.key.kind() == Some(ItemKind::DeviceSetting) && !is_done(item.state));
+    let is_on_device = |item: &Item| {
+        let kind = item.key.kind();
+        matches!(kind, Some(ItemKind::DeviceSetting | ItemKind::Acceptance))
+    };
+    let mut pending = items.filter(|item| is_on_device(item) && !is_done(item.state));
     pending.any(|item| {
         item.problem.as_ref().is_some_and(|problem| {
             matches!(problem.outcome, Reason::Unreachable | Reason::TimedOut)

@@ -14,6 +14,7 @@ use crate::names::{ConnectionName, SubscriptionName};
 use crate::{
     delivery::{Action, DeviceSnapshot, ResolvedDevice, ServedItem},
     identity::Identity,
+    protocol::Place,
     remote::{Catalog, DeviceReading, Failure, InstanceReading, OperationState, ServerAnswer},
 };
 
@@ -71,11 +72,18 @@ pub struct DeviceObservation {
     pub reading: Option<Reading<DeviceReading>>,
     /// The reading before the last write: it proves the values that were not written since.
     pub before: Option<Reading<DeviceReading>>,
+    /// Places whose values the last reading asked for.
+    asked: BTreeSet<Place>,
     /// Items that were written since the last reading that was answered.
     unread: BTreeSet<(SubscriptionName, ItemKey)>,
 }
 
 impl DeviceObservation {
+    /// Returns the last reading, if it asked for a place and no write came after it.
+    pub fn reading_of(&self, place: &Place) -> Option<&Reading<DeviceReading>> {
+        self.reading.as_ref().filter(|_| self.asked.contains(place))
+    }
+
     /// True if an item was written after the last reading that was answered, so that no reading
     /// proves it.
     pub fn is_unread(&self, subscription: &SubscriptionName, item: &ItemKey) -> bool {
@@ -90,6 +98,7 @@ impl Observations {
         const NOTHING: &DeviceObservation = &DeviceObservation {
             reading: None,
             before: None,
+            asked: BTreeSet::new(),
             unread: BTreeSet::new(),
         };
         self.devices.get(connection).unwrap_or(NOTHING)
@@ -162,6 +171,13 @@ impl Observations {
 
     fn about(&mut self, subscription: &SubscriptionName) -> &mut InstanceObservation {
         self.subscriptions.entry(subscription.clone()).or_default()
+    }
+
+    /// Records the places for which a reading of the device asks, before its answer is recorded.
+    pub fn record_asked(&mut self, connection: &ConnectionName, places: &BTreeSet<Place>) {
+        let device = self.devices.entry(connection.clone()).or_default();
+        device.reading = None;
+        device.asked.clone_from(places);
     }
 
     /// Records an answer of the device, or its failure. The reported identity and product go

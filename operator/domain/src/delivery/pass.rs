@@ -6,6 +6,7 @@
 //! (resolve, verify, plan), and never sends anything itself, reads no clock and makes no random
 //! number.
 
+mod acceptance;
 pub(in crate::delivery) mod answer;
 mod delay;
 
@@ -133,6 +134,7 @@ impl Pass {
             self.decide(now);
         }
         self.back_off_without_effect(now, fraction);
+        self.wait_for_checks(now, fraction);
         self.words_kept_until = self.backoffs.keep_words(words::KEPT, now);
     }
 

@@ -21,6 +21,7 @@ use crate::names::SubscriptionName;
 use crate::time::later_clock;
 use crate::unreadable::Referent;
 
+mod acceptance;
 mod catalog;
 mod device;
 mod instance;
@@ -166,6 +167,7 @@ impl Round<'_> {
                 StepType::ServerSettings | StepType::Activation => {
                     self.server_step(subscription, step, verified, plan);
                 }
+                StepType::Acceptance => self.acceptance_step(subscription, step, verified, plan),
             }
             if !effective {
                 return;

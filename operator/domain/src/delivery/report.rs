@@ -279,6 +279,13 @@ impl Report<'_> {
                 Reason::AwaitingRestart,
                 format!("{} takes effect after a restart of the device", item.key),
             ),
+            ItemState::InProgress if item.step == StepType::Acceptance => (
+                Reason::AwaitingAcceptance,
+                format!(
+                    "everything is in effect; the device does not report {} as wanted yet",
+                    item.key
+                ),
+            ),
             ItemState::InProgress => (
                 Reason::OperationRunning,
                 "an operation of the service server is under way".to_owned(),
@@ -383,7 +390,7 @@ fn failing(blocked: &Blocked) -> Summary {
 /// Returns the side on which a step runs.
 fn side_of(step: StepType) -> Side {
     match step {
-        StepType::DeviceSettings => Side::Device,
+        StepType::DeviceSettings | StepType::Acceptance => Side::Device,
         StepType::ServerSettings | StepType::Activation => Side::Server,
     }
 }

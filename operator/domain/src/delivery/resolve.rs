@@ -22,6 +22,7 @@ use crate::delivery::{
 };
 use crate::unreadable::Referent;
 
+mod acceptance;
 pub(super) mod asker;
 mod doubt;
 pub(super) mod endpoint;
@@ -161,9 +162,13 @@ fn resolve_revision(
         Err(blocked) => (None, Some(blocked)),
     };
     let device_items = values::device_items(snapshot, service, &values);
-    let (device_items, device_fault) = match device_items {
+    let both = device_items.and_then(|items| {
+        let check = acceptance::acceptance_item(snapshot, service, &items)?;
+        Ok((items, check))
+    });
+    let ((device_items, check), device_fault) = match both {
         Ok(items) => (items, None),
-        Err(blocked) => (Vec::new(), Some(blocked)),
+        Err(blocked) => ((Vec::new(), None), Some(blocked)),
     };
     resolved.device_fault.clone_from(&device_fault);
     resolved.steps = steps(service)
@@ -180,9 +185,11 @@ fn resolve_revision(
                     .as_ref()
                     .map(ResolvedServer::activation_items)
                     .unwrap_or_default(),
+                StepType::Acceptance => Vec::new(),
             },
             r#type: step.r#type,
         })
+        .chain(check.map(acceptance::step_of))
         .collect();
     resolved.server = server;
     resolved.revision = Some(CurrentRevision {
@@ -197,7 +204,8 @@ fn resolve_revision(
     device_fault.or(server_fault).map_or(Ok(()), Err)
 }
 
-/// Returns the service's steps, or the three in their usual order.
+/// Returns the steps that the service orders, or the three in their usual order. Acceptance is none
+/// of them.
 fn steps(service: &SmartService) -> Vec<Step> {
     if !service.spec.steps.is_empty() {
         return service.spec.steps.clone();

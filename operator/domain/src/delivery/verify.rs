@@ -21,6 +21,7 @@ use crate::delivery::{
 use crate::names::{ConnectionName, SubscriptionName};
 use crate::{reasons::reason, remote::Failure};
 
+mod acceptance;
 pub(super) mod compare;
 mod device;
 mod difference;
@@ -78,6 +79,13 @@ impl Verified {
         self.is_effective()
             .then(|| self.items.iter().filter_map(|item| item.verified_at).max())
             .flatten()
+    }
+
+    /// Returns the instant since which all but the check of the service is in effect: the service is
+    /// set up, and the check begins. `None` while something is not; the smallest instant if there is
+    /// nothing else.
+    pub fn set_up_since(&self) -> Option<Timestamp> {
+        acceptance::set_up_since(&self.items)
     }
 
     /// Returns the items of one step.
@@ -161,20 +169,19 @@ fn demoted(state: ItemState, item: &ResolvedItem) -> ItemState {
 
 impl Round<'_> {
     fn verify(&self) -> Verified {
-        let items = self
-            .subscription
-            .items()
-            .map(|(step, item)| match &item.wanted {
+        let mut items: Vec<VerifiedItem> = Vec::new();
+        for (step, item) in self.subscription.items() {
+            let verified = match &item.wanted {
                 Wanted::DeviceSetting { connection, .. } => {
                     self.device_item(step, item, connection)
                 }
                 Wanted::ServerInstance
                 | Wanted::ServerSetting { .. }
                 | Wanted::Activation { .. } => self.server_item(step.r#type, item),
-            })
-            .zip(self.subscription.items())
-            .map(|(verified, (_, item))| demote_if_overridden(tell_proof(verified, item), item))
-            .collect();
+                Wanted::Acceptance { .. } => self.acceptance_item(step, item, &items),
+            };
+            items.push(demote_if_overridden(tell_proof(verified, item), item));
+        }
         Verified {
             items,
             device_faults: self.device_faults.clone(),
@@ -347,7 +354,7 @@ impl Round<'_> {
     /// nothing was changed.
     fn of_status(&self, step: StepType, item: &ResolvedItem) -> VerifiedItem {
         let previous = self.previous(item);
-        let in_doubt = !matches!(item.wanted, Wanted::DeviceSetting { .. })
+        let in_doubt = !item.wanted.is_on_device()
             && self
                 .observations
                 .of(&self.subscription.name)
@@ -386,12 +393,7 @@ impl Round<'_> {
             .iter()
             .find(|previous| previous.key == item.key)?;
         let same_value = previous.desired_digest == Some(item.digest);
-        let same_target = match item.wanted {
-            Wanted::DeviceSetting { .. } => self.same_device(status.evidence.as_ref()),
-            Wanted::ServerInstance | Wanted::ServerSetting { .. } | Wanted::Activation { .. } => {
-                true
-            }
-        };
+        let same_target = !item.wanted.is_on_device() || self.same_device(status.evidence.as_ref());
         // Once it is in force again, a value that was proved before may have been changed since.
         let lasts = previous.state != ItemState::Effective
             || self.subscription.intent != Intent::SetUp

@@ -42,12 +42,14 @@ pub(crate) fn lint(
         if matches!(action, Action::WriteDevice { .. }) && !snapshot.claimed_by_another.is_empty() {
             faults.push("a device that belongs to another is written".to_owned());
         }
+        faults.extend(written_check(resolved, action));
         if let Action::ReadDevice {
             connection,
             request,
         } = action
         {
-            faults.extend(asked_for_nobody(resolved, connection, request, now));
+            let wanted = places_wanted(resolved, verified, connection, now);
+            faults.extend(asked_for_nobody(&wanted, request));
         }
     }
     faults
@@ -146,32 +148,56 @@ fn faults_of(
 
 /// Returns the faults of a reading that asks for places that are not needed yet, or not through
 /// this connection: a probe asks for the identity alone.
-fn asked_for_nobody(
-    resolved: &ResolvedDevice,
-    connection: &ConnectionName,
-    request: &DeviceReadRequest,
-    now: Timestamp,
-) -> Vec<String> {
-    let subscriptions = resolved.subscriptions.iter();
-    let asked = subscriptions.flat_map(|entry| {
-        let items = entry.items();
-        items.filter(|(step, _)| entry.may_ask(step, now))
-    });
-    let wanted: BTreeSet<&Place> = asked
-        .filter_map(|(_, item)| match &item.wanted {
-            Wanted::DeviceSetting {
-                connection: through,
-                place,
-                ..
-            } if through == connection => Some(place),
-            _ => None,
-        })
-        .collect();
+fn asked_for_nobody(wanted: &BTreeSet<&Place>, request: &DeviceReadRequest) -> Vec<String> {
     let places = request.places.iter();
     places
         .filter(|place| !wanted.contains(place))
         .map(|place| format!("{place} is asked for although nobody wants it there yet"))
         .collect()
+}
+
+/// Returns the places that may be read through a connection now: a check only once all else of its
+/// subscription is in effect.
+fn places_wanted<'a>(
+    resolved: &'a ResolvedDevice,
+    verified: &BTreeMap<SubscriptionName, Verified>,
+    connection: &ConnectionName,
+    now: Timestamp,
+) -> BTreeSet<&'a Place> {
+    let is_set_up = |entry: &ResolvedSubscription| {
+        let proofs = verified.get(&entry.name).map(|proved| &proved.items);
+        let mut others = proofs.into_iter().flatten();
+        others.all(|it| it.step == StepType::Acceptance || it.state == ItemState::Effective)
+    };
+    let subscriptions = resolved.subscriptions.iter();
+    let asked = subscriptions.flat_map(|entry| {
+        let items = entry.items();
+        let asked = items.filter(|(step, _)| entry.may_ask(step, now));
+        asked.map(move |(_, item)| (entry, item))
+    });
+    asked
+        .filter_map(|(entry, item)| match &item.wanted {
+            Wanted::DeviceSetting {
+                connection: through,
+                place,
+                ..
+            } if through == connection => Some(place),
+            Wanted::Acceptance {
+                connection: through,
+                place,
+                ..
+            } if through == connection && is_set_up(entry) => Some(place),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Returns the fault of a request that writes a check: it would prove what was written.
+fn written_check(resolved: &ResolvedDevice, action: &Action) -> Option<String> {
+    let served = on_behalf_of(resolved, action).into_iter();
+    let mut checks = served.filter(|served| served.step == Some(StepType::Acceptance));
+    let check = checks.next()?;
+    Some(format!("{}: {} is written", check.subscription, check.item))
 }
 
 /// Subscription, step and item that an action serves.

@@ -196,6 +196,17 @@ impl Backoffs {
         }
     }
 
+    /// Starts the wait of a key until it is looked at again, which is no failure.
+    pub fn wait_to_look(&mut self, key: BackoffKey, why: Blocked, until: Timestamp) {
+        let backoff = Backoff {
+            failures: 0,
+            until,
+            why,
+            answered: false,
+        };
+        self.entries.insert(key, backoff);
+    }
+
     /// Ends the waits between the polls of an operation that is over.
     pub fn end_operation(&mut self, subscription: &SubscriptionName) {
         self.entries

@@ -3,6 +3,7 @@
 //! Decides nothing. Made by resolve; compared by verify, sent by plan, told by report.
 
 use entente_crds::{digest::Digest, item_key::ItemKey, v1alpha1::TakesEffect};
+use jiff::SignedDuration;
 
 use crate::delivery::{Blocked, CarriedItem, ServerValue};
 use crate::names::ConnectionName;
@@ -74,6 +75,17 @@ pub enum Wanted {
         /// The value while it is on.
         active: serde_json::Value,
     },
+    /// The device reports that the service works. It is only read, never written.
+    Acceptance {
+        /// Name of the Connection of the device through which it is read.
+        connection: ConnectionName,
+        /// Place on the device.
+        place: Place,
+        /// The value that it has when the service works.
+        value: Value,
+        /// Time after all else is in effect in which another value is no failure.
+        within: SignedDuration,
+    },
 }
 
 impl Wanted {
@@ -83,7 +95,15 @@ impl Wanted {
             Self::DeviceSetting { write_only, .. } | Self::ServerSetting { write_only, .. } => {
                 *write_only
             }
-            Self::ServerInstance | Self::Activation { .. } => false,
+            Self::ServerInstance | Self::Activation { .. } | Self::Acceptance { .. } => false,
+        }
+    }
+
+    /// True if it is read from the device, and not from the service server.
+    pub(in crate::delivery) fn is_on_device(&self) -> bool {
+        match self {
+            Self::DeviceSetting { .. } | Self::Acceptance { .. } => true,
+            Self::ServerInstance | Self::ServerSetting { .. } | Self::Activation { .. } => false,
         }
     }
 
@@ -92,7 +112,7 @@ impl Wanted {
         match self {
             Self::DeviceSetting { value, .. } => matches!(value, Value::Secret(_)),
             Self::ServerSetting { value, .. } => matches!(value, ServerValue::Secret(_)),
-            Self::ServerInstance | Self::Activation { .. } => false,
+            Self::ServerInstance | Self::Activation { .. } | Self::Acceptance { .. } => false,
         }
     }
 }

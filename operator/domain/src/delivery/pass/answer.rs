@@ -97,7 +97,13 @@ impl Pass {
         self.news = true;
         let moment = Moment { now, fraction };
         match action {
-            Action::ReadDevice { connection, .. } => self.device_read(connection, answer, moment),
+            Action::ReadDevice {
+                connection,
+                request,
+            } => {
+                self.observations.record_asked(connection, &request.places);
+                self.device_read(connection, answer, moment);
+            }
             Action::WriteDevice {
                 connection, items, ..
             } => self.device_written(connection, items, answer, moment),

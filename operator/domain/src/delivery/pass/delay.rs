@@ -145,7 +145,8 @@ impl Pass {
                 let problem = item.problem.as_ref().filter(|_| open)?;
                 let key = BackoffKey::item(name, &item.key, item.desired_digest);
                 let connection = match &wanted.wanted {
-                    Wanted::DeviceSetting { connection, .. } => Some(connection.clone()),
+                    Wanted::DeviceSetting { connection, .. }
+                    | Wanted::Acceptance { connection, .. } => Some(connection.clone()),
                     Wanted::ServerInstance
                     | Wanted::ServerSetting { .. }
                     | Wanted::Activation { .. } => self.server_connection(&subscription.name),
@@ -178,7 +179,7 @@ impl Pass {
         wait.filter(|_| survives).cloned()
     }
 
-    fn policy(&self, connection: Option<&str>) -> RetryPolicy {
+    pub(super) fn policy(&self, connection: Option<&str>) -> RetryPolicy {
         connection
             .and_then(|name| self.snapshot.connections.get(name))
             .map(|connection| policy_of(connection))

@@ -96,14 +96,20 @@ impl Round<'_> {
             subscription
                 .items()
                 .filter(|(step, _)| subscription.may_ask(step, self.now))
+                .map(move |(_, item)| (subscription, item))
         });
-        let places = asked.filter_map(|(_, item)| match &item.wanted {
+        let places = asked.filter_map(|(subscription, item)| match &item.wanted {
             Wanted::DeviceSetting {
                 connection: through,
                 place,
                 write_only: false,
                 ..
             } if through == connection => Some(place.clone()),
+            Wanted::Acceptance {
+                connection: through,
+                place,
+                ..
+            } if through == connection && self.is_set_up(subscription) => Some(place.clone()),
             _ => None,
         });
         let read = Action::ReadDevice {
@@ -116,6 +122,12 @@ impl Round<'_> {
         let reads = plan.actions.iter();
         let after = reads.take_while(|action| matches!(action, Action::ReadDevice { .. }));
         plan.actions.insert(after.count(), read);
+    }
+
+    /// True if all but the check of the service is in effect, so that the check may be read.
+    fn is_set_up(&self, subscription: &ResolvedSubscription) -> bool {
+        let verified = self.verified.get(&subscription.name);
+        verified.is_some_and(|verified| verified.set_up_since().is_some())
     }
 
     /// True if no action is needed for an item now: it is done, backs off, or was accepted and

@@ -26,7 +26,7 @@ impl Report<'_> {
         set = self.side(
             set,
             ConditionType::DeviceConfigured,
-            &[StepType::DeviceSettings],
+            &[StepType::DeviceSettings, StepType::Acceptance],
             blocked,
         );
         set = self.side(

@@ -51,6 +51,9 @@ impl Report<'_> {
             return None;
         }
         let step = self.step_of_work()?;
+        if step == StepType::Acceptance {
+            return self.check_since();
+        }
         let previous = self.object.status.as_ref();
         let since = |status: &ServiceSubscriptionStatus| {
             status
@@ -61,6 +64,14 @@ impl Report<'_> {
             .and_then(since)
             .or_else(|| self.sent_now(step))
             .or_else(|| self.taken_before(step, previous?))
+    }
+
+    /// Returns the start of the check: all else is in effect, and the revision has begun. No request
+    /// of its own begins it.
+    fn check_since(&self) -> Option<Timestamp> {
+        let since = self.verified.set_up_since()?;
+        let revision = self.subscription.revision.as_ref()?;
+        Some(since.max(revision.effective))
     }
 
     /// True if the step that the status speaks of is this one: something of it is still to be set
@@ -114,8 +125,11 @@ impl Report<'_> {
             .filter(|item| item.state != ItemState::Effective)
     }
 
-    /// Returns the instant from which the step takes too long.
+    /// Returns the instant from which the step takes too long. The check has a limit of its own.
     pub(super) fn step_deadline(&self) -> Option<Timestamp> {
+        if self.step_of_work() == Some(StepType::Acceptance) {
+            return None;
+        }
         self.step_since()?
             .checked_add(self.subscription.step_timeout)
             .ok()

@@ -66,7 +66,11 @@ pub(in crate::delivery) fn refuse_losers(subscriptions: &mut [ResolvedSubscripti
 fn place(wanted: &Wanted) -> Option<Place> {
     match wanted {
         Wanted::DeviceSetting { place, .. } => Some(place.clone()),
-        Wanted::ServerInstance | Wanted::ServerSetting { .. } | Wanted::Activation { .. } => None,
+        // A check is only read, so that it wants no place for itself.
+        Wanted::ServerInstance
+        | Wanted::ServerSetting { .. }
+        | Wanted::Activation { .. }
+        | Wanted::Acceptance { .. } => None,
     }
 }
 

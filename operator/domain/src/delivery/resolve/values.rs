@@ -6,7 +6,7 @@ use entente_crds::{
     condition::Reason,
     item_key::ItemKey,
     v1alpha1::{
-        ConnectionSpec, ContractFact, Device, DeviceFact, DeviceSetting, Revision,
+        ConnectionSpec, ContractFact, Device, DeviceFact, DeviceModel, DeviceSetting, Revision,
         SecretKeyReference, ServiceSubscription, SmartService, ValueSource, ValueType,
         WantedSetting, When,
     },
@@ -161,30 +161,10 @@ pub(in crate::delivery) fn device_items(
     let Some(side) = &service.spec.device else {
         return Ok(Vec::new());
     };
-    let device = snapshot.device.as_ref();
-    let device = device.ok_or_else(|| snapshot.device_not_at_hand())?;
+    let (device, model) = able_model(snapshot, service)?;
     let model_name = &device.spec.model_ref.name;
     let service_name = service.metadata.name.as_deref().unwrap_or_default();
-    if !side.models.is_empty() && !side.models.iter().any(|model| model.name == *model_name) {
-        return Err(Blocked::new(
-            Reason::UnsupportedByModel,
-            format!(
-                "DeviceModel {model_name} is not among device.models of SmartService \
-                 {service_name}"
-            ),
-        ));
-    }
-    let model = snapshot.model.as_ref();
-    let model = model.ok_or_else(|| snapshot.not_at_hand(Referent::DeviceModel, model_name))?;
-    let connections: Vec<(&str, &ConnectionSpec)> = device
-        .spec
-        .connections
-        .iter()
-        .filter_map(|chosen| {
-            let found = snapshot.connections.get(chosen.name.as_str())?;
-            Some((chosen.name.as_str(), &found.spec))
-        })
-        .collect();
+    let connections = connections_of(snapshot, device);
     side.settings
         .iter()
         .filter_map(|wanted| {
@@ -206,6 +186,44 @@ pub(in crate::delivery) fn device_items(
             device_item(wanted, setting, &connections, values).transpose()
         })
         .collect()
+}
+
+/// Returns the device and its model, which has to be one that the service allows.
+pub(in crate::delivery) fn able_model<'a>(
+    snapshot: &'a DeviceSnapshot,
+    service: &SmartService,
+) -> Result<(&'a Device, &'a DeviceModel), Blocked> {
+    let device = snapshot.device.as_deref();
+    let device = device.ok_or_else(|| snapshot.device_not_at_hand())?;
+    let model_name = &device.spec.model_ref.name;
+    let service_name = service.metadata.name.as_deref().unwrap_or_default();
+    let side = service.spec.device.as_ref();
+    let models = side.map_or(&[][..], |side| &side.models);
+    if !models.is_empty() && !models.iter().any(|model| model.name == *model_name) {
+        return Err(Blocked::new(
+            Reason::UnsupportedByModel,
+            format!(
+                "DeviceModel {model_name} is not among device.models of SmartService \
+                 {service_name}"
+            ),
+        ));
+    }
+    let model = snapshot.model.as_deref();
+    let model = model.ok_or_else(|| snapshot.not_at_hand(Referent::DeviceModel, model_name))?;
+    Ok((device, model))
+}
+
+/// Returns the Connections of a device that exist, in the order of its spec.
+pub(in crate::delivery) fn connections_of<'a>(
+    snapshot: &'a DeviceSnapshot,
+    device: &'a Device,
+) -> Vec<(&'a str, &'a ConnectionSpec)> {
+    let chosen = device.spec.connections.iter();
+    let found = chosen.filter_map(|chosen| {
+        let found = snapshot.connections.get(chosen.name.as_str())?;
+        Some((chosen.name.as_str(), &found.spec))
+    });
+    found.collect()
 }
 
 fn device_item(

@@ -91,7 +91,7 @@ impl Round<'_> {
 
     /// Returns the item without its proof, if another machine than the expected one answers: what
     /// the expected one was set to is not in effect there.
-    fn of_another_machine(
+    pub(super) fn of_another_machine(
         &self,
         step: StepType,
         item: &ResolvedItem,

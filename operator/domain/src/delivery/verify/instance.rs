@@ -74,7 +74,9 @@ impl Round<'_> {
                         .and_then(|parameters| at_pointer(parameters, pointer));
                     self.parameter(step, item, at, &ServerValue::Open(active.clone()), found)
                 }
-                Wanted::ServerInstance | Wanted::DeviceSetting { .. } => {
+                Wanted::ServerInstance
+                | Wanted::DeviceSetting { .. }
+                | Wanted::Acceptance { .. } => {
                     let equal = self.is_our_offering(service_id.as_ref(), plan_id.as_ref());
                     self.read(
                         step,

@@ -69,7 +69,7 @@ fn is_there(simulation: &Simulation, entry: &ResolvedSubscription, item: &Resolv
             .get(&server.instance_id)
     });
     match &item.wanted {
-        Wanted::DeviceSetting { place, value, .. } => {
+        Wanted::DeviceSetting { place, value, .. } | Wanted::Acceptance { place, value, .. } => {
             simulation.printer.values.get(place) == Some(&scalars(value))
         }
         Wanted::ServerInstance => instance.is_some_and(|instance| instance.ready),
