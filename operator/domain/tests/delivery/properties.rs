@@ -37,6 +37,8 @@ const MENU: &[(&str, &str, &str, i64, &str)] = &[
     ("d", "other", "other-backup", 1, "0s"),
     ("a", "panel", "cloud-panel", 0, "0s"),
     ("e", "life", "parts-life", 1, "6h"),
+    ("a", "proven", "proven-backup", 0, "6h"),
+    ("f", "checked", "proven-panel", 1, "6h"),
 ];
 
 fn start() -> Timestamp {
@@ -54,7 +56,7 @@ fn wanted() -> impl Strategy<Value = Vec<usize>> {
 fn wish(index: usize, from: Timestamp, promised: bool, value: &str) -> Wish {
     let (contract, service_name, service, _, lead) = MENU[index];
     let parameter = match service {
-        "parts-life" => ("threshold", if value == "Mon" { "10" } else { "20" }),
+        "parts-life" | "proven-panel" => ("threshold", if value == "Mon" { "10" } else { "20" }),
         "cloud" => ("size", if value == "Mon" { "7" } else { "5" }),
         _ => ("weekdays", value),
     };
@@ -79,6 +81,7 @@ fn world(indexes: &[usize]) -> Simulation {
         broker.retry_after = Some(SignedDuration::from_secs(20));
     }
     world.create_device("A1");
+    world.printer.last_run("ok");
     for index in indexes {
         let from = start() + minutes(60 * MENU[*index].3);
         world.create_subscription(&wish(*index, from, true, "Sun"));
@@ -89,6 +92,7 @@ fn world(indexes: &[usize]) -> Simulation {
 /// Ends every fault, and asks for a full read-back as a person may.
 fn heal(world: &mut Simulation) {
     world.printer.cure();
+    world.printer.last_run("ok");
     for broker in world.brokers.values_mut() {
         broker.cure();
     }

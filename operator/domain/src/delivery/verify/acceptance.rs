@@ -146,7 +146,8 @@ impl Round<'_> {
                 let is_private = reading.private.contains(check.place);
                 let words = difference(check.place, check.value, found, is_private);
                 let words = words.unwrap_or_else(|| "another value".to_owned());
-                Some((Reason::AcceptanceFailed, words))
+                let says = "the device does not report that the service works";
+                Some((Reason::AcceptanceFailed, format!("{says}: {words}")))
             }
         };
         // A proof that is repeated keeps its instant, so that an equal status is not written.

@@ -24,6 +24,8 @@ pub(super) enum Event {
     Lacks,
     Loses(u32),
     PrinterCured,
+    /// The device reports that what it is set up for works, or that it does not.
+    Works(bool),
     BrokerDown(usize, FailureKind),
     BrokerNext(usize, Fault),
     BrokerTakes(usize, i64),
@@ -68,6 +70,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Lacks),
         1 => (1..3_u32).prop_map(Event::Loses),
         1 => Just(Event::PrinterCured),
+        2 => any::<bool>().prop_map(Event::Works),
         1 => (0..2_usize, down()).prop_map(|(broker, kind)| Event::BrokerDown(broker, kind)),
         1 => (0..2_usize, fault).prop_map(|(broker, fault)| Event::BrokerNext(broker, fault)),
         1 => (0..2_usize, 1..90_i64).prop_map(|(broker, takes)| Event::BrokerTakes(broker, takes)),
@@ -116,6 +119,11 @@ pub(super) fn happen(world: &mut Simulation, event: &Event, indexes: &[usize]) {
         Event::Lacks => world.printer.lacks = Some(IppOperation::SetPrinterAttributes),
         Event::Loses(count) => world.printer.lose = *count,
         Event::PrinterCured => world.printer.cure(),
+        Event::Works(true) => world.printer.last_run("ok"),
+        Event::Works(false) => {
+            world.printer.last_run("failed");
+            world.alone = false;
+        }
         Event::Dies(after) => world.dies_after = Some(*after),
         Event::BrokerDown(index, _)
         | Event::BrokerNext(index, _)

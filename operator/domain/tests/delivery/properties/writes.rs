@@ -8,10 +8,9 @@ use super::{
     *,
 };
 
-/// Most writes of an object that says everything once: the begin and the failure of each of three
-/// steps, the end of the
-/// allowance, the end of `stepTimeout`.
-const FIRST: usize = 8;
+/// Most writes of an object that says everything once: the begin and the failure of each of four
+/// steps, the end of the allowance, the end of `stepTimeout`.
+const FIRST: usize = 10;
 
 /// Minutes within which new words alone are written once, so three times in half an hour.
 const RENEWED: i64 = 10;
@@ -33,6 +32,7 @@ fn printer() -> impl Strategy<Value = Vec<Event>> {
         Just(vec![Event::PrinterDown(FailureKind::TimedOut)]),
         Just(vec![Event::PrinterBusy]),
         Just(vec![Event::Lacks]),
+        Just(vec![Event::Works(false)]),
         (0..4_usize).prop_map(|it| vec![Event::Ignores(it)]),
         (0..4_usize).prop_map(|it| vec![Event::NotSettable(it)]),
         (0..4_usize).prop_map(|it| vec![Event::Refuses(it), Event::Ignores((it + 1) % 4)]),

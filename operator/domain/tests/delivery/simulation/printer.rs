@@ -70,6 +70,13 @@ impl Printer {
         }
     }
 
+    /// Sets the result of the last backup, which the device alone knows.
+    pub(crate) fn last_run(&mut self, result: &str) {
+        let place = Place::ipp(IppOperation::SetPrinterAttributes, "nw-last-run");
+        let result = Scalar::Text(result.to_owned());
+        self.values.insert(place, vec![result]);
+    }
+
     /// No fault is left.
     pub(crate) fn cure(&mut self) {
         let fresh = Self::new("", "");
