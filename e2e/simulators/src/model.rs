@@ -158,6 +158,10 @@ fn table(writes: WriteOperations) -> Vec<Row> {
         Group::OnlyByName,
         IppValue::Array(sizes),
     ));
+    // The result of the last backup, which the device reports and nobody can set.
+    for name in ["nw-backup-last-run", "sw-backup-last-run"] {
+        rows.push((name, Group::OnlyByName, keyword("never")));
+    }
     rows
 }
 

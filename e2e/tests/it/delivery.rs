@@ -1,6 +1,7 @@
 //! Contracts on devices and brokers, through the real operator, API server and peers: requests and
 //! their times, proofs, and debts for late proofs.
 
+mod acceptance;
 mod broker;
 mod edit;
 mod evidence;

@@ -10,7 +10,7 @@
 use entente_crds::{
     admission_cases::CaseKind,
     spec_rules,
-    v1alpha1::{Cause, DeviceModel, ExcludedDevices, Exclusion, SmartService},
+    v1alpha1::{Acceptance, Cause, DeviceModel, ExcludedDevices, Exclusion, SmartService},
 };
 use kube::Resource;
 use proptest::prelude::*;
@@ -46,6 +46,7 @@ const OF_REMOTE_SIDES: &[&str] = &[
     "path",
     "active",
     "inactive",
+    "equals",
     "choices",
     "networks",
     "namespaces",
@@ -65,11 +66,23 @@ fn objects() -> Vec<(CaseKind, Value)> {
         plain(CaseKind::DeviceModel, &example::mfp_500()),
         plain(CaseKind::SmartService, &example::data_backup()),
         plain(CaseKind::SmartService, &example::parts_life()),
+        plain(CaseKind::SmartService, &checked_backup()),
         plain(CaseKind::Device, &example::devices()[0]),
         plain(CaseKind::Contract, &example::banco_sul_2027()),
         plain(CaseKind::Contract, &example::banco_sul_2027()),
         plain(CaseKind::Contract, &excluding()),
     ]
+}
+
+/// The backup of the examples with a check, which passes once the other service is set up.
+fn checked_backup() -> SmartService {
+    let mut service = example::data_backup();
+    service.spec.acceptance = Some(Acceptance {
+        setting: "alert.enabled".to_owned(),
+        equals: "true".to_owned(),
+        within: "10m".into(),
+    });
+    service
 }
 
 /// The contract of the examples with an exclusion.

@@ -173,9 +173,12 @@ fn duration_fault(service: &SmartService) -> Option<String> {
     let level = level.map(|level| ("serviceLevel.allowed", &level.allowed));
     let bounds = service.spec.bounds.as_ref();
     let bounds = bounds.map(|bounds| ("bounds.promisesBefore", &bounds.promises_before));
+    let acceptance = service.spec.acceptance.as_ref();
+    let within = acceptance.map(|acceptance| ("acceptance.within", &acceptance.within));
     let durations = [("stepTimeout", &service.spec.step_timeout)];
     durations
         .into_iter()
+        .chain(within)
         .chain(level)
         .chain(bounds)
         .find_map(|(field, found)| {

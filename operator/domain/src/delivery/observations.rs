@@ -70,7 +70,8 @@ pub struct Observations {
 pub struct DeviceObservation {
     /// The last reading; none after a write.
     pub reading: Option<Reading<DeviceReading>>,
-    /// The reading before the last write: it proves the values that were not written since.
+    /// The reading before the last write, or before the last one that failed: it proves the values
+    /// that were not written since.
     pub before: Option<Reading<DeviceReading>>,
     /// Places whose values the last reading asked for.
     asked: BTreeSet<Place>,
@@ -82,6 +83,13 @@ impl DeviceObservation {
     /// Returns the last reading, if it asked for a place and no write came after it.
     pub fn reading_of(&self, place: &Place) -> Option<&Reading<DeviceReading>> {
         self.reading.as_ref().filter(|_| self.asked.contains(place))
+    }
+
+    /// Keeps the last reading that was answered, since it proves what was not written after it.
+    fn keep_before(&mut self) {
+        let before = self.reading.take();
+        let answered = before.filter(|reading| reading.result.is_ok());
+        self.before = answered.or_else(|| self.before.take());
     }
 
     /// True if an item was written after the last reading that was answered, so that no reading
@@ -176,7 +184,6 @@ impl Observations {
     /// Records the places for which a reading of the device asks, before its answer is recorded.
     pub fn record_asked(&mut self, connection: &ConnectionName, places: &BTreeSet<Place>) {
         let device = self.devices.entry(connection.clone()).or_default();
-        device.reading = None;
         device.asked.clone_from(places);
     }
 
@@ -201,6 +208,8 @@ impl Observations {
         let device = self.devices.entry(connection.clone()).or_default();
         if result.is_ok() {
             device.unread.clear();
+        } else {
+            device.keep_before();
         }
         device.reading = Some(Reading { at, result });
     }
@@ -229,10 +238,7 @@ impl Observations {
         // been lost after the device accepted the value.
         if result.is_ok() || result.as_ref().is_err_and(|failure| failure.doubtful) {
             let device = self.devices.entry(connection.clone()).or_default();
-            let before = device.reading.take();
-            device.before = before
-                .filter(|reading| reading.result.is_ok())
-                .or_else(|| device.before.take());
+            device.keep_before();
         }
     }
 

@@ -1,5 +1,6 @@
 //! Tests of single decisions of delivery. Whole passes are in `tests/delivery`.
 
+mod acceptance;
 mod adopted;
 mod answers;
 mod bounds;

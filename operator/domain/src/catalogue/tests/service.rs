@@ -1,8 +1,8 @@
 //! Tests of a SmartService's conditions.
 
 use entente_crds::v1alpha1::{
-    FeeCredit, Remedy, ServiceLevel, SmartService, SmartServiceSpec, SmartServiceStatus, ValueType,
-    When,
+    Acceptance, FeeCredit, Remedy, ServiceLevel, SmartService, SmartServiceSpec,
+    SmartServiceStatus, ValueType, When,
 };
 
 use super::*;
@@ -230,7 +230,18 @@ fn a_service_with_a_text_that_is_no_duration_is_refused_by_its_field() {
         step_timeout: "soon".into(),
         ..SmartServiceSpec::default()
     };
-    for (spec, field) in [(level, "serviceLevel.allowed"), (timeout, "stepTimeout")] {
+    let acceptance = SmartServiceSpec {
+        acceptance: Some(Acceptance {
+            within: "soon".into(),
+            ..Acceptance::default()
+        }),
+        ..SmartServiceSpec::default()
+    };
+    for (spec, field) in [
+        (level, "serviceLevel.allowed"),
+        (timeout, "stepTimeout"),
+        (acceptance, "acceptance.within"),
+    ] {
         let message = format!(
             "spec.{field}: \"soon\" must be a duration such as \"90s\", \"15m\" or \"336h\"."
         );
