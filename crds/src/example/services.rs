@@ -12,8 +12,9 @@ mod models;
 use super::catalogue::{WEEKDAYS, fixed, from_parameter, parameter};
 use super::{reference, strings};
 use crate::v1alpha1::{
-    Activation, ContractFact, DeviceFact, DeviceSide, Parameter, Proof, ServerSetting, ServerSide,
-    SmartService, SmartServiceSpec, Updates, ValueSource, ValueType, WantedSetting, When,
+    Acceptance, Activation, ContractFact, DeviceFact, DeviceSide, Parameter, Proof, ServerSetting,
+    ServerSide, SmartService, SmartServiceSpec, Updates, ValueSource, ValueType, WantedSetting,
+    When,
 };
 
 pub use self::{
@@ -34,9 +35,10 @@ pub fn services() -> Vec<SmartService> {
     ]
 }
 
+/// A service that works once the device reports a backup that succeeded.
 fn device_backup() -> SmartService {
     let mode = [("Full", "full"), ("Differential", "differential")];
-    let service = service(
+    let mut service = service(
         "device-backup",
         "Backup of address book and settings at a fixed period or on weekdays",
         vec![
@@ -59,6 +61,11 @@ fn device_backup() -> SmartService {
             from_parameter("backup.mode", "mode", &mode),
         ],
     );
+    service.spec.acceptance = Some(Acceptance {
+        setting: "backup.last-run".to_owned(),
+        equals: "ok".to_owned(),
+        within: "1h".into(),
+    });
     with_server(
         service,
         "data-backup",

@@ -49,6 +49,15 @@ impl ExampleServices {
             ..FleetOptions::of_product("Southwind MFP 320", 1)
         };
         let small = namespace.fleet_of(small).await.unwrap();
+        for (fleet, attribute) in [
+            (&large, "nw-backup-last-run"),
+            (&small, "sw-backup-last-run"),
+        ] {
+            let made = [(attribute.to_owned(), json!("ok"))].into();
+            for device in fleet.devices() {
+                device.set_attributes(&made).unwrap();
+            }
+        }
         let merging = BrokerOptions {
             parameter_update: ParameterUpdate::Merge,
             ..BrokerOptions::default()
@@ -219,6 +228,7 @@ impl Wanted {
                 "backup.period-hours": 24,
                 "backup.weekdays": ["sun", "wed"],
                 "backup.mode": "differential",
+                "backup.last-run": "ok",
                 "alert.enabled": true,
                 "alert.drum": false,
                 "alert.fuser": true,

@@ -93,6 +93,8 @@ impl Maker {
             self.number("prediction.days-ahead", "days", 30),
             self.word("maintenance.access", &["none", "diagnose", "repair"]),
             self.word("usage.period", &["daily", "weekly", "monthly"]),
+            // The device sets it by itself: the result of its last backup.
+            self.word("backup.last-run", &["never", "running", "ok", "failed"]),
         ]);
         settings
     }

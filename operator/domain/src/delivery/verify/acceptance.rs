@@ -171,7 +171,7 @@ impl Round<'_> {
     }
 }
 
-/// What is checked, and since when.
+/// Content of a check, and its time.
 struct Check<'a> {
     place: &'a Place,
     value: &'a Value,
