@@ -174,7 +174,6 @@ const SETTING_NAME: Scalar = Scalar {
         (DeviceModel, "/spec/identity/ipp/attribute"),
         (SmartService, "/spec/parameters/0/name"),
         (SmartService, "/spec/device/settings/0/name"),
-        (SmartService, "/spec/acceptance/setting"),
         (SmartService, "/spec/device/settings/1/valueFrom/parameter"),
         (SmartService, "/spec/device/settings/0/when/parameter"),
         (SmartService, "/spec/server/activation/name"),

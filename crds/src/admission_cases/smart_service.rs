@@ -236,6 +236,14 @@ fn acceptance(table: &mut Table) {
         &acceptance(empty),
         PRESENT,
     );
+    const NAME: &str = "must be letters, digits, '.', '_' and '-', such as \"backup.endpoint\"";
+    let no_name = json!({"setting": "last run", "equals": "ok"});
+    table.rejects(
+        SmartService,
+        "acceptance by something without a name",
+        &acceptance(no_name),
+        NAME,
+    );
     const OTHER: &str = "acceptance.setting must be a setting that the device sets by itself, and none of device.settings: what the service writes proves nothing";
     let written = json!({"setting": "backup.endpoint", "equals": "ok"});
     table.rejects(
