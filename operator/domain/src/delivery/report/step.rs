@@ -69,6 +69,9 @@ impl Report<'_> {
     /// Returns the start of the check: all else is in effect, and the revision has begun. No request
     /// of its own begins it.
     fn check_since(&self) -> Option<Timestamp> {
+        if !self.in_force() {
+            return None;
+        }
         let since = self.verified.set_up_since()?;
         let revision = self.subscription.revision.as_ref()?;
         Some(since.max(revision.effective))

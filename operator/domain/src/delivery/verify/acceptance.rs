@@ -113,12 +113,17 @@ impl Round<'_> {
         begun.checked_add(within).unwrap_or(Timestamp::MAX)
     }
 
-    /// Returns the result of an earlier reading, as far as it still counts.
+    /// Returns the result of an earlier reading, as far as it still counts. Where none was answered
+    /// yet, the reason stays.
     fn last_check(&self, step: StepType, item: &ResolvedItem, since: Timestamp) -> VerifiedItem {
         let last = self.of_status(step, item);
         match last.verified_at {
             Some(at) if self.counts(at, since) => last,
-            _ => not_due(item),
+            Some(_) => not_due(item),
+            None => VerifiedItem {
+                problem: last.problem,
+                ..not_due(item)
+            },
         }
     }
 
