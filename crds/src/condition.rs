@@ -148,6 +148,14 @@ reasons! {
     DuplicateService => "Name or select the device in one of the entries only.",
     /// Two overrides of one entry set a parameter of one device to different values.
     OverridesConflict => "Name or select the device in one of the overrides only, or give the parameter one value.",
+    /// The Contract that spec.succeeds names does not exist, or was never accepted.
+    ContractNotFound => "Create or correct that Contract, or correct spec.succeeds; nothing is set up before, since the instances that go on are not known.",
+    /// The Contract that spec.succeeds names is for another customer.
+    CustomerDiffers => "Correct spec.succeeds, or remove it: an instance never moves to another customer.",
+    /// The Contract succeeds itself, through spec.succeeds of one contract or of several.
+    CircularSuccession => "Correct spec.succeeds of one of the contracts that the message names.",
+    /// spec.succeeds was set, changed or removed after the contract was accepted.
+    SuccessionChanged => "Set spec.succeeds back; for another predecessor delete the contract before its start and make it anew.",
     /// Another Device has this address or this identity.
     AlreadyClaimed => "Correct the address, or remove the other Device.",
     /// A value is missing, of the wrong type or outside what is allowed.
@@ -199,6 +207,8 @@ reasons! {
     /// Another subscription has this service, or one of its exclusiveGroup, on this device and
     /// comes first.
     ConflictingContract => "End one of the two services in its contract.",
+    /// The instance moves between two subscriptions, of which one succeeds the other, or is kept for the one that succeeds.
+    HandingOver => "Wait.",
     /// Two services want different values for one setting.
     SettingsConflict => "Choose parameters that agree, or end one of the services.",
     /// The local clock and that of the API server differ by more than 5 seconds.
@@ -349,7 +359,7 @@ macro_rules! blocking {
             Reason::StepTimedOut, Reason::AwaitingRestart, Reason::TlsFailed,
             Reason::AwaitingAcceptance, Reason::AcceptanceFailed,
             Reason::UnsupportedValue, Reason::UnknownZone, Reason::InvalidTerm,
-            Reason::AlreadyClaimed, Reason::Suspended, Reason::Waiting,
+            Reason::AlreadyClaimed, Reason::Suspended, Reason::Waiting, Reason::HandingOver,
             $(Reason::$more),*
         ]
     };
@@ -397,6 +407,9 @@ impl ConditionType {
                 Reason::InvalidTerm,
                 Reason::UnknownZone,
                 Reason::PastDateChanged,
+                Reason::CustomerDiffers,
+                Reason::CircularSuccession,
+                Reason::SuccessionChanged,
                 Reason::DuplicateService,
                 Reason::OverridesConflict,
                 Reason::AlreadyClaimed,
@@ -422,6 +435,9 @@ impl ConditionType {
                 Reason::InvalidTerm,
                 Reason::UnknownZone,
                 Reason::PastDateChanged,
+                Reason::CustomerDiffers,
+                Reason::CircularSuccession,
+                Reason::SuccessionChanged,
                 Reason::DuplicateService,
                 Reason::OverridesConflict,
                 Reason::AlreadyClaimed,
@@ -434,6 +450,7 @@ impl ConditionType {
                 Reason::DeviceNotFound,
                 Reason::ModelNotFound,
                 Reason::ServiceNotFound,
+                Reason::ContractNotFound,
                 Reason::ConnectionNotFound,
                 Reason::SecretNotFound,
                 Reason::SecretKeyMissing,
@@ -468,6 +485,7 @@ impl ConditionType {
             ),
             Self::StartAtRisk => &[
                 Reason::ServiceNotFound,
+                Reason::ContractNotFound,
                 Reason::Undecodable,
                 Reason::DevicesNotProgressing,
             ],

@@ -92,6 +92,10 @@ pub struct ServiceSubscriptionSpec {
     pub service_name: String,
     /// Name of the Device, which need not exist yet.
     pub device_ref: NameReference,
+    /// The first subscription of a chain of contracts that succeed each other: its names make the id
+    /// of the instance. Absent: this one. It stays as it is once this one has begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// The contract's time zone.
     #[schemars(schema_with = "schema::time_zone")]
     pub time_zone: String,
@@ -138,6 +142,20 @@ impl Default for SubscriptionContract {
             deletion_policy: DeletionPolicy::default(),
         }
     }
+}
+
+/// The first subscription of a chain, on the same device.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Origin {
+    /// Name of its contract.
+    #[schemars(schema_with = "schema::dns_label")]
+    pub contract: String,
+    /// Name of the entry in the services of that contract.
+    #[schemars(schema_with = "schema::dns_label")]
+    pub service_name: String,
+    /// Start of that contract's term: a chain keeps the precedence of its first contract.
+    pub start: Timestamp,
 }
 
 /// The customer of a subscription.
@@ -415,7 +433,8 @@ pub struct ServerInstance {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broker: Option<InstanceBroker>,
     /// Set if the instance was there already and was taken over: under its id, which is made of
-    /// names, it was made before a restore, by a contract of the same name, or by somebody else.
+    /// names, it was made before a restore, by a contract of the same name, by the contract that
+    /// this one succeeds, or by somebody else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopted: Option<Adoption>,
     /// The id of the instance (OSB `instance_id`).
@@ -465,13 +484,13 @@ pub struct InstanceBroker {
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Adoption {
-    /// The instant at which the broker said so.
+    /// The instant at which the broker said so, or at which the instance was handed over.
     pub since: Timestamp,
-    /// Answer of the broker that said so.
+    /// Answer of the broker that said so, or that it was handed over.
     pub by: AdoptedBy,
 }
 
-/// Answer that shows an instance which was there already.
+/// Source of an instance that was there already.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum AdoptedBy {
     /// A fetch found it before anything was sent.
@@ -480,6 +499,8 @@ pub enum AdoptedBy {
     Identical,
     /// The broker answered a provision that an instance with other values exists (OSB: 409).
     Conflict,
+    /// No answer: it is the instance of a subscription that this one succeeds.
+    Succession,
 }
 
 /// An operation on the service server.

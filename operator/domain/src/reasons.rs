@@ -199,12 +199,16 @@ fn row(reason: Reason) -> (Class, Blame) {
         | Reason::InvalidTerm
         | Reason::UnknownZone
         | Reason::PastDateChanged
+        | Reason::CustomerDiffers
+        | Reason::CircularSuccession
+        | Reason::SuccessionChanged
         | Reason::DuplicateService
         | Reason::OverridesConflict => (Class::Stalled, Blame::Provider),
         // Missing: the object may appear without any change of the subscription.
         Reason::DeviceNotFound
         | Reason::ModelNotFound
         | Reason::ServiceNotFound
+        | Reason::ContractNotFound
         | Reason::ConnectionNotFound
         | Reason::SecretNotFound
         | Reason::SecretKeyMissing
@@ -214,6 +218,7 @@ fn row(reason: Reason) -> (Class, Blame) {
         | Reason::Progressing
         | Reason::ProgressingWithRetry
         | Reason::Waiting
+        | Reason::HandingOver
         | Reason::ClockSkew
         | Reason::NotObserved
         | Reason::InternalError

@@ -113,6 +113,7 @@ fn adopted(delivery: &Delivery, old: &ServiceSubscriptionStatus, after: &Service
         AdoptedBy::Fetch => "a fetch found it before anything was sent",
         AdoptedBy::Identical => "the broker answered that the identical one exists",
         AdoptedBy::Conflict => "the broker answered that one with other values exists",
+        AdoptedBy::Succession => "it is that of the contract that this one succeeds",
     };
     let note = format!(
         "The instance {} was on the broker of the Connection {} already ({how}), and is taken over: \

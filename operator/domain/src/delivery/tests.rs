@@ -25,6 +25,7 @@ mod protected;
 mod revision;
 mod sources;
 mod subscription_report;
+mod succession;
 mod unfetchable;
 mod unwritten;
 mod values;

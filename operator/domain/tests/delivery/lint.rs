@@ -8,10 +8,11 @@ use entente_crds::{
     v1alpha1::{ItemState, StepType},
 };
 use jiff::Timestamp;
+use kube::ResourceExt as _;
 
 use entente_domain::delivery::{
     Action, CarriedItem, DeviceSnapshot, Intent, Plan, ResolvedDevice, ResolvedSubscription,
-    Verified, Wanted,
+    Verified, Wanted, instance_id,
 };
 use entente_domain::names::{ConnectionName, SubscriptionName};
 use entente_domain::{protocol::Place, remote::DeviceReadRequest};
@@ -38,6 +39,16 @@ pub(crate) fn lint(
         }
         if let Action::Provision { subscription, .. } = action {
             faults.extend(unprotected(snapshot, resolved, subscription));
+        }
+        if let Action::Deprovision {
+            subscription,
+            instance,
+            ..
+        } = action
+        {
+            let entry = resolved.subscription(subscription);
+            let id = &instance.instance_id;
+            faults.extend(entry.and_then(|entry| taken_from(snapshot, resolved, entry, id, now)));
         }
         if matches!(action, Action::WriteDevice { .. }) && !snapshot.claimed_by_another.is_empty() {
             faults.push("a device that belongs to another is written".to_owned());
@@ -66,6 +77,36 @@ fn unprotected(
     let finalizers = connection.metadata.finalizers.iter().flatten();
     let is_held = finalizers.into_iter().any(|it| it == FINALIZER_IN_USE);
     (!is_held).then(|| format!("{} may be deleted while it is used", server.connection))
+}
+
+/// Returns the fault of a removal of an instance that another live subscription wants: one in force,
+/// or one that is about to begin. What one that goes on makes anew under its own id is its own matter.
+fn taken_from(
+    snapshot: &DeviceSnapshot,
+    resolved: &ResolvedDevice,
+    entry: &ResolvedSubscription,
+    id: &str,
+    now: Timestamp,
+) -> Option<String> {
+    if entry.wants_set_up() && entry.refused.is_none() {
+        return None;
+    }
+    let mut others = snapshot.subscriptions.iter();
+    let other = others.find(|other| {
+        let name = other.name_any();
+        let wants = match resolved.subscription(&name.clone().into()).map(|it| &it.intent) {
+            Some(Intent::SetUp | Intent::Suspended) => true,
+            Some(Intent::Scheduled { effective, .. }) => {
+                let lead = other.spec.lead_time.length().unwrap_or_default();
+                *effective - lead <= now
+            }
+            _ => false,
+        };
+        let is_live = other.metadata.deletion_timestamp.is_none();
+        name != *entry.name && is_live && wants && instance_id(&snapshot.namespace, other) == *id
+    })?;
+    let (name, by) = (other.name_any(), &entry.name);
+    Some(format!("{by} removes the instance {id}, which {name} wants"))
 }
 
 /// Returns the fault of a fetch, a poll or a removal that names another plan than the instance has

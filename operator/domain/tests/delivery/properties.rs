@@ -66,6 +66,7 @@ fn wish(index: usize, from: Timestamp, promised: bool, value: &str) -> Wish {
         service: service.to_owned(),
         from,
         until: None,
+        origin: None,
         promised,
         allowed: "15m".into(),
         lead: lead.to_owned(),

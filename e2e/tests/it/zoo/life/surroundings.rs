@@ -134,6 +134,7 @@ fn subscription(row: &Row, device: &str) -> ServiceSubscription {
         device_ref: NameReference {
             name: device.to_owned(),
         },
+        origin: None,
         time_zone: "America/Sao_Paulo".to_owned(),
         lead_time: "1h".into(),
         revisions: vec![Arc::new(revision)],

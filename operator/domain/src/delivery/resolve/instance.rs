@@ -82,13 +82,17 @@ pub struct ResolvedActivation {
 }
 
 /// Returns the id of a subscription's instance: version 5 UUID of namespace, contract, service,
-/// device and customer id.
+/// device and customer id. Those that succeed each other have one id.
 pub fn instance_id(namespace: &str, subscription: &ServiceSubscription) -> String {
     let spec = &subscription.spec;
+    let (contract, service) = match &spec.origin {
+        Some(first) => (&first.contract, &first.service_name),
+        None => (&spec.contract.name, &spec.service_name),
+    };
     let name = [
         namespace,
-        &spec.contract.name,
-        &spec.service_name,
+        contract,
+        service,
         &spec.device_ref.name,
         &spec.customer.id,
     ]
@@ -333,7 +337,8 @@ fn url(snapshot: &DeviceSnapshot, name: &str) -> Result<String, Blocked> {
 
 /// Returns the customer and the subscription of an instance, as the broker is told them. The
 /// record is there before the first provision is sent, so that the one after a lost answer is the
-/// same; one without an organization is of an earlier version, which sent the customer id.
+/// same; one without an organization is of an earlier version, which sent the customer id. The name
+/// is that of the first of a chain, as the id of the instance is.
 fn context(
     snapshot: &DeviceSnapshot,
     subscription: &ServiceSubscription,
@@ -347,6 +352,12 @@ fn context(
     InstanceContext {
         organization,
         namespace: snapshot.namespace.clone(),
-        subscription: subscription.name_any(),
+        subscription: match &subscription.spec.origin {
+            Some(first) => {
+                let device = &subscription.spec.device_ref.name;
+                format!("{}.{}.{device}", first.contract, first.service_name)
+            }
+            None => subscription.name_any(),
+        },
     }
 }

@@ -24,11 +24,14 @@ pub(in crate::delivery) fn ordered(snapshot: &DeviceSnapshot) -> Vec<&ServiceSub
     ordered
 }
 
-/// Returns the key of precedence: the earlier term start, then the older contract, then the name.
+/// Returns the key of precedence: the earlier term start, then the older contract, then the name. A
+/// contract that succeeds another one keeps the start of the first, so that nobody who came between
+/// them gets ahead by a renewal.
 fn order_of(subscription: &ServiceSubscription) -> (Timestamp, Timestamp, String, String) {
     let contract = &subscription.spec.contract;
+    let first = subscription.spec.origin.as_ref();
     (
-        contract.start,
+        first.map_or(contract.start, |first| first.start),
         contract.created,
         contract.name.clone(),
         subscription.name_any(),

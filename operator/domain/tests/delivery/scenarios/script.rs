@@ -5,7 +5,8 @@
 //! run until T              passes now and whenever something is due
 //! pass                     one pass now
 //! device [SERIAL]          the Device is made
-//! subscribe C.S SERVICE from T [until T] [plain] [allowed D] [lead D] [parameter=value …]
+//! subscribe C.S SERVICE from T [until T] [origin C.S] [plain] [allowed D] [lead D] [parameter=value …]
+//!                          origin C.S: it succeeds that subscription, or the first of its chain
 //!                          parameter=@NAME takes its value from a Secret
 //! revise C.S SERVICE from T [plain] [allowed D] [parameter=value …]
 //! end C.S at T · delete C.S · delete-contract C.S · abandon C.S · keep C.S · recreate C.S · orphan-contract C.S
@@ -27,8 +28,8 @@ use std::collections::VecDeque;
 use entente_crds::{
     ANNOTATION_ABANDON, ANNOTATION_RECONCILE_AT,
     v1alpha1::{
-        Connection, DeletionPolicy, DeviceConnection, DeviceModel, IppOperation, SecretParameter,
-        SmartService,
+        Connection, DeletionPolicy, DeviceConnection, DeviceModel, IppOperation, Origin,
+        SecretParameter, SmartService,
     },
 };
 use entente_domain::{
@@ -375,6 +376,7 @@ fn wish(world: &Simulation, words: &mut VecDeque<&str>) -> Wish {
         service,
         from: Timestamp::UNIX_EPOCH,
         until: None,
+        origin: None,
         promised: true,
         allowed: "15m".into(),
         lead: "336h".to_owned(),
@@ -384,6 +386,7 @@ fn wish(world: &Simulation, words: &mut VecDeque<&str>) -> Wish {
         match word {
             "from" => wish.from = instant(next()),
             "until" => wish.until = Some(instant(next())),
+            "origin" => wish.origin = Some(origin(world, next())),
             "plain" => wish.promised = false,
             "allowed" => next().clone_into(&mut wish.allowed),
             "lead" => next().clone_into(&mut wish.lead),
@@ -402,6 +405,16 @@ fn wish(world: &Simulation, words: &mut VecDeque<&str>) -> Wish {
         }
     }
     wish
+}
+
+/// Returns the first of the chain of a subscription.
+fn origin(world: &Simulation, of: &str) -> Origin {
+    let spec = &world.subscription(&full_name(of)).spec;
+    spec.origin.clone().unwrap_or_else(|| Origin {
+        contract: spec.contract.name.clone(),
+        service_name: spec.service_name.clone(),
+        start: spec.contract.start,
+    })
 }
 
 fn duration(text: &str) -> SignedDuration {

@@ -7,8 +7,8 @@ use entente_crds::{
     condition::Reason,
     example::in_use,
     v1alpha1::{
-        Connection, Device, DeviceConnection, DeviceModel, DeviceSpec, NameReference, PromiseState,
-        Revision, SecretKeyReference, SecretParameter, ServiceLevel, ServiceSubscription,
+        Connection, Device, DeviceConnection, DeviceModel, DeviceSpec, NameReference, Origin,
+        PromiseState, Revision, SecretKeyReference, SecretParameter, ServiceLevel, ServiceSubscription,
         ServiceSubscriptionSpec, ServiceSubscriptionStatus, SmartService, SubscriptionContract,
         SubscriptionCustomer,
     },
@@ -52,6 +52,7 @@ pub(crate) struct Wish {
     pub(crate) service: String,
     pub(crate) from: Timestamp,
     pub(crate) until: Option<Timestamp>,
+    pub(crate) origin: Option<Origin>,
     pub(crate) promised: bool,
     pub(crate) allowed: String,
     pub(crate) lead: String,
@@ -133,6 +134,7 @@ impl Simulation {
                 device_ref: NameReference {
                     name: DEVICE.to_owned(),
                 },
+                origin: wish.origin.clone(),
                 time_zone: "America/Sao_Paulo".to_owned(),
                 lead_time: wish.lead.as_str().into(),
                 revisions: vec![Arc::new(revision(wish))],
