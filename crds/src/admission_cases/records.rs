@@ -14,6 +14,12 @@ pub(super) fn subscription() -> Value {
         "/spec/revisions/0/secretParameters",
         super::contract::secrets_of_a_service(),
     );
+    let first = json!({
+        "contract": "banco-sul-2024",
+        "serviceName": "backup",
+        "start": "2024-04-01T03:00:00Z"
+    });
+    put(&mut object, "/spec/origin", first);
     object
 }
 

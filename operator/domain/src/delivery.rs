@@ -33,7 +33,9 @@ pub use model::{
     digest::digest,
     item::{ResolvedItem, Wanted},
     parameters::{Parameters, ServerValue},
-    resolved::{Intent, ResolvedConnection, ResolvedDevice, ResolvedStep, ResolvedSubscription},
+    resolved::{
+        HandedTo, Intent, ResolvedConnection, ResolvedDevice, ResolvedStep, ResolvedSubscription,
+    },
     snapshot::{DeviceSnapshot, UnsaidAttempts},
 };
 pub use observations::record::may_exist;

@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use entente_crds::v1alpha1::Device;
+use entente_crds::v1alpha1::{Device, ServiceSubscription};
 use entente_domain::{
     delivery::{Action, Answer, Claimant, DeviceSnapshot, Pass, known_identity},
     identity::Identity,
@@ -32,7 +32,12 @@ pub(super) async fn execute(delivery: &Delivery, pass: &Pass, action: &Action) -
         }
         Action::ReadCatalog { connection } => execution.catalog(connection).await,
         Action::RecordInstance { subscription } => {
-            return Box::pin(report::record(delivery, pass, subscription)).await;
+            let decide = |object: &ServiceSubscription, now| pass.record_instance(object, now);
+            return Box::pin(report::record(delivery, pass, subscription, decide)).await;
+        }
+        Action::TakeOver { subscription, from } => {
+            let decide = |object: &ServiceSubscription, now| pass.take_over(object, from, now);
+            return Box::pin(report::record(delivery, pass, subscription, decide)).await;
         }
         Action::ReadInstance { subscription, .. }
         | Action::Provision { subscription, .. }

@@ -152,10 +152,14 @@ pub(super) async fn defective(delivery: &Delivery, key: &Key, defect: &Defect) {
     }
 }
 
-/// Writes the instance alone before its first provision, and returns the subscription after the
-/// write.
-pub(super) async fn record(delivery: &Delivery, pass: &Pass, name: &SubscriptionName) -> Answer {
-    let decide = |object: &ServiceSubscription, now| pass.record_instance(object, now);
+/// Writes the instance before its first provision, or when it is handed over, and returns the
+/// subscription after the write.
+pub(super) async fn record(
+    delivery: &Delivery,
+    pass: &Pass,
+    name: &SubscriptionName,
+    decide: impl Fn(&ServiceSubscription, Timestamp) -> Option<ServiceSubscriptionStatus>,
+) -> Answer {
     let written = Box::pin(write_status(delivery, pass, name, decide));
     match subscription_alone(delivery, pass, name, written).await {
         Ok(written) => Answer::Recorded(written),

@@ -5,7 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use entente_crds::{bounded::Text, digest::Digest, item_key::ItemKey, v1alpha1::MAX_IDENTITY};
+use entente_crds::{
+    bounded::Text,
+    digest::Digest,
+    item_key::ItemKey,
+    v1alpha1::{MAX_IDENTITY, ServerInstance},
+};
 use jiff::{SignedDuration, Timestamp};
 
 pub use self::instance::InstanceObservation;
@@ -163,6 +168,22 @@ impl Observations {
             self.about(&subscription.name)
                 .adopt(snapshot, subscription, recorded);
         }
+    }
+
+    /// Records that a subscription has the instance of another one by now, as its status names it.
+    pub(super) fn take_over(
+        &mut self,
+        subscription: &SubscriptionName,
+        recorded: Option<ServerInstance>,
+    ) {
+        if let Some(recorded) = recorded.filter(record::may_exist) {
+            self.about(subscription).recorded = Some(recorded);
+        }
+    }
+
+    /// Records that a subscription has no instance any more: another one has it.
+    pub(super) fn give_away(&mut self, subscription: &SubscriptionName) {
+        self.about(subscription).recorded = None;
     }
 
     /// Returns the instant of the first answer of this pass that can prove anything.

@@ -185,6 +185,17 @@ impl Pass {
         Some(self.report_on(object, now)?.with_instance())
     }
 
+    /// Returns the status that [`Action::TakeOver`] writes, on top of `object`: the instance of the
+    /// subscription `from`, and its proofs.
+    pub fn take_over(
+        &self,
+        object: &ServiceSubscription,
+        from: &SubscriptionName,
+        now: Timestamp,
+    ) -> Option<ServiceSubscriptionStatus> {
+        Some(self.report_on(object, now)?.with_instance_of(from))
+    }
+
     fn report_on<'a>(
         &'a self,
         object: &'a ServiceSubscription,
@@ -321,6 +332,7 @@ impl Pass {
             }
             Action::ReadCatalog { .. }
             | Action::RecordInstance { .. }
+            | Action::TakeOver { .. }
             | Action::ReadInstance { .. }
             | Action::Provision { .. }
             | Action::Update { .. }

@@ -26,6 +26,7 @@ mod catalog;
 mod device;
 mod instance;
 pub(super) mod round;
+pub(super) mod succession;
 pub(super) mod sync;
 pub(super) mod withdraw;
 
@@ -49,6 +50,10 @@ pub(super) fn plan(
         now,
     };
     let mut plan = Plan::default();
+    succession::hand_over(&round, &mut plan);
+    if !plan.actions.is_empty() {
+        return plan;
+    }
     for connection in &resolved.connections {
         if round.device_read_is_due(connection) {
             round.read_device(&connection.name, &mut plan);
@@ -132,6 +137,10 @@ impl Round<'_> {
     fn set_up(&self, subscription: &ResolvedSubscription, plan: &mut Plan) {
         if let Some(refused) = &subscription.refused {
             plan.wait(&subscription.name, refused.clone());
+            return;
+        }
+        if let Some(wait) = succession::awaited(self, subscription) {
+            plan.wait(&subscription.name, wait);
             return;
         }
         if subscription

@@ -32,6 +32,7 @@ pub(super) mod device;
 mod items;
 mod release;
 mod step;
+mod succession;
 pub(super) mod words;
 
 /// Report of one subscription.
@@ -314,9 +315,7 @@ impl Report<'_> {
                     deleting: false, ..
                 },
                 _,
-            ) if *withdrawal == Withdrawal::Released => {
-                Summary::done(Reason::Ended, "The service has ended and is withdrawn.")
-            }
+            ) if *withdrawal == Withdrawal::Released => Summary::done(Reason::Ended, self.ended()),
             (
                 Intent::Withdraw {
                     deleting: false, ..

@@ -28,6 +28,7 @@ mod doubt;
 pub(super) mod endpoint;
 pub(super) mod instance;
 mod precedence;
+mod succession;
 pub(super) mod values;
 
 /// Time limit of a step if no service sets one.
@@ -41,6 +42,7 @@ pub(super) fn resolve(snapshot: &DeviceSnapshot, now: Timestamp) -> ResolvedDevi
         .into_iter()
         .map(|subscription| resolve_subscription(snapshot, subscription, unreachable.as_ref(), now))
         .collect();
+    succession::hand_over(snapshot, &mut subscriptions, now);
     precedence::refuse_losers(&mut subscriptions);
     doubt::defer_in_doubt(snapshot, &mut subscriptions);
     precedence::mark_settings(&mut subscriptions);
@@ -59,7 +61,9 @@ fn resolve_subscription(
     now: Timestamp,
 ) -> ResolvedSubscription {
     let now = revision::deciding_instant(snapshot, subscription, now);
-    let begun = revision::begun_at(subscription).is_some() || has_begun(subscription, now);
+    let begun = revision::begun_at(subscription).is_some()
+        || has_begun(subscription, now)
+        || observations::record::has_instance(subscription);
     let intent = intent(snapshot, subscription, begun, now);
     let revision = revision::wanted_revision(subscription, now);
     let mut resolved = ResolvedSubscription {
@@ -73,6 +77,7 @@ fn resolve_subscription(
         revision: None,
         claims: BTreeSet::new(),
         begun,
+        handed_to: None,
     };
     let outcome = revision.map_or(Ok(()), |revision| {
         resolve_revision(snapshot, subscription, revision, &mut resolved)

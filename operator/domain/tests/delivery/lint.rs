@@ -94,7 +94,10 @@ fn taken_from(
     let mut others = snapshot.subscriptions.iter();
     let other = others.find(|other| {
         let name = other.name_any();
-        let wants = match resolved.subscription(&name.clone().into()).map(|it| &it.intent) {
+        let wants = match resolved
+            .subscription(&name.clone().into())
+            .map(|it| &it.intent)
+        {
             Some(Intent::SetUp | Intent::Suspended) => true,
             Some(Intent::Scheduled { effective, .. }) => {
                 let lead = other.spec.lead_time.length().unwrap_or_default();
@@ -106,7 +109,9 @@ fn taken_from(
         name != *entry.name && is_live && wants && instance_id(&snapshot.namespace, other) == *id
     })?;
     let (name, by) = (other.name_any(), &entry.name);
-    Some(format!("{by} removes the instance {id}, which {name} wants"))
+    Some(format!(
+        "{by} removes the instance {id}, which {name} wants"
+    ))
 }
 
 /// Returns the fault of a fetch, a poll or a removal that names another plan than the instance has
@@ -267,6 +272,7 @@ fn on_behalf_of(resolved: &ResolvedDevice, action: &Action) -> Vec<Served> {
         Action::ReadDevice { .. }
         | Action::ReadCatalog { .. }
         | Action::RecordInstance { .. }
+        | Action::TakeOver { .. }
         | Action::ReadInstance { .. }
         | Action::PollOperation { .. }
         | Action::Deprovision { .. } => Vec::new(),

@@ -20,6 +20,7 @@ use proptest::prelude::*;
 
 mod asked_waits;
 mod events;
+mod succession;
 mod writes;
 
 use self::events::{Event, events, happen};

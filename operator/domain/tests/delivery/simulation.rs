@@ -182,10 +182,12 @@ impl Simulation {
             Action::RecordInstance { subscription } => {
                 let object = self.subscription(subscription);
                 let status = pass.record_instance(object, self.now);
-                let status = status.expect("every subscription is resolved");
-                self.store_subscription(subscription, &status);
-                let stored = self.subscription(subscription).clone();
-                Answer::Recorded(Some(stored.into()))
+                self.recorded(subscription, status)
+            }
+            Action::TakeOver { subscription, from } => {
+                let object = self.subscription(subscription);
+                let status = pass.take_over(object, from, self.now);
+                self.recorded(subscription, status)
             }
             Action::ReadDevice {
                 connection,
@@ -201,6 +203,12 @@ impl Simulation {
             | Action::Update { .. }
             | Action::Deprovision { .. } => self.ask_broker(action, pass),
         }
+    }
+
+    fn recorded(&mut self, name: &str, status: Option<ServiceSubscriptionStatus>) -> Answer {
+        let status = status.expect("every subscription is resolved");
+        self.store_subscription(name, &status);
+        Answer::Recorded(Some(self.subscription(name).clone().into()))
     }
 
     fn report_of(&self, pass: &Pass, name: &str) -> SubscriptionReport {

@@ -42,6 +42,7 @@ impl Life {
                 }
                 Answer::Recorded(self.subscription().cloned())
             }
+            Action::TakeOver { .. } => unreachable!("no other subscription is on the device"),
             Action::ReadInstance { .. }
             | Action::Provision { .. }
             | Action::Update { .. }

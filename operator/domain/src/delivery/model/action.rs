@@ -58,6 +58,14 @@ pub enum Action {
         /// The subscription.
         subscription: SubscriptionName,
     },
+    /// Write the instance of another subscription, which this one succeeds, into the status of this
+    /// one. [`Action::RecordInstance`] of the other one then forgets it there.
+    TakeOver {
+        /// The subscription.
+        subscription: SubscriptionName,
+        /// The one that has the instance.
+        from: SubscriptionName,
+    },
     /// Fetch an instance.
     ReadInstance {
         /// The subscription.

@@ -76,6 +76,16 @@ impl AskedWaits {
             .retain(|(key, _), _| !key.is_operation_of(subscription));
     }
 
+    /// Moves the waits of a subscription to the one that has its instance by now.
+    pub(super) fn hand_over(&mut self, from: &SubscriptionName, to: &SubscriptionName) {
+        let waits = std::mem::take(&mut self.0).into_iter();
+        let moved = waits.map(|((key, asker), wait)| {
+            let key = key.handed_over(from, to).unwrap_or(key);
+            ((key, asker), wait)
+        });
+        self.0 = moved.collect();
+    }
+
     /// Returns the ends of the waits.
     pub(super) fn ends(&self) -> impl Iterator<Item = Timestamp> {
         self.0.values().map(|wait| wait.until)

@@ -88,6 +88,31 @@ impl BackoffKey {
         }
     }
 
+    /// Returns the same key of another subscription; `None` if it is not one of `from`.
+    pub(super) fn handed_over(
+        &self,
+        from: &SubscriptionName,
+        to: &SubscriptionName,
+    ) -> Option<Self> {
+        match self {
+            Self::Item {
+                subscription,
+                item,
+                digest,
+            } if subscription == from => Some(Self::item(to, item, *digest)),
+            Self::Server { subscription } if subscription == from => Some(Self::server(to)),
+            Self::Operation {
+                subscription,
+                since,
+            } if subscription == from => Some(Self::operation(to, *since)),
+            Self::Device { .. }
+            | Self::Item { .. }
+            | Self::Server { .. }
+            | Self::Operation { .. }
+            | Self::Catalog { .. } => None,
+        }
+    }
+
     /// True if it is the key of an operation on the instance of a subscription.
     pub(super) fn is_operation_of(&self, name: &SubscriptionName) -> bool {
         matches!(self, Self::Operation { subscription, .. } if subscription == name)
@@ -212,6 +237,15 @@ impl Backoffs {
         self.entries
             .retain(|key, _| !key.is_operation_of(subscription));
         self.asked.end_operations(subscription);
+    }
+
+    /// Moves the backoffs of a subscription to the one that has its instance by now.
+    pub fn hand_over(&mut self, from: &SubscriptionName, to: &SubscriptionName) {
+        let entries = std::mem::take(&mut self.entries).into_iter();
+        self.entries = entries
+            .map(|(key, backoff)| (key.handed_over(from, to).unwrap_or(key), backoff))
+            .collect();
+        self.asked.hand_over(from, to);
     }
 
     /// Records that the remote side to which a key leads asked for no request before an instant.

@@ -98,6 +98,18 @@ pub struct ResolvedSubscription {
     pub claims: BTreeSet<String>,
     /// True if any revision has begun, so that something may stand on the server.
     pub begun: bool,
+    /// Subscription to which its instance goes, if one succeeds it.
+    pub handed_to: Option<HandedTo>,
+}
+
+/// Subscription to which an instance goes, instead of being removed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HandedTo {
+    /// The one that succeeds.
+    pub heir: SubscriptionName,
+    /// True if that one is in force, so that the instance goes on as it is; else it is turned off
+    /// first.
+    pub goes_on: bool,
 }
 
 /// One step.

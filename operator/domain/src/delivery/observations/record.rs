@@ -8,7 +8,7 @@ use entente_crds::{
     digest::Digest,
     v1alpha1::{
         AdoptedBy, Adoption, ServerInstance, ServerOperation, ServerOperationState,
-        ServerOperationType,
+        ServerOperationType, ServiceSubscription,
     },
 };
 use jiff::{SignedDuration, Timestamp};
@@ -203,6 +203,12 @@ pub(super) fn note_concurrency(
 /// True if something may exist on the service server for a recorded instance: something was sent.
 pub fn may_exist(recorded: &ServerInstance) -> bool {
     recorded.sent_digest.is_some() || recorded.operation.is_some()
+}
+
+/// True if the status of a subscription has an instance that may exist.
+pub(in crate::delivery) fn has_instance(subscription: &ServiceSubscription) -> bool {
+    let status = subscription.status.iter();
+    status.flat_map(|status| &status.server).any(may_exist)
 }
 
 /// True if a provision was refused because an instance of this id exists with other values (OSB

@@ -72,8 +72,8 @@ pub enum Answer {
     DeviceWritten(Result<(), Failure>),
     /// Of [`Action::ReadCatalog`].
     Catalog(Result<Arc<Catalog>, Failure>),
-    /// Of [`Action::RecordInstance`]: the subscription as it is now, or `None` if it is gone or
-    /// could not be written.
+    /// Of [`Action::RecordInstance`] and [`Action::TakeOver`]: the subscription as it is now, or
+    /// `None` if it is gone or could not be written.
     Recorded(Option<Arc<ServiceSubscription>>),
     /// Of [`Action::ReadInstance`].
     Instance(Result<InstanceReading, Failure>),
@@ -110,6 +110,24 @@ impl Pass {
             Action::ReadCatalog { connection } => self.catalog_read(connection, answer, moment),
             Action::RecordInstance { subscription } => {
                 self.instance_recorded(subscription, answer, moment);
+                let entry = self.resolved.subscription(subscription);
+                let object = self.snapshot.subscription(subscription);
+                let status = object.and_then(|object| object.status.as_ref());
+                let is_forgotten = status.is_some_and(|status| status.server.is_none());
+                if is_forgotten && entry.is_some_and(|entry| entry.handed_to.is_some()) {
+                    self.observations.give_away(subscription);
+                }
+            }
+            Action::TakeOver { subscription, from } => {
+                if matches!(answer, Answer::Recorded(Some(_))) {
+                    self.backoffs.hand_over(from, subscription);
+                }
+                self.instance_recorded(subscription, answer, moment);
+                if let Some(object) = self.snapshot.subscription(subscription) {
+                    let status = object.status.as_ref();
+                    let recorded = status.and_then(|status| status.server.clone());
+                    self.observations.take_over(subscription, recorded);
+                }
             }
             Action::ReadInstance { subscription, .. }
             | Action::Provision { subscription, .. }

@@ -1,7 +1,8 @@
 //! Plan, backwards: the service is turned off, then the instance is removed and proved gone.
 //!
 //! Device settings stay as they are. A withdrawal never touches the instance of another
-//! subscription: each has its own. Called by plan after every set-up.
+//! subscription: each has its own, and one that another subscription succeeds is handed over and not
+//! removed. Called by plan after every set-up.
 
 use entente_crds::{
     condition::Reason,
@@ -18,6 +19,7 @@ use crate::delivery::{
     plan::{
         instance::{deprovision, recorded_key},
         round::Round,
+        succession::{HandOver, hand_over_of, is_handed_over, is_to_be_taken, take_over},
     },
 };
 use crate::{reasons::is_about_the_request, remote::InstanceReading};
@@ -46,6 +48,11 @@ pub(in crate::delivery) fn withdrawal(
     let Some(recorded) = observations.of(&subscription.name).recorded.as_ref() else {
         return Withdrawal::Released;
     };
+    match hand_over_of(snapshot, subscription, observations) {
+        HandOver::NothingIsThere => {}
+        HandOver::Takes => return Withdrawal::UnderWay,
+        HandOver::Forgets | HandOver::Done => return Withdrawal::Released,
+    }
     // What was never asked for is nowhere; what was removed has to be proved gone.
     let removed = observations.of(&subscription.name).removed.is_some();
     let is_nowhere = !removed && !may_exist(recorded);
@@ -90,9 +97,15 @@ pub(in crate::delivery) fn withdraw(
     plan: &mut Plan,
 ) {
     if withdrawal(round.snapshot, subscription, round.observations, round.now)
-        == Withdrawal::UnderWay
+        != Withdrawal::UnderWay
     {
-        remove(round, subscription, plan);
+        return;
+    }
+    match &subscription.handed_to {
+        Some(handed) if handed.goes_on && is_to_be_taken(round, subscription) => {
+            plan.wait(&subscription.name, is_handed_over());
+        }
+        _ => remove(round, subscription, plan),
     }
 }
 
@@ -184,6 +197,14 @@ fn next(
     let instance = recorded_key(recorded);
     let deprovision = deprovision(subscription, server, instance.clone());
     match &recorded.operation {
+        // What became of it is known to the one that goes on with the instance.
+        Some(operation)
+            if operation.r#type != ServerOperationType::Update
+                && is_to_be_taken(round, subscription) =>
+        {
+            take_over(round, subscription, plan);
+            return;
+        }
         // The operation under way is polled first: brokers refuse to remove an instance meanwhile,
         // and one whose operation never ends is removed when it has been polled for long enough.
         Some(operation) if round.operation(subscription, server, &instance, operation, plan) => {
@@ -222,12 +243,17 @@ fn next(
         }
         Some(Err(_)) => was_on(round, subscription, server),
         Some(Ok(InstanceReading::Present { parameters, .. })) => is_on(server, parameters.as_ref()),
+        Some(Ok(InstanceReading::NotRetrievable)) if is_to_be_taken(round, subscription) => {
+            was_on(round, subscription, server)
+        }
         // Absent may also mean that a provision is still under way, so it is removed all the same;
         // the broker answers 410 if there is no instance.
         Some(Ok(InstanceReading::Absent | InstanceReading::NotRetrievable)) => false,
     };
     if is_on && off_attempt(round, subscription, server).is_none() {
         plan.actions.push(turn_off(subscription, server, instance));
+    } else if is_to_be_taken(round, subscription) {
+        take_over(round, subscription, plan);
     } else if heard.removed.is_some() {
         plan.wait(&subscription.name, still_there(round));
     } else {

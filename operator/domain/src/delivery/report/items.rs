@@ -161,7 +161,7 @@ impl Report<'_> {
             .as_ref()?;
         match (&self.subscription.intent, withdrawal) {
             (Intent::Withdraw { .. } | Intent::Detach, Withdrawal::Released) => None,
-            _ if self.has_made_room() => None,
+            _ if self.has_made_room() || self.is_handed_over() => None,
             // While it waits for a removal nothing was sent for it: what is found afterwards is not
             // its own.
             _ if self.waits_for_a_removal(recorded) => None,

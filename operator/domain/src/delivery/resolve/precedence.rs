@@ -26,12 +26,15 @@ pub(in crate::delivery) fn ordered(snapshot: &DeviceSnapshot) -> Vec<&ServiceSub
 
 /// Returns the key of precedence: the earlier term start, then the older contract, then the name. A
 /// contract that succeeds another one keeps the start of the first, so that nobody who came between
-/// them gets ahead by a renewal.
-fn order_of(subscription: &ServiceSubscription) -> (Timestamp, Timestamp, String, String) {
+/// them gets ahead by a renewal; those of one chain come one after the other.
+fn order_of(
+    subscription: &ServiceSubscription,
+) -> (Timestamp, Timestamp, Timestamp, String, String) {
     let contract = &subscription.spec.contract;
     let first = subscription.spec.origin.as_ref();
     (
         first.map_or(contract.start, |first| first.start),
+        contract.start,
         contract.created,
         contract.name.clone(),
         subscription.name_any(),

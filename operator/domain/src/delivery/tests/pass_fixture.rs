@@ -113,7 +113,9 @@ impl Remote {
                 Answer::DeviceWritten(Ok(()))
             }
             Action::ReadCatalog { .. } => Answer::Catalog(Ok(Arc::new(catalog()))),
-            Action::RecordInstance { .. } => unreachable!("the test records it"),
+            Action::RecordInstance { .. } | Action::TakeOver { .. } => {
+                unreachable!("the test records it")
+            }
             Action::ReadInstance { .. } => Answer::Instance(Ok(match &self.parameters {
                 None => InstanceReading::Absent,
                 Some(parameters) => InstanceReading::Present {

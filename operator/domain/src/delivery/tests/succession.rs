@@ -4,8 +4,8 @@
 use entente_crds::v1alpha1::{Origin, ServiceSubscription};
 use jiff::SignedDuration;
 
-use super::pass_fixture::subscription;
-use crate::delivery::{instance_id, resolve::precedence};
+use super::pass_fixture::{now, subscription};
+use crate::delivery::{instance_id, resolve::resolve};
 
 const NAMESPACE: &str = "acme";
 
@@ -50,10 +50,13 @@ fn a_renewal_does_not_lose_its_precedence_to_a_contract_that_came_in_between() {
     between.metadata.name = Some("between.backup.lobby-mfp".to_owned());
     let mut snapshot = super::pass_fixture::snapshot();
     snapshot.subscriptions = vec![between.into(), successor().into()];
-    let names = || precedence::ordered(&snapshot).into_iter();
-    let names: Vec<_> = names().filter_map(|it| it.metadata.name.clone()).collect();
+    let resolved = resolve(&snapshot, now());
+    let names: Vec<&str> = resolved.subscriptions.iter().map(|it| &*it.name).collect();
     assert_eq!(
         names,
-        ["banco-sul-2030.copies.lobby-mfp", "between.backup.lobby-mfp"]
+        [
+            "banco-sul-2030.copies.lobby-mfp",
+            "between.backup.lobby-mfp"
+        ]
     );
 }

@@ -128,6 +128,19 @@ impl Broker {
         }
     }
 
+    /// True if the operator was told the plan of an instance.
+    pub(crate) fn is_told(&self, id: &str) -> bool {
+        let instance = self.instances.get(id);
+        instance.is_some_and(|instance| instance.acknowledged.is_some())
+    }
+
+    /// Forgets what the operator was told of one instance.
+    pub(crate) fn tell_nobody(&mut self, id: &str) {
+        if let Some(instance) = self.instances.get_mut(id) {
+            instance.acknowledged = None;
+        }
+    }
+
     fn reach(&self, writing: bool) -> Result<(), Failure> {
         if let Some((kind, retry_after)) = self.asks {
             return Err(Failure {

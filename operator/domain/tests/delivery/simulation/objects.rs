@@ -8,9 +8,9 @@ use entente_crds::{
     example::in_use,
     v1alpha1::{
         Connection, Device, DeviceConnection, DeviceModel, DeviceSpec, NameReference, Origin,
-        PromiseState, Revision, SecretKeyReference, SecretParameter, ServiceLevel, ServiceSubscription,
-        ServiceSubscriptionSpec, ServiceSubscriptionStatus, SmartService, SubscriptionContract,
-        SubscriptionCustomer,
+        PromiseState, Revision, SecretKeyReference, SecretParameter, ServiceLevel,
+        ServiceSubscription, ServiceSubscriptionSpec, ServiceSubscriptionStatus, SmartService,
+        SubscriptionContract, SubscriptionCustomer,
     },
 };
 use entente_domain::names::SubscriptionName;
@@ -231,6 +231,7 @@ fn revision(wish: &Wish) -> Revision {
 pub(super) fn subscription_of(action: &Action) -> &SubscriptionName {
     match action {
         Action::RecordInstance { subscription }
+        | Action::TakeOver { subscription, .. }
         | Action::ReadInstance { subscription, .. }
         | Action::Provision { subscription, .. }
         | Action::Update { subscription, .. }

@@ -96,14 +96,30 @@ impl Simulation {
                 self.answered(result.as_ref().err(), false);
                 Answer::Instance(result)
             }
-            Action::PollOperation { instance, .. } => {
+            Action::PollOperation {
+                instance,
+                operation,
+                ..
+            } => {
+                let was_told = broker.is_told(&instance.instance_id);
                 let result = broker.poll(instance, now);
+                if operation.is_none() && !was_told {
+                    // It may be the end of another operation, which tells no plan.
+                    broker.tell_nobody(&instance.instance_id);
+                }
                 let result = self.in_other_words(result, chatters);
                 self.answered(result.as_ref().err(), false);
                 Answer::Operation(result)
             }
             _ => {
                 let result = change(broker, action, now);
+                if let (Action::Update { to_plan, .. }, Err(failure)) = (action, &result)
+                    && to_plan.is_some()
+                    && (failure.doubtful || failure.kind == FailureKind::Concurrent)
+                {
+                    // It may have done it all the same, or be busy with this very move.
+                    broker.tell_nobody(&instance);
+                }
                 let result = self.in_other_words(result, chatters);
                 self.answered(result.as_ref().err(), true);
                 Answer::Server(result)

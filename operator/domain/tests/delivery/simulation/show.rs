@@ -40,6 +40,7 @@ impl Simulation {
             }
             Action::ReadCatalog { connection } => format!("read catalog: {connection}"),
             Action::RecordInstance { subscription } => format!("record instance: {subscription}"),
+            Action::TakeOver { subscription, from } => format!("{subscription} takes over: {from}"),
             Action::ReadInstance { subscription, .. } => format!("fetch: {subscription}"),
             Action::Provision {
                 subscription,
