@@ -249,6 +249,7 @@ pub const BOUNDED_BY_SOURCE: &[&str] = &[
     "contracts.owed.summary",
     "contracts.promisesFrom",
     "contracts.subscriptions.summary",
+    "contracts.succeeds",
     "devicemodels.conditions[].reason",
     "devicemodels.conditions[].type",
     "devices.conditions[].reason",

@@ -15,6 +15,8 @@ pub(super) fn complete() -> Value {
         json!({"leadTime": "336h"}),
     );
     put(&mut object, "/spec/promisesFrom", json!("2027-04-01"));
+    let before = json!({"name": "banco-sul-2024"});
+    put(&mut object, "/spec/succeeds", before);
     put(
         &mut object,
         "/spec/exclusions",

@@ -139,6 +139,7 @@ const DNS_LABEL: Scalar = Scalar {
     places: &[
         (Contract, "/spec/services/0/name"),
         (Contract, "/spec/services/0/serviceRef/name"),
+        (Contract, "/spec/succeeds/name"),
         (Connection, "/spec/allow/0/name"),
         (Device, "/spec/modelRef/name"),
         (Device, "/spec/connections/0/name"),
@@ -148,6 +149,8 @@ const DNS_LABEL: Scalar = Scalar {
         (ServiceSubscription, "/spec/contract/name"),
         (ServiceSubscription, "/spec/deviceRef/name"),
         (ServiceSubscription, "/spec/serviceName"),
+        (ServiceSubscription, "/spec/origin/contract"),
+        (ServiceSubscription, "/spec/origin/serviceName"),
         (ServiceSubscription, "/spec/revisions/0/serviceRef/name"),
     ],
 };

@@ -58,6 +58,12 @@ pub struct ContractSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::currency")]
     pub currency: Option<String>,
+    /// The contract of the same customer that this one renews. From its start this one takes over
+    /// each service of that contract on the same device, if it has the same SmartService or one of
+    /// the same offering and Connection: the instance on the service server is kept, and only the
+    /// difference is sent. It cannot be changed once it is accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub succeeds: Option<NameReference>,
     /// Start and end of the contract.
     pub term: Term,
     /// Work that may be done before the start.
@@ -375,6 +381,10 @@ pub struct ContractStatus {
     /// The next instant at which something begins or ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_transition: Option<jiff::Timestamp>,
+    /// Name of the contract that it was accepted to succeed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub succeeds: Option<String>,
     /// The instant at which the set of subscriptions was first complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub established: Option<jiff::Timestamp>,

@@ -5,6 +5,7 @@
 //! finalizer.
 
 mod execute;
+mod kin;
 mod observe;
 mod triggers;
 
@@ -72,6 +73,8 @@ impl Reconcile for Contracts {
         watches.cache(&objects.devices, triggers::device);
         watches.cache(&objects.compensations, triggers::compensation);
         watches.channel(self.context.skew.subscribe(), triggers::clock);
+        let unreadable = objects.contracts.subscribe_unreadable();
+        watches.channel(unreadable, triggers::unreadable_contract);
         let unreadable = objects.subscriptions.subscribe_unreadable();
         watches.channel(unreadable, triggers::unreadable_subscription);
         let unreadable = objects.services.subscribe_unreadable();

@@ -11,6 +11,7 @@ use entente_crds::{
     },
 };
 use entente_domain::{
+    contract::predecessor_of,
     delivery::{endpoint_index, known_identities},
     unreadable::{Referent, UnreadableObjects},
 };
@@ -36,6 +37,8 @@ pub(crate) const BY_CONTRACT: &str = "contract";
 pub(crate) const BY_ENTRY: &str = "entry";
 /// Index of subscriptions and contracts: the SmartServices that they name.
 pub(crate) const BY_SERVICE: &str = "service";
+/// Index of contracts: "namespace/contract" of the one that they succeed.
+pub(crate) const BY_SUCCEEDS: &str = "succeeds";
 /// Index of devices: the DeviceModel.
 pub(crate) const BY_MODEL: &str = "model";
 /// Index of devices and services: the Connections that they name. Index of subscriptions: the
@@ -81,15 +84,7 @@ impl Objects {
                     .collect()
             })),
             devices: Arc::new(devices(context)),
-            contracts: Arc::new(Cache::new(metrics()).with_index(
-                BY_SERVICE,
-                |contract: &Contract| {
-                    let entries = contract.spec.services.iter();
-                    entries
-                        .map(|entry| entry.service_ref.name.clone())
-                        .collect()
-                },
-            )),
+            contracts: Arc::new(contracts(context)),
             subscriptions: Arc::new(subscriptions(context)),
             compensations: Arc::new(compensations(context)),
         }
@@ -238,6 +233,21 @@ pub(crate) fn entry_label(name: &str) -> Option<String> {
     let mut labels = name.split('.');
     let entry = labels.next().zip(labels.next());
     entry.map(|(contract, service)| format!("{contract}.{service}"))
+}
+
+fn contracts(context: &Context) -> Cache<Contract> {
+    Cache::new(Arc::clone(&context.metrics))
+        .with_index(BY_SERVICE, |contract: &Contract| {
+            let entries = contract.spec.services.iter();
+            entries
+                .map(|entry| entry.service_ref.name.clone())
+                .collect()
+        })
+        .with_index(BY_SUCCEEDS, |contract| {
+            let namespace = contract.namespace().unwrap_or_default();
+            let named = predecessor_of(contract).into_iter();
+            named.map(|name| path(&namespace, name)).collect()
+        })
 }
 
 fn devices(context: &Context) -> Cache<Device> {

@@ -25,6 +25,7 @@ mod revisions;
 mod risk;
 mod subscription_state;
 mod subscription_view;
+mod succession;
 mod terms;
 
 #[cfg(test)]
@@ -51,6 +52,7 @@ use crate::listing::some_of;
 pub use report::{WriteOutcome, report};
 pub use resolve::{next_date, next_wake, resolve};
 pub use subscription_view::{SubscriptionView, view};
+pub use succession::{ContractFacts, Kin, predecessor_of};
 
 /// The most names that a message lists before it says "and N more".
 const NAMES_SHOWN: usize = 5;
@@ -80,6 +82,8 @@ pub struct ContractWorld {
     pub unreadable_record: bool,
     /// Names of subscriptions whose deletion was seen although the operator had not requested it.
     pub recreated: BTreeSet<String>,
+    /// The contracts before and after it, with their subscriptions.
+    pub kin: Kin,
 }
 
 /// The part of a Device on which its membership in a contract depends.
@@ -296,6 +300,8 @@ pub struct ResolvedContract {
     /// True if the contract is being deleted and none of its subscriptions exists any more, one
     /// that cannot be read included.
     pub done: bool,
+    /// Start of the subscription that succeeds, by the name of each that is succeeded.
+    pub succeeded: BTreeMap<String, Timestamp>,
 }
 
 fn name_of(contract: &Contract) -> &str {

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
 
-use super::Contracts;
+use super::{Contracts, kin};
 use crate::{
     cache::Key,
     objects::{BY_CONTRACT, Objects, path},
@@ -68,6 +68,7 @@ pub(super) fn world(contracts: &Contracts, contract: Contract) -> ContractWorld 
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
     ContractWorld {
+        kin: kin::of(objects, &contract),
         clock_skew: contracts.context.skew.is_skewed(),
         services,
         devices,

@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, sync::PoisonError, time::Duration};
 
 use entente_crds::v1alpha1::{Compensation, Contract, Device, ServiceSubscription, SmartService};
-use entente_domain::contract::view;
+use entente_domain::contract::{predecessor_of, view};
 use kube::ResourceExt as _;
 
-use super::Contracts;
+use super::{Contracts, kin};
 use crate::{
     cache::{Change, Key, UnreadableChange},
     objects::BY_SERVICE,
@@ -17,7 +17,8 @@ use crate::{
 /// Time for which changes of many subscriptions are gathered into one pass.
 const GATHER: Duration = Duration::from_millis(50);
 
-pub(super) fn contract(_: &Contracts, queue: &Queue<Key>, change: &Change<Contract>) {
+pub(super) fn contract(contracts: &Contracts, queue: &Queue<Key>, change: &Change<Contract>) {
+    kin::wake_of_contract(contracts, queue, change);
     // What others wrote into its status or its finalizers is put right.
     if spec_differs(change) || change.by_others {
         queue.add(change.key.clone());
@@ -47,6 +48,7 @@ pub(super) fn subscription(
         change.key.namespace.clone(),
         found.spec.contract.name.clone(),
     );
+    kin::wake_of_subscription(contracts, queue, change, &key);
     let began_to_go = change
         .old
         .as_ref()
@@ -84,14 +86,18 @@ pub(super) fn subscription(
 
 /// Wakes the contract of a subscription that cannot be read, or no longer so: it waits for it.
 pub(super) fn unreadable_subscription(
-    _: &Contracts,
+    contracts: &Contracts,
     queue: &Queue<Key>,
     change: &UnreadableChange,
 ) {
     let metadata = &change.object.metadata;
     for owner in metadata.owner_references.iter().flatten() {
         let namespace = change.object.key.namespace.clone();
-        queue.add(Key::new(namespace, owner.name.clone()));
+        let key = Key::new(namespace, owner.name.clone());
+        let contract = contracts.objects.contracts.get(&key);
+        let succeeds = contract.as_ref().and_then(|it| predecessor_of(it));
+        kin::wake(contracts, queue, &key, succeeds);
+        queue.add(key);
     }
 }
 
@@ -106,8 +112,19 @@ pub(super) fn service(contracts: &Contracts, queue: &Queue<Key>, change: &Change
 
 fn of_service(contracts: &Contracts, queue: &Queue<Key>, service: &str) {
     for contract in contracts.objects.contracts.by_index(BY_SERVICE, service) {
-        queue.add(Key::of(&*contract));
+        let key = Key::of(&*contract);
+        kin::wake(contracts, queue, &key, predecessor_of(&contract));
+        queue.add(key);
     }
+}
+
+/// Wakes the contracts that succeed one which cannot be read, or is no more so.
+pub(super) fn unreadable_contract(
+    contracts: &Contracts,
+    queue: &Queue<Key>,
+    change: &UnreadableChange,
+) {
+    kin::wake(contracts, queue, &change.object.key, None);
 }
 
 /// Wakes the contracts that name a SmartService which cannot be read, or is no more so.

@@ -16,7 +16,7 @@ use rust_decimal::Decimal;
 use super::bounds::Signed;
 use super::parsed::Readings;
 use super::terms::EntryTerms;
-use super::{ContractWorld, Fault, bounds, fee_parts, is_own, unsupported};
+use super::{ContractWorld, Fault, bounds, fee_parts, is_own, succession, unsupported};
 use crate::money::{fee_amount, iso_digits};
 use crate::promise::{WITHOUT_CREDIT, is_without_credit};
 
@@ -50,6 +50,7 @@ pub(super) fn faults(world: &ContractWorld, readings: &Readings<'_>, now: Timest
         faults.extend(entry_faults(world, entry, terms.as_ref()));
     }
     faults.extend(currency_fault(world));
+    faults.extend(succession::faults(world, readings.term.as_ref().ok()));
     faults.extend(bounds::faults(world, readings, now));
     faults.extend(fee_parts::faults(world, readings));
     faults.into_iter().collect()

@@ -258,6 +258,7 @@ impl Assessment<'_> {
 /// Returns the message of a contract of which every subscription is delivered.
 pub(super) fn all_delivered(total: usize) -> String {
     match total {
+        0 => "No subscription is left to be delivered.".to_owned(),
         1 => "The subscription is delivered.".to_owned(),
         _ => format!("All {total} subscriptions are delivered."),
     }

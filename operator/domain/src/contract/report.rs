@@ -23,6 +23,7 @@ use super::conditions::conditions;
 use super::revisions::instant;
 use super::risk::{devices_at_risk, is_watched};
 use super::subscription_state::{Progress, SubscriptionState, is_failing, subscription_states};
+use super::succession::{accepted_predecessor, without_succeeded};
 use super::{ContractWorld, EntryDevices, ResolvedContract, is_deleting, is_own, is_terminating};
 use crate::condition::is_true;
 use crate::promise::has_missed;
@@ -60,7 +61,7 @@ pub fn report(
         .map(|found| (found.metadata.name.as_deref().unwrap_or_default(), &**found))
         .collect();
     let states = subscription_states(contract, resolved, &own, &world.unreadable);
-    let resolved_term = resolved.term.as_ref();
+    let states = without_succeeded(states, resolved, now);
     let term = if resolved.accepted.is_ok() {
         resolved.term.clone()
     } else {
@@ -103,12 +104,13 @@ pub fn report(
         subscriptions: Some(counts(&states)),
         not_ready: not_ready(&assessment),
         owed,
-        next_transition: resolved_term.and_then(|term| next_transition(term, now)),
+        next_transition: next_transition(resolved, now),
+        succeeds: accepted_predecessor(contract, resolved),
         established: previous
             .established
             .or_else(|| established(&assessment, &own)),
         promises_from: accepted_promises_from(contract, resolved),
-        history: history(previous.history, resolved_term, now),
+        history: history(previous.history, resolved.term.as_ref(), now),
         term,
     }
 }
@@ -207,12 +209,11 @@ fn not_ready(assessment: &Assessment) -> Vec<NotReady> {
     pending.collect()
 }
 
-fn next_transition(term: &ResolvedTerm, now: Timestamp) -> Option<Timestamp> {
-    if now < term.start {
-        Some(term.start)
-    } else {
-        term.end.filter(|end| now < *end)
-    }
+fn next_transition(resolved: &ResolvedContract, now: Timestamp) -> Option<Timestamp> {
+    let term = resolved.term.iter();
+    let dates = term.flat_map(|term| [Some(term.start), term.end]).flatten();
+    let successors = resolved.succeeded.values().copied();
+    dates.chain(successors).filter(|it| now < *it).min()
 }
 
 /// Returns the instant at which the set of subscriptions is complete, if it is. It never lies

@@ -18,6 +18,7 @@ use super::device_sets::DeviceSets;
 use super::exclusions::{Exclusions, exclude, exclude_first, known_since};
 use super::parsed::{Readings, accepted_term, created, lead_time};
 use super::revisions::{Dates, advance, from_now, from_start};
+use super::succession;
 use super::terms::EntryTerms;
 use super::{
     Changes, ContractWorld, DesiredSubscription, DeviceFacts, EntryDevices, Exception,
@@ -60,7 +61,7 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
         } else {
             Err(faults)
         },
-        refs: references(world),
+        refs: both(references(world), succession::predecessor_at_hand(world)),
         entries: entry_devices(contract, &readings.devices),
         exceptions: exceptions(contract, &readings),
         without_fee: readings
@@ -71,6 +72,7 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
             .collect(),
         desired: Vec::new(),
         changes: Changes::default(),
+        succeeded: BTreeMap::new(),
         done: is_deleting(contract) && own().next().is_none() && world.unreadable.is_empty(),
     };
     if is_deleting(contract) {
@@ -78,6 +80,7 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
         resolved.changes.delete = live.map(SubscriptionHandle::of).collect();
         resolved.changes.delete.sort_unstable();
     } else if resolved.accepted.is_ok()
+        && succession::predecessor_at_hand(world).is_ok()
         && let (Some(term), Ok(promised_from)) = (resolved.term.clone(), &readings.promised_from)
         && let Ok(exclusions) = &readings.exclusions
     {
@@ -86,6 +89,7 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
         let known_since = known_since(contract, *promised_from, now);
         Subscriptions::new(world, dates, (exclusions, known_since), now)
             .fill(&readings, &mut resolved);
+        succession::apply(world, &mut resolved, now);
     }
     resolved
 }
@@ -109,6 +113,18 @@ fn exceptions(contract: &Contract, readings: &Readings<'_>) -> Vec<Exception> {
     let mut exceptions: Vec<Exception> = taken.chain(conflicts).collect();
     exceptions.sort_unstable();
     exceptions
+}
+
+/// Returns the faults of both, sorted.
+fn both(one: Result<(), Vec<Fault>>, other: Result<(), Vec<Fault>>) -> Result<(), Vec<Fault>> {
+    let faults = [one, other].into_iter().filter_map(Result::err);
+    let mut faults: Vec<Fault> = faults.flatten().collect();
+    faults.sort_unstable();
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(faults)
+    }
 }
 
 /// Counts the devices of each entry.

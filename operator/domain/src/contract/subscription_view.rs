@@ -14,9 +14,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 use super::is_terminating;
 use super::risk::{Hindrances, hindrances};
 use super::subscription_state::{current, is_failing, is_silent};
+use super::succession::has_instance;
 
 /// The part of a subscription that a contract reads.
 #[derive(Debug, PartialEq)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and none excludes another"
+)]
 pub struct SubscriptionView {
     uid: Option<String>,
     owners: Option<Vec<OwnerReference>>,
@@ -24,6 +29,8 @@ pub struct SubscriptionView {
     generation: Option<i64>,
     created: Option<Time>,
     terminating: bool,
+    /// True if it has an instance, after which its origin stays.
+    has_instance: bool,
     /// Status and reason of Ready and Delivered, if they are about this generation.
     said: [Option<(String, String)>; 2],
     failing: bool,
@@ -54,6 +61,7 @@ pub fn view(subscription: &ServiceSubscription) -> SubscriptionView {
         generation: metadata.generation,
         created: metadata.creation_timestamp.clone(),
         terminating: is_terminating(subscription),
+        has_instance: has_instance(subscription),
         said: [ConditionType::Ready, ConditionType::Delivered].map(|condition| {
             current(subscription, condition).map(|said| (said.status.clone(), said.reason.clone()))
         }),

@@ -16,6 +16,7 @@ mod revisions;
 mod risk;
 mod seen_late;
 mod subscription_view;
+mod succession;
 mod unreadable;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -157,6 +158,7 @@ fn world(services: Vec<ContractService>) -> ContractWorld {
         unreadable: BTreeSet::new(),
         unreadable_record: false,
         recreated: BTreeSet::new(),
+        kin: Kin::default(),
     }
 }
 

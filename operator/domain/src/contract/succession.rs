@@ -1,0 +1,508 @@
+//! Succession: a contract takes over the services of the one that it renews (B1, B2).
+//!
+//! Decides whether `spec.succeeds` can be accepted, which subscription of the predecessor each new one
+//! continues (its origin), and that what is continued ends where the next one begins. An origin is
+//! decided anew until the subscription has begun or has its instance, and then never: the id of the
+//! instance follows from it. Nothing is written while the predecessor is not at hand, since a second
+//! instance could not be taken back. Called by `resolve`, `acceptance` and `report`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use entente_crds::condition::Reason;
+use entente_crds::v1alpha1::{
+    Contract, Origin, ResolvedTerm, Revision, ServiceSubscription, ServiceSubscriptionSpec,
+    SmartService,
+};
+use jiff::Timestamp;
+
+use super::subscription_state::SubscriptionState;
+use super::{
+    ContractWorld, DesiredSubscription, Fault, ResolvedContract, SubscriptionHandle,
+    SubscriptionUpdate, is_own, is_terminating, name_of, unsupported,
+};
+use crate::delivery::may_exist;
+
+/// The contracts before and after a contract, with their subscriptions.
+#[derive(Clone, Debug, Default)]
+pub struct Kin {
+    /// The contracts to which `spec.succeeds` leads, nearest first. It ends before one that does not
+    /// exist, and before one that is in it already or is this very contract.
+    pub predecessors: Vec<ContractFacts>,
+    /// Subscriptions of the nearest of them, live and terminating.
+    pub given: Vec<Arc<ServiceSubscription>>,
+    /// Subscriptions of other contracts that succeed that one as well.
+    pub siblings: Vec<Arc<ServiceSubscription>>,
+    /// Subscriptions of the contracts that succeed this one.
+    pub heirs: Vec<Arc<ServiceSubscription>>,
+    /// The SmartServices of `given`, those that exist.
+    pub services: BTreeMap<String, Arc<SmartService>>,
+    /// The object before it that cannot be read, if there is one, such as "Contract acme-2024".
+    pub unreadable_predecessor: Option<String>,
+    /// True if a subscription of a contract that succeeds this one cannot be read.
+    pub unreadable_heir: bool,
+}
+
+/// The part of a contract on which those that succeed it depend.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ContractFacts {
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+    /// The id of its customer.
+    pub customer: String,
+    /// Name of the contract that it succeeds, by [`predecessor_of`].
+    pub succeeds: Option<String>,
+    /// Start of its accepted term; `None` if it was never accepted.
+    pub start: Option<Timestamp>,
+}
+
+impl From<&Contract> for ContractFacts {
+    fn from(contract: &Contract) -> Self {
+        let status = contract.status.as_ref();
+        Self {
+            name: name_of(contract).to_owned(),
+            uid: contract.metadata.uid.clone().unwrap_or_default(),
+            customer: contract.spec.customer.id.clone(),
+            succeeds: predecessor_of(contract).map(str::to_owned),
+            start: status
+                .and_then(|status| status.term.as_ref())
+                .map(|term| term.start),
+        }
+    }
+}
+
+/// Returns the name of the contract that another one succeeds: the accepted one, whatever the spec
+/// names since; before that the one in its spec.
+pub fn predecessor_of(contract: &Contract) -> Option<&str> {
+    let status = contract.status.as_ref();
+    let accepted = status.and_then(|status| status.succeeds.as_deref());
+    accepted.or_else(|| predecessor(contract))
+}
+
+/// Returns the name in `spec.succeeds`.
+fn predecessor(contract: &Contract) -> Option<&str> {
+    contract.spec.succeeds.as_ref().map(|it| it.name.as_str())
+}
+
+/// True if the contract was accepted with what it succeeds, or with nothing, so that this cannot be
+/// changed any more.
+fn is_accepted(contract: &Contract) -> bool {
+    let status = contract.status.as_ref();
+    status.is_some_and(|status| status.succeeds.is_some() || status.established.is_some())
+}
+
+/// Returns the faults of `spec.succeeds`; `term` is the contract's own.
+pub(super) fn faults(world: &ContractWorld, term: Option<&ResolvedTerm>) -> Option<Fault> {
+    let contract = &world.contract;
+    let named = predecessor(contract);
+    if is_accepted(contract) {
+        let status = contract.status.as_ref();
+        let before = status.and_then(|status| status.succeeds.as_deref());
+        return (before != named).then(|| changed(before, named));
+    }
+    let named = named?;
+    if let Some(circle) = circle(world, named) {
+        return Some(Fault {
+            reason: Reason::CircularSuccession,
+            message: format!("spec.succeeds leads back to where it began: {circle}"),
+        });
+    }
+    let facts = world.kin.predecessors.first()?;
+    let customer = &contract.spec.customer.id;
+    if facts.customer != *customer {
+        return Some(Fault {
+            reason: Reason::CustomerDiffers,
+            message: format!(
+                "spec.succeeds: the Contract {named} is for the customer \"{}\", and this one for \
+                 \"{customer}\": must be one of the same customer",
+                facts.customer
+            ),
+        });
+    }
+    let start = term?.start;
+    (facts.start? >= start).then(|| {
+        unsupported(format!(
+            "spec.succeeds: the Contract {named} does not begin before this one: must be an earlier \
+             one"
+        ))
+    })
+}
+
+fn changed(before: Option<&str>, named: Option<&str>) -> Fault {
+    let say = |name: Option<&str>| {
+        name.map_or_else(|| "no contract".to_owned(), |name| format!("\"{name}\""))
+    };
+    Fault {
+        reason: Reason::SuccessionChanged,
+        message: format!(
+            "spec.succeeds names {}, and the contract was accepted with {}: it cannot be changed",
+            say(named),
+            say(before)
+        ),
+    }
+}
+
+/// Returns the contracts of a circle as "a, b, a"; `None` if there is none.
+fn circle(world: &ContractWorld, named: &str) -> Option<String> {
+    let own = name_of(&world.contract);
+    let chain = &world.kin.predecessors;
+    let mut path: Vec<&str> = vec![own, named];
+    path.extend(chain.iter().filter_map(|it| it.succeeds.as_deref()));
+    let (last, before) = path.split_last()?;
+    before.contains(last).then(|| path.join(", "))
+}
+
+/// Checks that the contract that is succeeded is at hand, unless it was before: it may be deleted
+/// once it was accepted.
+pub(super) fn predecessor_at_hand(world: &ContractWorld) -> Result<(), Vec<Fault>> {
+    let contract = &world.contract;
+    let Some(named) = predecessor(contract).filter(|_| !is_accepted(contract)) else {
+        return Ok(());
+    };
+    let fault = |reason, message| Err(vec![Fault { reason, message }]);
+    if let Some(object) = &world.kin.unreadable_predecessor {
+        let message = format!("spec.succeeds: the {object} cannot be read");
+        return fault(Reason::Undecodable, message);
+    }
+    let reason = Reason::ContractNotFound;
+    match world.kin.predecessors.first() {
+        None => {
+            let message = format!(
+                "the Contract {named}, named by spec.succeeds, was not found: create it or correct \
+                 spec.succeeds"
+            );
+            fault(reason, message)
+        }
+        Some(facts) if facts.start.is_none() => {
+            let message = format!(
+                "the Contract {named}, named by spec.succeeds, was never accepted: see its status"
+            );
+            fault(reason, message)
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// Returns the name that is accepted from now on.
+pub(super) fn accepted_predecessor(
+    contract: &Contract,
+    resolved: &ResolvedContract,
+) -> Option<String> {
+    let known = contract.status.as_ref();
+    let known = known.and_then(|status| status.succeeds.clone());
+    let is_accepted = resolved.accepted.is_ok() && resolved.refs.is_ok();
+    known.or_else(|| {
+        let named = predecessor(contract).filter(|_| is_accepted);
+        named.map(str::to_owned)
+    })
+}
+
+/// Returns the states without those of subscriptions that another contract has taken over.
+pub(super) fn without_succeeded(
+    mut states: Vec<SubscriptionState>,
+    resolved: &ResolvedContract,
+    now: Timestamp,
+) -> Vec<SubscriptionState> {
+    let gone = resolved.succeeded.iter().filter(|(_, at)| **at <= now);
+    let gone: BTreeSet<(&str, &str)> = gone
+        .filter_map(|(name, _)| {
+            let mut labels = name.split('.').skip(1);
+            Some((labels.next()?, labels.next()?))
+        })
+        .collect();
+    states.retain(|state| !gone.contains(&(state.service.as_str(), state.device.as_str())));
+    states
+}
+
+/// True if a subscription has an instance that may exist.
+pub(super) fn has_instance(subscription: &ServiceSubscription) -> bool {
+    let status = subscription.status.iter();
+    status.flat_map(|status| &status.server).any(may_exist)
+}
+
+/// Gives every wanted subscription its origin and ends those that are succeeded, and the writes that
+/// follow.
+pub(super) fn apply(world: &ContractWorld, resolved: &mut ResolvedContract, now: Timestamp) {
+    let kin = &world.kin;
+    let own = || {
+        let all = world.subscriptions.iter().map(|found| &**found);
+        all.filter(|found| is_own(&world.contract, found) && !is_terminating(found))
+    };
+    let is_alone = kin.given.is_empty() && kin.heirs.is_empty() && !kin.unreadable_heir;
+    if is_alone && own().all(|found| found.spec.origin.is_none()) {
+        return;
+    }
+    let existing: BTreeMap<&str, &ServiceSubscription> = own()
+        .map(|found| (found.metadata.name.as_deref().unwrap_or_default(), found))
+        .collect();
+    let mut origins = Origins::new(world, &existing, now).of(&resolved.desired);
+    let mut specs: BTreeMap<String, Arc<DesiredSubscription>> = BTreeMap::new();
+    for desired in &mut resolved.desired {
+        let origin = origins.remove(&desired.name).flatten();
+        let live = existing.get(desired.name.as_str()).copied();
+        let changed = Arc::make_mut(desired);
+        changed.spec.origin = origin;
+        if kin.unreadable_heir {
+            // It may have taken this one over.
+            if let Some(live) = live {
+                changed.spec.revisions.clone_from(&live.spec.revisions);
+            }
+        } else if let Some(at) = succeeded_at(kin, &changed.spec) {
+            end(&mut changed.spec.revisions, live, at, now);
+            resolved.succeeded.insert(desired.name.clone(), at);
+        }
+        specs.insert(desired.name.clone(), Arc::clone(desired));
+    }
+    // One that was taken over and does not exist is made no more.
+    let is_over = |name: &str| {
+        let at = resolved.succeeded.get(name);
+        at.is_some_and(|at| *at <= now) && !existing.contains_key(name)
+    };
+    resolved.desired.retain(|desired| !is_over(&desired.name));
+    let changes = &mut resolved.changes;
+    changes.create.retain(|desired| !is_over(&desired.name));
+    changes.waiting.retain(|name| !is_over(name));
+    for create in &mut changes.create {
+        if let Some(desired) = specs.get(&create.name) {
+            *create = Arc::clone(desired);
+        }
+    }
+    changes.update = existing
+        .iter()
+        .filter_map(|(name, live)| {
+            let desired = specs.get(*name)?;
+            (desired.spec != live.spec).then(|| SubscriptionUpdate {
+                handle: SubscriptionHandle::of(live),
+                desired: Arc::clone(desired),
+            })
+        })
+        .collect();
+}
+
+/// The first subscription of a chain, as a key: contract, entry and device.
+type Key = (String, String, String);
+
+fn key(spec: &ServiceSubscriptionSpec) -> Key {
+    let device = spec.device_ref.name.clone();
+    match &spec.origin {
+        Some(first) => (first.contract.clone(), first.service_name.clone(), device),
+        None => (
+            spec.contract.name.clone(),
+            spec.service_name.clone(),
+            device,
+        ),
+    }
+}
+
+/// Returns the instant at which another contract takes a subscription over.
+fn succeeded_at(kin: &Kin, spec: &ServiceSubscriptionSpec) -> Option<Timestamp> {
+    let own = key(spec);
+    let heirs = kin.heirs.iter().filter(|heir| !is_terminating(heir));
+    let heirs = heirs.filter(|heir| heir.spec.origin.is_some() && key(&heir.spec) == own);
+    let first = |heir: &Arc<ServiceSubscription>| {
+        let revisions = heir.spec.revisions.iter();
+        revisions.map(|revision| revision.effective).min()
+    };
+    heirs.filter_map(first).min()
+}
+
+/// Ends revisions at an instant: nothing begins from then on, and what has begun all the same ends
+/// as soon as it can.
+fn end(
+    revisions: &mut Vec<Arc<Revision>>,
+    live: Option<&ServiceSubscription>,
+    at: Timestamp,
+    now: Timestamp,
+) {
+    let has_begun = |revision: &Revision| {
+        let known = live.into_iter().flat_map(|live| &live.spec.revisions);
+        let mut known = known.filter(|known| known.effective <= now);
+        known.any(|known| known.effective == revision.effective)
+    };
+    let first = revisions.iter().map(|it| it.effective).min();
+    revisions.retain(|it| it.effective < at || has_begun(it) || Some(it.effective) == first);
+    let last = revisions.iter_mut().max_by_key(|it| it.effective);
+    if let Some(last) = last
+        && last.until.is_none_or(|until| until > at)
+    {
+        let end = at.max(last.effective);
+        Arc::make_mut(last).until = Some(end);
+    }
+}
+
+/// The origins of the subscriptions of a contract.
+struct Origins<'a> {
+    world: &'a ContractWorld,
+    existing: &'a BTreeMap<&'a str, &'a ServiceSubscription>,
+    /// Subscriptions of the predecessor that nobody else continues, by device.
+    given: BTreeMap<&'a str, Vec<&'a ServiceSubscription>>,
+    now: Timestamp,
+}
+
+impl<'a> Origins<'a> {
+    fn new(
+        world: &'a ContractWorld,
+        existing: &'a BTreeMap<&'a str, &'a ServiceSubscription>,
+        now: Timestamp,
+    ) -> Self {
+        let kin = &world.kin;
+        let nearest = kin.predecessors.first();
+        let of_nearest = |found: &&Arc<ServiceSubscription>| {
+            nearest.is_some_and(|facts| found.spec.contract.uid == facts.uid)
+        };
+        let taken = taken(world);
+        let mut given: BTreeMap<&str, Vec<&ServiceSubscription>> = BTreeMap::new();
+        for found in kin.given.iter().filter(of_nearest) {
+            if !taken.contains(&key(&found.spec)) {
+                let device = found.spec.device_ref.name.as_str();
+                given.entry(device).or_default().push(found);
+            }
+        }
+        for found in given.values_mut() {
+            found.sort_by_key(|found| &found.metadata.name);
+        }
+        Self {
+            world,
+            existing,
+            given,
+            now,
+        }
+    }
+
+    /// Returns the origin of each wanted subscription, by name.
+    fn of(mut self, desired: &[Arc<DesiredSubscription>]) -> BTreeMap<String, Option<Origin>> {
+        let mut origins: BTreeMap<String, Option<Origin>> = BTreeMap::new();
+        for desired in desired {
+            if let Some(live) = self.decided(&desired.name) {
+                let kept = live.spec.origin.clone();
+                if let Some(origin) = &kept {
+                    self.take(&desired.spec, |found| *origin == origin_of(&found.spec));
+                }
+                origins.insert(desired.name.clone(), kept);
+            }
+        }
+        // The same service comes first; then another one of the same offering, by the name of its
+        // entry, and at last whatever its name.
+        for round in [Likeness::Service, Likeness::Entry, Likeness::Offering] {
+            for desired in desired {
+                if origins.contains_key(&desired.name) {
+                    continue;
+                }
+                let spec = &desired.spec;
+                let world = self.world;
+                let live = self.existing.get(desired.name.as_str());
+                let decided = live.and_then(|live| live.spec.origin.as_ref());
+                let found = self.take(spec, |found| {
+                    let before = &found.spec;
+                    // An offering that is not known does not speak against what was decided.
+                    let is_kept = decided == Some(&origin_of(before))
+                        && service(before).is_none_or(|name| known(world, name).is_none());
+                    is_kept || round.holds(world, spec, before)
+                });
+                if let Some(found) = found {
+                    let origin = origin_of(&found.spec);
+                    origins.insert(desired.name.clone(), Some(origin));
+                }
+            }
+        }
+        origins
+    }
+
+    /// Returns a subscription whose origin, or that it has none, stays as it is.
+    fn decided(&self, name: &str) -> Option<&'a ServiceSubscription> {
+        let live = *self.existing.get(name)?;
+        let mut revisions = live.spec.revisions.iter();
+        let has_begun = revisions.any(|revision| revision.effective <= self.now);
+        let kin = &self.world.kin;
+        // While the predecessor is not at hand, nothing speaks against what was decided.
+        let is_all_there_is = kin.predecessors.is_empty() || kin.unreadable_predecessor.is_some();
+        (has_begun || has_instance(live) || is_all_there_is).then_some(live)
+    }
+
+    /// Takes a subscription of the predecessor on the same device, once.
+    fn take(
+        &mut self,
+        spec: &ServiceSubscriptionSpec,
+        is_it: impl Fn(&ServiceSubscription) -> bool,
+    ) -> Option<&'a ServiceSubscription> {
+        let given = self.given.get_mut(spec.device_ref.name.as_str())?;
+        let position = given.iter().position(|found| is_it(found))?;
+        Some(given.remove(position))
+    }
+}
+
+/// Returns the subscriptions of the predecessor that an older contract, which succeeds it as well,
+/// continues.
+fn taken(world: &ContractWorld) -> BTreeSet<Key> {
+    let contract = &world.contract;
+    let created = contract.metadata.creation_timestamp.as_ref();
+    let own = (created.map(|it| it.0), name_of(contract));
+    let siblings = world.kin.siblings.iter().filter(|it| !is_terminating(it));
+    let first = siblings.filter(|sibling| {
+        let of = &sibling.spec.contract;
+        (Some(of.created), of.name.as_str()) < own
+    });
+    let first = first.filter(|sibling| sibling.spec.origin.is_some());
+    first.map(|sibling| key(&sibling.spec)).collect()
+}
+
+/// Returns the first of the chain of a subscription.
+fn origin_of(spec: &ServiceSubscriptionSpec) -> Origin {
+    spec.origin.clone().unwrap_or_else(|| Origin {
+        contract: spec.contract.name.clone(),
+        service_name: spec.service_name.clone(),
+        start: spec.contract.start,
+    })
+}
+
+/// The ways in which one subscription continues another, the closest first.
+#[derive(Clone, Copy)]
+enum Likeness {
+    Service,
+    Entry,
+    Offering,
+}
+
+impl Likeness {
+    fn holds(
+        self,
+        world: &ContractWorld,
+        spec: &ServiceSubscriptionSpec,
+        before: &ServiceSubscriptionSpec,
+    ) -> bool {
+        let (Some(own), Some(other)) = (service(spec), service(before)) else {
+            return false;
+        };
+        let is_entry = spec.service_name == before.service_name;
+        let is_offering = || {
+            let own = offering(world, own);
+            own.is_some() && own == offering(world, other)
+        };
+        match self {
+            Self::Service => own == other,
+            Self::Entry => is_entry && is_offering(),
+            Self::Offering => is_offering(),
+        }
+    }
+}
+
+/// Returns the name of the SmartService of the last revision.
+fn service(spec: &ServiceSubscriptionSpec) -> Option<&str> {
+    let last = spec.revisions.iter().max_by_key(|it| it.effective)?;
+    Some(&last.service_ref.name)
+}
+
+/// Returns a SmartService that is at hand.
+fn known<'a>(world: &'a ContractWorld, service: &str) -> Option<&'a SmartService> {
+    let own = world.services.get(service);
+    own.or_else(|| world.kin.services.get(service))
+        .map(|it| &**it)
+}
+
+/// Returns the Connection and the offering of a SmartService, if it has a server.
+fn offering<'a>(world: &'a ContractWorld, service: &str) -> Option<(&'a str, &'a str)> {
+    let server = known(world, service)?.spec.server.as_ref()?;
+    Some((&server.connection_ref.name, &server.offering))
+}
