@@ -3,5 +3,6 @@
 
 mod crash;
 mod process;
+mod renewal;
 mod unreadable;
 mod withdrawal;

@@ -7,6 +7,7 @@ mod full_caches;
 mod instants;
 mod orphans;
 mod random_specs;
+mod renewal;
 mod settle;
 mod story;
 mod tasks;

@@ -99,6 +99,7 @@ impl Event {
 fn subject() -> impl Strategy<Value = Subject> {
     prop_oneof![
         Just(Subject::Contract),
+        Just(Subject::Renewal),
         (0..DEVICES).prop_map(Subject::Device),
         (0..2_usize).prop_map(Subject::Service),
         Just(Subject::Model),
@@ -185,7 +186,9 @@ pub(super) async fn happen(process: &mut InProcess, event: &Event) {
         Event::Deleted(subject) => {
             let (namespace, name) = name(*subject);
             match subject {
-                Subject::Contract => delete::<Contract>(process, namespace, &name),
+                Subject::Contract | Subject::Renewal => {
+                    delete::<Contract>(process, namespace, &name);
+                }
                 Subject::Device(_) => delete::<Device>(process, namespace, &name),
                 Subject::Service(_) => delete::<SmartService>(process, namespace, &name),
                 Subject::Model => delete::<DeviceModel>(process, namespace, &name),
@@ -376,7 +379,7 @@ fn happen_outside(process: &InProcess, event: &Event) {
 /// Gives a field of an object a type that cannot be read.
 fn spoil(process: &InProcess, subject: Subject) {
     let at = match subject {
-        Subject::Contract => "/spec/term/timeZone",
+        Subject::Contract | Subject::Renewal => "/spec/term/timeZone",
         Subject::Device(_) => "/spec/serialNumber",
         Subject::Service(_) => "/spec/provider",
         Subject::Model => "/spec/manufacturer",
@@ -432,11 +435,18 @@ fn edit(process: &InProcess, subject: Subject, to: usize) {
             (Subject::Contract, 0) => spec["services"][0]["fee"]["amount"] = json!("13"),
             (Subject::Contract, 1) => spec["services"][0]["parameters"]["weekdays"] = json!("mon"),
             (Subject::Contract, 2) => spec["services"][0]["devices"]["names"] = json!(["nobody"]),
-            (Subject::Contract, 3) | (Subject::Device(_), 4) => {
+            (Subject::Renewal, 0) => spec["succeeds"]["name"] = json!("renewal"),
+            (Subject::Renewal, 1) => spec["services"][0]["parameters"]["weekdays"] = json!("mon"),
+            (Subject::Renewal, 2) => spec["services"][0]["name"] = json!("copies"),
+            (Subject::Renewal, 4) => spec["term"]["startDate"] = json!("2027-04-03"),
+            (Subject::Renewal, 5) => _ = spec["services"].as_array_mut().and_then(Vec::pop),
+            (Subject::Contract | Subject::Renewal, 3) | (Subject::Device(_), 4) => {
                 spec["suspend"] = json!(spec["suspend"] != true);
             }
             (Subject::Contract, 4) => spec["term"]["endDate"] = json!("2027-04-02"),
-            (Subject::Contract, _) => spec["services"][1]["parameters"]["threshold"] = json!("x"),
+            (Subject::Contract | Subject::Renewal, _) => {
+                spec["services"][1]["parameters"]["threshold"] = json!("x")
+            }
             (Subject::Device(_), 0) => spec["address"] = json!("10.20.3.1"),
             (Subject::Device(_), 1) => spec["address"] = json!("10.99.3.1"),
             (Subject::Device(_), 2) => spec["serialNumber"] = json!("NW500-9999"),

@@ -1,7 +1,7 @@
 //! The objects and remote sides that the events are about, as they are in the beginning, and changes
 //! of those that exist.
 
-use entente_crds::v1alpha1::{LocalReference, Tls, Trust};
+use entente_crds::v1alpha1::{LocalReference, NameReference, Tls, Trust};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Resource;
 
@@ -12,11 +12,14 @@ pub(super) const DEVICES: usize = 3;
 pub(super) const OTHER_BROKER: &str = "southwind-services";
 const OTHER_BROKER_URL: &str = "https://broker.southwind.example";
 pub(super) const AUTHORITIES: &str = "hq-authorities";
+const RENEWAL: &str = "renewal";
 
 /// An object that people write.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Subject {
     Contract,
+    /// A contract that succeeds the other one; it does not exist in the beginning.
+    Renewal,
     Device(usize),
     Service(usize),
     Model,
@@ -27,6 +30,17 @@ fn contract() -> Contract {
     let mut contract = example::banco_sul_2027();
     contract.spec.services[0].devices.expect = Some(3);
     contract
+}
+
+/// Returns a renewal that begins a day after the contract.
+fn renewal() -> Contract {
+    let mut renewal = contract();
+    renewal.metadata.name = Some(RENEWAL.to_owned());
+    renewal.spec.succeeds = Some(NameReference {
+        name: CONTRACT.to_owned(),
+    });
+    renewal.spec.term.start_date = Some("2027-04-02".to_owned());
+    renewal
 }
 
 fn connections() -> [Connection; 3] {
@@ -87,6 +101,7 @@ pub(super) fn apply(process: &InProcess, subject: Subject) {
     let cluster = &process.cluster;
     match subject {
         Subject::Contract => cluster.apply(&contract()),
+        Subject::Renewal => cluster.apply(&renewal()),
         Subject::Device(number) => cluster.apply(&example::devices()[number]),
         Subject::Service(number) => cluster.apply(&services()[number]),
         Subject::Model => cluster.apply(&example::mfp_500()),
@@ -98,6 +113,7 @@ pub(super) fn apply(process: &InProcess, subject: Subject) {
 pub(super) fn name(subject: Subject) -> (&'static str, String) {
     match subject {
         Subject::Contract => (NAMESPACE, CONTRACT.to_owned()),
+        Subject::Renewal => (NAMESPACE, RENEWAL.to_owned()),
         Subject::Device(number) => (NAMESPACE, example::DEVICES[number].to_owned()),
         Subject::Service(number) => ("", services()[number].name_any()),
         Subject::Model => ("", example::mfp_500().name_any()),
@@ -109,7 +125,9 @@ pub(super) fn name(subject: Subject) -> (&'static str, String) {
 pub(super) fn change(process: &InProcess, subject: Subject, change: impl FnOnce(&mut Value)) {
     let (namespace, name) = name(subject);
     match subject {
-        Subject::Contract => change_json::<Contract>(process, namespace, &name, change),
+        Subject::Contract | Subject::Renewal => {
+            change_json::<Contract>(process, namespace, &name, change);
+        }
         Subject::Device(_) => change_json::<Device>(process, namespace, &name, change),
         Subject::Service(_) => change_json::<SmartService>(process, namespace, &name, change),
         Subject::Model => change_json::<DeviceModel>(process, namespace, &name, change),
@@ -150,15 +168,16 @@ pub(super) fn nth<K: Resource<DynamicType = ()>>(
 /// Deletes subscriptions whose contract is gone, as the garbage collector of Kubernetes does.
 /// Returns true if there was one.
 pub(super) fn collect_garbage(process: &InProcess) -> bool {
-    let contract = process.cluster.json::<Contract>(NAMESPACE, CONTRACT);
-    let uid = &contract["metadata"]["uid"];
+    let contracts = [CONTRACT, RENEWAL].map(|it| process.cluster.json::<Contract>(NAMESPACE, it));
+    let uids = contracts.map(|contract| contract["metadata"]["uid"].clone());
     let mut collected = false;
     for name in process.cluster.names::<ServiceSubscription>() {
         let found = process
             .cluster
             .json::<ServiceSubscription>(NAMESPACE, &name);
         let meta = &found["metadata"];
-        if meta["deletionTimestamp"].is_null() && meta["ownerReferences"][0]["uid"] != *uid {
+        if meta["deletionTimestamp"].is_null() && !uids.contains(&meta["ownerReferences"][0]["uid"])
+        {
             process
                 .cluster
                 .delete::<ServiceSubscription>(NAMESPACE, &name);

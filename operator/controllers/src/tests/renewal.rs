@@ -1,0 +1,237 @@
+//! A contract is renewed by another one: the instances of the customer go on, wherever the operator is
+//! killed on the way, and nothing is sent but what differs.
+
+use std::collections::BTreeSet;
+
+use entente_crds::v1alpha1::NameReference;
+
+use super::*;
+
+const RENEWAL: &str = "banco-sul-2030";
+
+/// The start of the renewal, in the term of the contract that it succeeds.
+fn renewed() -> Timestamp {
+    "2027-06-01T03:00:00Z".parse().expect("an instant")
+}
+
+/// Returns the same services on the same devices from the renewal on, with another value for each
+/// backup.
+fn renewal() -> Contract {
+    let mut contract = example::banco_sul_2027();
+    contract.metadata.name = Some(RENEWAL.to_owned());
+    contract.spec.succeeds = Some(NameReference {
+        name: CONTRACT.to_owned(),
+    });
+    contract.spec.term.start_date = Some("2027-06-01".to_owned());
+    contract.spec.term.end_date = None;
+    contract.spec.promises_from = None;
+    let parameters = &mut contract.spec.services[0].parameters;
+    parameters.insert("weekdays".to_owned(), "mon".to_owned());
+    contract
+}
+
+/// Starts with a contract that is delivered, and its renewal that lies ahead.
+async fn ahead() -> InProcess {
+    let process = established().await;
+    jump_to_start(&process);
+    process.until("everything is delivered", is_delivered).await;
+    process.cluster.apply(&renewal());
+    let is_written = |process: &InProcess| {
+        let written: Contract = process
+            .cluster
+            .get(NAMESPACE, RENEWAL)
+            .expect("it is there");
+        let status = written.status.unwrap_or_default();
+        says(&status.conditions, "Ready") == "True(Scheduled)"
+            && of(process, RENEWAL).len() == SUBSCRIPTIONS
+            && of(process, RENEWAL)
+                .values()
+                .all(|it| !it.conditions.is_empty())
+    };
+    process.until("the renewal is written", is_written).await;
+    process.let_pass(Duration::from_mins(1)).await;
+    process.world.clear_ledger();
+    process.cluster.forget_requests();
+    process
+}
+
+fn jump_to_renewal(process: &InProcess) {
+    let ahead = renewed().duration_since(process.clock.now());
+    process.clock.jump(ahead);
+}
+
+/// Returns the statuses of the subscriptions of one contract.
+fn of(process: &InProcess, contract: &str) -> BTreeMap<String, ServiceSubscriptionStatus> {
+    let mut statuses = statuses(process);
+    let prefix = format!("{contract}.");
+    statuses.retain(|name, _| name.starts_with(&prefix));
+    statuses
+}
+
+/// True if the renewal is delivered, and the contract before it has ended its subscriptions.
+fn is_renewed(process: &InProcess) -> bool {
+    let all = |contract: &str, said: &str| {
+        let statuses = of(process, contract);
+        let mut all = statuses.values();
+        statuses.len() == SUBSCRIPTIONS && all.all(|it| says(&it.conditions, "Ready") == said)
+    };
+    let written: Contract = process
+        .cluster
+        .get(NAMESPACE, RENEWAL)
+        .expect("it is there");
+    all(RENEWAL, "True(Delivered)")
+        && all(CONTRACT, "True(Ended)")
+        && says(&written.status.unwrap_or_default().conditions, "Ready") == "True(Delivered)"
+        && contract_says(process, "Ready") == "True(Delivered)"
+}
+
+fn instances(process: &InProcess) -> BTreeSet<String> {
+    let server = process.world.server(BROKER_URL).expect("a broker");
+    server.instances.keys().cloned().collect()
+}
+
+/// Checks that the instances are those from before, each named by the renewal alone, that nothing
+/// was made or removed, and that every promise was kept.
+fn assert_kept(process: &InProcess, before: &BTreeSet<String>, what: &str) {
+    assert_eq!(instances(process), *before, "{what}");
+    let sent = sent(process);
+    let is_lost = |it: &&String| it.contains("Provision") || it.contains("Deprovision");
+    assert_eq!(sent.keys().find(is_lost), None, "{what}: {sent:#?}");
+    let handles = |contract: &str| -> BTreeSet<String> {
+        let statuses = of(process, contract).into_values();
+        let servers = statuses.filter_map(|it| it.server);
+        servers.map(|it| it.instance_id).collect()
+    };
+    assert_eq!(handles(RENEWAL), *before, "{what}");
+    assert_eq!(handles(CONTRACT), BTreeSet::new(), "{what}");
+    for (name, status) in statuses(process) {
+        let states: Vec<_> = status.promises.iter().map(|it| it.state).collect();
+        assert_eq!(states, [PromiseState::Kept], "{what}: {name}");
+    }
+    assert_eq!(process.cluster.names::<Compensation>(), [""; 0], "{what}");
+}
+
+// shows B1 B2 B7
+#[tokio::test(start_paused = true)]
+async fn a_renewal_keeps_every_instance_and_sends_only_what_differs() {
+    let process = ahead().await;
+    let before = instances(&process);
+    assert_eq!(before.len(), 4);
+    jump_to_renewal(&process);
+    process.until("the renewal is delivered", is_renewed).await;
+    assert_kept(&process, &before, "renewed");
+    let sent = sent(&process);
+    assert_eq!(
+        count_of(&sent),
+        2 * 4,
+        "one value on either side: {sent:#?}"
+    );
+    assert!(sent.values().all(|times| *times == 1), "{sent:#?}");
+    process.let_pass(Duration::from_mins(1)).await;
+    process.cluster.forget_requests();
+    process.let_pass(Duration::from_hours(6)).await;
+    assert_eq!(process.cluster.writes(), [""; 0], "and then it rests");
+}
+
+// shows B1 B7 K5
+#[tokio::test(start_paused = true)]
+async fn a_renewal_killed_after_any_write_keeps_every_instance() {
+    let whole = {
+        let process = ahead().await;
+        jump_to_renewal(&process);
+        process.until("the renewal is delivered", is_renewed).await;
+        process.cluster.writes().len()
+    };
+    assert!(whole > 4 * SUBSCRIPTIONS, "{whole}");
+    for killed in 1..=whole {
+        let mut process = ahead().await;
+        let before = instances(&process);
+        jump_to_renewal(&process);
+        let so_many = |process: &InProcess| process.cluster.writes().len() >= killed;
+        process.until("so many writes were made", so_many).await;
+        process.kill();
+        process.start_all();
+        process.until("the renewal is delivered", is_renewed).await;
+        assert_kept(&process, &before, &format!("killed after {killed}"));
+    }
+    println!("a renewal was killed after each of {whole} writes");
+}
+
+// shows B1 B7 K5
+#[tokio::test(start_paused = true)]
+async fn a_renewal_whose_writes_fail_keeps_every_instance() {
+    for after in (0..60).step_by(4) {
+        let process = ahead().await;
+        let before = instances(&process);
+        jump_to_renewal(&process);
+        let refusal = Some((500, "InternalError"));
+        process.cluster.fail_after(after, refusal);
+        process.let_pass(Duration::from_secs(20)).await;
+        process.cluster.recover();
+        process.until("the renewal is delivered", is_renewed).await;
+        assert_kept(&process, &before, &format!("refused after {after}"));
+    }
+}
+
+// shows B1 C10
+#[tokio::test(start_paused = true)]
+async fn a_contract_that_was_renewed_may_be_deleted_and_takes_nothing_along() {
+    let process = ahead().await;
+    let before = instances(&process);
+    jump_to_renewal(&process);
+    process.until("the renewal is delivered", is_renewed).await;
+    process.cluster.delete::<Contract>(NAMESPACE, CONTRACT);
+    let gone = |process: &InProcess| of(process, CONTRACT).is_empty();
+    process.until("the contract before it is gone", gone).await;
+    process.let_pass(Duration::from_hours(30)).await;
+    assert_eq!(instances(&process), before);
+    assert_eq!(process.world.count(Operation::Deprovision), 0);
+    let statuses = of(&process, RENEWAL).into_values();
+    assert_eq!(statuses.filter_map(|it| it.server).count(), 4);
+    process.cluster.delete::<Contract>(NAMESPACE, RENEWAL);
+    let gone = |process: &InProcess| process.cluster.names::<Contract>().is_empty();
+    process.until("the renewal is gone", gone).await;
+    assert_eq!(instances(&process), BTreeSet::new(), "nobody wants them");
+}
+
+// shows B1 B7 K5
+#[tokio::test(start_paused = true)]
+async fn an_operator_that_is_down_over_a_renewal_finds_every_instance() {
+    let mut process = ahead().await;
+    let before = instances(&process);
+    process.kill();
+    jump_to_renewal(&process);
+    process.let_pass(Duration::from_hours(7)).await;
+    process.start_all();
+    process.until("the renewal is delivered", is_renewed).await;
+    assert_eq!(instances(&process), before);
+    assert_eq!(process.world.count(Operation::Deprovision), 0);
+    assert_eq!(process.world.count(Operation::Provision), 0);
+}
+
+// shows B1 K1
+#[tokio::test(start_paused = true)]
+async fn a_renewal_may_be_applied_before_the_contract_that_it_succeeds() {
+    let mut process = prepared();
+    process.cluster.delete::<Contract>(NAMESPACE, CONTRACT);
+    process.cluster.apply(&renewal());
+    process.start_all();
+    let waits = |process: &InProcess| {
+        let written: Contract = process
+            .cluster
+            .get(NAMESPACE, RENEWAL)
+            .expect("it is there");
+        let conditions = written.status.unwrap_or_default().conditions;
+        says(&conditions, "Ready") == "False(ContractNotFound)"
+    };
+    process.until("it waits for the other one", waits).await;
+    assert_eq!(process.cluster.names::<ServiceSubscription>(), [""; 0]);
+    process.cluster.apply(&example::banco_sul_2027());
+    let is_known = |process: &InProcess| {
+        let names = process.cluster.names::<ServiceSubscription>().into_iter();
+        let found = names.filter_map(|name| process.cluster.get(NAMESPACE, &name));
+        let origins = found.filter_map(|it: ServiceSubscription| it.spec.origin);
+        origins.filter(|origin| origin.contract == CONTRACT).count() == SUBSCRIPTIONS
+    };
+    process.until("it continues the other one", is_known).await;
+}
