@@ -38,13 +38,13 @@ macro_rules! condition_types {
 
 condition_types! {
     /// Nothing is outstanding for this generation.
-    Ready of [Connection, DeviceModel, SmartService, Device, Contract, ServiceSubscription, Compensation],
+    Ready of [Connection, DeviceModel, SmartService, Device, Contract, ContractAmendment, ServiceSubscription, Compensation],
     /// Work is under way; present only while true.
-    Reconciling of [Connection, SmartService, Device, Contract, ServiceSubscription, Compensation],
+    Reconciling of [Connection, SmartService, Device, Contract, ContractAmendment, ServiceSubscription, Compensation],
     /// A person must change something; present only while true.
-    Stalled of [SmartService, Device, Contract, ServiceSubscription, Compensation],
+    Stalled of [SmartService, Device, Contract, ContractAmendment, ServiceSubscription, Compensation],
     /// The object is valid, consistent and claimed.
-    Accepted of [SmartService, Device, Contract],
+    Accepted of [SmartService, Device, Contract, ContractAmendment],
     /// Every object that it refers to was found and may be used.
     ResolvedRefs of [Connection, SmartService, Device, Contract, ServiceSubscription],
     /// Now lies between the dates of the term; whether anything is delivered does not matter.
@@ -148,14 +148,21 @@ reasons! {
     DuplicateService => "Name or select the device in one of the entries only.",
     /// Two overrides of one entry set a parameter of one device to different values.
     OverridesConflict => "Name or select the device in one of the overrides only, or give the parameter one value.",
-    /// The Contract that spec.succeeds names does not exist, or was never accepted.
-    ContractNotFound => "Create or correct that Contract, or correct spec.succeeds; nothing is set up before, since the instances that go on are not known.",
+    /// The Contract that spec.succeeds or spec.contractRef names does not exist; or the one that
+    /// spec.succeeds names was never accepted.
+    ContractNotFound => "Create or correct that Contract, or correct the name; nothing is set up before, since the instances that go on are not known.",
     /// The Contract that spec.succeeds names is for another customer.
     CustomerDiffers => "Correct spec.succeeds, or remove it: an instance never moves to another customer.",
     /// The Contract succeeds itself, through spec.succeeds of one contract or of several.
     CircularSuccession => "Correct spec.succeeds of one of the contracts that the message names.",
     /// spec.succeeds was set, changed or removed after the contract was accepted.
     SuccessionChanged => "Set spec.succeeds back; for another predecessor delete the contract before its start and make it anew.",
+    /// Another amendment, which is older, changes the same field of the same entry at the same instant.
+    AmendmentsConflict => "Delete one of the two, or give it another date.",
+    /// The amendment is not later than the start of the contract's term.
+    BeforeTerm => "Edit the contract itself: what is in it holds from its start.",
+    /// The amendment is not earlier than the end of the contract's term, or came after it.
+    AfterTerm => "Correct the date, or extend the contract's term.",
     /// Another Device has this address or this identity.
     AlreadyClaimed => "Correct the address, or remove the other Device.",
     /// A value is missing, of the wrong type or outside what is allowed.
@@ -389,6 +396,9 @@ impl ConditionType {
                 SuccessionChanged,
                 DuplicateService,
                 OverridesConflict,
+                AmendmentsConflict,
+                BeforeTerm,
+                AfterTerm,
                 NoDevices,
                 DeviceCountMismatch,
                 DevicesPending,
@@ -416,6 +426,9 @@ impl ConditionType {
                 Reason::SuccessionChanged,
                 Reason::DuplicateService,
                 Reason::OverridesConflict,
+                Reason::AmendmentsConflict,
+                Reason::BeforeTerm,
+                Reason::AfterTerm,
                 Reason::AlreadyClaimed,
                 Reason::UnsupportedValue,
                 Reason::NotAllowed,
@@ -444,6 +457,12 @@ impl ConditionType {
                 Reason::SuccessionChanged,
                 Reason::DuplicateService,
                 Reason::OverridesConflict,
+                Reason::AmendmentsConflict,
+                Reason::BeforeTerm,
+                Reason::AfterTerm,
+                Reason::ContractNotFound,
+                Reason::ServiceNotFound,
+                Reason::Undecodable,
                 Reason::AlreadyClaimed,
                 Reason::UnsupportedValue,
             ],

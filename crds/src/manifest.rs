@@ -13,9 +13,9 @@ use serde_json::json;
 
 use crate::meanings;
 use crate::v1alpha1::{
-    Compensation, CompensationSpec, Connection, ConnectionSpec, Contract, ContractSpec, Device,
-    DeviceModel, DeviceModelSpec, DeviceSpec, ServiceSubscription, ServiceSubscriptionSpec,
-    SmartService, SmartServiceSpec,
+    Compensation, CompensationSpec, Connection, ConnectionSpec, Contract, ContractAmendment,
+    ContractAmendmentSpec, ContractSpec, Device, DeviceModel, DeviceModelSpec, DeviceSpec,
+    ServiceSubscription, ServiceSubscriptionSpec, SmartService, SmartServiceSpec,
 };
 
 /// Every CRD of the group, in the order in which they are documented.
@@ -26,6 +26,7 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         finished::<SmartServiceSpec>(SmartService::crd()),
         finished::<DeviceSpec>(Device::crd()),
         finished::<ContractSpec>(Contract::crd()),
+        finished::<ContractAmendmentSpec>(ContractAmendment::crd()),
         finished::<ServiceSubscriptionSpec>(ServiceSubscription::crd()),
         finished::<CompensationSpec>(Compensation::crd()),
     ]

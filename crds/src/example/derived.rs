@@ -53,6 +53,7 @@ pub fn service_subscription() -> ServiceSubscription {
                 counted_causes: vec![Cause::Device, Cause::Server, Cause::Provider],
                 ..Revision::default()
             })],
+            restored: None,
         },
     );
     subscription.metadata.namespace = Some(NAMESPACE.to_owned());

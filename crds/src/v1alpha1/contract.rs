@@ -378,7 +378,12 @@ pub struct ContractStatus {
     /// Sums that the customer is owed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owed: Option<Owed>,
-    /// The next instant at which something begins or ends.
+    /// What changes next, by the amendments that are accepted: at most 8, the nearest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub upcoming: Vec<UpcomingChange>,
+    /// The next instant at which something begins, changes or ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_transition: Option<jiff::Timestamp>,
     /// Name of the contract that it was accepted to succeed.
@@ -398,6 +403,22 @@ pub struct ContractStatus {
     #[schemars(length(max = 5))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub history: Vec<Transition>,
+}
+
+/// A change that an amendment brings.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpcomingChange {
+    /// Name of the ContractAmendment.
+    pub amendment: Text<253>,
+    /// The instant of the change.
+    pub effective: jiff::Timestamp,
+    /// Number of subscriptions that begin.
+    pub adds: i32,
+    /// Number of subscriptions that end.
+    pub removes: i32,
+    /// Number of subscriptions that go on with other terms.
+    pub changes: i32,
 }
 
 /// A term, resolved to instants.

@@ -107,6 +107,10 @@ pub struct ServiceSubscriptionSpec {
     #[schemars(length(min = 1, max = 4))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["effective".into()]))]
     pub revisions: Vec<Arc<Revision>>,
+    /// The instant at which the operator made the subscription again although it had existed before.
+    /// Whether earlier promises were kept is not known any more: they are closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<Timestamp>,
 }
 
 /// Facts of the contract that a subscription needs.

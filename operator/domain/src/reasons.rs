@@ -194,7 +194,7 @@ fn row(reason: Reason) -> (Class, Blame) {
         | Reason::Undecodable
         | Reason::SettingsConflict
         | Reason::ConflictingContract
-        // Faults of a contract's own spec, or of the facts in a record.
+        // Faults of a contract's own spec, of an amendment, or of the facts in a record.
         | Reason::CompensationNameTaken
         | Reason::InvalidTerm
         | Reason::UnknownZone
@@ -203,7 +203,10 @@ fn row(reason: Reason) -> (Class, Blame) {
         | Reason::CircularSuccession
         | Reason::SuccessionChanged
         | Reason::DuplicateService
-        | Reason::OverridesConflict => (Class::Stalled, Blame::Provider),
+        | Reason::OverridesConflict
+        | Reason::AmendmentsConflict
+        | Reason::BeforeTerm
+        | Reason::AfterTerm => (Class::Stalled, Blame::Provider),
         // Missing: the object may appear without any change of the subscription.
         Reason::DeviceNotFound
         | Reason::ModelNotFound
