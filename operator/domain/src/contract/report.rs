@@ -106,6 +106,7 @@ pub fn report(
         owed,
         next_transition: next_transition(resolved, now),
         succeeds: accepted_predecessor(contract, resolved),
+        upcoming: Vec::new(),
         established: previous
             .established
             .or_else(|| established(&assessment, &own)),

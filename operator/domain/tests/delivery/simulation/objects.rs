@@ -120,6 +120,7 @@ impl Simulation {
         let mut object = ServiceSubscription::new(
             &name,
             ServiceSubscriptionSpec {
+                restored: None,
                 contract: SubscriptionContract {
                     name: wish.contract.clone(),
                     uid: uid.clone(),
