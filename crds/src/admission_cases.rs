@@ -13,6 +13,7 @@
 
 mod connection;
 mod contract;
+mod contract_amendment;
 mod device;
 mod device_model;
 mod records;
@@ -72,6 +73,8 @@ pub enum CaseKind {
     Device,
     /// [`crate::v1alpha1::Contract`]
     Contract,
+    /// [`crate::v1alpha1::ContractAmendment`]
+    ContractAmendment,
     /// [`crate::v1alpha1::ServiceSubscription`]
     ServiceSubscription,
     /// [`crate::v1alpha1::Compensation`]
@@ -80,12 +83,13 @@ pub enum CaseKind {
 
 impl CaseKind {
     /// All kinds.
-    pub const ALL: [CaseKind; 7] = [
+    pub const ALL: &'static [CaseKind] = &[
         Self::Connection,
         Self::DeviceModel,
         Self::SmartService,
         Self::Device,
         Self::Contract,
+        Self::ContractAmendment,
         Self::ServiceSubscription,
         Self::Compensation,
     ];
@@ -98,6 +102,7 @@ impl CaseKind {
             Self::SmartService => "smartservices",
             Self::Device => "devices",
             Self::Contract => "contracts",
+            Self::ContractAmendment => "contractamendments",
             Self::ServiceSubscription => "servicesubscriptions",
             Self::Compensation => "compensations",
         }
@@ -119,6 +124,7 @@ impl CaseKind {
             Self::SmartService => smart_service::whole(),
             Self::Device => device::whole(),
             Self::Contract => contract::complete(),
+            Self::ContractAmendment => contract_amendment::complete(),
             Self::ServiceSubscription => records::subscription(),
             Self::Compensation => plain(&example::compensation()),
         }
@@ -129,7 +135,7 @@ impl CaseKind {
 pub fn all() -> Vec<Case> {
     let mut table = Table(Vec::new());
     for kind in CaseKind::ALL {
-        table.accepts(kind, "with every field set", &[]);
+        table.accepts(*kind, "with every field set", &[]);
     }
     scalar::case(&mut table);
     connection::case(&mut table);
@@ -137,6 +143,7 @@ pub fn all() -> Vec<Case> {
     smart_service::case(&mut table);
     device::case(&mut table);
     contract::case(&mut table);
+    contract_amendment::case(&mut table);
     records::case(&mut table);
     table.0
 }

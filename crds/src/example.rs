@@ -1,4 +1,5 @@
-//! The examples as typed values: a catalogue, a customer's devices and a contract.
+//! The examples as typed values: a catalogue, a customer's devices, a contract and an amendment
+//! of it.
 //!
 //! `crdgen` writes them into `examples/`, tests and the demo start from them. They must stay valid
 //! for the API server as they are, and show each kind once as people write it. What the operator
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 
 pub use self::{
     catalogue::{data_backup, hq_ipp, mfp_500, northwind_services, parts_life},
-    customer::{banco_sul_2027, devices},
+    customer::{banco_sul_2027, banco_sul_2027_july, devices},
     derived::{compensation, service_subscription},
 };
 use kube::Resource;

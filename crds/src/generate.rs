@@ -38,6 +38,7 @@ pub fn files() -> Vec<GeneratedFile> {
     files.extend(crds.iter().map(chart_file));
     files.extend(examples());
     files.extend(example_services());
+    files.push(example_amendment());
     files.push(file(
         "docs/reference/conditions.md",
         conditions_page::text(),
@@ -166,6 +167,17 @@ fn example_services() -> Vec<GeneratedFile> {
         file("examples/services/2-devices.yaml", devices.text),
         file("examples/services/3-contract.yaml", contract.text),
     ]
+}
+
+/// The change that `kubectl apply -f examples/amendments/` makes of the contract of [`examples`],
+/// when both sides have agreed on it. It is not beside that one, which would then be applied with it.
+fn example_amendment() -> GeneratedFile {
+    let mut amendment = ExampleFile::new(
+        "A change of the contract of examples/3-contract.yaml, agreed while it runs: it applies from \
+         its date on. Deleting it before that day takes it back.",
+    );
+    amendment.add(&example::banco_sul_2027_july());
+    file("examples/amendments/1-july.yaml", amendment.text)
 }
 
 /// A file of examples under construction. Each field is explained where it first appears.

@@ -47,6 +47,12 @@ pub fn setting_name(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
+/// Names of parameters: at most 64.
+pub fn setting_names(generator: &mut SchemaGenerator) -> Schema {
+    let name = setting_name(generator);
+    json_schema!({"type": "array", "maxItems": 64, "items": name})
+}
+
 /// A value of a parameter or setting. Always a string; it is quoted in YAML.
 pub fn value(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "maxLength": 1023})

@@ -38,7 +38,7 @@ static SCHEMAS: LazyLock<BTreeMap<CaseKind, (Value, CompiledSchema)>> = LazyLock
         let compiled = compile_schema(&schema);
         (kind, (schema, compiled))
     };
-    CaseKind::ALL.into_iter().map(&mut schema).collect()
+    CaseKind::ALL.iter().copied().map(&mut schema).collect()
 });
 
 /// The engine has no `type()`, so the one rule that needs it is proved on a real server only.

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::CaseKind::{
-    self, Compensation, Connection, Contract, Device, DeviceModel, ServiceSubscription,
-    SmartService,
+    self, Compensation, Connection, Contract, ContractAmendment, Device, DeviceModel,
+    ServiceSubscription, SmartService,
 };
 use super::Table;
 
@@ -70,6 +70,7 @@ const DURATION: Scalar = Scalar {
     places: &[
         (Contract, "/spec/services/0/serviceLevel/allowed"),
         (Contract, "/spec/preparation/leadTime"),
+        (ContractAmendment, "/spec/services/0/serviceLevel/allowed"),
         (SmartService, "/spec/serviceLevel/allowed"),
         (SmartService, "/spec/bounds/promisesBefore"),
         (ServiceSubscription, "/spec/leadTime"),
@@ -102,6 +103,7 @@ const AMOUNT: Scalar = Scalar {
     bad: &["12,50", "-1", "1e3", "12.", ".5", "BRL 3", "1234567890123"],
     places: &[
         (Contract, "/spec/services/0/fee/amount"),
+        (ContractAmendment, "/spec/services/0/fee/amount"),
         (SmartService, "/spec/bounds/feeCeiling/0/amount"),
         (ServiceSubscription, "/spec/revisions/0/fee/amount"),
         (Compensation, "/spec/record/fee/amount"),
@@ -115,6 +117,14 @@ const PERCENT: Scalar = Scalar {
     places: &[
         (Contract, "/spec/services/0/remedies/0/credit/percent"),
         (Contract, "/spec/services/0/remedies/0/credit/cap/percent"),
+        (
+            ContractAmendment,
+            "/spec/services/0/remedies/0/credit/percent",
+        ),
+        (
+            ContractAmendment,
+            "/spec/services/0/remedies/0/credit/cap/percent",
+        ),
         (SmartService, "/spec/remedies/0/credit/percent"),
         (SmartService, "/spec/remedies/0/credit/cap/percent"),
         (
@@ -140,6 +150,11 @@ const DNS_LABEL: Scalar = Scalar {
         (Contract, "/spec/services/0/name"),
         (Contract, "/spec/services/0/serviceRef/name"),
         (Contract, "/spec/succeeds/name"),
+        (ContractAmendment, "/spec/contractRef/name"),
+        (ContractAmendment, "/spec/services/0/name"),
+        (ContractAmendment, "/spec/services/0/serviceRef/name"),
+        (ContractAmendment, "/spec/services/0/overrides/0/name"),
+        (ContractAmendment, "/spec/services/1/elect"),
         (Connection, "/spec/allow/0/name"),
         (Device, "/spec/modelRef/name"),
         (Device, "/spec/connections/0/name"),
@@ -162,6 +177,7 @@ const REMEDY_NAME: Scalar = Scalar {
     bad: DNS_LABEL.bad,
     places: &[
         (SmartService, "/spec/remedies/0/name"),
+        (ContractAmendment, "/spec/services/0/remedies/0/name"),
         (ServiceSubscription, "/spec/revisions/0/remedies/0/name"),
         (Compensation, "/spec/record/remedy/name"),
     ],
@@ -185,6 +201,11 @@ const SETTING_NAME: Scalar = Scalar {
         (SmartService, "/spec/server/settings/0/when/parameter"),
         (Contract, "/spec/services/0/secretParameters/0/name"),
         (
+            ContractAmendment,
+            "/spec/services/0/secretParameters/0/name",
+        ),
+        (ContractAmendment, "/spec/services/0/unset/0"),
+        (
             ServiceSubscription,
             "/spec/revisions/0/secretParameters/0/name",
         ),
@@ -204,6 +225,10 @@ const OBJECT_NAME: Scalar = Scalar {
             "/spec/services/0/secretParameters/0/secretKeyRef/name",
         ),
         (
+            ContractAmendment,
+            "/spec/services/0/secretParameters/0/secretKeyRef/name",
+        ),
+        (
             ServiceSubscription,
             "/spec/revisions/0/secretParameters/0/secretKeyRef/name",
         ),
@@ -217,6 +242,10 @@ const SECRET_KEY: Scalar = Scalar {
     places: &[
         (
             Contract,
+            "/spec/services/0/secretParameters/0/secretKeyRef/key",
+        ),
+        (
+            ContractAmendment,
             "/spec/services/0/secretParameters/0/secretKeyRef/key",
         ),
         (
@@ -360,5 +389,6 @@ const OBJECT: Scalar = Scalar {
         (SmartService, "/metadata/name"),
         (Device, "/metadata/name"),
         (Contract, "/metadata/name"),
+        (ContractAmendment, "/metadata/name"),
     ],
 };

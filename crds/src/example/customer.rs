@@ -1,10 +1,11 @@
-//! The objects of the example customer: four Devices and a Contract.
+//! The objects of the example customer: four Devices, a Contract and an amendment of it.
 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{DEVICES, NAMESPACE, map, reference, strings};
 use crate::v1alpha1::{
-    CapOf, Cause, Contract, ContractService, ContractSpec, CountFrom, CreditBasis, CreditCap,
+    AmendedDevices, AmendedService, CapOf, Cause, Contract, ContractAmendment,
+    ContractAmendmentSpec, ContractService, ContractSpec, CountFrom, CreditBasis, CreditCap,
     Customer, Device, DeviceConnection, DeviceSpec, Devices, Fee, FeeCredit, FeeOf, Period, Remedy,
     RemedyType, Selector, ServiceLevel, Term,
 };
@@ -64,6 +65,43 @@ pub fn banco_sul_2027() -> Contract {
     );
     contract.metadata.namespace = Some(NAMESPACE.to_owned());
     contract
+}
+
+/// An amendment of [`banco_sul_2027`]: from a day in its first year on one more device has spare
+/// parts at hand, all of them are ordered later for another fee, and backups are made more often.
+pub fn banco_sul_2027_july() -> ContractAmendment {
+    let mut amendment = ContractAmendment::new(
+        "banco-sul-2027-july",
+        ContractAmendmentSpec {
+            contract_ref: reference("banco-sul-2027"),
+            effective_date: Some("2027-07-01".to_owned()),
+            services: vec![
+                AmendedService {
+                    name: "backup".to_owned(),
+                    parameters: map(&[("weekdays", "mon,wed,sun")]),
+                    unset: strings(&["mode"]),
+                    ..AmendedService::default()
+                },
+                AmendedService {
+                    name: "parts".to_owned(),
+                    devices: Some(AmendedDevices {
+                        add: strings(&DEVICES[..1]),
+                        ..AmendedDevices::default()
+                    }),
+                    parameters: map(&[("threshold", "10")]),
+                    fee: Some(Fee {
+                        amount: "105".to_owned(),
+                        per: Period::Quarter,
+                        of: FeeOf::AllDevices,
+                    }),
+                    ..AmendedService::default()
+                },
+            ],
+            ..ContractAmendmentSpec::default()
+        },
+    );
+    amendment.metadata.namespace = Some(NAMESPACE.to_owned());
+    amendment
 }
 
 pub(super) fn backup_entry() -> ContractService {

@@ -99,7 +99,8 @@ fn every_rule_refuses_something_in_the_table() {
         })
         .collect();
     let rules: Vec<Site> = CaseKind::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .flat_map(sites)
         .filter(|(_, rule)| !rule.starts_with(ONLY_ON_A_SERVER))
         .map(|(site, _)| site)
@@ -113,7 +114,8 @@ fn every_rule_refuses_something_in_the_table() {
 #[test]
 fn the_rule_for_a_real_server_alone_is_in_the_table() {
     let rules: Vec<_> = CaseKind::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .flat_map(sites)
         .filter(|(_, rule)| rule.starts_with(ONLY_ON_A_SERVER))
         .map(|((kind, _, message), _)| (kind, message))
@@ -136,7 +138,7 @@ fn every_rule_lets_something_in_the_table_pass() {
         .into_iter()
         .filter(|case| case.verdict == Verdict::Accepted)
         .collect();
-    for (site, rule) in CaseKind::ALL.into_iter().flat_map(sites) {
+    for (site, rule) in CaseKind::ALL.iter().copied().flat_map(sites) {
         let (kind, place, message) = &site;
         let change = rule.contains("oldSelf");
         let passes = accepted.iter().any(|case| {

@@ -24,13 +24,18 @@ use crate::schema;
     status = "ContractAmendmentStatus",
     derive = "PartialEq",
     doc = "What changes in a contract from a date on: one object for each agreement. Withdraw it by deleting it before its date.",
+    validation = Rule::new("self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message("metadata.name must be a DNS label: lower case letters, digits and '-', at most 63 characters"),
     selectable = ".spec.contractRef.name",
     printcolumn(
         name = "CONTRACT",
         type_ = "string",
         json_path = ".spec.contractRef.name"
     ),
-    printcolumn(name = "EFFECTIVE", type_ = "string", json_path = ".status.effective"),
+    printcolumn(
+        name = "EFFECTIVE",
+        type_ = "string",
+        json_path = ".spec['effectiveDate','effectiveTime']"
+    ),
     printcolumn(
         name = "ACCEPTED",
         type_ = "string",
@@ -82,9 +87,13 @@ pub struct ContractAmendmentSpec {
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
+    validation = Rule::new("has(self.end) || has(self.serviceRef) || has(self.devices) || has(self.parameters) || has(self.unset) || has(self.overrides) || has(self.secretParameters) || has(self.fee) || has(self.serviceLevel) || has(self.remedies) || has(self.elect)").message("must change something of the entry, or end it"),
     validation = Rule::new("!has(self.end) || !self.end || !(has(self.serviceRef) || has(self.devices) || has(self.parameters) || has(self.unset) || has(self.overrides) || has(self.secretParameters) || has(self.fee) || has(self.serviceLevel) || has(self.remedies) || has(self.elect))").message("an entry that ends cannot change in another way").field_path(".end"),
     validation = Rule::new("!has(self.secretParameters) || !has(self.parameters) || self.secretParameters.all(s, !(s.name in self.parameters))").message("a parameter must not be both in parameters and in secretParameters").field_path(".secretParameters"),
-    validation = Rule::new("!has(self.unset) || !has(self.parameters) || self.unset.all(u, !(u in self.parameters))").message("a parameter must not be both in parameters and in unset").field_path(".unset")
+    validation = Rule::new("!has(self.unset) || !has(self.parameters) || self.unset.all(u, !(u in self.parameters))").message("a parameter must not be both in parameters and in unset").field_path(".unset"),
+    validation = Rule::new("!has(self.unset) || !has(self.secretParameters) || self.secretParameters.all(s, !(s.name in self.unset))").message("a parameter must not be both in secretParameters and in unset").field_path(".unset"),
+    validation = Rule::new("!has(self.secretParameters) || !has(self.overrides) || self.secretParameters.all(s, self.overrides.all(o, !(s.name in o.parameters)))").message("a parameter must not be both in overrides and in secretParameters, whose secrets are those of all devices").field_path(".overrides"),
+    validation = Rule::new("!has(self.elect) || !has(self.remedies) || self.remedies.exists(r, r.name == self.elect)").message("elect must name one of the remedies").field_path(".elect")
 )]
 pub struct AmendedService {
     /// Name of the entry.
@@ -104,13 +113,7 @@ pub struct AmendedService {
     /// Parameters that the contract no longer chooses, be they in parameters or in secretParameters:
     /// from then on the SmartService's default applies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 64),
-        inner(
-            length(min = 1, max = 63),
-            regex(pattern = "^[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?$")
-        )
-    )]
+    #[schemars(schema_with = "schema::setting_names")]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub unset: Vec<String>,
     /// Overrides that change or are new, each as a whole. Those that are not named stay.
