@@ -20,7 +20,7 @@ pub async fn dump(
     operator: &OperatorView,
     ledger: &Ledger,
 ) -> String {
-    let own = "contracts,devices,servicesubscriptions,compensations";
+    let own = "contracts,contractamendments,devices,servicesubscriptions,compensations";
     let catalogue = "connections,devicemodels,smartservices";
     let label = format!("{LABEL}={namespace}");
     let parts = [

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use entente_crds::{
     bounded::Text,
     v1alpha1::{
-        Compensation, Connection, Contract, Device, DeviceModel, ServiceSubscription, SmartService,
+        Compensation, Connection, Contract, ContractAmendment, Device, DeviceModel,
+        ServiceSubscription, SmartService,
     },
 };
 use entente_domain::{
@@ -31,7 +32,7 @@ use crate::{
 
 /// Index of subscriptions: "namespace/device".
 pub(crate) const BY_DEVICE: &str = "device";
-/// Index of subscriptions and compensations: "namespace/contract".
+/// Index of amendments, subscriptions and compensations: "namespace/contract".
 pub(crate) const BY_CONTRACT: &str = "contract";
 /// Index of subscriptions and compensations: "namespace/contract.service".
 pub(crate) const BY_ENTRY: &str = "entry";
@@ -65,6 +66,7 @@ pub(crate) struct Objects {
     pub(crate) services: Arc<Cache<SmartService>>,
     pub(crate) devices: Arc<Cache<Device>>,
     pub(crate) contracts: Arc<Cache<Contract>>,
+    pub(crate) amendments: Arc<Cache<ContractAmendment>>,
     pub(crate) subscriptions: Arc<Cache<ServiceSubscription>>,
     pub(crate) compensations: Arc<Cache<Compensation>>,
 }
@@ -85,6 +87,7 @@ impl Objects {
             })),
             devices: Arc::new(devices(context)),
             contracts: Arc::new(contracts(context)),
+            amendments: Arc::new(amendments(context)),
             subscriptions: Arc::new(subscriptions(context)),
             compensations: Arc::new(compensations(context)),
         }
@@ -171,6 +174,7 @@ impl Objects {
                     services,
                     devices,
                     contracts,
+                    amendments,
                     subscriptions,
                     compensations
                 )
@@ -267,6 +271,18 @@ fn devices(context: &Context) -> Cache<Device> {
         .with_index(BY_IDENTITY, |device| {
             let identities = known_identities(device).into_iter();
             identities.map(|identity| identity.to_string()).collect()
+        })
+}
+
+fn amendments(context: &Context) -> Cache<ContractAmendment> {
+    Cache::new(Arc::clone(&context.metrics))
+        // For people.
+        .stored_as(|amendment: &mut ContractAmendment| amendment.metadata.labels = None)
+        .with_index(BY_CONTRACT, |amendment| {
+            vec![path(
+                &amendment.namespace().unwrap_or_default(),
+                &amendment.spec.contract_ref.name,
+            )]
         })
 }
 

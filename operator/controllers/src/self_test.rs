@@ -82,6 +82,13 @@ pub const RIGHTS: &[Right] = &[
     right(ENTENTE, "devices/status", &["update"], Within::Cluster),
     right(ENTENTE, "contracts", READ_AND_PATCH, Within::Cluster),
     right(ENTENTE, "contracts/status", &["update"], Within::Cluster),
+    right(ENTENTE, "contractamendments", READ, Within::Cluster),
+    right(
+        ENTENTE,
+        "contractamendments/status",
+        &["update"],
+        Within::Cluster,
+    ),
     // A subscription blocks the deletion of its contract; some clusters require a right to that
     // (admission plugin OwnerReferencesPermissionEnforcement).
     right(

@@ -3,13 +3,14 @@
 use super::*;
 
 /// The collections whose first list is awaited.
-const LISTED: [&str; 8] = [
+const LISTED: [&str; 9] = [
     "/namespaces",
     "/connections",
     "/devicemodels",
     "/smartservices",
     "/devices",
     "/contracts",
+    "/contractamendments",
     "/servicesubscriptions",
     "/compensations",
 ];

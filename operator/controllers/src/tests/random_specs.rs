@@ -10,7 +10,9 @@
 use entente_crds::{
     admission_cases::CaseKind,
     spec_rules,
-    v1alpha1::{Acceptance, Cause, DeviceModel, ExcludedDevices, Exclusion, SmartService},
+    v1alpha1::{
+        Acceptance, Cause, ContractAmendment, DeviceModel, ExcludedDevices, Exclusion, SmartService,
+    },
 };
 use kube::Resource;
 use proptest::prelude::*;
@@ -252,6 +254,7 @@ impl Odd {
             CaseKind::SmartService => self.apply_as::<SmartService>(process),
             CaseKind::Device => self.apply_as::<Device>(process),
             CaseKind::Contract => self.apply_as::<Contract>(process),
+            CaseKind::ContractAmendment => self.apply_as::<ContractAmendment>(process),
             CaseKind::ServiceSubscription | CaseKind::Compensation => {
                 unreachable!("nobody writes these")
             }
