@@ -1,10 +1,11 @@
-//! Contracts of a namespace: their terms, entries and fees.
+//! Contracts of a namespace: their terms, entries, fees and amendments.
 
 use std::time::Duration;
 
 use entente_crds::v1alpha1::{
-    Contract, ContractService, ContractSpec, CountFrom, CreditBasis, Customer, Devices, Fee,
-    FeeCredit, FeeOf, Period, Remedy, RemedyType, ServiceLevel, Term,
+    AmendedService, Contract, ContractAmendment, ContractAmendmentSpec, ContractService,
+    ContractSpec, CountFrom, CreditBasis, Customer, Devices, Fee, FeeCredit, FeeOf, NameReference,
+    Period, Remedy, RemedyType, ServiceLevel, Term,
 };
 use jiff::Timestamp;
 
@@ -63,6 +64,29 @@ impl TestNamespace<'_> {
         );
         contract.metadata.namespace = Some(self.name.clone());
         contract
+    }
+
+    /// Returns an amendment of a contract of this namespace from an instant on.
+    pub fn amendment(
+        &self,
+        name: &str,
+        contract: &str,
+        effective: Timestamp,
+        services: Vec<AmendedService>,
+    ) -> ContractAmendment {
+        let mut amendment = ContractAmendment::new(
+            name,
+            ContractAmendmentSpec {
+                contract_ref: NameReference {
+                    name: contract.to_owned(),
+                },
+                effective_time: Some(effective.to_string()),
+                services,
+                ..ContractAmendmentSpec::default()
+            },
+        );
+        amendment.metadata.namespace = Some(self.name.clone());
+        amendment
     }
 
     /// Returns an entry of a contract: a service of this namespace on devices by name, with the fee

@@ -63,6 +63,37 @@ async fn a_valid_contract_whose_term_starts_in_three_weeks_is_current() {
 
 // shows K2
 #[tokio::test]
+async fn a_refused_amendment_has_failed_and_its_contract_is_current() {
+    let situation = situation::amended(environment().await).await;
+    situation
+        .shows(&[
+            (
+                "amendment/later",
+                "Ready=True/Scheduled Accepted=True/Valid",
+                "Current",
+            ),
+            (
+                "amendment/too-early",
+                "Ready=False/BeforeTerm Stalled=True/BeforeTerm Accepted=False/BeforeTerm",
+                "Failed",
+            ),
+            (
+                "amendment/homeless",
+                "Ready=False/ContractNotFound Reconciling=True/ProgressingWithRetry \
+                 Accepted=False/ContractNotFound",
+                "InProgress",
+            ),
+            (
+                "contract/amended",
+                "Ready=True/Scheduled Accepted=True/Valid",
+                "Current",
+            ),
+        ])
+        .await;
+}
+
+// shows K2
+#[tokio::test]
 async fn a_contract_whose_start_is_at_risk_is_current_before_and_after_it_is_healed() {
     let situation = situation::at_risk(environment().await).await;
     situation

@@ -10,7 +10,8 @@ async fn objects_are_found_by_every_selectable_field() {
     for crd in manifest::all() {
         let plural = crd.spec.names.plural.as_str();
         let kind = CaseKind::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .find(|kind| kind.plural() == plural)
             .expect("every definition has cases");
         let selectable = crd.spec.versions[0].selectable_fields.iter().flatten();
@@ -54,7 +55,7 @@ async fn objects_are_found_by_every_selectable_field() {
             fields += 1;
         }
     }
-    assert_eq!(fields, 11);
+    assert_eq!(fields, 12);
     admission.clear(&[]).await;
 }
 
@@ -62,7 +63,7 @@ async fn objects_are_found_by_every_selectable_field() {
 #[tokio::test]
 async fn a_new_object_has_a_status_that_is_not_finished() {
     let admission = Admission::new().await;
-    for kind in CaseKind::ALL {
+    for kind in CaseKind::ALL.iter().copied() {
         let object = admission.named(kind, kind.complete(), "unseen");
         let made = admission.create(kind, &object).await.expect("created");
         let status = &made["status"];
@@ -76,7 +77,8 @@ async fn a_new_object_has_a_status_that_is_not_finished() {
         assert_eq!(status["conditions"][0]["status"], "Unknown", "{kind:?}");
     }
     let catalogue = CaseKind::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|kind| !kind.is_namespaced());
     let cluster_scoped: Vec<_> = catalogue.map(|kind| (kind, "unseen")).collect();
     admission.clear(&cluster_scoped).await;
@@ -139,6 +141,17 @@ async fn the_examples_apply_with_kubectl_and_their_columns_show_what_was_written
     .await;
     assert!(wide.contains("2027-04-01T03:00:00Z"), "{wide}");
     assert!(wide.contains("2030-03-31"), "{wide}");
+    let table = kubectl(plane, &[&namespace[..], &["get", "enamd"]].concat(), "").await;
+    let shown: Vec<&str> = table.split_whitespace().collect();
+    let head = ["NAME", "CONTRACT", "EFFECTIVE", "ACCEPTED", "REASON", "AGE"];
+    let row = [
+        "banco-sul-2027-july",
+        "banco-sul-2027",
+        "2027-07-01",
+        "Pending",
+    ];
+    assert_eq!(shown[..6], head, "{table}");
+    assert_eq!(shown[6..10], row, "{table}");
     for name in ["enconn", "endm", "ensvc", "endev", "ensub", "encmp"] {
         kubectl(plane, &[&namespace[..], &["get", name]].concat(), "").await;
     }

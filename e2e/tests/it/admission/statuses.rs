@@ -11,7 +11,7 @@ async fn a_status_full_of_odd_texts_or_of_entries_is_written_as_it_is() {
     let admission = Admission::new().await;
     let texts = odd_texts();
     let mut wrong = Vec::new();
-    for kind in CaseKind::ALL {
+    for kind in CaseKind::ALL.iter().copied() {
         let plural = kind.plural();
         let object = admission.named(kind, kind.complete(), NAME);
         admission.create(kind, &object).await.expect("it is valid");

@@ -222,6 +222,7 @@ async fn no_status_of_any_situation_ever_leaves_the_closed_list() {
             worlds.push(situation::stranger(environment).await);
             worlds.push(situation::at_risk(environment).await);
             worlds.push(situation::too_slow(environment).await);
+            worlds.push(situation::amended(environment).await);
             worlds
         }
     );
@@ -257,6 +258,17 @@ async fn no_status_of_any_situation_ever_leaves_the_closed_list() {
             "subscription/slow.backup.mfp",
             "Ready=False/StepTimedOut",
         ),
+        (&worlds[11], "amendment/later", "Ready=True/Scheduled"),
+        (
+            &worlds[11],
+            "amendment/too-early",
+            "Stalled=True/BeforeTerm",
+        ),
+        (
+            &worlds[11],
+            "amendment/homeless",
+            "Ready=False/ContractNotFound",
+        ),
     ] {
         situation.until(object, conditions).await;
     }
@@ -279,7 +291,8 @@ async fn no_status_of_any_situation_ever_leaves_the_closed_list() {
         versions.len(),
         kinds.len()
     );
-    assert_eq!(kinds.len(), 7, "{kinds:?}");
+    let defined = entente_crds::manifest::all();
+    assert_eq!(kinds.len(), defined.len(), "{kinds:?}");
     assert!(versions.len() > 100, "only {} versions", versions.len());
     assert!(
         found.is_empty(),

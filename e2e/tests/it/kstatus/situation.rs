@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use entente_crds::v1alpha1::{Contract, ContractService, Device, SmartService, Step, StepType};
+use entente_crds::v1alpha1::{
+    AmendedService, Contract, ContractService, Device, SmartService, Step, StepType,
+};
 use entente_e2e::environment::TestEnvironment;
 use entente_e2e::namespace::{TestNamespace, now, starting_in};
 use entente_simulators::{Broker, FaultKind, FleetOptions, IppFleet};
@@ -54,6 +56,33 @@ pub(super) async fn scheduled(environment: &TestEnvironment) -> Situation<'_> {
         .namespace
         .contract("ahead", starting_in(three_weeks), vec![entry]);
     situation.namespace.apply(&contract).await.unwrap();
+    situation
+}
+
+/// Makes a contract that starts in three weeks with three amendments: one from a later instant on,
+/// one from an instant before the start, and one of a contract that there is not.
+pub(super) async fn amended(environment: &TestEnvironment) -> Situation<'_> {
+    let situation = with_devices(environment, "amended").await;
+    let namespace = &situation.namespace;
+    let weeks = |count: u64| starting_in(Duration::from_hours(count * 7 * 24));
+    let entry = situation.parts(&["mfp"], ALLOWED);
+    let contract = namespace.contract("amended", weeks(3), vec![entry]);
+    namespace.apply(&contract).await.unwrap();
+    let change = || {
+        vec![AmendedService {
+            name: "parts".to_owned(),
+            parameters: [("threshold".to_owned(), "33".to_owned())].into(),
+            ..AmendedService::default()
+        }]
+    };
+    for (name, contract, weeks) in [
+        ("later", "amended", weeks(6)),
+        ("too-early", "amended", weeks(2)),
+        ("homeless", "nobody", weeks(6)),
+    ] {
+        let amendment = namespace.amendment(name, contract, weeks, change());
+        namespace.apply(&amendment).await.unwrap();
+    }
     situation
 }
 

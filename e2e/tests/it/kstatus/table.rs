@@ -87,6 +87,7 @@ impl Situation<'_> {
         let namespaced = |plural: &str| format!("namespaces/{}/{plural}", self.namespace.name());
         let (collection, name) = match kind {
             "contract" => (namespaced("contracts"), name.to_owned()),
+            "amendment" => (namespaced("contractamendments"), name.to_owned()),
             "device" => (namespaced("devices"), name.to_owned()),
             "subscription" => (namespaced("servicesubscriptions"), name.to_owned()),
             "compensation" => (namespaced("compensations"), name.to_owned()),

@@ -138,6 +138,7 @@ fn subscription(row: &Row, device: &str) -> ServiceSubscription {
         time_zone: "America/Sao_Paulo".to_owned(),
         lead_time: "1h".into(),
         revisions: vec![Arc::new(revision)],
+        restored: None,
     };
     let mut object = ServiceSubscription::new(&format!("zoo.entry.{device}"), spec);
     object.metadata.namespace = Some(example::NAMESPACE.to_owned());
