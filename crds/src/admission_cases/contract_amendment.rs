@@ -71,6 +71,7 @@ pub(super) fn case(table: &mut Table) {
     overrides(table);
     remedies(table);
     scale(table);
+    names(table);
     changes(table);
 }
 
@@ -346,9 +347,33 @@ fn scale(table: &mut Table) {
     );
 }
 
+/// Cases of the number of devices that all entries name together.
+fn names(table: &mut Table) {
+    const NAMES: &str = "all entries and their overrides together may name at most 4,000 devices; \
+                         use a selector";
+    let names = |count: usize| -> Vec<String> {
+        (0..count).map(|number| format!("mfp-{number}")).collect()
+    };
+    let services = |of_the_last: usize| {
+        let override_ = json!({
+            "name": "o",
+            "devices": {"names": names(100)},
+            "parameters": {"weekdays": "sun"}
+        });
+        let services = json!([
+            {"name": "one", "devices": {"names": names(1000), "add": names(1000)}},
+            {"name": "two", "devices": {"remove": names(1000)}, "overrides": [override_]},
+            {"name": "three", "devices": {"add": names(of_the_last)}},
+            {"name": "four", "end": true}
+        ]);
+        [("/spec/services", services)]
+    };
+    table.accepts(ContractAmendment, "4,000 names", &services(900));
+    table.rejects(ContractAmendment, "4,001 names", &services(901), NAMES);
+}
+
 /// Updates, which the API server refuses whatever they change.
 fn changes(table: &mut Table) {
-    // shows K1: what was agreed is not edited afterwards
     const RECORD: &str = "an amendment cannot be changed: before its date delete it and make \
                           another one; after it make another one";
     let fields: [(&str, &str, Value); 6] = [

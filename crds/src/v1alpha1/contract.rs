@@ -378,7 +378,7 @@ pub struct ContractStatus {
     /// Sums that the customer is owed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owed: Option<Owed>,
-    /// What changes next, by the amendments that are accepted: at most 8, the nearest first.
+    /// Changes that accepted amendments bring next: at most 8, the nearest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]

@@ -62,6 +62,7 @@ use crate::schema;
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("has(self.effectiveDate) != has(self.effectiveTime)").message("exactly one of effectiveDate and effectiveTime must be set"),
+    validation = Rule::new("self.services.map(s, (has(s.devices) ? (has(s.devices.names) ? size(s.devices.names) : 0) + (has(s.devices.add) ? size(s.devices.add) : 0) + (has(s.devices.remove) ? size(s.devices.remove) : 0) : 0) + (has(s.overrides) ? s.overrides.map(o, has(o.devices.names) ? size(o.devices.names) : 0).sum() : 0)).sum() <= 4000").message("all entries and their overrides together may name at most 4,000 devices; use a selector").field_path(".services"),
     validation = Rule::new("self == oldSelf").message("an amendment cannot be changed: before its date delete it and make another one; after it make another one")
 )]
 pub struct ContractAmendmentSpec {
@@ -76,8 +77,8 @@ pub struct ContractAmendmentSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::date_time")]
     pub effective_time: Option<String>,
-    /// What changes, by the name of the entry in the contract's services. A name that the contract
-    /// does not have is a new entry.
+    /// Changes of entries, by the name of the entry in the contract's services. A name that the
+    /// contract does not have is a new entry.
     #[schemars(length(min = 1, max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub services: Vec<AmendedService>,

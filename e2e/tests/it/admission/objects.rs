@@ -141,7 +141,16 @@ async fn the_examples_apply_with_kubectl_and_their_columns_show_what_was_written
     .await;
     assert!(wide.contains("2027-04-01T03:00:00Z"), "{wide}");
     assert!(wide.contains("2030-03-31"), "{wide}");
-    let table = kubectl(plane, &[&namespace[..], &["get", "enamd"]].concat(), "").await;
+    shows_the_amendment(plane).await;
+    for name in ["enconn", "endm", "ensvc", "endev", "ensub", "encmp"] {
+        kubectl(plane, &[&namespace[..], &["get", name]].concat(), "").await;
+    }
+    kubectl(plane, &["get", "entente,entente-all", "-A"], "").await;
+    kubectl(plane, &["delete", "--wait=false", "-f", "-"], &text).await;
+}
+
+async fn shows_the_amendment(plane: &ControlPlane) {
+    let table = kubectl(plane, &["-n", example::NAMESPACE, "get", "enamd"], "").await;
     let shown: Vec<&str> = table.split_whitespace().collect();
     let head = ["NAME", "CONTRACT", "EFFECTIVE", "ACCEPTED", "REASON", "AGE"];
     let row = [
@@ -152,9 +161,4 @@ async fn the_examples_apply_with_kubectl_and_their_columns_show_what_was_written
     ];
     assert_eq!(shown[..6], head, "{table}");
     assert_eq!(shown[6..10], row, "{table}");
-    for name in ["enconn", "endm", "ensvc", "endev", "ensub", "encmp"] {
-        kubectl(plane, &[&namespace[..], &["get", name]].concat(), "").await;
-    }
-    kubectl(plane, &["get", "entente,entente-all", "-A"], "").await;
-    kubectl(plane, &["delete", "--wait=false", "-f", "-"], &text).await;
 }

@@ -57,6 +57,25 @@ async fn an_editor_writes_contracts_and_devices_and_not_the_catalogue() {
     );
 }
 
+#[tokio::test]
+async fn an_editor_makes_and_deletes_amendments_and_changes_none() {
+    let plane = installed().await;
+    let namespace = plane.create_namespace("amend").await.expect("a namespace");
+    let editor = Person::with_role(plane, "ana-m", "edit", &namespace).await;
+    let viewer = Person::with_role(plane, "bob-m", "view", &namespace).await;
+    let object = own(CaseKind::ContractAmendment, "mine", &namespace);
+    refused(viewer.create(&object).await, "forbidden");
+    editor.create(&object).await.expect("an editor makes it");
+    let what = "contractamendments.entente.dev/mine";
+    let later = json!({"spec": {"effectiveDate": "2027-08-01"}});
+    let said = editor.merge(what, &namespace, &later).await;
+    refused(said, "an amendment cannot be changed");
+    let get = ["get", what, "-n", &namespace];
+    viewer.kubectl(&get, "").await.expect("a viewer sees it");
+    let delete = ["delete", what, "-n", &namespace];
+    editor.kubectl(&delete, "").await.expect("it is withdrawn");
+}
+
 /// The whole list, in both directions: the operator's requests, and those that it must not be able
 /// to make.
 #[tokio::test]
