@@ -1,13 +1,15 @@
 //! Contract: the subscriptions of a contract, and its status (B1, B2).
 //!
-//! Decides the set of ServiceSubscriptions of one contract with their dated revisions, the writes
-//! that lead there, and the contract's status. It must never read a device or a server, and never
+//! Decides the set of ServiceSubscriptions of one contract with their dated revisions, as the
+//! contract and its amendments say, the writes that lead there, and the status of both. It must never read a device or a server, and never
 //! change what has begun: entries that have begun are append-only. Called by the contract
 //! controller: [`resolve`], then the writes of [`Changes`], then [`report`]; [`next_wake`] returns
 //! the time of the next pass if no event comes first, and [`next_date`] the same after a pass that
 //! ended early.
 
 mod acceptance;
+mod amendment;
+mod amendment_conflict;
 mod assessment;
 mod bounds;
 mod compensation_totals;
@@ -15,18 +17,22 @@ mod conditions;
 mod device_sets;
 mod exclusions;
 mod fee_parts;
+mod overlay;
 mod overrides;
 mod parameters;
 mod parsed;
 mod ready;
+mod references;
 mod report;
 mod resolve;
 mod revisions;
 mod risk;
+mod segments;
 mod subscription_state;
 mod subscription_view;
 mod succession;
 mod terms;
+mod timeline;
 
 #[cfg(test)]
 mod tests;
@@ -38,7 +44,8 @@ use std::{
 
 use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{
-    Contract, ResolvedTerm, ServiceSubscription, ServiceSubscriptionSpec, SmartService,
+    Contract, ContractAmendment, ResolvedTerm, ServiceSubscription, ServiceSubscriptionSpec,
+    SmartService, UpcomingChange,
 };
 use entente_crds::{
     FINALIZER_WITHDRAW, LABEL_CONTRACT, LABEL_CUSTOMER, LABEL_DEVICE, LABEL_MANAGED_BY,
@@ -49,6 +56,7 @@ use kube::Resource;
 
 use crate::listing::some_of;
 
+pub use amendment::{AmendmentVerdict, amendment_status, contract_not_found};
 pub use report::{WriteOutcome, report};
 pub use resolve::{next_date, next_wake, resolve};
 pub use subscription_view::{SubscriptionView, view};
@@ -69,6 +77,8 @@ pub struct ContractWorld {
     /// The ServiceSubscriptions of its namespace that carry its name, live and terminating, in any
     /// order; those of another contract of the same name as well.
     pub subscriptions: Vec<Arc<ServiceSubscription>>,
+    /// The ContractAmendments of its namespace that name it, in any order.
+    pub amendments: Vec<Arc<ContractAmendment>>,
     /// Time by which the local clock is ahead of that of the API server, or behind if negative, if
     /// that is too much.
     pub clock_skew: Option<SignedDuration>,
@@ -292,6 +302,10 @@ pub struct ResolvedContract {
     pub exceptions: Vec<Exception>,
     /// Entries without a fee, with the FeeCredits of their SmartServices that owe nothing for it.
     pub without_fee: Vec<String>,
+    /// The verdict on each amendment, by name.
+    pub amendments: BTreeMap<String, AmendmentVerdict>,
+    /// What the amendments that lie ahead change, the nearest first.
+    pub upcoming: Vec<UpcomingChange>,
     /// Every wanted subscription, sorted by name. Empty while the contract is not accepted or is
     /// being deleted.
     pub desired: Vec<Arc<DesiredSubscription>>,

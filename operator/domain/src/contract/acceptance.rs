@@ -14,16 +14,21 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 
 use super::bounds::Signed;
-use super::parsed::Readings;
+use super::parsed::{Entries, ReadEntry, Readings};
 use super::terms::EntryTerms;
 use super::{ContractWorld, Fault, bounds, fee_parts, is_own, succession, unsupported};
 use crate::money::{fee_amount, iso_digits};
 use crate::promise::{WITHOUT_CREDIT, is_without_credit};
 
-/// Returns every fault of the spec, sorted.
-pub(super) fn faults(world: &ContractWorld, readings: &Readings<'_>, now: Timestamp) -> Vec<Fault> {
+/// Returns every fault of the spec, sorted; `entries` are those in force, or the first ones.
+pub(super) fn faults(
+    world: &ContractWorld,
+    readings: &Readings<'_>,
+    entries: &Entries<'_>,
+    now: Timestamp,
+) -> Vec<Fault> {
     let contract = &world.contract;
-    let mut faults = BTreeSet::new();
+    let mut faults = entry_faults(world, readings, entries, now);
     if let Ok(term) = &readings.term {
         faults.extend(past_dates(contract, term, now));
     }
@@ -36,24 +41,27 @@ pub(super) fn faults(world: &ContractWorld, readings: &Readings<'_>, now: Timest
         message: error.to_string(),
     }));
     faults.extend(readings.lead_time.as_ref().err().cloned());
-    faults.extend(readings.devices.faults.iter().cloned());
-    faults.extend(
-        readings
-            .exclusions
-            .as_ref()
-            .err()
-            .into_iter()
-            .flatten()
-            .cloned(),
-    );
-    for (entry, terms) in contract.spec.services.iter().zip(&readings.terms) {
-        faults.extend(entry_faults(world, entry, terms.as_ref()));
-    }
-    faults.extend(currency_fault(world));
+    let exclusions = readings.exclusions.as_ref().err();
+    faults.extend(exclusions.into_iter().flatten().cloned());
     faults.extend(succession::faults(world, readings.term.as_ref().ok()));
-    faults.extend(bounds::faults(world, readings, now));
-    faults.extend(fee_parts::faults(world, readings));
     faults.into_iter().collect()
+}
+
+/// Returns the faults of the entries of one stage.
+pub(super) fn entry_faults(
+    world: &ContractWorld,
+    readings: &Readings<'_>,
+    entries: &Entries<'_>,
+    now: Timestamp,
+) -> BTreeSet<Fault> {
+    let mut faults: BTreeSet<Fault> = entries.faults.iter().cloned().collect();
+    for ReadEntry { entry, terms, .. } in &entries.all {
+        faults.extend(faults_of(world, entry, terms.as_ref(), now));
+    }
+    faults.extend(currency_fault(world, entries));
+    faults.extend(bounds::faults(world, readings, entries, now));
+    faults.extend(fee_parts::faults(world, entries));
+    faults
 }
 
 /// Returns a fault for each date that has passed and was moved, by itself or by the zone.
@@ -83,10 +91,11 @@ fn past_dates(contract: &Contract, term: &ResolvedTerm, now: Timestamp) -> Vec<F
 }
 
 /// Returns the faults of an entry; `terms` are there where its SmartService is.
-fn entry_faults(
+fn faults_of(
     world: &ContractWorld,
     entry: &ContractService,
     terms: Option<&EntryTerms<'_>>,
+    now: Timestamp,
 ) -> Vec<Fault> {
     let mut faults = remedy_faults(entry);
     faults.extend(fee_faults(world, entry));
@@ -97,7 +106,7 @@ fn entry_faults(
         faults.push(unsupported(format!("{path}: {error}")));
     }
     if let Some(terms) = terms {
-        faults.extend(terms.faults(&signed(world, entry)));
+        faults.extend(terms.faults(&signed(world, entry, now)));
     }
     faults
 }
@@ -131,7 +140,7 @@ fn remedy_faults(entry: &ContractService) -> Vec<Fault> {
 
 /// Refuses a currency that there is not. Of a contract that runs it stays, since it cannot be changed,
 /// while every fee in it is signed.
-fn currency_fault(world: &ContractWorld) -> Option<Fault> {
+fn currency_fault(world: &ContractWorld, entries: &Entries<'_>) -> Option<Fault> {
     let contract = &world.contract;
     let currency = contract.spec.currency.as_ref()?;
     let status = contract.status.as_ref();
@@ -140,7 +149,7 @@ fn currency_fault(world: &ContractWorld) -> Option<Fault> {
         let mut fee = entry.fee.iter();
         fee.all(|fee| Signed::of(world, entry).has_fee(fee, currency))
     };
-    let is_kept = runs && contract.spec.services.iter().all(is_signed);
+    let is_kept = runs && entries.all.iter().all(|read| is_signed(read.entry));
     if iso_digits(currency).is_some() || is_kept {
         return None;
     }
@@ -180,18 +189,31 @@ fn fee_faults(world: &ContractWorld, entry: &ContractService) -> Vec<Fault> {
     faults
 }
 
-/// Returns the signed state: the last revision of each subscription of an entry that has the same
-/// service.
-fn signed<'a>(world: &'a ContractWorld, entry: &ContractService) -> Vec<&'a Revision> {
+/// Returns the signed state: of each subscription of an entry the last revision that has begun, and
+/// those that lie ahead, as far as they have the same service.
+fn signed<'a>(
+    world: &'a ContractWorld,
+    entry: &ContractService,
+    now: Timestamp,
+) -> Vec<&'a Revision> {
     let of_entry = |subscription: &&ServiceSubscription| {
         is_own(&world.contract, subscription) && subscription.spec.service_name == entry.name
     };
-    let last = |subscription: &'a ServiceSubscription| {
-        let revisions = subscription.spec.revisions.iter();
-        revisions.max_by_key(|revision| revision.effective)
-    };
     let all = world.subscriptions.iter().map(|found| &**found);
-    let last = all.filter(of_entry).filter_map(last).map(Arc::as_ref);
+    let last = all
+        .filter(of_entry)
+        .flat_map(|it| last_begun_and_ahead(it, now));
     last.filter(|last: &&Revision| last.service_ref == entry.service_ref)
         .collect()
+}
+
+fn last_begun_and_ahead(
+    subscription: &ServiceSubscription,
+    now: Timestamp,
+) -> impl Iterator<Item = &Revision> {
+    let revisions = &subscription.spec.revisions;
+    let effective = revisions.iter().map(|revision| revision.effective);
+    let last = effective.filter(|effective| *effective <= now).max();
+    let revisions = revisions.iter().map(Arc::as_ref);
+    revisions.filter(move |revision| last.is_none_or(|last| revision.effective >= last))
 }

@@ -10,16 +10,21 @@ use entente_crds::v1alpha1::{
 use jiff::{Timestamp, tz::TimeZone};
 use rust_decimal::Decimal;
 
-use super::parsed::{Readings, created};
+use super::parsed::{Entries, Readings, created};
 use super::{ContractWorld, Fault, ResolvedContract, is_own, listed, unsupported};
 use crate::money::fee_amount;
 use crate::time::{start_of_date, zone};
 
 /// Returns the faults of all entries whose SmartService is there.
-pub(super) fn faults(world: &ContractWorld, readings: &Readings<'_>, now: Timestamp) -> Vec<Fault> {
+pub(super) fn faults(
+    world: &ContractWorld,
+    readings: &Readings<'_>,
+    entries: &Entries<'_>,
+    now: Timestamp,
+) -> Vec<Fault> {
     let contract = &world.contract;
     let mut faults = Vec::new();
-    for entry in &contract.spec.services {
+    for entry in entries.all.iter().map(|read| read.entry) {
         let Some(service) = world.services.get(&entry.service_ref.name) else {
             continue;
         };

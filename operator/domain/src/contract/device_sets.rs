@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 
 use entente_crds::condition::Reason;
-use entente_crds::v1alpha1::{Contract, Selector};
+use entente_crds::v1alpha1::Selector;
 
+use super::overlay::StageEntry;
 use super::{DeviceFacts, Exception, ExceptionCause, Fault, listed};
 
 /// The devices of each entry, in the order of the entries.
@@ -38,16 +39,24 @@ pub(super) fn members(
 }
 
 /// Returns the devices of every entry.
-pub(super) fn device_sets(contract: &Contract, devices: &[DeviceFacts]) -> DeviceSets {
+pub(super) fn device_sets(entries: &[StageEntry<'_>], devices: &[DeviceFacts]) -> DeviceSets {
     let mut result = DeviceSets::default();
     // By service and device: the entry that has the device, and whether it names the device.
     let mut taken: BTreeMap<(&str, String), (&str, bool)> = BTreeMap::new();
     let mut named_twice: BTreeMap<(&str, &str, &str), Vec<String>> = BTreeMap::new();
-    for entry in &contract.spec.services {
+    for StageEntry {
+        service: entry,
+        without,
+        ..
+    } in entries
+    {
         let service = entry.service_ref.name.as_str();
         let wanted = &entry.devices;
         let mut set = members(wanted.selector.as_ref(), &wanted.names, devices);
         set.retain(|device, named| {
+            if without.contains(device) {
+                return false;
+            }
             let key = (service, device.clone());
             let Some((first, first_named)) = taken.get(&key).copied() else {
                 taken.insert(key, (&entry.name, *named));

@@ -8,17 +8,15 @@ use entente_crds::v1alpha1::{Contract, ContractService, Fee, FeeOf};
 use rust_decimal::Decimal;
 
 use super::bounds::Signed;
-use super::parsed::Readings;
+use super::parsed::Entries;
 use super::{ContractWorld, Fault, unsupported};
 use crate::money::{currency_digits, fee_amount};
 
 /// Returns the faults of all entries.
-pub(super) fn faults(world: &ContractWorld, readings: &Readings<'_>) -> Vec<Fault> {
-    let contract = &world.contract;
-    let entries = contract.spec.services.iter().zip(&readings.devices.sets);
-    let faults = entries.filter_map(|(entry, devices)| {
-        let signed = Signed::of(world, entry);
-        fee_fault(contract, entry, devices.len(), &signed)
+pub(super) fn faults(world: &ContractWorld, entries: &Entries<'_>) -> Vec<Fault> {
+    let faults = entries.all.iter().filter_map(|read| {
+        let signed = Signed::of(world, read.entry);
+        fee_fault(&world.contract, read.entry, read.devices.len(), &signed)
     });
     faults.collect()
 }

@@ -11,7 +11,7 @@ use std::{
 use entente_crds::condition::ConditionType;
 use entente_crds::v1alpha1::{
     Compensation, Contract, ContractStatus, NotReady, ResolvedTerm, ServiceSubscription,
-    SubscriptionCounts, Transition, TransitionTo,
+    SubscriptionCounts, Transition, TransitionTo, UpcomingChange,
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -60,7 +60,7 @@ pub fn report(
         .filter(|found| is_own(contract, found))
         .map(|found| (found.metadata.name.as_deref().unwrap_or_default(), &**found))
         .collect();
-    let states = subscription_states(contract, resolved, &own, &world.unreadable);
+    let states = subscription_states(contract, resolved, &own, &world.unreadable, now);
     let states = without_succeeded(states, resolved, now);
     let term = if resolved.accepted.is_ok() {
         resolved.term.clone()
@@ -104,9 +104,9 @@ pub fn report(
         subscriptions: Some(counts(&states)),
         not_ready: not_ready(&assessment),
         owed,
+        upcoming: resolved.upcoming.clone(),
         next_transition: next_transition(resolved, now),
         succeeds: accepted_predecessor(contract, resolved),
-        upcoming: Vec::new(),
         established: previous
             .established
             .or_else(|| established(&assessment, &own)),
@@ -210,11 +210,15 @@ fn not_ready(assessment: &Assessment) -> Vec<NotReady> {
     pending.collect()
 }
 
+/// Returns the next of the start, the change by an amendment, the start of a contract that succeeds
+/// and the end.
 fn next_transition(resolved: &ResolvedContract, now: Timestamp) -> Option<Timestamp> {
     let term = resolved.term.iter();
     let dates = term.flat_map(|term| [Some(term.start), term.end]).flatten();
+    let changes = resolved.upcoming.iter().map(|change| change.effective);
     let successors = resolved.succeeded.values().copied();
-    dates.chain(successors).filter(|it| now < *it).min()
+    let all = dates.chain(changes).chain(successors);
+    all.filter(|instant| now < *instant).min()
 }
 
 /// Returns the instant at which the set of subscriptions is complete, if it is. It never lies

@@ -6,27 +6,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{
-    Contract, ContractService, ExcludedTime, NameReference, ResolvedTerm, Revision,
-    ServiceSubscription, ServiceSubscriptionSpec, SubscriptionContract, SubscriptionCustomer,
+    Contract, ContractAmendment, ContractService, ExcludedTime, NameReference, ResolvedTerm,
+    Revision, ServiceSubscription, ServiceSubscriptionSpec, SubscriptionContract,
+    SubscriptionCustomer,
 };
 use jiff::{SignedDuration, Timestamp};
 
 use super::acceptance::faults;
-use super::device_sets::DeviceSets;
+use super::amendment::verdicts;
 use super::exclusions::{Exclusions, exclude, exclude_first, known_since};
-use super::parsed::{Readings, accepted_term, created, lead_time};
-use super::revisions::{Dates, advance, from_now, from_start};
+use super::overlay::StageEntry;
+use super::parsed::{Entries, Readings, accepted_term, created, lead_time};
+use super::references::references;
+use super::revisions::{Dates, Segment, advance, from_now, from_start, instant};
+use super::segments::{SegmentsByDevice, segments, upcoming};
 use super::succession;
-use super::terms::EntryTerms;
+use super::timeline::{effective_in, timeline};
 use super::{
     Changes, ContractWorld, DesiredSubscription, DeviceFacts, EntryDevices, Exception,
-    ExceptionCause, Fault, ResolvedContract, SubscriptionHandle, SubscriptionUpdate, is_deleting,
-    is_own, is_terminating, listed, name_of,
+    ExceptionCause, Fault, ResolvedContract, SubscriptionHandle, SubscriptionUpdate, is_deleting, is_own,
+    is_terminating, name_of,
 };
 use crate::time::earlier_clock;
-use crate::unreadable::UnreadableObjects;
 
 /// Resolves a contract, and the writes that lead to its subscriptions.
 ///
@@ -42,12 +44,15 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
             .filter(|found| is_own(contract, found))
     };
     let readings = Readings::new(world, now);
-    let faults = faults(world, &readings, now);
-    let before = contract
-        .status
-        .as_ref()
-        .and_then(|status| status.term.clone());
+    let status = contract.status.as_ref();
+    let before = status.and_then(|status| status.term.clone());
     let read = readings.term.as_ref().ok().cloned();
+    let timeline = timeline(world, &readings, read.as_ref().or(before.as_ref()), now);
+    let current = timeline.current(now);
+    let stages = timeline.stages.iter();
+    let stages: Vec<Entries<'_>> = stages.map(|it| Entries::new(world, &it.entries)).collect();
+    let entries = &stages[current];
+    let faults = faults(world, &readings, entries, now);
     let term = if faults.is_empty() {
         read
     } else {
@@ -61,20 +66,25 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
         } else {
             Err(faults)
         },
-        refs: both(references(world), succession::predecessor_at_hand(world)),
-        entries: entry_devices(contract, &readings.devices),
-        exceptions: exceptions(contract, &readings),
-        without_fee: readings
-            .terms
+        refs: both(
+            references(world, entries),
+            succession::predecessor_at_hand(world),
+        ),
+        entries: entry_devices(entries),
+        exceptions: exceptions(entries),
+        without_fee: entries
+            .all
             .iter()
-            .flatten()
-            .filter_map(EntryTerms::without_fee)
+            .filter_map(|read| read.terms.as_ref()?.without_fee())
             .collect(),
+        amendments: BTreeMap::new(),
+        upcoming: Vec::new(),
         desired: Vec::new(),
         changes: Changes::default(),
         succeeded: BTreeMap::new(),
         done: is_deleting(contract) && own().next().is_none() && world.unreadable.is_empty(),
     };
+    resolved.amendments = verdicts(&timeline, resolved.accepted.is_ok(), now);
     if is_deleting(contract) {
         let live = own().filter(|found| !is_terminating(found));
         resolved.changes.delete = live.map(SubscriptionHandle::of).collect();
@@ -87,29 +97,32 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
         let declared = contract.spec.promises_from.is_some();
         let dates = Dates::new(&term, *promised_from, declared);
         let known_since = known_since(contract, *promised_from, now);
-        Subscriptions::new(world, dates, (exclusions, known_since), now)
-            .fill(&readings, &mut resolved);
+        let segments = segments(&timeline.stages, &stages, dates.end);
+        resolved.upcoming = upcoming(&timeline.stages, &segments, now);
+        Subscriptions::new(world, dates, (exclusions, known_since), now).fill(
+            &segments,
+            &timeline.stages[current].entries,
+            &mut resolved,
+        );
         succession::apply(world, &mut resolved, now);
     }
     resolved
 }
 
 /// Returns the devices on which an entry cannot be carried out, sorted.
-fn exceptions(contract: &Contract, readings: &Readings<'_>) -> Vec<Exception> {
-    let entries = contract.spec.services.iter();
-    let entries = entries.zip(&readings.devices.sets).zip(&readings.terms);
-    let conflicts = entries.flat_map(|((entry, devices), terms)| {
-        let terms = terms.as_ref();
-        devices.keys().filter_map(move |device| {
+fn exceptions(entries: &Entries<'_>) -> Vec<Exception> {
+    let conflicts = entries.all.iter().flat_map(|read| {
+        let terms = read.terms.as_ref();
+        read.devices.keys().filter_map(move |device| {
             let conflict = terms?.overrides_conflict(device)?;
             Some(Exception {
                 device: device.clone(),
-                service: entry.name.clone(),
+                service: read.entry.name.clone(),
                 cause: ExceptionCause::Overrides(conflict),
             })
         })
     });
-    let taken = readings.devices.exceptions.iter().cloned();
+    let taken = entries.taken.iter().cloned();
     let mut exceptions: Vec<Exception> = taken.chain(conflicts).collect();
     exceptions.sort_unstable();
     exceptions
@@ -128,12 +141,12 @@ fn both(one: Result<(), Vec<Fault>>, other: Result<(), Vec<Fault>>) -> Result<()
 }
 
 /// Counts the devices of each entry.
-fn entry_devices(contract: &Contract, devices: &DeviceSets) -> Vec<EntryDevices> {
-    let entries = contract.spec.services.iter().zip(&devices.sets);
-    let entries = entries.map(|(entry, set)| EntryDevices {
-        service: entry.name.clone(),
-        devices: set.len(),
-        expected: entry
+fn entry_devices(entries: &Entries<'_>) -> Vec<EntryDevices> {
+    let entries = entries.all.iter().map(|read| EntryDevices {
+        service: read.entry.name.clone(),
+        devices: read.devices.len(),
+        expected: read
+            .entry
             .devices
             .expect
             .and_then(|expected| usize::try_from(expected).ok()),
@@ -144,39 +157,6 @@ fn entry_devices(contract: &Contract, devices: &DeviceSets) -> Vec<EntryDevices>
 fn preparation(contract: &Contract, term: &ResolvedTerm) -> Option<Timestamp> {
     let lead = lead_time(contract).ok()?;
     term.start.checked_sub(lead).ok()
-}
-
-/// Checks that each SmartService is at hand; the fault of one that is not names the entries that
-/// refer to it.
-fn references(world: &ContractWorld) -> Result<(), Vec<Fault>> {
-    let mut missing: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for entry in &world.contract.spec.services {
-        if !world.services.contains_key(&entry.service_ref.name) {
-            missing
-                .entry(&entry.service_ref.name)
-                .or_default()
-                .push(&entry.name);
-        }
-    }
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let fault = |(service, entries): (&str, Vec<&str>)| {
-        let entries: Vec<String> = entries.iter().map(|it| format!("services[{it}]")).collect();
-        let (reason, words) = if world.unreadable_services.contains(service) {
-            let words = UnreadableObjects::CANNOT_BE_READ;
-            (Reason::Undecodable, words)
-        } else {
-            let words = "was not found: create it or correct serviceRef";
-            (Reason::ServiceNotFound, words)
-        };
-        let entries = listed(entries.iter().map(String::as_str));
-        Fault {
-            reason,
-            message: format!("SmartService {service}, named by {entries}, {words}"),
-        }
-    };
-    Err(missing.into_iter().map(fault).collect())
 }
 
 /// The set of subscriptions of one accepted contract.
@@ -234,16 +214,16 @@ impl<'a> Subscriptions<'a> {
         }
     }
 
-    fn fill(&self, readings: &Readings<'_>, resolved: &mut ResolvedContract) {
-        let entries = self.world.contract.spec.services.iter();
-        let entries = entries.zip(&readings.devices.sets).zip(&readings.terms);
-        for ((entry, devices), terms) in entries {
-            let Some(terms) = terms else { continue };
-            for (device, named) in devices {
-                self.one(terms, entry, (device, *named), devices.len(), resolved);
-            }
+    fn fill(
+        &self,
+        segments: &SegmentsByDevice<'_>,
+        in_force: &[StageEntry<'_>],
+        resolved: &mut ResolvedContract,
+    ) {
+        for ((entry, device), segments) in segments {
+            self.one(entry, device, segments, resolved);
         }
-        self.surplus(resolved);
+        self.surplus(in_force, resolved);
         let changes = &mut resolved.changes;
         resolved
             .desired
@@ -260,21 +240,21 @@ impl<'a> Subscriptions<'a> {
     /// Adds the subscription of one entry on one device, and the write that it needs.
     fn one(
         &self,
-        terms: &EntryTerms,
-        entry: &ContractService,
-        (device, named): (&str, bool),
-        devices: usize,
+        entry: &str,
+        device: &str,
+        segments: &[Segment<'_>],
         resolved: &mut ResolvedContract,
     ) {
         let contract = &self.world.contract;
-        let name = format!("{}.{}.{device}", name_of(contract), entry.name);
-        let desired = |name: String, revisions: Vec<Arc<Revision>>| {
+        let name = format!("{}.{entry}.{device}", name_of(contract));
+        let desired = |name: String, revisions: Vec<Arc<Revision>>, restored| {
             let spec = ServiceSubscriptionSpec {
-                service_name: entry.name.clone(),
+                service_name: entry.to_owned(),
                 device_ref: NameReference {
                     name: device.to_owned(),
                 },
                 revisions,
+                restored,
                 ..self.common.clone()
             };
             Arc::new(DesiredSubscription { name, spec })
@@ -283,13 +263,13 @@ impl<'a> Subscriptions<'a> {
         let found = self.existing.get(name.as_str()).copied();
         if let Some(live) = found.filter(|found| is_own(contract, found) && !is_terminating(found))
         {
-            let revisions = advance(live, terms, &self.dates, devices, self.now);
+            let revisions = advance(live, segments, &self.dates, self.now);
             let revisions = revisions.and_then(|it| exclude(it, live, &excluded, self.now));
             if revisions.is_none() {
                 resolved.changes.held.push(name.clone());
             }
             let kept = || live.spec.revisions.clone();
-            let desired = desired(name, revisions.unwrap_or_else(kept));
+            let desired = desired(name, revisions.unwrap_or_else(kept), live.spec.restored);
             if desired.spec != live.spec {
                 let handle = SubscriptionHandle::of(live);
                 resolved.changes.update.push(SubscriptionUpdate {
@@ -298,16 +278,9 @@ impl<'a> Subscriptions<'a> {
                 });
             }
             resolved.desired.push(desired);
-        } else if let Ok(wanted) = terms.wanted(device, None)
-            && (!self.dates.is_over(self.now) || self.was_never_judged(&name, device, named))
-        {
-            let revisions = if self.counts_from_start(&name, device, named) {
-                from_start(wanted, &self.dates, devices)
-            } else {
-                from_now(wanted, &self.dates, devices, self.now)
-            };
+        } else if let Some((revisions, restored)) = self.first(&name, device, segments) {
             let revisions = exclude_first(revisions, &excluded, self.exclusions.1);
-            let desired = desired(name, revisions);
+            let desired = desired(name, revisions, restored);
             let exists = found.is_some() || self.world.unreadable.contains(&desired.name);
             if exists {
                 resolved.changes.waiting.push(desired.name.clone());
@@ -316,6 +289,28 @@ impl<'a> Subscriptions<'a> {
             }
             resolved.desired.push(desired);
         }
+    }
+
+    /// Returns the entries of a subscription that does not exist, and the instant at which it is made
+    /// again if it had existed; `None` if there is nothing to make.
+    fn first(
+        &self,
+        name: &str,
+        device: &str,
+        segments: &[Segment<'_>],
+    ) -> Option<(Vec<Arc<Revision>>, Option<Timestamp>)> {
+        let Self { dates, now, .. } = self;
+        let first = segments.first()?;
+        if dates.is_over(*now) && !self.was_never_judged(name, device, first.named) {
+            return None;
+        }
+        let existed = self.existed(name, device, first);
+        if !existed && self.came_later(device, first) {
+            return Some((from_now(device, segments, dates, *now)?, None));
+        }
+        let restored = existed && first.from <= *now;
+        let revisions = from_start(device, segments, dates)?;
+        Some((revisions, restored.then(|| instant(*now))))
     }
 
     /// Returns the times of a device that are not owed.
@@ -344,25 +339,43 @@ impl<'a> Subscriptions<'a> {
         self.dates.promised && !existed && took_part
     }
 
-    /// True if a subscription that does not exist takes part from the start of the term. After the
-    /// start, and once the set was complete, only one that existed before does: it was deleted by
-    /// hand or restored. All others came by a plain edit or a label, which promises nothing.
-    fn counts_from_start(&self, name: &str, device: &str, named: bool) -> bool {
+    /// True if a subscription that does not exist was written before: it was deleted by hand or
+    /// restored from a backup.
+    fn existed(&self, name: &str, device: &str, first: &Segment<'_>) -> bool {
         let contract = &self.world.contract;
         let status = contract.status.as_ref();
-        let Some(established) = status.and_then(|status| status.established) else {
-            return true;
+        let established = status.and_then(|status| status.established);
+        let was_written = match first.amended {
+            None => established,
+            Some(amended) => amended.was_accepted.then_some(first.from),
+        };
+        let Some(was_written) = was_written else {
+            return false;
         };
         let unchanged =
             status.and_then(|status| status.observed_generation) == contract.metadata.generation;
         let created = self.devices.get(device).map(|device| &device.created);
-        self.now < self.dates.start
-            || self.world.recreated.contains(name)
-            || (unchanged && (named || created.is_some_and(|created| *created < established)))
+        let took_part = first.named || created.is_some_and(|created| *created < was_written);
+        self.world.recreated.contains(name) || (unchanged && took_part)
+    }
+
+    /// True if a device has come to an entry after that began: by a plain edit or a label, which
+    /// promises nothing, or by an amendment that was made after its own instant.
+    fn came_later(&self, device: &str, first: &Segment<'_>) -> bool {
+        if self.now < first.from {
+            return false;
+        }
+        let Some(amended) = first.amended else {
+            let status = self.world.contract.status.as_ref();
+            return status.is_some_and(|status| status.established.is_some());
+        };
+        let created = self.devices.get(device).map(|device| &device.created);
+        let took_part = first.named || created.is_some_and(|created| *created <= first.from);
+        amended.was_accepted || !first.is_promised(&self.dates) || !took_part
     }
 
     /// Deletes subscriptions that are not wanted, or holds their withdrawal back.
-    fn surplus(&self, resolved: &mut ResolvedContract) {
+    fn surplus(&self, in_force: &[StageEntry<'_>], resolved: &mut ResolvedContract) {
         let contract = &self.world.contract;
         let wanted: BTreeSet<&str> = resolved
             .desired
@@ -373,10 +386,14 @@ impl<'a> Subscriptions<'a> {
             if wanted.contains(name) || !is_own(contract, found) || is_terminating(found) {
                 continue;
             }
-            let entry = |entry: &&ContractService| entry.name == found.spec.service_name;
-            match contract.spec.services.iter().find(entry) {
-                Some(entry) if !self.world.services.contains_key(&entry.service_ref.name) => {}
-                Some(entry) if is_pending(entry, &resolved.entries) => {
+            let entry = |entry: &&StageEntry<'_>| entry.service.name == found.spec.service_name;
+            match in_force.iter().find(entry) {
+                Some(StageEntry { service, .. })
+                    if !self.world.services.contains_key(&service.service_ref.name) => {}
+                Some(entry)
+                    if is_pending(&entry.service, &resolved.entries)
+                        && !entry.without.contains(&found.spec.device_ref.name) =>
+                {
                     resolved.changes.held.push((*name).to_owned());
                 }
                 _ => resolved.changes.delete.push(SubscriptionHandle::of(found)),
@@ -416,7 +433,9 @@ pub fn next_wake(
         .iter()
         .flat_map(|desired| &desired.spec.revisions);
     let revisions = revisions.flat_map(|revision| [Some(revision.effective), revision.until]);
+    let changes = resolved.upcoming.iter().map(|it| Some(it.effective));
     term.chain(revisions)
+        .chain(changes)
         .chain([resolved.preparation])
         .flatten()
         .filter(|instant| *instant > now)
@@ -425,10 +444,11 @@ pub fn next_wake(
 }
 
 /// Returns the next instant that matters to a contract by its own dates and those of its
-/// subscriptions; none of them needs the catalogue, a device or the rest of a pass.
+/// subscriptions and amendments; none of them needs the catalogue, a device or the rest of a pass.
 pub fn next_date<'a>(
     contract: &Contract,
     subscriptions: impl IntoIterator<Item = &'a ServiceSubscription>,
+    amendments: impl IntoIterator<Item = &'a ContractAmendment>,
     now: Timestamp,
 ) -> Option<Timestamp> {
     let status = contract.status.as_ref();
@@ -446,6 +466,8 @@ pub fn next_date<'a>(
         .filter(|found| is_own(contract, found));
     let revisions = own.flat_map(|found| &found.spec.revisions);
     let of_revisions = revisions.flat_map(|revision| [Some(revision.effective), revision.until]);
-    let dates = of_terms.chain(of_revisions).flatten();
+    let amendments = amendments.into_iter();
+    let of_amendments = amendments.map(|amendment| effective_in(contract, amendment));
+    let dates = of_terms.chain(of_revisions).chain(of_amendments).flatten();
     dates.filter(|instant| *instant > now).min()
 }

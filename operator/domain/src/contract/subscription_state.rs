@@ -7,7 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::condition::{ConditionType, Reason};
 use entente_crds::item_key::ItemKind;
-use entente_crds::v1alpha1::{Condition, Contract, Item, ItemState, ServiceSubscription};
+use entente_crds::v1alpha1::{
+    Condition, Contract, Item, ItemState, ResolvedTerm, ServiceSubscription,
+};
+use jiff::Timestamp;
 
 use super::{DesiredSubscription, ResolvedContract, is_deleting, is_terminating, listed};
 use crate::condition::{Status, find, is_true};
@@ -59,14 +62,16 @@ impl SubscriptionState {
     }
 }
 
-/// Returns the state of every subscription that should exist, sorted by device and service. While
-/// the contract is not accepted, and where a service is missing or a withdrawal is held back, those
+/// Returns the state of every subscription that should exist and is in force, or at the start of the
+/// term will be, sorted by device and service. Those that an amendment brings later, or that are
+/// between two times of service, do not count. While the contract is not accepted, and where a service is missing or a withdrawal is held back, those
 /// that exist count.
 pub(super) fn subscription_states(
     contract: &Contract,
     resolved: &ResolvedContract,
     own: &BTreeMap<&str, &ServiceSubscription>,
     unreadable: &BTreeSet<String>,
+    now: Timestamp,
 ) -> Vec<SubscriptionState> {
     let desired: BTreeMap<&str, &DesiredSubscription> = resolved
         .desired
@@ -81,6 +86,9 @@ pub(super) fn subscription_states(
         .collect();
     let mut wanted = Vec::new();
     for (name, desired) in &desired {
+        if !counts(desired, resolved.term.as_ref(), now) {
+            continue;
+        }
         let state = match own.get(name) {
             None if unreadable.contains(*name) => state_of_unreadable(desired),
             found => state_of(found.copied(), desired),
@@ -114,6 +122,17 @@ pub(super) fn subscription_states(
     };
     states.sort_by(|a, b| (&a.device, &a.service).cmp(&(&b.device, &b.service)));
     states
+}
+
+/// True if a subscription is in force, was so at the end of the term, or will be at its start.
+fn counts(desired: &DesiredSubscription, term: Option<&ResolvedTerm>, now: Timestamp) -> bool {
+    let Some(term) = term else { return true };
+    if term.end.is_some_and(|end| end <= now) {
+        return true;
+    }
+    let at = now.max(term.start);
+    let mut revisions = desired.spec.revisions.iter();
+    revisions.any(|it| it.effective <= at && it.until.is_none_or(|until| until > at))
 }
 
 /// Returns the state of a subscription that exists and cannot be read.

@@ -145,6 +145,7 @@ fn world(services: Vec<ContractService>) -> ContractWorld {
     contract.metadata.generation = Some(1);
     contract.metadata.creation_timestamp = Some(Time(at(CREATED)));
     ContractWorld {
+        amendments: Vec::new(),
         clock_skew: None,
         contract,
         services: [(

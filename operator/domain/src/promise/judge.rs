@@ -102,8 +102,8 @@ fn forget_the_oldest(promises: &mut Vec<Promise>, subscription: &ServiceSubscrip
     }
 }
 
-/// True if promises were closed unjudged because the subscription was made again after its set had
-/// been complete, at `established` (api section 10).
+/// True if promises were closed unjudged because the subscription was made again although it had
+/// existed before (api section 10).
 pub fn evidence_is_lost(
     subscription: &ServiceSubscription,
     established: Option<Timestamp>,
@@ -112,16 +112,20 @@ pub fn evidence_is_lost(
     revisions.any(|it| it.promised && was_lost(subscription, established, it.effective))
 }
 
+/// True if a subscription had existed when this instant came, and was made again since. That of the
+/// start of the term had, if the set of the contract's subscriptions was complete, at `established`,
+/// before this one was made; of an amendment's instant only the contract knows it.
 fn was_lost(
     subscription: &ServiceSubscription,
     established: Option<Timestamp>,
     effective: Timestamp,
 ) -> bool {
-    let created = subscription
-        .metadata
-        .creation_timestamp
-        .as_ref()
-        .map(|time| time.0);
+    let spec = &subscription.spec;
+    if effective != spec.contract.start {
+        return spec.restored.is_some_and(|restored| effective < restored);
+    }
+    let created = subscription.metadata.creation_timestamp.as_ref();
+    let created = created.map(|time| time.0);
     created
         .zip(established)
         .is_some_and(|(created, established)| created > established && effective < created)

@@ -1,11 +1,12 @@
 //! Tests of the devices of each entry, where entries of one service want the same one.
 
 use super::super::device_sets::device_sets;
+use super::super::overlay::unamended;
 use super::*;
 
 /// Shows the devices of each entry; those that are named have an exclamation mark.
 fn shown(world: &ContractWorld) -> Vec<String> {
-    let sets = device_sets(&world.contract, &world.devices).sets;
+    let sets = device_sets(&unamended(&world.contract), &world.devices).sets;
     let shown = sets.iter().map(|set| {
         let devices = set.iter().map(|(device, named)| {
             let mark = if *named { "!" } else { "" };
@@ -17,7 +18,7 @@ fn shown(world: &ContractWorld) -> Vec<String> {
 }
 
 fn exceptions(world: &ContractWorld) -> Vec<String> {
-    let found = device_sets(&world.contract, &world.devices).exceptions;
+    let found = device_sets(&unamended(&world.contract), &world.devices).exceptions;
     let shown = found.iter().map(|it| match &it.cause {
         ExceptionCause::TakenBy(first) => format!("{} of {} has {first}", it.device, it.service),
         ExceptionCause::Overrides(_) => unreachable!("of entries only"),
@@ -26,7 +27,7 @@ fn exceptions(world: &ContractWorld) -> Vec<String> {
 }
 
 fn faults(world: &ContractWorld) -> Vec<String> {
-    let found = device_sets(&world.contract, &world.devices).faults;
+    let found = device_sets(&unamended(&world.contract), &world.devices).faults;
     found.into_iter().map(|fault| fault.message).collect()
 }
 

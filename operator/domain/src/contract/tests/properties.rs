@@ -259,7 +259,7 @@ proptest! {
         let then = later(now, seconds);
         let wake = next_wake(&settled, None, now);
         let own = world.subscriptions.iter().map(|found| &**found);
-        let date = next_date(&world.contract, own, now);
+        let date = next_date(&world.contract, own, [], now);
         let in_time = wake.is_none_or(|wake| date.is_some_and(|date| date <= wake));
         prop_assert!(in_time, "{:?} and not {:?}", date, wake);
         prop_assume!(wake.is_none_or(|wake| then < wake));

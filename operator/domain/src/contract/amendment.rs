@@ -1,0 +1,107 @@
+//! The status of an amendment (api section "ContractAmendment"; K2).
+//!
+//! Decides its conditions from the verdict of the contract that it amends, and the verdict itself
+//! where there is no such contract, or none that is accepted. It must never decide what an amendment
+//! changes: that is `timeline`. Called by `resolve` and by the contract controller.
+
+use std::collections::BTreeMap;
+
+use entente_crds::condition::{ConditionType, Reason};
+use entente_crds::v1alpha1::{ContractAmendment, ContractAmendmentStatus};
+use jiff::Timestamp;
+
+use super::timeline::Timeline;
+use super::{Fault, joined, reason_of};
+use crate::condition::{ConditionSet, Status, Summary, Work};
+
+/// The instant of an amendment that is accepted, or its faults.
+pub type AmendmentVerdict = Result<Timestamp, Vec<Fault>>;
+
+/// Returns the verdict on each amendment of a contract, by name. While the contract is not accepted
+/// nothing can be said of those that are not in force yet.
+pub(super) fn verdicts(
+    timeline: &Timeline<'_>,
+    is_accepted: bool,
+    now: Timestamp,
+) -> BTreeMap<String, AmendmentVerdict> {
+    let in_force: Vec<&str> = timeline
+        .stages
+        .iter()
+        .filter(|stage| stage.from <= now)
+        .filter_map(|stage| stage.amended.filter(|it| it.was_accepted))
+        .map(|amended| amended.name)
+        .collect();
+    let verdicts = timeline.verdicts.iter().map(|(name, verdict)| {
+        let verdict = if is_accepted || in_force.contains(name) {
+            verdict.clone()
+        } else {
+            Err(vec![Fault {
+                reason: Reason::Pending,
+                message: "The contract is not accepted: see its condition Accepted. The amendment \
+                          is looked at when it is"
+                    .to_owned(),
+            }])
+        };
+        ((*name).to_owned(), verdict)
+    });
+    verdicts.collect()
+}
+
+/// Returns the verdict on the amendments of a contract that does not exist.
+pub fn contract_not_found(amendment: &ContractAmendment) -> AmendmentVerdict {
+    let contract = &amendment.spec.contract_ref.name;
+    Err(vec![Fault {
+        reason: Reason::ContractNotFound,
+        message: format!(
+            "spec.contractRef.name is \"{contract}\": there is no Contract of this name in the \
+             namespace; create it or correct the name"
+        ),
+    }])
+}
+
+/// Returns the status of an amendment. Equal input gives equal output.
+pub fn amendment_status(
+    amendment: &ContractAmendment,
+    verdict: &AmendmentVerdict,
+    now: Timestamp,
+) -> ContractAmendmentStatus {
+    let previous = amendment.status.clone().unwrap_or_default();
+    let generation = amendment.metadata.generation;
+    let (summary, accepted) = match verdict {
+        Ok(effective) => {
+            let summary = if *effective <= now {
+                Summary::done(Reason::Succeeded, "The amendment is in force.")
+            } else {
+                Summary::done(
+                    Reason::Scheduled,
+                    "The amendment is accepted; its instant lies ahead.",
+                )
+            };
+            let valid = "The amendment is valid.".to_owned();
+            (summary, (Status::True, Reason::Valid, valid))
+        }
+        Err(faults) => {
+            let (reason, message) = (reason_of(faults), joined(faults));
+            let (work, status) = match reason {
+                Reason::Pending => (Work::Progressing, Status::Unknown),
+                _ => (Work::of(reason), Status::False),
+            };
+            let summary = Summary::open(reason, message.clone(), work);
+            (summary, (status, reason, message))
+        }
+    };
+    let effective = match verdict {
+        Ok(effective) => Some(*effective),
+        // Not judged: what was accepted before may hold again.
+        Err(faults) if reason_of(faults) == Reason::Pending => previous.effective,
+        Err(_) => None,
+    };
+    let (status, reason, message) = accepted;
+    let set = ConditionSet::new(&previous.conditions, generation, now);
+    let set = set.with(ConditionType::Accepted, status, reason, message);
+    ContractAmendmentStatus {
+        observed_generation: summary.observed_generation(generation, previous.observed_generation),
+        conditions: summary.state(set).finish(),
+        effective,
+    }
+}

@@ -1,0 +1,45 @@
+//! The SmartServices that the entries of a contract name.
+//!
+//! Decides which are missing or cannot be read. Called by `resolve` for the condition ResolvedRefs,
+//! and by `timeline` for an amendment.
+
+use std::collections::BTreeMap;
+
+use entente_crds::condition::Reason;
+
+use super::parsed::{Entries, ReadEntry};
+use super::{ContractWorld, Fault, listed};
+use crate::unreadable::UnreadableObjects;
+
+/// Checks that each SmartService is at hand; the fault of one that is not names the entries that
+/// refer to it.
+pub(super) fn references(world: &ContractWorld, entries: &Entries<'_>) -> Result<(), Vec<Fault>> {
+    let mut missing: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for ReadEntry { entry, terms, .. } in &entries.all {
+        if terms.is_none() {
+            missing
+                .entry(&entry.service_ref.name)
+                .or_default()
+                .push(&entry.name);
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let fault = |(service, entries): (&str, Vec<&str>)| {
+        let entries: Vec<String> = entries.iter().map(|it| format!("services[{it}]")).collect();
+        let (reason, words) = if world.unreadable_services.contains(service) {
+            let words = UnreadableObjects::CANNOT_BE_READ;
+            (Reason::Undecodable, words)
+        } else {
+            let words = "was not found: create it or correct serviceRef";
+            (Reason::ServiceNotFound, words)
+        };
+        let entries = listed(entries.iter().map(String::as_str));
+        Fault {
+            reason,
+            message: format!("SmartService {service}, named by {entries}, {words}"),
+        }
+    };
+    Err(missing.into_iter().map(fault).collect())
+}

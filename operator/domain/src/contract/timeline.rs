@@ -1,0 +1,297 @@
+//! Timeline: the stages of a contract, each from the instant of an amendment on (B2; api section
+//! "ContractAmendment").
+//!
+//! Decides the instant of each amendment, whether it is accepted, and the entries of each stage. An
+//! amendment is tried on the stage before it; one that is refused changes nothing. One that was
+//! accepted stays so when its instant has passed, whatever is edited later. It must never decide
+//! what one device gets: that is `revisions`. Called by `resolve`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use entente_crds::condition::Reason;
+use entente_crds::v1alpha1::{Contract, ContractAmendment, ResolvedTerm};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::acceptance::entry_faults;
+use super::amendment_conflict::conflict;
+use super::overlay::{StageEntry, overlay, unamended};
+use super::parsed::{Entries, Readings};
+use super::references::references;
+use super::{ContractWorld, Fault, unsupported};
+use crate::time::{parse_date, start_of_date, zone};
+
+/// The entries of a contract from an instant on.
+#[derive(Clone, Debug)]
+pub(super) struct Stage<'a> {
+    /// The first instant.
+    pub(super) from: Timestamp,
+    /// The amendment that brings it; `None`: the contract itself, at the start of its term.
+    pub(super) amended: Option<Amended<'a>>,
+    pub(super) entries: Vec<StageEntry<'a>>,
+}
+
+/// The amendment of a stage.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Amended<'a> {
+    pub(super) name: &'a str,
+    /// The instant since which it is known: its creation.
+    pub(super) known: Timestamp,
+    /// True if an earlier pass has accepted it, so that what it changes was written then.
+    pub(super) was_accepted: bool,
+}
+
+/// The stages of a contract, and the verdict on each amendment.
+#[derive(Clone, Debug)]
+pub(super) struct Timeline<'a> {
+    /// In order; the first one is the contract itself.
+    pub(super) stages: Vec<Stage<'a>>,
+    /// By name: the instant of an amendment that is accepted, or its faults.
+    pub(super) verdicts: BTreeMap<&'a str, Result<Timestamp, Vec<Fault>>>,
+}
+
+impl Timeline<'_> {
+    /// Returns the number of the stage in force, before the start that of the first one.
+    pub(super) fn current(&self, now: Timestamp) -> usize {
+        let begun = self.stages.iter().filter(|stage| stage.from <= now);
+        begun.count().saturating_sub(1)
+    }
+}
+
+/// Returns the stages of a contract whose term is this one.
+pub(super) fn timeline<'a>(
+    world: &'a ContractWorld,
+    readings: &Readings<'_>,
+    term: Option<&ResolvedTerm>,
+    now: Timestamp,
+) -> Timeline<'a> {
+    let contract = &world.contract;
+    let first = Stage {
+        from: term.map_or(Timestamp::MIN, |term| term.start),
+        amended: None,
+        entries: unamended(contract),
+    };
+    let mut timeline = Timeline {
+        stages: vec![first],
+        verdicts: BTreeMap::new(),
+    };
+    let zone = zone(&contract.spec.term.time_zone);
+    let (Some(term), Ok(zone)) = (term, zone) else {
+        return timeline;
+    };
+    let mut ordered = Vec::new();
+    for amendment in world.amendments.iter().map(|found| &**found) {
+        if amendment.metadata.deletion_timestamp.is_some() {
+            continue;
+        }
+        let dated = Dated::new(amendment, &zone, now);
+        match dated {
+            Ok(dated) => ordered.push(dated),
+            Err(fault) => {
+                let name = name_of(amendment);
+                timeline.verdicts.insert(name, Err(vec![fault]));
+            }
+        }
+    }
+    ordered.sort_by_key(|it| (it.effective, it.known, name_of(it.amendment)));
+    let mut accepted: Vec<Dated<'a>> = Vec::new();
+    for dated in ordered {
+        let tried = Trial {
+            world,
+            readings,
+            term,
+            now,
+            accepted: &accepted,
+        };
+        let entries = tried.entries(&dated, &timeline.stages);
+        let verdict = entries.map(|entries| {
+            timeline.stages.push(dated.stage(entries));
+            accepted.push(dated);
+            dated.effective
+        });
+        timeline.verdicts.insert(name_of(dated.amendment), verdict);
+    }
+    leave_out_until_added(&mut timeline.stages);
+    timeline
+}
+
+/// An amendment with its instants.
+#[derive(Clone, Copy)]
+struct Dated<'a> {
+    amendment: &'a ContractAmendment,
+    effective: Timestamp,
+    known: Timestamp,
+    was_accepted: bool,
+    /// True if it was accepted and its instant has passed.
+    in_force: bool,
+}
+
+impl<'a> Dated<'a> {
+    fn new(
+        amendment: &'a ContractAmendment,
+        zone: &TimeZone,
+        now: Timestamp,
+    ) -> Result<Self, Fault> {
+        let status = amendment.status.as_ref();
+        let before = status.and_then(|status| status.effective);
+        let passed = before.filter(|before| *before <= now);
+        let effective = match passed {
+            Some(passed) => passed,
+            None => effective(amendment, zone)?,
+        };
+        let created = amendment.metadata.creation_timestamp.as_ref();
+        Ok(Self {
+            amendment,
+            effective,
+            known: created.map_or(now, |created| created.0),
+            was_accepted: before.is_some(),
+            in_force: passed.is_some(),
+        })
+    }
+
+    fn stage(self, entries: Vec<StageEntry<'a>>) -> Stage<'a> {
+        Stage {
+            from: self.effective,
+            amended: Some(Amended {
+                name: name_of(self.amendment),
+                known: self.known,
+                was_accepted: self.was_accepted,
+            }),
+            entries,
+        }
+    }
+}
+
+/// Returns the instant of an amendment in the zone of its contract, if it can be read.
+pub(super) fn effective_in(
+    contract: &Contract,
+    amendment: &ContractAmendment,
+) -> Option<Timestamp> {
+    let zone = zone(&contract.spec.term.time_zone).ok()?;
+    effective(amendment, &zone).ok()
+}
+
+/// Returns the instant that an amendment names.
+fn effective(amendment: &ContractAmendment, zone: &TimeZone) -> Result<Timestamp, Fault> {
+    let spec = &amendment.spec;
+    match (&spec.effective_date, &spec.effective_time) {
+        (Some(date), None) => {
+            let read = parse_date(date).map(|date| start_of_date(date, zone));
+            read.ok_or_else(|| {
+                unsupported(format!(
+                    "spec.effectiveDate is \"{date}\": must be a date such as \"2027-07-01\""
+                ))
+            })
+        }
+        (None, Some(time)) => time.parse().map_err(|_| {
+            unsupported(format!(
+                "spec.effectiveTime is \"{time}\": must be an instant such as \
+                 \"2027-07-01T09:00:00-03:00\""
+            ))
+        }),
+        _ => Err(unsupported(
+            "spec: exactly one of effectiveDate and effectiveTime must be set".to_owned(),
+        )),
+    }
+}
+
+/// What an amendment is tried on.
+struct Trial<'t, 'a> {
+    world: &'a ContractWorld,
+    readings: &'t Readings<'t>,
+    term: &'t ResolvedTerm,
+    now: Timestamp,
+    /// The amendments that are accepted so far.
+    accepted: &'t [Dated<'a>],
+}
+
+impl<'a> Trial<'_, 'a> {
+    /// Returns the entries of the stage that an amendment brings, or why it is refused.
+    fn entries(
+        &self,
+        dated: &Dated<'a>,
+        stages: &[Stage<'a>],
+    ) -> Result<Vec<StageEntry<'a>>, Vec<Fault>> {
+        let before = stages.last().map_or(&[][..], |stage| &stage.entries);
+        let changes = &dated.amendment.spec.services;
+        if dated.in_force {
+            // What cannot be made of it any more was taken up by the contract, or ended.
+            let entries = overlay(before, changes, true);
+            return Ok(entries.unwrap_or_else(|_| before.to_vec()));
+        }
+        self.outside_term(dated)
+            .map_or(Ok(()), |it| Err(vec![it]))?;
+        let same = self.accepted.iter();
+        let same = same.filter(|other| other.effective == dated.effective);
+        for other in same {
+            if let Some(fault) = conflict(other.amendment, dated.amendment) {
+                return Err(vec![fault]);
+            }
+        }
+        let entries = overlay(before, changes, false)?;
+        let faults = self.new_faults(before, &entries);
+        if faults.is_empty() {
+            Ok(entries)
+        } else {
+            Err(faults.into_iter().collect())
+        }
+    }
+
+    /// Refuses an instant outside of the term, and any amendment of a contract that is over.
+    fn outside_term(&self, dated: &Dated<'a>) -> Option<Fault> {
+        let spec = &dated.amendment.spec;
+        let (field, found) = match (&spec.effective_date, &spec.effective_time) {
+            (Some(date), _) => ("effectiveDate", date.as_str()),
+            (None, time) => ("effectiveTime", time.as_deref().unwrap_or_default()),
+        };
+        let contract = &spec.contract_ref.name;
+        let found = format!("spec.{field} is \"{found}\"");
+        if dated.effective <= self.term.start {
+            let message = format!(
+                "{found}: must be later than the start of Contract {contract}; what it promises \
+                 from its start stands in the contract itself"
+            );
+            let reason = Reason::BeforeTerm;
+            return Some(Fault { reason, message });
+        }
+        let end = self.term.end?;
+        let message = if end <= self.now {
+            format!("{found}, and Contract {contract} has ended: make another contract")
+        } else if end <= dated.effective {
+            format!("{found}: must be earlier than the end of Contract {contract}")
+        } else {
+            return None;
+        };
+        let reason = Reason::AfterTerm;
+        Some(Fault { reason, message })
+    }
+
+    /// Returns the faults that a stage has and the one before it has not.
+    fn new_faults(&self, before: &[StageEntry<'a>], after: &[StageEntry<'a>]) -> BTreeSet<Fault> {
+        let faults = |entries: &[StageEntry<'a>]| {
+            let read = Entries::new(self.world, entries);
+            let mut faults = entry_faults(self.world, self.readings, &read, self.now);
+            faults.extend(references(self.world, &read).err().into_iter().flatten());
+            faults
+        };
+        &faults(after) - &faults(before)
+    }
+}
+
+/// Leaves a device that an amendment adds out of the stages before, even if a selector matches it
+/// there; back to an amendment that has added it before.
+fn leave_out_until_added(stages: &mut [Stage<'_>]) {
+    let mut added: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for stage in stages.iter_mut().rev() {
+        for entry in &mut stage.entries {
+            let later = added.entry(entry.service.name.clone()).or_default();
+            let out = later.difference(&entry.added).cloned();
+            entry.without.extend(out);
+            later.extend(entry.added.iter().cloned());
+        }
+    }
+}
+
+fn name_of(amendment: &ContractAmendment) -> &str {
+    amendment.metadata.name.as_deref().unwrap_or_default()
+}
