@@ -1,9 +1,10 @@
 //! The contract controller: one key per contract.
 //!
-//! observe → resolve → execute (its subscriptions) → report. It is the only writer of a Contract's
-//! status, and of the specs of ServiceSubscriptions; of a Contract it writes nothing else but the
-//! finalizer.
+//! observe → resolve → execute (its subscriptions) → report (the contract, and its amendments). It is
+//! the only writer of the status of a Contract and of a ContractAmendment, and of the specs of
+//! ServiceSubscriptions; of a Contract it writes nothing else but the finalizer.
 
+mod amendments;
 mod execute;
 mod kin;
 mod observe;
@@ -68,6 +69,7 @@ impl Reconcile for Contracts {
     fn watch(&self, watches: &Watches<Self>) {
         let objects = &self.objects;
         watches.cache(&objects.contracts, triggers::contract);
+        watches.cache(&objects.amendments, triggers::amendment);
         watches.cache(&objects.subscriptions, triggers::subscription);
         watches.cache(&objects.services, triggers::service);
         watches.cache(&objects.devices, triggers::device);
@@ -77,6 +79,8 @@ impl Reconcile for Contracts {
         watches.channel(unreadable, triggers::unreadable_contract);
         let unreadable = objects.subscriptions.subscribe_unreadable();
         watches.channel(unreadable, triggers::unreadable_subscription);
+        let unreadable = objects.amendments.subscribe_unreadable();
+        watches.channel(unreadable, triggers::unreadable_amendment);
         let unreadable = objects.services.subscribe_unreadable();
         watches.channel(unreadable, triggers::unreadable_service);
         let unreadable = objects.devices.subscribe_unreadable();
@@ -88,6 +92,7 @@ impl Reconcile for Contracts {
     async fn reconcile(&self, key: &Key) -> Result<Option<Requeue>, Failed> {
         let Some(contract) = self.objects.contracts.get(key) else {
             self.forget(key);
+            amendments::report_not_found(self, key).await?;
             return Ok(None);
         };
         if self.objects.contracts.is_unreadable(key) {
@@ -108,7 +113,10 @@ impl Reconcile for Contracts {
         let of = path(&key.namespace, &key.name);
         let subscriptions = self.objects.subscriptions.by_index(BY_CONTRACT, &of);
         let subscriptions = subscriptions.iter().map(|found| &**found);
-        next_date(&contract, subscriptions, self.context.clock.now())
+        let amendments = self.objects.amendments.by_index(BY_CONTRACT, &of);
+        let amendments = amendments.iter().map(|found| &**found);
+        let now = self.context.clock.now();
+        next_date(&contract, subscriptions, amendments, now)
     }
 }
 
@@ -148,8 +156,10 @@ impl Contracts {
         };
         let wake = next_wake(&resolved, world.clock_skew, now);
         let reported = self.report(key, &api, world, &resolved, &outcome).await;
+        let amendments = amendments::report(self, key, &resolved, failed).await;
         let failed_at = |error| Failed { error, at: wake };
         let pause = reported.map_err(failed_at)?;
+        amendments.map_err(failed_at)?;
         if let Some(error) = unheld {
             return Err(failed_at(error));
         }

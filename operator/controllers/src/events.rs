@@ -65,6 +65,12 @@ reasons! {
     ContractStarted => Normal, Start;
     /// The term of a Contract is over.
     ContractEnded => Normal, End;
+    /// A ContractAmendment is valid; what it changes is written into the subscriptions.
+    AmendmentAccepted => Normal, Validate;
+    /// A ContractAmendment is refused and changes nothing.
+    AmendmentRefused => Warning, Validate;
+    /// A ContractAmendment is in force.
+    ContractAmended => Normal, Start;
     /// Everything that is wanted on a Device was read back.
     DeviceConfigured => Normal, Verify;
     /// A service server confirmed the activation.

@@ -284,6 +284,11 @@ fn amendments(context: &Context) -> Cache<ContractAmendment> {
                 &amendment.spec.contract_ref.name,
             )]
         })
+        .with_index(BY_SERVICE, |amendment| {
+            let changes = amendment.spec.services.iter();
+            let services = changes.filter_map(|change| change.service_ref.as_ref());
+            services.map(|service| service.name.clone()).collect()
+        })
 }
 
 fn subscriptions(context: &Context) -> Cache<ServiceSubscription> {

@@ -85,6 +85,9 @@ pub struct ContractWorld {
     /// The SmartServices that its entries name and that cannot be read. One of which there is no older
     /// version is not among `services`.
     pub unreadable_services: BTreeSet<String>,
+    /// The ContractAmendments of its namespace that cannot be read and of which there is no older
+    /// version: each may be of this contract.
+    pub unreadable_amendments: BTreeSet<String>,
     /// Names of subscriptions of this very contract that exist and cannot be read; none of them is
     /// among `subscriptions`.
     pub unreadable: BTreeSet<String>,

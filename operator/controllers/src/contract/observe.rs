@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
-use entente_crds::v1alpha1::{Contract, ServiceSubscription, SmartService};
+use entente_crds::v1alpha1::{Contract, ContractAmendment, ServiceSubscription, SmartService};
 use entente_domain::contract::{ContractWorld, DeviceFacts};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -22,16 +22,15 @@ pub(super) fn world(contracts: &Contracts, contract: Contract) -> ContractWorld 
     let objects = &contracts.objects;
     let namespace = contract.namespace().unwrap_or_default();
     let of = path(&namespace, &contract.name_any());
-    let selects = contract
-        .spec
-        .services
-        .iter()
-        .any(|entry| entry.devices.selector.is_some());
-    let named = contract
-        .spec
-        .services
-        .iter()
-        .flat_map(|entry| &entry.devices.names);
+    let amendments = objects.amendments.by_index(BY_CONTRACT, &of);
+    let amended = || amendments.iter().flat_map(|found| &found.spec.services);
+    let changes = || amended().filter_map(|change| change.devices.as_ref());
+    let entries = || contract.spec.services.iter();
+    let selects = entries().any(|entry| entry.devices.selector.is_some())
+        || changes().any(|change| change.selector.is_some());
+    let named = entries()
+        .flat_map(|entry| &entry.devices.names)
+        .chain(changes().flat_map(|change| change.names.iter().chain(&change.add)));
     // Only the objects that are needed: a contract that names its devices does not read all of
     // them.
     let devices = if selects {
@@ -53,14 +52,13 @@ pub(super) fn world(contracts: &Contracts, contract: Contract) -> ContractWorld 
     // Stable: of one that cannot be read and an older version of it, the first stays.
     devices.sort_by(|a, b| a.name.cmp(&b.name));
     devices.dedup_by(|a, b| a.name == b.name);
-    let services: BTreeMap<String, Arc<SmartService>> = contract
-        .spec
-        .services
-        .iter()
-        .filter_map(|entry| {
-            let name = &entry.service_ref.name;
-            let service = objects.services.get(&Key::new("", name.clone()))?;
-            Some((name.clone(), service))
+    let services = services_named(&contract, &amendments);
+    let unreadable_services = unreadable_services(objects, &services);
+    let services: BTreeMap<String, Arc<SmartService>> = services
+        .into_iter()
+        .filter_map(|name| {
+            let service = objects.services.get(&Key::new("", name))?;
+            Some((name.to_owned(), service))
         })
         .collect();
     let recreated = contracts
@@ -73,7 +71,9 @@ pub(super) fn world(contracts: &Contracts, contract: Contract) -> ContractWorld 
         services,
         devices,
         subscriptions: subscriptions(objects, &of),
-        unreadable_services: unreadable_services(objects, &contract),
+        amendments,
+        unreadable_services,
+        unreadable_amendments: unreadable_amendments(objects, &namespace),
         unreadable: unreadable_subscriptions(objects, &contract),
         unreadable_record: has_unreadable_record(objects, &contract),
         recreated: recreated
@@ -105,11 +105,34 @@ pub(super) fn subscriptions(objects: &Objects, of: &str) -> Vec<Arc<ServiceSubsc
     found
 }
 
-/// Returns the SmartServices that a contract names and that cannot be read.
-fn unreadable_services(objects: &Objects, contract: &Contract) -> BTreeSet<String> {
-    let named = contract.spec.services.iter().map(|it| &it.service_ref.name);
-    let unreadable = named.filter(|name| objects.services.is_unreadable(&Key::new("", *name)));
-    unreadable.cloned().collect()
+/// Returns the SmartServices that a contract or one of its amendments names.
+fn services_named<'a>(
+    contract: &'a Contract,
+    amendments: &'a [Arc<ContractAmendment>],
+) -> BTreeSet<&'a str> {
+    let entries = contract.spec.services.iter().map(|it| &it.service_ref);
+    let changes = amendments.iter().flat_map(|found| &found.spec.services);
+    let all = entries.chain(changes.filter_map(|change| change.service_ref.as_ref()));
+    all.map(|reference| reference.name.as_str()).collect()
+}
+
+/// Returns those of these SmartServices that cannot be read.
+fn unreadable_services(objects: &Objects, named: &BTreeSet<&str>) -> BTreeSet<String> {
+    let unreadable = named
+        .iter()
+        .filter(|name| objects.services.is_unreadable(&Key::new("", **name)));
+    unreadable.map(|name| (*name).to_owned()).collect()
+}
+
+/// Returns the names of the ContractAmendments of a namespace that cannot be read and of which there
+/// is no older version. An older one is as good, since its spec cannot be changed.
+fn unreadable_amendments(objects: &Objects, namespace: &str) -> BTreeSet<String> {
+    let unreadable = objects.amendments.unreadable();
+    let unknown = unreadable
+        .iter()
+        .map(|it| &it.key)
+        .filter(|key| key.namespace == namespace && objects.amendments.get(key).is_none());
+    unknown.map(|key| key.name.clone()).collect()
 }
 
 /// True if a Compensation of this contract cannot be read, by the contract in its name.

@@ -1,15 +1,22 @@
 //! The changes after which a contract is reconciled again.
 
-use std::{collections::BTreeMap, sync::PoisonError, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
-use entente_crds::v1alpha1::{Compensation, Contract, Device, ServiceSubscription, SmartService};
+use entente_crds::v1alpha1::{
+    Compensation, Contract, ContractAmendment, Device, Override, Selector, ServiceSubscription,
+    SmartService,
+};
 use entente_domain::contract::{predecessor_of, view};
 use kube::ResourceExt as _;
 
 use super::{Contracts, kin};
 use crate::{
     cache::{Change, Key, UnreadableChange},
-    objects::BY_SERVICE,
+    objects::{BY_CONTRACT, BY_SERVICE, path},
     queue::Queue,
     triggers::{differs, spec_differs},
 };
@@ -33,6 +40,30 @@ pub(super) fn contract(contracts: &Contracts, queue: &Queue<Key>, change: &Chang
 pub(super) fn clock(contracts: &Contracts, queue: &Queue<Key>, (): &()) {
     for contract in contracts.objects.contracts.all() {
         queue.add(Key::of(&*contract));
+    }
+}
+
+/// Wakes the contract of an amendment: it is the one that decides and reports it.
+pub(super) fn amendment(_: &Contracts, queue: &Queue<Key>, change: &Change<ContractAmendment>) {
+    let Some(found) = change.new.as_ref().or(change.old.as_ref()) else {
+        return;
+    };
+    if spec_differs(change) || change.by_others {
+        let contract = found.spec.contract_ref.name.clone();
+        queue.add(Key::new(change.key.namespace.clone(), contract));
+    }
+}
+
+/// Wakes the contracts of a namespace in which an amendment cannot be read, or is no more so: it may
+/// be of any of them.
+pub(super) fn unreadable_amendment(
+    contracts: &Contracts,
+    queue: &Queue<Key>,
+    change: &UnreadableChange,
+) {
+    let namespace = &change.object.key.namespace;
+    for contract in contracts.objects.contracts.in_namespace(namespace) {
+        queue.add_after(Key::of(&*contract), GATHER);
     }
 }
 
@@ -111,10 +142,16 @@ pub(super) fn service(contracts: &Contracts, queue: &Queue<Key>, change: &Change
 }
 
 fn of_service(contracts: &Contracts, queue: &Queue<Key>, service: &str) {
-    for contract in contracts.objects.contracts.by_index(BY_SERVICE, service) {
+    let objects = &contracts.objects;
+    for contract in objects.contracts.by_index(BY_SERVICE, service) {
         let key = Key::of(&*contract);
         kin::wake(contracts, queue, &key, predecessor_of(&contract));
         queue.add(key);
+    }
+    for amendment in objects.amendments.by_index(BY_SERVICE, service) {
+        let namespace = amendment.namespace().unwrap_or_default();
+        let contract = &amendment.spec.contract_ref.name;
+        queue.add(Key::new(namespace, contract.clone()));
     }
 }
 
@@ -146,7 +183,7 @@ pub(super) fn unreadable_device(
     let labels = change.object.metadata.labels.clone().unwrap_or_default();
     let namespace = &change.object.key.namespace;
     for contract in contracts.objects.contracts.in_namespace(namespace) {
-        if selects(&contract, &labels) {
+        if selects(contracts, &contract, &labels) {
             queue.add_after(Key::of(&*contract), GATHER);
         }
     }
@@ -163,8 +200,19 @@ pub(super) fn unreadable_compensation(
     queue.add_after(Key::new(namespace.clone(), contract), GATHER);
 }
 
-/// True if an entry, an override of one or an exclusion selects a Device with these labels.
-fn selects(contract: &Contract, labels: &BTreeMap<String, String>) -> bool {
+/// True if an entry, an override of one, an exclusion or an amendment selects a Device with these
+/// labels.
+fn selects(contracts: &Contracts, contract: &Contract, labels: &BTreeMap<String, String>) -> bool {
+    let of_override = |given: &Override| given.devices.selector.clone();
+    let amendments = amendments(contracts, contract);
+    let of_amendments = amendments.iter().flat_map(|found| &found.spec.services);
+    let of_amendments: Vec<Selector> = of_amendments
+        .flat_map(|change| {
+            let devices = change.devices.iter();
+            let selectors = devices.filter_map(|devices| devices.selector.clone());
+            selectors.chain(change.overrides.iter().filter_map(of_override))
+        })
+        .collect();
     let entries = contract.spec.services.iter();
     let of_entries = entries.flat_map(|entry| {
         let overrides = entry.overrides.iter();
@@ -173,8 +221,17 @@ fn selects(contract: &Contract, labels: &BTreeMap<String, String>) -> bool {
     });
     let exclusions = contract.spec.exclusions.iter();
     let excluded = exclusions.filter_map(|it| it.devices.as_ref()?.selector.as_ref());
-    let mut selectors = of_entries.chain(excluded);
+    let mut selectors = of_entries.chain(excluded).chain(&of_amendments);
     selectors.any(|selector| selector.matches(labels))
+}
+
+/// Returns the amendments of a contract.
+fn amendments(contracts: &Contracts, contract: &Contract) -> Vec<Arc<ContractAmendment>> {
+    let of = path(
+        &contract.namespace().unwrap_or_default(),
+        &contract.name_any(),
+    );
+    contracts.objects.amendments.by_index(BY_CONTRACT, &of)
 }
 
 pub(super) fn device(contracts: &Contracts, queue: &Queue<Key>, change: &Change<Device>) {
@@ -195,7 +252,7 @@ pub(super) fn device(contracts: &Contracts, queue: &Queue<Key>, change: &Change<
         .in_namespace(&change.key.namespace)
     {
         let mut versions = versions.into_iter().flatten();
-        if versions.any(|device| selects(&contract, device.labels())) {
+        if versions.any(|device| selects(contracts, &contract, device.labels())) {
             queue.add_after(Key::of(&*contract), GATHER);
         }
     }

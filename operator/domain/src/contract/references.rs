@@ -43,3 +43,23 @@ pub(super) fn references(world: &ContractWorld, entries: &Entries<'_>) -> Result
     };
     Err(missing.into_iter().map(fault).collect())
 }
+
+/// Adds the fault that amendments cannot be read which may be of this contract. What they change is
+/// not known, so that nothing of the contract is changed meanwhile.
+pub(super) fn with_unreadable_amendments(
+    world: &ContractWorld,
+    refs: Result<(), Vec<Fault>>,
+) -> Vec<Fault> {
+    let names = world.unreadable_amendments.iter().map(String::as_str);
+    let mut faults = refs.err().unwrap_or_default();
+    faults.push(Fault {
+        reason: Reason::Undecodable,
+        message: format!(
+            "ContractAmendment {} may be of this contract, whose subscriptions stay as they are, and \
+             {}",
+            listed(names),
+            UnreadableObjects::CANNOT_BE_READ
+        ),
+    });
+    faults
+}

@@ -18,7 +18,7 @@ use super::amendment::verdicts;
 use super::exclusions::{Exclusions, exclude, exclude_first, known_since};
 use super::overlay::StageEntry;
 use super::parsed::{Entries, Readings, accepted_term, created, lead_time};
-use super::references::references;
+use super::references::{references, with_unreadable_amendments};
 use super::revisions::{Dates, Segment, advance, from_now, from_start, instant};
 use super::segments::{SegmentsByDevice, segments, upcoming};
 use super::succession;
@@ -89,6 +89,8 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
         let live = own().filter(|found| !is_terminating(found));
         resolved.changes.delete = live.map(SubscriptionHandle::of).collect();
         resolved.changes.delete.sort_unstable();
+    } else if !world.unreadable_amendments.is_empty() {
+        resolved.refs = Err(with_unreadable_amendments(world, resolved.refs));
     } else if resolved.accepted.is_ok()
         && succession::predecessor_at_hand(world).is_ok()
         && let (Some(term), Ok(promised_from)) = (resolved.term.clone(), &readings.promised_from)

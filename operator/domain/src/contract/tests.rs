@@ -146,6 +146,7 @@ fn world(services: Vec<ContractService>) -> ContractWorld {
     contract.metadata.creation_timestamp = Some(Time(at(CREATED)));
     ContractWorld {
         amendments: Vec::new(),
+        unreadable_amendments: BTreeSet::new(),
         clock_skew: None,
         contract,
         services: [(
