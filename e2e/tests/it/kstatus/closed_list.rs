@@ -45,7 +45,8 @@ fn complaints(object: &Value, addresses: &[String]) -> Vec<String> {
         if !condition["observedGeneration"].is_i64() {
             wrong.push("no observedGeneration");
         }
-        wrong.extend(wrong_message(&text(&condition["message"]), addresses));
+        let message = without_what_was_written(&text(&condition["message"]), &object["spec"]);
+        wrong.extend(wrong_message(&message, addresses));
         found.extend(wrong.into_iter().map(|what| format!("{what}: {condition}")));
     }
     let name = text(&object["metadata"]["name"]);
@@ -104,6 +105,21 @@ fn wrong_words(kind: &str, type_: &str, status: &str, reason: &str) -> Vec<&'sta
         wrong.push("a reason that is not in the list of its type");
     }
     wrong
+}
+
+/// Returns a message without the texts of the spec that it quotes: a person wrote them, and they do
+/// not change by themselves.
+fn without_what_was_written(message: &str, spec: &Value) -> String {
+    match spec {
+        Value::String(text) => message.replace(&format!("\"{text}\""), "\"\""),
+        Value::Array(entries) => entries.iter().fold(message.to_owned(), |message, entry| {
+            without_what_was_written(&message, entry)
+        }),
+        Value::Object(fields) => fields.values().fold(message.to_owned(), |message, field| {
+            without_what_was_written(&message, field)
+        }),
+        _ => message.to_owned(),
+    }
 }
 
 fn wrong_message(message: &str, addresses: &[String]) -> Vec<&'static str> {
@@ -371,6 +387,12 @@ fn the_closed_list_complains_about_what_a_condition_may_not_say() {
             "{changed} {found:?}"
         );
     }
+    let mut quoting = condition("Ready", "Delivered");
+    quoting["message"] = json!("spec.at is \"2027-04-01T03:00:00Z\".");
+    let mut contract_with = contract(2, &[quoting]);
+    assert_eq!(complaints(&contract_with, &[]).len(), 1);
+    contract_with["spec"] = json!({"at": "2027-04-01T03:00:00Z"});
+    assert_eq!(complaints(&contract_with, &[]), Vec::<String>::new());
     let mut negative = condition("Stalled", "InvalidTerm");
     negative["status"] = json!("False");
     assert_eq!(with(negative).len(), 1);
