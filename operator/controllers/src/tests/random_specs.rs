@@ -73,6 +73,7 @@ fn objects() -> Vec<(CaseKind, Value)> {
         plain(CaseKind::Contract, &example::banco_sul_2027()),
         plain(CaseKind::Contract, &example::banco_sul_2027()),
         plain(CaseKind::Contract, &excluding()),
+        plain(CaseKind::ContractAmendment, &amending()),
     ]
 }
 
@@ -101,6 +102,14 @@ fn excluding() -> Contract {
         reason: "closed by the customer".to_owned(),
     }];
     contract
+}
+
+/// The amendment of the examples, from an instant on at which the contract is delivered.
+fn amending() -> ContractAmendment {
+    let mut amendment = example::banco_sul_2027_july();
+    amendment.spec.effective_date = None;
+    amendment.spec.effective_time = Some("2027-04-01T03:10:00Z".to_owned());
+    amendment
 }
 
 /// Returns the pointers (RFC 6901) of every value below one, itself included.

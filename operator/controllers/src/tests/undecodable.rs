@@ -4,7 +4,7 @@
 mod deletions;
 mod references;
 
-use entente_crds::v1alpha1::{DeviceModel, SmartService};
+use entente_crds::v1alpha1::{ContractAmendment, DeviceModel, SmartService};
 use kube::Resource;
 use serde_json::{Value, json};
 
@@ -51,6 +51,7 @@ where
     for restarted in [false, true] {
         let mut process = established().await;
         process.cluster.apply(&example::compensation());
+        process.cluster.apply(&example::banco_sul_2027_july());
         let met = |process: &InProcess| !ready::<K>(process, namespace, name).starts_with("()");
         process.until("every object has conditions", met).await;
         if restarted {
@@ -101,13 +102,59 @@ async fn an_object_of_any_kind_that_cannot_be_read_names_the_field_and_keeps_its
     let model = example::mfp_500().name_any();
     let service = example::data_backup().name_any();
     let record = example::compensation().name_any();
+    let amendment = example::banco_sul_2027_july().name_any();
     broken_and_mended::<Connection>("", BROKER, "/spec/osb/url").await;
     broken_and_mended::<DeviceModel>("", &model, "/spec/manufacturer").await;
     broken_and_mended::<SmartService>("", &service, "/spec/provider").await;
     broken_and_mended::<Device>(NAMESPACE, &device, "/spec/address").await;
     broken_and_mended::<Contract>(NAMESPACE, CONTRACT, "/spec/term/timeZone").await;
+    broken_and_mended::<ContractAmendment>(NAMESPACE, &amendment, "/spec/effectiveDate").await;
     broken_and_mended::<ServiceSubscription>(NAMESPACE, &subscription, "/spec/serviceName").await;
     broken_and_mended::<Compensation>(NAMESPACE, &record, "/spec/record/serviceName").await;
+}
+
+// shows B2 K7
+#[tokio::test(start_paused = true)]
+async fn while_an_amendment_cannot_be_read_nothing_of_its_contract_changes() {
+    let amendment = example::banco_sul_2027_july();
+    let name = amendment.name_any();
+    let specs = |process: &InProcess| -> BTreeMap<String, Value> {
+        let objects = process.cluster.objects().into_iter();
+        let subscriptions = objects.filter(|(_, it)| it["kind"] == "ServiceSubscription");
+        subscriptions
+            .map(|(name, it)| (name, it["spec"].clone()))
+            .collect()
+    };
+    for restarted in [false, true] {
+        let mut process = established().await;
+        process.cluster.apply(&amendment);
+        let is_planned = |process: &InProcess| {
+            ready::<ContractAmendment>(process, NAMESPACE, &name).starts_with("True(Scheduled)")
+        };
+        process.until("the amendment is accepted", is_planned).await;
+        let before = specs(&process);
+        assert_eq!(before.len(), SUBSCRIPTIONS + 1, "one more device");
+        if restarted {
+            process.kill();
+        }
+        let field = "/spec/effectiveDate";
+        set::<ContractAmendment>(&process, NAMESPACE, &name, field, &json!([7]));
+        if restarted {
+            process.start_all();
+        }
+        let is_said = |process: &InProcess| {
+            ready::<ContractAmendment>(process, NAMESPACE, &name).contains("Undecodable")
+        };
+        process.until("the amendment says it", is_said).await;
+        process.let_pass(Duration::from_hours(1)).await;
+        assert_eq!(specs(&process), before, "restarted: {restarted}");
+        let date = json!("2027-07-01");
+        set::<ContractAmendment>(&process, NAMESPACE, &name, field, &date);
+        process.until("it can be read again", is_planned).await;
+        process.let_pass(Duration::from_hours(1)).await;
+        assert_eq!(specs(&process), before, "restarted: {restarted}");
+        process.kill();
+    }
 }
 
 // shows K1

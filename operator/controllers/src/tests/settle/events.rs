@@ -1,6 +1,6 @@
 //! Events that may happen to the cluster and to the remote sides, at random.
 
-use entente_crds::{ANNOTATION_ABANDON, ANNOTATION_RECONCILE_AT};
+use entente_crds::{ANNOTATION_ABANDON, ANNOTATION_RECONCILE_AT, v1alpha1::ContractAmendment};
 use entente_domain::remote::FailureKind;
 use entente_drivers::fake::Fault;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::{
     objects::{
-        AUTHORITIES, DEVICES, OTHER_BROKER, Subject, apply, authorities, change, change_json,
-        collect_garbage, delete, name, nth,
+        AMENDMENTS, AUTHORITIES, DEVICES, OTHER_BROKER, Subject, apply, authorities, change,
+        change_json, collect_garbage, delete, make_amendment, name, nth,
     },
     *,
 };
@@ -100,6 +100,7 @@ fn subject() -> impl Strategy<Value = Subject> {
     prop_oneof![
         Just(Subject::Contract),
         Just(Subject::Renewal),
+        (0..AMENDMENTS).prop_map(Subject::Amendment),
         (0..DEVICES).prop_map(Subject::Device),
         (0..2_usize).prop_map(Subject::Service),
         Just(Subject::Model),
@@ -189,6 +190,7 @@ pub(super) async fn happen(process: &mut InProcess, event: &Event) {
                 Subject::Contract | Subject::Renewal => {
                     delete::<Contract>(process, namespace, &name);
                 }
+                Subject::Amendment(_) => delete::<ContractAmendment>(process, namespace, &name),
                 Subject::Device(_) => delete::<Device>(process, namespace, &name),
                 Subject::Service(_) => delete::<SmartService>(process, namespace, &name),
                 Subject::Model => delete::<DeviceModel>(process, namespace, &name),
@@ -380,6 +382,7 @@ fn happen_outside(process: &InProcess, event: &Event) {
 fn spoil(process: &InProcess, subject: Subject) {
     let at = match subject {
         Subject::Contract | Subject::Renewal => "/spec/term/timeZone",
+        Subject::Amendment(_) => "/spec/effectiveDate",
         Subject::Device(_) => "/spec/serialNumber",
         Subject::Service(_) => "/spec/provider",
         Subject::Model => "/spec/manufacturer",
@@ -429,9 +432,14 @@ fn deface(object: &mut Value, how: Defacement) {
 }
 
 fn edit(process: &InProcess, subject: Subject, to: usize) {
+    if let Subject::Amendment(number) = subject {
+        make_amendment(process, number, to);
+        return;
+    }
     change(process, subject, |object| {
         let spec = &mut object["spec"];
         match (subject, to) {
+            (Subject::Amendment(_), _) => {}
             (Subject::Contract, 0) => spec["services"][0]["fee"]["amount"] = json!("13"),
             (Subject::Contract, 1) => spec["services"][0]["parameters"]["weekdays"] = json!("mon"),
             (Subject::Contract, 2) => spec["services"][0]["devices"]["names"] = json!(["nobody"]),

@@ -1,7 +1,9 @@
 //! The objects and remote sides that the events are about, as they are in the beginning, and changes
 //! of those that exist.
 
-use entente_crds::v1alpha1::{LocalReference, NameReference, Tls, Trust};
+use entente_crds::v1alpha1::{
+    AmendedService, ContractAmendment, LocalReference, NameReference, Tls, Trust,
+};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Resource;
 
@@ -20,6 +22,7 @@ pub(super) enum Subject {
     Contract,
     /// A contract that succeeds the other one; it does not exist in the beginning.
     Renewal,
+    Amendment(usize),
     Device(usize),
     Service(usize),
     Model,
@@ -41,6 +44,51 @@ fn renewal() -> Contract {
     });
     renewal.spec.term.start_date = Some("2027-04-02".to_owned());
     renewal
+}
+
+pub(super) const AMENDMENTS: usize = 2;
+
+/// Returns an amendment, one of some: of the day after the start or of the one behind it, of an
+/// instant that is refused, with something that is refused, of another contract, or in conflict.
+pub(super) fn amendment(number: usize, form: usize) -> ContractAmendment {
+    let mut amendment = example::banco_sul_2027_july();
+    amendment.metadata.name = Some(format!("amendment-{number}"));
+    let spec = &mut amendment.spec;
+    let date = match form {
+        0 | 3 => "2027-04-02",
+        1 => "2027-04-01",
+        _ => "2027-04-03",
+    };
+    spec.effective_date = Some(date.to_owned());
+    if number == 1 {
+        spec.services.remove(1);
+        spec.services[0].parameters.clear();
+    }
+    match form {
+        3 => {
+            spec.services[0].fee = Some(entente_crds::v1alpha1::Fee {
+                amount: "12.345".to_owned(),
+                ..entente_crds::v1alpha1::Fee::default()
+            })
+        }
+        4 => "banco-sul-2028".clone_into(&mut spec.contract_ref.name),
+        5 => {
+            spec.services = vec![AmendedService {
+                name: "parts".to_owned(),
+                end: true,
+                ..AmendedService::default()
+            }]
+        }
+        _ => {}
+    }
+    amendment
+}
+
+/// Makes an amendment in place of the one of its name: the spec of one that is there cannot change.
+pub(super) fn make_amendment(process: &InProcess, number: usize, form: usize) {
+    let amendment = amendment(number, form);
+    delete::<ContractAmendment>(process, NAMESPACE, &amendment.name_any());
+    process.cluster.apply(&amendment);
 }
 
 fn connections() -> [Connection; 3] {
@@ -102,6 +150,22 @@ pub(super) fn apply(process: &InProcess, subject: Subject) {
     match subject {
         Subject::Contract => cluster.apply(&contract()),
         Subject::Renewal => cluster.apply(&renewal()),
+        Subject::Amendment(number) => {
+            let amendment = amendment(number, 0);
+            let name = amendment.name_any();
+            if cluster
+                .json::<ContractAmendment>(NAMESPACE, &name)
+                .is_null()
+            {
+                cluster.apply(&amendment);
+            }
+            change(process, subject, |object| {
+                let date = &mut object["spec"]["effectiveDate"];
+                if date.is_array() {
+                    *date = date[0].take();
+                }
+            });
+        }
         Subject::Device(number) => cluster.apply(&example::devices()[number]),
         Subject::Service(number) => cluster.apply(&services()[number]),
         Subject::Model => cluster.apply(&example::mfp_500()),
@@ -114,6 +178,7 @@ pub(super) fn name(subject: Subject) -> (&'static str, String) {
     match subject {
         Subject::Contract => (NAMESPACE, CONTRACT.to_owned()),
         Subject::Renewal => (NAMESPACE, RENEWAL.to_owned()),
+        Subject::Amendment(number) => (NAMESPACE, amendment(number, 0).name_any()),
         Subject::Device(number) => (NAMESPACE, example::DEVICES[number].to_owned()),
         Subject::Service(number) => ("", services()[number].name_any()),
         Subject::Model => ("", example::mfp_500().name_any()),
@@ -127,6 +192,9 @@ pub(super) fn change(process: &InProcess, subject: Subject, change: impl FnOnce(
     match subject {
         Subject::Contract | Subject::Renewal => {
             change_json::<Contract>(process, namespace, &name, change);
+        }
+        Subject::Amendment(_) => {
+            change_json::<ContractAmendment>(process, namespace, &name, change);
         }
         Subject::Device(_) => change_json::<Device>(process, namespace, &name, change),
         Subject::Service(_) => change_json::<SmartService>(process, namespace, &name, change),
