@@ -52,7 +52,12 @@ fn url(device: usize) -> String {
 /// A catalogue, four devices and a broker two days before the start of a contract that was applied
 /// in time. Nothing runs yet.
 fn prepared() -> InProcess {
-    let process = InProcess::at("2027-03-30T03:00:00Z");
+    prepared_at("2027-03-30T03:00:00Z")
+}
+
+/// Returns the same at another instant.
+fn prepared_at(now: &str) -> InProcess {
+    let process = InProcess::at(now);
     process.world.put_server(BROKER_URL, fake_broker());
     let cluster = &process.cluster;
     cluster.apply(&broker_login());

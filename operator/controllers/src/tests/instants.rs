@@ -94,6 +94,24 @@ async fn a_contract_wakes_at_its_start_whatever_request_of_its_pass_fails() {
     .await;
 }
 
+// shows B2 B7 K7
+#[tokio::test(start_paused = true)]
+async fn a_contract_wakes_at_the_date_of_its_amendment_whatever_request_of_its_pass_fails() {
+    let make = |parts: Parts| Contracts::new(parts.context, parts.objects);
+    let amended = || {
+        let process = prepared_at("2027-04-02T03:00:00Z");
+        process.cluster.apply(&example::banco_sul_2027_july());
+        process
+    };
+    // The finalizer, its subscriptions with that of one more device, and two statuses.
+    let requests = 1 + SUBSCRIPTIONS + 1 + 2;
+    let key = Key::new(NAMESPACE, CONTRACT);
+    let july = "2027-07-01T03:00:00Z".parse().expect("an instant");
+    let (whole, _) = broken_off(&amended, &make, &key, usize::MAX, None).await;
+    assert_eq!(whole, Some(july));
+    assert_instants_survive(amended, make, key, None, requests).await;
+}
+
 /// Returns the world of [`prepared`] with a subscription.
 fn subscribed() -> InProcess {
     let process = prepared();
