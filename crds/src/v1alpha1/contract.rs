@@ -398,7 +398,7 @@ pub struct ContractStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 10))]
     pub promises_from: Option<String>,
-    /// The last 5 changes of InForce, newest first.
+    /// The last 5 changes of the contract: it came in force, was amended, or ended; newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 5))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -497,6 +497,9 @@ pub struct Transition {
     pub at: jiff::Timestamp,
     /// State that the contract changed to.
     pub to: TransitionTo,
+    /// Name of the ContractAmendment that changed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amendment: Option<Text<253>>,
 }
 
 /// State that a contract changed to.
@@ -505,6 +508,8 @@ pub enum TransitionTo {
     /// Now lies inside the term.
     #[default]
     InForce,
+    /// An amendment came in force.
+    Amended,
     /// The term is over.
     Ended,
 }

@@ -307,6 +307,8 @@ pub struct ResolvedContract {
     pub without_fee: Vec<String>,
     /// The verdict on each amendment, by name.
     pub amendments: BTreeMap<String, AmendmentVerdict>,
+    /// The next instant at which another stage begins.
+    pub next_change: Option<Timestamp>,
     /// What the amendments that lie ahead change, the nearest first.
     pub upcoming: Vec<UpcomingChange>,
     /// Every wanted subscription, sorted by name. Empty while the contract is not accepted or is

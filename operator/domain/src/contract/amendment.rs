@@ -11,7 +11,7 @@ use entente_crds::v1alpha1::{ContractAmendment, ContractAmendmentStatus};
 use jiff::Timestamp;
 
 use super::timeline::Timeline;
-use super::{Fault, joined, reason_of};
+use super::{ContractWorld, Fault, joined, reason_of};
 use crate::condition::{ConditionSet, Status, Summary, Work};
 
 /// The instant of an amendment that is accepted, or its faults.
@@ -20,29 +20,33 @@ pub type AmendmentVerdict = Result<Timestamp, Vec<Fault>>;
 /// Returns the verdict on each amendment of a contract, by name. While the contract is not accepted
 /// nothing can be said of those that are not in force yet.
 pub(super) fn verdicts(
+    world: &ContractWorld,
     timeline: &Timeline<'_>,
     is_accepted: bool,
     now: Timestamp,
 ) -> BTreeMap<String, AmendmentVerdict> {
-    let in_force: Vec<&str> = timeline
-        .stages
-        .iter()
-        .filter(|stage| stage.from <= now)
-        .filter_map(|stage| stage.amended.filter(|it| it.was_accepted))
-        .map(|amended| amended.name)
-        .collect();
-    let verdicts = timeline.verdicts.iter().map(|(name, verdict)| {
-        let verdict = if is_accepted || in_force.contains(name) {
-            verdict.clone()
-        } else {
-            Err(vec![Fault {
-                reason: Reason::Pending,
-                message: "The contract is not accepted: see its condition Accepted. The amendment \
-                          is looked at when it is"
-                    .to_owned(),
-            }])
+    let pending = || {
+        Err(vec![Fault {
+            reason: Reason::Pending,
+            message: "The contract is not accepted: see its condition Accepted. The amendment is \
+                      looked at when it is"
+                .to_owned(),
+        }])
+    };
+    let amendments = world.amendments.iter();
+    let amendments = amendments.filter(|it| it.metadata.deletion_timestamp.is_none());
+    let verdicts = amendments.map(|amendment| {
+        let name = amendment.metadata.name.clone().unwrap_or_default();
+        let status = amendment.status.as_ref();
+        let in_force = status.and_then(|status| status.effective);
+        let in_force = in_force.filter(|effective| *effective <= now);
+        let verdict = timeline.verdicts.get(&*name).filter(|_| is_accepted);
+        let verdict = match (verdict, in_force) {
+            (Some(verdict), _) => verdict.clone(),
+            (None, Some(effective)) => Ok(effective),
+            (None, None) => pending(),
         };
-        ((*name).to_owned(), verdict)
+        (name, verdict)
     });
     verdicts.collect()
 }

@@ -111,7 +111,7 @@ pub fn report(
             .established
             .or_else(|| established(&assessment, &own)),
         promises_from: accepted_promises_from(contract, resolved),
-        history: history(previous.history, resolved.term.as_ref(), now),
+        history: history(previous.history, resolved, now),
         term,
     }
 }
@@ -263,27 +263,39 @@ fn established(
     complete.then(|| last.map_or_else(|| instant(*now), |last| last.max(instant(*now))))
 }
 
-/// Returns the last changes of InForce, newest first.
+/// Returns the last changes of the contract, newest first.
 fn history(
     mut history: Vec<Transition>,
-    term: Option<&ResolvedTerm>,
+    resolved: &ResolvedContract,
     now: Timestamp,
 ) -> Vec<Transition> {
-    let Some(term) = term else { return history };
-    let began = Transition {
-        at: term.start,
-        to: TransitionTo::InForce,
+    let Some(term) = &resolved.term else {
+        return history;
     };
-    let ended = term.end.map(|end| Transition {
-        at: end,
-        to: TransitionTo::Ended,
+    let transition = |at, to| Transition {
+        at,
+        to,
+        amendment: None,
+    };
+    let amended = resolved.amendments.iter().filter_map(|(name, verdict)| {
+        let effective = *verdict.as_ref().ok()?;
+        Some(Transition {
+            amendment: Some(name.as_str().into()),
+            ..transition(effective, TransitionTo::Amended)
+        })
     });
-    let passed = [Some(began), ended]
+    let ended = term.end.map(|end| transition(end, TransitionTo::Ended));
+    let mut passed: Vec<Transition> = [transition(term.start, TransitionTo::InForce)]
         .into_iter()
-        .flatten()
-        .filter(|passed| passed.at <= now);
+        .chain(amended)
+        .chain(ended)
+        .filter(|passed| passed.at <= now)
+        .collect();
+    // By name where two amendments came in force at one instant.
+    passed.sort_by_key(|passed| passed.at);
+    let newest = history.first().map(|newest| newest.at);
     for passed in passed {
-        if history.first().is_none_or(|newest| newest.at < passed.at) {
+        if newest.is_none_or(|newest| newest < passed.at) {
             history.insert(0, passed);
         }
     }

@@ -78,13 +78,14 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
             .filter_map(|read| read.terms.as_ref()?.without_fee())
             .collect(),
         amendments: BTreeMap::new(),
+        next_change: timeline.next_change(now),
         upcoming: Vec::new(),
         desired: Vec::new(),
         changes: Changes::default(),
         succeeded: BTreeMap::new(),
         done: is_deleting(contract) && own().next().is_none() && world.unreadable.is_empty(),
     };
-    resolved.amendments = verdicts(&timeline, resolved.accepted.is_ok(), now);
+    resolved.amendments = verdicts(world, &timeline, resolved.accepted.is_ok(), now);
     if is_deleting(contract) {
         let live = own().filter(|found| !is_terminating(found));
         resolved.changes.delete = live.map(SubscriptionHandle::of).collect();
@@ -223,6 +224,11 @@ impl<'a> Subscriptions<'a> {
         resolved: &mut ResolvedContract,
     ) {
         for ((entry, device), segments) in segments {
+            let is_left = segments.last().is_some_and(|last| last.has_ended(self.now));
+            // Withdrawn by an amendment; what is over with the term stays as it was.
+            if is_left && !self.dates.is_over(self.now) {
+                continue;
+            }
             self.one(entry, device, segments, resolved);
         }
         self.surplus(in_force, resolved);
@@ -435,10 +441,8 @@ pub fn next_wake(
         .iter()
         .flat_map(|desired| &desired.spec.revisions);
     let revisions = revisions.flat_map(|revision| [Some(revision.effective), revision.until]);
-    let changes = resolved.upcoming.iter().map(|it| Some(it.effective));
     term.chain(revisions)
-        .chain(changes)
-        .chain([resolved.preparation])
+        .chain([resolved.preparation, resolved.next_change])
         .flatten()
         .filter(|instant| *instant > now)
         .chain(again)

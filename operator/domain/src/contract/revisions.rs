@@ -92,7 +92,7 @@ impl Segment<'_> {
             && self.terms.wanted(device, None) != other.terms.wanted(device, None)
     }
 
-    fn has_ended(&self, now: Timestamp) -> bool {
+    pub(super) fn has_ended(&self, now: Timestamp) -> bool {
         self.until.is_some_and(|until| until <= now)
     }
 }

@@ -1,11 +1,13 @@
 //! A contract, what exists, and a stand-in for the API server and the delivery controller.
 
 mod acceptance;
+mod amendments;
 mod bounds;
 mod compensation_totals;
 mod device_sets;
 mod exclusions;
 mod fee_parts;
+mod overlay;
 mod overrides;
 mod owed;
 mod parameters;
@@ -23,9 +25,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::condition::{ConditionType, Reason};
 use entente_crds::v1alpha1::{
-    Compensation, Contract, ContractService, ContractSpec, ContractStatus, Customer, Devices, Fee,
-    FeeOf, NameReference, Parameter, Period, Selector, ServiceLevel, ServiceSubscription,
-    ServiceSubscriptionStatus, SmartService, SmartServiceSpec, Term, ValueType,
+    AmendedService, Compensation, Contract, ContractAmendment, ContractAmendmentSpec,
+    ContractService, ContractSpec, ContractStatus, Customer, Devices, Fee, FeeOf, NameReference,
+    Parameter, Period, Selector, ServiceLevel, ServiceSubscription, ServiceSubscriptionStatus,
+    SmartService, SmartServiceSpec, Term, ValueType,
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -201,7 +204,36 @@ impl ContractWorld {
         let resolved = resolve(self, now);
         self.apply(&resolved.changes, now);
         self.contract.status = Some(self.status(&resolved, now));
+        for amendment in self.amendments.iter_mut().map(Arc::make_mut) {
+            let name = amendment.metadata.name.as_deref().unwrap_or_default();
+            if let Some(verdict) = resolved.amendments.get(name) {
+                amendment.status = Some(amendment_status(amendment, verdict, now));
+            }
+        }
         resolved
+    }
+
+    /// Makes an amendment from a date on.
+    fn amend(&mut self, name: &str, created: &str, date: &str, services: Vec<AmendedService>) {
+        let mut amendment = ContractAmendment::new(
+            name,
+            ContractAmendmentSpec {
+                contract_ref: NameReference {
+                    name: "bank".to_owned(),
+                },
+                effective_date: Some(date.to_owned()),
+                services,
+                ..ContractAmendmentSpec::default()
+            },
+        );
+        amendment.metadata.creation_timestamp = Some(Time(at(created)));
+        amendment.metadata.generation = Some(1);
+        self.amendments.push(Arc::new(amendment));
+    }
+
+    fn withdraw(&mut self, name: &str) {
+        let is_other = |it: &Arc<ContractAmendment>| it.metadata.name.as_deref() != Some(name);
+        self.amendments.retain(is_other);
     }
 
     fn status(&self, resolved: &ResolvedContract, now: Timestamp) -> ContractStatus {

@@ -56,6 +56,12 @@ impl Timeline<'_> {
         let begun = self.stages.iter().filter(|stage| stage.from <= now);
         begun.count().saturating_sub(1)
     }
+
+    /// Returns the next instant at which an amendment begins.
+    pub(super) fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
+        let instants = self.stages.iter().map(|stage| stage.from);
+        instants.filter(|from| *from > now).min()
+    }
 }
 
 /// Returns the stages of a contract whose term is this one.

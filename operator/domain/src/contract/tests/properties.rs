@@ -1,6 +1,6 @@
 //! Properties that hold for every contract and every sequence of events.
 
-use entente_crds::v1alpha1::{ExcludedDevices, ExcludedTime, Exclusion, Revision};
+use entente_crds::v1alpha1::{AmendedDevices, ExcludedDevices, ExcludedTime, Exclusion, Revision};
 use proptest::prelude::*;
 
 use super::*;
@@ -24,6 +24,10 @@ enum Event {
     Bad(bool),
     /// The first month of an exclusion, its number of months, and whether it is for a label alone.
     Exclude(Option<(u8, u8, bool)>),
+    /// The month of an amendment, the device that it is about, and what it changes.
+    Amend(u8, usize, u8),
+    /// The amendment of a month is deleted.
+    Withdraw(u8),
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -43,6 +47,9 @@ fn event() -> impl Strategy<Value = Event> {
         any::<bool>().prop_map(Event::Suspend),
         prop::bool::weighted(0.2).prop_map(Event::Bad),
         prop::option::of((1..9_u8, 1..4_u8, any::<bool>())).prop_map(Event::Exclude),
+        (0..12_u8, 0..4_usize, 0..5_u8)
+            .prop_map(|(month, device, what)| { Event::Amend(month, device, what) }),
+        (0..12_u8).prop_map(Event::Withdraw),
     ]
 }
 
@@ -52,6 +59,8 @@ impl Event {
             Self::Label(device, on) => {
                 world.devices[*device].labels = texts(if *on { &[("in", "bank")] } else { &[] });
             }
+            Self::Amend(month, device, what) => amend(world, *month, *device, *what),
+            Self::Withdraw(month) => world.withdraw(&format!("m{month}")),
             Self::Default(value) => {
                 for service in world.services.values_mut() {
                     Arc::make_mut(service).spec.parameters[1].default = Some(value.to_string());
@@ -148,6 +157,40 @@ fn excluded_before(revision: &Revision, now: Timestamp) -> Vec<ExcludedTime> {
     cut.filter(|time| time.from < time.until).collect()
 }
 
+/// Makes the amendment of a month, if there is none.
+fn amend(world: &mut ContractWorld, month: u8, device: usize, what: u8) {
+    let name = format!("m{month}");
+    let mut amendments = world.amendments.iter();
+    if amendments.any(|it| it.metadata.name.as_deref() == Some(&name)) {
+        return;
+    }
+    let devices = |add: bool| {
+        let device = vec![format!("d-{device}")];
+        let (add, remove) = if add {
+            (device, Vec::new())
+        } else {
+            (Vec::new(), device)
+        };
+        Some(AmendedDevices {
+            add,
+            remove,
+            ..AmendedDevices::default()
+        })
+    };
+    let mut change = AmendedService {
+        name: "backup".to_owned(),
+        ..AmendedService::default()
+    };
+    match what {
+        0 => change.devices = devices(true),
+        1 => change.devices = devices(false),
+        2 => change.end = true,
+        _ => change.parameters = texts(&[("threshold", &(month + what).to_string())]),
+    }
+    let date = format!("2027-{:02}-15", month + 1);
+    world.amend(&name, "2027-01-01T00:00:00Z", &date, vec![change]);
+}
+
 fn start() -> ContractWorld {
     let backup = selecting(
         entry("backup", "backup-service", &["d-0"]),
@@ -218,10 +261,6 @@ proptest! {
                         }
                     }
                 }
-                let wanted = entries.iter().filter(|entry| {
-                    entry.effective <= now && entry.until.is_none_or(|until| now < until)
-                });
-                prop_assert!(wanted.count() <= 1);
             }
             world.pass(&now.to_string());
         }
@@ -239,6 +278,7 @@ proptest! {
             turned.subscriptions.reverse();
             let middle = turn.min(turned.subscriptions.len());
             turned.subscriptions.rotate_left(middle);
+            turned.amendments.reverse();
             let resolved = resolve(&world, now);
             prop_assert_eq!(&resolve(&turned, now), &resolved);
             prop_assert_eq!(turned.status(&resolved, now), world.status(&resolved, now));
@@ -259,7 +299,8 @@ proptest! {
         let then = later(now, seconds);
         let wake = next_wake(&settled, None, now);
         let own = world.subscriptions.iter().map(|found| &**found);
-        let date = next_date(&world.contract, own, [], now);
+        let amendments = world.amendments.iter().map(|found| &**found);
+        let date = next_date(&world.contract, own, amendments, now);
         let in_time = wake.is_none_or(|wake| date.is_some_and(|date| date <= wake));
         prop_assert!(in_time, "{:?} and not {:?}", date, wake);
         prop_assume!(wake.is_none_or(|wake| then < wake));

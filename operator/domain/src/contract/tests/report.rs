@@ -397,10 +397,12 @@ fn after_the_end_it_is_ready_when_everything_is_withdrawn() {
     assert_eq!((found.next_transition, found.not_ready.len()), (None, 0));
     let history = [
         Transition {
+            amendment: None,
             at: at(END),
             to: TransitionTo::Ended,
         },
         Transition {
+            amendment: None,
             at: at(START),
             to: TransitionTo::InForce,
         },

@@ -1,0 +1,670 @@
+//! Tests of amendments: what each stage gives to a subscription, which are refused, and what a reader
+//! sees of them.
+
+use entente_crds::v1alpha1::{AmendedDevices, Promise, PromiseState, Revision};
+
+use super::*;
+
+/// Returns a change of the entry `backup`.
+fn change() -> AmendedService {
+    AmendedService {
+        name: "backup".to_owned(),
+        ..AmendedService::default()
+    }
+}
+
+fn threshold(value: &str) -> AmendedService {
+    AmendedService {
+        parameters: texts(&[("threshold", value)]),
+        ..change()
+    }
+}
+
+fn strings(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn adding(names: &[&str]) -> AmendedService {
+    let add = strings(names);
+    AmendedService {
+        devices: Some(AmendedDevices {
+            add,
+            ..AmendedDevices::default()
+        }),
+        ..change()
+    }
+}
+
+fn removing(names: &[&str]) -> AmendedService {
+    let remove = strings(names);
+    AmendedService {
+        devices: Some(AmendedDevices {
+            remove,
+            ..AmendedDevices::default()
+        }),
+        ..change()
+    }
+}
+
+fn ending() -> AmendedService {
+    AmendedService {
+        end: true,
+        ..change()
+    }
+}
+
+fn day(instant: Timestamp) -> String {
+    let text = instant.to_string();
+    text.strip_suffix("T03:00:00Z").unwrap_or(&text).to_owned()
+}
+
+/// Shows the entries of the subscription of `backup` on a device.
+fn entries(world: &ContractWorld, device: &str) -> Vec<String> {
+    let name = format!("bank.backup.{device}");
+    let found = world.subscriptions.iter().find(|it| {
+        it.metadata.name.as_deref() == Some(&name) && it.metadata.deletion_timestamp.is_none()
+    });
+    let revisions = found.map_or(&[][..], |it| &it.spec.revisions);
+    let shown = |revision: &Arc<Revision>| {
+        format!(
+            "{} {}{} until {}",
+            day(revision.effective),
+            revision.parameters["threshold"],
+            if revision.promised { " promised" } else { "" },
+            revision.until.map_or("ever".to_owned(), day),
+        )
+    };
+    revisions.iter().map(shown).collect()
+}
+
+fn verdict(world: &ContractWorld, name: &str) -> (String, String) {
+    let mut amendments = world.amendments.iter();
+    let found = amendments
+        .find(|it| it.metadata.name.as_deref() == Some(name))
+        .expect(name);
+    let conditions = &found.status.as_ref().expect("a status").conditions;
+    let said = find(conditions, ConditionType::Accepted).expect("Accepted");
+    (
+        format!("{} {}", said.status, said.reason),
+        said.message.to_string(),
+    )
+}
+
+/// Returns a contract for a and b that two amendments change: the threshold in July, and in October b
+/// goes.
+fn amended_twice() -> ContractWorld {
+    let mut world = named(&["a", "b"]);
+    world.amend(
+        "july",
+        "2027-03-01T00:00:00Z",
+        "2027-07-01",
+        vec![threshold("10")],
+    );
+    world.amend(
+        "october",
+        "2027-03-02T00:00:00Z",
+        "2027-10-01",
+        vec![removing(&["b"])],
+    );
+    world
+}
+
+const A_AMENDED: [&str; 2] = [
+    "2027-04-01 20 promised until 2030-04-01",
+    "2027-07-01 10 promised until 2030-04-01",
+];
+const B_AMENDED: [&str; 2] = [
+    "2027-04-01 20 promised until 2027-10-01",
+    "2027-07-01 10 promised until 2027-10-01",
+];
+
+// shows B2 D4
+#[test]
+fn amendments_are_written_ahead_and_nothing_is_written_when_their_instant_comes() {
+    let mut world = amended_twice();
+    world.pass("2027-03-15T00:00:00Z");
+    assert_eq!(entries(&world, "a"), A_AMENDED);
+    assert_eq!(entries(&world, "b"), B_AMENDED);
+    for now in [
+        "2027-04-01T03:00:00Z",
+        "2027-07-01T03:00:00Z",
+        "2027-09-30T00:00:00Z",
+    ] {
+        assert_eq!(world.pass(now).changes, Changes::default(), "{now}");
+    }
+    assert_eq!(
+        deleted(&world.pass("2027-10-01T03:00:00Z")),
+        ["bank.backup.b"]
+    );
+    assert_eq!(entries(&world, "a"), A_AMENDED);
+    for name in ["july", "october"] {
+        assert_eq!(verdict(&world, name).0, "True Valid");
+    }
+}
+
+// shows B2 K1
+#[test]
+fn an_amendment_that_is_folded_into_the_contract_after_its_date_writes_nothing() {
+    let mut world = amended_twice();
+    world.pass("2027-03-15T00:00:00Z");
+    for (now, fold, name) in [
+        ("2027-08-01T00:00:00Z", true, "july"),
+        ("2027-11-01T00:00:00Z", false, "october"),
+    ] {
+        world.pass(now);
+        world.collect();
+        world.withdraw(name);
+        world.edit(|spec| {
+            if fold {
+                spec.services[0].parameters = texts(&[("threshold", "10")]);
+            } else {
+                spec.services[0]
+                    .devices
+                    .names
+                    .retain(|device| device != "b");
+            }
+        });
+        assert_eq!(world.pass(now).changes, Changes::default(), "{now}");
+    }
+    assert_eq!(entries(&world, "a"), A_AMENDED);
+}
+
+// shows B2
+#[test]
+fn an_amendment_that_is_deleted_before_its_date_is_withdrawn() {
+    let mut world = amended_twice();
+    world.pass("2027-03-15T00:00:00Z");
+    world.withdraw("october");
+    world.pass("2027-08-01T00:00:00Z");
+    // What has begun changes in its end alone.
+    assert_eq!(
+        entries(&world, "b"),
+        [
+            "2027-04-01 20 promised until 2027-10-01",
+            "2027-07-01 10 promised until 2030-04-01"
+        ]
+    );
+    world.withdraw("july");
+    world.pass("2027-08-02T00:00:00Z");
+    assert_eq!(
+        entries(&world, "a"),
+        [
+            "2027-04-01 20 promised until 2030-04-01",
+            "2027-07-01 10 promised until 2027-08-02T00:00:00Z",
+            "2027-08-02T00:00:00Z 20 until 2030-04-01",
+        ]
+    );
+}
+
+// shows B2 D3 D4
+#[test]
+fn an_amendment_that_is_first_seen_after_its_instant_is_promised_if_it_was_made_before_it() {
+    for (created, promised) in [
+        ("2027-06-20T00:00:00Z", true),
+        ("2027-07-05T00:00:00Z", false),
+    ] {
+        let mut world = named(&["a"]);
+        world.pass("2027-03-15T00:00:00Z");
+        world.amend(
+            "july",
+            created,
+            "2027-07-01",
+            vec![
+                threshold("10"),
+                AmendedService {
+                    name: "backup".to_owned(),
+                    ..adding(&["b"])
+                },
+            ],
+        );
+        world.pass("2027-07-20T00:00:00Z");
+        let from = if promised {
+            "2027-07-01 10 promised"
+        } else {
+            "2027-07-20T00:00:00Z 10"
+        };
+        let last = entries(&world, "a").pop().expect("an entry");
+        assert_eq!(last, format!("{from} until 2030-04-01"));
+        assert_eq!(entries(&world, "b"), [format!("{from} until 2030-04-01")]);
+        // It is not promised anew by an edit that comes later.
+        world.edit(|spec| spec.services[0].parameters = texts(&[("weekdays", "mon")]));
+        world.pass("2027-07-21T00:00:00Z");
+        let last = entries(&world, "b").pop().expect("an entry");
+        assert_eq!(last, "2027-07-21T00:00:00Z 10 until 2030-04-01");
+    }
+}
+
+// shows B2 D4
+#[test]
+fn an_edit_after_an_amendment_that_did_not_concern_a_device_promises_it_nothing() {
+    let mut world = named(&["a"]);
+    world.amend(
+        "july",
+        "2027-03-01T00:00:00Z",
+        "2027-07-01",
+        vec![adding(&["b"])],
+    );
+    world.pass("2027-03-15T00:00:00Z");
+    world.pass("2027-07-02T00:00:00Z");
+    world.edit(|spec| spec.services[0].parameters = texts(&[("threshold", "30")]));
+    world.pass("2027-08-01T00:00:00Z");
+    assert_eq!(
+        entries(&world, "a"),
+        [
+            "2027-04-01 20 promised until 2027-08-01T00:00:00Z",
+            "2027-08-01T00:00:00Z 30 until 2030-04-01"
+        ]
+    );
+}
+
+// shows B2
+#[test]
+fn a_device_of_a_future_add_is_out_until_then_even_if_a_selector_matches_it() {
+    let mut world = labelled(&["a", "b"]);
+    world.amend(
+        "july",
+        "2027-03-01T00:00:00Z",
+        "2027-07-01",
+        vec![adding(&["b"])],
+    );
+    world.amend(
+        "october",
+        "2027-03-01T00:00:00Z",
+        "2027-10-01",
+        vec![removing(&["a"])],
+    );
+    world.amend(
+        "december",
+        "2027-03-01T00:00:00Z",
+        "2027-12-01",
+        vec![adding(&["a"])],
+    );
+    world.pass("2027-03-15T00:00:00Z");
+    assert_eq!(
+        entries(&world, "b"),
+        ["2027-07-01 20 promised until 2030-04-01"]
+    );
+    // Out between two times: two entries with a gap, and one that was there from the start.
+    assert_eq!(
+        entries(&world, "a"),
+        ["2027-12-01 20 promised until 2030-04-01"]
+    );
+}
+
+// shows B2
+#[test]
+fn a_device_that_comes_back_has_two_times_of_service() {
+    let mut world = named(&["a"]);
+    world.amend(
+        "july",
+        "2027-03-01T00:00:00Z",
+        "2027-07-01",
+        vec![adding(&["b"])],
+    );
+    world.amend(
+        "october",
+        "2027-03-01T00:00:00Z",
+        "2027-10-01",
+        vec![removing(&["b"])],
+    );
+    world.amend(
+        "december",
+        "2027-03-01T00:00:00Z",
+        "2027-12-01",
+        vec![adding(&["b"])],
+    );
+    world.pass("2027-03-15T00:00:00Z");
+    assert_eq!(
+        entries(&world, "b"),
+        [
+            "2027-07-01 20 promised until 2027-10-01",
+            "2027-12-01 20 promised until 2030-04-01"
+        ]
+    );
+    for now in [
+        "2027-07-01T03:00:00Z",
+        "2027-10-05T00:00:00Z",
+        "2027-12-01T03:00:00Z",
+    ] {
+        assert_eq!(world.pass(now).changes, Changes::default(), "{now}");
+    }
+}
+
+// shows B2 D4
+#[test]
+fn more_amendments_than_a_subscription_holds_are_written_as_room_comes() {
+    let mut world = named(&["a"]);
+    for month in 5..=12 {
+        let (name, date) = (format!("m{month:02}"), format!("2027-{month:02}-01"));
+        world.amend(&name, CREATED, &date, vec![threshold(&month.to_string())]);
+    }
+    world.pass("2027-03-15T00:00:00Z");
+    assert_eq!(entries(&world, "a").len(), 4);
+    for month in 5..=12 {
+        world.pass(&format!("2027-{month:02}-01T03:00:00Z"));
+        let name = "bank.backup.a";
+        let revisions = world.existing(name).spec.revisions.clone();
+        let in_force = revisions
+            .iter()
+            .rfind(|it| day(it.effective) == format!("2027-{month:02}-01"));
+        assert!(
+            in_force.is_some_and(|it| it.promised),
+            "{:?}",
+            entries(&world, "a")
+        );
+        let promises = revisions
+            .iter()
+            .filter(|it| day(it.effective).starts_with("2027"))
+            .map(|it| Promise {
+                effective: it.effective,
+                state: if it.effective < at(&format!("2027-{month:02}-01T03:00:00Z")) {
+                    PromiseState::Closed
+                } else {
+                    PromiseState::Open
+                },
+                completed: None,
+                proof: None,
+                closed: None,
+                delays: Vec::new(),
+                emitted: Vec::new(),
+            });
+        let promises = promises.collect();
+        let status = world
+            .existing(name)
+            .status
+            .get_or_insert_with(Default::default);
+        status.promises = promises;
+    }
+}
+
+// shows B2 K2
+#[test]
+fn each_fault_of_an_amendment_has_its_reason_and_says_what_was_found() {
+    let other = |service: &str| AmendedService {
+        name: "other".to_owned(),
+        service_ref: Some(NameReference {
+            name: service.to_owned(),
+        }),
+        ..adding(&["z"])
+    };
+    let table: Vec<(&str, Vec<AmendedService>, &str, &str)> = vec![
+        (
+            "2027-04-01",
+            vec![threshold("10")],
+            "False BeforeTerm",
+            "spec.effectiveDate is \"2027-04-01\": must be later than the start of Contract bank; what it \
+             promises from its start stands in the contract itself",
+        ),
+        (
+            "2030-04-01",
+            vec![threshold("10")],
+            "False AfterTerm",
+            "spec.effectiveDate is \"2030-04-01\": must be earlier than the end of Contract bank",
+        ),
+        (
+            "2027-07-01",
+            vec![threshold("200")],
+            "False UnsupportedValue",
+            "spec.services[backup].parameters.threshold is \"200\": must be a whole number from 1 to 100",
+        ),
+        (
+            "2027-07-01",
+            vec![AmendedService {
+                name: "toner".to_owned(),
+                ..ending()
+            }],
+            "False UnsupportedValue",
+            "spec.services[toner].end: the contract has no such entry at that time, only backup",
+        ),
+        (
+            "2027-07-01",
+            vec![AmendedService {
+                name: "toner".to_owned(),
+                ..threshold("1")
+            }],
+            "False UnsupportedValue",
+            "spec.services[toner].serviceRef must be set: the contract has no entry toner at that time, \
+             so that this is a new one",
+        ),
+        (
+            "2027-07-01",
+            vec![other("nowhere")],
+            "False ServiceNotFound",
+            "SmartService nowhere, named by services[other], was not found: create it or correct serviceRef",
+        ),
+        (
+            "2027-07-01",
+            vec![AmendedService {
+                devices: other("x").devices,
+                name: "other".to_owned(),
+                ..AmendedService {
+                    service_ref: other("backup-service").service_ref,
+                    devices: Some(AmendedDevices {
+                        names: strings(&["a"]),
+                        ..AmendedDevices::default()
+                    }),
+                    ..change()
+                }
+            }],
+            "True Valid",
+            "The amendment is valid.",
+        ),
+        (
+            "2027-07-01",
+            vec![AmendedService {
+                name: "other".to_owned(),
+                service_ref: other("backup-service").service_ref,
+                ..adding(&["a"])
+            }],
+            "False DuplicateService",
+            "Entries backup and other both name a for SmartService backup-service: name each device in \
+             one of them only",
+        ),
+    ];
+    for (date, services, said, message) in table {
+        let mut world = named(&["a"]);
+        world.amend("it", CREATED, date, services);
+        world.pass(BEFORE);
+        let (found, words) = verdict(&world, "it");
+        assert_eq!(found, said, "{words}");
+        assert_eq!(words.trim_end_matches('.'), message.trim_end_matches('.'));
+        assert_eq!(super::said(&world, ConditionType::Accepted), "True Valid");
+        if said.starts_with("False") {
+            assert_eq!(
+                entries(&world, "a"),
+                ["2027-04-01 20 promised until 2030-04-01"]
+            );
+        }
+    }
+}
+
+// shows B2 K2
+#[test]
+fn of_two_amendments_of_one_instant_that_change_the_same_the_younger_one_is_refused() {
+    let fees = |amount| AmendedService {
+        fee: Some(fee(amount, FeeOf::EachDevice)),
+        ..change()
+    };
+    let table = [
+        (
+            threshold("10"),
+            threshold("11"),
+            Some("services[backup].parameters.threshold"),
+        ),
+        (threshold("10"), fees("1"), None),
+        (fees("2"), fees("1"), Some("services[backup].fee")),
+        (adding(&["x"]), removing(&["a"]), None),
+        (
+            adding(&["x"]),
+            removing(&["x"]),
+            Some("services[backup].devices[x]"),
+        ),
+        (ending(), fees("1"), Some("services[backup].end")),
+    ];
+    for (one, other, field) in table {
+        let mut world = named(&["a"]);
+        world.amend("younger", "2027-02-03T00:00:00Z", "2027-07-01", vec![other]);
+        world.amend("older", "2027-02-02T00:00:00Z", "2027-07-01", vec![one]);
+        world.pass(BEFORE);
+        assert_eq!(verdict(&world, "older").0, "True Valid");
+        let (said, message) = verdict(&world, "younger");
+        match field {
+            None => assert_eq!(said, "True Valid", "{message}"),
+            Some(field) => {
+                assert_eq!(said, "False AmendmentsConflict");
+                let words = format!(
+                    "spec.{field} is changed at the same instant by ContractAmendment older, which is \
+                     older: delete one of the two or give it another date"
+                );
+                assert_eq!(message.trim_end_matches('.'), words);
+            }
+        }
+    }
+}
+
+// shows B2 K2
+#[test]
+fn an_amendment_of_a_contract_that_has_ended_is_refused() {
+    let mut world = named(&["a"]);
+    world.amend(
+        "late",
+        "2030-04-02T00:00:00Z",
+        "2029-07-01",
+        vec![threshold("10")],
+    );
+    world.pass("2030-04-02T00:00:00Z");
+    let (said, message) = verdict(&world, "late");
+    assert_eq!(said, "False AfterTerm");
+    assert!(message.contains("Contract bank has ended"), "{message}");
+}
+
+// shows B2 K2
+#[test]
+fn while_the_contract_is_not_accepted_an_amendment_waits_and_one_in_force_stays() {
+    let mut world = amended_twice();
+    world.pass("2027-08-01T00:00:00Z");
+    let before = (entries(&world, "a"), entries(&world, "b"));
+    world.edit(|spec| spec.term.time_zone = "Moon/Crater".to_owned());
+    let resolved = world.pass("2027-08-02T00:00:00Z");
+    assert!(resolved.accepted.is_err());
+    assert_eq!(verdict(&world, "october").0, "Unknown Pending");
+    let october = world.amendments[1].status.as_ref().expect("a status");
+    assert_eq!(october.effective, Some(at("2027-10-01T03:00:00Z")));
+    assert_eq!((entries(&world, "a"), entries(&world, "b")), before);
+}
+
+// shows B2 K2
+#[test]
+fn the_contract_says_what_comes_next_and_tells_its_history() {
+    let mut world = amended_twice();
+    world.amend("new-year", CREATED, "2028-01-01", vec![adding(&["c", "d"])]);
+    world.pass(BEFORE);
+    let status = world.contract.status.clone().expect("a status");
+    let upcoming: Vec<String> = status
+        .upcoming
+        .iter()
+        .map(|it| {
+            format!(
+                "{} {} +{} -{} ~{}",
+                it.amendment,
+                day(it.effective),
+                it.adds,
+                it.removes,
+                it.changes
+            )
+        })
+        .collect();
+    assert_eq!(
+        upcoming,
+        [
+            "july 2027-07-01 +0 -0 ~2",
+            "october 2027-10-01 +0 -1 ~0",
+            "new-year 2028-01-01 +2 -0 ~0"
+        ]
+    );
+    assert_eq!(status.subscriptions.map(|counts| counts.total), Some(2));
+    let mut next = vec![];
+    for now in [
+        BEFORE,
+        "2027-04-01T03:00:00Z",
+        "2027-07-01T03:00:00Z",
+        "2027-10-01T03:00:00Z",
+        "2028-01-01T03:00:00Z",
+    ] {
+        world.pass(now);
+        let status = world.contract.status.as_ref().expect("a status");
+        next.push(day(status.next_transition.expect("a next one")));
+    }
+    assert_eq!(
+        next,
+        [
+            "2027-04-01",
+            "2027-07-01",
+            "2027-10-01",
+            "2028-01-01",
+            "2030-04-01"
+        ]
+    );
+    let status = world.contract.status.clone().expect("a status");
+    let history: Vec<String> = status
+        .history
+        .iter()
+        .map(|it| {
+            format!(
+                "{} {:?} {}",
+                day(it.at),
+                it.to,
+                it.amendment.as_deref().unwrap_or("-")
+            )
+        })
+        .collect();
+    assert_eq!(
+        history,
+        [
+            "2028-01-01 Amended new-year",
+            "2027-10-01 Amended october",
+            "2027-07-01 Amended july",
+            "2027-04-01 InForce -"
+        ]
+    );
+}
+
+// shows B2 K1
+#[test]
+fn an_amendment_that_cannot_be_read_withdraws_nothing() {
+    let mut world = amended_twice();
+    world.pass("2027-08-01T00:00:00Z");
+    let amendments = std::mem::take(&mut world.amendments);
+    world.unreadable_amendments = strings(&["july", "october"]).into_iter().collect();
+    assert_eq!(
+        world.pass("2027-08-02T00:00:00Z").changes,
+        Changes::default()
+    );
+    assert_eq!(
+        said(&world, ConditionType::ResolvedRefs),
+        "False Undecodable"
+    );
+    world.unreadable_amendments.clear();
+    world.amendments = amendments;
+    assert_eq!(
+        world.pass("2027-08-03T00:00:00Z").changes,
+        Changes::default()
+    );
+}
+
+// shows B1 D3
+#[test]
+fn a_subscription_that_an_amendment_added_and_that_is_lost_says_so_when_it_is_made_again() {
+    let mut world = named(&["a"]);
+    world.amend("july", CREATED, "2027-07-01", vec![adding(&["b"])]);
+    world.pass("2027-03-15T00:00:00Z");
+    world.pass("2027-07-02T00:00:00Z");
+    let before = entries(&world, "b");
+    world
+        .subscriptions
+        .retain(|it| it.metadata.name.as_deref() != Some("bank.backup.b"));
+    world.pass("2027-08-01T00:00:00Z");
+    assert_eq!(entries(&world, "b"), before);
+    let made = world.existing("bank.backup.b");
+    assert_eq!(made.spec.restored, Some(at("2027-08-01T00:00:00Z")));
+}
