@@ -11,7 +11,7 @@ use std::{
 use entente_crds::condition::ConditionType;
 use entente_crds::v1alpha1::{
     Compensation, Contract, ContractStatus, NotReady, ResolvedTerm, ServiceSubscription,
-    SubscriptionCounts, Transition, TransitionTo, UpcomingChange,
+    SubscriptionCounts, Transition, TransitionTo,
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;

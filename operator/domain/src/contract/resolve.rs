@@ -25,8 +25,8 @@ use super::succession;
 use super::timeline::{effective_in, timeline};
 use super::{
     Changes, ContractWorld, DesiredSubscription, DeviceFacts, EntryDevices, Exception,
-    ExceptionCause, Fault, ResolvedContract, SubscriptionHandle, SubscriptionUpdate, is_deleting, is_own,
-    is_terminating, name_of,
+    ExceptionCause, Fault, ResolvedContract, SubscriptionHandle, SubscriptionUpdate, is_deleting,
+    is_own, is_terminating, name_of,
 };
 use crate::time::earlier_clock;
 
