@@ -11,9 +11,11 @@ use entente_crds::{
     admission_cases::CaseKind,
     spec_rules,
     v1alpha1::{
-        Acceptance, Cause, ContractAmendment, DeviceModel, ExcludedDevices, Exclusion, SmartService,
+        Acceptance, Cause, ContractAmendment, DeviceModel, ExcludedDevices, Exclusion,
+        IppOperation, SmartService,
     },
 };
+use entente_domain::{protocol::Place, remote::Scalar};
 use kube::Resource;
 use proptest::prelude::*;
 use serde::{Serialize, de::DeserializeOwned};
@@ -77,7 +79,7 @@ fn objects() -> Vec<(CaseKind, Value)> {
     ]
 }
 
-/// The backup of the examples with a check, which passes once the other service is set up.
+/// The backup of the examples with a check, which passes on every device of [`working`].
 fn checked_backup() -> SmartService {
     let mut service = example::data_backup();
     service.spec.acceptance = Some(Acceptance {
@@ -86,6 +88,19 @@ fn checked_backup() -> SmartService {
         within: "10m".into(),
     });
     service
+}
+
+/// Returns the world of the examples, whose devices report that the backup works.
+fn working() -> InProcess {
+    let process = prepared();
+    let place = Place::ipp(IppOperation::SetPrinterAttributes, "nw-alert-enabled");
+    for number in 0..example::devices().len() {
+        let mut device = fake_device(&format!("urn:uuid:{number}"));
+        let works = vec![Scalar::Boolean(true)];
+        device.values.insert(place.clone(), works);
+        process.world.put_device(&url(number), device);
+    }
+    process
 }
 
 /// The contract of the examples with an exclusion.
@@ -317,7 +332,7 @@ fn conditions(process: &InProcess) -> Vec<String> {
 }
 
 async fn carried_out(odd: &Odd) -> Result<(), String> {
-    let mut process = prepared();
+    let mut process = working();
     odd.apply(&process)?;
     process.start_all();
     process.let_pass(Duration::from_mins(2)).await;
