@@ -387,15 +387,19 @@ fn the_closed_list_complains_about_what_a_condition_may_not_say() {
             "{changed} {found:?}"
         );
     }
+    let mut negative = condition("Stalled", "InvalidTerm");
+    negative["status"] = json!("False");
+    assert_eq!(with(negative).len(), 1);
+}
+
+#[test]
+fn a_message_may_quote_an_instant_that_the_spec_has_and_no_other() {
     let mut quoting = condition("Ready", "Delivered");
     quoting["message"] = json!("spec.at is \"2027-04-01T03:00:00Z\".");
     let mut contract_with = contract(2, &[quoting]);
     assert_eq!(complaints(&contract_with, &[]).len(), 1);
     contract_with["spec"] = json!({"at": "2027-04-01T03:00:00Z"});
     assert_eq!(complaints(&contract_with, &[]), Vec::<String>::new());
-    let mut negative = condition("Stalled", "InvalidTerm");
-    negative["status"] = json!("False");
-    assert_eq!(with(negative).len(), 1);
 }
 
 #[test]

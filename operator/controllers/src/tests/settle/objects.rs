@@ -69,7 +69,7 @@ pub(super) fn amendment(number: usize, form: usize) -> ContractAmendment {
             spec.services[0].fee = Some(entente_crds::v1alpha1::Fee {
                 amount: "12.345".to_owned(),
                 ..entente_crds::v1alpha1::Fee::default()
-            })
+            });
         }
         4 => "banco-sul-2028".clone_into(&mut spec.contract_ref.name),
         5 => {
@@ -77,7 +77,7 @@ pub(super) fn amendment(number: usize, form: usize) -> ContractAmendment {
                 name: "parts".to_owned(),
                 end: true,
                 ..AmendedService::default()
-            }]
+            }];
         }
         _ => {}
     }
