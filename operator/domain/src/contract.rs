@@ -309,7 +309,7 @@ pub struct ResolvedContract {
     pub amendments: BTreeMap<String, AmendmentVerdict>,
     /// The next instant at which another stage begins.
     pub next_change: Option<Timestamp>,
-    /// What the amendments that lie ahead change, the nearest first.
+    /// Changes by the amendments that lie ahead, the nearest first.
     pub upcoming: Vec<UpcomingChange>,
     /// Every wanted subscription, sorted by name. Empty while the contract is not accepted or is
     /// being deleted.

@@ -55,11 +55,7 @@ pub fn report(
 ) -> ContractStatus {
     let contract = &world.contract;
     let previous = contract.status.clone().unwrap_or_default();
-    let own: BTreeMap<&str, &ServiceSubscription> = subscriptions
-        .iter()
-        .filter(|found| is_own(contract, found))
-        .map(|found| (found.metadata.name.as_deref().unwrap_or_default(), &**found))
-        .collect();
+    let own = own(contract, subscriptions);
     let states = subscription_states(contract, resolved, &own, &world.unreadable, now);
     let states = without_succeeded(states, resolved, now);
     let term = if resolved.accepted.is_ok() {
@@ -114,6 +110,16 @@ pub fn report(
         history: history(previous.history, resolved, now),
         term,
     }
+}
+
+/// Returns the subscriptions of this very contract by name.
+fn own<'a>(
+    contract: &Contract,
+    subscriptions: &'a [Arc<ServiceSubscription>],
+) -> BTreeMap<&'a str, &'a ServiceSubscription> {
+    let own = subscriptions.iter().filter(|found| is_own(contract, found));
+    own.map(|found| (found.metadata.name.as_deref().unwrap_or_default(), &**found))
+        .collect()
 }
 
 /// True if a record is about what this contract promised, and not about what one of the same name

@@ -36,13 +36,6 @@ use crate::time::earlier_clock;
 /// made and the world is read again, none is left at the same `now`.
 pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
     let contract = &world.contract;
-    let own = || {
-        world
-            .subscriptions
-            .iter()
-            .map(|found| &**found)
-            .filter(|found| is_own(contract, found))
-    };
     let readings = Readings::new(world, now);
     let status = contract.status.as_ref();
     let before = status.and_then(|status| status.term.clone());
@@ -51,43 +44,11 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
     let current = timeline.current(now);
     let stages = timeline.stages.iter();
     let stages: Vec<Entries<'_>> = stages.map(|it| Entries::new(world, &it.entries)).collect();
-    let entries = &stages[current];
-    let faults = faults(world, &readings, entries, now);
-    let term = if faults.is_empty() {
-        read
-    } else {
-        before.or(read)
-    };
-    let mut resolved = ResolvedContract {
-        preparation: term.as_ref().and_then(|term| preparation(contract, term)),
-        term,
-        accepted: if faults.is_empty() {
-            Ok(())
-        } else {
-            Err(faults)
-        },
-        refs: both(
-            references(world, entries),
-            succession::predecessor_at_hand(world),
-        ),
-        entries: entry_devices(entries),
-        exceptions: exceptions(entries),
-        without_fee: entries
-            .all
-            .iter()
-            .filter_map(|read| read.terms.as_ref()?.without_fee())
-            .collect(),
-        amendments: BTreeMap::new(),
-        next_change: timeline.next_change(now),
-        upcoming: Vec::new(),
-        desired: Vec::new(),
-        changes: Changes::default(),
-        succeeded: BTreeMap::new(),
-        done: is_deleting(contract) && own().next().is_none() && world.unreadable.is_empty(),
-    };
+    let mut resolved = before_writes(world, &readings, &stages[current], now);
+    resolved.next_change = timeline.next_change(now);
     resolved.amendments = verdicts(world, &timeline, resolved.accepted.is_ok(), now);
     if is_deleting(contract) {
-        let live = own().filter(|found| !is_terminating(found));
+        let live = own(world).filter(|found| !is_terminating(found));
         resolved.changes.delete = live.map(SubscriptionHandle::of).collect();
         resolved.changes.delete.sort_unstable();
     } else if !world.unreadable_amendments.is_empty() {
@@ -110,6 +71,58 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
         succession::apply(world, &mut resolved, now);
     }
     resolved
+}
+
+/// Returns a contract without its subscriptions; `entries` are those in force, or the first ones.
+fn before_writes(
+    world: &ContractWorld,
+    readings: &Readings<'_>,
+    entries: &Entries<'_>,
+    now: Timestamp,
+) -> ResolvedContract {
+    let contract = &world.contract;
+    let faults = faults(world, readings, entries, now);
+    let status = contract.status.as_ref();
+    let before = status.and_then(|status| status.term.clone());
+    let read = readings.term.as_ref().ok().cloned();
+    let term = if faults.is_empty() {
+        read
+    } else {
+        before.or(read)
+    };
+    ResolvedContract {
+        preparation: term.as_ref().and_then(|term| preparation(contract, term)),
+        term,
+        accepted: if faults.is_empty() {
+            Ok(())
+        } else {
+            Err(faults)
+        },
+        refs: both(
+            references(world, entries),
+            succession::predecessor_at_hand(world),
+        ),
+        entries: entry_devices(entries),
+        exceptions: exceptions(entries),
+        without_fee: entries
+            .all
+            .iter()
+            .filter_map(|read| read.terms.as_ref()?.without_fee())
+            .collect(),
+        amendments: BTreeMap::new(),
+        next_change: None,
+        upcoming: Vec::new(),
+        desired: Vec::new(),
+        changes: Changes::default(),
+        succeeded: BTreeMap::new(),
+        done: is_deleting(contract) && own(world).next().is_none() && world.unreadable.is_empty(),
+    }
+}
+
+/// Returns the subscriptions of this very contract.
+fn own(world: &ContractWorld) -> impl Iterator<Item = &ServiceSubscription> {
+    let all = world.subscriptions.iter().map(|found| &**found);
+    all.filter(|found| is_own(&world.contract, found))
 }
 
 /// Returns the devices on which an entry cannot be carried out, sorted.

@@ -46,7 +46,7 @@ impl Dates {
     }
 }
 
-/// What one device gets from an entry of the contract in one stage or several.
+/// Part of an entry of the contract that one device gets in one stage or in several.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Segment<'a> {
     /// The first instant: that of the term's start or of an amendment.

@@ -82,7 +82,7 @@ fn close(segments: &mut [Segment<'_>], stages: &[Stage<'_>], end: Option<Timesta
     }
 }
 
-/// Returns what the amendments that lie ahead change, the nearest first.
+/// Returns the changes by amendments that lie ahead, the nearest first.
 pub(super) fn upcoming(
     stages: &[Stage<'_>],
     segments: &SegmentsByDevice<'_>,

@@ -201,7 +201,7 @@ fn effective(amendment: &ContractAmendment, zone: &TimeZone) -> Result<Timestamp
     }
 }
 
-/// What an amendment is tried on.
+/// Circumstances under which an amendment is tried.
 struct Trial<'t, 'a> {
     world: &'a ContractWorld,
     readings: &'t Readings<'t>,

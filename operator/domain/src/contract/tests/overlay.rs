@@ -141,12 +141,12 @@ fn an_amendment_made_twice_changes_what_it_changes_once() {
         ..AmendedService::default()
     };
     let entries = unamended(&world.contract);
-    let once = overlay(&entries, &[one.clone(), two.clone()], true).expect("entries");
-    let twice = overlay(&once, &[one.clone(), two.clone()], true).expect("entries");
-    assert_eq!(once, twice);
+    let first = overlay(&entries, &[one.clone(), two.clone()], true).expect("entries");
+    let twice = overlay(&first, &[one.clone(), two.clone()], true).expect("entries");
+    assert_eq!(first, twice);
     let turned = overlay(&entries, &[two, one], true).expect("entries");
-    assert_eq!(once, turned);
-    assert_eq!(once[0].service.devices.names, ["b", "c"]);
+    assert_eq!(first, turned);
+    assert_eq!(first[0].service.devices.names, ["b", "c"]);
 }
 
 // shows B2 K2

@@ -379,16 +379,22 @@ fn a_clock_that_cannot_be_trusted_judges_nothing_and_forgets_nothing() {
 // shows D8
 #[test]
 fn a_subscription_that_is_made_again_closes_what_nobody_can_prove_any_more() {
-    for (created, established, effective, lost) in [
-        (500, Some(100), 0, true),
+    for (created, established, effective, of_start, restored, lost) in [
+        (500, Some(100), 0, true, None, true),
         // Its start was still to come when it was made again.
-        (500, Some(100), 501, false),
+        (500, Some(100), 501, true, None, false),
         // The set was never complete before.
-        (500, None, 0, false),
-        (500, Some(600), 0, false),
+        (500, None, 0, true, None, false),
+        (500, Some(600), 0, true, None, false),
+        // By an amendment after which it was made for the first time, or again.
+        (500, Some(100), 200, false, None, false),
+        (500, Some(100), 200, false, Some(500), true),
+        (500, Some(100), 501, false, Some(500), false),
     ] {
         let mut one = promised();
         Arc::make_mut(&mut one.spec.revisions[0]).effective = second(effective);
+        one.spec.contract.start = second(if of_start { effective } else { 50 });
+        one.spec.restored = restored.map(second);
         one.metadata.creation_timestamp = Some(Time(second(created)));
         let established = established.map(second);
         assert_eq!(
