@@ -496,6 +496,7 @@ impl ConditionType {
                 NotStarted,
                 Ended,
                 DevicesPending,
+                ContractNotFound,
                 NoDevices,
                 DeviceCountMismatch,
                 NotObserved,

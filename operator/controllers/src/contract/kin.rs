@@ -19,14 +19,12 @@ use crate::{
 /// Returns the contracts before and after one, with their subscriptions.
 pub(super) fn of(objects: &Objects, contract: &Contract) -> Kin {
     let key = Key::of(contract);
+    let after = descendants(objects, &key);
     let mut kin = Kin {
-        heirs: of_contracts(objects, &successors(objects, &key)),
+        heirs: of_contracts(objects, &after),
         ..Kin::default()
     };
-    let after: BTreeSet<String> = successors(objects, &key)
-        .into_iter()
-        .map(|it| it.name)
-        .collect();
+    let after: BTreeSet<String> = after.into_iter().map(|it| it.name).collect();
     kin.unreadable_heir = unreadable(objects, &key.namespace, &after).is_some();
     let Some(named) = predecessor_of(contract) else {
         return kin;
@@ -74,6 +72,20 @@ fn successors(objects: &Objects, contract: &Key) -> Vec<Key> {
     found.iter().map(|contract| Key::of(&**contract)).collect()
 }
 
+/// Returns the contracts that succeed one, and those that succeed these, each once.
+fn descendants(objects: &Objects, contract: &Key) -> Vec<Key> {
+    let mut known = BTreeSet::from([contract.clone()]);
+    let mut found = Vec::new();
+    let mut next = successors(objects, contract);
+    while let Some(key) = next.pop() {
+        if known.insert(key.clone()) {
+            next.extend(successors(objects, &key));
+            found.push(key);
+        }
+    }
+    found
+}
+
 fn of_contracts(objects: &Objects, contracts: &[Key]) -> Vec<Arc<ServiceSubscription>> {
     let paths = contracts.iter().map(|it| path(&it.namespace, &it.name));
     paths.flat_map(|of| subscriptions(objects, &of)).collect()
@@ -91,8 +103,8 @@ fn unreadable(objects: &Objects, namespace: &str, contracts: &BTreeSet<String>) 
         .map(|key| format!("ServiceSubscription {}", key.name))
 }
 
-/// Wakes the contracts that read of this one: that which it succeeds, others that succeed it as well,
-/// and those that succeed this one.
+/// Wakes the contracts that read of this one: those which it succeeds, one after the other, others that
+/// succeed the nearest as well, and those that succeed this one.
 pub(super) fn wake(
     contracts: &Contracts,
     queue: &Queue<Key>,
@@ -109,7 +121,9 @@ pub(super) fn wake(
         for found in siblings.into_iter().filter(|it| it != contract) {
             queue.add(found);
         }
-        queue.add(nearest);
+        for found in predecessors(objects, contract, nearest) {
+            queue.add(Key::new(contract.namespace.clone(), found.name));
+        }
     }
 }
 
@@ -126,13 +140,8 @@ pub(super) fn wake_of_contract(
         wake(contracts, queue, &change.key, predecessor_of(version));
     }
     // A circle may be closed, or opened, far from here.
-    let mut known = BTreeSet::from([change.key.clone()]);
-    let mut next = successors(&contracts.objects, &change.key);
-    while let Some(found) = next.pop() {
-        if known.insert(found.clone()) {
-            next.extend(successors(&contracts.objects, &found));
-            queue.add(found);
-        }
+    for found in descendants(&contracts.objects, &change.key) {
+        queue.add(found);
     }
 }
 

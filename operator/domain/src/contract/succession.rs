@@ -33,7 +33,7 @@ pub struct Kin {
     pub given: Vec<Arc<ServiceSubscription>>,
     /// Subscriptions of other contracts that succeed that one as well.
     pub siblings: Vec<Arc<ServiceSubscription>>,
-    /// Subscriptions of the contracts that succeed this one.
+    /// Subscriptions of the contracts that succeed this one, and of those that succeed these.
     pub heirs: Vec<Arc<ServiceSubscription>>,
     /// The SmartServices of `given`, those that exist.
     pub services: BTreeMap<String, Arc<SmartService>>,
@@ -309,7 +309,7 @@ fn succeeded_at(kin: &Kin, spec: &ServiceSubscriptionSpec) -> Option<Timestamp> 
 }
 
 /// Ends revisions at an instant: nothing begins from then on, and what has begun all the same ends
-/// as soon as it can.
+/// as soon as it can. What has ended stays so.
 fn end(
     revisions: &mut Vec<Arc<Revision>>,
     live: Option<&ServiceSubscription>,
@@ -325,7 +325,7 @@ fn end(
     revisions.retain(|it| it.effective < at || has_begun(it) || Some(it.effective) == first);
     let last = revisions.iter_mut().max_by_key(|it| it.effective);
     if let Some(last) = last
-        && last.until.is_none_or(|until| until > at)
+        && last.until.is_none_or(|until| until > at.max(now))
     {
         let end = at.max(last.effective);
         Arc::make_mut(last).until = Some(end);

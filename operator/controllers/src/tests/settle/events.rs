@@ -441,10 +441,11 @@ fn edit(process: &InProcess, subject: Subject, to: usize) {
         match (subject, to) {
             (Subject::Amendment(_), _) => {}
             (Subject::Contract, 0) => spec["services"][0]["fee"]["amount"] = json!("13"),
-            (Subject::Contract, 1) => spec["services"][0]["parameters"]["weekdays"] = json!("mon"),
+            (Subject::Contract | Subject::Renewal, 1) => {
+                spec["services"][0]["parameters"]["weekdays"] = json!("mon");
+            }
             (Subject::Contract, 2) => spec["services"][0]["devices"]["names"] = json!(["nobody"]),
             (Subject::Renewal, 0) => spec["succeeds"]["name"] = json!("renewal"),
-            (Subject::Renewal, 1) => spec["services"][0]["parameters"]["weekdays"] = json!("mon"),
             (Subject::Renewal, 2) => spec["services"][0]["name"] = json!("copies"),
             (Subject::Renewal, 4) => spec["term"]["startDate"] = json!("2027-04-03"),
             (Subject::Renewal, 5) => _ = spec["services"].as_array_mut().and_then(Vec::pop),
@@ -453,7 +454,7 @@ fn edit(process: &InProcess, subject: Subject, to: usize) {
             }
             (Subject::Contract, 4) => spec["term"]["endDate"] = json!("2027-04-02"),
             (Subject::Contract | Subject::Renewal, _) => {
-                spec["services"][1]["parameters"]["threshold"] = json!("x")
+                spec["services"][1]["parameters"]["threshold"] = json!("x");
             }
             (Subject::Device(_), 0) => spec["address"] = json!("10.20.3.1"),
             (Subject::Device(_), 1) => spec["address"] = json!("10.99.3.1"),

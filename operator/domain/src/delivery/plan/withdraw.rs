@@ -22,7 +22,9 @@ use crate::delivery::{
         succession::{HandOver, hand_over_of, is_handed_over, is_to_be_taken, take_over},
     },
 };
-use crate::{reasons::is_about_the_request, remote::InstanceReading};
+use crate::{
+    reasons::is_about_the_request, remote::InstanceReading, unreadable::UnreadableObjects,
+};
 
 /// Interval between fetches of an instance that the server reported as removed and still has.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(5);
@@ -215,7 +217,7 @@ fn next(
             if operation.r#type == ServerOperationType::Provision
                 && operation.late_until.is_none() =>
         {
-            plan.actions.push(deprovision);
+            remove_unless_in_doubt(round, subscription, deprovision, plan);
             return;
         }
         _ => {}
@@ -257,7 +259,31 @@ fn next(
     } else if heard.removed.is_some() {
         plan.wait(&subscription.name, still_there(round));
     } else {
-        plan.actions.push(deprovision);
+        remove_unless_in_doubt(round, subscription, deprovision, plan);
+    }
+}
+
+/// Plans the removal of an instance, unless a subscription on the device cannot be read: it may be the
+/// one that goes on with the instance. If that lasts until the deadline, the instance is left as an
+/// orphan, and no orphan is removed before every subscription can be read.
+fn remove_unless_in_doubt(
+    round: &Round<'_>,
+    subscription: &ResolvedSubscription,
+    deprovision: Action,
+    plan: &mut Plan,
+) {
+    let goes_on = subscription.wants_set_up() && subscription.refused.is_none();
+    match round.snapshot.unreadable_subscriptions.first() {
+        Some(unread) if !goes_on => {
+            let words = UnreadableObjects::CANNOT_BE_READ;
+            let message = format!(
+                "the instance is not removed while another subscription on this device may go on \
+                 with it: {unread} {words}"
+            );
+            let blocked = Blocked::new(Reason::Undecodable, message);
+            plan.wait(&subscription.name, blocked);
+        }
+        _ => plan.actions.push(deprovision),
     }
 }
 

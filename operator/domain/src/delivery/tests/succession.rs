@@ -4,8 +4,8 @@
 use entente_crds::v1alpha1::{Origin, ServiceSubscription};
 use jiff::SignedDuration;
 
-use super::pass_fixture::{now, subscription};
-use crate::delivery::{instance_id, resolve::resolve};
+use super::pass_fixture::{Story, now, subscription};
+use crate::delivery::{Action, instance_id, resolve::resolve};
 
 const NAMESPACE: &str = "acme";
 
@@ -59,4 +59,28 @@ fn a_renewal_does_not_lose_its_precedence_to_a_contract_that_came_in_between() {
             "between.backup.lobby-mfp"
         ]
     );
+}
+
+// shows B1 K5
+#[test]
+fn an_instance_is_not_removed_while_a_subscription_that_may_go_on_with_it_cannot_be_read() {
+    for is_unreadable in [true, false] {
+        let mut story = Story::new();
+        story.pass(SignedDuration::ZERO, |_| None);
+        story.edit(|it| {
+            let last = it.spec.revisions.last_mut().expect("an entry");
+            std::sync::Arc::make_mut(last).until = Some(now() + SignedDuration::from_mins(1));
+        });
+        if is_unreadable {
+            let name = "banco-sul-2030.backup.lobby-mfp".into();
+            story.snapshot.unreadable_subscriptions.insert(name);
+        }
+        let mut removed = 0;
+        let report = story.pass(SignedDuration::from_mins(2), |action| {
+            removed += usize::from(matches!(action, Action::Deprovision { .. }));
+            None
+        });
+        assert_eq!(removed, usize::from(!is_unreadable));
+        assert_eq!(report.status.server.is_some(), is_unreadable);
+    }
 }
