@@ -1,6 +1,7 @@
 //! Beginnings and ends: the operator killed, restarted and stopped; contracts, devices and
 //! namespaces deleted; rights missing.
 
+mod amended;
 mod crash;
 mod process;
 mod renewal;
