@@ -323,12 +323,10 @@ fn end(
     };
     let first = revisions.iter().map(|it| it.effective).min();
     revisions.retain(|it| it.effective < at || has_begun(it) || Some(it.effective) == first);
-    let last = revisions.iter_mut().max_by_key(|it| it.effective);
-    if let Some(last) = last
-        && last.until.is_none_or(|until| until > at.max(now))
-    {
-        let end = at.max(last.effective);
-        Arc::make_mut(last).until = Some(end);
+    let is_late = |it: &&mut Arc<Revision>| it.until.is_none_or(|until| until > at.max(now));
+    for entry in revisions.iter_mut().filter(is_late) {
+        let end = at.max(entry.effective);
+        Arc::make_mut(entry).until = Some(end);
     }
 }
 
@@ -398,7 +396,8 @@ impl<'a> Origins<'a> {
                     let before = &found.spec;
                     // An offering that is not known does not speak against what was decided.
                     let is_kept = decided == Some(&origin_of(before))
-                        && service(before).is_none_or(|name| known(world, name).is_none());
+                        && service(before, begin(spec))
+                            .is_none_or(|name| known(world, name).is_none());
                     is_kept || round.holds(world, spec, before)
                 });
                 if let Some(found) = found {
@@ -472,7 +471,8 @@ impl Likeness {
         spec: &ServiceSubscriptionSpec,
         before: &ServiceSubscriptionSpec,
     ) -> bool {
-        let (Some(own), Some(other)) = (service(spec), service(before)) else {
+        let begin = begin(spec);
+        let (Some(own), Some(other)) = (service(spec, begin), service(before, begin)) else {
             return false;
         };
         let is_entry = spec.service_name == before.service_name;
@@ -488,10 +488,21 @@ impl Likeness {
     }
 }
 
-/// Returns the name of the SmartService of the last revision.
-fn service(spec: &ServiceSubscriptionSpec) -> Option<&str> {
-    let last = spec.revisions.iter().max_by_key(|it| it.effective)?;
-    Some(&last.service_ref.name)
+/// Returns the name of the SmartService that a subscription has at an instant, whatever it comes to
+/// have later.
+fn service(spec: &ServiceSubscriptionSpec, at: Timestamp) -> Option<&str> {
+    let revisions = || spec.revisions.iter();
+    let known = revisions().filter(|it| it.effective <= at);
+    let known = known.max_by_key(|it| it.effective);
+    let known = known.or_else(|| revisions().min_by_key(|it| it.effective))?;
+    Some(&known.service_ref.name)
+}
+
+/// Returns the first instant of a subscription.
+fn begin(spec: &ServiceSubscriptionSpec) -> Timestamp {
+    let revisions = spec.revisions.iter();
+    let begin = revisions.map(|revision| revision.effective).min();
+    begin.unwrap_or(Timestamp::MIN)
 }
 
 /// Returns a SmartService that is at hand.

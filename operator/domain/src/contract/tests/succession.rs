@@ -180,6 +180,29 @@ fn a_renewal_continues_each_service_on_the_same_device_and_ends_it_at_its_own_st
     assert_eq!(family.ends("bank.backup.two"), Some(at(RENEWED)));
 }
 
+// shows B1 B2
+#[test]
+fn an_amendment_of_the_predecessor_counts_until_its_renewal_and_no_longer() {
+    let amended = |parameter: &str| AmendedService {
+        name: "backup".to_owned(),
+        parameters: texts(&[("threshold", parameter)]),
+        ..AmendedService::default()
+    };
+    let mut family = Family(vec![named(&["one"]), renewal("next", "bank", &["one"])]);
+    family.0[0].amend("early", BEFORE, "2028-01-01", vec![amended("10")]);
+    family.0[0].amend("late", BEFORE, "2029-10-01", vec![amended("30")]);
+    family.settle(BEFORE);
+    let spec = family.spec("bank.backup.one");
+    let ends: Vec<_> = spec.revisions.iter().map(|it| it.until).collect();
+    assert_eq!(ends, [Some(at(RENEWED)); 2], "{:#?}", spec.revisions);
+    assert_eq!(family.origin("next.backup.one"), Some(("bank", "backup")));
+    for now in [DURING, RENEWED, AFTER, "2029-12-01T00:00:00Z"] {
+        family.settle(now);
+        assert_eq!(family.ends("bank.backup.one"), Some(at(RENEWED)), "{now}");
+        assert_eq!(family.spec("bank.backup.one").revisions.len(), 2, "{now}");
+    }
+}
+
 // shows B2 K2
 #[test]
 fn what_was_taken_over_counts_no_more_and_is_said_to_come_next_before() {
