@@ -156,7 +156,8 @@ impl Contracts {
         };
         let wake = next_wake(&resolved, world.clock_skew, now);
         let reported = self.report(key, &api, world, &resolved, &outcome).await;
-        let amendments = amendments::report(self, key, &resolved, failed).await;
+        let unwritten = failed || !resolved.changes.waiting.is_empty();
+        let amendments = amendments::report(self, key, &resolved, unwritten).await;
         let failed_at = |error| Failed { error, at: wake };
         let pause = reported.map_err(failed_at)?;
         amendments.map_err(failed_at)?;

@@ -56,7 +56,7 @@ use kube::Resource;
 
 use crate::listing::some_of;
 
-pub use amendment::{AmendmentVerdict, amendment_status, contract_not_found};
+pub use amendment::{AmendmentVerdict, amendment_status, contract_not_found, not_written};
 pub use report::{WriteOutcome, report};
 pub use resolve::{next_date, next_wake, resolve};
 pub use subscription_view::{SubscriptionView, view};

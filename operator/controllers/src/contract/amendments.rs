@@ -8,7 +8,9 @@ use std::sync::Arc;
 use entente_crds::{condition::ConditionType, v1alpha1::ContractAmendment};
 use entente_domain::{
     condition::{find, is_true},
-    contract::{AmendmentVerdict, ResolvedContract, amendment_status, contract_not_found},
+    contract::{
+        AmendmentVerdict, ResolvedContract, amendment_status, contract_not_found, not_written,
+    },
 };
 use kube::{Api, Resource as _, ResourceExt as _};
 
@@ -34,9 +36,11 @@ pub(super) async fn report(
         };
         let status = amendment.status.as_ref();
         let is_news = status.is_none_or(|status| status.effective.is_none());
-        if verdict.is_ok() && unwritten && is_news {
-            continue;
-        }
+        let verdict = if verdict.is_ok() && unwritten && is_news {
+            &not_written()
+        } else {
+            verdict
+        };
         report_one(contracts, &amendment, verdict).await?;
     }
     Ok(())

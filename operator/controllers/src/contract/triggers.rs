@@ -45,10 +45,11 @@ pub(super) fn clock(contracts: &Contracts, queue: &Queue<Key>, (): &()) {
 
 /// Wakes the contract of an amendment: it is the one that decides and reports it.
 pub(super) fn amendment(_: &Contracts, queue: &Queue<Key>, change: &Change<ContractAmendment>) {
-    let Some(found) = change.new.as_ref().or(change.old.as_ref()) else {
+    if !spec_differs(change) && !change.by_others {
         return;
-    };
-    if spec_differs(change) || change.by_others {
+    }
+    // It may have been deleted and made again for another contract.
+    for found in [&change.old, &change.new].into_iter().flatten() {
         let contract = found.spec.contract_ref.name.clone();
         queue.add(Key::new(change.key.namespace.clone(), contract));
     }
@@ -150,8 +151,11 @@ fn of_service(contracts: &Contracts, queue: &Queue<Key>, service: &str) {
     }
     for amendment in objects.amendments.by_index(BY_SERVICE, service) {
         let namespace = amendment.namespace().unwrap_or_default();
-        let contract = &amendment.spec.contract_ref.name;
-        queue.add(Key::new(namespace, contract.clone()));
+        let key = Key::new(namespace, amendment.spec.contract_ref.name.clone());
+        if let Some(contract) = objects.contracts.get(&key) {
+            kin::wake(contracts, queue, &key, predecessor_of(&contract));
+        }
+        queue.add(key);
     }
 }
 

@@ -63,6 +63,16 @@ pub fn contract_not_found(amendment: &ContractAmendment) -> AmendmentVerdict {
     }])
 }
 
+/// Returns the verdict on an amendment that is valid and that not every subscription has yet.
+pub fn not_written() -> AmendmentVerdict {
+    Err(vec![Fault {
+        reason: Reason::Pending,
+        message: "The subscriptions that the amendment changes are not written yet: see the \
+                  condition Ready of the contract"
+            .to_owned(),
+    }])
+}
+
 /// Returns the status of an amendment. Equal input gives equal output.
 pub fn amendment_status(
     amendment: &ContractAmendment,

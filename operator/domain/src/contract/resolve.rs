@@ -7,9 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use entente_crds::v1alpha1::{
-    Contract, ContractAmendment, ContractService, ExcludedTime, NameReference, ResolvedTerm,
-    Revision, ServiceSubscription, ServiceSubscriptionSpec, SubscriptionContract,
-    SubscriptionCustomer,
+    Contract, ContractAmendment, ExcludedTime, NameReference, ResolvedTerm, Revision,
+    ServiceSubscription, ServiceSubscriptionSpec, SubscriptionContract, SubscriptionCustomer,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -61,11 +60,11 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
         let declared = contract.spec.promises_from.is_some();
         let dates = Dates::new(&term, *promised_from, declared);
         let known_since = known_since(contract, *promised_from, now);
-        let segments = segments(&timeline.stages, &stages, dates.end);
+        let segments = segments(&timeline.stages, &stages, current, dates.end);
         resolved.upcoming = upcoming(&timeline.stages, &segments, now);
         Subscriptions::new(world, dates, (exclusions, known_since), now).fill(
             &segments,
-            &timeline.stages[current].entries,
+            (current, &timeline.stages[current].entries),
             &mut resolved,
         );
         succession::apply(world, &mut resolved, now);
@@ -233,13 +232,17 @@ impl<'a> Subscriptions<'a> {
     fn fill(
         &self,
         segments: &SegmentsByDevice<'_>,
-        in_force: &[StageEntry<'_>],
+        (current, in_force): (usize, &[StageEntry<'_>]),
         resolved: &mut ResolvedContract,
     ) {
         for ((entry, device), segments) in segments {
             let is_left = segments.last().is_some_and(|last| last.has_ended(self.now));
             // Withdrawn by an amendment; what is over with the term stays as it was.
             if is_left && !self.dates.is_over(self.now) {
+                continue;
+            }
+            let is_out = !segments.iter().any(|it| it.is_in_stage(current));
+            if is_out && self.is_held(entry, device, in_force, &resolved.entries) {
                 continue;
             }
             self.one(entry, device, segments, resolved);
@@ -334,6 +337,24 @@ impl<'a> Subscriptions<'a> {
         Some((revisions, restored.then(|| instant(*now))))
     }
 
+    /// True if a service runs on a device that has left its entry, and its withdrawal is held back.
+    fn is_held(
+        &self,
+        entry: &str,
+        device: &str,
+        in_force: &[StageEntry<'_>],
+        counts: &[EntryDevices],
+    ) -> bool {
+        let name = format!("{}.{entry}.{device}", name_of(&self.world.contract));
+        let revisions = self.existing.get(name.as_str()).into_iter();
+        let mut revisions = revisions.flat_map(|live| &live.spec.revisions);
+        let runs = revisions
+            .any(|it| it.effective <= self.now && it.until.is_none_or(|until| until > self.now));
+        let mut entries = in_force.iter();
+        let found = entries.find(|it| it.service.name == entry);
+        runs && found.is_some_and(|found| is_pending(found, device, counts))
+    }
+
     /// Returns the times of a device that are not owed.
     fn excluded(&self, device: &str) -> Vec<ExcludedTime> {
         let labels = self.devices.get(device).map(|device| &device.labels);
@@ -412,8 +433,7 @@ impl<'a> Subscriptions<'a> {
                 Some(StageEntry { service, .. })
                     if !self.world.services.contains_key(&service.service_ref.name) => {}
                 Some(entry)
-                    if is_pending(&entry.service, &resolved.entries)
-                        && !entry.without.contains(&found.spec.device_ref.name) =>
+                    if is_pending(entry, &found.spec.device_ref.name, &resolved.entries) =>
                 {
                     resolved.changes.held.push((*name).to_owned());
                 }
@@ -423,11 +443,15 @@ impl<'a> Subscriptions<'a> {
     }
 }
 
-/// True if withdrawals of an entry are held back: the number of devices is not the expected one, so
-/// that a wrong label may have caused them.
-fn is_pending(entry: &ContractService, counts: &[EntryDevices]) -> bool {
-    let count = counts.iter().find(|count| count.service == entry.name);
-    entry.devices.selector.is_some() && count.is_some_and(EntryDevices::is_mismatch)
+/// True if the withdrawal of a device from an entry is held back: the number of devices is not the
+/// expected one, so that a wrong label may have caused it, and no amendment has removed the device.
+fn is_pending(entry: &StageEntry<'_>, device: &str, counts: &[EntryDevices]) -> bool {
+    let StageEntry {
+        service, without, ..
+    } = entry;
+    let count = counts.iter().find(|count| count.service == service.name);
+    let is_mismatch = count.is_some_and(EntryDevices::is_mismatch);
+    service.devices.selector.is_some() && is_mismatch && !without.contains(device)
 }
 
 /// Interval between two looks while the clocks differ: the local one may be set at any time.

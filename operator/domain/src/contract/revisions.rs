@@ -181,8 +181,15 @@ pub(super) fn advance(
     let ahead = written.split_off(written.partition_point(|entry| entry.effective <= now));
     let mut entries = written;
     if entries.is_empty() {
-        let first = ahead.first()?;
-        entries = replaced(subscription, first, segments.first()?, dates);
+        let (before, first) = (ahead.first()?, segments.first()?);
+        let moves_with_start = before.effective == subscription.spec.contract.start;
+        let is_same = before.effective == first.from;
+        entries = if first.from <= now && !moves_with_start && !is_same {
+            // What an amendment was to bring later came by an edit or a label now.
+            from_now(&subscription.spec.device_ref.name, segments, dates, now)?
+        } else {
+            replaced(subscription, before, first, dates)
+        };
     } else if begun(&mut entries, subscription, segments, dates, now) {
         return Some(entries);
     }

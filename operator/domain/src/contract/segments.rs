@@ -19,10 +19,12 @@ const MOST_UPCOMING: usize = 8;
 pub(super) type SegmentsByDevice<'a> = BTreeMap<(&'a str, &'a str), Vec<Segment<'a>>>;
 
 /// Returns the segments of all devices; `end` is that of the term. An entry whose SmartService is
-/// not at hand in one of the stages has none: its subscriptions stay as they are.
+/// not at hand in the stage in force or a later one has none: its subscriptions stay as they are. One
+/// that only a stage before needed makes no difference any more.
 pub(super) fn segments<'a>(
     stages: &[Stage<'a>],
     read: &'a [Entries<'a>],
+    current: usize,
     end: Option<Timestamp>,
 ) -> SegmentsByDevice<'a> {
     let mut segments = SegmentsByDevice::new();
@@ -36,7 +38,9 @@ pub(super) fn segments<'a>(
         } in &entries.all
         {
             let Some(terms) = terms else {
-                without_service.insert(&entry.name);
+                if number >= current {
+                    without_service.insert(&entry.name);
+                }
                 continue;
             };
             let goes_on = before.is_some_and(|before| before.has_same_terms(entry));

@@ -16,7 +16,7 @@ use jiff::tz::TimeZone;
 use super::acceptance::entry_faults;
 use super::amendment_conflict::conflict;
 use super::overlay::{StageEntry, overlay, unamended};
-use super::parsed::{Entries, Readings};
+use super::parsed::{Entries, Readings, created};
 use super::references::references;
 use super::{ContractWorld, Fault, unsupported};
 use crate::time::{parse_date, start_of_date, zone};
@@ -85,12 +85,19 @@ pub(super) fn timeline<'a>(
     let (Some(term), Ok(zone)) = (term, zone) else {
         return timeline;
     };
+    let promised_from = readings.promised_from.as_ref();
+    let known = Known {
+        zone: &zone,
+        start: term.start,
+        created: created(contract, now),
+        promised_from: promised_from.map_or(Timestamp::MIN, |from| *from),
+    };
     let mut ordered = Vec::new();
     for amendment in world.amendments.iter().map(|found| &**found) {
         if amendment.metadata.deletion_timestamp.is_some() {
             continue;
         }
-        let dated = Dated::new(amendment, &zone, now);
+        let dated = Dated::new(amendment, &known, now);
         match dated {
             Ok(dated) => ordered.push(dated),
             Err(fault) => {
@@ -121,6 +128,14 @@ pub(super) fn timeline<'a>(
     timeline
 }
 
+/// Facts of a contract by which its amendments are dated.
+struct Known<'a> {
+    zone: &'a TimeZone,
+    start: Timestamp,
+    created: Timestamp,
+    promised_from: Timestamp,
+}
+
 /// An amendment with its instants.
 #[derive(Clone, Copy)]
 struct Dated<'a> {
@@ -135,21 +150,27 @@ struct Dated<'a> {
 impl<'a> Dated<'a> {
     fn new(
         amendment: &'a ContractAmendment,
-        zone: &TimeZone,
+        contract: &Known<'_>,
         now: Timestamp,
     ) -> Result<Self, Fault> {
         let status = amendment.status.as_ref();
         let before = status.and_then(|status| status.effective);
+        // What was accepted for an earlier contract of this name says nothing.
+        let is_of_this =
+            |before: &Timestamp| contract.created <= *before && contract.start < *before;
+        let before = before.filter(is_of_this);
         let passed = before.filter(|before| *before <= now);
         let effective = match passed {
             Some(passed) => passed,
-            None => effective(amendment, zone)?,
+            None => effective(amendment, contract.zone)?,
         };
         let created = amendment.metadata.creation_timestamp.as_ref();
+        let created = created.map_or(now, |created| created.0);
         Ok(Self {
             amendment,
             effective,
-            known: created.map_or(now, |created| created.0),
+            // A contract promises nothing before the instant from which it promises its start.
+            known: created.max(contract.promised_from),
             was_accepted: before.is_some(),
             in_force: passed.is_some(),
         })

@@ -693,3 +693,80 @@ fn a_subscription_that_an_amendment_added_and_that_is_lost_says_so_when_it_is_ma
     let made = world.existing("bank.backup.b");
     assert_eq!(made.spec.restored, Some(at("2027-08-01T00:00:00Z")));
 }
+
+// shows B2 D3
+#[test]
+fn a_device_that_an_edit_brings_before_its_amendment_is_not_promised_backwards() {
+    let mut world = named(&["a"]);
+    world.amend("july", CREATED, "2027-07-01", vec![adding(&["b"])]);
+    world.pass("2027-03-15T00:00:00Z");
+    world.pass("2027-04-02T00:00:00Z");
+    world.withdraw("july");
+    world.edit(|spec| spec.services[0].devices.names.push("b".to_owned()));
+    world.pass("2027-06-01T00:00:00Z");
+    assert_eq!(
+        entries(&world, "b"),
+        ["2027-06-01T00:00:00Z 20 until 2030-04-01"]
+    );
+}
+
+// shows B2 K1
+#[test]
+fn a_service_that_only_a_stage_before_needed_may_go() {
+    let mut world = named(&["a"]);
+    let other = service("other-service");
+    world
+        .services
+        .insert("other-service".to_owned(), other.into());
+    let service_ref = Some(NameReference {
+        name: "other-service".to_owned(),
+    });
+    let change = AmendedService {
+        service_ref,
+        ..change()
+    };
+    world.amend("july", CREATED, "2027-07-01", vec![change]);
+    world.pass("2027-03-15T00:00:00Z");
+    world.pass("2027-07-02T00:00:00Z");
+    world.services.remove("backup-service");
+    let resolved = world.pass("2027-07-03T00:00:00Z");
+    assert_eq!(resolved.changes, Changes::default());
+    assert_eq!(said(&world, ConditionType::ResolvedRefs), "True Resolved");
+}
+
+// shows B2 D3
+#[test]
+fn an_amendment_that_is_older_than_its_contract_promises_nothing_before_it() {
+    let mut world = named(&["a"]);
+    world.contract.metadata.creation_timestamp = Some(Time(at("2027-08-01T00:00:00Z")));
+    world.amend("july", CREATED, "2027-07-01", vec![threshold("10")]);
+    world.amend("october", CREATED, "2027-10-01", vec![threshold("11")]);
+    world.pass("2027-08-01T00:00:00Z");
+    let revisions = &world.existing("bank.backup.a").spec.revisions;
+    let promised: Vec<bool> = revisions.iter().map(|it| it.promised).collect();
+    assert_eq!(promised, [false, false, true]);
+}
+
+// shows B2 B5
+#[test]
+fn a_withdrawal_by_a_label_is_held_although_an_amendment_brings_the_device_back() {
+    let mut world = labelled(&["a", "b"]);
+    world.contract.spec.services[0].devices.expect = Some(2);
+    let change = AmendedService {
+        devices: Some(AmendedDevices {
+            names: strings(&["b"]),
+            expect: Some(2),
+            ..AmendedDevices::default()
+        }),
+        ..change()
+    };
+    world.amend("july", CREATED, "2027-07-01", vec![change]);
+    world.pass("2027-03-15T00:00:00Z");
+    world.pass("2027-04-02T00:00:00Z");
+    let before = entries(&world, "b");
+    world.devices[1].labels.clear();
+    let resolved = world.pass("2027-05-01T00:00:00Z");
+    assert_eq!(resolved.changes.held, ["bank.backup.b"]);
+    assert!(resolved.changes.is_empty());
+    assert_eq!(entries(&world, "b"), before);
+}
