@@ -4,8 +4,7 @@
 use std::time::Duration;
 
 use entente_crds::v1alpha1::{
-    AmendedDevices, AmendedService, ContractAmendment, NameReference, PromiseState,
-    ServiceSubscription, TransitionTo,
+    AmendedDevices, AmendedService, NameReference, PromiseState, ServiceSubscription, TransitionTo,
 };
 use entente_e2e::namespace::{now, starting_in};
 use jiff::Timestamp;
@@ -41,48 +40,55 @@ fn kept_at(found: &ServiceSubscription, instant: Timestamp) -> bool {
     of_instant.any(|promise| promise.state == PromiseState::Kept)
 }
 
-// shows B1 B2 B7 D4
-#[tokio::test]
-async fn a_life_of_a_contract_keeps_one_instance_from_its_start_to_the_end_of_its_renewal() {
-    let fixture = DeliveryFixture::new("life", 2).await;
-    let namespace = &fixture.namespace;
-    let (stays, moves) = (fixture.name(0), fixture.name(1));
-    let backup = |devices: &[&str]| namespace.entry("backup", "data-backup", devices, "15m");
-    let first = namespace.contract("first", now(), vec![backup(&[stays, moves])]);
-    namespace.apply(&first).await.unwrap();
-    contract_is(namespace, "first", "Delivered").await;
-    let other = namespace.contract("other", now(), vec![backup(&["elsewhere"])]);
-    namespace.apply(&other).await.unwrap();
-    let found = subscription_is(namespace, ["first", "backup", stays], "Delivered").await;
-    let server = found.status.unwrap().server;
-    let id = server.expect("it has an instance").instance_id;
-    let sequence = namespace.ledger().last_sequence();
+/// Instants of a life: two amendments, the renewal, and its end.
+struct Instants {
+    changed: Timestamp,
+    moved: Timestamp,
+    renewed: Timestamp,
+    ended: Timestamp,
+}
 
-    // Everything that follows is agreed now.
-    let [one, two, three, end] = [1, 2, 3, 4].map(|step| starting_in(AHEAD + STEP * step));
-    let moved = vec![moves.to_owned()];
+/// Agrees on everything that is to come: two amendments of the contract, one of which moves the
+/// second device to the other contract, and a renewal for the first device.
+async fn agree(fixture: &DeliveryFixture<'_>) -> Instants {
+    let namespace = &fixture.namespace;
+    let at = |step: u32| starting_in(AHEAD + STEP * step);
+    let instants = Instants {
+        changed: at(1),
+        moved: at(2),
+        renewed: at(3),
+        ended: at(4),
+    };
+    let device = vec![fixture.name(1).to_owned()];
     let leaves = AmendedDevices {
-        remove: moved.clone(),
+        remove: device.clone(),
         ..AmendedDevices::default()
     };
     let comes = AmendedDevices {
-        add: moved,
+        add: device,
         ..AmendedDevices::default()
     };
     for (name, contract, effective, change) in [
-        ("other-weekdays", "first", one, weekdays("mon")),
-        ("leaves", "first", two, devices(leaves)),
-        ("comes", "other", two, devices(comes)),
+        ("weekdays", "first", instants.changed, weekdays("mon")),
+        ("leaves", "first", instants.moved, devices(leaves)),
+        ("comes", "other", instants.moved, devices(comes)),
     ] {
         let amendment = namespace.amendment(name, contract, effective, vec![change]);
         namespace.apply(&amendment).await.unwrap();
     }
-    let mut renewal = namespace.contract("renewal", three, vec![backup(&[stays])]);
+    let entry = namespace.entry("backup", "data-backup", &[fixture.name(0)], "15m");
+    let mut renewal = namespace.contract("renewal", instants.renewed, vec![entry]);
     renewal.spec.succeeds = Some(NameReference {
         name: "first".to_owned(),
     });
-    renewal.spec.term.end_time = Some(end.to_string());
+    renewal.spec.term.end_time = Some(instants.ended.to_string());
     namespace.apply(&renewal).await.unwrap();
+    instants
+}
+
+/// Waits until the contract says what is agreed.
+async fn says_what_comes(fixture: &DeliveryFixture<'_>, instants: &Instants) {
+    let namespace = &fixture.namespace;
     let upcoming = namespace
         .soon("the contract says what comes", async || {
             let status = namespace.read_contract("first").await?.status?;
@@ -90,73 +96,84 @@ async fn a_life_of_a_contract_keeps_one_instance_from_its_start_to_the_end_of_it
         })
         .await
         .unwrap();
-    let said: Vec<_> = upcoming
+    let effective: Vec<_> = upcoming.iter().map(|it| it.effective).collect();
+    assert_eq!(effective, [instants.changed, instants.moved]);
+    let counts = upcoming
         .iter()
-        .map(|it| {
-            (
-                &*it.amendment,
-                it.effective,
-                it.adds,
-                it.removes,
-                it.changes,
-            )
-        })
-        .collect();
-    assert_eq!(
-        said,
-        [("other-weekdays", one, 0, 0, 2), ("leaves", two, 0, 1, 0)]
-    );
+        .map(|it| (&*it.amendment, it.adds, it.removes, it.changes));
+    let counts: Vec<_> = counts.collect();
+    assert_eq!(counts, [("weekdays", 0, 0, 2), ("leaves", 0, 1, 0)]);
+}
 
+/// Waits for each instant of a life, and for the proof of what was promised for it.
+async fn live(fixture: &DeliveryFixture<'_>, instants: &Instants) {
+    let namespace = &fixture.namespace;
     namespace
         .soon("the first amendment is kept", async || {
-            let found = namespace.subscription("first", "backup", stays).await?;
-            kept_at(&found, one).then_some(())
+            let found = namespace
+                .subscription("first", "backup", fixture.name(0))
+                .await?;
+            kept_at(&found, instants.changed).then_some(())
         })
         .await
         .unwrap();
-    assert_eq!(
-        fixture.device(0).attribute("nw-backup-weekdays"),
-        Some(json!("mon"))
-    );
-    let moved = ["other", "backup", moves];
-    assert!(kept_at(
-        &subscription_is(namespace, moved, "Delivered").await,
-        two
-    ));
-    let renewed = ["renewal", "backup", stays];
-    assert!(kept_at(
-        &subscription_is(namespace, renewed, "Delivered").await,
-        three
-    ));
-    subscription_says(namespace, renewed, "Ready", "Ended").await;
+    let value = fixture.device(0).attribute("nw-backup-weekdays");
+    assert_eq!(value, Some(json!("mon")));
+    let other = ["other", "backup", fixture.name(1)];
+    let found = subscription_is(namespace, other, "Delivered").await;
+    assert!(kept_at(&found, instants.moved), "{found:#?}");
+    let renewal = ["renewal", "backup", fixture.name(0)];
+    let found = subscription_is(namespace, renewal, "Delivered").await;
+    assert!(kept_at(&found, instants.renewed), "{found:#?}");
+    subscription_says(namespace, renewal, "Ready", "Ended").await;
     contract_says(namespace, "renewal", "Ready", "Ended").await;
+}
 
-    // The instance of the device that stays had one id, and nothing removed it before the end.
-    let mut sent = namespace.ledger().entries_since(sequence);
-    let renewal = namespace.read_contract("renewal").await.unwrap();
-    let history = renewal.status.unwrap().history;
-    assert_eq!(history.last().map(|it| it.to), Some(TransitionTo::InForce));
-    sent.retain(|it| it.write && it.key == id && it.operation != "update");
-    let operations: Vec<_> = sent.iter().map(|it| it.operation.as_str()).collect();
-    assert_eq!(operations, ["deprovision"], "{:?}", brief(&sent));
-
-    // What has happened stands in the first contract.
-    let first = namespace.read_contract("first").await.unwrap();
+/// Asserts that the history of the contract tells its life.
+async fn tells_its_history(fixture: &DeliveryFixture<'_>) {
+    let first = fixture.namespace.read_contract("first").await.unwrap();
     let history = first.status.unwrap().history;
-    let told: Vec<_> = history
+    let told = history
         .iter()
-        .map(|it| (it.to, it.amendment.as_deref().unwrap_or_default()))
-        .collect();
+        .map(|it| (it.to, it.amendment.as_deref().unwrap_or_default()));
+    let told: Vec<_> = told.collect();
     assert_eq!(
         told,
         [
             (TransitionTo::Amended, "leaves"),
-            (TransitionTo::Amended, "other-weekdays"),
+            (TransitionTo::Amended, "weekdays"),
             (TransitionTo::InForce, "")
         ]
     );
-    let amendments = namespace.list::<ContractAmendment>().await;
-    assert_eq!(amendments.len(), 3);
+}
+
+// shows B1 B2 B7 D4
+#[tokio::test]
+async fn a_life_of_a_contract_keeps_one_instance_from_its_start_to_the_end_of_its_renewal() {
+    let fixture = DeliveryFixture::new("life", 2).await;
+    let namespace = &fixture.namespace;
+    let backup = |devices: &[&str]| namespace.entry("backup", "data-backup", devices, "15m");
+    let devices = [fixture.name(0), fixture.name(1)];
+    let first = namespace.contract("first", now(), vec![backup(&devices)]);
+    namespace.apply(&first).await.unwrap();
+    contract_is(namespace, "first", "Delivered").await;
+    let other = namespace.contract("other", now(), vec![backup(&["elsewhere"])]);
+    namespace.apply(&other).await.unwrap();
+    let found = subscription_is(namespace, ["first", "backup", devices[0]], "Delivered").await;
+    let server = found.status.unwrap().server;
+    let id = server.expect("it has an instance").instance_id;
+    let sequence = namespace.ledger().last_sequence();
+
+    let instants = agree(&fixture).await;
+    says_what_comes(&fixture, &instants).await;
+    live(&fixture, &instants).await;
+
+    // The instance of the device that stays had one id, and nothing removed it before the end.
+    let mut sent = namespace.ledger().entries_since(sequence);
+    sent.retain(|it| it.write && it.key == id && it.operation != "update");
+    let operations: Vec<_> = sent.iter().map(|it| it.operation.as_str()).collect();
+    assert_eq!(operations, ["deprovision"], "{:?}", brief(&sent));
+    tells_its_history(&fixture).await;
     every_reason_is_listed(namespace).await;
     fixture.finish().await;
 }
