@@ -195,6 +195,12 @@ impl<'a> Played<'a> {
     }
 
     async fn look(&self, seen: &mut Seen) {
+        // The broker first: what was asked is older than what is said, and not the reverse.
+        {
+            let mut broker = self.listener.broker();
+            seen.heard = broker.heard().to_vec();
+            seen.instances = broker.instances(Timestamp::now());
+        }
         let name = &self.row.name;
         let read = self.namespace.subscription(name, "entry", self.device);
         seen.subscription = read.await;
@@ -202,9 +208,6 @@ impl<'a> Played<'a> {
         let connection = connections.get_opt(&self.namespace.named(name)).await;
         seen.connection = connection.ok().flatten();
         seen.remember();
-        let mut broker = self.listener.broker();
-        seen.heard = broker.heard().to_vec();
-        seen.instances = broker.instances(Timestamp::now());
     }
 
     async fn act(&mut self, action: &Action) {
