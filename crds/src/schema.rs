@@ -20,6 +20,12 @@ pub const MAX_TAKEN_BY: usize = 8;
 /// contract still has ahead, and as many that have passed.
 pub const MAX_EXCLUDED_TIMES: usize = 64;
 
+/// The rule of a selector of devices, which is not the empty one.
+pub const REQUIRES_A_LABEL: &str = "(has(self.matchLabels) && size(self.matchLabels) > 0) || (has(self.matchExpressions) && size(self.matchExpressions) > 0)";
+/// The message of [`REQUIRES_A_LABEL`].
+pub const REQUIRES_A_LABEL_MESSAGE: &str =
+    "must require at least one label: the empty selector would match every device";
+
 /// A DNS label (RFC 1123): names of entries and of the objects that are referred to.
 pub fn dns_label(_: &mut SchemaGenerator) -> Schema {
     ruled(
@@ -36,6 +42,21 @@ pub fn remedy_name(_: &mut SchemaGenerator) -> Schema {
         "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
         "must be a DNS label of at most 32 characters: lower case letters, digits and '-'",
     )
+}
+
+/// Names of Devices, at most `MOST` of them. Each is a DNS label by a pattern and not by a rule: rules
+/// for thousands of names would cost more than the API server allows.
+pub fn device_names<const MOST: usize>(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": MOST,
+        "items": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 63,
+            "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        },
+    })
 }
 
 /// The name of a parameter or setting, such as `weekdays` or `backup.endpoint`.

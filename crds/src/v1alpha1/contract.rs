@@ -258,17 +258,11 @@ pub struct Override {
 pub struct OverriddenDevices {
     /// Devices of the entry by their labels. The empty selector is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("(has(self.matchLabels) && size(self.matchLabels) > 0) || (has(self.matchExpressions) && size(self.matchExpressions) > 0)").message("must require at least one label: the empty selector would match every device"))]
+    #[x_kube(validation = Rule::new(schema::REQUIRES_A_LABEL).message(schema::REQUIRES_A_LABEL_MESSAGE))]
     pub selector: Option<Selector>,
     /// Devices of the entry by name, at most 100; they need not exist yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 100),
-        inner(
-            length(min = 1, max = 63),
-            regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-        )
-    )]
+    #[schemars(schema_with = "schema::device_names::<100>")]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub names: Vec<String>,
 }
@@ -282,17 +276,11 @@ pub struct OverriddenDevices {
 pub struct Devices {
     /// Devices of this namespace by their labels. The empty selector is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("(has(self.matchLabels) && size(self.matchLabels) > 0) || (has(self.matchExpressions) && size(self.matchExpressions) > 0)").message("must require at least one label: the empty selector would match every device"))]
+    #[x_kube(validation = Rule::new(schema::REQUIRES_A_LABEL).message(schema::REQUIRES_A_LABEL_MESSAGE))]
     pub selector: Option<Selector>,
     /// Devices of this namespace by name; they need not exist yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 1000),
-        inner(
-            length(min = 1, max = 63),
-            regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-        )
-    )]
+    #[schemars(schema_with = "schema::device_names::<1000>")]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub names: Vec<String>,
     /// Expected number of devices; another number is reason DeviceCountMismatch.
@@ -336,17 +324,11 @@ pub struct Exclusion {
 pub struct ExcludedDevices {
     /// Devices of this namespace by their labels. The empty selector is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("(has(self.matchLabels) && size(self.matchLabels) > 0) || (has(self.matchExpressions) && size(self.matchExpressions) > 0)").message("must require at least one label: the empty selector would match every device"))]
+    #[x_kube(validation = Rule::new(schema::REQUIRES_A_LABEL).message(schema::REQUIRES_A_LABEL_MESSAGE))]
     pub selector: Option<Selector>,
     /// Devices of this namespace by name; they need not exist yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 1000),
-        inner(
-            length(min = 1, max = 63),
-            regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-        )
-    )]
+    #[schemars(schema_with = "schema::device_names::<1000>")]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub names: Vec<String>,
 }

@@ -154,39 +154,21 @@ pub struct AmendedService {
 pub struct AmendedDevices {
     /// Another selector, in place of the one before. The empty selector is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("(has(self.matchLabels) && size(self.matchLabels) > 0) || (has(self.matchExpressions) && size(self.matchExpressions) > 0)").message("must require at least one label: the empty selector would match every device"))]
+    #[x_kube(validation = Rule::new(schema::REQUIRES_A_LABEL).message(schema::REQUIRES_A_LABEL_MESSAGE))]
     pub selector: Option<Selector>,
     /// Other devices by name, in place of those that were named before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 1000),
-        inner(
-            length(min = 1, max = 63),
-            regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-        )
-    )]
+    #[schemars(schema_with = "schema::device_names::<1000>")]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub names: Vec<String>,
     /// Devices that get the service; they need not exist yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 1000),
-        inner(
-            length(min = 1, max = 63),
-            regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-        )
-    )]
+    #[schemars(schema_with = "schema::device_names::<1000>")]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub add: Vec<String>,
     /// Devices that lose the service, even if a selector matches them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 1000),
-        inner(
-            length(min = 1, max = 63),
-            regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-        )
-    )]
+    #[schemars(schema_with = "schema::device_names::<1000>")]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub remove: Vec<String>,
     /// Another number of expected devices.
