@@ -113,7 +113,7 @@ impl Reconcile for Contracts {
         let of = path(&key.namespace, &key.name);
         let subscriptions = self.objects.subscriptions.by_index(BY_CONTRACT, &of);
         let subscriptions = subscriptions.iter().map(|found| &**found);
-        let amendments = self.objects.amendments.by_index(BY_CONTRACT, &of);
+        let amendments = observe::amendments(&self.objects, &of);
         let amendments = amendments.iter().map(|found| &**found);
         let now = self.context.clock.now();
         next_date(&contract, subscriptions, amendments, now)

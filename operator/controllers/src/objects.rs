@@ -226,6 +226,11 @@ pub(crate) fn path(namespace: &str, name: &str) -> String {
     format!("{namespace}/{name}")
 }
 
+/// Returns the Contract in the name of a subscription or of a Compensation.
+pub(crate) fn contract_label(name: &str) -> &str {
+    name.split('.').next().unwrap_or_default()
+}
+
 /// Returns the Device in the name of a subscription or of a Compensation.
 pub(crate) fn device_label(name: &str) -> Option<&str> {
     name.split('.').nth(2)

@@ -14,11 +14,11 @@ use entente_domain::{
 };
 use kube::{Api, Resource as _, ResourceExt as _};
 
-use super::Contracts;
+use super::{Contracts, observe::amendments};
 use crate::{
     cache::Key,
     events::EventReason,
-    objects::{BY_CONTRACT, path},
+    objects::path,
     status::{Conditioned as _, Reported, WriteError, report_until_written},
 };
 
@@ -56,7 +56,7 @@ pub(super) async fn report_not_found(contracts: &Contracts, key: &Key) -> Result
 
 fn of(contracts: &Contracts, key: &Key) -> Vec<Arc<ContractAmendment>> {
     let of = path(&key.namespace, &key.name);
-    contracts.objects.amendments.by_index(BY_CONTRACT, &of)
+    amendments(&contracts.objects, &of)
 }
 
 async fn report_one(

@@ -8,10 +8,13 @@ use entente_crds::v1alpha1::{Contract, ServiceSubscription};
 use entente_domain::contract::{ContractFacts, Kin, predecessor_of};
 use kube::ResourceExt as _;
 
-use super::{Contracts, observe::subscriptions};
+use super::{
+    Contracts,
+    observe::{self, subscriptions},
+};
 use crate::{
     cache::{Change, Key},
-    objects::{BY_SUCCEEDS, Objects, path},
+    objects::{BY_SUCCEEDS, Objects, contract_label, path},
     queue::Queue,
     triggers::differs,
 };
@@ -36,10 +39,7 @@ pub(super) fn of(objects: &Objects, contract: &Contract) -> Kin {
     kin.given = of_contracts(objects, std::slice::from_ref(&nearest));
     let services = kin.given.iter().flat_map(|it| &it.spec.revisions);
     let services: BTreeSet<&str> = services.map(|it| it.service_ref.name.as_str()).collect();
-    kin.services = services
-        .into_iter()
-        .filter_map(|name| Some((name.to_owned(), objects.services.get(&Key::new("", name))?)))
-        .collect();
+    kin.services = observe::services(objects, &services);
     kin.predecessors = predecessors(objects, &key, nearest.clone());
     kin.unreadable_predecessor = if objects.contracts.is_unreadable(&nearest) {
         Some(format!("Contract {}", nearest.name))
@@ -94,10 +94,10 @@ fn of_contracts(objects: &Objects, contracts: &[Key]) -> Vec<Arc<ServiceSubscrip
 /// Returns a subscription of these contracts that cannot be read, by the contract in its name.
 fn unreadable(objects: &Objects, namespace: &str, contracts: &BTreeSet<String>) -> Option<String> {
     let unreadable = objects.subscriptions.unreadable();
-    let mut found = unreadable.iter().map(|it| &it.key).filter(|key| {
-        let contract = key.name.split('.').next().unwrap_or_default();
-        key.namespace == namespace && contracts.contains(contract)
-    });
+    let mut found = unreadable
+        .iter()
+        .map(|it| &it.key)
+        .filter(|key| key.namespace == namespace && contracts.contains(contract_label(&key.name)));
     found
         .next()
         .map(|key| format!("ServiceSubscription {}", key.name))

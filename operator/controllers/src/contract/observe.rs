@@ -14,7 +14,7 @@ use kube::ResourceExt as _;
 use super::{Contracts, kin};
 use crate::{
     cache::Key,
-    objects::{BY_CONTRACT, Objects, path},
+    objects::{BY_CONTRACT, Objects, contract_label, path},
 };
 
 /// Returns the objects of one contract.
@@ -22,45 +22,11 @@ pub(super) fn world(contracts: &Contracts, contract: Contract) -> ContractWorld 
     let objects = &contracts.objects;
     let namespace = contract.namespace().unwrap_or_default();
     let of = path(&namespace, &contract.name_any());
-    let amendments = objects.amendments.by_index(BY_CONTRACT, &of);
-    let amended = || amendments.iter().flat_map(|found| &found.spec.services);
-    let changes = || amended().filter_map(|change| change.devices.as_ref());
-    let entries = || contract.spec.services.iter();
-    let selects = entries().any(|entry| entry.devices.selector.is_some())
-        || changes().any(|change| change.selector.is_some());
-    let named = entries()
-        .flat_map(|entry| &entry.devices.names)
-        .chain(changes().flat_map(|change| change.names.iter().chain(&change.add)));
-    // Only the objects that are needed: a contract that names its devices does not read all of
-    // them.
-    let devices = if selects {
-        objects.devices.in_namespace(&namespace)
-    } else {
-        named
-            .filter_map(|name| objects.devices.get(&Key::new(namespace.clone(), name)))
-            .collect()
-    };
-    // A Device that cannot be read is there all the same, with its labels.
-    let unreadable = objects.devices.unreadable();
-    let unreadable = unreadable.iter().filter(|it| it.key.namespace == namespace);
-    let mut devices: Vec<DeviceFacts> = unreadable
-        .map(|device| &device.metadata)
-        .chain(devices.iter().map(|device| &device.metadata))
-        .filter(|metadata| metadata.deletion_timestamp.is_none())
-        .map(device_facts)
-        .collect();
-    // Stable: of one that cannot be read and an older version of it, the first stays.
-    devices.sort_by(|a, b| a.name.cmp(&b.name));
-    devices.dedup_by(|a, b| a.name == b.name);
-    let services = services_named(&contract, &amendments);
-    let unreadable_services = unreadable_services(objects, &services);
-    let services: BTreeMap<String, Arc<SmartService>> = services
-        .into_iter()
-        .filter_map(|name| {
-            let service = objects.services.get(&Key::new("", name))?;
-            Some((name.to_owned(), service))
-        })
-        .collect();
+    let amendments = amendments(objects, &of);
+    let devices = devices(objects, &contract, &amendments);
+    let named = services_named(&contract, &amendments);
+    let unreadable_services = unreadable_services(objects, &named);
+    let services = services(objects, &named);
     let recreated = contracts
         .recreated
         .lock()
@@ -85,6 +51,45 @@ pub(super) fn world(contracts: &Contracts, contract: Contract) -> ContractWorld 
     }
 }
 
+/// Returns the Devices that a contract or one of its amendments may select or names, sorted.
+fn devices(
+    objects: &Objects,
+    contract: &Contract,
+    amendments: &[Arc<ContractAmendment>],
+) -> Vec<DeviceFacts> {
+    let namespace = contract.namespace().unwrap_or_default();
+    let amended = || amendments.iter().flat_map(|found| &found.spec.services);
+    let changes = || amended().filter_map(|change| change.devices.as_ref());
+    let entries = || contract.spec.services.iter();
+    let selects = entries().any(|entry| entry.devices.selector.is_some())
+        || changes().any(|change| change.selector.is_some());
+    let named = entries()
+        .flat_map(|entry| &entry.devices.names)
+        .chain(changes().flat_map(|change| change.names.iter().chain(&change.add)));
+    // Only the objects that are needed: a contract that names its devices does not read all of
+    // them.
+    let devices = if selects {
+        objects.devices.in_namespace(&namespace)
+    } else {
+        named
+            .filter_map(|name| objects.devices.get(&Key::new(&*namespace, name)))
+            .collect()
+    };
+    // A Device that cannot be read is there all the same, with its labels.
+    let unreadable = objects.devices.unreadable();
+    let unreadable = unreadable.iter().filter(|it| it.key.namespace == namespace);
+    let mut devices: Vec<DeviceFacts> = unreadable
+        .map(|device| &device.metadata)
+        .chain(devices.iter().map(|device| &device.metadata))
+        .filter(|metadata| metadata.deletion_timestamp.is_none())
+        .map(device_facts)
+        .collect();
+    // Stable: of one that cannot be read and an older version of it, the first stays.
+    devices.sort_by(|a, b| a.name.cmp(&b.name));
+    devices.dedup_by(|a, b| a.name == b.name);
+    devices
+}
+
 fn device_facts(metadata: &ObjectMeta) -> DeviceFacts {
     DeviceFacts {
         name: metadata.name.clone().unwrap_or_default(),
@@ -103,6 +108,23 @@ pub(super) fn subscriptions(objects: &Objects, of: &str) -> Vec<Arc<ServiceSubsc
     let mut found = cache.by_index(BY_CONTRACT, of);
     found.retain(|subscription| !cache.is_unreadable(&Key::of(&**subscription)));
     found
+}
+
+/// Returns the amendments of "namespace/contract".
+pub(super) fn amendments(objects: &Objects, of: &str) -> Vec<Arc<ContractAmendment>> {
+    objects.amendments.by_index(BY_CONTRACT, of)
+}
+
+/// Returns the SmartServices of these names, those that exist.
+pub(super) fn services(
+    objects: &Objects,
+    names: &BTreeSet<&str>,
+) -> BTreeMap<String, Arc<SmartService>> {
+    let found = names.iter().filter_map(|name| {
+        let service = objects.services.get(&Key::new("", *name))?;
+        Some(((*name).to_owned(), service))
+    });
+    found.collect()
 }
 
 /// Returns the SmartServices that a contract or one of its amendments names.
@@ -140,8 +162,7 @@ fn has_unreadable_record(objects: &Objects, contract: &Contract) -> bool {
     let key = Key::of(contract);
     let unreadable = objects.compensations.unreadable();
     let mut unreadable = unreadable.iter().map(|it| &it.key);
-    unreadable
-        .any(|it| it.namespace == key.namespace && it.name.split('.').next() == Some(&*key.name))
+    unreadable.any(|it| it.namespace == key.namespace && contract_label(&it.name) == key.name)
 }
 
 /// Returns the names of the subscriptions of this very contract that cannot be read.

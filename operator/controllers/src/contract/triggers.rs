@@ -1,22 +1,17 @@
 //! The changes after which a contract is reconciled again.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::PoisonError, time::Duration};
 
 use entente_crds::v1alpha1::{
-    Compensation, Contract, ContractAmendment, Device, Override, Selector, ServiceSubscription,
-    SmartService,
+    Compensation, Contract, ContractAmendment, Device, ServiceSubscription, SmartService,
 };
 use entente_domain::contract::{predecessor_of, view};
 use kube::ResourceExt as _;
 
-use super::{Contracts, kin};
+use super::{Contracts, kin, observe::amendments};
 use crate::{
     cache::{Change, Key, UnreadableChange},
-    objects::{BY_CONTRACT, BY_SERVICE, path},
+    objects::{BY_SERVICE, contract_label, path},
     queue::Queue,
     triggers::{differs, spec_differs},
 };
@@ -200,23 +195,25 @@ pub(super) fn unreadable_compensation(
     change: &UnreadableChange,
 ) {
     let Key { namespace, name } = &change.object.key;
-    let contract = name.split('.').next().unwrap_or_default();
+    let contract = contract_label(name);
     queue.add_after(Key::new(namespace.clone(), contract), GATHER);
 }
 
 /// True if an entry, an override of one, an exclusion or an amendment selects a Device with these
 /// labels.
 fn selects(contracts: &Contracts, contract: &Contract, labels: &BTreeMap<String, String>) -> bool {
-    let of_override = |given: &Override| given.devices.selector.clone();
-    let amendments = amendments(contracts, contract);
+    let of = path(
+        &contract.namespace().unwrap_or_default(),
+        &contract.name_any(),
+    );
+    let amendments = amendments(&contracts.objects, &of);
     let of_amendments = amendments.iter().flat_map(|found| &found.spec.services);
-    let of_amendments: Vec<Selector> = of_amendments
-        .flat_map(|change| {
-            let devices = change.devices.iter();
-            let selectors = devices.filter_map(|devices| devices.selector.clone());
-            selectors.chain(change.overrides.iter().filter_map(of_override))
-        })
-        .collect();
+    let of_amendments = of_amendments.flat_map(|change| {
+        let overrides = change.overrides.iter();
+        let of_overrides = overrides.filter_map(|given| given.devices.selector.as_ref());
+        let devices = change.devices.iter();
+        of_overrides.chain(devices.filter_map(|devices| devices.selector.as_ref()))
+    });
     let entries = contract.spec.services.iter();
     let of_entries = entries.flat_map(|entry| {
         let overrides = entry.overrides.iter();
@@ -225,17 +222,8 @@ fn selects(contracts: &Contracts, contract: &Contract, labels: &BTreeMap<String,
     });
     let exclusions = contract.spec.exclusions.iter();
     let excluded = exclusions.filter_map(|it| it.devices.as_ref()?.selector.as_ref());
-    let mut selectors = of_entries.chain(excluded).chain(&of_amendments);
+    let mut selectors = of_entries.chain(excluded).chain(of_amendments);
     selectors.any(|selector| selector.matches(labels))
-}
-
-/// Returns the amendments of a contract.
-fn amendments(contracts: &Contracts, contract: &Contract) -> Vec<Arc<ContractAmendment>> {
-    let of = path(
-        &contract.namespace().unwrap_or_default(),
-        &contract.name_any(),
-    );
-    contracts.objects.amendments.by_index(BY_CONTRACT, &of)
 }
 
 pub(super) fn device(contracts: &Contracts, queue: &Queue<Key>, change: &Change<Device>) {
