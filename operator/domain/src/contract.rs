@@ -1,11 +1,11 @@
 //! Contract: the subscriptions of a contract, and its status (B1, B2).
 //!
 //! Decides the set of ServiceSubscriptions of one contract with their dated revisions, as the
-//! contract and its amendments say, the writes that lead there, and the status of both. It must never read a device or a server, and never
-//! change what has begun: entries that have begun are append-only. Called by the contract
-//! controller: [`resolve`], then the writes of [`Changes`], then [`report`]; [`next_wake`] returns
-//! the time of the next pass if no event comes first, and [`next_date`] the same after a pass that
-//! ended early.
+//! contract and its amendments say, the writes that lead there, and the status of both. It must
+//! never read a device or a server, and never change what has begun: entries that have begun are
+//! append-only. Called by the contract controller: [`resolve`], then the writes of [`Changes`], then
+//! [`report`]; [`next_wake`] returns the time of the next pass if no event comes first, and
+//! [`next_date`] the same after a pass that ended early.
 
 mod acceptance;
 mod amendment;
@@ -44,8 +44,8 @@ use std::{
 
 use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{
-    Contract, ContractAmendment, ResolvedTerm, ServiceSubscription, ServiceSubscriptionSpec,
-    SmartService, UpcomingChange,
+    Contract, ContractAmendment, ContractService, ResolvedTerm, ServiceSubscription,
+    ServiceSubscriptionSpec, SmartService, UpcomingChange,
 };
 use entente_crds::{
     FINALIZER_WITHDRAW, LABEL_CONTRACT, LABEL_CUSTOMER, LABEL_DEVICE, LABEL_MANAGED_BY,
@@ -97,6 +97,23 @@ pub struct ContractWorld {
     pub recreated: BTreeSet<String>,
     /// The contracts before and after it, with their subscriptions.
     pub kin: Kin,
+}
+
+impl ContractWorld {
+    /// Returns the subscriptions of this very contract, live and terminating.
+    fn own(&self) -> impl Iterator<Item = &ServiceSubscription> {
+        let all = self.subscriptions.iter().map(|found| &**found);
+        all.filter(|found| is_own(&self.contract, found))
+    }
+
+    /// Returns those of one of its entries.
+    fn of_entry<'a>(
+        &'a self,
+        entry: &ContractService,
+    ) -> impl Iterator<Item = &'a ServiceSubscription> {
+        self.own()
+            .filter(|found| found.spec.service_name == entry.name)
+    }
 }
 
 /// The part of a Device on which its membership in a contract depends.

@@ -16,6 +16,8 @@ mod owed;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use entente_crds::v1alpha1::{Contract, Promise, PromiseState, Revision, ServiceSubscription};
 use jiff::Timestamp;
 
@@ -88,14 +90,23 @@ pub fn has_missed(subscription: &ServiceSubscription) -> bool {
 
 /// Returns the instant at which a revision ends: at its own end, or where the next one begins.
 pub fn end_of(subscription: &ServiceSubscription, revision: &Revision) -> Option<Timestamp> {
-    let next = subscription
-        .spec
-        .revisions
-        .iter()
-        .map(|other| other.effective)
+    end_among(&subscription.spec.revisions, revision)
+}
+
+fn end_among(revisions: &[Arc<Revision>], revision: &Revision) -> Option<Timestamp> {
+    let all = revisions.iter().map(|other| other.effective);
+    let next = all
         .filter(|effective| *effective > revision.effective)
         .min();
     [revision.until, next].into_iter().flatten().min()
+}
+
+/// Returns the one of all revisions of a subscription that is in force at an instant.
+pub fn in_force(revisions: &[Arc<Revision>], at: Timestamp) -> Option<&Revision> {
+    let covers = |revision: &&Revision| {
+        revision.effective <= at && end_among(revisions, revision).is_none_or(|end| end > at)
+    };
+    revisions.iter().map(Arc::as_ref).find(covers)
 }
 
 /// Returns the end of the service that a revision is a part of: revisions that follow each other

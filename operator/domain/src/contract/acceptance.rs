@@ -16,7 +16,7 @@ use rust_decimal::Decimal;
 use super::bounds::Signed;
 use super::parsed::{Entries, ReadEntry, Readings};
 use super::terms::EntryTerms;
-use super::{ContractWorld, Fault, bounds, fee_parts, is_own, succession, unsupported};
+use super::{ContractWorld, Fault, bounds, fee_parts, succession, unsupported};
 use crate::money::{fee_amount, iso_digits};
 use crate::promise::{WITHOUT_CREDIT, is_without_credit};
 
@@ -196,12 +196,8 @@ fn signed<'a>(
     entry: &ContractService,
     now: Timestamp,
 ) -> Vec<&'a Revision> {
-    let of_entry = |subscription: &&ServiceSubscription| {
-        is_own(&world.contract, subscription) && subscription.spec.service_name == entry.name
-    };
-    let all = world.subscriptions.iter().map(|found| &**found);
-    let last = all
-        .filter(of_entry)
+    let last = world
+        .of_entry(entry)
         .flat_map(|it| last_begun_and_ahead(it, now));
     last.filter(|last: &&Revision| last.service_ref == entry.service_ref)
         .collect()

@@ -5,13 +5,13 @@
 //! restore from a backup stops a contract. Called by `acceptance` and `report`.
 
 use entente_crds::v1alpha1::{
-    Bounds, Contract, ContractService, Fee, FeeCeiling, Period, Revision, ServiceSubscription,
+    Bounds, Contract, ContractService, Fee, FeeCeiling, Period, Revision,
 };
 use jiff::{Timestamp, tz::TimeZone};
 use rust_decimal::Decimal;
 
 use super::parsed::{Entries, Readings, created};
-use super::{ContractWorld, Fault, ResolvedContract, is_own, listed, unsupported};
+use super::{ContractWorld, Fault, ResolvedContract, listed, unsupported};
 use crate::money::fee_amount;
 use crate::time::{start_of_date, zone};
 
@@ -173,11 +173,7 @@ pub(super) struct Signed<'a>(Vec<&'a Revision>);
 
 impl<'a> Signed<'a> {
     pub(super) fn of(world: &'a ContractWorld, entry: &ContractService) -> Self {
-        let of_entry = |found: &&'a ServiceSubscription| {
-            is_own(&world.contract, found) && found.spec.service_name == entry.name
-        };
-        let all = world.subscriptions.iter().map(|found| &**found);
-        let revisions = all.filter(of_entry).flat_map(|it| &it.spec.revisions);
+        let revisions = world.of_entry(entry).flat_map(|it| &it.spec.revisions);
         let revisions = revisions.map(|revision| &**revision);
         Self(
             revisions

@@ -27,6 +27,7 @@ use super::{
     ExceptionCause, Fault, ResolvedContract, SubscriptionHandle, SubscriptionUpdate, is_deleting,
     is_own, is_terminating, name_of,
 };
+use crate::promise;
 use crate::time::earlier_clock;
 
 /// Resolves a contract, and the writes that lead to its subscriptions.
@@ -47,7 +48,7 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
     resolved.next_change = timeline.next_change(now);
     resolved.amendments = verdicts(world, &timeline, resolved.accepted.is_ok(), now);
     if is_deleting(contract) {
-        let live = own(world).filter(|found| !is_terminating(found));
+        let live = world.own().filter(|found| !is_terminating(found));
         resolved.changes.delete = live.map(SubscriptionHandle::of).collect();
         resolved.changes.delete.sort_unstable();
     } else if !world.unreadable_amendments.is_empty() {
@@ -114,14 +115,8 @@ fn before_writes(
         desired: Vec::new(),
         changes: Changes::default(),
         succeeded: BTreeMap::new(),
-        done: is_deleting(contract) && own(world).next().is_none() && world.unreadable.is_empty(),
+        done: is_deleting(contract) && world.own().next().is_none() && world.unreadable.is_empty(),
     }
-}
-
-/// Returns the subscriptions of this very contract.
-fn own(world: &ContractWorld) -> impl Iterator<Item = &ServiceSubscription> {
-    let all = world.subscriptions.iter().map(|found| &**found);
-    all.filter(|found| is_own(&world.contract, found))
 }
 
 /// Returns the devices on which an entry cannot be carried out, sorted.
@@ -346,10 +341,9 @@ impl<'a> Subscriptions<'a> {
         counts: &[EntryDevices],
     ) -> bool {
         let name = format!("{}.{entry}.{device}", name_of(&self.world.contract));
-        let revisions = self.existing.get(name.as_str()).into_iter();
-        let mut revisions = revisions.flat_map(|live| &live.spec.revisions);
-        let runs = revisions
-            .any(|it| it.effective <= self.now && it.until.is_none_or(|until| until > self.now));
+        let live = self.existing.get(name.as_str());
+        let runs =
+            live.is_some_and(|live| promise::in_force(&live.spec.revisions, self.now).is_some());
         let mut entries = in_force.iter();
         let found = entries.find(|it| it.service.name == entry);
         runs && found.is_some_and(|found| is_pending(found, device, counts))

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 
 use super::{DesiredSubscription, ResolvedContract, is_deleting, is_terminating, listed};
 use crate::condition::{Status, find, is_true};
+use crate::promise::in_force;
 
 /// A subscription that should exist, with its progress.
 pub(super) struct SubscriptionState {
@@ -130,9 +131,7 @@ fn counts(desired: &DesiredSubscription, term: Option<&ResolvedTerm>, now: Times
     if term.end.is_some_and(|end| end <= now) {
         return true;
     }
-    let at = now.max(term.start);
-    let mut revisions = desired.spec.revisions.iter();
-    revisions.any(|it| it.effective <= at && it.until.is_none_or(|until| until > at))
+    in_force(&desired.spec.revisions, now.max(term.start)).is_some()
 }
 
 /// Returns the state of a subscription that exists and cannot be read.

@@ -14,7 +14,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 use super::is_terminating;
 use super::risk::{Hindrances, hindrances};
 use super::subscription_state::{current, is_failing, is_silent};
-use super::succession::has_instance;
+use crate::delivery::has_instance;
 
 /// The part of a subscription that a contract reads.
 #[derive(Debug, PartialEq)]

@@ -19,9 +19,9 @@ use jiff::Timestamp;
 use super::subscription_state::SubscriptionState;
 use super::{
     ContractWorld, DesiredSubscription, Fault, ResolvedContract, SubscriptionHandle,
-    SubscriptionUpdate, is_own, is_terminating, name_of, unsupported,
+    SubscriptionUpdate, is_terminating, name_of, unsupported,
 };
-use crate::delivery::may_exist;
+use crate::delivery::has_instance;
 
 /// The contracts before and after a contract, with their subscriptions.
 #[derive(Clone, Debug, Default)]
@@ -216,20 +216,11 @@ pub(super) fn without_succeeded(
     states
 }
 
-/// True if a subscription has an instance that may exist.
-pub(super) fn has_instance(subscription: &ServiceSubscription) -> bool {
-    let status = subscription.status.iter();
-    status.flat_map(|status| &status.server).any(may_exist)
-}
-
 /// Gives every wanted subscription its origin and ends those that are succeeded, and the writes that
 /// follow.
 pub(super) fn apply(world: &ContractWorld, resolved: &mut ResolvedContract, now: Timestamp) {
     let kin = &world.kin;
-    let own = || {
-        let all = world.subscriptions.iter().map(|found| &**found);
-        all.filter(|found| is_own(&world.contract, found) && !is_terminating(found))
-    };
+    let own = || world.own().filter(|found| !is_terminating(found));
     let is_alone = kin.given.is_empty() && kin.heirs.is_empty() && !kin.unreadable_heir;
     if is_alone && own().all(|found| found.spec.origin.is_none()) {
         return;

@@ -770,3 +770,24 @@ fn a_withdrawal_by_a_label_is_held_although_an_amendment_brings_the_device_back(
     assert!(resolved.changes.is_empty());
     assert_eq!(entries(&world, "b"), before);
 }
+
+// shows B2 K2
+#[test]
+fn a_device_that_is_out_between_two_times_of_service_does_not_count() {
+    let mut world = named(&["a", "b"]);
+    world.amend("july", CREATED, "2027-07-01", vec![threshold("10")]);
+    world.pass("2027-03-15T00:00:00Z");
+    world.pass("2027-07-02T00:00:00Z");
+    world.amend("december", DURING, "2027-12-01", vec![adding(&["b"])]);
+    world.edit(|spec| spec.services[0].devices.names = strings(&["a"]));
+    world.pass("2027-08-01T00:00:00Z");
+    for (now, total) in [("2027-08-02T00:00:00Z", 1), ("2027-12-01T03:00:00Z", 2)] {
+        world.pass(now);
+        let counts = world
+            .contract
+            .status
+            .as_ref()
+            .and_then(|it| it.subscriptions.clone());
+        assert_eq!(counts.map(|it| it.total), Some(total), "{now}");
+    }
+}

@@ -206,7 +206,7 @@ pub fn may_exist(recorded: &ServerInstance) -> bool {
 }
 
 /// True if the status of a subscription has an instance that may exist.
-pub(in crate::delivery) fn has_instance(subscription: &ServiceSubscription) -> bool {
+pub(crate) fn has_instance(subscription: &ServiceSubscription) -> bool {
     let status = subscription.status.iter();
     status.flat_map(|status| &status.server).any(may_exist)
 }

@@ -7,7 +7,7 @@ use entente_crds::v1alpha1::{Revision, ServiceSubscription};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::delivery::DeviceSnapshot;
-use crate::promise::end_of;
+use crate::promise::in_force;
 
 /// Returns the instant of the entry that was seen in force last.
 pub(in crate::delivery) fn begun_at(subscription: &ServiceSubscription) -> Option<Timestamp> {
@@ -41,17 +41,9 @@ pub(in crate::delivery) fn deciding_instant(
     })
 }
 
-fn covers(subscription: &ServiceSubscription, revision: &Revision, now: Timestamp) -> bool {
-    revision.effective <= now && end_of(subscription, revision).is_none_or(|end| end > now)
-}
-
 /// True if any entry is in force.
 pub(in crate::delivery) fn is_in_force(subscription: &ServiceSubscription, now: Timestamp) -> bool {
-    subscription
-        .spec
-        .revisions
-        .iter()
-        .any(|revision| covers(subscription, revision, now))
+    in_force(&subscription.spec.revisions, now).is_some()
 }
 
 /// Returns the entry in force, else the next one, else the last one.
@@ -60,15 +52,12 @@ pub(in crate::delivery) fn wanted_revision(
     now: Timestamp,
 ) -> Option<&Revision> {
     let revisions = &subscription.spec.revisions;
-    revisions
-        .iter()
-        .find(|revision| covers(subscription, revision, now))
+    let all = || revisions.iter().map(AsRef::as_ref);
+    in_force(revisions, now)
         .or_else(|| {
-            revisions
-                .iter()
+            all()
                 .filter(|revision| revision.effective > now)
                 .min_by_key(|revision| revision.effective)
         })
-        .or_else(|| revisions.iter().max_by_key(|revision| revision.effective))
-        .map(AsRef::as_ref)
+        .or_else(|| all().max_by_key(|revision| revision.effective))
 }
