@@ -249,7 +249,7 @@ pub fn resolve_term(term: &Term) -> Result<ResolvedTerm, TermError> {
     Ok(resolved(Some(end)))
 }
 
-/// Reads a field of the spec of a contract as a local date (RFC 3339 full-date).
+/// Reads a field of a spec as a local date (RFC 3339 full-date).
 pub(crate) fn local_date(field: &'static str, found: &str) -> Result<Date, TermError> {
     let allowed = "a date such as \"2027-04-01\"";
     let invalid = || TermError::Invalid {
@@ -267,7 +267,8 @@ pub fn parse_date(text: &str) -> Option<Date> {
     (date.to_string() == text).then_some(date)
 }
 
-fn instant(field: &'static str, found: &str) -> Result<Timestamp, TermError> {
+/// Reads a field of a spec as an instant (RFC 3339 date-time).
+pub(crate) fn instant(field: &'static str, found: &str) -> Result<Timestamp, TermError> {
     let allowed = "an instant such as \"2027-04-01T09:00:00-03:00\"";
     found.parse().map_err(|_| TermError::Invalid {
         field,

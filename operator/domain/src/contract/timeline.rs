@@ -19,7 +19,7 @@ use super::overlay::{StageEntry, overlay, unamended};
 use super::parsed::{Entries, Readings, created};
 use super::references::references;
 use super::{ContractWorld, Fault, unsupported};
-use crate::time::{parse_date, start_of_date, zone};
+use crate::time::{instant, local_date, start_of_date, zone};
 
 /// The entries of a contract from an instant on.
 #[derive(Clone, Debug)]
@@ -35,7 +35,8 @@ pub(super) struct Stage<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Amended<'a> {
     pub(super) name: &'a str,
-    /// The instant since which it is known: its creation.
+    /// The instant since which it is known: its creation, or that from which the contract promises
+    /// its start if that is later.
     pub(super) known: Timestamp,
     /// True if an earlier pass has accepted it, so that what it changes was written then.
     pub(super) was_accepted: bool,
@@ -106,23 +107,27 @@ pub(super) fn timeline<'a>(
             }
         }
     }
-    ordered.sort_by_key(|it| (it.effective, it.known, name_of(it.amendment)));
-    let mut accepted: Vec<Dated<'a>> = Vec::new();
+    ordered.sort_by_key(|it| (it.effective, it.created, it.amended.name));
+    let mut trial = Trial {
+        world,
+        readings,
+        term,
+        now,
+        accepted: Vec::new(),
+        faults: None,
+    };
     for dated in ordered {
-        let tried = Trial {
-            world,
-            readings,
-            term,
-            now,
-            accepted: &accepted,
-        };
-        let entries = tried.entries(&dated, &timeline.stages);
+        let entries = trial.entries(&dated, &timeline.stages);
         let verdict = entries.map(|entries| {
-            timeline.stages.push(dated.stage(entries));
-            accepted.push(dated);
+            timeline.stages.push(Stage {
+                from: dated.effective,
+                amended: Some(dated.amended),
+                entries,
+            });
+            trial.accepted.push(dated);
             dated.effective
         });
-        timeline.verdicts.insert(name_of(dated.amendment), verdict);
+        timeline.verdicts.insert(dated.amended.name, verdict);
     }
     leave_out_until_added(&mut timeline.stages);
     timeline
@@ -141,8 +146,8 @@ struct Known<'a> {
 struct Dated<'a> {
     amendment: &'a ContractAmendment,
     effective: Timestamp,
-    known: Timestamp,
-    was_accepted: bool,
+    created: Timestamp,
+    amended: Amended<'a>,
     /// True if it was accepted and its instant has passed.
     in_force: bool,
 }
@@ -155,7 +160,7 @@ impl<'a> Dated<'a> {
     ) -> Result<Self, Fault> {
         let status = amendment.status.as_ref();
         let before = status.and_then(|status| status.effective);
-        // What was accepted for an earlier contract of this name says nothing.
+        // A verdict on an earlier contract of this name says nothing.
         let is_of_this =
             |before: &Timestamp| contract.created <= *before && contract.start < *before;
         let before = before.filter(is_of_this);
@@ -169,23 +174,15 @@ impl<'a> Dated<'a> {
         Ok(Self {
             amendment,
             effective,
-            // A contract promises nothing before the instant from which it promises its start.
-            known: created.max(contract.promised_from),
-            was_accepted: before.is_some(),
+            created,
+            amended: Amended {
+                name: name_of(amendment),
+                // A contract promises nothing before the instant from which it promises its start.
+                known: created.max(contract.promised_from),
+                was_accepted: before.is_some(),
+            },
             in_force: passed.is_some(),
         })
-    }
-
-    fn stage(self, entries: Vec<StageEntry<'a>>) -> Stage<'a> {
-        Stage {
-            from: self.effective,
-            amended: Some(Amended {
-                name: name_of(self.amendment),
-                known: self.known,
-                was_accepted: self.was_accepted,
-            }),
-            entries,
-        }
     }
 }
 
@@ -201,25 +198,17 @@ pub(super) fn effective_in(
 /// Returns the instant that an amendment names.
 fn effective(amendment: &ContractAmendment, zone: &TimeZone) -> Result<Timestamp, Fault> {
     let spec = &amendment.spec;
-    match (&spec.effective_date, &spec.effective_time) {
+    let read = match (&spec.effective_date, &spec.effective_time) {
         (Some(date), None) => {
-            let read = parse_date(date).map(|date| start_of_date(date, zone));
-            read.ok_or_else(|| {
-                unsupported(format!(
-                    "spec.effectiveDate is \"{date}\": must be a date such as \"2027-07-01\""
-                ))
-            })
+            local_date("effectiveDate", date).map(|date| start_of_date(date, zone))
         }
-        (None, Some(time)) => time.parse().map_err(|_| {
-            unsupported(format!(
-                "spec.effectiveTime is \"{time}\": must be an instant such as \
-                 \"2027-07-01T09:00:00-03:00\""
-            ))
-        }),
-        _ => Err(unsupported(
-            "spec: exactly one of effectiveDate and effectiveTime must be set".to_owned(),
-        )),
-    }
+        (None, Some(time)) => instant("effectiveTime", time),
+        _ => {
+            let message = "spec: exactly one of effectiveDate and effectiveTime must be set";
+            return Err(unsupported(message.to_owned()));
+        }
+    };
+    read.map_err(|error| unsupported(error.to_string()))
 }
 
 /// Circumstances under which an amendment is tried.
@@ -229,20 +218,23 @@ struct Trial<'t, 'a> {
     term: &'t ResolvedTerm,
     now: Timestamp,
     /// The amendments that are accepted so far.
-    accepted: &'t [Dated<'a>],
+    accepted: Vec<Dated<'a>>,
+    /// The faults of the last stage, once they were needed.
+    faults: Option<BTreeSet<Fault>>,
 }
 
 impl<'a> Trial<'_, 'a> {
     /// Returns the entries of the stage that an amendment brings, or why it is refused.
     fn entries(
-        &self,
+        &mut self,
         dated: &Dated<'a>,
         stages: &[Stage<'a>],
     ) -> Result<Vec<StageEntry<'a>>, Vec<Fault>> {
         let before = stages.last().map_or(&[][..], |stage| &stage.entries);
         let changes = &dated.amendment.spec.services;
         if dated.in_force {
-            // What cannot be made of it any more was taken up by the contract, or ended.
+            self.faults = None;
+            // The contract has taken up, or ended, the part that cannot be made any more.
             let entries = overlay(before, changes, true);
             return Ok(entries.unwrap_or_else(|_| before.to_vec()));
         }
@@ -294,14 +286,24 @@ impl<'a> Trial<'_, 'a> {
     }
 
     /// Returns the faults that a stage has and the one before it has not.
-    fn new_faults(&self, before: &[StageEntry<'a>], after: &[StageEntry<'a>]) -> BTreeSet<Fault> {
-        let faults = |entries: &[StageEntry<'a>]| {
-            let read = Entries::new(self.world, entries);
-            let mut faults = entry_faults(self.world, self.readings, &read, self.now);
-            faults.extend(references(self.world, &read).err().into_iter().flatten());
-            faults
-        };
-        &faults(after) - &faults(before)
+    fn new_faults(
+        &mut self,
+        before: &[StageEntry<'a>],
+        after: &[StageEntry<'a>],
+    ) -> BTreeSet<Fault> {
+        let faults = self.faults.take().unwrap_or_else(|| self.faults_of(before));
+        let then = self.faults_of(after);
+        let new = &then - &faults;
+        // The stage that was tried is the last one from now on, unless it is refused.
+        self.faults = Some(if new.is_empty() { then } else { faults });
+        new
+    }
+
+    fn faults_of(&self, entries: &[StageEntry<'a>]) -> BTreeSet<Fault> {
+        let read = Entries::new(self.world, entries);
+        let mut faults = entry_faults(self.world, self.readings, &read, self.now);
+        faults.extend(references(self.world, &read).err().into_iter().flatten());
+        faults
     }
 }
 

@@ -1,0 +1,107 @@
+//! Tests of what a reader of a contract sees of its amendments.
+
+use super::*;
+
+// shows B2 K2
+#[test]
+fn the_contract_says_how_many_subscriptions_each_amendment_changes() {
+    let mut world = amended_twice();
+    world.amend("new-year", CREATED, "2028-01-01", vec![adding(&["c", "d"])]);
+    world.pass(BEFORE);
+    let status = world.contract.status.clone().expect("a status");
+    let upcoming: Vec<String> = status
+        .upcoming
+        .iter()
+        .map(|it| {
+            format!(
+                "{} {} +{} -{} ~{}",
+                it.amendment,
+                day(it.effective),
+                it.adds,
+                it.removes,
+                it.changes
+            )
+        })
+        .collect();
+    assert_eq!(
+        upcoming,
+        [
+            "july 2027-07-01 +0 -0 ~2",
+            "october 2027-10-01 +0 -1 ~0",
+            "new-year 2028-01-01 +2 -0 ~0"
+        ]
+    );
+    assert_eq!(status.subscriptions.map(|counts| counts.total), Some(2));
+}
+
+// shows B2 K2
+#[test]
+fn the_contract_says_when_the_next_change_comes_and_tells_its_history() {
+    let mut world = amended_twice();
+    world.amend("new-year", CREATED, "2028-01-01", vec![adding(&["c", "d"])]);
+    let mut next = vec![];
+    for now in [
+        BEFORE,
+        "2027-04-01T03:00:00Z",
+        "2027-07-01T03:00:00Z",
+        "2027-10-01T03:00:00Z",
+        "2028-01-01T03:00:00Z",
+    ] {
+        world.pass(now);
+        let status = world.contract.status.as_ref().expect("a status");
+        next.push(day(status.next_transition.expect("a next one")));
+    }
+    assert_eq!(
+        next,
+        [
+            "2027-04-01",
+            "2027-07-01",
+            "2027-10-01",
+            "2028-01-01",
+            "2030-04-01"
+        ]
+    );
+    let status = world.contract.status.clone().expect("a status");
+    let history: Vec<String> = status
+        .history
+        .iter()
+        .map(|it| {
+            format!(
+                "{} {:?} {}",
+                day(it.at),
+                it.to,
+                it.amendment.as_deref().unwrap_or("-")
+            )
+        })
+        .collect();
+    assert_eq!(
+        history,
+        [
+            "2028-01-01 Amended new-year",
+            "2027-10-01 Amended october",
+            "2027-07-01 Amended july",
+            "2027-04-01 InForce -"
+        ]
+    );
+}
+
+// shows B2 K2
+#[test]
+fn a_device_that_is_out_between_two_times_of_service_does_not_count() {
+    let mut world = named(&["a", "b"]);
+    world.amend("july", CREATED, "2027-07-01", vec![threshold("10")]);
+    world.pass("2027-03-15T00:00:00Z");
+    world.pass("2027-07-02T00:00:00Z");
+    world.amend("december", DURING, "2027-12-01", vec![adding(&["b"])]);
+    world.edit(|spec| spec.services[0].devices.names = strings(&["a"]));
+    world.pass("2027-08-01T00:00:00Z");
+    for (now, total) in [("2027-08-02T00:00:00Z", 1), ("2027-12-01T03:00:00Z", 2)] {
+        world.pass(now);
+        let counts = world
+            .contract
+            .status
+            .as_ref()
+            .and_then(|it| it.subscriptions.clone());
+        assert_eq!(counts.map(|it| it.total), Some(total), "{now}");
+    }
+}
