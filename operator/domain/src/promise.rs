@@ -93,7 +93,8 @@ pub fn end_of(subscription: &ServiceSubscription, revision: &Revision) -> Option
     end_among(&subscription.spec.revisions, revision)
 }
 
-fn end_among(revisions: &[Arc<Revision>], revision: &Revision) -> Option<Timestamp> {
+/// Returns the same of one among all revisions of a subscription.
+pub(crate) fn end_among(revisions: &[Arc<Revision>], revision: &Revision) -> Option<Timestamp> {
     let all = revisions.iter().map(|other| other.effective);
     let next = all
         .filter(|effective| *effective > revision.effective)

@@ -244,7 +244,8 @@ proptest! {
                 prop_assert!(entries.windows(2).all(|pair| pair[0].effective < pair[1].effective));
                 for begun in before.revisions.iter().filter(|entry| entry.effective <= now) {
                     let after = entries.iter().find(|entry| entry.effective == begun.effective);
-                    let ended = begun.until.is_some_and(|until| until <= now);
+                    let end = crate::promise::end_among(&before.revisions, begun);
+                    let ended = end.is_some_and(|end| end <= now);
                     match after {
                         None => prop_assert!(ended && !begun.promised),
                         Some(after) => {
