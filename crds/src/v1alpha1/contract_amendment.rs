@@ -23,7 +23,7 @@ use crate::schema;
     category = "entente",
     status = "ContractAmendmentStatus",
     derive = "PartialEq",
-    doc = "What changes in a contract from a date on: one object for each agreement. Withdraw it by deleting it before its date.",
+    doc = "Change of a contract from a date on: one object for each agreement. Withdraw it by deleting it before its date.",
     validation = Rule::new("self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message("metadata.name must be a DNS label: lower case letters, digits and '-', at most 63 characters"),
     selectable = ".spec.contractRef.name",
     printcolumn(

@@ -108,7 +108,7 @@ pub struct ServiceSubscriptionSpec {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["effective".into()]))]
     pub revisions: Vec<Arc<Revision>>,
     /// The instant at which the operator made the subscription again although it had existed before.
-    /// Whether earlier promises were kept is not known any more: they are closed.
+    /// Earlier promises are closed, since it is not known any more whether they were kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored: Option<Timestamp>,
 }

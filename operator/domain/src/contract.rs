@@ -30,9 +30,11 @@ mod risk;
 mod segments;
 mod subscription_state;
 mod subscription_view;
+mod subscriptions;
 mod succession;
 mod terms;
 mod timeline;
+mod wake;
 
 #[cfg(test)]
 mod tests;
@@ -58,9 +60,10 @@ use crate::listing::some_of;
 
 pub use amendment::{AmendmentVerdict, amendment_status, contract_not_found, not_written};
 pub use report::{WriteOutcome, report};
-pub use resolve::{next_date, next_wake, resolve};
+pub use resolve::resolve;
 pub use subscription_view::{SubscriptionView, view};
 pub use succession::{ContractFacts, Kin, predecessor_of};
+pub use wake::{next_date, next_wake};
 
 /// The most names that a message lists before it says "and N more".
 const NAMES_SHOWN: usize = 5;

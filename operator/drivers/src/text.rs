@@ -237,7 +237,7 @@ pub(crate) mod tests {
                 client_secret: password,
                 scope: None,
             },
-            // That of a client certificate is no text, and never leaves the process.
+            // The secret of a client certificate is no text, and never leaves the process.
             _ => return None,
         })
     }

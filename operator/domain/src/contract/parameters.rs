@@ -1,5 +1,5 @@
 //! The parameters of an entry: chosen by the contract, signed before, or default of the catalogue.
-//! What an override sets on some devices is read here as well, and chosen by `overrides`.
+//! Values that an override sets on some devices are read here as well, and chosen by `overrides`.
 //!
 //! Each text is parsed once, when the entry is read: from then on it is the canonical text that
 //! subscriptions hold and compare, or it is refused. A value that the catalogue no longer allows

@@ -97,14 +97,11 @@ impl Segment<'_> {
     }
 }
 
-/// The segments of one device, of which there is one at least, in order.
-pub(super) type Segments<'a> = [Segment<'a>];
-
 /// Returns the entries of a subscription that takes part from its first segment on, whether that
 /// lies ahead or was missed; `None` while overrides are in conflict.
 pub(super) fn from_start(
     device: &str,
-    segments: &Segments<'_>,
+    segments: &[Segment<'_>],
     dates: &Dates,
 ) -> Option<Vec<Arc<Revision>>> {
     let mut entries: Vec<Arc<Revision>> = Vec::new();
@@ -119,7 +116,7 @@ pub(super) fn from_start(
 /// overrides are in conflict.
 pub(super) fn from_now(
     device: &str,
-    segments: &Segments<'_>,
+    segments: &[Segment<'_>],
     dates: &Dates,
     now: Timestamp,
 ) -> Option<Vec<Arc<Revision>>> {
@@ -138,7 +135,7 @@ pub(super) fn from_now(
 }
 
 /// Returns the segment in force.
-fn current<'s, 'a>(segments: &'s Segments<'a>, now: Timestamp) -> Option<&'s Segment<'a>> {
+fn current<'s, 'a>(segments: &'s [Segment<'a>], now: Timestamp) -> Option<&'s Segment<'a>> {
     let last = segments.iter().rfind(|segment| segment.from <= now);
     last.filter(|segment| !segment.has_ended(now))
 }
@@ -172,7 +169,7 @@ fn append(
 /// be pruned yet.
 pub(super) fn advance(
     subscription: &ServiceSubscription,
-    segments: &Segments<'_>,
+    segments: &[Segment<'_>],
     dates: &Dates,
     now: Timestamp,
 ) -> Option<Vec<Arc<Revision>>> {
@@ -185,7 +182,7 @@ pub(super) fn advance(
         let moves_with_start = before.effective == subscription.spec.contract.start;
         let is_same = before.effective == first.from;
         entries = if first.from <= now && !moves_with_start && !is_same {
-            // What an amendment was to bring later came by an edit or a label now.
+            // An edit or a label brings now, and without a promise, a device that an amendment brings later.
             from_now(&subscription.spec.device_ref.name, segments, dates, now)?
         } else {
             replaced(subscription, before, first, dates)
@@ -200,7 +197,7 @@ pub(super) fn advance(
             append(&mut entries, device, segment, segment.is_promised(dates))?;
         }
     }
-    // What was excluded stays so, and whether it is promised was decided when it was first written.
+    // An entry that is written again keeps its exclusions.
     for entry in entries.iter_mut().filter(|entry| entry.effective > now) {
         let mut ahead = ahead.iter();
         let before = ahead.find(|before| before.effective == entry.effective);
@@ -219,7 +216,7 @@ pub(super) fn advance(
 fn begun(
     entries: &mut Vec<Arc<Revision>>,
     subscription: &ServiceSubscription,
-    segments: &Segments<'_>,
+    segments: &[Segment<'_>],
     dates: &Dates,
     now: Timestamp,
 ) -> bool {

@@ -410,7 +410,7 @@ fn a_contract_without_a_fee_says_which_credit_of_a_service_owes_nothing() {
     assert!(revisions(&world)[0].remedies.is_empty());
     let condition = world.contract.status.clone().unwrap_or_default().conditions;
     assert!(is_true(&condition, ConditionType::Accepted));
-    // What the entry says of itself, or a fee, leaves nothing to say.
+    // Remedies of the entry itself, or a fee, leave nothing to say.
     world.edit(|spec| spec.services[0].fee = Some(fee("1", FeeOf::EachDevice)));
     assert_eq!(accepted(&mut world), valid);
     world.edit(|spec| spec.services[0].remedies = vec![credit("own")]);

@@ -199,7 +199,7 @@ fn next(
     let instance = recorded_key(recorded);
     let deprovision = deprovision(subscription, server, instance.clone());
     match &recorded.operation {
-        // What became of it is known to the one that goes on with the instance.
+        // The one that goes on with the instance knows the outcome.
         Some(operation)
             if operation.r#type != ServerOperationType::Update
                 && is_to_be_taken(round, subscription) =>

@@ -102,7 +102,7 @@ fn passing_value(
     acceptance: &Acceptance,
     setting: &DeviceSetting,
 ) -> Result<Value, Blocked> {
-    // What passes is written in the catalogue, where everybody may read it.
+    // The value that passes is written in the catalogue, where everybody may read it.
     if setting.r#type == ValueType::Secret {
         let message = format!(
             "{field} reads the setting {}, which is of type Secret: must be of another type",

@@ -1,0 +1,79 @@
+//! The instants at which a contract is looked at again although nothing happens.
+//!
+//! Decides only when: a pass that comes too early changes nothing, and one that does not come leaves a
+//! status or a subscription as it was. Called by the contract controller after each pass.
+
+use entente_crds::v1alpha1::{Contract, ContractAmendment, ResolvedTerm, ServiceSubscription};
+use jiff::{SignedDuration, Timestamp};
+
+use super::parsed::{accepted_term, lead_time};
+use super::timeline::effective_in;
+use super::{ResolvedContract, is_own};
+use crate::time::earlier_clock;
+
+/// Interval between two looks while the clocks differ: the local one may be set at any time.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
+
+/// Returns the next instant at which the changes or the report differ by time alone; `None` if only
+/// an event can make a difference. While clocks differ by `clock_skew` before the start, the local
+/// one does not show the instant at which it comes by the other.
+pub fn next_wake(
+    resolved: &ResolvedContract,
+    clock_skew: Option<SignedDuration>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let start = resolved.term.as_ref().map(|term| term.start);
+    let lies_ahead = start.is_some_and(|start| start > earlier_clock(now, clock_skew));
+    let again = clock_skew.filter(|_| lies_ahead);
+    let again = again.and_then(|_| now.checked_add(LOOK_AGAIN).ok());
+    let term = resolved
+        .term
+        .iter()
+        .flat_map(|term| [Some(term.start), term.end]);
+    let revisions = resolved
+        .desired
+        .iter()
+        .flat_map(|desired| &desired.spec.revisions);
+    let revisions = revisions.flat_map(|revision| [Some(revision.effective), revision.until]);
+    term.chain(revisions)
+        .chain([resolved.preparation, resolved.next_change])
+        .flatten()
+        .filter(|instant| *instant > now)
+        .chain(again)
+        .min()
+}
+
+/// Returns the next instant that matters to a contract by its own dates and those of its
+/// subscriptions and amendments; none of them needs the catalogue, a device or the rest of a pass.
+pub fn next_date<'a>(
+    contract: &Contract,
+    subscriptions: impl IntoIterator<Item = &'a ServiceSubscription>,
+    amendments: impl IntoIterator<Item = &'a ContractAmendment>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let status = contract.status.as_ref();
+    let terms = [
+        accepted_term(contract, now).ok(),
+        // It holds while an edit is refused.
+        status.and_then(|status| status.term.clone()),
+    ];
+    let of_terms = terms
+        .iter()
+        .flatten()
+        .flat_map(|term| [preparation(contract, term), Some(term.start), term.end]);
+    let own = subscriptions
+        .into_iter()
+        .filter(|found| is_own(contract, found));
+    let revisions = own.flat_map(|found| &found.spec.revisions);
+    let of_revisions = revisions.flat_map(|revision| [Some(revision.effective), revision.until]);
+    let amendments = amendments.into_iter();
+    let of_amendments = amendments.map(|amendment| effective_in(contract, amendment));
+    let dates = of_terms.chain(of_revisions).chain(of_amendments).flatten();
+    dates.filter(|instant| *instant > now).min()
+}
+
+/// Returns the instant from which the start of a term is prepared.
+pub(super) fn preparation(contract: &Contract, term: &ResolvedTerm) -> Option<Timestamp> {
+    let lead = lead_time(contract).ok()?;
+    term.start.checked_sub(lead).ok()
+}
