@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::terms::EntryTerms;
 use super::timeline::Amended;
-use crate::promise::{is_promised, is_settled};
+use crate::promise::{end_of, is_promised, is_settled, revision_of};
 
 /// The most entries that a subscription holds (its schema).
 pub(super) const MOST_REVISIONS: usize = 4;
@@ -304,27 +304,28 @@ fn shortened(mut entries: Vec<Arc<Revision>>) -> Vec<Arc<Revision>> {
     entries
 }
 
-/// Drops the oldest entries that have ended and whose promise is settled, and then those that lie
-/// furthest ahead but for the next one, until there are at most [`MOST_REVISIONS`]; `None` if that
-/// does not suffice.
+/// Drops the oldest entries that have ended before and whose promise is settled, and then those that
+/// lie furthest ahead but for the next one, until there are at most [`MOST_REVISIONS`]; `None` if
+/// that does not suffice. One that was in force until now has delivered what it says, and stays.
 fn pruned(
     mut entries: Vec<Arc<Revision>>,
     subscription: &ServiceSubscription,
     now: Timestamp,
 ) -> Option<Vec<Arc<Revision>>> {
+    let had_ended = |entry: &Revision| {
+        let written = revision_of(subscription, entry.effective);
+        let end = written.and_then(|written| end_of(subscription, written));
+        end.is_some_and(|end| end <= now)
+    };
     while entries.len() > MOST_REVISIONS {
-        let begun = entries.partition_point(|entry| entry.effective <= now);
-        let in_force = begun.saturating_sub(1);
-        let superseded = entries[..in_force].iter();
-        let oldest = superseded
-            .enumerate()
-            .find(|(_, entry)| is_settled(subscription, entry))
-            .map(|(index, _)| index);
+        let ahead = entries.iter().filter(|entry| entry.effective > now).count();
+        let mut all = entries.iter();
+        let oldest = all.position(|entry| had_ended(entry) && is_settled(subscription, entry));
         match oldest {
             Some(oldest) => {
                 entries.remove(oldest);
             }
-            None if entries.len() > begun + 1 => {
+            None if ahead > 1 => {
                 entries.pop();
             }
             None => return None,

@@ -472,3 +472,35 @@ fn a_withdrawal_by_a_label_is_held_although_an_amendment_brings_the_device_back(
     assert!(resolved.changes.is_empty());
     assert_eq!(entries(&world, "b"), before);
 }
+
+// shows B1 B2
+#[test]
+fn what_was_in_force_until_now_stays_and_the_furthest_amendment_waits_for_room() {
+    let mut world = named(&["a"]);
+    for (name, date, value) in [
+        ("july", "2027-07-01", "10"),
+        ("october", "2027-10-01", "11"),
+    ] {
+        world.amend(name, CREATED, date, vec![threshold(value)]);
+    }
+    world.pass("2027-03-15T00:00:00Z");
+    for (now, value) in [
+        ("2027-05-01T00:00:00Z", "mon"),
+        ("2027-05-02T00:00:00Z", "sun"),
+    ] {
+        world.edit(|spec| spec.services[0].parameters = texts(&[("weekdays", value)]));
+        world.pass(now);
+    }
+    assert_eq!(
+        entries(&world, "a"),
+        [
+            "2027-04-01 20 promised until 2027-05-01T00:00:00Z",
+            "2027-05-01T00:00:00Z 20 until 2027-05-02T00:00:00Z",
+            "2027-05-02T00:00:00Z 20 until 2030-04-01",
+            "2027-07-01 10 promised until 2030-04-01",
+        ]
+    );
+    world.pass("2027-07-01T03:00:00Z");
+    let last = entries(&world, "a").pop().expect("an entry");
+    assert_eq!(last, "2027-10-01 11 promised until 2030-04-01");
+}
