@@ -19,7 +19,7 @@ use kube::{
     },
 };
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub use self::report::{Conditioned, Reported, report_until_written};
 pub(crate) use self::report::{report_defect, written_alone};
@@ -308,17 +308,61 @@ where
         ),
         replace("/spec", json!(spec)),
     ]);
+    patch_operations(api, object, operations).await
+}
+
+async fn patch_operations<K: Written>(
+    api: &Api<K>,
+    object: &K,
+    operations: Value,
+) -> Result<K, WriteError> {
     let patch = serde_json::from_value(operations).map_err(RequestError::SerializeBody);
-    let replaced = send(api, |request| {
+    let patched = send(api, |request| {
         request.patch(
             &object.name_any(),
             &patch_params(),
             &Patch::<()>::Json(patch?),
         )
     });
-    replaced
+    patched
         .await
         .map_err(|error| WriteError::new::<K>(&Key::of(object), error))
+}
+
+/// Makes an object that exists one's own: `change` gets it as the API server has it, and its labels,
+/// owners, finalizers and spec are written; if it still has the UID and the resourceVersion of
+/// `object`. It is read first, since caches do not keep all of its metadata.
+pub async fn adopt<K>(
+    api: &Api<K>,
+    object: &K,
+    change: impl FnOnce(&mut K),
+) -> Result<K, WriteError>
+where
+    K: Written + HasSpec<Spec: Serialize>,
+{
+    let key = Key::of(object);
+    let found = read(api, &key).await?;
+    let same = |found: &K| {
+        found.uid() == object.uid() && found.resource_version() == object.resource_version()
+    };
+    let Some(mut found) = found.filter(same) else {
+        return Err(WriteError::Conflict {
+            kind: K::kind(&()).into_owned(),
+            key,
+        });
+    };
+    change(&mut found);
+    let set = |path: &str, value| json!({"op": "add", "path": path, "value": value});
+    let meta = found.meta();
+    let operations = json!([
+        set("/metadata/uid", json!(meta.uid)),
+        set("/metadata/resourceVersion", json!(meta.resource_version)),
+        set("/metadata/labels", json!(meta.labels)),
+        set("/metadata/ownerReferences", json!(meta.owner_references)),
+        set("/metadata/finalizers", json!(meta.finalizers)),
+        set("/spec", json!(found.spec())),
+    ]);
+    patch_operations(api, object, operations).await
 }
 
 /// Deletes the object, if it still has the UID and the resourceVersion of `object`.

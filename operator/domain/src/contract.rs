@@ -224,11 +224,24 @@ impl DesiredSubscription {
             .metadata
             .namespace
             .clone_from(&contract.metadata.namespace);
-        object.metadata.labels = Some(labels(contract, &self.spec));
-        object.metadata.owner_references =
-            contract.controller_owner_ref(&()).map(|owner| vec![owner]);
-        object.metadata.finalizers = Some(vec![FINALIZER_WITHDRAW.to_owned()]);
+        self.adopt(contract, &mut object);
         object
+    }
+
+    /// Makes an object that of a contract, with this spec. What others wrote of its metadata stays: other
+    /// labels, finalizers and owners that control nothing.
+    pub fn adopt(&self, contract: &Contract, object: &mut ServiceSubscription) {
+        let metadata = &mut object.metadata;
+        let own = labels(contract, &self.spec);
+        metadata.labels.get_or_insert_default().extend(own);
+        let owners = metadata.owner_references.get_or_insert_default();
+        owners.retain(|owner| owner.controller != Some(true));
+        owners.extend(contract.controller_owner_ref(&()));
+        let finalizers = metadata.finalizers.get_or_insert_default();
+        if finalizers.iter().all(|held| held != FINALIZER_WITHDRAW) {
+            finalizers.push(FINALIZER_WITHDRAW.to_owned());
+        }
+        object.spec = self.spec.clone();
     }
 }
 
@@ -274,6 +287,22 @@ pub struct SubscriptionUpdate {
     pub handle: SubscriptionHandle,
     /// The new spec is that of this one.
     pub desired: Arc<DesiredSubscription>,
+    /// True if the contract becomes its controller by this write.
+    pub adopts: bool,
+}
+
+impl SubscriptionUpdate {
+    fn new(
+        contract: &Contract,
+        live: &ServiceSubscription,
+        desired: &Arc<DesiredSubscription>,
+    ) -> Self {
+        Self {
+            handle: SubscriptionHandle::of(live),
+            desired: Arc::clone(desired),
+            adopts: is_adopted(contract, live),
+        }
+    }
 }
 
 /// The writes that lead from the existing subscriptions to the wanted ones, each sorted by name. A
@@ -355,16 +384,37 @@ fn is_terminating(subscription: &ServiceSubscription) -> bool {
     subscription.metadata.deletion_timestamp.is_some()
 }
 
-/// True if the subscription's controller is this very contract, and not an earlier one of its name.
+/// True if a subscription is this contract's: it controls it, or adopts it now.
 fn is_own(contract: &Contract, subscription: &ServiceSubscription) -> bool {
-    let owners = subscription
-        .metadata
-        .owner_references
-        .as_deref()
-        .unwrap_or_default();
-    owners.iter().any(|owner| {
+    is_controlled(contract, subscription) || is_adopted(contract, subscription)
+}
+
+/// True if the subscription's controller is this very contract, and not an earlier one of its name.
+fn is_controlled(contract: &Contract, subscription: &ServiceSubscription) -> bool {
+    let mut owners = subscription.metadata.owner_references.iter().flatten();
+    owners.any(|owner| {
         owner.controller == Some(true) && Some(&owner.uid) == contract.metadata.uid.as_ref()
     })
+}
+
+/// True if a subscription is to be adopted: it was restored from a backup, so that it names the contract
+/// and no object that exists controls it. One contract has a name at a time, so a controller of that
+/// name and another uid is gone. One that is being deleted is let go.
+fn is_adopted(contract: &Contract, subscription: &ServiceSubscription) -> bool {
+    let mut owners = subscription.metadata.owner_references.iter().flatten();
+    let controller = owners.find(|owner| owner.controller == Some(true));
+    let is_gone = controller.is_none_or(|owner| {
+        let is_contract = owner.kind == Contract::kind(&());
+        is_contract
+            && owner.name == name_of(contract)
+            && Some(&owner.uid) != contract.metadata.uid.as_ref()
+    });
+    let spec = &subscription.spec;
+    is_gone
+        && !is_terminating(subscription)
+        && !is_deleting(contract)
+        && spec.contract.name == name_of(contract)
+        && spec.customer.id == contract.spec.customer.id
 }
 
 /// Returns the fault of a value that cannot be used.

@@ -13,7 +13,7 @@ use kube::{Api, ResourceExt as _};
 use super::Contracts;
 use crate::{
     cache::Key,
-    status::{Created, Deleted, WriteError, create, delete, replace_spec},
+    status::{Created, Deleted, WriteError, adopt, create, delete, replace_spec},
 };
 
 /// Writes of all contracts that are under way at once. Far fewer than all requests to the API server
@@ -26,6 +26,7 @@ pub(super) const AT_ONCE: usize = 8;
 enum Write {
     Create(Arc<DesiredSubscription>),
     Update(Arc<ServiceSubscription>, Arc<DesiredSubscription>),
+    Adopt(Arc<ServiceSubscription>, Arc<DesiredSubscription>),
     Delete(Arc<ServiceSubscription>),
 }
 
@@ -79,7 +80,14 @@ pub(super) async fn changes(
     let mut writes: Vec<Write> = Vec::new();
     for update in &changes.update {
         match found(&update.handle) {
-            Some(object) => writes.push(Write::Update(object, Arc::clone(&update.desired))),
+            Some(object) => {
+                let desired = Arc::clone(&update.desired);
+                writes.push(if update.adopts {
+                    Write::Adopt(object, desired)
+                } else {
+                    Write::Update(object, desired)
+                });
+            }
             None => executed.overtaken = true,
         }
     }
@@ -144,6 +152,11 @@ async fn one(
         Write::Update(object, desired) => replace_spec(api, &*object, &desired.spec)
             .await
             .map(|object| cache.put_written(object)),
+        Write::Adopt(object, desired) => {
+            adopt(api, &*object, |found| desired.adopt(contract, found))
+                .await
+                .map(|object| cache.put_written(object))
+        }
         Write::Delete(object) => {
             let key = Key::of(&*object);
             contracts

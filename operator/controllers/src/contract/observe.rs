@@ -165,12 +165,19 @@ fn has_unreadable_record(objects: &Objects, contract: &Contract) -> bool {
     unreadable.any(|it| it.namespace == key.namespace && contract_label(&it.name) == key.name)
 }
 
-/// Returns the names of the subscriptions of this very contract that cannot be read.
+/// Returns the names of the subscriptions of this very contract that cannot be read; one that was
+/// restored from a backup, which nobody controls, is this one's by its name.
 fn unreadable_subscriptions(objects: &Objects, contract: &Contract) -> BTreeSet<String> {
+    let key = Key::of(contract);
     let unreadable = objects.subscriptions.unreadable();
     let own = unreadable.iter().filter(|subscription| {
-        let mut owners = subscription.metadata.owner_references.iter().flatten();
-        owners.any(|owner| Some(&owner.uid) == contract.metadata.uid.as_ref())
+        let owners = subscription.metadata.owner_references.iter().flatten();
+        let mut controllers = owners.filter(|owner| owner.controller == Some(true));
+        let is_named = subscription.key.namespace == key.namespace
+            && contract_label(&subscription.key.name) == key.name;
+        controllers.next().map_or(is_named, |owner| {
+            Some(&owner.uid) == contract.metadata.uid.as_ref()
+        })
     });
     own.map(|subscription| subscription.key.name.clone())
         .collect()

@@ -283,6 +283,7 @@ fn contracts(objects: &Objects, snapshot: &mut DeviceSnapshot) {
             }
             None => {
                 snapshot.live_contracts.insert(uid);
+                snapshot.live_contract_names.insert(name.clone());
             }
         }
     }

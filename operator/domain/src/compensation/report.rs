@@ -7,7 +7,7 @@
 use entente_crds::condition::{ConditionType, Reason};
 use entente_crds::v1alpha1::{
     Amount, Compensation, CompensationStatus, Explanation, Lateness, LatenessCause, Promise,
-    Record, Reissue,
+    PromiseState, Record, Reissue,
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
@@ -123,7 +123,8 @@ pub fn next_accrual(
 ///
 /// `promise` is that of the subscription, and `None` only if the API server answered that the
 /// subscription or the promise is gone: the last report is then made final, and without a report
-/// nothing can be calculated. `others` are the other compensations of the same contract and
+/// nothing can be calculated. So it is with a promise that was not missed: a record is made of one that
+/// was, so its evidence was lost, as after a restore from a backup. `others` are the other compensations of the same contract and
 /// service, from a fresh list, in any order; those that do not matter are left out here. `interval`
 /// is the time between two reports of an amount that accrues.
 pub fn report(
@@ -134,6 +135,7 @@ pub fn report(
     now: Timestamp,
 ) -> CompensationStatus {
     let previous = compensation.status.clone().unwrap_or_default();
+    let promise = promise.filter(|promise| promise.state == PromiseState::Missed);
     if let Some(voided) = &compensation.spec.voided {
         let reissues = voided.reissue == Reissue::Same && !is_reissued(compensation, others);
         let outcome = match taken_name(compensation, others).filter(|_| reissues) {

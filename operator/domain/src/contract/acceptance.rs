@@ -144,7 +144,8 @@ fn currency_fault(world: &ContractWorld, entries: &Entries<'_>) -> Option<Fault>
     let contract = &world.contract;
     let currency = contract.spec.currency.as_ref()?;
     let status = contract.status.as_ref();
-    let runs = status.is_some_and(|status| status.established.is_some());
+    let runs =
+        status.is_some_and(|status| status.established.is_some()) || world.own().next().is_some();
     let is_signed = |entry: &ContractService| {
         let mut fee = entry.fee.iter();
         fee.all(|fee| Signed::of(world, entry).has_fee(fee, currency))

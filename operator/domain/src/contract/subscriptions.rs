@@ -19,7 +19,7 @@ use super::revisions::{Dates, Segment, advance, from_now, from_start, instant};
 use super::segments::SegmentsByDevice;
 use super::{
     ContractWorld, DesiredSubscription, DeviceFacts, EntryDevices, ResolvedContract,
-    SubscriptionHandle, SubscriptionUpdate, is_own, is_terminating, name_of,
+    SubscriptionHandle, SubscriptionUpdate, is_adopted, is_own, is_terminating, name_of,
 };
 use crate::promise;
 
@@ -142,13 +142,11 @@ impl<'a> Subscriptions<'a> {
                 resolved.changes.held.push(name.clone());
             }
             let kept = || live.spec.revisions.clone();
-            let desired = desired(name, revisions.unwrap_or_else(kept), live.spec.restored);
+            let restored = self.restored(live);
+            let desired = desired(name, revisions.unwrap_or_else(kept), restored);
             if desired.spec != live.spec {
-                let handle = SubscriptionHandle::of(live);
-                resolved.changes.update.push(SubscriptionUpdate {
-                    handle,
-                    desired: Arc::clone(&desired),
-                });
+                let update = SubscriptionUpdate::new(contract, live, &desired);
+                resolved.changes.update.push(update);
             }
             resolved.desired.push(desired);
         } else if let Some((revisions, restored)) = self.first(&name, device, segments) {
@@ -162,6 +160,24 @@ impl<'a> Subscriptions<'a> {
             }
             resolved.desired.push(desired);
         }
+    }
+
+    /// Returns the instant at which a subscription came back: now, if it is adopted.
+    fn restored(&self, live: &ServiceSubscription) -> Option<Timestamp> {
+        let adopted = is_adopted(&self.world.contract, live).then(|| instant(self.now));
+        adopted.max(live.spec.restored)
+    }
+
+    /// Returns the adoption of a subscription that is not wanted: only then is its withdrawal waited for.
+    fn adoption(&self, live: &ServiceSubscription) -> SubscriptionUpdate {
+        let spec = ServiceSubscriptionSpec {
+            contract: self.common.contract.clone(),
+            restored: self.restored(live),
+            ..live.spec.clone()
+        };
+        let name = live.metadata.name.clone().unwrap_or_default();
+        let desired = Arc::new(DesiredSubscription { name, spec });
+        SubscriptionUpdate::new(&self.world.contract, live, &desired)
     }
 
     /// Returns the entries of a subscription that does not exist, and the instant at which it is made
@@ -279,6 +295,10 @@ impl<'a> Subscriptions<'a> {
             .collect();
         for (name, found) in &self.existing {
             if wanted.contains(name) || !is_own(contract, found) || is_terminating(found) {
+                continue;
+            }
+            if is_adopted(contract, found) {
+                resolved.changes.update.push(self.adoption(found));
                 continue;
             }
             let entry = |entry: &&StageEntry<'_>| entry.service.name == found.spec.service_name;

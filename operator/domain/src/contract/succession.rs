@@ -19,8 +19,8 @@ use jiff::Timestamp;
 use self::origins::Origins;
 use super::subscription_state::SubscriptionState;
 use super::{
-    ContractWorld, DesiredSubscription, Fault, ResolvedContract, SubscriptionHandle,
-    SubscriptionUpdate, is_terminating, name_of, unsupported,
+    ContractWorld, DesiredSubscription, Fault, ResolvedContract, SubscriptionUpdate,
+    is_terminating, name_of, unsupported,
 };
 
 /// The contracts before and after a contract, with their subscriptions.
@@ -56,6 +56,15 @@ pub struct ContractFacts {
     pub succeeds: Option<String>,
     /// Start of its accepted term; `None` if it was never accepted.
     pub start: Option<Timestamp>,
+}
+
+impl ContractFacts {
+    /// True if a subscription is this contract's, or becomes it now that it was restored.
+    fn has(&self, found: &ServiceSubscription) -> bool {
+        let spec = &found.spec;
+        let restored = spec.contract.name == self.name && spec.customer.id == self.customer;
+        spec.contract.uid == self.uid || restored && !is_terminating(found)
+    }
 }
 
 impl From<&Contract> for ContractFacts {
@@ -260,16 +269,18 @@ pub(super) fn apply(world: &ContractWorld, resolved: &mut ResolvedContract, now:
             *create = Arc::clone(desired);
         }
     }
-    changes.update = existing
-        .iter()
-        .filter_map(|(name, live)| {
-            let desired = specs.get(*name)?;
-            (desired.spec != live.spec).then(|| SubscriptionUpdate {
-                handle: SubscriptionHandle::of(live),
-                desired: Arc::clone(desired),
-            })
-        })
-        .collect();
+    // Those that are adopted and not wanted stay.
+    changes
+        .update
+        .retain(|update| !specs.contains_key(&update.desired.name));
+    let updates = existing.iter().filter_map(|(name, live)| {
+        let desired = specs.get(*name)?;
+        (desired.spec != live.spec).then(|| SubscriptionUpdate::new(&world.contract, live, desired))
+    });
+    changes.update.extend(updates);
+    changes
+        .update
+        .sort_unstable_by(|a, b| a.handle.cmp(&b.handle));
 }
 
 /// The first subscription of a chain, as a key: contract, entry and device.

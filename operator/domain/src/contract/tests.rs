@@ -14,6 +14,7 @@ mod parameters;
 mod properties;
 mod report;
 mod resolve;
+mod restored;
 mod revisions;
 mod risk;
 mod seen_late;
@@ -258,9 +259,13 @@ impl ContractWorld {
             object.metadata.creation_timestamp = Some(Time(second));
             self.subscriptions.push(object.into());
         }
+        let contract = self.contract.clone();
         for update in &changes.update {
             let found = self.existing(&update.handle.name);
             assert_eq!(SubscriptionHandle::of(found), update.handle);
+            if update.adopts {
+                update.desired.adopt(&contract, found);
+            }
             found.spec = update.desired.spec.clone();
             found.metadata.generation = found.metadata.generation.map(|one| one + 1);
         }

@@ -38,6 +38,9 @@ pub struct Circumstances<'a> {
     pub contract_deleted: Option<Timestamp>,
     /// True if the local clock cannot be trusted, so that it judges nothing: a verdict is for ever.
     pub clock_skewed: bool,
+    /// True if no contract of the subscription exists, so that nothing is judged: it was restored from a
+    /// backup before its contract, which adopts it.
+    pub contract_is_gone: bool,
     /// The records that exist; those of other subscriptions make no difference.
     pub records: &'a [CompensationRecord],
 }
@@ -49,6 +52,9 @@ pub fn judge(
     look: &Look<'_>,
 ) -> Vec<Promise> {
     let previous = judged(subscription);
+    if circumstances.contract_is_gone {
+        return previous.to_vec();
+    }
     let entries: Vec<&Revision> = subscription
         .spec
         .revisions
@@ -67,10 +73,14 @@ pub fn judge(
         .cloned()
         .collect();
     for revision in entries {
-        let known = promise_of(subscription, revision.effective).cloned();
-        let promise = known.unwrap_or_else(|| {
-            first_sight(subscription, circumstances.established, revision.effective)
+        let (established, effective) = (circumstances.established, revision.effective);
+        // A status that was restored is older than what has happened.
+        let known = promise_of(subscription, effective).filter(|it| {
+            it.state != PromiseState::Open || !was_lost(subscription, established, effective)
         });
+        let promise = known
+            .cloned()
+            .unwrap_or_else(|| first_sight(subscription, established, effective));
         let closing = closing(subscription, circumstances, revision);
         promises.push(if circumstances.clock_skewed {
             promise
@@ -112,23 +122,21 @@ pub fn evidence_is_lost(
     revisions.any(|it| it.promised && was_lost(subscription, established, it.effective))
 }
 
-/// True if a subscription had existed when this instant came, and was made again since. That of the
-/// start of the term had, if the set of the contract's subscriptions was complete, at `established`,
-/// before this one was made; of an amendment's instant only the contract knows it.
+/// True if a subscription had existed when this instant came, and was made again or restored since, as
+/// the contract has written into it. That of the start of the term had also, if the set of the
+/// contract's subscriptions was complete, at `established`, before this one was made.
 fn was_lost(
     subscription: &ServiceSubscription,
     established: Option<Timestamp>,
     effective: Timestamp,
 ) -> bool {
     let spec = &subscription.spec;
-    if effective != spec.contract.start {
-        return spec.restored.is_some_and(|restored| effective < restored);
-    }
+    let came_back = spec.restored.is_some_and(|restored| effective < restored);
     let created = subscription.metadata.creation_timestamp.as_ref();
-    let created = created.map(|time| time.0);
-    created
-        .zip(established)
-        .is_some_and(|(created, established)| created > established && effective < created)
+    let created = created.map(|time| time.0).zip(established);
+    let was_made_again =
+        created.is_some_and(|(created, established)| created > established && effective < created);
+    came_back || effective == spec.contract.start && was_made_again
 }
 
 fn first_sight(

@@ -31,9 +31,8 @@ impl<'a> Origins<'a> {
     ) -> Self {
         let kin = &world.kin;
         let nearest = kin.predecessors.first();
-        let of_nearest = |found: &&Arc<ServiceSubscription>| {
-            nearest.is_some_and(|facts| found.spec.contract.uid == facts.uid)
-        };
+        let of_nearest =
+            |found: &&Arc<ServiceSubscription>| nearest.is_some_and(|facts| facts.has(found));
         let taken = taken(world);
         let mut given: BTreeMap<&str, Vec<&ServiceSubscription>> = BTreeMap::new();
         for found in kin.given.iter().filter(of_nearest) {

@@ -7,7 +7,7 @@ use super::*;
 
 /// Something that happens to a contract.
 #[derive(Clone, Debug)]
-enum Event {
+pub(super) enum Event {
     Name(Vec<usize>),
     Label(usize, bool),
     Threshold(Option<u8>),
@@ -54,7 +54,7 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 impl Event {
-    fn happen(&self, world: &mut ContractWorld) {
+    pub(super) fn happen(&self, world: &mut ContractWorld) {
         match self {
             Self::Label(device, on) => {
                 world.devices[*device].labels = texts(if *on { &[("in", "bank")] } else { &[] });
@@ -191,7 +191,7 @@ fn amend(world: &mut ContractWorld, month: u8, device: usize, what: u8) {
     world.amend(&name, "2027-01-01T00:00:00Z", &date, vec![change]);
 }
 
-fn start() -> ContractWorld {
+pub(super) fn start() -> ContractWorld {
     let backup = selecting(
         entry("backup", "backup-service", &["d-0"]),
         &[("in", "bank")],
@@ -204,11 +204,11 @@ fn start() -> ContractWorld {
 }
 
 /// Events with the seconds between them, from half a year before the start.
-fn life() -> impl Strategy<Value = Vec<(u32, Event)>> {
+pub(super) fn life() -> impl Strategy<Value = Vec<(u32, Event)>> {
     prop::collection::vec((0..5_000_000_u32, event()), 1..16)
 }
 
-fn later(now: Timestamp, seconds: u32) -> Timestamp {
+pub(super) fn later(now: Timestamp, seconds: u32) -> Timestamp {
     let passed = jiff::SignedDuration::from_secs(i64::from(seconds));
     now.checked_add(passed).expect("within a few years")
 }

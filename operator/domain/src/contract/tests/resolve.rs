@@ -147,12 +147,13 @@ fn a_missing_service_freezes_its_own_entries_and_no_others() {
 
 // shows K5
 #[test]
-fn what_is_being_deleted_or_belongs_to_an_earlier_contract_of_the_name_is_waited_for() {
+fn what_is_being_deleted_or_was_for_another_customer_is_waited_for() {
     let mut world = named(&["a", "b"]);
     world.pass(BEFORE);
     world.existing("bank.backup.a").metadata.deletion_timestamp = Some(Time(at(BEFORE)));
-    let owners = &mut world.existing("bank.backup.b").metadata.owner_references;
-    owners.as_mut().expect("an owner")[0].uid = "an earlier one".to_owned();
+    let other = world.existing("bank.backup.b");
+    other.metadata.owner_references = None;
+    other.spec.customer.id = "C-4712".to_owned();
     let resolved = resolve(&world, at(BEFORE));
     assert!(resolved.changes.is_empty());
     assert_eq!(resolved.changes.waiting, ["bank.backup.a", "bank.backup.b"]);

@@ -9,7 +9,9 @@ use std::{
 
 use entente_crds::{
     condition::Reason,
-    v1alpha1::{Connection, Device, DeviceModel, ServiceSubscription, SmartService},
+    v1alpha1::{
+        Connection, Device, DeviceModel, ServiceSubscription, SmartService, SubscriptionContract,
+    },
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -60,6 +62,8 @@ pub struct DeviceSnapshot {
     pub subscriptions: Vec<Arc<ServiceSubscription>>,
     /// The uids of contracts that exist and are not being deleted.
     pub live_contracts: BTreeSet<String>,
+    /// Their names.
+    pub live_contract_names: BTreeSet<String>,
     /// Deletion time of contracts that still exist, by uid.
     pub deleted_contracts: BTreeMap<String, Timestamp>,
     /// The uids of contracts whose withdrawal a person gave up (annotation entente.dev/abandon).
@@ -118,6 +122,17 @@ impl DeviceSnapshot {
         self.not_at_hand(Referent::Device, &self.device_name)
     }
 
+    /// True if no contract has this uid, not even one that is being deleted.
+    pub(in crate::delivery) fn contract_is_gone(&self, uid: &str) -> bool {
+        !self.live_contracts.contains(uid) && !self.deleted_contracts.contains_key(uid)
+    }
+
+    /// True if a contract was restored from a backup: there is one of its name, and none of its uid. A
+    /// subscription of the older one is deleted by the garbage collector; it is made again.
+    pub(in crate::delivery) fn contract_came_back(&self, contract: &SubscriptionContract) -> bool {
+        self.contract_is_gone(&contract.uid) && self.live_contract_names.contains(&contract.name)
+    }
+
     /// Returns the circumstances by which the judge decides, besides a subscription.
     pub(in crate::delivery) fn circumstances(
         &self,
@@ -127,6 +142,7 @@ impl DeviceSnapshot {
         Circumstances {
             established: self.established.get(contract).copied(),
             contract_deleted: self.deleted_contracts.get(contract).copied(),
+            contract_is_gone: self.contract_is_gone(contract),
             clock_skewed: self.clock_skew.is_some(),
             records: &self.compensations,
         }

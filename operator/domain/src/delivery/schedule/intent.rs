@@ -61,7 +61,8 @@ pub(in crate::delivery) fn intent(
     let spec = &subscription.spec;
     if let Some(deleted) = &subscription.metadata.deletion_timestamp {
         let keep = spec.contract.deletion_policy == DeletionPolicy::Keep;
-        return if keep || !begun {
+        let comes_back = snapshot.contract_came_back(&spec.contract);
+        return if keep || comes_back || !begun {
             Intent::Detach
         } else {
             Intent::Withdraw {

@@ -216,3 +216,31 @@ proptest! {
         }
     }
 }
+
+// shows C10 K5
+#[test]
+fn what_the_garbage_collector_deletes_while_its_contract_comes_back_is_let_go() {
+    let mut one = set_up(subscription(&[(10, None)]), 10);
+    one.spec.contract.name = "bank".to_owned();
+    one.spec.contract.uid = "old".to_owned();
+    one.metadata.deletion_timestamp = Some(Time(hour(20)));
+    let lives = |uid: &str, name: &str| DeviceSnapshot {
+        live_contracts: [uid.to_owned()].into(),
+        live_contract_names: [name.to_owned()].into(),
+        ..DeviceSnapshot::default()
+    };
+    let is_ending = DeviceSnapshot {
+        deleted_contracts: [("old".to_owned(), hour(20))].into(),
+        ..lives("new", "bank")
+    };
+    let cases = [
+        (lives("new", "bank"), Intent::Detach),
+        (lives("old", "bank"), withdraw(20, true)),
+        (lives("new", "shop"), withdraw(20, true)),
+        (is_ending, withdraw(20, true)),
+        (DeviceSnapshot::default(), withdraw(20, true)),
+    ];
+    for (snapshot, wanted) in cases {
+        assert_eq!(intent(&snapshot, &one, true, hour(20)), wanted);
+    }
+}

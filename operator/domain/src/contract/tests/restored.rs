@@ -1,0 +1,321 @@
+//! Tests of contracts that come back from a backup, with their subscriptions or without.
+
+use entente_crds::v1alpha1::{Bounds, PromiseState, Revision};
+use proptest::prelude::*;
+
+use super::properties::{later, life, start};
+use super::*;
+use crate::promise::{Circumstances, Look, judge};
+
+/// The instant at which everything comes back, in the term.
+const RESTORED: &str = "2027-06-01T12:00:00Z";
+
+impl ContractWorld {
+    /// Brings the contract back as backups do: as another object, without a status; its amendments as
+    /// well, and its subscriptions also without an owner and finalizers.
+    fn restore(&mut self, now: &str) {
+        let metadata = &mut self.contract.metadata;
+        metadata.uid = Some(format!("restored at {now}"));
+        metadata.creation_timestamp = Some(Time(at(now)));
+        metadata.generation = Some(1);
+        self.contract.status = None;
+        self.recreated.clear();
+        self.collect();
+        for amendment in self.amendments.iter_mut().map(Arc::make_mut) {
+            amendment.metadata.creation_timestamp = Some(Time(at(now)));
+            amendment.status = None;
+        }
+        for found in self.subscriptions.iter_mut().map(Arc::make_mut) {
+            let metadata = &mut found.metadata;
+            metadata.uid = metadata.uid.as_ref().map(|uid| format!("{uid} at {now}"));
+            metadata.creation_timestamp = Some(Time(at(now)));
+            (metadata.generation, metadata.owner_references) = (Some(1), None);
+            metadata.finalizers = None;
+            found.status = None;
+        }
+    }
+
+    fn judged(&self, now: &str, completed_at: Option<&str>) -> Vec<(Timestamp, PromiseState)> {
+        let established = self.contract.status.as_ref();
+        let circumstances = Circumstances {
+            established: established.and_then(|status| status.established),
+            ..Circumstances::default()
+        };
+        let look = Look {
+            completed_at: completed_at.map(at),
+            heard_from: at(now),
+            blocking: (entente_crds::v1alpha1::Cause::Device, "Unreachable"),
+            now: at(now),
+        };
+        let all = self.subscriptions.iter();
+        let promises = all.flat_map(|found| judge(found, &circumstances, &look));
+        promises.map(|it| (it.effective, it.state)).collect()
+    }
+}
+
+fn revisions(world: &ContractWorld) -> BTreeMap<String, Vec<Arc<Revision>>> {
+    let found = world.subscriptions.iter().map(|found| {
+        let name = found.metadata.name.clone().expect("a name");
+        (name, found.spec.revisions.clone())
+    });
+    found.collect()
+}
+
+// shows K5 C10
+#[test]
+fn what_comes_back_is_adopted_as_it_was_and_owes_nothing_for_the_past() {
+    let mut world = named(&["a", "b"]);
+    world.pass(BEFORE);
+    world.pass(DURING);
+    let before = revisions(&world);
+    world.restore(RESTORED);
+    let resolved = world.pass(RESTORED);
+    assert!(resolved.changes.create.is_empty() && resolved.changes.delete.is_empty());
+    let adopted = resolved.changes.update.iter().filter(|it| it.adopts);
+    assert_eq!(adopted.count(), 2);
+    assert_eq!(revisions(&world), before);
+    for found in &world.subscriptions {
+        assert!(is_controlled(&world.contract, found));
+        let finalizers = found.metadata.finalizers.as_deref().unwrap_or_default();
+        assert_eq!(finalizers, [FINALIZER_WITHDRAW]);
+        assert_eq!(found.spec.restored, Some(at(RESTORED)));
+        assert_eq!(found.spec.contract.uid, format!("restored at {RESTORED}"));
+    }
+    assert!(resolve(&world, at(RESTORED)).changes.is_empty());
+    // Nobody knows any more whether it was in time.
+    let closed = [(at(START), PromiseState::Closed); 2];
+    assert_eq!(world.judged(RESTORED, None), closed);
+    assert_eq!(world.judged(RESTORED, Some(RESTORED)), closed);
+}
+
+// shows K5
+#[test]
+fn a_promise_that_lay_ahead_when_everything_came_back_is_judged_as_ever() {
+    let mut world = named(&["a"]);
+    world.pass(BEFORE);
+    world.restore("2027-03-15T00:00:00Z");
+    world.pass("2027-03-15T00:00:00Z");
+    assert_eq!(
+        world.judged(RESTORED, None),
+        [(at(START), PromiseState::Missed)]
+    );
+    assert_eq!(
+        world.judged(RESTORED, Some(START)),
+        [(at(START), PromiseState::Kept)]
+    );
+}
+
+// shows K5
+#[test]
+fn a_status_that_was_restored_is_older_than_what_has_happened() {
+    let mut world = named(&["a"]);
+    world.pass(BEFORE);
+    let open = entente_crds::v1alpha1::Promise {
+        effective: at(START),
+        state: PromiseState::Open,
+        completed: None,
+        proof: None,
+        closed: None,
+        delays: Vec::new(),
+        emitted: Vec::new(),
+    };
+    world.restore(RESTORED);
+    let status = ServiceSubscriptionStatus {
+        promises: vec![open],
+        ..ServiceSubscriptionStatus::default()
+    };
+    world.existing("bank.backup.a").status = Some(status);
+    world.pass(RESTORED);
+    assert_eq!(
+        world.judged(RESTORED, Some(RESTORED)),
+        [(at(START), PromiseState::Closed)]
+    );
+}
+
+// shows K5
+#[test]
+fn nobody_judges_what_no_contract_has_adopted() {
+    let mut world = named(&["a"]);
+    world.pass(BEFORE);
+    world.restore(RESTORED);
+    let found = world.subscriptions[0].clone();
+    let circumstances = Circumstances {
+        contract_is_gone: true,
+        ..Circumstances::default()
+    };
+    let look = Look {
+        completed_at: None,
+        heard_from: at(RESTORED),
+        blocking: (entente_crds::v1alpha1::Cause::Device, "Unreachable"),
+        now: at(RESTORED),
+    };
+    assert!(judge(&found, &circumstances, &look).is_empty());
+}
+
+// shows K5
+#[test]
+fn what_was_signed_is_not_refused_when_it_comes_back() {
+    let mut world = named(&["a"]);
+    let early = "2027-01-10";
+    world.backup_service().bounds = Some(Bounds {
+        promises_before: "720h".into(),
+        ..Bounds::default()
+    });
+    world.edit(|spec| {
+        spec.promises_from = Some(early.to_owned());
+        spec.services[0].fee = Some(fee("10.00", FeeOf::EachDevice));
+    });
+    world.pass(BEFORE);
+    world.pass(DURING);
+    assert_eq!(said(&world, ConditionType::Accepted), "True Valid");
+    world.restore(RESTORED);
+    assert!(
+        world.pass(RESTORED).accepted.is_ok(),
+        "{:?}",
+        world.contract.status
+    );
+    let before = revisions(&world);
+    world.pass(RESTORED);
+    assert_eq!(revisions(&world), before);
+}
+
+/// Cases: what is changed of a subscription that came back, and whether it is adopted.
+type Case = (&'static str, fn(&mut ServiceSubscription), bool);
+
+// shows K5
+#[test]
+fn only_what_names_this_contract_and_has_no_other_controller_is_adopted() {
+    fn owner(found: &mut ServiceSubscription, kind: &str, name: &str, controller: bool) {
+        let owner = k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference {
+            api_version: "entente.dev/v1alpha1".to_owned(),
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            uid: "uid of old".to_owned(),
+            controller: Some(controller),
+            block_owner_deletion: None,
+        };
+        found.metadata.owner_references = Some(vec![owner]);
+    }
+    let cases: [Case; 8] = [
+        ("as backups leave it", |_| {}, true),
+        (
+            "with its old controller",
+            |it| owner(it, "Contract", "bank", true),
+            true,
+        ),
+        (
+            "with another contract as controller",
+            |it| owner(it, "Contract", "shop", true),
+            false,
+        ),
+        (
+            "with another kind of controller",
+            |it| owner(it, "Tenant", "bank", true),
+            false,
+        ),
+        (
+            "with an owner that controls nothing",
+            |it| owner(it, "Tenant", "t", false),
+            true,
+        ),
+        (
+            "of another customer",
+            |it| it.spec.customer.id = "other".to_owned(),
+            false,
+        ),
+        (
+            "of another contract",
+            |it| it.spec.contract.name = "shop".to_owned(),
+            false,
+        ),
+        (
+            "deleted",
+            |it| it.metadata.deletion_timestamp = Some(Time(at(RESTORED))),
+            false,
+        ),
+    ];
+    for (case, change, adopted) in cases {
+        let mut world = named(&["a"]);
+        world.pass(BEFORE);
+        world.restore(RESTORED);
+        change(world.existing("bank.backup.a"));
+        let changes = world.pass(RESTORED).changes;
+        assert_eq!(changes.update.iter().any(|it| it.adopts), adopted, "{case}");
+        assert_eq!(changes.waiting.is_empty(), adopted, "{case}");
+        assert!(
+            changes.create.is_empty() && changes.delete.is_empty(),
+            "{case}"
+        );
+        if case == "with an owner that controls nothing" {
+            let owners = world.subscriptions[0]
+                .metadata
+                .owner_references
+                .iter()
+                .flatten();
+            let owners: Vec<&str> = owners.map(|owner| &*owner.kind).collect();
+            assert_eq!(owners, ["Tenant", "Contract"], "it stays");
+        }
+    }
+}
+
+// shows K5
+#[test]
+fn what_is_not_wanted_any_more_is_adopted_before_it_is_withdrawn() {
+    let mut world = named(&["a", "b"]);
+    world.pass(BEFORE);
+    world.edit(|spec| spec.services[0].devices.names.truncate(1));
+    world.restore(RESTORED);
+    let changes = world.pass(RESTORED).changes;
+    assert_eq!(changes.update.len(), 2);
+    assert!(
+        changes.delete.is_empty(),
+        "nobody would wait for its withdrawal"
+    );
+    assert_eq!(deleted(&world.pass(RESTORED)), ["bank.backup.b"]);
+}
+
+// shows K5
+#[test]
+fn a_contract_that_is_deleted_leaves_what_was_set_free() {
+    let mut world = named(&["a"]);
+    world.pass(BEFORE);
+    world.existing("bank.backup.a").metadata.owner_references = None;
+    world.contract.metadata.deletion_timestamp = Some(Time(at(DURING)));
+    let resolved = resolve(&world, at(DURING));
+    assert!(resolved.done && resolved.changes.is_empty());
+}
+
+proptest! {
+    // shows K5
+    #[test]
+    fn whatever_has_happened_nothing_is_made_or_deleted_when_all_comes_back(life in life()) {
+        let (mut world, mut now) = (start(), at(CREATED));
+        for (seconds, event) in life {
+            now = later(now, seconds);
+            event.happen(&mut world);
+            world.pass(&now.to_string());
+        }
+        world.collect();
+        world.pass(&now.to_string());
+        let settled = world.status(&resolve(&world, now), now);
+        // An amendment that comes back after the end is one that was made after the end.
+        let is_over = said(&world, ConditionType::InForce) == "False Ended";
+        prop_assume!(said(&world, ConditionType::Accepted) == "True Valid" && !is_over);
+        let before = revisions(&world);
+        world.restore(&now.to_string());
+        let changes = resolve(&world, now).changes;
+        world.pass(&now.to_string());
+        let after = revisions(&world);
+        let names = |of: &BTreeMap<String, Vec<Arc<Revision>>>| of.keys().cloned().collect::<Vec<_>>();
+        prop_assert_eq!(names(&after), names(&before));
+        prop_assert!(changes.delete.is_empty());
+        for (name, before) in &before {
+            let begun = |of: &[Arc<Revision>]| -> Vec<Arc<Revision>> {
+                of.iter().filter(|it| it.effective <= now).cloned().collect()
+            };
+            prop_assert_eq!(begun(&after[name]), begun(before), "{}", name);
+        }
+        let again = resolve(&world, now);
+        prop_assert!(again.changes.is_empty(), "{:?} {:?}", again.changes, settled.conditions);
+    }
+}
