@@ -91,21 +91,20 @@ impl InProcess {
     pub(crate) fn at(now: &str) -> Self {
         let now: Timestamp = now.parse().unwrap();
         let clock = Arc::new(FakeClock::starting_at(now));
-        let cluster = FakeCluster::new(Arc::clone(&clock));
-        let mut namespace = Namespace::default();
-        let name = example::NAMESPACE.to_owned();
-        let label = ("kubernetes.io/metadata.name".to_owned(), name.clone());
-        namespace.metadata.labels = Some([label].into());
-        namespace.metadata.name = Some(name);
-        cluster.apply(&namespace);
         let wall = Arc::clone(&clock);
         Self {
-            cluster,
+            cluster: cluster(&clock),
             world: Arc::new(World::with_clock(move || wall.now())),
             clock,
             queues: Queues::default(),
             running: None,
         }
+    }
+
+    /// Goes to another cluster, which is empty but for the namespace. Nothing may run.
+    pub(crate) fn move_to_another_cluster(&mut self) {
+        assert!(self.running.is_none(), "a controller runs");
+        self.cluster = cluster(&self.clock);
     }
 
     /// Returns the parts of a controller, with all objects in its caches, and the end of them.
@@ -187,6 +186,18 @@ impl InProcess {
     pub(crate) async fn let_pass(&self, time: Duration) {
         sleep(time).await;
     }
+}
+
+/// Returns an API server that has the namespace of the examples.
+fn cluster(clock: &Arc<FakeClock>) -> Arc<FakeCluster> {
+    let cluster = FakeCluster::new(Arc::clone(clock));
+    let mut namespace = Namespace::default();
+    let name = example::NAMESPACE.to_owned();
+    let label = ("kubernetes.io/metadata.name".to_owned(), name.clone());
+    namespace.metadata.labels = Some([label].into());
+    namespace.metadata.name = Some(name);
+    cluster.apply(&namespace);
+    cluster
 }
 
 /// Returns a change of an object, as the cache announces it.

@@ -8,6 +8,7 @@ mod instants;
 mod orphans;
 mod random_specs;
 mod renewal;
+mod restore;
 mod settle;
 mod story;
 mod tasks;
@@ -59,13 +60,8 @@ fn prepared() -> InProcess {
 fn prepared_at(now: &str) -> InProcess {
     let process = InProcess::at(now);
     process.world.put_server(BROKER_URL, fake_broker());
+    catalogue(&process);
     let cluster = &process.cluster;
-    cluster.apply(&broker_login());
-    cluster.apply(&example::hq_ipp());
-    cluster.apply(&example::northwind_services());
-    cluster.apply(&example::mfp_500());
-    cluster.apply(&example::data_backup());
-    cluster.apply(&example::parts_life());
     for (number, device) in example::devices().iter().enumerate() {
         process
             .world
@@ -74,6 +70,17 @@ fn prepared_at(now: &str) -> InProcess {
     }
     cluster.apply(&example::banco_sul_2027());
     process
+}
+
+/// Makes the objects to which contracts and devices refer.
+fn catalogue(process: &InProcess) {
+    let cluster = &process.cluster;
+    cluster.apply(&broker_login());
+    cluster.apply(&example::hq_ipp());
+    cluster.apply(&example::northwind_services());
+    cluster.apply(&example::mfp_500());
+    cluster.apply(&example::data_backup());
+    cluster.apply(&example::parts_life());
 }
 
 /// Starts as [`prepared`] does, with an operator that has made every subscription.

@@ -318,6 +318,8 @@ pub struct Changes {
     /// Left as they are on purpose: their withdrawal comes from labels while the number of devices
     /// is not the expected one, or all their revisions are still needed.
     pub held: Vec<String>,
+    /// Left as they are for a day: they came back from a backup and are not wanted.
+    pub restored: Vec<String>,
     /// Wanted, but an object of that name has to be removed first: it is being deleted, or is
     /// another contract's. Or it cannot be read.
     pub waiting: Vec<String>,

@@ -42,7 +42,8 @@ impl Assessment<'_> {
             return self.over();
         }
         if let Some(fault) = self.device_fault() {
-            return Summary::open(fault.reason, fault.message, self.work());
+            let message = self.with_restored(&fault.message);
+            return Summary::open(fault.reason, message, self.work());
         }
         let unwritten: Vec<&SubscriptionState> = self
             .states
@@ -108,9 +109,26 @@ impl Assessment<'_> {
         }
     }
 
+    /// Returns the message with the subscriptions that came back from a backup and are not wanted.
+    fn with_restored(&self, message: &str) -> String {
+        let restored = &self.resolved.changes.restored;
+        let names = listed(restored.iter().map(String::as_str));
+        let restored = match restored.len() {
+            0 => return message.to_owned(),
+            1 => format!("The subscription {names} was restored and is not wanted, and is"),
+            count => {
+                format!("{count} subscriptions were restored and are not wanted ({names}), and are")
+            }
+        };
+        format!(
+            "{message} {restored} kept for a day: restore what is missing, or edit the contract to \
+             withdraw at once."
+        )
+    }
+
     /// Returns the message with what hinders subscriptions and is not said by one of their items.
     pub(super) fn explained(&self, message: &str) -> String {
-        let message = self.with_devices_not_found(message);
+        let message = self.with_restored(&self.with_devices_not_found(message));
         if self.unreadable.is_empty() {
             return message;
         }

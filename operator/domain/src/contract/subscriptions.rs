@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use entente_crds::v1alpha1::{
-    ExcludedTime, NameReference, Revision, ServiceSubscription, ServiceSubscriptionSpec,
+    Contract, ExcludedTime, NameReference, Revision, ServiceSubscription, ServiceSubscriptionSpec,
     SubscriptionContract, SubscriptionCustomer,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::exclusions::{Exclusions, exclude, exclude_first};
 use super::overlay::StageEntry;
@@ -22,6 +22,9 @@ use super::{
     SubscriptionHandle, SubscriptionUpdate, is_adopted, is_own, is_terminating, name_of,
 };
 use crate::promise;
+
+/// Time for which a subscription that came back from a backup is kept although it is not wanted.
+const KEPT: SignedDuration = SignedDuration::from_hours(24);
 
 /// The set of subscriptions of one accepted contract.
 pub(super) struct Subscriptions<'a> {
@@ -91,7 +94,12 @@ impl<'a> Subscriptions<'a> {
                 continue;
             }
             let is_out = !segments.iter().any(|it| it.is_in_stage(current));
-            if is_out && self.is_held(entry, device, in_force, &resolved.entries) {
+            let is_kept = || {
+                let live = self.live(entry, device);
+                let until = live.and_then(|live| kept_until(&self.world.contract, live));
+                until.is_some_and(|until| until > self.now)
+            };
+            if is_out && (is_kept() || self.is_held(entry, device, in_force, &resolved.entries)) {
                 continue;
             }
             self.one(entry, device, segments, resolved);
@@ -107,6 +115,7 @@ impl<'a> Subscriptions<'a> {
             .sort_unstable_by(|a, b| a.handle.cmp(&b.handle));
         changes.delete.sort_unstable();
         changes.held.sort_unstable();
+        changes.restored.sort_unstable();
         changes.waiting.sort_unstable();
     }
 
@@ -202,6 +211,11 @@ impl<'a> Subscriptions<'a> {
         Some((revisions, restored.then(|| instant(*now))))
     }
 
+    fn live(&self, entry: &str, device: &str) -> Option<&'a ServiceSubscription> {
+        let name = format!("{}.{entry}.{device}", name_of(&self.world.contract));
+        self.existing.get(name.as_str()).copied()
+    }
+
     /// True if a service runs on a device that has left its entry, and its withdrawal is held back.
     fn is_held(
         &self,
@@ -210,8 +224,7 @@ impl<'a> Subscriptions<'a> {
         in_force: &[StageEntry<'_>],
         counts: &[EntryDevices],
     ) -> bool {
-        let name = format!("{}.{entry}.{device}", name_of(&self.world.contract));
-        let live = self.existing.get(name.as_str());
+        let live = self.live(entry, device);
         let runs =
             live.is_some_and(|live| promise::in_force(&live.spec.revisions, self.now).is_some());
         let mut entries = in_force.iter();
@@ -301,6 +314,12 @@ impl<'a> Subscriptions<'a> {
                 resolved.changes.update.push(self.adoption(found));
                 continue;
             }
+            if let Some(until) = kept_until(contract, found).filter(|until| *until > self.now) {
+                let again = resolved.next_change.into_iter().chain([until]).min();
+                resolved.next_change = again;
+                resolved.changes.restored.push((*name).to_owned());
+                continue;
+            }
             let entry = |entry: &&StageEntry<'_>| entry.service.name == found.spec.service_name;
             match in_force.iter().find(entry) {
                 Some(StageEntry { service, .. })
@@ -314,6 +333,16 @@ impl<'a> Subscriptions<'a> {
             }
         }
     }
+}
+
+/// Returns the end of the time for which a subscription that came back from a backup is not withdrawn: for
+/// a day, while nobody has edited the contract that adopted it. Its device, the device's labels or an
+/// amendment may come back later.
+pub(super) fn kept_until(contract: &Contract, found: &ServiceSubscription) -> Option<Timestamp> {
+    let is_unedited = contract.metadata.generation == Some(1);
+    let restored = found.spec.restored.filter(|_| is_unedited)?;
+    let is_of_this = created(contract, restored) <= restored;
+    restored.checked_add(KEPT).ok().filter(|_| is_of_this)
 }
 
 /// True if the withdrawal of a device from an entry is held back: the number of devices is not the

@@ -7,6 +7,7 @@ use entente_crds::v1alpha1::{Contract, ContractAmendment, ResolvedTerm, ServiceS
 use jiff::{SignedDuration, Timestamp};
 
 use super::parsed::{accepted_term, lead_time};
+use super::subscriptions::kept_until;
 use super::timeline::effective_in;
 use super::{ResolvedContract, is_own};
 use crate::time::earlier_clock;
@@ -64,8 +65,11 @@ pub fn next_date<'a>(
     let own = subscriptions
         .into_iter()
         .filter(|found| is_own(contract, found));
-    let revisions = own.flat_map(|found| &found.spec.revisions);
-    let of_revisions = revisions.flat_map(|revision| [Some(revision.effective), revision.until]);
+    let of_revisions = own.flat_map(|found| {
+        let revisions = found.spec.revisions.iter();
+        let dates = revisions.flat_map(|revision| [Some(revision.effective), revision.until]);
+        dates.chain([kept_until(contract, found)])
+    });
     let amendments = amendments.into_iter();
     let of_amendments = amendments.map(|amendment| effective_in(contract, amendment));
     let dates = of_terms.chain(of_revisions).chain(of_amendments).flatten();

@@ -271,7 +271,72 @@ fn what_is_not_wanted_any_more_is_adopted_before_it_is_withdrawn() {
         changes.delete.is_empty(),
         "nobody would wait for its withdrawal"
     );
-    assert_eq!(deleted(&world.pass(RESTORED)), ["bank.backup.b"]);
+    let resolved = world.pass(RESTORED);
+    assert!(
+        resolved.changes.is_empty(),
+        "what it needs may come back later"
+    );
+    assert_eq!(resolved.changes.restored, ["bank.backup.b"]);
+    assert_eq!(
+        next_wake(&resolved, None, at(RESTORED)),
+        Some(at("2027-06-02T12:00:00Z"))
+    );
+    let mut edited = world.clone();
+    edited.edit(|spec| spec.suspend = true);
+    assert_eq!(deleted(&edited.pass(RESTORED)), ["bank.backup.b"]);
+    assert_eq!(
+        deleted(&world.pass("2027-06-02T12:00:00Z")),
+        ["bank.backup.b"]
+    );
+}
+
+// shows K5
+#[test]
+fn what_its_device_or_amendment_brings_back_later_goes_on() {
+    let mut world = labelled(&["a", "b"]);
+    world.amend(
+        "more",
+        CREATED,
+        "2027-05-01",
+        vec![AmendedService {
+            name: "backup".to_owned(),
+            devices: Some(entente_crds::v1alpha1::AmendedDevices {
+                add: vec!["c".to_owned()],
+                ..Default::default()
+            }),
+            ..AmendedService::default()
+        }],
+    );
+    world.pass(BEFORE);
+    world.pass(RESTORED);
+    let before = revisions(&world);
+    assert_eq!(before.len(), 3);
+    let (devices, amendments) = (world.devices.clone(), world.amendments.clone());
+    world.restore(RESTORED);
+    world.devices.clear();
+    let restored = std::mem::take(&mut world.amendments);
+    assert_eq!(amendments.len(), restored.len());
+    for _ in 0..3 {
+        world.pass(RESTORED);
+    }
+    for name in ["bank.backup.a", "bank.backup.b", "bank.backup.c"] {
+        world.deliver(name);
+    }
+    world.pass(RESTORED);
+    assert_eq!(
+        message(&world, ConditionType::Ready),
+        "No Device matches services[backup]: check the selector and the labels of the Devices. \
+         3 subscriptions were restored and are not wanted (bank.backup.a, bank.backup.b, \
+         bank.backup.c), and are kept for a day: restore what is missing, or edit the contract to \
+         withdraw at once."
+    );
+    world.amendments = restored;
+    world.devices = devices;
+    for _ in 0..3 {
+        world.pass("2027-06-01T13:00:00Z");
+    }
+    assert_eq!(revisions(&world), before);
+    assert!(world.pass("2027-06-03T13:00:00Z").changes.is_empty());
 }
 
 // shows K5
