@@ -5,5 +5,6 @@ mod amended;
 mod crash;
 mod process;
 mod renewal;
+mod restored;
 mod unreadable;
 mod withdrawal;
