@@ -188,6 +188,9 @@ reasons! {
     /// The broker's catalog has other ids behind the names that a live instance was made with, or
     /// the broker has an instance of another offering under the id that the operator uses.
     OfferingChanged => "Have the broker's catalog corrected, or name the offering and plan with the instance's ids in the SmartService.",
+    /// The broker does not have the instance that a contract has succeeded to, of a subscription that was
+    /// restored from a backup. No other one is made.
+    InstanceNotFound => "Restore the instance at the broker, or set the annotation entente.dev/provision on the ServiceSubscription to have a new one made.",
     /// The Connection leads to another broker than the one at which a live instance was made.
     BrokerChanged => "Set spec.osb.url of the Connection back, or name the old URL in its spec.osb.movedFrom if the same broker has moved.",
     /// The operator met a defect of its own, or the API server refused its status; it tries again.
@@ -359,7 +362,7 @@ macro_rules! blocking {
             Reason::ConnectionNotFound, Reason::SecretNotFound, Reason::SecretKeyMissing,
             Reason::SecretForbidden, Reason::NotAllowed, Reason::OfferingNotFound,
             Reason::OfferingChanged, Reason::BrokerChanged, Reason::ConflictingContract, Reason::SettingsConflict, Reason::ClockSkew,
-            Reason::IdentityMismatch, Reason::CertificateChanged, Reason::UnsupportedByModel,
+            Reason::InstanceNotFound, Reason::IdentityMismatch, Reason::CertificateChanged, Reason::UnsupportedByModel,
             Reason::AcceptedNotEffective, Reason::RejectedNotSettable, Reason::RejectedValue,
             Reason::Unsupported, Reason::NotVerifiable, Reason::Unreachable, Reason::Unauthorized,
             Reason::Busy, Reason::TimedOut, Reason::ProtocolError, Reason::OperationRunning,
@@ -435,6 +438,7 @@ impl ConditionType {
                 Reason::OfferingNotFound,
                 Reason::OfferingChanged,
                 Reason::BrokerChanged,
+                Reason::InstanceNotFound,
                 Reason::ConflictingContract,
                 Reason::SettingsConflict,
                 Reason::IdentityMismatch,

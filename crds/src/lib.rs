@@ -52,6 +52,10 @@ pub const FINALIZER_IN_USE: &str = "entente.dev/in-use";
 /// Annotation that ends a withdrawal at once, whatever the device or the service server answers.
 pub const ANNOTATION_ABANDON: &str = "entente.dev/abandon";
 
+/// Annotation of a ServiceSubscription that was restored: an instance that the broker does not have is
+/// made anew.
+pub const ANNOTATION_PROVISION: &str = "entente.dev/provision";
+
 /// Annotation by which a person asks for a reconcile now; echoed in `status.lastHandledReconcileAt`.
 pub const ANNOTATION_RECONCILE_AT: &str = "entente.dev/reconcile-at";
 

@@ -62,7 +62,7 @@ pub use amendment::{AmendmentVerdict, amendment_status, contract_not_found, not_
 pub use report::{WriteOutcome, report};
 pub use resolve::resolve;
 pub use subscription_view::{SubscriptionView, view};
-pub use succession::{ContractFacts, Kin, predecessor_of};
+pub use succession::{Ancestor, ContractFacts, Kin, predecessor_of};
 pub use wake::{next_date, next_wake};
 
 /// The most names that a message lists before it says "and N more".

@@ -191,6 +191,7 @@ fn row(reason: Reason) -> (Class, Blame) {
         | Reason::OfferingNotFound
         | Reason::OfferingChanged
         | Reason::BrokerChanged
+        | Reason::InstanceNotFound
         | Reason::Undecodable
         | Reason::SettingsConflict
         | Reason::ConflictingContract

@@ -5,7 +5,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use entente_crds::v1alpha1::{Contract, ServiceSubscription};
-use entente_domain::contract::{ContractFacts, Kin, predecessor_of};
+use entente_domain::contract::{Ancestor, ContractFacts, Kin, predecessor_of};
 use kube::ResourceExt as _;
 
 use super::{
@@ -40,7 +40,19 @@ pub(super) fn of(objects: &Objects, contract: &Contract) -> Kin {
     let services = kin.given.iter().flat_map(|it| &it.spec.revisions);
     let services: BTreeSet<&str> = services.map(|it| it.service_ref.name.as_str()).collect();
     kin.services = observe::services(objects, &services);
-    kin.predecessors = predecessors(objects, &key, nearest.clone());
+    let before = predecessors(objects, &key, nearest.clone());
+    kin.predecessors = before.iter().map(|it| ContractFacts::from(&**it)).collect();
+    let amendments = |it: &Contract| {
+        let of = path(&key.namespace, &it.name_any());
+        observe::amendments(objects, &of)
+    };
+    kin.ancestors = before
+        .into_iter()
+        .map(|contract| Ancestor {
+            amendments: amendments(&contract),
+            contract,
+        })
+        .collect();
     kin.unreadable_predecessor = if objects.contracts.is_unreadable(&nearest) {
         Some(format!("Contract {}", nearest.name))
     } else {
@@ -50,15 +62,14 @@ pub(super) fn of(objects: &Objects, contract: &Contract) -> Kin {
 }
 
 /// Returns the contracts to which `spec.succeeds` leads, nearest first, each once.
-fn predecessors(objects: &Objects, own: &Key, mut next: Key) -> Vec<ContractFacts> {
-    let mut found: Vec<ContractFacts> = Vec::new();
+fn predecessors(objects: &Objects, own: &Key, mut next: Key) -> Vec<Arc<Contract>> {
+    let mut found: Vec<Arc<Contract>> = Vec::new();
     while next != *own
-        && found.iter().all(|it| it.name != next.name)
+        && found.iter().all(|it| it.name_any() != next.name)
         && let Some(contract) = objects.contracts.get(&next)
     {
-        let facts = ContractFacts::from(&*contract);
-        let named = facts.succeeds.clone();
-        found.push(facts);
+        let named = predecessor_of(&contract).map(str::to_owned);
+        found.push(contract);
         let Some(named) = named else { break };
         next = Key::new(next.namespace, named);
     }
@@ -122,7 +133,7 @@ pub(super) fn wake(
             queue.add(found);
         }
         for found in predecessors(objects, contract, nearest) {
-            queue.add(Key::new(contract.namespace.clone(), found.name));
+            queue.add(Key::of(&*found));
         }
     }
 }

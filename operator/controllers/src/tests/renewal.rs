@@ -7,7 +7,7 @@ use entente_crds::v1alpha1::NameReference;
 
 use super::*;
 
-const RENEWAL: &str = "banco-sul-2030";
+pub(super) const RENEWAL: &str = "banco-sul-2030";
 
 /// The start of the renewal, in the term of the contract that it succeeds.
 fn renewed() -> Timestamp {
@@ -16,7 +16,7 @@ fn renewed() -> Timestamp {
 
 /// Returns the same services on the same devices from the renewal on, with another value for each
 /// backup.
-fn renewal() -> Contract {
+pub(super) fn renewal() -> Contract {
     let mut contract = example::banco_sul_2027();
     contract.metadata.name = Some(RENEWAL.to_owned());
     contract.spec.succeeds = Some(NameReference {
@@ -31,7 +31,7 @@ fn renewal() -> Contract {
 }
 
 /// Starts with a contract that is delivered, and its renewal that lies ahead.
-async fn ahead() -> InProcess {
+pub(super) async fn ahead() -> InProcess {
     let process = established().await;
     jump_to_start(&process);
     process.until("everything is delivered", is_delivered).await;
@@ -55,13 +55,16 @@ async fn ahead() -> InProcess {
     process
 }
 
-fn jump_to_renewal(process: &InProcess) {
+pub(super) fn jump_to_renewal(process: &InProcess) {
     let ahead = renewed().duration_since(process.clock.now());
     process.clock.jump(ahead);
 }
 
 /// Returns the statuses of the subscriptions of one contract.
-fn of(process: &InProcess, contract: &str) -> BTreeMap<String, ServiceSubscriptionStatus> {
+pub(super) fn of(
+    process: &InProcess,
+    contract: &str,
+) -> BTreeMap<String, ServiceSubscriptionStatus> {
     let mut statuses = statuses(process);
     let prefix = format!("{contract}.");
     statuses.retain(|name, _| name.starts_with(&prefix));
@@ -69,7 +72,7 @@ fn of(process: &InProcess, contract: &str) -> BTreeMap<String, ServiceSubscripti
 }
 
 /// True if the renewal is delivered, and the contract before it has ended its subscriptions.
-fn is_renewed(process: &InProcess) -> bool {
+pub(super) fn is_renewed(process: &InProcess) -> bool {
     let all = |contract: &str, said: &str| {
         let statuses = of(process, contract);
         let mut all = statuses.values();

@@ -297,3 +297,53 @@ fn permutations(parts: &[Part]) -> Vec<Vec<Part>> {
     });
     first.collect()
 }
+
+// shows B1 K5 C10
+#[tokio::test(start_paused = true)]
+async fn a_renewed_contract_whose_subscriptions_are_lost_finds_the_instances_of_the_one_before() {
+    for (end, renewal_first) in [
+        (None, false),
+        (None, true),
+        (Some("2027-05-31"), false),
+        (Some("2027-05-31"), true),
+    ] {
+        let mut process = renewal::ahead().await;
+        renewal::jump_to_renewal(&process);
+        process.until("it is renewed", renewal::is_renewed).await;
+        let before = instances(&process);
+        move_to_another_cluster(&mut process);
+        process.start_all();
+        catalogue(&process);
+        for device in &example::devices() {
+            process.cluster.apply(device);
+        }
+        let mut old = example::banco_sul_2027();
+        old.spec.promises_from = None;
+        old.spec.term.end_date = end.map(str::to_owned).or(old.spec.term.end_date);
+        let mut contracts = vec![old, renewal::renewal()];
+        if renewal_first {
+            contracts.reverse();
+        }
+        for contract in &contracts {
+            process.cluster.apply(contract);
+            process.let_pass(Duration::from_secs(5)).await;
+        }
+        let is_back = |process: &InProcess| {
+            let statuses = renewal::of(process, renewal::RENEWAL);
+            let mut all = statuses.values();
+            statuses.len() == SUBSCRIPTIONS
+                && all.all(|it| says(&it.conditions, "Ready") == "True(Delivered)")
+        };
+        process.until("the renewal is delivered", is_back).await;
+        process.let_pass(Duration::from_hours(2)).await;
+        let what = format!("{end:?} {renewal_first}");
+        assert_eq!(instances(&process), before, "{what}");
+        let handles = renewal::of(&process, renewal::RENEWAL).into_values();
+        let handles = handles.filter_map(|it| it.server).map(|it| it.instance_id);
+        assert_eq!(handles.collect::<BTreeSet<_>>(), before, "{what}");
+        let sent = sent(&process);
+        let is_lost = |it: &&String| it.contains("Provision") || it.contains("Deprovision");
+        assert_eq!(sent.keys().find(is_lost), None, "{what}: {sent:#?}");
+        assert_eq!(process.cluster.names::<Compensation>(), [""; 0], "{what}");
+    }
+}

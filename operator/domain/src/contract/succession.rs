@@ -6,17 +6,21 @@
 //! Called by `resolve`, `acceptance` and `report`.
 
 mod origins;
+mod restored;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{
-    Contract, ResolvedTerm, Revision, ServiceSubscription, ServiceSubscriptionSpec, SmartService,
+    Contract, ContractAmendment, ResolvedTerm, Revision, ServiceSubscription,
+    ServiceSubscriptionSpec, SmartService,
 };
 use jiff::Timestamp;
 
 use self::origins::Origins;
+use self::restored::restored_origin;
+use super::revisions::instant;
 use super::subscription_state::SubscriptionState;
 use super::{
     ContractWorld, DesiredSubscription, Fault, ResolvedContract, SubscriptionUpdate,
@@ -37,10 +41,21 @@ pub struct Kin {
     pub heirs: Vec<Arc<ServiceSubscription>>,
     /// The SmartServices of `given`, those that exist.
     pub services: BTreeMap<String, Arc<SmartService>>,
+    /// These contracts as they are, each with its amendments, in the same order.
+    pub ancestors: Vec<Ancestor>,
     /// The object before it that cannot be read, if there is one, such as "Contract acme-2024".
     pub unreadable_predecessor: Option<String>,
     /// True if a subscription of a contract that succeeds this one cannot be read.
     pub unreadable_heir: bool,
+}
+
+/// A contract before another one, and its amendments.
+#[derive(Clone, Debug)]
+pub struct Ancestor {
+    /// The contract.
+    pub contract: Arc<Contract>,
+    /// The amendments that name it, in any order.
+    pub amendments: Vec<Arc<ContractAmendment>>,
 }
 
 /// The part of a contract on which those that succeed it depend.
@@ -230,7 +245,10 @@ pub(super) fn without_succeeded(
 pub(super) fn apply(world: &ContractWorld, resolved: &mut ResolvedContract, now: Timestamp) {
     let kin = &world.kin;
     let own = || world.own().filter(|found| !is_terminating(found));
-    let is_alone = kin.given.is_empty() && kin.heirs.is_empty() && !kin.unreadable_heir;
+    let is_alone = kin.given.is_empty()
+        && kin.heirs.is_empty()
+        && kin.ancestors.is_empty()
+        && !kin.unreadable_heir;
     if is_alone && own().all(|found| found.spec.origin.is_none()) {
         return;
     }
@@ -244,6 +262,13 @@ pub(super) fn apply(world: &ContractWorld, resolved: &mut ResolvedContract, now:
         let live = existing.get(desired.name.as_str()).copied();
         let changed = Arc::make_mut(desired);
         changed.spec.origin = origin;
+        if live.is_none()
+            && changed.spec.origin.is_none()
+            && let Some(origin) = restored_origin(world, &changed.spec, now)
+        {
+            changed.spec.origin = Some(origin);
+            changed.spec.restored = Some(instant(now));
+        }
         if kin.unreadable_heir {
             // It may have taken this one over.
             if let Some(live) = live {

@@ -4,6 +4,7 @@ use entente_crds::v1alpha1::{Bounds, PromiseState, Revision};
 use proptest::prelude::*;
 
 use super::properties::{later, life, start};
+use super::succession::{AFTER, Family, renewal};
 use super::*;
 use crate::promise::{Circumstances, Look, judge};
 
@@ -382,5 +383,94 @@ proptest! {
         }
         let again = resolve(&world, now);
         prop_assert!(again.changes.is_empty(), "{:?} {:?}", again.changes, settled.conditions);
+    }
+}
+
+// shows K5 C10
+#[test]
+fn a_chain_that_comes_back_without_subscriptions_has_the_instances_of_its_first() {
+    for (overlap, order) in [
+        (true, [0, 1, 2]),
+        (true, [2, 1, 0]),
+        (false, [0, 1, 2]),
+        (false, [2, 0, 1]),
+    ] {
+        let mut worlds = vec![
+            named(&["one", "two"]),
+            renewal("next", "bank", &["one"]),
+            renewal("last", "next", &["one", "two"]),
+        ];
+        let last = &mut worlds[2].contract.spec.term;
+        last.start_date = Some("2031-01-01".to_owned());
+        if !overlap {
+            worlds[0].edit(|spec| spec.term.end_date = Some("2029-03-31".to_owned()));
+            worlds[1].edit(|spec| spec.term.end_date = Some("2030-12-31".to_owned()));
+        }
+        let mut family = Family(worlds);
+        family.settle(BEFORE);
+        let origins = |family: &Family| {
+            ["last.backup.one", "last.backup.two"]
+                .map(|name| family.origin(name).map(|(contract, _)| contract.to_owned()))
+        };
+        let before = origins(&family);
+        assert_eq!(before, [Some("bank".to_owned()), None]);
+        let now = "2031-06-01T00:00:00Z";
+        for world in &mut family.0 {
+            world.restore(now);
+            world.subscriptions.clear();
+        }
+        for _ in 0..4 {
+            for of in order {
+                family.pass(of, now);
+            }
+        }
+        assert_eq!(origins(&family), before, "{overlap} {order:?}");
+        let one = family.spec("last.backup.one");
+        assert!(one.revisions.iter().all(|it| !it.promised));
+        family.settle(now);
+        assert_eq!(origins(&family), before, "{overlap} {order:?}");
+    }
+}
+
+// shows K5 C10
+#[test]
+fn an_origin_is_found_by_names_labels_and_amendments_of_the_contracts_before() {
+    let added = AmendedService {
+        name: "backup".to_owned(),
+        devices: Some(entente_crds::v1alpha1::AmendedDevices {
+            add: vec!["one".to_owned()],
+            ..Default::default()
+        }),
+        ..AmendedService::default()
+    };
+    let mut by_amendment = named(&["two"]);
+    by_amendment.amend("more", CREATED, "2028-01-01", vec![added]);
+    let mut by_label = labelled(&[]);
+    by_label.devices = vec![device("one", &[("in", "bank")])];
+    let mut renamed = named(&["one"]);
+    renamed.contract.spec.services[0].name = "archive".to_owned();
+    let mut another = named(&["one"]);
+    another.contract.spec.services[0].service_ref.name = "other-service".to_owned();
+    another
+        .services
+        .insert("other-service".to_owned(), service("other-service").into());
+    let cases = [
+        ("amendment", by_amendment, Some(("bank", "backup"))),
+        ("label", by_label, Some(("bank", "backup"))),
+        ("name of the entry", renamed, Some(("bank", "archive"))),
+        ("service", another, None),
+        ("device", named(&["two"]), None),
+    ];
+    for (case, mut old, origin) in cases {
+        old.edit(|spec| spec.term.end_date = Some("2029-03-31".to_owned()));
+        old.restore(AFTER);
+        let mut new = renewal("next", "bank", &["one"]);
+        new.devices = vec![device("one", &[("in", "bank")])];
+        new.restore(AFTER);
+        let mut family = Family(vec![old, new]);
+        family.settle(AFTER);
+        assert_eq!(family.origin("next.backup.one"), origin, "{case}");
+        let restored = family.spec("next.backup.one").restored;
+        assert_eq!(restored.is_some(), origin.is_some(), "{case}");
     }
 }

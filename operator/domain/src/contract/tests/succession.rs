@@ -10,13 +10,13 @@ use super::*;
 
 /// The start of the successor, inside the term of its predecessor.
 const RENEWED: &str = "2029-04-01T03:00:00Z";
-const AFTER: &str = "2029-05-01T12:00:00Z";
+pub(super) const AFTER: &str = "2029-05-01T12:00:00Z";
 
 /// Contracts of one namespace; the first one is `bank`.
-struct Family(Vec<ContractWorld>);
+pub(super) struct Family(pub(super) Vec<ContractWorld>);
 
 /// Returns `next`, which succeeds `bank` from [`RENEWED`] on, with these devices.
-fn renewal(name: &str, succeeds: &str, devices: &[&str]) -> ContractWorld {
+pub(super) fn renewal(name: &str, succeeds: &str, devices: &[&str]) -> ContractWorld {
     let mut world = named(devices);
     let contract = &mut world.contract;
     contract.metadata.name = Some(name.to_owned());
@@ -96,18 +96,22 @@ impl Family {
             && let Some(world) = self.of(&named)
         {
             kin.predecessors.push(ContractFacts::from(&world.contract));
+            kin.ancestors.push(Ancestor {
+                contract: world.contract.clone().into(),
+                amendments: world.amendments.clone(),
+            });
             next = succeeds(world);
         }
         kin
     }
 
-    fn pass(&mut self, of: usize, now: &str) -> ResolvedContract {
+    pub(super) fn pass(&mut self, of: usize, now: &str) -> ResolvedContract {
         self.0[of].kin = self.kin(of);
         self.0[of].pass(now)
     }
 
     /// Reconciles each until none of them has anything to write.
-    fn settle(&mut self, now: &str) {
+    pub(super) fn settle(&mut self, now: &str) {
         for _ in 0..4 {
             for of in 0..self.0.len() {
                 self.pass(of, now);
@@ -124,7 +128,7 @@ impl Family {
         }
     }
 
-    fn spec(&self, name: &str) -> &ServiceSubscriptionSpec {
+    pub(super) fn spec(&self, name: &str) -> &ServiceSubscriptionSpec {
         let all = self.0.iter().flat_map(|world| &world.subscriptions);
         let found = |it: &&Arc<ServiceSubscription>| it.metadata.name.as_deref() == Some(name);
         &all.filter(|it| !is_terminating(it))
@@ -133,7 +137,7 @@ impl Family {
             .spec
     }
 
-    fn origin(&self, name: &str) -> Option<(&str, &str)> {
+    pub(super) fn origin(&self, name: &str) -> Option<(&str, &str)> {
         let origin = self.spec(name).origin.as_ref()?;
         Some((&origin.contract, &origin.service_name))
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use entente_crds::{
+    ANNOTATION_PROVISION,
     bounded::token,
     condition::Reason,
     item_key::ItemKey,
@@ -11,6 +12,8 @@ use entente_crds::{
         StepType, Updates,
     },
 };
+
+use kube::ResourceExt as _;
 
 use crate::delivery::plan::{Action, Plan, round::Round};
 use crate::{
@@ -103,6 +106,9 @@ impl Round<'_> {
             Some(Ok(_)) if is_settled => {}
             None => plan.once(self.read_instance(subscription, server, instance)),
             Some(Err(_)) => {}
+            Some(Ok(InstanceReading::Absent)) if self.has_to_be_there(subscription, recorded) => {
+                plan.wait(&subscription.name, not_found(&instance));
+            }
             Some(Ok(InstanceReading::Absent)) => {
                 self.provision(subscription, server, (wanted, instance), plan);
             }
@@ -119,6 +125,21 @@ impl Round<'_> {
                 self.update(of, (wanted.plan_id, instance), verified, plan);
             }
         }
+    }
+
+    /// True if a subscription came back from a backup and continues those of contracts before it, so that
+    /// another instance would be a second one; unless it was seen since, or a person asked for it.
+    fn has_to_be_there(
+        &self,
+        subscription: &ResolvedSubscription,
+        recorded: Option<&ServerInstance>,
+    ) -> bool {
+        let object = self.snapshot.subscription(&subscription.name);
+        object.is_some_and(|object| {
+            let came_back = object.spec.restored.is_some() && object.spec.origin.is_some();
+            let is_asked_for = object.annotations().contains_key(ANNOTATION_PROVISION);
+            came_back && !is_asked_for && !recorded.is_some_and(may_exist)
+        })
     }
 
     /// Returns the obstacle to a first instance that the Connection, or a SmartService, could be
@@ -419,6 +440,19 @@ impl Round<'_> {
 
 /// Returns the obstacle that the server has an instance of another offering under our id: it is not
 /// ours to change.
+fn not_found(instance: &InstanceKey) -> Blocked {
+    let message = format!(
+        "the service server does not have the instance {}, which the contracts before this one had: \
+         restore it there, or set the annotation {ANNOTATION_PROVISION} on this subscription to have \
+         a new one made",
+        instance.instance_id
+    );
+    Blocked {
+        side: Some(Side::Server),
+        ..Blocked::new(Reason::InstanceNotFound, message)
+    }
+}
+
 fn of_another_offering(wanted: &InstanceKey, found: &str) -> Blocked {
     let InstanceKey {
         instance_id,

@@ -1,13 +1,15 @@
 //! Tests of instances that were there before anything was asked for.
 
 use entente_crds::{
+    ANNOTATION_PROVISION,
     condition::ConditionType::{Ready, Stalled},
-    v1alpha1::{AdoptedBy, ServerInstance},
+    v1alpha1::{AdoptedBy, Origin, ServerInstance, ServiceSubscription},
 };
 use jiff::SignedDuration;
+use kube::ResourceExt as _;
 use serde_json::json;
 
-use super::pass_fixture::{Story, said};
+use super::pass_fixture::{Story, now, said};
 use crate::{
     condition::find,
     delivery::{Action, Answer, SubscriptionReport},
@@ -136,4 +138,45 @@ fn an_instance_of_another_offering_under_our_id_is_left_as_it_is_and_both_ids_ar
         None,
         "its withdrawal removes nothing"
     );
+}
+
+// shows K5 C10
+#[test]
+fn an_instance_that_a_restored_chain_must_have_is_never_made_a_second_time() {
+    let came_back = |origin: bool| {
+        move |it: &mut ServiceSubscription| {
+            it.spec.restored = Some(now());
+            it.spec.origin = origin.then(|| Origin {
+                contract: "the-first".to_owned(),
+                service_name: "backup".to_owned(),
+                start: now(),
+            });
+        }
+    };
+    let missed = || {
+        let mut story = Story::new();
+        story.edit(came_back(true));
+        let report = story.calm_pass(ZERO);
+        assert_eq!(said(&report, Ready), "False(InstanceNotFound)");
+        assert!(find(&report.status.conditions, Stalled).is_some());
+        assert_eq!(story.remote.count("Provision"), 0);
+        story
+    };
+    let mut brought_back = missed();
+    brought_back.remote.parameters = restored().remote.parameters;
+    let report = brought_back.calm_pass(MINUTE);
+    assert_eq!(said(&report, Ready), "True(Delivered)");
+    assert_eq!(brought_back.remote.count("Provision"), 0);
+    let mut given_up = missed();
+    given_up.edit(|it| {
+        let wish = (ANNOTATION_PROVISION.to_owned(), "true".to_owned());
+        it.annotations_mut().extend([wish]);
+    });
+    let report = given_up.calm_pass(MINUTE);
+    assert_eq!(said(&report, Ready), "True(Delivered)");
+    assert_eq!(given_up.remote.count("Provision"), 1);
+    // One that never was continued has an id of its own, and is made again.
+    let mut alone = Story::new();
+    alone.edit(came_back(false));
+    assert_eq!(said(&alone.calm_pass(ZERO), Ready), "True(Delivered)");
 }
