@@ -299,10 +299,13 @@ fn history(
         .collect();
     // By name where two amendments came in force at one instant.
     passed.sort_by_key(|passed| passed.at);
-    let newest = history.first().map(|newest| newest.at);
     for passed in passed {
-        if newest.is_none_or(|newest| newest < passed.at) {
-            history.insert(0, passed);
+        // One that is no younger than the oldest that is kept was dropped.
+        let oldest = history.last().map(|oldest| oldest.at);
+        let is_dropped = history.len() >= MAX_HISTORY && oldest.is_some_and(|at| passed.at <= at);
+        if !is_dropped && !history.contains(&passed) {
+            let place = history.iter().position(|other| other.at <= passed.at);
+            history.insert(place.unwrap_or(history.len()), passed);
         }
     }
     history.truncate(MAX_HISTORY);

@@ -61,21 +61,8 @@ fn the_contract_says_when_the_next_change_comes_and_tells_its_history() {
             "2030-04-01"
         ]
     );
-    let status = world.contract.status.clone().expect("a status");
-    let history: Vec<String> = status
-        .history
-        .iter()
-        .map(|it| {
-            format!(
-                "{} {:?} {}",
-                day(it.at),
-                it.to,
-                it.amendment.as_deref().unwrap_or("-")
-            )
-        })
-        .collect();
     assert_eq!(
-        history,
+        history(&world),
         [
             "2028-01-01 Amended new-year",
             "2027-10-01 Amended october",
@@ -83,6 +70,45 @@ fn the_contract_says_when_the_next_change_comes_and_tells_its_history() {
             "2027-04-01 InForce -"
         ]
     );
+}
+
+fn history(world: &ContractWorld) -> Vec<String> {
+    let status = world.contract.status.clone().expect("a status");
+    let told = status.history.iter().map(|it| {
+        let amendment = it.amendment.as_deref().unwrap_or("-");
+        format!("{} {:?} {amendment}", day(it.at), it.to)
+    });
+    told.collect()
+}
+
+// shows B2 K2
+#[test]
+fn an_amendment_that_is_seen_late_has_its_place_in_the_history() {
+    let mut world = amended_twice();
+    let july = world.amendments.remove(0);
+    world.pass(BEFORE);
+    world.pass("2027-10-01T03:00:00Z");
+    world.amendments.push(july);
+    for _ in 0..2 {
+        world.pass("2027-10-02T00:00:00Z");
+        assert_eq!(
+            history(&world),
+            [
+                "2027-10-01 Amended october",
+                "2027-07-01 Amended july",
+                "2027-04-01 InForce -"
+            ]
+        );
+    }
+    for day in 1..5 {
+        let date = format!("2028-01-0{day}");
+        world.amend(&date, CREATED, &date, vec![threshold("7")]);
+    }
+    world.pass("2028-02-01T00:00:00Z");
+    let told = history(&world);
+    assert_eq!(told.len(), 5);
+    world.pass("2028-02-01T00:00:00Z");
+    assert_eq!(history(&world), told);
 }
 
 // shows B2 K2
