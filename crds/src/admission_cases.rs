@@ -14,6 +14,7 @@
 mod connection;
 mod contract;
 mod contract_amendment;
+mod contract_notice;
 mod device;
 mod device_model;
 mod records;
@@ -75,6 +76,8 @@ pub enum CaseKind {
     Contract,
     /// [`crate::v1alpha1::ContractAmendment`]
     ContractAmendment,
+    /// [`crate::v1alpha1::ContractNotice`]
+    ContractNotice,
     /// [`crate::v1alpha1::ServiceSubscription`]
     ServiceSubscription,
     /// [`crate::v1alpha1::Compensation`]
@@ -90,6 +93,7 @@ impl CaseKind {
         Self::Device,
         Self::Contract,
         Self::ContractAmendment,
+        Self::ContractNotice,
         Self::ServiceSubscription,
         Self::Compensation,
     ];
@@ -103,6 +107,7 @@ impl CaseKind {
             Self::Device => "devices",
             Self::Contract => "contracts",
             Self::ContractAmendment => "contractamendments",
+            Self::ContractNotice => "contractnotices",
             Self::ServiceSubscription => "servicesubscriptions",
             Self::Compensation => "compensations",
         }
@@ -125,6 +130,7 @@ impl CaseKind {
             Self::Device => device::whole(),
             Self::Contract => contract::complete(),
             Self::ContractAmendment => contract_amendment::complete(),
+            Self::ContractNotice => plain(&example::banco_sul_installed()),
             Self::ServiceSubscription => records::subscription(),
             Self::Compensation => plain(&example::compensation()),
         }
@@ -144,6 +150,7 @@ pub fn all() -> Vec<Case> {
     device::case(&mut table);
     contract::case(&mut table);
     contract_amendment::case(&mut table);
+    contract_notice::case(&mut table);
     records::case(&mut table);
     table.0
 }

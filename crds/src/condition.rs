@@ -38,13 +38,13 @@ macro_rules! condition_types {
 
 condition_types! {
     /// Nothing is outstanding for this generation.
-    Ready of [Connection, DeviceModel, SmartService, Device, Contract, ContractAmendment, ServiceSubscription, Compensation],
+    Ready of [Connection, DeviceModel, SmartService, Device, Contract, ContractAmendment, ContractNotice, ServiceSubscription, Compensation],
     /// Work is under way; present only while true.
-    Reconciling of [Connection, SmartService, Device, Contract, ContractAmendment, ServiceSubscription, Compensation],
+    Reconciling of [Connection, SmartService, Device, Contract, ContractAmendment, ContractNotice, ServiceSubscription, Compensation],
     /// A person must change something; present only while true.
-    Stalled of [SmartService, Device, Contract, ContractAmendment, ServiceSubscription, Compensation],
+    Stalled of [SmartService, Device, Contract, ContractAmendment, ContractNotice, ServiceSubscription, Compensation],
     /// The object is valid, consistent and claimed.
-    Accepted of [SmartService, Device, Contract, ContractAmendment],
+    Accepted of [SmartService, Device, Contract, ContractAmendment, ContractNotice],
     /// Every object that it refers to was found and may be used.
     ResolvedRefs of [Connection, SmartService, Device, Contract, ServiceSubscription],
     /// Now lies between the dates of the term; whether anything is delivered does not matter.
@@ -163,6 +163,16 @@ reasons! {
     BeforeTerm => "Edit the contract itself: what is in it holds from its start.",
     /// The amendment is not earlier than the end of the contract's term, or came after it.
     AfterTerm => "Correct the date, or extend the contract's term.",
+    /// The contract starts by a ContractNotice, and none has come yet.
+    AwaitingNotice => "Wait for the notice of the contract system, or make a ContractNotice of type Started.",
+    /// The contract starts by a ContractNotice, and none has come by the end of term.startBy.
+    NeverStarted => "Find out why the contract system has not reported the start: make a ContractNotice of type Started if the contract has started, set a later startBy, or delete the contract.",
+    /// The notice reports the start of a contract that starts by its date.
+    NotExpected => "Delete the notice, or let the contract start by a notice (term.startOn).",
+    /// The notice comes when the contract has ended, or another one ends it earlier.
+    PastEnd => "Delete the notice; for a service that goes on make another contract.",
+    /// The notice reports the start of a contract that another notice has started.
+    AlreadyStarted => "Delete the notice: the start stays as it was reported first.",
     /// Another Device has this address or this identity.
     AlreadyClaimed => "Correct the address, or remove the other Device.",
     /// A value is missing, of the wrong type or outside what is allowed.
@@ -402,6 +412,11 @@ impl ConditionType {
                 AmendmentsConflict,
                 BeforeTerm,
                 AfterTerm,
+                AwaitingNotice,
+                NeverStarted,
+                NotExpected,
+                PastEnd,
+                AlreadyStarted,
                 NoDevices,
                 DeviceCountMismatch,
                 DevicesPending,
@@ -432,6 +447,10 @@ impl ConditionType {
                 Reason::AmendmentsConflict,
                 Reason::BeforeTerm,
                 Reason::AfterTerm,
+                Reason::NeverStarted,
+                Reason::NotExpected,
+                Reason::PastEnd,
+                Reason::AlreadyStarted,
                 Reason::AlreadyClaimed,
                 Reason::UnsupportedValue,
                 Reason::NotAllowed,
@@ -464,6 +483,9 @@ impl ConditionType {
                 Reason::AmendmentsConflict,
                 Reason::BeforeTerm,
                 Reason::AfterTerm,
+                Reason::NotExpected,
+                Reason::PastEnd,
+                Reason::AlreadyStarted,
                 Reason::ContractNotFound,
                 Reason::ServiceNotFound,
                 Reason::Undecodable,
@@ -489,6 +511,8 @@ impl ConditionType {
                 Reason::Pending,
                 Reason::InTerm,
                 Reason::NotStarted,
+                Reason::AwaitingNotice,
+                Reason::NeverStarted,
                 Reason::Ended,
             ],
             Self::Delivered => blocking!(
@@ -498,6 +522,8 @@ impl ConditionType {
                 ProgressingWithRetry,
                 Delivered,
                 NotStarted,
+                AwaitingNotice,
+                NeverStarted,
                 Ended,
                 DevicesPending,
                 ContractNotFound,

@@ -1,5 +1,5 @@
-//! The examples as typed values: a catalogue, a customer's devices, a contract and an amendment
-//! of it.
+//! The examples as typed values: a catalogue, a customer's devices, a contract, an amendment of it,
+//! and a contract with the notice that starts it.
 //!
 //! `crdgen` writes them into `examples/`, tests and the demo start from them. They must stay valid
 //! for the API server as they are, and show each kind once as people write it. What the operator
@@ -15,7 +15,9 @@ use std::collections::BTreeMap;
 
 pub use self::{
     catalogue::{data_backup, hq_ipp, mfp_500, northwind_services, parts_life},
-    customer::{banco_sul_2027, banco_sul_2027_july, devices},
+    customer::{
+        banco_sul_2027, banco_sul_2027_july, banco_sul_installed, banco_sul_lobby, devices,
+    },
     derived::{compensation, service_subscription},
 };
 use kube::Resource;

@@ -39,6 +39,7 @@ pub fn files() -> Vec<GeneratedFile> {
     files.extend(examples());
     files.extend(example_services());
     files.push(example_amendment());
+    files.extend(example_notices());
     files.push(file(
         "docs/reference/conditions.md",
         conditions_page::text(),
@@ -178,6 +179,26 @@ fn example_amendment() -> GeneratedFile {
     );
     amendment.add(&example::banco_sul_2027_july());
     file("examples/amendments/1-july.yaml", amendment.text)
+}
+
+/// The contract that `kubectl apply -f examples/notices/1-contract.yaml` makes, and the notice that
+/// starts it.
+fn example_notices() -> Vec<GeneratedFile> {
+    let mut contract = ExampleFile::new(
+        "A contract that starts when the contract system reports it, and not on a date. It uses the \
+         namespace, the catalogue and the devices of examples/.",
+    );
+    contract.add(&example::banco_sul_lobby());
+    let mut notice = ExampleFile::new(
+        "The report that the contract of 1-contract.yaml has started: the device is installed. It \
+         counts from `at` only if it is made within 5 minutes of that; later it counts from the \
+         moment at which it is made.",
+    );
+    notice.add(&example::banco_sul_installed());
+    vec![
+        file("examples/notices/1-contract.yaml", contract.text),
+        file("examples/notices/2-installed.yaml", notice.text),
+    ]
 }
 
 /// A file of examples under construction. Each field is explained where it first appears.

@@ -14,8 +14,9 @@ use serde_json::json;
 use crate::meanings;
 use crate::v1alpha1::{
     Compensation, CompensationSpec, Connection, ConnectionSpec, Contract, ContractAmendment,
-    ContractAmendmentSpec, ContractSpec, Device, DeviceModel, DeviceModelSpec, DeviceSpec,
-    ServiceSubscription, ServiceSubscriptionSpec, SmartService, SmartServiceSpec,
+    ContractAmendmentSpec, ContractNotice, ContractNoticeSpec, ContractSpec, Device, DeviceModel,
+    DeviceModelSpec, DeviceSpec, ServiceSubscription, ServiceSubscriptionSpec, SmartService,
+    SmartServiceSpec,
 };
 
 /// Every CRD of the group, in the order in which they are documented.
@@ -27,6 +28,7 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         finished::<DeviceSpec>(Device::crd()),
         finished::<ContractSpec>(Contract::crd()),
         finished::<ContractAmendmentSpec>(ContractAmendment::crd()),
+        finished::<ContractNoticeSpec>(ContractNotice::crd()),
         finished::<ServiceSubscriptionSpec>(ServiceSubscription::crd()),
         finished::<CompensationSpec>(Compensation::crd()),
     ]

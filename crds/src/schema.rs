@@ -189,6 +189,15 @@ pub fn positive_duration(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
+/// A length in whole years and months of the calendar, in the form of ISO 8601.
+pub fn period(_: &mut SchemaGenerator) -> Schema {
+    ruled(
+        10,
+        "self.matches('^P([1-9][0-9]{0,2}Y)?([1-9][0-9]{0,3}M)?$') && self != 'P'",
+        "must be whole years and months such as \"P3Y\", \"P18M\" or \"P1Y6M\"",
+    )
+}
+
 /// A name of the time zone database. The operator checks that it exists.
 pub fn time_zone(_: &mut SchemaGenerator) -> Schema {
     ruled(

@@ -217,6 +217,7 @@ fn names_and_scopes_are_those_of_the_documented_api() {
         ("devices", "endev", &user, "Namespaced"),
         ("contracts", "enct", &user, "Namespaced"),
         ("contractamendments", "enamd", &user, "Namespaced"),
+        ("contractnotices", "enntc", &user, "Namespaced"),
         ("servicesubscriptions", "ensub", &own, "Namespaced"),
         ("compensations", "encmp", &own, "Namespaced"),
     ]
@@ -280,6 +281,7 @@ fn the_columns_of_every_kind_fit_120_characters_with_the_names_of_the_examples()
         plain(serde_json::to_value(&example::devices()[1])),
         plain(serde_json::to_value(example::banco_sul_2027())),
         plain(serde_json::to_value(example::banco_sul_2027_july())),
+        plain(serde_json::to_value(example::banco_sul_installed())),
         plain(serde_json::to_value(example::service_subscription())),
         plain(serde_json::to_value(example::compensation())),
     ];
@@ -401,6 +403,8 @@ fn every_yaml_reader_takes_an_example_for_the_object_it_was_written_from() {
     expected.extend(devices.iter().map(|device| json!(device)));
     expected.push(json!(example::services::contract()));
     expected.push(json!(example::banco_sul_2027_july()));
+    expected.push(json!(example::banco_sul_lobby()));
+    expected.push(json!(example::banco_sul_installed()));
 
     let files = generate::files();
     let examples = files

@@ -79,6 +79,7 @@ pub(super) fn credit() -> Value {
 
 pub(super) fn case(table: &mut Table) {
     terms(table);
+    terms_by_notice(table);
     money(table);
     devices(table);
     overrides(table);
@@ -95,8 +96,8 @@ fn terms(table: &mut Table) {
         term["timeZone"] = json!("UTC");
         [("/spec/term", term)]
     };
-    const START: &str = "exactly one of startDate and startTime must be set";
-    const END: &str = "at most one of endDate and endTime may be set";
+    const START: &str = "exactly one of startDate, startTime and startOn must be set";
+    const END: &str = "at most one of endDate, endTime and duration may be set";
     let (date, time) = ("2027-04-01", "2027-04-01T09:00:00-03:00");
     table.accepts(
         Contract,
@@ -173,6 +174,96 @@ fn terms(table: &mut Table) {
         &without_zone,
         INVALID_TIME,
     );
+}
+
+fn terms_by_notice(table: &mut Table) {
+    let term = |mut term: Value| {
+        term["timeZone"] = json!("UTC");
+        [("/spec/term", term)]
+    };
+    let noticed = |more: Value| {
+        let mut whole = json!({"startOn": "Notice"});
+        for (field, value) in more.as_object().expect("an object") {
+            whole[field] = value.clone();
+        }
+        term(whole)
+    };
+    let (date, time) = ("2027-04-01", "2027-04-01T09:00:00-03:00");
+    let accepted = [
+        ("a notice without end", json!({})),
+        (
+            "a notice, a last day for it, and a length",
+            json!({"startBy": date, "duration": "P3Y"}),
+        ),
+        (
+            "a notice until a date",
+            json!({"startBy": date, "endDate": date}),
+        ),
+        ("a notice until a time", json!({"endTime": time})),
+    ];
+    for (name, more) in accepted {
+        table.accepts(Contract, name, &noticed(more));
+    }
+    const START: &str = "exactly one of startDate, startTime and startOn must be set";
+    table.rejects(
+        Contract,
+        "a notice and a date",
+        &noticed(json!({"startDate": date})),
+        START,
+    );
+    table.rejects(
+        Contract,
+        "a notice and a time",
+        &noticed(json!({"startTime": time})),
+        START,
+    );
+    const END: &str = "at most one of endDate, endTime and duration may be set";
+    table.rejects(
+        Contract,
+        "a length and a last day",
+        &noticed(json!({"duration": "P3Y", "endDate": date})),
+        END,
+    );
+    table.rejects(
+        Contract,
+        "a length and an end",
+        &noticed(json!({"duration": "P3Y", "endTime": time})),
+        END,
+    );
+    table.rejects(
+        Contract,
+        "a last day for the start of a contract by date",
+        &term(json!({"startDate": date, "startBy": date})),
+        "startBy goes with startOn only",
+    );
+    table.rejects(
+        Contract,
+        "a length of a contract by date",
+        &term(json!({"startDate": date, "duration": "P3Y"})),
+        "duration goes with startOn only",
+    );
+    table.rejects(
+        Contract,
+        "an end before the last day for the start",
+        &noticed(json!({"startBy": date, "endDate": "2027-03-31"})),
+        "endDate must not be before startBy",
+    );
+    table.rejects_by_schema(
+        Contract,
+        "another event than a notice",
+        &term(json!({"startOn": "Payment"})),
+        "Unsupported value",
+    );
+    for length in ["P1M", "P18M", "P1Y6M", "P999Y"] {
+        let name = format!("a length of {length}");
+        table.accepts(Contract, &name, &noticed(json!({"duration": length})));
+    }
+    const PERIOD: &str = "must be whole years and months such as";
+    for length in ["P", "P0Y", "P1D", "P1Y2W", "PT1H", "3Y", "P1.5Y", "P6M1Y"] {
+        let name = format!("a length of {length}");
+        let change = noticed(json!({"duration": length}));
+        table.rejects(Contract, &name, &change, PERIOD);
+    }
 }
 
 fn money(table: &mut Table) {

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::CaseKind::{
-    self, Compensation, Connection, Contract, ContractAmendment, Device, DeviceModel,
-    ServiceSubscription, SmartService,
+    self, Compensation, Connection, Contract, ContractAmendment, ContractNotice, Device,
+    DeviceModel, ServiceSubscription, SmartService,
 };
 use super::Table;
 
@@ -151,6 +151,7 @@ const DNS_LABEL: Scalar = Scalar {
         (Contract, "/spec/services/0/serviceRef/name"),
         (Contract, "/spec/succeeds/name"),
         (ContractAmendment, "/spec/contractRef/name"),
+        (ContractNotice, "/spec/contractRef/name"),
         (ContractAmendment, "/spec/services/0/name"),
         (ContractAmendment, "/spec/services/0/serviceRef/name"),
         (ContractAmendment, "/spec/services/0/overrides/0/name"),
@@ -390,5 +391,6 @@ const OBJECT: Scalar = Scalar {
         (Device, "/metadata/name"),
         (Contract, "/metadata/name"),
         (ContractAmendment, "/metadata/name"),
+        (ContractNotice, "/metadata/name"),
     ],
 };

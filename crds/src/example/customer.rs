@@ -1,13 +1,15 @@
-//! The objects of the example customer: four Devices, a Contract and an amendment of it.
+//! The objects of the example customer: four Devices, a Contract and an amendment of it,
+//! and a Contract with the notice that starts it.
 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{DEVICES, NAMESPACE, map, reference, strings};
 use crate::v1alpha1::{
     AmendedDevices, AmendedService, CapOf, Cause, Contract, ContractAmendment,
-    ContractAmendmentSpec, ContractService, ContractSpec, CountFrom, CreditBasis, CreditCap,
-    Customer, Device, DeviceConnection, DeviceSpec, Devices, Fee, FeeCredit, FeeOf, Period, Remedy,
-    RemedyType, Selector, ServiceLevel, Term,
+    ContractAmendmentSpec, ContractNotice, ContractNoticeSpec, ContractService, ContractSpec,
+    CountFrom, CreditBasis, CreditCap, Customer, Device, DeviceConnection, DeviceSpec, Devices,
+    Fee, FeeCredit, FeeOf, NoticeType, Period, Remedy, RemedyType, Selector, ServiceLevel, StartOn,
+    Term,
 };
 
 /// One device per name of [`DEVICES`].
@@ -102,6 +104,51 @@ pub fn banco_sul_2027_july() -> ContractAmendment {
     );
     amendment.metadata.namespace = Some(NAMESPACE.to_owned());
     amendment
+}
+
+/// A contract of one more device, which starts when the contract system reports that the device was
+/// installed, for three years.
+pub fn banco_sul_lobby() -> Contract {
+    let mut entry = backup_entry();
+    entry.devices = Devices {
+        names: strings(&DEVICES[..1]),
+        ..Devices::default()
+    };
+    let whole = banco_sul_2027();
+    let mut contract = Contract::new(
+        "banco-sul-lobby",
+        ContractSpec {
+            customer: whole.spec.customer,
+            currency: whole.spec.currency,
+            term: Term {
+                start_on: Some(StartOn::Notice),
+                start_by: Some("2027-06-30".to_owned()),
+                duration: Some("P3Y".to_owned()),
+                time_zone: whole.spec.term.time_zone,
+                ..Term::default()
+            },
+            services: vec![entry],
+            ..ContractSpec::default()
+        },
+    );
+    contract.metadata.namespace = Some(NAMESPACE.to_owned());
+    contract
+}
+
+/// The notice that starts [`banco_sul_lobby`].
+pub fn banco_sul_installed() -> ContractNotice {
+    let mut notice = ContractNotice::new(
+        "banco-sul-lobby-installed",
+        ContractNoticeSpec {
+            contract_ref: reference("banco-sul-lobby"),
+            r#type: NoticeType::Started,
+            at: "2027-04-12T17:30:00Z".to_owned(),
+            source: "https://crm.example".to_owned(),
+            event_id: "9f0c1f34-7f3a-4d63-9b7e-2f9b7c1f0a11".to_owned(),
+        },
+    );
+    notice.metadata.namespace = Some(NAMESPACE.to_owned());
+    notice
 }
 
 pub(super) fn backup_entry() -> ContractService {

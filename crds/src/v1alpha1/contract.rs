@@ -34,10 +34,10 @@ use crate::schema;
     printcolumn(name = "READY", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "REASON", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "DELIVERED", type_ = "string", json_path = ".status.subscriptions.summary"),
-    printcolumn(name = "START", type_ = "string", json_path = ".spec.term['startDate','startTime']"),
+    printcolumn(name = "START", type_ = "string", json_path = ".spec.term['startDate','startTime','startOn']"),
     printcolumn(name = "NEXT", type_ = "string", json_path = ".status.nextTransition"),
     printcolumn(name = "OWED", type_ = "string", json_path = ".status.owed.summary"),
-    printcolumn(name = "END", type_ = "string", json_path = ".spec.term['endDate','endTime']", priority = 1),
+    printcolumn(name = "END", type_ = "string", json_path = ".spec.term['endDate','endTime','duration']", priority = 1),
     printcolumn(name = "INFORCE", type_ = "string", json_path = ".status.conditions[?(@.type==\"InForce\")].status", priority = 1),
     printcolumn(name = "MESSAGE", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1),
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp")
@@ -122,8 +122,11 @@ pub struct Customer {
 #[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("has(self.startDate) != has(self.startTime)").message("exactly one of startDate and startTime must be set"),
-    validation = Rule::new("!(has(self.endDate) && has(self.endTime))").message("at most one of endDate and endTime may be set"),
+    validation = Rule::new("(has(self.startDate) ? 1 : 0) + (has(self.startTime) ? 1 : 0) + (has(self.startOn) ? 1 : 0) == 1").message("exactly one of startDate, startTime and startOn must be set"),
+    validation = Rule::new("(has(self.endDate) ? 1 : 0) + (has(self.endTime) ? 1 : 0) + (has(self.duration) ? 1 : 0) <= 1").message("at most one of endDate, endTime and duration may be set"),
+    validation = Rule::new("has(self.startOn) || !has(self.startBy)").message("startBy goes with startOn only: any other start has its date").field_path(".startBy"),
+    validation = Rule::new("has(self.startOn) || !has(self.duration)").message("duration goes with startOn only: use endDate or endTime").field_path(".duration"),
+    validation = Rule::new("!has(self.startBy) || !has(self.endDate) || self.endDate >= self.startBy").message("endDate must not be before startBy").field_path(".endDate"),
     validation = Rule::new("!has(self.startDate) || !has(self.endDate) || self.endDate >= self.startDate").message("endDate must not be before startDate"),
     validation = Rule::new("!has(self.startTime) || !has(self.endTime) || self.endTime > self.startTime").message("endTime must be after startTime")
 )]
@@ -136,6 +139,14 @@ pub struct Term {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::date_time")]
     pub start_time: Option<String>,
+    /// The event that starts the contract, in place of a date. Nothing is set up before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_on: Option<StartOn>,
+    /// The last day on which the contract is expected to start. If no ContractNotice has come by its
+    /// end, Ready is False with the reason NeverStarted until one comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::date")]
+    pub start_by: Option<String>,
     /// The last day, inclusive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::date")]
@@ -144,9 +155,23 @@ pub struct Term {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::date_time")]
     pub end_time: Option<String>,
+    /// Length of the term from its start on in whole years and months of the calendar, such as
+    /// "P3Y": it ends at the same time of the same day of the month, or of the last day of a shorter
+    /// month.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::period")]
+    pub duration: Option<String>,
     /// The time zone of the contract's dates and periods.
     #[schemars(schema_with = "schema::time_zone")]
     pub time_zone: String,
+}
+
+/// Event that starts a contract.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum StartOn {
+    /// A ContractNotice of type Started that names the contract.
+    #[default]
+    Notice,
 }
 
 /// Work that may be done before the start.
@@ -417,6 +442,13 @@ pub struct ResolvedTerm {
     /// has passed stays, whatever a newer time zone database says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of: Option<Text<256>>,
+    /// Name of the ContractNotice that started the contract. From then on the start stays, also when
+    /// the notice is deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_by: Option<Text<253>>,
+    /// Name of the ContractNotice that ends the contract.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_by: Option<Text<253>>,
     /// Version of the time zone database by which the instants that lie ahead are read, such as
     /// "2026e".
     #[serde(default, skip_serializing_if = "Option::is_none")]

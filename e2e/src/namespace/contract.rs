@@ -1,11 +1,12 @@
-//! Contracts of a namespace: their terms, entries, fees and amendments.
+//! Contracts of a namespace: their terms, entries, fees, amendments and notices.
 
 use std::time::Duration;
 
 use entente_crds::v1alpha1::{
-    AmendedService, Contract, ContractAmendment, ContractAmendmentSpec, ContractService,
-    ContractSpec, CountFrom, CreditBasis, Customer, Devices, Fee, FeeCredit, FeeOf, NameReference,
-    Period, Remedy, RemedyType, ServiceLevel, Term,
+    AmendedService, Contract, ContractAmendment, ContractAmendmentSpec, ContractNotice,
+    ContractNoticeSpec, ContractService, ContractSpec, CountFrom, CreditBasis, Customer, Devices,
+    Fee, FeeCredit, FeeOf, NameReference, NoticeType, Period, Remedy, RemedyType, ServiceLevel,
+    Term,
 };
 use jiff::Timestamp;
 
@@ -87,6 +88,30 @@ impl TestNamespace<'_> {
         );
         amendment.metadata.namespace = Some(self.name.clone());
         amendment
+    }
+
+    /// Returns a notice of an event of a contract of this namespace.
+    pub fn notice(
+        &self,
+        name: &str,
+        contract: &str,
+        r#type: NoticeType,
+        at: Timestamp,
+    ) -> ContractNotice {
+        let mut notice = ContractNotice::new(
+            name,
+            ContractNoticeSpec {
+                contract_ref: NameReference {
+                    name: contract.to_owned(),
+                },
+                r#type,
+                at: at.to_string(),
+                source: "https://crm.example".to_owned(),
+                event_id: name.to_owned(),
+            },
+        );
+        notice.metadata.namespace = Some(self.name.clone());
+        notice
     }
 
     /// Returns an entry of a contract: a service of this namespace on devices by name, with the fee

@@ -92,6 +92,45 @@ async fn a_refused_amendment_has_failed_and_its_contract_is_current() {
         .await;
 }
 
+// shows B2 K2
+#[tokio::test]
+async fn a_contract_that_waits_for_its_notice_is_current_and_one_that_no_notice_has_started_failed()
+{
+    let situation = situation::noticed(environment().await).await;
+    situation
+        .shows(&[
+            (
+                "contract/awaiting",
+                "Ready=True/AwaitingNotice Accepted=True/Valid InForce=False/AwaitingNotice \
+                 Delivered=False/AwaitingNotice",
+                "Current",
+            ),
+            (
+                "contract/overdue",
+                "Ready=False/NeverStarted Stalled=True/NeverStarted Accepted=True/Valid \
+                 InForce=False/NeverStarted",
+                "Failed",
+            ),
+            (
+                "notice/ends",
+                "Ready=True/Scheduled Accepted=True/Valid",
+                "Current",
+            ),
+            (
+                "notice/not-expected",
+                "Ready=False/NotExpected Stalled=True/NotExpected Accepted=False/NotExpected",
+                "Failed",
+            ),
+            (
+                "notice/homeless",
+                "Ready=False/ContractNotFound Reconciling=True/ProgressingWithRetry \
+                 Accepted=False/ContractNotFound",
+                "InProgress",
+            ),
+        ])
+        .await;
+}
+
 // shows K2
 #[tokio::test]
 async fn a_contract_whose_start_is_at_risk_is_current_before_and_after_it_is_healed() {

@@ -3,6 +3,7 @@
 
 mod amended;
 mod crash;
+mod noticed;
 mod process;
 mod renewal;
 mod restored;

@@ -1,12 +1,13 @@
 //! The contract controller: one key per contract.
 //!
-//! observe → resolve → execute (its subscriptions) → report (the contract, and its amendments). It is
-//! the only writer of the status of a Contract and of a ContractAmendment, and of the specs of
-//! ServiceSubscriptions; of a Contract it writes nothing else but the finalizer.
+//! observe → resolve → execute (its subscriptions) → report (the contract, its amendments and its
+//! notices). It is the only writer of the status of a Contract, of a ContractAmendment and of a
+//! ContractNotice, and of the specs of ServiceSubscriptions; of a Contract it writes nothing else but the finalizer.
 
 mod amendments;
 mod execute;
 mod kin;
+mod notices;
 mod observe;
 mod triggers;
 
@@ -70,6 +71,7 @@ impl Reconcile for Contracts {
         let objects = &self.objects;
         watches.cache(&objects.contracts, triggers::contract);
         watches.cache(&objects.amendments, triggers::amendment);
+        watches.cache(&objects.notices, triggers::notice);
         watches.cache(&objects.subscriptions, triggers::subscription);
         watches.cache(&objects.services, triggers::service);
         watches.cache(&objects.devices, triggers::device);
@@ -93,6 +95,7 @@ impl Reconcile for Contracts {
         let Some(contract) = self.objects.contracts.get(key) else {
             self.forget(key);
             amendments::report_not_found(self, key).await?;
+            notices::report_not_found(self, key).await?;
             return Ok(None);
         };
         if self.objects.contracts.is_unreadable(key) {
@@ -116,7 +119,9 @@ impl Reconcile for Contracts {
         let amendments = observe::amendments(&self.objects, &of);
         let amendments = amendments.iter().map(|found| &**found);
         let now = self.context.clock.now();
-        next_date(&contract, subscriptions, amendments, now)
+        let notices = observe::notices(&self.objects, &of);
+        let notices = notices.iter().map(|found| &**found);
+        next_date(&contract, subscriptions, amendments, notices, now)
     }
 }
 
@@ -161,6 +166,9 @@ impl Contracts {
         let failed_at = |error| Failed { error, at: wake };
         let pause = reported.map_err(failed_at)?;
         amendments.map_err(failed_at)?;
+        // After the contract, whose status is the memory of what they said.
+        let notices = notices::report(self, key, &resolved).await;
+        notices.map_err(failed_at)?;
         if let Some(error) = unheld {
             return Err(failed_at(error));
         }
@@ -260,6 +268,7 @@ impl Contracts {
         let old = before.status.as_ref()?;
         let is_news = states(old) != states(status)
             || old.established != status.established
+            || old.term != status.term
             || old.observed_generation != status.observed_generation;
         if old == status || is_news {
             return None;

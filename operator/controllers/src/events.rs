@@ -71,6 +71,10 @@ reasons! {
     AmendmentRefused => Warning, Validate;
     /// A ContractAmendment is in force.
     ContractAmended => Normal, Start;
+    /// A ContractNotice starts or ends its Contract.
+    NoticeAccepted => Normal, Validate;
+    /// A ContractNotice is refused and changes nothing.
+    NoticeRefused => Warning, Validate;
     /// Everything that is wanted on a Device was read back.
     DeviceConfigured => Normal, Verify;
     /// A service server confirmed the activation.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use entente_crds::{
     bounded::Text,
     v1alpha1::{
-        Compensation, Connection, Contract, ContractAmendment, Device, DeviceModel,
+        Compensation, Connection, Contract, ContractAmendment, ContractNotice, Device, DeviceModel,
         ServiceSubscription, SmartService,
     },
 };
@@ -32,7 +32,7 @@ use crate::{
 
 /// Index of subscriptions: "namespace/device".
 pub(crate) const BY_DEVICE: &str = "device";
-/// Index of amendments, subscriptions and compensations: "namespace/contract".
+/// Index of amendments, notices, subscriptions and compensations: "namespace/contract".
 pub(crate) const BY_CONTRACT: &str = "contract";
 /// Index of subscriptions and compensations: "namespace/contract.service".
 pub(crate) const BY_ENTRY: &str = "entry";
@@ -67,6 +67,7 @@ pub(crate) struct Objects {
     pub(crate) devices: Arc<Cache<Device>>,
     pub(crate) contracts: Arc<Cache<Contract>>,
     pub(crate) amendments: Arc<Cache<ContractAmendment>>,
+    pub(crate) notices: Arc<Cache<ContractNotice>>,
     pub(crate) subscriptions: Arc<Cache<ServiceSubscription>>,
     pub(crate) compensations: Arc<Cache<Compensation>>,
 }
@@ -88,6 +89,7 @@ impl Objects {
             devices: Arc::new(devices(context)),
             contracts: Arc::new(contracts(context)),
             amendments: Arc::new(amendments(context)),
+            notices: Arc::new(notices(context)),
             subscriptions: Arc::new(subscriptions(context)),
             compensations: Arc::new(compensations(context)),
         }
@@ -175,6 +177,7 @@ impl Objects {
                     devices,
                     contracts,
                     amendments,
+                    notices,
                     subscriptions,
                     compensations
                 )
@@ -293,6 +296,18 @@ fn amendments(context: &Context) -> Cache<ContractAmendment> {
             let changes = amendment.spec.services.iter();
             let services = changes.filter_map(|change| change.service_ref.as_ref());
             services.map(|service| service.name.clone()).collect()
+        })
+}
+
+fn notices(context: &Context) -> Cache<ContractNotice> {
+    Cache::new(Arc::clone(&context.metrics))
+        // For people.
+        .stored_as(|notice: &mut ContractNotice| notice.metadata.labels = None)
+        .with_index(BY_CONTRACT, |notice| {
+            vec![path(
+                &notice.namespace().unwrap_or_default(),
+                &notice.spec.contract_ref.name,
+            )]
         })
 }
 

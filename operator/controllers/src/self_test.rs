@@ -89,6 +89,13 @@ pub const RIGHTS: &[Right] = &[
         &["update"],
         Within::Cluster,
     ),
+    right(ENTENTE, "contractnotices", READ, Within::Cluster),
+    right(
+        ENTENTE,
+        "contractnotices/status",
+        &["update"],
+        Within::Cluster,
+    ),
     // A subscription blocks the deletion of its contract; some clusters require a right to that
     // (admission plugin OwnerReferencesPermissionEnforcement).
     right(

@@ -17,6 +17,8 @@ mod conditions;
 mod device_sets;
 mod exclusions;
 mod fee_parts;
+mod notice;
+mod notices;
 mod overlay;
 mod overrides;
 mod parameters;
@@ -46,8 +48,8 @@ use std::{
 
 use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{
-    Contract, ContractAmendment, ContractService, ResolvedTerm, ServiceSubscription,
-    ServiceSubscriptionSpec, SmartService, UpcomingChange,
+    Contract, ContractAmendment, ContractNotice, ContractService, ResolvedTerm,
+    ServiceSubscription, ServiceSubscriptionSpec, SmartService, UpcomingChange,
 };
 use entente_crds::{
     FINALIZER_WITHDRAW, LABEL_CONTRACT, LABEL_CUSTOMER, LABEL_DEVICE, LABEL_MANAGED_BY,
@@ -59,6 +61,8 @@ use kube::Resource;
 use crate::listing::some_of;
 
 pub use amendment::{AmendmentVerdict, amendment_status, contract_not_found, not_written};
+pub use notice::{notice_of_no_contract, notice_status};
+pub use notices::{Awaited, NoticeVerdict};
 pub use report::{WriteOutcome, report};
 pub use resolve::resolve;
 pub use subscription_view::{SubscriptionView, view};
@@ -82,6 +86,8 @@ pub struct ContractWorld {
     pub subscriptions: Vec<Arc<ServiceSubscription>>,
     /// The ContractAmendments of its namespace that name it, in any order.
     pub amendments: Vec<Arc<ContractAmendment>>,
+    /// The ContractNotices of its namespace that name it, in any order.
+    pub notices: Vec<Arc<ContractNotice>>,
     /// Time by which the local clock is ahead of that of the API server, or behind if negative, if
     /// that is too much.
     pub clock_skew: Option<SignedDuration>,
@@ -358,6 +364,12 @@ pub struct ResolvedContract {
     pub without_fee: Vec<String>,
     /// The verdict on each amendment, by name.
     pub amendments: BTreeMap<String, AmendmentVerdict>,
+    /// The verdict on each notice, by name.
+    pub notices: BTreeMap<String, NoticeVerdict>,
+    /// The dates of a contract whose start no notice has reported yet.
+    pub awaited: Option<Awaited>,
+    /// True if the contract was over before any notice has started it.
+    pub never_began: bool,
     /// The next instant at which another stage begins.
     pub next_change: Option<Timestamp>,
     /// Changes by the amendments that lie ahead, the nearest first.
@@ -372,6 +384,13 @@ pub struct ResolvedContract {
     pub done: bool,
     /// Start of the subscription that succeeds, by the name of each that is succeeded.
     pub succeeded: BTreeMap<String, Timestamp>,
+}
+
+impl ResolvedContract {
+    /// True if there is no time in which the contract is in force, or none yet.
+    fn has_no_term(&self) -> bool {
+        self.never_began || (self.term.is_none() && self.awaited.is_some())
+    }
 }
 
 fn name_of(contract: &Contract) -> &str {

@@ -207,7 +207,11 @@ fn row(reason: Reason) -> (Class, Blame) {
         | Reason::OverridesConflict
         | Reason::AmendmentsConflict
         | Reason::BeforeTerm
-        | Reason::AfterTerm => (Class::Stalled, Blame::Provider),
+        | Reason::AfterTerm
+        | Reason::NeverStarted
+        | Reason::NotExpected
+        | Reason::PastEnd
+        | Reason::AlreadyStarted => (Class::Stalled, Blame::Provider),
         // Missing: the object may appear without any change of the subscription.
         Reason::DeviceNotFound
         | Reason::ModelNotFound
@@ -227,6 +231,7 @@ fn row(reason: Reason) -> (Class, Blame) {
         | Reason::NotObserved
         | Reason::InternalError
         | Reason::NotStarted
+        | Reason::AwaitingNotice
         | Reason::Withdrawing
         | Reason::NeverSeen => (Class::Reconciling, Blame::Provider),
         // Reasons of a whole contract, of a connection or of a record, and those of success:

@@ -7,10 +7,10 @@
 
 use entente_crds::bounded::Text;
 use entente_crds::condition::Reason;
-use entente_crds::v1alpha1::{ResolvedTerm, Term};
+use entente_crds::v1alpha1::{ResolvedTerm, StartOn, Term};
 use jiff::civil::{Date, Time};
 use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Span, Timestamp};
 
 mod calendar;
 
@@ -154,38 +154,48 @@ impl TermError {
 }
 
 /// Returns the term of a spec as instants, where `accepted` are those of the last spec that was
-/// accepted.
+/// accepted; `None` while its start is not known. `noticed` is the start that a notice reports, for a
+/// term that has no date.
 ///
 /// A new time zone database moves no instant of the same spec that has passed, none into the past,
 /// and makes no fault of a spec that was accepted; instants that lie ahead are read anew.
 pub fn resolve_accepted_term(
     term: &Term,
+    noticed: Option<Timestamp>,
     accepted: Option<&ResolvedTerm>,
     now: Timestamp,
-) -> Result<ResolvedTerm, TermError> {
-    let read = resolve_term(term);
+) -> Result<Option<ResolvedTerm>, TermError> {
+    let read = resolve_term(term, noticed);
     let of = Some(term_in_words(term));
     match accepted.filter(|accepted| accepted.of == of) {
         None => read,
-        Some(accepted) => Ok(kept(
-            accepted,
-            read.unwrap_or_else(|_| accepted.clone()),
-            now,
-        )),
+        Some(accepted) => match read {
+            Ok(read) => Ok(read.map(|read| kept(accepted, read, now))),
+            Err(_) => Ok(Some(accepted.clone())),
+        },
     }
 }
 
 /// Returns a term as a spec says it.
-fn term_in_words(term: &Term) -> Text<256> {
+pub(crate) fn term_in_words(term: &Term) -> Text<256> {
     let start = term.start_date.as_ref().or(term.start_time.as_ref());
     let end = term.end_date.as_ref().or(term.end_time.as_ref());
-    let start = start.map_or("", String::as_str);
-    let end = end.map(|end| format!(" to {end}")).unwrap_or_default();
+    let start = match (start, &term.start_by) {
+        (Some(start), _) => start.clone(),
+        (None, Some(by)) => format!("a notice by {by}"),
+        (None, None) if term.start_on.is_some() => "a notice".to_owned(),
+        (None, None) => String::new(),
+    };
+    let end = match (end, &term.duration) {
+        (Some(end), _) => format!(" to {end}"),
+        (None, Some(length)) => format!(" for {length}"),
+        (None, None) => String::new(),
+    };
     format!("{start}{end} in {}", term.time_zone).into()
 }
 
 /// Returns the instants of one spec: those that were accepted, or as they are read now where both
-/// lie ahead.
+/// lie ahead. An end that lies ahead and was not the spec's own does not stay.
 fn kept(accepted: &ResolvedTerm, read: ResolvedTerm, now: Timestamp) -> ResolvedTerm {
     let kept = |before: Timestamp, read: Timestamp| {
         if before > now && read > now {
@@ -194,51 +204,78 @@ fn kept(accepted: &ResolvedTerm, read: ResolvedTerm, now: Timestamp) -> Resolved
             before
         }
     };
-    let ends = accepted.end.zip(read.end);
+    let end = match (accepted.end, read.end) {
+        (Some(before), Some(read)) => Some(kept(before, read)),
+        (Some(before), None) => Some(before).filter(|before| *before <= now),
+        (None, read) => read,
+    };
     ResolvedTerm {
         start: kept(accepted.start, read.start),
-        end: ends.map_or(accepted.end, |(before, read)| Some(kept(before, read))),
+        end,
         ..read
     }
 }
 
 /// Returns the term as instants: `endDate` is inclusive, so the end is the first instant of the
-/// date after it; `endTime` is exclusive.
-pub fn resolve_term(term: &Term) -> Result<ResolvedTerm, TermError> {
+/// date after it; `endTime` is exclusive. `None` if its start is reported by a notice and `noticed`
+/// has none.
+pub fn resolve_term(
+    term: &Term,
+    noticed: Option<Timestamp>,
+) -> Result<Option<ResolvedTerm>, TermError> {
     let zone = zone(&term.time_zone).map_err(|source| TermError::Zone { source })?;
-    let start = match (&term.start_date, &term.start_time) {
-        (Some(date), None) => start_of_date(local_date("term.startDate", date)?, &zone),
-        (None, Some(time)) => instant("term.startTime", time)?,
+    let start = match (&term.start_date, &term.start_time, term.start_on) {
+        (Some(date), None, None) => Some(start_of_date(local_date("term.startDate", date)?, &zone)),
+        (None, Some(time), None) => Some(instant("term.startTime", time)?),
+        (None, None, Some(StartOn::Notice)) => noticed,
         _ => {
-            let allowed = "exactly one of startDate and startTime must be set";
+            let allowed = "exactly one of startDate, startTime and startOn must be set";
             return Err(TermError::Fields { allowed });
         }
     };
-    let resolved = |end| ResolvedTerm {
+    expected_until(term)?;
+    let end = end_of_term(term, start, &zone)?;
+    Ok(start.map(|start| ResolvedTerm {
         start,
         end,
         of: Some(term_in_words(term)),
         zone_database: Some(zone_database().into()),
-    };
-    let end = match (&term.end_date, &term.end_time) {
-        (None, None) => return Ok(resolved(None)),
-        (Some(date), None) => {
+        ..ResolvedTerm::default()
+    }))
+}
+
+/// Returns the end of a term that begins at `start`. Of one whose start is not known it is the one
+/// that does not depend on it.
+pub(crate) fn end_of_term(
+    term: &Term,
+    start: Option<Timestamp>,
+    zone: &TimeZone,
+) -> Result<Option<Timestamp>, TermError> {
+    let (field, found, end) = match (&term.end_date, &term.end_time, &term.duration) {
+        (None, None, None) => return Ok(None),
+        (Some(date), None, None) => {
             let last = local_date("term.endDate", date)?;
             let next = last.tomorrow().map_err(|_| TermError::Invalid {
                 field: "term.endDate",
                 found: date.clone(),
                 allowed: "before 9999-12-31; leave it out for a term without end",
             })?;
-            ("term.endDate", date, start_of_date(next, &zone))
+            ("term.endDate", date, Some(start_of_date(next, zone)))
         }
-        (None, Some(time)) => ("term.endTime", time, instant("term.endTime", time)?),
-        (Some(_), Some(_)) => {
-            let allowed = "at most one of endDate and endTime may be set";
+        (None, Some(time), None) => {
+            let end = instant("term.endTime", time)?;
+            ("term.endTime", time, Some(end))
+        }
+        (None, None, Some(length)) => {
+            let end = start.map(|start| after(start, length, zone)).transpose()?;
+            ("term.duration", length, end)
+        }
+        _ => {
+            let allowed = "at most one of endDate, endTime and duration may be set";
             return Err(TermError::Fields { allowed });
         }
     };
-    let (field, found, end) = end;
-    if end <= start {
+    if start.zip(end).is_some_and(|(start, end)| end <= start) {
         let allowed = "after the start of the term";
         return Err(TermError::Invalid {
             field,
@@ -246,7 +283,41 @@ pub fn resolve_term(term: &Term) -> Result<ResolvedTerm, TermError> {
             allowed,
         });
     }
-    Ok(resolved(Some(end)))
+    Ok(end)
+}
+
+/// Returns the instant that lies some years and months of the calendar behind another one.
+fn after(start: Timestamp, length: &str, zone: &TimeZone) -> Result<Timestamp, TermError> {
+    let invalid = || TermError::Invalid {
+        field: "term.duration",
+        found: length.to_owned(),
+        allowed: "whole years and months such as \"P3Y\", \"P18M\" or \"P1Y6M\", before the year 10000",
+    };
+    let read: Span = length.parse().map_err(|_| invalid())?;
+    let whole = Span::new()
+        .try_years(read.get_years())
+        .and_then(|years| years.try_months(read.get_months()))
+        .map_err(|_| invalid())?;
+    if read.fieldwise() != whole.fieldwise() || !whole.is_positive() {
+        return Err(invalid());
+    }
+    let end = start.to_zoned(zone.clone()).checked_add(whole);
+    end.map(|end| end.timestamp()).map_err(|_| invalid())
+}
+
+/// Returns the first instant after the last day on which a term is expected to start by a notice.
+pub(crate) fn expected_until(term: &Term) -> Result<Option<Timestamp>, TermError> {
+    let Some(date) = &term.start_by else {
+        return Ok(None);
+    };
+    let zone = zone(&term.time_zone).map_err(|source| TermError::Zone { source })?;
+    let last = local_date("term.startBy", date)?;
+    let next = last.tomorrow().map_err(|_| TermError::Invalid {
+        field: "term.startBy",
+        found: date.clone(),
+        allowed: "before 9999-12-31",
+    })?;
+    Ok(Some(start_of_date(next, &zone)))
 }
 
 /// Reads a field of a spec as a local date (RFC 3339 full-date).

@@ -127,12 +127,13 @@ fn a_term_of_one_date_lasts_as_long_as_the_date_and_adjoining_terms_leave_no_gap
             let local = zone.to_datetime(at).date();
             let dates = [-1, 0, 1].map(|days: i64| local + days.days());
             let read = dates.map(|date| {
-                resolve_term(&Term {
+                let term = Term {
                     start_date: Some(date.to_string()),
                     end_date: Some(date.to_string()),
                     time_zone: name.to_owned(),
                     ..Term::default()
-                })
+                };
+                resolve_term(&term, None).map(|read| read.expect("it has a date"))
             });
             for (date, read) in dates.iter().zip(&read) {
                 // A date that the zone skips is no term: it ends where it begins.

@@ -55,7 +55,7 @@ async fn objects_are_found_by_every_selectable_field() {
             fields += 1;
         }
     }
-    assert_eq!(fields, 12);
+    assert_eq!(fields, 13);
     admission.clear(&[]).await;
 }
 
@@ -142,6 +142,7 @@ async fn the_examples_apply_with_kubectl_and_their_columns_show_what_was_written
     assert!(wide.contains("2027-04-01T03:00:00Z"), "{wide}");
     assert!(wide.contains("2030-03-31"), "{wide}");
     shows_the_amendment(plane).await;
+    shows_the_notice(plane).await;
     for name in ["enconn", "endm", "ensvc", "endev", "ensub", "encmp"] {
         kubectl(plane, &[&namespace[..], &["get", name]].concat(), "").await;
     }
@@ -161,4 +162,29 @@ async fn shows_the_amendment(plane: &ControlPlane) {
     ];
     assert_eq!(shown[..6], head, "{table}");
     assert_eq!(shown[6..10], row, "{table}");
+}
+
+async fn shows_the_notice(plane: &ControlPlane) {
+    let namespace = ["-n", example::NAMESPACE];
+    let table = kubectl(plane, &[&namespace[..], &["get", "enntc"]].concat(), "").await;
+    let shown: Vec<&str> = table.split_whitespace().collect();
+    let head = [
+        "NAME", "CONTRACT", "TYPE", "AT", "ACCEPTED", "REASON", "AGE",
+    ];
+    let row = [
+        "banco-sul-lobby-installed",
+        "banco-sul-lobby",
+        "Started",
+        "2027-04-12T17:30:00Z",
+        "Pending",
+    ];
+    assert_eq!(shown[..7], head, "{table}");
+    assert_eq!(shown[7..12], row, "{table}");
+    let wide = ["get", "enct", "banco-sul-lobby", "-o", "wide"];
+    let wide = kubectl(plane, &[&namespace[..], &wide].concat(), "").await;
+    let shown: Vec<&str> = wide.split_whitespace().collect();
+    assert!(
+        shown.contains(&"Notice") && shown.contains(&"P3Y"),
+        "{wide}"
+    );
 }

@@ -76,6 +76,25 @@ async fn an_editor_makes_and_deletes_amendments_and_changes_none() {
     editor.kubectl(&delete, "").await.expect("it is withdrawn");
 }
 
+#[tokio::test]
+async fn an_editor_makes_and_deletes_notices_and_changes_none() {
+    let plane = installed().await;
+    let namespace = plane.create_namespace("notify").await.expect("a namespace");
+    let editor = Person::with_role(plane, "ana-n", "edit", &namespace).await;
+    let viewer = Person::with_role(plane, "bob-n", "view", &namespace).await;
+    let object = own(CaseKind::ContractNotice, "mine", &namespace);
+    refused(viewer.create(&object).await, "forbidden");
+    editor.create(&object).await.expect("an editor makes it");
+    let what = "contractnotices.entente.dev/mine";
+    let ended = json!({"spec": {"type": "Ended"}});
+    let said = editor.merge(what, &namespace, &ended).await;
+    refused(said, "a notice cannot be changed");
+    let get = ["get", what, "-n", &namespace];
+    viewer.kubectl(&get, "").await.expect("a viewer sees it");
+    let delete = ["delete", what, "-n", &namespace];
+    editor.kubectl(&delete, "").await.expect("it is withdrawn");
+}
+
 /// The whole list, in both directions: the operator's requests, and those that it must not be able
 /// to make.
 #[tokio::test]
@@ -96,7 +115,7 @@ async fn the_operator_has_exactly_the_rights_it_uses() {
             resource.starts_with("service"),
             resource.starts_with("compensations"),
         );
-        let read_alone = ["devices.", "contractamendments."];
+        let read_alone = ["devices.", "contractamendments.", "contractnotices."];
         let held = !recorded && !read_alone.iter().any(|it| resource.starts_with(it));
         expected.push(("create", resource.clone(), &other, owned || recorded));
         expected.push(("update", resource.clone(), &other, false));

@@ -239,6 +239,7 @@ async fn no_status_of_any_situation_ever_leaves_the_closed_list() {
             worlds.push(situation::at_risk(environment).await);
             worlds.push(situation::too_slow(environment).await);
             worlds.push(situation::amended(environment).await);
+            worlds.push(situation::noticed(environment).await);
             worlds
         }
     );
@@ -283,6 +284,23 @@ async fn no_status_of_any_situation_ever_leaves_the_closed_list() {
         (
             &worlds[11],
             "amendment/homeless",
+            "Ready=False/ContractNotFound",
+        ),
+        (
+            &worlds[12],
+            "contract/awaiting",
+            "Ready=True/AwaitingNotice",
+        ),
+        (&worlds[12], "contract/overdue", "Stalled=True/NeverStarted"),
+        (&worlds[12], "notice/ends", "Ready=True/Scheduled"),
+        (
+            &worlds[12],
+            "notice/not-expected",
+            "Stalled=True/NotExpected",
+        ),
+        (
+            &worlds[12],
+            "notice/homeless",
             "Ready=False/ContractNotFound",
         ),
     ] {

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use entente_crds::v1alpha1::{
-    AmendedService, Contract, ContractService, Device, SmartService, Step, StepType,
+    AmendedService, Contract, ContractService, Device, NoticeType, SmartService, StartOn, Step,
+    StepType, Term,
 };
 use entente_e2e::environment::TestEnvironment;
 use entente_e2e::namespace::{TestNamespace, now, starting_in};
@@ -82,6 +83,42 @@ pub(super) async fn amended(environment: &TestEnvironment) -> Situation<'_> {
     ] {
         let amendment = namespace.amendment(name, contract, weeks, change());
         namespace.apply(&amendment).await.unwrap();
+    }
+    situation
+}
+
+/// Makes three contracts: one waits for its notice, one has waited too long, and one has a date. Of the
+/// last one notices report an end that lies ahead and a start, and one is of no contract.
+pub(super) async fn noticed(environment: &TestEnvironment) -> Situation<'_> {
+    let situation = with_devices(environment, "noticed").await;
+    let namespace = &situation.namespace;
+    let three_weeks = starting_in(Duration::from_hours(3 * 7 * 24));
+    for (name, start_by) in [
+        ("awaiting", Some("2999-12-31")),
+        ("overdue", Some("2020-06-30")),
+        ("dated", None),
+    ] {
+        let entry = situation.parts(&["mfp"], ALLOWED);
+        let mut contract = namespace.contract(name, three_weeks, vec![entry]);
+        if let Some(start_by) = start_by {
+            contract.spec.term = Term {
+                start_on: Some(StartOn::Notice),
+                start_by: Some(start_by.to_owned()),
+                duration: Some("P3Y".to_owned()),
+                time_zone: contract.spec.term.time_zone,
+                ..Term::default()
+            };
+        }
+        namespace.apply(&contract).await.unwrap();
+    }
+    let later = starting_in(Duration::from_hours(6 * 7 * 24));
+    for (name, contract, r#type, at) in [
+        ("ends", "dated", NoticeType::Ended, later),
+        ("not-expected", "dated", NoticeType::Started, now()),
+        ("homeless", "nobody", NoticeType::Started, now()),
+    ] {
+        let notice = namespace.notice(name, contract, r#type, at);
+        namespace.apply(&notice).await.unwrap();
     }
     situation
 }

@@ -88,6 +88,7 @@ impl Situation<'_> {
         let (collection, name) = match kind {
             "contract" => (namespaced("contracts"), name.to_owned()),
             "amendment" => (namespaced("contractamendments"), name.to_owned()),
+            "notice" => (namespaced("contractnotices"), name.to_owned()),
             "device" => (namespaced("devices"), name.to_owned()),
             "subscription" => (namespaced("servicesubscriptions"), name.to_owned()),
             "compensation" => (namespaced("compensations"), name.to_owned()),

@@ -75,6 +75,7 @@ fn every_kind() -> Vec<Value> {
         of(example::devices().remove(0)),
         of(example::banco_sul_2027()),
         of(example::banco_sul_2027_july()),
+        of(example::banco_sul_installed()),
         of(example::service_subscription()),
         of(example::compensation()),
     ]

@@ -5,7 +5,9 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
-use entente_crds::v1alpha1::{Contract, ContractAmendment, ServiceSubscription, SmartService};
+use entente_crds::v1alpha1::{
+    Contract, ContractAmendment, ContractNotice, ServiceSubscription, SmartService,
+};
 use entente_domain::contract::{ContractWorld, DeviceFacts};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -38,6 +40,7 @@ pub(super) fn world(contracts: &Contracts, contract: Contract) -> ContractWorld 
         devices,
         subscriptions: subscriptions(objects, &of),
         amendments,
+        notices: notices(objects, &of),
         unreadable_services,
         unreadable_amendments: unreadable_amendments(objects, &namespace),
         unreadable: unreadable_subscriptions(objects, &contract),
@@ -113,6 +116,12 @@ pub(super) fn subscriptions(objects: &Objects, of: &str) -> Vec<Arc<ServiceSubsc
 /// Returns the amendments of "namespace/contract".
 pub(super) fn amendments(objects: &Objects, of: &str) -> Vec<Arc<ContractAmendment>> {
     objects.amendments.by_index(BY_CONTRACT, of)
+}
+
+/// Returns the notices of "namespace/contract". The older version of one that cannot be read is as
+/// good, since its spec cannot be changed.
+pub(super) fn notices(objects: &Objects, of: &str) -> Vec<Arc<ContractNotice>> {
+    objects.notices.by_index(BY_CONTRACT, of)
 }
 
 /// Returns the SmartServices of these names, those that exist.

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use entente_crds::v1alpha1::{
-    Compensation, Condition, Connection, Contract, ContractAmendment, Device, DeviceModel,
-    ServiceSubscription, SmartService,
+    Compensation, Condition, Connection, Contract, ContractAmendment, ContractNotice, Device,
+    DeviceModel, ServiceSubscription, SmartService,
 };
 use entente_domain::condition::of_internal_error;
 use jiff::Timestamp;
@@ -66,6 +66,7 @@ conditioned!(
     Connection,
     Contract,
     ContractAmendment,
+    ContractNotice,
     Device,
     DeviceModel,
     ServiceSubscription,

@@ -3,7 +3,7 @@
 use super::*;
 
 /// The collections whose first list is awaited.
-const LISTED: [&str; 9] = [
+const LISTED: [&str; 10] = [
     "/namespaces",
     "/connections",
     "/devicemodels",
@@ -11,6 +11,7 @@ const LISTED: [&str; 9] = [
     "/devices",
     "/contracts",
     "/contractamendments",
+    "/contractnotices",
     "/servicesubscriptions",
     "/compensations",
 ];

@@ -112,6 +112,39 @@ async fn a_contract_wakes_at_the_date_of_its_amendment_whatever_request_of_its_p
     assert_instants_survive(amended, make, key, None, requests).await;
 }
 
+// shows B2 B7 K7
+#[tokio::test(start_paused = true)]
+async fn a_contract_wakes_at_the_dates_of_its_notices_whatever_request_of_its_pass_fails() {
+    let make = |parts: Parts| Contracts::new(parts.context, parts.objects);
+    let key = Key::new(NAMESPACE, example::banco_sul_lobby().name_any());
+    // Expected by the end of a day: the finalizer and the status.
+    let awaiting = || {
+        let process = prepared_at("2027-06-01T03:00:00Z");
+        process.cluster.apply(&example::banco_sul_lobby());
+        process
+    };
+    let july = "2027-07-01T03:00:00Z".parse().expect("an instant");
+    let (whole, _) = broken_off(&awaiting, &make, &key, usize::MAX, None).await;
+    assert_eq!(whole, Some(july));
+    assert_instants_survive(awaiting, make, key.clone(), None, 2).await;
+    // Started, and to be ended in the next year: one subscription more, and the notices.
+    let noticed = || {
+        let process = awaiting();
+        let mut end = example::banco_sul_installed();
+        end.metadata.name = Some("cancelled".to_owned());
+        end.spec.r#type = entente_crds::v1alpha1::NoticeType::Ended;
+        end.spec.at = "2028-01-01T03:00:00Z".to_owned();
+        process.cluster.apply(&example::banco_sul_installed());
+        process.cluster.apply(&end);
+        process
+    };
+    let make = |parts: Parts| Contracts::new(parts.context, parts.objects);
+    let end = "2028-01-01T03:00:00Z".parse().expect("an instant");
+    let (whole, _) = broken_off(&noticed, &make, &key, usize::MAX, None).await;
+    assert_eq!(whole, Some(end));
+    assert_instants_survive(noticed, make, key, None, 2 + 1 + 2).await;
+}
+
 /// Returns the world of [`prepared`] with a subscription.
 fn subscribed() -> InProcess {
     let process = prepared();

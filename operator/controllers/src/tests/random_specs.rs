@@ -11,8 +11,8 @@ use entente_crds::{
     admission_cases::CaseKind,
     spec_rules,
     v1alpha1::{
-        Acceptance, Cause, ContractAmendment, DeviceModel, ExcludedDevices, Exclusion,
-        IppOperation, SmartService,
+        Acceptance, Cause, ContractAmendment, ContractNotice, DeviceModel, ExcludedDevices,
+        Exclusion, IppOperation, NoticeType, SmartService,
     },
 };
 use entente_domain::{protocol::Place, remote::Scalar};
@@ -76,6 +76,7 @@ fn objects() -> Vec<(CaseKind, Value)> {
         plain(CaseKind::Contract, &example::banco_sul_2027()),
         plain(CaseKind::Contract, &excluding()),
         plain(CaseKind::ContractAmendment, &amending()),
+        plain(CaseKind::ContractNotice, &ending()),
     ]
 }
 
@@ -125,6 +126,15 @@ fn amending() -> ContractAmendment {
     amendment.spec.effective_date = None;
     amendment.spec.effective_time = Some("2027-04-01T03:10:00Z".to_owned());
     amendment
+}
+
+/// A notice that ends the contract of the examples, at an instant at which it is delivered.
+fn ending() -> ContractNotice {
+    let mut notice = example::banco_sul_installed();
+    CONTRACT.clone_into(&mut notice.spec.contract_ref.name);
+    notice.spec.r#type = NoticeType::Ended;
+    notice.spec.at = "2027-04-01T03:10:00Z".to_owned();
+    notice
 }
 
 /// Returns the pointers (RFC 6901) of every value below one, itself included.
@@ -279,6 +289,7 @@ impl Odd {
             CaseKind::Device => self.apply_as::<Device>(process),
             CaseKind::Contract => self.apply_as::<Contract>(process),
             CaseKind::ContractAmendment => self.apply_as::<ContractAmendment>(process),
+            CaseKind::ContractNotice => self.apply_as::<ContractNotice>(process),
             CaseKind::ServiceSubscription | CaseKind::Compensation => {
                 unreachable!("nobody writes these")
             }

@@ -15,6 +15,7 @@ async fn watches_that_panic_when_they_begin_or_go_on_are_begun_anew_and_miss_not
         "/devices",
         "/contracts",
         "/contractamendments",
+        "/contractnotices",
         "/servicesubscriptions",
         "/compensations",
     ];

@@ -4,7 +4,7 @@
 mod deletions;
 mod references;
 
-use entente_crds::v1alpha1::{ContractAmendment, DeviceModel, SmartService};
+use entente_crds::v1alpha1::{ContractAmendment, ContractNotice, DeviceModel, SmartService};
 use kube::Resource;
 use serde_json::{Value, json};
 
@@ -52,6 +52,7 @@ where
         let mut process = established().await;
         process.cluster.apply(&example::compensation());
         process.cluster.apply(&example::banco_sul_2027_july());
+        process.cluster.apply(&example::banco_sul_installed());
         let met = |process: &InProcess| !ready::<K>(process, namespace, name).starts_with("()");
         process.until("every object has conditions", met).await;
         if restarted {
@@ -103,12 +104,14 @@ async fn an_object_of_any_kind_that_cannot_be_read_names_the_field_and_keeps_its
     let service = example::data_backup().name_any();
     let record = example::compensation().name_any();
     let amendment = example::banco_sul_2027_july().name_any();
+    let notice = example::banco_sul_installed().name_any();
     broken_and_mended::<Connection>("", BROKER, "/spec/osb/url").await;
     broken_and_mended::<DeviceModel>("", &model, "/spec/manufacturer").await;
     broken_and_mended::<SmartService>("", &service, "/spec/provider").await;
     broken_and_mended::<Device>(NAMESPACE, &device, "/spec/address").await;
     broken_and_mended::<Contract>(NAMESPACE, CONTRACT, "/spec/term/timeZone").await;
     broken_and_mended::<ContractAmendment>(NAMESPACE, &amendment, "/spec/effectiveDate").await;
+    broken_and_mended::<ContractNotice>(NAMESPACE, &notice, "/spec/at").await;
     broken_and_mended::<ServiceSubscription>(NAMESPACE, &subscription, "/spec/serviceName").await;
     broken_and_mended::<Compensation>(NAMESPACE, &record, "/spec/record/serviceName").await;
 }

@@ -29,11 +29,11 @@ pub(super) fn faults(
 ) -> Vec<Fault> {
     let contract = &world.contract;
     let mut faults = entry_faults(world, readings, entries, now);
-    if let Ok(term) = &readings.term {
+    if let Some(term) = readings.term() {
         faults.extend(past_dates(contract, term, now));
     }
     let dates = [
-        readings.term.as_ref().err(),
+        readings.noticed.as_ref().err(),
         readings.promised_from.as_ref().err(),
     ];
     faults.extend(dates.into_iter().flatten().map(|error| Fault {
@@ -43,7 +43,7 @@ pub(super) fn faults(
     faults.extend(readings.lead_time.as_ref().err().cloned());
     let exclusions = readings.exclusions.as_ref().err();
     faults.extend(exclusions.into_iter().flatten().cloned());
-    faults.extend(succession::faults(world, readings.term.as_ref().ok()));
+    faults.extend(succession::faults(world, readings.term()));
     faults.into_iter().collect()
 }
 

@@ -11,7 +11,7 @@ use entente_crds::v1alpha1::{ContractAmendment, ContractAmendmentStatus};
 use jiff::Timestamp;
 
 use super::timeline::Timeline;
-use super::{ContractWorld, Fault, joined, reason_of};
+use super::{ContractWorld, Fault, ResolvedContract, joined, reason_of};
 use crate::condition::{ConditionSet, Status, Summary, Work};
 
 /// The instant of an amendment that is accepted, or its faults.
@@ -22,15 +22,21 @@ pub type AmendmentVerdict = Result<Timestamp, Vec<Fault>>;
 pub(super) fn verdicts(
     world: &ContractWorld,
     timeline: &Timeline<'_>,
-    is_accepted: bool,
+    resolved: &ResolvedContract,
     now: Timestamp,
 ) -> BTreeMap<String, AmendmentVerdict> {
+    let is_accepted = resolved.accepted.is_ok();
     let pending = || {
+        let why = if is_accepted {
+            "The contract waits for the notice of its start. The amendment is looked at when it has \
+             started"
+        } else {
+            "The contract is not accepted: see its condition Accepted. The amendment is looked at \
+             when it is"
+        };
         Err(vec![Fault {
             reason: Reason::Pending,
-            message: "The contract is not accepted: see its condition Accepted. The amendment is \
-                      looked at when it is"
-                .to_owned(),
+            message: why.to_owned(),
         }])
     };
     let amendments = world.amendments.iter();

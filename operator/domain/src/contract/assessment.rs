@@ -9,7 +9,7 @@ use entente_crds::v1alpha1::Contract;
 use jiff::{SignedDuration, Timestamp};
 
 use super::subscription_state::SubscriptionState;
-use super::{EntryDevices, Fault, ResolvedContract, listed};
+use super::{Awaited, EntryDevices, Fault, ResolvedContract, listed};
 use crate::listing::some_of;
 use crate::time::{earlier_clock, later_clock};
 
@@ -53,6 +53,27 @@ impl Assessment<'_> {
             .term
             .as_ref()
             .is_some_and(|term| term.start <= self.now)
+    }
+
+    /// Returns the dates of a contract whose start no notice has reported yet.
+    pub(super) fn awaited(&self) -> Option<Awaited> {
+        self.resolved
+            .awaited
+            .filter(|_| self.resolved.term.is_none())
+    }
+
+    /// Returns the reason and message of a contract that waits for its start.
+    pub(super) fn awaiting(&self, awaited: Awaited) -> (Reason, String) {
+        let by = self.contract.spec.term.start_by.as_deref();
+        let by = by
+            .map(|by| format!(", expected by {by}"))
+            .unwrap_or_default();
+        if awaited.is_overdue(self.now) {
+            let message = format!("No ContractNotice has reported the start{by}.");
+            return (Reason::NeverStarted, message);
+        }
+        let message = format!("The start is not reported yet; waits for a ContractNotice{by}.");
+        (Reason::AwaitingNotice, message)
     }
 
     /// True if the start has come by one of two clocks that differ, and lies ahead by the other.

@@ -30,7 +30,7 @@ pub(super) fn faults(
         };
         let bounds = service.spec.bounds.clone().unwrap_or_default();
         let signed = Signed::of(world, entry);
-        if let (Ok(promised_from), Ok(term)) = (&readings.promised_from, &readings.term)
+        if let (Ok(promised_from), Some(term)) = (&readings.promised_from, readings.term())
             && contract.spec.promises_from != accepted_before(contract, term.start)
             && !signed.is_promised(term.start)
         {

@@ -76,6 +76,10 @@ impl Assessment<'_> {
     }
 
     fn in_force(&self) -> Stated {
+        if let Some(awaited) = self.awaited() {
+            let (reason, message) = self.awaiting(awaited);
+            return (Status::False, reason, message);
+        }
         if self.resolved.term.is_none() {
             return (
                 Status::Unknown,
@@ -106,13 +110,7 @@ impl Assessment<'_> {
             return (Status::False, Reason::Withdrawing, message);
         }
         if !self.is_in_term() {
-            let (_, reason, message) = self.in_force();
-            let status = if self.resolved.term.is_none() {
-                Status::Unknown
-            } else {
-                Status::False
-            };
-            return (status, reason, message);
+            return self.in_force();
         }
         if let Err(faults) = &self.resolved.refs {
             return (Status::False, reason_of(faults), joined(faults));

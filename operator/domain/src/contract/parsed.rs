@@ -11,16 +11,17 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::device_sets::{DeviceSets, device_sets};
 use super::exclusions::Exclusions;
+use super::notices::{Noticed, noticed};
 use super::overlay::StageEntry;
 use super::terms::EntryTerms;
 use super::{ContractWorld, Exception, Fault, unsupported};
 use crate::promise::promised_from;
-use crate::time::{TermError, resolve_accepted_term};
+use crate::time::TermError;
 
 /// Dates and durations of a contract, or the faults of their texts.
 pub(super) struct Readings<'a> {
-    /// The first and last instant of the term.
-    pub(super) term: Result<ResolvedTerm, TermError>,
+    /// The first and last instant of the term, with the verdicts on the notices that say them.
+    pub(super) noticed: Result<Noticed, TermError>,
     /// The instant from which on the start is promised.
     pub(super) promised_from: Result<Timestamp, TermError>,
     /// The time before its start from which the contract is prepared.
@@ -110,25 +111,22 @@ impl<'a> Readings<'a> {
     pub(super) fn new(world: &'a ContractWorld, now: Timestamp) -> Self {
         let contract = &world.contract;
         Self {
-            term: accepted_term(contract, now),
+            noticed: noticed(
+                contract,
+                world.subscriptions.iter().map(|it| &**it),
+                world.notices.iter().map(|it| &**it),
+                now,
+            ),
             promised_from: promised_from(contract, created(contract, now)),
             lead_time: lead_time(contract),
             exclusions: Exclusions::new(contract),
         }
     }
-}
 
-/// Returns the term of a contract as instants.
-///
-/// # Errors
-/// Returns the fault of its texts.
-pub(super) fn accepted_term(
-    contract: &Contract,
-    now: Timestamp,
-) -> Result<ResolvedTerm, TermError> {
-    let status = contract.status.as_ref();
-    let accepted = status.and_then(|status| status.term.as_ref());
-    resolve_accepted_term(&contract.spec.term, accepted, now)
+    /// Returns the term, if it can be read and its start is known.
+    pub(super) fn term(&self) -> Option<&ResolvedTerm> {
+        self.noticed.as_ref().ok()?.term.as_ref()
+    }
 }
 
 /// Returns the time before its start from which a contract is prepared; that of the

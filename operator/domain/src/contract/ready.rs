@@ -6,8 +6,9 @@
 use entente_crds::condition::Reason;
 
 use super::assessment::Assessment;
+use super::notices::ends_at_start;
 use super::subscription_state::{Progress, SubscriptionState, named};
-use super::{ExceptionCause, is_deleting, joined, listed, reason_of};
+use super::{Awaited, ExceptionCause, is_deleting, joined, listed, reason_of};
 use crate::condition::{Summary, Work};
 
 impl Assessment<'_> {
@@ -41,6 +42,12 @@ impl Assessment<'_> {
         if self.is_over() {
             return self.over();
         }
+        if let Some(awaited) = self.awaited()
+            && awaited.is_overdue(self.now)
+        {
+            let (reason, message) = self.awaiting(awaited);
+            return Summary::open(reason, message, Work::of(reason));
+        }
         if let Some(fault) = self.device_fault() {
             let message = self.with_restored(&fault.message);
             return Summary::open(fault.reason, message, self.work());
@@ -65,11 +72,23 @@ impl Assessment<'_> {
                            operator's node.";
             return Summary::open(Reason::ClockSkew, message, Work::Retrying);
         }
-        if self.has_begun() {
+        if let Some(awaited) = self.awaited() {
+            self.waiting(awaited)
+        } else if self.has_begun() {
             self.in_term()
         } else {
             self.ahead()
         }
+    }
+
+    /// Returns Ready of a contract whose start is not known, when every device is.
+    fn waiting(&self, awaited: Awaited) -> Summary {
+        if self.withdrawing.len() > self.allowed {
+            let message = self.waits_for_withdrawal();
+            return Summary::open(Reason::Withdrawing, message, self.work());
+        }
+        let (reason, message) = self.awaiting(awaited);
+        Summary::done(reason, message)
     }
 
     fn deleting(&self) -> Summary {
@@ -139,7 +158,12 @@ impl Assessment<'_> {
         let unsettled: Vec<&SubscriptionState> =
             self.states.iter().filter(|state| !state.settled).collect();
         if unsettled.len() + self.withdrawing.len() <= self.allowed {
-            return Summary::done(Reason::Ended, "The term is over.");
+            let message = if self.resolved.never_began {
+                "The contract was over before any notice has started it."
+            } else {
+                "The term is over."
+            };
+            return Summary::done(Reason::Ended, message);
         }
         if unsettled.is_empty() {
             return Summary::open(
@@ -176,7 +200,11 @@ impl Assessment<'_> {
             let message = self.waits_for_unreadable("delivered");
             return Summary::open(Reason::Undecodable, message, Work::Retrying);
         }
+        let term = self.resolved.term.as_ref();
         let message = match self.states.len() {
+            _ if term.is_some_and(ends_at_start) => {
+                "A ContractNotice ends the contract before its start: nothing is set up.".to_owned()
+            }
             1 => "Accepted with one subscription; services begin at the start.".to_owned(),
             count => format!("Accepted with {count} subscriptions; services begin at the start."),
         };

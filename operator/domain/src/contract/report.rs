@@ -24,7 +24,9 @@ use super::revisions::instant;
 use super::risk::{devices_at_risk, is_watched};
 use super::subscription_state::{Progress, SubscriptionState, is_failing, subscription_states};
 use super::succession::{accepted_predecessor, without_succeeded};
-use super::{ContractWorld, EntryDevices, ResolvedContract, is_deleting, is_own, is_terminating};
+use super::{
+    Awaited, ContractWorld, EntryDevices, ResolvedContract, is_deleting, is_own, is_terminating,
+};
 use crate::condition::is_true;
 use crate::promise::has_missed;
 
@@ -216,14 +218,15 @@ fn not_ready(assessment: &Assessment) -> Vec<NotReady> {
     pending.collect()
 }
 
-/// Returns the next of the start, the change by an amendment, the start of a contract that succeeds
+/// Returns the next of the start, the last moment at which it is expected, the change by an amendment, the start of a contract that succeeds
 /// and the end.
 fn next_transition(resolved: &ResolvedContract, now: Timestamp) -> Option<Timestamp> {
     let term = resolved.term.iter();
     let dates = term.flat_map(|term| [Some(term.start), term.end]).flatten();
     let changes = resolved.upcoming.iter().map(|change| change.effective);
     let successors = resolved.succeeded.values().copied();
-    let all = dates.chain(changes).chain(successors);
+    let awaited = resolved.awaited.iter().flat_map(Awaited::dates);
+    let all = dates.chain(changes).chain(successors).chain(awaited);
     all.filter(|instant| now < *instant).min()
 }
 
@@ -291,7 +294,8 @@ fn history(
         })
     });
     let ended = term.end.map(|end| transition(end, TransitionTo::Ended));
-    let mut passed: Vec<Transition> = [transition(term.start, TransitionTo::InForce)]
+    let began = (!resolved.never_began).then(|| transition(term.start, TransitionTo::InForce));
+    let mut passed: Vec<Transition> = began
         .into_iter()
         .chain(amended)
         .chain(ended)

@@ -12,6 +12,8 @@ use jiff::Timestamp;
 use super::acceptance::faults;
 use super::amendment::verdicts;
 use super::exclusions::known_since;
+use super::notice;
+use super::notices::never_began;
 use super::parsed::{Entries, Readings};
 use super::references::{references, with_unreadable_amendments};
 use super::revisions::Dates;
@@ -32,16 +34,22 @@ use super::{
 pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
     let contract = &world.contract;
     let readings = Readings::new(world, now);
-    let before = accepted_before(contract);
-    let read = readings.term.as_ref().ok();
+    let before = accepted_before(contract).filter(|_| readings.noticed.is_err());
+    let read = readings.term();
     let timeline = timeline(world, &readings, read.or(before), now);
     let current = timeline.current(now);
     let stages = timeline.stages.iter();
     let stages: Vec<Entries<'_>> = stages.map(|it| Entries::new(world, &it.entries)).collect();
     let mut resolved = before_writes(world, &readings, &stages[current], now);
     resolved.next_change = timeline.next_change(now);
-    resolved.amendments = verdicts(world, &timeline, resolved.accepted.is_ok(), now);
+    resolved.amendments = verdicts(world, &timeline, &resolved, now);
+    resolved.notices = notice::verdicts(world, &readings, resolved.accepted.is_ok());
     if is_deleting(contract) {
+        let live = world.own().filter(|found| !is_terminating(found));
+        resolved.changes.delete = live.map(SubscriptionHandle::of).collect();
+        resolved.changes.delete.sort_unstable();
+    } else if resolved.accepted.is_ok() && resolved.has_no_term() {
+        // What was planned for a date lies ahead of the notice.
         let live = world.own().filter(|found| !is_terminating(found));
         resolved.changes.delete = live.map(SubscriptionHandle::of).collect();
         resolved.changes.delete.sort_unstable();
@@ -77,7 +85,7 @@ fn before_writes(
     let contract = &world.contract;
     let faults = faults(world, readings, entries, now);
     let before = accepted_before(contract);
-    let read = readings.term.as_ref().ok();
+    let read = readings.term();
     let term = if faults.is_empty() {
         read
     } else {
@@ -103,6 +111,9 @@ fn before_writes(
             .filter_map(|read| read.terms.as_ref()?.without_fee())
             .collect(),
         amendments: BTreeMap::new(),
+        notices: BTreeMap::new(),
+        awaited: readings.noticed.as_ref().ok().and_then(|it| it.awaited),
+        never_began: term.is_some_and(|term| never_began(contract, term)),
         next_change: None,
         upcoming: Vec::new(),
         desired: Vec::new(),

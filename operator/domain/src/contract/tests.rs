@@ -7,6 +7,7 @@ mod compensation_totals;
 mod device_sets;
 mod exclusions;
 mod fee_parts;
+mod notices;
 mod overlay;
 mod overrides;
 mod owed;
@@ -27,9 +28,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use entente_crds::condition::{ConditionType, Reason};
 use entente_crds::v1alpha1::{
     AmendedService, Compensation, Contract, ContractAmendment, ContractAmendmentSpec,
-    ContractService, ContractSpec, ContractStatus, Customer, Devices, Fee, FeeOf, NameReference,
-    Parameter, Period, Selector, ServiceLevel, ServiceSubscription, ServiceSubscriptionStatus,
-    SmartService, SmartServiceSpec, Term, ValueType,
+    ContractNotice, ContractNoticeSpec, ContractService, ContractSpec, ContractStatus, Customer,
+    Devices, Fee, FeeOf, NameReference, NoticeType, Parameter, Period, Selector, ServiceLevel,
+    ServiceSubscription, ServiceSubscriptionStatus, SmartService, SmartServiceSpec, StartOn, Term,
+    ValueType,
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -150,6 +152,7 @@ fn world(services: Vec<ContractService>) -> ContractWorld {
     contract.metadata.creation_timestamp = Some(Time(at(CREATED)));
     ContractWorld {
         amendments: Vec::new(),
+        notices: Vec::new(),
         unreadable_amendments: BTreeSet::new(),
         clock_skew: None,
         contract,
@@ -211,7 +214,37 @@ impl ContractWorld {
                 amendment.status = Some(amendment_status(amendment, verdict, now));
             }
         }
+        for notice in self.notices.iter_mut().map(Arc::make_mut) {
+            let name = notice.metadata.name.as_deref().unwrap_or_default();
+            if let Some(verdict) = resolved.notices.get(name) {
+                notice.status = Some(notice_status(notice, verdict, now));
+            }
+        }
         resolved
+    }
+
+    /// Makes a notice of an event.
+    fn notify(&mut self, name: &str, r#type: NoticeType, event: &str, created: &str) {
+        let mut notice = ContractNotice::new(
+            name,
+            ContractNoticeSpec {
+                contract_ref: NameReference {
+                    name: "bank".to_owned(),
+                },
+                r#type,
+                at: event.to_owned(),
+                source: "https://crm.example".to_owned(),
+                event_id: name.to_owned(),
+            },
+        );
+        notice.metadata.creation_timestamp = Some(Time(at(created)));
+        notice.metadata.generation = Some(1);
+        self.notices.push(Arc::new(notice));
+    }
+
+    fn forget(&mut self, name: &str) {
+        let is_other = |it: &Arc<ContractNotice>| it.metadata.name.as_deref() != Some(name);
+        self.notices.retain(is_other);
     }
 
     /// Makes an amendment from a date on.

@@ -3,13 +3,16 @@
 //! Decides only when: a pass that comes too early changes nothing, and one that does not come leaves a
 //! status or a subscription as it was. Called by the contract controller after each pass.
 
-use entente_crds::v1alpha1::{Contract, ContractAmendment, ResolvedTerm, ServiceSubscription};
+use entente_crds::v1alpha1::{
+    Contract, ContractAmendment, ContractNotice, ResolvedTerm, ServiceSubscription,
+};
 use jiff::{SignedDuration, Timestamp};
 
-use super::parsed::{accepted_term, lead_time};
+use super::notices::noticed;
+use super::parsed::lead_time;
 use super::subscriptions::kept_until;
 use super::timeline::effective_in;
-use super::{ResolvedContract, is_own};
+use super::{Awaited, ResolvedContract, is_own};
 use crate::time::earlier_clock;
 
 /// Interval between two looks while the clocks differ: the local one may be set at any time.
@@ -39,22 +42,28 @@ pub fn next_wake(
     term.chain(revisions)
         .chain([resolved.preparation, resolved.next_change])
         .flatten()
+        .chain(resolved.awaited.iter().flat_map(Awaited::dates))
         .filter(|instant| *instant > now)
         .chain(again)
         .min()
 }
 
 /// Returns the next instant that matters to a contract by its own dates and those of its
-/// subscriptions and amendments; none of them needs the catalogue, a device or the rest of a pass.
+/// subscriptions, amendments and notices; none of them needs the catalogue, a device or the rest of a pass.
 pub fn next_date<'a>(
     contract: &Contract,
     subscriptions: impl IntoIterator<Item = &'a ServiceSubscription>,
     amendments: impl IntoIterator<Item = &'a ContractAmendment>,
+    notices: impl IntoIterator<Item = &'a ContractNotice>,
     now: Timestamp,
 ) -> Option<Timestamp> {
     let status = contract.status.as_ref();
+    let own = subscriptions.into_iter();
+    let own: Vec<_> = own.filter(|found| is_own(contract, found)).collect();
+    let noticed = noticed(contract, own.iter().copied(), notices, now).unwrap_or_default();
+    let awaited = noticed.awaited.iter().flat_map(Awaited::dates);
     let terms = [
-        accepted_term(contract, now).ok(),
+        noticed.term,
         // It holds while an edit is refused.
         status.and_then(|status| status.term.clone()),
     ];
@@ -62,10 +71,7 @@ pub fn next_date<'a>(
         .iter()
         .flatten()
         .flat_map(|term| [preparation(contract, term), Some(term.start), term.end]);
-    let own = subscriptions
-        .into_iter()
-        .filter(|found| is_own(contract, found));
-    let of_revisions = own.flat_map(|found| {
+    let of_revisions = own.iter().flat_map(|found| {
         let revisions = found.spec.revisions.iter();
         let dates = revisions.flat_map(|revision| [Some(revision.effective), revision.until]);
         dates.chain([kept_until(contract, found)])
@@ -73,7 +79,7 @@ pub fn next_date<'a>(
     let amendments = amendments.into_iter();
     let of_amendments = amendments.map(|amendment| effective_in(contract, amendment));
     let dates = of_terms.chain(of_revisions).chain(of_amendments).flatten();
-    dates.filter(|instant| *instant > now).min()
+    dates.chain(awaited).filter(|instant| *instant > now).min()
 }
 
 /// Returns the instant from which the start of a term is prepared.

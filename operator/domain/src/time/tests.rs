@@ -106,16 +106,22 @@ fn term(start: &str, end: Option<&str>) -> Term {
         end_date: end.and_then(|end| pick(end, false)),
         end_time: end.and_then(|end| pick(end, true)),
         time_zone: "America/Sao_Paulo".into(),
+        ..Term::default()
     }
+}
+
+/// Resolves a term that has a date.
+fn dated(term: &Term) -> Result<ResolvedTerm, TermError> {
+    resolve_term(term, None).map(|read| read.expect("it has a date"))
 }
 
 // shows B2
 #[test]
 fn a_term_runs_from_the_first_instant_of_its_first_day_through_its_last_day() {
-    let resolved = resolve_term(&term("2027-04-01", Some("2030-03-31"))).unwrap();
+    let resolved = dated(&term("2027-04-01", Some("2030-03-31"))).unwrap();
     assert_eq!(resolved.start, at("2027-04-01T03:00:00Z"));
     assert_eq!(resolved.end, Some(at("2030-04-01T03:00:00Z")));
-    let one_day = resolve_term(&term("2027-04-01", Some("2027-04-01"))).unwrap();
+    let one_day = dated(&term("2027-04-01", Some("2027-04-01"))).unwrap();
     assert_eq!(one_day.end, Some(at("2027-04-02T03:00:00Z")));
 }
 
@@ -124,7 +130,7 @@ fn a_term_runs_from_the_first_instant_of_its_first_day_through_its_last_day() {
 fn a_new_zone_database_moves_no_instant_of_an_accepted_term_that_has_passed_and_none_into_the_past()
 {
     let spec = term("2027-04-01", Some("2030-03-31"));
-    let read = resolve_term(&spec).unwrap();
+    let read = dated(&spec).unwrap();
     assert_eq!(read.zone_database.as_deref(), Some(zone_database()));
     let dates = [read.start, read.end.unwrap()];
     let shift = |instant: Timestamp, minutes: i64| instant + SignedDuration::from_mins(minutes);
@@ -142,7 +148,9 @@ fn a_new_zone_database_moves_no_instant_of_an_accepted_term_that_has_passed_and_
             .iter()
             .flat_map(|date| [-2_000, -30, 0, 30, 2_000].map(|it| shift(*date, it)))
         {
-            let found = resolve_accepted_term(&spec, Some(&accepted), now).unwrap();
+            let found = resolve_accepted_term(&spec, None, Some(&accepted), now)
+                .unwrap()
+                .unwrap();
             for (index, found) in [found.start, found.end.unwrap()].into_iter().enumerate() {
                 let lie_ahead = before[index] > now && dates[index] > now;
                 let expected = if lie_ahead {
@@ -171,30 +179,30 @@ fn a_term_that_was_accepted_has_no_fault_though_the_zone_database_lost_its_zone(
         of: Some(term_in_words(&spec)),
         ..ResolvedTerm::default()
     };
-    let found = resolve_accepted_term(&spec, Some(&accepted), at("2027-01-01T00:00:00Z"));
-    assert_eq!(found, Ok(accepted.clone()));
+    let found = resolve_accepted_term(&spec, None, Some(&accepted), at("2027-01-01T00:00:00Z"));
+    assert_eq!(found, Ok(Some(accepted.clone())));
     let edited = term("2027-04-02", None);
-    let found = resolve_accepted_term(&edited, Some(&accepted), at("2027-01-01T00:00:00Z"));
-    assert_eq!(found, resolve_term(&edited));
-    assert!(resolve_accepted_term(&spec, None, at("2027-01-01T00:00:00Z")).is_err());
+    let found = resolve_accepted_term(&edited, None, Some(&accepted), at("2027-01-01T00:00:00Z"));
+    assert_eq!(found, resolve_term(&edited, None));
+    assert!(resolve_accepted_term(&spec, None, None, at("2027-01-01T00:00:00Z")).is_err());
 }
 
 #[test]
 fn the_end_time_of_a_term_is_exclusive_and_a_term_may_have_no_end() {
-    let resolved = resolve_term(&term(
+    let resolved = dated(&term(
         "2027-04-01T09:00:00-03:00",
         Some("2027-04-01T10:00:00-03:00"),
     ));
     let resolved = resolved.unwrap();
     assert_eq!(resolved.start, at("2027-04-01T12:00:00Z"));
     assert_eq!(resolved.end, Some(at("2027-04-01T13:00:00Z")));
-    assert_eq!(resolve_term(&term("2027-04-01", None)).unwrap().end, None);
+    assert_eq!(dated(&term("2027-04-01", None)).unwrap().end, None);
 }
 
 #[test]
 fn a_term_that_cannot_be_used_names_the_field_what_was_found_and_what_is_allowed() {
     let said = |term: &Term| {
-        let error = resolve_term(term).unwrap_err();
+        let error = resolve_term(term, None).unwrap_err();
         (error.reason(), error.to_string())
     };
     let end_first = term("2027-04-01T09:00:00-03:00", Some("2027-03-31"));
@@ -216,7 +224,7 @@ fn a_term_that_cannot_be_used_names_the_field_what_was_found_and_what_is_allowed
     };
     assert_eq!(
         said(&neither).1,
-        "spec.term: exactly one of startDate and startTime must be set"
+        "spec.term: exactly one of startDate, startTime and startOn must be set"
     );
     let nowhere = Term {
         time_zone: "Europe/Atlantis".into(),
@@ -335,5 +343,76 @@ fn of_two_clocks_that_differ_one_is_later_whichever_is_ahead() {
     ] {
         assert_eq!(earlier_clock(now, skew), earlier, "{skew:?}");
         assert_eq!(later_clock(now, skew), later, "{skew:?}");
+    }
+}
+
+/// Returns a term of so long from its notice on.
+fn lasting(length: &str, zone: &str) -> Term {
+    Term {
+        start_on: Some(StartOn::Notice),
+        duration: Some(length.to_owned()),
+        time_zone: zone.to_owned(),
+        ..Term::default()
+    }
+}
+
+// shows B2
+#[test]
+fn a_term_of_some_months_ends_at_the_same_time_of_the_same_day_or_of_the_last_one_of_a_shorter_month()
+ {
+    for (start, length, zone, end) in [
+        (
+            "2027-04-01T04:12:00Z",
+            "P3Y",
+            "America/Sao_Paulo",
+            "2030-04-01T04:12:00Z",
+        ),
+        ("2028-02-29T12:00:00Z", "P1Y", "UTC", "2029-02-28T12:00:00Z"),
+        ("2027-01-31T00:00:00Z", "P1M", "UTC", "2027-02-28T00:00:00Z"),
+        (
+            "2027-08-31T00:00:00Z",
+            "P1Y6M",
+            "UTC",
+            "2029-02-28T00:00:00Z",
+        ),
+        (
+            "2027-01-15T11:00:00Z",
+            "P18M",
+            "Europe/Berlin",
+            "2028-07-15T10:00:00Z",
+        ),
+        // The clock is put forward over that time of the day.
+        (
+            "2027-02-28T01:30:00Z",
+            "P1M",
+            "Europe/Berlin",
+            "2027-03-28T01:30:00Z",
+        ),
+    ] {
+        let read = resolve_term(&lasting(length, zone), Some(at(start)));
+        let read = read.unwrap().expect("it has started");
+        assert_eq!(read.end, Some(at(end)), "{start} {length} {zone}");
+    }
+    assert_eq!(resolve_term(&lasting("P3Y", "UTC"), None), Ok(None));
+}
+
+// shows K2
+#[test]
+fn a_length_that_is_none_of_whole_months_is_refused_with_what_is_allowed() {
+    for length in [
+        "P1D",
+        "P1M1D",
+        "PT1H",
+        "P0Y",
+        "-P1Y",
+        "3 years and a day",
+        "P9999Y",
+        "x",
+        "",
+    ] {
+        let error = resolve_term(&lasting(length, "UTC"), Some(at("2027-04-01T00:00:00Z")));
+        let error = error.expect_err(length).to_string();
+        let names = format!("spec.term.duration is \"{length}\": must be whole years and months");
+        assert!(error.starts_with(&names), "{error}");
     }
 }

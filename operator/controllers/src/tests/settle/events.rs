@@ -1,6 +1,9 @@
 //! Events that may happen to the cluster and to the remote sides, at random.
 
-use entente_crds::{ANNOTATION_ABANDON, ANNOTATION_RECONCILE_AT, v1alpha1::ContractAmendment};
+use entente_crds::{
+    ANNOTATION_ABANDON, ANNOTATION_RECONCILE_AT,
+    v1alpha1::{ContractAmendment, ContractNotice},
+};
 use entente_domain::remote::FailureKind;
 use entente_drivers::fake::Fault;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
@@ -8,8 +11,8 @@ use serde_json::json;
 
 use super::{
     objects::{
-        AMENDMENTS, AUTHORITIES, DEVICES, OTHER_BROKER, Subject, apply, authorities, change,
-        change_json, collect_garbage, delete, make_amendment, name, nth,
+        AMENDMENTS, AUTHORITIES, DEVICES, NOTICES, OTHER_BROKER, Subject, apply, authorities,
+        change, change_json, collect_garbage, delete, make_amendment, make_notice, name, nth,
     },
     *,
 };
@@ -101,6 +104,7 @@ fn subject() -> impl Strategy<Value = Subject> {
         Just(Subject::Contract),
         Just(Subject::Renewal),
         (0..AMENDMENTS).prop_map(Subject::Amendment),
+        (0..NOTICES).prop_map(Subject::Notice),
         (0..DEVICES).prop_map(Subject::Device),
         (0..2_usize).prop_map(Subject::Service),
         Just(Subject::Model),
@@ -191,6 +195,7 @@ pub(super) async fn happen(process: &mut InProcess, event: &Event) {
                     delete::<Contract>(process, namespace, &name);
                 }
                 Subject::Amendment(_) => delete::<ContractAmendment>(process, namespace, &name),
+                Subject::Notice(_) => delete::<ContractNotice>(process, namespace, &name),
                 Subject::Device(_) => delete::<Device>(process, namespace, &name),
                 Subject::Service(_) => delete::<SmartService>(process, namespace, &name),
                 Subject::Model => delete::<DeviceModel>(process, namespace, &name),
@@ -383,6 +388,7 @@ fn spoil(process: &InProcess, subject: Subject) {
     let at = match subject {
         Subject::Contract | Subject::Renewal => "/spec/term/timeZone",
         Subject::Amendment(_) => "/spec/effectiveDate",
+        Subject::Notice(_) => "/spec/at",
         Subject::Device(_) => "/spec/serialNumber",
         Subject::Service(_) => "/spec/provider",
         Subject::Model => "/spec/manufacturer",
@@ -436,10 +442,14 @@ fn edit(process: &InProcess, subject: Subject, to: usize) {
         make_amendment(process, number, to);
         return;
     }
+    if let Subject::Notice(number) = subject {
+        make_notice(process, number, to);
+        return;
+    }
     change(process, subject, |object| {
         let spec = &mut object["spec"];
         match (subject, to) {
-            (Subject::Amendment(_), _) => {}
+            (Subject::Amendment(_) | Subject::Notice(_), _) => {}
             (Subject::Contract, 0) => spec["services"][0]["fee"]["amount"] = json!("13"),
             (Subject::Contract | Subject::Renewal, 1) => {
                 spec["services"][0]["parameters"]["weekdays"] = json!("mon");
@@ -453,6 +463,14 @@ fn edit(process: &InProcess, subject: Subject, to: usize) {
                 spec["suspend"] = json!(spec["suspend"] != true);
             }
             (Subject::Contract, 4) => spec["term"]["endDate"] = json!("2027-04-02"),
+            (Subject::Contract, 5) => {
+                spec["term"] = json!({
+                    "startOn": "Notice",
+                    "startBy": "2027-04-02",
+                    "duration": "P1M",
+                    "timeZone": spec["term"]["timeZone"],
+                });
+            }
             (Subject::Contract | Subject::Renewal, _) => {
                 spec["services"][1]["parameters"]["threshold"] = json!("x");
             }

@@ -2,7 +2,8 @@
 //! of those that exist.
 
 use entente_crds::v1alpha1::{
-    AmendedService, ContractAmendment, LocalReference, NameReference, Tls, Trust,
+    AmendedService, ContractAmendment, ContractNotice, LocalReference, NameReference, NoticeType,
+    Tls, Trust,
 };
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Resource;
@@ -23,6 +24,7 @@ pub(super) enum Subject {
     /// A contract that succeeds the other one; it does not exist in the beginning.
     Renewal,
     Amendment(usize),
+    Notice(usize),
     Device(usize),
     Service(usize),
     Model,
@@ -89,6 +91,42 @@ pub(super) fn make_amendment(process: &InProcess, number: usize, form: usize) {
     let amendment = amendment(number, form);
     delete::<ContractAmendment>(process, NAMESPACE, &amendment.name_any());
     process.cluster.apply(&amendment);
+}
+
+pub(super) const NOTICES: usize = 2;
+
+/// Returns a notice, one of some: of an end that lies ahead or has passed, of a start, or of another
+/// contract.
+pub(super) fn notice(number: usize, form: usize) -> ContractNotice {
+    let mut notice = example::banco_sul_installed();
+    notice.metadata.name = Some(format!("notice-{number}"));
+    let spec = &mut notice.spec;
+    let name = if form == 4 {
+        "banco-sul-2028"
+    } else {
+        CONTRACT
+    };
+    name.clone_into(&mut spec.contract_ref.name);
+    let ends = number == 0 || form == 5;
+    spec.r#type = if ends {
+        NoticeType::Ended
+    } else {
+        NoticeType::Started
+    };
+    let at = match form {
+        0 | 4 => "2027-04-01T03:20:00Z",
+        1 => "2027-03-31T00:00:00Z",
+        _ => "2027-04-03T03:00:00Z",
+    };
+    at.clone_into(&mut spec.at);
+    notice
+}
+
+/// Makes a notice in place of the one of its name.
+pub(super) fn make_notice(process: &InProcess, number: usize, form: usize) {
+    let notice = notice(number, form);
+    delete::<ContractNotice>(process, NAMESPACE, &notice.name_any());
+    process.cluster.apply(&notice);
 }
 
 fn connections() -> [Connection; 3] {
@@ -166,6 +204,19 @@ pub(super) fn apply(process: &InProcess, subject: Subject) {
                 }
             });
         }
+        Subject::Notice(number) => {
+            let notice = notice(number, 0);
+            let found = cluster.json::<ContractNotice>(NAMESPACE, &notice.name_any());
+            if found.is_null() {
+                cluster.apply(&notice);
+            }
+            change(process, subject, |object| {
+                let at = &mut object["spec"]["at"];
+                if at.is_array() {
+                    *at = at[0].take();
+                }
+            });
+        }
         Subject::Device(number) => cluster.apply(&example::devices()[number]),
         Subject::Service(number) => cluster.apply(&services()[number]),
         Subject::Model => cluster.apply(&example::mfp_500()),
@@ -179,6 +230,7 @@ pub(super) fn name(subject: Subject) -> (&'static str, String) {
         Subject::Contract => (NAMESPACE, CONTRACT.to_owned()),
         Subject::Renewal => (NAMESPACE, RENEWAL.to_owned()),
         Subject::Amendment(number) => (NAMESPACE, amendment(number, 0).name_any()),
+        Subject::Notice(number) => (NAMESPACE, notice(number, 0).name_any()),
         Subject::Device(number) => (NAMESPACE, example::DEVICES[number].to_owned()),
         Subject::Service(number) => ("", services()[number].name_any()),
         Subject::Model => ("", example::mfp_500().name_any()),
@@ -196,6 +248,7 @@ pub(super) fn change(process: &InProcess, subject: Subject, change: impl FnOnce(
         Subject::Amendment(_) => {
             change_json::<ContractAmendment>(process, namespace, &name, change);
         }
+        Subject::Notice(_) => change_json::<ContractNotice>(process, namespace, &name, change),
         Subject::Device(_) => change_json::<Device>(process, namespace, &name, change),
         Subject::Service(_) => change_json::<SmartService>(process, namespace, &name, change),
         Subject::Model => change_json::<DeviceModel>(process, namespace, &name, change),

@@ -28,6 +28,12 @@ pub(super) enum Event {
     Amend(u8, usize, u8),
     /// The amendment of a month is deleted.
     Withdraw(u8),
+    /// The contract starts by a notice, in a term of so many months, or by its date.
+    ByNotice(Option<u8>),
+    /// A notice of a start or an end so many days from now.
+    Notify(u8, bool, i8),
+    /// A notice is deleted.
+    Forget(u8),
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -50,17 +56,23 @@ fn event() -> impl Strategy<Value = Event> {
         (0..12_u8, 0..4_usize, 0..5_u8)
             .prop_map(|(month, device, what)| { Event::Amend(month, device, what) }),
         (0..12_u8).prop_map(Event::Withdraw),
+        prop::option::of(0..30_u8).prop_map(Event::ByNotice),
+        (0..6_u8, any::<bool>(), -90..90_i8)
+            .prop_map(|(name, ends, days)| Event::Notify(name, ends, days)),
+        (0..6_u8).prop_map(Event::Forget),
     ]
 }
 
 impl Event {
-    pub(super) fn happen(&self, world: &mut ContractWorld) {
+    pub(super) fn happen(&self, world: &mut ContractWorld, now: Timestamp) {
         match self {
             Self::Label(device, on) => {
                 world.devices[*device].labels = texts(if *on { &[("in", "bank")] } else { &[] });
             }
             Self::Amend(month, device, what) => amend(world, *month, *device, *what),
             Self::Withdraw(month) => world.withdraw(&format!("m{month}")),
+            Self::Notify(name, ends, days) => notify(world, *name, *ends, *days, now),
+            Self::Forget(name) => world.forget(&format!("n{name}")),
             Self::Default(value) => {
                 for service in world.services.values_mut() {
                     Arc::make_mut(service).spec.parameters[1].default = Some(value.to_string());
@@ -117,6 +129,15 @@ impl Event {
                 let second = entry("second", "backup-service", &["d-3", "d-9"]);
                 spec.services.extend(on.then_some(second));
             }
+            Self::ByNotice(months) => {
+                let term = &mut spec.term;
+                term.start_date = months.is_none().then(|| "2027-04-01".to_owned());
+                term.start_on = months.map(|_| StartOn::Notice);
+                term.start_by = months.map(|_| "2027-06-30".to_owned());
+                let length = months.filter(|months| *months > 0);
+                term.duration = length.map(|months| format!("P{months}M"));
+                term.end_date = None;
+            }
             Self::Suspend(on) => spec.suspend = *on,
             Self::Exclude(months) => {
                 spec.exclusions = months.iter().map(|months| exclusion(*months)).collect();
@@ -155,6 +176,23 @@ fn excluded_before(revision: &Revision, now: Timestamp) -> Vec<ExcludedTime> {
         until: time.until.min(now),
     });
     cut.filter(|time| time.from < time.until).collect()
+}
+
+/// Makes a notice, if there is none of the name.
+fn notify(world: &mut ContractWorld, name: u8, ends: bool, days: i8, now: Timestamp) {
+    let name = format!("n{name}");
+    let mut notices = world.notices.iter();
+    if notices.any(|it| it.metadata.name.as_deref() == Some(&name)) {
+        return;
+    }
+    let r#type = if ends {
+        NoticeType::Ended
+    } else {
+        NoticeType::Started
+    };
+    let event = now + jiff::SignedDuration::from_hours(24 * i64::from(days));
+    let created = Timestamp::from_second(now.as_second()).expect("a whole second");
+    world.notify(&name, r#type, &event.to_string(), &created.to_string());
 }
 
 /// Makes the amendment of a month, if there is none.
@@ -220,7 +258,7 @@ proptest! {
         let (mut world, mut now) = (start(), at(CREATED));
         for (seconds, event) in life {
             now = later(now, seconds);
-            event.happen(&mut world);
+            event.happen(&mut world, now);
             world.pass(&now.to_string());
             let again = resolve(&world, now);
             prop_assert!(again.changes.is_empty(), "{:?}", again.changes);
@@ -235,7 +273,7 @@ proptest! {
         let (mut world, mut now) = (start(), at(CREATED));
         for (seconds, event) in life {
             now = later(now, seconds);
-            event.happen(&mut world);
+            event.happen(&mut world, now);
             let resolved = resolve(&world, now);
             for update in &resolved.changes.update {
                 let before = world.existing(&update.handle.name).spec.clone();
@@ -273,13 +311,14 @@ proptest! {
         let (mut world, mut now) = (start(), at(CREATED));
         for (seconds, event) in life {
             now = later(now, seconds);
-            event.happen(&mut world);
+            event.happen(&mut world, now);
             let mut turned = world.clone();
             turned.devices.reverse();
             turned.subscriptions.reverse();
             let middle = turn.min(turned.subscriptions.len());
             turned.subscriptions.rotate_left(middle);
             turned.amendments.reverse();
+            turned.notices.reverse();
             let resolved = resolve(&world, now);
             prop_assert_eq!(&resolve(&turned, now), &resolved);
             prop_assert_eq!(turned.status(&resolved, now), world.status(&resolved, now));
@@ -293,7 +332,7 @@ proptest! {
         let (mut world, mut now) = (start(), at(CREATED));
         for (seconds, event) in life {
             now = later(now, seconds);
-            event.happen(&mut world);
+            event.happen(&mut world, now);
             world.pass(&now.to_string());
         }
         let settled = resolve(&world, now);
@@ -301,7 +340,8 @@ proptest! {
         let wake = next_wake(&settled, None, now);
         let own = world.subscriptions.iter().map(|found| &**found);
         let amendments = world.amendments.iter().map(|found| &**found);
-        let date = next_date(&world.contract, own, amendments, now);
+        let notices = world.notices.iter().map(|found| &**found);
+        let date = next_date(&world.contract, own, amendments, notices, now);
         let in_time = wake.is_none_or(|wake| date.is_some_and(|date| date <= wake));
         prop_assert!(in_time, "{:?} and not {:?}", date, wake);
         prop_assume!(wake.is_none_or(|wake| then < wake));

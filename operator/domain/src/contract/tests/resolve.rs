@@ -263,8 +263,12 @@ fn the_next_date_without_a_pass_is_never_after_the_wake_that_a_pass_finds() {
     for now in [BEFORE, preparation, START, DURING, END] {
         let wake = next_wake(&resolve(&world, at(now)), None, at(now));
         let own = own.iter().map(|found| &**found);
-        assert_eq!(next_date(&world.contract, own, [], at(now)), wake, "{now}");
+        assert_eq!(
+            next_date(&world.contract, own, [], [], at(now)),
+            wake,
+            "{now}"
+        );
     }
-    let alone = next_date(&world.contract, [], [], at(BEFORE));
+    let alone = next_date(&world.contract, [], [], [], at(BEFORE));
     assert_eq!(alone, Some(at(preparation)), "before anything is made");
 }

@@ -26,6 +26,10 @@ impl ContractWorld {
             amendment.metadata.creation_timestamp = Some(Time(at(now)));
             amendment.status = None;
         }
+        for notice in self.notices.iter_mut().map(Arc::make_mut) {
+            notice.metadata.creation_timestamp = Some(Time(at(now)));
+            notice.status = None;
+        }
         for found in self.subscriptions.iter_mut().map(Arc::make_mut) {
             let metadata = &mut found.metadata;
             metadata.uid = metadata.uid.as_ref().map(|uid| format!("{uid} at {now}"));
@@ -358,7 +362,7 @@ proptest! {
         let (mut world, mut now) = (start(), at(CREATED));
         for (seconds, event) in life {
             now = later(now, seconds);
-            event.happen(&mut world);
+            event.happen(&mut world, now);
             world.pass(&now.to_string());
         }
         world.collect();

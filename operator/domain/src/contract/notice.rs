@@ -1,0 +1,114 @@
+//! The status of a notice (api-contracts section 2; K2).
+//!
+//! Decides its conditions from the verdict of the contract that it is about, and the verdict itself
+//! where there is no such contract, or none that is accepted. It must never decide which notice
+//! counts: that is `notices`. Called by `resolve` and by the contract controller.
+
+use std::collections::BTreeMap;
+
+use entente_crds::condition::{ConditionType, Reason};
+use entente_crds::v1alpha1::{ContractNotice, ContractNoticeStatus, NoticeType};
+use jiff::Timestamp;
+
+use super::notices::NoticeVerdict;
+use super::parsed::Readings;
+use super::{ContractWorld, Fault};
+use crate::condition::{ConditionSet, Status, Summary, Work};
+
+/// Returns the verdict on each notice of a contract, by name. While the contract is not accepted
+/// nothing can be said of those that it was not started or ended by before.
+pub(super) fn verdicts(
+    world: &ContractWorld,
+    readings: &Readings<'_>,
+    is_accepted: bool,
+) -> BTreeMap<String, NoticeVerdict> {
+    if let Ok(noticed) = &readings.noticed
+        && is_accepted
+    {
+        return noticed.verdicts.clone();
+    }
+    let status = world.contract.status.as_ref();
+    let term = status.and_then(|status| status.term.as_ref());
+    let notices = world.notices.iter();
+    let notices = notices.filter(|it| it.metadata.deletion_timestamp.is_none());
+    let verdicts = notices.map(|notice| {
+        let name = notice.metadata.name.clone().unwrap_or_default();
+        let is = |by: Option<&str>| by == Some(&*name);
+        let counted = term.and_then(|term| match notice.spec.r#type {
+            NoticeType::Started => is(term.started_by.as_deref()).then_some(term.start),
+            NoticeType::Ended => term.end.filter(|_| is(term.ended_by.as_deref())),
+        });
+        let verdict = counted.ok_or_else(|| Fault {
+            reason: Reason::Pending,
+            message:
+                "The contract is not accepted: see its condition Accepted. The notice is looked \
+                      at when it is"
+                    .to_owned(),
+        });
+        (name, verdict)
+    });
+    verdicts.collect()
+}
+
+/// Returns the verdict on the notice of a contract that does not exist.
+pub fn notice_of_no_contract(notice: &ContractNotice) -> NoticeVerdict {
+    let contract = &notice.spec.contract_ref.name;
+    Err(Fault {
+        reason: Reason::ContractNotFound,
+        message: format!(
+            "spec.contractRef.name is \"{contract}\": there is no Contract of this name in the \
+             namespace; create it, or delete the notice and make one with the right name"
+        ),
+    })
+}
+
+/// Returns the status of a notice. Equal input gives equal output.
+pub fn notice_status(
+    notice: &ContractNotice,
+    verdict: &NoticeVerdict,
+    now: Timestamp,
+) -> ContractNoticeStatus {
+    let previous = notice.status.clone().unwrap_or_default();
+    let generation = notice.metadata.generation;
+    let (summary, (status, reason, message)) = match verdict {
+        Ok(instant) => {
+            let valid = "The notice is valid.".to_owned();
+            let accepted = (Status::True, Reason::Valid, valid);
+            (done(notice.spec.r#type, *instant <= now), accepted)
+        }
+        Err(Fault { reason, message }) => {
+            let (work, status) = match reason {
+                Reason::Pending => (Work::Progressing, Status::Unknown),
+                _ => (Work::of(*reason), Status::False),
+            };
+            let summary = Summary::open(*reason, message.clone(), work);
+            (summary, (status, *reason, message.clone()))
+        }
+    };
+    let set = ConditionSet::new(&previous.conditions, generation, now);
+    let set = set.with(ConditionType::Accepted, status, reason, message);
+    ContractNoticeStatus {
+        observed_generation: summary.observed_generation(generation, previous.observed_generation),
+        conditions: summary.state(set).finish(),
+    }
+}
+
+/// Returns the summary of a notice that counts.
+fn done(r#type: NoticeType, has_come: bool) -> Summary {
+    match (r#type, has_come) {
+        (NoticeType::Started, true) => {
+            Summary::done(Reason::Succeeded, "The notice has started the contract.")
+        }
+        (NoticeType::Ended, true) => {
+            Summary::done(Reason::Succeeded, "The notice has ended the contract.")
+        }
+        (NoticeType::Started, false) => Summary::done(
+            Reason::Scheduled,
+            "The notice starts the contract; its instant lies ahead.",
+        ),
+        (NoticeType::Ended, false) => Summary::done(
+            Reason::Scheduled,
+            "The notice ends the contract; its instant lies ahead.",
+        ),
+    }
+}
