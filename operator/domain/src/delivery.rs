@@ -8,6 +8,7 @@
 //! the step before is Effective (B6); only differences are sent (B7).
 
 mod claim;
+mod leaving;
 mod model;
 mod observations;
 mod pass;
@@ -34,7 +35,8 @@ pub use model::{
     item::{ResolvedItem, Wanted},
     parameters::{Parameters, ServerValue},
     resolved::{
-        HandedTo, Intent, ResolvedConnection, ResolvedDevice, ResolvedStep, ResolvedSubscription,
+        Exchange, HandedTo, Intent, ResolvedConnection, ResolvedDevice, ResolvedStep,
+        ResolvedSubscription, Turn,
     },
     snapshot::{DeviceSnapshot, UnsaidAttempts},
 };

@@ -3,7 +3,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use entente_crds::v1alpha1::{Device, ServiceSubscription, ServiceSubscriptionStatus};
+use entente_crds::v1alpha1::{
+    Device, DeviceStatus, ServiceSubscription, ServiceSubscriptionStatus,
+};
 use entente_domain::delivery::{
     Action, Answer, Backoffs, DeviceSnapshot, Pass, SubscriptionReport, is_reconcile_requested,
 };
@@ -189,6 +191,12 @@ impl Simulation {
                 let status = pass.take_over(object, from, self.now);
                 self.recorded(subscription, status)
             }
+            Action::Switch { group, to } => {
+                let device = self.snapshot.device.as_ref().expect("there is a device");
+                let status = pass.switch(device, group, to, self.now);
+                self.store_device(&status);
+                Answer::Switched(Some(status.exclusive))
+            }
             Action::ReadDevice {
                 connection,
                 request,
@@ -222,6 +230,7 @@ impl Simulation {
             .subscriptions
             .iter()
             .map(|entry| entry.name.clone())
+            .filter(|name| !name.is_leaving())
             .collect();
         let reports: BTreeMap<SubscriptionName, SubscriptionReport> = names
             .iter()
@@ -248,15 +257,21 @@ impl Simulation {
         }
         if let Some((status, next)) = device {
             wakes.extend(next);
-            let stored = self.device_mut();
-            let is_news = stored.status.as_ref() != Some(&status);
-            stored.status = Some(status);
-            let asked = is_reconcile_requested(stored);
-            self.writes += usize::from(is_news);
+            self.store_device(&status);
+            let asked = is_reconcile_requested(self.device_mut());
             self.snapshot.reconcile_requested = asked;
         }
         self.wake = wakes.into_iter().filter(|wake| *wake > self.now).min();
         self.backoffs = pass.into_backoffs();
+    }
+
+    fn store_device(&mut self, status: &DeviceStatus) {
+        let stored = self.device_mut();
+        let is_news = stored.status.as_ref() != Some(status);
+        // Through JSON, as the API server does it.
+        let json = serde_json::to_value(status).expect("a status is JSON");
+        stored.status = Some(serde_json::from_value(json).expect("and is read back"));
+        self.writes += usize::from(is_news);
     }
 
     fn store_subscription(&mut self, name: &str, status: &ServiceSubscriptionStatus) {

@@ -319,6 +319,10 @@ impl Round<'_> {
         (instance, as_it_is): (InstanceKey, InstanceKey),
         plan: &mut Plan,
     ) {
+        // Another one is being made in its place.
+        if subscription.serves_on() {
+            return;
+        }
         let items = server.setting_items();
         let items: Vec<CarriedItem> = items.iter().map(ResolvedItem::carried).collect();
         let was_sent = |item: &CarriedItem| {
