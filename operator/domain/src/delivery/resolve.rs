@@ -77,14 +77,20 @@ fn resolve_subscription(
     )
 }
 
-/// Returns the wants of a subscription that has ended and serves on, as they were until then.
+/// Returns the wants of a subscription that has ended and serves on, as they were until then. One that
+/// was suspended is left alone on.
 fn serving_on(
     snapshot: &DeviceSnapshot,
     subscription: &ServiceSubscription,
     unreachable: Option<&Blocked>,
 ) -> ResolvedSubscription {
     let last = revision::wanted_revision(subscription, Timestamp::MAX);
-    let treatment = (Intent::SetUp, last, true);
+    let intent = if subscription.spec.contract.suspend {
+        Intent::Suspended
+    } else {
+        Intent::SetUp
+    };
+    let treatment = (intent, last, true);
     resolve_as(snapshot, subscription, treatment, unreachable)
 }
 

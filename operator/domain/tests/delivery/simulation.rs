@@ -56,6 +56,8 @@ pub(crate) struct Simulation {
     pub(crate) dies_after: Option<usize>,
     /// True if nobody but the operator changes the remote sides.
     pub(crate) alone: bool,
+    /// Called after each action, to look at the remote sides.
+    pub(crate) watch: Option<fn(&Simulation)>,
     /// Items that were not in place after a pass, kept beside all that the operator says.
     incomplete: truth::Incomplete,
     /// The instant at which the last pass asked to be followed by another.
@@ -88,6 +90,7 @@ impl Simulation {
             transcript: Vec::new(),
             dies_after: None,
             alone: true,
+            watch: None,
             incomplete: truth::Incomplete::default(),
             wake: None,
             began: now,
@@ -110,6 +113,9 @@ impl Simulation {
             self.say_action(&action);
             let answer = self.answer(&action, &pass);
             pass.record(&action, answer, self.now, NO_JITTER);
+            if let Some(watch) = self.watch {
+                watch(self);
+            }
             if self.dies() {
                 self.die();
                 return Ended::Died;

@@ -100,7 +100,8 @@ struct Holder {
 pub(in crate::delivery) fn mark_settings(subscriptions: &mut [ResolvedSubscription]) {
     let mut wanted: BTreeMap<Place, Holder> = BTreeMap::new();
     for subscription in subscriptions.iter_mut() {
-        if subscription.intent != Intent::SetUp || subscription.refused.is_some() {
+        let is_in_force = subscription.intent == Intent::SetUp || subscription.serves_on();
+        if !is_in_force || subscription.refused.is_some() {
             continue;
         }
         let name = subscription.name.clone();

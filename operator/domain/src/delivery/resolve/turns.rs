@@ -163,14 +163,13 @@ fn of_two(
     let group = subscriptions[new].group()?;
     let hold = hold(snapshot, group);
     let moved = hold.is_some_and(|hold| *subscriptions[new].name == *hold.holder);
-    let is_held = |name: &SubscriptionName| hold.is_none_or(|hold| *hold.holder == **name);
     let begins = |at: Timestamp| object.spec.revisions.iter().any(|it| it.effective == at);
     let mut others = subscriptions.iter().enumerate();
     others.find_map(|(old, entry)| {
         let other = snapshot.subscription(&entry.name)?;
         let ended = ended_and_stands(entry, other, now)?;
         let is_next = old != new && entry.group() == Some(group) && begins(ended);
-        let is_left = moved || is_attended(other) && is_held(&entry.name);
+        let is_left = moved || serves(&entry.name, other, hold);
         (is_next && is_left).then(|| Change {
             old,
             new,
@@ -205,10 +204,19 @@ fn ended_and_stands(
     end_of(object, last).filter(|end| *end <= now)
 }
 
-/// True if a subscription was kept in effect until now.
-fn is_attended(object: &ServiceSubscription) -> bool {
+/// True if a subscription acted for its group until now: it has not begun to be withdrawn, and is the
+/// holder. One that is suspended stays the holder; one that another contract precedes does not.
+fn serves(
+    name: &SubscriptionName,
+    object: &ServiceSubscription,
+    hold: Option<&ExclusiveHold>,
+) -> bool {
     let status = object.status.as_ref();
-    status.is_some_and(|status| status.ended.is_none() && !status.unattended)
+    let is_held = |unattended: bool| match hold {
+        Some(hold) => *hold.holder == **name,
+        None => !unattended,
+    };
+    status.is_some_and(|status| status.ended.is_none() && is_held(status.unattended))
 }
 
 /// Lets an instance whose subscription does not take its place share the fate of that.

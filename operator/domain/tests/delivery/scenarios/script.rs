@@ -204,7 +204,11 @@ fn of_subscription(world: &mut Simulation, verb: &str, words: &VecDeque<&str>) {
                 .snapshot
                 .subscriptions
                 .iter()
-                .filter_map(|object| object.status.as_ref()?.server.as_ref())
+                .filter_map(|object| object.status.as_ref())
+                .flat_map(|status| {
+                    let left = status.leaving.as_ref().map(|left| &left.server);
+                    status.server.iter().chain(left)
+                })
                 .filter(|server| server.orphaned.is_some())
                 .map(|server| server.instance_id.clone())
                 .collect();
