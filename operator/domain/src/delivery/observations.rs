@@ -197,6 +197,11 @@ impl Observations {
         self.subscriptions.insert(leaving, own);
     }
 
+    /// Forgets the answers about an instance that is gone.
+    pub(super) fn forget(&mut self, subscription: &SubscriptionName) {
+        self.subscriptions.remove(subscription);
+    }
+
     /// Records that a subscription has no instance any more: another one has it.
     pub(super) fn give_away(&mut self, subscription: &SubscriptionName) {
         self.about(subscription).recorded = None;

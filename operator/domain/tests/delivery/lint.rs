@@ -108,7 +108,8 @@ fn removed_too_early(
     let object = snapshot.subscription(&entry.name)?;
     let comes = |other: &&ResolvedSubscription| {
         let is_ready = other.intent == Intent::SetUp && other.refused.is_none();
-        let is_of_group = other.name != entry.name && other.group() == Some(group);
+        let is_object = other.name != entry.name && !other.name.is_leaving();
+        let is_of_group = is_object && other.group() == Some(group);
         is_ready && is_of_group
     };
     let mut others = resolved.subscriptions.iter().filter(comes);

@@ -16,7 +16,7 @@ use kube::ResourceExt as _;
 use crate::delivery::{observations::ServerMoment, pass::Pass};
 use crate::names::{ConnectionName, SubscriptionName};
 use crate::{
-    delivery::{Action, Blocked, Claimant, ServedItem, model::backoffs::BackoffKey},
+    delivery::{Action, Blocked, Claimant, Exchange, ServedItem, model::backoffs::BackoffKey},
     reasons::{Retry, retry},
     remote::{
         Catalog, DeviceReading, Failure, FailureKind, InstanceReading, OperationState, ServerAnswer,
@@ -114,10 +114,14 @@ impl Pass {
             Action::RecordInstance { subscription } => {
                 let is_written = matches!(answer, Answer::Recorded(Some(_)));
                 let entry = self.resolved.subscription(subscription);
-                let exchange = entry.and_then(|entry| entry.exchange.as_ref());
-                if is_written && exchange.is_some() {
-                    self.observations.exchange(subscription);
-                    self.backoffs.exchange(subscription);
+                let exchange = entry.and_then(|entry| entry.exchange.clone());
+                match exchange.filter(|_| is_written) {
+                    Some(Exchange::Leaves { .. } | Exchange::Returns) => {
+                        self.observations.exchange(subscription);
+                        self.backoffs.exchange(subscription);
+                    }
+                    Some(Exchange::Waits) => self.observations.forget(&subscription.leaving()),
+                    None => {}
                 }
                 self.instance_recorded(subscription, answer, moment);
                 let entry = self.resolved.subscription(subscription);

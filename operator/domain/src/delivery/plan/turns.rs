@@ -12,9 +12,14 @@ use entente_crds::{
 };
 
 use crate::delivery::{
-    Action, Blocked, DeviceSnapshot, Exchange, Plan, ResolvedStep, ResolvedSubscription, Turn,
-    Verified, model::backoffs::BackoffKey, plan::round::Round,
+    Action, Blocked, DeviceSnapshot, Exchange, Intent, Observations, Plan, ResolvedStep,
+    ResolvedSubscription, Turn, Verified,
+    model::backoffs::BackoffKey,
+    plan::round::Round,
+    plan::withdraw::{Withdrawal, withdrawal},
 };
+use jiff::Timestamp;
+
 use crate::names::SubscriptionName;
 use crate::reasons::Side;
 
@@ -79,6 +84,12 @@ pub(super) fn exchange(
     let name = &subscription.name;
     match &subscription.exchange {
         None => false,
+        Some(Exchange::Waits) if is_left_behind(round, name) => {
+            plan.actions.push(Action::RecordInstance {
+                subscription: name.clone(),
+            });
+            true
+        }
         Some(Exchange::Waits) => {
             let message = "the instance of the service before the present one is being removed; the \
                            next one is set up after that";
@@ -98,6 +109,32 @@ pub(super) fn exchange(
             });
             true
         }
+    }
+}
+
+/// True if nothing is left to be done with the instance that a subscription leaves, so that the status
+/// may forget it.
+fn is_left_behind(round: &Round<'_>, name: &SubscriptionName) -> bool {
+    let left = round.resolved.subscription(&name.leaving());
+    let may_be_written = round.may_be_written(name);
+    may_be_written
+        && left.is_some_and(|left| is_over(round.snapshot, left, round.observations, round.now))
+}
+
+/// True if the withdrawal of an instance is over: it is gone, or its Connection has it.
+pub(in crate::delivery) fn is_over(
+    snapshot: &DeviceSnapshot,
+    left: &ResolvedSubscription,
+    observations: &Observations,
+    now: Timestamp,
+) -> bool {
+    let recorded = observations.of(&left.name).recorded.as_ref();
+    let is_taken = |id: &String| snapshot.orphans_taken_over.contains(id);
+    match withdrawal(snapshot, left, observations, now) {
+        _ if !matches!(left.intent, Intent::Withdraw { .. } | Intent::Detach) => false,
+        Withdrawal::Released => true,
+        Withdrawal::Abandoned => recorded.is_none_or(|recorded| is_taken(&recorded.instance_id)),
+        Withdrawal::UnderWay => false,
     }
 }
 
@@ -126,7 +163,7 @@ pub(super) fn until_activated(to: &SubscriptionName) -> Blocked {
 
 /// True if a subscription is activated; if its service has no activation, if all but its check is in
 /// effect.
-fn is_activated(verified: &Verified) -> bool {
+pub(in crate::delivery) fn is_activated(verified: &Verified) -> bool {
     let mut activation = verified.of_step(StepType::Activation).peekable();
     if activation.peek().is_some() {
         activation.all(|item| item.state == ItemState::Effective)

@@ -85,7 +85,7 @@ impl Report<'_> {
             subscriptions: Some(self.counts()),
             exclusive: exclusive::holders(
                 self.snapshot,
-                self.resolved,
+                (self.resolved, self.verified),
                 &previous.exclusive,
                 self.now,
             ),

@@ -1,10 +1,10 @@
 //! Report: the subscription that acts for each exclusive group of the device (C11).
 //!
-//! Decides the first holder of a group, and that of one whose holder has gone; both are written with
-//! the status of the device as ever. A change of provider has a write of its own, which is decided
+//! Decides the first holder of a group, once it is activated, and that of one whose holder has gone;
+//! both are written with the status of the device as ever. A change of provider has a write of its own, which is decided
 //! here and nowhere else. Called by the report of the device and by the pass.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::{
     condition::Reason,
@@ -14,9 +14,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::condition::{ConditionSet, Summary, Work};
 use crate::delivery::{
-    DeviceSnapshot, Intent, ResolvedDevice, ResolvedSubscription, Turn,
+    DeviceSnapshot, Intent, ResolvedDevice, ResolvedSubscription, Turn, Verified,
     leaving::leaving,
-    plan::is_preempted,
+    plan::{is_preempted, turns::is_activated},
     resolve::turns::{has_moved, hold},
 };
 use crate::names::SubscriptionName;
@@ -59,7 +59,7 @@ pub(in crate::delivery) fn switch(
 /// Returns the holder of each group after a pass.
 pub(super) fn holders(
     snapshot: &DeviceSnapshot,
-    resolved: &ResolvedDevice,
+    (resolved, verified): (&ResolvedDevice, &BTreeMap<SubscriptionName, Verified>),
     previous: &[ExclusiveHold],
     now: Timestamp,
 ) -> Vec<ExclusiveHold> {
@@ -73,9 +73,11 @@ pub(super) fn holders(
             holder.is_some_and(|holder| may_hold(holder, group))
         });
         stays.cloned().or_else(|| {
+            let is_on = |name| verified.get(name).is_some_and(is_activated);
             let mut all = resolved.subscriptions.iter();
             let first = all.find(|it| {
-                it.group() == Some(group) && it.intent == Intent::SetUp && may_hold(it, group)
+                let is_of_group = it.group() == Some(group) && may_hold(it, group);
+                is_of_group && it.intent == Intent::SetUp && is_on(&it.name)
             })?;
             Some(begun(snapshot, first, group, now))
         })

@@ -15,11 +15,11 @@ use crate::delivery::{
     leaving::leaving,
     observations::record::may_exist,
     plan::{
-        turns::{awaits_activation, told},
+        turns::{awaits_activation, is_over, told},
         withdraw::{Withdrawal, withdrawal},
     },
     report::Report,
-    resolve::turns::set_aside_at,
+    resolve::turns::{acts, set_aside_at},
 };
 use crate::reasons::{Class, class};
 
@@ -80,11 +80,12 @@ impl Report<'_> {
                 let Some(server) = recorded.filter(may_exist) else {
                     return;
                 };
+                let acts = acts(self.snapshot, self.object, group);
                 status.leaving = Some(Box::new(LeavingInstance {
                     group: group.clone(),
                     since: set_aside_at(self.snapshot, group, self.now),
                     effective: *effective,
-                    ended: None,
+                    ended: (!acts).then_some(self.now),
                     server,
                 }));
                 status.server = None;
@@ -105,7 +106,7 @@ impl Report<'_> {
                 });
                 status.server = Some(left.server);
             }
-            Exchange::Waits => {}
+            Exchange::Waits => status.leaving = self.leaving(),
         }
     }
 
@@ -133,7 +134,12 @@ impl Report<'_> {
         else {
             return Some(Box::new(before.clone()));
         };
-        if withdrawal == Withdrawal::Abandoned && left.is_taken_over() {
+        if is_over(
+            self.snapshot,
+            left.subscription,
+            self.observations,
+            self.now,
+        ) {
             return None;
         }
         let server = left.server(&withdrawal)?;
@@ -145,10 +151,17 @@ impl Report<'_> {
         }))
     }
 
-    /// True if the instance that the subscription leaves was given up, and its Connection has it.
-    pub(super) fn is_left_to_the_connection(&self) -> bool {
-        let is_given_up = self.withdrawal_of_leaving() == Some(Withdrawal::Abandoned);
-        is_given_up && self.of_leaving().is_some_and(|left| left.is_taken_over())
+    /// True if nothing is left to be done with the instance that the subscription leaves.
+    pub(super) fn is_left_behind(&self) -> bool {
+        let of = self.of_leaving();
+        of.is_some_and(|left| {
+            is_over(
+                self.snapshot,
+                left.subscription,
+                self.observations,
+                self.now,
+            )
+        })
     }
 
     /// Returns the instant at which the removal of the instance that the subscription leaves is given

@@ -39,7 +39,7 @@ impl Report<'_> {
             (_, Withdrawal::UnderWay) => false,
         };
         let records = &self.snapshot.compensations;
-        let is_left = status.leaving.is_some() && !self.is_left_to_the_connection();
+        let is_left = status.leaving.is_some() && !self.is_left_behind();
         withdrawn
             && !is_left
             && (self.snapshot.namespace_terminating

@@ -5,8 +5,10 @@
 //! the state of an item. Of two of which one ends when the other begins, the one that ended is kept in
 //! force until the device has the other one as holder. Called by resolve, before precedence.
 
-use entente_crds::v1alpha1::{ExclusiveHold, LeavingInstance, ServiceSubscription};
+use entente_crds::item_key::ItemKind;
+use entente_crds::v1alpha1::{ExclusiveHold, ItemState, LeavingInstance, ServiceSubscription};
 use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt as _;
 
 use crate::delivery::{
     Blocked, DeviceSnapshot, Intent, ResolvedSubscription, Turn, leaving::leaving,
@@ -214,9 +216,27 @@ fn serves(
     let status = object.status.as_ref();
     let is_held = |unattended: bool| match hold {
         Some(hold) => *hold.holder == **name,
-        None => !unattended,
+        None => !unattended && was_activated(object),
     };
     status.is_some_and(|status| status.ended.is_none() && is_held(status.unattended))
+}
+
+/// True if the service of a subscription was proved to be on, as its status has it.
+fn was_activated(object: &ServiceSubscription) -> bool {
+    let items = object.status.iter().flat_map(|status| &status.items);
+    let mut activation = items.filter(|item| item.key.kind() == Some(ItemKind::Activation));
+    activation.any(|item| item.state == ItemState::Effective)
+}
+
+/// True if the instance of a subscription acts for its group, so that it serves on when it is set
+/// aside. One that was never on is removed at once.
+pub(in crate::delivery) fn acts(
+    snapshot: &DeviceSnapshot,
+    object: &ServiceSubscription,
+    group: &str,
+) -> bool {
+    let hold = hold(snapshot, group);
+    hold.is_some_and(|hold| *hold.holder == *object.name_any()) || was_activated(object)
 }
 
 /// Lets an instance whose subscription does not take its place share the fate of that.

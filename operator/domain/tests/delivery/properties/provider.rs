@@ -10,7 +10,8 @@ use kube::ResourceExt as _;
 use proptest::prelude::*;
 
 use super::{
-    CATALOGUE, Simulation, assert_settled, essence, events, happen, heal, minutes, start, wish,
+    CATALOGUE, Event, Simulation, assert_settled, essence, events, happen, heal, minutes, start,
+    wish,
 };
 use crate::simulation::{Fault, Wish};
 
@@ -190,6 +191,59 @@ fn services() -> impl Strategy<Value = Vec<&'static str>> {
     prop::collection::vec(prop::sample::select(GROUP), 2..=3)
 }
 
+/// Returns a world in which services follow each other, forty minutes each, and things happen.
+fn living(services: &[&'static str], between: bool, events: &[(i64, Event)]) -> Simulation {
+    let mut world = world();
+    let count = services.len();
+    for (number, service) in services.iter().enumerate() {
+        let from = i64::try_from(number).expect("few") * 40;
+        let wish = of_service(
+            if between {
+                ["a", "b", "c"][number]
+            } else {
+                "a"
+            },
+            service,
+            from,
+        );
+        let until = (between && number + 1 < count).then(|| start() + minutes(from + 40));
+        if between || number == 0 {
+            world.create_subscription(&Wish { until, ..wish });
+        } else {
+            world.revise("a.backup.lobby", &wish);
+        }
+    }
+    for (minute, event) in events {
+        world.run_until((start() + minutes(*minute)).max(world.now));
+        world.transcript.push(format!("> {event:?}"));
+        happen(&mut world, event, &[0]);
+    }
+    world.run_until((start() + minutes(240)).max(world.now));
+    world.transcript.push("> healed".to_owned());
+    heal(&mut world);
+    world.run_until(start() + minutes(480));
+    world
+}
+
+// shows C11
+#[test]
+fn an_instance_that_was_never_on_is_removed_while_the_next_one_is_made() {
+    let events = [(-1, Event::BrokerNeverEnds(0))];
+    let services = ["cloud", "data-backup", "data-backup"];
+    let world = living(&services, false, &events);
+    assert_one_serves(&world, "never on");
+    assert_settled(&world);
+}
+
+// shows C11
+#[test]
+fn a_third_service_waits_for_the_removal_of_the_first_and_goes_on_with_it() {
+    let events = [(0, Event::BrokerNeverEnds(0))];
+    let world = living(&["cloud", "other-backup", "cloud"], false, &events);
+    assert_one_serves(&world, "a third one");
+    assert_settled(&world);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::default())]
 
@@ -200,27 +254,7 @@ proptest! {
         between in any::<bool>(),
         events in events(),
     ) {
-        let mut world = world();
-        let count = services.len();
-        for (number, service) in services.iter().enumerate() {
-            let from = i64::try_from(number).expect("few") * 40;
-            let wish = of_service(if between { ["a", "b", "c"][number] } else { "a" }, service, from);
-            let until = (between && number + 1 < count).then(|| start() + minutes(from + 40));
-            if between || number == 0 {
-                world.create_subscription(&Wish { until, ..wish });
-            } else {
-                world.revise("a.backup.lobby", &wish);
-            }
-        }
-        for (minute, event) in &events {
-            world.run_until((start() + minutes(*minute)).max(world.now));
-            world.transcript.push(format!("> {event:?}"));
-            happen(&mut world, event, &[0]);
-        }
-        world.run_until((start() + minutes(240)).max(world.now));
-        world.transcript.push("> healed".to_owned());
-        heal(&mut world);
-        world.run_until(start() + minutes(480));
+        let mut world = living(&services, between, &events);
         assert_settled(&world);
         let before = (world.requests, world.writes);
         world.pass();
