@@ -4,6 +4,7 @@
 mod amended;
 mod crash;
 mod process;
+mod provider;
 mod renewal;
 mod restored;
 mod unreadable;

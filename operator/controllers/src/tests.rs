@@ -6,6 +6,7 @@ mod crash;
 mod full_caches;
 mod instants;
 mod orphans;
+mod provider;
 mod random_specs;
 mod renewal;
 mod restore;

@@ -169,7 +169,7 @@ fn of_two(
     let mut others = subscriptions.iter().enumerate();
     others.find_map(|(old, entry)| {
         let other = snapshot.subscription(&entry.name)?;
-        let ended = ended_and_stands(entry, other, now)?;
+        let ended = ended_and_stands(snapshot, entry, other, now)?;
         let is_next = old != new && entry.group() == Some(group) && begins(ended);
         let is_left = moved || serves(&entry.name, other, hold);
         (is_next && is_left).then(|| Change {
@@ -183,19 +183,19 @@ fn of_two(
 }
 
 /// Returns the end of a subscription that has ended with an instance of its own, which nothing is to be
-/// done with but to remove it.
+/// done with but to remove it. Its contract may have deleted it since its entry is no more.
 fn ended_and_stands(
+    snapshot: &DeviceSnapshot,
     entry: &ResolvedSubscription,
     object: &ServiceSubscription,
     now: Timestamp,
 ) -> Option<Timestamp> {
-    let is_ended = matches!(
-        entry.intent,
-        Intent::Withdraw {
-            deleting: false,
-            ..
+    let is_ended = match entry.intent {
+        Intent::Withdraw { deleting, .. } => {
+            !deleting || snapshot.live_contracts.contains(&object.spec.contract.uid)
         }
-    );
+        _ => false,
+    };
     let is_its_own = entry.handed_to.is_none() && !entry.name.is_leaving();
     if !is_ended || !is_its_own || !has_instance(object) {
         return None;
