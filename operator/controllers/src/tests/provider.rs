@@ -91,7 +91,7 @@ fn assert_changed_once(process: &InProcess, what: &str) {
     let sent = sent(process);
     let twice: Vec<_> = sent
         .iter()
-        .filter(|(what, times)| what.contains("rovision") && **times > 1)
+        .filter(|(what, times)| what.starts_with("Provision") && **times > 1)
         .collect();
     assert!(twice.is_empty(), "{what}: {sent:#?}");
     assert_eq!(holders(process).len(), BACKUPS, "{what}");
