@@ -48,7 +48,7 @@ fn endpoint(subscription: &ServiceSubscription) -> Option<ItemState> {
     items.next().map(|item| item.state)
 }
 
-// shows C11 D4
+// shows C11
 #[tokio::test]
 async fn a_provider_whose_broker_is_down_takes_over_when_it_answers_and_the_old_one_serves_until_then()
  {

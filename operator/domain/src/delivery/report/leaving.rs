@@ -145,7 +145,7 @@ impl Report<'_> {
         let server = left.server(&withdrawal)?;
         let ends = left.withdraws() && !left.awaits_activation();
         Some(Box::new(LeavingInstance {
-            ended: before.ended.or(ends.then_some(self.now)),
+            ended: before.ended.or_else(|| ends.then_some(self.now)),
             server,
             ..before.clone()
         }))

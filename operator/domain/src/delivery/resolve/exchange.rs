@@ -21,7 +21,7 @@ pub(in crate::delivery) fn exchange_of(
     subscription: &ServiceSubscription,
     resolved: &ResolvedSubscription,
 ) -> Option<Exchange> {
-    let wanted = resolved.server.as_ref()?;
+    let wanted = resolved.server.as_ref();
     if resolved.intent != Intent::SetUp || resolved.refused.is_some() || resolved.name.is_leaving()
     {
         return None;
@@ -29,7 +29,7 @@ pub(in crate::delivery) fn exchange_of(
     let status = subscription.status.as_ref()?;
     let is_another = |recorded: &ServerInstance| {
         let recorded = ResolvedServer::from_record(snapshot, subscription, recorded);
-        recorded.is_another_than(wanted)
+        wanted.is_none_or(|wanted| recorded.is_another_than(wanted))
     };
     let recorded = status.server.as_ref();
     let recorded = recorded.filter(|it| may_exist(it) && is_another(it));
@@ -39,7 +39,8 @@ pub(in crate::delivery) fn exchange_of(
             let recorded = left.server.offering.as_deref();
             recorded.is_none_or(|recorded| recorded == of.offering_name)
         };
-        let is_wanted = left.ended.is_none() && !is_another(&left.server) && names_offering(wanted);
+        let is_wanted =
+            left.ended.is_none() && !is_another(&left.server) && wanted.is_some_and(names_offering);
         let has_own = status.server.as_ref().is_some_and(|it| !is_another(it));
         if is_wanted && !has_own {
             return Some(Exchange::Returns);

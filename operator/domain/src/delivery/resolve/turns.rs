@@ -30,7 +30,7 @@ struct Change {
 /// Gives both subscriptions of each change of provider their part in it.
 pub(in crate::delivery) fn give_turns(
     snapshot: &DeviceSnapshot,
-    subscriptions: &mut Vec<ResolvedSubscription>,
+    subscriptions: &mut [ResolvedSubscription],
     unreachable: Option<&Blocked>,
     now: Timestamp,
 ) {
