@@ -130,8 +130,13 @@ pub(in crate::delivery) fn is_over(
 ) -> bool {
     let recorded = observations.of(&left.name).recorded.as_ref();
     let is_taken = |id: &String| snapshot.orphans_taken_over.contains(id);
+    match left.intent {
+        // It is left alone, as the instance of its subscription is.
+        Intent::Detach => return true,
+        Intent::Withdraw { .. } => {}
+        Intent::Scheduled { .. } | Intent::SetUp | Intent::Suspended => return false,
+    }
     match withdrawal(snapshot, left, observations, now) {
-        _ if !matches!(left.intent, Intent::Withdraw { .. } | Intent::Detach) => false,
         Withdrawal::Released => true,
         Withdrawal::Abandoned => recorded.is_none_or(|recorded| is_taken(&recorded.instance_id)),
         Withdrawal::UnderWay => false,
