@@ -351,15 +351,14 @@ fn set(world: &mut Simulation, mut words: VecDeque<&str>) {
 fn changed<T: Serialize + DeserializeOwned>(object: &T, pointer: &str, value: &str) -> T {
     let mut json = serde_json::to_value(object).expect("an object is JSON");
     let value = serde_json::from_str(value).expect("the new value is JSON");
-    match json.pointer_mut(pointer) {
-        Some(place) => *place = value,
+    if let Some(place) = json.pointer_mut(pointer) {
+        *place = value;
+    } else {
         // An optional field that was absent.
-        None => {
-            let (parent, field) = pointer.rsplit_once('/').expect("a pointer");
-            let parent = json.pointer_mut(parent).and_then(|it| it.as_object_mut());
-            let parent = parent.unwrap_or_else(|| panic!("no {pointer}"));
-            parent.insert(field.to_owned(), value);
-        }
+        let (parent, field) = pointer.rsplit_once('/').expect("a pointer");
+        let parent = json.pointer_mut(parent).and_then(|it| it.as_object_mut());
+        let parent = parent.unwrap_or_else(|| panic!("no {pointer}"));
+        parent.insert(field.to_owned(), value);
     }
     serde_json::from_value(json).expect("it is still such an object")
 }
