@@ -277,14 +277,11 @@ fn contracts(objects: &Objects, snapshot: &mut DeviceSnapshot) {
         if annotations.contains_key(ANNOTATION_ABANDON) {
             snapshot.abandoned_contracts.insert(uid.clone());
         }
-        match &metadata.deletion_timestamp {
-            Some(deleted) => {
-                snapshot.deleted_contracts.insert(uid, deleted.0);
-            }
-            None => {
-                snapshot.live_contracts.insert(uid);
-                snapshot.live_contract_names.insert(name.clone());
-            }
+        if let Some(deleted) = &metadata.deletion_timestamp {
+            snapshot.deleted_contracts.insert(uid, deleted.0);
+        } else {
+            snapshot.live_contracts.insert(uid);
+            snapshot.live_contract_names.insert(name.clone());
         }
     }
 }
