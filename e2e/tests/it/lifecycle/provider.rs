@@ -44,7 +44,7 @@ async fn holder(namespace: &TestNamespace<'_>, device: &str) -> Option<(String, 
 
 fn endpoint(subscription: &ServiceSubscription) -> Option<ItemState> {
     let items = subscription.status.iter().flat_map(|status| &status.items);
-    let mut items = items.filter(|item| item.key.to_string() == "DeviceSetting/backup.endpoint");
+    let mut items = items.filter(|item| item.key == "DeviceSetting/backup.endpoint");
     items.next().map(|item| item.state)
 }
 

@@ -24,12 +24,12 @@ fn at(minutes: i64) -> Timestamp {
     now() + SignedDuration::from_mins(minutes)
 }
 
-fn held(holder: &str, minutes: i64) -> Option<ExclusiveHold> {
-    Some(ExclusiveHold {
+fn held(holder: &str, minutes: i64) -> ExclusiveHold {
+    ExclusiveHold {
         group: GROUP.to_owned(),
         holder: holder.to_owned(),
         since: at(minutes),
-    })
+    }
 }
 
 fn with_hold(device: &Device, hold: Option<ExclusiveHold>) -> Device {
@@ -72,48 +72,48 @@ fn world(hold: Option<ExclusiveHold>) -> DeviceSnapshot {
 fn a_switch_is_written_over_the_holder_that_was_decided_on_and_over_no_other() {
     let name = SubscriptionName::from(OWN);
     for (what, decided, found, minute, expected) in [
-        ("the first holder", None, None, 5, held(OWN, 5)),
+        ("the first holder", None, None, 5, Some(held(OWN, 5))),
         (
             "over its own former hold",
-            held(OWN, -30),
-            held(OWN, -30),
+            Some(held(OWN, -30)),
+            Some(held(OWN, -30)),
             5,
-            held(OWN, 5),
+            Some(held(OWN, 5)),
         ),
         (
             "over another subscription",
-            held(OTHER, -30),
-            held(OTHER, -30),
+            Some(held(OTHER, -30)),
+            Some(held(OTHER, -30)),
             5,
-            held(OWN, 5),
+            Some(held(OWN, 5)),
         ),
         (
             "another one came in between",
-            held(OWN, -30),
-            held(OTHER, 4),
+            Some(held(OWN, -30)),
+            Some(held(OTHER, 4)),
             5,
-            held(OTHER, 4),
+            Some(held(OTHER, 4)),
         ),
         (
             "the holder was lost in between",
-            held(OWN, -30),
+            Some(held(OWN, -30)),
             None,
             5,
             None,
         ),
         (
             "the answer to the same switch was lost",
-            held(OWN, -30),
-            held(OWN, 4),
+            Some(held(OWN, -30)),
+            Some(held(OWN, 4)),
             5,
-            held(OWN, 4),
+            Some(held(OWN, 4)),
         ),
         (
             "the clock is behind the instant at which the old one was set aside",
-            held(OWN, -30),
-            held(OWN, -30),
+            Some(held(OWN, -30)),
+            Some(held(OWN, -30)),
             -5,
-            held(OWN, 0),
+            Some(held(OWN, 0)),
         ),
     ] {
         let world = world(decided);
@@ -140,10 +140,15 @@ fn whose_turn_it_is_follows_from_the_holder_and_its_instant_alone() {
             None,
             false,
         ),
-        ("held from before", held(OWN, -30), None, false),
-        ("held by another one", held(OTHER, 5), None, false),
-        ("held since it was set aside", held(OWN, 0), None, true),
-        ("held since later", held(OWN, 5), None, true),
+        ("held from before", Some(held(OWN, -30)), None, false),
+        ("held by another one", Some(held(OTHER, 5)), None, false),
+        (
+            "held since it was set aside",
+            Some(held(OWN, 0)),
+            None,
+            true,
+        ),
+        ("held since later", Some(held(OWN, 5)), None, true),
         (
             "its removal has begun, and the Device was made anew",
             None,
@@ -164,10 +169,10 @@ fn whose_turn_it_is_follows_from_the_holder_and_its_instant_alone() {
 fn an_instance_is_set_aside_after_every_switch_so_far_whatever_the_clock_says() {
     for (what, hold, expected) in [
         ("nobody", None, at(0)),
-        ("before", held(OWN, -30), at(0)),
+        ("before", Some(held(OWN, -30)), at(0)),
         (
             "the clock stepped back",
-            held(OWN, 30),
+            Some(held(OWN, 30)),
             at(30) + SignedDuration::from_millis(1),
         ),
     ] {
