@@ -227,8 +227,8 @@ reasons! {
     /// Another subscription has this service, or one of its exclusiveGroup, on this device and
     /// comes first.
     ConflictingContract => "End one of the two services in its contract.",
-    /// The instance moves between two subscriptions, of which one succeeds the other, or is kept for the one that succeeds.
-    HandingOver => "Wait.",
+    /// One service of an exclusiveGroup takes the place of another, which serves until the switch; or the instance moves between two subscriptions, of which one succeeds the other, or is kept for the one that succeeds.
+    HandingOver => "Wait; the message says what for.",
     /// Two services want different values for one setting.
     SettingsConflict => "Choose parameters that agree, or end one of the services.",
     /// The local clock and that of the API server differ by more than 5 seconds.

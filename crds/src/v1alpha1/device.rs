@@ -1,5 +1,6 @@
 //! Device: one machine at a customer's site.
 
+use jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -135,6 +136,12 @@ pub struct DeviceStatus {
     /// Number of services on the device, by state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscriptions: Option<SubscriptionCounts>,
+    /// The subscription that acts for each exclusiveGroup of services on this device. When one takes
+    /// the place of another, the change of its entry here is the switch.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["group".into()]))]
+    pub exclusive: Vec<ExclusiveHold>,
     /// A recent reading of the device. It is written when the result changes or when a person
     /// asked for it by entente.dev/reconcile-at, and otherwise at most twice in each sync.period of
     /// the Connection, so that the last reading may be up to half a period younger.
@@ -143,6 +150,20 @@ pub struct DeviceStatus {
     /// Value of the annotation entente.dev/reconcile-at that was last acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<Token<MAX_RECONCILE_AT>>,
+}
+
+/// The subscription that acts for an exclusive group.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExclusiveHold {
+    /// The exclusiveGroup of its SmartService.
+    #[schemars(length(max = 63))]
+    pub group: String,
+    /// Name of the subscription.
+    #[schemars(length(max = 253))]
+    pub holder: String,
+    /// The instant since which it does, with the service that it has now.
+    pub since: Timestamp,
 }
 
 /// Identity that a device reported.

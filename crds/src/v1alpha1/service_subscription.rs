@@ -315,6 +315,10 @@ pub struct ServiceSubscriptionStatus {
     /// The instance on the service server; written before the first provision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerInstance>,
+    /// The instance of the service before, after an edit to another one of the same exclusiveGroup: it
+    /// serves until the instance in `server` takes its place, and is removed then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaving: Option<Box<LeavingInstance>>,
     /// Promises of the service, and whether each was kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
@@ -471,6 +475,25 @@ pub struct ServerInstance {
     /// Connection takes it over into its list of orphans.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orphaned: Option<Timestamp>,
+}
+
+/// An instance in whose place another one of the same exclusive group is set up.
+#[derive(Clone, Debug, Default, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeavingInstance {
+    /// The exclusive group of both.
+    #[schemars(length(max = 63))]
+    pub group: String,
+    /// The instant from which on a `since` in status.exclusive of the Device means the other one. Until
+    /// it is there, this instance serves.
+    pub since: Timestamp,
+    /// First instant of the revision that it was made for.
+    pub effective: Timestamp,
+    /// The instant at which its removal began; absent while it serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Timestamp>,
+    /// The instance.
+    pub server: ServerInstance,
 }
 
 /// The broker at which an instance was made.

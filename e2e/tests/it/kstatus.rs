@@ -167,6 +167,23 @@ async fn a_contract_whose_start_is_at_risk_is_current_before_and_after_it_is_hea
         .await;
 }
 
+// shows K2 C11
+#[tokio::test]
+async fn a_change_of_provider_whose_broker_is_off_is_in_progress() {
+    let situation = situation::changing(environment().await).await;
+    situation
+        .shows(&[
+            (
+                "subscription/changing.backup.mfp",
+                "Ready=False/HandingOver Reconciling=True/ProgressingWithRetry \
+                 Delivered=False/HandingOver ServerConfigured=False/Unreachable",
+                "InProgress",
+            ),
+            ("device/mfp", "Ready=False/Progressing", "InProgress"),
+        ])
+        .await;
+}
+
 // shows K2
 #[tokio::test]
 async fn a_set_up_that_is_under_way_is_in_progress() {

@@ -5,6 +5,7 @@ mod amended;
 mod crash;
 mod noticed;
 mod process;
+mod provider;
 mod renewal;
 mod restored;
 mod unreadable;

@@ -2,7 +2,7 @@
 //!
 //! Built once by [`crate::run`]; every pass reads from here and never lists.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use entente_crds::{
     bounded::Text,
@@ -13,7 +13,7 @@ use entente_crds::{
 };
 use entente_domain::{
     contract::predecessor_of,
-    delivery::{endpoint_index, known_identities},
+    delivery::{endpoint_index, handles_of, known_identities},
     unreadable::{Referent, UnreadableObjects},
 };
 use futures::future::BoxFuture;
@@ -346,8 +346,9 @@ fn subscriptions(context: &Context) -> Cache<ServiceSubscription> {
                 .collect()
         })
         .with_index(BY_CONNECTION, |subscription| {
-            let handle = subscription.status.iter().flat_map(|it| &it.server);
-            handle.map(|it| it.connection_ref.name.clone()).collect()
+            let handles = handles_of(subscription).map(|it| it.connection_ref.name.clone());
+            let names: BTreeSet<String> = handles.collect();
+            names.into_iter().collect()
         })
 }
 

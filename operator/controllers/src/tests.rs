@@ -7,6 +7,7 @@ mod full_caches;
 mod instants;
 mod notices;
 mod orphans;
+mod provider;
 mod random_specs;
 mod renewal;
 mod restore;

@@ -8,6 +8,7 @@
 //! the step before is Effective (B6); only differences are sent (B7).
 
 mod claim;
+mod leaving;
 mod model;
 mod observations;
 mod pass;
@@ -34,12 +35,13 @@ pub use model::{
     item::{ResolvedItem, Wanted},
     parameters::{Parameters, ServerValue},
     resolved::{
-        HandedTo, Intent, ResolvedConnection, ResolvedDevice, ResolvedStep, ResolvedSubscription,
+        Exchange, HandedTo, Intent, ResolvedConnection, ResolvedDevice, ResolvedStep,
+        ResolvedSubscription, Turn,
     },
     snapshot::{DeviceSnapshot, UnsaidAttempts},
 };
 pub(crate) use observations::record::has_instance;
-pub use observations::record::may_exist;
+pub use observations::record::{handles_of, may_exist};
 pub use observations::{DeviceObservation, InstanceObservation, Observations, Reading, Sent};
 pub(crate) use pass::answer::{late, poll_interval};
 pub use pass::{Answer, Pass};

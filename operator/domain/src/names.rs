@@ -77,6 +77,30 @@ name! {
     ConnectionName
 }
 
+/// End of the key of the instance that a subscription leaves. No object has such a name.
+const LEAVING: &str = "/leaving";
+
+impl SubscriptionName {
+    /// Returns the key of the instance that this subscription leaves: it has answers, backoffs and
+    /// waits of its own, beside those of the instance that takes its place.
+    #[must_use]
+    pub fn leaving(&self) -> Self {
+        format!("{self}{LEAVING}").into()
+    }
+
+    /// True if it is the key of an instance that a subscription leaves, and not the name of an object.
+    pub fn is_leaving(&self) -> bool {
+        self.ends_with(LEAVING)
+    }
+
+    /// Returns the name of the object that it is about.
+    #[must_use]
+    pub fn object(&self) -> Self {
+        self.strip_suffix(LEAVING)
+            .map_or_else(|| self.clone(), Self::from)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -96,6 +120,16 @@ mod tests {
         assert_eq!(format!("[{:>6}]", ConnectionName::from("ipp")), "[   ipp]");
         let json = serde_json::to_value(&name).expect("a text");
         assert_eq!(json, serde_json::json!("c.backup.lobby"));
+    }
+
+    #[test]
+    fn an_instance_that_leaves_has_a_key_that_is_no_name_and_leads_back_to_the_object() {
+        let name = SubscriptionName::from("c.backup.lobby");
+        let leaving = name.leaving();
+        assert_eq!(leaving, *"c.backup.lobby/leaving");
+        assert!(leaving.is_leaving() && !name.is_leaving());
+        assert_eq!(leaving.object(), name);
+        assert_eq!(name.object(), name);
     }
 
     #[test]

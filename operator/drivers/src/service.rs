@@ -133,6 +133,7 @@ pub async fn send(
         | Action::WriteDevice { .. }
         | Action::ReadCatalog { .. }
         | Action::RecordInstance { .. }
-        | Action::TakeOver { .. } => return None,
+        | Action::TakeOver { .. }
+        | Action::Switch { .. } => return None,
     })
 }

@@ -176,6 +176,31 @@ async fn begin_without_end(situation: &Situation<'_>, contract: &str) {
     situation.namespace.apply(&contract).await.unwrap();
 }
 
+/// Makes a delivered contract, and gives it another provider of the group, whose broker is off.
+pub(super) async fn changing(environment: &TestEnvironment) -> Situation<'_> {
+    let situation = with_broker(environment, "changing").await;
+    let namespace = &situation.namespace;
+    let mut service: SmartService = namespace.backup();
+    service.spec.exclusive_group = Some("backups".to_owned());
+    namespace.apply(&service).await.unwrap();
+    let mut connection = namespace.broker_connection("http://127.0.0.1:1");
+    connection.metadata.name = Some(namespace.named("other-broker"));
+    namespace.apply(&connection).await.unwrap();
+    service.metadata.name = Some(namespace.named("other-backup"));
+    let server = service.spec.server.as_mut().expect("it has one");
+    server.connection_ref = namespace.reference("other-broker");
+    namespace.apply(&service).await.unwrap();
+    let entry = |service| namespace.entry("backup", service, &["mfp"], ALLOWED);
+    let mut contract: Contract = namespace.contract("changing", now(), vec![entry("data-backup")]);
+    namespace.apply(&contract).await.unwrap();
+    situation
+        .until("contract/changing", "Ready=True/Delivered")
+        .await;
+    contract.spec.services = vec![entry("other-backup")];
+    namespace.apply(&contract).await.unwrap();
+    situation
+}
+
 /// Makes a contract whose only device is off.
 pub(super) async fn switched_off(environment: &TestEnvironment) -> Situation<'_> {
     let situation = with_devices(environment, "switched-off").await;

@@ -8,9 +8,11 @@ use std::{collections::BTreeSet, time::Duration};
 
 use entente_crds::{
     ANNOTATION_FORGET_ORPHAN, FINALIZER_IN_USE,
-    v1alpha1::{Connection, Device, DeviceModel, ServiceSubscription, SmartService},
+    v1alpha1::{
+        Connection, Device, DeviceModel, ServerInstance, ServiceSubscription, SmartService,
+    },
 };
-use entente_domain::delivery::may_exist;
+use entente_domain::delivery::{handles_of, may_exist};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
@@ -107,7 +109,7 @@ fn held_orphans(
     let part = |it: &ServiceSubscription| {
         let meta = &it.metadata;
         let deleted = meta.deletion_timestamp.clone();
-        (meta.uid.clone(), meta.generation, deleted, handle_of(it))
+        (meta.uid.clone(), meta.generation, deleted, handles(it))
     };
     if !differs(change, part) {
         return;
@@ -132,14 +134,17 @@ struct Handle {
     is_in_service: bool,
 }
 
-fn handle_of(subscription: &ServiceSubscription) -> Option<Handle> {
-    let handle = subscription.status.as_ref()?.server.as_ref()?;
-    Some(Handle {
+fn handles(subscription: &ServiceSubscription) -> Vec<Handle> {
+    handles_of(subscription).map(handle_of).collect()
+}
+
+fn handle_of(handle: &ServerInstance) -> Handle {
+    Handle {
         connection: handle.connection_ref.name.clone(),
         instance: handle.instance_id.clone(),
         orphaned: handle.orphaned,
         is_in_service: handle.orphaned.is_none() && may_exist(handle),
-    })
+    }
 }
 
 pub(super) fn model(_: &Catalogue, queue: &Queue<Subject>, change: &Change<DeviceModel>) {
@@ -190,10 +195,10 @@ pub(super) fn subscription(
     change: &Change<ServiceSubscription>,
 ) {
     held_orphans(catalogue, queue, change);
-    if differs(change, handle_of) {
+    if differs(change, handles) {
         // A removed one counts, too: it held the Connection, whatever its service names now.
         let versions = [&change.old, &change.new].into_iter().flatten();
-        for handle in versions.filter_map(|version| handle_of(version)) {
+        for handle in versions.flat_map(|version| handles(version)) {
             let name = handle.connection;
             if handle.orphaned.is_some() || is_orphan(catalogue, &name, &handle.instance) {
                 queue.add(Subject::Connection(name));

@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use entente_crds::v1alpha1::ServiceSubscription;
+use entente_crds::v1alpha1::{ServerInstance, ServiceSubscription};
 use entente_domain::{
     catalogue::{BrokerInstances, Users},
-    delivery::{instance_id, may_exist, wants_nothing},
+    delivery::{handles_of, instance_id, may_exist, wants_nothing},
 };
 use jiff::Timestamp;
 use kube::{Resource, ResourceExt as _};
@@ -77,23 +77,27 @@ fn unreadable(objects: &Objects) -> BTreeSet<String> {
 pub(super) fn of_instances(objects: &Objects, connection: &str) -> BrokerInstances {
     let mut instances = BrokerInstances::default();
     for subscription in objects.subscriptions.by_index(BY_CONNECTION, connection) {
-        let handle = subscription
-            .status
-            .as_ref()
-            .and_then(|it| it.server.as_ref());
-        match handle {
-            Some(handle) if handle.orphaned.is_some() => {
-                let abandoned = Arc::unwrap_or_clone(subscription);
-                instances.abandoned.push(abandoned);
-            }
-            // One that was recorded and not asked for yet may come to nothing.
-            Some(handle) if may_exist(handle) => {
+        let behind = handles_of(&subscription).filter(|it| it.connection_ref.name == connection);
+        for handle in behind {
+            if handle.orphaned.is_some() {
+                instances.abandoned.push(with_handle(&subscription, handle));
+            } else if may_exist(handle) {
+                // One that was recorded and not asked for yet may come to nothing.
                 instances.in_service.insert(handle.instance_id.clone());
             }
-            Some(_) | None => {}
         }
     }
     instances
+}
+
+/// Returns a subscription as if it had this instance alone.
+fn with_handle(subscription: &ServiceSubscription, handle: &ServerInstance) -> ServiceSubscription {
+    let mut with = subscription.clone();
+    if let Some(status) = &mut with.status {
+        status.server = Some(handle.clone());
+        status.leaving = None;
+    }
+    with
 }
 
 /// Returns a phrase about a subscription that holds an instance, whatever the Connection: two may
@@ -118,8 +122,7 @@ pub(super) fn holder(objects: &Objects, instance: &str, now: Timestamp) -> Optio
 /// Returns the ids of instances that a subscription has or will have: that in its status, and that
 /// which its names make.
 pub(super) fn instance_ids(subscription: &ServiceSubscription) -> BTreeSet<String> {
-    let recorded = subscription.status.iter().flat_map(|it| &it.server);
-    let recorded = recorded.map(|it| it.instance_id.clone());
+    let recorded = handles_of(subscription).map(|it| it.instance_id.clone());
     let namespace = subscription.namespace().unwrap_or_default();
     recorded
         .chain([instance_id(&namespace, subscription)])
@@ -127,7 +130,7 @@ pub(super) fn instance_ids(subscription: &ServiceSubscription) -> BTreeSet<Strin
 }
 
 fn holds(subscription: &ServiceSubscription, instance: &str, now: Timestamp) -> bool {
-    let recorded = subscription.status.iter().flat_map(|it| &it.server).next();
-    let given_up = recorded.is_some_and(|it| it.instance_id == instance && it.orphaned.is_some());
+    let mut recorded = handles_of(subscription);
+    let given_up = recorded.any(|it| it.instance_id == instance && it.orphaned.is_some());
     instance_ids(subscription).contains(instance) && !(given_up && wants_nothing(subscription, now))
 }

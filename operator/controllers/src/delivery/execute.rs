@@ -39,6 +39,9 @@ pub(super) async fn execute(delivery: &Delivery, pass: &Pass, action: &Action) -
             let decide = |object: &ServiceSubscription, now| pass.take_over(object, from, now);
             return Box::pin(report::record(delivery, pass, subscription, decide)).await;
         }
+        Action::Switch { group, to } => {
+            return Box::pin(report::switch(delivery, pass, (group, to))).await;
+        }
         Action::ReadInstance { subscription, .. }
         | Action::Provision { subscription, .. }
         | Action::Update { subscription, .. }

@@ -15,7 +15,7 @@ use entente_crds::{
     },
 };
 use entente_domain::{
-    delivery::{DeviceSnapshot, is_reconcile_requested},
+    delivery::{DeviceSnapshot, handles_of, is_reconcile_requested},
     names::{ConnectionName, SubscriptionName},
     promise::{CompensationRecord, has_missed, owed_records, promises},
     secret::Secrets,
@@ -207,7 +207,7 @@ fn connections(
         .map(|server| &server.connection_ref.name);
     let of_handles = subscriptions
         .iter()
-        .filter_map(|subscription| subscription.status.as_ref()?.server.as_ref())
+        .flat_map(|subscription| handles_of(subscription))
         .map(|handle| &handle.connection_ref.name);
     let names: BTreeSet<&String> = of_device.chain(of_services).chain(of_handles).collect();
     names
@@ -277,14 +277,11 @@ fn contracts(objects: &Objects, snapshot: &mut DeviceSnapshot) {
         if annotations.contains_key(ANNOTATION_ABANDON) {
             snapshot.abandoned_contracts.insert(uid.clone());
         }
-        match &metadata.deletion_timestamp {
-            Some(deleted) => {
-                snapshot.deleted_contracts.insert(uid, deleted.0);
-            }
-            None => {
-                snapshot.live_contracts.insert(uid);
-                snapshot.live_contract_names.insert(name.clone());
-            }
+        if let Some(deleted) = &metadata.deletion_timestamp {
+            snapshot.deleted_contracts.insert(uid, deleted.0);
+        } else {
+            snapshot.live_contracts.insert(uid);
+            snapshot.live_contract_names.insert(name.clone());
         }
     }
 }

@@ -4,13 +4,13 @@ use entente_crds::{
     ANNOTATION_ABANDON,
     condition::{ConditionType, Reason},
     v1alpha1::{
-        AdoptedBy, Condition, Device, Promise, PromiseState, ServiceSubscription,
+        AdoptedBy, Condition, Device, Promise, PromiseState, ServerInstance, ServiceSubscription,
         ServiceSubscriptionStatus,
     },
 };
 use entente_domain::{
     condition::{find, is_true},
-    delivery::may_exist,
+    delivery::{handles_of, may_exist},
 };
 use kube::{Resource as _, ResourceExt as _};
 
@@ -127,8 +127,17 @@ fn adopted(delivery: &Delivery, old: &ServiceSubscriptionStatus, after: &Service
 
 /// Publishes that a withdrawal ran out of time. One that a person gave up did not.
 fn timed_out(delivery: &Delivery, old: &ServiceSubscriptionStatus, after: &ServiceSubscription) {
-    let recorded = after.status.iter().flat_map(|it| &it.server).next();
-    let Some(recorded) = recorded.filter(|it| it.orphaned.is_some()) else {
+    let before = |recorded: &ServerInstance| {
+        let left = old.leaving.iter().map(|left| &left.server);
+        let mut known = old.server.iter().chain(left);
+        known.any(|it| {
+            it.orphaned.is_some()
+                && it.instance_id == recorded.instance_id
+                && it.connection_ref == recorded.connection_ref
+        })
+    };
+    let mut recorded = handles_of(after).filter(|it| it.orphaned.is_some());
+    let Some(recorded) = recorded.find(|it| !before(it)) else {
         return;
     };
     let contract = Key::new(
@@ -138,8 +147,7 @@ fn timed_out(delivery: &Delivery, old: &ServiceSubscriptionStatus, after: &Servi
     let contract = delivery.objects.contracts.get(&contract);
     let annotations = contract.iter().flat_map(|it| it.annotations());
     let mut annotations = annotations.chain(after.annotations());
-    let was_given_up = old.server.iter().any(|it| it.orphaned.is_some());
-    if was_given_up || annotations.any(|(name, _)| name == ANNOTATION_ABANDON) {
+    if annotations.any(|(name, _)| name == ANNOTATION_ABANDON) {
         return;
     }
     let note = format!(

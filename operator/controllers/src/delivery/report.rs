@@ -46,7 +46,8 @@ pub(super) async fn write(delivery: &Delivery, pass: &Pass) -> Written {
     let mut reports = BTreeMap::new();
     let snapshot = pass.snapshot();
     let device = Key::new(snapshot.namespace.clone(), snapshot.device_name.clone());
-    for subscription in &pass.resolved().subscriptions {
+    let subscriptions = pass.resolved().subscriptions.iter();
+    for subscription in subscriptions.filter(|it| !it.name.is_leaving()) {
         let name = &subscription.name;
         let work = Box::pin(write_subscription(delivery, pass, name));
         let report = match subscription_alone(delivery, pass, name, work).await {
@@ -166,6 +167,36 @@ pub(super) async fn record(
         Err(error) => {
             tracing::warn!(%error, subscription = name.as_str(), "the instance could not be recorded");
             Answer::Recorded(None)
+        }
+    }
+}
+
+/// Writes the switch of a change of provider into the status of the device, and returns the holders of
+/// exclusive groups that it has then. It is decided again for an object that was changed meanwhile.
+pub(super) async fn switch(
+    delivery: &Delivery,
+    pass: &Pass,
+    (group, to): (&str, &SubscriptionName),
+) -> Answer {
+    let Some(device) = &pass.snapshot().device else {
+        return Answer::Switched(None);
+    };
+    let (key, now) = (Key::of(&**device), delivery.context.clock.now());
+    let api: Api<Device> = Api::namespaced(delivery.context.client.clone(), &key.namespace);
+    let cache = &delivery.objects.devices;
+    let uid = device.uid();
+    let work = report_until_written(&api, cache, &key, now, |object| {
+        (object.uid() == uid).then(|| pass.switch(object, group, to, now))
+    });
+    let written = written_alone(&api, cache, &key, now, Box::pin(work)).await;
+    let held = |object: Arc<Device>| object.status.clone().unwrap_or_default().exclusive;
+    match written {
+        Ok(Reported::Written(object)) => Answer::Switched(Some(held(object))),
+        Ok(Reported::Unchanged) => Answer::Switched(cache.get(&key).map(held)),
+        Ok(Reported::Gone) => Answer::Switched(None),
+        Err(error) => {
+            tracing::warn!(%error, group, "the switch could not be written");
+            Answer::Switched(None)
         }
     }
 }

@@ -13,7 +13,7 @@ use entente_crds::v1alpha1::{
 };
 use entente_crds::{ANNOTATION_ABANDON, FINALIZER_IN_USE};
 use entente_domain::condition::{find, is_true};
-use entente_domain::delivery::instance_id;
+use entente_domain::delivery::{handles_of, instance_id};
 use entente_domain::promise::CompensationRecord;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Resource, ResourceExt as _};
@@ -190,8 +190,7 @@ fn of_orphans(delivery: &Delivery, queue: &Queue<Key>, change: &Change<Connectio
     }
     let mut concerned = delivery.objects.subscriptions.all();
     concerned.retain(|subscription| {
-        let recorded = subscription.status.iter().flat_map(|it| &it.server);
-        let mut recorded = recorded.map(|it| &it.instance_id);
+        let mut recorded = handles_of(subscription).map(|it| &it.instance_id);
         let namespace = subscription.namespace().unwrap_or_default();
         recorded.any(|id| changed.contains(id))
             || changed.contains(&instance_id(&namespace, subscription))

@@ -278,11 +278,11 @@ async fn what_the_garbage_collector_takes_with_old_owners_keeps_its_instance() {
     process.let_pass(Duration::from_hours(1)).await;
     assert_unharmed(&process, &backup, &before, "collected");
     let uid = contract(&process).metadata.uid;
-    let specs = all::<ServiceSubscription>(&process)
+    let mut specs = all::<ServiceSubscription>(&process)
         .into_iter()
         .map(|it| it.spec);
     let is_new = |it: ServiceSubscriptionSpec| Some(it.contract.uid) == uid;
-    assert!(specs.map(is_new).all(|is_new| is_new));
+    assert!(specs.all(is_new));
 }
 
 /// Returns every order of some parts.

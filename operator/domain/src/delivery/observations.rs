@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use entente_crds::{
     bounded::Text,
     digest::Digest,
-    item_key::ItemKey,
+    item_key::{ItemKey, ItemKind},
     v1alpha1::{MAX_IDENTITY, ServerInstance},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -179,6 +179,27 @@ impl Observations {
         if let Some(recorded) = recorded.filter(record::may_exist) {
             self.about(subscription).recorded = Some(recorded);
         }
+    }
+
+    /// Records that the instance of a subscription was set aside, or that one which was set aside has
+    /// its place again: the answers about each stay with it.
+    pub(super) fn exchange(&mut self, subscription: &SubscriptionName) {
+        let leaving = subscription.leaving();
+        let mut own = self.subscriptions.remove(subscription).unwrap_or_default();
+        let mut left = self.subscriptions.remove(&leaving).unwrap_or_default();
+        let is_of_device = |key: &ItemKey| key.kind() == Some(ItemKind::DeviceSetting);
+        let sent = std::mem::take(&mut own.sent);
+        let (of_device, of_server) = sent.into_iter().partition(|(key, _)| is_of_device(key));
+        own.sent = of_server;
+        left.sent.retain(|key, _| !is_of_device(key));
+        left.sent.extend(of_device);
+        self.subscriptions.insert(subscription.clone(), left);
+        self.subscriptions.insert(leaving, own);
+    }
+
+    /// Forgets the answers about an instance that is gone.
+    pub(super) fn forget(&mut self, subscription: &SubscriptionName) {
+        self.subscriptions.remove(subscription);
     }
 
     /// Records that a subscription has no instance any more: another one has it.

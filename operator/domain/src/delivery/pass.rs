@@ -22,12 +22,13 @@ use kube::ResourceExt as _;
 pub use self::answer::Answer;
 use crate::delivery::{
     Action, Backoffs, Blocked, DeviceSnapshot, Observations, Plan, ResolvedDevice, ResolvedItem,
-    SubscriptionReport, Verified,
+    SubscriptionReport, Verified, leaving,
     model::backoffs::BackoffKey,
     plan::plan,
     plan::sync::reconcile_wish,
     report::Report,
     report::device::report_device,
+    report::exclusive,
     report::words::{self, Wordy as _},
     resolve::resolve,
     schedule::intent::next_instant,
@@ -78,11 +79,11 @@ pub struct Pass {
 impl Pass {
     /// Begins a pass over a snapshot, with the backoffs of earlier passes. They are dropped if a
     /// person asks for a reconcile, except for the waits that remote sides asked for.
-    pub fn new(snapshot: DeviceSnapshot, mut backoffs: Backoffs, now: Timestamp) -> Self {
+    pub fn new(mut snapshot: DeviceSnapshot, mut backoffs: Backoffs, now: Timestamp) -> Self {
         if snapshot.reconcile_requested {
             backoffs.clear_for(snapshot.device.as_deref().and_then(reconcile_wish));
         }
-        let resolved = resolve(&snapshot, now);
+        let resolved = resolve_anew(&mut snapshot, now);
         let mut pass = Self {
             snapshot,
             backoffs,
@@ -196,6 +197,18 @@ impl Pass {
         Some(self.report_on(object, now)?.with_instance_of(from))
     }
 
+    /// Returns the status of the device that [`Action::Switch`] writes, on top of `object`. It is that
+    /// of the object if the holder there is not the one that was decided on.
+    pub fn switch(
+        &self,
+        object: &Device,
+        group: &str,
+        to: &SubscriptionName,
+        now: Timestamp,
+    ) -> DeviceStatus {
+        exclusive::switch(&self.snapshot, object, (group, to), now)
+    }
+
     fn report_on<'a>(
         &'a self,
         object: &'a ServiceSubscription,
@@ -207,6 +220,7 @@ impl Pass {
             resolved: &self.resolved,
             subscription: self.resolved.subscription(&name)?,
             verified: self.verified.get(&name)?,
+            all_verified: &self.verified,
             plan: &self.plan,
             observations: &self.observations,
             object,
@@ -274,7 +288,7 @@ impl Pass {
         // Wants follow from the objects and from dates, not from answers.
         let is_due = self.valid_until.is_some_and(|instant| instant <= now);
         if self.changed || is_due || now < self.resolved_at {
-            self.resolved = resolve(&self.snapshot, now);
+            self.resolved = resolve_anew(&mut self.snapshot, now);
             self.resolved_at = now;
             self.valid_until = self.next_instant(now);
             self.changed = false;
@@ -333,6 +347,7 @@ impl Pass {
             Action::ReadCatalog { .. }
             | Action::RecordInstance { .. }
             | Action::TakeOver { .. }
+            | Action::Switch { .. }
             | Action::ReadInstance { .. }
             | Action::Provision { .. }
             | Action::Update { .. }
@@ -371,4 +386,12 @@ impl Pass {
             )
         })
     }
+}
+
+/// Returns the wants of every subscription, and of the instances that they leave.
+fn resolve_anew(snapshot: &mut DeviceSnapshot, now: Timestamp) -> ResolvedDevice {
+    leaving::split(snapshot);
+    let resolved = resolve(snapshot, now);
+    leaving::assume_in_effect(snapshot, &resolved);
+    resolved
 }

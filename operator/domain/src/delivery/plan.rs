@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use entente_crds::{
     condition::Reason,
-    v1alpha1::{ItemState, StepType, SyncResult},
+    v1alpha1::{StepType, SyncResult},
 };
 use jiff::Timestamp;
 
@@ -28,6 +28,7 @@ mod instance;
 pub(super) mod round;
 pub(super) mod succession;
 pub(super) mod sync;
+pub(super) mod turns;
 pub(super) mod withdraw;
 
 use self::round::Round;
@@ -143,12 +144,12 @@ impl Round<'_> {
             plan.wait(&subscription.name, wait);
             return;
         }
-        if subscription
-            .server
-            .as_ref()
-            .is_some_and(|server| server.is_obsolete)
-            && subscription.intent == Intent::SetUp
-        {
+        if turns::exchange(self, subscription, plan) {
+            return;
+        }
+        let mut server = subscription.server.iter();
+        let is_obsolete = server.any(|server| server.is_obsolete);
+        if is_obsolete && subscription.intent == Intent::SetUp && !subscription.serves_on() {
             withdraw::remove(self, subscription, plan);
         }
         if let Some(server) = &subscription.server
@@ -161,9 +162,10 @@ impl Round<'_> {
             return;
         };
         for step in &subscription.steps {
-            let effective = verified
-                .of_step(step.r#type)
-                .all(|item| item.state == ItemState::Effective);
+            if turns::is_after_the_switch(subscription, step.r#type) {
+                break;
+            }
+            let effective = turns::is_done(subscription, step, verified);
             if effective && !self.server_sync_is_due(subscription, step) {
                 continue;
             }
@@ -182,6 +184,7 @@ impl Round<'_> {
                 return;
             }
         }
+        turns::switch(self, subscription, plan);
     }
 
     /// Returns the wait if it is too early for a request: none on behalf of a subscription leaves

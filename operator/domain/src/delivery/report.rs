@@ -21,6 +21,7 @@ use crate::delivery::{
     plan::withdraw::{Withdrawal, withdrawal},
     verify::VerifiedItem,
 };
+use crate::names::SubscriptionName;
 use crate::{
     condition::{ConditionSet, Summary, Work, sentence},
     promise,
@@ -29,7 +30,9 @@ use crate::{
 
 mod conditions;
 pub(super) mod device;
+pub(super) mod exclusive;
 mod items;
+mod leaving;
 mod release;
 mod step;
 mod succession;
@@ -55,6 +58,8 @@ pub(super) struct Report<'a> {
     pub(super) resolved: &'a ResolvedDevice,
     pub(super) subscription: &'a ResolvedSubscription,
     pub(super) verified: &'a Verified,
+    /// The proofs of all subscriptions of the device.
+    pub(super) all_verified: &'a BTreeMap<SubscriptionName, Verified>,
     pub(super) plan: &'a Plan,
     pub(super) observations: &'a Observations,
     pub(super) object: &'a ServiceSubscription,
@@ -73,7 +78,10 @@ impl Report<'_> {
             self.now,
         );
         let mut status = self.object.status.clone().unwrap_or_default();
-        status.server = self.server(&withdrawal);
+        match &self.subscription.exchange {
+            Some(exchange) => self.exchange(exchange, &mut status),
+            None => status.server = self.server(&withdrawal),
+        }
         if status.conditions.is_empty() {
             let set = ConditionSet::new(&[], self.generation(), self.now);
             let summary = Summary::open(Reason::Progressing, self.progress(), Work::Progressing);
@@ -118,11 +126,13 @@ impl Report<'_> {
             step_timed_out: blocked
                 .as_ref()
                 .is_some_and(|blocked| blocked.reason == Reason::StepTimedOut),
-            ended: self.withdraws().then(|| previous.ended.unwrap_or(self.now)),
+            ended: (self.withdraws() && !self.awaits_activation())
+                .then(|| previous.ended.unwrap_or(self.now)),
             unattended: self.is_unattended(),
             evidence: self.evidence(&previous),
             items: self.items(&previous, &withdrawal),
             server: self.server(&withdrawal),
+            leaving: self.leaving(),
             promises,
         };
         let heard = self.observations.of(&self.subscription.name);
@@ -198,7 +208,7 @@ impl Report<'_> {
 
     fn completed_at(&self) -> Option<Timestamp> {
         let proves = matches!(self.subscription.intent, Intent::SetUp | Intent::Suspended);
-        let is_in_doubt = self.verified.another_machine.is_some();
+        let is_in_doubt = self.verified.another_machine.is_some() || self.subscription.comes();
         if !proves || is_in_doubt || self.subscription.refused.is_some() {
             return None;
         }
@@ -337,6 +347,7 @@ impl Report<'_> {
             (Intent::Scheduled { .. }, Some(blocked)) if is_of_the_moment(blocked.reason) => {
                 Summary::done(Reason::Scheduled, "Accepted; work begins at the start.")
             }
+            (Intent::SetUp, blocked) if self.is_handing_over(blocked) => self.handing_over(blocked),
             (Intent::SetUp, None) if self.completed_at().is_some() => Summary::done(
                 Reason::Delivered,
                 "Every required item was read back as wanted.",

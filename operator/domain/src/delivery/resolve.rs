@@ -26,9 +26,11 @@ mod acceptance;
 pub(super) mod asker;
 mod doubt;
 pub(super) mod endpoint;
+mod exchange;
 pub(super) mod instance;
 mod precedence;
 mod succession;
+pub(super) mod turns;
 pub(super) mod values;
 
 /// Time limit of a step if no service sets one.
@@ -43,6 +45,7 @@ pub(super) fn resolve(snapshot: &DeviceSnapshot, now: Timestamp) -> ResolvedDevi
         .map(|subscription| resolve_subscription(snapshot, subscription, unreachable.as_ref(), now))
         .collect();
     succession::hand_over(snapshot, &mut subscriptions, now);
+    turns::give_turns(snapshot, &mut subscriptions, unreachable.as_ref(), now);
     precedence::refuse_losers(&mut subscriptions);
     doubt::defer_in_doubt(snapshot, &mut subscriptions);
     precedence::mark_settings(&mut subscriptions);
@@ -66,6 +69,37 @@ fn resolve_subscription(
         || observations::record::has_instance(subscription);
     let intent = intent(snapshot, subscription, begun, now);
     let revision = revision::wanted_revision(subscription, now);
+    resolve_as(
+        snapshot,
+        subscription,
+        (intent, revision, begun),
+        unreachable,
+    )
+}
+
+/// Returns the wants of a subscription that has ended and serves on, as they were until then. One that
+/// was suspended is left alone on.
+fn serving_on(
+    snapshot: &DeviceSnapshot,
+    subscription: &ServiceSubscription,
+    unreachable: Option<&Blocked>,
+) -> ResolvedSubscription {
+    let last = revision::wanted_revision(subscription, Timestamp::MAX);
+    let intent = if subscription.spec.contract.suspend {
+        Intent::Suspended
+    } else {
+        Intent::SetUp
+    };
+    let treatment = (intent, last, true);
+    resolve_as(snapshot, subscription, treatment, unreachable)
+}
+
+fn resolve_as(
+    snapshot: &DeviceSnapshot,
+    subscription: &ServiceSubscription,
+    (intent, revision, begun): (Intent, Option<&Revision>, bool),
+    unreachable: Option<&Blocked>,
+) -> ResolvedSubscription {
     let mut resolved = ResolvedSubscription {
         name: subscription.name_any().into(),
         intent,
@@ -78,6 +112,8 @@ fn resolve_subscription(
         claims: BTreeSet::new(),
         begun,
         handed_to: None,
+        turn: None,
+        exchange: None,
     };
     let outcome = revision.map_or(Ok(()), |revision| {
         resolve_revision(snapshot, subscription, revision, &mut resolved)
@@ -86,6 +122,7 @@ fn resolve_subscription(
         .or_else(|| unreachable.cloned())
         .or_else(|| claimed(snapshot))
         .or_else(|| outcome.err());
+    resolved.exchange = exchange::exchange_of(snapshot, subscription, &resolved);
     resolved.server = instance_to_serve(snapshot, subscription, &resolved.intent, resolved.server);
     resolved
 }

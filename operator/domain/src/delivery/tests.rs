@@ -26,6 +26,7 @@ mod revision;
 mod sources;
 mod subscription_report;
 mod succession;
+mod turns;
 mod unfetchable;
 mod unwritten;
 mod values;

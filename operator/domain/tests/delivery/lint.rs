@@ -49,6 +49,7 @@ pub(crate) fn lint(
             let entry = resolved.subscription(subscription);
             let id = &instance.instance_id;
             faults.extend(entry.and_then(|entry| taken_from(snapshot, resolved, entry, id, now)));
+            faults.extend(entry.and_then(|entry| removed_too_early(snapshot, resolved, entry)));
         }
         if matches!(action, Action::WriteDevice { .. }) && !snapshot.claimed_by_another.is_empty() {
             faults.push("a device that belongs to another is written".to_owned());
@@ -63,7 +64,80 @@ pub(crate) fn lint(
             faults.extend(asked_for_nobody(&wanted, request));
         }
     }
+    faults.extend(two_activated(resolved, plan));
     faults
+}
+
+/// Returns the fault of a plan that activates two subscriptions of one exclusive group.
+fn two_activated(resolved: &ResolvedDevice, plan: &Plan) -> Option<String> {
+    let mut activated: BTreeMap<&str, SubscriptionName> = BTreeMap::new();
+    let served = plan
+        .actions
+        .iter()
+        .flat_map(|it| on_behalf_of(resolved, it));
+    for served in served.filter(|served| served.step == Some(StepType::Activation)) {
+        let entry = resolved.subscription(&served.subscription)?;
+        // One that is withdrawn is turned off by the same item.
+        if matches!(entry.intent, Intent::Withdraw { .. }) || entry.refused.is_some() {
+            continue;
+        }
+        let Some(group) = entry.group() else { continue };
+        let other = activated.insert(group, served.subscription.clone());
+        if let Some(other) = other.filter(|other| *other != served.subscription) {
+            let name = &served.subscription;
+            return Some(format!(
+                "{other} and {name} of the group {group} are activated at once"
+            ));
+        }
+    }
+    None
+}
+
+/// Returns the fault of a removal of the instance that serves a group, while another one that is to
+/// take its place is not the holder yet.
+fn removed_too_early(
+    snapshot: &DeviceSnapshot,
+    resolved: &ResolvedDevice,
+    entry: &ResolvedSubscription,
+) -> Option<String> {
+    let is_preempted = entry.refused.is_some();
+    let deleting = matches!(entry.intent, Intent::Withdraw { deleting: true, .. });
+    let group = entry.group().filter(|_| !is_preempted && !deleting)?;
+    let status = snapshot.device.as_ref()?.status.as_ref()?;
+    let hold = status.exclusive.iter().find(|hold| hold.group == group)?;
+    let object = snapshot.subscription(&entry.name)?;
+    let comes = |other: &&ResolvedSubscription| {
+        let is_ready = other.intent == Intent::SetUp && other.refused.is_none();
+        let is_object = other.name != entry.name && !other.name.is_leaving();
+        let is_of_group = is_object && other.group() == Some(group);
+        is_ready && is_of_group
+    };
+    let mut others = resolved.subscriptions.iter().filter(comes);
+    let other = others.find(|other| {
+        if entry.name.is_leaving() {
+            return other.name == entry.name.object();
+        }
+        let other = snapshot.subscription(&other.name);
+        let mut begins = other.into_iter().flat_map(|it| &it.spec.revisions);
+        let mut ends = object.spec.revisions.iter().filter_map(|it| it.until);
+        ends.any(|end| begins.any(|it| it.effective == end))
+    })?;
+    let left = snapshot
+        .subscription(&other.name)?
+        .status
+        .as_ref()?
+        .leaving
+        .as_ref();
+    let serves = match left.filter(|_| entry.name.is_leaving()) {
+        Some(left) => left.ended.is_none() && hold.since < left.since,
+        None => *hold.holder == *entry.name,
+    };
+    serves.then(|| {
+        format!(
+            "{} is removed before {} is the holder",
+            entry.name, other.name
+        )
+    })
 }
 
 /// Returns the fault of a provision through a Connection that could be deleted unnoticed.
@@ -106,7 +180,9 @@ fn taken_from(
             _ => false,
         };
         let is_live = other.metadata.deletion_timestamp.is_none();
-        name != *entry.name && is_live && wants && instance_id(&snapshot.namespace, other) == *id
+        // What a subscription leaves has another instance: on another broker, or of another id.
+        let is_other = *SubscriptionName::from(&name).object() != *entry.name.object();
+        is_other && is_live && wants && instance_id(&snapshot.namespace, other) == *id
     })?;
     let (name, by) = (other.name_any(), &entry.name);
     Some(format!(
@@ -179,9 +255,10 @@ fn faults_of(
     if let Some(step) = step {
         let earlier = entry.steps.iter().take_while(|it| it.r#type != *step);
         for before in earlier.map(|it| it.r#type) {
+            let waits = |key: &ItemKey| entry.comes() && entry.keeps_for_the_switch(key);
             if proved
                 .of_step(before)
-                .any(|it| it.state != ItemState::Effective)
+                .any(|it| it.state != ItemState::Effective && !waits(&it.key))
             {
                 faults.push(format!(
                     "{subscription}: {step:?} starts before {before:?} is done"
@@ -273,6 +350,7 @@ fn on_behalf_of(resolved: &ResolvedDevice, action: &Action) -> Vec<Served> {
         | Action::ReadCatalog { .. }
         | Action::RecordInstance { .. }
         | Action::TakeOver { .. }
+        | Action::Switch { .. }
         | Action::ReadInstance { .. }
         | Action::PollOperation { .. }
         | Action::Deprovision { .. } => Vec::new(),

@@ -20,6 +20,7 @@ use proptest::prelude::*;
 
 mod asked_waits;
 mod events;
+mod provider;
 mod succession;
 mod writes;
 

@@ -29,7 +29,7 @@ fn names() -> Vec<String> {
     names
 }
 
-// shows B3 B6 B7 B9 C10 C11 C14 D1 D2 D3 D9 K2 K5: each script says which
+// shows B3 B6 B7 B9 C10 C11 C14 D1 D2 D3 D4 D9 K2 K5: each script says which
 #[test]
 fn every_script_tells_the_story_that_is_written_beside_it() {
     let catalogue = fs::read_to_string(scripts().join("catalogue.yaml")).expect("the catalogue");

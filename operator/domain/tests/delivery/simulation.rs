@@ -3,7 +3,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use entente_crds::v1alpha1::{Device, ServiceSubscription, ServiceSubscriptionStatus};
+use entente_crds::v1alpha1::{
+    Device, DeviceStatus, ServiceSubscription, ServiceSubscriptionStatus,
+};
 use entente_domain::delivery::{
     Action, Answer, Backoffs, DeviceSnapshot, Pass, SubscriptionReport, is_reconcile_requested,
 };
@@ -54,6 +56,8 @@ pub(crate) struct Simulation {
     pub(crate) dies_after: Option<usize>,
     /// True if nobody but the operator changes the remote sides.
     pub(crate) alone: bool,
+    /// Called after each action, to look at the remote sides.
+    pub(crate) watch: Option<fn(&Simulation)>,
     /// Items that were not in place after a pass, kept beside all that the operator says.
     incomplete: truth::Incomplete,
     /// The instant at which the last pass asked to be followed by another.
@@ -86,6 +90,7 @@ impl Simulation {
             transcript: Vec::new(),
             dies_after: None,
             alone: true,
+            watch: None,
             incomplete: truth::Incomplete::default(),
             wake: None,
             began: now,
@@ -108,6 +113,9 @@ impl Simulation {
             self.say_action(&action);
             let answer = self.answer(&action, &pass);
             pass.record(&action, answer, self.now, NO_JITTER);
+            if let Some(watch) = self.watch {
+                watch(self);
+            }
             if self.dies() {
                 self.die();
                 return Ended::Died;
@@ -189,6 +197,12 @@ impl Simulation {
                 let status = pass.take_over(object, from, self.now);
                 self.recorded(subscription, status)
             }
+            Action::Switch { group, to } => {
+                let device = self.snapshot.device.as_ref().expect("there is a device");
+                let status = pass.switch(device, group, to, self.now);
+                self.store_device(&status);
+                Answer::Switched(Some(status.exclusive))
+            }
             Action::ReadDevice {
                 connection,
                 request,
@@ -222,6 +236,7 @@ impl Simulation {
             .subscriptions
             .iter()
             .map(|entry| entry.name.clone())
+            .filter(|name| !name.is_leaving())
             .collect();
         let reports: BTreeMap<SubscriptionName, SubscriptionReport> = names
             .iter()
@@ -248,15 +263,21 @@ impl Simulation {
         }
         if let Some((status, next)) = device {
             wakes.extend(next);
-            let stored = self.device_mut();
-            let is_news = stored.status.as_ref() != Some(&status);
-            stored.status = Some(status);
-            let asked = is_reconcile_requested(stored);
-            self.writes += usize::from(is_news);
+            self.store_device(&status);
+            let asked = is_reconcile_requested(self.device_mut());
             self.snapshot.reconcile_requested = asked;
         }
         self.wake = wakes.into_iter().filter(|wake| *wake > self.now).min();
         self.backoffs = pass.into_backoffs();
+    }
+
+    fn store_device(&mut self, status: &DeviceStatus) {
+        let stored = self.device_mut();
+        let is_news = stored.status.as_ref() != Some(status);
+        // Through JSON, as the API server does it.
+        let json = serde_json::to_value(status).expect("a status is JSON");
+        stored.status = Some(serde_json::from_value(json).expect("and is read back"));
+        self.writes += usize::from(is_news);
     }
 
     fn store_subscription(&mut self, name: &str, status: &ServiceSubscriptionStatus) {

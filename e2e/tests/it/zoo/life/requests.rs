@@ -42,7 +42,9 @@ impl Life {
                 }
                 Answer::Recorded(self.subscription().cloned())
             }
-            Action::TakeOver { .. } => unreachable!("no other subscription is on the device"),
+            Action::TakeOver { .. } | Action::Switch { .. } => {
+                unreachable!("no other subscription is on the device")
+            }
             Action::ReadInstance { .. }
             | Action::Provision { .. }
             | Action::Update { .. }

@@ -187,20 +187,21 @@ fn what_was_signed_is_not_refused_when_it_comes_back() {
 /// Cases: what is changed of a subscription that came back, and whether it is adopted.
 type Case = (&'static str, fn(&mut ServiceSubscription), bool);
 
+fn owner(found: &mut ServiceSubscription, kind: &str, name: &str, controller: bool) {
+    let owner = k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference {
+        api_version: "entente.dev/v1alpha1".to_owned(),
+        kind: kind.to_owned(),
+        name: name.to_owned(),
+        uid: "uid of old".to_owned(),
+        controller: Some(controller),
+        block_owner_deletion: None,
+    };
+    found.metadata.owner_references = Some(vec![owner]);
+}
+
 // shows K5
 #[test]
 fn only_what_names_this_contract_and_has_no_other_controller_is_adopted() {
-    fn owner(found: &mut ServiceSubscription, kind: &str, name: &str, controller: bool) {
-        let owner = k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference {
-            api_version: "entente.dev/v1alpha1".to_owned(),
-            kind: kind.to_owned(),
-            name: name.to_owned(),
-            uid: "uid of old".to_owned(),
-            controller: Some(controller),
-            block_owner_deletion: None,
-        };
-        found.metadata.owner_references = Some(vec![owner]);
-    }
     let cases: [Case; 8] = [
         ("as backups leave it", |_| {}, true),
         (

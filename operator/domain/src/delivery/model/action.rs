@@ -66,6 +66,14 @@ pub enum Action {
         /// The one that has the instance.
         from: SubscriptionName,
     },
+    /// Write the subscription that acts for an exclusive group from now on into the status of the
+    /// device: the switch of a change of provider.
+    Switch {
+        /// The exclusive group.
+        group: String,
+        /// The subscription.
+        to: SubscriptionName,
+    },
     /// Fetch an instance.
     ReadInstance {
         /// The subscription.

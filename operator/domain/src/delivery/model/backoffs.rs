@@ -248,6 +248,15 @@ impl Backoffs {
         self.asked.hand_over(from, to);
     }
 
+    /// Exchanges the backoffs of a subscription and of the instance that it leaves.
+    pub fn exchange(&mut self, subscription: &SubscriptionName) {
+        let leaving = subscription.leaving();
+        let between = leaving.leaving();
+        self.hand_over(subscription, &between);
+        self.hand_over(&leaving, subscription);
+        self.hand_over(&between, &leaving);
+    }
+
     /// Records that the remote side to which a key leads asked for no request before an instant.
     pub fn ask(
         &mut self,

@@ -2,7 +2,7 @@
 //!
 //! Decides nothing. Made by resolve; compared by verify, sent by plan, told by report.
 
-use entente_crds::{digest::Digest, item_key::ItemKey, v1alpha1::TakesEffect};
+use entente_crds::{condition::Reason, digest::Digest, item_key::ItemKey, v1alpha1::TakesEffect};
 use jiff::SignedDuration;
 
 use crate::delivery::{Blocked, CarriedItem, ServerValue};
@@ -30,6 +30,13 @@ pub struct ResolvedItem {
 }
 
 impl ResolvedItem {
+    /// True if it waits for the switch of its exclusive group: the one that serves until then wants
+    /// another value.
+    pub fn moves_with_the_switch(&self) -> bool {
+        let conflict = self.conflict.as_ref();
+        conflict.is_some_and(|conflict| conflict.reason == Reason::HandingOver)
+    }
+
     /// Returns the item as a request carries it.
     pub(in crate::delivery) fn carried(&self) -> CarriedItem {
         CarriedItem {

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use entente_crds::{
     digest::Digest,
+    item_key::ItemKey,
     v1alpha1::{CurrentRevision, StepType},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -100,6 +101,46 @@ pub struct ResolvedSubscription {
     pub begun: bool,
     /// Subscription to which its instance goes, if one succeeds it.
     pub handed_to: Option<HandedTo>,
+    /// Its part in a change of provider in its exclusive group.
+    pub turn: Option<Turn>,
+    /// Fate of the instance in status, where a service of the same exclusive group takes the place of
+    /// the one that it was made for.
+    pub exchange: Option<Exchange>,
+}
+
+/// Part of a subscription in a change of provider.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Turn {
+    /// It has ended and serves until the switch; then it waits for the other one to be activated.
+    Leaves {
+        /// The one that takes its place.
+        to: SubscriptionName,
+        /// True after the switch.
+        moved: bool,
+    },
+    /// It is set up but for its activation, and then the switch is made.
+    Comes {
+        /// The one that serves until then.
+        from: SubscriptionName,
+        /// The exclusive group of both.
+        group: String,
+    },
+}
+
+/// Fate of an instance that a service of the same exclusive group replaces within one subscription.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Exchange {
+    /// It is set aside, and serves until the other one does.
+    Leaves {
+        /// The exclusive group of both.
+        group: String,
+        /// First instant of the revision that it was made for.
+        effective: Timestamp,
+    },
+    /// It gives its place back to the instance that was set aside, which is wanted again.
+    Returns,
+    /// It serves by now, and the instance set aside is not gone yet: a third one waits.
+    Waits,
 }
 
 /// Subscription to which an instance goes, instead of being removed.
@@ -129,6 +170,29 @@ impl ResolvedSubscription {
         self.steps
             .iter()
             .flat_map(|step| step.items.iter().map(move |item| (step, item)))
+    }
+
+    /// Returns the exclusive group of its service, as far as that is known.
+    pub fn group(&self) -> Option<&str> {
+        self.claims
+            .iter()
+            .find_map(|claim| claim.strip_prefix("group "))
+    }
+
+    /// True if it takes the place of another one that still serves.
+    pub fn comes(&self) -> bool {
+        matches!(self.turn, Some(Turn::Comes { .. }))
+    }
+
+    /// True if an item waits for the switch of its exclusive group.
+    pub fn keeps_for_the_switch(&self, key: &ItemKey) -> bool {
+        let mut items = self.items().filter(|(_, item)| item.key == *key);
+        items.any(|(_, item)| item.moves_with_the_switch())
+    }
+
+    /// True if it has ended and serves until another one does.
+    pub fn serves_on(&self) -> bool {
+        matches!(self.turn, Some(Turn::Leaves { moved: false, .. }))
     }
 
     /// True if it is being set up or may prepare.

@@ -205,6 +205,15 @@ pub fn may_exist(recorded: &ServerInstance) -> bool {
     recorded.sent_digest.is_some() || recorded.operation.is_some()
 }
 
+/// Returns the instances that the status of a subscription has: its own, and the one that it leaves.
+pub fn handles_of(subscription: &ServiceSubscription) -> impl Iterator<Item = &ServerInstance> {
+    let statuses = subscription.status.iter();
+    statuses.flat_map(|status| {
+        let left = status.leaving.iter().map(|left| &left.server);
+        status.server.iter().chain(left)
+    })
+}
+
 /// True if the status of a subscription has an instance that may exist.
 pub(crate) fn has_instance(subscription: &ServiceSubscription) -> bool {
     let status = subscription.status.iter();

@@ -8,7 +8,7 @@ use entente_crds::{
     condition::Reason,
     digest::Digest,
     item_key::ItemKey,
-    v1alpha1::{ServiceSubscription, Timeouts},
+    v1alpha1::{ExclusiveHold, ServiceSubscription, Timeouts},
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
@@ -16,7 +16,7 @@ use kube::ResourceExt as _;
 use crate::delivery::{observations::ServerMoment, pass::Pass};
 use crate::names::{ConnectionName, SubscriptionName};
 use crate::{
-    delivery::{Action, Blocked, Claimant, ServedItem, model::backoffs::BackoffKey},
+    delivery::{Action, Blocked, Claimant, Exchange, ServedItem, model::backoffs::BackoffKey},
     reasons::{Retry, retry},
     remote::{
         Catalog, DeviceReading, Failure, FailureKind, InstanceReading, OperationState, ServerAnswer,
@@ -75,6 +75,9 @@ pub enum Answer {
     /// Of [`Action::RecordInstance`] and [`Action::TakeOver`]: the subscription as it is now, or
     /// `None` if it is gone or could not be written.
     Recorded(Option<Arc<ServiceSubscription>>),
+    /// Of [`Action::Switch`]: the holders of exclusive groups as the device has them now, or `None`
+    /// if it is gone or could not be written.
+    Switched(Option<Vec<ExclusiveHold>>),
     /// Of [`Action::ReadInstance`].
     Instance(Result<InstanceReading, Failure>),
     /// Of [`Action::Provision`], [`Action::Update`] and [`Action::Deprovision`].
@@ -109,6 +112,17 @@ impl Pass {
             } => self.device_written(connection, items, answer, moment),
             Action::ReadCatalog { connection } => self.catalog_read(connection, answer, moment),
             Action::RecordInstance { subscription } => {
+                let is_written = matches!(answer, Answer::Recorded(Some(_)));
+                let entry = self.resolved.subscription(subscription);
+                let exchange = entry.and_then(|entry| entry.exchange.clone());
+                match exchange.filter(|_| is_written) {
+                    Some(Exchange::Leaves { .. } | Exchange::Returns) => {
+                        self.observations.exchange(subscription);
+                        self.backoffs.exchange(subscription);
+                    }
+                    Some(Exchange::Waits) => self.observations.forget(&subscription.leaving()),
+                    None => {}
+                }
                 self.instance_recorded(subscription, answer, moment);
                 let entry = self.resolved.subscription(subscription);
                 let object = self.snapshot.subscription(subscription);
@@ -129,6 +143,7 @@ impl Pass {
                     self.observations.take_over(subscription, recorded);
                 }
             }
+            Action::Switch { to, .. } => self.switched(to, answer, moment),
             Action::ReadInstance { subscription, .. }
             | Action::Provision { subscription, .. }
             | Action::Update { subscription, .. }
@@ -334,7 +349,27 @@ impl Pass {
             Answer::DeviceRead { .. }
             | Answer::DeviceWritten(_)
             | Answer::Catalog(_)
-            | Answer::Recorded(_) => {}
+            | Answer::Recorded(_)
+            | Answer::Switched(_) => {}
+        }
+    }
+
+    /// Records the holders after a switch. What the device has counts, also if another write was
+    /// faster, or the answer to an earlier one was lost.
+    fn switched(&mut self, to: &SubscriptionName, answer: Answer, moment: Moment) {
+        match (answer, &mut self.snapshot.device) {
+            (Answer::Switched(Some(holds)), Some(device)) => {
+                let status = &mut Arc::make_mut(device).status;
+                status.get_or_insert_default().exclusive = holds;
+                self.changed = true;
+            }
+            (Answer::NotAsked(failure), _) => self.server_unusable(to, failure, moment),
+            (Answer::Switched(_), _) => {
+                let message = "the switch could not be written to the Device yet";
+                let failure = Failure::new(FailureKind::ProtocolError, message);
+                self.server_unusable(to, failure, moment);
+            }
+            _ => {}
         }
     }
 

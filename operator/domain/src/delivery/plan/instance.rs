@@ -20,6 +20,7 @@ use crate::{
     delivery::{
         Blocked, CarriedItem, Parameters, ResolvedItem, ResolvedServer, ResolvedStep,
         ResolvedSubscription, Verified, Wanted,
+        leaving::leaving,
         model::backoffs::BackoffKey,
         observations::record::{is_in_doubt, may_exist},
     },
@@ -138,7 +139,9 @@ impl Round<'_> {
         object.is_some_and(|object| {
             let came_back = object.spec.restored.is_some() && object.spec.origin.is_some();
             let is_asked_for = object.annotations().contains_key(ANNOTATION_PROVISION);
-            came_back && !is_asked_for && !recorded.is_some_and(may_exist)
+            // What takes the place of another one was never made.
+            let is_first = leaving(object).is_some();
+            came_back && !is_asked_for && !is_first && !recorded.is_some_and(may_exist)
         })
     }
 
@@ -319,6 +322,10 @@ impl Round<'_> {
         (instance, as_it_is): (InstanceKey, InstanceKey),
         plan: &mut Plan,
     ) {
+        // Another one is being made in its place.
+        if subscription.serves_on() {
+            return;
+        }
         let items = server.setting_items();
         let items: Vec<CarriedItem> = items.iter().map(ResolvedItem::carried).collect();
         let was_sent = |item: &CarriedItem| {

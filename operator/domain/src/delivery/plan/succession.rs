@@ -161,7 +161,7 @@ pub(super) fn is_handed_over() -> Blocked {
 
 impl Round<'_> {
     /// True if no write of this subscription failed in this pass.
-    fn may_be_written(&self, subscription: &SubscriptionName) -> bool {
+    pub(super) fn may_be_written(&self, subscription: &SubscriptionName) -> bool {
         self.observations.of(subscription).problem.is_none()
     }
 }

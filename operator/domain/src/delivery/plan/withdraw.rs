@@ -20,6 +20,7 @@ use crate::delivery::{
         instance::{deprovision, recorded_key},
         round::Round,
         succession::{HandOver, hand_over_of, is_handed_over, is_to_be_taken, take_over},
+        turns,
     },
 };
 use crate::{
@@ -101,6 +102,10 @@ pub(in crate::delivery) fn withdraw(
     if withdrawal(round.snapshot, subscription, round.observations, round.now)
         != Withdrawal::UnderWay
     {
+        return;
+    }
+    if let Some(to) = turns::awaits_activation(round.snapshot, round.verified, subscription) {
+        plan.wait(&subscription.name, turns::until_activated(to));
         return;
     }
     match &subscription.handed_to {

@@ -18,6 +18,7 @@ use crate::delivery::{
     SubscriptionReport, Verified,
     claim::{self, claim_digest, next_claim},
     plan::sync::{is_reconcile_requested, next_sync, reconcile_wish, sync_period},
+    report::exclusive,
     verify::faults::ConnectionFaults,
     verify::identity::{pinned_certificate, pinned_identity, remembered, seen, witness},
 };
@@ -82,6 +83,12 @@ impl Report<'_> {
             connections: self.connections(),
             claim: self.claim(),
             subscriptions: Some(self.counts()),
+            exclusive: exclusive::holders(
+                self.snapshot,
+                (self.resolved, self.verified),
+                &previous.exclusive,
+                self.now,
+            ),
             last_sync: self.last_sync(&previous),
             last_handled_reconcile_at: if self.is_answered() {
                 reconcile_wish(self.device)
@@ -205,6 +212,7 @@ impl Report<'_> {
             .subscriptions
             .iter()
             .filter(|subscription| matches!(subscription.intent, Intent::SetUp))
+            .filter(|subscription| !subscription.serves_on())
     }
 
     fn is_delivered(&self, name: &SubscriptionName) -> bool {
@@ -306,8 +314,12 @@ impl Report<'_> {
         }
         let items: Vec<_> = self
             .in_force()
-            .filter_map(|subscription| self.verified.get(&subscription.name))
-            .flat_map(|verified| verified.of_step(StepType::DeviceSettings))
+            .filter_map(|subscription| {
+                let verified = self.verified.get(&subscription.name)?;
+                let items = verified.of_step(StepType::DeviceSettings);
+                Some(items.filter(|item| !subscription.keeps_for_the_switch(&item.key)))
+            })
+            .flatten()
             .collect();
         if items.is_empty() {
             return set.with(

@@ -39,7 +39,9 @@ impl Report<'_> {
             (_, Withdrawal::UnderWay) => false,
         };
         let records = &self.snapshot.compensations;
+        let is_left = status.leaving.is_some() && !self.is_left_behind();
         withdrawn
+            && !is_left
             && (self.snapshot.namespace_terminating
                 || is_recorded(self.object, &status.promises, records))
     }
@@ -81,12 +83,13 @@ impl Report<'_> {
         if self.in_force() && status.items.iter().any(restarting) {
             instants.extend(self.now.checked_add(RESTART_LOOK).ok());
         }
-        instants.extend(
-            self.plan
-                .waits
-                .get(&self.subscription.name)
-                .and_then(|wait| wait.until),
-        );
+        let names = [
+            self.subscription.name.clone(),
+            self.subscription.name.leaving(),
+        ];
+        let waits = names.iter().filter_map(|name| self.plan.waits.get(name));
+        instants.extend(waits.filter_map(|wait| wait.until));
+        instants.extend(self.end_of_removal(status));
         instants
             .into_iter()
             .filter(|instant| *instant > self.now)

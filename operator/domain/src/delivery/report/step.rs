@@ -15,22 +15,30 @@ use jiff::Timestamp;
 
 use crate::delivery::report::{Report, side_of};
 use crate::{
-    delivery::{Blocked, Intent, verify::VerifiedItem},
+    delivery::{
+        Blocked, Intent, ResolvedStep,
+        plan::turns::{is_after_the_switch, is_done},
+        verify::VerifiedItem,
+    },
     reasons::may_time_out,
 };
 
 impl Report<'_> {
     /// Returns the first step that is not wholly Effective.
     pub(super) fn step_of_work(&self) -> Option<StepType> {
-        self.subscription
-            .steps
-            .iter()
+        let steps = || self.subscription.steps.iter();
+        // What waits for the switch is done after the steps that come before that.
+        let before = steps().find(|step| {
+            let is_after = is_after_the_switch(self.subscription, step.r#type);
+            !is_after && !is_done(self.subscription, step, self.verified)
+        });
+        let is_open = |step: &&ResolvedStep| {
+            let mut items = self.verified.of_step(step.r#type);
+            items.any(|item| item.state != ItemState::Effective)
+        };
+        before
+            .or_else(|| steps().find(is_open))
             .map(|step| step.r#type)
-            .find(|step| {
-                self.verified
-                    .of_step(*step)
-                    .any(|item| item.state != ItemState::Effective)
-            })
     }
 
     /// Returns the current step for the status: before the start only a step that has begun.

@@ -6,7 +6,10 @@
 use entente_crds::{
     condition::Reason,
     item_key::ItemKey,
-    v1alpha1::{InstanceBroker, Proof, ServerInstance, ServiceSubscription, SmartService, Updates},
+    v1alpha1::{
+        InstanceBroker, Proof, ServerInstance, ServerSide, ServiceSubscription, SmartService,
+        Updates,
+    },
 };
 use kube::ResourceExt as _;
 use serde_json::Value as Json;
@@ -14,12 +17,13 @@ use uuid::Uuid;
 
 use crate::authority::authority_fault;
 use crate::broker::{another_broker, broker_at};
+use crate::delivery::leaving::leaving;
 use crate::delivery::observations::record::may_exist;
 use crate::delivery::{
     Blocked, DeviceSnapshot, Parameters, ResolvedItem, ServerValue, Wanted, digest,
     resolve::endpoint::check_usable, resolve::values::Values,
 };
-use crate::names::ConnectionName;
+use crate::names::{ConnectionName, SubscriptionName};
 use crate::reasons::Side;
 use crate::remote::{InstanceContext, InstanceKey};
 use crate::unreadable::Referent;
@@ -98,6 +102,30 @@ pub fn instance_id(namespace: &str, subscription: &ServiceSubscription) -> Strin
     ]
     .join("\n");
     Uuid::new_v5(&INSTANCE_NAMESPACE, name.as_bytes()).to_string()
+}
+
+/// Returns the id of the instance that a service wants of an offering of a broker. While the instance
+/// before it is on the same broker under the id of the subscription, the next one has the offering in
+/// its id, and keeps it.
+fn id_at(
+    snapshot: &DeviceSnapshot,
+    subscription: &ServiceSubscription,
+    side: &ServerSide,
+    recorded: Option<&ServerInstance>,
+) -> String {
+    let first = instance_id(&snapshot.namespace, subscription);
+    let name = [&first, &side.connection_ref.name, &side.offering].map(String::as_str);
+    let next = Uuid::new_v5(&INSTANCE_NAMESPACE, name.join("\n").as_bytes()).to_string();
+    let is_next = recorded.is_some_and(|recorded| recorded.instance_id == next);
+    let is_first_taken = leaving(subscription).is_some_and(|left| {
+        left.server.connection_ref.name == side.connection_ref.name
+            && left.server.instance_id == first
+    });
+    if is_next || is_first_taken {
+        next
+    } else {
+        first
+    }
 }
 
 /// Returns the id of a customer at a broker: version 5 UUID of namespace and customer id, since who
@@ -282,7 +310,7 @@ pub(in crate::delivery) fn resolve_server(
     }
     Ok(Some(ResolvedServer {
         url,
-        instance_id: instance_id(&snapshot.namespace, subscription),
+        instance_id: id_at(snapshot, subscription, side, recorded),
         context: context(snapshot, subscription, recorded),
         offering_name: side.offering.clone(),
         plan_name: side.plan.clone(),
@@ -357,7 +385,9 @@ fn context(
                 let device = &subscription.spec.device_ref.name;
                 format!("{}.{}.{device}", first.contract, first.service_name)
             }
-            None => subscription.name_any(),
+            None => SubscriptionName::from(subscription.name_any())
+                .object()
+                .to_string(),
         },
     }
 }

@@ -8,11 +8,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use entente_crds::{condition::Reason, digest::Digest, v1alpha1::ServiceSubscription};
+use entente_crds::{
+    condition::Reason, digest::Digest, item_key::ItemKey, v1alpha1::ServiceSubscription,
+};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use crate::delivery::{Blocked, DeviceSnapshot, Intent, ResolvedSubscription, Wanted};
+use crate::delivery::plan::turns::told;
+use crate::delivery::{Blocked, DeviceSnapshot, Intent, ResolvedSubscription, Turn, Wanted};
 use crate::names::SubscriptionName;
 use crate::protocol::Place;
 
@@ -51,7 +54,8 @@ pub(in crate::delivery) fn refuse_losers(subscriptions: &mut [ResolvedSubscripti
         let winner = subscription
             .claims
             .iter()
-            .find_map(|claim| taken.get(claim))
+            .filter_map(|claim| taken.get(claim))
+            .find(|winner| !takes_its_place(subscription, winner))
             .cloned();
         if let Some(winner) = winner {
             subscription.refused = Some(Blocked::new(
@@ -67,6 +71,11 @@ pub(in crate::delivery) fn refuse_losers(subscriptions: &mut [ResolvedSubscripti
             taken.insert(claim.clone(), subscription.name.clone());
         }
     }
+}
+
+/// True if a subscription takes the place of this other one, so that the two are no conflict.
+fn takes_its_place(subscription: &ResolvedSubscription, other: &SubscriptionName) -> bool {
+    matches!(&subscription.turn, Some(Turn::Comes { from, .. }) if from == other)
 }
 
 fn place(wanted: &Wanted) -> Option<Place> {
@@ -91,10 +100,12 @@ struct Holder {
 pub(in crate::delivery) fn mark_settings(subscriptions: &mut [ResolvedSubscription]) {
     let mut wanted: BTreeMap<Place, Holder> = BTreeMap::new();
     for subscription in subscriptions.iter_mut() {
-        if subscription.intent != Intent::SetUp || subscription.refused.is_some() {
+        let is_in_force = subscription.intent == Intent::SetUp || subscription.serves_on();
+        if !is_in_force || subscription.refused.is_some() {
             continue;
         }
         let name = subscription.name.clone();
+        let turn = subscription.turn.clone();
         for item in subscription
             .steps
             .iter_mut()
@@ -110,6 +121,10 @@ pub(in crate::delivery) fn mark_settings(subscriptions: &mut [ResolvedSubscripti
             let holder = wanted.entry(place).or_insert(own);
             if holder.digest != item.digest {
                 let winner = &holder.subscription;
+                if matches!(&turn, Some(Turn::Comes { from, .. }) if from == winner) {
+                    item.conflict = Some(moves_with_the_switch(winner, &item.key));
+                    continue;
+                }
                 item.conflict = Some(Blocked::new(
                     Reason::SettingsConflict,
                     format!(
@@ -123,6 +138,14 @@ pub(in crate::delivery) fn mark_settings(subscriptions: &mut [ResolvedSubscripti
     }
     mark_overridden(subscriptions, &wanted);
     defer_early_steps(subscriptions, &wanted);
+}
+
+fn moves_with_the_switch(serving: &SubscriptionName, item: &ItemKey) -> Blocked {
+    let message = format!(
+        "{item} keeps the value of {} until the new service is set up",
+        told(serving)
+    );
+    Blocked::new(Reason::HandingOver, message)
 }
 
 /// Marks settings of inactive subscriptions that an active one overrides, so that old read-backs are

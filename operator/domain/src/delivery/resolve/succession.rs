@@ -33,6 +33,10 @@ pub(in crate::delivery) fn hand_over(
     }
     let mut chains: BTreeMap<String, Vec<Member<'_>>> = BTreeMap::new();
     for (index, subscription) in subscriptions.iter().enumerate() {
+        // What a subscription leaves goes to nobody.
+        if subscription.name.is_leaving() {
+            continue;
+        }
         if let Some(object) = snapshot.subscription(&subscription.name) {
             let id = instance_id(&snapshot.namespace, object);
             chains.entry(id).or_default().push((index, object));

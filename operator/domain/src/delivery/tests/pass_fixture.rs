@@ -113,7 +113,7 @@ impl Remote {
                 Answer::DeviceWritten(Ok(()))
             }
             Action::ReadCatalog { .. } => Answer::Catalog(Ok(Arc::new(catalog()))),
-            Action::RecordInstance { .. } | Action::TakeOver { .. } => {
+            Action::RecordInstance { .. } | Action::TakeOver { .. } | Action::Switch { .. } => {
                 unreachable!("the test records it")
             }
             Action::ReadInstance { .. } => Answer::Instance(Ok(match &self.parameters {

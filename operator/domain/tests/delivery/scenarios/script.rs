@@ -204,7 +204,11 @@ fn of_subscription(world: &mut Simulation, verb: &str, words: &VecDeque<&str>) {
                 .snapshot
                 .subscriptions
                 .iter()
-                .filter_map(|object| object.status.as_ref()?.server.as_ref())
+                .filter_map(|object| object.status.as_ref())
+                .flat_map(|status| {
+                    let left = status.leaving.as_ref().map(|left| &left.server);
+                    status.server.iter().chain(left)
+                })
                 .filter(|server| server.orphaned.is_some())
                 .map(|server| server.instance_id.clone())
                 .collect();
@@ -346,10 +350,16 @@ fn set(world: &mut Simulation, mut words: VecDeque<&str>) {
 
 fn changed<T: Serialize + DeserializeOwned>(object: &T, pointer: &str, value: &str) -> T {
     let mut json = serde_json::to_value(object).expect("an object is JSON");
-    let place = json
-        .pointer_mut(pointer)
-        .unwrap_or_else(|| panic!("no {pointer}"));
-    *place = serde_json::from_str(value).expect("the new value is JSON");
+    let value = serde_json::from_str(value).expect("the new value is JSON");
+    if let Some(place) = json.pointer_mut(pointer) {
+        *place = value;
+    } else {
+        // An optional field that was absent.
+        let (parent, field) = pointer.rsplit_once('/').expect("a pointer");
+        let parent = json.pointer_mut(parent).and_then(|it| it.as_object_mut());
+        let parent = parent.unwrap_or_else(|| panic!("no {pointer}"));
+        parent.insert(field.to_owned(), value);
+    }
     serde_json::from_value(json).expect("it is still such an object")
 }
 

@@ -238,7 +238,10 @@ pub(super) fn subscription_of(action: &Action) -> &SubscriptionName {
         | Action::Update { subscription, .. }
         | Action::PollOperation { subscription, .. }
         | Action::Deprovision { subscription, .. } => subscription,
-        Action::ReadDevice { .. } | Action::WriteDevice { .. } | Action::ReadCatalog { .. } => {
+        Action::ReadDevice { .. }
+        | Action::WriteDevice { .. }
+        | Action::ReadCatalog { .. }
+        | Action::Switch { .. } => {
             panic!("on behalf of nobody")
         }
     }

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use entente_crds::v1alpha1::{Condition, Delay, ServerOperationState, ServiceSubscription};
+use entente_crds::v1alpha1::{
+    Condition, Delay, ExclusiveHold, Promise, ServerInstance, ServerOperationState,
+    ServiceSubscription,
+};
 use entente_domain::{
     delivery::Action,
     protocol::{IppObject, Place},
@@ -41,6 +44,7 @@ impl Simulation {
             Action::ReadCatalog { connection } => format!("read catalog: {connection}"),
             Action::RecordInstance { subscription } => format!("record instance: {subscription}"),
             Action::TakeOver { subscription, from } => format!("{subscription} takes over: {from}"),
+            Action::Switch { group, to } => format!("switch {group} to: {to}"),
             Action::ReadInstance { subscription, .. } => format!("fetch: {subscription}"),
             Action::Provision {
                 subscription,
@@ -148,6 +152,14 @@ impl Simulation {
                     condition.message
                 );
             }
+            for hold in &status.exclusive {
+                let ExclusiveHold {
+                    group,
+                    holder,
+                    since,
+                } = hold;
+                let _ = write!(said, "\n    {group} held by {holder} since {since}");
+            }
         }
         for (name, broker) in &self.brokers {
             let _ = write!(said, "\n  broker {name}: {} made", broker.created);
@@ -230,36 +242,54 @@ fn in_full(object: &ServiceSubscription) -> String {
         }
     }
     if let Some(server) = &status.server {
-        let _ = write!(said, "\n    instance of {}", server.plan_id);
-        if let Some(operation) = &server.operation {
-            let doubt = match operation.state {
-                ServerOperationState::UnderWay => "",
-                ServerOperationState::InDoubt | ServerOperationState::Failed => " in doubt",
-            };
-            let _ = write!(said, ", {:?}{doubt}", operation.r#type);
-        }
-        if let Some(orphaned) = server.orphaned {
-            let _ = write!(said, ", orphaned {orphaned}");
+        said.push_str(&one_instance("instance", server));
+    }
+    if let Some(left) = &status.leaving {
+        said.push_str(&one_instance("leaving", &left.server));
+        let _ = write!(said, ", since {}", left.since);
+        if let Some(ended) = left.ended {
+            let _ = write!(said, ", ended {ended}");
         }
     }
     for promise in &status.promises {
-        let _ = write!(
-            said,
-            "\n    promise {} {:?}",
-            promise.effective, promise.state
-        );
-        if let Some(completed) = promise.completed {
-            let _ = write!(said, " completed {completed}");
-        }
-        if let Some(proof) = promise.proof {
-            let _ = write!(said, " {proof:?}");
-        }
-        if let Some(closed) = promise.closed {
-            let _ = write!(said, " closed {closed}");
-        }
-        for delay in &promise.delays {
-            let _ = write!(said, "\n      {}", one_delay(delay));
-        }
+        said.push_str(&one_promise(promise));
+    }
+    said
+}
+
+fn one_instance(what: &str, server: &ServerInstance) -> String {
+    let mut said = format!("\n    {what} of {}", server.plan_id);
+    if let Some(operation) = &server.operation {
+        let doubt = match operation.state {
+            ServerOperationState::UnderWay => "",
+            ServerOperationState::InDoubt | ServerOperationState::Failed => " in doubt",
+        };
+        let _ = write!(said, ", {:?}{doubt}", operation.r#type);
+    }
+    if let Some(orphaned) = server.orphaned {
+        let _ = write!(said, ", orphaned {orphaned}");
+    }
+    said
+}
+
+fn one_promise(promise: &Promise) -> String {
+    let mut said = String::new();
+    let _ = write!(
+        said,
+        "\n    promise {} {:?}",
+        promise.effective, promise.state
+    );
+    if let Some(completed) = promise.completed {
+        let _ = write!(said, " completed {completed}");
+    }
+    if let Some(proof) = promise.proof {
+        let _ = write!(said, " {proof:?}");
+    }
+    if let Some(closed) = promise.closed {
+        let _ = write!(said, " closed {closed}");
+    }
+    for delay in &promise.delays {
+        let _ = write!(said, "\n      {}", one_delay(delay));
     }
     said
 }

@@ -1,0 +1,178 @@
+//! Plan: a change of provider in an exclusive group, by one write between two sets of requests (C11).
+//!
+//! The one that comes is set up and proved up to its activation; then the switch is written; then it
+//! is activated, and only then is the other one withdrawn. Called by plan for each subscription that
+//! has a part in it.
+
+use std::collections::BTreeMap;
+
+use entente_crds::{
+    condition::Reason,
+    v1alpha1::{ItemState, StepType},
+};
+
+use crate::delivery::{
+    Action, Blocked, DeviceSnapshot, Exchange, Intent, Observations, Plan, ResolvedStep,
+    ResolvedSubscription, Turn, Verified,
+    model::backoffs::BackoffKey,
+    plan::round::Round,
+    plan::withdraw::{Withdrawal, withdrawal},
+};
+use jiff::Timestamp;
+
+use crate::names::SubscriptionName;
+use crate::reasons::Side;
+
+/// Returns the words for the one that serves until the switch.
+pub(in crate::delivery) fn told(serving: &SubscriptionName) -> String {
+    if serving.is_leaving() {
+        "the service before".to_owned()
+    } else {
+        format!("the subscription {serving}")
+    }
+}
+
+/// True if all of a step is in effect but for what waits for the switch.
+pub(in crate::delivery) fn is_done(
+    subscription: &ResolvedSubscription,
+    step: &ResolvedStep,
+    verified: &Verified,
+) -> bool {
+    step.items.iter().all(|item| {
+        let state = verified.item(&item.key).map(|item| item.state);
+        let waits = subscription.comes() && item.moves_with_the_switch();
+        waits || state.is_none_or(|state| state == ItemState::Effective)
+    })
+}
+
+/// True if a step begins only after the switch.
+pub(in crate::delivery) fn is_after_the_switch(
+    subscription: &ResolvedSubscription,
+    step: StepType,
+) -> bool {
+    subscription.comes() && matches!(step, StepType::Activation | StepType::Acceptance)
+}
+
+/// Plans the switch to a subscription that is set up but for its activation.
+pub(super) fn switch(round: &Round<'_>, subscription: &ResolvedSubscription, plan: &mut Plan) {
+    let Some(Turn::Comes { group, .. }) = &subscription.turn else {
+        return;
+    };
+    let key = BackoffKey::server(&subscription.name);
+    if round.pending(&key).is_some() || !round.may_be_written(&subscription.name) {
+        plan.wait(&subscription.name, is_to_be_switched());
+        return;
+    }
+    plan.once(Action::Switch {
+        group: group.clone(),
+        to: subscription.name.clone(),
+    });
+}
+
+fn is_to_be_switched() -> Blocked {
+    let message = "everything but the activation is in effect; that it takes the place of the service \
+                   before could not be written to the Device yet";
+    Blocked::new(Reason::HandingOver, message.to_owned()).on(Side::Server)
+}
+
+/// Plans the exchange of the instance in status; true if nothing else may be planned.
+pub(super) fn exchange(
+    round: &Round<'_>,
+    subscription: &ResolvedSubscription,
+    plan: &mut Plan,
+) -> bool {
+    let name = &subscription.name;
+    match &subscription.exchange {
+        None => false,
+        Some(Exchange::Waits) if is_left_behind(round, name) => {
+            plan.actions.push(Action::RecordInstance {
+                subscription: name.clone(),
+            });
+            true
+        }
+        Some(Exchange::Waits) => {
+            let message = "the instance of the service before the present one is being removed; the \
+                           next one is set up after that";
+            let wait = Blocked::new(Reason::HandingOver, message.to_owned());
+            plan.wait(name, wait.on(Side::Server));
+            true
+        }
+        Some(Exchange::Leaves { .. } | Exchange::Returns) if !round.may_be_written(name) => {
+            let message = "the instance of the service before could not be set aside in status yet";
+            let wait = Blocked::new(Reason::HandingOver, message.to_owned());
+            plan.wait(name, wait.on(Side::Server));
+            true
+        }
+        Some(Exchange::Leaves { .. } | Exchange::Returns) => {
+            plan.actions.push(Action::RecordInstance {
+                subscription: name.clone(),
+            });
+            true
+        }
+    }
+}
+
+/// True if nothing is left to be done with the instance that a subscription leaves, so that the status
+/// may forget it.
+fn is_left_behind(round: &Round<'_>, name: &SubscriptionName) -> bool {
+    let left = round.resolved.subscription(&name.leaving());
+    let may_be_written = round.may_be_written(name);
+    may_be_written
+        && left.is_some_and(|left| is_over(round.snapshot, left, round.observations, round.now))
+}
+
+/// True if the withdrawal of an instance is over: it is gone, or its Connection has it.
+pub(in crate::delivery) fn is_over(
+    snapshot: &DeviceSnapshot,
+    left: &ResolvedSubscription,
+    observations: &Observations,
+    now: Timestamp,
+) -> bool {
+    let recorded = observations.of(&left.name).recorded.as_ref();
+    let is_taken = |id: &String| snapshot.orphans_taken_over.contains(id);
+    match left.intent {
+        // It is left alone, as the instance of its subscription is.
+        Intent::Detach => return true,
+        Intent::Withdraw { .. } => {}
+        Intent::Scheduled { .. } | Intent::SetUp | Intent::Suspended => return false,
+    }
+    match withdrawal(snapshot, left, observations, now) {
+        Withdrawal::Released => true,
+        Withdrawal::Abandoned => recorded.is_none_or(|recorded| is_taken(&recorded.instance_id)),
+        Withdrawal::UnderWay => false,
+    }
+}
+
+/// Returns the subscription that has taken the place of this one and is not activated yet. A
+/// withdrawal that has begun goes on.
+pub(in crate::delivery) fn awaits_activation<'a>(
+    snapshot: &DeviceSnapshot,
+    verified: &BTreeMap<SubscriptionName, Verified>,
+    subscription: &'a ResolvedSubscription,
+) -> Option<&'a SubscriptionName> {
+    let Some(Turn::Leaves { to, moved: true }) = &subscription.turn else {
+        return None;
+    };
+    let object = snapshot.subscription(&subscription.name);
+    let status = object.and_then(|object| object.status.as_ref());
+    let has_begun = status.is_some_and(|status| status.ended.is_some());
+    let is_activated = verified.get(to).is_some_and(is_activated);
+    (!has_begun && !is_activated).then_some(to)
+}
+
+/// Returns the wait for the activation of the one that has taken the place.
+pub(super) fn until_activated(to: &SubscriptionName) -> Blocked {
+    let message = format!("{} takes its place and is not activated yet", to.object());
+    Blocked::new(Reason::HandingOver, message)
+}
+
+/// True if a subscription is activated; if its service has no activation, if all but its check is in
+/// effect.
+pub(in crate::delivery) fn is_activated(verified: &Verified) -> bool {
+    let mut activation = verified.of_step(StepType::Activation).peekable();
+    if activation.peek().is_some() {
+        activation.all(|item| item.state == ItemState::Effective)
+    } else {
+        verified.set_up_since().is_some()
+    }
+}
