@@ -31,6 +31,7 @@ mod conditions;
 pub(super) mod device;
 mod items;
 mod release;
+mod released;
 mod step;
 mod succession;
 pub(super) mod words;

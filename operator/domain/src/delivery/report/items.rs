@@ -2,7 +2,7 @@
 
 use entente_crds::{
     digest::Digest,
-    item_key::{ItemKey, ItemKind},
+    item_key::ItemKey,
     v1alpha1::{Evidence, Item, ItemState, ServerInstance, ServiceSubscriptionStatus, StepType},
 };
 
@@ -11,19 +11,6 @@ use crate::delivery::{
     CarriedItem, Intent, observations::record::may_exist, plan::is_preempted,
     plan::withdraw::Withdrawal, verify::VerifiedItem,
 };
-
-/// Returns an item of a service that was withdrawn. A setting made on the device stays as it is.
-fn released(item: Item) -> Item {
-    if item.key.kind() == Some(ItemKind::DeviceSetting) {
-        return item;
-    }
-    Item {
-        state: ItemState::Released,
-        proof: None,
-        problem: None,
-        ..item
-    }
-}
 
 impl Report<'_> {
     /// Returns the subject against which the items of the same status were verified.
@@ -60,10 +47,9 @@ impl Report<'_> {
             {
                 return Vec::new();
             }
-            (Intent::Withdraw { .. }, Withdrawal::Released) => {
-                return self.kept(previous).map(released).collect();
+            (Intent::Withdraw { .. } | Intent::Detach, _) => {
+                return self.released(previous, withdrawal);
             }
-            (Intent::Withdraw { .. } | Intent::Detach, _) => return self.kept(previous).collect(),
             // What is wanted is not known.
             _ if self.verified.items.is_empty() && !self.wants_nothing() => {
                 return self.kept(previous).collect();
@@ -82,7 +68,7 @@ impl Report<'_> {
     }
 
     /// Returns the items of the status before as they are, with every attempt at them.
-    fn kept<'a>(
+    pub(super) fn kept<'a>(
         &'a self,
         previous: &'a ServiceSubscriptionStatus,
     ) -> impl Iterator<Item = Item> + 'a {
