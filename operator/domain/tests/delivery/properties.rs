@@ -20,6 +20,7 @@ use proptest::prelude::*;
 
 mod asked_waits;
 mod events;
+mod release;
 mod succession;
 mod writes;
 

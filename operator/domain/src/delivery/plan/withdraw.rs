@@ -1,15 +1,18 @@
 //! Plan, backwards: a service that has ended is taken back.
 //!
-//! Decides the state of a withdrawal as a whole, and who may cut it short. What is removed from a
-//! service server, and how, is decided by `server`. Device settings stay as they are. Called by plan
-//! after every set-up, and by report.
+//! Decides the state of a withdrawal as a whole, its order, and when it is cut short. What is removed
+//! from a service server is decided by `server`, what is put back on the device by `device`: the
+//! service is off before its settings go. Called by plan after every set-up, and by report.
 
+use entente_crds::v1alpha1::ServiceSubscription;
 use jiff::Timestamp;
 
 use crate::delivery::{
-    DeviceSnapshot, Observations, Plan, ResolvedSubscription, plan::round::Round,
+    DeviceSnapshot, Intent, Observations, Plan, ResolvedDevice, ResolvedSubscription, Verified,
+    plan::round::Round,
 };
 
+pub(in crate::delivery) mod device;
 mod server;
 
 pub(super) use self::server::remove;
@@ -17,7 +20,7 @@ pub(super) use self::server::remove;
 /// State of a withdrawal.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(in crate::delivery) enum Withdrawal {
-    /// Nothing is left on the service server.
+    /// Nothing is left on the service server, nor to be done on the device.
     Released,
     /// It is not finished.
     UnderWay,
@@ -25,14 +28,54 @@ pub(in crate::delivery) enum Withdrawal {
     Abandoned,
 }
 
-/// Returns the state of a subscription's withdrawal.
-pub(in crate::delivery) fn withdrawal(
-    snapshot: &DeviceSnapshot,
-    subscription: &ResolvedSubscription,
-    observations: &Observations,
-    now: Timestamp,
-) -> Withdrawal {
-    server::of_server(snapshot, subscription, observations, now)
+/// A subscription of which something may have to be taken back.
+#[derive(Clone, Copy)]
+pub(in crate::delivery) struct Withdrawing<'a> {
+    pub(in crate::delivery) snapshot: &'a DeviceSnapshot,
+    pub(in crate::delivery) resolved: &'a ResolvedDevice,
+    pub(in crate::delivery) subscription: &'a ResolvedSubscription,
+    pub(in crate::delivery) verified: &'a Verified,
+    pub(in crate::delivery) observations: &'a Observations,
+    pub(in crate::delivery) now: Timestamp,
+}
+
+impl<'a> Withdrawing<'a> {
+    /// Returns the state of the withdrawal.
+    pub(in crate::delivery) fn state(&self) -> Withdrawal {
+        match self.of_server() {
+            Withdrawal::UnderWay => Withdrawal::UnderWay,
+            _ if !self.is_device_released() => Withdrawal::UnderWay,
+            ended => ended,
+        }
+    }
+
+    fn object(&self) -> Option<&'a ServiceSubscription> {
+        self.snapshot.subscription(&self.subscription.name)
+    }
+
+    /// True if the withdrawal is cut short: its deadline passed, or a person gave it up. If the
+    /// operator was down until the deadline, it still makes one attempt.
+    fn is_out_of_time(&self) -> bool {
+        let Intent::Withdraw { since, .. } = self.subscription.intent else {
+            return false;
+        };
+        let status = self.object().and_then(|object| object.status.as_ref());
+        let tried = status.is_some_and(|status| status.ended.is_some());
+        let lasts = self.now.duration_since(since);
+        self.is_abandoned() || tried && lasts >= self.snapshot.withdraw_deadline
+    }
+
+    /// True if a person gave up the withdrawal of a subscription, or those of a whole contract.
+    fn is_abandoned(&self) -> bool {
+        self.object().is_some_and(|object| {
+            let annotations = object.metadata.annotations.as_ref();
+            annotations.is_some_and(|all| all.contains_key(entente_crds::ANNOTATION_ABANDON))
+                || self
+                    .snapshot
+                    .abandoned_contracts
+                    .contains(&object.spec.contract.uid)
+        })
+    }
 }
 
 /// Plans the next action of a withdrawal.
@@ -41,21 +84,20 @@ pub(in crate::delivery) fn withdraw(
     subscription: &ResolvedSubscription,
     plan: &mut Plan,
 ) {
-    if withdrawal(round.snapshot, subscription, round.observations, round.now)
-        == Withdrawal::UnderWay
-    {
+    let Some(verified) = round.verified.get(&subscription.name) else {
+        return;
+    };
+    let withdrawing = Withdrawing {
+        snapshot: round.snapshot,
+        resolved: round.resolved,
+        subscription,
+        verified,
+        observations: round.observations,
+        now: round.now,
+    };
+    if withdrawing.of_server() == Withdrawal::UnderWay {
         server::withdraw_server(round, subscription, plan);
+    } else {
+        device::withdraw_device(round, &withdrawing, plan);
     }
-}
-
-/// True if a person gave up a withdrawal: that of a subscription, or those of a whole contract.
-fn is_abandoned(snapshot: &DeviceSnapshot, subscription: &ResolvedSubscription) -> bool {
-    let object = snapshot.subscription(&subscription.name);
-    object.is_some_and(|object| {
-        let annotations = object.metadata.annotations.as_ref();
-        annotations.is_some_and(|all| all.contains_key(entente_crds::ANNOTATION_ABANDON))
-            || snapshot
-                .abandoned_contracts
-                .contains(&object.spec.contract.uid)
-    })
 }

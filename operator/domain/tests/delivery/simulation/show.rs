@@ -2,7 +2,12 @@
 
 use std::fmt::Write as _;
 
-use entente_crds::v1alpha1::{Condition, Delay, ServerOperationState, ServiceSubscription};
+use entente_crds::{
+    item_key::ItemKey,
+    v1alpha1::{
+        Condition, Delay, Previous, ReleasedAs, ServerOperationState, ServiceSubscription, Unsaved,
+    },
+};
 use entente_domain::{
     delivery::Action,
     protocol::{IppObject, Place},
@@ -39,6 +44,14 @@ impl Simulation {
                 )
             }
             Action::ReadCatalog { connection } => format!("read catalog: {connection}"),
+            Action::RecordPrevious {
+                subscription,
+                items,
+            } => {
+                let items: Vec<String> =
+                    items.iter().map(|it| kept(&it.key, &it.previous)).collect();
+                format!("keep for {subscription}: {}", items.join(", "))
+            }
             Action::RecordInstance { subscription } => format!("record instance: {subscription}"),
             Action::TakeOver { subscription, from } => format!("{subscription} takes over: {from}"),
             Action::ReadInstance { subscription, .. } => format!("fetch: {subscription}"),
@@ -121,6 +134,14 @@ impl Simulation {
             return;
         }
         self.transcript.push(format!("{began}\n{said}"));
+    }
+
+    /// Adds the values of the device to the transcript.
+    pub(crate) fn show_device(&mut self) {
+        let values = self.printer.values.iter();
+        let values = values.map(|(place, values)| format!("{}={values:?}", named(place)));
+        let values: Vec<String> = values.collect();
+        self.transcript.push(values.join("\n"));
     }
 
     /// Adds everything that is known of every subscription to the transcript.
@@ -221,6 +242,12 @@ fn in_full(object: &ServiceSubscription) -> String {
         if let Some(proof) = item.proof {
             let _ = write!(said, " {proof:?}");
         }
+        if let Some(previous) = item.previous.as_deref().filter(|it| is_worth_a_word(it)) {
+            let _ = write!(said, ", before: {}", values(previous));
+        }
+        if let Some(released) = item.released.filter(|it| *it != ReleasedAs::Kept) {
+            let _ = write!(said, ", {released:?}");
+        }
         if let Some(problem) = &item.problem {
             let _ = write!(
                 said,
@@ -262,6 +289,24 @@ fn in_full(object: &ServiceSubscription) -> String {
         }
     }
     said
+}
+
+fn kept(key: &ItemKey, previous: &Previous) -> String {
+    format!("{key}={}", values(previous))
+}
+
+/// True if a value is kept, or if there was one that is not.
+fn is_worth_a_word(previous: &Previous) -> bool {
+    let unsaved = [None, Some(Unsaved::TooLarge), Some(Unsaved::Unreadable)];
+    unsaved.contains(&previous.unsaved)
+}
+
+/// Returns the text that is kept of a value from before the service.
+fn values(previous: &Previous) -> String {
+    match previous.unsaved {
+        Some(unsaved) => format!("nothing ({unsaved:?})"),
+        None => format!("{:?}", previous.values),
+    }
 }
 
 fn one_delay(delay: &Delay) -> String {

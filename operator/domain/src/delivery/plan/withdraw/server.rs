@@ -14,15 +14,14 @@ use entente_crds::{
 use jiff::{SignedDuration, Timestamp};
 
 use crate::delivery::{
-    Action, Blocked, CarriedItem, DeviceSnapshot, Intent, Observations, Plan, ResolvedServer,
-    ResolvedSubscription, Sent, digest,
+    Action, Blocked, CarriedItem, Intent, Plan, ResolvedServer, ResolvedSubscription, Sent, digest,
     model::{backoffs::BackoffKey, parameters::at_pointer},
     observations::record::may_exist,
     plan::{
         instance::{deprovision, recorded_key},
         round::Round,
         succession::{HandOver, hand_over_of, is_handed_over, is_to_be_taken, take_over},
-        withdraw::{Withdrawal, is_abandoned},
+        withdraw::{Withdrawal, Withdrawing},
     },
 };
 use crate::{
@@ -32,45 +31,36 @@ use crate::{
 /// Interval between fetches of an instance that the server reported as removed and still has.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(5);
 
-/// Returns the state of the withdrawal of a subscription's instance.
-pub(super) fn of_server(
-    snapshot: &DeviceSnapshot,
-    subscription: &ResolvedSubscription,
-    observations: &Observations,
-    now: Timestamp,
-) -> Withdrawal {
-    let Some(recorded) = observations.of(&subscription.name).recorded.as_ref() else {
-        return Withdrawal::Released;
-    };
-    match hand_over_of(snapshot, subscription, observations) {
-        HandOver::NothingIsThere => {}
-        HandOver::Takes => return Withdrawal::UnderWay,
-        HandOver::Forgets | HandOver::Done => return Withdrawal::Released,
-    }
-    // What was never asked for is nowhere; what was removed has to be proved gone.
-    let removed = observations.of(&subscription.name).removed.is_some();
-    let is_nowhere = !removed && !may_exist(recorded);
-    let heard = observations.of(&subscription.name);
-    if !subscription.begun || is_nowhere || heard.is_gone() {
-        return Withdrawal::Released;
-    }
-    let object = snapshot.subscription(&subscription.name);
-    let Intent::Withdraw { since, .. } = subscription.intent else {
-        return Withdrawal::UnderWay;
-    };
-    // If the operator was down until the deadline, it still makes one attempt before giving up.
-    let status = object.and_then(|object| object.status.as_ref());
-    let tried = status.is_some_and(|status| status.ended.is_some());
-    let too_late = tried && now.duration_since(since) >= snapshot.withdraw_deadline;
-    // The Connection found it gone, or a person took it out of the list of orphans.
-    let is_settled = snapshot.orphans_gone.contains(&recorded.instance_id);
-    if recorded.orphaned.is_some() && is_settled {
-        return Withdrawal::Released;
-    }
-    if is_abandoned(snapshot, subscription) || too_late || recorded.orphaned.is_some() {
-        Withdrawal::Abandoned
-    } else {
-        Withdrawal::UnderWay
+impl Withdrawing<'_> {
+    /// Returns the state of the withdrawal of the instance.
+    pub(in crate::delivery) fn of_server(&self) -> Withdrawal {
+        let heard = self.observations.of(&self.subscription.name);
+        let Some(recorded) = heard.recorded.as_ref() else {
+            return Withdrawal::Released;
+        };
+        match hand_over_of(self.snapshot, self.subscription, self.observations) {
+            HandOver::NothingIsThere => {}
+            HandOver::Takes => return Withdrawal::UnderWay,
+            HandOver::Forgets | HandOver::Done => return Withdrawal::Released,
+        }
+        // What was never asked for is nowhere; what was removed has to be proved gone.
+        let is_nowhere = heard.removed.is_none() && !may_exist(recorded);
+        if !self.subscription.begun || is_nowhere || heard.is_gone() {
+            return Withdrawal::Released;
+        }
+        if !matches!(self.subscription.intent, Intent::Withdraw { .. }) {
+            return Withdrawal::UnderWay;
+        }
+        // The Connection found it gone, or a person took it out of the list of orphans.
+        let gone = &self.snapshot.orphans_gone;
+        if recorded.orphaned.is_some() && gone.contains(&recorded.instance_id) {
+            return Withdrawal::Released;
+        }
+        if self.is_out_of_time() || recorded.orphaned.is_some() {
+            Withdrawal::Abandoned
+        } else {
+            Withdrawal::UnderWay
+        }
     }
 }
 
