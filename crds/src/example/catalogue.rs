@@ -175,6 +175,7 @@ pub fn data_backup() -> SmartService {
                         &[("Full", "full"), ("Differential", "differential")],
                     ),
                 ],
+                ..DeviceSide::default()
             }),
             server: Some(data_backup_server()),
             service_level: Some(ServiceLevel::default()),
@@ -267,6 +268,7 @@ pub fn parts_life() -> SmartService {
                         ..WantedSetting::default()
                     },
                 ],
+                ..DeviceSide::default()
             }),
             ..SmartServiceSpec::default()
         },

@@ -239,6 +239,7 @@ fn service(
             device: Some(DeviceSide {
                 models: Vec::new(),
                 settings,
+                ..DeviceSide::default()
             }),
             ..SmartServiceSpec::default()
         },

@@ -386,6 +386,83 @@ pub struct Item {
     /// Problem of the last attempt; absent if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Box<Problem>>,
+    /// A setting of the device: the value that it had before the service first overwrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Box<Previous>>,
+    /// A setting of the device whose service has ended: what became of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub released: Option<ReleasedAs>,
+}
+
+/// The value that a setting of a device had before the service, as it was read.
+///
+/// It is written before the service overwrites the value, and put back when the service ends,
+/// unless device.release of the SmartService is Keep.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Previous {
+    /// The value: one text, or the words of a set in their order. Absent: none is put back, see
+    /// unsaved.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub values: Vec<Text<MAX_PREVIOUS>>,
+    /// The instant at which it was read.
+    pub saved: Timestamp,
+    /// Reason for which no value is kept: the setting stays as the service leaves it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsaved: Option<Unsaved>,
+    /// A digest of the serial number of the machine that had the value.
+    #[schemars(length(max = 64))]
+    pub machine: Digest,
+    /// A digest of a value that was set by us before the wanted one, and that the device may still
+    /// have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub own: Option<Digest>,
+    /// The instant at which the device accepted it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returned: Option<Timestamp>,
+}
+
+/// The largest number of characters of a saved value, or of one word of it.
+pub const MAX_PREVIOUS: usize = 1023;
+
+/// Reason for which the value before the service is not kept.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum Unsaved {
+    /// The device had no value.
+    Absent,
+    /// The setting is of type Secret, or a secret or its mask was in the value.
+    Secret,
+    /// The device does not tell the value.
+    WriteOnly,
+    /// The value is none that the type of the setting can have, or not a plain text.
+    Unreadable,
+    /// The value, with the others of this service on the device, is longer than 16 KiB.
+    TooLarge,
+    /// Nothing was kept when the setting was set: by an earlier version, because device.release was
+    /// Keep, or because the subscription was made again without its status.
+    Unknown,
+    /// It was that of another machine under the name of the device.
+    AnotherMachine,
+}
+
+/// Fate of a setting of a device when its service ended.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum ReleasedAs {
+    /// It has the value from before the service.
+    Restored,
+    /// It stays as the service left it: device.release is Keep, or nothing was saved.
+    Kept,
+    /// The device had a value that is not ours, which was left alone.
+    ChangedByOthers,
+    /// Another service on the device has it now, with the value from before.
+    TakenOver,
+    /// Another machine is there under the name of the device, which was left alone.
+    AnotherMachine,
+    /// It could not be put back until the deadline of the withdrawal; see problem and previous.
+    GivenUp,
 }
 
 /// Last proved state of an item. Only Effective counts.
@@ -407,7 +484,7 @@ pub enum ItemState {
     InProgress,
     /// It was accepted and takes effect after a restart.
     AwaitingRestart,
-    /// It was withdrawn and read back as gone.
+    /// It was withdrawn: read back as gone, or as it was before the service.
     Released,
 }
 

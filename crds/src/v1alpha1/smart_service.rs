@@ -221,6 +221,20 @@ pub struct DeviceSide {
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub settings: Vec<WantedSetting>,
+    /// Treatment of these settings when the service ends on a device.
+    #[serde(default)]
+    pub release: Release,
+}
+
+/// Treatment of the settings of a device when a service ends.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum Release {
+    /// Each gets the value back that it had before the service, unless somebody has changed it
+    /// since or another service wants it.
+    #[default]
+    Restore,
+    /// Each stays as the service leaves it.
+    Keep,
 }
 
 /// A setting that a service wants on the device.

@@ -3,7 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use entente_crds::{example, v1alpha1::Condition};
+use entente_crds::{
+    example,
+    v1alpha1::{Condition, ValueType},
+};
 use entente_domain::{
     protocol::Place,
     remote::{Catalog, Offering, Plan, Scalar},
@@ -286,11 +289,16 @@ pub(crate) fn broker_login() -> Secret {
 
 /// Returns a device of the model of the examples, on which every setting has another value.
 pub(crate) fn fake_device(identity: &str) -> FakeDevice {
-    let places = example::mfp_500().spec.settings.into_iter();
-    let ipp = places.filter_map(|setting| setting.via.ipp);
-    let values = ipp.map(|ipp| {
+    let settings = example::mfp_500().spec.settings.into_iter();
+    let values = settings.filter_map(|setting| {
+        let ipp = setting.via.ipp?;
         let place = Place::ipp(ipp.operation, &ipp.attribute);
-        (place, vec![Scalar::Text("another value".to_owned())])
+        let value = match setting.r#type {
+            ValueType::Boolean => Scalar::Boolean(false),
+            ValueType::Integer => Scalar::Integer(99),
+            _ => Scalar::Text("another value".to_owned()),
+        };
+        Some((place, vec![value]))
     });
     FakeDevice {
         product_name: Some("Northwind MFP 500".to_owned()),

@@ -13,6 +13,7 @@ mod model;
 mod observations;
 mod pass;
 mod plan;
+mod previous;
 mod removal;
 mod report;
 mod resolve;
@@ -46,6 +47,7 @@ pub use observations::{DeviceObservation, InstanceObservation, Observations, Rea
 pub(crate) use pass::answer::{late, poll_interval};
 pub use pass::{Answer, Pass};
 pub use plan::sync::is_reconcile_requested;
+pub use previous::SavedItem;
 pub use removal::{RemovalAnswer, RemovalAttempt, RemovalEnd, RemovalRequest};
 pub use report::SubscriptionReport;
 pub(crate) use resolve::instance::offering::missing_offering;

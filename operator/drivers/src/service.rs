@@ -132,6 +132,7 @@ pub async fn send(
         Action::ReadDevice { .. }
         | Action::WriteDevice { .. }
         | Action::ReadCatalog { .. }
+        | Action::RecordPrevious { .. }
         | Action::RecordInstance { .. }
         | Action::TakeOver { .. }
         | Action::Switch { .. } => return None,

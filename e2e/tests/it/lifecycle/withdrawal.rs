@@ -1,8 +1,10 @@
 //! Contracts and namespaces end: services are withdrawn in reverse order, and one that cannot be
 //! withdrawn is reported and can be abandoned.
 
+use std::collections::BTreeMap;
+
 use entente_crds::ANNOTATION_ABANDON;
-use entente_crds::v1alpha1::{Connection, Contract, ServiceSubscription};
+use entente_crds::v1alpha1::{Connection, Contract, Release, ServiceSubscription, SmartService};
 use entente_e2e::namespace::TestNamespace;
 use entente_e2e::namespace::now;
 use entente_e2e::namespace::read::Conditioned as _;
@@ -50,10 +52,12 @@ async fn orphans_are(namespace: &TestNamespace<'_>, instances: &[&str]) {
 
 // shows B6 B9 C10
 #[tokio::test]
-async fn a_contract_that_is_deleted_turns_services_off_removes_them_and_leaves_devices_as_they_are()
-{
+async fn a_contract_that_is_deleted_turns_services_off_removes_them_and_gives_devices_their_values_back()
+ {
     let fixture = DeliveryFixture::new("withdraw", 2).await;
     let namespace = &fixture.namespace;
+    let first = first_values();
+    fixture.device(0).set_attributes(&first).unwrap();
     let names = [fixture.name(0), fixture.name(1)];
     let entry = namespace.entry("backup", "data-backup", &names, "15m");
     namespace
@@ -61,7 +65,7 @@ async fn a_contract_that_is_deleted_turns_services_off_removes_them_and_leaves_d
         .await
         .unwrap();
     contract_is(namespace, "withdraw", "Delivered").await;
-    let endpoint = fixture.device(0).attribute("nw-backup-endpoint");
+    assert_ne!(values_of(&fixture, &first), first, "they are overwritten");
     let sequence = namespace.ledger().last_sequence();
 
     delete_contract(namespace, "withdraw").await;
@@ -69,7 +73,7 @@ async fn a_contract_that_is_deleted_turns_services_off_removes_them_and_leaves_d
     assert!(fixture.broker.instances().is_empty());
     assert!(namespace.list::<ServiceSubscription>().await.is_empty());
     let mut sent = namespace.ledger().entries_since(sequence);
-    sent.retain(|entry| entry.write);
+    sent.retain(|entry| entry.write && !entry.operation.starts_with("Set"));
     for instance in sent
         .iter()
         .map(|entry| &entry.key)
@@ -86,23 +90,93 @@ async fn a_contract_that_is_deleted_turns_services_off_removes_them_and_leaves_d
             "off first, then removed"
         );
     }
-    assert_eq!(fixture.device(0).attribute("nw-backup-endpoint"), endpoint);
+    assert_eq!(values_of(&fixture, &first), first, "they are as before");
     let ledger = namespace.ledger();
     assert_eq!(brief(&ledger.duplicates()), Vec::<String>::new());
 }
 
-// shows K5
+/// Returns the values that somebody has set on a device before its services.
+fn first_values() -> BTreeMap<String, serde_json::Value> {
+    let values = serde_json::json!({
+        "nw-backup-endpoint": "https://first.example",
+        "nw-backup-weekdays": ["fri", "mon"],
+        "nw-backup-mode": "differential",
+    });
+    serde_json::from_value(values).unwrap()
+}
+
+/// Returns the values that the first device has of these settings, a set in the order of its words.
+fn values_of(
+    fixture: &DeliveryFixture<'_>,
+    of: &BTreeMap<String, serde_json::Value>,
+) -> BTreeMap<String, serde_json::Value> {
+    let values = of.keys().map(|name| {
+        let mut value = fixture.device(0).attribute(name).unwrap();
+        if let Some(words) = value.as_array_mut() {
+            words.sort_by_key(ToString::to_string);
+        }
+        (name.clone(), value)
+    });
+    values.collect()
+}
+
+// shows C10
 #[tokio::test]
-async fn a_contract_is_deleted_although_its_device_is_dead() {
+async fn a_service_that_keeps_its_settings_leaves_them_on_the_device_at_its_end() {
+    let fixture = DeliveryFixture::new("release-keep", 1).await;
+    let namespace = &fixture.namespace;
+    let mut service = namespace.backup();
+    service.spec.device.as_mut().unwrap().release = Release::Keep;
+    namespace.apply::<SmartService>(&service).await.unwrap();
+    let first = first_values();
+    fixture.device(0).set_attributes(&first).unwrap();
+    let contract = fixture.backup_contract("release-keep", now(), "15m");
+    namespace.apply(&contract).await.unwrap();
+    contract_is(namespace, "release-keep", "Delivered").await;
+    let ours = values_of(&fixture, &first);
+    assert_ne!(ours, first);
+    delete_contract(namespace, "release-keep").await;
+    contract_is_gone(namespace, "release-keep").await;
+    assert!(fixture.broker.instances().is_empty());
+    assert_eq!(values_of(&fixture, &first), ours);
+}
+
+// shows C10 K2 K5
+#[tokio::test]
+async fn a_contract_whose_device_is_dead_says_so_and_is_deleted_once_it_is_abandoned() {
     let fixture = DeliveryFixture::new("dead", 1).await;
     let namespace = &fixture.namespace;
+    fixture.device(0).set_attributes(&first_values()).unwrap();
     let contract = fixture.backup_contract("dead", now(), "15m");
     namespace.apply(&contract).await.unwrap();
     contract_is(namespace, "dead", "Delivered").await;
     fixture.switch_off(0).await;
     delete_contract(namespace, "dead").await;
+    let waiting = contract_says(namespace, "dead", "Ready", "Withdrawing").await;
+    let message = &waiting.condition("Ready").unwrap().message;
+    assert!(
+        message.contains(fixture.name(0)),
+        "it does not say what it waits for: {message}"
+    );
+    namespace
+        .soon("the instance is gone", async || {
+            fixture.broker.instances().is_empty().then_some(())
+        })
+        .await
+        .unwrap();
+    every_reason_is_listed(namespace).await;
+    abandon(namespace, &format!("dead.backup.{}", fixture.name(0))).await;
     contract_is_gone(namespace, "dead").await;
-    assert!(fixture.broker.instances().is_empty());
+}
+
+/// Gives up the withdrawal of a subscription, as a person does.
+async fn abandon(namespace: &TestNamespace<'_>, subscription: &str) {
+    let abandon = serde_json::json!({
+        "metadata": { "annotations": { ANNOTATION_ABANDON: "true" } },
+    });
+    let (parameters, patch) = (PatchParams::default(), Patch::Merge(&abandon));
+    let api = namespace.api::<ServiceSubscription>();
+    api.patch(subscription, &parameters, &patch).await.unwrap();
 }
 
 // shows K1 K2
@@ -124,19 +198,7 @@ async fn a_withdrawal_that_is_abandoned_leaves_an_orphan_until_it_is_in_service_
     );
     every_reason_is_listed(namespace).await;
 
-    let abandon = serde_json::json!({
-        "metadata": { "annotations": { ANNOTATION_ABANDON: "true" } },
-    });
-    let subscription = format!("abandon.backup.{}", fixture.name(0));
-    namespace
-        .api::<ServiceSubscription>()
-        .patch(
-            &subscription,
-            &PatchParams::default(),
-            &Patch::Merge(&abandon),
-        )
-        .await
-        .unwrap();
+    abandon(namespace, &format!("abandon.backup.{}", fixture.name(0))).await;
     contract_is_gone(namespace, "abandon").await;
     orphans_are(namespace, &[&instance]).await;
 

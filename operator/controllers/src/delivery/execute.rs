@@ -31,6 +31,14 @@ pub(super) async fn execute(delivery: &Delivery, pass: &Pass, action: &Action) -
             execution.device(connection, action).await
         }
         Action::ReadCatalog { connection } => execution.catalog(connection).await,
+        Action::RecordPrevious {
+            subscription,
+            items,
+        } => {
+            let decide =
+                |object: &ServiceSubscription, now| pass.record_previous(object, items, now);
+            return Box::pin(report::record(delivery, pass, subscription, decide)).await;
+        }
         Action::RecordInstance { subscription } => {
             let decide = |object: &ServiceSubscription, now| pass.record_instance(object, now);
             return Box::pin(report::record(delivery, pass, subscription, decide)).await;

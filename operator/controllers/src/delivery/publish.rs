@@ -4,7 +4,8 @@ use entente_crds::{
     ANNOTATION_ABANDON,
     condition::{ConditionType, Reason},
     v1alpha1::{
-        AdoptedBy, Condition, Device, Promise, PromiseState, ServerInstance, ServiceSubscription,
+        AdoptedBy, Condition, Device, Item, Promise, PromiseState, ReleasedAs, ServerInstance,
+        ServiceSubscription,
         ServiceSubscriptionStatus,
     },
 };
@@ -29,6 +30,7 @@ pub(super) fn subscription(
         .unwrap_or_default();
     promises(delivery, &old.promises, after);
     timed_out(delivery, &old, after);
+    not_put_back(delivery, &old, after);
     adopted(delivery, &old, after);
     let Some(ready) = find(&status.conditions, ConditionType::Ready) else {
         return;
@@ -154,6 +156,26 @@ fn timed_out(delivery: &Delivery, old: &ServiceSubscriptionStatus, after: &Servi
         "The withdrawal did not end in time and is given up: the instance {} is left on the broker \
          of the Connection {}.",
         recorded.instance_id, recorded.connection_ref.name
+    );
+    let regarding = after.object_ref(&());
+    let events = &delivery.context.events;
+    events.publish(&regarding, EventReason::FinalizerTimedOut, note, None);
+}
+
+/// Publishes that settings of the device could not be put back as they were before the service.
+fn not_put_back(delivery: &Delivery, old: &ServiceSubscriptionStatus, after: &ServiceSubscription) {
+    let is_given_up = |item: &&Item| item.released == Some(ReleasedAs::GivenUp);
+    let status = after.status.iter();
+    let given_up = status.flat_map(|status| status.items.iter().filter(is_given_up));
+    let keys: Vec<&str> = given_up.map(|item| item.key.as_str()).collect();
+    if keys.is_empty() || old.items.iter().any(|item| is_given_up(&item)) {
+        return;
+    }
+    let note = format!(
+        "The withdrawal did not end in time and is given up: the device {} keeps what the service \
+         set: {}.",
+        after.spec.device_ref.name,
+        keys.join(", ")
     );
     let regarding = after.object_ref(&());
     let events = &delivery.context.events;

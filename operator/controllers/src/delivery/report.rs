@@ -1,9 +1,10 @@
 //! Report: writes the status that the domain returns for each subscription and for the device, if
 //! it differs.
 //!
-//! Runs at the end of every pass, and once before a first provision. A write that loses a race is
-//! decided again from the object read anew with the same observations. Each object is reported
-//! alone: neither a write that fails nor a panic over one of them loses the others.
+//! Runs at the end of every pass, and once before a first provision and before values of the device
+//! are overwritten. A write that loses a race is decided again from the object read anew with the
+//! same observations. Each object is reported alone: neither a write that fails nor a panic over one
+//! of them loses the others.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -153,8 +154,8 @@ pub(super) async fn defective(delivery: &Delivery, key: &Key, defect: &Defect) {
     }
 }
 
-/// Writes the instance before its first provision, or when it is handed over, and returns the
-/// subscription after the write.
+/// Writes the instance before its first provision or when it is handed over, or the values that the
+/// device has before they are overwritten, and returns the subscription after the write.
 pub(super) async fn record(
     delivery: &Delivery,
     pass: &Pass,
@@ -165,7 +166,7 @@ pub(super) async fn record(
     match subscription_alone(delivery, pass, name, written).await {
         Ok(written) => Answer::Recorded(written),
         Err(error) => {
-            tracing::warn!(%error, subscription = name.as_str(), "the instance could not be recorded");
+            tracing::warn!(%error, subscription = name.as_str(), "the status could not be recorded");
             Answer::Recorded(None)
         }
     }

@@ -116,6 +116,13 @@ async fn waiting() -> InProcess {
     process
 }
 
+/// Lets the device have no values of its own, so that none is kept before the settings are sent.
+fn clear_values(process: &InProcess) {
+    let mut device = fake_device("urn:uuid:1");
+    device.values.values_mut().for_each(Vec::clear);
+    process.world.put_device(DEVICE_URL, device);
+}
+
 /// Moves the clock to the start.
 fn begin(process: &InProcess) {
     process

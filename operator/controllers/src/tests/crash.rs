@@ -101,7 +101,8 @@ async fn killed_again_and_again_while_it_is_late_it_owes_one_record_and_the_whol
 // shows C10 K5
 #[tokio::test(start_paused = true)]
 async fn killed_after_any_request_of_a_withdrawal_it_removes_what_is_left() {
-    for killed in 1..=8 {
+    let settings = 3 * SUBSCRIPTIONS;
+    for killed in 1..=8 + settings {
         let mut process = established().await;
         jump_to_start(&process);
         process.until("everything is delivered", is_delivered).await;
@@ -116,6 +117,47 @@ async fn killed_after_any_request_of_a_withdrawal_it_removes_what_is_left() {
         let server = process.world.server(BROKER_URL).expect("a broker");
         assert!(server.instances.is_empty(), "killed after {killed}");
         assert_eq!(process.cluster.names::<ServiceSubscription>(), [""; 0]);
+        assert_as_at_first(&process, killed);
+    }
+}
+
+/// Checks that every device has the values that it had before the contract.
+fn assert_as_at_first(process: &InProcess, killed: usize) {
+    for device in 0..4 {
+        let left = process.world.device(&url(device)).expect("a device");
+        let first = fake_device("urn:uuid:0");
+        assert_eq!(left.values, first.values, "killed after {killed}: {device}");
+    }
+}
+
+// shows C10 K5
+#[tokio::test(start_paused = true)]
+async fn killed_after_any_write_to_the_api_server_of_a_life_every_device_has_its_first_values_back()
+{
+    for killed in (1..90).step_by(4) {
+        let mut process = established().await;
+        process.cluster.forget_requests();
+        jump_to_start(&process);
+        let so_many = |process: &InProcess| process.cluster.writes().len() >= killed;
+        let mut is_killed = false;
+        for ends in [false, true] {
+            if ends {
+                process.cluster.delete::<Contract>(NAMESPACE, CONTRACT);
+            }
+            let is_done = |process: &InProcess| match ends {
+                false => is_delivered(process),
+                true => process.cluster.names::<Contract>().is_empty(),
+            };
+            let reached = |process: &InProcess| so_many(process) || is_done(process);
+            process.until("so many writes, or the end", reached).await;
+            if so_many(&process) && !is_killed {
+                process.kill();
+                process.start_all();
+                is_killed = true;
+            }
+            process.until("it is done", is_done).await;
+        }
+        assert_as_at_first(&process, killed);
     }
 }
 

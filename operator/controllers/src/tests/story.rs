@@ -24,6 +24,42 @@ async fn a_contract_is_delivered_to_every_device_at_its_start_and_nothing_is_owe
     assert_eq!(process.cluster.names::<Compensation>(), [""; 0]);
 }
 
+// shows B7 C10
+#[tokio::test(start_paused = true)]
+async fn a_device_with_values_of_its_own_costs_each_service_one_status_more_and_no_other_write() {
+    let mut counts = Vec::new();
+    for has_values in [false, true] {
+        let mut process = prepared();
+        for number in 0..4 {
+            let mut device = fake_device(&format!("urn:uuid:{number}"));
+            if !has_values {
+                device.values.values_mut().for_each(Vec::clear);
+            }
+            process.world.put_device(&url(number), device);
+        }
+        process.start_all();
+        process.let_pass(Duration::from_mins(1)).await;
+        process.cluster.forget_requests();
+        jump_to_start(&process);
+        process.until("everything is delivered", is_delivered).await;
+        let mut count: BTreeMap<String, usize> = BTreeMap::new();
+        for write in process.cluster.writes() {
+            if !write.contains("/contracts/") {
+                *count.entry(write).or_default() += 1;
+            }
+        }
+        counts.push(count);
+    }
+    let [without, with] = &counts[..] else {
+        unreachable!("two runs")
+    };
+    assert_eq!(without.len(), with.len(), "{without:#?} {with:#?}");
+    for (write, times) in with {
+        let more = usize::from(write.contains("/servicesubscriptions/"));
+        assert_eq!(*times, without[write] + more, "{write}: {without:#?}");
+    }
+}
+
 // shows B3 K1
 #[tokio::test(start_paused = true)]
 async fn a_start_at_once_waits_for_the_finalizers_and_asks_nobody_once_more_for_it() {

@@ -22,7 +22,7 @@ use kube::ResourceExt as _;
 pub use self::answer::Answer;
 use crate::delivery::{
     Action, Backoffs, Blocked, DeviceSnapshot, Observations, Plan, ResolvedDevice, ResolvedItem,
-    SubscriptionReport, Verified, leaving,
+    SavedItem, SubscriptionReport, Verified, leaving,
     model::backoffs::BackoffKey,
     plan::plan,
     plan::sync::reconcile_wish,
@@ -174,6 +174,16 @@ impl Pass {
             report.wake_at = next.into_iter().flatten().min();
         }
         Some(report)
+    }
+
+    /// Returns the status that [`Action::RecordPrevious`] writes, on top of `object`.
+    pub fn record_previous(
+        &self,
+        object: &ServiceSubscription,
+        items: &[SavedItem],
+        now: Timestamp,
+    ) -> Option<ServiceSubscriptionStatus> {
+        Some(self.report_on(object, now)?.with_previous(items))
     }
 
     /// Returns the status that [`Action::RecordInstance`] writes, on top of `object`: a second
@@ -345,6 +355,7 @@ impl Pass {
                 self.backoffs.is_pending(&key, self.asker(&key), now)
             }
             Action::ReadCatalog { .. }
+            | Action::RecordPrevious { .. }
             | Action::RecordInstance { .. }
             | Action::TakeOver { .. }
             | Action::Switch { .. }

@@ -25,6 +25,7 @@ mod acceptance;
 mod catalog;
 mod device;
 mod instance;
+mod previous;
 pub(super) mod round;
 pub(super) mod succession;
 pub(super) mod sync;
@@ -86,6 +87,12 @@ pub(super) fn plan(
             }
             _ => {}
         }
+    }
+    // What several services want is overwritten once each of them has kept what is there.
+    let keeps = |action: &Action| matches!(action, Action::RecordPrevious { .. });
+    if plan.actions.iter().any(keeps) {
+        let overwrites = |action: &Action| matches!(action, Action::WriteDevice { .. });
+        plan.actions.retain(|action| !overwrites(action));
     }
     plan
 }

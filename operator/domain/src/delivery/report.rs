@@ -18,7 +18,7 @@ use crate::delivery::{
     Blocked, CarriedItem, DeviceSnapshot, Intent, Observations, Plan, ResolvedDevice,
     ResolvedSubscription, Verified,
     plan::is_preempted,
-    plan::withdraw::{Withdrawal, withdrawal},
+    plan::withdraw::{Withdrawal, Withdrawing},
     verify::VerifiedItem,
 };
 use crate::names::SubscriptionName;
@@ -33,7 +33,9 @@ pub(super) mod device;
 pub(super) mod exclusive;
 mod items;
 mod leaving;
+mod previous;
 mod release;
+mod released;
 mod step;
 mod succession;
 pub(super) mod words;
@@ -71,17 +73,18 @@ impl Report<'_> {
     /// instance is gone that makes room for another. All else follows with the report, except that
     /// a status without conditions gets Reconciling.
     pub(super) fn with_instance(&self) -> ServiceSubscriptionStatus {
-        let withdrawal = withdrawal(
-            self.snapshot,
-            self.subscription,
-            self.observations,
-            self.now,
-        );
-        let mut status = self.object.status.clone().unwrap_or_default();
+        let withdrawal = self.withdrawing_of().state();
+        let mut status = self.begun_status();
         match &self.subscription.exchange {
             Some(exchange) => self.exchange(exchange, &mut status),
             None => status.server = self.server(&withdrawal),
         }
+        status
+    }
+
+    /// Returns the status as it is, with Reconciling if it says nothing yet.
+    fn begun_status(&self) -> ServiceSubscriptionStatus {
+        let mut status = self.object.status.clone().unwrap_or_default();
         if status.conditions.is_empty() {
             let set = ConditionSet::new(&[], self.generation(), self.now);
             let summary = Summary::open(Reason::Progressing, self.progress(), Work::Progressing);
@@ -90,15 +93,22 @@ impl Report<'_> {
         status
     }
 
+    /// Returns the subscription as one of which something may have to be taken back.
+    fn withdrawing_of(&self) -> Withdrawing<'_> {
+        Withdrawing {
+            snapshot: self.snapshot,
+            resolved: self.resolved,
+            subscription: self.subscription,
+            verified: self.verified,
+            observations: self.observations,
+            now: self.now,
+        }
+    }
+
     /// Returns the report of the subscription.
     pub(super) fn report(&self) -> SubscriptionReport {
         let previous = self.object.status.clone().unwrap_or_default();
-        let withdrawal = withdrawal(
-            self.snapshot,
-            self.subscription,
-            self.observations,
-            self.now,
-        );
+        let withdrawal = self.withdrawing_of().state();
         let blocked = self.blocked();
         let blocking = self.blocking(blocked.as_ref());
         let mut promises = promise::judge(
@@ -373,6 +383,11 @@ impl Report<'_> {
             (_, Some(wait)) => format!("Withdrawing; waits: {}.", wait.message),
             (Withdrawal::Released, None) => {
                 "Withdrawn; waits for what is owed to be recorded.".to_owned()
+            }
+            (Withdrawal::UnderWay, None)
+                if self.withdrawing_of().of_server() != Withdrawal::UnderWay =>
+            {
+                "Settings of the device are put back as they were before the service.".to_owned()
             }
             (Withdrawal::UnderWay, None) => "Withdrawing from the service server.".to_owned(),
         };

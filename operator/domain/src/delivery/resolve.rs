@@ -14,7 +14,7 @@ use kube::ResourceExt as _;
 
 use crate::delivery::{
     Blocked, DeviceSnapshot, Intent, ResolvedDevice, ResolvedServer, ResolvedStep,
-    ResolvedSubscription, digest, observations,
+    ResolvedSubscription, digest, observations, previous,
     resolve::endpoint::{resolve_connections, target_digest, unreachable},
     resolve::instance::resolve_server,
     schedule::intent::{has_begun, intent},
@@ -66,7 +66,8 @@ fn resolve_subscription(
     let now = revision::deciding_instant(snapshot, subscription, now);
     let begun = revision::begun_at(subscription).is_some()
         || has_begun(subscription, now)
-        || observations::record::has_instance(subscription);
+        || observations::record::has_instance(subscription)
+        || previous::holds(subscription);
     let intent = intent(snapshot, subscription, begun, now);
     let revision = revision::wanted_revision(subscription, now);
     resolve_as(
@@ -111,6 +112,7 @@ fn resolve_as(
         revision: None,
         claims: BTreeSet::new(),
         begun,
+        release: None,
         handed_to: None,
         turn: None,
         exchange: None,
@@ -193,6 +195,8 @@ fn resolve_revision(
     if let Some(group) = &service.spec.exclusive_group {
         resolved.claims.insert(format!("group {group}"));
     }
+    let side = service.spec.device.as_ref();
+    resolved.release = Some(side.map(|side| side.release).unwrap_or_default());
     // Not a value of the customer: the service's current one applies. The status of the
     // SmartService reports a text that is no duration.
     let timeout = service.spec.step_timeout.length();

@@ -22,6 +22,7 @@ mod plans;
 mod precedence;
 mod proofs;
 mod protected;
+mod release;
 mod revision;
 mod sources;
 mod subscription_report;

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use entente_crds::{
     FINALIZER_IN_USE,
+    bounded::Text,
     item_key::ItemKey,
-    v1alpha1::{ItemState, StepType},
+    v1alpha1::{Item, ItemState, StepType},
 };
 use jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -55,12 +56,15 @@ pub(crate) fn lint(
             faults.push("a device that belongs to another is written".to_owned());
         }
         faults.extend(written_check(resolved, action));
+        faults.extend(put_back(snapshot, resolved, action));
         if let Action::ReadDevice {
             connection,
             request,
         } = action
         {
-            let wanted = places_wanted(resolved, verified, connection, now);
+            let mut wanted = places_wanted(resolved, verified, connection, now);
+            let returned = places_to_put_back(snapshot, resolved);
+            wanted.extend(&returned);
             faults.extend(asked_for_nobody(&wanted, request));
         }
     }
@@ -231,7 +235,9 @@ fn faults_of(
         action,
         Action::WriteDevice { .. } | Action::Provision { .. }
     );
-    if makes && (entry.refused.is_some() || !entry.wants_set_up()) {
+    let puts_back = matches!(entry.intent, Intent::Withdraw { .. })
+        && matches!(action, Action::WriteDevice { .. });
+    if makes && !puts_back && (entry.refused.is_some() || !entry.wants_set_up()) {
         let intent = &entry.intent;
         faults.push(format!("{subscription} is not to be set up: {intent:?}"));
     }
@@ -315,6 +321,74 @@ fn places_wanted<'a>(
         .collect()
 }
 
+/// Returns the items of subscriptions that end of which a value from before is kept.
+fn kept<'a>(
+    snapshot: &'a DeviceSnapshot,
+    resolved: &'a ResolvedDevice,
+) -> impl Iterator<Item = (&'a ResolvedSubscription, &'a Item)> {
+    let ended = resolved.subscriptions.iter();
+    let ended = ended.filter(|it| matches!(it.intent, Intent::Withdraw { .. }));
+    ended.flat_map(|entry| {
+        let object = snapshot.subscription(&entry.name);
+        let items = object.and_then(|it| it.status.as_ref()).map(|it| &it.items);
+        let items = items.into_iter().flatten();
+        let kept = items.filter(|it| it.previous.as_ref().is_some_and(|it| !it.values.is_empty()));
+        kept.map(move |item| (entry, item))
+    })
+}
+
+/// Returns the place of a setting on the printer, by the model.
+fn place_of(snapshot: &DeviceSnapshot, key: &ItemKey) -> Option<Place> {
+    let (_, name) = key.as_str().split_once('/')?;
+    let mut settings = snapshot.model.as_ref()?.spec.settings.iter();
+    let ipp = settings.find(|it| it.name == name)?.via.ipp.as_ref()?;
+    Some(Place::ipp(ipp.operation, &ipp.attribute))
+}
+
+/// Returns the places that may be read so that a value from before is put back there.
+fn places_to_put_back(snapshot: &DeviceSnapshot, resolved: &ResolvedDevice) -> BTreeSet<Place> {
+    let kept = kept(snapshot, resolved);
+    kept.filter_map(|(_, item)| place_of(snapshot, &item.key))
+        .collect()
+}
+
+/// Returns the fault of a write for a service that has ended: anything but the value from before, or
+/// one at a place that a live service wants.
+fn put_back(
+    snapshot: &DeviceSnapshot,
+    resolved: &ResolvedDevice,
+    action: &Action,
+) -> Option<String> {
+    let Action::WriteDevice { write, items, .. } = action else {
+        return None;
+    };
+    let served = items.first()?;
+    let entry = resolved.subscription(&served.subscription)?;
+    if !matches!(entry.intent, Intent::Withdraw { .. }) {
+        return None;
+    }
+    let mut kept = kept(snapshot, resolved);
+    let item = kept.find(|(of, item)| of.name == entry.name && item.key == served.item.key);
+    let values = item.and_then(|(_, item)| Some(&item.previous.as_ref()?.values));
+    let values: Vec<&str> = values.into_iter().flatten().map(Text::as_str).collect();
+    let written = entente_domain::parameter::canonical(&write.value);
+    if values.join(",") != written {
+        return Some(format!("{}: {written} was not there before", entry.name));
+    }
+    let live = resolved.subscriptions.iter();
+    let mut live = live.filter(|it| it.intent == Intent::SetUp && it.refused.is_none());
+    let other = live.find(|other| {
+        let mut items = other.items();
+        items.any(|(_, item)| {
+            matches!(&item.wanted, Wanted::DeviceSetting { place, .. } if *place == write.place)
+        })
+    })?;
+    Some(format!(
+        "{} wants {}, which is put back",
+        other.name, write.place
+    ))
+}
+
 /// Returns the fault of a request that writes a check: it would prove what was written.
 fn written_check(resolved: &ResolvedDevice, action: &Action) -> Option<String> {
     let served = on_behalf_of(resolved, action).into_iter();
@@ -348,6 +422,7 @@ fn on_behalf_of(resolved: &ResolvedDevice, action: &Action) -> Vec<Served> {
     match action {
         Action::ReadDevice { .. }
         | Action::ReadCatalog { .. }
+        | Action::RecordPrevious { .. }
         | Action::RecordInstance { .. }
         | Action::TakeOver { .. }
         | Action::Switch { .. }

@@ -21,6 +21,7 @@ use proptest::prelude::*;
 mod asked_waits;
 mod events;
 mod provider;
+mod release;
 mod succession;
 mod writes;
 

@@ -187,6 +187,14 @@ impl Simulation {
 
     fn answer(&mut self, action: &Action, pass: &Pass) -> Answer {
         match action {
+            Action::RecordPrevious {
+                subscription,
+                items,
+            } => {
+                let object = self.subscription(subscription);
+                let status = pass.record_previous(object, items, self.now);
+                self.recorded(subscription, status)
+            }
             Action::RecordInstance { subscription } => {
                 let object = self.subscription(subscription);
                 let status = pass.record_instance(object, self.now);

@@ -172,6 +172,7 @@ async fn a_watch_that_lags_sends_nothing_twice() {
 #[tokio::test(start_paused = true)]
 async fn an_instance_that_cannot_be_recorded_is_not_made() {
     let mut process = prepared();
+    clear_values(&process);
     let (cluster, failing) = (&process.cluster, (500, "InternalError"));
     cluster.refuse(Method::PUT, STATUS, failing, usize::MAX);
     process.start(delivery).await;
@@ -179,6 +180,21 @@ async fn an_instance_that_cannot_be_recorded_is_not_made() {
     process.let_pass(Duration::from_mins(10)).await;
     let tried = sent(&process);
     assert_eq!(tried, ALL_WRITES[..3], "settings need no record");
+    process.cluster.recover();
+    process.until("it is delivered", is_delivered).await;
+    assert_eq!(sent(&process), ALL_WRITES);
+}
+
+// shows C10 K5
+#[tokio::test(start_paused = true)]
+async fn values_of_a_device_that_cannot_be_kept_are_not_overwritten() {
+    let mut process = prepared();
+    let (cluster, failing) = (&process.cluster, (500, "InternalError"));
+    cluster.refuse(Method::PUT, STATUS, failing, usize::MAX);
+    process.start(delivery).await;
+    begin(&process);
+    process.let_pass(Duration::from_mins(10)).await;
+    assert_eq!(sent(&process), []);
     process.cluster.recover();
     process.until("it is delivered", is_delivered).await;
     assert_eq!(sent(&process), ALL_WRITES);

@@ -208,6 +208,7 @@ async fn a_panic_over_one_status_loses_no_other_and_no_instant() {
 #[tokio::test(start_paused = true)]
 async fn an_instance_over_whose_record_we_panic_is_not_made_and_the_settings_are_sent_once() {
     let mut process = prepared();
+    clear_values(&process);
     process
         .cluster
         .panic(Method::PUT, SUBSCRIPTION_STATUS, usize::MAX);

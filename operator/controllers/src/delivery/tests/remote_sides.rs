@@ -169,6 +169,7 @@ async fn killed_during_an_operation_of_the_broker_the_next_one_goes_on_asking_fo
 #[tokio::test(start_paused = true)]
 async fn killed_after_a_provision_and_before_its_status_the_next_one_finds_the_instance() {
     let mut process = waiting().await;
+    clear_values(&process);
     begin(&process);
     let recorded = |process: &InProcess| status(process).server.is_some();
     process.until("the instance is recorded", recorded).await;
@@ -194,6 +195,7 @@ async fn killed_after_a_provision_and_before_its_status_the_next_one_finds_the_i
 #[tokio::test(start_paused = true)]
 async fn killed_after_the_settings_and_before_the_status_the_next_one_sends_none_again() {
     let mut process = waiting().await;
+    clear_values(&process);
     process
         .world
         .set_latency(Some(BROKER_URL), Duration::from_secs(2));

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use entente_crds::{digest::Digest, item_key::ItemKey};
 
-use crate::delivery::{Blocked, Parameters};
+use crate::delivery::{Blocked, Parameters, SavedItem};
 use crate::names::{ConnectionName, SubscriptionName};
 use crate::reasons::Side;
 use crate::remote::{DeviceReadRequest, DeviceWrite, InstanceContext, InstanceKey};
@@ -52,6 +52,13 @@ pub enum Action {
     ReadCatalog {
         /// The Connection.
         connection: ConnectionName,
+    },
+    /// Write the values that the device has into the status, before they are overwritten.
+    RecordPrevious {
+        /// The subscription.
+        subscription: SubscriptionName,
+        /// The items, each with the value that is kept.
+        items: Vec<SavedItem>,
     },
     /// Write the record of the instance into status, before the first provision.
     RecordInstance {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use entente_crds::{
     digest::Digest,
     item_key::ItemKey,
-    v1alpha1::{CurrentRevision, StepType},
+    v1alpha1::{CurrentRevision, Release, StepType},
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -99,6 +99,8 @@ pub struct ResolvedSubscription {
     pub claims: BTreeSet<String>,
     /// True if any revision has begun, so that something may stand on the server.
     pub begun: bool,
+    /// Treatment of its settings on the device when it ends; `None` while the service is not known.
+    pub release: Option<Release>,
     /// Subscription to which its instance goes, if one succeeds it.
     pub handed_to: Option<HandedTo>,
     /// Its part in a change of provider in its exclusive group.

@@ -16,7 +16,9 @@ use kube::ResourceExt as _;
 use crate::delivery::{observations::ServerMoment, pass::Pass};
 use crate::names::{ConnectionName, SubscriptionName};
 use crate::{
-    delivery::{Action, Blocked, Claimant, Exchange, ServedItem, model::backoffs::BackoffKey},
+    delivery::{
+        Action, Blocked, Claimant, Exchange, SavedItem, ServedItem, model::backoffs::BackoffKey,
+    },
     reasons::{Retry, retry},
     remote::{
         Catalog, DeviceReading, Failure, FailureKind, InstanceReading, OperationState, ServerAnswer,
@@ -72,8 +74,8 @@ pub enum Answer {
     DeviceWritten(Result<(), Failure>),
     /// Of [`Action::ReadCatalog`].
     Catalog(Result<Arc<Catalog>, Failure>),
-    /// Of [`Action::RecordInstance`] and [`Action::TakeOver`]: the subscription as it is now, or
-    /// `None` if it is gone or could not be written.
+    /// Of [`Action::RecordPrevious`], [`Action::RecordInstance`] and [`Action::TakeOver`]: the
+    /// subscription as it is now, or `None` if it is gone or could not be written.
     Recorded(Option<Arc<ServiceSubscription>>),
     /// Of [`Action::Switch`]: the holders of exclusive groups as the device has them now, or `None`
     /// if it is gone or could not be written.
@@ -111,6 +113,10 @@ impl Pass {
                 connection, items, ..
             } => self.device_written(connection, items, answer, moment),
             Action::ReadCatalog { connection } => self.catalog_read(connection, answer, moment),
+            Action::RecordPrevious {
+                subscription,
+                items,
+            } => self.previous_recorded(subscription, items, answer, moment),
             Action::RecordInstance { subscription } => {
                 let is_written = matches!(answer, Answer::Recorded(Some(_)));
                 let entry = self.resolved.subscription(subscription);
@@ -264,6 +270,41 @@ impl Pass {
         }
     }
 
+    /// Takes a subscription as it is after a write of its status.
+    fn note(&mut self, subscription: &SubscriptionName, object: Arc<ServiceSubscription>) {
+        let mut known = self.snapshot.subscriptions.iter_mut();
+        if let Some(known) = known.find(|known| *subscription == *known.name_any()) {
+            *known = object;
+            self.changed = true;
+        }
+    }
+
+    /// Records whether the values that are about to be overwritten are kept: where they are not,
+    /// nothing is overwritten until they are.
+    fn previous_recorded(
+        &mut self,
+        subscription: &SubscriptionName,
+        items: &[SavedItem],
+        answer: Answer,
+        moment: Moment,
+    ) {
+        match answer {
+            Answer::Recorded(Some(object)) => self.note(subscription, object),
+            Answer::Recorded(None) | Answer::NotAsked(_) => {
+                let message = "the values that the device has could not be kept in status yet; \
+                               none is overwritten before that";
+                let failure = Failure::new(FailureKind::ProtocolError, message);
+                for item in items {
+                    let key = BackoffKey::item(subscription, &item.key, item.digest);
+                    let why = Blocked::new(Reason::Waiting, message.to_owned());
+                    let connection = ConnectionName::default();
+                    self.back_off(key, why, &connection, &failure, moment);
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn instance_recorded(
         &mut self,
         subscription: &SubscriptionName,
@@ -271,13 +312,7 @@ impl Pass {
         moment: Moment,
     ) {
         match answer {
-            Answer::Recorded(Some(object)) => {
-                let mut known = self.snapshot.subscriptions.iter_mut();
-                if let Some(known) = known.find(|known| *subscription == *known.name_any()) {
-                    *known = object;
-                    self.changed = true;
-                }
-            }
+            Answer::Recorded(Some(object)) => self.note(subscription, object),
             Answer::Recorded(None) => {
                 let message = "the instance could not be recorded in status yet";
                 let failure = Failure::new(FailureKind::ProtocolError, message);

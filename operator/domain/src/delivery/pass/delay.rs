@@ -20,6 +20,8 @@ use crate::{
     delivery::{
         Blocked, Intent, ResolvedSubscription, Wanted,
         model::backoffs::{BackoffKey, Delay},
+        plan::withdraw::{Withdrawing, device::Next},
+        previous::locate,
         resolve::asker::asker,
     },
     reasons::is_found_by_reading,
@@ -90,6 +92,7 @@ impl Pass {
         let mut found: Vec<FoundByReading> = self.other_machines().collect();
         for subscription in &self.resolved.subscriptions {
             found.extend(self.accepted_and_not_in_effect(subscription));
+            found.extend(self.accepted_and_not_put_back(subscription, now));
             if let Some(why) = self.survives_its_removal(subscription) {
                 found.push(FoundByReading {
                     key: BackoffKey::server(&subscription.name),
@@ -164,6 +167,40 @@ impl Pass {
                     && matches!(wanted.wanted, Wanted::DeviceSetting { .. });
                 (is_malformed || is_found_by_reading(problem.outcome)).then_some(found)
             })
+    }
+
+    /// Returns the settings of a service that has ended whose value from before was accepted and is
+    /// not in effect.
+    fn accepted_and_not_put_back(
+        &self,
+        subscription: &ResolvedSubscription,
+        now: Timestamp,
+    ) -> Vec<FoundByReading> {
+        let Some(verified) = self.verified.get(&subscription.name) else {
+            return Vec::new();
+        };
+        let withdrawing = Withdrawing {
+            snapshot: &self.snapshot,
+            resolved: &self.resolved,
+            subscription,
+            verified,
+            observations: &self.observations,
+            now,
+        };
+        let endings = withdrawing.endings().into_iter();
+        let found = endings.filter_map(|ending| {
+            let Next::Failed(why) = ending.next else {
+                return None;
+            };
+            let (name, key) = (&subscription.name, &ending.item.key);
+            let sent = self.observations.sent(name, key, ending.digest)?;
+            sent.result.is_ok().then(|| FoundByReading {
+                key: BackoffKey::item(name, key, ending.digest),
+                why,
+                connection: locate(&self.snapshot, key).map(|located| located.connection),
+            })
+        });
+        found.collect()
     }
 
     /// Returns the reason of the wait if the server reported that it removed an instance, or that it

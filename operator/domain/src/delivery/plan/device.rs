@@ -28,17 +28,25 @@ impl Round<'_> {
         for conflict in conflicts.filter_map(|item| item.conflict.as_ref()) {
             plan.wait(&subscription.name, conflict.clone());
         }
+        let saves_first = self.saves_first(subscription, step, verified, plan);
         for connection in connections_of(step) {
-            self.device_step_through(connection, subscription, step, verified, plan);
+            self.device_step_through(
+                connection,
+                subscription,
+                (step, saves_first),
+                verified,
+                plan,
+            );
         }
     }
 
-    /// Plans the items of a step that one connection carries.
+    /// Plans the items of a step that one connection carries. `saves_first`: nothing is overwritten
+    /// before the values that are there are kept.
     fn device_step_through(
         &self,
         connection: &ConnectionName,
         subscription: &ResolvedSubscription,
-        step: &ResolvedStep,
+        (step, saves_first): (&ResolvedStep, bool),
         verified: &Verified,
         plan: &mut Plan,
     ) {
@@ -74,7 +82,7 @@ impl Round<'_> {
             if !rest() {
                 plan.wait(&subscription.name, unpinned);
             }
-        } else if was_read {
+        } else if was_read && !saves_first {
             for item in items() {
                 self.write_item(subscription, item, verified, plan);
             }

@@ -15,8 +15,12 @@ use crate::{
     delivery::{
         Action, Backoffs, Blocked, DeviceSnapshot, Intent, Observations, Plan, ResolvedDevice,
         ResolvedItem, ResolvedServer, ResolvedStep, ResolvedSubscription, Verified, Wanted,
-        model::backoffs::BackoffKey, plan::sync::next_sync, resolve::asker::asker,
+        model::backoffs::BackoffKey,
+        plan::sync::next_sync,
+        previous::{is_kept, locate},
+        resolve::asker::asker,
     },
+    protocol::Place,
     remote::DeviceReadRequest,
 };
 
@@ -112,6 +116,7 @@ impl Round<'_> {
             } if through == connection && self.is_set_up(subscription) => Some(place.clone()),
             _ => None,
         });
+        let places = places.chain(self.places_to_put_back(connection));
         let read = Action::ReadDevice {
             connection: connection.clone(),
             request: DeviceReadRequest {
@@ -122,6 +127,21 @@ impl Round<'_> {
         let reads = plan.actions.iter();
         let after = reads.take_while(|action| matches!(action, Action::ReadDevice { .. }));
         plan.actions.insert(after.count(), read);
+    }
+
+    /// Returns the places of settings that are put back through a connection.
+    fn places_to_put_back(&self, connection: &ConnectionName) -> impl Iterator<Item = Place> {
+        let subscriptions = self.resolved.subscriptions.iter();
+        let ended = subscriptions.filter(|it| matches!(it.intent, Intent::Withdraw { .. }));
+        let statuses = ended
+            .filter_map(|it| self.snapshot.subscription(&it.name))
+            .filter_map(|object| object.status.as_ref());
+        let kept = statuses
+            .flat_map(|status| &status.items)
+            .filter(|item| is_kept(item));
+        let located = kept.filter_map(|item| locate(self.snapshot, &item.key));
+        let through = located.filter(move |located| located.connection == *connection);
+        through.map(|located| located.place)
     }
 
     /// True if all but the check of the service is in effect, so that the check may be read.

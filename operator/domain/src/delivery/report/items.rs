@@ -2,28 +2,19 @@
 
 use entente_crds::{
     digest::Digest,
-    item_key::{ItemKey, ItemKind},
+    item_key::ItemKey,
     v1alpha1::{Evidence, Item, ItemState, ServerInstance, ServiceSubscriptionStatus, StepType},
 };
 
 use crate::delivery::report::Report;
 use crate::delivery::{
-    CarriedItem, Intent, observations::record::may_exist, plan::is_preempted,
-    plan::withdraw::Withdrawal, verify::VerifiedItem,
+    CarriedItem, Intent,
+    observations::record::may_exist,
+    plan::is_preempted,
+    plan::withdraw::Withdrawal,
+    previous::{carried, is_kept},
+    verify::VerifiedItem,
 };
-
-/// Returns an item of a service that was withdrawn. A setting made on the device stays as it is.
-fn released(item: Item) -> Item {
-    if item.key.kind() == Some(ItemKind::DeviceSetting) {
-        return item;
-    }
-    Item {
-        state: ItemState::Released,
-        proof: None,
-        problem: None,
-        ..item
-    }
-}
 
 impl Report<'_> {
     /// Returns the subject against which the items of the same status were verified.
@@ -58,12 +49,11 @@ impl Report<'_> {
                     .iter()
                     .all(|item| item.verified_at.is_none() && item.problem.is_none()) =>
             {
-                return Vec::new();
+                return self.left_over_and_kept(previous);
             }
-            (Intent::Withdraw { .. }, Withdrawal::Released) => {
-                return self.kept(previous).map(released).collect();
+            (Intent::Withdraw { .. } | Intent::Detach, _) => {
+                return self.released(previous, withdrawal);
             }
-            (Intent::Withdraw { .. } | Intent::Detach, _) => return self.kept(previous).collect(),
             // What is wanted is not known.
             _ if self.verified.items.is_empty() && !self.wants_nothing() => {
                 return self.kept(previous).collect();
@@ -76,13 +66,27 @@ impl Report<'_> {
             .items
             .iter()
             .map(|item| self.item(item, previous, work))
+            .chain(self.left_over(previous))
             .collect();
         items.sort_by(|a, b| a.key.cmp(&b.key));
         items
     }
 
+    /// Returns the items of a service that lies ahead of which a value is kept: it has begun before,
+    /// or gets the place of another one.
+    fn left_over_and_kept(&self, previous: &ServiceSubscriptionStatus) -> Vec<Item> {
+        let kept = previous.items.iter().filter(|item| is_kept(item));
+        let kept = kept.map(|item| Item {
+            state: ItemState::Unknown,
+            problem: None,
+            previous: carried(self.snapshot, Some(item)),
+            ..item.clone()
+        });
+        kept.collect()
+    }
+
     /// Returns the items of the status before as they are, with every attempt at them.
-    fn kept<'a>(
+    pub(super) fn kept<'a>(
         &'a self,
         previous: &'a ServiceSubscriptionStatus,
     ) -> impl Iterator<Item = Item> + 'a {
@@ -124,6 +128,9 @@ impl Report<'_> {
         let sent = self
             .observations
             .sent(&self.subscription.name, &item.key, item.desired_digest);
+        // What was sent before the service ended counts no more when it is in force again.
+        let last_sent = before.filter(|before| before.released.is_none());
+        let last_sent = last_sent.and_then(|before| before.last_sent);
         // A report that is made twice counts nothing twice.
         let counted = before.and_then(|before| before.last_sent);
         let news = sent.filter(|sent| Some(sent.at) != counted);
@@ -144,12 +151,12 @@ impl Report<'_> {
             desired_digest: Some(item.desired_digest),
             observed_digest: item.observed_digest,
             attempts: (attempts > 0).then_some(attempts),
-            last_sent: sent
-                .map(|sent| sent.at)
-                .or_else(|| before.and_then(|b| b.last_sent)),
+            last_sent: sent.map(|sent| sent.at).or(last_sent),
             last_verified: item.verified_at,
             proof: item.proof,
             problem: item.problem.clone().map(Box::new),
+            previous: self.previous_of(item, previous),
+            released: None,
         }
     }
 

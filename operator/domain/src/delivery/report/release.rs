@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::delivery::report::Report;
 use crate::{
-    delivery::{Intent, plan::withdraw::Withdrawal},
+    delivery::{Intent, plan::withdraw::Withdrawal, previous::is_kept},
     promise::{deadline, is_recorded},
 };
 
@@ -34,7 +34,9 @@ impl Report<'_> {
             return false;
         }
         let withdrawn = match (&self.subscription.intent, withdrawal) {
-            (Intent::Detach, _) | (_, Withdrawal::Released) => true,
+            (Intent::Detach, _) | (Intent::Withdraw { .. }, Withdrawal::Released) => true,
+            // It was deleted during the pass, which did not look at what is put back.
+            (_, Withdrawal::Released) => !status.items.iter().any(is_kept),
             (_, Withdrawal::Abandoned) => status.server.is_none() || self.is_taken_over(),
             (_, Withdrawal::UnderWay) => false,
         };
@@ -60,8 +62,9 @@ impl Report<'_> {
             instants.push(effective);
             instants.extend(early_from);
         }
+        let keeps = status.server.is_some() || status.items.iter().any(is_kept);
         if let Intent::Withdraw { since, .. } = self.subscription.intent
-            && status.server.is_some()
+            && keeps
         {
             instants.extend(since.checked_add(self.snapshot.withdraw_deadline).ok());
         }
@@ -80,7 +83,10 @@ impl Report<'_> {
             instants.extend(self.step_deadline());
         }
         let restarting = |item: &Item| item.state == ItemState::AwaitingRestart;
-        if self.in_force() && status.items.iter().any(restarting) {
+        let is_put_back = |item: &Item| restarting(item) && is_kept(item);
+        if self.in_force() && status.items.iter().any(restarting)
+            || self.withdraws() && status.items.iter().any(is_put_back)
+        {
             instants.extend(self.now.checked_add(RESTART_LOOK).ok());
         }
         let names = [

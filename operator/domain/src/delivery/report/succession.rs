@@ -6,7 +6,7 @@
 
 use entente_crds::{
     item_key::ItemKind,
-    v1alpha1::{AdoptedBy, Adoption, ServerInstance, ServiceSubscriptionStatus},
+    v1alpha1::{AdoptedBy, Adoption, Item, ServerInstance, ServiceSubscriptionStatus},
 };
 
 use crate::delivery::{
@@ -42,7 +42,7 @@ impl Report<'_> {
         let giver = self.resolved.subscription(from);
         let proved = giver.and_then(|it| still_proved(self.snapshot, it, self.observations));
         if let Some(proved) = proved {
-            inherit(&mut status, proved);
+            self.inherit(&mut status, proved);
         }
         status
     }
@@ -55,31 +55,48 @@ impl Report<'_> {
 
     /// Returns the message of a service that has ended and left nothing to withdraw.
     pub(super) fn ended(&self) -> String {
+        let left = self.left_behind();
         match &self.subscription.handed_to {
+            _ if !left.is_empty() => format!(
+                "The service has ended; not as before on the device: {}.",
+                left.join(", ")
+            ),
             Some(handed) => format!("The service has ended; {} succeeds it.", handed.heir),
             None => "The service has ended and is withdrawn.".to_owned(),
         }
     }
-}
 
-/// Adds the items of another subscription that this one has not proved itself. Those of the device
-/// count only for the same device and address.
-fn inherit(status: &mut ServiceSubscriptionStatus, proved: &ServiceSubscriptionStatus) {
-    let same_device = status.evidence.is_none() || status.evidence == proved.evidence;
-    for item in &proved.items {
-        let is_of_device = item.key.kind() == Some(ItemKind::DeviceSetting);
-        if is_of_device && !same_device {
-            continue;
+    /// Adds the items of another subscription that this one has not proved itself. Those of the device
+    /// count only for the same device and address. What the other one keeps of a setting goes with it,
+    /// if this one wants the setting.
+    fn inherit(&self, status: &mut ServiceSubscriptionStatus, proved: &ServiceSubscriptionStatus) {
+        let same_device = status.evidence.is_none() || status.evidence == proved.evidence;
+        for item in &proved.items {
+            let is_of_device = item.key.kind() == Some(ItemKind::DeviceSetting);
+            if is_of_device && !same_device {
+                continue;
+            }
+            let is_wanted = self.verified.item(&item.key).is_some();
+            let kept = item.previous.clone().filter(|_| is_wanted);
+            let mut own = status.items.iter_mut();
+            match own.find(|own| own.key == item.key) {
+                None => status.items.push(Item {
+                    previous: kept,
+                    ..item.clone()
+                }),
+                Some(own) if is_proved_by(own, item) => {
+                    let previous = own.previous.take().or(kept);
+                    *own = Item {
+                        previous,
+                        ..item.clone()
+                    };
+                }
+                Some(_) => {}
+            }
         }
-        let mut own = status.items.iter_mut();
-        match own.find(|own| own.key == item.key) {
-            None => status.items.push(item.clone()),
-            Some(own) if is_proved_by(own, item) => own.clone_from(item),
-            Some(_) => {}
+        status.items.sort_by(|a, b| a.key.cmp(&b.key));
+        if status.evidence.is_none() {
+            status.evidence.clone_from(&proved.evidence);
         }
-    }
-    status.items.sort_by(|a, b| a.key.cmp(&b.key));
-    if status.evidence.is_none() {
-        status.evidence.clone_from(&proved.evidence);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use entente_crds::v1alpha1::{DeletionPolicy, Revision, ServiceSubscription};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::delivery::{DeviceSnapshot, Intent, schedule::revision};
+use crate::delivery::{DeviceSnapshot, Intent, previous, schedule::revision};
 use crate::promise::{deadline, end_of};
 
 /// True if anything may have been done for it yet.
@@ -82,11 +82,13 @@ pub(in crate::delivery) fn intent(
             .device
             .as_ref()
             .is_some_and(|device| device.spec.suspend);
-    // Between an entry that ended and the next one no instance may exist.
-    let stands = subscription
-        .status
-        .as_ref()
-        .is_some_and(|status| status.server.is_some());
+    // Between an entry that ended and the next one no instance may exist, and the device is as it was
+    // before.
+    let stands = previous::holds(subscription)
+        || subscription
+            .status
+            .as_ref()
+            .is_some_and(|status| status.server.is_some());
     match (in_force, next) {
         (true, _) if suspended => Intent::Suspended,
         (true, _) => Intent::SetUp,

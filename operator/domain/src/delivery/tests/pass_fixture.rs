@@ -113,7 +113,10 @@ impl Remote {
                 Answer::DeviceWritten(Ok(()))
             }
             Action::ReadCatalog { .. } => Answer::Catalog(Ok(Arc::new(catalog()))),
-            Action::RecordInstance { .. } | Action::TakeOver { .. } | Action::Switch { .. } => {
+            Action::RecordPrevious { .. }
+            | Action::RecordInstance { .. }
+            | Action::TakeOver { .. }
+            | Action::Switch { .. } => {
                 unreachable!("the test records it")
             }
             Action::ReadInstance { .. } => Answer::Instance(Ok(match &self.parameters {
@@ -197,6 +200,10 @@ fn run_at(
             (_, Some(answer)) => {
                 remote.asked.push(name_of(&action));
                 answer
+            }
+            (Action::RecordPrevious { items, .. }, None) => {
+                object.status = pass.record_previous(&object, items, now);
+                Answer::Recorded(Some(Arc::new(object.clone())))
             }
             (Action::RecordInstance { .. }, None) => {
                 object.status = pass.record_instance(&object, now);

@@ -277,9 +277,7 @@ fn what_has_ended_is_withdrawn_and_says_since_when_without_being_deleted() {
         (Some(now() + HOUR), None)
     );
     for item in &status.items {
-        let stays = item.key.kind() == Some(ItemKind::DeviceSetting);
-        let state = [ItemState::Released, ItemState::Effective][usize::from(stays)];
-        assert_eq!(item.state, state, "{}", item.key.as_str());
+        assert_eq!(item.state, ItemState::Released, "{}", item.key.as_str());
     }
     assert!(!report.finalizer_may_go, "it is kept as a record");
     let report = story.calm_pass(HOUR * 5);

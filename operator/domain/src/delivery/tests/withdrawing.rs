@@ -56,7 +56,11 @@ fn a_service_is_turned_off_removed_and_proved_gone_before_its_record_is_forgotte
         .iter()
         .rposition(|asked| asked == "ReadInstance");
     assert!(last_read > Some(order[1]), "proved: {:?}", remote.asked);
-    assert_eq!(remote.count("WriteDevice"), 0, "the device stays as it is");
+    let first_write = remote.asked.iter().position(|asked| asked == "WriteDevice");
+    assert!(first_write > last_read, "off first: {:?}", remote.asked);
+    let left: Vec<_> = remote.reading.values.values().collect();
+    let first = Remote::new().reading.values;
+    assert_eq!(left, first.values().collect::<Vec<_>>(), "as before");
 }
 
 // shows C10

@@ -11,7 +11,7 @@
 //! revise C.S SERVICE from T [plain] [allowed D] [parameter=value …]
 //! end C.S at T · delete C.S · delete-contract C.S · abandon C.S · keep C.S · recreate C.S · orphan-contract C.S
 //! suspend C.S|device · resume C.S|device
-//! printer off|timeout|hollow|ignores A|not-settable A|refuses A|lacks OP|busy D|loses N|is ID|product P|has A TEXT|cure
+//! printer off|timeout|hollow|ignores A|not-settable A|refuses A|lacks OP|busy D|loses N|is ID|product P|has A TEXT|shows|cure
 //! broker NAME down|timeout|takes D|never-ends|fails N|next FAULT|not-retrievable|fixed-plans|leaves-nothing|drops P|ignores P|forgets|cure
 //! broker NAME asks unavailable|refused|busy D   every request fails, with this Retry-After
 //! broker NAME polls D      Retry-After of the answers about operations
@@ -256,6 +256,7 @@ fn printer(world: &mut Simulation, what: &str, words: &VecDeque<&str>) {
             let text = rest.split_once(' ').map(|(_, text)| text).expect("a value");
             let scalar = match text {
                 "true" => Scalar::Boolean(true),
+                "false" => Scalar::Boolean(false),
                 text => Scalar::Text(text.to_owned()),
             };
             let place = Place::ipp(IppOperation::SetPrinterAttributes, first);
@@ -263,6 +264,7 @@ fn printer(world: &mut Simulation, what: &str, words: &VecDeque<&str>) {
             world.alone = false;
         }
         "cure" => printer.cure(),
+        "shows" => world.show_device(),
         _ => panic!("the printer cannot: {what}"),
     }
 }

@@ -231,7 +231,8 @@ fn revision(wish: &Wish) -> Revision {
 
 pub(super) fn subscription_of(action: &Action) -> &SubscriptionName {
     match action {
-        Action::RecordInstance { subscription }
+        Action::RecordPrevious { subscription, .. }
+        | Action::RecordInstance { subscription }
         | Action::TakeOver { subscription, .. }
         | Action::ReadInstance { subscription, .. }
         | Action::Provision { subscription, .. }

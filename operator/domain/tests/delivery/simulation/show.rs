@@ -2,9 +2,12 @@
 
 use std::fmt::Write as _;
 
-use entente_crds::v1alpha1::{
-    Condition, Delay, ExclusiveHold, Promise, ServerInstance, ServerOperationState,
-    ServiceSubscription,
+use entente_crds::{
+    item_key::ItemKey,
+    v1alpha1::{
+        Condition, Delay, ExclusiveHold, Previous, Promise, ReleasedAs, ServerInstance,
+        ServerOperationState, ServiceSubscription, Unsaved,
+    },
 };
 use entente_domain::{
     delivery::Action,
@@ -42,6 +45,14 @@ impl Simulation {
                 )
             }
             Action::ReadCatalog { connection } => format!("read catalog: {connection}"),
+            Action::RecordPrevious {
+                subscription,
+                items,
+            } => {
+                let items: Vec<String> =
+                    items.iter().map(|it| kept(&it.key, &it.previous)).collect();
+                format!("keep for {subscription}: {}", items.join(", "))
+            }
             Action::RecordInstance { subscription } => format!("record instance: {subscription}"),
             Action::TakeOver { subscription, from } => format!("{subscription} takes over: {from}"),
             Action::Switch { group, to } => format!("switch {group} to: {to}"),
@@ -125,6 +136,14 @@ impl Simulation {
             return;
         }
         self.transcript.push(format!("{began}\n{said}"));
+    }
+
+    /// Adds the values of the device to the transcript.
+    pub(crate) fn show_device(&mut self) {
+        let values = self.printer.values.iter();
+        let values = values.map(|(place, values)| format!("{}={values:?}", named(place)));
+        let values: Vec<String> = values.collect();
+        self.transcript.push(values.join("\n"));
     }
 
     /// Adds everything that is known of every subscription to the transcript.
@@ -233,6 +252,12 @@ fn in_full(object: &ServiceSubscription) -> String {
         if let Some(proof) = item.proof {
             let _ = write!(said, " {proof:?}");
         }
+        if let Some(previous) = item.previous.as_deref().filter(|it| is_worth_a_word(it)) {
+            let _ = write!(said, ", before: {}", values(previous));
+        }
+        if let Some(released) = item.released.filter(|it| *it != ReleasedAs::Kept) {
+            let _ = write!(said, ", {released:?}");
+        }
         if let Some(problem) = &item.problem {
             let _ = write!(
                 said,
@@ -292,6 +317,24 @@ fn one_promise(promise: &Promise) -> String {
         let _ = write!(said, "\n      {}", one_delay(delay));
     }
     said
+}
+
+fn kept(key: &ItemKey, previous: &Previous) -> String {
+    format!("{key}={}", values(previous))
+}
+
+/// True if a value is kept, or if there was one that is not.
+fn is_worth_a_word(previous: &Previous) -> bool {
+    let unsaved = [None, Some(Unsaved::TooLarge), Some(Unsaved::Unreadable)];
+    unsaved.contains(&previous.unsaved)
+}
+
+/// Returns the text that is kept of a value from before the service.
+fn values(previous: &Previous) -> String {
+    match previous.unsaved {
+        Some(unsaved) => format!("nothing ({unsaved:?})"),
+        None => format!("{:?}", previous.values),
+    }
 }
 
 fn one_delay(delay: &Delay) -> String {

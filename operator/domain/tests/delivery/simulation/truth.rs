@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use entente_crds::{
     condition::ConditionType,
     item_key::ItemKind,
-    v1alpha1::{ItemState, ServiceSubscription, ServiceSubscriptionStatus},
+    v1alpha1::{Item, ItemState, ServiceSubscription, ServiceSubscriptionStatus},
 };
 use entente_domain::{
     condition::is_true,
@@ -36,9 +36,21 @@ pub(super) fn check(simulation: &Simulation, resolved: &ResolvedDevice, name: &s
     }
     let delivered = is_true(&status.conditions, ConditionType::Delivered);
     if delivered && entry.intent == Intent::SetUp {
-        let all = entry.items().count() == status.items.len();
+        // What is not wanted any more is listed while the end has a value to put back.
+        let is_wanted = |item: &&Item| entry.items().any(|(_, wanted)| wanted.key == item.key);
+        let wanted = || status.items.iter().filter(is_wanted);
+        let all = entry.items().count() == wanted().count();
         assert!(all, "an item is missing\n{}", simulation.story());
-        for item in &status.items {
+        let is_kept = |item: &Item| {
+            item.previous
+                .as_ref()
+                .is_some_and(|it| !it.values.is_empty())
+        };
+        let left = status.items.iter().filter(|item| !is_wanted(item));
+        for item in left {
+            assert!(is_kept(item), "{item:#?}\n{}", simulation.story());
+        }
+        for item in wanted() {
             assert_eq!(
                 item.state,
                 ItemState::Effective,
