@@ -42,17 +42,15 @@ pub(super) fn of(objects: &Objects, contract: &Contract) -> Kin {
     kin.services = observe::services(objects, &services);
     let before = predecessors(objects, &key, nearest.clone());
     kin.predecessors = before.iter().map(|it| ContractFacts::from(&**it)).collect();
-    let amendments = |it: &Contract| {
-        let of = path(&key.namespace, &it.name_any());
-        observe::amendments(objects, &of)
-    };
-    kin.ancestors = before
-        .into_iter()
-        .map(|contract| Ancestor {
-            amendments: amendments(&contract),
+    let ancestors = before.into_iter().map(|contract| {
+        let of = path(&key.namespace, &contract.name_any());
+        Ancestor {
+            amendments: observe::amendments(objects, &of),
+            notices: observe::notices(objects, &of),
             contract,
-        })
-        .collect();
+        }
+    });
+    kin.ancestors = ancestors.collect();
     kin.unreadable_predecessor = if objects.contracts.is_unreadable(&nearest) {
         Some(format!("Contract {}", nearest.name))
     } else {

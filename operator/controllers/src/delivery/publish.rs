@@ -5,8 +5,7 @@ use entente_crds::{
     condition::{ConditionType, Reason},
     v1alpha1::{
         AdoptedBy, Condition, Device, Item, Promise, PromiseState, ReleasedAs, ServerInstance,
-        ServiceSubscription,
-        ServiceSubscriptionStatus,
+        ServiceSubscription, ServiceSubscriptionStatus,
     },
 };
 use entente_domain::{

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{
-    Contract, ContractAmendment, ResolvedTerm, Revision, ServiceSubscription,
+    Contract, ContractAmendment, ContractNotice, ResolvedTerm, Revision, ServiceSubscription,
     ServiceSubscriptionSpec, SmartService,
 };
 use jiff::Timestamp;
@@ -49,13 +49,15 @@ pub struct Kin {
     pub unreadable_heir: bool,
 }
 
-/// A contract before another one, and its amendments.
+/// A contract before another one, with its amendments and notices.
 #[derive(Clone, Debug)]
 pub struct Ancestor {
     /// The contract.
     pub contract: Arc<Contract>,
     /// The amendments that name it, in any order.
     pub amendments: Vec<Arc<ContractAmendment>>,
+    /// The notices that name it, in any order.
+    pub notices: Vec<Arc<ContractNotice>>,
 }
 
 /// The part of a contract on which those that succeed it depend.

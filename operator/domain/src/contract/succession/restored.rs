@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::Ancestor;
 use crate::contract::device_sets::members;
-use crate::contract::parsed::accepted_term;
+use crate::contract::notices::noticed;
 use crate::contract::{ContractWorld, name_of};
 
 /// Returns the origin of a subscription that is made after its start, for a contract that is seen for
@@ -32,7 +32,9 @@ pub(super) fn restored_origin(
         let Some(entry) = entry_of(ancestor, world, spec, service) else {
             break;
         };
-        let start = accepted_term(&ancestor.contract, now).ok()?.start;
+        let notices = ancestor.notices.iter().map(|it| &**it);
+        let noticed = noticed(&ancestor.contract, None, notices, now).ok()?;
+        let start = noticed.term?.start;
         origin = Some(Origin {
             contract: name_of(&ancestor.contract).to_owned(),
             service_name: entry.to_owned(),

@@ -99,6 +99,7 @@ impl Family {
             kin.ancestors.push(Ancestor {
                 contract: world.contract.clone().into(),
                 amendments: world.amendments.clone(),
+                notices: world.notices.clone(),
             });
             next = succeeds(world);
         }

@@ -12,13 +12,12 @@ use entente_crds::{
 };
 
 use crate::delivery::{
-    Action, Blocked, DeviceSnapshot, Exchange, Intent, Observations, Plan, ResolvedStep,
-    ResolvedSubscription, Turn, Verified,
+    Action, Blocked, DeviceSnapshot, Exchange, Intent, Plan, ResolvedStep, ResolvedSubscription,
+    Turn, Verified,
     model::backoffs::BackoffKey,
     plan::round::Round,
-    plan::withdraw::{Withdrawal, withdrawal},
+    plan::withdraw::{Withdrawal, Withdrawing},
 };
-use jiff::Timestamp;
 
 use crate::names::SubscriptionName;
 use crate::reasons::Side;
@@ -118,25 +117,23 @@ fn is_left_behind(round: &Round<'_>, name: &SubscriptionName) -> bool {
     let left = round.resolved.subscription(&name.leaving());
     let may_be_written = round.may_be_written(name);
     may_be_written
-        && left.is_some_and(|left| is_over(round.snapshot, left, round.observations, round.now))
+        && left
+            .and_then(|left| round.withdrawing(left))
+            .is_some_and(|left| is_over(&left))
 }
 
 /// True if the withdrawal of an instance is over: it is gone, or its Connection has it.
-pub(in crate::delivery) fn is_over(
-    snapshot: &DeviceSnapshot,
-    left: &ResolvedSubscription,
-    observations: &Observations,
-    now: Timestamp,
-) -> bool {
-    let recorded = observations.of(&left.name).recorded.as_ref();
-    let is_taken = |id: &String| snapshot.orphans_taken_over.contains(id);
-    match left.intent {
+pub(in crate::delivery) fn is_over(left: &Withdrawing<'_>) -> bool {
+    let recorded = left.observations.of(&left.subscription.name);
+    let recorded = recorded.recorded.as_ref();
+    let is_taken = |id: &String| left.snapshot.orphans_taken_over.contains(id);
+    match left.subscription.intent {
         // It is left alone, as the instance of its subscription is.
         Intent::Detach => return true,
         Intent::Withdraw { .. } => {}
         Intent::Scheduled { .. } | Intent::SetUp | Intent::Suspended => return false,
     }
-    match withdrawal(snapshot, left, observations, now) {
+    match left.state() {
         Withdrawal::Released => true,
         Withdrawal::Abandoned => recorded.is_none_or(|recorded| is_taken(&recorded.instance_id)),
         Withdrawal::UnderWay => false,

@@ -78,6 +78,23 @@ impl<'a> Withdrawing<'a> {
     }
 }
 
+impl Round<'_> {
+    /// Returns a subscription of which something may have to be taken back.
+    pub(in crate::delivery) fn withdrawing<'a>(
+        &'a self,
+        subscription: &'a ResolvedSubscription,
+    ) -> Option<Withdrawing<'a>> {
+        Some(Withdrawing {
+            snapshot: self.snapshot,
+            resolved: self.resolved,
+            subscription,
+            verified: self.verified.get(&subscription.name)?,
+            observations: self.observations,
+            now: self.now,
+        })
+    }
+}
+
 /// Plans the next action of a withdrawal.
 pub(in crate::delivery) fn withdraw(
     round: &Round<'_>,
@@ -88,16 +105,8 @@ pub(in crate::delivery) fn withdraw(
         plan.wait(&subscription.name, turns::until_activated(to));
         return;
     }
-    let Some(verified) = round.verified.get(&subscription.name) else {
+    let Some(withdrawing) = round.withdrawing(subscription) else {
         return;
-    };
-    let withdrawing = Withdrawing {
-        snapshot: round.snapshot,
-        resolved: round.resolved,
-        subscription,
-        verified,
-        observations: round.observations,
-        now: round.now,
     };
     if withdrawing.of_server() == Withdrawal::UnderWay {
         server::withdraw_server(round, subscription, plan);

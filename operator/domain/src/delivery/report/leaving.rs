@@ -16,7 +16,7 @@ use crate::delivery::{
     observations::record::may_exist,
     plan::{
         turns::{awaits_activation, is_over, told},
-        withdraw::{Withdrawal, withdrawal},
+        withdraw::Withdrawal,
     },
     report::Report,
     resolve::turns::{acts, set_aside_at},
@@ -122,9 +122,7 @@ impl Report<'_> {
     }
 
     fn withdrawal_of_leaving(&self) -> Option<Withdrawal> {
-        let left = self.of_leaving()?;
-        let of = left.subscription;
-        Some(withdrawal(self.snapshot, of, self.observations, self.now))
+        Some(self.of_leaving()?.withdrawing_of().state())
     }
 
     /// Returns the instance that the subscription leaves, after the requests of this pass.
@@ -134,12 +132,7 @@ impl Report<'_> {
         else {
             return Some(Box::new(before.clone()));
         };
-        if is_over(
-            self.snapshot,
-            left.subscription,
-            self.observations,
-            self.now,
-        ) {
+        if is_over(&left.withdrawing_of()) {
             return None;
         }
         let server = left.server(&withdrawal)?;
@@ -154,14 +147,7 @@ impl Report<'_> {
     /// True if nothing is left to be done with the instance that the subscription leaves.
     pub(super) fn is_left_behind(&self) -> bool {
         let of = self.of_leaving();
-        of.is_some_and(|left| {
-            is_over(
-                self.snapshot,
-                left.subscription,
-                self.observations,
-                self.now,
-            )
-        })
+        of.is_some_and(|left| is_over(&left.withdrawing_of()))
     }
 
     /// Returns the instant at which the removal of the instance that the subscription leaves is given
