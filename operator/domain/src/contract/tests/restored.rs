@@ -369,11 +369,17 @@ proptest! {
         world.collect();
         world.pass(&now.to_string());
         let settled = world.status(&resolve(&world, now), now);
-        // An amendment that comes back after the end is one that was made after the end.
         let is_over = said(&world, ConditionType::InForce) == "False Ended";
         prop_assume!(said(&world, ConditionType::Accepted) == "True Valid" && !is_over);
-        let before = revisions(&world);
+        let accepted = |world: &ContractWorld| -> Vec<String> {
+            let verdicts = resolve(world, now).amendments;
+            let accepted = verdicts.into_iter().filter(|(_, verdict)| verdict.is_ok());
+            accepted.map(|(name, _)| name).collect()
+        };
+        let (before, amended) = (revisions(&world), accepted(&world));
         world.restore(&now.to_string());
+        // One that was accepted for another term, or before the end, is refused when it comes back.
+        prop_assume!(accepted(&world) == amended);
         let changes = resolve(&world, now).changes;
         world.pass(&now.to_string());
         let after = revisions(&world);
