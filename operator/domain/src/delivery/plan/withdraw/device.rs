@@ -346,7 +346,9 @@ fn give_up(endings: &mut [Ending<'_>]) {
                 reason: Reason::AcceptedNotEffective,
                 ..restarts(&item.key)
             }),
-            Next::Read(_) | Next::Write(..) | Next::HandOver(..) => met().or(failed.clone()),
+            Next::Read(_) | Next::Write(..) | Next::HandOver(..) => {
+                met().or_else(|| failed.clone())
+            }
         };
         if let Some(why) = why {
             *next = Next::GivenUp(why);
