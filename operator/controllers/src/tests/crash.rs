@@ -144,9 +144,12 @@ async fn killed_after_any_write_to_the_api_server_of_a_life_every_device_has_its
             if ends {
                 process.cluster.delete::<Contract>(NAMESPACE, CONTRACT);
             }
-            let is_done = |process: &InProcess| match ends {
-                false => is_delivered(process),
-                true => process.cluster.names::<Contract>().is_empty(),
+            let is_done = |process: &InProcess| {
+                if ends {
+                    process.cluster.names::<Contract>().is_empty()
+                } else {
+                    is_delivered(process)
+                }
             };
             let reached = |process: &InProcess| so_many(process) || is_done(process);
             process.until("so many writes, or the end", reached).await;

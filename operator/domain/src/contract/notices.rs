@@ -211,7 +211,9 @@ impl<'a> Reading<'a> {
         }
         if let Some(begun) = self.begun {
             let starts = || self.of(NoticeType::Started);
-            let by = starts().find(|it| it.start() == begun).or(starts().next());
+            let by = starts()
+                .find(|it| it.start() == begun)
+                .or_else(|| starts().next());
             found.term = resolve(begun)?.map(|read| ResolvedTerm {
                 started_by: by.map(|it| it.name.into()),
                 ..read
@@ -289,24 +291,21 @@ impl<'a> Reading<'a> {
             // The first one of those that report the same instant.
             ends.min_by_key(|(end, _)| *end)
         };
-        let (end, by) = match term {
-            Some(term) => {
-                let is_kept = |it: &&ResolvedTerm| it.end == term.end && self.has_passed(it.end);
-                if self.accepted.filter(is_kept).is_none()
-                    && !never_began(self.contract, term)
-                    && let Some((end, name)) = earliest(Some(term.start))
-                    && term.end.is_none_or(|before| end < before)
-                {
-                    term.end = Some(end);
-                    term.ended_by = Some(name.into());
-                }
-                (term.end, term.ended_by.as_deref().map(ToOwned::to_owned))
+        let (end, by) = if let Some(term) = term {
+            let is_kept = |it: &ResolvedTerm| it.end == term.end && self.has_passed(it.end);
+            if !self.accepted.is_some_and(is_kept)
+                && !never_began(self.contract, term)
+                && let Some((end, name)) = earliest(Some(term.start))
+                && term.end.is_none_or(|before| end < before)
+            {
+                term.end = Some(end);
+                term.ended_by = Some(name.into());
             }
-            None => {
-                let over = awaited.as_ref().and_then(|awaited| awaited.over_at);
-                let by = earliest(None).filter(|(end, _)| Some(*end) == over);
-                (over, by.map(|(_, name)| name.to_owned()))
-            }
+            (term.end, term.ended_by.as_deref().map(ToOwned::to_owned))
+        } else {
+            let over = awaited.as_ref().and_then(|awaited| awaited.over_at);
+            let by = earliest(None).filter(|(end, _)| Some(*end) == over);
+            (over, by.map(|(_, name)| name.to_owned()))
         };
         for report in self.of(NoticeType::Ended) {
             let is_the_one = by.as_deref() == Some(report.name);

@@ -60,10 +60,10 @@ pub fn next_date<'a>(
     let status = contract.status.as_ref();
     let own = subscriptions.into_iter();
     let own: Vec<_> = own.filter(|found| is_own(contract, found)).collect();
-    let noticed = noticed(contract, own.iter().copied(), notices, now).unwrap_or_default();
-    let awaited = noticed.awaited.iter().flat_map(Awaited::dates);
+    let by_notices = noticed(contract, own.iter().copied(), notices, now).unwrap_or_default();
+    let awaited = by_notices.awaited.iter().flat_map(Awaited::dates);
     let terms = [
-        noticed.term,
+        by_notices.term,
         // It holds while an edit is refused.
         status.and_then(|status| status.term.clone()),
     ];

@@ -437,6 +437,15 @@ fn deface(object: &mut Value, how: Defacement) {
     }
 }
 
+fn start_by_notice(term: &mut Value) {
+    *term = json!({
+        "startOn": "Notice",
+        "startBy": "2027-04-02",
+        "duration": "P1M",
+        "timeZone": term["timeZone"],
+    });
+}
+
 fn edit(process: &InProcess, subject: Subject, to: usize) {
     if let Subject::Amendment(number) = subject {
         make_amendment(process, number, to);
@@ -463,14 +472,7 @@ fn edit(process: &InProcess, subject: Subject, to: usize) {
                 spec["suspend"] = json!(spec["suspend"] != true);
             }
             (Subject::Contract, 4) => spec["term"]["endDate"] = json!("2027-04-02"),
-            (Subject::Contract, 5) => {
-                spec["term"] = json!({
-                    "startOn": "Notice",
-                    "startBy": "2027-04-02",
-                    "duration": "P1M",
-                    "timeZone": spec["term"]["timeZone"],
-                });
-            }
+            (Subject::Contract, 5) => start_by_notice(&mut spec["term"]),
             (Subject::Contract | Subject::Renewal, _) => {
                 spec["services"][1]["parameters"]["threshold"] = json!("x");
             }

@@ -33,12 +33,14 @@ pub(super) fn restored_origin(
             break;
         };
         let notices = ancestor.notices.iter().map(|it| &**it);
-        let noticed = noticed(&ancestor.contract, None, notices, now).ok()?;
-        let start = noticed.term?.start;
+        let Some(term) = noticed(&ancestor.contract, [], notices, now).ok()?.term else {
+            // No notice has started it.
+            break;
+        };
         origin = Some(Origin {
             contract: name_of(&ancestor.contract).to_owned(),
             service_name: entry.to_owned(),
-            start,
+            start: term.start,
         });
     }
     origin

@@ -26,7 +26,9 @@ fn term(world: &ContractWorld) -> String {
     let Some(term) = status.and_then(|status| status.term.as_ref()) else {
         return "none".to_owned();
     };
-    let end = term.end.map_or("ever".to_owned(), |end| end.to_string());
+    let end = term
+        .end
+        .map_or_else(|| "ever".to_owned(), |end| end.to_string());
     let by = |by: Option<&str>| by.map(|by| format!(" by {by}")).unwrap_or_default();
     format!(
         "{}{} until {end}{}",

@@ -144,9 +144,10 @@ fn odd_events_as_others_have_met_them_start_and_end_a_contract_once() {
         for (name, ..) in odd.events {
             let mut refused = odd.refused.iter();
             let reason = refused.find(|(refused, _)| refused == name);
-            let expected = reason.map_or("True Valid".to_owned(), |(_, reason)| {
-                format!("False {reason}")
-            });
+            let expected = reason.map_or_else(
+                || "True Valid".to_owned(),
+                |(_, reason)| format!("False {reason}"),
+            );
             assert_eq!(accepted(&world, name), expected, "{name}: {}", odd.report);
         }
     }
