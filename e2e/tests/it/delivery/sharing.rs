@@ -41,7 +41,8 @@ async fn two_services_on_one_device_are_both_set_up_and_neither_disturbs_the_oth
         Some(json!("https://backup.northwind.example/v1"))
     );
 
-    // One of them ends; the other stays delivered and nothing is sent for it.
+    // One of them ends and gives the device its values back; the other stays delivered and nothing
+    // is sent for it.
     let sequence = namespace.ledger().last_sequence();
     let mut shorter = contract.clone();
     shorter.spec.services.truncate(1);
@@ -56,7 +57,13 @@ async fn two_services_on_one_device_are_both_set_up_and_neither_disturbs_the_oth
     contract_is(namespace, "two", "Delivered").await;
     let mut later = namespace.ledger().entries_since(sequence);
     later.retain(|entry| entry.write);
-    assert_eq!(brief(&later), Vec::<String>::new());
+    let mut values = later.iter().flat_map(|entry| &entry.attributes);
+    let is_of_alert = values.all(|value| value.name.starts_with("nw-alert"));
+    assert!(is_of_alert, "{:?}", brief(&later));
+    assert_eq!(
+        fixture.device(0).attribute("nw-alert-enabled"),
+        Some(json!(false))
+    );
     fixture.finish().await;
 }
 

@@ -80,14 +80,14 @@ impl Withdrawing<'_> {
     pub(in crate::delivery) fn endings(&self) -> Vec<Ending<'_>> {
         let is_ending = matches!(self.subscription.intent, Intent::Withdraw { .. });
         let object = self.object().filter(|_| is_ending);
-        let Some((object, status)) = object.and_then(|it| Some((it, it.status.as_ref()?))) else {
+        let Some(status) = object.and_then(|it| it.status.as_ref()) else {
             return Vec::new();
         };
         let items = status.items.iter().filter(|item| is_kept(item));
         let mut endings: Vec<Ending<'_>> = items
             .map(|item| {
                 let digest = returned_digest(item);
-                let next = self.next(object, item, digest);
+                let next = self.next(item, digest);
                 Ending { item, digest, next }
             })
             .collect();
@@ -97,17 +97,14 @@ impl Withdrawing<'_> {
         endings
     }
 
-    fn next(&self, object: &ServiceSubscription, item: &Item, digest: Digest) -> Next {
+    fn next(&self, item: &Item, digest: Digest) -> Next {
         let snapshot = self.snapshot;
         let Some(previous) = item.previous.as_deref() else {
             return Next::Done(ReleasedAs::Kept);
         };
-        match (self.subscription.release, self.unread_service(object)) {
-            (Some(Release::Keep), _) => return Next::Done(ReleasedAs::Kept),
-            (None, Some(name)) => {
-                return Next::Wait(snapshot.not_at_hand(Referent::SmartService, name));
-            }
-            (Some(Release::Restore) | None, _) => {}
+        // Of a service that is not at hand it is known that a value was kept, which says enough.
+        if self.subscription.release == Some(Release::Keep) {
+            return Next::Done(ReleasedAs::Kept);
         }
         let Some(device) = snapshot.device.as_deref() else {
             return Next::GivenUp(snapshot.device_not_at_hand());
@@ -267,17 +264,6 @@ impl Withdrawing<'_> {
             };
             Some(Next::HandOver(other.name.clone(), saved))
         })
-    }
-
-    /// Returns the service of a subscription if it exists and cannot be read.
-    fn unread_service<'a>(&self, object: &'a ServiceSubscription) -> Option<&'a str> {
-        let revisions = object.spec.revisions.iter();
-        let last = revisions.max_by_key(|revision| revision.effective)?;
-        let name = last.service_ref.name.as_str();
-        let unreadable = &self.snapshot.unreadable;
-        unreadable
-            .contains(Referent::SmartService, name)
-            .then_some(name)
     }
 }
 
