@@ -47,6 +47,7 @@ pub(super) fn resolve(snapshot: &DeviceSnapshot, now: Timestamp) -> ResolvedDevi
     succession::hand_over(snapshot, &mut subscriptions, now);
     turns::give_turns(snapshot, &mut subscriptions, unreachable.as_ref(), now);
     precedence::refuse_losers(&mut subscriptions);
+    turns::end_those_without_precedence(snapshot, &mut subscriptions, now);
     doubt::defer_in_doubt(snapshot, &mut subscriptions);
     precedence::mark_settings(&mut subscriptions);
     ResolvedDevice {

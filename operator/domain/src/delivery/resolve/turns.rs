@@ -5,6 +5,7 @@
 //! the state of an item. Of two of which one ends when the other begins, the one that ended is kept in
 //! force until the device has the other one as holder. Called by resolve, before precedence.
 
+use entente_crds::condition::Reason;
 use entente_crds::item_key::ItemKind;
 use entente_crds::v1alpha1::{ExclusiveHold, ItemState, LeavingInstance, ServiceSubscription};
 use jiff::{SignedDuration, Timestamp};
@@ -53,6 +54,30 @@ pub(in crate::delivery) fn give_turns(
         // The one that serves keeps its precedence, and the one that comes waits behind it.
         subscriptions[new..=old].rotate_left(1);
     }
+}
+
+/// Ends those that serve on, and that a third one precedes: they are withdrawn as at any end.
+pub(in crate::delivery) fn end_those_without_precedence(
+    snapshot: &DeviceSnapshot,
+    subscriptions: &mut [ResolvedSubscription],
+    now: Timestamp,
+) {
+    let mut others = subscriptions.iter_mut();
+    while let Some(entry) = others.find(|it| it.serves_on() && preempted(it)) {
+        let object = snapshot.subscription(&entry.name);
+        let status = object.and_then(|object| object.status.as_ref());
+        let ended = status.and_then(|status| status.ended);
+        entry.intent = Intent::Withdraw {
+            since: ended.unwrap_or(now),
+            deleting: false,
+        };
+        (entry.turn, entry.refused) = (None, None);
+    }
+}
+
+fn preempted(subscription: &ResolvedSubscription) -> bool {
+    let refused = subscription.refused.as_ref();
+    refused.is_some_and(|refused| refused.reason == Reason::ConflictingContract)
 }
 
 /// Returns the places of those that come and of those that serve until then.

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use entente_crds::v1alpha1::SmartService;
+use entente_domain::remote::FailureKind;
 use jiff::SignedDuration;
 use kube::ResourceExt as _;
 use proptest::prelude::*;
@@ -244,6 +245,21 @@ fn a_third_service_waits_for_the_removal_of_the_first_and_goes_on_with_it() {
     let world = living(&["cloud", "other-backup", "cloud"], false, &events);
     assert_one_serves(&world, "a third one");
     assert_settled(&world);
+}
+
+// shows C11
+#[test]
+fn a_third_contract_that_comes_first_ends_the_one_that_serves_on() {
+    let events = [
+        (0, Event::PrinterDown(FailureKind::Unreachable)),
+        (0, Event::Suspended(0)),
+        (40, Event::Extended(0)),
+    ];
+    assert_settled(&living(
+        &["data-backup", "cloud", "data-backup"],
+        true,
+        &events,
+    ));
 }
 
 proptest! {
