@@ -179,7 +179,11 @@ async fn a_change_of_provider_whose_broker_is_off_is_in_progress() {
                  Delivered=False/HandingOver ServerConfigured=False/Unreachable",
                 "InProgress",
             ),
-            ("device/mfp", "Ready=False/Progressing", "InProgress"),
+            (
+                "device/mfp",
+                "Ready=False/Progressing Reconciling=True/Progressing",
+                "InProgress",
+            ),
         ])
         .await;
 }
