@@ -1,5 +1,5 @@
-//! A contract over time: started, amended twice, a device moved to another contract, renewed by a
-//! successor, and ended; by dates alone.
+//! A contract over time: started, amended twice, a device moved to another contract and given another
+//! provider there, renewed by a successor, and ended; by dates alone.
 
 use std::time::Duration;
 
@@ -7,9 +7,11 @@ use entente_crds::v1alpha1::{
     AmendedDevices, AmendedService, NameReference, PromiseState, ServiceSubscription, TransitionTo,
 };
 use entente_e2e::namespace::{now, starting_in};
+use entente_simulators::Broker;
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::provider::apply_other_provider;
 use crate::delivery_fixture::{
     AHEAD, DeliveryFixture, brief, contract_is, contract_says, every_reason_is_listed,
     subscription_is, subscription_says,
@@ -40,24 +42,34 @@ fn kept_at(found: &ServiceSubscription, instant: Timestamp) -> bool {
     of_instant.any(|promise| promise.state == PromiseState::Kept)
 }
 
-/// Instants of a life: two amendments, the renewal, and its end.
+/// Instants of a life: two amendments, a change of provider, the renewal, and its end.
 struct Instants {
     changed: Timestamp,
     moved: Timestamp,
+    provider: Timestamp,
     renewed: Timestamp,
     ended: Timestamp,
 }
 
+fn service(name: NameReference) -> AmendedService {
+    AmendedService {
+        name: "backup".to_owned(),
+        service_ref: Some(name),
+        ..AmendedService::default()
+    }
+}
+
 /// Agrees on everything that is to come: two amendments of the contract, one of which moves the
-/// second device to the other contract, and a renewal for the first device.
+/// second device to the other contract, another provider there, and a renewal for the first device.
 async fn agree(fixture: &DeliveryFixture<'_>) -> Instants {
     let namespace = &fixture.namespace;
     let at = |step: u32| starting_in(AHEAD + STEP * step);
     let instants = Instants {
         changed: at(1),
         moved: at(2),
-        renewed: at(3),
-        ended: at(4),
+        provider: at(3),
+        renewed: at(4),
+        ended: at(5),
     };
     let device = vec![fixture.name(1).to_owned()];
     let leaves = AmendedDevices {
@@ -72,6 +84,12 @@ async fn agree(fixture: &DeliveryFixture<'_>) -> Instants {
         ("weekdays", "first", instants.changed, weekdays("mon")),
         ("leaves", "first", instants.moved, devices(leaves)),
         ("comes", "other", instants.moved, devices(comes)),
+        (
+            "provider",
+            "other",
+            instants.provider,
+            service(namespace.reference("other-backup")),
+        ),
     ] {
         let amendment = namespace.amendment(name, contract, effective, vec![change]);
         namespace.apply(&amendment).await.unwrap();
@@ -106,7 +124,7 @@ async fn says_what_comes(fixture: &DeliveryFixture<'_>, instants: &Instants) {
 }
 
 /// Waits for each instant of a life, and for the proof of what was promised for it.
-async fn live(fixture: &DeliveryFixture<'_>, instants: &Instants) {
+async fn live(fixture: &DeliveryFixture<'_>, instants: &Instants, other_broker: &Broker) {
     let namespace = &fixture.namespace;
     namespace
         .soon("the first amendment is kept", async || {
@@ -122,6 +140,24 @@ async fn live(fixture: &DeliveryFixture<'_>, instants: &Instants) {
     let other = ["other", "backup", fixture.name(1)];
     let found = subscription_is(namespace, other, "Delivered").await;
     assert!(kept_at(&found, instants.moved), "{found:#?}");
+    namespace
+        .soon("the other provider serves alone", async || {
+            let found = namespace
+                .subscription("other", "backup", fixture.name(1))
+                .await?;
+            let is_gone = found.status.as_ref()?.leaving.is_none();
+            (kept_at(&found, instants.provider) && is_gone).then_some(())
+        })
+        .await
+        .unwrap();
+    let instances = other_broker.instances();
+    assert_eq!(instances.len(), 1, "{instances:?}");
+    assert_eq!(instances[0].parameters["enabled"], json!(true));
+    assert_eq!(
+        fixture.broker.instances().len(),
+        1,
+        "that of the first device"
+    );
     let renewal = ["renewal", "backup", fixture.name(0)];
     let found = subscription_is(namespace, renewal, "Delivered").await;
     assert!(kept_at(&found, instants.renewed), "{found:#?}");
@@ -152,6 +188,8 @@ async fn tells_its_history(fixture: &DeliveryFixture<'_>) {
 async fn a_life_of_a_contract_keeps_one_instance_from_its_start_to_the_end_of_its_renewal() {
     let fixture = DeliveryFixture::new("life", 2).await;
     let namespace = &fixture.namespace;
+    let other_broker = namespace.broker().await.unwrap();
+    apply_other_provider(namespace, &other_broker.url()).await;
     let backup = |devices: &[&str]| namespace.entry("backup", "data-backup", devices, "15m");
     let devices = [fixture.name(0), fixture.name(1)];
     let first = namespace.contract("first", now(), vec![backup(&devices)]);
@@ -166,7 +204,7 @@ async fn a_life_of_a_contract_keeps_one_instance_from_its_start_to_the_end_of_it
 
     let instants = agree(&fixture).await;
     says_what_comes(&fixture, &instants).await;
-    live(&fixture, &instants).await;
+    live(&fixture, &instants, &other_broker).await;
 
     // The instance of the device that stays had one id, and nothing removed it before the end.
     let mut sent = namespace.ledger().entries_since(sequence);

@@ -20,7 +20,7 @@ const GROUP: &str = "backups";
 
 /// Puts the service of the fixture into an exclusive group, together with another provider of it whose
 /// broker is at `url`.
-async fn apply_other_provider(namespace: &TestNamespace<'_>, url: &str) {
+pub(super) async fn apply_other_provider(namespace: &TestNamespace<'_>, url: &str) {
     let mut connection = namespace.broker_connection(url);
     connection.metadata.name = Some(namespace.named("other-broker"));
     namespace.apply::<Connection>(&connection).await.unwrap();
