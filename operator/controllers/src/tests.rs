@@ -138,6 +138,13 @@ fn is_delivered(process: &InProcess) -> bool {
         && contract_says(process, "Delivered").starts_with("True")
 }
 
+/// Waits until so many writes were made, or all is done: the last ones come in another order now and
+/// then, so that their number differs by a few.
+async fn until_writes(process: &InProcess, count: usize, is_done: fn(&InProcess) -> bool) {
+    let reached = |process: &InProcess| process.cluster.writes().len() >= count || is_done(process);
+    process.until("so many writes were made", reached).await;
+}
+
 /// Returns everything that was sent to remote sides, and how often each.
 fn sent(process: &InProcess) -> BTreeMap<String, usize> {
     let mut sent = BTreeMap::new();

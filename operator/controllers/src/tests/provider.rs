@@ -152,8 +152,7 @@ async fn a_change_of_provider_killed_after_any_write_leaves_nobody_without_servi
     for killed in 1..=whole {
         let what = format!("killed after {killed}");
         let mut process = changing().await;
-        let so_many = |process: &InProcess| process.cluster.writes().len() >= killed;
-        process.until("so many writes were made", so_many).await;
+        until_writes(&process, killed, is_changed).await;
         process.kill();
         serves(&process, &what);
         process.start_all();

@@ -150,8 +150,7 @@ async fn a_renewal_killed_after_any_write_keeps_every_instance() {
         let mut process = ahead().await;
         let before = instances(&process);
         jump_to_renewal(&process);
-        let so_many = |process: &InProcess| process.cluster.writes().len() >= killed;
-        process.until("so many writes were made", so_many).await;
+        until_writes(&process, killed, is_renewed).await;
         process.kill();
         process.start_all();
         process.until("the renewal is delivered", is_renewed).await;

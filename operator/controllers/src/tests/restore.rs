@@ -219,8 +219,7 @@ async fn killed_after_any_write_of_a_restore_it_comes_to_the_same_end() {
     assert!(whole > 2 * SUBSCRIPTIONS, "{whole}");
     for killed in 1..=whole {
         let (mut process, backup, before) = restored().await;
-        let so_many = |process: &InProcess| process.cluster.writes().len() >= killed;
-        process.until("so many writes were made", so_many).await;
+        until_writes(&process, killed, is_delivered).await;
         process.kill();
         process.start_all();
         process.until("everything is delivered", is_delivered).await;
