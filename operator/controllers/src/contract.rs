@@ -6,6 +6,7 @@
 
 mod amendments;
 mod execute;
+mod judged;
 mod kin;
 mod notices;
 mod observe;

@@ -17,6 +17,7 @@ mod conditions;
 mod device_sets;
 mod exclusions;
 mod fee_parts;
+mod judged;
 mod notice;
 mod notices;
 mod overlay;

@@ -6,19 +6,33 @@
 use std::sync::Arc;
 
 use entente_crds::{condition::ConditionType, v1alpha1::ContractNotice};
-use entente_domain::{
-    condition::{find, is_true},
-    contract::{NoticeVerdict, ResolvedContract, notice_of_no_contract, notice_status},
+use entente_domain::contract::{
+    NoticeVerdict, ResolvedContract, notice_of_no_contract, notice_status,
 };
-use kube::{Api, Resource as _, ResourceExt as _};
+use kube::ResourceExt as _;
 
-use super::{Contracts, observe::notices};
-use crate::{
-    cache::Key,
-    events::EventReason,
-    objects::path,
-    status::{Conditioned as _, Reported, WriteError, report_until_written},
+use super::{
+    Contracts,
+    judged::{self, News},
+    observe::notices,
 };
+use crate::{cache::Key, events::EventReason, objects::path, status::WriteError};
+
+/// Changes that are announced: a notice is accepted or refused.
+const NEWS: [News; 2] = [
+    News {
+        event: EventReason::NoticeAccepted,
+        holds: ConditionType::Accepted,
+        reason: None,
+        changed: ConditionType::Accepted,
+    },
+    News {
+        event: EventReason::NoticeRefused,
+        holds: ConditionType::Stalled,
+        reason: None,
+        changed: ConditionType::Accepted,
+    },
+];
 
 /// Reports the verdicts of a pass over a contract whose status was written.
 pub(super) async fn report(
@@ -51,45 +65,7 @@ async fn report_one(
     notice: &ContractNotice,
     verdict: &NoticeVerdict,
 ) -> Result<(), WriteError> {
-    let key = Key::of(notice);
-    let context = &contracts.context;
-    let api: Api<ContractNotice> = Api::namespaced(context.client.clone(), &key.namespace);
-    let now = context.clock.now();
-    let uid = notice.uid();
     let cache = &contracts.objects.notices;
-    let reported = report_until_written(&api, cache, &key, now, |object| {
-        let is_decided = object.uid() == uid;
-        is_decided.then(|| notice_status(object, verdict, now))
-    })
-    .await?;
-    if let Reported::Written(after) = reported {
-        publish(contracts, notice, &after);
-    }
-    Ok(())
-}
-
-/// Publishes that a notice was accepted or refused.
-fn publish(contracts: &Contracts, before: &ContractNotice, after: &ContractNotice) {
-    let said = |object| {
-        let said = find(ContractNotice::said(object), ConditionType::Accepted);
-        said.map(|said| (said.status.clone(), said.reason.clone()))
-    };
-    if said(before) == said(after) {
-        return;
-    }
-    let conditions = ContractNotice::said(after);
-    let reason = if is_true(conditions, ConditionType::Accepted) {
-        EventReason::NoticeAccepted
-    } else if is_true(conditions, ConditionType::Stalled) {
-        EventReason::NoticeRefused
-    } else {
-        return;
-    };
-    let accepted = find(conditions, ConditionType::Accepted);
-    let message = accepted.map_or("", |said| said.message.as_str());
-    let object = after.object_ref(&());
-    contracts
-        .context
-        .events
-        .publish(&object, reason, message, None);
+    let decide = |found: &ContractNotice, now| notice_status(found, verdict, now);
+    judged::report_one(contracts, cache, notice, decide, &NEWS).await
 }

@@ -6,13 +6,14 @@
 
 use std::collections::BTreeMap;
 
-use entente_crds::condition::{ConditionType, Reason};
+use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{ContractAmendment, ContractAmendmentStatus};
 use jiff::Timestamp;
 
+use super::judged::{Judged, not_accepted, of_no_contract};
 use super::timeline::Timeline;
 use super::{ContractWorld, Fault, ResolvedContract, joined, reason_of};
-use crate::condition::{ConditionSet, Status, Summary, Work};
+use crate::condition::Summary;
 
 /// The instant of an amendment that is accepted, or its faults.
 pub type AmendmentVerdict = Result<Timestamp, Vec<Fault>>;
@@ -27,16 +28,15 @@ pub(super) fn verdicts(
 ) -> BTreeMap<String, AmendmentVerdict> {
     let is_accepted = resolved.accepted.is_ok();
     let pending = || {
-        let why = if is_accepted {
-            "The contract waits for the notice of its start. The amendment is looked at when it has \
-             started"
+        let awaited = "The contract waits for the notice of its start. The amendment is looked at \
+                       when it has started";
+        Err(vec![if is_accepted {
+            Fault {
+                reason: Reason::Pending,
+                message: awaited.to_owned(),
+            }
         } else {
-            "The contract is not accepted: see its condition Accepted. The amendment is looked at \
-             when it is"
-        };
-        Err(vec![Fault {
-            reason: Reason::Pending,
-            message: why.to_owned(),
+            not_accepted("amendment")
         }])
     };
     let amendments = world.amendments.iter();
@@ -60,13 +60,7 @@ pub(super) fn verdicts(
 /// Returns the verdict on the amendments of a contract that does not exist.
 pub fn contract_not_found(amendment: &ContractAmendment) -> AmendmentVerdict {
     let contract = &amendment.spec.contract_ref.name;
-    Err(vec![Fault {
-        reason: Reason::ContractNotFound,
-        message: format!(
-            "spec.contractRef.name is \"{contract}\": there is no Contract of this name in the \
-             namespace; create it or correct the name"
-        ),
-    }])
+    Err(vec![of_no_contract(contract, " or correct the name")])
 }
 
 /// Returns the verdict on an amendment that is valid and that not every subscription has yet.
@@ -86,8 +80,7 @@ pub fn amendment_status(
     now: Timestamp,
 ) -> ContractAmendmentStatus {
     let previous = amendment.status.clone().unwrap_or_default();
-    let generation = amendment.metadata.generation;
-    let (summary, accepted) = match verdict {
+    let judged = match verdict {
         Ok(effective) => {
             let summary = if *effective <= now {
                 Summary::done(Reason::Succeeded, "The amendment is in force.")
@@ -97,18 +90,9 @@ pub fn amendment_status(
                     "The amendment is accepted; its instant lies ahead.",
                 )
             };
-            let valid = "The amendment is valid.".to_owned();
-            (summary, (Status::True, Reason::Valid, valid))
+            Judged::valid(summary, "The amendment is valid.")
         }
-        Err(faults) => {
-            let (reason, message) = (reason_of(faults), joined(faults));
-            let (work, status) = match reason {
-                Reason::Pending => (Work::Progressing, Status::Unknown),
-                _ => (Work::of(reason), Status::False),
-            };
-            let summary = Summary::open(reason, message.clone(), work);
-            (summary, (status, reason, message))
-        }
+        Err(faults) => Judged::refused(reason_of(faults), joined(faults)),
     };
     let effective = match verdict {
         Ok(effective) => Some(*effective),
@@ -116,12 +100,12 @@ pub fn amendment_status(
         Err(faults) if reason_of(faults) == Reason::Pending => previous.effective,
         Err(_) => None,
     };
-    let (status, reason, message) = accepted;
-    let set = ConditionSet::new(&previous.conditions, generation, now);
-    let set = set.with(ConditionType::Accepted, status, reason, message);
+    let before = (previous.observed_generation, &*previous.conditions);
+    let (observed_generation, conditions) =
+        judged.into_status(before, amendment.metadata.generation, now);
     ContractAmendmentStatus {
-        observed_generation: summary.observed_generation(generation, previous.observed_generation),
-        conditions: summary.state(set).finish(),
+        observed_generation,
+        conditions,
         effective,
     }
 }

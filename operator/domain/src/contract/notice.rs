@@ -6,14 +6,15 @@
 
 use std::collections::BTreeMap;
 
-use entente_crds::condition::{ConditionType, Reason};
+use entente_crds::condition::Reason;
 use entente_crds::v1alpha1::{ContractNotice, ContractNoticeStatus, NoticeType};
 use jiff::Timestamp;
 
+use super::judged::{Judged, not_accepted, of_no_contract};
 use super::notices::NoticeVerdict;
 use super::parsed::Readings;
 use super::{ContractWorld, Fault};
-use crate::condition::{ConditionSet, Status, Summary, Work};
+use crate::condition::Summary;
 
 /// Returns the verdict on each notice of a contract, by name. While the contract is not accepted
 /// nothing can be said of those that it was not started or ended by before.
@@ -38,28 +39,15 @@ pub(super) fn verdicts(
             NoticeType::Started => is(term.started_by.as_deref()).then_some(term.start),
             NoticeType::Ended => term.end.filter(|_| is(term.ended_by.as_deref())),
         });
-        let verdict = counted.ok_or_else(|| Fault {
-            reason: Reason::Pending,
-            message:
-                "The contract is not accepted: see its condition Accepted. The notice is looked \
-                      at when it is"
-                    .to_owned(),
-        });
-        (name, verdict)
+        (name, counted.ok_or_else(|| not_accepted("notice")))
     });
     verdicts.collect()
 }
 
 /// Returns the verdict on the notice of a contract that does not exist.
 pub fn notice_of_no_contract(notice: &ContractNotice) -> NoticeVerdict {
-    let contract = &notice.spec.contract_ref.name;
-    Err(Fault {
-        reason: Reason::ContractNotFound,
-        message: format!(
-            "spec.contractRef.name is \"{contract}\": there is no Contract of this name in the \
-             namespace; create it, or delete the notice and make one with the right name"
-        ),
-    })
+    let advice = ", or delete the notice and make one with the right name";
+    Err(of_no_contract(&notice.spec.contract_ref.name, advice))
 }
 
 /// Returns the status of a notice. Equal input gives equal output.
@@ -69,27 +57,19 @@ pub fn notice_status(
     now: Timestamp,
 ) -> ContractNoticeStatus {
     let previous = notice.status.clone().unwrap_or_default();
-    let generation = notice.metadata.generation;
-    let (summary, (status, reason, message)) = match verdict {
+    let judged = match verdict {
         Ok(instant) => {
-            let valid = "The notice is valid.".to_owned();
-            let accepted = (Status::True, Reason::Valid, valid);
-            (done(notice.spec.r#type, *instant <= now), accepted)
+            let summary = done(notice.spec.r#type, *instant <= now);
+            Judged::valid(summary, "The notice is valid.")
         }
-        Err(Fault { reason, message }) => {
-            let (work, status) = match reason {
-                Reason::Pending => (Work::Progressing, Status::Unknown),
-                _ => (Work::of(*reason), Status::False),
-            };
-            let summary = Summary::open(*reason, message.clone(), work);
-            (summary, (status, *reason, message.clone()))
-        }
+        Err(Fault { reason, message }) => Judged::refused(*reason, message.clone()),
     };
-    let set = ConditionSet::new(&previous.conditions, generation, now);
-    let set = set.with(ConditionType::Accepted, status, reason, message);
+    let before = (previous.observed_generation, &*previous.conditions);
+    let (observed_generation, conditions) =
+        judged.into_status(before, notice.metadata.generation, now);
     ContractNoticeStatus {
-        observed_generation: summary.observed_generation(generation, previous.observed_generation),
-        conditions: summary.state(set).finish(),
+        observed_generation,
+        conditions,
     }
 }
 

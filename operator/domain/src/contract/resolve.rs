@@ -44,12 +44,9 @@ pub fn resolve(world: &ContractWorld, now: Timestamp) -> ResolvedContract {
     resolved.next_change = timeline.next_change(now);
     resolved.amendments = verdicts(world, &timeline, &resolved, now);
     resolved.notices = notice::verdicts(world, &readings, resolved.accepted.is_ok());
-    if is_deleting(contract) {
-        let live = world.own().filter(|found| !is_terminating(found));
-        resolved.changes.delete = live.map(SubscriptionHandle::of).collect();
-        resolved.changes.delete.sort_unstable();
-    } else if resolved.accepted.is_ok() && resolved.has_no_term() {
-        // What was planned for a date lies ahead of the notice.
+    // Entries that were planned for a date lie ahead of the notice that is awaited.
+    let is_awaited = resolved.accepted.is_ok() && resolved.has_no_term();
+    if is_deleting(contract) || is_awaited {
         let live = world.own().filter(|found| !is_terminating(found));
         resolved.changes.delete = live.map(SubscriptionHandle::of).collect();
         resolved.changes.delete.sort_unstable();

@@ -88,7 +88,7 @@ pub(super) fn plan(
             _ => {}
         }
     }
-    // What several services want is overwritten once each of them has kept what is there.
+    // A value that several services want is written once each of them has kept the one that is there.
     let keeps = |action: &Action| matches!(action, Action::RecordPrevious { .. });
     if plan.actions.iter().any(keeps) {
         let overwrites = |action: &Action| matches!(action, Action::WriteDevice { .. });

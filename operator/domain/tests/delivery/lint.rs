@@ -184,7 +184,7 @@ fn taken_from(
             _ => false,
         };
         let is_live = other.metadata.deletion_timestamp.is_none();
-        // What a subscription leaves has another instance: on another broker, or of another id.
+        // The instance that a subscription leaves is another one: on another broker, or of another id.
         let is_other = *SubscriptionName::from(&name).object() != *entry.name.object();
         is_other && is_live && wants && instance_id(&snapshot.namespace, other) == *id
     })?;

@@ -23,7 +23,7 @@ impl Round<'_> {
         verified: &Verified,
         plan: &mut Plan,
     ) {
-        // What waits for the switch waits for all that comes before it.
+        // An item that moves with the switch waits for all that comes before it.
         let conflicts = step.items.iter().filter(|it| !it.moves_with_the_switch());
         for conflict in conflicts.filter_map(|item| item.conflict.as_ref()) {
             plan.wait(&subscription.name, conflict.clone());

@@ -139,7 +139,7 @@ impl Round<'_> {
         object.is_some_and(|object| {
             let came_back = object.spec.restored.is_some() && object.spec.origin.is_some();
             let is_asked_for = object.annotations().contains_key(ANNOTATION_PROVISION);
-            // What takes the place of another one was never made.
+            // An instance that takes the place of another one was never made.
             let is_first = leaving(object).is_some();
             came_back && !is_asked_for && !is_first && !recorded.is_some_and(may_exist)
         })

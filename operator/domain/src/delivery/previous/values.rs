@@ -131,7 +131,7 @@ mod tests {
             (String, vec![text("•••")], Err(Unsaved::Secret)),
             (String, vec![text("**")], Ok("[\"**\"]")),
             (Secret, vec![text("open sesame")], Err(Unsaved::Unreadable)),
-            // What a reader cannot see would be lost.
+            // A character that a reader cannot see would be lost.
             (String, vec![text("a\u{0}b")], Err(Unsaved::Unreadable)),
             (String, vec![text("a\nb")], Err(Unsaved::Unreadable)),
             (String, vec![text("a"), text("b")], Err(Unsaved::Unreadable)),

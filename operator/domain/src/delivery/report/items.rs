@@ -128,7 +128,7 @@ impl Report<'_> {
         let sent = self
             .observations
             .sent(&self.subscription.name, &item.key, item.desired_digest);
-        // What was sent before the service ended counts no more when it is in force again.
+        // A request from before the service ended counts no more when it is in force again.
         let last_sent = before.filter(|before| before.released.is_none());
         let last_sent = last_sent.and_then(|before| before.last_sent);
         // A report that is made twice counts nothing twice.

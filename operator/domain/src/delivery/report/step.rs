@@ -27,7 +27,7 @@ impl Report<'_> {
     /// Returns the first step that is not wholly Effective.
     pub(super) fn step_of_work(&self) -> Option<StepType> {
         let steps = || self.subscription.steps.iter();
-        // What waits for the switch is done after the steps that come before that.
+        // Steps that wait for the switch are done after those that come before it.
         let before = steps().find(|step| {
             let is_after = is_after_the_switch(self.subscription, step.r#type);
             !is_after && !is_done(self.subscription, step, self.verified)

@@ -33,7 +33,7 @@ pub(in crate::delivery) fn hand_over(
     }
     let mut chains: BTreeMap<String, Vec<Member<'_>>> = BTreeMap::new();
     for (index, subscription) in subscriptions.iter().enumerate() {
-        // What a subscription leaves goes to nobody.
+        // An instance that a subscription leaves goes to nobody.
         if subscription.name.is_leaving() {
             continue;
         }

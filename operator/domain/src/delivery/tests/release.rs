@@ -151,7 +151,7 @@ fn what_was_there_first_goes_back_whatever_happens_meanwhile() {
                 story.pass(hours(1), |action| is_of_device(action).then(unreachable));
             },
         ),
-        // What drifts is set right, and is not what was there first.
+        // A value that drifted is set right, and is not the one that was there first.
         (
             "https://github.com/openwisp/openwisp-config/issues/72",
             |story| {

@@ -214,7 +214,7 @@ fn living(services: &[&'static str], between: bool, events: &[(i64, Event)]) -> 
             world.revise("a.backup.lobby", &wish);
         }
     }
-    // What the catalogue of the scripts has is of no group.
+    // A service that comes back is that of the catalogue of the scripts, which is of no group.
     let of_the_group = |(_, event): &&(i64, Event)| !matches!(event, Event::Restored(_));
     for (minute, event) in events.iter().filter(of_the_group) {
         world.run_until((start() + minutes(*minute)).max(world.now));

@@ -36,7 +36,7 @@ pub(super) fn check(simulation: &Simulation, resolved: &ResolvedDevice, name: &s
     }
     let delivered = is_true(&status.conditions, ConditionType::Delivered);
     if delivered && entry.intent == Intent::SetUp {
-        // What is not wanted any more is listed while the end has a value to put back.
+        // An item that is not wanted any more is listed while the end has a value to put back.
         let is_wanted = |item: &&Item| entry.items().any(|(_, wanted)| wanted.key == item.key);
         let wanted = || status.items.iter().filter(is_wanted);
         let all = entry.items().count() == wanted().count();

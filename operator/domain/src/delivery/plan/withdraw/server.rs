@@ -43,7 +43,7 @@ impl Withdrawing<'_> {
             HandOver::Takes => return Withdrawal::UnderWay,
             HandOver::Forgets | HandOver::Done => return Withdrawal::Released,
         }
-        // What was never asked for is nowhere; what was removed has to be proved gone.
+        // An instance that was never asked for is nowhere; one that was removed has to be proved gone.
         let is_nowhere = heard.removed.is_none() && !may_exist(recorded);
         if !self.subscription.begun || is_nowhere || heard.is_gone() {
             return Withdrawal::Released;
