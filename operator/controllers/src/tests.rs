@@ -88,6 +88,12 @@ fn catalogue(process: &InProcess) {
 /// Starts as [`prepared`] does, with an operator that has made every subscription.
 async fn established() -> InProcess {
     let mut process = prepared();
+    start_and_establish(&mut process).await;
+    process
+}
+
+/// Starts the operator, and waits until it has made every subscription.
+async fn start_and_establish(process: &mut InProcess) {
     process.start_all();
     let established = |process: &InProcess| {
         let status = contract(process).status.unwrap_or_default();
@@ -96,7 +102,13 @@ async fn established() -> InProcess {
     process
         .until("the contract is established", established)
         .await;
-    process
+}
+
+/// True if the amount of a record is final.
+fn is_final(process: &InProcess, record: &str) -> bool {
+    let record: Option<Compensation> = process.cluster.get(NAMESPACE, record);
+    let status = record.and_then(|it| it.status).unwrap_or_default();
+    says(&status.conditions, "Ready") == "True(RecordOnly)"
 }
 
 fn jump_to_start(process: &InProcess) {

@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, sync::PoisonError, time::Duration};
 
 use entente_crds::v1alpha1::{
-    Compensation, Contract, ContractAmendment, ContractNotice, Device, ServiceSubscription,
-    SmartService,
+    Compensation, Contract, ContractAmendment, ContractNotice, Device, NameReference,
+    ServiceSubscription, SmartService,
 };
 use entente_domain::contract::{predecessor_of, view};
-use kube::ResourceExt as _;
+use kube::{Resource, ResourceExt as _};
 
 use super::{Contracts, kin, observe::amendments};
 use crate::{
@@ -41,24 +41,25 @@ pub(super) fn clock(contracts: &Contracts, queue: &Queue<Key>, (): &()) {
 
 /// Wakes the contract of an amendment: it is the one that decides and reports it.
 pub(super) fn amendment(_: &Contracts, queue: &Queue<Key>, change: &Change<ContractAmendment>) {
-    if !spec_differs(change) && !change.by_others {
-        return;
-    }
-    // It may have been deleted and made again for another contract.
-    for found in [&change.old, &change.new].into_iter().flatten() {
-        let contract = found.spec.contract_ref.name.clone();
-        queue.add(Key::new(change.key.namespace.clone(), contract));
-    }
+    contract_of(queue, change, |found| &found.spec.contract_ref);
 }
 
 /// Wakes the contract of a notice: it is the one that decides and reports it.
 pub(super) fn notice(_: &Contracts, queue: &Queue<Key>, change: &Change<ContractNotice>) {
+    contract_of(queue, change, |found| &found.spec.contract_ref);
+}
+
+fn contract_of<K: Resource<DynamicType = ()>>(
+    queue: &Queue<Key>,
+    change: &Change<K>,
+    reference: fn(&K) -> &NameReference,
+) {
     if !spec_differs(change) && !change.by_others {
         return;
     }
     // It may have been deleted and made again for another contract.
     for found in [&change.old, &change.new].into_iter().flatten() {
-        let contract = found.spec.contract_ref.name.clone();
+        let contract = reference(found).name.clone();
         queue.add(Key::new(change.key.namespace.clone(), contract));
     }
 }

@@ -27,14 +27,7 @@ async fn delivered() -> InProcess {
     let osb = connection.spec.osb.as_mut().expect("it is a broker");
     NEW_URL.clone_into(&mut osb.url);
     process.cluster.apply(&connection);
-    process.start_all();
-    let established = |process: &InProcess| {
-        let status = contract(process).status.unwrap_or_default();
-        status.established.is_some()
-    };
-    process
-        .until("the contract is established", established)
-        .await;
+    start_and_establish(&mut process).await;
     jump_to_start(&process);
     process.until("everything is delivered", is_delivered).await;
     process.let_pass(Duration::from_mins(1)).await;

@@ -113,11 +113,7 @@ async fn with_a_record() -> InProcess {
     process.let_pass(Duration::from_hours(5)).await;
     process.world.put_device(&url(0), device);
     process.until("everything is delivered", is_delivered).await;
-    let is_final = |process: &InProcess| {
-        let record: Option<Compensation> = process.cluster.get(NAMESPACE, RECORD);
-        let status = record.and_then(|it| it.status).unwrap_or_default();
-        says(&status.conditions, "Ready") == "True(RecordOnly)"
-    };
+    let is_final = |process: &InProcess| is_final(process, RECORD);
     process.until("the amount is final", is_final).await;
     process.let_pass(Duration::from_hours(1)).await;
     process

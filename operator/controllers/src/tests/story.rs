@@ -152,11 +152,7 @@ async fn a_device_that_is_off_over_the_start_costs_what_its_contract_says() {
     process.let_pass(Duration::from_hours(30)).await;
     process.world.put_device(&url(0), device);
     process.until("everything is delivered", is_delivered).await;
-    let is_final = |process: &InProcess| {
-        let record: Compensation = process.cluster.get(NAMESPACE, record).expect("a record");
-        let status = record.status.unwrap_or_default();
-        says(&status.conditions, "Ready") == "True(RecordOnly)"
-    };
+    let is_final = |process: &InProcess| is_final(process, record);
     process.until("the amount is final", is_final).await;
     let found: Compensation = process.cluster.get(NAMESPACE, record).expect("a record");
     let status = found.status.expect("a status");

@@ -118,16 +118,26 @@ fn ask_to_reconcile(world: &mut Simulation) {
 
 fn live(indexes: &[usize], events: &[(i64, Event)]) -> Simulation {
     let mut world = world(indexes);
+    live_through(&mut world, events, indexes, [120, 300]);
+    world
+}
+
+/// Lets events happen, heals the world at the first of two minutes, and runs it until the second one.
+fn live_through<'a>(
+    world: &mut Simulation,
+    events: impl IntoIterator<Item = &'a (i64, Event)>,
+    indexes: &[usize],
+    [healed, end]: [i64; 2],
+) {
     for (minute, event) in events {
         world.run_until((start() + minutes(*minute)).max(world.now));
         world.transcript.push(format!("> {event:?}"));
-        happen(&mut world, event, indexes);
+        happen(world, event, indexes);
     }
-    world.run_until((start() + minutes(120)).max(world.now));
+    world.run_until((start() + minutes(healed)).max(world.now));
     world.transcript.push("> healed".to_owned());
-    heal(&mut world);
-    world.run_until(start() + minutes(300));
-    world
+    heal(world);
+    world.run_until(start() + minutes(end));
 }
 
 // shows B7 D2

@@ -11,8 +11,8 @@ use kube::ResourceExt as _;
 use proptest::prelude::*;
 
 use super::{
-    CATALOGUE, Event, Simulation, assert_settled, essence, events, happen, heal, minutes, start,
-    wish,
+    CATALOGUE, Event, Simulation, assert_settled, essence, events, heal, live_through, minutes,
+    start, wish,
 };
 use crate::simulation::{Fault, Wish};
 
@@ -216,15 +216,8 @@ fn living(services: &[&'static str], between: bool, events: &[(i64, Event)]) -> 
     }
     // A service that comes back is that of the catalogue of the scripts, which is of no group.
     let of_the_group = |(_, event): &&(i64, Event)| !matches!(event, Event::Restored(_));
-    for (minute, event) in events.iter().filter(of_the_group) {
-        world.run_until((start() + minutes(*minute)).max(world.now));
-        world.transcript.push(format!("> {event:?}"));
-        happen(&mut world, event, &[0]);
-    }
-    world.run_until((start() + minutes(240)).max(world.now));
-    world.transcript.push("> healed".to_owned());
-    heal(&mut world);
-    world.run_until(start() + minutes(480));
+    let events = events.iter().filter(of_the_group);
+    live_through(&mut world, events, &[0], [240, 480]);
     world
 }
 

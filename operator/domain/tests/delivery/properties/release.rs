@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use kube::ResourceExt as _;
 use proptest::prelude::*;
 
-use super::{Event, Simulation, events, happen, heal, minutes, start, wanted, world};
+use super::{Event, Simulation, events, live_through, minutes, start, wanted, world};
 
 /// Returns the values that somebody has set before the first service.
 fn first() -> Vec<(Place, Vec<Scalar>)> {
@@ -30,15 +30,7 @@ fn first() -> Vec<(Place, Vec<Scalar>)> {
 fn lived(indexes: &[usize], events: &[(i64, Event)]) -> Simulation {
     let mut world = world(indexes);
     world.printer.values.extend(first());
-    for (minute, event) in events {
-        world.run_until((start() + minutes(*minute)).max(world.now));
-        world.transcript.push(format!("> {event:?}"));
-        happen(&mut world, event, indexes);
-    }
-    world.run_until((start() + minutes(120)).max(world.now));
-    world.transcript.push("> healed".to_owned());
-    heal(&mut world);
-    world.run_until(start() + minutes(300));
+    live_through(&mut world, events, indexes, [120, 300]);
     let objects = world.snapshot.subscriptions.iter();
     let names: Vec<String> = objects.map(|object| object.name_any()).collect();
     world.transcript.push("> all end".to_owned());

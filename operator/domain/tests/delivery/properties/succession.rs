@@ -6,8 +6,8 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use super::{
-    CATALOGUE, MENU, Simulation, assert_settled, essence, events, happen, heal, minutes, start,
-    wish,
+    CATALOGUE, MENU, Simulation, assert_settled, essence, events, heal, live_through, minutes,
+    start, wish,
 };
 use crate::simulation::{Fault, Wish};
 
@@ -188,15 +188,7 @@ proptest! {
         events in events(),
     ) {
         let mut world = chain(&links);
-        for (minute, event) in &events {
-            world.run_until((start() + minutes(*minute)).max(world.now));
-            world.transcript.push(format!("> {event:?}"));
-            happen(&mut world, event, &[0]);
-        }
-        world.run_until((start() + minutes(240)).max(world.now));
-        world.transcript.push("> healed".to_owned());
-        heal(&mut world);
-        world.run_until(start() + minutes(480));
+        live_through(&mut world, &events, &[0], [240, 480]);
         assert_settled(&world);
         let before = (world.requests, world.writes);
         world.pass();
