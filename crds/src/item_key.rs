@@ -102,6 +102,11 @@ impl ItemKey {
         all.find(|known| known.as_str() == kind)
     }
 
+    /// Returns the name of the item among those of its kind; `None` if there is one of that kind.
+    pub fn name(&self) -> Option<&str> {
+        Some(self.0.split_once('/')?.1)
+    }
+
     /// Returns the key as it is written in a status.
     pub fn as_str(&self) -> &str {
         &self.0

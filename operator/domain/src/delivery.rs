@@ -42,7 +42,7 @@ pub use model::{
     snapshot::{DeviceSnapshot, UnsaidAttempts},
 };
 pub(crate) use observations::record::has_instance;
-pub use observations::record::{handles_of, may_exist};
+pub use observations::record::{handles_in, handles_of, may_exist};
 pub use observations::{DeviceObservation, InstanceObservation, Observations, Reading, Sent};
 pub(crate) use pass::answer::{late, poll_interval};
 pub use pass::{Answer, Pass};

@@ -10,7 +10,7 @@ use entente_crds::{
 };
 use entente_domain::{
     condition::{find, is_true},
-    delivery::{handles_of, may_exist},
+    delivery::{handles_in, handles_of, may_exist},
 };
 use kube::{Resource as _, ResourceExt as _};
 
@@ -129,9 +129,7 @@ fn adopted(delivery: &Delivery, old: &ServiceSubscriptionStatus, after: &Service
 /// Publishes that a withdrawal ran out of time. One that a person gave up did not.
 fn timed_out(delivery: &Delivery, old: &ServiceSubscriptionStatus, after: &ServiceSubscription) {
     let before = |recorded: &ServerInstance| {
-        let left = old.leaving.iter().map(|left| &left.server);
-        let mut known = old.server.iter().chain(left);
-        known.any(|it| {
+        handles_in(old).any(|it| {
             it.orphaned.is_some()
                 && it.instance_id == recorded.instance_id
                 && it.connection_ref == recorded.connection_ref

@@ -190,7 +190,10 @@ pub(super) async fn switch(
         (object.uid() == uid).then(|| pass.switch(object, group, to, now))
     });
     let written = written_alone(&api, cache, &key, now, Box::pin(work)).await;
-    let held = |object: Arc<Device>| object.status.clone().unwrap_or_default().exclusive;
+    let held = |object: Arc<Device>| {
+        let status = object.status.as_ref();
+        status.map_or_else(Vec::new, |status| status.exclusive.clone())
+    };
     match written {
         Ok(Reported::Written(object)) => Answer::Switched(Some(held(object))),
         Ok(Reported::Unchanged) => Answer::Switched(cache.get(&key).map(held)),

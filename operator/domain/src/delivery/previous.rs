@@ -16,7 +16,10 @@ use entente_crds::{
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use crate::delivery::{DeviceSnapshot, digest, resolve::values::connections_of};
+use crate::delivery::{
+    DeviceSnapshot, digest,
+    resolve::values::{connections_of, setting_digest},
+};
 use crate::names::ConnectionName;
 use crate::protocol::{Manner, Place, carrier};
 use crate::remote::{DeviceReading, Scalar, Value};
@@ -53,7 +56,7 @@ pub(in crate::delivery) struct Located {
 impl Located {
     /// Returns the digest of a value as an item that wants it has it.
     pub(in crate::delivery) fn digest(&self, value: &Value) -> Digest {
-        digest(&(&self.place, self.manner, value))
+        setting_digest(&self.place, self.manner, value)
     }
 }
 
@@ -63,7 +66,7 @@ pub(in crate::delivery) fn locate(snapshot: &DeviceSnapshot, key: &ItemKey) -> O
     if key.kind() != Some(ItemKind::DeviceSetting) {
         return None;
     }
-    let (_, name) = key.as_str().split_once('/')?;
+    let name = key.name()?;
     let (device, model) = (snapshot.device.as_deref()?, snapshot.model.as_deref()?);
     let mut settings = model.spec.settings.iter();
     let setting = settings.find(|setting| setting.name == name)?;
@@ -166,6 +169,22 @@ pub(in crate::delivery) struct Read<'a> {
     pub(in crate::delivery) at: Timestamp,
 }
 
+/// Returns the word about a setting of which no value is kept, or not yet.
+pub(in crate::delivery) fn without_value(
+    machine: Digest,
+    saved: Timestamp,
+    unsaved: Option<Unsaved>,
+) -> Previous {
+    Previous {
+        values: Vec::new(),
+        saved,
+        unsaved,
+        machine,
+        own: None,
+        returned: None,
+    }
+}
+
 /// Returns the value to keep of a setting before a subscription overwrites it: the one that was read,
 /// or the reason for which it is none. `None` if something is kept already, if one of ours set the
 /// setting before and keeps nothing, or if there was nothing.
@@ -188,14 +207,7 @@ pub(in crate::delivery) fn to_save(
     if found.is_empty() {
         return None;
     }
-    let kept = Previous {
-        values: Vec::new(),
-        saved: read.at,
-        unsaved: None,
-        machine: machine(device),
-        own: None,
-        returned: None,
-    };
+    let kept = without_value(machine(device), read.at, None);
     if let Some(item) = setter(snapshot, subscription, &located, found) {
         return handed_on(item).filter(|handed| is_of_machine(snapshot, handed));
     }
@@ -289,14 +301,12 @@ pub(in crate::delivery) fn carried(
 ) -> Option<Box<Previous>> {
     let previous = item?.previous.as_deref()?;
     if !is_of_machine(snapshot, previous) {
-        return Some(Box::new(Previous {
-            values: Vec::new(),
-            saved: previous.saved,
-            unsaved: Some(Unsaved::AnotherMachine),
-            machine: previous.machine,
-            own: None,
-            returned: None,
-        }));
+        let unsaved = Some(Unsaved::AnotherMachine);
+        return Some(Box::new(without_value(
+            previous.machine,
+            previous.saved,
+            unsaved,
+        )));
     }
     Some(Box::new(Previous {
         returned: None,

@@ -194,7 +194,7 @@ fn resolve_revision(
     let service = snapshot.services.get(name);
     let service = service.ok_or_else(|| snapshot.not_at_hand(Referent::SmartService, name))?;
     if let Some(group) = &service.spec.exclusive_group {
-        resolved.claims.insert(format!("group {group}"));
+        resolved.claim_group(group);
     }
     let side = service.spec.device.as_ref();
     resolved.release = Some(side.map(|side| side.release).unwrap_or_default());

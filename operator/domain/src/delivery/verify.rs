@@ -24,7 +24,7 @@ use crate::{reasons::reason, remote::Failure};
 mod acceptance;
 pub(super) mod compare;
 mod device;
-mod difference;
+pub(super) mod difference;
 pub(super) mod faults;
 pub(super) mod identity;
 mod instance;

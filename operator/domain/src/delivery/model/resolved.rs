@@ -181,6 +181,11 @@ impl ResolvedSubscription {
             .find_map(|claim| claim.strip_prefix("group "))
     }
 
+    /// Adds the exclusive group of its service to what it claims.
+    pub(in crate::delivery) fn claim_group(&mut self, group: &str) {
+        self.claims.insert(format!("group {group}"));
+    }
+
     /// True if it takes the place of another one that still serves.
     pub fn comes(&self) -> bool {
         matches!(self.turn, Some(Turn::Comes { .. }))
@@ -189,7 +194,7 @@ impl ResolvedSubscription {
     /// True if an item waits for the switch of its exclusive group.
     pub fn keeps_for_the_switch(&self, key: &ItemKey) -> bool {
         let mut items = self.items().filter(|(_, item)| item.key == *key);
-        items.any(|(_, item)| item.moves_with_the_switch())
+        self.comes() && items.any(|(_, item)| item.moves_with_the_switch())
     }
 
     /// True if it has ended and serves until another one does.

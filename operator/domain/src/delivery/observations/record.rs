@@ -8,7 +8,7 @@ use entente_crds::{
     digest::Digest,
     v1alpha1::{
         AdoptedBy, Adoption, ServerInstance, ServerOperation, ServerOperationState,
-        ServerOperationType, ServiceSubscription,
+        ServerOperationType, ServiceSubscription, ServiceSubscriptionStatus,
     },
 };
 use jiff::{SignedDuration, Timestamp};
@@ -207,11 +207,13 @@ pub fn may_exist(recorded: &ServerInstance) -> bool {
 
 /// Returns the instances that the status of a subscription has: its own, and the one that it leaves.
 pub fn handles_of(subscription: &ServiceSubscription) -> impl Iterator<Item = &ServerInstance> {
-    let statuses = subscription.status.iter();
-    statuses.flat_map(|status| {
-        let left = status.leaving.iter().map(|left| &left.server);
-        status.server.iter().chain(left)
-    })
+    subscription.status.iter().flat_map(handles_in)
+}
+
+/// Returns the instances that a status has.
+pub fn handles_in(status: &ServiceSubscriptionStatus) -> impl Iterator<Item = &ServerInstance> {
+    let left = status.leaving.iter().map(|left| &left.server);
+    status.server.iter().chain(left)
 }
 
 /// True if the status of a subscription has an instance that may exist.

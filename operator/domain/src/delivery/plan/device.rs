@@ -28,25 +28,18 @@ impl Round<'_> {
         for conflict in conflicts.filter_map(|item| item.conflict.as_ref()) {
             plan.wait(&subscription.name, conflict.clone());
         }
-        let saves_first = self.saves_first(subscription, step, verified, plan);
+        self.keep_previous(subscription, step, verified, plan);
         for connection in connections_of(step) {
-            self.device_step_through(
-                connection,
-                subscription,
-                (step, saves_first),
-                verified,
-                plan,
-            );
+            self.device_step_through(connection, subscription, step, verified, plan);
         }
     }
 
-    /// Plans the items of a step that one connection carries. `saves_first`: nothing is overwritten
-    /// before the values that are there are kept.
+    /// Plans the items of a step that one connection carries.
     fn device_step_through(
         &self,
         connection: &ConnectionName,
         subscription: &ResolvedSubscription,
-        (step, saves_first): (&ResolvedStep, bool),
+        step: &ResolvedStep,
         verified: &Verified,
         plan: &mut Plan,
     ) {
@@ -82,7 +75,7 @@ impl Round<'_> {
             if !rest() {
                 plan.wait(&subscription.name, unpinned);
             }
-        } else if was_read && !saves_first {
+        } else if was_read {
             for item in items() {
                 self.write_item(subscription, item, verified, plan);
             }

@@ -17,15 +17,14 @@ use crate::delivery::{
 };
 
 impl Round<'_> {
-    /// Plans that the values which a step would overwrite are kept; true if there are some, so that
-    /// the step overwrites nothing yet.
-    pub(super) fn saves_first(
+    /// Plans that the values which a step would overwrite are kept; the plan overwrites nothing then.
+    pub(super) fn keep_previous(
         &self,
         subscription: &ResolvedSubscription,
         step: &ResolvedStep,
         verified: &Verified,
         plan: &mut Plan,
-    ) -> bool {
+    ) {
         for item in &step.items {
             let key = BackoffKey::item(&subscription.name, &item.key, item.digest);
             let unsaved = self.backoffs.pending(&key, None, self.now);
@@ -34,10 +33,10 @@ impl Round<'_> {
             }
         }
         let Some(object) = self.snapshot.subscription(&subscription.name) else {
-            return false;
+            return;
         };
         if subscription.release == Some(Release::Keep) {
-            return false;
+            return;
         }
         let about_to_be_sent = step
             .items
@@ -51,14 +50,12 @@ impl Round<'_> {
             })
         });
         let saved = within_limit(object.status.as_ref(), saved.collect());
-        if saved.is_empty() {
-            return false;
+        if !saved.is_empty() {
+            plan.actions.push(Action::RecordPrevious {
+                subscription: subscription.name.clone(),
+                items: saved,
+            });
         }
-        plan.actions.push(Action::RecordPrevious {
-            subscription: subscription.name.clone(),
-            items: saved,
-        });
-        true
     }
 
     fn is_about_to_be_sent(

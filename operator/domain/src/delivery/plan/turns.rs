@@ -81,34 +81,27 @@ pub(super) fn exchange(
     plan: &mut Plan,
 ) -> bool {
     let name = &subscription.name;
-    match &subscription.exchange {
-        None => false,
-        Some(Exchange::Waits) if is_left_behind(round, name) => {
-            plan.actions.push(Action::RecordInstance {
-                subscription: name.clone(),
-            });
-            true
-        }
-        Some(Exchange::Waits) => {
-            let message = "the instance of the service before the present one is being removed; the \
-                           next one is set up after that";
-            let wait = Blocked::new(Reason::HandingOver, message.to_owned());
-            plan.wait(name, wait.on(Side::Server));
-            true
-        }
-        Some(Exchange::Leaves { .. } | Exchange::Returns) if !round.may_be_written(name) => {
-            let message = "the instance of the service before could not be set aside in status yet";
-            let wait = Blocked::new(Reason::HandingOver, message.to_owned());
-            plan.wait(name, wait.on(Side::Server));
-            true
-        }
-        Some(Exchange::Leaves { .. } | Exchange::Returns) => {
-            plan.actions.push(Action::RecordInstance {
-                subscription: name.clone(),
-            });
-            true
-        }
+    let (is_due, why_not) = match &subscription.exchange {
+        None => return false,
+        Some(Exchange::Waits) => (
+            is_left_behind(round, name),
+            "the instance of the service before the present one is being removed; the next one is \
+             set up after that",
+        ),
+        Some(Exchange::Leaves { .. } | Exchange::Returns) => (
+            round.may_be_written(name),
+            "the instance of the service before could not be set aside in status yet",
+        ),
+    };
+    if is_due {
+        plan.actions.push(Action::RecordInstance {
+            subscription: name.clone(),
+        });
+    } else {
+        let wait = Blocked::new(Reason::HandingOver, why_not.to_owned());
+        plan.wait(name, wait.on(Side::Server));
     }
+    true
 }
 
 /// True if nothing is left to be done with the instance that a subscription leaves, so that the status

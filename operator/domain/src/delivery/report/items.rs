@@ -8,12 +8,8 @@ use entente_crds::{
 
 use crate::delivery::report::Report;
 use crate::delivery::{
-    CarriedItem, Intent,
-    observations::record::may_exist,
-    plan::is_preempted,
-    plan::withdraw::Withdrawal,
-    previous::{carried, is_kept},
-    verify::VerifiedItem,
+    CarriedItem, Intent, observations::record::may_exist, plan::is_preempted,
+    plan::withdraw::Withdrawal, verify::VerifiedItem,
 };
 
 impl Report<'_> {
@@ -49,7 +45,8 @@ impl Report<'_> {
                     .iter()
                     .all(|item| item.verified_at.is_none() && item.problem.is_none()) =>
             {
-                return self.left_over_and_kept(previous);
+                // It has begun before, or gets the place of another one.
+                return self.with_values(previous).collect();
             }
             (Intent::Withdraw { .. } | Intent::Detach, _) => {
                 return self.released(previous, withdrawal);
@@ -70,19 +67,6 @@ impl Report<'_> {
             .collect();
         items.sort_by(|a, b| a.key.cmp(&b.key));
         items
-    }
-
-    /// Returns the items of a service that lies ahead of which a value is kept: it has begun before,
-    /// or gets the place of another one.
-    fn left_over_and_kept(&self, previous: &ServiceSubscriptionStatus) -> Vec<Item> {
-        let kept = previous.items.iter().filter(|item| is_kept(item));
-        let kept = kept.map(|item| Item {
-            state: ItemState::Unknown,
-            problem: None,
-            previous: carried(self.snapshot, Some(item)),
-            ..item.clone()
-        });
-        kept.collect()
     }
 
     /// Returns the items of the status before as they are, with every attempt at them.

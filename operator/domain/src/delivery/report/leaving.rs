@@ -14,10 +14,7 @@ use crate::delivery::{
     Blocked, Exchange, Intent, Turn,
     leaving::leaving,
     observations::record::may_exist,
-    plan::{
-        turns::{awaits_activation, is_over, told},
-        withdraw::Withdrawal,
-    },
+    plan::turns::{awaits_activation, is_over, told},
     report::Report,
     resolve::turns::{acts, set_aside_at},
 };
@@ -121,33 +118,22 @@ impl Report<'_> {
         })
     }
 
-    fn withdrawal_of_leaving(&self) -> Option<Withdrawal> {
-        Some(self.of_leaving()?.withdrawing_of().state())
-    }
-
     /// Returns the instance that the subscription leaves, after the requests of this pass.
     pub(super) fn leaving(&self) -> Option<Box<LeavingInstance>> {
         let before = leaving(self.snapshot.subscription(&self.subscription.name)?)?;
-        let (Some(left), Some(withdrawal)) = (self.of_leaving(), self.withdrawal_of_leaving())
-        else {
+        let Some(left) = self.of_leaving() else {
             return Some(Box::new(before.clone()));
         };
         if is_over(&left.withdrawing_of()) {
             return None;
         }
-        let server = left.server(&withdrawal)?;
+        let server = left.server(&left.withdrawing_of().state())?;
         let ends = left.withdraws() && !left.awaits_activation();
         Some(Box::new(LeavingInstance {
             ended: before.ended.or_else(|| ends.then_some(self.now)),
             server,
             ..before.clone()
         }))
-    }
-
-    /// True if nothing is left to be done with the instance that the subscription leaves.
-    pub(super) fn is_left_behind(&self) -> bool {
-        let of = self.of_leaving();
-        of.is_some_and(|left| is_over(&left.withdrawing_of()))
     }
 
     /// Returns the instant at which the removal of the instance that the subscription leaves is given

@@ -4,7 +4,7 @@
 //! the report of items, and for the write before a value is overwritten.
 
 use entente_crds::{
-    item_key::{ItemKey, ItemKind},
+    item_key::ItemKind,
     v1alpha1::{Item, ItemState, Previous, Release, ServiceSubscriptionStatus, Unsaved},
 };
 
@@ -12,7 +12,10 @@ use jiff::Timestamp;
 
 use crate::delivery::{
     SavedItem,
-    previous::{carried, has_lost_its_memory, is_kept, is_of_machine, known, machine, was_set},
+    previous::{
+        carried, has_lost_its_memory, is_kept, is_of_machine, known, machine, was_set,
+        without_value,
+    },
     report::Report,
     verify::VerifiedItem,
 };
@@ -99,14 +102,11 @@ impl Report<'_> {
             _ if is_known => Unsaved::Absent,
             _ => Unsaved::Unknown,
         };
-        Some(Box::new(Previous {
-            values: Vec::new(),
-            saved: sent,
-            unsaved: Some(unsaved),
-            machine: machine(device),
-            own: None,
-            returned: None,
-        }))
+        Some(Box::new(without_value(
+            machine(device),
+            sent,
+            Some(unsaved),
+        )))
     }
 
     /// Returns the items that are not wanted any more while the service goes on, and whose value is
@@ -115,10 +115,17 @@ impl Report<'_> {
         &'a self,
         status: &'a ServiceSubscriptionStatus,
     ) -> impl Iterator<Item = Item> + 'a {
-        let is_wanted = |key: &ItemKey| self.verified.item(key).is_some();
+        self.with_values(status)
+            .filter(|item| self.verified.item(&item.key).is_none())
+    }
+
+    /// Returns the items of which a value is kept, without a word about their present one.
+    pub(super) fn with_values<'a>(
+        &'a self,
+        status: &'a ServiceSubscriptionStatus,
+    ) -> impl Iterator<Item = Item> + 'a {
         let kept = status.items.iter().filter(|item| is_kept(item));
-        let left = kept.filter(move |item| !is_wanted(&item.key));
-        left.map(|item| Item {
+        kept.map(|item| Item {
             state: ItemState::Unknown,
             problem: None,
             previous: carried(self.snapshot, Some(item)),

@@ -41,9 +41,8 @@ impl Report<'_> {
             (_, Withdrawal::UnderWay) => false,
         };
         let records = &self.snapshot.compensations;
-        let is_left = status.leaving.is_some() && !self.is_left_behind();
         withdrawn
-            && !is_left
+            && status.leaving.is_none()
             && (self.snapshot.namespace_terminating
                 || is_recorded(self.object, &status.promises, records))
     }

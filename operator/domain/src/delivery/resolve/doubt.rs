@@ -28,10 +28,7 @@ pub(in crate::delivery) fn defer_in_doubt(
         if subscription.refused.is_some() {
             continue;
         }
-        let is_of_a_group = subscription
-            .claims
-            .iter()
-            .any(|it| it.starts_with("group "));
+        let is_of_a_group = subscription.group().is_some();
         let doubt = of_unknown_group.as_ref().filter(|_| is_of_a_group);
         let Some(doubt) = unreadable.as_ref().or(doubt) else {
             continue;

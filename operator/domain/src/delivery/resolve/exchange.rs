@@ -5,9 +5,7 @@
 //! its place back to one that was set aside. Without a group, or where the same SmartService was
 //! edited, it is removed as ever. Called by resolve.
 
-use std::cmp::Reverse;
-
-use entente_crds::v1alpha1::{ServerInstance, ServiceSubscription};
+use entente_crds::v1alpha1::{ServerInstance, ServiceSubscription, SmartService};
 
 use crate::delivery::{
     DeviceSnapshot, Exchange, Intent, ResolvedServer, ResolvedSubscription, leaving::leaving,
@@ -26,6 +24,7 @@ pub(in crate::delivery) fn exchange_of(
     {
         return None;
     }
+    let group = resolved.group()?;
     let status = subscription.status.as_ref()?;
     let is_another = |recorded: &ServerInstance| {
         let recorded = ResolvedServer::from_record(snapshot, subscription, recorded);
@@ -33,7 +32,6 @@ pub(in crate::delivery) fn exchange_of(
     };
     let recorded = status.server.as_ref();
     let recorded = recorded.filter(|it| may_exist(it) && is_another(it));
-    let group = resolved.group()?;
     if let Some(left) = leaving(subscription) {
         let names_offering = |of: &ResolvedServer| {
             let recorded = left.server.offering.as_deref();
@@ -50,25 +48,22 @@ pub(in crate::delivery) fn exchange_of(
     }
     let recorded = recorded?;
     let effective = resolved.revision.as_ref()?.effective;
-    let mut before: Vec<_> = subscription
-        .spec
-        .revisions
-        .iter()
-        .filter(|revision| revision.effective < effective)
-        .collect();
-    before.sort_by_key(|revision| Reverse(revision.effective));
-    let made_for = before.into_iter().find(|revision| {
-        let service = snapshot.services.get(&revision.service_ref.name);
-        let side = service.and_then(|service| service.spec.server.as_ref());
-        side.is_some_and(|side| {
+    let is_of_recorded = |service: &SmartService| {
+        service.spec.server.as_ref().is_some_and(|side| {
             side.connection_ref.name == recorded.connection_ref.name
                 && recorded
                     .offering
                     .as_ref()
                     .is_none_or(|it| *it == side.offering)
         })
-    })?;
-    let service = snapshot.services.get(&made_for.service_ref.name)?;
+    };
+    let before = subscription.spec.revisions.iter();
+    let before = before.filter(|revision| revision.effective < effective);
+    let with_service = before.filter_map(|revision| {
+        let service = snapshot.services.get(&revision.service_ref.name)?;
+        is_of_recorded(service).then_some((revision, service))
+    });
+    let (made_for, service) = with_service.max_by_key(|(revision, _)| revision.effective)?;
     let is_of_group = service.spec.exclusive_group.as_deref() == Some(group);
     is_of_group.then(|| Exchange::Leaves {
         group: group.to_owned(),

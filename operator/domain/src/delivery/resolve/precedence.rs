@@ -55,7 +55,7 @@ pub(in crate::delivery) fn refuse_losers(subscriptions: &mut [ResolvedSubscripti
             .claims
             .iter()
             .filter_map(|claim| taken.get(claim))
-            .find(|winner| !takes_its_place(subscription, winner))
+            .find(|winner| !takes_its_place(subscription.turn.as_ref(), winner))
             .cloned();
         if let Some(winner) = winner {
             subscription.refused = Some(Blocked::new(
@@ -74,8 +74,8 @@ pub(in crate::delivery) fn refuse_losers(subscriptions: &mut [ResolvedSubscripti
 }
 
 /// True if a subscription takes the place of this other one, so that the two are no conflict.
-fn takes_its_place(subscription: &ResolvedSubscription, other: &SubscriptionName) -> bool {
-    matches!(&subscription.turn, Some(Turn::Comes { from, .. }) if from == other)
+fn takes_its_place(turn: Option<&Turn>, other: &SubscriptionName) -> bool {
+    matches!(turn, Some(Turn::Comes { from, .. }) if from == other)
 }
 
 fn place(wanted: &Wanted) -> Option<Place> {
@@ -105,7 +105,7 @@ pub(in crate::delivery) fn mark_settings(subscriptions: &mut [ResolvedSubscripti
             continue;
         }
         let name = subscription.name.clone();
-        let turn = subscription.turn.clone();
+        let turn = subscription.turn.as_ref();
         for item in subscription
             .steps
             .iter_mut()
@@ -121,7 +121,7 @@ pub(in crate::delivery) fn mark_settings(subscriptions: &mut [ResolvedSubscripti
             let holder = wanted.entry(place).or_insert(own);
             if holder.digest != item.digest {
                 let winner = &holder.subscription;
-                if matches!(&turn, Some(Turn::Comes { from, .. }) if from == winner) {
+                if takes_its_place(turn, winner) {
                     item.conflict = Some(moves_with_the_switch(winner, &item.key));
                     continue;
                 }

@@ -5,7 +5,6 @@
 //! the state of an item. Of two of which one ends when the other begins, the one that ended is kept in
 //! force until the device has the other one as holder. Called by resolve, before precedence.
 
-use entente_crds::condition::Reason;
 use entente_crds::item_key::ItemKind;
 use entente_crds::v1alpha1::{ExclusiveHold, ItemState, LeavingInstance, ServiceSubscription};
 use jiff::{SignedDuration, Timestamp};
@@ -13,7 +12,7 @@ use kube::ResourceExt as _;
 
 use crate::delivery::{
     Blocked, DeviceSnapshot, Intent, ResolvedSubscription, Turn, leaving::leaving,
-    observations::record::has_instance, resolve::serving_on,
+    observations::record::has_instance, plan::is_preempted, resolve::serving_on,
 };
 use crate::names::SubscriptionName;
 use crate::promise::end_of;
@@ -35,12 +34,10 @@ pub(in crate::delivery) fn give_turns(
     unreachable: Option<&Blocked>,
     now: Timestamp,
 ) {
-    let mut index = 0;
-    while index < subscriptions.len() {
+    for index in 0..subscriptions.len() {
         if let Some(change) = change_to(snapshot, subscriptions, index, now) {
             give_turn(snapshot, subscriptions, &change, unreachable);
         }
-        index += 1;
     }
     for index in 0..subscriptions.len() {
         if subscriptions[index].name.is_leaving() && subscriptions[index].turn.is_none() {
@@ -62,8 +59,10 @@ pub(in crate::delivery) fn end_those_without_precedence(
     subscriptions: &mut [ResolvedSubscription],
     now: Timestamp,
 ) {
-    let mut others = subscriptions.iter_mut();
-    while let Some(entry) = others.find(|it| it.serves_on() && preempted(it)) {
+    let gives_way = |entry: &&mut ResolvedSubscription| {
+        entry.serves_on() && entry.refused.as_ref().is_some_and(is_preempted)
+    };
+    for entry in subscriptions.iter_mut().filter(gives_way) {
         let object = snapshot.subscription(&entry.name);
         let status = object.and_then(|object| object.status.as_ref());
         let ended = status.and_then(|status| status.ended);
@@ -73,11 +72,6 @@ pub(in crate::delivery) fn end_those_without_precedence(
         };
         (entry.turn, entry.refused) = (None, None);
     }
-}
-
-fn preempted(subscription: &ResolvedSubscription) -> bool {
-    let refused = subscription.refused.as_ref();
-    refused.is_some_and(|refused| refused.reason == Reason::ConflictingContract)
 }
 
 /// Returns the places of those that come and of those that serve until then.
@@ -115,9 +109,7 @@ fn give_turn(
         if let Some(object) = snapshot.subscription(&from) {
             subscriptions[old] = serving_on(snapshot, object, unreachable);
         }
-        subscriptions[old]
-            .claims
-            .insert(format!("group {}", change.group));
+        subscriptions[old].claim_group(&change.group);
         subscriptions[new].turn = Some(Turn::Comes {
             from,
             group: change.group.clone(),

@@ -4,6 +4,7 @@
 
 use entente_crds::{
     condition::Reason,
+    digest::Digest,
     item_key::ItemKey,
     v1alpha1::{
         ConnectionSpec, ContractFact, Device, DeviceFact, DeviceModel, DeviceSetting, Revision,
@@ -16,7 +17,7 @@ use kube::ResourceExt as _;
 use crate::delivery::{Blocked, DeviceSnapshot, ResolvedItem, Wanted, digest};
 use crate::{
     parameter::{Constraints, parse_value, secret_value},
-    protocol::carrier,
+    protocol::{Manner, Place, carrier},
     remote::Value,
     secret::SecretText,
     time::zone,
@@ -258,7 +259,7 @@ fn device_item(
         &Constraints::of_setting(setting),
     )?;
     Ok(Some(ResolvedItem {
-        digest: digest(&(&place, manner, &value)),
+        digest: setting_digest(&place, manner, &value),
         key,
         wanted: Wanted::DeviceSetting {
             connection: connection.into(),
@@ -271,6 +272,11 @@ fn device_item(
         conflict: None,
         overridden: false,
     }))
+}
+
+/// Returns the digest of a value at a place of the device, by which it is known again.
+pub(in crate::delivery) fn setting_digest(place: &Place, manner: Manner, value: &Value) -> Digest {
+    digest(&(place, manner, value))
 }
 
 /// Returns the wanted value with its type. A secret goes into a setting of type Secret only: any

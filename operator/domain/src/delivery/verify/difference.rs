@@ -12,7 +12,7 @@ use crate::{
 const MOST_SHOWN: usize = 64;
 
 /// Returns the violation of the rules in a reading, as a phrase, if there is one.
-pub(super) fn malformed(place: &Place, found: Option<&[Scalar]>) -> Option<String> {
+pub(in crate::delivery) fn malformed(place: &Place, found: Option<&[Scalar]>) -> Option<String> {
     found?.iter().find_map(|value| match value {
         Scalar::Malformed(how) => Some(format!("{place}: {how}")),
         _ => None,

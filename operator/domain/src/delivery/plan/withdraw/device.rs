@@ -14,7 +14,7 @@ use crate::delivery::{
         Located, handed_on, is_kept, is_of_machine, is_own, known, locate, values::value_from,
         within_limit,
     },
-    verify::compare::is_equal,
+    verify::{compare::is_equal, difference::malformed},
 };
 use crate::names::SubscriptionName;
 use crate::reasons::{Side, reason};
@@ -218,14 +218,10 @@ impl Withdrawing<'_> {
             Box::new(Next::Failed(why))
         })?;
         let found = reading.values.get(place).map_or(&[][..], Vec::as_slice);
-        let malformed = found.iter().find_map(|value| match value {
-            Scalar::Malformed(how) => Some(how),
-            _ => None,
-        });
-        match malformed {
+        match malformed(place, Some(found)) {
             None => Ok(Some(found)),
             Some(how) => {
-                let message = format!("{}: {place}: {how}", item.key);
+                let message = format!("{}: {how}", item.key);
                 let why = Blocked::new(Reason::ProtocolError, message).on(Side::Device);
                 Err(Box::new(Next::Failed(why)))
             }
