@@ -67,7 +67,7 @@ pub use notices::{Awaited, NoticeVerdict};
 pub use report::{WriteOutcome, report};
 pub use resolve::resolve;
 pub use subscription_view::{SubscriptionView, view};
-pub use succession::{Ancestor, ContractFacts, Kin, predecessor_of};
+pub use succession::{ContractFacts, Kin, Predecessor, predecessor_of};
 pub use wake::{next_date, next_wake};
 
 /// The most names that a message lists before it says "and N more".

@@ -254,13 +254,9 @@ pub(crate) fn end_of_term(
     let (field, found, end) = match (&term.end_date, &term.end_time, &term.duration) {
         (None, None, None) => return Ok(None),
         (Some(date), None, None) => {
-            let last = local_date("term.endDate", date)?;
-            let next = last.tomorrow().map_err(|_| TermError::Invalid {
-                field: "term.endDate",
-                found: date.clone(),
-                allowed: "before 9999-12-31; leave it out for a term without end",
-            })?;
-            ("term.endDate", date, Some(start_of_date(next, zone)))
+            let allowed = "before 9999-12-31; leave it out for a term without end";
+            let end = after_date("term.endDate", date, allowed, zone)?;
+            ("term.endDate", date, Some(end))
         }
         (None, Some(time), None) => {
             let end = instant("term.endTime", time)?;
@@ -311,13 +307,23 @@ pub(crate) fn expected_until(term: &Term) -> Result<Option<Timestamp>, TermError
         return Ok(None);
     };
     let zone = zone(&term.time_zone).map_err(|source| TermError::Zone { source })?;
-    let last = local_date("term.startBy", date)?;
+    after_date("term.startBy", date, "before 9999-12-31", &zone).map(Some)
+}
+
+/// Returns the first instant after a local date; `allowed` says which dates have one.
+fn after_date(
+    field: &'static str,
+    found: &str,
+    allowed: &'static str,
+    zone: &TimeZone,
+) -> Result<Timestamp, TermError> {
+    let last = local_date(field, found)?;
     let next = last.tomorrow().map_err(|_| TermError::Invalid {
-        field: "term.startBy",
-        found: date.clone(),
-        allowed: "before 9999-12-31",
+        field,
+        found: found.to_owned(),
+        allowed,
     })?;
-    Ok(Some(start_of_date(next, &zone)))
+    Ok(start_of_date(next, zone))
 }
 
 /// Reads a field of a spec as a local date (RFC 3339 full-date).

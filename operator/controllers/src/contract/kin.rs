@@ -5,7 +5,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use entente_crds::v1alpha1::{Contract, ServiceSubscription};
-use entente_domain::contract::{Ancestor, ContractFacts, Kin, predecessor_of};
+use entente_domain::contract::{ContractFacts, Kin, Predecessor, predecessor_of};
 use kube::ResourceExt as _;
 
 use super::{
@@ -41,16 +41,15 @@ pub(super) fn of(objects: &Objects, contract: &Contract) -> Kin {
     let services: BTreeSet<&str> = services.map(|it| it.service_ref.name.as_str()).collect();
     kin.services = observe::services(objects, &services);
     let before = predecessors(objects, &key, nearest.clone());
-    kin.predecessors = before.iter().map(|it| ContractFacts::from(&**it)).collect();
-    let ancestors = before.into_iter().map(|contract| {
+    let predecessors = before.into_iter().map(|contract| {
         let of = path(&key.namespace, &contract.name_any());
-        Ancestor {
+        Predecessor {
             amendments: observe::amendments(objects, &of),
             notices: observe::notices(objects, &of),
             contract,
         }
     });
-    kin.ancestors = ancestors.collect();
+    kin.predecessors = predecessors.collect();
     kin.unreadable_predecessor = if objects.contracts.is_unreadable(&nearest) {
         Some(format!("Contract {}", nearest.name))
     } else {

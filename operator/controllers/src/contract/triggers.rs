@@ -131,15 +131,13 @@ pub(super) fn unreadable_subscription(
     queue: &Queue<Key>,
     change: &UnreadableChange,
 ) {
-    let metadata = &change.object.metadata;
-    for owner in metadata.owner_references.iter().flatten() {
-        let namespace = change.object.key.namespace.clone();
-        let key = Key::new(namespace, owner.name.clone());
-        let contract = contracts.objects.contracts.get(&key);
-        let succeeds = contract.as_ref().and_then(|it| predecessor_of(it));
-        kin::wake(contracts, queue, &key, succeeds);
-        queue.add(key);
-    }
+    // By its name: one that was restored from a backup has no owner.
+    let Key { namespace, name } = &change.object.key;
+    let key = Key::new(namespace.clone(), contract_label(name));
+    let contract = contracts.objects.contracts.get(&key);
+    let succeeds = contract.as_ref().and_then(|it| predecessor_of(it));
+    kin::wake(contracts, queue, &key, succeeds);
+    queue.add(key);
 }
 
 pub(super) fn service(contracts: &Contracts, queue: &Queue<Key>, change: &Change<SmartService>) {

@@ -224,10 +224,12 @@ impl<'a> Reading<'a> {
         resolve_accepted_term(term, None, None, self.now)?;
         let zone = zone(&term.time_zone).map_err(|source| TermError::Zone { source })?;
         let made = created(self.contract, self.now);
-        let ends = self.of(NoticeType::Ended);
-        let noticed = ends.map(|it| (it.end().max(made), Some(it.name)));
+        let noticed = self.earliest_end(made).map(|(end, by)| (end, Some(by)));
         let of_spec = end_of_term(term, None, &zone)?.map(|end| (end, None));
-        let over = noticed.chain(of_spec).min_by_key(|(end, _)| *end);
+        let over = noticed
+            .into_iter()
+            .chain(of_spec)
+            .min_by_key(|(end, _)| *end);
         let mut starts = self
             .of(NoticeType::Started)
             .map(|it| (it.start().max(made), it));
@@ -276,6 +278,14 @@ impl<'a> Reading<'a> {
         end.is_some_and(|end| end <= self.now)
     }
 
+    /// Returns the earliest end that is reported, `least` at the earliest, with the first notice of those
+    /// that report it.
+    fn earliest_end(&self, least: Timestamp) -> Option<(Timestamp, &'a str)> {
+        let ends = self.of(NoticeType::Ended);
+        let ends = ends.map(|it| (it.end().max(least), it.name));
+        ends.min_by_key(|(end, _)| *end)
+    }
+
     /// Ends a term by the notice that reports the earliest end, and judges those that report one.
     fn end(&self, found: &mut Noticed) {
         let Noticed {
@@ -283,19 +293,11 @@ impl<'a> Reading<'a> {
             awaited,
             verdicts,
         } = found;
-        let earliest = |start: Option<Timestamp>| {
-            let least = start.map(shortly_after);
-            let made = created(self.contract, self.now);
-            let ends = self.of(NoticeType::Ended);
-            let ends = ends.map(move |it| (it.end().max(least.unwrap_or(made)), it.name));
-            // The first one of those that report the same instant.
-            ends.min_by_key(|(end, _)| *end)
-        };
         let (end, by) = if let Some(term) = term {
             let is_kept = |it: &ResolvedTerm| it.end == term.end && self.has_passed(it.end);
             if !self.accepted.is_some_and(is_kept)
                 && !never_began(self.contract, term)
-                && let Some((end, name)) = earliest(Some(term.start))
+                && let Some((end, name)) = self.earliest_end(shortly_after(term.start))
                 && term.end.is_none_or(|before| end < before)
             {
                 term.end = Some(end);
@@ -304,7 +306,8 @@ impl<'a> Reading<'a> {
             (term.end, term.ended_by.as_deref().map(ToOwned::to_owned))
         } else {
             let over = awaited.as_ref().and_then(|awaited| awaited.over_at);
-            let by = earliest(None).filter(|(end, _)| Some(*end) == over);
+            let by = self.earliest_end(created(self.contract, self.now));
+            let by = by.filter(|(end, _)| Some(*end) == over);
             (over, by.map(|(_, name)| name.to_owned()))
         };
         for report in self.of(NoticeType::Ended) {

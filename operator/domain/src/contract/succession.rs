@@ -19,7 +19,7 @@ use entente_crds::v1alpha1::{
 use jiff::Timestamp;
 
 use self::origins::Origins;
-use self::restored::restored_origin;
+use self::restored::RestoredOrigins;
 use super::revisions::instant;
 use super::subscription_state::SubscriptionState;
 use super::{
@@ -32,7 +32,7 @@ use super::{
 pub struct Kin {
     /// The contracts to which `spec.succeeds` leads, nearest first. It ends before one that does not
     /// exist, and before one that is in it already or is this very contract.
-    pub predecessors: Vec<ContractFacts>,
+    pub predecessors: Vec<Predecessor>,
     /// Subscriptions of the nearest of them, live and terminating.
     pub given: Vec<Arc<ServiceSubscription>>,
     /// Subscriptions of other contracts that succeed that one as well.
@@ -41,8 +41,6 @@ pub struct Kin {
     pub heirs: Vec<Arc<ServiceSubscription>>,
     /// The SmartServices of `given`, those that exist.
     pub services: BTreeMap<String, Arc<SmartService>>,
-    /// These contracts as they are, each with its amendments, in the same order.
-    pub ancestors: Vec<Ancestor>,
     /// The object before it that cannot be read, if there is one, such as "Contract acme-2024".
     pub unreadable_predecessor: Option<String>,
     /// True if a subscription of a contract that succeeds this one cannot be read.
@@ -51,13 +49,19 @@ pub struct Kin {
 
 /// A contract before another one, with its amendments and notices.
 #[derive(Clone, Debug)]
-pub struct Ancestor {
+pub struct Predecessor {
     /// The contract.
     pub contract: Arc<Contract>,
     /// The amendments that name it, in any order.
     pub amendments: Vec<Arc<ContractAmendment>>,
     /// The notices that name it, in any order.
     pub notices: Vec<Arc<ContractNotice>>,
+}
+
+impl Predecessor {
+    fn facts(&self) -> ContractFacts {
+        ContractFacts::from(&*self.contract)
+    }
 }
 
 /// The part of a contract on which those that succeed it depend.
@@ -135,7 +139,7 @@ pub(super) fn faults(world: &ContractWorld, term: Option<&ResolvedTerm>) -> Opti
             message: format!("spec.succeeds leads back to where it began: {circle}"),
         });
     }
-    let facts = world.kin.predecessors.first()?;
+    let facts = world.kin.predecessors.first()?.facts();
     let customer = &contract.spec.customer.id;
     if facts.customer != *customer {
         return Some(Fault {
@@ -175,7 +179,8 @@ fn circle(world: &ContractWorld, named: &str) -> Option<String> {
     let own = name_of(&world.contract);
     let chain = &world.kin.predecessors;
     let mut path: Vec<&str> = vec![own, named];
-    path.extend(chain.iter().filter_map(|it| it.succeeds.as_deref()));
+    let succeeds = chain.iter().filter_map(|it| predecessor_of(&it.contract));
+    path.extend(succeeds);
     let (last, before) = path.split_last()?;
     before.contains(last).then(|| path.join(", "))
 }
@@ -201,7 +206,7 @@ pub(super) fn predecessor_at_hand(world: &ContractWorld) -> Result<(), Vec<Fault
             );
             fault(reason, message)
         }
-        Some(facts) if facts.start.is_none() => {
+        Some(found) if found.facts().start.is_none() => {
             let message = format!(
                 "the Contract {named}, named by spec.succeeds, was never accepted: see its status"
             );
@@ -249,7 +254,7 @@ pub(super) fn apply(world: &ContractWorld, resolved: &mut ResolvedContract, now:
     let own = || world.own().filter(|found| !is_terminating(found));
     let is_alone = kin.given.is_empty()
         && kin.heirs.is_empty()
-        && kin.ancestors.is_empty()
+        && kin.predecessors.is_empty()
         && !kin.unreadable_heir;
     if is_alone && own().all(|found| found.spec.origin.is_none()) {
         return;
@@ -258,6 +263,7 @@ pub(super) fn apply(world: &ContractWorld, resolved: &mut ResolvedContract, now:
         .map(|found| (found.metadata.name.as_deref().unwrap_or_default(), found))
         .collect();
     let mut origins = Origins::new(world, &existing, now).of(&resolved.desired);
+    let restored = RestoredOrigins::new(world, now);
     let mut specs: BTreeMap<String, Arc<DesiredSubscription>> = BTreeMap::new();
     for desired in &mut resolved.desired {
         let origin = origins.remove(&desired.name).flatten();
@@ -266,7 +272,7 @@ pub(super) fn apply(world: &ContractWorld, resolved: &mut ResolvedContract, now:
         changed.spec.origin = origin;
         if live.is_none()
             && changed.spec.origin.is_none()
-            && let Some(origin) = restored_origin(world, &changed.spec, now)
+            && let Some(origin) = restored.of(&changed.spec)
         {
             changed.spec.origin = Some(origin);
             changed.spec.restored = Some(instant(now));

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{super::triggers, *};
 use crate::{
-    cache::Key,
+    cache::{Key, Unreadable, UnreadableChange},
     in_process::{comes_and_goes, edited, woken},
     queue::Queue,
     shutdown::ShutdownTrigger,
@@ -221,4 +221,25 @@ async fn what_is_owed_wakes_the_contract_whose_totals_say_it() {
     let [_, gone] = comes_and_goes(&record);
     let woken = idle.wakes(triggers::compensation, &gone).await;
     assert_eq!(woken, Some(GATHERED));
+}
+
+// shows K5
+#[tokio::test(start_paused = true)]
+async fn a_restored_subscription_that_cannot_be_read_wakes_the_contract_of_its_name() {
+    let idle = Idle::new().await;
+    let mut metadata = idle.subscription().metadata;
+    metadata.owner_references = None;
+    let object = Unreadable {
+        key: Key::new(NAMESPACE, SUBSCRIPTIONS[0]),
+        metadata,
+        problem: String::new(),
+        spec: serde_json::Value::Null,
+        status: serde_json::Value::Null,
+    };
+    let change = UnreadableChange {
+        object: object.into(),
+        is_over: true,
+    };
+    let woken = idle.wakes(triggers::unreadable_subscription, &change).await;
+    assert_eq!(woken, Some(AT_ONCE));
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use entente_crds::v1alpha1::{Origin, ServiceSubscription, ServiceSubscriptionSpec, SmartService};
 use jiff::Timestamp;
 
-use super::{Key, key};
+use super::{Key, Predecessor, key};
 use crate::contract::{ContractWorld, DesiredSubscription, is_terminating, name_of};
 use crate::delivery::has_instance;
 
@@ -30,9 +30,10 @@ impl<'a> Origins<'a> {
         now: Timestamp,
     ) -> Self {
         let kin = &world.kin;
-        let nearest = kin.predecessors.first();
-        let of_nearest =
-            |found: &&Arc<ServiceSubscription>| nearest.is_some_and(|facts| facts.has(found));
+        let nearest = kin.predecessors.first().map(Predecessor::facts);
+        let of_nearest = |found: &&Arc<ServiceSubscription>| {
+            nearest.as_ref().is_some_and(|facts| facts.has(found))
+        };
         let taken = taken(world);
         let mut given: BTreeMap<&str, Vec<&ServiceSubscription>> = BTreeMap::new();
         for found in kin.given.iter().filter(of_nearest) {

@@ -92,11 +92,13 @@ impl Family {
         }
         while let Some(named) = next.take()
             && named != own
-            && kin.predecessors.iter().all(|it| it.name != named)
+            && kin
+                .predecessors
+                .iter()
+                .all(|it| name_of(&it.contract) != named)
             && let Some(world) = self.of(&named)
         {
-            kin.predecessors.push(ContractFacts::from(&world.contract));
-            kin.ancestors.push(Ancestor {
+            kin.predecessors.push(Predecessor {
                 contract: world.contract.clone().into(),
                 amendments: world.amendments.clone(),
                 notices: world.notices.clone(),
